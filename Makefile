@@ -1,0 +1,68 @@
+# Every target makes .venv if needed and installs what it lacks; nothing needs apt. A second run is quick.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-cpu.txt
+NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc cmake -type f)
+
+# A development build has the CUDA bodies on the host too (tests), and CUDA for one architecture.
+export OTOSCOPE_EMULATED = ON
+export CUDAARCHS ?= $(if $(shell command -v nvidia-smi),native,80)
+export CMAKE_GENERATOR = Ninja
+
+.PHONY: demo test test-all lint bench docs gates clean
+
+demo: $(VENV)/.models
+	$(BIN)/otoscope doctor
+	$(BIN)/python examples/occlude.py out/occlusion.png
+
+test: $(VENV)/.test $(VENV)/.models
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+
+test-all: $(VENV)/.test $(VENV)/.models
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/.lint $(VENV)/.test
+	.ci/lint
+
+gates: $(VENV)/.lint $(VENV)/.test
+	.ci/cuda
+	.ci/sanitize
+
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/bench_occlude.py
+	$(BIN)/python benchmarks/bindings/bench_bindings.py
+	$(BIN)/python docs/write_performance.py
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build/html
+
+clean:
+	rm -rf build dist docs/_build docs/generated out
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch first: it must be the constrained one before anything else asks for it.
+$(VENV)/.torch: constraints-cpu.txt | $(VENV)/bin/python
+	$(PIP) --upgrade pip
+	$(PIP) torch
+	$(call extra,build)
+	touch $@
+
+$(VENV)/.installed: $(NATIVE) $(VENV)/.torch
+	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+# What an extra of pyproject.toml names, without building the package again.
+extra = $(BIN)/python .ci/extra.py $(1) > $(VENV)/$(1).txt && $(PIP) -r $(VENV)/$(1).txt
+
+$(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench: $(VENV)/.%: $(VENV)/.installed
+	$(call extra,$*)
+	touch $@
+
+# musicnn's own requirements are of 2019; its weights need none of them.
+$(VENV)/.models: $(VENV)/.installed
+	$(call extra,models)
+	$(PIP) --no-deps musicnn
+	touch $@

@@ -1,0 +1,30 @@
+# OTOSCOPE_CUDA = AUTO | ON | OFF. AUTO builds the CUDA module when nvcc *works*, else says so and goes on.
+set(OTOSCOPE_CUDA "AUTO" CACHE STRING "Build the CUDA kernels: AUTO, ON or OFF")
+set_property(CACHE OTOSCOPE_CUDA PROPERTY STRINGS AUTO ON OFF)
+if(NOT OTOSCOPE_CUDA MATCHES "^(AUTO|ON|OFF)$")
+    message(FATAL_ERROR "OTOSCOPE_CUDA is \"${OTOSCOPE_CUDA}\"; it must be AUTO, ON or OFF")
+endif()
+set(OTOSCOPE_HAVE_CUDA OFF)
+
+if(NOT OTOSCOPE_CUDA STREQUAL "OFF")
+    include(CheckLanguage)
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+        # Machine code of every major generation this toolkit knows, and PTX of the newest.
+        # CUDAARCHS=native is shorter on a machine that has its GPU.
+        set(CMAKE_CUDA_ARCHITECTURES all-major)
+    endif()
+    check_language(CUDA)
+    if(CMAKE_CUDA_COMPILER)
+        enable_language(CUDA)
+        find_package(CUDAToolkit REQUIRED)
+        set(OTOSCOPE_HAVE_CUDA ON)
+    elseif(OTOSCOPE_CUDA STREQUAL "ON")
+        message(FATAL_ERROR "OTOSCOPE_CUDA=ON, but no working nvcc was found: set CUDACXX or PATH, or use AUTO or OFF")
+    endif()
+endif()
+
+if(OTOSCOPE_HAVE_CUDA)
+    message(STATUS "otoscope: CPU and CUDA kernels (nvcc ${CMAKE_CUDA_COMPILER_VERSION}, ${CMAKE_CUDA_ARCHITECTURES})")
+else()
+    message(STATUS "otoscope: CPU only (OTOSCOPE_CUDA=${OTOSCOPE_CUDA}; no working nvcc was used)")
+endif()

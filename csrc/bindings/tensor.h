@@ -1,0 +1,133 @@
+// Tensor argument: reads torch tensors through DLPack's C exchange API (no Python call, no copy,
+// no reference taken), and anything else (NumPy, older torch) through nb::ndarray.
+#pragma once
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+
+#include "otoscope/scalar.h"
+
+namespace otoscope::bind {
+namespace nb = nanobind;
+
+// The part of DLPack 1.3's exchange table that is used here (layout fixed by the DLPack ABI).
+struct ExchangeApi {
+    std::uint32_t major, minor;
+    const ExchangeApi* previous;
+    void* allocate;
+    void* managed_from_python;
+    void* managed_to_python;
+    int (*borrow)(void* object, nb::dlpack::dltensor* out);  // valid while `object` lives
+    int (*current_stream)(std::int32_t device_type, std::int32_t device_id, void** out);
+};
+
+inline const ExchangeApi* exchange_api(PyTypeObject* type) {
+    static PyTypeObject* cached = nullptr;  // guarded by the GIL; a process sees one or two types
+    static const ExchangeApi* api = nullptr;
+    if (type == cached) return api;
+    const ExchangeApi* found = nullptr;
+    nb::handle t(reinterpret_cast<PyObject*>(type));
+    nb::object capsule = nb::getattr(t, "__dlpack_c_exchange_api__", nb::none());
+    if (PyCapsule_IsValid(capsule.ptr(), "dlpack_exchange_api"))
+        found = static_cast<const ExchangeApi*>(
+            PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
+    while (found && found->major != 1) found = found->previous;
+    cached = type;
+    return api = found;
+}
+
+struct Place {  // where a kernel expects its tensors: DLPack's device type
+    std::int32_t device_type;
+};
+
+struct TensorArg {
+    nb::dlpack::dltensor dl{};
+    nb::ndarray<nb::ro> owner;  // on the slow path only
+
+    // Checks what a kernel relies on, then hands out the pointer.
+    template <class T>
+    T* data(const char* name, Place place, std::int32_t ndim) const {
+        const auto want = nb::dtype<std::remove_const_t<T>>();
+        if (dl.dtype.code != want.code || dl.dtype.bits != want.bits || dl.dtype.lanes != 1)
+            wrong_type(name, "wrong dtype");
+        return static_cast<T*>(pointer(name, place, ndim));
+    }
+
+    // The same for any of the four floating-point types.
+    void* floats(const char* name, Place place, std::int32_t ndim, Scalar type) const {
+        if (scalar(name) != type) wrong_type(name, "wrong dtype");
+        return pointer(name, place, ndim);
+    }
+
+    Scalar scalar(const char* name) const {
+        const auto code = nb::dlpack::dtype_code(dl.dtype.code);
+        if (code == nb::dlpack::dtype_code::Bfloat && dl.dtype.bits == 16) return Scalar::bfloat16;
+        if (code == nb::dlpack::dtype_code::Float) {
+            if (dl.dtype.bits == 16) return Scalar::float16;
+            if (dl.dtype.bits == 32) return Scalar::float32;
+            if (dl.dtype.bits == 64) return Scalar::float64;
+        }
+        wrong_type(name, "want float16, bfloat16, float32 or float64");
+    }
+
+    std::int64_t size(std::int32_t d) const { return dl.shape[d]; }
+
+    void expect(const char* name, std::initializer_list<std::int64_t> shape) const {
+        if (!std::equal(shape.begin(), shape.end(), dl.shape, dl.shape + dl.ndim))
+            wrong_value(name, "wrong shape");
+    }
+
+    [[noreturn]] static void wrong_type(const char* name, const std::string& what) {
+        throw nb::type_error((std::string(name) + ": " + what).c_str());
+    }
+    [[noreturn]] static void wrong_value(const char* name, const std::string& what) {
+        throw nb::value_error((std::string(name) + ": " + what).c_str());
+    }
+
+  private:
+    void* pointer(const char* name, Place place, std::int32_t ndim) const {
+        if (dl.device.device_type != place.device_type) wrong_type(name, "on another device");
+        std::int64_t step = 1;
+        bool dense = dl.ndim == ndim;
+        for (std::int32_t d = dl.ndim - 1; d >= 0; --d) {
+            dense = dense && (!dl.strides || dl.shape[d] <= 1 || dl.strides[d] == step);
+            step *= dl.shape[d];
+        }
+        if (!dense && step != 0)
+            wrong_value(name, "want " + std::to_string(ndim) + "-d, contiguous");
+        if (dl.ndim != ndim) wrong_value(name, "wrong number of dimensions");
+        return static_cast<char*>(dl.data) + dl.byte_offset;
+    }
+};
+
+}  // namespace otoscope::bind
+
+namespace nanobind::detail {
+template <>
+struct type_caster<otoscope::bind::TensorArg> {
+    NB_TYPE_CASTER(otoscope::bind::TensorArg, const_name("object"))
+
+    bool from_python(handle src, uint8_t flags, cleanup_list* cleanup) noexcept {
+        if (const auto* api = otoscope::bind::exchange_api(Py_TYPE(src.ptr()))) {
+            if (api->borrow(src.ptr(), &value.dl) == 0) return true;
+            PyErr_Clear();
+            return false;
+        }
+        make_caster<ndarray<ro>> slow;
+        if (!slow.from_python(src, flags, cleanup)) return false;
+        value.owner = slow.value;
+        const auto& a = value.owner;
+        value.dl.data = const_cast<void*>(a.data());
+        value.dl.device = {a.device_type(), a.device_id()};
+        value.dl.ndim = static_cast<int32_t>(a.ndim());
+        value.dl.dtype = a.dtype();
+        value.dl.shape = const_cast<int64_t*>(a.shape_ptr());
+        value.dl.strides = const_cast<int64_t*>(a.stride_ptr());
+        return true;
+    }
+};
+}  // namespace nanobind::detail

@@ -1,0 +1,56 @@
+#include "otoscope/isa.h"
+
+#include <atomic>
+#include <stdexcept>
+
+namespace otoscope::cpu {
+namespace {
+
+bool has_avx2() {
+#ifdef OTOSCOPE_X86
+    return __builtin_cpu_supports("avx2");
+#else
+    return false;
+#endif
+}
+
+std::atomic<Isa>& chosen() {
+    static std::atomic<Isa> value{has_avx2() ? Isa::avx2 : Isa::baseline};
+    return value;
+}
+
+}  // namespace
+
+Isa isa() { return chosen().load(std::memory_order_relaxed); }
+
+const char* isa_name() { return isa() == Isa::avx2 ? "avx2" : "baseline"; }
+
+void use_isa(const std::string& name) {
+    if (name == "baseline")
+        chosen() = Isa::baseline;
+    else if (name == "best")
+        chosen() = has_avx2() ? Isa::avx2 : Isa::baseline;
+    else if (name == "avx2" && has_avx2())
+        chosen() = Isa::avx2;
+    else
+        throw std::invalid_argument(
+            "instruction set \"" + name +
+            "\" is not to be had on this processor; baseline, avx2 or best");
+}
+
+std::vector<std::string> features() {
+    std::vector<std::string> found;
+#ifdef OTOSCOPE_X86
+    if (__builtin_cpu_supports("sse2")) found.emplace_back("sse2");
+    if (__builtin_cpu_supports("sse4.2")) found.emplace_back("sse4.2");
+    if (__builtin_cpu_supports("avx")) found.emplace_back("avx");
+    if (__builtin_cpu_supports("fma")) found.emplace_back("fma");
+    if (__builtin_cpu_supports("avx2")) found.emplace_back("avx2");
+    if (__builtin_cpu_supports("avx512f")) found.emplace_back("avx512f");
+#elif defined(__ARM_NEON)
+    found.emplace_back("neon");
+#endif
+    return found;
+}
+
+}  // namespace otoscope::cpu

@@ -1,0 +1,25 @@
+// What lets one definition of a cell serve the C++, the CUDA and the emulated build.
+#pragma once
+
+#if defined(__CUDACC__)
+#define OTO_DEVICE __device__ inline
+#define OTO_BOTH __host__ __device__ inline
+#define OTO_UNROLL _Pragma("unroll")  // keeps small arrays in registers
+#else
+#define OTO_DEVICE inline
+#define OTO_BOTH inline
+#define OTO_UNROLL
+#endif
+
+namespace otoscope {
+
+// Reinterprets bits; std::bit_cast is C++20 and not callable on a device.
+template <class To, class From>
+OTO_DEVICE To bits_as(From from) {
+    static_assert(sizeof(To) == sizeof(From), "bits_as keeps the size");
+    To to;
+    __builtin_memcpy(&to, &from, sizeof(To));
+    return to;
+}
+
+}  // namespace otoscope

@@ -1,0 +1,1 @@
+"""Look into machine-listening models: what they hear, what they rely on, what fools them."""

@@ -1,0 +1,1 @@
+"""Adversaries that end as valid sound."""

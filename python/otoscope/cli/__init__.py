@@ -1,0 +1,5 @@
+"""The command line: arguments in, exit codes out (0 done, 1 found, 2 bad input)."""
+
+from otoscope.cli.app import main
+
+__all__ = ["main"]

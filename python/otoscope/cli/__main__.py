@@ -1,0 +1,5 @@
+"""``python -m otoscope.cli``: the command line without the installed script."""
+
+from otoscope.cli import main
+
+main()

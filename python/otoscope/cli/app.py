@@ -1,0 +1,78 @@
+"""The application that every command joins: its version, its errors, its exit codes.
+
+A command is a function of typed arguments. What a user can cause (`ParameterError`,
+`CudaUnavailable`, `MissingExtra`, files that cannot be read or written) ends it with one line on
+stderr and exit code 2; anything else is our mistake and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from otoscope.cli.doctor import doctor
+from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
+from otoscope.records import versions
+
+__all__ = ["app", "main"]
+
+
+class OneLineErrors(TyperGroup):
+    """Commands whose users' errors are one line, not a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:  # typer carries its own copy of click's Context
+        """Run the command; turn an error of the user's into exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except (ParameterError, CudaUnavailable, MissingExtra) as err:
+            message = str(err)
+        except OSError as err:
+            if err.errno is None or err.errno == errno.EPIPE:  # a library's, or a closed pipe
+                raise
+            message = f"{err.filename}: {err.strerror}" if err.filename else str(err.strerror)
+        typer.echo(f"otoscope: {' '.join(message.split())}", err=True)
+        raise typer.Exit(2)
+
+
+app = typer.Typer(
+    name="otoscope",
+    cls=OneLineErrors,
+    help="Look into machine-listening models: what they hear, rely on, and are fooled by.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"otoscope {versions()['otoscope']}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+) -> None:
+    """Keep doctor a command of its own name, and take the options before any command."""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code.
+
+    Examples
+    --------
+    >>> import sys
+    >>> sys.argv = ["otoscope", "--version"]
+    >>> main()  # doctest: +SKIP
+    """
+    app(prog_name="otoscope")

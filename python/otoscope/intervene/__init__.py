@@ -1,0 +1,1 @@
+"""Interventions on sound, and the interrogation of a model by them."""

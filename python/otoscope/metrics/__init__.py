@@ -1,0 +1,1 @@
+"""Measures of what models and explanations are worth."""

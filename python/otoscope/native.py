@@ -1,0 +1,122 @@
+"""The compiled modules, and what of them can be used on this machine.
+
+``_cpu`` is always there; ``_cuda`` is, if the package was built where nvcc works. Importing either
+needs no driver: whether CUDA can be used is asked once, when it matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+import torch
+
+from otoscope import _cpu
+from otoscope.errors import CudaUnavailable
+
+__all__ = ["CudaStatus", "cuda_status", "features", "isa", "kernels", "use_isa"]
+
+features = _cpu.features
+isa = _cpu.isa
+use_isa = _cpu.use_isa
+
+
+def _built_module(name: str) -> ModuleType | None:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as err:
+        if err.name != name:
+            raise
+        return None
+
+
+_cuda = _built_module("otoscope._cuda")
+
+
+@dataclass(frozen=True)
+class CudaStatus:
+    """Whether the CUDA kernels can be used, and if not, why.
+
+    Attributes
+    ----------
+    built : bool
+        The package was built with the CUDA kernels.
+    devices : int
+        Number of CUDA devices that the kernels can see.
+    reason : str
+        Why they cannot be used; empty if they can.
+    """
+
+    built: bool
+    devices: int
+    reason: str
+
+    @property
+    def available(self) -> bool:
+        """True if there is a device for the kernels."""
+        return self.devices > 0
+
+
+@cache
+def cuda_status() -> CudaStatus:
+    """Say whether the CUDA kernels can be used, and if not, why.
+
+    Returns
+    -------
+    CudaStatus
+        Asked once a process; never raises.
+
+    Examples
+    --------
+    >>> status = cuda_status()
+    >>> status.available or bool(status.reason)
+    True
+    """
+    if _cuda is None:
+        reason = "otoscope was built without CUDA kernels (no working nvcc, or OTOSCOPE_CUDA=OFF)"
+        return CudaStatus(False, 0, reason)
+    devices, error = _cuda.device_status()
+    if devices == 0:
+        return CudaStatus(True, 0, error or "no CUDA device is visible")
+    if not torch.cuda.is_available():
+        build = torch.version.cuda or "CPU only"
+        return CudaStatus(True, 0, f"torch cannot use CUDA (torch {torch.__version__}, {build})")
+    return CudaStatus(True, devices, "")
+
+
+def kernels(device: torch.device) -> tuple[ModuleType, int]:
+    """Find the kernels for a device, and their last argument.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the tensors lie.
+
+    Returns
+    -------
+    module : ModuleType
+        ``_cpu`` or ``_cuda``.
+    last : int
+        Number of threads on a CPU; the current stream on a GPU.
+
+    Raises
+    ------
+    CudaUnavailable
+        If the device is a GPU that the kernels cannot use.
+
+    Examples
+    --------
+    >>> module, threads = kernels(torch.device("cpu"))
+    >>> threads >= 1
+    True
+    """
+    if device.type == "cpu":
+        return _cpu, torch.get_num_threads()
+    if _cuda is None or not cuda_status().available:
+        raise CudaUnavailable(
+            f"a tensor is on {device}, but {cuda_status().reason}; "
+            "move it to the CPU, or reinstall otoscope where nvcc works (docs/howto/gpu.md)"
+        )
+    return _cuda, torch.cuda.current_stream(device).cuda_stream

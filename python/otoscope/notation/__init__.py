@@ -1,0 +1,1 @@
+"""Written music: ABC, tokens, tunes and an index of interval n-grams."""

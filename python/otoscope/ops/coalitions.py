@@ -1,0 +1,265 @@
+"""Coalitions: which segments of a patch stay, for each sample of an explanation.
+
+Conventions: True, or a bit that is set, means that the segment stays. Bits are packed 64 segments a
+word, [sample, word]; the unused high bits of the last word are 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.native import kernels
+from otoscope.ops.library import register
+
+__all__ = ["Coalitions", "Design", "coalitions", "pack"]
+
+Design = Literal["exact", "bernoulli", "leave_one_out", "by_size"]
+_MOST_EXACT = 30  # segments: 2^30 rows are 8 GB of bits
+
+
+@dataclass(frozen=True)
+class Coalitions:
+    """Rows of packed bits, one coalition of segments each.
+
+    Parameters
+    ----------
+    bits : Tensor [sample, word], int64
+        Bit j of word w: segment 64 w + j stays.
+    n_segments : int
+        Number of segments; words = ceil(n_segments / 64).
+
+    Raises
+    ------
+    ParameterError
+        If the bits have another dtype or shape than this.
+
+    Examples
+    --------
+    >>> coalitions(3, "leave_one_out").unpack().int().tolist()
+    [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+    """
+
+    bits: Tensor
+    n_segments: int
+
+    def __post_init__(self) -> None:
+        words = _words(self.n_segments)
+        if self.bits.dtype != torch.int64 or self.bits.ndim != 2 or self.bits.shape[1] != words:
+            raise ParameterError(
+                f"bits are {self.bits.dtype} {tuple(self.bits.shape)}; "
+                f"{self.n_segments} segments need torch.int64 [sample, {words}]"
+            )
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return int(self.bits.shape[0])
+
+    def __getitem__(self, rows: slice) -> Coalitions:
+        """Take some of the samples."""
+        return Coalitions(self.bits[rows], self.n_segments)
+
+    def to(self, device: torch.device | str) -> Coalitions:
+        """Move the bits to a device."""
+        return Coalitions(self.bits.to(device), self.n_segments)
+
+    def unpack(self) -> Tensor:
+        """Spread the bits out: Tensor [sample, segment], bool; True stays."""
+        place = torch.arange(self.n_segments, device=self.bits.device)
+        return ((self.bits[:, place >> 6] >> (place & 63)) & 1).bool()
+
+
+def pack(keep: Tensor) -> Coalitions:
+    """Pack a table of booleans, 64 segments a word.
+
+    Parameters
+    ----------
+    keep : Tensor [sample, segment], bool
+        True: the segment stays.
+
+    Returns
+    -------
+    Coalitions
+        The same rows, on the same device.
+
+    Raises
+    ------
+    ParameterError
+        If ``keep`` is not two-dimensional and boolean.
+
+    Examples
+    --------
+    >>> pack(torch.tensor([[True, False, True]])).bits.tolist()
+    [[5]]
+    """
+    if keep.dtype != torch.bool or keep.ndim != 2:
+        raise ParameterError(
+            f"keep is {keep.dtype} {tuple(keep.shape)}; it must be torch.bool [sample, segment]"
+        )
+    return Coalitions(torch.ops.otoscope.pack(keep), keep.shape[1])
+
+
+def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each would be more to learn
+    n_segments: int,
+    design: Design,
+    n_samples: int | None = None,
+    *,
+    probability: float = 0.5,
+    size_weights: Tensor | None = None,
+    seed: int = 0,
+    first_sample: int = 0,
+    device: torch.device | str | None = None,
+) -> Coalitions:
+    """Make the coalitions of a design, on the device that will use them.
+
+    Parameters
+    ----------
+    n_segments : int
+        Number of segments, at least 1.
+    design : {"exact", "bernoulli", "leave_one_out", "by_size"}
+        "exact": all 2^n rows, row i holds the bits of i. "bernoulli": every segment stays with
+        ``probability``, independently. "leave_one_out": row j lacks segment j only. "by_size": the
+        number that stay is drawn by ``size_weights``, then a subset of that size, uniformly.
+    n_samples : int, optional
+        Number of rows; needed by the two random designs, and by them only.
+    probability : float
+        Of a segment to stay, in [0, 1].
+    size_weights : Tensor [n_segments + 1], optional
+        Weight of each size 0 .. n_segments, non-negative. By default kernel SHAP's,
+        (n - 1) / (k (n - k)) for 0 < k < n and 0 for the two ends.
+    seed : int
+        Row i of a random design depends on ``seed`` and ``first_sample + i`` alone: it is the same
+        on every device and for any split into batches.
+    first_sample : int
+        Where in the stream of rows to begin.
+    device : torch.device or str, optional
+        Where the bits are made; the CPU by default.
+
+    Returns
+    -------
+    Coalitions
+        The packed rows.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is outside its range, or does not belong to the design.
+
+    References
+    ----------
+    Lundberg and Lee, "A unified approach to interpreting model predictions", 2017, theorem 2 (the
+    weights of sizes); Knuth, The Art of Computer Programming, 3.4.2, algorithm S.
+
+    Examples
+    --------
+    >>> len(coalitions(10, "exact"))
+    1024
+    >>> a = coalitions(10, "bernoulli", 6, seed=1)
+    >>> b = coalitions(10, "bernoulli", 3, seed=1, first_sample=3)
+    >>> bool((a.bits[3:] == b.bits).all())
+    True
+    """
+    target = torch.device(device or "cpu")
+    if n_segments < 1:
+        raise ParameterError(f"n_segments is {n_segments}; it must be at least 1")
+    if design in ("bernoulli", "by_size"):
+        threshold = _threshold(probability)
+        below = _size_below(n_segments, size_weights).to(target) if design == "by_size" else None
+        if n_samples is None or n_samples < 0:
+            raise ParameterError(f'n_samples is {n_samples}; design "{design}" needs a count')
+        bits = torch.empty(n_samples, _words(n_segments), dtype=torch.int64, device=target)
+        torch.ops.otoscope.draw_coalitions(
+            bits, n_segments, _signed(seed), first_sample, threshold, below
+        )
+        return Coalitions(bits, n_segments)
+    if n_samples is not None:
+        raise ParameterError(f'n_samples is {n_samples}; design "{design}" fixes the number itself')
+    if design == "exact":
+        return _exact(n_segments, target)
+    if design == "leave_one_out":
+        keep = ~torch.eye(n_segments, dtype=torch.bool, device=target)
+        return pack(keep)
+    raise ParameterError(
+        f'design is "{design}"; it must be "exact", "bernoulli", "leave_one_out" or "by_size"'
+    )
+
+
+def _exact(n_segments: int, device: torch.device) -> Coalitions:
+    if n_segments > _MOST_EXACT:
+        raise ParameterError(
+            f'design "exact" of {n_segments} segments has 2^{n_segments} coalitions; '
+            f'at most {_MOST_EXACT} segments can be listed: use "bernoulli" or "by_size"'
+        )
+    return Coalitions(torch.arange(1 << n_segments, device=device)[:, None], n_segments)
+
+
+def _words(n_segments: int) -> int:
+    return (n_segments + 63) // 64
+
+
+def _signed(seed: int) -> int:
+    """Fold any integer into the int64 of a torch schema; the kernels read it as 64 bits."""
+    return (seed + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def _threshold(probability: float) -> int:
+    if not 0 <= probability <= 1:
+        raise ParameterError(f"probability is {probability}; it must be in [0, 1]")
+    return round(probability * 2**32)
+
+
+def _size_below(n_segments: int, weights: Tensor | None) -> Tensor:
+    """Cumulative weights in units of 2^-32: size k is drawn if it is the first above the number."""
+    if weights is None:
+        size = torch.arange(n_segments + 1, dtype=torch.float64)
+        inner = (size > 0) & (size < n_segments)
+        weights = torch.where(inner, 1 / (size * (n_segments - size)).clamp(min=1), 0.0)
+        if n_segments == 1:  # no size is inside: either end, with equal weight
+            weights = torch.ones(2, dtype=torch.float64)
+    weights = weights.detach().double().cpu()
+    wanted = (n_segments + 1,)
+    if weights.shape != wanted or not bool((weights >= 0).all()) or not weights.sum().isfinite():
+        raise ParameterError(
+            f"size_weights are {weights.tolist()}; need {n_segments + 1} non-negative numbers"
+        )
+    if weights.sum() == 0:
+        raise ParameterError("size_weights are all 0; at least one size must be possible")
+    share = torch.cumsum(weights, 0) / weights.sum()
+    return (share * 2**32).round().to(torch.int64)
+
+
+def _pack(keep: Tensor) -> Tensor:
+    module, last = kernels(keep.device)
+    bits = keep.new_empty((keep.shape[0], _words(keep.shape[1])), dtype=torch.int64)
+    module.pack(keep.contiguous(), bits, last)
+    return bits
+
+
+def _pack_fake(keep: Tensor) -> Tensor:
+    return keep.new_empty((keep.shape[0], (keep.shape[1] + 63) // 64), dtype=torch.int64)
+
+
+def _draw(
+    bits: Tensor, segments: int, seed: int, first: int, threshold: int, below: Tensor | None
+) -> None:
+    module, last = kernels(bits.device)
+    module.draw(bits, segments, seed % (1 << 64), first, threshold, below, last)
+
+
+def _draw_fake(
+    bits: Tensor, segments: int, seed: int, first: int, threshold: int, below: Tensor | None
+) -> None:
+    return None
+
+
+register("pack(Tensor keep) -> Tensor", _pack, _pack_fake)
+register(
+    "draw_coalitions(Tensor(a!) bits, int segments, int seed, int first_sample, int threshold, "
+    "Tensor? size_below) -> ()",
+    _draw,
+    _draw_fake,
+)

@@ -1,0 +1,350 @@
+"""Batched occlusion of spectrogram cells: the perturbation step of every explainer here.
+
+``out = keep[sample, segment] ? patch : content``, then ``(x - shift) * scale``, for every excerpt
+and sample. Conventions: patches are [excerpt, frame, mel]; True in ``keep`` means that the segment
+stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.native import kernels
+from otoscope.ops.coalitions import Coalitions, _signed, pack
+from otoscope.ops.library import LIBRARY, SCALARS, register, require_device
+from otoscope.ops.segment_map import SegmentMap
+
+__all__ = ["Noise", "occlude"]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Content drawn afresh for every sample: ``loc + scale * normal``.
+
+    The numbers are counter-based (Philox): cell c of sample s of excerpt e depends on the seed and
+    on (first_excerpt + e, first_sample + s, c) alone, so they are the same on every device and for
+    any split into batches.
+
+    Parameters
+    ----------
+    seed : int
+        Any integer; its low 64 bits count.
+    loc, scale : float or Tensor broadcastable to [excerpt, frame, mel]
+        Mean and standard deviation, in the units of the patch.
+    first_excerpt, first_sample : int
+        Where in the stream this batch begins.
+
+    References
+    ----------
+    Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.
+
+    Examples
+    --------
+    >>> Noise(0, loc=-1.0).scale
+    1.0
+    """
+
+    seed: int
+    loc: Tensor | float = 0.0
+    scale: Tensor | float = 1.0
+    first_excerpt: int = 0
+    first_sample: int = 0
+
+
+def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architecture)
+    patch: Tensor,
+    content: Tensor | Noise | float,
+    segment: Tensor | SegmentMap,
+    keep: Tensor | Coalitions,
+    *,
+    shift: Tensor | None = None,
+    scale: Tensor | None = None,
+    dtype: torch.dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Replace, in every sample, the segments that do not stay by content.
+
+    Parameters
+    ----------
+    patch : Tensor [excerpt, frame, mel] or [frame, mel]
+        float16, bfloat16, float32 or float64.
+    content : Tensor, float or Noise
+        What occludes: a tensor that broadcasts to the patch ([frame, mel]; [mel] for a value a
+        band; [excerpt, 1, 1] for a value an excerpt), one number, or fresh noise.
+    segment : Tensor [frame, mel], integer, or SegmentMap
+        Segment of each cell. A SegmentMap was checked when it was made; a bare tensor is checked
+        now.
+    keep : Tensor [sample, segment], bool, or Coalitions
+        True leaves the segment as it is; False replaces it by ``content``.
+    shift, scale : Tensor [mel], optional
+        The result is ``(x - shift) * scale``; constants, without gradient.
+    dtype : torch.dtype, optional
+        Of the result; by default the patch's.
+    out : Tensor, optional
+        Contiguous buffer for the result, [excerpt, sample, frame, mel] or, as models want it,
+        [excerpt * sample, 1, frame, mel]. No gradient flows through it.
+
+    Returns
+    -------
+    Tensor [excerpt, sample, frame, mel]
+        Without the excerpt axis if the patch had none; ``out`` if it was given.
+
+    Raises
+    ------
+    ParameterError
+        If shapes, types or devices do not fit; the message shows them.
+    CudaUnavailable
+        If the patch is on a GPU that the kernels cannot use.
+
+    Notes
+    -----
+    Differentiable in ``patch`` and ``content`` (and the ``loc`` of noise), twice; sums over samples
+    run in a fixed order. Results are equal bit for bit for any number of threads, batch split, and
+    instruction set.
+
+    References
+    ----------
+    Mishra et al., "Reliable local explanations for machine listening", 2020, section III.
+
+    Examples
+    --------
+    >>> patch = torch.ones(2, 3)
+    >>> segment = torch.tensor([[0, 0, 1], [0, 0, 1]])
+    >>> occlude(patch, 0.0, segment, torch.tensor([[True, False]]))
+    tensor([[[1., 1., 0.],
+             [1., 1., 0.]]])
+    """
+    batch = _batched(patch)
+    segments = segment if isinstance(segment, SegmentMap) else _checked_map(segment, keep)
+    packed = keep if isinstance(keep, Coalitions) else pack(keep)
+    _check_segments(batch, segments, packed)
+    if isinstance(content, Noise):
+        values = _content("location of the noise", content.loc, batch)
+        spread: Tensor | None = _content("scale of the noise", content.scale, batch)
+        key = [_signed(content.seed), content.first_excerpt, content.first_sample]
+    else:
+        values, spread, key = _content("content", content, batch), None, [0, 0, 0]
+    factors = [_per_mel(n, t, batch) for n, t in (("shift", shift), ("scale", scale))]
+    to = _dtype(dtype, batch, out)
+    shared = (batch, values, spread, key, segments.ids, packed.bits, segments.n, *factors)
+    if out is None:
+        result: Tensor = torch.ops.otoscope.occlude(*shared, to)
+        return result if patch.ndim == 3 else result[0]
+    shape = (batch.shape[0], len(packed), batch.shape[1], batch.shape[2])
+    torch.ops.otoscope.occlude_out(*shared, _buffer(out, shape, batch, values))
+    return out
+
+
+def _batched(patch: Tensor) -> Tensor:
+    if patch.ndim not in (2, 3) or patch.dtype not in SCALARS:
+        raise ParameterError(
+            f"patch is {patch.dtype} {tuple(patch.shape)}; it must be floating point "
+            "[frame, mel] or [excerpt, frame, mel]"
+        )
+    return patch if patch.ndim == 3 else patch[None]
+
+
+def _checked_map(segment: Tensor, keep: Tensor | Coalitions) -> SegmentMap:
+    n = keep.n_segments if isinstance(keep, Coalitions) else keep.shape[-1]
+    if not torch.compiler.is_compiling():
+        return SegmentMap(segment, n)
+    unchecked = object.__new__(SegmentMap)  # a graph cannot read ids; the kernels stay in bounds
+    object.__setattr__(unchecked, "ids", segment.to(torch.int32))
+    object.__setattr__(unchecked, "n", n)
+    return unchecked
+
+
+def _check_segments(patch: Tensor, segments: SegmentMap, keep: Coalitions) -> None:
+    if segments.ids.shape != patch.shape[1:]:
+        raise ParameterError(
+            f"segment has shape {tuple(segments.ids.shape)}, patch has {tuple(patch.shape[1:])}"
+        )
+    if segments.n != keep.n_segments:
+        raise ParameterError(f"keep has {keep.n_segments} segments, segment has {segments.n}")
+    require_device("segment", segments.ids, patch.device)
+    require_device("keep", keep.bits, patch.device)
+
+
+def _content(name: str, content: Tensor | float, patch: Tensor) -> Tensor:
+    """Bring content to three dimensions, each of which is the patch's or 1."""
+    if not isinstance(content, Tensor):
+        return patch.new_full((1, 1, 1), content)
+    require_device(name, content, patch.device)
+    shape = (1,) * (3 - content.ndim) + tuple(content.shape)
+    if len(shape) != 3 or any(c not in (1, p) for c, p in zip(shape, patch.shape, strict=True)):
+        raise ParameterError(
+            f"{name} has shape {tuple(content.shape)}, patch has {tuple(patch.shape)}"
+        )
+    return content.to(patch.dtype).reshape(shape)
+
+
+def _per_mel(name: str, factor: Tensor | None, patch: Tensor) -> Tensor | None:
+    if factor is None:
+        return None
+    require_device(name, factor, patch.device)
+    if factor.shape != patch.shape[2:]:
+        raise ParameterError(
+            f"{name} has shape {tuple(factor.shape)}, patch has {patch.shape[2]} mel bands"
+        )
+    if factor.requires_grad:
+        raise ParameterError(f"{name} requires a gradient, which occlude does not give: detach it")
+    return factor.to(torch.float64 if patch.dtype == torch.float64 else torch.float32)
+
+
+def _dtype(dtype: torch.dtype | None, patch: Tensor, out: Tensor | None) -> torch.dtype:
+    chosen = dtype or (out.dtype if out is not None else patch.dtype)
+    if chosen not in SCALARS or (out is not None and out.dtype != chosen):
+        raise ParameterError(
+            f"dtype is {chosen}{'' if out is None else f', out is {out.dtype}'}; "
+            "it must be float16, bfloat16, float32 or float64, and out's"
+        )
+    return chosen
+
+
+def _buffer(
+    out: Tensor, shape: tuple[int, int, int, int], patch: Tensor, content: Tensor
+) -> Tensor:
+    excerpts, samples, frames, mels = shape
+    allowed = [shape, (excerpts * samples, 1, frames, mels)]
+    if excerpts == 1:
+        allowed.append(shape[1:])  # type: ignore[arg-type]
+    if tuple(out.shape) not in allowed or not out.is_contiguous():
+        how = "" if out.is_contiguous() else " and is not contiguous"
+        raise ParameterError(
+            f"out has shape {tuple(out.shape)}{how}; it must be {allowed[0]} or {allowed[1]}"
+        )
+    require_device("out", out, patch.device)
+    if torch.is_grad_enabled() and (patch.requires_grad or content.requires_grad):
+        raise ParameterError("out= gives no gradient: leave it out, or use torch.no_grad()")
+    return out.view(shape)
+
+
+def _occlude_out(*inputs: Any) -> None:
+    patch, content, spread, (seed, *first), segment, keep, segments, shift, scale, out = inputs
+    module, last = kernels(patch.device)
+    module.occlude(
+        patch.contiguous(),
+        content.contiguous(),
+        _contiguous(spread),
+        (seed % (1 << 64), *first),
+        segment.contiguous(),
+        keep.contiguous(),
+        segments,
+        _contiguous(shift),
+        _contiguous(scale),
+        out,
+        last,
+    )
+
+
+def _contiguous(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.contiguous()
+
+
+def _occlude(patch: Tensor, *inputs: Any) -> Tensor:
+    out = _occlude_fake(patch, *inputs)
+    _occlude_out(patch, *inputs[:-1], out)
+    return out
+
+
+def _occlude_fake(patch: Tensor, *args: Any) -> Tensor:
+    keep, dtype = args[4], args[-1]
+    return patch.new_empty((patch.shape[0], keep.shape[0], *patch.shape[1:]), dtype=dtype)
+
+
+def _occlude_out_fake(*args: Any) -> None:
+    return None
+
+
+def _backward(
+    grad: Tensor,
+    segment: Tensor,
+    keep: Tensor,
+    segments: int,
+    scale: Tensor | None,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor]:
+    grad_patch, grad_content = _backward_fake(grad, segment, keep, segments, scale, dtype)
+    module, last = kernels(grad.device)
+    module.occlude_backward(
+        grad.contiguous(),
+        segment.contiguous(),
+        keep.contiguous(),
+        segments,
+        _contiguous(scale),
+        grad_patch,
+        grad_content,
+        last,
+    )
+    return grad_patch, grad_content
+
+
+def _backward_fake(
+    grad: Tensor,
+    segment: Tensor,
+    keep: Tensor,
+    segments: int,
+    scale: Tensor | None,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor]:
+    shape = (grad.shape[0], *grad.shape[2:])
+    return grad.new_empty(shape, dtype=dtype), grad.new_empty(shape, dtype=dtype)
+
+
+_INPUTS = (
+    "Tensor patch, Tensor content, Tensor? spread, int[] noise, Tensor segment, Tensor keep, "
+    "int segments, Tensor? shift, Tensor? scale"
+)
+register(f"occlude({_INPUTS}, ScalarType dtype) -> Tensor", _occlude, _occlude_fake)
+register(f"occlude_out({_INPUTS}, Tensor(a!) out) -> ()", _occlude_out, _occlude_out_fake)
+register(
+    "occlude_backward(Tensor grad, Tensor segment, Tensor keep, int segments, Tensor? scale, "
+    "ScalarType dtype) -> (Tensor, Tensor)",
+    _backward,
+    _backward_fake,
+)
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    patch, content, _, _, segment, keep, ctx.segments, _, scale, _ = inputs
+    ctx.save_for_backward(segment, keep, scale)
+    ctx.dtype, ctx.content_shape = patch.dtype, content.shape
+
+
+def _gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    segment, keep, scale = ctx.saved_tensors
+    grad_patch, grad_content = torch.ops.otoscope.occlude_backward(
+        grad, segment, keep, ctx.segments, scale, ctx.dtype
+    )
+    return grad_patch, grad_content.sum_to_size(ctx.content_shape), *(None,) * 8
+
+
+def _remember_backward(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:
+    grad, segment, keep, ctx.segments, scale, _ = inputs
+    ctx.save_for_backward(segment, keep, scale)
+    ctx.dtype = grad.dtype
+
+
+def _gradient_of_gradient(ctx: Any, patch: Tensor, content: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradient is linear in ``grad``; its adjoint is occlusion itself, without shift."""
+    segment, keep, scale = ctx.saved_tensors
+    grad = torch.ops.otoscope.occlude(
+        patch, content, None, [0, 0, 0], segment, keep, ctx.segments, None, scale, ctx.dtype
+    )
+    return grad, *(None,) * 5
+
+
+torch.library.register_autograd(
+    "otoscope::occlude", _gradient, setup_context=_remember, lib=LIBRARY
+)
+torch.library.register_autograd(
+    "otoscope::occlude_backward",
+    _gradient_of_gradient,
+    setup_context=_remember_backward,
+    lib=LIBRARY,
+)

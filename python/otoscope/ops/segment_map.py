@@ -1,0 +1,63 @@
+"""Segment maps: to which segment each cell of a patch belongs, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+
+__all__ = ["SegmentMap"]
+
+
+@dataclass(frozen=True)
+class SegmentMap:
+    """A validated map of segments.
+
+    Checking the ids reads them all, which on a GPU means waiting for it: make the map once and use
+    it for every call.
+
+    Parameters
+    ----------
+    ids : Tensor [frame, mel], any integer type
+        Segment of each cell, 0 .. n - 1; kept as contiguous int32.
+    n : int, optional
+        Number of segments; by default the largest id + 1. Ids need not all occur.
+
+    Raises
+    ------
+    ParameterError
+        If the ids are not two-dimensional integers, or one is outside 0 .. n - 1.
+
+    Examples
+    --------
+    >>> SegmentMap(torch.tensor([[0, 0, 1], [2, 2, 1]])).n
+    3
+    """
+
+    ids: Tensor
+    n: int = -1
+
+    def __post_init__(self) -> None:
+        ids = self.ids
+        if ids.ndim != 2 or ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+            raise ParameterError(
+                f"segment is {ids.dtype} {tuple(ids.shape)}; it must be integer [frame, mel]"
+            )
+        low, high = (int(x) for x in ids.aminmax()) if ids.numel() else (0, self.n - 1)
+        n = high + 1 if self.n == -1 else self.n
+        if low < 0 or high >= n:
+            raise ParameterError(
+                f"segment holds {low if low < 0 else high}; ids must be in 0 to {n - 1}"
+            )
+        object.__setattr__(self, "ids", ids.to(torch.int32).contiguous())
+        object.__setattr__(self, "n", n)
+
+    def to(self, device: torch.device | str) -> SegmentMap:
+        """Move the map to a device; it is not checked again."""
+        moved = object.__new__(SegmentMap)
+        object.__setattr__(moved, "ids", self.ids.to(device))
+        object.__setattr__(moved, "n", self.n)
+        return moved

@@ -1,0 +1,342 @@
+"""Records of runs: JSON Lines files that are whole after a kill at any byte.
+
+A record is one line of ASCII JSON that ends in a newline, appended by one write. A process killed
+in the middle leaves a last line without its newline: reading skips it, opening for writing cuts it
+off. Whole files (pictures, reports, sounds) are written by :func:`replacing`: they are there with
+all their bytes or not at all.
+
+JSON has no NaN and no infinity: both are written as null ("no value"). NumPy's and torch's scalars
+and arrays become numbers and lists, dataclasses become objects.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from otoscope.errors import ParameterError
+
+__all__ = ["Records", "read", "replacing", "to_json", "versions"]
+
+_OURS = ("key", "seed", "versions")  # the fields that Records itself writes
+
+
+class Records:
+    """A JSON Lines file that one process appends to, and takes up again where it stopped.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; made if it is not there. Its folder must exist.
+
+    Raises
+    ------
+    ParameterError
+        If another process is writing to the file, or a whole line of it is not a record.
+
+    Notes
+    -----
+    Each record holds its ``key``, ``seed`` and ``versions`` beside the values given. A record is on
+    the disk when `append` returns.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "scores.jsonl"
+    >>> for _ in range(2):  # the second time there is nothing left to do
+    ...     with Records(path) as records:
+    ...         for song in ["a.ogg", "b.ogg"]:
+    ...             if song not in records:
+    ...                 records.append(song, {"score": 0.5}, seed=None)
+    >>> [record["key"] for record in read(path)]
+    ['a.ogg', 'b.ogg']
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._file: BinaryIO = self._path.open("a+b", buffering=0)
+        try:
+            _lock(self._file, self._path)
+            self._file.seek(0)
+            found, self._end = _parse(self._file.read(), self._path)
+            self._file.truncate(self._end)
+            self._done = {_canonical(record["key"]) for record in found}
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __contains__(self, key: object) -> bool:
+        """Whether a record of this key is in the file."""
+        return _canonical(key) in self._done
+
+    def append(self, key: object, values: Mapping[str, object], *, seed: int | None) -> None:
+        """Write one record as one whole line.
+
+        Parameters
+        ----------
+        key : str, number, list, dict or dataclass
+            What the record is of: a file's name, or all settings of a run. Once per file.
+        values : Mapping of str to object
+            What was found. NaN and infinities become null.
+        seed : int or None
+            The seed that repeats it; None says that nothing was drawn.
+
+        Raises
+        ------
+        ParameterError
+            If the key is in the file already, a value has no form in JSON, or ``values`` has a
+            field named key, seed or versions.
+        OSError
+            If the disk is full; the file then ends after the record before.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with Records(Path(tempfile.mkdtemp()) / "runs.jsonl") as records:
+        ...     records.append({"rate": 0.1, "units": 50}, {"recall": 0.83}, seed=7)
+        """
+        name = _canonical(key)
+        if name in self._done:
+            raise ParameterError(f"{self._path} has a record of {name} already; ask `in` first")
+        if taken := [field for field in _OURS if field in values]:
+            raise ParameterError(f"a record's values hold {taken}; records write these themselves")
+        record = {"key": key, **values, "seed": seed, "versions": versions()}
+        line = to_json(record).encode("ascii") + b"\n"
+        try:
+            written = 0
+            while written < len(line):  # a full disk takes a part first and fails at the rest
+                written += self._file.write(line[written:])
+            os.fsync(self._file.fileno())
+        except BaseException:
+            self._file.truncate(self._end)
+            raise
+        self._end += len(line)
+        self._done.add(name)
+
+    def close(self) -> None:
+        """Close the file; another process may write to it then.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> Records(Path(tempfile.mkdtemp()) / "runs.jsonl").close()
+        """
+        self._file.close()
+
+    def __enter__(self) -> Records:
+        """Give the open file."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file, whatever happened."""
+        self.close()
+
+
+def read(path: str | Path) -> list[dict[str, Any]]:
+    """Read all whole records of a file; one that is still being written is left out.
+
+    Parameters
+    ----------
+    path : str or Path
+        A JSON Lines file written by `Records`.
+
+    Returns
+    -------
+    list of dict
+        The records in the order in which they were written.
+
+    Raises
+    ------
+    ParameterError
+        If a whole line is not a record: the file was damaged or is of another kind.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "torn.jsonl"
+    >>> _ = path.write_text('{"key": 1, "score": 0.5}\\n{"key": 2, "sc')
+    >>> read(path)
+    [{'key': 1, 'score': 0.5}]
+    """
+    return _parse(Path(path).read_bytes(), Path(path))[0]
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Write a whole file or nothing: to a draft beside it, renamed when all went well.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write or to replace. A link is followed, so that it stays a link.
+
+    Yields
+    ------
+    Path
+        The draft: an empty file in the same folder, with the same suffix. It is removed if the
+        block raises; the old file is then as it was.
+
+    Raises
+    ------
+    ParameterError
+        If ``path`` is there and is not a regular file.
+    OSError
+        If the folder is missing or cannot be written; said before the block runs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "why.html"
+    >>> with replacing(path) as draft:
+    ...     _ = draft.write_text("<p>because</p>")
+    >>> path.read_text()
+    '<p>because</p>'
+    """
+    target = Path(path).resolve()
+    if target.exists() and not target.is_file():
+        raise ParameterError(f"{path} is not a regular file; name a file to write")
+    draft = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
+    try:
+        draft.touch(exist_ok=False)
+    except OSError as err:  # the reader knows the path, not the draft
+        raise OSError(err.errno, err.strerror, str(path)) from None
+    try:
+        yield draft
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def to_json(value: object, *, indent: int | None = None) -> str:
+    """Write a value as ASCII JSON.
+
+    Parameters
+    ----------
+    value : object
+        None, bool, int, float, str, Path, dict with str keys, list, tuple, dataclass, NumPy or
+        torch scalar or array, or nestings of these. NaN and infinities become null.
+    indent : int, optional
+        Spaces a level; one line if not given.
+
+    Returns
+    -------
+    str
+        JSON that any parser reads.
+
+    Raises
+    ------
+    ParameterError
+        If a value has no form in JSON.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> to_json({"snr_db": np.float32(40), "p_value": float("nan"), "lag_frames": np.arange(3)})
+    '{"snr_db": 40.0, "p_value": null, "lag_frames": [0, 1, 2]}'
+    """
+    return json.dumps(_plain(value), indent=indent, allow_nan=False)
+
+
+@cache
+def versions() -> Mapping[str, str]:
+    """Name the versions that a result depends on.
+
+    Returns
+    -------
+    Mapping of str to str
+        Versions of otoscope, torch, numpy and python; "not installed" where there is none.
+
+    Examples
+    --------
+    >>> sorted(versions())
+    ['numpy', 'otoscope', 'python', 'torch']
+    """
+    installed = {name: _version(name) for name in ("otoscope", "torch", "numpy")}
+    return {**installed, "python": platform.python_version()}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _plain(value: object) -> object:
+    """The value in JSON's own types."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        if odd := [name for name in value if not isinstance(name, str)]:
+            raise ParameterError(f"an object in JSON has the name {odd[0]!r}; names are strings")
+        return {name: _plain(item) for name, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "tolist"):  # NumPy and torch, scalars and arrays
+        return _plain(value.tolist())
+    raise ParameterError(
+        f"{value!r} of type {type(value).__name__} has no form in JSON; "
+        "give numbers, strings, lists, dicts, dataclasses or arrays"
+    )
+
+
+def _canonical(key: object) -> str:
+    """One text for equal keys, whatever the order of their fields."""
+    return json.dumps(_plain(key), sort_keys=True, allow_nan=False)
+
+
+def _parse(content: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The whole records in ``content``, and where the last of them ends."""
+    end = content.rfind(b"\n") + 1
+    found = []
+    for number, line in enumerate(content[:end].split(b"\n")[:-1], start=1):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or "key" not in record:
+            raise ParameterError(
+                f"{path}, line {number} is not a record: {line[:60]!r}; "
+                "a record is a JSON object with a key"
+            )
+        found.append(record)
+    return found, end
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Keep a second writer out until the file is closed or the process ends."""
+    if sys.platform == "win32":
+        return  # no fcntl; there the user must see to it
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        raise ParameterError(
+            f"{path} is being written by another process; wait for it or name another file"
+        ) from err

@@ -1,0 +1,1 @@
+"""Training: the only room with an optimiser over weights."""

@@ -1,0 +1,71 @@
+"""Backends, seeds and paths that all tests share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from otoscope import native
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to run the operators, and the device that its tensors need."""
+
+    name: str
+    device: torch.device
+
+
+_ORDERS = {"emulated": 0, "emulated-reverse": 1, "emulated-shuffled": 2}
+_BACKENDS = ["cpu", "cpu-baseline", *_ORDERS, pytest.param("cuda", marks=pytest.mark.cuda)]
+
+
+@pytest.fixture(params=_BACKENDS)
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    """Run a test on each instruction set, in each order of emulated threads, and on a GPU."""
+    name = request.param
+    if name == "cuda" and not native.cuda_status().available:
+        pytest.skip(f"no GPU: {native.cuda_status().reason}")
+    if name in _ORDERS:
+        emulate(_ORDERS[name], monkeypatch)
+    native.use_isa("baseline" if name == "cpu-baseline" else "best")
+    yield Backend(name, torch.device("cuda" if name == "cuda" else "cpu"))
+    native.use_isa("best")
+
+
+def emulate(order: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the operators call the CUDA kernels' bodies on the host, thread by thread."""
+    try:
+        emulated = import_module("otoscope._emulated")
+    except ModuleNotFoundError:
+        pytest.skip("this otoscope was built without OTOSCOPE_EMULATED=ON (make test builds it)")
+
+    def kernels(device: torch.device) -> tuple[ModuleType, int]:
+        return emulated, order
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("otoscope.ops.") and hasattr(module, "kernels"):
+            monkeypatch.setattr(module, "kernels", kernels)
+
+
+@pytest.fixture
+def random() -> torch.Generator:
+    """Seed what a test draws."""
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """Find the data that lie beside the checkout; a lone clone has none."""
+    path = Path(os.environ.get("OTOSCOPE_SHARED", Path(__file__).parents[2] / "shared"))
+    if not path.is_dir():
+        pytest.skip("no ../shared beside this checkout, and OTOSCOPE_SHARED is not set")
+    return path

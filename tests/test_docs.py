@@ -1,0 +1,110 @@
+"""The documentation: its examples run, its links lead somewhere, its numbers are those measured."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted(
+    [ROOT / "README.md", *ROOT.glob("docs/tutorials/*.md"), *ROOT.glob("docs/howto/*.md")]
+)
+
+
+def load_writer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "write_performance", ROOT / "docs" / "write_performance.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+WRITER = load_writer()
+
+
+def python_of(page: Path) -> str:
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S))
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if python_of(p)], ids=lambda p: str(p.name))
+def test_examples_of_a_page_run_from_top_to_bottom(page: Path) -> None:
+    exec(compile(python_of(page), str(page), "exec"), {})
+
+
+@pytest.mark.parametrize("page", sorted({*PAGES, *ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")}))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_committed_performance_page_is_that_of_the_committed_results() -> None:
+    written = (ROOT / "docs" / "performance.md").read_text()
+    assert written == WRITER.page(*WRITER.measured(ROOT / "benchmarks"))
+
+
+def result(device: str, **bar: Any) -> dict[str, Any]:
+    facts = (
+        {"threads": 1, "isa": "avx2"} if device == "cpu" else {"capability": "9.0", "cuda": "13.0"}
+    )
+    timing = {"median_s": 0.0125, "low_s": 0.012, "high_s": 0.013, "repeats": 3}
+    return {
+        "benchmark": "occlude",
+        "command": "python benchmarks/bench_occlude.py",
+        "environment": {
+            "device": device,
+            "name": f"the {device}",
+            "commit": "0123abc",
+            "versions": {"torch": "2.13.0"},
+            "malloc": {"MALLOC_TRIM_THRESHOLD_": "9"},
+            **facts,
+        },
+        "cases": [
+            {
+                "name": "a|b",
+                "parameters": {},
+                "rivals": {"fill_": timing, "ours": timing},
+                "ratios": {"fill_": 1.0},
+                "bar": {"text": "fill_ / ours", "value": 1.0, "at_least": 0.9, "met": True, **bar},
+            }
+        ],
+    }
+
+
+def test_page_says_what_no_gpu_has_run() -> None:
+    page = WRITER.page([result("cpu")], ["occlude", "moments"])
+    moments, occlude = page.split("## moments")[1].split("## occlude")
+    assert page.count("Not yet run on a GPU.") == 2
+    assert page.count("Not yet run on a CPU.") == 1
+    assert occlude.count("`python benchmarks/bench_occlude.py`") == 1
+    assert "python" not in moments
+    assert "Not yet run" not in WRITER.page([result("cpu"), result("cuda")], ["occlude"])
+
+
+def test_page_shows_the_numbers_with_their_command_and_machine() -> None:
+    page = WRITER.page([result("cpu")], [])
+    assert "| a\\|b | ours | 12.5 ms (12, 13) |  | fill_ / ours: 1, at least 0.9: met |" in page
+    assert "|  | fill_ | 12.5 ms (12, 13) | 1.00 |  |" in page
+    for fact in ("the cpu", "0123abc", "torch 2.13.0", "1 thread(s)", "MALLOC_TRIM_THRESHOLD_=9"):
+        assert fact in page
+
+
+def test_page_shows_a_missed_bar_as_missed() -> None:
+    assert "**missed**" in WRITER.page([result("cuda", value=0.3, met=False)], [])
+    assert "none" in WRITER.page([result("cuda", value=None, met=False)], [])
+
+
+def test_results_are_read_from_the_folder_where_benchmarks_write_them(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "occlude.cpu.json").write_text(json.dumps(result("cpu")))
+    (tmp_path / "bench_moments.py").touch()
+    results, benchmarks = WRITER.measured(tmp_path)
+    assert (results, benchmarks) == ([result("cpu")], ["moments"])

@@ -1,0 +1,147 @@
+"""The compiled modules: what they take, what they refuse, and what they say of themselves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import definitions
+from otoscope import _cpu, native
+from otoscope.errors import CudaUnavailable
+
+
+def arguments(n: int = 3) -> list[Any]:
+    random = np.random.default_rng(0)
+    patch, content = random.standard_normal((2, 1, 4, 5)).astype(np.float32)
+    segment = random.integers(0, 3, (4, 5)).astype(np.int32)
+    bits = random.integers(0, 8, (n, 1))
+    out = np.empty((1, n, 4, 5), np.float32)
+    return [patch, content, None, (0, 0, 0), segment, bits, 3, None, None, out, 1]
+
+
+def test_takes_numpy_arrays() -> None:
+    args = arguments()
+    _cpu.occlude(*args)
+    patch, content, _, _, segment, bits, *_, out, _ = args
+    keep = (np.asarray(bits) >> np.arange(3)) & 1 == 1
+    wanted = np.where(keep[:, np.asarray(segment)], patch, content)
+    np.testing.assert_array_equal(np.asarray(out)[0], wanted)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "error", "message"),
+    [
+        (0, np.zeros((1, 4, 5), np.int32), TypeError, "patch: want float16, bfloat16, float32"),
+        (1, np.zeros((1, 4, 5)), TypeError, "content: wrong dtype"),
+        (1, np.zeros((1, 3, 5), np.float32), ValueError, "content: does not broadcast to patch"),
+        (4, np.zeros((4, 5), np.int64), TypeError, "segment: wrong dtype"),
+        (4, np.zeros((3, 5), np.int32), ValueError, "segment: wrong shape"),
+        (4, np.zeros((4, 10), np.int32)[:, ::2], ValueError, "segment: want 2-d, contiguous"),
+        (5, np.zeros((3, 2), np.int64), ValueError, "keep: wrong shape"),
+        (7, np.zeros(4, np.float32), ValueError, "shift: wrong shape"),
+        (9, np.zeros((1, 3, 4, 5), np.float32)[0], ValueError, "out: want 4-d, contiguous"),
+    ],
+)
+def test_refuses_what_a_kernel_would_misread(
+    place: int, value: object, error: type[Exception], message: str
+) -> None:
+    args = arguments()
+    args[place] = value
+    with pytest.raises(error, match=message):
+        _cpu.occlude(*args)
+
+
+def test_half_precision_rounds_as_torch_does() -> None:
+    halves = torch.from_numpy(definitions.half_values().copy())
+    exact = halves.float()
+    finite = exact[exact.isfinite()].sort().values
+    between = (finite[1:] + finite[:-1]) / 2  # ties, which must go to the even one
+    nudge = between.nextafter(between.new_tensor(float("inf")))
+    below = between.nextafter(between.new_tensor(float("-inf")))
+    edges = torch.tensor([65519.0, 65520.0, -65520.0, 1e30, float("inf"), float("nan"), 1e-8, 0.0])
+    values = torch.cat([exact, between, nudge, below, edges]).view(1, 1, -1)
+    segment = torch.zeros(1, values.shape[2], dtype=torch.int32)
+    keep = torch.ones(1, 1, dtype=torch.int64)
+    for dtype in (torch.float16, torch.bfloat16):
+        out = torch.empty(1, 1, *values.shape[1:], dtype=dtype)
+        content = torch.zeros(1, 1, 1)
+        _cpu.occlude(values, content, None, (0, 0, 0), segment, keep, 1, None, None, out, 1)
+        torch.testing.assert_close(
+            out.view(-1), values.view(-1).to(dtype), rtol=0, atol=0, equal_nan=True
+        )
+        wide = torch.empty(1, 1, *values.shape[1:])
+        narrow = values.to(dtype)
+        _cpu.occlude(
+            narrow, content.to(dtype), None, (0, 0, 0), segment, keep, 1, None, None, wide, 1
+        )
+        torch.testing.assert_close(
+            wide.view(-1), narrow.float().view(-1), rtol=0, atol=0, equal_nan=True
+        )
+
+
+def test_several_python_threads_may_call_at_once() -> None:
+    args = [arguments(2000) for _ in range(4)]
+    for a in args:
+        a[-1] = 2
+
+    def call(mine: list[Any]) -> None:
+        for _ in range(50):
+            _cpu.occlude(*mine)
+
+    threads = [threading.Thread(target=call, args=(a,)) for a in args]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for a in args[1:]:
+        np.testing.assert_array_equal(np.asarray(a[9]), np.asarray(args[0][9]))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_the_pool_survives_a_fork() -> None:
+    program = """
+import os, torch
+from otoscope.ops import occlude
+torch.set_num_threads(2)
+keep = torch.rand(500, 1) < 0.5
+args = (torch.rand(1, 115, 80), 0.0, torch.zeros(115, 80, dtype=torch.int32), keep)
+before = occlude(*args)
+child = os.fork()
+if child == 0:
+    os._exit(0 if torch.equal(occlude(*args), before) else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+
+
+def test_instruction_sets() -> None:
+    assert native.isa() in ("baseline", "avx2")
+    native.use_isa("baseline")
+    assert native.isa() == "baseline"
+    native.use_isa("best")
+    with pytest.raises(ValueError, match='instruction set "sse9" is not to be had'):
+        native.use_isa("sse9")
+    assert isinstance(native.features(), list)
+
+
+def test_cuda_status_says_why() -> None:
+    status = native.cuda_status()
+    assert status.available == (status.devices > 0)
+    assert status.available or status.reason
+
+
+def test_a_gpu_without_kernels_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    native.cuda_status.cache_clear()
+    monkeypatch.setattr(native, "_cuda", None)
+    try:
+        with pytest.raises(CudaUnavailable, match="cuda:1, but otoscope was built without CUDA"):
+            native.kernels(torch.device("cuda", 1))
+    finally:
+        native.cuda_status.cache_clear()

@@ -1,0 +1,71 @@
+"""Every operator of the library passes torch's own checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import otoscope.ops  # registers the operators
+
+
+def cases() -> dict[str, list[tuple[Any, ...]]]:
+    random = torch.Generator().manual_seed(0)
+    patch = torch.randn(2, 6, 5, generator=random, requires_grad=True)
+    content = torch.randn(2, 1, 5, generator=random, requires_grad=True)
+    segment = torch.randint(4, (6, 5), generator=random, dtype=torch.int32)
+    bits = torch.randint(16, (3, 1), generator=random)
+    scale = torch.rand(5, generator=random)
+    below = torch.tensor([1, 2, 3, 4, 2**32])
+    head: tuple[Any, ...] = (patch, content, None, [0, 0, 0], segment, bits, 4)
+    quiet = (patch.detach(), content.detach(), None, [0, 0, 0], segment, bits, 4, None, scale)
+    noisy = (patch, content, scale.view(1, 1, 5), [3, 1, 2], segment, bits, 4)
+    return {
+        "occlude": [
+            (*head, None, None, torch.float32),
+            (*head, scale, scale, torch.float16),
+            (*noisy, None, None, torch.float32),
+        ],
+        "occlude_out": [(*quiet, torch.empty(2, 3, 6, 5))],
+        "occlude_backward": [
+            (torch.randn(2, 3, 6, 5, requires_grad=True), segment, bits, 4, scale, torch.float32)
+        ],
+        "pack": [(torch.rand(4, 70, generator=random) < 0.5,)],
+        "draw_coalitions": [
+            (bits.clone(), 4, -3, 5, 2**31, None),
+            (bits.clone(), 4, 3, 0, 2**31, below),
+        ],
+    }
+
+
+def operators() -> list[str]:
+    names = torch._C._dispatch_get_all_op_names()
+    return sorted(n.split("::")[1] for n in names if n.startswith("otoscope::"))
+
+
+def test_every_operator_has_a_case() -> None:
+    assert callable(otoscope.ops.occlude)
+    assert sorted(cases()) == operators()
+
+
+@pytest.mark.parametrize("name", sorted(cases()))
+def test_opcheck(name: str) -> None:
+    for arguments in cases()[name]:
+        torch.library.opcheck(getattr(torch.ops.otoscope, name).default, arguments)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", sorted(cases()))
+def test_opcheck_on_a_gpu(name: str) -> None:
+    from otoscope import native
+
+    if not native.cuda_status().available:
+        pytest.skip(f"no GPU: {native.cuda_status().reason}")
+    for arguments in cases()[name]:
+        moved = tuple(
+            a.detach().cuda().requires_grad_(a.requires_grad) if isinstance(a, Tensor) else a
+            for a in arguments
+        )
+        torch.library.opcheck(getattr(torch.ops.otoscope, name).default, moved)
