@@ -112,7 +112,8 @@ struct type_caster<otoscope::bind::TensorArg> {
     NB_TYPE_CASTER(otoscope::bind::TensorArg, const_name("object"))
 
     bool from_python(handle src, uint8_t flags, cleanup_list* cleanup) noexcept {
-        if (const auto* api = otoscope::bind::exchange_api(Py_TYPE(src.ptr()))) {
+        const auto* api = otoscope::bind::exchange_api(Py_TYPE(src.ptr()));
+        if (api && api->borrow) {  // a producer may leave it out
             if (api->borrow(src.ptr(), &value.dl) == 0) return true;
             PyErr_Clear();
             return false;

@@ -13,7 +13,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from otoscope.cli.corpus import corpus
+from otoscope.cli.demo import demo
 from otoscope.cli.doctor import doctor
+from otoscope.cli.explain import explain
+from otoscope.cli.models import models
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.records import versions
 
@@ -45,7 +49,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(doctor)
+for command in (demo, explain, models, doctor):
+    app.command()(command)
+app.add_typer(corpus, name="corpus")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,1 +1,5 @@
-"""One module an experiment of a paper: frozen settings in, records and figures out."""
+"""What joins several rooms: frozen settings in, records and pages out."""
+
+from otoscope.experiments.explain_files import ExplainFiles, Row, explain_files, parse_segments
+
+__all__ = ["ExplainFiles", "Row", "explain_files", "parse_segments"]

@@ -180,6 +180,8 @@ def _content(name: str, content: Tensor | float, patch: Tensor) -> Tensor:
         raise ParameterError(
             f"{name} has shape {tuple(content.shape)}, patch has {tuple(patch.shape)}"
         )
+    if content.ndim == 3 and content.dtype == patch.dtype:
+        return content
     return content.to(patch.dtype).reshape(shape)
 
 

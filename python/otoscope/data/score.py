@@ -1,0 +1,156 @@
+"""A song on paper: chords a bar, and a sung melody of phrases and rests.
+
+Time is counted in sixteenth notes, sixteen a bar; no note crosses a bar line. Whoever performs the
+score (our synthesiser, or sinsy and mma) turns them into seconds with :meth:`Score.seconds`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from otoscope.errors import ParameterError
+
+__all__ = ["CHORDS", "SYLLABLES", "Note", "Score", "compose"]
+
+CHORDS = {
+    "C": (0, 4, 7),
+    "Dm": (2, 5, 9),
+    "Em": (4, 7, 11),
+    "F": (5, 9, 0),
+    "G": (7, 11, 2),
+    "Am": (9, 0, 4),
+}
+"""Pitch classes of the triads, root first."""
+
+SYLLABLES = tuple(f"{c}{v}" for c in ("", *"kstnhmr") for v in "aiueo")
+"""A consonant or none, then a vowel: the order of the kana table."""
+
+_SCALE = (0, 2, 4, 5, 7, 9, 11)
+_PROGRESSIONS = (
+    ("C", "Am", "F", "G"),
+    ("C", "G", "Am", "F"),
+    ("Am", "F", "C", "G"),
+    ("C", "F", "Am", "G"),
+    ("Am", "Em", "F", "G"),
+    ("C", "Dm", "F", "G"),
+)
+_BAR = 16
+_LOW, _HIGH = 60, 74  # the sung range before transposition: middle C to the D a ninth above
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sung note: ``start`` and ``length`` in sixteenths, ``pitch`` in MIDI numbers."""
+
+    start: int
+    length: int
+    pitch: int
+    syllable: str
+
+    @property
+    def end(self) -> int:
+        """The first sixteenth after the note."""
+        return self.start + self.length
+
+
+@dataclass(frozen=True)
+class Score:
+    """What is to be played and sung.
+
+    Parameters
+    ----------
+    tempo_bpm : int
+        Quarter notes a minute.
+    key : int
+        Semitones by which chords are transposed from C; notes are transposed already.
+    chords : tuple of str
+        One of :data:`CHORDS` a bar.
+    notes : tuple of Note
+        The melody, ascending; where there is no note the voice rests.
+
+    Examples
+    --------
+    >>> Score(120, 0, ("C",), (Note(4, 4, 60, "la"),)).phrases()
+    ((0.5, 1.0),)
+    """
+
+    tempo_bpm: int
+    key: int
+    chords: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+    def seconds(self, sixteenths: float) -> float:
+        """Return the time at which that many sixteenths have passed."""
+        return sixteenths * 15.0 / self.tempo_bpm
+
+    def phrases(self) -> tuple[tuple[float, float], ...]:
+        """Return (start, end) in seconds of each run of notes without a rest."""
+        runs: list[tuple[int, int]] = []
+        for note in self.notes:
+            if runs and runs[-1][1] == note.start:
+                runs[-1] = (runs[-1][0], note.end)
+            else:
+                runs.append((note.start, note.end))
+        return tuple((self.seconds(start), self.seconds(end)) for start, end in runs)
+
+
+def compose(rng: np.random.Generator, *, seconds: float, tempo_bpm: int | None = None) -> Score:
+    """Write a simple song: a chord progression, and sung phrases between rests.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+        Drawn from; the same state writes the same song.
+    seconds : float
+        Length to fill; the last phrase ends before it. At least 4.
+    tempo_bpm : int, optional
+        Quarter notes a minute, 60 to 240; drawn from 84 to 132 if not given.
+
+    Returns
+    -------
+    Score
+        It begins with a rest. Phrases last half a bar to a bar, rests between them 3 to 6 eighths.
+
+    Raises
+    ------
+    ParameterError
+        If ``seconds`` is below 4 or ``tempo_bpm`` outside [60, 240].
+
+    Examples
+    --------
+    >>> compose(np.random.default_rng(0), seconds=8.0, tempo_bpm=120).seconds(16)
+    2.0
+    """
+    if not seconds >= 4:
+        raise ParameterError(f"seconds is {seconds}: a song needs at least 4")
+    tempo = int(rng.integers(84, 133)) if tempo_bpm is None else tempo_bpm
+    if not 60 <= tempo <= 240:
+        raise ParameterError(f"tempo_bpm is {tempo}, need 60 to 240")
+    key = int(rng.integers(-3, 4))
+    progression = _PROGRESSIONS[rng.integers(len(_PROGRESSIONS))]
+    total = 2 * int(seconds * tempo / 30)  # whole eighths: every note is one or more
+    chords = tuple(progression[bar % 4] for bar in range(-(-total // _BAR)))
+    notes: list[Note] = []
+    position, pitch = 2 * int(rng.integers(2, 5)), int(rng.integers(64, 70))
+    while position + 4 <= total:
+        phrase_end = min(position + 2 * int(rng.integers(4, 9)), total)
+        while position < phrase_end:
+            bar, beat = divmod(position, _BAR)
+            length = min(int(rng.choice([2, 2, 4, 4, 6])), phrase_end - position, _BAR - beat)
+            pitch = _next_pitch(rng, pitch, chords[bar], is_strong=beat % 4 == 0)
+            syllable = SYLLABLES[rng.integers(len(SYLLABLES))]
+            notes.append(Note(position, length, pitch + key, syllable))
+            position += length
+        position += 2 * int(rng.integers(3, 7))
+    return Score(tempo, key, chords, tuple(notes))
+
+
+def _next_pitch(rng: np.random.Generator, last: int, chord: str, *, is_strong: bool) -> int:
+    """Small steps in the scale; on a beat, tones of the chord."""
+    tones = CHORDS[chord] if is_strong else _SCALE
+    reachable = [p for p in range(_LOW, _HIGH + 1) if p % 12 in tones and abs(p - last) <= 7]
+    step = np.abs(np.array(reachable) - last)
+    weight = np.where(step == 0, 0.4, np.exp(-step / 3.0))  # repeats are rarer than steps
+    return int(rng.choice(reachable, p=weight / weight.sum()))

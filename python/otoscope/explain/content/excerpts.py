@@ -1,0 +1,144 @@
+"""Content from a data set's excerpts: its smallest value, statistics of its bands, or a donor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.explain.content.base import Content
+from otoscope.protocols import Patch
+
+__all__ = ["Excerpts", "donor", "mean_band_data", "min_band_data", "min_data"]
+
+Excerpts: TypeAlias = "Tensor | Sequence[Tensor | Patch]"
+"""In the domain of the values: Tensor [excerpt, frame, mel], or Patches or Tensors [frame, mel]."""
+
+
+def min_data(excerpts: Excerpts) -> Content:
+    """The smallest value of a data set.
+
+    Parameters
+    ----------
+    excerpts : Tensor [excerpt, frame, mel], or sequence of Patch or Tensor [frame, mel]
+        The data set. With padding, as in the paper, this is the smallest padding value.
+
+    Returns
+    -------
+    Content
+        One value for all patches.
+
+    Examples
+    --------
+    >>> min_data(torch.tensor([[[3.0, 1.0]], [[0.5, 2.0]]])).name
+    'min_data'
+    """
+    smallest = torch.stack([values.amin() for values in _each(excerpts)]).amin()
+    return Content("min_data", lambda patch, ids: smallest)
+
+
+def min_band_data(excerpts: Excerpts) -> Content:
+    """The smallest value of each band over a data set.
+
+    Parameters
+    ----------
+    excerpts : Tensor [excerpt, frame, mel], or sequence of Patch or Tensor [frame, mel]
+        The data set.
+
+    Returns
+    -------
+    Content
+        One value a band for all patches.
+
+    Examples
+    --------
+    >>> band = min_band_data(torch.tensor([[[3.0, 1.0]], [[0.5, 2.0]]]))
+    >>> band(Patch(torch.zeros(1, 2)), torch.zeros(1, 2)).tolist()
+    [0.5, 1.0]
+    """
+    smallest = torch.stack([values.amin(0) for values in _each(excerpts)]).amin(0)
+    return Content("min_band_data", lambda patch, ids: smallest)
+
+
+def mean_band_data(excerpts: Excerpts) -> Content:
+    """The mean of each band over all frames of a data set.
+
+    Parameters
+    ----------
+    excerpts : Tensor [excerpt, frame, mel], or sequence of Patch or Tensor [frame, mel]
+        The data set.
+
+    Returns
+    -------
+    Content
+        One value a band for all patches.
+
+    Examples
+    --------
+    >>> band = mean_band_data(torch.tensor([[[3.0, 1.0]], [[1.0, 2.0]]]))
+    >>> band(Patch(torch.zeros(1, 2)), torch.zeros(1, 2)).tolist()
+    [2.0, 1.5]
+    """
+    mean = torch.cat([values.double() for values in _each(excerpts)]).mean(0)
+    return Content("mean_band_data", lambda patch, ids: mean)
+
+
+def donor(
+    excerpts: Excerpts,
+    *,
+    labels: Sequence[object] | None = None,
+    label: object = None,
+    seed: int = 0,
+) -> Content:
+    """An excerpt drawn from a data set, of a given class if one is named.
+
+    Parameters
+    ----------
+    excerpts : Tensor [excerpt, frame, mel], or sequence of Patch or Tensor [frame, mel]
+        The data set, or one excerpt in a list; of the patches' shape.
+    labels : sequence, optional
+        The class of each excerpt.
+    label : object
+        The class to draw from.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    Content
+        Values [frame, mel], the same for all patches.
+
+    Raises
+    ------
+    ParameterError
+        If no excerpt has the label.
+
+    Examples
+    --------
+    >>> quiet, loud = torch.zeros(4, 2), torch.ones(4, 2)
+    >>> content = donor([quiet, loud], labels=["no", "yes"], label="no")
+    >>> float(content(Patch(loud), torch.zeros(4, 2)).max())
+    0.0
+    """
+    values = _each(excerpts)
+    if labels is not None:
+        if len(labels) != len(values):
+            raise ParameterError(f"{len(labels)} labels came for {len(values)} excerpts")
+        values = [v for v, of in zip(values, labels, strict=True) if of == label]
+        if not values:
+            raise ParameterError(f"no excerpt has the label {label!r}; there are {set(labels)}")
+    generator = torch.Generator().manual_seed(seed)
+    chosen = values[int(torch.randint(len(values), (), generator=generator))]
+    return Content("donor", lambda patch, ids: chosen, seed=seed)
+
+
+def _each(excerpts: Excerpts) -> list[Tensor]:
+    """The values [frame, mel] of each excerpt."""
+    values = [e.values if isinstance(e, Patch) else e for e in excerpts]
+    if not values or any(v.ndim != 2 for v in values):
+        shapes = [tuple(v.shape) for v in values[:3]]
+        raise ParameterError(f"excerpts have shapes {shapes}; give at least one [frame, mel]")
+    return values

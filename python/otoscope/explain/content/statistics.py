@@ -1,0 +1,137 @@
+"""Content from one number, or from the patch: its smallest value or mean, by band or over all."""
+
+from __future__ import annotations
+
+import torch
+
+from otoscope.explain.content.base import Content, Space
+
+__all__ = ["constant", "mean_band", "mean_inp", "min_band", "min_inp", "silence", "zero"]
+
+
+def constant(value: float, *, space: Space = "values") -> Content:
+    """One value in all cells.
+
+    Parameters
+    ----------
+    value : float
+        In the domain ``space``.
+    space : {"values", "log_mel", "mel"}
+        Its domain.
+
+    Returns
+    -------
+    Content
+        The value.
+
+    Examples
+    --------
+    >>> constant(-16.1, space="log_mel").name
+    'constant(-16.1, log_mel)'
+    """
+    name = f"constant({value}{'' if space == 'values' else f', {space}'})"
+    return Content(name, lambda patch, ids: torch.tensor(value), space)
+
+
+def zero() -> Content:
+    """0.0 in the domain of the values: the training set's mean of each band, not silence.
+
+    Returns
+    -------
+    Content
+        Paper A's "dataset mean spectrum".
+
+    Examples
+    --------
+    >>> zero().name
+    'zero'
+    """
+    return Content("zero", lambda patch, ids: torch.tensor(0.0))
+
+
+def silence() -> Content:
+    """No energy at all, as the model's front end shows it.
+
+    Returns
+    -------
+    Content
+        0 in the domain ``mel``; needs the patch's domain.
+
+    Examples
+    --------
+    >>> silence().space
+    'mel'
+    """
+    return Content("silence", lambda patch, ids: torch.zeros(patch.values.shape[1]), "mel")
+
+
+def min_inp() -> Content:
+    """The smallest value of the patch.
+
+    Returns
+    -------
+    Content
+        One value a patch (paper A).
+
+    Examples
+    --------
+    >>> from otoscope.protocols import Patch
+    >>> patch = Patch(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))
+    >>> min_inp()(patch, torch.zeros(2, 2)).item()
+    1.0
+    """
+    return Content("min_inp", lambda patch, ids: patch.values.amin())
+
+
+def mean_inp() -> Content:
+    """The mean of all values of the patch.
+
+    Returns
+    -------
+    Content
+        One value a patch (paper A's choice: "average magnitude of mel-spectrogram bins").
+
+    Examples
+    --------
+    >>> from otoscope.protocols import Patch
+    >>> patch = Patch(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))
+    >>> mean_inp()(patch, torch.zeros(2, 2)).item()
+    3.0
+    """
+    return Content("mean_inp", lambda patch, ids: patch.values.mean())
+
+
+def min_band() -> Content:
+    """The smallest value of each band of the patch.
+
+    Returns
+    -------
+    Content
+        One value a band.
+
+    Examples
+    --------
+    >>> from otoscope.protocols import Patch
+    >>> patch = Patch(torch.tensor([[1.0, 7.0], [3.0, 6.0]]))
+    >>> min_band()(patch, torch.zeros(2, 2)).tolist()
+    [1.0, 6.0]
+    """
+    return Content("min_band", lambda patch, ids: patch.values.amin(0))
+
+
+def mean_band() -> Content:
+    """The mean of each band of the patch.
+
+    Returns
+    -------
+    Content
+        One value a band.
+
+    Examples
+    --------
+    >>> from otoscope.protocols import Patch
+    >>> patch = Patch(torch.tensor([[1.0, 7.0], [3.0, 6.0]]))
+    >>> mean_band()(patch, torch.zeros(2, 2)).tolist()
+    [2.0, 6.5]
+    """
+    return Content("mean_band", lambda patch, ids: patch.values.mean(0))

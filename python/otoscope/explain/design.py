@@ -1,0 +1,220 @@
+"""Designs: which coalitions of segments to ask the model about, and how often each one counts.
+
+Repeated draws are folded into counts before any forward pass. Every design holds the coalition of
+all segments, the patch as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from otoscope import ops
+from otoscope.errors import ParameterError
+
+__all__ = ["DESIGNS", "Design", "draw_design"]
+
+_DEFAULT_SAMPLES = 2000
+_MOST_EXACT = 12  # segments: 4096 passes
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Distinct coalitions, how often each counts, and the order of the draws.
+
+    Parameters
+    ----------
+    kind : str
+        One of `DESIGNS`.
+    coalitions : ops.Coalitions
+        Distinct rows; repeated ones only where they were not folded.
+    counts : Tensor [coalition], float64
+        How many samples each stands for.
+    row_of_sample : Tensor [sample], int64
+        The row of each sample, in the order of the draws.
+
+    Examples
+    --------
+    >>> draw_design("leave_one_out", 3).coalitions.unpack().int().tolist()
+    [[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]]
+    """
+
+    kind: str
+    coalitions: ops.Coalitions
+    counts: Tensor
+    row_of_sample: Tensor
+
+    def cpu(self) -> Design:
+        """Move all to the CPU."""
+        return Design(
+            self.kind, self.coalitions.to("cpu"), self.counts.cpu(), self.row_of_sample.cpu()
+        )
+
+    @property
+    def n_samples(self) -> int:
+        """How many coalitions were drawn, repeated ones included."""
+        return len(self.row_of_sample)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all ``2**n_segments`` coalitions are there, each once."""
+        n = self.coalitions.n_segments
+        return n < 63 and len(self.coalitions) == 1 << n and self._is_folded
+
+    @property
+    def is_random(self) -> bool:
+        """Whether another seed gives other coalitions."""
+        return self.kind not in ("exact", "leave_one_out")
+
+    @property
+    def _is_folded(self) -> bool:
+        return len(self.coalitions.bits.unique(dim=0)) == len(self.coalitions)
+
+
+def draw_design(
+    kind: str,
+    n_segments: int,
+    *,
+    n_samples: int | None = None,
+    seed: int = 0,
+    fold: bool = True,
+    device: torch.device | str | None = None,
+) -> Design:
+    """Make the coalitions of a design.
+
+    Parameters
+    ----------
+    kind : str
+        - ``exact``: all ``2**n_segments``, for up to 12 segments. Each counts once, or, given
+          ``n_samples``, ``n_samples / 2**n_segments`` times: the limit of so many Bernoulli draws.
+        - ``bernoulli``: each segment stays with probability 1/2; the first sample keeps all.
+        - ``uniform_size``: the number off is uniform in 1..n_segments; the first sample keeps all.
+        - ``leave_one_out``: all kept, then each segment alone off.
+        - ``kernelshap``: sizes by the Shapley kernel; the first two samples keep all and none.
+        - ``permutation``: orders of joining, each from none to all: ``n_segments + 1`` samples an
+          order.
+    n_segments : int
+        At least 1.
+    n_samples : int, optional
+        How many coalitions to draw; 2000 if not given. The ``permutation`` design takes as many
+        whole orders as fit in.
+    seed : int
+        Of the draws.
+    fold : bool
+        Whether samples of the same coalition become one row. False where each sample differs for
+        another reason: fresh noise.
+    device : device, optional
+        Where the rows are made.
+
+    Returns
+    -------
+    Design
+        The rows, their counts and the order of the draws.
+
+    Raises
+    ------
+    ParameterError
+        If the design is unknown, exact with more than 12 segments, or ``n_samples`` too few or not
+        for this design.
+
+    References
+    ----------
+    Mishra et al., 2020, section III (bernoulli) and ISMIR 2017 (uniform_size: the temporal
+    version); Lundberg and Lee, 2017 (kernelshap); Castro et al., 2009 (permutation).
+
+    Examples
+    --------
+    >>> design = draw_design("bernoulli", 10, n_samples=70_000)
+    >>> len(design.coalitions), float(design.counts.sum())
+    (1024, 70000.0)
+    """
+    if kind not in DESIGNS:
+        raise ParameterError(f"design is {kind!r}, must be one of {', '.join(DESIGNS)}")
+    if n_segments < 1:
+        raise ParameterError(f"n_segments is {n_segments}, must be >= 1")
+    place = torch.device(device or "cpu")
+    rows = DESIGNS[kind](n_segments, n_samples, seed).to(place)
+    if fold:
+        bits, row_of_sample, counts = rows.bits.unique(
+            dim=0, return_inverse=True, return_counts=True
+        )
+    else:
+        bits, row_of_sample = rows.bits, torch.arange(len(rows), device=place)
+        counts = torch.ones(len(rows), device=place)
+    counts = counts.double()
+    if kind == "exact" and n_samples is not None:
+        counts *= n_samples / len(rows)
+    return Design(kind, ops.Coalitions(bits, n_segments), counts, row_of_sample)
+
+
+def _exact(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
+    if n_segments > _MOST_EXACT:
+        raise ParameterError(
+            f"design 'exact' with {n_segments} segments costs 2^{n_segments} = "
+            f"{2**n_segments:,} passes; use at most {_MOST_EXACT} segments, "
+            "or design='bernoulli' or 'kernelshap' with n_samples="
+        )
+    if n_samples is not None and n_samples < 1:
+        raise ParameterError(f"n_samples is {n_samples}, must be >= 1")
+    return ops.coalitions(n_segments, "exact")
+
+
+def _bernoulli(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
+    n_drawn = _samples(n_samples, at_least=1) - 1
+    return _with(ops.coalitions(n_segments, "bernoulli", n_drawn, seed=seed), [True])
+
+
+def _uniform_size(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
+    n_drawn = _samples(n_samples, at_least=1) - 1
+    sizes = torch.ones(n_segments + 1, dtype=torch.float64)
+    sizes[n_segments] = 0  # at least one off
+    drawn = ops.coalitions(n_segments, "by_size", n_drawn, size_weights=sizes, seed=seed)
+    return _with(drawn, [True])
+
+
+def _leave_one_out(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
+    if n_samples is not None:
+        raise ParameterError(
+            f"n_samples is {n_samples}; design 'leave_one_out' has {n_segments + 1} coalitions"
+        )
+    return _with(ops.coalitions(n_segments, "leave_one_out"), [True])
+
+
+def _kernelshap(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
+    n_drawn = _samples(n_samples, at_least=3) - 2
+    return _with(ops.coalitions(n_segments, "by_size", n_drawn, seed=seed), [True, False])
+
+
+def _permutation(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
+    n_orders = _samples(n_samples, at_least=n_segments + 1) // (n_segments + 1)
+    generator = torch.Generator().manual_seed(seed)
+    joins_at = torch.rand(n_orders, 1, n_segments, generator=generator).argsort(-1)
+    step = torch.arange(n_segments + 1)[:, None]
+    return ops.pack((joins_at < step).reshape(-1, n_segments))
+
+
+DESIGNS: dict[str, Callable[[int, int | None, int], ops.Coalitions]] = {
+    "exact": _exact,
+    "bernoulli": _bernoulli,
+    "uniform_size": _uniform_size,
+    "leave_one_out": _leave_one_out,
+    "kernelshap": _kernelshap,
+    "permutation": _permutation,
+}
+
+
+def _samples(n_samples: int | None, *, at_least: int) -> int:
+    n = _DEFAULT_SAMPLES if n_samples is None else n_samples
+    if n < at_least:
+        raise ParameterError(f"n_samples is {n}, must be >= {at_least} for this design")
+    return n
+
+
+def _with(rows: ops.Coalitions, first: list[bool]) -> ops.Coalitions:
+    """Put whole coalitions in front: True all segments, False none."""
+    n = rows.n_segments
+    front = ops.pack(torch.tensor(first)[:, None].expand(-1, n).contiguous())
+    return ops.Coalitions(torch.cat([front.bits, rows.bits]), n)

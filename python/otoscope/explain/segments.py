@@ -1,0 +1,357 @@
+"""Segments: the parts of a patch that an explanation speaks of.
+
+A segmentation is a callable Patch -> Segments; it is made before the patch is known, `temporal(10)`
+for example. Ids count along time first, then along frequency: ``id = n_mel * time + band``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from otoscope import ops
+from otoscope.errors import ParameterError
+from otoscope.protocols import Patch
+
+__all__ = [
+    "Extent",
+    "Segmentation",
+    "Segments",
+    "beats",
+    "from_labels",
+    "grid",
+    "onsets",
+    "spectral",
+    "temporal",
+]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where a segment lies: the smallest box around it.
+
+    Parameters
+    ----------
+    name : str
+        "time 3", "band 2", "beat 0".
+    frames, bands : (int, int)
+        First, and one past the last.
+    seconds : (float, float), optional
+        Of the recording, if the patch knows its frame rate.
+    hz : (float, float), optional
+        If the patch knows its bands: borders lie half way between centres.
+
+    Examples
+    --------
+    >>> temporal(2)(Patch(torch.zeros(4, 3))).extents[1].frames
+    (2, 4)
+    """
+
+    name: str
+    frames: tuple[int, int]
+    bands: tuple[int, int]
+    seconds: tuple[float, float] | None = None
+    hz: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """The segments of one patch.
+
+    Parameters
+    ----------
+    map : ops.SegmentMap
+        The id of each cell, [frame, mel].
+    extents : tuple of Extent
+        One a segment.
+
+    Examples
+    --------
+    >>> temporal(2)(Patch(torch.zeros(4, 3))).map.ids[:, 0].tolist()
+    [0, 0, 1, 1]
+    """
+
+    map: ops.SegmentMap
+    extents: tuple[Extent, ...]
+
+    def __len__(self) -> int:
+        """Count the segments."""
+        return len(self.extents)
+
+
+class Segmentation(Protocol):
+    """Cuts a patch into segments; its ``str`` is the name that records give it."""
+
+    def __call__(self, patch: Patch) -> Segments:
+        """Cut one patch."""
+        ...
+
+
+@dataclass(frozen=True)
+class grid:  # reads as a function: segments=grid(6, 4)
+    """Rectangles: blocks of ``floor(size / n)``, the last ones take the rest.
+
+    Parameters
+    ----------
+    n_time, n_mel : int
+        Blocks along time and frequency, >= 1.
+
+    Raises
+    ------
+    ParameterError
+        If a number is below 1, or above the patch's frames or bands.
+
+    References
+    ----------
+    Mishra et al., ISMIR 2017: 6 x 4 on 115 frames and 80 bands; time borders 0, 19, 38, 57, 76, 95,
+    115.
+
+    Examples
+    --------
+    >>> [e.frames for e in grid(6, 1)(Patch(torch.zeros(115, 80))).extents]
+    [(0, 19), (19, 38), (38, 57), (57, 76), (76, 95), (95, 115)]
+    """
+
+    n_time: int
+    n_mel: int
+
+    def __post_init__(self) -> None:
+        for name, n in (("n_time", self.n_time), ("n_mel", self.n_mel)):
+            if n < 1:
+                raise ParameterError(f"{name} is {n}, must be >= 1")
+
+    def __call__(self, patch: Patch) -> Segments:
+        """Cut a patch into the blocks."""
+        n_frames, n_bands = patch.values.shape
+        times = _blocks(n_frames, self.n_time, "frames")
+        bands = _blocks(n_bands, self.n_mel, "mel bands")
+        names = [
+            self._name(time, band) for time in range(self.n_time) for band in range(self.n_mel)
+        ]
+        return _segments(patch, self.n_mel * times[:, None] + bands, names)
+
+    def __str__(self) -> str:
+        """Write it as a call."""
+        if self.n_mel == 1:
+            return f"temporal({self.n_time})"
+        return (
+            f"spectral({self.n_mel})" if self.n_time == 1 else f"grid({self.n_time}, {self.n_mel})"
+        )
+
+    def _name(self, time: int, band: int) -> str:
+        parts = [f"time {time}"] if self.n_time > 1 or self.n_mel == 1 else []
+        return ", ".join([*parts, f"band {band}"] if self.n_mel > 1 else parts)
+
+
+def temporal(n: int) -> grid:
+    """Cut along time, all bands together.
+
+    Parameters
+    ----------
+    n : int
+        Blocks, >= 1.
+
+    Returns
+    -------
+    Segmentation
+        Of floor(frames / n) frames each; the last takes the rest.
+
+    Examples
+    --------
+    >>> temporal(10)(Patch(torch.zeros(115, 80))).extents[9].frames
+    (99, 115)
+    """
+    return grid(n, 1)
+
+
+def spectral(n: int) -> grid:
+    """Cut along frequency, all frames together.
+
+    Parameters
+    ----------
+    n : int
+        Blocks, >= 1.
+
+    Returns
+    -------
+    Segmentation
+        Of floor(bands / n) bands each; the last takes the rest.
+
+    Examples
+    --------
+    >>> spectral(10)(Patch(torch.zeros(115, 80))).extents[9].bands
+    (72, 80)
+    """
+    return grid(1, n)
+
+
+@dataclass(frozen=True, eq=False)
+class from_labels:  # reads as a function: segments=from_labels(labels)
+    """Segments drawn by hand or by another program.
+
+    Parameters
+    ----------
+    labels : Tensor [frame, mel], integer
+        Cells of one label are one segment; labels in rising order become 0, 1, ...
+    names : sequence of str, optional
+        One a segment; "segment <label>" if not given.
+
+    Raises
+    ------
+    ParameterError
+        If the labels are not integer [frame, mel], of another shape than the patch, or the names
+        another number.
+
+    Examples
+    --------
+    >>> cut = from_labels(torch.tensor([[7, 7], [3, 3]]), names=["end", "start"])
+    >>> [e.name for e in cut(Patch(torch.zeros(2, 2))).extents]
+    ['end', 'start']
+    """
+
+    labels: Tensor
+    names: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        labels = torch.as_tensor(self.labels)
+        if labels.ndim != 2 or labels.is_floating_point() or labels.is_complex():
+            raise ParameterError(
+                f"labels have shape {tuple(labels.shape)} and dtype {labels.dtype}; "
+                "a label map is integer [frame, mel]"
+            )
+        object.__setattr__(self, "labels", labels)
+        n = len(labels.unique())
+        if self.names is not None and len(self.names) != n:
+            raise ParameterError(f"{len(self.names)} names came for {n} labels")
+
+    def __call__(self, patch: Patch) -> Segments:
+        """Give the map to a patch of its shape."""
+        if self.labels.shape != patch.values.shape:
+            raise ParameterError(
+                f"labels have shape {tuple(self.labels.shape)}, the patch has "
+                f"{tuple(patch.values.shape)}"
+            )
+        found, ids = self.labels.unique(return_inverse=True)
+        return _segments(patch, ids, self.names or [f"segment {label}" for label in found.tolist()])
+
+    def __str__(self) -> str:
+        """Write it as a call."""
+        return f"from_labels({len(self.labels.unique())} segments)"
+
+
+@dataclass(frozen=True)
+class _Events:
+    """Cuts along time at events that librosa finds in the patch's sound."""
+
+    kind: Literal["beat", "onset"]
+
+    def __call__(self, patch: Patch) -> Segments:
+        """Find the events in the sound and cut the patch there."""
+        if patch.y is None or patch.sr is None or patch.hop_length is None:
+            raise ParameterError(
+                f"{self.kind}-synchronous segments listen to the sound, the patch has none; "
+                "give it y, sr and hop_length, or use segments.temporal"
+            )
+        n_frames = patch.values.shape[0]
+        sample = _event_times(self.kind, patch.y, patch.sr) * patch.sr
+        edges = (sample / patch.hop_length).round().long()
+        edges = edges[(edges > 0) & (edges < n_frames)].unique()
+        if len(edges) == 0:
+            raise ParameterError(f"no {self.kind} was found in the patch; use segments.temporal")
+        ids = torch.bucketize(torch.arange(n_frames), edges, right=True)
+        names = [f"{self.kind} {i}" for i in range(len(edges) + 1)]
+        return _segments(patch, ids[:, None].expand(patch.values.shape), names)
+
+    def __str__(self) -> str:
+        """Write it as a call."""
+        return f"{self.kind}s()"
+
+
+def beats() -> _Events:
+    """Cut along time at the beats of the patch's sound, as librosa tracks them.
+
+    Returns
+    -------
+    Segmentation
+        Raises ParameterError for a patch without sound or without a beat. What comes before the
+        first beat is a segment too.
+
+    References
+    ----------
+    Ellis, "Beat tracking by dynamic programming", 2007.
+
+    Examples
+    --------
+    >>> str(beats())
+    'beats()'
+    """
+    return _Events("beat")
+
+
+def onsets() -> _Events:
+    """Cut along time at the onsets of the patch's sound, moved back to the energy's last minimum.
+
+    Returns
+    -------
+    Segmentation
+        Raises ParameterError for a patch without sound or without an onset inside.
+
+    References
+    ----------
+    Boeck and Widmer, "Maximum filter vibrato suppression for onset detection", 2013.
+
+    Examples
+    --------
+    >>> str(onsets())
+    'onsets()'
+    """
+    return _Events("onset")
+
+
+def _event_times(kind: Literal["beat", "onset"], y: Tensor, sr: float) -> Tensor:
+    """Seconds from the start of the sound."""
+    import librosa
+
+    if kind == "beat":
+        times = librosa.beat.beat_track(y=y.numpy(), sr=sr, units="time")[1]
+    else:
+        times = librosa.onset.onset_detect(y=y.numpy(), sr=sr, units="time", backtrack=True)
+    return torch.as_tensor(times, dtype=torch.float64)
+
+
+def _blocks(size: int, n: int, unit: str) -> Tensor:
+    """Id of each frame or band: blocks of floor(size / n), the last takes the rest."""
+    if n > size:
+        raise ParameterError(f"{n} segments for {size} {unit}; use at most {size}")
+    return (torch.arange(size) // (size // n)).clamp(max=n - 1)
+
+
+def _segments(patch: Patch, ids: Tensor, names: Sequence[str]) -> Segments:
+    extents = []
+    for i, name in enumerate(names):
+        frame, band = (ids == i).nonzero(as_tuple=True)
+        frames = (int(frame.min()), int(frame.max()) + 1)
+        bands = (int(band.min()), int(band.max()) + 1)
+        extents.append(Extent(name, frames, bands, _seconds(patch, frames), _hz(patch, bands)))
+    return Segments(ops.SegmentMap(ids, len(names)).to(patch.values.device), tuple(extents))
+
+
+def _seconds(patch: Patch, frames: tuple[int, int]) -> tuple[float, float] | None:
+    if patch.sr is None or patch.hop_length is None:
+        return None
+    first, end = (patch.start + frame * patch.hop_length / patch.sr for frame in frames)
+    return first, end
+
+
+def _hz(patch: Patch, bands: tuple[int, int]) -> tuple[float, float] | None:
+    if patch.mel_hz is None or len(patch.mel_hz) < 2:
+        return None
+    centre = patch.mel_hz.double()
+    inner = (centre[1:] + centre[:-1]) / 2
+    lowest, highest = 2 * centre[:1] - inner[:1], 2 * centre[-1:] - inner[-1:]
+    border = torch.cat([lowest.clamp(min=0), inner, highest])
+    return float(border[bands[0]]), float(border[bands[1]])

@@ -1,0 +1,186 @@
+"""Shapley values of the segments: each one's fair share of f(all) - f(none).
+
+Exact from a table of all coalitions, estimated from a sample of them. ``keep`` is bool
+[coalition, segment], True stays; ``outputs`` is [coalition, target]; the order of the rows is free.
+Everything is float64.
+"""
+
+from __future__ import annotations
+
+from math import lgamma
+
+import torch
+from torch import Tensor
+
+__all__ = ["kernel_shap", "permutation_shapley", "shapley_interactions", "shapley_values"]
+
+
+def shapley_values(keep: Tensor, outputs: Tensor) -> Tensor:
+    """Compute exact Shapley values from the outputs for all coalitions.
+
+    Parameters
+    ----------
+    keep : Tensor [coalition, segment], bool
+        All ``2**segment`` distinct coalitions.
+    outputs : Tensor [coalition, target]
+        The model's output for each.
+
+    Returns
+    -------
+    Tensor [target, segment]
+        A target's values sum to f(all) - f(none).
+
+    References
+    ----------
+    Shapley, "A value for n-person games", 1953.
+
+    Examples
+    --------
+    >>> keep = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=torch.bool)
+    >>> shapley_values(keep, torch.tensor([[0.0], [1.0], [0.0], [4.0]]))
+    tensor([[2.5000, 1.5000]], dtype=torch.float64)
+    """
+    n = keep.shape[1]
+    # share[k] = k! (n - k - 1)! / n!: of a coalition of k in the gain of one who joins it
+    size = torch.arange(n, dtype=torch.float64, device=keep.device)
+    share = ((size + 1).lgamma() + (n - size).lgamma() - lgamma(n + 1)).exp()
+    kept = keep.sum(1, keepdim=True)
+    joined, not_joined = share[(kept - 1).clamp(min=0)], share[kept.clamp(max=n - 1)]
+    return outputs.double().T @ torch.where(keep, joined, -not_joined)
+
+
+def shapley_interactions(keep: Tensor, outputs: Tensor) -> Tensor:
+    """Compute exact pairwise Shapley interaction indices from the outputs for all coalitions.
+
+    Parameters
+    ----------
+    keep : Tensor [coalition, segment], bool
+        All ``2**segment`` distinct coalitions.
+    outputs : Tensor [coalition, target]
+        The model's output for each.
+
+    Returns
+    -------
+    Tensor [target, segment, segment]
+        Symmetric: what two segments bring together beyond what each brings alone, averaged over
+        the coalitions of the others; 0 on the diagonal, and everywhere if f is additive.
+
+    References
+    ----------
+    Grabisch and Roubens, "An axiomatic approach to the concept of interaction among players in
+    cooperative games", 1999, definition 2.
+
+    Examples
+    --------
+    >>> keep = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=torch.bool)
+    >>> shapley_interactions(keep, torch.tensor([[0.0], [1.0], [0.0], [4.0]]))[0, 0, 1]
+    tensor(3., dtype=torch.float64)
+    """
+    n = keep.shape[1]
+    if n < 2:
+        return outputs.new_zeros(outputs.shape[1], n, n, dtype=torch.float64)
+    # share[k] = k! (n - k - 2)! / (n - 1)!: of a coalition of k in the gain of a pair
+    size = torch.arange(n - 1, dtype=torch.float64, device=keep.device)
+    share = ((size + 1).lgamma() + (n - 1 - size).lgamma() - lgamma(n)).exp()
+    kept = keep.sum(1)
+    f = outputs.double().T
+    on, off = keep.double(), (~keep).double()
+    both = _pairs(on, f * share[(kept - 2).clamp(0, n - 2)], on)
+    neither = _pairs(off, f * share[kept.clamp(0, n - 2)], off)
+    one = _pairs(on, f * share[(kept - 1).clamp(0, n - 2)], off)
+    index = both - one - one.mT + neither
+    return index * (1 - torch.eye(n, dtype=torch.float64, device=keep.device))
+
+
+def kernel_shap(keep: Tensor, weights: Tensor, outputs: Tensor) -> Tensor:
+    """Estimate Shapley values by the regression of KernelSHAP.
+
+    Least squares for ``outputs - f(none)`` under the constraint that the values sum to f(all) -
+    f(none). Exact if ``keep`` is complete and ``weights`` are the Shapley kernel's.
+
+    Parameters
+    ----------
+    keep : Tensor [coalition, segment], bool
+        Holds the full and the empty coalition.
+    weights : Tensor [coalition]
+        Shapley kernel times count; counts alone if sizes were drawn by the kernel. Those of the
+        full and the empty coalition do not matter: the constraint holds them.
+    outputs : Tensor [coalition, target]
+        The model's output for each.
+
+    Returns
+    -------
+    Tensor [target, segment]
+        A target's values sum to f(all) - f(none).
+
+    References
+    ----------
+    Lundberg and Lee, "A Unified Approach to Interpreting Model Predictions", 2017, theorem 2.
+
+    Examples
+    --------
+    >>> keep = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=torch.bool)
+    >>> f = torch.tensor([[0.0], [1.0], [0.0], [4.0]])
+    >>> kernel_shap(keep, torch.ones(4), f).round(decimals=6)
+    tensor([[2.5000, 1.5000]], dtype=torch.float64)
+    """
+    n = keep.shape[1]
+    f = outputs.double()
+    gain, total = f - f[empty_row(keep)], f[full_row(keep)] - f[empty_row(keep)]
+    # values = total / n + deviation; deviations sum to 0, as rows less their mean see only those
+    size = keep.double().sum(1, keepdim=True)
+    rows, residual = keep.double() - size / n, gain - size / n * total
+    root = weights.double().sqrt()[:, None]
+    deviation = torch.linalg.pinv(root * rows) @ (root * residual)
+    values: Tensor = (total / n + deviation).T
+    return values
+
+
+def permutation_shapley(keep: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Estimate Shapley values by the mean gain of each segment over drawn orders of joining.
+
+    Parameters
+    ----------
+    keep : Tensor [order, segment + 1, segment], bool
+        For each order the growing coalitions, from the empty to the full one.
+    outputs : Tensor [order, segment + 1, target]
+        The model's output for each.
+
+    Returns
+    -------
+    values : Tensor [target, segment]
+        A target's values sum to f(all) - f(none).
+    standard_error : Tensor [target, segment], or None
+        Of the mean over orders; not known from a single one.
+
+    References
+    ----------
+    Castro, Gomez and Tejada, "Polynomial calculation of the Shapley value based on sampling", 2009.
+
+    Examples
+    --------
+    >>> keep = torch.tensor([[[0, 0], [1, 0], [1, 1]], [[0, 0], [0, 1], [1, 1]]], dtype=torch.bool)
+    >>> f = torch.tensor([[[0.0], [1.0], [4.0]], [[0.0], [0.0], [4.0]]])
+    >>> permutation_shapley(keep, f)[0]
+    tensor([[2.5000, 1.5000]], dtype=torch.float64)
+    """
+    joins_at = (~keep).sum(1) - 1  # [order, segment]: a segment is absent until it joins
+    steps = outputs.double().diff(dim=1)  # [order, step, target]
+    gains = steps.gather(1, joins_at[:, :, None].expand(*joins_at.shape, steps.shape[2]))
+    error = (gains.std(0) / len(gains) ** 0.5).T if len(gains) > 1 else None
+    return gains.mean(0).T, error
+
+
+def full_row(keep: Tensor) -> int:
+    """Index of the coalition of all segments; there must be one."""
+    return int(keep.all(1).nonzero()[0, 0])
+
+
+def empty_row(keep: Tensor) -> int:
+    """Index of the coalition of no segment; there must be one."""
+    return int((~keep).all(1).nonzero()[0, 0])
+
+
+def _pairs(left: Tensor, weights: Tensor, right: Tensor) -> Tensor:
+    """Weighted counts: [coalition, a], [target, coalition], [coalition, b] -> [target, a, b]."""
+    return (left.T * weights[:, None, :]) @ right

@@ -1,0 +1,24 @@
+"""Models that listen: ours, bundles, and a zoo of models by others.
+
+Excerpts are [batch, 1, frame, mel], standardised; outputs [batch, output].
+"""
+
+from __future__ import annotations
+
+from otoscope.models.bundle import load_bundle, read_card, save_bundle
+from otoscope.models.listener import Listener
+from otoscope.models.loading import describe, load
+from otoscope.models.svdnet import SVDNet
+from otoscope.models.timeline import Timeline, timeline
+
+__all__ = [
+    "Listener",
+    "SVDNet",
+    "Timeline",
+    "describe",
+    "load",
+    "load_bundle",
+    "read_card",
+    "save_bundle",
+    "timeline",
+]

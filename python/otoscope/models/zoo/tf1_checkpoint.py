@@ -1,0 +1,139 @@
+"""TensorFlow 1 checkpoints ("bundles" of an index and a data file) without TensorFlow.
+
+The index is a sorted string table as LevelDB writes it: blocks of entries whose keys share
+prefixes, and a footer that says where the index of blocks lies. Its values are protocol buffers
+(BundleEntryProto) that say where each variable lies in the data file.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from otoscope.errors import ParameterError
+
+__all__ = ["read_variables"]
+
+_MAGIC = 0xDB4775248B80FB57
+_DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
+_FOOTER = 48
+_TRAILER = 5  # after each block: compression, checksum
+_UNCOMPRESSED = 0
+
+
+def read_variables(prefix: str | Path) -> dict[str, np.ndarray]:
+    """Read all numeric variables of a checkpoint.
+
+    Parameters
+    ----------
+    prefix : str or Path
+        What stands before ".index" and ".data-00000-of-00001"; may end in "/".
+
+    Returns
+    -------
+    dict of str to array
+        Variables by name.
+
+    Raises
+    ------
+    ParameterError
+        If a file is missing or is no such checkpoint.
+
+    Examples
+    --------
+    >>> read_variables("musicnn/MTT_musicnn/")["dense/bias"].shape  # doctest: +SKIP
+    (200,)
+    """
+    try:
+        index = Path(f"{prefix}.index").read_bytes()
+        data = Path(f"{prefix}.data-00000-of-00001").read_bytes()
+        return dict(_variables(index, data))
+    except (OSError, ValueError, IndexError, struct.error) as err:
+        raise ParameterError(f"{prefix} is not a TensorFlow 1 checkpoint: {err}") from err
+
+
+def _variables(index: bytes, data: bytes) -> Iterator[tuple[str, np.ndarray]]:
+    for name, entry in _table(index):
+        if not name:
+            continue  # the header, about the whole file
+        fields = dict(_fields(entry))
+        if fields.get(1) not in _DTYPES:
+            continue
+        size = [
+            dict(_fields(dimension)).get(1, 0)
+            for number, dimension in _fields(fields.get(2, b""))
+            if number == 2
+        ]
+        start = fields.get(4, 0)
+        values = np.frombuffer(data[start : start + fields[5]], _DTYPES[fields[1]])
+        yield name.decode(), values.reshape(size)
+
+
+def _table(index: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Entries of a sorted string table: key, value."""
+    footer = index[-_FOOTER:]
+    (magic,) = struct.unpack("<Q", footer[-8:])
+    if magic != _MAGIC:
+        raise ValueError("the index ends without the table's magic number")
+    _meta_start, position = _varint(footer, 0)
+    _meta_size, position = _varint(footer, position)
+    for _, place in _block(index, *_place(footer[position:])):
+        yield from _block(index, *_place(place))
+
+
+def _place(handle: bytes) -> tuple[int, int]:
+    start, position = _varint(handle, 0)
+    return start, _varint(handle, position)[0]
+
+
+def _block(index: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
+    if index[start + size] != _UNCOMPRESSED:
+        raise ValueError("the index is compressed")
+    block = index[start : start + size]
+    (n_restarts,) = struct.unpack("<I", block[-4:])
+    end = len(block) - 4 * (n_restarts + 1)
+    position, key = 0, b""
+    while position < end:
+        shared, position = _varint(block, position)
+        fresh, position = _varint(block, position)
+        length, position = _varint(block, position)
+        key = key[:shared] + block[position : position + fresh]
+        position += fresh
+        yield key, block[position : position + length]
+        position += length
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Fields of a protocol buffer: number, and an int or bytes."""
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        kind = tag & 7
+        if kind == 0:
+            value, position = _varint(message, position)
+            yield tag >> 3, value
+            continue
+        if kind == 2:
+            length, position = _varint(message, position)
+        elif kind in (1, 5):
+            length = 8 if kind == 1 else 4
+        else:
+            raise ValueError(f"a field of kind {kind}")
+        yield tag >> 3, message[position : position + length]
+        position += length
+
+
+def _varint(content: bytes, position: int) -> tuple[int, int]:
+    """A number of 7 bits a byte, low ones first, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = content[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, position

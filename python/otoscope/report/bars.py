@@ -1,0 +1,115 @@
+"""Bars: what each segment adds, with its uncertainty and its Shapley value, largest first.
+
+Places are percent of the width that all bars share.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from otoscope.explain import Explanation
+from otoscope.report.words import place
+
+__all__ = ["Bar", "bars"]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A segment's row, and its colour in the picture.
+
+    Parameters
+    ----------
+    segment : int
+        Its id.
+    name : str
+        What the segmentation calls it.
+    place : str
+        Seconds, Hz or both.
+    value : str
+        The coefficient, signed.
+    side : {"for", "against"}
+        Of the output.
+    strength : float
+        Its size relative to the largest, in [0, 1].
+    span : (float, float)
+        Where the bar begins and ends.
+    error : (float, float), optional
+        Two standard errors to each side.
+    shapley : float, optional
+        Where the Shapley value lies.
+    spoken : str
+        All of it in words.
+    """
+
+    segment: int
+    name: str
+    place: str
+    value: str
+    side: str
+    strength: float
+    span: tuple[float, float]
+    error: tuple[float, float] | None
+    shapley: float | None
+    spoken: str
+
+
+def bars(explanation: Explanation) -> list[Bar]:
+    """Lay out one bar a segment.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Its shown target is drawn.
+
+    Returns
+    -------
+    list of Bar
+        The largest coefficient first.
+    """
+    values = explanation.coefficients
+    errors = explanation.standard_error
+    shapley = _distinct_shapley(explanation)
+    margin = torch.zeros_like(values) if errors is None else 2 * errors
+    drawn = torch.cat([values - margin, values + margin, values.new_zeros(1)])
+    drawn = drawn if shapley is None else torch.cat([drawn, shapley])
+    low, high = float(drawn.min()), float(drawn.max())
+    largest = float(values.abs().max()) or 1.0
+    decimals = max(2, 1 - math.floor(math.log10(largest)))
+
+    def at(value: float) -> float:
+        return 100 * (value - low) / ((high - low) or 1.0)
+
+    found = []
+    for segment in values.argsort(descending=True, stable=True).tolist():
+        value, extent = float(values[segment]), explanation.extents[segment]
+        spread = float(margin[segment])
+        where = place(explanation, extent)
+        # the names that grids give say the place again
+        name = "" if extent.name.startswith(("time ", "band ")) else extent.name
+        signed = f"{round(value, decimals) + 0.0:+.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+        found.append(
+            Bar(
+                segment=segment,
+                name=name,
+                place=where,
+                value=signed,
+                side="for" if value >= 0 else "against",
+                strength=abs(value) / largest,
+                span=(at(min(value, 0)), at(max(value, 0))),
+                error=None if errors is None else (at(value - spread), at(value + spread)),
+                shapley=None if shapley is None else at(float(shapley[segment])),
+                spoken=", ".join(filter(None, [name, where, signed])),
+            )
+        )
+    return found
+
+
+def _distinct_shapley(explanation: Explanation) -> torch.Tensor | None:
+    """Shapley values where they are not the coefficients themselves."""
+    shapley = explanation.shapley
+    if shapley is None or torch.equal(shapley, explanation.coefficients):
+        return None
+    return shapley

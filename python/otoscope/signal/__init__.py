@@ -1,0 +1,30 @@
+"""Sound: files, spectra, mel front ends and the way back to listening.
+
+Sounds are Tensor [..., sample], about -1 to 1; spectra [..., frame, bin]; pictures
+[..., frame, mel]. librosa's arrays are [mel, frame]: transpose them once.
+"""
+
+from __future__ import annotations
+
+from otoscope.signal.audio import encode_audio, mono, read_audio, write_audio
+from otoscope.signal.domain import Compression, Domain
+from otoscope.signal.frontend import FrontEnd, librosa_mel, svd2015
+from otoscope.signal.griffin_lim import griffin_lim
+from otoscope.signal.listen import listen
+from otoscope.signal.stft import istft, stft
+
+__all__ = [
+    "Compression",
+    "Domain",
+    "FrontEnd",
+    "encode_audio",
+    "griffin_lim",
+    "istft",
+    "librosa_mel",
+    "listen",
+    "mono",
+    "read_audio",
+    "stft",
+    "svd2015",
+    "write_audio",
+]

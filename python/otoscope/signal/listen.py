@@ -1,0 +1,149 @@
+"""Hear a part of a picture: sound with a gain for each cell of a [frame, mel] patch.
+
+The original phase is kept. Frame i owns samples i * hop_length ... (i + 1) * hop_length; gains are
+linear: 1 leaves a cell as it is, 0 silences it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.signal.stft import istft, stft
+
+__all__ = ["fade", "filter_cells", "listen"]
+
+FADE_SECONDS = 0.005
+WINDOW_SECONDS = 0.046
+
+
+def listen(y: Tensor, gain: Tensor, *, sr: float, hop_length: int, mel_hz: Tensor) -> Tensor:
+    """Play the kept cells: cut in time with short fades, or filter where bands differ.
+
+    Parameters
+    ----------
+    y : Tensor [sample]
+        Sound of the patch.
+    gain : Tensor [frame, mel]
+        Linear gain of each cell, or keep (True stays).
+    sr : float
+        Samples a second.
+    hop_length : int
+        Samples between frames.
+    mel_hz : Tensor [mel]
+        Centre of each band, Hz, rising.
+
+    Returns
+    -------
+    Tensor [sample]
+        As long as ``y``.
+
+    Raises
+    ------
+    ParameterError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import torch
+    >>> keep = torch.zeros(10, 4)
+    >>> listen(torch.ones(1000), keep, sr=8000, hop_length=100, mel_hz=torch.arange(4.0)).sum()
+    tensor(0.)
+    """
+    if gain.ndim != 2 or gain.shape[1] != len(mel_hz):
+        raise ParameterError(f"gain has shape {tuple(gain.shape)}, must be [frame, {len(mel_hz)}]")
+    gain = gain.to(y)
+    if bool((gain == gain[:, :1]).all()):
+        return fade(y, gain[:, 0], sr=sr, hop_length=hop_length)
+    return filter_cells(y, gain, sr=sr, hop_length=hop_length, mel_hz=mel_hz)
+
+
+def fade(y: Tensor, gain: Tensor, *, sr: float, hop_length: int) -> Tensor:
+    """Cut in time: gain a frame, with linear fades of 5 ms inside what is kept.
+
+    Parameters
+    ----------
+    y : Tensor [sample]
+        Sound.
+    gain : Tensor [frame]
+        Linear gain of each frame; the last one holds to the end of ``y``.
+    sr : float
+        Samples a second.
+    hop_length : int
+        Samples between frames.
+
+    Returns
+    -------
+    Tensor [sample]
+        As long as ``y``; its first and last sample are faded too.
+
+    Examples
+    --------
+    >>> import torch
+    >>> fade(torch.ones(6), torch.tensor([0.0, 1.0]), sr=400, hop_length=3)
+    tensor([0.0000, 0.0000, 0.0000, 0.3333, 0.6667, 0.3333])
+    """
+    step = gain[_frame_of(torch.arange(len(y)), hop_length, len(gain))].to(y)
+    n = max(1, round(FADE_SECONDS * sr))
+    padded = F.pad(step, (n, n))
+    # Means over the n + 1 samples before and after: ramps that lie inside the kept part.
+    before, after = (padded[s : s + len(y) + n][None, None] for s in (0, n))
+    means = [F.avg_pool1d(part, n + 1, 1)[0, 0] for part in (before, after)]
+    return y * torch.minimum(*means)
+
+
+def filter_cells(y: Tensor, gain: Tensor, *, sr: float, hop_length: int, mel_hz: Tensor) -> Tensor:
+    """Filter by a gain for each time and band, with the original phase.
+
+    Parameters
+    ----------
+    y : Tensor [sample]
+        Sound.
+    gain : Tensor [frame, mel]
+        Linear gain; between band centres it changes linearly in Hz, as triangles of a mel
+        filterbank do; beyond the outer centres it stays.
+    sr : float
+        Samples a second.
+    hop_length : int
+        Samples between frames.
+    mel_hz : Tensor [mel]
+        Centre of each band, Hz, rising.
+
+    Returns
+    -------
+    Tensor [sample]
+        As long as ``y``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> y = torch.sin(torch.arange(4000.0))
+    >>> keep = torch.ones(40, 2)
+    >>> same = filter_cells(y, keep, sr=8000, hop_length=100, mel_hz=torch.tensor([100.0, 900.0]))
+    >>> bool((same - y).abs().max() < 1e-5)
+    True
+    """
+    n_fft = 2 ** round(np.log2(WINDOW_SECONDS * sr))
+    hop = n_fft // 4
+    window = torch.hann_window(n_fft, dtype=y.dtype, device=y.device)
+    D = stft(F.pad(y, (n_fft, n_fft + hop)), window=window, hop_length=hop)
+    centre = torch.arange(D.shape[0], device=y.device) * hop - n_fft // 2
+    frame_gain = gain[_frame_of(centre, hop_length, len(gain))]
+    bin_gain = frame_gain.to(y) @ _bands_to_bins(mel_hz, sr=sr, n_fft=n_fft).to(y)
+    return istft(D * bin_gain, window=window, hop_length=hop)[n_fft : n_fft + len(y)]
+
+
+def _frame_of(sample: Tensor, hop_length: int, count: int) -> Tensor:
+    """Index of the frame that owns a sample; the outer frames own what lies beyond them."""
+    return (sample // hop_length).clamp(0, count - 1)
+
+
+def _bands_to_bins(mel_hz: Tensor, *, sr: float, n_fft: int) -> Tensor:
+    """Triangles of unit height [mel, bin] that sum to 1 in each bin."""
+    bin_hz = np.fft.rfftfreq(n_fft, 1 / sr)
+    centres = mel_hz.detach().cpu().double().numpy()
+    rows = [np.interp(bin_hz, centres, one_band) for one_band in np.eye(len(centres))]
+    return torch.from_numpy(np.stack(rows))

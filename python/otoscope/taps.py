@@ -1,0 +1,151 @@
+"""Outputs of named layers of any ``nn.Module``, taken while it runs.
+
+Names are those of ``named_modules()``. A layer that runs several times gives its last output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+
+from torch import Tensor, nn
+
+from otoscope.errors import ParameterError
+
+__all__ = ["Tap", "layer_outputs", "recording"]
+
+
+@contextmanager
+def recording(module: nn.Module, *layers: str) -> Iterator[dict[str, Tensor]]:
+    """Record outputs of layers while the block runs.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+    *layers : str
+        Names of layers, "conv1" or "front.0.norm".
+
+    Yields
+    ------
+    dict of str to Tensor
+        Filled by each forward pass; the tensors carry gradients where they are on.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such layer (names the nearest), or its output is not one tensor.
+
+    Examples
+    --------
+    >>> import torch
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    >>> with recording(net, "0") as outputs:
+    ...     _ = net(torch.zeros(1, 2))
+    >>> outputs["0"].shape
+    torch.Size([1, 3])
+    """
+    found = {name: _layer(module, name) for name in layers}
+    outputs: dict[str, Tensor] = {}
+    hooks = [
+        layer.register_forward_hook(partial(_keep, outputs, name)) for name, layer in found.items()
+    ]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def layer_outputs(module: nn.Module, batch: Tensor, *layers: str) -> dict[str, Tensor]:
+    """Run a network once and return the outputs of some of its layers.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+    batch : Tensor [batch, ...]
+        Its input.
+    *layers : str
+        Names of layers.
+
+    Returns
+    -------
+    dict of str to Tensor
+        In the order of ``layers``.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such layer, it did not run, or its output is not one tensor.
+
+    Examples
+    --------
+    >>> import torch
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    >>> layer_outputs(net, torch.zeros(1, 2), "1", "0").keys()
+    dict_keys(['1', '0'])
+    """
+    with recording(module, *layers) as outputs:
+        module(batch)
+    for name in layers:
+        if name not in outputs:
+            raise ParameterError(f"layer {name!r} did not run in this forward pass")
+    return {name: outputs[name] for name in layers}
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One layer's output as a function of the network's input.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+    layer : str
+        Name of the layer.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such layer; names the nearest.
+
+    Examples
+    --------
+    >>> import torch
+    >>> tap = Tap(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), "0")
+    >>> tap(torch.zeros(4, 2)).shape
+    torch.Size([4, 3])
+    """
+
+    module: nn.Module
+    layer: str
+
+    def __post_init__(self) -> None:
+        _layer(self.module, self.layer)
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """Tensor [batch, ...] to the layer's output, [batch, ...]."""
+        return layer_outputs(self.module, batch, self.layer)[self.layer]
+
+
+def _keep(
+    outputs: dict[str, Tensor], name: str, _layer: nn.Module, _inputs: object, output: object
+) -> None:
+    if not isinstance(output, Tensor):
+        raise ParameterError(f"layer {name!r} gives {type(output).__name__}, not a tensor")
+    outputs[name] = output
+
+
+def _layer(module: nn.Module, name: str) -> nn.Module:
+    layers: dict[str, nn.Module] = dict(module.named_modules())
+    del layers[""]
+    if name not in layers:
+        near = get_close_matches(name, layers, n=3, cutoff=0.4) or list(layers)[:8]
+        raise ParameterError(
+            f"{type(module).__name__} has no layer {name!r}; nearest: {', '.join(near) or 'none'}"
+        )
+    return layers[name]

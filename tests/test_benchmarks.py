@@ -1,0 +1,116 @@
+"""The benchmarks run, compare what is equal, and write what docs/write_performance.py reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import bench_occlude
+from bench_occlude import FRAMES, MELS, Occlusion, segment_maps
+from otoscope import native
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(out: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OUT": str(out)}
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def result(path: Path) -> dict[str, Any]:
+    written: dict[str, Any] = json.loads(path.read_text())
+    for case in written["cases"]:
+        assert case["rivals"]["ours"]["median_s"] > 0
+        assert set(case["ratios"]) == set(case["rivals"]) - {"ours"}
+        assert case["bar"] is None or isinstance(case["bar"]["met"], bool)
+    return written
+
+
+def test_blocks_are_equal_and_the_last_takes_the_rest() -> None:
+    maps = segment_maps()
+    assert maps["temporal(10)"][:, 0].bincount().tolist() == [11] * 9 + [16]
+    assert maps["spectral(10)"][0].bincount().tolist() == [8] * 10
+    assert [len(ids.unique()) for ids in maps.values()] == [10, 10, 10, 200]
+
+
+@pytest.mark.parametrize("name", segment_maps())
+def test_rivals_write_what_the_kernel_writes(name: str) -> None:
+    example = Occlusion.of(segment_maps()[name], torch.empty(1, 7, FRAMES, MELS))
+    example.kernel()()
+    wanted = example.out.clone()
+    for rival in (example.function, example.where):
+        example.fill()
+        assert not torch.equal(example.out, wanted)
+        rival()
+        assert torch.equal(example.out, wanted)
+
+
+def test_captum_is_called_as_it_calls_itself() -> None:
+    """Its last batch: 2 of 130 samples, each segment of which is all patch or all content."""
+    pytest.importorskip("captum")
+    example = Occlusion.of(segment_maps()["temporal(10)"], torch.empty(1, 130, FRAMES, MELS))
+    for row in example.captum_step().reshape(2, FRAMES, MELS):
+        for segment in range(10):
+            cells = example.ids == segment
+            choices = (example.patch[0][cells], example.content[0][cells])
+            assert any(torch.equal(row[cells], choice) for choice in choices)
+
+
+@pytest.mark.cuda
+def test_a_call_launches_once_and_waits_for_nothing() -> None:
+    if not native.cuda_status().available:
+        pytest.skip(f"no GPU: {native.cuda_status().reason}")
+    out = torch.empty(1, 20, FRAMES, MELS, device="cuda")
+    example = Occlusion.of(segment_maps()["random 200"], out)
+    assert bench_occlude.per_call(example.function) == (1, 0)
+
+
+def test_occlude_is_measured_and_written(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, sys.executable, "benchmarks/bench_occlude.py", "--device", "cpu", "--quick"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "bars met" in done.stdout
+    written = result(tmp_path / "occlude.cpu.json")
+    assert written["environment"]["threads"] == 1
+    assert set(written["environment"]["malloc"]) >= {"MALLOC_TRIM_THRESHOLD_"}
+    names = " ".join(case["name"] for case in written["cases"])
+    for part in ("kernel", "function", "random 200", "baseline", "float16", "noise", "backward"):
+        assert part in names
+
+
+@pytest.mark.slow
+def test_bindings_are_built_measured_and_written(tmp_path: Path) -> None:
+    for package in ("pybind11", "nanobind"):
+        pytest.importorskip(package)
+    done = run(tmp_path, sys.executable, "benchmarks/bindings/bench_bindings.py", "--quick")
+    assert done.returncode == 0, done.stderr
+    written = result(tmp_path / "bindings.cpu.json")
+    assert "nanobind, nb::ndarray" in written["cases"][0]["ratios"]
+    assert "pybind11, same caster" in written["cases"][0]["ratios"]
+
+
+def test_gpu_script_refuses_a_machine_without_one(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    done = run(tmp_path, "benchmarks/gpu.sh")
+    assert done.returncode == 1
+    assert "no GPU here" in done.stderr
+    assert "unknown option --foo" in run(tmp_path, "benchmarks/gpu.sh", "--foo").stderr
+
+
+@pytest.mark.slow
+def test_gpu_script_runs_dry_on_a_cpu(tmp_path: Path) -> None:
+    done = run(tmp_path, "benchmarks/gpu.sh", "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "== tests: ok" in done.stdout
+    assert result(tmp_path / "occlude.cpu.json")["benchmark"] == "occlude"

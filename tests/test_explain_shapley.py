@@ -1,0 +1,149 @@
+"""Shapley values and interactions against their definitions, and captum as a second opinion."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from otoscope import ops
+from otoscope.explain.design import draw_design
+from otoscope.explain.shapley import (
+    kernel_shap,
+    permutation_shapley,
+    shapley_interactions,
+    shapley_values,
+)
+
+Game = Callable[[frozenset[int]], float]
+
+
+def random_game(n: int, seed: int) -> tuple[Tensor, Tensor, Game]:
+    """Outputs of two targets for all coalitions, and the first target as a set function."""
+    keep = ops.coalitions(n, "exact").unpack()
+    outputs = torch.randn(
+        2**n, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
+    return keep, outputs, lambda members: float(outputs[sum(1 << i for i in members), 0])
+
+
+def by_permutations(game: Game, n: int) -> list[float]:
+    values = [0.0] * n
+    for order in itertools.permutations(range(n)):
+        for i, player in enumerate(order):
+            values[player] += game(frozenset(order[: i + 1])) - game(frozenset(order[:i]))
+    return [value / math.factorial(n) for value in values]
+
+
+def interaction_by_definition(game: Game, n: int, i: int, j: int) -> float:
+    others = [k for k in range(n) if k not in (i, j)]
+    total = 0.0
+    for size in range(n - 1):
+        share = math.factorial(n - size - 2) * math.factorial(size) / math.factorial(n - 1)
+        for joined in itertools.combinations(others, size):
+            t = frozenset(joined)
+            total += share * (game(t | {i, j}) - game(t | {i}) - game(t | {j}) + game(t))
+    return total
+
+
+@given(n=st.integers(1, 6), seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_values_are_mean_gains_over_all_orders(n: int, seed: int) -> None:
+    keep, outputs, game = random_game(n, seed)
+    values = shapley_values(keep, outputs)
+    assert values[0].tolist() == pytest.approx(by_permutations(game, n), abs=1e-12)
+    torch.testing.assert_close(values.sum(1), outputs[-1] - outputs[0], rtol=0, atol=1e-12)
+
+
+@given(n=st.integers(2, 6), seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_interactions_follow_their_definition(n: int, seed: int) -> None:
+    keep, outputs, game = random_game(n, seed)
+    index = shapley_interactions(keep, outputs)[0]
+    for i, j in itertools.combinations(range(n), 2):
+        assert float(index[i, j]) == pytest.approx(interaction_by_definition(game, n, i, j))
+    torch.testing.assert_close(index, index.T, rtol=0, atol=1e-12)
+    assert (index.diagonal() == 0).all()
+
+
+def test_interactions_of_one_segment_are_zero() -> None:
+    keep, outputs, _ = random_game(1, 0)
+    assert shapley_interactions(keep, outputs).tolist() == [[[0.0]], [[0.0]]]
+
+
+def test_order_of_the_table_does_not_matter(random: torch.Generator) -> None:
+    keep, outputs, _ = random_game(5, 3)
+    mixed = torch.randperm(32, generator=random)
+    torch.testing.assert_close(
+        shapley_values(keep[mixed], outputs[mixed]), shapley_values(keep, outputs)
+    )
+
+
+@given(n=st.integers(2, 7), seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_kernel_shap_of_the_whole_table_is_exact(n: int, seed: int) -> None:
+    keep, outputs, _ = random_game(n, seed)
+    size = keep.sum(1).double()
+    choose = torch.tensor([math.comb(n, int(k)) for k in size], dtype=torch.float64)
+    inner = (size > 0) & (size < n)
+    weights = torch.where(inner, (n - 1) / (choose * size * (n - size)), 1.0)
+    torch.testing.assert_close(
+        kernel_shap(keep, weights, outputs), shapley_values(keep, outputs), rtol=0, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("design", ["kernelshap", "permutation"])
+def test_estimates_approach_the_exact_values_and_are_efficient(design: str) -> None:
+    n = 6
+    table, outputs, _ = random_game(n, 11)
+    drawn = draw_design(design, n, n_samples=70_000, seed=2)
+    keep = drawn.coalitions.unpack()
+    f = outputs[drawn.coalitions.bits[:, 0]]
+    if design == "kernelshap":
+        values = kernel_shap(keep, drawn.counts, f)
+    else:
+        paths = drawn.row_of_sample.reshape(-1, n + 1)
+        values, error = permutation_shapley(keep[paths], f[paths])
+        assert error is not None
+        off = (values - shapley_values(table, outputs)).abs() / error
+        assert off.max() < 4  # standard errors, of 12 numbers
+    torch.testing.assert_close(values.sum(1), outputs[-1] - outputs[0], rtol=0, atol=1e-9)
+    torch.testing.assert_close(values, shapley_values(table, outputs), rtol=0, atol=0.05)
+
+
+def test_all_orders_are_exact_and_their_error_is_that_of_the_mean() -> None:
+    n = 4
+    table, outputs, _ = random_game(n, 5)
+    orders = np.array(list(itertools.permutations(range(n))))
+    joins_at = torch.from_numpy(orders)[:, None, :]
+    keep = joins_at < torch.arange(n + 1)[:, None]
+    code = (keep.long() << torch.arange(n)).sum(-1)
+    values, error = permutation_shapley(keep, outputs[code])
+    torch.testing.assert_close(values, shapley_values(table, outputs), rtol=0, atol=1e-12)
+    assert error is not None
+    assert (error > 0).all()
+    assert permutation_shapley(keep[:1], outputs[code[:1]])[1] is None
+
+
+def test_agrees_with_captum() -> None:
+    attr = pytest.importorskip("captum.attr", reason="captum is not installed (extra 'test')")
+    n = 5
+    keep, outputs, _ = random_game(n, 8)
+
+    def forward(x: Tensor) -> Tensor:
+        return outputs[(x.long() << torch.arange(n)).sum(1), 0]
+
+    everything = torch.ones(1, n)
+    exact = torch.as_tensor(attr.ShapleyValues(forward).attribute(everything))[0]
+    torch.testing.assert_close(shapley_values(keep, outputs)[0].float(), exact.float())
+    torch.manual_seed(0)  # captum draws from the global generator
+    sampled = attr.KernelShap(forward).attribute(everything, n_samples=4000)[0]
+    # captum weighs the two ends by 1e6 and samples: it approaches the exact values
+    torch.testing.assert_close(shapley_values(keep, outputs)[0].float(), sampled, rtol=0, atol=0.15)

@@ -1,0 +1,211 @@
+"""A listener cuts patches whose values and sound belong together, and says what it hears when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otoscope.errors import ParameterError
+from otoscope.models import Listener, SVDNet, timeline
+from otoscope.protocols import ListeningModel
+from otoscope.signal import FrontEnd, librosa_mel, svd2015, write_audio
+
+SR = 22050
+
+
+class Loudness(torch.nn.Module):
+    """The mean of each excerpt: a model whose answer is known."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.mean((1, 2, 3))[:, None]
+
+
+def listener(front_end: FrontEnd | None = None, patch_frames: int = 115) -> Listener:
+    front_end = front_end or svd2015()
+    generator = torch.Generator().manual_seed(0)
+    return Listener(
+        Loudness(),
+        front_end,
+        mean=torch.randn(front_end.n_mels, generator=generator),
+        std=torch.rand(front_end.n_mels, generator=generator) + 0.5,
+        patch_frames=patch_frames,
+        output_names=["loudness"],
+    ).eval()
+
+
+def sound(seconds: float) -> torch.Tensor:
+    n = int(seconds * SR)
+    return 0.1 * torch.randn(n, generator=torch.Generator().manual_seed(1))
+
+
+def test_it_is_a_listening_model_and_a_module() -> None:
+    model = listener()
+    assert isinstance(model, ListeningModel)
+    assert isinstance(model, torch.nn.Module)
+    assert (model.sample_rate, model.hop_length, model.n_mels) == (SR, 315, 80)
+    assert model.differentiable
+
+
+def test_values_are_standardised_band_by_band() -> None:
+    model = listener()
+    y = sound(1)
+    expected = (svd2015().log_mel(y) - model.mean) / model.std
+    torch.testing.assert_close(model.prepare(y), expected)
+    torch.testing.assert_close(model.prepare(torch.zeros(1024))[0], model.domain.floor)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0, 1.3))
+def test_a_patch_is_cut_from_the_whole_picture(start: float) -> None:
+    model, y = listener(), sound(3)
+    patch = model.patch((y, SR), start=start)
+    first = round(start * 70)
+    torch.testing.assert_close(patch.values, model.prepare(y)[first : first + 115])
+
+
+def test_a_patchs_sound_is_what_its_frames_own() -> None:
+    model, y = listener(), sound(3)
+    patch = model.patch((y, SR), start=1.0)
+    assert patch.y is not None
+    assert patch.duration == pytest.approx(115 / 70)
+    assert len(patch.y) == 115 * 315
+    begin = 70 * 315 + (1024 - 315) // 2
+    assert patch.start == pytest.approx(begin / SR)
+    assert patch.y.equal(y[begin : begin + 115 * 315])
+
+
+def test_centred_frames_own_what_follows_their_centre() -> None:
+    model, y = listener(librosa_mel()), sound(4)
+    patch = model.patch((y, SR))
+    assert patch.start == 0
+    assert patch.y is not None
+    assert patch.y.equal(y[: 115 * 512])
+
+
+def test_a_file_and_its_samples_give_the_same_patch(tmp_path: Path) -> None:
+    y = sound(2)
+    write_audio(tmp_path / "a.wav", torch.stack([y, y]), sr=SR, subtype="FLOAT")
+    model = listener()
+    from_file, from_samples = model.patch(tmp_path / "a.wav"), model.patch((y, SR))
+    assert from_file.values.equal(from_samples.values)
+
+
+def test_another_rate_is_resampled(tmp_path: Path) -> None:
+    y = torch.sin(2 * torch.pi * 440 * torch.arange(96000) / 48000)
+    patch = listener().patch((y, 48000))
+    assert patch.sr == SR
+    loudest = patch.values[50].argmax()
+    assert abs(float(patch.mel_hz[loudest]) - 440) < 60  # type: ignore[index]
+
+
+def test_a_short_sound_is_refused_or_filled_with_the_floor() -> None:
+    model = listener()
+    with pytest.raises(ParameterError, match=r"lasts 0\.10 s, too short for an excerpt of 1\.64 s"):
+        model.patch((sound(0.1), SR))
+    patch = model.patch((sound(0.1), SR), padded=True)
+    assert patch.values.shape == (115, 80)
+    torch.testing.assert_close(patch.values[-1], model.domain.floor)
+    assert patch.y is not None
+    assert not patch.y[SR:].any()
+
+
+@pytest.mark.parametrize("start", [-1, 2, float("nan")])
+def test_a_start_beyond_the_sound_says_what_is_possible(start: float) -> None:
+    with pytest.raises(ParameterError, match=r"start is .* must be in \[0, 0\.31\]"):
+        listener().patch((sound(2), SR), start=start)
+
+
+def test_samples_without_their_rate_are_refused() -> None:
+    with pytest.raises(ParameterError, match=r"sound is Tensor, must be .* or \(y, sr\)"):
+        listener().patch(sound(2))  # type: ignore[arg-type]
+
+
+def test_gradient_reaches_the_samples_through_the_model() -> None:
+    model = listener()
+    y = sound(2).requires_grad_()
+    values = model.prepare(y)
+    model(values[None, None, :115]).sum().backward()
+    assert y.grad is not None
+    assert y.grad.abs().sum() > 0
+
+
+def test_inversion_with_phase_sounds_like_the_patch() -> None:
+    model = listener()
+    t = torch.arange(2 * SR) / SR
+    patch = model.patch((0.3 * torch.sin(2 * torch.pi * 440 * t), SR))
+    assert patch.y is not None
+    back = model.invert(patch.values, y=patch.y)
+    assert back.shape == patch.y.shape
+    inside = slice(2000, -2000)
+    assert torch.cosine_similarity(back[inside], patch.y[inside], dim=0) > 0.95
+    assert model.invert(patch.values[:20]).shape == (20 * 315,)
+
+
+def test_taps_reach_into_the_network() -> None:
+    model = Listener(
+        SVDNet(),
+        svd2015(),
+        mean=torch.zeros(80),
+        std=torch.ones(80),
+        patch_frames=115,
+        output_names=["singing"],
+    ).eval()
+    assert model.tap("fc8")(torch.zeros(2, 1, 115, 80)).shape == (2, 64)
+
+
+def test_settings_that_do_not_fit_are_refused() -> None:
+    good = {"mean": torch.zeros(80), "std": torch.ones(80)}
+    names = ["loudness"]
+    with pytest.raises(ParameterError, match=r"mean has shape \(79,\), the front end has 80"):
+        Listener(
+            Loudness(),
+            svd2015(),
+            mean=torch.zeros(79),
+            std=torch.ones(79),
+            patch_frames=1,
+            output_names=names,
+        )
+    with pytest.raises(ParameterError, match="patch_frames is 0"):
+        Listener(Loudness(), svd2015(), patch_frames=0, output_names=names, **good)
+    with pytest.raises(ParameterError, match="std > 0"):
+        Listener(
+            Loudness(),
+            svd2015(),
+            mean=torch.zeros(80),
+            std=torch.zeros(80),
+            patch_frames=1,
+            output_names=names,
+        )
+
+
+def test_timeline_evaluates_each_excerpt() -> None:
+    model, y = listener(), sound(3)
+    line = timeline(model, y, hop=10, max_batch=3)
+    values = model.prepare(y)
+    starts = range(0, len(values) - 115 + 1, 10)
+    expected = torch.stack([values[first : first + 115].mean() for first in starts])
+    torch.testing.assert_close(line.outputs[:, 0], expected)
+    torch.testing.assert_close(line.starts, torch.tensor(list(starts), dtype=torch.float64) / 70)
+    assert line.duration == pytest.approx(115 / 70)
+
+
+def test_padded_timeline_has_one_output_a_frame() -> None:
+    model, y = listener(), sound(1)
+    line = timeline(model, y, padded=True)
+    values = model.prepare(y)
+    assert len(line.outputs) == len(values)
+    first = torch.cat([model.domain.floor.expand(57, -1), values[:58]])
+    torch.testing.assert_close(line.outputs[0, 0], first.mean())
+    assert float(line.starts[0]) == pytest.approx(-57 / 70)
+    assert float(line.centres[0]) == pytest.approx(0.5 / 70)
+
+
+def test_timeline_arguments_are_checked() -> None:
+    with pytest.raises(ParameterError, match="hop is 0"):
+        timeline(listener(), sound(3), hop=0)
+    with pytest.raises(ParameterError, match=r"n_frames is 115, must be in \[1, "):
+        timeline(listener(), sound(1))

