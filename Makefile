@@ -13,8 +13,7 @@ export CMAKE_GENERATOR = Ninja
 .PHONY: demo test test-all lint bench docs gates clean
 
 demo: $(VENV)/.models
-	$(BIN)/otoscope doctor
-	$(BIN)/python examples/occlude.py out/occlusion.png
+	$(BIN)/otoscope demo --out out/demo
 
 test: $(VENV)/.test $(VENV)/.models
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST)

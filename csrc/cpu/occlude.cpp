@@ -13,7 +13,7 @@
 namespace otoscope::cpu {
 namespace {
 
-constexpr std::int64_t kTileBytes = 16384;       // three such rows stay in a second-level cache
+constexpr std::int64_t kTileBytes = 4096;          // three such rows stay in a first-level cache
 constexpr std::int64_t kUnitBytes = 256 * 1024;  // of output: worth waking a thread for
 constexpr std::int64_t kCachedBytes =
     8 << 20;  // of output: stays in cache for who reads it; the rest goes past

@@ -1,7 +1,7 @@
 """Reports: explanations as pages to read and to hear.
 
-A report is one HTML file that needs no network. Pictures are [frame, mel] as in a `Patch`; times are
-seconds of the recording.
+A report is one HTML file that needs no network. Pictures are [frame, mel] as in a `Patch`; times
+are seconds of the recording.
 """
 
 from __future__ import annotations

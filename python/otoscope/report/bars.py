@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from otoscope.explain import Explanation
-from otoscope.report.words import place
+from otoscope.report.words import is_constant, place
 
 __all__ = ["Bar", "bars"]
 
@@ -69,15 +69,16 @@ def bars(explanation: Explanation) -> list[Bar]:
     list of Bar
         The largest coefficient first.
     """
-    values = explanation.coefficients
-    errors = explanation.standard_error
+    values, errors = explanation.coefficients, explanation.standard_error
     shapley = _distinct_shapley(explanation)
+    if is_constant(explanation):  # what is left is rounding
+        values, errors, shapley = torch.zeros_like(values), None, None
     margin = torch.zeros_like(values) if errors is None else 2 * errors
     drawn = torch.cat([values - margin, values + margin, values.new_zeros(1)])
     drawn = drawn if shapley is None else torch.cat([drawn, shapley])
     low, high = float(drawn.min()), float(drawn.max())
     largest = float(values.abs().max()) or 1.0
-    decimals = max(2, 1 - math.floor(math.log10(largest)))
+    decimals = max(2, 1 - math.floor(math.log10(largest)))  # two digits of the largest
 
     def at(value: float) -> float:
         return 100 * (value - low) / ((high - low) or 1.0)
@@ -87,9 +88,11 @@ def bars(explanation: Explanation) -> list[Bar]:
         value, extent = float(values[segment]), explanation.extents[segment]
         spread = float(margin[segment])
         where = place(explanation, extent)
-        # the names that grids give say the place again
-        name = "" if extent.name.startswith(("time ", "band ")) else extent.name
-        signed = f"{round(value, decimals) + 0.0:+.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+        # a grid's names only say the place again
+        name = "" if extent.name.startswith((where, "time ", "band ")) else extent.name
+        rounded = round(value, decimals)
+        sign = "+" if rounded > 0 else "\N{MINUS SIGN}" if rounded < 0 else ""
+        signed = f"{sign}{abs(rounded):.{decimals}f}"
         found.append(
             Bar(
                 segment=segment,

@@ -204,7 +204,7 @@ def _content(explanation: Explanation, curve: Curve | None, title: str | None) -
         "segments": sorted(rows, key=lambda row: row.segment),
         "time_unit": "frame" if patch.duration is None else "s",
         "time_ticks": ticks(start, end),
-        "mel_unit": "band" if patch.mel_hz is None else "Hz",
+        "mel_unit": "" if patch.mel_hz is None else "Hz",
         "mel_ticks": mel_ticks(patch),
         "waveform": waveform(patch) if has_sound(patch) else "",
         "lines": None if curve is None else lines(curve, explanation),
@@ -227,11 +227,15 @@ def _facts(explanation: Explanation) -> list[tuple[str, str]]:
         ("R²", f"{explanation.r2:.3f}"),
         ("Error at the excerpt", number(explanation.local_error)),
         ("Effective samples", f"{explanation.effective_samples:.1f}"),
-        ("Output, all kept", f"{explanation.output_all:.4g}"),
-        ("Output, none kept", "not asked" if none is None else f"{none:.4g}"),
-        ("Intercept", f"{explanation.intercept:.4g}"),
+        ("Output, all kept", _digits(explanation.output_all)),
+        ("Output, none kept", "not asked" if none is None else _digits(none)),
+        ("Intercept", _digits(explanation.intercept)),
         *((f"Version of {name}", version) for name, version in explanation.versions.items()),
     ]
+
+
+def _digits(value: float) -> str:
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _link(report: str | Path, folder: Path) -> str:

@@ -10,6 +10,7 @@ import base64
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -115,7 +116,7 @@ def ticks(low: float, high: float, *, most: int = 8) -> list[Tick]:
     rounding = 1e-9 * (high - low)
     return [
         Tick(100 * (value - low) / (high - low), f"{value:g}".replace("-", "\N{MINUS SIGN}"))
-        for value in found.tolist()
+        for value in np.asarray(found).tolist()
         if low - rounding <= value <= high + rounding
     ]
 
@@ -155,7 +156,7 @@ def waveform(patch: Patch, *, n_columns: int = 800) -> str:
     y = patch.y[:n_samples].numpy()
     y = y / max(float(np.abs(y).max(initial=0)), 1e-9)
     edges = np.linspace(0, n_samples, n_columns + 1).astype(int)
-    parts = [y[a : max(b, a + 1)] for a, b in zip(edges, edges[1:], strict=False) if a < len(y)]
+    parts = [y[a : max(b, a + 1)] for a, b in pairwise(edges.tolist()) if a < len(y)]
     upper = [f"{x} {-part.max() - 0.01:.3f}" for x, part in enumerate(parts)]
     lower = [f"{x} {-part.min() + 0.01:.3f}" for x, part in enumerate(parts)]
     return "M" + "L".join(upper + lower[::-1]) + "Z"

