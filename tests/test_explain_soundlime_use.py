@@ -11,9 +11,10 @@ import torch
 from sklearn.linear_model import Lasso
 from torch import Tensor, nn
 
+from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain import FewEffectiveSamples, SoundLIME, content, segments
-from otoscope.explain.evaluate import require_same_device
+from otoscope.explain.evaluate import evaluate, require_same_device
 from otoscope.explain.explanation import Explanation
 from otoscope.protocols import Patch
 from otoscope.signal.domain import Domain
@@ -116,6 +117,43 @@ def test_fresh_noise_differs_by_sample_and_not_by_batch(max_batch: int) -> None:
         n_samples=40,
     )
     torch.testing.assert_close(lime.explain(patch).outputs, explanation.outputs)
+
+
+@quietly
+def test_effective_samples_are_of_distinct_coalitions_with_fresh_noise_too() -> None:
+    found = [
+        SoundLIME(
+            lambda batch: batch.mean((1, 2, 3)),
+            segments=segments.temporal(3),
+            content=occluded,
+            design="bernoulli",
+            kernel="l2",
+            n_samples=500,
+        ).explain(paper_patch())
+        for occluded in ("zero", "fresh_noise")
+    ]
+    assert [explanation.passes for explanation in found] == [8, 500]
+    folded, repeated = (explanation.effective_samples for explanation in found)
+    assert repeated == pytest.approx(folded)
+    assert repeated < 1.01  # over the 500 rows it would read about 60
+
+
+@pytest.mark.parametrize("max_batch", [1, 3])
+def test_noise_begins_where_its_stream_is_told_to(max_batch: int) -> None:
+    rows, ids = ops.coalitions(2, "exact"), ops.SegmentMap(torch.tensor([[0], [1]]))
+
+    def drawn(first_sample: int, coalitions: ops.Coalitions) -> Tensor:
+        batches = evaluate(
+            lambda batch: batch[:, 0, :, 0],
+            torch.zeros(2, 1),
+            ops.Noise(5, first_sample=first_sample),
+            ids,
+            coalitions,
+            max_batch=max_batch,
+        )
+        return torch.cat(list(batches))
+
+    assert torch.equal(drawn(2, rows[2:]), drawn(0, rows)[2:])
 
 
 def test_train_mode_is_left_and_restored() -> None:

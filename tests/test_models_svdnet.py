@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from otoscope.errors import ParameterError
 from otoscope.models import SVDNet
@@ -34,6 +35,22 @@ def test_it_has_the_papers_number_of_parameters() -> None:
 def test_taps_have_the_papers_shapes() -> None:
     outputs = layer_outputs(SVDNet().eval(), excerpts(), *SHAPES)
     assert {name: tuple(output.shape[1:]) for name, output in outputs.items()} == SHAPES
+
+
+def test_it_computes_what_the_page_says() -> None:
+    net = SVDNet().eval()
+    w = dict(net.named_parameters())
+    x = excerpts()
+    for pool, layers in (("pool3", ("conv1", "conv2")), ("pool6", ("conv4", "conv5"))):
+        for name in layers:
+            x = F.leaky_relu(F.conv2d(x, w[f"{name}.0.weight"], w[f"{name}.0.bias"]), 0.01)
+        x = F.max_pool2d(x, 3, 3)
+        torch.testing.assert_close(net.tap(pool)(excerpts()).flatten(1), x.flatten(1))
+    x = x.flatten(1)
+    for name in ("fc7", "fc8"):
+        x = F.leaky_relu(F.linear(x, w[f"{name}.0.weight"], w[f"{name}.0.bias"]), 0.01)
+    logit = F.linear(x, w["fc9.weight"], w["fc9.bias"])
+    torch.testing.assert_close(net.tap("fc9")(excerpts()), logit)
 
 
 def test_probability_is_the_sigmoid_of_the_logit() -> None:

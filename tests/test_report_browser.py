@@ -135,7 +135,7 @@ def test_phone_needs_no_sideways_scroll(browser: Any, tmp_path: Path, kind: str)
         save_index([IndexRow(long, path, "singing", 0.97, "3.0–4.0 s", 0.9)], path)
     else:
         labels = (torch.arange(100)[:, None] // 30 + torch.arange(40) // 20) % 3
-        cuts: dict[str, Segmentation] = {
+        cuts: dict[str, segments.Segmentation] = {
             "temporal": segments.temporal(10),
             "grid": segments.grid(3, 3),
             "labels": segments.from_labels(labels, names=[long, "b", "c"]),

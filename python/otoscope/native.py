@@ -47,6 +47,11 @@ class CudaStatus:
         Number of CUDA devices that the kernels can see.
     reason : str
         Why they cannot be used; empty if they can.
+
+    Examples
+    --------
+    >>> CudaStatus(built=False, devices=0, reason="built without CUDA").available
+    False
     """
 
     built: bool

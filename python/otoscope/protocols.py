@@ -213,6 +213,11 @@ class ListeningModel(Protocol):
         -------
         Tensor [frame, mel]
             All of it; the model is called with ``patch_frames`` of them.
+
+        Examples
+        --------
+        >>> model.prepare(torch.zeros(16000)).shape  # doctest: +SKIP
+        torch.Size([98, 80])
         """
         ...
 
@@ -230,6 +235,11 @@ class ListeningModel(Protocol):
         -------
         Patch
             With ``patch_frames`` frames, their sound and the domain.
+
+        Examples
+        --------
+        >>> model.patch("song.ogg", start=12.0).duration  # doctest: +SKIP
+        3.0
         """
         ...
 

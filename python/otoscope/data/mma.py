@@ -76,7 +76,30 @@ def accompany(
 
 
 def versions(soundfont: str = SOUNDFONT) -> dict[str, str]:
-    """Name the versions of the band's tools, or raise MissingExtra for one that is not there."""
+    """Name the versions of the band's tools.
+
+    Parameters
+    ----------
+    soundfont : str
+        SoundFont file of the instruments.
+
+    Returns
+    -------
+    dict of str to str
+        Of mma and fluidsynth, and the SHA-256 of the SoundFont.
+
+    Raises
+    ------
+    MissingExtra
+        If a tool or the default SoundFont is not there; says what installs it.
+    ParameterError
+        If another ``soundfont`` is not there.
+
+    Examples
+    --------
+    >>> versions()["mma"]  # doctest: +SKIP
+    '21.09'
+    """
     _check_installed(soundfont)
     return {
         "mma": _run("mma", "-v").split()[-1],

@@ -82,7 +82,23 @@ class Score:
     notes: tuple[Note, ...]
 
     def seconds(self, sixteenths: float) -> float:
-        """Return the time at which that many sixteenths have passed."""
+        """Tell the time at which so many sixteenths have passed.
+
+        Parameters
+        ----------
+        sixteenths : float
+            From the beginning.
+
+        Returns
+        -------
+        float
+            Seconds.
+
+        Examples
+        --------
+        >>> Score(120, 0, ("C",), ()).seconds(16)
+        2.0
+        """
         return sixteenths * 15.0 / self.tempo_bpm
 
     def phrases(self) -> tuple[tuple[float, float], ...]:

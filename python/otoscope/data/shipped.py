@@ -29,6 +29,11 @@ class Sample:
         Its length.
     sung : tuple of (start, end)
         Seconds in which the voice sings.
+
+    Examples
+    --------
+    >>> sample().seconds
+    10.0
     """
 
     path: Path

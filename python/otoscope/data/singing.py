@@ -65,6 +65,11 @@ class SungSong:
         Style of the accompaniment.
     tract : float
         The singer: see `otoscope.data.sinsy.sing`.
+
+    Examples
+    --------
+    >>> render(0).song.sung[0]  # doctest: +SKIP
+    (2.1, 3.6)
     """
 
     song: Song

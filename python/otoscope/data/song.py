@@ -52,7 +52,24 @@ class Song:
         return self.voice + self.backing
 
     def frames(self, frame_rate: float) -> NDArray[np.bool_]:
-        """Say of each frame of the song whether it is sung: bool [frame]."""
+        """Say of each frame of the song whether it is sung.
+
+        Parameters
+        ----------
+        frame_rate : float
+            Frames a second, > 0.
+
+        Returns
+        -------
+        ndarray [frame], bool
+            As many frames as the song has whole ones.
+
+        Examples
+        --------
+        >>> stem = np.zeros(4, np.float32)
+        >>> Song(stem, stem, sr=4, sung=((0.5, 1.0),), snr_db=0.0).frames(2).tolist()
+        [False, True]
+        """
         n_frames = int(len(self.voice) * frame_rate / self.sr)
         return frame_truth(self.sung, n_frames, frame_rate)
 

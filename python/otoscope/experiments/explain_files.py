@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -220,16 +221,17 @@ def _listening_model(settings: ExplainFiles) -> Any:
 
 def _explain_file(path: Path, model: Any, settings: ExplainFiles) -> Iterator[Row]:
     y, sr = read_audio(path, sr=model.sample_rate)
-    seconds, excerpt_seconds = len(y) / sr, model.patch_frames * model.hop_length / sr
+    excerpt_seconds = model.patch_frames * model.hop_length / sr
     hop = max(1, round(_STEP * sr / model.hop_length))
     if settings.start is not None:
         first = max(0.0, settings.start - _AROUND)
         part = y[round(first * sr) : round((settings.start + _AROUND + excerpt_seconds) * sr)]
         starts = [settings.start]
     else:
-        first, part = 0.0, y
-        starts = _every(settings.every, seconds, excerpt_seconds) if settings.every else []
-    model.patch((y, sr), start=starts[0] if starts else 0.0)  # a short file is told here, by name
+        first, part, starts = 0.0, y, []
+    model.patch((y, sr), start=settings.start or 0.0)  # a short file is told here, by name
+    if settings.every is not None:
+        starts = _every(settings.every, model, y)
     curve = models.timeline(model, part.to(_device(model)), hop=hop)
     column = _column(model, settings.target, curve.outputs)
     if not starts:
@@ -253,9 +255,12 @@ def _explain_file(path: Path, model: Any, settings: ExplainFiles) -> Iterator[Ro
         yield Row(path, explanation, times[near], outputs[near], warnings=told)
 
 
-def _every(step: float, seconds: float, excerpt_seconds: float) -> list[float]:
-    count = max(1, int((seconds - excerpt_seconds) / step) + 1)
-    return [i * step for i in range(count)]
+def _every(step: float, model: ListeningModel, y: Tensor) -> list[float]:
+    """Seconds 0, step, ... up to the last frame with which an excerpt may begin."""
+    with torch.no_grad():
+        n_frames = len(model.prepare(y.to(_device(model))))
+    last = (n_frames - model.patch_frames) * model.hop_length / model.sample_rate
+    return list(takewhile(lambda start: start <= last, (i * step for i in count())))
 
 
 def _device(model: Any) -> torch.device:

@@ -77,9 +77,10 @@ def evaluate(
     """
     step = batch_size(values.device, max_batch)
     for first in range(0, len(coalitions), step):
+        drawn = content
         if isinstance(content, ops.Noise):
-            content = replace(content, first_sample=first)
-        excerpts = ops.occlude(values, content, segments, coalitions[first : first + step])
+            drawn = replace(content, first_sample=content.first_sample + first)
+        excerpts = ops.occlude(values, drawn, segments, coalitions[first : first + step])
         with torch.no_grad():
             outputs = model(excerpts[:, None])
         yield _rows(outputs, len(excerpts)).double().cpu()

@@ -136,7 +136,7 @@ class Explanation:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of all targets."""
+        """All targets, by name."""
         return tuple(fit.target for fit in self.fits)
 
     @property
@@ -217,13 +217,13 @@ class Explanation:
         Parameters
         ----------
         k : int
-            How many to look at.
+            How many to name.
 
         Returns
         -------
         list of int
-            Of the ``k`` largest coefficients by absolute value those above 0 (by more than
-            rounding), largest first: may be fewer than ``k``.
+            The first ``k`` with a coefficient above 0 (by more than rounding), largest first: fewer
+            than ``k`` if there are no more.
 
         Raises
         ------
@@ -245,7 +245,7 @@ class Explanation:
         """
         if k < 1:
             raise ParameterError(f"k is {k}, must be >= 1")
-        largest = self.coefficients.abs().argsort(descending=True, stable=True)[:k]
+        largest = self.coefficients.argsort(descending=True, stable=True)[:k]
         rounding = 1e-12 * self.outputs[:, self.selected].abs().max()
         return [int(segment) for segment in largest if self.coefficients[segment] > rounding]
 

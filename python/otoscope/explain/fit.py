@@ -55,6 +55,10 @@ class Fit:
         Pairwise Shapley interactions, if all coalitions were asked about.
     standard_error : Tensor [segment], optional
         Of the coefficients under another seed, where the design is drawn and the error is known.
+
+    Examples
+    --------
+    >>> Fit("singing", torch.tensor([0.2]), 0.1, r2=1.0, local_error=0.0, output_all=0.3).shapley
     """
 
     target: str

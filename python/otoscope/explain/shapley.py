@@ -172,12 +172,44 @@ def permutation_shapley(keep: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor |
 
 
 def full_row(keep: Tensor) -> int:
-    """Index of the coalition of all segments; there must be one."""
+    """Find the coalition of all segments; there must be one.
+
+    Parameters
+    ----------
+    keep : Tensor [coalition, segment], bool
+        True stays.
+
+    Returns
+    -------
+    int
+        Its row.
+
+    Examples
+    --------
+    >>> full_row(torch.tensor([[True, False], [True, True]]))
+    1
+    """
     return int(keep.all(1).nonzero()[0, 0])
 
 
 def empty_row(keep: Tensor) -> int:
-    """Index of the coalition of no segment; there must be one."""
+    """Find the coalition of no segment; there must be one.
+
+    Parameters
+    ----------
+    keep : Tensor [coalition, segment], bool
+        True stays.
+
+    Returns
+    -------
+    int
+        Its row.
+
+    Examples
+    --------
+    >>> empty_row(torch.tensor([[True, False], [False, False]]))
+    1
+    """
     return int((~keep).all(1).nonzero()[0, 0])
 
 

@@ -266,11 +266,13 @@ class SoundLIME:
         )
 
     @overload
-    def explain(self, patch: Patch) -> Explanation: ...
+    def explain(self, patch: Patch) -> Explanation: ...  # numpydoc ignore=GL08
     @overload
-    def explain(self, patch: Sequence[Patch | Tensor]) -> list[Explanation]: ...
+    def explain(
+        self, patch: Sequence[Patch | Tensor]
+    ) -> list[Explanation]: ...  # numpydoc ignore=GL08
     @overload
-    def explain(self, patch: Tensor) -> Explanation | list[Explanation]: ...
+    def explain(self, patch: Tensor) -> Explanation | list[Explanation]: ...  # numpydoc ignore=GL08
 
     def explain(
         self, patch: Patch | Tensor | Sequence[Patch | Tensor]
@@ -332,7 +334,8 @@ class SoundLIME:
         design = design.cpu()
         keep = design.coalitions.unpack()
         weights = design.counts * self._locality(keep)
-        effective = effective_samples(weights)
+        coalition = design.coalitions.bits.unique(dim=0, return_inverse=True)[1]
+        effective = effective_samples(coalition.bincount(weights))
         self._warn(effective, design)
         return Explanation(
             fits=fit_table(design, weights, outputs, names, self._surrogate),

@@ -266,6 +266,11 @@ def sampling_error(
     array [segment]
         What the coefficients would vary by (standard deviation) under another seed.
 
+    Notes
+    -----
+    Of first order: too small where the fit hangs on coalitions that another seed would not draw,
+    as under the 2020 paper's kernel with 5000 samples or fewer.
+
     References
     ----------
     White, "A heteroskedasticity-consistent covariance matrix estimator", 1980.

@@ -124,6 +124,11 @@ class Listener(nn.Module):
         -------
         Tensor [batch, output]
             What the network says.
+
+        Examples
+        --------
+        >>> model(patch.values[None, None])  # doctest: +SKIP
+        tensor([[0.9312]])
         """
         outputs: Tensor = self.network(batch)
         return outputs

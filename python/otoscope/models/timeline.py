@@ -26,6 +26,11 @@ class Timeline:
         What the model says of it, on the CPU.
     duration : float
         Seconds of one excerpt.
+
+    Examples
+    --------
+    >>> Timeline(torch.tensor([0.0, 1.0]), torch.zeros(2, 1), duration=3.0).centres
+    tensor([1.5000, 2.5000])
     """
 
     starts: Tensor

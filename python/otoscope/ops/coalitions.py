@@ -64,7 +64,23 @@ class Coalitions:
         return Coalitions(self.bits[rows], self.n_segments)
 
     def to(self, device: torch.device | str) -> Coalitions:
-        """Move the bits to a device."""
+        """Move the bits to a device.
+
+        Parameters
+        ----------
+        device : device or str
+            Where the patches are.
+
+        Returns
+        -------
+        Coalitions
+            The same rows there.
+
+        Examples
+        --------
+        >>> len(coalitions(2, "exact").to("cpu"))
+        4
+        """
         return Coalitions(self.bits.to(device), self.n_segments)
 
     def unpack(self) -> Tensor:
@@ -173,7 +189,7 @@ def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each wou
             raise ParameterError(f'n_samples is {n_samples}; design "{design}" needs a count')
         bits = torch.empty(n_samples, _words(n_segments), dtype=torch.int64, device=target)
         torch.ops.otoscope.draw_coalitions(
-            bits, n_segments, _signed(seed), first_sample, threshold, below
+            bits, n_segments, signed(seed), first_sample, threshold, below
         )
         return Coalitions(bits, n_segments)
     if n_samples is not None:
@@ -201,8 +217,24 @@ def _words(n_segments: int) -> int:
     return (n_segments + 63) // 64
 
 
-def _signed(seed: int) -> int:
-    """Fold any integer into the int64 of a torch schema; the kernels read it as 64 bits."""
+def signed(seed: int) -> int:
+    """Fold any integer into the int64 of a torch schema; the kernels read it as 64 bits.
+
+    Parameters
+    ----------
+    seed : int
+        Its low 64 bits count.
+
+    Returns
+    -------
+    int
+        In [-2**63, 2**63).
+
+    Examples
+    --------
+    >>> signed(2**64 - 1)
+    -1
+    """
     return (seed + (1 << 63)) % (1 << 64) - (1 << 63)
 
 

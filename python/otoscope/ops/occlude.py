@@ -15,7 +15,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.native import kernels
-from otoscope.ops.coalitions import Coalitions, _signed, pack
+from otoscope.ops.coalitions import Coalitions, pack, signed
 from otoscope.ops.library import LIBRARY, SCALARS, register, require_device
 from otoscope.ops.segment_map import SegmentMap
 
@@ -126,7 +126,7 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
     if isinstance(content, Noise):
         values = _content("location of the noise", content.loc, batch)
         spread: Tensor | None = _content("scale of the noise", content.scale, batch)
-        key = [_signed(content.seed), content.first_excerpt, content.first_sample]
+        key = [signed(content.seed), content.first_excerpt, content.first_sample]
     else:
         values, spread, key = _content("content", content, batch), None, [0, 0, 0]
     factors = [_per_mel(n, t, batch) for n, t in (("shift", shift), ("scale", scale))]

@@ -56,7 +56,23 @@ class SegmentMap:
         object.__setattr__(self, "n", n)
 
     def to(self, device: torch.device | str) -> SegmentMap:
-        """Move the map to a device; it is not checked again."""
+        """Move the map to a device; it is not checked again.
+
+        Parameters
+        ----------
+        device : device or str
+            Where the patches are.
+
+        Returns
+        -------
+        SegmentMap
+            The same map there.
+
+        Examples
+        --------
+        >>> SegmentMap(torch.tensor([[0, 1]])).to("cpu").n
+        2
+        """
         moved = object.__new__(SegmentMap)
         object.__setattr__(moved, "ids", self.ids.to(device))
         object.__setattr__(moved, "n", self.n)

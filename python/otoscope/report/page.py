@@ -15,10 +15,10 @@ from markupsafe import Markup
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation
 from otoscope.records import replacing
-from otoscope.report.bars import bars
-from otoscope.report.curve import Curve
-from otoscope.report.lines import lines
-from otoscope.report.picture import (
+from otoscope.report._bars import bars
+from otoscope.report._lines import lines
+from otoscope.report._phrases import join, number, places, support
+from otoscope.report._picture import (
     loudness_png,
     mel_ticks,
     outline,
@@ -26,8 +26,9 @@ from otoscope.report.picture import (
     time_span,
     waveform,
 )
-from otoscope.report.sounds import has_sound, sounds
-from otoscope.report.words import TOP, cautions, is_constant, join, number, places, sentence
+from otoscope.report._sounds import has_sound, sounds
+from otoscope.report.curve import Curve
+from otoscope.report.words import cautions, sentence
 
 __all__ = ["IndexRow", "save_html", "save_index"]
 
@@ -41,7 +42,7 @@ class IndexRow:
     name : str
         What it is called, its file name for example.
     report : str or Path, optional
-        Its report.
+        Its report; a relative path counts from the index page's folder.
     target : str
         The output that was explained.
     output : float, optional
@@ -52,6 +53,11 @@ class IndexRow:
         Of the surrogate.
     error : str
         Why there is no report.
+
+    Examples
+    --------
+    >>> IndexRow("empty.wav", error="empty.wav is empty (0 bytes)").report is None
+    True
     """
 
     name: str
@@ -73,20 +79,32 @@ class IndexRow:
         name : str
             What the file is called.
         report : str or Path
-            Where `save_html` wrote its report.
+            Its report; a relative path counts from the index page's folder.
 
         Returns
         -------
         IndexRow
             For `save_index`.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from otoscope.explain import SoundLIME, segments
+        >>> lime = SoundLIME(
+        ...     lambda batch: batch[:, 0, 4:6].mean((1, 2)),
+        ...     segments=segments.temporal(5),
+        ...     content=0.0,
+        ... )
+        >>> IndexRow.of(lime.explain(torch.ones(10, 3)), name="ones", report="ones.html").output
+        1.0
         """
-        support = [] if is_constant(explanation) else explanation.top(TOP)
+        speaking = support(explanation)
         return cls(
             name=name,
             report=report,
             target=explanation.target,
             output=explanation.output_all,
-            support=join(places(explanation, support)),
+            support=join(places(explanation, speaking)),
             r2=explanation.r2,
         )
 
@@ -240,4 +258,4 @@ def _digits(value: float) -> str:
 
 def _link(report: str | Path, folder: Path) -> str:
     """A relative address; quoting the colon keeps a file named javascript: a file."""
-    return quote(Path(os.path.relpath(Path(report).absolute(), folder)).as_posix())
+    return quote(Path(os.path.relpath(folder / report, folder)).as_posix())

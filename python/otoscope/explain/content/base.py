@@ -31,6 +31,13 @@ class Content:
         The domain of what ``draw`` gives.
     seed : int, optional
         If something is drawn.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loudest = Content("loudest", lambda patch, ids: patch.values.max())
+    >>> loudest(Patch(torch.eye(3)), torch.zeros(3, 3, dtype=torch.int32))
+    tensor(1.)
     """
 
     name: str

@@ -37,6 +37,11 @@ class Entry:
         The line that installs it.
     load : callable
         Makes the model.
+
+    Examples
+    --------
+    >>> CATALOGUE["synth-singing"].licence
+    'Apache-2.0'
     """
 
     name: str

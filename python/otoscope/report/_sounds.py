@@ -10,7 +10,7 @@ from torch import Tensor
 
 from otoscope.explain import Explanation
 from otoscope.protocols import Patch
-from otoscope.report.words import TOP, answer, number
+from otoscope.report._phrases import answer, number, support
 from otoscope.signal import encode_audio
 
 __all__ = ["Sound", "has_sound", "sounds"]
@@ -66,13 +66,13 @@ def sounds(explanation: Explanation) -> list[Sound]:
     if not has_sound(patch) or patch.sr is None:
         return []
     n_frames, n_segments = len(patch.values), len(explanation.extents)
-    support = explanation.top(TOP)
+    speaking = support(explanation)
     groups = {
         "excerpt": ("Excerpt", range(n_segments)),
-        "support": ("Supporting segments", support),
+        "support": ("Supporting segments", speaking),
     }
-    if 0 < len(support) < n_segments:
-        groups["rest"] = ("All but them", [i for i in range(n_segments) if i not in support])
+    if 0 < len(speaking) < n_segments:
+        groups["rest"] = ("All but them", [i for i in range(n_segments) if i not in speaking])
     cuts = []
     for key, (label, kept) in groups.items():
         if kept:

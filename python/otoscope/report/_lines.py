@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from otoscope.explain import Explanation
+from otoscope.report._picture import Tick, polyline, ticks
 from otoscope.report.curve import Curve
-from otoscope.report.picture import Tick, polyline, ticks
 
 __all__ = ["Line", "Lines", "lines"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from otoscope.explain import Explanation
-from otoscope.report.words import is_constant, place
+from otoscope.report._phrases import is_constant, place
 
 __all__ = ["Bar", "bars"]
 

@@ -1,0 +1,102 @@
+"""Reports in words: what is said, and what is said against it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+
+from otoscope.explain import Explanation, segments
+from otoscope.report._bars import bars
+from otoscope.report._phrases import number
+from otoscope.report.words import cautions, sentence
+from reports import BANDS, FRAMES, explain
+
+THREE = {2: 0.5, 3: 0.2, 7: 0.2}
+
+
+@pytest.fixture(scope="module")
+def three() -> Explanation:
+    return explain(THREE)
+
+
+def test_sentence_names_support_and_what_the_model_says_without_it(three: Explanation) -> None:
+    assert sentence(three).replace("\N{NO-BREAK SPACE}", " ") == (
+        "The model says “singing” with 0.90; most of that rests on 3.0–4.0 s and 5.5–6.0 s. "
+        "With these alone it says 0.90; without them, 0."
+    )
+    assert cautions(three) == []
+
+
+def test_sentence_names_no_segment_that_adds_next_to_nothing() -> None:
+    said = sentence(explain({2: 0.9, 5: 0.001, 8: 0.002})).replace("\N{NO-BREAK SPACE}", " ")
+    assert "most of that rests on 3.0–3.5 s. With this alone it says" in said
+
+
+def test_sentence_when_reasons_are_spread_out() -> None:
+    even = explain({i: 0.09 + i / 10_000 for i in range(10)})
+    assert "its reasons are spread out, most of all over" in sentence(even)
+
+
+def test_sentence_when_nothing_speaks_for_it() -> None:
+    said = sentence(explain({1: -0.3, 5: -0.2, 8: -0.2}, offset=0.8))
+    assert "None of the strongest segments speaks for it; strongest against it: 2.5–3.0" in said
+
+
+def test_sentence_when_the_output_never_changes() -> None:
+    constant = explain({}, offset=0.7)
+    assert sentence(constant).endswith("whatever is taken away: no segment explains it.")
+    assert cautions(constant) == []
+    assert {row.value for row in bars(constant)} == {"0.00"}
+
+
+def test_sentence_calls_a_number_outside_0_to_1_an_output() -> None:
+    assert sentence(explain({0: 3.0})).startswith("The model’s output “singing” is 3.00;")
+
+
+def test_sentence_joins_place_in_both_axes() -> None:
+    said = sentence(explain({0: 0.9}, cut=segments.grid(2, 2))).replace("\N{NO-BREAK SPACE}", " ")
+    assert re.search(r"rests on 2\.0–4\.5 s, .*Hz", said)
+
+
+def test_sentence_names_segments_that_are_no_boxes() -> None:
+    labels = torch.zeros(FRAMES, BANDS, dtype=torch.int64)
+    labels[10:20, 5:9] = 1
+    odd = segments.from_labels(labels, names=["around", "spot"])
+    assert "rests on around" in sentence(explain({0: 0.9}, cut=odd))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"r2": 0.3}, "fits the model’s answers badly (R² 0.30"),
+        ({"r2": 0.7}, "fits the model’s answers only in part (R² 0.70"),
+        ({"r2": float("nan")}, "badly"),
+        ({"output_none": 0.6}, "With every segment replaced (constant(0.0)) the model still says"),
+    ],
+)
+def test_caution(three: Explanation, changes: dict[str, float], said: str) -> None:
+    doubtful = replace(three, fits=(replace(three.fits[0], **changes),))  # type: ignore[arg-type]
+    (caution,) = cautions(doubtful)
+    assert said in caution
+
+
+def test_caution_for_few_effective_samples(three: Explanation) -> None:
+    (caution,) = cautions(replace(three, effective_samples=4.2))
+    assert "rest on 4.2 answers in effect, for 10 segments; 20 are needed" in caution
+
+
+def test_differences_of_answers_need_no_effective_samples() -> None:
+    one_out = explain(THREE, design="leave_one_out")
+    assert one_out.effective_samples < 20
+    assert not any("in effect" in caution for caution in cautions(one_out))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.97, "0.97"), (-1.5, "\N{MINUS SIGN}1.50"), (0.0009, "0.0009"), (-1e-9, "0")],
+)
+def test_number(value: float, text: str) -> None:
+    assert number(value) == text
