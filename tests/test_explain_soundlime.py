@@ -172,6 +172,20 @@ def test_shapley_values_of_exact_follow_the_definition() -> None:
 
 
 @quietly
+@pytest.mark.parametrize(("n_samples", "shrunk"), [(70_000, 0.005), (1024, 7.6e-5)])
+def test_paper_a_shrinks_a_coefficient_as_the_page_says(n_samples: int, shrunk: float) -> None:
+    """Alpha 1 is not scale free; 1024 samples leave the kernel's weights as they are."""
+    lime = SoundLIME.paper_a(
+        lambda batch: 0.225 * batch[:, 0, 0, 0],
+        content=0.0,
+        design="exact",
+        n_samples=n_samples,
+    )
+    explanation = lime.explain(Patch(torch.ones(10, 1, dtype=torch.float64)))
+    assert float(explanation.coefficients[0]) == pytest.approx(shrunk, rel=0.02)
+
+
+@quietly
 def test_paper_a_has_the_papers_numbers() -> None:
     lime = SoundLIME.paper_a(planted((1, 2, 3)), content="zero")
     explanation = lime.explain(paper_patch())

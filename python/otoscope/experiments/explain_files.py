@@ -124,8 +124,8 @@ def parse_segments(text: str) -> Segmentation:
 
     Examples
     --------
-    >>> parse_segments("temporal:10")
-    temporal(10)
+    >>> str(parse_segments("temporal:10"))
+    'temporal(10)'
     """
     kind, _, size = text.partition(":")
     counts = size.split("x")
@@ -229,11 +229,15 @@ def _explain_file(path: Path, model: Any, settings: ExplainFiles) -> Iterator[Ro
         starts = [settings.start]
     else:
         first, part, starts = 0.0, y, []
-    model.patch((y, sr), start=settings.start or 0.0)  # a short file is told here, by name
+    # A short file is told here, by name. The first frame's centre is not at 0 in every front end.
+    offset = model.patch((y, sr), start=settings.start or 0.0).start - (settings.start or 0.0)
     if settings.every is not None:
         starts = _every(settings.every, model, y)
     curve = models.timeline(model, part.to(_device(model)), hop=hop)
-    column = _column(model, settings.target, curve.outputs)
+    heard = curve.outputs
+    if settings.start is not None:
+        heard = heard[[int((curve.starts + first - settings.start).abs().argmin())]]
+    column = _column(model, settings.target, heard)
     if not starts:
         starts = [float(curve.starts[int(curve.outputs[:, column].argmax())])]
     lime = SoundLIME(
@@ -245,7 +249,7 @@ def _explain_file(path: Path, model: Any, settings: ExplainFiles) -> Iterator[Ro
         n_samples=settings.n_samples,
         seed=settings.seed,
     )
-    times, outputs = curve.centres + first, curve.outputs[:, column]
+    times, outputs = curve.centres + first + offset, curve.outputs[:, column]
     for start in starts:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FewEffectiveSamples)

@@ -70,6 +70,8 @@ def bars(explanation: Explanation) -> list[Bar]:
         The largest coefficient first.
     """
     values, errors = explanation.coefficients, explanation.standard_error
+    if explanation.effective_samples < 2 * len(values):  # the estimate would be far too small
+        errors = None
     shapley = _distinct_shapley(explanation)
     if is_constant(explanation):  # what is left is rounding
         values, errors, shapley = torch.zeros_like(values), None, None

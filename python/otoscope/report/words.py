@@ -43,7 +43,7 @@ def sentence(explanation: Explanation) -> str:
     if not speaking:
         strongest = explanation.coefficients.argsort()[:TOP].tolist()
         return (
-            f"{says}. None of the strongest segments speaks for it; "
+            f"{says}. No segment speaks for it; "
             f"strongest against it: {_at(explanation, strongest)}."
         )
     coefficients = explanation.coefficients.clamp(min=0)
