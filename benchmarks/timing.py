@@ -22,6 +22,7 @@ quartiles. Nothing is written for a device that did not run it.
 from __future__ import annotations
 
 import os
+import random
 import platform
 import re
 import shlex
@@ -139,15 +140,18 @@ def compare(
     warmup: int = 3,
     calls: int = 1,
 ) -> dict[str, Timing]:
-    """Time rivals in turn: each round runs all of them once, another one first each time."""
+    """Time rivals in turn: each round runs all of them once, in a random order of its own.
+
+    Whoever runs leaves its mark on the caches; no rival shall always come after the same other.
+    """
     if min(repeats, calls) < 1 or warmup < 0:
         raise ParameterError(f"repeats {repeats}, calls {calls}, warmup {warmup}: need 1, 1, 0")
     once = _once_on_cuda if _is_cuda(device) else _once_on_cpu
     names = list(functions)
     seconds: dict[str, list[float]] = {name: [] for name in names}
+    order = random.Random(0)
     for number in range(-warmup, repeats):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        for name in order.sample(names, len(names)):
             elapsed = once(functions[name], calls)
             if number >= 0:
                 seconds[name].append(elapsed)

@@ -42,7 +42,7 @@ def test_sentence_when_reasons_are_spread_out() -> None:
 
 def test_sentence_when_nothing_speaks_for_it() -> None:
     said = sentence(explain({1: -0.3, 5: -0.2, 8: -0.2}, offset=0.8))
-    assert "None of the strongest segments speaks for it; strongest against it: 2.5–3.0" in said
+    assert "No segment speaks for it; strongest against it: 2.5–3.0" in said
 
 
 def test_sentence_when_the_output_never_changes() -> None:

@@ -13,10 +13,9 @@
 namespace otoscope::cpu {
 namespace {
 
-constexpr std::int64_t kTileBytes = 4096;          // three such rows stay in a first-level cache
-constexpr std::int64_t kUnitBytes = 256 * 1024;  // of output: worth waking a thread for
-constexpr std::int64_t kCachedBytes =
-    8 << 20;  // of output: stays in cache for who reads it; the rest goes past
+constexpr std::int64_t kTileBytes = 4096;       // three such rows stay in a first-level cache
+constexpr std::int64_t kUnitBytes = 256 << 10;  // of output: worth waking a thread for
+constexpr std::int64_t kCachedBytes = 8 << 20;  // of output; more goes past the cache
 
 SelectTable selections() {
 #ifdef OTOSCOPE_X86
@@ -106,10 +105,10 @@ void occlude_cells(const OccludeArgs& a, int threads) {
     const std::int64_t cells = a.cells(), tiles = (cells + kTile - 1) / kTile;
     const Map<Cell> map(a.segment, cells, a.segments, kernels);
     const Prepared<Cell, Real> prepared(a, threads);
-    const std::int64_t row_bytes = cells * std::int64_t(sizeof(Cell)),
-                       cached_rows = kCachedBytes / row_bytes;
-    const bool can_stream =
+    const std::int64_t row_bytes = cells * std::int64_t(sizeof(Cell));
+    const bool aligned =
         row_bytes % kGroupBytes == 0 && reinterpret_cast<std::uintptr_t>(a.out) % kGroupBytes == 0;
+    const bool stream = aligned && a.excerpts * a.samples * row_bytes > kCachedBytes;
     const bool noisy = a.spread.values != nullptr;
     const std::int64_t batch = std::clamp<std::int64_t>(kUnitBytes / kTileBytes, 1, a.samples);
     const std::int64_t batches = (a.samples + batch - 1) / batch;
@@ -121,12 +120,10 @@ void occlude_cells(const OccludeArgs& a, int threads) {
                 Tile<Cell> tile{map.from(first), prepared.kept + excerpt * cells + first,
                                 prepared.lost + excerpt * cells + first,
                                 std::min(kTile, cells - first)};
-                Rows<Cell> rows{reinterpret_cast<const Cell*>(a.keep),
-                                static_cast<Cell*>(a.out),
-                                a.words() * 8 / std::int64_t(sizeof(Cell)),
-                                cells,
-                                std::min(batch, a.samples - sample),
-                                can_stream && excerpt * a.samples + sample >= cached_rows};
+                Rows<Cell> rows{
+                    reinterpret_cast<const Cell*>(a.keep),      static_cast<Cell*>(a.out),
+                    a.words() * 8 / std::int64_t(sizeof(Cell)), cells,
+                    std::min(batch, a.samples - sample),        stream};
                 rows.keep += sample * rows.keep_stride;
                 rows.out += (excerpt * a.samples + sample) * cells + first;
                 if (!noisy) {

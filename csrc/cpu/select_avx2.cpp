@@ -10,6 +10,12 @@ void stream_store(void* out, const void* lanes) {
                         _mm256_loadu_si256(static_cast<const __m256i*>(lanes)));
 }
 void fence() { _mm_sfence(); }
+// Any of 8 words of 4 bytes, for each lane.
+template <class Lanes>
+Lanes permute(Lanes words, Lanes lanes) {
+    return Lanes(_mm256_permutevar8x32_epi32(__m256i(words), __m256i(lanes)));
+}
+constexpr int kPermuted = 4;
 }  // namespace
 
 #include "select_lanes.inc"

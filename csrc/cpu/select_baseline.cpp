@@ -7,6 +7,7 @@
 
 namespace {
 constexpr int kWidth = 16;
+constexpr int kPermuted = 0;  // no lanes can be permuted freely
 #ifdef OTOSCOPE_X86
 void stream_store(void* out, const void* lanes) {
     _mm_stream_si128(static_cast<__m128i*>(out),
