@@ -140,9 +140,10 @@ def compare(
     warmup: int = 3,
     calls: int = 1,
 ) -> dict[str, Timing]:
-    """Time rivals in turn: each round runs all of them once, in a random order of its own.
+    """Time rivals in turn: each round runs all of them once, another one first each time.
 
-    Whoever runs leaves its mark on the caches; no rival shall always come after the same other.
+    The others follow in a random order: whoever runs leaves its mark on the caches, and no rival
+    shall always come after the same other.
     """
     if min(repeats, calls) < 1 or warmup < 0:
         raise ParameterError(f"repeats {repeats}, calls {calls}, warmup {warmup}: need 1, 1, 0")
@@ -151,7 +152,9 @@ def compare(
     seconds: dict[str, list[float]] = {name: [] for name in names}
     order = random.Random(0)
     for number in range(-warmup, repeats):
-        for name in order.sample(names, len(names)):
+        first = names[number % len(names)]
+        others = [name for name in names if name != first]
+        for name in [first, *order.sample(others, len(others))]:
             elapsed = once(functions[name], calls)
             if number >= 0:
                 seconds[name].append(elapsed)

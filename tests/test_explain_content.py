@@ -141,6 +141,14 @@ def test_numbers_tensors_and_contents_are_taken_as_they_are(random: torch.Genera
     torch.testing.assert_close(silent, made("silence", patch).expand(3))
 
 
+@pytest.mark.parametrize(
+    "given", [math.nan, math.inf, torch.tensor([0.0, math.nan]), torch.tensor(-math.inf)]
+)
+def test_numbers_that_are_not_finite_are_refused_when_resolved(given: float | Tensor) -> None:
+    with pytest.raises(ParameterError, match="finite"):
+        content.resolve(given)
+
+
 def test_every_name_says_its_domain() -> None:
     spaces = {name: make().space for name, make in content.BY_NAME.items()}
     assert spaces.pop("noise") == "log_mel"

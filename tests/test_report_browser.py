@@ -44,7 +44,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a report with everything on it."""
     path = tmp_path_factory.mktemp("report") / "why.html"
     curve = Curve(torch.arange(0, 5, 0.1), torch.rand(50, 2), ("singing", "speech"))
-    save_html(explain({2: 0.5, 3: 0.2, 7: 0.2}), path, curve=curve, title=HOSTILE)
+    asked = explain({2: 0.5, 3: 0.2, 7: 0.2})
+    truth = [(0.0, 3.0), (6.5, 9.0)]
+    save_html(asked, path, curve=curve, title=HOSTILE, truth=truth)
     return path
 
 
@@ -88,7 +90,7 @@ def test_segments_are_one_stop_of_the_tab_key_and_every_control_has_a_name(page:
 
 
 def test_player_plays_until_pressed_again(page: Any) -> None:
-    player = page.get_by_role("button", name="Supporting segments")
+    player = page.get_by_role("button", name="Only the supporting parts")
     player.click()
     assert page.evaluate(PLAYING) == "support"
     assert player.get_attribute("aria-pressed") == "true"
@@ -108,6 +110,26 @@ def test_second_sound_silences_the_first(page: Any) -> None:
 def test_hostile_name_stays_text(page: Any) -> None:
     assert page.title() == HOSTILE
     assert page.locator("h1").inner_text() == HOSTILE
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+def test_diamonds_touch_no_number_and_truth_lies_below_the_picture(
+    browser: Any, report: Path, size: dict[str, int]
+) -> None:
+    for page in _open(browser, report, viewport=size):
+        diamonds, numbers = (
+            page.locator(f".row {part}").evaluate_all(
+                "nodes => nodes.map(n => n.getBoundingClientRect().toJSON())"
+            )
+            for part in (".shapley", ".number")
+        )
+        assert len(diamonds) == len(numbers) == 10
+        assert all(d["right"] + 3 < n["left"] for d, n in zip(diamonds, numbers, strict=True))
+        picture, *parts = (
+            page.locator(part).bounding_box() for part in (".picture", ".truth i >> nth=0")
+        )
+        assert parts[0]["y"] > picture["y"] + picture["height"]
+        assert parts[0]["width"] == pytest.approx(picture["width"] / 5, abs=1)  # 2 to 3 of 2 to 7 s
 
 
 def test_download_holds_the_coefficients(page: Any) -> None:

@@ -20,7 +20,8 @@ from otoscope.signal.domain import Compression, Domain
 
 def array_to_json(array: Tensor) -> dict[str, object]:
     """Write a tensor of any type as an object."""
-    plain = array.detach().cpu().numpy()
+    exact = array.float() if array.dtype == torch.bfloat16 else array  # NumPy has no bfloat16
+    plain = exact.detach().cpu().numpy()
     little = plain.astype(plain.dtype.newbyteorder("<"))
     return {
         "dtype": plain.dtype.name,

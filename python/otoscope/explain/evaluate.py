@@ -24,8 +24,10 @@ __all__ = [
     "evaluate",
     "evaluating",
     "floating_type",
+    "model_name",
     "require_finite",
     "require_same_device",
+    "rows_of",
 ]
 
 Model: TypeAlias = Callable[[Tensor], Tensor]
@@ -65,7 +67,7 @@ def evaluate(
     Raises
     ------
     ParameterError
-        If the model returns something else than a row for each excerpt.
+        If the model fails, or returns something else than a row for each excerpt.
 
     Examples
     --------
@@ -82,8 +84,8 @@ def evaluate(
             drawn = replace(content, first_sample=content.first_sample + first)
         excerpts = ops.occlude(values, drawn, segments, coalitions[first : first + step])
         with torch.no_grad():
-            outputs = model(excerpts[:, None])
-        yield _rows(outputs, len(excerpts)).double().cpu()
+            outputs = _called(model, excerpts[:, None])
+        yield rows_of(outputs, len(excerpts)).double().cpu()
 
 
 def batch_size(device: torch.device, max_batch: int | None) -> int:
@@ -241,16 +243,81 @@ def floating_type(model: object, otherwise: torch.dtype) -> torch.dtype:
     return next((w.dtype for w in _weights(model) if w.is_floating_point()), otherwise)
 
 
+def model_name(model: object) -> str:
+    """Name a model for records and reports.
+
+    Parameters
+    ----------
+    model : object
+        Its ``name`` if that is a text, as a `Listener`'s is; else a function's or a class's name.
+
+    Returns
+    -------
+    str
+        Never empty.
+
+    Examples
+    --------
+    >>> model_name(nn.Linear(1, 1)), model_name(torch.sigmoid)
+    ('Linear', 'sigmoid')
+    """
+    names = (getattr(model, "name", None), getattr(model, "__name__", None))
+    given = [name for name in names if isinstance(name, str) and name]
+    return given[0] if given else type(model).__name__
+
+
+def _called(model: Model, batch: Tensor) -> object:
+    """What a model answers; if it fails, with what it was given."""
+    try:
+        return model(batch)
+    except (ParameterError, torch.OutOfMemoryError):
+        raise
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as err:
+        raise ParameterError(
+            f"the model was given {list(batch.shape)} = [batch, 1, frame, mel] and raised "
+            f"{type(err).__name__}: {err}"
+        ) from err
+
+
 def _weights(model: object) -> Iterator[Tensor]:
     if isinstance(model, nn.Module):
         yield from chain(model.parameters(), model.buffers())
 
 
-def _rows(outputs: object, n_excerpts: int) -> Tensor:
+def rows_of(outputs: object, n_excerpts: int) -> Tensor:
+    """Check what a model returned.
+
+    Parameters
+    ----------
+    outputs : object
+        Should be a Tensor [batch, output] or [batch].
+    n_excerpts : int
+        The batch that it was given.
+
+    Returns
+    -------
+    Tensor [batch, output]
+        The outputs.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else.
+
+    Examples
+    --------
+    >>> rows_of(torch.zeros(3), 3).shape
+    torch.Size([3, 1])
+    """
     if not isinstance(outputs, Tensor):
+        remedy = (
+            "return torch.as_tensor(...)"
+            if hasattr(outputs, "__array__")
+            else "wrap it to return the part that is: lambda x: model(x)[...]"
+        )
         raise ParameterError(
             f"the model returned a {type(outputs).__name__}, must be a Tensor [batch, output]; "
-            "wrap it: lambda x: model(x)[...]"
+            f"{remedy}"
         )
     if outputs.ndim not in (1, 2) or len(outputs) != n_excerpts:
         raise ParameterError(

@@ -19,59 +19,12 @@ from otoscope.errors import ParameterError
 from otoscope.explain import _document
 from otoscope.explain.fit import Fit
 from otoscope.explain.segments import Extent
+from otoscope.explain.settings import Settings
 from otoscope.protocols import Patch
 
 __all__ = ["Explanation", "Settings"]
 
 _FORMAT = "otoscope.Explanation/1"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How an explanation was made, in words and numbers.
-
-    Parameters
-    ----------
-    segments, content : str
-        As named or called by the user.
-    content_space : str
-        The domain in which the content is drawn.
-    content_seed : int, optional
-        If the content is drawn.
-    design : str
-        As named by the user.
-    n_samples : int, optional
-        As given.
-    seed : int
-        Of the design.
-    kernel : str
-        Distance of the surrogate's weights; "shapley" where the design draws by that kernel.
-    kernel_width, alpha : float
-        Of the weights and of the ridge's penalty.
-    surrogate : str
-        The estimator as a call, or the design that is one itself.
-    max_batch : int, optional
-        As given.
-
-    Examples
-    --------
-    >>> from otoscope.explain import SoundLIME
-    >>> SoundLIME.paper_a(lambda batch: batch).settings.alpha
-    1.0
-    """
-
-    segments: str
-    content: str
-    content_space: str
-    content_seed: int | None
-    design: str
-    n_samples: int | None
-    seed: int
-    kernel: str
-    kernel_width: float
-    alpha: float
-    surrogate: str
-    max_batch: int | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -156,8 +109,20 @@ class Explanation:
 
     @property
     def r2(self) -> float:
-        """Weighted R2 of the surrogate."""
+        """Weighted R2 of the surrogate; 1 and without meaning where the fit `is_saturated`."""
         return self._fit.r2
+
+    @property
+    def is_saturated(self) -> bool:
+        """Whether there are as many unknowns as distinct coalitions: any answers would fit."""
+        return len(self.keep.unique(dim=0)) <= self.keep.shape[1] + 1
+
+    @property
+    def rounding(self) -> float:
+        """What arithmetic makes of equal outputs of the target: 1e-6 of the largest in float32."""
+        outputs = self.outputs[:, self.selected]
+        is_single = bool((outputs.float() == outputs).all())  # the table itself is float64
+        return (1e-6 if is_single else 1e-12) * float(outputs.abs().max())
 
     @property
     def local_error(self) -> float:
@@ -211,19 +176,21 @@ class Explanation:
         """The cost: how many excerpts the model was asked about."""
         return len(self.keep)
 
-    def top(self, k: int = 3) -> list[int]:
-        """Name the segments that speak for the output most.
+    def top(self, k: int = 3, *, least: float = 0.05) -> list[int]:
+        """Name the segments that speak for the output most; by default the supporting segments.
 
         Parameters
         ----------
         k : int
             How many to name.
+        least : float
+            Share of the largest coefficient that a segment must reach, in [0, 1].
 
         Returns
         -------
         list of int
-            The first ``k`` with a coefficient above 0 (by more than rounding), largest first: fewer
-            than ``k`` if there are no more.
+            Of the ``k`` largest coefficients those above 0 (by more than `rounding`) and large
+            enough; the largest first.
 
         Raises
         ------
@@ -234,20 +201,23 @@ class Explanation:
         ----------
         Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section III.
 
+        Notes
+        -----
+        The paper's list is that of ``least=0``: it names what adds next to nothing too.
+
         Examples
         --------
         >>> import torch
         >>> from otoscope.explain import SoundLIME, segments
         >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments=segments.temporal(4), content=0.0)
-        >>> explanation = lime.explain(Patch(torch.ones(4, 1)))
-        >>> explanation.top(3)
+        >>> lime.explain(Patch(torch.ones(4, 1))).top(3)
         [3]
         """
         if k < 1:
             raise ParameterError(f"k is {k}, must be >= 1")
-        largest = self.coefficients.argsort(descending=True, stable=True)[:k]
-        rounding = 1e-12 * self.outputs[:, self.selected].abs().max()
-        return [int(segment) for segment in largest if self.coefficients[segment] > rounding]
+        found = self.coefficients.sort(descending=True, stable=True)
+        is_named = (found.values > self.rounding) & (found.values >= least * found.values[0])
+        return found.indices[:k][is_named[:k]].tolist()
 
     def to_json(self, *, patch: bool = True) -> str:
         """Write the explanation as one JSON object.
@@ -312,7 +282,10 @@ class Explanation:
         >>> Explanation.from_json(explanation.to_json())
         Explanation(output 0 = 1; top: time 3; R2 1.000, 16 passes)
         """
-        content = json.loads(text)
+        try:
+            content = json.loads(text)
+        except ValueError:
+            content = None
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ParameterError(f"the text is not an explanation; its format must be {_FORMAT}")
         if "patch" not in content:
@@ -339,9 +312,10 @@ class Explanation:
     def __repr__(self) -> str:
         """Say the most important in a line."""
         names = ", ".join(self.extents[segment].name for segment in self.top())
+        r2 = "-" if self.is_saturated else f"{self.r2:.3f}"
         return (
             f"Explanation({self.target} = {self.output_all:.3g}; top: {names or 'none'}; "
-            f"R2 {self.r2:.3f}, {self.passes} passes)"
+            f"R2 {r2}, {self.passes} passes)"
         )
 
     def _repr_html_(self) -> str:

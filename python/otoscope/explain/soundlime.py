@@ -6,33 +6,33 @@ surrogate, weighted towards the whole patch, says what each segment adds.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import Literal, overload
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from otoscope import ops, records
+from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.content import Content, resolve
-from otoscope.explain.design import DESIGNS, Design, draw_design
+from otoscope.explain.design import DESIGNS, draw_design
 from otoscope.explain.evaluate import (
     Model,
     batch_size,
-    evaluate,
     evaluating,
     floating_type,
+    model_name,
     require_finite,
     require_same_device,
 )
+from otoscope.explain.evaluator import Evaluator
 from otoscope.explain.explanation import Explanation, Settings
-from otoscope.explain.fit import SHAPLEY_DESIGNS, fit_table
-from otoscope.explain.kernel import FewEffectiveSamples, Kernel, effective_samples, kernel_weights
-from otoscope.explain.segments import Segmentation, Segments, from_labels, grid, temporal
+from otoscope.explain.fit import SHAPLEY_DESIGNS
+from otoscope.explain.kernel import Kernel, kernel_weights
+from otoscope.explain.question import Question, answer, asked_together, contents
+from otoscope.explain.segments import Segmentation, from_labels, grid, temporal
 from otoscope.explain.surrogate import ForwardSelection, WeightedRidge
 from otoscope.explain.targets import Target, choose_targets
 from otoscope.protocols import Patch
@@ -74,6 +74,11 @@ class SoundLIME:
     surrogate : estimator, optional
         A linear regressor in scikit-learn's convention, ``Lasso(0.01)`` for example, instead of the
         ridge. Not with "kernelshap" and "permutation", which are regressions themselves.
+    shared : bool, optional
+        Compute what coalitions have in common once; exact, and much faster for convolutional
+        networks. By default for an nn.Module; True also for a function without side effects.
+    verify : int
+        How many coalitions to compute the plain way too; if they differ, all are, with a warning.
 
     Raises
     ------
@@ -115,6 +120,8 @@ class SoundLIME:
         seed: int = 0,
         max_batch: int | None = None,
         surrogate: BaseEstimator | None = None,
+        shared: bool | None = None,
+        verify: int = 0,
     ) -> None:
         if design not in DESIGNS:
             raise ParameterError(f"design is {design!r}, must be one of {', '.join(DESIGNS)}")
@@ -131,7 +138,9 @@ class SoundLIME:
         self._content = resolve(content)
         self._target = target
         self._surrogate = WeightedRidge(alpha) if surrogate is None else surrogate
-        self._kernel: Kernel = kernel
+        self._evaluate = Evaluator(
+            model, shared=shared, max_batch=max_batch, verify=verify, seed=seed
+        )
         self.settings = Settings(
             segments=str(self._segments),
             content=self._content.name,
@@ -145,6 +154,7 @@ class SoundLIME:
             alpha=alpha,
             surrogate=design if design in SHAPLEY_DESIGNS else repr(self._surrogate),
             max_batch=max_batch,
+            model=model_name(model),
         )
 
     @classmethod
@@ -312,10 +322,24 @@ class SoundLIME:
         if isinstance(patch, Tensor) and patch.ndim != 3:
             patch = Patch(patch)
         if isinstance(patch, Patch):
-            return self._explain(patch)
-        return [self._explain(p if isinstance(p, Patch) else Patch(p)) for p in patch]
+            return self._explain([patch])[0]
+        return self._explain([p if isinstance(p, Patch) else Patch(p) for p in patch])
 
-    def _explain(self, patch: Patch) -> Explanation:
+    def _explain(self, patches: Sequence[Patch]) -> list[Explanation]:
+        questions = [self._question(patch) for patch in patches]
+        explanations = []
+        with evaluating(self.model) as was_training:
+            for together in asked_together(questions):
+                names, outputs, plan = self._ask(together)
+                if was_training:
+                    plan += "; the model was in train mode, eval mode was used, the mode restored"
+                explanations += [
+                    answer(question, names, table, plan, self.settings, self._surrogate)
+                    for question, table in zip(together, outputs, strict=True)
+                ]
+        return explanations
+
+    def _question(self, patch: Patch) -> Question:
         require_same_device(self.model, patch.values)
         if patch.domain is None:
             domain = getattr(self.model, "domain", None)
@@ -330,69 +354,22 @@ class SoundLIME:
             fold=not isinstance(content, ops.Noise),
             device=patch.values.device,
         )
-        names, outputs, plan = self._ask(patch, content, segments, design)
-        design = design.cpu()
-        keep = design.coalitions.unpack()
-        weights = design.counts * self._locality(keep)
-        coalition = design.coalitions.bits.unique(dim=0, return_inverse=True)[1]
-        effective = effective_samples(coalition.bincount(weights))
-        self._warn(effective, design)
-        return Explanation(
-            fits=fit_table(design, weights, outputs, names, self._surrogate),
-            patch=patch,
-            extents=segments.extents,
-            segment_ids=segments.map.ids.cpu(),
-            keep=keep,
-            counts=design.counts,
-            weights=weights,
-            outputs=outputs,
-            n_samples=design.n_samples,
-            effective_samples=effective,
-            plan=plan,
-            settings=self.settings,
-            versions=records.versions(),
-        )
-
-    def _ask(
-        self, patch: Patch, content: Tensor | ops.Noise, segments: Segments, design: Design
-    ) -> tuple[list[str], Tensor, str]:
-        """Names of the targets, their outputs [coalition, target], and how they were had."""
         values = patch.values.to(floating_type(self.model, patch.values.dtype))
-        with evaluating(self.model) as was_training:
-            rows, step = design.coalitions, self.settings.max_batch
-            batches = evaluate(self.model, values, content, segments.map, rows, max_batch=step)
-            first = next(batches)
-            names = getattr(self.model, "output_names", None)
-            columns = choose_targets(self._target, first.shape[1], names)
-            chosen = list(columns.values())
-            outputs = torch.cat([batch[:, chosen] for batch in chain([first], batches)])
-        require_finite(outputs, list(columns), design.coalitions, segments)
-        plan = (
-            f"plain batches of {batch_size(values.device, self.settings.max_batch)}: "
-            f"{len(design.coalitions):,} passes for {design.n_samples:,} samples"
+        return Question(patch, values, segments, content, design)
+
+    def _ask(self, questions: Sequence[Question]) -> tuple[list[str], Tensor, str]:
+        """Names of the targets, their outputs [excerpt, coalition, target], how they were had."""
+        first, columns = questions[0], dict[str, int]()
+        output_names = getattr(self.model, "output_names", None)
+
+        def choose(n_outputs: int) -> list[int]:
+            columns.update(choose_targets(self._target, n_outputs, output_names))
+            return list(columns.values())
+
+        values = torch.stack([question.values for question in questions])
+        outputs, plan = self._evaluate(
+            values, contents(questions), first.segments.map, first.design.coalitions, choose
         )
-        if was_training:
-            plan += "; the model was in train mode, eval mode was used and the mode restored"
+        for table in outputs:
+            require_finite(table, list(columns), first.design.coalitions, first.segments)
         return list(columns), outputs, plan
-
-    def _locality(self, keep: Tensor) -> Tensor:
-        """The kernel's weights; the designs for Shapley values drew by theirs already."""
-        if self.settings.design in SHAPLEY_DESIGNS:
-            return torch.ones(len(keep), dtype=torch.float64)
-        width = self.settings.kernel_width
-        return kernel_weights(keep.sum(1), keep.shape[1], kernel=self._kernel, width=width)
-
-    def _warn(self, effective: float, design: Design) -> None:
-        n_segments = design.coalitions.n_segments
-        is_estimate = design.kind in SHAPLEY_DESIGNS
-        if effective >= 2 * n_segments or design.kind == "leave_one_out":
-            return  # leaving one out, nothing is averaged
-        if is_estimate and design.is_complete:
-            return  # the values are exact
-        remedy = "more n_samples" if is_estimate else "kernel='cosine' or a wider kernel_width"
-        warnings.warn(
-            f"the surrogate rests on {effective:.3g} effective coalitions for {n_segments} "
-            f"segments, which is below 2 a segment; use {remedy}",
-            FewEffectiveSamples,
-            stacklevel=4,
-        )

@@ -52,11 +52,12 @@ def choose_targets(
     wanted = [0] if target is None else [target] if isinstance(target, str | int) else list(target)
     if not wanted:
         raise ParameterError("target is an empty list; name at least one output")
-    columns = [_column(one, names) for one in wanted]
+    naming = "" if output_names else "; to name them set model.output_names = [...]"
+    columns = [_column(one, names, naming) for one in wanted]
     return {names[column]: column for column in columns}
 
 
-def _column(target: str | int, names: list[str]) -> int:
+def _column(target: str | int, names: list[str], naming: str) -> int:
     if isinstance(target, int):
         if not 0 <= target < len(names):
             raise ParameterError(f"target is {target}, must be in 0..{len(names) - 1}")
@@ -64,7 +65,7 @@ def _column(target: str | int, names: list[str]) -> int:
     if target not in names:
         near = get_close_matches(target, names, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f": {_some(names)}"
-        raise ParameterError(f"target is {target!r}, the model has no such output{hint}")
+        raise ParameterError(f"target is {target!r}, the model has no such output{hint}{naming}")
     return names.index(target)
 
 

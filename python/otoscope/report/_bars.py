@@ -33,7 +33,10 @@ class Bar:
     side : {"for", "against"}
         Of the output.
     strength : float
-        Its size relative to the largest, in [0, 1].
+        Its size relative to the largest, or to half an even share of the output if that is larger,
+        in [0, 1].
+    zero : float
+        Where no effect lies.
     span : (float, float)
         Where the bar begins and ends.
     error : (float, float), optional
@@ -50,6 +53,7 @@ class Bar:
     value: str
     side: str
     strength: float
+    zero: float
     span: tuple[float, float]
     error: tuple[float, float] | None
     shapley: float | None
@@ -80,10 +84,13 @@ def bars(explanation: Explanation) -> list[Bar]:
     drawn = drawn if shapley is None else torch.cat([drawn, shapley])
     low, high = float(drawn.min()), float(drawn.max())
     largest = float(values.abs().max()) or 1.0
+    scale = max(largest, abs(explanation.output_all) / (2 * len(values)))
+    if high - low < scale:  # so that tiny effects look tiny
+        low, high = (low, low + scale) if high >= -low else (high - scale, high)
     decimals = max(2, 1 - math.floor(math.log10(largest)))  # two digits of the largest
 
     def at(value: float) -> float:
-        return 100 * (value - low) / ((high - low) or 1.0)
+        return 100 * (value - low) / (high - low)
 
     found = []
     for segment in values.argsort(descending=True, stable=True).tolist():
@@ -102,7 +109,8 @@ def bars(explanation: Explanation) -> list[Bar]:
                 place=where,
                 value=signed,
                 side="for" if value >= 0 else "against",
-                strength=abs(value) / largest,
+                strength=abs(value) / scale,
+                zero=at(0),
                 span=(at(min(value, 0)), at(max(value, 0))),
                 error=None if errors is None else (at(value - spread), at(value + spread)),
                 shapley=None if shapley is None else at(float(shapley[segment])),

@@ -10,24 +10,54 @@ import torch
 from otoscope.explain import Explanation
 from otoscope.explain.segments import Extent
 
-__all__ = ["TOP", "answer", "is_constant", "join", "number", "place", "places", "support"]
+__all__ = [
+    "TOP",
+    "answer",
+    "decimals",
+    "is_constant",
+    "is_probability",
+    "join",
+    "number",
+    "place",
+    "places",
+    "rests_on_none",
+    "support",
+]
 
 TOP = 3
 """How many segments count as the support, as in paper A."""
 
 _NBSP = "\N{NO-BREAK SPACE}"
+_MINUS = "\N{MINUS SIGN}"
+
+
+def is_probability(explanation: Explanation) -> bool:
+    """Whether all answers lie in [0, 1]."""
+    outputs = explanation.outputs[:, explanation.selected]
+    return float(outputs.min()) >= 0 and float(outputs.max()) <= 1
 
 
 def is_constant(explanation: Explanation) -> bool:
-    """Whether the model's answer is the same for all coalitions, to rounding of float32."""
+    """Whether the model's answer is the same for all coalitions, as far as it can be shown."""
     outputs = explanation.outputs[:, explanation.selected]
-    return float(outputs.max() - outputs.min()) <= 1e-6 * max(1.0, float(outputs.abs().max()))
+    is_zero = is_probability(explanation) and number(float(outputs.max())) == "0"
+    return is_zero or float(outputs.max() - outputs.min()) <= explanation.rounding
+
+
+def rests_on_none(explanation: Explanation) -> bool:
+    """Whether more than half of the answer is there with every segment replaced."""
+    none, whole = explanation.output_none, explanation.output_all
+    return none is not None and (none > whole / 2 if whole > 0 else none >= whole)
 
 
 def support(explanation: Explanation) -> list[int]:
-    """The segments to name: of the top ones those with a twentieth of the first or more."""
-    top = [] if is_constant(explanation) else explanation.top(TOP)
-    return [i for i in top if explanation.coefficients[i] >= explanation.coefficients[top[0]] / 20]
+    """The supporting segments; none where nine tenths of the answer are there without them."""
+    if is_constant(explanation) or rests_on_none(explanation):
+        return []
+    top, whole = explanation.top(TOP), explanation.output_all
+    without = answer(explanation, [i for i in range(len(explanation.extents)) if i not in top])
+    fall = max(explanation.rounding, abs(whole) / 10)
+    return top if without is None or without < whole - fall else []
 
 
 def answer(explanation: Explanation, segments: Sequence[int]) -> float | None:
@@ -41,7 +71,12 @@ def answer(explanation: Explanation, segments: Sequence[int]) -> float | None:
 def number(value: float) -> str:
     """Two decimals, or up to four where these would be zeros; a true minus sign."""
     text = f"{value:.2f}" if abs(value) >= 0.005 else f"{round(value, 4) + 0.0:g}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    return text.replace("-", _MINUS)
+
+
+def decimals(value: float, count: int = 2) -> str:
+    """So many decimals, and a true minus sign where they are not all 0."""
+    return f"{round(value, count) + 0.0:.{count}f}".replace("-", _MINUS)
 
 
 def place(explanation: Explanation, extent: Extent, *, decimals: int = 2) -> str:

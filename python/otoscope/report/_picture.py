@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,14 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from otoscope.errors import ParameterError
 from otoscope.protocols import Patch
 
 __all__ = [
+    "Stretch",
     "Tick",
     "loudness_png",
     "mel_ticks",
     "outline",
     "polyline",
+    "stretches",
     "ticks",
     "time_span",
     "waveform",
@@ -46,6 +49,20 @@ class Tick:
 
     at: float
     label: str
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the time axis.
+
+    Parameters
+    ----------
+    start, end : float
+        Percent of the picture's width.
+    """
+
+    start: float
+    end: float
 
 
 def loudness_png(patch: Patch) -> str:
@@ -106,6 +123,23 @@ def time_span(patch: Patch) -> tuple[float, float]:
     """First and last second of a patch, or its frames where the rate is not known."""
     duration = patch.duration
     return (0, patch.values.shape[0]) if duration is None else (patch.start, patch.start + duration)
+
+
+def stretches(patch: Patch, seconds: Sequence[tuple[float, float]]) -> list[Stretch]:
+    """Place stretches of the recording on the picture; what lies outside is left out."""
+    if patch.duration is None:
+        raise ParameterError("truth is in seconds, and the patch has no sr and hop_length")
+    found = []
+    for start, end in seconds:
+        if not start < end:
+            raise ParameterError(f"truth holds ({start}, {end}); start must be before end, in s")
+        first, last = (
+            min(100.0, max(0.0, 100 * (time - patch.start) / patch.duration))
+            for time in (start, end)
+        )
+        if first < last:
+            found.append(Stretch(first, last))
+    return found
 
 
 def ticks(low: float, high: float, *, most: int = 8) -> list[Tick]:

@@ -69,10 +69,10 @@ def sounds(explanation: Explanation) -> list[Sound]:
     speaking = support(explanation)
     groups = {
         "excerpt": ("Excerpt", range(n_segments)),
-        "support": ("Supporting segments", speaking),
+        "support": ("Only the supporting parts", speaking),
     }
     if 0 < len(speaking) < n_segments:
-        groups["rest"] = ("All but them", [i for i in range(n_segments) if i not in speaking])
+        groups["rest"] = ("Everything else", [i for i in range(n_segments) if i not in speaking])
     cuts = []
     for key, (label, kept) in groups.items():
         if kept:

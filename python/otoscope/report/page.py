@@ -16,19 +16,22 @@ from otoscope.errors import ParameterError
 from otoscope.explain import Explanation
 from otoscope.records import replacing
 from otoscope.report._bars import bars
+from otoscope.report._facts import content_in_words, facts
 from otoscope.report._lines import lines
-from otoscope.report._phrases import join, number, places, support
+from otoscope.report._phrases import decimals, number
 from otoscope.report._picture import (
+    Stretch,
     loudness_png,
     mel_ticks,
     outline,
+    stretches,
     ticks,
     time_span,
     waveform,
 )
 from otoscope.report._sounds import has_sound, sounds
 from otoscope.report.curve import Curve
-from otoscope.report.words import cautions, sentence
+from otoscope.report.words import because, cautions, sentence
 
 __all__ = ["IndexRow", "save_html", "save_index"]
 
@@ -48,9 +51,9 @@ class IndexRow:
     output : float, optional
         What the model said.
     support : str
-        Where the segments lie that speak for it.
+        Where the supporting segments lie.
     r2 : float, optional
-        Of the surrogate.
+        Of the surrogate, where it says something.
     error : str
         Why there is no report.
 
@@ -98,14 +101,13 @@ class IndexRow:
         >>> IndexRow.of(lime.explain(torch.ones(10, 3)), name="ones", report="ones.html").output
         1.0
         """
-        speaking = support(explanation)
         return cls(
             name=name,
             report=report,
             target=explanation.target,
             output=explanation.output_all,
-            support=join(places(explanation, speaking)),
-            r2=explanation.r2,
+            support=because(explanation),
+            r2=None if explanation.is_saturated else explanation.r2,
         )
 
 
@@ -115,6 +117,7 @@ def save_html(
     *,
     curve: Curve | None = None,
     title: str | None = None,
+    truth: Sequence[tuple[float, float]] | None = None,
 ) -> None:
     """Write an explanation as one HTML file, with its sounds, that needs no network.
 
@@ -128,11 +131,15 @@ def save_html(
         The outputs over time around the excerpt.
     title : str, optional
         What was explained: a file's name. Any text; it is escaped.
+    truth : sequence of (start, end), optional
+        Seconds of the recording in which the target is really there, where that is known. Drawn
+        below the picture.
 
     Raises
     ------
     ParameterError
-        If ``path`` is a folder, or ``curve`` is not a Curve.
+        If ``path`` is a folder, ``curve`` is not a Curve, or ``truth`` is not rising pairs of
+        seconds or comes with a patch that does not know its seconds.
     OSError
         If the folder is missing or cannot be written.
 
@@ -150,8 +157,10 @@ def save_html(
     """
     if curve is not None and not isinstance(curve, Curve):
         raise ParameterError(f"curve is {type(curve).__name__}, must be otoscope.report.Curve")
+    really = None if truth is None else stretches(explanation.patch, truth)
     with replacing(Path(path)) as draft:
-        draft.write_text(_render("explanation.html", _content(explanation, curve, title)), "utf-8")
+        content = _content(explanation, curve, title, really)
+        draft.write_text(_render("explanation.html", content), "utf-8")
 
 
 def save_index(
@@ -199,10 +208,13 @@ def _render(template: str, content: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
+    environment.filters["decimals"] = decimals
     return environment.get_template(template).render(content)
 
 
-def _content(explanation: Explanation, curve: Curve | None, title: str | None) -> dict[str, Any]:
+def _content(
+    explanation: Explanation, curve: Curve | None, title: str | None, truth: list[Stretch] | None
+) -> dict[str, Any]:
     patch, ids = explanation.patch, explanation.segment_ids
     start, end = time_span(patch)
     rows = bars(explanation)
@@ -211,10 +223,12 @@ def _content(explanation: Explanation, curve: Curve | None, title: str | None) -
     return {
         "explanation": explanation,
         "title": title or f"Why “{explanation.target}”?",
+        "about": _about(explanation),
+        "others": _others(explanation),
         "sentence": sentence(explanation),
         "cautions": cautions(explanation),
-        "excerpt": None if patch.duration is None else f"{start:.2f}–{end:.2f} s",
         "heard": heard,
+        "given": content_in_words(explanation.settings.content),
         "picture": loudness_png(patch),
         "size": tuple(patch.values.shape),
         "outlines": [outline(ids == i) for i in range(len(explanation.extents))],
@@ -225,35 +239,29 @@ def _content(explanation: Explanation, curve: Curve | None, title: str | None) -
         "mel_unit": "" if patch.mel_hz is None else "Hz",
         "mel_ticks": mel_ticks(patch),
         "waveform": waveform(patch) if has_sound(patch) else "",
+        "truth": truth,
         "lines": None if curve is None else lines(curve, explanation),
-        "facts": _facts(explanation),
+        "facts": facts(explanation),
         "json": Markup(json.replace("<", r"\u003c")),  # so that no </script> ends it
     }
 
 
-def _facts(explanation: Explanation) -> list[tuple[str, str]]:
-    """Settings, measures and versions: names and values."""
-    settings, none = explanation.settings, explanation.output_none
-    kernel = f"{settings.kernel}, width {settings.kernel_width:g}"
-    return [
-        ("Segments", settings.segments),
-        ("Content", f"{settings.content} ({settings.content_space})"),
-        ("Design", f"{settings.design}, seed {settings.seed}"),
-        ("Passes", f"{explanation.passes:,} for {explanation.n_samples:,} samples"),
-        ("Kernel", "Shapley" if settings.kernel == "shapley" else kernel),
-        ("Surrogate", settings.surrogate),
-        ("R²", f"{explanation.r2:.3f}"),
-        ("Error at the excerpt", number(explanation.local_error)),
-        ("Effective samples", f"{explanation.effective_samples:.1f}"),
-        ("Output, all kept", _digits(explanation.output_all)),
-        ("Output, none kept", "not asked" if none is None else _digits(none)),
-        ("Intercept", _digits(explanation.intercept)),
-        *((f"Version of {name}", version) for name, version in explanation.versions.items()),
-    ]
+def _about(explanation: Explanation) -> str:
+    """Which excerpt, model and output."""
+    patch = explanation.patch
+    start, end = time_span(patch)
+    excerpt = "" if patch.duration is None else f"Excerpt {start:.2f}–{end:.2f} s"
+    output = f"output “{explanation.target}”"
+    return " · ".join(filter(None, [excerpt, explanation.settings.model, output]))
 
 
-def _digits(value: float) -> str:
-    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+def _others(explanation: Explanation) -> str:
+    """How to see the targets that the page does not show; empty if there are none."""
+    others = [target for target in explanation.targets if target != explanation.target]
+    if not others:
+        return ""
+    shows = "the other" if len(others) == 1 else "another"
+    return f"1 of {len(others) + 1} targets; explanation[{others[0]!r}] shows {shows}"
 
 
 def _link(report: str | Path, folder: Path) -> str:

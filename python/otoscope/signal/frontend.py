@@ -220,6 +220,11 @@ class FrontEnd:
         Tensor [frame * hop_length]
             The samples that the frames own.
 
+        Raises
+        ------
+        ParameterError
+            If ``mel`` is not [frame, mel] with the front end's bands.
+
         Notes
         -----
         Magnitudes are the filters' pseudo-inverse applied to the energies, negative ones set to

@@ -65,7 +65,8 @@ def fresh_noise(
     Returns
     -------
     Content
-        Noise that the occlusion kernel draws.
+        Noise that the occlusion kernel draws. The stream begins anew with each patch, so that an
+        explanation does not depend on which other patches are explained with it.
 
     Examples
     --------

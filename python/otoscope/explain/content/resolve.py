@@ -53,7 +53,7 @@ def resolve(content: Content | Tensor | float | str) -> Content:
     Raises
     ------
     ParameterError
-        If the name is unknown, or is of a content that needs excerpts.
+        If the name is unknown or of a content that needs excerpts, or a number is not finite.
 
     Examples
     --------
@@ -63,6 +63,11 @@ def resolve(content: Content | Tensor | float | str) -> Content:
     if isinstance(content, Content):
         return content
     if isinstance(content, Tensor):
+        if bad := int((~content.isfinite()).sum()):
+            raise ParameterError(
+                f"content: {bad} of {content.numel()} numbers are NaN or infinite; all must be "
+                "finite"
+            )
         return Content("given", lambda patch, ids: content)
     if isinstance(content, float | int):
         return constant(float(content))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
+from otoscope.errors import ParameterError
 from otoscope.explain.content.base import Content, Space
 
 __all__ = ["constant", "mean_band", "mean_inp", "min_band", "min_inp", "silence", "zero"]
@@ -24,11 +27,18 @@ def constant(value: float, *, space: Space = "values") -> Content:
     Content
         The value.
 
+    Raises
+    ------
+    ParameterError
+        If ``value`` is not finite.
+
     Examples
     --------
     >>> constant(-16.1, space="log_mel").name
     'constant(-16.1, log_mel)'
     """
+    if not math.isfinite(value):
+        raise ParameterError(f"content is {value}, must be a finite number")
     name = f"constant({value}{'' if space == 'values' else f', {space}'})"
     return Content(name, lambda patch, ids: torch.tensor(value), space)
 

@@ -1,0 +1,144 @@
+"""A model as a graph of ATen operations: whatever Python it is written in, hooks included."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+__all__ = ["NotTraced", "trace"]
+
+
+class NotTraced(Exception):
+    """The model is no fixed graph of operations; the text says why."""
+
+
+def trace(model: Callable[[Tensor], object], batch: Tensor) -> fx.GraphModule:
+    """Record what a model does with a batch, and refuse what may differ from call to call.
+
+    Parameters
+    ----------
+    model : callable
+        [batch, ...] -> [batch, output] or [batch]; nothing is computed.
+    batch : Tensor
+        Of the shape, type and device that it will be called with.
+
+    Returns
+    -------
+    fx.GraphModule
+        Of ATen operations without side effects; sizes are those of the batch.
+
+    Raises
+    ------
+    NotTraced
+        If the control flow depends on data, the model is random, or writes into a tensor that
+        it uses elsewhere.
+
+    Examples
+    --------
+    >>> graph = trace(lambda x: x.relu().sum((1, 2, 3)), torch.zeros(2, 1, 3, 4))
+    >>> [name_of(node) for node in graph.graph.nodes if node.op == "call_function"]
+    ['relu', 'sum']
+    """
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            graph = make_fx(
+                model, tracing_mode="fake", pre_dispatch=True, _allow_non_fake_inputs=True
+            )(batch)
+    except Exception as problem:  # whatever a model may raise on tensors without values
+        raise NotTraced("its control flow depends on data, or it leaves PyTorch") from problem
+    nodes = list(graph.graph.nodes)
+    if not isinstance(nodes[-1].args[0], fx.Node):
+        raise NotTraced("it returns something else than one tensor")
+    for node in nodes:
+        if node.op == "call_function":
+            _refuse_random(node)
+            _without_writing(node)
+    graph.graph.eliminate_dead_code()
+    return graph
+
+
+def name_of(node: fx.Node) -> str:
+    """Name an operation as ATen does, without its overload.
+
+    Parameters
+    ----------
+    node : fx.Node
+        Of a traced graph.
+
+    Returns
+    -------
+    str
+        "conv2d", for instance; empty if it is none of ATen's.
+    """
+    target = node.target
+    return target._schema.name.split("::")[1] if isinstance(target, torch._ops.OpOverload) else ""
+
+
+def bound(node: fx.Node) -> dict[str, object]:
+    """Give an operation's arguments by name, defaults included."""
+    arguments: dict[str, object] = {}
+    schema = node.target._schema  # type: ignore[union-attr]
+    for place, argument in enumerate(schema.arguments):
+        if place < len(node.args):
+            arguments[argument.name] = node.args[place]
+        else:
+            default = argument.default_value if argument.has_default_value() else None
+            arguments[argument.name] = node.kwargs.get(argument.name, default)
+    return arguments
+
+
+def _refuse_random(node: fx.Node) -> None:
+    target = node.target
+    if not isinstance(target, torch._ops.OpOverload):
+        return
+    name, named = name_of(node), bound(node)
+    is_random = torch.Tag.nondeterministic_seeded in target.tags or "dropout" in name
+    is_off = named.get("train") is False or 0.0 in (named.get("dropout_p"), named.get("dropout"))
+    if is_random and not is_off:
+        raise NotTraced(f"{name} is random")
+
+
+def _without_writing(node: fx.Node) -> None:
+    """Replace an operation that writes into its input by the one that does not.
+
+    That is the same if nobody looks at the input, or at what shares its memory, afterwards.
+    """
+    target = node.target
+    if not isinstance(target, torch._ops.OpOverload) or not target._schema.is_mutable:
+        return
+    name = name_of(node)
+    written = node.args[0] if node.args else None
+    twin = getattr(getattr(torch.ops.aten, name[:-1], None), target._overloadname, None)
+    if not name.endswith("_") or twin is None or not isinstance(written, fx.Node):
+        raise NotTraced(f"{name} writes into a tensor")
+    seen, waiting = {node}, [written]
+    while waiting:  # all that may share the memory, but for the result: that is meant to be new
+        one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        if one.op == "get_attr":
+            raise NotTraced(f"{name} writes into a parameter")
+        waiting += [user for user in one.users if _is_view(user)]
+        if _is_view(one):
+            waiting += one.all_input_nodes
+    later = {user for one in seen - {node} for user in one.users if node < user}
+    if later:
+        raise NotTraced(f"{name} writes into a tensor that is used elsewhere")
+    node.target = twin
+
+
+def _is_view(node: fx.Node) -> bool:
+    if node.target is operator.getitem:
+        return True
+    target = node.target
+    if not isinstance(target, torch._ops.OpOverload):
+        return False
+    aliasing = any(a.alias_info is not None for a in target._schema.arguments)
+    return aliasing or name_of(node) in ("reshape", "contiguous", "flatten", "dropout", "to")
