@@ -1,9 +1,9 @@
 """Occlusion against a bare fill, torch.where, captum's Lime, torch's random numbers and autograd.
 
 A fill of the same buffer is the floor: every cell must be written once. "kernel" is the native
-module, called with tensors that are ready, and has the bar; "function" is `otoscope.ops.occlude`, as
-users call it: PyTorch's dispatch and our checks cost it some microseconds more, whatever the size.
-Both run in turn with their rivals, on one thread, into the same buffer.
+module, called with tensors that are ready, and has the bar; "function" is `otoscope.ops.occlude`,
+as users call it: PyTorch's dispatch and our checks cost it some microseconds more, whatever the
+size. Both run in turn with their rivals, on one thread, into the same buffer.
 
 captum's step is what `LimeBase.attribute` does to make the model's inputs, called as it calls it:
 for each sample captum's own functions draw a coalition and fill in the input, and 128 samples are

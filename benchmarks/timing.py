@@ -22,8 +22,8 @@ quartiles. Nothing is written for a device that did not run it.
 from __future__ import annotations
 
 import os
-import random
 import platform
+import random
 import re
 import shlex
 import statistics

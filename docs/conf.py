@@ -7,6 +7,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 import otoscope
+from otoscope import adapters
 
 project = "otoscope"
 author = "the otoscope developers"
@@ -36,7 +37,11 @@ def write_reference(folder: Path) -> None:
     """Write a page for each room that is open, that is, has public names."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    for room in pkgutil.iter_modules(otoscope.__path__, "otoscope."):
+    rooms = [
+        *pkgutil.iter_modules(otoscope.__path__, "otoscope."),
+        *pkgutil.iter_modules(adapters.__path__, "otoscope.adapters."),
+    ]
+    for room in rooms:
         if room.name.startswith("otoscope._") or room.name == "otoscope.cli":  # it has a how-to
             continue
         if getattr(import_module(room.name), "__all__", []):

@@ -66,7 +66,18 @@ def _run(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|",
         *(line for case in result["cases"] for line in _rows(case)),
     ]
-    return "\n".join(lines) + "\n"
+    notes = [_note(case) for case in result["cases"] if "plan" in case["parameters"]]
+    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+
+
+def _note(case: dict[str, Any]) -> str:
+    """What was done, how exact it was, and what the first call took."""
+    facts = case["parameters"]
+    off, first = f"{facts['largest_difference']:.1g}", f"{facts['first_call_s']:.2f} s"
+    return (
+        f"- {_cell(case['name'])}: {facts['plan']}; largest difference from torch {off}; "
+        f"first call, with the trace, {first}."
+    )
 
 
 def _rows(case: dict[str, Any]) -> list[str]:

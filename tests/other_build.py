@@ -15,20 +15,30 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def build(where: Path, options: list[str], sources: Path = ROOT) -> None:
-    """Compile ``sources`` into ``where/site/otoscope``, beside copies of the Python files."""
+def configuring(folder: Path, *options: str, sources: Path = ROOT) -> list[str]:
+    """The command that has CMake configure ``sources`` for this Python into ``folder``."""
     nanobind = subprocess.run(
         [sys.executable, "-m", "nanobind", "--cmake_dir"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.strip()
-    cmake = shutil.which("cmake", path=Path(sys.executable).parent) or "cmake"
-    configure = [
-        *(cmake, "-S", str(sources), "-B", str(where / "build"), "-G", "Ninja"),
-        *(f"-Dnanobind_DIR={nanobind}", f"-DPython_EXECUTABLE={sys.executable}"),
-        *("-DCMAKE_BUILD_TYPE=Release", "-DOTOSCOPE_CUDA=OFF", "-DOTOSCOPE_EMULATED=ON", *options),
+    return [
+        *(program("cmake"), "-S", str(sources), "-B", str(folder), "-G", "Ninja"),
+        *(f"-Dnanobind_DIR={nanobind}", f"-DPython_EXECUTABLE={sys.executable}", *options),
     ]
+
+
+def program(name: str) -> str:
+    """Find a program beside this Python, or leave it to the path."""
+    return shutil.which(name, path=Path(sys.executable).parent) or name
+
+
+def build(where: Path, options: list[str], sources: Path = ROOT) -> None:
+    """Compile ``sources`` into ``where/site/otoscope``, beside copies of the Python files."""
+    cmake = program("cmake")
+    defaults = ("-DCMAKE_BUILD_TYPE=Release", "-DOTOSCOPE_CUDA=OFF", "-DOTOSCOPE_EMULATED=ON")
+    configure = configuring(where / "build", *defaults, *options, sources=sources)
     quiet = {"stdout": subprocess.DEVNULL, "check": True}
     subprocess.run(configure, **quiet)  # type: ignore[call-overload]
     subprocess.run([cmake, "--build", str(where / "build")], **quiet)  # type: ignore[call-overload]

@@ -114,3 +114,15 @@ def test_gpu_script_runs_dry_on_a_cpu(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "== tests: ok" in done.stdout
     assert result(tmp_path / "occlude.cpu.json")["benchmark"] == "occlude"
+
+
+@pytest.mark.slow
+def test_explanations_are_measured_and_exact(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, sys.executable, "benchmarks/bench_explain.py", "--device", "cpu", "--quick"
+    )
+    assert done.returncode == 0, done.stderr
+    first, *_ = result(tmp_path / "explain.cpu.json")["cases"]
+    assert {"torch, best batch", "torch, batch 128", "NumPy, 2017"} <= set(first["rivals"])
+    assert first["parameters"]["largest_difference"] < 1e-5
+    assert first["parameters"]["plan"].startswith("shared forward pass: all")

@@ -10,26 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from other_build import ROOT
+from other_build import ROOT, configuring, program
 
 pytestmark = pytest.mark.slow
 
 
 def configure(folder: Path, cuda: str, path: str) -> subprocess.CompletedProcess[str]:
     """Run CMake as far as the kernels are chosen."""
-    nanobind = subprocess.run(
-        [sys.executable, "-m", "nanobind", "--cmake_dir"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    here = Path(sys.executable).parent
+    options = (f"-DCMAKE_MAKE_PROGRAM={program('ninja')}", f"-DOTOSCOPE_CUDA={cuda}")
     return subprocess.run(
-        [
-            *(str(here / "cmake"), "-S", str(ROOT), "-B", str(folder), "-G", "Ninja"),
-            *(f"-Dnanobind_DIR={nanobind}", f"-DPython_EXECUTABLE={sys.executable}"),
-            *(f"-DCMAKE_MAKE_PROGRAM={here / 'ninja'}", f"-DOTOSCOPE_CUDA={cuda}"),
-        ],
+        configuring(folder, *options),
         env={**os.environ, "PATH": path, "CUDACXX": ""},
         capture_output=True,
         text=True,

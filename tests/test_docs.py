@@ -40,6 +40,14 @@ def test_examples_of_a_page_run_from_top_to_bottom(page: Path) -> None:
     exec(compile(python_of(page), str(page), "exec"), {})
 
 
+def test_readme_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    code = python_of(ROOT / "README.md")
+    exec(compile(code, "README.md", "exec"), {})
+    said = re.search(r"print\(explanation\.top\(3\)\)  # (\[.*\]):", code)
+    assert said is not None
+    assert capsys.readouterr().out == f"{said[1]}\n"
+
+
 @pytest.mark.parametrize("page", sorted({*PAGES, *ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")}))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from otoscope.data import sample
 from otoscope.experiments import ExplainFiles, explain_files
 from otoscope.models import load
 from otoscope.signal import write_audio
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_files_are_explained_on_the_gpu() -> None:
+    """Patches come on the model's device; they were left on the CPU once, and refused."""
+    settings = ExplainFiles((sample().path,), "synth-singing", segments="temporal:4", start=1.0)
+    (on_cpu,), (on_gpu,) = (
+        [row.explanation for row in explain_files(replace(settings, device=device))]
+        for device in ("cpu", "cuda")
+    )
+    assert on_cpu is not None
+    assert on_gpu is not None
+    torch.testing.assert_close(on_gpu.outputs, on_cpu.outputs, rtol=0, atol=1e-3)  # TF32 may be on
 
 
 def test_every_stops_where_the_last_whole_excerpt_begins(tmp_path: Path) -> None:

@@ -81,6 +81,27 @@ def test_functions_are_not_shared_unless_asked() -> None:
     assert one(lime(model, shared=True).explain(patch)).plan.startswith("shared forward pass")
 
 
+def test_samples_that_depend_on_each_other_are_not_shared() -> None:
+    early = Net(lambda n, x: (x - x.mean(0)).sum((1, 2, 3))).eval()
+    plan = one(lime(early).explain(patches()[0])).plan
+    assert plan == "plain batches of 8: 32 passes; mean mixes samples"
+    late = Net(lambda n, x: (x.cumsum(2).exp() - x.cumsum(2).exp().mean(0)).sum((1, 2, 3))).eval()
+    plan = one(lime(late).explain(patches()[0])).plan
+    assert plan == "plain batches of 8: 32 passes; samples of a batch depend on each other"
+    with pytest.raises(ParameterError, match="the model returned shape"):
+        lime(Net(lambda n, x: x.mean())).explain(patches()[0])
+
+
+def test_few_inputs_are_not_worth_a_trace() -> None:
+    few = {"design": "leave_one_out"}
+    assert one(lime(small(), **few).explain(patches()[0])).plan.startswith("plain batches")
+    explanation = one(lime(small(), shared=True, **few).explain(patches()[0]))
+    assert explanation.plan.startswith("shared forward pass")
+    together = lime(small(), **few).explain(patches(6))
+    assert isinstance(together, list)
+    assert together[0].plan.startswith("shared forward pass")
+
+
 def test_fresh_noise_is_not_shared() -> None:
     explanation = one(lime(small(), content="fresh_noise").explain(patches()[0]))
     assert explanation.plan.startswith("plain batches")

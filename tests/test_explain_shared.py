@@ -197,7 +197,7 @@ def test_these_tests_notice_a_mistake(mutation: str, monkeypatch: pytest.MonkeyP
     if mutation == "variants":  # one segment forgotten
         honest = _samples.Samples.restricted
 
-        def forgetful(self: _samples.Samples, sees: np.ndarray) -> object:  # type: ignore[type-arg]
+        def forgetful(self: _samples.Samples, sees: _samples.Booleans) -> object:
             fewer = sees.copy()
             if fewer.sum() > 1:
                 fewer[np.flatnonzero(fewer)[0]] = False

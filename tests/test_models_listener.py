@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -158,7 +159,7 @@ def test_taps_reach_into_the_network() -> None:
 
 
 def test_settings_that_do_not_fit_are_refused() -> None:
-    good = {"mean": torch.zeros(80), "std": torch.ones(80)}
+    good: dict[str, Any] = {"mean": torch.zeros(80), "std": torch.ones(80)}
     names = ["loudness"]
     with pytest.raises(ParameterError, match=r"mean has shape \(79,\), the front end has 80"):
         Listener(

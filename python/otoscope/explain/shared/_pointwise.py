@@ -17,7 +17,7 @@ from otoscope.explain.shared._registry import (
     required,
     sheet_of,
 )
-from otoscope.explain.shared._sheet import COLUMN, ROW, Axis, NotLocal, Sheet
+from otoscope.explain.shared._sheet import COLUMN, ROW, Axis, MixesSamples, NotLocal, Sheet
 
 
 def elementwise(op: Callable[..., Tensor], args: Sequence[Any], kwargs: Arguments) -> Sheet:
@@ -167,7 +167,7 @@ def stack(a: Arguments, work: Work) -> Sheet:
         raise NotLocal("appends a constant")
     dim = a["dim"] % (len(sheets[0].dims) + 2)
     if dim == 0:
-        raise NotLocal("mixes samples")
+        raise MixesSamples("mixes samples")
     raised = [
         sheet.reshaped([*sheet.sizes[: dim - 1], 1, *sheet.sizes[dim - 1 :]]) for sheet in sheets
     ]
@@ -180,7 +180,7 @@ def batch_norm(a: Arguments, work: Work) -> Sheet:
     sheet = sheet_of(a, "input")
     mean, variance = constant(a["running_mean"]), constant(a["running_var"])
     if a["training"] or mean is None or variance is None:
-        raise NotLocal("normalises over samples")
+        raise MixesSamples("normalises over samples")
     scale = (variance + a["eps"]).rsqrt()
     if (weight := constant(a["weight"])) is not None:
         scale = scale * weight

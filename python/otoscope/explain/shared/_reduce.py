@@ -19,7 +19,7 @@ from otoscope.explain.shared._layout import Layout
 from otoscope.explain.shared._pointwise import along_features
 from otoscope.explain.shared._registry import Arguments, Work, constant, handles, sheet_of
 from otoscope.explain.shared._samples import Scan
-from otoscope.explain.shared._sheet import COLUMN, ROW, Axis, NotLocal, Sheet
+from otoscope.explain.shared._sheet import COLUMN, ROW, Axis, MixesSamples, NotLocal, Sheet
 
 _PLANE = (ROW, COLUMN)
 
@@ -67,7 +67,7 @@ def reduction(a: Arguments, work: Work) -> Sheet:
     sheet, op = sheet_of(a, "self"), a["op"]
     dims = a.get("dim")
     if dims is None or dims == []:
-        raise NotLocal("mixes samples")
+        raise MixesSamples("mixes samples")
     chosen = sorted(sheet.dimension(d) for d in ([dims] if isinstance(dims, int) else dims))
     reduce: Callable[..., Tensor] = getattr(torch, op)
     plane = [axis for dim in chosen for axis in sheet.dims[dim] if axis in _PLANE]
@@ -129,7 +129,7 @@ def _over_axis(sheet: Sheet, axis: Axis, reduce: Callable[..., Tensor]) -> Sheet
 def extreme(a: Arguments, work: Work) -> list[Sheet | None]:
     """Take the largest along a dimension; where it is, nobody may ask."""
     if "dim" not in a:
-        raise NotLocal("mixes samples")
+        raise MixesSamples("mixes samples")
     return [reduction({**a, "op": "amax" if a["op"] == "max" else "amin"}, work), None]
 
 

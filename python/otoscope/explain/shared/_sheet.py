@@ -18,7 +18,7 @@ from torch import Tensor
 from otoscope.explain.shared._layout import Layout
 from otoscope.explain.shared._samples import Scan
 
-__all__ = ["COLUMN", "ROW", "Axis", "NotLocal", "Sheet"]
+__all__ = ["COLUMN", "ROW", "Axis", "MixesSamples", "NotLocal", "Sheet"]
 
 _CACHED = 1 << 20  # elements of windows at once on a CPU: they stay in its caches
 _AT_ONCE = 1 << 26  # on a GPU
@@ -27,6 +27,10 @@ _WORTH = 0.7  # of a plain evaluation's values; more, and sharing them only cost
 
 class NotLocal(Exception):
     """An operation that needs whole samples: from here on they go through one by one."""
+
+
+class MixesSamples(NotLocal):
+    """An operation whose result for one sample depends on the others of its batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +107,7 @@ class Sheet:
         """Number a dimension of the network's among ours: the sample's is none of them."""
         rank = len(self.dims) + 1
         if dim % rank == 0:
-            raise NotLocal("mixes samples")
+            raise MixesSamples("mixes samples")
         return dim % rank - 1
 
     def with_rows(self, rows: Tensor) -> Sheet:

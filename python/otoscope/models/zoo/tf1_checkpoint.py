@@ -60,17 +60,27 @@ def _variables(index: bytes, data: bytes) -> Iterator[tuple[str, np.ndarray]]:
     for name, entry in _table(index):
         if not name:
             continue  # the header, about the whole file
-        fields = dict(_fields(entry))
-        if fields.get(1) not in _DTYPES:
-            continue
-        size = [
-            dict(_fields(dimension)).get(1, 0)
-            for number, dimension in _fields(fields.get(2, b""))
-            if number == 2
-        ]
-        start = fields.get(4, 0)
-        values = np.frombuffer(data[start : start + fields[5]], _DTYPES[fields[1]])
-        yield name.decode(), values.reshape(size)
+        try:
+            values = _variable(dict(_fields(entry)), data)
+        except (LookupError, TypeError, ValueError, OverflowError) as err:
+            reason = f"field {err} is missing" if isinstance(err, KeyError) else err
+            entry_name = name.decode(errors="replace")
+            raise ValueError(f"its entry {entry_name!r} is damaged: {reason}") from err
+        if values is not None:
+            yield name.decode(), values
+
+
+def _variable(fields: dict[int, Any], data: bytes) -> np.ndarray | None:
+    """The values that an entry tells of; None where they are not numbers."""
+    if fields.get(1) not in _DTYPES:
+        return None
+    size = [
+        dict(_fields(dimension)).get(1, 0)
+        for number, dimension in _fields(fields.get(2, b""))
+        if number == 2
+    ]
+    start = fields.get(4, 0)
+    return np.frombuffer(data[start : start + fields[5]], _DTYPES[fields[1]]).reshape(size)
 
 
 def _table(index: bytes) -> Iterator[tuple[bytes, bytes]]:

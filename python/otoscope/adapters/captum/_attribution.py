@@ -1,0 +1,99 @@
+"""What captum's attributions have in common: a forward function, a name, a way to show progress."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.futures import Future
+
+from otoscope.adapters.captum._arguments import ArgumentError, Inputs
+
+__all__ = ["Attribution", "in_the_form_of", "require_count", "with_additional"]
+
+
+class Attribution:
+    """A method of attribution.
+
+    Parameters
+    ----------
+    forward_func : callable
+        The model or any function of it: of the inputs, then of the additional arguments.
+    """
+
+    attribute: Callable[..., Any]
+
+    def __init__(self, forward_func: Callable[..., Any]) -> None:
+        self.forward_func = forward_func
+
+    @classmethod
+    def get_name(cls) -> str:
+        """Name the method in words: "Feature Ablation"."""
+        return re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__)
+
+    @property
+    def multiplies_by_inputs(self) -> bool:
+        """Whether attributions are products with the inputs: never here."""
+        return False
+
+    def has_convergence_delta(self) -> bool:
+        """Tell whether an error of approximation can be had: never here."""
+        return False
+
+    def attribute_future(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Refuse, where captum does."""
+        raise NotImplementedError(f"attribute_future is not implemented for {type(self).__name__}")
+
+    def _in_future(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Attribute a forward function that returns futures; waits for each."""
+
+        def forward(*inputs: Any) -> Any:
+            answer = self.forward_func(*inputs)
+            if not isinstance(answer, Future):
+                raise ArgumentError(
+                    f"forward_func returned a {type(answer).__name__}, must be a Future"
+                )
+            return answer.wait()
+
+        future: Future[Any] = Future()
+        future.set_result(type(self)(forward).attribute(*args, **kwargs))
+        return future
+
+    @contextmanager
+    def _progress(self, is_shown: bool, total: int) -> Iterator[Callable[[int], None]]:
+        """Count coalitions on stderr."""
+        if not is_shown:
+            yield lambda done: None
+            return
+        columns = (
+            TextColumn("{task.description}: {task.percentage:.0f}%"),
+            BarColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task(f"{self.get_name()} attribution", total=total)
+            yield lambda done: progress.advance(task, done)
+            progress.update(task, completed=total)
+
+
+def in_the_form_of(inputs: Inputs, attributions: tuple[Tensor, ...]) -> Any:
+    """Give a tuple for a tuple of inputs, a tensor for a tensor."""
+    return attributions if isinstance(inputs, tuple) else attributions[0]
+
+
+def require_count(name: str, count: object) -> None:
+    """Refuse what is not a number of things, at least 1."""
+    if not isinstance(count, int) or count < 1:
+        raise ArgumentError(f"{name} is {count!r}, must be an integer >= 1")
+
+
+def with_additional(arguments: object) -> tuple[Any, ...]:
+    """Take additional arguments as a tuple."""
+    if arguments is None:
+        return ()
+    return arguments if isinstance(arguments, tuple) else (arguments,)

@@ -1,0 +1,349 @@
+"""FeatureAblation and Occlusion: what the output loses where features are taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import ceil, prod
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.futures import Future
+
+from otoscope.adapters.captum._arguments import (
+    ArgumentError,
+    Baseline,
+    Inputs,
+    Mask,
+    Target,
+    as_baselines,
+    as_masks,
+    as_tuple,
+    number_features,
+    spread,
+)
+from otoscope.adapters.captum._attribution import (
+    Attribution,
+    in_the_form_of,
+    require_count,
+    with_additional,
+)
+from otoscope.adapters.captum._game import Game, evaluate_coalitions, in_parts, number
+
+__all__ = ["FeatureAblation", "Occlusion"]
+
+Window: TypeAlias = "tuple[int, ...]"
+
+
+class FeatureAblation(Attribution):
+    """What the output loses when one feature has its baseline.
+
+    Parameters
+    ----------
+    forward_func : callable
+        Returns a row for each example, or, with ``perturbations_per_eval`` 1, anything of a fixed
+        shape for the batch.
+
+    Examples
+    --------
+    >>> ablation = FeatureAblation(lambda x: x[:, 0] * x[:, 1])
+    >>> ablation.attribute(torch.tensor([[2.0, 3.0]]), baselines=1)
+    tensor([[3., 4.]])
+    """
+
+    def attribute(
+        self,
+        inputs: Inputs,
+        baselines: Baseline = None,
+        target: Target = None,
+        additional_forward_args: object = None,
+        feature_mask: Mask = None,
+        perturbations_per_eval: int = 1,
+        show_progress: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Take each feature away in turn.
+
+        Parameters
+        ----------
+        inputs : Tensor or tuple of Tensor
+            Dimension 0 counts the examples.
+        baselines : number, Tensor, or tuple of these, optional
+            What takes a feature's place; broadcasts to the input. Zero if not given.
+        target : int, tuple, Tensor, or list, optional
+            Which output: for all examples, or one each.
+        additional_forward_args : any, optional
+            Further arguments of the forward function; tensors are repeated with the inputs.
+        feature_mask : Tensor or tuple of Tensor, optional
+            The feature of each cell, any integers; the same number in two inputs is one feature.
+            Each cell by itself if not given.
+        perturbations_per_eval : int
+            Features a forward pass.
+        show_progress : bool
+            Whether to show a bar on stderr.
+        **kwargs : any
+            Ignored.
+
+        Returns
+        -------
+        Tensor or tuple of Tensor
+            Of the inputs' shape, but with a first dimension of as many as there are outputs.
+
+        Raises
+        ------
+        ArgumentError
+            If arguments do not fit together.
+
+        Examples
+        --------
+        >>> x, mask = torch.tensor([[2.0, 3.0, 4.0]]), torch.tensor([[0, 0, 7]])
+        >>> FeatureAblation(lambda x: x.sum(1)).attribute(x, feature_mask=mask)
+        tensor([[5., 5., 4.]])
+        """
+        given = as_tuple(inputs)
+        masks = as_masks(feature_mask, given)
+        ids, n_features = number_features(masks)
+        game = Game(
+            self.forward_func,
+            given,
+            as_baselines(baselines, given),
+            ids,
+            target,
+            with_additional(additional_forward_args),
+            perturbations_per_eval,
+        )
+        parts = (_without(*rows, n_features) for rows in in_parts(n_features, n_features))
+        losses = self._losses(game, parts, n_features, show_progress)
+        return in_the_form_of(
+            inputs,
+            tuple(spread(losses.T, one, x.shape) for one, x in zip(ids, given, strict=True)),
+        )
+
+    def attribute_future(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Attribute a forward function that returns futures.
+
+        Parameters
+        ----------
+        *args, **kwargs : any
+            What `attribute` takes.
+
+        Returns
+        -------
+        Future
+            Done: the forward function's futures are waited for.
+
+        Examples
+        --------
+        >>> def later(x):
+        ...     future = Future()
+        ...     future.set_result(x.sum(1))
+        ...     return future
+        >>> FeatureAblation(later).attribute_future(torch.tensor([[2.0, 3.0]])).wait()
+        tensor([[2., 3.]])
+        """
+        return self._in_future(*args, **kwargs)
+
+    def _losses(
+        self, game: Game, parts: Iterator[Tensor], n_coalitions: int, show_progress: bool
+    ) -> Tensor:
+        """What each coalition lacks of the whole: Tensor [coalition, output]."""
+        require_count("perturbations_per_eval", game.per_eval)
+        with torch.no_grad(), self._progress(show_progress, 1 + n_coalitions) as progress:
+            whole = number(game.ask(game.inputs))
+            progress(1)
+            outputs = evaluate_coalitions(game, parts, whole, progress)
+        return whole.flatten() - outputs.reshape(len(outputs), -1)
+
+
+class Occlusion(FeatureAblation):
+    """What the output loses where a window slides, averaged over the windows that hold a cell.
+
+    Parameters
+    ----------
+    forward_func : callable
+        As for `FeatureAblation`.
+
+    References
+    ----------
+    Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", 2013, section 4.2.
+
+    Examples
+    --------
+    >>> occlusion = Occlusion(lambda x: x.sum(1))
+    >>> occlusion.attribute(torch.tensor([[2.0, 3.0, 4.0]]), (2,))
+    tensor([[5., 6., 7.]])
+    """
+
+    def attribute(  # type: ignore[override]  # noqa: PLR0913 - captum's signature
+        self,
+        inputs: Inputs,
+        sliding_window_shapes: Window | tuple[Window, ...],
+        strides: int | Window | tuple[int | Window, ...] | None = None,
+        baselines: Baseline = None,
+        target: Target = None,
+        additional_forward_args: object = None,
+        perturbations_per_eval: int = 1,
+        show_progress: bool = False,
+    ) -> Any:
+        """Slide a window over each input.
+
+        Parameters
+        ----------
+        inputs : Tensor or tuple of Tensor
+            Dimension 0 counts the examples.
+        sliding_window_shapes : tuple of int, or tuple of these
+            The window's size along each dimension but the first, for each input.
+        strides : int, tuple of int, or tuple of these, optional
+            Steps, for each input; 1 if not given. The last window of a dimension is cut off at its
+            end.
+        baselines : number, Tensor, or tuple of these, optional
+            What stands in the window; zero if not given.
+        target : int, tuple, Tensor, or list, optional
+            Which output: for all examples, or one each.
+        additional_forward_args : any, optional
+            Further arguments of the forward function; tensors are repeated with the inputs.
+        perturbations_per_eval : int
+            Windows a forward pass.
+        show_progress : bool
+            Whether to show a bar on stderr.
+
+        Returns
+        -------
+        Tensor or tuple of Tensor
+            float32, shaped as those of `FeatureAblation`.
+
+        Raises
+        ------
+        ArgumentError
+            If a window is larger than its input, or a stride than its window.
+
+        Examples
+        --------
+        >>> x = torch.tensor([[2.0, 3.0, 4.0]])
+        >>> Occlusion(lambda x: x.sum(1)).attribute(x, (2,), strides=2)
+        tensor([[5., 5., 4.]])
+        """
+        given = as_tuple(inputs)
+        slides = [
+            _covers(x.shape[1:], shape, stride)
+            for x, shape, stride in zip(
+                given, _shapes(sliding_window_shapes, given), _strides(strides, given), strict=True
+            )
+        ]
+        ids, n_segments = _segments(slides, given)
+        n_windows = sum(prod(len(cover) for cover in slide) for slide in slides)
+        game = Game(
+            self.forward_func,
+            given,
+            as_baselines(baselines, given),
+            ids,
+            target,
+            with_additional(additional_forward_args),
+            perturbations_per_eval,
+        )
+        parts = list(in_parts(n_windows, n_segments))
+        kept = (~_inside(slides, *part) for part in parts)
+        losses = self._losses(game, kept, n_windows, show_progress).double()
+        total, count = losses.new_zeros(losses.shape[1], n_segments), losses.new_zeros(n_segments)
+        for first, last in parts:
+            inside = _inside(slides, first, last).to(losses)
+            total += losses[first:last].T @ inside
+            count += inside.sum(0)
+        mean = (total / count).float()
+        return in_the_form_of(
+            inputs, tuple(spread(mean, one, x.shape) for one, x in zip(ids, given, strict=True))
+        )
+
+    attribute_future = Attribution.attribute_future  # captum's refuses, too
+
+
+def _without(first: int, last: int, n_features: int) -> Tensor:
+    """Coalitions that lack one feature each: bool [last - first, feature]."""
+    return torch.arange(first, last)[:, None] != torch.arange(n_features)
+
+
+def _shapes(shapes: Any, inputs: Sequence[Tensor]) -> tuple[Window, ...]:
+    given = (shapes,) if isinstance(shapes[0], int) else shapes
+    if len(given) != len(inputs):
+        raise ArgumentError(
+            f"there are {len(given)} sliding_window_shapes for {len(inputs)} inputs"
+        )
+    for shape, one in zip(given, inputs, strict=True):
+        if not isinstance(shape, tuple) or len(shape) != one.ndim - 1:
+            raise ArgumentError(
+                f"a sliding window has shape {shape!r}, its input {tuple(one.shape)}; it must be a "
+                f"tuple of {one.ndim - 1}"
+            )
+    return tuple(given)
+
+
+def _strides(strides: Any, inputs: Sequence[Tensor]) -> tuple[Window, ...]:
+    given = (1,) * len(inputs) if strides is None else strides
+    if len(inputs) == 1 and not (isinstance(given, tuple) and len(given) == 1):
+        given = (given,)
+    if not isinstance(given, tuple) or len(given) != len(inputs):
+        raise ArgumentError(f"strides are {strides!r}, must be one for each of {len(inputs)}")
+    for stride, one in zip(given, inputs, strict=True):
+        if not isinstance(stride, int) and not (
+            isinstance(stride, tuple) and len(stride) == one.ndim - 1
+        ):
+            raise ArgumentError(
+                f"a stride is {stride!r}, its input {tuple(one.shape)}; it must be an int or a "
+                f"tuple of {one.ndim - 1}"
+            )
+    return tuple(
+        (stride,) * (one.ndim - 1) if isinstance(stride, int) else stride
+        for stride, one in zip(given, inputs, strict=True)
+    )
+
+
+def _covers(sizes: Sequence[int], window: Window, stride: Window) -> list[Tensor]:
+    """For each dimension, which cells a window's place covers: bool [place, cell]."""
+    covers = []
+    for size, width, step in zip(sizes, window, stride, strict=True):
+        if not 0 < width <= size:
+            raise ArgumentError(f"a sliding window has shape {window}, its input {tuple(sizes)}")
+        if step < 1 or (width < size and step > width):
+            raise ArgumentError(
+                f"a stride is {stride}, its window {window}; it must be >= 1 and leave no gaps"
+            )
+        start = torch.arange(1 + ceil((size - width) / step))[:, None] * step
+        cell = torch.arange(size)
+        covers.append((start <= cell) & (cell < start + width))
+    return covers
+
+
+def _segments(
+    slides: list[list[Tensor]], inputs: Sequence[Tensor]
+) -> tuple[tuple[Tensor, ...], int]:
+    """Cells that the same windows hold are one segment; covers become bool [place, segment]."""
+    ids, n_segments = [], 0
+    for slide, one in zip(slides, inputs, strict=True):
+        number = torch.zeros((1,) * one.ndim, dtype=torch.int64)
+        for dim, cover in enumerate(slide):
+            slide[dim], place = cover.unique(dim=1, return_inverse=True)
+            shape = [1] * one.ndim
+            shape[dim + 1] = -1
+            number = number * slide[dim].shape[1] + place.reshape(shape)
+        ids.append((number + n_segments).to(one.device))
+        n_segments += prod(cover.shape[1] for cover in slide)
+    return tuple(ids), n_segments
+
+
+def _inside(slides: list[list[Tensor]], first: int, last: int) -> Tensor:
+    """Which segments are in the windows first .. last - 1, across inputs: [window, segment]."""
+    parts, before = [], 0
+    for slide in slides:
+        n_windows = prod(len(cover) for cover in slide)
+        window = torch.arange(first, last) - before
+        is_here = (window >= 0) & (window < n_windows)
+        rest, places = window.clamp(0, n_windows - 1), []
+        for cover in reversed(slide):
+            places.append(cover[rest % len(cover)])
+            rest = rest // len(cover)
+        inside = is_here[:, None]
+        for place in reversed(places):
+            inside = (inside[:, :, None] & place[:, None, :]).flatten(1)
+        parts.append(inside)
+        before += n_windows
+    return torch.cat(parts, 1)

@@ -1,0 +1,223 @@
+"""LIME in general: the user's functions draw, perturb and weigh; a surrogate is fitted."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from otoscope.adapters.captum._arguments import ArgumentError, Inputs, Target, as_tuple
+from otoscope.adapters.captum._attribution import Attribution, require_count, with_additional
+from otoscope.adapters.captum._game import Game, number
+
+__all__ = ["LimeBase", "fit"]
+
+
+class LimeBase(Attribution):
+    """Fit a surrogate to samples that the user's functions draw and weigh.
+
+    Parameters
+    ----------
+    forward_func : callable
+        Returns one number for each sample, or one for a batch.
+    interpretable_model : estimator
+        A regressor of scikit-learn with ``coef_``, or a model of captum with ``fit(DataLoader)``
+        and ``representation()``.
+    similarity_func : callable
+        (inputs, perturbed inputs, interpretable row [1, feature], **kwargs) -> the sample's weight.
+    perturb_func : callable
+        (inputs, **kwargs) -> a sample; or a generator function of samples.
+    perturb_interpretable_space : bool
+        Whether samples are interpretable rows rather than inputs.
+    from_interp_rep_transform, to_interp_rep_transform : callable or None
+        (sample, inputs, **kwargs) -> the other of the two; the one that is needed must be there.
+
+    Raises
+    ------
+    ArgumentError
+        If the transform that is needed is missing.
+
+    References
+    ----------
+    Ribeiro et al., "Why Should I Trust You?", 2016.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> lime = LimeBase(lambda x: x.sum(1), LinearRegression(), lambda *_, **__: 1.0,
+    ...                 lambda x: torch.randn_like(x), False, None, lambda row, x: row)
+    >>> lime.attribute(torch.zeros(1, 2)).round(decimals=2)
+    tensor([[1., 1.]])
+    """
+
+    def __init__(
+        self,
+        forward_func: Callable[..., Any],
+        interpretable_model: Any,
+        similarity_func: Callable[..., Any],
+        perturb_func: Callable[..., Any],
+        perturb_interpretable_space: bool,
+        from_interp_rep_transform: Callable[..., Any] | None,
+        to_interp_rep_transform: Callable[..., Any] | None,
+    ) -> None:
+        super().__init__(forward_func)
+        self.interpretable_model = interpretable_model
+        self.similarity_func = similarity_func
+        self.perturb_func = perturb_func
+        self.perturb_interpretable_space = perturb_interpretable_space
+        self.from_interp_rep_transform = from_interp_rep_transform
+        self.to_interp_rep_transform = to_interp_rep_transform
+        if perturb_interpretable_space and from_interp_rep_transform is None:
+            raise ArgumentError("from_interp_rep_transform is None, samples are interpretable rows")
+        if not perturb_interpretable_space and to_interp_rep_transform is None:
+            raise ArgumentError("to_interp_rep_transform is None, samples are inputs")
+
+    @torch.no_grad()
+    def attribute(
+        self,
+        inputs: Inputs,
+        target: Target = None,
+        additional_forward_args: object = None,
+        n_samples: int = 50,
+        perturbations_per_eval: int = 1,
+        show_progress: bool = False,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Draw samples, weigh them, ask the model, and fit the surrogate.
+
+        Parameters
+        ----------
+        inputs : Tensor or tuple of Tensor
+            Dimension 0 counts the examples; several only if the output is one number.
+        target : int, tuple, Tensor, or list, optional
+            Which output.
+        additional_forward_args : any, optional
+            Further arguments of the forward function; tensors are repeated with the inputs.
+        n_samples : int
+            How many; fewer, with a warning, if a generator ends before.
+        perturbations_per_eval : int
+            Samples a forward pass.
+        show_progress : bool
+            Whether to show a bar on stderr.
+        **kwargs : any
+            Given to the user's functions.
+
+        Returns
+        -------
+        Tensor
+            What the surrogate says of itself: its coefficients [1, feature].
+
+        Raises
+        ------
+        ArgumentError
+            If the output is not one number a sample.
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import LinearRegression
+        >>> lime = LimeBase(lambda x: x.sum(1), LinearRegression(), lambda *_, **__: 1.0,
+        ...                 lambda x: torch.randn_like(x), False, None, lambda row, x: row)
+        >>> lime.attribute(torch.zeros(1, 2)).round(decimals=2)
+        tensor([[1., 1.]])
+        """
+        require_count("n_samples", n_samples)
+        require_count("perturbations_per_eval", perturbations_per_eval)
+        more = with_additional(additional_forward_args)
+        game = Game(
+            self.forward_func, as_tuple(inputs), (), (), target, more, perturbations_per_eval
+        )
+        rows: list[Tensor] = []
+        weights: list[float] = []
+        waiting: list[tuple[Tensor, ...]] = []
+        outputs: list[Tensor] = []
+        with self._progress(show_progress, n_samples) as progress:
+            for row, perturbed in self._draw(inputs, n_samples, kwargs):
+                rows.append(row)
+                weights.append(float(self.similarity_func(inputs, perturbed, row, **kwargs)))
+                waiting.append(as_tuple(perturbed))
+                if len(waiting) == perturbations_per_eval:
+                    outputs.append(_numbers(game, waiting))
+                    waiting = []
+                    progress(perturbations_per_eval)
+            if waiting:
+                outputs.append(_numbers(game, waiting))
+        return fit(
+            self.interpretable_model, torch.cat(rows), torch.cat(outputs), torch.tensor(weights)
+        )
+
+    def _draw(
+        self, inputs: Inputs, n_samples: int, arguments: dict[str, Any]
+    ) -> Iterator[tuple[Tensor, Any]]:
+        """Interpretable rows and the inputs that belong to them."""
+        for sample in self._samples(inputs, n_samples, arguments):
+            if self.from_interp_rep_transform is not None and self.perturb_interpretable_space:
+                yield sample, self.from_interp_rep_transform(sample, inputs, **arguments)
+            elif self.to_interp_rep_transform is not None:
+                yield self.to_interp_rep_transform(sample, inputs, **arguments), sample
+
+    def _samples(self, inputs: Any, n_samples: int, arguments: dict[str, Any]) -> Iterator[Any]:
+        if not inspect.isgeneratorfunction(self.perturb_func):
+            yield from (self.perturb_func(inputs, **arguments) for _ in range(n_samples))
+            return
+        n_drawn = 0
+        for sample in islice(self.perturb_func(inputs, **arguments), n_samples):
+            n_drawn += 1
+            yield sample
+        if n_drawn < n_samples:
+            warnings.warn(
+                f"perturb_func ended after {n_drawn} of {n_samples} samples", stacklevel=3
+            )
+
+
+def fit(model: Any, rows: Tensor, outputs: Tensor, weights: Tensor) -> Tensor:
+    """Fit a surrogate, scikit-learn's or captum's.
+
+    Parameters
+    ----------
+    model : estimator
+        With ``coef_`` after its fit, or with captum's ``fit(DataLoader)`` and ``representation()``.
+    rows : Tensor [sample, feature]
+        Interpretable.
+    outputs, weights : Tensor [sample]
+        Of the model, and of the samples.
+
+    Returns
+    -------
+    Tensor [1, feature]
+        The coefficients, float32.
+
+    Examples
+    --------
+    >>> rows, ones = torch.eye(2), torch.ones(2)
+    >>> from sklearn.linear_model import LinearRegression
+    >>> fit(LinearRegression(), rows, torch.tensor([1.0, 3.0]), ones).diff().round(decimals=3)
+    tensor([[2.]])
+    """
+    if hasattr(model, "representation"):
+        samples = TensorDataset(rows.float(), outputs.float(), weights.float())
+        model.fit(DataLoader(samples, batch_size=len(samples)))
+        representation: Tensor = model.representation()
+        return representation
+    X, y, w = (t.double().cpu().numpy() for t in (rows, outputs, weights))
+    fitted = clone(model).fit(X, y, sample_weight=w)
+    return torch.from_numpy(np.atleast_2d(fitted.coef_)).float()
+
+
+def _numbers(game: Game, waiting: list[tuple[Tensor, ...]]) -> Tensor:
+    """Ask about some samples: one number each."""
+    batch = tuple(torch.cat(parts) for parts in zip(*waiting, strict=True))
+    output = number(game.ask(batch, len(waiting)))
+    if output.numel() != len(waiting):
+        raise ArgumentError(
+            f"the output has shape {tuple(output.shape)} for {len(waiting)} samples; it must "
+            "be one number a sample"
+        )
+    return output.flatten()

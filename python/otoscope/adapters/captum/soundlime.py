@@ -1,0 +1,186 @@
+"""KernelShap and SoundLIME: captum's interface to LIME, otoscope's estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Categorical
+
+from otoscope import ops
+from otoscope.adapters.captum._arguments import Baseline, Inputs, Mask, Target
+from otoscope.adapters.captum._game import Game
+from otoscope.adapters.captum.lime import Lime
+from otoscope.adapters.captum.lime_base import fit
+from otoscope.explain.design import draw_design
+from otoscope.explain.kernel import Kernel, kernel_weights
+from otoscope.explain.shapley import kernel_shap, shapley_values
+from otoscope.explain.surrogate import WeightedRidge
+
+__all__ = ["KernelShap", "SoundLIME"]
+
+
+class KernelShap(Lime):
+    """Shapley values from coalitions drawn by the Shapley kernel, the whole and nothing held.
+
+    Parameters
+    ----------
+    forward_func : callable
+        Returns one number for each example, or one for the batch.
+
+    Notes
+    -----
+    If there are no more than ``n_samples`` coalitions, all are asked, and the values are exact.
+    Others are drawn from torch's global generator: ``torch.manual_seed`` gives those that it gives
+    captum. captum holds the ends by a weight of 1e6; here the constraint is exact.
+
+    References
+    ----------
+    Lundberg and Lee, "A Unified Approach to Interpreting Model Predictions", 2017, theorem 2.
+
+    Examples
+    --------
+    >>> KernelShap(lambda x: x[:, 0] * x[:, 1]).attribute(torch.tensor([[2.0, 3.0]]))
+    tensor([[3., 3.]])
+    """
+
+    def __init__(self, forward_func: Callable[..., Any]) -> None:
+        super().__init__(forward_func)
+
+    def _explain(
+        self, game: Game, n_features: int, n_samples: int, is_tuple: bool, show_progress: bool
+    ) -> Tensor:
+        if 2**n_features <= n_samples:
+            keep = ops.coalitions(n_features, "exact").unpack()
+            values = shapley_values(keep, self._ask(game, keep, show_progress)[:, None])
+        else:
+            keep = _by_kernel(n_features, n_samples)
+            outputs = self._ask(game, keep, show_progress)
+            values = kernel_shap(keep, torch.ones(len(keep)), outputs[:, None])
+        return values.float().to(game.inputs[0].device)
+
+
+class SoundLIME(Lime):
+    """LIME with otoscope's defaults: all coalitions if they are few, and no penalty.
+
+    Parameters
+    ----------
+    forward_func : callable
+        Returns one number for each example, or one for the batch.
+    interpretable_model : estimator, optional
+        A regressor of scikit-learn, or a model of captum; weighted least squares if not given.
+    kernel : {"cosine", "l2"}
+        Distance of a coalition to the whole.
+    kernel_width : float
+        Of the exponential kernel, > 0.
+    seed : int
+        Of the draws.
+
+    Raises
+    ------
+    ParameterError
+        If the kernel is unknown or its width not positive.
+
+    References
+    ----------
+    Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section III.
+
+    Notes
+    -----
+    Differs from `Lime`, which has captum's defaults: a Lasso's penalty is not free of the output's
+    scale, and the distance between input values depends on theirs. See `otoscope.SoundLIME` for
+    segments, contents and reports.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[2.0, 3.0]])
+    >>> SoundLIME(lambda x: 0.01 * x.sum(1)).attribute(x)
+    tensor([[0.0200, 0.0300]])
+    """
+
+    def __init__(
+        self,
+        forward_func: Callable[..., Any],
+        interpretable_model: Any = None,
+        *,
+        kernel: Kernel = "cosine",
+        kernel_width: float = 0.25,
+        seed: int = 0,
+    ) -> None:
+        model = WeightedRidge() if interpretable_model is None else interpretable_model
+        super().__init__(forward_func, model)
+        kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range
+        self.kernel, self.kernel_width, self.seed = kernel, kernel_width, seed
+
+    def attribute(  # type: ignore[override]  # noqa: PLR0913 - captum's signature
+        self,
+        inputs: Inputs,
+        baselines: Baseline = None,
+        target: Target = None,
+        additional_forward_args: object = None,
+        feature_mask: Mask = None,
+        n_samples: int = 4096,
+        perturbations_per_eval: int = 1,
+        return_input_shape: bool = True,
+        show_progress: bool = False,
+    ) -> Any:
+        """Fit a surrogate for each example, or one for a batch whose output is one number.
+
+        Parameters
+        ----------
+        inputs, baselines, target, additional_forward_args, feature_mask
+            As for `Lime.attribute`.
+        n_samples : int
+            All coalitions are asked, once each, if they are not more; else so many are drawn.
+        perturbations_per_eval, return_input_shape, show_progress
+            As for `Lime.attribute`.
+
+        Returns
+        -------
+        Tensor or tuple of Tensor
+            As from `Lime.attribute`.
+
+        Examples
+        --------
+        >>> x, mask = torch.tensor([[2.0, 3.0, 4.0]]), torch.tensor([[0, 0, 1]])
+        >>> SoundLIME(lambda x: x.sum(1)).attribute(x, feature_mask=mask)
+        tensor([[5., 5., 4.]])
+        """
+        return super().attribute(
+            inputs,
+            baselines,
+            target,
+            additional_forward_args,
+            feature_mask,
+            n_samples,
+            perturbations_per_eval,
+            return_input_shape,
+            show_progress,
+        )
+
+    def _explain(
+        self, game: Game, n_features: int, n_samples: int, is_tuple: bool, show_progress: bool
+    ) -> Tensor:
+        if 2**n_features <= n_samples:
+            keep = ops.coalitions(n_features, "exact").unpack()
+            counts = torch.ones(len(keep))
+        else:
+            design = draw_design("bernoulli", n_features, n_samples=n_samples, seed=self.seed)
+            keep, counts = design.coalitions.unpack(), design.counts
+        near = kernel_weights(keep.sum(1), n_features, kernel=self.kernel, width=self.kernel_width)
+        outputs = self._ask(game, keep, show_progress)
+        return fit(self.interpretable_model, keep, outputs, counts * near).to(game.inputs[0].device)
+
+
+def _by_kernel(n_features: int, n_samples: int) -> Tensor:
+    """The whole, nothing, and sizes by the Shapley kernel: bool [sample, feature]."""
+    keep = torch.zeros(max(2, n_samples), n_features, dtype=torch.bool)
+    keep[0] = True
+    size = torch.arange(n_features)
+    sizes = Categorical((1 / (size * (n_features - size))).where(size > 0, 0))
+    for row in keep[2:]:
+        n_kept = int(sizes.sample())
+        row[torch.randn(n_features).topk(n_kept).indices] = True
+    return keep
