@@ -46,7 +46,7 @@ class Lime(LimeBase):
     similarity_func : callable, optional
         As for `LimeBase`; ``get_exp_kernel_similarity_function()`` if not given.
     perturb_func : callable, optional
-        (inputs, **kwargs) -> binary row [1, feature], or a generator function of such rows; fair
+        (inputs, keywords) -> binary row [1, feature], or a generator function of such rows; fair
         coins from torch's global generator if not given.
 
     Notes
@@ -218,7 +218,7 @@ def get_exp_kernel_similarity_function(
     Returns
     -------
     callable
-        (inputs, perturbed inputs, row, **kwargs) -> weight in [0, 1].
+        (inputs, perturbed inputs, row, keywords) -> weight in [0, 1].
 
     Raises
     ------

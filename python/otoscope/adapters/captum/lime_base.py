@@ -32,13 +32,13 @@ class LimeBase(Attribution):
         A regressor of scikit-learn with ``coef_``, or a model of captum with ``fit(DataLoader)``
         and ``representation()``.
     similarity_func : callable
-        (inputs, perturbed inputs, interpretable row [1, feature], **kwargs) -> the sample's weight.
+        (inputs, perturbed inputs, interpretable row [1, feature], keywords) -> the sample's weight.
     perturb_func : callable
-        (inputs, **kwargs) -> a sample; or a generator function of samples.
+        (inputs, keywords) -> a sample; or a generator function of samples.
     perturb_interpretable_space : bool
         Whether samples are interpretable rows rather than inputs.
     from_interp_rep_transform, to_interp_rep_transform : callable or None
-        (sample, inputs, **kwargs) -> the other of the two; the one that is needed must be there.
+        (sample, inputs, keywords) -> the other of the two; the one that is needed must be there.
 
     Raises
     ------
