@@ -139,6 +139,20 @@ def local_networks() -> dict[str, nn.Module]:
         "slices": Net(lambda n, x: n.c(x[:, :, 3:20:2, :10])[..., 1].flatten(1), c=conv(1, 4, 3)),
         "deviation over channels": Net(lambda n, x: n.c(x).std(1).mean((1, 2)), c=conv(1, 4, 3)),
         "matrix product": Net(lambda n, x: (x[:, 0] @ n.o.weight.T).amax(1), o=nn.Linear(MELS, 5)),
+        "one channel repeated": Net(
+            lambda n, x: (n.c(x.expand(-1, 3, -1, -1)) * n.c(x.repeat(1, 3, 1, 1)).sigmoid()).amax(
+                (2, 3)
+            ),
+            c=conv(3, 4, 3),
+        ),
+        "normalised channels, larger of two": Net(
+            lambda n, x: torch.max(*F.normalize(n.c(x)).narrow(1, -4, 4).chunk(2, 1)).mean((2, 3)),
+            c=conv(1, 6, 3),
+        ),
+        "where": Net(
+            lambda n, x: torch.where(x > 0, n.c(x), torch.zeros_like(x)).narrow(2, -20, 9).sum(3),
+            c=conv(1, 2, 3, padding=1),
+        ),
         "reshaped channels": Net(
             lambda n, x: (
                 n.c(x).unflatten(1, (2, 3)).movedim(2, 1).reshape(len(x), 6, 27, 22).mean((2, 3))
@@ -175,6 +189,22 @@ def other_networks() -> dict[str, nn.Module]:
         "self-attention": Net(
             lambda n, x: n.m(x[:, 0], x[:, 0], x[:, 0])[0].mean(1),
             m=nn.MultiheadAttention(MELS, 2, batch_first=True),
+        ),
+        "a branch of whole samples, then a shared one": Net(
+            lambda n, x: (h := n.c(x)).cumsum(2).mean((2, 3)) + F.relu(h).amax((2, 3)),
+            c=conv(1, 4, 3),
+        ),
+        "where the largest is": Net(
+            lambda n, x: sum(n.c(x).amax(2).max(2)).double(), c=conv(1, 4, 3)
+        ),
+        "numbers per sample": Net(
+            lambda n, x: torch.addmm(torch.ones(len(x), 1).to(x), x.flatten(1), n.o.weight.T),
+            o=nn.Linear(FRAMES * MELS, 2),
+        ),
+        "counts": Net(lambda n, x: (n.c(x) > 0).sum((2, 3)) // 2 * 1.0, c=conv(1, 4, 3)),
+        "bits of another type": Net(
+            lambda n, x: F.relu(n.c(x)).view(torch.int64).view(torch.float64).mean((2, 3)),
+            c=conv(1, 4, 3),
         ),
         "statistics over the plane": Net(
             lambda n, x: n.c(x)[:, 0].std(-1).mean(-1), c=conv(1, 4, 3)

@@ -59,6 +59,39 @@ def test_user_error_is_one_line_on_stderr_and_exit_code_2(error: Exception, line
     assert result.stderr == f"otoscope: {line}\n"
 
 
+def test_the_traceback_of_a_user_error_is_shown_if_asked_for() -> None:
+    failing = app_that_raises(ParameterError("n_mels is 0"))
+    result = RUNNER.invoke(failing, ["fail"], env={"OTOSCOPE_TRACEBACK": "1"})
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Traceback (most recent call last):")
+    assert result.stderr.endswith("ParameterError: n_mels is 0\notoscope: n_mels is 0\n")
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = sys.modules["numpy"] = None
+from otoscope.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--help"], 0, "explain"),
+        (["explain", "--help"], 0, "FILE.py:FUNCTION"),
+        (["explain", "nowhere.wav", "--model", "x"], 2, "otoscope: nowhere.wav is not there"),
+    ],
+)
+def test_what_needs_no_model_does_not_wait_for_torch(
+    arguments: list[str], code: int, told: str
+) -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == code, result.stderr
+    assert told in result.stdout + result.stderr
+
+
 @pytest.mark.parametrize("error", [RuntimeError("ours"), OSError("libfoo.so"), IndexError(3)])
 def test_mistake_of_ours_keeps_its_traceback(error: Exception) -> None:
     result = RUNNER.invoke(app_that_raises(error), ["fail"])
@@ -163,6 +196,37 @@ def test_doctor_names_what_an_extra_lacks_and_its_install_line(
         Extra("new", ("typer>=9999", "no-such-package[x]>=1"), 'pip install "otoscope[new]"'),
         Extra("old", (), 'pip install "otoscope[old]"'),
     )
+
+
+@pytest.mark.parametrize(
+    ("origin", "install"),
+    [
+        ('{"dir_info": {"editable": true}, "url": "file:///x"}', 'pip install -e ".[new]"'),
+        ('{"dir_info": {}, "url": "file:///x"}', 'pip install "otoscope[new]"'),
+    ],
+)
+def test_doctor_names_the_line_for_a_checkout(
+    origin: str, install: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "METADATA").write_text(METADATA)
+    (tmp_path / "direct_url.json").write_text(origin)
+    monkeypatch.setattr(metadata, "distribution", lambda _: metadata.PathDistribution(tmp_path))
+    assert install in {extra.install for extra in diagnose().extras}
+
+
+@pytest.mark.parametrize(("missing", "is_complete"), [("train", True), ("models", False)])
+def test_doctor_says_when_all_that_works_today_is_installed(
+    missing: str, is_complete: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extras = [
+        Extra(name, ("more",) if name == missing else (), "pip install more")
+        for name in ("base", "docs", "models", "train")
+    ]
+    monkeypatch.setattr("otoscope.cli.doctor._extras", lambda: tuple(extras))
+    shown = RUNNER.invoke(app, ["doctor"], env={"COLUMNS": "200"}).stdout
+    assert ("everything that works today is installed" in shown) == is_complete
+    assert "docs (to develop otoscope): there" in shown
+    assert f"{missing}: lacks more: pip install more" in shown
 
 
 def test_bars_give_the_items_and_draw_nothing_without_a_terminal(

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from otoscope.data import sample
-from otoscope.experiments import ExplainFiles, explain_files
+from otoscope.experiments import ExplainFiles, explain_files, to_record
 from otoscope.models import load
+from otoscope.report.words import cautions
 from otoscope.signal import write_audio
 
 
@@ -42,3 +43,26 @@ def test_every_stops_where_the_last_whole_excerpt_begins(tmp_path: Path) -> None
     starts = [e.patch.start for e in explanations if e]
     assert len(starts) == len(explanations) == 2  # a third would begin 4000 samples in: too late
     assert starts[1] - starts[0] == pytest.approx(step, abs=model.hop_length / rate)
+
+
+WARNING = """
+import warnings
+import otoscope
+
+def make():
+    model = otoscope.models.load("synth-singing")
+    model.register_forward_hook(lambda *_: warnings.warn("the ear is worn"))
+    return model
+"""
+
+
+def test_a_row_keeps_what_the_model_warns_of(tmp_path: Path) -> None:
+    (tmp_path / "worn.py").write_text(WARNING)
+    ours = ExplainFiles((sample().path,), f"{tmp_path / 'worn.py'}:make", segments="temporal:2")
+    with pytest.warns(UserWarning, match="the ear is worn"):  # while the curve is made
+        (row,) = explain_files(replace(ours, start=1.0))
+    assert "the ear is worn" in row.warnings
+    assert not any("effective" in warning for warning in row.warnings)  # `cautions` speak of those
+    (*_, doubt) = to_record(row, ours)["warnings"]
+    assert row.explanation is not None
+    assert [doubt] == cautions(row.explanation)[-1:]

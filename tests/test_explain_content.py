@@ -159,7 +159,7 @@ def test_every_name_says_its_domain() -> None:
 def test_bad_content_is_refused(random: torch.Generator) -> None:
     with pytest.raises(ParameterError, match=r"content is 'quiet', must be .* zero, min_inp"):
         content.resolve("quiet")
-    with pytest.raises(ParameterError, match=r"needs excerpts: use content.min_data\(excerpts\)"):
+    with pytest.raises(ParameterError, match=r"in Python: content\.min_data\(excerpts\)"):
         content.resolve("min_data")
     with pytest.raises(ParameterError, match="drawn as log_mel, and the patch has no domain"):
         made("noise", patch_of(random, domain=False))
@@ -172,3 +172,16 @@ def test_bad_content_is_refused(random: torch.Generator) -> None:
     patch = patch_of(random)
     with pytest.raises(ParameterError, match="noise must be log_mel"):
         content.Content("odd", lambda p, i: ops.Noise(0), "mel")(patch, patch.values)
+
+
+def test_a_number_may_be_written_as_text() -> None:
+    patch = Patch(torch.zeros(2, 3))
+    ids = torch.zeros(2, 3, dtype=torch.int32)
+    for text in ("0.5", "-0.5", "1e-3"):
+        drawn = content.resolve(text)(patch, ids)
+        assert isinstance(drawn, torch.Tensor)
+        assert float(drawn) == pytest.approx(float(text))
+    with pytest.raises(ParameterError, match="content is inf, must be a finite number"):
+        content.resolve("inf")
+    with pytest.raises(ParameterError, match="content is None; give a name, a number, a Tensor"):
+        content.resolve(None)  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def test_same_seed_same_design() -> None:
 @pytest.mark.parametrize(
     ("kind", "n", "n_samples", "message"),
     [
-        ("exact", 20, None, r"costs 2\^20 = 1,048,576 passes; use at most 12 .*'bernoulli'"),
+        ("exact", 20, None, r"costs 2\^20 = 1,048,576 passes; use at most 12 .*'kernelshap'"),
         ("exact", 2, 0, "n_samples is 0"),
         ("leave_one_out", 3, 9, "has 4 coalitions"),
         ("bernoulli", 3, 0, "n_samples is 0, must be >= 1"),

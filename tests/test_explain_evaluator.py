@@ -142,7 +142,17 @@ def _set(net: nn.Sequential) -> None:
     net[0].stride = (2, 2)  # type: ignore[assignment]
 
 
-@pytest.mark.parametrize("change", [_in_place, _replaced, _hooked, _loaded, _set])
+def _patched(net: nn.Sequential) -> None:
+    net[1].forward = torch.tanh
+
+
+def _swapped(net: nn.Sequential) -> None:
+    net[1] = nn.Tanh()
+
+
+@pytest.mark.parametrize(
+    "change", [_in_place, _replaced, _hooked, _loaded, _set, _patched, _swapped]
+)
 def test_a_model_may_change_between_explanations(change: Callable[[nn.Sequential], None]) -> None:
     net, patch = small(), patches()[0]
     explainer = lime(net)
@@ -151,6 +161,35 @@ def test_a_model_may_change_between_explanations(change: Callable[[nn.Sequential
     after = one(explainer.explain(patch)).outputs
     assert not torch.equal(before, after)
     assert_close(after, one(lime(net, shared=False).explain(patch)).outputs)
+
+
+class _Scaled(nn.Module):
+    """Multiplies by what it finds in its attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.settings, self.stages = torch.tensor(2.0), {"gain": 1.0}, [1.0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, 1, frame, mel] -> [batch]."""
+        return x.mean((1, 2, 3)) * self.scale * self.settings["gain"] * self.stages[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net: setattr(net, "scale", torch.tensor(5.0)),
+        lambda net: net.settings.update(gain=3.0),
+        lambda net: net.stages.append(net.stages.pop() + 1),
+    ],
+)
+def test_attributes_may_change_between_explanations(change: Callable[[_Scaled], None]) -> None:
+    net, patch = _Scaled(), patches()[0]
+    explainer = lime(net)
+    explainer.explain(patch)
+    change(net)
+    plain = one(lime(net, shared=False).explain(patch))
+    assert_close(one(explainer.explain(patch)).outputs, plain.outputs)
 
 
 def test_verified_coalitions_are_counted() -> None:

@@ -275,6 +275,10 @@ def _writes_what_is_used(n: Any, x: Tensor) -> Tensor:
     return view.sum((1, 2))
 
 
+def _writes_wider_numbers(n: Any, x: Tensor) -> Tensor:
+    return (x * 2).add_(torch.ones(MELS, dtype=torch.float64)).sum((1, 2, 3))
+
+
 @pytest.mark.parametrize(
     ("net", "why"),
     [
@@ -285,6 +289,10 @@ def _writes_what_is_used(n: Any, x: Tensor) -> Tensor:
         (Net(lambda n, x: nn.functional.dropout(x, 0.5, True).sum((1, 2, 3))), "dropout is random"),
         (Net(lambda n, x: x.sum((1, 2, 3)) + torch.rand(1)), "rand is random"),
         (Net(_named), "something else than one tensor"),
+        (Net(_writes_wider_numbers), "add_ writes into a tensor of a narrower type"),
+        (Net(lambda n, x: torch.cat([x, x]).sum((1, 2, 3))), "not return a row for each input"),
+        (Net(lambda n, x: x[::2].sum((1, 2, 3))), "not return a row for each input"),
+        (Net(lambda n, x: x.sum()), "not return a row for each input"),
         (Net(lambda n, x: torch.from_numpy(x.numpy()).sum((1, 2, 3))), "leaves PyTorch"),
     ],
 )
@@ -300,3 +308,65 @@ def test_hooks_that_change_outputs_are_part_of_the_graph() -> None:
     found, forward = shared(net, *excerpts(), ids, keep)
     assert off(found, brute_force(net, *excerpts(), ids, keep)) < 1e-12
     assert forward.report.stopped == ""
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        Net(lambda n, x: (x - x.mean(0)).sum((1, 2, 3))),
+        Net(lambda n, x: x.sum((1, 2, 3))[:, None] + x.mean((1, 2, 3))),
+        Net(lambda n, x: torch.relu(x[::2]).repeat_interleave(3, 0)[:3].sum((1, 2, 3))),
+        Net(lambda n, x: x.roll(1, 0).sum((2, 3))),
+        Net(lambda n, x: x.cumsum(0).sum((2, 3))),
+        Net(lambda n, x: n.g(x[:, 0])[0][:, -1], g=nn.GRU(MELS, 2)),
+        Net(lambda n, x: torch.ones(len(x), 1).to(x)),
+    ],
+)
+def test_samples_that_depend_on_each_other_or_on_nothing_are_refused(net: nn.Module) -> None:
+    ids, keep = segment_maps()["temporal"], ops.coalitions(5, "exact")
+    with pytest.raises(NotTraced, match=r"mixes samples|on each other|a row for each|on the input"):
+        shared(prepared(net), *excerpts(), ids, keep)
+
+
+def test_samples_along_features_of_the_same_size_are_refused() -> None:
+    """Three samples a batch and three channels: broadcasting pairs each channel with a sample."""
+    net = prepared(Net(lambda n, x: n.c(x).amax((2, 3)) * x.mean((1, 2, 3)), c=nn.Conv2d(1, 3, 3)))
+    with pytest.raises(NotTraced, match="mul mixes samples"):
+        shared(net, *excerpts(), segment_maps()["temporal"], ops.coalitions(5, "exact"))
+
+
+@pytest.mark.parametrize("reduce", ["amax", "amin", "mean"])
+def test_nan_of_a_content_reaches_the_output(reduce: str) -> None:
+    net = Net(lambda n, x: getattr(x, reduce)((1, 2, 3)))
+    patches, contents = excerpts()
+    ids, keep = segment_maps()["temporal"], ops.coalitions(5, "exact")
+    found, _ = shared(net, patches, contents * torch.nan, ids, keep)
+    torch.testing.assert_close(
+        found, brute_force(net, patches, contents * torch.nan, ids, keep), equal_nan=True
+    )
+
+
+class _Caching(nn.Module):
+    """Makes its window when first called, and keeps what it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.window: Tensor | None = None
+        self.caches: dict[str, Tensor] = {}
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, 1, frame, mel] -> [batch]."""
+        if self.window is None:
+            self.window = torch.hann_window(MELS)
+        self.caches["last"] = x
+        self.seen.append(x)
+        return (x * self.window).sum((1, 2, 3))
+
+
+def test_a_trace_leaves_nothing_behind_in_a_module() -> None:
+    net = _Caching()
+    trace(net, torch.zeros(2, *SHAPE))
+    assert net.window is None
+    assert net.caches == {}
+    assert net.seen == []

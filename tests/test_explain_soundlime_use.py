@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_batches_equal_patches_one_by_one() -> None:
         found = lime.explain(several)
         assert isinstance(found, list)
         for explanation, coefficients in zip(found, wanted, strict=True):
-            assert torch.equal(explanation.coefficients, coefficients)
+            torch.testing.assert_close(explanation.coefficients, coefficients)
     single = lime.explain(batch[0])
     assert isinstance(single, Explanation)
 
@@ -243,6 +244,10 @@ def test_errors_say_what_came_and_what_to_do() -> None:
         explainer(tagger, target="sining").explain(patch)
     with pytest.raises(ParameterError, match=r"target is 3, must be in 0\.\.2"):
         explainer(tagger, target=3).explain(patch)
+    with pytest.raises(ParameterError, match=r"target is 1\.5; give an output's name or index"):
+        explainer(tagger, target=1.5).explain(patch)
+    with pytest.raises(ParameterError, match=r"target is None; give an output's name or index"):
+        explainer(tagger, target=[None]).explain(patch)
     with pytest.raises(ParameterError, match="target is an empty list"):
         explainer(tagger, target=[]).explain(patch)
     with pytest.raises(ParameterError, match="on cpu, the patch on meta"):
@@ -251,6 +256,26 @@ def test_errors_say_what_came_and_what_to_do() -> None:
         explainer(lambda batch: (batch,)).explain(patch)  # type: ignore[arg-type,return-value]
     with pytest.raises(ParameterError, match=r"shape \(8, 1, 6, 2\) for 8 excerpts"):
         explainer(lambda batch: batch).explain(patch)
+
+
+@pytest.mark.parametrize("given", ["song.ogg", None, 3, ["song.ogg"], Path("song.ogg")])
+def test_what_is_no_patch_is_refused_with_the_way_to_one(given: object) -> None:
+    with pytest.raises(ParameterError, match=r"patch is .*; model\.patch\(path\) cuts one from a"):
+        explainer(Tagger(), target=0).explain(given)  # type: ignore[call-overload]
+
+
+def test_no_patches_have_no_explanations() -> None:
+    assert explainer(Tagger(), target=0).explain([]) == []
+    assert explainer(Tagger(), target=0).explain(torch.ones(0, 6, 2)) == []
+
+
+def test_by_default_as_on_the_command_line() -> None:
+    patch = Patch((torch.arange(20.0) == 15)[:, None] * torch.ones(20, 3))
+    lime = SoundLIME(lambda batch: batch[:, 0, 15].mean(1))
+    assert (lime.settings.segments, lime.settings.content) == ("temporal(10)", "mean_inp")
+    again = SoundLIME(lime.model, segments="temporal:10", content="mean_inp")
+    assert torch.equal(lime.explain(patch).outputs, again.explain(patch).outputs)
+    assert lime.explain(patch).top(1) == [7]
 
 
 def test_output_that_is_not_finite_is_named() -> None:

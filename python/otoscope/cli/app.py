@@ -2,12 +2,15 @@
 
 A command is a function of typed arguments. What a user can cause (`ParameterError`,
 `CudaUnavailable`, `MissingExtra`, files that cannot be read or written) ends it with one line on
-stderr and exit code 2; anything else is our mistake and shows its traceback.
+stderr and exit code 2, with ``OTOSCOPE_TRACEBACK=1`` after its traceback; anything else is our
+mistake and shows its traceback.
 """
 
 from __future__ import annotations
 
 import errno
+import os
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +21,7 @@ from otoscope.cli.demo import demo
 from otoscope.cli.doctor import doctor
 from otoscope.cli.explain import explain
 from otoscope.cli.models import models
+from otoscope.cli.wording import as_options
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.records import versions
 
@@ -32,12 +36,18 @@ class OneLineErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except (ParameterError, CudaUnavailable, MissingExtra) as err:
+            error: Exception = err
             message = str(err)
         except OSError as err:
             if err.errno is None or err.errno == errno.EPIPE:  # a library's, or a closed pipe
                 raise
+            error = err
             message = f"{err.filename}: {err.strerror}" if err.filename else str(err.strerror)
-        typer.echo(f"otoscope: {' '.join(message.split())}", err=True)
+        if os.environ.get("OTOSCOPE_TRACEBACK") == "1":
+            typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        command = self.commands.get(ctx.invoked_subcommand)
+        names = {parameter.name for parameter in command.params} if command else ()
+        typer.echo(f"otoscope: {as_options(' '.join(message.split()), names)}", err=True)
         raise typer.Exit(2)
 
 

@@ -31,7 +31,7 @@ def demo(
     from otoscope import experiments
     from otoscope.data import sample
     from otoscope.models import describe
-    from otoscope.report.words import sentence
+    from otoscope.report.words import cautions, sentence
 
     began = time.monotonic()
     there = {entry.name for entry in describe() if entry.is_installed}
@@ -50,7 +50,7 @@ def demo(
         about = {"sung": song.sung, "seconds": seconds, "report": page, "versions": versions()}
         typer.echo(to_json(found | about, indent=2))
         return
-    console.print(sentence(row.explanation))
+    console.print(" ".join([sentence(row.explanation), *cautions(row.explanation)]))
     sung = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in song.sung)
     console.print(f"The voice really sings at {sung}.")
     console.print(f"{found['passes']} coalitions in {seconds:.1f} s")

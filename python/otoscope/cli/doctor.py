@@ -6,6 +6,7 @@ exit code 1.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from importlib import metadata
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "Extra", "diagnose", "doctor"]
 
+_IN_USE = ("base", "models")  # what the code of today can use; more extras are for code to come
+_FOR_DEVELOPMENT = ("bench", "build", "docs", "lint", "test")
+
 
 @dataclass(frozen=True)
 class Extra:
@@ -31,6 +35,16 @@ class Extra:
     name: str
     missing: tuple[str, ...]
     install: str
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether something that works today needs it."""
+        return self.name in _IN_USE
+
+    @property
+    def is_for_development(self) -> bool:
+        """Whether it is of use to those who work on otoscope only."""
+        return self.name in _FOR_DEVELOPMENT
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,11 @@ class Diagnosis:
     def is_well(self) -> bool:
         """Whether each kernel agrees with its definition."""
         return all(kernel.ok for kernel in self.kernels)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all is installed that something of today needs."""
+        return bool(self.extras) and not any(e.missing for e in self.extras if e.is_in_use)
 
 
 def doctor(
@@ -107,10 +126,20 @@ def _extras() -> tuple[Extra, ...]:
         return ()
     needed = [Requirement(line) for line in ours.requires or []]
     names = sorted(ours.metadata.get_all("Provides-Extra") or [])
+    package, option = (".", "-e ") if _is_editable(ours) else ("otoscope", "")
     return (
-        Extra("base", _missing(needed, ""), "pip install otoscope"),
-        *(Extra(name, _missing(needed, name), f'pip install "otoscope[{name}]"') for name in names),
+        Extra("base", _missing(needed, ""), f"pip install {option}{package}"),
+        *(
+            Extra(name, _missing(needed, name), f'pip install {option}"{package}[{name}]"')
+            for name in names
+        ),
     )
+
+
+def _is_editable(ours: metadata.Distribution) -> bool:
+    """Whether the package is a checkout, installed with ``pip install -e``."""
+    origin = json.loads(ours.read_text("direct_url.json") or "{}")
+    return bool(origin.get("dir_info", {}).get("editable"))
 
 
 def _missing(needed: list[Requirement], extra: str) -> tuple[str, ...]:
@@ -144,7 +173,10 @@ def _show(diagnosis: Diagnosis) -> None:
     for kernel in diagnosis.kernels:
         verdict = "agrees" if kernel.ok else "DIFFERS"
         table.add_row("kernel", f"{kernel.name} on {kernel.device}: {verdict}; {kernel.detail}")
-    for extra in diagnosis.extras:
+    for extra in sorted(diagnosis.extras, key=lambda e: (e.is_for_development, not e.is_in_use)):
         lacks = f"lacks {', '.join(extra.missing)}: {extra.install}" if extra.missing else "there"
-        table.add_row("extra", f"{extra.name}: {lacks}")
+        whose = " (to develop otoscope)" if extra.is_for_development else ""
+        table.add_row("extra", f"{extra.name}{whose}: {lacks}")
+    if diagnosis.is_complete:
+        table.add_row("", "everything that works today is installed")
     Console(markup=False, highlight=False).print(table)

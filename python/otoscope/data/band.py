@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import scipy  # loads its parts when they are used
 from numpy.typing import NDArray
-from scipy.signal import butter, lfilter, sosfilt
 
 from otoscope.data.score import CHORDS, Score
 
@@ -105,7 +105,9 @@ def _pluck(pitch: int, seconds: float, sr: int, rng: np.random.Generator) -> NDA
     excitation[: len(burst)] = burst
     feedback = np.zeros(period + 2)
     feedback[0], feedback[period:] = 1.0, -0.498
-    return np.asarray(lfilter([1.0], feedback, excitation)) * _gate(len(excitation), sr)
+    return np.asarray(scipy.signal.lfilter([1.0], feedback, excitation)) * _gate(
+        len(excitation), sr
+    )
 
 
 def _keys(pitch: int, seconds: float, sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -143,7 +145,8 @@ def _snare(sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
 def _hat(sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
     time = np.arange(int(0.1 * sr)) / sr
     noise = rng.standard_normal(len(time)) * np.exp(-time / 0.02)
-    return 0.25 * np.asarray(sosfilt(butter(2, 0.3 * sr, "highpass", fs=sr, output="sos"), noise))
+    high = scipy.signal.butter(2, 0.3 * sr, "highpass", fs=sr, output="sos")
+    return 0.25 * np.asarray(scipy.signal.sosfilt(high, noise))
 
 
 def _gate(n: int, sr: int) -> NDArray[np.float64]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import scipy  # loads its parts when they are used
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from otoscope.data.score import SYLLABLES, Score
 from otoscope.data.song import Interval, frame_truth
@@ -94,9 +94,11 @@ def _compress(y: NDArray[np.float32], sung: list[Interval], sr: int) -> NDArray[
 
     Pauses keep their level: raised, their faint noise would be heard.
     """
-    level = np.sqrt(gaussian_filter1d(np.square(y, dtype=np.float64), 0.06 * sr))
+    level = np.sqrt(scipy.ndimage.gaussian_filter1d(np.square(y, dtype=np.float64), 0.06 * sr))
     level = np.maximum(level / np.quantile(level, 0.9), 0.01)
-    strength = gaussian_filter1d(frame_truth(sung, len(y), sr).astype(float), 0.02 * sr)
+    strength = scipy.ndimage.gaussian_filter1d(
+        frame_truth(sung, len(y), sr).astype(float), 0.02 * sr
+    )
     return np.asarray(y * level ** (-0.8 * strength), np.float32)
 
 

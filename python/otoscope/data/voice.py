@@ -11,9 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # loads its parts when they are used
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import butter, sosfilt
 
 from otoscope.data.score import Note, Score
 from otoscope.data.song import frame_truth
@@ -170,14 +169,15 @@ def _add_consonant(
         return
     low, high = consonant.band
     high = min(high, 0.45 * sr)
-    band = butter(2, (min(low, 0.5 * high), high), "bandpass", fs=sr, output="sos")
+    band = scipy.signal.butter(2, (min(low, 0.5 * high), high), "bandpass", fs=sr, output="sos")
     n = min(int(consonant.seconds * sr), len(y) - first)
-    burst = sosfilt(band, rng.standard_normal(n) * np.hanning(n))
+    burst = scipy.signal.sosfilt(band, rng.standard_normal(n) * np.hanning(n))
     y[first : first + n] += consonant.noise * burst / (np.std(burst) + 1e-9)
 
 
 def _smooth(curve: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
-    return np.asarray(gaussian_filter1d(curve, seconds * _CURVE_RATE, axis=0, mode="nearest"))
+    width = seconds * _CURVE_RATE
+    return np.asarray(scipy.ndimage.gaussian_filter1d(curve, width, axis=0, mode="nearest"))
 
 
 def _wander(rng: np.random.Generator, n: int, *, seconds: float) -> NDArray[np.float64]:

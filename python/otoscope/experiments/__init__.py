@@ -1,6 +1,6 @@
 """What joins several rooms: frozen settings in, records and pages out."""
 
-from otoscope.experiments.explain_files import ExplainFiles, Row, explain_files, parse_segments
+from otoscope.experiments.explain_files import ExplainFiles, Row, explain_files
 from otoscope.experiments.explain_rows import (
     explain_rows,
     save_page,
@@ -14,7 +14,6 @@ __all__ = [
     "Row",
     "explain_files",
     "explain_rows",
-    "parse_segments",
     "save_page",
     "to_record",
     "write_csv",

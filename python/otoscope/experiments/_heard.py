@@ -40,7 +40,7 @@ class Heard:
         if n_frames < length:
             raise ParameterError(
                 f"the sound lasts {len(y) / sr:.2f} s, too short for an excerpt of "
-                f"{length * hop / sr:.2f} s; --padded (padded=True) fills up with silence"
+                f"{length * hop / sr:.2f} s; padded=True fills up with silence"
             )
         self._y, self._sr, self._model, self._padded = y, sr, model, padded
         self.last = (n_frames - length) * hop / sr
@@ -78,7 +78,7 @@ class Heard:
 
     def _check(self, start: float) -> None:
         if not 0 <= start < self.last + self._model.hop_length / self._sr / 2:
-            remedy = "" if self._padded else "; --padded (padded=True) fills up with silence"
+            remedy = "" if self._padded else "; padded=True fills up with silence"
             raise ParameterError(
                 f"start is {start:g} s, the last excerpt begins at {self.last:.2f} s{remedy}"
             )

@@ -22,11 +22,11 @@ from otoscope import models
 from otoscope.errors import ParameterError
 from otoscope.experiments._heard import AROUND, Heard
 from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
-from otoscope.explain.segments import Segmentation
+from otoscope.explain.named_segments import resolve_segments
 from otoscope.explain.targets import choose_targets
 from otoscope.protocols import ListeningModel
 
-__all__ = ["ExplainFiles", "Progress", "Row", "explain_files", "parse_segments"]
+__all__ = ["ExplainFiles", "Progress", "Row", "explain_files"]
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"}
 
@@ -43,7 +43,7 @@ class ExplainFiles:
     sounds : tuple of Path
         Files, or folders that are searched for sound files.
     model : str
-        For `otoscope.models.load`: a name, a bundle, or "module.py:factory".
+        For `otoscope.models.load`: a name, a bundle, or "FILE.py:FUNCTION".
     target : str, optional
         The output to explain; by default the only one, or the highest in the excerpt.
     start : float, optional
@@ -53,11 +53,11 @@ class ExplainFiles:
     segments : str
         "temporal:10", "spectral:8", "grid:6x4", "beats" or "onsets".
     content : str
-        What occludes, "mean_inp".
+        What occludes: a name, "mean_inp", or a number, "-0.5".
     design : str
         Which coalitions are asked about, "exact".
     n_samples : int, optional
-        Number of coalitions, for designs that draw them.
+        Number of coalitions, for designs that draw them; refused with the others.
     seed : int
         Of whatever is drawn.
     device : str
@@ -109,7 +109,7 @@ class Row:
     error : str
         Why the file could not be explained; empty otherwise.
     warnings : tuple of str
-        What a reader must know before trusting the explanation.
+        What went otherwise than asked for.
 
     Examples
     --------
@@ -128,44 +128,6 @@ class Row:
     def key(self) -> dict[str, object]:
         """What was asked for: file and second. The same in another run of the same settings."""
         return {"file": str(self.path), "start": self.asked}
-
-
-def parse_segments(text: str) -> Segmentation:
-    """Read a segmentation as it is written on the command line.
-
-    Parameters
-    ----------
-    text : str
-        "temporal:10", "spectral:8", "grid:6x4" (time x mel), "beats" or "onsets".
-
-    Returns
-    -------
-    Segmentation
-        For `SoundLIME`.
-
-    Raises
-    ------
-    ParameterError
-        If the text is none of these.
-
-    Examples
-    --------
-    >>> str(parse_segments("temporal:10"))
-    'temporal(10)'
-    """
-    kind, _, size = text.partition(":")
-    counts = size.split("x")
-    if all(count.isdigit() for count in counts):
-        numbers = [int(count) for count in counts]
-        if kind in ("temporal", "spectral") and len(numbers) == 1:
-            return (segments.temporal if kind == "temporal" else segments.spectral)(numbers[0])
-        if kind == "grid" and len(numbers) == 2:
-            return segments.grid(numbers[0], numbers[1])
-    if text in ("beats", "onsets"):
-        return segments.beats() if text == "beats" else segments.onsets()
-    raise ParameterError(
-        f"segments is {text!r}; write temporal:10, spectral:8, grid:6x4, beats or onsets"
-    )
 
 
 def explain_files(
@@ -200,6 +162,7 @@ def explain_files(
     ['singing']
     """
     _check_places(settings)
+    _check_samples(settings)
     progress = progress or (lambda items, _: items)
     paths = _sound_files(settings.sounds)
     model = _listening_model(settings)
@@ -226,6 +189,18 @@ def _check_places(settings: ExplainFiles) -> None:
         raise ParameterError(f"every is {every}; it must be seconds above 0")
 
 
+def _check_samples(settings: ExplainFiles) -> None:
+    """Here ``n_samples`` would change nothing in an exact design: there is no penalty to weigh."""
+    if settings.design == "exact" and settings.n_samples is not None:
+        cut = resolve_segments(settings.segments)
+        n_segments = cut.n_time * cut.n_mel if isinstance(cut, segments.grid) else None
+        what = f"{2**n_segments:,}" if n_segments else "coalitions"
+        raise ParameterError(
+            f"n_samples={settings.n_samples} goes with a design that draws, such as "
+            f"design='kernelshap'; exact asks all {what}"
+        )
+
+
 def _sound_files(sounds: tuple[Path, ...]) -> list[Path]:
     found: dict[Path, None] = {}  # a file that is named twice is explained once
     for sound in sounds:
@@ -241,6 +216,8 @@ def _sound_files(sounds: tuple[Path, ...]) -> list[Path]:
 
 
 def _listening_model(settings: ExplainFiles) -> Any:
+    if settings.device.partition(":")[0] not in ("cpu", "cuda"):
+        raise ParameterError(f"device is {settings.device!r}, must be cpu or cuda")
     try:
         device = torch.device(settings.device)
         torch.empty(0, device=device)
@@ -260,7 +237,7 @@ def _explainer(model: Any, settings: ExplainFiles, target: str) -> SoundLIME:
     choose_targets(target, len(model.output_names), model.output_names)
     return SoundLIME(
         model,
-        segments=parse_segments(settings.segments),
+        segments=settings.segments,
         content=settings.content,
         design=settings.design,
         target=target,
@@ -291,7 +268,7 @@ def _explain_file(
         try:
             patch = heard.patch(second)
             with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", FewEffectiveSamples)
+                warnings.simplefilter("ignore", FewEffectiveSamples)  # report.words says it better
                 explanation = lime.explain(patch)
         except ParameterError as err:
             if settings.every is None:

@@ -17,9 +17,26 @@ from typing import Any
 from otoscope import records, report
 from otoscope.errors import ParameterError
 from otoscope.experiments.explain_files import ExplainFiles, Progress, Row, explain_files
-from otoscope.report.words import because
+from otoscope.report.words import because, cautions
 
-__all__ = ["explain_rows", "save_page", "to_record", "write_csv", "write_index"]
+__all__ = ["FACTS", "explain_rows", "save_page", "to_record", "write_csv", "write_index"]
+
+FACTS = (
+    "file",
+    "start_s",
+    "duration_s",
+    "target",
+    "output",
+    "output_none",
+    "because",
+    "r2",
+    "effective_samples",
+    "passes",
+    "error",
+)
+"""The first columns of a table; those of the segments follow."""
+
+_OF_A_SEGMENT = ("coefficient", "shapley", "start_s", "end_s", "low_hz", "high_hz")
 
 
 def explain_rows(
@@ -85,8 +102,9 @@ def to_record(row: Row, settings: ExplainFiles) -> dict[str, Any]:
     -------
     dict
         ``file``, ``settings`` and ``error``; and for an excerpt its ``start``, ``target``, the
-        ``top`` segments, their places in words (``because``), all numbers of the fit, and where
-        the segments lie (``extents``). Not the table of all coalitions: the seed repeats it.
+        ``top`` segments, their places in words (``because``), all numbers of the fit, where the
+        segments lie (``extents``), and what to know before trusting them (``warnings``). Not the
+        table of all coalitions: the seed repeats it.
 
     Examples
     --------
@@ -107,7 +125,7 @@ def to_record(row: Row, settings: ExplainFiles) -> dict[str, Any]:
             "effective_samples": e.effective_samples,
             "passes": e.passes,
             "extents": e.extents,
-            "warnings": row.warnings,
+            "warnings": [*row.warnings, *cautions(e)],
         }
     plain: dict[str, Any] = json.loads(records.to_json(record | {"settings": _plain(settings)}))
     return plain
@@ -155,28 +173,35 @@ def write_index(rows: Iterable[Mapping[str, Any]], html: Path) -> None:
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]] | Path, path: Path) -> None:
-    """Write a table: a row an excerpt, with a column a segment.
+    """Write a table: a row an excerpt, its facts and then the numbers of each segment.
 
     Parameters
     ----------
     rows : sequence of dict, or Path
-        Records or their file, which is read twice: once for the columns.
+        Records or their file, which is read twice: once for the number of segments.
     path : Path
         Written whole or not at all.
+
+    Notes
+    -----
+    The columns depend on the largest number of segments only: `FACTS`, then for all segments
+    "coefficient 0" and on, "shapley 0", "start_s 0", "end_s 0", "low_hz 0", "high_hz 0". A cell is
+    empty where the number is not known or, for ``r2``, says nothing.
 
     Examples
     --------
     >>> write_csv(Path("songs.jsonl"), Path("songs.csv"))  # doctest: +SKIP
     """
 
-    def table() -> Iterator[dict[str, object]]:
-        return map(_cells, records.stream(rows) if isinstance(rows, Path) else rows)
+    def each() -> Iterator[Mapping[str, Any]]:
+        return iter(records.stream(rows) if isinstance(rows, Path) else rows)
 
-    names = dict.fromkeys(name for cells in table() for name in cells if name != "error")
+    n_segments = max((len(r.get("extents", ())) for r in each()), default=0)
+    columns = [f"{name} {i}" for name in _OF_A_SEGMENT for i in range(n_segments)]
     with records.replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*names, "error"], restval="")
+        writer = csv.DictWriter(file, [*FACTS, *columns], restval="")
         writer.writeheader()
-        writer.writerows(table())
+        writer.writerows(map(_cells, each()))
 
 
 class _Done:
@@ -217,24 +242,29 @@ def _differences(found: Any, wanted: dict[str, Any]) -> str:
 
 
 def _cells(record: Mapping[str, Any]) -> dict[str, object]:
+    """The cells of one excerpt that are not empty, by column."""
     if record["error"]:
         return {"file": record["file"], "error": record["error"]}
-    return {
+    facts = {
         "file": record["file"],
         "start_s": record["start"],
+        "duration_s": record["duration"],
         "target": record["target"],
         "output": record["output_all"],
-        "top": record["because"],
-        "r2": record["r2"],
+        "output_none": record["output_none"],
+        "because": record["because"],
+        "r2": None if record["is_saturated"] else record["r2"],
         "effective_samples": record["effective_samples"],
         "passes": record["passes"],
-        **dict(zip(_names(record), record["coefficients"], strict=True)),
-        "error": "",
     }
-
-
-def _names(record: Mapping[str, Any]) -> list[str]:
-    return [extent["name"] for extent in record["extents"]]
+    extents = record["extents"]
+    unknown = (None, None)
+    start_s, end_s = zip(*(extent["seconds"] or unknown for extent in extents), strict=True)
+    low_hz, high_hz = zip(*(extent["hz"] or unknown for extent in extents), strict=True)
+    columns = (record["coefficients"], record["shapley"] or (), start_s, end_s, low_hz, high_hz)
+    for name, values in zip(_OF_A_SEGMENT, columns, strict=True):
+        facts |= {f"{name} {i}": value for i, value in enumerate(values)}
+    return facts
 
 
 def _index_row(record: Mapping[str, Any], html: Path) -> report.IndexRow:

@@ -71,7 +71,36 @@ class Design:
 
     @property
     def _is_folded(self) -> bool:
-        return len(self.coalitions.bits.unique(dim=0)) == len(self.coalitions)
+        return len(distinct(self.coalitions.bits)[0]) == len(self.coalitions)
+
+
+def distinct(bits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the different rows of a table of packed bits.
+
+    Parameters
+    ----------
+    bits : Tensor [row, word], int64
+        The table.
+
+    Returns
+    -------
+    rows : Tensor [distinct row, word]
+        In ascending order.
+    inverse : Tensor [row]
+        Which of these each row is.
+    counts : Tensor [distinct row]
+        How often each occurs.
+
+    Examples
+    --------
+    >>> [found.tolist() for found in distinct(torch.tensor([[5], [3], [5]]))]
+    [[[3], [5]], [1, 0, 1], [1, 2]]
+    """
+    one_word = bits.shape[1] == 1  # then a sort of numbers will do, which is quicker
+    rows, inverse, counts = (bits[:, 0] if one_word else bits).unique(
+        dim=None if one_word else 0, return_inverse=True, return_counts=True
+    )
+    return rows[:, None] if one_word else rows, inverse, counts
 
 
 def draw_design(
@@ -138,9 +167,7 @@ def draw_design(
     place = torch.device(device or "cpu")
     rows = DESIGNS[kind](n_segments, n_samples, seed).to(place)
     if fold:
-        bits, row_of_sample, counts = rows.bits.unique(
-            dim=0, return_inverse=True, return_counts=True
-        )
+        bits, row_of_sample, counts = distinct(rows.bits)
     else:
         bits, row_of_sample = rows.bits, torch.arange(len(rows), device=place)
         counts = torch.ones(len(rows), device=place)
@@ -154,8 +181,8 @@ def _exact(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
     if n_segments > _MOST_EXACT:
         raise ParameterError(
             f"design 'exact' with {n_segments} segments costs 2^{n_segments} = "
-            f"{2**n_segments:,} passes; use at most {_MOST_EXACT} segments, "
-            "or design='bernoulli' or 'kernelshap' with n_samples="
+            f"{2**n_segments:,} passes; use at most {_MOST_EXACT} segments, or draw: "
+            f"design='kernelshap', n_samples={_DEFAULT_SAMPLES}"
         )
     if n_samples is not None and n_samples < 1:
         raise ParameterError(f"n_samples is {n_samples}, must be >= 1")

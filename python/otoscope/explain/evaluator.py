@@ -18,7 +18,8 @@ __all__ = ["Evaluator"]
 _COALITIONS = 4096  # at once: memory does not grow with the number of samples
 _WORTH_A_TRACE = 32  # inputs
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest output
-_SIMPLE = (bool, int, float, str, tuple, type(None))
+_SIMPLE = (bool, int, float, str, type(None))
+_OWN = vars(nn.Module()).keys() - {"training"}
 
 Choice = Callable[[int], list[int]]
 
@@ -225,18 +226,25 @@ def _parts(coalitions: ops.Coalitions) -> Iterator[ops.Coalitions]:
 
 
 def _fingerprint(model: object) -> object:
-    """What a trace rests on: modules, their tensors, plain attributes and hooks."""
+    """What a trace rests on: modules, their tensors, other attributes and hooks."""
     if not isinstance(model, nn.Module):
         return None
     return [
         (
-            id(part),
+            part,
             [id(t) for t in (*part._parameters.values(), *part._buffers.values())],
-            [(n, v) for n, v in vars(part).items() if isinstance(v, _SIMPLE)],
+            [(name, _state(value)) for name, value in vars(part).items() if name not in _OWN],
             [list(h) for h in (part._forward_hooks, part._forward_pre_hooks)],
         )
         for part in model.modules()
     ]
+
+
+def _state(value: object) -> object:
+    """What of an attribute can be compared later."""
+    if isinstance(value, _SIMPLE):
+        return value
+    return repr(value) if isinstance(value, (dict, list, set, tuple)) else id(value)
 
 
 @contextmanager

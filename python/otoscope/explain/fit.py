@@ -150,8 +150,11 @@ def _estimate(design: Design, keep: Tensor, outputs: Tensor) -> tuple[Tensor, Te
 def _regress(
     keep: Tensor, outputs: Tensor, weights: Tensor, surrogate: BaseEstimator
 ) -> tuple[Tensor, Tensor]:
-    """Coefficients [target, segment] and intercepts [target], each target by itself."""
+    """Coefficients [target, segment] and intercepts [target]."""
     rows, weight = keep.double().numpy(), weights.numpy()
+    if isinstance(surrogate, WeightedRidge):  # all targets share one factorisation
+        model = clone(surrogate).fit(rows, outputs.numpy(), sample_weight=weight)
+        return torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_)
     models = [clone(surrogate).fit(rows, f, sample_weight=weight) for f in outputs.T.numpy()]
     coefficients = np.stack([np.ravel(model.coef_) for model in models])
     intercepts = np.stack([np.ravel(model.intercept_)[0] for model in models])

@@ -12,14 +12,14 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from otoscope import ops, records
-from otoscope.explain.design import Design
+from otoscope.explain.design import Design, distinct
 from otoscope.explain.explanation import Explanation, Settings
 from otoscope.explain.fit import SHAPLEY_DESIGNS, fit_table
 from otoscope.explain.kernel import FewEffectiveSamples, Kernel, effective_samples, kernel_weights
 from otoscope.explain.segments import Segments
 from otoscope.protocols import Patch
 
-__all__ = ["Question", "answer", "asked_together", "contents"]
+__all__ = ["Question", "answers", "asked_together", "contents"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,35 +154,35 @@ def contents(questions: Sequence[Question]) -> Tensor | ops.Noise:
     )
 
 
-def answer(
-    question: Question,
+def answers(
+    questions: Sequence[Question],
     names: list[str],
     outputs: Tensor,
     plan: str,
     settings: Settings,
     surrogate: BaseEstimator,
-) -> Explanation:
-    """Explain the outputs.
+) -> list[Explanation]:
+    """Explain the outputs of questions that were asked together.
 
     Parameters
     ----------
-    question : Question
-        That was asked.
+    questions : sequence of Question
+        Alike.
     names : list of str
         Of the targets.
-    outputs : Tensor [coalition, target], float64
+    outputs : Tensor [excerpt, coalition, target], float64
         The model's.
     plan : str
         How they were had.
     settings : Settings
         Kernel and design.
     surrogate : estimator
-        Fitted for each target.
+        Fitted for each excerpt and target.
 
     Returns
     -------
-    Explanation
-        Of all targets.
+    list of Explanation
+        One a question, of all targets.
 
     Warns
     -----
@@ -191,30 +191,36 @@ def answer(
 
     Examples
     --------
-    >>> answer.__name__  # used by `SoundLIME`
-    'answer'
+    >>> answers.__name__  # used by `SoundLIME`
+    'answers'
     """
-    design = question.design.cpu()
+    design = questions[0].design.cpu()
     keep = design.coalitions.unpack()
     weights = design.counts * _locality(settings, keep)
-    coalition = design.coalitions.bits.unique(dim=0, return_inverse=True)[1]
+    coalition = distinct(design.coalitions.bits)[1]
     effective = effective_samples(coalition.bincount(weights))
     _warn(settings, effective, design)
-    return Explanation(
-        fits=fit_table(design, weights, outputs, names, surrogate),
-        patch=question.patch,
-        extents=question.segments.extents,
-        segment_ids=question.segments.map.ids.cpu(),
-        keep=keep,
-        counts=design.counts,
-        weights=weights,
-        outputs=outputs,
-        n_samples=design.n_samples,
-        effective_samples=effective,
-        plan=plan,
-        settings=settings,
-        versions=records.versions(),
-    )
+    columns = outputs.transpose(0, 1).flatten(1)  # all excerpts and targets are fitted at once
+    fits = fit_table(design, weights, columns, names * len(questions), surrogate)
+    versions = records.versions()
+    return [
+        Explanation(
+            fits=fits[i * len(names) : (i + 1) * len(names)],
+            patch=question.patch,
+            extents=question.segments.extents,
+            segment_ids=question.segments.map.ids.cpu(),
+            keep=keep,
+            counts=design.counts,
+            weights=weights,
+            outputs=outputs[i],
+            n_samples=design.n_samples,
+            effective_samples=effective,
+            plan=plan,
+            settings=settings,
+            versions=versions,
+        )
+        for i, question in enumerate(questions)
+    ]
 
 
 def _locality(settings: Settings, keep: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ surrogate, weighted towards the whole patch, says what each segment adds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, overload
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
@@ -31,8 +32,9 @@ from otoscope.explain.evaluator import Evaluator
 from otoscope.explain.explanation import Explanation, Settings
 from otoscope.explain.fit import SHAPLEY_DESIGNS
 from otoscope.explain.kernel import Kernel, kernel_weights
-from otoscope.explain.question import Question, answer, asked_together, contents
-from otoscope.explain.segments import Segmentation, from_labels, grid, temporal
+from otoscope.explain.named_segments import resolve_segments
+from otoscope.explain.question import Question, answers, asked_together, contents
+from otoscope.explain.segments import Segmentation, grid, temporal
 from otoscope.explain.surrogate import ForwardSelection, WeightedRidge
 from otoscope.explain.targets import Target, choose_targets
 from otoscope.protocols import Patch
@@ -49,8 +51,9 @@ class SoundLIME:
     model : callable
         [batch, 1, frame, mel] -> [batch, output] or [batch]: an nn.Module or any function. A module
         in train mode is put in eval mode for the while.
-    segments : Segmentation or Tensor [frame, mel]
-        ``segments.temporal(10)`` and the like, or a label map.
+    segments : str, Segmentation or Tensor [frame, mel]
+        "temporal:10", "spectral:8", "grid:6x4" (time x mel), "beats" or "onsets", as on the command
+        line; ``segments.temporal(10)`` and the like; or a label map.
     content : str, Content, float or Tensor
         What stands where a segment is occluded: "mean_inp", "zero", ...
     design : str
@@ -109,8 +112,8 @@ class SoundLIME:
         self,
         model: Model,
         *,
-        segments: Segmentation | Tensor,
-        content: str | Content | float | Tensor,
+        segments: str | Segmentation | Tensor = "temporal:10",
+        content: str | Content | float | Tensor = "mean_inp",
         design: str = "exact",
         target: Target = None,
         kernel: Kernel = "cosine",
@@ -134,7 +137,7 @@ class SoundLIME:
         kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range
         batch_size(torch.device("cpu"), max_batch)
         self.model = model
-        self._segments = from_labels(segments) if isinstance(segments, Tensor) else segments
+        self._segments = resolve_segments(segments)
         self._content = resolve(content)
         self._target = target
         self._surrogate = WeightedRidge(alpha) if surrogate is None else surrogate
@@ -163,7 +166,7 @@ class SoundLIME:
         model: Model,
         *,
         content: str | Content | float | Tensor = "mean_inp",
-        segments: Segmentation | None = None,
+        segments: str | Segmentation | None = None,
         target: Target = None,
         design: Literal["bernoulli", "exact"] = "bernoulli",
         n_samples: int = 70_000,
@@ -177,7 +180,7 @@ class SoundLIME:
             Its output should be the probability.
         content : str, Content, float or Tensor
             The paper's "zero", "min_inp", "mean_inp" (its choice), "noise", or others.
-        segments : Segmentation, optional
+        segments : str or Segmentation, optional
             The paper's ``temporal(10)`` if not given; its other one is ``spectral(10)``.
         target : str, int, or list of these, optional
             The outputs to explain.
@@ -297,14 +300,14 @@ class SoundLIME:
         Returns
         -------
         Explanation or list of Explanation
-            A list for several patches, all with the same coalitions.
+            A list for several patches, all with the same coalitions; an empty one for none.
 
         Raises
         ------
         ParameterError
-            If patch and model are on different devices, there are more segments than frames, an
-            exact design costs too much, the content needs what the patch lacks, the target is
-            unknown, or an output is not finite.
+            If what came is no patch, patch and model are on different devices, there are more
+            segments than frames, an exact design costs too much, the content needs what the patch
+            lacks, the target is unknown, or an output is not finite.
 
         Warns
         -----
@@ -321,9 +324,9 @@ class SoundLIME:
             patch = patch[:, 0]
         if isinstance(patch, Tensor) and patch.ndim != 3:
             patch = Patch(patch)
-        if isinstance(patch, Patch):
-            return self._explain([patch])[0]
-        return self._explain([p if isinstance(p, Patch) else Patch(p) for p in patch])
+        if isinstance(patch, Patch | str) or not isinstance(patch, Iterable):
+            return self._explain([_patch(patch)])[0]
+        return self._explain([_patch(one) for one in patch])
 
     def _explain(self, patches: Sequence[Patch]) -> list[Explanation]:
         questions = [self._question(patch) for patch in patches]
@@ -333,10 +336,9 @@ class SoundLIME:
                 names, outputs, plan = self._ask(together)
                 if was_training:
                     plan += "; the model was in train mode, eval mode was used, the mode restored"
-                explanations += [
-                    answer(question, names, table, plan, self.settings, self._surrogate)
-                    for question, table in zip(together, outputs, strict=True)
-                ]
+                explanations += answers(
+                    together, names, outputs, plan, self.settings, self._surrogate
+                )
         return explanations
 
     def _question(self, patch: Patch) -> Question:
@@ -373,3 +375,14 @@ class SoundLIME:
         for table in outputs:
             require_finite(table, list(columns), first.design.coalitions, first.segments)
         return list(columns), outputs, plan
+
+
+def _patch(given: object) -> Patch:
+    if isinstance(given, Patch):
+        return given
+    if isinstance(given, Tensor | np.ndarray):
+        return Patch(torch.as_tensor(given))
+    raise ParameterError(
+        f"patch is {given!r}, must be a Patch or a Tensor [frame, mel]; "
+        "model.patch(path) cuts one from a sound file"
+    )

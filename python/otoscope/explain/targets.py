@@ -49,7 +49,9 @@ def choose_targets(
         raise ParameterError(
             f"the model has {n_outputs} outputs ({_some(names)}); choose with target="
         )
-    wanted = [0] if target is None else [target] if isinstance(target, str | int) else list(target)
+    wanted: Sequence[object] = [0 if target is None else target]
+    if isinstance(target, Sequence) and not isinstance(target, str):
+        wanted = target
     if not wanted:
         raise ParameterError("target is an empty list; name at least one output")
     naming = "" if output_names else "; to name them set model.output_names = [...]"
@@ -57,7 +59,9 @@ def choose_targets(
     return {names[column]: column for column in columns}
 
 
-def _column(target: str | int, names: list[str], naming: str) -> int:
+def _column(target: object, names: list[str], naming: str) -> int:
+    if not isinstance(target, str | int):
+        raise ParameterError(f"target is {target!r}; give an output's name or index, or a list")
     if isinstance(target, int):
         if not 0 <= target < len(names):
             raise ParameterError(f"target is {target}, must be in 0..{len(names) - 1}")

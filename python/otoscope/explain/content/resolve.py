@@ -43,7 +43,7 @@ def resolve(content: Content | Tensor | float | str) -> Content:
     Parameters
     ----------
     content : Content, str, float or Tensor
-        A name of `BY_NAME`, a value for all cells, or values [mel] or [frame, mel].
+        A name of `BY_NAME`, a value for all cells (also as text), or values [mel] or [frame, mel].
 
     Returns
     -------
@@ -59,6 +59,8 @@ def resolve(content: Content | Tensor | float | str) -> Content:
     --------
     >>> resolve("mean_inp").name
     'mean_inp'
+    >>> resolve("-0.5").name == resolve(-0.5).name
+    True
     """
     if isinstance(content, Content):
         return content
@@ -71,9 +73,23 @@ def resolve(content: Content | Tensor | float | str) -> Content:
         return Content("given", lambda patch, ids: content)
     if isinstance(content, float | int):
         return constant(float(content))
+    if not isinstance(content, str):
+        raise ParameterError(
+            f"content is {content!r}; give a name, a number, a Tensor or a Content"
+        )
     if content in BY_NAME:
         return BY_NAME[content]()
     if content in _FROM_DATA:
-        raise ParameterError(f"content {content!r} needs excerpts: use content.{content}(excerpts)")
-    known = ", ".join([*BY_NAME, *(f"{name}(excerpts)" for name in _FROM_DATA)])
-    raise ParameterError(f"content is {content!r}, must be a number, a tensor or one of {known}")
+        raise ParameterError(
+            f"content {content!r} is made from excerpts, in Python: content.{content}(excerpts)"
+        )
+    if (value := _number(content)) is not None:
+        return constant(value)
+    raise ParameterError(f"content is {content!r}, must be a number or one of {', '.join(BY_NAME)}")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

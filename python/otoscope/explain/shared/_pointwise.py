@@ -41,12 +41,16 @@ def elementwise(op: Callable[..., Tensor], args: Sequence[Any], kwargs: Argument
     ------
     NotLocal
         If sheets lie on different planes, or constants have a value a sample.
+    MixesSamples
+        If broadcasting meets one sheet's samples with another's features.
     """
     if any(isinstance(value, (Sheet, Tensor)) for value in kwargs.values()):
         raise NotLocal("has a tensor for an option")
     sheets = [arg for arg in args if isinstance(arg, Sheet)]
+    if len({len(sheet.dims) for sheet in sheets}) > 1:  # one's samples lie along another's features
+        raise MixesSamples("mixes samples")
     sizes = torch.broadcast_shapes(*(sheet.sizes for sheet in sheets))
-    aligned = align([_expanded(sheet, sizes, sheets) for sheet in sheets])
+    aligned = align([expanded(sheet, sizes, sheets) for sheet in sheets])
     following, taken = iter(aligned), []
     for arg in args:
         if isinstance(arg, Sheet):
@@ -105,11 +109,8 @@ def _pattern(sheet: Sheet, last: int | None) -> tuple[object, ...]:
     return tuple(parts)
 
 
-def _expanded(sheet: Sheet, sizes: Sequence[int], others: Sequence[Sheet]) -> Sheet:
-    """Repeat features along dimensions of size 1; the plane cannot be repeated."""
-    missing = len(sizes) - len(sheet.dims)
-    if missing:
-        sheet = sheet.reshaped([1] * missing + list(sheet.sizes))
+def expanded(sheet: Sheet, sizes: Sequence[int], others: Sequence[Sheet]) -> Sheet:
+    """Repeat features along dimensions of size 1; the plane that others have cannot be repeated."""
     for dim, (size, own) in enumerate(zip(sizes, sheet.sizes, strict=True)):
         if size != own:
             if any(o.sizes == tuple(sizes) and not o.only_features(dim) for o in others):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.explain.shared._layout import Layout
-from otoscope.explain.shared._pointwise import along_features
+from otoscope.explain.shared._pointwise import along_features, elementwise
 from otoscope.explain.shared._registry import Arguments, Work, constant, handles, sheet_of
 from otoscope.explain.shared._samples import Scan
 from otoscope.explain.shared._sheet import COLUMN, ROW, Axis, MixesSamples, NotLocal, Sheet
@@ -49,6 +49,9 @@ def looked_up(sheet: Sheet, table: Tensor, mode: str) -> tuple[Tensor, Layout]:
     rows = table.new_zeros(len(table), len(bags) + 1, table.shape[-1])
     for excerpt, contributions in enumerate(table):
         rows[excerpt, :-1] = F.embedding_bag(bags, contributions, mode=mode)
+        if mode == "max" and (lost := contributions.isnan()).any():  # it passes over NaN
+            nan = contributions.masked_fill(~lost, 0)
+            rows[excerpt, :-1] += F.embedding_bag(bags, nan, mode="sum")
     return rows, layout
 
 
@@ -126,9 +129,12 @@ def _over_axis(sheet: Sheet, axis: Axis, reduce: Callable[..., Tensor]) -> Sheet
 
 
 @handles("max", "min")
-def extreme(a: Arguments, work: Work) -> list[Sheet | None]:
-    """Take the largest along a dimension; where it is, nobody may ask."""
+def extreme(a: Arguments, work: Work) -> Sheet | list[Sheet | None]:
+    """Take the larger of two, or the largest along a dimension; where it is, nobody may ask."""
     if "dim" not in a:
+        if "other" in a:
+            op = torch.maximum if a["op"] == "max" else torch.minimum
+            return elementwise(op, (a["self"], a["other"]), {})
         raise MixesSamples("mixes samples")
     return [reduction({**a, "op": "amax" if a["op"] == "max" else "amin"}, work), None]
 
@@ -158,7 +164,7 @@ def linear(a: Arguments, work: Work) -> Sheet:
     if weight is None or weight.ndim != 2:
         raise NotLocal("multiplies two things that depend on the segments")
     sheet = sheet_of(a, "input")
-    last = len(sheet.dims) - 1
+    last = sheet.dimension(-1)
     present = [axis for axis in _PLANE if sheet.size_of(axis) != 1]
     inside = [axis for axis in sheet.dims[last] if axis in _PLANE]
     if (
@@ -224,4 +230,6 @@ def addmm(a: Arguments, work: Work) -> Sheet:
     matrix, bias = constant(a["mat2"]), constant(a["self"])
     if matrix is None or a["beta"] != 1 or a["alpha"] != 1:
         raise NotLocal("multiplies two things that depend on the segments")
+    if bias is not None and bias.ndim > 1 and len(bias) > 1:
+        raise NotLocal("adds a value a sample")
     return linear({"input": sheet_of(a, "mat1"), "weight": matrix.T, "bias": bias}, work)

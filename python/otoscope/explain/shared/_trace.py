@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import reduce
+from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 __all__ = ["NotTraced", "trace"]
+
+_PERHAPS_VIEWS = {"reshape", "contiguous", "flatten", "to", "type_as", "broadcast_tensors"}
+_PERHAPS_VIEWS |= {"atleast_1d", "atleast_2d", "atleast_3d", "meshgrid", "einsum"}
 
 
 class NotTraced(Exception):
@@ -35,8 +41,8 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> fx.GraphModule:
     Raises
     ------
     NotTraced
-        If the control flow depends on data, the model is random, or writes into a tensor that
-        it uses elsewhere.
+        If the control flow depends on data, the model is random, writes into a tensor that it
+        uses elsewhere, or does not return one tensor with a row for each input.
 
     Examples
     --------
@@ -45,7 +51,7 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> fx.GraphModule:
     ['relu', 'sum']
     """
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), _restored(model):
             warnings.simplefilter("ignore")
             graph = make_fx(
                 model, tracing_mode="fake", pre_dispatch=True, _allow_non_fake_inputs=True
@@ -53,14 +59,35 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> fx.GraphModule:
     except Exception as problem:  # whatever a model may raise on tensors without values
         raise NotTraced("its control flow depends on data, or it leaves PyTorch") from problem
     nodes = list(graph.graph.nodes)
-    if not isinstance(nodes[-1].args[0], fx.Node):
+    output = nodes[-1].args[0]
+    if not isinstance(output, fx.Node):
         raise NotTraced("it returns something else than one tensor")
+    if output.meta["val"].shape[:1] != batch.shape[:1]:
+        raise NotTraced("it does not return a row for each input")
     for node in nodes:
         if node.op == "call_function":
             _refuse_random(node)
             _without_writing(node)
     graph.graph.eliminate_dead_code()
     return graph
+
+
+@contextmanager
+def _restored(model: object) -> Iterator[None]:
+    """Undo what modules keep of a call in attributes and caches: its tensors have no values."""
+    parts = [vars(part) for part in model.modules()] if isinstance(model, nn.Module) else []
+    kept: list[tuple[Any, Any]] = [(part, part.copy()) for part in parts]
+    for part in parts:
+        kept += [(v, v.copy()) for v in part.values() if isinstance(v, (dict, list, set))]
+    try:
+        yield
+    finally:
+        for container, before in kept:
+            container.clear()
+            if isinstance(container, list):
+                container.extend(before)
+            else:
+                container.update(before)
 
 
 def name_of(node: fx.Node) -> str:
@@ -117,6 +144,8 @@ def _without_writing(node: fx.Node) -> None:
     twin = getattr(getattr(torch.ops.aten, name[:-1], None), target._overloadname, None)
     if not name.endswith("_") or twin is None or not isinstance(written, fx.Node):
         raise NotTraced(f"{name} writes into a tensor")
+    if _promoted(node) != node.meta["val"].dtype:
+        raise NotTraced(f"{name} writes into a tensor of a narrower type")
     seen, waiting = {node}, [written]
     while waiting:  # all that may share the memory, but for the result: that is meant to be new
         one = waiting.pop()
@@ -134,6 +163,12 @@ def _without_writing(node: fx.Node) -> None:
     node.target = twin
 
 
+def _promoted(node: fx.Node) -> torch.dtype:
+    """Find the type that the operation would have if it did not write."""
+    values = (used.meta["val"] for used in node.all_input_nodes)
+    return reduce(torch.promote_types, (v.dtype for v in values if isinstance(v, Tensor)))
+
+
 def _is_view(node: fx.Node) -> bool:
     if node.target is operator.getitem:
         return True
@@ -141,4 +176,5 @@ def _is_view(node: fx.Node) -> bool:
     if not isinstance(target, torch._ops.OpOverload):
         return False
     aliasing = any(a.alias_info is not None for a in target._schema.arguments)
-    return aliasing or name_of(node) in ("reshape", "contiguous", "flatten", "dropout", "to")
+    name = name_of(node)
+    return aliasing or "dropout" in name or name in _PERHAPS_VIEWS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from otoscope.explain.shared._pointwise import expanded
 from otoscope.explain.shared._registry import Arguments, Work, handles, sheet_of
 from otoscope.explain.shared._sheet import NotLocal, Sheet
 
@@ -29,7 +30,7 @@ def permute(a: Arguments, work: Work) -> Sheet:
     return sheet_of(a, "self").permuted(a["dims"])
 
 
-@handles("transpose", "swapaxes", "swapdims", "mT", "t", "numpy_T")
+@handles("transpose", "swapaxes", "swapdims", "mT")
 def transpose(a: Arguments, work: Work) -> Sheet:
     """Swap two dimensions, the last two by default."""
     sheet = sheet_of(a, "self")
@@ -59,6 +60,8 @@ def movedim(a: Arguments, work: Work) -> Sheet:
 def view(a: Arguments, work: Work) -> Sheet:
     """Group the axes anew; the sample's dimension stays."""
     sheet = sheet_of(a, "self")
+    if "dtype" in a:
+        raise NotLocal("reads bits as another type")
     sizes = list(a["size"] if "size" in a else a["shape"])
     total = work.batch * math.prod(sheet.sizes)
     if -1 in sizes:
@@ -118,13 +121,31 @@ def squeeze(a: Arguments, work: Work) -> Sheet:
 
 @handles("expand", "expand_as")
 def expand(a: Arguments, work: Work) -> Sheet:
-    """Expand to the size it has."""
+    """Repeat values along dimensions of size 1."""
     sheet = sheet_of(a, "self")
     sizes = a["size"] if "size" in a else [work.batch, *sheet_of(a, "other").sizes]
     own = [work.batch, *sheet.sizes]
-    if len(sizes) != len(own) or any(s not in (-1, o) for s, o in zip(sizes, own, strict=True)):
-        raise NotLocal("repeats values")
-    return sheet
+    if len(sizes) != len(own):
+        raise NotLocal("repeats samples")
+    wanted = [old if size == -1 else size for size, old in zip(sizes, own, strict=True)]
+    return _repeated(sheet, wanted[1:])
+
+
+@handles("repeat")
+def repeat(a: Arguments, work: Work) -> Sheet:
+    """Repeat values along dimensions of size 1."""
+    sheet, (samples, *repeats) = sheet_of(a, "self"), a["repeats"]
+    if samples != 1 or len(repeats) != len(sheet.dims):
+        raise NotLocal("repeats samples")
+    if any(n != 1 != size for n, size in zip(repeats, sheet.sizes, strict=True)):
+        raise NotLocal("repeats more than one value")
+    return _repeated(sheet, [n * size for n, size in zip(repeats, sheet.sizes, strict=True)])
+
+
+def _repeated(sheet: Sheet, sizes: Sequence[int]) -> Sheet:
+    if sheet.layout.area == 1 and tuple(sizes) != sheet.sizes:
+        raise NotLocal("repeats values over the plane")
+    return expanded(sheet, sizes, [])
 
 
 @handles("select")
@@ -140,7 +161,7 @@ def select(a: Arguments, work: Work) -> Sheet:
 def take_slice(a: Arguments, work: Work) -> Sheet:
     """Take every so many positions of a dimension."""
     sheet = sheet_of(a, "self")
-    if a["dim"] == 0 and a["start"] in (None, 0) and (a["end"] is None or a["end"] >= work.batch):
+    if a["dim"] == 0 and range(work.batch)[a["start"] : a["end"] : a["step"]] == range(work.batch):
         return sheet
     dim = sheet.dimension(a["dim"])
     return _taken(sheet, dim, range(sheet.sizes[dim])[a["start"] : a["end"] : a["step"]])
@@ -151,7 +172,8 @@ def narrow(a: Arguments, work: Work) -> Sheet:
     """Take positions next to each other."""
     sheet = sheet_of(a, "self")
     dim = sheet.dimension(a["dim"])
-    return _taken(sheet, dim, range(a["start"], a["start"] + a["length"]))
+    start = int(a["start"]) % sheet.sizes[dim]
+    return _taken(sheet, dim, range(start, start + a["length"]))
 
 
 @handles("chunk")

@@ -29,6 +29,7 @@ __all__ = ["SharedForward"]
 _ELEMENTWISE = {"leaky_relu", "silu", "mish", "hardswish", "hardtanh", "hardsigmoid", "relu6"}
 _ELEMENTWISE |= {"gelu", "elu", "selu", "celu", "softplus", "softsign", "logsigmoid", "tanhshrink"}
 _ELEMENTWISE |= {"to", "_to_copy", "softshrink", "hardshrink", "log_sigmoid", "square", "rsub"}
+_ELEMENTWISE |= {"where", "floor_divide", "zeros_like", "ones_like", "full_like"}
 
 
 @dataclass
@@ -125,7 +126,7 @@ class SharedForward:
         Raises
         ------
         NotTraced
-            If samples of one batch depend on each other.
+            If samples of one batch depend on each other, or the output on none.
         """
         planes = _as_planes(ids)
         layout = self._layout_of(planes, coalitions)
@@ -171,14 +172,16 @@ class SharedForward:
                     left.append(node)
                     continue
                 for used in node.all_input_nodes:
-                    if last_use[used] is node:
+                    if last_use[used] is node and not any(user in left for user in used.users):
                         values.pop(used, None)
         total = sum(node.op == "call_function" for node in nodes)
         self.report = Report(shared, total, stopped, work)
         output = nodes[-1]
         if output in left:
             return self._plainly(left, values, start)
-        found: Sheet = values[output]
+        found = values[output]
+        if not isinstance(found, Sheet):
+            raise NotTraced("the output does not depend on the input")
         return found.dense(torch.arange(len(start.layout.samples), device=start.rows.device))
 
     def _step(self, node: fx.Node, values: dict[fx.Node, Any], work: Work) -> Any:
@@ -189,15 +192,16 @@ class SharedForward:
         if not any(isinstance(values[used], (Sheet, list)) for used in node.all_input_nodes):
             return _call(node, args, kwargs)
         if node.target is operator.getitem:
-            if args[0][args[1]] is None:
-                raise NotLocal("asks where the largest value is")
             return args[0][args[1]]
         name = name_of(node)
         if name in HANDLERS:
-            return HANDLERS[name]({**_given(bound(node), values), "op": name}, work)
-        if _is_elementwise(node):
-            return elementwise(node.target, args, kwargs)  # type: ignore[arg-type]
-        raise NotLocal("needs whole samples")
+            found = HANDLERS[name]({**_given(bound(node), values), "op": name}, work)
+        elif _is_elementwise(node):
+            found = elementwise(node.target, args, kwargs)  # type: ignore[arg-type]
+        else:
+            raise NotLocal("needs whole samples")
+        _require_as_traced(node, found, self.batch)
+        return found
 
     def _plainly(self, left: list[fx.Node], values: dict[fx.Node, Any], start: Sheet) -> Tensor:
         """Go on sample by sample, in batches of the traced size."""
@@ -211,7 +215,9 @@ class SharedForward:
 
         place = torch.arange(self.batch, device=device)
         if n > 1:
-            _refuse_mixing(outputs_of(place % n, 0), outputs_of(place.clamp(max=1) * (n - 1), 0))
+            others = place % n, n - 1 - place % n  # in an exact design, each the other's opposite
+            batches = [other.where(place % 2 == 0, n // 2) for other in others]
+            _refuse_mixing(*(outputs_of(samples, 0) for samples in batches))
         excerpts = []
         for excerpt in range(len(start.rows)):
             parts = [
@@ -222,12 +228,23 @@ class SharedForward:
         return torch.stack(excerpts)
 
 
+def _require_as_traced(node: fx.Node, found: Any, batch: int) -> None:
+    """Compare shapes and types with those of the trace: sharing must not change them."""
+    if isinstance(found, list):
+        if any(found[user.args[1]] is None for user in node.users):  # type: ignore[index]
+            raise NotLocal("is asked where the largest value is")
+        return
+    traced = node.meta["val"]
+    if traced.shape[:1] != (batch,):
+        raise MixesSamples("mixes samples")
+    if (found.sizes, found.rows.dtype) != (tuple(traced.shape[1:]), traced.dtype):
+        raise NotLocal("gives another shape or type")
+
+
 def _refuse_mixing(one: Tensor, other: Tensor) -> None:
-    """Compare the first output of two batches that have the first sample in common."""
-    if not one.ndim:
-        raise NotTraced("the model returns one number for a batch")
+    """Compare the outputs of two batches that have every second sample in common."""
     tolerance = 1e-9 if one.dtype == torch.float64 else 1e-4
-    if not torch.allclose(one[0], other[0], rtol=tolerance, atol=tolerance, equal_nan=True):
+    if not torch.allclose(one[1::2], other[1::2], rtol=tolerance, atol=tolerance, equal_nan=True):
         raise NotTraced("samples of a batch depend on each other")
 
 

@@ -126,7 +126,7 @@ def load(name: str) -> Listener:
         raise ParameterError(
             f"there is no model {name!r}; "
             + (f"nearest: {', '.join(near)}; " if near else "")
-            + f"models are {', '.join(CATALOGUE)}, a bundle (NAME.json) or module.py:factory"
+            + f"models are {', '.join(CATALOGUE)}, a bundle (NAME.json) or FILE.py:FUNCTION"
         )
     model = CATALOGUE[name].load()
     model.name = model.name or name
