@@ -209,7 +209,7 @@ def explanation_case(
         calls.update(captum_calls(question, len(keep)))
     wanted = question.in_batches(keep, best).cpu()
     found = torch.stack([e.outputs[:, 0] for e in explanations])
-    timings = compare(calls, device=device, repeats=rounds, warmup=1)
+    timings = compare(calls, device=device, repeats=rounds, warmup=0)  # all have run above
     parameters = {
         "model": type(question.model).__name__,
         "excerpts": len(question.values),
@@ -356,8 +356,8 @@ def main() -> None:
         return
     for device in [asked.device] if asked.device else usable:
         cases: list[Case] = []
-        rounds = 1 if asked.quick else 3
         for question, against in questions(device, asked.quick):
+            rounds = 1 if asked.quick else 3 if against["rivals"] else 2
             cases.append(explanation_case(question, device, rounds, **against))
             if against["rivals"]:
                 cases += [c for c in [ablation_case(question, device, 5 * rounds)] if c]
