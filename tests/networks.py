@@ -137,6 +137,13 @@ def local_networks() -> dict[str, nn.Module]:
             c=conv(1, 4, 3),
         ),
         "slices": Net(lambda n, x: n.c(x[:, :, 3:20:2, :10])[..., 1].flatten(1), c=conv(1, 4, 3)),
+        "frames without their mean": Net(
+            lambda n, x: n.c(x - x.mean(3, keepdim=True)).relu().mean((2, 3)), c=conv(1, 4, 3)
+        ),
+        "frames by their largest, bands of channels": Net(
+            lambda n, x: (n.c(x) / (1 + n.c(x).abs().amax((1, 3), keepdim=True))).sum((2, 3)),
+            c=conv(1, 4, 3),
+        ),
         "deviation over channels": Net(lambda n, x: n.c(x).std(1).mean((1, 2)), c=conv(1, 4, 3)),
         "matrix product": Net(lambda n, x: (x[:, 0] @ n.o.weight.T).amax(1), o=nn.Linear(MELS, 5)),
         "one channel repeated": Net(

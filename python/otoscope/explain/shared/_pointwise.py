@@ -110,10 +110,13 @@ def _pattern(sheet: Sheet, last: int | None) -> tuple[object, ...]:
 
 
 def expanded(sheet: Sheet, sizes: Sequence[int], others: Sequence[Sheet]) -> Sheet:
-    """Repeat features along dimensions of size 1; the plane that others have cannot be repeated."""
+    """Repeat values along dimensions of size 1, where others have features or part of the plane."""
     for dim, (size, own) in enumerate(zip(sizes, sheet.sizes, strict=True)):
-        if size != own:
-            if any(o.sizes == tuple(sizes) and not o.only_features(dim) for o in others):
+        like = next((other.dims[dim] for other in others if other.sizes[dim] == size), ())
+        if size != own and like in ((ROW,), (COLUMN,)):
+            sheet = sheet.spread(like[0], size, dim)
+        elif size != own:
+            if any(axis in like for axis in (ROW, COLUMN)):
                 raise NotLocal("repeats values over the plane")
             new = Axis(size)
             rows = sheet.rows.repeat_interleave(size, 2)

@@ -224,6 +224,18 @@ class Sheet:
         )
         return Sheet(rows, self.layout, features, dims)
 
+    def spread(self, axis: Axis, size: int, dim: int) -> Sheet:
+        """Repeat values along an axis of the plane that has size 1, as a dimension of size 1."""
+        if self.size_of(axis) != 1:
+            raise NotLocal("repeats values over the plane")
+        scans = tuple(
+            Scan((0,) * size if mine is axis else tuple(range(whole)))
+            for mine, whole in zip(_PLANE, self.layout.size, strict=True)
+        )
+        windows = self.windows((scans[0], scans[1]), 0.0)
+        dims = (*self.dims[:dim], (axis,), *self.dims[dim + 1 :])
+        return Sheet(windows.map(lambda part: part), windows.target, self.features, dims)
+
     def absorbed(self, axis: Axis) -> Sheet:
         """Turn an axis of the plane into one of features."""
         size = self.size_of(axis)
