@@ -279,7 +279,7 @@ def questions(device: str, quick: bool) -> Iterator[tuple[Question, dict[str, bo
     torch.manual_seed(0)
     svdnet, residual = SVDNet().eval().to(device), ResidualNet().eval().to(device)
     everybody, alone = {"rivals": True, "bars": device == "cpu"}, {"rivals": False, "bars": False}
-    segments = 4 if quick else 10
+    segments = 5 if quick else 10
     yield (
         Question(f"SVDNet, {segments} segments", svdnet, excerpts(1, 115, 80), segments),
         everybody,

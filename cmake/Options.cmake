@@ -20,10 +20,11 @@ set(gnu "$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>")
 target_compile_options(
     otoscope_options
     INTERFACE
-        # No contraction: random numbers must be equal bit for bit on every device.
+        # No contraction: random numbers must be equal bit for bit on every device. Sources that
+        # draw none may say otherwise.
         "$<${gnu}:-Wall;-Wextra;-Wshadow;-Wconversion;-fvisibility=hidden;-ffp-contract=off>"
         "$<$<AND:${gnu},$<BOOL:${OTOSCOPE_WERROR}>>:-Werror>"
-        "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;-Xcompiler=-fvisibility=hidden>"
+        "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-fvisibility=hidden>"
         "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${OTOSCOPE_WERROR}>>:-Werror=all-warnings>"
 )
 if(OTOSCOPE_SANITIZE)

@@ -373,8 +373,8 @@ PATCH, CONTENT, SEGMENT, KEEP = GOOD
             {"out": torch.empty(2, 5, 23, 16), "patch": PATCH.clone().requires_grad_()},
             r"out= gives no gradient",
         ),
-        ({"content": CONTENT.to("meta")}, r"content is on meta, patch is on cpu"),
-        ({"keep": Coalitions(pack(KEEP).bits.to("meta"), 6)}, r"keep is on meta, patch is on cpu"),
+        ({"content": CONTENT.to("meta")}, r"content is on meta, the rest is on cpu"),
+        ({"keep": Coalitions(pack(KEEP).bits.to("meta"), 6)}, r"keep is on meta, the rest is on cpu"),
     ],
 )
 def test_refuses_what_does_not_fit(change: dict[str, object], message: str) -> None:

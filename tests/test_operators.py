@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import otoscope.ops  # registers the operators
+from otoscope.ops.frames import frames_of
 
 
 def cases() -> dict[str, list[tuple[Any, ...]]]:
@@ -22,7 +23,7 @@ def cases() -> dict[str, list[tuple[Any, ...]]]:
     head: tuple[Any, ...] = (patch, content, None, [0, 0, 0], segment, bits, 4)
     quiet = (patch.detach(), content.detach(), None, [0, 0, 0], segment, bits, 4, None, scale)
     noisy = (patch, content, scale.view(1, 1, 5), [3, 1, 2], segment, bits, 4)
-    return {
+    return consistency_cases() | moments_cases() | {
         "occlude": [
             (*head, None, None, torch.float32),
             (*head, scale, scale, torch.float16),
@@ -38,6 +39,43 @@ def cases() -> dict[str, list[tuple[Any, ...]]]:
             (bits.clone(), 4, 3, 0, 2**31, below),
         ],
     }
+
+
+def moments_cases() -> dict[str, list[tuple[Any, ...]]]:
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5, 3, generator=random)
+    a, b = otoscope.ops.moments(x), otoscope.ops.moments(1 + x)
+    return {"moments_update": [(*a, x.half()), (*a, x)], "moments_merge": [(*a, *b)]}
+
+
+def consistency_cases() -> dict[str, list[tuple[Any, ...]]]:
+    """With frames of 256 samples, which have a kernel, and of 10, which go through torch.fft."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    random = torch.Generator().manual_seed(0)
+    for n_fft, hop in ((256, 64), (10, 3)):
+        shape, complex_ = (2, 3, n_fft // 2 + 1), {"dtype": torch.complex64, "generator": random}
+        y = torch.randn(2, 2 * hop + n_fft + 1, generator=random, requires_grad=True)
+        D = torch.randn(shape, **complex_, requires_grad=True)  # type: ignore[call-overload]
+        C, before = D.detach(), torch.randn(shape, **complex_)  # type: ignore[call-overload]
+        magnitude, gradient = torch.rand(2, *shape, generator=random)
+        frames = frames_of(torch.rand(n_fft, generator=random) + 0.1, hop, like=y)
+        tail = (*frames[:2], hop)
+        turned = (C, magnitude, before, 0.5, *tail)
+        radius = torch.ones(2, dtype=torch.float64)
+        for name, *arguments in (
+            ("stft", y, frames.window, hop),
+            ("istft", D, *tail),
+            ("istft", D, frames.window, None, hop),
+            ("project", D, None, None, 0.0, *tail),
+            ("project", *turned),
+            ("project", C, magnitude, None, 0.0, *tail),
+            ("project_out", C, None, None, 0.0, *tail, torch.empty(shape, dtype=C.dtype)),
+            ("project_out", *turned, torch.empty(shape, dtype=C.dtype)),
+            ("griffin_lim_step", *turned, torch.empty(shape, dtype=C.dtype)),
+            ("magnitude_step", magnitude, gradient, C, magnitude, *tail, 0.1, radius),
+        ):
+            found.setdefault(str(name), []).append(tuple(arguments))
+    return found
 
 
 def operators() -> list[str]:

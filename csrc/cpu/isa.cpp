@@ -8,7 +8,7 @@ namespace {
 
 bool has_avx2() {
 #ifdef OTOSCOPE_X86
-    return __builtin_cpu_supports("avx2");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else
     return false;
 #endif

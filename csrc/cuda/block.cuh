@@ -5,6 +5,7 @@
 //   int64 index(), count()            this block, of how many
 //   for_each_thread(phase)            phase(thread) for every thread, then a barrier
 //   shared<T>()                       one T for the whole block; at most one call in a body
+//   room()                            shared memory of a size that the launch decides
 //   per_thread<T>()                   a T for each thread that lasts over phases: values[thread]
 #pragma once
 #include <cstdint>
@@ -30,6 +31,10 @@ struct Block {
     __device__ T& shared() const {
         __shared__ T storage;
         return storage;
+    }
+    __device__ void* room() const {
+        extern __shared__ double room_[];
+        return room_;
     }
     template <class T>
     __device__ PerThread<T> per_thread() const {

@@ -18,8 +18,13 @@ enum class Order : int { forward = 0, reverse = 1, shuffled = 2 };
 
 class Block {
   public:
-    Block(std::int64_t index, std::int64_t count, int threads, Order order)
-        : index_(index), count_(count), threads_(std::size_t(threads)), order_(order) {
+    Block(std::int64_t index, std::int64_t count, int threads, Order order, std::size_t room = 0)
+        : index_(index),
+          count_(count),
+          threads_(std::size_t(threads)),
+          order_(order),
+          room_(new unsigned char[room]) {
+        std::memset(room_.get(), 0xa5, room);
         std::iota(threads_.begin(), threads_.end(), 0);
         if (order == Order::reverse) std::reverse(threads_.begin(), threads_.end());
     }
@@ -38,6 +43,7 @@ class Block {
         std::memset(shared_.get(), 0xa5, sizeof(T));
         return *reinterpret_cast<T*>(shared_.get());
     }
+    void* room() { return room_.get(); }
     template <class T>
     std::vector<T> per_thread() {
         std::vector<T> values(threads_.size());
@@ -50,15 +56,15 @@ class Block {
     std::vector<int> threads_;
     Order order_;
     std::mt19937 random_{0};
-    std::unique_ptr<unsigned char[]> shared_;
+    std::unique_ptr<unsigned char[]> shared_, room_;
 };
 
 // A launch of a few blocks, fewer than there is work, so that each goes round its loop.
 template <class Body>
-void launch(int threads, int order, const Body& body) {
+void launch(int threads, int order, const Body& body, std::int64_t room = 0) {
     constexpr std::int64_t kBlocks = 3;
     for (std::int64_t i = 0; i < kBlocks; ++i) {
-        Block block(i, kBlocks, threads, static_cast<Order>(order));
+        Block block(i, kBlocks, threads, static_cast<Order>(order), std::size_t(room));
         body(block);
     }
 }

@@ -5,7 +5,7 @@
 
 namespace otoscope::cpu {
 
-enum class Isa { baseline, avx2 };
+enum class Isa { baseline, avx2 };  // avx2: with FMA, as every such processor has it
 
 Isa isa();
 const char* isa_name();  // "baseline" or "avx2"

@@ -4,10 +4,12 @@
 #if defined(__CUDACC__)
 #define OTO_DEVICE __device__ inline
 #define OTO_BOTH __host__ __device__ inline
+#define OTO_INLINE __device__ __forceinline__
 #define OTO_UNROLL _Pragma("unroll")  // keeps small arrays in registers
 #else
 #define OTO_DEVICE inline
 #define OTO_BOTH inline
+#define OTO_INLINE [[gnu::always_inline]] inline  // vectors stay in registers
 #define OTO_UNROLL
 #endif
 

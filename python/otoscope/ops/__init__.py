@@ -1,8 +1,33 @@
 """Operators over the native kernels, as functions of tensors."""
 
 from otoscope.ops.coalitions import Coalitions, coalitions, pack
+from otoscope.ops.consistency import (
+    griffin_lim_step,
+    istft_ls,
+    magnitude_step,
+    project,
+    stft,
+)
+from otoscope.ops.moments import Moments, moments, moments_merge, moments_update
 from otoscope.ops.occlude import Noise, occlude
 from otoscope.ops.segment_map import SegmentMap
 from otoscope.ops.self_test import self_test
 
-__all__ = ["Coalitions", "Noise", "SegmentMap", "coalitions", "occlude", "pack", "self_test"]
+__all__ = [
+    "Coalitions",
+    "Moments",
+    "Noise",
+    "SegmentMap",
+    "coalitions",
+    "griffin_lim_step",
+    "istft_ls",
+    "magnitude_step",
+    "moments",
+    "moments_merge",
+    "moments_update",
+    "occlude",
+    "pack",
+    "project",
+    "self_test",
+    "stft",
+]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 
-__all__ = ["LIBRARY", "SCALARS", "register", "require_device"]
+__all__ = ["LIBRARY", "SCALARS", "register", "require_device", "share_memory"]
 
 LIBRARY = torch.library.Library("otoscope", "DEF")
 SCALARS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -45,8 +45,7 @@ def register(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any]) 
 
     def refuse(info: object, in_dims: object, *args: object) -> None:
         raise ParameterError(
-            f"otoscope::{name} does not run under torch.vmap: it takes batches itself, "
-            "excerpts as [excerpt, frame, mel] and coalitions as [sample, segment]"
+            f"otoscope::{name} does not run under torch.vmap: it takes batches itself"
         )
 
     torch.library.register_vmap(f"otoscope::{name}", refuse, lib=LIBRARY)
@@ -75,5 +74,35 @@ def require_device(name: str, tensor: Tensor, device: torch.device) -> None:
     """
     if tensor.device != device:
         raise ParameterError(
-            f"{name} is on {tensor.device}, patch is on {device}: move one with .to()"
+            f"{name} is on {tensor.device}, the rest is on {device}: move one with .to()"
         )
+
+
+def share_memory(a: Tensor, b: Tensor) -> bool:
+    """Tell whether two tensors may lie on the same memory, wholly or in part.
+
+    Parameters
+    ----------
+    a, b : Tensor
+        Views of one storage, or not.
+
+    Returns
+    -------
+    bool
+        True if the bytes from the first to the last element overlap.
+
+    Examples
+    --------
+    >>> x = torch.zeros(4)
+    >>> share_memory(x[:3], x[2:]), share_memory(x[:2], x[2:])
+    (True, False)
+    """
+    if a.untyped_storage().data_ptr() != b.untyped_storage().data_ptr():
+        return False
+    return max(a.data_ptr(), b.data_ptr()) < min(_end(a), _end(b))
+
+
+def _end(tensor: Tensor) -> int:
+    """Address after the last element."""
+    steps = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
+    return tensor.data_ptr() + (steps + 1) * tensor.element_size()

@@ -8,6 +8,7 @@ import torch
 
 from otoscope.native import cuda_status
 from otoscope.ops.coalitions import coalitions
+from otoscope.ops.consistency import project
 from otoscope.ops.occlude import occlude
 
 __all__ = ["Check", "self_test"]
@@ -37,7 +38,8 @@ def self_test() -> list[Check]:
     True
     """
     devices = ["cpu", "cuda"] if cuda_status().available else ["cpu"]
-    return [check(device) for device in devices for check in (_check_occlude, _check_coalitions)]
+    checks = (_check_occlude, _check_coalitions, _check_project)
+    return [check(device) for device in devices for check in checks]
 
 
 def _check_occlude(device: str) -> Check:
@@ -56,3 +58,14 @@ def _check_coalitions(device: str) -> Check:
     sizes = coalitions(6, "by_size", 200, seed=3, device=device).unpack().sum(1)
     ok = abs(share - 0.5) < 0.01 and int(sizes.min()) >= 1 and int(sizes.max()) <= 5
     return Check("coalitions", device, ok, f"{share:.3f} of segments stay, of 0.5 wanted")
+
+
+def _check_project(device: str) -> Check:
+    random = torch.Generator().manual_seed(0)
+    D = torch.randn(2, 9, 513, dtype=torch.complex64, generator=random).to(device)
+    window = torch.hamming_window(1024, device=device)
+    y = torch.istft(D.mT, 1024, 256, window=window, center=False)
+    defined = torch.stft(y, 1024, 256, window=window, center=False, return_complex=True).mT
+    got = project(D, window=window, hop_length=256)
+    off = float((got - defined).abs().max() / defined.abs().max())
+    return Check("project", device, off < 1e-5, f"off by {off:.1g} of the largest value")

@@ -149,14 +149,13 @@ class FrontEnd:
         >>> svd2015().spectrum(torch.zeros(44100)).shape
         torch.Size([137, 513])
         """
-        if self.centred:
-            y = F.pad(y, (self.n_fft // 2, self.n_fft // 2))
-        elif n_frames(y.shape[-1], n_fft=self.n_fft, hop_length=self.hop_length) == 0:
+        whole = n_frames(y.shape[-1], n_fft=self.n_fft, hop_length=self.hop_length)
+        if not self.centred and whole == 0:
             raise ParameterError(
                 f"y has {y.shape[-1]} samples; one frame needs {self.n_fft} "
                 f"({1000 * self.n_fft / self.sample_rate:.0f} ms)"
             )
-        return stft(y, window=self.taper, hop_length=self.hop_length)
+        return stft(y, window=self.taper, hop_length=self.hop_length, center=self.centred)
 
     def mel(self, y: Tensor) -> Tensor:
         """Measure the energies of the filters: Tensor [..., sample] to [..., frame, mel], >= 0.
@@ -243,7 +242,13 @@ class FrontEnd:
         window, hop_length = self.taper, self.hop_length
         if phase_of is None:
             y = griffin_lim(
-                S, window=window, hop_length=hop_length, n_iter=n_iter, momentum=0.99, seed=seed
+                S,
+                window=window,
+                hop_length=hop_length,
+                n_fft=self.n_fft,
+                n_iter=n_iter,
+                center=False,
+                rng=torch.Generator(S.device).manual_seed(seed),
             )
         else:
             covered = (len(mel) - 1) * hop_length + self.n_fft

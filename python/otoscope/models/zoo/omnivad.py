@@ -99,7 +99,7 @@ class KaldiFbank(FrontEnd):
         emphasised = y - self._EMPHASIS * F.pad(y[..., :-1], (1, 0))
         filled = F.pad(emphasised, (0, self.n_fft - self._FRAME))
         D = stft(filled, window=self.taper, hop_length=self.hop_length)
-        constant: Tensor = torch.fft.rfft(self.taper.to(y))
+        constant = stft(y.new_ones(self.n_fft), window=self.taper, hop_length=self.hop_length)
         return D - (1 - self._EMPHASIS) * mean * constant
 
 

@@ -1,0 +1,274 @@
+"""Mean and scatter of features: updated batch by batch, merged, for one set or for many.
+
+A state is (count, mean, scatter), all float64: the number of rows, their mean [column], and the sum
+of (row - mean)(row - mean)^T [column, column], symmetric. Covariance is scatter / (count - ddof).
+With a leading axis [set, ...] it is one state for each of many sets.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.native import kernels
+from otoscope.ops.library import SCALARS, register, require_device
+
+__all__ = ["Moments", "moments", "moments_merge", "moments_update"]
+
+_PARTS = 64  # of a batch's rows, summed apart on a GPU
+
+
+class Moments(NamedTuple):
+    """A state of moments.
+
+    Parameters
+    ----------
+    count : Tensor [] or [set], float64
+        Rows seen.
+    mean : Tensor [column] or [set, column], float64
+        Their mean; 0 where there are none.
+    scatter : Tensor [column, column] or [set, column, column], float64
+        Their scatter about the mean.
+
+    Examples
+    --------
+    >>> Moments.none(3).mean
+    tensor([0., 0., 0.], dtype=torch.float64)
+    """
+
+    count: Tensor  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
+    mean: Tensor
+    scatter: Tensor
+
+    @classmethod
+    def none(
+        cls, columns: int, *, sets: int | None = None, device: torch.device | str = "cpu"
+    ) -> Moments:
+        """Make the state of no rows.
+
+        Parameters
+        ----------
+        columns : int
+            Width of the features.
+        sets : int, optional
+            How many states; default: one, without an axis of its own.
+        device : torch.device or str
+            Where it lies.
+
+        Returns
+        -------
+        Moments
+            Zeros.
+
+        Examples
+        --------
+        >>> Moments.none(2, sets=27).scatter.shape
+        torch.Size([27, 2, 2])
+        """
+        lead = () if sets is None else (sets,)
+        shapes = (lead, (*lead, columns), (*lead, columns, columns))
+        return cls(*(torch.zeros(s, dtype=torch.float64, device=device) for s in shapes))
+
+    def covariance(self, ddof: int = 1) -> Tensor:
+        """Divide the scatter by count - ddof.
+
+        Parameters
+        ----------
+        ddof : int
+            1: the unbiased estimate; 0: the maximum-likelihood one.
+
+        Returns
+        -------
+        Tensor [column, column] or [set, column, column]
+            NaN where count <= ddof.
+
+        Examples
+        --------
+        >>> moments(torch.tensor([[0.0], [2.0]])).covariance()
+        tensor([[2.]], dtype=torch.float64)
+        """
+        left = self.count - ddof
+        return self.scatter / torch.where(left > 0, left, torch.nan)[..., None, None]
+
+
+def moments(features: Tensor) -> Moments:
+    """Find the moments of features.
+
+    Parameters
+    ----------
+    features : Tensor [row, column] or [set, row, column]
+        float16, bfloat16, float32 or float64.
+
+    Returns
+    -------
+    Moments
+        On the features' device.
+
+    Raises
+    ------
+    ParameterError
+        As `moments_update` does.
+
+    Examples
+    --------
+    >>> moments(torch.tensor([[1.0, 2.0], [3.0, 6.0]])).mean
+    tensor([2., 4.], dtype=torch.float64)
+    """
+    _check_features(features)
+    sets = len(features) if features.ndim == 3 else None
+    state = Moments.none(features.shape[-1], sets=sets, device=features.device)
+    return moments_update(*state, features)
+
+
+def moments_update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tensor) -> Moments:
+    """Add a batch of features to a state, in place.
+
+    Parameters
+    ----------
+    count, mean, scatter : Tensor
+        The state, as `Moments` has it; changed.
+    features : Tensor [row, column] or [set, row, column]
+        float16, bfloat16, float32 or float64; read as float64. No gradient flows through this.
+
+    Returns
+    -------
+    Moments
+        The same tensors.
+
+    Raises
+    ------
+    ParameterError
+        If shapes, types or devices do not fit, or, on a CPU, a row holds NaN or infinity; the
+        message names it, and the state is as it was. On a GPU what is not finite spreads to the
+        state.
+
+    Notes
+    -----
+    The batch is centred by its own mean before anything is multiplied, so nothing is lost to a
+    common offset; half of the scatter is computed and mirrored. Equal bit for bit for any number
+    of threads; any split into batches agrees to rounding.
+
+    References
+    ----------
+    Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+    variances", 1979.
+
+    Examples
+    --------
+    >>> state = Moments.none(1)
+    >>> moments_update(*state, torch.tensor([[1.0], [2.0]])).count
+    tensor(2., dtype=torch.float64)
+    """
+    _check_features(features)
+    state = _checked("the state", (count, mean, scatter))
+    if state.mean.shape != (*features.shape[:-2], features.shape[-1]):
+        raise ParameterError(
+            f"features have shape {tuple(features.shape)}, the state's mean has "
+            f"{tuple(state.mean.shape)}; widths and sets must be the same"
+        )
+    require_device("features", features, mean.device)
+    batch = features.detach() if features.ndim == 3 else features.detach()[None]
+    torch.ops.otoscope.moments_update(*_with_sets(state), batch.contiguous())
+    return state
+
+
+def moments_merge(a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Tensor]) -> Moments:
+    """Join two states: the moments of all rows of both.
+
+    Parameters
+    ----------
+    a, b : Moments
+        Of the same width; unchanged.
+
+    Returns
+    -------
+    Moments
+        A new state.
+
+    Raises
+    ------
+    ParameterError
+        If shapes, types or devices differ.
+
+    References
+    ----------
+    Chan, Golub and LeVeque, 1979, eq. 2.1.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[1.0], [2.0], [6.0]])
+    >>> moments_merge(moments(x[:2]), moments(x[2:])).mean
+    tensor([3.], dtype=torch.float64)
+    """
+    first, second = _checked("a", a), _checked("b", b)
+    if first.mean.shape != second.mean.shape:
+        raise ParameterError(
+            f"a has mean {tuple(first.mean.shape)}, b has {tuple(second.mean.shape)}; "
+            "they must be the same"
+        )
+    require_device("b", second.mean, first.mean.device)
+    joined = Moments(*(part.clone() for part in first))
+    torch.ops.otoscope.moments_merge(*_with_sets(joined), *_with_sets(second))
+    return joined
+
+
+def _check_features(features: Tensor) -> None:
+    if features.ndim not in (2, 3) or features.dtype not in SCALARS:
+        raise ParameterError(
+            f"features are {features.dtype} {tuple(features.shape)}; they must be floating point "
+            "[row, column] or [set, row, column]"
+        )
+
+
+def _checked(name: str, state: tuple[Tensor, Tensor, Tensor]) -> Moments:
+    count, mean, scatter = state
+    shapes = (mean.shape[:-1], mean.shape, (*mean.shape, *mean.shape[-1:]))
+    if mean.ndim not in (1, 2) or any(
+        part.shape != shape or part.dtype != torch.float64 or not part.is_contiguous()
+        for part, shape in zip(state, shapes, strict=True)
+    ):
+        found = ", ".join(f"{part.dtype} {tuple(part.shape)}" for part in state)
+        raise ParameterError(
+            f"{name} is {found}; it must be contiguous float64 count, mean [..., column] and "
+            "scatter [..., column, column]"
+        )
+    for part in (count, scatter):
+        require_device(f"a part of {name}", part, mean.device)
+    return Moments(count, mean, scatter)
+
+
+def _with_sets(state: Moments) -> tuple[Tensor, ...]:
+    return tuple(state) if state.mean.ndim == 2 else tuple(part[None] for part in state)
+
+
+def _update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tensor) -> None:
+    module, last = kernels(features.device)
+    sets, rows, columns = features.shape
+    parts = None
+    if module.needs_parts():
+        parts = mean.new_empty((sets, _PARTS, columns))
+    bad = module.moments_update(count, mean, scatter, features, parts, last)
+    if bad >= 0:
+        of = f" of set {bad // rows}" if sets > 1 else ""
+        raise ParameterError(f"row {bad % rows}{of} of the features holds NaN or infinity")
+
+
+def _merge(*states: Tensor) -> None:
+    module, last = kernels(states[0].device)
+    module.moments_merge(*states, last)
+
+
+register(
+    "moments_update(Tensor(a!) count, Tensor(b!) mean, Tensor(c!) scatter, Tensor features) -> ()",
+    _update,
+    lambda *state: None,
+)
+register(
+    "moments_merge(Tensor(a!) count, Tensor(b!) mean, Tensor(c!) scatter, Tensor more_count, "
+    "Tensor more_mean, Tensor more_scatter) -> ()",
+    _merge,
+    lambda *states: None,
+)
