@@ -54,7 +54,8 @@ def _run(result: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     facts = [f"commit {where['commit']}", versions]
     if where["device"] == "cpu":
-        facts[:0] = [f"{where['threads']} thread(s)", f"{where['isa']} kernels"]
+        threads, kernels = (_settings(result, name) for name in ("threads", "isa"))
+        facts[:0] = [f"{threads} thread(s)", f"{kernels} kernels"]
     else:
         facts[:0] = [f"compute capability {where['capability']}", f"CUDA {where['cuda']}"]
     facts += [f"{name}={value}" for name, value in where["malloc"].items()]
@@ -68,6 +69,13 @@ def _run(result: dict[str, Any]) -> str:
     ]
     notes = [_note(case) for case in result["cases"] if "plan" in case["parameters"]]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+
+
+def _settings(result: dict[str, Any], name: str) -> str:
+    """All that the cases ran with; cases that do not tell ran as the environment says."""
+    usual = result["environment"][name]
+    found = {str(case["parameters"].get(name, usual)) for case in result["cases"]}
+    return " or ".join(sorted(found or {str(usual)}))
 
 
 def _note(case: dict[str, Any]) -> str:

@@ -187,3 +187,15 @@ def magnitude_step(
     distance = np.sqrt(((Z - original) ** 2).sum((-2, -1)))
     nu = np.maximum(0, distance / radius - 1)[..., None, None]
     return (Z + nu * original) / (1 + nu), C
+
+
+def moments(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Count, mean and scatter of rows in two passes, with the longest floats there are."""
+    x = features.double().numpy().astype(np.longdouble)
+    mean = x.mean(0) if len(x) else np.zeros(x.shape[1], np.longdouble)
+    scatter = (x - mean).T @ (x - mean)
+    return (
+        torch.tensor(float(len(x)), dtype=torch.float64),
+        torch.from_numpy(mean.astype(np.float64)),
+        torch.from_numpy(scatter.astype(np.float64)),
+    )

@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 import bench_occlude
+from bench_consistency import Noise, Sizes, Torch
 from bench_occlude import FRAMES, MELS, Occlusion, segment_maps
 from otoscope import native
 
@@ -72,6 +75,58 @@ def test_a_call_launches_once_and_waits_for_nothing() -> None:
     out = torch.empty(1, 20, FRAMES, MELS, device="cuda")
     example = Occlusion.of(segment_maps()["random 200"], out)
     assert bench_occlude.per_call(example.function) == (1, 0)
+
+
+@pytest.mark.parametrize("hop", [256, 512])
+def test_rivals_of_the_projection_do_the_same(hop: int) -> None:
+    """But for the frames at the ends, where torch centres and pads."""
+    ours = Noise.of(1024, hop, Sizes(batch=2, seconds=0.3, rounds=1), "cpu")
+    theirs = Torch(ours)
+    inner = slice(8, -8)
+    pairs: list[tuple[Callable[[], Tensor], Callable[[], Tensor]]] = [
+        (ours.project, theirs.project),
+        (ours.iterate, theirs.iterate),
+        (ours.iterate, theirs.iterate_by_angle),
+        (ours.iterate_fast, theirs.iterate_fast),
+    ]
+    for mine, rival in pairs:
+        torch.testing.assert_close(mine()[:, inner], rival().mT[:, inner], rtol=0, atol=1e-3)
+    torch.testing.assert_close(ours.stft(), theirs.stft().mT, rtol=0, atol=1e-3)
+    sound = theirs.istft()
+    torch.testing.assert_close(ours.istft()[:, 512:-512][:, 4096:-4096], sound[:, 4096:-4096])
+    assert theirs.bare().shape == ours.D.shape
+    Z, residual = ours.iterate_and_measure()
+    assert residual.shape == theirs.iterate_and_measure()[1].shape
+    assert Z is ours.out
+    C, wanted = ours.attack()[1], theirs.attack()[1]
+    torch.testing.assert_close(C[:, inner], wanted.mT[:, inner], rtol=0, atol=1e-3)
+    assert ours.many().shape[1] == (ours.D.shape[1] - 1) * hop + 1024
+
+
+def test_consistency_is_measured_and_written(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, sys.executable, "benchmarks/bench_consistency.py", "--device", "cpu", "--quick"
+    )
+    assert done.returncode == 0, done.stderr
+    written = result(tmp_path / "consistency.cpu.json")
+    settings = {(c["parameters"]["isa"], c["parameters"]["threads"]) for c in written["cases"]}
+    assert {("baseline", 1), ("baseline", 2)} <= settings
+    names = " ".join(case["name"] for case in written["cases"])
+    for part in ("P, 1024/256", "iteration, momentum", "residual", "magnitude_step", "4096/1024"):
+        assert part in names
+    bars = [case["bar"]["at_least"] for case in written["cases"] if case["bar"]]
+    assert {1 / 1.5, 0.5, 3} <= set(bars)
+
+
+@pytest.mark.cuda
+def test_an_iteration_launches_twice_at_most_and_waits_for_nothing() -> None:
+    if not native.cuda_status().available:
+        pytest.skip(f"no GPU: {native.cuda_status().reason}")
+    for hop in (256, 512):
+        ours = Noise.of(1024, hop, Sizes(batch=2, seconds=0.3, rounds=1), "cuda")
+        launches, waits = bench_occlude.per_call(ours.iterate)
+        assert launches <= 2
+        assert waits == 0
 
 
 def test_occlude_is_measured_and_written(tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ def test_what_is_not_a_number_passes_to_the_frames_that_overlap(like: Tensor, n_
     for got, clean in (
         (project(broken, **options), project(C, **options)),
         (project(C, magnitude=magnitude, **options), project(C, magnitude=S, **options)),
+        (project(broken, magnitude=S, **options), project(C, magnitude=S, **options)),
     ):
         assert torch.equal(got.isnan().any(-1), reached)
         near(got[~reached], clean[~reached].cpu().numpy(), n_fft)

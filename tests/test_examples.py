@@ -34,6 +34,17 @@ def test_singing_precision_prints_means_of_the_rows_it_writes(tmp_path: Path) ->
         assert mean["excess"] == pytest.approx(mean["precision"] - 0.5)
 
 
+def test_distance_pairs_are_in_the_order_that_everyone_expects(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.json"
+    small = ["--songs", "3", "--seconds", "24", "--n", "24", "--layer", "fc8"]
+    printed = run("distance_pairs.py", "--model", "synth-singing", *small, "--json", str(path))
+    same, tones = json.loads(path.read_text())["rows"]
+    assert (same["second"], tones["second"]) == ("other minutes of them", "tones")
+    assert tones["low"] > same["high"]
+    assert tones["kernel"] > same["kernel"]
+    assert f"{tones['frechet']:.3g}" in printed
+
+
 def test_occlude_writes_a_picture(tmp_path: Path) -> None:
     run("occlude.py", str(tmp_path / "picture.png"))
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from otoscope.errors import ParameterError
 from otoscope.explain import SoundLIME, segments
 from otoscope.explain.evaluate import model_name
-from otoscope.explain.targets import choose_targets
-from otoscope.protocols import Patch
+from otoscope.protocols import Patch, choose_targets
 
 
 def explain(model: Callable[[Tensor], Tensor]) -> list[int]:

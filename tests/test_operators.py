@@ -23,22 +23,33 @@ def cases() -> dict[str, list[tuple[Any, ...]]]:
     head: tuple[Any, ...] = (patch, content, None, [0, 0, 0], segment, bits, 4)
     quiet = (patch.detach(), content.detach(), None, [0, 0, 0], segment, bits, 4, None, scale)
     noisy = (patch, content, scale.view(1, 1, 5), [3, 1, 2], segment, bits, 4)
-    return consistency_cases() | moments_cases() | {
-        "occlude": [
-            (*head, None, None, torch.float32),
-            (*head, scale, scale, torch.float16),
-            (*noisy, None, None, torch.float32),
-        ],
-        "occlude_out": [(*quiet, torch.empty(2, 3, 6, 5))],
-        "occlude_backward": [
-            (torch.randn(2, 3, 6, 5, requires_grad=True), segment, bits, 4, scale, torch.float32)
-        ],
-        "pack": [(torch.rand(4, 70, generator=random) < 0.5,)],
-        "draw_coalitions": [
-            (bits.clone(), 4, -3, 5, 2**31, None),
-            (bits.clone(), 4, 3, 0, 2**31, below),
-        ],
-    }
+    return (
+        consistency_cases()
+        | moments_cases()
+        | {
+            "occlude": [
+                (*head, None, None, torch.float32),
+                (*head, scale, scale, torch.float16),
+                (*noisy, None, None, torch.float32),
+            ],
+            "occlude_out": [(*quiet, torch.empty(2, 3, 6, 5))],
+            "occlude_backward": [
+                (
+                    torch.randn(2, 3, 6, 5, requires_grad=True),
+                    segment,
+                    bits,
+                    4,
+                    scale,
+                    torch.float32,
+                )
+            ],
+            "pack": [(torch.rand(4, 70, generator=random) < 0.5,)],
+            "draw_coalitions": [
+                (bits.clone(), 4, -3, 5, 2**31, None),
+                (bits.clone(), 4, 3, 0, 2**31, below),
+            ],
+        }
+    )
 
 
 def moments_cases() -> dict[str, list[tuple[Any, ...]]]:

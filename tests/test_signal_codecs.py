@@ -59,13 +59,19 @@ def test_a_lower_rate_leaves_less() -> None:
     assert ratios[2] > ratios[0] + 3
 
 
-def test_the_gradient_passes_straight_through() -> None:
-    y = chord(16000, 0.3).double().requires_grad_()
-    weight = torch.linspace(0, 1, len(y), dtype=torch.float64)
-    coded = mp3(y, sr=16000)
-    (gradient,) = torch.autograd.grad((coded * weight).sum(), y)
-    assert torch.equal(gradient, weight)
-    assert coded.dtype == torch.float64
+def test_the_gradient_passes_through_what_the_coder_keeps_and_nothing_else() -> None:
+    sr = 22050
+    t = torch.arange(sr // 2, dtype=torch.float64) / sr
+    noise = torch.randn(len(t), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = (chord(sr, 0.5).double() + 0.02 * noise).requires_grad_()
+    coded = mp3(y, sr=sr, bitrate=32)
+    assert torch.equal(coded, mp3(y.detach(), sr=sr, bitrate=32))
+    middle = slice(2000, -2000)
+    for hz, passes in ((440.0 / 2, 1.0), (10000.0, 0.0)):
+        weight = torch.sin(2 * torch.pi * hz * t)
+        (gradient,) = torch.autograd.grad((coded * weight).sum(), y, retain_graph=True)
+        share = (gradient * weight)[middle].sum() / weight[middle].square().sum()
+        assert float(share) == pytest.approx(passes, abs=0.1)
 
 
 def test_a_batch_is_its_rows_and_a_sound_of_one_sample_has_one() -> None:

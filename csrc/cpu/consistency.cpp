@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <new>
 #include <vector>
 
@@ -15,25 +16,28 @@ namespace otoscope::cpu {
 
 namespace {
 
+// What does not depend on the window, made once for each size and never destroyed.
 template <class Real>
-class Tables {  // what a plan points to
+class Tables {
   public:
+    static const Plan<Real>& plan_of(const Frames& of) {
+        constexpr std::int64_t kLargest = 8192;
+        static std::mutex making;
+        static Tables* made[kLargest / 128] = {};
+        const std::lock_guard<std::mutex> lock(making);
+        Tables*& tables = made[of.n_fft / 256];
+        if (tables == nullptr) tables = new Tables(of);
+        return tables->plan_;
+    }
+
+  private:
     explicit Tables(const Frames& of) {
         plan_.half = of.n_fft / 2;
         find_stages(of);
         for (std::int64_t k = 0; k <= plan_.half / 2; ++k) append(split_, of, k);
         find_places();
-        const Real* window = static_cast<const Real*>(of.window);
-        for (std::int64_t i = 0; i < of.n_fft; ++i) {
-            analysis_.push_back(window[i] / 2);
-            synthesis_.push_back(window[i] / Real(of.n_fft));
-        }
         plan_.split = split_.data(), plan_.place = place_.data();
-        plan_.analysis = analysis_.data(), plan_.synthesis = synthesis_.data();
     }
-    const Plan<Real>& plan() const { return plan_; }
-
-  private:
     void find_stages(const Frames& of) {
         for (std::int64_t left = plan_.half; left > 1;) {
             const int r = stage_radix(left), stage = plan_.stages++;
@@ -60,8 +64,29 @@ class Tables {  // what a plan points to
         to.insert(to.end(), {turn[0], turn[1]});
     }
     Plan<Real> plan_{};
-    std::vector<Real> twiddle_[4], split_, analysis_, synthesis_;
+    std::vector<Real> twiddle_[4], split_;
     std::vector<std::int32_t> place_;
+};
+
+// The plan for a window, whose factors are applied beforehand.
+template <class Real>
+class Windowed {
+  public:
+    explicit Windowed(const Frames& of)
+        : windows_(std::size_t(2 * of.n_fft)), plan_(Tables<Real>::plan_of(of)) {
+        const Real* window = static_cast<const Real*>(of.window);
+        Real *analysis = windows_.data(), *synthesis = analysis + of.n_fft;
+        for (std::int64_t i = 0; i < of.n_fft; ++i) {
+            analysis[i] = window[i] / 2;
+            synthesis[i] = window[i] / Real(of.n_fft);
+        }
+        plan_.analysis = analysis, plan_.synthesis = synthesis;
+    }
+    const Plan<Real>& plan() const { return plan_; }
+
+  private:
+    std::vector<Real> windows_;
+    Plan<Real> plan_;
 };
 
 constexpr std::int64_t kChunkBytes = 256 << 10;  // of signal, half a second-level cache
@@ -175,12 +200,12 @@ void synthesise_frames(const Plan<Real>& plan, const Frames& of, const Input<Rea
 
 template <class Real>
 void stft_as(const StftArgs& a, int threads) {
-    const Tables<Real> tables(a.of);
+    const Windowed<Real> windowed(a.of);
     for_chunks<Real>(
         a.of, threads, [&](std::int64_t b, std::int64_t first, std::int64_t end, Real* work) {
             const Real* y = static_cast<const Real*>(a.y) + b * a.samples + first * a.of.hop;
             const Output<Real> out{static_cast<Real*>(a.D), nullptr, nullptr, nullptr, false};
-            analyse_frames(tables.plan(), a.of, y, end - first, work,
+            analyse_frames(windowed.plan(), a.of, y, end - first, work,
                            out.from(b * a.of.frames + first, a.of.bins()));
         });
 }
@@ -192,7 +217,7 @@ std::int64_t longest_chunk(const Frames& of) {
 
 template <class Real>
 void istft_as(const IstftArgs& a, int threads) {
-    const Tables<Real> tables(a.of);
+    const Windowed<Real> windowed(a.of);
     const Gain<Real> gain(a.of);
     const std::int64_t hop = a.of.hop;
     const Input<Real> in{static_cast<const Real*>(a.D), nullptr, nullptr, nullptr, 0, 0};
@@ -200,7 +225,7 @@ void istft_as(const IstftArgs& a, int threads) {
         a.of, threads, [&](std::int64_t b, std::int64_t first, std::int64_t end, Real* work) {
             const Aligned<Real> sum(longest_chunk<Real>(a.of));
             const std::int64_t from = std::max<std::int64_t>(0, first - a.of.halo());
-            synthesise_frames(tables.plan(), a.of, in.from(b * a.of.frames + from, a.of.bins()),
+            synthesise_frames(windowed.plan(), a.of, in.from(b * a.of.frames + from, a.of.bins()),
                               end - from, work, sum.get());
             const std::int64_t last = end == a.of.frames ? a.of.covered() : end * hop;
             Real* own = sum.get() + (first - from) * hop;
@@ -212,7 +237,7 @@ void istft_as(const IstftArgs& a, int threads) {
 
 template <class Real>
 void project_as(const ProjectArgs& a, int threads) {
-    const Tables<Real> tables(a.of);
+    const Windowed<Real> windowed(a.of);
     const Gain<Real> gain(a.of);
     const Frames& of = a.of;
     const auto reals = [](const void* p) { return static_cast<const Real*>(p); };
@@ -229,11 +254,11 @@ void project_as(const ProjectArgs& a, int threads) {
             const Aligned<Real> sum(longest_chunk<Real>(of));
             const std::int64_t from = std::max<std::int64_t>(0, first - of.halo());
             const std::int64_t to = std::min(of.frames, end + of.halo());
-            synthesise_frames(tables.plan(), of, in.from(b * of.frames + from, of.bins()),
+            synthesise_frames(windowed.plan(), of, in.from(b * of.frames + from, of.bins()),
                               to - from, work, sum.get());
             Real* own = sum.get() + (first - from) * of.hop;
             gain.apply(own, first * of.hop, (end - 1) * of.hop + of.n_fft);
-            analyse_frames(tables.plan(), of, own, end - first, work,
+            analyse_frames(windowed.plan(), of, own, end - first, work,
                            out.from(b * of.frames + first, of.bins()));
         });
 }

@@ -29,20 +29,28 @@ if TYPE_CHECKING:
         taps,
         train,
     )
+    from otoscope.attack import AttackResult, Goal, Hearing, MagnitudeAdversary, WaveformPGD
     from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
     from otoscope.explain import Explanation, SoundLIME, content, segments
+    from otoscope.metrics import FrechetDistance
     from otoscope.models import zoo
     from otoscope.ops import occlude
     from otoscope.protocols import ListeningModel, Patch
 else:  # type checkers would take any name for one that __getattr__ knows
     _ROOMS = {
+        "AttackResult": "attack",
         "CudaUnavailable": "errors",
         "Explanation": "explain",
+        "FrechetDistance": "metrics",
+        "Goal": "attack",
+        "Hearing": "attack",
         "ListeningModel": "protocols",
+        "MagnitudeAdversary": "attack",
         "MissingExtra": "errors",
         "ParameterError": "errors",
         "Patch": "protocols",
         "SoundLIME": "explain",
+        "WaveformPGD": "attack",
         "content": "explain",
         "occlude": "ops",
         "segments": "explain",
@@ -61,13 +69,19 @@ else:  # type checkers would take any name for one that __getattr__ knows
 
 
 __all__ = [
+    "AttackResult",
     "CudaUnavailable",
     "Explanation",
+    "FrechetDistance",
+    "Goal",
+    "Hearing",
     "ListeningModel",
+    "MagnitudeAdversary",
     "MissingExtra",
     "ParameterError",
     "Patch",
     "SoundLIME",
+    "WaveformPGD",
     "adapters",
     "attack",
     "content",

@@ -1,1 +1,28 @@
 """Adversaries that end as valid sound."""
+
+from __future__ import annotations
+
+from otoscope.attack.goal import Goal
+from otoscope.attack.hearing import Hearing, SpectrumHearing
+from otoscope.attack.magnitude import MagnitudeAdversary
+from otoscope.attack.objective import aggregate
+from otoscope.attack.result import AttackResult
+from otoscope.attack.transforms import Gain, Mp3, Noise, Shift
+from otoscope.attack.waveform import WaveformPGD
+from otoscope.signal.snr import segmental_snr_db, snr_db
+
+__all__ = [
+    "AttackResult",
+    "Gain",
+    "Goal",
+    "Hearing",
+    "MagnitudeAdversary",
+    "Mp3",
+    "Noise",
+    "Shift",
+    "SpectrumHearing",
+    "WaveformPGD",
+    "aggregate",
+    "segmental_snr_db",
+    "snr_db",
+]

@@ -16,10 +16,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from otoscope.cli.attack import attack
 from otoscope.cli.corpus import corpus
 from otoscope.cli.demo import demo
+from otoscope.cli.distance import distance, stats
 from otoscope.cli.doctor import doctor
+from otoscope.cli.experiment import experiment
 from otoscope.cli.explain import explain
+from otoscope.cli.maximise import maximise
 from otoscope.cli.models import models
 from otoscope.cli.wording import as_options
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
@@ -59,9 +63,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, explain, models, doctor):
+for command in (demo, explain, attack, maximise, distance, stats, models, doctor):
     app.command()(command)
 app.add_typer(corpus, name="corpus")
+app.add_typer(experiment, name="experiment")
 
 
 def _print_version(wanted: bool) -> None:

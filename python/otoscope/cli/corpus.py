@@ -43,6 +43,30 @@ def singing(
         typer.echo(f"{n} songs; their truth: {manifest}")
 
 
-@corpus.callback()
-def _corpora() -> None:
-    """Keep singing a command of its own name."""
+@corpus.command()
+def dance(
+    out: Annotated[Path, typer.Option(help="Folder for the clips; made if it is not there.")],
+    n: Annotated[int, typer.Option(help="Number of clips; the eight styles take turns.")] = 160,
+    seed: Annotated[int, typer.Option(help="Same seed, same clips, bit for bit.")] = 0,
+    seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 10.0,
+    confounding: Annotated[
+        float, typer.Option(help="Chance that the tempo gives the style away: 1 always, 0 never.")
+    ] = 0.0,
+    band: Annotated[str, typer.Option(help="drums, or mma: sampled instruments.")] = "drums",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+) -> None:
+    """Render dances: a folder a style, and each clip's style, tempo, meter and artist.
+
+    Example: otoscope corpus dance --out dances --n 320 --confounding 1
+    """
+    from otoscope.data import DanceRecipe, write_dance
+
+    recipe = DanceRecipe(confounding=confounding, band=band, seconds=seconds)
+    with bars() as progress:
+        clips = progress(range(n), "clips")
+        next(clips, None)
+        manifest = write_dance(out, n, seed, recipe=recipe, progress=lambda name: next(clips, None))
+    if as_json:
+        typer.echo(to_json({"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}))
+    else:
+        typer.echo(f"{n} clips; their truth: {manifest}")

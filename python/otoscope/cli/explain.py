@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from inspect import signature
 from itertools import islice
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from otoscope.cli.paths import require_writable
 from otoscope.cli.progress import bars
 from otoscope.cli.wording import as_options
 from otoscope.errors import ParameterError
@@ -78,7 +78,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         if not sound.exists():
             raise ParameterError(f"{sound} is not there")
     for path in (html, json_file, csv_file):
-        _require_writable(path)
+        require_writable(path)
     from otoscope.experiments import ExplainFiles  # torch takes seconds to load
 
     settings = ExplainFiles(
@@ -127,7 +127,7 @@ def _explain_many(
     beside = html or csv_file
     with TemporaryDirectory() as folder:
         rows = json_file or (beside or Path(folder) / "rows").with_suffix(".jsonl")
-        _require_writable(rows)
+        require_writable(rows)
         with bars() as progress:
             n_done = explain_rows(settings, rows, html=html, progress=progress)
         if html:
@@ -137,18 +137,6 @@ def _explain_many(
         if n_done:
             _tell(f"{n_done} rows were in {rows} already and are not computed again")
         _show(stream(rows))
-
-
-def _require_writable(path: Path | None) -> None:
-    """Tell before the work, not after it."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise ParameterError(f"{path} is a folder; name a file in it")
-    if not path.parent.exists():
-        raise ParameterError(f"{path} cannot be written: there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise ParameterError(f"{path} cannot be written: {path.parent} does not let you")
 
 
 def _show(records: Iterable[Mapping[str, Any]]) -> None:

@@ -15,9 +15,12 @@ from otoscope.data.score import Score
 from otoscope.errors import MissingExtra, ParameterError
 from otoscope.signal.audio import read_audio
 
-__all__ = ["GROOVES", "SOUNDFONT", "accompany", "versions"]
+__all__ = ["GROOVES", "SECOND_SOUNDFONT", "SOUNDFONT", "accompany", "versions"]
 
 SOUNDFONT = "/usr/share/sounds/sf2/TimGM6mb.sf2"
+SECOND_SOUNDFONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
+"""The same instruments in another timbre."""
+
 GROOVES = (
     "PopBallad", "Folk", "BasicRock", "CountrySwing", "BossaNova", "Ska", "8Beat", "RockBallad",
     "FolkRock", "Beguine", "Mambo", "PianoBallad",
@@ -115,6 +118,9 @@ def _check_installed(soundfont: str) -> None:
     if not Path(soundfont).is_file():
         if soundfont == SOUNDFONT:
             raise MissingExtra(f"{soundfont} is not there; it comes with: {_APT_LINE}")
+        if soundfont == SECOND_SOUNDFONT:
+            line = "apt-get install -y fluid-soundfont-gm"
+            raise MissingExtra(f"{soundfont} is not there; it comes with: {line}")
         raise ParameterError(f"soundfont {soundfont} is not a file; name a SoundFont 2 (.sf2)")
 
 

@@ -1,5 +1,8 @@
 """What joins several rooms: frozen settings in, records and pages out."""
 
+from otoscope.experiments.adversary_zoo import AdversaryZoo, adversary_zoo
+from otoscope.experiments.attack_file import attack_file
+from otoscope.experiments.attacked import Attacked, AttackFile, save_attack
 from otoscope.experiments.explain_files import ExplainFiles, Row, explain_files
 from otoscope.experiments.explain_rows import (
     explain_rows,
@@ -8,12 +11,30 @@ from otoscope.experiments.explain_rows import (
     write_csv,
     write_index,
 )
+from otoscope.experiments.maximise_unit import (
+    MaximisedUnit,
+    MaximiseUnit,
+    maximise_unit,
+    save_folder,
+    save_maximised,
+)
 
 __all__ = [
+    "AdversaryZoo",
+    "AttackFile",
+    "Attacked",
     "ExplainFiles",
+    "MaximiseUnit",
+    "MaximisedUnit",
     "Row",
+    "adversary_zoo",
+    "attack_file",
     "explain_files",
     "explain_rows",
+    "maximise_unit",
+    "save_attack",
+    "save_folder",
+    "save_maximised",
     "save_page",
     "to_record",
     "write_csv",

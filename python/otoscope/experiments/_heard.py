@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from otoscope import models
 from otoscope.errors import ParameterError
-from otoscope.protocols import Patch
+from otoscope.protocols import ListeningModel, Patch
 from otoscope.signal import read_audio
 
 AROUND = 15.0
@@ -21,6 +21,25 @@ AROUND = 15.0
 
 _STEP = 0.25  # seconds from one excerpt to the next, where outputs are followed over time
 _ROOM = 1.0  # seconds that a front end may need beyond its last frame: more than any window
+
+
+def listening_model(name: str, *, device: str) -> Any:
+    """Load a model that can hear files, on a device that is there."""
+    if device.partition(":")[0] not in ("cpu", "cuda"):
+        raise ParameterError(f"device is {device!r}, must be cpu or cuda")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as err:
+        reason = str(err).splitlines()[0]
+        raise ParameterError(f"device {device!r} cannot be used: {reason}") from err
+    model = models.load(name)
+    if not isinstance(model, ListeningModel):
+        raise ParameterError(
+            f"{name} has no front end, so it cannot hear a file; tie one to it with "
+            "otoscope.models.Listener (docs/howto/own-model.md)"
+        )
+    return model.to(place) if isinstance(model, nn.Module) else model
 
 
 class Heard:

@@ -15,16 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import torch
 from torch import Tensor
 
 from otoscope import models
 from otoscope.errors import ParameterError
-from otoscope.experiments._heard import AROUND, Heard
+from otoscope.experiments._heard import AROUND, Heard, listening_model
 from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
 from otoscope.explain.named_segments import resolve_segments
-from otoscope.explain.targets import choose_targets
-from otoscope.protocols import ListeningModel
+from otoscope.protocols import ListeningModel, choose_targets
 
 __all__ = ["ExplainFiles", "Progress", "Row", "explain_files"]
 
@@ -165,7 +163,7 @@ def explain_files(
     _check_samples(settings)
     progress = progress or (lambda items, _: items)
     paths = _sound_files(settings.sounds)
-    model = _listening_model(settings)
+    model = listening_model(settings.model, device=settings.device)
     explainer = cache(lambda target: _explainer(model, settings, target))
     explainer(settings.target or model.output_names[0])  # a wrong setting is told before the work
     for path in progress(paths, "files"):
@@ -213,24 +211,6 @@ def _sound_files(sounds: tuple[Path, ...]) -> list[Path]:
         folders = ", ".join(map(str, sounds))
         raise ParameterError(f"{folders}: no sound files ({', '.join(sorted(SUFFIXES))})")
     return list(found)
-
-
-def _listening_model(settings: ExplainFiles) -> Any:
-    if settings.device.partition(":")[0] not in ("cpu", "cuda"):
-        raise ParameterError(f"device is {settings.device!r}, must be cpu or cuda")
-    try:
-        device = torch.device(settings.device)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as err:
-        reason = str(err).splitlines()[0]
-        raise ParameterError(f"device {settings.device!r} cannot be used: {reason}") from err
-    model = models.load(settings.model)
-    if not isinstance(model, ListeningModel):
-        raise ParameterError(
-            f"{settings.model} has no front end, so it cannot hear a file; tie one to it with "
-            "otoscope.models.Listener (docs/howto/own-model.md)"
-        )
-    return model.to(device) if isinstance(model, torch.nn.Module) else model
 
 
 def _explainer(model: Any, settings: ExplainFiles, target: str) -> SoundLIME:

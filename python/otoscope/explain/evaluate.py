@@ -6,7 +6,6 @@ The model is any callable, [batch, 1, frame, mel] -> [batch, output] or [batch].
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from typing import TypeAlias
@@ -22,7 +21,6 @@ __all__ = [
     "Model",
     "batch_size",
     "evaluate",
-    "evaluating",
     "floating_type",
     "model_name",
     "require_finite",
@@ -116,41 +114,6 @@ def batch_size(device: torch.device, max_batch: int | None) -> int:
     if max_batch is not None and max_batch < 1:
         raise ParameterError(f"max_batch is {max_batch}, must be >= 1")
     return max_batch or (8 if device.type == "cpu" else 256)
-
-
-@contextmanager
-def evaluating(model: object) -> Iterator[bool]:
-    """Put a module in eval mode and restore each part's mode afterwards.
-
-    Parameters
-    ----------
-    model : object
-        Anything that is not an nn.Module is left alone.
-
-    Yields
-    ------
-    bool
-        Whether a part of it was in train mode.
-
-    Examples
-    --------
-    >>> net = nn.Dropout()
-    >>> with evaluating(net) as was_training:
-    ...     net.training, was_training
-    (False, True)
-    >>> net.training
-    True
-    """
-    training = (
-        [part for part in model.modules() if part.training] if isinstance(model, nn.Module) else []
-    )
-    for part in training:
-        part.training = False
-    try:
-        yield bool(training)
-    finally:
-        for part in training:
-            part.training = True
 
 
 def require_finite(

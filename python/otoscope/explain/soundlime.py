@@ -22,7 +22,6 @@ from otoscope.explain.design import DESIGNS, draw_design
 from otoscope.explain.evaluate import (
     Model,
     batch_size,
-    evaluating,
     floating_type,
     model_name,
     require_finite,
@@ -36,9 +35,9 @@ from otoscope.explain.named_segments import resolve_segments
 from otoscope.explain.question import Question, answers, asked_together, contents
 from otoscope.explain.segments import Segmentation, grid, temporal
 from otoscope.explain.surrogate import ForwardSelection, WeightedRidge
-from otoscope.explain.targets import Target, choose_targets
-from otoscope.protocols import Patch
+from otoscope.protocols import Patch, Target, choose_targets
 from otoscope.signal.domain import Domain
+from otoscope.taps import evaluating
 
 __all__ = ["SoundLIME"]
 

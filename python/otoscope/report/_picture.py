@@ -23,6 +23,7 @@ __all__ = [
     "Stretch",
     "Tick",
     "loudness_png",
+    "mask_png",
     "mel_ticks",
     "outline",
     "polyline",
@@ -78,13 +79,18 @@ def loudness_png(patch: Patch) -> str:
     str
         A PNG of one pixel a cell, as a data URI.
     """
-    from matplotlib.image import imsave
-
     values = patch.values.detach().cpu().double()
     shown = values if patch.domain is None else patch.domain.log_mel(values)
     low, high = np.quantile(shown.numpy(), [0.15, 0.999])
     loud = ((shown - low) / max(high - low, 1e-9)).clamp(0, 1) ** 1.5  # quiet cells recede
-    grey = (255 * loud.T.flip(0)).round().to(torch.uint8).numpy()
+    return mask_png(loud)
+
+
+def mask_png(values: Tensor) -> str:
+    """Draw values [frame, band] in [0, 1] as the luminance of a mask: a PNG, as a data URI."""
+    from matplotlib.image import imsave
+
+    grey = (255 * values.T.flip(0)).round().to(torch.uint8).numpy()
     buffer = io.BytesIO()
     imsave(buffer, np.repeat(grey[:, :, None], 3, axis=2), format="png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

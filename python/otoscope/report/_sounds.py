@@ -13,7 +13,7 @@ from otoscope.protocols import Patch
 from otoscope.report._phrases import answer, number, support
 from otoscope.signal import encode_audio
 
-__all__ = ["Sound", "has_sound", "sounds"]
+__all__ = ["Sound", "data_uri", "has_sound", "sounds"]
 
 _LOSSLESS_BYTES = 800_000  # above it Vorbis: ten seconds and their parts stay below 2 MB
 
@@ -100,9 +100,10 @@ def _encode(clips: list[Tensor], *, sr: int) -> list[str]:
     peak = max(1.0, *(float(clip.abs().max()) for clip in clips if len(clip)))
     flac = [encode_audio(clip / peak, sr=sr, format="FLAC", subtype="PCM_16") for clip in clips]
     if sum(map(len, flac)) <= _LOSSLESS_BYTES:
-        return [_uri("audio/flac", content) for content in flac]
-    return [_uri("audio/ogg", encode_audio(clip / peak, sr=sr, format="OGG")) for clip in clips]
+        return [data_uri("audio/flac", content) for content in flac]
+    return [data_uri("audio/ogg", encode_audio(clip / peak, sr=sr, format="OGG")) for clip in clips]
 
 
-def _uri(mime: str, content: bytes) -> str:
+def data_uri(mime: str, content: bytes) -> str:
+    """Write the content of a file as an address."""
     return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"

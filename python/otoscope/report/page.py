@@ -9,16 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation
 from otoscope.records import replacing
 from otoscope.report._bars import bars
 from otoscope.report._facts import content_in_words, facts
 from otoscope.report._lines import lines
-from otoscope.report._phrases import decimals, number
 from otoscope.report._picture import (
     Stretch,
     loudness_png,
@@ -29,6 +25,7 @@ from otoscope.report._picture import (
     time_span,
     waveform,
 )
+from otoscope.report._render import in_script, render
 from otoscope.report._sounds import has_sound, sounds
 from otoscope.report.curve import Curve
 from otoscope.report.words import because, cautions, sentence
@@ -160,7 +157,7 @@ def save_html(
     really = None if truth is None else stretches(explanation.patch, truth)
     with replacing(Path(path)) as draft:
         content = _content(explanation, curve, title, really)
-        draft.write_text(_render("explanation.html", content), "utf-8")
+        draft.write_text(render("explanation.html", content), "utf-8")
 
 
 def save_index(
@@ -196,20 +193,7 @@ def save_index(
     with replacing(Path(path)) as draft:
         links = [row.report and _link(row.report, folder) for row in rows]
         content = {"title": title, "rows": list(zip(rows, links, strict=True))}
-        draft.write_text(_render("index.html", content), "utf-8")
-
-
-def _render(template: str, content: dict[str, Any]) -> str:
-    environment = Environment(
-        loader=PackageLoader("otoscope.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    environment.filters["decimals"] = decimals
-    return environment.get_template(template).render(content)
+        draft.write_text(render("index.html", content), "utf-8")
 
 
 def _content(
@@ -242,7 +226,7 @@ def _content(
         "truth": truth,
         "lines": None if curve is None else lines(curve, explanation),
         "facts": facts(explanation),
-        "json": Markup(json.replace("<", r"\u003c")),  # so that no </script> ends it
+        "json": in_script(json),
     }
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.errors import ParameterError
+from otoscope.signal.stft import istft, stft
 
 __all__ = ["mp3"]
 
@@ -18,6 +20,7 @@ _BITRATES = {
     **dict.fromkeys((8000, 11025, 12000), (8, 64)),
 }
 _DELAY = 1105  # samples: LAME's encoder 576, the decoder 529
+_FRAME, _HOP = 512, 128  # of the gradient's transform
 
 
 def mp3(y: Tensor, *, sr: int, bitrate: int = 128) -> Tensor:
@@ -36,7 +39,7 @@ def mp3(y: Tensor, *, sr: int, bitrate: int = 128) -> Tensor:
     -------
     Tensor [..., sample]
         What libsndfile (LAME, mpg123) makes of it, in time with ``y``. The gradient passes
-        straight through, as if nothing had been coded.
+        straight through what the coder keeps: see Notes.
 
     Raises
     ------
@@ -47,6 +50,11 @@ def mp3(y: Tensor, *, sr: int, bitrate: int = 128) -> Tensor:
     -----
     Encoder and decoder delay a sound by 1105 samples. The file says so and the decoder mends it,
     except at the lowest bit rates, whose frames have no room for that: there it is cut here.
+
+    The gradient is that of a filter in time and frequency with the gain that coding had, at most
+    1. Straight through everything, a logarithmic front end would send it into the bands that the
+    coder leaves out, where it is largest and nothing comes of it: expecting MP3 at 64 kbit/s,
+    attacks on two songs then failed that succeed with the filter.
 
     Examples
     --------
@@ -65,7 +73,20 @@ def mp3(y: Tensor, *, sr: int, bitrate: int = 128) -> Tensor:
     compression = (greatest - bitrate) / (greatest - least)
     flat = y.detach().reshape(-1, y.shape[-1]).cpu().float()
     coded = torch.stack([_recode(row, sr, compression) for row in flat]).reshape(y.shape).to(y)
-    return y + (coded - y).detach()
+    if not y.requires_grad:
+        return coded
+    kept = _kept(y, coded)
+    return coded + (kept - kept.detach())
+
+
+def _kept(y: Tensor, coded: Tensor) -> Tensor:
+    """Filter a sound by the gain that coding had in each bin: Tensor [..., sample]."""
+    window = torch.hann_window(_FRAME, dtype=torch.float64)
+    ends = (_FRAME, _FRAME + -y.shape[-1] % _HOP)
+    D, C = (stft(F.pad(part, ends), window=window, hop_length=_HOP) for part in (y, coded))
+    size = D.detach().abs()
+    gain = (C.abs() / size.where(size > 0, 1)).clamp(max=1)
+    return istft(gain * D, window=window, hop_length=_HOP)[..., _FRAME:][..., : y.shape[-1]]
 
 
 def _recode(y: Tensor, sr: int, compression: float) -> Tensor:

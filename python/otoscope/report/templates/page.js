@@ -7,7 +7,7 @@ document.getElementById("theme").onclick = () => {
 };
 
 // Listening: one sound at a time; the playhead runs over the part of the picture that is heard.
-const playhead = document.querySelector(".playhead");
+let playhead = document.querySelector(".playhead");
 let heard = null;
 
 const press = (key, isPressed) =>
@@ -32,11 +32,13 @@ const follow = () => {
 
 const play = key => {
   const isStop = heard?.key === key;
+  const at = heard?.audio.currentTime ?? 0;
   silence();
   if (isStop) return;
   const audio = document.getElementById(`sound-${key}`);
   heard = { key, audio };
-  audio.currentTime = 0;
+  playhead = audio.closest("section")?.querySelector(".playhead") ?? playhead;
+  audio.currentTime = "together" in audio.dataset ? at : 0;
   audio.onended = silence;
   audio.play().catch(() => {});  // stopped before it began
   press(key, true);
@@ -78,8 +80,8 @@ document.addEventListener("focusin", light);
 
 document.getElementById("download")?.addEventListener("click", () => {
   const link = document.createElement("a");
-  const json = document.getElementById("explanation").textContent;
-  link.href = URL.createObjectURL(new Blob([json], { type: "application/json" }));
-  link.download = "explanation.json";
+  const json = document.querySelector("script[type='application/json']");
+  link.href = URL.createObjectURL(new Blob([json.textContent], { type: "application/json" }));
+  link.download = `${json.id}.json`;
   link.click();
 });

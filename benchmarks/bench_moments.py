@@ -1,0 +1,168 @@
+"""Mean and scatter of features, and the Frechet distance of two sets, against torchmetrics.
+
+A rival's update is torchmetrics' own: `FrechetInceptionDistance` with a feature extractor that
+gives back what it gets. It turns features into float64, and adds their sum and the product of their
+matrix with itself; ours centres them first and computes half of it. "dsyrk" is BLAS's product of
+half a matrix, through scipy, on features that are float64 already: the floor of an update.
+
+    python benchmarks/bench_moments.py [--device cpu|cuda] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.linalg.blas import dsyrk
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from memory import keep_freed_memory
+from otoscope import native
+from otoscope.metrics import FrechetDistance
+from otoscope.ops import Moments, moments_update
+from table import show
+from timing import ROOT, Bar, Case, compare, ratio, write
+
+_UPDATE_BARS = {"avx2": 1.5, "cuda": 1.4}
+_COMPUTE_BAR = 3.0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    columns: tuple[int, ...]
+    rows: int
+    rounds: int
+    distance: tuple[int, int]  # columns and rows
+
+
+SIZES = {
+    "cpu": Sizes((512, 1024, 2048), rows=1000, rounds=15, distance=(2048, 3000)),
+    "cuda": Sizes((512, 2048), rows=50_000, rounds=15, distance=(2048, 50_000)),
+    "quick": Sizes((32,), rows=50, rounds=2, distance=(16, 40)),
+}
+
+
+class Through(nn.Module):
+    """A feature extractor whose input is features."""
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.num_features = columns
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Give them back."""
+        return features
+
+
+def theirs(columns: int, device: str) -> FrechetInceptionDistance:
+    """torchmetrics' metric on features."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        metric = FrechetInceptionDistance(Through(columns)).to(device)
+        metric.set_dtype(torch.float64)
+        return metric
+
+
+def cases(device: str, sizes: Sizes) -> Iterator[Case]:
+    """Run everything on a device."""
+    if device == "cuda":
+        sets = [("cuda", 1)]
+    else:
+        isas = ["avx2", "baseline"] if "avx2" in native.features() else ["baseline"]
+        sets = [(isa, threads) for isa in isas for threads in (1, 2)]
+    for isa, threads in sets:
+        if isa != "cuda":
+            native.use_isa(isa)
+        torch.set_num_threads(threads)
+        for columns in sizes.columns:
+            yield update_case(columns, isa, threads, sizes)
+    native.use_isa("best")
+    for threads in (1,) if device == "cuda" else (1, 2):
+        torch.set_num_threads(threads)
+        yield distance_case(device, threads, sizes)
+
+
+def update_case(columns: int, isa: str, threads: int, sizes: Sizes) -> Case:
+    """One batch of float32 features joins the state."""
+    device = "cuda" if isa == "cuda" else "cpu"
+    features = torch.randn(sizes.rows, columns, generator=torch.Generator().manual_seed(0))
+    features = features.to(device)
+    state, metric = Moments.none(columns, device=device), theirs(columns, device)
+    rivals: dict[str, Callable[[], object]] = {
+        "ours": lambda: moments_update(*state, features),
+        "torchmetrics": lambda: metric.update(features, real=True),
+    }
+    if device == "cpu" and threads == 1:
+        x = np.asfortranarray(features.numpy().T.astype(np.float64))
+        total = np.zeros((columns, columns), order="F")
+        rivals["dsyrk"] = lambda: dsyrk(1.0, x, beta=1.0, c=total, overwrite_c=True)
+    timings = compare(rivals, device=device, repeats=sizes.rounds)
+    bar = None
+    if isa in _UPDATE_BARS and (isa != "cuda" or columns == 2048):
+        value = ratio(timings["torchmetrics"], timings["ours"])
+        bar = Bar("torchmetrics / ours", value, _UPDATE_BARS[isa])
+    where = isa if isa == "cuda" else f"{isa}, threads {threads}"
+    facts = {"columns": columns, "rows": sizes.rows, "isa": isa, "threads": threads}
+    return Case(f"update, {sizes.rows} x {columns}, {where}", facts, timings, bar)
+
+
+def distance_case(device: str, threads: int, sizes: Sizes) -> Case:
+    """Both sides are known; the distance is computed anew, nothing is kept from the call before."""
+    columns, rows = sizes.distance
+    random = torch.Generator().manual_seed(0)
+    real, generated = torch.randn(2, rows, columns, generator=random).to(device)
+    ours, rival = FrechetDistance().to(device), theirs(columns, device)
+    for metric in (ours, rival):
+        metric.update(real, real=True)
+        metric.update(1.1 * generated + 0.1, real=False)
+
+    def anew(metric: FrechetDistance | FrechetInceptionDistance) -> Tensor:
+        metric._computed = None
+        if isinstance(metric, FrechetDistance):
+            metric._fitted = None  # the real set's factor
+        value: Tensor = metric.compute()
+        return value
+
+    apart = abs(float(anew(ours)) / float(anew(rival)) - 1)
+    timings = compare(
+        {"ours": lambda: anew(ours), "torchmetrics": lambda: anew(rival)},
+        device=device,
+        repeats=min(3, sizes.rounds),
+        warmup=1,
+    )
+    bar = Bar("torchmetrics / ours", ratio(timings["torchmetrics"], timings["ours"]), _COMPUTE_BAR)
+    facts = {
+        "columns": columns,
+        "rows": rows,
+        "relative_difference": apart,
+        "isa": device if device == "cuda" else native.isa(),
+        "threads": threads,
+    }
+    return Case(f"distance, d {columns}, threads {threads}", facts, timings, bar)
+
+
+def main() -> None:
+    """Measure on the devices that can be used, or on the one asked for."""
+    keep_freed_memory()
+    usable = ["cpu", "cuda"] if native.cuda_status().available else ["cpu"]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="by default all that work")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, into build/quick: a test")
+    options = parser.parse_args()
+    if options.quick:
+        os.environ.setdefault("OUT", str(ROOT / "build" / "quick"))
+    for device in [options.device] if options.device else usable:
+        sizes = SIZES["quick" if options.quick else device]
+        show(write("moments", list(cases(device, sizes)), device=device))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""Balls that differences from a sound must stay in, and the nearest point of each.
+
+The ball of a signal-to-noise ratio of s dB around x holds all d with ||d|| <= ||x|| / 10^(s/20).
+All bounds here shrink every sample towards 0 and never move one across it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.signal.snr import check_snr, radius, segment_energy
+
+__all__ = ["Bound", "shrink"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """What a difference from a sound may be; all of it holds at once, exactly.
+
+    Parameters
+    ----------
+    snr_db : float
+        Least signal-to-noise ratio over all samples, > 0.
+    norm : {"l2", "linf"}
+        "l2": the ball of that ratio. "linf": the cube of differences up to the sound's root mean
+        square / 10^(snr_db / 20), which touches that ball in its corners only.
+    segmental_snr_db : float, optional
+        Least ratio in each segment.
+    segment_length : int
+        Samples of a segment; segments lie side by side, the last may be shorter.
+    amplitude : float, optional
+        Sound and difference together stay within plus and minus this.
+
+    Raises
+    ------
+    ParameterError
+        If a ratio is not finite and > 0, or the norm is unknown.
+
+    Examples
+    --------
+    >>> Bound(snr_db=20.0).project(torch.tensor([[3.0, 4.0]]), torch.tensor([[0.6, 0.8]]))
+    tensor([[0.0600, 0.0800]])
+    """
+
+    snr_db: float
+    norm: Literal["l2", "linf"] = "l2"
+    segmental_snr_db: float | None = None
+    segment_length: int = 512
+    amplitude: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        check_snr("snr_db", self.snr_db)
+        if self.segmental_snr_db is not None:
+            check_snr("segmental_snr_db", self.segmental_snr_db)
+        if self.norm not in ("l2", "linf"):
+            raise ParameterError(f"norm is {self.norm!r}, must be 'l2' or 'linf'")
+        if self.segment_length < 1:
+            raise ParameterError(f"segment_length is {self.segment_length}, must be >= 1 sample")
+        if self.amplitude is not None and not self.amplitude > 0:
+            raise ParameterError(f"amplitude is {self.amplitude}, must be > 0 or None")
+
+    def reach(self, x: Tensor) -> Tensor:
+        """Give the length of the longest step: Tensor [batch, sample] to [batch, 1].
+
+        Parameters
+        ----------
+        x : Tensor [batch, sample]
+            Sounds.
+
+        Returns
+        -------
+        Tensor [batch, 1]
+            Radius of the ball, or half the edge of the cube; dtype of ``x``.
+
+        Examples
+        --------
+        >>> Bound(snr_db=20.0, norm="linf").reach(torch.ones(1, 4))
+        tensor([[0.1000]])
+        """
+        length = radius(x, self.snr_db)[:, None]
+        return (length if self.norm == "l2" else length / x.shape[1] ** 0.5).to(x)
+
+    def project(self, difference: Tensor, x: Tensor) -> Tensor:
+        """Find the nearest difference within the bound.
+
+        Parameters
+        ----------
+        difference : Tensor [batch, sample]
+            Any.
+        x : Tensor [batch, sample]
+            Sounds, within the amplitude.
+
+        Returns
+        -------
+        Tensor [batch, sample]
+            The nearest point of the intersection of ball (or cube), segments' balls and amplitude.
+
+        Notes
+        -----
+        The multipliers of nested balls, of a segment and of all, add up to the larger one; so
+        segments first, then the whole with what the segments left as caps, is the projection.
+
+        Examples
+        --------
+        >>> bound = Bound(snr_db=20.0, segmental_snr_db=10.0, segment_length=1)
+        >>> bound.project(torch.tensor([[9.0, 0.0]]), torch.tensor([[0.1, 0.9]]))
+        tensor([[0.0316, 0.0000]])
+        """
+        size = difference.double().abs()
+        cap = torch.full_like(size, torch.inf)
+        if self.amplitude is not None:
+            cap = (self.amplitude - x.double() * difference.sign()).clamp(min=0)
+        if self.norm == "linf":
+            cap = torch.minimum(cap, radius(x, self.snr_db)[:, None] / x.shape[1] ** 0.5)
+        if self.segmental_snr_db is not None:
+            cap = self._segments(size, cap, x, self.segmental_snr_db)
+        if self.norm == "l2":
+            cap = shrink(size, cap, radius(x, self.snr_db))
+        return (torch.minimum(size, cap) * difference.sign()).to(x)
+
+    def place(self, sound: Tensor, x: Tensor) -> Tensor:
+        """Find the nearest sound whose difference from ``x`` is within the bound.
+
+        Parameters
+        ----------
+        sound, x : Tensor [batch, sample]
+            A candidate and the original.
+
+        Returns
+        -------
+        Tensor [batch, sample]
+            x + project(sound - x).
+
+        Examples
+        --------
+        >>> Bound(snr_db=20.0).place(torch.tensor([[0.7, 0.8]]), torch.tensor([[0.6, 0.8]]))
+        tensor([[0.7000, 0.8000]])
+        """
+        placed = x + self.project(sound - x, x)
+        limit = self.amplitude
+        return placed if limit is None else placed.clamp(-limit, limit)  # the sum is rounded
+
+    def draw(self, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """Draw a sound evenly from the ball (or cube), then bring it into the rest of the bound.
+
+        Parameters
+        ----------
+        x : Tensor [batch, sample]
+            Originals.
+        generators : sequence of torch.Generator
+            One a sound, on the CPU.
+
+        Returns
+        -------
+        Tensor [batch, sample]
+            Sounds within the bound.
+
+        Examples
+        --------
+        >>> bound, x = Bound(snr_db=20.0), torch.full((1, 50), 0.5)
+        >>> bool((bound.draw(x, [torch.Generator()]) - x).norm() <= bound.reach(x) * 1.000001)
+        True
+        """
+        rows = [self._drawn(x.shape[1], generator) for generator in generators]
+        return self.place(x + self.reach(x) * torch.stack(rows).to(x), x)
+
+    def _drawn(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        """Draw from the ball or cube of reach 1: Tensor [sample]."""
+        if self.norm == "linf":
+            return 2 * torch.rand(n_samples, generator=generator, dtype=torch.float64) - 1
+        direction: Tensor = torch.randn(n_samples, generator=generator, dtype=torch.float64)
+        share = torch.rand(1, generator=generator, dtype=torch.float64)
+        drawn: Tensor = direction / direction.norm() * share ** (1 / n_samples)
+        return drawn
+
+    def _segments(self, size: Tensor, cap: Tensor, x: Tensor, segmental_snr_db: float) -> Tensor:
+        """Shrink each segment into its own ball: Tensor [batch, sample]."""
+        length, n_samples = self.segment_length, size.shape[1]
+        room = segment_energy(x, length).sqrt() / 10 ** (segmental_snr_db / 20)
+        sizes, caps = (
+            F.pad(part, (0, -n_samples % length)).reshape(-1, length) for part in (size, cap)
+        )
+        return shrink(sizes, caps, room.flatten()).reshape(len(x), -1)[:, :n_samples]
+
+
+def shrink(size: Tensor, cap: Tensor, radius: Tensor) -> Tensor:
+    """Project onto the intersection of a ball and a box, both around 0, in closed form.
+
+    Parameters
+    ----------
+    size : Tensor [row, sample]
+        Absolute values of the point, float64.
+    cap : Tensor [row, sample]
+        Half the edges of the box, >= 0, may be inf.
+    radius : Tensor [row]
+        Of the ball, >= 0.
+
+    Returns
+    -------
+    Tensor [row, sample]
+        min(cap, size / m) with the least m >= 1 that brings it into the ball.
+
+    Notes
+    -----
+    Samples meet their caps in the order of size / cap. With the first j capped, m^2 is the
+    energy of the others over the radius^2 that the caps leave; the right j is the one whose m lies
+    between its neighbours' ratios.
+
+    Examples
+    --------
+    >>> row = torch.tensor([[3.0, 4.0]], dtype=torch.float64)
+    >>> shrink(row, torch.full_like(row, torch.inf), torch.tensor([1.0]))
+    tensor([[0.6000, 0.8000]], dtype=torch.float64)
+    """
+    divisor = (size.norm(dim=-1) / radius).nan_to_num(1.0, posinf=torch.inf).clamp(min=1)
+    plain: Tensor = size / divisor[:, None]
+    is_capped = (plain > cap).any(-1)
+    if is_capped.any():
+        rows = is_capped.nonzero()[:, 0]
+        plain[rows] = _capped(size[rows], cap[rows], radius[rows])
+    return plain
+
+
+def _capped(size: Tensor, cap: Tensor, radius: Tensor) -> Tensor:
+    ratio, order = (size / cap).nan_to_num(0.0, posinf=torch.inf).sort(-1, descending=True)
+    energy = size.gather(-1, order).square()
+    taken = _from_zero(cap.gather(-1, order).square().cumsum(-1))  # by the first j samples
+    rest = _from_zero(energy.flip(-1).cumsum(-1)).flip(-1)  # of all others
+    # f(m), which falls with m, where m is the ratio of a sample: that one and those before it
+    # are capped at the solution if the ball is not yet full there. 0 / 0 is no sample to cap.
+    held = taken[:, 1:] + rest[:, 1:] / ratio.square()
+    n_capped = (held <= radius.square()[:, None]).sum(-1, keepdim=True)
+    left = (radius.square()[:, None] - taken.gather(-1, n_capped)).clamp(min=0)
+    divisor = (rest.gather(-1, n_capped) / left).sqrt().nan_to_num(1.0, posinf=torch.inf)
+    return torch.minimum(cap, size / divisor.clamp(min=1))
+
+
+def _from_zero(total: Tensor) -> Tensor:
+    return F.pad(total, (1, 0))

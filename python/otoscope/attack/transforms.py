@@ -1,0 +1,115 @@
+"""What happens to a sound on its way to the ear: an adversary that expects it survives it.
+
+A transform is any callable (sound [sample], generator) -> [sample], differentiable; these are
+drawn anew at each step, for each sound from its own generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from otoscope.signal.codecs import mp3
+from otoscope.signal.noise import add_noise
+
+__all__ = ["Gain", "Mp3", "Noise", "Shift", "Transform"]
+
+Transform: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Play louder or softer.
+
+    Parameters
+    ----------
+    gain_db : float
+        Drawn evenly from -gain_db to gain_db.
+
+    Examples
+    --------
+    >>> Gain(0.0)(torch.ones(2), torch.Generator())
+    tensor([1., 1.])
+    """
+
+    gain_db: float
+
+    def __call__(self, sound: Tensor, generator: torch.Generator) -> Tensor:
+        """Transform a sound: Tensor [sample] to [sample]."""
+        drawn = (2 * float(torch.rand(1, generator=generator)) - 1) * self.gain_db
+        return sound * 10 ** (drawn / 20)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Begin earlier or later: cut one end, fill the other with silence.
+
+    Parameters
+    ----------
+    samples : int
+        Drawn evenly from -samples to samples.
+
+    Examples
+    --------
+    >>> Shift(0)(torch.ones(2), torch.Generator())
+    tensor([1., 1.])
+    """
+
+    samples: int
+
+    def __call__(self, sound: Tensor, generator: torch.Generator) -> Tensor:
+        """Transform a sound: Tensor [sample] to [sample]."""
+        by = int(torch.randint(-self.samples, self.samples + 1, (1,), generator=generator))
+        return F.pad(sound, (by, -by))
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Add white noise.
+
+    Parameters
+    ----------
+    snr_db : float
+        Exact ratio of each draw, dB, > 0.
+
+    Examples
+    --------
+    >>> Noise(20.0)(torch.ones(2), torch.Generator()).shape
+    torch.Size([2])
+    """
+
+    snr_db: float
+
+    def __call__(self, sound: Tensor, generator: torch.Generator) -> Tensor:
+        """Transform a sound: Tensor [sample] to [sample]."""
+        return add_noise(sound, snr_db=self.snr_db, generator=generator)
+
+
+@dataclass(frozen=True)
+class Mp3:
+    """Encode as MP3 and decode; the gradient passes through what the coder keeps.
+
+    Parameters
+    ----------
+    sr : int
+        Samples a second of the sound.
+    bitrate : int
+        kbit/s.
+
+    Examples
+    --------
+    >>> Mp3(16000, bitrate=64)(torch.zeros(4000), torch.Generator()).shape
+    torch.Size([4000])
+    """
+
+    sr: int
+    bitrate: int = 128
+
+    def __call__(self, sound: Tensor, generator: torch.Generator) -> Tensor:
+        """Transform a sound: Tensor [sample] to [sample]."""
+        return mp3(sound, sr=self.sr, bitrate=self.bitrate)

@@ -1,0 +1,362 @@
+"""Dances whose style and tempo go together, or do not, as one likes; artists, timbres, all truths.
+
+First a corpus is planned: what each clip is, without a sound; then clips are rendered, by our drums
+or by mma's bands. A clip depends on its plan alone. Sounds are float32 [sample], all equally loud.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy  # loads its parts when they are used
+import torch
+from numpy.typing import NDArray
+
+from otoscope import records
+from otoscope.data import mma
+from otoscope.data.drums import TIMBRES, draw_kit, drum
+from otoscope.data.score import CHORDS, Score
+from otoscope.data.styles import STYLES
+from otoscope.errors import ParameterError
+from otoscope.signal.audio import write_audio
+
+__all__ = ["DanceClip", "DanceRecipe", "plan_dance", "render_dance", "write_dance"]
+
+_RMS = 0.05
+_PEAK = 8.0  # a limiter holds peaks under so many times the level, or drums could not be as loud
+
+
+@dataclass(frozen=True)
+class DanceRecipe:
+    """What all clips of a corpus share.
+
+    Parameters
+    ----------
+    styles : tuple of str
+        Of `otoscope.data.styles.STYLES`; clips take them in turn.
+    confounding : float
+        In [0, 1]: the chance that a clip's tempo comes from its style's own range and not from the
+        common one. 1: style and tempo are confounded; 0: separated; 0.5: half the clips give it
+        away.
+    tempo_bpm : (float, float), optional
+        Lowest and highest beats a minute of the common range; default: from the slowest to the
+        quickest of the styles. The upper end is not reached.
+    n_groups : int
+        Artists who play a style: each has a sound and a way to play of its own.
+    shared_groups : bool
+        True: the same artists play every style. False: each plays one, so that who knows the
+        artist knows the style.
+    band : {"drums", "mma"}
+        Our drums, or bands by mma and fluidsynth.
+    timbres : tuple of str, optional
+        The artists take them in turn: names of drum kits, or SoundFont files for mma; default: two.
+    seconds : float
+        Length of a clip, at least 2.
+    sr : int
+        Samples a second.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is out of range.
+
+    Examples
+    --------
+    >>> DanceRecipe(styles=("Waltz", "Rumba")).tempo_range
+    (80, 102)
+    """
+
+    styles: tuple[str, ...] = tuple(STYLES)
+    confounding: float = 0.0
+    tempo_bpm: tuple[float, float] | None = None
+    n_groups: int = 4
+    shared_groups: bool = False
+    band: str = "drums"
+    timbres: tuple[str, ...] | None = None
+    seconds: float = 10.0
+    sr: int = 22050
+
+    def __post_init__(self) -> None:
+        unknown = [style for style in self.styles if style not in STYLES]
+        if unknown or not self.styles or len(set(self.styles)) < len(self.styles):
+            raise ParameterError(
+                f"styles are {self.styles}: need one or more of {', '.join(STYLES)}, each once"
+            )
+        if not 0 <= self.confounding <= 1:
+            raise ParameterError(f"confounding is {self.confounding}, must be in [0, 1]")
+        low, high = self.tempo_range
+        if not 30 <= low < high <= 400:
+            raise ParameterError(f"tempo_bpm is ({low}, {high}): need 30 <= low < high <= 400")
+        if self.n_groups < 1 or not self.seconds >= 2 or self.sr < 8000:
+            raise ParameterError(
+                f"n_groups is {self.n_groups}, seconds {self.seconds}, sr {self.sr}: "
+                "need n_groups >= 1, seconds >= 2, sr >= 8000"
+            )
+        if self.band not in ("drums", "mma"):
+            raise ParameterError(f"band is {self.band!r}, must be 'drums' or 'mma'")
+        if self.timbres == () or (self.band == "drums" and set(self.sounds) - set(TIMBRES)):
+            raise ParameterError(f"timbres are {self.timbres}: drums have {', '.join(TIMBRES)}")
+
+    @property
+    def tempo_range(self) -> tuple[float, float]:
+        """The common range of tempo."""
+        own = [STYLES[style].tempo_bpm for style in self.styles]
+        return self.tempo_bpm or (min(low for low, _ in own), max(high for _, high in own))
+
+    @property
+    def sounds(self) -> tuple[str, ...]:
+        """The timbres, the default ones if none are given."""
+        default = (mma.SOUNDFONT, mma.SECOND_SOUNDFONT) if self.band == "mma" else tuple(TIMBRES)
+        return self.timbres or default
+
+
+@dataclass(frozen=True)
+class DanceClip:
+    """The truth about a clip, and all that its sound depends on beside the recipe.
+
+    Parameters
+    ----------
+    name : str
+        ``style/style-0000``.
+    style : str
+        One of `otoscope.data.styles.STYLES`.
+    tempo_bpm : float
+        Beats a minute. `dataclasses.replace` it: the same performance, quicker or slower.
+    meter : int
+        Beats in a bar.
+    group : str
+        The artist.
+    timbre : str
+        The artist's drum kit or SoundFont file.
+    seed, group_seed : tuple of int
+        What the performance and the artist are drawn from.
+
+    Examples
+    --------
+    >>> plan_dance(1)[0].name
+    'Waltz/Waltz-0000'
+    """
+
+    name: str
+    style: str
+    tempo_bpm: float
+    meter: int
+    group: str
+    timbre: str
+    seed: tuple[int, ...]
+    group_seed: tuple[int, ...]
+
+
+def plan_dance(
+    n: int, seed: int = 0, *, recipe: DanceRecipe | None = None
+) -> tuple[DanceClip, ...]:
+    """Say what the clips of a corpus are.
+
+    Parameters
+    ----------
+    n : int
+        Number of clips, at least 1; a multiple of styles times groups is balanced. Clip i depends
+        on ``seed``, the recipe and i alone.
+    seed : int, default 0
+        At least 0.
+    recipe : DanceRecipe, optional
+        What the clips share. Another ``confounding`` changes tempi and nothing else.
+
+    Returns
+    -------
+    tuple of DanceClip
+        Tempi are whole numbers, equally spread over octaves.
+
+    Raises
+    ------
+    ParameterError
+        If ``n`` or ``seed`` is out of range.
+
+    Examples
+    --------
+    >>> clips = plan_dance(16, recipe=DanceRecipe(confounding=1.0))
+    >>> {clip.tempo_bpm < 90 for clip in clips if clip.style == "Waltz"}
+    {True}
+    """
+    recipe = recipe or DanceRecipe()
+    if n < 1 or seed < 0:
+        raise ParameterError(f"n is {n} and seed {seed}: need n >= 1 and seed >= 0")
+    return tuple(_plan_clip(index, seed, recipe) for index in range(n))
+
+
+def render_dance(clip: DanceClip, recipe: DanceRecipe | None = None) -> NDArray[np.float32]:
+    """Perform a clip.
+
+    Parameters
+    ----------
+    clip : DanceClip
+        Of `plan_dance`, or one changed by `dataclasses.replace`.
+    recipe : DanceRecipe, optional
+        Length, rate and band.
+
+    Returns
+    -------
+    ndarray [sample], float32
+        Its level (root mean square) is 0.05, whatever the style, the artist and the tempo.
+
+    Raises
+    ------
+    MissingExtra
+        If mma is to play and it, fluidsynth or the SoundFont is not installed.
+    ParameterError
+        If the timbre is unknown, or mma is to play a tempo that is not a whole number.
+
+    Examples
+    --------
+    >>> y = render_dance(plan_dance(1)[0])
+    >>> y.shape, round(float(np.sqrt(np.mean(y**2))), 3)
+    ((220500,), 0.05)
+    """
+    recipe = recipe or DanceRecipe()
+    artist_rng, mix_rng = np.random.default_rng(clip.group_seed).spawn(2)
+    play = _play_mma if recipe.band == "mma" else _play_drums
+    y = _mix(play(clip, recipe, artist_rng), recipe.sr, mix_rng)
+    y = np.tanh(y / (_PEAK * _rms(y)))
+    return np.asarray(_RMS / _rms(y) * y, np.float32)
+
+
+def write_dance(
+    out_dir: str | Path,
+    n: int,
+    seed: int = 0,
+    *,
+    recipe: DanceRecipe | None = None,
+    progress: Callable[[str], object] | None = None,
+) -> Path:
+    """Write a corpus: a folder a style with its clips, and a manifest of the truth.
+
+    Parameters
+    ----------
+    out_dir : str or Path
+        Folder; made if it is not there. A corpus that was cut off is taken up where it stopped,
+        and one of fewer clips is grown.
+    n, seed, recipe
+        As `plan_dance` has them.
+    progress : callable, optional
+        Called with the name of each clip once it is there.
+
+    Returns
+    -------
+    Path
+        The manifest, JSON Lines, one record a clip: its file, the fields of `DanceClip`, the
+        recipe, and the versions of mma's tools if they played.
+
+    Raises
+    ------
+    MissingExtra
+        If mma is to play and a tool is not installed. Nothing is written then.
+    ParameterError
+        If ``n`` or ``seed`` is out of range, or the folder holds a corpus of other settings.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> write_dance(tempfile.mkdtemp(), n=2).name
+    'manifest.jsonl'
+    """
+    recipe = recipe or DanceRecipe()
+    clips = plan_dance(n, seed, recipe=recipe)
+    tools = [mma.versions(soundfont) for soundfont in recipe.sounds if recipe.band == "mma"]
+    out_dir = Path(out_dir)
+    for style in recipe.styles:
+        (out_dir / style).mkdir(parents=True, exist_ok=True)
+    manifest = out_dir / "manifest.jsonl"
+    with records.Records(manifest) as written:
+        _check_same_corpus(manifest, seed, recipe)
+        for clip in clips:
+            if clip.name not in written:
+                file = f"{clip.name}.wav"
+                sound = torch.from_numpy(render_dance(clip, recipe))
+                write_audio(out_dir / file, sound, sr=recipe.sr)
+                truth = {"file": file, "clip": clip, "recipe": recipe, "tools": tools}
+                written.append(clip.name, truth, seed=seed)
+            if progress:
+                progress(clip.name)
+    return manifest
+
+
+def _plan_clip(index: int, seed: int, recipe: DanceRecipe) -> DanceClip:
+    style_index = index % len(recipe.styles)
+    style = recipe.styles[style_index]
+    artist = index // len(recipe.styles) % recipe.n_groups
+    chance, height = np.random.default_rng((seed, index)).random(2)
+    low, high = STYLES[style].tempo_bpm if chance < recipe.confounding else recipe.tempo_range
+    owner = "artist" if recipe.shared_groups else style
+    return DanceClip(
+        name=f"{style}/{style}-{index // len(recipe.styles):04d}",
+        style=style,
+        tempo_bpm=float(int(low * (high / low) ** height)),
+        meter=STYLES[style].meter,
+        group=f"{owner}-{artist}",
+        timbre=recipe.sounds[artist % len(recipe.sounds)],
+        seed=(seed, index, 1),
+        group_seed=(seed, artist, 0 if recipe.shared_groups else 1 + list(STYLES).index(style)),
+    )
+
+
+def _play_drums(
+    clip: DanceClip, recipe: DanceRecipe, artist_rng: np.random.Generator
+) -> NDArray[np.float64]:
+    return drum(
+        STYLES[clip.style],
+        draw_kit(clip.timbre, artist_rng),
+        tempo_bpm=clip.tempo_bpm,
+        sr=recipe.sr,
+        n_samples=round(recipe.seconds * recipe.sr),
+        rng=np.random.default_rng(clip.seed),
+    )
+
+
+def _play_mma(
+    clip: DanceClip, recipe: DanceRecipe, artist_rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Play the style's groove on four chords, from somewhere in the first bar."""
+    if clip.tempo_bpm != int(clip.tempo_bpm):
+        raise ParameterError(f"tempo_bpm is {clip.tempo_bpm}; mma plays whole beats a minute")
+    rng = np.random.default_rng(clip.seed)
+    bar_seconds = 60 * clip.meter / clip.tempo_bpm
+    loop = [str(chord) for chord in rng.choice(list(CHORDS), 4)]
+    chords = tuple(loop[bar % 4] for bar in range(int(recipe.seconds / bar_seconds) + 2))
+    y = mma.accompany(
+        Score(int(clip.tempo_bpm), int(artist_rng.integers(-5, 6)), chords, ()),
+        STYLES[clip.style].groove,
+        seed=int(rng.integers(1, 2**31)),
+        sr=recipe.sr,
+        soundfont=clip.timbre,
+    )
+    first = int(rng.random() * bar_seconds * recipe.sr)
+    return y[first : first + round(recipe.seconds * recipe.sr)].astype(np.float64)
+
+
+def _mix(y: NDArray[np.float64], sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Tilt the spectrum by up to 6 dB at either end, and put the sound in a room."""
+    bass = scipy.signal.sosfilt(scipy.signal.butter(1, 800, fs=sr, output="sos"), y)
+    gain = 10 ** (rng.uniform(-6, 6) / 20)
+    tilted = bass * gain + (y - bass) / gain
+    seconds, wet = rng.uniform(0.1, 0.5), rng.uniform(0.0, 0.1)
+    time = np.arange(int(seconds * sr)) / sr
+    tail = rng.standard_normal(len(time)) * np.exp(-6.9 * time / seconds)
+    echo = scipy.signal.oaconvolve(tilted, tail)[: len(y)]
+    return np.asarray(tilted + wet * echo)
+
+
+def _rms(y: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(np.square(y))))
+
+
+def _check_same_corpus(manifest: Path, seed: int, recipe: DanceRecipe) -> None:
+    for record in records.read(manifest):
+        found = record["seed"], records.to_json(record["recipe"])
+        if found != (seed, records.to_json(recipe)):
+            raise ParameterError(
+                f"{manifest} is of seed {found[0]} and {found[1]}, not of seed {seed} and "
+                f"{records.to_json(recipe)}; name another folder"
+            )

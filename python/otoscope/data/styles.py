@@ -1,0 +1,111 @@
+"""Eight dance styles on paper: meter, range of tempo, and what four drums play in a bar or two.
+
+The ranges touch and do not overlap, in the order of BALLROOM's medians, so that a change of tempo
+by 6 % leads about half of all tempi over a border. The patterns are ours, simple, each in its
+dance's character.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DRUMS", "STYLES", "DanceStyle"]
+
+DRUMS = ("low", "mid", "high", "bell")
+"""The drums of a kit, in the order of a style's patterns."""
+
+
+@dataclass(frozen=True)
+class DanceStyle:
+    """What makes a dance.
+
+    Parameters
+    ----------
+    meter : int
+        Beats in a bar.
+    tempo_bpm : (float, float)
+        Lowest and highest beats a minute of its own range; the upper end is not reached.
+    steps : int
+        Steps in a beat: 2 eighths, 3 triplets, 4 sixteenths.
+    patterns : tuple of str
+        One for each of :data:`DRUMS`: ``x`` a hit, ``o`` a soft one; a bar or more.
+    groove : str
+        The style by mma's name.
+
+    Examples
+    --------
+    >>> STYLES["Waltz"].bars
+    1
+    """
+
+    meter: int
+    tempo_bpm: tuple[float, float]
+    steps: int
+    patterns: tuple[str, str, str, str]
+    groove: str
+
+    @property
+    def bars(self) -> int:
+        """The bars until the patterns begin again."""
+        return len(self.patterns[0]) // (self.meter * self.steps)
+
+
+STYLES = {
+    "Waltz": DanceStyle(
+        3, (80, 90), 2,
+        ("x.....",
+         "..o.o.",
+         "o.xoxo",
+         "......"), "Waltz",
+    ),
+    "Rumba": DanceStyle(
+        4, (90, 102), 2,
+        ("x..o..o.x..o..o.",
+         "..x...xx..x...xx",
+         "oooooooooooooooo",
+         "x..x..x...x.x..."), "Rhumba",
+    ),
+    "Samba": DanceStyle(
+        4, (102, 115), 4,
+        ("o..ox..oo..ox..o",
+         "x.x.xx.x.x.x.xx.",
+         "xooxxooxxooxxoox",
+         "................"), "Samba",
+    ),
+    "ChaChaCha": DanceStyle(
+        4, (115, 130), 2,
+        ("......xx",
+         "..x...o.",
+         "x.ooxo.o",
+         "x.x.x.x."), "ChaCha",
+    ),
+    "Tango": DanceStyle(
+        4, (130, 146), 4,
+        ("x...x...x...x...",
+         "............ooox",
+         "................",
+         "x.....x.....x..."), "Tango",
+    ),
+    "Jive": DanceStyle(
+        4, (146, 165), 3,
+        ("x.....x.....",
+         "...x.....x..",
+         "x..x.ox..x.o",
+         "............"), "Jive",
+    ),
+    "VienneseWaltz": DanceStyle(
+        3, (165, 186), 4,
+        ("x...........",
+         "...x....x...",
+         "x.......o.o.",
+         "............"), "VieneseWaltz",
+    ),
+    "Quickstep": DanceStyle(
+        4, (186, 210), 2,
+        ("x...x...",
+         "..o...o.",
+         "xxxxxxxx",
+         "x..x...."), "QuickStep",
+    ),
+}  # fmt: skip
+"""Styles by BALLROOM's names, slow to quick."""

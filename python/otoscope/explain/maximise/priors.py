@@ -1,0 +1,339 @@
+"""Priors: how a latent becomes an input, and what keeps it near to what a model has seen.
+
+Without one, an input that drives a unit is noise to the ear: a network can be driven by patterns
+that no sound has. Latents are rows, [row, ...]; nothing in a prior mixes them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+
+__all__ = ["Prior", "RawPrior", "normal_rows"]
+
+
+class Prior(Protocol):
+    """What an `ActivationMaximiser` asks of a prior; a class that inherits may leave out two.
+
+    Examples
+    --------
+    >>> class Doubling(Prior):  # penalty and settle are as for most
+    ...     def sample(self, n, seed):
+    ...         return normal_rows((3,), n, seed)
+    ...     def decode(self, latent):
+    ...         return 2 * latent
+    >>> Doubling().penalty(torch.ones(2, 3))
+    tensor([3., 3.])
+    """
+
+    def sample(self, n: int, seed: int) -> Tensor:
+        """Draw latents to start from.
+
+        Parameters
+        ----------
+        n : int
+            Rows.
+        seed : int
+            Of the first row; row i is drawn by ``seed + i`` alone.
+
+        Returns
+        -------
+        Tensor [row, ...]
+            float32 on the CPU.
+
+        Examples
+        --------
+        >>> RawPrior((1, 4, 2)).sample(3, seed=0).shape
+        torch.Size([3, 1, 4, 2])
+        """
+        ...
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Make inputs of latents; differentiable.
+
+        Parameters
+        ----------
+        latent : Tensor [row, ...]
+            On the model's device, in its floating type.
+
+        Returns
+        -------
+        Tensor [row, ...]
+            What ``prepare``, or the model, takes.
+
+        Examples
+        --------
+        >>> RawPrior((1, 4, 2)).decode(torch.ones(3, 1, 4, 2)).shape
+        torch.Size([3, 1, 4, 2])
+        """
+        ...
+
+    def penalty(self, latent: Tensor) -> Tensor:
+        """Measure how far latents are from likely ones; the setting's penalty multiplies it.
+
+        Parameters
+        ----------
+        latent : Tensor [row, ...]
+            Rows.
+
+        Returns
+        -------
+        Tensor [row]
+            The sum (not the mean) of squares: for latents of N(0, 1), but for a constant, twice
+            the negative logarithm of their density.
+
+        Examples
+        --------
+        >>> RawPrior((2,)).penalty(torch.tensor([[3.0, 4.0]]))
+        tensor([25.])
+        """
+        return latent.square().flatten(1).sum(1)
+
+    def settle(self, latent: Tensor, step: int) -> Tensor:
+        """Change latents after a step, without a gradient.
+
+        Parameters
+        ----------
+        latent : Tensor [row, ...]
+            After the step.
+        step : int
+            From 1.
+
+        Returns
+        -------
+        Tensor [row, ...]
+            By default as they came.
+
+        Examples
+        --------
+        >>> RawPrior((1, 4, 2)).settle(torch.ones(1, 1, 4, 2), step=1).sum()
+        tensor(8.)
+        """
+        return latent
+
+
+@dataclass(frozen=True)
+class RawPrior(Prior):
+    """The input itself, with regularisers: no prior but smoothness.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of one input, (1, frame, mel).
+    l2 : float
+        Weight of the sum of squares in the penalty, >= 0.
+    variation : float
+        Weight of the total variation: the sum of absolute differences between neighbours along the
+        last two axes, >= 0.
+    blur : float
+        Standard deviation of a Gaussian blur of the last two axes, cells; 0 is none.
+    blur_every : int
+        Steps from one blur to the next, >= 1.
+    scale : float
+        Standard deviation of the first inputs, > 0.
+
+    Raises
+    ------
+    ParameterError
+        If a size, weight or count is out of range.
+
+    References
+    ----------
+    Yosinski et al., "Understanding neural networks through deep visualization", 2015: L2, blur.
+    Mahendran and Vedaldi, "Understanding deep image representations by inverting them", 2015:
+    total variation.
+
+    Examples
+    --------
+    >>> RawPrior((1, 115, 80), variation=0.1, blur=1.0).sample(2, seed=0).shape
+    torch.Size([2, 1, 115, 80])
+    """
+
+    shape: Sequence[int]
+    l2: float = 1.0
+    variation: float = 0.0
+    blur: float = 0.0
+    blur_every: int = 10
+    scale: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_shape(self.shape, axes=1 if not self.blur and not self.variation else 2)
+        for name in ("l2", "variation", "blur"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ParameterError(f"{name} is {getattr(self, name)}, must be finite and >= 0")
+        if self.blur_every < 1:
+            raise ParameterError(f"blur_every is {self.blur_every}, must be steps, >= 1")
+        if not 0 < self.scale < math.inf:
+            raise ParameterError(f"scale is {self.scale}, must be finite and > 0")
+
+    def sample(self, n: int, seed: int) -> Tensor:
+        """Draw noise of N(0, scale squared).
+
+        Parameters
+        ----------
+        n : int
+            Rows, >= 1.
+        seed : int
+            Of the first row; row i has ``seed + i``.
+
+        Returns
+        -------
+        Tensor [n, *shape]
+            float32 on the CPU.
+
+        Examples
+        --------
+        >>> RawPrior((1, 4, 2)).sample(3, seed=0).shape
+        torch.Size([3, 1, 4, 2])
+        """
+        return self.scale * normal_rows(self.shape, n, seed)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Give the latent: it is the input.
+
+        Parameters
+        ----------
+        latent : Tensor [row, *shape]
+            Inputs.
+
+        Returns
+        -------
+        Tensor [row, *shape]
+            The same.
+
+        Examples
+        --------
+        >>> RawPrior((2,)).decode(torch.ones(1, 2))
+        tensor([[1., 1.]])
+        """
+        return latent
+
+    def penalty(self, latent: Tensor) -> Tensor:
+        """Weigh the sum of squares and the total variation.
+
+        Parameters
+        ----------
+        latent : Tensor [row, *shape]
+            Inputs.
+
+        Returns
+        -------
+        Tensor [row]
+            >= 0.
+
+        Examples
+        --------
+        >>> RawPrior((2, 1), variation=0.5).penalty(torch.tensor([[[3.0], [4.0]]]))
+        tensor([25.5000])
+        """
+        penalty = self.l2 * Prior.penalty(self, latent)
+        if self.variation:
+            for axis in (-2, -1):
+                penalty = penalty + self.variation * latent.diff(dim=axis).abs().flatten(1).sum(1)
+        return penalty
+
+    def settle(self, latent: Tensor, step: int) -> Tensor:
+        """Blur after each ``blur_every`` steps.
+
+        Parameters
+        ----------
+        latent : Tensor [row, *shape]
+            Inputs.
+        step : int
+            From 1.
+
+        Returns
+        -------
+        Tensor [row, *shape]
+            As they came, but for those steps.
+
+        Examples
+        --------
+        >>> blurs = RawPrior((9, 9), blur=1.0, blur_every=2)
+        >>> dot = torch.zeros(1, 9, 9)
+        >>> dot[0, 4, 4] = 1
+        >>> float(blurs.settle(dot, 1).max()), round(float(blurs.settle(dot, 2).max()), 3)
+        (1.0, 0.159)
+        """
+        if not self.blur or step % self.blur_every:
+            return latent
+        for axis in (-2, -1):
+            latent = _blurred(latent.transpose(axis, -1), self.blur).transpose(axis, -1)
+        return latent
+
+
+def normal_rows(shape: Sequence[int], n: int, seed: int) -> Tensor:
+    """Draw rows of N(0, 1), each from a seed of its own.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of one row.
+    n : int
+        Rows, >= 1.
+    seed : int
+        Of the first row, >= 0; row i has ``seed + i``.
+
+    Returns
+    -------
+    Tensor [n, *shape]
+        float32 on the CPU.
+
+    Raises
+    ------
+    ParameterError
+        If there is no row, or the seed is negative.
+
+    Examples
+    --------
+    >>> bool((normal_rows((3,), 5, seed=0)[4] == normal_rows((3,), 1, seed=4)[0]).all())
+    True
+    """
+    if n < 1 or seed < 0:
+        raise ParameterError(f"n is {n} and seed {seed}; must be n >= 1, seed >= 0")
+    rows = range(seed, seed + n)
+    return torch.stack(
+        [torch.randn(*shape, generator=torch.Generator().manual_seed(row)) for row in rows]
+    )
+
+
+def check_shape(shape: Sequence[int], *, axes: int) -> None:
+    """Refuse the shape of an input that is empty or has too few axes.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of one input.
+    axes : int
+        How many are needed.
+
+    Raises
+    ------
+    ParameterError
+        Says what came.
+
+    Examples
+    --------
+    >>> check_shape((1, 115, 80), axes=2)
+    """
+    if len(shape) < axes or any(not isinstance(size, int) or size < 1 for size in shape):
+        raise ParameterError(
+            f"shape is {tuple(shape)}, must be {axes} sizes >= 1 or more: (1, frame, mel)"
+        )
+
+
+def _blurred(x: Tensor, deviation: float) -> Tensor:
+    """Convolve the last axis with a Gaussian; the edge values go on beyond the edges."""
+    reach = min(math.ceil(3 * deviation), x.shape[-1] - 1)
+    at = torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device)
+    kernel = torch.exp(-0.5 * (at / deviation) ** 2)
+    rows = F.pad(x.reshape(-1, 1, x.shape[-1]), (reach, reach), mode="replicate")
+    return F.conv1d(rows, (kernel / kernel.sum())[None, None]).reshape(x.shape)

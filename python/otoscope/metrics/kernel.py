@@ -1,0 +1,85 @@
+"""The kernel distance: squared maximum mean discrepancy with a polynomial kernel, unbiased.
+
+It needs no covariance, so it is right on average for any number of rows (>= 2), and near 0 of both
+signs between sets of one distribution.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.metrics.feature_set import check_features
+
+__all__ = ["kernel_distance"]
+
+_BLOCK = 2048  # rows at a time: a block of the kernel matrix is 32 MB
+
+
+def kernel_distance(
+    real: Tensor,
+    generated: Tensor,
+    *,
+    degree: int = 3,
+    gamma: float | None = None,
+    coef: float = 1.0,
+) -> Tensor:
+    """Find the squared maximum mean discrepancy between features.
+
+    Parameters
+    ----------
+    real, generated : Tensor [row, column]
+        At least 2 rows each.
+    degree : int
+        Of the kernel, >= 1.
+    gamma : float, optional
+        Scale of the products, > 0; default: 1 / columns.
+    coef : float
+        Added to them, >= 0.
+
+    Returns
+    -------
+    Tensor [], float64
+        Mean of k(x, y) = (gamma x.y + coef)^degree over distinct pairs of each set, less twice
+        that over pairs across. May be below 0.
+
+    Raises
+    ------
+    ParameterError
+        If shapes do not fit, a row is not finite, or a setting is out of range.
+
+    References
+    ----------
+    Gretton et al., "A kernel two-sample test", 2012, lemma 6; Binkowski et al., "Demystifying MMD
+    GANs", 2018 (KID: degree 3, gamma 1 / columns, coef 1).
+
+    Examples
+    --------
+    >>> kernel_distance(torch.tensor([[0.0], [0.0]]), torch.tensor([[1.0], [1.0]]))
+    tensor(7., dtype=torch.float64)
+    """
+    check_features(real)
+    check_features(generated, columns=real.shape[-1])
+    if degree < 1 or coef < 0 or (gamma is not None and not gamma > 0):
+        raise ParameterError(
+            f"degree is {degree}, gamma {gamma} and coef {coef}; must be >= 1, > 0 and >= 0"
+        )
+    x, y = real.detach().double(), generated.detach().double()
+    for side, rows in (("real", x), ("generated", y)):
+        if len(rows) < 2:
+            raise ParameterError(f"the {side} set has {len(rows)} rows; pairs take 2 or more")
+        bad = (~rows.isfinite()).any(-1).nonzero()
+        if len(bad):
+            raise ParameterError(f"row {int(bad[0])} of the {side} set holds NaN or infinity")
+    scale = 1 / x.shape[-1] if gamma is None else gamma
+
+    def total(a: Tensor, b: Tensor) -> Tensor:
+        parts = [(scale * part @ b.mT + coef).pow(degree).sum() for part in a.split(_BLOCK)]
+        return torch.stack(parts).sum()
+
+    def within(a: Tensor) -> Tensor:
+        own = (scale * a.square().sum(-1) + coef).pow(degree).sum()
+        return (total(a, a) - own) / (len(a) * (len(a) - 1))
+
+    return within(x) + within(y) - 2 * total(x, y) / (len(x) * len(y))

@@ -1,0 +1,223 @@
+"""What metrics between a real and a generated set of features share: gathering the two.
+
+A feature is what turns a batch into [sample, column]: a tap of a layer, a module, any callable, or
+nothing where batches are features already. States are float64 whatever the metric is cast to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import torch
+import torchmetrics
+from torch import Tensor, nn
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+from otoscope.errors import ParameterError
+from otoscope.metrics.feature_set import FeatureSet, check_features
+from otoscope.metrics.statistics import Statistics
+from otoscope.taps import Tap, evaluating
+
+__all__ = ["TwoSets"]
+
+_SIDES = ("real", "generated")
+
+
+class TwoSets(torchmetrics.Metric):
+    """Gather two sets of features, here and over processes.
+
+    Parameters
+    ----------
+    feature : Tap, nn.Module, callable or None
+        Batch to features [sample, column]; None: batches are features.
+    reset_real_features : bool
+        Whether `reset` forgets the real set too.
+    sets : int, optional
+        Candidates: generated features are [set, sample, column], and there is a value for each.
+    keep_rows : bool
+        Keep all features; otherwise moments, from more rows than columns on.
+    **metric
+        Settings of torchmetrics.Metric: process_group, dist_sync_fn, ...
+
+    Examples
+    --------
+    >>> from otoscope.metrics import FrechetDistance
+    >>> issubclass(FrechetDistance, TwoSets)
+    True
+    """
+
+    higher_is_better = False
+    is_differentiable = False
+    full_state_update = True  # forward: reset and update again; states are not merged one by one
+
+    def __init__(
+        self,
+        feature: Callable[[Any], Tensor] | None = None,
+        *,
+        reset_real_features: bool = True,
+        sets: int | None = None,
+        keep_rows: bool = False,
+        **metric: Any,
+    ) -> None:
+        super().__init__(**metric)
+        if feature is not None and not callable(feature):
+            raise ParameterError(
+                f"feature is {feature!r}; it must be a tap, a module, a callable or None"
+            )
+        if sets is not None and sets < 1:
+            raise ParameterError(f"sets is {sets}, must be >= 1")
+        self.feature = feature
+        self.reset_real_features = reset_real_features
+        self.sets = sets
+        self._keep_rows = keep_rows
+        for side in _SIDES:
+            none = FeatureSet.none(sets=self._sets(side))
+            for name, part in zip(self._names(side), none, strict=True):
+                self.add_state(name, part, dist_reduce_fx=None)
+
+    def update(self, batch: Any, real: bool) -> None:
+        """Add a batch to the real or the generated set.
+
+        Parameters
+        ----------
+        batch : Tensor
+            For ``feature``; else features [sample, column], generated candidates
+            [set, sample, column]. On the metric's device.
+        real : bool
+            Which set.
+
+        Raises
+        ------
+        ParameterError
+            If features have another shape or width than those before, or one is not finite.
+
+        Examples
+        --------
+        >>> metric.update(batch, real=False)  # doctest: +SKIP
+        """
+        side = "real" if real else "generated"
+        held = self._side(side)
+        features = self._features(batch)
+        columns = held.columns or self._side(_SIDES[real]).columns
+        check_features(features, sets=self._sets(side), columns=columns)
+        self._hold(side, held.added(features, keep_rows=self._keep_rows))
+
+    def reset(self) -> None:
+        """Forget the generated set, and the real one unless ``reset_real_features`` is False."""
+        real = self._side("real")
+        super().reset()
+        if not self.reset_real_features:
+            self._hold("real", real)
+
+    def merge_state(self, incoming_state: dict[str, Any] | torchmetrics.Metric) -> None:
+        """Add the sets of another metric.
+
+        Parameters
+        ----------
+        incoming_state : TwoSets or dict
+            A metric of the same kind, or its ``metric_state``.
+
+        Raises
+        ------
+        ParameterError
+            If widths or kinds differ.
+
+        Examples
+        --------
+        >>> metric.merge_state(other)  # doctest: +SKIP
+        """
+        if isinstance(incoming_state, torchmetrics.Metric):
+            if not isinstance(incoming_state, type(self)):
+                raise ParameterError(
+                    f"cannot merge {type(incoming_state).__name__} into {type(self).__name__}"
+                )
+            incoming_state = dict(incoming_state.metric_state)
+        state: dict[str, Any] = incoming_state
+        for side in _SIDES:
+            other = FeatureSet(*(state[name] for name in self._names(side)))
+            self._hold(side, self._join(self._side(side), other))
+        self._update_count = max(1, self._update_count)
+        self._computed = None
+
+    def statistics(self, *, real: bool, ddof: int = 1) -> Statistics:
+        """Summarise a set, for `otoscope.metrics.statistics.save`.
+
+        Parameters
+        ----------
+        real : bool
+            Which set.
+        ddof : int
+            The covariance is the scatter / (count - ddof).
+
+        Returns
+        -------
+        Statistics
+            Of this process alone.
+
+        Raises
+        ------
+        ParameterError
+            If there are too few rows, or many candidates.
+
+        Examples
+        --------
+        >>> statistics.save("real.npz", metric.statistics(real=True))  # doctest: +SKIP
+        """
+        return Statistics.of(self._side("real" if real else "generated"), ddof=ddof)
+
+    def _features(self, batch: Any) -> Tensor:
+        if self.feature is None:
+            features = batch
+        else:
+            model = self.feature.module if isinstance(self.feature, Tap) else self.feature
+            with torch.no_grad(), evaluating(model):
+                features = self.feature(batch)
+        if not isinstance(features, Tensor):
+            raise ParameterError(f"features are {type(features).__name__}, must be a tensor")
+        return features
+
+    def _sets(self, side: str) -> int | None:
+        return self.sets if side == "generated" else None
+
+    def _names(self, side: str) -> list[str]:
+        """A side's states; a MetricCollection takes states of the same names for the same."""
+        kind = "all" if self._keep_rows else "set"
+        return [f"{side}_{kind}_{name}" for name in FeatureSet._fields]
+
+    def _side(self, side: str) -> FeatureSet:
+        return FeatureSet(*(getattr(self, name) for name in self._names(side)))
+
+    def _hold(self, side: str, features: FeatureSet) -> None:
+        for name, part in zip(self._names(side), features, strict=True):
+            setattr(self, name, part)
+
+    def _join(self, first: FeatureSet, second: FeatureSet) -> FeatureSet:
+        if first.columns and second.columns and first.columns != second.columns:
+            raise ParameterError(
+                f"cannot merge features of {second.columns} columns into {first.columns}"
+            )
+        return first.joined(second, keep_rows=self._keep_rows)
+
+    def _sync_dist(
+        self,
+        dist_sync_fn: Callable[..., Any] = gather_all_tensors,
+        process_group: Any | None = None,
+    ) -> None:
+        """Gather both sets of all processes; the parts of a state belong together."""
+        group = process_group or self.process_group
+        for side in _SIDES:
+            gathered = [dist_sync_fn(part, group=group) for part in self._side(side)]
+            sets = [FeatureSet(*parts) for parts in zip(*gathered, strict=True)]
+            self._hold(side, reduce(self._join, sets))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Any = ()) -> nn.Module:
+        """Move states with the metric, but never cast them."""
+        states = (*exclude_state, *self._defaults)
+        moved: nn.Module = super()._apply(fn, exclude_state=states)
+        for side in _SIDES:
+            held = self._side(side)
+            device = fn(torch.zeros(1, device=held.n.device)).device
+            self._hold(side, FeatureSet(*(part.to(device) for part in held)))
+        return moved

@@ -1,0 +1,58 @@
+"""Transforms do what their numbers say, are drawn from their generator, and let gradients pass."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from otoscope.attack import Gain, Mp3, Noise, Shift
+from otoscope.signal.snr import snr_db
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def sound() -> Tensor:
+    return torch.randn(4000, generator=generator(9), dtype=torch.float64)
+
+
+def test_gains_fill_their_range_in_db() -> None:
+    draws, y = generator(), sound()
+    db = [20 * math.log10(float(Gain(6.0)(y, draws)[0] / y[0])) for _ in range(300)]
+    assert -6 <= min(db) < -5.7
+    assert 5.7 < max(db) <= 6
+    assert abs(sum(db) / 300) < 0.8  # evenly: deviation of the mean 0.2
+
+
+def test_shifts_cut_one_end_and_fill_the_other_with_silence() -> None:
+    draws, y = generator(), sound()
+    seen = set()
+    for _ in range(60):
+        shifted = Shift(2)(y, draws)
+        padded = torch.cat([torch.zeros(2).double(), y, torch.zeros(2).double()])
+        by = [k for k in range(-2, 3) if torch.equal(shifted, padded[2 - k :][:4000])]
+        assert len(by) == 1
+        seen.add(by[0])
+    assert seen == {-2, -1, 0, 1, 2}
+
+
+def test_noise_has_its_ratio() -> None:
+    y = sound()
+    assert float(snr_db(y, Noise(17.0)(y, generator()))) == pytest.approx(17, abs=1e-9)
+
+
+@pytest.mark.parametrize("transform", [Gain(6.0), Shift(100), Noise(10.0), Mp3(16000)])
+def test_the_generator_decides_and_the_gradient_passes(
+    transform: Gain | Shift | Noise | Mp3,
+) -> None:
+    y = sound().requires_grad_()
+    assert torch.equal(transform(y, generator(1)), transform(y, generator(1)))
+    (gradient,) = torch.autograd.grad((transform(y, generator(1)) * sound()).sum(), y)
+    assert bool(gradient.isfinite().all())
+    assert float((gradient * sound()).sum()) > 0 or isinstance(transform, Shift)
+    if not isinstance(transform, Mp3):
+        assert not torch.equal(transform(y, generator(1)), transform(y, generator(2)))

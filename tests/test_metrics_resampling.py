@@ -1,0 +1,163 @@
+"""Intervals hold the true distance; extrapolation takes the bias away; the kernel has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.metrics import (
+    FeatureSet,
+    FewRows,
+    Statistics,
+    frechet_infinity,
+    frechet_interval,
+    frechet_of,
+    kernel_distance,
+)
+
+COLUMNS = 4
+TRUE = COLUMNS * (0.3**2 + (1.2 - 1) ** 2)  # N(0, 1) against N(0.3, 1.2^2)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads on small matrices do nothing but wait for each other where others work too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def draw(generator: torch.Generator, n_rows: int) -> tuple[Tensor, Tensor]:
+    x, y = (torch.randn(n_rows, COLUMNS, generator=generator).double() for _ in range(2))
+    return x, 1.2 * y + 0.3
+
+
+def test_intervals_hold_the_true_distance(random: torch.Generator) -> None:
+    """30 times at 0.9: fewer than 22 would happen twice in 1000 times."""
+    held = 0
+    for seed in range(30):
+        x, y = draw(random, 150)
+        interval = frechet_interval(x, y, level=0.9, resamples=40, seed=seed)
+        held += interval.low <= TRUE <= interval.high
+    assert held >= 22
+
+
+def test_rows_of_a_group_count_as_one(random: torch.Generator) -> None:
+    """Each row four times over says no more than once."""
+    x, y = (part.repeat_interleave(4, 0) for part in draw(random, 40))
+    y += 2
+    songs = torch.arange(40).repeat_interleave(4)
+    apart = frechet_interval(x, y, resamples=100)
+    together = frechet_interval(x, y, resamples=100, groups=(songs, songs))
+    assert apart.value == together.value
+    assert together.high - together.low > 1.6 * (apart.high - apart.low)  # 2 in the long run
+
+
+def test_the_same_seed_draws_the_same(random: torch.Generator) -> None:
+    x, y = draw(random, 40)
+    first, again, other = (frechet_interval(x, y, resamples=20, seed=seed) for seed in (3, 3, 4))
+    assert first == again
+    assert first != other
+    assert first.value == float(frechet_of(x, y))
+
+
+def test_statistics_are_taken_as_exact(random: torch.Generator) -> None:
+    x, y = draw(random, 60)
+    real = Statistics.of(FeatureSet.of(x))
+    one, both = (frechet_interval(z, y, resamples=100) for z in (real, x))
+    assert one.value == pytest.approx(both.value)
+    assert 0 <= one.low < one.high
+    assert one.high - one.low < both.high - both.low
+
+
+def test_extrapolation_takes_the_bias_away(random: torch.Generator) -> None:
+    real = Statistics(torch.zeros(16), torch.eye(16))
+    found, plain = [], []
+    for seed in range(10):
+        rows = torch.randn(400, 16, generator=random).double()
+        extrapolated = frechet_infinity(real, rows, smallest=100, seed=seed)
+        found.append(extrapolated.value)
+        plain.append(float(extrapolated.distances[-1]))
+    bias, left = sum(plain) / 10, abs(sum(found) / 10)
+    assert bias > 0.1  # the true distance is 0
+    assert left < 0.2 * bias
+
+
+def test_extrapolation_is_the_line_over_1_by_n(random: torch.Generator) -> None:
+    x, y = draw(random, 200)
+    found = frechet_infinity(x, y, points=4, smallest=50)
+    assert found.sizes.tolist() == [50, 100, 150, 200]
+    assert float(found.distances[-1]) == pytest.approx(float(frechet_of(x, y)))
+    slope = torch.linalg.lstsq(
+        torch.stack([torch.ones(4).double(), 1 / found.sizes.double()], 1), found.distances[:, None]
+    ).solution
+    assert [found.value, found.slope] == pytest.approx(slope[:, 0].tolist())
+
+
+def test_kernel_distance_is_its_definition(random: torch.Generator) -> None:
+    x, y = draw(random, 7)
+    y = y[:5]
+
+    def mean(a: Tensor, b: Tensor) -> float:
+        pairs = [
+            float((a[i] @ b[j]) / COLUMNS + 1) ** 3
+            for i in range(len(a))
+            for j in range(len(b))
+            if a is not b or i != j
+        ]
+        return sum(pairs) / len(pairs)
+
+    assert float(kernel_distance(x, y)) == pytest.approx(mean(x, x) + mean(y, y) - 2 * mean(x, y))
+
+
+def test_kernel_distance_has_no_bias(random: torch.Generator) -> None:
+    found = torch.stack(
+        [kernel_distance(*torch.randn(2, 6, 3, generator=random)) for _ in range(400)]
+    )
+    assert abs(float(found.mean())) < 3 * float(found.std()) / 20
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda x: frechet_interval(x, x, level=1.0), r"level is 1.0"),
+        (lambda x: frechet_interval(x, x, resamples=3), "resamples 3"),
+        (
+            lambda x: frechet_interval(x, x, groups=(None, torch.zeros(9))),
+            "the generated set is one group",
+        ),
+        (
+            lambda x: frechet_interval(x, x, groups=(torch.zeros(4), None)),
+            r"the real set has 9 rows, its groups \(4,\)",
+        ),
+        (lambda x: frechet_infinity(x, x, points=1), "points is 1"),
+        (lambda x: frechet_infinity(x, x, smallest=9), r"smallest 9; must be >= 2 and in \[2, 8\]"),
+        (lambda x: frechet_infinity(x, x[:3]), r"for 3 rows"),
+        (lambda x: frechet_of(x, x[:, :1]), "have 1 columns, those before had 2"),
+        (
+            lambda x: frechet_of(Statistics(torch.zeros(2), torch.eye(2), ddof=0), x),
+            "ddof is 1, the real statistics have ddof=0",
+        ),
+        (lambda x: kernel_distance(x, x[:, :1]), "have 1 columns"),
+        (lambda x: kernel_distance(x[:1], x), "the real set has 1 rows; pairs take 2"),
+        (lambda x: kernel_distance(x, x * torch.nan), "row 0 of the generated set holds NaN"),
+        (lambda x: kernel_distance(x, x, gamma=0.0), "gamma 0.0"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(call: object, told: str) -> None:
+    assert callable(call)
+    with pytest.raises(ParameterError, match=told):
+        call(torch.arange(18.0).reshape(9, 2))
+
+
+def test_few_rows_are_warned_of() -> None:
+    x, y = torch.randn(3, 4, generator=torch.Generator()), torch.zeros(9, 4)
+    with pytest.warns(FewRows, match="the real set has 3 rows of 4 columns"):
+        frechet_of(x, y)
+    with pytest.warns(FewRows, match="the generated set has 3 rows"):
+        frechet_of(y, x)
