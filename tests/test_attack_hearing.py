@@ -80,7 +80,10 @@ def test_spectra_are_the_papers() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"output": "tag 7"}, r"output is 'tag 7', the model has no such output; did you mean 'tag \d'"),
+        (
+            {"output": "tag 7"},
+            r"output is 'tag 7', the model has no such output; did you mean 'tag \d'",
+        ),
         ({"output": 3}, "output is 3, must be in 0..2"),
         ({"output": -1}, "output is -1, must be in 0..2"),
         ({"pooling": "median"}, "pooling is 'median', must be 'mean', 'max' or 'none'"),

@@ -111,7 +111,8 @@ def spectrum(frames: int, bins: int) -> Tensor:
         ({"y": C}, r"y is torch.complex64, must be float32"),
         ({"y": Y[:, :255]}, r"y has shape \(2, 255\); one frame needs 256 samples"),
         ({"y": torch.tensor(1.0)}, r"y has shape \(\); one frame needs 256 samples"),
-        ({"hop_length": 0}, r"hop_length is 0, must be >= 1"),
+        ({"hop_length": 256.0}, r"hop_length is 256.0, must be an integer >= 1"),
+        ({"hop_length": 0}, r"hop_length is 0, must be an integer >= 1"),
         ({"window": torch.ones(2, 256)}, r"window is torch.float32 \(2, 256\); it must be real"),
         ({"window": torch.ones(1)}, r"window is torch.float32 \(1,\).*n_fft >= 2"),
         ({"window": torch.ones(256, dtype=torch.int32)}, r"window is torch.int32 \(256,\)"),
@@ -136,7 +137,7 @@ def test_transform_refuses_what_does_not_fit(change: Options, message: str) -> N
         ({"spectrum": spectrum(0, 129)}, r"spectrum has shape \(0, 129\).*one frame or more"),
         ({"spectrum": spectrum(2, 129)[0]}, r"spectrum has shape \(129,\)"),
         ({"spectrum": spectrum(129, 2).mT.T}, r"spectrum has shape \(129, 2\)"),
-        ({"hop_length": -3}, r"hop_length is -3, must be >= 1"),
+        ({"hop_length": -3}, r"hop_length is -3, must be an integer >= 1"),
         ({"window": torch.ones(250)}, r"a window of 250 samples needs \[..., frame, 126\]"),
     ],
 )
@@ -222,3 +223,12 @@ def test_step_of_the_adversary_refuses_what_does_not_fit(change: Options, messag
     given |= {"window": WINDOW}
     with pytest.raises(ParameterError, match=message):
         magnitude_step(**(given | change), hop_length=64, step=0.1)
+
+
+@pytest.mark.parametrize("n_fft", [256, 10])
+def test_a_ball_of_radius_zero_is_its_centre(n_fft: int) -> None:
+    D = torch.randn(2, 5, n_fft // 2 + 1, dtype=torch.complex64)
+    window, X = torch.hann_window(n_fft), D.abs()
+    options: Options = {"window": window, "hop_length": n_fft // 4}
+    Y, _ = magnitude_step(X, X, D, X + 1, step=0.1, radius=torch.zeros(2), **options)
+    torch.testing.assert_close(Y, X + 1, rtol=0, atol=0)

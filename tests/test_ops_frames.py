@@ -123,8 +123,8 @@ def test_windows_without_numbers_are_taken_at_their_word() -> None:
 @pytest.mark.parametrize(
     ("window", "hop", "message"),
     [
-        (torch.ones(8), 0, r"hop_length is 0, must be >= 1"),
-        (torch.ones(8), -1, r"hop_length is -1, must be >= 1"),
+        (torch.ones(8), 0, r"hop_length is 0, must be an integer >= 1"),
+        (torch.ones(8), -1, r"hop_length is -1, must be an integer >= 1"),
         (
             torch.ones(0),
             1,

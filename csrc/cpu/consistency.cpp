@@ -275,7 +275,7 @@ void ball_as(const BallArgs& a, int threads) {
         for (std::int64_t b = begin; b < end; ++b) {
             const double norm = std::sqrt(sum_of(a.apart + b * a.frames, a.frames));
             const double nu = std::max(0.0, norm / a.radius[b] - 1);
-            const Real share = Real(1 / (1 + nu)), rest = Real(nu / (1 + nu));
+            const Real share = Real(1 / (1 + nu)), rest = Real(1 - 1 / (1 + nu));
             Real* Y = static_cast<Real*>(a.magnitude) + b * a.cells;
             const Real* X = static_cast<const Real*>(a.original) + b * a.cells;
             for (std::int64_t i = 0; i < a.cells; ++i) Y[i] = share * Y[i] + rest * X[i];

@@ -37,18 +37,28 @@ __global__ void __launch_bounds__(kNormThreads) ball_kernel(BallArgs a) {
     ball_block<Real>(block, a);
 }
 
+int most_shared_bytes() {
+    int device = 0, bytes = 0;
+    check(cudaGetDevice(&device), "cudaGetDevice");
+    check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+          "cudaDeviceGetAttribute");
+    return bytes;
+}
+
 struct Launch {
     const char* name;
     std::int64_t units, samples;  // of work; of signal in shared memory
     cudaStream_t stream;
 };
 
-// More shared memory than 48 kB has to be asked for; that is remembered by the driver.
+// More shared memory than 48 kB has to be asked for, for a function and not for a launch: so always
+// the most, whatever other threads or a captured graph ask for.
 template <class Real, class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const Launch& how, const Frames& of,
             const Arguments&... arguments) {
     const auto bytes = std::size_t(shared_bytes<Real>(of.n_fft, how.samples));
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)),
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               most_shared_bytes()),
           how.name);
     kernel<<<blocks_for(how.units), unsigned(FrameShape(of.n_fft).threads), bytes, how.stream>>>(
         of, arguments...);

@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     )
     from otoscope.attack import AttackResult, Goal, Hearing, MagnitudeAdversary, WaveformPGD
     from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
-    from otoscope.explain import Explanation, SoundLIME, content, segments
+    from otoscope.explain import ActivationMaximiser, Explanation, SoundLIME, content, segments
     from otoscope.metrics import FrechetDistance
     from otoscope.models import zoo
     from otoscope.ops import occlude
     from otoscope.protocols import ListeningModel, Patch
 else:  # type checkers would take any name for one that __getattr__ knows
     _ROOMS = {
+        "ActivationMaximiser": "explain",
         "AttackResult": "attack",
         "CudaUnavailable": "errors",
         "Explanation": "explain",
@@ -69,6 +70,7 @@ else:  # type checkers would take any name for one that __getattr__ knows
 
 
 __all__ = [
+    "ActivationMaximiser",
     "AttackResult",
     "CudaUnavailable",
     "Explanation",

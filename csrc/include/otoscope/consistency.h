@@ -68,7 +68,8 @@ struct NormArgs {         // norm[example] = sqrt(sum of apart over frames)
     std::int64_t batch, frames;
 };
 
-struct BallArgs {          // Y = (Y + nu X) / (1 + nu), nu = max(0, norm / radius - 1)
+struct BallArgs {  // Y = Y / (1 + nu) + X nu / (1 + nu), nu = max(0, norm / radius - 1); radius 0:
+                   // X
     void* magnitude;       // [batch, cell]
     const void* original;  // [batch, cell]
     const double* apart;   // [batch, frame]

@@ -182,7 +182,7 @@ OTO_DEVICE void ball_block(Block& block, const BallArgs& a) {
         const std::int64_t b = unit / units, first = unit % units * kBallCells;
         const double norm = norm_of(block, a.apart + b * a.frames, a.frames, sums.of_thread);
         const double over = norm / a.radius[b] - 1, nu = over > 0 ? over : 0;
-        const Real share = Real(1 / (1 + nu)), rest = Real(nu / (1 + nu));
+        const Real share = Real(1 / (1 + nu)), rest = Real(1 - 1 / (1 + nu));
         const std::int64_t end = first + kBallCells < a.cells ? first + kBallCells : a.cells;
         block.for_each_thread([&](int thread) {
             Real* Y = static_cast<Real*>(a.magnitude) + b * a.cells;

@@ -130,7 +130,25 @@ class Trial:
 
     @classmethod
     def at(cls, start: Tensor, *, steps: int) -> Trial:
-        """Begin: Tensor [batch, sample] of starting points, not yet asked about."""
+        """Begin at points that the model has not been asked about.
+
+        Parameters
+        ----------
+        start : Tensor [batch, sample]
+            Where each search begins.
+        steps : int
+            At most.
+
+        Returns
+        -------
+        Trial
+            Without any score.
+
+        Examples
+        --------
+        >>> Trial.at(torch.zeros(2, 10), steps=5).sound.shape
+        torch.Size([2, 10])
+        """
         nothing = torch.full_like(start[:, 0], -torch.inf)
         return cls(
             start.clone(),
@@ -142,7 +160,23 @@ class Trial:
         )
 
     def note(self, examples: Tensor, iteration: int, sound: Tensor, answer: Answer) -> None:
-        """Keep the candidates of a step that are better than what was."""
+        """Keep the candidates of a step that are better than what was.
+
+        Parameters
+        ----------
+        examples : Tensor [example]
+            Which sounds were asked about.
+        iteration : int
+            Number of the step.
+        sound : Tensor [example, sample]
+            The candidates.
+        answer : Answer
+            What the model said of them.
+
+        Examples
+        --------
+        >>> trial.note(going, 0, sound, answer)  # doctest: +SKIP
+        """
         self.history[examples, iteration] = answer.confidence
         self.iterations[examples] = iteration
         better = answer.score > self.score[examples]
@@ -153,7 +187,19 @@ class Trial:
         self.success[at] = answer.success[better]
 
     def take(self, examples: Tensor, other: Trial) -> None:
-        """Keep what another search of some of the sounds did better."""
+        """Keep what another search of some of the sounds did better.
+
+        Parameters
+        ----------
+        examples : Tensor [example]
+            Which sounds it was of.
+        other : Trial
+            With as many sounds.
+
+        Examples
+        --------
+        >>> trial.take(left, again)  # doctest: +SKIP
+        """
         better = other.score > self.score[examples]
         at = examples[better]
         for name in ("sound", "score", "confidence", "success", "iterations", "history"):

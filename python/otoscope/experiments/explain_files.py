@@ -162,7 +162,7 @@ def explain_files(
     _check_places(settings)
     _check_samples(settings)
     progress = progress or (lambda items, _: items)
-    paths = _sound_files(settings.sounds)
+    paths = sound_files(settings.sounds)
     model = listening_model(settings.model, device=settings.device)
     explainer = cache(lambda target: _explainer(model, settings, target))
     explainer(settings.target or model.output_names[0])  # a wrong setting is told before the work
@@ -199,7 +199,7 @@ def _check_samples(settings: ExplainFiles) -> None:
         )
 
 
-def _sound_files(sounds: tuple[Path, ...]) -> list[Path]:
+def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
     found: dict[Path, None] = {}  # a file that is named twice is explained once
     for sound in sounds:
         if not sound.exists():

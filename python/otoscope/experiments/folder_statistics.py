@@ -15,7 +15,7 @@ from typing import Any
 
 from otoscope import records
 from otoscope.errors import ParameterError
-from otoscope.experiments.explain_files import Progress, _sound_files
+from otoscope.experiments.explain_files import Progress, sound_files
 from otoscope.experiments.features_of_sounds import FeatureSettings, SoundFeatures, differences
 from otoscope.metrics import FeatureSet, Statistics, statistics
 from otoscope.metrics.feature_set import few_rows
@@ -158,7 +158,7 @@ def measure(
     >>> measure(Path("songs"), SoundFeatures(settings)).n_files  # doctest: +SKIP
     12
     """
-    files = {_name(file, path): file for file in _sound_files((path,))}
+    files = {_name(file, path): file for file in sound_files((path,))}
     begun = out and out.with_suffix(".partial.npz")
     held, told = _taken_up((begun, out), features.about, files)
     n_done, skipped, saved = len(told["files"]), dict[str, str](), time.monotonic()

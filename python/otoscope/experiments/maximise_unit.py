@@ -22,7 +22,7 @@ from otoscope.data import sample, sample_names
 from otoscope.errors import ParameterError
 from otoscope.experiments._heard import Heard, listening_model
 from otoscope.experiments._real_excerpts import RealExcerpts
-from otoscope.experiments.explain_files import Progress, _sound_files
+from otoscope.experiments.explain_files import Progress, sound_files
 from otoscope.explain.maximise import (
     ActivationMaximiser,
     Extremes,
@@ -225,7 +225,7 @@ def maximise_unit(settings: MaximiseUnit, *, progress: Progress | None = None) -
     model = listening_model(settings.model, device=settings.device)
     maximiser = _maximiser(model, settings)
     shipped = tuple(sample(name).path for name in sample_names())
-    paths = _sound_files(shipped if settings.real is None else (settings.real,))
+    paths = sound_files(shipped if settings.real is None else (settings.real,))
     excerpts = RealExcerpts(model, paths, every=settings.every, progress=progress)
     extremes = maximiser.extremes(excerpts, max(settings.seeds, _SHOWN))
     if len(extremes.found) < 2:

@@ -114,13 +114,13 @@ def dilation_percent(tempo_percent: float) -> float:
     Parameters
     ----------
     tempo_percent : float
-        > -100; + is faster.
+        Above -100; above 0 is faster.
 
     Returns
     -------
     float
-        + is longer, slower. The formula is its own inverse, so this is also the change of tempo
-        that undoes one.
+        Above 0 is longer, slower. The formula is its own inverse, so this is also the change of
+        tempo that undoes one.
 
     Raises
     ------

@@ -90,7 +90,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
     Returns
     -------
     Tensor [...], float64
-        |mean1 - mean2|^2 + tr(cov1 + cov2 - 2 sqrt(cov1 cov2)), >= 0.
+        norm(mean1 - mean2)^2 + tr(cov1 + cov2 - 2 sqrt(cov1 cov2)), >= 0.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """Operators over the native kernels, as functions of tensors."""
 
+from otoscope.ops.bins import bin_weights, turned
 from otoscope.ops.coalitions import Coalitions, coalitions, pack
 from otoscope.ops.consistency import (
     griffin_lim_step,
@@ -18,6 +19,7 @@ __all__ = [
     "Moments",
     "Noise",
     "SegmentMap",
+    "bin_weights",
     "coalitions",
     "griffin_lim_step",
     "istft_ls",
@@ -30,4 +32,5 @@ __all__ = [
     "project",
     "self_test",
     "stft",
+    "turned",
 ]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from otoscope.native import kernels
 from otoscope.ops import _consistency_torch as plain
+from otoscope.ops.bins import bin_weights, turned
 from otoscope.ops.library import LIBRARY, register
 
 __all__: list[str] = []
@@ -77,10 +78,10 @@ def _project_into(inputs: tuple[Any, ...], out: Tensor, residual: Tensor | None)
     if D.numel() == 0:
         return
     if not _on_kernels(window):
-        C = D if magnitude is None else plain.turned(D, magnitude, previous, momentum)
+        C = D if magnitude is None else turned(D, magnitude, previous, momentum)
         out.copy_(plain.stft(plain.istft(C, window, overlap, hop_length), window, hop_length))
         if residual is not None and magnitude is not None:
-            apart = (out.abs() - magnitude).double() ** 2 @ plain.bin_weights(window).double()
+            apart = (out.abs() - magnitude).double() ** 2 @ bin_weights(window).double()
             residual.copy_(apart.sum(-1).sqrt())
         return
     module, last = kernels(D.device)
@@ -144,13 +145,13 @@ def _magnitude_step(  # noqa: PLR0913 - the arguments of the schema
     if not _on_kernels(window):
         Z = (magnitude - step * gradient).clamp(min=0)
         C = plain.stft(
-            plain.istft(plain.turned(D, Z, None, 0.0), window, overlap, hop_length),
+            plain.istft(turned(D, Z, None, 0.0), window, overlap, hop_length),
             window,
             hop_length,
         )
         apart = (C.abs() - original).double().square().sum((1, 2)).sqrt()
-        nu = (apart / radius - 1).clamp(min=0).to(Z.dtype)[:, None, None]
-        return (C.abs() + nu * original) / (1 + nu), C
+        share = (1 / (1 + (apart / radius - 1).clamp(min=0))).to(Z.dtype)[:, None, None]
+        return share * C.abs() + (1 - share) * original, C
     Y, C = torch.empty_like(magnitude), torch.empty_like(D)
     module, last = kernels(D.device)
     module.magnitude_step(
@@ -220,7 +221,7 @@ def _stft_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _stft_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     (window,) = ctx.saved_tensors
-    scaled = grad * (len(window) / plain.bin_weights(window))
+    scaled = grad * (len(window) / bin_weights(window))
     y = torch.ops.otoscope.istft(scaled.contiguous(), window, None, ctx.hop_length)
     return torch.nn.functional.pad(y, (0, ctx.n_samples - y.shape[1])), None, None
 
@@ -237,7 +238,7 @@ def _istft_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     window, gain = ctx.saved_tensors
     weighed = grad if gain is None else grad * gain
     D = torch.ops.otoscope.stft(weighed.contiguous(), window, ctx.hop_length)
-    return D * (plain.bin_weights(window) / len(window)), None, None, None
+    return D * (bin_weights(window) / len(window)), None, None, None
 
 
 def _project_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -250,7 +251,7 @@ def _project_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     if not ctx.is_linear:
         raise RuntimeError("otoscope::project with a magnitude has no gradient: use ops.project")
     window, overlap = ctx.saved_tensors
-    weights = plain.bin_weights(window)
+    weights = bin_weights(window)
     D = torch.ops.otoscope.project(
         (grad / weights).contiguous(), None, None, 0.0, window, overlap, ctx.hop_length
     )

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["bin_weights", "istft", "reciprocal_overlap", "stft", "turned"]
+__all__ = ["istft", "reciprocal_overlap", "stft"]
 
 
 def stft(y: Tensor, window: Tensor, hop_length: int) -> Tensor:
@@ -30,24 +30,6 @@ def reciprocal_overlap(D: Tensor, window: Tensor, overlap: Tensor, hop_length: i
     W = _overlap_add(squares, hop_length)[0]
     reached = overlap[-1] < W
     return torch.where(reached, 1 / torch.where(reached, W, 1), 0).to(window.dtype)
-
-
-def turned(D: Tensor, magnitude: Tensor, previous: Tensor | None, momentum: float) -> Tensor:
-    """Give the magnitudes the phases of D + momentum (D - previous); the phase of 0 is 0."""
-    ahead = D if previous is None else D + momentum * (D - previous)
-    square = ahead.real**2 + ahead.imag**2
-    silent = square < torch.finfo(square.dtype).tiny  # NaN is not: it goes on
-    unit = torch.where(silent, 1, ahead * torch.where(silent, 1, square).rsqrt())
-    return magnitude * unit
-
-
-def bin_weights(window: Tensor) -> Tensor:
-    """How often a one-sided bin counts: Tensor [bin], 1 at DC and Nyquist, 2 elsewhere."""
-    weights = window.new_full((len(window) // 2 + 1,), 2.0)
-    weights[0] = 1
-    if len(window) % 2 == 0:
-        weights[-1] = 1
-    return weights
 
 
 def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:

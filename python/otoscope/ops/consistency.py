@@ -18,7 +18,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.ops import _consistency_kernels  # noqa: F401 - registers the operators
-from otoscope.ops._consistency_torch import turned
+from otoscope.ops.bins import turned
 from otoscope.ops.frames import REAL, Frames, frames_of
 from otoscope.ops.library import require_device, share_memory
 
@@ -135,7 +135,7 @@ def project(
         Samples between frames, >= 1.
     magnitude : Tensor [..., frame, bin], optional
         Magnitudes to put in place, real, >= 0. Where the spectrum is 0 (below 1e-19 in
-        complex64) its phase counts as 0.
+        complex64) its phase counts as 0; above 1e19 in complex64 it has none that can be found.
     momentum : float
         >= 0; needs ``magnitude`` and ``previous``.
     previous : Tensor [..., frame, bin], optional
@@ -156,6 +156,8 @@ def project(
     Notes
     -----
     P is linear, idempotent, and self-adjoint with weights 1 at DC and Nyquist and 2 elsewhere.
+    Under torch.compile a window's numbers cannot be read: NOLA is not checked, and samples that no
+    window reaches are 0. So it is for windows of inference mode on a GPU.
 
     References
     ----------
@@ -207,7 +209,7 @@ def griffin_lim_step(
     spectrum : Tensor [..., frame, bin]
         Z = P(magnitude * phase of the spectrum); ``out`` if it was given.
     residual : Tensor [...], float64
-        Norm of |Z| - magnitude, with weights 1 at DC and Nyquist and 2 elsewhere, summed in
+        Norm of abs(Z) - magnitude, with weights 1 at DC and Nyquist and 2 elsewhere, summed in
         float64. Without momentum it never rises from step to step.
 
     Raises
@@ -270,12 +272,12 @@ def magnitude_step(  # noqa: PLR0913 - the paper's step has these quantities
     step : float
         mu, the length of the gradient step.
     radius : Tensor [...]
-        e > 0 for each example: the largest Frobenius norm of Y - X.
+        e >= 0 for each example: the largest Frobenius norm of Y - X.
 
     Returns
     -------
     magnitude : Tensor [..., frame, bin]
-        Y = (Z + nu X) / (1 + nu), with Z = |C| and nu = max(0, ||Z - X|| / e - 1).
+        Y = (Z + nu X) / (1 + nu), with Z = abs(C) and nu = max(0, norm(Z - X) / e - 1).
     spectrum : Tensor [..., frame, bin]
         C = P(max(Y - mu gradient, 0) * the running phase).
 

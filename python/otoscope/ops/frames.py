@@ -80,8 +80,8 @@ def frames_of(window: Tensor, hop_length: int, *, like: Tensor) -> Frames:
     >>> frames_of(torch.hann_window(8), 2, like=torch.zeros(1)).uncovered is None
     True
     """
-    if hop_length < 1:
-        raise ParameterError(f"hop_length is {hop_length}, must be >= 1")
+    if isinstance(hop_length, float) or hop_length < 1:
+        raise ParameterError(f"hop_length is {hop_length}, must be an integer >= 1")
     if window.ndim != 1 or len(window) < 2 or not window.is_floating_point():
         raise ParameterError(
             f"window is {window.dtype} {tuple(window.shape)}; it must be real [n_fft], n_fft >= 2"
@@ -90,8 +90,8 @@ def frames_of(window: Tensor, hop_length: int, *, like: Tensor) -> Frames:
         raise ParameterError("window requires a gradient, which is not given here: detach it")
     if type(window) is not Tensor or torch.compiler.is_compiling():
         return _measure(window, hop_length, like, traced=True)  # nothing to read, nothing to keep
-    if window.is_inference():  # whether it has changed cannot be told
-        return _measure(window, hop_length, like, traced=False)
+    if window.is_inference():  # whether it has changed cannot be told; on a GPU, don't wait for it
+        return _measure(window, hop_length, like, traced=window.is_cuda)
     if window not in _known or _known[window][0] != window._version:
         _known[window] = (window._version, {})
     frames: dict[tuple[object, ...], Frames] = _known[window][1]

@@ -16,6 +16,7 @@ from otoscope.signal import encode_audio
 __all__ = ["Sound", "data_uri", "has_sound", "sounds"]
 
 _LOSSLESS_BYTES = 800_000  # above it Vorbis: ten seconds and their parts stay below 2 MB
+_FLAC_BLOCK = 4096  # samples; Chromium never ends a FLAC of one block, but a WAV
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,10 @@ def _cut(patch: Patch, cells: Tensor, frames: tuple[int, int]) -> Tensor:
 def _encode(clips: list[Tensor], *, sr: int) -> list[str]:
     """Data URIs, all in one format and with one gain, so that their levels compare."""
     peak = max(1.0, *(float(clip.abs().max()) for clip in clips if len(clip)))
-    flac = [encode_audio(clip / peak, sr=sr, format="FLAC", subtype="PCM_16") for clip in clips]
-    if sum(map(len, flac)) <= _LOSSLESS_BYTES:
-        return [data_uri("audio/flac", content) for content in flac]
+    lossless = "WAV" if min(map(len, clips), default=0) <= _FLAC_BLOCK else "FLAC"
+    files = [encode_audio(clip / peak, sr=sr, format=lossless, subtype="PCM_16") for clip in clips]
+    if sum(map(len, files)) <= _LOSSLESS_BYTES:
+        return [data_uri(f"audio/{lossless.lower()}", content) for content in files]
     return [data_uri("audio/ogg", encode_audio(clip / peak, sr=sr, format="OGG")) for clip in clips]
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.ops._consistency_torch import turned
+from otoscope.ops.bins import turned
 from otoscope.signal.projection import Projection
 from otoscope.signal.stft import get_window, n_frames
 
@@ -73,8 +73,8 @@ def griffin_lim(  # noqa: PLR0913 - librosa's arguments
     rng : torch.Generator, optional
         Draws the phases instead, on the device of ``S``.
     algorithm : {"fast", "plain", "admm"}
-        With momentum; without it, where the residual never rises; or the alternating direction
-        method of multipliers, about as good as the fast one.
+        With momentum; without it, where the residual of raw frames, or of zeros for padding, never
+        rises; or the alternating direction method of multipliers, about as good as the fast one.
 
     Returns
     -------

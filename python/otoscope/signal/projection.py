@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.ops._consistency_torch import turned
+from otoscope.ops.bins import turned
 from otoscope.signal.stft import istft, stft
 
 __all__ = ["Projection"]
@@ -86,7 +86,24 @@ class Projection:
         return out
 
     def inverse(self, C: Tensor, *, length: int | None = None) -> Tensor:
-        """Find the signal whose spectrum is nearest."""
+        """Find the signal whose spectrum is nearest.
+
+        Parameters
+        ----------
+        C : Tensor [..., frame, bin]
+            Complex spectra.
+        length : int, optional
+            Samples of the result; default: this projection's own.
+
+        Returns
+        -------
+        Tensor [..., sample]
+            By least squares; see `otoscope.ops.istft_ls`.
+
+        Examples
+        --------
+        >>> projection.inverse(C)  # doctest: +SKIP
+        """
         return istft(
             C,
             window=self.window,

@@ -101,7 +101,7 @@ class FourierPrior(Prior):
 
         Returns
         -------
-        Tensor [row, *shape]
+        Tensor [row, ...]
             Pictures.
 
         Examples

@@ -186,7 +186,7 @@ class RawPrior(Prior):
 
         Returns
         -------
-        Tensor [n, *shape]
+        Tensor [n, ...]
             float32 on the CPU.
 
         Examples
@@ -201,12 +201,12 @@ class RawPrior(Prior):
 
         Parameters
         ----------
-        latent : Tensor [row, *shape]
+        latent : Tensor [row, ...]
             Inputs.
 
         Returns
         -------
-        Tensor [row, *shape]
+        Tensor [row, ...]
             The same.
 
         Examples
@@ -221,7 +221,7 @@ class RawPrior(Prior):
 
         Parameters
         ----------
-        latent : Tensor [row, *shape]
+        latent : Tensor [row, ...]
             Inputs.
 
         Returns
@@ -245,14 +245,14 @@ class RawPrior(Prior):
 
         Parameters
         ----------
-        latent : Tensor [row, *shape]
+        latent : Tensor [row, ...]
             Inputs.
         step : int
             From 1.
 
         Returns
         -------
-        Tensor [row, *shape]
+        Tensor [row, ...]
             As they came, but for those steps.
 
         Examples
@@ -284,7 +284,7 @@ def normal_rows(shape: Sequence[int], n: int, seed: int) -> Tensor:
 
     Returns
     -------
-    Tensor [n, *shape]
+    Tensor [n, ...]
         float32 on the CPU.
 
     Raises
