@@ -26,8 +26,8 @@ from otoscope.signal import read_audio, write_audio
 from otoscope.signal.blocks import Blocks
 
 PAIRS = (
-    ("synthetic songs", "other minutes of them"),
-    ("real songs", "other minutes of the same"),
+    ("synthetic songs", "other parts of them"),
+    ("real songs", "other parts of the same"),
     ("real songs", "the same at 8 kHz"),
     ("one band", "the other band"),
     ("real songs", "synthetic songs"),
@@ -109,14 +109,14 @@ def measured(asked: argparse.Namespace, folder: Path) -> dict[str, Sounds]:
     made = heard(features[1.0], sorted(folder.glob("synth-*")))
     sets = {
         "synthetic songs": half(made, 0),
-        "other minutes of them": half(made, 1),
+        "other parts of them": half(made, 1),
         "tones": heard(features[1.0], sorted(folder.glob("tone-*"))),
     }
     bands = [sorted(path.rglob("song.ogg")) or sounds(path) for path in asked.music]
     songs = [path for band in bands for path in band]
     if songs:
         real = heard(features[3.0], songs)
-        sets |= {"real songs": half(real, 0), "other minutes of the same": half(real, 1)}
+        sets |= {"real songs": half(real, 0), "other parts of the same": half(real, 1)}
         sets["the same at 8 kHz"] = heard(features[3.0], narrow(songs, folder))
     if len(bands) == 2:
         first = real.file < len(bands[0])

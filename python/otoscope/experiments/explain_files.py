@@ -200,13 +200,36 @@ def _check_samples(settings: ExplainFiles) -> None:
 
 
 def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
+    """Find the sound files that are meant, each once.
+
+    Parameters
+    ----------
+    sounds : tuple of Path
+        Files, and folders of which all sound files are taken.
+
+    Returns
+    -------
+    list of Path
+        In the order given, folders sorted.
+
+    Raises
+    ------
+    ParameterError
+        If one is not there, or there is no sound file at all.
+
+    Examples
+    --------
+    >>> from otoscope.data import sample
+    >>> sound_files((sample("mambo").path,))[0].name
+    'mambo.ogg'
+    """
     found: dict[Path, None] = {}  # a file that is named twice is explained once
     for sound in sounds:
         if not sound.exists():
             raise ParameterError(f"{sound} is not there")
         inside = sorted(sound.rglob("*")) if sound.is_dir() else []
-        sound_files = [p for p in inside if p.suffix.lower() in SUFFIXES and p.is_file()]
-        found |= dict.fromkeys(sound_files if sound.is_dir() else [sound])
+        audible = [p for p in inside if p.suffix.lower() in SUFFIXES and p.is_file()]
+        found |= dict.fromkeys(audible if sound.is_dir() else [sound])
     if not found:
         folders = ", ".join(map(str, sounds))
         raise ParameterError(f"{folders}: no sound files ({', '.join(sorted(SUFFIXES))})")
