@@ -31,6 +31,7 @@ gates: $(VENV)/.lint $(VENV)/.test
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_occlude.py
 	$(BIN)/python benchmarks/bench_consistency.py
+	$(BIN)/python benchmarks/bench_moments.py
 	$(BIN)/python benchmarks/bench_explain.py
 	$(BIN)/python benchmarks/bindings/bench_bindings.py
 	$(BIN)/python docs/write_performance.py

@@ -269,9 +269,9 @@ def step_cases(setting: Setting, n_fft: int, hop: int, *, bars: bool) -> Iterato
     yield _case(setting, ours, "iteration", ours.iterate, iterations, bar)
     if bars:
         fast: Rivals = {"torch": theirs.iterate_fast}
-        yield _case(setting, ours, "iteration, momentum", ours.iterate_fast, fast, bar)
+        yield _case(setting, ours, "iteration, momentum", ours.iterate_fast, fast)
         told: Rivals = {"torch": theirs.iterate_and_measure}
-        yield _case(setting, ours, "iteration, residual", ours.iterate_and_measure, told, bar)
+        yield _case(setting, ours, "iteration, residual", ours.iterate_and_measure, told)
 
 
 def transform_cases(setting: Setting, n_fft: int, hop: int) -> Iterator[Case]:

@@ -5,8 +5,8 @@
 #     [OUT=folder] benchmarks/gpu.sh --dry-run    on a machine without a GPU: no GPU tests, no
 #                                                 sanitizer, and tiny benchmarks into build/quick
 #
-# It needs Python with torch, numpy, scipy, rich, typer, pytest, hypothesis, scikit-build-core,
-# nanobind >= 3.1, cmake and ninja, nvcc, and no network: otoscope goes into an environment of its
+# It needs Python with torch, numpy, scipy, torchmetrics, rich, typer, pytest, hypothesis,
+# scikit-build-core, nanobind >= 3.1, cmake and ninja, nvcc, and no network: otoscope goes into an environment of its
 # own, in a temporary folder, over the packages of $PYTHON (.venv/bin/python, else python3). What is
 # missing or too old is installed there from the wheels in $WHEELS (.whl), which may be carried along:
 #
@@ -97,7 +97,7 @@ if ! $dry_run; then
   for tool in memcheck racecheck; do
     step 120 "$tool" env PYTORCH_NO_CUDA_MEMORY_CACHING=1 \
       compute-sanitizer --tool "$tool" --error-exitcode 9 --kernel-name kns=otoscope \
-      "${pytest[@]}" -k "$small" tests/test_{occlude,coalitions,consistency}.py
+      "${pytest[@]}" -k "$small" tests/test_{occlude,coalitions,consistency,moments}.py
   done
 fi
 

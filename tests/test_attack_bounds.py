@@ -89,6 +89,29 @@ def test_ball_and_box_equal_bisection(n: int, seed: int, radius: float) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
 
 
+@settings(deadline=None)
+@given(
+    snr=st.sampled_from([60.0, 80.0, 100.0]),
+    norm=st.sampled_from(["l2", "linf"]),
+    segmental=st.sampled_from([None, 60.0, 100.0]),
+    n=st.integers(1, 600),
+    seed=st.integers(0, 999),
+)
+def test_the_bound_holds_in_single_precision(
+    snr: float, norm: Any, segmental: float | None, n: int, seed: int
+) -> None:
+    bound = Bound(snr_db=snr, norm=norm, segmental_snr_db=segmental, segment_length=37)
+    x = uniform(seed, 2, n).float()
+    wanted = x + 1e-2 * uniform(seed + 1, 2, n).float()
+    placed = bound.place(wanted, x)
+    assert placed.dtype == torch.float32
+    assert inside(bound, placed.double(), x.double())
+    # Not by staying put: of what may be used, rounding takes one step of a float each sample.
+    allowed = bound.project((wanted - x).double(), x.double())
+    lost = (placed.double() - x.double() - allowed).abs()
+    assert bool((lost <= 2**-23 * torch.maximum(x.abs(), placed.abs())).all())
+
+
 def test_digital_silence_stays_silent_under_a_bound_on_segments() -> None:
     x = torch.tensor([[0.5, -0.5, 0.0, 0.0, 0.2]])
     bound = Bound(snr_db=10.0, segmental_snr_db=10.0, segment_length=2)

@@ -90,7 +90,8 @@ def test_targets_that_the_model_does_not_have() -> None:
         ({"snr_db": math.nan}, "snr_db is nan"),
         ({"segmental_snr_db": 0.0}, "segmental_snr_db is 0.0"),
         ({"amplitude": -1.0}, "amplitude is -1.0"),
-        ({"steps": 0}, "steps is 0, must be >= 1"),
+        ({"steps": 0}, "steps is 0, must be an integer >= 1"),
+        ({"steps": 1.5}, "steps is 1.5, must be an integer >= 1"),
         ({"restarts": 0}, "restarts is 0"),
         ({"draws": 0}, "draws is 0"),
         ({"step": 0.0}, "step is 0.0, must be finite and > 0"),
@@ -98,15 +99,15 @@ def test_targets_that_the_model_does_not_have() -> None:
         ({"masking": -1.0}, "masking is -1.0"),
         ({"masking": 0.5}, "masking needs the samples a second: sr="),
         ({"sr": 0}, "sr is 0, must be samples a second, > 0"),
-        ({"seed": -1}, "seed is -1"),
+        ({"seed": -1}, "seed is -1, must be an integer >= 0"),
+        ({"outputs": "x"}, "outputs is 'x', must be 'logits', 'probabilities' or None"),
+        ({"aggregation": "x"}, "aggregation is 'x', must be 'soft' or 'hard'"),
     ],
 )
 def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ParameterError, match=message):
-        [attack(sound(), 0) for attack in attacks(**settings)]
-    if settings.keys() - {"seed"}:
+    for kind in (WaveformPGD, MagnitudeAdversary):
         with pytest.raises(ParameterError, match=message):
-            MagnitudeAdversary(model, **settings)
+            kind(model, **settings)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,15 @@ def test_models_that_cannot_be_attacked() -> None:
     for kind in (WaveformPGD, MagnitudeAdversary):
         with pytest.raises(ParameterError, match=r"gives no gradient.*leave out torch.no_grad"):
             kind(frozen)(sound(), 0)
+
+
+def test_a_model_that_answers_elsewhere_is_refused() -> None:
+    def elsewhere(sound: Tensor) -> Tensor:
+        return model(sound).to("meta")
+
+    for kind in (WaveformPGD, MagnitudeAdversary):
+        with pytest.raises(ParameterError, match=r"answers on meta, x is on cpu: move x with .to"):
+            kind(elsewhere)(sound(), 0)
 
 
 def test_a_sound_of_one_sample_has_no_frame() -> None:

@@ -68,6 +68,7 @@ def test_published_momentum_leaves_the_ball_and_ours_does_not() -> None:
     assert float(ours.snr_db.min()) < 40 + 1e-6  # the ball is used
     assert ours.magnitude_snr_db is None
     assert ours.success_on_spectra is None
+    assert ours.spectrum is None
 
 
 def test_published_edges_blow_up_and_ours_do_not() -> None:
@@ -172,6 +173,7 @@ def test_the_published_step_follows_the_paper() -> None:
         t, before = (1 + (1 + 4 * t * t) ** 0.5) / 2, t
         Y, previous = Z + (before - 1) / t * (Z - previous), Z
     torch.testing.assert_close(found, Y, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(trial.spectrum, Y * phase, rtol=1e-9, atol=1e-9)
     assert trial.iterations.tolist() == [3]
 
 

@@ -63,10 +63,19 @@ def test_labels_of_frames_must_all_be_reached() -> None:
     assert left.judge(p).success.tolist() == [True, False]
 
 
-def test_a_threshold_replaces_the_most_probable_label() -> None:
-    p = torch.tensor([[0.4, 0.35, 0.25], [0.2, 0.7, 0.1]])
-    for threshold, expected in ((0.3, [True, True]), (0.5, [False, True])):
-        aim = Objective(torch.tensor([1, 1]), True, "probabilities", confidence=threshold)
+def test_a_threshold_comes_on_top_of_being_heard() -> None:
+    p = torch.tensor([[0.4, 0.35, 0.25], [0.2, 0.45, 0.35], [0.2, 0.7, 0.1]])
+    for threshold, expected in ((0.3, [False, True, True]), (0.5, [False, False, True])):
+        aim = Objective(torch.tensor([1, 1, 1]), True, "probabilities", confidence=threshold)
+        assert aim.judge(p).success.tolist() == expected
+    left = Objective(torch.tensor([0, 0, 0]), False, "probabilities", confidence=0.3)
+    assert left.judge(p).success.tolist() == [False, True, True]
+
+
+def test_a_threshold_of_frames_is_on_their_mean_and_all_are_heard() -> None:
+    p = torch.tensor([[[0.0, 1.0], [0.6, 0.4]], [[0.4, 0.6], [0.3, 0.7]]])
+    for threshold, expected in ((0.6, [False, True]), (0.7, [False, False])):
+        aim = Objective(torch.ones(2, 2).long(), True, "probabilities", confidence=threshold)
         assert aim.judge(p).success.tolist() == expected
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from otoscope.attack import Gain, Mp3, Noise, Shift
+from otoscope.errors import ParameterError
 from otoscope.signal.snr import snr_db
 
 
@@ -56,3 +58,26 @@ def test_the_generator_decides_and_the_gradient_passes(
     assert float((gradient * sound()).sum()) > 0 or isinstance(transform, Shift)
     if not isinstance(transform, Mp3):
         assert not torch.equal(transform(y, generator(1)), transform(y, generator(2)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        (Gain, math.nan, "gain_db is nan, must be finite and >= 0 dB"),
+        (Gain, math.inf, "gain_db is inf"),
+        (Gain, -1.0, "gain_db is -1.0"),
+        (Shift, -1, "samples is -1, must be an integer >= 0"),
+        (Shift, 1.5, "samples is 1.5, must be an integer >= 0"),
+        (Noise, 0.0, "snr_db is 0.0, must be finite and > 0 dB"),
+        (Noise, math.nan, "snr_db is nan"),
+    ],
+)
+def test_transforms_without_a_meaning_are_refused(kind: Any, value: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        kind(value)
+
+
+def test_a_shift_as_long_as_the_sound_leaves_nothing() -> None:
+    assert Shift(3999)(sound(), generator()).shape == (4000,)
+    with pytest.raises(ParameterError, match="samples is 4000, the sound has 4000: nothing may be"):
+        Shift(4000)(sound(), generator())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,11 @@ import torch
 from typer.testing import CliRunner
 
 from otoscope import models
+from otoscope.attack import Evaluation, Hearing, evaluate
 from otoscope.cli.app import app
 from otoscope.errors import ParameterError
 from otoscope.experiments import AdversaryZoo, adversary_zoo
-from otoscope.experiments._adversary_tables import Table
+from otoscope.experiments._adversary_tables import Table, draw_figure, tables
 from otoscope.experiments.adversary_zoo import Task
 from otoscope.signal import write_audio
 
@@ -173,6 +176,111 @@ def test_task_that_is_done_already_has_no_excerpt(ear: Path, tmp_path: Path) -> 
 def test_nothing_to_do_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ParameterError, match="one of each"):
         AdversaryZoo(**changes)
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    """A row of a record: fooled at 41 dB after three steps."""
+    plain: dict[str, Any] = {
+        "task": "whistle",
+        "method": "waveform",
+        "snr_asked_db": 40.0,
+        "snr_guaranteed_db": 39.9,
+        "success": True,
+        "success_on_spectra": None,
+        "iterations": 3,
+        "snr_db": 41.0,
+        "segmental_snr_db": 20.0,
+        "magnitude_snr_db": None,
+        "clipped": 0,
+        "heard_before": "not whistle",
+        "low_pass": [],
+    }
+    return plain | changes
+
+
+def told(*rows: dict[str, Any]) -> list[dict[str, str]]:
+    return [
+        dict(zip(table.columns, row, strict=True))
+        for table in tables(list(rows))
+        for row in table.rows
+    ]
+
+
+def test_what_was_heard_so_before_counts_nowhere_and_is_told(tmp_path: Path) -> None:
+    done = row(iterations=0, snr_db=None, segmental_snr_db=None)
+    (success,) = told(row(), row(success=False), done)
+    assert (success["fooled"], success["so before"], success["SNR"]) == ("1 of 2", "1", "41.0 dB")
+    assert success["least margin"] == "1.100 dB"
+    published = {"method": "published", "snr_guaranteed_db": None, "success_on_spectra": True}
+    rows = [{**one, **published} for one in (row(), row(success=False), done)]
+    (as_published,) = told(*rows)
+    assert as_published["claimed, on spectra"] == "2 of 2"
+    assert as_published["on the file at that SNR"] == "1 of 2"
+    assert as_published["so before"] == "1"
+    draw_figure([done], tmp_path / "nothing.svg")
+
+
+@pytest.mark.parametrize("infinite", [None, math.inf])
+def test_files_like_the_original_break_no_table(infinite: float | None, tmp_path: Path) -> None:
+    rows = [row(snr_db=infinite, segmental_snr_db=infinite)]
+    (success,) = told(*rows)
+    assert (success["least margin"], success["SNR"], success["worst 25 ms"]) == ("inf dB", "–", "–")
+    draw_figure(rows, tmp_path / "all.svg")
+
+
+@pytest.mark.parametrize("infinite", [None, -math.inf])
+def test_noise_in_digital_silence_is_counted_beside_the_median(infinite: float | None) -> None:
+    (success,) = told(row(), row(segmental_snr_db=22.0), row(segmental_snr_db=infinite))
+    assert success["worst 25 ms"] == "21.0 dB, 1 in silence"
+
+
+def test_rows_are_kept_when_a_run_ends_early(
+    ear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tmp_path / "adversary_zoo.jsonl"
+    settings = zoo(ear, steps=1, snr_db=(40.0,))
+
+    def broken(_: Any) -> list[Table]:
+        raise RuntimeError("no table")
+
+    module = sys.modules["otoscope.experiments.adversary_zoo"]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "tables", broken)
+        for _ in range(2):  # another run begins anew
+            with pytest.raises(RuntimeError, match="no table"):
+                adversary_zoo(settings, tmp_path)
+            kept = [json.loads(line) for line in rows.read_text().splitlines()]
+            assert len(kept) == 2 * 3
+    adversary_zoo(settings, tmp_path)
+    assert not rows.exists()
+    assert json.loads((tmp_path / "adversary_zoo.json").read_text())["rows"] == kept
+
+
+def test_every_file_is_judged_by_the_same_ears(
+    ear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judges = []
+
+    def spied(result: Any, attack: Any, *args: Any, **settings: Any) -> tuple[Evaluation, ...]:
+        judges.append(attack.model)
+        return evaluate(result, attack, *args, **settings)
+
+    module = sys.modules["otoscope.experiments.adversary_zoo"]
+    monkeypatch.setattr(module, "evaluate", spied)
+    adversary_zoo(zoo(ear, n=1, steps=1, snr_db=(40.0,)), tmp_path)
+    assert len(judges) == 3
+    assert isinstance(judges[0], Hearing)
+    assert len({id(judge) for judge in judges}) == 1
+
+
+def test_excerpts_are_those_in_which_the_attacked_function_does_not_hear_it(
+    ear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the timeline says."""
+    module = sys.modules["otoscope.experiments.adversary_zoo"]
+    monkeypatch.setattr(module, "_is_heard", lambda *_: True)
+    with pytest.raises(ParameterError, match="no task has an excerpt"):
+        adversary_zoo(zoo(ear), tmp_path)
 
 
 @pytest.mark.slow

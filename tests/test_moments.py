@@ -160,11 +160,16 @@ def test_the_row_that_is_not_finite_is_named_and_nothing_changes(
     x[271, 3], x[280, 0] = bad, bad
     state = moments(drawn(4, 5))
     before = [part.clone() for part in state]
-    with pytest.raises(ParameterError, match=r"^row 271 of the features holds NaN or infinity$"):
+    with pytest.raises(ParameterError, match=r"^row 271 of the features holds NaN or infinity, or"):
         moments_update(*state, x)
     assert all(torch.equal(a, b) for a, b in zip(before, state, strict=True))
     with pytest.raises(ParameterError, match=r"row 271 of set 1 of the features"):
         moments(torch.stack([drawn(300, 5).to(dtype), x]))
+
+
+def test_a_sum_beyond_all_numbers_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"row 2 of the features .* or their sum is too large"):
+        moments(torch.full((3, 2), 1e308, dtype=torch.float64))
 
 
 @pytest.mark.parametrize(

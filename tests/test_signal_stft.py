@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
-from otoscope.signal.stft import get_window, istft, n_frames, stft
+from otoscope.signal.stft import get_window, hann, istft, n_frames, stft
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -258,3 +258,14 @@ def test_windows_that_cannot_be_are_refused() -> None:
         get_window("hannn", n_fft=8)
     with pytest.raises(ParameterError, match=r"window has shape \(7,\), must be \[8\]"):
         get_window(torch.ones(7), n_fft=8)
+
+
+def test_hann_is_one_window_a_size_even_when_first_asked_for_in_inference() -> None:
+    hann.cache_clear()
+    with torch.inference_mode():
+        window = hann(64, periodic=False)
+    assert not window.is_inference()
+    assert hann(64, periodic=False) is window
+    for periodic in (False, True):
+        expected = scipy.signal.get_window("hann", 64, fftbins=periodic)
+        np.testing.assert_allclose(hann(64, periodic=periodic), expected, rtol=0, atol=1e-15)

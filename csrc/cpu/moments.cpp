@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::int64_t kBlockRows = 256;  // a panel of them fits a first-level cache
 constexpr std::int64_t kGroup = 8;        // panels read, or multiplied, by one thread in turn
+constexpr double kWorthThreads = 2e6;     // products of a set's batch; fewer are done sooner alone
 
 PanelProduct panel_product() {
 #ifdef OTOSCOPE_X86
@@ -74,6 +75,7 @@ std::vector<double> column_means(const Batch& batch, int threads) {
     return mean;
 }
 
+// The first row with what is not finite; the last one, if only their sum is not.
 std::int64_t first_bad_row(const Batch& batch) {
     std::vector<double> row(std::size_t(batch.columns));
     for (std::int64_t r = 0; r < batch.rows; ++r) {
@@ -81,7 +83,7 @@ std::int64_t first_bad_row(const Batch& batch) {
         for (const double x : row)
             if (!std::isfinite(x)) return r;
     }
-    return -1;
+    return batch.rows - 1;
 }
 
 // packed[panel][row][column]: rows begin ... end, centred; after the last row of all comes `extra`.
@@ -177,22 +179,19 @@ Moments of_set(const Moments& m, std::int64_t set, std::int64_t columns) {
 
 std::int64_t moments_update(const MomentsUpdateArgs& a, int threads) {
     if (a.rows == 0 || a.columns == 0) return -1;
+    const double products = double(a.rows) * double(a.columns) * double(a.columns);
+    if (products < kWorthThreads) threads = 1;
     std::vector<Batch> batches;
     std::vector<std::vector<double>> means;
     for (std::int64_t set = 0; set < a.sets; ++set) {
         batches.push_back({a.features, a.in, set * a.rows * a.columns, a.rows, a.columns});
         means.push_back(column_means(batches.back(), threads));
-        for (const double m : means.back()) {
-            if (std::isfinite(m)) continue;
-            const std::int64_t row = first_bad_row(batches.back());
-            if (row >= 0) return set * a.rows + row;
-        }
+        for (const double m : means.back())
+            if (!std::isfinite(m)) return set * a.rows + first_bad_row(batches.back());
     }
-    parallel_for(a.sets, threads, 1, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t set = begin; set < end; ++set)
-            update(batches[std::size_t(set)], means[std::size_t(set)], of_set(a.to, set, a.columns),
-                   threads);
-    });
+    for (std::int64_t set = 0; set < a.sets; ++set)
+        update(batches[std::size_t(set)], means[std::size_t(set)], of_set(a.to, set, a.columns),
+               threads);
     return -1;
 }
 

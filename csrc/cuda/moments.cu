@@ -104,7 +104,8 @@ unsigned blocks(std::int64_t items) {
 std::int64_t moments_update(const MomentsUpdateArgs& a, std::uintptr_t stream) {
     if (a.sets * a.rows * a.columns == 0) return -1;
     const cudaStream_t on = stream_of(stream);
-    part_sums_kernel<<<blocks(a.sets * kParts * a.columns), kMomentThreads, 0, on>>>(a);
+    const std::int64_t strips = (a.columns + kMomentThreads - 1) / kMomentThreads;
+    part_sums_kernel<<<blocks_for(a.sets * kParts * strips), kMomentThreads, 0, on>>>(a);
     check(cudaGetLastError(), "part_sums_kernel");
     means_kernel<<<blocks(a.sets * a.columns), kMomentThreads, 0, on>>>(a);
     check(cudaGetLastError(), "means_kernel");

@@ -143,7 +143,8 @@ struct PlainEngine : SixteenApart<double> {
 };
 
 // A number as the sum of two floats, for chips whose double arithmetic is slow: 48 bits, enough
-// for a few rows; the rows' sum then joins the others in double (Dekker 1971; Knuth, TAOCP 4.2.2).
+// for a few rows; the rows' sum then joins the others in double. Squares must stay within a float's
+// range: differences from the mean of 1e-15 to 1e19 (Dekker 1971; Knuth, TAOCP 4.2.2).
 struct TwoFloats {
     float high, low;
 };

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from otoscope.attack.evaluate import evaluate
+from otoscope.attack.evaluation import Evaluation
 from otoscope.attack.goal import Goal
 from otoscope.attack.hearing import Hearing, SpectrumHearing
 from otoscope.attack.magnitude import MagnitudeAdversary
@@ -13,6 +15,7 @@ from otoscope.signal.snr import segmental_snr_db, snr_db
 
 __all__ = [
     "AttackResult",
+    "Evaluation",
     "Gain",
     "Goal",
     "Hearing",
@@ -23,6 +26,7 @@ __all__ = [
     "SpectrumHearing",
     "WaveformPGD",
     "aggregate",
+    "evaluate",
     "segmental_snr_db",
     "snr_db",
 ]

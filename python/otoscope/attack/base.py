@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from numbers import Integral
 from typing import TypeVar
 
 import torch
@@ -51,8 +52,9 @@ class Attack(ABC):
         Searches at most: the first from the sound itself, the others, for sounds without success,
         from random points of the bound.
     confidence : float, optional
-        Stop at this confidence in the target, in (0, 1] (untargeted: in any other label). By
-        default, when the target is the most probable label (untargeted: no longer is).
+        Stop when the model hears the target (untargeted: no longer the label) and its confidence
+        in it (in the strongest other) is at least this, in (0, 1]. By default, as soon as it hears
+        it. Where labels are a frame's: when it hears each, and the confidences' mean is so high.
     outputs : {"logits", "probabilities"}, optional
         What the model gives; default: its attribute ``outputs``, or logits.
     aggregation : {"soft", "hard"}
@@ -74,7 +76,7 @@ class Attack(ABC):
     goal : Goal, optional
         What to aim at; `targeted` sets it. None: away from ``y``.
     seed : int
-        Of restarts and transforms. A sound's draws depend on its index, not on its batch.
+        Of restarts and transforms, >= 0. A sound's draws depend on its index, not on its batch.
 
     Examples
     --------
@@ -102,9 +104,16 @@ class Attack(ABC):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "restarts", "draws"):
-            if getattr(self, name) < 1:
-                raise ParameterError(f"{name} is {getattr(self, name)}, must be >= 1")
+        for name, least in (("steps", 1), ("restarts", 1), ("draws", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < least:
+                raise ParameterError(f"{name} is {value}, must be an integer >= {least}")
+        if self.outputs not in (None, "logits", "probabilities"):
+            raise ParameterError(
+                f"outputs is {self.outputs!r}, must be 'logits', 'probabilities' or None"
+            )
+        if self.aggregation not in ("soft", "hard"):
+            raise ParameterError(f"aggregation is {self.aggregation!r}, must be 'soft' or 'hard'")
         if not 0 < self.step < float("inf"):
             raise ParameterError(f"step is {self.step}, must be finite and > 0")
         if self.confidence is not None and not 0 < self.confidence <= 1:
@@ -192,7 +201,7 @@ class Attack(ABC):
         ------
         ParameterError
             If a sound is silent, not finite or beyond the amplitude, a label is out of range, or
-            the model gives no gradient or something else than outputs.
+            the model gives no gradient, something else than outputs, or answers on another device.
 
         Examples
         --------
@@ -229,6 +238,7 @@ class Attack(ABC):
             clipped=self._clipped(sounds),
             success_on_spectra=trial.success_on_spectra,
             magnitude_snr_db=trial.magnitude_snr_db,
+            spectrum=trial.spectrum,
         )
 
     @property

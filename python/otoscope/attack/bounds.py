@@ -113,6 +113,10 @@ class Bound:
         >>> bound.project(torch.tensor([[9.0, 0.0]]), torch.tensor([[0.1, 0.9]]))
         tensor([[0.0316, 0.0000]])
         """
+        return self._nearest(difference, x).to(x)
+
+    def _nearest(self, difference: Tensor, x: Tensor) -> Tensor:
+        """Project in double precision: Tensor [batch, sample]."""
         size = difference.double().abs()
         cap = torch.full_like(size, torch.inf)
         if self.amplitude is not None:
@@ -123,7 +127,7 @@ class Bound:
             cap = self._segments(size, cap, x, self.segmental_snr_db)
         if self.norm == "l2":
             cap = shrink(size, cap, radius(x, self.snr_db))
-        return (torch.minimum(size, cap) * difference.sign()).to(x)
+        return torch.minimum(size, cap) * difference.sign()
 
     def place(self, sound: Tensor, x: Tensor) -> Tensor:
         """Find the nearest sound whose difference from ``x`` is within the bound.
@@ -136,16 +140,20 @@ class Bound:
         Returns
         -------
         Tensor [batch, sample]
-            x + project(sound - x).
+            x + project(sound - x), rounded towards ``x``: no sample is further from it than its
+            difference, so that what holds of the difference holds of the sound.
 
         Examples
         --------
         >>> Bound(snr_db=20.0).place(torch.tensor([[0.7, 0.8]]), torch.tensor([[0.6, 0.8]]))
         tensor([[0.7000, 0.8000]])
         """
-        placed = x + self.project(sound - x, x)
+        difference = self._nearest(sound - x, x)
+        placed = (x + difference).to(x)
+        is_beyond = (placed.double() - x.double()).abs() > difference.abs()
+        placed = torch.where(is_beyond, placed.nextafter(x), placed)
         limit = self.amplitude
-        return placed if limit is None else placed.clamp(-limit, limit)  # the sum is rounded
+        return placed if limit is None else placed.clamp(-limit, limit)  # the cap is rounded
 
     def draw(self, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Draw a sound evenly from the ball (or cube), then bring it into the rest of the bound.

@@ -27,11 +27,12 @@ from otoscope.attack.result import AttackResult
 from otoscope.errors import ParameterError
 from otoscope.signal.audio import read_audio, write_audio
 from otoscope.signal.snr import radius, segmental_snr_db, snr_db
+from otoscope.signal.stft import hann
 from otoscope.taps import evaluating
 
 __all__ = ["CUTOFFS_HZ", "evaluate", "inconsistency", "round_to_16_bits"]
 
-CUTOFFS_HZ = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0, 6000.0, 7000.0, 9000.0)
+CUTOFFS_HZ = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0, 6000.0, 7000.0, 9000.0, 16000.0)
 """Of the low-pass sweep, as far as they are below half the rate."""
 
 _TAPS = 511  # at 16 kHz the filter goes from pass to stop within 100 Hz
@@ -193,7 +194,7 @@ def _evaluate_one(
         heard_after=names_after[0],
         confidence_before=float(before.confidence[0]),
         confidence_after=float(after.confidence[0]),
-        threshold=attack.confidence or (0.5 if posterior_after.shape[-1] == 2 else None),
+        threshold=_threshold(attack, n_labels=posterior_after.shape[-1]),
         confidence=tuple(result.confidence[i, : int(result.iterations[i]) + 1].tolist()),
         iterations=int(result.iterations[i]),
         snr_asked_db=attack.snr_db,
@@ -219,7 +220,7 @@ def _evaluate_one(
 
 def _written(path: Path, sound: Tensor, sr: float) -> Tensor:
     """Write and read again: Tensor [sample], of the dtype and on the device of the sound."""
-    write_audio(path, round_to_16_bits(sound), sr=sr, subtype="PCM_16")
+    write_audio(path, round_to_16_bits(sound).cpu(), sr=sr, subtype="PCM_16")
     return read_audio(path)[0].to(sound)
 
 
@@ -257,6 +258,12 @@ def _name(label: int, attack: Attack) -> str:
     return names[label] if label < len(names) else f"label {label}"
 
 
+def _threshold(attack: Attack, *, n_labels: int) -> float | None:
+    """The confidence that is success; of two labels the one heard has half of it at least."""
+    heard = 0.5 if n_labels == 2 else None
+    return max(filter(None, (attack.confidence, heard)), default=None)
+
+
 def _guaranteed(x: Tensor, sound: Tensor, attack: Attack) -> float | None:
     """The least ratio of the file, dB: the ball's radius, and at most this from rounding."""
     if isinstance(attack, MagnitudeAdversary) and attack.faithful:
@@ -264,8 +271,7 @@ def _guaranteed(x: Tensor, sound: Tensor, attack: Attack) -> float | None:
     at_the_top = int((sound > 1 - 2**-16).sum())
     norm = float(x.double().norm())
     of_16_bits = 2**-16 * math.sqrt(len(x) + 3 * at_the_top)
-    of_floats = torch.finfo(x.dtype).eps * norm
-    most = float(radius(x, attack.snr_db)) + of_16_bits + of_floats
+    most = float(radius(x, attack.snr_db)) + of_16_bits
     return 20 * math.log10(norm / most)
 
 
@@ -274,7 +280,7 @@ def _of_spectra(result: AttackResult, attack: Attack, i: int) -> dict[str, Any]:
     n_fft, hop_length = 1024, 512
     if isinstance(attack, MagnitudeAdversary):
         n_fft, hop_length = attack.n_fft, attack.hop_length
-    window = torch.hann_window(n_fft, periodic=False, dtype=torch.float64)
+    window = hann(n_fft, periodic=False)
 
     def of_sound(y: Tensor) -> Tensor:
         padded = F.pad(y.double(), (n_fft, n_fft + -len(y) % hop_length))
@@ -285,7 +291,7 @@ def _of_spectra(result: AttackResult, attack: Attack, i: int) -> dict[str, Any]:
 
     aimed_at: Tensor | None = of_sound(result.sound[i])
     if result.success_on_spectra is not None:  # as published: one that no sound need have
-        aimed_at = getattr(result, "spectrum", [None] * (i + 1))[i]
+        aimed_at = None if result.spectrum is None else result.spectrum[i]
     spectra, ratio = result.success_on_spectra, result.magnitude_snr_db
     return {
         "inconsistency_before": of_spectrum(of_sound(result.original[i])),

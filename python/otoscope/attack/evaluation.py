@@ -62,11 +62,12 @@ class Evaluation:
     confidence_before, confidence_after : float
         In the aim: the target, or the strongest label other than the one to leave.
     threshold : float, optional
-        Confidence that is success; None where the largest of many labels wins.
+        Confidence that success needs; None where it is enough that, of many labels, it is the
+        largest.
     confidence : tuple of float
         Before each step, and after the last.
     iterations : int
-        Steps taken.
+        Steps taken; 0: the model heard it so already, and there is nothing to count.
     snr_asked_db : float
         The attack's bound.
     snr_guaranteed_db : float, optional

@@ -12,7 +12,7 @@ from otoscope.attack.objective import Outputs
 from otoscope.errors import ParameterError
 from otoscope.protocols import ListeningModel, choose_targets
 from otoscope.signal.excerpts import sliding
-from otoscope.signal.stft import stft
+from otoscope.signal.stft import hann, stft
 
 __all__ = ["Hearing", "SpectrumHearing"]
 
@@ -190,5 +190,5 @@ class SpectrumHearing(nn.Module):
         >>> SpectrumHearing(nn.Linear(513, 2))(torch.zeros(1, 1024)).shape
         torch.Size([1, 1, 2])
         """
-        window = torch.hann_window(self.n_fft, periodic=False, dtype=torch.float64)
+        window = hann(self.n_fft, periodic=False)
         return self.model(stft(sound, window=window, hop_length=self.hop_length).abs())

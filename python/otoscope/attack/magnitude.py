@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -24,7 +23,7 @@ from otoscope.attack.objective import Outputs
 from otoscope.attack.published import Published, momentum_of, publish
 from otoscope.attack.search import Question, Trial
 from otoscope.errors import ParameterError
-from otoscope.signal.stft import n_frames
+from otoscope.signal.stft import hann, n_frames
 
 __all__ = ["MagnitudeAdversary"]
 
@@ -60,12 +59,13 @@ class MagnitudeAdversary(Attack):
 
     Notes
     -----
-    What is published differs in four ways from what this does by default. Momentum is added after
+    What is published has five defects that this has not by default. Momentum is added after
     the projection, so the result leaves the ball and has negative magnitudes; here the projection
     is last. Frames are not padded, so the inverse divides by almost nothing at the ends; here the
     sound is padded by a frame and cropped. The ball is on magnitudes while the phase runs, so the
     sound may be far louder than the bound; here the ball is on the sound. Success is counted on
-    magnitudes that no sound has; here on the sound.
+    magnitudes that no sound has; here on the sound. And its code takes the target of label 0 for
+    none; this defect ``faithful`` does not inherit.
 
     Examples
     --------
@@ -164,6 +164,9 @@ class MagnitudeAdversary(Attack):
     ) -> MagnitudeAdversary:
         """Set up the paper's attack on its convolutional network: mu 0.01, 50 steps, 0.5.
 
+        The paper's network hears excerpts of 100 frames: the model given cuts them itself. The
+        paper gives no ratio of its own for it: the default is that of `dnn`.
+
         Parameters
         ----------
         model : callable
@@ -194,8 +197,9 @@ class MagnitudeAdversary(Attack):
     def _solve(self, question: Question) -> tuple[Trial, Tensor]:
         if not self.faithful:
             return super()._solve(question)
+        window = hann(self.n_fft, periodic=False)
         settings = Published(
-            self.model, self.snr_db, self.step, self.steps, _window(self.n_fft), self.hop_length
+            self.model, self.snr_db, self.step, self.steps, window, self.hop_length
         )
         trial, _ = publish(question, settings)
         before = self._ask(question, question.x).confidence
@@ -212,7 +216,7 @@ class MagnitudeAdversary(Attack):
 
     def _moved(self, x: Tensor, sound: Tensor, gradient: Tensor, length: float) -> Tensor:
         """Step against the gradient of the magnitudes, and go back to sound."""
-        w = _window(self.n_fft)
+        w = hann(self.n_fft, periodic=False)
         D = ops.stft(self._padded(sound), window=w, hop_length=self.hop_length)
         S, phase = D.abs(), torch.where(D == 0, 1, D.sgn())
 
@@ -236,12 +240,6 @@ class MagnitudeAdversary(Attack):
 
     def _padded(self, y: Tensor) -> Tensor:
         return F.pad(y, (self._lead, self._lead + -y.shape[1] % self.hop_length))
-
-
-@lru_cache
-def _window(n_fft: int) -> Tensor:
-    """The paper's window: Tensor [n_fft], float64, symmetric Hann."""
-    return torch.hann_window(n_fft, periodic=False, dtype=torch.float64)
 
 
 def _as_sound(

@@ -51,6 +51,10 @@ def hear(model: Model, sound: Tensor) -> Tensor:
             f"the model returned shape {tuple(values.shape)} for {len(sound)} sounds; must be "
             "[batch, output] or [batch, frame, output]"
         )
+    if values.device != sound.device:
+        raise ParameterError(
+            f"the model answers on {values.device}, x is on {sound.device}: move x with .to()"
+        )
     bad = int((~values.isfinite()).sum())
     if bad:
         raise ParameterError(

@@ -129,8 +129,8 @@ class Objective:
     aggregation : {"soft", "hard"}
         How a model of frames is counted where a label is a whole sound's.
     confidence : float, optional
-        Success is this confidence in the aim; without it, the aim is the most probable label (of
-        every frame, where labels are a frame's).
+        Success is that the aim is the most probable label (of every frame, where labels are a
+        frame's); with this, the confidence in it (the mean over frames) is at least this as well.
 
     Examples
     --------
@@ -187,7 +187,7 @@ class Objective:
         if aim.ndim == 2:
             confidence, reached = confidence.mean(1), reached.all(1)
         if self.confidence is not None:
-            reached = confidence >= self.confidence
+            reached = reached & (confidence >= self.confidence)
         return Verdict(loss, confidence, reached)
 
 

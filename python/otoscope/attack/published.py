@@ -111,7 +111,7 @@ def publish(question: Question, settings: Published) -> tuple[Trial, Tensor]:
     Returns
     -------
     trial : Trial
-        Its success and confidence are those on Y.
+        Its success and confidence are those on Y, its spectrum is Y e^{j arg C}.
     magnitude : Tensor [batch, frame, bin]
         Y at the stop.
 
@@ -155,6 +155,7 @@ def publish(question: Question, settings: Published) -> tuple[Trial, Tensor]:
         Z[going] = ahead
     changed = trial.iterations > 0
     trial.sound[changed] = settings.sound(Y, C, question.x)[changed]
+    trial.spectrum = Y * _phase(C)
     trial.success_on_spectra = trial.success
     trial.magnitude_snr_db = 10 * torch.log10(
         X.double().square().sum((1, 2)) / (Y - X).double().square().sum((1, 2))

@@ -25,7 +25,8 @@ class AttackResult:
         By the attack's criterion, on ``sound`` as it is here. Written to a file it is rounded:
         count there.
     iterations : Tensor [batch], int64
-        Steps taken; 0: it was so already, and the sound is unchanged.
+        Steps of the search that is kept (of several restarts the best one's); 0: it was so
+        already, and the sound is unchanged.
     confidence : Tensor [batch, iteration]
         In the aim (the target, or the strongest label other than the one to leave) before each
         step and after the last; NaN after the stop.
@@ -39,9 +40,12 @@ class AttackResult:
         Samples of the original at the end of the amplitude's range: there an adversary can only
         go inwards, and a clipped recording is no clean reference.
     success_on_spectra : Tensor [batch], bool, optional
-        What the published method counts: the model on spectra that no sound need have.
+        What the published method counts: of a `SpectrumHearing`, the model on spectra that no
+        sound need have; of a model of sound, the model on the inverse of these.
     magnitude_snr_db : Tensor [batch], float64, optional
         Ratio of those magnitudes.
+    spectrum : Tensor [batch, frame, bin], complex, optional
+        Those spectra, with the phase that the sound is made with.
 
     Examples
     --------
@@ -63,6 +67,7 @@ class AttackResult:
     clipped: Tensor
     success_on_spectra: Tensor | None = None
     magnitude_snr_db: Tensor | None = None
+    spectrum: Tensor | None = None
 
     @property
     def difference(self) -> Tensor:

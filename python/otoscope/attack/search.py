@@ -112,6 +112,8 @@ class Trial:
         Confidence of the candidate of each step, NaN where there was none.
     success_on_spectra, magnitude_snr_db : Tensor [batch], optional
         What the published method counts; see `AttackResult`.
+    spectrum : Tensor [batch, frame, bin], optional
+        What it counts them on.
 
     Examples
     --------
@@ -127,6 +129,7 @@ class Trial:
     history: Tensor
     success_on_spectra: Tensor | None = None
     magnitude_snr_db: Tensor | None = None
+    spectrum: Tensor | None = None
 
     @classmethod
     def at(cls, start: Tensor, *, steps: int) -> Trial:

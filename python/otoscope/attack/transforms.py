@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from otoscope.errors import ParameterError
 from otoscope.signal.codecs import mp3
 from otoscope.signal.noise import add_noise
+from otoscope.signal.snr import check_snr
 
 __all__ = ["Gain", "Mp3", "Noise", "Shift", "Transform"]
 
@@ -29,7 +32,7 @@ class Gain:
     Parameters
     ----------
     gain_db : float
-        Drawn evenly from -gain_db to gain_db.
+        Drawn evenly from -gain_db to gain_db; finite and >= 0.
 
     Examples
     --------
@@ -39,6 +42,10 @@ class Gain:
 
     gain_db: float
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.gain_db < float("inf"):
+            raise ParameterError(f"gain_db is {self.gain_db}, must be finite and >= 0 dB")
+
     def __call__(self, sound: Tensor, generator: torch.Generator) -> Tensor:
         """Transform a sound: Tensor [sample] to [sample]."""
         drawn = (2 * float(torch.rand(1, generator=generator)) - 1) * self.gain_db
@@ -47,12 +54,12 @@ class Gain:
 
 @dataclass(frozen=True)
 class Shift:
-    """Begin earlier or later: cut one end, fill the other with silence.
+    """Begin earlier or later: crop one end, fill the other with silence.
 
     Parameters
     ----------
     samples : int
-        Drawn evenly from -samples to samples.
+        Drawn evenly from -samples to samples; >= 0, and fewer than the sound has.
 
     Examples
     --------
@@ -62,8 +69,16 @@ class Shift:
 
     samples: int
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.samples, Integral) or self.samples < 0:
+            raise ParameterError(f"samples is {self.samples}, must be an integer >= 0")
+
     def __call__(self, sound: Tensor, generator: torch.Generator) -> Tensor:
         """Transform a sound: Tensor [sample] to [sample]."""
+        if self.samples >= len(sound):
+            raise ParameterError(
+                f"samples is {self.samples}, the sound has {len(sound)}: nothing may be left of it"
+            )
         by = int(torch.randint(-self.samples, self.samples + 1, (1,), generator=generator))
         return F.pad(sound, (by, -by))
 
@@ -84,6 +99,9 @@ class Noise:
     """
 
     snr_db: float
+
+    def __post_init__(self) -> None:
+        check_snr("snr_db", self.snr_db)
 
     def __call__(self, sound: Tensor, generator: torch.Generator) -> Tensor:
         """Transform a sound: Tensor [sample] to [sample]."""

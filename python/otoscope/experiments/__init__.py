@@ -3,6 +3,7 @@
 from otoscope.experiments.adversary_zoo import AdversaryZoo, adversary_zoo
 from otoscope.experiments.attack_file import attack_file
 from otoscope.experiments.attacked import Attacked, AttackFile, save_attack
+from otoscope.experiments.distance import measure_distance
 from otoscope.experiments.explain_files import ExplainFiles, Row, explain_files
 from otoscope.experiments.explain_rows import (
     explain_rows,
@@ -11,6 +12,7 @@ from otoscope.experiments.explain_rows import (
     write_csv,
     write_index,
 )
+from otoscope.experiments.folder_statistics import measure_statistics
 from otoscope.experiments.maximise_unit import (
     MaximisedUnit,
     MaximiseUnit,
@@ -32,6 +34,8 @@ __all__ = [
     "explain_files",
     "explain_rows",
     "maximise_unit",
+    "measure_distance",
+    "measure_statistics",
     "save_attack",
     "save_folder",
     "save_maximised",

@@ -1,7 +1,12 @@
-"""Tables and figure of the experiment adversary-zoo, from its rows."""
+"""Tables and figure of the experiment adversary-zoo, from its rows.
+
+A row without a step taken counts nowhere: the model heard the excerpt so before. Rows may come from
+a record, in which infinite ratios are None.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
@@ -31,7 +36,17 @@ def tables(rows: list[dict[str, Any]]) -> list[Table]:
     found = [
         Table(
             "Success on written audio",
-            ("task", "domain", "bound", "fooled", "SNR", "worst 25 ms", "steps", "least margin"),
+            (
+                "task",
+                "domain",
+                "bound",
+                "fooled",
+                "so before",
+                "SNR",
+                "worst 25 ms",
+                "steps",
+                "least margin",
+            ),
             tuple(_success(*group) for group in _groups(ours)),
         )
     ]
@@ -48,6 +63,7 @@ def tables(rows: list[dict[str, Any]]) -> list[Table]:
                     "SNR of magnitudes",
                     "SNR of the file",
                     "clipped samples",
+                    "so before",
                 ),
                 tuple(_published(*group) for group in _groups(published)),
             )
@@ -110,15 +126,17 @@ def _groups(rows: Iterable[dict[str, Any]]) -> list[tuple[tuple[Any, ...], list[
 
 def _success(key: tuple[Any, ...], rows: list[dict[str, Any]]) -> tuple[str, ...]:
     task, method, bound = key
-    fooled = [row for row in rows if row["success"]]
-    margin = min(row["snr_db"] - row["snr_guaranteed_db"] for row in rows)
+    tried = _tried(rows)
+    fooled = [row for row in tried if row["success"]]
+    margin = min(_snr_db(row) - row["snr_guaranteed_db"] for row in rows)
     return (
         task,
         method,
         f"{bound:g} dB",
-        _count(fooled, rows),
+        _count(fooled, tried),
+        str(len(rows) - len(tried)),
         _median(fooled, "snr_db", "{:.1f} dB"),
-        _median(fooled, "segmental_snr_db", "{:.1f} dB"),
+        _worst(fooled),
         _median(fooled, "iterations", "{:.0f}"),
         f"{margin:.3f} dB",
     )
@@ -126,22 +144,24 @@ def _success(key: tuple[Any, ...], rows: list[dict[str, Any]]) -> tuple[str, ...
 
 def _published(key: tuple[Any, ...], rows: list[dict[str, Any]]) -> tuple[str, ...]:
     task, _, bound = key
+    tried = _tried(rows)
     return (
         task,
         f"{bound:g} dB",
-        _count([row for row in rows if row["success_on_spectra"]], rows),
-        _count([row for row in rows if row["success"]], rows),
-        _count([row for row in rows if _holds(row)], rows),
-        _median(rows, "magnitude_snr_db", "{:.1f} dB"),
-        _median(rows, "snr_db", "{:.1f} dB"),
-        _median(rows, "clipped", "{:.0f}"),
+        _count([row for row in tried if row["success_on_spectra"]], tried),
+        _count([row for row in tried if row["success"]], tried),
+        _count([row for row in tried if _holds(row)], tried),
+        _median(tried, "magnitude_snr_db", "{:.1f} dB"),
+        _median(tried, "snr_db", "{:.1f} dB"),
+        _median(tried, "clipped", "{:.0f}"),
+        str(len(rows) - len(tried)),
     )
 
 
 def _defence(key: tuple[Any, ...], rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     """Of adversaries that succeed: which filters keep the original's label, and restore it."""
     task, method, _ = key
-    fooled = [row for row in rows if row["success"]]
+    fooled = [row for row in _tried(rows) if row["success"]]
     found: list[tuple[str, ...]] = []
     for i, cutoff in enumerate(row["cutoff_hz"] for row in rows[0]["low_pass"]):
         kept = [row for row in fooled if row["low_pass"][i]["original"] == row["heard_before"]]
@@ -152,12 +172,23 @@ def _defence(key: tuple[Any, ...], rows: list[dict[str, Any]]) -> list[tuple[str
 
 def _holds(row: dict[str, Any]) -> bool:
     """Fooled, and the file has the ratio asked for, but for a tenth of a dB."""
-    return bool(row["success"] and row["snr_db"] >= row["snr_asked_db"] - 0.1)
+    return bool(row["success"] and _snr_db(row) >= row["snr_asked_db"] - 0.1)
+
+
+def _tried(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of excerpts that the model did not hear so before."""
+    return [row for row in rows if row["iterations"] > 0]
+
+
+def _snr_db(row: dict[str, Any]) -> float:
+    """Of the file; a file like the original has no finite one."""
+    return math.inf if row["snr_db"] is None else float(row["snr_db"])
 
 
 def _shares(
     rows: list[dict[str, Any]], is_so: Callable[[dict[str, Any]], bool]
 ) -> tuple[list[float], list[float]]:
+    rows = _tried(rows)
     bounds = sorted({row["snr_asked_db"] for row in rows})
     of_bound = [[row for row in rows if row["snr_asked_db"] == bound] for bound in bounds]
     return bounds, [100 * sum(map(is_so, group)) / len(group) for group in of_bound]
@@ -168,5 +199,15 @@ def _count(some: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
 
 
 def _median(rows: list[dict[str, Any]], name: str, form: str) -> str:
-    values = [row[name] for row in rows if row[name] is not None]
+    values = [row[name] for row in rows if row[name] is not None and math.isfinite(row[name])]
     return form.format(median(values)) if values else "–"
+
+
+def _worst(rows: list[dict[str, Any]]) -> str:
+    """Median of the worst segments that sound, and how many files have noise in digital silence."""
+    told = _median(rows, "segmental_snr_db", "{:.1f} dB")
+    # -inf; +inf only where nothing was added at all
+    n_silent = sum(
+        row["segmental_snr_db"] in (None, -math.inf) and _snr_db(row) < math.inf for row in rows
+    )
+    return f"{told}, {n_silent} in silence" if n_silent else told

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from otoscope import data, models, records
-from otoscope.attack import Hearing, MagnitudeAdversary, SpectrumHearing, WaveformPGD
+from otoscope.attack import (
+    Evaluation,
+    Hearing,
+    MagnitudeAdversary,
+    SpectrumHearing,
+    WaveformPGD,
+    evaluate,
+)
 from otoscope.attack.base import Attack
-from otoscope.attack.evaluate import evaluate
-from otoscope.attack.evaluation import Evaluation
 from otoscope.errors import ParameterError
 from otoscope.experiments._adversary_tables import Table, draw_figure, tables
 from otoscope.experiments.explain_files import Progress
@@ -33,6 +38,7 @@ __all__ = ["TASKS", "AdversaryZoo", "Task", "adversary_zoo"]
 DEBIAN_SONGS = Path("/usr/share/games/fretsonfire/data/songs")
 """Where Debian's fretsonfire-songs-* put real productions: a folder a song, two stems each."""
 
+_LINES = "adversary_zoo.jsonl"
 _STEP = 2.0  # seconds from one possible excerpt to the next
 _KEPT = (
     "heard_before",
@@ -170,7 +176,7 @@ def adversary_zoo(
         What to attack.
     out : Path
         Folder, made if it is not there: ``adversary_zoo.json`` (settings, tables, every row) and
-        ``adversary_zoo.svg``.
+        ``adversary_zoo.svg``. While it runs, ``adversary_zoo.jsonl`` takes each row as it comes.
     progress : callable, optional
         Goes over the excerpts of each task.
 
@@ -197,7 +203,12 @@ def adversary_zoo(
     """
     began, progress = time.monotonic(), progress or (lambda items, _: items)
     out.mkdir(parents=True, exist_ok=True)
-    rows = [row for task in settings.tasks for row in _rows(task, settings, progress)]
+    rows = []
+    for task in settings.tasks:
+        for row in _rows(task, settings, progress):
+            rows.append(row)
+            with (out / _LINES).open("w" if len(rows) == 1 else "a", encoding="utf-8") as lines:
+                lines.write(records.to_json(row) + "\n")
     if not rows:
         raise ParameterError(
             "no task has an excerpt: in none of the sounds does a model answer as the task needs"
@@ -215,24 +226,26 @@ def adversary_zoo(
         draft.write_text(records.to_json(record) + "\n", encoding="utf-8")
     with records.replacing(out / "adversary_zoo.svg") as draft:
         draw_figure(rows, draft)
+    (out / _LINES).unlink()
     return found
 
 
 def _rows(task: Task, settings: AdversaryZoo, progress: Progress) -> Iterator[dict[str, Any]]:
     """Every excerpt, bound and method of a task."""
     model = models.load(task.model).to(settings.device)
-    column = model.output_names.index(task.output)
+    hears = Hearing(model, output=task.output)
     rng = np.random.default_rng(settings.seed)
-    excerpts = list(_draw(task, model, column, settings, rng))
+    excerpts = list(_draw(task, hears, settings, rng))
     middle = sorted(settings.snr_db)[len(settings.snr_db) // 2]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "adversary.wav"
         for excerpt in progress(excerpts, task.name):
             for snr_db in settings.snr_db:
-                for method, attack in _attacks(task, model, column, settings, snr_db):
+                for method, attack in _attacks(task, hears, settings, snr_db):
                     has_sweep = snr_db == middle and method != "published"
                     cutoffs = settings.cutoffs_hz if has_sweep else ()
-                    (found,) = evaluate(attack.run(excerpt.y), attack, [path], cutoffs_hz=cutoffs)
+                    judge = replace(attack, model=hears)  # of the file, whatever was attacked
+                    (found,) = evaluate(attack.run(excerpt.y), judge, [path], cutoffs_hz=cutoffs)
                     about = {"task": task.name, "song": excerpt.song, "start": excerpt.start}
                     yield about | {"method": method} | _row(found)
 
@@ -249,16 +262,15 @@ def _row(found: Evaluation) -> dict[str, Any]:
 
 
 def _attacks(
-    task: Task, model: Any, column: int, settings: AdversaryZoo, snr_db: float
+    task: Task, hears: Hearing, settings: AdversaryZoo, snr_db: float
 ) -> Iterator[tuple[str, Attack]]:
-    label = int(task.heard)
-    hears = Hearing(model, output=column)
+    label, model = int(task.heard), cast(Any, hears.model)
     for name, kind in (("waveform", WaveformPGD), ("magnitude", MagnitudeAdversary)):
         yield name, kind(hears, snr_db=snr_db, steps=settings.steps).targeted(label)
     if task.published:
         frames = {"n_fft": model.front_end.n_fft, "hop_length": model.front_end.hop_length}
         on_spectra = SpectrumHearing(
-            _OnMagnitudes(model, column),
+            _OnMagnitudes(hears),
             outputs="probabilities",
             sample_rate=model.sample_rate,
             **frames,
@@ -281,10 +293,10 @@ class _OnMagnitudes(nn.Module):
 
     outputs = "probabilities"
 
-    def __init__(self, model: Any, column: int) -> None:
+    def __init__(self, hears: Hearing) -> None:
         super().__init__()
-        self.model = model
-        self.column = column
+        self.model: Any = hears.model
+        self.column = hears.column
 
     def forward(self, S: Tensor) -> Tensor:
         """Tensor [batch, frame, bin] to [batch, 1]."""
@@ -296,16 +308,21 @@ class _OnMagnitudes(nn.Module):
 
 
 def _draw(
-    task: Task, model: Any, column: int, settings: AdversaryZoo, rng: np.random.Generator
+    task: Task, hears: Hearing, settings: AdversaryZoo, rng: np.random.Generator
 ) -> Iterator[_Excerpt]:
-    """Draw excerpts in which the task is still to be done, in turn from all songs."""
-    sr = model.sample_rate
+    """Draw excerpts in which the task is still to be done, in turn from all songs.
+
+    Songs are searched by their timeline; of an excerpt that is cut out, the attacked function
+    itself decides.
+    """
+    model, sr = hears.model, hears.sample_rate
     length = model.patch_frames * model.hop_length + round(0.1 * sr)
     hop = round(_STEP * sr / model.hop_length)
     songs = []
     for name, y in _sounds(task.sounds, settings, sr):
-        curve = models.timeline(model, y.to(settings.device), hop=hop)
-        fit = (curve.outputs[:, column] >= 0.5) != task.heard
+        y = y.to(settings.device)
+        curve = models.timeline(model, y, hop=hop)
+        fit = (curve.outputs[:, hears.column] >= 0.5) != task.heard
         fit &= (curve.starts * sr).round() + length <= len(y)
         starts = curve.starts[fit].tolist()
         songs.append((name, y, rng.permutation(starts).tolist()))
@@ -314,8 +331,15 @@ def _draw(
         for name, y, starts in songs:
             if n_drawn < settings.n and place < len(starts):
                 first = round(starts[place] * sr)
-                n_drawn += 1
-                yield _Excerpt(name, first / sr, y[first : first + length])
+                excerpt = y[first : first + length]
+                if _is_heard(hears, excerpt) != task.heard:
+                    n_drawn += 1
+                    yield _Excerpt(name, first / sr, excerpt)
+
+
+@torch.no_grad()
+def _is_heard(hears: Hearing, y: Tensor) -> bool:
+    return float(hears(y[None])) >= 0.5
 
 
 def _sounds(kind: str, settings: AdversaryZoo, sr: int) -> Iterator[tuple[str, Tensor]]:

@@ -65,7 +65,7 @@ def attack_file(settings: AttackFile, *, progress: Progress | None = None) -> At
     model = listening_model(settings.model, device=settings.device)
     y, sr = read_audio(settings.sound, sr=model.sample_rate)
     gain = 1 / max(1.0, float(y.abs().max()))  # resampling may go beyond full scale
-    y = y * gain
+    y = (y * gain).to(settings.device)
     try:
         spans = _spans(len(y), sr, settings)
         attack = _attack(model, _first_sounding(y, spans), settings)
@@ -170,10 +170,10 @@ def _attacked(
             x = y[first:end]
             left = _reason_to_leave(attack, x)
             if left:
-                yield Piece(first / sr, x, round_to_16_bits(x), left=left)
+                yield Piece(first / sr, x.cpu(), round_to_16_bits(x).cpu(), left=left)
                 continue
             (found,) = evaluate(attack.run(x), judge, [path])
-            yield Piece(first / sr, x, read_audio(path)[0], found)
+            yield Piece(first / sr, x.cpu(), read_audio(path)[0], found)
 
 
 def _named(piece: Piece, out: Path) -> Piece:

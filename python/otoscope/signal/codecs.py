@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.signal.stft import istft, stft
+from otoscope.signal.stft import hann, istft, stft
 
 __all__ = ["mp3"]
 
@@ -81,7 +81,7 @@ def mp3(y: Tensor, *, sr: int, bitrate: int = 128) -> Tensor:
 
 def _kept(y: Tensor, coded: Tensor) -> Tensor:
     """Filter a sound by the gain that coding had in each bin: Tensor [..., sample]."""
-    window = torch.hann_window(_FRAME, dtype=torch.float64)
+    window = hann(_FRAME)
     ends = (_FRAME, _FRAME + -y.shape[-1] % _HOP)
     D, C = (stft(F.pad(part, ends), window=window, hop_length=_HOP) for part in (y, coded))
     size = D.detach().abs()

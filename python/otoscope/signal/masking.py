@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.signal.stft import stft
+from otoscope.signal.stft import hann, stft
 
 __all__ = ["MaskingThreshold", "bark", "masking_threshold", "threshold_in_quiet"]
 
@@ -179,10 +179,9 @@ def threshold_in_quiet(hz: Tensor) -> Tensor:
 
 def _power_db(y: Tensor, n_fft: int, hop_length: int) -> Tensor:
     """Power of each bin, 10 log10 |S / n_fft|^2: Tensor [batch, frame, bin]."""
-    window = torch.hann_window(n_fft, dtype=torch.float64)
     lead = n_fft - hop_length
     filled = F.pad(y, (lead, lead + -y.shape[-1] % hop_length))
-    S = stft(filled, window=window, hop_length=hop_length) / n_fft
+    S = stft(filled, window=hann(n_fft), hop_length=hop_length) / n_fft
     return 10 * torch.log10(S.real.square() + S.imag.square() + _SILENCE)
 
 

@@ -7,15 +7,17 @@ i lies around sample i * hop_length. The work is done by `otoscope.ops`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, from_numpy
 
 from otoscope import ops
 from otoscope.errors import ParameterError
 
-__all__ = ["get_window", "istft", "n_frames", "stft"]
+__all__ = ["get_window", "hann", "istft", "n_frames", "stft"]
 
 _PADDINGS = {
     "constant": "constant",
@@ -97,6 +99,31 @@ def get_window(
             ) from err
     before = (n_fft - win_length) // 2
     return F.pad(taper, (before, n_fft - win_length - before))
+
+
+@lru_cache
+def hann(n_fft: int, *, periodic: bool = True) -> Tensor:
+    """Give the Hann window: one tensor for one size, so that what is known of it is kept.
+
+    Parameters
+    ----------
+    n_fft : int
+        Samples of a frame.
+    periodic : bool
+        False: symmetric, 0 at both ends.
+
+    Returns
+    -------
+    Tensor [n_fft]
+        float64, on the CPU; shared: not to be written to.
+
+    Examples
+    --------
+    >>> hann(4) is hann(4)
+    True
+    """
+    with torch.inference_mode(False):  # a tensor of inference could not be kept for gradients
+        return torch.hann_window(n_fft, periodic=periodic, dtype=torch.float64)
 
 
 def stft(
