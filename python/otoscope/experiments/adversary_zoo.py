@@ -32,6 +32,7 @@ from otoscope.errors import ParameterError
 from otoscope.experiments._adversary_tables import Table, draw_figure, tables
 from otoscope.experiments.explain_files import Progress
 from otoscope.signal import read_audio
+from otoscope.taps import evaluating
 
 __all__ = ["TASKS", "AdversaryZoo", "Task", "adversary_zoo"]
 
@@ -337,9 +338,9 @@ def _draw(
                     yield _Excerpt(name, first / sr, excerpt)
 
 
-@torch.no_grad()
 def _is_heard(hears: Hearing, y: Tensor) -> bool:
-    return float(hears(y[None])) >= 0.5
+    with evaluating(hears), torch.no_grad():
+        return float(hears(y[None])) >= 0.5
 
 
 def _sounds(kind: str, settings: AdversaryZoo, sr: int) -> Iterator[tuple[str, Tensor]]:
