@@ -10,6 +10,9 @@ export OTOSCOPE_EMULATED = ON
 export CUDAARCHS ?= $(if $(shell command -v nvidia-smi),native,80)
 export CMAKE_GENERATOR = Ninja
 
+# Tests run one thread a library: several wait for each other wherever something else runs too.
+test test-all: export OMP_NUM_THREADS ?= 1
+
 .PHONY: demo test test-all lint bench docs gates clean
 
 demo: $(VENV)/.models

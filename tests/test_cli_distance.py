@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,26 @@ def test_statistics_are_taken_up_and_added_to(tmp_path: Path) -> None:
     assert "holds other settings (layer fc8 and fc7)" in refused(
         "stats", folder, *MODEL, "--out", out, "--layer", "fc7"
     )
+
+
+def test_a_file_written_anew_is_another(tmp_path: Path) -> None:
+    """Of the same size."""
+    folder, out = written(tmp_path / "songs", [0, 1]), tmp_path / "s.npz"
+    run("stats", folder, *MODEL, "--out", out)
+    song, before = folder / "1.wav", (folder / "1.wav").stat()
+    os.utime(song, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000_000))
+    assert "holds 1.wav, which is not in the folder or has changed" in refused(
+        "stats", folder, *MODEL, "--out", out
+    )
+
+
+def test_a_wrong_axis_is_told_before_a_file_is_read(
+    sounds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SoundFeatures, "of", None)
+    tapped = SoundFeatures(FeatureSettings("synth-singing", channel_axis=5))
+    with pytest.raises(ParameterError, match=r"channel_axis is 5; layer 'fc8' gives \(\d, 16\)"):
+        folder_statistics.measure(sounds / "real", tapped)
 
 
 def test_a_run_that_was_stopped_goes_on(

@@ -17,6 +17,7 @@ from otoscope.cli.app import app
 from otoscope.data import sample
 from otoscope.experiments import MaximiseUnit, maximise_unit
 from otoscope.explain.maximise import scalar_frechet
+from otoscope.metrics import FewRows, frechet_of
 from test_explain_maximise import one_thread
 
 __all__ = ["one_thread"]  # the fixture
@@ -89,16 +90,83 @@ def test_real_extremes_are_what_the_model_says_of_the_file(tmp_path: Path) -> No
     assert any("1 sound files could not be used; the first: a.wav" in note for note in found.notes)
 
 
-def test_grid_is_ranked_and_shows_three_settings() -> None:
+def test_grid_is_ranked_and_shows_each_setting_once() -> None:
     said = run("synth-singing", *QUICK, "--rate", 0.1, "--rate", 0.01, "--penalty", 0, "--json")
     told = json.loads(said)
-    assert [one["label"] for one in told["made"]] == [f"{w} setting" for w in WHICH]
+    assert [one["label"] for one in told["made"]] == ["Best setting", "Worst setting"]
+    assert [row["seen"] for row in told["ranking"]] == [2, 2]
     distances = [row["distance"] for row in told["ranking"]]
     assert distances == sorted(distances)
     assert len(distances) == 2
 
 
-WHICH = ("Best", "Median", "Worst")
+def test_regularisers_and_the_layer_to_rank_by_are_passed_on(tmp_path: Path) -> None:
+    """The distance is that of the layer's features; its few rows are told of."""
+    page = tmp_path / "a.html"
+    regularised = ["--l2", 0, "--variation", 0.5, "--blur", 1, "--blur-every", 2]
+    options = ["--prior", "raw", *regularised, "--jitter", "3,1", "--rank-layer", "fc8"]
+    told = json.loads(run("synth-singing", *QUICK, *options, "--html", page, "--json"))
+    found = maximise_unit(
+        MaximiseUnit(
+            "synth-singing",
+            "fc9",
+            prior="raw",
+            l2=0.0,
+            variation=0.5,
+            blur=1.0,
+            blur_every=2,
+            jitter=(3, 1),
+            rank_layer="fc8",
+            iterations=(3,),
+            seeds=2,
+            every=2.0,
+        )
+    )
+    (row,) = told["ranking"]
+    assert row["distance"] == pytest.approx(found.ranking.best.distance, rel=1e-6)
+    tap = models.load("synth-singing").tap("fc8")
+    with torch.no_grad():
+        made = tap(found.ranking.best.found.input)
+        real = tap(torch.stack([one.patch.values[None] for one in found.real]))
+    with pytest.warns(FewRows):
+        assert row["distance"] == pytest.approx(float(frechet_of(real, made)), rel=1e-3)
+    assert any("rows" in note for note in told["notes"])
+    words = "raw, l2 0, variation 0.5, blur 1 every 2 steps, jitter 3 frames, 1 bands"
+    assert f"prior {words}" in page.read_text()
+
+
+def test_one_search_has_no_distance() -> None:
+    one = ["synth-singing", *QUICK, "--seeds", 1]
+    told = json.loads(run(*one, "--json"))
+    assert told["ranking"][0]["distance"] is None
+    assert "There is no distance from one search: ask for more seeds." in told["notes"]
+    for more in (["--rate", 0.1, "--rate", 0.01], ["--rank-layer", "fc8"]):
+        assert "no distance from one search; take 2 or more" in refused(*one, *more)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--rate", "0"],
+        ["--penalty", "-1"],
+        ["--iterations", "0"],
+        ["--seeds", "0"],
+        ["--seed", "-1"],
+        ["--blur", "1"],
+        ["--prior", "raw", "--blur", "-1"],
+        ["--jitter", "1"],
+        ["--jitter", "0,-1"],
+        ["--rank-layer", "fc88"],
+    ],
+)
+def test_bad_settings_are_told_before_a_sound_is_read(
+    options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("a sound was read")
+
+    monkeypatch.setattr("otoscope.experiments._real_excerpts.read_audio", read)
+    refused("synth-singing", "--layer", "fc9", *options)
 
 
 def test_minimise_goes_down_and_a_probability_is_warned_of() -> None:
@@ -150,9 +218,13 @@ def test_files_that_are_too_short_leave_nothing_to_compare_with(tmp_path: Path) 
     assert "no sound files" in refused("synth-singing", *QUICK, "--real", tmp_path)
 
 
-def test_out_must_be_a_folder(tmp_path: Path) -> None:
+def test_out_must_be_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
-    assert "is not a folder" in refused("synth-singing", *QUICK, "--out", tmp_path / "file")
+    for folder in (tmp_path / "file", tmp_path / "file" / "in"):
+        assert "is not a folder" in refused("synth-singing", *QUICK, "--out", folder)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.access", lambda *_: False)
+        assert "does not let you" in refused("synth-singing", *QUICK, "--out", tmp_path / "new")
     assert "there is no folder" in refused(
         "synth-singing", *QUICK, "--html", tmp_path / "no" / "a.html"
     )

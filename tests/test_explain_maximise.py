@@ -307,6 +307,7 @@ def test_unit_of_a_map_is_pooled_over_the_positions_left(
         ({"pool": "median"}, "pool is 'median', must be 'mean' or 'max'"),
         ({"keep": "last"}, "keep is 'last'"),
         ({"jitter": (-1, 0)}, r"jitter is \(-1, 0\)"),
+        ({"jitter": (1.5, 0)}, r"jitter is \(1\.5, 0\)"),
         ({"max_batch": 0}, "max_batch is 0"),
     ],
 )
@@ -320,9 +321,10 @@ def test_wrong_settings_are_told_at_once(options: dict[str, Any], message: str) 
     [
         ({"rate": 0.0}, r"rates are \(0\.0,\), must be finite and > 0"),
         ({"penalty": -1.0}, r"penalties are \(-1\.0,\)"),
-        ({"iterations": 0}, r"iterations are \(0,\), must be >= 1"),
-        ({"seeds": 0}, "n is 0 and seed 0"),
-        ({"seed": -3}, "seed -3"),
+        ({"iterations": 0}, r"iterations are \(0,\), must be whole numbers >= 1"),
+        ({"iterations": 2.5}, r"iterations are \(2\.5,\)"),
+        ({"seeds": 0}, "seeds is 0, must be a whole number >= 1"),
+        ({"seed": -3}, "seed is -3"),
     ],
 )
 def test_wrong_numbers_are_told(options: dict[str, Any], message: str) -> None:

@@ -79,7 +79,7 @@ def test_settings_are_sorted_and_the_median_of_27_is_the_14th() -> None:
     assert ranking.worst.setting.rate == 27
 
 
-def test_failed_rows_do_not_count_and_a_setting_of_them_comes_last() -> None:
+def test_failed_rows_do_not_count_and_settings_with_them_come_last() -> None:
     nan = math.nan
     grid = Grid(
         (
@@ -90,8 +90,10 @@ def test_failed_rows_do_not_count_and_a_setting_of_them_comes_last() -> None:
         )
     )
     ranking = grid.rank(torch.tensor([4.0, 6.0]))
-    assert [row.setting.rate for row in ranking.rows] == [4, 3, 1, 2]
-    assert ranking.best.distance == 0
+    assert [row.setting.rate for row in ranking.rows] == [3, 4, 1, 2]
+    assert [row.n_seen for row in ranking.rows] == [2, 2, 0, 1]
+    assert [row.is_complete for row in ranking.rows] == [True, False, False, False]
+    assert ranking.rows[1].distance == 0
     assert math.isnan(ranking.worst.distance)
     assert ranking.rows[2].found.n_failed == 3
 

@@ -128,6 +128,15 @@ def test_what_are_no_features_is_refused(features: torch.Tensor, told: str) -> N
         check_features(features)
 
 
+@pytest.mark.parametrize("n_rows", [3, 30])
+@pytest.mark.parametrize("size", [1e200, 1.5e308])
+def test_features_too_large_for_float64_are_told(n_rows: int, size: float) -> None:
+    x = torch.zeros(n_rows, 5, dtype=torch.float64)
+    x[::2] = size
+    with pytest.raises(ParameterError, match="overflow|their sum is too large"):
+        FeatureSet.of(x).normal()
+
+
 def test_one_row_has_no_covariance() -> None:
     with pytest.raises(ParameterError, match="1 rows; a covariance takes 2 or more"):
         FeatureSet.of(torch.zeros(1, 3)).normal()

@@ -164,6 +164,35 @@ def test_merging_needs_the_same_width_and_kind(pair: tuple[Tensor, Tensor]) -> N
         metric.merge_state(KernelDistance())
 
 
+def test_merging_needs_whole_states_and_equal_sets(pair: tuple[Tensor, Tensor]) -> None:
+    metric = metric_of(*pair)
+    expected = metric.compute()
+    with pytest.raises(ParameterError, match="to merge has no real_set_rows, real_set_n"):
+        metric.merge_state({})
+    with pytest.raises(ParameterError, match="generated features of 3 sets into 2"):
+        FrechetDistance(sets=2).merge_state(FrechetDistance(sets=3))
+    fixed = FrechetDistance(real=metric.statistics(real=True))
+    with pytest.raises(ParameterError, match="given by statistics; no rows can be merged"):
+        fixed.merge_state(metric)
+    other = FrechetDistance(real=metric.statistics(real=True))
+    other.update(pair[1], real=False)
+    fixed.merge_state(other)
+    torch.testing.assert_close(fixed.compute(), expected)
+
+
+def test_few_rows_of_statistics_are_warned_of(pair: tuple[Tensor, Tensor]) -> None:
+    real = metric_of(pair[0][:8], pair[1]).statistics(real=True)
+    metric = FrechetDistance(real=real)
+    metric.update(pair[1], real=False)
+    with pytest.warns(FewRows, match="the real set has 8 rows of 12 columns"):
+        metric.compute()
+    unknown = FrechetDistance(real=Statistics(real.mean, real.covariance))
+    unknown.update(pair[1], real=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        unknown.compute()
+
+
 @pytest.mark.parametrize("n_rows", [6, 90])
 @pytest.mark.parametrize(
     "moved",

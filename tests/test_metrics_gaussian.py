@@ -215,6 +215,37 @@ def test_what_is_no_covariance_is_refused() -> None:
         frechet_distance(mean, cov, torch.zeros(2), torch.eye(2))
     with pytest.raises(ParameterError, match="cov2 holds NaN"):
         frechet_distance(mean, cov, mean, cov * torch.nan)
+    with pytest.raises(ParameterError, match="cov1 has the eigenvalue -1, a variance below 0"):
+        frechet_distance(mean, -cov, mean, cov)
+    with pytest.raises(ParameterError, match="cov2 is not symmetric"):
+        frechet_distance(mean, cov, mean, torch.ones(3, 3).triu())
+    with pytest.raises(ParameterError, match="cov2 has the eigenvalue -1,"):  # one of many
+        frechet_distance(mean, cov, mean.expand(2, 3), torch.stack([cov, cov - 2 * cov]))
+
+
+def test_covariances_of_float32_and_low_rank_are_covariances(random: torch.Generator) -> None:
+    """Rounding takes eigenvalues below 0; that is no reason to refuse."""
+    x = rows(random, 100, 300).float()
+    mean, cov = moments(x)
+    assert float(torch.linalg.eigvalsh(cov.double())[0]) < 0
+    shift = frechet_distance(mean, cov, mean + 1, cov)
+    torch.testing.assert_close(shift, torch.tensor(300.0).double(), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("dead", [1, 30])
+def test_a_singular_covariance_may_be_the_first_or_the_second(
+    dead: int, random: torch.Generator
+) -> None:
+    x, y = rows(random, 200, 40), rows(random, 200, 40)
+    x[:, :dead] = 0
+    centred = [part - part.mean(0) for part in (x, y)]
+    norm = torch.linalg.svdvals(centred[0] @ centred[1].T).sum() / 199
+    shift = (x.mean(0) - y.mean(0)).square().sum()
+    traces = x.var(0).sum() + y.var(0).sum()
+    for pair in ((x, y), (y, x)):
+        torch.testing.assert_close(
+            frechet_of(*pair), shift + traces - 2 * norm, rtol=0, atol=float(1e-9 * traces)
+        )
 
 
 def test_a_distribution_keeps_its_factor() -> None:

@@ -138,6 +138,15 @@ def test_kernel_distance_has_no_bias(random: torch.Generator) -> None:
         (lambda x: frechet_infinity(x, x, points=1), "points is 1"),
         (lambda x: frechet_infinity(x, x, smallest=9), r"smallest 9; must be >= 2 and in \[2, 8\]"),
         (lambda x: frechet_infinity(x, x[:3]), r"for 3 rows"),
+        (
+            lambda x: frechet_infinity(x, x),
+            r"points is 15; from 3 to 9 rows there are only 7 sizes",
+        ),
+        (lambda x: frechet_infinity(x, x[:, 0]), r"shape \(9,\); they must be \[row, column\]"),
+        (lambda x: frechet_infinity(x[:, 0], x), r"shape \(9,\); they must be"),
+        (lambda x: frechet_infinity(x, x[None]), r"shape \(1, 9, 2\); they must be"),
+        (lambda x: frechet_infinity(x, x[:, :1]), "have 1 columns, those before had 2"),
+        (lambda x: frechet_interval(x, x.expand(2, 9, 2)), r"shape \(2, 9, 2\); they must be"),
         (lambda x: frechet_of(x, x[:, :1]), "have 1 columns, those before had 2"),
         (
             lambda x: frechet_of(Statistics(torch.zeros(2), torch.eye(2), ddof=0), x),
@@ -147,12 +156,20 @@ def test_kernel_distance_has_no_bias(random: torch.Generator) -> None:
         (lambda x: kernel_distance(x[:1], x), "the real set has 1 rows; pairs take 2"),
         (lambda x: kernel_distance(x, x * torch.nan), "row 0 of the generated set holds NaN"),
         (lambda x: kernel_distance(x, x, gamma=0.0), "gamma 0.0"),
+        (lambda x: kernel_distance(x, x, gamma=torch.inf), "gamma inf"),
+        (lambda x: kernel_distance(x, x, coef=torch.nan), "coef nan"),
+        (lambda x: kernel_distance(x, x, degree=1.5), "degree is 1.5"),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_be_used_is_refused(call: object, told: str) -> None:
     assert callable(call)
     with pytest.raises(ParameterError, match=told):
         call(torch.arange(18.0).reshape(9, 2))
+
+
+def test_sizes_of_an_extrapolation_differ() -> None:
+    x = torch.arange(18.0).reshape(9, 2) ** 2
+    assert frechet_infinity(x, x, points=7).sizes.tolist() == [3, 4, 5, 6, 7, 8, 9]
 
 
 def test_few_rows_are_warned_of() -> None:

@@ -77,6 +77,13 @@ def test_files_of_other_tools_are_read(
         ({"mu": np.array([0, np.inf]), "cov": np.eye(2)}, "mu holds NaN or infinity"),
         ({"mu": np.zeros(2), "cov": np.array([[1.0, 0.5], [0.0, 1.0]])}, "not symmetric"),
         ({"mu": np.zeros(2), "cov": np.diag([1.0, -1.0])}, "variance below 0"),
+        ({"mu": np.zeros(2), "cov": np.array([[1.0, 2.0], [2.0, 1.0]])}, "the eigenvalue -1,"),
+        ({"mu": np.zeros(2), "cov": np.eye(2), "rows": np.eye(3)}, r"rows have shape \(3, 3\)"),
+        ({"mu": np.zeros(2), "cov": np.eye(2), "rows": np.zeros(2)}, r"rows have shape \(2,\)"),
+        (
+            {"mu": np.zeros(2), "cov": np.eye(2), "rows": np.eye(2), "count": np.array(3)},
+            "count is 3",
+        ),
         ({"mu": np.zeros(2, int), "cov": np.eye(2)}, "mu holds int64"),
         ({"mu": np.zeros(2), "cov": np.eye(2), "count": np.array("many")}, "invalid literal"),
         ({"mu": np.zeros(2), "cov": np.eye(2), "settings": np.array("{")}, "Expecting"),

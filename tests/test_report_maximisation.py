@@ -102,6 +102,8 @@ def test_page_holds_the_numbers_of_all_settings(report: Path) -> None:
     numbers = json.loads(data[1])
     assert [row["setting"]["iterations"] for row in numbers["settings"]] == [10, 1, 1000]
     assert numbers["settings"][2]["activation"] == [9e4, None, 8e4]
+    assert [row["seen"] for row in numbers["settings"]] == [2, 2, 2]
+    assert ">2 of 3<" in text
     assert numbers["settings"][2]["failed"] == [False, True, False]
     assert "3 of 7 searches met a NaN." in text
     assert HOSTILE not in text
@@ -124,6 +126,15 @@ def test_a_picture_without_sound_and_a_single_setting_do(tmp_path: Path) -> None
     assert "sound-made-0" not in text
     assert "sound-real-0" in text
     assert "<table>" not in text
+
+
+def test_two_settings_have_no_median_and_what_is_compared_is_said(tmp_path: Path) -> None:
+    asked = replace(ASKED, compared="features in fc8")
+    text = written(tmp_path / "a.html", ranking=ranking(2), asked=asked)
+    assert "Best: rate" in text
+    assert "Worst: rate" in text
+    assert "Median: rate" not in text
+    assert "compares the features in fc8 by" in text
 
 
 def test_nothing_to_show_is_told(tmp_path: Path) -> None:

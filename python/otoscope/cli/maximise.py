@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from otoscope.cli.paths import require_writable
+from otoscope.cli.paths import require_folder, require_writable
 from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
 from otoscope.records import to_json
@@ -39,6 +39,19 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
         bool, typer.Option("--minimise", help="Drive it down instead of up.")
     ] = False,
     prior: Annotated[str, typer.Option(help="What makes inputs: fourier or raw.")] = "fourier",
+    l2: Annotated[
+        float, typer.Option(help="Raw: weight of the sum of squares in what --penalty multiplies.")
+    ] = 1.0,
+    variation: Annotated[
+        float, typer.Option(help="Raw: weight of the total variation beside it.")
+    ] = 0.0,
+    blur: Annotated[
+        float, typer.Option(help="Raw: deviation of a Gaussian blur, cells; 0 is none.")
+    ] = 0.0,
+    blur_every: Annotated[int, typer.Option(help="Raw: steps from one blur to the next.")] = 10,
+    jitter: Annotated[
+        str, typer.Option(metavar="FRAMES,BANDS", help="Roll the input by up to so many.")
+    ] = "0,0",
     pool: Annotated[str, typer.Option(help="Of the positions of a map: mean or max.")] = "mean",
     rate: Annotated[
         list[float] | None, typer.Option(help="Adam's; 0.01. Again for another setting.")
@@ -57,6 +70,10 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
         ),
     ] = False,
     seeds: Annotated[int, typer.Option(help="Searches of each setting.")] = 8,
+    rank_layer: Annotated[
+        str | None,
+        typer.Option(help="Rank settings by this layer's Frechet distance, not the unit's."),
+    ] = None,
     real: Annotated[
         Path | None, typer.Option(help="Real sounds: a file or a folder; default: our own songs.")
     ] = None,
@@ -75,8 +92,7 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
 
     Example: otoscope maximise synth-singing --layer fc9 --html unit.html
     """
-    if out and out.exists() and not out.is_dir():
-        raise ParameterError(f"{out} is not a folder")
+    require_folder(out)
     require_writable(html)
     from otoscope import experiments  # torch takes seconds to load
 
@@ -86,11 +102,17 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
         unit=unit,
         minimise=minimise,
         prior=prior,
+        l2=l2,
+        variation=variation,
+        blur=blur,
+        blur_every=blur_every,
+        jitter=_pair(jitter),
         pool=pool,
         rates=tuple(rate or (_STEPS if grid else [0.01])),
         penalties=tuple(penalty or (_STEPS if grid else [0.001])),
         iterations=tuple(iterations or ([100, 500, 1000] if grid else [100])),
         seeds=seeds,
+        rank_layer=rank_layer,
         real=real,
         every=every,
         seed=seed,
@@ -106,6 +128,14 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
         typer.echo(to_json(found.to_dict(), indent=2))
     else:
         _show(found, out / "report.html" if out else html)
+
+
+def _pair(jitter: str) -> tuple[int, int]:
+    try:
+        frames, bands = map(int, jitter.split(","))
+    except ValueError:
+        raise ParameterError(f"--jitter is {jitter!r}, must be FRAMES,BANDS: 4,1") from None
+    return frames, bands
 
 
 def _show(found: MaximisedUnit, page: Path | None) -> None:

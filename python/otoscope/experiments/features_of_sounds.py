@@ -107,6 +107,7 @@ class SoundFeatures:
         self._hop = (
             length if settings.hop is None else max(1, round(settings.hop * frames_a_second))
         )
+        self._room = ceil(_ROOM * frames_a_second)
         self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self.about: dict[str, Any] = {
             "model": settings.model,
@@ -120,6 +121,21 @@ class SoundFeatures:
             "padded": settings.padded,
         }
         """All that the features depend on, in JSON's types."""
+
+    def check(self) -> None:
+        """Hear an excerpt of silence, so that wrong settings are told before any file is read.
+
+        Raises
+        ------
+        ParameterError
+            If the layer's output has no such channel axis.
+
+        Examples
+        --------
+        >>> SoundFeatures(FeatureSettings("synth-singing")).check()
+        """
+        n_frames = self._model.patch_frames + self._room
+        list(self.rows([torch.zeros(n_frames * self._model.hop_length)]))
 
     def of(self, path: Path) -> tuple[FeatureSet, int]:
         """Find the features of all excerpts of a file.
@@ -194,7 +210,7 @@ class SoundFeatures:
         """Excerpts [batch, 1, frame, mel] of a sound that comes in blocks."""
         model = self._model
         length, step = model.patch_frames, model.hop_length
-        room = ceil(_ROOM * model.sample_rate / step)
+        room = self._room
         wanted = (_BATCH - 1) * self._hop + length  # frames of a batch
         sound, before = torch.zeros(0), 0  # frames in `sound` before the next excerpt
         n_samples = n_excerpts = 0

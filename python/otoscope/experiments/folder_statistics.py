@@ -161,6 +161,8 @@ def measure(
     files = {_name(file, path): file for file in sound_files((path,))}
     begun = out and out.with_suffix(".partial.npz")
     held, told = _taken_up((begun, out), features.about, files)
+    if not files.keys() <= told["files"].keys():
+        features.check()
     n_done, skipped, saved = len(told["files"]), dict[str, str](), time.monotonic()
     try:
         for file_name in (progress or (lambda items, _: items))(list(files), name):
@@ -173,7 +175,7 @@ def measure(
                 skipped[file_name] = str(err).removeprefix(f"{file}").lstrip(": ")
                 continue
             held = held.joined(found)
-            told["files"][file_name] = file.stat().st_size
+            told["files"][file_name] = _stamp(file)
             told["rates"][str(rate)] = told["rates"].get(str(rate), 0) + 1
             if begun and time.monotonic() - saved > _EVERY:
                 _save(begun, held, told)
@@ -206,8 +208,8 @@ def _taken_up(
             raise ParameterError(
                 f"{place} holds other settings ({found}); name another file, or delete it"
             )
-        sizes = {name: file.stat().st_size for name, file in files.items()}
-        if gone := [name for name, size in told["files"].items() if sizes.get(name) != size]:
+        stamps = {name: _stamp(file) for name, file in files.items()}
+        if gone := [name for name, stamp in told["files"].items() if stamps.get(name) != stamp]:
             raise ParameterError(
                 f"{place} holds {gone[0]}, which is not in the folder or has changed; "
                 "delete it to measure all files again"
@@ -228,6 +230,12 @@ def _too_few(path: Path, n_rows: int, skipped: Mapping[str, str]) -> str:
         name, reason = next(iter(skipped.items()))
         told += f"; {len(skipped)} skipped, the first: {name}: {reason}"
     return told
+
+
+def _stamp(file: Path) -> list[int]:
+    """Size, and nanoseconds at which it was written."""
+    found = file.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def _name(file: Path, root: Path) -> str:

@@ -7,7 +7,7 @@ excerpt of some sound files, gone over once.
 from __future__ import annotations
 
 import json
-import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,91 +23,27 @@ from otoscope.errors import ParameterError
 from otoscope.experiments._heard import Heard, listening_model
 from otoscope.experiments._real_excerpts import RealExcerpts
 from otoscope.experiments.explain_files import Progress, sound_files
+from otoscope.experiments.maximise_settings import MaximiseUnit
 from otoscope.explain.maximise import (
     ActivationMaximiser,
     Extremes,
-    FourierPrior,
-    Prior,
+    Grid,
     Ranked,
     Ranking,
-    RawPrior,
     Unit,
 )
-from otoscope.explain.maximise.unit import Index, Pool
+from otoscope.explain.maximise.unit import Pool
+from otoscope.metrics import FewRows
 from otoscope.protocols import Patch
 from otoscope.report.maximisation import Asked, Specimen, digits, save_maximisation, sentence
 from otoscope.signal import write_audio
+from otoscope.taps import evaluating
 
 __all__ = ["MaximiseUnit", "MaximisedUnit", "maximise_unit", "save_folder", "save_maximised"]
 
 _SHOWN = 3  # pictures a side
 _LOUDEST = 1e8  # energies above it are turned down: the sound's level is set afterwards
 _N_ITER = 100  # of Griffin and Lim, as in the paper
-
-
-@dataclass(frozen=True)
-class MaximiseUnit:
-    """What to maximise, and how.
-
-    Parameters
-    ----------
-    model : str
-        For `otoscope.models.load`: a name, a bundle, or "FILE.py:FUNCTION".
-    layer : str
-        Name of a layer of the network.
-    unit : str
-        Indices with commas: "3", "3,10,5", "...,3".
-    minimise : bool
-        Drive the unit down instead of up.
-    prior : {"raw", "fourier"}
-        What inputs are made by.
-    pool : {"mean", "max"}
-        How the positions of a map become one number.
-    rates, penalties : tuple of float
-        Adam's rates and lambdas.
-    iterations : tuple of int
-        Inputs to look at.
-    seeds : int
-        Rows of each setting.
-    real : Path, optional
-        A sound file, or a folder of them; default: the songs that come with the package.
-    every : float
-        Seconds from one real excerpt to the next.
-    seed : int
-        Of the first row.
-    device : str
-        Where the model runs, "cpu" or "cuda".
-
-    Examples
-    --------
-    >>> MaximiseUnit("synth-singing", "fc9").rates
-    (0.01,)
-    """
-
-    model: str
-    layer: str
-    unit: str = "0"
-    minimise: bool = False
-    prior: str = "fourier"
-    pool: str = "mean"
-    rates: tuple[float, ...] = (0.01,)
-    penalties: tuple[float, ...] = (0.001,)
-    iterations: tuple[int, ...] = (100,)
-    seeds: int = 8
-    real: Path | None = None
-    every: float = 0.5
-    seed: int = 0
-    device: str = "cpu"
-
-    @property
-    def index(self) -> Index:
-        """The unit as an index into the layer's output."""
-        parts = self.unit.replace(" ", "").split(",")
-        if not all(re.fullmatch(r"\d+|\.\.\.", part) for part in parts):
-            raise ParameterError(
-                f"unit is {self.unit!r}, must be indices with commas: 3, or 3,10,5, or ...,3"
-            )
-        return tuple(... if part == "..." else int(part) for part in parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,9 +83,10 @@ class MaximisedUnit:
         return Asked(
             unit=f"unit {settings.unit} of {settings.layer}",
             model=settings.model,
-            prior=settings.prior,
+            prior=settings.regularisers,
             n_real=self.n_real,
             maximise=not settings.minimise,
+            compared=f"features in {layer}" if (layer := settings.rank_layer) else "activations",
         )
 
     @property
@@ -168,6 +105,7 @@ class MaximisedUnit:
                         {
                             "setting": row.setting,
                             "distance": row.distance,
+                            "seen": row.n_seen,
                             "activation": row.found.activation,
                             "failed": row.found.n_failed,
                         }
@@ -224,25 +162,27 @@ def maximise_unit(settings: MaximiseUnit, *, progress: Progress | None = None) -
     progress = progress or (lambda items, _: items)
     model = listening_model(settings.model, device=settings.device)
     maximiser = _maximiser(model, settings)
+    layer = Unit(model, settings.rank_layer, 0) if settings.rank_layer else None
     shipped = tuple(sample(name).path for name in sample_names())
     paths = sound_files(shipped if settings.real is None else (settings.real,))
     excerpts = RealExcerpts(model, paths, every=settings.every, progress=progress)
     extremes = maximiser.extremes(excerpts, max(settings.seeds, _SHOWN))
     if len(extremes.found) < 2:
         raise ParameterError(f"there is {extremes.n_seen} real excerpt: a distance needs two")
-    ranking = maximiser.grid(
+    grid = maximiser.grid(
         rates=settings.rates,
         penalties=settings.penalties,
         iterations=settings.iterations,
         seeds=settings.seeds,
         seed=settings.seed,
         progress=progress,
-    ).rank(extremes.activations)
+    )
+    ranking, told = _ranked(grid, extremes, layer)
     made = tuple(_made(ranking, model, maximiser.unit))
     if not made:
         raise ParameterError("no input has a finite activation: try a smaller rate=")
     real = tuple(_real(extremes, excerpts, model))
-    notes = tuple(_notes(maximiser.unit, ranking, made[0], excerpts.skipped))
+    notes = (*_notes(maximiser.unit, ranking, made[0], excerpts.skipped), *told)
     return MaximisedUnit(settings, ranking, made, real, extremes.n_seen, notes)
 
 
@@ -293,28 +233,41 @@ def save_folder(found: MaximisedUnit, folder: Path) -> None:
 
 
 def _maximiser(model: Any, settings: MaximiseUnit) -> ActivationMaximiser:
-    shape = (1, model.patch_frames, model.n_mels)
-    if settings.prior not in ("raw", "fourier"):
-        raise ParameterError(f"prior is {settings.prior!r}, must be raw or fourier")
-    prior: Prior = RawPrior(shape) if settings.prior == "raw" else FourierPrior(shape)
     floor = model.domain.floor
     return ActivationMaximiser(
         model,
-        prior,
+        settings.prior_of((1, model.patch_frames, model.n_mels)),
         layer=settings.layer,
         unit=settings.index,
         prepare=lambda x: torch.maximum(x, floor.to(x)),
         maximise=not settings.minimise,
         pool=cast(Pool, settings.pool),  # which checks it
+        jitter=settings.jitter,
     )
+
+
+def _ranked(grid: Grid, extremes: Extremes, layer: Unit | None) -> tuple[Ranking, list[str]]:
+    """Rank by activations, or in a layer; with what is to be known of its distance."""
+    if layer is None:
+        return grid.rank(extremes.activations), []
+
+    def feature(batch: Tensor) -> Tensor:
+        with evaluating(layer.model):
+            output = layer.tap(batch)
+        return output.flatten(2).mean(2) if output.ndim > 2 else output
+
+    real = [cast(Tensor, one.patch) for one in extremes.found]
+    with torch.no_grad(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FewRows)
+        ranking = grid.rank(torch.cat([feature(x[None]) for x in real]), feature=feature)
+    return ranking, list(dict.fromkeys(str(one.message) for one in caught))
 
 
 def _made(ranking: Ranking, model: Any, unit: Unit) -> Iterator[Specimen]:
     """The best, the median and the worst setting; of one setting its best seeds."""
     best = ranking.best
     shown: list[tuple[str, Ranked, int]] = [
-        (f"{name} setting", row, row.found.best)
-        for name, row in (("Best", best), ("Median", ranking.median), ("Worst", ranking.worst))
+        (f"{name} setting", row, row.found.best) for name, row in ranking.landmarks
     ]
     if len(ranking.rows) == 1:
         sign = 1 if best.found.maximise else -1
@@ -380,6 +333,11 @@ def _notes(unit: Unit, ranking: Ranking, made: Specimen, skipped: dict[Path, str
             f"The sound made of the picture shown first gives {digits(made.of_sound)}, not "
             f"{digits(made.activation)}: no sound looks quite like it."
         )
+    if len(ranking.best.found.seeds) == 1:
+        yield "There is no distance from one search: ask for more seeds."
+    n_lacking = sum(not row.is_complete for row in ranking.rows)
+    if n_lacking:
+        yield f"{n_lacking} settings have seeds without a finite activation: they come last."
     n_failed = sum(row.found.n_failed for row in ranking.rows)
     if n_failed:
         n_rows = sum(len(row.found.seeds) for row in ranking.rows)

@@ -197,7 +197,8 @@ class FeatureSet(NamedTuple):
         Raises
         ------
         ParameterError
-            If there are not more rows than ``ddof``, or (on a GPU) one was not finite.
+            If there are not more rows than ``ddof``, (on a GPU) one was not finite, or they are
+            too large for sums of squares in float64.
 
         Examples
         --------
@@ -211,11 +212,15 @@ class FeatureSet(NamedTuple):
             )
         mean = self.mean.clone() if self.mean.shape[-1] else self.rows.mean(-2)
         if not bool(mean.isfinite().all()):
-            raise ParameterError("a row of the features held NaN or infinity")
+            raise ParameterError("a row of the features held NaN or infinity, or they overflow")
         if self.mean.shape[-1]:
-            return Normal(mean, self.moments.covariance(ddof))
-        centred = self.rows - mean[..., None, :]
-        return Normal(mean, rows=centred / (self.n_rows - ddof) ** 0.5)
+            normal = Normal(mean, self.moments.covariance(ddof))
+        else:
+            centred = self.rows - mean[..., None, :]
+            normal = Normal(mean, rows=centred / (self.n_rows - ddof) ** 0.5)
+        if not bool(normal.trace.isfinite().all()):  # its parts are variances: all, or none
+            raise ParameterError("the features overflow float64 in their covariance; scale them")
+        return normal
 
     def _with_moments(self) -> FeatureSet:
         if self.mean.shape[-1]:

@@ -47,9 +47,10 @@ class FrechetDistance(TwoSets):
     Notes
     -----
     A set keeps its rows until there are more of them than columns, then count, mean and scatter in
-    float64, which nothing common to all rows can spoil. The distance is then that of the sets, to
-    rounding: nuclear norm of the crossed factors, by eigenvalues of its square only where these are
-    exact enough. The real set's factor is kept until the set changes.
+    float64: each batch is centred by its own mean, then merged by Chan's rule. The distance is that
+    of the sets, to rounding: nuclear norm of the crossed factors, by eigenvalues of its square only
+    where these are exact enough. The real set's factor is kept until the set changes; with several
+    processes each sync gathers the set anew, so each `compute` makes the factor anew.
 
     With no more rows than columns the covariance is of low rank and the distance far too large: the
     metric warns (FewRows). `otoscope.metrics.frechet_infinity` extrapolates; `KernelDistance` has
@@ -133,15 +134,18 @@ class FrechetDistance(TwoSets):
         >>> metric.compute()  # doctest: +SKIP
         tensor(1.0352, dtype=torch.float64)
         """
-        generated = self._side("generated")
-        self._check("generated", generated)
-        if self._reference is None:
-            self._check("real", self._side("real"))
-        elif len(self._reference.mean) != generated.columns:
-            raise ParameterError(
-                f"generated features have {generated.columns} columns, "
-                f"the real statistics {len(self._reference.mean)}"
-            )
+        real, generated = self._side("real"), self._side("generated")
+        self._check("generated", generated.n_rows, generated.columns)
+        count: int | None = real.n_rows
+        columns = real.columns
+        if self._reference is not None:
+            count, columns = self._reference.count, len(self._reference.mean)
+            if columns != generated.columns:
+                raise ParameterError(
+                    f"generated features have {generated.columns} columns, "
+                    f"the real statistics {columns}"
+                )
+        self._check("real", count, columns)
         return distance(self._real(), generated.normal(self.ddof))
 
     def _real(self) -> Normal:
@@ -158,11 +162,18 @@ class FrechetDistance(TwoSets):
         self._fitted = (side, side.n_rows, normal)
         return normal
 
-    def _check(self, side: str, features: FeatureSet) -> None:
-        if features.n_rows <= self.ddof:
+    def _incoming(self, state: dict[str, Any], side: str) -> FeatureSet:
+        other = super()._incoming(state, side)
+        if side == "real" and self._reference is not None and other.n_rows:
+            raise ParameterError("the real set is given by statistics; no rows can be merged")
+        return other
+
+    def _check(self, side: str, n_rows: int | None, columns: int) -> None:
+        if n_rows is None:  # statistics that do not tell
+            return
+        if n_rows <= self.ddof:
             raise ParameterError(
-                f"the {side} set has {features.n_rows} rows; "
-                f"a covariance takes {self.ddof + 1} or more"
+                f"the {side} set has {n_rows} rows; a covariance takes {self.ddof + 1} or more"
             )
-        if told := few_rows(f"the {side} set", features.n_rows, features.columns):
+        if told := few_rows(f"the {side} set", n_rows, columns):
             warnings.warn(told, FewRows, stacklevel=4)

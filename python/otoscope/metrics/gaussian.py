@@ -15,10 +15,11 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 
-__all__ = ["Normal", "distance", "frechet_distance", "squared_distance"]
+__all__ = ["Normal", "check_normal", "distance", "frechet_distance", "squared_distance"]
 
 _EPS = torch.finfo(torch.float64).eps
 _TOLERANCE = 2.5e-10  # of the sum of the traces: what rounding may take from or add to a norm
+_ROUNDING = 1e-6  # of a covariance's size: what float32 may do to it
 _BLOCK = 256  # rows of a product at a time
 
 
@@ -95,7 +96,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
     Raises
     ------
     ParameterError
-        If shapes do not fit, or a number is NaN or infinite.
+        If shapes do not fit, or a covariance is none (see `check_normal`).
 
     References
     ----------
@@ -109,16 +110,57 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
     >>> frechet_distance(torch.zeros(1), 4 * one, torch.ones(1), 9 * one)  # 1 + (3 - 2)^2
     tensor(2., dtype=torch.float64)
     """
-    pair = [
-        Normal(*_checked(which, mean, cov))
-        for which, mean, cov in (("1", mean1, cov1), ("2", mean2, cov2))
-    ]
-    if pair[0].mean.shape[-1] != pair[1].mean.shape[-1]:
+    first = check_normal(mean1, cov1, names=("mean1", "cov1"))
+    second = check_normal(mean2, cov2, names=("mean2", "cov2"))
+    if mean1.shape[-1] != mean2.shape[-1]:
         raise ParameterError(
             f"mean1 has {mean1.shape[-1]} columns, mean2 has {mean2.shape[-1]}; "
             "distances are between features of the same width"
         )
-    return distance(*pair)
+    return distance(first, second)
+
+
+def check_normal(
+    mean: Tensor, covariance: Tensor, *, names: tuple[str, str] = ("mean", "cov")
+) -> Normal:
+    """Refuse what is no mean and covariance.
+
+    Parameters
+    ----------
+    mean : Tensor [..., column]
+        Of a normal distribution.
+    covariance : Tensor [..., column, column]
+        Symmetric, no eigenvalue below 0, but for the rounding of float32.
+    names : (str, str)
+        What errors call the two.
+
+    Returns
+    -------
+    Normal
+        Of these, in float64.
+
+    Raises
+    ------
+    ParameterError
+        If shapes do not fit, a number is NaN or infinite, or the covariance is none.
+
+    Examples
+    --------
+    >>> check_normal(torch.zeros(2), torch.eye(2)).trace
+    tensor(2., dtype=torch.float64)
+    """
+    columns = mean.shape[-1] if mean.ndim else 0
+    if not columns or covariance.shape != (*mean.shape, columns):
+        raise ParameterError(
+            f"{names[0]} has shape {tuple(mean.shape)}, {names[1]} {tuple(covariance.shape)}; "
+            "they must be [..., column] and [..., column, column]"
+        )
+    for name, values in zip(names, (mean, covariance), strict=True):
+        if not bool(values.isfinite().all()):
+            raise ParameterError(f"{name} holds NaN or infinity")
+    normal = Normal(mean.double(), covariance.double())
+    _check_covariance(names[1], normal, covariance.detach().double())
+    return normal
 
 
 def distance(first: Normal, second: Normal) -> Tensor:
@@ -176,6 +218,7 @@ def _eigen_factor(covariance: Tensor | None) -> Tensor:
 
 def _trace_of_root(first: Normal, second: Normal) -> Tensor:
     """tr sqrt(S1 S2): by eigenvalues where these are sure to be exact enough, else by the SVD."""
+    # A singular first stays first: most often its zeros would send the eigenvalues on to the SVD.
     if first.covariance is None or second.covariance is None or first.cholesky is None:
         singular: Tensor = torch.linalg.svdvals(first.factor @ second.factor.mT)
         return singular.sum(-1)
@@ -202,13 +245,16 @@ def _lower_product(upper: Tensor, symmetric: Tensor) -> Tensor:
     return product
 
 
-def _checked(which: str, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
-    if mean.ndim < 1 or covariance.shape != (*mean.shape, mean.shape[-1]) or not mean.shape[-1]:
+def _check_covariance(name: str, normal: Normal, covariance: Tensor) -> None:
+    skew = (covariance - covariance.mT).abs().amax((-2, -1))
+    if bool((skew > _ROUNDING * covariance.abs().amax((-2, -1))).any()):
+        raise ParameterError(f"{name} is not symmetric, so it is no covariance")
+    if normal.cholesky is not None:
+        return
+    lowest = torch.linalg.eigvalsh(covariance)[..., 0]
+    size = covariance.diagonal(dim1=-2, dim2=-1).abs().sum(-1)
+    if bool((lowest < -_ROUNDING * size).any()):
         raise ParameterError(
-            f"mean{which} has shape {tuple(mean.shape)}, cov{which} {tuple(covariance.shape)}; "
-            "they must be [..., column] and [..., column, column]"
+            f"{name} has the eigenvalue {float(lowest.min()):.3g}, a variance below 0, "
+            "so it is no covariance"
         )
-    for name, values in ((f"mean{which}", mean), (f"cov{which}", covariance)):
-        if not bool(values.isfinite().all()):
-            raise ParameterError(f"{name} holds NaN or infinity")
-    return mean.double(), covariance.double()

@@ -6,6 +6,8 @@ signs between sets of one distribution.
 
 from __future__ import annotations
 
+from math import inf
+
 import torch
 from torch import Tensor
 
@@ -61,9 +63,11 @@ def kernel_distance(
     """
     check_features(real)
     check_features(generated, columns=real.shape[-1])
-    if degree < 1 or coef < 0 or (gamma is not None and not gamma > 0):
+    scale = 1 / real.shape[-1] if gamma is None else gamma
+    if not isinstance(degree, int) or degree < 1 or not 0 < scale < inf or not 0 <= coef < inf:
         raise ParameterError(
-            f"degree is {degree}, gamma {gamma} and coef {coef}; must be >= 1, > 0 and >= 0"
+            f"degree is {degree}, gamma {gamma} and coef {coef}; must be a whole number >= 1, "
+            "and finite, > 0 and >= 0"
         )
     x, y = real.detach().double(), generated.detach().double()
     for side, rows in (("real", x), ("generated", y)):
@@ -72,7 +76,6 @@ def kernel_distance(
         bad = (~rows.isfinite()).any(-1).nonzero()
         if len(bad):
             raise ParameterError(f"row {int(bad[0])} of the {side} set holds NaN or infinity")
-    scale = 1 / x.shape[-1] if gamma is None else gamma
 
     def total(a: Tensor, b: Tensor) -> Tensor:
         parts = [(scale * part @ b.mT + coef).pow(degree).sum() for part in a.split(_BLOCK)]

@@ -105,11 +105,7 @@ def frechet_of(real: Tensor | Statistics, generated: Tensor, *, ddof: int = 1) -
     >>> frechet_of(torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [3.0]]))
     tensor(1., dtype=torch.float64)
     """
-    if isinstance(real, Statistics):
-        count, columns = real.count, len(real.mean)
-    else:
-        check_features(real)
-        count, columns = real.shape
+    count, columns = _shape(real)
     check_features(generated, sets=len(generated) if generated.ndim == 3 else None, columns=columns)
     for name, n_rows in (("the real set", count), ("the generated set", generated.shape[-2])):
         if n_rows is not None and (told := few_rows(name, n_rows, columns)):
@@ -172,6 +168,7 @@ def frechet_interval(
         raise ParameterError(
             f"level is {level} and resamples {resamples}; must be in (0, 1) and >= 20"
         )
+    check_features(generated)
     value = float(frechet_of(real, generated, ddof=ddof))
     generator = torch.Generator().manual_seed(seed)
     again = _drawing("generated", generated, groups[1], generator)
@@ -236,12 +233,19 @@ def frechet_infinity(
     >>> found.slope > 0
     True
     """
-    n_rows, columns = generated.shape[-2:]
+    _, columns = _shape(real)
+    check_features(generated, columns=columns)
+    n_rows = len(generated)
     smallest = max(n_rows // 10, columns + 1) if smallest is None else smallest
     if points < 2 or not ddof < smallest < n_rows:
         raise ParameterError(
             f"points is {points} and smallest {smallest}; must be >= 2 and in "
             f"[{ddof + 1}, {n_rows - 1}] for {n_rows} rows"
+        )
+    if points > n_rows - smallest + 1:
+        raise ParameterError(
+            f"points is {points}; from {smallest} to {n_rows} rows there are only "
+            f"{n_rows - smallest + 1} sizes: take fewer points or more rows"
         )
     fixed = _normal(real, ddof)
     generator = torch.Generator().manual_seed(seed)
@@ -251,6 +255,14 @@ def frechet_infinity(
     line = torch.stack([torch.ones(points, dtype=torch.float64), 1 / sizes.double()], 1)
     value, slope = torch.linalg.lstsq(line, found[:, None]).solution[:, 0].tolist()
     return Extrapolation(value, slope, sizes, found)
+
+
+def _shape(real: Tensor | Statistics) -> tuple[int | None, int]:
+    """Count and columns of a reference."""
+    if isinstance(real, Statistics):
+        return real.count, len(real.mean)
+    check_features(real)
+    return real.shape[0], real.shape[1]
 
 
 def _normal(real: Tensor | Statistics, ddof: int) -> Normal:

@@ -22,7 +22,7 @@ from torch import Tensor
 from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet
-from otoscope.metrics.gaussian import Normal
+from otoscope.metrics.gaussian import Normal, check_normal
 
 __all__ = ["Statistics", "load", "save"]
 
@@ -51,7 +51,7 @@ class Statistics:
     Raises
     ------
     ParameterError
-        If shapes do not fit, a number is not finite, or the covariance is none.
+        If shapes or the count do not fit, a number is not finite, or the covariance is none.
 
     Examples
     --------
@@ -67,20 +67,17 @@ class Statistics:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        mean, covariance = self.mean, self.covariance
-        if mean.ndim != 1 or len(mean) == 0 or covariance.shape != (len(mean), len(mean)):
+        if self.mean.ndim != 1:
+            raise ParameterError(f"mu has shape {tuple(self.mean.shape)}, must be [column]")
+        check_normal(self.mean, self.covariance, names=("mu", "cov"))
+        if self.rows is None:
+            return
+        n_rows, *columns = self.rows.shape or (0,)
+        if columns != [len(self.mean)] or self.count not in (None, n_rows):
             raise ParameterError(
-                f"mu has shape {tuple(mean.shape)}, cov {tuple(covariance.shape)}; "
-                "they must be [column] and [column, column]"
+                f"rows have shape {tuple(self.rows.shape)}, count is {self.count} and mu has "
+                f"{len(self.mean)} columns; rows must be [count, column]"
             )
-        for name, values in (("mu", mean), ("cov", covariance)):
-            if not bool(values.isfinite().all()):
-                raise ParameterError(f"{name} holds NaN or infinity")
-        scale = float(covariance.abs().max())
-        if not torch.allclose(covariance, covariance.mT, rtol=0, atol=1e-6 * scale):
-            raise ParameterError("cov is not symmetric, so it is no covariance")
-        if bool((covariance.diagonal() < -1e-6 * scale).any()):
-            raise ParameterError("cov has a variance below 0, so it is no covariance")
 
     @classmethod
     def of(

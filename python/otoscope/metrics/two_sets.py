@@ -122,7 +122,7 @@ class TwoSets(torchmetrics.Metric):
         Raises
         ------
         ParameterError
-            If widths or kinds differ.
+            If widths, kinds or numbers of candidates differ, or states are missing.
 
         Examples
         --------
@@ -135,9 +135,9 @@ class TwoSets(torchmetrics.Metric):
                 )
             incoming_state = dict(incoming_state.metric_state)
         state: dict[str, Any] = incoming_state
-        for side in _SIDES:
-            other = FeatureSet(*(state[name] for name in self._names(side)))
-            self._hold(side, self._join(self._side(side), other))
+        joined = [self._join(self._side(side), self._incoming(state, side)) for side in _SIDES]
+        for side, features in zip(_SIDES, joined, strict=True):
+            self._hold(side, features)
         self._update_count = max(1, self._update_count)
         self._computed = None
 
@@ -192,6 +192,22 @@ class TwoSets(torchmetrics.Metric):
     def _hold(self, side: str, features: FeatureSet) -> None:
         for name, part in zip(self._names(side), features, strict=True):
             setattr(self, name, part)
+
+    def _incoming(self, state: dict[str, Any], side: str) -> FeatureSet:
+        """A side of another metric's states."""
+        if missing := [name for name in self._names(side) if name not in state]:
+            raise ParameterError(
+                f"the state to merge has no {', '.join(missing)}; "
+                f"give a {type(self).__name__} or its metric_state"
+            )
+        other = FeatureSet(*(state[name] for name in self._names(side)))
+        here, there = self._side(side).n.shape, other.n.shape
+        if here != there:
+            raise ParameterError(
+                f"cannot merge {side} features of {there.numel()} sets into {here.numel()}; "
+                "both metrics need the same sets="
+            )
+        return other
 
     def _join(self, first: FeatureSet, second: FeatureSet) -> FeatureSet:
         if first.columns and second.columns and first.columns != second.columns:

@@ -43,6 +43,8 @@ class Asked:
         Real excerpts that were gone over.
     maximise : bool
         Whether large is best.
+    compared : str
+        What the distance is of.
 
     Examples
     --------
@@ -55,6 +57,7 @@ class Asked:
     prior: str
     n_real: int
     maximise: bool = True
+    compared: str = "activations"
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +169,7 @@ def save_maximisation(
             "mel_unit": "" if patch.mel_hz is None else "Hz",
             "courses": _courses(ranking, real[0].activation),
             "rows": [_row(i, ranked) for i, ranked in enumerate(ranking.rows, 1)],
+            "compared": asked.compared,
             "facts": _facts(ranking, asked),
             "json": in_script(to_json(_plain(ranking, asked))),
         }
@@ -270,10 +274,9 @@ def _loudness(patch: Patch, scale: tuple[float, float]) -> Tensor:
 
 
 def _courses(ranking: Ranking, real: float) -> list[_Course]:
-    named = [("Best", ranking.best), ("Median", ranking.median), ("Worst", ranking.worst)]
     if len(ranking.rows) == 1:
         return [_course(str(ranking.best.setting), ranking.best.found, real)]
-    return [_course(f"{name}: {row.setting}", row.found, real) for name, row in named]
+    return [_course(f"{name}: {row.setting}", row.found, real) for name, row in ranking.landmarks]
 
 
 def _course(label: str, found: Maximised, real: float) -> _Course:
@@ -308,6 +311,7 @@ def _row(rank: int, ranked: Ranked) -> dict[str, object]:
         "distance": digits(ranked.distance),
         "furthest": digits(furthest),
         "mean": digits(float(found.activation.nanmean())),
+        "seen": f"{ranked.n_seen} of {len(found.activation)}",
         "failed": found.n_failed,
     }
 
@@ -331,6 +335,7 @@ def _plain(ranking: Ranking, asked: Asked) -> dict[str, object]:
         {
             "setting": row.setting,
             "distance": row.distance,
+            "seen": row.n_seen,
             "activation": row.found.activation,
             "seeds": list(row.found.seeds),
             "failed": row.found.failed,

@@ -24,7 +24,7 @@ __all__ = ["Keep", "Problem", "Progress", "climb"]
 Keep: TypeAlias = 'Literal["activation", "objective"]'
 Progress: TypeAlias = "Callable[[Sequence[Any], str], Iterable[Any]]"
 
-_STILL = 1e-7  # a step below this part of the latent is lost in the rounding of float32
+_STILL = torch.finfo(torch.float32).eps  # of coarser types small cells move by less than eps
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ class Problem:
         """1 to maximise, -1 to minimise."""
         return 1 if self.maximise else -1
 
+    @property
+    def stirs(self) -> bool:
+        """Whether a row that its gradient does not move may still move later."""
+        return any(self.jitter) or self.prior.settles
+
     def inputs(self, latent: Tensor, draws: Sequence[torch.Generator]) -> Tensor:
         """Make inputs, rolled if there is jitter.
 
@@ -87,6 +92,11 @@ class Problem:
         x = self.prepare(self.prior.decode(latent))
         if not any(self.jitter):
             return x
+        if x.ndim < 3:
+            raise ParameterError(
+                f"jitter is {self.jitter}, inputs are {list(x.shape[1:])}: it rolls the last two "
+                "axes, frames and bands"
+            )
         rolled = []
         for row, draw in zip(x, draws, strict=True):
             shifts = [int(torch.randint(-j, j + 1, (), generator=draw)) for j in self.jitter]
@@ -200,8 +210,9 @@ class _Rows:
         moved = self._latent + self._adam.step(self._gradient)
         moved = self._problem.prior.settle(moved, step)
         size = self._latent.abs().flatten(1).amax(1).clamp(min=1)
-        still = (moved - self._latent).abs().flatten(1).amax(1) <= _STILL * size
-        goes_on = self._finite if any(self._problem.jitter) else self._finite & ~still
+        lost = min(torch.finfo(moved.dtype).eps, _STILL)  # in the rounding
+        still = (moved - self._latent).abs().flatten(1).amax(1) <= lost * size
+        goes_on = self._finite if self._problem.stirs else self._finite & ~still
         self._latent = moved
         if not bool(goes_on.all()):
             self._climbing, self._latent = self._climbing[goes_on], moved[goes_on]

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
+from otoscope.explain.evaluate import batch_size
 from otoscope.explain.maximise.maximised import Maximised
 from otoscope.explain.maximise.ranking import Distance, Ranked, Ranking, scalar_frechet
 from otoscope.metrics import frechet_of
+from otoscope.taps import Tap, evaluating
 
 __all__ = ["Grid"]
 
@@ -40,6 +42,7 @@ class Grid:
         *,
         feature: Callable[[Tensor], Tensor] | None = None,
         distance: Distance | None = None,
+        max_batch: int | None = None,
     ) -> Ranking:
         """Sort the settings by how near what they made lies to real excerpts.
 
@@ -50,20 +53,25 @@ class Grid:
             (`Extremes.activations`), or their features.
         feature : callable, optional
             The model's inputs [row, ...] to features [row, d], ``net.tap("fc8")`` for example; by
-            default the unit's activations are compared.
+            default the unit's activations are compared. A module, or a tap's, is in eval mode for
+            the while.
         distance : callable, optional
             (real, made) -> float, of what is compared; by default the Frechet distance, of one
             column or of all, `otoscope.metrics.frechet_of`.
+        max_batch : int, optional
+            Rows a pass of ``feature``; 8 on the CPU and 256 elsewhere if not given.
 
         Returns
         -------
         Ranking
-            The nearest first; settings without a finite distance last.
+            The nearest first; after them the settings of which some seed has no finite activation,
+            and last those without a distance.
 
         Raises
         ------
         ParameterError
-            If there are fewer than two real excerpts, or one is not finite.
+            If there are fewer than two real excerpts, or one is not finite, or ``max_batch`` is
+            below 1.
 
         References
         ----------
@@ -86,12 +94,23 @@ class Grid:
         for found in self.settings:
             seen, apart = found.activation.isfinite(), math.nan
             if int(seen.sum()) > 1:
-                with torch.no_grad():
-                    made = found.activation[seen] if feature is None else feature(found.input[seen])
+                made = found.activation[seen]
+                if feature is not None:
+                    made = _features(feature, found.input[seen], max_batch)
                 apart = float(distance(real, made))
             rows.append(Ranked(found, apart))
         return Ranking(
             tuple(
-                sorted(rows, key=lambda row: math.inf if math.isnan(row.distance) else row.distance)
+                sorted(
+                    rows,
+                    key=lambda row: (math.isnan(row.distance), not row.is_complete, row.distance),
+                )
             )
         )
+
+
+def _features(feature: Callable[[Tensor], Tensor], inputs: Tensor, max_batch: int | None) -> Tensor:
+    model = feature.module if isinstance(feature, Tap) else feature
+    with torch.no_grad(), evaluating(model):
+        batches = inputs.split(batch_size(inputs.device, max_batch))
+        return torch.cat([feature(batch) for batch in batches])

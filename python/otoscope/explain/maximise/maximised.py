@@ -46,13 +46,13 @@ class Reached:
     Parameters
     ----------
     activation : Tensor [row]
-        Of the unit, the largest (or smallest) seen. NaN if no finite one was.
+        Of the unit, of the best input by `keep`. NaN if no finite one was.
     input : Tensor [row, ...]
         What the model was given then.
     latent : Tensor [row, ...]
         What the prior made it of.
     trace : Tensor [row, iteration]
-        The best activation so far.
+        The activation of the best input by `keep` so far.
     steps : Tensor [row], int64
         Inputs looked at: fewer than the iterations if the row stopped before.
     failed : Tensor [row], bool

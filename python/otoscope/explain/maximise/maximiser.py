@@ -20,7 +20,7 @@ from otoscope.explain.maximise.unit import Index, Pool, Unit
 from otoscope.protocols import Patch
 from otoscope.taps import evaluating
 
-__all__ = ["ActivationMaximiser"]
+__all__ = ["ActivationMaximiser", "check_search"]
 
 
 class ActivationMaximiser:
@@ -67,9 +67,10 @@ class ActivationMaximiser:
 
     Notes
     -----
-    A row whose step no longer changes it stops, and one that meets a NaN or an infinity stops and
-    is marked as failed, with the best it had before. Rows do not depend on each other: any
-    ``max_batch`` gives the same, up to the rounding of the model's own batches.
+    A row whose step no longer changes it stops (not under jitter or a blur), and one that meets a
+    NaN or an infinity stops and is marked as failed, with the best it had before. Rows do not
+    depend on each other: any ``max_batch`` gives the same, up to the rounding of the model's own
+    batches.
 
     Examples
     --------
@@ -98,7 +99,7 @@ class ActivationMaximiser:
     ) -> None:
         if keep not in ("activation", "objective"):
             raise ParameterError(f"keep is {keep!r}, must be 'activation' or 'objective'")
-        if len(jitter) != 2 or min(jitter) < 0:
+        if len(jitter) != 2 or not all(isinstance(j, int) and j >= 0 for j in jitter):
             raise ParameterError(f"jitter is {jitter}, must be two counts >= 0: frames, bands")
         self.model, self.prior, self.maximise = model, prior, maximise
         self.unit = Unit(model, layer, unit, pool)
@@ -207,12 +208,7 @@ class ActivationMaximiser:
         >>> maximiser.grid(seeds=8).rank(real).best.setting  # doctest: +SKIP
         Setting(rate=0.01, penalty=0.001, iterations=100)
         """
-        if not rates or not all(0 < rate < math.inf for rate in rates):
-            raise ParameterError(f"rates are {tuple(rates)}, must be finite and > 0")
-        if not penalties or not all(0 <= penalty < math.inf for penalty in penalties):
-            raise ParameterError(f"penalties are {tuple(penalties)}, must be finite and >= 0")
-        if not iterations or min(iterations) < 1:
-            raise ParameterError(f"iterations are {tuple(iterations)}, must be >= 1")
+        check_search(rates, penalties, iterations, seeds=seeds, seed=seed)
         runs = list(product(rates, penalties))
         reached = self._climb(runs, iterations, seeds, seed, progress or (lambda items, _: items))
         found = []
@@ -294,3 +290,44 @@ class ActivationMaximiser:
 
     def _activation(self, inputs: Tensor) -> Tensor:
         return self.unit(inputs.to(self._device, self._dtype))
+
+
+def check_search(
+    rates: Sequence[float],
+    penalties: Sequence[float],
+    iterations: Sequence[int],
+    *,
+    seeds: int,
+    seed: int,
+) -> None:
+    """Refuse what cannot be searched with.
+
+    Parameters
+    ----------
+    rates, penalties : sequence of float
+        At least one each: > 0, and >= 0.
+    iterations : sequence of int
+        At least one, >= 1.
+    seeds : int
+        >= 1.
+    seed : int
+        >= 0.
+
+    Raises
+    ------
+    ParameterError
+        Says what came.
+
+    Examples
+    --------
+    >>> check_search((0.01,), (0.001,), (100,), seeds=8, seed=0)
+    """
+    if not rates or not all(0 < rate < math.inf for rate in rates):
+        raise ParameterError(f"rates are {tuple(rates)}, must be finite and > 0")
+    if not penalties or not all(0 <= penalty < math.inf for penalty in penalties):
+        raise ParameterError(f"penalties are {tuple(penalties)}, must be finite and >= 0")
+    if not iterations or not all(isinstance(n, int) and n >= 1 for n in iterations):
+        raise ParameterError(f"iterations are {tuple(iterations)}, must be whole numbers >= 1")
+    for name, count, least in (("seeds", seeds, 1), ("seed", seed, 0)):
+        if not isinstance(count, int) or count < least:
+            raise ParameterError(f"{name} is {count}, must be a whole number >= {least}")

@@ -21,7 +21,7 @@ __all__ = ["Prior", "RawPrior", "normal_rows"]
 
 
 class Prior(Protocol):
-    """What an `ActivationMaximiser` asks of a prior; a class that inherits may leave out two.
+    """What an `ActivationMaximiser` asks of a prior; a class that inherits may leave out three.
 
     Examples
     --------
@@ -96,6 +96,11 @@ class Prior(Protocol):
         tensor([25.])
         """
         return latent.square().flatten(1).sum(1)
+
+    @property
+    def settles(self) -> bool:
+        """Whether `settle` changes latents: a row that its gradient does not move goes on then."""
+        return type(self).settle is not Prior.settle
 
     def settle(self, latent: Tensor, step: int) -> Tensor:
         """Change latents after a step, without a gradient.
@@ -239,6 +244,11 @@ class RawPrior(Prior):
             for axis in (-2, -1):
                 penalty = penalty + self.variation * latent.diff(dim=axis).abs().flatten(1).sum(1)
         return penalty
+
+    @property
+    def settles(self) -> bool:
+        """Whether there is a blur."""
+        return self.blur > 0
 
     def settle(self, latent: Tensor, step: int) -> Tensor:
         """Blur after each ``blur_every`` steps.

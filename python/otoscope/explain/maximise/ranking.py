@@ -86,10 +86,20 @@ class Ranked:
         """Rate, penalty and iterations."""
         return self.found.setting
 
+    @property
+    def n_seen(self) -> int:
+        """Count of seeds with a finite activation: the distance is of these."""
+        return int(self.found.activation.isfinite().sum())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the distance is of all seeds."""
+        return self.n_seen == len(self.found.activation)
+
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Settings, the nearest to real sounds first.
+    """Settings, the nearest to real sounds first; those that lack seeds after them.
 
     Parameters
     ----------
@@ -116,5 +126,15 @@ class Ranking:
 
     @property
     def worst(self) -> Ranked:
-        """The farthest."""
+        """The farthest, or one that could not be measured."""
         return self.rows[-1]
+
+    @property
+    def landmarks(self) -> tuple[tuple[str, Ranked], ...]:
+        """Best, median and worst by name, each setting once: of two there is no median."""
+        named = (("Best", self.best), ("Median", self.median), ("Worst", self.worst))
+        return tuple(
+            (name, row)
+            for i, (name, row) in enumerate(named)
+            if all(row is not other for _, other in named[:i])
+        )
