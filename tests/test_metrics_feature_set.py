@@ -133,7 +133,7 @@ def test_what_are_no_features_is_refused(features: torch.Tensor, told: str) -> N
 def test_features_too_large_for_float64_are_told(n_rows: int, size: float) -> None:
     x = torch.zeros(n_rows, 5, dtype=torch.float64)
     x[::2] = size
-    with pytest.raises(ParameterError, match="overflow|their sum is too large"):
+    with pytest.raises(ParameterError, match=r"overflow|their sum is too large"):
         FeatureSet.of(x).normal()
 
 

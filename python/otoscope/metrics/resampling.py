@@ -219,7 +219,7 @@ def frechet_infinity(
     Raises
     ------
     ParameterError
-        As `frechet_of` does, or if there are too few rows.
+        As `frechet_of` does, or if there are too few rows for as many sizes.
 
     References
     ----------
