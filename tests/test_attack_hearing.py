@@ -101,7 +101,10 @@ def test_a_model_without_gradient_is_refused_with_the_remedy() -> None:
 
 
 def test_sounds_that_are_too_short_are_refused() -> None:
-    with pytest.raises(ParameterError, match=r"lasts 1.00 s; the model hears 1.64 s at once"):
+    with pytest.raises(
+        ParameterError,
+        match=r"is 67 frames; the model hears 115 at once: take 0.69 s",
+    ):
         Hearing(listener())(noise(1, 1.0))
     with pytest.raises(ParameterError, match="y has 1 samples; one frame needs 1024"):
         WaveformPGD(Hearing(listener()))(torch.tensor([0.5]))

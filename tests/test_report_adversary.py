@@ -84,7 +84,10 @@ def test_sentence_says_who_is_fooled_and_that_the_bound_held() -> None:
     [
         ({"snr_guaranteed_db": None, "snr_db": 27.0}, "on magnitudes: 40.00 dB asked, 27.00 dB"),
         ({"snr_db": 39.9}, "The bound did not hold: 40.00 dB asked, 39.90 dB measured."),
-        ({"snr_db": 39.98}, "The bound held on the file: 40.00 dB asked, 39.98 dB measured."),
+        (
+            {"snr_db": 39.98},
+            "The bound held: 40.00 dB asked; rounding to 16 bits left 39.98 dB in the file.",
+        ),
         ({"snr_db": math.inf}, "The sound is unchanged."),
     ],
 )

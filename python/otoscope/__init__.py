@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from otoscope.models import zoo
     from otoscope.ops import occlude
     from otoscope.protocols import ListeningModel, Patch
+    from otoscope.taps import Tap
 else:  # type checkers would take any name for one that __getattr__ knows
     _ROOMS = {
         "ActivationMaximiser": "explain",
@@ -51,6 +52,7 @@ else:  # type checkers would take any name for one that __getattr__ knows
         "ParameterError": "errors",
         "Patch": "protocols",
         "SoundLIME": "explain",
+        "Tap": "taps",
         "WaveformPGD": "attack",
         "content": "explain",
         "occlude": "ops",
@@ -83,6 +85,7 @@ __all__ = [
     "ParameterError",
     "Patch",
     "SoundLIME",
+    "Tap",
     "WaveformPGD",
     "adapters",
     "attack",

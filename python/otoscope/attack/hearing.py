@@ -125,8 +125,9 @@ class Hearing(nn.Module):
         values, length = self.model.prepare(sound), self.model.patch_frames
         if len(values) < length:
             raise ParameterError(
-                f"the sound lasts {len(sound) / self.sample_rate:.2f} s; the model hears "
-                f"{length * self.model.hop_length / self.sample_rate:.2f} s at once"
+                f"the sound lasts {len(sound) / self.sample_rate:.2f} s, which is {len(values)} "
+                f"frames; the model hears {length} at once: take "
+                f"{(length - len(values)) * self.model.hop_length / self.sample_rate:.2f} s more"
             )
         return sliding(values, length, hop=self.hop)
 

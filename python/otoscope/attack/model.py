@@ -46,6 +46,8 @@ def hear(model: Model, sound: Tensor) -> Tensor:
     if not isinstance(values, Tensor) or not values.is_floating_point():
         kind = values.dtype if isinstance(values, Tensor) else type(values).__name__
         raise ParameterError(f"the model returned {kind}; must return a floating Tensor")
+    if values.ndim == 1:
+        values = values[:, None]  # one output: [batch] does as well
     if values.ndim not in (2, 3) or len(values) != len(sound) or 0 in values.shape:
         raise ParameterError(
             f"the model returned shape {tuple(values.shape)} for {len(sound)} sounds; must be "

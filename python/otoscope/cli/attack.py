@@ -61,6 +61,8 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         raise ParameterError("--whole beside --start: choose one")
     for path in (out, html):
         require_writable(path)
+        if path is not None and path.exists() and path.samefile(sound):
+            raise ParameterError(f"{path} is the sound that is attacked: write to another file")
     from otoscope import experiments  # torch takes seconds to load
 
     settings = experiments.AttackFile(

@@ -143,9 +143,9 @@ class Attacked:
 
     @property
     def shown(self) -> tuple[Piece, Evaluation]:
-        """The piece in which the model's confidence moved furthest, and what was measured of it."""
+        """The piece, a fooled one if any, in which confidence moved furthest, and its measures."""
         measured = [(piece, piece.evaluation) for piece in self.pieces if piece.evaluation]
-        return max(measured, key=lambda pair: _moved(pair[1]))
+        return max(measured, key=lambda pair: (pair[0].is_fooled, _moved(pair[1])))
 
     @property
     def snr_db(self) -> float:

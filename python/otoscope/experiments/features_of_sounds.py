@@ -224,7 +224,7 @@ class SoundFeatures:
                 dropped = min(max(0, before - room), len(sound) // step)
                 sound, before = sound[dropped * step :], before - dropped
         rest = len(sound) - before * step
-        if self._padded and n_excerpts == 0 and 0 < rest < length * step:
+        if self._padded and n_excerpts == 0 and 0 < rest < (length + room) * step:
             values = self._prepared(F.pad(sound, (0, (length + room) * step)))[:length]
         elif rest < (length - 1) * step:
             values = torch.zeros(0, model.n_mels)  # too few samples for some front ends to say so
@@ -236,7 +236,8 @@ class SoundFeatures:
         elif n_excerpts == 0:
             raise ParameterError(
                 f"the sound lasts {n_samples / model.sample_rate:.2f} s, too short for an excerpt "
-                f"of {length * step / model.sample_rate:.2f} s; padded=True fills up with silence"
+                f"of {length * step / model.sample_rate:.2f} s"
+                + ("" if self._padded else "; padded=True fills up with silence")
             )
 
     def _prepared(self, sound: Tensor) -> Tensor:

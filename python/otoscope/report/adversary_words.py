@@ -166,8 +166,10 @@ def _bound(found: Evaluation) -> str:
         return "The sound is unchanged."
     if found.snr_guaranteed_db is None:
         return f"The bound was on magnitudes: {asked} asked, {measured} measured on the sound."
-    if found.snr_db >= found.snr_guaranteed_db:
+    if found.snr_db >= found.snr_asked_db:
         return f"The bound held on the file: {asked} asked, {measured} measured."
+    if found.snr_db >= found.snr_guaranteed_db:
+        return f"The bound held: {asked} asked; rounding to 16 bits left {measured} in the file."
     return f"The bound did not hold: {asked} asked, {measured} measured."
 
 
