@@ -160,7 +160,7 @@ def test_goals_without_a_meaning_are_refused(mode: Any, label: Any, message: str
 def test_models_that_return_something_else_are_refused() -> None:
     sound = torch.ones(2, 4)
     cases: list[tuple[Any, str]] = [
-        (lambda s: s.mean(1), r"returned shape \(2,\) for 2 sounds; must be \[batch, output\]"),
+        (lambda s: s.mean(), r"returned shape \(\) for 2 sounds; must be \[batch, output\]"),
         (lambda s: s[:1], r"returned shape \(1, 4\) for 2 sounds"),
         (lambda s: s.long(), "returned torch.int64; must return a floating Tensor"),
         (lambda s: s.numpy(), "returned ndarray"),
@@ -169,6 +169,11 @@ def test_models_that_return_something_else_are_refused() -> None:
     for model, message in cases:
         with pytest.raises(ParameterError, match=message):
             hear(model, sound)
+
+
+def test_one_output_may_come_without_an_axis_of_its_own() -> None:
+    sound = torch.ones(2, 4)
+    assert hear(lambda s: s.mean(1), sound).shape == (2, 1)
 
 
 def test_what_the_outputs_are_is_not_guessed() -> None:
