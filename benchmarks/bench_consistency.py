@@ -15,8 +15,6 @@ spectrum: of noise, so that no phase is easy.
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -27,11 +25,10 @@ import torch
 from torch import Tensor
 
 from bench_occlude import per_call
-from memory import keep_freed_memory
+from command import run
 from otoscope import native
 from otoscope.ops import griffin_lim_step, istft_ls, magnitude_step, project, stft
-from table import show
-from timing import ROOT, Bar, Case, compare, measure, ratio, write
+from timing import Bar, Case, compare, measure, ratio
 
 SECONDS, SR, MOMENTUM = 30, 22050, 0.99
 _ITERATIONS = 8  # of librosa's
@@ -372,22 +369,8 @@ def _size(noise: Noise) -> str:
 
 
 def main() -> None:
-    """Measure on the devices that can be used, or on the one asked for."""
-    keep_freed_memory()
-    usable = ["cpu", "cuda"] if native.cuda_status().available else ["cpu"]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="by default all that work")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, into build/quick: a test")
-    options = parser.parse_args()
-    if os.getloadavg()[0] > 0.5:
-        print(
-            f"load {os.getloadavg()[0]:.1f}: torch's threads wait for each other when others work"
-        )
-    if options.quick:
-        os.environ.setdefault("OUT", str(ROOT / "build" / "quick"))
-    for device in [options.device] if options.device else usable:
-        sizes = SIZES["quick" if options.quick else device]
-        show(write("consistency", list(cases(device, sizes)), device=device))
+    """Measure, and write what was found."""
+    run("consistency", __doc__, cases, SIZES)
 
 
 if __name__ == "__main__":

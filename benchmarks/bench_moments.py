@@ -10,8 +10,6 @@ half a matrix, through scipy, on features that are float64 already: the floor of
 
 from __future__ import annotations
 
-import argparse
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,12 +20,11 @@ from scipy.linalg.blas import dsyrk
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from memory import keep_freed_memory
+from command import run
 from otoscope import native
 from otoscope.metrics import FrechetDistance
 from otoscope.ops import Moments, moments_update
-from table import show
-from timing import ROOT, Bar, Case, compare, ratio, write
+from timing import Bar, Case, compare, ratio
 
 _UPDATE_BARS = {"avx2": 1.5, "cuda": 1.4}
 _COMPUTE_BAR = 3.0
@@ -150,18 +147,8 @@ def distance_case(device: str, threads: int, sizes: Sizes) -> Case:
 
 
 def main() -> None:
-    """Measure on the devices that can be used, or on the one asked for."""
-    keep_freed_memory()
-    usable = ["cpu", "cuda"] if native.cuda_status().available else ["cpu"]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="by default all that work")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, into build/quick: a test")
-    options = parser.parse_args()
-    if options.quick:
-        os.environ.setdefault("OUT", str(ROOT / "build" / "quick"))
-    for device in [options.device] if options.device else usable:
-        sizes = SIZES["quick" if options.quick else device]
-        show(write("moments", list(cases(device, sizes)), device=device))
+    """Measure, and write what was found."""
+    run("moments", __doc__, cases, SIZES)
 
 
 if __name__ == "__main__":

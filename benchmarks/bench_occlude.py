@@ -14,8 +14,6 @@ concatenated to a batch. Distances, model and fit are left out. Ours draws its c
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -26,11 +24,10 @@ from torch import Tensor
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from memory import keep_freed_memory
+from command import run
 from otoscope import native
 from otoscope.ops import Coalitions, Noise, SegmentMap, coalitions, occlude
-from table import show
-from timing import ROOT, Bar, Case, Timing, compare, measure, ratio, write
+from timing import Bar, Case, Timing, compare, measure, ratio
 
 FRAMES, MELS = 115, 80  # paper A's patches
 _AT_ONCE = 128  # captum: perturbations_per_eval
@@ -300,19 +297,9 @@ def _megabytes(tensor: Tensor) -> str:
 
 
 def main() -> None:
-    """Measure on the devices that can be used, or on the one asked for."""
-    keep_freed_memory()
-    usable = ["cpu", "cuda"] if native.cuda_status().available else ["cpu"]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="by default all that work")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, into build/quick: a test")
-    options = parser.parse_args()
-    if options.quick:
-        os.environ.setdefault("OUT", str(ROOT / "build" / "quick"))
+    """Measure, and write what was found."""
     torch.set_num_threads(1)
-    for device in [options.device] if options.device else usable:
-        sizes = SIZES["quick" if options.quick else device]
-        show(write("occlude", list(cases(device, sizes)), device=device))
+    run("occlude", __doc__, cases, SIZES)
 
 
 if __name__ == "__main__":

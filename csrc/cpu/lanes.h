@@ -76,6 +76,11 @@ struct LaneTable {
     }
 };
 
+template <class Real, int kBytes>
+struct Vector {  // not an alias template: those lose the attribute where a type is deduced
+    typedef Real type __attribute__((vector_size(kBytes)));
+};
+
 // Elements lie apart by one in 64 more, so that those a power of two apart fall into different
 // sets of a cache.
 constexpr std::int64_t slot(std::int64_t i) { return i + (i >> 6); }

@@ -6,12 +6,8 @@
 
 namespace {
 constexpr int kWidth = 32;
-template <class Real, int kBytes>
-struct Vector {  // not an alias template: those lose the attribute where a type is deduced
-    typedef Real type __attribute__((vector_size(kBytes)));
-};
 template <class Real>
-using Lanes = typename Vector<Real, kWidth>::type;
+using Lanes = typename otoscope::cpu::Vector<Real, kWidth>::type;
 Lanes<float> root(Lanes<float> v) { return _mm256_sqrt_ps(v); }
 Lanes<double> root(Lanes<double> v) { return _mm256_sqrt_pd(v); }
 }  // namespace

@@ -1,0 +1,41 @@
+"""What every benchmark of an operator is from the command line: a device, quick or not, a table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from memory import keep_freed_memory
+from otoscope import native
+from table import show
+from timing import ROOT, Case, write
+
+Sizes = TypeVar("Sizes")
+
+
+def run(
+    benchmark: str,
+    about: str | None,
+    cases: Callable[[str, Sizes], Iterator[Case]],
+    sizes: Mapping[str, Sizes],
+) -> None:
+    """Measure on the devices that can be used, or on the one asked for.
+
+    `sizes` are those of "cpu", "cuda" and "quick"; `about` is the script's docstring.
+    """
+    keep_freed_memory()
+    usable = ["cpu", "cuda"] if native.cuda_status().available else ["cpu"]
+    parser = argparse.ArgumentParser(description=about.splitlines()[0] if about else None)
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="by default all that work")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, into build/quick: a test")
+    options = parser.parse_args()
+    if os.getloadavg()[0] > 0.5:
+        load = os.getloadavg()[0]
+        print(f"load {load:.1f}: torch's threads wait for each other when others work")
+    if options.quick:
+        os.environ.setdefault("OUT", str(ROOT / "build" / "quick"))
+    for device in [options.device] if options.device else usable:
+        chosen = sizes["quick" if options.quick else device]
+        show(write(benchmark, list(cases(device, chosen)), device=device))
