@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from otoscope.metrics import statistics
 from otoscope.metrics.feature_set import FeatureSet, FewRows
 from otoscope.metrics.gaussian import frechet_distance
+from otoscope.metrics.interval import Interval
 from otoscope.metrics.kernel import kernel_distance
 from otoscope.metrics.resampling import (
     Extrapolation,
-    Interval,
     frechet_infinity,
     frechet_interval,
     frechet_of,

@@ -16,34 +16,10 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet, FewRows, check_features, few_rows
 from otoscope.metrics.gaussian import Normal, distance
+from otoscope.metrics.interval import Interval
 from otoscope.metrics.statistics import Statistics
 
-__all__ = ["Extrapolation", "Interval", "frechet_infinity", "frechet_interval", "frechet_of"]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A distance and where it may lie.
-
-    Parameters
-    ----------
-    value : float
-        The distance of the samples.
-    low, high : float
-        Bounds of the distance between what they were drawn from, >= 0.
-    level : float
-        How often such bounds hold it, in (0, 1).
-
-    Examples
-    --------
-    >>> Interval(1.2, low=0.7, high=1.3, level=0.95).low
-    0.7
-    """
-
-    value: float
-    low: float
-    high: float
-    level: float
+__all__ = ["Extrapolation", "frechet_infinity", "frechet_interval", "frechet_of"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,20 +6,16 @@ the front end, the excerpt's length, output names, the card, and a SHA-256 over 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from os import PathLike
-from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from otoscope.errors import ParameterError
 from otoscope.models.listener import Listener
+from otoscope.models.sealed import seal, unseal
 from otoscope.models.svdnet import SVDNet
-from otoscope.records import replacing
 from otoscope.signal import Compression, FrontEnd
 
 __all__ = ["NETWORKS", "load_bundle", "read_card", "save_bundle"]
@@ -53,8 +49,6 @@ def save_bundle(path: str | PathLike[str], model: Listener, *, card: Mapping[str
     --------
     >>> save_bundle("detector", model, card={"licence": "Apache-2.0"})  # doctest: +SKIP
     """
-    from safetensors.torch import save
-
     name = type(model.network).__name__
     if NETWORKS.get(name) is not type(model.network):
         raise ParameterError(f"network is {name}; a bundle holds one of: {', '.join(NETWORKS)}")
@@ -62,8 +56,6 @@ def save_bundle(path: str | PathLike[str], model: Listener, *, card: Mapping[str
         raise ParameterError(
             f"front_end is {type(model.front_end).__name__}; a bundle holds a plain FrontEnd"
         )
-    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    weights = save(tensors)
     description = {
         "format": _FORMAT,
         "network": {"class": name, "settings": getattr(model.network, "settings", {})},
@@ -72,13 +64,7 @@ def save_bundle(path: str | PathLike[str], model: Listener, *, card: Mapping[str
         "output_names": list(model.output_names),
         "card": dict(card),
     }
-    description["sha256"] = _checksum(weights, description)
-    weights_path, json_path = _files(path)
-    # The description last: a bundle cut short between the two is refused, not half believed.
-    with replacing(weights_path) as draft:
-        draft.write_bytes(weights)
-    with replacing(json_path) as draft:
-        draft.write_text(json.dumps(description, indent=2) + "\n")
+    seal(path, model.state_dict(), description)
 
 
 def load_bundle(path: str | PathLike[str]) -> Listener:
@@ -103,14 +89,11 @@ def load_bundle(path: str | PathLike[str]) -> Listener:
     --------
     >>> load_bundle("detector.json")  # doctest: +SKIP
     """
-    from safetensors.torch import load
-
-    weights, description = _read(path)
+    tensors, description = unseal(path, _FORMAT)
     try:
         network = description["network"]
         front_end = dict(description["front_end"])
         front_end["compression"] = Compression(**front_end["compression"])
-        tensors = load(weights)
         model = Listener(
             NETWORKS[network["class"]](**network["settings"]),
             FrontEnd(**front_end),
@@ -143,40 +126,5 @@ def read_card(path: str | PathLike[str]) -> dict[str, str]:
     >>> read_card("detector")["licence"]  # doctest: +SKIP
     'Apache-2.0'
     """
-    card: dict[str, str] = _read(path)[1]["card"]
+    card: dict[str, str] = unseal(path, _FORMAT)[1]["card"]
     return card
-
-
-def _files(path: str | PathLike[str]) -> tuple[Path, Path]:
-    path = Path(path)
-    stem = path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
-    return stem.with_name(stem.name + ".safetensors"), stem.with_name(stem.name + ".json")
-
-
-def _read(path: str | PathLike[str]) -> tuple[bytes, dict[str, Any]]:
-    weights_path, json_path = _files(path)
-    for file in (weights_path, json_path):
-        if not file.is_file():
-            raise ParameterError(f"{file} is not there; a bundle is two files, both needed")
-    weights = weights_path.read_bytes()
-    try:
-        description = json.loads(json_path.read_text())
-        is_bundle = description.get("format") == _FORMAT
-    except (ValueError, AttributeError):
-        is_bundle = False
-    if not is_bundle:
-        raise ParameterError(f"{json_path} is not a bundle's description ({_FORMAT!r})")
-    expected = description.pop("sha256", None)
-    if _checksum(weights, description) != expected:
-        raise ParameterError(
-            f"{json_path.with_suffix('')} was altered or cut short after it was written: "
-            "its SHA-256 does not match; get it again"
-        )
-    return weights, description
-
-
-def _checksum(weights: bytes, description: Mapping[str, Any]) -> str:
-    """SHA-256 over the weights and the description without its checksum, keys sorted."""
-    digest = hashlib.sha256(weights)
-    digest.update(json.dumps(description, sort_keys=True).encode())
-    return digest.hexdigest()

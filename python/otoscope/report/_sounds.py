@@ -13,7 +13,7 @@ from otoscope.protocols import Patch
 from otoscope.report._phrases import answer, number, support
 from otoscope.signal import encode_audio
 
-__all__ = ["Sound", "data_uri", "has_sound", "sounds"]
+__all__ = ["Sound", "data_uri", "data_uris", "has_sound", "sounds"]
 
 _LOSSLESS_BYTES = 800_000  # above it Vorbis: ten seconds and their parts stay below 2 MB
 _FLAC_BLOCK = 4096  # samples; Chromium never ends a FLAC of one block, but a WAV
@@ -83,7 +83,7 @@ def sounds(explanation: Explanation) -> list[Sound]:
             cuts.append((key, label, words, (0, n_frames), patch.listen(gain)))
     for i, extent in enumerate(explanation.extents):
         cuts.append((str(i), "", "", extent.frames, _cut(patch, ids == i, extent.frames)))
-    uris = _encode([cut[-1] for cut in cuts], sr=round(patch.sr))
+    uris = data_uris([cut[-1] for cut in cuts], sr=round(patch.sr))
     return [
         Sound(key, label, words, 100 * a / n_frames, 100 * b / n_frames, uri)
         for (key, label, words, (a, b), _), uri in zip(cuts, uris, strict=True)
@@ -96,12 +96,14 @@ def _cut(patch: Patch, cells: Tensor, frames: tuple[int, int]) -> Tensor:
     return patch.listen(cells)[frames[0] * hop : frames[1] * hop]
 
 
-def _encode(clips: list[Tensor], *, sr: int) -> list[str]:
-    """Data URIs, all in one format and with one gain, so that their levels compare."""
+def data_uris(
+    clips: list[Tensor], *, sr: int, lossless_bytes: int = _LOSSLESS_BYTES
+) -> list[str]:
+    """Encode all in one format and with one gain, so that their levels compare."""
     peak = max(1.0, *(float(clip.abs().max()) for clip in clips if len(clip)))
     lossless = "WAV" if min(map(len, clips), default=0) <= _FLAC_BLOCK else "FLAC"
     files = [encode_audio(clip / peak, sr=sr, format=lossless, subtype="PCM_16") for clip in clips]
-    if sum(map(len, files)) <= _LOSSLESS_BYTES:
+    if sum(map(len, files)) <= lossless_bytes:
         return [data_uri(f"audio/{lossless.lower()}", content) for content in files]
     return [data_uri("audio/ogg", encode_audio(clip / peak, sr=sr, format="OGG")) for clip in clips]
 

@@ -32,13 +32,15 @@ const follow = () => {
 
 const play = key => {
   const isStop = heard?.key === key;
-  const at = heard?.audio.currentTime ?? 0;
+  const before = heard?.audio;
+  const at = before?.currentTime ?? 0;
   silence();
   if (isStop) return;
   const audio = document.getElementById(`sound-${key}`);
   heard = { key, audio };
-  playhead = audio.closest("section")?.querySelector(".playhead") ?? playhead;
-  audio.currentTime = "together" in audio.dataset ? at : 0;
+  playhead = audio.closest("li, section")?.querySelector(".playhead") ?? playhead;
+  const { together } = audio.dataset;  // goes on where another of its name was left
+  audio.currentTime = together !== undefined && together === before?.dataset.together ? at : 0;
   audio.onended = silence;
   audio.play().catch(() => {});  // stopped before it began
   press(key, true);

@@ -1,0 +1,176 @@
+"""One interrogation under way: rounds of questions, of which those answered before are skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.intervene.base import Intervention, SoundIntervention
+from otoscope.intervene.draws import item_seed
+from otoscope.intervene.items import Features, Sounds
+from otoscope.intervene.judge import Judge
+from otoscope.intervene.questions import Asked, Table, ask
+from otoscope.intervene.search import compose, is_settled, parts, way_back
+from otoscope.intervene.transcript import Transcript
+
+__all__ = ["Asking", "Progress", "Tries", "greatest", "grid_seed"]
+
+Progress: TypeAlias = "Callable[[Sequence[Any], str], Iterator[Any]]"
+Tries: TypeAlias = "tuple[NDArray[np.str_], NDArray[np.str_]]"
+"""Answers to compositions and to their placebos, [item, try]; "" where a try was not needed."""
+
+
+def grid_seed(seed: int, item: int, curve: int) -> int:
+    """Seed of an item's renderings in a curve: the same at all doses, so that they are paired."""
+    return item_seed(seed, item, "curve", curve)
+
+
+@dataclass(frozen=True, eq=False)
+class Asking:
+    """What all rounds have in common.
+
+    Parameters
+    ----------
+    items : Sounds or Features
+        What is rendered.
+    judge : Judge
+        Who answers.
+    transcript : Transcript
+        What was answered.
+    duration : float or None
+        Analysed seconds.
+    seed, workers, max_batch : int
+        Of the settings.
+    progress : callable, optional
+        Called for each round.
+    """
+
+    items: Sounds | Features
+    judge: Judge
+    transcript: Transcript
+    duration: float | None
+    seed: int
+    workers: int
+    max_batch: int
+    progress: Progress | None
+
+    def grid(self, table: Table) -> NDArray[np.str_]:
+        """Ask every item every question of a grid: [item, question]."""
+        said = self._round(
+            0,
+            lambda item: [
+                (question.intervention, grid_seed(self.seed, item, question.curve))
+                for question in table.questions
+            ],
+            range(len(self.items.names)),
+            "items",
+        )
+        return np.array([said[item] for item in range(len(self.items.names))])
+
+    def compositions(
+        self,
+        before: Sequence[str],
+        labels: Sequence[str],
+        interventions: Sequence[SoundIntervention],
+        *,
+        goals: frozenset[str],
+        budget: int,
+    ) -> Tries:
+        """Try several interventions in a row on each item, until what is searched for is found.
+
+        Parameters
+        ----------
+        before : sequence of str [item]
+            Answers to the unchanged items.
+        labels : sequence of str [item]
+            Right answers.
+        interventions : sequence of SoundIntervention
+            Each at its greatest dose.
+        goals : frozenset of str
+            See `is_settled`.
+        budget : int
+            Tries an item.
+
+        Returns
+        -------
+        Tries
+            Of the compositions and of their placebos.
+
+        Examples
+        --------
+        >>> asking.compositions(before, labels, [Tempo(6)], goals=goals, budget=8)  # doctest: +SKIP
+        """
+
+        def tried(item: int, number: int) -> tuple[SoundIntervention, int]:
+            seed = item_seed(self.seed, item, "try", number)
+            return compose(interventions, np.random.default_rng(seed)), seed
+
+        def placebo(item: int, number: int) -> tuple[SoundIntervention, int]:
+            composition, seed = tried(item, number)
+            return way_back(composition) or composition.with_dose(0), seed
+
+        made = []
+        for control, draw in enumerate((tried, placebo)):
+            said = [[str(answer)] for answer in before]
+            for number, tries in enumerate(parts(budget)):
+                left = [
+                    item
+                    for item, answers in enumerate(said)
+                    if not is_settled(answers, labels[item], goals)
+                ]
+                answered = self._round(
+                    1 + 2 * number + control,
+                    partial(_each, draw, tries),
+                    left,
+                    "placebos of tries" if control else "tries",
+                )
+                for item, answers in answered.items():
+                    said[item] += answers
+            rows = [row[1:] + [""] * (budget + 1 - len(row)) for row in said]
+            made.append(np.array(rows))
+        return made[0], made[1]
+
+    def _round(
+        self, number: int, asked: Callable[[int], Asked], items: Sequence[int], what: str
+    ) -> dict[int, list[str]]:
+        """Ask some items, those apart that were asked before."""
+        names, known = self.items.names, {}
+        for item in items:
+            if (answers := self.transcript.get(names[item], number)) is not None:
+                known[item] = answers
+        left = [item for item in items if item not in known]
+        answered = ask(
+            self.items,
+            self.judge,
+            asked,
+            left,
+            duration=self.duration,
+            workers=self.workers,
+            max_batch=self.max_batch,
+        )
+        shown = self.progress(left, what) if self.progress and left else iter(left)
+        next(shown, None)  # each further one says that one is done
+        for item, answers in answered:
+            self.transcript.put(names[item], number, answers)
+            known[item] = answers
+            next(shown, None)
+        return known
+
+
+def _each(draw: Callable[[int, int], tuple[Intervention, int]], tries: range, item: int) -> Asked:
+    return [draw(item, number) for number in tries]
+
+
+def greatest(table: Table) -> list[Intervention]:
+    """Each intervention at the dose of its curve that is furthest from 0."""
+    return [
+        intervention.with_dose(
+            max((table.questions[c].dose for c in table.columns(curve)), key=abs)
+        )
+        for curve, intervention in enumerate(table.interventions)
+    ]

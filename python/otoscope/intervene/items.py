@@ -1,0 +1,227 @@
+"""What is interrogated: sounds, or features that were computed at each dose beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike, fspath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.intervene.base import Intervention, SoundIntervention
+from otoscope.intervene.cache import RenderCache
+from otoscope.intervene.features import FeatureDilation
+from otoscope.protocols import Sound
+from otoscope.signal.audio import mono, read_audio
+
+__all__ = ["Features", "Sounds", "items_of"]
+
+
+class Sounds:
+    """Sounds, each read when it is rendered.
+
+    Parameters
+    ----------
+    sounds : sequence of str, PathLike or (y, sr)
+        Files, or samples and their rate.
+    sr : float
+        Rate that they are brought to before they are changed.
+    cache : RenderCache, optional
+        Where renderings are kept.
+
+    Examples
+    --------
+    >>> from otoscope.intervene import Gain
+    >>> sounds = Sounds([(torch.ones(8), 4)], sr=4)
+    >>> sounds.rendered(0, [(Gain(0), 0), (Gain(-20), 0)], duration=0.5)
+    tensor([[1.0000, 1.0000],
+            [0.1000, 0.1000]])
+    """
+
+    kind = SoundIntervention
+
+    def __init__(
+        self, sounds: Sequence[Sound], *, sr: float, cache: RenderCache | None = None
+    ) -> None:
+        self._sounds, self.sr, self._cache = list(sounds), sr, cache
+        self.names = tuple(
+            fspath(sound) if isinstance(sound, str | PathLike) else f"item {i}"
+            for i, sound in enumerate(self._sounds)
+        )
+
+    def sound(self, index: int) -> Tensor:
+        """Read one: Tensor [sample] at ``sr``."""
+        sound = self._sounds[index]
+        if isinstance(sound, str | PathLike):
+            return read_audio(sound, sr=self.sr)[0]
+        try:
+            y, sr = sound
+            return mono(y, sr, sr=self.sr)[0]
+        except (TypeError, ValueError) as err:
+            raise ParameterError(
+                f"{self.names[index]}: {err}; give a file's name or (y, sr)"
+            ) from err
+
+    def n_samples(self, index: int) -> int:
+        """Length of one at ``sr``."""
+        return len(self.sound(index))
+
+    def only(self, index: int) -> Sounds:
+        """One of them, to hand to another process."""
+        one = Sounds([self._sounds[index]], sr=self.sr, cache=self._cache)
+        one.names = (self.names[index],)
+        return one
+
+    def rendered(
+        self, index: int, asked: Sequence[tuple[Intervention, int]], duration: float | None
+    ) -> Tensor:
+        """Render one item under several interventions.
+
+        Parameters
+        ----------
+        index : int
+            Of the item.
+        asked : sequence of (Intervention, int)
+            Interventions on sound, each with its seed.
+        duration : float
+            Seconds of each rendering.
+
+        Returns
+        -------
+        Tensor [rendering, sample]
+            In the order asked for.
+
+        Raises
+        ------
+        ParameterError
+            If the item is too short, silent for an intervention that needs sound, or no sound.
+
+        Examples
+        --------
+        >>> from otoscope.intervene import Gain
+        >>> Sounds([(torch.ones(8), 4)], sr=4).rendered(0, [(Gain(0), 0)], 0.5).shape
+        torch.Size([1, 2])
+        """
+        y = self.sound(index)
+        render = self._cache.render if self._cache else _render
+        try:
+            made = [render(i, y, self.sr, duration=duration, seed=seed) for i, seed in asked]
+        except ParameterError as err:
+            raise ParameterError(f"{self.names[index]}: {err}") from err
+        return torch.stack(made)
+
+
+class Features:
+    """Features of each item at each dose.
+
+    Parameters
+    ----------
+    features : Tensor [item, dose, feature]
+        Finite.
+
+    Examples
+    --------
+    >>> from otoscope.intervene import FeatureDilation
+    >>> rows = Features(torch.tensor([[[1.0], [2.0]]]))
+    >>> rows.rendered(0, [(FeatureDilation(4, available=(0, 4)), 0)], None)
+    tensor([[2.]])
+    """
+
+    kind = FeatureDilation
+
+    def __init__(self, features: Tensor) -> None:
+        if features.ndim != 3 or not features.is_floating_point() or features.numel() == 0:
+            raise ParameterError(
+                f"features have shape {tuple(features.shape)} and dtype {features.dtype}, must be "
+                "[item, dose, feature], floating, not empty"
+            )
+        self._features = features
+        self.names = tuple(f"item {i}" for i in range(len(features)))
+
+    def only(self, index: int) -> Features:
+        """One of them."""
+        return Features(self._features[index, None])
+
+    def rendered(
+        self, index: int, asked: Sequence[tuple[Intervention, int]], duration: float | None
+    ) -> Tensor:
+        """Look one item up under several dilations.
+
+        Parameters
+        ----------
+        index : int
+            Of the item.
+        asked : sequence of (FeatureDilation, int)
+            Dilations; the seeds are not used.
+        duration : None
+            Not used.
+
+        Returns
+        -------
+        Tensor [rendering, feature]
+            In the order asked for.
+
+        Examples
+        --------
+        >>> from otoscope.intervene import FeatureDilation
+        >>> dilation = FeatureDilation(4, available=(0, 4))
+        >>> Features(torch.tensor([[[1.0], [2.0]]])).rendered(0, [(dilation, 0)], None)
+        tensor([[2.]])
+        """
+        rows = self._features[index]
+        return torch.stack([i.render(rows, 1, seed=seed) for i, seed in asked])
+
+
+def items_of(audio: Any, *, sr: float | None, cache: RenderCache | None) -> Sounds | Features:
+    """Tell sounds from features.
+
+    Parameters
+    ----------
+    audio : sequence of Sound, or Tensor
+        Files or (y, sr); Tensor [item, sample], which needs ``sr``; features
+        [item, dose, feature].
+    sr : float, optional
+        Rate to analyse at; by default the first sound's.
+    cache : RenderCache, optional
+        For sounds.
+
+    Returns
+    -------
+    Sounds or Features
+        The items.
+
+    Raises
+    ------
+    ParameterError
+        If there are none, or it is neither.
+
+    Examples
+    --------
+    >>> items_of([(torch.zeros(8000), 8000)], sr=None, cache=None).sr
+    8000
+    """
+    if isinstance(audio, Tensor) and audio.ndim == 3:
+        return Features(audio)
+    if isinstance(audio, str | PathLike) or not hasattr(audio, "__len__"):
+        raise ParameterError(f"audio is {audio!r}, must be a list of files or of (y, sr)")
+    if len(audio) == 0:
+        raise ParameterError("audio is empty, there must be sounds of two classes or more")
+    if isinstance(audio, Tensor):
+        if audio.ndim != 2 or sr is None:
+            raise ParameterError(
+                f"audio has shape {tuple(audio.shape)} and sr is {sr}; a Tensor is [item, sample] "
+                "with sr=, or features [item, dose, feature]"
+            )
+        audio = [(y, sr) for y in audio]
+    if sr is None:
+        first = audio[0]
+        sr = read_audio(first)[1] if isinstance(first, str | PathLike) else first[1]
+    return Sounds(audio, sr=sr, cache=cache)
+
+
+def _render(
+    intervention: Intervention, y: Tensor, sr: float, *, duration: float | None, seed: int
+) -> Tensor:
+    return intervention.render(y, sr, duration=duration, seed=seed)

@@ -1,0 +1,179 @@
+"""What is asked of every item, and how: rendered by several processes, answered by one system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from otoscope.errors import ParameterError
+from otoscope.intervene.base import Intervention
+from otoscope.intervene.items import Features, Sounds
+from otoscope.intervene.judge import Judge
+
+__all__ = ["Asked", "Question", "Table", "ask", "plan"]
+
+Asked: TypeAlias = "list[tuple[Intervention, int]]"
+"""Interventions to render, each with its seed."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One rendering that every item gets.
+
+    Parameters
+    ----------
+    curve : int
+        Index of the intervention that was asked for.
+    dose : float
+        In its unit.
+    intervention : Intervention
+        At that dose, or there and back.
+    is_placebo : bool
+        Whether it is there and back.
+    """
+
+    curve: int
+    dose: float
+    intervention: Intervention
+    is_placebo: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Questions of a grid; the first is the item as it is.
+
+    Parameters
+    ----------
+    interventions : tuple of Intervention
+        One a curve.
+    questions : tuple of Question
+        The columns.
+    """
+
+    interventions: tuple[Intervention, ...]
+    questions: tuple[Question, ...]
+
+    def columns(self, curve: int, *, placebo: bool = False) -> list[int]:
+        """The columns of a curve's doses, or of its placebos."""
+        return [
+            column
+            for column, question in enumerate(self.questions)
+            if column and question.curve == curve and question.is_placebo == placebo
+        ]
+
+
+def plan(
+    interventions: Sequence[Intervention],
+    doses: Mapping[str, Sequence[float]] | None = None,
+    *,
+    kind: type[Intervention],
+) -> Table:
+    """Lay out a grid: the item as it is, each dose of each intervention, and its way back.
+
+    Parameters
+    ----------
+    interventions : sequence of Intervention
+        Each of a name of its own.
+    doses : mapping of str to sequence of float, optional
+        By the intervention's name; by default what its own dose suggests.
+    kind : type
+        What the items can be rendered under.
+
+    Returns
+    -------
+    Table
+        Its questions.
+
+    Raises
+    ------
+    ParameterError
+        If there is no intervention, a name stands twice or is unknown, or a dose is out of bounds.
+
+    Examples
+    --------
+    >>> from otoscope.intervene import Gain, SoundIntervention
+    >>> table = plan([Gain(6)], {"gain": [-6, 6]}, kind=SoundIntervention)
+    >>> [str(question.intervention) for question in table.questions]
+    ['gain 0 dB', 'gain -6 dB', 'gain +6 dB']
+    """
+    if not interventions:
+        raise ParameterError("interventions is empty, name one or more: [Tempo(6), HighPass(20)]")
+    if wrong := [i for i in interventions if not isinstance(i, kind)]:
+        raise ParameterError(f"{wrong[0]!r} does not act on these items; they take {kind.__name__}")
+    names = [i.name if i.name != "chain" else str(i) for i in interventions]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ParameterError(f"{sorted(twice)[0]!r} stands twice; give its doses with doses=")
+    doses = doses or {}
+    if unknown := sorted(set(doses) - set(names)):
+        raise ParameterError(f"doses names {unknown[0]!r}; there are {', '.join(names)}")
+    questions = [Question(0, 0.0, interventions[0].with_dose(0))]
+    for curve, (name, intervention) in enumerate(zip(names, interventions, strict=True)):
+        wanted = sorted({float(dose) for dose in doses.get(name, intervention.doses)} - {0.0})
+        if not wanted:
+            raise ParameterError(f"{name}: every dose is 0, which changes nothing")
+        changed = [intervention.with_dose(dose) for dose in wanted]
+        questions += [Question(curve, dose, one) for dose, one in zip(wanted, changed, strict=True)]
+        questions += [
+            Question(curve, dose, back, is_placebo=True)
+            for dose, one in zip(wanted, changed, strict=True)
+            if (back := one.placebo()) is not None and back != one
+        ]
+    return Table(tuple(interventions), tuple(questions))
+
+
+def ask(
+    items: Sounds | Features,
+    judge: Judge,
+    asked: Callable[[int], Asked],
+    indices: Iterable[int],
+    *,
+    duration: float | None,
+    workers: int = 1,
+    max_batch: int = 64,
+) -> Iterator[tuple[int, list[str]]]:
+    """Render items and ask for their labels, a few items in memory at a time.
+
+    Parameters
+    ----------
+    items : Sounds or Features
+        What is rendered.
+    judge : Judge
+        The system.
+    asked : callable int -> list of (Intervention, int)
+        What an item is rendered under.
+    indices : iterable of int
+        The items, in order.
+    duration : float or None
+        Seconds of each rendering.
+    workers : int
+        Processes that render; the system stays in this one.
+    max_batch : int
+        Renderings that the system is given at once.
+
+    Yields
+    ------
+    tuple of int and list of str
+        An item, and an answer a rendering.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from otoscope.intervene import Gain
+    >>> from otoscope.intervene.items import Sounds
+    >>> judge = Judge(lambda sounds: ["loud" if y.max() > 0.5 else "soft" for y in sounds])
+    >>> sounds = Sounds([(torch.ones(8), 4)], sr=4)
+    >>> list(ask(sounds, judge, lambda i: [(Gain(0), 0), (Gain(-20), 0)], [0], duration=1.0))
+    [(0, ['loud', 'soft'])]
+    """
+    from joblib import Parallel, delayed
+
+    indices = list(indices)
+    rendered = Parallel(
+        n_jobs=workers, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1
+    )
+    batches = rendered(
+        delayed(items.only(index).rendered)(0, asked(index), duration) for index in indices
+    )
+    for index, made in zip(indices, batches, strict=True):
+        yield index, [label for part in made.split(max_batch) for label in judge(part)]

@@ -1,0 +1,147 @@
+"""Do answers depend on the dose: tests on the same items, right or wrong.
+
+Each holds for items that are independent of each other; where items share an artist, the intervals
+of `GroupBootstrap.difference` are the safer ground.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from otoscope.errors import ParameterError, require_extra
+
+__all__ = ["CochranQ", "cochran_q", "holm", "mcnemar"]
+
+
+@dataclass(frozen=True)
+class CochranQ:
+    """Whether the share of right answers depends on the dose.
+
+    Parameters
+    ----------
+    statistic : float
+        Cochran's Q, >= 0.
+    df : int
+        Doses less one.
+    p : float
+        Of a Q as great, where no dose matters.
+
+    Examples
+    --------
+    >>> CochranQ(statistic=9.2, df=4, p=0.056).df
+    4
+    """
+
+    statistic: float
+    df: int
+    p: float
+
+
+def mcnemar(right: ArrayLike, other: ArrayLike) -> float:
+    """Test exactly whether answers are right as often at two doses, or of two systems.
+
+    Parameters
+    ----------
+    right, other : array_like [item], bool
+        Whether each answer is right; the same items.
+
+    Returns
+    -------
+    float
+        Two-sided p; 1 if no item is right in one and wrong in the other.
+
+    References
+    ----------
+    McNemar, "Note on the sampling error of the difference between correlated proportions", 1947;
+    the binomial test replaces his chi-squared.
+
+    Examples
+    --------
+    >>> mcnemar([True] * 6, [False] * 5 + [True])
+    0.0625
+    """
+    from scipy.stats import binomtest
+
+    before, after = np.asarray(right, dtype=bool), np.asarray(other, dtype=bool)
+    if before.shape != after.shape or before.ndim != 1:
+        raise ParameterError(f"answers have shapes {before.shape} and {after.shape}; need [item]")
+    lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
+    return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for how many there are, by Holm's step-down.
+
+    Parameters
+    ----------
+    p_values : sequence of float
+        In [0, 1].
+
+    Returns
+    -------
+    list of float
+        In the same order: below alpha means rejected, with at most alpha of any false rejection.
+
+    Raises
+    ------
+    MissingExtra
+        If statsmodels is not installed; says how to install it.
+
+    References
+    ----------
+    Holm, "A simple sequentially rejective multiple test procedure", 1979.
+
+    Examples
+    --------
+    >>> [round(p, 2) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    if len(p_values) == 0:
+        return []
+    multitest = require_extra("statsmodels.stats.multitest", "horse")
+    corrected: list[float] = multitest.multipletests(p_values, method="holm")[1].tolist()
+    return corrected
+
+
+def cochran_q(right: ArrayLike) -> CochranQ:
+    """Test whether any dose changes how often answers are right.
+
+    Parameters
+    ----------
+    right : array_like [item, dose], bool
+        Whether each answer is right; the unchanged items are one of two doses or more.
+
+    Returns
+    -------
+    CochranQ
+        Its p is of the chi-squared limit; 1 if no item depends on the dose.
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer than two doses.
+    MissingExtra
+        If statsmodels is not installed; says how to install it.
+
+    References
+    ----------
+    Cochran, "The comparison of percentages in matched samples", 1950.
+
+    Examples
+    --------
+    >>> round(cochran_q([[1, 1, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]]).statistic, 2)
+    4.67
+    """
+    answers = np.asarray(right, dtype=bool)
+    if answers.ndim != 2 or answers.shape[1] < 2:
+        raise ParameterError(f"right has shape {answers.shape}, must be [item, dose], 2 doses up")
+    df = answers.shape[1] - 1
+    if (answers == answers[:, :1]).all():
+        return CochranQ(0.0, df, 1.0)
+    tables = require_extra("statsmodels.stats.contingency_tables", "horse")
+    found = tables.cochrans_q(answers.astype(int))
+    return CochranQ(float(found.statistic), df, float(found.pvalue))

@@ -1,0 +1,116 @@
+"""Folk-rnn's forward pass one token at a time, into buffers that are made once.
+
+Same numbers as `FolkRNN`, but for rounding. What makes it fast: the first layer's product with an
+input that is one of few rows is a row of a table; each other layer is one product, of its input and
+its own state side by side; nothing is allocated; tunes that are finished leave the batch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from otoscope.models.folkrnn.network import FolkRNN
+
+__all__ = ["Stepper"]
+
+
+class Stepper:
+    """Reads one token of each of several tunes at a time.
+
+    Parameters
+    ----------
+    network : FolkRNN
+        Its weights are copied, packed; later changes are not seen.
+    n_tunes : int
+        Tunes that begin, each in the initial state.
+
+    Notes
+    -----
+    Call within ``torch.inference_mode()``. The states of all layers lie side by side in one row,
+    [tune, layer * unit]: what a layer reads, the new state of the layer below and its own old one,
+    is a slice of it.
+
+    Examples
+    --------
+    >>> net = FolkRNN(5, hidden=8, layers=2).eval()
+    >>> with torch.inference_mode():
+    ...     Stepper(net, 3).step(torch.tensor([0, 0, 4])).shape
+    torch.Size([3, 5])
+    """
+
+    def __init__(self, network: FolkRNN, n_tunes: int) -> None:
+        self._hidden_size, n_layers = network.hidden, network.layers
+        lstm = network.lstm
+        weights = [
+            [self._packed(getattr(lstm, f"{name}_l{layer}")) for layer in range(n_layers)]
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
+        from_below, recurrent, *biases = weights
+        self._bias = [first + second for first, second in zip(*biases, strict=True)]
+        with torch.inference_mode():
+            self._rows = network.input_rows @ from_below[0].T + self._bias[0]
+            self._weight = [recurrent[0].T] + [
+                torch.cat(pair, dim=1).T
+                for pair in zip(from_below[1:], recurrent[1:], strict=True)
+            ]
+            self._output = network.output.weight.detach().T, network.output.bias.detach()
+            self._begin = network.hidden_init.flatten(), network.cell_init.flatten()
+            self._hidden, self._cell = (row.repeat(n_tunes, 1) for row in self._begin)
+            self._gates = self._rows.new_empty(n_tunes, 4 * self._hidden_size)
+            self._logits = self._rows.new_empty(n_tunes, network.n_tokens)
+            self._lay_out()
+
+    def step(self, ids: Tensor) -> Tensor:
+        """Read one token of each tune.
+
+        Parameters
+        ----------
+        ids : Tensor [tune], int64
+            The token that each tune goes on with.
+
+        Returns
+        -------
+        Tensor [tune, token]
+            Logits of the token after; overwritten by the next step.
+        """
+        gates = self._gates
+        for layer, (read, hidden, cell) in enumerate(self._slices):
+            if layer == 0:
+                torch.index_select(self._rows, 0, ids, out=gates)
+                gates.addmm_(read, self._weight[0])
+            else:
+                torch.addmm(self._bias[layer], read, self._weight[layer], out=gates)
+            self._three_gates.sigmoid_()
+            self._new.tanh_()
+            cell.mul_(self._forget).addcmul_(self._input, self._new)
+            torch.tanh(cell, out=hidden).mul_(self._out)
+        weight, bias = self._output
+        return torch.addmm(bias, hidden, weight, out=self._logits)
+
+    def restart(self, row: int) -> None:
+        """Put another tune into a row: its state becomes the initial one."""
+        for state, begin in zip((self._hidden, self._cell), self._begin, strict=True):
+            state[row] = begin
+
+    def keep(self, rows: list[int]) -> None:
+        """Let all other tunes leave the batch."""
+        self._hidden, self._cell = self._hidden[rows], self._cell[rows]
+        self._gates, self._logits = self._gates[: len(rows)], self._logits[: len(rows)]
+        self._lay_out()
+
+    def _packed(self, weight: Tensor) -> Tensor:
+        """Gates in the order input, forget, output, new: the three sigmoids are neighbours."""
+        input_, forget, new, output = weight.detach().chunk(4)
+        return torch.cat([input_, forget, output, new])
+
+    def _lay_out(self) -> None:
+        size = self._hidden_size
+        own = list(zip(self._hidden.split(size, 1), self._cell.split(size, 1), strict=True))
+        reads = [
+            self._hidden[:, max(0, layer - 1) * size : (layer + 1) * size]
+            for layer in range(len(own))
+        ]
+        self._slices = [(read, *states) for read, states in zip(reads, own, strict=True)]
+        self._input, self._forget, self._out, self._new = self._gates.split(size, 1)
+        self._three_gates = self._gates[:, : 3 * size]

@@ -1,0 +1,175 @@
+"""The network of folk-rnn: tokens of a tune in, logits of the token after each out.
+
+Tokens are ids [tune, step], int64; logits [tune, step, token]; a state is hidden and cell, each
+[layer, tune, unit]. A tune begins with ``<s>`` in the stored initial state, which is not zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from otoscope.errors import ParameterError
+
+__all__ = ["FolkRNN", "State"]
+
+State = tuple[Tensor, Tensor]
+"""Hidden and cell, each [layer, tune, unit]."""
+
+
+class FolkRNN(nn.Module):
+    """LSTM over the tokens of tunes; 5,599,881 weights at the paper's size of 137 tokens.
+
+    Parameters
+    ----------
+    n_tokens : int
+        Size of the vocabulary, with ``<s>`` and ``</s>``.
+    embedding : int, optional
+        Columns of a learned embedding; one-hot, as the paper's, if not given.
+    hidden : int, default 512
+        Units a layer.
+    layers : int, default 3
+        LSTM layers.
+    dropout : float, in [0, 1), default 0.5
+        After each layer, in training only.
+    forget_bias : float, default 5.0
+        Initial bias of the forget gates; all others begin at 0.
+    seed : int, default 0
+        Of the orthogonal initial weights and the initial state.
+
+    Raises
+    ------
+    ParameterError
+        If a size is below 1 or dropout not in [0, 1).
+
+    Notes
+    -----
+    A gate has one bias, as the authors' has. torch's has two: the second stays at 0 and is not
+    trained, so that the number of weights is the paper's; all of torch's are 5,606,025.
+
+    ``hidden_init`` and ``cell_init`` [layer, unit] are the state before a tune: buffers, random
+    rows of length 1 at first (what an orthogonal matrix of one row is), stored with the weights.
+
+    References
+    ----------
+    Sturm, Santos, Ben-Tal and Korshunova, "Music transcription modelling and composition using
+    deep learning", 2016, section III.
+
+    Examples
+    --------
+    >>> net = FolkRNN(137)
+    >>> sum(weight.numel() for weight in net.parameters() if weight.requires_grad)
+    5599881
+    """
+
+    hidden_init: Tensor
+    cell_init: Tensor
+    one_hot: Tensor
+
+    def __init__(
+        self,
+        n_tokens: int,
+        *,
+        embedding: int | None = None,
+        hidden: int = 512,
+        layers: int = 3,
+        dropout: float = 0.5,
+        forget_bias: float = 5.0,
+        seed: int = 0,
+    ) -> None:
+        sizes = {"n_tokens": n_tokens, "embedding": embedding, "hidden": hidden, "layers": layers}
+        for name, size in sizes.items():
+            if size is not None and size < 1:
+                raise ParameterError(f"{name} is {size}, must be at least 1")
+        if not 0 <= dropout < 1:
+            raise ParameterError(f"dropout is {dropout}, must be in [0, 1)")
+        super().__init__()
+        self.settings: dict[str, Any] = {**sizes, "dropout": dropout}
+        """What builds the same network again, for a bundle."""
+        self.n_tokens, self.hidden, self.layers = n_tokens, hidden, layers
+        if embedding is None:
+            self.register_buffer("one_hot", torch.eye(n_tokens), persistent=False)
+        else:
+            self.embedding = nn.Parameter(torch.empty(n_tokens, embedding))
+        between = dropout if layers > 1 else 0.0  # torch warns of one that does nothing
+        self.lstm = nn.LSTM(
+            embedding or n_tokens, hidden, layers, batch_first=True, dropout=between, device="meta"
+        ).to_empty(device="cpu")  # torch's own weights would draw from the global generator
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.utils.skip_init(nn.Linear, hidden, n_tokens)
+        for name in ("hidden_init", "cell_init"):
+            self.register_buffer(name, torch.empty(layers, hidden))
+        self._begin(forget_bias, torch.Generator().manual_seed(seed))
+
+    @property
+    def input_rows(self) -> Tensor:
+        """What the first layer is given for each token: Tensor [token, column]."""
+        return self.one_hot if self.settings["embedding"] is None else self.embedding
+
+    def initial_state(self, n_tunes: int) -> State:
+        """The state before a tune, once for each.
+
+        Parameters
+        ----------
+        n_tunes : int
+            How many tunes.
+
+        Returns
+        -------
+        tuple of Tensor [layer, tune, unit]
+            Hidden and cell.
+
+        Examples
+        --------
+        >>> FolkRNN(5, hidden=8, layers=2).initial_state(3)[0].shape
+        torch.Size([2, 3, 8])
+        """
+        hidden, cell = (
+            row[:, None].expand(-1, n_tunes, -1).contiguous()
+            for row in (self.hidden_init, self.cell_init)
+        )
+        return hidden, cell
+
+    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Read tokens on from a state.
+
+        Parameters
+        ----------
+        ids : Tensor [tune, step], int64
+            Tokens; padding at the end changes nothing before it.
+        state : tuple of Tensor [layer, tune, unit], optional
+            Hidden and cell; the initial state if not given.
+
+        Returns
+        -------
+        tuple of Tensor [tune, step, token] and tuple of Tensor [layer, tune, unit]
+            Logits of the token after each, and the state after the last.
+
+        Examples
+        --------
+        >>> logits, _ = FolkRNN(5, hidden=8, layers=2)(torch.zeros(3, 7, dtype=torch.int64))
+        >>> logits.shape
+        torch.Size([3, 7, 5])
+        """
+        outputs, state = self.lstm(
+            F.embedding(ids, self.input_rows), state or self.initial_state(len(ids))
+        )
+        return self.output(self.dropout(outputs)), state
+
+    @torch.no_grad()
+    def _begin(self, forget_bias: float, generator: torch.Generator) -> None:
+        for name, weight in self.named_parameters():
+            if weight.ndim == 1:
+                nn.init.zeros_(weight)
+                continue
+            for block in weight.chunk(4) if name.startswith("lstm") else [weight]:  # a gate each
+                nn.init.orthogonal_(block, generator=generator)
+        forget = slice(self.hidden, 2 * self.hidden)  # torch's order of gates: i, f, g, o
+        for layer in range(self.layers):
+            getattr(self.lstm, f"bias_ih_l{layer}")[forget] = forget_bias
+            getattr(self.lstm, f"bias_hh_l{layer}").requires_grad_(False)
+        for row in (self.hidden_init, self.cell_init):
+            row.copy_(F.normalize(torch.randn(row.shape, generator=generator), dim=1))

@@ -1,0 +1,67 @@
+"""How tunes are drawn."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from otoscope.errors import ParameterError
+
+__all__ = ["Sampling"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Settings of a sampler; the defaults draw from the model as it is.
+
+    Parameters
+    ----------
+    temperature : float, > 0, default 1.0
+        Divides the logits: below 1 the model repeats itself, above 1 it errs.
+    top_k : int, >= 1, optional
+        Draw from the most probable tokens only.
+    top_p : float, in (0, 1], optional
+        Draw from the fewest most probable tokens that hold this much probability.
+    meter : str, default "*"
+        "6/8", or "*": the model chooses.
+    mode : str, default "*"
+        "dor", or "*": the model chooses.
+    prime : tuple of str
+        Tokens that every tune begins with, after meter and key.
+    max_tokens : int, >= 1, default 2000
+        Where a tune is broken off, unfinished; the authors' longest has 1,954.
+    bars_add_up : bool, default False
+        Allow only tokens that keep each measure at its meter's length.
+
+    Raises
+    ------
+    ParameterError
+        If a number is out of its range.
+
+    Examples
+    --------
+    >>> Sampling(temperature=0.8, meter="6/8").mode
+    '*'
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    meter: str = "*"
+    mode: str = "*"
+    prime: tuple[str, ...] = ()
+    max_tokens: int = 2000
+    bars_add_up: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+            raise ParameterError(f"temperature is {self.temperature}, must be above 0 and finite")
+        if self.top_k is not None and self.top_k < 1:
+            raise ParameterError(f"top_k is {self.top_k}, must be at least 1")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ParameterError(f"top_p is {self.top_p}, must be in (0, 1]")
+        if self.max_tokens < 1:
+            raise ParameterError(f"max_tokens is {self.max_tokens}, must be at least 1")
+        if isinstance(self.prime, str):
+            raise ParameterError(f"prime is {self.prime!r}; give its tokens, one by one")
+        object.__setattr__(self, "prime", tuple(self.prime))
