@@ -31,11 +31,12 @@ gates: $(VENV)/.lint $(VENV)/.test
 	.ci/cuda
 	.ci/sanitize
 
-bench: $(VENV)/.bench
+bench: $(VENV)/.bench $(VENV)/.horse
 	$(BIN)/python benchmarks/bench_occlude.py
 	$(BIN)/python benchmarks/bench_consistency.py
 	$(BIN)/python benchmarks/bench_moments.py
 	$(BIN)/python benchmarks/bench_explain.py
+	$(BIN)/python benchmarks/bench_interrogate.py
 	$(BIN)/python benchmarks/bindings/bench_bindings.py
 	$(BIN)/python docs/write_performance.py
 
@@ -62,8 +63,18 @@ $(VENV)/.installed: $(NATIVE) $(VENV)/.torch
 # What an extra of pyproject.toml names, without building the package again.
 extra = $(BIN)/python .ci/extra.py $(1) > $(VENV)/$(1).txt && $(PIP) -r $(VENV)/$(1).txt
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench: $(VENV)/.%: $(VENV)/.installed
+$(VENV)/.lint $(VENV)/.docs $(VENV)/.bench $(VENV)/.horse $(VENV)/.train: $(VENV)/.%: $(VENV)/.installed
 	$(call extra,$*)
+	touch $@
+
+$(VENV)/.test: $(VENV)/.horse $(VENV)/.train $(VENV)/.folk
+	$(call extra,test)
+	touch $@
+
+# music21 for its tunes, which need none of its requirements.
+$(VENV)/.folk: $(VENV)/.installed
+	$(call extra,folk)
+	$(PIP) --no-deps music21
 	touch $@
 
 # musicnn's own requirements are of 2019; its weights need none of them.

@@ -6,6 +6,7 @@ The form of the JSON is told in benchmarks/timing.py.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def _run(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|",
         *(line for case in result["cases"] for line in _rows(case)),
     ]
-    notes = [_note(case) for case in result["cases"] if "plan" in case["parameters"]]
+    notes = [note for case in result["cases"] for note in _notes(case["name"], case["parameters"])]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
@@ -78,14 +79,20 @@ def _settings(result: dict[str, Any], name: str) -> str:
     return " or ".join(sorted(found or {str(usual)}))
 
 
-def _note(case: dict[str, Any]) -> str:
-    """What was done, how exact it was, and what the first call took."""
-    facts = case["parameters"]
-    off, first = f"{facts['largest_difference']:.1g}", f"{facts['first_call_s']:.2f} s"
-    return (
-        f"- {_cell(case['name'])}: {facts['plan']}; largest difference from torch {off}; "
-        f"first call, with the trace, {first}."
-    )
+def _notes(name: str, facts: dict[str, Any]) -> Iterator[str]:
+    """What a ratio does not say: what was done, how exact it was, how much of real time."""
+    if "plan" in facts:
+        off, first = f"{facts['largest_difference']:.1g}", f"{facts['first_call_s']:.2f} s"
+        yield (
+            f"- {_cell(name)}: {facts['plan']}; largest difference from torch {off}; "
+            f"first call, with the trace, {first}."
+        )
+    if "times_real_time" in facts:
+        yield (
+            f"- {_cell(name)}: {facts['times_real_time']:.0f} times real time, of which the "
+            f"stretcher has {facts['stretcher_share']:.0%}; peak memory {facts['peak_mb']:.0f} MB, "
+            f"of a process that renders {facts['peak_of_a_worker_mb']:.0f} MB."
+        )
 
 
 def _rows(case: dict[str, Any]) -> list[str]:

@@ -143,6 +143,33 @@ def test_occlude_is_measured_and_written(tmp_path: Path) -> None:
         assert part in names
 
 
+def test_moments_are_measured_and_written(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, sys.executable, "benchmarks/bench_moments.py", "--device", "cpu", "--quick"
+    )
+    assert done.returncode == 0, done.stderr
+    cases = result(tmp_path / "moments.cpu.json")["cases"]
+    updates = [case for case in cases if case["name"].startswith("update")]
+    assert all(case["bar"]["at_least"] == 1.5 for case in updates)  # SSE2 as well
+    assert "dsyrk" in updates[0]["rivals"]
+    assert cases[-1]["parameters"]["relative_difference"] < 1e-6  # theirs is float32
+
+
+@pytest.mark.slow
+def test_an_interrogation_is_measured_in_multiples_of_real_time(tmp_path: Path) -> None:
+    pytest.importorskip("python_stretch", reason="extra horse: pip install python-stretch")
+    done = run(
+        tmp_path, sys.executable, "benchmarks/bench_interrogate.py", "--device", "cpu", "--quick"
+    )
+    assert done.returncode == 0, done.stderr
+    (case,) = result(tmp_path / "interrogate.cpu.json")["cases"]
+    facts = case["parameters"]
+    whole = case["rivals"]["ours"]["median_s"]
+    assert facts["times_real_time"] == pytest.approx(16 * 3 * 10 / whole)
+    assert 0 < facts["stretcher_share"] < 1
+    assert facts["peak_mb"] > 100
+
+
 @pytest.mark.slow
 def test_bindings_are_built_measured_and_written(tmp_path: Path) -> None:
     for package in ("pybind11", "nanobind"):

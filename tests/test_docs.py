@@ -116,3 +116,20 @@ def test_results_are_read_from_the_folder_where_benchmarks_write_them(tmp_path: 
     (tmp_path / "bench_moments.py").touch()
     results, benchmarks = WRITER.measured(tmp_path)
     assert (results, benchmarks) == ([result("cpu")], ["moments"])
+
+
+def test_numbers_of_paper_e_are_those_of_its_record() -> None:
+    page = (ROOT / "docs" / "papers" / "E.md").read_text()
+    record = json.loads((ROOT / "docs" / "papers" / "adversary_zoo.json").read_text())
+    success, published, _ = record["tables"]
+    for row in success["rows"] + published["rows"]:
+        assert f"| {' | '.join(row)} |" in page
+    rows = [row for row in record["rows"] if row["method"] != "published"]
+    at_40 = [row for row in rows if row["snr_asked_db"] == 40]
+    assert f"fooled in {sum(row['success'] for row in at_40)} of {len(at_40)} cases" in page
+    lost = {
+        db: max(r["snr_asked_db"] - r["snr_guaranteed_db"] for r in rows if r["snr_asked_db"] == db)
+        for db in (30, 50)
+    }
+    assert f"at most {lost[30]:.2f} dB at 30 dB and {lost[50]:.1f} dB at 50 dB" in page
+    assert f"{record['seconds'] / 60:.0f} min" in page

@@ -19,7 +19,8 @@ from otoscope.attack import Evaluation, Hearing, evaluate
 from otoscope.cli.app import app
 from otoscope.errors import ParameterError
 from otoscope.experiments import AdversaryZoo, adversary_zoo
-from otoscope.experiments._adversary_tables import Table, draw_figure, tables
+from otoscope.experiments._adversary_tables import draw_figure, tables
+from otoscope.experiments._table import Table
 from otoscope.experiments.adversary_zoo import Task
 from otoscope.signal import write_audio
 

@@ -23,6 +23,8 @@ from otoscope.cli.distance import distance, stats
 from otoscope.cli.doctor import doctor
 from otoscope.cli.experiment import experiment
 from otoscope.cli.explain import explain
+from otoscope.cli.folk import folk
+from otoscope.cli.interrogate import interrogate
 from otoscope.cli.maximise import maximise
 from otoscope.cli.models import models
 from otoscope.cli.wording import as_options
@@ -63,9 +65,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, explain, attack, maximise, distance, stats, models, doctor):
+for command in (demo, explain, attack, interrogate, maximise, distance, stats, models, doctor):
     app.command()(command)
 app.add_typer(corpus, name="corpus")
+app.add_typer(folk, name="folk")
 app.add_typer(experiment, name="experiment")
 
 

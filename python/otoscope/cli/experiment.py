@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from otoscope.cli.horses import add_to
 from otoscope.cli.progress import bars
 from otoscope.records import to_json
 
@@ -60,6 +61,4 @@ def adversary_zoo(
     console.print(f"every row: {out / 'adversary_zoo.json'}", soft_wrap=True)
 
 
-@experiment.callback()
-def _experiments() -> None:
-    """Keep adversary-zoo a command of its own name."""
+add_to(experiment)

@@ -13,6 +13,13 @@ from otoscope.experiments.explain_rows import (
     write_index,
 )
 from otoscope.experiments.folder_statistics import measure_statistics
+from otoscope.experiments.horse_zoo import HorseZoo, horse_zoo, zoo_table
+from otoscope.experiments.interrogate_files import (
+    InterrogatedFiles,
+    InterrogateFiles,
+    interrogate_files,
+    save_interrogated,
+)
 from otoscope.experiments.maximise_unit import (
     MaximisedUnit,
     MaximiseUnit,
@@ -26,6 +33,9 @@ __all__ = [
     "AttackFile",
     "Attacked",
     "ExplainFiles",
+    "HorseZoo",
+    "InterrogateFiles",
+    "InterrogatedFiles",
     "MaximiseUnit",
     "MaximisedUnit",
     "Row",
@@ -33,14 +43,18 @@ __all__ = [
     "attack_file",
     "explain_files",
     "explain_rows",
+    "horse_zoo",
+    "interrogate_files",
     "maximise_unit",
     "measure_distance",
     "measure_statistics",
     "save_attack",
     "save_folder",
+    "save_interrogated",
     "save_maximised",
     "save_page",
     "to_record",
     "write_csv",
     "write_index",
+    "zoo_table",
 ]

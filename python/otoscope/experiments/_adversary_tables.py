@@ -8,24 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-__all__ = ["Table", "draw_figure", "tables"]
+from otoscope.experiments._table import Table
+
+__all__ = ["draw_figure", "tables"]
 
 _COLOURS = {"waveform": "#1f6fb5", "magnitude": "#d98a1f", "published": "#8d9199"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: what it shows, its columns, and cells as they are printed."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def tables(rows: list[dict[str, Any]]) -> list[Table]:

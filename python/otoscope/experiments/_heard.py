@@ -25,6 +25,17 @@ _ROOM = 1.0  # seconds that a front end may need beyond its last frame: more tha
 
 def listening_model(name: str, *, device: str) -> Any:
     """Load a model that can hear files, on a device that is there."""
+    model = any_model(name, device=device)
+    if not isinstance(model, ListeningModel):
+        raise ParameterError(
+            f"{name} has no front end, so it cannot hear a file; tie one to it with "
+            "otoscope.models.Listener (docs/howto/own-model.md)"
+        )
+    return model
+
+
+def any_model(name: str, *, device: str) -> Any:
+    """Load a model, or a function of one's own, on a device that is there."""
     if device.partition(":")[0] not in ("cpu", "cuda"):
         raise ParameterError(f"device is {device!r}, must be cpu or cuda")
     try:
@@ -34,11 +45,6 @@ def listening_model(name: str, *, device: str) -> Any:
         reason = str(err).splitlines()[0]
         raise ParameterError(f"device {device!r} cannot be used: {reason}") from err
     model = models.load(name)
-    if not isinstance(model, ListeningModel):
-        raise ParameterError(
-            f"{name} has no front end, so it cannot hear a file; tie one to it with "
-            "otoscope.models.Listener (docs/howto/own-model.md)"
-        )
     return model.to(place) if isinstance(model, nn.Module) else model
 
 

@@ -28,16 +28,15 @@ from otoscope.attack import (
     evaluate,
 )
 from otoscope.attack.base import Attack
+from otoscope.data.stems import DEBIAN_SONGS, mixed_songs
 from otoscope.errors import ParameterError
-from otoscope.experiments._adversary_tables import Table, draw_figure, tables
+from otoscope.experiments._adversary_tables import draw_figure, tables
+from otoscope.experiments._table import Table
 from otoscope.experiments.explain_files import Progress
 from otoscope.signal import read_audio
 from otoscope.taps import evaluating
 
 __all__ = ["TASKS", "AdversaryZoo", "Task", "adversary_zoo"]
-
-DEBIAN_SONGS = Path("/usr/share/games/fretsonfire/data/songs")
-"""Where Debian's fretsonfire-songs-* put real productions: a folder a song, two stems each."""
 
 _LINES = "adversary_zoo.jsonl"
 _STEP = 2.0  # seconds from one possible excerpt to the next
@@ -349,13 +348,11 @@ def _sounds(kind: str, settings: AdversaryZoo, sr: int) -> Iterator[tuple[str, T
         for record in records.read(settings.corpus / "manifest.jsonl"):
             yield record["key"], read_audio(settings.corpus / record["files"]["mix"], sr=sr)[0]
         return
-    folders = sorted({stem.parent for stem in settings.instrumental.rglob("*.ogg")})
-    if kind == "sung" or not folders:
+    songs = mixed_songs(settings.instrumental, sr=sr) if kind == "instrumental" else iter(())
+    found = False
+    for song in songs:
+        found = True
+        yield song
+    if not found:
         for name in data.sample_names():
             yield name, read_audio(data.sample(name).path, sr=sr)[0]
-        return
-    for folder in folders:
-        stems = [read_audio(stem, sr=sr)[0] for stem in sorted(folder.glob("*.ogg"))]
-        length = min(map(len, stems))
-        y = torch.stack([stem[:length] for stem in stems]).sum(0)
-        yield folder.name, y * (0.9 / float(y.abs().max()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +26,7 @@ from otoscope.data.tunes import (
 )
 from otoscope.errors import ParameterError
 from otoscope.experiments.explain_files import Progress
-from otoscope.report.tunes import save_tunes, sentence
+from otoscope.report.tunes import notes, save_tunes, sentence
 
 __all__ = ["PrepareFolk", "PreparedFolk", "prepare_folk", "save_folk"]
 
@@ -96,6 +97,16 @@ class PreparedFolk:
     rejected: tuple[RejectedTune, ...]
 
     @property
+    def sentence(self) -> str:
+        """How many tunes can be used."""
+        return sentence(self.tally)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What must be known."""
+        return tuple(notes(self.tally))
+
+    @cached_property
     def tally(self) -> Tally:
         """What was counted."""
         return tally(self.settings.sources, self.tunes, self.rejected)
@@ -106,7 +117,7 @@ class PreparedFolk:
             records.to_json(
                 {
                     "settings": self.settings,
-                    "counts": self.tally,
+                    "counts": self.tally.to_dict(),
                     "versions": records.versions(),
                 }
             )
@@ -141,11 +152,59 @@ def prepare_folk(settings: PrepareFolk, *, progress: Progress | None = None) -> 
     >>> len(prepare_folk(PrepareFolk(("generated:20",))).tunes)
     20
     """
-    progress = progress or (lambda items, _: iter(items))
+    progress = progress or (lambda items, _: items)
+    for source in settings.sources:
+        files_of(source)  # what is not there is told before anything is read
     tunes: list[ReadTune] = []
     rejected: list[RejectedTune] = []
     for source in progress(settings.sources, "sources"):
         form = cast(Form, settings.tokens)
         for found in read_tunes(source, tokens=form, seed=settings.seed, progress=progress):
-            (tunes if isinstance(found, ReadTune) else rejected).append(found)
-    ...
+            if isinstance(found, ReadTune):
+                tunes.append(found)
+            else:
+                rejected.append(found)
+    if not tunes:
+        raise ParameterError(_nothing(rejected))
+    groups = group_tunes(one.tune for one in progress(tunes, "near duplicates"))
+    splits = split_groups(groups, valid=settings.valid, test=settings.test, seed=settings.seed)
+    placed = map(PlacedTune, tunes, groups, splits)
+    return PreparedFolk(settings, tuple(placed), tuple(rejected))
+
+
+def save_folk(found: PreparedFolk, folder: Path, *, page: Path | None = None) -> None:
+    """Write the folder that training reads, with its report; whole or not at all.
+
+    Parameters
+    ----------
+    found : PreparedFolk
+        Of `prepare_folk`.
+    folder : Path
+        New, or empty.
+    page : Path, optional
+        The report as well, elsewhere.
+
+    Raises
+    ------
+    ParameterError
+        If the folder is there and is not empty.
+    OSError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> save_folk(prepare_folk(PrepareFolk(("generated:20",))), Path("tunes"))  # doctest: +SKIP
+    """
+    form = cast(Form, found.settings.tokens)
+    with new_folder(folder) as draft:
+        save_prepared(draft, found.tunes, found.rejected, tokens=form, report=found.to_dict())
+        for report in filter(None, [draft / "report.html", page]):
+            save_tunes(found.tally, report, tokens=form)
+
+
+def _nothing(rejected: Sequence[RejectedTune]) -> str:
+    first = rejected[0]
+    return (
+        f"none of {len(rejected)} tunes can be used; the first: "
+        f"{first.origin.name}: {first.message}"
+    )

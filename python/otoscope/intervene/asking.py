@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.intervene.base import Intervention, SoundIntervention
 from otoscope.intervene.draws import item_seed
-from otoscope.intervene.items import Features, Sounds
+from otoscope.intervene.items import Features, Progress, Sounds
 from otoscope.intervene.judge import Judge
 from otoscope.intervene.questions import Asked, Table, ask
 from otoscope.intervene.search import compose, is_settled, parts, way_back
 from otoscope.intervene.transcript import Transcript
 
-__all__ = ["Asking", "Progress", "Tries", "greatest", "grid_seed"]
+__all__ = ["Asking", "Progress", "Tries", "families", "grid_seed"]
 
-Progress: TypeAlias = "Callable[[Sequence[Any], str], Iterator[Any]]"
 Tries: TypeAlias = "tuple[NDArray[np.str_], NDArray[np.str_]]"
 """Answers to compositions and to their placebos, [item, try]; "" where a try was not needed."""
 
@@ -62,13 +61,12 @@ class Asking:
     def grid(self, table: Table) -> NDArray[np.str_]:
         """Ask every item every question of a grid: [item, question]."""
         said = self._round(
-            0,
+            "items",
             lambda item: [
                 (question.intervention, grid_seed(self.seed, item, question.curve))
                 for question in table.questions
             ],
             range(len(self.items.names)),
-            "items",
         )
         return np.array([said[item] for item in range(len(self.items.names))])
 
@@ -76,7 +74,7 @@ class Asking:
         self,
         before: Sequence[str],
         labels: Sequence[str],
-        interventions: Sequence[SoundIntervention],
+        families: Sequence[Sequence[SoundIntervention]],
         *,
         goals: frozenset[str],
         budget: int,
@@ -89,8 +87,8 @@ class Asking:
             Answers to the unchanged items.
         labels : sequence of str [item]
             Right answers.
-        interventions : sequence of SoundIntervention
-            Each at its greatest dose.
+        families : sequence of sequence of SoundIntervention
+            See `compose`.
         goals : frozenset of str
             See `is_settled`.
         budget : int
@@ -99,50 +97,51 @@ class Asking:
         Returns
         -------
         Tries
-            Of the compositions and of their placebos.
+            Of the compositions and of their placebos; of these none, if nothing has a way back.
 
         Examples
         --------
-        >>> asking.compositions(before, labels, [Tempo(6)], goals=goals, budget=8)  # doctest: +SKIP
+        >>> asking.compositions(before, labels, [[Tempo(6)]], goals=goals, budget=8)
+        ... # doctest: +SKIP
         """
 
         def tried(item: int, number: int) -> tuple[SoundIntervention, int]:
             seed = item_seed(self.seed, item, "try", number)
-            return compose(interventions, np.random.default_rng(seed)), seed
+            return compose(families, np.random.default_rng(seed)), seed
 
         def placebo(item: int, number: int) -> tuple[SoundIntervention, int]:
             composition, seed = tried(item, number)
             return way_back(composition) or composition.with_dose(0), seed
 
+        has_way_back = any(way_back(one) for family in families for one in family)
         made = []
-        for control, draw in enumerate((tried, placebo)):
+        for what, draw in (("tries", tried), ("placebos of tries", placebo)):
+            asked = budget if has_way_back or draw is tried else 0
             said = [[str(answer)] for answer in before]
-            for number, tries in enumerate(parts(budget)):
+            for tries in parts(asked):
                 left = [
                     item
                     for item, answers in enumerate(said)
                     if not is_settled(answers, labels[item], goals)
                 ]
                 answered = self._round(
-                    1 + 2 * number + control,
-                    partial(_each, draw, tries),
-                    left,
-                    "placebos of tries" if control else "tries",
+                    f"{what} {tries.start + 1} to {tries.stop}", partial(_each, draw, tries), left
                 )
                 for item, answers in answered.items():
                     said[item] += answers
-            rows = [row[1:] + [""] * (budget + 1 - len(row)) for row in said]
-            made.append(np.array(rows))
+            rows = [row[1:] + [""] * (asked + 1 - len(row)) for row in said]
+            made.append(np.array(rows, dtype=np.str_).reshape(len(said), asked))
         return made[0], made[1]
 
     def _round(
-        self, number: int, asked: Callable[[int], Asked], items: Sequence[int], what: str
+        self, what: str, asked: Callable[[int], Asked], items: Sequence[int]
     ) -> dict[int, list[str]]:
         """Ask some items, those apart that were asked before."""
-        names, known = self.items.names, {}
-        for item in items:
-            if (answers := self.transcript.get(names[item], number)) is not None:
-                known[item] = answers
+        known = {
+            item: answers
+            for item in items
+            if (answers := self.transcript.get(item, what)) is not None
+        }
         left = [item for item in items if item not in known]
         answered = ask(
             self.items,
@@ -156,7 +155,7 @@ class Asking:
         shown = self.progress(left, what) if self.progress and left else iter(left)
         next(shown, None)  # each further one says that one is done
         for item, answers in answered:
-            self.transcript.put(names[item], number, answers)
+            self.transcript.put(item, what, answers)
             known[item] = answers
             next(shown, None)
         return known
@@ -166,11 +165,12 @@ def _each(draw: Callable[[int, int], tuple[Intervention, int]], tries: range, it
     return [draw(item, number) for number in tries]
 
 
-def greatest(table: Table) -> list[Intervention]:
-    """Each intervention at the dose of its curve that is furthest from 0."""
-    return [
-        intervention.with_dose(
-            max((table.questions[c].dose for c in table.columns(curve)), key=abs)
-        )
+def families(table: Table) -> list[list[SoundIntervention]]:
+    """What may be composed: each intervention on sound claimed irrelevant, at its curve's doses."""
+    members = (
+        [table.questions[column].intervention for column in table.columns(curve)]
         for curve, intervention in enumerate(table.interventions)
-    ]
+        if intervention.irrelevant
+    )
+    sounds = ([i for i in family if isinstance(i, SoundIntervention)] for family in members)
+    return [family for family in sounds if family]

@@ -184,7 +184,7 @@ class Intervention(ABC):
 
     def __str__(self) -> str:
         """Name and dose: "tempo +6 %"."""
-        dose = f"{self.dose:+g}" if self.dose and self.bounds[0] < 0 else f"{self.dose:g}"
+        dose = f"{self.dose:+.4g}" if self.dose and self.bounds[0] < 0 else f"{self.dose:.4g}"
         return f"{self.name} {dose} {self.unit}".rstrip()
 
     @classmethod

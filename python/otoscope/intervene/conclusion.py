@@ -66,10 +66,11 @@ def conclude(
     evidence = Evidence(
         figure=settings["figure"],
         baseline=scores.estimate(answers.right[:, 0]),
-        chance=_chance(answers, settings) if answers.has_labels else None,
+        chance=_chance(answers, groups, settings) if answers.has_labels else None,
         confound=confound,
         curves=dose_curves(answers),
         searches=searches,
+        n_groups=len(set(groups or range(len(names)))),
         max_change=settings["max_change"],
     )
     labels, before = answers.labels.tolist(), answers.said[:, 0].tolist()
@@ -94,10 +95,11 @@ def conclude(
     )
 
 
-def _chance(answers: Answers, settings: Mapping[str, Any]) -> Chance:
+def _chance(answers: Answers, groups: Sequence[str] | None, settings: Mapping[str, Any]) -> Chance:
     return chance(
         answers.labels.tolist(),
         answers.said[:, 0].tolist(),
+        groups=groups,
         figure=settings["figure"],
         n_draws=settings["n_draws"],
         seed=settings["seed"],

@@ -124,7 +124,8 @@ class Search:
     control_inflated, control_deflated, control_reachable : Interval or None
         The same of as many placebos; None where there are none.
     coin_inflated, coin_deflated : float or None
-        What answers at random, as often as the system gives each, come to in as many tries.
+        What answers at random, as often as the system gives each to the unchanged items, come to
+        in as many tries.
     """
 
     name: str

@@ -15,20 +15,21 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from otoscope.errors import ParameterError
-from otoscope.intervene.asking import Asking, Progress, greatest, grid_seed
+from otoscope.errors import ParameterError, require_extra
+from otoscope.intervene.asking import Asking, families, grid_seed
 from otoscope.intervene.base import Intervention, SoundIntervention, longest_duration
 from otoscope.intervene.cache import RenderCache
+from otoscope.intervene.chain import Chain
 from otoscope.intervene.conclusion import conclude
 from otoscope.intervene.confound import confound_only
 from otoscope.intervene.findings import Answers
 from otoscope.intervene.interrogated import Flip, Interrogated
-from otoscope.intervene.items import Features, Sounds, items_of
+from otoscope.intervene.items import Features, Progress, Sounds, items_of
 from otoscope.intervene.judge import Judge
 from otoscope.intervene.level import Gain
-from otoscope.intervene.questions import Table, ask, plan
+from otoscope.intervene.questions import Table, ask, check_kind, plan
 from otoscope.intervene.regulated import Indices, Regulated, RegulatedBootstrap
-from otoscope.intervene.search import GOALS, check_goals
+from otoscope.intervene.search import GOALS, check_goals, neediest
 from otoscope.intervene.settings import InterrogationSettings
 from otoscope.intervene.statistics import GroupBootstrap, Interval, check_classes
 from otoscope.intervene.transcript import Transcript
@@ -94,7 +95,8 @@ class Interrogation:
         settings: InterrogationSettings = _DEFAULT,
     ) -> None:
         self.settings = settings
-        self._judge = Judge(predict, classes=settings.classes, labels=labels)
+        self.labels = None if labels is None else [str(label) for label in labels]
+        self._judge = Judge(predict, classes=settings.classes, labels=self.labels)
         cache = None if settings.cache is None else RenderCache(Path(settings.cache))
         rate = settings.sr or self._judge.sample_rate
         self.items: Sounds | Features = items_of(audio, sr=rate, cache=cache)
@@ -107,13 +109,12 @@ class Interrogation:
         ):
             if one is not None and len(one) != n_items:
                 raise ParameterError(f"{called} has {len(one)} entries for {n_items} items")
-        self.labels = None if labels is None else [str(label) for label in labels]
         self.groups = None if groups is None else [str(group) for group in groups]
         self.factor = self.groups if factor is None else [str(one) for one in factor]
         self.confound = confound
         if self.labels is not None:
             check_classes(self.labels)
-        GroupBootstrap(self.labels or ["any"] * n_items, self.groups)  # two groups or an error
+        self._scores(self.labels or ["any"] * n_items)  # two groups, and settings in range
 
     def run(
         self,
@@ -136,8 +137,9 @@ class Interrogation:
         search : iterable of {"inflate", "deflate", "any"}
             For a right answer, for a wrong one, for all labels that can be reached.
         budget : int
-            Further tries an item, of several interventions in a row at random doses; an item is
-            done when the goals are reached ("any" uses all tries). As many placebos are tried.
+            Further tries an item, of several interventions in a row, each at a random dose within
+            those of its curve; an item is done when the goals are reached ("any" uses all tries).
+            As many placebos are tried.
         records : str or PathLike, optional
             JSON Lines file that answers are written to as they come; if it is there, what it
             holds is not asked again.
@@ -162,24 +164,27 @@ class Interrogation:
         goals = check_goals(search)
         if budget < 0:
             raise ParameterError(f"budget is {budget} tries, must be >= 0")
+        if self.labels is not None:
+            require_extra("statsmodels", "horse")  # rather now than when all is answered
         table = plan(list(interventions), doses, kind=self.items.kind)
-        family = [i for i in greatest(table) if i.irrelevant and isinstance(i, SoundIntervention)]
-        if budget and not family:
+        composed = families(table) if budget else []
+        if budget and not composed:
             raise ParameterError(
                 f"budget is {budget}: only sounds can be changed several times in a row, by "
                 "interventions claimed irrelevant"
             )
-        duration = self._duration([question.intervention for question in table.questions])
-        asked = self._asked(table, duration)
+        confound = self._confound()
+        lengths, content = self.items.survey(progress)
+        duration = self._duration(lengths, [one.intervention for one in table.questions], composed)
+        asked = self._asked(table, duration, content)
         tried = None
         with Transcript(records, asked, seed=self.settings.seed) as transcript:
             asking = self._asking(transcript, duration, progress)
             said = asking.grid(table)
-            labels = said[:, 0].tolist() if self.labels is None else self.labels
+            before = said[:, 0].tolist()
+            labels = before if self.labels is None else self.labels
             if budget:
-                tried = asking.compositions(
-                    said[:, 0].tolist(), labels, family, goals=goals, budget=budget
-                )
+                tried = asking.compositions(before, labels, composed, goals=goals, budget=budget)
         answers = Answers(
             table=table,
             said=said,
@@ -193,7 +198,7 @@ class Interrogation:
             tried,
             names=self.items.names,
             groups=self.groups,
-            confound=self._confound(answers.scores),
+            confound=confound,
             settings=asked_for,
         )
 
@@ -282,10 +287,15 @@ class Interrogation:
         if not interventions and isinstance(self.items, Features):
             raise ParameterError("name an intervention: it says which features are unchanged")
         off = interventions[0].with_dose(0) if interventions else Gain(0)
-        duration = self._duration([off, *interventions])
         conditions = {"as it is": (0, off)} | {
             str(one): (curve, one) for curve, one in enumerate(interventions)
         }
+        if len(conditions) <= len(interventions):
+            raise ParameterError(
+                f"interventions are {', '.join(map(str, interventions))}; name each once"
+            )
+        check_kind(interventions, self.items.kind)
+        duration = self._duration(self.items.survey(progress)[0], [off, *interventions])
 
         def trained(indices: Indices) -> Callable[[Indices, str], list[str]]:
             judge = Judge(train(indices), classes=self.settings.classes, labels=labels)
@@ -313,19 +323,36 @@ class Interrogation:
             progress=progress,
         )
 
-    def _duration(self, interventions: Sequence[Intervention]) -> float | None:
+    def _duration(
+        self,
+        lengths: Sequence[int],
+        interventions: Sequence[Intervention],
+        composed: Sequence[Sequence[SoundIntervention]] = (),
+    ) -> float | None:
         """Analysed seconds: as asked for, or the longest that the shortest sound gives."""
-        if isinstance(self.items, Features) or self.settings.duration is not None:
-            return self.settings.duration
-        shortest = min(self.items.n_samples(index) for index in range(len(self.items.names)))
+        if isinstance(self.items, Features):
+            return None
+        shortest, sr = min(lengths), self.items.sr
         sounds = [i for i in interventions if isinstance(i, SoundIntervention)]
-        return longest_duration(sounds, shortest, self.items.sr)
+        if row := neediest(composed, shortest, sr):
+            sounds.append(Chain(tuple(row)))
+        longest = longest_duration(sounds, shortest, sr)
+        wanted = longest if self.settings.duration is None else self.settings.duration
+        if not 1 <= round(wanted * sr) <= round(longest * sr):
+            raise ParameterError(
+                f"{self.items.names[lengths.index(shortest)]} has {shortest / sr:.6g} s, duration "
+                f"is {wanted:.6g} s: with these changes analyse at most {longest:.6g} s, or leave "
+                "out what is shorter"
+            )
+        return wanted
 
-    def _asked(self, table: Table, duration: float | None) -> dict[str, Any]:
+    def _asked(self, table: Table, duration: float | None, content: str) -> dict[str, Any]:
         """Everything that the answers depend on, the system apart."""
         return {
             "questions": [question.intervention.settings for question in table.questions],
+            "irrelevant": [intervention.irrelevant for intervention in table.interventions],
             "items": self.items.names,
+            "content": content,
             "labels": self.labels,
             "duration": duration,
             "sr": getattr(self.items, "sr", None),
@@ -352,7 +379,7 @@ class Interrogation:
             labels, self.groups, settings.figure, n_draws=settings.n_draws, seed=settings.seed
         )
 
-    def _confound(self, scores: GroupBootstrap) -> Interval | None:
+    def _confound(self) -> Interval | None:
         if self.confound is None or self.labels is None:
             return None
         settings = self.settings
@@ -363,4 +390,4 @@ class Interrogation:
             n_neighbours=settings.n_neighbours,
             seed=settings.seed,
         )
-        return scores.estimate(right)
+        return self._scores(self.labels).estimate(right)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,7 +17,10 @@ from otoscope.intervene.features import FeatureDilation
 from otoscope.protocols import Sound
 from otoscope.signal.audio import mono, read_audio
 
-__all__ = ["Features", "Sounds", "items_of"]
+__all__ = ["Features", "Progress", "Sounds", "items_of"]
+
+Progress: TypeAlias = "Callable[[Sequence[Any], str], Iterator[Any]]"
+"""Goes over items and shows, with a word, how far it is."""
 
 
 class Sounds:
@@ -64,13 +68,21 @@ class Sounds:
                 f"{self.names[index]}: {err}; give a file's name or (y, sr)"
             ) from err
 
-    def n_samples(self, index: int) -> int:
-        """Length of one at ``sr``."""
-        return len(self.sound(index))
+    def survey(self, progress: Progress | None = None) -> tuple[list[int], str]:
+        """Read all, one by one: how many samples each has at ``sr``, and a hash of them all."""
+        indices, content, lengths = range(len(self.names)), hashlib.blake2b(digest_size=16), []
+        for index in progress(indices, "reading") if progress else indices:
+            y = self.sound(index)
+            content.update(y.contiguous().numpy().data)
+            lengths.append(len(y))
+        return lengths, content.hexdigest()
 
     def only(self, index: int) -> Sounds:
         """One of them, to hand to another process."""
-        one = Sounds([self._sounds[index]], sr=self.sr, cache=self._cache)
+        sound = self._sounds[index]
+        if isinstance(sound, tuple) and isinstance(sound[0], Tensor):
+            sound = (sound[0].clone(), sound[1])  # a view would take along all that it views
+        one = Sounds([sound], sr=self.sr, cache=self._cache)
         one.names = (self.names[index],)
         return one
 
@@ -137,12 +149,22 @@ class Features:
                 f"features have shape {tuple(features.shape)} and dtype {features.dtype}, must be "
                 "[item, dose, feature], floating, not empty"
             )
+        if bad := torch.nonzero(~features.isfinite().flatten(1).all(1)).flatten().tolist():
+            raise ParameterError(
+                f"features of {len(bad)} items are NaN or infinite; the first is item {bad[0]}"
+            )
         self._features = features
         self.names = tuple(f"item {i}" for i in range(len(features)))
 
+    def survey(self, progress: Progress | None = None) -> tuple[list[int], str]:
+        """Count the doses of each item, and hash all features."""
+        content = self._features.detach().cpu().contiguous().numpy()
+        digest = hashlib.blake2b(content.data, digest_size=16).hexdigest()
+        return [content.shape[1]] * len(content), digest
+
     def only(self, index: int) -> Features:
-        """One of them."""
-        return Features(self._features[index, None])
+        """One of them, to hand to another process."""
+        return Features(self._features[index, None].clone())
 
     def rendered(
         self, index: int, asked: Sequence[tuple[Intervention, int]], duration: float | None
@@ -217,7 +239,12 @@ def items_of(audio: Any, *, sr: float | None, cache: RenderCache | None) -> Soun
         audio = [(y, sr) for y in audio]
     if sr is None:
         first = audio[0]
-        sr = read_audio(first)[1] if isinstance(first, str | PathLike) else first[1]
+        if isinstance(first, str | PathLike):
+            sr = read_audio(first)[1]
+        elif isinstance(first, tuple) and len(first) == 2:
+            sr = first[1]
+        else:
+            raise ParameterError(f"item 0 is {type(first).__name__}; give a file's name or (y, sr)")
     return Sounds(audio, sr=sr, cache=cache)
 
 

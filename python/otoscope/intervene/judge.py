@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.protocols import ListeningModel, choose_targets
@@ -30,7 +32,7 @@ class Hears:
     outputs : sequence of str or int, optional
         The outputs that may be answered with; all by default.
     threshold : float, optional
-        Of two answers, "NAME" where the output's mean reaches it and "not NAME" else; for one
+        Of two answers, "NAME" where the output's mean is above it and "not NAME" else; for one
         output, and 0.5 if the model has just one.
 
     Examples
@@ -109,7 +111,7 @@ class Judge:
     Parameters
     ----------
     predict : callable or ListeningModel
-        See `Predict`.
+        See `Predict`. An nn.Module is asked in eval mode, on the device of its weights.
     classes : sequence of str, optional
         Names of the columns where ``predict`` gives scores, and the labels that may be answered;
         by default its ``output_names``.
@@ -119,7 +121,7 @@ class Judge:
     Raises
     ------
     ParameterError
-        If ``predict`` cannot be called.
+        If ``predict`` cannot be called, or can never give one of the labels.
 
     Examples
     --------
@@ -141,14 +143,15 @@ class Judge:
             )
         self._predict = Hears(predict) if isinstance(predict, ListeningModel) else predict
         self.sample_rate: int | None = getattr(self._predict, "sample_rate", None)
-        names = classes or getattr(self._predict, "output_names", None)
+        names = getattr(self._predict, "output_names", None) if classes is None else classes
         self._columns = None if names is None else tuple(map(str, names))
-        self._known = set(self._columns or labels or ())
-
-    @property
-    def answers(self) -> tuple[str, ...] | None:
-        """Labels that the system can give, where that is known."""
-        return self._columns
+        right = set() if labels is None else set(map(str, labels))
+        self._known = set(self._columns or right)
+        if never := sorted(right - self._known):
+            raise ParameterError(
+                f"label {never[0]!r} is none of the system's answers "
+                f"({', '.join(sorted(self._known))})"
+            )
 
     def __call__(self, batch: Tensor) -> list[str]:
         """Ask for one label an item.
@@ -173,17 +176,29 @@ class Judge:
         >>> Judge(lambda x: x, classes=["a", "b"])(torch.tensor([[0.1, 0.9]]))
         ['b']
         """
-        with torch.no_grad():
-            said = self._predict(batch)
+        with torch.no_grad(), evaluating(self._predict):
+            said = self._predict(batch.to(self._device))
+        if isinstance(said, np.ndarray) and said.ndim > 1:
+            said = torch.as_tensor(said)
+        if isinstance(said, str) or not hasattr(said, "__iter__"):
+            raise ParameterError(f"predict gave {said!r}, must be a label an item, or scores")
         labels = self._of_scores(said) if isinstance(said, Tensor) else [str(one) for one in said]
         if len(labels) != len(batch):
             raise ParameterError(f"predict gave {len(labels)} answers to {len(batch)} items")
+        if "" in labels:
+            raise ParameterError("predict answered with an empty label")
         if self._known and (unknown := sorted(set(labels) - self._known)):
             raise ParameterError(
                 f"predict answered {unknown[0]!r}, which is not among the labels "
                 f"({', '.join(sorted(self._known))}); name all its answers with classes="
             )
         return labels
+
+    @property
+    def _device(self) -> torch.device:
+        model = self._predict
+        weights = chain(model.parameters(), model.buffers()) if isinstance(model, nn.Module) else ()
+        return next((weight.device for weight in weights), torch.device("cpu"))
 
     def _of_scores(self, scores: Tensor) -> list[str]:
         if self._columns is None:

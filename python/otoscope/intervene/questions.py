@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.intervene.base import Intervention
 from otoscope.intervene.items import Features, Sounds
 from otoscope.intervene.judge import Judge
 
-__all__ = ["Asked", "Question", "Table", "ask", "plan"]
+__all__ = ["Asked", "Question", "Table", "ask", "check_kind", "plan"]
 
 Asked: TypeAlias = "list[tuple[Intervention, int]]"
 """Interventions to render, each with its seed."""
@@ -99,8 +103,7 @@ def plan(
     """
     if not interventions:
         raise ParameterError("interventions is empty, name one or more: [Tempo(6), HighPass(20)]")
-    if wrong := [i for i in interventions if not isinstance(i, kind)]:
-        raise ParameterError(f"{wrong[0]!r} does not act on these items; they take {kind.__name__}")
+    check_kind(interventions, kind)
     names = [i.name if i.name != "chain" else str(i) for i in interventions]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ParameterError(f"{sorted(twice)[0]!r} stands twice; give its doses with doses=")
@@ -120,6 +123,12 @@ def plan(
             if (back := one.placebo()) is not None and back != one
         ]
     return Table(tuple(interventions), tuple(questions))
+
+
+def check_kind(interventions: Sequence[Intervention], kind: type[Intervention]) -> None:
+    """Refuse interventions that items cannot be rendered under."""
+    if wrong := [i for i in interventions if not isinstance(i, kind)]:
+        raise ParameterError(f"{wrong[0]!r} does not act on these items; they take {kind.__name__}")
 
 
 def ask(
@@ -168,12 +177,31 @@ def ask(
     """
     from joblib import Parallel, delayed
 
-    indices = list(indices)
-    rendered = Parallel(
-        n_jobs=workers, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1
-    )
-    batches = rendered(
-        delayed(items.only(index).rendered)(0, asked(index), duration) for index in indices
-    )
-    for index, made in zip(indices, batches, strict=True):
-        yield index, [label for part in made.split(max_batch) for label in judge(part)]
+    left = list(indices)
+    ahead = 4 * workers  # joblib goes on rendering while the system answers, without a bound
+    with Parallel(n_jobs=workers, return_as="generator", batch_size=1) as parallel:
+        for part in (left[at : at + ahead] for at in range(0, len(left), ahead)):
+            rendered = parallel(
+                delayed(items.only(index).rendered)(0, asked(index), duration) for index in part
+            )
+            with _ending_quietly(rendered):
+                for index, made in zip(part, rendered, strict=True):
+                    yield index, _labels(judge, made, max_batch, items.names[index])
+
+
+def _labels(judge: Judge, made: Tensor, max_batch: int, name: str) -> list[str]:
+    try:
+        return [label for batch in made.split(max_batch) for label in judge(batch)]
+    except ParameterError as err:
+        raise ParameterError(f"{name}: {err}") from err
+
+
+@contextmanager
+def _ending_quietly(rendered: Generator[Tensor, None, None]) -> Iterator[None]:
+    """Where an error or the user stops it, joblib would warn of what is rendered in vain."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            rendered.close()

@@ -15,7 +15,7 @@ from otoscope.errors import ParameterError
 from otoscope.intervene.base import Intervention, SoundIntervention
 from otoscope.intervene.chain import Chain
 
-__all__ = ["GOALS", "Goal", "check_goals", "compose", "is_settled", "way_back"]
+__all__ = ["GOALS", "Goal", "check_goals", "compose", "is_settled", "neediest", "parts", "way_back"]
 
 Goal: TypeAlias = Literal["inflate", "deflate", "any"]
 GOALS: tuple[Goal, ...] = ("inflate", "deflate", "any")
@@ -51,37 +51,64 @@ def check_goals(goals: Iterable[str]) -> frozenset[str]:
 
 
 def compose(
-    interventions: Sequence[SoundIntervention], generator: np.random.Generator
+    families: Sequence[Sequence[SoundIntervention]], generator: np.random.Generator
 ) -> SoundIntervention:
-    """Draw some of the interventions in a row, each at a dose up to its own.
+    """Draw a member of some families, and put them in a row.
 
     Parameters
     ----------
-    interventions : sequence of SoundIntervention
-        In the order in which they are applied; their doses are the greatest.
+    families : sequence of sequence of SoundIntervention
+        In the order in which they are applied; one intervention at several doses each.
     generator : Generator
         Of this try.
 
     Returns
     -------
     SoundIntervention
-        One intervention or more; each is in with a chance of one half. Doses are uniform where
-        half the dose is half the change, of both signs where there are two.
+        One intervention or more; each family is in with a chance of one half. Where half the dose
+        is half the change, any dose may come between 0 and those of the family.
 
     Examples
     --------
-    >>> from otoscope.intervene import Gain, Polarity
-    >>> print(compose([Gain(6), Polarity()], np.random.default_rng(0)))
-    gain -5.5 dB
+    >>> from otoscope.intervene import Gain, HighPass
+    >>> print(compose([[Gain(-6), Gain(6)], [HighPass(20)]], np.random.default_rng(1)))
+    gain -0.92 dB
     """
-    while not (chosen := generator.random(len(interventions)) < 0.5).any():
+    while not (chosen := generator.random(len(families)) < 0.5).any():
         pass
     links = [
-        _at_random_dose(one, generator)
-        for one, is_in in zip(interventions, chosen, strict=True)
-        if is_in
+        _member(family, generator) for family, is_in in zip(families, chosen, strict=True) if is_in
     ]
     return links[0] if len(links) == 1 else Chain(tuple(links))
+
+
+def neediest(
+    families: Sequence[Sequence[SoundIntervention]], n_samples: int, sr: float
+) -> list[SoundIntervention]:
+    """Find the row that takes most of a sound: no composition takes more.
+
+    Parameters
+    ----------
+    families : sequence of sequence of SoundIntervention
+        As `compose` takes them.
+    n_samples : int
+        Of the rendering.
+    sr : float
+        Samples a second.
+
+    Returns
+    -------
+    list of SoundIntervention
+        Links that take more than they give.
+
+    Examples
+    --------
+    >>> from otoscope.intervene import Gain, Tempo
+    >>> print(*neediest([[Tempo(-6), Tempo(6)], [Gain(6)]], 8000, 8000))
+    tempo +6 %
+    """
+    most = [max(family, key=lambda one: one.needed(n_samples, sr)) for family in families]
+    return [one for one in most if one.needed(n_samples, sr) > n_samples]
 
 
 def way_back(intervention: Intervention) -> SoundIntervention | None:
@@ -145,12 +172,13 @@ def parts(budget: int, size: int = 8) -> Iterator[range]:
         yield range(first, min(first + size, budget))
 
 
-def _at_random_dose(
-    intervention: SoundIntervention, generator: np.random.Generator
+def _member(
+    family: Sequence[SoundIntervention], generator: np.random.Generator
 ) -> SoundIntervention:
-    if not intervention.is_proportional:
-        return intervention
-    low, high = intervention.bounds
-    most = abs(intervention.dose)
-    lowest = max(low, -most) if low < 0 else max(low, 0.0)
-    return intervention.with_dose(round(float(generator.uniform(lowest, min(high, most))), 2))
+    one = family[int(generator.integers(len(family)))]
+    if not one.is_proportional:
+        return one
+    doses = [0.0, *(member.dose for member in family)]
+    low, high = max(one.bounds[0], min(doses)), min(one.bounds[1], max(doses))
+    dose = float(f"{generator.uniform(low, high):.3g}")  # to be read, and rendered as read
+    return one.with_dose(min(max(dose, low), high))

@@ -18,7 +18,7 @@ _HEADER = "interrogation"
 
 
 class Transcript:
-    """Answers by item and round, kept in a JSON Lines file if there is one.
+    """Answers by item, its number, and by round, kept in a JSON Lines file if there is one.
 
     Parameters
     ----------
@@ -37,15 +37,15 @@ class Transcript:
     Examples
     --------
     >>> with Transcript(None, {"doses": [0, 6]}, seed=0) as transcript:
-    ...     transcript.put("a.wav", 0, ["Waltz", "Tango"])
-    ...     transcript.get("a.wav", 0), transcript.get("b.wav", 0)
+    ...     transcript.put(0, "items", ["Waltz", "Tango"])
+    ...     transcript.get(0, "items"), transcript.get(1, "items")
     (['Waltz', 'Tango'], None)
     """
 
     def __init__(
         self, path: str | PathLike[str] | None, asked: Mapping[str, Any], *, seed: int
     ) -> None:
-        self._answers: dict[tuple[str, int], list[str]] = {}
+        self._answers: dict[tuple[int, str], list[str]] = {}
         self._seed = seed
         self._records: Records | None = None
         if path is None:
@@ -57,29 +57,29 @@ class Transcript:
             self._records.close()
             raise
 
-    def get(self, name: str, part: int) -> list[str] | None:
+    def get(self, item: int, part: str) -> list[str] | None:
         """What was answered of an item in a round, or None."""
-        return self._answers.get((name, part))
+        return self._answers.get((item, part))
 
-    def put(self, name: str, part: int, answers: Sequence[str]) -> None:
+    def put(self, item: int, part: str, answers: Sequence[str]) -> None:
         """Write answers down.
 
         Parameters
         ----------
-        name : str
-            Of the item.
-        part : int
-            Of the round.
+        item : int
+            Its number: names may stand twice.
+        part : str
+            The round; its name says which questions it has.
         answers : sequence of str
             In the order of the questions.
 
         Examples
         --------
-        >>> Transcript(None, {}, seed=0).put("a.wav", 0, ["Waltz"])
+        >>> Transcript(None, {}, seed=0).put(0, "items", ["Waltz"])
         """
-        self._answers[name, part] = list(answers)
+        self._answers[item, part] = list(answers)
         if self._records is not None:
-            self._records.append([name, part], {"answers": list(answers)}, seed=self._seed)
+            self._records.append([item, part], {"answers": list(answers)}, seed=self._seed)
 
     def __enter__(self) -> Transcript:
         """Give the open transcript."""
@@ -110,5 +110,5 @@ class Transcript:
                 "name another file, or remove it to begin anew"
             )
         for record in answers:
-            name, part = record["key"]
-            self._answers[name, part] = record["answers"]
+            item, part = record["key"]
+            self._answers[item, part] = record["answers"]

@@ -1,14 +1,19 @@
 """The verdict: what a score is no evidence of.
 
 A system is called a horse if, at some dose of a change claimed irrelevant, its score moves by more
-than is tolerated and the exact test, corrected for all doses, says that this is no chance. It is
-cleared if every interval stays within what is tolerated. All else is undecided.
+than is tolerated, and neither the exact test, corrected for all doses, nor the interval over groups
+lets that be chance; or if answers turn both ways, so that the score stays: the best and the worst
+of a change's doses lie further out than those of as many placebos, by more than is tolerated. It is
+cleared if every interval stays within what is tolerated, and there are items enough for an interval
+to say so. All else is undecided.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from otoscope.intervene.interrogated import Curve, Point, Search, Verdict
 from otoscope.intervene.statistics import Chance, Interval
@@ -37,6 +42,8 @@ class Evidence:
         All of them.
     searches : tuple of Search
         All of them.
+    n_groups : int
+        Of items: those that intervals are over.
     max_change : float
         Tolerated, in 0..1.
     """
@@ -47,6 +54,7 @@ class Evidence:
     confound: Interval | None
     curves: tuple[Curve, ...]
     searches: tuple[Search, ...]
+    n_groups: int
     max_change: float
 
 
@@ -73,10 +81,9 @@ def judge_score(found: Evidence) -> Verdict:
     >>> judge_score(evidence).kind  # doctest: +SKIP
     'horse'
     """
-    name = _NAMES[found.figure]
-    score = f"the {name} of {_number(found.baseline.value)}"
+    score = f"the {_name(found)} of {_number(found.baseline.value)}"
     claimed = [curve for curve in found.curves if curve.irrelevant]
-    moving = [curve for curve in claimed if any(_moves(p, found) for p in curve.points)]
+    moving = [curve for curve in claimed if _moves(curve, found)]
     cautions = _cautions(found, claimed)
     if found.chance is not None and found.chance.p > _LEVEL:
         sentence = (
@@ -85,42 +92,73 @@ def judge_score(found: Evidence) -> Verdict:
         )
         return Verdict("chance", sentence, (), (f"{score} is no evidence of anything",), cautions)
     if moving:
-        evidence = tuple(line for curve in moving for line in _evidence(curve, found))
+        sentence = f"a horse: its answers move with {_and([curve.name for curve in moving])}"
         unsupported = tuple(
-            f"{score} is not evidence that the system attends to what stays the same when the "
-            f"{curve.name} changes by at most {_most(curve)}"
+            f"{score if found.chance else 'what it says'} is no evidence that the system hears "
+            "what makes the classes: "
+            f"{_extent(curve)} leaves that as it is, and moves the answers"
             for curve in moving
         )
-        sentence = f"a horse: its answers move with {_and([curve.name for curve in moving])}"
+        evidence = tuple(line for curve in moving for line in _evidence(curve, found))
         return Verdict("horse", sentence, evidence, unsupported, cautions)
-    open_ = [curve for curve in claimed if not _is_bounded(curve, found.max_change)]
-    held = tuple(_held(curve, found) for curve in claimed)
+    kind, sentence = _unmoved(score, claimed, found)
+    held = tuple(line for curve in claimed for line in _held(curve, found))
     nothing_more = (
         "that nothing else is relied on: only the changes named here were tried, up to these doses",
     )
-    if open_:
-        sentence = (
-            f"undecided: {len(open_)} of {len(claimed)} changes may move the score by "
-            f"more than {_points(found.max_change)} ({_and([curve.name for curve in open_])}); "
+    return Verdict(kind, sentence, held, nothing_more, cautions)
+
+
+def _unmoved(
+    score: str, claimed: Sequence[Curve], found: Evidence
+) -> tuple[Literal["cleared", "undecided"], str]:
+    """Whether a score that was not seen to move can be said to stay."""
+    tolerated = _points(found.max_change)
+    if not claimed:
+        return "undecided", "nothing was claimed irrelevant, so there is nothing to find"
+    if wide := [curve for curve in claimed if not _is_bounded(curve, found.max_change)]:
+        return "undecided", (
+            f"undecided: {len(wide)} of {len(claimed)} changes may move the score by "
+            f"more than {tolerated} ({_and([curve.name for curve in wide])}); "
             "ask about more items"
         )
-        return Verdict("undecided", sentence, held, nothing_more, cautions)
-    sentence = (
-        f"no horse found: {score} moves by no more than {_points(found.max_change)} under "
-        f"{_and([f'{curve.name} up to {_most(curve)}' for curve in claimed])}"
-        if claimed
-        else "nothing was claimed irrelevant, so there is nothing to find"
+    # If a share m of all groups moves, none of n does in (1 - m) ** n of all cases.
+    if (1 - found.max_change) ** found.n_groups > _LEVEL:
+        shown = f"that the score moves by no more than {tolerated}"
+        if not found.max_change:
+            return "undecided", f"undecided: no number of items shows {shown}"
+        enough = math.ceil(math.log(_LEVEL) / math.log(1 - found.max_change))
+        return "undecided", (
+            f"undecided: {found.n_groups} items or groups are too few to show {shown}; "
+            f"that takes {enough} or more"
+        )
+    changes = _and([_extent(curve) for curve in claimed])
+    return "cleared", f"no horse found: {score} moves by no more than {tolerated} under {changes}"
+
+
+def _moves(curve: Curve, found: Evidence) -> bool:
+    return any(_is_moved(point, found) for point in curve.points) or any(
+        _turns(search, found) for search in found.searches if search.name == curve.name
     )
-    return Verdict("cleared" if claimed else "undecided", sentence, held, nothing_more, cautions)
 
 
-def _moves(point: Point, found: Evidence) -> bool:
-    """Whether a score moved by more than is tolerated, and not by chance."""
-    if abs(point.change.value) <= found.max_change:
+def _is_moved(point: Point, found: Evidence) -> bool:
+    """Whether the score is another by more than is tolerated, and not by chance."""
+    change = point.change
+    if point.p_holm is None:  # no labels, no test
+        return max(-change.high, change.low) > found.max_change
+    is_sure = point.p_holm < _LEVEL and (change.low > 0 or change.high < 0)
+    return is_sure and abs(change.value) > found.max_change
+
+
+def _turns(search: Search, found: Evidence) -> bool:
+    """Whether best and worst both lie beyond those of placebos, by more than is tolerated."""
+    if search.inflated is None or search.deflated is None:
         return False
-    if point.p_holm is not None:
-        return point.p_holm < _LEVEL
-    return max(-point.change.high, point.change.low) > found.max_change  # no labels, no test
+    best = search.control_inflated or found.baseline
+    worst = search.control_deflated or found.baseline
+    rise, fall = search.inflated.low - best.high, worst.low - search.deflated.high
+    return min(rise, fall) > found.max_change
 
 
 def _is_bounded(curve: Curve, max_change: float) -> bool:
@@ -131,7 +169,7 @@ def _is_bounded(curve: Curve, max_change: float) -> bool:
 
 
 def _evidence(curve: Curve, found: Evidence) -> list[str]:
-    worst, name = curve.worst, _NAMES[found.figure]
+    worst, name = curve.worst, _name(found)
     p = "" if worst.p_holm is None else f", p {_p(worst.p_holm)} after Holm's correction"
     lines = [
         f"{worst.intervention} takes the {name} from {_number(found.baseline.value)} to "
@@ -143,18 +181,20 @@ def _evidence(curve: Curve, found: Evidence) -> list[str]:
             f"there and back ({back.intervention}) it is {_interval(back.score)}"
             + (
                 ": the artefacts of the change move the answers too"
-                if _moves(back, found)
+                if _is_moved(back, found)
                 else ": it is not the change's artefacts"
             )
         )
-    for search in found.searches:
-        if search.name == curve.name and search.inflated and search.deflated:
-            lines.append(
-                f"changes of at most {_most(curve)} take it from "
-                f"{_number(search.deflated.value)} to {_number(search.inflated.value)}"
-                + _control(search)
-            )
-    return lines
+    return lines + _searched(curve, found)
+
+
+def _searched(curve: Curve, found: Evidence) -> list[str]:
+    return [
+        f"by choice of the dose, {_extent(curve)} takes it from "
+        f"{_number(search.deflated.value)} to {_number(search.inflated.value)}{_control(search)}"
+        for search in found.searches
+        if search.name == curve.name and search.inflated and search.deflated
+    ]
 
 
 def _control(search: Search) -> str:
@@ -166,12 +206,13 @@ def _control(search: Search) -> str:
     )
 
 
-def _held(curve: Curve, found: Evidence) -> str:
-    worst = curve.worst
-    return (
-        f"{curve.name} up to {_most(curve)}: furthest at {worst.intervention}, "
+def _held(curve: Curve, found: Evidence) -> list[str]:
+    worst, name = curve.worst, _name(found)
+    line = (
+        f"{_extent(curve)}: the {name} is furthest off at {worst.intervention}, "
         f"{_interval(worst.score)}, a change of {_interval(worst.change)}"
     )
+    return [line, *_searched(curve, found)]
 
 
 def _cautions(found: Evidence, claimed: Sequence[Curve]) -> tuple[str, ...]:
@@ -182,13 +223,13 @@ def _cautions(found: Evidence, claimed: Sequence[Curve]) -> tuple[str, ...]:
             "else could score as well"
         )
     for curve in claimed:
-        if any(_moves(point, found) for point in curve.placebo):
+        if any(_is_moved(point, found) for point in curve.placebo):
             lines.append(
                 f"{curve.name}: going there and back moves the answers as well, so what the "
                 "rendering leaves behind is a confound of its own; try another way to render it"
             )
     for curve in found.curves:
-        if not curve.irrelevant and not any(_moves(point, found) for point in curve.points):
+        if not curve.irrelevant and not _moves(curve, found):
             lines.append(
                 f"{curve.name} was to change the answers and does not: either the system does not "
                 "attend to it, or there are too few items to see anything"
@@ -200,11 +241,19 @@ def _cautions(found: Evidence, claimed: Sequence[Curve]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _most(curve: Curve) -> str:
-    doses = [point.dose for point in curve.points]
-    low, high = min(doses), max(doses)
-    most = f"±{high:g}" if low == -high else f"{low:+g} to {high:+g}" if low < 0 else f"{high:g}"
-    return f"{most} {curve.unit}".rstrip()
+def _name(found: Evidence) -> str:
+    """Of the score; without labels it is about answers that stay, not about right ones."""
+    return _NAMES[found.figure] if found.chance else "share of answers that stay"
+
+
+def _extent(curve: Curve) -> str:
+    """All its doses: "tempo ±6 %", "crop 0.5 to 2 s", "high-pass 20 Hz"."""
+    if len(curve.points) == 1:
+        return curve.points[0].intervention
+    low, high = curve.points[0].dose, curve.points[-1].dose
+    between = f"{low:+g} to {high:+g}" if low < 0 else f"{low:g} to {high:g}"
+    doses = f"±{high:g}" if low == -high else between
+    return f"{curve.name} {doses} {curve.unit}".rstrip()
 
 
 def _interval(interval: Interval) -> str:

@@ -177,6 +177,13 @@ class Field(Element):
     letter: str
     value: Key | Meter | str
 
+    @property
+    def text(self) -> str:
+        """The value as written."""
+        if isinstance(self.value, str):
+            return self.value
+        return self.value.abc if isinstance(self.value, Key) else self.value.text
+
 
 @dataclass(frozen=True)
 class Mark(Element):

@@ -32,6 +32,7 @@ class NotationError(ParameterError):
     ) -> None:
         places = [f"{name} {at}" for name, at in (("line", line), ("column", column)) if at]
         super().__init__(f"{', '.join(places)}: {message}" if places else message)
+        self.message = message
         self.reason = reason
         self.line = line
         self.column = column

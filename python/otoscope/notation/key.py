@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 from otoscope.notation.errors import NotationError
 
@@ -108,7 +108,7 @@ def _alteration(tonic: str) -> int:
     return tonic.count("#") - tonic.count("b")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(text: str) -> Key | str:
     """Return the key, or what is wrong with it."""
     if text in ("", "none"):

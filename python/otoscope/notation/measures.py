@@ -10,7 +10,9 @@ from otoscope.notation.elements import Bar, Element, Field
 from otoscope.notation.meter import Meter
 from otoscope.notation.timing import Timed
 
-__all__ = ["Measure", "Part", "find_measures", "find_parts", "joined"]
+__all__ = ["HEAVY", "Measure", "Part", "find_measures", "find_parts", "joined"]
+
+HEAVY = ("||", "|]", "[|")  # bar lines that end a later ending
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,8 @@ def find_measures(timeline: Iterable[Timed], meter: Meter) -> tuple[Measure, ...
         else:
             spans[-1][1].append(timed)
             sounds = sounds or timed.duration > 0
-    bars = [joined(bars) for bars, _ in spans] + [None]
-    measures = []
+    bars = [joined(bars) if bars else None for bars, _ in spans] + [None]
+    measures: list[Measure] = []
     for index, (_, span) in enumerate(spans):
         elements = tuple(timed.element for timed in span)
         for element in elements:
@@ -129,7 +131,7 @@ def find_parts(measures: Sequence[Measure]) -> tuple[Part, ...]:
         left = measure.left or Bar("")
         is_next_ending = bool(left.endings) and 1 not in left.endings
         if current and not is_next_ending:
-            ends_later = later and left.text in ("||", "|]", "[|")
+            ends_later = later and left.text in HEAVY
             if left.opens or left.closes or ends_later:
                 parts.append(Part(tuple(current)))
                 current, later = [], False
@@ -138,14 +140,12 @@ def find_parts(measures: Sequence[Measure]) -> tuple[Part, ...]:
     return (*parts, Part(tuple(current))) if current else tuple(parts)
 
 
-def joined(bars: Sequence[Bar]) -> Bar | None:
-    """Return what several bar lines at one place mean together; None for none."""
-    if len(bars) < 2:
-        return bars[0] if bars else None
+def joined(bars: Sequence[Bar]) -> Bar:
+    """Return what several bar lines at one place mean together."""
     closes, opens = any(bar.closes for bar in bars), any(bar.opens for bar in bars)
-    heavy = [bar.text for bar in bars if bar.text in ("||", "|]", "[|")]
-    text = {(True, True): "::", (True, False): ":|", (False, True): "|:"}.get(
-        (closes, opens), heavy[0] if heavy else bars[0].text
-    )
+    heavy = [bar.text for bar in bars if bar.text in HEAVY]
+    plain = heavy[0] if heavy else max((bar.text for bar in bars), key=len)
+    repeats = {(True, True): "::", (True, False): ":|", (False, True): "|:"}
     ending = ",".join(bar.ending for bar in bars if bar.ending)
+    text = repeats.get((closes, opens), plain)
     return Bar(text, ending, line=bars[0].line, column=bars[0].column)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
 from otoscope.notation.accidentals import Accidentals
 from otoscope.notation.elements import (
@@ -33,9 +33,7 @@ from otoscope.notation.meter import Meter
 __all__ = ["Scanner", "default_time", "unit_length"]
 
 _LENGTH = r"(?:\ *(?P<{0}length>\d+(?:/+\d*)?|/+\d*))?"
-_NOTE = (
-    r"(?P<{0}sign>\^\^|\^|__|_|=)?(?P<{0}letter>[A-Ga-g])(?P<{0}octave>[,']*)" + _LENGTH
-)
+_NOTE = r"(?P<{0}sign>\^\^|\^|__|_|=)?(?P<{0}letter>[A-Ga-g])(?P<{0}octave>[,']*)" + _LENGTH
 _TOKEN = re.compile(
     rf"""
     (?P<skip> [\s`]+ | y\d* | \\\s*$ )
@@ -84,7 +82,9 @@ class Scanner:
         self._pending: Broken | None = None
         self._line = self._column = 0
         self._handlers: dict[str, Callable[[re.Match[str]], None]] = {
-            name: getattr(self, f"_on_{name}") for name in _HANDLED
+            name: getattr(self, f"_on_{name}")
+            for name in _TOKEN.groupindex
+            if hasattr(self, f"_on_{name}")
         }
 
     def scan(self, text: str, line: int, column: int = 1) -> None:
@@ -288,11 +288,6 @@ class Scanner:
         raise self._error("'&' begins a second voice", "several voices")
 
 
-_HANDLED = (
-    "text mark field bar ending chord plus grace tuplet tie broken note rest measures overlay".split()
-)
-
-
 def default_time(notes: int, meter: Meter) -> int:
     """Return q of (p:q when it is not written: the time, in notes, that ``notes`` take."""
     return {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}.get(notes, 3 if meter.is_compound else 2)
@@ -317,7 +312,7 @@ def unit_length(text: str, *, line: int, column: int) -> Fraction:
     return Fraction(int(match[1]), int(match[2] or 1))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _length(text: str) -> Fraction | None:
     """Read "3/2", "/", "//", "2" or ""; None if it is 0 or divides by 0."""
     number, slashes, divisor = re.fullmatch(r"(\d*)(/*)(\d*)", text).groups()  # type: ignore
@@ -326,7 +321,7 @@ def _length(text: str) -> Fraction | None:
     return Fraction(above, below) if above and below else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _plain_bar(run: str) -> str:
     """Return the one of `Bar`'s texts that a run of ``| : [ ]`` means."""
     closes, opens = run.startswith(":"), run.endswith(":")

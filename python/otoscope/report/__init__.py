@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from otoscope.report.adversary import save_adversary
 from otoscope.report.curve import Curve
+from otoscope.report.interrogation import save_interrogation
 from otoscope.report.maximisation import save_maximisation
 from otoscope.report.page import IndexRow, save_html, save_index
 
-__all__ = ["Curve", "IndexRow", "save_adversary", "save_html", "save_index", "save_maximisation"]
+__all__ = [
+    "Curve",
+    "IndexRow",
+    "save_adversary",
+    "save_html",
+    "save_index",
+    "save_interrogation",
+    "save_maximisation",
+]

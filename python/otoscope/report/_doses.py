@@ -133,7 +133,7 @@ def ranges(found: Interrogated) -> list[Range]:
 
 
 def searches(found: Interrogated) -> list[tuple[str, str, list[Range]]]:
-    """Put the worst and the best of many tries on a line: system, as many placebos, a coin.
+    """Put the worst and the best of several tries on a line: system, as many placebos, a coin.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def searches(found: Interrogated) -> list[tuple[str, str, list[Range]]]:
     return [
         (search.name, f"{search.tries:,} tries an item", lines)
         for search in found.searches
-        if (lines := _lines_of(search))
+        if search.tries > 1 and (lines := _lines_of(search))
     ]
 
 

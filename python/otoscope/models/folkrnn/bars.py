@@ -1,0 +1,322 @@
+"""Which tokens keep every measure of a tune at its meter's length.
+
+A grammar of v2 and v3 tokens, stricter than music: a token is allowed only if the measure that it
+leaves can still be filled exactly. A tune may begin with a short measure; its parts may then end
+short by as much, and begin with as much. Outside the grammar lie lengths inside chords, broken
+rhythm inside tuplets or twice for a note, and bars split between parts otherwise.
+
+Times are whole ticks: `Bars.beat` of them are an eighth, the length of a note without a number.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+from functools import cache, reduce
+from operator import or_
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.notation import Meter, Vocabulary
+
+__all__ = ["BarState", "Bars", "Tuplet"]
+
+_PITCH = re.compile(r"[\^_=]{0,2}[A-Ga-g][,']*")
+_LENGTH = re.compile(r"(\d*)(/*)(\d*)([<>]*)")  # over, slashes, under, broken rhythm
+_TUPLET = re.compile(r"\(([2-9])")
+_SECOND_NUMBER = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # of other tuplets: 3 in compound meters, else 2
+
+# By what a broken rhythm multiplies the notes before and after it.
+_BROKEN = {
+    ">": (Fraction(3, 2), Fraction(1, 2)),
+    "<": (Fraction(1, 2), Fraction(3, 2)),
+    ">>": (Fraction(7, 4), Fraction(1, 4)),
+    "<<": (Fraction(1, 4), Fraction(7, 4)),
+}
+_BARS = ("|", "|:", ":|", "|1", "|2")
+_HALVES = (1, 2, 4, 8, 16, 32)
+_ENDS = (":|", "|:", "</s>")  # of parts
+_FOLLOWERS = {
+    "": ("|:",),
+    "|": ("|:", "|1", "</s>"),
+    ":|": ("|:", "|2", "</s>"),
+}  # with nothing between
+
+
+class Tuplet(NamedTuple):
+    """Notes that a tuplet of p in the time of q still needs, and the ticks written so far."""
+
+    p: int
+    q: int
+    left: int
+    written: int
+
+
+class BarState(NamedTuple):
+    """Where in its measure a tune is.
+
+    Attributes
+    ----------
+    capacity : int
+        Ticks of a measure.
+    is_compound : bool
+        Whether its eighths go in threes.
+    at : int
+        Ticks of the measure that are filled.
+    last : {"bar", "note", "length", "tie", "due", "open", "chord"}
+        What came last: "note" if a length may follow, "due" if a note must, "open" or "chord"
+        inside a chord without or with notes.
+    size : int
+        Ticks of the last note if a broken rhythm may change them, else 0.
+    is_rest : bool
+        Whether that was a rest, which no tie follows.
+    share : Fraction
+        What the next note's length is multiplied by, after a broken rhythm.
+    tuplet : Tuplet or None
+        The tuplet that is not complete yet.
+    bar : str
+        The last bar, "" before the first.
+    pickup : int or None
+        Ticks of a short first measure, 0 if it was full, None before its end.
+    begins_part : bool
+        Whether the measure is the first of a later part.
+    """
+
+    capacity: int
+    is_compound: bool
+    at: int = 0
+    last: str = "bar"
+    size: int = 0
+    is_rest: bool = False
+    share: Fraction = Fraction(1)
+    tuplet: Tuplet | None = None
+    bar: str = ""
+    pickup: int | None = None
+    begins_part: bool = False
+
+
+class Bars:
+    """The grammar over one vocabulary.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        Of v2 or v3 tokens.
+
+    Examples
+    --------
+    >>> bars = Bars(Vocabulary(("<s>", "</s>", "|", "C", "2")))
+    >>> state = bars.begin("M:2/4")
+    >>> for token in (3, 4, 3, 4):  # C2 C2
+    ...     state = bars.after(state, token)
+    >>> bars.allowed(state).tolist()
+    [False, True, True, False, False]
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        first: dict[str, int] = {}  # pitches are alike: the first stands for all
+        self._alike = [
+            first.setdefault("pitch" if _PITCH.fullmatch(token) else token, one)
+            for one, token in enumerate(vocabulary.tokens)
+        ]
+        lengths = [length for token in vocabulary.tokens if (length := _length(token))]
+        written = {Fraction(1)} | {length for length, broken in lengths if not broken}
+        self.beat = 4 * math.lcm(*(length.denominator for length, _ in lengths))
+        # What is left of a measure is filled with the finest of the lengths 1, /2, /4, ...
+        finest = min(one for one in written if one.numerator == 1 and one.denominator in _HALVES)
+        self._grid = int(finest * self.beat)
+        self._lengths = [int(length * self.beat) for length in sorted(written)]
+        self._sums = [1]  # bit t of number n: n notes of a tuplet can last t ticks as written
+        for _ in range(9):
+            self._sums.append(reduce(or_, (self._sums[-1] << ticks for ticks in self._lengths)))
+        self._ends = cache(self._tuplet_ends)
+        self._masks: dict[BarState, NDArray[np.bool_]] = {}
+        self._states: dict[tuple[BarState, int], BarState | None] = {}
+
+    def begin(self, meter: str) -> BarState:
+        """State before the first token after the key.
+
+        Parameters
+        ----------
+        meter : str
+            The meter's token, "M:6/8".
+
+        Returns
+        -------
+        BarState
+            At the beginning of a measure.
+
+        Examples
+        --------
+        >>> Bars(Vocabulary(("<s>", "</s>", "C"))).begin("M:6/8").capacity
+        24
+        """
+        parsed = Meter.parse(meter.removeprefix("M:"))
+        ticks = (parsed.length or 0) * 8 * self.beat
+        return BarState(int(ticks), parsed.is_compound)
+
+    def allowed(self, state: BarState) -> NDArray[np.bool_]:
+        """Tell which tokens may follow.
+
+        Parameters
+        ----------
+        state : BarState
+            Where the tune is.
+
+        Returns
+        -------
+        array [token], bool
+            One at least is True. Not to be written to.
+
+        Examples
+        --------
+        >>> bars = Bars(Vocabulary(("<s>", "</s>", "C", "|:")))
+        >>> bars.allowed(bars.begin("M:2/4")).tolist()
+        [False, False, True, True]
+        """
+        if state not in self._masks:
+            may = {token: self.after(state, token) is not None for token in set(self._alike)}
+            mask = np.array([may[token] for token in self._alike])
+            mask.flags.writeable = False
+            self._masks[state] = mask
+        return self._masks[state]
+
+    def after(self, state: BarState, token: int) -> BarState | None:
+        """State after a token.
+
+        Parameters
+        ----------
+        state : BarState
+            Where the tune is.
+        token : int
+            An id.
+
+        Returns
+        -------
+        BarState or None
+            Where the tune is then; None if the token may not follow.
+
+        Examples
+        --------
+        >>> bars = Bars(Vocabulary(("<s>", "</s>", "C", "|:")))
+        >>> bars.after(bars.begin("M:2/4"), 3).bar
+        '|:'
+        """
+        key = state, self._alike[token]
+        if key not in self._states:
+            self._states[key] = self._follow(state, self.vocabulary.tokens[token])
+        return self._states[key]
+
+    def _follow(self, state: BarState, token: str) -> BarState | None:
+        is_pitch = _PITCH.fullmatch(token) is not None
+        if state.last in ("open", "chord"):
+            if is_pitch:
+                return state._replace(last="chord")
+            return state._replace(last="note") if (state.last, token) == ("chord", "]") else None
+        length = _length(token)
+        if length and state.last == "note":
+            return self._sized(state, *length)
+        if token in _BROKEN and state.last == "length" and state.size:
+            return self._broken(state._replace(at=state.at - state.size), state.size, token)
+        closed = self._played(state, self.beat) if state.last == "note" else state
+        if closed is None:
+            return None
+        if is_pitch or token in ("z", "["):
+            last = "open" if token == "[" else "note"
+            return self._if_playable(closed._replace(last=last, is_rest=token == "z"))
+        if token == "-":
+            may = closed.last == "length" and not closed.is_rest
+            return closed._replace(last="tie") if may else None
+        if closed.tuplet or closed.last == "due":
+            return None
+        if tuplet := _TUPLET.fullmatch(token):
+            p = int(tuplet[1])
+            q = _SECOND_NUMBER.get(p, 3 if closed.is_compound else 2)
+            return self._if_playable(closed._replace(last="due", tuplet=Tuplet(p, q, p, 0)))
+        return self._barred(closed, token)
+
+    def _sized(self, state: BarState, length: Fraction, broken: str) -> BarState | None:
+        """After the length of a note, and perhaps a sign that its neighbour shares it."""
+        ticks = int(length * self.beat)
+        if not broken:
+            return self._played(state, ticks)
+        return self._broken(state, ticks, broken) if _is_plain(state) else None
+
+    def _broken(self, state: BarState, ticks: int, sign: str) -> BarState | None:
+        """After a broken rhythm sign; the measure is filled as before the note it follows."""
+        if sign not in _BROKEN:
+            return None
+        before, share = _BROKEN[sign]
+        at = state.at + int(ticks * before)
+        return self._if_playable(state._replace(at=at, share=share, last="due"))
+
+    def _played(self, state: BarState, ticks: int) -> BarState | None:
+        """After a note and its length; None if the measure cannot be filled exactly any more."""
+        heard = state._replace(last="length", size=ticks if _is_plain(state) else 0)
+        if state.tuplet is None:
+            at = state.at + int(ticks * state.share)
+            heard = heard._replace(at=at, share=Fraction(1))
+            room = state.capacity - at
+            return heard if room >= 0 and room % self._grid == 0 else None
+        p, q, left, written = state.tuplet
+        left, written = left - 1, written + ticks
+        if not self._sums[left] << written & self._ends(state.capacity - state.at, p, q):
+            return None
+        if left:
+            return heard._replace(tuplet=Tuplet(p, q, left, written))
+        return heard._replace(tuplet=None, at=state.at + written * q // p)
+
+    def _if_playable(self, state: BarState) -> BarState | None:
+        """The state itself, if a note of some length can follow it."""
+        return state if any(self._played(state, ticks) for ticks in self._lengths) else None
+
+    def _tuplet_ends(self, room: int, p: int, q: int) -> int:
+        """Bit t: a tuplet that is written t ticks long leaves the rest of the room fillable."""
+        fits = range(room % self._grid, room + 1, self._grid)
+        return reduce(or_, (1 << sounds * p // q for sounds in fits if sounds * p % q == 0), 0)
+
+    def _barred(self, state: BarState, token: str) -> BarState | None:
+        """After a bar, or the end, which needs a full measure or one of the exceptions."""
+        if token not in (*_BARS, "</s>"):
+            return None
+        if state.last == "bar":
+            follows = token in _FOLLOWERS.get(state.bar, ())
+            return state._replace(bar=token, begins_part=token == "|:") if follows else None
+        pickup = state.pickup
+        is_full = state.at == state.capacity
+        if pickup is None:
+            may = is_full or token in ("|", "|:")
+        elif token in _ENDS:
+            may = state.at in (state.capacity, state.capacity - pickup)
+        else:
+            may = is_full or (token == "|" and state.begins_part and state.at == pickup)
+        if not may:
+            return None
+        return BarState(
+            state.capacity,
+            state.is_compound,
+            bar=token,
+            pickup=pickup if pickup is not None else state.at % state.capacity,
+            begins_part=token in _ENDS,
+        )
+
+
+def _is_plain(state: BarState) -> bool:
+    """Whether a broken rhythm may change the note."""
+    return state.tuplet is None and state.share == 1
+
+
+def _length(token: str) -> tuple[Fraction, str] | None:
+    """Length in eighths and broken rhythm of a token such as "3/2", "/" or "/2>"."""
+    found = _LENGTH.fullmatch(token)
+    if not token or not found:
+        return None
+    over, slashes, under, broken = found.groups()
+    if under and not slashes:
+        return None
+    below = int(under) if under else 2 ** len(slashes)
+    return (Fraction(int(over or 1), below), broken) if below and over != "0" else None

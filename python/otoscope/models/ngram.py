@@ -1,0 +1,124 @@
+"""Interpolated Kneser-Ney n-grams: what a model of tunes must beat.
+
+Tunes are ids; each begins with ``start``, which is given and not counted as a token.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.errors import ParameterError
+
+__all__ = ["KneserNey"]
+
+_Context = tuple[int, ...]
+
+
+class KneserNey:
+    """Probability of a token after the ``order`` - 1 before it, smoothed by those of lower order.
+
+    Parameters
+    ----------
+    tunes : sequence of sequence of int
+        To count in: ids in [0, n_tokens), ``start`` first, what ends a tune last.
+    n_tokens : int
+        Size of the vocabulary, ``start`` included.
+    order : int, default 3
+        1 is the unigram, 2 the bigram, 3 the trigram.
+
+    Raises
+    ------
+    ParameterError
+        If order is below 1, there is no tune, or the tunes do not begin with the same id.
+
+    Notes
+    -----
+    With c(h, w) the count of w after h, D = n1 / (n1 + 2 n2) of counts 1 and 2, and N(h) the number
+    of different tokens after h,
+
+        p(w | h) = max(c(h, w) - D, 0) / c(h) + D N(h) / c(h) * p(w | h without its first).
+
+    Counts below the highest order are of different tokens before: c(h, w) is the number of v with
+    c(v h, w) > 0. Below the unigram all tokens but ``start`` are equally probable.
+
+    References
+    ----------
+    Kneser and Ney, "Improved backing-off for m-gram language modeling", ICASSP 1995; Chen and
+    Goodman, "An empirical study of smoothing techniques for language modeling", 1999, section 2.7.
+
+    Examples
+    --------
+    >>> model = KneserNey([[0, 2, 3, 2, 3, 1]], n_tokens=4)
+    >>> model.probabilities([0, 2]).argmax()
+    np.int64(3)
+    """
+
+    def __init__(
+        self, tunes: Sequence[Sequence[int]], *, n_tokens: int, order: int = 3
+    ) -> None:
+        if order < 1:
+            raise ParameterError(f"order is {order}, must be at least 1")
+        if len({tune[0] for tune in tunes}) != 1:
+            raise ParameterError("the tunes do not begin with one and the same id")
+        self.order, self.n_tokens, self._start = order, n_tokens, tunes[0][0]
+        counts: dict[_Context, Counter[int]] = defaultdict(Counter)
+        for tune in tunes:
+            padded = self._padded(tune)
+            for end in range(order - 1, len(padded)):
+                counts[tuple(padded[end - order + 1 : end])][padded[end]] += 1
+        self._counts = [dict(counts)]
+        for _ in range(order - 1):
+            self._counts.insert(0, _continuations(self._counts[0]))
+        self._discounts = [_discount(counts) for counts in self._counts]
+        self._known: dict[_Context, NDArray[np.float64]] = {}
+
+    def probabilities(self, before: Sequence[int]) -> NDArray[np.float64]:
+        """Give the probability of each token after some others.
+
+        Parameters
+        ----------
+        before : sequence of int
+            The tune so far, its ``start`` included.
+
+        Returns
+        -------
+        array [token]
+            Sums to 1; 0 for ``start``.
+
+        Examples
+        --------
+        >>> model = KneserNey([[0, 2, 3, 2, 3, 1]], n_tokens=4)
+        >>> float(model.probabilities([0]).sum().round(9))
+        1.0
+        """
+        padded = self._padded(before)
+        return self._after(tuple(padded[len(padded) - self.order + 1 :]))
+
+    def surprise(self, tune: Sequence[int]) -> NDArray[np.float64]:
+        """Measure each token of a tune.
+
+        Parameters
+        ----------
+        tune : sequence of int
+            ``start`` first.
+
+        Returns
+        -------
+        array [id - 1], nats
+            One for each id but the first.
+
+        Examples
+        --------
+        >>> KneserNey([[0, 2, 3, 2, 3, 1]], n_tokens=4).surprise([0, 2, 1]).shape
+        (2,)
+        """
+        padded, width = self._padded(tune)[1:] if self.order == 1 else self._padded(tune), self.order
+        ...
+
+    def _padded(self, tune: Sequence[int]) -> list[int]:
+        """As many starts as a context is long."""
+        return [self._start] * (self.order - 2) + list(tune)

@@ -1,0 +1,200 @@
+"""Tune books: from the lines of a file to its tunes, each read or refused on its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+from otoscope.notation.errors import NotationError
+from otoscope.notation.key import Key
+from otoscope.notation.meter import FREE, Meter
+from otoscope.notation.scanner import Scanner, unit_length
+from otoscope.notation.tune import Tune
+
+__all__ = ["decode", "parse_book", "parse_one", "read_book"]
+
+_FIELD = re.compile(r"([A-Za-z+]):(.*)")
+_BODY_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")  # not "d:|", which is music
+_COMMENT = re.compile(r'("[^"]*")|(\\%)|%.*')
+_DEFAULTS = "ML"  # of the fields before the first tune, those that hold for all
+_OURS = "XMLKVwW+"  # not kept among a tune's headers
+
+
+class _Line(NamedTuple):
+    number: int
+    text: str
+
+
+def read_book(path: str | Path) -> list[Tune | NotationError]:
+    """Read a file in ABC notation: one entry a tune, in order.
+
+    Parameters
+    ----------
+    path : str or Path
+        UTF-8, else Latin-1.
+
+    Returns
+    -------
+    list of Tune or NotationError
+        A tune that cannot be read is its error; it never fails the others.
+
+    Raises
+    ------
+    NotationError
+        If the file is empty, binary, or has no tune.
+    """
+    try:
+        return parse_book(decode(Path(path).read_bytes()))
+    except NotationError as error:
+        raise NotationError(f"{path}: {error}", reason=error.reason) from None
+
+
+def decode(content: bytes) -> str:
+    """Return the text of a file's content.
+
+    Raises
+    ------
+    NotationError
+        If it is empty or not text.
+    """
+    if not content.strip():
+        raise NotationError("the file is empty, needs a tune", reason="empty file")
+    if re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]", content):
+        raise NotationError("the file is binary, needs text", reason="binary file")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def parse_book(text: str) -> list[Tune | NotationError]:
+    """Read all tunes of a text: one entry a tune, in order.
+
+    A tune begins at X: (or, without X:, is a block of lines with a K: field) and ends at a blank
+    line. Other text is skipped. Lines count from the text's beginning.
+
+    Raises
+    ------
+    NotationError
+        If there is no tune.
+
+    Examples
+    --------
+    >>> tunes = parse_book("X:1\\nK:C\\nCDE|\\n\\nX:2\\nK:C\\nC;DE|\\n")
+    >>> [str(tune) for tune in tunes if isinstance(tune, NotationError)]
+    ["line 7, column 2: ';DE|' came, needs music"]
+    """
+    tunes: list[Tune | NotationError] = []
+    defaults: dict[str, _Line] = {}
+    for block in _blocks(text):
+        if not _is_tune(block):
+            fields = {_FIELD.match(line.text): line for line in block}
+            if not tunes:
+                defaults |= {match[1]: line for match, line in fields.items() if match}
+            continue
+        try:
+            tunes.append(_parse_block(block, {x: defaults[x] for x in _DEFAULTS if x in defaults}))
+        except NotationError as error:
+            tunes.append(error)
+    if not tunes:
+        raise NotationError("no tune found, needs a K: field and music after it", reason="no tune")
+    return tunes
+
+
+def parse_one(text: str) -> Tune:
+    """Read the only tune of a text; see `Tune.from_abc`."""
+    if not text.strip():
+        raise NotationError("the text is empty, needs a tune", reason="empty text")
+    tunes = parse_book(text)
+    if len(tunes) > 1:
+        raise NotationError(
+            f"{len(tunes)} tunes came, needs one (parse_book reads many)", reason="several tunes"
+        )
+    if isinstance(tunes[0], NotationError):
+        raise tunes[0]
+    return tunes[0]
+
+
+def _blocks(text: str) -> Iterator[list[_Line]]:
+    """Yield the lines from X: (or the first field) to the blank line after the music."""
+    block: list[_Line] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        begins = line.startswith("X:")
+        if block and (begins or (not line.strip() and _ends(block))):
+            yield block
+            block = []
+        if begins or block or _FIELD.match(line):
+            block.append(_Line(number, line))
+    if block:
+        yield block
+
+
+def _ends(block: list[_Line]) -> bool:
+    """Whether a blank line ends the block: not between X: and K:, where some books have one."""
+    return not block[0].text.startswith("X:") or any(x.text.startswith("K:") for x in block)
+
+
+def _is_tune(block: list[_Line]) -> bool:
+    return block[0].text.startswith("X:") or any(x.text.startswith("K:") for x in block)
+
+
+def _parse_block(block: list[_Line], defaults: dict[str, _Line]) -> Tune:
+    fields, voices = dict(defaults), set[str]()
+    headers: list[tuple[str, str]] = []
+    for index, line in enumerate(block):
+        match = _FIELD.match(_without_comment(line.text))
+        if match is None:
+            if line.text.strip() and not line.text.startswith("%"):
+                raise _error(line, f"{line.text[:20]!r} came before the K: field", "no key field")
+            continue
+        letter, value = match[1], match[2].strip()
+        fields[letter] = _Line(line.number, value)
+        if letter == "V":
+            voices.add(value.split()[0] if value else "")
+            if len(voices) > 1:
+                raise _error(line, f"voice {value!r} is a second one", "several voices")
+        if letter == "K":
+            return _parse_music(block[index + 1 :], fields, tuple(headers), voices)
+        if letter not in _OURS:
+            headers.append((letter, value))
+    raise _error(block[0], "the tune has no K: field", "no key field")
+
+
+def _parse_music(
+    lines: list[_Line],
+    fields: dict[str, _Line],
+    headers: tuple[tuple[str, str], ...],
+    voices: set[str],
+) -> Tune:
+    key = Key.parse(fields["K"].text, line=fields["K"].number, column=3)
+    meter, unit = FREE, None
+    if "M" in fields:
+        meter = Meter.parse(fields["M"].text, line=fields["M"].number, column=3)
+    if "L" in fields:
+        unit = unit_length(fields["L"].text, line=fields["L"].number, column=3)
+    if unit is None:
+        short = meter.length is not None and meter.length < Fraction(3, 4)
+        unit = Fraction(1, 16) if short else Fraction(1, 8)
+    scanner = Scanner(key, meter, unit, voices)
+    for line in lines:
+        text = _without_comment(line.text)
+        match = _BODY_FIELD.match(text)
+        if match is None:
+            scanner.scan(text, line.number)
+        elif match[1] in "KLMPQV":
+            scanner.field(match[1], match[2], line.number, 3)
+    reference = fields["X"].text.split()[:1] if "X" in fields else []
+    number = int(reference[0]) if reference and reference[0].isdecimal() else None
+    begin = min(field.number for field in fields.values())
+    return Tune(scanner.finish(), key, meter, unit, headers, reference=number, line=begin)
+
+
+def _without_comment(text: str) -> str:
+    return _COMMENT.sub(lambda match: match[1] or match[2] or "", text) if "%" in text else text
+
+
+def _error(line: _Line, message: str, reason: str) -> NotationError:
+    return NotationError(message, reason=reason, line=line.number, column=1)

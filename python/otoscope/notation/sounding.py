@@ -1,0 +1,66 @@
+"""The notes that are heard: chords taken apart, ties joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from otoscope.notation.elements import Chord, Note
+from otoscope.notation.timing import Timed
+
+__all__ = ["MidiNote", "highest", "sounding_notes"]
+
+
+@dataclass(frozen=True)
+class MidiNote:
+    """A note that is heard.
+
+    Parameters
+    ----------
+    pitch : int
+        MIDI number, 60 for middle C.
+    onset, duration : Fraction
+        In whole notes, exact.
+    line, column : int
+        Where the (first tied) note was read.
+    """
+
+    pitch: int
+    onset: Fraction
+    duration: Fraction
+    line: int = 0
+    column: int = 0
+
+
+def sounding_notes(timeline: Iterable[Timed]) -> tuple[MidiNote, ...]:
+    """Return the notes by onset, then pitch; a tie joins notes of one pitch that adjoin.
+
+    Grace notes are not heard: they take no time here.
+    """
+    found: list[MidiNote] = []
+    ties: dict[tuple[int, Fraction], int] = {}  # pitch and end of a tied note: its index
+    for timed in timeline:
+        element, onset = timed.element, timed.onset
+        if not isinstance(element, Note | Chord):
+            continue
+        leading: dict[tuple[int, Fraction], int] = {}
+        for note in (element,) if isinstance(element, Note) else element.notes:
+            own = timed.duration if isinstance(element, Note) else timed.duration * note.length
+            before = ties.get((note.pitch, onset))
+            index = len(found) if before is None else before
+            if before is None:
+                found.append(MidiNote(note.pitch, onset, own, note.line, note.column))
+            else:
+                old = found[before]
+                place = (old.line, old.column)
+                found[before] = MidiNote(note.pitch, old.onset, old.duration + own, *place)
+            if note.tie:
+                leading[note.pitch, onset + own] = index
+        ties = leading
+    return tuple(sorted(found, key=lambda note: (note.onset, note.pitch)))
+
+
+def highest(notes: Iterable[MidiNote]) -> tuple[MidiNote, ...]:
+    """Return the highest note at each onset, of notes sorted by onset and pitch."""
+    return tuple({note.onset: note for note in notes}.values())
