@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections import Counter
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 from otoscope.data.tunes import (
+    COLLECTIONS,
     ReadTune,
     RejectedTune,
     collection_files,
@@ -70,3 +72,18 @@ def test_tunes_that_are_printed_twice_are_one_group() -> None:
     assert len(pairs) >= 20
     assert sum(one == other for one, other in pairs) >= 0.9 * len(pairs)
     assert max(Counter(groups).values()) < 0.05 * len(tunes)
+
+
+@pytest.mark.slow
+def test_the_papers_page_has_the_counts() -> None:
+    """Of tunes, of those that can be used, and of their tokens."""
+    page = (Path(__file__).parents[1] / "docs" / "papers" / "D.md").read_text()
+    for name in COLLECTIONS:
+        found = list(read_tunes(name))
+        kept = [one for one in found if isinstance(one, ReadTune)]
+        n_tokens = sum(one.n_tokens for one in kept)
+        row = f"| {len(found):,} | {len(kept):,} | {n_tokens:,} |"
+        assert any(line.startswith(f"| `{name}`") and row in line for line in page.splitlines()), (
+            name,
+            row,
+        )

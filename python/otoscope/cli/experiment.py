@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from otoscope.cli.horses import add_to
+from otoscope.cli import confounds, horses
 from otoscope.cli.progress import bars
+from otoscope.cli.tables import show_tables
 from otoscope.records import to_json
 
 __all__ = ["experiment"]
@@ -52,13 +51,8 @@ def adversary_zoo(
     if as_json:
         typer.echo(to_json({"settings": settings, "tables": tables, "out": out}))
         return
-    console = Console(markup=False, highlight=False)
-    for table in tables:
-        shown = Table(*table.columns, title=table.title, title_justify="left", box=None)
-        for row in table.rows:
-            shown.add_row(*row)
-        console.print(shown)
-    console.print(f"every row: {out / 'adversary_zoo.json'}", soft_wrap=True)
+    show_tables(tables, f"every row: {out / 'adversary_zoo.json'}")
 
 
-add_to(experiment)
+confounds.add_to(experiment)
+horses.add_to(experiment)

@@ -13,6 +13,10 @@ from otoscope.experiments.explain_rows import (
     write_index,
 )
 from otoscope.experiments.folder_statistics import measure_statistics
+from otoscope.experiments.horse_ballroom_features import (
+    HorseBallroomFeatures,
+    horse_ballroom_features,
+)
 from otoscope.experiments.horse_zoo import HorseZoo, horse_zoo, zoo_table
 from otoscope.experiments.interrogate_files import (
     InterrogatedFiles,
@@ -27,27 +31,32 @@ from otoscope.experiments.maximise_unit import (
     save_folder,
     save_maximised,
 )
+from otoscope.experiments.regulated_bootstrap import PlantedArtists, regulated_bootstrap
 
 __all__ = [
     "AdversaryZoo",
     "AttackFile",
     "Attacked",
     "ExplainFiles",
+    "HorseBallroomFeatures",
     "HorseZoo",
     "InterrogateFiles",
     "InterrogatedFiles",
     "MaximiseUnit",
     "MaximisedUnit",
+    "PlantedArtists",
     "Row",
     "adversary_zoo",
     "attack_file",
     "explain_files",
     "explain_rows",
+    "horse_ballroom_features",
     "horse_zoo",
     "interrogate_files",
     "maximise_unit",
     "measure_distance",
     "measure_statistics",
+    "regulated_bootstrap",
     "save_attack",
     "save_folder",
     "save_interrogated",

@@ -88,8 +88,8 @@ class PreparedFolk:
 
     Examples
     --------
-    >>> prepare_folk(PrepareFolk(("generated:20",))).sentence
-    'All of 20 tunes can be used.'
+    >>> prepare_folk(PrepareFolk(("generated:20",))).tally.kept
+    20
     """
 
     settings: PrepareFolk

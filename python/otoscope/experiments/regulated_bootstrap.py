@@ -114,14 +114,15 @@ def regulated_bootstrap(
     --------
     >>> regulated_bootstrap(PlantedArtists.quick(), Path("planted"))  # doctest: +SKIP
     """
-    began, progress = time.monotonic(), progress or (lambda items, _: items)
+    began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows = list[dict[str, Any]]()
     for i, strength in enumerate(settings.strengths):
         world = np.random.default_rng((settings.seed, i, 0))
         truth = _truth(settings, strength, world)
         found = []
-        for run in progress(range(settings.runs), f"artists of strength {strength:g}"):
+        runs = range(settings.runs)
+        for run in progress(runs, f"artists of strength {strength:g}") if progress else runs:
             rng = np.random.default_rng((settings.seed, i, 1 + run))
             found.append(_intervals(settings, strength, rng))
         rows.append({"strength": strength, "truth": truth, "found": found})

@@ -7,7 +7,7 @@ it never met in their class. The paired difference is what knowing the factor is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
+from otoscope.intervene.asking import Progress
 from otoscope.intervene.statistics import Figure, GroupBootstrap, check_classes
 from otoscope.metrics import Interval
 
@@ -25,8 +26,6 @@ Predict = Callable[[Indices, str], Sequence[str]]
 """Answers to items, by their indices, under a condition: the name of an intervention."""
 Train = Callable[[Indices], Predict]
 """Makes a system of items, by their indices; some come several times."""
-Progress: TypeAlias = "Callable[[Sequence[Any], str], Iterable[Any]]"
-"""Goes over items and shows, with a word, how far it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,7 +297,7 @@ class RegulatedBootstrap:
         rng, labels = np.random.default_rng(seed), np.asarray(self.labels)
         tested = np.zeros((2, len(labels)))
         right = np.zeros((2, len(conditions), len(labels)))
-        for _ in (progress or (lambda items, _: items))(range(iterations), "regulated bootstrap"):
+        for _ in progress(range(iterations), "trainings") if progress else range(iterations):
             split = self.split(rng)
             predict = train(split.train)
             items = np.union1d(split.unregulated, split.regulated)

@@ -40,7 +40,7 @@ class KneserNey:
     With c(h, w) the count of w after h, D = n1 / (n1 + 2 n2) of counts 1 and 2, and N(h) the number
     of different tokens after h,
 
-        p(w | h) = max(c(h, w) - D, 0) / c(h) + D N(h) / c(h) * p(w | h without its first).
+        p(w | h) = (c(h, w) - D) / c(h) + D N(h) / c(h) * p(w | h without its first).
 
     Counts below the highest order are of different tokens before: c(h, w) is the number of v with
     c(v h, w) > 0. Below the unigram all tokens but ``start`` are equally probable.
@@ -57,9 +57,7 @@ class KneserNey:
     np.int64(3)
     """
 
-    def __init__(
-        self, tunes: Sequence[Sequence[int]], *, n_tokens: int, order: int = 3
-    ) -> None:
+    def __init__(self, tunes: Sequence[Sequence[int]], *, n_tokens: int, order: int = 3) -> None:
         if order < 1:
             raise ParameterError(f"order is {order}, must be at least 1")
         if len({tune[0] for tune in tunes}) != 1:
@@ -116,9 +114,65 @@ class KneserNey:
         >>> KneserNey([[0, 2, 3, 2, 3, 1]], n_tokens=4).surprise([0, 2, 1]).shape
         (2,)
         """
-        padded, width = self._padded(tune)[1:] if self.order == 1 else self._padded(tune), self.order
-        ...
+        padded, width = self._padded(tune), self.order - 1
+        places = range(width, len(padded))
+        found = [self._after(tuple(padded[one - width : one]))[padded[one]] for one in places]
+        return -np.log(np.array(found, dtype=np.float64))
+
+    def nats_per_token(self, tunes: Sequence[Sequence[int]]) -> float:
+        """Average the surprise over all tokens of all tunes.
+
+        Parameters
+        ----------
+        tunes : sequence of sequence of int
+            At least one, ``start`` first.
+
+        Returns
+        -------
+        float
+            Nats.
+
+        Examples
+        --------
+        >>> tunes = [[0, 2, 3, 2, 3, 1]]
+        >>> KneserNey(tunes, n_tokens=4).nats_per_token(tunes) < np.log(3)
+        True
+        """
+        return float(np.concatenate([self.surprise(tune) for tune in tunes]).mean())
 
     def _padded(self, tune: Sequence[int]) -> list[int]:
-        """As many starts as a context is long."""
-        return [self._start] * (self.order - 2) + list(tune)
+        """Begin with as many starts as a context is long."""
+        return [self._start] * (self.order - 1) + list(tune[1:])
+
+    def _after(self, context: _Context) -> NDArray[np.float64]:
+        if context not in self._known:
+            self._known[context] = self._interpolated(context)
+        return self._known[context]
+
+    def _interpolated(self, context: _Context) -> NDArray[np.float64]:
+        if context:
+            lower = self._after(context[1:])
+        else:
+            lower = np.full(self.n_tokens, 1 / (self.n_tokens - 1))
+            lower[self._start] = 0.0
+        counter = self._counts[len(context)].get(context)
+        if counter is None:
+            return lower
+        tokens, counts = list(counter), np.array(list(counter.values()), dtype=np.float64)
+        discount, total = self._discounts[len(context)], counts.sum()
+        mixed: NDArray[np.float64] = discount * len(tokens) / total * lower
+        mixed[tokens] += (counts - discount) / total
+        return mixed
+
+
+def _continuations(counts: dict[_Context, Counter[int]]) -> dict[_Context, Counter[int]]:
+    """Of how many different tokens each shorter sequence is preceded."""
+    shorter: dict[_Context, Counter[int]] = defaultdict(Counter)
+    for context, counter in counts.items():
+        shorter[context[1:]].update(counter.keys())
+    return dict(shorter)
+
+
+def _discount(counts: dict[_Context, Counter[int]]) -> float:
+    seen = Counter(count for counter in counts.values() for count in counter.values())
+    return seen[1] / (seen[1] + 2 * seen[2]) if seen[1] else 0.0

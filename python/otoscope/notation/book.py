@@ -19,7 +19,6 @@ __all__ = ["decode", "parse_book", "parse_one", "read_book"]
 _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _BODY_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")  # not "d:|", which is music
 _COMMENT = re.compile(r'("[^"]*")|(\\%)|%.*')
-_DEFAULTS = "ML"  # of the fields before the first tune, those that hold for all
 _OURS = "XMLKVwW+"  # not kept among a tune's headers
 
 
@@ -90,15 +89,13 @@ def parse_book(text: str) -> list[Tune | NotationError]:
     tunes: list[Tune | NotationError] = []
     defaults: dict[str, _Line] = {}
     for block in _blocks(text):
-        if not _is_tune(block):
-            fields = {_FIELD.match(line.text): line for line in block}
-            if not tunes:
-                defaults |= {match[1]: line for match, line in fields.items() if match}
-            continue
-        try:
-            tunes.append(_parse_block(block, {x: defaults[x] for x in _DEFAULTS if x in defaults}))
-        except NotationError as error:
-            tunes.append(error)
+        if _is_tune(block):
+            try:
+                tunes.append(_parse_block(block, defaults))
+            except NotationError as error:
+                tunes.append(error)
+        elif not tunes:
+            defaults |= _fields_for_all(block)
     if not tunes:
         raise NotationError("no tune found, needs a K: field and music after it", reason="no tune")
     return tunes
@@ -139,6 +136,16 @@ def _ends(block: list[_Line]) -> bool:
 
 def _is_tune(block: list[_Line]) -> bool:
     return block[0].text.startswith("X:") or any(x.text.startswith("K:") for x in block)
+
+
+def _fields_for_all(block: list[_Line]) -> dict[str, _Line]:
+    """Return the fields before the first tune that hold for all: meter and unit."""
+    matches = [(_FIELD.match(_without_comment(line.text)), line.number) for line in block]
+    return {
+        match[1]: _Line(number, match[2].strip())
+        for match, number in matches
+        if match and match[1] in "ML"
+    }
 
 
 def _parse_block(block: list[_Line], defaults: dict[str, _Line]) -> Tune:

@@ -64,8 +64,8 @@ def generate_tune(
 
     Examples
     --------
-    >>> generate_tune(0, 7, meter="6/8").meter
-    '6/8'
+    >>> generate_tune(0, 7, meter="6/8").title
+    'Jig 0.7'
     """
     if seed < 0 or index < 0:
         raise ParameterError(f"seed is {seed}, index is {index}; both must be at least 0")

@@ -22,7 +22,7 @@ __all__ = ["Origin", "ReadTune", "RejectedTune", "files_of", "read_tunes"]
 
 _GENERATED: Final = "generated:"
 # Meter and key, a line each: the first two lines of a file of tokens, and of no book of ABC.
-_HEAD: Final = re.compile(rb"\s*M:\S+\s*\n\s*K:(C?)(?:maj|min|dor|mix)\s*\n")
+_HEAD: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<s>\s+)?M:\S+\s*\n\s*K:(C?)[a-z]{3}\s*\n")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class Origin:
     @property
     def name(self) -> str:
         """A name that no other tune has."""
-        return "/".join(filter(None, [self.source, self.file])) + f"#{self.number}"
+        is_file = self.file in ("", Path(self.source).name)
+        return f"{self.source if is_file else f'{self.source}/{self.file}'}#{self.number}"
 
 
 @dataclass(frozen=True, eq=False)

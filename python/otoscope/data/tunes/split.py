@@ -83,8 +83,8 @@ def split_groups(
 
     Examples
     --------
-    >>> split_groups([0, 0, 2, 3], valid=0.5, test=0.25)
-    ['valid', 'valid', 'test', 'train']
+    >>> split_groups([0, 0, 1, 2, 3], valid=0.2, test=0.4)
+    ['test', 'test', 'train', 'valid', 'train']
     """
     if not (valid >= 0 and test >= 0 and valid + test < 1):
         raise ParameterError(

@@ -104,12 +104,12 @@ class Tally:
 
     @property
     def found(self) -> int:
-        """Tunes in all sources."""
+        """How many tunes the sources have."""
         return sum(one.found for one in self.sources)
 
     @property
     def kept(self) -> int:
-        """Tunes that can be used."""
+        """How many tunes can be used."""
         return sum(one.kept for one in self.sources)
 
     @property
@@ -127,7 +127,23 @@ class Tally:
         return {**totals, **plain, "lengths": {**lengths, "mean": mean}}
 
     def length_at(self, share: float) -> float:
-        """Length below which a share of the tunes lies, in [0, 1]; NaN without tunes."""
+        """Give a quantile of the lengths.
+
+        Parameters
+        ----------
+        share : float
+            Of the tunes that are not longer, in [0, 1].
+
+        Returns
+        -------
+        float
+            Tokens with boundaries; NaN without tunes.
+
+        Examples
+        --------
+        >>> tally([], [], []).length_at(0.5)
+        nan
+        """
         return float(np.quantile(self.lengths, share)) if self.lengths else float("nan")
 
 

@@ -1,0 +1,68 @@
+"""otoscope folk continue: other ways for a tune to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otoscope.cli.folk.sample import (
+    AsJson,
+    BarsAddUp,
+    Batch,
+    MaxTokens,
+    Model,
+    Out,
+    Temperature,
+    TopK,
+    TopP,
+    show,
+)
+from otoscope.cli.paths import require_writable
+from otoscope.cli.progress import bars as progress_bars
+
+__all__ = ["continue_"]
+
+
+def continue_(  # noqa: PLR0913 - a command has the options it has
+    file: Annotated[Path, typer.Argument(metavar="FILE.abc", help="A file in ABC notation.")],
+    tune: Annotated[int, typer.Option(help="Which of its tunes, from 1.")] = 1,
+    bars: Annotated[int, typer.Option(help="Bars that are given; a pickup is no bar.")] = 4,
+    n: Annotated[int, typer.Option("--n", help="Continuations.")] = 5,
+    out: Out = None,
+    model: Model = "folkrnn-small",
+    temperature: Temperature = 1.0,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    max_tokens: MaxTokens = 2000,
+    bars_add_up: BarsAddUp = False,
+    batch: Batch = 64,
+    as_json: AsJson = False,
+    seed: Annotated[int, typer.Option(help="Continuation i of a seed is always the same.")] = 0,
+) -> None:
+    """Let a network go on from the first bars of a tune, several times, in the tune's key.
+
+    To begin with bars of no file: otoscope folk sample --prime.
+
+    Example: otoscope folk continue reel.abc --bars 4 --n 5 --out more.abc
+    """
+    require_writable(out)
+    from otoscope.experiments import continue_folk as folk
+    from otoscope.experiments.sample_folk import SampleFolk, save_book
+    from otoscope.models.folkrnn import Sampling
+
+    sampling = Sampling(
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        bars_add_up=bars_add_up,
+    )
+    drawing = SampleFolk(n, model, sampling=sampling, seed=seed, batch=batch)
+    with progress_bars() as progress:
+        settings = folk.ContinueFolk(file, tune, bars, drawing)
+        found = folk.continue_folk(settings, progress=progress)
+        if out:
+            save_book(found, out)
+    show(found, out, as_json=as_json)

@@ -1,0 +1,73 @@
+"""How questions are asked: by several processes, in batches, with progress and with clear errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from loudness import (
+    AMPLITUDES,
+    FAMILY,
+    LABELS,
+    SR,
+    Shift,
+    by_peak,
+    loudness,
+    silent,
+    steady,
+    without_settings,
+)
+from otoscope.errors import ParameterError
+from otoscope.intervene import Gain, Interrogation, InterrogationSettings, Noise
+from otoscope.signal.audio import write_audio
+
+
+def test_workers_batches_and_files_change_nothing(tmp_path: Path) -> None:
+    audio: list[Any] = [(y, SR) for y in steady(AMPLITUDES)]
+    for index in range(0, 12, 3):
+        path = tmp_path / f"{index}.wav"
+        write_audio(path, audio[index][0], sr=SR, subtype="FLOAT")
+        audio[index] = path
+
+    def run(**asked: Any) -> dict[str, Any]:
+        asked = {"sr": SR, "n_draws": 50, **asked}
+        interrogation = Interrogation(
+            by_peak, audio, LABELS, settings=InterrogationSettings(**asked)
+        )
+        return without_settings(interrogation.run(FAMILY, budget=3))
+
+    alone = run()
+    assert run(workers=2) == alone
+    assert run(max_batch=1, cache=tmp_path / "cache") == alone
+
+
+def test_errors_of_workers_are_one_clear_line() -> None:
+    asked = InterrogationSettings(workers=2, n_draws=50)
+    interrogation = Interrogation(by_peak, silent([5]), LABELS, settings=asked)
+    with pytest.raises(ParameterError, match=r"^item 5: .*silent"):
+        interrogation.run([Noise(20)])
+
+    def broken(sounds: Tensor) -> list[str]:
+        return ["quiet"] * len(sounds)
+
+    with pytest.raises(ParameterError, match="^item 0: predict answered 'quiet'"):
+        Interrogation(broken, silent([]), LABELS, settings=asked).run([Gain(6)])
+
+
+def test_progress_is_told_of_every_item() -> None:
+    told: dict[str, int] = {}
+
+    def progress(items: Sequence[Any], what: str) -> Iterator[Any]:
+        told[what] = 0
+        for item in items:
+            yield item
+            told[what] += 1
+
+    loudness().run([Shift(3), Gain(6)], budget=9, progress=progress)
+    rounds = ["tries 1 to 8", "tries 9 to 9"]
+    assert list(told) == ["reading", "items", *rounds, *(f"placebos of {one}" for one in rounds)]
+    assert set(told.values()) == {12}
