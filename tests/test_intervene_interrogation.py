@@ -90,7 +90,8 @@ def test_cochran_is_over_the_doses_and_the_unchanged_items(found: Interrogated) 
     statistic /= k * row.sum() - (row**2).sum()
     q = found.curves[0].q
     assert q is not None
-    assert (q.statistic, q.df) == (pytest.approx(statistic), k - 1)
+    assert q.statistic == pytest.approx(statistic)
+    assert q.df == k - 1
     assert q.p == pytest.approx(chi2.sf(statistic, k - 1))
 
 
@@ -99,7 +100,8 @@ def test_search_takes_best_and_worst_of_all_doses_and_of_none(found: Interrogate
     reached = list(zip(*(said_by_hand(dose) for dose in (0.0, *DOSES)), strict=True))
     search = found.searches[0]
     assert (search.name, search.tries) == ("gain", len(DOSES))
-    assert search.inflated is not None and search.deflated is not None
+    assert search.inflated is not None
+    assert search.deflated is not None
     assert search.inflated.value == pytest.approx(recall_by_hand([any(row) for row in rows]))
     assert search.deflated.value == pytest.approx(recall_by_hand([all(row) for row in rows]))
     assert search.reachable is not None
@@ -136,7 +138,7 @@ def test_a_gain_horse_is_found_and_a_gain_deaf_system_is_cleared() -> None:
     sounds, labels = steady(amplitudes), ["soft", "loud"] * 40
     horse = Interrogation(by_peak, sounds, labels, settings=FAST).run([Gain(9), Polarity()])
     assert horse.verdict.kind == "horse"
-    assert "gain" in horse.verdict.sentence and "polarity" not in horse.verdict.sentence
+    assert horse.verdict.sentence == "a horse: its answers move with gain"
     assert horse.is_broken
 
     def by_start(sounds: Tensor) -> list[str]:  # the sign of what the first sample is of the peak
@@ -182,8 +184,9 @@ def test_a_tempo_horse_is_found_and_its_placebo_and_other_changes_let_it_be() ->
     assert (down.lost, up.lost) == (8, 8)
     assert [point.score.value for point in found.curves[0].placebo] == [1, 1]
     search = found.searches[0]
-    assert search.deflated is not None and search.deflated.value == 0
-    assert search.control_deflated is not None and search.control_deflated.value == 1
+    assert search.deflated is not None
+    assert search.control_deflated is not None
+    assert (search.deflated.value, search.control_deflated.value) == (0, 1)
     assert found.verdict.kind == "horse"
     assert found.verdict.sentence.endswith("move with tempo")
     assert found.duration == pytest.approx(1.6 / 1.1, abs=1e-3)
@@ -204,7 +207,7 @@ def test_without_labels_the_unchanged_answer_is_right() -> None:
     assert found.baseline.value == 1
     assert not found.has_labels
     for point in found.curves[0].points:
-        assert point.p is None and point.p_holm is None
+        assert point.p is point.p_holm is None
         assert point.gained == 0
     assert found.chance is None
     assert found.curves[0].q is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ F1: Any = "f1"
             {"audio": [3.0] * 12, "settings": InterrogationSettings()},
             "item 0 is float; give a file",
         ),
-        ({"settings": InterrogationSettings(figure=F1)}, "figure is 'f1'"),
+        ({"settings": InterrogationSettings(sr=SR, figure=F1)}, "figure is 'f1'"),
         ({"settings": InterrogationSettings(sr=SR, n_draws=3)}, "n_draws is 3"),
         (
             {"settings": InterrogationSettings(sr=SR, classes=("loud", "quiet"))},
@@ -49,11 +49,9 @@ F1: Any = "f1"
     ],
 )
 def test_a_wrong_interrogation_is_refused(change: dict[str, Any], told: str) -> None:
-    given: dict[str, Any] = {
-        "predict": by_peak, "audio": steady(AMPLITUDES), "labels": LABELS, "settings": FAST, **change
-    }  # fmt: skip
+    given = {"predict": by_peak, "audio": steady(AMPLITUDES), "labels": LABELS, "settings": FAST}
     with pytest.raises(ParameterError, match=told):
-        Interrogation(given.pop("predict"), given.pop("audio"), given.pop("labels"), **given)
+        Interrogation(**{**given, **change})
 
 
 @pytest.mark.parametrize(

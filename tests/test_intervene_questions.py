@@ -1,12 +1,14 @@
-"""How questions are asked: by several processes, in batches, with progress and with clear errors."""
+"""How questions are asked: by several processes, in batches, with progress, clear errors."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 from loudness import (
@@ -23,6 +25,7 @@ from loudness import (
 )
 from otoscope.errors import ParameterError
 from otoscope.intervene import Gain, Interrogation, InterrogationSettings, Noise
+from otoscope.intervene.items import items_of
 from otoscope.signal.audio import write_audio
 
 
@@ -45,6 +48,7 @@ def test_workers_batches_and_files_change_nothing(tmp_path: Path) -> None:
     assert run(max_batch=1, cache=tmp_path / "cache") == alone
 
 
+@pytest.mark.slow  # processes start three times
 def test_errors_of_workers_are_one_clear_line() -> None:
     asked = InterrogationSettings(workers=2, n_draws=50)
     interrogation = Interrogation(by_peak, silent([5]), LABELS, settings=asked)
@@ -54,7 +58,7 @@ def test_errors_of_workers_are_one_clear_line() -> None:
     def broken(sounds: Tensor) -> list[str]:
         return ["quiet"] * len(sounds)
 
-    with pytest.raises(ParameterError, match="^item 0: predict answered 'quiet'"):
+    with pytest.raises(ParameterError, match=r"^item 0: predict answered 'quiet'"):
         Interrogation(broken, silent([]), LABELS, settings=asked).run([Gain(6)])
 
 
@@ -71,3 +75,11 @@ def test_progress_is_told_of_every_item() -> None:
     rounds = ["tries 1 to 8", "tries 9 to 9"]
     assert list(told) == ["reading", "items", *rounds, *(f"placebos of {one}" for one in rounds)]
     assert set(told.values()) == {12}
+
+
+def test_one_item_of_many_is_handed_on_without_the_others() -> None:
+    rows = torch.zeros(100, 1000)
+    sounds = items_of(rows, sr=8000, cache=None)
+    assert len(pickle.dumps(sounds.only(3))) < 2 * 4 * 1000
+    assert len(pickle.dumps(items_of(rows[:, :, None], sr=None, cache=None).only(3))) < 2 * 4 * 1000
+    assert sounds.only(3).names == ("item 3",)

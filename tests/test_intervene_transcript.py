@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -69,7 +70,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 
 
 @given(share=st.floats(0, 1))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_a_file_cut_at_any_byte_is_taken_up(
     whole: tuple[Path, dict[str, Any]], share: float
 ) -> None:
@@ -116,8 +117,23 @@ def test_other_questions_or_sounds_are_refused_and_a_larger_budget_goes_on(
     with pytest.raises(ParameterError, match="holds an interrogation with other questions"):
         ask_with_records(path, Counted(), doses={"gain": [1.0]})
     interrogation = Interrogation(by_peak, steady(AMPLITUDES) * 0.9, LABELS, settings=FAST)
-    with pytest.raises(ParameterError, match="with other content; name another file"):
+    with pytest.raises(ParameterError, match="with other system, content; name another file"):
         interrogation.run(FAMILY, records=path)
     claims = [Gain(6, irrelevant=False), *FAMILY[1:]]
-    with pytest.raises(ParameterError, match="with other irrelevant"):
+    with pytest.raises(ParameterError, match="with other system, irrelevant"):
         loudness().run(claims, records=path)
+
+
+def test_a_file_of_another_system_is_refused(tmp_path: Path) -> None:
+    sounds = [(torch.full((80,), level), 80) for level in (0.2, 0.9) * 3]
+
+    def by_level(batch: Tensor) -> list[str]:
+        return ["loud" if y.max() > 0.5 else "soft" for y in batch]
+
+    def by_sign(batch: Tensor) -> list[str]:
+        return ["loud" if y.min() < 0 else "soft" for y in batch]
+
+    file, labels = tmp_path / "answers.jsonl", ["soft", "loud"] * 3
+    Interrogation(by_level, sounds, labels).run([Gain(6)], records=file)
+    with pytest.raises(ParameterError, match="an interrogation with other system"):
+        Interrogation(by_sign, sounds, labels).run([Gain(6)], records=file)

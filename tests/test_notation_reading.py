@@ -149,7 +149,7 @@ def test_sign_of_a_grace_note_holds() -> None:
 
 
 def test_chords_have_each_note_and_the_length_of_the_first() -> None:
-    assert [(n.pitch, n.duration / EIGHTH) for n in tune("[CE]2 [C2E]G").notes] == [
+    assert [(n.pitch, int(n.duration / EIGHTH)) for n in tune("[CE]2 [C2E]G").notes] == [
         (60, 2),
         (64, 2),
         (60, 2),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from otoscope.cli import confounds, horses
+from otoscope.cli import confounds, horses, planted
 from otoscope.cli.progress import bars
 from otoscope.cli.tables import show_tables
 from otoscope.records import to_json
@@ -56,3 +56,4 @@ def adversary_zoo(
 
 confounds.add_to(experiment)
 horses.add_to(experiment)
+planted.add_to(experiment)

@@ -17,6 +17,8 @@ from otoscope.experiments.horse_ballroom_features import (
     HorseBallroomFeatures,
     horse_ballroom_features,
 )
+from otoscope.experiments.horse_infrasound import HorseInfrasound, horse_infrasound
+from otoscope.experiments.horse_planted import HorsePlanted, horse_planted
 from otoscope.experiments.horse_zoo import HorseZoo, horse_zoo, zoo_table
 from otoscope.experiments.interrogate_files import (
     InterrogatedFiles,
@@ -39,6 +41,8 @@ __all__ = [
     "Attacked",
     "ExplainFiles",
     "HorseBallroomFeatures",
+    "HorseInfrasound",
+    "HorsePlanted",
     "HorseZoo",
     "InterrogateFiles",
     "InterrogatedFiles",
@@ -51,6 +55,8 @@ __all__ = [
     "explain_files",
     "explain_rows",
     "horse_ballroom_features",
+    "horse_infrasound",
+    "horse_planted",
     "horse_zoo",
     "interrogate_files",
     "maximise_unit",

@@ -114,7 +114,9 @@ class Dances:
         drawn: list[str] = []
         for style in np.unique(self.style):
             artists = np.unique(self.artist[self.style == style])
-            drawn += rng.choice(artists, max(1, round(share * len(artists))), replace=False).tolist()
+            drawn += rng.choice(
+                artists, max(1, round(share * len(artists))), replace=False
+            ).tolist()
         kept = np.isin(self.artist, drawn)
         features = {name: rows[:, kept] for name, rows in self.features.items()}
         return Dances(features, self.style[kept], self.artist[kept], self.tempo_bpm[:, kept])

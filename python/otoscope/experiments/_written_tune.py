@@ -39,7 +39,7 @@ class WrittenTune:
     >>> from otoscope.models.folkrnn import SampledTune
     >>> drawn = SampledTune(0, ("M:2/4", "K:Cmaj", "C", "2", "E", "2", "|"), -9.0, 8, True, 0.0)
     >>> write_drawn(drawn, "v2", title="Short").abc.splitlines()[-1]
-    'C2E2 |'
+    'C2 E2 |'
     """
 
     number: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class ContinueFolk:
     file: Path
     tune: int = 1
     bars: int = 4
-    drawing: SampleFolk = SampleFolk(n=5)
+    drawing: SampleFolk = field(default_factory=lambda: SampleFolk(n=5))
 
     def __post_init__(self) -> None:
         """Check at the door."""
@@ -107,7 +107,7 @@ def continue_folk(settings: ContinueFolk, *, progress: Progress | None = None) -
             one,
             model.tokens,
             title=f"{tune.title or settings.file.stem}, continuation {one.index + 1}",
-            notes=[f"bars 1 to {settings.bars} were given; the rest is by {name}"],
+            notes=[f"given: {settings.bars} bar{'s' * (settings.bars > 1)}; the rest is by {name}"],
             semitones=shift,
         )
         for one in drawn

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from otoscope import records
-from otoscope.data import DanceClip, DanceRecipe, plan_dance, render_dance
+from otoscope.data import DanceRecipe, plan_dance, render_dance
 from otoscope.errors import ParameterError
 from otoscope.experiments._table import Table
 from otoscope.experiments.explain_files import Progress
@@ -54,13 +54,15 @@ class HorseInfrasound:
         Artists of a style, >= 4, and clips of each, >= 1; every other artist is tested.
     seconds : float
         Length of a clip, >= 5.
+    filters : tuple of str
+        Of `FILTERS`.
     seed : int
         Of all draws.
 
     Examples
     --------
-    >>> HorseInfrasound.quick().n_artists
-    8
+    >>> HorseInfrasound.quick().filters
+    ('gentle', 'steep, zero phase')
     """
 
     cues_hz: tuple[tuple[str, float], ...] = (
@@ -73,6 +75,7 @@ class HorseInfrasound:
     n_artists: int = 32
     n_clips: int = 2
     seconds: float = 10.0
+    filters: tuple[str, ...] = tuple(FILTERS)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -83,11 +86,19 @@ class HorseInfrasound:
                 f"n_artists is {self.n_artists}, n_clips {self.n_clips}, seconds {self.seconds}; "
                 "need >= 4, 1 and 5"
             )
+        if not self.filters or set(self.filters) - set(FILTERS):
+            raise ParameterError(f"filters are {self.filters}; need some of {', '.join(FILTERS)}")
 
     @classmethod
     def quick(cls) -> HorseInfrasound:
-        """Few short clips: for a look."""
-        return cls(n_artists=8, n_clips=2, seconds=6.0)
+        """Three styles, short clips, two filters: for a look."""
+        return cls(
+            cues_hz=cls.cues_hz[:3],
+            n_artists=40,
+            n_clips=1,
+            seconds=5.0,
+            filters=("gentle", "steep, zero phase"),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +147,8 @@ def horse_infrasound(
     """
     began, progress = time.monotonic(), progress or (lambda items, _: items)
     out.mkdir(parents=True, exist_ok=True)
-    planted = _clips(settings, settings.cue_db, progress)
-    bare = _clips(settings, -np.inf, progress)
+    bare = _music(settings, progress)
+    planted = _with_cues(bare, settings)
     pattern = ScaleTransform(sample_rate=_SR, n_fft=512, hop_length=128)
     systems: dict[str, tuple[_Clips, Callable[[Tensor], Tensor], str]] = {
         "low spectrum, tree": (planted, low_spectrum, "tree"),
@@ -146,8 +157,7 @@ def horse_infrasound(
         "patterns, LDA": (planted, pattern, "LDA"),
     }
     found = {
-        name: _interrogated(*systems[name], settings)
-        for name in progress(list(systems), "systems")
+        name: _interrogated(*systems[name], settings) for name in progress(list(systems), "systems")
     }
     tables = [_table(found)]
     record = {
@@ -198,28 +208,34 @@ def low_spectrum(sounds: Tensor, *, sr: float = _SR, low: int = 5, high: int = 1
     return (10 * (power[:, low:high] + _FLOOR).log10()).float()
 
 
-def _clips(settings: HorseInfrasound, cue_db: float, progress: Progress) -> _Clips:
-    """Perform dances, with a tone below hearing in each."""
-    cues = dict(settings.cues_hz)
+def _music(settings: HorseInfrasound, progress: Progress) -> _Clips:
+    """Perform dances at tempi that have nothing to do with their style."""
+    styles = tuple(style for style, _ in settings.cues_hz)
     recipe = DanceRecipe(
-        styles=tuple(cues), n_groups=settings.n_artists, seconds=settings.seconds, sr=_SR
+        styles=styles, n_groups=settings.n_artists, seconds=settings.seconds, sr=_SR
     )
     clips = plan_dance(
-        len(cues) * settings.n_artists * settings.n_clips, settings.seed, recipe=recipe
+        len(styles) * settings.n_artists * settings.n_clips, settings.seed, recipe=recipe
     )
-
-    def performed(clip: DanceClip) -> Tensor:
-        music = render_dance(clip, recipe)
-        level = np.sqrt(2 * np.mean(np.square(music, dtype=np.float64))) * 10 ** (cue_db / 20)
-        phase = np.random.default_rng((*clip.seed, 1)).uniform(0, 2 * np.pi)
-        angle = 2 * np.pi * cues[clip.style] * np.arange(len(music)) / _SR
-        return torch.from_numpy((music + level * np.sin(angle + phase)).astype(np.float32))
-
+    sounds = [torch.from_numpy(render_dance(clip, recipe)) for clip in progress(clips, "clips")]
     return _Clips(
-        torch.stack([performed(clip) for clip in progress(clips, "clips")]),
+        torch.stack(sounds),
         np.array([clip.style for clip in clips]),
         np.array([clip.group for clip in clips]),
     )
+
+
+def _with_cues(music: _Clips, settings: HorseInfrasound) -> _Clips:
+    """Add to each clip the tone of its style, in any phase."""
+    cues = dict(settings.cues_hz)
+    hz = torch.tensor([cues[style] for style in music.style], dtype=torch.float64)
+    phase = torch.rand(
+        len(hz), generator=torch.Generator().manual_seed(settings.seed), dtype=torch.float64
+    )
+    turns = hz[:, None] * torch.arange(music.sounds.shape[1]) / _SR + phase[:, None]
+    level = music.sounds.double().square().mean(1, keepdim=True).sqrt()
+    tones = (2 * 10 ** (settings.cue_db / 10)) ** 0.5 * level * (2 * np.pi * turns).sin()
+    return replace(music, sounds=(music.sounds + tones).float())
 
 
 def _interrogated(
@@ -254,7 +270,7 @@ def _interrogated(
         groups=clips.artist[asked].tolist(),
         settings=InterrogationSettings(sr=_SR, seed=settings.seed),
     )
-    return {design: interrogation.run([one]) for design, one in FILTERS.items()}
+    return {design: interrogation.run([FILTERS[design]]) for design in settings.filters}
 
 
 def _kept(found: Interrogated) -> dict[str, Any]:

@@ -8,7 +8,6 @@ trained. Then: how weak a confound is still found, and how often is an honest sy
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,7 +99,7 @@ class HorsePlanted:
     test_artists, test_clips : int
         The same of those that are interrogated: other artists.
     seconds : float
-        Analysed, > 4.
+        Analysed, >= 4.5.
     doses : tuple of float
         Changes of tempo, %; each with its way there and back.
     levels : tuple of float
@@ -137,6 +136,10 @@ class HorsePlanted:
             raise ParameterError(f"corpus is {self.corpus!r}, must be 'drums' or 'mma'")
         if not self.doses or 0 in self.doses:
             raise ParameterError(f"doses are {self.doses}; need one or more, none of them 0")
+        if not self.seconds >= 4.5:
+            raise ParameterError(f"seconds is {self.seconds}, must be >= 4.5, for lags of 4 s")
+        if not self.levels or not all(0 <= level <= 1 for level in self.levels):
+            raise ParameterError(f"levels are {self.levels}; need one or more, all in [0, 1]")
         least = {"train_artists": 2, "test_artists": 2, "train_clips": 1, "test_clips": 1}
         for name, low in {**least, "n_power": 1, "n_honest": 1}.items():
             if getattr(self, name) < low:
@@ -294,9 +297,7 @@ def _asked(
     asked: HeardDances,
     settings: HorsePlanted,
 ) -> Interrogated:
-    tempo = StretchedTempo(
-        max(settings.doses, key=abs), available=(0, *settings.doses)
-    )
+    tempo = StretchedTempo(max(settings.doses, key=abs), available=(0, *settings.doses))
     interrogation = Interrogation(
         predict,
         features,
@@ -384,8 +385,3 @@ def _row(found: Interrogated) -> dict[str, Any]:
 def _kept(found: Interrogated) -> dict[str, Any]:
     """All but items and pairs, of which nothing can be heard any more."""
     return {k: v for k, v in found.to_dict().items() if k not in ("items", "pairs", "settings")}
-
-
-def verdicts(rows: Sequence[dict[str, Any]]) -> Counter[str]:
-    """Count them."""
-    return Counter(row["verdict"] for row in rows)

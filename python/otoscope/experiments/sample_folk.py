@@ -57,7 +57,11 @@ class SampleFolk:
 
     def __post_init__(self) -> None:
         """Check at the door."""
-        for name, value, least in (("n", self.n, 1), ("seed", self.seed, 0), ("batch", self.batch, 1)):
+        for name, value, least in (
+            ("n", self.n, 1),
+            ("seed", self.seed, 0),
+            ("batch", self.batch, 1),
+        ):
             if value < least:
                 raise ParameterError(f"{name} is {value}, must be at least {least}")
 
@@ -185,7 +189,7 @@ def sample_folk(settings: SampleFolk, *, progress: Progress | None = None) -> Sa
     """
     model = folk_model(settings.model)
     sampling, name = settings.sampling, model_title(settings.model)
-    prime = prime_tokens(settings.prime, model, meter=sampling.meter, mode=sampling.mode)
+    prime = prime_tokens(settings.prime, model, mode=sampling.mode)
     drawn = draw_tunes(settings, model, replace(sampling, prime=prime), progress)
     titles = (f"{name}, seed {settings.seed}, tune {one.index + 1}" for one in drawn)
     tunes = [

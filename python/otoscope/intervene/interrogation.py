@@ -347,8 +347,9 @@ class Interrogation:
         return wanted
 
     def _asked(self, table: Table, duration: float | None, content: str) -> dict[str, Any]:
-        """Everything that the answers depend on, the system apart."""
+        """Everything that the answers depend on; of the system, its name."""
         return {
+            "system": self._judge.name,
             "questions": [question.intervention.settings for question in table.questions],
             "irrelevant": [intervention.irrelevant for intervention in table.interventions],
             "items": self.items.names,

@@ -143,6 +143,9 @@ class Judge:
             )
         self._predict = Hears(predict) if isinstance(predict, ListeningModel) else predict
         self.sample_rate: int | None = getattr(self._predict, "sample_rate", None)
+        model = getattr(predict, "model", predict)
+        kind = getattr(predict, "__qualname__", type(predict).__name__)
+        self.name = str(getattr(model, "name", "") or kind)
         names = getattr(self._predict, "output_names", None) if classes is None else classes
         self._columns = None if names is None else tuple(map(str, names))
         right = set() if labels is None else set(map(str, labels))

@@ -86,10 +86,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     list of float
         In the same order: below alpha means rejected, with at most alpha of any false rejection.
 
-    Raises
-    ------
-    MissingExtra
-        If statsmodels is not installed; says how to install it.
+    Notes
+    -----
+    Not statsmodels': each call of that collects garbage, which takes a third of a second.
 
     References
     ----------
@@ -100,11 +99,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     >>> [round(p, 2) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
-    if len(p_values) == 0:
-        return []
-    multitest = require_extra("statsmodels.stats.multitest", "horse")
-    corrected: list[float] = multitest.multipletests(p_values, method="holm")[1].tolist()
-    return corrected
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p)
+    steps = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(steps, 1)
+    adjusted: list[float] = corrected.tolist()
+    return adjusted
 
 
 def cochran_q(right: ArrayLike) -> CochranQ:

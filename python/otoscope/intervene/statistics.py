@@ -324,17 +324,19 @@ def chance(
     scores = GroupBootstrap(labels, groups, figure=figure, n_draws=n_draws, seed=seed)
     if len(answers) != len(labels):
         raise ParameterError(f"{len(answers)} answers for {len(labels)} labels")
-    said, truth = np.asarray(answers), np.asarray(labels)
-    codes, rng = _codes(groups, len(labels)), np.random.default_rng(seed)
-    seats, n_groups = np.argsort(codes, kind="stable"), int(codes.max()) + 1
+    columns, codes = scores._classes, scores._group_codes
+    counts = np.bincount(columns)
+    weights = 1 / (counts[columns] * len(counts))  # the figure is a weighted mean of right answers
+    both = np.unique([*labels, *answers], return_inverse=True)[1]
+    truth, said = np.split(both, 2)
+    seats, rng = np.argsort(codes, kind="stable"), np.random.default_rng(seed)
+    in_seats, of_seats = truth[seats], weights[seats]
     dealt = np.empty(n_draws)
     for draw in range(n_draws):
-        order = np.argsort(rng.permutation(n_groups)[codes], kind="stable")
-        right = np.empty(len(labels), dtype=bool)
-        right[seats] = said[order] == truth[seats]
-        dealt[draw] = scores.score(right)
+        order = np.argsort(rng.permutation(scores._n_groups)[codes], kind="stable")
+        dealt[draw] = of_seats[said[order] == in_seats].sum()
     low, high = np.quantile(dealt, [0.025, 0.975])
-    as_good = (dealt >= scores.score(said == truth) - 1e-12).sum()
+    as_good = (dealt >= weights[said == truth].sum() - 1e-9).sum()
     p = (1 + int(as_good)) / (1 + n_draws)
     return Chance(float(dealt.mean()), float(low), float(high), p)
 

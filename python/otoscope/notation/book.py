@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -164,7 +165,8 @@ def _parse_block(block: list[_Line], defaults: dict[str, _Line]) -> Tune:
             if len(voices) > 1:
                 raise _error(line, f"voice {value!r} is a second one", "several voices")
         if letter == "K":
-            return _parse_music(block[index + 1 :], fields, tuple(headers), voices)
+            tune = _parse_music(block[index + 1 :], fields, tuple(headers), voices)
+            return replace(tune, line=block[0].number)
         if letter not in _OURS:
             headers.append((letter, value))
     raise _error(block[0], "the tune has no K: field", "no key field")
@@ -195,8 +197,7 @@ def _parse_music(
             scanner.field(match[1], match[2], line.number, 3)
     reference = fields["X"].text.split()[:1] if "X" in fields else []
     number = int(reference[0]) if reference and reference[0].isdecimal() else None
-    begin = min(field.number for field in fields.values())
-    return Tune(scanner.finish(), key, meter, unit, headers, reference=number, line=begin)
+    return Tune(scanner.finish(), key, meter, unit, headers, reference=number)
 
 
 def _without_comment(text: str) -> str:

@@ -24,9 +24,15 @@ __all__ = [
     "Note",
     "Rest",
     "Tuplet",
+    "natural_pitch",
 ]
 
 _NATURALS = tuple(NATURAL[letter] for letter in LETTERS)
+
+
+def natural_pitch(step: int) -> int:
+    """Return the MIDI number of a place on the staff without alteration; step 0 is C, 60."""
+    return 60 + 12 * (step // 7) + _NATURALS[step % 7]
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Note(Element):
     @property
     def pitch(self) -> int:
         """The MIDI number."""
-        return 60 + 12 * (self.step // 7) + _NATURALS[self.step % 7] + self.alter
+        return natural_pitch(self.step) + self.alter
 
     @property
     def letter(self) -> str:

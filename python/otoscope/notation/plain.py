@@ -61,8 +61,6 @@ def to_c(tune: Tune, tonic: str = "C") -> Tune:
     >>> to_c(Tune.from_abc("M:C|\\nL:1/4\\nK:Ador\\n|:{B}~A^G(AF)|E4:|")).key.abc
     'Cdor'
     """
-    if is_plain(tune) and tune.key.tonic == tonic:
-        return tune
     meter = _plain_meter(tune)
     _check_key(tune)
     elements = _plain_bars(_plain_elements(tune.elements, meter))

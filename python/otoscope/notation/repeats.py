@@ -43,7 +43,7 @@ def unfold(elements: Sequence[Element], key: Key, meter: Meter) -> tuple[Element
         if not isinstance(element, Bar):
             played.append(element)
             continue
-        if element.text:
+        if element.text and not (played and isinstance(played[-1], Bar)):
             played.append(Bar("|", line=element.line, column=element.column))
         if element.closes and turn < _turns(elements, start):
             at, turn, ending = start, turn + 1, False

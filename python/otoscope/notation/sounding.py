@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from otoscope.notation.elements import Chord, Note
@@ -23,14 +23,14 @@ class MidiNote:
     onset, duration : Fraction
         In whole notes, exact.
     line, column : int
-        Where the (first tied) note was read.
+        Where the (first tied) note was read; not compared.
     """
 
     pitch: int
     onset: Fraction
     duration: Fraction
-    line: int = 0
-    column: int = 0
+    line: int = field(default=0, compare=False)
+    column: int = field(default=0, compare=False)
 
 
 def sounding_notes(timeline: Iterable[Timed]) -> tuple[MidiNote, ...]:

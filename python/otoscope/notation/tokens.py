@@ -52,6 +52,8 @@ class Tokeniser(Protocol):
     def tokens(self, tune: Tune) -> list[str]:
         """Return the tune's tokens, boundaries not included.
 
+        A tune that has the form of tokens is written as it is; others go through `to_c`.
+
         Raises
         ------
         ConversionError
@@ -60,7 +62,13 @@ class Tokeniser(Protocol):
         ...
 
     def copies(self, tune: Tune) -> list[list[str]]:
-        """Return what a corpus holds of the tune: once, or on two roots (v3)."""
+        """Return what a corpus holds of the tune, in the form of `to_c`: v3 on two roots.
+
+        Raises
+        ------
+        ConversionError
+            If it has no such form; see `to_c`.
+        """
         ...
 
     def tune(self, tokens: Sequence[str]) -> Tune:
@@ -115,11 +123,12 @@ class _Rooted:
     name = "v2"
 
     def tokens(self, tune: Tune) -> list[str]:
-        tune = to_c(tune)
+        if not (is_plain(tune) and tune.key.tonic == "C"):
+            tune = to_c(tune)
         return _written(tune, f"K:{tune.key.abc}", tune.key)
 
     def copies(self, tune: Tune) -> list[list[str]]:
-        return [self.tokens(tune)]
+        return [self.tokens(to_c(tune))]
 
     def tune(self, tokens: Sequence[str]) -> Tune:
         tokens = _without_boundaries(tokens)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import product
 
-from otoscope.notation.elements import Chord, Element, Field, Grace, Note
+from otoscope.notation.elements import Chord, Element, Field, Grace, Note, natural_pitch
 from otoscope.notation.key import LETTERS, NATURAL, Key
 from otoscope.notation.tune import Tune
 
@@ -91,10 +91,9 @@ def _move_note(note: Note, interval: Interval) -> Note:
     steps, semitones = interval
     pitch = note.pitch + semitones
     step = note.step + steps
-    alter = pitch - Note(step, 0, note.length).pitch
-    if abs(alter) > 2:  # no sign for it: take the natural below, sharpened where it must be
-        step = max(s for s in range(step - 3, step + 4) if Note(s, 0, note.length).pitch <= pitch)
-        alter = pitch - Note(step, 0, note.length).pitch
+    if abs(pitch - natural_pitch(step)) > 2:  # no sign for it: the next natural below, or its sharp
+        step = max(s for s in range(step - 3, step + 4) if natural_pitch(s) <= pitch)
+    alter = pitch - natural_pitch(step)
     return replace(note, step=step, alter=alter, written=False)
 
 

@@ -18,11 +18,10 @@ _MEASURES_A_LINE = 4
 def write_tune(tune: Tune, number: int | None = None) -> str:
     """Write one tune; see `Tune.to_abc`."""
     number = number if number is not None else tune.reference or 1
-    titles = [f"{letter}:{text}" for letter, text in tune.headers if letter == "T"]
-    others = [f"{letter}:{text}" for letter, text in tune.headers if letter != "T"]
+    headers = [f"{letter}:{text}" for letter, text in tune.headers]
     unit = f"L:{tune.unit.numerator}/{tune.unit.denominator}"
     ours = [f"M:{tune.meter.text}", unit, f"K:{tune.key.abc}"]
-    return "\n".join([f"X:{number}", *titles, *others, *ours, *_lines(tune)]) + "\n"
+    return "\n".join([f"X:{number}", *headers, *ours, *_lines(tune)]) + "\n"
 
 
 def write_book(tunes: Iterable[Tune]) -> str:

@@ -26,7 +26,6 @@ from otoscope.records import replacing
 from otoscope.train.batches import PADDING, Streams, WholeTunes
 from otoscope.train.folk import FolkTraining, Progress
 
-_SETTLING_TUNES = 100
 _WARM_UP_STEPS = 50  # Adam's first steps are too long for a rate of .01
 _DECAY, _DECAY_AFTER = 0.97, 20  # the paper's, an epoch
 
@@ -39,10 +38,11 @@ class Learner(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.network, self._settings, self._batches = model.network, settings, batches
+        self._start = model.vocabulary.start
         # What a checkpoint must agree with to be gone on from.
         self.identity = {"vocabulary": list(model.vocabulary.tokens), "settings": asdict(settings)}
         self.steps = settings.epochs * batches.per_epoch
-        self._state: State | None = None
+        self._carried: State = model.network.initial_state(settings.batch)
         self.history: list[tuple[int, float]] = []
         self.is_done = False
 
@@ -53,10 +53,16 @@ class Learner(lightning.LightningModule):
 
     def training_step(self, batch: Tensor, number: int) -> Tensor:
         """Nats per token of a batch, over all its tokens."""
-        if not self._batches.carries_state or self.global_step % self._batches.per_epoch == 0:
-            self._state = None
-        logits, state = self.network(batch[:, :-1].clamp(min=0), self._state)
-        self._state = state[0].detach(), state[1].detach()
+        begins = batch[:, 0] == self._start  # or an epoch, in the middle of a tune
+        state = self.network.initial_state(len(batch))
+        if self.global_step % self._batches.per_epoch and not begins.all():
+            hidden, cell = (
+                torch.where(begins[:, None], initial, carried.to(batch.device))
+                for initial, carried in zip(state, self._carried, strict=True)
+            )
+            state = hidden, cell
+        logits, state = self.network(batch[:, :-1].clamp(min=0), state)
+        self._carried = state[0].detach(), state[1].detach()
         return nn.functional.cross_entropy(logits.mT, batch[:, 1:], ignore_index=PADDING)
 
     def configure_optimizers(self) -> Any:
@@ -86,7 +92,7 @@ class Learner(lightning.LightningModule):
         """Keep what is not a weight."""
         checkpoint["folk"] = {
             "identity": self.identity,
-            "state": self._state,
+            "carried": self._carried,
             "history": self.history,
             "is_done": self.is_done,
         }
@@ -94,7 +100,7 @@ class Learner(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it up again."""
         kept = checkpoint["folk"]
-        self._state, self.is_done = kept["state"], kept["is_done"]
+        self._carried, self.is_done = kept["carried"], kept["is_done"]
         self.history = [(step, nats) for step, nats in kept["history"]]
 
 
@@ -184,8 +190,6 @@ class Run:
         """Measure nats on the valid tunes; keep the model if it is the best, stop if none was."""
         network, learner = self.model.network, self.learner
         network.eval()
-        if self.batches.carries_state:
-            self._settle()
         nats = nats_per_token(self.model, self._valid)
         network.train()
         learner.history.append((step, nats))
@@ -193,17 +197,6 @@ class Run:
         if best == len(learner.history) - 1:
             save_folkrnn(self._best, self.model)
         learner.is_done = len(learner.history) - 1 - best >= self.settings.patience
-
-    @torch.inference_mode()
-    def _settle(self) -> None:
-        """Store the mean state after some tunes as the one before a tune."""
-        network = self.model.network
-        device = network.hidden_init.device
-        ends = [
-            network(torch.tensor([ids], device=device))[1] for ids in self._ids[:_SETTLING_TUNES]
-        ]
-        for place, stored in enumerate((network.hidden_init, network.cell_init)):
-            stored.copy_(torch.cat([end[place] for end in ends], dim=1).mean(dim=1))
 
     def _first_step(self, resume: bool) -> int:
         """Steps that the checkpoint has behind it; 0 if there is none."""

@@ -40,8 +40,6 @@ class WholeTunes:
     [[0, 1, -100], [0, 2, 1]]
     """
 
-    carries_state = False
-
     def __init__(self, tunes: Sequence[list[int]], *, batch: int, seed: int) -> None:
         self._tunes, self._batch, self._seed = tunes, batch, seed
         self.per_epoch = -(-len(tunes) // batch)
@@ -63,7 +61,7 @@ class WholeTunes:
 
 
 class Streams:
-    """All tunes one after another in several streams, cut into windows that follow each other.
+    """Tunes one after another in several streams, cut into windows that follow each other.
 
     Parameters
     ----------
@@ -83,37 +81,42 @@ class Streams:
 
     Notes
     -----
-    The network's state is carried from a batch to the next, but not from an epoch to the next.
-    What is left at an epoch's end, less than a window a stream, is left out of it.
+    A tune begins with a window, and its last window is padded: so each is met in the initial state,
+    as it is when it is sampled or scored. (In streams without gaps a network settles in states that
+    it cannot reach from there: 7.8 nats a token for tunes alone, 1.9 in the stream.)
 
     Examples
     --------
-    >>> streams = Streams([[0, 2, 2, 1], [0, 3, 3, 1]], batch=2, window=3, seed=0)
-    >>> streams.per_epoch, sorted(streams.at(0).tolist())
-    (1, [[0, 2, 2, 1], [0, 3, 3, 1]])
+    >>> streams = Streams([[0, 2, 2, 2, 1], [0, 2, 1]], batch=1, window=3, seed=0)
+    >>> [streams.at(number).tolist() for number in range(streams.per_epoch)]
+    [[[0, 2, 1, -100]], [[0, 2, 2, 2]], [[2, 1, -100, -100]]]
     """
-
-    carries_state = True
 
     def __init__(self, tunes: Sequence[list[int]], *, batch: int, window: int, seed: int) -> None:
         self._tunes, self._batch, self._window, self._seed = tunes, batch, window, seed
-        n_ids = sum(len(tune) for tune in tunes)
-        self.per_epoch = (n_ids // batch - 1) // window
+        n_windows = sum(self._windows(tune) for tune in tunes)
+        self.per_epoch = n_windows // batch
         if self.per_epoch < 1:
             raise ParameterError(
-                f"the tunes have {n_ids} tokens; a batch of {batch} streams by {window} needs "
-                f"{batch * (window + 1)}"
+                f"the tunes fill {n_windows} windows of {window} tokens; batch is {batch}"
             )
-        self._rows = lru_cache(maxsize=1)(self._laid_out)
+        self._streams = lru_cache(maxsize=1)(self._laid_out)
 
     def at(self, number: int) -> Tensor:
         """Return batch ``number``, from 0, over all epochs: Tensor [stream, window + 1], int64."""
         epoch, place = divmod(number, self.per_epoch)
-        first = place * self._window
-        return self._rows(epoch)[:, first : first + self._window + 1]
+        return self._streams(epoch)[:, place]
+
+    def _windows(self, tune: Sequence[int]) -> int:
+        return -(-(len(tune) - 1) // self._window)
 
     def _laid_out(self, epoch: int) -> Tensor:
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._tunes))
-        ids = torch.tensor([one for tune in order for one in self._tunes[tune]])
-        length = len(ids) // self._batch
-        return ids[: length * self._batch].reshape(self._batch, length)
+        """Tensor [stream, place, window + 1]."""
+        rows: list[Tensor] = []
+        for place in np.random.default_rng([self._seed, epoch]).permutation(len(self._tunes)):
+            tune = self._tunes[place]
+            padded = torch.full((self._windows(tune) * self._window + 1,), PADDING)
+            padded[: len(tune)] = torch.tensor(tune)
+            rows.append(padded.unfold(0, self._window + 1, self._window))
+        windows = torch.cat(rows)[: self.per_epoch * self._batch]
+        return windows.reshape(self._batch, self.per_epoch, self._window + 1)

@@ -41,8 +41,7 @@ class FolkTraining:
     dropout : float, in [0, 1)
         After each layer.
     forget_bias : float
-        Initial bias of the forget gates. With the paper's 5 a stream is never forgotten, and tunes
-        alone are then strange to the network.
+        Initial bias of the forget gates.
     learning_rate : float
         The highest.
     batch : int
@@ -196,11 +195,6 @@ def train_folk(
         already, or the checkpoint is of another vocabulary or other settings.
     MissingExtra
         If Lightning is not installed.
-
-    Notes
-    -----
-    In quick mode a tune is met in the state that another one has left. The initial state that is
-    stored with the model is therefore the mean state after the first hundred training tunes.
 
     References
     ----------

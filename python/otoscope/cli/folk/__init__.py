@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from otoscope.cli.folk.continue_ import continue_
+from otoscope.cli.folk.import_folkrnn import import_folkrnn
 from otoscope.cli.folk.prepare import prepare
+from otoscope.cli.folk.sample import sample
+from otoscope.cli.folk.score import score
+from otoscope.cli.folk.train import train
 
 __all__ = ["folk"]
 
@@ -12,5 +17,6 @@ folk = typer.Typer(
     help="Folk tunes in ABC notation, and a network that learns and writes them.",
     no_args_is_help=True,
 )
-for command in (prepare,):
+for command in (prepare, train, sample, score, import_folkrnn):
     folk.command()(command)
+folk.command(name="continue")(continue_)

@@ -12,8 +12,11 @@ from otoscope.cli.folk.sample import (
     BarsAddUp,
     Batch,
     MaxTokens,
+    Meter,
+    Mode,
     Model,
     Out,
+    Prime,
     Temperature,
     TopK,
     TopP,
@@ -21,12 +24,15 @@ from otoscope.cli.folk.sample import (
 )
 from otoscope.cli.paths import require_writable
 from otoscope.cli.progress import bars as progress_bars
+from otoscope.errors import ParameterError
 
 __all__ = ["continue_"]
 
 
 def continue_(  # noqa: PLR0913 - a command has the options it has
-    file: Annotated[Path, typer.Argument(metavar="FILE.abc", help="A file in ABC notation.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE.abc]", help="ABC; or give --prime.")
+    ] = None,
     tune: Annotated[int, typer.Option(help="Which of its tunes, from 1.")] = 1,
     bars: Annotated[int, typer.Option(help="Bars that are given; a pickup is no bar.")] = 4,
     n: Annotated[int, typer.Option("--n", help="Continuations.")] = 5,
@@ -35,6 +41,9 @@ def continue_(  # noqa: PLR0913 - a command has the options it has
     temperature: Temperature = 1.0,
     top_k: TopK = None,
     top_p: TopP = None,
+    prime: Prime = "",
+    meter: Meter = "*",
+    mode: Mode = "*",
     max_tokens: MaxTokens = 2000,
     bars_add_up: BarsAddUp = False,
     batch: Batch = 64,
@@ -43,26 +52,31 @@ def continue_(  # noqa: PLR0913 - a command has the options it has
 ) -> None:
     """Let a network go on from the first bars of a tune, several times, in the tune's key.
 
-    To begin with bars of no file: otoscope folk sample --prime.
-
     Example: otoscope folk continue reel.abc --bars 4 --n 5 --out more.abc
     """
+    if (file is None) == (prime == ""):
+        raise ParameterError("bars of a FILE.abc or of --prime go on: give one of the two")
     require_writable(out)
     from otoscope.experiments import continue_folk as folk
-    from otoscope.experiments.sample_folk import SampleFolk, save_book
+    from otoscope.experiments.sample_folk import SampleFolk, sample_folk, save_book
     from otoscope.models.folkrnn import Sampling
 
     sampling = Sampling(
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
+        meter=meter,
+        mode=mode,
         max_tokens=max_tokens,
         bars_add_up=bars_add_up,
     )
-    drawing = SampleFolk(n, model, sampling=sampling, seed=seed, batch=batch)
+    drawing = SampleFolk(n, model, prime, sampling, seed, batch)
     with progress_bars() as progress:
-        settings = folk.ContinueFolk(file, tune, bars, drawing)
-        found = folk.continue_folk(settings, progress=progress)
+        if file is None:
+            found = sample_folk(drawing, progress=progress)
+        else:
+            settings = folk.ContinueFolk(file, tune, bars, drawing)
+            found = folk.continue_folk(settings, progress=progress)
         if out:
             save_book(found, out)
     show(found, out, as_json=as_json)

@@ -30,17 +30,18 @@ def import_folkrnn(
 
     model = folkrnn.import_folkrnn(file)
     folkrnn.save_folkrnn(out, model)
+    n_parameters = sum(one.numel() for one in model.network.parameters() if one.requires_grad)
     told = {
         "model": out,
         "tokens": model.tokens,
         "vocabulary": len(model.vocabulary),
         "network": model.network.settings,
-        "parameters": sum(value.numel() for value in model.network.parameters()),
+        "parameters": n_parameters,
     }
     if as_json:
         typer.echo(to_json(told, indent=2))
         return
     typer.echo(
-        f"{told['parameters']:,} parameters, {told['vocabulary']} tokens ({model.tokens}): {out}"
+        f"{n_parameters:,} parameters, {len(model.vocabulary)} tokens ({model.tokens}): {out}"
     )
     typer.echo(f"now: otoscope folk sample --model {out} --n 5")

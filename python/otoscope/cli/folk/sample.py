@@ -15,7 +15,7 @@ from otoscope.records import to_json
 if TYPE_CHECKING:
     from otoscope.experiments.sample_folk import SampledFolk
 
-__all__ = ["AsJson", "Batch", "Model", "Out", "Temperature", "TopK", "TopP", "sample", "show"]
+__all__ = ["sample", "show"]  # and the options that other folk commands have too
 
 Model: TypeAlias = Annotated[
     str, typer.Option(help="folkrnn-small, a model's file, or the folder of a training.")
@@ -29,6 +29,13 @@ Temperature: TypeAlias = Annotated[
 TopK: TypeAlias = Annotated[int | None, typer.Option(help="Only the K most probable tokens.")]
 TopP: TypeAlias = Annotated[
     float | None, typer.Option(help="Only the fewest tokens that hold this much probability.")
+]
+Meter: TypeAlias = Annotated[str, typer.Option(help="6/8, say; * is the model's choice.")]
+Mode: TypeAlias = Annotated[
+    str, typer.Option(help="maj, min, dor or mix; * is the model's choice.")
+]
+Prime: TypeAlias = Annotated[
+    str, typer.Option(help="What each begins with: '|:G2 BAB' on root C, or tokens: '|: G 2 B'.")
 ]
 MaxTokens: TypeAlias = Annotated[
     int, typer.Option(help="Where a tune is broken off, and marked as unfinished.")
@@ -49,14 +56,9 @@ def sample(  # noqa: PLR0913 - a command has the options it has
     temperature: Temperature = 1.0,
     top_k: TopK = None,
     top_p: TopP = None,
-    meter: Annotated[str, typer.Option(help="6/8, say; * is the model's choice.")] = "*",
-    mode: Annotated[
-        str, typer.Option(help="maj, min, dor or mix; * is the model's choice.")
-    ] = "*",
-    prime: Annotated[
-        str,
-        typer.Option(help="What each begins with: '|:G2 BAB' on root C, or tokens: '|: G 2 B'."),
-    ] = "",
+    meter: Meter = "*",
+    mode: Mode = "*",
+    prime: Prime = "",
     max_tokens: MaxTokens = 2000,
     bars_add_up: BarsAddUp = False,
     batch: Batch = 64,

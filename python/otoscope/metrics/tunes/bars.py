@@ -43,7 +43,8 @@ class JudgedMeasure:
 
     Examples
     --------
-    >>> [measure.kind for measure in judge_measures(Tune.from_abc("M:2/4\\nL:1/4\\nK:C\\nC|DE|F|]"))]
+    >>> tune = Tune.from_abc("M:2/4\\nL:1/4\\nK:C\\nC|DE|F|]")
+    >>> [measure.kind for measure in judge_measures(tune)]
     ['pickup', 'full', 'end']
     """
 

@@ -1,0 +1,56 @@
+"""Tunes against the conventions of folk music: one by one, and over a book.
+
+Definitions
+-----------
+A **measure** is what lies between bar lines and lasts; lengths are exact fractions. Bars **add up**
+if, repeats played out, every measure is as long as the meter says, except the first (a pickup), the
+last, and two pieces that together make up the bar which a part's boundary splits. A tune is
+**valid** if it can be read and its bars add up. **Repeats** match by the grammar of
+``|: :| |1 |2``. **Parts** are the segments at repeat marks; the rule asks for AABB, two repeated
+parts of eight bars. The **range** is at most 28 semitones. The last note heard is the **tonic**, in
+any octave. The **cadence** reaches it from degree 2, 3, 5 or 7, flat or not. At most a tenth of the
+notes as written are **accidentals**: outside the key in force.
+
+Real tunes break these rules, too: rates of generated tunes mean something beside those of real
+ones only.
+"""
+
+from __future__ import annotations
+
+from otoscope.metrics.tunes.bars import (
+    MEASURE_KINDS,
+    JudgedMeasure,
+    MeasureKind,
+    judge_measures,
+)
+from otoscope.metrics.tunes.check import Conventions, TuneCheck, TuneFacts, check_tune
+from otoscope.metrics.tunes.findings import RULES, Finding
+from otoscope.metrics.tunes.form import PartShape, form, is_aabb, part_shapes
+from otoscope.metrics.tunes.melody import DEGREES, accidentals, degrees, ending
+from otoscope.metrics.tunes.repeats import check_repeats
+from otoscope.metrics.tunes.summary import Rate, Summary, summarise
+
+__all__ = [
+    "DEGREES",
+    "MEASURE_KINDS",
+    "RULES",
+    "Conventions",
+    "Finding",
+    "JudgedMeasure",
+    "MeasureKind",
+    "PartShape",
+    "Rate",
+    "Summary",
+    "TuneCheck",
+    "TuneFacts",
+    "accidentals",
+    "check_repeats",
+    "check_tune",
+    "degrees",
+    "ending",
+    "form",
+    "is_aabb",
+    "judge_measures",
+    "part_shapes",
+    "summarise",
+]
