@@ -80,8 +80,8 @@ def test_nobody_honest_is_accused(record: dict[str, Any]) -> None:
 
 def describe(sounds: Tensor) -> Tensor:
     """Level of each eighth of a second: it moves with tempo."""
-    eighths = sounds[:, : 16 * 1000].unflatten(1, (16, 1000))
-    return eighths.square().mean(2)
+    levels: Tensor = sounds[:, : 16 * 1000].unflatten(1, (16, 1000)).square().mean(2)
+    return levels
 
 
 def heard(doses: Sequence[float] = DOSES) -> Dances:

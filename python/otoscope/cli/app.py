@@ -1,20 +1,10 @@
-"""The application that every command joins: its version, its errors, its exit codes.
-
-A command is a function of typed arguments. What a user can cause (`ParameterError`,
-`CudaUnavailable`, `MissingExtra`, files that cannot be read or written) ends it with one line on
-stderr and exit code 2, with ``OTOSCOPE_TRACEBACK=1`` after its traceback; anything else is our
-mistake and shows its traceback.
-"""
+"""The application that every command joins: a command is a function of typed arguments."""
 
 from __future__ import annotations
 
-import errno
-import os
-import traceback
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from otoscope.cli.attack import attack
 from otoscope.cli.corpus import corpus
@@ -27,34 +17,10 @@ from otoscope.cli.folk import folk
 from otoscope.cli.interrogate import interrogate
 from otoscope.cli.maximise import maximise
 from otoscope.cli.models import models
-from otoscope.cli.wording import as_options
-from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
+from otoscope.cli.one_line import OneLineErrors
 from otoscope.records import versions
 
 __all__ = ["app", "main"]
-
-
-class OneLineErrors(TyperGroup):
-    """Commands whose users' errors are one line, not a traceback."""
-
-    def invoke(self, ctx: Any) -> Any:  # typer carries its own copy of click's Context
-        """Run the command; turn an error of the user's into exit code 2."""
-        try:
-            return super().invoke(ctx)
-        except (ParameterError, CudaUnavailable, MissingExtra) as err:
-            error: Exception = err
-            message = str(err)
-        except OSError as err:
-            if err.errno is None or err.errno == errno.EPIPE:  # a library's, or a closed pipe
-                raise
-            error = err
-            message = f"{err.filename}: {err.strerror}" if err.filename else str(err.strerror)
-        if os.environ.get("OTOSCOPE_TRACEBACK") == "1":
-            typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-        command = self.commands.get(ctx.invoked_subcommand)
-        names = {parameter.name for parameter in command.params} if command else ()
-        typer.echo(f"otoscope: {as_options(' '.join(message.split()), names)}", err=True)
-        raise typer.Exit(2)
 
 
 app = typer.Typer(

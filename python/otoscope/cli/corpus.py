@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from otoscope.cli.one_line import OneLineErrors
 from otoscope.cli.progress import bars
 from otoscope.records import to_json
 
 __all__ = ["corpus"]
 
-corpus = typer.Typer(help="Make sounds whose truth is known.", no_args_is_help=True)
+corpus = typer.Typer(
+    cls=OneLineErrors, help="Make sounds whose truth is known.", no_args_is_help=True
+)
 
 
 @corpus.command()

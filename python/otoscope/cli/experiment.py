@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from otoscope.cli import confounds, horses, planted
+from otoscope.cli.one_line import OneLineErrors
 from otoscope.cli.progress import bars
 from otoscope.cli.tables import show_tables
 from otoscope.records import to_json
@@ -16,7 +17,9 @@ from otoscope.records import to_json
 __all__ = ["experiment"]
 
 experiment = typer.Typer(
-    help="Run an experiment of a paper: a record and a figure.", no_args_is_help=True
+    cls=OneLineErrors,
+    help="Run an experiment of a paper: a record and a figure.",
+    no_args_is_help=True,
 )
 
 

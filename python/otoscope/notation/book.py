@@ -195,8 +195,8 @@ def _parse_music(
             scanner.scan(text, line.number)
         elif match[1] in "KLMPQV":
             scanner.field(match[1], match[2], line.number, 3)
-    reference = fields["X"].text.split()[:1] if "X" in fields else []
-    number = int(reference[0]) if reference and reference[0].isdecimal() else None
+    reference = re.match(r"\d{1,9}", fields["X"].text) if "X" in fields else None
+    number = int(reference[0]) if reference else None
     return Tune(scanner.finish(), key, meter, unit, headers, reference=number)
 
 

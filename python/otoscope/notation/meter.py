@@ -11,7 +11,7 @@ from otoscope.notation.errors import NotationError
 __all__ = ["FREE", "Meter"]
 
 _SIGNS = {"C": Fraction(1), "C|": Fraction(1)}
-_FRACTION = re.compile(r"\(?(\d+(?:\+\d+)*)\)?/(\d+)")
+_FRACTION = re.compile(r"\(?(\d{1,3}(?:\+\d{1,3})*)\)?/(\d{1,3})")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def to_midi(tune: Tune, tempo_bpm: float | None = None) -> bytes:
     Raises
     ------
     ParameterError
-        If the tempo is out of range.
+        If the tempo or a pitch is out of range.
 
     Examples
     --------
@@ -41,6 +41,11 @@ def to_midi(tune: Tune, tempo_bpm: float | None = None) -> bytes:
     tempo_bpm = tempo_bpm or tune.tempo_bpm or 120.0
     if not 4 <= tempo_bpm <= 60000:
         raise ParameterError(f"tempo_bpm is {tempo_bpm}, needs to be in [4, 60000]")
+    pitches = [note.pitch for note in tune.notes]
+    if not 0 <= min(pitches, default=0) <= max(pitches, default=0) <= 127:
+        raise ParameterError(
+            f"pitches are {min(pitches)} to {max(pitches)}, need to be in [0, 127]"
+        )
     events = []  # tick, whether on, pitch: at one tick notes end before others begin
     for note in tune.unfolded.notes:
         events.append((_ticks(note.onset), True, note.pitch))

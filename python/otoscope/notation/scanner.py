@@ -32,26 +32,28 @@ from otoscope.notation.meter import Meter
 
 __all__ = ["Scanner", "default_time", "unit_length"]
 
+# Numbers have few digits, so that a hostile file cannot ask for ages of music.
 _LENGTH = r"(?:\ *(?P<{0}length>\d+(?:/+\d*)?|/+\d*))?"
-_NOTE = r"(?P<{0}sign>\^\^|\^|__|_|=)?(?P<{0}letter>[A-Ga-g])(?P<{0}octave>[,']*)" + _LENGTH
+_NOTE = r"(?P<{0}sign>\^\^|\^|__|_|=)?(?P<{0}letter>[A-Ga-g])(?P<{0}octave>[,']{{0,3}})" + _LENGTH
+_ENDING = r"\d{1,2}(?:[,-]\d{1,2})*"
 _TOKEN = re.compile(
     rf"""
     (?P<skip> [\s`]+ | y\d* | \\\s*$ )
   | (?P<text> "[^"]*" )
   | (?P<field> \[(?P<field_letter>[A-Za-z]):(?P<field_value>[^\]]*)\] )
   | (?P<bar> (?P<bar_text> \[\|\] | :+\|+:+ | :+\|[\]|]? | ::+ | \[\|:* | \|[\]|]?:* )
-             (?P<bar_ending> \d[\d,-]*(?<![,-]) )? )
-  | (?P<ending> \[(?P<ending_list>\d[\d,-]*(?<![,-])) )
+             (?P<bar_ending> {_ENDING} )? )
+  | (?P<ending> \[(?P<ending_list> {_ENDING} ) )
   | (?P<chord> \[ (?P<chord_inside>(?:"[^"]*"|[^\]"])*) \] {_LENGTH.format("chord_")} )
   | (?P<grace> \{{ (?P<grace_slash>/?) (?P<grace_inside>[^}}]*) \}} )
   | (?P<plus> \+ (?P<plus_inside>[^+\s]+) \+ {_LENGTH.format("plus_")} )
   | (?P<mark> ![^!\s|:\[\]]+! | \.?\((?!\d) | \) | [.~H-Wh-w] )
-  | (?P<tuplet> \( (?P<p>\d) (?: :(?P<q>\d*) (?: :(?P<r>\d*) )? )? )
+  | (?P<tuplet> \( (?P<p>\d) (?: :(?P<q>\d{{0,3}}) (?: :(?P<r>\d{{0,3}}) )? )? )
   | (?P<tie> - )
   | (?P<broken> >{{1,3}} | <{{1,3}} )
   | (?P<note> {_NOTE.format("")} )
   | (?P<rest> [zx] {_LENGTH.format("rest_")} )
-  | (?P<measures> [ZX] (?P<count>\d*) )
+  | (?P<measures> [ZX] (?P<count>\d{{0,3}}) )
   | (?P<overlay> & )
   | (?P<linebreak> [!$*] )
     """,
@@ -59,7 +61,6 @@ _TOKEN = re.compile(
 )
 _INSIDE = re.compile(rf"(?P<note>{_NOTE.format('')})|(?P<tie>-)|(?P<chord>\[[^\]]*\])|(?P<skip>.)")
 _OLD_CHORD = re.compile(r"(?=.*[A-G\d])(?:[_^=]*[A-Ga-g][,']*[\d/]*){2,}")
-_EIGHTH, _SIXTEENTH = Fraction(1, 8), Fraction(1, 16)
 
 
 class Scanner:
@@ -123,7 +124,8 @@ class Scanner:
             if len(self._voices) > 1:
                 raise self._error(f"voice {value.strip()!r} is a second one", "several voices")
         elif letter in "PQ":
-            self._add(Field(letter, value.strip(), line=line, column=column))
+            text = value.strip().replace("]", "")  # it is written within brackets
+            self._add(Field(letter, text, line=line, column=column))
 
     def finish(self) -> tuple[Element, ...]:
         """Return all elements.
@@ -155,7 +157,9 @@ class Scanner:
     def _parsed(self, text: str | None) -> Fraction:
         length = _length(text or "")
         if length is None:
-            raise self._error(f"length is {text!r}, needs a number above 0", "length")
+            raise self._error(
+                f"length is {text!r}, needs a number above 0, of at most 6 digits", "length"
+            )
         return length
 
     def _make_note(self, match: re.Match[str], unit: Fraction) -> Note:
@@ -301,7 +305,7 @@ def unit_length(text: str, *, line: int, column: int) -> Fraction:
     NotationError
         If it is not a fraction such as 1/8.
     """
-    match = re.fullmatch(r"\s*(\d+)(?:/(\d+))?\s*", text)
+    match = re.fullmatch(r"\s*(\d{1,3})(?:/(\d{1,3}))?\s*", text)
     if match is None or not int(match[1]) or not int(match[2] or 1):
         raise NotationError(
             f"L: is {text.strip()!r}, needs a fraction such as 1/8",
@@ -314,8 +318,11 @@ def unit_length(text: str, *, line: int, column: int) -> Fraction:
 
 @cache
 def _length(text: str) -> Fraction | None:
-    """Read "3/2", "/", "//", "2" or ""; None if it is 0 or divides by 0."""
-    number, slashes, divisor = re.fullmatch(r"(\d*)(/*)(\d*)", text).groups()  # type: ignore
+    """Read "3/2", "/", "//", "2" or ""; None if it is 0, divides by 0 or has many digits."""
+    match = re.fullmatch(r"(\d{0,6})(/{0,6})(\d{0,6})", text)
+    if match is None:
+        return None
+    number, slashes, divisor = match.groups()
     below = int(divisor) if divisor else 2 ** len(slashes)
     above = int(number or 1)
     return Fraction(above, below) if above and below else None

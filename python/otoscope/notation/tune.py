@@ -18,7 +18,7 @@ from otoscope.notation.timing import Timed, timeline
 
 __all__ = ["Tune"]
 
-_TEMPO = re.compile(r"(?:(\d+)/(\d+)\s*=\s*)?(\d+(?:\.\d+)?)")
+_TEMPO = re.compile(r"(?:(\d{1,3})/([1-9]\d{0,2})\s*=\s*)?(\d{1,5}(?:\.\d{1,5})?)")
 
 
 @dataclass(frozen=True)

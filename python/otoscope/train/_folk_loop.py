@@ -163,10 +163,13 @@ class Run:
         progress: Callable[[Progress], None] | None,
     ) -> tuple[list[tuple[int, float]], int]:
         """Train to the end; the history of validations, and the steps taken in all."""
-        first = self._first_step(resume)
+        kept = self._kept(resume)
+        first = kept["global_step"] if kept else 0
+        if kept and kept["folk"]["is_done"]:
+            return kept["folk"]["history"], first
         with _quiet():
             trainer = self._trainer(Watch(self, hours=hours, progress=progress), device)
-            path = self.checkpoint if first else None
+            path = self.checkpoint if kept else None
             batches = _Numbered(self.batches, first, self.learner.steps)
             trainer.fit(self.learner, batches, ckpt_path=path, weights_only=True)
         return self.learner.history, trainer.global_step
@@ -198,17 +201,19 @@ class Run:
             save_folkrnn(self._best, self.model)
         learner.is_done = len(learner.history) - 1 - best >= self.settings.patience
 
-    def _first_step(self, resume: bool) -> int:
-        """Steps that the checkpoint has behind it; 0 if there is none."""
+    def _kept(self, resume: bool) -> dict[str, Any] | None:
+        """The checkpoint to go on from, if there is one and it is of the same training."""
         if not self.checkpoint.is_file():
-            return 0
+            return None
         if not resume:
             raise ParameterError(
                 f"{self.checkpoint.parent} holds a training already; resume it or name another"
             )
         try:
-            kept = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-            identity, step = kept["folk"]["identity"], int(kept["global_step"])
+            kept: dict[str, Any] = torch.load(
+                self.checkpoint, map_location="cpu", weights_only=True
+            )
+            identity = kept["folk"]["identity"]
         except (KeyError, RuntimeError, pickle.UnpicklingError, EOFError) as err:
             raise ParameterError(f"{self.checkpoint} is no checkpoint of folk-rnn: {err}") from err
         if identity["vocabulary"] != self.learner.identity["vocabulary"]:
@@ -219,7 +224,7 @@ class Run:
                     f"{self.checkpoint} is of {name} {identity['settings'].get(name)}, "
                     f"not {value}; name a new folder"
                 )
-        return step
+        return kept
 
 
 class _Numbered:

@@ -7,13 +7,19 @@ chosen by (valid) nor those it is judged by (test), nor near duplicates of eithe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from otoscope.data.tunes import PreparedTunes, load_prepared
 from otoscope.errors import ParameterError, require_extra
-from otoscope.models.folkrnn import FolkModel, FolkRNN, load_folkrnn, nats_per_token
+from otoscope.models.folkrnn import (
+    FolkModel,
+    FolkRNN,
+    load_folkrnn,
+    nats_per_token,
+    save_folkrnn,
+)
 from otoscope.models.ngram import KneserNey
 from otoscope.records import replacing, to_json, versions
 
@@ -231,7 +237,10 @@ def train_folk(
     run = _folk_loop.Run(model, tunes, settings, folder)
     history, steps = run.fit(hours=hours, resume=resume, device=device, progress=progress)
     best = load_folkrnn(folder / "model")
-    result = TrainedFolk(best, folder / "model", steps, _nats(best, tunes), history)
+    nats = _nats(best, tunes)
+    best = replace(best, card={**best.card, "nats": nats, "steps": steps})
+    save_folkrnn(folder / "model", best)
+    result = TrainedFolk(best, folder / "model", steps, nats, history)
     with replacing(folder / "result.json") as draft:
         told = {"settings": asdict(settings), "steps": steps, "nats": result.nats}
         told |= {"history": history, "versions": dict(versions())}

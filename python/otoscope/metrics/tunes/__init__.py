@@ -28,7 +28,7 @@ from otoscope.metrics.tunes.findings import RULES, Finding
 from otoscope.metrics.tunes.form import PartShape, form, is_aabb, part_shapes
 from otoscope.metrics.tunes.melody import DEGREES, accidentals, degrees, ending
 from otoscope.metrics.tunes.repeats import check_repeats
-from otoscope.metrics.tunes.summary import Rate, Summary, summarise
+from otoscope.metrics.tunes.summary import Rate, Summary, difference, summarise
 
 __all__ = [
     "DEGREES",
@@ -47,6 +47,7 @@ __all__ = [
     "check_repeats",
     "check_tune",
     "degrees",
+    "difference",
     "ending",
     "form",
     "is_aabb",

@@ -18,8 +18,7 @@ from otoscope.notation import NotationError, Tune
 
 __all__ = ["Conventions", "TuneCheck", "TuneFacts", "check_tune"]
 
-_UNFINISHED = ("N", "unfinished")  # header lines that `otoscope folk sample` writes
-_FINISHED = ("N", "finished")
+_UNFINISHED = "unfinished"  # how the N: line begins that `otoscope folk sample` writes
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,8 @@ class TuneFacts:
         Degrees of the last note heard and of the one before it; "" where there is none.
     degrees_by_count, degrees_by_duration : dict of str to float
         Shares of the twelve degrees in what is heard; empty without tonic or notes.
-    finished : bool, optional
-        Whether the model that wrote it came to an end; None if the file does not say.
+    is_finished : bool
+        False where the file says (N:unfinished) that the model did not end the tune.
 
     Examples
     --------
@@ -100,7 +99,7 @@ class TuneFacts:
     before_last: str
     degrees_by_count: dict[str, float]
     degrees_by_duration: dict[str, float]
-    finished: bool | None
+    is_finished: bool
 
     @property
     def range(self) -> int:
@@ -165,7 +164,6 @@ class TuneCheck:
         applies = {
             "tonic": bool(facts.last),
             "cadence": facts.last == "1" and bool(facts.before_last),
-            "finished": facts.finished is not None,
         }
         return rule not in self.broken if applies.get(rule, True) else None
 
@@ -196,7 +194,7 @@ class TuneCheck:
             "before_last": facts.before_last or None,
             "degrees_by_count": facts.degrees_by_count,
             "degrees_by_duration": facts.degrees_by_duration,
-            "finished": facts.finished,
+            "finished": facts.is_finished,
         }
 
 
@@ -243,7 +241,6 @@ def _facts(tune: Tune) -> TuneFacts:
     pitches = [note.pitch for note in tune.notes]
     outside, count = accidentals(tune)
     last, before_last = ending(tune)
-    said = {_FINISHED: True, _UNFINISHED: False}
     return TuneFacts(
         tune.meter.text,
         tune.key.abc,
@@ -256,7 +253,7 @@ def _facts(tune: Tune) -> TuneFacts:
         last,
         before_last,
         *degrees(tune),
-        next((said[header] for header in tune.headers if header in said), None),
+        not any(letter == "N" and text.startswith(_UNFINISHED) for letter, text in tune.headers),
     )
 
 
@@ -279,10 +276,10 @@ def _findings(tune: Tune, facts: TuneFacts, bounds: Conventions) -> Iterator[Fin
         yield Finding("cadence", *end, f"the tonic is reached from degree {facts.before_last}")
     if facts.accidentals > bounds.most_accidentals:
         first = accidentals(tune)[0][0]
-        message = f"{facts.accidentals:.0%} of the notes are outside the key; the first"
+        message = f"{100 * facts.accidentals:.0f} % of the notes are outside the key; the first"
         yield Finding("accidentals", first.line, first.column, message)
-    if facts.finished is False:
-        yield Finding("finished", *end, "the model met its limit before the tune ended")
+    if not facts.is_finished:
+        yield Finding("finished", *end, "the model that wrote it did not end it before its limit")
 
 
 def _of_measure(measure: JudgedMeasure) -> Finding:

@@ -16,7 +16,7 @@ RULES: Final = {
     "tonic": "ends on the tonic",
     "cadence": "reaches the tonic from 2, 3, 5 or 7",
     "accidentals": "few accidentals",
-    "finished": "ended by the model itself",
+    "finished": "not broken off",
 }
 
 

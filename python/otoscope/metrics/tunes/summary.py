@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from otoscope.metrics.tunes.check import TuneCheck, TuneFacts
 from otoscope.metrics.tunes.findings import RULES
 from otoscope.metrics.tunes.melody import DEGREES
 
-__all__ = ["Rate", "Summary", "summarise"]
+__all__ = ["Rate", "Summary", "difference", "summarise"]
 
 _LEVEL: Final = 0.95
 _DRAWS: Final = 2000
@@ -163,6 +164,37 @@ def summarise(checks: Sequence[TuneCheck], *, seed: int = 0) -> Summary:
         _mean_shares([fact.degrees_by_count for fact in facts]),
         _mean_shares([fact.degrees_by_duration for fact in facts]),
     )
+
+
+def difference(rate: Rate, other: Rate) -> Interval:
+    """Subtract another book's rate, with Newcombe's bounds.
+
+    Parameters
+    ----------
+    rate, other : Rate
+        Of independent books.
+
+    Returns
+    -------
+    Interval
+        In [-1, 1].
+
+    References
+    ----------
+    R. G. Newcombe, "Interval estimation for the difference between independent proportions:
+    comparison of eleven methods", Statistics in Medicine 17, 1998: method 10.
+
+    Examples
+    --------
+    >>> found = difference(Rate.of_counts(56, 70), Rate.of_counts(48, 80))
+    >>> round(found.low, 4), round(found.high, 4)
+    (0.0524, 0.3339)
+    """
+    ours, theirs = rate.interval, other.interval
+    value = ours.value - theirs.value
+    down = math.hypot(ours.value - ours.low, theirs.high - theirs.value)
+    up = math.hypot(ours.high - ours.value, theirs.value - theirs.low)
+    return Interval(value, value - down, value + up, _LEVEL)
 
 
 def _mean(values: Sequence[float], rng: np.random.Generator) -> Interval:

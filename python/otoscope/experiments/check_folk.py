@@ -1,0 +1,175 @@
+"""Check tunes against the conventions of folk music, beside real ones where these are given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from otoscope import records
+from otoscope.errors import ParameterError
+from otoscope.experiments._tune_books import Entry, held_out, read_entries
+from otoscope.experiments.explain_files import Progress
+from otoscope.metrics.tunes import (
+    RULES,
+    Conventions,
+    Summary,
+    TuneCheck,
+    check_tune,
+    difference,
+    summarise,
+)
+
+__all__ = ["CheckFolk", "CheckedFolk", "check_folk"]
+
+
+@dataclass(frozen=True)
+class CheckFolk:
+    """What to check, and against what.
+
+    Parameters
+    ----------
+    source : str
+        A file of ABC or of tokens, a folder of ABC files, a collection, or a prepared folder.
+    against : str, optional
+        Real tunes, likewise; of a prepared folder those that were held out.
+    conventions : Conventions
+        Bounds of the rules.
+
+    Examples
+    --------
+    >>> CheckFolk("a.abc", against="tunes").conventions.widest_range
+    28
+    """
+
+    source: str
+    against: str | None = None
+    conventions: Conventions = field(default_factory=Conventions)
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedFolk:
+    """What was found.
+
+    Parameters
+    ----------
+    settings : CheckFolk
+        What was asked for.
+    tunes : tuple of (Entry, TuneCheck)
+        In the order of the file.
+    summary : Summary
+        Their rates.
+    real : Summary, optional
+        Rates of the real tunes.
+
+    Examples
+    --------
+    >>> check_folk(CheckFolk("a.abc")).summary.rates["valid"].count  # doctest: +SKIP
+    58
+    """
+
+    settings: CheckFolk
+    tunes: tuple[tuple[Entry, TuneCheck], ...]
+    summary: Summary
+    real: Summary | None
+
+    @cached_property
+    def sentence(self) -> str:
+        """How many tunes are valid, beside real ones."""
+        rate = self.summary.rates["valid"]
+        counted = f"{rate.count:,} of {rate.of:,} tunes" if rate.of > 1 else "The tune"
+        said = f"{counted} can be read and have bars that add up ({100 * rate.interval.value:.1f} %)"
+        if rate.of == 1:
+            said = f"The tune {'is' if rate.count else 'is not'} valid"
+        if self.real is None:
+            return f"{said}."
+        real = self.real.rates["valid"]
+        return f"{said}; of {real.of:,} real tunes {100 * real.interval.value:.1f} %."
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What must be known."""
+        return tuple(self._notes())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give settings, tunes and rates in JSON's types."""
+        plain: dict[str, Any] = json.loads(
+            records.to_json(
+                {
+                    "settings": self.settings,
+                    "tunes": [
+                        {"number": entry.number, **check.to_dict()} for entry, check in self.tunes
+                    ],
+                    "summary": self.summary.to_dict(),
+                    "real": self.real and self.real.to_dict(),
+                    "differences": self._differences,
+                    "rules": RULES,
+                    "notes": self.notes,
+                    "versions": records.versions(),
+                }
+            )
+        )
+        return plain
+
+    @property
+    def _differences(self) -> dict[str, dict[str, float]] | None:
+        """Rates minus those of real tunes, with bounds."""
+        if self.real is None:
+            return None
+        found = {}
+        for name, rate in self.summary.rates.items():
+            if name in self.real.rates:
+                apart = difference(rate, self.real.rates[name])
+                found[name] = {"value": apart.value, "low": apart.low, "high": apart.high}
+        return found
+
+    def _notes(self) -> Iterator[str]:
+        if self.settings.against is None:
+            yield (
+                "No real tunes to compare with: real ones break these rules, too. Add --against "
+                "with a folder of otoscope folk prepare, an ABC file, or a collection such as ryan."
+            )
+
+
+def check_folk(settings: CheckFolk, *, progress: Progress | None = None) -> CheckedFolk:
+    """Check tunes, and the real ones to compare with.
+
+    Parameters
+    ----------
+    settings : CheckFolk
+        What to check.
+    progress : callable, optional
+        Goes over the "tunes", and over the "real tunes".
+
+    Returns
+    -------
+    CheckedFolk
+        A check a tune, and rates.
+
+    Raises
+    ------
+    ParameterError
+        If a file is missing, empty or not text, or no tune of it is found.
+
+    Examples
+    --------
+    >>> check_folk(CheckFolk("a.abc")).sentence  # doctest: +SKIP
+    '58 of 64 tunes can be read and have bars that add up (90.6 %).'
+    """
+    progress = progress or (lambda items, _: items)
+    tunes = read_entries(settings.source)
+    if not tunes:
+        raise ParameterError(f"{settings.source} has no tune")
+    real = held_out(settings.against) if settings.against else []
+    found, compared = (
+        [_check(entry, settings) for entry in progress(entries, name)] if entries else []
+        for entries, name in ((tunes, "tunes"), (real, "real tunes"))
+    )
+    checked = tuple(zip(tunes, found, strict=True))
+    return CheckedFolk(settings, checked, summarise(found), summarise(compared) if real else None)
+
+
+def _check(entry: Entry, settings: CheckFolk) -> TuneCheck:
+    return check_tune(entry.tune, conventions=settings.conventions, name=entry.title)
