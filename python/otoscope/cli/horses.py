@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from otoscope.cli.progress import bars
+from otoscope.cli.tables import show_tables
 from otoscope.records import to_json
 
 __all__ = ["add_to"]
@@ -29,6 +28,7 @@ def horse_zoo(  # noqa: PLR0913 - a command has the options it has
     seconds: Annotated[float, typer.Option(help="Analysed duration.")] = 6.0,
     seed: Annotated[int, typer.Option(help="Of excerpts and renderings.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that render.")] = 1,
+    silent: Annotated[bool, typer.Option("--silent", help="Pages without sounds.")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
@@ -41,7 +41,13 @@ def horse_zoo(  # noqa: PLR0913 - a command has the options it has
     from otoscope import experiments  # torch takes seconds to load
 
     settings = experiments.HorseZoo(
-        corpus=corpus, n=n, seconds=seconds, seed=seed, workers=workers, device=device
+        corpus=corpus,
+        n=n,
+        seconds=seconds,
+        seed=seed,
+        workers=workers,
+        silent=silent,
+        device=device,
     )
     settings = settings if real is None else replace(settings, real=real)
     with bars() as progress:
@@ -49,14 +55,8 @@ def horse_zoo(  # noqa: PLR0913 - a command has the options it has
     if as_json:
         typer.echo(to_json({name: one.to_dict() for name, one in found.items()}))
         return
-    console = Console(markup=False, highlight=False)
-    shown = Table("task", "change", "score", "answers moved", "there and back", box=None)
-    for row in experiments.zoo_table(found):
-        shown.add_row(*row)
-    console.print(shown)
-    for name, one in found.items():
-        console.print(f"{name}: {one.verdict.sentence}", soft_wrap=True)
-    console.print(f"everything: {out / 'horse_zoo.json'}", soft_wrap=True)
+    sentences = [f"{name}: {one.verdict.sentence}" for name, one in found.items()]
+    show_tables([experiments.zoo_table(found)], "\n".join([*sentences, f"everything: {out}"]))
 
 
 def add_to(app: typer.Typer) -> None:

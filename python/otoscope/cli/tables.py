@@ -17,6 +17,8 @@ __all__ = ["show_tables"]
 def show_tables(tables: Iterable[Table], last: str) -> None:
     """Print tables, then a line that says where all of it is."""
     console = Console(markup=False, highlight=False)
+    if not console.is_terminal:  # a file is as wide as it must be
+        console.width = 200
     for table in tables:
         shown = Shown(*table.columns, title=table.title, title_justify="left", box=None)
         for row in table.rows:

@@ -80,7 +80,9 @@ class CheckedFolk:
         """How many tunes are valid, beside real ones."""
         rate = self.summary.rates["valid"]
         counted = f"{rate.count:,} of {rate.of:,} tunes" if rate.of > 1 else "The tune"
-        said = f"{counted} can be read and have bars that add up ({100 * rate.interval.value:.1f} %)"
+        said = (
+            f"{counted} can be read and have bars that add up ({100 * rate.interval.value:.1f} %)"
+        )
         if rate.of == 1:
             said = f"The tune {'is' if rate.count else 'is not'} valid"
         if self.real is None:

@@ -8,10 +8,9 @@ whether they stay with their own answers.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from otoscope import data, models, records, report
 from otoscope.data.stems import DEBIAN_SONGS, mixed_songs
 from otoscope.errors import ParameterError
 from otoscope.experiments._drawn_moves import draw_moves
+from otoscope.experiments._table import Table
 from otoscope.intervene import (
     BitDepth,
     CodecRoundTrip,
@@ -111,6 +111,8 @@ class HorseZoo:
         Of excerpts and renderings.
     workers : int
         Processes that render.
+    silent : bool
+        Pages without sounds: small, and free of other people's music.
     device : str
         "cpu" or "cuda".
 
@@ -135,6 +137,7 @@ class HorseZoo:
     )
     seed: int = 0
     workers: int = 1
+    silent: bool = False
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -201,6 +204,7 @@ def horse_zoo(
         "settings": asked,
         "seconds": round(time.monotonic() - began),
         "versions": records.versions(),
+        "table": zoo_table(found),
         "found": {name: one.to_dict() for name, one in found.items()},
     }
     with records.replacing(out / "horse_zoo.json") as draft:
@@ -237,7 +241,11 @@ def _interrogated(
     )
     found = replace(found, settings={**found.settings, "cache": None})  # a path of this machine
     report.save_interrogation(
-        found, out / f"{task.name}.html", hear=interrogation.hear, model=task.model, title=task.name
+        found,
+        out / f"{task.name}.html",
+        hear=None if settings.silent else interrogation.hear,
+        model=task.model,
+        title=task.name,
     )
     return found
 
@@ -276,14 +284,15 @@ def _rendered_songs(settings: HorseZoo, sr: float) -> Iterator[tuple[str, Tensor
         yield f"song {seed}", torch.from_numpy(song.mix), torch.from_numpy(song.backing)
 
 
-def zoo_table(found: dict[str, Interrogated]) -> list[tuple[str, ...]]:
-    """Rows for a terminal: task, change, worst dose, score or answers kept, answers that moved."""
-    rows: list[tuple[str, ...]] = []
+def zoo_table(found: Mapping[str, Interrogated]) -> Table:
+    """Tabulate, for each change, the dose that moves most answers."""
+    rows = []
     for task, one in found.items():
         for curve in one.curves:
-            worst: Any = max(curve.points, key=lambda point: point.moved.value)
+            worst = max(curve.points, key=lambda point: point.moved.value)
             back = max((point.moved.value for point in curve.placebo), default=None)
             moved = f"{worst.moved.value:.0%} [{worst.moved.low:.0%}, {worst.moved.high:.0%}]"
-            placebo = "" if back is None else f"{back:.0%}"
-            rows.append((task, worst.intervention, f"{worst.score.value:.3f}", moved, placebo))
-    return rows
+            there = "" if back is None else f"{back:.0%}"
+            rows.append((task, worst.intervention, f"{worst.score.value:.3f}", moved, there))
+    columns = ("task", "change", "score", "answers moved", "there and back")
+    return Table("What moves the answers: the worst dose of each change", columns, tuple(rows))

@@ -170,11 +170,6 @@ def nearest_folk(settings: NearestFolk, *, progress: Progress | None = None) -> 
     ParameterError
         If a file is missing, empty or not text, or has no tune that can be read.
 
-    References
-    ----------
-    Sturm, Santos, Ben-Tal, Korshunova: Music transcription modelling and composition using deep
-    learning, 2016, section 4.
-
     Examples
     --------
     >>> nearest_folk(NearestFolk("a.abc", ("ryan",))).n_known  # doctest: +SKIP

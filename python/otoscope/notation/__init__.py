@@ -1,6 +1,6 @@
 """Written music: ABC, tokens, tunes and an index of interval n-grams."""
 
-from otoscope.notation.book import parse_book, read_book
+from otoscope.notation.book import parse_book, read_book, write_book
 from otoscope.notation.elements import (
     Bar,
     Broken,
@@ -28,7 +28,6 @@ from otoscope.notation.tokens import Tokeniser, tokeniser
 from otoscope.notation.transposition import transpose
 from otoscope.notation.tune import Tune
 from otoscope.notation.vocabulary import Vocabulary
-from otoscope.notation.writing import write_book
 
 __all__ = [
     "REASONS",

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
+from otoscope.notation._scanner import Scanner, unit_length
+from otoscope.notation._text import decode
 from otoscope.notation.errors import NotationError
 from otoscope.notation.key import Key
 from otoscope.notation.meter import FREE, Meter
-from otoscope.notation.scanner import Scanner, unit_length
 from otoscope.notation.tune import Tune
 
-__all__ = ["decode", "parse_book", "parse_one", "read_book"]
+__all__ = ["parse_book", "read_book", "write_book"]
 
 _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _BODY_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")  # not "d:|", which is music
@@ -45,6 +46,14 @@ def read_book(path: str | Path) -> list[Tune | NotationError]:
     ------
     NotationError
         If the file is empty, binary, or has no tune.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "book.abc"
+    >>> _ = path.write_text("X:1\\nT:The Scale\\nM:C\\nK:C\\nCDEF GABc|\\n")
+    >>> [tune.title for tune in read_book(path) if isinstance(tune, Tune)]
+    ['The Scale']
     """
     try:
         return parse_book(decode(Path(path).read_bytes()))
@@ -52,29 +61,19 @@ def read_book(path: str | Path) -> list[Tune | NotationError]:
         raise NotationError(f"{path}: {error}", reason=error.reason) from None
 
 
-def decode(content: bytes) -> str:
-    """Return the text of a file's content.
-
-    Raises
-    ------
-    NotationError
-        If it is empty or not text.
-    """
-    if not content.strip():
-        raise NotationError("the file is empty, needs a tune", reason="empty file")
-    if re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]", content):
-        raise NotationError("the file is binary, needs text", reason="binary file")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
 def parse_book(text: str) -> list[Tune | NotationError]:
     """Read all tunes of a text: one entry a tune, in order.
 
-    A tune begins at X: (or, without X:, is a block of lines with a K: field) and ends at a blank
-    line. Other text is skipped. Lines count from the text's beginning.
+    Parameters
+    ----------
+    text : str
+        A tune begins at X: (or, without X:, is a block of lines with a K: field) and ends at a
+        blank line. Other text is skipped.
+
+    Returns
+    -------
+    list of Tune or NotationError
+        A tune that cannot be read is its error. Lines count from the text's beginning.
 
     Raises
     ------
@@ -102,18 +101,25 @@ def parse_book(text: str) -> list[Tune | NotationError]:
     return tunes
 
 
-def parse_one(text: str) -> Tune:
-    """Read the only tune of a text; see `Tune.from_abc`."""
-    if not text.strip():
-        raise NotationError("the text is empty, needs a tune", reason="empty text")
-    tunes = parse_book(text)
-    if len(tunes) > 1:
-        raise NotationError(
-            f"{len(tunes)} tunes came, needs one (parse_book reads many)", reason="several tunes"
-        )
-    if isinstance(tunes[0], NotationError):
-        raise tunes[0]
-    return tunes[0]
+def write_book(tunes: Iterable[Tune]) -> str:
+    """Write tunes one after another, numbered from 1, a blank line between.
+
+    Parameters
+    ----------
+    tunes : iterable of Tune
+        In the order of the book.
+
+    Returns
+    -------
+    str
+        ABC, a newline at the end.
+
+    Examples
+    --------
+    >>> write_book([Tune.from_abc("M:C\\nL:1/8\\nK:C\\nC|")] * 2).count("X:")
+    2
+    """
+    return "\n".join(tune.to_abc(number) for number, tune in enumerate(tunes, 1))
 
 
 def _blocks(text: str) -> Iterator[list[_Line]]:

@@ -31,7 +31,23 @@ _NATURALS = tuple(NATURAL[letter] for letter in LETTERS)
 
 
 def natural_pitch(step: int) -> int:
-    """Return the MIDI number of a place on the staff without alteration; step 0 is C, 60."""
+    """Return the MIDI number of a place on the staff without alteration.
+
+    Parameters
+    ----------
+    step : int
+        0 is C (middle C, 60), 7 is c.
+
+    Returns
+    -------
+    int
+        60 for step 0.
+
+    Examples
+    --------
+    >>> natural_pitch(-1)
+    59
+    """
     return 60 + 12 * (step // 7) + _NATURALS[step % 7]
 
 

@@ -57,10 +57,27 @@ class Key:
     def parse(cls, text: str, *, line: int | None = None, column: int | None = None) -> Key:
         """Read the value of a K: field.
 
+        Parameters
+        ----------
+        text : str
+            What stands after the colon.
+        line, column : int, optional
+            Where, for the error.
+
+        Returns
+        -------
+        Key
+            The mode in three letters; minor is "min".
+
         Raises
         ------
         NotationError
             If tonic, mode or a modifier is not known, or the modifier shifts octaves.
+
+        Examples
+        --------
+        >>> Key.parse("F#m").abc
+        'F#min'
         """
         key = _parse(text.strip())
         if isinstance(key, str):

@@ -36,12 +36,29 @@ class Meter:
 
     @classmethod
     def parse(cls, text: str, *, line: int | None = None, column: int | None = None) -> Meter:
-        """Read the value of an M: field; an empty one and "none" are free meter.
+        """Read the value of an M: field.
+
+        Parameters
+        ----------
+        text : str
+            What stands after the colon; nothing and "none" are free meter.
+        line, column : int, optional
+            Where, for the error.
+
+        Returns
+        -------
+        Meter
+            Its text without spaces.
 
         Raises
         ------
         NotationError
             If it is none of "C", "C|", "none" and fractions such as "6/8" and "2+3/8".
+
+        Examples
+        --------
+        >>> Meter.parse("2+3/8").length
+        Fraction(5, 8)
         """
         text = "".join(text.split())
         if text in ("", "none"):

@@ -34,6 +34,11 @@ class Neighbour:
         Where that run begins in the asked tune.
     their_line, their_column : int
         Where it begins in this one.
+
+    Examples
+    --------
+    >>> Neighbour("The Scale", 0.5, 12, 1, 1, 3, 1).containment
+    0.5
     """
 
     name: str
@@ -83,10 +88,24 @@ class NgramIndex:
     def add(self, name: str, tune: Tune) -> None:
         """Take in a tune.
 
+        Parameters
+        ----------
+        name : str
+            What the index calls it.
+        tune : Tune
+            In any key; one without n intervals has no n-grams and is found by none.
+
         Raises
         ------
         ParameterError
             If a tune of that name is there.
+
+        Examples
+        --------
+        >>> index = NgramIndex(2)
+        >>> index.add("scale", Tune.from_abc("K:C\\nCDEF|"))
+        >>> len(index)
+        1
         """
         if name in self._names:
             raise ParameterError(f"name {name!r} is in the index, needs another")
@@ -104,7 +123,19 @@ class NgramIndex:
         tune : Tune
             If it is in the index itself, it is its own nearest.
         k : int
-            How many at most; tunes without a common n-gram are not among them.
+            How many at most.
+
+        Returns
+        -------
+        list of Neighbour
+            Only tunes with a common n-gram.
+
+        Examples
+        --------
+        >>> index = NgramIndex(2)
+        >>> index.add("scale", Tune.from_abc("K:C\\nCDEF|"))
+        >>> [neighbour.name for neighbour in index.nearest(Tune.from_abc("K:G\\nGABc|"))]
+        ['scale']
         """
         melody = self._melody(tune)
         names = list(self._names)
@@ -115,7 +146,7 @@ class NgramIndex:
         ]
 
     def groups(self, threshold: float = 0.5) -> list[list[str]]:
-        """Return groups of near duplicates: every tune in one, in the order of adding.
+        """Return groups of near duplicates.
 
         Parameters
         ----------
@@ -123,28 +154,41 @@ class NgramIndex:
             Two tunes are in one group if the containment of either in the other reaches it, in
             (0, 1]; so are tunes that a chain of such pairs joins.
 
+        Returns
+        -------
+        list of (list of str)
+            Every name in one group, in the order of adding.
+
         Raises
         ------
         ParameterError
             If the threshold is out of range.
+
+        Examples
+        --------
+        >>> index = NgramIndex(2)
+        >>> index.add("in C", Tune.from_abc("K:C\\nCDEF|"))
+        >>> index.add("in D", Tune.from_abc("K:D\\nDEFG|"))
+        >>> index.groups()
+        [['in C', 'in D']]
         """
         if not 0 < threshold <= 1:
             raise ParameterError(f"threshold is {threshold}, needs to be in (0, 1]")
-        root = list(range(len(self)))
+        parent = list(range(len(self)))
 
-        def find(number: int) -> int:
-            while root[number] != number:
-                root[number] = number = root[root[number]]
+        def _root(number: int) -> int:
+            while parent[number] != number:
+                parent[number] = number = parent[parent[number]]
             return number
 
         for number, melody in enumerate(self._melodies):
             for other, count in self._shared(melody).items():
                 # the containment of the other in this one is seen from the other's side
                 if count >= threshold * len(melody.grams):
-                    root[find(max(number, other))] = find(min(number, other))
+                    parent[_root(number)] = _root(other)
         groups: defaultdict[int, list[str]] = defaultdict(list)
         for name, number in self._names.items():
-            groups[find(number)].append(name)
+            groups[_root(number)].append(name)
         return list(groups.values())
 
     def _melody(self, tune: Tune) -> _Melody:

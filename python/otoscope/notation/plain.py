@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from otoscope.notation._moving import change_notes, interval_between, move
+from otoscope.notation._segments import joined
 from otoscope.notation.elements import (
     Bar,
     Broken,
@@ -18,9 +20,7 @@ from otoscope.notation.elements import (
     Tuplet,
 )
 from otoscope.notation.errors import ConversionError
-from otoscope.notation.measures import joined
 from otoscope.notation.meter import Meter
-from otoscope.notation.transposition import change_notes, interval_between, move
 from otoscope.notation.tune import Tune
 
 __all__ = ["PLAIN_METERS", "PLAIN_MODES", "PLAIN_UNIT", "is_plain", "to_c"]
@@ -69,7 +69,23 @@ def to_c(tune: Tune, tonic: str = "C") -> Tune:
 
 
 def is_plain(tune: Tune) -> bool:
-    """Whether the tune has the form of tokens, apart from its root."""
+    """Whether the tune has the form of tokens, apart from its root.
+
+    Parameters
+    ----------
+    tune : Tune
+        The tune to look at.
+
+    Returns
+    -------
+    bool
+        True also with signs and ties that say nothing, which `to_c` would leave away.
+
+    Examples
+    --------
+    >>> is_plain(Tune.from_abc("M:4/4\\nL:1/8\\nK:G\\n|:GA|")), is_plain(Tune.from_abc("K:G\\n~G|"))
+    (True, False)
+    """
     return (
         tune.unit == PLAIN_UNIT
         and tune.meter.text in PLAIN_METERS

@@ -24,6 +24,12 @@ class MidiNote:
         In whole notes, exact.
     line, column : int
         Where the (first tied) note was read; not compared.
+
+    Examples
+    --------
+    >>> from otoscope.notation import Tune
+    >>> Tune.from_abc("L:1/4\\nK:C\\nE-E|").notes
+    (MidiNote(pitch=64, onset=Fraction(0, 1), duration=Fraction(1, 2), line=3, column=1),)
     """
 
     pitch: int
@@ -34,9 +40,23 @@ class MidiNote:
 
 
 def sounding_notes(timeline: Iterable[Timed]) -> tuple[MidiNote, ...]:
-    """Return the notes by onset, then pitch; a tie joins notes of one pitch that adjoin.
+    """Return the notes that are heard; grace notes, which take no time here, are not.
 
-    Grace notes are not heard: they take no time here.
+    Parameters
+    ----------
+    timeline : iterable of Timed
+        A tune's elements with their times.
+
+    Returns
+    -------
+    tuple of MidiNote
+        By onset, then pitch. A tie joins notes of one pitch that adjoin.
+
+    Examples
+    --------
+    >>> from otoscope.notation import Tune
+    >>> [note.pitch for note in sounding_notes(Tune.from_abc("K:C\\n[EC]{a}D|").timeline)]
+    [60, 64, 62]
     """
     found: list[MidiNote] = []
     ties: dict[tuple[int, Fraction], int] = {}  # pitch and end of a tied note: its index
@@ -62,5 +82,22 @@ def sounding_notes(timeline: Iterable[Timed]) -> tuple[MidiNote, ...]:
 
 
 def highest(notes: Iterable[MidiNote]) -> tuple[MidiNote, ...]:
-    """Return the highest note at each onset, of notes sorted by onset and pitch."""
+    """Return the highest note at each onset.
+
+    Parameters
+    ----------
+    notes : iterable of MidiNote
+        By onset, then pitch.
+
+    Returns
+    -------
+    tuple of MidiNote
+        By onset.
+
+    Examples
+    --------
+    >>> from otoscope.notation import Tune
+    >>> [note.pitch for note in highest(Tune.from_abc("K:C\\n[EC]D|").notes)]
+    [64, 62]
+    """
     return tuple({note.onset: note for note in notes}.values())

@@ -45,6 +45,14 @@ def timeline(elements: Iterable[Element], meter: Meter) -> tuple[Timed, ...]:
     Returns
     -------
     tuple of Timed
+        All of them, in order.
+
+    Examples
+    --------
+    >>> from otoscope.notation import Tune
+    >>> tune = Tune.from_abc("L:1/4\\nK:C\\nC>D|")
+    >>> [timed.duration for timed in timeline(tune.elements, tune.meter) if timed.duration]
+    [Fraction(3, 8), Fraction(1, 8)]
     """
     elements = list(elements)
     durations = [_NOTHING] * len(elements)

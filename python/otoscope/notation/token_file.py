@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from otoscope.notation.book import decode
+from otoscope.notation._text import decode
 from otoscope.notation.errors import NotationError
 from otoscope.notation.vocabulary import START, STOP
 from otoscope.records import replacing
@@ -31,6 +31,14 @@ def read_token_file(path: str | Path) -> list[list[str] | NotationError]:
     ------
     NotationError
         If the file is empty, binary, or has no tune in three lines.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "tunes.txt"
+    >>> write_token_file(path, [["M:4/4", "K:Cmaj", "C", "2", "|"]])
+    >>> read_token_file(path)
+    [['M:4/4', 'K:Cmaj', 'C', '2', '|']]
     """
     try:
         lines = decode(Path(path).read_bytes()).splitlines()
@@ -51,7 +59,23 @@ def read_token_file(path: str | Path) -> list[list[str] | NotationError]:
 
 
 def write_token_file(path: str | Path, tunes: Iterable[Sequence[str]]) -> None:
-    """Write tunes of v2 or v3; the file is there whole or not at all."""
+    """Write tunes of v2 or v3; the file is there whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write or replace.
+    tunes : iterable of (sequence of str)
+        Tokens without boundaries: meter, key, body.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "tunes.txt"
+    >>> write_token_file(path, [["M:4/4", "K:Cmaj", "C", "2", "|"]])
+    >>> path.read_text()
+    'M:4/4\\nK:Cmaj\\nC 2 |\\n'
+    """
     blocks = [f"{tune[0]}\n{tune[1]}\n{' '.join(tune[2:])}\n" for tune in tunes]
     with replacing(path) as draft:
         draft.write_text("\n".join(blocks), encoding="utf-8")

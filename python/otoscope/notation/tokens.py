@@ -15,14 +15,14 @@ from itertools import accumulate
 from typing import Protocol
 
 from otoscope.errors import ParameterError
+from otoscope.notation._moving import change_notes
+from otoscope.notation._scanner import Scanner
+from otoscope.notation._spelling import pieces
 from otoscope.notation.elements import Broken, Element, Note
 from otoscope.notation.errors import NotationError
 from otoscope.notation.key import LETTERS, NATURAL, Key
 from otoscope.notation.meter import Meter
 from otoscope.notation.plain import PLAIN_MODES, PLAIN_UNIT, is_plain, to_c
-from otoscope.notation.scanner import Scanner
-from otoscope.notation.spelling import pieces
-from otoscope.notation.transposition import change_notes
 from otoscope.notation.tune import Tune
 from otoscope.notation.vocabulary import START, STOP
 
@@ -45,45 +45,104 @@ class Tokeniser(Protocol):
     ----------
     name : str
         "v1", "v2" or "v3".
+
+    Examples
+    --------
+    >>> tokens = tokeniser("v3").tokens(Tune.from_abc("M:2/4\\nL:1/8\\nK:D\\nDFA2|"))
+    >>> " ".join(tokens)
+    'M:2/4 K:maj =C =E =G 2 |'
     """
 
     name: str
 
     def tokens(self, tune: Tune) -> list[str]:
-        """Return the tune's tokens, boundaries not included.
+        """Return the tune's tokens.
 
-        A tune that has the form of tokens is written as it is; others go through `to_c`.
+        Parameters
+        ----------
+        tune : Tune
+            If it has the form of tokens it is written as it is; others go through `to_c`.
+
+        Returns
+        -------
+        list of str
+            Without boundaries.
 
         Raises
         ------
         ConversionError
             If it has no such form; see `to_c`.
+
+        Examples
+        --------
+        >>> tokeniser("v2").tokens(Tune.from_abc("M:4/4\\nL:1/8\\nK:G\\nG2|"))
+        ['M:4/4', 'K:Cmaj', 'c', '2', '|']
         """
         ...
 
     def copies(self, tune: Tune) -> list[list[str]]:
-        """Return what a corpus holds of the tune, in the form of `to_c`: v3 on two roots.
+        """Return what a corpus holds of the tune.
+
+        Parameters
+        ----------
+        tune : Tune
+            In v2 and v3 it goes through `to_c`.
+
+        Returns
+        -------
+        list of (list of str)
+            Tokens: of one copy, in v3 of two, on C and on C sharp.
 
         Raises
         ------
         ConversionError
             If it has no such form; see `to_c`.
+
+        Examples
+        --------
+        >>> tokeniser("v3").copies(Tune.from_abc("M:4/4\\nL:1/8\\nK:G\\nG2|"))[1]
+        ['M:4/4', 'K:maj', '^c', '2', '|']
         """
         ...
 
     def tune(self, tokens: Sequence[str]) -> Tune:
-        """Read tokens; the boundaries <s> and </s> may be there.
+        """Read tokens.
+
+        Parameters
+        ----------
+        tokens : sequence of str
+            The boundaries <s> and </s> may be there.
+
+        Returns
+        -------
+        Tune
+            Lines and columns are those of the three-line form.
 
         Raises
         ------
         NotationError
             Which token cannot be there, and where.
+
+        Examples
+        --------
+        >>> tokeniser("v2").tune(["M:4/4", "K:Cmaj", "C", ">", "G"]).intervals
+        (7,)
         """
         ...
 
 
 def tokeniser(name: str) -> Tokeniser:
-    """Return the tokeniser of a name: "v1" characters, "v2" root C, "v3" no root.
+    """Return a way to write tunes as tokens.
+
+    Parameters
+    ----------
+    name : str
+        "v1" characters, "v2" root C, "v3" no root.
+
+    Returns
+    -------
+    Tokeniser
+        The only one of that name.
 
     Raises
     ------

@@ -8,11 +8,13 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 
+from otoscope.notation._repeats import unfold
+from otoscope.notation._segments import find_measures, find_parts
 from otoscope.notation.elements import Element
+from otoscope.notation.errors import NotationError
 from otoscope.notation.key import Key
-from otoscope.notation.measures import Measure, Part, find_measures, find_parts
+from otoscope.notation.measures import Measure, Part
 from otoscope.notation.meter import Meter
-from otoscope.notation.repeats import unfold
 from otoscope.notation.sounding import MidiNote, highest, sounding_notes
 from otoscope.notation.timing import Timed, timeline
 
@@ -59,26 +61,59 @@ class Tune:
 
     @classmethod
     def from_abc(cls, text: str) -> Tune:
-        """Read one tune in ABC notation; X: may be missing.
+        """Read one tune in ABC notation.
+
+        Parameters
+        ----------
+        text : str
+            From X: (which may be missing) to the end of the music.
+
+        Returns
+        -------
+        Tune
+            Lines and columns are those of the text.
 
         Raises
         ------
         NotationError
             With line and column: broken notation, several voices, several tunes, no tune.
-        """
-        from otoscope.notation.book import parse_one  # books are made of tunes
 
-        return parse_one(text)
+        Examples
+        --------
+        >>> Tune.from_abc("K:G\\nG2 F>D|").notes[1].pitch
+        66
+        """
+        from otoscope.notation.book import parse_book  # books are made of tunes
+
+        if not text.strip():
+            raise NotationError("the text is empty, needs a tune", reason="empty text")
+        tunes = parse_book(text)
+        if len(tunes) > 1:
+            message = f"{len(tunes)} tunes came, needs one (parse_book reads many)"
+            raise NotationError(message, reason="several tunes")
+        if isinstance(tunes[0], NotationError):
+            raise tunes[0]
+        return tunes[0]
 
     def to_abc(self, number: int | None = None) -> str:
-        """Write it in ABC notation, four measures a line; ``number`` goes after X:.
+        """Write it in ABC notation.
+
+        Parameters
+        ----------
+        number : int, optional
+            What goes after X:. Default: the tune's reference, else 1.
 
         Returns
         -------
         str
-            Ends in a newline. Reading it gives an equal tune.
+            Four measures a line, a newline at the end. Reading it gives an equal tune.
+
+        Examples
+        --------
+        >>> Tune.from_abc("M:C\\nL:1/8\\nK:C\\nCDEF G2A>B|").to_abc().splitlines()[-1]
+        'CDEF G2A>B |'
         """
-        from otoscope.notation.writing import write_tune
+        from otoscope.notation._writing import write_tune
 
         return write_tune(self, number)
 
@@ -133,7 +168,7 @@ class Tune:
 
     @property
     def intervals(self) -> tuple[int, ...]:
-        """Semitones from each note of the melody to the next."""
+        """The steps of the melody, from each note to the next, in semitones."""
         return tuple(after.pitch - before.pitch for before, after in pairwise(self.melody))
 
     def _header(self, letter: str) -> str:

@@ -47,7 +47,23 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tunes: Iterable[Sequence[str]]) -> Vocabulary:
-        """Return the vocabulary of some tunes' tokens: the boundaries, then all in order."""
+        """Return the vocabulary of some tunes: the boundaries, then all tokens in order.
+
+        Parameters
+        ----------
+        tunes : iterable of (sequence of str)
+            Their tokens.
+
+        Returns
+        -------
+        Vocabulary
+            Ids do not depend on the order of the tunes.
+
+        Examples
+        --------
+        >>> Vocabulary.of([["D", "C"], ["C"]]).tokens
+        ('</s>', '<s>', 'C', 'D')
+        """
         found = {token for tune in tunes for token in tune} - {START, STOP}
         return cls((STOP, START, *sorted(found)))
 
@@ -68,12 +84,28 @@ class Vocabulary:
         return self._ids[STOP]
 
     def encode(self, tokens: Sequence[str]) -> list[int]:
-        """Return the tokens' ids; no boundaries are added.
+        """Return the tokens' ids.
+
+        Parameters
+        ----------
+        tokens : sequence of str
+            No boundaries are added.
+
+        Returns
+        -------
+        list of int
+            One a token.
 
         Raises
         ------
         ParameterError
             Which token is not known, and its number in the sequence, from 1.
+
+        Examples
+        --------
+        >>> vocabulary = Vocabulary.of([["C", "D"]])
+        >>> vocabulary.decode(vocabulary.encode(["D", "C"]))
+        ['D', 'C']
         """
         for number, token in enumerate(tokens, 1):
             if token not in self._ids:
@@ -84,7 +116,23 @@ class Vocabulary:
         return [self._ids[token] for token in tokens]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Return the tokens of some ids, boundaries included."""
+        """Return the tokens of some ids, boundaries included.
+
+        Parameters
+        ----------
+        ids : iterable of int
+            In [0, size of the vocabulary).
+
+        Returns
+        -------
+        list of str
+            One an id.
+
+        Examples
+        --------
+        >>> Vocabulary.of([["C", "D"]]).decode([1, 2, 3, 0])
+        ['<s>', 'C', 'D', '</s>']
+        """
         return [self.tokens[index] for index in ids]
 
     def to_json(self) -> str:
@@ -95,10 +143,25 @@ class Vocabulary:
     def from_json(cls, text: str) -> Vocabulary:
         """Read what `to_json` wrote.
 
+        Parameters
+        ----------
+        text : str
+            A JSON list.
+
+        Returns
+        -------
+        Vocabulary
+            With the ids that it had.
+
         Raises
         ------
         ParameterError
             If it is not a JSON list of tokens.
+
+        Examples
+        --------
+        >>> Vocabulary.from_json('["<s>", "</s>", "C"]').encode(["C"])
+        [2]
         """
         try:
             tokens = json.loads(text)

@@ -90,7 +90,8 @@ def save_interrogation(
     with replacing(Path(path)) as draft:
         content = {
             "title": f"What moves the answers of {model or 'the model'}?",
-            "about": f"{len(found.items):,} items of {title} · {len(found.classes)} classes",
+            "about": f"{len(found.items):,} items of {title} · {len(found.classes)} "
+            f"class{'' if len(found.classes) == 1 else 'es'}",
             "sentence": typeset(verdict.sentence, is_sentence=True),
             "cautions": [],  # they follow what they are about
             "bound": bound(found),

@@ -89,7 +89,7 @@ class Streams:
     --------
     >>> streams = Streams([[0, 2, 2, 2, 1], [0, 2, 1]], batch=1, window=3, seed=0)
     >>> [streams.at(number).tolist() for number in range(streams.per_epoch)]
-    [[[0, 2, 1, -100]], [[0, 2, 2, 2]], [[2, 1, -100, -100]]]
+    [[[0, 2, 2, 2]], [[2, 1, -100, -100]], [[0, 2, 1, -100]]]
     """
 
     def __init__(self, tunes: Sequence[list[int]], *, batch: int, window: int, seed: int) -> None:

@@ -9,6 +9,7 @@ from otoscope.cli.folk.continue_ import continue_
 from otoscope.cli.folk.import_folkrnn import import_folkrnn
 from otoscope.cli.folk.nearest import nearest
 from otoscope.cli.folk.prepare import prepare
+from otoscope.cli.folk.render import render
 from otoscope.cli.folk.sample import sample
 from otoscope.cli.folk.score import score
 from otoscope.cli.folk.train import train
@@ -21,6 +22,6 @@ folk = typer.Typer(
     help="Folk tunes in ABC notation, and a network that learns and writes them.",
     no_args_is_help=True,
 )
-for command in (prepare, train, sample, score, check, nearest, import_folkrnn):
+for command in (prepare, train, sample, score, check, nearest, render, import_folkrnn):
     folk.command()(command)
 folk.command(name="continue")(continue_)

@@ -220,12 +220,12 @@ def check_tune(
     References
     ----------
     Sturm, Santos, Ben-Tal, Korshunova: Music transcription modelling and composition using deep
-    learning, 2016, section 4 (the second view: one tune, its conventions).
+    learning, 2016: generated tunes, looked at one by one.
 
     Examples
     --------
     >>> found = check_tune(Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\n|:FE|DEF|D2:|"))
-    >>> print(found.findings[0])
+    >>> print(next(finding for finding in found.findings if finding.rule == "bars"))
     line 4, column 6: bar 2 lasts 3/4, the meter is 2/4
     """
     if isinstance(tune, NotationError):

@@ -34,8 +34,8 @@ def check_repeats(tune: Tune) -> tuple[Finding, ...]:
     --------
     >>> for finding in check_repeats(Tune.from_abc("K:C\\n|:CDEF|1 G4:|c4|:d4|")):
     ...     print(finding)
-    line 2, column 13: ending 1 is not followed by ending 2
-    line 2, column 17: the repeat is never closed
+    line 2, column 12: ending 1 is not followed by ending 2
+    line 2, column 16: the repeat is never closed
     """
     return tuple(_findings(list(_bars(tune))))
 
@@ -43,27 +43,38 @@ def check_repeats(tune: Tune) -> tuple[Finding, ...]:
 def _findings(bars: list[Bar]) -> Iterator[Finding]:
     opened: Bar | None = None
     ending: tuple[int, ...] = ()  # in which the bar line lies
+    done = frozenset[int]()  # the endings of the section up to here
     for bar in bars:
-        if 1 in ending and not bar.closes and (bar.endings or bar.opens or bar.text in HEAVY):
-            yield _finding(bar, f"ending {_last(ending)} is not closed by :|")
-        elif 1 in ending and bar.closes and not bar.endings:
-            yield _finding(bar, f"ending {_last(ending)} is not followed by ending {_next(ending)}")
-        if bar.endings and 1 not in bar.endings and min(bar.endings) != _next(ending):
+        breaks = bar.opens or bar.text in HEAVY or bool(bar.endings)
+        if breaks and not bar.closes and ending and (bar.endings or _due(done)):
+            yield _finding(bar, f"ending {max(ending)} is not closed by :|")
+        elif bar.closes and not bar.endings and _due(done):
+            yield _finding(bar, f"ending {max(ending)} is not followed by ending {_due(done)}")
+        if bar.endings:
             first = min(bar.endings)
-            yield _finding(bar, f"ending {first} does not follow ending {first - 1}")
-        if 1 in bar.endings and ending:
-            yield _finding(bar, "ending 1 comes within an ending")
+            if done & set(bar.endings):
+                yield _finding(bar, f"ending {first} comes again")
+            elif first > 1 and first - 1 not in done:
+                yield _finding(bar, f"ending {first} does not follow ending {first - 1}")
+                done = frozenset(range(1, first))  # told once
         if bar.opens and opened and not bar.closes:
             place = f"line {opened.line}, column {opened.column}"
             yield _finding(bar, f"a repeat is opened while that of {place} is not closed")
         if bar.closes or bar.opens:
             opened = bar if bar.opens else None
-        if bar.endings or bar.closes or bar.opens or bar.text in HEAVY:
+        if breaks or bar.closes:
             ending = bar.endings
-    if 1 in ending:
-        yield _finding(bars[-1], f"ending {_last(ending)} is not closed by :|")
+            done = done | set(ending) if ending else frozenset()
+    if _due(done):
+        yield _finding(bars[-1], f"ending {max(ending)} is not closed by :|")
     if opened:
         yield _finding(opened, "the repeat is never closed")
+
+
+def _due(done: frozenset[int]) -> int:
+    """Return the ending that must come after those that came; 0 if they may be all."""
+    first = next(number for number in range(1, len(done) + 2) if number not in done)
+    return first if done and (len(done) == 1 or first < max(done)) else 0
 
 
 def _bars(tune: Tune) -> Iterator[Bar]:
@@ -74,14 +85,6 @@ def _bars(tune: Tune) -> Iterator[Bar]:
         yield from (element for element in measure.elements if isinstance(element, Bar))
         if measure.right:
             yield measure.right
-
-
-def _last(ending: tuple[int, ...]) -> int:
-    return max(ending)
-
-
-def _next(ending: tuple[int, ...]) -> int:
-    return max(ending, default=0) + 1
 
 
 def _finding(bar: Bar, message: str) -> Finding:

@@ -79,6 +79,7 @@ class Summary:
 
     Examples
     --------
+    >>> from otoscope.metrics.tunes import check_tune
     >>> from otoscope.notation import Tune
     >>> tune = Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\n|:FE|D2:|")
     >>> summarise([check_tune(tune)]).rates["valid"].count
@@ -139,6 +140,7 @@ def summarise(checks: Sequence[TuneCheck], *, seed: int = 0) -> Summary:
 
     Examples
     --------
+    >>> from otoscope.metrics.tunes import check_tune
     >>> from otoscope.notation import Tune
     >>> summary = summarise([check_tune(Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]"))])
     >>> summary.rates["tonic"].interval.value

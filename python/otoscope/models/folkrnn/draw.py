@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from otoscope.errors import ParameterError
 from otoscope.models.folkrnn.settings import Sampling
 
-__all__ = ["draw"]
+__all__ = ["draw", "log_sum"]
 
 
 def draw(
@@ -64,7 +63,14 @@ def draw(
     height = border[:, -1:]
     # Below the last border, even where the product is rounded up to it: no token comes after it.
     drawn = np.minimum(uniform[:, None] * height, np.nextafter(height, 0.0))
-    return (border <= drawn).sum(axis=1), logsumexp(scores, axis=1) - logsumexp(left, axis=1)
+    return (border <= drawn).sum(axis=1), log_sum(scores) - log_sum(left)
+
+
+def log_sum(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log of the sum of each row's exponentials; SciPy's takes longer than a small network."""
+    highest: NDArray[np.float64] = scores.max(axis=1)
+    highest += np.log(np.exp(scores - highest[:, None]).sum(axis=1))
+    return highest
 
 
 def _cut(weights: NDArray[np.float64], settings: Sampling) -> NDArray[np.float64]:

@@ -14,13 +14,12 @@ from itertools import islice
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 from otoscope.errors import ParameterError
 from otoscope.models.folkrnn.bars import BarState
 from otoscope.models.folkrnn.bundle import FolkModel
 from otoscope.models.folkrnn.cell import Stepper
-from otoscope.models.folkrnn.draw import draw
+from otoscope.models.folkrnn.draw import draw, log_sum
 from otoscope.models.folkrnn.opening import Opening
 from otoscope.models.folkrnn.settings import Sampling
 
@@ -163,7 +162,9 @@ class _Sampler:
     def __init__(self, model: FolkModel, settings: Sampling) -> None:
         self._model, self._settings = model, settings
         self._opening = Opening(model, settings)
-        self._not_start: NDArray[np.bool_] = np.arange(len(model.vocabulary)) != model.vocabulary.start
+        self._not_start: NDArray[np.bool_] = (
+            np.arange(len(model.vocabulary)) != model.vocabulary.start
+        )
 
     def run(self, waiting: Iterator[_Tune], batch: int) -> Iterator[SampledTune]:
         """Keep as many tunes going as the batch holds; where one ends, the next begins."""
@@ -186,13 +187,13 @@ class _Sampler:
 
     def _until_some_end(self, stepper: Stepper, running: list[_Tune]) -> list[int]:
         """Step until tunes end; their rows."""
-        stop, limit = self._model.vocabulary.stop, self._settings.max_tokens
+        stop = self._model.vocabulary.stop
         while True:
             self._step(stepper, running)
             ended = [
                 row
                 for row, tune in enumerate(running)
-                if tune.ids[-1] == stop or len(tune.ids) == limit
+                if tune.ids[-1] == stop or len(tune.ids) == len(tune.uniform)
             ]
             if ended:
                 return ended
@@ -205,7 +206,7 @@ class _Sampler:
         allowed = np.stack([self._allowed(tune) for tune in running])
         uniform = np.array([tune.uniform[len(tune.ids)] for tune in running])
         tokens, removed = draw(logits, allowed, uniform, self._settings)
-        gained = log_softmax(logits, axis=1)[np.arange(len(running)), tokens]
+        gained = logits[np.arange(len(running)), tokens] - log_sum(logits)
         for tune, token, nats, masked in zip(
             running, tokens.tolist(), gained.tolist(), removed.tolist(), strict=True
         ):

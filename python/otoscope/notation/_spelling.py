@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-from otoscope.notation.accidentals import Accidentals
+from otoscope.notation._accidentals import Accidentals
+from otoscope.notation._scanner import default_time
 from otoscope.notation.elements import (
     Bar,
     Broken,
@@ -22,7 +23,6 @@ from otoscope.notation.elements import (
 )
 from otoscope.notation.key import LETTERS, SIGNS, Key
 from otoscope.notation.meter import Meter
-from otoscope.notation.scanner import default_time
 
 __all__ = ["length_text", "name_text", "pieces"]
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 
-from otoscope.notation.accidentals import Accidentals
+from otoscope.notation._accidentals import Accidentals
 from otoscope.notation.elements import (
     Bar,
     Broken,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from otoscope.notation._segments import joined
 from otoscope.notation.elements import Bar, Element, Field
 from otoscope.notation.key import Key
-from otoscope.notation.measures import HEAVY, joined
+from otoscope.notation.measures import HEAVY
 from otoscope.notation.meter import Meter
 
 __all__ = ["unfold"]

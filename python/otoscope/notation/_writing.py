@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 
+from otoscope.notation._spelling import pieces
 from otoscope.notation.elements import Bar, Broken, Field
 from otoscope.notation.meter import Meter
-from otoscope.notation.spelling import pieces
 from otoscope.notation.tune import Tune
 
-__all__ = ["write_book", "write_tune"]
+__all__ = ["write_tune"]
 
 _MEASURES_A_LINE = 4
 
@@ -22,11 +21,6 @@ def write_tune(tune: Tune, number: int | None = None) -> str:
     unit = f"L:{tune.unit.numerator}/{tune.unit.denominator}"
     ours = [f"M:{tune.meter.text}", unit, f"K:{tune.key.abc}"]
     return "\n".join([f"X:{number}", *headers, *ours, *_lines(tune)]) + "\n"
-
-
-def write_book(tunes: Iterable[Tune]) -> str:
-    """Write tunes one after another, numbered from 1, a blank line between."""
-    return "\n".join(write_tune(tune, number) for number, tune in enumerate(tunes, 1))
 
 
 def _lines(tune: Tune) -> list[str]:
