@@ -84,7 +84,7 @@ def test_anything_that_matters_makes_another_rendering(
     cache.render(Noise(21), y, SR)
     cache.render(Noise(20), y, SR, duration=0.1)
     cache.render(Noise(20) | Gain(1), y, SR)
-    monkeypatch.setattr(module, "_REVISION", 2)
+    monkeypatch.setattr(module, "_REVISION", module._REVISION + 1)
     cache.render(Noise(20), y, SR)
     assert len(files(tmp_path)) == 10
 

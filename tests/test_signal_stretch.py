@@ -25,12 +25,14 @@ SIGNALSMITH = pytest.param(
 BOTH = pytest.mark.parametrize("stretcher", [SIGNALSMITH, "librosa"])
 
 
-def clicks(seconds: float = 6.0, *, every: float = 0.5) -> tuple[Tensor, np.ndarray]:
+def clicks(
+    seconds: float = 6.0, *, every: float = 0.5, sr: int = SR
+) -> tuple[Tensor, np.ndarray]:
     """Short decaying beeps, and the samples at which they begin."""
-    t = torch.arange(200) / SR
+    t = torch.arange(round(200 / SR * sr)) / sr
     beep = torch.exp(-600 * t) * torch.sin(6283.2 * t)
-    y = torch.zeros(round(seconds * SR))
-    begins = np.arange(every, seconds - 0.25, every) * SR
+    y = torch.zeros(round(seconds * sr))
+    begins = np.arange(every, seconds - 0.25, every) * sr
     for begin in begins.round().astype(int):
         y[begin : begin + len(beep)] = beep
     return y, begins
@@ -66,6 +68,20 @@ def test_onsets_move_by_the_rate(stretcher: str, rate: float) -> None:
     # A vocoder may put a beep anywhere in its frame of 2048 samples.
     reach = 12 if stretcher == "python-stretch" else 1024
     assert np.abs(late - lag - begins / rate).max() < reach
+
+
+@BOTH
+@pytest.mark.parametrize("sr", [4000, 8000, 44100])
+@pytest.mark.parametrize("rate", [1.06, 0.9])
+def test_the_tempo_changes_at_any_rate_of_samples(stretcher: str, sr: int, rate: float) -> None:
+    """A vocoder with frames as long as a beat would leave the tempo as it is."""
+    y, begins = clicks(sr=sr)
+    out = stretch(y, sr=sr, rate=rate, stretcher=stretcher)
+    late = centres(out, begins / rate, reach=round(0.2 * sr))
+    # A vocoder may put a beep anywhere in its frame of 93 ms.
+    assert np.abs(late / sr - begins / sr / rate).max() < 0.05
+    period, _ = np.polyfit(np.arange(len(late)), late / sr, 1)
+    assert period == pytest.approx(0.5 / rate, rel=0.015)
 
 
 @BOTH

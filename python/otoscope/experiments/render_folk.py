@@ -105,7 +105,7 @@ class RenderedFolk:
 
     def _notes(self) -> Iterator[str]:
         if self.n_rendered < self.n_found:
-            yield f"The first {self.n_rendered:,} of {self.n_found:,}: n={self.n_found} has all."
+            yield f"The first {self.n_rendered:,} of {self.n_found:,} tunes."
         yield from (f"Not rendered: {one}" for one in self.unreadable)
 
 

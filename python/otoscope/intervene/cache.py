@@ -27,7 +27,7 @@ from otoscope.records import replacing, to_json
 __all__ = ["RenderCache"]
 
 _COMPUTING = ("otoscope", "torch", "scipy", "librosa", "soxr", "soundfile", "python-stretch")
-_REVISION = 1  # of the renderings: count it up when one of them changes
+_REVISION = 2  # of the renderings: count it up when one of them changes
 _DIGEST = 32  # bytes
 _SUFFIX = ".samples"
 

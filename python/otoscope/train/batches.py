@@ -46,7 +46,23 @@ class WholeTunes:
         self._order = lru_cache(maxsize=1)(self._shuffled)
 
     def at(self, number: int) -> Tensor:
-        """Return batch ``number``, from 0, over all epochs: Tensor [tune, step + 1], int64."""
+        """Return one batch.
+
+        Parameters
+        ----------
+        number : int
+            From 0, over all epochs.
+
+        Returns
+        -------
+        Tensor [tune, step + 1], int64
+            Ids, padded with ``PADDING``.
+
+        Examples
+        --------
+        >>> WholeTunes([[0, 2, 1]], batch=1, seed=0).at(0).tolist()
+        [[0, 2, 1]]
+        """
         epoch, place = divmod(number, self.per_epoch)
         chosen = self._order(epoch)[place]
         tunes = [torch.tensor(self._tunes[tune]) for tune in chosen]
@@ -103,7 +119,23 @@ class Streams:
         self._streams = lru_cache(maxsize=1)(self._laid_out)
 
     def at(self, number: int) -> Tensor:
-        """Return batch ``number``, from 0, over all epochs: Tensor [stream, window + 1], int64."""
+        """Return one batch.
+
+        Parameters
+        ----------
+        number : int
+            From 0, over all epochs.
+
+        Returns
+        -------
+        Tensor [stream, window + 1], int64
+            Ids, padded with ``PADDING``.
+
+        Examples
+        --------
+        >>> Streams([[0, 2, 1]], batch=1, window=2, seed=0).at(0).tolist()
+        [[0, 2, 1]]
+        """
         epoch, place = divmod(number, self.per_epoch)
         return self._streams(epoch)[:, place]
 

@@ -83,6 +83,11 @@ class BarState(NamedTuple):
         Ticks of a short first measure, 0 if it was full, None before its end.
     begins_part : bool
         Whether the measure is the first of a later part.
+
+    Examples
+    --------
+    >>> BarState(capacity=32, is_compound=False).last
+    'bar'
     """
 
     capacity: int

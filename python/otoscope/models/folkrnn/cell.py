@@ -75,6 +75,12 @@ class Stepper:
         -------
         Tensor [tune, token]
             Logits of the token after; overwritten by the next step.
+
+        Examples
+        --------
+        >>> with torch.inference_mode():
+        ...     Stepper(FolkRNN(5, hidden=8), 1).step(torch.tensor([4])).shape
+        torch.Size([1, 5])
         """
         gates = self._gates
         for layer, (read, hidden, cell) in enumerate(self._slices):
@@ -91,12 +97,37 @@ class Stepper:
         return torch.addmm(bias, hidden, weight, out=self._logits)
 
     def restart(self, row: int) -> None:
-        """Put another tune into a row: its state becomes the initial one."""
+        """Put another tune into a row: its state becomes the initial one.
+
+        Parameters
+        ----------
+        row : int
+            Of a tune that has ended.
+
+        Examples
+        --------
+        >>> with torch.inference_mode():
+        ...     Stepper(FolkRNN(5, hidden=8), 2).restart(1)
+        """
         for state, begin in zip((self._hidden, self._cell), self._begin, strict=True):
             state[row] = begin
 
     def keep(self, rows: list[int]) -> None:
-        """Let all other tunes leave the batch."""
+        """Let all other tunes leave the batch.
+
+        Parameters
+        ----------
+        rows : list of int
+            Of tunes that go on.
+
+        Examples
+        --------
+        >>> with torch.inference_mode():
+        ...     stepper = Stepper(FolkRNN(5, hidden=8), 3)
+        ...     stepper.keep([0, 2])
+        ...     stepper.step(torch.tensor([4, 1])).shape
+        torch.Size([2, 5])
+        """
         self._hidden, self._cell = self._hidden[rows], self._cell[rows]
         self._gates, self._logits = self._gates[: len(rows)], self._logits[: len(rows)]
         self._lay_out()

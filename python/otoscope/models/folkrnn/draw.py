@@ -67,7 +67,23 @@ def draw(
 
 
 def log_sum(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log of the sum of each row's exponentials; SciPy's takes longer than a small network."""
+    """Log of the sum of each row's exponentials; SciPy's takes longer than a small network.
+
+    Parameters
+    ----------
+    scores : array [tune, token]
+        One at least is finite in each row.
+
+    Returns
+    -------
+    array [tune]
+        Nats.
+
+    Examples
+    --------
+    >>> log_sum(np.log([[1.0, 3.0]])).round(3)
+    array([1.386])
+    """
     highest: NDArray[np.float64] = scores.max(axis=1)
     highest += np.log(np.exp(scores - highest[:, None]).sum(axis=1))
     return highest

@@ -74,7 +74,22 @@ class Opening:
             )
 
     def state(self, ids: Sequence[int]) -> BarState | None:
-        """Where in its measure a tune is that begins with these ids; None outside the grammar."""
+        """Tell where in its measure a tune is.
+
+        Parameters
+        ----------
+        ids : sequence of int
+            The tune so far, from its meter.
+
+        Returns
+        -------
+        BarState or None
+            None before the key, outside the grammar, and where none was asked for.
+
+        Examples
+        --------
+        >>> Opening(model, Sampling(bars_add_up=True)).state([])  # doctest: +SKIP
+        """
         if self.bars is None or len(ids) < 2:
             return None
         state: BarState | None = self.bars.begin(self._vocabulary.tokens[ids[0]])

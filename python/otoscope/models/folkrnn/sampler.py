@@ -120,9 +120,9 @@ def sample_stream(
     model, n, seed, batch, settings
         As `sample` takes them.
 
-    Yields
-    ------
-    SampledTune
+    Returns
+    -------
+    iterator of SampledTune
         The short ones first.
 
     Raises
