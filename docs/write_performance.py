@@ -87,7 +87,12 @@ def _notes(name: str, facts: dict[str, Any]) -> Iterator[str]:
             f"- {_cell(name)}: {facts['plan']}; largest difference from torch {off}; "
             f"first call, with the trace, {first}."
         )
-    if "times_real_time" in facts:
+    if "times_real_time" in facts and "stretcher_share" not in facts:
+        yield (
+            f"- {_cell(name)}: {facts['times_real_time']:.0f} times real time; largest difference "
+            f"from the rival {facts['largest_difference']:.1g}."
+        )
+    if "stretcher_share" in facts:
         yield (
             f"- {_cell(name)}: {facts['times_real_time']:.0f} times real time, of which the "
             f"stretcher has {facts['stretcher_share']:.0%}; peak memory {facts['peak_mb']:.0f} MB, "

@@ -10,14 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 import bench_occlude
+import bench_rhythm
 from bench_consistency import Noise, Sizes, Torch
 from bench_occlude import FRAMES, MELS, Occlusion, segment_maps
 from otoscope import native
+from otoscope.data import plan_dance, render_dance
 
 ROOT = Path(__file__).parents[1]
 
@@ -168,6 +171,28 @@ def test_an_interrogation_is_measured_in_multiples_of_real_time(tmp_path: Path) 
     assert facts["times_real_time"] == pytest.approx(16 * 3 * 10 / whole)
     assert 0 < facts["stretcher_share"] < 1
     assert facts["peak_mb"] > 100
+
+
+@pytest.mark.parametrize("name", bench_rhythm.FEATURES)
+def test_rivals_of_the_rhythm_features_find_the_same(name: str) -> None:
+    ours, rival = bench_rhythm.FEATURES[name]
+    y = render_dance(plan_dance(1)[0]).astype(np.float64)
+    np.testing.assert_allclose(ours(torch.from_numpy(y)).numpy(), rival(y), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_rhythm_is_measured_in_multiples_of_real_time(tmp_path: Path) -> None:
+    command = ("benchmarks/bench_rhythm.py", "--device", "cpu", "--quick")
+    done = run(tmp_path, sys.executable, *command)
+    assert done.returncode == 0, done.stderr
+    cases = result(tmp_path / "rhythm.cpu.json")["cases"]
+    assert [case["name"].split(",")[0] for case in cases] == [
+        "rhythm", "spectral periodicity", "scale transform",
+    ]  # fmt: skip
+    for case in cases:
+        facts, seconds = case["parameters"], case["rivals"]["ours"]["median_s"]
+        assert facts["times_real_time"] == pytest.approx(2 * 10 / seconds)
+        assert facts["largest_difference"] < 1e-5
 
 
 @pytest.mark.slow

@@ -122,6 +122,15 @@ def test_doses_are_as_many_as_asked_for(systems: Path, data: Path) -> None:
     assert told["asked"]["interventions"][1]["design"] == "steep"
 
 
+def test_two_stretchers_are_two_opinions(systems: Path, data: Path) -> None:
+    pytest.importorskip("python_stretch", reason="extra horse: pip install python-stretch")
+    both = ["--stretcher", "python-stretch", "--stretcher", "librosa"]
+    model = ["--model", f"{systems}:honest", "--data", data, "--max-drop", 99, "--json", "-"]
+    told = json.loads(run(0, *model, "--tempo", 6, "--doses", 1, *both))
+    assert [curve["name"] for curve in told["curves"]] == ["tempo", "tempo by librosa"]
+    assert [len(curve["placebo"]) for curve in told["curves"]] == [2, 2]
+
+
 def test_a_table_says_what_is_asked_and_what_is_known(
     systems: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -149,12 +158,16 @@ def test_without_labels_its_own_answers_are_right(
 
 
 def test_answers_on_the_disk_are_not_asked_again(systems: Path, data: Path, tmp_path: Path) -> None:
-    """The same again, with a system that knows no label, goes by what was written."""
-    answers, page = tmp_path / "answers.jsonl", tmp_path / "a.html"
-    asked = ["--data", data, "--gain", 6, "--records", answers, "--html", page]
-    run(1, "--model", f"{systems}:horse", *asked)
-    said = run(1, "--model", f"{systems}:stranger", *asked)
+    """The same again, of a system that answers no more, goes by what was written."""
+    own, answers = tmp_path / "own.py", tmp_path / "answers.jsonl"
+    asked = ["--data", data, "--gain", 6, "--records", answers, "--html", tmp_path / "a.html"]
+    own.write_text(SYSTEMS)
+    said = run(1, "--model", f"{own}:horse", *asked)
+    own.write_text("def horse():\n    return lambda sounds: 1 / 0\n")
+    assert run(1, "--model", f"{own}:horse", *asked) == said
     assert said.startswith("A horse")
+    told = run(2, "--model", f"{systems}:stranger", *asked)
+    assert "holds an interrogation with other system; name another file" in told
 
 
 def test_the_same_seed_gives_the_same_findings(systems: Path, data: Path, tmp_path: Path) -> None:

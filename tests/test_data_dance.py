@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -295,6 +296,18 @@ def test_mma_plays_every_style_at_its_tempo(tmp_path: Path) -> None:
         assert np.sqrt(np.mean(y**2)) == pytest.approx(0.05, rel=1e-2)
         assert set(record["tools"][0]) == {"mma", "fluidsynth", "soundfont_sha256"}
         np.testing.assert_allclose(y, render_dance(clip, recipe), atol=2**-15)
+        bar = 60 * clip.meter / clip.tempo_bpm
+        assert repeats_after(y, about=bar) == pytest.approx(bar, rel=0.015)
+
+
+def repeats_after(y: NDArray[np.float64], *, about: float) -> float:
+    """After how many seconds, 15 % around some, onsets by librosa come again as they were."""
+    onset = librosa.onset.onset_strength(y=y, sr=22050, hop_length=256)
+    onset -= onset.mean()
+    products = np.correlate(onset, onset, "full")[len(onset) - 1 :]
+    likeness = products / np.arange(len(onset), 0, -1)  # the mean over as many as overlap
+    first, end = (round(part * about * 22050 / 256) for part in (0.85, 1.15))
+    return float((first + likeness[first:end].argmax()) * 256 / 22050)
 
 
 def test_command_writes_a_corpus(tmp_path: Path) -> None:

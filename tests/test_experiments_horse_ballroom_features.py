@@ -21,6 +21,8 @@ PUBLISHED = Path(__file__).parents[2] / "shared" / "data" / "ballroom" / "ballro
 DILATIONS = (-6, -4, -2, 0, 2, 4, 6)
 
 PAGE = {
+    "n": 698,
+    "n/replicas": 13,
     "n/ChaChaCha": 111,
     "n/Jive": 60,
     "n/Quickstep": 82,
@@ -58,6 +60,7 @@ def test_every_published_figure_to_two_thousandths(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "horse_ballroom_features.json").read_text())
     figures = record["figures"]
     assert {name: figures[name] for name in PAGE} == pytest.approx(PAGE, abs=0.002)
+    assert figures["lda/accuracy, by chance"] == pytest.approx(0.13, abs=0.01)
     assert figures["lda/reachable/6"] == pytest.approx(2.28, abs=0.005)
     assert figures["lda/mcnemar_p/-4"] == pytest.approx(5e-9, rel=0.1)
     assert [table.title for table in tables] == [

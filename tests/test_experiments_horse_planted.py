@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import numpy as np
@@ -178,3 +179,17 @@ def test_experiment_keeps_its_promises(tmp_path: Path) -> None:
     assert verdicts["pattern model"] == "cleared"
     assert power.rows[-1][1] == "20 of 20"
     assert all(int(row[1].split()[0]) <= 2 for row in alarms.rows)  # of 50
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not all(map(which, ("mma", "fluidsynth"))), reason="apt-get install mma fluidsynth"
+)
+def test_bands_that_others_wrote_hide_no_horse(tmp_path: Path) -> None:
+    """Few clips of mma's bands: enough to find two horses, too few to clear anybody."""
+    few = replace(HorsePlanted.quick(), train_artists=6, n_power=1, n_honest=1, levels=(1.0,))
+    systems, _, alarms = horse_planted(replace(few, corpus="mma"), tmp_path)
+    verdicts = {row[0]: row[-1] for row in systems.rows}
+    assert verdicts["tempo horse, neighbours"] == verdicts["deep net, confounded"] == "horse"
+    assert verdicts["pattern model"] != "horse"
+    assert all(row[1] == "0 of 1" for row in alarms.rows)

@@ -294,6 +294,19 @@ def test_placebos_go_there_and_back_and_round_trips_are_their_own() -> None:
         assert Tempo(most).placebo().links[1].dose in Tempo(0).bounds
 
 
+def test_names_tell_designs_and_stretchers_apart() -> None:
+    """What has another name can be asked about in the same interrogation."""
+    both = [Tempo(6), Tempo(6, "librosa"), Pitch(50), Pitch(50, "librosa")]
+    assert list(map(str, both)) == [
+        "tempo +6 %", "tempo by librosa +6 %", "pitch +50 cents", "pitch by librosa +50 cents",
+    ]  # fmt: skip
+    assert HighPass(20).name == "high-pass"
+    assert str(HighPass(20, design="steep")) == "steep high-pass 20 Hz"
+    assert LowPass(4000, zero_phase=True).name == "zero-phase low-pass"
+    assert HighPass(20, "steep", zero_phase=True).name == "steep zero-phase high-pass"
+    assert (Tempo(6) | Gain(3)).name == "tempo +6 % | gain +3 dB"
+
+
 def test_seeds_of_items_differ_and_do_not_depend_on_order() -> None:
     keys: list[tuple[int | str, ...]] = [(), (1,), ("1",), ("1", 2), (1, 2), (12,), ("a",), (-1,)]
     seeds = {(seed, key): item_seed(seed, *key) for key in keys for seed in (0, 1)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
@@ -19,6 +20,7 @@ from otoscope.errors import ParameterError
 from otoscope.intervene import (
     FeatureDilation,
     Gain,
+    HighPass,
     Interrogated,
     Interrogation,
     InterrogationSettings,
@@ -65,6 +67,13 @@ def test_scores_and_flips_are_those_of_the_table_made_by_hand(found: Interrogate
         assert point.moved.value == pytest.approx(np.mean(moved))
     assert polarity.points[0].lost == polarity.points[0].gained == 0
     assert polarity.points[0].p == polarity.points[0].p_holm == 1
+
+
+def test_a_summary_has_all_but_what_there_is_of_each_item(found: Interrogated) -> None:
+    whole, summary = found.to_dict(), found.summary()
+    assert set(whole) - set(summary) == {"items", "pairs", "settings"}
+    assert all(whole[name] == summary[name] for name in summary)
+    assert summary["is_broken"] == found.is_broken
 
 
 def test_p_values_are_exact_and_corrected_for_all_doses(found: Interrogated) -> None:
@@ -190,6 +199,17 @@ def test_a_tempo_horse_is_found_and_its_placebo_and_other_changes_let_it_be() ->
     assert found.verdict.kind == "horse"
     assert found.verdict.sentence.endswith("move with tempo")
     assert found.duration == pytest.approx(1.6 / 1.1, abs=1e-3)
+
+
+def test_two_designs_and_two_chains_are_asked_about_at_once() -> None:
+    audio = [(torch.sin(torch.arange(2000) * 0.1 * (i + 1)), 1000) for i in range(8)]
+    changes = [HighPass(20), HighPass(20, design="steep"), Gain(1) | Polarity(), Gain(2) | Gain(1)]
+    found = Interrogation(by_peak, audio, settings=replace(FAST, sr=1000)).run(changes)
+    names = ["high-pass", "steep high-pass", "gain +1 dB | polarity", "gain +2 dB | gain +1 dB"]
+    assert [curve.name for curve in found.curves] == names
+    assert [search.name for search in found.searches] == names
+    with pytest.raises(ParameterError, match="'steep high-pass' stands twice"):
+        Interrogation(by_peak, audio).run([changes[1], HighPass(30, design="steep")])
 
 
 def test_a_positive_control_is_neither_bound_nor_family() -> None:

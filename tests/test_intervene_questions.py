@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from loudness import (
     AMPLITUDES,
     FAMILY,
+    FAST,
     LABELS,
     SR,
     Shift,
@@ -26,6 +28,7 @@ from loudness import (
 from otoscope.errors import ParameterError
 from otoscope.intervene import Gain, Interrogation, InterrogationSettings, Noise
 from otoscope.intervene.items import items_of
+from otoscope.intervene.source import Source
 from otoscope.signal.audio import write_audio
 
 
@@ -75,6 +78,28 @@ def test_progress_is_told_of_every_item() -> None:
     rounds = ["tries 1 to 8", "tries 9 to 9"]
     assert list(told) == ["reading", "items", *rounds, *(f"placebos of {one}" for one in rounds)]
     assert set(told.values()) == {12}
+
+
+def test_no_item_is_rendered_before_those_ahead_of_it_are_answered() -> None:
+    """Memory holds the renderings of one item, however many there are."""
+    rendered: list[Tensor] = []
+    ahead: list[int] = []
+
+    @dataclass(frozen=True)
+    class Watched(Gain):
+        def _changed(self, source: Source) -> Tensor:
+            rendered.append(source.y)
+            return super()._changed(source)
+
+    def answers(sounds: Tensor) -> list[str]:
+        ahead.append(len(rendered))
+        return by_peak(sounds)
+
+    doses = [-3.0, -1.0, 1.0, 3.0]
+    Interrogation(answers, steady(AMPLITUDES), LABELS, settings=FAST).run(
+        [Watched(3)], doses={"gain": doses}
+    )
+    assert ahead == [len(doses) * item for item in range(1, 13)]
 
 
 def test_one_item_of_many_is_handed_on_without_the_others() -> None:

@@ -57,7 +57,9 @@ def kinds(body: str, **header: str) -> list[str]:
         ("CD|EFG|A|Bc|]", "full long short full"),
         ("C/D/E/|FG|A|]", "pickup full end"),
         ("CD|E||F|GA|]", "full split split full"),
-        ("CD|E|F|GA|]", "full short short full"),  # no boundary between
+        ("CD|E|F|GA|]", "full cut cut full"),
+        ("CD|E|F/|GA|]", "full short short full"),
+        ("CD|E/|F/|G|AB|]", "full short short short full"),
         ("CD|EF|GAB|]", "full full long"),
         ("C4|D", "long end"),
         ("Z2|CD|", "long full"),

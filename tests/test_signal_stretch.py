@@ -25,9 +25,7 @@ SIGNALSMITH = pytest.param(
 BOTH = pytest.mark.parametrize("stretcher", [SIGNALSMITH, "librosa"])
 
 
-def clicks(
-    seconds: float = 6.0, *, every: float = 0.5, sr: int = SR
-) -> tuple[Tensor, np.ndarray]:
+def clicks(seconds: float = 6.0, *, every: float = 0.5, sr: int = SR) -> tuple[Tensor, np.ndarray]:
     """Short decaying beeps, and the samples at which they begin."""
     t = torch.arange(round(200 / SR * sr)) / sr
     beep = torch.exp(-600 * t) * torch.sin(6283.2 * t)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from otoscope.data.tunes import PlacedTune, ReadTune, read_tunes, save_prepared
-from otoscope.errors import MissingExtra, ParameterError
+from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.models.folkrnn import load_folkrnn, nats_per_token, sample
 
 pytest.importorskip("lightning")
@@ -199,6 +199,28 @@ def test_impossible_settings_are_refused(settings: dict[str, int], told: str) ->
 def test_hours_must_be_some(tunes: Path, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="hours is 0"):
         train_folk(tunes, tmp_path, hours=0)
+
+
+def test_a_training_that_diverges_says_so(tunes: Path, tmp_path: Path) -> None:
+    settings = replace(TINY, learning_rate=1e38, clip=1e38)
+    with pytest.raises(ParameterError, match=r"has diverged before step .* lower learning_rate"):
+        train_folk(tunes, tmp_path, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("device", "error", "told"),
+    [
+        ("tpu", ParameterError, "device is 'tpu', must be cpu or cuda"),
+        ("cuda", CudaUnavailable, "torch sees no CUDA device"),
+    ],
+)
+def test_devices_that_are_not_there_are_told(
+    tunes: Path, tmp_path: Path, device: str, error: type[Exception], told: str
+) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(error, match=told):
+        train_folk(tunes, tmp_path, device=device)
 
 
 def test_without_lightning_it_says_how_to_get_it(

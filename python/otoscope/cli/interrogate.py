@@ -50,13 +50,14 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
         typer.Option("--classes", "--outputs", metavar="A,B,...", help="What it may answer."),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Of a model's one output: from there on it holds; 0.5.")
+        float | None, typer.Option(help="Of a model's one output: above it, it holds; 0.5.")
     ] = None,
     tempo: Annotated[float | None, typer.Option(help="Up to so many %, pitch kept.")] = None,
     pitch: Annotated[float | None, typer.Option(help="Up to so many cents.")] = None,
     stretcher: Annotated[
-        str, typer.Option(help="Of --tempo and --pitch: python-stretch or librosa.")
-    ] = "python-stretch",
+        list[str] | None,
+        typer.Option(help="Of --tempo, --pitch: python-stretch (default), librosa. Again: both."),
+    ] = None,
     eq: Annotated[float | None, typer.Option(help="Random equalisers, up to so many dB.")] = None,
     gain: Annotated[float | None, typer.Option(help="Up to so many dB.")] = None,
     highpass: Annotated[float | None, typer.Option(help="Cut-off, Hz: 20 is inaudible.")] = None,
@@ -111,10 +112,10 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
     require_folder(cache)
     from otoscope import experiments, intervene  # torch takes seconds to load
 
-    design = "steep" if steep else "gentle"
+    design, by = "steep" if steep else "gentle", stretcher or ["python-stretch"]
     changes: list[Intervention | None] = [
-        None if tempo is None else intervene.Tempo(tempo, stretcher=stretcher),
-        None if pitch is None else intervene.Pitch(pitch, stretcher=stretcher),
+        *(None if tempo is None else intervene.Tempo(tempo, stretcher=one) for one in by),
+        *(None if pitch is None else intervene.Pitch(pitch, stretcher=one) for one in by),
         None if eq is None else intervene.Equaliser(eq),
         None if gain is None else intervene.Gain(gain),
         None if highpass is None else intervene.HighPass(highpass, design=design),

@@ -24,6 +24,7 @@ __all__ = [
     "REPLICAS",
     "BallroomRecording",
     "BallroomRhythm",
+    "album_of",
     "load_ballroom",
     "load_ballroom_rhythm",
 ]
@@ -175,7 +176,7 @@ def load_ballroom(folder: str | Path) -> tuple[BallroomRecording, ...]:
             tempo_bpm=tempi.get(path.stem),
             meter=3 if "Waltz" in name.split("/")[0] else 4,
             group=_FIRST_OF.get(name, name),
-            album=path.stem.rpartition("-")[0] if path.stem.startswith("Albums-") else "",
+            album=album_of(name),
         )
         for name, path in sorted(wavs.items())
     )
@@ -232,6 +233,28 @@ def load_ballroom_rhythm(path: str | Path) -> BallroomRhythm:
         style=tuple(str(style) for style in label),
         group=tuple(_FIRST_OF.get(name, name) for name in names),
     )
+
+
+def album_of(recording: str) -> str:
+    """Tell the album from the name of a recording.
+
+    Parameters
+    ----------
+    recording : str
+        ``style/file``.
+
+    Returns
+    -------
+    str
+        "" if it is of none.
+
+    Examples
+    --------
+    >>> album_of("Samba/Albums-Fire-09"), album_of("Waltz/Media-104705")
+    ('Albums-Fire', '')
+    """
+    stem = recording.split("/")[-1]
+    return stem.rpartition("-")[0] if stem.startswith("Albums-") else ""
 
 
 def _name(path: Path) -> str:

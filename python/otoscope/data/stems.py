@@ -41,4 +41,5 @@ def mixed_songs(folder: Path, *, sr: float) -> Iterator[tuple[str, Tensor]]:
         stems = [read_audio(stem, sr=sr)[0] for stem in sorted(song.glob("*.ogg"))]
         length = min(map(len, stems))
         y = torch.stack([stem[:length] for stem in stems]).sum(0)
-        yield song.name, y * (0.9 / float(y.abs().max()))
+        peak = float(y.abs().max()) or 1.0  # silence stays silence
+        yield song.name, y * (0.9 / peak)

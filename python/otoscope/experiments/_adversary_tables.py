@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from otoscope.experiments._output import svg_figure
 from otoscope.experiments._table import Table
 
 __all__ = ["draw_figure", "tables"]
@@ -79,12 +80,8 @@ def tables(rows: list[dict[str, Any]]) -> list[Table]:
 
 def draw_figure(rows: list[dict[str, Any]], path: Path) -> None:
     """Success over the bound: a panel a task, a line a method; dashed is what is claimed."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     tasks = list(dict.fromkeys(row["task"] for row in rows))
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "otoscope", "font.size": 9}):
-        figure = Figure(figsize=(3.2 * len(tasks), 2.7), layout="constrained")
+    with svg_figure(path, width=3.2 * len(tasks), height=2.7) as figure:
         axes = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
         for axis, task in zip(axes, tasks, strict=True):
             of_task = [row for row in rows if row["task"] == task]
@@ -100,7 +97,6 @@ def draw_figure(rows: list[dict[str, Any]], path: Path) -> None:
             axis.spines[["top", "right"]].set_visible(False)
             axis.legend(frameon=False, fontsize=8)
         axes[0].set_ylabel("fooled within the bound, %")
-        figure.savefig(path, metadata={"Date": None})
 
 
 def _groups(rows: Iterable[dict[str, Any]]) -> list[tuple[tuple[Any, ...], list[dict[str, Any]]]]:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from otoscope.experiments._table import Table
+from otoscope.experiments._output import svg_figure
+from otoscope.experiments._table import Table, with_bounds
 from otoscope.intervene import Interrogated
+from otoscope.intervene.verdict import is_moved
 from otoscope.metrics import Interval
 
-__all__ = ["draw_horses", "horse_tables"]
+__all__ = ["draw_horses", "horse_tables", "is_score_moved"]
 
 _COLOURS = ("#1f6fb5", "#d98a1f", "#3a8f5c", "#8d9199")
 _PANELS = (
@@ -38,6 +40,7 @@ def horse_tables(
             "placebo, worst",
             "deflated–inflated",
             "by placebo",
+            "score moves",
             "verdict",
         ),
         tuple(_system(name, one) for name, one in found.items()),
@@ -46,10 +49,19 @@ def horse_tables(
     of_level = [[row for row in power if row["confounding"] == level] for level in levels]
     powers = Table(
         "How weak a confound is found",
-        ("confounding", "found", "unchanged", "tempo alone", "worst dose", "deflated–inflated"),
+        (
+            "confounding",
+            "score moves",
+            "called a horse",
+            "unchanged",
+            "tempo alone",
+            "worst dose",
+            "deflated–inflated",
+        ),
         tuple(
             (
                 f"{level:g}",
+                f"{_n_moved(rows)} of {len(rows)}",
                 _count(rows),
                 _mean(rows, "unchanged"),
                 _mean(rows, "confound"),
@@ -70,13 +82,14 @@ def horse_tables(
     return [systems, powers, false]
 
 
+def is_score_moved(found: Interrogated) -> bool:
+    """Whether at some dose the score itself moves, as the verdict has it; not only the answers."""
+    return any(is_moved(point, found.max_change) for _, point in found.irrelevant_points)
+
+
 def draw_horses(found: Mapping[str, Interrogated], power: Sequence[Row], path: Path) -> None:
     """Dose curves with their placebos, open, and the power curve."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "otoscope", "font.size": 9}):
-        figure = Figure(figsize=(9.6, 2.8), layout="constrained")
+    with svg_figure(path, width=9.6, height=2.8) as figure:
         *panels, last = figure.subplots(1, 1 + len(_PANELS))
         for panel, (title, names) in zip(panels, _PANELS, strict=True):
             for name, colour in zip(names, _COLOURS, strict=False):
@@ -87,7 +100,6 @@ def draw_horses(found: Mapping[str, Interrogated], power: Sequence[Row], path: P
         for panel in (*panels, last):
             panel.spines[["top", "right"]].set_visible(False)
             panel.legend(frameon=False, fontsize=8)
-        figure.savefig(path, metadata={"Date": None})
 
 
 def _draw_curve(panel: Any, name: str, one: Interrogated, colour: str) -> None:
@@ -107,8 +119,8 @@ def _draw_curve(panel: Any, name: str, one: Interrogated, colour: str) -> None:
 def _draw_power(panel: Any, power: Sequence[Row]) -> None:
     levels = sorted({row["confounding"] for row in power})
     of_level = [[row for row in power if row["confounding"] == level] for level in levels]
-    shares = [np.mean([row["verdict"] == "horse" for row in rows]) for rows in of_level]
-    panel.plot(levels, shares, "o-", color=_COLOURS[0], ms=4, label="called a horse")
+    shares = [_n_moved(rows) / len(rows) for rows in of_level]
+    panel.plot(levels, shares, "o-", color=_COLOURS[0], ms=4, label="found: the score moves")
     for place, (name, label) in enumerate(
         (("unchanged", "unchanged"), ("confound", "tempo alone"), ("worst", "at the worst dose")), 1
     ):
@@ -122,19 +134,16 @@ def _system(name: str, one: Interrogated) -> tuple[str, ...]:
     back = max(curve.placebo, key=lambda point: abs(point.change.value))
     return (
         name,
-        _interval(one.baseline),
-        _interval(one.confound),
+        with_bounds(one.baseline),
+        with_bounds(one.confound),
         curve.worst.intervention,
-        _interval(curve.worst.score),
+        with_bounds(curve.worst.score),
         f"{back.score.value:.2f}",
         _range(search.deflated, search.inflated),
         _range(search.control_deflated, search.control_inflated),
+        "yes" if is_score_moved(one) else "no",
         one.verdict.kind,
     )
-
-
-def _interval(one: Interval | None) -> str:
-    return "–" if one is None else f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
 
 
 def _range(low: Interval | None, high: Interval | None) -> str:
@@ -163,3 +172,7 @@ def _most(rows: Sequence[Row]) -> float:
 
 def _n_horses(rows: Sequence[Row]) -> int:
     return sum(row["verdict"] == "horse" for row in rows)
+
+
+def _n_moved(rows: Sequence[Row]) -> int:
+    return sum(row["is_score_moved"] for row in rows)

@@ -31,6 +31,7 @@ from otoscope.attack.base import Attack
 from otoscope.data.stems import DEBIAN_SONGS, mixed_songs
 from otoscope.errors import ParameterError
 from otoscope.experiments._adversary_tables import draw_figure, tables
+from otoscope.experiments._output import write_record
 from otoscope.experiments._table import Table
 from otoscope.experiments.explain_files import Progress
 from otoscope.signal import read_audio
@@ -222,10 +223,8 @@ def adversary_zoo(
         "tables": found,
         "rows": rows,
     }
-    with records.replacing(out / "adversary_zoo.json") as draft:
-        draft.write_text(records.to_json(record) + "\n", encoding="utf-8")
-    with records.replacing(out / "adversary_zoo.svg") as draft:
-        draw_figure(rows, draft)
+    write_record(out / "adversary_zoo.json", record)
+    draw_figure(rows, out / "adversary_zoo.svg")
     (out / _LINES).unlink()
     return found
 

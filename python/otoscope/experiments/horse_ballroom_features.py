@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from otoscope import records
-from otoscope.data.ballroom import BallroomRhythm, load_ballroom_rhythm
+from otoscope.data.ballroom import BallroomRhythm, album_of, load_ballroom_rhythm
 from otoscope.errors import ParameterError
 from otoscope.experiments._ballroom_tempo import tempo_alone
-from otoscope.experiments._table import Table
+from otoscope.experiments._output import svg_figure, write_record
+from otoscope.experiments._table import Table, with_bounds
 from otoscope.experiments.explain_files import Progress
 from otoscope.intervene import (
     FeatureDilation,
@@ -130,7 +131,8 @@ def horse_ballroom_features(
             tempo[protocol.name] = tempo_alone(
                 settings.ballroom, rhythm, protocol.train, protocol.test, groups=groups
             )
-    counts = {f"n/{style}": rhythm.style.count(style) for style in sorted(set(rhythm.style))}
+    counts = {"n": len(rhythm.style), "n/replicas": len(rhythm.style) - len(set(rhythm.group))}
+    counts |= {f"n/{style}": rhythm.style.count(style) for style in sorted(set(rhythm.style))}
     figures = counts | _figures(found["published"]) | tempo.get("published", {})
     tables = [_table(name, one, settings) for name, one in found.items()]
     if tempo:
@@ -144,16 +146,14 @@ def horse_ballroom_features(
         "tempo": tempo,
         "protocols": {
             protocol: {
-                name: {within: _brief(one) for within, one in of_name.items()}
+                name: {within: one.summary() for within, one in of_name.items()}
                 for name, of_name in of_protocol.items()
             }
             for protocol, of_protocol in found.items()
         },
     }
-    with records.replacing(out / "horse_ballroom_features.json") as draft:
-        draft.write_text(records.to_json(record) + "\n", encoding="utf-8")
-    with records.replacing(out / "horse_ballroom_features.svg") as draft:
-        _draw(found["published"], draft)
+    write_record(out / "horse_ballroom_features.json", record)
+    _draw(found["published"], out / "horse_ballroom_features.svg")
     return tables
 
 
@@ -250,17 +250,9 @@ def _albums(rhythm: BallroomRhythm) -> list[str]:
 
     shared = []
     for recording, replicas in zip(rhythm.recording, rhythm.group, strict=True):
-        stem = recording.split("/")[-1]
-        album = stem.rpartition("-")[0] if stem.startswith("Albums-") else recording
-        shared.append(f"album {album}")
+        shared.append(f"album {album_of(recording) or recording}")
         first[root(f"replicas {replicas}")] = root(shared[-1])
     return [root(album) for album in shared]
-
-
-def _brief(one: Interrogated) -> dict[str, Any]:
-    """Everything but the items one by one, which would be a megabyte."""
-    left_out = ("items", "pairs", "settings")
-    return {name: value for name, value in one.to_dict().items() if name not in left_out}
 
 
 def _figures(found: dict[str, dict[str, Interrogated]]) -> dict[str, float]:
@@ -269,6 +261,8 @@ def _figures(found: dict[str, dict[str, Interrogated]]) -> dict[str, float]:
     for name, of_name in found.items():
         key = name.lower()
         figures[f"{key}/accuracy"] = of_name["all"].baseline.value
+        if (dealt := of_name["all"].chance) is not None:
+            figures[f"{key}/accuracy, by chance"] = dealt.mean
         for point in of_name["all"].curves[0].points:
             figures[f"{key}/accuracy/{point.dose:+g}"] = point.score.value
             if point.p is not None:
@@ -285,10 +279,11 @@ def _table(
 ) -> Table:
     rows = []
     for name, of_name in found.items():
-        row = [name, _cell(of_name["all"].baseline)]
+        row = [name, with_bounds(of_name["all"].baseline, decimals=3)]
         for percent in settings.within_percent:
             (search,) = of_name[f"{percent:g}"].searches
-            row += [_cell(one) for one in (search.inflated, search.deflated)]
+            pushed = search.inflated, search.deflated
+            row += [with_bounds(one, decimals=3) for one in pushed]
             row.append(f"{search.reachable.value:.2f}" if search.reachable else "–")
         rows.append((*row, of_name[f"{max(settings.within_percent):g}"].verdict.kind))
     columns = ["classifier", "accuracy"]
@@ -310,17 +305,9 @@ def _tempo_table(tempo: dict[str, dict[str, float]]) -> Table:
     return Table(title, ("protocol", "classifier", "accuracy"), tuple(rows))
 
 
-def _cell(interval: Any) -> str:
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]" if interval else "–"
-
-
 def _draw(found: dict[str, dict[str, Interrogated]], path: Path) -> None:
     """Draw accuracy over the dilation, with intervals; a panel a classifier."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "otoscope", "font.size": 9}):
-        figure = Figure(figsize=(2.6 * len(found), 2.7), layout="constrained")
+    with svg_figure(path, width=2.6 * len(found), height=2.7) as figure:
         axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
         for axis, (name, of_name) in zip(axes, found.items(), strict=True):
             one = of_name["all"]
@@ -335,4 +322,3 @@ def _draw(found: dict[str, dict[str, Interrogated]], path: Path) -> None:
             axis.set(title=name, xlabel="longer by, %", ylim=(0, 1))
             axis.spines[["top", "right"]].set_visible(False)
         axes[0].set_ylabel("accuracy")
-        figure.savefig(path, metadata={"Date": None})

@@ -20,7 +20,8 @@ from torch import Tensor
 from otoscope import records
 from otoscope.data import DanceRecipe, plan_dance, render_dance
 from otoscope.errors import ParameterError
-from otoscope.experiments._table import Table
+from otoscope.experiments._output import svg_figure, write_record
+from otoscope.experiments._table import Table, with_bounds
 from otoscope.experiments.explain_files import Progress
 from otoscope.intervene import HighPass, Interrogated, Interrogation, InterrogationSettings
 from otoscope.signal.scale_transform import ScaleTransform
@@ -166,13 +167,12 @@ def horse_infrasound(
         "versions": records.versions(),
         "tables": tables,
         "found": {
-            name: {design: _kept(one) for design, one in of.items()} for name, of in found.items()
+            name: {design: one.summary() for design, one in of.items()}
+            for name, of in found.items()
         },
     }
-    with records.replacing(out / "horse_infrasound.json") as draft:
-        draft.write_text(records.to_json(record) + "\n", encoding="utf-8")
-    with records.replacing(out / "horse_infrasound.svg") as draft:
-        _draw(found, draft)
+    write_record(out / "horse_infrasound.json", record)
+    _draw(found, out / "horse_infrasound.svg")
     return tables
 
 
@@ -195,7 +195,7 @@ def low_spectrum(sounds: Tensor, *, sr: float = _SR, low: int = 5, high: int = 1
 
     Examples
     --------
-    >>> tone = 0.1 * torch.sin(6.2832 * 15 * torch.arange(8000) / 8000)
+    >>> tone = 0.1 * torch.sin(6.2832 * 15 * torch.arange(32000) / 8000)
     >>> low_spectrum(tone[None], sr=8000)[0, [5, 10]].round()
     tensor([-70., -23.])
     """
@@ -273,10 +273,6 @@ def _interrogated(
     return {design: interrogation.run([FILTERS[design]]) for design in settings.filters}
 
 
-def _kept(found: Interrogated) -> dict[str, Any]:
-    return {k: v for k, v in found.to_dict().items() if k not in ("items", "pairs", "settings")}
-
-
 def _table(found: dict[str, dict[str, Interrogated]]) -> Table:
     rows = []
     for name, of_design in found.items():
@@ -287,8 +283,8 @@ def _table(found: dict[str, dict[str, Interrogated]]) -> Table:
                 (
                     name,
                     design,
-                    _score(one.baseline),
-                    _score(point.score),
+                    with_bounds(one.baseline),
+                    with_bounds(point.score),
                     "–" if dealt is None else f"{dealt.low:.2f} to {dealt.high:.2f}",
                     one.verdict.kind,
                 )
@@ -297,17 +293,9 @@ def _table(found: dict[str, dict[str, Interrogated]]) -> Table:
     return Table("Systems under a high-pass filter", columns, tuple(rows))
 
 
-def _score(interval: Any) -> str:
-    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
-
-
 def _draw(found: dict[str, dict[str, Interrogated]], path: Path) -> None:
     """Scores unchanged and filtered, with their intervals; dotted is chance."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "otoscope", "font.size": 9}):
-        figure = Figure(figsize=(2.4 * len(found), 2.7), layout="constrained")
+    with svg_figure(path, width=2.4 * len(found), height=2.7) as figure:
         panels: Sequence[Any] = figure.subplots(1, len(found), sharey=True)
         for panel, (name, of_design) in zip(panels, found.items(), strict=True):
             runs = list(of_design.values())
@@ -321,4 +309,3 @@ def _draw(found: dict[str, dict[str, Interrogated]], path: Path) -> None:
             panel.set(title=name, ylim=(-0.03, 1.03))
             panel.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel("mean recall")
-        figure.savefig(path, metadata={"Date": None})

@@ -20,7 +20,8 @@ from otoscope import records
 from otoscope.data import DanceRecipe
 from otoscope.data.styles import STYLES
 from otoscope.errors import ParameterError
-from otoscope.experiments._drawn_horses import draw_horses, horse_tables
+from otoscope.experiments._drawn_horses import draw_horses, horse_tables, is_score_moved
+from otoscope.experiments._output import write_record
 from otoscope.experiments._planted_systems import (
     FEATURES,
     HONEST,
@@ -184,14 +185,12 @@ def horse_planted(
         "versions": records.versions(),
         "tables": tables,
         "systems": SYSTEMS,
-        "found": {name: _kept(one) for name, one in found.items()},
+        "found": {name: one.summary() for name, one in found.items()},
         "power": power,
         "alarms": alarms,
     }
-    with records.replacing(out / "horse_planted.json") as draft:
-        draft.write_text(records.to_json(record) + "\n", encoding="utf-8")
-    with records.replacing(out / "horse_planted.svg") as draft:
-        draw_horses(found, power, draft)
+    write_record(out / "horse_planted.json", record)
+    draw_horses(found, power, out / "horse_planted.svg")
     return tables
 
 
@@ -301,18 +300,12 @@ def _of_some_artists(
 def _row(found: Interrogated) -> dict[str, Any]:
     """What the power curve and the alarms need."""
     (curve,), (search,) = found.curves, found.searches
-    p = [point.p_holm for point in curve.points if point.p_holm is not None]
     return {
         "verdict": found.verdict.kind,
+        "is_score_moved": is_score_moved(found),
         "unchanged": found.baseline.value,
         "worst": curve.worst.score.value,
-        "p_holm": min(p),
         "inflated": search.inflated.value if search.inflated else None,
         "deflated": search.deflated.value if search.deflated else None,
         "confound": found.confound.value if found.confound else None,
     }
-
-
-def _kept(found: Interrogated) -> dict[str, Any]:
-    """All but items and pairs, of which nothing can be heard any more."""
-    return {k: v for k, v in found.to_dict().items() if k not in ("items", "pairs", "settings")}

@@ -20,6 +20,7 @@ from otoscope import data, models, records, report
 from otoscope.data.stems import DEBIAN_SONGS, mixed_songs
 from otoscope.errors import ParameterError
 from otoscope.experiments._drawn_moves import draw_moves
+from otoscope.experiments._output import write_record
 from otoscope.experiments._table import Table
 from otoscope.intervene import (
     BitDepth,
@@ -41,7 +42,7 @@ from otoscope.intervene import (
     SoundIntervention,
     Tempo,
 )
-from otoscope.intervene.asking import Progress
+from otoscope.intervene.items import Progress
 from otoscope.signal import read_audio
 
 __all__ = ["FAMILY", "HorseZoo", "ZooTask", "horse_zoo", "zoo_table"]
@@ -207,10 +208,8 @@ def horse_zoo(
         "table": zoo_table(found),
         "found": {name: one.to_dict() for name, one in found.items()},
     }
-    with records.replacing(out / "horse_zoo.json") as draft:
-        draft.write_text(records.to_json(record) + "\n", encoding="utf-8")
-    with records.replacing(out / "horse_zoo.svg") as draft:
-        draw_moves(found, draft)
+    write_record(out / "horse_zoo.json", record)
+    draw_moves(found, out / "horse_zoo.svg")
     return found
 
 

@@ -127,8 +127,9 @@ class NearestFound:
     def sentence(self) -> str:
         """How many tunes resemble known ones."""
         read = [one for one in self.tunes if not one.error]
+        share = f"{100 * self.settings.copied:g} %"
         return (
-            f"{len(self.copies):,} of {len(read):,} tunes have {100 * self.settings.copied:g} % or more "
+            f"{len(self.copies):,} of {len(read):,} tunes have {share} or more "
             f"of their runs of {_N} intervals in one of {self.n_known:,} known tunes."
         )
 

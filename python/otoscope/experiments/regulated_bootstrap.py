@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from otoscope import records
 from otoscope.errors import ParameterError
+from otoscope.experiments._output import svg_figure, write_record
 from otoscope.experiments._table import Table
 from otoscope.experiments.explain_files import Progress
 from otoscope.intervene.regulated import RegulatedBootstrap
@@ -135,10 +136,8 @@ def regulated_bootstrap(
         "coverage": {q: [_shares(row, q)["holds"] for row in rows] for q in rows[0]["truth"]},
         "rows": rows,
     }
-    with records.replacing(out / "regulated_bootstrap.json") as draft:
-        draft.write_text(records.to_json(record) + "\n", encoding="utf-8")
-    with records.replacing(out / "regulated_bootstrap.svg") as draft:
-        _draw(rows, draft)
+    write_record(out / "regulated_bootstrap.json", record)
+    _draw(rows, out / "regulated_bootstrap.svg")
     return tables
 
 
@@ -249,11 +248,7 @@ def _coverage(rows: list[dict[str, Any]], quantity: str) -> Table:
 
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw every interval, by its value, and the truth: a panel a strength."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "otoscope", "font.size": 9}):
-        figure = Figure(figsize=(2.4 * len(rows), 2.7), layout="constrained")
+    with svg_figure(path, width=2.4 * len(rows), height=2.7) as figure:
         axes = figure.subplots(1, len(rows), sharey=True, squeeze=False)[0]
         for axis, row in zip(axes, rows, strict=True):
             found = sorted((one["effect"] for one in row["found"]), key=lambda one: one.value)
@@ -264,4 +259,3 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
             axis.spines[["top", "right"]].set_visible(False)
             axis.legend(frameon=False, fontsize=8)
         axes[0].set_ylabel("what knowing the artist is worth")
-        figure.savefig(path, metadata={"Date": None})

@@ -18,7 +18,7 @@ from otoscope.intervene.questions import Asked, Table, ask
 from otoscope.intervene.search import compose, is_settled, parts, way_back
 from otoscope.intervene.transcript import Transcript
 
-__all__ = ["Asking", "Progress", "Tries", "families", "grid_seed"]
+__all__ = ["Asking", "Tries", "families", "grid_seed"]
 
 Tries: TypeAlias = "tuple[NDArray[np.str_], NDArray[np.str_]]"
 """Answers to compositions and to their placebos, [item, try]; "" where a try was not needed."""

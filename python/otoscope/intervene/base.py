@@ -127,7 +127,7 @@ class Intervention(ABC):
         --------
         >>> from otoscope.intervene import Tempo
         >>> print(Tempo(6, stretcher="librosa").with_dose(-4))
-        tempo -4 %
+        tempo by librosa -4 %
         """
         changed: dict[str, Any] = {self._dose_name(): dose}
         return replace(self, **changed)

@@ -38,7 +38,6 @@ class Chain(SoundIntervention):
 
     links: tuple[SoundIntervention, ...]
 
-    name = "chain"
     unit = ""
     bounds = (1.0, 1.0)
 
@@ -55,6 +54,11 @@ class Chain(SoundIntervention):
         object.__setattr__(self, "links", tuple(flat))
         claimed = self.irrelevant and all(link.irrelevant for link in flat)
         object.__setattr__(self, "irrelevant", claimed)
+
+    @property
+    def name(self) -> str:
+        """The links, in order: two chains may be asked about at once."""
+        return str(self)
 
     @property
     def is_random(self) -> bool:

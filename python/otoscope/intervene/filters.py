@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from otoscope.signal.iir import recursive_filter
 
 __all__ = ["Equaliser", "HighPass", "LowPass"]
 
-# The stopped edge over the passed one (of a high-pass), and the least attenuation beyond it in dB.
+# Of a high-pass, the stopped edge over the passed one; and the least attenuation beyond it, dB.
 _DESIGNS = {"gentle": (0.5, 30.0), "steep": (0.95, 60.0)}
 
 
@@ -51,7 +52,43 @@ class Equaliser(SoundIntervention):
 
 
 @dataclass(frozen=True)
-class HighPass(SoundIntervention):
+class _Pass(SoundIntervention):
+    """What a high-pass and a low-pass share: designs, and which of two edges is named."""
+
+    hz: float
+    design: str = "gentle"
+    zero_phase: bool = False
+
+    unit = "Hz"
+    passes: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.design not in _DESIGNS:
+            raise ParameterError(f"design is {self.design!r}, must be one of {', '.join(_DESIGNS)}")
+
+    @property
+    def name(self) -> str:
+        """With what tells it from others: two designs may be asked about at once."""
+        steep, zero_phase = self.design == "steep", self.zero_phase
+        return "steep " * steep + "zero-phase " * zero_phase + f"{self.passes}-pass"
+
+    def _changed(self, source: Source) -> Tensor:
+        ratio, stop_db = _DESIGNS[self.design]
+        stop_over_pass = ratio if self.passes == "high" else 1 / ratio
+        pass_hz = self.hz if self.design == "steep" else self.hz / stop_over_pass
+        return recursive_filter(
+            source.y,
+            sr=source.sr,
+            stop_hz=stop_over_pass * pass_hz,
+            pass_hz=pass_hz,
+            stop_db=stop_db,
+            zero_phase=self.zero_phase,
+        )
+
+
+@dataclass(frozen=True)
+class HighPass(_Pass):
     """Take away what lies below a frequency: below hearing, nobody should miss it.
 
     Parameters
@@ -74,33 +111,12 @@ class HighPass(SoundIntervention):
     True
     """
 
-    hz: float
-    design: str = "gentle"
-    zero_phase: bool = False
-
-    name = "high-pass"
-    unit = "Hz"
+    passes = "high"
     bounds = (1.0, 20000.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_design(self.design)
-
-    def _changed(self, source: Source) -> Tensor:
-        ratio, stop_db = _DESIGNS[self.design]
-        pass_hz = self.hz if self.design == "steep" else self.hz / ratio
-        return recursive_filter(
-            source.y,
-            sr=source.sr,
-            stop_hz=ratio * pass_hz,
-            pass_hz=pass_hz,
-            stop_db=stop_db,
-            zero_phase=self.zero_phase,
-        )
 
 
 @dataclass(frozen=True)
-class LowPass(SoundIntervention):
+class LowPass(_Pass):
     """Take away what lies above a frequency.
 
     Parameters
@@ -122,31 +138,5 @@ class LowPass(SoundIntervention):
     True
     """
 
-    hz: float
-    design: str = "gentle"
-    zero_phase: bool = False
-
-    name = "low-pass"
-    unit = "Hz"
+    passes = "low"
     bounds = (20.0, 96000.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_design(self.design)
-
-    def _changed(self, source: Source) -> Tensor:
-        ratio, stop_db = _DESIGNS[self.design]
-        pass_hz = self.hz if self.design == "steep" else self.hz * ratio
-        return recursive_filter(
-            source.y,
-            sr=source.sr,
-            stop_hz=pass_hz / ratio,
-            pass_hz=pass_hz,
-            stop_db=stop_db,
-            zero_phase=self.zero_phase,
-        )
-
-
-def _check_design(design: str) -> None:
-    if design not in _DESIGNS:
-        raise ParameterError(f"design is {design!r}, must be one of {', '.join(_DESIGNS)}")

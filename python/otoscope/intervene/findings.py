@@ -67,7 +67,7 @@ def dose_curves(answers: Answers) -> tuple[Curve, ...]:
         q = cochran_q(answers.right[:, [0, *columns]]) if answers.has_labels else None
         curves.append(
             Curve(
-                name=str(intervention) if intervention.name == "chain" else intervention.name,
+                name=intervention.name,
                 unit=intervention.unit,
                 irrelevant=intervention.irrelevant,
                 points=tuple(_point(answers, column) for column in columns),
@@ -82,7 +82,7 @@ def grid_searches(answers: Answers, goals: frozenset[str]) -> tuple[Search, ...]
     """Take the best and the worst of each intervention's doses, beside those of its placebos."""
     return tuple(
         search_of(
-            intervention.name if intervention.name != "chain" else str(intervention),
+            intervention.name,
             answers,
             goals,
             tries=answers.said[:, answers.table.columns(index)],

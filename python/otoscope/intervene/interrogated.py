@@ -311,3 +311,19 @@ class Interrogated:
             for flip in self.pairs
         ]
         return {**plain, "is_broken": self.is_broken}
+
+    def summary(self) -> dict[str, Any]:
+        """Give what `to_dict` does, less the items one by one, the pairs and the settings.
+
+        Returns
+        -------
+        dict
+            Of the same size however many items there are.
+
+        Examples
+        --------
+        >>> "items" in found.summary()  # doctest: +SKIP
+        False
+        """
+        left_out = {"items", "pairs", "settings"}
+        return {name: one for name, one in self.to_dict().items() if name not in left_out}

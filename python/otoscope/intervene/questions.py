@@ -104,7 +104,7 @@ def plan(
     if not interventions:
         raise ParameterError("interventions is empty, name one or more: [Tempo(6), HighPass(20)]")
     check_kind(interventions, kind)
-    names = [i.name if i.name != "chain" else str(i) for i in interventions]
+    names = [intervention.name for intervention in interventions]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ParameterError(f"{sorted(twice)[0]!r} stands twice; give its doses with doses=")
     doses = doses or {}

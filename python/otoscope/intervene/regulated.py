@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
-from otoscope.intervene.asking import Progress
+from otoscope.intervene.items import Progress
 from otoscope.intervene.statistics import Figure, GroupBootstrap, check_classes
 from otoscope.metrics import Interval
 
@@ -119,7 +119,7 @@ class Regulated:
         Returns
         -------
         Interval
-            In [-1, 1].
+            Its value is in [-1, 1]; it is wider than that of draws alone, and may reach beyond.
 
         Examples
         --------
@@ -142,7 +142,7 @@ class Regulated:
         Returns
         -------
         Interval
-            In [-2, 2]; below 0 where the intervention takes away what the factor gave.
+            Its value is in [-2, 2]; below 0 where the intervention takes away what the factor gave.
 
         Examples
         --------
@@ -325,7 +325,7 @@ class RegulatedBootstrap:
         return {str(one): np.flatnonzero(labels == one) for one in np.unique(labels)}
 
     def _check_class(self, name: str, items: Indices) -> None:
-        """See that in whatever order factors are put aside, two items or more can be left."""
+        """See that, put aside in any order, factors leave one item, and in some order two."""
         values, counts = np.unique(np.asarray(self.factor)[items], return_counts=True)
         most = len(items) - max(int(counts.max()), 2)
         if most < self.n_regulated:

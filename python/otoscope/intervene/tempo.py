@@ -15,6 +15,8 @@ from otoscope.signal.stretch import check_stretcher, pitch_shift, stretch
 
 __all__ = ["Pitch", "Tempo", "dilation_percent"]
 
+_USUAL = "python-stretch"
+
 
 @dataclass(frozen=True)
 class Tempo(SoundIntervention):
@@ -25,8 +27,8 @@ class Tempo(SoundIntervention):
     percent : float
         In [-50, 100]: +6 is 6 % faster, a dilation of -5.66 %.
     stretcher : {"python-stretch", "librosa"}
-        Artefacts are a confound: ask both, and the placebo. python-stretch comes with the extra
-        ``horse``; without it a rendering raises MissingExtra.
+        Artefacts are a confound: ask both at once, each with its placebo. python-stretch comes with
+        the extra ``horse``; without it a rendering raises MissingExtra.
     irrelevant : bool
         Claims that the right answer stays.
 
@@ -42,9 +44,8 @@ class Tempo(SoundIntervention):
     """
 
     percent: float
-    stretcher: str = "python-stretch"
+    stretcher: str = _USUAL
 
-    name = "tempo"
     unit = "%"
     bounds = (-50.0, 100.0)
     is_proportional = True
@@ -52,6 +53,11 @@ class Tempo(SoundIntervention):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_stretcher(self.stretcher)
+
+    @property
+    def name(self) -> str:
+        """Tempo, and by whom if not by the usual stretcher."""
+        return f"tempo{_by(self.stretcher)}"
 
     def placebo(self) -> Chain:
         """Give the way there and back, by the same stretcher."""
@@ -89,9 +95,8 @@ class Pitch(SoundIntervention):
     """
 
     cents: float
-    stretcher: str = "python-stretch"
+    stretcher: str = _USUAL
 
-    name = "pitch"
     unit = "cents"
     bounds = (-1200.0, 1200.0)
     is_proportional = True
@@ -99,6 +104,11 @@ class Pitch(SoundIntervention):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_stretcher(self.stretcher)
+
+    @property
+    def name(self) -> str:
+        """Pitch, and by whom if not by the usual stretcher."""
+        return f"pitch{_by(self.stretcher)}"
 
     def placebo(self) -> Chain:
         """Give the way there and back, by the same stretcher."""
@@ -135,3 +145,7 @@ def dilation_percent(tempo_percent: float) -> float:
     if not -100 < tempo_percent < math.inf:
         raise ParameterError(f"tempo_percent is {tempo_percent}, must be finite and > -100")
     return -100 * tempo_percent / (100 + tempo_percent)
+
+
+def _by(stretcher: str) -> str:
+    return "" if stretcher == _USUAL else f" by {stretcher}"

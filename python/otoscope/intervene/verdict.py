@@ -18,7 +18,7 @@ from typing import Literal
 from otoscope.intervene.interrogated import Curve, Point, Search, Verdict
 from otoscope.intervene.statistics import Chance, Interval
 
-__all__ = ["Evidence", "judge_score"]
+__all__ = ["Evidence", "is_moved", "judge_score"]
 
 _LEVEL = 0.05  # of the corrected tests
 _NAMES = {"mean_recall": "mean recall", "accuracy": "accuracy"}
@@ -109,6 +109,33 @@ def judge_score(found: Evidence) -> Verdict:
     return Verdict(kind, sentence, held, nothing_more, cautions)
 
 
+def is_moved(point: Point, max_change: float) -> bool:
+    """Tell whether a score is another by more than is tolerated, and not by chance.
+
+    Parameters
+    ----------
+    point : Point
+        A dose, or a placebo.
+    max_change : float
+        Tolerated, in 0..1.
+
+    Returns
+    -------
+    bool
+        Without labels there is no test: the whole interval must lie beyond what is tolerated.
+
+    Examples
+    --------
+    >>> is_moved(found.curves[0].worst, found.max_change)  # doctest: +SKIP
+    True
+    """
+    change = point.change
+    if point.p_holm is None:
+        return max(-change.high, change.low) > max_change
+    is_sure = point.p_holm < _LEVEL and (change.low > 0 or change.high < 0)
+    return is_sure and abs(change.value) > max_change
+
+
 def _unmoved(
     score: str, claimed: Sequence[Curve], found: Evidence
 ) -> tuple[Literal["cleared", "undecided"], str]:
@@ -137,18 +164,9 @@ def _unmoved(
 
 
 def _moves(curve: Curve, found: Evidence) -> bool:
-    return any(_is_moved(point, found) for point in curve.points) or any(
+    return any(is_moved(point, found.max_change) for point in curve.points) or any(
         _turns(search, found) for search in found.searches if search.name == curve.name
     )
-
-
-def _is_moved(point: Point, found: Evidence) -> bool:
-    """Whether the score is another by more than is tolerated, and not by chance."""
-    change = point.change
-    if point.p_holm is None:  # no labels, no test
-        return max(-change.high, change.low) > found.max_change
-    is_sure = point.p_holm < _LEVEL and (change.low > 0 or change.high < 0)
-    return is_sure and abs(change.value) > found.max_change
 
 
 def _turns(search: Search, found: Evidence) -> bool:
@@ -181,7 +199,7 @@ def _evidence(curve: Curve, found: Evidence) -> list[str]:
             f"there and back ({back.intervention}) it is {_interval(back.score)}"
             + (
                 ": the artefacts of the change move the answers too"
-                if _is_moved(back, found)
+                if is_moved(back, found.max_change)
                 else ": it is not the change's artefacts"
             )
         )
@@ -223,7 +241,7 @@ def _cautions(found: Evidence, claimed: Sequence[Curve]) -> tuple[str, ...]:
             "else could score as well"
         )
     for curve in claimed:
-        if any(_is_moved(point, found) for point in curve.placebo):
+        if any(is_moved(point, found.max_change) for point in curve.placebo):
             lines.append(
                 f"{curve.name}: going there and back moves the answers as well, so what the "
                 "rendering leaves behind is a confound of its own; try another way to render it"

@@ -44,9 +44,8 @@ def equalise(y: Tensor, *, sr: float, knots_db: Tensor) -> Tensor:
     from scipy.fft import next_fast_len
 
     n = y.shape[-1]
-    size = next_fast_len(
-        n + round(sr), real=True
-    )  # 1 s: what rings beyond one end leaves the other
+    # A second more: what rings over one end is not to come in at the other.
+    size = next_fast_len(n + round(sr), real=True)
     hz = torch.fft.rfftfreq(size, 1 / sr, dtype=torch.float64)
     gain = 10 ** (smooth_gain_db(hz, knots_db) / 20)
     spectrum = torch.fft.rfft(y, size) * gain.to(y)

@@ -41,7 +41,7 @@ def onset_strength(y: Tensor, front_end: FrontEnd) -> Tensor:
     Returns
     -------
     Tensor [..., frame], float64
-        Rises in dB, >= 0; one and a half frame lengths at the beginning are 0.
+        Rises in dB, >= 0; at the beginning, a hop and half a frame's length are 0.
 
     Notes
     -----

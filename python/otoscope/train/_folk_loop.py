@@ -195,6 +195,11 @@ class Run:
         network.eval()
         nats = nats_per_token(self.model, self._valid)
         network.train()
+        if not math.isfinite(nats):
+            raise ParameterError(
+                f"the training has diverged before step {step}; lower learning_rate, "
+                f"which is {self.settings.learning_rate}"
+            )
         learner.history.append((step, nats))
         best = min(range(len(learner.history)), key=lambda place: learner.history[place][1])
         if best == len(learner.history) - 1:

@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from otoscope.data.tunes import PreparedTunes, load_prepared
-from otoscope.errors import ParameterError, require_extra
+from otoscope.errors import CudaUnavailable, ParameterError, require_extra
 from otoscope.models.folkrnn import (
     FolkModel,
     FolkRNN,
@@ -203,7 +205,10 @@ def train_folk(
     ------
     ParameterError
         If the folder is none, has no tunes to train on or to hold out, ``out`` holds a checkpoint
-        already, or the checkpoint is of another vocabulary or other settings.
+        already, the checkpoint is of another vocabulary or other settings, or the training
+        diverges.
+    CudaUnavailable
+        If there is no GPU to train on.
     MissingExtra
         If Lightning is not installed.
 
@@ -218,6 +223,10 @@ def train_folk(
     1.45
     """
     require_extra("lightning", "train")
+    if device not in ("cpu", "cuda"):
+        raise ParameterError(f"device is {device!r}, must be cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise CudaUnavailable("device is cuda, but torch sees no CUDA device; name cpu")
     from otoscope.train import _folk_loop
 
     settings = settings or FolkTraining()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from otoscope.cli.folk.analyse import analyse
 from otoscope.cli.folk.check import check
 from otoscope.cli.folk.continue_ import continue_
 from otoscope.cli.folk.import_folkrnn import import_folkrnn
@@ -22,6 +23,6 @@ folk = typer.Typer(
     help="Folk tunes in ABC notation, and a network that learns and writes them.",
     no_args_is_help=True,
 )
-for command in (prepare, train, sample, score, check, nearest, render, import_folkrnn):
+for command in (prepare, train, sample, score, check, analyse, nearest, render, import_folkrnn):
     folk.command()(command)
 folk.command(name="continue")(continue_)

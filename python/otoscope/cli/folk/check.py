@@ -93,7 +93,8 @@ def _show(found: CheckedFolk) -> None:
 def _show_rates(console: Console, summary: Summary, real: Summary | None) -> None:
     from otoscope.metrics.tunes import RULES
 
-    table = Table("", box=None)
+    table = Table(box=None)
+    table.add_column("", no_wrap=True)
     for name in ("tunes", "share", "95 %", *(["real", "95 %"] if real else [])):
         table.add_column(name, justify="right")
     for name, rate in summary.rates.items():

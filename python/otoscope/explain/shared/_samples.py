@@ -29,6 +29,7 @@ class Samples:
 
     Examples
     --------
+    >>> import torch
     >>> exact = Samples(torch.arange(8)[:, None], 3)
     >>> variant, first = exact.restricted(np.array([True, False, True]))
     >>> variant.tolist(), first.tolist()

@@ -1,11 +1,9 @@
 """Tunes against the conventions of folk music: one by one, and over a book.
 
-Definitions
------------
 A **measure** is what lies between bar lines and lasts; lengths are exact fractions. Bars **add up**
 if, repeats played out, every measure is as long as the meter says, except the first (a pickup), the
-last, and two pieces that together make up the bar which a part's boundary splits. A tune is
-**valid** if it can be read and its bars add up. **Repeats** match by the grammar of
+last, and two pieces that together make up a bar which a part's boundary or a bar line divides. A
+tune is **valid** if it can be read and its bars add up. **Repeats** match by the grammar of
 ``|: :| |1 |2``. **Parts** are the segments at repeat marks; the rule asks for AABB, two repeated
 parts of eight bars. The **range** is at most 28 semitones. The last note heard is the **tonic**, in
 any octave. The **cadence** reaches it from degree 2, 3, 5 or 7, flat or not. At most a tenth of the
@@ -27,6 +25,7 @@ from otoscope.metrics.tunes.check import Conventions, TuneCheck, TuneFacts, chec
 from otoscope.metrics.tunes.findings import RULES, Finding
 from otoscope.metrics.tunes.form import PartShape, form, is_aabb, part_shapes
 from otoscope.metrics.tunes.melody import DEGREES, accidentals, degrees, ending
+from otoscope.metrics.tunes.population import Distance, compare_tunes
 from otoscope.metrics.tunes.repeats import check_repeats
 from otoscope.metrics.tunes.summary import Rate, Summary, difference, summarise
 
@@ -35,6 +34,7 @@ __all__ = [
     "MEASURE_KINDS",
     "RULES",
     "Conventions",
+    "Distance",
     "Finding",
     "JudgedMeasure",
     "MeasureKind",
@@ -46,6 +46,7 @@ __all__ = [
     "accidentals",
     "check_repeats",
     "check_tune",
+    "compare_tunes",
     "degrees",
     "difference",
     "ending",

@@ -11,13 +11,14 @@ from otoscope.notation import Bar, Measure, Tune
 
 __all__ = ["MEASURE_KINDS", "JudgedMeasure", "MeasureKind", "judge_measures"]
 
-MeasureKind = Literal["full", "free", "pickup", "end", "split", "short", "long"]
+MeasureKind = Literal["full", "free", "pickup", "end", "split", "cut", "short", "long"]
 MEASURE_KINDS: Final[tuple[MeasureKind, ...]] = (
     "full",
     "free",
     "pickup",
     "end",
     "split",
+    "cut",
     "short",
     "long",
 )
@@ -31,9 +32,10 @@ class JudgedMeasure:
     ----------
     number : int
         From 1, as written.
-    kind : {"full", "free", "pickup", "end", "split", "short", "long"}
+    kind : {"full", "free", "pickup", "end", "split", "cut", "short", "long"}
         As long as the meter says; in free meter; a short first one; a short last one; a piece of a
-        bar that a part's boundary splits; wrong: too short, or too long.
+        bar that a part's boundary splits, or that a plain bar line cuts in two; wrong: too short,
+        or too long.
     duration, due : Fraction
         How long it is and how long a bar is, in whole notes; ``due`` is 0 in free meter.
     meter : str
@@ -79,7 +81,9 @@ def judge_measures(tune: Tune) -> tuple[JudgedMeasure, ...]:
     -----
     Repeats and endings are played out. Then every measure must be as long as its meter, except the
     first (a pickup) and the last; and at the boundary of a part (repeat mark, ending, double bar)
-    the last measure before and the first after may together make up one bar.
+    the last measure before and the first after may together make up one bar. Tokens have no double
+    bars, so two short measures that make up one bar are accepted at a plain bar line, too, and
+    counted by themselves.
 
     Examples
     --------
@@ -130,6 +134,8 @@ def _kinds(played: Sequence[Measure], boundaries: set[int]) -> list[MeasureKind]
             end += 1
         if total == due:
             kinds += ["split"] * (end - first)
+        elif first + 1 < len(played) and measure.duration + played[first + 1].duration == due:
+            kinds += ["cut", "cut"]
         elif first == 0:
             kinds.append("pickup")
         else:

@@ -103,12 +103,12 @@ class TuneFacts:
 
     @property
     def range(self) -> int:
-        """Semitones from the lowest note to the highest; 0 without notes."""
+        """Distance from the lowest note to the highest, in semitones; 0 without notes."""
         return (self.highest or 0) - (self.lowest or 0)
 
     @property
     def form(self) -> str:
-        """Parts by letters: "AABB"."""
+        """The parts by letters: "AABB"."""
         return form(self.parts)
 
     @property
@@ -155,7 +155,24 @@ class TuneCheck:
         return tuple(rule for rule in RULES if any(rule == found.rule for found in self.findings))
 
     def keeps(self, rule: str) -> bool | None:
-        """Tell whether the tune keeps a rule; None where it does not apply."""
+        """Tell whether the tune keeps a rule.
+
+        Parameters
+        ----------
+        rule : str
+            A key of `RULES`.
+
+        Returns
+        -------
+        bool, optional
+            None where the rule does not apply: most need a tune that can be read, the cadence one
+            that ends on the tonic.
+
+        Examples
+        --------
+        >>> check_tune(Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")).keeps("bars")
+        True
+        """
         facts = self.facts
         if rule == "parse":
             return facts is not None

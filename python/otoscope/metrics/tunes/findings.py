@@ -10,11 +10,11 @@ __all__ = ["RULES", "Finding"]
 RULES: Final = {
     "parse": "can be read",
     "bars": "bars add up",
-    "repeats": "repeat marks and endings match",
-    "parts": "two repeated parts of eight bars",
+    "repeats": "repeats and endings match",
+    "parts": "AABB, eight bars each",
     "range": "within the range",
     "tonic": "ends on the tonic",
-    "cadence": "reaches the tonic from 2, 3, 5 or 7",
+    "cadence": "cadence from 2, 3, 5, 7",
     "accidentals": "few accidentals",
     "finished": "not broken off",
 }

@@ -53,7 +53,23 @@ class Rate:
 
     @classmethod
     def of_counts(cls, count: int, of: int) -> Rate:
-        """Give ``count`` of ``of``, at least one, as a share."""
+        """Estimate a share from counts.
+
+        Parameters
+        ----------
+        count, of : int
+            So many of so many, at least of one.
+
+        Returns
+        -------
+        Rate
+            With Wilson's bounds at 95 %.
+
+        Examples
+        --------
+        >>> Rate.of_counts(1, 2).interval.value
+        0.5
+        """
         bounds = scipy.stats.binomtest(count, of).proportion_ci(_LEVEL, method="wilson")
         interval = Interval(count / of, float(bounds.low), float(bounds.high), _LEVEL)
         return cls(count, of, interval)

@@ -1,9 +1,10 @@
 """Which tokens keep every measure of a tune at its meter's length.
 
 A grammar of v2 and v3 tokens, stricter than music: a token is allowed only if the measure that it
-leaves can still be filled exactly. A tune may begin with a short measure; its parts may then end
-short by as much, and begin with as much. Outside the grammar lie lengths inside chords, broken
-rhythm inside tuplets or twice for a note, and bars split between parts otherwise.
+leaves can still be filled exactly. A tune may begin with a short measure, a pickup; then all its
+parts do, and end short by as much, so that bars add up however they are repeated. Outside the
+grammar lie lengths inside chords, broken rhythm inside tuplets or twice for a note, and bars split
+between parts otherwise.
 
 Times are whole ticks: `Bars.beat` of them are an eighth, the length of a note without a number.
 """
@@ -36,14 +37,12 @@ _BROKEN = {
     ">>": (Fraction(7, 4), Fraction(1, 4)),
     "<<": (Fraction(1, 4), Fraction(7, 4)),
 }
-_BARS = ("|", "|:", ":|", "|1", "|2")
+_BARS = ("|", "|:", ":|", "|1", "</s>")
 _HALVES = (1, 2, 4, 8, 16, 32)
-_ENDS = (":|", "|:", "</s>")  # of parts
-_FOLLOWERS = {
-    "": ("|:",),
-    "|": ("|:", "|1", "</s>"),
-    ":|": ("|:", "|2", "</s>"),
-}  # with nothing between
+_ENDS = (":|", "|:")  # of parts
+# Bars that one token must follow: of a short measure that ends the tune, of a first ending.
+_LAST, _AGAIN = "last", "again"
+_FOLLOWERS = {"": ("|:",), "|": ("</s>",), ":|": ("|:", "</s>"), _LAST: ("</s>",), _AGAIN: ("|2",)}
 
 
 class Tuplet(NamedTuple):
@@ -60,8 +59,10 @@ class BarState(NamedTuple):
 
     Attributes
     ----------
-    capacity : int
-        Ticks of a measure.
+    full : int
+        Ticks of a full measure.
+    due : int
+        Ticks of this one: fewer where a part begins with the pickup.
     is_compound : bool
         Whether its eighths go in threes.
     at : int
@@ -78,19 +79,22 @@ class BarState(NamedTuple):
     tuplet : Tuplet or None
         The tuplet that is not complete yet.
     bar : str
-        The last bar, "" before the first.
+        The last bar; "" before the first, "last" and "again" where only the end and a second
+        ending may follow.
     pickup : int or None
-        Ticks of a short first measure, 0 if it was full, None before its end.
-    begins_part : bool
-        Whether the measure is the first of a later part.
+        Ticks of the short measure that parts begin with, 0 if there is none, None before it is
+        known.
+    in_first_ending : bool
+        Whether ``:|`` and a second ending must come.
 
     Examples
     --------
-    >>> BarState(capacity=32, is_compound=False).last
+    >>> BarState(full=32, due=32, is_compound=False).last
     'bar'
     """
 
-    capacity: int
+    full: int
+    due: int
     is_compound: bool
     at: int = 0
     last: str = "bar"
@@ -100,7 +104,7 @@ class BarState(NamedTuple):
     tuplet: Tuplet | None = None
     bar: str = ""
     pickup: int | None = None
-    begins_part: bool = False
+    in_first_ending: bool = False
 
 
 class Bars:
@@ -157,12 +161,12 @@ class Bars:
 
         Examples
         --------
-        >>> Bars(Vocabulary(("<s>", "</s>", "C"))).begin("M:6/8").capacity
+        >>> Bars(Vocabulary(("<s>", "</s>", "C"))).begin("M:6/8").full
         24
         """
         parsed = Meter.parse(meter.removeprefix("M:"))
         ticks = (parsed.length or 0) * 8 * self.beat
-        return BarState(int(ticks), parsed.is_compound)
+        return BarState(int(ticks), int(ticks), parsed.is_compound)
 
     def allowed(self, state: BarState) -> NDArray[np.bool_]:
         """Tell which tokens may follow.
@@ -217,6 +221,8 @@ class Bars:
         return self._states[key]
 
     def _follow(self, state: BarState, token: str) -> BarState | None:
+        if state.bar in (_LAST, _AGAIN):
+            return self._barred(state, token)
         is_pitch = _PITCH.fullmatch(token) is not None
         if state.last in ("open", "chord"):
             if is_pitch:
@@ -265,11 +271,11 @@ class Bars:
         if state.tuplet is None:
             at = state.at + int(ticks * state.share)
             heard = heard._replace(at=at, share=Fraction(1))
-            room = state.capacity - at
+            room = state.due - at
             return heard if room >= 0 and room % self._grid == 0 else None
         p, q, left, written = state.tuplet
         left, written = left - 1, written + ticks
-        if not self._sums[left] << written & self._ends(state.capacity - state.at, p, q):
+        if not self._sums[left] << written & self._ends(state.due - state.at, p, q):
             return None
         if left:
             return heard._replace(tuplet=Tuplet(p, q, left, written))
@@ -285,28 +291,33 @@ class Bars:
         return reduce(or_, (1 << sounds * p // q for sounds in fits if sounds * p % q == 0), 0)
 
     def _barred(self, state: BarState, token: str) -> BarState | None:
-        """After a bar, or the end, which needs a full measure or one of the exceptions."""
-        if token not in (*_BARS, "</s>"):
-            return None
-        if state.last == "bar":
-            follows = token in _FOLLOWERS.get(state.bar, ())
-            return state._replace(bar=token, begins_part=token == "|:") if follows else None
-        pickup = state.pickup
-        is_full = state.at == state.capacity
-        if pickup is None:
-            may = is_full or token in ("|", "|:")
-        elif token in _ENDS:
-            may = state.at in (state.capacity, state.capacity - pickup)
+        """After a bar, or the end."""
+        if state.last == "bar":  # a second ending is played after what is before the first
+            due = state.full if token == "|2" else state.due
+            if state.in_first_ending or token not in _FOLLOWERS.get(state.bar, ()):
+                return None
+            return state._replace(bar=token, due=due)
+        at, full, pickup, in_first = state.at, state.full, state.pickup, state.in_first_ending
+        bar = token
+        if pickup is None:  # the first measure; one before a repeat is not repeated
+            may = at == full or token in ("|", "|:")
+            pickup = at % full if token == "|" else 0
+        elif at == state.due:
+            may = token == "|" or (at == full and (token not in _ENDS or not pickup))
         else:
-            may = is_full or (token == "|" and state.begins_part and state.at == pickup)
-        if not may:
+            may = at == full - pickup and state.due == full and token != "|1"
+            bar = _LAST if token == "|" else token
+        if not may or token not in _BARS or (in_first and bar not in ("|", ":|")):
             return None
+        if token == ":|" and in_first:
+            bar, in_first = _AGAIN, False
         return BarState(
-            state.capacity,
+            full,
+            pickup if pickup and token in _ENDS else full,
             state.is_compound,
-            bar=token,
-            pickup=pickup if pickup is not None else state.at % state.capacity,
-            begins_part=token in _ENDS,
+            bar=bar,
+            pickup=pickup,
+            in_first_ending=in_first or token == "|1",
         )
 
 

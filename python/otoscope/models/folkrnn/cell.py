@@ -2,12 +2,14 @@
 
 Same numbers as `FolkRNN`, but for rounding. What makes it fast: the first layer's product with an
 input that is one of few rows is a row of a table; each other layer is one product, of its input and
-its own state side by side; nothing is allocated; tunes that are finished leave the batch.
+its own state side by side; weights lie as the product reads them; tunes that are finished leave the
+batch.
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -55,12 +57,10 @@ class Stepper:
         self._bias = [one + other for one, other in zip(*biases, strict=True)]
         self._rows = network.input_rows @ from_below[0].T + self._bias[0]
         both = zip(from_below[1:], recurrent[1:], strict=True)
-        self._weight = [recurrent[0].T, *(torch.cat(pair, dim=1).T for pair in both)]
+        self._products = [_Product(recurrent[0]), *(_Product(torch.cat(pair, 1)) for pair in both)]
         self._output = network.output.weight.T, network.output.bias
         self._begin = network.hidden_init.flatten(), network.cell_init.flatten()
         self._hidden, self._cell = (row.repeat(n_tunes, 1) for row in self._begin)
-        self._gates = self._rows.new_empty(n_tunes, 4 * self._hidden_size)
-        self._logits = self._rows.new_empty(n_tunes, network.n_tokens)
         self._lay_out()
 
     def step(self, ids: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class Stepper:
         Returns
         -------
         Tensor [tune, token]
-            Logits of the token after; overwritten by the next step.
+            Logits of the token after.
 
         Examples
         --------
@@ -82,19 +82,15 @@ class Stepper:
         ...     Stepper(FolkRNN(5, hidden=8), 1).step(torch.tensor([4])).shape
         torch.Size([1, 5])
         """
-        gates = self._gates
         for layer, (read, hidden, cell) in enumerate(self._slices):
-            if layer == 0:
-                torch.index_select(self._rows, 0, ids, out=gates)
-                gates.addmm_(read, self._weight[0])
-            else:
-                torch.addmm(self._bias[layer], read, self._weight[layer], out=gates)
-            self._three_gates.sigmoid_()
-            self._new.tanh_()
-            cell.mul_(self._forget).addcmul_(self._input, self._new)
-            torch.tanh(cell, out=hidden).mul_(self._out)
+            gates = self._products[layer](read)
+            gates += self._rows[ids] if layer == 0 else self._bias[layer]
+            gates[:, : 3 * self._hidden_size].sigmoid_()
+            from_input, forget, out, new = gates.split(self._hidden_size, dim=1)
+            cell.mul_(forget).addcmul_(from_input, new.tanh_())
+            torch.tanh(cell, out=hidden).mul_(out)
         weight, bias = self._output
-        return torch.addmm(bias, hidden, weight, out=self._logits)
+        return torch.addmm(bias, hidden, weight)
 
     def restart(self, row: int) -> None:
         """Put another tune into a row: its state becomes the initial one.
@@ -129,7 +125,6 @@ class Stepper:
         torch.Size([2, 5])
         """
         self._hidden, self._cell = self._hidden[rows], self._cell[rows]
-        self._gates, self._logits = self._gates[: len(rows)], self._logits[: len(rows)]
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -140,11 +135,43 @@ class Stepper:
             for layer in range(len(own))
         ]
         self._slices = [(read, *states) for read, states in zip(reads, own, strict=True)]
-        self._input, self._forget, self._out, self._new = self._gates.split(size, 1)
-        self._three_gates = self._gates[:, : 3 * size]
 
 
 def _packed(weight: Tensor) -> Tensor:
     """Gates in the order input, forget, output, new: the three sigmoids are neighbours."""
     input_, forget, new, output = weight.chunk(4)
     return torch.cat([input_, forget, output, new])
+
+
+class _Product:
+    """The product of some states with a weight, in whichever of its forms is fastest for them."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self._weight = weight
+        # oneDNN's own order, torch.compile's too: 1.4 times as fast with 64 states, 1.8 with 16.
+        self._can_reorder = (
+            weight.dtype == torch.float32
+            and weight.device.type == "cpu"
+            and torch.backends.mkldnn.is_available()
+            and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        )
+
+    def __call__(self, states: Tensor) -> Tensor:
+        if len(states) == 1:
+            return torch.mm(states, self._transposed)
+        if self._can_reorder:
+            product: Tensor = torch.ops.mkldnn._linear_pointwise(
+                states, self._reordered, None, "none", [], ""
+            )
+            return product
+        return torch.nn.functional.linear(states, self._weight)
+
+    @cached_property
+    def _transposed(self) -> Tensor:
+        """Read from beginning to end, once, if there is one state."""
+        return self._weight.T.contiguous()
+
+    @cached_property
+    def _reordered(self) -> Tensor:
+        reordered: Tensor = torch.ops.mkldnn._reorder_linear_weight(self._weight, 64)
+        return reordered
