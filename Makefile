@@ -37,6 +37,8 @@ bench: $(VENV)/.bench $(VENV)/.horse
 	$(BIN)/python benchmarks/bench_moments.py
 	$(BIN)/python benchmarks/bench_explain.py
 	$(BIN)/python benchmarks/bench_interrogate.py
+	$(BIN)/python benchmarks/bench_rhythm.py
+	$(BIN)/python benchmarks/bench_folkrnn.py
 	$(BIN)/python benchmarks/bindings/bench_bindings.py
 	$(BIN)/python docs/write_performance.py
 
