@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.data import DanceRecipe, plan_dance, write_dance
 from otoscope.errors import ParameterError
 from otoscope.experiments.judged_items import Columns, read_items
+from otoscope.intervene import FeatureDilation
+from otoscope.intervene.items import Features
 from test_explain_maximise import one_thread
 
 __all__ = ["one_thread"]  # the fixture
@@ -37,6 +38,16 @@ def stranger():
 
 def miser():
     return lambda sounds: ["high"]
+
+def twins():
+    def predict(sounds):
+        return ["high"] * len(sounds)
+    return predict
+
+def faulty():
+    def predict(sounds):
+        return torch.zeros(3) @ sounds
+    return predict
 
 def by_rhythm():
     return lambda rows: ["slow" if row[0] > 0 else "fast" for row in rows]
@@ -136,7 +147,7 @@ def test_a_table_says_what_is_asked_and_what_is_known(
 ) -> None:
     table = tmp_path / "labels.csv"
     rows = [f"{label}/{i}.wav,{label},{i % 4},{i}" for label in ("high", "low") for i in range(6)]
-    table.write_text("\n".join(["file,label,artist,level", *rows]))
+    table.write_text("\n".join(["file, label, artist, level", *rows]))
     asked = ["--labels", table, "--groups", "artist", "--confound", "level", "--polarity"]
     told = json.loads(run(0, "--model", f"{systems}:honest", "--data", data, *asked, "--json", "-"))
     assert len(told["items"]) == 12
@@ -166,8 +177,28 @@ def test_answers_on_the_disk_are_not_asked_again(systems: Path, data: Path, tmp_
     own.write_text("def horse():\n    return lambda sounds: 1 / 0\n")
     assert run(1, "--model", f"{own}:horse", *asked) == said
     assert said.startswith("A horse")
-    told = run(2, "--model", f"{systems}:stranger", *asked)
+    told = run(2, "--model", f"{systems}:twins", *asked)
     assert "holds an interrogation with other system; name another file" in told
+
+
+def test_two_systems_of_one_file_are_two(systems: Path, data: Path, tmp_path: Path) -> None:
+    """Both are a function "predict" within another; what was asked of one is not the other's."""
+    answers = ["--data", data, "--polarity", "--records", tmp_path / "answers.jsonl"]
+    run(0, "--model", f"{systems}:twins", *answers)
+    told = run(2, "--model", f"{systems}:faulty", *answers)
+    assert "holds an interrogation with other system; name another file" in told
+
+
+def test_what_is_hidden_is_no_class(systems: Path, data: Path, tmp_path: Path) -> None:
+    """A repository's folder, and the files that a Mac leaves beside its own."""
+    for label in ("high", "low", ".git"):
+        (tmp_path / label).mkdir()
+        for i in range(2):
+            sound = (data / ("low" if label == ".git" else label) / f"{i}.wav").read_bytes()
+            (tmp_path / label / f"{i}.wav").write_bytes(sound)
+    (tmp_path / "high" / "._0.wav").write_bytes(b"a Mac's")
+    items = read_items(tmp_path)
+    assert items.labels == ("high", "high", "low", "low")
 
 
 def test_the_same_seed_gives_the_same_findings(systems: Path, data: Path, tmp_path: Path) -> None:
@@ -200,8 +231,12 @@ def test_features_are_dilated(systems: Path, tmp_path: Path) -> None:
     assert told["searches"][0]["inflated"]["value"] == 1.0
     assert told["searches"][0]["deflated"]["value"] == 0.0
     assert "<audio" not in page.read_text()
+    assert told["items"][1]["name"] == "r1"
+    assert "item 1" not in page.read_text()
     assert "one of -4, 0, 4" in run(2, *model, "--tempo", 6)
     assert "available are" in run(2, *model, "--dilation", 3)
+    zoo = ["--model", "synth-singing", "--data", tmp_path, "--dilation", 4, "--unlabelled"]
+    assert "synth-singing hears sounds; features need a FILE.py:FUNCTION" in run(2, *zoo)
 
 
 def test_a_dance_corpus_tells_style_artist_and_tempo(tmp_path: Path) -> None:
@@ -246,8 +281,11 @@ def test_a_table_chooses_among_features(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("file,label,group\nc,z,1\na,x,2\n")
     items = read_items(tmp_path, table)
-    assert isinstance(items.audio, torch.Tensor)
-    assert items.audio.tolist() == [[[4, 5], [10, 11]], [[0, 1], [6, 7]]]
+    assert isinstance(items.audio, Features)
+    assert items.audio.names == ("c", "a")
+    slower = [(FeatureDilation(dose, available=items.dilations), 0) for dose in (0, 4)]
+    rows = [items.audio.rendered(i, slower, None).tolist() for i in (0, 1)]
+    assert rows == [[[4, 5], [10, 11]], [[0, 1], [6, 7]]]
     assert (items.labels, items.groups) == (("z", "x"), ("1", "2"))
     assert items.dilations == (0.0, 4.0)
     table.write_text("file,label\nd,z\n")
@@ -285,6 +323,16 @@ def test_a_zoo_model_answers_with_what_folders_are_called(tmp_path: Path) -> Non
         (["--gain", 6, "--device", "abacus"], "device is 'abacus'"),
         (["--gain", 6, "--groups", "artist"], "no column 'artist'; it has file, label"),
         (["--dilation", 4], "holds sounds; ask with --tempo"),
+        (["--gain", 6, "--threshold", 0.5], "gives labels or a score a class; let it draw"),
+        (["--gain", 6, "--seed", -1], "seed is -1, must be in [0, 2^32)"),
+        (["--crop", 1], "has 0.5 s, of which these changes leave nothing; ask for less"),
+        (
+            ["--lowpass", 18000],
+            "low-pass 18000 Hz: 8000 samples a second hold nothing above 4000 Hz; ask for less "
+            "than 4000 Hz, or leave it out",
+        ),
+        (["--highpass", 3000], "ask for less than 2000 Hz"),
+        (["--lowpass", 3900, "--steep"], "ask for less than 3800 Hz"),
         (["--gain", 6, "--html", "/no/where.html"], "there is no folder /no"),
         (["--gain", 6, "--json", "/no/where.json"], "there is no folder /no"),
         (["--gain", 6, "--records", "/"], "is a folder"),
@@ -301,6 +349,7 @@ def test_bad_input_is_one_line(systems: Path, data: Path, asked: list[object], t
     [
         ("stranger", "predict answered 'middle', which is not among the labels (high, low)"),
         ("miser", "predict gave 1 answers to"),
+        ("faulty", "high/0.wav: predict was given [7, 4000] and raised RuntimeError"),
         ("nobody", "has no function 'nobody'"),
     ],
 )
@@ -311,8 +360,10 @@ def test_a_system_that_answers_otherwise_is_refused(
     assert told in said
     if system == "stranger":
         assert "--classes" in said
-        asked = ["--classes", "high,low,middle", "--gain", 6]
+        asked = ["--classes", "high, low, middle", "--gain", 6]
         run(0, "--model", f"{systems}:stranger", "--data", data, *asked)
+    if system == "faulty":
+        assert "(systems.py, line" in said
 
 
 @pytest.mark.parametrize(
@@ -334,6 +385,11 @@ def test_a_system_that_answers_otherwise_is_refused(
             ["file,label,confound", "high/0.wav,high,?", "low/0.wav,low,1"],
             "confound of high/0.wav is '?', must be a number",
         ),
+        (
+            ["file,label,confound", "high/0.wav,high,nan", "low/0.wav,low,1"],
+            "confound of high/0.wav is 'nan', must be a number",
+        ),
+        (["file;label", "high/0.wav;high"], "names file;label; separate columns by commas"),
     ],
 )
 def test_a_bad_table_is_told_with_its_fault(

@@ -66,8 +66,9 @@ def test_honest_model_is_no_horse(record: dict[str, Any]) -> None:
 
 
 def test_confound_is_found_where_there_is_one(record: dict[str, Any]) -> None:
-    horses = {row["confounding"]: row["verdict"] == "horse" for row in record["power"]}
-    assert horses == {0.0: False, 1.0: True}
+    for row in record["power"]:
+        assert row["is_score_moved"] == (row["confounding"] == 1)
+        assert (row["confound"] > 0.8) == (row["confounding"] == 1)
 
 
 def test_nobody_honest_is_accused(record: dict[str, Any]) -> None:
@@ -177,7 +178,10 @@ def test_experiment_keeps_its_promises(tmp_path: Path) -> None:
     verdicts = {row[0]: row[-1] for row in systems.rows}
     assert verdicts["tempo horse"] == verdicts["deep net, confounded"] == "horse"
     assert verdicts["pattern model"] == "cleared"
-    assert power.rows[-1][1] == "20 of 20"
+    assert verdicts["deep net, separated"] != "horse"
+    found = [int(row[1].split()[0]) for row in power.rows]
+    assert found[0] <= 1  # of 20
+    assert found[-3:] == [20, 20, 20]
     assert all(int(row[1].split()[0]) <= 2 for row in alarms.rows)  # of 50
 
 

@@ -302,6 +302,7 @@ def test_names_tell_designs_and_stretchers_apart() -> None:
     ]  # fmt: skip
     assert HighPass(20).name == "high-pass"
     assert str(HighPass(20, design="steep")) == "steep high-pass 20 Hz"
+    assert str(LowPass(18000)) == "low-pass 18000 Hz"
     assert LowPass(4000, zero_phase=True).name == "zero-phase low-pass"
     assert HighPass(20, "steep", zero_phase=True).name == "steep zero-phase high-pass"
     assert (Tempo(6) | Gain(3)).name == "tempo +6 % | gain +3 dB"

@@ -164,6 +164,21 @@ def test_those_not_used_for_longest_go_first_and_the_size_is_kept(tmp_path: Path
     assert len(files(tmp_path)) >= 8
 
 
+def test_the_same_again_finds_as_much_as_there_is_room_for(
+    tmp_path: Path, computed: list[str]
+) -> None:
+    """If those not used for longest went, each would go just before it is asked for."""
+    size = 32 + 4 * 1000
+    for _ in range(2):
+        cache = RenderCache(tmp_path, max_bytes=10 * size)
+        time.sleep(0.02)  # files' times are coarse
+        computed.clear()
+        for k in range(20):
+            cache.render(Gain(3), sound(k)[0], SR)
+    assert len(computed) == 10
+    assert len(files(tmp_path)) == 10
+
+
 def test_what_others_wrote_counts_and_what_is_too_large_is_not_kept(tmp_path: Path) -> None:
     size = 32 + 4 * 1000
     (tmp_path / "notes.txt").write_text("mine")

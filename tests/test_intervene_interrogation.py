@@ -142,6 +142,17 @@ def test_flips_are_counted_by_class_and_can_be_heard(found: Interrogated) -> Non
         assert by_peak(torch.stack([before_y, after_y])) == [flip.before, flip.after]
 
 
+def test_flips_to_listen_to_are_of_all_classes_though_items_are_sorted_by_class() -> None:
+    """Twelve of sixty: a folder a class must not fill them with its first class alone."""
+    amplitudes, labels = [0.45] * 20 + [0.55] * 20 + [0.48] * 20, ["a", "b", "c"]
+    by_third = [label for label in labels for _ in range(20)]
+    asked = replace(FAST, classes=("a", "b", "c", "soft", "loud"))
+    interrogation = Interrogation(by_peak, steady(amplitudes), by_third, settings=asked)
+    heard = interrogation.run([Gain(6)], doses={"gain": [-6, 6]}).pairs
+    assert [flip.label for flip in heard].count("b") == 4
+    assert [flip.label for flip in heard[:3]] == ["a", "b", "c"]
+
+
 def test_a_gain_horse_is_found_and_a_gain_deaf_system_is_cleared() -> None:
     amplitudes = [0.3, 0.7] * 40
     sounds, labels = steady(amplitudes), ["soft", "loud"] * 40

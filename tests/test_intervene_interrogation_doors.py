@@ -66,7 +66,7 @@ def test_a_wrong_interrogation_is_refused(change: dict[str, Any], told: str) -> 
         ([Gain(6)], {"search": ["more"]}, "search names 'more'"),
         ([Gain(6)], {"budget": -1}, "budget is -1"),
         ([Gain(6, irrelevant=False)], {"budget": 1}, "budget is 1: only sounds"),
-        ([Crop(0.5)], {}, "item 0 has 0.5 s, duration is 0 s"),
+        ([Crop(0.5)], {}, "item 0 has 0.5 s, of which these changes leave nothing"),
         ([Noise(20)], {}, "item 3: .*silent"),
     ],
 )
@@ -76,6 +76,13 @@ def test_a_wrong_question_is_refused(
     interrogation = Interrogation(by_peak, silent([3]), LABELS, settings=FAST)
     with pytest.raises(ParameterError, match=told):
         interrogation.run(interventions, **asked)
+
+
+def test_one_change_alone_must_stand_in_a_list() -> None:
+    interrogation = Interrogation(by_peak, silent([]), LABELS, settings=FAST)
+    alone: Any = Gain(6)
+    with pytest.raises(ParameterError, match=r"interventions is gain \+6 dB, must be a list"):
+        interrogation.run(alone)
 
 
 def test_an_item_that_is_too_short_is_named_before_anything_is_asked() -> None:

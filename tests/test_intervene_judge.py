@@ -31,6 +31,18 @@ def test_labels_and_scores_are_understood(said: Any) -> None:
     assert Judge(lambda _: said, classes=["a", "b"])(torch.zeros(2, 4)) == ["a", "b"]
 
 
+def test_what_a_system_raises_is_told_with_its_place() -> None:
+    def broken(sounds: Tensor) -> Tensor:
+        return sounds @ torch.zeros(3)
+
+    told = (
+        r"predict was given \[2, 4\] and raised RuntimeError: .* \(test_intervene_judge.py, line "
+    )
+    with pytest.raises(ParameterError, match=told) as caught:
+        Judge(broken)(torch.zeros(2, 4))
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
 def test_numbers_are_labels_too() -> None:
     judge = Judge(lambda rows: np.array([1, 0]), labels=map(str, [0, 1]))
     assert judge(torch.zeros(2, 4)) == ["1", "0"]

@@ -107,6 +107,7 @@ def test_without_labels_only_the_interval_counts_and_nothing_is_called_right() -
     assert horse.kind == "horse"
     assert "recall" not in " ".join((horse.sentence, *horse.evidence, *horse.not_supported))
     assert any(line.startswith("no labels") for line in horse.cautions)
+    assert horse.evidence[0].endswith("7 answers become others")
 
 
 def test_words_of_a_horse() -> None:
@@ -128,6 +129,10 @@ def test_words_of_a_horse() -> None:
         "0.680 to 0.750",
     )
     assert verdict.cautions[0].startswith("the confound alone scores 0.770")
+    perfect = about(1.0, 0.0)  # all drawn again are perfect: the interval has no width
+    nearly = judge_score(evidence(tempo, baseline=perfect, confound=about(0.96, 0.04)))
+    assert nearly.cautions[0].startswith("the confound alone scores 0.960")
+    assert judge_score(evidence(tempo, confound=about(0.63))).cautions == ()
 
 
 def test_words_of_an_acquittal_name_all_that_was_tried_and_no_more() -> None:

@@ -82,6 +82,7 @@ def holds(tokens: tuple[str, ...]) -> bool:
         "|: C 4 D 4 :| |: E 4 F 4 :|",
         "C 2 | D 4 E 4 | F 4 G 2 :|",  # the end is short by the pickup
         "C 2 | D 4 E 4 | F 4 G 2 |",
+        "C 2 | D 4 E 4 | F 4 G 2 | A 2 | D 4 E 4 | F 4 G 2 |",  # parts that are not repeated
         "|: C 2 | D 4 E 4 | F 4 G 2 :| |: A 2 | D 4 E 4 | F 4 G 2 :|",
         "C 4 D 4 |1 E 4 F 4 :| |2 G 4 A 4 |",
         "C 2 | D 4 E 4 |1 F 4 G 2 :| |2 F 4 G 2 |: A 2 | D 4 E 4 | F 4 G 2 :|",
@@ -103,7 +104,8 @@ def test_music_is_allowed(body: str) -> None:
         "C 2 | D 4 E 4 | F 4 G 4 :|",  # with the pickup, the end is too long to be repeated
         "C 2 | D 4 E 4 | F 4 G 2 :| D 4 E 4 |",  # and the next part too
         "C 2 | D 4 E 4 | F 4 G 3 :|",  # the end does not fit the pickup
-        "C 2 | D 4 E 2 | F 4 G 4 |",  # a bar that is short by the pickup ends the tune
+        "C 2 | D 4 E 4 | F 4 G 2 | F 4 G 4 |",  # a part that begins without the pickup
+        "C 2 | D 4 E 2 |",  # a part without a full bar
         "C 4 D 4 E 4 |",  # a pickup is no longer than a measure
         "C 4 D 4 | E 4",  # not complete
         "C 4 D 4 |:",  # a part that has no end
@@ -116,6 +118,8 @@ def test_music_is_allowed(body: str) -> None:
         "C 3 > | D C 4 |",
         "[ C | E ] C 4 D 4 |",
         "[ C 2 E ] D 4 |",
+        "[ C E G B d ] 4 D 4 |",  # of more notes than an instrument of folk music has
+        "[ ] 4 D 4 |",
         "2 C 4 D 2 |",
         "z - C 4 D 2 |",  # a tie of silence
         "C 4 D 4 K:Cdor |",

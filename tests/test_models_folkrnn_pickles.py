@@ -178,6 +178,55 @@ def test_arrays_of_objects_and_alterations_of_the_reader_are_refused(tmp_path: P
         import_folkrnn(path)
 
 
+def twice_nested(depth: int) -> object:
+    """A value of few bytes in a pickle that is 2 ** depth values long."""
+    value: object = "x"
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
+def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path) -> None:
+    """Gigabytes, if any of these were followed; the nested ones fill any machine."""
+    path = tmp_path / "model.pkl"
+    square, wide = np.zeros((1, 1), np.float32), np.zeros((1, 40_000), np.float32)
+    many = {str(place): place for place in range(39_998)} | {"<s>": 39_998, "</s>": 39_999}
+    layer = [square, square, square[0]] * 4 + [square, square]
+    for content, told in (
+        (b"\x80\x02K\x01r\xff\xff\xff\x1f.", "it remembers 536870911 things, in 10 bytes"),
+        (b"K\x01p536870911\n.", "it remembers 536870911 things"),
+        (pickle.dumps({"param_values": [twice_nested(60)], "token2idx": TOKEN2IDX}, 2), "no array"),
+        (pickle.dumps({"param_values": [wide] * 6_003, "token2idx": TOKEN2IDX}, 2), "more numb"),
+        # one-hot or not: an identity of so many tokens would have 13 GB
+        (
+            pickle.dumps(
+                {"param_values": [wide.T[:9], *layer, wide, wide[0]], "token2idx": many}, 2
+            ),
+            "array 0, embedding, has shape",
+        ),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ParameterError, match=told):
+            import_folkrnn(path)
+    values = {"param_values": [wide.T, *layer, wide, wide[0]], "token2idx": many}
+    path.write_bytes(pickle.dumps(values | {"experiment_id": [twice_nested(60)]}, 2))
+    model = import_folkrnn(path)
+    assert model.network.settings["embedding"] == 1
+    assert "experiment" not in model.card
+
+
+def test_ids_that_are_no_ids_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    for tokens in (
+        {**TOKEN2IDX, "twice": 0},
+        {**TOKEN2IDX, "far": float("inf")},
+        {**TOKEN2IDX, None: len(TOKEN2IDX)},
+    ):
+        path.write_bytes(pickle.dumps({"param_values": arrays(), "token2idx": tokens}, 2))
+        with pytest.raises(ParameterError, match="ids that are not 0, 1, 2"):
+            import_folkrnn(path)
+
+
 def test_a_wrong_number_of_arrays_is_told(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="has 44 arrays; needs 3 and 14 a layer, 45 for three"):
         import_folkrnn(written(tmp_path / "a.pkl", arrays()[:-1]))
@@ -205,9 +254,14 @@ def test_a_wrong_shape_names_the_array_and_its_shape(tmp_path: Path, index: int,
 
 def test_values_that_are_not_finite_are_told(tmp_path: Path) -> None:
     values = arrays()
+    told = "array 44, output bias, has values that are not fin"
     values[44][3] = np.nan
-    with pytest.raises(ParameterError, match="array 44, output bias, has values that are not fin"):
+    with pytest.raises(ParameterError, match=told):
         import_folkrnn(written(tmp_path / "model.pkl", values))
+    content = {"param_values": [*values[:44], np.full(N_TOKENS, 1e300)], "token2idx": TOKEN2IDX}
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(content, 2))
+    with pytest.raises(ParameterError, match=told):
+        import_folkrnn(tmp_path / "model.pkl")
 
 
 def test_what_is_no_model_is_told(tmp_path: Path) -> None:

@@ -195,6 +195,7 @@ def test_threads_are_given_back(threads: int) -> None:
         ({"top_k": 0}, "top_k is 0"),
         ({"top_p": 1.5}, r"top_p is 1\.5"),
         ({"max_tokens": 0}, "max_tokens is 0"),
+        ({"max_tokens": 10**12}, r"max_tokens is 1000000000000, must be in \[1, 1000000\]"),
         ({"precision": "float16"}, "precision is 'float16'"),
         (
             {"prime": ("C", "4", "D", "|", "E", "4", "F", "G", "4"), "bars_add_up": True},
@@ -235,6 +236,14 @@ def test_damaged_weights_are_told() -> None:
         model.network.output.weight[0] = torch.nan
     with pytest.raises(ParameterError, match="not finite: its weights are damaged"):
         sample(model, 1)
+
+
+def test_the_lowest_temperatures_draw_the_most_probable_or_are_refused() -> None:
+    logits, allowed = np.array([[3.0, 5.0, 4.0]]), np.ones((1, 3), bool)
+    tokens, _ = draw(logits, allowed, np.array([0.999]), Sampling(temperature=1e-300))
+    assert tokens[0] == 1
+    with pytest.raises(ParameterError, match="temperature is 1e-308, too low"):
+        draw(logits, allowed, np.array([0.5]), Sampling(temperature=1e-308))
 
 
 def test_ids_are_the_vocabularys() -> None:

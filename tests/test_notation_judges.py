@@ -18,7 +18,10 @@ from abc_judges import (
     source_of,
     warnings_of_abcjs,
 )
-from otoscope.notation import ConversionError, NgramIndex, Tune, read_book, tokeniser
+from folk_models import memoryless
+from otoscope.data.tunes import generate_tune
+from otoscope.models.folkrnn import Sampling, sample
+from otoscope.notation import ConversionError, NgramIndex, Tune, read_book, tokeniser, transpose
 
 V2 = tokeniser("v2")
 
@@ -88,6 +91,22 @@ def test_abcjs_warns_of_next_to_no_converted_tune(collection: str) -> None:
     written_tunes = [conversion.to_abc() for _, _, conversion in converted(collection)]
     warned = [x for x in warnings_of_abcjs(written_tunes) if x]
     assert len(warned) <= 0.005 * len(written_tunes)
+
+
+def test_abcjs_warns_of_no_generated_tune() -> None:
+    tunes = [generate_tune(0, index) for index in range(60)]
+    kept = [transpose(tune, index % 12 - 6) for index, tune in enumerate(tunes)]
+    drawn = [V2.tune(V2.tokens(tune)) for tune in tunes]
+    assert warnings_of_abcjs([tune.to_abc() for tune in (*tunes, *kept, *drawn)]) == [[]] * 180
+
+
+def test_abcjs_warns_of_no_sampled_tune_that_we_read(tmp_path: Path) -> None:
+    """Of a model that knows nothing, kept to bars that add up: tokens in any odd order."""
+    model = memoryless(tmp_path / "model")
+    settings = Sampling(bars_add_up=True, max_tokens=400)
+    drawn = [V2.tune(one.tokens) for one in sample(model, 40, settings=settings) if one.is_finished]
+    assert len(drawn) > 10
+    assert not [found for found in warnings_of_abcjs([tune.to_abc() for tune in drawn]) if found]
 
 
 @pytest.mark.slow

@@ -61,7 +61,9 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
     eq: Annotated[float | None, typer.Option(help="Random equalisers, up to so many dB.")] = None,
     gain: Annotated[float | None, typer.Option(help="Up to so many dB.")] = None,
     highpass: Annotated[float | None, typer.Option(help="Cut-off, Hz: 20 is inaudible.")] = None,
-    lowpass: Annotated[float | None, typer.Option(help="Cut-off, Hz.")] = None,
+    lowpass: Annotated[
+        float | None, typer.Option(help="Cut-off, Hz; dulls from half of it, unless --steep.")
+    ] = None,
     steep: Annotated[
         bool, typer.Option("--steep", help="Filters of 60 dB within 5 % of the cut-off.")
     ] = False,
@@ -88,7 +90,9 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
         float | None, typer.Option(help="Analysed seconds; default: what the shortest gives.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that render.")] = 1,
-    cache: Annotated[Path | None, typer.Option(help="Folder to keep renderings in.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder to keep renderings in, up to 2 GB.")
+    ] = None,
     records: Annotated[
         Path | None, typer.Option(help="Answers as they come (.jsonl): the same again goes on.")
     ] = None,
@@ -138,7 +142,7 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
         unlabelled=unlabelled,
         groups=groups,
         confound=None if confound is None else tuple(confound),
-        classes=None if classes is None else tuple(classes.split(",")),
+        classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
         threshold=threshold,
         doses=doses,
         budget=budget,

@@ -205,7 +205,8 @@ def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
     Parameters
     ----------
     sounds : tuple of Path
-        Files, and folders of which all sound files are taken.
+        Files, and folders of which all sound files are taken that are not hidden: neither of
+        .git nor a Mac's ._song.wav.
 
     Returns
     -------
@@ -229,11 +230,16 @@ def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
             raise ParameterError(f"{sound} is not there")
         inside = sorted(sound.rglob("*")) if sound.is_dir() else []
         audible = [p for p in inside if p.suffix.lower() in SUFFIXES and p.is_file()]
-        found |= dict.fromkeys(audible if sound.is_dir() else [sound])
+        seen = [p for p in audible if not _is_hidden(p.relative_to(sound))]
+        found |= dict.fromkeys(seen if sound.is_dir() else [sound])
     if not found:
         folders = ", ".join(map(str, sounds))
         raise ParameterError(f"{folders}: no sound files ({', '.join(sorted(SUFFIXES))})")
     return list(found)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _explainer(model: Any, settings: ExplainFiles, target: str) -> SoundLIME:

@@ -82,7 +82,7 @@ class HorsePlanted:
 
     corpus: Literal["drums", "mma"] = "drums"
     styles: tuple[str, ...] = tuple(STYLES)
-    train_artists: int = 20
+    train_artists: int = 40
     train_clips: int = 8
     test_artists: int = 10
     test_clips: int = 3
@@ -126,7 +126,7 @@ class HorsePlanted:
     @classmethod
     def mma(cls) -> HorsePlanted:
         """As much as mma's bands, slow to render, can play in some minutes."""
-        return cls(corpus="mma", train_artists=10, train_clips=4, test_artists=5, test_clips=2)
+        return cls(corpus="mma", train_artists=10, train_clips=4, test_artists=8, test_clips=1)
 
 
 def horse_planted(

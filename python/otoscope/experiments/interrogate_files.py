@@ -265,7 +265,14 @@ def _interventions(asked: InterrogateFiles, items: JudgedItems) -> Sequence[Inte
 def _predict(model: Any, asked: InterrogateFiles, labels: Sequence[str] | None) -> Any:
     """The model as a labeller; its outputs are those asked for, or those that are labels."""
     if not isinstance(model, ListeningModel):
+        if asked.threshold is not None:
+            raise ParameterError(
+                f"threshold is {asked.threshold:g}, and {asked.model} gives labels or a score a "
+                "class; let it draw the line itself"
+            )
         return model
+    if asked.dilation is not None:
+        raise ParameterError(f"{asked.model} hears sounds; features need a FILE.py:FUNCTION")
     outputs = asked.classes
     if outputs is None and labels is not None and set(labels) <= set(model.output_names):
         outputs = tuple(sorted(set(labels)))
@@ -287,7 +294,9 @@ def _settings(
         classes = asked.classes
         if classes is None and labels is not None and not hasattr(predict, "output_names"):
             classes = tuple(sorted(set(labels)))
-    return replace(asked.settings, classes=classes, max_change=asked.max_drop / 100)
+    return replace(
+        asked.settings, classes=classes, max_change=asked.max_drop / 100, system=asked.model
+    )
 
 
 def _doses(

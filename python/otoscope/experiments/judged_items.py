@@ -8,6 +8,7 @@ corpus dance` writes it), from a table (CSV), or from ``features.npz``: features
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.experiments.explain_files import sound_files
+from otoscope.intervene.items import Features
 
 __all__ = ["Columns", "JudgedItems", "read_items"]
 
@@ -52,8 +53,8 @@ class JudgedItems:
 
     Parameters
     ----------
-    audio : tuple of Path, or Tensor [item, dose, feature]
-        Sound files or features.
+    audio : tuple of Path, or Features
+        Sound files, or features by the recordings' names.
     labels : tuple of str, optional
         The right answers.
     groups : tuple of str, optional
@@ -69,7 +70,7 @@ class JudgedItems:
     'Waltz-0'
     """
 
-    audio: tuple[Path, ...] | Tensor
+    audio: tuple[Path, ...] | Features
     labels: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None
     confound: tuple[tuple[float, ...], ...] | None = None
@@ -156,11 +157,14 @@ def _known(
 
 def _number(row: Mapping[str, Any], column: str, source: Path) -> float:
     try:
-        return float(row[column])
+        number = float(row[column])
     except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
         raise ParameterError(
             f"{source}: {column} of {row['file']} is {row[column]!r}, must be a number"
-        ) from None
+        )
+    return number
 
 
 def _folder(data: Path, *, unlabelled: bool) -> list[dict[str, Any]]:
@@ -194,7 +198,7 @@ def _table(path: Path, *, with_labels: bool) -> list[dict[str, Any]]:
         raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="", strict=True)
+            reader = csv.DictReader(file, restkey="", strict=True, skipinitialspace=True)
             rows, names = list(reader), reader.fieldnames or []
     except (csv.Error, UnicodeDecodeError) as err:
         raise ParameterError(f"{path} cannot be read as CSV: {err}") from err
@@ -202,6 +206,7 @@ def _table(path: Path, *, with_labels: bool) -> list[dict[str, Any]]:
     if lacking := [name for name in needed if name not in names]:
         raise ParameterError(
             f"{path} has no column {lacking[0]!r}; its first line names {', '.join(names) or '-'}"
+            + "; separate columns by commas" * (len(names) == 1)
         )
     if not rows:
         raise ParameterError(f"{path} has no rows below its names")
@@ -240,6 +245,7 @@ def _of_features(
         if unknown := [row["file"] for row in rows if row["file"] not in names]:
             raise ParameterError(f"{table} names {unknown[0]}, which is not in {path}")
     taken = [names.index(row["file"]) for row in rows]
-    chosen = torch.from_numpy(features[:, taken]).float().transpose(0, 1)
+    chosen = torch.from_numpy(features[:, taken]).float().transpose(0, 1).contiguous()
     known = _known(rows, source, columns, unlabelled=unlabelled)
-    return JudgedItems(chosen.contiguous(), *known, tuple(map(float, dilations)))
+    audio = Features(chosen, [row["file"] for row in rows])
+    return JudgedItems(audio, *known, tuple(map(float, dilations)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import warnings
 from contextlib import suppress
 from functools import cache
@@ -41,8 +42,9 @@ class RenderCache:
         Made when needed. Files in it that end in ``.samples`` are the cache's to remove.
     max_bytes : int
         Size of all renderings, > 0. When it is reached, those that were not used for longest go,
-        down to nine tenths. Several processes may share a folder; each may go beyond the size by
-        a sixteenth.
+        down to nine tenths, but none that was used since this cache was opened: if that is all,
+        no more are kept. So the same again finds as much as there is room for. Several processes
+        may share a folder; each may go beyond the size by a sixteenth.
 
     Raises
     ------
@@ -71,7 +73,8 @@ class RenderCache:
             raise ParameterError(f"{folder} is a file, must be a folder for renderings")
         if not max_bytes > 0:
             raise ParameterError(f"max_bytes is {max_bytes}, must be > 0")
-        self._is_writable = True
+        self._takes_more = True
+        self._opened = time.time_ns()
         self._room = 0  # bytes that may be written before sizes are summed again
 
     def render(
@@ -143,17 +146,20 @@ class RenderCache:
     def _keep(self, path: Path, rendering: Tensor) -> None:
         samples = rendering.contiguous().numpy().tobytes()
         size = _DIGEST + len(samples)
-        if not self._is_writable or size > self.max_bytes:
+        if not self._takes_more or size > self.max_bytes:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if size > self._room:
                 self._make_room(size)
+            if size > self._room:
+                self._takes_more = False
+                return
             with replacing(path) as draft:
                 draft.write_bytes(hashlib.sha256(samples).digest() + samples)
             self._room -= size
         except OSError as err:
-            self._is_writable = False
+            self._takes_more = False
             warnings.warn(
                 f"{self.folder} cannot be written ({err.strerror or err}): renderings are not kept",
                 RuntimeWarning,
@@ -172,7 +178,8 @@ class RenderCache:
         total = sum(length for _, length in sizes.values())
         if total + size > self.max_bytes:
             for path in sorted(sizes, key=lambda path: sizes[path]):
-                if total <= 0.9 * self.max_bytes - size:
+                is_needed = sizes[path][0] >= self._opened
+                if is_needed or total <= 0.9 * self.max_bytes - size:
                     break
                 path.unlink(missing_ok=True)
                 total -= sizes[path][1]

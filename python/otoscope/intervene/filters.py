@@ -77,6 +77,12 @@ class _Pass(SoundIntervention):
         ratio, stop_db = _DESIGNS[self.design]
         stop_over_pass = ratio if self.passes == "high" else 1 / ratio
         pass_hz = self.hz if self.design == "steep" else self.hz / stop_over_pass
+        upper, most = max(pass_hz, stop_over_pass * pass_hz), source.sr / 2
+        if upper >= most:
+            raise ParameterError(
+                f"{self}: {source.sr:g} samples a second hold nothing above {most:g} Hz; ask for "
+                f"less than {self.hz * most / upper:g} Hz, or leave it out"
+            )
         return recursive_filter(
             source.y,
             sr=source.sr,

@@ -187,27 +187,30 @@ def some_pairs(
 ) -> tuple[Flip, ...]:
     """Choose flips to listen to: the smallest share of a dose first, no item twice.
 
-    Interventions take turns, so that each that flips an answer is heard.
+    Interventions take turns, and at one size the classes, so that each that flips is heard.
     """
     table, said = answers.table, answers.said
     greatest = [
         max((abs(table.questions[c].dose) for c in table.columns(i)), default=1.0)
         for i in range(len(table.interventions))
     ]
-    found: dict[int, list[tuple[float, int, int]]] = {}
+    found: dict[int, list[tuple[float, int, int, int]]] = {}
+    turns: Counter[tuple[int, float, str]] = Counter()
     for column in answers.irrelevant_columns:
         question = table.questions[column]
         size = abs(question.dose) / greatest[question.curve]
         for item in np.flatnonzero(said[:, column] != said[:, 0]).tolist():
-            found.setdefault(question.curve, []).append((size, item, column))
+            place = (question.curve, size, str(answers.labels[item]))
+            found.setdefault(question.curve, []).append((size, turns[place], item, column))
+            turns[place] += 1
     queues = [sorted(flips) for _, flips in sorted(found.items())]
     pairs: dict[int, Flip] = {}
     while any(queues) and len(pairs) < most:
         for queue in queues:
-            while queue and queue[0][1] in pairs:
+            while queue and queue[0][2] in pairs:
                 queue.pop(0)
             if queue and len(pairs) < most:
-                _, item, column = queue.pop(0)
+                _, _, item, column = queue.pop(0)
                 curve = table.questions[column].curve
                 pairs[item] = Flip(
                     item=item,

@@ -47,8 +47,8 @@ class Interrogation:
     predict : callable or ListeningModel
         Tensor [item, sample] (or [item, feature]) to labels, or to scores [item, class].
     audio : sequence of str, PathLike or (y, sr); or Tensor
-        Files or sounds; Tensor [item, sample] with ``settings.sr``; features
-        [item, dose, feature] for `FeatureDilation`.
+        Files or sounds; Tensor [item, sample] with ``settings.sr``; `Features`, or a Tensor of
+        them [item, dose, feature], for `FeatureDilation`.
     labels : sequence of str, optional
         Right answers; default: what the system says of the unchanged items.
     groups : sequence of str, optional
@@ -166,7 +166,7 @@ class Interrogation:
             raise ParameterError(f"budget is {budget} tries, must be >= 0")
         if self.labels is not None:
             require_extra("statsmodels", "horse")  # rather now than when all is answered
-        table = plan(list(interventions), doses, kind=self.items.kind)
+        table = plan(interventions, doses, kind=self.items.kind)
         composed = families(table) if budget else []
         if budget and not composed:
             raise ParameterError(
@@ -338,18 +338,23 @@ class Interrogation:
             sounds.append(Chain(tuple(row)))
         longest = longest_duration(sounds, shortest, sr)
         wanted = longest if self.settings.duration is None else self.settings.duration
+        told = f"{self.items.names[lengths.index(shortest)]} has {shortest / sr:.6g} s"
+        if round(longest * sr) < 1:
+            raise ParameterError(
+                f"{told}, of which these changes leave nothing; ask for less, or leave out what is "
+                "shorter"
+            )
         if not 1 <= round(wanted * sr) <= round(longest * sr):
             raise ParameterError(
-                f"{self.items.names[lengths.index(shortest)]} has {shortest / sr:.6g} s, duration "
-                f"is {wanted:.6g} s: with these changes analyse at most {longest:.6g} s, or leave "
-                "out what is shorter"
+                f"{told}, duration is {wanted:.6g} s: with these changes analyse at most "
+                f"{longest:.6g} s, or leave out what is shorter"
             )
         return wanted
 
     def _asked(self, table: Table, duration: float | None, content: str) -> dict[str, Any]:
         """Everything that the answers depend on; of the system, its name."""
         return {
-            "system": self._judge.name,
+            "system": self.settings.system or self._judge.name,
             "questions": [question.intervention.settings for question in table.questions],
             "irrelevant": [intervention.irrelevant for intervention in table.interventions],
             "items": self.items.names,

@@ -132,6 +132,8 @@ class Features:
     ----------
     features : Tensor [item, dose, feature]
         Finite.
+    names : sequence of str, optional
+        Of the items; default: "item 0" and so on.
 
     Examples
     --------
@@ -143,18 +145,19 @@ class Features:
 
     kind = FeatureDilation
 
-    def __init__(self, features: Tensor) -> None:
+    def __init__(self, features: Tensor, names: Sequence[str] | None = None) -> None:
         if features.ndim != 3 or not features.is_floating_point() or features.numel() == 0:
             raise ParameterError(
                 f"features have shape {tuple(features.shape)} and dtype {features.dtype}, must be "
                 "[item, dose, feature], floating, not empty"
             )
+        self.names = tuple(names or (f"item {i}" for i in range(len(features))))
         if bad := torch.nonzero(~features.isfinite().flatten(1).all(1)).flatten().tolist():
             raise ParameterError(
-                f"features of {len(bad)} items are NaN or infinite; the first is item {bad[0]}"
+                f"features of {len(bad)} items are NaN or infinite; the first is "
+                f"{self.names[bad[0]]}"
             )
         self._features = features
-        self.names = tuple(f"item {i}" for i in range(len(features)))
 
     def survey(self, progress: Progress | None = None) -> tuple[list[int], str]:
         """Count the doses of each item, and hash all features."""
@@ -164,7 +167,7 @@ class Features:
 
     def only(self, index: int) -> Features:
         """One of them, to hand to another process."""
-        return Features(self._features[index, None].clone())
+        return Features(self._features[index, None].clone(), [self.names[index]])
 
     def rendered(
         self, index: int, asked: Sequence[tuple[Intervention, int]], duration: float | None
@@ -224,6 +227,8 @@ def items_of(audio: Any, *, sr: float | None, cache: RenderCache | None) -> Soun
     >>> items_of([(torch.zeros(8000), 8000)], sr=None, cache=None).sr
     8000
     """
+    if isinstance(audio, Features):
+        return audio
     if isinstance(audio, Tensor) and audio.ndim == 3:
         return Features(audio)
     if isinstance(audio, str | PathLike) or not hasattr(audio, "__len__"):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from otoscope.errors import ParameterError
+from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.protocols import ListeningModel, choose_targets
 from otoscope.signal.excerpts import sliding
 from otoscope.taps import evaluating
@@ -172,7 +174,8 @@ class Judge:
         Raises
         ------
         ParameterError
-            If the number of answers, their form or a label is not what it must be.
+            If the number of answers, their form or a label is not what it must be, or the system
+            raises something.
 
         Examples
         --------
@@ -180,7 +183,7 @@ class Judge:
         ['b']
         """
         with torch.no_grad(), evaluating(self._predict):
-            said = self._predict(batch.to(self._device))
+            said = _called(self._predict, batch.to(self._device))
         if isinstance(said, np.ndarray) and said.ndim > 1:
             said = torch.as_tensor(said)
         if isinstance(said, str) or not hasattr(said, "__iter__"):
@@ -217,3 +220,18 @@ class Judge:
         if not bool(scores.isfinite().all()):
             raise ParameterError("predict gave scores that are NaN or infinite")
         return [self._columns[i] for i in scores.argmax(1).tolist()]
+
+
+def _called(predict: Predict, batch: Tensor) -> Any:
+    """What a system says; if it fails, with what it was given, and where that was."""
+    try:
+        return predict(batch)
+    except (ParameterError, CudaUnavailable, MissingExtra, torch.OutOfMemoryError):
+        raise  # they say what to do already
+    except Exception as err:
+        inside = traceback.extract_tb(err.__traceback__)[1:]
+        own = [frame for frame in inside if "site-packages" not in frame.filename]
+        where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+        raise ParameterError(
+            f"predict was given {list(batch.shape)} and raised {type(err).__name__}: {err}{where}"
+        ) from err

@@ -68,7 +68,7 @@ class Table:
 
 
 def plan(
-    interventions: Sequence[Intervention],
+    interventions: Iterable[Intervention],
     doses: Mapping[str, Sequence[float]] | None = None,
     *,
     kind: type[Intervention],
@@ -77,7 +77,7 @@ def plan(
 
     Parameters
     ----------
-    interventions : sequence of Intervention
+    interventions : iterable of Intervention
         Each of a name of its own.
     doses : mapping of str to sequence of float, optional
         By the intervention's name; by default what its own dose suggests.
@@ -101,6 +101,9 @@ def plan(
     >>> [str(question.intervention) for question in table.questions]
     ['gain 0 dB', 'gain -6 dB', 'gain +6 dB']
     """
+    if isinstance(interventions, Intervention):
+        raise ParameterError(f"interventions is {interventions}, must be a list: [Tempo(6)]")
+    interventions = tuple(interventions)
     if not interventions:
         raise ParameterError("interventions is empty, name one or more: [Tempo(6), HighPass(20)]")
     check_kind(interventions, kind)
@@ -122,7 +125,7 @@ def plan(
             for dose, one in zip(wanted, changed, strict=True)
             if (back := one.placebo()) is not None and back != one
         ]
-    return Table(tuple(interventions), tuple(questions))
+    return Table(interventions, tuple(questions))
 
 
 def check_kind(interventions: Sequence[Intervention], kind: type[Intervention]) -> None:

@@ -39,6 +39,8 @@ class InterrogationSettings:
         Folder where renderings are kept, up to 2 GB.
     max_batch : int
         Renderings the system is given at once.
+    system : str, optional
+        What records know the system by; default: its own name.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class InterrogationSettings:
     workers: int = 1
     cache: str | PathLike[str] | None = None
     max_batch: int = 64
+    system: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_change < 1:
@@ -65,5 +68,7 @@ class InterrogationSettings:
             raise ParameterError(
                 f"workers is {self.workers} and max_batch {self.max_batch}; both must be >= 1"
             )
+        if not 0 <= self.seed < 2**32:
+            raise ParameterError(f"seed is {self.seed}, must be in [0, 2^32)")
         if self.duration is not None and not 0 < self.duration < float("inf"):
             raise ParameterError(f"duration is {self.duration} s, must be > 0")

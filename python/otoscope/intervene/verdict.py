@@ -188,10 +188,13 @@ def _is_bounded(curve: Curve, max_change: float) -> bool:
 
 def _evidence(curve: Curve, found: Evidence) -> list[str]:
     worst, name = curve.worst, _name(found)
-    p = "" if worst.p_holm is None else f", p {_p(worst.p_holm)} after Holm's correction"
+    told = f"{worst.lost} answers become others"
+    if worst.p_holm is not None:
+        told = f"{worst.lost} answers become wrong, {worst.gained} right, p {_p(worst.p_holm)}"
+        told += " after Holm's correction"
     lines = [
         f"{worst.intervention} takes the {name} from {_number(found.baseline.value)} to "
-        f"{_interval(worst.score)}: {worst.lost} answers become wrong, {worst.gained} right{p}"
+        f"{_interval(worst.score)}: {told}"
     ]
     back = max(curve.placebo, key=lambda point: abs(point.change.value), default=None)
     if back is not None:
@@ -235,7 +238,7 @@ def _held(curve: Curve, found: Evidence) -> list[str]:
 
 def _cautions(found: Evidence, claimed: Sequence[Curve]) -> tuple[str, ...]:
     lines = []
-    if found.confound is not None and found.confound.value >= found.baseline.low:
+    if found.confound is not None and found.confound.high >= found.baseline.low:
         lines.append(
             f"the confound alone scores {_interval(found.confound)}: a system that hears nothing "
             "else could score as well"

@@ -79,8 +79,7 @@ def _made_by(file: Path, function: str) -> Any:
         model = make()
     if not callable(model):
         raise ParameterError(
-            f"{file}:{function} returned {type(model).__name__}; must return a model that can be "
-            "called with [batch, 1, frame, mel]"
+            f"{file}:{function} returned {type(model).__name__}; must return a model or a function"
         )
     return model.eval() if isinstance(model, nn.Module) else model
 

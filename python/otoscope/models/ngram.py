@@ -17,6 +17,8 @@ __all__ = ["KneserNey"]
 
 _Context = tuple[int, ...]
 
+_NO_ONES = 0.5
+
 
 class KneserNey:
     """Probability of a token after the ``order`` - 1 before it, smoothed by those of lower order.
@@ -37,8 +39,8 @@ class KneserNey:
 
     Notes
     -----
-    With c(h, w) the count of w after h, D = n1 / (n1 + 2 n2) of counts 1 and 2, and N(h) the number
-    of different tokens after h,
+    With c(h, w) the count of w after h, D = n1 / (n1 + 2 n2) of counts 1 and 2 (1/2 if no count is
+    1), and N(h) the number of different tokens after h,
 
         p(w | h) = (c(h, w) - D) / c(h) + D N(h) / c(h) * p(w | h without its first).
 
@@ -175,4 +177,5 @@ def _continuations(counts: dict[_Context, Counter[int]]) -> dict[_Context, Count
 
 def _discount(counts: dict[_Context, Counter[int]]) -> float:
     seen = Counter(count for counter in counts.values() for count in counter.values())
-    return seen[1] / (seen[1] + 2 * seen[2]) if seen[1] else 0.0
+    # Without counts of 1 the estimate is 0, which would leave nothing for tokens never seen.
+    return seen[1] / (seen[1] + 2 * seen[2]) if seen[1] else _NO_ONES

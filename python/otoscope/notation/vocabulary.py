@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,7 +39,7 @@ class Vocabulary:
     tokens: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        twice = sorted({token for token in self.tokens if self.tokens.count(token) > 1})
+        twice = sorted(token for token, count in Counter(self.tokens).items() if count > 1)
         if twice:
             raise ParameterError(f"tokens are there twice: {' '.join(twice)}; needs each once")
         missing = {START, STOP} - set(self.tokens)

@@ -2,9 +2,9 @@
 
 A grammar of v2 and v3 tokens, stricter than music: a token is allowed only if the measure that it
 leaves can still be filled exactly. A tune may begin with a short measure, a pickup; then all its
-parts do, and end short by as much, so that bars add up however they are repeated. Outside the
-grammar lie lengths inside chords, broken rhythm inside tuplets or twice for a note, and bars split
-between parts otherwise.
+parts do, repeated or not, and end short by as much, so that bars add up however they are played.
+Outside the grammar lie lengths inside chords, broken rhythm inside tuplets or twice for a note, and
+bars split between parts otherwise.
 
 Times are whole ticks: `Bars.beat` of them are an eighth, the length of a note without a number.
 """
@@ -38,11 +38,12 @@ _BROKEN = {
     "<<": (Fraction(1, 4), Fraction(7, 4)),
 }
 _BARS = ("|", "|:", ":|", "|1", "</s>")
+_LARGEST_CHORD = 4  # notes; a model that is lost in a chord would go on for ever
 _HALVES = (1, 2, 4, 8, 16, 32)
 _ENDS = (":|", "|:")  # of parts
-# Bars that one token must follow: of a short measure that ends the tune, of a first ending.
-_LAST, _AGAIN = "last", "again"
-_FOLLOWERS = {"": ("|:",), "|": ("</s>",), ":|": ("|:", "</s>"), _LAST: ("</s>",), _AGAIN: ("|2",)}
+_AGAIN = "again"  # the bar after a first ending: nothing but a second may follow
+# With no note between:
+_FOLLOWERS = {"": ("|:",), "|": ("</s>",), ":|": ("|:", "</s>"), _AGAIN: ("|2",)}
 
 
 class Tuplet(NamedTuple):
@@ -67,11 +68,10 @@ class BarState(NamedTuple):
         Whether its eighths go in threes.
     at : int
         Ticks of the measure that are filled.
-    last : {"bar", "note", "length", "tie", "due", "open", "chord"}
-        What came last: "note" if a length may follow, "due" if a note must, "open" or "chord"
-        inside a chord without or with notes.
+    last : {"bar", "note", "length", "tie", "due", "chord"}
+        What came last: "note" if a length may follow, "due" if a note must, "chord" inside one.
     size : int
-        Ticks of the last note if a broken rhythm may change them, else 0.
+        Ticks of the last note if a broken rhythm may change them, else 0; notes of a chord.
     is_rest : bool
         Whether that was a rest, which no tie follows.
     share : Fraction
@@ -79,11 +79,12 @@ class BarState(NamedTuple):
     tuplet : Tuplet or None
         The tuplet that is not complete yet.
     bar : str
-        The last bar; "" before the first, "last" and "again" where only the end and a second
-        ending may follow.
+        The last bar; "" before the first, "again" where only a second ending may follow.
     pickup : int or None
         Ticks of the short measure that parts begin with, 0 if there is none, None before it is
         known.
+    is_after_pickup : bool
+        Whether the measure before was that one: then this one is full.
     in_first_ending : bool
         Whether ``:|`` and a second ending must come.
 
@@ -104,6 +105,7 @@ class BarState(NamedTuple):
     tuplet: Tuplet | None = None
     bar: str = ""
     pickup: int | None = None
+    is_after_pickup: bool = False
     in_first_ending: bool = False
 
 
@@ -221,13 +223,13 @@ class Bars:
         return self._states[key]
 
     def _follow(self, state: BarState, token: str) -> BarState | None:
-        if state.bar in (_LAST, _AGAIN):
+        if state.bar == _AGAIN:
             return self._barred(state, token)
         is_pitch = _PITCH.fullmatch(token) is not None
-        if state.last in ("open", "chord"):
-            if is_pitch:
-                return state._replace(last="chord")
-            return state._replace(last="note") if (state.last, token) == ("chord", "]") else None
+        if state.last == "chord":
+            if is_pitch and state.size < _LARGEST_CHORD:
+                return state._replace(size=state.size + 1)
+            return state._replace(last="note") if token == "]" and state.size else None
         length = _length(token)
         if length and state.last == "note":
             return self._sized(state, *length)
@@ -237,8 +239,8 @@ class Bars:
         if closed is None:
             return None
         if is_pitch or token in ("z", "["):
-            last = "open" if token == "[" else "note"
-            return self._if_playable(closed._replace(last=last, is_rest=token == "z"))
+            last = "chord" if token == "[" else "note"
+            return self._if_playable(closed._replace(last=last, size=0, is_rest=token == "z"))
         if token == "-":
             may = closed.last == "length" and not closed.is_rest
             return closed._replace(last="tie") if may else None
@@ -298,26 +300,26 @@ class Bars:
                 return None
             return state._replace(bar=token, due=due)
         at, full, pickup, in_first = state.at, state.full, state.pickup, state.in_first_ending
-        bar = token
+        is_cut = False  # whether the part ends short here
         if pickup is None:  # the first measure; one before a repeat is not repeated
             may = at == full or token in ("|", "|:")
             pickup = at % full if token == "|" else 0
         elif at == state.due:
             may = token == "|" or (at == full and (token not in _ENDS or not pickup))
         else:
-            may = at == full - pickup and state.due == full and token != "|1"
-            bar = _LAST if token == "|" else token
-        if not may or token not in _BARS or (in_first and bar not in ("|", ":|")):
+            is_cut = at == full - pickup and state.due == full and not state.is_after_pickup
+            may = is_cut and token != "|1"
+        if not may or token not in _BARS or (in_first and token not in ("|", ":|")):
             return None
-        if token == ":|" and in_first:
-            bar, in_first = _AGAIN, False
+        is_again = in_first and token == ":|"
         return BarState(
             full,
-            pickup if pickup and token in _ENDS else full,
+            pickup if is_cut else full,
             state.is_compound,
-            bar=bar,
+            bar=_AGAIN if is_again else token,
             pickup=pickup,
-            in_first_ending=in_first or token == "|1",
+            is_after_pickup=0 < at < full and not is_cut and token == "|",
+            in_first_ending=token == "|1" or (in_first and not is_again),
         )
 
 

@@ -43,7 +43,7 @@ def draw(
     Raises
     ------
     ParameterError
-        If a logit is not finite.
+        If a logit is not finite, or so low a temperature makes it so.
 
     Examples
     --------
@@ -54,7 +54,10 @@ def draw(
     """
     if not np.isfinite(logits).all():
         raise ParameterError("the model's logits are not finite: its weights are damaged")
-    scores = logits / settings.temperature
+    with np.errstate(over="ignore"):
+        scores = logits / settings.temperature
+    if not np.isfinite(scores).all():
+        raise ParameterError(f"temperature is {settings.temperature}, too low for these logits")
     left = np.where(allowed, scores, -np.inf)
     weights = np.exp(left - left.max(axis=1, keepdims=True))
     if settings.top_k is not None or settings.top_p is not None:

@@ -1,13 +1,15 @@
 """The folk-rnn authors' models: pickled lists of arrays, read without running what is in them.
 
 A pickle is a program. Of its instructions only those are followed that make plain values and NumPy
-arrays of numbers; one that names anything else ends the reading, before it is called.
+arrays of numbers; one that names anything else ends the reading, before it is called. A short file
+cannot ask for much memory either: nothing in it counts for more numbers than it has bytes.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -69,10 +71,8 @@ def import_folkrnn(path: str | PathLike[str]) -> FolkModel:
     """
     content = _loaded(Path(path))
     try:
-        tokens, values = content["token2idx"], content["param_values"]
-        ids = {int(place): str(token) for token, place in tokens.items()}
-        vocabulary = Vocabulary(tuple(ids[place] for place in range(len(ids))))
-        arrays = [np.asarray(value, dtype=np.float32) for value in values]
+        vocabulary = _vocabulary(content["token2idx"])
+        arrays = _arrays(content["param_values"], Path(path).stat().st_size)
     except (KeyError, TypeError, AttributeError, ValueError) as err:
         raise ParameterError(
             f"{path} is no folk-rnn model: needs a dictionary with param_values, a list of arrays "
@@ -85,9 +85,29 @@ def import_folkrnn(path: str | PathLike[str]) -> FolkModel:
     card = {
         "what": "folk-rnn, imported from its authors' file",
         "file": Path(path).name,
-        "experiment": str(content.get("experiment_id", "not told")),
     }
+    if isinstance(experiment := content.get("experiment_id"), str):
+        card["experiment"] = experiment
     return FolkModel(network.eval(), vocabulary, kind, card)
+
+
+def _vocabulary(ids: Mapping[object, object]) -> Vocabulary:
+    """Tokens in the order of their ids; nothing is turned into text that is none."""
+    tokens = {place: token for token, place in ids.items()}
+    found = [tokens.get(place) for place in range(len(ids))]
+    if not all(isinstance(token, str) for token in found):
+        raise ValueError("token2idx has ids that are not 0, 1, 2, ..., or tokens that are no text")
+    return Vocabulary(tuple(str(token) for token in found))
+
+
+def _arrays(values: list[_Array], n_bytes: int) -> list[NDArray[np.float32]]:
+    """The file's arrays, if they are no more than it can hold: one may stand for thousands."""
+    if not all(isinstance(value, _Array) for value in values):
+        raise ValueError("param_values has what is no array")
+    if sum(value.values.size for value in values) > n_bytes:
+        raise ValueError("param_values repeats arrays, and has more numbers than the file bytes")
+    with np.errstate(over="ignore"):  # what is infinite then is told by its place
+        return [value.values.astype(np.float32) for value in values]
 
 
 def _network(arrays: list[NDArray[np.float32]], n_tokens: int, path: str) -> FolkRNN:
@@ -110,7 +130,7 @@ def _network(arrays: list[NDArray[np.float32]], n_tokens: int, path: str) -> Fol
             )
         if not np.isfinite(array).all():
             raise ParameterError(f"{path}: array {index}, {name}, has values that are not finite")
-    is_one_hot = np.array_equal(embedding, np.eye(n_tokens))
+    is_one_hot = columns == n_tokens and np.array_equal(embedding, np.eye(n_tokens))
     network = FolkRNN(
         n_tokens, embedding=None if is_one_hot else columns, hidden=hidden, layers=layers
     )
@@ -148,8 +168,10 @@ def _layout(
 def _loaded(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise ParameterError(f"{path} is not there")
+    raw = path.read_bytes()
     try:
-        content = _Restricted(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        _require_small_memo(raw)
+        content = _Restricted(io.BytesIO(raw), encoding="latin1").load()
     except ParameterError as err:
         raise ParameterError(f"{path} is refused: {err}") from None
     except Exception as err:  # a damaged pickle raises nearly anything
@@ -157,6 +179,13 @@ def _loaded(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise ParameterError(f"{path} holds {type(content).__name__}, needs a dictionary")
     return content
+
+
+def _require_small_memo(raw: bytes) -> None:
+    """Refuse memo indices that no honest file has: the memo is made as long as its largest."""
+    for instruction, index, _ in pickletools.genops(raw):
+        if instruction.name in ("PUT", "LONG_BINPUT") and int(str(index)) > len(raw):
+            raise ParameterError(f"it remembers {index} things, in {len(raw)} bytes")
 
 
 class _DType:
@@ -181,9 +210,6 @@ class _Array:
         _, shape, kind, is_fortran, raw = state
         order: Literal["C", "F"] = "F" if is_fortran else "C"
         self.values = np.frombuffer(_bytes(raw), kind.dtype).reshape(shape, order=order)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.values, dtype)
 
 
 @dataclass(frozen=True)

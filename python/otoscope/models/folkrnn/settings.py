@@ -9,6 +9,8 @@ from otoscope.errors import ParameterError
 
 __all__ = ["Sampling"]
 
+_MOST_TOKENS = 1_000_000  # a tune's draws are made at once
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -28,7 +30,7 @@ class Sampling:
         "dor", or "*": the model chooses.
     prime : tuple of str
         Tokens that every tune begins with, after meter and key.
-    max_tokens : int, >= 1, default 2000
+    max_tokens : int, in [1, 1e6], default 2000
         Where a tune is broken off, unfinished; the authors' longest has 1,954.
     bars_add_up : bool, default False
         Allow only tokens that keep each measure at its meter's length.
@@ -64,8 +66,8 @@ class Sampling:
             raise ParameterError(f"top_k is {self.top_k}, must be at least 1")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ParameterError(f"top_p is {self.top_p}, must be in (0, 1]")
-        if self.max_tokens < 1:
-            raise ParameterError(f"max_tokens is {self.max_tokens}, must be at least 1")
+        if not 1 <= self.max_tokens <= _MOST_TOKENS:
+            raise ParameterError(f"max_tokens is {self.max_tokens}, must be in [1, {_MOST_TOKENS}]")
         if self.precision not in ("float64", "float32"):
             raise ParameterError(f"precision is {self.precision!r}, must be float64 or float32")
         if isinstance(self.prime, str):
