@@ -250,3 +250,10 @@ def test_a_confound_that_cannot_be_used_is_named() -> None:
         confound_only(range(8), labels, n_folds=1)
     with pytest.raises(ParameterError, match="2 groups for 8"):
         confound_only(range(8), labels, ["x", "y"])
+
+
+def test_chance_of_groups_that_hold_every_class_is_not_the_score_itself() -> None:
+    labels, groups = ["a", "b"] * 30, [str(i // 2) for i in range(60)]
+    found = chance(labels, labels, groups=groups)
+    assert found.p < 0.01
+    assert 0.3 < found.low < found.mean < found.high < 0.7

@@ -184,7 +184,7 @@ class Intervention(ABC):
 
     def __str__(self) -> str:
         """Name and dose: "tempo +6 %"."""
-        shown = float(f"{self.dose:.4g}")  # 16000, not 1.6e+04
+        shown = float(f"{self.dose:.5g}")  # 16000, not 1.6e+04
         dose = f"{shown:+g}" if shown and self.bounds[0] < 0 else f"{shown:g}"
         return f"{self.name} {dose} {self.unit}".rstrip()
 

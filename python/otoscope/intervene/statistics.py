@@ -298,7 +298,8 @@ def chance(
     labels, answers : sequence of str
         The class of each item, and what the system says.
     groups : sequence of str, optional
-        Answers to the items of a group stay together: runs of them are dealt out in random order.
+        Answers to the items of a group stay together: runs of them are dealt out in random order,
+        each shuffled in itself, for a group may hold several classes.
         By default each answer is dealt out by itself.
     figure : {"mean_recall", "accuracy"}
         Figure of merit.
@@ -333,7 +334,7 @@ def chance(
     in_seats, of_seats = truth[seats], weights[seats]
     dealt = np.empty(n_draws)
     for draw in range(n_draws):
-        order = np.argsort(rng.permutation(scores._n_groups)[codes], kind="stable")
+        order = np.lexsort([rng.random(len(codes)), rng.permutation(scores._n_groups)[codes]])
         dealt[draw] = of_seats[said[order] == in_seats].sum()
     low, high = np.quantile(dealt, [0.025, 0.975])
     as_good = (dealt >= weights[said == truth].sum() - 1e-9).sum()
