@@ -18,8 +18,9 @@ import typer
 from typer.testing import CliRunner
 
 from otoscope import ops
-from otoscope.cli.app import OneLineErrors, app
+from otoscope.cli.app import app
 from otoscope.cli.doctor import Extra, diagnose
+from otoscope.cli.one_line import OneLineErrors
 from otoscope.cli.progress import bars
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.ops.self_test import Check

@@ -11,7 +11,7 @@ from otoscope.data import DanceRecipe, plan_dance, write_dance
 from otoscope.errors import ParameterError
 from otoscope.experiments.judged_items import Columns, read_items
 from otoscope.intervene import FeatureDilation
-from otoscope.intervene.items import Features
+from otoscope.intervene._items import Features
 
 SR = 8000
 

@@ -27,7 +27,7 @@ from loudness import (
 )
 from otoscope.errors import ParameterError
 from otoscope.intervene import Gain, Interrogation, InterrogationSettings, Noise
-from otoscope.intervene.items import items_of
+from otoscope.intervene._items import items_of
 from otoscope.intervene.source import Source
 from otoscope.signal.audio import write_audio
 

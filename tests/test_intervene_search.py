@@ -32,11 +32,10 @@ from otoscope.intervene import (
     item_seed,
     longest_duration,
 )
-from otoscope.intervene.asking import Asking, Tries, families
-from otoscope.intervene.items import Sounds
-from otoscope.intervene.judge import Judge
-from otoscope.intervene.questions import plan
-from otoscope.intervene.search import (
+from otoscope.intervene._asking import Asking, Tries, families
+from otoscope.intervene._items import Sounds
+from otoscope.intervene._questions import plan
+from otoscope.intervene._search import (
     GOALS,
     check_goals,
     compose,
@@ -45,7 +44,8 @@ from otoscope.intervene.search import (
     parts,
     way_back,
 )
-from otoscope.intervene.transcript import Transcript
+from otoscope.intervene._transcript import Transcript
+from otoscope.intervene.judge import Judge
 
 FAMILIES: list[list[SoundIntervention]] = [
     [Tempo(-6), Tempo(2)],

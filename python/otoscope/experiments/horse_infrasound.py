@@ -1,4 +1,4 @@
-"""Does a high-pass filter find a system that goes by what nobody hears?
+"""Tones that nobody hears: does a high-pass filter find a system that goes by them.
 
 Each class of made-up dances is given a tone of its own below 20 Hz. A tree on the lowest bins of
 the spectrum scores high by these; four filters take them away and leave all that can be heard.

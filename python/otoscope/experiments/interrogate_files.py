@@ -23,7 +23,7 @@ from otoscope.intervene import (
     InterrogationSettings,
     Intervention,
 )
-from otoscope.intervene.items import Progress
+from otoscope.intervene._items import Progress
 from otoscope.protocols import ListeningModel
 
 __all__ = ["InterrogateFiles", "InterrogatedFiles", "interrogate_files", "save_interrogated"]

@@ -21,7 +21,7 @@ import torch
 from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.experiments.explain_files import sound_files
-from otoscope.intervene.items import Features
+from otoscope.intervene._items import Features
 
 __all__ = ["Columns", "JudgedItems", "read_items"]
 

@@ -106,7 +106,7 @@ class SampledFolk:
 
     @property
     def nats_per_token(self) -> float:
-        """Minus the log-probability, over the tokens that were drawn."""
+        """Negative log-probability, over the tokens that were drawn."""
         nats = sum(tune.drawn.log_probability for tune in self.tunes)
         return -nats / max(1, sum(tune.drawn.n_drawn for tune in self.tunes))
 
@@ -202,7 +202,28 @@ def sample_folk(settings: SampleFolk, *, progress: Progress | None = None) -> Sa
 def draw_tunes(
     settings: SampleFolk, model: FolkModel, sampling: Sampling, progress: Progress | None
 ) -> list[SampledTune]:
-    """Draw under a progress bar; in the order of their index."""
+    """Draw under a progress bar.
+
+    Parameters
+    ----------
+    settings : SampleFolk
+        How many, from which seed.
+    model : FolkModel
+        The network.
+    sampling : Sampling
+        How each is drawn.
+    progress : callable or None
+        Goes over the tunes.
+
+    Returns
+    -------
+    list of SampledTune
+        In the order of their index.
+
+    Examples
+    --------
+    >>> draw_tunes(settings, model, sampling, None)  # doctest: +SKIP
+    """
     stream = sample_stream(
         model, settings.n, seed=settings.seed, batch=settings.batch, settings=sampling
     )

@@ -31,6 +31,11 @@ class Item:
         What it shares with others: artist, album.
     answer : str
         Of the unchanged item.
+
+    Examples
+    --------
+    >>> Item("a.wav", "Waltz", "artist 1", "Tango").answer
+    'Tango'
     """
 
     name: str
@@ -61,6 +66,11 @@ class Point:
         Exact McNemar test against the unchanged items; None without labels.
     p_holm : float or None
         The same, corrected for all doses and placebos of all interventions claimed irrelevant.
+
+    Examples
+    --------
+    >>> found.curves[0].points[0].change.value  # doctest: +SKIP
+    -0.31
     """
 
     intervention: str
@@ -90,6 +100,11 @@ class Curve:
         There and back, a dose each; empty where there is no way back.
     q : CochranQ or None
         Cochran's Q over all doses and the unchanged items; None without labels.
+
+    Examples
+    --------
+    >>> found.curves[0].worst.intervention  # doctest: +SKIP
+    'tempo +6 %'
     """
 
     name: str
@@ -126,6 +141,11 @@ class Search:
     coin_inflated, coin_deflated : float or None
         What answers at random, as often as the system gives each to the unchanged items, come to
         in as many tries.
+
+    Examples
+    --------
+    >>> found.searches[0].tries  # doctest: +SKIP
+    6
     """
 
     name: str
@@ -156,6 +176,10 @@ class Flip:
         Of the rendering.
     duration : float or None
         Seconds of the rendering.
+
+    Examples
+    --------
+    >>> before, after, sr = interrogation.hear(found.pairs[0])  # doctest: +SKIP
     """
 
     item: int
@@ -186,6 +210,11 @@ class ClassFlips:
         Of the wrong, right at one dose or more.
     to : mapping of str to int
         Other answers than the unchanged one, and at how many items each was given.
+
+    Examples
+    --------
+    >>> ClassFlips("Waltz", n=3, right=2, lost=1, gained=0, to={"Tango": 1}).lost
+    1
     """
 
     label: str
@@ -213,6 +242,11 @@ class Verdict:
         What the score is no evidence of.
     cautions : tuple of str
         What could mislead.
+
+    Examples
+    --------
+    >>> Verdict("chance", "no better than chance", (), (), ()).kind
+    'chance'
     """
 
     kind: Literal["horse", "cleared", "undecided", "chance"]

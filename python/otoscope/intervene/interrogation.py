@@ -16,23 +16,23 @@ import numpy as np
 from torch import Tensor
 
 from otoscope.errors import ParameterError, require_extra
-from otoscope.intervene.asking import Asking, families, grid_seed
+from otoscope.intervene._asking import Asking, families, grid_seed
+from otoscope.intervene._conclusion import conclude
+from otoscope.intervene._findings import Answers
+from otoscope.intervene._items import Features, Progress, Sounds, items_of
+from otoscope.intervene._questions import Table, ask, check_kind, plan
+from otoscope.intervene._search import GOALS, check_goals, neediest
+from otoscope.intervene._transcript import Transcript
 from otoscope.intervene.base import Intervention, SoundIntervention, longest_duration
 from otoscope.intervene.cache import RenderCache
 from otoscope.intervene.chain import Chain
-from otoscope.intervene.conclusion import conclude
 from otoscope.intervene.confound import confound_only
-from otoscope.intervene.findings import Answers
 from otoscope.intervene.interrogated import Flip, Interrogated
-from otoscope.intervene.items import Features, Progress, Sounds, items_of
 from otoscope.intervene.judge import Judge
 from otoscope.intervene.level import Gain
-from otoscope.intervene.questions import Table, ask, check_kind, plan
 from otoscope.intervene.regulated import Indices, Regulated, RegulatedBootstrap
-from otoscope.intervene.search import GOALS, check_goals, neediest
 from otoscope.intervene.settings import InterrogationSettings
 from otoscope.intervene.statistics import GroupBootstrap, Interval, check_classes
-from otoscope.intervene.transcript import Transcript
 
 __all__ = ["Interrogation"]
 
@@ -287,9 +287,8 @@ class Interrogation:
         if not interventions and isinstance(self.items, Features):
             raise ParameterError("name an intervention: it says which features are unchanged")
         off = interventions[0].with_dose(0) if interventions else Gain(0)
-        conditions = {"as it is": (0, off)} | {
-            str(one): (curve, one) for curve, one in enumerate(interventions)
-        }
+        changes = {str(one): (curve, one) for curve, one in enumerate(interventions)}
+        conditions = {"as it is": (0, off), **changes}
         if len(conditions) <= len(interventions):
             raise ParameterError(
                 f"interventions are {', '.join(map(str, interventions))}; name each once"
@@ -298,9 +297,11 @@ class Interrogation:
         duration = self._duration(self.items.survey(progress)[0], [off, *interventions])
 
         def trained(indices: Indices) -> Callable[[Indices, str], list[str]]:
+            """Ask the system that is made of these items."""
             judge = Judge(train(indices), classes=self.settings.classes, labels=labels)
 
             def answers(tested: Indices, condition: str) -> list[str]:
+                """Ask about these items under a condition."""
                 curve, intervention = conditions[condition]
                 asked = ask(
                     self.items,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
-from otoscope.intervene.items import Progress
+from otoscope.intervene._items import Progress
 from otoscope.intervene.statistics import Figure, GroupBootstrap, check_classes
 from otoscope.metrics import Interval
 

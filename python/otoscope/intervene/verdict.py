@@ -46,6 +46,11 @@ class Evidence:
         Of items: those that intervals are over.
     max_change : float
         Tolerated, in 0..1.
+
+    Examples
+    --------
+    >>> evidence.baseline.value  # doctest: +SKIP
+    0.83
     """
 
     figure: str

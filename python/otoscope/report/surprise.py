@@ -57,12 +57,44 @@ class TuneSurprise:
         return float(self.nats.mean())
 
     def top(self, k: int) -> list[int]:
-        """Return the numbers, from 1, of the most surprising tokens, the end among them."""
+        """Find the most surprising tokens.
+
+        Parameters
+        ----------
+        k : int
+            How many.
+
+        Returns
+        -------
+        list of int
+            Their numbers from 1, the most surprising first; one more than there are is the end.
+
+        Examples
+        --------
+        >>> tune.top(3)  # doctest: +SKIP
+        [17, 4, 52]
+        """
         order = np.argsort(-self.nats, kind="stable")
         return [int(place) + 1 for place in order[:k]]
 
     def token(self, number: int) -> str:
-        """Return a token by its number from 1; "end" is the one after the last."""
+        """Name a token.
+
+        Parameters
+        ----------
+        number : int
+            From 1.
+
+        Returns
+        -------
+        str
+            "end" for the one after the last.
+
+        Examples
+        --------
+        >>> tune.token(1)  # doctest: +SKIP
+        'M:6/8'
+        """
         return [*self.tokens, _END][number - 1]
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from otoscope.intervene.asking import Tries, grid_seed
-from otoscope.intervene.findings import (
+from otoscope.intervene._asking import Tries, grid_seed
+from otoscope.intervene._findings import (
     Answers,
     class_flips,
     dose_curves,

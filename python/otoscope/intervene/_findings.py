@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from otoscope.intervene._questions import Table
 from otoscope.intervene.interrogated import ClassFlips, Curve, Flip, Point, Search
-from otoscope.intervene.questions import Table
 from otoscope.intervene.significance import cochran_q, holm, mcnemar
 from otoscope.intervene.statistics import GroupBootstrap
 

@@ -11,8 +11,8 @@ from typing import TypeAlias
 from torch import Tensor
 
 from otoscope.errors import ParameterError
+from otoscope.intervene._items import Features, Sounds
 from otoscope.intervene.base import Intervention
-from otoscope.intervene.items import Features, Sounds
 from otoscope.intervene.judge import Judge
 
 __all__ = ["Asked", "Question", "Table", "ask", "check_kind", "plan"]
@@ -172,7 +172,7 @@ def ask(
     --------
     >>> import torch
     >>> from otoscope.intervene import Gain
-    >>> from otoscope.intervene.items import Sounds
+    >>> from otoscope.intervene._items import Sounds
     >>> judge = Judge(lambda sounds: ["loud" if y.max() > 0.5 else "soft" for y in sounds])
     >>> sounds = Sounds([(torch.ones(8), 4)], sr=4)
     >>> list(ask(sounds, judge, lambda i: [(Gain(0), 0), (Gain(-20), 0)], [0], duration=1.0))

@@ -10,13 +10,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from otoscope.intervene._items import Features, Progress, Sounds
+from otoscope.intervene._questions import Asked, Table, ask
+from otoscope.intervene._search import compose, is_settled, parts, way_back
+from otoscope.intervene._transcript import Transcript
 from otoscope.intervene.base import Intervention, SoundIntervention
 from otoscope.intervene.draws import item_seed
-from otoscope.intervene.items import Features, Progress, Sounds
 from otoscope.intervene.judge import Judge
-from otoscope.intervene.questions import Asked, Table, ask
-from otoscope.intervene.search import compose, is_settled, parts, way_back
-from otoscope.intervene.transcript import Transcript
 
 __all__ = ["Asking", "Tries", "families", "grid_seed"]
 
