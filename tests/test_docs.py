@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -133,3 +134,39 @@ def test_numbers_of_paper_e_are_those_of_its_record() -> None:
     }
     assert f"at most {lost[30]:.2f} dB at 30 dB and {lost[50]:.1f} dB at 50 dB" in page
     assert f"{record['seconds'] / 60:.0f} min" in page
+
+
+@pytest.mark.parametrize(
+    ("record", "title", "columns"),
+    [
+        ("horse_ballroom_features", "published: 210", range(9)),
+        ("horse_ballroom_features", "by album", (0, 1, 5, 6, 8)),
+        ("horse_planted", "Systems", range(10)),
+        ("horse_planted", "How weak", range(7)),
+        ("horse_planted", "False alarms", range(5)),
+        ("regulated_bootstrap", "What knowing", range(6)),
+    ],
+)
+def test_tables_of_paper_c_are_those_of_its_records(
+    record: str, title: str, columns: Sequence[int]
+) -> None:
+    page = (ROOT / "docs" / "papers" / "C.md").read_text()
+    tables = json.loads((ROOT / "docs" / "papers" / f"{record}.json").read_text())["tables"]
+    (table,) = [table for table in tables if table["title"].startswith(title)]
+    for row in table["rows"]:
+        assert f"| {' | '.join(row[column] for column in columns)} |" in page
+
+
+def test_answers_moved_on_paper_c_are_those_of_its_record() -> None:
+    page = (ROOT / "docs" / "papers" / "C.md").read_text()
+    record = json.loads((ROOT / "docs" / "papers" / "horse_zoo.json").read_text())
+    for change in range(13):
+        moved = []
+        for found in record["found"].values():
+            curve = found["curves"][change]
+            worst, back = (
+                max((point["moved"]["value"] for point in curve[points]), default=None)
+                for points in ("points", "placebo")
+            )
+            moved.append(f"{worst:.0%}" + ("" if back is None else f" ({back:.0%})"))
+        assert f"| {curve['name']} | {' | '.join(moved)} |" in page

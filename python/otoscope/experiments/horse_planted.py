@@ -125,7 +125,7 @@ class HorsePlanted:
 
     @classmethod
     def mma(cls) -> HorsePlanted:
-        """Settings for as much as mma's bands, slow to render, can play in some minutes."""
+        """Ask for as much as mma's bands, slow to render, can play in some minutes."""
         return cls(corpus="mma", train_artists=10, train_clips=4, test_artists=8, test_clips=1)
 
 
