@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.data.tunes import generate_tune
-from otoscope.metrics.tunes import RULES
+from otoscope.experiments.check_folk import CheckFolk, check_folk
+from otoscope.metrics.tunes import RULES, Conventions, Summary
 from otoscope.notation import tokeniser, write_book, write_token_file
+from otoscope.records import to_json
 from tune_faults import with_wrong_duration
 
 BROKEN = "X:1\nT:Broken\nM:2/4\nL:1/4\nK:D\nFE|D;2|]\n"
@@ -57,8 +59,8 @@ def told(*arguments: object) -> dict[str, Any]:
 def test_json_has_one_object_a_tune_and_rates(book: Path, tmp_path: Path) -> None:
     out = tmp_path / "c.json"
     said = run("check", book, "--json", out)
-    assert "6 of 8 tunes can be read and have bars that add up (75.0 %)." in said
-    assert "No real tunes to compare with" in said
+    assert "6 of 8 tunes can be read and have bars that add up (75.0 %); of 428 real" in said
+    assert "held out from folkrnn-small" in said
     found = json.loads(out.read_text())
     assert [tune["number"] for tune in found["tunes"]] == list(range(1, 9))
     assert [tune["valid"] for tune in found["tunes"]] == [True] * 6 + [False] * 2
@@ -66,8 +68,8 @@ def test_json_has_one_object_a_tune_and_rates(book: Path, tmp_path: Path) -> Non
     assert found["summary"]["rates"]["valid"] == pytest.approx(
         {"count": 6, "of": 8, "value": 0.75, "low": 0.409, "high": 0.929}, abs=1e-3
     )
-    assert found["real"] is None
-    assert found["differences"] is None
+    assert found["real"]["tunes"] == 428  # from the shipped network's card
+    assert set(found["differences"]) <= set(found["real"]["rates"])
 
 
 def test_findings_have_line_and_column_of_the_file(book: Path) -> None:
@@ -83,10 +85,23 @@ def test_findings_have_line_and_column_of_the_file(book: Path) -> None:
     assert lines[finding["line"] - 1][finding["column"] - 1] == ";"
 
 
+def test_at_other_bounds_than_the_usual_the_card_is_no_comparison(book: Path) -> None:
+    found = check_folk(CheckFolk(str(book), conventions=Conventions(widest_range=12)))
+    assert found.real is None
+    assert found.notes == (
+        "No real tunes to compare with at other bounds than the usual; give --against.",
+    )
+
+
+def test_rates_read_from_json_are_those_written(book: Path) -> None:
+    summary = check_folk(CheckFolk(str(book))).summary
+    assert Summary.from_dict(json.loads(to_json(summary.to_dict()))) == summary
+
+
 def test_rates_stand_beside_those_of_held_out_tunes(book: Path, prepared: Path) -> None:
     said = run("check", book, "--against", prepared)
     assert "of 8 real tunes 100.0 %." in said
-    assert "No real tunes" not in said
+    assert "folkrnn-small" not in said
     found = told(book, "--against", prepared)
     assert found["real"]["tunes"] == 8
     assert found["real"]["rates"]["valid"]["count"] == 8

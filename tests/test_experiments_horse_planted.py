@@ -177,7 +177,8 @@ def test_experiment_keeps_its_promises(tmp_path: Path) -> None:
     systems, power, alarms = horse_planted(HorsePlanted(), tmp_path)
     verdicts = {row[0]: row[-1] for row in systems.rows}
     assert verdicts["tempo horse"] == verdicts["deep net, confounded"] == "horse"
-    assert verdicts["pattern model"] == "cleared"
+    assert verdicts["pattern model"] in ("cleared", "undecided")  # 240 clips bound 5 points or not
+    assert verdicts["pattern model, confounded"] == "cleared"
     assert verdicts["deep net, separated"] != "horse"
     found = [int(row[1].split()[0]) for row in power.rows]
     assert found[0] <= 1  # of 20

@@ -27,7 +27,7 @@ def check(
     file: Annotated[str, typer.Argument(help="ABC file, file of tokens, or folder of ABC files.")],
     against: Annotated[
         str | None,
-        typer.Option(help="Real tunes: a prepared folder (held-out ones), ABC, or ryan, aird, ..."),
+        typer.Option(help="Real tunes: a prepared folder, ABC, ryan, ...; default: the card's."),
     ] = None,
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write everything here; - prints it.")

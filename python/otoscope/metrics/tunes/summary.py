@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -111,6 +111,33 @@ class Summary:
     keys: dict[str, int]
     degrees_by_count: dict[str, float]
     degrees_by_duration: dict[str, float]
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Summary:
+        """Read what `to_dict` gave, from a model's card for instance.
+
+        Parameters
+        ----------
+        plain : mapping
+            In JSON's types.
+
+        Returns
+        -------
+        Summary
+            Equal to the one that gave it.
+
+        Examples
+        --------
+        >>> Summary.from_dict(summary.to_dict()) == summary  # doctest: +SKIP
+        True
+        """
+        rates = {
+            name: Rate(rate["count"], rate["of"], _interval(rate))
+            for name, rate in plain["rates"].items()
+        }
+        means = {name: _interval(mean) for name, mean in plain["means"].items()}
+        others = {name: plain[name] for name in _PLAIN}
+        return cls(tunes=plain["tunes"], rates=rates, means=means, **others)
 
     @property
     def valid(self) -> float:
@@ -225,6 +252,10 @@ def _mean(values: Sequence[float], rng: np.random.Generator) -> Interval:
 def _mean_shares(shares: Sequence[dict[str, float]]) -> dict[str, float]:
     known = [share for share in shares if share]
     return {name: sum(share[name] for share in known) / len(known) for name in DEGREES if known}
+
+
+def _interval(plain: Mapping[str, float]) -> Interval:
+    return Interval(plain["value"], plain["low"], plain["high"], _LEVEL)
 
 
 def _bounds(interval: Interval) -> dict[str, float]:
