@@ -131,7 +131,7 @@ def test_filters_stop_and_keep_at_their_edges(
 
 
 def test_a_filter_beyond_half_the_rate_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"must differ and lie in \(0, 4000\) at 8000"):
+    with pytest.raises(ParameterError, match="8000 samples a second hold nothing above 4000 Hz"):
         LowPass(6000).render(torch.zeros(100), 8000)
 
 
