@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 
 import otoscope.ops  # registers the operators
 from otoscope.ops.frames import frames_of
+from otoscope.ops.self_test import self_test
 
 
 def cases() -> dict[str, list[tuple[Any, ...]]]:
@@ -118,3 +120,22 @@ def test_opcheck_on_a_gpu(name: str) -> None:
             for a in arguments
         )
         torch.library.opcheck(getattr(torch.ops.otoscope, name).default, moved)
+
+
+def test_doctor_checks_every_operator_in_under_a_second() -> None:
+    began = time.perf_counter()
+    checks = self_test()
+    assert time.perf_counter() - began < 1
+    assert all(check.ok for check in checks), checks
+    on_cpu = [check.name for check in checks if check.device == "cpu"]
+    assert on_cpu == [
+        "occlude",
+        "coalitions",
+        "exact coalitions",
+        "stft",
+        "istft_ls",
+        "project",
+        "griffin_lim_step",
+        "magnitude_step",
+        "moments",
+    ]

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import torch
+from torch import Tensor
 
 from otoscope.native import cuda_status
 from otoscope.ops.coalitions import coalitions
-from otoscope.ops.consistency import project
+from otoscope.ops.consistency import (
+    griffin_lim_step,
+    istft_ls,
+    magnitude_step,
+    project,
+    stft,
+)
+from otoscope.ops.moments import moments
 from otoscope.ops.occlude import occlude
 
 __all__ = ["Check", "self_test"]
@@ -38,7 +47,17 @@ def self_test() -> list[Check]:
     True
     """
     devices = ["cpu", "cuda"] if cuda_status().available else ["cpu"]
-    checks = (_check_occlude, _check_coalitions, _check_project)
+    checks = (
+        _check_occlude,
+        _check_coalitions,
+        _check_exact_coalitions,
+        _check_stft,
+        _check_istft_ls,
+        _check_project,
+        _check_griffin_lim_step,
+        _check_magnitude_step,
+        _check_moments,
+    )
     return [check(device) for device in devices for check in checks]
 
 
@@ -60,12 +79,80 @@ def _check_coalitions(device: str) -> Check:
     return Check("coalitions", device, ok, f"{share:.3f} of segments stay, of 0.5 wanted")
 
 
+def _check_exact_coalitions(device: str) -> Check:
+    found = coalitions(6, "exact", device=device).unpack()
+    missing = 64 - len(found.unique(dim=0))
+    ok = missing == 0 and len(found) == 64
+    return Check("exact coalitions", device, ok, f"{missing} of 64 are missing")
+
+
+def _check_stft(device: str) -> Check:
+    y = _noise(2, 3072, device=device)
+    return _compared("stft", device, stft(y, **_frames(device)), _analysed(y))
+
+
+def _check_istft_ls(device: str) -> Check:
+    D = _spectrum(device)
+    return _compared("istft_ls", device, istft_ls(D, **_frames(device)), _synthesised(D))
+
+
 def _check_project(device: str) -> Check:
-    random = torch.Generator().manual_seed(0)
-    D = torch.randn(2, 9, 513, dtype=torch.complex64, generator=random).to(device)
-    window = torch.hamming_window(1024, device=device)
-    y = torch.istft(D.mT, 1024, 256, window=window, center=False)
-    defined = torch.stft(y, 1024, 256, window=window, center=False, return_complex=True).mT
-    got = project(D, window=window, hop_length=256)
-    off = float((got - defined).abs().max() / defined.abs().max())
-    return Check("project", device, off < 1e-5, f"off by {off:.1g} of the largest value")
+    D = _spectrum(device)
+    return _compared("project", device, project(D, **_frames(device)), _consistent(D))
+
+
+def _check_griffin_lim_step(device: str) -> Check:
+    D, S = _spectrum(device), _noise(2, 9, 513, device=device).abs()
+    Z, _ = griffin_lim_step(D, magnitude=S, **_frames(device))
+    return _compared("griffin_lim_step", device, Z, _consistent(S * D.sgn()))
+
+
+def _check_magnitude_step(device: str) -> Check:
+    D, X, gradient = _spectrum(device), *_noise(2, 2, 9, 513, device=device).abs()
+    radius = torch.tensor([10.0, 1e3], device=device)
+    Y, _ = magnitude_step(X, gradient, D, X, step=0.1, radius=radius, **_frames(device))
+    Z = _consistent((X - 0.1 * gradient).clamp(min=0) * D.sgn()).abs()
+    nu = ((Z - X).norm(dim=(1, 2)) / radius - 1).clamp(min=0)[:, None, None]
+    return _compared("magnitude_step", device, Y, (Z + nu * X) / (1 + nu))
+
+
+def _check_moments(device: str) -> Check:
+    features = _noise(300, 40, device=device)
+    found, centred = moments(features), features.double() - features.double().mean(0)
+    return _compared("moments", device, found.scatter, centred.T @ centred)
+
+
+def _frames(device: str) -> _Frames:
+    return {"window": torch.hamming_window(1024, device=device), "hop_length": 256}
+
+
+class _Frames(TypedDict):
+    window: Tensor
+    hop_length: int
+
+
+def _noise(*shape: int, device: str) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+def _spectrum(device: str) -> Tensor:
+    return torch.view_as_complex(_noise(2, 9, 513, 2, device=device))
+
+
+def _synthesised(D: Tensor) -> Tensor:
+    window = torch.hamming_window(1024, device=D.device)
+    return torch.istft(D.mT, 1024, 256, window=window, center=False)
+
+
+def _analysed(y: Tensor) -> Tensor:
+    window = torch.hamming_window(1024, device=y.device)
+    return torch.stft(y, 1024, 256, window=window, center=False, return_complex=True).mT
+
+
+def _consistent(D: Tensor) -> Tensor:
+    return _analysed(_synthesised(D))
+
+
+def _compared(name: str, device: str, found: Tensor, defined: Tensor) -> Check:
+    off = float((found - defined).abs().max() / defined.abs().max())
+    return Check(name, device, off < 1e-5, f"off by {off:.1g} of the largest value")
