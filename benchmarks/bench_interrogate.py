@@ -2,8 +2,8 @@
 
 What is rendered is counted: clips x doses x 10 s. Two processes render; "one process" is the same
 with one, which judges too. The rival "stretcher" reads the clips and stretches them at the same
-doses, in one process: its share of what one process takes could not be saved. Peaks are of this
-process and of the largest that renders.
+doses, in one process: its share of what one process takes could not be saved. The peak is
+that of this process, which renders as well where it is the only one.
 
     python benchmarks/bench_interrogate.py [--device cpu|cuda] [--quick]
 """
@@ -110,8 +110,7 @@ def _cases(device: str, sizes: Sizes, folder: Path) -> Iterator[Case]:
         "threads": 1,
         "times_real_time": sizes.clips * len(sizes.doses) * SECONDS / timings["ours"].median_s,
         "stretcher_share": alone / whole,
-        "peak_mb": _peak_mb(resource.RUSAGE_SELF),
-        "peak_of_a_worker_mb": _peak_mb(resource.RUSAGE_CHILDREN),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     size = f"{sizes.clips} clips x {len(sizes.doses)} doses x {SECONDS:g} s"
     yield Case(f"{size}, processes that render {sizes.workers}", facts, timings, None)
@@ -123,10 +122,6 @@ class _WithoutPlacebo(Tempo):
 
     def placebo(self) -> Any:
         """None: nothing is rendered but the doses."""
-
-
-def _peak_mb(who: int) -> float:
-    return resource.getrusage(who).ru_maxrss / 1024
 
 
 def main() -> None:

@@ -94,9 +94,9 @@ def _notes(name: str, facts: dict[str, Any]) -> Iterator[str]:
         )
     if "stretcher_share" in facts:
         yield (
-            f"- {_cell(name)}: {facts['times_real_time']:.0f} times real time, of which the "
-            f"stretcher has {facts['stretcher_share']:.0%}; peak memory {facts['peak_mb']:.0f} MB, "
-            f"of a process that renders {facts['peak_of_a_worker_mb']:.0f} MB."
+            f"- {_cell(name)}: {facts['times_real_time']:.0f} times real time; of what one process "
+            f"takes the stretcher has {facts['stretcher_share']:.0%}; peak memory "
+            f"{facts['peak_mb']:.0f} MB."
         )
 
 
