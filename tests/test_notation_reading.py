@@ -389,3 +389,9 @@ def test_pitches_and_onsets_are_those_of_abc2midi(
     assert [set(pitch) for _, pitch in theirs] == list(played.values())
     start = theirs[0][0]
     assert [onset - start for onset, _ in theirs] == pytest.approx(list(played), abs=1 / 128)
+
+
+def test_a_tune_without_a_line_of_music_is_placed_at_its_key() -> None:
+    (error,) = parse_book("X:1\nT:silence\nK:G\n")
+    assert isinstance(error, NotationError)
+    assert (error.line, error.reason) == (3, "no music")

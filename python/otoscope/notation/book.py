@@ -194,6 +194,7 @@ def _parse_music(
         short = meter.length is not None and meter.length < Fraction(3, 4)
         unit = Fraction(1, 16) if short else Fraction(1, 8)
     scanner = Scanner(key, meter, unit, voices)
+    scanner.scan("", fields["K"].number)  # where a tune ends that has no line of music
     for line in lines:
         text = _without_comment(line.text)
         match = _BODY_FIELD.match(text)
