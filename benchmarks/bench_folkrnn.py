@@ -2,7 +2,7 @@
 
 "nn.LSTM" is the loop that one writes first: one step of the module for the whole batch, softmax,
 `torch.multinomial`, until the last tune has ended. "ONNX Runtime" runs the same step as a graph.
-Ours is all of `otoscope.models.folkrnn.sample`, each tune with its own generator. On one thread.
+Ours is all of `otoscope.folk.model.sample`, each tune with its own generator. On one thread.
 
 Lengths of "whole tunes" have the quantiles of the authors' corpus (median 152, 5 % below 92, 95 %
 below 314): tunes that have ended leave our batch and the next come in; in the loop they wait for
@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from command import run
 from otoscope import native
-from otoscope.models.folkrnn import FolkModel, FolkRNN, Sampling
-from otoscope.models.folkrnn.sampler import _Sampler, _Tune
-from otoscope.notation import Vocabulary
+from otoscope.folk.model import FolkModel, FolkRNN, Sampling
+from otoscope.folk.model.sampler import _Sampler, _Tune
+from otoscope.folk.tokens import Vocabulary
 from timing import Bar, Case, Timing, compare, ratio
 
 N_TOKENS = 137

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from command import run
 from otoscope.data import plan_dance, render_dance
-from otoscope.signal.periodicity import RhythmFeatures
-from otoscope.signal.scale_transform import ScaleTransform
-from otoscope.signal.spectral_periodicity import SpectralPeriodicity
+from otoscope.signal.rhythm.periodicity import RhythmFeatures
+from otoscope.signal.rhythm.scale_transform import ScaleTransform
+from otoscope.signal.rhythm.spectral_periodicity import SpectralPeriodicity
 from timing import Case, compare
 
 SR, SECONDS = 22050, 10.0

@@ -73,9 +73,9 @@ echo "== build: ok, $((SECONDS - started)) s"
 step 60 "doctor" "$python" -m otoscope.cli doctor
 
 # Tests that run on every backend, or need a GPU; of those, the files whose imports are here.
-mapfile -t tests < <("$python" - $(grep -lE 'backend: Backend|mark\.cuda' tests/test_*.py) << 'END'
+mapfile -t tests < <("$python" - $(grep -lE 'backend: Backend|mark\.cuda' tests/ops/test_*.py) << 'END'
 import ast, importlib.util, pathlib, sys
-sys.path[:0] = ["tests", "benchmarks"]
+sys.path[:0] = [".", "benchmarks"]
 for path in sys.argv[1:]:
     nodes = ast.parse(pathlib.Path(path).read_text()).body
     names = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
@@ -97,7 +97,7 @@ if ! $dry_run; then
   for tool in memcheck racecheck; do
     step 120 "$tool" env PYTORCH_NO_CUDA_MEMORY_CACHING=1 \
       compute-sanitizer --tool "$tool" --error-exitcode 9 --kernel-name kns=otoscope \
-      "${pytest[@]}" -k "$small" tests/test_{occlude,coalitions,consistency,moments}.py
+      "${pytest[@]}" -k "$small" tests/ops/test_{occlude,coalitions,stft,moments}.py
   done
 fi
 

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from otoscope.data import synthesise
-from otoscope.experiments.features_of_sounds import FeatureSettings, SoundFeatures
 from otoscope.metrics import frechet_interval, kernel_distance
 from otoscope.records import replacing, to_json, versions
 from otoscope.signal import read_audio, write_audio
-from otoscope.signal.blocks import Blocks
+from otoscope.signal.audio.blocks import Blocks
+from otoscope.workflows._features import FeatureSettings, SoundFeatures
 
 PAIRS = (
     ("synthetic songs", "other parts of them"),

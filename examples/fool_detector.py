@@ -13,8 +13,8 @@ import argparse
 from pathlib import Path
 
 from otoscope.data import sample, sample_names
-from otoscope.experiments import AttackFile, attack_file, save_attack
 from otoscope.report.adversary_words import sentence
+from otoscope.workflows import AttackFile, attack_file, save_attack
 
 
 def main() -> None:

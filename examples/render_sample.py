@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from otoscope import records
-from otoscope.data import mma, sinsy
 from otoscope.data.singing import SingingRecipe, render
-from otoscope.data.song import Song, frame_truth
-from otoscope.signal.audio import mono, write_audio
+from otoscope.data.synthesis import mma, sinsy
+from otoscope.data.synthesis.song import Song, frame_truth
+from otoscope.signal.audio.files import mono, write_audio
 
 SONGS = {"mambo": 69, "piano-ballad": 28}
 RECIPE = SingingRecipe(

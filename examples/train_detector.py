@@ -23,14 +23,14 @@ from torch import Tensor
 
 from otoscope import records
 from otoscope.data.shipped import sample, sample_names
-from otoscope.data.song import Song, frame_truth, mix_stems
-from otoscope.data.synth import synthesise
+from otoscope.data.synthesis.song import Song, frame_truth, mix_stems
+from otoscope.data.synthesis.synth import synthesise
 from otoscope.models.bundle import save_bundle
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
 from otoscope.models.timeline import timeline
 from otoscope.signal import svd2015
-from otoscope.signal.audio import read_audio
+from otoscope.signal.audio.files import read_audio
 
 BUNDLE = Path(__file__).parents[1] / "python/otoscope/models/bundles/synth-singing"
 FRONT_END = svd2015()

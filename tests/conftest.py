@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pytest
 import torch
 
 from otoscope import native
+from tests.support.paths import SHARED
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,6 @@ def random() -> torch.Generator:
 @pytest.fixture
 def shared() -> Path:
     """Find the data that lie beside the checkout; a lone clone has none."""
-    path = Path(os.environ.get("OTOSCOPE_SHARED", Path(__file__).parents[2] / "shared"))
-    if not path.is_dir():
+    if not SHARED.is_dir():
         pytest.skip("no ../shared beside this checkout, and OTOSCOPE_SHARED is not set")
-    return path
+    return SHARED

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-import definitions
 from otoscope import _cpu, native
 from otoscope.errors import CudaUnavailable
+from tests.oracles import definitions
 
 
 def arguments(n: int = 3) -> list[Any]:

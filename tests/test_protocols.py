@@ -10,7 +10,7 @@ import torch
 
 from otoscope.errors import ParameterError
 from otoscope.protocols import ListeningModel, Patch
-from otoscope.signal.domain import Domain
+from otoscope.signal.mel.domain import Domain
 
 CENTRES = torch.tensor([100.0, 500.0, 2000.0])
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.signal.domain import Domain
 from otoscope.signal.listen import listen
+from otoscope.signal.mel.domain import Domain
 
 __all__ = ["ListeningModel", "Patch", "Sound", "Target", "choose_targets"]
 

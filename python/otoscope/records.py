@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 
 from otoscope.errors import ParameterError
 
-__all__ = ["Records", "read", "replacing", "stream", "to_json", "versions"]
+__all__ = ["Records", "read", "replacing", "stream", "to_json", "to_plain", "versions"]
 
 _OURS = ("key", "seed", "versions")  # the fields that Records itself writes
 
@@ -284,7 +284,53 @@ def to_json(value: object, *, indent: int | None = None) -> str:
     >>> to_json({"snr_db": np.float32(40), "p_value": float("nan"), "lag_frames": np.arange(3)})
     '{"snr_db": 40.0, "p_value": null, "lag_frames": [0, 1, 2]}'
     """
-    return json.dumps(_plain(value), indent=indent, allow_nan=False)
+    return json.dumps(to_plain(value), indent=indent, allow_nan=False)
+
+
+def to_plain(value: object) -> Any:
+    """Convert a value to the types of JSON.
+
+    Parameters
+    ----------
+    value : object
+        As for `to_json`.
+
+    Returns
+    -------
+    None, bool, int, float, str, list or dict
+        What parsing the value's JSON gives: tuples and arrays as lists, dataclasses as dicts, NaN
+        and infinities as None.
+
+    Raises
+    ------
+    ParameterError
+        If a value has no form in JSON.
+
+    Examples
+    --------
+    >>> to_plain({"snr_db": (40.0, float("inf"))})
+    {'snr_db': [40.0, None]}
+    """
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        if odd := [name for name in value if not isinstance(name, str)]:
+            raise ParameterError(f"an object in JSON has the name {odd[0]!r}; names are strings")
+        return {name: to_plain(item) for name, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "tolist"):  # NumPy and torch, scalars and arrays
+        return to_plain(value.tolist())
+    raise ParameterError(
+        f"{value!r} of type {type(value).__name__} has no form in JSON; "
+        "give numbers, strings, lists, dicts, dataclasses or arrays"
+    )
 
 
 @cache
@@ -312,33 +358,9 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
-def _plain(value: object) -> object:
-    """The value in JSON's own types."""
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        if odd := [name for name in value if not isinstance(name, str)]:
-            raise ParameterError(f"an object in JSON has the name {odd[0]!r}; names are strings")
-        return {name: _plain(item) for name, item in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if hasattr(value, "tolist"):  # NumPy and torch, scalars and arrays
-        return _plain(value.tolist())
-    raise ParameterError(
-        f"{value!r} of type {type(value).__name__} has no form in JSON; "
-        "give numbers, strings, lists, dicts, dataclasses or arrays"
-    )
-
-
 def _canonical(key: object) -> str:
     """One text for equal keys, whatever the order of their fields."""
-    return json.dumps(_plain(key), sort_keys=True, allow_nan=False)
+    return json.dumps(to_plain(key), sort_keys=True, allow_nan=False)
 
 
 def _whole(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

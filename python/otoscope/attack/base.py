@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from otoscope.attack.bounds import Bound
-from otoscope.attack.draws import generator
 from otoscope.attack.goal import Goal, check_labels
 from otoscope.attack.hearing import Hearing
 from otoscope.attack.model import Model, gradient_of, hear, kind_of_outputs, unit
@@ -26,6 +25,7 @@ from otoscope.attack.search import Answer, Question, Trial, search
 from otoscope.attack.transforms import Transform
 from otoscope.errors import ParameterError
 from otoscope.protocols import ListeningModel
+from otoscope.seeds import torch_generator
 from otoscope.signal.masking import masking_threshold
 from otoscope.signal.snr import segmental_snr_db, snr_db
 from otoscope.taps import evaluating
@@ -222,7 +222,7 @@ class Attack(ABC):
             if self.masking and self._rate:
                 threshold = masking_threshold(sounds, sr=self._rate)
             places = range(first_example, first_example + len(sounds))
-            generators = tuple(generator(self.seed, place) for place in places)
+            generators = tuple(torch_generator(self.seed, place) for place in places)
             question = Question(sounds, objective, generators, threshold)
             trial, before = self._solve(question)
         return AttackResult(

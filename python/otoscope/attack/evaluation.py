@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from otoscope.records import to_json
+from otoscope.records import to_plain
 
 __all__ = ["Evaluation", "LowPassed"]
 
@@ -128,5 +127,5 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Give all of it in JSON's types; infinite ratios become None."""
-        plain: dict[str, Any] = json.loads(to_json(self))
+        plain: dict[str, Any] = to_plain(self)
         return plain

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from otoscope.attack.draws import generator
 from otoscope.errors import ParameterError
+from otoscope.seeds import torch_generator
 
 __all__ = ["Goal", "check_labels"]
 
@@ -95,7 +95,7 @@ class Goal:
         draws = torch.stack(
             [
                 torch.randint(
-                    others, y.shape[1:], generator=generator(self.seed, first_example + i)
+                    others, y.shape[1:], generator=torch_generator(self.seed, first_example + i)
                 )
                 for i in range(len(y))
             ]

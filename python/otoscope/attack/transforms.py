@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.signal.codecs import mp3
-from otoscope.signal.noise import add_noise
+from otoscope.signal.audio.codecs import mp3
+from otoscope.signal.effects.noise import add_noise
 from otoscope.signal.snr import check_snr
 
 __all__ = ["Gain", "Mp3", "Noise", "Shift", "Transform"]

@@ -15,7 +15,7 @@ from otoscope.errors import ParameterError
 from otoscope.records import to_json
 
 if TYPE_CHECKING:
-    from otoscope.experiments import Attacked
+    from otoscope.workflows import Attacked
 
 __all__ = ["attack"]
 
@@ -63,9 +63,9 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         require_writable(path)
         if path is not None and path.exists() and path.samefile(sound):
             raise ParameterError(f"{path} is the sound that is attacked: write to another file")
-    from otoscope import experiments  # torch takes seconds to load
+    from otoscope import workflows  # torch takes seconds to load
 
-    settings = experiments.AttackFile(
+    settings = workflows.AttackFile(
         sound=sound,
         model=model,
         out=out,
@@ -81,9 +81,9 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         device=device,
     )
     with bars() as progress:
-        found = experiments.attack_file(settings, progress=progress)
+        found = workflows.attack_file(settings, progress=progress)
         if html:
-            experiments.save_attack(found, html)
+            workflows.save_attack(found, html)
     if as_json:
         typer.echo(to_json(found.to_dict(), indent=2))
     else:

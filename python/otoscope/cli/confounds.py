@@ -29,11 +29,11 @@ def horse_ballroom_features(
 
     Example: otoscope experiment horse-ballroom-features --features ballroom_rhythm.npz --out horse
     """
-    from otoscope import experiments  # torch takes seconds to load
+    from otoscope.papers import c_horse  # torch takes seconds to load
 
-    settings = experiments.HorseBallroomFeatures(features, ballroom=ballroom, seed=seed)
+    settings = c_horse.HorseBallroomFeatures(features, ballroom=ballroom, seed=seed)
     with bars() as progress:
-        tables = experiments.horse_ballroom_features(settings, out, progress=progress)
+        tables = c_horse.horse_ballroom_features(settings, out, progress=progress)
     if as_json:
         typer.echo(to_json({"settings": settings, "tables": tables, "out": out}))
         return
@@ -53,12 +53,12 @@ def regulated_bootstrap(
 
     Example: otoscope experiment regulated-bootstrap --quick --out planted
     """
-    from otoscope import experiments  # torch takes seconds to load
+    from otoscope.papers import c_horse  # torch takes seconds to load
 
-    settings = experiments.PlantedArtists.quick() if quick else experiments.PlantedArtists()
+    settings = c_horse.PlantedArtists.quick() if quick else c_horse.PlantedArtists()
     settings = replace(settings, runs=settings.runs if runs is None else runs, seed=seed)
     with bars() as progress:
-        tables = experiments.regulated_bootstrap(settings, out, progress=progress)
+        tables = c_horse.regulated_bootstrap(settings, out, progress=progress)
     if as_json:
         typer.echo(to_json({"settings": settings, "tables": tables, "out": out}))
         return

@@ -28,7 +28,7 @@ def demo(
 
     Example: otoscope demo --out demo
     """
-    from otoscope import experiments
+    from otoscope import workflows
     from otoscope.data import sample
     from otoscope.models import describe
     from otoscope.report.words import cautions, sentence
@@ -40,12 +40,12 @@ def demo(
     console = Console(markup=False, quiet=as_json)
     console.print(f'Why does {model} say "singing" of {song.path.name}?')
     out.mkdir(parents=True, exist_ok=True)
-    settings = experiments.ExplainFiles((song.path,), model, seed=seed, device=device)
+    settings = workflows.ExplainFiles((song.path,), model, seed=seed, device=device)
     with bars() as progress:
-        (row,) = experiments.explain_files(settings, progress=progress)
-        experiments.save_page(row, page, truth=song.sung)
+        (row,) = workflows.explain_files(settings, progress=progress)
+        workflows.save_page(row, page, truth=song.sung)
     seconds = time.monotonic() - began
-    found = experiments.to_record(row, settings)
+    found = workflows.to_record(row, settings)
     if as_json or row.explanation is None:
         about = {"sung": song.sung, "seconds": seconds, "report": page, "versions": versions()}
         typer.echo(to_json(found | about, indent=2))

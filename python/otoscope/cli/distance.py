@@ -16,7 +16,7 @@ from otoscope.cli.wording import as_options
 from otoscope.records import replacing, to_json
 
 if TYPE_CHECKING:
-    from otoscope.experiments.folder_statistics import Measured
+    from otoscope.workflows.stats import Measured
 
 __all__ = ["distance", "stats"]
 
@@ -63,8 +63,8 @@ def distance(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope distance songs/ generated/ --model musicnn-mtt --json distance.json
     """
     require_writable(json_file)
-    from otoscope.experiments.distance import measure_distance  # torch takes seconds to load
-    from otoscope.experiments.features_of_sounds import FeatureSettings
+    from otoscope.workflows._features import FeatureSettings
+    from otoscope.workflows.distance import measure_distance
 
     settings = FeatureSettings(model, layer, hop, channel_axis, padded, device)
     with bars() as progress:
@@ -107,8 +107,8 @@ def stats(  # noqa: PLR0913 - a command has the options it has
     """
     for path in (out, json_file):
         require_writable(path)
-    from otoscope.experiments.features_of_sounds import FeatureSettings  # torch takes seconds
-    from otoscope.experiments.folder_statistics import measure_statistics
+    from otoscope.workflows._features import FeatureSettings
+    from otoscope.workflows.stats import measure_statistics
 
     settings = FeatureSettings(model, layer, hop, channel_axis, padded, device)
     with bars() as progress:

@@ -43,14 +43,14 @@ def adversary_zoo(
 
     Example: otoscope experiment adversary-zoo --quick --out zoo
     """
-    from otoscope import experiments  # torch takes seconds to load
+    from otoscope.papers import e_adversary  # torch takes seconds to load
 
-    settings = experiments.AdversaryZoo.quick() if quick else experiments.AdversaryZoo()
+    settings = e_adversary.AdversaryZoo.quick() if quick else e_adversary.AdversaryZoo()
     settings = replace(
         settings, corpus=corpus, n=settings.n if n is None else n, seed=seed, device=device
     )
     with bars() as progress:
-        tables = experiments.adversary_zoo(settings, out, progress=progress)
+        tables = e_adversary.adversary_zoo(settings, out, progress=progress)
     if as_json:
         typer.echo(to_json({"settings": settings, "tables": tables, "out": out}))
         return

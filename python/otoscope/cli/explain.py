@@ -21,7 +21,7 @@ from otoscope.errors import ParameterError
 from otoscope.records import replacing, stream
 
 if TYPE_CHECKING:
-    from otoscope.experiments import ExplainFiles
+    from otoscope.workflows import ExplainFiles
 
 __all__ = ["explain"]
 
@@ -79,7 +79,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
             raise ParameterError(f"{sound} is not there")
     for path in (html, json_file, csv_file):
         require_writable(path)
-    from otoscope.experiments import ExplainFiles  # torch takes seconds to load
+    from otoscope.workflows import ExplainFiles
 
     settings = ExplainFiles(
         sounds=tuple(sounds),
@@ -104,7 +104,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
 def _explain_one(
     settings: ExplainFiles, html: Path | None, json_file: Path | None, csv_file: Path | None
 ) -> None:
-    from otoscope.experiments import explain_files, save_page, to_record, write_csv
+    from otoscope.workflows import explain_files, save_page, to_record, write_csv
 
     with bars() as progress:
         (row,) = explain_files(settings, progress=progress)
@@ -122,7 +122,7 @@ def _explain_one(
 def _explain_many(
     settings: ExplainFiles, html: Path | None, json_file: Path | None, csv_file: Path | None
 ) -> None:
-    from otoscope.experiments import explain_rows, write_csv, write_index
+    from otoscope.workflows import explain_rows, write_csv, write_index
 
     beside = html or csv_file
     with TemporaryDirectory() as folder:

@@ -38,9 +38,9 @@ def horse_zoo(  # noqa: PLR0913 - a command has the options it has
 
     Example: otoscope experiment horse-zoo --n 16 --out zoo
     """
-    from otoscope import experiments  # torch takes seconds to load
+    from otoscope.papers import c_horse  # torch takes seconds to load
 
-    settings = experiments.HorseZoo(
+    settings = c_horse.HorseZoo(
         corpus=corpus,
         n=n,
         seconds=seconds,
@@ -51,12 +51,12 @@ def horse_zoo(  # noqa: PLR0913 - a command has the options it has
     )
     settings = settings if real is None else replace(settings, real=real)
     with bars() as progress:
-        found = experiments.horse_zoo(settings, out, progress=progress)
+        found = c_horse.horse_zoo(settings, out, progress=progress)
     if as_json:
         typer.echo(to_json({name: one.to_dict() for name, one in found.items()}))
         return
     sentences = [f"{name}: {one.verdict.sentence}" for name, one in found.items()]
-    show_tables([experiments.zoo_table(found)], "\n".join([*sentences, f"everything: {out}"]))
+    show_tables([c_horse.zoo_table(found)], "\n".join([*sentences, f"everything: {out}"]))
 
 
 def add_to(app: typer.Typer) -> None:

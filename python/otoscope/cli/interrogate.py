@@ -15,9 +15,9 @@ from otoscope.errors import ParameterError
 from otoscope.records import replacing, to_json
 
 if TYPE_CHECKING:
-    from otoscope.experiments import InterrogatedFiles
     from otoscope.intervene import Interrogated, Intervention
-    from otoscope.intervene.statistics import Figure
+    from otoscope.intervene.statistics.bootstrap import Figure
+    from otoscope.workflows import InterrogatedFiles
 
 __all__ = ["interrogate"]
 
@@ -114,7 +114,7 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
     for path in (html, None if prints else json_file, records):
         require_writable(path)
     require_folder(cache)
-    from otoscope import experiments, intervene  # torch takes seconds to load
+    from otoscope import intervene, workflows  # torch takes seconds to load
 
     design, by = "steep" if steep else "gentle", stretcher or ["python-stretch"]
     changes: list[Intervention | None] = [
@@ -133,7 +133,7 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
         None if crop is None else intervene.Crop(crop),
         intervene.Polarity() if polarity else None,
     ]
-    asked = experiments.InterrogateFiles(
+    asked = workflows.InterrogateFiles(
         model=model,
         data=data,
         interventions=tuple(change for change in changes if change is not None),
@@ -157,9 +157,9 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
         device=device,
     )
     with bars() as progress:
-        interrogated = experiments.interrogate_files(asked, answers=records, progress=progress)
+        interrogated = workflows.interrogate_files(asked, answers=records, progress=progress)
         if html:
-            experiments.save_interrogated(interrogated, html)
+            workflows.save_interrogated(interrogated, html)
     _tell(interrogated, json_file, html)
     raise typer.Exit(1 if interrogated.found.is_broken else 0)
 

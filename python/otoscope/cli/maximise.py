@@ -15,7 +15,7 @@ from otoscope.errors import ParameterError
 from otoscope.records import to_json
 
 if TYPE_CHECKING:
-    from otoscope.experiments import MaximisedUnit
+    from otoscope.workflows import MaximisedUnit
 
 __all__ = ["maximise"]
 
@@ -94,9 +94,9 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
     """
     require_folder(out)
     require_writable(html)
-    from otoscope import experiments  # torch takes seconds to load
+    from otoscope import workflows  # torch takes seconds to load
 
-    settings = experiments.MaximiseUnit(
+    settings = workflows.MaximiseUnit(
         model=model,
         layer=layer,
         unit=unit,
@@ -119,11 +119,11 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
         device=device,
     )
     with bars() as progress:
-        found = experiments.maximise_unit(settings, progress=progress)
+        found = workflows.maximise_unit(settings, progress=progress)
         if out:
-            experiments.save_folder(found, out)
+            workflows.save_folder(found, out)
         if html:
-            experiments.save_maximised(found, html)
+            workflows.save_maximised(found, html)
     if as_json:
         typer.echo(to_json(found.to_dict(), indent=2))
     else:

@@ -29,15 +29,15 @@ def horse_planted(
 
     Example: otoscope experiment horse-planted --quick --out planted
     """
-    from otoscope import experiments  # torch takes seconds to load
+    from otoscope.papers import c_horse  # torch takes seconds to load
 
-    of = experiments.HorsePlanted
+    of = c_horse.HorsePlanted
     sizes = {"drums": of, "mma": of.mma}
     if corpus not in sizes or (quick and corpus == "mma"):
         raise ParameterError(f"--corpus is {corpus!r}: must be drums or, without --quick, mma")
     settings = replace(of.quick() if quick else sizes[corpus](), seed=seed)
     with bars() as progress:
-        tables = experiments.horse_planted(settings, out, progress=progress)
+        tables = c_horse.horse_planted(settings, out, progress=progress)
     if as_json:
         typer.echo(to_json({"settings": settings, "tables": tables, "out": out}))
         return
@@ -54,12 +54,12 @@ def horse_infrasound(
 
     Example: otoscope experiment horse-infrasound --quick --out infrasound
     """
-    from otoscope import experiments  # torch takes seconds to load
+    from otoscope.papers import c_horse  # torch takes seconds to load
 
-    of = experiments.HorseInfrasound
+    of = c_horse.HorseInfrasound
     settings = replace(of.quick() if quick else of(), seed=seed)
     with bars() as progress:
-        tables = experiments.horse_infrasound(settings, out, progress=progress)
+        tables = c_horse.horse_infrasound(settings, out, progress=progress)
     if as_json:
         typer.echo(to_json({"settings": settings, "tables": tables, "out": out}))
         return

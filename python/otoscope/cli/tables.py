@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 if TYPE_CHECKING:  # torch takes seconds to load
-    from otoscope.experiments._table import Table
+    from otoscope.report.tables import Table
 
 __all__ = ["show_tables"]
 

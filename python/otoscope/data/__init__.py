@@ -17,8 +17,8 @@ from otoscope.data.ballroom import (
 from otoscope.data.dance import DanceClip, DanceRecipe, plan_dance, render_dance, write_dance
 from otoscope.data.shipped import Sample, sample, sample_names
 from otoscope.data.singing import SingingRecipe, SungSong, render, write_singing
-from otoscope.data.song import Song, frame_truth, mix_stems
-from otoscope.data.synth import synthesise
+from otoscope.data.synthesis.song import Song, frame_truth, mix_stems
+from otoscope.data.synthesis.synth import synthesise
 
 __all__ = [
     "BallroomRecording",

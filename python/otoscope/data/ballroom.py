@@ -204,7 +204,7 @@ def load_ballroom_rhythm(path: str | Path) -> BallroomRhythm:
     References
     ----------
     B. L. Sturm, "mirvaliditytutorial" (CC0): where the features come from; computed by
-    `otoscope.signal.periodicity.RhythmFeatures`.
+    `otoscope.signal.rhythm.periodicity.RhythmFeatures`.
 
     Examples
     --------

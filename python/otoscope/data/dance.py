@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from otoscope import records
-from otoscope.data import mma
-from otoscope.data.drums import TIMBRES, draw_kit, drum
-from otoscope.data.score import CHORDS, Score
-from otoscope.data.styles import STYLES
+from otoscope.data.synthesis import mma
+from otoscope.data.synthesis.drums import TIMBRES, draw_kit, drum
+from otoscope.data.synthesis.score import CHORDS, Score
+from otoscope.data.synthesis.styles import STYLES
 from otoscope.errors import ParameterError
-from otoscope.signal.audio import write_audio
+from otoscope.signal.audio.files import write_audio
 
 __all__ = ["DanceClip", "DanceRecipe", "plan_dance", "render_dance", "write_dance"]
 
@@ -36,7 +36,7 @@ class DanceRecipe:
     Parameters
     ----------
     styles : tuple of str
-        Of `otoscope.data.styles.STYLES`; clips take them in turn.
+        Of `otoscope.data.synthesis.styles.STYLES`; clips take them in turn.
     confounding : float
         In [0, 1]: the chance that a clip's tempo comes from its style's own range and not from the
         common one. 1: style and tempo are confounded; 0: separated; 0.5: half the clips give it
@@ -122,7 +122,7 @@ class DanceClip:
     name : str
         ``style/style-0000``.
     style : str
-        One of `otoscope.data.styles.STYLES`.
+        One of `otoscope.data.synthesis.styles.STYLES`.
     tempo_bpm : float
         Beats a minute. `dataclasses.replace` it: the same performance, quicker or slower.
     meter : int

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from otoscope.data.song import Interval
+from otoscope.data.synthesis.song import Interval
 from otoscope.errors import ParameterError
 
 __all__ = ["Sample", "sample", "sample_names"]

@@ -1,7 +1,8 @@
 """A corpus of sung songs with frame truth: stems, mixes and a manifest that says what is sung when.
 
-The voice is a sampled singer's (`otoscope.data.sinsy`; CC-BY 3.0), the band's instruments are
-sampled too (`otoscope.data.mma`). Each song has its own score, style and singer.
+The voice is a sampled singer's (`otoscope.data.synthesis.sinsy`; CC-BY 3.0), the band's
+instruments are sampled too (`otoscope.data.synthesis.mma`). Each song has its own score, style and
+singer.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from otoscope import records
-from otoscope.data import mma, sinsy
-from otoscope.data.score import Score, compose
-from otoscope.data.song import Song, mix_stems
+from otoscope.data.synthesis import mma, sinsy
+from otoscope.data.synthesis.score import Score, compose
+from otoscope.data.synthesis.song import Song, mix_stems
 from otoscope.errors import ParameterError
-from otoscope.signal.audio import write_audio
+from otoscope.signal.audio.files import write_audio
 
 __all__ = ["SingingRecipe", "SungSong", "render", "write_singing"]
 
@@ -64,7 +65,7 @@ class SungSong:
     groove : str
         Style of the accompaniment.
     tract : float
-        The singer: see `otoscope.data.sinsy.sing`.
+        The singer: see `otoscope.data.synthesis.sinsy.sing`.
 
     Examples
     --------

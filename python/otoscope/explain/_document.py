@@ -15,7 +15,7 @@ from torch import Tensor
 
 from otoscope.explain.segments import Extent
 from otoscope.protocols import Patch
-from otoscope.signal.domain import Compression, Domain
+from otoscope.signal.mel.domain import Compression, Domain
 
 
 def array_to_json(array: Tensor) -> dict[str, object]:

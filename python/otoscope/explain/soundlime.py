@@ -36,7 +36,7 @@ from otoscope.explain.question import Question, answers, asked_together, content
 from otoscope.explain.segments import Segmentation, grid, temporal
 from otoscope.explain.surrogate import ForwardSelection, WeightedRidge
 from otoscope.protocols import Patch, Target, choose_targets
-from otoscope.signal.domain import Domain
+from otoscope.signal.mel.domain import Domain
 from otoscope.taps import evaluating
 
 __all__ = ["SoundLIME"]

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from otoscope.intervene.base import Intervention, SoundIntervention, longest_duration
-from otoscope.intervene.cache import RenderCache
 from otoscope.intervene.chain import Chain
-from otoscope.intervene.codecs import BitDepth, CodecRoundTrip, Resample
-from otoscope.intervene.draws import item_seed
-from otoscope.intervene.excerpt import Crop, LeadingSilence
-from otoscope.intervene.features import FeatureDilation
-from otoscope.intervene.filters import Equaliser, HighPass, LowPass
-from otoscope.intervene.interrogated import Curve, Flip, Interrogated, Point, Search, Verdict
-from otoscope.intervene.interrogation import Interrogation
-from otoscope.intervene.judge import Hears
-from otoscope.intervene.level import Gain, Polarity
-from otoscope.intervene.regulated import Regulated, RegulatedBootstrap
-from otoscope.intervene.room import Noise, Reverb
-from otoscope.intervene.settings import InterrogationSettings
-from otoscope.intervene.significance import cochran_q, holm, mcnemar
-from otoscope.intervene.statistics import GroupBootstrap, chance
-from otoscope.intervene.tempo import Pitch, Tempo, dilation_percent
+from otoscope.intervene.interrogation.cache import RenderCache
+from otoscope.intervene.interrogation.interrogation import Interrogation
+from otoscope.intervene.interrogation.judge import Hears
+from otoscope.intervene.interrogation.result import (
+    Curve,
+    Flip,
+    Interrogated,
+    Point,
+    Search,
+    Verdict,
+)
+from otoscope.intervene.interrogation.settings import InterrogationSettings
+from otoscope.intervene.statistics.bootstrap import GroupBootstrap, chance
+from otoscope.intervene.statistics.regulated import Regulated, RegulatedBootstrap
+from otoscope.intervene.statistics.significance import cochran_q, holm, mcnemar
+from otoscope.intervene.transforms.codecs import BitDepth, CodecRoundTrip, Resample
+from otoscope.intervene.transforms.excerpt import Crop, LeadingSilence
+from otoscope.intervene.transforms.features import FeatureDilation
+from otoscope.intervene.transforms.filters import Equaliser, HighPass, LowPass
+from otoscope.intervene.transforms.level import Gain, Polarity
+from otoscope.intervene.transforms.room import Noise, Reverb
+from otoscope.intervene.transforms.tempo import Pitch, Tempo, dilation_percent
 
 __all__ = [
     "BitDepth",
@@ -57,7 +63,6 @@ __all__ = [
     "cochran_q",
     "dilation_percent",
     "holm",
-    "item_seed",
     "longest_duration",
     "mcnemar",
 ]

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.intervene.base import SoundIntervention
-from otoscope.intervene.draws import item_seed
 from otoscope.intervene.source import Source
+from otoscope.seeds import item_seed
 
 __all__ = ["Chain"]
 

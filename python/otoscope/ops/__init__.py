@@ -2,17 +2,11 @@
 
 from otoscope.ops.bins import bin_weights, turned
 from otoscope.ops.coalitions import Coalitions, coalitions, pack
-from otoscope.ops.consistency import (
-    griffin_lim_step,
-    istft_ls,
-    magnitude_step,
-    project,
-    stft,
-)
 from otoscope.ops.moments import Moments, moments, moments_merge, moments_update
 from otoscope.ops.occlude import Noise, occlude
 from otoscope.ops.segment_map import SegmentMap
 from otoscope.ops.self_test import self_test
+from otoscope.ops.stft import griffin_lim_step, istft_ls, magnitude_step, project, stft
 
 __all__ = [
     "Coalitions",

@@ -10,15 +10,9 @@ from torch import Tensor
 
 from otoscope.native import cuda_status
 from otoscope.ops.coalitions import coalitions
-from otoscope.ops.consistency import (
-    griffin_lim_step,
-    istft_ls,
-    magnitude_step,
-    project,
-    stft,
-)
 from otoscope.ops.moments import moments
 from otoscope.ops.occlude import occlude
+from otoscope.ops.stft import griffin_lim_step, istft_ls, magnitude_step, project, stft
 
 __all__ = ["Check", "self_test"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from otoscope.intervene.interrogated import Curve, Interrogated, Point, Search
+from otoscope.intervene.interrogation.result import Curve, Interrogated, Point, Search
 from otoscope.metrics import Interval
 from otoscope.report._phrases import decimals
 from otoscope.report._picture import Tick, polyline, ticks

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from otoscope.intervene.interrogated import ClassFlips, Curve, Flip, Interrogated, Point
+from otoscope.intervene.interrogation.result import (
+    ClassFlips,
+    Curve,
+    Flip,
+    Interrogated,
+    Point,
+)
 from otoscope.records import replacing, to_json, versions
 from otoscope.report._doses import charts, ranges, searches
 from otoscope.report._facts import Fact

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from otoscope.intervene.interrogated import Curve, Interrogated, Point
+from otoscope.intervene.interrogation.result import Curve, Interrogated, Point
 from otoscope.metrics import Interval
 from otoscope.report._facts import Fact
 from otoscope.report._phrases import decimals

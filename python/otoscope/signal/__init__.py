@@ -6,11 +6,11 @@ Sounds are Tensor [..., sample], about -1 to 1; spectra [..., frame, bin]; pictu
 
 from __future__ import annotations
 
-from otoscope.signal.audio import encode_audio, mono, read_audio, write_audio
-from otoscope.signal.domain import Compression, Domain
-from otoscope.signal.frontend import FrontEnd, librosa_mel, svd2015
+from otoscope.signal.audio.files import encode_audio, mono, read_audio, write_audio
 from otoscope.signal.griffin_lim import griffin_lim
 from otoscope.signal.listen import listen
+from otoscope.signal.mel.domain import Compression, Domain
+from otoscope.signal.mel.frontend import FrontEnd, librosa_mel, svd2015
 from otoscope.signal.stft import istft, stft
 
 __all__ = [

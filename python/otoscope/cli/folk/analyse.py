@@ -14,7 +14,7 @@ from otoscope.cli.progress import bars
 from otoscope.records import replacing, to_json
 
 if TYPE_CHECKING:
-    from otoscope.experiments.analyse_folk import AnalysedFolk
+    from otoscope.folk.workflows.analyse import AnalysedFolk
     from otoscope.metrics import Interval
 
 __all__ = ["analyse"]
@@ -43,7 +43,7 @@ def analyse(
     prints = json_path == Path("-")
     if not prints:
         require_writable(json_path)
-    from otoscope.experiments import analyse_folk as folk
+    from otoscope.folk.workflows import analyse as folk
 
     settings = folk.AnalyseFolk(real, generated, n_draws=draws, seed=seed)
     with bars() as progress:

@@ -15,8 +15,8 @@ from otoscope.errors import ParameterError
 from otoscope.records import replacing, to_json
 
 if TYPE_CHECKING:
-    from otoscope.experiments.check_folk import CheckedFolk
-    from otoscope.metrics.tunes import Rate, Summary
+    from otoscope.folk.metrics import Rate, Summary
+    from otoscope.folk.workflows.check import CheckedFolk
 
 __all__ = ["check"]
 
@@ -51,8 +51,8 @@ def check(
     prints = json_path == Path("-")
     if not prints:
         require_writable(json_path)
-    from otoscope.experiments import check_folk as folk
-    from otoscope.metrics.tunes import Conventions
+    from otoscope.folk.metrics import Conventions
+    from otoscope.folk.workflows import check as folk
 
     conventions = Conventions(widest_range, most_accidentals)
     with bars() as progress:
@@ -91,7 +91,7 @@ def _show(found: CheckedFolk) -> None:
 
 
 def _show_rates(console: Console, summary: Summary, real: Summary | None) -> None:
-    from otoscope.metrics.tunes import RULES
+    from otoscope.folk.metrics import RULES
 
     table = Table(box=None)
     table.add_column("", no_wrap=True)

@@ -57,9 +57,9 @@ def continue_(  # noqa: PLR0913 - a command has the options it has
     if (file is None) == (prime == ""):
         raise ParameterError("bars of a FILE.abc or of --prime go on: give one of the two")
     require_writable(out)
-    from otoscope.experiments import continue_folk as folk
-    from otoscope.experiments.sample_folk import SampleFolk, sample_folk, save_book
-    from otoscope.models.folkrnn import Sampling
+    from otoscope.folk.model import Sampling
+    from otoscope.folk.workflows import continue_ as folk
+    from otoscope.folk.workflows.sample import SampleFolk, sample_folk, save_book
 
     sampling = Sampling(
         temperature=temperature,

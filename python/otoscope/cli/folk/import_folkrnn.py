@@ -26,7 +26,7 @@ def import_folkrnn(
     Example: otoscope folk import-folkrnn metadata/config5.pkl --out folkrnn-v2
     """
     require_writable(out.with_name(f"{out.name}.json"))
-    from otoscope.models import folkrnn
+    from otoscope.folk import model as folkrnn
 
     model = folkrnn.import_folkrnn(file)
     folkrnn.save_folkrnn(out, model)

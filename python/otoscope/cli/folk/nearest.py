@@ -12,7 +12,7 @@ from otoscope.cli.progress import bars
 from otoscope.records import to_json
 
 if TYPE_CHECKING:
-    from otoscope.experiments.nearest_folk import NearestFound
+    from otoscope.folk.workflows.nearest import NearestFound
 
 __all__ = ["nearest"]
 
@@ -42,7 +42,7 @@ def nearest(
 
     Example: otoscope folk nearest a.abc --in tunes
     """
-    from otoscope.experiments import nearest_folk as folk
+    from otoscope.folk.workflows import nearest as folk
 
     settings = folk.NearestFolk(file, tuple(known), k, copied)
     with bars() as progress:

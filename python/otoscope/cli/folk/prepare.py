@@ -15,7 +15,7 @@ from otoscope.errors import ParameterError
 from otoscope.records import to_json
 
 if TYPE_CHECKING:
-    from otoscope.data.tunes import Tally
+    from otoscope.folk.data import Tally
 
 __all__ = ["prepare"]
 
@@ -50,7 +50,7 @@ def prepare(  # noqa: PLR0913 - a command has the options it has
     if out.is_dir() and any(out.iterdir()):
         raise ParameterError(f"{out} is not an empty folder; name a new one")
     require_writable(html)
-    from otoscope.experiments import prepare_folk as folk
+    from otoscope.folk.workflows import prepare as folk
 
     settings = folk.PrepareFolk(tuple(sources), tokens=tokens, valid=valid, test=test, seed=seed)
     with bars() as progress:

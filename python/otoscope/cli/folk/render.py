@@ -36,7 +36,7 @@ def render(
     require_folder(out)
     if out.is_dir() and any(out.iterdir()):
         raise ParameterError(f"{out} is not an empty folder; name a new one")
-    from otoscope.experiments import render_folk as folk
+    from otoscope.folk.workflows import render as folk
 
     settings = folk.RenderFolk(file, sound, n, tempo_bpm)
     with bars() as progress:

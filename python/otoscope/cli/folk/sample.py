@@ -13,7 +13,7 @@ from otoscope.cli.progress import bars
 from otoscope.records import to_json
 
 if TYPE_CHECKING:
-    from otoscope.experiments.sample_folk import SampledFolk
+    from otoscope.folk.workflows.sample import SampledFolk
 
 __all__ = ["sample", "show"]  # and the options that other folk commands have too
 
@@ -72,8 +72,8 @@ def sample(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope folk sample --n 64 --seed 1 --out a.abc
     """
     require_writable(out)
-    from otoscope.experiments import sample_folk as folk
-    from otoscope.models.folkrnn import Sampling
+    from otoscope.folk.model import Sampling
+    from otoscope.folk.workflows import sample as folk
 
     sampling = Sampling(
         temperature=temperature,

@@ -15,7 +15,7 @@ from otoscope.cli.progress import bars
 from otoscope.records import to_json
 
 if TYPE_CHECKING:
-    from otoscope.experiments.score_folk import ScoredFolk
+    from otoscope.folk.workflows.score import ScoredFolk
 
 __all__ = ["score"]
 
@@ -38,7 +38,7 @@ def score(
     Example: otoscope folk score a.abc --html surprise.html
     """
     require_writable(html)
-    from otoscope.experiments import score_folk as folk
+    from otoscope.folk.workflows import score as folk
 
     with bars() as progress:
         found = folk.score_folk(folk.ScoreFolk(file, model), progress=progress)

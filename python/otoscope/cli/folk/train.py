@@ -18,7 +18,7 @@ from otoscope.errors import ParameterError
 from otoscope.records import to_json
 
 if TYPE_CHECKING:
-    from otoscope.train.folk import FolkTraining, Progress, TrainedFolk
+    from otoscope.folk.train.training import FolkTraining, Progress, TrainedFolk
 
 __all__ = ["train"]
 
@@ -56,7 +56,7 @@ def train(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope folk train tunes --out reels --hours 0.5
     """
     require_folder(out)
-    from otoscope.train.folk import train_folk
+    from otoscope.folk.train.training import train_folk
 
     given = {
         "epochs": epochs,
@@ -88,7 +88,7 @@ def train(  # noqa: PLR0913 - a command has the options it has
 
 
 def _settings(mode: str, seed: int, given: dict[str, Any]) -> FolkTraining:
-    from otoscope.train.folk import FolkTraining
+    from otoscope.folk.train.training import FolkTraining
 
     modes = {"quick": FolkTraining, "paper": FolkTraining.paper}
     if mode not in modes:

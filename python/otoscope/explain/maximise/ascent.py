@@ -7,9 +7,9 @@ step would make is never seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,11 +18,11 @@ from otoscope.errors import ParameterError
 from otoscope.explain.maximise.adam import RowAdam
 from otoscope.explain.maximise.maximised import Reached
 from otoscope.explain.maximise.priors import Prior
+from otoscope.progress import Progress
 
 __all__ = ["Keep", "Problem", "Progress", "climb"]
 
 Keep: TypeAlias = 'Literal["activation", "objective"]'
-Progress: TypeAlias = "Callable[[Sequence[Any], str], Iterable[Any]]"
 
 _STILL = torch.finfo(torch.float32).eps  # of coarser types small cells move by less than eps
 

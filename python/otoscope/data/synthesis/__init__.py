@@ -1,0 +1,1 @@
+"""Synthesis of songs whose truth is known."""

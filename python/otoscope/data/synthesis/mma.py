@@ -1,0 +1,134 @@
+"""A sampled band for a score: mma arranges the chords in a style, fluidsynth plays them."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.data.synthesis.score import Score
+from otoscope.errors import MissingExtra, ParameterError
+from otoscope.signal.audio.files import read_audio
+
+__all__ = ["GROOVES", "SECOND_SOUNDFONT", "SOUNDFONT", "accompany", "versions"]
+
+SOUNDFONT = "/usr/share/sounds/sf2/TimGM6mb.sf2"
+SECOND_SOUNDFONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
+"""The same instruments in another timbre."""
+
+GROOVES = (
+    "PopBallad", "Folk", "BasicRock", "CountrySwing", "BossaNova", "Ska", "8Beat", "RockBallad",
+    "FolkRock", "Beguine", "Mambo", "PianoBallad",
+)  # fmt: skip
+"""Styles in 4/4, by mma's names."""
+
+_APT_LINE = "apt-get install -y mma fluidsynth timgm6mb-soundfont"
+
+
+def accompany(
+    score: Score, groove: str, *, seed: int, sr: int, soundfont: str = SOUNDFONT
+) -> NDArray[np.float32]:
+    """Play the chords of a score.
+
+    Parameters
+    ----------
+    score : Score
+        Its tempo, key and chords are played; its melody is left to the singer.
+    groove : str
+        A style, one of :data:`GROOVES` or any other that mma has.
+    seed : int
+        What mma draws from; the same seed gives the same sound, bit for bit.
+    sr : int
+        Samples a second, 8000 to 96000.
+    soundfont : str, optional
+        SoundFont file of the instruments.
+
+    Returns
+    -------
+    ndarray [sample], float32
+        The band, a little longer than the score as it dies away.
+
+    Raises
+    ------
+    MissingExtra
+        If mma, fluidsynth or the default soundfont is not installed; says the line that brings it.
+    ParameterError
+        If mma does not know the groove, or ``soundfont`` is not a file.
+
+    Examples
+    --------
+    >>> accompany(Score(120, 0, ("C",), ()), "Folk", seed=1, sr=16000).ndim  # doctest: +SKIP
+    1
+    """
+    _check_installed(soundfont)
+    # Without RndSeed as its first line mma plays something else each time.
+    lines = [f"RndSeed {seed}", f"Tempo {score.tempo_bpm}", f"Transpose {score.key}"]
+    lines += [f"Groove {groove}", *(f"{bar} {chord}" for bar, chord in enumerate(score.chords, 1))]
+    with tempfile.TemporaryDirectory() as folder:
+        source, midi, wav = (Path(folder) / f"band.{suffix}" for suffix in ("mma", "mid", "wav"))
+        source.write_text("\n".join(lines) + "\n")
+        _run("mma", "-f", midi, source)
+        flags = ("-ni", "-q", "-T", "wav", "-r", sr, "-g", "0.6")
+        _run("fluidsynth", *flags, "-F", wav, soundfont, midi)
+        return read_audio(wav, sr=sr)[0].numpy()
+
+
+def versions(soundfont: str = SOUNDFONT) -> dict[str, str]:
+    """Name the versions of the band's tools.
+
+    Parameters
+    ----------
+    soundfont : str
+        SoundFont file of the instruments.
+
+    Returns
+    -------
+    dict of str to str
+        Of mma and fluidsynth, and the SHA-256 of the SoundFont.
+
+    Raises
+    ------
+    MissingExtra
+        If a tool or the default SoundFont is not there; says what installs it.
+    ParameterError
+        If another ``soundfont`` is not there.
+
+    Examples
+    --------
+    >>> versions()["mma"]  # doctest: +SKIP
+    '21.09'
+    """
+    _check_installed(soundfont)
+    return {
+        "mma": _run("mma", "-v").split()[-1],
+        "fluidsynth": _run("fluidsynth", "--version").split()[3],
+        "soundfont_sha256": hashlib.sha256(Path(soundfont).read_bytes()).hexdigest(),
+    }
+
+
+def _check_installed(soundfont: str) -> None:
+    for program in ("mma", "fluidsynth"):
+        if shutil.which(program) is None:
+            raise MissingExtra(f"{program} is not installed; it comes with: {_APT_LINE}")
+    if not Path(soundfont).is_file():
+        if soundfont == SOUNDFONT:
+            raise MissingExtra(f"{soundfont} is not there; it comes with: {_APT_LINE}")
+        if soundfont == SECOND_SOUNDFONT:
+            line = "apt-get install -y fluid-soundfont-gm"
+            raise MissingExtra(f"{soundfont} is not there; it comes with: {line}")
+        raise ParameterError(f"soundfont {soundfont} is not a file; name a SoundFont 2 (.sf2)")
+
+
+def _run(*command: object) -> str:
+    finished = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if finished.returncode:
+        said = " ".join((finished.stdout + finished.stderr).split())
+        raise ParameterError(
+            f"{command[0]} failed with status {finished.returncode}: {said[-300:]}"
+        )
+    return finished.stdout

@@ -1,0 +1,164 @@
+"""A sampled singer for a score: the singing synthesiser sinsy, through pysinsy.
+
+The voice is NIT SONG070 F001 (Nagoya Institute of Technology, CC-BY 3.0: whoever passes renderings
+on names it). When it sings comes from the synthesiser itself, not from listening.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import scipy  # loads its parts when they are used
+from numpy.typing import NDArray
+
+from otoscope.data.synthesis.score import SYLLABLES, Score
+from otoscope.data.synthesis.song import Interval, frame_truth
+from otoscope.errors import require_extra
+from otoscope.signal.audio.files import mono
+
+__all__ = ["sing", "versions"]
+
+_PIP_LINE = "pip install cython 'setuptools<81' && pip install --no-build-isolation pysinsy==0.0.5"
+_KANA = dict(
+    zip(
+        SYLLABLES,
+        "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもらりるれろ",
+        strict=True,
+    )
+)
+_STEPS = ("C", "C", "D", "D", "E", "F", "F", "G", "G", "A", "A", "B")
+_SHARPS = (1, 3, 6, 8, 10)
+_PAUSES = ("pau", "sil", "br", "xx")
+
+
+def sing(
+    score: Score, *, sr: int, tract: float = 0.55
+) -> tuple[NDArray[np.float32], list[Interval]]:
+    """Sing a score.
+
+    Parameters
+    ----------
+    score : Score
+        Its notes are sung, each with its syllable.
+    sr : int
+        Samples a second.
+    tract : float, default 0.55
+        All-pass constant that bends the voice's frequency axis: lower for a shorter vocal tract.
+        0.52 to 0.58 sound like other singers.
+
+    Returns
+    -------
+    y : ndarray [sample], float32
+        The voice, with its level evened out.
+    sung : list of (start, end)
+        Seconds in which the synthesiser has phones and not pauses.
+
+    Raises
+    ------
+    MissingExtra
+        If pysinsy is not installed; says the line that brings it.
+
+    Examples
+    --------
+    >>> from otoscope.data.synthesis.score import Note
+    >>> sing(Score(120, 0, ("C",), (Note(4, 4, 69, "ra"),)), sr=16000)[1]  # doctest: +SKIP
+    [(0.5, 1.0)]
+    """
+    pysinsy = _pysinsy()
+    singer = pysinsy.Sinsy()
+    singer.setLanguages("j", pysinsy.get_default_dic_dir())
+    singer.loadVoices(pysinsy.get_default_htsvoice())
+    singer.setAlpha(tract)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "score.xml"
+        path.write_text(_musicxml(score), encoding="utf-8")
+        singer.loadScoreFromMusicXML(str(path))
+    y, sinsy_sr = singer.synthesize()  # float64 on the scale of 16-bit integers
+    voice, _ = mono(np.asarray(y) / 32768, sinsy_sr, sr=sr)
+    sung = _sung(singer.createLabelData(True, 1, 1).getData())
+    return _compress(voice.numpy(), sung, sr), sung
+
+
+def versions() -> dict[str, str]:
+    """Name the version of the singer, or raise MissingExtra."""
+    return {"pysinsy": str(_pysinsy().__version__)}
+
+
+def _compress(y: NDArray[np.float32], sung: list[Interval], sr: int) -> NDArray[np.float32]:
+    """Even out the level, as every mixing desk does: this voice's notes differ by up to 30 dB.
+
+    Pauses keep their level: raised, their faint noise would be heard.
+    """
+    level = np.sqrt(scipy.ndimage.gaussian_filter1d(np.square(y, dtype=np.float64), 0.06 * sr))
+    level = np.maximum(level / np.quantile(level, 0.9), 0.01)
+    strength = scipy.ndimage.gaussian_filter1d(
+        frame_truth(sung, len(y), sr).astype(float), 0.02 * sr
+    )
+    return np.asarray(y * level ** (-0.8 * strength), np.float32)
+
+
+def _sung(labels: list[str]) -> list[Interval]:
+    """Join the phones of lines "start end phone", in 1e-7 s, that follow each other."""
+    sung: list[Interval] = []
+    for label in labels:
+        first, last, phone = label.split()
+        start, end = int(first) / 1e7, int(last) / 1e7
+        if phone in _PAUSES:
+            continue
+        if sung and start <= sung[-1][1]:
+            sung[-1] = (sung[-1][0], max(end, sung[-1][1]))
+        else:
+            sung.append((start, end))
+    return sung
+
+
+def _musicxml(score: Score) -> str:
+    """Write the melody as MusicXML with one kana a note."""
+    bars: list[list[str]] = [[] for _ in score.chords]
+    position = 0
+    for note in score.notes:
+        _rest(bars, position, note.start)
+        alter = "<alter>1</alter>" if note.pitch % 12 in _SHARPS else ""
+        bars[note.start // 16].append(
+            f"<note><pitch><step>{_STEPS[note.pitch % 12]}</step>{alter}"
+            f"<octave>{note.pitch // 12 - 1}</octave></pitch><duration>{note.length}</duration>"
+            f"<lyric><syllabic>single</syllabic><text>{_KANA[note.syllable]}</text></lyric></note>"
+        )
+        position = note.end
+    _rest(bars, position, 16 * len(bars))
+    bars[0].insert(
+        0,
+        "<attributes><divisions>4</divisions><key><fifths>0</fifths><mode>major</mode></key>"
+        "<time><beats>4</beats><beat-type>4</beat-type></time>"
+        "<clef><sign>G</sign><line>2</line></clef></attributes>"
+        f'<direction><sound tempo="{score.tempo_bpm}"/></direction>',
+    )
+    measures = "".join(
+        f'<measure number="{number}">{"".join(bar)}</measure>' for number, bar in enumerate(bars, 1)
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><score-partwise version="2.0"><part-list>'
+        '<score-part id="P1"><part-name>voice</part-name></score-part></part-list>'
+        f'<part id="P1">{measures}</part></score-partwise>'
+    )
+
+
+def _rest(bars: list[list[str]], start: int, end: int) -> None:
+    """Add rests from ``start`` to ``end``, cut at the bar lines."""
+    while start < end:
+        length = min(end, 16 * (start // 16 + 1)) - start
+        bars[start // 16].append(f"<note><rest/><duration>{length}</duration></note>")
+        start += length
+
+
+def _pysinsy() -> ModuleType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pysinsy imports pkg_resources, which is deprecated
+        if find_spec("pysinsy"):  # and which setuptools 81 does not have any more
+            require_extra("pkg_resources", "singing", command=_PIP_LINE)
+        return require_extra("pysinsy", "singing", command=_PIP_LINE)

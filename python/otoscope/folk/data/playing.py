@@ -1,0 +1,117 @@
+"""A tune as sound: plucked by our own synthesiser, or by fluidsynth from its MIDI file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from functools import cache, partial
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.errors import MissingExtra, ParameterError
+from otoscope.folk.abc import Tune, to_midi
+
+__all__ = ["SOUNDFONT", "play_tune"]
+
+SOUNDFONT: Final = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
+
+_APT_LINE: Final = "apt-get install -y fluidsynth timgm6mb-soundfont"
+_TEMPO_BPM: Final = 120.0  # as in `to_midi`
+_PEAK: Final = 0.7
+_OVERTONES: Final = 12
+_RING: Final = 0.25  # seconds that a string sounds on after its note
+
+
+def play_tune(
+    tune: Tune,
+    *,
+    sr: int = 22050,
+    sound: Literal["ours", "fluidsynth"] = "ours",
+    tempo_bpm: float | None = None,
+) -> NDArray[np.float32]:
+    """Play a tune, repeats and all.
+
+    Parameters
+    ----------
+    tune : Tune
+        Grace notes are left away.
+    sr : int
+        Samples a second, 8000 to 96000.
+    sound : {"ours", "fluidsynth"}
+        A plucked string of our own, or a sampled piano: fluidsynth with `SOUNDFONT`.
+    tempo_bpm : float, optional
+        Quarter notes a minute, in [4, 60000]. Default: the tune's Q: field, else 120.
+
+    Returns
+    -------
+    ndarray [sample], float32
+        In [-0.7, 0.7]; silence of the tune's length if it has no notes.
+
+    Raises
+    ------
+    ParameterError
+        If ``sr``, ``sound`` or ``tempo_bpm`` is out of range, or fluidsynth fails.
+    MissingExtra
+        If fluidsynth or its sounds are not installed; says what installs them.
+
+    Examples
+    --------
+    >>> tune = Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")
+    >>> play_tune(tune, sr=8000).shape  # 2 s and what rings on
+    (18000,)
+    """
+    if not 8000 <= sr <= 96000 or sound not in ("ours", "fluidsynth"):
+        raise ParameterError(
+            f"sr is {sr} and sound {sound!r}; need 8000 to 96000, and ours or fluidsynth"
+        )
+    midi = to_midi(tune, tempo_bpm)  # which checks the tempo
+    y = _pluck(tune, sr, tempo_bpm) if sound == "ours" else _fluidsynth(midi, sr)
+    peak = float(np.abs(y).max(initial=0.0))
+    return (y * (_PEAK / peak if peak else 1.0)).astype(np.float32)
+
+
+def _pluck(tune: Tune, sr: int, tempo_bpm: float | None) -> NDArray[np.float64]:
+    """Add the strings that are plucked."""
+    seconds = 240 / (tempo_bpm or tune.tempo_bpm or _TEMPO_BPM)  # of a whole note
+    length = sum((measure.duration for measure in tune.unfolded.measures), start=0)
+    y = np.zeros(round((float(length) * seconds + _RING) * sr))
+    strings = cache(partial(_string, sr=sr))  # a tune has few different notes
+    for note in tune.unfolded.notes:
+        start = round(float(note.onset) * seconds * sr)
+        string = strings(note.pitch, float(note.duration) * seconds)
+        y[start : start + len(string)] += string[: len(y) - start]
+    return y
+
+
+def _string(pitch: int, seconds: float, sr: int) -> NDArray[np.float64]:
+    """Sum exp(-d k t) sin(2 pi k f t) / k over overtones k: the higher, the sooner gone."""
+    hz = 440.0 * 2 ** ((pitch - 69) / 12)
+    time = np.arange(round((seconds + _RING) * sr)) / sr
+    k = np.arange(1, 1 + min(_OVERTONES, int(0.45 * sr / hz)))[:, None]
+    y = (np.exp(-2.0 * k * time) * np.sin(2 * np.pi * k * hz * time) / k).sum(0)
+    damped = np.clip((seconds + _RING - time) / _RING, 0, 1) ** 2
+    return np.asarray(y * np.clip(time / 0.003, 0, 1) * damped)
+
+
+def _fluidsynth(midi: bytes, sr: int) -> NDArray[np.float64]:
+    if shutil.which("fluidsynth") is None:
+        raise MissingExtra(f"fluidsynth is not installed; it comes with: {_APT_LINE}")
+    if not SOUNDFONT.is_file():
+        raise MissingExtra(f"{SOUNDFONT} is not there; it comes with: {_APT_LINE}")
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        source, wav = Path(folder) / "tune.mid", Path(folder) / "tune.wav"
+        source.write_bytes(midi)
+        flags = ["-ni", "-q", "-T", "wav", "-r", sr, "-F", wav]
+        command = ["fluidsynth", *map(str, [*flags, SOUNDFONT, source])]
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        if finished.returncode or not wav.exists():
+            said = " ".join((finished.stdout + finished.stderr).split())
+            raise ParameterError(f"fluidsynth failed, status {finished.returncode}: {said[-300:]}")
+        y, _ = soundfile.read(wav, always_2d=True)
+    return np.asarray(y.mean(1))

@@ -1,0 +1,170 @@
+"""A network of tunes with what its ids mean, and the two files that hold both.
+
+The order of a vocabulary is arbitrary, so weights mean nothing without it: they travel together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from otoscope.errors import ParameterError
+from otoscope.folk.model.network import FolkRNN
+from otoscope.folk.tokens import Vocabulary
+from otoscope.models.sealed import seal, unseal
+
+__all__ = ["FolkModel", "load_folkrnn", "save_folkrnn"]
+
+TOKENS = ("v1", "v2", "v3")
+
+_FORMAT = "otoscope folk-rnn 1"
+_SHIPPED = Path(__file__).parent / "bundles"
+
+
+@dataclass(frozen=True)
+class FolkModel:
+    """A network, the vocabulary that its ids are of, and how its tunes are written.
+
+    Parameters
+    ----------
+    network : FolkRNN
+        Its tokens are as many as the vocabulary's.
+    vocabulary : Vocabulary
+        Token of each id.
+    tokens : {"v1", "v2", "v3"}
+        The tokeniser: characters, tokens on C, tokens on C and C#.
+    card : mapping of str to object
+        Model card: what it is, licence, what it was trained on and how, limits.
+
+    Raises
+    ------
+    ParameterError
+        If the vocabulary is of another size than the network, or ``tokens`` is none of these.
+
+    Examples
+    --------
+    >>> from otoscope.folk.abc import Vocabulary
+    >>> vocabulary = Vocabulary.of([["M:4/4", "K:Cmaj", "C"]])
+    >>> FolkModel(FolkRNN(len(vocabulary), hidden=8, layers=1), vocabulary).tokens
+    'v2'
+    """
+
+    network: FolkRNN
+    vocabulary: Vocabulary
+    tokens: str = "v2"
+    card: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if self.network.n_tokens != len(self.vocabulary):
+            raise ParameterError(
+                f"the network is of {self.network.n_tokens} tokens and the vocabulary of "
+                f"{len(self.vocabulary)}: weights need the vocabulary they were trained with"
+            )
+        if self.tokens not in TOKENS:
+            raise ParameterError(f"tokens is {self.tokens!r}, must be one of {', '.join(TOKENS)}")
+
+    def encode(self, tune: Sequence[str], *, name: str = "the tune") -> list[int]:
+        """Turn a tune's tokens into ids, with ``<s>`` before and ``</s>`` after them.
+
+        Parameters
+        ----------
+        tune : sequence of str
+            Tokens without ``<s>`` and ``</s>``.
+        name : str
+            What an error calls it.
+
+        Returns
+        -------
+        list of int
+            Two more than there are tokens.
+
+        Raises
+        ------
+        ParameterError
+            If a token is not in the vocabulary; says which, and where.
+
+        Examples
+        --------
+        >>> from otoscope.folk.abc import Vocabulary
+        >>> model = FolkModel(FolkRNN(4, hidden=8), Vocabulary(("<s>", "</s>", "A", "B")))
+        >>> model.encode(["B", "A"])
+        [0, 3, 2, 1]
+        """
+        for place, token in enumerate(tune, start=1):
+            if token not in self.vocabulary:
+                raise ParameterError(
+                    f"token {place} of {name}, {token!r}, is none of the model's "
+                    f"{len(self.vocabulary)}: it knows another vocabulary"
+                )
+        return [self.vocabulary.start, *self.vocabulary.encode(tune), self.vocabulary.stop]
+
+
+def save_folkrnn(path: str | PathLike[str], model: FolkModel) -> None:
+    """Write a model's two files, each whole or not at all.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The two files without their endings; either ending is accepted too.
+    model : FolkModel
+        Network, vocabulary and card.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+
+    Examples
+    --------
+    >>> save_folkrnn("reels", model)  # doctest: +SKIP
+    """
+    description = {
+        "format": _FORMAT,
+        "network": model.network.settings,
+        "tokens": model.tokens,
+        "vocabulary": list(model.vocabulary.tokens),
+        "card": dict(model.card),
+    }
+    seal(path, model.network.state_dict(), description)
+
+
+def load_folkrnn(path: str | PathLike[str] = "folkrnn-small") -> FolkModel:
+    """Read a model's two files.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        Either file, or their name without ending; "folkrnn-small" is the one that comes with
+        the package.
+
+    Returns
+    -------
+    FolkModel
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    ParameterError
+        If a file is missing, of another kind, or was altered after it was written.
+
+    Examples
+    --------
+    >>> load_folkrnn("reels").tokens  # doctest: +SKIP
+    'v2'
+    """
+    shipped = _SHIPPED / f"{path}.json"
+    here = shipped if Path(path).name == str(path) and shipped.is_file() else path
+    tensors, description = unseal(here, _FORMAT)
+    try:
+        network = FolkRNN(**description["network"])
+        network.load_state_dict(tensors)
+        vocabulary = Vocabulary(tuple(description["vocabulary"]))
+        model = FolkModel(network, vocabulary, description["tokens"], description["card"])
+    except (KeyError, TypeError, RuntimeError) as err:
+        raise ParameterError(f"{path} does not describe a model of this version: {err}") from err
+    network.eval()
+    return model

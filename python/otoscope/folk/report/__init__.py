@@ -1,0 +1,1 @@
+"""Pages and sheet music of folk tunes."""

@@ -1,0 +1,220 @@
+"""The form that tokens have: root C, one key and meter, L:1/8, no ornaments, five bar lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from otoscope.folk.abc._moving import change_notes, interval_between, move
+from otoscope.folk.abc._segments import joined
+from otoscope.folk.abc.elements import (
+    Bar,
+    Broken,
+    Chord,
+    Element,
+    Field,
+    MeasureRest,
+    Note,
+    Rest,
+    Tuplet,
+)
+from otoscope.folk.abc.errors import ConversionError
+from otoscope.folk.abc.meter import Meter
+from otoscope.folk.abc.tune import Tune
+
+__all__ = ["PLAIN_METERS", "PLAIN_MODES", "PLAIN_UNIT", "is_plain", "to_c"]
+
+PLAIN_METERS = ("4/4", "6/8", "3/4", "2/4", "9/8", "12/8", "3/2")
+PLAIN_MODES = ("maj", "min", "dor", "mix")
+PLAIN_UNIT = Fraction(1, 8)
+
+_SAME_BAR = {"C": "4/4", "C|": "4/4", "2/2": "4/4"}
+_STEPS = range(-7, 21)  # C, to b': a note's name has at most one comma or apostrophe
+
+
+def to_c(tune: Tune, tonic: str = "C") -> Tune:
+    """Transpose to root C and leave away what tokens do not have.
+
+    Parameters
+    ----------
+    tune : Tune
+        In major, minor, dorian or mixolydian, in one key and one meter.
+    tonic : str
+        "C" or "C#".
+
+    Returns
+    -------
+    Tune
+        With L:1/8, meter C, C| and 2/2 as 4/4, bar lines ``| |: :| |1 |2``; without slurs,
+        decorations, grace notes, text, parts and tempo changes. Accidentals only where the key
+        needs them, ties only between notes of one pitch; a chord lasts as long as its first note.
+        It moves by at most a tritone, unless that leaves the range C, to b'.
+
+    Raises
+    ------
+    ConversionError
+        With `reason`, one of `REASONS`: what stands in the way, and where.
+
+    Examples
+    --------
+    >>> to_c(Tune.from_abc("M:C|\\nL:1/4\\nK:Ador\\n|:{B}~A^G(AF)|E4:|")).key.abc
+    'Cdor'
+    """
+    meter = _plain_meter(tune)
+    _check_key(tune)
+    elements = _plain_bars(_plain_elements(tune.elements, meter))
+    plain = replace(tune, elements=elements, meter=meter, unit=PLAIN_UNIT)
+    return _moved(plain, tonic)
+
+
+def is_plain(tune: Tune) -> bool:
+    """Whether the tune has the form of tokens, apart from its root.
+
+    Parameters
+    ----------
+    tune : Tune
+        The tune to look at.
+
+    Returns
+    -------
+    bool
+        True also with signs and ties that say nothing, which `to_c` would leave away.
+
+    Examples
+    --------
+    >>> is_plain(Tune.from_abc("M:4/4\\nL:1/8\\nK:G\\n|:GA|")), is_plain(Tune.from_abc("K:G\\n~G|"))
+    (True, False)
+    """
+    return (
+        tune.unit == PLAIN_UNIT
+        and tune.meter.text in PLAIN_METERS
+        and tune.key.mode in PLAIN_MODES
+        and not tune.key.changes
+        and all(_is_plain(element) for element in tune.elements)
+    )
+
+
+def _is_plain(element: Element) -> bool:
+    if isinstance(element, Bar):
+        return element.text == "|" or (element.text in ("|:", ":|") and not element.ending)
+    if isinstance(element, Chord):
+        ties = {note.tie for note in element.notes}
+        return len(ties) == 1 and all(note.length == 1 for note in element.notes)
+    if isinstance(element, Rest):
+        return element.visible
+    return isinstance(element, Note | Broken | Tuplet)
+
+
+def _plain_meter(tune: Tune) -> Meter:
+    text = _SAME_BAR.get(tune.meter.text, tune.meter.text)
+    if text not in PLAIN_METERS:
+        message = f"meter is {tune.meter.text}, needs one of {' '.join(PLAIN_METERS)} C C| 2/2"
+        raise ConversionError(message, reason="meter", line=tune.line)
+    for field in tune.elements:
+        if isinstance(field, Field) and field.letter == "M" and field.value != tune.meter:
+            message = f"meter changes from {tune.meter.text} to {field.text}"
+            raise _error(message, "meter changes", field)
+    return Meter.parse(text)
+
+
+def _check_key(tune: Tune) -> None:
+    if tune.key.mode not in PLAIN_MODES or tune.key.changes:
+        message = f"key is {tune.key.abc}, needs mode {', '.join(PLAIN_MODES)} and no signs beside"
+        raise ConversionError(message, reason="mode", line=tune.line)
+    for field in tune.elements:
+        if isinstance(field, Field) and field.letter == "K" and field.value != tune.key:
+            message = f"key changes from {tune.key.abc} to {field.text}"
+            raise _error(message, "key changes", field)
+    if not any(isinstance(element, Note | Chord) for element in tune.elements):
+        raise ConversionError("the tune has no notes", reason="no notes", line=tune.line)
+
+
+def _error(message: str, reason: str, element: Element) -> ConversionError:
+    return ConversionError(message, reason=reason, line=element.line, column=element.column)
+
+
+def _plain_elements(elements: Sequence[Element], meter: Meter) -> Iterator[Element]:
+    """Yield notes, chords, rests, rhythm and bars, as tokens can say them."""
+    sounding = [x for x in elements if isinstance(x, Note | Chord)]
+    following = iter([*map(_pitches, sounding[1:]), frozenset[int]()])
+    for element in elements:
+        if isinstance(element, Note):
+            pitches = next(following)
+            yield replace(element, tie=element.tie and element.pitch in pitches, written=False)
+        elif isinstance(element, Chord):
+            yield _plain_chord(element, next(following))
+        elif isinstance(element, Rest):
+            yield replace(element, visible=True)
+        elif isinstance(element, MeasureRest):
+            rest = Rest(meter.length or PLAIN_UNIT, line=element.line, column=element.column)
+            bar = Bar("|", line=element.line, column=element.column)
+            yield from [rest, *[bar, rest] * (element.count - 1)]
+        elif isinstance(element, Broken | Tuplet | Bar):
+            yield element
+
+
+def _pitches(element: Note | Chord) -> frozenset[int]:
+    notes = (element,) if isinstance(element, Note) else element.notes
+    return frozenset(note.pitch for note in notes)
+
+
+def _plain_chord(chord: Chord, following: frozenset[int]) -> Note | Chord:
+    tie = any(note.tie and note.pitch in following for note in chord.notes)
+    notes = {
+        note.pitch: replace(note, length=Fraction(1), tie=tie, written=False)
+        for note in chord.notes
+    }
+    if len(notes) == 1:
+        (note,) = notes.values()
+        return replace(note, length=chord.length)
+    return replace(chord, notes=tuple(notes.values()))
+
+
+def _plain_bars(elements: Iterable[Element]) -> tuple[Element, ...]:
+    """Join bar lines at one place, and write them with ``| |: :| |1 |2``; end with one."""
+    result: list[Element] = []
+    run: list[Bar] = []
+    for element in elements:
+        if isinstance(element, Bar):
+            run.append(element)
+            continue
+        if run:
+            result += [bar for bar in _split(joined(run)) if result or bar != Bar("|")]
+        run = []
+        result.append(element)
+    last = joined(run) if run else Bar("|")
+    return (*result, Bar(":|" if last.closes else "|", line=last.line, column=last.column))
+
+
+def _split(bar: Bar) -> Iterator[Bar]:
+    if bar.closes:
+        yield replace(bar, text=":|", ending="")
+    if bar.opens:
+        yield replace(bar, text="|:", ending="")
+    if bar.ending or not (bar.closes or bar.opens):
+        yield replace(bar, text="|")
+
+
+def _moved(tune: Tune, tonic: str) -> Tune:
+    """Move by the least interval that keeps the range."""
+    up = ((tonic == "C#") - (tune.key.tonic_pitch_class or 0)) % 12
+    for semitones in sorted((up, up - 12), key=abs):
+        moved = move(tune, interval_between(tune.key.tonic or "C", tonic, semitones))
+        steps = [note.step for note in _all_notes(moved.elements)]
+        if min(steps) in _STEPS and max(steps) in _STEPS:
+            return moved
+    pitches = [note.pitch for note in tune.notes]
+    message = f"pitches are {min(pitches)} to {max(pitches)}, on C they leave the range C, to b'"
+    raise ConversionError(message, reason="range", line=tune.line)
+
+
+def _all_notes(elements: Iterable[Element]) -> list[Note]:
+    found: list[Note] = []
+
+    def note(one: Note) -> Note:
+        found.append(one)
+        return one
+
+    change_notes(elements, note)
+    return found

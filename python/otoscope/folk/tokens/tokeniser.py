@@ -1,0 +1,294 @@
+"""Tunes as sequences of tokens: the paper's three ways to write a corpus.
+
+v1: characters of ABC with title and original key. v2: tokens on root C. v3: tokens without root,
+every pitch signed, each tune on C and on C sharp. A tune in v2 and v3 is three lines, meter, key
+and body; lines and columns of errors are those of that form.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Protocol
+
+from otoscope.errors import ParameterError
+from otoscope.folk.abc._moving import change_notes
+from otoscope.folk.abc._scanner import Scanner
+from otoscope.folk.abc._spelling import pieces
+from otoscope.folk.abc.elements import Broken, Element, Note
+from otoscope.folk.abc.errors import NotationError
+from otoscope.folk.abc.key import LETTERS, NATURAL, Key
+from otoscope.folk.abc.meter import Meter
+from otoscope.folk.abc.tune import Tune
+from otoscope.folk.tokens.plain import PLAIN_MODES, PLAIN_UNIT, is_plain, to_c
+from otoscope.folk.tokens.vocabulary import START, STOP
+
+__all__ = ["Tokeniser", "tokeniser"]
+
+_CLASSES = re.compile(
+    r"""(?P<takes_length> (?P<pitch> (?P<sign>\^\^?|__?|=)? [A-Ga-g] (?:,+|'+)? ) | z )
+  | (?P<length> (?: \d+(?:/+\d*)? | /+\d* ) (?:<+|>+)? ) | (?P<broken> <+|>+ )
+  | (?P<bar> (?:\||:)[|:\]\[]*(?:\d[\d,-]*)? | \[\| ) | (?P<chord> \[|\] )
+  | (?P<tuplet> \(\d(?::\d+:\d+)? ) | (?P<tie> - )""",
+    re.VERBOSE,
+)
+_NO_KEY = Key(None, "none")
+
+
+class Tokeniser(Protocol):
+    """A way to write tunes as tokens.
+
+    Attributes
+    ----------
+    name : str
+        "v1", "v2" or "v3".
+
+    Examples
+    --------
+    >>> tokens = tokeniser("v3").tokens(Tune.from_abc("M:2/4\\nL:1/8\\nK:D\\nDFA2|"))
+    >>> " ".join(tokens)
+    'M:2/4 K:maj =C =E =G 2 |'
+    """
+
+    name: str
+
+    def tokens(self, tune: Tune) -> list[str]:
+        """Return the tune's tokens.
+
+        Parameters
+        ----------
+        tune : Tune
+            If it has the form of tokens it is written as it is; others go through `to_c`.
+
+        Returns
+        -------
+        list of str
+            Without boundaries.
+
+        Raises
+        ------
+        ConversionError
+            If it has no such form; see `to_c`.
+
+        Examples
+        --------
+        >>> tokeniser("v2").tokens(Tune.from_abc("M:4/4\\nL:1/8\\nK:G\\nG2|"))
+        ['M:4/4', 'K:Cmaj', 'c', '2', '|']
+        """
+        ...
+
+    def copies(self, tune: Tune) -> list[list[str]]:
+        """Return what a corpus holds of the tune.
+
+        Parameters
+        ----------
+        tune : Tune
+            In v2 and v3 it goes through `to_c`.
+
+        Returns
+        -------
+        list of (list of str)
+            Tokens: of one copy, in v3 of two, on C and on C sharp.
+
+        Raises
+        ------
+        ConversionError
+            If it has no such form; see `to_c`.
+
+        Examples
+        --------
+        >>> tokeniser("v3").copies(Tune.from_abc("M:4/4\\nL:1/8\\nK:G\\nG2|"))[1]
+        ['M:4/4', 'K:maj', '^c', '2', '|']
+        """
+        ...
+
+    def tune(self, tokens: Sequence[str]) -> Tune:
+        """Read tokens.
+
+        Parameters
+        ----------
+        tokens : sequence of str
+            The boundaries <s> and </s> may be there.
+
+        Returns
+        -------
+        Tune
+            Lines and columns are those of the three-line form.
+
+        Raises
+        ------
+        NotationError
+            Which token cannot be there, and where.
+
+        Examples
+        --------
+        >>> tokeniser("v2").tune(["M:4/4", "K:Cmaj", "C", ">", "G"]).intervals
+        (7,)
+        """
+        ...
+
+
+def tokeniser(name: str) -> Tokeniser:
+    """Return a way to write tunes as tokens.
+
+    Parameters
+    ----------
+    name : str
+        "v1" characters, "v2" root C, "v3" no root.
+
+    Returns
+    -------
+    Tokeniser
+        The only one of that name.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such tokeniser.
+
+    Examples
+    --------
+    >>> tokens = tokeniser("v2").tokens(Tune.from_abc("M:2/4\\nL:1/8\\nK:D\\n|:D>EF2|^G4:|"))
+    >>> " ".join(tokens)
+    'M:2/4 K:Cmaj |: C > D E 2 | ^F 4 :|'
+    >>> tokeniser("v2").tune(tokens).intervals
+    (2, 2, 2)
+    """
+    known: dict[str, Tokeniser] = {"v1": _Characters(), "v2": _Rooted(), "v3": _Rootless()}
+    if name not in known:
+        raise ParameterError(f"tokeniser is {name!r}, needs one of {', '.join(known)}")
+    return known[name]
+
+
+class _Characters:
+    name = "v1"
+
+    def tokens(self, tune: Tune) -> list[str]:
+        titles = tuple(header for header in tune.headers if header[0] == "T")
+        _, _, text = replace(tune, headers=titles).to_abc().partition("\n")  # without X:
+        return list(text)
+
+    def copies(self, tune: Tune) -> list[list[str]]:
+        return [self.tokens(tune)]
+
+    def tune(self, tokens: Sequence[str]) -> Tune:
+        return Tune.from_abc("".join(_without_boundaries(tokens)))
+
+
+class _Rooted:
+    name = "v2"
+
+    def tokens(self, tune: Tune) -> list[str]:
+        if not (is_plain(tune) and tune.key.tonic == "C"):
+            tune = to_c(tune)
+        return _written(tune, f"K:{tune.key.abc}", tune.key)
+
+    def copies(self, tune: Tune) -> list[list[str]]:
+        return [self.tokens(to_c(tune))]
+
+    def tune(self, tokens: Sequence[str]) -> Tune:
+        tokens = _without_boundaries(tokens)
+        meter, key_text, body = _three_lines(tokens)
+        key = Key.parse(key_text, line=2, column=3)
+        return Tune(_read(body, key, meter), key, meter)
+
+
+class _Rootless:
+    name = "v3"
+
+    def tokens(self, tune: Tune) -> list[str]:
+        if not (is_plain(tune) and tune.key.tonic in ("C", "C#")):
+            tune = to_c(tune)
+        signed = change_notes(tune.elements, lambda note: _spelt(note, _NO_KEY, written=True))
+        return _written(replace(tune, elements=signed), f"K:{tune.key.mode}", _NO_KEY)
+
+    def copies(self, tune: Tune) -> list[list[str]]:
+        return [self.tokens(to_c(tune, tonic)) for tonic in ("C", "C#")]
+
+    def tune(self, tokens: Sequence[str]) -> Tune:
+        tokens = _without_boundaries(tokens)
+        meter, mode, body = _three_lines(tokens)
+        if mode not in PLAIN_MODES:
+            message = f"'K:{mode}' came, needs K: and one of {', '.join(PLAIN_MODES)}"
+            raise NotationError(message, reason="key field", line=2, column=3)
+        unkeyed = Tune(_read(body, _NO_KEY, meter), _NO_KEY, meter)
+        classes = [note.pitch % 12 for note in unkeyed.notes]
+        keys = [Key("C", mode), Key("C#", mode)]  # the root is not written: the one that fits
+        key = max(keys, key=lambda key: sum(x in key.pitch_classes for x in classes))
+        elements = change_notes(unkeyed.elements, lambda note: _spelt(note, key, written=False))
+        return replace(unkeyed, elements=elements, key=key)
+
+
+def _written(tune: Tune, key_token: str, key: Key) -> list[str]:
+    tokens = [f"M:{tune.meter.text}", key_token]
+    previous: list[str] = []
+    spelled = pieces(tune.elements, key, tune.meter, tune.unit)
+    for element, parts in zip(tune.elements, spelled, strict=True):
+        has_length = len(previous) > 1 and previous[-1][-1].isdigit()
+        if isinstance(element, Broken) and has_length:  # "/2>" is one token
+            tokens[-1] += parts[0]
+        else:
+            tokens += parts
+        previous = parts
+    return tokens
+
+
+def _without_boundaries(tokens: Sequence[str]) -> list[str]:
+    tokens = list(tokens)
+    return tokens[tokens[:1] == [START] : len(tokens) - (tokens[-1:] == [STOP])]
+
+
+def _three_lines(tokens: Sequence[str]) -> tuple[Meter, str, list[str]]:
+    """Return meter, the key's text and the body."""
+    for index, letter in enumerate("MK"):
+        token = tokens[index] if index < len(tokens) else ""
+        if not token.startswith(f"{letter}:"):
+            message = f"token {index + 1} is {token!r}, needs {letter}: and its value"
+            raise NotationError(message, reason="three lines", line=index + 1, column=1)
+    return Meter.parse(tokens[0][2:], line=1, column=3), tokens[1][2:], list(tokens[2:])
+
+
+def _read(body: Sequence[str], key: Key, meter: Meter) -> tuple[Element, ...]:
+    """Read the third line; without key every pitch needs a sign."""
+    before = None
+    for index, token in enumerate(body):
+        match = _CLASSES.fullmatch(token)
+        if match is None:
+            raise _error(body, index, "it is not a token of a tune's body", "unknown token")
+        if match["pitch"] and match["sign"] is None and key == _NO_KEY:
+            raise _error(body, index, "in v3 a pitch needs a sign, = or ^", "unsigned pitch")
+        if match["length"] and not (before and (before["takes_length"] or before[0] == "]")):
+            raise _error(body, index, "a length needs a note before it", "length")
+        before = match
+    scanner = Scanner(key, meter, PLAIN_UNIT, set())
+    try:
+        scanner.scan(" ".join(body), line=3)
+        return scanner.finish()
+    except NotationError as error:
+        if error.column is None:
+            raise
+        starts = list(accumulate((len(token) + 1 for token in body), initial=1))
+        index = bisect_right(starts, error.column) - 1
+        raise _error(body, index, error.message, error.reason) from None
+
+
+def _error(body: Sequence[str], index: int, message: str, reason: str) -> NotationError:
+    """Name the token, by its number in the tune, and its place in the third line."""
+    column = sum(len(token) + 1 for token in body[:index]) + 1
+    message = f"token {index + 3} ({body[index]!r}): {message}"
+    return NotationError(message, reason=reason, line=3, column=column)
+
+
+def _spelt(note: Note, key: Key, *, written: bool) -> Note:
+    """Spell a pitch in the key's scale, else as a natural, else with a sharp."""
+    spellings = [(letter, key.signature.get(letter, 0)) for letter in LETTERS]
+    spellings += [(letter, alter) for alter in (0, 1) for letter in LETTERS]
+    for letter, alter in spellings:
+        octave, rest = divmod(note.pitch - 60 - NATURAL[letter] - alter, 12)
+        if rest == 0:
+            step = LETTERS.index(letter) + 7 * octave
+            return replace(note, step=step, alter=alter, written=written)
+    raise AssertionError("naturals and sharps are all twelve")

@@ -1,0 +1,1 @@
+"""What each `otoscope folk` command does: settings in, records and pages out."""

@@ -1,0 +1,1 @@
+"""The interrogation: items, questions, findings and the verdict."""

@@ -1,0 +1,1 @@
+"""Tests and intervals for answers over groups of items."""

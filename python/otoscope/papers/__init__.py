@@ -1,0 +1,1 @@
+"""Experiments of the five papers: frozen settings in, records and figures out."""

@@ -1,0 +1,178 @@
+"""Tables and figure of the experiment horse-planted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from otoscope.intervene import Interrogated
+from otoscope.intervene.interrogation.verdict import is_moved
+from otoscope.metrics import Interval
+from otoscope.papers.output import svg_figure
+from otoscope.report.tables import Table, with_bounds
+
+__all__ = ["draw_horses", "horse_tables", "is_score_moved"]
+
+_COLOURS = ("#1f6fb5", "#d98a1f", "#3a8f5c", "#8d9199")
+_PANELS = (
+    ("a horse, and none", ("tempo horse", "pattern model")),
+    ("one net, trained twice", ("deep net, confounded", "deep net, separated")),
+)
+Row = Mapping[str, Any]
+
+
+def horse_tables(
+    found: Mapping[str, Interrogated], power: Sequence[Row], alarms: Mapping[str, Sequence[Row]]
+) -> list[Table]:
+    """Systems and their verdicts, how weak a confound is found, and false alarms."""
+    systems = Table(
+        "Systems under changes of tempo",
+        (
+            "system",
+            "unchanged",
+            "tempo alone",
+            "worst dose",
+            "score there",
+            "placebo, worst",
+            "deflated–inflated",
+            "by placebo",
+            "score moves",
+            "verdict",
+        ),
+        tuple(_system(name, one) for name, one in found.items()),
+    )
+    levels = list(dict.fromkeys(row["confounding"] for row in power))
+    of_level = [[row for row in power if row["confounding"] == level] for level in levels]
+    powers = Table(
+        "How weak a confound is found",
+        (
+            "confounding",
+            "score moves",
+            "called a horse",
+            "unchanged",
+            "tempo alone",
+            "worst dose",
+            "deflated–inflated",
+        ),
+        tuple(
+            (
+                f"{level:g}",
+                f"{_n_moved(rows)} of {len(rows)}",
+                _count(rows),
+                _mean(rows, "unchanged"),
+                _mean(rows, "confound"),
+                _mean(rows, "worst"),
+                f"{_mean(rows, 'deflated')}–{_mean(rows, 'inflated')}",
+            )
+            for level, rows in zip(levels, of_level, strict=True)
+        ),
+    )
+    false = Table(
+        "False alarms",
+        ("honest systems", "called a horse", "at most (95 %)", "all verdicts", "unchanged"),
+        tuple(
+            (name, _count(rows), f"{_most(rows):.1%}", _kinds(rows), _mean(rows, "unchanged"))
+            for name, rows in alarms.items()
+        ),
+    )
+    return [systems, powers, false]
+
+
+def is_score_moved(found: Interrogated) -> bool:
+    """Whether at some dose the score itself moves, as the verdict has it; not only the answers."""
+    return any(is_moved(point, found.max_change) for _, point in found.irrelevant_points)
+
+
+def draw_horses(found: Mapping[str, Interrogated], power: Sequence[Row], path: Path) -> None:
+    """Dose curves with their placebos, open, and the power curve."""
+    with svg_figure(path, width=9.6, height=2.8) as figure:
+        *panels, last = figure.subplots(1, 1 + len(_PANELS))
+        for panel, (title, names) in zip(panels, _PANELS, strict=True):
+            for name, colour in zip(names, _COLOURS, strict=False):
+                _draw_curve(panel, name, found[name], colour)
+            panel.set(title=title, xlabel="tempo, %", ylim=(-0.03, 1.03))
+        panels[0].set_ylabel("mean recall")
+        _draw_power(last, power)
+        for panel in (*panels, last):
+            panel.spines[["top", "right"]].set_visible(False)
+            panel.legend(frameon=False, fontsize=8)
+
+
+def _draw_curve(panel: Any, name: str, one: Interrogated, colour: str) -> None:
+    (curve,) = one.curves
+    doses = [0.0, *(point.dose for point in curve.points)]
+    scores = [one.baseline, *(point.score for point in curve.points)]
+    order = np.argsort(doses)
+    x, value = np.array(doses)[order], np.array([score.value for score in scores])[order]
+    low = np.array([score.low for score in scores])[order]
+    high = np.array([score.high for score in scores])[order]
+    panel.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
+    panel.plot(x, value, "o-", color=colour, ms=4, label=name)
+    back = [(point.dose, point.score.value) for point in curve.placebo]
+    panel.plot(*zip(*back, strict=True), "o", mfc="none", mec=colour, ms=5)
+
+
+def _draw_power(panel: Any, power: Sequence[Row]) -> None:
+    levels = sorted({row["confounding"] for row in power})
+    of_level = [[row for row in power if row["confounding"] == level] for level in levels]
+    shares = [_n_moved(rows) / len(rows) for rows in of_level]
+    panel.plot(levels, shares, "o-", color=_COLOURS[0], ms=4, label="found: the score moves")
+    for place, (name, label) in enumerate(
+        (("unchanged", "unchanged"), ("confound", "tempo alone"), ("worst", "at the worst dose")), 1
+    ):
+        means = [np.mean([row[name] for row in rows]) for rows in of_level]
+        panel.plot(levels, means, ".--", color=_COLOURS[place], lw=1, label=f"score, {label}")
+    panel.set(title="how weak a confound is found", xlabel="confounding", ylim=(-0.03, 1.03))
+
+
+def _system(name: str, one: Interrogated) -> tuple[str, ...]:
+    (curve,), (search,) = one.curves, one.searches
+    back = max(curve.placebo, key=lambda point: abs(point.change.value))
+    return (
+        name,
+        with_bounds(one.baseline),
+        with_bounds(one.confound),
+        curve.worst.intervention,
+        with_bounds(curve.worst.score),
+        f"{back.score.value:.2f}",
+        _range(search.deflated, search.inflated),
+        _range(search.control_deflated, search.control_inflated),
+        "yes" if is_score_moved(one) else "no",
+        one.verdict.kind,
+    )
+
+
+def _range(low: Interval | None, high: Interval | None) -> str:
+    return "–" if low is None or high is None else f"{low.value:.2f}–{high.value:.2f}"
+
+
+def _mean(rows: Sequence[Row], name: str) -> str:
+    return f"{np.mean([row[name] for row in rows]):.2f}"
+
+
+def _count(rows: Sequence[Row]) -> str:
+    return f"{_n_horses(rows)} of {len(rows)}"
+
+
+def _kinds(rows: Sequence[Row]) -> str:
+    counts = Counter(row["verdict"] for row in rows).most_common()
+    return ", ".join(f"{kind} {count}" for kind, count in counts)
+
+
+def _most(rows: Sequence[Row]) -> float:
+    """Upper end of the exact interval of the share called a horse."""
+    from scipy.stats import binomtest
+
+    return float(binomtest(_n_horses(rows), len(rows)).proportion_ci(0.95).high)
+
+
+def _n_horses(rows: Sequence[Row]) -> int:
+    return sum(row["verdict"] == "horse" for row in rows)
+
+
+def _n_moved(rows: Sequence[Row]) -> int:
+    return sum(row["is_score_moved"] for row in rows)

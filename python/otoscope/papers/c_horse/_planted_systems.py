@@ -1,0 +1,119 @@
+"""Systems of the experiment horse-planted: horses, honest ones, and one that errs at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from otoscope.papers.c_horse._stretched_dances import HeardDances
+from otoscope.signal.rhythm.scale_transform import ScaleTransform
+from otoscope.signal.rhythm.spectral_periodicity import SpectralPeriodicity
+
+__all__ = ["FEATURES", "HONEST", "HORSE", "SR", "SYSTEMS", "PlantedSystem", "erring", "trained"]
+
+SR = 8000
+"""Samples a second of all dances: their rhythm needs no more."""
+
+FEATURES: dict[str, Callable[[Tensor], Tensor]] = {
+    "periodicity": SpectralPeriodicity(sample_rate=SR, n_fft=744, hop_length=160),
+    "scale": ScaleTransform(sample_rate=SR, n_fft=372, hop_length=93),
+}
+"""Frames of 93 ms every 20 ms; of 46 ms every 12 ms."""
+
+_RIGHT = 0.7  # of systems that err at random: the chance not to guess
+
+
+@dataclass(frozen=True)
+class PlantedSystem:
+    """What a system hears, and what it was trained and is tested on.
+
+    Parameters
+    ----------
+    name : str
+        For tables.
+    hears : {"periodicity", "scale"}
+        `SpectralPeriodicity`, which moves with tempo, or `ScaleTransform`, which hardly does.
+    classifier : {"LDA", "9NN", "net"}
+        Linear discriminants with shrinkage, nearest neighbours, or a net of three layers.
+    confounding : float
+        In [0, 1]: the chance that a clip's tempo is its style's own.
+
+    Examples
+    --------
+    >>> [system.name for system in SYSTEMS if system.classifier == "net"]
+    ['deep net, confounded', 'deep net, separated']
+    """
+
+    name: str
+    hears: Literal["periodicity", "scale"]
+    classifier: Literal["LDA", "9NN", "net"]
+    confounding: float
+
+
+HORSE = PlantedSystem("tempo horse", "periodicity", "LDA", 1.0)
+HONEST = PlantedSystem("pattern model", "scale", "LDA", 0.0)
+SYSTEMS = (
+    HORSE,
+    PlantedSystem("tempo horse, neighbours", "periodicity", "9NN", 1.0),
+    HONEST,
+    PlantedSystem("pattern model, confounded", "scale", "LDA", 1.0),
+    PlantedSystem("deep net, confounded", "periodicity", "net", 1.0),
+    PlantedSystem("deep net, separated", "periodicity", "net", 0.0),
+)
+"""A horse twice, an honest model, the same on confounded dances, and DeSPerF's like both ways."""
+
+
+def trained(
+    system: PlantedSystem, known: HeardDances, *, seed: int
+) -> Callable[[Tensor], list[str]]:
+    """Train a system on a corpus's unchanged clips: it answers features with styles."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classifier = {
+        "LDA": lambda: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
+        "9NN": lambda: KNeighborsClassifier(9, weights="distance"),
+        "net": lambda: MLPClassifier((100, 100, 100), max_iter=500, random_state=seed),
+    }[system.classifier]()
+    model = make_pipeline(StandardScaler(), classifier)
+    model.fit(known.features[system.hears][:, 0].numpy(), known.style)
+    return lambda features: [str(label) for label in model.predict(features.numpy())]
+
+
+def erring(
+    asked: HeardDances, rng: np.random.Generator
+) -> tuple[Callable[[Tensor], list[str]], Tensor]:
+    """Make a system that is told the style, and guesses now and then, whatever the tempo.
+
+    Parameters
+    ----------
+    asked : HeardDances
+        What it is to be asked about.
+    rng : Generator
+        Its errors.
+
+    Returns
+    -------
+    callable
+        From what it is told to styles.
+    Tensor [clip, rendering, 1]
+        What it is told.
+    """
+    styles, told = np.unique(asked.style, return_inverse=True)
+
+    def predict(told: Tensor) -> list[str]:
+        right = told[:, 0].long().numpy()
+        guessed = rng.integers(len(styles), size=len(right))
+        said = np.where(rng.random(len(right)) < _RIGHT, right, guessed)
+        return [str(style) for style in styles[said]]
+
+    n_renderings = asked.features["scale"].shape[1]
+    return predict, torch.from_numpy(told).float()[:, None, None].expand(-1, n_renderings, 1)

@@ -1,0 +1,185 @@
+"""Dances heard at several tempi, as features that many systems share: rendered once, judged often.
+
+Each clip is performed twice, at a tempo of its style's own and at one that any style may have, and
+each performance is stretched. A corpus of any confounding then takes one or the other of each clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from otoscope.data import DanceClip, DanceRecipe, plan_dance, render_dance
+from otoscope.errors import ParameterError
+from otoscope.intervene import FeatureDilation, Tempo
+from otoscope.progress import Progress
+
+__all__ = ["Dances", "HeardDances", "StretchedTempo", "hear_dances"]
+
+
+@dataclass(frozen=True)
+class StretchedTempo(FeatureDilation):
+    """Tempo, looked up among features of sounds that `Tempo` rendered: + is faster.
+
+    Parameters
+    ----------
+    percent : float
+        As of `Tempo`.
+    available : tuple of float
+        Doses of the rows, 0 first; as many rows follow that went there and back.
+    is_back : bool
+        Look up the way there and back.
+    """
+
+    is_back: bool = field(default=False, kw_only=True)
+
+    name = "tempo"
+
+    @property
+    def sound(self) -> Any:
+        """What rendered the row: Tempo, or its placebo."""
+        tempo = Tempo(self.percent)
+        return tempo.placebo() if self.is_back and self.percent else tempo
+
+    def placebo(self) -> StretchedTempo:
+        """Give the way there and back."""
+        return replace(self, is_back=True)
+
+    def render(
+        self, y: Tensor, sr: float = 0, *, duration: float | None = None, seed: int = 0
+    ) -> Tensor:
+        """Take one row of Tensor [2 * dose, feature]."""
+        n_doses = len(self.available)
+        return super().render(y[n_doses:] if self.is_back else y[:n_doses])
+
+    def __str__(self) -> str:
+        """As what rendered it."""
+        return str(self.sound)
+
+
+@dataclass(frozen=True, eq=False)
+class HeardDances:
+    """A corpus of one confounding.
+
+    Parameters
+    ----------
+    features : mapping of str to Tensor [clip, rendering, feature]
+        By their name.
+    style, artist : ndarray [clip], str
+        Right answers, and groups.
+    tempo_bpm : ndarray [clip]
+        The confound.
+    """
+
+    features: Mapping[str, Tensor]
+    style: NDArray[np.str_]
+    artist: NDArray[np.str_]
+    tempo_bpm: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Dances:
+    """Every clip twice: at a tempo that any style may have, and at one of its style's own.
+
+    Parameters
+    ----------
+    features : mapping of str to Tensor [2, clip, rendering, feature]
+        By their name.
+    style, artist : ndarray [clip], str
+        What does not depend on the tempo.
+    tempo_bpm : ndarray [2, clip]
+        Of the performances.
+    """
+
+    features: Mapping[str, Tensor]
+    style: NDArray[np.str_]
+    artist: NDArray[np.str_]
+    tempo_bpm: NDArray[np.float64]
+
+    def confounded(self, confounding: float, rng: np.random.Generator) -> HeardDances:
+        """Draw a corpus: each clip's tempo is its style's own with this chance."""
+        own = (rng.random(len(self.style)) < confounding).astype(int)
+        clips = np.arange(len(own))
+        features = {name: rows[own, clips] for name, rows in self.features.items()}
+        return HeardDances(features, self.style, self.artist, self.tempo_bpm[own, clips])
+
+    def some_artists(self, share: float, rng: np.random.Generator) -> Dances:
+        """Draw a share of each style's artists, one at least, and take all their clips."""
+        drawn: list[str] = []
+        for style in np.unique(self.style):
+            artists = np.unique(self.artist[self.style == style])
+            drawn += rng.choice(
+                artists, max(1, round(share * len(artists))), replace=False
+            ).tolist()
+        kept = np.isin(self.artist, drawn)
+        features = {name: rows[:, kept] for name, rows in self.features.items()}
+        return Dances(features, self.style[kept], self.artist[kept], self.tempo_bpm[:, kept])
+
+
+def hear_dances(
+    n_clips: int,
+    seed: int,
+    recipe: DanceRecipe,
+    described: Mapping[str, Callable[[Tensor], Tensor]],
+    *,
+    doses: Sequence[float] = (),
+    progress: Progress,
+) -> Dances:
+    """Perform clips, stretch them, and describe what is heard.
+
+    Parameters
+    ----------
+    n_clips, seed : int
+        As `plan_dance` has them.
+    recipe : DanceRecipe
+        What clips share; its ``seconds`` are those that are analysed, its ``confounding`` is not
+        used.
+    described : mapping of str to callable
+        Features by their name: Tensor [rendering, sample] to [rendering, feature].
+    doses : sequence of float
+        Changes of tempo in %, none of them 0; each there, and there and back. None: only the
+        clips as they are.
+    progress : callable
+        Goes over the performances.
+
+    Returns
+    -------
+    Dances
+        Renderings are: unchanged, each dose; and if there are doses, unchanged, each way back.
+    """
+    if 0 in doses:
+        raise ParameterError(f"doses are {tuple(doses)}; 0 is always there, leave it out")
+    there = StretchedTempo(0, available=(0, *doses))
+    table = [there.with_dose(dose) for dose in there.available]
+    tempi = [one.sound for one in (*table, *(one.placebo() for one in table))]
+    tempi = tempi if doses else tempi[:1]
+    n_samples = round(recipe.seconds * recipe.sr)
+    needed = max(tempo.needed(n_samples, recipe.sr) for tempo in tempi)
+    longer = replace(recipe, seconds=(needed + 1) / recipe.sr)
+    versions = [
+        plan_dance(n_clips, seed, recipe=replace(longer, confounding=c)) for c in (0.0, 1.0)
+    ]
+
+    def described_clip(clip: DanceClip) -> dict[str, Tensor]:
+        y = torch.from_numpy(render_dance(clip, longer))
+        sounds = [tempo.render(y, recipe.sr, duration=recipe.seconds) for tempo in tempi]
+        return {name: of(torch.stack(sounds)).float() for name, of in described.items()}
+
+    clips = [clip for version in versions for clip in version]
+    heard = [described_clip(clip) for clip in progress(clips, f"{len(tempi)} renderings each")]
+    features = {
+        name: torch.stack([one[name] for one in heard]).unflatten(0, (2, n_clips))
+        for name in described
+    }
+    return Dances(
+        features,
+        np.array([clip.style for clip in versions[0]]),
+        np.array([clip.group for clip in versions[0]]),
+        np.array([[clip.tempo_bpm for clip in version] for version in versions]),
+    )

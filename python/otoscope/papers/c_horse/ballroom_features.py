@@ -1,0 +1,324 @@
+"""Paper C on BALLROOM: classifiers of rhythm features lose, and win, by changes of tempo.
+
+The features were computed from recordings that had really been stretched in time. Three ways to
+part training from test: the published one; the same less the test items that training holds under
+another name; and one in which no album and no replica is in both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from otoscope import records
+from otoscope.data.ballroom import BallroomRhythm, album_of, load_ballroom_rhythm
+from otoscope.errors import ParameterError
+from otoscope.intervene import (
+    FeatureDilation,
+    Interrogated,
+    Interrogation,
+    InterrogationSettings,
+)
+from otoscope.papers.c_horse._ballroom_tempo import tempo_alone
+from otoscope.papers.output import svg_figure, write_record
+from otoscope.progress import Progress
+from otoscope.report.tables import Table, with_bounds
+
+__all__ = ["HorseBallroomFeatures", "horse_ballroom_features"]
+
+
+@dataclass(frozen=True)
+class HorseBallroomFeatures:
+    """What to interrogate.
+
+    Parameters
+    ----------
+    features : Path
+        ``ballroom_rhythm.npz``.
+    ballroom : Path, optional
+        Folder of BALLROOM with tempo annotations, for the baselines on tempo alone.
+    within_percent : tuple of float
+        Searches go over dilations up to each of these.
+    split_seed : int
+        Of the published split.
+    seed : int
+        Of the split by albums, and of the bootstrap.
+
+    Examples
+    --------
+    >>> HorseBallroomFeatures(Path("ballroom_rhythm.npz")).within_percent
+    (2.0, 6.0)
+    """
+
+    features: Path
+    ballroom: Path | None = None
+    within_percent: tuple[float, ...] = (2.0, 6.0)
+    split_seed: int = 123
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Protocol:
+    """How training and test are parted."""
+
+    name: str
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+
+def horse_ballroom_features(
+    settings: HorseBallroomFeatures, out: Path, *, progress: Progress | None = None
+) -> list[Table]:
+    """Run the experiment; write its record and its figure.
+
+    Parameters
+    ----------
+    settings : HorseBallroomFeatures
+        What to interrogate.
+    out : Path
+        Folder, made if it is not there: ``horse_ballroom_features.json`` (settings, tables,
+        figures of the published protocol by name, everything found with each protocol) and
+        ``horse_ballroom_features.svg``.
+    progress : callable, optional
+        Goes over the classifiers of each protocol.
+
+    Returns
+    -------
+    list of Table
+        A table a protocol, and one on tempo alone where there are annotations.
+
+    Raises
+    ------
+    ParameterError
+        If the file does not fit, a dilation asked for is not in it, or a class has too few items.
+
+    Notes
+    -----
+    The published split is neither stratified nor aware of replicas. All figures are accuracies, as
+    published. Intervals are over groups that the protocol keeps together: replicas, or albums.
+
+    References
+    ----------
+    Sturm, "The 'Horse' Inside: seeking causes behind the behaviours of music content analysis
+    systems", Computers in Entertainment 14(2), 2016; B. L. Sturm, "mirvaliditytutorial" (CC0).
+
+    Examples
+    --------
+    >>> settings = HorseBallroomFeatures(Path("ballroom_rhythm.npz"))  # doctest: +SKIP
+    >>> horse_ballroom_features(settings, Path("horse"))  # doctest: +SKIP
+    """
+    began, shown = time.monotonic(), progress or (lambda items, _: items)
+    rhythm = load_ballroom_rhythm(settings.features)
+    out.mkdir(parents=True, exist_ok=True)
+    albums = _albums(rhythm)
+    found: dict[str, dict[str, dict[str, Interrogated]]] = {}
+    tempo: dict[str, dict[str, float]] = {}
+    for protocol in _protocols(settings, rhythm, albums):
+        groups = albums if protocol.name == "by album" else list(rhythm.group)
+        of_protocol = found[protocol.name] = {}
+        for name in shown(list(_classifiers()), protocol.name):
+            model = _trained(name, rhythm, protocol.train)
+            of_protocol[name] = _interrogated(model, settings, rhythm, groups, protocol.test)
+        if settings.ballroom is not None:
+            tempo[protocol.name] = tempo_alone(
+                settings.ballroom, rhythm, protocol.train, protocol.test, groups=groups
+            )
+    counts = {"n": len(rhythm.style), "n/replicas": len(rhythm.style) - len(set(rhythm.group))}
+    counts |= {f"n/{style}": rhythm.style.count(style) for style in sorted(set(rhythm.style))}
+    figures = counts | _figures(found["published"]) | tempo.get("published", {})
+    tables = [_table(name, one, settings) for name, one in found.items()]
+    if tempo:
+        tables.append(_tempo_table(tempo))
+    record = {
+        "settings": settings,
+        "seconds": round(time.monotonic() - began),
+        "versions": records.versions(),
+        "figures": figures,
+        "tables": tables,
+        "tempo": tempo,
+        "protocols": {
+            protocol: {
+                name: {within: one.summary() for within, one in of_name.items()}
+                for name, of_name in of_protocol.items()
+            }
+            for protocol, of_protocol in found.items()
+        },
+    }
+    write_record(out / "horse_ballroom_features.json", record)
+    _draw(found["published"], out / "horse_ballroom_features.svg")
+    return tables
+
+
+def _classifiers() -> dict[str, Callable[[], Any]]:
+    from sklearn.discriminant_analysis import (
+        LinearDiscriminantAnalysis,
+        QuadraticDiscriminantAnalysis,
+    )
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return {
+        "LDA": LinearDiscriminantAnalysis,
+        "QDA": QuadraticDiscriminantAnalysis,
+        "1NN": lambda: KNeighborsClassifier(1),
+        "9NN": lambda: KNeighborsClassifier(9, weights="distance"),
+    }
+
+
+def _trained(
+    name: str, rhythm: BallroomRhythm, train: NDArray[np.intp]
+) -> Callable[[Tensor], list[str]]:
+    """Fit a classifier on the unchanged recordings."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    styles = np.asarray(rhythm.style)[train]
+    model = make_pipeline(StandardScaler(), _classifiers()[name]())
+    try:
+        model.fit(rhythm.features[0][train], styles)
+    except (np.linalg.LinAlgError, ValueError) as err:
+        few, n_few = min(
+            zip(*np.unique(styles, return_counts=True), strict=True), key=lambda one: one[1]
+        )
+        raise ParameterError(
+            f"{name} cannot be trained: {err}; of {few} there are {n_few} recordings"
+        ) from err
+    return lambda features: [str(style) for style in model.predict(features.numpy())]
+
+
+def _interrogated(
+    model: Callable[[Tensor], list[str]],
+    settings: HorseBallroomFeatures,
+    rhythm: BallroomRhythm,
+    groups: Sequence[str],
+    test: NDArray[np.intp],
+) -> dict[str, Interrogated]:
+    """Ask about all dilations, and about those within each bound."""
+    available = tuple(map(float, rhythm.features))
+    stacked = np.stack([rhythm.features[int(percent)][test] for percent in available], axis=1)
+    interrogation = Interrogation(
+        model,
+        torch.from_numpy(stacked),
+        [rhythm.style[i] for i in test],
+        groups=[groups[i] for i in test],
+        settings=InterrogationSettings(figure="accuracy", seed=settings.seed),
+    )
+    bounds = {f"{percent:g}": percent for percent in settings.within_percent}
+    bounds["all"] = max(available, key=abs)
+    return {
+        name: interrogation.run([FeatureDilation(percent, available=available)])
+        for name, percent in bounds.items()
+    }
+
+
+def _protocols(
+    settings: HorseBallroomFeatures, rhythm: BallroomRhythm, albums: Sequence[str]
+) -> list[_Protocol]:
+    from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+
+    items = np.arange(len(rhythm.style))
+    train, test = train_test_split(items, test_size=0.3, random_state=settings.split_seed)
+    known = {rhythm.group[i] for i in train}
+    unknown = np.array([i for i in test if rhythm.group[i] not in known])
+    folds = StratifiedGroupKFold(3, shuffle=True, random_state=settings.seed)
+    try:
+        by_album = next(folds.split(items, rhythm.style, albums))
+    except ValueError as err:
+        raise ParameterError(f"no split by albums: {err}") from err
+    return [
+        _Protocol("published", train, test),
+        _Protocol("published, less replicas", train, unknown),
+        _Protocol("by album", *by_album),
+    ]
+
+
+def _albums(rhythm: BallroomRhythm) -> list[str]:
+    """Give each recording the first one that shares its album, or a replica, or theirs in turn."""
+    first: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while first.setdefault(name, name) != name:
+            name = first[name]
+        return name
+
+    shared = []
+    for recording, replicas in zip(rhythm.recording, rhythm.group, strict=True):
+        shared.append(f"album {album_of(recording) or recording}")
+        first[root(f"replicas {replicas}")] = root(shared[-1])
+    return [root(album) for album in shared]
+
+
+def _figures(found: dict[str, dict[str, Interrogated]]) -> dict[str, float]:
+    """Numbers by name: "lda/accuracy/-4", "lda/inflated/6", "lda/mcnemar_p/-4"."""
+    figures = {}
+    for name, of_name in found.items():
+        key = name.lower()
+        figures[f"{key}/accuracy"] = of_name["all"].baseline.value
+        if (dealt := of_name["all"].chance) is not None:
+            figures[f"{key}/accuracy, by chance"] = dealt.mean
+        for point in of_name["all"].curves[0].points:
+            figures[f"{key}/accuracy/{point.dose:+g}"] = point.score.value
+            if point.p is not None:
+                figures[f"{key}/mcnemar_p/{point.dose:+g}"] = point.p
+        for within, one in of_name.items():
+            (search,) = one.searches
+            for what in ("inflated", "deflated", "reachable"):
+                figures[f"{key}/{what}/{within}"] = getattr(search, what).value
+    return figures
+
+
+def _table(
+    protocol: str, found: dict[str, dict[str, Interrogated]], settings: HorseBallroomFeatures
+) -> Table:
+    rows = []
+    for name, of_name in found.items():
+        row = [name, with_bounds(of_name["all"].baseline, decimals=3)]
+        for percent in settings.within_percent:
+            (search,) = of_name[f"{percent:g}"].searches
+            pushed = search.inflated, search.deflated
+            row += [with_bounds(one, decimals=3) for one in pushed]
+            row.append(f"{search.reachable.value:.2f}" if search.reachable else "–")
+        rows.append((*row, of_name[f"{max(settings.within_percent):g}"].verdict.kind))
+    columns = ["classifier", "accuracy"]
+    for percent in settings.within_percent:
+        columns += [f"best within {percent:g} %", f"worst within {percent:g} %", "labels reached"]
+    n_test = len(next(iter(found.values()))["all"].items)
+    title = f"{protocol}: {n_test} recordings tested"
+    return Table(title, (*columns, "verdict"), tuple(rows))
+
+
+def _tempo_table(tempo: dict[str, dict[str, float]]) -> Table:
+    rows = [
+        (protocol, name.removeprefix("tempo/"), f"{value:.3f}")
+        for protocol, one in tempo.items()
+        for name, value in one.items()
+        if name.startswith("tempo/")
+    ]
+    title = "Annotated tempo alone (annotators chose its metrical level by the dance)"
+    return Table(title, ("protocol", "classifier", "accuracy"), tuple(rows))
+
+
+def _draw(found: dict[str, dict[str, Interrogated]], path: Path) -> None:
+    """Draw accuracy over the dilation, with intervals; a panel a classifier."""
+    with svg_figure(path, width=2.6 * len(found), height=2.7) as figure:
+        axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+        for axis, (name, of_name) in zip(axes, found.items(), strict=True):
+            one = of_name["all"]
+            curve = sorted(
+                [(0.0, one.baseline), *((p.dose, p.score) for p in one.curves[0].points)],
+                key=lambda point: point[0],
+            )
+            doses, scores = [dose for dose, _ in curve], [score for _, score in curve]
+            bounds = [score.low for score in scores], [score.high for score in scores]
+            axis.fill_between(doses, *bounds, color="#1f6fb5", alpha=0.2, linewidth=0)
+            axis.plot(doses, [score.value for score in scores], color="#1f6fb5")
+            axis.set(title=name, xlabel="longer by, %", ylim=(0, 1))
+            axis.spines[["top", "right"]].set_visible(False)
+        axes[0].set_ylabel("accuracy")

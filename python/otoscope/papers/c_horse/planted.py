@@ -1,0 +1,311 @@
+"""Planted horses: does the interrogation find them, and clear what is none.
+
+Made-up dances whose style gives the tempo away, or does not. What hears tempo must be found, what
+hears patterns must be cleared; a net on spectral periodicities is one or the other, as it was
+trained. Then: how weak a confound is still found, and how often is an honest system accused?
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from torch import Tensor
+
+from otoscope import records
+from otoscope.data import DanceRecipe
+from otoscope.data.synthesis.styles import STYLES
+from otoscope.errors import ParameterError
+from otoscope.intervene import Interrogated, Interrogation, InterrogationSettings
+from otoscope.papers.c_horse._planted_figure import draw_horses, horse_tables, is_score_moved
+from otoscope.papers.c_horse._planted_systems import (
+    FEATURES,
+    HONEST,
+    HORSE,
+    SR,
+    SYSTEMS,
+    PlantedSystem,
+    erring,
+    trained,
+)
+from otoscope.papers.c_horse._stretched_dances import (
+    Dances,
+    HeardDances,
+    StretchedTempo,
+    hear_dances,
+)
+from otoscope.papers.output import write_record
+from otoscope.progress import Progress
+from otoscope.report.tables import Table
+
+__all__ = ["HorsePlanted", "horse_planted"]
+
+_TRAINED, _TESTED = 0.5, 0.8  # shares of artists, where many systems are drawn
+
+
+@dataclass(frozen=True)
+class HorsePlanted:
+    """What to plant, and how much of it.
+
+    Parameters
+    ----------
+    corpus : {"drums", "mma"}
+        Our drums, or mma's bands.
+    styles : tuple of str
+        Neighbours in tempo, or 6 % lead nowhere.
+    train_artists, train_clips : int
+        Artists of a style whose clips are trained on, and clips of each.
+    test_artists, test_clips : int
+        The same of those that are interrogated: other artists.
+    seconds : float
+        Analysed, >= 4.5.
+    doses : tuple of float
+        Changes of tempo, %; each with its way there and back.
+    levels : tuple of float
+        Degrees of confounding, for the power curve.
+    n_power : int
+        Horses a level; each trained on half of the artists and tested on four fifths of the others.
+    n_honest : int
+        Honest models, drawn in the same way, and as many that err at random.
+    seed : int
+        Of corpora and draws.
+
+    Examples
+    --------
+    >>> HorsePlanted.quick().levels
+    (0.0, 1.0)
+    """
+
+    corpus: Literal["drums", "mma"] = "drums"
+    styles: tuple[str, ...] = tuple(STYLES)
+    train_artists: int = 40
+    train_clips: int = 8
+    test_artists: int = 10
+    test_clips: int = 3
+    seconds: float = 10.0
+    doses: tuple[float, ...] = (-6.0, -4.0, -2.0, 2.0, 4.0, 6.0)
+    levels: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
+    n_power: int = 20
+    n_honest: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.corpus not in ("drums", "mma"):
+            raise ParameterError(f"corpus is {self.corpus!r}, must be 'drums' or 'mma'")
+        if not self.doses or 0 in self.doses:
+            raise ParameterError(f"doses are {self.doses}; need one or more, none of them 0")
+        if not self.seconds >= 4.5:
+            raise ParameterError(f"seconds is {self.seconds}, must be >= 4.5, for lags of 4 s")
+        if not self.levels or not all(0 <= level <= 1 for level in self.levels):
+            raise ParameterError(f"levels are {self.levels}; need one or more, all in [0, 1]")
+        least = {"train_artists": 2, "test_artists": 2, "train_clips": 1, "test_clips": 1}
+        for name, low in {**least, "n_power": 1, "n_honest": 1}.items():
+            if getattr(self, name) < low:
+                raise ParameterError(f"{name} is {getattr(self, name)}, must be >= {low}")
+
+    @classmethod
+    def quick(cls) -> HorsePlanted:
+        """Three styles, one dose each way, few systems: for a look."""
+        return cls(
+            styles=("Samba", "ChaChaCha", "Tango"),
+            train_artists=8,
+            train_clips=3,
+            test_artists=4,
+            test_clips=3,
+            seconds=5.0,
+            doses=(-6.0, 6.0),
+            levels=(0.0, 1.0),
+            n_power=2,
+            n_honest=2,
+        )
+
+    @classmethod
+    def mma(cls) -> HorsePlanted:
+        """Ask for as much as mma's bands, slow to render, can play in some minutes."""
+        return cls(corpus="mma", train_artists=10, train_clips=4, test_artists=8, test_clips=1)
+
+
+def horse_planted(
+    settings: HorsePlanted, out: Path, *, progress: Progress | None = None
+) -> list[Table]:
+    """Run the experiment; write its record and its figure.
+
+    Parameters
+    ----------
+    settings : HorsePlanted
+        What to plant.
+    out : Path
+        Folder, made if it is not there: ``horse_planted.json`` (settings, tables, curves, every
+        verdict) and ``horse_planted.svg``.
+    progress : callable, optional
+        Goes over clips, then over systems.
+
+    Returns
+    -------
+    list of Table
+        As in the record: systems, power curve, false alarms.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is wrong.
+    MissingExtra
+        If python-stretch, statsmodels or, for its corpus, mma is not installed.
+
+    References
+    ----------
+    Sturm, "The 'Horse' Inside", Computers in Entertainment, 2016.
+
+    Examples
+    --------
+    >>> horse_planted(HorsePlanted.quick(), Path("planted"))  # doctest: +SKIP
+    """
+    began, progress = time.monotonic(), progress or (lambda items, _: items)
+    out.mkdir(parents=True, exist_ok=True)
+    train, test = _corpora(settings, progress)
+    heard = round(time.monotonic() - began)
+    rng = np.random.default_rng(settings.seed)
+    found = {
+        system.name: _interrogated(system, train, test, settings, rng)
+        for system in progress(SYSTEMS, "systems")
+    }
+    power = _power(train, test, settings, progress)
+    alarms = {
+        "pattern models": _honest(train, test, settings, progress),
+        "errors at random": _erring(test, settings, progress),
+    }
+    tables = horse_tables(found, power, alarms)
+    record = {
+        "settings": settings,
+        "seconds": {"clips": heard, "all": round(time.monotonic() - began)},
+        "versions": records.versions(),
+        "tables": tables,
+        "systems": SYSTEMS,
+        "found": {name: one.summary() for name, one in found.items()},
+        "power": power,
+        "alarms": alarms,
+    }
+    write_record(out / "horse_planted.json", record)
+    draw_horses(found, power, out / "horse_planted.svg")
+    return tables
+
+
+def _corpora(settings: HorsePlanted, progress: Progress) -> tuple[Dances, Dances]:
+    """Clips to train on, unchanged; and clips of other artists, at all doses."""
+    recipe = DanceRecipe(
+        styles=settings.styles, band=settings.corpus, seconds=settings.seconds, sr=SR
+    )
+    made = []
+    for part, (n_artists, n_clips, doses) in enumerate(
+        (
+            (settings.train_artists, settings.train_clips, ()),
+            (settings.test_artists, settings.test_clips, settings.doses),
+        )
+    ):
+        dances = hear_dances(
+            len(settings.styles) * n_artists * n_clips,
+            2 * settings.seed + part,
+            replace(recipe, n_groups=n_artists),
+            FEATURES,
+            doses=doses,
+            progress=progress,
+        )
+        made.append(dances)
+    return made[0], made[1]
+
+
+def _interrogated(
+    system: PlantedSystem,
+    train: Dances,
+    test: Dances,
+    settings: HorsePlanted,
+    rng: np.random.Generator,
+) -> Interrogated:
+    """Train a system on a corpus of its confounding, and interrogate it on another of the same."""
+    known = train.confounded(system.confounding, rng)
+    asked = test.confounded(system.confounding, rng)
+    predict = trained(system, known, seed=int(rng.integers(2**31)))
+    return _asked(predict, asked.features[system.hears], asked, settings)
+
+
+def _asked(
+    predict: Callable[[Tensor], Sequence[str]],
+    features: Tensor,
+    asked: HeardDances,
+    settings: HorsePlanted,
+) -> Interrogated:
+    tempo = StretchedTempo(max(settings.doses, key=abs), available=(0, *settings.doses))
+    interrogation = Interrogation(
+        predict,
+        features,
+        asked.style.tolist(),
+        groups=asked.artist.tolist(),
+        confound=asked.tempo_bpm,
+        settings=InterrogationSettings(seed=settings.seed),
+    )
+    return interrogation.run([tempo], doses={"tempo": settings.doses})
+
+
+def _power(
+    train: Dances, test: Dances, settings: HorsePlanted, progress: Progress
+) -> list[dict[str, Any]]:
+    """Interrogate horses of every degree, several of each."""
+    rows = []
+    for i, level in enumerate(settings.levels):
+        system = replace(HORSE, confounding=level)
+        for run in progress(range(settings.n_power), f"confounding {level:g}"):
+            rng = np.random.default_rng((settings.seed, 1, i, run))
+            found = _of_some_artists(system, train, test, settings, rng)
+            rows.append({"confounding": level, **_row(found)})
+    return rows
+
+
+def _honest(
+    train: Dances, test: Dances, settings: HorsePlanted, progress: Progress
+) -> list[dict[str, Any]]:
+    """Interrogate models that do not hear tempo."""
+    rows = []
+    for run in progress(range(settings.n_honest), "honest models"):
+        rng = np.random.default_rng((settings.seed, 2, run))
+        rows.append(_row(_of_some_artists(HONEST, train, test, settings, rng)))
+    return rows
+
+
+def _erring(test: Dances, settings: HorsePlanted, progress: Progress) -> list[dict[str, Any]]:
+    """Interrogate systems that are told the style, and err at random whatever the tempo."""
+    rows = []
+    for run in progress(range(settings.n_honest), "errors at random"):
+        rng = np.random.default_rng((settings.seed, 3, run))
+        asked = test.some_artists(_TESTED, rng).confounded(0.0, rng)
+        predict, told = erring(asked, rng)
+        rows.append(_row(_asked(predict, told, asked, settings)))
+    return rows
+
+
+def _of_some_artists(
+    system: PlantedSystem,
+    train: Dances,
+    test: Dances,
+    settings: HorsePlanted,
+    rng: np.random.Generator,
+) -> Interrogated:
+    some, others = train.some_artists(_TRAINED, rng), test.some_artists(_TESTED, rng)
+    return _interrogated(system, some, others, settings, rng)
+
+
+def _row(found: Interrogated) -> dict[str, Any]:
+    """What the power curve and the alarms need."""
+    (curve,), (search,) = found.curves, found.searches
+    return {
+        "verdict": found.verdict.kind,
+        "is_score_moved": is_score_moved(found),
+        "unchanged": found.baseline.value,
+        "worst": curve.worst.score.value,
+        "inflated": search.inflated.value if search.inflated else None,
+        "deflated": search.deflated.value if search.deflated else None,
+        "confound": found.confound.value if found.confound else None,
+    }

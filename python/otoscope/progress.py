@@ -1,0 +1,34 @@
+"""Progress of long work: the type of a progress callback, and the silent one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+__all__ = ["Progress", "silent"]
+
+Progress: TypeAlias = Callable[[Sequence[Any], str], Iterable[Any]]
+"""Called with items and a description; yields the items while showing how many are done."""
+
+
+def silent(items: Sequence[Any], description: str) -> Iterable[Any]:
+    """Yield the items without showing anything.
+
+    Parameters
+    ----------
+    items : sequence
+        Items to work through.
+    description : str
+        Name of the work; not shown.
+
+    Returns
+    -------
+    iterable
+        The items themselves.
+
+    Examples
+    --------
+    >>> list(silent(["a.ogg", "b.ogg"], "files"))
+    ['a.ogg', 'b.ogg']
+    """
+    return items

@@ -1,0 +1,1 @@
+"""Sound files: reading, writing, streaming and lossy codecs."""

@@ -1,0 +1,1 @@
+"""Filters, reverberation, noise and time stretching."""

@@ -1,0 +1,1 @@
+"""Mel front ends, filterbanks, and what the numbers of a patch mean."""

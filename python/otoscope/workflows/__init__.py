@@ -1,0 +1,53 @@
+"""What each command does: settings in, records and pages out."""
+
+from otoscope.workflows._attacked import Attacked, AttackFile, save_attack
+from otoscope.workflows.attack import attack_file
+from otoscope.workflows.distance import measure_distance
+from otoscope.workflows.explain import ExplainFiles, Row, explain_files
+from otoscope.workflows.explain_rows import (
+    explain_rows,
+    save_page,
+    to_record,
+    write_csv,
+    write_index,
+)
+from otoscope.workflows.interrogate import (
+    InterrogatedFiles,
+    InterrogateFiles,
+    interrogate_files,
+    save_interrogated,
+)
+from otoscope.workflows.maximise import (
+    MaximisedUnit,
+    MaximiseUnit,
+    maximise_unit,
+    save_folder,
+    save_maximised,
+)
+from otoscope.workflows.stats import measure_statistics
+
+__all__ = [
+    "AttackFile",
+    "Attacked",
+    "ExplainFiles",
+    "InterrogateFiles",
+    "InterrogatedFiles",
+    "MaximiseUnit",
+    "MaximisedUnit",
+    "Row",
+    "attack_file",
+    "explain_files",
+    "explain_rows",
+    "interrogate_files",
+    "maximise_unit",
+    "measure_distance",
+    "measure_statistics",
+    "save_attack",
+    "save_folder",
+    "save_interrogated",
+    "save_maximised",
+    "save_page",
+    "to_record",
+    "write_csv",
+    "write_index",
+]

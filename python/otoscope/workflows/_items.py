@@ -1,0 +1,251 @@
+"""Items and what is known of them: class, group, numbers that may give the class away.
+
+They come from a folder with a sub-folder a class, from one with a ``manifest.jsonl`` (as `otoscope
+corpus dance` writes it), from a table (CSV), or from ``features.npz``: features
+[dose, item, feature], ``dilation_percent`` [dose], ``recording`` [item], ``label`` [item].
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from otoscope import records
+from otoscope.errors import ParameterError
+from otoscope.intervene.interrogation._items import Features
+from otoscope.workflows.explain import sound_files
+
+__all__ = ["Columns", "JudgedItems", "read_items"]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where to look for what is known of an item.
+
+    Parameters
+    ----------
+    group : str, optional
+        What items share; default: "group", if it is there.
+    confound : tuple of str, optional
+        Numbers; default: "confound" or, of dances, "tempo_bpm", if they are there.
+
+    Examples
+    --------
+    >>> Columns(group="artist").confound is None
+    True
+    """
+
+    group: str | None = None
+    confound: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedItems:
+    """What a system is asked about.
+
+    Parameters
+    ----------
+    audio : tuple of Path, or Features
+        Sound files, or features by the recordings' names.
+    labels : tuple of str, optional
+        The right answers.
+    groups : tuple of str, optional
+        What items share.
+    confound : tuple of tuple of float, optional
+        Numbers that may give the class away: [item, number].
+    dilations : tuple of float
+        Of features: percent, in the order of their doses; + is longer, slower.
+
+    Examples
+    --------
+    >>> read_items(Path("dances")).groups[0]  # doctest: +SKIP
+    'Waltz-0'
+    """
+
+    audio: tuple[Path, ...] | Features
+    labels: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+    confound: tuple[tuple[float, ...], ...] | None = None
+    dilations: tuple[float, ...] = ()
+
+
+def read_items(
+    data: Path,
+    table: Path | None = None,
+    *,
+    unlabelled: bool = False,
+    columns: Columns = Columns(),
+) -> JudgedItems:
+    """Find items and what is known of them.
+
+    Parameters
+    ----------
+    data : Path
+        Folder, or ``features.npz``.
+    table : Path, optional
+        CSV with a first line of names: file (relative to ``data``; of features, the recording),
+        label, and any others. Only its items are taken.
+    unlabelled : bool
+        Take all sounds in the folder, without labels.
+    columns : Columns
+        Which columns of the table, or fields of the manifest, say what.
+
+    Returns
+    -------
+    JudgedItems
+        Sorted by class and name, or as in the table.
+
+    Raises
+    ------
+    ParameterError
+        If there is nothing to ask about, or the table lacks a column or names a file that is not
+        there.
+
+    Examples
+    --------
+    >>> read_items(Path("gtzan")).labels[:2]  # doctest: +SKIP
+    ('blues', 'blues')
+    """
+    if not data.exists():
+        raise ParameterError(f"{data} is not there")
+    features = data / "features.npz" if data.is_dir() else data
+    if features.suffix == ".npz" and features.is_file():
+        return _of_features(features, table, columns, unlabelled=unlabelled)
+    manifest = data / "manifest.jsonl"
+    if table:
+        rows, source = _table(table, with_labels=not unlabelled), table
+    elif manifest.is_file() and not unlabelled:
+        rows, source = _manifest(manifest), manifest
+    else:
+        rows, source = _folder(data, unlabelled=unlabelled), data
+    files = tuple(data / row["file"] for row in rows)
+    if missing := [file for file in files if not file.is_file()]:
+        raise ParameterError(
+            f"{source} names {missing[0]}, which is not there ({len(missing)} of {len(files)})"
+        )
+    return JudgedItems(files, *_known(rows, source, columns, unlabelled=unlabelled))
+
+
+def _known(
+    rows: Sequence[Mapping[str, Any]], source: Path, columns: Columns, *, unlabelled: bool
+) -> tuple[Any, Any, Any]:
+    """Labels, groups and confound."""
+    there = set(rows[0])
+    wanted = [columns.group, *(columns.confound or ())]
+    if unknown := [name for name in wanted if name is not None and name not in there]:
+        names = ", ".join(sorted(there))
+        raise ParameterError(f"{source} has no column {unknown[0]!r}; it has {names}")
+    group = columns.group or ("group" if "group" in there else None)
+    usual = [(name,) for name in ("confound", "tempo_bpm") if name in there]
+    confound = columns.confound or next(iter(usual), None)
+    return (
+        None if unlabelled else tuple(str(row["label"]) for row in rows),
+        None if group is None else tuple(str(row[group]) for row in rows),
+        None
+        if confound is None
+        else tuple(tuple(_number(row, name, source) for name in confound) for row in rows),
+    )
+
+
+def _number(row: Mapping[str, Any], column: str, source: Path) -> float:
+    try:
+        number = float(row[column])
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ParameterError(
+            f"{source}: {column} of {row['file']} is {row[column]!r}, must be a number"
+        )
+    return number
+
+
+def _folder(data: Path, *, unlabelled: bool) -> list[dict[str, Any]]:
+    if not data.is_dir():
+        raise ParameterError(f"{data} is a file; give a folder of sounds, or features as .npz")
+    files = [file.relative_to(data) for file in sound_files((data,))]
+    classed = [file for file in files if len(file.parts) > 1]
+    if not classed and not unlabelled:
+        raise ParameterError(
+            f"{data} has no sub-folder with sounds; make one a class, or give labels=, or "
+            "unlabelled=True"
+        )
+    taken = files if unlabelled else classed
+    return [{"file": str(file), "label": file.parts[0]} for file in taken]
+
+
+def _manifest(path: Path) -> list[dict[str, Any]]:
+    rows = []
+    for record in records.stream(path):
+        clip = record.get("clip")
+        if not isinstance(clip, dict) or "style" not in clip:
+            raise ParameterError(f"{path} tells no styles; give labels=, or unlabelled=True")
+        rows.append({**clip, "file": record["file"], "label": clip["style"]})
+    if not rows:
+        raise ParameterError(f"{path} is empty")
+    return rows
+
+
+def _table(path: Path, *, with_labels: bool) -> list[dict[str, Any]]:
+    if not path.is_file():
+        raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restkey="", strict=True, skipinitialspace=True)
+            rows, names = list(reader), reader.fieldnames or []
+    except (csv.Error, UnicodeDecodeError) as err:
+        raise ParameterError(f"{path} cannot be read as CSV: {err}") from err
+    needed = ["file", "label"] if with_labels else ["file"]
+    if lacking := [name for name in needed if name not in names]:
+        raise ParameterError(
+            f"{path} has no column {lacking[0]!r}; its first line names {', '.join(names) or '-'}"
+            + "; separate columns by commas" * (len(names) == 1)
+        )
+    if not rows:
+        raise ParameterError(f"{path} has no rows below its names")
+    for row in rows:
+        if "" in row or None in row.values() or not all(row[name] for name in needed):
+            raise ParameterError(f"{path}: a row is not of {len(names)} columns, or empty: {row}")
+    files = [row["file"] for row in rows]
+    if twice := [file for file in files if files.count(file) > 1]:
+        raise ParameterError(f"{path} names {twice[0]} twice")
+    return rows
+
+
+def _of_features(
+    path: Path, table: Path | None, columns: Columns, *, unlabelled: bool
+) -> JudgedItems:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            features, dilations = arrays["features"], arrays["dilation_percent"]
+            names, labels = arrays["recording"].tolist(), arrays["label"].tolist()
+    except (OSError, ValueError, KeyError, BadZipFile) as err:
+        raise ParameterError(
+            f"{path} cannot be read ({err}); it must hold features [dose, item, feature], "
+            "dilation_percent, recording and label"
+        ) from err
+    if features.ndim != 3 or features.shape[:2] != (len(dilations), len(names)):
+        raise ParameterError(
+            f"{path}: features have shape {features.shape}, must be [dose, item, feature] for "
+            f"{len(dilations)} doses and {len(names)} recordings"
+        )
+    rows: list[dict[str, Any]] = [
+        {"file": name, "label": label} for name, label in zip(names, labels, strict=True)
+    ]
+    source = path
+    if table:
+        rows, source = _table(table, with_labels=not unlabelled), table
+        if unknown := [row["file"] for row in rows if row["file"] not in names]:
+            raise ParameterError(f"{table} names {unknown[0]}, which is not in {path}")
+    taken = [names.index(row["file"]) for row in rows]
+    chosen = torch.from_numpy(features[:, taken]).float().transpose(0, 1).contiguous()
+    known = _known(rows, source, columns, unlabelled=unlabelled)
+    audio = Features(chosen, [row["file"] for row in rows])
+    return JudgedItems(audio, *known, tuple(map(float, dilations)))

@@ -1,0 +1,234 @@
+"""The benchmarks run, compare what is equal, and write what docs/write_performance.py reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import bench_occlude
+import bench_rhythm
+from bench_consistency import Noise, Sizes, Torch
+from bench_occlude import FRAMES, MELS, Occlusion, segment_maps
+from otoscope import native
+from otoscope.data import plan_dance, render_dance
+from tests.support.paths import ROOT
+
+
+def run(out: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OUT": str(out)}
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def result(path: Path) -> dict[str, Any]:
+    written: dict[str, Any] = json.loads(path.read_text())
+    for case in written["cases"]:
+        assert case["rivals"]["ours"]["median_s"] > 0
+        assert set(case["ratios"]) == set(case["rivals"]) - {"ours"}
+        assert case["bar"] is None or isinstance(case["bar"]["met"], bool)
+    return written
+
+
+def test_blocks_are_equal_and_the_last_takes_the_rest() -> None:
+    maps = segment_maps()
+    assert maps["temporal(10)"][:, 0].bincount().tolist() == [11] * 9 + [16]
+    assert maps["spectral(10)"][0].bincount().tolist() == [8] * 10
+    assert [len(ids.unique()) for ids in maps.values()] == [10, 10, 10, 200]
+
+
+@pytest.mark.parametrize("name", segment_maps())
+def test_rivals_write_what_the_kernel_writes(name: str) -> None:
+    example = Occlusion.of(segment_maps()[name], torch.empty(1, 7, FRAMES, MELS))
+    example.kernel()()
+    wanted = example.out.clone()
+    for rival in (example.function, example.where):
+        example.fill()
+        assert not torch.equal(example.out, wanted)
+        rival()
+        assert torch.equal(example.out, wanted)
+
+
+def test_captum_is_called_as_it_calls_itself() -> None:
+    """Its last batch: 2 of 130 samples, each segment of which is all patch or all content."""
+    pytest.importorskip("captum")
+    example = Occlusion.of(segment_maps()["temporal(10)"], torch.empty(1, 130, FRAMES, MELS))
+    for row in example.captum_step().reshape(2, FRAMES, MELS):
+        for segment in range(10):
+            cells = example.ids == segment
+            choices = (example.patch[0][cells], example.content[0][cells])
+            assert any(torch.equal(row[cells], choice) for choice in choices)
+
+
+@pytest.mark.cuda
+def test_a_call_launches_once_and_waits_for_nothing() -> None:
+    if not native.cuda_status().available:
+        pytest.skip(f"no GPU: {native.cuda_status().reason}")
+    out = torch.empty(1, 20, FRAMES, MELS, device="cuda")
+    example = Occlusion.of(segment_maps()["random 200"], out)
+    assert bench_occlude.per_call(example.function) == (1, 0)
+
+
+@pytest.mark.parametrize("hop", [256, 512])
+def test_rivals_of_the_projection_do_the_same(hop: int) -> None:
+    """But for the frames at the ends, where torch centres and pads."""
+    ours = Noise.of(1024, hop, Sizes(batch=2, seconds=0.3, rounds=1), "cpu")
+    theirs = Torch(ours)
+    inner = slice(8, -8)
+    pairs: list[tuple[Callable[[], Tensor], Callable[[], Tensor]]] = [
+        (ours.project, theirs.project),
+        (ours.iterate, theirs.iterate),
+        (ours.iterate, theirs.iterate_by_angle),
+        (ours.iterate_fast, theirs.iterate_fast),
+    ]
+    for mine, rival in pairs:
+        torch.testing.assert_close(mine()[:, inner], rival().mT[:, inner], rtol=0, atol=1e-3)
+    torch.testing.assert_close(ours.stft(), theirs.stft().mT, rtol=0, atol=1e-3)
+    sound = theirs.istft()
+    torch.testing.assert_close(ours.istft()[:, 512:-512][:, 4096:-4096], sound[:, 4096:-4096])
+    assert theirs.bare().shape == ours.D.shape
+    Z, residual = ours.iterate_and_measure()
+    assert residual.shape == theirs.iterate_and_measure()[1].shape
+    assert Z is ours.out
+    C, wanted = ours.attack()[1], theirs.attack()[1]
+    torch.testing.assert_close(C[:, inner], wanted.mT[:, inner], rtol=0, atol=1e-3)
+    assert ours.many().shape[1] == (ours.D.shape[1] - 1) * hop + 1024
+
+
+def test_consistency_is_measured_and_written(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, sys.executable, "benchmarks/bench_consistency.py", "--device", "cpu", "--quick"
+    )
+    assert done.returncode == 0, done.stderr
+    written = result(tmp_path / "consistency.cpu.json")
+    settings = {(c["parameters"]["isa"], c["parameters"]["threads"]) for c in written["cases"]}
+    assert {("baseline", 1), ("baseline", 2)} <= settings
+    names = " ".join(case["name"] for case in written["cases"])
+    for part in ("P, 1024/256", "iteration, momentum", "residual", "magnitude_step", "4096/1024"):
+        assert part in names
+    bars = [case["bar"]["at_least"] for case in written["cases"] if case["bar"]]
+    assert {1 / 1.5, 0.5, 3} <= set(bars)
+
+
+@pytest.mark.cuda
+def test_an_iteration_launches_twice_at_most_and_waits_for_nothing() -> None:
+    if not native.cuda_status().available:
+        pytest.skip(f"no GPU: {native.cuda_status().reason}")
+    for hop in (256, 512):
+        ours = Noise.of(1024, hop, Sizes(batch=2, seconds=0.3, rounds=1), "cuda")
+        launches, waits = bench_occlude.per_call(ours.iterate)
+        assert launches <= 2
+        assert waits == 0
+
+
+def test_occlude_is_measured_and_written(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, sys.executable, "benchmarks/bench_occlude.py", "--device", "cpu", "--quick"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "bars met" in done.stdout
+    written = result(tmp_path / "occlude.cpu.json")
+    assert written["environment"]["threads"] == 1
+    assert set(written["environment"]["malloc"]) >= {"MALLOC_TRIM_THRESHOLD_"}
+    names = " ".join(case["name"] for case in written["cases"])
+    for part in ("kernel", "function", "random 200", "baseline", "float16", "noise", "backward"):
+        assert part in names
+
+
+def test_moments_are_measured_and_written(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, sys.executable, "benchmarks/bench_moments.py", "--device", "cpu", "--quick"
+    )
+    assert done.returncode == 0, done.stderr
+    cases = result(tmp_path / "moments.cpu.json")["cases"]
+    updates = [case for case in cases if case["name"].startswith("update")]
+    assert all(case["bar"]["at_least"] == 1.5 for case in updates)  # SSE2 as well
+    assert "dsyrk" in updates[0]["rivals"]
+    assert cases[-1]["parameters"]["relative_difference"] < 1e-6  # theirs is float32
+
+
+@pytest.mark.slow
+def test_an_interrogation_is_measured_in_multiples_of_real_time(tmp_path: Path) -> None:
+    pytest.importorskip("python_stretch", reason="extra horse: pip install python-stretch")
+    done = run(
+        tmp_path, sys.executable, "benchmarks/bench_interrogate.py", "--device", "cpu", "--quick"
+    )
+    assert done.returncode == 0, done.stderr
+    (case,) = result(tmp_path / "interrogate.cpu.json")["cases"]
+    facts = case["parameters"]
+    whole = case["rivals"]["ours"]["median_s"]
+    assert facts["times_real_time"] == pytest.approx(16 * 3 * 10 / whole)
+    assert 0 < facts["stretcher_share"] < 1
+    assert facts["peak_mb"] > 100
+
+
+@pytest.mark.parametrize("name", bench_rhythm.FEATURES)
+def test_rivals_of_the_rhythm_features_find_the_same(name: str) -> None:
+    ours, rival = bench_rhythm.FEATURES[name]
+    y = render_dance(plan_dance(1)[0]).astype(np.float64)
+    np.testing.assert_allclose(ours(torch.from_numpy(y)).numpy(), rival(y), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_rhythm_is_measured_in_multiples_of_real_time(tmp_path: Path) -> None:
+    command = ("benchmarks/bench_rhythm.py", "--device", "cpu", "--quick")
+    done = run(tmp_path, sys.executable, *command)
+    assert done.returncode == 0, done.stderr
+    cases = result(tmp_path / "rhythm.cpu.json")["cases"]
+    assert [case["name"].split(",")[0] for case in cases] == [
+        "rhythm", "spectral periodicity", "scale transform",
+    ]  # fmt: skip
+    for case in cases:
+        facts, seconds = case["parameters"], case["rivals"]["ours"]["median_s"]
+        assert facts["times_real_time"] == pytest.approx(2 * 10 / seconds)
+        assert facts["largest_difference"] < 1e-5
+
+
+@pytest.mark.slow
+def test_bindings_are_built_measured_and_written(tmp_path: Path) -> None:
+    for package in ("pybind11", "nanobind"):
+        pytest.importorskip(package)
+    done = run(tmp_path, sys.executable, "benchmarks/bindings/bench_bindings.py", "--quick")
+    assert done.returncode == 0, done.stderr
+    written = result(tmp_path / "bindings.cpu.json")
+    assert "nanobind, nb::ndarray" in written["cases"][0]["ratios"]
+    assert "pybind11, same caster" in written["cases"][0]["ratios"]
+
+
+def test_gpu_script_refuses_a_machine_without_one(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    done = run(tmp_path, "benchmarks/gpu.sh")
+    assert done.returncode == 1
+    assert "no GPU here" in done.stderr
+    assert "unknown option --foo" in run(tmp_path, "benchmarks/gpu.sh", "--foo").stderr
+
+
+@pytest.mark.slow
+def test_gpu_script_runs_dry_on_a_cpu(tmp_path: Path) -> None:
+    done = run(tmp_path, "benchmarks/gpu.sh", "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "== tests: ok" in done.stdout
+    assert result(tmp_path / "occlude.cpu.json")["benchmark"] == "occlude"
+
+
+@pytest.mark.slow
+def test_explanations_are_measured_and_exact(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, sys.executable, "benchmarks/bench_explain.py", "--device", "cpu", "--quick"
+    )
+    assert done.returncode == 0, done.stderr
+    first, *_ = result(tmp_path / "explain.cpu.json")["cases"]
+    assert {"torch, best batch", "torch, batch 128", "NumPy, 2017"} <= set(first["rivals"])
+    assert first["parameters"]["largest_difference"] < 1e-5
+    assert first["parameters"]["plan"].startswith("shared forward pass: all")

@@ -1,0 +1,54 @@
+"""The sampling benchmark runs, and its rivals compute the same step."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench_folkrnn import SIZES, folk_model, lengths, onnx_step, ours, plain
+from otoscope.folk.model import FolkRNN
+from tests.benchmarks.test_benchmarks import result, run
+
+
+def test_the_graph_computes_what_the_network_does() -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    net = FolkRNN(9, hidden=8, layers=3).eval()
+    session = onnxruntime.InferenceSession(onnx_step(net), providers=["CPUExecutionProvider"])
+    h, c = net.initial_state(4)
+    ids = torch.tensor([1, 2, 3, 8])
+    made = session.run(None, {"ids": ids[None].numpy(), "h": h.numpy(), "c": c.numpy()})
+    logits, state = net(ids[:, None])
+    for found, wanted in zip(made, (logits[:, 0], *state), strict=True):
+        np.testing.assert_allclose(found, wanted.detach().numpy(), rtol=0, atol=1e-5)
+
+
+def test_rivals_make_as_many_tokens() -> None:
+    model = folk_model(SIZES["quick"], "cpu")
+    ends = [3, 7, 5, 6]
+    assert ours(model, ends, 3, "float32")() == plain(model, ends, 3)() == sum(ends)
+
+
+def test_lengths_are_the_corpus() -> None:
+    drawn = np.array(lengths(20_000))
+    np.testing.assert_allclose(np.quantile(drawn, [0.05, 0.5, 0.95]), [92, 152, 314], rtol=0.02)
+    assert drawn.mean() == pytest.approx(172.6, rel=0.02)
+
+
+def test_sampling_is_measured_and_written(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, sys.executable, "benchmarks/bench_folkrnn.py", "--device", "cpu", "--quick"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tokens/s" in done.stdout
+    written = result(tmp_path / "folkrnn.cpu.json")
+    names = " ".join(case["name"] for case in written["cases"])
+    for part in ("1 tune", "whole tunes, batch 64", "64 tunes in step"):
+        assert part in names
+    for case in written["cases"]:
+        assert {"ours", "ours, float64", "nn.LSTM"} <= set(case["rivals"])
+        assert case["parameters"]["threads"] == 1

@@ -1,0 +1,230 @@
+"""otoscope maximise: from a layer's name to a report, and what bad input gets."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from typer.testing import CliRunner
+
+from otoscope import models
+from otoscope.cli.app import app
+from otoscope.data import sample
+from otoscope.explain.maximise import scalar_frechet
+from otoscope.metrics import FewRows, frechet_of
+from otoscope.workflows import MaximiseUnit, maximise_unit
+from tests.explain.maximise.test_maximise import one_thread
+
+__all__ = ["one_thread"]  # the fixture
+
+QUICK = ["--layer", "fc9", "--seeds", "2", "--iterations", "3", "--every", "2"]
+
+
+def run(*arguments: object) -> str:
+    """Run a command that must succeed."""
+    result = CliRunner().invoke(app, ["maximise", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*arguments: object) -> str:
+    """Run a command that must end with one line and exit code 2."""
+    result = CliRunner().invoke(app, ["maximise", *map(str, arguments)])
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+def test_writes_a_report_and_sounds_at_one_level(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "unit"
+    said = run("synth-singing", *QUICK, "--out", folder)
+    assert "A made-up input drives unit 0 of fc9 up to" in said
+    assert f"report: {folder / 'report.html'}" in said
+    assert {p.name for p in folder.iterdir()} == {"report.html", "furthest.wav", "second.wav"}
+    y, sr = soundfile.read(folder / "furthest.wav")
+    assert sr == 22050
+    assert len(y) == 115 * 315
+    assert np.abs(y).max() == pytest.approx(0.99, abs=1e-4)
+
+
+def test_json_tells_what_python_finds() -> None:
+    told = json.loads(run("synth-singing", *QUICK, "--json", "--seed", 4, "--prior", "raw"))
+    settings = MaximiseUnit(
+        "synth-singing", "fc9", prior="raw", iterations=(3,), seeds=2, every=2.0, seed=4
+    )
+    found = maximise_unit(settings)
+    (row,) = told["ranking"]
+    assert row["activation"] == found.ranking.best.found.activation.tolist()
+    real = torch.tensor([one["activation"] for one in told["real"]])
+    assert told["n_real"] >= len(real) == 3
+    assert row["distance"] == pytest.approx(
+        scalar_frechet(real, torch.tensor(row["activation"])), rel=1e-5
+    )
+    assert told["settings"]["seed"] == 4
+
+
+def test_real_extremes_are_what_the_model_says_of_the_file(tmp_path: Path) -> None:
+    """The logit of the excerpt cut at the second that is told is the activation that is told."""
+    (tmp_path / "songs").mkdir()
+    song = tmp_path / "songs" / "b.ogg"
+    song.write_bytes(sample("mambo").path.read_bytes())
+    (tmp_path / "songs" / "a.wav").write_text("not sound")
+    found = maximise_unit(
+        MaximiseUnit("synth-singing", "fc9", seeds=2, iterations=(2,), real=song.parent, every=1.3)
+    )
+    model = models.load("synth-singing")
+    activations = [one.activation for one in found.real]
+    assert activations == sorted(activations, reverse=True)
+    for one in found.real:
+        name, second = one.origin.removesuffix(" s").split(", ")
+        assert name == "b.ogg"
+        probability = model(model.patch(song, start=float(second)).values[None, None]).item()
+        logit = math.log(probability / (1 - probability))
+        assert logit == pytest.approx(one.activation, abs=0.02)  # the second is rounded
+        assert one.patch.start == pytest.approx(float(second), abs=0.03)
+    assert any("1 sound files could not be used; the first: a.wav" in note for note in found.notes)
+
+
+def test_grid_is_ranked_and_shows_each_setting_once() -> None:
+    said = run("synth-singing", *QUICK, "--rate", 0.1, "--rate", 0.01, "--penalty", 0, "--json")
+    told = json.loads(said)
+    assert [one["label"] for one in told["made"]] == ["Best setting", "Worst setting"]
+    assert [row["seen"] for row in told["ranking"]] == [2, 2]
+    distances = [row["distance"] for row in told["ranking"]]
+    assert distances == sorted(distances)
+    assert len(distances) == 2
+
+
+def test_regularisers_and_the_layer_to_rank_by_are_passed_on(tmp_path: Path) -> None:
+    """The distance is that of the layer's features; its few rows are told of."""
+    page = tmp_path / "a.html"
+    regularised = ["--l2", 0, "--variation", 0.5, "--blur", 1, "--blur-every", 2]
+    options = ["--prior", "raw", *regularised, "--jitter", "3,1", "--rank-layer", "fc8"]
+    told = json.loads(run("synth-singing", *QUICK, *options, "--html", page, "--json"))
+    found = maximise_unit(
+        MaximiseUnit(
+            "synth-singing",
+            "fc9",
+            prior="raw",
+            l2=0.0,
+            variation=0.5,
+            blur=1.0,
+            blur_every=2,
+            jitter=(3, 1),
+            rank_layer="fc8",
+            iterations=(3,),
+            seeds=2,
+            every=2.0,
+        )
+    )
+    (row,) = told["ranking"]
+    assert row["distance"] == pytest.approx(found.ranking.best.distance, rel=1e-6)
+    tap = models.load("synth-singing").tap("fc8")
+    with torch.no_grad():
+        made = tap(found.ranking.best.found.input)
+        real = tap(torch.stack([one.patch.values[None] for one in found.real]))
+    with pytest.warns(FewRows):
+        assert row["distance"] == pytest.approx(float(frechet_of(real, made)), rel=1e-3)
+    assert any("rows" in note for note in told["notes"])
+    words = "raw, l2 0, variation 0.5, blur 1 every 2 steps, jitter 3 frames, 1 bands"
+    assert f"prior {words}" in page.read_text()
+
+
+def test_one_search_has_no_distance() -> None:
+    one = ["synth-singing", *QUICK, "--seeds", 1]
+    told = json.loads(run(*one, "--json"))
+    assert told["ranking"][0]["distance"] is None
+    assert "There is no distance from one search: ask for more seeds." in told["notes"]
+    for more in (["--rate", 0.1, "--rate", 0.01], ["--rank-layer", "fc8"]):
+        assert "no distance from one search; take 2 or more" in refused(*one, *more)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--rate", "0"],
+        ["--penalty", "-1"],
+        ["--iterations", "0"],
+        ["--seeds", "0"],
+        ["--seed", "-1"],
+        ["--blur", "1"],
+        ["--prior", "raw", "--blur", "-1"],
+        ["--jitter", "1"],
+        ["--jitter", "0,-1"],
+        ["--rank-layer", "fc88"],
+    ],
+)
+def test_bad_settings_are_told_before_a_sound_is_read(
+    options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("a sound was read")
+
+    monkeypatch.setattr("otoscope.workflows._real_excerpts.read_audio", read)
+    refused("synth-singing", "--layer", "fc9", *options)
+
+
+def test_minimise_goes_down_and_a_probability_is_warned_of() -> None:
+    command = ["synth-singing", "--seeds", 2, "--iterations", 20, "--every", 3, "--json"]
+    down, up = (
+        json.loads(run(*command, "--layer", "probability", *way)) for way in (["--minimise"], [])
+    )
+    assert down["made"][0]["activation"] < up["made"][0]["activation"]
+    assert down["real"][0]["activation"] <= down["real"][-1]["activation"]
+    assert up["real"][0]["activation"] >= up["real"][-1]["activation"]
+    assert "probability gives probabilities" in down["notes"][0]
+
+
+def test_sound_and_picture_agree_where_the_picture_is_that_of_a_sound() -> None:
+    """Few small steps from pink noise: what is heard in the sound is near to the picture's."""
+    found = maximise_unit(
+        MaximiseUnit("synth-singing", "fc8", "3", seeds=2, iterations=(1,), every=3.0)
+    )
+    for one in found.made:
+        assert one.of_sound is not None
+        assert one.of_sound == pytest.approx(one.activation, abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["synth-singin", "--layer", "fc9"], "there is no model 'synth-singin'; nearest:"),
+        (["synth-singing", "--layer", "fc99"], "has no layer 'fc99'; nearest: fc9"),
+        (["synth-singing", *QUICK, "--unit", "7"], "unit is 7, layer 'fc9' gives [1]"),
+        (["synth-singing", *QUICK, "--unit", "x"], "unit is 'x', must be indices"),
+        (["synth-singing", *QUICK, "--prior", "gan"], "prior is 'gan', must be raw or fourier"),
+        (["synth-singing", *QUICK, "--pool", "sum"], "pool is 'sum'"),
+        (["synth-singing", *QUICK, "--every", "0"], "every is 0.0, must be seconds above 0"),
+        (["synth-singing", *QUICK, "--rate", "0"], "must be finite and > 0"),
+        (["synth-singing", *QUICK, "--device", "tpu"], "device is 'tpu', must be cpu or cuda"),
+        (["synth-singing", *QUICK, "--real", "/nowhere"], "/nowhere is not there"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
+    assert message in refused(*arguments)
+
+
+def test_files_that_are_too_short_leave_nothing_to_compare_with(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "short.wav", np.zeros(1000), 22050)
+    told = refused("synth-singing", *QUICK, "--real", tmp_path)
+    assert "none of 1 sound files can be used" in told
+    assert "short.wav: y has 1000 samples; one frame needs 1024" in told
+    (tmp_path / "short.wav").unlink()
+    assert "no sound files" in refused("synth-singing", *QUICK, "--real", tmp_path)
+
+
+def test_out_must_be_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "in"):
+        assert "is not a folder" in refused("synth-singing", *QUICK, "--out", folder)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.access", lambda *_: False)
+        assert "does not let you" in refused("synth-singing", *QUICK, "--out", tmp_path / "new")
+    assert "there is no folder" in refused(
+        "synth-singing", *QUICK, "--html", tmp_path / "no" / "a.html"
+    )

@@ -1,0 +1,238 @@
+"""The corpus of sung songs: its files, what its tools are asked and, if installed, give."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from otoscope import records
+from otoscope.data import singing
+from otoscope.data.singing import SingingRecipe, SungSong, write_singing
+from otoscope.data.synthesis import mma, sinsy
+from otoscope.data.synthesis.score import CHORDS, Note, Score, compose
+from otoscope.data.synthesis.song import frame_truth
+from otoscope.data.synthesis.synth import synthesise
+from otoscope.errors import MissingExtra, ParameterError
+
+RECIPE = SingingRecipe(seconds=5.0, sr=16000)
+
+
+def missing_tool() -> str:
+    try:
+        mma.versions()
+        sinsy.versions()
+    except MissingExtra as err:
+        return str(err)
+    return ""
+
+
+needs_tools = pytest.mark.skipif(bool(missing_tool()), reason=missing_tool())
+
+
+@pytest.fixture
+def without_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Corpus writing as it is, the songs by our synthesiser: they need no tool."""
+
+    def render(seed: tuple[int, int], recipe: SingingRecipe) -> SungSong:
+        number = 100 * seed[0] + seed[1]
+        song = synthesise(number, seconds=recipe.seconds, sr=recipe.sr, snr_db=recipe.snr_db)
+        score = compose(np.random.default_rng(seed), seconds=recipe.seconds)
+        return SungSong(song, score, "Folk", 0.55)
+
+    monkeypatch.setattr(singing, "render", render)
+    monkeypatch.setattr(mma, "versions", lambda _: {"mma": "1"})
+    monkeypatch.setattr(sinsy, "versions", lambda: {"pysinsy": "1"})
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.usefixtures("without_tools")
+def test_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
+    manifests = [write_singing(tmp_path / name, 2, 7, recipe=RECIPE) for name in ("a", "b")]
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+    assert len(content(tmp_path / "a")) == 2 * 3 + 1
+    assert [manifest.name for manifest in manifests] == ["manifest.jsonl"] * 2
+
+
+@pytest.mark.usefixtures("without_tools")
+def test_manifest_tells_the_truth_about_each_file(tmp_path: Path) -> None:
+    for record in records.read(write_singing(tmp_path, 2, 7, recipe=RECIPE)):
+        sound = {stem: soundfile.read(tmp_path / file)[0] for stem, file in record["files"].items()}
+        assert sound["mix"].shape == (5 * 16000,)
+        np.testing.assert_allclose(sound["mix"], sound["voice"] + sound["backing"], atol=2**-14)
+        sung = frame_truth(record["sung"], 5 * 16000, 16000)
+        ratio = np.mean(sound["voice"][sung] ** 2) / np.mean(sound["backing"] ** 2)
+        assert 10 * np.log10(ratio) == pytest.approx(record["recipe"]["snr_db"], abs=0.05)
+        assert record["seed"] == 7
+        assert record["tools"] == {"pysinsy": "1", "mma": "1"}
+        assert set(record["versions"]) >= {"otoscope", "numpy"}
+        assert all(len(note) == 4 for note in record["notes"])
+
+
+@pytest.mark.usefixtures("without_tools")
+def test_corpus_cut_off_is_taken_up_and_grown(tmp_path: Path) -> None:
+    write_singing(tmp_path / "whole", 3, 1, recipe=RECIPE)
+    manifest = write_singing(tmp_path / "part", 2, 1, recipe=RECIPE)
+    manifest.write_bytes(manifest.read_bytes()[:-10])  # killed while writing the second record
+    names: list[str] = []
+    write_singing(tmp_path / "part", 3, 1, recipe=RECIPE, progress=names.append)
+    assert content(tmp_path / "part") == content(tmp_path / "whole")
+    assert names == ["song-0000", "song-0001", "song-0002"]
+
+
+@pytest.mark.usefixtures("without_tools")
+def test_corpus_of_other_settings_is_not_mixed_in(tmp_path: Path) -> None:
+    manifest = write_singing(tmp_path, 1, 1, recipe=RECIPE)
+    before = manifest.read_bytes()
+    with pytest.raises(ParameterError, match=r"of seed 1 and .* not of seed 2"):
+        write_singing(tmp_path, 2, 2, recipe=RECIPE)
+    with pytest.raises(ParameterError, match="snr_db=0"):
+        write_singing(tmp_path, 2, 1, recipe=replace(RECIPE, snr_db=0.0))
+    assert manifest.read_bytes() == before
+
+
+@pytest.mark.parametrize(("n", "seed"), [(0, 0), (1, -1)])
+def test_impossible_corpora_are_refused(tmp_path: Path, n: int, seed: int) -> None:
+    with pytest.raises(ParameterError, match=f"n is {n} and seed {seed}"):
+        write_singing(tmp_path / "x", n, seed)
+    assert not (tmp_path / "x").exists()
+
+
+def test_missing_program_is_named_with_its_apt_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinsy, "versions", lambda: {"pysinsy": "1"})
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "fluidsynth" else name)
+    with pytest.raises(MissingExtra, match=r"fluidsynth is not.*apt-get install -y mma fluid"):
+        write_singing(tmp_path / "x", 1)
+    assert not (tmp_path / "x").exists()
+
+
+def test_missing_soundfont_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    with pytest.raises(ParameterError, match=r"no\.sf2 is not a file"):
+        mma.versions("/no.sf2")
+    monkeypatch.setattr(mma, "SOUNDFONT", "/nowhere/a.sf2")
+    with pytest.raises(MissingExtra, match="timgm6mb-soundfont"):
+        mma.versions("/nowhere/a.sf2")
+
+
+def test_missing_singer_is_named_with_its_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str, package: str | None = None) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr("otoscope.errors.import_module", missing)
+    with pytest.raises(MissingExtra, match=r"pip install.*pysinsy==0\.0\.5"):
+        sinsy.sing(Score(120, 0, ("C",), ()), sr=16000)
+
+
+def test_musicxml_holds_every_note_in_its_bar() -> None:
+    """The oracle reads the file as a score reader does: durations add up, pitches spell."""
+    score = compose(np.random.default_rng(5), seconds=20)
+    root = ET.fromstring(sinsy._musicxml(score))
+    steps = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+    found, position = [], 0
+    for measure in root.iter("measure"):
+        begin = position
+        for note in measure.iter("note"):
+            length = int(note.findtext("duration", ""))
+            if note.find("pitch") is not None:
+                pitch = 12 * (int(note.findtext("pitch/octave", "")) + 1)
+                pitch += steps[note.findtext("pitch/step", "")]
+                pitch += int(note.findtext("pitch/alter", "0"))
+                found.append((position, length, pitch))
+            position += length
+        assert position - begin == 16
+    assert found == [(note.start, note.length, note.pitch) for note in score.notes]
+
+
+def test_phones_that_follow_each_other_are_one_interval() -> None:
+    labels = ["0 5000000 pau", "5000000 7000000 k", "7000000 9000000 a", "9000000 10000000 i"]
+    labels += ["10000000 20000000 pau", "20000000 25000000 m", "20000000 25000000 a"]
+    assert sinsy._sung(labels) == [(0.5, 1.0), (2.0, 2.5)]
+
+
+def test_compression_evens_out_notes_and_leaves_pauses() -> None:
+    time = np.arange(3 * 16000) / 16000
+    level = np.where(time < 1, 1.0, np.where(time < 2, 10**-1.5, 1e-2))
+    y = (level * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+    compressed = sinsy._compress(y, [(0.0, 2.0)], 16000)
+    loud, soft, pause = (np.abs(compressed[int(s * 16000) :][:8000]).max() for s in (0.3, 1.3, 2.3))
+    assert 20 * np.log10(loud / soft) == pytest.approx(30 * 0.2, abs=0.5)
+    assert pause == pytest.approx(1e-2, rel=1e-3)
+
+
+@needs_tools
+def test_unknown_groove_is_refused_in_mmas_words() -> None:
+    with pytest.raises(ParameterError, match=r"(?i)mma failed.*NoSuchGroove"):
+        mma.accompany(Score(120, 0, ("C",), ()), "NoSuchGroove", seed=1, sr=16000)
+
+
+@needs_tools
+def test_singer_sings_the_score_when_it_says() -> None:
+    notes = (Note(8, 8, 67, "ra"), Note(24, 8, 72, "o"))
+    y, sung = sinsy.sing(Score(120, 0, ("C", "C", "C"), notes), sr=16000)
+    np.testing.assert_allclose(sung, [(1.0, 2.0), (3.0, 4.0)], atol=1e-6)
+    for start, pitch in ((1.0, 67), (3.0, 72)):
+        part = y[int((start + 0.3) * 16000) : int((start + 0.9) * 16000)]
+        power = np.abs(np.fft.rfft(part * np.hanning(len(part)))) ** 2
+        hz = np.fft.rfftfreq(len(part), 1 / 16000)
+        want = 440 * 2 ** ((pitch - 69) / 12)
+        near = (hz > want * 0.8) & (hz < want * 1.25)
+        found = (hz[near] * power[near]).sum() / power[near].sum()
+        assert abs(1200 * np.log2(found / want)) < 150  # this voice strays by up to a semitone
+    rests = np.r_[0:14400, 35200:46400]  # 0-0.9 and 2.2-2.9 s
+    assert np.square(y[rests]).mean() < 1e-3 * np.square(y[17600:30400]).mean()
+
+
+@needs_tools
+def test_band_plays_the_chord_in_its_key() -> None:
+    y = mma.accompany(Score(120, 2, ("C",) * 2, ()), "PianoBallad", seed=1, sr=22050)
+    power = np.abs(np.fft.rfft(y * np.hanning(len(y)))) ** 2
+    hz = np.fft.rfftfreq(len(y), 1 / 22050)[1:]
+    pitch_class = np.round(12 * np.log2(hz / 440) + 69).astype(int) % 12
+    chroma = np.bincount(pitch_class, power[1:], minlength=12)
+    tones = [(tone + 2) % 12 for tone in CHORDS["C"]]
+    assert set(np.argsort(chroma)[-3:]) == set(tones)
+
+
+@needs_tools
+def test_rendered_corpus_is_the_same_bytes_each_time(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_singing(tmp_path / name, 1, 3, recipe=RECIPE)
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+    record = json.loads((tmp_path / "a/manifest.jsonl").read_text())
+    assert set(record["tools"]) == {"pysinsy", "mma", "fluidsynth", "soundfont_sha256"}
+
+
+@needs_tools
+@pytest.mark.slow
+def test_every_groove_is_known_to_mma() -> None:
+    for groove in mma.GROOVES:
+        assert mma.accompany(Score(120, 0, ("C",), ()), groove, seed=1, sr=8000).any()
+
+
+def test_importing_the_room_needs_no_tool() -> None:
+    code = "import sys, otoscope.data.singing; sys.exit('pysinsy' in sys.modules)"
+    package = Path(singing.__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(package)})
+
+
+def test_negative_seed_is_refused() -> None:
+    with pytest.raises(ParameterError, match="seed is -1"):
+        singing.render(-1)

@@ -1,0 +1,99 @@
+"""Rows that stand still for a while, settings that are shown, and models left as they were."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from otoscope.errors import ParameterError
+from otoscope.explain import ActivationMaximiser, Prior, RawPrior
+from otoscope.explain.maximise import Grid
+from otoscope.taps import Tap
+from tests.explain.maximise.test_maximise import linear, one_thread
+from tests.explain.maximise.test_ranking import maximised
+
+__all__ = ["one_thread"]  # the fixture
+
+
+def off() -> nn.Sequential:
+    """A unit that is off wherever the sum of its input is below 1000: no gradient."""
+    layer = nn.Linear(12, 1)
+    layer.weight.data, layer.bias.data = torch.ones(1, 12), torch.tensor([-1000.0])
+    return nn.Sequential(nn.Flatten(), layer, nn.ReLU())
+
+
+@pytest.mark.parametrize(("blur", "steps"), [(1.0, 12), (0.0, 1)])
+def test_a_row_without_gradient_waits_for_the_blur_that_moves_it(blur: float, steps: int) -> None:
+    prior = RawPrior((1, 4, 3), blur=blur, blur_every=5)
+    found = ActivationMaximiser(off(), prior, layer="2", unit=0).run(
+        rate=0.1, penalty=0.0, iterations=12, seeds=2
+    )
+    assert found.steps.tolist() == [steps, steps]
+
+
+def test_a_prior_settles_if_it_has_a_settle_of_its_own() -> None:
+    class Plain(Prior):
+        def sample(self, n: int, seed: int) -> Tensor:
+            return torch.zeros(n, 12)
+
+        def decode(self, latent: Tensor) -> Tensor:
+            return latent
+
+    class Lifting(Plain):
+        def settle(self, latent: Tensor, step: int) -> Tensor:
+            return latent + 100 * (step == 3)
+
+    assert not Plain().settles
+    for prior, reached in ((Plain(), 0.0), (Lifting(), 200.0)):
+        found = ActivationMaximiser(off(), prior, layer="2", unit=0).run(
+            rate=1e-9, penalty=0.0, iterations=4, seeds=1
+        )
+        assert float(found.activation) == reached
+
+
+def test_small_steps_in_float64_are_steps() -> None:
+    """1e-8 is lost beside 1 in float32, not in float64."""
+    net = linear(torch.ones(1, 4, dtype=torch.float64))
+    found = ActivationMaximiser(net, RawPrior((4,)), layer="0", unit=0).run(
+        rate=1e-8, penalty=0.0, iterations=20, seeds=1
+    )
+    assert found.steps.tolist() == [20]
+    assert float(found.trace[0, -1] - found.trace[0, 0]) == pytest.approx(4 * 19e-8, rel=1e-3)
+
+
+def test_jitter_needs_two_axes_to_roll() -> None:
+    ascent = ActivationMaximiser(linear(), RawPrior((4,)), layer="0", unit=0, jitter=(1, 0))
+    with pytest.raises(ParameterError, match=r"inputs are \[4\]: it rolls the last two axes"):
+        ascent.run(iterations=2, seeds=1)
+
+
+@pytest.mark.parametrize("tapped", [True, False])
+def test_features_are_taken_in_eval_mode_batch_by_batch(tapped: bool) -> None:
+    norm = nn.BatchNorm1d(1)
+    net = nn.Sequential(norm).train()
+    sizes: list[int] = []
+    net.register_forward_hook(lambda _net, args, _out: sizes.append(len(args[0])))
+    grid = Grid((maximised([1.0, 2.0, 3.0, 4.0, 5.0], rate=1.0),))
+    real = torch.tensor([[1.0], [2.0], [4.0]])
+    feature = Tap(net, "0") if tapped else net
+    ranking = grid.rank(real, feature=feature, max_batch=2)
+    assert sizes == [2, 2, 1]
+    assert net.training
+    assert norm.training
+    assert norm.running_mean is not None
+    assert norm.running_mean.tolist() == [0]
+    one_pass = grid.rank(real, feature=lambda x: x / (1 + norm.eps) ** 0.5)
+    assert ranking.best.distance == pytest.approx(one_pass.best.distance, rel=1e-5)
+    with pytest.raises(ParameterError, match="max_batch is 0"):
+        grid.rank(real, feature=feature, max_batch=0)
+
+
+@pytest.mark.parametrize(
+    ("n", "names"), [(1, ["Best"]), (2, ["Best", "Worst"]), (3, ["Best", "Median", "Worst"])]
+)
+def test_landmarks_are_different_settings(n: int, names: list[str]) -> None:
+    grid = Grid(tuple(maximised([float(i), i + 1.0], rate=1.0 + i) for i in range(n)))
+    shown = grid.rank(torch.tensor([0.0, 1.0])).landmarks
+    assert [name for name, _ in shown] == names
+    assert [row.setting.rate for _, row in shown] == [1.0 + i for i in range(n)]

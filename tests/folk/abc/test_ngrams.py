@@ -1,0 +1,139 @@
+"""The index of interval n-grams: containment by its definition, planted copies, groups."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otoscope.errors import ParameterError
+from otoscope.folk.abc import Key, Meter, NgramIndex, Note, Tune, transpose
+
+EIGHTH = Fraction(1, 8)
+
+
+def melody(steps: list[int], *, line: int = 1) -> Tune:
+    notes = [Note(step, 0, EIGHTH, line=line, column=i + 1) for i, step in enumerate(steps)]
+    return Tune(tuple(notes), Key("C", "maj"), Meter.parse("C"))
+
+
+def walks(count: int, length: int = 64, seed: int = 0) -> list[list[int]]:
+    """Random melodies within two octaves."""
+    rng = np.random.default_rng(seed)
+    return [[int(x) for x in rng.integers(-3, 12, length)] for _ in range(count)]
+
+
+def containment_by_definition(asked: Tune, other: Tune, n: int) -> float:
+    """The share of the distinct runs of n intervals that the other has as well."""
+    runs, theirs = (
+        {t.intervals[i : i + n] for i in range(len(t.intervals) - n + 1)} for t in (asked, other)
+    )
+    return len(runs & theirs) / len(runs) if runs else 0.0
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.integers(0, 3), min_size=2, max_size=30),
+    st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=30), min_size=1, max_size=5),
+    st.integers(1, 4),
+)
+def test_containment_is_that_of_definition(
+    asked: list[int], others: list[list[int]], n: int
+) -> None:
+    index = NgramIndex(n)
+    for number, other in enumerate(others):
+        index.add(str(number), melody(other))
+    found = {x.name: x.containment for x in index.nearest(melody(asked), k=len(others))}
+    for number, other in enumerate(others):
+        expected = containment_by_definition(melody(asked), melody(other), n)
+        assert found.get(str(number), 0.0) == expected
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+
+
+@pytest.fixture(scope="module")
+def library() -> NgramIndex:
+    index = NgramIndex()
+    for number, steps in enumerate(walks(200)):
+        index.add(f"tune {number}", melody(steps, line=number))
+    return index
+
+
+def test_transposed_copy_is_found(library: NgramIndex) -> None:
+    copy = transpose(melody(walks(200)[17]), 5)
+    best = library.nearest(copy)[0]
+    assert (best.name, best.containment, best.notes) == ("tune 17", 1.0, 64)
+
+
+def test_ornamented_copy_is_found(library: NgramIndex) -> None:
+    steps = walks(200)[23]
+    ornamented = [*steps[:30], steps[30] + 1, *steps[30:]]  # a turn in the middle
+    best = library.nearest(melody(ornamented))[0]
+    assert best.name == "tune 23"
+    assert best.containment == pytest.approx(44 / 55)  # 10 of 54 runs are broken, 11 are new
+
+
+def test_copy_of_a_part_is_found_with_its_place(library: NgramIndex) -> None:
+    steps, other = walks(200)[31], walks(1, seed=9)[0]
+    asked = melody([*other[:32], *steps[32:]], line=5)
+    best = library.nearest(asked)[0]
+    assert best.name == "tune 31"
+    assert 0.3 < best.containment < 0.5
+    assert best.notes >= 32
+    assert (best.line, best.their_line) == (5, 31)
+    assert best.column == best.their_column <= 33
+
+
+def test_unrelated_tunes_are_not_found(library: NgramIndex) -> None:
+    assert all(not library.nearest(melody(steps)) for steps in walks(20, seed=1))
+
+
+def test_groups_join_near_duplicates_and_no_others() -> None:
+    index = NgramIndex()
+    originals = walks(5)
+    for number, steps in enumerate(originals):
+        index.add(f"{number}", melody(steps))
+    index.add("0 transposed", transpose(melody(originals[0]), -3))
+    index.add("1 of it a part", melody(originals[1][:30]))
+    index.add("short", melody([0, 1]))
+    groups = index.groups()
+    assert groups == [
+        ["0", "0 transposed"],
+        ["1", "1 of it a part"],
+        ["2"],
+        ["3"],
+        ["4"],
+        ["short"],
+    ]
+
+
+def test_groups_follow_chains() -> None:
+    steps = walks(1, length=90)[0]
+    index = NgramIndex()
+    for begin in (0, 15, 30):  # each shares half with the next, the first nothing with the last
+        index.add(str(begin), melody(steps[begin : begin + 45]))
+    assert index.groups(0.5) == [["0", "15", "30"]]
+    assert index.groups(1.0) == [["0"], ["15"], ["30"]]
+
+
+def test_chords_and_ties_leave_one_melody() -> None:
+    index = NgramIndex(2)
+    index.add("plain", Tune.from_abc("K:C\nCDEC|"))
+    same = replace(Tune.from_abc("K:C\n[C,C]D-D[EC]C|"))
+    assert index.nearest(same)[0].containment == 1.0
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(ParameterError, match="n is 0, needs to be at least 1"):
+        NgramIndex(0)
+    index = NgramIndex()
+    index.add("a", melody([0, 1]))
+    with pytest.raises(ParameterError, match="name 'a' is in the index"):
+        index.add("a", melody([0, 1]))
+    with pytest.raises(ParameterError, match="threshold is 0"):
+        index.groups(0)
+    assert NgramIndex().groups() == []
+    assert len(index) == 1

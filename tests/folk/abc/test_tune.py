@@ -1,0 +1,295 @@
+"""Tunes: measures, parts, repeats played out, writing, MIDI."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from otoscope.errors import ParameterError
+from otoscope.folk.abc import (
+    Bar,
+    Broken,
+    Chord,
+    Element,
+    Grace,
+    Key,
+    Mark,
+    Measure,
+    Meter,
+    Note,
+    Rest,
+    Tune,
+    parse_book,
+    to_midi,
+    write_book,
+)
+from tests.support.abc_judges import abc2midi, need_abc2midi, read_midi, tempo_of
+
+LETTERS = "CDEFGABcdefgab"
+
+
+def tune(body: str, *, meter: str = "4/4") -> Tune:
+    return Tune.from_abc(f"X:1\nM:{meter}\nL:1/8\nK:C\n{body}\n")
+
+
+def letters(of: Tune) -> str:
+    """The notes of a tune without accidentals, one letter each."""
+    return "".join(LETTERS[x.step] for x in of.elements if isinstance(x, Note))
+
+
+def eighths(measures: tuple[Measure, ...]) -> list[Fraction]:
+    return [measure.duration * 8 for measure in measures]
+
+
+@pytest.mark.parametrize(
+    ("body", "durations"),
+    [
+        ("C|D4 E4|F4|]", [1, 8, 4]),
+        ("|:C2:| |:D4:|", [2, 4]),
+        ("CDEF", [4]),
+        ("C2|| |D2", [2, 2]),
+        ("C2 [1 D2 :|[2 E2|", [4, 2]),
+        ('C2 | "Fine" | D2', [2, 2]),
+        ("C2|Z|x4", [2, 8, 4]),
+        ("(3CDE|F|", [2, 1]),
+    ],
+)
+def test_measures_are_the_spans_that_last(body: str, durations: list[int]) -> None:
+    assert eighths(tune(body).measures) == durations
+
+
+def test_measures_of_tuplets_are_exact() -> None:
+    (measure,) = tune("(3CDE (7CDEFGAB (9CDEFGABcd").measures
+    assert measure.duration == Fraction(1, 8) * (2 + 2 + 2)
+
+
+def test_measures_know_their_bar_lines_and_places() -> None:
+    first, second, third = tune("C2 |: D2\n EF :|2 G2 |]").measures
+    assert first.left is None
+    assert (first.right or Bar("")).opens
+    assert (second.left, second.right) == (Bar("|:"), Bar(":|", "2"))
+    assert (third.left, third.right) == (Bar(":|", "2"), Bar("|]"))
+    assert [(m.number, m.line, m.column) for m in (first, second, third)] == [
+        (1, 5, 1),
+        (2, 5, 7),
+        (3, 6, 9),
+    ]
+    assert [m.onset for m in (first, second, third)] == [0, Fraction(1, 4), Fraction(3, 4)]
+
+
+def test_bar_lines_at_one_place_are_joined() -> None:
+    first, second = tune("C2 :| |: D2 | |1 E2|").measures[:2]
+    assert first.right == second.left == Bar("::")
+    assert second.right == Bar("|", "1")
+
+
+def test_measures_know_the_meter_in_force() -> None:
+    changed = tune("C|[M:3/4] D|E")
+    assert [measure.meter.text for measure in changed.measures] == ["4/4", "3/4", "3/4"]
+
+
+@pytest.mark.parametrize(
+    ("body", "parts"),
+    [
+        ("|:CD|EF:||:GA|B:|", [(2, True), (2, True)]),
+        ("CD|EF:|GA|B:|", [(2, True), (2, True)]),
+        ("CD|EF::GA|B|]", [(2, True), (2, False)]),
+        ("|:C|1 D:|2 E||F|G:|", [(3, True), (2, True)]),
+        ("|:C|1 D:||2 E:||:F|G:|", [(3, True), (2, True)]),
+        ("|:C [1 D:|[2 E|]|:F|G:|", [(2, True), (2, True)]),
+        ("C|D|E|]", [(3, False)]),
+        ("C|:D:|E", [(1, False), (1, True), (1, False)]),
+    ],
+)
+def test_parts_are_the_segments_at_repeat_marks(body: str, parts: list[tuple[int, bool]]) -> None:
+    assert [(len(part.measures), part.is_repeated) for part in tune(body).parts] == parts
+
+
+def test_first_pass_of_a_part_has_no_second_ending() -> None:
+    part, _ = tune("|:C4|1 D2:|2 E||F:|").parts
+    assert eighths(part.once) == [4, 2]
+    assert part.duration == Fraction(3, 4)
+    assert (part.line, part.column) == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "played"),
+    [
+        ("CD|E", "CDE"),
+        ("C:|D", "CCD"),
+        ("C|:D:|E", "CDDE"),
+        ("|:C:|D:|E", "CCDDE"),
+        ("|:C::D:|", "CCDD"),
+        ("|:C:||:D:|", "CCDD"),
+        ("|:CD|1E:|2F|]", "CDECDF"),
+        ("CD|1E:|2F:|", "CDECDF"),
+        ("CD|1E:||2F:|", "CDECDF"),
+        ("CD[1E:|[2F||G:|", "CDECDFGG"),
+        ("|:C|1D:|2E|]|:F|1G:|2A:|", "CDCEFGFA"),
+        ("|:C|1D:|2E:|F:|", "CDCEFF"),
+        ("|:C|1,3D:|2E:|4F|]", "CDCECDCF"),
+        ("|:C|1-2D:|3E|]", "CDCDCE"),
+        ("C|1D:|E:|", "CDCEE"),
+        ("|:C|1D|", "CD"),
+        ("C:|2D|", "CCD"),
+    ],
+)
+def test_repeats_are_played_out(body: str, played: str) -> None:
+    unfolded = tune(body).unfolded
+    assert letters(unfolded) == played
+    assert {x.text for x in unfolded.elements if isinstance(x, Bar)} <= {"|"}
+    assert unfolded.unfolded == unfolded
+
+
+@pytest.mark.parametrize(
+    "body", ["CD:|EF|", "|:CD:||:EF:|", "CD::EF:|", "|:CD|1E:|2F|]", "CD[1E:|[2F|]", "C|:D:|E:|F"]
+)
+def test_repeats_are_those_of_abc2midi(tmp_path: Path, body: str) -> None:
+    need_abc2midi()
+    theirs, _ = abc2midi(f"X:1\nM:none\nL:1/8\nK:C\n {body}\n", tmp_path)
+    assert [min(pitch) for _, pitch in theirs] == [note.pitch for note in tune(body).unfolded.notes]
+
+
+def test_unfolding_restores_key_and_meter() -> None:
+    changed = tune("|:F|[K:G][M:3/4] F:|").unfolded
+    assert [note.pitch for note in changed.notes] == [65, 66, 65, 66]
+    assert Tune.from_abc(changed.to_abc()) == changed
+    assert [measure.meter.text for measure in changed.measures] == ["4/4", "3/4", "4/4", "3/4"]
+
+
+def test_melody_is_the_highest_note() -> None:
+    chords = tune("[CE]G [c-E]c")
+    assert [note.pitch for note in chords.melody] == [64, 67, 72]
+    assert chords.intervals == (3, 5)
+
+
+def test_written_tune_is_beamed_by_beats() -> None:
+    lines = tune("|:GABc d>ef2|(3gab c'2 {d}e(f g)a:|", meter="C").to_abc().splitlines()
+    assert lines == ["X:1", "M:C", "L:1/8", "K:Cmaj", "|: GABc d>ef2 | (3gabc'2 {d}e(fg)a :|"]
+    assert tune("EFG A3|", meter="6/8").to_abc().splitlines()[-1] == "EFG A3 |"
+
+
+def test_written_tune_has_four_measures_a_line() -> None:
+    lines = tune("C|" * 9).to_abc().splitlines()[4:]
+    assert lines == ["C | C | C | C |", "C | C | C | C |", "C |"]
+
+
+def test_books_are_numbered() -> None:
+    book = write_book([tune("C|"), tune("D|")])
+    read = parse_book(book)
+    assert [x.reference for x in read if isinstance(x, Tune)] == [1, 2]
+    assert read == [tune("C|"), tune("D|")]
+
+
+LENGTHS = st.sampled_from([Fraction(n, 16) for n in (1, 2, 3, 4, 6, 8, 12)])
+NOTES = st.builds(
+    Note,
+    st.integers(-14, 21),
+    st.integers(-2, 2),
+    LENGTHS,
+    tie=st.booleans(),
+    written=st.just(True),
+)
+CHORD_NOTES = st.builds(
+    Note,
+    st.integers(-7, 14),
+    st.integers(-1, 1),
+    st.sampled_from([Fraction(1), Fraction(1), Fraction(2), Fraction(1, 2)]),
+    tie=st.booleans(),
+    written=st.just(True),
+)
+CHORDS = st.builds(
+    lambda first, others, length: Chord((first, *others), length),
+    st.builds(
+        Note, st.integers(-7, 14), st.integers(-1, 1), st.just(Fraction(1)), written=st.just(True)
+    ),
+    st.lists(CHORD_NOTES, min_size=1, max_size=3),
+    LENGTHS,
+)
+GRACE_NOTES = st.builds(Note, st.integers(-7, 14), st.just(1), LENGTHS, written=st.just(True))
+GRACES = st.builds(Grace, st.lists(GRACE_NOTES, min_size=1, max_size=3).map(tuple), st.booleans())
+BARS = st.builds(
+    Bar, st.sampled_from(["|", "||", "|]", "|:", ":|", "::"]), st.sampled_from(["", "", "1", "2,4"])
+)
+MARKS = st.sampled_from(["(", ")", "~", ".", "!trill!", '"Am"', '"^now (2"', "T"]).map(Mark)
+ELEMENTS = st.lists(
+    st.one_of(NOTES, NOTES, CHORDS, GRACES, BARS, MARKS, st.builds(Rest, LENGTHS, st.booleans())),
+    max_size=30,
+)
+
+
+@settings(max_examples=200)
+@given(
+    ELEMENTS, st.sampled_from(["Gmaj", "Cmin", "none", "Hp", "F#dor"]), st.sampled_from([4, 8, 16])
+)
+def test_reading_what_was_written_gives_the_tune(
+    elements: list[Element], key: str, unit: int
+) -> None:
+    built = Tune(
+        (Note(0, 0, Fraction(1, 8), written=True), *elements),
+        Key.parse(key),
+        Meter.parse("6/8"),
+        Fraction(1, unit),
+        (("T", "title"), ("R", "jig")),
+    )
+    read = Tune.from_abc(built.to_abc())
+    assert read == built
+    assert read.to_abc() == built.to_abc()
+
+
+@settings(max_examples=200)
+@given(ELEMENTS)
+def test_signs_are_written_where_they_are_needed(elements: list[Element]) -> None:
+    """A tune without written signs, as after a transposition, sounds the same when read."""
+    body = [Note(0, 0, Fraction(1, 8)), *elements]
+    unsigned = [Note(x.step, x.alter, x.length, x.tie) if isinstance(x, Note) else x for x in body]
+    built = Tune(tuple(unsigned), Key.parse("D"), Meter.parse("C"))
+    assert Tune.from_abc(built.to_abc()).notes == built.notes
+
+
+@settings(max_examples=100)
+@given(ELEMENTS)
+def test_measures_add_up_to_the_tune(elements: list[Element]) -> None:
+    built = Tune((Note(0, 0, Fraction(1, 8)), *elements), Key.parse("C"), Meter.parse("C"))
+    end = built.timeline[-1].onset + built.timeline[-1].duration
+    assert sum((measure.duration for measure in built.measures), Fraction(0)) == end
+    assert [m for part in built.parts for m in part.measures] == list(built.measures)
+
+
+@pytest.mark.parametrize("sign", [">", "<", ">>", "<<<"])
+def test_broken_rhythm_moves_the_boundary_alone(sign: str) -> None:
+    first, second = tune(f"C2{sign}D2").notes
+    short, long = sorted([first.duration, second.duration])
+    assert first.duration + second.duration == Fraction(1, 2)
+    assert short == Fraction(1, 4) / 2 ** len(sign)
+    assert (first.duration == long) == (">" in sign)
+    assert isinstance(tune(f"C{sign}D").elements[1], Broken)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ELEMENTS)
+def test_midi_has_what_is_heard(elements: list[Element]) -> None:
+    built = Tune((Note(0, 0, Fraction(1, 8)), *elements), Key.parse("C"), Meter.parse("C"))
+    heard: dict[float, set[int]] = {}
+    for note in built.unfolded.notes:
+        heard.setdefault(float(note.onset), set()).add(note.pitch)
+    read = read_midi(to_midi(built))
+    assert [onset for onset, _ in read] == pytest.approx(list(heard), abs=1e-5)
+    assert [set(pitches) for _, pitches in read] == list(heard.values())
+
+
+def test_midi_tempo_is_the_argument_else_the_tunes_else_120() -> None:
+    slow = Tune.from_abc("Q:1/8=120\nK:C\nC|")
+    assert tempo_of(to_midi(slow)) == 1_000_000
+    assert tempo_of(to_midi(slow, 240)) == 250_000
+    assert tempo_of(to_midi(tune("C|"))) == 500_000
+
+
+@pytest.mark.parametrize("tempo", [1e-3, -1.0, 1e6])
+def test_midi_tempo_out_of_range(tempo: float) -> None:
+    with pytest.raises(ParameterError, match=r"tempo_bpm is .* needs to be in \[4, 60000\]"):
+        to_midi(tune("C|"), tempo)

@@ -1,0 +1,65 @@
+"""otoscope folk analyse: a planted difference is named, chance is not, bad input is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from otoscope.cli.app import app
+from otoscope.folk.abc import write_book
+from otoscope.folk.data import generate_tune
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    """Run a command that must end with a code."""
+    result = CliRunner().invoke(app, ["folk", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("analyse") / "tunes"
+    run("prepare", "generated:100", "--out", out, "--valid", 0.2, "--test", 0.2)
+    return out
+
+
+def book(path: Path, n: int, meter: str | None = None) -> Path:
+    path.write_text(write_book(generate_tune(5, i, meter=meter) for i in range(n)))
+    return path
+
+
+def test_names_what_differs(prepared: Path, tmp_path: Path) -> None:
+    jigs = book(tmp_path / "jigs.abc", 30, "6/8")
+    out = tmp_path / "c.json"
+    said = run("analyse", prepared, jigs, "--draws", 1000, "--json", out)
+    assert "30 generated tunes differ from 40 real ones in meter" in said
+    found = json.loads(out.read_text())
+    assert (found["generated"], found["held_out"], found["train"]) == (30, 40, 60)
+    assert found["distances"][0]["floor"]["value"] < found["distances"][0]["value"]["value"]
+
+
+def test_same_kind_cannot_be_told(prepared: Path, tmp_path: Path) -> None:
+    alike = book(tmp_path / "alike.abc", 30)
+    assert "cannot be told from 40 real ones" in run("analyse", prepared, alike, "--draws", 300)
+
+
+def test_halves_stand_in_for_a_prepared_folder_and_say_so(tmp_path: Path) -> None:
+    real, alike = book(tmp_path / "real.abc", 20), book(tmp_path / "alike.abc", 6, "6/8")
+    told = json.loads(run("analyse", real, alike, "--draws", 20, "--json", "-"))
+    assert (told["held_out"], told["train"]) == (10, 10)
+    assert "two halves" in told["notes"][0]
+
+
+def test_bad_input_is_refused(tmp_path: Path) -> None:
+    few = book(tmp_path / "few.abc", 3)
+    assert "3 real tunes are too few" in run("analyse", few, few, code=2)
+    enough = book(tmp_path / "enough.abc", 8)
+    assert "is not there" in run("analyse", enough, tmp_path / "none.abc", code=2)
+    one = book(tmp_path / "one.abc", 1)
+    assert "1 generated" in run("analyse", enough, one, code=2)
+    assert "n_draws is 0" in run("analyse", enough, few, "--draws", 0, code=2)

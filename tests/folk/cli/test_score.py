@@ -1,0 +1,151 @@
+"""otoscope folk score: nats of each token, its page, and what bad input gets."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from otoscope.cli.app import app
+from otoscope.folk.data import generate_tune
+from otoscope.folk.model import FolkModel
+from otoscope.folk.report.surprise import TuneSurprise, save_surprise
+from otoscope.folk.tokens import tokeniser
+from tests.support.folk_models import log_probability, memoryless
+
+HOSTILE = "<script>alert(1)</script>"
+BROKEN = "X:9\nT:Broken\nL:1/8\nK:C\nGAB |\nC ;\n"
+QUINTUPLE = "X:10\nT:Five\nM:5/4\nL:1/8\nK:D\nD10|\n"
+ODD = "X:11\nT:Odd\nM:4/4\nL:1/8\nK:C\nC2 ^^C6|\n"
+
+
+def run(*arguments: object) -> str:
+    """Run a command that must succeed."""
+    result = CliRunner().invoke(app, ["folk", "score", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*arguments: object) -> str:
+    """Run a command that must end with one line and exit code 2."""
+    result = CliRunner().invoke(app, ["folk", "score", *map(str, arguments)])
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> FolkModel:
+    """A network saved as ``tiny``."""
+    return memoryless(tmp_path / "tiny")
+
+
+def book(folder: Path, *others: str, n: int = 2) -> Path:
+    """A file of generated tunes, and others."""
+    tunes = [generate_tune(5, index).to_abc(index + 1) for index in range(n)]
+    path = folder / "a.abc"
+    path.write_text("\n".join([*tunes, *others]))
+    return path
+
+
+def test_nats_are_those_of_the_models_distribution(tmp_path: Path, model: FolkModel) -> None:
+    told = json.loads(run(book(tmp_path, n=3), "--model", tmp_path / "tiny", "--json"))
+    assert len(told["tunes"]) == 3
+    for index, row in enumerate(told["tunes"]):
+        tokens = tokeniser("v2").tokens(generate_tune(5, index))
+        expected = [-log_probability(model, token) for token in [*tokens, "</s>"]]
+        assert row["tokens"] == tokens
+        assert row["nats"] == pytest.approx(expected, abs=1e-5)
+        assert row["log_probability"] == pytest.approx(-sum(expected), abs=1e-3)
+        assert row["nats_per_token"] == pytest.approx(np.mean(expected), abs=1e-6)
+        assert row["perplexity"] == pytest.approx(math.exp(row["nats_per_token"]))
+
+
+@pytest.mark.usefixtures("model")
+def test_says_the_mean_over_all_tokens(tmp_path: Path) -> None:
+    path = book(tmp_path, n=3)
+    told = json.loads(run(path, "--model", tmp_path / "tiny", "--json"))
+    nats = np.concatenate([row["nats"] for row in told["tunes"]]).mean()
+    said = run(path, "--model", tmp_path / "tiny")
+    assert f"3 tunes cost tiny {nats:.3f} nats a token" in said
+    assert "most surprising" in said
+
+
+@pytest.mark.usefixtures("model")
+def test_tunes_that_cannot_be_scored_are_told_with_their_place(tmp_path: Path) -> None:
+    path = book(tmp_path, BROKEN, QUINTUPLE, ODD)
+    told = json.loads(run(path, "--model", tmp_path / "tiny", "--json"))
+    assert len(told["tunes"]) == 2
+    broken, five, odd = told["rejected"]
+    line = path.read_text().splitlines().index("C ;") + 1
+    assert (broken["line"], broken["column"]) == (line, 3)
+    assert (five["reason"], five["title"]) == ("meter", "Five")
+    assert odd["reason"] == "unknown token"
+    assert odd["message"].startswith("token 5, '^^C', is none of the model's")
+    assert "3 tunes could not be scored; the first: " in run(path, "--model", tmp_path / "tiny")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (BROKEN, "line 6, column 3"),
+        (ODD, "token 5, '^^C', is none of the model's"),
+        ("", "a.abc: the file is empty"),
+        ("\0\0", "a.abc: the file is binary"),
+        ("hello", "a.abc: no tune found"),
+    ],
+)
+@pytest.mark.usefixtures("model")
+def test_files_without_a_tune_to_score(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "a.abc").write_text(content)
+    assert message in refused(tmp_path / "a.abc", "--model", tmp_path / "tiny")
+
+
+@pytest.mark.usefixtures("model")
+def test_bad_input_is_one_line(tmp_path: Path) -> None:
+    tiny = tmp_path / "tiny"
+    assert "no.abc is not there" in refused("no.abc", "--model", tiny)
+    assert "no.safetensors is not there" in refused(book(tmp_path), "--model", "no")
+    assert "there is no folder no" in refused(
+        book(tmp_path), "--model", tiny, "--html", "no/a.html"
+    )
+    tiny.with_suffix(".safetensors").write_bytes(b"\0" * 99)
+    assert "was altered or cut short" in refused(book(tmp_path), "--model", tiny)
+
+
+@pytest.mark.usefixtures("model")
+def test_page_shows_every_token_and_escapes_titles(tmp_path: Path) -> None:
+    page = tmp_path / "a.html"
+    tune = generate_tune(5, 0).to_abc().replace("T:", f"T:{HOSTILE} ", 1)
+    (tmp_path / "a.abc").write_text(tune)
+    said = run(tmp_path / "a.abc", "--model", tmp_path / "tiny", "--html", page)
+    assert f"report: {page}" in said
+    html = page.read_text()
+    assert HOSTILE not in html
+    assert "https:" not in html
+    shown = re.findall(r'<span style="--surprise:\d+%" title="token (\d+): ', html)
+    n_tokens = len(tokeniser("v2").tokens(generate_tune(5, 0)))
+    assert list(map(int, shown)) == list(range(1, n_tokens + 2))
+    told = json.loads(re.search(r'id="surprise">(.*?)</script>', html, re.S)[1])  # type: ignore[index]
+    assert len(told["tunes"][0]["nats"]) == n_tokens + 1
+
+
+def test_the_darker_the_more_surprising(tmp_path: Path) -> None:
+    nats = np.array([0.0, 2.0, 8.0, 80.0])
+    save_surprise([TuneSurprise("a#1", "", ("A", "B", "|"), nats)], tmp_path / "a.html", model="m")
+    html = (tmp_path / "a.html").read_text()
+    assert re.findall(r'--surprise:(\d+)%" title', html) == ["0", "25", "100", "100"]
+    assert "token 4 “end” 80.0, token 3 “|” 8.0, token 2 “B” 2.0 nats" in html
+
+
+def test_a_page_shows_a_hundred_tunes_and_says_so(tmp_path: Path) -> None:
+    tunes = [TuneSurprise(f"a#{n}", f"Air {n}", ("A",), np.ones(2)) for n in range(103)]
+    save_surprise(tunes, tmp_path / "a.html", model="m")
+    html = (tmp_path / "a.html").read_text()
+    assert html.count("<h2>Air ") == 100
+    assert "The first 100 of 103 tunes are shown." in html

@@ -1,0 +1,102 @@
+"""otoscope folk train: from prepared tunes to a model to sample from, and what bad input gets."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from otoscope.cli.app import app
+from otoscope.folk.abc import read_book
+
+pytestmark = pytest.mark.skipif(find_spec("lightning") is None, reason="lightning is not installed")
+
+SMALL = ("--hidden", 8, "--embedding", 4, "--epochs", 1, "--batch", 4, "--window", 32)
+
+
+def run(*arguments: object) -> str:
+    """Run a command that must succeed."""
+    result = CliRunner().invoke(app, ["folk", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*arguments: object) -> str:
+    """Run a command that must end with one line and exit code 2."""
+    result = CliRunner().invoke(app, ["folk", *map(str, arguments)])
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+@pytest.fixture(scope="module")
+def tunes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared folder."""
+    out = tmp_path_factory.mktemp("prepared") / "tunes"
+    run("prepare", "generated:60", "--out", out, "--valid", 0.1, "--test", 0.1)
+    return out
+
+
+def test_a_trained_model_is_compared_and_can_be_sampled(tunes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reels"
+    told = json.loads(run("train", tunes, "--out", out, *SMALL, "--seed", 3, "--json"))
+    assert told["settings"]["hidden"] == 8
+    assert told["settings"]["seed"] == 3
+    assert set(told["nats"]["test"]) == {"model", "unigram", "bigram", "trigram"}
+    assert 0 < told["nats"]["test"]["model"] < told["nats"]["test"]["unigram"] + 1
+    assert told["steps"] > 5
+    run("sample", "--model", out, "--n", 3, "--max-tokens", 40, "--out", tmp_path / "a.abc")
+    assert len(read_book(tmp_path / "a.abc")) == 3
+    assert "T:reels, seed 0, tune 2" in (tmp_path / "a.abc").read_text()
+
+
+def test_a_training_that_stopped_goes_on_only_if_asked(tunes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reels"
+    first = json.loads(run("train", tunes, "--out", out, *SMALL, "--hours", 1e-9, "--json"))
+    assert first["steps"] == 1
+    assert "holds a training already" in refused("train", tunes, "--out", out, *SMALL)
+    said = refused("train", tunes, "--out", out, *SMALL[2:], "--hidden", 9, "--resume")
+    assert "is of hidden 8, not 9" in said
+    result = CliRunner().invoke(
+        app, ["folk", "train", str(tunes), "--out", str(out), *map(str, SMALL), "--resume"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "trigram" in result.stdout
+    assert f"now: otoscope folk sample --model {out}" in result.stdout
+    assert "nats a token held out" in result.stderr
+
+
+def test_an_option_is_over_what_its_mode_says(tunes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reels"
+    options = ("--mode", "paper", "--hidden", 4, "--layers", 1, "--epochs", 1)
+    told = json.loads(run("train", tunes, "--out", out, *options, "--json"))
+    settings = told["settings"]
+    assert (settings["mode"], settings["hidden"], settings["learning_rate"]) == ("paper", 4, 0.003)
+    assert settings["embedding"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--mode", "slow"], "mode is 'slow', must be quick or paper"),
+        (["--hours", 0], "hours is 0.0, must be above 0"),
+        (["--epochs", 0], "epochs is 0"),
+        (["--hidden", 0], "hidden is 0"),
+        (["--dropout", 1.5], "dropout is 1.5"),
+        (["--learning-rate", -1], "learning_rate is -1.0"),
+        (["--seed", -1], "seed is -1"),
+    ],
+)
+def test_bad_input_is_one_line(
+    tunes: Path, tmp_path: Path, options: list[object], message: str
+) -> None:
+    assert message in refused("train", tunes, "--out", tmp_path / "reels", *options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_prepared_folder_is_refused(tmp_path: Path) -> None:
+    said = refused("train", tmp_path, "--out", tmp_path / "reels")
+    assert "was not made by otoscope folk prepare" in said

@@ -1,0 +1,98 @@
+"""Populations of tunes: distances are scipy's, planted differences are found, noise is not."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from otoscope.errors import ParameterError
+from otoscope.folk.abc import NotationError
+from otoscope.folk.data import generate_tune
+from otoscope.folk.metrics import Distance, TuneCheck, check_tune, compare_tunes
+
+
+@functools.cache
+def book(seed: int, n: int, meter: str | None = None) -> tuple[TuneCheck, ...]:
+    return tuple(check_tune(generate_tune(seed, i, meter=meter)) for i in range(n))
+
+
+def by_name(found: tuple[Distance, ...]) -> dict[tuple[str, str], Distance]:
+    return {(one.what, one.kind): one for one in found}
+
+
+def notes(checks: tuple[TuneCheck, ...]) -> list[int]:
+    return [check.facts.notes for check in checks if check.facts]
+
+
+def test_distances_are_those_of_scipy() -> None:
+    ours, theirs = book(0, 30), book(1, 50)
+    found = by_name(compare_tunes(ours, theirs, n_draws=10))
+    x, y = notes(ours), notes(theirs)
+    ks = found["notes", "Kolmogorov-Smirnov"].value.value
+    assert ks == pytest.approx(scipy.stats.ks_2samp(x, y).statistic)
+    area = found["notes", "Wasserstein"].value.value
+    assert area == pytest.approx(scipy.stats.wasserstein_distance(x, y))
+    meters = [[check.facts.meter for check in checks if check.facts] for checks in (ours, theirs)]
+    shares = [
+        abs(meters[0].count(meter) / 30 - meters[1].count(meter) / 50)
+        for meter in {*meters[0], *meters[1]}
+    ]
+    assert found["meter", "total variation"].value.value == pytest.approx(sum(shares) / 2)
+
+
+def test_planted_difference_is_found_and_the_rest_is_not() -> None:
+    found = by_name(compare_tunes(book(0, 40, "6/8"), book(1, 60), book(2, 80), n_draws=500))
+    meter = found["meter", "total variation"]
+    assert meter.p_holm < 0.05
+    assert meter.floor is not None
+    assert meter.value.low > meter.floor.high
+    mode = found["mode", "total variation"]
+    assert mode.p_holm > 0.05
+    assert found["form", "total variation"].value.value == 0
+    assert found["form", "total variation"].p == 1
+
+
+def test_same_population_stays_within_the_floor() -> None:
+    found = compare_tunes(book(0, 40), book(1, 60), book(2, 80), n_draws=500)
+    assert min(one.p_holm for one in found) > 0.05
+    inside = [one.floor is not None and one.value.value <= one.floor.high for one in found]
+    assert np.mean(inside) > 0.7
+
+
+def test_interval_holds_the_value_and_seed_decides() -> None:
+    first = compare_tunes(book(0, 30), book(1, 30), n_draws=200)
+    for one in first:
+        assert one.value.low <= one.value.value <= one.value.high + 1e-12
+        assert one.p <= one.p_holm <= 1
+        assert one.floor is None
+    assert first == compare_tunes(book(0, 30), book(1, 30), n_draws=200)
+    assert first != compare_tunes(book(0, 30), book(1, 30), n_draws=200, seed=1)
+
+
+def test_lengths_in_other_units_scale_only_wasserstein() -> None:
+    ours, theirs = book(0, 20), book(1, 20)
+
+    def doubled(checks: tuple[TuneCheck, ...]) -> list[TuneCheck]:
+        return [
+            replace(check, facts=replace(check.facts, notes=2 * check.facts.notes))
+            for check in checks
+            if check.facts
+        ]
+
+    once = by_name(compare_tunes(ours, theirs, n_draws=10))
+    twice = by_name(compare_tunes(doubled(ours), doubled(theirs), n_draws=10))
+    for kind, factor in (("Kolmogorov-Smirnov", 1), ("Wasserstein", 2)):
+        expected = factor * once["notes", kind].value.value
+        assert twice["notes", kind].value.value == pytest.approx(expected)
+
+
+def test_too_few_tunes_are_refused() -> None:
+    unreadable = check_tune(NotationError("x", reason="x"))
+    with pytest.raises(ParameterError, match="1 generated and 5 held-out tunes can be read"):
+        compare_tunes([*book(0, 1), unreadable], book(1, 5))
+    with pytest.raises(ParameterError, match="n_draws is 0"):
+        compare_tunes(book(0, 5), book(1, 5), n_draws=0)

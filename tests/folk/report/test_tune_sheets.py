@@ -1,0 +1,182 @@
+"""Sheet music, its page, and otoscope folk render."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from otoscope import errors
+from otoscope.cli.app import app
+from otoscope.errors import MissingExtra
+from otoscope.folk.abc import NotationError, Tune, write_book
+from otoscope.folk.data import generate_tune
+from otoscope.folk.metrics import check_tune
+from otoscope.folk.report.sheet import engrave
+from otoscope.folk.report.tune_sheets import Sheet, save_sheets
+from tests.report.test_browser import PHONE, PLAYING, WIDE, _open, _until, browser
+
+__all__ = ["browser"]  # the fixture
+
+pytest.importorskip("verovio", reason='verovio is not installed: pip install "otoscope[folk]"')
+
+HOSTILE = "<script>alert(1)</script> & 'co'"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(svg: str) -> Counter[str]:
+    """Count what is drawn, by verovio's classes; glyphs are defined once and used often."""
+    classes = (group.get("class", "").split() for group in ET.fromstring(svg).iter(f"{SVG}g"))
+    return Counter(name for names in classes for name in names)
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_every_note_and_measure_is_drawn(index: int) -> None:
+    tune = generate_tune(0, index)
+    found = drawn(engrave(tune))
+    assert found["note"] == len(tune.notes)
+    assert found["measure"] == len(tune.measures)
+
+
+def test_tokens_lengths_stay_with_their_notes() -> None:
+    """Spaces between a note and its length make tools drop the length: none are left."""
+    tight = Tune.from_abc("M:4/4\nL:1/8\nK:C\n|:C2DE>F (3GAB|1c4 [EG]4:|2c8|]")
+    found = drawn(engrave(tight))
+    assert found["note"] == len(tight.notes)
+    assert found["tuplet"] == 1
+    assert found["chord"] == 1
+
+
+def test_endings_are_drawn() -> None:
+    tune = Tune.from_abc("M:2/4\nL:1/4\nK:C\nC|:DE|F2|1G2:|2A2||B2|B2|1c2:|2d2|]")
+    assert drawn(engrave(tune))["ending"] == 4
+    plain = Tune.from_abc("M:2/4\nL:1/4\nK:C\n|:DE|F2:|")
+    assert drawn(engrave(plain))["ending"] == 0
+
+
+def test_double_repeat_loses_no_measure() -> None:
+    tune = Tune.from_abc("M:2/4\nL:1/4\nK:C\n|:CD|EF::GA|B2:|")
+    assert drawn(engrave(tune))["measure"] == 4
+
+
+def test_same_tune_same_svg() -> None:
+    assert engrave(generate_tune(0, 0)) == engrave(generate_tune(0, 0))
+
+
+def test_missing_verovio_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr(errors, "import_module", missing)
+    with pytest.raises(MissingExtra, match=r"otoscope\[folk\]"):
+        engrave(generate_tune(0, 0))
+
+
+def sheets() -> list[Sheet]:
+    tune = Tune.from_abc(f"T:{HOSTILE}\nM:2/4\nL:1/4\nQ:240\nK:D\n|:FE|DEF|D2:|")
+    y = (np.sin(np.arange(60000) / 10) / 2).astype(np.float32)
+    unreadable = check_tune(NotationError("';' came", reason="x", line=3, column=2), name="tune 3")
+    whole = generate_tune(0, 0)
+    return [
+        Sheet(check_tune(tune), engrave(tune), y),
+        Sheet(check_tune(whole), engrave(whole), y),
+        Sheet(unreadable),
+    ]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sheets") / "tunes.html"
+    save_sheets(sheets(), path, title=HOSTILE, notes=["The first 3 of 9 tunes."])
+    return path
+
+
+def test_page_has_music_sound_and_findings(page: Path) -> None:
+    html = page.read_text()
+    assert html.count("<audio") == 2
+    pictures = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", html)
+    assert [drawn(base64.b64decode(one).decode())["measure"] for one in pictures] == [3, 16]
+    assert "bar 2 lasts 3/4, the meter is 2/4" in html
+    assert "All conventions are kept." in html
+    assert "line 3, column 2: &#39;;&#39; came" in html
+    assert "Of 3 tunes, 1 can be read" in html
+    assert "<script>alert" not in html
+    data = re.search(r'<script type="application/json" id="checks">(.*?)</script>', html, re.S)
+    assert data is not None
+    assert [tune["valid"] for tune in json.loads(data[1])["tunes"]] == [False, True, False]
+
+
+def test_page_of_one_tune_speaks_of_one(tmp_path: Path) -> None:
+    save_sheets([Sheet(check_tune(generate_tune(0, 0)))], tmp_path / "a.html")
+    assert "Its bars add up." in (tmp_path / "a.html").read_text()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+def test_plays_and_shows_without_complaint(browser: Any, page: Path, size: dict[str, int]) -> None:
+    for view in _open(browser, page, viewport=size):
+        assert view.locator("h1").inner_text() == HOSTILE
+        assert view.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        button = view.get_by_role("button", name="Play").nth(1)
+        button.click()
+        assert view.evaluate(PLAYING) == "2"
+        _until(view, "document.getElementById('sound-2').currentTime > 0")
+        button.click()
+        assert view.evaluate("document.getElementById('sound-2').paused")
+        assert view.locator(".sheet").nth(1).bounding_box()["height"] > 100
+        assert len(view.locator(".scrolled").nth(1).screenshot()) > 4000  # staves, no empty card
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["folk", "render", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+def test_render_writes_all_forms_and_a_page(tmp_path: Path) -> None:
+    book = tmp_path / "a.abc"
+    broken = "\nX:3\nT:Broken\nK:D\nF;D|\n"
+    book.write_text(write_book(generate_tune(0, i, meter="2/4") for i in range(2)) + broken)
+    out = tmp_path / "new" / "out"
+    said = run(book, "--out", out)
+    assert "Not rendered: tune 3: line " in said
+    assert f"page: {out / 'index.html'}" in said
+    names = ["001-polka-0-0", "002-polka-0-1"]
+    forms = {f"{name}.{form}" for name in names for form in ("svg", "mid", "wav")}
+    assert {path.name for path in out.iterdir()} == forms | {"index.html"}
+    assert (out / "001-polka-0-0.mid").read_bytes()[:4] == b"MThd"
+    assert (out / "001-polka-0-0.wav").read_bytes()[:4] == b"RIFF"
+
+
+def test_render_takes_the_first_tunes_and_says_so(tmp_path: Path) -> None:
+    book = tmp_path / "a.abc"
+    book.write_text(write_book(generate_tune(0, i, meter="2/4") for i in range(3)))
+    told = json.loads(run(book, "--out", tmp_path / "out", "--n", 1, "--json"))
+    assert (told["found"], told["rendered"]) == (3, 1)
+    assert "The first 1 of 3 tunes." in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_render_refuses_bad_input_and_leaves_nothing(tmp_path: Path) -> None:
+    book = tmp_path / "a.abc"
+    book.write_text("X:1\nT:Broken\nK:D\nF;D|\n")
+    out = tmp_path / "out"
+    assert "line 4, column 2" in run(book, "--out", out, code=2)
+    assert not out.exists()
+    book.write_text(generate_tune(0, 0).to_abc())
+    assert "'organ'" in run(book, "--out", out, "--sound", "organ", code=2)
+    assert "tempo_bpm is 1" in run(book, "--out", out, "--tempo-bpm", 1, code=2)
+    assert not out.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.abc"]  # no draft either
+    assert "not an empty folder" in run(book, "--out", tmp_path, code=2)
+    assert "is not a folder" in run(book, "--out", book / "x", code=2)
+    book.write_bytes(b"\0\1\2")
+    assert "binary" in run(book, "--out", out, code=2)

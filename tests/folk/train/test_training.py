@@ -1,0 +1,231 @@
+"""Training folk-rnn: better than n-grams, and the same after a kill as without one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
+from otoscope.folk.data import PlacedTune, ReadTune, read_tunes, save_prepared
+from otoscope.folk.model import load_folkrnn, nats_per_token, sample
+
+pytest.importorskip("lightning")
+
+from otoscope.folk.train.training import FolkTraining, Progress, train_folk
+
+TINY = FolkTraining(
+    embedding=8, hidden=12, layers=2, dropout=0.3, batch=4, window=32, epochs=2, checkpoint_every=10
+)
+
+
+def prepare(folder: Path, n: int, *, valid: int = 10) -> Path:
+    """Write n tunes of rules, a tenth of them each to be held out."""
+    folder.mkdir()
+    tunes = [one for one in read_tunes(f"generated:{n}") if isinstance(one, ReadTune)]
+    splits = {valid - 2: "valid", valid - 1: "test"}
+    placed = [PlacedTune(one, at, splits.get(at % valid, "train")) for at, one in enumerate(tunes)]
+    save_prepared(folder, placed, [], tokens="v2", report={})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tunes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(tmp_path_factory.mktemp("folk") / "tunes", 40)
+
+
+def until(step: int) -> Callable[[Progress], None]:
+    """Stop a training as Ctrl-C would, only sooner."""
+
+    def stop(progress: Progress) -> None:
+        if progress.step == step:
+            raise Stopped
+
+    return stop
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_a_quick_training_beats_the_trigram_on_held_out_tunes(tmp_path: Path) -> None:
+    folder = prepare(tmp_path / "tunes", 120)
+    settings = FolkTraining(
+        embedding=16, hidden=48, batch=8, window=32, epochs=8, learning_rate=0.02
+    )
+    seen: list[Progress] = []
+    trained = train_folk(folder, tmp_path / "out", settings=settings, progress=seen.append)
+    for split in ("valid", "test"):
+        nats = trained.nats[split]
+        assert nats["model"] < nats["trigram"] - 0.05
+        assert nats["trigram"] < nats["bigram"] < nats["unigram"]
+    assert [one.step for one in seen] == list(range(1, trained.steps + 1))
+    assert seen[-1].best == min(nats for _, nats in trained.history)
+    loaded = load_folkrnn(tmp_path / "out" / "model")
+    assert loaded.card["nats"] == trained.nats
+    told = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert told["settings"] == asdict(settings)
+    assert told["nats"]["test"]["model"] == trained.nats["test"]["model"]
+    assert all(len(tune.tokens) > 2 for tune in sample(loaded, 3))
+
+
+def test_a_killed_training_goes_on_as_if_it_had_not_been(tunes: Path, tmp_path: Path) -> None:
+    whole = train_folk(tunes, tmp_path / "whole", settings=TINY)
+    program = """
+import os, signal, sys
+from otoscope.folk.train.training import FolkTraining, train_folk
+def kill(progress):
+    if progress.step == 27:
+        os.kill(os.getpid(), signal.SIGKILL)
+settings = FolkTraining(**eval(sys.argv[3]))
+train_folk(sys.argv[1], sys.argv[2], settings=settings, progress=kill)
+"""
+    out = tmp_path / "killed"
+    command = [sys.executable, "-c", program, str(tunes), str(out), repr(asdict(TINY))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -9, done.stderr
+    assert not [path for path in out.iterdir() if path.name.startswith(".")], "half a file is left"
+    seen: list[int] = []
+    resumed = train_folk(
+        tunes, out, settings=TINY, resume=True, progress=lambda one: seen.append(one.step)
+    )
+    assert seen[0] == 21, "the last checkpoint is of step 20"
+    assert (resumed.steps, resumed.history) == (whole.steps, whole.history)
+    for name, value in whole.model.network.state_dict().items():
+        assert torch.equal(resumed.model.network.state_dict()[name], value), name
+    checkpoints = [
+        torch.load(run / "checkpoint.ckpt", weights_only=True) for run in (tmp_path / "whole", out)
+    ]
+    for name, value in checkpoints[0]["state_dict"].items():
+        assert torch.equal(checkpoints[1]["state_dict"][name], value), name
+
+
+def test_whole_tunes_resume_too(tunes: Path, tmp_path: Path) -> None:
+    settings = replace(
+        FolkTraining.paper(), hidden=8, layers=2, batch=8, epochs=3, checkpoint_every=3
+    )
+    whole = train_folk(tunes, tmp_path / "whole", settings=settings)
+    with pytest.raises(Stopped):
+        train_folk(tunes, tmp_path / "stopped", settings=settings, progress=until(8))
+    resumed = train_folk(tunes, tmp_path / "stopped", settings=settings, resume=True)
+    assert resumed.nats == whole.nats
+    assert resumed.steps == 3 * 4
+
+
+def test_a_finished_training_is_left_as_it_is(tunes: Path, tmp_path: Path) -> None:
+    first = train_folk(tunes, tmp_path, settings=TINY)
+    again = train_folk(tunes, tmp_path, settings=TINY, resume=True)
+    assert (again.nats, again.steps) == (first.nats, first.steps)
+
+
+def test_training_stops_where_nothing_gets_better(tunes: Path, tmp_path: Path) -> None:
+    settings = replace(TINY, learning_rate=1e-12, epochs=30, valid_every=2, patience=2)
+    trained = train_folk(tunes, tmp_path, settings=settings)
+    assert trained.steps < 30
+    nats = [nats for _, nats in trained.history]
+    assert min(nats) == nats[-3]
+    assert train_folk(tunes, tmp_path, settings=settings, resume=True).steps == trained.steps
+
+
+def test_the_best_model_is_kept_not_the_last(tunes: Path, tmp_path: Path) -> None:
+    settings = replace(TINY, learning_rate=0.5, valid_every=3, patience=99)
+    trained = train_folk(tunes, tmp_path, settings=settings)
+    best = min(nats for _, nats in trained.history)
+    assert trained.nats["valid"]["model"] == pytest.approx(best, abs=1e-6)
+    assert trained.history[-1][1] > best
+
+
+def test_hours_end_a_training_that_can_go_on(tunes: Path, tmp_path: Path) -> None:
+    short = train_folk(tunes, tmp_path, settings=TINY, hours=1e-9)
+    assert short.steps == 1
+    assert len(short.history) == 1
+    assert train_folk(tunes, tmp_path, settings=TINY, resume=True).steps > 1
+
+
+def test_nothing_is_left_behind_in_torch(tunes: Path, tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    train_folk(tunes, tmp_path, settings=replace(TINY, epochs=1))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_dropout_is_for_training_only(tunes: Path, tmp_path: Path) -> None:
+    trained = train_folk(tunes, tmp_path, settings=replace(TINY, epochs=1))
+    held_out = [["M:4/4", "K:Cmaj", "C", "2"]]
+    assert nats_per_token(trained.model, held_out) == nats_per_token(trained.model, held_out)
+
+
+def test_a_folder_with_another_training_is_refused(tunes: Path, tmp_path: Path) -> None:
+    train_folk(tunes, tmp_path / "out", settings=replace(TINY, epochs=1))
+    with pytest.raises(ParameterError, match="holds a training already; resume it or name another"):
+        train_folk(tunes, tmp_path / "out", settings=replace(TINY, epochs=1))
+    with pytest.raises(ParameterError, match=r"checkpoint\.ckpt is of epochs 1, not 2; name a new"):
+        train_folk(tunes, tmp_path / "out", settings=TINY, resume=True)
+    others = prepare(tmp_path / "others", 10)
+    with pytest.raises(ParameterError, match="is of another vocabulary; name a new folder"):
+        train_folk(others, tmp_path / "out", settings=replace(TINY, epochs=1), resume=True)
+    (tmp_path / "out" / "checkpoint.ckpt").write_bytes(b"PK")
+    with pytest.raises(ParameterError, match="is no checkpoint of folk-rnn"):
+        train_folk(tunes, tmp_path / "out", settings=TINY, resume=True)
+
+
+def test_nothing_to_hold_out_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="has no valid tunes"):
+        train_folk(prepare(tmp_path / "tunes", 8, valid=20), tmp_path / "out")
+    with pytest.raises(ParameterError, match="not made by otoscope folk prepare"):
+        train_folk(tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"mode": "slow"}, "mode is 'slow', must be one of paper, quick"),
+        ({"batch": 0}, "batch is 0"),
+        ({"learning_rate": -1.0}, r"learning_rate is -1\.0"),
+        ({"valid_every": 0}, "valid_every is 0"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_impossible_settings_are_refused(settings: dict[str, int], told: str) -> None:
+    with pytest.raises(ParameterError, match=told):
+        FolkTraining(**settings)  # type: ignore[arg-type]
+
+
+def test_hours_must_be_some(tunes: Path, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="hours is 0"):
+        train_folk(tunes, tmp_path, hours=0)
+
+
+def test_a_training_that_diverges_says_so(tunes: Path, tmp_path: Path) -> None:
+    settings = replace(TINY, learning_rate=1e38, clip=1e38)
+    with pytest.raises(ParameterError, match=r"has diverged before step .* lower learning_rate"):
+        train_folk(tunes, tmp_path, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("device", "error", "told"),
+    [
+        ("tpu", ParameterError, "device is 'tpu', must be cpu or cuda"),
+        ("cuda", CudaUnavailable, "torch sees no CUDA device"),
+    ],
+)
+def test_devices_that_are_not_there_are_told(
+    tunes: Path, tmp_path: Path, device: str, error: type[Exception], told: str
+) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(error, match=told):
+        train_folk(tunes, tmp_path, device=device)
+
+
+def test_without_lightning_it_says_how_to_get_it(
+    tunes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lightning", None)
+    with pytest.raises(MissingExtra, match=r'pip install "otoscope\[train\]"'):
+        train_folk(tunes, tmp_path)

@@ -1,0 +1,158 @@
+"""A system of any kind is asked for labels, and what it says is checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from otoscope.errors import ParameterError
+from otoscope.intervene import Hears
+from otoscope.intervene.interrogation.judge import Judge
+from otoscope.models import load
+from otoscope.protocols import ListeningModel
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["a", "b"],
+        ("a", "b"),
+        np.array(["a", "b"]),
+        torch.tensor([[0.9, 0.1], [0.2, 0.8]]),
+        np.array([[3, 1], [0, 1]]),
+        torch.tensor([[9, 1], [2, 8]]),
+    ],
+)
+def test_labels_and_scores_are_understood(said: Any) -> None:
+    assert Judge(lambda _: said, classes=["a", "b"])(torch.zeros(2, 4)) == ["a", "b"]
+
+
+def test_what_a_system_raises_is_told_with_its_place() -> None:
+    def broken(sounds: Tensor) -> Tensor:
+        return sounds @ torch.zeros(3)
+
+    told = (
+        r"predict was given \[2, 4\] and raised RuntimeError: .* \(test_intervene_judge.py, line "
+    )
+    with pytest.raises(ParameterError, match=told) as caught:
+        Judge(broken)(torch.zeros(2, 4))
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_numbers_are_labels_too() -> None:
+    judge = Judge(lambda rows: np.array([1, 0]), labels=map(str, [0, 1]))
+    assert judge(torch.zeros(2, 4)) == ["1", "0"]
+    assert Judge(lambda rows: [1, 0])(torch.zeros(2, 4)) == ["1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (["a"], "predict gave 1 answers to 2 items"),
+        (["a", "b", "a"], "predict gave 3 answers to 2 items"),
+        (["a", "c"], r"predict answered 'c', which is not among the labels \(a, b\)"),
+        (["a", ""], "predict answered with an empty label"),
+        ("ab", "predict gave 'ab', must be a label an item, or scores"),
+        (None, "predict gave None, must be a label an item"),
+        (torch.zeros(2), r"predict gave shape \(2,\), must be \[item, 2\]: a, b"),
+        (torch.zeros(2, 3), r"predict gave shape \(2, 3\)"),
+        (np.zeros((2, 2, 2)), r"predict gave shape \(2, 2, 2\)"),
+        (torch.zeros(1, 2), "predict gave 1 answers to 2 items"),
+        (torch.full((2, 2), float("nan")), "NaN or infinite"),
+        (torch.tensor([[0, torch.inf], [0, 0]]), "NaN or infinite"),
+    ],
+)
+def test_what_is_no_answer_is_refused(said: Any, told: str) -> None:
+    with pytest.raises(ParameterError, match=told):
+        Judge(lambda _: said, classes=["a", "b"])(torch.zeros(2, 4))
+
+
+def test_scores_without_names_are_refused() -> None:
+    with pytest.raises(ParameterError, match=r"scores of shape \(2, 2\); name their columns"):
+        Judge(lambda _: torch.zeros(2, 2), labels=["a", "b"])(torch.zeros(2, 4))
+
+
+def test_a_label_that_can_never_be_said_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"label 'c' is none of the system's answers \(a, b\)"):
+        Judge(lambda _: [], classes=("a", "b"), labels=["a", "c"])
+
+
+class Loud(nn.Module):
+    """Scores by the peak; half of it is dropped in train mode."""
+
+    output_names = ("soft", "loud")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout, self.level = nn.Dropout(1.0), nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, sounds: Tensor) -> Tensor:
+        assert sounds.device == self.level.device
+        peak = self.dropout(sounds.abs()).amax(1)
+        return torch.stack([self.level.expand_as(peak), peak], 1)
+
+
+def test_a_module_is_asked_in_eval_mode_and_put_back() -> None:
+    model = Loud().train()
+    judge = Judge(model)
+    assert judge(torch.tensor([[0.1, 0.9], [0.1, -0.2]])) == ["loud", "soft"]
+    assert model.training
+    assert model.dropout.training
+
+
+@pytest.mark.cuda
+def test_a_module_is_asked_where_its_weights_are() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    assert Judge(Loud().cuda())(torch.tensor([[0.1, 0.9], [0.1, -0.2]])) == ["loud", "soft"]
+
+
+class Mean:
+    """A listening model whose outputs are known: of each excerpt the mean, and 1 less it."""
+
+    sample_rate, hop_length, patch_frames, n_mels = 100, 1, 4, 1
+    output_names = ("up", "down")
+    differentiable = False
+    domain = mel_hz = None
+
+    def patch(self) -> None:
+        """Not asked for here."""
+
+    def prepare(self, y: Tensor) -> Tensor:
+        return y[:, None]
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        mean = batch.mean((1, 2, 3))
+        return torch.stack([mean, 1 - mean], 1)
+
+
+def test_a_listening_model_answers_by_the_mean_over_excerpts_side_by_side() -> None:
+    model: Any = Mean()
+    assert isinstance(model, ListeningModel)
+    y = torch.tensor([1.0, 1, 1, 1, 0, 0, 0, 0, 0.8, 0.8])
+    scores = Hears(model)(y[None])
+    third = (0 + 0 + 0.8 + 0.8) / 4  # what is left ends with the sound
+    up = (1 + 0 + third) / 3
+    torch.testing.assert_close(scores, torch.tensor([[up, 1 - up]]))
+    assert Judge(model)(y[None]) == ["down"]
+    assert Judge(model).sample_rate == 100
+    assert Hears(model, outputs=["down"]).output_names == ("not down", "down")
+    threshold = Hears(model, outputs=["up"], threshold=up - 0.01)
+    assert Judge(threshold)(y[None]) == ["up"]
+    assert Judge(Hears(model, outputs=["up"], threshold=up + 0.01))(y[None]) == ["not up"]
+    with pytest.raises(ParameterError, match=r"threshold is 0\.5 for 2 outputs, give one"):
+        Hears(model, threshold=0.5)
+    with pytest.raises(
+        ParameterError, match=r"0\.03 analysed s are too short: the model hears 0\.04"
+    ):
+        Judge(model)(y[None, :3])
+
+
+def test_a_shipped_model_says_the_same_of_a_batch_and_one_by_one() -> None:
+    judge = Judge(load("synth-singing"))
+    sounds = 0.1 * torch.randn(3, 44100, generator=torch.Generator().manual_seed(0))
+    assert judge(sounds) == [answer for y in sounds for answer in judge(y[None])]

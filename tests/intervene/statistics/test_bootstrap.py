@@ -1,0 +1,264 @@
+"""Intervals hold true scores as often as they say; exact tests equal their formulas."""
+
+from __future__ import annotations
+
+import math
+import sys
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otoscope.errors import MissingExtra, ParameterError
+from otoscope.intervene.statistics.bootstrap import (
+    Figure,
+    GroupBootstrap,
+    chance,
+    check_classes,
+)
+from otoscope.intervene.statistics.confound import confound_only
+from otoscope.intervene.statistics.significance import cochran_q, holm, mcnemar
+
+FIGURES: tuple[Figure, ...] = ("mean_recall", "accuracy")
+
+
+def groups_of(n_groups: int, size: int) -> list[str]:
+    return [f"artist {i}" for i in range(n_groups) for _ in range(size)]
+
+
+@settings(deadline=None)  # the first call imports
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), min_size=2, max_size=30))
+def test_scores_equal_their_definition(items: list[tuple[str, bool]]) -> None:
+    labels, right = [label for label, _ in items], [so for _, so in items]
+    recalls = [np.mean([so for label, so in items if label == one]) for one in sorted(set(labels))]
+    assert GroupBootstrap(labels).score(right) == pytest.approx(np.mean(recalls))
+    by_item = GroupBootstrap(labels, figure="accuracy")
+    assert by_item.score(right) == pytest.approx(np.mean(right))
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_draws_are_those_of_whole_groups(figure: Figure) -> None:
+    """The oracle draws groups by a loop; both find the same spread."""
+    rng = np.random.default_rng(0)
+    labels = rng.choice(["a", "b", "c"], 120).tolist()
+    groups, right = groups_of(20, 6), rng.random(120) < 0.6
+    found = GroupBootstrap(labels, groups, figure=figure, n_draws=4000, seed=1).estimate(right)
+    drawn = []
+    for _ in range(4000):
+        rows = np.concatenate([np.arange(6) + 6 * g for g in rng.integers(20, size=20)])
+        of_class = [right[rows][np.asarray(labels)[rows] == one] for one in "abc"]
+        recalls = [one.mean() for one in of_class if len(one)]
+        drawn.append(np.mean(recalls) if figure == "mean_recall" else right[rows].mean())
+    np.testing.assert_allclose(
+        [found.low, found.high], np.quantile(drawn, [0.025, 0.975]), atol=0.02
+    )
+
+
+def test_intervals_over_groups_hold_the_truth_and_those_over_items_do_not() -> None:
+    truth, held = 0.6, {"groups": 0, "items": 0}
+    groups, labels = groups_of(30, 8), ["a", "b"] * 120
+    for run in range(200):
+        rng = np.random.default_rng(run)
+        skill = np.repeat(rng.beta(1.2, 0.8, 30), 8)  # artists differ; the mean is the truth
+        right = rng.random(240) < skill
+        for name, by in (("groups", groups), ("items", None)):
+            found = GroupBootstrap(labels, by, figure="accuracy", n_draws=300).estimate(right)
+            held[name] += found.low <= truth <= found.high
+    assert held["groups"] >= 0.9 * 200
+    assert held["items"] < 0.75 * 200
+
+
+def test_differences_are_paired() -> None:
+    rng = np.random.default_rng(0)
+    labels, right = ["a", "b"] * 100, rng.random(200) < 0.5
+    bootstrap = GroupBootstrap(labels)
+    same = bootstrap.difference(right, right)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    other = right.copy()
+    other[:10] = ~other[:10]
+    found, alone = bootstrap.difference(right, other), bootstrap.estimate(other)
+    assert found.value == pytest.approx(bootstrap.score(other) - bootstrap.score(right))
+    assert found.high - found.low < (alone.high - alone.low) / 2
+    back = bootstrap.difference(other, right)
+    assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
+
+
+def test_shares_do_not_weigh_classes() -> None:
+    bootstrap = GroupBootstrap(["a"] * 9 + ["b"])
+    assert bootstrap.share([1] * 9 + [11]).value == 2
+
+
+def test_same_seed_same_interval_and_one_that_is_all_right_is_a_point() -> None:
+    labels = ["a", "b"] * 20
+    right = np.arange(40) % 3 > 0
+    assert GroupBootstrap(labels).estimate(right) == GroupBootstrap(labels).estimate(right)
+    assert GroupBootstrap(labels, seed=1).estimate(right) != GroupBootstrap(labels).estimate(right)
+    sure = GroupBootstrap(labels).estimate(np.ones(40))
+    assert (sure.low, sure.value, sure.high, sure.level) == (1, 1, 1, 0.95)
+
+
+def test_a_class_that_a_draw_misses_does_not_count_in_it() -> None:
+    found = GroupBootstrap(["a", "b", "b", "b"]).estimate([True, True, True, True])
+    assert found.low == 1
+
+
+def test_wrong_input_is_named() -> None:
+    with pytest.raises(ParameterError, match="4 items in 1 group"):
+        GroupBootstrap(["a", "b"] * 2, ["same"] * 4)
+    with pytest.raises(ParameterError, match="0 items in 0 group"):
+        GroupBootstrap([])
+    with pytest.raises(ParameterError, match="3 groups for 2 labels"):
+        GroupBootstrap(["a", "b"], ["x"] * 3)
+    with pytest.raises(ParameterError, match="figure is 'recall'"):
+        GroupBootstrap(["a", "b"], figure="recall")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="n_draws is 5"):
+        GroupBootstrap(["a", "b"], n_draws=5)
+    with pytest.raises(ParameterError, match=r"shape \(3,\), must be \[2\]"):
+        GroupBootstrap(["a", "b"]).score([1, 0, 1])
+    with pytest.raises(ParameterError, match="finite"):
+        GroupBootstrap(["a", "b"]).share([1, math.nan])
+
+
+def test_labels_of_one_class_or_one_item_a_class_are_refused() -> None:
+    check_classes(["a", "a", "b", "b"])
+    with pytest.raises(ParameterError, match="all 3 items are of class 'a'"):
+        check_classes(["a"] * 3)
+    with pytest.raises(ParameterError, match=r"2 of 3 classes have one item.*'b', 'c'"):
+        check_classes(["a", "a", "b", "c"])
+
+
+@settings(deadline=None)  # the first call imports
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=24))
+def test_mcnemar_is_twice_the_tail_of_a_fair_coin(pairs: list[tuple[bool, bool]]) -> None:
+    lost = sum(before and not after for before, after in pairs)
+    gained = sum(after and not before for before, after in pairs)
+    n, k = lost + gained, min(lost, gained)
+    tail = sum(math.comb(n, i) for i in range(k + 1)) / 2**n
+    before, after = [p[0] for p in pairs], [p[1] for p in pairs]
+    assert mcnemar(before, after) == pytest.approx(min(1, 2 * tail))
+
+
+def test_mcnemar_of_the_paper() -> None:
+    """LDA at -4 %: 69 lost, 16 gained."""
+    right = [True] * 69 + [False] * 16 + [True] * 50
+    other = [False] * 69 + [True] * 16 + [True] * 50
+    assert mcnemar(right, other) == pytest.approx(5.24e-9, rel=0.01)
+    with pytest.raises(ParameterError, match="shapes"):
+        mcnemar([True], [True, False])
+
+
+@settings(deadline=None)  # the first call imports
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_is_its_definition(p_values: list[float]) -> None:
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    expected, largest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1, (len(p_values) - rank) * p_values[i]))
+        expected[i] = largest
+    assert holm(p_values) == pytest.approx(expected)
+
+
+def test_holm_is_that_of_statsmodels() -> None:
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    p_values = [0.03, 0.001, 0.2, 0.03, 0.0, 1.0]
+    assert holm(p_values) == pytest.approx(multitest.multipletests(p_values, method="holm")[1])
+
+
+def test_cochran_q_is_its_formula_and_mcnemar_with_two_doses() -> None:
+    right = np.random.default_rng(0).random((40, 5)) < [0.9, 0.8, 0.5, 0.7, 0.9]
+    k, columns, rows = 5, right.sum(0), right.sum(1)
+    q = k * (k - 1) * ((columns - columns.mean()) ** 2).sum() / (rows * (k - rows)).sum()
+    found = cochran_q(right)
+    assert found.statistic == pytest.approx(q)
+    assert found.df == 4
+    assert found.p < 0.01
+    lost, gained = (right[:, 0] & ~right[:, 2]).sum(), (right[:, 2] & ~right[:, 0]).sum()
+    two = cochran_q(right[:, [0, 2]])
+    assert two.statistic == pytest.approx((lost - gained) ** 2 / (lost + gained))
+
+
+def test_cochran_q_of_answers_that_never_change_is_one() -> None:
+    assert cochran_q([[1, 1], [0, 0]]).p == 1
+    with pytest.raises(ParameterError, match="2 doses"):
+        cochran_q([[1], [0]])
+
+
+def test_statsmodels_is_asked_for_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "statsmodels.stats.contingency_tables", None)
+    with pytest.raises(MissingExtra, match=r"otoscope\[horse\]"):
+        cochran_q([[1, 0], [0, 1]])
+
+
+def test_chance_is_the_mean_over_all_deals() -> None:
+    labels, answers = ["a", "a", "b", "b", "c"], ["a", "b", "b", "a", "b"]
+    truth = np.mean(
+        [np.mean([x == y for x, y in zip(p, labels, strict=True)]) for p in permutations(answers)]
+    )
+    found = chance(labels, answers, figure="accuracy", n_draws=4000)
+    assert found.mean == pytest.approx(truth, abs=0.015)
+    assert found.low <= found.mean <= found.high
+
+
+def test_p_of_chance_is_small_for_one_who_listens_and_uniform_for_one_who_does_not() -> None:
+    labels = ["a", "b", "c"] * 20
+    assert chance(labels, labels, n_draws=199).p == 1 / 200
+    rng = np.random.default_rng(0)
+    p_values = [chance(labels, rng.permutation(labels).tolist(), n_draws=99).p for _ in range(200)]
+    assert np.mean(np.array(p_values) <= 0.1) < 0.17
+    with pytest.raises(ParameterError, match="1 answers for 60 labels"):
+        chance(labels, ["a"])
+
+
+def test_answers_of_a_group_are_dealt_out_together() -> None:
+    """One answer an artist: thirty items are worth no more than six."""
+    labels = [label for label in "aaabbb" for _ in range(5)]
+    groups = groups_of(6, 5)
+    assert chance(labels, labels, n_draws=199).p < 0.01
+    assert chance(labels, labels, groups=groups, n_draws=999).p == pytest.approx(1 / 20, abs=0.03)
+
+
+def test_the_confound_alone_finds_what_it_knows_and_no_more() -> None:
+    rng = np.random.default_rng(0)
+    labels = ["jive", "waltz"] * 60
+    told = np.where(np.asarray(labels) == "jive", 170, 88) + rng.normal(size=120)
+    assert confound_only(told, labels).mean() > 0.98
+    assert 0.3 < confound_only(rng.normal(size=(120, 2)), labels).mean() < 0.7
+    both = np.stack([1000 * rng.normal(size=120), told], axis=1)
+    assert confound_only(both, labels).mean() > 0.9
+
+
+def test_groups_are_left_out_as_a_whole() -> None:
+    """The confound names the artist, whose classes are random: known artists give it away."""
+    rng = np.random.default_rng(0)
+    styles = np.array(["a", "b"] * 20)
+    labels, groups = np.repeat(styles, 5).tolist(), groups_of(40, 5)
+    artist = np.repeat(rng.permutation(40).astype(float), 5)
+    assert confound_only(artist, labels, n_neighbours=3).mean() > 0.9
+    assert confound_only(artist, labels, groups, n_neighbours=3).mean() < 0.75
+
+
+def test_a_confound_that_cannot_be_used_is_named() -> None:
+    labels = ["a", "b"] * 4
+    with pytest.raises(ParameterError, match="must be numbers"):
+        confound_only(["slow", "fast"] * 4, labels)
+    with pytest.raises(ParameterError, match=r"shape \(7,\)"):
+        confound_only(range(7), labels)
+    with pytest.raises(ParameterError, match="finite"):
+        confound_only([math.nan] * 8, labels)
+    with pytest.raises(ParameterError, match="two folds"):
+        confound_only(range(8), labels, ["one"] * 8)
+    with pytest.raises(ParameterError, match="two folds"):
+        confound_only(range(3), ["a", "b", "c"])
+    with pytest.raises(ParameterError, match="n_folds 1"):
+        confound_only(range(8), labels, n_folds=1)
+    with pytest.raises(ParameterError, match="2 groups for 8"):
+        confound_only(range(8), labels, ["x", "y"])
+
+
+def test_chance_of_groups_that_hold_every_class_is_not_the_score_itself() -> None:
+    labels, groups = ["a", "b"] * 30, [str(i // 2) for i in range(60)]
+    found = chance(labels, labels, groups=groups)
+    assert found.p < 0.01
+    assert 0.3 < found.low < found.mean < found.high < 0.7

@@ -1,0 +1,81 @@
+"""horse-zoo: which songs are asked about, and what is written, on a model of our own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from otoscope import data
+from otoscope.data.stems import mixed_songs
+from otoscope.errors import ParameterError
+from otoscope.intervene import Gain, Polarity
+from otoscope.papers.c_horse import HorseZoo, horse_zoo, zoo_table
+from otoscope.papers.c_horse.zoo import ZooTask
+from otoscope.signal import write_audio
+
+OURS = (
+    ZooTask("rendered", "synth-singing", is_labelled=True),
+    ZooTask("real", "synth-singing", is_labelled=False),
+)
+SMALL = HorseZoo(n=4, seconds=2.0, interventions=(Gain(12), Polarity()), tasks=OURS)
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    """Two songs of two stems each, one of them with a sub-folder above."""
+    for number, name in enumerate(("b", "deep/a")):
+        folder = tmp_path / "songs" / name
+        folder.mkdir(parents=True)
+        song = data.synthesise(number, seconds=12.0)
+        for part in ("voice", "backing"):
+            y = torch.from_numpy(getattr(song, part)[: 12 * song.sr - 100 * number])
+            write_audio(folder / f"{part}.ogg", y, sr=song.sr)
+    return tmp_path / "songs"
+
+
+def test_songs_are_the_sums_of_their_stems_with_their_peak_at_nine_tenths(songs: Path) -> None:
+    (_, first), (_, second) = mixed_songs(songs, sr=22050)
+    assert [name for name, _ in mixed_songs(songs, sr=22050)] == ["b", "a"]
+    assert len(second) == len(first) - 100
+    assert float(first.abs().max()) == pytest.approx(0.9)
+    song = data.synthesise(0, seconds=12.0)
+    mixed = torch.from_numpy(song.voice + song.backing)
+    mixed = mixed * (0.9 / float(mixed.abs().max()))
+    correlation = torch.corrcoef(torch.stack([first, mixed[: len(first)]]))[0, 1]
+    assert float(correlation) > 0.98  # ogg loses a little
+
+
+def test_labelled_items_are_pairs_of_a_song_and_the_rest_have_their_own_answers(
+    songs: Path, tmp_path: Path
+) -> None:
+    found = horse_zoo(replace(SMALL, real=songs), tmp_path / "out")
+    rendered, real = found["rendered"], found["real"]
+    assert [item.label for item in rendered.items] == ["singing", "not singing"] * 2
+    assert [item.group for item in rendered.items] == ["song 0"] * 2 + ["song 1"] * 2
+    assert rendered.has_labels
+    assert not real.has_labels
+    assert real.baseline.value == 1
+    assert {item.group for item in real.items} == {"a", "b"}
+    polarity = {curve.name: curve for curve in real.curves}["polarity"]
+    assert polarity.worst.moved.value == 0  # energies have no sign
+    written = json.loads((tmp_path / "out" / "horse_zoo.json").read_text())
+    assert set(written["found"]) == {"rendered", "real"}
+    assert str(tmp_path) not in json.dumps(written["found"])
+    assert (tmp_path / "out" / "real.html").stat().st_size > 10_000
+    assert len(zoo_table(found).rows) == 4
+
+
+def test_without_real_songs_their_tasks_are_left_out(tmp_path: Path) -> None:
+    found = horse_zoo(replace(SMALL, real=tmp_path / "none"), tmp_path / "out")
+    assert set(found) == {"rendered"}
+    with pytest.raises(ParameterError, match="no task has sounds: there is no song below"):
+        horse_zoo(replace(SMALL, real=tmp_path / "none", tasks=OURS[1:]), tmp_path / "out")
+
+
+def test_too_few_items_are_refused() -> None:
+    with pytest.raises(ParameterError, match="n is 2"):
+        HorseZoo(n=2)

@@ -1,0 +1,173 @@
+"""The documentation: its examples run, its links lead somewhere, its numbers are those measured."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.support.paths import ROOT
+
+PAGES = sorted(
+    [ROOT / "README.md", *ROOT.glob("docs/tutorials/*.md"), *ROOT.glob("docs/howto/*.md")]
+)
+
+
+def load_writer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "write_performance", ROOT / "docs" / "write_performance.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+WRITER = load_writer()
+
+
+def python_of(page: Path) -> str:
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S))
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if python_of(p)], ids=lambda p: str(p.name))
+def test_examples_of_a_page_run_from_top_to_bottom(page: Path) -> None:
+    exec(compile(python_of(page), str(page), "exec"), {})
+
+
+def test_readme_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    code = python_of(ROOT / "README.md")
+    exec(compile(code, "README.md", "exec"), {})
+    said = re.search(r"print\(explanation\.top\(3\)\)  # (\[.*\]):", code)
+    assert said is not None
+    assert capsys.readouterr().out == f"{said[1]}\n"
+
+
+@pytest.mark.parametrize("page", sorted({*PAGES, *ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")}))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_committed_performance_page_is_that_of_the_committed_results() -> None:
+    written = (ROOT / "docs" / "performance.md").read_text()
+    assert written == WRITER.page(*WRITER.measured(ROOT / "benchmarks"))
+
+
+def result(device: str, **bar: Any) -> dict[str, Any]:
+    facts = (
+        {"threads": 1, "isa": "avx2"} if device == "cpu" else {"capability": "9.0", "cuda": "13.0"}
+    )
+    timing = {"median_s": 0.0125, "low_s": 0.012, "high_s": 0.013, "repeats": 3}
+    return {
+        "benchmark": "occlude",
+        "command": "python benchmarks/bench_occlude.py",
+        "environment": {
+            "device": device,
+            "name": f"the {device}",
+            "commit": "0123abc",
+            "versions": {"torch": "2.13.0"},
+            "malloc": {"MALLOC_TRIM_THRESHOLD_": "9"},
+            **facts,
+        },
+        "cases": [
+            {
+                "name": "a|b",
+                "parameters": {},
+                "rivals": {"fill_": timing, "ours": timing},
+                "ratios": {"fill_": 1.0},
+                "bar": {"text": "fill_ / ours", "value": 1.0, "at_least": 0.9, "met": True, **bar},
+            }
+        ],
+    }
+
+
+def test_page_says_what_no_gpu_has_run() -> None:
+    page = WRITER.page([result("cpu")], ["occlude", "moments"])
+    moments, occlude = page.split("## moments")[1].split("## occlude")
+    assert page.count("Not yet run on a GPU.") == 2
+    assert page.count("Not yet run on a CPU.") == 1
+    assert occlude.count("`python benchmarks/bench_occlude.py`") == 1
+    assert "python" not in moments
+    assert "Not yet run" not in WRITER.page([result("cpu"), result("cuda")], ["occlude"])
+
+
+def test_page_shows_the_numbers_with_their_command_and_machine() -> None:
+    page = WRITER.page([result("cpu")], [])
+    assert "| a\\|b | ours | 12.5 ms (12, 13) |  | fill_ / ours: 1, at least 0.9: met |" in page
+    assert "|  | fill_ | 12.5 ms (12, 13) | 1.00 |  |" in page
+    for fact in ("the cpu", "0123abc", "torch 2.13.0", "1 thread(s)", "MALLOC_TRIM_THRESHOLD_=9"):
+        assert fact in page
+
+
+def test_page_shows_a_missed_bar_as_missed() -> None:
+    assert "**missed**" in WRITER.page([result("cuda", value=0.3, met=False)], [])
+    assert "none" in WRITER.page([result("cuda", value=None, met=False)], [])
+
+
+def test_results_are_read_from_the_folder_where_benchmarks_write_them(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "occlude.cpu.json").write_text(json.dumps(result("cpu")))
+    (tmp_path / "bench_moments.py").touch()
+    results, benchmarks = WRITER.measured(tmp_path)
+    assert (results, benchmarks) == ([result("cpu")], ["moments"])
+
+
+def test_numbers_of_paper_e_are_those_of_its_record() -> None:
+    page = (ROOT / "docs" / "papers" / "E.md").read_text()
+    record = json.loads((ROOT / "docs" / "papers" / "adversary_zoo.json").read_text())
+    success, published, _ = record["tables"]
+    for row in success["rows"] + published["rows"]:
+        assert f"| {' | '.join(row)} |" in page
+    rows = [row for row in record["rows"] if row["method"] != "published"]
+    at_40 = [row for row in rows if row["snr_asked_db"] == 40]
+    assert f"fooled in {sum(row['success'] for row in at_40)} of {len(at_40)} cases" in page
+    lost = {
+        db: max(r["snr_asked_db"] - r["snr_guaranteed_db"] for r in rows if r["snr_asked_db"] == db)
+        for db in (30, 50)
+    }
+    assert f"at most {lost[30]:.2f} dB at 30 dB and {lost[50]:.1f} dB at 50 dB" in page
+    assert f"{record['seconds'] / 60:.0f} min" in page
+
+
+@pytest.mark.parametrize(
+    ("record", "title", "columns"),
+    [
+        ("horse_ballroom_features", "published: 210", range(9)),
+        ("horse_ballroom_features", "by album", (0, 1, 5, 6, 8)),
+        ("horse_planted", "Systems", range(10)),
+        ("horse_planted", "How weak", range(7)),
+        ("horse_planted", "False alarms", range(5)),
+        ("regulated_bootstrap", "What knowing", range(6)),
+    ],
+)
+def test_tables_of_paper_c_are_those_of_its_records(
+    record: str, title: str, columns: Sequence[int]
+) -> None:
+    page = (ROOT / "docs" / "papers" / "C.md").read_text()
+    tables = json.loads((ROOT / "docs" / "papers" / f"{record}.json").read_text())["tables"]
+    (table,) = [table for table in tables if table["title"].startswith(title)]
+    for row in table["rows"]:
+        assert f"| {' | '.join(row[column] for column in columns)} |" in page
+
+
+def test_answers_moved_on_paper_c_are_those_of_its_record() -> None:
+    page = (ROOT / "docs" / "papers" / "C.md").read_text()
+    record = json.loads((ROOT / "docs" / "papers" / "horse_zoo.json").read_text())
+    for change in range(13):
+        moved = []
+        for found in record["found"].values():
+            curve = found["curves"][change]
+            worst, back = (
+                max((point["moved"]["value"] for point in curve[points]), default=None)
+                for points in ("points", "placebo")
+            )
+            moved.append(f"{worst:.0%}" + ("" if back is None else f" ({back:.0%})"))
+        assert f"| {curve['name']} | {' | '.join(moved)} |" in page

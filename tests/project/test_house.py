@@ -1,0 +1,75 @@
+"""The house keeps its own rules: sizes of files, floors, what is shipped."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+SOURCES = sorted(
+    path
+    for folder in ("python", "csrc", "tests", "benchmarks", "examples")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in {".py", ".h", ".cpp", ".inc", ".cu", ".cuh"}
+)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_has_at_most_400_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "python").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_a_module_says_what_it_does(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert docstring
+    assert len(docstring.splitlines()[0]) <= 100
+
+
+def test_kernels_know_neither_python_nor_torch() -> None:
+    kernels = [p for p in SOURCES if "csrc" in p.parts and "bindings" not in p.parts]
+    assert kernels
+    for path in kernels:
+        text = path.read_text(encoding="utf-8")
+        assert not any(word in text for word in ("Python.h", "nanobind", "torch/")), path
+
+
+def test_importing_otoscope_needs_no_audio_library() -> None:
+    """A GPU machine without librosa and soundfile can still run kernels, models and explainers."""
+    import subprocess
+    import sys
+
+    program = """
+import sys
+for name in ("librosa", "soundfile", "matplotlib", "typer", "rich", "captum"):
+    sys.modules[name] = None
+import otoscope
+theirs = {"metrics", "FrechetDistance"}  # torchmetrics, which needs matplotlib if it is installed
+assert all(getattr(otoscope, name) for name in otoscope.__all__ if name not in theirs)
+assert otoscope.ops.self_test()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_what_is_not_used_is_not_loaded() -> None:
+    import subprocess
+    import sys
+
+    program = """
+import sys
+import otoscope
+assert "torch" not in sys.modules
+assert set(otoscope.__all__) <= set(dir(otoscope))
+assert not hasattr(otoscope, "no_such_name")
+import otoscope.data
+assert not {"scipy.signal", "scipy.ndimage", "scipy.stats"} & set(sys.modules)
+assert otoscope.content is otoscope.explain.content
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

@@ -1,0 +1,119 @@
+"""The operator tests notice a fault: each of these, planted in the kernels, makes one fail."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.other_build import build
+from tests.support.paths import ROOT
+
+# Tests, and what they are to notice: file, what stands there, and the fault, in the CPU kernels
+# first, then in the CUDA bodies.
+OCCLUDE = ("tests/test_occlude.py", "equals_definition")
+PROJECT = ("tests/test_consistency.py", "projection_equals")
+MOMENTS = ("tests/test_moments.py", "offset_costs")
+FAULTS: dict[str, tuple[tuple[str, str], list[tuple[str, str, str]]]] = {
+    "none in occlude": (OCCLUDE, []),
+    "none in project": (PROJECT, []),
+    "none in moments": (MOMENTS, []),
+    "keep inverted": (
+        OCCLUDE,
+        [
+            ("cpu/select_lanes.inc", "== bit ? kept : lost", "== bit ? lost : kept"),
+            ("include/otoscope/occlude_block.h", "stays ? tile.kept", "!stays ? tile.kept"),
+        ],
+    ),
+    "last segment dropped": (
+        OCCLUDE,
+        [("include/otoscope/coalitions.h", "j < n; ++j", "j + 1 < n; ++j")],
+    ),
+    "a row too early": (
+        OCCLUDE,
+        [
+            ("cpu/select_lanes.inc", "row) * r.keep_stride", "row - (row > 0)) * r.keep_stride"),
+            (
+                "include/otoscope/occlude_block.h",
+                "a.keep + s * words;\n                Cell",
+                "a.keep + (s - (s > 0)) * words;\n                Cell",
+            ),
+        ],
+    ),
+    "a frame that reaches a chunk left out": (
+        PROJECT,
+        [
+            ("cpu/consistency.cpp", "end + of.halo());", "end + of.halo() - 1);"),
+            (
+                "include/otoscope/frames_block.h",
+                "of_.n_fft + 1;  //",
+                "of_.n_fft + 1 + of_.hop;  //",
+            ),
+        ],
+    ),
+    "no division by the overlap at the ends": (
+        PROJECT,
+        [
+            (
+                "cpu/consistency.cpp",
+                "n < rise; ++n) y[n - first] *= edge(n);",
+                "n < rise; ++n) y[n - first] *= 1;",
+            ),
+            ("include/otoscope/frames_block.h", "W = edge_overlap(n);", "W = 1;"),
+        ],
+    ),
+    "means that moved not counted": (
+        MOMENTS,
+        [
+            ("cpu/moments.cpp", "= root * apart;", "= 0 * root * apart;"),
+            ("include/otoscope/moments_block.h", "return part[a.columns];", "return 0;"),
+        ],
+    ),
+    "lower half forgotten": (
+        MOMENTS,
+        [
+            ("cpu/moments.cpp", "    mirror(columns, threads, to.scatter);\n", ""),
+            (
+                "include/otoscope/moments_block.h",
+                "a.columns + i0 + i] = *upper;",
+                "a.columns + i0 + i] += 0;",
+            ),
+        ],
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_noticed(fault: str, tmp_path: Path) -> None:
+    for name in ("CMakeLists.txt", "cmake", "csrc"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    (tests, which), edits = FAULTS[fault]
+    for name, right, wrong in edits:
+        path = tmp_path / "csrc" / name
+        text = path.read_text()
+        assert text.count(right) == 1, f"{name} no longer holds {right!r} once"
+        path.write_text(text.replace(right, wrong))
+    build(tmp_path / "built", [], sources=tmp_path)
+    for backend in ("cpu", "emulated"):
+        run = subprocess.run(
+            [
+                *(
+                    sys.executable,
+                    "-m",
+                    "tests.support.other_build",
+                    "pytest",
+                    str(tmp_path / "built"),
+                ),
+                *("-q", "-x", "-p", "no:cacheprovider", "-k", f"{which} and {backend}-"),
+                tests,
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == (1 if edits else 0), run.stdout[-2000:]

@@ -1,0 +1,180 @@
+"""Reports in words: what is said, and what is said against it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+
+from otoscope.explain import Explanation, segments
+from otoscope.report._bars import bars
+from otoscope.report._phrases import number
+from otoscope.report.words import because, cautions, r2, sentence
+from tests.support.reports import BANDS, FRAMES, explain
+
+THREE = {2: 0.5, 3: 0.2, 7: 0.2}
+
+
+@pytest.fixture(scope="module")
+def three() -> Explanation:
+    return explain(THREE)
+
+
+def test_sentence_names_support_and_what_the_model_says_without_it(three: Explanation) -> None:
+    assert sentence(three).replace("\N{NO-BREAK SPACE}", " ") == (
+        "The model says “singing” with 0.90; most of that rests on 3.0–4.0 s and 5.5–6.0 s. "
+        "With these alone it gives 0.90; without them, 0."
+    )
+    assert cautions(three) == []
+
+
+def test_sentence_names_no_segment_that_adds_next_to_nothing() -> None:
+    said = sentence(explain({2: 0.9, 5: 0.001, 8: 0.002})).replace("\N{NO-BREAK SPACE}", " ")
+    assert "most of that rests on 3.0–3.5 s. With this alone it gives" in said
+
+
+def test_sentence_when_reasons_are_spread_out() -> None:
+    even = explain({i: 0.09 + i / 10_000 for i in range(10)})
+    assert "its reasons are spread out, most of all over" in sentence(even)
+
+
+def test_sentence_when_nothing_speaks_for_it() -> None:
+    said = sentence(explain({1: -0.3, 5: -0.2, 8: -0.2}, offset=0.8))
+    assert said.startswith(
+        "The model gives “singing” 0.10, and 0.80 with every segment replaced: no segment makes it "
+        "say so. Strongest against it: 2.5–3.0"
+    )
+    one_out = explain({1: -0.3, 5: -0.2}, offset=0.8, design="leave_one_out")
+    assert "No segment speaks for it. Strongest against it: 2.5–3.0" in sentence(one_out)
+
+
+@pytest.mark.parametrize(
+    ("weights", "offset", "said"),
+    [
+        (  # little, and most of it from nowhere
+            {2: 0.001},
+            0.0015,
+            "The model gives “singing” 0.0025, and 0.0015 with every segment replaced: "
+            "no segment makes it say so.",
+        ),
+        (  # an untrained network's: some segments up, more of them down
+            {2: 0.002, 5: -0.0055},
+            0.6335,
+            "The model says “singing” with 0.63, and 0.63 with every segment replaced: "
+            "no segment makes it say so.",
+        ),
+        (
+            {2: 0.35},
+            0.45,
+            "The model says “singing” with 0.80, and 0.45 with every segment replaced: "
+            "most of that rests on no segment.",
+        ),
+        (
+            {2: 1.0, 5: -2.0},
+            5.0,
+            "The model’s output “singing” is 4.00, and 5.00 with every segment replaced: "
+            "together the segments do not raise it.",
+        ),
+    ],
+)
+def test_sentence_claims_no_support_where_the_model_says_as_much_without(
+    weights: dict[int, float], offset: float, said: str
+) -> None:
+    explanation = explain(weights, offset=offset)
+    assert sentence(explanation) == said
+    assert because(explanation) == "no segment"
+
+
+def test_sentence_when_the_answer_does_not_fall_without_the_top_segments() -> None:
+    additive = explain(THREE)
+    rest = ~additive.keep[:, [2, 3, 7]].any(1) & (additive.keep.sum(1) == 7)
+    outputs = additive.outputs.clone()
+    outputs[rest] = 0.95
+    said = sentence(replace(additive, outputs=outputs))
+    assert said.startswith("The model says “singing” with 0.90, and 0.95 without 3.0–4.0")
+    assert said.endswith(": none of that is needed for it.")
+
+
+def test_low_probability_is_given_not_said(three: Explanation) -> None:
+    low = explain({2: 0.02, 3: 0.01})
+    assert sentence(low).startswith("The model gives “singing” 0.03; most of that rests on 3.0–4.0")
+    assert because(low) == "3.0–4.0\N{NO-BREAK SPACE}s"
+
+
+def test_negative_output_rests_on_nothing_but_can_be_raised() -> None:
+    said = sentence(explain({2: 2.0}, offset=-5.0))
+    assert said.startswith("The model’s output “singing” is −3.00; what raises it most is 3.0–3.5")
+
+
+@pytest.mark.parametrize(("design", "n_samples"), [("leave_one_out", None), ("kernelshap", 7)])
+def test_fit_of_as_many_unknowns_as_answers_has_no_r2(design: str, n_samples: int | None) -> None:
+    saturated = explain(THREE, design=design, n_samples=n_samples)
+    assert saturated.is_saturated
+    assert r2(saturated) == "–"
+    assert "As many answers as unknowns: R² says nothing here." in cautions(saturated)
+    assert "R2 -," in repr(saturated)
+
+
+def test_r2_has_a_true_minus_sign(three: Explanation) -> None:
+    bad = replace(three, fits=(replace(three.fits[0], r2=-0.31),))
+    assert r2(bad) == "−0.31"
+    assert "badly (R² −0.31;" in cautions(bad)[0]
+
+
+def test_sentence_when_the_output_never_changes() -> None:
+    constant = explain({}, offset=0.7)
+    assert sentence(constant).endswith("whatever is taken away: no segment explains it.")
+    assert cautions(constant) == []
+    assert {row.value for row in bars(constant)} == {"0.00"}
+
+
+def test_sentence_calls_a_number_outside_0_to_1_an_output() -> None:
+    assert sentence(explain({0: 3.0})).startswith("The model’s output “singing” is 3.00;")
+
+
+def test_sentence_joins_place_in_both_axes() -> None:
+    said = sentence(explain({0: 0.9}, cut=segments.grid(2, 2))).replace("\N{NO-BREAK SPACE}", " ")
+    assert re.search(r"rests on 2\.0–4\.5 s, .*Hz", said)
+
+
+def test_sentence_names_segments_that_are_no_boxes() -> None:
+    labels = torch.zeros(FRAMES, BANDS, dtype=torch.int64)
+    labels[10:20, 5:9] = 1
+    odd = segments.from_labels(labels, names=["around", "spot"])
+    assert "rests on around" in sentence(explain({0: 0.9}, cut=odd))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"r2": 0.3}, "fits the model’s answers badly (R² 0.30"),
+        ({"r2": 0.7}, "fits the model’s answers only in part (R² 0.70"),
+        ({"r2": float("nan")}, "badly"),
+        ({"output_none": 0.6}, "With every segment replaced (constant(0.0)) the model still gives"),
+    ],
+)
+def test_caution(three: Explanation, changes: dict[str, float], said: str) -> None:
+    doubtful = replace(three, fits=(replace(three.fits[0], **changes),))  # type: ignore[arg-type]
+    (caution,) = cautions(doubtful)
+    assert said in caution
+
+
+def test_caution_for_few_effective_samples(three: Explanation) -> None:
+    (caution,) = cautions(replace(three, effective_samples=4.2))
+    assert "rest on 4.2 answers in effect, for 10 segments; 20 are needed" in caution
+
+
+def test_differences_of_answers_need_no_effective_samples() -> None:
+    one_out = explain(THREE, design="leave_one_out")
+    assert one_out.effective_samples < 20
+    assert not any("in effect" in caution for caution in cautions(one_out))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.97, "0.97"), (-1.5, "−1.50"), (0.0009, "0.0009"), (-1e-9, "0")],
+)
+def test_number(value: float, text: str) -> None:
+    assert number(value) == text

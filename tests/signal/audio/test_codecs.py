@@ -1,0 +1,90 @@
+"""MP3 comes back in time, at the bit rate asked for, with a gradient that passes through."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from otoscope.errors import ParameterError
+from otoscope.signal.audio import codecs
+from otoscope.signal.audio.codecs import mp3
+from otoscope.signal.snr import snr_db
+
+
+def chord(sr: int, seconds: float = 1.0) -> torch.Tensor:
+    t = torch.arange(round(sr * seconds)) / sr
+    sound = sum(torch.sin(6.2832 * hz * t) for hz in (220.0, 277.2, 329.6, 880.0))
+    noise = torch.randn(len(t), generator=torch.Generator().manual_seed(0))
+    return 0.15 * torch.as_tensor(sound) + 0.01 * noise
+
+
+@pytest.mark.parametrize(
+    ("sr", "bitrate"),
+    [(8000, 64), (11025, 16), (16000, 64), (16000, 16), (22050, 40), (44100, 128), (48000, 320)],
+)
+def test_comes_back_in_time_and_like_the_original(sr: int, bitrate: int) -> None:
+    y = chord(sr, 1.0001)
+    coded = mp3(y, sr=sr, bitrate=bitrate)
+    assert coded.shape == y.shape
+    correlation = np.correlate(coded.numpy(), y.numpy()[1200:-1200], mode="valid")
+    assert int(correlation.argmax()) == 1200
+    assert 0.5 < float(snr_db(y, coded)) < 60
+    if bitrate >= 40:
+        assert float(snr_db(y, coded)) > 12
+
+
+@pytest.mark.parametrize(("sr", "bitrate"), [(16000, 48), (22050, 96), (44100, 128), (8000, 32)])
+def test_the_file_has_the_bit_rate(sr: int, bitrate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import soundfile
+
+    sizes = []
+
+    def measured(file: io.BytesIO, *args: object, **kwargs: object) -> object:
+        sizes.append(len(file.getvalue()))
+        return read(file, *args, **kwargs)
+
+    read = soundfile.read
+    monkeypatch.setattr(soundfile, "read", measured)
+    mp3(chord(sr, 4.0), sr=sr, bitrate=bitrate)
+    assert 8 * sizes[0] / 4.0 / 1000 == pytest.approx(bitrate, rel=0.08)  # frames are whole
+
+
+def test_a_lower_rate_leaves_less() -> None:
+    y = chord(22050, 2.0)
+    ratios = [float(snr_db(y, mp3(y, sr=22050, bitrate=b))) for b in (32, 64, 160)]
+    assert ratios == sorted(ratios)
+    assert ratios[2] > ratios[0] + 3
+
+
+def test_the_gradient_passes_through_what_the_coder_keeps_and_nothing_else() -> None:
+    sr = 22050
+    t = torch.arange(sr // 2, dtype=torch.float64) / sr
+    noise = torch.randn(len(t), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = (chord(sr, 0.5).double() + 0.02 * noise).requires_grad_()
+    coded = mp3(y, sr=sr, bitrate=32)
+    assert torch.equal(coded, mp3(y.detach(), sr=sr, bitrate=32))
+    middle = slice(2000, -2000)
+    for hz, passes in ((440.0 / 2, 1.0), (10000.0, 0.0)):
+        weight = torch.sin(2 * torch.pi * hz * t)
+        (gradient,) = torch.autograd.grad((coded * weight).sum(), y, retain_graph=True)
+        share = (gradient * weight)[middle].sum() / weight[middle].square().sum()
+        assert float(share) == pytest.approx(passes, abs=0.1)
+
+
+def test_a_batch_is_its_rows_and_a_sound_of_one_sample_has_one() -> None:
+    y = torch.stack([chord(16000, 0.4), chord(16000, 0.4).flip(0)])
+    assert torch.equal(mp3(y, sr=16000)[1], mp3(y[1], sr=16000))
+    assert mp3(torch.zeros(1), sr=16000).shape == (1,)
+
+
+def test_what_mp3_has_not_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"sr is 12345; MP3 has 8000, 11025"):
+        mp3(torch.zeros(10), sr=12345)
+    with pytest.raises(ParameterError, match=r"bitrate is 320 kbit/s, must be in \(8, 160\]"):
+        mp3(torch.zeros(10), sr=16000, bitrate=320)
+    assert set(codecs._BITRATES) == {
+        8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000,
+    }  # fmt: skip

@@ -1,0 +1,146 @@
+"""Onsets move and frequencies stay, or the other way round, with both stretchers."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from otoscope.errors import MissingExtra, ParameterError
+from otoscope.signal.effects.stretch import pitch_shift, stretch
+
+SR = 22050
+SIGNALSMITH = pytest.param(
+    "python-stretch",
+    marks=pytest.mark.skipif(
+        find_spec("python_stretch") is None, reason="python-stretch (extra horse) is not installed"
+    ),
+)
+BOTH = pytest.mark.parametrize("stretcher", [SIGNALSMITH, "librosa"])
+
+
+def clicks(seconds: float = 6.0, *, every: float = 0.5, sr: int = SR) -> tuple[Tensor, np.ndarray]:
+    """Short decaying beeps, and the samples at which they begin."""
+    t = torch.arange(round(200 / SR * sr)) / sr
+    beep = torch.exp(-600 * t) * torch.sin(6283.2 * t)
+    y = torch.zeros(round(seconds * sr))
+    begins = np.arange(every, seconds - 0.25, every) * sr
+    for begin in begins.round().astype(int):
+        y[begin : begin + len(beep)] = beep
+    return y, begins
+
+
+def centres(y: Tensor, near: np.ndarray, reach: int = 2000) -> np.ndarray:
+    """Centres of energy around some samples."""
+    found = []
+    for place in near.round().astype(int):
+        energy = y[place - reach : place + reach].double().square().numpy()
+        found.append(place - reach + (np.arange(len(energy)) * energy).sum() / energy.sum())
+    return np.array(found)
+
+
+def frequency(y: Tensor) -> float:
+    """Of the strongest partial in the middle second."""
+    middle = y[len(y) // 2 - SR // 2 :][:SR].double().numpy()
+    bins = 1 << 21
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), bins))
+    return float(spectrum.argmax() * SR / bins)
+
+
+def sine(hz: float, seconds: float = 3.0) -> Tensor:
+    return torch.sin(2 * torch.pi * hz * torch.arange(round(SR * seconds)) / SR)
+
+
+@BOTH
+@pytest.mark.parametrize("rate", [1.06, 1 / 1.06, 1.02, 0.9, 1.15])
+def test_onsets_move_by_the_rate(stretcher: str, rate: float) -> None:
+    y, begins = clicks()
+    late = centres(stretch(y, sr=SR, rate=rate, stretcher=stretcher), begins / rate)
+    lag = (centres(y, begins) - begins).mean()
+    # A vocoder may put a beep anywhere in its frame of 2048 samples.
+    reach = 12 if stretcher == "python-stretch" else 1024
+    assert np.abs(late - lag - begins / rate).max() < reach
+
+
+@BOTH
+@pytest.mark.parametrize("sr", [4000, 8000, 44100])
+@pytest.mark.parametrize("rate", [1.06, 0.9])
+def test_the_tempo_changes_at_any_rate_of_samples(stretcher: str, sr: int, rate: float) -> None:
+    """A vocoder with frames as long as a beat would leave the tempo as it is."""
+    y, begins = clicks(sr=sr)
+    out = stretch(y, sr=sr, rate=rate, stretcher=stretcher)
+    late = centres(out, begins / rate, reach=round(0.2 * sr))
+    # A vocoder may put a beep anywhere in its frame of 93 ms.
+    assert np.abs(late / sr - begins / sr / rate).max() < 0.05
+    period, _ = np.polyfit(np.arange(len(late)), late / sr, 1)
+    assert period == pytest.approx(0.5 / rate, rel=0.015)
+
+
+@BOTH
+@pytest.mark.parametrize("rate", [1.06, 0.9])
+@pytest.mark.parametrize("hz", [110.0, 440.0, 3000.0])
+def test_a_sine_keeps_its_frequency_and_level(stretcher: str, rate: float, hz: float) -> None:
+    out = stretch(0.5 * sine(hz), sr=SR, rate=rate, stretcher=stretcher)
+    assert abs(1200 * np.log2(frequency(out) / hz)) < 0.1
+    assert float(out[SR // 2 : -SR // 2].std()) == pytest.approx(0.5 / 2**0.5, rel=0.12)
+
+
+@BOTH
+@pytest.mark.parametrize("rate", [1.06, 0.94])
+def test_the_end_does_not_fade(stretcher: str, rate: float) -> None:
+    out = stretch(sine(440.0), sr=SR, rate=rate, stretcher=stretcher)
+    assert float(out[-200:].abs().max()) > 0.8
+
+
+@BOTH
+@settings(deadline=None, max_examples=25)
+@given(n=st.integers(1, 9000), rate=st.floats(0.5, 2.0))
+def test_the_length_is_that_of_the_rate(stretcher: str, n: int, rate: float) -> None:
+    y = torch.linspace(-1, 1, n).expand(2, -1)
+    out = stretch(y, sr=SR, rate=rate, stretcher=stretcher)
+    assert out.shape == (2, round(n / rate))
+    assert bool(out.isfinite().all())
+
+
+@BOTH
+def test_it_repeats_keeps_channels_together_and_the_type(stretcher: str) -> None:
+    y, _ = clicks(2.0)
+    both = torch.stack([y, 0.5 * y]).double()
+    out = stretch(both, sr=SR, rate=1.06, stretcher=stretcher)
+    assert out.dtype == torch.float64
+    torch.testing.assert_close(out[1], 0.5 * out[0], rtol=0, atol=2e-3)
+    assert torch.equal(out, stretch(both, sr=SR, rate=1.06, stretcher=stretcher))
+
+
+@BOTH
+@pytest.mark.parametrize("cents", [-300.0, -50.0, 25.0, 100.0, 1200.0])
+def test_pitch_moves_by_the_ratio_and_onsets_stay(stretcher: str, cents: float) -> None:
+    out = pitch_shift(sine(440.0), sr=SR, cents=cents, stretcher=stretcher)
+    assert len(out) == 3 * SR
+    assert abs(1200 * np.log2(frequency(out) / 440) - cents) < 0.1
+    y, begins = clicks(3.0)
+    moved = centres(pitch_shift(y, sr=SR, cents=cents, stretcher=stretcher), begins)
+    reach = 20 if stretcher == "python-stretch" else 1024
+    assert np.abs(moved - centres(y, begins)).max() < reach
+
+
+def test_without_the_extra_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "python_stretch", None)
+    with pytest.raises(MissingExtra, match=r'otoscope\[horse\]" \(or choose stretcher="librosa"'):
+        stretch(torch.zeros(8000), sr=8000, rate=1.06)
+
+
+def test_what_cannot_be_stretched_is_refused() -> None:
+    with pytest.raises(ParameterError, match="'rubber', must be one of python-stretch, librosa"):
+        stretch(torch.zeros(10), sr=8000, rate=1.1, stretcher="rubber")
+    with pytest.raises(ParameterError, match=r"shape \(0,\)"):
+        stretch(torch.zeros(0), sr=8000, rate=1.1, stretcher="librosa")
+    for rate in (0.0, -1.0, float("nan"), 11.0):
+        with pytest.raises(ParameterError, match=r"rate is .*must be in \[0.1, 10\]"):
+            stretch(torch.zeros(10), sr=8000, rate=rate, stretcher="librosa")

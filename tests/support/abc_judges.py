@@ -1,0 +1,179 @@
+"""Judges of notation from outside: abc2midi, a reader of its MIDI files, and abcjs in node."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+MUSIC21_BOOKS = ("airdsAirs", "oneills1850", "ryansMammoth", "miscFolk")
+
+Sounding = list[tuple[float, frozenset[int]]]  # onset in whole notes, pitches
+
+
+def books(collection: str) -> list[Path]:
+    """Files of a collection in the installed wheel of music21, which is not imported."""
+    spec = find_spec("music21")
+    if spec is None or spec.origin is None:
+        pytest.skip("music21 is not installed: pip install --no-deps music21")
+    return sorted((Path(spec.origin).parent / "corpus" / collection).glob("*.abc"))
+
+
+def need_abc2midi() -> None:
+    if shutil.which("abc2midi") is None:
+        pytest.skip("abc2midi is not installed: apt install abcmidi")
+
+
+def abc2midi(abc: str, folder: Path) -> tuple[Sounding, list[str]]:
+    """What abc2midi plays, without ornaments and chord symbols, and its messages."""
+    (folder / "judged.abc").write_text(abc, encoding="utf-8")
+    midi = folder / "judged.mid"
+    midi.unlink(missing_ok=True)
+    options = ["-NGRA", "-NGUI", "-NFNP", "-NFER"]
+    ran = subprocess.run(
+        ["abc2midi", "judged.abc", "-o", "judged.mid", *options],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+    log = (ran.stdout + ran.stderr).decode("utf-8", "replace").splitlines()
+    messages = [line for line in log if re.match(r"(Error|Warning)", line)]
+    return (read_midi(midi.read_bytes()) if midi.exists() else []), messages
+
+
+def read_midi(content: bytes) -> Sounding:
+    """Read the onsets of a Standard MIDI File; abc2midi spreads a chord: 1/128 is together."""
+    ticks = struct.unpack(">H", content[12:14])[0] if len(content) > 14 else 1
+    begins = sorted((tick / ticks / 4, pitch) for tick, pitch in _begins(content))
+    sounding: Sounding = []
+    before = -1.0
+    for onset, pitch in begins:
+        if onset - before < 1 / 128:
+            sounding[-1] = (sounding[-1][0], sounding[-1][1] | {pitch})
+        else:
+            sounding.append((onset, frozenset({pitch})))
+        before = onset
+    return sounding
+
+
+def warnings_of_abcjs(tunes: Sequence[str]) -> list[list[str]]:
+    """The warnings of abcjs' parser, tune by tune."""
+    modules = ROOT / "build" / "node" / "node_modules"
+    node = shutil.which("node")
+    if node is None or not (modules / "abcjs").is_dir():
+        pytest.skip("node or abcjs is not installed: npm install --prefix build/node abcjs")
+    script = """
+        const abcjs = require("abcjs");
+        const tunes = JSON.parse(require("fs").readFileSync(0));
+        console.log(JSON.stringify(tunes.map(tune => abcjs.parseOnly(tune)[0].warnings || [])));
+    """
+    ran = subprocess.run(
+        [node, "-e", script],
+        input=json.dumps(list(tunes)),
+        env={**os.environ, "NODE_PATH": str(modules)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    warnings: list[list[str]] = json.loads(ran.stdout)
+    return warnings
+
+
+def tempo_of(content: bytes) -> int:
+    """Microseconds a quarter note, of the first tempo event."""
+    at = content.index(b"\xff\x51\x03") + 3
+    return int.from_bytes(content[at : at + 3], "big")
+
+
+def _begins(content: bytes) -> list[tuple[int, int]]:
+    found, at = [], 14
+    while at + 8 <= len(content):
+        end = at + 8 + struct.unpack(">I", content[at + 4 : at + 8])[0]
+        at, tick, status = at + 8, 0, 0
+        while at < end:
+            delta, at = _variable(content, at)
+            tick += delta
+            if content[at] & 0x80:
+                status, at = content[at], at + 1
+            if status == 0xFF:
+                length, at = _variable(content, at + 1)
+                at += length
+            elif status in (0xF0, 0xF7):
+                length, at = _variable(content, at)
+                at += length
+            else:
+                if status >> 4 == 9 and content[at + 1]:
+                    found.append((tick, content[at]))
+                at += 1 if status >> 4 in (12, 13) else 2
+        at = end
+    return found
+
+
+def _variable(content: bytes, at: int) -> tuple[int, int]:
+    number = 0
+    while True:
+        number, at = number << 7 | content[at] & 0x7F, at + 1
+        if content[at - 1] < 0x80:
+            return number, at
+
+
+def agree(ours: Sounding, theirs: Sounding) -> bool:
+    """Whether two have the same onsets (to 1/128) and pitches, apart from a transposition."""
+    if not ours or len(ours) != len(theirs):
+        return False
+    start, their_start = ours[0][0], theirs[0][0]
+    shift = min(theirs[0][1]) - min(ours[0][1])
+    return all(
+        abs((onset - start) - (their_onset - their_start)) < 1 / 128
+        and {pitch + shift for pitch in pitches} == their_pitches
+        for (onset, pitches), (their_onset, their_pitches) in zip(ours, theirs, strict=True)
+    )
+
+
+def bare(lines: Sequence[str]) -> str:
+    """The source of a tune without what tokens leave away, by rules of text alone.
+
+    Left are M, L, K and the notes; repeats and endings become bar lines, so that each note is
+    played once.
+    """
+    kept = []
+    for line in lines:
+        if re.match(r"[A-Za-z]:(?![|:])", line):
+            kept += [line.split("%")[0]] if line[0] in "MLK" else []
+        elif not line.startswith("%"):
+            text = re.sub(r'"[^"]*"|%.*|![\w.]+!', "", line)
+            text = re.sub(r"\[[^ML]:[^]]*\]|[~THLMOPSuv.$*`!]|\\$", "", text)
+            kept.append(once(text))
+    return "X:1\n" + "\n".join(line for line in kept if line.strip()) + "\n"
+
+
+def once(text: str) -> str:
+    """Music code without repeats: each mark becomes a bar line."""
+    text = re.sub(r"\[\|\]|\[\d[\d,-]*", "", text)
+    return re.sub(r"(?::*\[?\|+\]?:*\d*(?:,\d)*)+|::", " | ", text)
+
+
+def source_of(path: Path, line: int) -> list[str]:
+    """The lines of the tune that begins there, to the blank line after its music."""
+    content = path.read_bytes()
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        lines = content.decode("latin-1").splitlines()
+    tune: list[str] = []
+    for text in lines[line - 1 :]:
+        is_music = any(x.startswith("K:") for x in tune)
+        if tune and (text.startswith("X:") or (is_music and not text.strip())):
+            break
+        tune.append(text)
+    return tune

@@ -1,0 +1,68 @@
+"""Explaining files: where the excerpts lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from otoscope.data import sample
+from otoscope.models import load
+from otoscope.report.words import cautions
+from otoscope.signal import write_audio
+from otoscope.workflows import ExplainFiles, explain_files, to_record
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_files_are_explained_on_the_gpu() -> None:
+    """Patches come on the model's device; they were left on the CPU once, and refused."""
+    settings = ExplainFiles((sample().path,), "synth-singing", segments="temporal:4", start=1.0)
+    (on_cpu,), (on_gpu,) = (
+        [row.explanation for row in explain_files(replace(settings, device=device))]
+        for device in ("cpu", "cuda")
+    )
+    assert on_cpu is not None
+    assert on_gpu is not None
+    torch.testing.assert_close(on_gpu.outputs, on_cpu.outputs, rtol=0, atol=1e-3)  # TF32 may be on
+
+
+def test_every_stops_where_the_last_whole_excerpt_begins(tmp_path: Path) -> None:
+    """A frame needs more samples than it owns: the last excerpt begins before the end less one."""
+    model = load("synth-singing")
+    rate, excerpt = model.sample_rate, model.patch_frames * model.hop_length
+    step = 2000 / rate
+    y = 0.1 * torch.randn(excerpt + 4000, generator=torch.Generator().manual_seed(0))
+    write_audio(tmp_path / "a.wav", y, sr=rate)
+    settings = ExplainFiles(
+        (tmp_path / "a.wav",), "synth-singing", every=step, segments="temporal:2"
+    )
+    explanations = [row.explanation for row in explain_files(settings)]
+    starts = [e.patch.start for e in explanations if e]
+    assert len(starts) == len(explanations) == 2  # a third would begin 4000 samples in: too late
+    assert starts[1] - starts[0] == pytest.approx(step, abs=model.hop_length / rate)
+
+
+WARNING = """
+import warnings
+import otoscope
+
+def make():
+    model = otoscope.models.load("synth-singing")
+    model.register_forward_hook(lambda *_: warnings.warn("the ear is worn"))
+    return model
+"""
+
+
+def test_a_row_keeps_what_the_model_warns_of(tmp_path: Path) -> None:
+    (tmp_path / "worn.py").write_text(WARNING)
+    ours = ExplainFiles((sample().path,), f"{tmp_path / 'worn.py'}:make", segments="temporal:2")
+    with pytest.warns(UserWarning, match="the ear is worn"):  # while the curve is made
+        (row,) = explain_files(replace(ours, start=1.0))
+    assert "the ear is worn" in row.warnings
+    assert not any("effective" in warning for warning in row.warnings)  # `cautions` speak of those
+    (*_, doubt) = to_record(row, ours)["warnings"]
+    assert row.explanation is not None
+    assert [doubt] == cautions(row.explanation)[-1:]

