@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from otoscope import ops
 from otoscope.cli.app import app
 from otoscope.cli.doctor import Extra, diagnose
-from otoscope.cli.one_line import OneLineErrors
+from otoscope.cli.group import Group
 from otoscope.cli.progress import bars
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.ops.self_test import Check
@@ -30,7 +30,7 @@ RUNNER = CliRunner()
 
 
 def app_that_raises(error: BaseException) -> typer.Typer:
-    failing = typer.Typer(cls=OneLineErrors, pretty_exceptions_enable=False)
+    failing = typer.Typer(cls=Group, pretty_exceptions_enable=False)
 
     @failing.command()
     def fail() -> None:
@@ -100,7 +100,7 @@ def test_mistake_of_ours_keeps_its_traceback(error: Exception) -> None:
 
 
 def test_unwritable_path_is_named_as_the_user_gave_it(tmp_path: Path) -> None:
-    writing = typer.Typer(cls=OneLineErrors)
+    writing = typer.Typer(cls=Group)
 
     @writing.command()
     def write(path: Path) -> None:

@@ -224,7 +224,7 @@ def test_out_must_be_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert "is not a folder" in refused("synth-singing", *QUICK, "--out", folder)
     with monkeypatch.context() as patched:
         patched.setattr("os.access", lambda *_: False)
-        assert "does not let you" in refused("synth-singing", *QUICK, "--out", tmp_path / "new")
+        assert "no permission for" in refused("synth-singing", *QUICK, "--out", tmp_path / "new")
     assert "there is no folder" in refused(
         "synth-singing", *QUICK, "--html", tmp_path / "no" / "a.html"
     )

@@ -14,10 +14,10 @@ from otoscope.cli.doctor import doctor
 from otoscope.cli.experiment import experiment
 from otoscope.cli.explain import explain
 from otoscope.cli.folk import folk
+from otoscope.cli.group import Group
 from otoscope.cli.interrogate import interrogate
 from otoscope.cli.maximise import maximise
 from otoscope.cli.models import models
-from otoscope.cli.one_line import OneLineErrors
 from otoscope.records import versions
 
 __all__ = ["app", "main"]
@@ -25,7 +25,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="otoscope",
-    cls=OneLineErrors,
+    cls=Group,
     help="Look into machine-listening models: what they hear, rely on, and are fooled by.",
     no_args_is_help=True,
     add_completion=False,

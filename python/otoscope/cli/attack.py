@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from otoscope.cli.paths import require_writable
+from otoscope.cli.options import Seed
+from otoscope.cli.output import require_writable
 from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
 from otoscope.records import to_json
@@ -45,7 +46,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
     confidence: Annotated[float, typer.Option(help="Stop when the model is so sure.")] = 0.9,
     html: Annotated[Path | None, typer.Option(help="Report: hear and see both.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
-    seed: Annotated[int, typer.Option(help="Of whatever is drawn.")] = 0,
+    seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Change a sound, little, until a model hears something else; write it and measure the file.

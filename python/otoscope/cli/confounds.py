@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from otoscope.cli.options import Seed
+from otoscope.cli.output import show_tables
 from otoscope.cli.progress import bars
-from otoscope.cli.tables import show_tables
 from otoscope.records import to_json
 
 __all__ = ["add_to"]
@@ -22,7 +23,7 @@ def horse_ballroom_features(
         Path | None,
         typer.Option(help="Folder of BALLROOM with .bpm or .beats: baselines on tempo alone."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split by albums and the bootstrap.")] = 0,
+    seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
     """What do small changes of tempo make of BALLROOM's classifiers (paper C)?
@@ -46,7 +47,7 @@ def regulated_bootstrap(
         bool, typer.Option("--quick", help="4 corpora at two strengths, for a look.")
     ] = False,
     runs: Annotated[int | None, typer.Option(help="Corpora a strength; default: 100.")] = None,
-    seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
+    seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
     """How often do intervals of the regulated bootstrap hold what knowing an artist is worth?

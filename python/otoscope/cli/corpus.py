@@ -7,22 +7,21 @@ from typing import Annotated
 
 import typer
 
-from otoscope.cli.one_line import OneLineErrors
+from otoscope.cli.group import Group
+from otoscope.cli.options import Seed
 from otoscope.cli.progress import bars
 from otoscope.records import to_json
 
 __all__ = ["corpus"]
 
-corpus = typer.Typer(
-    cls=OneLineErrors, help="Make sounds whose truth is known.", no_args_is_help=True
-)
+corpus = typer.Typer(cls=Group, help="Make sounds whose truth is known.", no_args_is_help=True)
 
 
 @corpus.command()
 def singing(
     out: Annotated[Path, typer.Option(help="Folder for the songs; made if it is not there.")],
     n: Annotated[int, typer.Option(help="Number of songs.")] = 10,
-    seed: Annotated[int, typer.Option(help="Same seed, same songs, bit for bit.")] = 0,
+    seed: Seed = 0,
     seconds: Annotated[float, typer.Option(help="Length of a song.")] = 12.0,
     snr_db: Annotated[float, typer.Option(help="Voice over accompaniment, dB.")] = 6.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
@@ -50,7 +49,7 @@ def singing(
 def dance(
     out: Annotated[Path, typer.Option(help="Folder for the clips; made if it is not there.")],
     n: Annotated[int, typer.Option(help="Number of clips; the eight styles take turns.")] = 160,
-    seed: Annotated[int, typer.Option(help="Same seed, same clips, bit for bit.")] = 0,
+    seed: Seed = 0,
     seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 10.0,
     confounding: Annotated[
         float, typer.Option(help="Chance that the tempo gives the style away: 1 always, 0 never.")

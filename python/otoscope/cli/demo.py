@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from otoscope.cli.options import Seed
 from otoscope.cli.progress import bars
 from otoscope.records import to_json, versions
 
@@ -17,7 +18,7 @@ __all__ = ["demo"]
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("otoscope-demo"),
-    seed: Annotated[int, typer.Option(help="Of whatever is drawn; the demo draws nothing.")] = 0,
+    seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:

@@ -9,15 +9,16 @@ from typing import Annotated
 import typer
 
 from otoscope.cli import confounds, horses, planted
-from otoscope.cli.one_line import OneLineErrors
+from otoscope.cli.group import Group
+from otoscope.cli.options import Seed
+from otoscope.cli.output import show_tables
 from otoscope.cli.progress import bars
-from otoscope.cli.tables import show_tables
 from otoscope.records import to_json
 
 __all__ = ["experiment"]
 
 experiment = typer.Typer(
-    cls=OneLineErrors,
+    cls=Group,
     help="Run an experiment of a paper: a record and a figure.",
     no_args_is_help=True,
 )
@@ -33,7 +34,7 @@ def adversary_zoo(
         Path | None, typer.Option(help="Folder of 'otoscope corpus singing'; default: 2 samples.")
     ] = None,
     n: Annotated[int | None, typer.Option(help="Excerpts a task; default: 20, quick: 2.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the choice of excerpts.")] = 0,
+    seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:

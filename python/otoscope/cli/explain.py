@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from otoscope.cli.paths import require_writable
+from otoscope.cli.options import Seed
+from otoscope.cli.output import require_writable
 from otoscope.cli.progress import bars
 from otoscope.cli.wording import as_options
 from otoscope.errors import ParameterError
@@ -62,7 +63,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     padded: Annotated[
         bool, typer.Option("--padded", help="Fill up with silence where a file ends.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of whatever is drawn.")] = 0,
+    seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Explain what a model says of sound files, by occluding segments of the sound.

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from otoscope.cli.options import Seed
+from otoscope.cli.output import show_tables
 from otoscope.cli.progress import bars
-from otoscope.cli.tables import show_tables
 from otoscope.records import to_json
 
 __all__ = ["add_to"]
@@ -26,7 +27,7 @@ def horse_zoo(  # noqa: PLR0913 - a command has the options it has
         Path | None, typer.Option(help="Folder with a folder a song of .ogg stems; Debian's.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Analysed duration.")] = 6.0,
-    seed: Annotated[int, typer.Option(help="Of excerpts and renderings.")] = 0,
+    seed: Seed = 0,
     workers: Annotated[int, typer.Option(help="Processes that render.")] = 1,
     silent: Annotated[bool, typer.Option("--silent", help="Pages without sounds.")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",

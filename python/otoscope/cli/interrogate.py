@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from otoscope.cli.paths import require_folder, require_writable
+from otoscope.cli.options import Seed
+from otoscope.cli.output import require_folder, require_writable
 from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
 from otoscope.records import replacing, to_json
@@ -100,7 +101,7 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
     json_file: Annotated[
         Path | None, typer.Option("--json", help="All that was found, for machines; - prints it.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of whatever is drawn.")] = 0,
+    seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Change sounds in what must not matter, and see whether a model's answers stay.

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from otoscope.cli.paths import require_folder, require_writable
+from otoscope.cli.options import Seed
+from otoscope.cli.output import require_folder, require_writable
 from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
 from otoscope.records import to_json
@@ -83,7 +84,7 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Report: hear and see them.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the first search.")] = 0,
+    seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Make inputs that drive a unit of a network furthest, beside the real excerpts that do.

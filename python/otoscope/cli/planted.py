@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from otoscope.cli.options import Seed
+from otoscope.cli.output import show_tables
 from otoscope.cli.progress import bars
-from otoscope.cli.tables import show_tables
 from otoscope.errors import ParameterError
 from otoscope.records import to_json
 
@@ -22,7 +23,7 @@ def horse_planted(
         "drums"
     ),
     quick: Annotated[bool, typer.Option("--quick", help="Few drummed clips, for a look.")] = False,
-    seed: Annotated[int, typer.Option(help="Of corpora and draws.")] = 0,
+    seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
     """Is a planted tempo horse found, is an honest model cleared (paper C)?
@@ -47,7 +48,7 @@ def horse_planted(
 def horse_infrasound(
     out: Annotated[Path, typer.Option(help="Folder for horse_infrasound.json and .svg.")],
     quick: Annotated[bool, typer.Option("--quick", help="Few short clips, for a look.")] = False,
-    seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
+    seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
     """Does a high-pass filter find who goes by tones that nobody hears (paper C)?

@@ -14,12 +14,12 @@ from otoscope.cli.folk.render import render
 from otoscope.cli.folk.sample import sample
 from otoscope.cli.folk.score import score
 from otoscope.cli.folk.train import train
-from otoscope.cli.one_line import OneLineErrors
+from otoscope.cli.group import Group
 
 __all__ = ["folk"]
 
 folk = typer.Typer(
-    cls=OneLineErrors,
+    cls=Group,
     help="Folk tunes in ABC notation, and a network that learns and writes them.",
     no_args_is_help=True,
 )

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from otoscope.cli.paths import require_writable
+from otoscope.cli.options import Seed
+from otoscope.cli.output import require_writable
 from otoscope.cli.progress import bars
 from otoscope.records import replacing, to_json
 
@@ -31,7 +32,7 @@ def analyse(
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write everything here; - prints it.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Tell how far generated tunes are from real ones, beside how far real ones are.
 

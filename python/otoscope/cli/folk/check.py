@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from otoscope.cli.paths import require_writable
+from otoscope.cli.output import require_writable
 from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
 from otoscope.records import replacing, to_json

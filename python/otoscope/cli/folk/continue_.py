@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from otoscope.cli import options
 from otoscope.cli.folk.sample import (
     AsJson,
     BarsAddUp,
@@ -22,7 +23,7 @@ from otoscope.cli.folk.sample import (
     TopP,
     show,
 )
-from otoscope.cli.paths import require_writable
+from otoscope.cli.output import require_writable
 from otoscope.cli.progress import bars as progress_bars
 from otoscope.errors import ParameterError
 
@@ -48,7 +49,7 @@ def continue_(  # noqa: PLR0913 - a command has the options it has
     bars_add_up: BarsAddUp = False,
     batch: Batch = 64,
     as_json: AsJson = False,
-    seed: Annotated[int, typer.Option(help="Continuation i of a seed is always the same.")] = 0,
+    seed: Annotated[int, options.seed("Continuation i of a seed is always the same.")] = 0,
 ) -> None:
     """Let a network go on from the first bars of a tune, several times, in the tune's key.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from otoscope.cli.folk.sample import AsJson
-from otoscope.cli.paths import require_writable
+from otoscope.cli.output import require_writable
 from otoscope.records import to_json
 
 __all__ = ["import_folkrnn"]

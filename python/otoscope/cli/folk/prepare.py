@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from otoscope.cli.paths import require_folder, require_writable
+from otoscope.cli.options import Seed
+from otoscope.cli.output import require_folder, require_writable
 from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
 from otoscope.records import to_json
@@ -37,7 +38,7 @@ def prepare(  # noqa: PLR0913 - a command has the options it has
     test: Annotated[float, typer.Option(help="Share of tunes for testing.")] = 0.05,
     html: Annotated[Path | None, typer.Option(help="The folder's report here as well.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the split, and of generated tunes.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Turn tunes into tokens to learn from; say what could not be used, and where and why.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from otoscope.cli.paths import require_folder
+from otoscope.cli.output import require_folder
 from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
 from otoscope.records import to_json

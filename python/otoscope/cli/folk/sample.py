@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 from rich.console import Console
 
-from otoscope.cli.paths import require_writable
+from otoscope.cli import options
+from otoscope.cli.output import require_writable
 from otoscope.cli.progress import bars
 from otoscope.records import to_json
 
@@ -63,7 +64,7 @@ def sample(  # noqa: PLR0913 - a command has the options it has
     bars_add_up: BarsAddUp = False,
     batch: Batch = 64,
     as_json: AsJson = False,
-    seed: Annotated[int, typer.Option(help="Tune i of a seed is always the same.")] = 0,
+    seed: Annotated[int, options.seed("Tune i of a seed is always the same.")] = 0,
 ) -> None:
     """Draw tunes from a network and write them as ABC.
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from otoscope.cli.folk.sample import AsJson, Model
-from otoscope.cli.paths import require_writable
+from otoscope.cli.output import require_writable
 from otoscope.cli.progress import bars
 from otoscope.records import to_json
 

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from otoscope.cli.folk.sample import AsJson
-from otoscope.cli.paths import require_folder
+from otoscope.cli.options import Seed
+from otoscope.cli.output import require_folder
 from otoscope.cli.progress import Bars, bars
 from otoscope.errors import ParameterError
 from otoscope.records import to_json
@@ -46,7 +47,7 @@ def train(  # noqa: PLR0913 - a command has the options it has
     batch: Annotated[int | None, typer.Option(help="Streams: 16; paper: 64 tunes.")] = None,
     window: Annotated[int | None, typer.Option(help="Quick: tokens a step, 64.")] = None,
     as_json: AsJson = False,
-    seed: Annotated[int, typer.Option(help="Of weights, order and dropout.")] = 0,
+    seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train a network on prepared tunes, and compare it with n-grams on tunes held out.

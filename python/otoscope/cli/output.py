@@ -1,0 +1,102 @@
+"""Output of commands: ``--json``, ``--csv``, ``--html`` and ``--out`` mean the same in all of them.
+
+``--json`` and ``--csv`` take an optional PATH: without it, or with ``-``, the command prints the
+JSON or the table and nothing else on stdout. Files are written to a temporary name and renamed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.table import Table as PrintedTable
+
+from otoscope.errors import ParameterError
+from otoscope.records import replacing, to_json
+
+if TYPE_CHECKING:  # torch takes seconds to load
+    from otoscope.report.tables import Table
+
+__all__ = [
+    "console",
+    "is_printed",
+    "require_folder",
+    "require_writable",
+    "show_tables",
+    "write_json",
+    "write_text",
+]
+
+_STDOUT = Path("-")
+_WIDTH = 200  # columns of a table where stdout is a file
+
+
+def is_printed(*paths: Path | None) -> bool:
+    """Whether one of ``--json`` and ``--csv`` goes to stdout, which then holds nothing else."""
+    printed = sum(path == _STDOUT for path in paths)
+    if printed > 1:
+        raise ParameterError("--json and --csv both print: give one of them a PATH")
+    return printed == 1
+
+
+def require_writable(*paths: Path | None) -> None:
+    """Refuse, before any work, files that cannot be written; None and stdout are skipped."""
+    for path in paths:
+        if path is None or path == _STDOUT:
+            continue
+        if path.is_dir():
+            raise ParameterError(f"{path} is a folder; name a file in it")
+        if not path.parent.exists():
+            raise ParameterError(f"{path} cannot be written: there is no folder {path.parent}")
+        if not os.access(path.parent, os.W_OK):
+            raise ParameterError(f"{path} cannot be written: no permission for {path.parent}")
+
+
+def require_folder(path: Path | None) -> None:
+    """Refuse, before any work, a folder that cannot be made or written; None is skipped."""
+    if path is None:
+        return
+    existing = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not existing.is_dir():
+        raise ParameterError(f"{path} cannot be written: {existing} is not a folder")
+    if not os.access(existing, os.W_OK):
+        raise ParameterError(f"{path} cannot be written: no permission for {existing}")
+
+
+def write_json(value: object, path: Path | None) -> None:
+    """Write or print a value as one JSON document; None does nothing."""
+    if path is not None:
+        write_text(to_json(value, indent=2) + "\n", path)
+
+
+def write_text(text: str, path: Path | None) -> None:
+    """Write or print a text that ends in a line feed; a path of None does nothing."""
+    if path is None:
+        return
+    if path == _STDOUT:
+        typer.echo(text, nl=False)
+        return
+    with replacing(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Make a console that prints texts as they are, without markup."""
+    return Console(markup=False, highlight=False, soft_wrap=True, stderr=stderr, quiet=quiet)
+
+
+def show_tables(tables: Iterable[Table], last: str) -> None:
+    """Print tables, then a line that says where the whole result is."""
+    out = Console(markup=False, highlight=False)
+    if not out.is_terminal:
+        out.width = _WIDTH
+    for table in tables:
+        printed = PrintedTable(*table.columns, title=table.title, title_justify="left", box=None)
+        for row in table.rows:
+            printed.add_row(*row)
+        out.print(printed)
+    out.print(last, soft_wrap=True)

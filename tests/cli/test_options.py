@@ -1,0 +1,99 @@
+"""Options: one wording for each, defaults and help from the library, one meaning of ``--json``."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from otoscope.cli.group import Group
+from otoscope.cli.options import Config, Csv, Json, Seed
+from otoscope.cli.output import is_printed, require_writable, write_json, write_text
+
+RUNNER = CliRunner()
+
+app = typer.Typer(cls=Group, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _options() -> None:
+    """Test."""
+
+
+@app.command()
+def run(
+    sound: Annotated[str, typer.Argument(help="Needs otoscope[folk].")],
+    json_path: Json = None,
+    csv_path: Csv = None,
+    seed: Seed = 0,
+) -> None:
+    """Do it with otoscope[folk].
+
+    Example: otoscope run song.ogg
+    """
+    require_writable(json_path, csv_path)
+    printed = is_printed(json_path, csv_path)
+    write_json({"sound": sound, "seed": seed}, json_path)
+    write_text("sound,seed\n", csv_path)
+    if not printed:
+        typer.echo("a table")
+
+
+@pytest.mark.parametrize("arguments", [["--json"], ["--json", "-"], ["--json", "--seed", "0"]])
+def test_json_without_a_path_is_all_that_is_printed(arguments: list[str]) -> None:
+    result = RUNNER.invoke(app, ["run", "a.ogg", *arguments])
+    assert result.exit_code == 0
+    assert result.stdout == '{\n  "sound": "a.ogg",\n  "seed": 0\n}\n'
+
+
+def test_json_with_a_path_is_a_file_beside_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    result = RUNNER.invoke(app, ["run", "--json", str(path), "a.ogg"])
+    assert result.stdout == "a table\n"
+    assert path.read_text() == '{\n  "sound": "a.ogg",\n  "seed": 0\n}\n'
+
+
+def test_json_never_overwrites_a_file_of_another_kind(tmp_path: Path) -> None:
+    sound = tmp_path / "song.ogg"
+    sound.write_bytes(b"OggS")
+    result = RUNNER.invoke(app, ["run", "--json", str(sound), "b.ogg"])
+    assert result.exit_code == 2
+    assert "exists and does not end in .json or .jsonl" in result.stderr
+    assert sound.read_bytes() == b"OggS"
+
+
+def test_only_one_of_json_and_csv_is_printed() -> None:
+    result = RUNNER.invoke(app, ["run", "a.ogg", "--json", "--csv"])
+    assert result.exit_code == 2
+    assert "both print" in result.stderr
+    assert RUNNER.invoke(app, ["run", "a.ogg", "--csv"]).stdout == "sound,seed\n"
+
+
+def test_an_option_after_a_double_dash_is_an_argument() -> None:
+    result = RUNNER.invoke(app, ["run", "--json", "--", "--csv"])
+    assert '"sound": "--csv"' in result.stdout
+
+
+def test_brackets_are_printed_as_they_are() -> None:
+    result = RUNNER.invoke(app, ["run", "--help"], env={"COLUMNS": "200"})
+    assert "Do it with otoscope[folk]." in result.stdout
+    assert "Needs otoscope[folk]." in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("workflows.explain", "ExplainFiles"), ("workflows._attacked", "AttackFile")],
+)
+def test_a_config_has_the_defaults_and_fields_of_the_dataclass(module: str, name: str) -> None:
+    config = Config(module, name)
+    declared = fields(getattr(import_module(f"otoscope.{module}"), name))
+    assert list(config) == [field.name for field in declared]
+    for field in declared:
+        default = ... if field.default is MISSING else field.default
+        assert config[field.name] == default
+        assert config.help(field.name).endswith(".")
