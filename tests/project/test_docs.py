@@ -14,6 +14,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
+PAPERS = ROOT / "docs" / "papers"
+
 PAGES = sorted(
     [ROOT / "README.md", *ROOT.glob("docs/tutorials/*.md"), *ROOT.glob("docs/howto/*.md")]
 )
@@ -121,8 +123,8 @@ def test_results_are_read_from_the_folder_where_benchmarks_write_them(tmp_path: 
 
 
 def test_numbers_of_paper_e_are_those_of_its_record() -> None:
-    page = (ROOT / "docs" / "papers" / "E.md").read_text()
-    record = json.loads((ROOT / "docs" / "papers" / "adversary_zoo.json").read_text())
+    page = (PAPERS / "E.md").read_text()
+    record = json.loads((PAPERS / "results" / "adversary_zoo.json").read_text())
     success, published, _ = record["tables"]
     for row in success["rows"] + published["rows"]:
         assert f"| {' | '.join(row)} |" in page
@@ -151,16 +153,16 @@ def test_numbers_of_paper_e_are_those_of_its_record() -> None:
 def test_tables_of_paper_c_are_those_of_its_records(
     record: str, title: str, columns: Sequence[int]
 ) -> None:
-    page = (ROOT / "docs" / "papers" / "C.md").read_text()
-    tables = json.loads((ROOT / "docs" / "papers" / f"{record}.json").read_text())["tables"]
+    page = (PAPERS / "C.md").read_text()
+    tables = json.loads((PAPERS / "results" / f"{record}.json").read_text())["tables"]
     (table,) = [table for table in tables if table["title"].startswith(title)]
     for row in table["rows"]:
         assert f"| {' | '.join(row[column] for column in columns)} |" in page
 
 
 def test_answers_moved_on_paper_c_are_those_of_its_record() -> None:
-    page = (ROOT / "docs" / "papers" / "C.md").read_text()
-    record = json.loads((ROOT / "docs" / "papers" / "horse_zoo.json").read_text())
+    page = (PAPERS / "C.md").read_text()
+    record = json.loads((PAPERS / "results" / "horse_zoo.json").read_text())
     for change in range(13):
         moved = []
         for found in record["found"].values():
