@@ -15,42 +15,7 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 
-__all__ = ["Tap", "evaluating", "layer_outputs", "recording"]
-
-
-@contextmanager
-def evaluating(model: object) -> Iterator[bool]:
-    """Put a module in eval mode and restore each part's mode afterwards.
-
-    Parameters
-    ----------
-    model : object
-        Anything that is not an nn.Module is left alone.
-
-    Yields
-    ------
-    bool
-        Whether a part of it was in train mode.
-
-    Examples
-    --------
-    >>> net = nn.Dropout()
-    >>> with evaluating(net) as was_training:
-    ...     net.training, was_training
-    (False, True)
-    >>> net.training
-    True
-    """
-    training = (
-        [part for part in model.modules() if part.training] if isinstance(model, nn.Module) else []
-    )
-    for part in training:
-        part.training = False
-    try:
-        yield bool(training)
-    finally:
-        for part in training:
-            part.training = True
+__all__ = ["Tap", "layer_outputs", "recording"]
 
 
 @contextmanager

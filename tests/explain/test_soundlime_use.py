@@ -254,7 +254,7 @@ def test_errors_say_what_came_and_what_to_do() -> None:
         require_same_device(tagger, torch.ones(1, device="meta"))
     with pytest.raises(ParameterError, match=r"returned a tuple, must be a Tensor"):
         explainer(lambda batch: (batch,)).explain(patch)  # type: ignore[arg-type,return-value]
-    with pytest.raises(ParameterError, match=r"shape \(8, 1, 6, 2\) for 8 excerpts"):
+    with pytest.raises(ParameterError, match=r"shape \(8, 1, 6, 2\) for a batch of 8"):
         explainer(lambda batch: batch).explain(patch)
 
 

@@ -18,17 +18,16 @@ from torch import Tensor
 from otoscope.attack.bounds import Bound
 from otoscope.attack.goal import Goal, check_labels
 from otoscope.attack.hearing import Hearing
-from otoscope.attack.model import Model, gradient_of, hear, kind_of_outputs, unit
+from otoscope.attack.model import gradient_of, hear, kind_of_outputs, unit
 from otoscope.attack.objective import Aggregation, Objective, Outputs, aggregate, log_posterior
 from otoscope.attack.result import AttackResult
 from otoscope.attack.search import Answer, Question, Trial, search
 from otoscope.attack.transforms import Transform
 from otoscope.errors import ParameterError
-from otoscope.protocols import ListeningModel
+from otoscope.protocols import ListeningModel, Model, evaluating
 from otoscope.seeds import torch_generator
 from otoscope.signal.masking import masking_threshold
 from otoscope.signal.snr import segmental_snr_db, snr_db
-from otoscope.taps import evaluating
 
 __all__ = ["Attack"]
 

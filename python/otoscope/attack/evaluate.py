@@ -25,10 +25,10 @@ from otoscope.attack.model import hear, kind_of_outputs
 from otoscope.attack.objective import Objective, Verdict, aggregate, log_posterior
 from otoscope.attack.result import AttackResult
 from otoscope.errors import ParameterError
+from otoscope.protocols import evaluating
 from otoscope.signal.audio.files import read_audio, write_audio
 from otoscope.signal.snr import radius, segmental_snr_db, snr_db
 from otoscope.signal.stft import hann
-from otoscope.taps import evaluating
 
 __all__ = ["CUTOFFS_HZ", "evaluate", "inconsistency", "round_to_16_bits"]
 

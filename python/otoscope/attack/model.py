@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import torch
 from torch import Tensor
 
 from otoscope.attack.objective import Outputs
 from otoscope.errors import ParameterError
+from otoscope.protocols import Model, call_model
 
-__all__ = ["Model", "gradient_of", "hear", "kind_of_outputs", "unit"]
-
-Model: TypeAlias = Callable[[Tensor], Tensor]
-"""Sound [batch, sample] -> [batch, output] or [batch, frame, output]."""
+__all__ = ["gradient_of", "hear", "kind_of_outputs", "unit"]
 
 
 def hear(model: Model, sound: Tensor) -> Tensor:
@@ -42,28 +37,7 @@ def hear(model: Model, sound: Tensor) -> Tensor:
     >>> hear(lambda sound: sound.mean(1, keepdim=True), torch.ones(2, 4)).shape
     torch.Size([2, 1])
     """
-    values = model(sound)
-    if not isinstance(values, Tensor) or not values.is_floating_point():
-        kind = values.dtype if isinstance(values, Tensor) else type(values).__name__
-        raise ParameterError(f"the model returned {kind}; must return a floating Tensor")
-    if values.ndim == 1:
-        values = values[:, None]  # one output: [batch] does as well
-    if values.ndim not in (2, 3) or len(values) != len(sound) or 0 in values.shape:
-        raise ParameterError(
-            f"the model returned shape {tuple(values.shape)} for {len(sound)} sounds; must be "
-            "[batch, output] or [batch, frame, output]"
-        )
-    if values.device != sound.device:
-        raise ParameterError(
-            f"the model answers on {values.device}, x is on {sound.device}: move x with .to()"
-        )
-    bad = int((~values.isfinite()).sum())
-    if bad:
-        raise ParameterError(
-            f"{bad} of {values.numel()} outputs of the model are NaN or infinite: "
-            "is it made for such sounds?"
-        )
-    return values
+    return call_model(model, sound, axes="[batch, sample]", frames=True, gradient=True, finite=True)
 
 
 def kind_of_outputs(model: Model, outputs: Outputs | None, values: Tensor) -> Outputs:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from otoscope import ops
 from otoscope.attack.hearing import SpectrumHearing
-from otoscope.attack.model import Model, gradient_of, hear
+from otoscope.attack.model import gradient_of, hear
 from otoscope.attack.objective import Verdict
 from otoscope.attack.search import Question, Trial
+from otoscope.protocols import Model
 
 __all__ = ["Published", "momentum_of", "publish"]
 

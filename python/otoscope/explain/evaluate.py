@@ -5,30 +5,24 @@ The model is any callable, [batch, 1, frame, mel] -> [batch, output] or [batch].
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
-from typing import TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.segments import Segments
+from otoscope.protocols import Model, call_model, device_of
 
 __all__ = [
-    "Model",
     "batch_size",
     "evaluate",
-    "floating_type",
     "model_name",
     "require_finite",
     "require_same_device",
-    "rows_of",
 ]
-
-Model: TypeAlias = Callable[[Tensor], Tensor]
 
 
 def evaluate(
@@ -81,9 +75,7 @@ def evaluate(
         if isinstance(content, ops.Noise):
             drawn = replace(content, first_sample=content.first_sample + first)
         excerpts = ops.occlude(values, drawn, segments, coalitions[first : first + step])
-        with torch.no_grad():
-            outputs = _called(model, excerpts[:, None])
-        yield rows_of(outputs, len(excerpts)).double().cpu()
+        yield call_model(model, excerpts[:, None]).double().cpu()
 
 
 def batch_size(device: torch.device, max_batch: int | None) -> int:
@@ -175,35 +167,12 @@ def require_same_device(model: object, patch: Tensor) -> None:
     --------
     >>> require_same_device(nn.Linear(1, 1), torch.zeros(1))
     """
-    weight = next(_weights(model), None)
-    if weight is not None and weight.device != patch.device:
+    device = device_of(model, default=patch.device)
+    if device != patch.device:
         raise ParameterError(
-            f"the model is on {weight.device}, the patch on {patch.device}; move one of them: "
-            f"model.to({str(patch.device)!r}) or values.to({str(weight.device)!r})"
+            f"the model is on {device}, the patch on {patch.device}; move one of them: "
+            f"model.to({str(patch.device)!r}) or values.to({str(device)!r})"
         )
-
-
-def floating_type(model: object, otherwise: torch.dtype) -> torch.dtype:
-    """Name the floating type that a model computes in.
-
-    Parameters
-    ----------
-    model : object
-        A module computes in the type of its first floating parameter or buffer.
-    otherwise : torch.dtype
-        For a callable that does not tell.
-
-    Returns
-    -------
-    torch.dtype
-        What patches are cast to.
-
-    Examples
-    --------
-    >>> floating_type(nn.Linear(1, 1).double(), torch.float32)
-    torch.float64
-    """
-    return next((w.dtype for w in _weights(model) if w.is_floating_point()), otherwise)
 
 
 def model_name(model: object) -> str:
@@ -227,64 +196,3 @@ def model_name(model: object) -> str:
     names = (getattr(model, "name", None), getattr(model, "__name__", None))
     given = [name for name in names if isinstance(name, str) and name]
     return given[0] if given else type(model).__name__
-
-
-def _called(model: Model, batch: Tensor) -> object:
-    """What a model answers; if it fails, with what it was given."""
-    try:
-        return model(batch)
-    except (ParameterError, torch.OutOfMemoryError):
-        raise
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as err:
-        raise ParameterError(
-            f"the model was given {list(batch.shape)} = [batch, 1, frame, mel] and raised "
-            f"{type(err).__name__}: {err}"
-        ) from err
-
-
-def _weights(model: object) -> Iterator[Tensor]:
-    if isinstance(model, nn.Module):
-        yield from chain(model.parameters(), model.buffers())
-
-
-def rows_of(outputs: object, n_excerpts: int) -> Tensor:
-    """Check what a model returned.
-
-    Parameters
-    ----------
-    outputs : object
-        Should be a Tensor [batch, output] or [batch].
-    n_excerpts : int
-        The batch that it was given.
-
-    Returns
-    -------
-    Tensor [batch, output]
-        The outputs.
-
-    Raises
-    ------
-    ParameterError
-        If it is something else.
-
-    Examples
-    --------
-    >>> rows_of(torch.zeros(3), 3).shape
-    torch.Size([3, 1])
-    """
-    if not isinstance(outputs, Tensor):
-        remedy = (
-            "return torch.as_tensor(...)"
-            if hasattr(outputs, "__array__")
-            else "wrap it to return the part that is: lambda x: model(x)[...]"
-        )
-        raise ParameterError(
-            f"the model returned a {type(outputs).__name__}, must be a Tensor [batch, output]; "
-            f"{remedy}"
-        )
-    if outputs.ndim not in (1, 2) or len(outputs) != n_excerpts:
-        raise ParameterError(
-            f"the model returned shape {tuple(outputs.shape)} for {n_excerpts} excerpts, must be "
-            "[batch, output] or [batch]; wrap it to pool over time"
-        )
-    return outputs.reshape(n_excerpts, -1)

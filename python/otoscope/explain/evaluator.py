@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from otoscope import ops
-from otoscope.explain.evaluate import Model, batch_size, evaluate, rows_of
+from otoscope.explain.evaluate import batch_size, evaluate
 from otoscope.explain.shared import NotTraced, SharedForward
+from otoscope.protocols import Model, check_outputs
 
 __all__ = ["Evaluator"]
 
@@ -136,7 +137,7 @@ class Evaluator:
         with torch.no_grad():
             parts = [
                 [
-                    rows_of(table, len(rows)).double().cpu()
+                    check_outputs(table, len(rows)).double().cpu()
                     for patches, content in zip(
                         values.split(at_once), contents.split(at_once), strict=True
                     )

@@ -20,9 +20,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain.content import Content, resolve
 from otoscope.explain.design import DESIGNS, draw_design
 from otoscope.explain.evaluate import (
-    Model,
     batch_size,
-    floating_type,
     model_name,
     require_finite,
     require_same_device,
@@ -35,9 +33,8 @@ from otoscope.explain.named_segments import resolve_segments
 from otoscope.explain.question import Question, answers, asked_together, contents
 from otoscope.explain.segments import Segmentation, grid, temporal
 from otoscope.explain.surrogate import ForwardSelection, WeightedRidge
-from otoscope.protocols import Patch, Target, choose_targets
+from otoscope.protocols import Model, Patch, Target, choose_targets, dtype_of, evaluating
 from otoscope.signal.mel.domain import Domain
-from otoscope.taps import evaluating
 
 __all__ = ["SoundLIME"]
 
@@ -355,7 +352,7 @@ class SoundLIME:
             fold=not isinstance(content, ops.Noise),
             device=patch.values.device,
         )
-        values = patch.values.to(floating_type(self.model, patch.values.dtype))
+        values = patch.values.to(dtype_of(self.model, patch.values.dtype))
         return Question(patch, values, segments, content, design)
 
     def _ask(self, questions: Sequence[Question]) -> tuple[list[str], Tensor, str]:

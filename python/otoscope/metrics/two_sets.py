@@ -18,7 +18,8 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet, check_features
 from otoscope.metrics.statistics import Statistics
-from otoscope.taps import Tap, evaluating
+from otoscope.protocols import evaluating
+from otoscope.taps import Tap
 
 __all__ = ["TwoSets"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.protocols import ListeningModel
+from otoscope.protocols import ListeningModel, call_model
 from otoscope.signal.excerpts import pad, sliding
 
 __all__ = ["Timeline", "timeline"]
@@ -93,6 +93,7 @@ def timeline(
         if padded:
             values = pad(values, before, length - 1 - before, floor=model.domain.floor)
         excerpts = sliding(values, length, hop=hop)
-        outputs = torch.cat([model(part[:, None]).cpu() for part in excerpts.split(max_batch)])
+        parts = [call_model(model, part[:, None]).cpu() for part in excerpts.split(max_batch)]
+    outputs = torch.cat(parts)
     first = torch.arange(len(outputs), dtype=torch.float64) * hop - before
     return Timeline(first * seconds_a_frame, outputs, length * seconds_a_frame)

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.metrics import FeatureSet
+from otoscope.protocols import device_of, evaluating
 from otoscope.signal.audio.blocks import Blocks
 from otoscope.signal.excerpts import sliding
-from otoscope.taps import Tap, evaluating
+from otoscope.taps import Tap
 from otoscope.workflows._recording import listening_model
 
 __all__ = ["FeatureSettings", "SoundFeatures", "comparable", "differences"]
@@ -108,7 +109,7 @@ class SoundFeatures:
             length if settings.hop is None else max(1, round(settings.hop * frames_a_second))
         )
         self._room = ceil(_ROOM * frames_a_second)
-        self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
+        self._device = device_of(network)
         self.about: dict[str, Any] = {
             "model": settings.model,
             "weights": _digest(self._model),

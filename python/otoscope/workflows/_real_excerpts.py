@@ -13,6 +13,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress
+from otoscope.protocols import device_of
 from otoscope.signal import read_audio
 from otoscope.signal.excerpts import sliding
 
@@ -33,7 +34,7 @@ class RealExcerpts:
 
     def __iter__(self) -> Iterator[Tensor]:
         model, n_seen = self._model, 0
-        device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
+        device = device_of(model)
         for path in self._progress(self._paths, "files"):
             self._firsts.append(n_seen)
             try:

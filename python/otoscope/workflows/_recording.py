@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import chain, count, takewhile
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from otoscope import models
 from otoscope.errors import ParameterError
-from otoscope.protocols import ListeningModel, Patch
+from otoscope.protocols import ListeningModel, Patch, device_of
 from otoscope.signal import read_audio
 
 AROUND = 15.0
@@ -61,7 +61,7 @@ class Heard:
             n_frames = 0  # too few for some front ends to say that they are
         else:
             with torch.no_grad():
-                n_frames = len(model.prepare(y.to(_device(model))))
+                n_frames = len(model.prepare(y.to(device_of(model))))
         if n_frames < length:
             raise ParameterError(
                 f"the sound lasts {len(y) / sr:.2f} s, too short for an excerpt of "
@@ -87,7 +87,7 @@ class Heard:
             first, y = self._part(around)
         hop = self._model.hop_length
         step = max(1, round(_STEP * self._sr / hop))
-        curve = models.timeline(self._model, y.to(_device(self._model)), hop=step)
+        curve = models.timeline(self._model, y.to(device_of(self._model)), hop=step)
         starts = curve.starts + first * hop / self._sr
         inside = starts < self.last + hop / self._sr / 2
         return replace(curve, starts=starts[inside], outputs=curve.outputs[inside])
@@ -114,8 +114,3 @@ class Heard:
         first = max(0, (round(start * self._sr) - around) // hop)
         end = round(start * self._sr) + self._model.patch_frames * hop + around
         return first, self._y[first * hop : end]
-
-
-def _device(model: Any) -> torch.device:
-    tensors = chain(model.parameters(), model.buffers()) if isinstance(model, nn.Module) else ()
-    return next((tensor.device for tensor in tensors), torch.device("cpu"))

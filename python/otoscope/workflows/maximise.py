@@ -31,10 +31,9 @@ from otoscope.explain.maximise import (
 from otoscope.explain.maximise.unit import Pool
 from otoscope.metrics import FewRows
 from otoscope.progress import Progress
-from otoscope.protocols import Patch
+from otoscope.protocols import Patch, evaluating
 from otoscope.report.maximisation import Asked, Specimen, digits, save_maximisation, sentence
 from otoscope.signal import write_audio
-from otoscope.taps import evaluating
 from otoscope.workflows._maximise_settings import MaximiseUnit
 from otoscope.workflows._real_excerpts import RealExcerpts
 from otoscope.workflows._recording import Heard, listening_model

@@ -35,9 +35,7 @@ def test_what_a_system_raises_is_told_with_its_place() -> None:
     def broken(sounds: Tensor) -> Tensor:
         return sounds @ torch.zeros(3)
 
-    told = (
-        r"predict was given \[2, 4\] and raised RuntimeError: .* \(test_intervene_judge.py, line "
-    )
+    told = r"predict was given \[2, 4\] and raised RuntimeError: .* \(test_judge.py, line "
     with pytest.raises(ParameterError, match=told) as caught:
         Judge(broken)(torch.zeros(2, 4))
     assert isinstance(caught.value.__cause__, RuntimeError)

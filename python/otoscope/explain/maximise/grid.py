@@ -14,7 +14,8 @@ from otoscope.explain.evaluate import batch_size
 from otoscope.explain.maximise.maximised import Maximised
 from otoscope.explain.maximise.ranking import Distance, Ranked, Ranking, scalar_frechet
 from otoscope.metrics import frechet_of
-from otoscope.taps import Tap, evaluating
+from otoscope.protocols import evaluating
+from otoscope.taps import Tap
 
 __all__ = ["Grid"]
 

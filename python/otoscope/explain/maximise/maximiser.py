@@ -10,15 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
-from otoscope.explain.evaluate import batch_size, floating_type
+from otoscope.explain.evaluate import batch_size
 from otoscope.explain.maximise.ascent import Keep, Problem, Progress, climb
 from otoscope.explain.maximise.extremes import Extremes, extremes
 from otoscope.explain.maximise.grid import Grid
 from otoscope.explain.maximise.maximised import Maximised, Reached, Setting
 from otoscope.explain.maximise.priors import Prior
 from otoscope.explain.maximise.unit import Index, Pool, Unit
-from otoscope.protocols import Patch
-from otoscope.taps import evaluating
+from otoscope.protocols import Patch, device_of, dtype_of, evaluating
 
 __all__ = ["ActivationMaximiser", "check_search"]
 
@@ -111,8 +110,7 @@ class ActivationMaximiser:
             keep=keep,
             jitter=(jitter[0], jitter[1]),
         )
-        tensor = next((t for t in (*model.parameters(), *model.buffers())), torch.empty(0))
-        self._device, self._dtype = tensor.device, floating_type(model, torch.float32)
+        self._device, self._dtype = device_of(model), dtype_of(model)
         self._max_batch = batch_size(self._device, max_batch)
 
     def run(

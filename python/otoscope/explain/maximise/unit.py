@@ -7,10 +7,10 @@ from functools import cached_property
 from types import EllipsisType
 from typing import Literal, TypeAlias
 
-import torch
 from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
+from otoscope.protocols import call_guarded
 from otoscope.taps import Tap
 
 __all__ = ["Index", "Pool", "Unit"]
@@ -75,14 +75,7 @@ class Unit:
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Tensor [batch, ...] to the unit's activations, [batch]."""
-        try:
-            output = self.tap(batch)
-        except (ParameterError, torch.OutOfMemoryError):
-            raise
-        except (RuntimeError, TypeError, ValueError, LookupError) as err:
-            raise ParameterError(
-                f"the model was given {list(batch.shape)} and raised {type(err).__name__}: {err}"
-            ) from err
+        output: Tensor = call_guarded(self.tap, batch)
         self._check(output)
         chosen: Tensor = output[(slice(None), *self._index)].reshape(len(output), -1)
         return chosen.mean(1) if self.pool == "mean" else chosen.amax(1)

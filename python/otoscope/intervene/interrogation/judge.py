@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
-from otoscope.protocols import ListeningModel, choose_targets
+from otoscope.errors import ParameterError
+from otoscope.protocols import (
+    ListeningModel,
+    call_guarded,
+    call_model,
+    choose_targets,
+    device_of,
+    evaluating,
+)
 from otoscope.signal.excerpts import sliding
-from otoscope.taps import evaluating
 
 __all__ = ["Hears", "Judge", "Predict"]
 
@@ -103,7 +106,7 @@ class Hears:
         excerpts = sliding(values, length, hop=length)
         if len(values) % length:
             excerpts = torch.cat([excerpts, values[None, -length:]])
-        outputs = [self.model(part[:, None]).cpu() for part in excerpts.split(64)]
+        outputs = [call_model(self.model, part[:, None]).cpu() for part in excerpts.split(64)]
         return torch.cat(outputs).mean(0)
 
 
@@ -183,7 +186,7 @@ class Judge:
         ['b']
         """
         with torch.no_grad(), evaluating(self._predict):
-            said = _called(self._predict, batch.to(self._device))
+            said = call_guarded(self._predict, batch.to(device_of(self._predict)), name="predict")
         if isinstance(said, np.ndarray) and said.ndim > 1:
             said = torch.as_tensor(said)
         if isinstance(said, str) or not hasattr(said, "__iter__"):
@@ -200,12 +203,6 @@ class Judge:
             )
         return labels
 
-    @property
-    def _device(self) -> torch.device:
-        model = self._predict
-        weights = chain(model.parameters(), model.buffers()) if isinstance(model, nn.Module) else ()
-        return next((weight.device for weight in weights), torch.device("cpu"))
-
     def _of_scores(self, scores: Tensor) -> list[str]:
         if self._columns is None:
             raise ParameterError(
@@ -220,18 +217,3 @@ class Judge:
         if not bool(scores.isfinite().all()):
             raise ParameterError("predict gave scores that are NaN or infinite")
         return [self._columns[i] for i in scores.argmax(1).tolist()]
-
-
-def _called(predict: Predict, batch: Tensor) -> Any:
-    """What a system says; if it fails, with what it was given, and where that was."""
-    try:
-        return predict(batch)
-    except (ParameterError, CudaUnavailable, MissingExtra, torch.OutOfMemoryError):
-        raise  # they say what to do already
-    except Exception as err:
-        inside = traceback.extract_tb(err.__traceback__)[1:]
-        own = [frame for frame in inside if "site-packages" not in frame.filename]
-        where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-        raise ParameterError(
-            f"predict was given {list(batch.shape)} and raised {type(err).__name__}: {err}{where}"
-        ) from err

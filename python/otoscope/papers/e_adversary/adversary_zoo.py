@@ -33,9 +33,9 @@ from otoscope.errors import ParameterError
 from otoscope.papers.e_adversary._tables import draw_figure, tables
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress
+from otoscope.protocols import evaluating
 from otoscope.report.tables import Table
 from otoscope.signal import read_audio
-from otoscope.taps import evaluating
 
 __all__ = ["TASKS", "AdversaryZoo", "Task", "adversary_zoo"]
 

@@ -1,0 +1,213 @@
+"""One guarded way to call a model: eval mode, error messages, checks of its outputs."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
+
+__all__ = [
+    "Model",
+    "call_guarded",
+    "call_model",
+    "check_outputs",
+    "device_of",
+    "dtype_of",
+    "evaluating",
+]
+
+Model: TypeAlias = Callable[[Tensor], Tensor]
+"""Any function of a batch, a network or not: Tensor [batch, ...] -> Tensor [batch, output]."""
+
+
+def call_model(
+    model: Model,
+    batch: Tensor,
+    *,
+    axes: str = "[batch, 1, frame, mel]",
+    frames: bool = False,
+    gradient: bool = False,
+    finite: bool = False,
+) -> Tensor:
+    """Call a model on a batch and check its outputs.
+
+    Eval mode is the caller's part: see `evaluating`.
+
+    Parameters
+    ----------
+    model : callable
+        Tensor [batch, ...] -> Tensor [batch, output] or [batch].
+    batch : Tensor [batch, ...]
+        Input of the model.
+    axes : str
+        Names of the input's axes, for messages.
+    frames : bool
+        Also accept outputs [batch, frame, output].
+    gradient : bool
+        Record the graph, and require floating outputs on the batch's device. Otherwise the model
+        runs under `torch.no_grad`.
+    finite : bool
+        Refuse outputs that are NaN or infinite.
+
+    Returns
+    -------
+    Tensor [batch, output] or [batch, frame, output]
+        Outputs; a model that returns [batch] has one output.
+
+    Raises
+    ------
+    ParameterError
+        If the model raises an error or its outputs fail a check.
+
+    Examples
+    --------
+    >>> call_model(lambda x: x.mean((1, 2, 3)), torch.ones(2, 1, 4, 3))
+    tensor([[1.],
+            [1.]])
+    """
+    with torch.set_grad_enabled(gradient and torch.is_grad_enabled()):
+        outputs = call_guarded(model, batch, axes=axes)
+    if gradient and isinstance(outputs, Tensor):
+        if not outputs.is_floating_point():
+            raise ParameterError(
+                f"the model returned {outputs.dtype}; must return a floating Tensor"
+            )
+        if outputs.device != batch.device:
+            raise ParameterError(
+                f"the model answers on {outputs.device}, x is on {batch.device}: move x with .to()"
+            )
+    return check_outputs(outputs, len(batch), frames=frames, finite=finite)
+
+
+def call_guarded(
+    function: Callable[[Tensor], object],
+    batch: Tensor,
+    *,
+    name: str = "the model",
+    axes: str = "",
+) -> Any:
+    """Call a function on a batch; report any error with the shape of the batch and the line."""
+    try:
+        return function(batch)
+    except (ParameterError, CudaUnavailable, MissingExtra, torch.OutOfMemoryError):
+        raise  # these errors state their remedy
+    except Exception as err:
+        inside = traceback.extract_tb(err.__traceback__)[1:]
+        own = [frame for frame in inside if "site-packages" not in frame.filename]
+        line = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+        shape = f"{list(batch.shape)} = {axes}" if axes else f"{list(batch.shape)}"
+        raise ParameterError(
+            f"{name} was given {shape} and raised {type(err).__name__}: {err}{line}"
+        ) from err
+
+
+def check_outputs(
+    outputs: object, n_items: int, *, frames: bool = False, finite: bool = False
+) -> Tensor:
+    """Check a model's outputs for ``n_items`` inputs; return them as [batch, (frame,) output]."""
+    if not isinstance(outputs, Tensor):
+        remedy = (
+            "return torch.as_tensor(...)"
+            if hasattr(outputs, "__array__")
+            else "wrap it to return the part that is: lambda x: model(x)[...]"
+        )
+        raise ParameterError(
+            f"the model returned a {type(outputs).__name__}, must be a Tensor [batch, output]; "
+            f"{remedy}"
+        )
+    ndims = (1, 2, 3) if frames else (1, 2)
+    if outputs.ndim not in ndims or len(outputs) != n_items or 0 in outputs.shape[1:]:
+        allowed = "[batch, output]" + (
+            ", [batch, frame, output] or [batch]"
+            if frames
+            else " or [batch]; wrap it to pool over time"
+        )
+        raise ParameterError(
+            f"the model returned shape {tuple(outputs.shape)} for a batch of {n_items}, must be "
+            f"{allowed}"
+        )
+    if outputs.is_complex():
+        raise ParameterError(f"the model returned {outputs.dtype}, must return real numbers")
+    n_bad = int((~outputs.isfinite()).sum()) if finite else 0
+    if n_bad:
+        raise ParameterError(
+            f"{n_bad} of {outputs.numel()} outputs of the model are NaN or infinite: "
+            "is it made for such sounds?"
+        )
+    return outputs[:, None] if outputs.ndim == 1 else outputs
+
+
+def device_of(model: object, default: torch.device | str = "cpu") -> torch.device:
+    """Return the device of a model's first parameter or buffer.
+
+    Parameters
+    ----------
+    model : object
+        An nn.Module, or any callable.
+    default : device
+        Device of a model without parameters and buffers.
+
+    Returns
+    -------
+    torch.device
+        Device for the model's inputs.
+
+    Examples
+    --------
+    >>> device_of(nn.Linear(1, 1)), device_of(torch.sigmoid)
+    (device(type='cpu'), device(type='cpu'))
+    """
+    return next((weight.device for weight in _weights(model)), torch.device(default))
+
+
+def dtype_of(model: object, default: torch.dtype = torch.float32) -> torch.dtype:
+    """Return the dtype of a model's first floating parameter or buffer."""
+    return next((w.dtype for w in _weights(model) if w.is_floating_point()), default)
+
+
+@contextmanager
+def evaluating(model: object) -> Iterator[bool]:
+    """Put a module in eval mode and restore each part's mode afterwards.
+
+    Parameters
+    ----------
+    model : object
+        Anything that is not an nn.Module is left alone.
+
+    Yields
+    ------
+    bool
+        Whether a part of it was in train mode.
+
+    Examples
+    --------
+    >>> net = nn.Dropout()
+    >>> with evaluating(net) as was_training:
+    ...     net.training, was_training
+    (False, True)
+    >>> net.training
+    True
+    """
+    training = (
+        [part for part in model.modules() if part.training] if isinstance(model, nn.Module) else []
+    )
+    for part in training:
+        part.training = False
+    try:
+        yield bool(training)
+    finally:
+        for part in training:
+            part.training = True
+
+
+def _weights(model: object) -> Iterator[Tensor]:
+    if isinstance(model, nn.Module):
+        yield from chain(model.parameters(), model.buffers())

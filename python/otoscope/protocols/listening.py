@@ -1,0 +1,155 @@
+"""The interface of a model of sound: its front end, its outputs and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from os import PathLike
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.protocols.patch import Patch
+from otoscope.signal.mel.domain import Domain
+
+__all__ = ["ListeningModel", "Sound", "Target", "choose_targets"]
+
+Sound: TypeAlias = "str | PathLike[str] | tuple[Any, float]"
+"""A file, or ``(y, sr)``: array or Tensor [sample] or [channel, sample], and rate in Hz."""
+Target: TypeAlias = "str | int | Sequence[str | int] | None"
+"""Names or indices of a model's outputs; None: its only one."""
+
+
+@runtime_checkable
+class ListeningModel(Protocol):
+    """What a model of sound says of itself."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate that `prepare` expects, samples a second."""
+        ...
+
+    @property
+    def hop_length(self) -> int:
+        """Distance of frames in samples."""
+        ...
+
+    @property
+    def patch_frames(self) -> int:
+        """Length of an excerpt."""
+        ...
+
+    @property
+    def n_mels(self) -> int:
+        """Number of bands of an excerpt."""
+        ...
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """One name a column of the output."""
+        ...
+
+    @property
+    def differentiable(self) -> bool:
+        """True if gradients reach the samples through `prepare` and the call."""
+        ...
+
+    @property
+    def domain(self) -> Domain:
+        """Mean, std, compression and floor of the input."""
+        ...
+
+    @property
+    def mel_hz(self) -> Tensor:
+        """Centre of each band: Tensor [mel], Hz."""
+        ...
+
+    def prepare(self, y: Tensor) -> Tensor:
+        """Turn a sound into the model's input domain.
+
+        Parameters
+        ----------
+        y : Tensor [sample]
+            At ``sample_rate``.
+
+        Returns
+        -------
+        Tensor [frame, mel]
+            All of it; the model is called with ``patch_frames`` of them.
+
+        Examples
+        --------
+        >>> model.prepare(torch.zeros(16000)).shape  # doctest: +SKIP
+        torch.Size([98, 80])
+        """
+        ...
+
+    def patch(self, sound: Sound, *, start: float = 0.0) -> Patch:
+        """Cut an excerpt.
+
+        Parameters
+        ----------
+        sound : str, PathLike or (y, sr)
+            A file, or samples [sample] or [channel, sample] and their rate.
+        start : float
+            Seconds.
+
+        Returns
+        -------
+        Patch
+            With ``patch_frames`` frames, their sound and the domain.
+
+        Examples
+        --------
+        >>> model.patch("song.ogg", start=12.0).duration  # doctest: +SKIP
+        3.0
+        """
+        ...
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """Evaluate excerpts, [batch, 1, frame, mel] -> [batch, output]."""
+        ...
+
+
+def choose_targets(
+    target: Target,
+    n_outputs: int,
+    output_names: Sequence[str] | None = None,
+    *,
+    called: str = "target",
+) -> dict[str, int]:
+    """Return the name and column of each target, in the order given; None means the only output."""
+    names = list(output_names or [f"output {i}" for i in range(n_outputs)])
+    if len(names) != n_outputs:
+        raise ParameterError(f"the model names {len(names)} outputs and returns {n_outputs}")
+    if target is None and n_outputs != 1:
+        raise ParameterError(
+            f"the model has {n_outputs} outputs ({_some(names)}); choose with {called}="
+        )
+    targets: Sequence[object] = [0 if target is None else target]
+    if isinstance(target, Sequence) and not isinstance(target, str):
+        targets = target
+    if not targets:
+        raise ParameterError(f"{called} is an empty list; name at least one output")
+    naming = "" if output_names else "; to name them set model.output_names = [...]"
+    columns = [_column(target, names, naming, called) for target in targets]
+    return {names[column]: column for column in columns}
+
+
+def _column(target: object, names: list[str], naming: str, called: str) -> int:
+    if not isinstance(target, str | int):
+        raise ParameterError(f"{called} is {target!r}; give an output's name or index, or a list")
+    if isinstance(target, int):
+        if not 0 <= target < len(names):
+            raise ParameterError(f"{called} is {target}, must be in 0..{len(names) - 1}")
+        return target
+    if target not in names:
+        near = get_close_matches(target, names, n=3, cutoff=0.4)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f": {_some(names)}"
+        raise ParameterError(f"{called} is {target!r}, the model has no such output{hint}{naming}")
+    return names.index(target)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -1,0 +1,152 @@
+"""An excerpt of sound as a model takes it, with the waveform that it shows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.signal.listen import listen
+from otoscope.signal.mel.domain import Domain
+
+__all__ = ["Patch"]
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """An excerpt as a model sees it, and the sound it shows.
+
+    Parameters
+    ----------
+    values : Tensor [frame, mel]
+        Floating and finite, in the model's input domain.
+    y : Tensor or array [sample], optional
+        The sound of the excerpt, kept as float32 on the CPU; needs ``sr``.
+    sr : float, optional
+        Samples a second of ``y``.
+    hop_length : int, optional
+        Samples from one frame to the next.
+    mel_hz : Tensor or array [mel], optional
+        Centre of each band in Hz, rising.
+    start : float
+        Seconds from the beginning of the recording to the first sample.
+    domain : Domain, optional
+        How ``values`` relate to log-mel and to energies: mean, std, compression, floor.
+
+    Raises
+    ------
+    ParameterError
+        If an array has another shape, is not finite, or ``y`` comes without ``sr``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Patch(torch.zeros(115, 80), sr=22050, hop_length=315).duration
+    1.6428571428571428
+    """
+
+    values: Tensor
+    y: Tensor | None = None
+    sr: float | None = None
+    hop_length: int | None = None
+    mel_hz: Tensor | None = None
+    start: float = 0.0
+    domain: Domain | None = None
+
+    def __post_init__(self) -> None:
+        values = torch.as_tensor(self.values)
+        if values.ndim != 2 or values.numel() == 0 or not values.is_floating_point():
+            raise ParameterError(
+                f"values has shape {tuple(values.shape)} and dtype {values.dtype}; "
+                "a patch is [frame, mel], not empty, floating"
+            )
+        _check_finite("values", values)
+        object.__setattr__(self, "values", values)
+        if self.sr is not None and not (math.isfinite(self.sr) and self.sr > 0):
+            raise ParameterError(f"sr is {self.sr}, must be samples a second, > 0")
+        if self.hop_length is not None and self.hop_length < 1:
+            raise ParameterError(f"hop_length is {self.hop_length}, must be samples, >= 1")
+        if not math.isfinite(self.start):
+            raise ParameterError(f"start is {self.start}, must be finite seconds")
+        if self.y is not None:
+            object.__setattr__(self, "y", self._sound())
+        if self.mel_hz is not None:
+            object.__setattr__(self, "mel_hz", self._centres())
+        if self.domain is not None and len(self.domain.mean) != values.shape[1]:
+            raise ParameterError(
+                f"domain has {len(self.domain.mean)} bands, values {values.shape[1]}"
+            )
+
+    @property
+    def duration(self) -> float | None:
+        """Duration of the frames in seconds, or None where the frame rate is not known."""
+        if self.sr is None or self.hop_length is None:
+            return None
+        return self.values.shape[0] * self.hop_length / self.sr
+
+    def listen(self, gain: Tensor) -> Tensor:
+        """Make the sound of some cells, with the original phase.
+
+        Parameters
+        ----------
+        gain : Tensor [frame, mel]
+            Linear gain of each cell, or keep (True stays). The same in all bands: cut in time
+            with fades of 5 ms; else filtered.
+
+        Returns
+        -------
+        Tensor [sample]
+            As long as ``y``.
+
+        Raises
+        ------
+        ParameterError
+            If the patch has no sound, or ``gain`` another shape than ``values``.
+
+        Examples
+        --------
+        >>> import torch
+        >>> patch = Patch(
+        ...     torch.zeros(4, 2), y=torch.ones(400), sr=8000, hop_length=100,
+        ...     mel_hz=torch.tensor([100.0, 900.0]),
+        ... )
+        >>> patch.listen(torch.zeros(4, 2, dtype=torch.bool)).sum()
+        tensor(0.)
+        """
+        if self.y is None or self.sr is None or self.hop_length is None or self.mel_hz is None:
+            raise ParameterError("the patch has no sound; give it y, sr, hop_length and mel_hz")
+        if gain.shape != self.values.shape:
+            raise ParameterError(
+                f"gain has shape {tuple(gain.shape)}, values {tuple(self.values.shape)}"
+            )
+        return listen(
+            self.y, gain.cpu(), sr=self.sr, hop_length=self.hop_length, mel_hz=self.mel_hz
+        )
+
+    def _sound(self) -> Tensor:
+        y = torch.as_tensor(self.y).detach().to("cpu", torch.float32)
+        if y.ndim != 1:
+            raise ParameterError(f"y has shape {tuple(y.shape)}, must be [sample], mono")
+        if self.sr is None:
+            raise ParameterError("y came without sr; a sound needs its samples a second")
+        _check_finite("y", y)
+        return y
+
+    def _centres(self) -> Tensor:
+        mel_hz = torch.as_tensor(self.mel_hz).detach().to("cpu", torch.float32)
+        if mel_hz.shape != self.values.shape[1:]:
+            raise ParameterError(
+                f"mel_hz has shape {tuple(mel_hz.shape)}, values has {self.values.shape[1]} bands"
+            )
+        if not bool((mel_hz.diff() > 0).all()) or not bool(mel_hz.isfinite().all()):
+            raise ParameterError("mel_hz must be finite and rise from band to band")
+        return mel_hz
+
+
+def _check_finite(name: str, values: Tensor) -> None:
+    bad = int((~values.isfinite()).sum())
+    if bad:
+        raise ParameterError(f"{name}: {bad} of {values.numel()} numbers are NaN or infinite")
