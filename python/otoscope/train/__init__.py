@@ -1,1 +1,7 @@
-"""Training: the only place with an optimiser over weights."""
+"""Training: the only package with an optimiser over weights."""
+
+from __future__ import annotations
+
+from otoscope.train.loop import LoopConfig, StepResult, Trainee, TrainingHistory, run_training
+
+__all__ = ["LoopConfig", "StepResult", "Trainee", "TrainingHistory", "run_training"]

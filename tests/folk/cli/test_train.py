@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.folk.abc import read_book
-
-pytestmark = pytest.mark.skipif(find_spec("lightning") is None, reason="lightning is not installed")
+from otoscope.folk.train import TrainFolkConfig
 
 SMALL = ("--hidden", 8, "--embedding", 4, "--epochs", 1, "--batch", 4, "--window", 32)
 
@@ -59,14 +59,14 @@ def test_a_training_that_stopped_goes_on_only_if_asked(tunes: Path, tmp_path: Pa
     assert first["steps"] == 1
     assert "holds a training already" in refused("train", tunes, "--out", out, *SMALL)
     said = refused("train", tunes, "--out", out, *SMALL[2:], "--hidden", 9, "--resume")
-    assert "is of hidden 8, not 9" in said
+    assert "was written with hidden 8, not 9" in said
     result = CliRunner().invoke(
         app, ["folk", "train", str(tunes), "--out", str(out), *map(str, SMALL), "--resume"]
     )
     assert result.exit_code == 0, result.output
     assert "trigram" in result.stdout
-    assert f"now: otoscope folk sample --model {out}" in result.stdout
-    assert "nats a token held out" in result.stderr
+    assert f"next: otoscope folk sample --model {out}" in result.stdout
+    assert "nats per token on validation tunes" in result.stderr
 
 
 def test_an_option_is_over_what_its_mode_says(tunes: Path, tmp_path: Path) -> None:
@@ -95,6 +95,19 @@ def test_bad_input_is_one_line(
 ) -> None:
     assert message in refused("train", tunes, "--out", tmp_path / "reels", *options)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["epochs", "hidden", "layers", "dropout", "learning_rate", "batch", "window"]
+)
+def test_help_states_the_defaults_of_both_modes(name: str) -> None:
+    """The options have no default of their own: the mode decides, and the help repeats it."""
+    command: Any = get_command(app)
+    command = command.commands["folk"].commands["train"]
+    (help_text,) = (parameter.help for parameter in command.params if parameter.name == name)
+    assert f"quick {getattr(TrainFolkConfig(), name)}" in help_text
+    if name != "window":
+        assert f"paper {getattr(TrainFolkConfig.paper(), name)}" in help_text
 
 
 def test_what_is_no_prepared_folder_is_refused(tmp_path: Path) -> None:

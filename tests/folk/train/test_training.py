@@ -12,15 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
+from otoscope.errors import CudaUnavailable, ParameterError
 from otoscope.folk.data import PlacedTune, ReadTune, read_tunes, save_prepared
-from otoscope.folk.model import load_folkrnn, nats_per_token, sample
+from otoscope.folk.model import FolkModel, load_folkrnn, nats_per_token, sample
+from otoscope.folk.train import TrainFolkConfig, train_folk
+from otoscope.train import StepResult
 
-pytest.importorskip("lightning")
-
-from otoscope.folk.train.training import FolkTraining, Progress, train_folk
-
-TINY = FolkTraining(
+TINY = TrainFolkConfig(
     embedding=8, hidden=12, layers=2, dropout=0.3, batch=4, window=32, epochs=2, checkpoint_every=10
 )
 
@@ -40,11 +38,11 @@ def tunes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepare(tmp_path_factory.mktemp("folk") / "tunes", 40)
 
 
-def until(step: int) -> Callable[[Progress], None]:
+def until(step: int) -> Callable[[StepResult], None]:
     """Stop a training as Ctrl-C would, only sooner."""
 
-    def stop(progress: Progress) -> None:
-        if progress.step == step:
+    def stop(result: StepResult) -> None:
+        if result.step == step:
             raise Stopped
 
     return stop
@@ -56,11 +54,11 @@ class Stopped(Exception):
 
 def test_a_quick_training_beats_the_trigram_on_held_out_tunes(tmp_path: Path) -> None:
     folder = prepare(tmp_path / "tunes", 120)
-    settings = FolkTraining(
+    settings = TrainFolkConfig(
         embedding=16, hidden=48, batch=8, window=32, epochs=8, learning_rate=0.02
     )
-    seen: list[Progress] = []
-    trained = train_folk(folder, tmp_path / "out", settings=settings, progress=seen.append)
+    seen: list[StepResult] = []
+    trained = train_folk(folder, tmp_path / "out", settings=settings, on_step=seen.append)
     for split in ("valid", "test"):
         nats = trained.nats[split]
         assert nats["model"] < nats["trigram"] - 0.05
@@ -79,12 +77,12 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(tunes: Path, tmp_path: 
     whole = train_folk(tunes, tmp_path / "whole", settings=TINY)
     program = """
 import os, signal, sys
-from otoscope.folk.train.training import FolkTraining, train_folk
-def kill(progress):
-    if progress.step == 27:
+from otoscope.folk.train import TrainFolkConfig, train_folk
+def kill(result):
+    if result.step == 27:
         os.kill(os.getpid(), signal.SIGKILL)
-settings = FolkTraining(**eval(sys.argv[3]))
-train_folk(sys.argv[1], sys.argv[2], settings=settings, progress=kill)
+settings = TrainFolkConfig(**eval(sys.argv[3]))
+train_folk(sys.argv[1], sys.argv[2], settings=settings, on_step=kill)
 """
     out = tmp_path / "killed"
     command = [sys.executable, "-c", program, str(tunes), str(out), repr(asdict(TINY))]
@@ -93,7 +91,7 @@ train_folk(sys.argv[1], sys.argv[2], settings=settings, progress=kill)
     assert not [path for path in out.iterdir() if path.name.startswith(".")], "half a file is left"
     seen: list[int] = []
     resumed = train_folk(
-        tunes, out, settings=TINY, resume=True, progress=lambda one: seen.append(one.step)
+        tunes, out, settings=TINY, resume=True, on_step=lambda result: seen.append(result.step)
     )
     assert seen[0] == 21, "the last checkpoint is of step 20"
     assert (resumed.steps, resumed.history) == (whole.steps, whole.history)
@@ -102,17 +100,17 @@ train_folk(sys.argv[1], sys.argv[2], settings=settings, progress=kill)
     checkpoints = [
         torch.load(run / "checkpoint.ckpt", weights_only=True) for run in (tmp_path / "whole", out)
     ]
-    for name, value in checkpoints[0]["state_dict"].items():
-        assert torch.equal(checkpoints[1]["state_dict"][name], value), name
+    for name, value in checkpoints[0]["network"].items():
+        assert torch.equal(checkpoints[1]["network"][name], value), name
 
 
 def test_whole_tunes_resume_too(tunes: Path, tmp_path: Path) -> None:
     settings = replace(
-        FolkTraining.paper(), hidden=8, layers=2, batch=8, epochs=3, checkpoint_every=3
+        TrainFolkConfig.paper(), hidden=8, layers=2, batch=8, epochs=3, checkpoint_every=3
     )
     whole = train_folk(tunes, tmp_path / "whole", settings=settings)
     with pytest.raises(Stopped):
-        train_folk(tunes, tmp_path / "stopped", settings=settings, progress=until(8))
+        train_folk(tunes, tmp_path / "stopped", settings=settings, on_step=until(8))
     resumed = train_folk(tunes, tmp_path / "stopped", settings=settings, resume=True)
     assert resumed.nats == whole.nats
     assert resumed.steps == 3 * 4
@@ -133,12 +131,25 @@ def test_training_stops_where_nothing_gets_better(tunes: Path, tmp_path: Path) -
     assert train_folk(tunes, tmp_path, settings=settings, resume=True).steps == trained.steps
 
 
-def test_the_best_model_is_kept_not_the_last(tunes: Path, tmp_path: Path) -> None:
-    settings = replace(TINY, learning_rate=0.5, valid_every=3, patience=99)
+def test_the_best_model_is_kept_not_the_last(
+    tunes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores are scripted, so that the second of four validations is the best."""
+    scores = iter([3.0, 1.0, 2.0, 2.5])
+    validated: list[dict[str, torch.Tensor]] = []
+
+    def scripted(model: FolkModel, _: object) -> float:
+        weights = model.network.state_dict()
+        validated.append({name: value.clone() for name, value in weights.items()})
+        return next(scores)
+
+    monkeypatch.setattr("otoscope.folk.train.recipe.nats_per_token", scripted)
+    settings = replace(TINY, valid_every=20, patience=99)
     trained = train_folk(tunes, tmp_path, settings=settings)
-    best = min(nats for _, nats in trained.history)
-    assert trained.nats["valid"]["model"] == pytest.approx(best, abs=1e-6)
-    assert trained.history[-1][1] > best
+    assert trained.history == [(20, 3.0), (40, 1.0), (60, 2.0), (80, 2.5)]
+    kept = trained.model.network.state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in validated[1].items())
+    assert any(not torch.equal(kept[name], value) for name, value in validated[3].items())
 
 
 def test_hours_end_a_training_that_can_go_on(tunes: Path, tmp_path: Path) -> None:
@@ -164,13 +175,17 @@ def test_a_folder_with_another_training_is_refused(tunes: Path, tmp_path: Path) 
     train_folk(tunes, tmp_path / "out", settings=replace(TINY, epochs=1))
     with pytest.raises(ParameterError, match="holds a training already; resume it or name another"):
         train_folk(tunes, tmp_path / "out", settings=replace(TINY, epochs=1))
-    with pytest.raises(ParameterError, match=r"checkpoint\.ckpt is of epochs 1, not 2; name a new"):
+    with pytest.raises(
+        ParameterError, match=r"checkpoint\.ckpt was written with epochs 1, not 2; name"
+    ):
         train_folk(tunes, tmp_path / "out", settings=TINY, resume=True)
     others = prepare(tmp_path / "others", 10)
-    with pytest.raises(ParameterError, match="is of another vocabulary; name a new folder"):
+    with pytest.raises(
+        ParameterError, match="was written with another vocabulary; name a new folder"
+    ):
         train_folk(others, tmp_path / "out", settings=replace(TINY, epochs=1), resume=True)
     (tmp_path / "out" / "checkpoint.ckpt").write_bytes(b"PK")
-    with pytest.raises(ParameterError, match="is no checkpoint of folk-rnn"):
+    with pytest.raises(ParameterError, match="is not a checkpoint of this program"):
         train_folk(tunes, tmp_path / "out", settings=TINY, resume=True)
 
 
@@ -193,7 +208,7 @@ def test_nothing_to_hold_out_is_said(tmp_path: Path) -> None:
 )
 def test_impossible_settings_are_refused(settings: dict[str, int], told: str) -> None:
     with pytest.raises(ParameterError, match=told):
-        FolkTraining(**settings)  # type: ignore[arg-type]
+        TrainFolkConfig(**settings)  # type: ignore[arg-type]
 
 
 def test_hours_must_be_some(tunes: Path, tmp_path: Path) -> None:
@@ -203,7 +218,7 @@ def test_hours_must_be_some(tunes: Path, tmp_path: Path) -> None:
 
 def test_a_training_that_diverges_says_so(tunes: Path, tmp_path: Path) -> None:
     settings = replace(TINY, learning_rate=1e38, clip=1e38)
-    with pytest.raises(ParameterError, match=r"has diverged before step .* lower learning_rate"):
+    with pytest.raises(ParameterError, match=r"has diverged by step .* lower learning_rate"):
         train_folk(tunes, tmp_path, settings=settings)
 
 
@@ -220,12 +235,4 @@ def test_devices_that_are_not_there_are_told(
     if device == "cuda" and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(error, match=told):
-        train_folk(tunes, tmp_path, device=device)
-
-
-def test_without_lightning_it_says_how_to_get_it(
-    tunes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "lightning", None)
-    with pytest.raises(MissingExtra, match=r'pip install "otoscope\[train\]"'):
-        train_folk(tunes, tmp_path)
+        train_folk(tunes, tmp_path, settings=TrainFolkConfig(device=device))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,54 +11,69 @@ from rich.console import Console
 from rich.table import Table
 
 from otoscope.cli.folk.sample import AsJson
-from otoscope.cli.options import Seed
+from otoscope.cli.options import Device, Seed
 from otoscope.cli.output import require_folder
-from otoscope.cli.progress import Bars, bars
+from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
 from otoscope.records import to_json
 
 if TYPE_CHECKING:
-    from otoscope.folk.train.training import FolkTraining, Progress, TrainedFolk
+    from otoscope.folk.train import TrainFolkConfig, TrainFolkResult
+    from otoscope.train import StepResult
 
 __all__ = ["train"]
 
 
 def train(  # noqa: PLR0913 - a command has the options it has
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Of otoscope folk prepare.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder written by otoscope folk prepare.")
+    ],
     out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder for the model.")],
     mode: Annotated[
-        str, typer.Option(help="quick: minutes on a CPU. paper: its network and recipe.")
+        str, typer.Option(help="quick: minutes on a CPU; paper: network and recipe of the paper.")
     ] = "quick",
     hours: Annotated[
-        float | None, typer.Option(help="Stop then, with the best so far; --resume goes on.")
+        float | None, typer.Option(help="Time limit; the best model until then is kept.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from MODEL's checkpoint, if it has one.")
+        bool, typer.Option("--resume", help="Continue from MODEL's checkpoint, if it has one.")
     ] = False,
-    epochs: Annotated[int | None, typer.Option(help="At most: 6, paper 100.")] = None,
-    hidden: Annotated[int | None, typer.Option(help="Units a layer: 128, paper 512.")] = None,
-    layers: Annotated[int | None, typer.Option(help="1, paper 3.")] = None,
-    embedding: Annotated[
-        int | None, typer.Option(help="Columns: 64; 0 is one-hot, the paper's.")
+    epochs: Annotated[
+        int | None, typer.Option(help="Largest number of epochs (quick 6, paper 100).")
     ] = None,
-    dropout: Annotated[float | None, typer.Option(help="0, paper 0.5.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="0.01, paper 0.003.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Streams: 16; paper: 64 tunes.")] = None,
-    window: Annotated[int | None, typer.Option(help="Quick: tokens a step, 64.")] = None,
+    hidden: Annotated[
+        int | None, typer.Option(help="Units per layer (quick 128, paper 512).")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="LSTM layers (quick 1, paper 3).")] = None,
+    embedding: Annotated[
+        int | None, typer.Option(help="Columns of the embedding; 0: one-hot (quick 64, paper 0).")
+    ] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Dropout probability (quick 0.0, paper 0.5).")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Highest learning rate (quick 0.01, paper 0.003).")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Batch size: streams (quick 16) or tunes (paper 64).")
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(help="Tokens per stream and step, in quick mode (quick 64).")
+    ] = None,
     as_json: AsJson = False,
     seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
-    """Train a network on prepared tunes, and compare it with n-grams on tunes held out.
+    """Train a network on prepared tunes, and compare it with n-grams on held-out tunes.
 
-    A training that was stopped or killed goes on from its last checkpoint with --resume.
+    With --resume, a training that was interrupted continues from its last checkpoint.
 
     Example: otoscope folk train tunes --out reels --hours 0.5
     """
     require_folder(out)
-    from otoscope.folk.train.training import train_folk
+    from otoscope.folk.train import train_folk
 
-    given = {
+    options = {
         "epochs": epochs,
         "hidden": hidden,
         "layers": layers,
@@ -69,63 +83,58 @@ def train(  # noqa: PLR0913 - a command has the options it has
         "batch": batch,
         "window": window,
     }
-    settings = _settings(mode, seed, {k: v for k, v in given.items() if v is not None})
+    settings = _settings(mode, options | {"seed": seed, "device": device})
     with bars() as progress:
-        found = train_folk(
+        result = train_folk(
             folder,
             out,
             settings=settings,
             hours=hours,
             resume=resume,
-            device=device,
-            progress=_shown(progress),
+            progress=progress,
+            on_step=_BestScores(),
         )
     if as_json:
-        told = {"settings": settings, "steps": found.steps, "nats": found.nats}
-        told |= {"history": found.history, "model": found.path}
-        typer.echo(to_json(told, indent=2))
+        typer.echo(to_json(result.to_dict(), indent=2))
     else:
-        _show(found, out)
+        _show(result, out)
 
 
-def _settings(mode: str, seed: int, given: dict[str, Any]) -> FolkTraining:
-    from otoscope.folk.train.training import FolkTraining
+def _settings(mode: str, options: dict[str, Any]) -> TrainFolkConfig:
+    from otoscope.folk.train import TrainFolkConfig
 
-    modes = {"quick": FolkTraining, "paper": FolkTraining.paper}
+    modes = {"quick": TrainFolkConfig, "paper": TrainFolkConfig.paper}
     if mode not in modes:
         raise ParameterError(f"mode is {mode!r}, must be quick or paper")
-    if given.get("embedding") == 0:
-        given["embedding"] = None
-    return replace(modes[mode](), seed=seed, **given)
+    changed = {name: value for name, value in options.items() if value is not None}
+    if changed.get("embedding") == 0:
+        changed["embedding"] = None
+    return replace(modes[mode](), **changed)
 
 
-def _shown(progress: Bars) -> Callable[[Progress], None]:
-    """A bar of steps, and a line for each model that is the best so far."""
-    steps: Iterator[int] | None = None
-    seen, best = 0, float("inf")
+class _BestScores:
+    """Print a line for each validation score that is the best so far."""
 
-    def show(at: Progress) -> None:
-        nonlocal steps, seen, best
-        if steps is None:
-            steps = progress(range(at.steps), "steps")
-        while seen < at.step:  # a training that goes on begins in the middle
-            next(steps, None)
-            seen += 1
-        if at.best is not None and at.best < best:
-            best = at.best
-            typer.echo(f"step {at.step:,}: {best:.3f} nats a token held out", err=True)
+    def __init__(self) -> None:
+        self._best = float("inf")
 
-    return show
+    def __call__(self, result: StepResult) -> None:
+        if result.best is not None and result.best < self._best:
+            self._best = result.best
+            typer.echo(
+                f"step {result.step:,}: {result.best:.3f} nats per token on validation tunes",
+                err=True,
+            )
 
 
-def _show(found: TrainedFolk, out: Path) -> None:
+def _show(result: TrainFolkResult, out: Path) -> None:
     console = Console(markup=False, highlight=False)
-    table = Table("nats a token", box=None, pad_edge=False)
-    names = next(iter(found.nats.values())).keys()
+    table = Table("nats per token", box=None, pad_edge=False)
+    names = next(iter(result.nats.values())).keys()
     for name in names:
         table.add_column(name, justify="right")
-    for split, nats in found.nats.items():
+    for split, nats in result.nats.items():
         table.add_row(f"{split} tunes", *(f"{nats[name]:.3f}" for name in names))
     console.print(table)
-    console.print(f"{found.steps:,} steps; model: {out}", soft_wrap=True)
-    console.print(f"now: otoscope folk sample --model {out} --n 5", soft_wrap=True)
+    console.print(f"{result.steps:,} steps; model: {out}", soft_wrap=True)
+    console.print(f"next: otoscope folk sample --model {out} --n 5", soft_wrap=True)

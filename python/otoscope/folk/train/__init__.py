@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from otoscope.folk.train.training import FolkTraining, Progress, TrainedFolk, train_folk
+from otoscope.folk.train.recipe import TrainFolkConfig
+from otoscope.folk.train.training import TrainFolkResult, train_folk
 
-__all__ = ["FolkTraining", "Progress", "TrainedFolk", "train_folk"]
+__all__ = ["TrainFolkConfig", "TrainFolkResult", "train_folk"]

@@ -1,0 +1,272 @@
+"""A training loop in plain torch that can be interrupted: validation, checkpoints, exact resume.
+
+Step s depends on the weights, the optimiser's state and s alone: its random numbers (dropout) are
+seeded by s, and its batch and learning rate are functions of s. A training that is resumed from a
+checkpoint therefore gives the same numbers as one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from otoscope.errors import ParameterError
+from otoscope.progress import Progress, silent
+from otoscope.records import replacing
+
+__all__ = ["LoopConfig", "StepResult", "Trainee", "TrainingHistory", "run_training"]
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Length of a training, and the steps at which it validates and saves.
+
+    Parameters
+    ----------
+    steps : int
+        Number of optimiser steps.
+    validate_every, checkpoint_every : int
+        Steps between two validations, and between two checkpoints.
+    patience : int
+        Validations without a better score after which training stops.
+    clip : float
+        Largest norm of the gradient.
+    seed : int
+        Seed of the random numbers of each step (dropout).
+
+    Examples
+    --------
+    >>> LoopConfig(1000, validate_every=100, checkpoint_every=100, patience=5).clip
+    inf
+    """
+
+    steps: int
+    validate_every: int
+    checkpoint_every: int
+    patience: int
+    clip: float = math.inf
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Number of a step from 1, number of all steps, loss of the step, best validation score."""
+
+    step: int
+    steps: int
+    loss: float
+    best: float | None
+
+
+@dataclass
+class TrainingHistory:
+    """Steps taken, and the validation score (lower is better) after some of them.
+
+    Parameters
+    ----------
+    step : int
+        Number of steps taken, those before an interruption included.
+    scores : list of (step, score)
+        Validation scores in the order of the steps.
+    is_done : bool
+        Whether training stopped because no validation was better for ``patience`` validations.
+
+    Examples
+    --------
+    >>> TrainingHistory(20, [(10, 1.5), (20, 1.7)]).best
+    1.5
+    """
+
+    step: int = 0
+    scores: list[tuple[int, float]] = field(default_factory=list)
+    is_done: bool = False
+
+    @property
+    def best(self) -> float | None:
+        """Lowest validation score; None before the first validation."""
+        return min((score for _, score in self.scores), default=None)
+
+
+class Trainee(Protocol):
+    """A network in training: what the loop needs to know of it."""
+
+    @property
+    def network(self) -> nn.Module:
+        """Network to train."""
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Optimiser of the network's weights."""
+
+    @property
+    def identity(self) -> Mapping[str, object]:
+        """Settings that a checkpoint must agree with to be resumed, by name."""
+
+    def learning_rate(self, step: int) -> float:
+        """Return the learning rate of a step, from 0."""
+
+    def loss(self, step: int) -> Tensor:
+        """Return the loss of the batch of a step, from 0."""
+
+    def validate(self) -> float:
+        """Return the score of the network on validation data; lower is better."""
+
+    def save_best(self) -> None:
+        """Save the network, whose validation score is the best so far."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs besides weights and optimiser: tensors and numbers."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Set what `state` returned."""
+
+
+def run_training(
+    trainee: Trainee,
+    config: LoopConfig,
+    checkpoint: Path,
+    *,
+    hours: float | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    on_step: Callable[[StepResult], None] | None = None,
+) -> TrainingHistory:
+    """Train a network until all steps are taken, nothing improves, or the time is over.
+
+    Parameters
+    ----------
+    trainee : Trainee
+        Network, optimiser, loss and validation.
+    config : LoopConfig
+        Number of steps, validations and checkpoints.
+    checkpoint : Path
+        File of the checkpoint; written whole or not at all.
+    hours : float, optional
+        Time limit. The last step is validated and saved, so that training can be resumed.
+    resume : bool, default False
+        Whether to continue from the checkpoint if there is one.
+    progress : callable
+        Shows the "steps".
+    on_step : callable, optional
+        Called with a `StepResult` after each step.
+
+    Returns
+    -------
+    TrainingHistory
+        Steps and validation scores, those before an interruption included.
+
+    Raises
+    ------
+    ParameterError
+        If there is a checkpoint and ``resume`` is False, if the checkpoint belongs to another
+        training or cannot be read, or if training diverges.
+
+    Examples
+    --------
+    >>> run_training(trainee, config, Path("out/checkpoint.ckpt"), hours=2)  # doctest: +SKIP
+    """
+    history = _resumed(trainee, checkpoint, resume=resume)
+    if history.is_done:
+        return history
+    deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
+    network = trainee.network.train()
+    with torch.random.fork_rng():
+        for step in progress(range(history.step, config.steps), "steps"):
+            loss = _optimise(trainee, config, step)
+            history.step = step + 1
+            is_last = history.step == config.steps or time.monotonic() > deadline
+            if is_last or history.step % config.validate_every == 0:
+                network.eval()
+                _validate(trainee, config, history)
+                network.train()
+            stops = is_last or history.is_done
+            if stops or history.step % config.checkpoint_every == 0:
+                _save(trainee, checkpoint, history)
+            if on_step is not None:
+                on_step(StepResult(history.step, config.steps, float(loss), history.best))
+            if stops:
+                break
+    return history
+
+
+def _optimise(trainee: Trainee, config: LoopConfig, step: int) -> Tensor:
+    seed = np.random.SeedSequence([config.seed, step]).generate_state(1)[0]
+    torch.manual_seed(int(seed))
+    weights = []
+    for group in trainee.optimiser.param_groups:
+        group["lr"] = trainee.learning_rate(step)
+        weights += group["params"]
+    trainee.optimiser.zero_grad()
+    loss = trainee.loss(step)
+    loss.backward()
+    nn.utils.clip_grad_norm_(weights, config.clip)
+    trainee.optimiser.step()
+    return loss.detach()
+
+
+def _validate(trainee: Trainee, config: LoopConfig, history: TrainingHistory) -> None:
+    score = trainee.validate()
+    if not math.isfinite(score):
+        rate = trainee.learning_rate(history.step - 1)
+        raise ParameterError(
+            f"training has diverged by step {history.step}: the validation score is {score}; "
+            f"lower learning_rate, which is {rate:g} at this step"
+        )
+    history.scores.append((history.step, score))
+    scores = [score for _, score in history.scores]
+    since_best = len(scores) - 1 - scores.index(min(scores))
+    if since_best == 0:
+        trainee.save_best()
+    history.is_done = since_best >= config.patience
+
+
+def _save(trainee: Trainee, path: Path, history: TrainingHistory) -> None:
+    content = {
+        "schema": _SCHEMA,
+        "identity": dict(trainee.identity),
+        "step": history.step,
+        "scores": history.scores,
+        "is_done": history.is_done,
+        "network": trainee.network.state_dict(),
+        "optimiser": trainee.optimiser.state_dict(),
+        "state": trainee.state(),
+    }
+    with replacing(path) as draft:
+        torch.save(content, draft)
+
+
+def _resumed(trainee: Trainee, path: Path, *, resume: bool) -> TrainingHistory:
+    """Restore the checkpoint if there is one; return the history so far."""
+    if not path.is_file():
+        return TrainingHistory()
+    if not resume:
+        raise ParameterError(f"{path.parent} holds a training already; resume it or name another")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        schema, identity = content["schema"], content["identity"]
+    except (KeyError, RuntimeError, pickle.UnpicklingError, EOFError) as err:
+        raise ParameterError(f"{path} is not a checkpoint of this program: {err}") from err
+    if schema != _SCHEMA:
+        raise ParameterError(f"{path} has format {schema}; this version reads {_SCHEMA}")
+    for name, value in trainee.identity.items():
+        if identity.get(name) != value:
+            other = f"{name} {identity.get(name)}, not {value}"
+            if isinstance(value, list):
+                other = f"another {name}"
+            raise ParameterError(f"{path} was written with {other}; name a new folder")
+    trainee.network.load_state_dict(content["network"])
+    trainee.optimiser.load_state_dict(content["optimiser"])
+    trainee.restore(content["state"])
+    scores = [(step, score) for step, score in content["scores"]]
+    return TrainingHistory(content["step"], scores, content["is_done"])
