@@ -52,8 +52,8 @@ def test(session: nox.Session) -> None:
 def test_all(session: nox.Session) -> None:
     """Run all tests; hypothesis draws new examples and more of them."""
     install(session, *TESTED)
-    environment = {**one_thread(), "HYPOTHESIS_PROFILE": "long"}
-    run(session, "pytest", "-n", "auto", *session.posargs, env=environment)
+    options = ("--hypothesis-profile", "long", "-n", "auto")
+    run(session, "pytest", *options, *session.posargs, env=one_thread())
 
 
 @nox.session

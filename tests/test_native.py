@@ -118,7 +118,7 @@ if child == 0:
     os._exit(0 if torch.equal(occlude(*args), before) else 1)
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], timeout=600).returncode == 0
 
 
 def test_instruction_sets() -> None:

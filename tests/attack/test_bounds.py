@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.attack.bounds import Bound, shrink
@@ -44,7 +44,6 @@ def inside(bound: Bound, sound: torch.Tensor, x: torch.Tensor) -> bool:
     return holds
 
 
-@settings(deadline=None)
 @given(bound=bounds, n=st.integers(1, 60), loud=st.floats(1e-4, 1e4), seed=st.integers(0, 999))
 def test_the_bound_holds_and_no_point_of_it_is_nearer(
     bound: Bound, n: int, loud: float, seed: int
@@ -71,7 +70,6 @@ def test_the_ball_is_the_closed_form() -> None:
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 
-@settings(deadline=None)
 @given(n=st.integers(1, 30), seed=st.integers(0, 999), radius=st.floats(0, 3))
 def test_ball_and_box_equal_bisection(n: int, seed: int, radius: float) -> None:
     size, cap = uniform(seed, 1, n).abs(), 0.5 * uniform(seed + 1, 1, n).abs()
@@ -89,7 +87,6 @@ def test_ball_and_box_equal_bisection(n: int, seed: int, radius: float) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
 
 
-@settings(deadline=None)
 @given(
     snr=st.sampled_from([60.0, 80.0, 100.0]),
     norm=st.sampled_from(["l2", "linf"]),

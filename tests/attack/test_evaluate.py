@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -19,6 +19,7 @@ from otoscope.attack.base import Attack
 from otoscope.attack.evaluate import evaluate, inconsistency, round_to_16_bits
 from otoscope.errors import ParameterError
 from otoscope.signal import stft
+from tests.support.examples import examples
 
 SR = 8000
 
@@ -88,7 +89,7 @@ def test_rounding_adds_at_most_half_a_step(samples: list[float]) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     seed=st.integers(0, 10_000),
     n_samples=st.integers(2, 600),

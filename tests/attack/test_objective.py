@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -79,7 +79,6 @@ def test_a_threshold_of_frames_is_on_their_mean_and_all_are_heard() -> None:
         assert aim.judge(p).success.tolist() == expected
 
 
-@settings(deadline=None)
 @given(logit=st.floats(-80, 80))
 def test_one_column_is_two_labels(logit: float) -> None:
     one = torch.tensor([[logit]], dtype=torch.float64)

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from otoscope.attack import AttackResult, Goal, MagnitudeAdversary, Noise, Shift, WaveformPGD
 from otoscope.signal.masking import masking_threshold
 from otoscope.signal.snr import radius
+from tests.support.examples import examples
 
 
 def sounds(batch: int, n: int, seed: int = 0) -> Tensor:
@@ -67,7 +68,7 @@ def test_the_optimum_of_a_linear_model_is_reached_under_a_bound_on_segments() ->
     assert float(found.segmental_snr_db) == pytest.approx(20, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(
     snr_db=st.floats(1, 90),
     norm=st.sampled_from(["l2", "linf"]),

@@ -65,7 +65,7 @@ def test_rivals_run_in_turn_in_an_order_that_changes() -> None:
 
 def test_clock_sees_a_sleep() -> None:
     timing = measure(lambda: time.sleep(0.002), repeats=3, warmup=0)
-    assert all(0.002 <= seconds < 0.2 for seconds in timing.seconds)
+    assert all(seconds >= 0.002 for seconds in timing.seconds)
 
 
 def test_time_is_that_of_one_call_of_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.explain.design import DESIGNS, draw_design
+from tests.support.examples import examples
 
 
 @given(
@@ -19,7 +20,7 @@ from otoscope.explain.design import DESIGNS, draw_design
     n_samples=st.integers(71, 300),
     seed=st.integers(0, 2**40),
 )
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_folding_loses_nothing(kind: str, n: int, n_samples: int, seed: int) -> None:
     folded = draw_design(kind, n, n_samples=n_samples, seed=seed)
     plain = draw_design(kind, n, n_samples=n_samples, seed=seed, fold=False)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -21,6 +21,7 @@ from otoscope.explain.shapley import (
     shapley_interactions,
     shapley_values,
 )
+from tests.support.examples import examples
 
 Game = Callable[[frozenset[int]], float]
 
@@ -54,7 +55,7 @@ def interaction_by_definition(game: Game, n: int, i: int, j: int) -> float:
 
 
 @given(n=st.integers(1, 6), seed=st.integers(0, 2**32))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_values_are_mean_gains_over_all_orders(n: int, seed: int) -> None:
     keep, outputs, game = random_game(n, seed)
     values = shapley_values(keep, outputs)
@@ -63,7 +64,7 @@ def test_values_are_mean_gains_over_all_orders(n: int, seed: int) -> None:
 
 
 @given(n=st.integers(2, 6), seed=st.integers(0, 2**32))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_interactions_follow_their_definition(n: int, seed: int) -> None:
     keep, outputs, game = random_game(n, seed)
     index = shapley_interactions(keep, outputs)[0]
@@ -87,7 +88,7 @@ def test_order_of_the_table_does_not_matter(random: torch.Generator) -> None:
 
 
 @given(n=st.integers(2, 7), seed=st.integers(0, 2**32))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_kernel_shap_of_the_whole_table_is_exact(n: int, seed: int) -> None:
     keep, outputs, _ = random_game(n, seed)
     size = keep.sum(1).double()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.explain import FewEffectiveSamples, SoundLIME, segments
 from otoscope.protocols import Patch
+from tests.support.examples import examples
 
 quietly = pytest.mark.filterwarnings("ignore::otoscope.explain.FewEffectiveSamples")
 
@@ -125,7 +126,7 @@ def test_paper_a_exact_is_the_limit_of_its_draws() -> None:
 
 
 @given(n=st.integers(2, 6), seed=st.integers(0, 2**31), alpha=st.sampled_from([0.1, 1.0]))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @quietly
 def test_folded_draws_give_scikit_learns_ridge_on_all_draws(
     n: int, seed: int, alpha: float

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression, Ridge
@@ -23,6 +23,7 @@ from otoscope.explain.surrogate import (
     sampling_error,
     weighted_r2,
 )
+from tests.support.examples import examples
 
 Array = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def test_follows_scikit_learns_interface(estimator: object, check: object) -> No
 
 
 @given(n=st.integers(1, 12), seed=st.integers(0, 2**32), alpha=st.sampled_from([0.01, 1.0, 30.0]))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_equals_scikit_learns_ridge(n: int, seed: int, alpha: float) -> None:
     rows, outputs, weights = draw(n, seed)
     ours = WeightedRidge(alpha).fit(rows, outputs, weights)

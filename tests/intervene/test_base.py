@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -37,6 +37,7 @@ from otoscope.intervene import (
 )
 from otoscope.records import to_json
 from otoscope.seeds import item_seed
+from tests.support.examples import examples
 
 SR = 16000
 STRETCHER = "python-stretch" if find_spec("python_stretch") else "librosa"
@@ -161,7 +162,7 @@ CLASSES = [Tempo, Pitch, Equaliser, Gain, HighPass, LowPass, CodecRoundTrip, Res
            LeadingSilence, Crop, Noise, Reverb]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(which=st.sampled_from(CLASSES), dose=st.floats() | st.floats(-200, 200))
 def test_a_dose_is_0_or_within_bounds_or_refused(
     which: type[SoundIntervention], dose: float
@@ -214,7 +215,7 @@ def test_a_sound_too_short_is_refused_with_the_longest_duration() -> None:
         LeadingSilence(1).render(y, SR, duration=1)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     tempi=st.lists(st.floats(-50, 100), min_size=1, max_size=4),
     crop=st.floats(0, 0.5),

@@ -7,11 +7,12 @@ from functools import reduce
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet, check_features
+from tests.support.examples import examples
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,7 @@ def assert_same(found: FeatureSet, x: torch.Tensor) -> None:
     torch.testing.assert_close(moments.scatter, centred.mT @ centred, rtol=1e-10, atol=1e-10)
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(
     sizes=st.lists(st.integers(0, 9), min_size=1, max_size=8),
     columns=st.integers(1, 12),

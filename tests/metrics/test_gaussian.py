@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torchmetrics.image.fid import _compute_fid
@@ -18,6 +18,7 @@ from otoscope.errors import ParameterError
 from otoscope.metrics import frechet_distance, frechet_of
 from otoscope.metrics.feature_set import FeatureSet
 from otoscope.metrics.gaussian import Normal, squared_distance
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.filterwarnings("ignore::otoscope.metrics.FewRows")
 
@@ -150,7 +151,7 @@ def test_tiny_variances_cost_no_digits(small: float, where: str, random: torch.G
     torch.testing.assert_close(frechet_of(x, y), expected, rtol=0, atol=float(1e-9 * traces))
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     columns=st.integers(1, 24),
     n_real=st.integers(2, 60),

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.models import Listener, SVDNet, timeline
 from otoscope.protocols import ListeningModel
 from otoscope.signal import FrontEnd, librosa_mel, svd2015, write_audio
+from tests.support.examples import examples
 
 SR = 22050
 
@@ -59,7 +60,7 @@ def test_values_are_standardised_band_by_band() -> None:
     torch.testing.assert_close(model.prepare(torch.zeros(1024))[0], model.domain.floor)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.floats(0, 1.3))
 def test_a_patch_is_cut_from_the_whole_picture(start: float) -> None:
     model, y = listener(), sound(3)

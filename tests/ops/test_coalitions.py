@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -14,6 +14,7 @@ from otoscope.errors import ParameterError
 from otoscope.ops import Coalitions, coalitions, pack
 from tests.conftest import Backend
 from tests.oracles import definitions
+from tests.support.examples import examples
 
 
 def test_philox_gives_the_published_vectors() -> None:
@@ -28,9 +29,7 @@ def test_philox_gives_the_published_vectors() -> None:
     ]
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60)
 @given(samples=st.integers(0, 300), segments=st.integers(1, 200), seed=st.integers(0, 2**31))
 def test_unpacking_inverts_packing(
     backend: Backend, samples: int, segments: int, seed: int

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from otoscope.errors import ParameterError
 from otoscope.ops import Moments, moments, moments_merge, moments_update
 from tests.conftest import Backend
 from tests.oracles import definitions
+from tests.support.examples import examples
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -63,7 +64,7 @@ def test_raw_moments_would_lose_them() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(40)
 @given(
     rows=st.integers(0, 60),
     columns=st.integers(1, 30),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from otoscope.errors import ParameterError
 from otoscope.ops import Coalitions, Noise, SegmentMap, coalitions, occlude, pack
 from tests.conftest import Backend
 from tests.oracles import definitions
+from tests.support.examples import examples
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -72,9 +73,7 @@ def test_equals_definition(
     same(occlude(*args), definitions.occlude(*args))
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60)
 @given(
     excerpts=st.integers(0, 3),
     samples=st.integers(0, 9),

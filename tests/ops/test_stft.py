@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -16,6 +16,7 @@ from otoscope.ops import griffin_lim_step, istft_ls, magnitude_step, project, st
 from tests.conftest import Backend
 from tests.oracles import definitions
 from tests.oracles.spectra import MOMENTUM, STEP, Example, Options, near, near_signal, same
+from tests.support.examples import examples
 
 SIZES = [
     *((2**k, 2**k // 4, 3, 1) for k in range(8, 14)),  # a kernel each
@@ -80,9 +81,7 @@ def test_step_of_the_adversary_equals_its_definition(
     near(got, example.adversary[1], size[0])
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(15)
 @given(
     n_fft=st.sampled_from([256, 512, 90]),
     hop=st.integers(1, 90) | st.integers(1, 512),

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch import Tensor
@@ -19,6 +19,7 @@ from tests.conftest import Backend
 from tests.oracles import definitions
 from tests.oracles.definitions import Array
 from tests.oracles.spectra import Options
+from tests.support.examples import examples
 
 N_FFT = 256
 WINDOWS: dict[str, Callable[[int], Array]] = {
@@ -31,9 +32,7 @@ WINDOWS: dict[str, Callable[[int], Array]] = {
 EVERY_WINDOW = pytest.mark.parametrize(
     ("name", "hop"), [*zip(WINDOWS, [N_FFT // 4, N_FFT // 2, N_FFT // 2, 200, 63], strict=True)]
 )
-SOME = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SOME = examples(25)
 
 
 class Space:

@@ -200,12 +200,12 @@ def _open(browser: Any, path: Path, **settings: Any) -> Iterator[Any]:
 
 
 def _until(page: Any, condition: str) -> None:
-    """Wait up to 10 s; playwright's own waiting evaluates strings, which the page's policy bars."""
-    for _ in range(200):
+    """Wait, at most two minutes; playwright's own waiting evaluates strings: the policy bars it."""
+    for _ in range(2400):
         if page.evaluate(condition):
             return
         page.wait_for_timeout(50)
-    pytest.fail(f"not within 10 s: {condition}")
+    pytest.fail(f"not within 2 minutes: {condition}")
 
 
 def _lightness(page: Any) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -20,6 +20,7 @@ from otoscope.errors import ParameterError
 from otoscope.signal import griffin_lim, istft, stft
 from otoscope.signal.projection import Projection
 from otoscope.signal.stft import get_window
+from tests.support.examples import examples
 
 WINDOW = torch.hann_window(64, dtype=torch.float64)
 
@@ -172,7 +173,7 @@ def test_faster_algorithms_come_nearer_on_music(n_fft: int, hop: int, name: str)
     assert admm < plain
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     n_fft=st.sampled_from([8, 15, 64, 256]),
     part=st.integers(1, 8),

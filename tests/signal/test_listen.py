@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
@@ -19,7 +19,6 @@ def tone(hz: float) -> torch.Tensor:
     return 0.5 * torch.sin(2 * torch.pi * hz * torch.arange(FRAMES * HOP) / SR)
 
 
-@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=12))
 def test_fades_lie_inside_what_is_kept(keep: list[bool]) -> None:
     hop, sr = 50, 1000  # fades of 5 samples

@@ -6,12 +6,13 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.signal.resample import resample, resample_round_trip
 from otoscope.signal.snr import snr_db
+from tests.support.examples import examples
 
 
 def sine(hz: float, sr: float, n: int) -> torch.Tensor:
@@ -37,7 +38,7 @@ def test_a_round_trip_keeps_what_lies_below_half_the_rate(hz: float, is_kept: bo
         assert float(back[middle].abs().max()) < 1e-5
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(n=st.integers(1, 3000), through_sr=st.floats(1000, 50000))
 def test_a_round_trip_has_as_many_samples(n: int, through_sr: float) -> None:
     y = torch.ones(2, n)

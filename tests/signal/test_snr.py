@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
@@ -24,7 +24,6 @@ def ratio_db(y: torch.Tensor, noisy: torch.Tensor) -> float:
     return math.inf if noise == 0 else 10 * math.log10(signal / noise) if signal else -math.inf
 
 
-@settings(deadline=None)
 @given(n=st.integers(1, 40), length=st.integers(1, 50), seed=st.integers(0, 99))
 def test_equals_the_formula_over_all_and_in_the_worst_segment(
     n: int, length: int, seed: int
@@ -47,7 +46,6 @@ def test_an_unchanged_sound_has_an_infinite_ratio_and_silence_hides_nothing() ->
     assert float(segmental_snr_db(y, y + 0.01, segment_length=2)) == -math.inf
 
 
-@settings(deadline=None)
 @given(level=st.floats(1, 120), seed=st.integers(0, 9))
 def test_a_difference_as_long_as_the_radius_has_the_ratio(level: float, seed: int) -> None:
     y, direction = sounds(seed, 3, 30), sounds(seed + 1, 3, 30)

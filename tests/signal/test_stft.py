@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
@@ -43,7 +43,6 @@ def test_equals_librosa_without_centring() -> None:
     np.testing.assert_allclose(D.numpy(), S.T, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(
     n_fft=st.sampled_from([2, 8, 15, 16, 64]),
     hop=st.integers(1, 64),
@@ -199,7 +198,6 @@ def test_gradient_flows_through_padding(pad_mode: str, n_fft: int, hop: int) -> 
     assert torch.autograd.gradcheck(there_and_back, (y,), fast_mode=n_fft > 9)
 
 
-@settings(deadline=None)
 @given(
     name=st.sampled_from(["hann", "boxcar", "blackman", ("tukey", 0.3), ("gaussian", 40)]),
     n_fft=st.sampled_from([15, 16, 256]),

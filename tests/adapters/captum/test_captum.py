@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.futures import Future
@@ -28,21 +28,22 @@ from tests.support.captum_calls import (
     theirs,
     without_gaps_in_batches,
 )
+from tests.support.examples import examples
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(calls(), st.sampled_from([0, -7, 11]))
 def test_feature_ablation_is_captums(call: dict[str, Any], offset: int) -> None:
     assert_same("FeatureAblation", **shifted(call, offset))
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(calls())
 def test_shapley_values_are_captums(call: dict[str, Any]) -> None:
     assert_same("ShapleyValues", **without_gaps_in_batches(call))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(calls(), st.integers(1, 2))
 def test_shapley_value_sampling_is_captums_or_its_limit(
     call: dict[str, Any], n_samples: int
@@ -57,7 +58,7 @@ def test_shapley_value_sampling_is_captums_or_its_limit(
         torch.testing.assert_close(found, wanted)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.data())
 def test_occlusion_is_captums(data: st.DataObject) -> None:
     n_examples = data.draw(st.integers(1, 2))

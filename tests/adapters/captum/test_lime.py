@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.linear_model import Lasso
 from torch import Tensor, nn
@@ -25,10 +25,11 @@ from tests.support.captum_calls import (
     shifted,
     theirs,
 )
+from tests.support.examples import examples
 from tests.support.paths import ROOT
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(calls(most_examples=1), st.sampled_from([0, 3]), st.booleans())
 def test_lime_is_captums(call: dict[str, Any], offset: int, as_inputs: bool) -> None:
     # captum's Lasso is in float32
@@ -42,7 +43,7 @@ def test_lime_is_captums(call: dict[str, Any], offset: int, as_inputs: bool) -> 
     )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(calls(), st.booleans())
 def test_lime_of_a_batch_is_captums(call: dict[str, Any], as_inputs: bool) -> None:
     """With a model of captum's, whose DataLoader draws from the seed as well."""
@@ -62,7 +63,7 @@ def test_lime_of_a_batch_is_captums(call: dict[str, Any], as_inputs: bool) -> No
     assert our_warnings == their_warnings
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(calls())
 def test_kernel_shap_of_few_features_is_the_shapley_values(call: dict[str, Any]) -> None:
     found, _ = attribute(ours, "KernelShap", n_samples=16, **call)
@@ -213,7 +214,7 @@ def test_sound_lime_draws_by_its_seed_where_coalitions_are_too_many() -> None:
 def test_example_shows_that_the_lasso_of_0_01_drops_most_of_a_probability() -> None:
     example = ROOT / "examples" / "swap_captum.py"
     done = subprocess.run(
-        [sys.executable, str(example)], capture_output=True, text=True, check=True, timeout=100
+        [sys.executable, str(example)], capture_output=True, text=True, check=True
     )
     not_zero = {line.split()[0]: line.split()[-5] for line in done.stdout.splitlines()[1:]}
     assert not_zero["Lime"] == "3"

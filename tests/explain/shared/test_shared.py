@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from otoscope import ops
 from otoscope.explain.shared import NotTraced, SharedForward, _layout, _samples
 from otoscope.explain.shared._trace import trace
+from tests.support.examples import examples
 from tests.support.networks import (
     FRAMES,
     MELS,
@@ -162,7 +163,7 @@ def random_network(draw: st.DrawFn) -> nn.Module:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     net=random_network(),
     name=st.sampled_from(sorted(segment_maps())),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import ConversionError, NotationError, Tune, parse_book, to_midi, transpose
 from otoscope.folk.tokens import tokeniser
+from tests.support.examples import examples
 
 V2 = tokeniser("v2")
 PIECES = [*"ABCDEFGabcdefgzxZy|:[](){}<>-^_=~.!+\"'/,&%\\ \n123458`*$HTuv"]
@@ -38,7 +39,7 @@ TOKENS = "C c' ^F _B =f, z 2 /2 > /2> | |: :| |1 |2 [ C E ] (3 - <s> </s> M:4/4"
 HEADS = st.sampled_from(["X:1\nT:t\nM:C\nL:1/8\nK:G\nC", "K:Cmin\nC", "M:2/4\nK:Hp\nC", ""])
 
 
-@settings(max_examples=600)
+@examples(600)
 @given(HEADS, MUSIC)
 def test_any_text_is_read_or_refused(head: str, music: str) -> None:
     try:
@@ -71,7 +72,7 @@ def check_holds_together(tune: Tune) -> None:
     assert V2.tokens(V2.tune(tokens)) == tokens
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(st.sampled_from(TOKENS.split()), max_size=25))
 def test_any_tokens_are_read_or_refused(body: list[str]) -> None:
     try:

@@ -7,11 +7,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import Key, Meter, NgramIndex, Note, Tune, transpose
+from tests.support.examples import examples
 
 EIGHTH = Fraction(1, 8)
 
@@ -35,7 +36,7 @@ def containment_by_definition(asked: Tune, other: Tune, n: int) -> float:
     return len(runs & theirs) / len(runs) if runs else 0.0
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     st.lists(st.integers(0, 3), min_size=2, max_size=30),
     st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=30), min_size=1, max_size=5),

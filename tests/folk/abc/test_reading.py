@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
@@ -26,6 +26,7 @@ from otoscope.folk.abc import (
     read_book,
 )
 from tests.support.abc_judges import abc2midi, need_abc2midi
+from tests.support.examples import examples
 
 EIGHTH = Fraction(1, 8)
 
@@ -369,7 +370,7 @@ GROUPS = st.one_of(
 KEYS = ["C", "Gmin", "Ador", "Emix", "Abmaj", "F#min", "Dphr", "Flyd", "Bphr", "Hp"]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60)
 @given(
     key=st.sampled_from(
         ["C", "Gmin", "Ador", "Emix", "Abmaj", "F#min", "Dphr", "Flyd", "Bphr", "Hp"]

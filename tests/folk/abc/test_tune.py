@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
@@ -28,6 +28,7 @@ from otoscope.folk.abc import (
     write_book,
 )
 from tests.support.abc_judges import abc2midi, need_abc2midi, read_midi, tempo_of
+from tests.support.examples import examples
 
 LETTERS = "CDEFGABcdefgab"
 
@@ -222,7 +223,7 @@ ELEMENTS = st.lists(
 )
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     ELEMENTS, st.sampled_from(["Gmaj", "Cmin", "none", "Hp", "F#dor"]), st.sampled_from([4, 8, 16])
 )
@@ -241,7 +242,7 @@ def test_reading_what_was_written_gives_the_tune(
     assert read.to_abc() == built.to_abc()
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(ELEMENTS)
 def test_signs_are_written_where_they_are_needed(elements: list[Element]) -> None:
     """A tune without written signs, as after a transposition, sounds the same when read."""
@@ -251,7 +252,7 @@ def test_signs_are_written_where_they_are_needed(elements: list[Element]) -> Non
     assert Tune.from_abc(built.to_abc()).notes == built.notes
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(ELEMENTS)
 def test_measures_add_up_to_the_tune(elements: list[Element]) -> None:
     built = Tune((Note(0, 0, Fraction(1, 8)), *elements), Key.parse("C"), Meter.parse("C"))
@@ -270,7 +271,7 @@ def test_broken_rhythm_moves_the_boundary_alone(sign: str) -> None:
     assert isinstance(tune(f"C{sign}D").elements[1], Broken)
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(50)
 @given(ELEMENTS)
 def test_midi_has_what_is_heard(elements: list[Element]) -> None:
     built = Tune((Note(0, 0, Fraction(1, 8)), *elements), Key.parse("C"), Meter.parse("C"))

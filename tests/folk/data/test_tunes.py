@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import MissingExtra, ParameterError
@@ -80,7 +80,6 @@ def test_generating_refuses_what_it_has_no_rule_for() -> None:
         generate_tune(0, 0, mode="lyd")
 
 
-@settings(deadline=None)
 @given(
     groups=st.lists(st.integers(0, 30), max_size=200),
     shares=st.tuples(st.floats(0, 0.49), st.floats(0, 0.49)),

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
@@ -33,6 +33,7 @@ from otoscope.folk.metrics import (
     summarise,
 )
 from otoscope.records import to_json
+from tests.support.examples import examples
 
 
 def tune(body: str, *, key: str = "C", meter: str = "2/4") -> Tune:
@@ -78,7 +79,7 @@ def test_meter_in_force_is_that_of_the_last_field() -> None:
     assert kinds("CD|[M:3/4]CDE|CD|CDE|]") == ["full", "full", "short", "full"]
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 10**6), st.data())
 def test_planted_duration_is_found_where_it_is(index: int, data: st.DataObject) -> None:
     right = generate_tune(1, index)
@@ -162,7 +163,7 @@ def test_degrees_are_shares_of_what_is_heard() -> None:
 
 
 @given(st.lists(st.integers(0, 11), min_size=1, max_size=12), st.sampled_from(["C", "D", "Bb"]))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_ending_is_that_of_the_melody(classes: list[int], key: str) -> None:
     names = ["C", "^C", "D", "^D", "E", "=F", "^F", "G", "^G", "A", "^A", "B"]
     naturals = [f"={name}" if len(name) == 1 else name for name in names]

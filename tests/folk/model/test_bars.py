@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.folk.abc import Tune
@@ -12,6 +12,7 @@ from otoscope.folk.metrics import JudgedMeasure, judge_measures
 from otoscope.folk.model import FolkModel, Sampling, sample
 from otoscope.folk.model.bars import Bars
 from otoscope.folk.tokens import Vocabulary, tokeniser
+from tests.support.examples import examples
 from tests.support.tunes import VOCABULARY, folk_model
 
 BARS = Bars(VOCABULARY)
@@ -131,7 +132,7 @@ def test_what_does_not_add_up_is_not(body: str) -> None:
     assert not holds(("M:4/4", "K:Cmaj", *body.split()))
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(data=st.data(), meter=st.sampled_from(["M:4/4", "M:6/8", "M:3/4", "M:5/4", "M:3/2"]))
 def test_there_is_always_a_way_on(data: st.DataObject, meter: str) -> None:
     state = BARS.begin(meter)

@@ -6,12 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import REASONS, ConversionError, Key, NotationError, Tune, transpose
 from otoscope.folk.tokens import Vocabulary, read_token_file, to_c, tokeniser, write_token_file
+from tests.support.examples import examples
 
 V1, V2, V3 = (tokeniser(name) for name in ("v1", "v2", "v3"))
 
@@ -201,13 +202,13 @@ TOKENS = st.builds(
 )
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(TOKENS)
 def test_v2_tokens_survive_the_tune(tokens: list[str]) -> None:
     assert V2.tokens(V2.tune(tokens)) == tokens
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(TOKENS)
 def test_v2_tokens_survive_abc(tokens: list[str]) -> None:
     read = V2.tune(tokens)
@@ -215,7 +216,7 @@ def test_v2_tokens_survive_abc(tokens: list[str]) -> None:
     assert Tune.from_abc("\n".join([*tokens[:2], " ".join(tokens[2:])])).notes == read.notes
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(TOKENS)
 def test_v3_copies_sound_as_the_tune_and_survive(tokens: list[str]) -> None:
     original = V2.tune(tokens)
@@ -231,7 +232,7 @@ def heard(of: Tune, semitones: int = 0) -> set[tuple[int, Fraction, Fraction]]:
     return {(note.pitch + semitones, note.onset, note.duration) for note in of.notes}
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(TOKENS, st.integers(-14, 14))
 def test_transposition_moves_every_pitch_alike_and_back(tokens: list[str], semitones: int) -> None:
     original = V2.tune(tokens)
@@ -242,7 +243,7 @@ def test_transposition_moves_every_pitch_alike_and_back(tokens: list[str], semit
     assert transpose(moved, -semitones).key == original.key
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(TOKENS, st.integers(-6, 5))
 def test_to_c_undoes_a_transposition(tokens: list[str], semitones: int) -> None:
     original = V2.tune(tokens)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -122,34 +122,44 @@ def test_a_finished_training_is_left_as_it_is(tunes: Path, tmp_path: Path) -> No
     assert (again.nats, again.steps) == (first.nats, first.steps)
 
 
-def test_training_stops_where_nothing_gets_better(tunes: Path, tmp_path: Path) -> None:
-    settings = replace(TINY, learning_rate=1e-12, epochs=30, valid_every=2, patience=2)
+def validate_as_given(
+    monkeypatch: pytest.MonkeyPatch, nats: Sequence[float]
+) -> list[dict[str, torch.Tensor]]:
+    """Let validations give these numbers, the last again and again; return the weights at each."""
+    weights: list[dict[str, torch.Tensor]] = []
+
+    def given(model: FolkModel, tunes: object) -> float:
+        state = model.network.state_dict()
+        weights.append({name: value.detach().clone() for name, value in state.items()})
+        return nats[min(len(weights), len(nats)) - 1]
+
+    monkeypatch.setattr("otoscope.folk.train.recipe.nats_per_token", given)
+    return weights
+
+
+def test_training_stops_where_nothing_gets_better(
+    tunes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = validate_as_given(monkeypatch, [3.0, 2.0, 2.5, 1.5, 1.5])
+    settings = replace(TINY, valid_every=2, patience=2)
     trained = train_folk(tunes, tmp_path, settings=settings)
-    assert trained.steps < 30
-    nats = [nats for _, nats in trained.history]
-    assert min(nats) == nats[-3]
-    assert train_folk(tunes, tmp_path, settings=settings, resume=True).steps == trained.steps
+    assert trained.history == [(2, 3.0), (4, 2.0), (6, 2.5), (8, 1.5), (10, 1.5), (12, 1.5)]
+    assert trained.steps == 12
+    again = train_folk(tunes, tmp_path, settings=settings, resume=True)
+    assert (again.steps, len(weights)) == (12, 6)
 
 
 def test_the_best_model_is_kept_not_the_last(
     tunes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Scores are scripted, so that the second of four validations is the best."""
-    scores = iter([3.0, 1.0, 2.0, 2.5])
-    validated: list[dict[str, torch.Tensor]] = []
-
-    def scripted(model: FolkModel, _: object) -> float:
-        weights = model.network.state_dict()
-        validated.append({name: value.clone() for name, value in weights.items()})
-        return next(scores)
-
-    monkeypatch.setattr("otoscope.folk.train.recipe.nats_per_token", scripted)
-    settings = replace(TINY, valid_every=20, patience=99)
-    trained = train_folk(tunes, tmp_path, settings=settings)
-    assert trained.history == [(20, 3.0), (40, 1.0), (60, 2.0), (80, 2.5)]
-    kept = trained.model.network.state_dict()
-    assert all(torch.equal(kept[name], value) for name, value in validated[1].items())
-    assert any(not torch.equal(kept[name], value) for name, value in validated[3].items())
+    weights = validate_as_given(monkeypatch, [3.0, 1.0, 2.0])
+    trained = train_folk(tunes, tmp_path, settings=replace(TINY, valid_every=3, patience=99))
+    assert len(weights) > 3
+    kept = load_folkrnn(tmp_path / "model").network.state_dict()
+    for name, best in weights[1].items():
+        assert torch.equal(kept[name], best), name
+        assert torch.equal(trained.model.network.state_dict()[name], best), name
+    assert any(not torch.equal(kept[name], last) for name, last in weights[-1].items())
 
 
 def test_hours_end_a_training_that_can_go_on(tunes: Path, tmp_path: Path) -> None:

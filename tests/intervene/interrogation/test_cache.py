@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -27,6 +27,7 @@ from otoscope.intervene import (
 )
 from otoscope.intervene.interrogation import cache as module
 from otoscope.intervene.source import Source
+from tests.support.examples import examples
 
 SR = 8000
 
@@ -122,7 +123,7 @@ def test_a_rendering_never_shares_memory_with_the_sound(tmp_path: Path) -> None:
     assert torch.equal(y, before)
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(data=st.data())
 def test_a_damaged_file_is_rendered_again(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -170,8 +171,9 @@ def test_the_same_again_finds_as_much_as_there_is_room_for(
     """If those not used for longest went, each would go just before it is asked for."""
     size = 32 + 4 * 1000
     for _ in range(2):
+        for path in files(tmp_path):  # older than the cache, however coarse files' times are
+            os.utime(path, (path.stat().st_mtime - 1000,) * 2)
         cache = RenderCache(tmp_path, max_bytes=10 * size)
-        time.sleep(0.02)  # files' times are coarse
         computed.clear()
         for k in range(20):
             cache.render(Gain(3), sound(k)[0], SR)

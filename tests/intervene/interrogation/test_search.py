@@ -8,7 +8,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -45,6 +45,7 @@ from otoscope.intervene.interrogation._search import (
 from otoscope.intervene.interrogation._transcript import Transcript
 from otoscope.intervene.interrogation.judge import Judge
 from otoscope.seeds import item_seed
+from tests.support.examples import examples
 from tests.support.loudness import LABELS, Shift, by_peak, loudness
 
 FAMILIES: list[list[SoundIntervention]] = [
@@ -183,7 +184,7 @@ def searched(salt: int, goals: set[str], budget: int) -> Tries:
 @given(
     salt=st.integers(0, 1000), goals=st.sets(st.sampled_from(GOALS[:2])), budget=st.integers(0, 20)
 )
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_stopping_early_leaves_out_only_what_changes_nothing(
     salt: int, goals: set[str], budget: int
 ) -> None:

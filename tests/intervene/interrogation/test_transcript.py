@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.intervene import Gain, Interrogation
 from otoscope.signal.audio.files import write_audio
+from tests.support.examples import examples
 from tests.support.loudness import (
     AMPLITUDES,
     FAMILY,
@@ -71,7 +72,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 
 
 @given(share=st.floats(0, 1))
-@settings(max_examples=4, deadline=None)
+@examples(4)
 def test_a_file_cut_at_any_byte_is_taken_up(
     whole: tuple[Path, dict[str, Any]], share: float
 ) -> None:

@@ -8,7 +8,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import MissingExtra, ParameterError
@@ -28,7 +28,6 @@ def groups_of(n_groups: int, size: int) -> list[str]:
     return [f"artist {i}" for i in range(n_groups) for _ in range(size)]
 
 
-@settings(deadline=None)  # the first call imports
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), min_size=2, max_size=30))
 def test_scores_equal_their_definition(items: list[tuple[str, bool]]) -> None:
     labels, right = [label for label, _ in items], [so for _, so in items]
@@ -129,7 +128,6 @@ def test_labels_of_one_class_or_one_item_a_class_are_refused() -> None:
         check_classes(["a", "a", "b", "c"])
 
 
-@settings(deadline=None)  # the first call imports
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=24))
 def test_mcnemar_is_twice_the_tail_of_a_fair_coin(pairs: list[tuple[bool, bool]]) -> None:
     lost = sum(before and not after for before, after in pairs)
@@ -149,7 +147,6 @@ def test_mcnemar_of_the_paper() -> None:
         mcnemar([True], [True, False])
 
 
-@settings(deadline=None)  # the first call imports
 @given(st.lists(st.floats(0, 1), max_size=8))
 def test_holm_is_its_definition(p_values: list[float]) -> None:
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -21,7 +21,6 @@ LABELS = ["waltz"] * 40 + ["tango"] * 40
 ARTISTS = [f"artist {i // 8}" for i in range(80)]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("vwxyz")), min_size=8, max_size=60),
     st.integers(1, 6),

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
@@ -15,7 +15,6 @@ from otoscope.signal.effects.equaliser import KNOTS_HZ, equalise, smooth_gain_db
 GAINS = st.lists(st.floats(-30, 30), min_size=11, max_size=11)
 
 
-@settings(deadline=None)
 @given(gains=GAINS)
 def test_the_curve_passes_the_knots_and_is_monotone_between(gains: list[float]) -> None:
     knots = torch.tensor(gains, dtype=torch.float64)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 
 from otoscope.errors import ParameterError
 from otoscope.signal.effects.iir import recursive_filter, sections
+from tests.support.examples import examples
 
 INFRASOUND = [(20.0, 40.0, 30.0), (19.0, 20.0, 60.0)]  # stop, pass, dB
 
@@ -72,7 +73,7 @@ def test_zero_phase_does_not_delay() -> None:
     assert int(lag) == 100
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(n=st.integers(1, 400), zero_phase=st.booleans())
 def test_short_sounds_come_back_as_long(n: int, zero_phase: bool) -> None:
     y = torch.ones(2, n)

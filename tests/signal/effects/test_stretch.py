@@ -8,12 +8,13 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from otoscope.errors import MissingExtra, ParameterError
 from otoscope.signal.effects.stretch import pitch_shift, stretch
+from tests.support.examples import examples
 
 SR = 22050
 SIGNALSMITH = pytest.param(
@@ -99,7 +100,7 @@ def test_the_end_does_not_fade(stretcher: str, rate: float) -> None:
 
 
 @BOTH
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(n=st.integers(1, 9000), rate=st.floats(0.5, 2.0))
 def test_the_length_is_that_of_the_rate(stretcher: str, n: int, rate: float) -> None:
     y = torch.linspace(-1, 1, n).expand(2, -1)

@@ -9,13 +9,14 @@ import librosa
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.signal.mel.domain import Compression, Domain
 from otoscope.signal.mel.filterbank import svd2015_filters
 from otoscope.signal.mel.frontend import librosa_mel, svd2015
+from tests.support.examples import examples
 
 
 def noise(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -195,7 +196,7 @@ def test_domains_that_cannot_be_are_refused() -> None:
         Compression("db")  # type: ignore[arg-type]
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(1024, 6000))
 def test_frames_own_samples_of_the_signal(samples: int) -> None:
     front_end = svd2015()
