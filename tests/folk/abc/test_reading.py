@@ -43,6 +43,11 @@ def eighths(body: str, *, meter: str = "4/4") -> list[Fraction]:
     return [note.duration / EIGHTH for note in tune(body, meter=meter).notes]
 
 
+def spans(of: Tune) -> list[tuple[float, float]]:
+    """Onset and duration of each note, in eighths."""
+    return [(float(note.onset * 8), float(note.duration * 8)) for note in of.notes]
+
+
 def test_octaves_go_from_comma_to_apostrophe() -> None:
     assert pitches("C,, C, C c c' c''") == [36, 48, 60, 72, 84, 96]
 
@@ -164,6 +169,52 @@ def test_chords_have_each_note_and_the_length_of_the_first() -> None:
 def test_chord_ties() -> None:
     assert eighths("[C-E]C") == [2, 1]
     assert eighths("[CE]-[CE]") == [2, 2]
+
+
+TIES = {
+    "C-[CC]2": [(0, 3), (1, 2)],
+    "C-[CCC]2": [(0, 3), (1, 2), (1, 2)],
+    "[CC]-C2": [(0, 3), (0, 1)],
+    "[C-C]C": [(0, 2), (0, 1)],
+    "[CC]-[CC]": [(0, 2), (0, 2)],
+    "[CCC]-[CC]": [(0, 2), (0, 2), (0, 1)],
+    "C-[CC]-C2": [(0, 4), (1, 1)],
+    "C-[CC2]2": [(0, 3), (1, 4)],
+    "[C2C]-C": [(0, 3), (0, 1)],  # the second is over before the next C
+    "C-|[CC]|": [(0, 2), (1, 1)],
+    "[C^B,]-[^B,C]": [(0, 2), (0, 2)],
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), TIES.items())
+def test_a_tie_joins_one_note_to_one_note(body: str, expected: list[tuple[int, int]]) -> None:
+    assert spans(tune(body)) == expected
+    assert Tune.from_abc(tune(body).to_abc()).notes == tune(body).notes
+
+
+@pytest.mark.parametrize("body", [*TIES, "[CE]-[EG]", "[CEG]-[CE]-[EG]", "[C-E]C", "C-E C"])
+def test_tied_notes_are_struck_where_abc2midi_strikes_them(tmp_path: Path, body: str) -> None:
+    need_abc2midi()
+    theirs, _ = abc2midi(f"X:1\nM:4/4\nL:1/8\nK:C\n{body} z\n", tmp_path)
+    struck: dict[Fraction, set[int]] = {}
+    for note in tune(body).notes:
+        struck.setdefault(note.onset, set()).add(note.pitch)
+    assert [set(pitches) for _, pitches in theirs] == list(struck.values())
+    assert [onset - theirs[0][0] for onset, _ in theirs] == pytest.approx(
+        [float(onset) for onset in struck], abs=1 / 128
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("|:C-:|[CC]|", [(0, 3), (2, 1)]),  # each pass leads on
+        ("|:C-|1C:|2[CC]|", [(0, 2), (2, 2), (3, 1)]),
+        ("|:[CC]-|C:|", [(0, 2), (0, 1), (2, 2), (2, 1)]),
+    ],
+)
+def test_ties_lead_over_repeats(body: str, expected: list[tuple[int, int]]) -> None:
+    assert spans(tune(body).unfolded) == expected
 
 
 @pytest.mark.parametrize("text", ["!", "`", "y", "y2", "*", "\\\n", " "])

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
@@ -15,14 +15,17 @@ from otoscope.folk.abc import (
     Broken,
     Chord,
     Element,
+    Field,
     Grace,
     Key,
     Mark,
     Measure,
+    MeasureRest,
     Meter,
     Note,
     Rest,
     Tune,
+    Tuplet,
     parse_book,
     to_midi,
     write_book,
@@ -30,6 +33,7 @@ from otoscope.folk.abc import (
 from tests.support.abc_judges import abc2midi, need_abc2midi, read_midi, tempo_of
 from tests.support.examples import examples
 
+EIGHTH = Fraction(1, 8)
 LETTERS = "CDEFGABcdefgab"
 
 
@@ -216,13 +220,79 @@ GRACES = st.builds(Grace, st.lists(GRACE_NOTES, min_size=1, max_size=3).map(tupl
 BARS = st.builds(
     Bar, st.sampled_from(["|", "||", "|]", "|:", ":|", "::"]), st.sampled_from(["", "", "1", "2,4"])
 )
-MARKS = st.sampled_from(["(", ")", "~", ".", "!trill!", '"Am"', '"^now (2"', "T"]).map(Mark)
+MARKS = st.sampled_from(["(", ")", "~", ".", ".(", "!trill!", '"Am"', '"^now (2"', "T"]).map(Mark)
 ELEMENTS = st.lists(
     st.one_of(NOTES, NOTES, CHORDS, GRACES, BARS, MARKS, st.builds(Rest, LENGTHS, st.booleans())),
     max_size=30,
 )
 
 
+WHOLE = Fraction(1)
+SIDE_BY_SIDE: list[Element] = [
+    *(Note(step, 0, EIGHTH, written=True) for step in (0, 7, -14, 14)),
+    Note(0, 0, EIGHTH, tie=True, written=True),
+    Note(0, 1, EIGHTH / 2, written=True),
+    Note(0, -2, EIGHTH * 3 / 2, written=True),
+    Chord((Note(0, 0, WHOLE, written=True), Note(2, 0, WHOLE, written=True)), EIGHTH),
+    Chord((Note(0, 0, WHOLE, tie=True, written=True), Note(2, 0, WHOLE * 2, written=True)), EIGHTH),
+    Rest(EIGHTH),
+    Rest(EIGHTH * 2, visible=False),
+    MeasureRest(),
+    MeasureRest(12),
+    Grace((Note(0, 0, EIGHTH, written=True),)),
+    Grace((Note(0, 0, EIGHTH, written=True),), slash=True),
+    *(
+        Bar(text, ending)
+        for text in ("|", "||", "|]", "[|", "[|]", "|:", ":|", "::")
+        for ending in ("", "1", "2,4", "1-3")
+    ),
+    Bar("", "1"),
+    *map(Mark, ["(", ")", ".", ".(", "~", *"THLwWhuv", "!trill!", "!a.!", "!<(!", "+trill+"]),
+    *map(Mark, ['"Am"', '"^(2"', '"50%"', '"]"', '"|:"']),
+    Tuplet(3, 2, 3),
+    Tuplet(9, 8, 1),
+    Broken(">"),
+    Broken("<<"),
+    Field("K", Key.parse("G")),
+    Field("M", Meter.parse("6/8")),
+    Field("P", "A"),
+    Field("Q", '"slow" 1/4=50'),
+]
+
+
+@pytest.mark.parametrize("first", SIDE_BY_SIDE)
+def test_elements_side_by_side_stay_apart(first: Element) -> None:
+    """ ".(" for instance is one sign, a dotted slur, and ". (" are two."""
+    around = [Note(step, 0, EIGHTH, written=True) for step in range(9)]
+    for second in SIDE_BY_SIDE:
+        if type(first) is type(second) and isinstance(first, Tuplet | Broken):
+            continue  # neither is within another
+        if isinstance(first, Bar) and second == Bar("", "1"):
+            continue  # the bar line's ending
+        elements = (around[0], first, second, *around[1:])
+        built = Tune(elements, Key.parse("C"), Meter.parse("C"))
+        assert Tune.from_abc(built.to_abc()) == built, built.to_abc()
+
+
+@pytest.mark.parametrize(
+    ("body", "marks"),
+    [("C . (D2)", [".", "(", ")"]), ("C .(D2)", [".(", ")"]), ("C . ~D .| T(D)", [*".~.T()"])],
+)
+def test_a_dot_before_another_sign_stays_a_dot(body: str, marks: list[str]) -> None:
+    read = tune(body)
+    assert [x.text for x in read.elements if isinstance(x, Mark)] == marks
+    assert Tune.from_abc(read.to_abc()) == read
+
+
+def test_a_lone_quote_hides_no_comment() -> None:
+    read = Tune.from_abc('X:1\nM:C\nL:1/8\nK:C\nC\nP:a"b\n"50%"D|!"50%"!E % "\n')
+    assert [x.text for x in read.elements if isinstance(x, Field | Mark)] == [
+        *["ab", '"50%"', '"50%"'],
+    ]
+    assert Tune.from_abc(read.to_abc()) == read
+
+
+@example([Mark("."), Mark("("), Note(1, 0, EIGHTH, written=True), Mark(")")], "Gmaj", 8)
 @examples(200)
 @given(
     ELEMENTS, st.sampled_from(["Gmaj", "Cmin", "none", "Hp", "F#dor"]), st.sampled_from([4, 8, 16])

@@ -46,8 +46,8 @@ _TOKEN = re.compile(
   | (?P<ending> \[(?P<ending_list> {_ENDING} ) )
   | (?P<chord> \[ (?P<chord_inside>(?:"[^"]*"|[^\]"])*) \] {_LENGTH.format("chord_")} )
   | (?P<grace> \{{ (?P<grace_slash>/?) (?P<grace_inside>[^}}]*) \}} )
-  | (?P<plus> \+ (?P<plus_inside>[^+\s]+) \+ {_LENGTH.format("plus_")} )
-  | (?P<mark> ![^!\s|:\[\]]+! | \.?\((?!\d) | \) | [.~H-Wh-w] )
+  | (?P<plus> \+ (?P<plus_inside>[^+\s"]+) \+ {_LENGTH.format("plus_")} )
+  | (?P<mark> ![^!\s"|:\[\]]+! | \.?\((?!\d) | \) | [.~H-Wh-w] )
   | (?P<tuplet> \( (?P<p>\d) (?: :(?P<q>\d{{0,3}}) (?: :(?P<r>\d{{0,3}}) )? )? )
   | (?P<tie> - )
   | (?P<broken> >{{1,3}} | <{{1,3}} )
@@ -125,6 +125,8 @@ class Scanner:
                 raise self._error(f"voice {value.strip()!r} is a second one", "several voices")
         elif letter in "PQ":
             text = value.strip().replace("]", "")  # it is written within brackets
+            if text.count('"') % 2:  # would hide a comment, or make one of what follows
+                text = text.replace('"', "")
             self._add(Field(letter, text, line=line, column=column))
 
     def finish(self) -> tuple[Element, ...]:

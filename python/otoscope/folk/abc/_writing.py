@@ -42,5 +42,7 @@ def _lines(tune: Tune) -> list[str]:
         trails = isinstance(element, Broken) or text == ")"
         if not (trails or follows or spaced == timed.onset or (timed.onset - start) % meter.beat):
             line, spaced = f"{line.rstrip()} ", timed.onset
+        if line.endswith(".") and text == "(":
+            line += " "  # ".(" would be a dotted slur
         line, follows = line + text, isinstance(element, Broken)
     return [*lines, line.strip()] if line.strip() else lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from otoscope.folk.abc.elements import Chord, Note
@@ -50,7 +50,8 @@ def sounding_notes(timeline: Iterable[Timed]) -> tuple[MidiNote, ...]:
     Returns
     -------
     tuple of MidiNote
-        By onset, then pitch. A tie joins notes of one pitch that adjoin.
+        By onset, then pitch. A tie joins one note to one adjoining note of its pitch: of equal
+        notes in a chord the first is joined, the others are struck anew.
 
     Examples
     --------
@@ -58,27 +59,25 @@ def sounding_notes(timeline: Iterable[Timed]) -> tuple[MidiNote, ...]:
     >>> [note.pitch for note in sounding_notes(Tune.from_abc("K:C\\n[EC]{a}D|").timeline)]
     [60, 64, 62]
     """
-    found: list[MidiNote] = []
-    ties: dict[tuple[int, Fraction], int] = {}  # pitch and end of a tied note: its index
+    notes: list[MidiNote] = []
+    ties: dict[tuple[int, Fraction], list[int]] = {}  # indices of tied notes by pitch and end
     for timed in timeline:
         element, onset = timed.element, timed.onset
         if not isinstance(element, Note | Chord):
             continue
-        leading: dict[tuple[int, Fraction], int] = {}
+        leading: dict[tuple[int, Fraction], list[int]] = {}
         for note in (element,) if isinstance(element, Note) else element.notes:
-            own = timed.duration if isinstance(element, Note) else timed.duration * note.length
-            before = ties.get((note.pitch, onset))
-            index = len(found) if before is None else before
-            if before is None:
-                found.append(MidiNote(note.pitch, onset, own, note.line, note.column))
+            duration = timed.duration if isinstance(element, Note) else timed.duration * note.length
+            if tied := ties.get((note.pitch, onset)):
+                index = tied.pop(0)
+                notes[index] = replace(notes[index], duration=notes[index].duration + duration)
             else:
-                old = found[before]
-                place = (old.line, old.column)
-                found[before] = MidiNote(note.pitch, old.onset, old.duration + own, *place)
+                index = len(notes)
+                notes.append(MidiNote(note.pitch, onset, duration, note.line, note.column))
             if note.tie:
-                leading[note.pitch, onset + own] = index
+                leading.setdefault((note.pitch, onset + duration), []).append(index)
         ties = leading
-    return tuple(sorted(found, key=lambda note: (note.onset, note.pitch)))
+    return tuple(sorted(notes, key=lambda note: (note.onset, note.pitch)))
 
 
 def highest(notes: Iterable[MidiNote]) -> tuple[MidiNote, ...]:

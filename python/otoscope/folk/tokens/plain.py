@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -135,18 +136,21 @@ def _error(message: str, reason: str, element: Element) -> ConversionError:
 
 
 def _plain_elements(elements: Sequence[Element], meter: Meter) -> Iterator[Element]:
-    """Yield notes, chords, rests, rhythm and bars, as tokens can say them."""
+    """Yield notes, chords, rests, rhythm and bar lines, as tokens can express them."""
     sounding = [x for x in elements if isinstance(x, Note | Chord)]
-    following = iter([*map(_pitches, sounding[1:]), frozenset[int]()])
+    following = iter([*(frozenset(_pitches(x)) for x in sounding[1:]), frozenset[int]()])
+    ties, plain_ties = Counter[int](), Counter[int]()  # pitches tied to the element, as plain too
     for element in elements:
-        if isinstance(element, Note):
-            pitches = next(following)
-            yield replace(element, tie=element.tie and element.pitch in pitches, written=False)
-        elif isinstance(element, Chord):
-            yield _plain_chord(element, next(following))
+        if isinstance(element, Note | Chord):
+            plain = _plain_notes(element, next(following), ties, plain_ties)
+            ties = Counter(note.pitch for note in _notes(element) if note.tie)
+            plain_ties = Counter(note.pitch for note in _notes(plain) if note.tie)
+            yield plain
         elif isinstance(element, Rest):
+            ties, plain_ties = Counter(), Counter()
             yield replace(element, visible=True)
         elif isinstance(element, MeasureRest):
+            ties, plain_ties = Counter(), Counter()
             rest = Rest(meter.length or PLAIN_UNIT, line=element.line, column=element.column)
             bar = Bar("|", line=element.line, column=element.column)
             yield from [rest, *[bar, rest] * (element.count - 1)]
@@ -154,21 +158,34 @@ def _plain_elements(elements: Sequence[Element], meter: Meter) -> Iterator[Eleme
             yield element
 
 
-def _pitches(element: Note | Chord) -> frozenset[int]:
-    notes = (element,) if isinstance(element, Note) else element.notes
-    return frozenset(note.pitch for note in notes)
+def _notes(element: Note | Chord) -> tuple[Note, ...]:
+    return (element,) if isinstance(element, Note) else element.notes
 
 
-def _plain_chord(chord: Chord, following: frozenset[int]) -> Note | Chord:
-    tie = any(note.tie and note.pitch in following for note in chord.notes)
-    notes = {
-        note.pitch: replace(note, length=Fraction(1), tie=tie, written=False)
-        for note in chord.notes
-    }
+def _pitches(element: Note | Chord) -> list[int]:
+    return [note.pitch for note in _notes(element)]
+
+
+def _plain_notes(
+    element: Note | Chord, following: frozenset[int], ties: Counter[int], plain_ties: Counter[int]
+) -> Note | Chord:
+    """Return a note or chord with one tie or none, and without equal notes that are not heard.
+
+    Equal notes sound as one, unless ties join some of them and others are struck anew.
+    """
+    if isinstance(element, Note):
+        return replace(element, tie=element.tie and element.pitch in following, written=False)
+    tie = any(note.tie and note.pitch in following for note in element.notes)
+    counts = Counter(_pitches(element))
+    keep = {p: min(plain_ties[p], n) + (n > ties[p]) for p, n in counts.items()}
+    notes: list[Note] = []
+    for note in element.notes:
+        if keep[note.pitch]:
+            keep[note.pitch] -= 1
+            notes.append(replace(note, length=Fraction(1), tie=tie, written=False))
     if len(notes) == 1:
-        (note,) = notes.values()
-        return replace(note, length=chord.length)
-    return replace(chord, notes=tuple(notes.values()))
+        return replace(notes[0], length=element.length)
+    return replace(element, notes=tuple(notes))
 
 
 def _plain_bars(elements: Iterable[Element]) -> tuple[Element, ...]:
