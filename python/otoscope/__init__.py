@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         train,
         workflows,
     )
-    from otoscope.attack import AttackResult, Goal, Hearing, MagnitudeAdversary, WaveformPGD
+    from otoscope.attack import AttackResult, Goal, MagnitudeAdversary, WaveformPGD
     from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
     from otoscope.explain import ActivationMaximiser, Explanation, SoundLIME, content, segments
     from otoscope.intervene import (
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from otoscope.metrics import FrechetDistance
     from otoscope.models import zoo
     from otoscope.ops import occlude
-    from otoscope.protocols import ListeningModel, Patch
+    from otoscope.protocols import ListeningModel, Patch, SoundClassifier
     from otoscope.taps import Tap
 else:  # type checkers would take any name for one that __getattr__ knows
     _ROOMS = {
@@ -71,7 +71,6 @@ else:  # type checkers would take any name for one that __getattr__ knows
         "FrechetDistance": "metrics",
         "Gain": "intervene",
         "Goal": "attack",
-        "Hearing": "attack",
         "HighPass": "intervene",
         "Interrogation": "intervene",
         "InterrogationSettings": "intervene",
@@ -87,6 +86,7 @@ else:  # type checkers would take any name for one that __getattr__ knows
         "Polarity": "intervene",
         "Resample": "intervene",
         "Reverb": "intervene",
+        "SoundClassifier": "protocols",
         "SoundLIME": "explain",
         "Tap": "taps",
         "Tempo": "intervene",
@@ -121,7 +121,6 @@ __all__ = [
     "FrechetDistance",
     "Gain",
     "Goal",
-    "Hearing",
     "HighPass",
     "Interrogation",
     "InterrogationSettings",
@@ -137,6 +136,7 @@ __all__ = [
     "Polarity",
     "Resample",
     "Reverb",
+    "SoundClassifier",
     "SoundLIME",
     "Tap",
     "Tempo",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from otoscope.attack import Goal, MagnitudeAdversary, SpectrumHearing, WaveformPGD
+from otoscope.attack import Goal, MagnitudeAdversary, SpectrumClassifier, WaveformPGD
 from otoscope.errors import ParameterError
 
 N = 2048
@@ -160,14 +160,14 @@ def test_a_model_that_answers_elsewhere_is_refused() -> None:
 
 def test_a_sound_of_one_sample_has_no_frame() -> None:
     x = torch.tensor([0.5])
-    spectra = SpectrumHearing(torch.nn.Linear(513, 2))
+    spectra = SpectrumClassifier(torch.nn.Linear(513, 2))
     for attack in (WaveformPGD(spectra), MagnitudeAdversary.dnn(spectra, faithful=True)):
         with pytest.raises(ParameterError, match="one frame needs 1024 samples"):
             attack(x, 0)
 
 
 def test_frames_of_the_attack_and_the_model_must_agree_in_the_published_method() -> None:
-    spectra = SpectrumHearing(torch.nn.Linear(1025, 2), n_fft=2048)
+    spectra = SpectrumClassifier(torch.nn.Linear(1025, 2), n_fft=2048)
     with pytest.raises(ParameterError, match=r"are \(1024, 512\), the model's are \(2048, 512\)"):
         MagnitudeAdversary(spectra, faithful=True)
     wrong: Any = "mel"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from otoscope.attack import AttackResult, MagnitudeAdversary, SpectrumHearing, WaveformPGD
+from otoscope.attack import AttackResult, MagnitudeAdversary, SpectrumClassifier, WaveformPGD
 from otoscope.attack.base import Attack
 from otoscope.attack.evaluate import evaluate, inconsistency, round_to_16_bits
 from otoscope.errors import ParameterError
@@ -216,7 +216,7 @@ def test_published_method_is_counted_on_spectra_and_on_the_file(tmp_path: Path) 
     network = nn.Linear(513, 2, bias=False)
     with torch.no_grad():
         network.weight.copy_(torch.randn(2, 513, generator=torch.Generator().manual_seed(0)) / 10)
-    hears = SpectrumHearing(network, outputs="logits", sample_rate=SR)
+    hears = SpectrumClassifier(network, outputs="logits", sample_rate=SR)
     attack = MagnitudeAdversary(
         hears, snr_db=15.0, faithful=True, steps=3, step=100.0, confidence=1.0
     ).targeted(int(hears(tone(6000)[None]).mean(1).argmin()))

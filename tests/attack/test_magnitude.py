@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from otoscope.attack import Goal, MagnitudeAdversary, SpectrumHearing
+from otoscope.attack import Goal, MagnitudeAdversary, SpectrumClassifier
 from otoscope.attack.objective import Objective
 from otoscope.attack.published import Published, momentum_of, publish
 from otoscope.attack.search import Question
@@ -42,7 +42,7 @@ def frames_net(labels: int = 3, scale: float = 1.0) -> nn.Module:
 def unsure(**settings: Any) -> MagnitudeAdversary:
     """An attack that never gets its confidence, and uses all of its ball."""
     return MagnitudeAdversary(
-        SpectrumHearing(frames_net()),
+        SpectrumClassifier(frames_net()),
         **{"snr_db": 40.0, "confidence": 1.0, "normalised": False, "step": 10.0, **settings},
     )
 
@@ -97,7 +97,7 @@ def test_published_phases_drift_out_of_the_bound_and_ours_stay() -> None:
 
 def test_published_success_is_counted_on_spectra_that_are_no_sounds() -> None:
     x = music(12)
-    net = SpectrumHearing(frames_net(4, scale=3.0))
+    net = SpectrumClassifier(frames_net(4, scale=3.0))
     attack = MagnitudeAdversary(
         net, snr_db=12.0, confidence=0.9, normalised=False, step=0.2, faithful=True
     )
@@ -154,7 +154,7 @@ def test_the_published_step_follows_the_paper() -> None:
     """Gradient, clip, projection with the running phase, ball, momentum, spelled out."""
     x = music(1)
     net = frames_net()
-    settings = Published(SpectrumHearing(net), 15.0, 1.0, 3, WINDOW, 512)
+    settings = Published(SpectrumClassifier(net), 15.0, 1.0, 3, WINDOW, 512)
     question = Question(
         x, Objective(torch.tensor([1]), True, confidence=1.0), (torch_generator(0, 0),)
     )
@@ -196,8 +196,8 @@ def test_presets_have_the_numbers_of_the_paper() -> None:
         assert attack.faithful is is_faithful
         assert not attack.normalised
         assert (attack.n_fft, attack.hop_length) == (1024, 512)
-        assert isinstance(attack.model, SpectrumHearing)
-    spectra = SpectrumHearing(net)
+        assert isinstance(attack.model, SpectrumClassifier)
+    spectra = SpectrumClassifier(net)
     assert MagnitudeAdversary.dnn(spectra).model is spectra
     assert MagnitudeAdversary.dnn(net, hears="sound").model is net
 
@@ -208,7 +208,7 @@ def test_goals_are_those_of_the_paper(mode: Any, is_faithful: bool) -> None:
     x, net = music(), frames_net(3, scale=3.0)
     goal = Goal(mode, label=0 if mode == "all_same" else None)
     y = torch.tensor([0, 1, 2, 0, 1, 2])
-    attack = MagnitudeAdversary(SpectrumHearing(net), snr_db=3.0, step=0.1, faithful=is_faithful)
+    attack = MagnitudeAdversary(SpectrumClassifier(net), snr_db=3.0, step=0.1, faithful=is_faithful)
     result = attack.targeted(goal).run(x, y)
     assert torch.equal(result.labels, goal.labels(y, n_labels=3))
     counted = result.success_on_spectra if is_faithful else result.success
@@ -218,7 +218,7 @@ def test_goals_are_those_of_the_paper(mode: Any, is_faithful: bool) -> None:
 
 @pytest.mark.parametrize("is_faithful", [True, False])
 def test_each_sound_stops_by_itself_and_the_batch_does_not_matter(is_faithful: bool) -> None:
-    x, net = music(), SpectrumHearing(frames_net(3, scale=3.0))
+    x, net = music(), SpectrumClassifier(frames_net(3, scale=3.0))
     attack = MagnitudeAdversary(
         net, snr_db=10.0, confidence=0.8, step=0.02, faithful=is_faithful
     ).targeted(2)
@@ -235,7 +235,7 @@ def test_each_sound_stops_by_itself_and_the_batch_does_not_matter(is_faithful: b
 
 
 def test_a_model_of_sound_is_attacked_through_the_inverse_transform() -> None:
-    x, net = music(), SpectrumHearing(frames_net(3, scale=3.0))
+    x, net = music(), SpectrumClassifier(frames_net(3, scale=3.0))
     y = net(x).softmax(2).mean(1).argmax(1)
 
     def sound_model(sound: Tensor) -> Tensor:
@@ -259,7 +259,7 @@ def test_bounds_on_segments_and_the_amplitude_hold_as_well() -> None:
     x = x / x.abs().max()
     result = (
         MagnitudeAdversary(
-            SpectrumHearing(frames_net()),
+            SpectrumClassifier(frames_net()),
             snr_db=10.0,
             segmental_snr_db=20.0,
             confidence=1.0,

@@ -189,7 +189,7 @@ def test_what_the_outputs_are_is_not_guessed() -> None:
     assert kind_of_outputs(model, None, torch.tensor([[2.0, -1.0]])) == "logits"
     with pytest.raises(ParameterError, match=r"no probabilities.*say outputs='logits'"):
         kind_of_outputs(model, "probabilities", torch.tensor([[2.0, -1.0]]))
-    with pytest.raises(ParameterError, match=r"one of its tags with Hearing"):
+    with pytest.raises(ParameterError, match=r"one of its tags with SoundClassifier"):
         kind_of_outputs(model, "probabilities", torch.tensor([[0.9, 0.8]]))
     wrong: Any = "odds"
     with pytest.raises(ParameterError, match="outputs is 'odds'"):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from otoscope.attack.evaluate import evaluate
 from otoscope.attack.evaluation import Evaluation
 from otoscope.attack.goal import Goal
-from otoscope.attack.hearing import Hearing, SpectrumHearing
 from otoscope.attack.magnitude import MagnitudeAdversary
 from otoscope.attack.objective import aggregate
 from otoscope.attack.result import AttackResult
+from otoscope.attack.spectrum_classifier import SpectrumClassifier
 from otoscope.attack.transforms import Gain, Mp3, Noise, Shift
 from otoscope.attack.waveform import WaveformPGD
 from otoscope.signal.snr import segmental_snr_db, snr_db
@@ -18,12 +18,11 @@ __all__ = [
     "Evaluation",
     "Gain",
     "Goal",
-    "Hearing",
     "MagnitudeAdversary",
     "Mp3",
     "Noise",
     "Shift",
-    "SpectrumHearing",
+    "SpectrumClassifier",
     "WaveformPGD",
     "aggregate",
     "evaluate",

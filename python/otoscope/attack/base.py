@@ -17,14 +17,13 @@ from torch import Tensor
 
 from otoscope.attack.bounds import Bound
 from otoscope.attack.goal import Goal, check_labels
-from otoscope.attack.hearing import Hearing
-from otoscope.attack.model import gradient_of, hear, kind_of_outputs, unit
+from otoscope.attack.model import check_differentiable, gradient_of, hear, kind_of_outputs, unit
 from otoscope.attack.objective import Aggregation, Objective, Outputs, aggregate, log_posterior
 from otoscope.attack.result import AttackResult
 from otoscope.attack.search import Answer, Question, Trial, search
 from otoscope.attack.transforms import Transform
 from otoscope.errors import ParameterError
-from otoscope.protocols import ListeningModel, Model, evaluating
+from otoscope.protocols import ListeningModel, Model, SoundClassifier, evaluating
 from otoscope.seeds import torch_generator
 from otoscope.signal.masking import masking_threshold
 from otoscope.signal.snr import segmental_snr_db, snr_db
@@ -42,7 +41,7 @@ class Attack(ABC):
     ----------
     model : callable
         Sound [batch, sample] -> [batch, output] or [batch, frame, output]. A module in train mode
-        is put in eval mode for the while; a ListeningModel is heard through `Hearing`.
+        is put in eval mode for the while; a ListeningModel is pooled by a `SoundClassifier`.
     snr_db : float
         Least signal-to-noise ratio over all samples, dB, > 0.
     steps : int
@@ -106,7 +105,8 @@ class Attack(ABC):
 
     def __post_init__(self) -> None:
         if isinstance(self.model, ListeningModel):
-            object.__setattr__(self, "model", Hearing(self.model))
+            object.__setattr__(self, "model", SoundClassifier(self.model))
+        check_differentiable(self.model)
         for name, least in (("steps", 1), ("restarts", 1), ("draws", 1), ("seed", 0)):
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < least:

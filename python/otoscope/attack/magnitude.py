@@ -17,11 +17,11 @@ from torch import Tensor
 
 from otoscope import ops
 from otoscope.attack.base import Attack
-from otoscope.attack.hearing import SpectrumHearing
 from otoscope.attack.model import unit
 from otoscope.attack.objective import Outputs
 from otoscope.attack.published import Published, momentum_of, publish
 from otoscope.attack.search import Question, Trial
+from otoscope.attack.spectrum_classifier import SpectrumClassifier
 from otoscope.errors import ParameterError
 from otoscope.signal.stft import hann, n_frames
 
@@ -90,7 +90,7 @@ class MagnitudeAdversary(Attack):
         if self.masking and not self.normalised:
             raise ParameterError("masking weighs directions: it needs normalised=True")
         heard = self.model
-        if self.faithful and isinstance(heard, SpectrumHearing):
+        if self.faithful and isinstance(heard, SpectrumClassifier):
             frames, theirs = (self.n_fft, self.hop_length), (heard.n_fft, heard.hop_length)
             if frames != theirs:
                 raise ParameterError(
@@ -247,6 +247,6 @@ def _as_sound(
 ) -> Callable[[Tensor], Tensor]:
     if hears not in ("magnitude", "sound"):
         raise ParameterError(f"hears is {hears!r}, must be 'magnitude' or 'sound'")
-    if hears == "sound" or isinstance(model, SpectrumHearing):
+    if hears == "sound" or isinstance(model, SpectrumClassifier):
         return model
-    return SpectrumHearing(model, outputs=getattr(model, "outputs", None))
+    return SpectrumClassifier(model, outputs=getattr(model, "outputs", None))

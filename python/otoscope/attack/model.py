@@ -7,9 +7,9 @@ from torch import Tensor
 
 from otoscope.attack.objective import Outputs
 from otoscope.errors import ParameterError
-from otoscope.protocols import Model, call_model
+from otoscope.protocols import Model, SoundClassifier, call_model
 
-__all__ = ["gradient_of", "hear", "kind_of_outputs", "unit"]
+__all__ = ["check_differentiable", "gradient_of", "hear", "kind_of_outputs", "unit"]
 
 
 def hear(model: Model, sound: Tensor) -> Tensor:
@@ -38,6 +38,15 @@ def hear(model: Model, sound: Tensor) -> Tensor:
     torch.Size([2, 1])
     """
     return call_model(model, sound, axes="[batch, sample]", frames=True, gradient=True, finite=True)
+
+
+def check_differentiable(model: object) -> None:
+    """Refuse a listening model that says that it has no gradient."""
+    if isinstance(model, SoundClassifier) and not model.model.differentiable:
+        raise ParameterError(
+            f"{type(model.model).__name__} gives no gradient (differentiable is False); attacks "
+            "need one: load a copy of the network in torch, not in ONNX"
+        )
 
 
 def kind_of_outputs(model: Model, outputs: Outputs | None, values: Tensor) -> Outputs:
@@ -82,7 +91,7 @@ def kind_of_outputs(model: Model, outputs: Outputs | None, values: Tensor) -> Ou
     if said == "probabilities" and not could_be:
         remedy = "say outputs='logits'"
         if within:
-            remedy += ", or choose one of its tags with Hearing(model, output=...)"
+            remedy += ", or choose one of its tags with SoundClassifier(model, classes=...)"
         raise ParameterError(
             f"outputs in {float(values.min()):.3g}..{float(values.max()):.3g} that sum to "
             f"{float(total.flatten()[0]):.3g} are no probabilities of labels of which one holds; "

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.attack.hearing import SpectrumHearing
 from otoscope.attack.model import gradient_of, hear
 from otoscope.attack.objective import Verdict
 from otoscope.attack.search import Question, Trial
+from otoscope.attack.spectrum_classifier import SpectrumClassifier
 from otoscope.protocols import Model
 
 __all__ = ["Published", "momentum_of", "publish"]
@@ -28,7 +28,7 @@ class Published:
     Parameters
     ----------
     model : callable
-        Of sound; a `SpectrumHearing` is asked about magnitudes directly.
+        Of sound; a `SpectrumClassifier` is asked about magnitudes directly.
     snr_db : float
         Bound on magnitudes: ||Y - X|| <= ||X|| / 10^(snr_db / 20), dB.
     step : float
@@ -94,7 +94,7 @@ class Published:
         --------
         >>> settings.judge(question, D.abs(), D).success  # doctest: +SKIP
         """
-        if isinstance(self.model, SpectrumHearing):
+        if isinstance(self.model, SpectrumClassifier):
             return question.objective.judge(hear(self.model.model, Y))
         return question.objective.judge(hear(self.model, self.sound(Y, C, question.x)))
 

@@ -40,7 +40,7 @@ class AttackResult:
         Samples of the original at the end of the amplitude's range: there an adversary can only
         go inwards, and a clipped recording is no clean reference.
     success_on_spectra : Tensor [batch], bool, optional
-        What the published method counts: of a `SpectrumHearing`, the model on spectra that no
+        What the published method counts: of a `SpectrumClassifier`, the model on spectra that no
         sound need have; of a model of sound, the model on the inverse of these.
     magnitude_snr_db : Tensor [batch], float64, optional
         Ratio of those magnitudes.

@@ -6,7 +6,6 @@ from otoscope.intervene.base import Intervention, SoundIntervention, longest_dur
 from otoscope.intervene.chain import Chain
 from otoscope.intervene.interrogation.cache import RenderCache
 from otoscope.intervene.interrogation.interrogation import Interrogation
-from otoscope.intervene.interrogation.judge import Hears
 from otoscope.intervene.interrogation.result import (
     Curve,
     Flip,
@@ -38,7 +37,6 @@ __all__ = [
     "Flip",
     "Gain",
     "GroupBootstrap",
-    "Hears",
     "HighPass",
     "Interrogated",
     "Interrogation",

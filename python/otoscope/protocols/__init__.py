@@ -15,6 +15,7 @@ from otoscope.protocols.calls import (
     dtype_of,
     evaluating,
 )
+from otoscope.protocols.classifier import SoundClassifier
 from otoscope.protocols.listening import ListeningModel, Sound, Target, choose_targets
 from otoscope.protocols.patch import Patch
 
@@ -23,6 +24,7 @@ __all__ = [
     "Model",
     "Patch",
     "Sound",
+    "SoundClassifier",
     "Target",
     "call_guarded",
     "call_model",

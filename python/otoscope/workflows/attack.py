@@ -17,14 +17,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from otoscope.attack import Hearing, MagnitudeAdversary, WaveformPGD
+from otoscope.attack import MagnitudeAdversary, WaveformPGD
 from otoscope.attack.base import Attack
 from otoscope.attack.evaluate import evaluate, round_to_16_bits
 from otoscope.attack.model import hear, kind_of_outputs
 from otoscope.attack.objective import Outputs, log_posterior
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress
-from otoscope.protocols import choose_targets
+from otoscope.protocols import SoundClassifier, Target, choose_targets
 from otoscope.signal import read_audio, write_audio
 from otoscope.signal.snr import check_snr
 from otoscope.workflows._attacked import Attacked, AttackFile, Piece
@@ -124,10 +124,10 @@ def _first_sounding(y: Tensor, spans: list[tuple[int, int]]) -> Tensor:
 
 def _attack(model: Any, x: Tensor, settings: AttackFile) -> Attack:
     """What is asked of the model, and the search that is to change its answer."""
-    hears = _hearing(model, x, settings.target)
+    classifier = _classifier(model, x, settings.target)
     kind = WaveformPGD if settings.domain == "waveform" else MagnitudeAdversary
     attack = kind(
-        hears,
+        classifier,
         snr_db=settings.snr_db,
         steps=settings.steps,
         confidence=settings.confidence,
@@ -135,20 +135,20 @@ def _attack(model: Any, x: Tensor, settings: AttackFile) -> Attack:
     )
     if settings.target is None:
         return attack
-    return attack.targeted(hears.label_names.index(settings.target))
+    return attack.targeted(classifier.label_names.index(settings.target))
 
 
-def _hearing(model: Any, x: Tensor, target: str | None) -> Hearing:
+def _classifier(model: Any, x: Tensor, target: str | None) -> SoundClassifier:
     """All outputs, if one of them holds; of tags the one that is meant, or the highest."""
     n_frames = len(model.prepare(x))
     n_hops = max(1, math.ceil(n_frames / model.patch_frames) - 1)
     hop = max(1, (n_frames - model.patch_frames) // n_hops)  # excerpts reach to the end
 
-    def listen(output: int | None) -> Hearing:
+    def of(classes: Target) -> SoundClassifier:
         outputs: Outputs = getattr(model, "outputs", "probabilities")
-        return Hearing(model, output=output, hop=hop, outputs=outputs)
+        return SoundClassifier(model, classes=classes, hop=hop, tail=False, outputs=outputs)
 
-    names, every = model.output_names, listen(None)
+    names, every = model.output_names, of(None)
     with torch.no_grad():
         values = hear(every, x[None])[0]
     exclusive = every.outputs == "logits" or abs(float(values.sum()) - 1) < 1e-3
@@ -157,7 +157,7 @@ def _hearing(model: Any, x: Tensor, target: str | None) -> Hearing:
     if target is not None:
         name = target if len(names) > 1 and exclusive else target.removeprefix("not ")
         (column,) = choose_targets(name, len(names), names).values()
-    return listen(column) if are_tags else every
+    return of(column) if are_tags else every
 
 
 def _attacked(

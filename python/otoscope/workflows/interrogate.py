@@ -15,14 +15,13 @@ from otoscope.errors import ParameterError
 from otoscope.intervene import (
     FeatureDilation,
     Flip,
-    Hears,
     Interrogated,
     Interrogation,
     InterrogationSettings,
     Intervention,
 )
 from otoscope.intervene.interrogation._items import Progress
-from otoscope.protocols import ListeningModel
+from otoscope.protocols import ListeningModel, SoundClassifier
 from otoscope.workflows._items import Columns, JudgedItems, read_items
 from otoscope.workflows._recording import any_model
 
@@ -276,21 +275,22 @@ def _predict(model: Any, asked: InterrogateFiles, labels: Sequence[str] | None) 
     outputs = asked.classes
     if outputs is None and labels is not None and set(labels) <= set(model.output_names):
         outputs = tuple(sorted(set(labels)))
-    hears = Hears(model, outputs=outputs, threshold=asked.threshold)
-    if unknown := sorted(set(labels or ()) - set(hears.output_names)):
+    classifier = SoundClassifier(model, classes=outputs, threshold=asked.threshold)
+    names = classifier.label_names
+    if unknown := sorted(set(labels or ()) - set(names)):
         raise ParameterError(
             f"label {unknown[0]!r} is none of the model's answers "
-            f"({', '.join(hears.output_names[:8])}{', ...' * (len(hears.output_names) > 8)}); "
+            f"({', '.join(names[:8])}{', ...' * (len(names) > 8)}); "
             "name folders or labels as these, or ask with unlabelled=True"
         )
-    return hears
+    return classifier
 
 
 def _settings(
     asked: InterrogateFiles, predict: Any, labels: Sequence[str] | None
 ) -> InterrogationSettings:
     classes = None
-    if not isinstance(predict, Hears):
+    if not isinstance(predict, SoundClassifier):
         classes = asked.classes
         if classes is None and labels is not None and not hasattr(predict, "output_names"):
             classes = tuple(sorted(set(labels)))

@@ -305,7 +305,7 @@ def test_what_knows_artists_loses_by_the_regulated_test() -> None:
 def test_the_names_of_the_package_are_these() -> None:
     assert oto.Interrogation is Interrogation
     assert oto.Tempo is Tempo
-    assert all(hasattr(oto.intervene, name) for name in ("Hears", "Verdict", "Interrogated"))
+    assert all(hasattr(oto.intervene, name) for name in ("Verdict", "Interrogated"))
     interrogation = oto.Interrogation(by_peak, steady(AMPLITUDES), LABELS, settings=FAST)
     doses = [point.dose for point in interrogation.run([oto.Gain(6)]).curves[0].points]
     assert all(a < b for a, b in pairwise(doses))

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
-from otoscope.intervene import Hears
 from otoscope.intervene.interrogation.judge import Judge
 from otoscope.models import load
-from otoscope.protocols import ListeningModel
+from otoscope.protocols import SoundClassifier
+from tests.protocols.test_classifier import Mean
 
 
 @pytest.mark.parametrize(
@@ -109,45 +109,13 @@ def test_a_module_is_asked_where_its_weights_are() -> None:
     assert Judge(Loud().cuda())(torch.tensor([[0.1, 0.9], [0.1, -0.2]])) == ["loud", "soft"]
 
 
-class Mean:
-    """A listening model whose outputs are known: of each excerpt the mean, and 1 less it."""
-
-    sample_rate, hop_length, patch_frames, n_mels = 100, 1, 4, 1
-    output_names = ("up", "down")
-    differentiable = False
-    domain = mel_hz = None
-
-    def patch(self) -> None:
-        """Not asked for here."""
-
-    def prepare(self, y: Tensor) -> Tensor:
-        return y[:, None]
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        mean = batch.mean((1, 2, 3))
-        return torch.stack([mean, 1 - mean], 1)
-
-
-def test_a_listening_model_answers_by_the_mean_over_excerpts_side_by_side() -> None:
-    model: Any = Mean()
-    assert isinstance(model, ListeningModel)
-    y = torch.tensor([1.0, 1, 1, 1, 0, 0, 0, 0, 0.8, 0.8])
-    scores = Hears(model)(y[None])
-    third = (0 + 0 + 0.8 + 0.8) / 4  # what is left ends with the sound
-    up = (1 + 0 + third) / 3
-    torch.testing.assert_close(scores, torch.tensor([[up, 1 - up]]))
-    assert Judge(model)(y[None]) == ["down"]
-    assert Judge(model).sample_rate == 100
-    assert Hears(model, outputs=["down"]).output_names == ("not down", "down")
-    threshold = Hears(model, outputs=["up"], threshold=up - 0.01)
-    assert Judge(threshold)(y[None]) == ["up"]
-    assert Judge(Hears(model, outputs=["up"], threshold=up + 0.01))(y[None]) == ["not up"]
-    with pytest.raises(ParameterError, match=r"threshold is 0\.5 for 2 outputs, give one"):
-        Hears(model, threshold=0.5)
-    with pytest.raises(
-        ParameterError, match=r"0\.03 analysed s are too short: the model hears 0\.04"
-    ):
-        Judge(model)(y[None, :3])
+def test_a_listening_model_is_pooled_over_whole_sounds() -> None:
+    judge = Judge(Mean())
+    assert judge.sample_rate == 100
+    assert judge(torch.tensor([[1.0, 1, 1, 1, 0, 0, 0, 0, 0.8, 0.8]])) == ["down"]
+    quiet = SoundClassifier(Mean(), classes="up", threshold=0.9)
+    assert Judge(quiet)(torch.ones(1, 4) * 0.8) == ["not up"]
+    assert Judge(quiet, classes=["no", "yes"])(torch.ones(1, 4)) == ["yes"]
 
 
 def test_a_shipped_model_says_the_same_of_a_batch_and_one_by_one() -> None:

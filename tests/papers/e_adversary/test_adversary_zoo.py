@@ -15,12 +15,13 @@ import torch
 from typer.testing import CliRunner
 
 from otoscope import models
-from otoscope.attack import Evaluation, Hearing, evaluate
+from otoscope.attack import Evaluation, evaluate
 from otoscope.cli.app import app
 from otoscope.errors import ParameterError
 from otoscope.papers.e_adversary import AdversaryZoo, adversary_zoo
 from otoscope.papers.e_adversary._tables import draw_figure, tables
 from otoscope.papers.e_adversary.adversary_zoo import Task
+from otoscope.protocols import SoundClassifier
 from otoscope.report.tables import Table
 from otoscope.signal import write_audio
 
@@ -270,7 +271,7 @@ def test_every_file_is_judged_by_the_same_ears(
     monkeypatch.setattr(module, "evaluate", spied)
     adversary_zoo(zoo(ear, n=1, steps=1, snr_db=(40.0,)), tmp_path)
     assert len(judges) == 3
-    assert isinstance(judges[0], Hearing)
+    assert isinstance(judges[0], SoundClassifier)
     assert len({id(judge) for judge in judges}) == 1
 
 

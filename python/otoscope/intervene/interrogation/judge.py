@@ -12,102 +12,16 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.protocols import (
     ListeningModel,
+    SoundClassifier,
     call_guarded,
-    call_model,
-    choose_targets,
     device_of,
     evaluating,
 )
-from otoscope.signal.excerpts import sliding
 
-__all__ = ["Hears", "Judge", "Predict"]
+__all__ = ["Judge", "Predict"]
 
 Predict: TypeAlias = "Callable[[Tensor], Sequence[str] | Tensor]"
 """Sounds [item, sample] or features [item, feature] to labels, or scores [item, class]."""
-
-
-class Hears:
-    """A listening model as one that answers with a label: the mean of its outputs over a sound.
-
-    Parameters
-    ----------
-    model : ListeningModel
-        Its ``patch_frames`` are laid side by side over the sound; what is left at the end is
-        heard by an excerpt that ends with the sound.
-    outputs : sequence of str or int, optional
-        The outputs that may be answered with; all by default.
-    threshold : float, optional
-        Of two answers, "NAME" where the output's mean is above it and "not NAME" else; for one
-        output, and 0.5 if the model has just one.
-
-    Examples
-    --------
-    >>> from otoscope.models import load
-    >>> hears = Hears(load("synth-singing"))
-    >>> hears.output_names
-    ('not singing', 'singing')
-    >>> hears(torch.zeros(2, 44100)).argmax(1)
-    tensor([0, 0])
-    """
-
-    def __init__(
-        self,
-        model: ListeningModel,
-        *,
-        outputs: Sequence[str | int] | None = None,
-        threshold: float | None = None,
-    ) -> None:
-        names = model.output_names
-        found = choose_targets(outputs or names, len(names), names, called="outputs")
-        if len(found) == 1 and threshold is None:
-            threshold = 0.5
-        if threshold is not None and len(found) != 1:
-            raise ParameterError(f"threshold is {threshold} for {len(found)} outputs, give one")
-        self.model, self.threshold = model, threshold
-        self.sample_rate = model.sample_rate
-        self._columns = list(found.values())
-        (first, *_) = found
-        self.output_names = tuple(found) if threshold is None else (f"not {first}", first)
-
-    @torch.no_grad()
-    def __call__(self, sounds: Tensor) -> Tensor:
-        """Score sounds.
-
-        Parameters
-        ----------
-        sounds : Tensor [item, sample]
-            At ``sample_rate``.
-
-        Returns
-        -------
-        Tensor [item, class]
-            On the CPU, columns as in ``output_names``.
-
-        Examples
-        --------
-        >>> from otoscope.models import load
-        >>> Hears(load("synth-singing"))(torch.zeros(1, 44100)).shape
-        torch.Size([1, 2])
-        """
-        with evaluating(self.model):
-            means = torch.stack([self._mean(y)[self._columns] for y in sounds])
-        if self.threshold is None:
-            return means
-        return torch.cat([torch.full_like(means, self.threshold), means], 1)
-
-    def _mean(self, y: Tensor) -> Tensor:
-        values, length = self.model.prepare(y), self.model.patch_frames
-        if len(values) < length:
-            heard = length * self.model.hop_length / self.sample_rate
-            raise ParameterError(
-                f"{len(y) / self.sample_rate:g} analysed s are too short: the model hears "
-                f"{heard:g} s at a time"
-            )
-        excerpts = sliding(values, length, hop=length)
-        if len(values) % length:
-            excerpts = torch.cat([excerpts, values[None, -length:]])
-        outputs = [call_model(self.model, part[:, None]).cpu() for part in excerpts.split(64)]
-        return torch.cat(outputs).mean(0)
 
 
 class Judge:
@@ -146,12 +60,15 @@ class Judge:
             raise ParameterError(
                 f"predict is {type(predict).__name__}, must be a model or a function of sounds"
             )
-        self._predict = Hears(predict) if isinstance(predict, ListeningModel) else predict
+        self._predict = SoundClassifier(predict) if isinstance(predict, ListeningModel) else predict
         self.sample_rate: int | None = getattr(self._predict, "sample_rate", None)
         model = getattr(predict, "model", predict)
         kind = getattr(predict, "__qualname__", type(predict).__name__)
         self.name = str(getattr(model, "name", "") or kind)
-        names = getattr(self._predict, "output_names", None) if classes is None else classes
+        names = classes
+        if names is None:
+            is_classifier = isinstance(self._predict, SoundClassifier)
+            names = getattr(self._predict, "label_names" if is_classifier else "output_names", None)
         self._columns = None if names is None else tuple(map(str, names))
         right = set() if labels is None else set(map(str, labels))
         self._known = set(self._columns or right)
@@ -185,8 +102,10 @@ class Judge:
         >>> Judge(lambda x: x, classes=["a", "b"])(torch.tensor([[0.1, 0.9]]))
         ['b']
         """
-        with torch.no_grad(), evaluating(self._predict):
-            said = call_guarded(self._predict, batch.to(device_of(self._predict)), name="predict")
+        model = self._predict
+        predict = model.label_scores if isinstance(model, SoundClassifier) else model
+        with torch.no_grad(), evaluating(model):
+            said = call_guarded(predict, batch.to(device_of(model)), name="predict")
         if isinstance(said, np.ndarray) and said.ndim > 1:
             said = torch.as_tensor(said)
         if isinstance(said, str) or not hasattr(said, "__iter__"):

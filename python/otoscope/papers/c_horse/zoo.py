@@ -25,7 +25,6 @@ from otoscope.intervene import (
     Crop,
     Equaliser,
     Gain,
-    Hears,
     HighPass,
     Interrogated,
     Interrogation,
@@ -42,6 +41,7 @@ from otoscope.intervene import (
 from otoscope.intervene.interrogation._items import Progress
 from otoscope.papers.c_horse._zoo_figure import draw_moves
 from otoscope.papers.output import write_record
+from otoscope.protocols import SoundClassifier
 from otoscope.report.tables import Table
 from otoscope.signal import read_audio
 
@@ -194,10 +194,10 @@ def horse_zoo(
     out.mkdir(parents=True, exist_ok=True)
     found = {}
     for task in settings.tasks:
-        hears = Hears(models.load(task.model).to(settings.device))
-        exhibits = list(_exhibits(task, settings, hears.sample_rate))
+        classifier = SoundClassifier(models.load(task.model).to(settings.device))
+        exhibits = list(_exhibits(task, settings, classifier.sample_rate))
         if exhibits:
-            found[task.name] = _interrogated(task, hears, exhibits, settings, out, progress)
+            found[task.name] = _interrogated(task, classifier, exhibits, settings, out, progress)
     if not found:
         raise ParameterError(f"no task has sounds: there is no song below {settings.real}")
     asked = vars(settings) | {"interventions": [i.settings for i in settings.interventions]}
@@ -215,7 +215,7 @@ def horse_zoo(
 
 def _interrogated(
     task: ZooTask,
-    hears: Hears,
+    classifier: SoundClassifier,
     exhibits: list[_Exhibit],
     settings: HorseZoo,
     out: Path,
@@ -223,12 +223,12 @@ def _interrogated(
 ) -> Interrogated:
     labels = [exhibit.label for exhibit in exhibits if exhibit.label is not None]
     interrogation = Interrogation(
-        hears,
-        [(exhibit.y, hears.sample_rate) for exhibit in exhibits],
+        classifier,
+        [(exhibit.y, classifier.sample_rate) for exhibit in exhibits],
         labels or None,
         groups=[exhibit.song for exhibit in exhibits],
         settings=InterrogationSettings(
-            sr=hears.sample_rate,
+            sr=classifier.sample_rate,
             duration=settings.seconds,
             seed=settings.seed,
             workers=settings.workers,

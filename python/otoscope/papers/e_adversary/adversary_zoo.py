@@ -21,9 +21,8 @@ from torch import Tensor, nn
 from otoscope import data, models, records
 from otoscope.attack import (
     Evaluation,
-    Hearing,
     MagnitudeAdversary,
-    SpectrumHearing,
+    SpectrumClassifier,
     WaveformPGD,
     evaluate,
 )
@@ -33,7 +32,7 @@ from otoscope.errors import ParameterError
 from otoscope.papers.e_adversary._tables import draw_figure, tables
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress
-from otoscope.protocols import evaluating
+from otoscope.protocols import SoundClassifier, evaluating
 from otoscope.report.tables import Table
 from otoscope.signal import read_audio
 
@@ -232,18 +231,18 @@ def adversary_zoo(
 def _rows(task: Task, settings: AdversaryZoo, progress: Progress) -> Iterator[dict[str, Any]]:
     """Every excerpt, bound and method of a task."""
     model = models.load(task.model).to(settings.device)
-    hears = Hearing(model, output=task.output)
+    classifier = SoundClassifier(model, classes=task.output, tail=False)
     rng = np.random.default_rng(settings.seed)
-    excerpts = list(_draw(task, hears, settings, rng))
+    excerpts = list(_draw(task, classifier, settings, rng))
     middle = sorted(settings.snr_db)[len(settings.snr_db) // 2]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "adversary.wav"
         for excerpt in progress(excerpts, task.name):
             for snr_db in settings.snr_db:
-                for method, attack in _attacks(task, hears, settings, snr_db):
+                for method, attack in _attacks(task, classifier, settings, snr_db):
                     has_sweep = snr_db == middle and method != "published"
                     cutoffs = settings.cutoffs_hz if has_sweep else ()
-                    judge = replace(attack, model=hears)  # of the file, whatever was attacked
+                    judge = replace(attack, model=classifier)  # of the file, whatever was attacked
                     (found,) = evaluate(attack.run(excerpt.y), judge, [path], cutoffs_hz=cutoffs)
                     about = {"task": task.name, "song": excerpt.song, "start": excerpt.start}
                     yield about | {"method": method} | _row(found)
@@ -261,15 +260,15 @@ def _row(found: Evaluation) -> dict[str, Any]:
 
 
 def _attacks(
-    task: Task, hears: Hearing, settings: AdversaryZoo, snr_db: float
+    task: Task, classifier: SoundClassifier, settings: AdversaryZoo, snr_db: float
 ) -> Iterator[tuple[str, Attack]]:
-    label, model = int(task.heard), cast(Any, hears.model)
+    label, model = int(task.heard), cast(Any, classifier.model)
     for name, kind in (("waveform", WaveformPGD), ("magnitude", MagnitudeAdversary)):
-        yield name, kind(hears, snr_db=snr_db, steps=settings.steps).targeted(label)
+        yield name, kind(classifier, snr_db=snr_db, steps=settings.steps).targeted(label)
     if task.published:
         frames = {"n_fft": model.front_end.n_fft, "hop_length": model.front_end.hop_length}
-        on_spectra = SpectrumHearing(
-            _OnMagnitudes(hears),
+        on_spectra = SpectrumClassifier(
+            _OnMagnitudes(classifier),
             outputs="probabilities",
             sample_rate=model.sample_rate,
             **frames,
@@ -292,10 +291,10 @@ class _OnMagnitudes(nn.Module):
 
     outputs = "probabilities"
 
-    def __init__(self, hears: Hearing) -> None:
+    def __init__(self, classifier: SoundClassifier) -> None:
         super().__init__()
-        self.model: Any = hears.model
-        self.column = hears.column
+        self.model: Any = classifier.model
+        self.columns = classifier.columns
 
     def forward(self, S: Tensor) -> Tensor:
         """Tensor [batch, frame, bin] to [batch, 1]."""
@@ -303,25 +302,26 @@ class _OnMagnitudes(nn.Module):
         mel = S**front_end.power @ front_end.filterbank.to(S)
         values = self.model.domain.values(front_end.compression.compress(mel))
         outputs: Tensor = self.model(values[:, None, : self.model.patch_frames])
-        return outputs[:, self.column, None]
+        return outputs[:, self.columns]
 
 
 def _draw(
-    task: Task, hears: Hearing, settings: AdversaryZoo, rng: np.random.Generator
+    task: Task, classifier: SoundClassifier, settings: AdversaryZoo, rng: np.random.Generator
 ) -> Iterator[_Excerpt]:
     """Draw excerpts in which the task is still to be done, in turn from all songs.
 
     Songs are searched by their timeline; of an excerpt that is cut out, the attacked function
     itself decides.
     """
-    model, sr = hears.model, hears.sample_rate
+    (column,) = classifier.columns
+    model, sr = classifier.model, classifier.sample_rate
     length = model.patch_frames * model.hop_length + round(0.1 * sr)
     hop = round(_STEP * sr / model.hop_length)
     songs = []
     for name, y in _sounds(task.sounds, settings, sr):
         y = y.to(settings.device)
         curve = models.timeline(model, y, hop=hop)
-        fit = (curve.outputs[:, hears.column] >= 0.5) != task.heard
+        fit = (curve.outputs[:, column] >= 0.5) != task.heard
         fit &= (curve.starts * sr).round() + length <= len(y)
         starts = curve.starts[fit].tolist()
         songs.append((name, y, rng.permutation(starts).tolist()))
@@ -331,14 +331,14 @@ def _draw(
             if n_drawn < settings.n and place < len(starts):
                 first = round(starts[place] * sr)
                 excerpt = y[first : first + length]
-                if _is_heard(hears, excerpt) != task.heard:
+                if _is_heard(classifier, excerpt) != task.heard:
                     n_drawn += 1
                     yield _Excerpt(name, first / sr, excerpt)
 
 
-def _is_heard(hears: Hearing, y: Tensor) -> bool:
-    with evaluating(hears), torch.no_grad():
-        return float(hears(y[None])) >= 0.5
+def _is_heard(classifier: SoundClassifier, y: Tensor) -> bool:
+    with evaluating(classifier), torch.no_grad():
+        return float(classifier(y[None])) >= 0.5
 
 
 def _sounds(kind: str, settings: AdversaryZoo, sr: int) -> Iterator[tuple[str, Tensor]]:

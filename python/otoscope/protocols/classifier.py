@@ -1,0 +1,173 @@
+"""A listening model as a classifier of whole sounds: its outputs pooled over their excerpts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from otoscope.errors import ParameterError
+from otoscope.protocols.calls import call_model, evaluating
+from otoscope.protocols.listening import ListeningModel, Target, choose_targets
+from otoscope.signal.excerpts import sliding
+
+__all__ = ["SoundClassifier"]
+
+_MAX_BATCH = 64  # excerpts per forward pass without a graph
+
+
+class SoundClassifier(nn.Module):
+    """Classify whole sounds by pooling a listening model's outputs over their excerpts.
+
+    Differentiable from end to end if the model is.
+
+    Parameters
+    ----------
+    model : ListeningModel
+        A model of the zoo, a bundle, or any other.
+    classes : str, int or sequence of these, optional
+        Names or indices of the outputs to use; all by default. Where exactly one class of several
+        holds, use all; for tags, which hold independently of each other, choose one.
+    pooling : {"mean", "max", "none"}
+        How the excerpts' outputs are pooled; "none" returns [batch, excerpt, class].
+    hop : int, optional
+        Frames from one excerpt to the next; by default excerpts are adjacent.
+    tail : bool
+        If the excerpts do not reach the end of the sound, add one that ends there.
+    threshold : float, optional
+        Decision threshold of a single class, for `label_scores`; by default 0.5 for probabilities
+        and 0 for logits.
+    outputs : {"probabilities", "logits"}
+        Scale of the model's outputs.
+
+    Raises
+    ------
+    ParameterError
+        If the model has no such output, or a setting is unknown.
+
+    Examples
+    --------
+    >>> from otoscope.models import load
+    >>> classifier = SoundClassifier(load("synth-singing"))
+    >>> classifier(torch.zeros(2, 44100)).shape, classifier.label_names
+    (torch.Size([2, 1]), ('not singing', 'singing'))
+    """
+
+    def __init__(
+        self,
+        model: ListeningModel,
+        *,
+        classes: Target = None,
+        pooling: Literal["mean", "max", "none"] = "mean",
+        hop: int | None = None,
+        tail: bool = True,
+        threshold: float | None = None,
+        outputs: Literal["probabilities", "logits"] = "probabilities",
+    ) -> None:
+        super().__init__()
+        if pooling not in ("mean", "max", "none"):
+            raise ParameterError(f"pooling is {pooling!r}, must be 'mean', 'max' or 'none'")
+        if hop is not None and hop < 1:
+            raise ParameterError(f"hop is {hop}, must be >= 1 frame")
+        names = model.output_names
+        columns = choose_targets(
+            names if classes is None else classes, len(names), names, called="classes"
+        )
+        if threshold is not None and len(columns) > 1:
+            raise ParameterError(f"threshold is {threshold} for {len(columns)} classes; name one")
+        if threshold is None:
+            threshold = 0.0 if outputs == "logits" else 0.5
+        self.model = model
+        self.columns = list(columns.values())
+        self.class_names = tuple(columns)
+        self.pooling = pooling
+        self.hop = model.patch_frames if hop is None else hop
+        self.tail = tail
+        self.threshold = threshold
+        self.outputs = outputs
+
+    @property
+    def sample_rate(self) -> int:
+        """Sampling rate of the sounds in Hz."""
+        return self.model.sample_rate
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the labels; a single class X has the labels "not X" and "X"."""
+        names = self.class_names
+        return names if len(names) > 1 else (f"not {names[0]}", names[0])
+
+    def forward(self, sounds: Tensor) -> Tensor:
+        """Compute the pooled outputs of sounds.
+
+        Parameters
+        ----------
+        sounds : Tensor [batch, sample]
+            Waveforms at ``sample_rate``.
+
+        Returns
+        -------
+        Tensor [batch, class] or [batch, excerpt, class]
+            On the model's device.
+
+        Raises
+        ------
+        ParameterError
+            If the sounds are shorter than an excerpt.
+
+        Examples
+        --------
+        >>> from otoscope.models import load
+        >>> SoundClassifier(load("synth-singing"))(torch.zeros(2, 44100)).shape
+        torch.Size([2, 1])
+        """
+        excerpts = torch.stack([self._excerpts(y) for y in sounds])
+        batch, has_graph = excerpts.flatten(0, 1)[:, None], torch.is_grad_enabled()
+        parts = [batch] if has_graph else batch.split(_MAX_BATCH)
+        tables = [call_model(self.model, part, gradient=has_graph) for part in parts]
+        outputs: Tensor = torch.cat(tables).unflatten(0, excerpts.shape[:2])[..., self.columns]
+        if self.pooling == "none":
+            return outputs
+        return outputs.mean(1) if self.pooling == "mean" else outputs.amax(1)
+
+    @torch.no_grad()
+    def label_scores(self, sounds: Tensor) -> Tensor:
+        """Score the labels of sounds in eval mode; the highest score is the answer.
+
+        Parameters
+        ----------
+        sounds : Tensor [batch, sample]
+            Waveforms at ``sample_rate``.
+
+        Returns
+        -------
+        Tensor [batch, label]
+            On the CPU. Columns as in ``label_names``: the pooled outputs, or for a single class
+            the threshold and the pooled output.
+
+        Examples
+        --------
+        >>> from otoscope.models import load
+        >>> SoundClassifier(load("synth-singing")).label_scores(torch.zeros(2, 44100)).argmax(1)
+        tensor([0, 0])
+        """
+        with evaluating(self):
+            outputs: Tensor = self(sounds).cpu()
+        if len(self.columns) > 1:
+            return outputs
+        return torch.cat([torch.full_like(outputs, self.threshold), outputs], -1)
+
+    def _excerpts(self, y: Tensor) -> Tensor:
+        """Cut a sound: Tensor [sample] to [excerpt, frame, mel]."""
+        values, length = self.model.prepare(y), self.model.patch_frames
+        if len(values) < length:
+            missing = (length - len(values)) * self.model.hop_length / self.sample_rate
+            raise ParameterError(
+                f"the sound lasts {len(y) / self.sample_rate:.2f} s, which is {len(values)} "
+                f"frames; the model hears {length} at once: take {missing:.2f} s more"
+            )
+        excerpts = sliding(values, length, hop=self.hop)
+        if self.tail and (len(values) - length) % self.hop:
+            excerpts = torch.cat([excerpts, values[None, -length:]])
+        return excerpts

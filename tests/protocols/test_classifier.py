@@ -1,0 +1,154 @@
+"""A listening model as a classifier of whole sounds: outputs pooled, with gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from otoscope.errors import ParameterError
+from otoscope.models.listener import Listener
+from otoscope.models.timeline import timeline
+from otoscope.protocols import ListeningModel, SoundClassifier
+from otoscope.signal import svd2015
+
+
+def listener(n_outputs: int = 1, **changes: Any) -> Any:
+    torch.manual_seed(0)
+    names = ["singing"] if n_outputs == 1 else [f"tag {i}" for i in range(n_outputs)]
+    model: Any = Listener(
+        nn.Sequential(nn.Flatten(), nn.Linear(115 * 80, n_outputs), nn.Sigmoid()),
+        svd2015(),
+        mean=torch.full((80,), -5.0),
+        std=torch.full((80,), 3.0),
+        patch_frames=115,
+        output_names=names,
+    ).eval()
+    for name, value in changes.items():
+        setattr(model, name, value)
+    return model
+
+
+def noise(batch: int, seconds: float, sr: int = 22050) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return 0.1 * torch.randn(batch, round(seconds * sr), generator=generator)
+
+
+class Mean(nn.Module):
+    """A listening model whose outputs are the mean of each excerpt, and 1 - mean."""
+
+    sample_rate, hop_length, patch_frames, n_mels = 100, 1, 4, 1
+    output_names = ("up", "down")
+    differentiable = False
+    domain: Any = None
+    mel_hz: Any = None
+
+    def patch(self, sound: Any, *, start: float = 0.0) -> Any:
+        raise NotImplementedError
+
+    def prepare(self, y: Tensor) -> Tensor:
+        return y[:, None]
+
+    def forward(self, batch: Tensor) -> Tensor:
+        mean = batch.mean((1, 2, 3))
+        return torch.stack([mean, 1 - mean], 1)
+
+
+@pytest.mark.parametrize("hop", [None, 40])
+def test_excerpts_are_those_of_the_timeline(hop: int | None) -> None:
+    model, sound = listener(3), noise(2, 4.3)
+    along = [
+        timeline(model, one, hop=model.patch_frames if hop is None else hop).outputs
+        for one in sound
+    ]
+    expected = torch.stack(along)
+    outputs = {
+        pooling: SoundClassifier(model, pooling=pooling, hop=hop, tail=False)(sound).detach()
+        for pooling in ("none", "mean", "max")
+    }
+    torch.testing.assert_close(outputs["none"], expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(outputs["mean"], expected.mean(1), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(outputs["max"], expected.amax(1), rtol=1e-5, atol=1e-6)
+
+
+def test_one_output_is_a_column_of_its_own_with_two_labels() -> None:
+    model, sound = listener(3), noise(1, 2.0)
+    whole = SoundClassifier(model)(sound)
+    for output in (1, "tag 1"):
+        one = SoundClassifier(model, classes=output)
+        torch.testing.assert_close(one(sound), whole[:, 1:2])
+        assert one.label_names == ("not tag 1", "tag 1")
+    assert SoundClassifier(model).label_names == ("tag 0", "tag 1", "tag 2")
+    assert SoundClassifier(listener()).label_names == ("not singing", "singing")
+    assert SoundClassifier(model).sample_rate == 22050
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"classes": "tag 7"},
+            r"classes is 'tag 7', the model has no such output; did you mean 'tag \d'",
+        ),
+        ({"classes": 3}, "classes is 3, must be in 0..2"),
+        ({"classes": -1}, "classes is -1, must be in 0..2"),
+        ({"pooling": "median"}, "pooling is 'median', must be 'mean', 'max' or 'none'"),
+        ({"hop": 0}, "hop is 0, must be >= 1 frame"),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        SoundClassifier(listener(3), **settings)
+
+
+@pytest.mark.parametrize("has_graph", [True, False])
+def test_a_tail_is_covered_by_an_excerpt_that_ends_with_the_sound(has_graph: bool) -> None:
+    model = Mean()
+    assert isinstance(model, ListeningModel)
+    y = torch.tensor([1.0, 1, 1, 1, 0, 0, 0, 0, 0.8, 0.8], requires_grad=has_graph)
+    with torch.set_grad_enabled(has_graph):
+        scores = SoundClassifier(model)(y[None])
+    last = (0 + 0 + 0.8 + 0.8) / 4
+    up = (1 + 0 + last) / 3
+    torch.testing.assert_close(scores.detach(), torch.tensor([[up, 1 - up]]))
+    assert scores.requires_grad == has_graph
+    dropped = SoundClassifier(model, tail=False)(y[None].detach())
+    torch.testing.assert_close(dropped, torch.tensor([[0.5, 0.5]]))
+
+
+def test_many_excerpts_are_pooled_batch_by_batch() -> None:
+    y = torch.rand(2, 4 * 150, generator=torch.Generator().manual_seed(0))
+    expected = y.mean(1)
+    torch.testing.assert_close(SoundClassifier(Mean()).label_scores(y)[:, 0], expected)
+
+
+def test_a_single_class_is_scored_against_its_threshold() -> None:
+    model, y = Mean(), torch.full((1, 4), 0.8)
+    one = SoundClassifier(model, classes=["up"])
+    assert one.label_names == ("not up", "up")
+    torch.testing.assert_close(one.label_scores(y), torch.tensor([[0.5, 0.8]]))
+    high = SoundClassifier(model, classes="up", threshold=0.9).label_scores(y)
+    assert high.argmax(1).tolist() == [0]
+    logits = SoundClassifier(model, classes="up", outputs="logits").label_scores(y)
+    torch.testing.assert_close(logits, torch.tensor([[0.0, 0.8]]))
+    with pytest.raises(ParameterError, match=r"threshold is 0\.5 for 2 classes; name one"):
+        SoundClassifier(model, threshold=0.5)
+
+
+def test_labels_are_scored_in_eval_mode_and_the_mode_is_restored() -> None:
+    model = listener().train()
+    model.network.insert(0, nn.Dropout(1.0))
+    assert not torch.equal(
+        SoundClassifier(model)(noise(1, 2.0)), SoundClassifier(model.eval())(noise(1, 2.0))
+    )
+    model.train()
+    SoundClassifier(model).label_scores(noise(1, 2.0))
+    assert model.network[0].training
+
+
+def test_sounds_shorter_than_an_excerpt_are_refused() -> None:
+    message = r"lasts 1\.00 s, which is 67 frames; the model hears 115 at once: take 0.69 s more"
+    with pytest.raises(ParameterError, match=message):
+        SoundClassifier(listener())(noise(1, 1.0))
