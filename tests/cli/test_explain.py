@@ -18,6 +18,7 @@ from otoscope import SoundLIME, models, segments
 from otoscope.cli.app import app
 from otoscope.data import sample, synthesise
 from otoscope.explain import Explanation
+from otoscope.explain.content import CONTENTS
 from otoscope.report.words import cautions, r2
 from otoscope.workflows import ExplainFiles, explain_files
 
@@ -225,8 +226,7 @@ def test_models_lists_licences_and_install_lines() -> None:
         ([*MODEL, "--segments", "diagonal:3"], "segments is 'diagonal:3'; write temporal:10"),
         (
             [*MODEL, "--content", "loud"],
-            "content is 'loud', must be a number or one of zero, min_inp, mean_inp, noise, "
-            "silence, min_band, mean_band, fresh_noise, blur, inpaint",
+            "content is 'loud', must be a number or one of " + ", ".join(CONTENTS.examples()),
         ),
         ([*MODEL, "--content", "nan"], "content is nan, must be a finite number"),
         ([*MODEL, "--design", "all"], "design is 'all'"),

@@ -23,7 +23,7 @@ from tests.support.examples import examples
 @examples(40)
 def test_folding_loses_nothing(kind: str, n: int, n_samples: int, seed: int) -> None:
     folded = draw_design(kind, n, n_samples=n_samples, seed=seed)
-    plain = draw_design(kind, n, n_samples=n_samples, seed=seed, fold=False)
+    plain = draw_design(kind, n, n_samples=n_samples, seed=seed, merge=False)
     rows = folded.coalitions.unpack()
     assert torch.equal(rows[folded.row_of_sample], plain.coalitions.unpack())
     assert torch.equal(folded.counts, folded.row_of_sample.bincount().double())

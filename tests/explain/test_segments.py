@@ -1,6 +1,8 @@
-"""Segments: block sizes of the papers, extents, and cuts at what is heard."""
+"""Segments: block sizes of the papers, extents, cuts at events, and segmentations by name."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import pytest
@@ -124,7 +126,65 @@ def test_bad_segments_are_refused() -> None:
         segments.from_labels(torch.zeros(2, 2))
     with pytest.raises(ParameterError, match="1 names came for 2 labels"):
         segments.from_labels(torch.tensor([[0, 1]]), names=["a"])
-    with pytest.raises(ParameterError, match="beat-synchronous segments listen to the sound"):
+    with pytest.raises(ParameterError, match="beat-synchronous segments need the patch"):
         segments.beats()(patch)
     with pytest.raises(ParameterError, match="no onset was found"):
         segments.onsets()(sounding(torch.zeros(88200)))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("temporal:10", segments.temporal(10)),
+        ("spectral:8", segments.spectral(8)),
+        ("grid:6x4", segments.grid(6, 4)),
+        ("beats", segments.beats()),
+        ("onsets", segments.onsets()),
+    ],
+)
+def test_a_name_is_the_segmentation_that_it_calls(name: str, meant: segments.Segmentation) -> None:
+    assert segments.resolve(name) == meant
+
+
+@pytest.mark.parametrize("name", ["", "time:10", "from_labels:3", "temporal 10", "temporal:(10)"])
+def test_other_names_are_refused_with_those_that_there_are(name: str) -> None:
+    message = re.escape(f"segments is '{name}'; write temporal:10, spect")
+    with pytest.raises(ParameterError, match=message):
+        segments.resolve(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["temporal", "temporal:", "temporal:ten", "temporal:6x4", "temporal:²", "temporal:2.5"]
+)
+def test_other_numbers_are_refused_with_an_example(name: str) -> None:
+    with pytest.raises(ParameterError, match=f"segments is '{name}'; temporal takes n: write te"):
+        segments.resolve(name)
+    with pytest.raises(ParameterError, match="grid takes n_time, n_mel: write grid:6x4"):
+        segments.resolve("grid:6")
+    with pytest.raises(ParameterError, match="beats takes no numbers: write beats"):
+        segments.resolve("beats:4")
+
+
+def test_every_segmentation_in_text_reads_back_what_records_write() -> None:
+    for entry in segments.SEGMENTATIONS.entries.values():
+        assert entry.description
+        if entry.example:
+            made = segments.resolve(entry.example)
+            assert segments.resolve(str(made)) == made
+
+
+def test_counts_are_checked_as_in_a_call() -> None:
+    with pytest.raises(ParameterError, match="n_time is 0, must be >= 1"):
+        segments.resolve("temporal:0")
+
+
+def test_a_label_map_and_a_segmentation_will_do() -> None:
+    assert str(segments.resolve(torch.tensor([[0, 1]]))) == "from_labels(2 segments)"
+    cut = segments.temporal(3)
+    assert segments.resolve(cut) is cut
+
+
+@pytest.mark.parametrize("number", [10, None, 2.5])
+def test_what_is_no_segmentation_is_refused_with_what_to_pass(number: object) -> None:
+    with pytest.raises(ParameterError, match=rf"segments is {number}; give a name such as 'temp"):
+        segments.resolve(number)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
-from torch import Tensor
+from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.explain import FewEffectiveSamples, SoundLIME, segments
@@ -197,6 +197,51 @@ def test_paper_a_has_the_papers_numbers() -> None:
     assert chosen == ("l2", 0.25, 1.0)
     off = (~explanation.keep).sum(1).double()
     torch.testing.assert_close(explanation.weights, explanation.counts * (-8 * off).exp())
+
+
+@quietly
+def test_presets_name_what_the_papers_name_also_below_five_percent() -> None:
+    def two_blocks(batch: Tensor) -> Tensor:
+        return batch[:, 0, 0, 0] + 0.01 * batch[:, 0, 3, 0]
+
+    patch = Patch(torch.ones(10, 1, dtype=torch.float64))
+    for lime in (
+        SoundLIME.paper_a(two_blocks, content=0.0, design="exact"),
+        SoundLIME.ismir2017(two_blocks, version="temporal"),
+    ):
+        explanation = lime.explain(patch)
+        assert explanation.settings.top_rule == "positive"
+        assert explanation.top(3)[:2] == [0, 3]
+    assert SoundLIME(two_blocks, content=0.0).explain(patch).top(3) == [0]
+    with pytest.raises(ParameterError, match="top_rule is 'all', must be"):
+        SoundLIME(two_blocks, top_rule="all")  # type: ignore[arg-type]
+
+
+def test_presets_do_not_follow_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the papers say is written in the presets, whatever the defaults become."""
+    defaults = SoundLIME.__init__.__kwdefaults__
+    assert defaults is not None
+    other = {"kernel": "l2", "kernel_width": 9.0, "alpha": 7.0, "design": "leave_one_out"}
+    for name, value in {**other, "n_samples": 5, "segments": "temporal:3"}.items():
+        monkeypatch.setitem(defaults, name, value)
+    names = ("segments", "design", "n_samples", "kernel", "kernel_width", "alpha", "surrogate")
+    ridge = "WeightedRidge(alpha=1.0)"
+    for lime, numbers in (
+        (
+            SoundLIME.paper_a(nn.Flatten()),
+            ("temporal(10)", "bernoulli", 70_000, "l2", 0.25, 1.0, ridge),
+        ),
+        (
+            SoundLIME.ismir2017(nn.Flatten()),
+            ("grid(6, 4)", "bernoulli", 2000, "cosine", 0.25, 1.0, ridge),
+        ),
+        (
+            SoundLIME.ismir2017(nn.Flatten(), version="temporal"),
+            ("temporal(10)", "uniform_size", 1000, "cosine", 0.25, 0.0, "ForwardSelection()"),
+        ),
+    ):
+        assert tuple(getattr(lime.settings, name) for name in names) == numbers
+    assert SoundLIME(nn.Flatten()).settings.kernel_width == 9.0
 
 
 def test_paper_a_warns_of_its_kernel() -> None:

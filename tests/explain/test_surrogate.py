@@ -104,7 +104,7 @@ def test_forward_selection_is_greedy_in_r2() -> None:
         chosen.append(max(scores, key=lambda s: scores[s]))
     ours = ForwardSelection(3).fit(rows, outputs[:, 0], weights)
     theirs = Ridge(alpha=1.0).fit(rows[:, chosen], outputs[:, 0], sample_weight=weights)
-    assert ours.chosen_ == chosen
+    assert ours.selected_ == chosen
     np.testing.assert_allclose(ours.coef_[chosen], theirs.coef_, rtol=0, atol=1e-9)
     assert np.count_nonzero(ours.coef_) == 3
 

@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from otoscope.errors import ParameterError
-from otoscope.explain import Explanation, segments
+from otoscope.explain import Explanation, SoundLIME, segments
+from otoscope.explain.content import Content
 from otoscope.protocols import Patch
 from otoscope.report import Curve, IndexRow, save_html, save_index
 from otoscope.report._sounds import sounds
@@ -254,12 +255,18 @@ def test_page_names_the_model_and_the_targets_it_does_not_show(
 
 @pytest.mark.parametrize(
     ("content", "given"),
-    [("mean_inp", "the excerpt’s mean level"), ("donor(3)", "“donor(3)”")],
+    [
+        ("mean_inp", "the excerpt’s mean level"),
+        ("blur:8,4", "the excerpt, blurred"),
+        ("-0.5", "the value -0.5"),
+        (Content("mine", lambda patch, ids: patch.values.amax()), "“mine”"),
+    ],
 )
 def test_page_says_what_the_model_was_given_beside_the_players(
-    three: Explanation, tmp_path: Path, content: str, given: str
+    three: Explanation, tmp_path: Path, content: str | Content, given: str
 ) -> None:
-    replaced = replace(three, settings=replace(three.settings, content=content))
+    settings = SoundLIME(lambda batch: batch, content=content).settings
+    replaced = replace(three, settings=settings)
     texts = [text for _, text in render(replaced, tmp_path).texts]
     assert f"Where parts are taken away you hear silence; the model was given {given}." in texts
 

@@ -1,7 +1,7 @@
-"""Designs: which coalitions of segments to ask the model about, and how often each one counts.
+"""Designs: the coalitions of segments that the model evaluates, and the count of each.
 
-Repeated draws are folded into counts before any forward pass. Every design holds the coalition of
-all segments, the patch as it is.
+Repeated draws are merged into counts before any forward pass. Every design holds the coalition of
+all segments, the whole patch.
 """
 
 from __future__ import annotations
@@ -15,92 +15,69 @@ from torch import Tensor
 from otoscope import ops
 from otoscope.errors import ParameterError
 
-__all__ = ["DESIGNS", "Design", "draw_design"]
+__all__ = [
+    "DEFAULT_DESIGN",
+    "DEFAULT_SAMPLES",
+    "DESIGNS",
+    "MOST_EXACT",
+    "SHAPLEY_DESIGNS",
+    "Design",
+    "draw_design",
+]
 
-_DEFAULT_SAMPLES = 2000
-_MOST_EXACT = 12  # segments: 4096 passes
+DEFAULT_DESIGN = "exact"
+DEFAULT_SAMPLES = 2000
+MOST_EXACT = 12
+"""Largest number of segments of the design "exact": 4096 coalitions."""
+SHAPLEY_DESIGNS = ("kernelshap", "permutation")
+"""Designs made for Shapley values: these are the coefficients, and f(none) is the intercept.
+
+The values are exact if the draws happen to hold all coalitions."""
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """Distinct coalitions, how often each counts, and the order of the draws.
+    """Distinct coalitions, the count of each, and the order of the draws."""
 
-    Parameters
-    ----------
-    kind : str
-        One of `DESIGNS`.
-    coalitions : ops.Coalitions
-        Distinct rows; repeated ones only where they were not folded.
-    counts : Tensor [coalition], float64
-        How many samples each stands for.
-    row_of_sample : Tensor [sample], int64
-        The row of each sample, in the order of the draws.
-
-    Examples
-    --------
-    >>> draw_design("leave_one_out", 3).coalitions.unpack().int().tolist()
-    [[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]]
-    """
-
-    kind: str
-    coalitions: ops.Coalitions
-    counts: Tensor
-    row_of_sample: Tensor
+    kind: str  # one of DESIGNS
+    coalitions: ops.Coalitions  # distinct rows, unless `merge` was False
+    counts: Tensor  # [coalition], float64: number of samples per row
+    row_of_sample: Tensor  # [sample], int64: row of each sample, in the order of the draws
 
     def cpu(self) -> Design:
-        """Move all to the CPU."""
+        """Copy the design to the CPU."""
         return Design(
             self.kind, self.coalitions.to("cpu"), self.counts.cpu(), self.row_of_sample.cpu()
         )
 
     @property
     def n_samples(self) -> int:
-        """How many coalitions were drawn, repeated ones included."""
+        """Number of coalitions drawn, repeated ones included."""
         return len(self.row_of_sample)
 
     @property
     def is_complete(self) -> bool:
-        """Whether all ``2**n_segments`` coalitions are there, each once."""
+        """True if all ``2**n_segments`` coalitions are there, each once."""
         n = self.coalitions.n_segments
-        return n < 63 and len(self.coalitions) == 1 << n and self._is_folded
+        return n < 63 and len(self.coalitions) == 1 << n and self._is_merged
 
     @property
     def is_random(self) -> bool:
-        """Whether another seed gives other coalitions."""
+        """True if another seed gives other coalitions."""
         return self.kind not in ("exact", "leave_one_out")
 
     @property
-    def _is_folded(self) -> bool:
+    def _is_merged(self) -> bool:
         return len(distinct(self.coalitions.bits)[0]) == len(self.coalitions)
 
 
 def distinct(bits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Find the different rows of a table of packed bits.
-
-    Parameters
-    ----------
-    bits : Tensor [row, word], int64
-        The table.
-
-    Returns
-    -------
-    rows : Tensor [distinct row, word]
-        In ascending order.
-    inverse : Tensor [row]
-        Which of these each row is.
-    counts : Tensor [distinct row]
-        How often each occurs.
-
-    Examples
-    --------
-    >>> [found.tolist() for found in distinct(torch.tensor([[5], [3], [5]]))]
-    [[[3], [5]], [1, 0, 1], [1, 2]]
-    """
-    one_word = bits.shape[1] == 1  # then a sort of numbers will do, which is quicker
-    rows, inverse, counts = (bits[:, 0] if one_word else bits).unique(
-        dim=None if one_word else 0, return_inverse=True, return_counts=True
+    """Return the distinct rows of packed bits, the distinct row of each row, and their counts."""
+    is_one_word = bits.shape[1] == 1  # then a sort of numbers is enough, and quicker
+    rows, inverse, counts = (bits[:, 0] if is_one_word else bits).unique(
+        dim=None if is_one_word else 0, return_inverse=True, return_counts=True
     )
-    return rows[:, None] if one_word else rows, inverse, counts
+    return rows[:, None] if is_one_word else rows, inverse, counts
 
 
 def draw_design(
@@ -109,45 +86,47 @@ def draw_design(
     *,
     n_samples: int | None = None,
     seed: int = 0,
-    fold: bool = True,
+    merge: bool = True,
     device: torch.device | str | None = None,
 ) -> Design:
-    """Make the coalitions of a design.
+    """Draw the coalitions of a design.
 
     Parameters
     ----------
     kind : str
         - ``exact``: all ``2**n_segments``, for up to 12 segments. Each counts once, or, given
-          ``n_samples``, ``n_samples / 2**n_segments`` times: the limit of so many Bernoulli draws.
+          ``n_samples``, ``n_samples / 2**n_segments`` times: the limit of that many Bernoulli
+          draws.
         - ``bernoulli``: each segment stays with probability 1/2; the first sample keeps all.
-        - ``uniform_size``: the number off is uniform in 1..n_segments; the first sample keeps all.
-        - ``leave_one_out``: all kept, then each segment alone off.
+        - ``uniform_size``: the number of removed segments is uniform in 1..n_segments; the first
+          sample keeps all.
+        - ``leave_one_out``: all segments, then each segment alone removed.
         - ``kernelshap``: sizes by the Shapley kernel; the first two samples keep all and none.
-        - ``permutation``: orders of joining, each from none to all: ``n_segments + 1`` samples an
+        - ``permutation``: orders of joining, each from none to all: ``n_segments + 1`` samples per
           order.
     n_segments : int
-        At least 1.
+        Number of segments, >= 1.
     n_samples : int, optional
-        How many coalitions to draw; 2000 if not given. The ``permutation`` design takes as many
-        whole orders as fit in.
+        Number of coalitions to draw, default 2000. The design ``permutation`` draws as many whole
+        orders as ``n_samples`` holds.
     seed : int
-        Of the draws.
-    fold : bool
-        Whether samples of the same coalition become one row. False where each sample differs for
+        Random seed.
+    merge : bool
+        Merge samples of the same coalition into one row. False where each sample differs for
         another reason: fresh noise.
     device : device, optional
-        Where the rows are made.
+        Device of the rows, default CPU.
 
     Returns
     -------
     Design
-        The rows, their counts and the order of the draws.
+        Rows, their counts and the order of the draws.
 
     Raises
     ------
     ParameterError
-        If the design is unknown, exact with more than 12 segments, or ``n_samples`` too few or not
-        for this design.
+        If the design is unknown, "exact" has more than 12 segments, or ``n_samples`` is too small
+        or not for this design.
 
     References
     ----------
@@ -164,13 +143,13 @@ def draw_design(
         raise ParameterError(f"design is {kind!r}, must be one of {', '.join(DESIGNS)}")
     if n_segments < 1:
         raise ParameterError(f"n_segments is {n_segments}, must be >= 1")
-    place = torch.device(device or "cpu")
-    rows = DESIGNS[kind](n_segments, n_samples, seed).to(place)
-    if fold:
+    target = torch.device(device or "cpu")
+    rows = DESIGNS[kind](n_segments, n_samples, seed).to(target)
+    if merge:
         bits, row_of_sample, counts = distinct(rows.bits)
     else:
-        bits, row_of_sample = rows.bits, torch.arange(len(rows), device=place)
-        counts = torch.ones(len(rows), device=place)
+        bits, row_of_sample = rows.bits, torch.arange(len(rows), device=target)
+        counts = torch.ones(len(rows), device=target)
     counts = counts.double()
     if kind == "exact" and n_samples is not None:
         counts *= n_samples / len(rows)
@@ -178,11 +157,11 @@ def draw_design(
 
 
 def _exact(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
-    if n_segments > _MOST_EXACT:
+    if n_segments > MOST_EXACT:
         raise ParameterError(
             f"design 'exact' with {n_segments} segments costs 2^{n_segments} = "
-            f"{2**n_segments:,} passes; use at most {_MOST_EXACT} segments, or draw: "
-            f"design='kernelshap', n_samples={_DEFAULT_SAMPLES}"
+            f"{2**n_segments:,} passes; use at most {MOST_EXACT} segments, or draw: "
+            f"design='kernelshap', n_samples={DEFAULT_SAMPLES}"
         )
     if n_samples is not None and n_samples < 1:
         raise ParameterError(f"n_samples is {n_samples}, must be >= 1")
@@ -191,15 +170,15 @@ def _exact(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
 
 def _bernoulli(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
     n_drawn = _samples(n_samples, at_least=1) - 1
-    return _with(ops.coalitions(n_segments, "bernoulli", n_drawn, seed=seed), [True])
+    return _prepend(ops.coalitions(n_segments, "bernoulli", n_drawn, seed=seed), [True])
 
 
 def _uniform_size(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
     n_drawn = _samples(n_samples, at_least=1) - 1
     sizes = torch.ones(n_segments + 1, dtype=torch.float64)
-    sizes[n_segments] = 0  # at least one off
+    sizes[n_segments] = 0  # at least one is removed
     drawn = ops.coalitions(n_segments, "by_size", n_drawn, size_weights=sizes, seed=seed)
-    return _with(drawn, [True])
+    return _prepend(drawn, [True])
 
 
 def _leave_one_out(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
@@ -207,12 +186,12 @@ def _leave_one_out(n_segments: int, n_samples: int | None, seed: int) -> ops.Coa
         raise ParameterError(
             f"n_samples is {n_samples}; design 'leave_one_out' has {n_segments + 1} coalitions"
         )
-    return _with(ops.coalitions(n_segments, "leave_one_out"), [True])
+    return _prepend(ops.coalitions(n_segments, "leave_one_out"), [True])
 
 
 def _kernelshap(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
     n_drawn = _samples(n_samples, at_least=3) - 2
-    return _with(ops.coalitions(n_segments, "by_size", n_drawn, seed=seed), [True, False])
+    return _prepend(ops.coalitions(n_segments, "by_size", n_drawn, seed=seed), [True, False])
 
 
 def _permutation(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
@@ -234,14 +213,14 @@ DESIGNS: dict[str, Callable[[int, int | None, int], ops.Coalitions]] = {
 
 
 def _samples(n_samples: int | None, *, at_least: int) -> int:
-    n = _DEFAULT_SAMPLES if n_samples is None else n_samples
+    n = DEFAULT_SAMPLES if n_samples is None else n_samples
     if n < at_least:
         raise ParameterError(f"n_samples is {n}, must be >= {at_least} for this design")
     return n
 
 
-def _with(rows: ops.Coalitions, first: list[bool]) -> ops.Coalitions:
-    """Put whole coalitions in front: True all segments, False none."""
+def _prepend(rows: ops.Coalitions, first: list[bool]) -> ops.Coalitions:
+    """Prepend coalitions of all segments (True) or none (False)."""
     n = rows.n_segments
     front = ops.pack(torch.tensor(first)[:, None].expand(-1, n).contiguous())
     return ops.Coalitions(torch.cat([front.bits, rows.bits]), n)

@@ -1,53 +1,82 @@
-"""The table of an explanation: in one shared forward pass if that can be, else in batches."""
+"""Evaluator: a model's outputs for every coalition, by one shared forward pass or by batches.
+
+The model is any callable, [batch, 1, frame, mel] -> [batch, output] or [batch].
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from otoscope import ops
-from otoscope.explain.evaluate import batch_size, evaluate
+from otoscope.errors import ParameterError
+from otoscope.explain.segments import Segments
 from otoscope.explain.shared import NotTraced, SharedForward
-from otoscope.protocols import Model, check_outputs
+from otoscope.protocols import Model, call_model, check_outputs, device_of
 
-__all__ = ["Evaluator"]
+__all__ = [
+    "Choice",
+    "Evaluator",
+    "batch_size",
+    "evaluate",
+    "model_name",
+    "require_finite",
+    "require_same_device",
+]
 
-_COALITIONS = 4096  # at once: memory does not grow with the number of samples
+Choice: TypeAlias = Callable[[int], list[int]]
+"""Chooses columns of the output, given their number."""
+
+_COALITIONS = 4096  # per shared pass: memory does not grow with the number of samples
 _WORTH_A_TRACE = 32  # inputs
-_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest output
+_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}  # relative to the largest output
 _SIMPLE = (bool, int, float, str, type(None))
 _OWN = vars(nn.Module()).keys() - {"training"}
 
-Choice = Callable[[int], list[int]]
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Patches and coalitions to evaluate: one row of outputs per patch and coalition."""
+
+    values: Tensor  # [excerpt, frame, mel]
+    contents: Tensor | ops.Noise  # [excerpt, frame, mel]
+    segments: ops.SegmentMap
+    coalitions: ops.Coalitions
+    choose: Choice
 
 
 class Evaluator:
-    """Ask a model about every coalition of excerpts.
+    """Evaluate a model on every coalition of excerpts.
 
     Parameters
     ----------
     model : callable
         [batch, 1, frame, mel] -> [batch, output] or [batch].
     shared : bool, optional
-        Whether to share one forward pass; by default for an nn.Module, whose changes are noticed,
-        and where a trace is worth it.
+        Share one forward pass between the coalitions. By default for an nn.Module, whose changes
+        are noticed, if there are enough inputs to be worth a trace.
     max_batch : int, optional
-        Coalitions a plain batch.
+        Largest number of coalitions per plain batch; default 8 on the CPU, 256 elsewhere.
     verify : int
-        How many coalitions to check against plain batches, with TF32 off.
+        Number of coalitions to check against plain batches, with TF32 off.
     seed : int
-        Of the choice of these.
+        Random seed of the choice of the coalitions to check.
 
     Examples
     --------
     >>> evaluator = Evaluator(nn.Flatten(), shared=True)
-    >>> cut = ops.SegmentMap(torch.tensor([[0], [1]]))
+    >>> segment_map = ops.SegmentMap(torch.tensor([[0], [1]]))
     >>> outputs, plan = evaluator(
-    ...     torch.tensor([[[1.0], [5.0]]]), torch.zeros(1, 2, 1), cut, ops.coalitions(2, "exact")
+    ...     torch.tensor([[[1.0], [5.0]]]),
+    ...     torch.zeros(1, 2, 1),
+    ...     segment_map,
+    ...     ops.coalitions(2, "exact"),
     ... )
     >>> outputs[0].tolist()
     [[0.0, 0.0], [1.0, 0.0], [0.0, 5.0], [1.0, 5.0]]
@@ -64,6 +93,7 @@ class Evaluator:
         verify: int = 0,
         seed: int = 0,
     ) -> None:
+        batch_size(torch.device("cpu"), max_batch)  # in range
         self.model = model
         self.shared = isinstance(model, nn.Module) if shared is None else shared
         self.max_batch = max_batch
@@ -79,76 +109,70 @@ class Evaluator:
         coalitions: ops.Coalitions,
         choose: Choice = lambda n: list(range(n)),
     ) -> tuple[Tensor, str]:
-        """Give the outputs for every excerpt and coalition.
+        """Return the outputs for every excerpt and coalition.
 
         Parameters
         ----------
         values : Tensor [excerpt, frame, mel]
-            The patches.
+            Values of the patches.
         contents : Tensor [excerpt, frame, mel] or ops.Noise
-            What stands where a segment is off; noise, which is new in each sample, is not shared.
+            Values where a segment is occluded. Noise differs in each sample, so it is not shared.
         segments : ops.SegmentMap
-            The id of each cell.
+            Segment of each cell.
         coalitions : ops.Coalitions
-            Which segments stay.
+            Segments that stay, by row.
         choose : callable
-            From the number of outputs to the columns that are wanted.
+            Chooses columns of the output, given their number.
 
         Returns
         -------
         outputs : Tensor [excerpt, coalition, column], float64, on the CPU
-            In the order of the coalitions.
+            Outputs in the order of the coalitions.
         plan : str
-            What was done, and what it saved.
+            Description of the evaluation and of the work it saved.
 
         Raises
         ------
         ParameterError
-            If the model returns something else than a row for each excerpt.
+            If the model does not return one row per excerpt.
         """
+        table = _Table(values, contents, segments, coalitions, choose)
         if isinstance(contents, ops.Noise):
-            return self._plainly(values, contents, segments, coalitions, choose, "")
-        with _exactly(self.verify > 0):
+            return self._by_batches(table, "")
+        with _tf32_off(self.verify > 0):
             try:
                 forward = self._forward(values, len(coalitions))
-                outputs = self._share(forward, values, contents, segments, coalitions)
-            except NotTraced as why:
-                return self._plainly(values, contents, segments, coalitions, choose, str(why))
+                outputs = self._share(forward, table, contents)
+            except NotTraced as reason:
+                return self._by_batches(table, str(reason))
             outputs = outputs[..., choose(outputs.shape[-1])]
-            plan = _described(forward, coalitions)
+            plan = _description(forward, coalitions)
             if self.verify:
-                error = self._error(outputs, values, contents, segments, coalitions, choose)
+                error = self._error(outputs, table)
                 if error > _TOLERANCE.get(values.dtype, 1e-2):
-                    said = f"the shared pass was off by {error:.2g} of the largest output"
-                    warnings.warn(f"{said}; plain batches are used", stacklevel=2)
-                    return self._plainly(values, contents, segments, coalitions, choose, said)
+                    reason_text = f"the shared pass was off by {error:.2g} of the largest output"
+                    warnings.warn(f"{reason_text}; plain batches are used", stacklevel=2)
+                    return self._by_batches(table, reason_text)
                 plan += f"; {self.verify} coalitions checked, off by at most {error:.1g}"
         return outputs, plan
 
-    def _share(
-        self,
-        forward: SharedForward,
-        values: Tensor,
-        contents: Tensor,
-        segments: ops.SegmentMap,
-        coalitions: ops.Coalitions,
-    ) -> Tensor:
-        ids, at_once = segments.ids[None], 4 if values.device.type == "cpu" else 16
+    def _share(self, forward: SharedForward, table: _Table, contents: Tensor) -> Tensor:
+        ids, at_once = table.segments.ids[None], 4 if table.values.device.type == "cpu" else 16
         with torch.no_grad():
             parts = [
                 [
-                    check_outputs(table, len(rows)).double().cpu()
+                    check_outputs(outputs, len(rows)).double().cpu()
                     for patches, content in zip(
-                        values.split(at_once), contents.split(at_once), strict=True
+                        table.values.split(at_once), contents.split(at_once), strict=True
                     )
-                    for table in forward(patches[:, None], content[:, None], ids, rows)
+                    for outputs in forward(patches[:, None], content[:, None], ids, rows)
                 ]
-                for rows in _parts(coalitions)
+                for rows in _parts(table.coalitions)
             ]
         return torch.cat([torch.stack(part) for part in parts], dim=1)
 
     def _forward(self, values: Tensor, n_coalitions: int) -> SharedForward:
-        """Trace the model, if it or the patches changed; or raise why it is not shared."""
+        """Trace the model if it or the shape of the patches changed; raise if it is not shared."""
         if not self.shared:
             raise NotTraced("")
         if n_coalitions * len(values) < self._at_least:
@@ -168,50 +192,105 @@ class Evaluator:
             raise self._traced[1]
         return self._traced[1]
 
-    def _plainly(
-        self,
-        values: Tensor,
-        contents: Tensor | ops.Noise,
-        segments: ops.SegmentMap,
-        coalitions: ops.Coalitions,
-        choose: Choice,
-        why: str,
-    ) -> tuple[Tensor, str]:
-        tables = []
-        for excerpt, patch in enumerate(values):
-            content = contents if isinstance(contents, ops.Noise) else contents[excerpt]
+    def _by_batches(self, table: _Table, reason: str) -> tuple[Tensor, str]:
+        per_excerpt = []
+        for excerpt, patch in enumerate(table.values):
+            is_noise = isinstance(table.contents, ops.Noise)
+            content = table.contents if is_noise else table.contents[excerpt]  # type: ignore[index]
             batches = evaluate(
-                self.model, patch, content, segments, coalitions, max_batch=self.max_batch
+                self.model,
+                patch,
+                content,
+                table.segments,
+                table.coalitions,
+                max_batch=self.max_batch,
             )
-            tables.append(torch.cat([rows[:, choose(rows.shape[1])] for rows in batches]))
-        step = batch_size(values.device, self.max_batch)
-        plan = f"plain batches of {step}: {len(coalitions):,} passes"
-        return torch.stack(tables), f"{plan}; {why}" if why else plan
+            per_excerpt.append(
+                torch.cat([rows[:, table.choose(rows.shape[1])] for rows in batches])
+            )
+        step = batch_size(table.values.device, self.max_batch)
+        plan = f"plain batches of {step}: {len(table.coalitions):,} passes"
+        return torch.stack(per_excerpt), f"{plan}; {reason}" if reason else plan
 
-    def _error(
-        self,
-        outputs: Tensor,
-        values: Tensor,
-        contents: Tensor,
-        segments: ops.SegmentMap,
-        coalitions: ops.Coalitions,
-        choose: Choice,
-    ) -> float:
-        """How far some coalitions are from plain batches, relative to the largest output."""
+    def _error(self, outputs: Tensor, table: _Table) -> float:
+        """Compare some coalitions with plain batches: error relative to the largest output."""
         generator = torch.Generator().manual_seed(self.seed)
+        coalitions = table.coalitions
         rows = torch.randperm(len(coalitions), generator=generator)[: self.verify]
         some = ops.Coalitions(
             coalitions.bits[rows.to(coalitions.bits.device)], coalitions.n_segments
         )
-        plain, _ = self._plainly(values, contents, segments, some, choose, "")
+        plain, _ = self._by_batches(replace(table, coalitions=some), "")
         scale = outputs.abs().max().clamp(min=torch.finfo(torch.float64).tiny)
         return float((outputs[:, rows] - plain).abs().max() / scale)
 
 
-def _described(forward: SharedForward, coalitions: ops.Coalitions) -> str:
+def evaluate(
+    model: Model,
+    values: Tensor,
+    content: Tensor | ops.Noise,
+    segments: ops.SegmentMap,
+    coalitions: ops.Coalitions,
+    *,
+    max_batch: int | None = None,
+) -> Iterator[Tensor]:
+    """Yield the outputs [batch, output] for a patch's coalitions, float64 on the CPU, by batches.
+
+    Noise is drawn by the coalition's row, so that it does not depend on the batches.
+    """
+    step = batch_size(values.device, max_batch)
+    for first in range(0, len(coalitions), step):
+        drawn = content
+        if isinstance(content, ops.Noise):
+            drawn = replace(content, first_sample=content.first_sample + first)
+        excerpts = ops.occlude(values, drawn, segments, coalitions[first : first + step])
+        yield call_model(model, excerpts[:, None]).double().cpu()
+
+
+def require_finite(
+    outputs: Tensor, targets: list[str], coalitions: ops.Coalitions, segments: Segments
+) -> None:
+    """Refuse outputs [coalition, target] that are NaN or infinite, and name the first."""
+    bad = (~outputs.isfinite()).nonzero()
+    if len(bad):
+        row, column = bad[0].tolist()
+        kept = coalitions[row : row + 1].unpack()[0].tolist()
+        off = [e.name for e, stays in zip(segments.extents, kept, strict=True) if not stays]
+        raise ParameterError(
+            f"output {targets[column]!r} is {float(outputs[row, column])} for the patch "
+            f"{'without ' + ', '.join(off) if off else 'as it is'}; each coalition needs a finite "
+            "output: check the model and the content"
+        )
+
+
+def require_same_device(model: object, patch: Tensor) -> None:
+    """Refuse a model and a patch on different devices."""
+    device = device_of(model, default=patch.device)
+    if device != patch.device:
+        raise ParameterError(
+            f"the model is on {device}, the patch on {patch.device}; move one of them: "
+            f"model.to({str(patch.device)!r}) or values.to({str(device)!r})"
+        )
+
+
+def model_name(model: object) -> str:
+    """Name a model for records: its ``name`` if that is a string, its function's or its class's."""
+    names = (getattr(model, "name", None), getattr(model, "__name__", None))
+    own = [name for name in names if isinstance(name, str) and name]
+    return own[0] if own else type(model).__name__
+
+
+def batch_size(device: torch.device, max_batch: int | None) -> int:
+    """Return the number of coalitions per batch: a CPU's caches hold about 8."""
+    if max_batch is not None and max_batch < 1:
+        raise ParameterError(f"max_batch is {max_batch}, must be >= 1")
+    return max_batch or (8 if device.type == "cpu" else 256)
+
+
+def _description(forward: SharedForward, coalitions: ops.Coalitions) -> str:
     report = forward.report
-    done = "all" if not report.stopped else f"{report.shared} of"
-    plan = f"shared forward pass: {done} {report.operations} operations"
+    n_shared = "all" if not report.stopped else f"{report.shared} of"
+    plan = f"shared forward pass: {n_shared} {report.operations} operations"
     if report.work.done:
         passes = report.work.done * len(coalitions) / report.work.plain
         plan += f" for the work of {passes:.1f} passes"
@@ -227,7 +306,7 @@ def _parts(coalitions: ops.Coalitions) -> Iterator[ops.Coalitions]:
 
 
 def _fingerprint(model: object) -> object:
-    """What a trace rests on: modules, their tensors, other attributes and hooks."""
+    """Return all that a trace depends on: modules, their tensors, other attributes and hooks."""
     if not isinstance(model, nn.Module):
         return None
     return [
@@ -242,17 +321,17 @@ def _fingerprint(model: object) -> object:
 
 
 def _state(value: object) -> object:
-    """What of an attribute can be compared later."""
+    """Return the part of an attribute that can be compared later."""
     if isinstance(value, _SIMPLE):
         return value
     return repr(value) if isinstance(value, (dict, list, set, tuple)) else id(value)
 
 
 @contextmanager
-def _exactly(wanted: bool) -> Iterator[None]:
-    """Switch TF32 off, so that two ways to compute the same agree."""
+def _tf32_off(enabled: bool) -> Iterator[None]:
+    """Switch TF32 off, so that two ways to compute the same outputs agree."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    if wanted:
+    if enabled:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     try:
         yield

@@ -1,7 +1,7 @@
-"""Locality: how much a coalition counts in the surrogate, by its distance to the whole patch.
+"""Kernel: the weight of a coalition in the surrogate, by its distance to the whole patch.
 
-A coalition is a row of ``keep``, True stays; its distance is to the row of all ones. Both
-distances depend on the number of kept segments alone, so the weights have a closed form and
+A coalition is a row of ``keep`` (True stays); its distance is to the row of all ones. Both
+distances depend on the number of kept segments alone, so the weights have a closed form, and
 nothing underflows before the square root.
 """
 
@@ -13,31 +13,35 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 
-__all__ = ["FewEffectiveSamples", "Kernel", "effective_samples", "kernel_weights"]
+__all__ = ["DEFAULT_KERNEL", "DEFAULT_WIDTH", "Kernel", "effective_samples", "kernel_weights"]
 
 Kernel = Literal["cosine", "l2"]
 
-
-class FewEffectiveSamples(UserWarning):
-    """A surrogate rests on fewer coalitions than it needs to be trusted."""
+DEFAULT_KERNEL: Kernel = "cosine"
+DEFAULT_WIDTH = 0.25
+"""Width of the ISMIR 2017 paper; every ``kernel_width`` of the package defaults to it."""
 
 
 def kernel_weights(
-    n_kept: Tensor, n_segments: int, *, kernel: Kernel = "cosine", width: float = 0.25
+    n_kept: Tensor,
+    n_segments: int,
+    *,
+    kernel: Kernel = DEFAULT_KERNEL,
+    width: float = DEFAULT_WIDTH,
 ) -> Tensor:
-    """Weigh coalitions by ``exp(-distance**2 / (2 * width**2))``.
+    """Compute the weights ``exp(-distance**2 / (2 * width**2))`` of coalitions.
 
     Parameters
     ----------
     n_kept : Tensor [coalition]
-        How many segments stay, in [0, n_segments].
+        Number of kept segments, in [0, n_segments].
     n_segments : int
-        How many there are.
+        Number of segments.
     kernel : {"cosine", "l2"}
-        The distance to the row of all ones: ``1 - sqrt(n_kept / n_segments)``, in [0, 1], or
+        Distance to the row of all ones: ``1 - sqrt(n_kept / n_segments)``, in [0, 1], or
         ``sqrt(n_segments - n_kept)``.
     width : float
-        The kernel's width in units of the distance, > 0.
+        Kernel width in units of the distance, > 0.
 
     Returns
     -------
@@ -51,8 +55,8 @@ def kernel_weights(
 
     Notes
     -----
-    With the l2 distance and the paper's width 0.25 each segment taken away divides the weight by
-    2981: next to nothing but leave-one-out rows counts. The cosine distance has no such defect.
+    With the l2 distance and the width 0.25, each removed segment divides the weight by 2981:
+    almost only leave-one-out rows count. The cosine distance does not have this defect.
 
     References
     ----------
@@ -84,13 +88,13 @@ def effective_samples(weights: Tensor) -> float:
     Parameters
     ----------
     weights : Tensor [coalition]
-        Of distinct coalitions, count times kernel. Over repeated rows the number would hide that
-        a kernel looks at one row only.
+        Weight of each distinct coalition, count times kernel. Repeated rows must be merged first:
+        over repeated rows the size would hide that a kernel counts a single coalition.
 
     Returns
     -------
     float
-        In [1, coalition]; 0 if no weight is positive.
+        Size in [1, coalition]; 0 if no weight is positive.
 
     References
     ----------

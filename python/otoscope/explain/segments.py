@@ -1,7 +1,7 @@
-"""Segments: the parts of a patch that an explanation speaks of.
+"""Segments: the parts of a patch that an explanation ranks.
 
-A segmentation is a callable Patch -> Segments; it is made before the patch is known, `temporal(10)`
-for example. Ids count along time first, then along frequency: ``id = n_mel * time + band``.
+A segmentation is a callable Patch -> Segments, made before the patch is known: `temporal(10)` for
+example. Ids count along time first, then along frequency: ``id = n_mel * time + band``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from torch import Tensor
 
 from otoscope import ops
 from otoscope.errors import ParameterError
+from otoscope.explain.registry import Registry
 from otoscope.protocols import Patch
 
 __all__ = [
+    "DEFAULT_SEGMENTS",
+    "SEGMENTATIONS",
     "Extent",
     "Segmentation",
     "Segments",
@@ -25,25 +28,31 @@ __all__ = [
     "from_labels",
     "grid",
     "onsets",
+    "resolve",
     "spectral",
     "temporal",
 ]
 
 
+DEFAULT_SEGMENTS = "temporal:10"
+
+_Kind = Literal["beat", "onset"]
+
+
 @dataclass(frozen=True)
 class Extent:
-    """Where a segment lies: the smallest box around it.
+    """Locate a segment by the smallest box around it.
 
     Parameters
     ----------
     name : str
-        "time 3", "band 2", "beat 0".
+        Name of the segment: "time 3", "band 2", "beat 0".
     frames, bands : (int, int)
-        First, and one past the last.
+        First frame or band, and one past the last.
     seconds : (float, float), optional
-        Of the recording, if the patch knows its frame rate.
+        Start and end in the recording, if the patch has a frame rate.
     hz : (float, float), optional
-        If the patch knows its bands: borders lie half way between centres.
+        Lowest and highest frequency, if the patch has band centres; borders lie between them.
 
     Examples
     --------
@@ -60,22 +69,9 @@ class Extent:
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """The segments of one patch.
+    """Hold the segments of one patch."""
 
-    Parameters
-    ----------
-    map : ops.SegmentMap
-        The id of each cell, [frame, mel].
-    extents : tuple of Extent
-        One a segment.
-
-    Examples
-    --------
-    >>> temporal(2)(Patch(torch.zeros(4, 3))).map.ids[:, 0].tolist()
-    [0, 0, 1, 1]
-    """
-
-    map: ops.SegmentMap
+    map: ops.SegmentMap  # [frame, mel]: segment of each cell
     extents: tuple[Extent, ...]
 
     def __len__(self) -> int:
@@ -84,26 +80,28 @@ class Segments:
 
 
 class Segmentation(Protocol):
-    """Cuts a patch into segments; its ``str`` is the name that records give it."""
+    """Cut a patch into segments; its ``str`` is the name that records give it."""
 
     def __call__(self, patch: Patch) -> Segments:
         """Cut one patch."""
-        ...
+
+
+SEGMENTATIONS: Registry[Segmentation] = Registry("segments")
 
 
 @dataclass(frozen=True)
 class grid:  # reads as a function: segments=grid(6, 4)
-    """Rectangles: blocks of ``floor(size / n)``, the last ones take the rest.
+    """Cut into rectangles: blocks of ``floor(size / n)``, the last blocks take the rest.
 
     Parameters
     ----------
     n_time, n_mel : int
-        Blocks along time and frequency, >= 1.
+        Number of blocks along time and frequency, >= 1.
 
     Raises
     ------
     ParameterError
-        If a number is below 1, or above the patch's frames or bands.
+        If a number is below 1, or above the patch's number of frames or bands.
 
     References
     ----------
@@ -153,12 +151,12 @@ def temporal(n: int) -> grid:
     Parameters
     ----------
     n : int
-        Blocks, >= 1.
+        Number of blocks, >= 1.
 
     Returns
     -------
     Segmentation
-        Of floor(frames / n) frames each; the last takes the rest.
+        Blocks of floor(frames / n) frames; the last takes the rest.
 
     Examples
     --------
@@ -174,12 +172,12 @@ def spectral(n: int) -> grid:
     Parameters
     ----------
     n : int
-        Blocks, >= 1.
+        Number of blocks, >= 1.
 
     Returns
     -------
     Segmentation
-        Of floor(bands / n) bands each; the last takes the rest.
+        Blocks of floor(bands / n) bands; the last takes the rest.
 
     Examples
     --------
@@ -191,20 +189,19 @@ def spectral(n: int) -> grid:
 
 @dataclass(frozen=True, eq=False)
 class from_labels:  # reads as a function: segments=from_labels(labels)
-    """Segments drawn by hand or by another program.
+    """Take segments drawn by hand or by another program.
 
     Parameters
     ----------
     labels : Tensor [frame, mel], integer
-        Cells of one label are one segment; labels in rising order become 0, 1, ...
+        Label of each cell; labels in rising order become segments 0, 1, ...
     names : sequence of str, optional
-        One a segment; "segment <label>" if not given.
+        Name of each segment; "segment <label>" by default.
 
     Raises
     ------
     ParameterError
-        If the labels are not integer [frame, mel], of another shape than the patch, or the names
-        another number.
+        If the labels are not integer, not of the patch's shape, or not as many as the names.
 
     Examples
     --------
@@ -229,14 +226,15 @@ class from_labels:  # reads as a function: segments=from_labels(labels)
             raise ParameterError(f"{len(self.names)} names came for {n} labels")
 
     def __call__(self, patch: Patch) -> Segments:
-        """Give the map to a patch of its shape."""
+        """Apply the label map to a patch of its shape."""
         if self.labels.shape != patch.values.shape:
             raise ParameterError(
                 f"labels have shape {tuple(self.labels.shape)}, the patch has "
                 f"{tuple(patch.values.shape)}"
             )
-        found, ids = self.labels.unique(return_inverse=True)
-        return _segments(patch, ids, self.names or [f"segment {label}" for label in found.tolist()])
+        labels, ids = self.labels.unique(return_inverse=True)
+        names = self.names or [f"segment {label}" for label in labels.tolist()]
+        return _segments(patch, ids, names)
 
     def __str__(self) -> str:
         """Write it as a call."""
@@ -245,15 +243,15 @@ class from_labels:  # reads as a function: segments=from_labels(labels)
 
 @dataclass(frozen=True)
 class _Events:
-    """Cuts along time at events that librosa finds in the patch's sound."""
+    """Cut along time at events that librosa detects in the patch's sound."""
 
-    kind: Literal["beat", "onset"]
+    kind: _Kind
 
     def __call__(self, patch: Patch) -> Segments:
-        """Find the events in the sound and cut the patch there."""
+        """Detect the events in the sound and cut the patch there."""
         if patch.y is None or patch.sr is None or patch.hop_length is None:
             raise ParameterError(
-                f"{self.kind}-synchronous segments listen to the sound, the patch has none; "
+                f"{self.kind}-synchronous segments need the patch's sound, which it lacks; "
                 "give it y, sr and hop_length, or use segments.temporal"
             )
         n_frames = patch.values.shape[0]
@@ -277,8 +275,8 @@ def beats() -> _Events:
     Returns
     -------
     Segmentation
-        Raises ParameterError for a patch without sound or without a beat. What comes before the
-        first beat is a segment too.
+        Segments from beat to beat, and the part before the first. Raises ParameterError for a
+        patch without sound or without a beat.
 
     References
     ----------
@@ -293,12 +291,13 @@ def beats() -> _Events:
 
 
 def onsets() -> _Events:
-    """Cut along time at the onsets of the patch's sound, moved back to the energy's last minimum.
+    """Cut along time at the onsets of the patch's sound, each moved back to a minimum of energy.
 
     Returns
     -------
     Segmentation
-        Raises ParameterError for a patch without sound or without an onset inside.
+        Segments from onset to onset. Raises ParameterError for a patch without sound or without
+        an onset inside.
 
     References
     ----------
@@ -312,8 +311,52 @@ def onsets() -> _Events:
     return _Events("onset")
 
 
-def _event_times(kind: Literal["beat", "onset"], y: Tensor, sr: float) -> Tensor:
-    """Seconds from the start of the sound."""
+for _make, _description, _example in (
+    (temporal, "blocks in time", "temporal:10"),
+    (spectral, "blocks in frequency", "spectral:8"),
+    (grid, "rectangles, time x frequency", "grid:6x4"),
+    (beats, "from beat to beat", "beats"),
+    (onsets, "from onset to onset", "onsets"),
+    (from_labels, "cells of equal label, in Python only", ""),
+):
+    SEGMENTATIONS.add(_make.__name__, _make, _description, _example)
+
+
+def resolve(segments: Segmentation | Tensor | str) -> Segmentation:
+    """Make the segmentation that a user names.
+
+    Parameters
+    ----------
+    segments : Segmentation, Tensor [frame, mel] or str
+        Name with numbers, "grid:6x4" or "grid(6, 4)"; a label map; or a segmentation.
+
+    Returns
+    -------
+    Segmentation
+        Segmentation to apply to patches.
+
+    Examples
+    --------
+    >>> str(resolve("temporal:10"))
+    'temporal(10)'
+    """
+    if isinstance(segments, Tensor):
+        return from_labels(segments)
+    if isinstance(segments, str):
+        segmentation = SEGMENTATIONS.make(segments)
+        if segmentation is None:
+            raise ParameterError(f"segments is {segments!r}; write {SEGMENTATIONS.choices()}")
+        return segmentation
+    if not callable(segments):
+        raise ParameterError(
+            f"segments is {segments!r}; give a name such as {DEFAULT_SEGMENTS!r}, "
+            "segments.grid(6, 4) or another of that module, or a label map [frame, mel]"
+        )
+    return segments
+
+
+def _event_times(kind: _Kind, y: Tensor, sr: float) -> Tensor:
+    """Return the events in seconds from the start of the sound."""
     import librosa
 
     if kind == "beat":
@@ -324,7 +367,7 @@ def _event_times(kind: Literal["beat", "onset"], y: Tensor, sr: float) -> Tensor
 
 
 def _blocks(size: int, n: int, unit: str) -> Tensor:
-    """Id of each frame or band: blocks of floor(size / n), the last takes the rest."""
+    """Return the id of each frame or band: blocks of floor(size / n), the last takes the rest."""
     if n > size:
         raise ParameterError(f"{n} segments for {size} {unit}; use at most {size}")
     return (torch.arange(size) // (size // n)).clamp(max=n - 1)

@@ -1,40 +1,48 @@
-"""Settings: how an explanation was made, as records and reports tell it."""
+"""Settings: the record, in names and numbers, of the explainer that made an explanation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["Settings"]
+__all__ = ["ExplanationSettings", "TopRule"]
+
+TopRule = Literal["clear", "positive"]
+"""Rule of `Explanation.top`: at least 5 % of the largest coefficient, or above 0 (papers)."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How an explanation was made, in words and numbers.
+class ExplanationSettings:
+    """Record the settings of the explainer that made an explanation.
 
     Parameters
     ----------
     segments, content : str
-        As named or called by the user.
+        Segmentation and content, written as calls: "temporal(10)", "blur(8, 4)".
     content_space : str
-        The domain in which the content is drawn.
-    content_seed : int, optional
-        If the content is drawn.
+        Domain in which the content is drawn.
+    content_seed : int or None
+        Random seed of the content, if it is drawn.
     design : str
-        As named by the user.
-    n_samples : int, optional
-        As given.
+        Name of the design.
+    n_samples : int or None
+        Number of coalitions asked for.
     seed : int
-        Of the design.
+        Random seed of the design.
     kernel : str
-        Distance of the surrogate's weights; "shapley" where the design draws by that kernel.
+        Distance of the kernel; "shapley" where the design draws by the Shapley kernel.
     kernel_width, alpha : float
-        Of the weights and of the ridge's penalty.
+        Width of the kernel; penalty of the ridge.
     surrogate : str
-        The estimator as a call, or the design that is one itself.
-    max_batch : int, optional
-        As given.
+        Estimator written as a call, or the design that is a regression itself.
+    max_batch : int or None
+        Largest batch asked for.
     model : str
-        Its name, as `model_name` finds it; empty where it was not written down.
+        Name of the model; empty if unknown.
+    content_description : str
+        Description of the content in words; empty if unknown.
+    top_rule : {"clear", "positive"}
+        Rule by which `Explanation.top` names segments.
 
     Examples
     --------
@@ -56,3 +64,5 @@ class Settings:
     surrogate: str
     max_batch: int | None
     model: str = ""
+    content_description: str = ""
+    top_rule: TopRule = "clear"

@@ -1,7 +1,7 @@
-"""Shapley values of the segments: each one's fair share of f(all) - f(none).
+"""Shapley values of the segments: the contribution of each segment to f(all) - f(none).
 
 Exact from a table of all coalitions, estimated from a sample of them. ``keep`` is bool
-[coalition, segment], True stays; ``outputs`` is [coalition, target]; the order of the rows is free.
+[coalition, segment] (True stays); ``outputs`` is [coalition, target]; rows may have any order.
 Everything is float64.
 """
 
@@ -16,19 +16,7 @@ __all__ = ["kernel_shap", "permutation_shapley", "shapley_interactions", "shaple
 
 
 def shapley_values(keep: Tensor, outputs: Tensor) -> Tensor:
-    """Compute exact Shapley values from the outputs for all coalitions.
-
-    Parameters
-    ----------
-    keep : Tensor [coalition, segment], bool
-        All ``2**segment`` distinct coalitions.
-    outputs : Tensor [coalition, target]
-        The model's output for each.
-
-    Returns
-    -------
-    Tensor [target, segment]
-        A target's values sum to f(all) - f(none).
+    """Compute exact Shapley values, Tensor [target, segment], from all ``2**segment`` coalitions.
 
     References
     ----------
@@ -41,29 +29,20 @@ def shapley_values(keep: Tensor, outputs: Tensor) -> Tensor:
     tensor([[2.5000, 1.5000]], dtype=torch.float64)
     """
     n = keep.shape[1]
-    # share[k] = k! (n - k - 1)! / n!: of a coalition of k in the gain of one who joins it
+    # fraction[k] = k! (n - k - 1)! / n!: weight of a segment's gain when it joins k others
     size = torch.arange(n, dtype=torch.float64, device=keep.device)
-    share = ((size + 1).lgamma() + (n - size).lgamma() - lgamma(n + 1)).exp()
+    fraction = ((size + 1).lgamma() + (n - size).lgamma() - lgamma(n + 1)).exp()
     kept = keep.sum(1, keepdim=True)
-    joined, not_joined = share[(kept - 1).clamp(min=0)], share[kept.clamp(max=n - 1)]
+    joined, not_joined = fraction[(kept - 1).clamp(min=0)], fraction[kept.clamp(max=n - 1)]
     return outputs.double().T @ torch.where(keep, joined, -not_joined)
 
 
 def shapley_interactions(keep: Tensor, outputs: Tensor) -> Tensor:
-    """Compute exact pairwise Shapley interaction indices from the outputs for all coalitions.
+    """Compute exact pairwise Shapley interaction indices from all ``2**segment`` coalitions.
 
-    Parameters
-    ----------
-    keep : Tensor [coalition, segment], bool
-        All ``2**segment`` distinct coalitions.
-    outputs : Tensor [coalition, target]
-        The model's output for each.
-
-    Returns
-    -------
-    Tensor [target, segment, segment]
-        Symmetric: what two segments bring together beyond what each brings alone, averaged over
-        the coalitions of the others; 0 on the diagonal, and everywhere if f is additive.
+    The result is a Tensor [target, segment, segment], symmetric: the gain of two segments together
+    beyond the sum of their single gains, averaged over the coalitions of the others. It is 0 on the
+    diagonal, and everywhere if f is additive.
 
     References
     ----------
@@ -79,39 +58,26 @@ def shapley_interactions(keep: Tensor, outputs: Tensor) -> Tensor:
     n = keep.shape[1]
     if n < 2:
         return outputs.new_zeros(outputs.shape[1], n, n, dtype=torch.float64)
-    # share[k] = k! (n - k - 2)! / (n - 1)!: of a coalition of k in the gain of a pair
+    # fraction[k] = k! (n - k - 2)! / (n - 1)!: weight of a pair's gain when it joins k others
     size = torch.arange(n - 1, dtype=torch.float64, device=keep.device)
-    share = ((size + 1).lgamma() + (n - 1 - size).lgamma() - lgamma(n)).exp()
+    fraction = ((size + 1).lgamma() + (n - 1 - size).lgamma() - lgamma(n)).exp()
     kept = keep.sum(1)
     f = outputs.double().T
     on, off = keep.double(), (~keep).double()
-    both = _pairs(on, f * share[(kept - 2).clamp(0, n - 2)], on)
-    neither = _pairs(off, f * share[kept.clamp(0, n - 2)], off)
-    one = _pairs(on, f * share[(kept - 1).clamp(0, n - 2)], off)
-    index = both - one - one.mT + neither
+    both = _pairs(on, f * fraction[(kept - 2).clamp(0, n - 2)], on)
+    neither = _pairs(off, f * fraction[kept.clamp(0, n - 2)], off)
+    either = _pairs(on, f * fraction[(kept - 1).clamp(0, n - 2)], off)
+    index = both - either - either.mT + neither
     return index * (1 - torch.eye(n, dtype=torch.float64, device=keep.device))
 
 
 def kernel_shap(keep: Tensor, weights: Tensor, outputs: Tensor) -> Tensor:
-    """Estimate Shapley values by the regression of KernelSHAP.
+    """Estimate Shapley values, Tensor [target, segment], by the regression of KernelSHAP.
 
-    Least squares for ``outputs - f(none)`` under the constraint that the values sum to f(all) -
-    f(none). Exact if ``keep`` is complete and ``weights`` are the Shapley kernel's.
-
-    Parameters
-    ----------
-    keep : Tensor [coalition, segment], bool
-        Holds the full and the empty coalition.
-    weights : Tensor [coalition]
-        Shapley kernel times count; counts alone if sizes were drawn by the kernel. Those of the
-        full and the empty coalition do not matter: the constraint holds them.
-    outputs : Tensor [coalition, target]
-        The model's output for each.
-
-    Returns
-    -------
-    Tensor [target, segment]
-        A target's values sum to f(all) - f(none).
+    Solves the least squares for ``outputs - f(none)`` under the constraint that the values sum to
+    f(all) - f(none). ``keep`` must hold the full and the empty coalition; their weights do not
+    matter. ``weights`` are Shapley kernel times count, or counts alone if the sizes were drawn by
+    the kernel. The values are exact if ``keep`` is complete and ``weights`` are the kernel's.
 
     References
     ----------
@@ -127,7 +93,7 @@ def kernel_shap(keep: Tensor, weights: Tensor, outputs: Tensor) -> Tensor:
     n = keep.shape[1]
     f = outputs.double()
     gain, total = f - f[empty_row(keep)], f[full_row(keep)] - f[empty_row(keep)]
-    # values = total / n + deviation; deviations sum to 0, as rows less their mean see only those
+    # values = total / n + deviation; deviations sum to 0, and rows less their mean see only those
     size = keep.double().sum(1, keepdim=True)
     rows, residual = keep.double() - size / n, gain - size / n * total
     root = weights.double().sqrt()[:, None]
@@ -139,19 +105,9 @@ def kernel_shap(keep: Tensor, weights: Tensor, outputs: Tensor) -> Tensor:
 def permutation_shapley(keep: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor | None]:
     """Estimate Shapley values by the mean gain of each segment over drawn orders of joining.
 
-    Parameters
-    ----------
-    keep : Tensor [order, segment + 1, segment], bool
-        For each order the growing coalitions, from the empty to the full one.
-    outputs : Tensor [order, segment + 1, target]
-        The model's output for each.
-
-    Returns
-    -------
-    values : Tensor [target, segment]
-        A target's values sum to f(all) - f(none).
-    standard_error : Tensor [target, segment], or None
-        Of the mean over orders; not known from a single one.
+    ``keep`` is bool [order, segment + 1, segment]: for each order the growing coalitions, from the
+    empty to the full one; ``outputs`` is [order, segment + 1, target]. Returns the values
+    [target, segment] and the standard errors of these means (None for a single order).
 
     References
     ----------
@@ -172,44 +128,12 @@ def permutation_shapley(keep: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor |
 
 
 def full_row(keep: Tensor) -> int:
-    """Find the coalition of all segments; there must be one.
-
-    Parameters
-    ----------
-    keep : Tensor [coalition, segment], bool
-        True stays.
-
-    Returns
-    -------
-    int
-        Its row.
-
-    Examples
-    --------
-    >>> full_row(torch.tensor([[True, False], [True, True]]))
-    1
-    """
+    """Return the index of the coalition of all segments, which must be there."""
     return int(keep.all(1).nonzero()[0, 0])
 
 
 def empty_row(keep: Tensor) -> int:
-    """Find the coalition of no segment; there must be one.
-
-    Parameters
-    ----------
-    keep : Tensor [coalition, segment], bool
-        True stays.
-
-    Returns
-    -------
-    int
-        Its row.
-
-    Examples
-    --------
-    >>> empty_row(torch.tensor([[True, False], [False, False]]))
-    1
-    """
+    """Return the index of the coalition of no segment, which must be there."""
     return int((~keep).all(1).nonzero()[0, 0])
 
 

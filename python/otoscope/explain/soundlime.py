@@ -1,7 +1,7 @@
 """SoundLIME: local, linear explanations of a model that listens.
 
-Segments of a patch are taken away in many ways, the model says what it makes of each, and a linear
-surrogate, weighted towards the whole patch, says what each segment adds.
+Segments of a patch are occluded in many combinations (coalitions), the model evaluates each, and a
+linear surrogate, weighted towards the whole patch, gives the contribution of each segment.
 """
 
 from __future__ import annotations
@@ -10,29 +10,38 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, overload
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from otoscope import ops
 from otoscope.errors import ParameterError
-from otoscope.explain.content import Content, resolve
-from otoscope.explain.design import DESIGNS, draw_design
-from otoscope.explain.evaluate import (
-    batch_size,
+from otoscope.explain import segments as segmentation
+from otoscope.explain.content import DEFAULT_CONTENT, Content, resolve
+from otoscope.explain.design import (
+    DEFAULT_DESIGN,
+    DESIGNS,
+    SHAPLEY_DESIGNS,
+    draw_design,
+)
+from otoscope.explain.evaluator import (
+    Evaluator,
     model_name,
     require_finite,
     require_same_device,
 )
-from otoscope.explain.evaluator import Evaluator
-from otoscope.explain.explanation import Explanation, Settings
-from otoscope.explain.fit import SHAPLEY_DESIGNS
-from otoscope.explain.kernel import Kernel, kernel_weights
-from otoscope.explain.named_segments import resolve_segments
-from otoscope.explain.question import Question, answers, asked_together, contents
-from otoscope.explain.segments import Segmentation, grid, temporal
-from otoscope.explain.surrogate import ForwardSelection, WeightedRidge
+from otoscope.explain.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
+from otoscope.explain.query import (
+    Query,
+    as_patch,
+    explain_outputs,
+    group_queries,
+    stack_contents,
+)
+from otoscope.explain.result import Explanation
+from otoscope.explain.segments import DEFAULT_SEGMENTS, Segmentation
+from otoscope.explain.settings import ExplanationSettings, TopRule
+from otoscope.explain.surrogate import ForwardSelection, WeightedRidge, checked_surrogate
 from otoscope.protocols import Model, Patch, Target, choose_targets, dtype_of, evaluating
 from otoscope.signal.mel.domain import Domain
 
@@ -40,44 +49,50 @@ __all__ = ["SoundLIME"]
 
 
 class SoundLIME:
-    """Explains a model's output for a patch by its segments.
+    """Explain a model's output for a patch by the contributions of its segments.
 
     Parameters
     ----------
     model : callable
         [batch, 1, frame, mel] -> [batch, output] or [batch]: an nn.Module or any function. A module
-        in train mode is put in eval mode for the while.
+        in train mode is put in eval mode during the call.
     segments : str, Segmentation or Tensor [frame, mel]
-        "temporal:10", "spectral:8", "grid:6x4" (time x mel), "beats" or "onsets", as on the command
-        line; ``segments.temporal(10)`` and the like; or a label map.
+        Segments to rank: "temporal:10", "spectral:8", "grid:6x4" (time x mel), "beats" or "onsets";
+        a segmentation such as ``segments.temporal(10)``; or a label map.
     content : str, Content, float or Tensor
-        What stands where a segment is occluded: "mean_inp", "zero", ...
+        Values that replace an occluded segment: "mean_inp", "zero", "blur(8, 4)", ...
     design : str
-        Which coalitions to ask about: "exact", "bernoulli", "uniform_size", "leave_one_out",
-        "kernelshap" or "permutation"; see `draw_design`.
+        Coalitions to evaluate: "exact", "bernoulli", "uniform_size", "leave_one_out", "kernelshap"
+        or "permutation"; see `draw_design`.
     target : str, int, or list of these, optional
-        The outputs to explain, by name or index; may be left out if there is one.
+        Outputs to explain, by name or index; optional if there is one.
     kernel : {"cosine", "l2"}
-        Distance to the whole patch.
+        Distance of a coalition to the whole patch.
     kernel_width : float
-        Of the exponential kernel, > 0.
+        Width of the exponential kernel, > 0.
     alpha : float
         Ridge penalty of the surrogate, >= 0; 0 is weighted least squares.
     n_samples : int, optional
-        Coalitions to draw, 2000 if not given. For "exact" it is the total count that the table
-        stands for, which matters to ``alpha`` only: 2**segments if not given.
+        Number of coalitions to draw, default 2000. The design "exact" draws none: there it is the
+        sum of the rows' counts, each ``n_samples / 2**n_segments``, default 1 per row; it changes
+        the result only if ``alpha > 0``.
     seed : int
-        Of the design.
+        Random seed of the design, and of a surrogate whose ``random_state`` is None.
     max_batch : int, optional
-        Coalitions a forward pass; 8 on the CPU and 256 elsewhere if not given.
+        Largest number of coalitions per forward pass; default 8 on the CPU, 256 elsewhere.
     surrogate : estimator, optional
-        A linear regressor in scikit-learn's convention, ``Lasso(0.01)`` for example, instead of the
-        ridge. Not with "kernelshap" and "permutation", which are regressions themselves.
+        Regressor of scikit-learn instead of the ridge, taking ``sample_weight``, with ``coef_``
+        (``Lasso(0.01)``) or ``feature_importances_`` (forests, gradient boosting). Importances are
+        >= 0 and sum to 1; each takes the sign of its segment's effect on the surrogate's
+        predictions. Not with "kernelshap" and "permutation", which are regressions themselves.
     shared : bool, optional
-        Compute what coalitions have in common once; exact, and much faster for convolutional
-        networks. By default for an nn.Module; True also for a function without side effects.
+        Compute values that coalitions have in common once: exact, and faster for convolutional
+        networks. Default True for an nn.Module; possible for a function without side effects.
     verify : int
-        How many coalitions to compute the plain way too; if they differ, all are, with a warning.
+        Number of coalitions to evaluate by plain batches too; if outputs differ, all are, and a
+        warning says so.
+    top_rule : {"clear", "positive"}
+        Rule of `Explanation.top`: coefficients of at least 5 % of the largest, or all above 0.
 
     Raises
     ------
@@ -92,14 +107,14 @@ class SoundLIME:
 
     Notes
     -----
-    Unlike the papers' (`paper_a`, `ismir2017`), the defaults have no sampling error, a distance
-    that leaves more than one coalition in effect, and no penalty that depends on their number.
+    Unlike the papers' settings (`paper_a`, `ismir2017`), the defaults have no sampling error, count
+    more than one coalition, and have no penalty that depends on the number of samples.
 
     Examples
     --------
     >>> def loudness_of_the_middle(batch):
     ...     return batch[:, 0, 4:6].mean((1, 2))
-    >>> lime = SoundLIME(loudness_of_the_middle, segments=temporal(5), content=0.0)
+    >>> lime = SoundLIME(loudness_of_the_middle, segments="temporal:5", content=0.0)
     >>> lime.explain(Patch(torch.ones(10, 3))).top(3)
     [2]
     """
@@ -108,12 +123,12 @@ class SoundLIME:
         self,
         model: Model,
         *,
-        segments: str | Segmentation | Tensor = "temporal:10",
-        content: str | Content | float | Tensor = "mean_inp",
-        design: str = "exact",
+        segments: str | Segmentation | Tensor = DEFAULT_SEGMENTS,
+        content: str | Content | float | Tensor = DEFAULT_CONTENT,
+        design: str = DEFAULT_DESIGN,
         target: Target = None,
-        kernel: Kernel = "cosine",
-        kernel_width: float = 0.25,
+        kernel: Kernel = DEFAULT_KERNEL,
+        kernel_width: float = DEFAULT_WIDTH,
         alpha: float = 0.0,
         n_samples: int | None = None,
         seed: int = 0,
@@ -121,6 +136,7 @@ class SoundLIME:
         surrogate: BaseEstimator | None = None,
         shared: bool | None = None,
         verify: int = 0,
+        top_rule: TopRule = "clear",
     ) -> None:
         if design not in DESIGNS:
             raise ParameterError(f"design is {design!r}, must be one of {', '.join(DESIGNS)}")
@@ -130,17 +146,19 @@ class SoundLIME:
             raise ParameterError(f"alpha is {alpha} beside a surrogate; set it in the surrogate")
         if design in SHAPLEY_DESIGNS and (alpha > 0 or surrogate is not None):
             raise ParameterError(f"design {design!r} takes no alpha and no surrogate")
+        if top_rule not in ("clear", "positive"):
+            raise ParameterError(f"top_rule is {top_rule!r}, must be 'clear' or 'positive'")
         kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range
-        batch_size(torch.device("cpu"), max_batch)
+        estimator = WeightedRidge(alpha) if surrogate is None else surrogate
         self.model = model
-        self._segments = resolve_segments(segments)
+        self._segments = segmentation.resolve(segments)
         self._content = resolve(content)
         self._target = target
-        self._surrogate = WeightedRidge(alpha) if surrogate is None else surrogate
+        self._surrogate = checked_surrogate(estimator, seed)
         self._evaluate = Evaluator(
             model, shared=shared, max_batch=max_batch, verify=verify, seed=seed
         )
-        self.settings = Settings(
+        self.settings = ExplanationSettings(
             segments=str(self._segments),
             content=self._content.name,
             content_space=self._content.space,
@@ -151,9 +169,11 @@ class SoundLIME:
             kernel="shapley" if design in SHAPLEY_DESIGNS else kernel,
             kernel_width=kernel_width,
             alpha=alpha,
-            surrogate=design if design in SHAPLEY_DESIGNS else repr(self._surrogate),
+            surrogate=design if design in SHAPLEY_DESIGNS else repr(estimator),
             max_batch=max_batch,
             model=model_name(model),
+            content_description=self._content.description,
+            top_rule=top_rule,
         )
 
     @classmethod
@@ -173,24 +193,26 @@ class SoundLIME:
         Parameters
         ----------
         model : callable
-            Its output should be the probability.
+            Model; its output should be the probability.
         content : str, Content, float or Tensor
-            The paper's "zero", "min_inp", "mean_inp" (its choice), "noise", or others.
+            Content: the paper's "zero", "min_inp", "mean_inp" (its choice), "noise", or others.
         segments : str or Segmentation, optional
-            The paper's ``temporal(10)`` if not given; its other one is ``spectral(10)``.
+            Segments, default the paper's "temporal:10"; its other choice is "spectral:10".
         target : str, int, or list of these, optional
-            The outputs to explain.
+            Outputs to explain.
         design : {"bernoulli", "exact"}
-            "exact" is the limit of many runs: each coalition counts ``n_samples / 2**segments``.
+            Design. "exact" is the limit of many runs: each coalition counts
+            ``n_samples / 2**n_segments``.
         n_samples : int
-            The paper's N_s; the first sample is the patch as it is.
+            Number of samples, N_s in the paper; the first is the whole patch.
         seed : int
-            Of the draws.
+            Random seed of the draws.
 
         Returns
         -------
         SoundLIME
-            Its explanations warn: the kernel leaves one coalition in effect.
+            Explainer whose ``top(3)`` is the paper's list, all coefficients above 0. Its
+            explanations warn: under this kernel a single coalition counts.
 
         References
         ----------
@@ -203,14 +225,16 @@ class SoundLIME:
         """
         return cls(
             model,
-            segments=segments or temporal(10),
+            segments=segments or "temporal:10",
             content=content,
             design=design,
             target=target,
             kernel="l2",
+            kernel_width=0.25,
             alpha=1.0,
             n_samples=n_samples,
             seed=seed,
+            top_rule="positive",
         )
 
     @classmethod
@@ -228,50 +252,48 @@ class SoundLIME:
         Parameters
         ----------
         model : callable
-            For "temporal" it takes [batch, 1, sample, 1]: patches are waveforms [sample, 1].
+            Model; for "temporal" of [batch, 1, sample, 1]: patches are waveforms [sample, 1].
         version : {"time-frequency", "temporal"}
             6 x 4 rectangles, 2000 Bernoulli samples, ridge with alpha 1; or 10 blocks in time, 1000
-            samples with a uniform number of blocks off, the best 3 by forward selection and a ridge
-            with alpha 1 on them.
+            samples with a uniform number of removed blocks, the best 3 by forward selection and a
+            ridge with alpha 1 on them.
         content : str, Content, float or Tensor
-            The paper's is 0 in both versions.
+            Content; the paper's is 0 in both versions.
         target : str, int, or list of these, optional
-            The outputs to explain.
+            Outputs to explain.
         seed : int
-            Of the draws.
+            Random seed of the draws.
 
         Returns
         -------
         SoundLIME
-            For ``top(3)``.
+            Explainer for ``top(3)``, which names all coefficients above 0.
 
         Notes
         -----
-        The time-frequency version's surrogate is not certain: we know the temporal one's only.
-
-        References
-        ----------
-        Mishra et al., "Local Interpretable Model-Agnostic Explanations for Music Content Analysis",
-        ISMIR 2017.
+        The surrogate of the time-frequency version is not certain: only the temporal one is known.
 
         Examples
         --------
         >>> SoundLIME.ismir2017(torch.nn.Flatten()).settings.segments
         'grid(6, 4)'
         """
-        if version not in ("time-frequency", "temporal"):
-            raise ParameterError(f"version is {version!r}, must be 'time-frequency' or 'temporal'")
         is_temporal = version == "temporal"
+        if not is_temporal and version != "time-frequency":
+            raise ParameterError(f"version is {version!r}, must be 'time-frequency' or 'temporal'")
         return cls(
             model,
-            segments=temporal(10) if is_temporal else grid(6, 4),
+            segments="temporal:10" if is_temporal else "grid:6x4",
             content=content,
             design="uniform_size" if is_temporal else "bernoulli",
             target=target,
+            kernel="cosine",
+            kernel_width=0.25,
             alpha=0.0 if is_temporal else 1.0,
             n_samples=1000 if is_temporal else 2000,
             seed=seed,
             surrogate=ForwardSelection(3, alpha=1.0) if is_temporal else None,
+            top_rule="positive",
         )
 
     @overload
@@ -291,28 +313,29 @@ class SoundLIME:
         Parameters
         ----------
         patch : Patch, Tensor, or sequence of these
-            Tensors are [frame, mel]; several are [excerpt, frame, mel] or [excerpt, 1, frame, mel].
+            Patches. Tensors are [frame, mel]; several are [excerpt, frame, mel] or
+            [excerpt, 1, frame, mel].
 
         Returns
         -------
         Explanation or list of Explanation
-            A list for several patches, all with the same coalitions; an empty one for none.
+            Explanation; a list for several patches, all with the same coalitions.
 
         Raises
         ------
         ParameterError
-            If what came is no patch, patch and model are on different devices, there are more
-            segments than frames, an exact design costs too much, the content needs what the patch
-            lacks, the target is unknown, or an output is not finite.
+            If the argument is not a patch, patch and model are on different devices, there are more
+            segments than frames, an exact design costs too much, the patch lacks what the content
+            needs, the target is unknown, or an output is not finite.
 
         Warns
         -----
         FewEffectiveSamples
-            If the surrogate rests on fewer coalitions than twice the number of segments.
+            If the surrogate rests on fewer effective coalitions than twice the number of segments.
 
         Examples
         --------
-        >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments=temporal(4), content=0.0)
+        >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments="temporal:4", content=0.0)
         >>> [explanation.top() for explanation in lime.explain(torch.ones(2, 4, 1))]
         [[3], [3]]
         """
@@ -321,23 +344,23 @@ class SoundLIME:
         if isinstance(patch, Tensor) and patch.ndim != 3:
             patch = Patch(patch)
         if isinstance(patch, Patch | str) or not isinstance(patch, Iterable):
-            return self._explain([_patch(patch)])[0]
-        return self._explain([_patch(one) for one in patch])
+            return self._explain([as_patch(patch)])[0]
+        return self._explain([as_patch(item) for item in patch])
 
     def _explain(self, patches: Sequence[Patch]) -> list[Explanation]:
-        questions = [self._question(patch) for patch in patches]
+        queries = [self._query(patch) for patch in patches]
         explanations = []
         with evaluating(self.model) as was_training:
-            for together in asked_together(questions):
-                names, outputs, plan = self._ask(together)
+            for group in group_queries(queries):
+                names, outputs, plan = self._outputs(group)
                 if was_training:
                     plan += "; the model was in train mode, eval mode was used, the mode restored"
-                explanations += answers(
-                    together, names, outputs, plan, self.settings, self._surrogate
+                explanations += explain_outputs(
+                    group, names, outputs, plan, self.settings, self._surrogate
                 )
         return explanations
 
-    def _question(self, patch: Patch) -> Question:
+    def _query(self, patch: Patch) -> Query:
         require_same_device(self.model, patch.values)
         if patch.domain is None:
             domain = getattr(self.model, "domain", None)
@@ -349,36 +372,25 @@ class SoundLIME:
             len(segments),
             n_samples=self.settings.n_samples,
             seed=self.settings.seed,
-            fold=not isinstance(content, ops.Noise),
+            merge=not isinstance(content, ops.Noise),
             device=patch.values.device,
         )
         values = patch.values.to(dtype_of(self.model, patch.values.dtype))
-        return Question(patch, values, segments, content, design)
+        return Query(patch, values, segments, content, design)
 
-    def _ask(self, questions: Sequence[Question]) -> tuple[list[str], Tensor, str]:
-        """Names of the targets, their outputs [excerpt, coalition, target], how they were had."""
-        first, columns = questions[0], dict[str, int]()
+    def _outputs(self, group: Sequence[Query]) -> tuple[list[str], Tensor, str]:
+        """Return the targets' names, their outputs [excerpt, coalition, target], and the plan."""
+        first, columns = group[0], dict[str, int]()
         output_names = getattr(self.model, "output_names", None)
 
         def choose(n_outputs: int) -> list[int]:
             columns.update(choose_targets(self._target, n_outputs, output_names))
             return list(columns.values())
 
-        values = torch.stack([question.values for question in questions])
+        values = torch.stack([query.values for query in group])
         outputs, plan = self._evaluate(
-            values, contents(questions), first.segments.map, first.design.coalitions, choose
+            values, stack_contents(group), first.segments.map, first.design.coalitions, choose
         )
         for table in outputs:
             require_finite(table, list(columns), first.design.coalitions, first.segments)
         return list(columns), outputs, plan
-
-
-def _patch(given: object) -> Patch:
-    if isinstance(given, Patch):
-        return given
-    if isinstance(given, Tensor | np.ndarray):
-        return Patch(torch.as_tensor(given))
-    raise ParameterError(
-        f"patch is {given!r}, must be a Patch or a Tensor [frame, mel]; "
-        "model.patch(path) cuts one from a sound file"
-    )

@@ -1,29 +1,46 @@
-"""Linear surrogates: weighted regressions of a model's output on which segments are kept.
+"""Surrogates: weighted regressions of a model's output on the rows of kept segments.
 
 Scikit-learn's convention: ``X`` [coalition, segment], ``y`` [coalition] or [coalition, target],
-``sample_weight`` [coalition]. Any linear regressor of scikit-learn serves in their place, such as
-``sklearn.linear_model.Lasso``. Everything is solved in float64.
+``sample_weight`` [coalition]. `regress` takes any regressor of scikit-learn that has coefficients
+or feature importances. Everything is solved in float64.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import (
+    check_is_fitted,
+    column_or_1d,
+    has_fit_parameter,
+    validate_data,
+)
 
 from otoscope.errors import ParameterError
 
-__all__ = ["ForwardSelection", "WeightedRidge", "sampling_error", "weighted_r2"]
+__all__ = [
+    "ForwardSelection",
+    "Measure",
+    "Regression",
+    "WeightedRidge",
+    "checked_surrogate",
+    "regress",
+    "sampling_error",
+    "weighted_r2",
+]
 
 Array = NDArray[np.float64]
+Measure = Literal["coefficient", "importance", "shapley"]
+"""The kind of number that an explanation gives each segment."""
 
 
 class _Linear(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
-    """What linear surrogates share: ``coef_`` and ``intercept_`` predict."""
+    """Base of the linear surrogates: predicts by ``coef_`` and ``intercept_``."""
 
     coef_: Array
     intercept_: Any
@@ -35,12 +52,12 @@ class _Linear(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn h
         Parameters
         ----------
         X : array [coalition, segment]
-            1 stays, 0 is occluded.
+            1 where a segment is kept, 0 where it is occluded.
 
         Returns
         -------
         array [coalition] or [coalition, target]
-            float64.
+            Predictions, float64.
         """
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, dtype=np.float64)
@@ -49,22 +66,22 @@ class _Linear(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn h
 
 
 class WeightedRidge(_Linear):
-    """Weighted least squares with an optional ridge; the intercept is not penalised.
+    """Fit weighted least squares with an optional ridge; the intercept is not penalised.
 
-    Minimises ``sum(weight * (y - intercept - X @ coef)**2) + alpha * sum(coef**2)``. Where that
-    leaves ``coef`` open (alpha 0, fewer coalitions than segments), the shortest one.
+    Minimises ``sum(weight * (y - intercept - X @ coef)**2) + alpha * sum(coef**2)``. If the minimum
+    is not unique (alpha 0, fewer coalitions than segments), the solution has the smallest norm.
 
     Parameters
     ----------
     alpha : float
-        The penalty, >= 0. It is not scale free: doubling all weights halves its effect.
+        Penalty, >= 0. The penalty is not scale free: doubling all weights halves its effect.
 
     Attributes
     ----------
     coef_ : array [segment] or [target, segment]
-        float64.
+        Coefficients, float64.
     intercept_ : float or array [target]
-        The prediction where nothing is kept.
+        Prediction for the coalition of no segment.
 
     Raises
     ------
@@ -93,16 +110,16 @@ class WeightedRidge(_Linear):
         Parameters
         ----------
         X : array [coalition, segment]
-            1 stays, 0 is occluded.
+            1 where a segment is kept, 0 where it is occluded.
         y : array [coalition] or [coalition, target]
             The model's outputs.
         sample_weight : array [coalition], optional
-            Count times kernel, >= 0; ones if not given.
+            Weights, count times kernel, >= 0; ones by default.
 
         Returns
         -------
         WeightedRidge
-            Itself.
+            The estimator itself.
 
         Examples
         --------
@@ -118,10 +135,10 @@ class WeightedRidge(_Linear):
         # the ridge as further observations: sqrt(alpha) * coef = 0
         penalty = np.sqrt(self.alpha) * np.eye(rows.shape[1])
         observed = np.vstack([root * (rows - row_mean), penalty])
-        wanted = np.vstack(
+        goal = np.vstack(
             [root * (columns - output_mean), np.zeros((rows.shape[1], columns.shape[1]))]
         )
-        coef = np.linalg.lstsq(observed, wanted, rcond=None)[0].T
+        coef = np.linalg.lstsq(observed, goal, rcond=None)[0].T
         intercept = output_mean - coef @ row_mean
         self.coef_, self.intercept_ = (
             (coef[0], float(intercept[0])) if outputs.ndim == 1 else (coef, intercept)
@@ -136,23 +153,23 @@ class WeightedRidge(_Linear):
 
 
 class ForwardSelection(_Linear):
-    """Choose segments one by one by the weighted R2 they add, then a ridge on the chosen ones.
+    """Select segments one by one by the weighted R2 they add, then fit a ridge on the selection.
 
     Parameters
     ----------
     n_segments : int
-        How many to choose; all if there are fewer.
+        Number of segments to select; all if there are fewer.
     alpha : float
-        Penalty of the last fit; the steps of the choice have none.
+        Penalty of the last fit; the selection steps have no penalty.
 
     Attributes
     ----------
     coef_ : array [segment]
-        0 for segments that were not chosen.
+        Coefficients; 0 for segments that are not selected.
     intercept_ : float
-        The prediction where none of the chosen is kept.
-    chosen_ : list of int
-        In the order of choice.
+        Prediction for a coalition without the selected segments.
+    selected_ : list of int
+        Selected segments, in the order of selection.
 
     References
     ----------
@@ -162,7 +179,7 @@ class ForwardSelection(_Linear):
     Examples
     --------
     >>> X = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]
-    >>> ForwardSelection(1, alpha=0.0).fit(X, [0.0, 1.0, 5.0, 0.0, 6.0]).chosen_
+    >>> ForwardSelection(1, alpha=0.0).fit(X, [0.0, 1.0, 5.0, 0.0, 6.0]).selected_
     [1]
     """
 
@@ -173,68 +190,49 @@ class ForwardSelection(_Linear):
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> ForwardSelection:
-        """Choose, then fit.
+        """Select segments, then fit.
 
         Parameters
         ----------
         X : array [coalition, segment]
-            1 stays, 0 is occluded.
+            1 where a segment is kept, 0 where it is occluded.
         y : array [coalition]
             The model's outputs.
         sample_weight : array [coalition], optional
-            Count times kernel, >= 0; ones if not given.
+            Weights, count times kernel, >= 0; ones by default.
 
         Returns
         -------
         ForwardSelection
-            Itself.
+            The estimator itself.
 
         Examples
         --------
-        >>> ForwardSelection().fit([[0.0], [1.0]], [1.0, 3.0]).chosen_
+        >>> ForwardSelection().fit([[0.0], [1.0]], [1.0, 3.0]).selected_
         [0]
         """
         if self.n_segments < 1:
             raise ParameterError(f"n_segments is {self.n_segments}, must be >= 1")
         rows, outputs, weights = _checked(self, X, y, sample_weight)
         outputs = column_or_1d(outputs, warn=True)
-        self.chosen_: list[int] = []
-        while len(self.chosen_) < min(self.n_segments, rows.shape[1]):
-            left = [s for s in range(rows.shape[1]) if s not in self.chosen_]
+        self.selected_: list[int] = []
+        while len(self.selected_) < min(self.n_segments, rows.shape[1]):
+            candidates = [s for s in range(rows.shape[1]) if s not in self.selected_]
             gains = []
-            for segment in left:
-                tried = rows[:, [*self.chosen_, segment]]
+            for segment in candidates:
+                tried = rows[:, [*self.selected_, segment]]
                 fitted = WeightedRidge().fit(tried, outputs, weights).predict(tried)
                 gains.append(weighted_r2(outputs, fitted, weights))
-            self.chosen_.append(left[int(np.argmax(gains))])
-        last = WeightedRidge(self.alpha).fit(rows[:, self.chosen_], outputs, weights)
+            self.selected_.append(candidates[int(np.argmax(gains))])
+        last = WeightedRidge(self.alpha).fit(rows[:, self.selected_], outputs, weights)
         self.coef_ = np.zeros(rows.shape[1])
-        self.coef_[self.chosen_] = last.coef_
+        self.coef_[self.selected_] = last.coef_
         self.intercept_ = last.intercept_
         return self
 
 
 def weighted_r2(y: Array, fitted: Array, weights: Array) -> float:
-    """Weighted coefficient of determination.
-
-    Parameters
-    ----------
-    y, fitted : array [coalition]
-        The model's outputs and the surrogate's.
-    weights : array [coalition]
-        Count times kernel.
-
-    Returns
-    -------
-    float
-        At most 1; 1 too if y is constant to rounding and fitted equals it: nothing is left to
-        explain.
-
-    Examples
-    --------
-    >>> weighted_r2(np.array([0.0, 2.0]), np.array([1.0, 1.0]), np.ones(2))
-    0.0
-    """
+    """Compute the weighted R2; 1 also if y is constant to rounding and fitted equals it."""
     mean = weights @ y / weights.sum()
     rounding = float(weights.sum() * (4 * np.finfo(np.float64).eps * np.abs(y).max()) ** 2)
     spread, residual = float(weights @ (y - mean) ** 2), float(weights @ (y - fitted) ** 2)
@@ -248,38 +246,12 @@ def sampling_error(
 ) -> Array:
     """Estimate the standard error of ridge coefficients that comes from drawing the coalitions.
 
-    Parameters
-    ----------
-    X : array [coalition, segment]
-        Distinct coalitions.
-    residual : array [coalition]
-        Outputs less the surrogate's.
-    weights : array [coalition]
-        Count times kernel.
-    counts : array [coalition]
-        How often each was drawn.
-    alpha : float
-        The ridge's penalty.
-
-    Returns
-    -------
-    array [segment]
-        What the coefficients would vary by (standard deviation) under another seed.
-
-    Notes
-    -----
-    Of first order: too small where the fit hangs on coalitions that another seed would not draw,
-    as under the 2020 paper's kernel with 5000 samples or fewer.
+    The estimate is of first order. It is too small where the fit depends on coalitions that
+    another seed would not draw, as under the 2020 paper's kernel with 5000 samples or fewer.
 
     References
     ----------
     White, "A heteroskedasticity-consistent covariance matrix estimator", 1980.
-
-    Examples
-    --------
-    >>> X = np.array([[0.0], [1.0]])
-    >>> sampling_error(X, np.zeros(2), np.ones(2), np.ones(2))
-    array([0.])
     """
     rows = X - weights @ X / weights.sum()
     bread = np.linalg.pinv((rows.T * weights) @ rows + alpha * np.eye(X.shape[1]))
@@ -290,10 +262,115 @@ def sampling_error(
     return error
 
 
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """Surrogates of all targets, fitted to one table of coalitions."""
+
+    coefficients: Array  # [target, segment]
+    intercepts: Array  # [target]
+    fitted: Array  # [coalition, target]: the surrogates' own predictions
+    measure: Measure
+
+
+def checked_surrogate(surrogate: Any, seed: int) -> BaseEstimator:
+    """Return an unfitted, seeded copy of a surrogate, or raise if `regress` could not use it."""
+    if isinstance(surrogate, type):
+        raise ParameterError(f"surrogate is the class {surrogate.__name__}; pass an instance of it")
+    name = type(surrogate).__name__
+    if not all(hasattr(surrogate, method) for method in ("fit", "predict", "get_params")):
+        raise ParameterError(f"surrogate is {surrogate!r}, must be a regressor of scikit-learn")
+    if isinstance(surrogate, BaseEstimator) and is_classifier(surrogate):
+        raise ParameterError(f"surrogate {name} is a classifier, must be a regressor")
+    if hasattr(surrogate, "steps"):
+        raise ParameterError(
+            f"surrogate is a {name}, whose last step does not see the segments; pass that step "
+            "itself: rows are 0 and 1 and need no scaling"
+        )
+    if not has_fit_parameter(surrogate, "sample_weight"):
+        raise ParameterError(
+            f"surrogate {name} does not take sample_weight in fit, which locality needs; "
+            "use another regressor, for example Ridge() or RandomForestRegressor()"
+        )
+    unfitted = clone(surrogate)
+    if unfitted.get_params().get("random_state", seed) is None:
+        unfitted.set_params(random_state=seed)
+    if not hasattr(type(unfitted), "feature_importances_"):
+        # coef_ is there after fit only: look for it before the model is asked 2^segments times
+        rows = np.tile([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], (8, 1))
+        regress(unfitted, rows, rows.sum(1, keepdims=True) + 1, np.ones(len(rows)))
+    return unfitted
+
+
+def regress(surrogate: BaseEstimator, rows: Array, outputs: Array, weights: Array) -> Regression:
+    """Fit a surrogate for each target, and read its coefficients or its signed importances.
+
+    Importances are >= 0 and sum to 1. Each gets the sign of its segment's effect: the weighted
+    mean, over the rows, of the surrogate's prediction with the segment kept less without it.
+    Intercept and fitted values are the surrogate's own predictions.
+    """
+    if isinstance(surrogate, WeightedRidge):  # all targets share one factorisation
+        ridge = clone(surrogate).fit(rows, outputs, sample_weight=weights)
+        fitted = rows @ ridge.coef_.T + ridge.intercept_
+        return Regression(ridge.coef_, ridge.intercept_, fitted, "coefficient")
+    models = [_fitted(surrogate, rows, f, weights) for f in outputs.T]
+    has_coefficients = all(hasattr(model, "coef_") for model in models)
+    coefficients = [
+        _coefficients(model, rows.shape[1])
+        if has_coefficients
+        else _signed_importances(model, rows, weights)
+        for model in models
+    ]
+    nothing = np.zeros((1, rows.shape[1]))
+    return Regression(
+        np.stack(coefficients),
+        np.array([np.ravel(model.predict(nothing))[0] for model in models], np.float64),
+        np.stack([np.ravel(model.predict(rows)) for model in models], 1).astype(np.float64),
+        "coefficient" if has_coefficients else "importance",
+    )
+
+
+def _fitted(surrogate: BaseEstimator, rows: Array, outputs: Array, weights: Array) -> Any:
+    name = type(surrogate).__name__
+    try:
+        model = clone(surrogate).fit(rows, outputs, sample_weight=weights)
+    except (ValueError, TypeError, AttributeError) as err:
+        raise ParameterError(
+            f"surrogate {name} could not be fitted to rows {list(rows.shape)} with one output: "
+            f"{err}"
+        ) from err
+    if not (hasattr(model, "coef_") or hasattr(model, "feature_importances_")):
+        raise ParameterError(
+            f"surrogate {name} has neither coef_ nor feature_importances_ after fit; use a linear "
+            "model, a forest or gradient boosting"
+        )
+    return model
+
+
+def _coefficients(model: Any, n_segments: int) -> Array:
+    coefficients = np.ravel(model.coef_).astype(np.float64)
+    if coefficients.shape != (n_segments,):
+        raise ParameterError(
+            f"surrogate {type(model).__name__} has coef_ of shape {np.shape(model.coef_)} for "
+            f"{n_segments} segments; it needs one coefficient per segment"
+        )
+    return coefficients
+
+
+def _signed_importances(model: Any, rows: Array, weights: Array) -> Array:
+    effects = np.empty(rows.shape[1])
+    for segment in range(rows.shape[1]):
+        kept, removed = rows.copy(), rows.copy()
+        kept[:, segment], removed[:, segment] = 1, 0
+        both = np.ravel(model.predict(np.vstack([kept, removed])))
+        effects[segment] = weights @ (both[: len(rows)] - both[len(rows) :])
+    signed: Array = np.sign(effects) * np.ravel(model.feature_importances_)
+    return signed
+
+
 def _checked(
     estimator: _Linear, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
 ) -> tuple[Array, Array, Array]:
-    """Rows, outputs and weights in float64, their shapes checked by scikit-learn."""
+    """Return rows, outputs and weights in float64, their shapes checked by scikit-learn."""
     rows, outputs = validate_data(
         estimator, X, y, multi_output=True, y_numeric=True, dtype=np.float64
     )

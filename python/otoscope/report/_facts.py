@@ -9,17 +9,6 @@ from otoscope.report._phrases import decimals, number
 
 __all__ = ["Fact", "content_in_words", "facts"]
 
-_CONTENTS = {
-    "mean_inp": "the excerpt’s mean level",
-    "min_inp": "the excerpt’s lowest level",
-    "mean_band": "the mean level of each band",
-    "min_band": "the lowest level of each band",
-    "zero": "the value 0",
-    "silence": "what silence looks like to it",
-    "noise": "noise",
-    "fresh_noise": "noise",
-}
-
 
 @dataclass(frozen=True)
 class Fact:
@@ -38,9 +27,10 @@ class Fact:
     note: str = ""
 
 
-def content_in_words(name: str) -> str:
-    """What the model was given in the place of a segment."""
-    return _CONTENTS.get(name, f"“{name}”")
+def content_in_words(explanation: Explanation) -> str:
+    """Describe the content that replaced a segment; by its name where it has no description."""
+    settings = explanation.settings
+    return settings.content_description or f"“{settings.content}”"
 
 
 def facts(explanation: Explanation) -> list[Fact]:

@@ -212,7 +212,7 @@ def _content(
         "sentence": sentence(explanation),
         "cautions": cautions(explanation),
         "heard": heard,
-        "given": content_in_words(explanation.settings.content),
+        "given": content_in_words(explanation),
         "picture": loudness_png(patch),
         "size": tuple(patch.values.shape),
         "outlines": [outline(ids == i) for i in range(len(explanation.extents))],

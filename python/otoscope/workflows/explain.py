@@ -20,7 +20,6 @@ from torch import Tensor
 from otoscope import models
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
-from otoscope.explain.named_segments import resolve_segments
 from otoscope.progress import Progress
 from otoscope.protocols import ListeningModel, choose_targets
 from otoscope.workflows._recording import AROUND, Heard, listening_model
@@ -188,7 +187,7 @@ def _check_places(settings: ExplainFiles) -> None:
 def _check_samples(settings: ExplainFiles) -> None:
     """Here ``n_samples`` would change nothing in an exact design: there is no penalty to weigh."""
     if settings.design == "exact" and settings.n_samples is not None:
-        cut = resolve_segments(settings.segments)
+        cut = segments.resolve(settings.segments)
         n_segments = cut.n_time * cut.n_mel if isinstance(cut, segments.grid) else None
         what = f"{2**n_segments:,}" if n_segments else "coalitions"
         raise ParameterError(

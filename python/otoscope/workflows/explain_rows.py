@@ -10,7 +10,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -115,19 +115,10 @@ def to_record(row: Row, settings: ExplainFiles) -> dict[str, Any]:
     """
     record: dict[str, Any] = {"file": str(row.path), "start": row.asked, "error": row.error}
     if row.explanation is not None:
-        e, fit = row.explanation, row.explanation.fits[row.explanation.selected]
-        record |= {
-            "start": e.patch.start,
-            "duration": e.patch.duration,
-            "top": [e.extents[segment].name for segment in e.top(3)],
-            "because": because(e),
-            **{field.name: getattr(fit, field.name) for field in fields(fit)},
-            "is_saturated": e.is_saturated,
-            "effective_samples": e.effective_samples,
-            "passes": e.passes,
-            "extents": e.extents,
-            "warnings": [*row.warnings, *cautions(e)],
-        }
+        explanation = row.explanation
+        record |= explanation.to_record()
+        record["because"] = because(explanation)
+        record["warnings"] = [*row.warnings, *cautions(explanation)]
     plain: dict[str, Any] = records.to_plain(record | {"settings": _plain(settings)})
     return plain
 

@@ -150,14 +150,21 @@ def test_numbers_that_are_not_finite_are_refused_when_resolved(given: float | Te
 
 
 def test_every_name_says_its_domain() -> None:
-    spaces = {name: make().space for name, make in content.BY_NAME.items()}
+    spaces = {
+        name: entry.make().space
+        for name, entry in content.CONTENTS.entries.items()
+        if entry.example == name
+    }
     assert spaces.pop("noise") == "log_mel"
     assert spaces.pop("silence") == "mel"
     assert set(spaces.values()) == {"values"}
 
 
 def test_bad_content_is_refused(random: torch.Generator) -> None:
-    with pytest.raises(ParameterError, match=r"content is 'quiet', must be .* zero, min_inp"):
+    with pytest.raises(
+        ParameterError,
+        match=r"content is 'quiet', must be .*zero, silence, min_inp",
+    ):
         content.resolve("quiet")
     with pytest.raises(ParameterError, match=r"in Python: content\.min_data\(excerpts\)"):
         content.resolve("min_data")
@@ -185,3 +192,45 @@ def test_a_number_may_be_written_as_text() -> None:
         content.resolve("inf")
     with pytest.raises(ParameterError, match="content is None; give a name, a number, a Tensor"):
         content.resolve(None)  # type: ignore[arg-type]
+
+
+def test_every_content_in_text_is_made_by_its_example_and_described() -> None:
+    for name, entry in content.CONTENTS.entries.items():
+        assert entry.description, name
+        if entry.example:
+            made = content.resolve(entry.example)
+            assert made.description, name
+            assert content.resolve(made.name).name == made.name
+        else:
+            with pytest.raises(ParameterError, match=rf"in Python: content\.{name}\(excerpts\)"):
+                content.resolve(name)
+
+
+def test_contents_take_their_numbers_in_text() -> None:
+    patch = Patch(torch.randn(9, 4, generator=torch.Generator().manual_seed(0)))
+    ids = torch.zeros(9, 4, dtype=torch.int32)
+    blurred = content.blur(2.5, 1)(patch, ids)
+    assert isinstance(blurred, Tensor)
+    for text in ("blur:2.5,1", "blur(2.5, 1)"):
+        assert content.resolve(text).name == "blur(2.5, 1)"
+        drawn = content.resolve(text)(patch, ids)
+        assert isinstance(drawn, Tensor)
+        assert torch.equal(drawn, blurred)
+    assert content.resolve("noise:3").seed == 3
+    with pytest.raises(ParameterError, match="blur takes sigma_frames, sigma_bands: write blur"):
+        content.resolve("blur:1,2,3")
+    with pytest.raises(ParameterError, match="zero takes no numbers: write zero"):
+        content.resolve("zero(1)")
+
+
+def test_a_registered_content_is_named_as_the_others() -> None:
+    @content.register("the excerpt's highest level")
+    def max_inp() -> content.Content:
+        return content.Content("max_inp", lambda patch, ids: patch.values.amax())
+
+    try:
+        assert content.resolve("max_inp").description == "the excerpt's highest level"
+        with pytest.raises(ParameterError, match="content 'max_inp' is registered already"):
+            content.register("again")(max_inp)
+    finally:
+        del content.CONTENTS.entries["max_inp"]

@@ -1,11 +1,18 @@
-"""Content: what stands in a patch where a segment is occluded.
+"""Contents: the values that replace a segment where it is occluded.
 
-The choice decides the explanation. Each content says in which domain it is drawn: ``values`` (the
-model's standardised input), ``log_mel``, or ``mel`` (linear energies; silence is 0). The latter two
+The content decides the explanation. Each content has a domain in which it is drawn: ``values`` (the
+model's standardised input), ``log_mel``, or ``mel`` (linear energies; silence is 0). The last two
 need the patch's ``domain`` (mean, std, compression) to become values.
 """
 
-from otoscope.explain.content.base import Content, Space
+from otoscope.explain.content.base import (
+    CONTENTS,
+    DEFAULT_CONTENT,
+    Content,
+    Space,
+    register,
+    resolve,
+)
 from otoscope.explain.content.excerpts import (
     Excerpts,
     donor,
@@ -15,7 +22,6 @@ from otoscope.explain.content.excerpts import (
 )
 from otoscope.explain.content.neighbours import blur, inpaint
 from otoscope.explain.content.noise import fresh_noise, noise
-from otoscope.explain.content.resolve import BY_NAME, resolve
 from otoscope.explain.content.statistics import (
     constant,
     mean_band,
@@ -27,7 +33,8 @@ from otoscope.explain.content.statistics import (
 )
 
 __all__ = [
-    "BY_NAME",
+    "CONTENTS",
+    "DEFAULT_CONTENT",
     "Content",
     "Excerpts",
     "Space",
@@ -44,6 +51,7 @@ __all__ = [
     "min_data",
     "min_inp",
     "noise",
+    "register",
     "resolve",
     "silence",
     "zero",

@@ -1,36 +1,44 @@
-"""What a content is: values for the occluded cells, and the domain in which they are drawn."""
+"""Content: values for the occluded cells, and the domain in which they are drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import wraps
+from typing import Literal, ParamSpec
 
 from torch import Tensor
 
 from otoscope import ops
 from otoscope.errors import ParameterError
+from otoscope.explain.registry import Registry
 from otoscope.protocols import Patch
 
-__all__ = ["Content", "Space"]
+__all__ = ["CONTENTS", "DEFAULT_CONTENT", "Content", "Space", "register", "resolve"]
 
 Space = Literal["values", "log_mel", "mel"]
+
+DEFAULT_CONTENT = "mean_inp"
+
+_Arguments = ParamSpec("_Arguments")
 
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What occludes, and how it is made for a patch.
+    """Make the values that occlude segments of a patch.
 
     Parameters
     ----------
     name : str
-        As records give it.
+        Name in records, written as a call if it has parameters: "blur(8, 4)".
     draw : callable (Patch, segment ids [frame, mel]) -> Tensor or ops.Noise
-        The content in ``space``: one value, [mel], [frame, mel], or noise drawn for each sample.
+        Content in ``space``: one value, [mel], [frame, mel], or noise drawn for each sample.
     space : {"values", "log_mel", "mel"}
-        The domain of what ``draw`` gives.
+        Domain of the result of ``draw``.
     seed : int, optional
-        If something is drawn.
+        Random seed, if the content is drawn.
+    description : str
+        Noun phrase for reports: "the excerpt's mean level". Registered contents have one.
 
     Examples
     --------
@@ -44,6 +52,7 @@ class Content:
     draw: Callable[[Patch, Tensor], Tensor | ops.Noise]
     space: Space = "values"
     seed: int | None = None
+    description: str = ""
 
     def __call__(self, patch: Patch, ids: Tensor) -> Tensor | ops.Noise:
         """Make the content for one patch.
@@ -51,19 +60,20 @@ class Content:
         Parameters
         ----------
         patch : Patch
-            What will be occluded.
+            Patch to occlude.
         ids : Tensor [frame, mel], integer
-            Its segments.
+            Segment of each cell.
 
         Returns
         -------
         Tensor or ops.Noise
-            In the model's input domain, on the patch's device: a scalar, [mel] or [frame, mel].
+            Values in the model's input domain, on the patch's device: a scalar, [mel] or
+            [frame, mel].
 
         Raises
         ------
         ParameterError
-            If the content is drawn in another domain and the patch does not say how they relate.
+            If the content is drawn in another domain and the patch has no ``domain`` to convert it.
         """
         drawn = self.draw(patch, ids)
         if self.space == "values":
@@ -80,3 +90,107 @@ class Content:
             raise ParameterError(f"content {self.name!r} is drawn as mel; noise must be log_mel")
         mean, std = (band.to(patch.values) for band in (patch.domain.mean, patch.domain.std))
         return replace(drawn, loc=(drawn.loc - mean) / std, scale=drawn.scale / std)
+
+
+CONTENTS: Registry[Content] = Registry("content")
+"""All contents by name; the resolver, the command line, the report and the tests read it."""
+
+
+def register(
+    description: str, *, example: str | None = None
+) -> Callable[[Callable[_Arguments, Content]], Callable[_Arguments, Content]]:
+    """Register a function that makes a content, under the function's name.
+
+    Parameters
+    ----------
+    description : str
+        Noun phrase for reports, given to contents that the function leaves without one.
+    example : str, optional
+        Text by which the content is written on the command line, default its name; "" if it can
+        only be made in Python.
+
+    Returns
+    -------
+    callable
+        Decorator for the function.
+
+    Examples
+    --------
+    >>> @register("the excerpt's highest level")
+    ... def max_inp() -> Content:
+    ...     return Content("max_inp", lambda patch, ids: patch.values.amax())
+    >>> resolve("max_inp").description
+    "the excerpt's highest level"
+    >>> del CONTENTS.entries["max_inp"]
+    """
+
+    def decorate(make: Callable[_Arguments, Content]) -> Callable[_Arguments, Content]:
+        @wraps(make)
+        def described(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Content:
+            content = make(*args, **kwargs)
+            return content if content.description else replace(content, description=description)
+
+        CONTENTS.add(make.__name__, described, description, example)
+        return described
+
+    return decorate
+
+
+def resolve(content: Content | Tensor | float | str) -> Content:
+    """Make the content that a user names.
+
+    Parameters
+    ----------
+    content : Content, str, float or Tensor
+        Name from `CONTENTS`, with numbers where it takes them ("blur:8,4" or "blur(8, 4)"); a
+        number for all cells (also as text); or values [mel] or [frame, mel].
+
+    Returns
+    -------
+    Content
+        Content; numbers and tensors are in the domain of the values.
+
+    Raises
+    ------
+    ParameterError
+        If the name is unknown or is of a content that needs excerpts, or a number is not finite.
+
+    Examples
+    --------
+    >>> resolve("blur(8, 4)").name
+    'blur(8, 4)'
+    >>> resolve("-0.5").name == resolve(-0.5).name
+    True
+    """
+    if isinstance(content, Content):
+        return content
+    if isinstance(content, Tensor):
+        if bad := int((~content.isfinite()).sum()):
+            raise ParameterError(
+                f"content: {bad} of {content.numel()} numbers are NaN or infinite; all must be "
+                "finite"
+            )
+        return Content("given", lambda patch, ids: content, description="given values")
+    if isinstance(content, float | int):
+        return CONTENTS.entries["constant"].make(float(content))
+    if not isinstance(content, str):
+        raise ParameterError(
+            f"content is {content!r}; give a name, a number, a Tensor or a Content"
+        )
+    if (value := _number(content)) is not None:
+        return CONTENTS.entries["constant"].make(value)
+    if (named := CONTENTS.make(content)) is not None:
+        return named
+    if content in CONTENTS.entries:
+        raise ParameterError(
+            f"content {content!r} is made from excerpts, in Python: content.{content}(excerpts)"
+        )
+    choices = ", ".join(CONTENTS.examples())
+    raise ParameterError(f"content is {content!r}, must be a number or one of {choices}")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,4 +1,4 @@
-"""Content from a data set's excerpts: its smallest value, statistics of its bands, or a donor."""
+"""Contents from a data set's excerpts: its smallest value, statistics per band, or a donor."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.explain.content.base import Content
+from otoscope.explain.content.base import Content, register
 from otoscope.protocols import Patch
 
 __all__ = ["Excerpts", "donor", "mean_band_data", "min_band_data", "min_data"]
 
 Excerpts: TypeAlias = "Tensor | Sequence[Tensor | Patch]"
-"""In the domain of the values: Tensor [excerpt, frame, mel], or Patches or Tensors [frame, mel]."""
+"""Excerpts in the domain of the values: Tensor [excerpt, frame, mel], or a sequence."""
 
 
+@register("the lowest level of the data set", example="")
 def min_data(excerpts: Excerpts) -> Content:
-    """The smallest value of a data set.
+    """Occlude with the smallest value of a data set.
 
     Parameters
     ----------
     excerpts : Tensor [excerpt, frame, mel], or sequence of Patch or Tensor [frame, mel]
-        The data set. With padding, as in the paper, this is the smallest padding value.
+        Data set. If it includes padding, as in the paper, the minimum is a padding value.
 
     Returns
     -------
@@ -36,22 +37,23 @@ def min_data(excerpts: Excerpts) -> Content:
     >>> min_data(torch.tensor([[[3.0, 1.0]], [[0.5, 2.0]]])).name
     'min_data'
     """
-    smallest = torch.stack([values.amin() for values in _each(excerpts)]).amin()
+    smallest = torch.stack([values.amin() for values in _values_of(excerpts)]).amin()
     return Content("min_data", lambda patch, ids: smallest)
 
 
+@register("the lowest level of each band in the data set", example="")
 def min_band_data(excerpts: Excerpts) -> Content:
-    """The smallest value of each band over a data set.
+    """Occlude with the smallest value of each band over a data set.
 
     Parameters
     ----------
     excerpts : Tensor [excerpt, frame, mel], or sequence of Patch or Tensor [frame, mel]
-        The data set.
+        Data set.
 
     Returns
     -------
     Content
-        One value a band for all patches.
+        One value per band for all patches.
 
     Examples
     --------
@@ -59,22 +61,23 @@ def min_band_data(excerpts: Excerpts) -> Content:
     >>> band(Patch(torch.zeros(1, 2)), torch.zeros(1, 2)).tolist()
     [0.5, 1.0]
     """
-    smallest = torch.stack([values.amin(0) for values in _each(excerpts)]).amin(0)
+    smallest = torch.stack([values.amin(0) for values in _values_of(excerpts)]).amin(0)
     return Content("min_band_data", lambda patch, ids: smallest)
 
 
+@register("the mean level of each band in the data set", example="")
 def mean_band_data(excerpts: Excerpts) -> Content:
-    """The mean of each band over all frames of a data set.
+    """Occlude with the mean of each band over all frames of a data set.
 
     Parameters
     ----------
     excerpts : Tensor [excerpt, frame, mel], or sequence of Patch or Tensor [frame, mel]
-        The data set.
+        Data set.
 
     Returns
     -------
     Content
-        One value a band for all patches.
+        One value per band for all patches.
 
     Examples
     --------
@@ -82,10 +85,11 @@ def mean_band_data(excerpts: Excerpts) -> Content:
     >>> band(Patch(torch.zeros(1, 2)), torch.zeros(1, 2)).tolist()
     [2.0, 1.5]
     """
-    mean = torch.cat([values.double() for values in _each(excerpts)]).mean(0)
+    mean = torch.cat([values.double() for values in _values_of(excerpts)]).mean(0)
     return Content("mean_band_data", lambda patch, ids: mean)
 
 
+@register("another excerpt", example="")
 def donor(
     excerpts: Excerpts,
     *,
@@ -93,18 +97,18 @@ def donor(
     label: object = None,
     seed: int = 0,
 ) -> Content:
-    """An excerpt drawn from a data set, of a given class if one is named.
+    """Occlude with an excerpt drawn from a data set, or from one class of it.
 
     Parameters
     ----------
     excerpts : Tensor [excerpt, frame, mel], or sequence of Patch or Tensor [frame, mel]
-        The data set, or one excerpt in a list; of the patches' shape.
+        Data set, or one excerpt in a list; of the patches' shape.
     labels : sequence, optional
-        The class of each excerpt.
+        Class of each excerpt.
     label : object
-        The class to draw from.
+        Class to draw from.
     seed : int
-        Of the draw.
+        Random seed.
 
     Returns
     -------
@@ -123,11 +127,11 @@ def donor(
     >>> float(content(Patch(loud), torch.zeros(4, 2)).max())
     0.0
     """
-    values = _each(excerpts)
+    values = _values_of(excerpts)
     if labels is not None:
         if len(labels) != len(values):
             raise ParameterError(f"{len(labels)} labels came for {len(values)} excerpts")
-        values = [v for v, of in zip(values, labels, strict=True) if of == label]
+        values = [v for v, own in zip(values, labels, strict=True) if own == label]
         if not values:
             raise ParameterError(f"no excerpt has the label {label!r}; there are {set(labels)}")
     generator = torch.Generator().manual_seed(seed)
@@ -135,8 +139,8 @@ def donor(
     return Content("donor", lambda patch, ids: chosen, seed=seed)
 
 
-def _each(excerpts: Excerpts) -> list[Tensor]:
-    """The values [frame, mel] of each excerpt."""
+def _values_of(excerpts: Excerpts) -> list[Tensor]:
+    """Return the values [frame, mel] of each excerpt."""
     values = [e.values if isinstance(e, Patch) else e for e in excerpts]
     if not values or any(v.ndim != 2 for v in values):
         shapes = [tuple(v.shape) for v in values[:3]]

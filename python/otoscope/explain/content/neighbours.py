@@ -1,4 +1,4 @@
-"""Content from around the occluded cells: blurred, or filled in from the borders of the segment."""
+"""Contents from around the occluded cells: blurred, or interpolated from a segment's borders."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.explain.content.base import Content
+from otoscope.explain.content.base import Content, register
 from otoscope.protocols import Patch
 
 __all__ = ["blur", "inpaint"]
 
 
+@register("the excerpt, blurred")
 def blur(sigma_frames: float = 8.0, sigma_bands: float = 4.0) -> Content:
-    """The patch through a Gaussian filter: the energy stays, its shape goes.
+    """Occlude with the patch after a Gaussian filter, which keeps energy but not shape.
 
     Parameters
     ----------
@@ -51,20 +52,21 @@ def blur(sigma_frames: float = 8.0, sigma_bands: float = 4.0) -> Content:
     return Content(f"blur({sigma_frames:g}, {sigma_bands:g})", draw)
 
 
+@register("values interpolated from around each part")
 def inpaint() -> Content:
-    """Each segment filled in from the cells around it: the smoothest surface between them.
+    """Occlude each segment with the smoothest surface between the cells around it.
 
     Returns
     -------
     Content
-        Values [frame, mel], another for each segment: inside it every cell is the mean of its
-        four neighbours (the discrete Laplace equation), those outside being the patch's. At the
-        patch's edges there are fewer neighbours.
+        Values [frame, mel]. Inside a segment, every cell is the mean of its four neighbours (the
+        discrete Laplace equation); neighbours outside the segment have the patch's values. Cells
+        at the patch's edges have fewer neighbours.
 
     Notes
     -----
-    Every segment is filled in as if it were occluded alone; where neighbours are occluded with it,
-    their own filling meets it without a step only approximately.
+    Every segment is interpolated as if it were occluded alone. If adjacent segments are occluded
+    together, their values match at the common border only approximately.
 
     Examples
     --------
@@ -77,7 +79,7 @@ def inpaint() -> Content:
 
 
 def _harmonic(patch: Patch, ids: Tensor) -> Tensor:
-    """Solve, for all segments at once: neighbours * filling - neighbours' sum = 0."""
+    """Solve ``n_neighbours * value - sum(neighbours) = 0`` for all segments at once."""
     segment = ids.cpu().numpy().ravel()
     if (segment == segment[0]).all():
         raise ParameterError("content 'inpaint' needs at least two segments, the patch has one")

@@ -1,4 +1,4 @@
-"""Content drawn from a normal distribution: one array for all samples, or afresh for each."""
+"""Contents drawn from a normal distribution: one array for all samples, or one per sample."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import torch
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.explain.content.base import Content, Space
+from otoscope.explain.content.base import Content, Space, register
 from otoscope.protocols import Patch
 
 __all__ = ["fresh_noise", "noise"]
 
 
+@register("noise")
 def noise(seed: int = 0, *, space: Space = "log_mel") -> Content:
-    """One array of N(0, 1), the same for all samples and all patches of a shape.
+    """Occlude with one array of N(0, 1), the same for all samples and patches of a shape.
 
     Parameters
     ----------
     seed : int
-        Of the array.
+        Random seed of the array.
     space : {"values", "log_mel", "mel"}
-        What the drawn numbers are; the paper takes them as log-mel, then standardises.
+        Domain of the drawn numbers; the paper draws log-mel values and standardises them.
 
     Returns
     -------
@@ -29,7 +30,7 @@ def noise(seed: int = 0, *, space: Space = "log_mel") -> Content:
 
     Notes
     -----
-    The paper's array came from another generator, so its numbers differ, its law does not.
+    The paper's array came from another generator: the numbers differ, the distribution does not.
 
     References
     ----------
@@ -48,25 +49,26 @@ def noise(seed: int = 0, *, space: Space = "log_mel") -> Content:
     return Content("noise", draw, space, seed)
 
 
+@register("noise")
 def fresh_noise(
     seed: int = 0, *, loc: float = 0.0, scale: float = 1.0, space: Space = "values"
 ) -> Content:
-    """Normal noise drawn afresh for every sample, so that repeated coalitions are not folded.
+    """Occlude with normal noise drawn for every sample; repeated coalitions are not merged.
 
     Parameters
     ----------
     seed : int
-        Of the stream.
+        Random seed of the stream.
     loc, scale : float
         Mean and standard deviation in ``space``.
     space : {"values", "log_mel"}
-        What the drawn numbers are.
+        Domain of the drawn numbers.
 
     Returns
     -------
     Content
-        Noise that the occlusion kernel draws. The stream begins anew with each patch, so that an
-        explanation does not depend on which other patches are explained with it.
+        Noise drawn by the occlusion kernel. The stream restarts with each patch, so that an
+        explanation does not depend on the other patches explained with it.
 
     Examples
     --------

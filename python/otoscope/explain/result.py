@@ -1,4 +1,4 @@
-"""Explanations: what each segment of a patch adds to a model's output, and how far to trust it.
+"""Results: an explanation of the outputs of a model for a patch.
 
 Ids of segments, coefficients and Shapley values share one order. ``keep`` is True where a segment
 stays. All numbers are float64 on the CPU.
@@ -6,9 +6,8 @@ stays. All numbers are float64 on the CPU.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from html import escape
 from typing import Any
 
@@ -16,51 +15,52 @@ from torch import Tensor
 
 from otoscope import records
 from otoscope.errors import ParameterError
-from otoscope.explain import _document
+from otoscope.explain import document
 from otoscope.explain.fit import Fit
 from otoscope.explain.segments import Extent
-from otoscope.explain.settings import Settings
+from otoscope.explain.settings import ExplanationSettings
+from otoscope.explain.surrogate import Measure
 from otoscope.protocols import Patch
 
-__all__ = ["Explanation", "Settings"]
+__all__ = ["Explanation"]
 
-_FORMAT = "otoscope.Explanation/1"
+_LEAST = 0.05
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
-    """Why a model gives the output it gives for a patch.
+    """Explain a model's output for a patch by the contribution of each segment.
 
     Shows one target at a time; ``explanation["speech"]`` is the same explanation showing another.
 
     Parameters
     ----------
     fits : tuple of Fit
-        One a target.
+        Explanation of each target.
     patch : Patch
-        What was explained.
+        Explained excerpt.
     extents : tuple of Extent
         Name and place of each segment.
     segment_ids : Tensor [frame, mel], int32
-        The segment of each cell.
+        Segment of each cell.
     keep : Tensor [coalition, segment], bool
-        The coalitions that the model was asked about.
+        Evaluated coalitions; True where a segment stays.
     counts, weights : Tensor [coalition]
-        How many samples each stands for; count times kernel.
+        Number of samples per coalition; count times kernel.
     outputs : Tensor [coalition, target]
-        The model's outputs.
+        Model's outputs.
     n_samples : int
-        Coalitions drawn, repeated ones included.
+        Number of coalitions drawn, repeated ones included.
     effective_samples : float
-        Kish's number of distinct coalitions that the surrogate rests on.
+        Kish's effective number of distinct coalitions on which the surrogate rests.
     plan : str
-        How the coalitions were evaluated.
-    settings : Settings
-        How the explanation was made.
+        Description of how the coalitions were evaluated.
+    settings : ExplanationSettings
+        Settings of the explainer.
     versions : Mapping of str to str
-        Of otoscope and what it computed with.
+        Versions of otoscope and of the libraries that it computed with.
     selected : int
-        Which target is shown.
+        Index of the target shown.
 
     Examples
     --------
@@ -83,13 +83,13 @@ class Explanation:
     n_samples: int
     effective_samples: float
     plan: str
-    settings: Settings
+    settings: ExplanationSettings
     versions: Mapping[str, str]
     selected: int = 0
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """All targets, by name."""
+        """Names of all targets."""
         return tuple(fit.target for fit in self.fits)
 
     @property
@@ -99,12 +99,17 @@ class Explanation:
 
     @property
     def coefficients(self) -> Tensor:
-        """What keeping each segment adds: Tensor [segment]."""
+        """Gain from keeping each segment, Tensor [segment]; see `measure`."""
         return self._fit.coefficients
 
     @property
+    def measure(self) -> Measure:
+        """Kind of the coefficients: "coefficient", "importance" or "shapley"."""
+        return self._fit.measure
+
+    @property
     def intercept(self) -> float:
-        """The surrogate's output where nothing is kept."""
+        """Surrogate's output for the coalition of no segment."""
         return self._fit.intercept
 
     @property
@@ -114,29 +119,29 @@ class Explanation:
 
     @property
     def is_saturated(self) -> bool:
-        """Whether there are as many unknowns as distinct coalitions: any answers would fit."""
+        """True if there are as many unknowns as distinct coalitions: any outputs would fit."""
         return len(self.keep.unique(dim=0)) <= self.keep.shape[1] + 1
 
     @property
     def rounding(self) -> float:
-        """What arithmetic makes of equal outputs of the target: 1e-6 of the largest in float32."""
+        """Largest difference that rounding can make: 1e-6 of the largest output in float32."""
         outputs = self.outputs[:, self.selected]
         is_single = bool((outputs.float() == outputs).all())  # the table itself is float64
         return (1e-6 if is_single else 1e-12) * float(outputs.abs().max())
 
     @property
     def local_error(self) -> float:
-        """Absolute difference of surrogate and model for the patch as it is."""
+        """Absolute difference of surrogate and model for the whole patch."""
         return self._fit.local_error
 
     @property
     def output_all(self) -> float:
-        """The model's output for the patch as it is."""
+        """Model's output for the whole patch."""
         return self._fit.output_all
 
     @property
     def output_none(self) -> float | None:
-        """The model's output with all segments occluded, if the design asked."""
+        """Model's output with all segments occluded, if the design holds that coalition."""
         return self._fit.output_none
 
     @property
@@ -151,7 +156,7 @@ class Explanation:
 
     @property
     def standard_error(self) -> Tensor | None:
-        """Of the coefficients under another seed: Tensor [segment]."""
+        """Standard error of the coefficients under another seed: Tensor [segment]."""
         return self._fit.standard_error
 
     @property
@@ -168,29 +173,31 @@ class Explanation:
 
     @property
     def seed(self) -> int:
-        """Seed of the design."""
+        """Random seed of the design."""
         return self.settings.seed
 
     @property
     def passes(self) -> int:
-        """The cost: how many excerpts the model was asked about."""
+        """Number of excerpts that the model evaluated."""
         return len(self.keep)
 
-    def top(self, k: int = 3, *, least: float = 0.05) -> list[int]:
-        """Name the segments that speak for the output most; by default the supporting segments.
+    def top(self, k: int = 3, *, least: float | None = None) -> list[int]:
+        """Name the segments that support the output most.
 
         Parameters
         ----------
         k : int
-            How many to name.
-        least : float
-            Share of the largest coefficient that a segment must reach, in [0, 1].
+            Largest number of segments.
+        least : float, optional
+            Fraction of the largest coefficient that a segment must reach, in [0, 1]. By default
+            the explanation's own rule, ``settings.top_rule``: "clear" is 0.05; "positive", of
+            `SoundLIME.paper_a` and `SoundLIME.ismir2017`, takes every coefficient above 0.
 
         Returns
         -------
         list of int
-            Of the ``k`` largest coefficients those above 0 (by more than `rounding`) and large
-            enough; the largest first.
+            Ids of at most ``k`` segments, largest coefficient first. Except under "positive",
+            coefficients must exceed `rounding`.
 
         Raises
         ------
@@ -200,10 +207,6 @@ class Explanation:
         References
         ----------
         Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section III.
-
-        Notes
-        -----
-        The paper's list is that of ``least=0``: it names what adds next to nothing too.
 
         Examples
         --------
@@ -215,9 +218,45 @@ class Explanation:
         """
         if k < 1:
             raise ParameterError(f"k is {k}, must be >= 1")
-        found = self.coefficients.sort(descending=True, stable=True)
-        is_named = (found.values > self.rounding) & (found.values >= least * found.values[0])
-        return found.indices[:k][is_named[:k]].tolist()
+        values, ids = self.coefficients.sort(descending=True, stable=True)
+        if least is None and self.settings.top_rule == "positive":
+            is_named = values > 0
+        else:
+            fraction = _LEAST if least is None else least
+            is_named = (values > self.rounding) & (values >= fraction * values[0])
+        return ids[:k][is_named[:k]].tolist()
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the numbers of the target shown, without patch and table, in JSON's types.
+
+        Returns
+        -------
+        dict
+            ``format``, ``start``, ``duration``, names of the ``top`` 3 segments, all fields of
+            `Fit`, ``is_saturated``, ``effective_samples``, ``passes`` and ``extents``.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from otoscope.explain import SoundLIME, segments
+        >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments=segments.temporal(4), content=0.0)
+        >>> lime.explain(Patch(torch.ones(4, 1))).to_record()["top"]
+        ['time 3']
+        """
+        record: dict[str, Any] = records.to_plain(
+            {
+                "format": document.RECORD_FORMAT,
+                "start": self.patch.start,
+                "duration": self.patch.duration,
+                "top": [self.extents[segment].name for segment in self.top(3)],
+                **{field.name: getattr(self._fit, field.name) for field in fields(Fit)},
+                "is_saturated": self.is_saturated,
+                "effective_samples": self.effective_samples,
+                "passes": self.passes,
+                "extents": self.extents,
+            }
+        )
+        return record
 
     def to_json(self, *, patch: bool = True) -> str:
         """Write the explanation as one JSON object.
@@ -225,53 +264,54 @@ class Explanation:
         Parameters
         ----------
         patch : bool
-            Whether values, sound and label map go in; without them `from_json` cannot read it.
+            Include values, sound and label map; `from_json` needs them.
 
         Returns
         -------
         str
-            ASCII.
+            ASCII text. Its ``format`` names the version of the schema.
 
         Examples
         --------
-        >>> import torch
+        >>> import json, torch
         >>> from otoscope.explain import SoundLIME, segments
         >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments=segments.temporal(4), content=0.0)
         >>> explanation = lime.explain(Patch(torch.ones(4, 1)))
         >>> json.loads(explanation.to_json())["fits"][0]["target"]
         'output 0'
         """
-        content: dict[str, object] = {
-            "format": _FORMAT,
+        written: dict[str, object] = {
+            "format": document.FORMAT,
+            **{name: getattr(self, name) for name in document.PLAIN},
             "fits": self.fits,
             "extents": self.extents,
-            "keep": _document.array_to_json(self.keep),
-            **{name: getattr(self, name) for name in _PLAIN},
-            "settings": asdict(self.settings),
+            "keep": document.array_to_json(self.keep),
+            "settings": self.settings,
         }
         if patch:
-            content["patch"] = _document.patch_to_json(self.patch)
-            content["segment_ids"] = _document.array_to_json(self.segment_ids)
-        return records.to_json(content)
+            written["patch"] = document.patch_to_json(self.patch)
+            written["segment_ids"] = document.array_to_json(self.segment_ids)
+        return records.to_json(written)
 
     @classmethod
     def from_json(cls, text: str) -> Explanation:
-        """Read an explanation that `to_json` wrote.
+        """Read an explanation written by `to_json`, of this or an older version.
 
         Parameters
         ----------
         text : str
-            With the patch.
+            JSON text that includes the patch.
 
         Returns
         -------
         Explanation
-            Equal to the one written, number for number.
+            Equal to the explanation written, number for number.
 
         Raises
         ------
         ParameterError
-            If the text is of another format, or without the patch.
+            If the text is of another format or of a newer version, or lacks the patch or other
+            names; the message lists them.
 
         Examples
         --------
@@ -282,35 +322,28 @@ class Explanation:
         >>> Explanation.from_json(explanation.to_json())
         Explanation(output 0 = 1; top: time 3; R2 1.000, 16 passes)
         """
-        try:
-            content = json.loads(text)
-        except ValueError:
-            content = None
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise ParameterError(f"the text is not an explanation; its format must be {_FORMAT}")
-        if "patch" not in content:
-            raise ParameterError("the explanation was written with patch=False; write it with it")
-        plain: dict[str, Any] = {name: content[name] for name in _PLAIN}
-        for name in ("counts", "weights", "outputs"):
-            plain[name] = _document.doubles(plain[name])
+        content = document.read(text)
+        settings = document.build(ExplanationSettings, content["settings"])
+        measure = "shapley" if settings.kernel == "shapley" else "coefficient"  # of version 1
+        fits = [{"measure": measure, **document.with_tensors(fit)} for fit in content["fits"]]
         return cls(
-            fits=tuple(_fit_from_json(fit) for fit in content["fits"]),
-            patch=_document.patch_from_json(content["patch"]),
-            extents=tuple(_document.extent_from_json(extent) for extent in content["extents"]),
-            segment_ids=_document.array_from_json(content["segment_ids"]),
-            keep=_document.array_from_json(content["keep"]),
-            settings=Settings(**content["settings"]),
-            **plain,
+            fits=tuple(document.build(Fit, fit) for fit in fits),
+            extents=tuple(document.extent_from_json(extent) for extent in content["extents"]),
+            patch=document.patch_from_json(content["patch"]),
+            segment_ids=document.array_from_json(content["segment_ids"]),
+            keep=document.array_from_json(content["keep"]),
+            settings=settings,
+            **document.with_tensors({name: content[name] for name in document.PLAIN}),
         )
 
     def __getitem__(self, target: str) -> Explanation:
-        """Show another target."""
+        """Return the same explanation showing another target."""
         if target not in self.targets:
             raise ParameterError(f"target is {target!r}, explained were {', '.join(self.targets)}")
         return replace(self, selected=self.targets.index(target))
 
     def __repr__(self) -> str:
-        """Say the most important in a line."""
+        """Summarise the explanation in one line."""
         names = ", ".join(self.extents[segment].name for segment in self.top())
         r2 = "-" if self.is_saturated else f"{self.r2:.3f}"
         return (
@@ -333,28 +366,7 @@ class Explanation:
         return self.fits[self.selected]
 
 
-_PLAIN = (
-    "counts",
-    "weights",
-    "outputs",
-    "n_samples",
-    "effective_samples",
-    "plan",
-    "versions",
-    "selected",
-)
-
-
 def _place(extent: Extent) -> str:
     seconds = "{:.2f}-{:.2f} s".format(*extent.seconds) if extent.seconds else ""
     hz = "{:.0f}-{:.0f} Hz".format(*extent.hz) if extent.hz else ""
     return " ".join(filter(None, [seconds, hz])) or f"frames {extent.frames}, bands {extent.bands}"
-
-
-def _fit_from_json(content: dict[str, Any]) -> Fit:
-    """Read one target's fit: its lists are tensors."""
-    fields: dict[str, Any] = {
-        name: _document.doubles(value) if isinstance(value, list) else value
-        for name, value in content.items()
-    }
-    return Fit(**fields)
