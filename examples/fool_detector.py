@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from otoscope.data import sample, sample_names
-from otoscope.report.adversary_words import sentence
+from otoscope.report.adversary import sentence
 from otoscope.workflows import AttackFile, attack_file, save_attack
 
 

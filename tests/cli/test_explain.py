@@ -19,7 +19,7 @@ from otoscope.cli.app import app
 from otoscope.data import sample, synthesise
 from otoscope.explain import Explanation
 from otoscope.explain.content import CONTENTS
-from otoscope.report.words import cautions, r2
+from otoscope.report.sentences import cautions, r2
 from otoscope.workflows import ExplainFiles, explain_files
 
 MODEL = ["--model", "synth-singing", "--segments", "temporal:4"]

@@ -21,7 +21,7 @@ from torch import Tensor
 from otoscope.attack.evaluation import Evaluation, LowPassed
 from otoscope.errors import ParameterError
 from otoscope.report import save_adversary
-from otoscope.report.adversary_words import cautions, facts, sentence
+from otoscope.report.adversary import cautions, facts, sentence
 from tests.report.test_browser import PHONE, PLAYING, WIDE, _lightness, _open, _until, browser
 from tests.support.reports import HOSTILE
 

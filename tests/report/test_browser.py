@@ -12,7 +12,7 @@ import torch
 
 from otoscope.explain import segments
 from otoscope.protocols import Patch
-from otoscope.report import Curve, IndexRow, save_html, save_index
+from otoscope.report import IndexRow, OutputCurve, save_html, save_index
 from tests.support.reports import HOSTILE, explain, patch
 
 pytestmark = pytest.mark.browser
@@ -43,7 +43,7 @@ def browser() -> Iterator[Any]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a report with everything on it."""
     path = tmp_path_factory.mktemp("report") / "why.html"
-    curve = Curve(torch.arange(0, 5, 0.1), torch.rand(50, 2), ("singing", "speech"))
+    curve = OutputCurve(torch.arange(0, 5, 0.1), torch.rand(50, 2), ("singing", "speech"))
     asked = explain({2: 0.5, 3: 0.2, 7: 0.2})
     truth = [(0.0, 3.0), (6.5, 9.0)]
     save_html(asked, path, curve=curve, title=HOSTILE, truth=truth)

@@ -19,8 +19,8 @@ from otoscope.errors import ParameterError
 from otoscope.explain import Explanation, SoundLIME, segments
 from otoscope.explain.content import Content
 from otoscope.protocols import Patch
-from otoscope.report import Curve, IndexRow, save_html, save_index
-from otoscope.report._sounds import sounds
+from otoscope.report import IndexRow, OutputCurve, save_html, save_index
+from otoscope.report.sounds import segment_sounds
 from tests.support.reports import BANDS, FRAMES, HOP, HOSTILE, SR, explain, patch
 
 THREE = {2: 0.5, 3: 0.2, 7: 0.2}
@@ -66,7 +66,7 @@ def three() -> Explanation:
 
 
 def test_page_loads_nothing_from_elsewhere(three: Explanation, tmp_path: Path) -> None:
-    curve = Curve(torch.arange(5.0), torch.rand(5, 1), ("singing",))
+    curve = OutputCurve(torch.arange(5.0), torch.rand(5, 1), ("singing",))
     page = render(three, tmp_path, curve=curve, title="a.wav")
     loaded = [
         value
@@ -137,7 +137,7 @@ def test_segment_of_time_plays_its_frames_only(three: Explanation, tmp_path: Pat
 
 def test_segment_of_frequency_plays_its_bands() -> None:
     explanation = explain(THREE, cut=segments.spectral(4))
-    low = next(sound for sound in sounds(explanation) if sound.key == "0")
+    low = next(sound for sound in segment_sounds(explanation) if sound.key == "0")
     y, _ = decoded(low.uri)
     assert len(y) == FRAMES * HOP
     power = np.abs(np.fft.rfft(y)) ** 2
@@ -167,7 +167,7 @@ def test_loud_sound_is_scaled_not_clipped(tmp_path: Path) -> None:
 
 def test_no_sound_is_called_support_where_there_is_none() -> None:
     for without in (explain({}, offset=0.7), explain({1: -0.3, 5: -0.2, 8: -0.2}, offset=0.8)):
-        assert [sound.key for sound in sounds(without) if sound.label] == ["excerpt"]
+        assert [sound.key for sound in segment_sounds(without) if sound.label] == ["excerpt"]
 
 
 def test_picture_without_sound_has_no_players(tmp_path: Path) -> None:
@@ -180,7 +180,9 @@ def test_picture_without_sound_has_no_players(tmp_path: Path) -> None:
 
 def test_curve_marks_target_and_excerpt(three: Explanation, tmp_path: Path) -> None:
     values = torch.stack([torch.linspace(0, 1, 11), torch.full((11,), 0.5)], 1)
-    page = render(three, tmp_path, curve=Curve(torch.arange(11.0), values, ("singing", "speech")))
+    page = render(
+        three, tmp_path, curve=OutputCurve(torch.arange(11.0), values, ("singing", "speech"))
+    )
     (target,) = page.all("path", **{"class": "target"})
     assert target["d"].startswith("M0.00 100.00L10.00 90.00L")  # type: ignore[union-attr]
     (box,) = page.all("rect", **{"class": "excerpt"})
@@ -190,7 +192,7 @@ def test_curve_marks_target_and_excerpt(three: Explanation, tmp_path: Path) -> N
 
 
 def test_curve_of_one_value_is_drawn(three: Explanation, tmp_path: Path) -> None:
-    render(three, tmp_path, curve=Curve(torch.arange(3.0), torch.zeros(3, 1), ("singing",)))
+    render(three, tmp_path, curve=OutputCurve(torch.arange(3.0), torch.zeros(3, 1), ("singing",)))
 
 
 @pytest.mark.parametrize(
@@ -206,11 +208,13 @@ def test_curve_says_what_is_wrong(
     times: list[float], values: list[list[float]], match: str
 ) -> None:
     with pytest.raises(ParameterError, match=match):
-        Curve(torch.tensor(times), torch.tensor(values), ("singing",))
+        OutputCurve(torch.tensor(times), torch.tensor(values), ("singing",))
 
 
 def test_curve_of_another_type_is_refused(three: Explanation, tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match=r"curve is tuple, must be otoscope\.report\.Curve"):
+    with pytest.raises(
+        ParameterError, match=r"curve is tuple, must be otoscope\.report\.OutputCurve"
+    ):
         save_html(three, tmp_path / "why.html", curve=())  # type: ignore[arg-type]
 
 
@@ -295,7 +299,7 @@ def test_failure_leaves_the_old_report(
     def fail(*_: object) -> None:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr("otoscope.report.page.loudness_png", fail)
+    monkeypatch.setattr("otoscope.report.explanation.loudness_png", fail)
     with pytest.raises(RuntimeError, match="no ink"):
         save_html(three, path)
     assert path.read_text() == "old"

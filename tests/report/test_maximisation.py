@@ -17,13 +17,13 @@ from otoscope.errors import ParameterError
 from otoscope.explain.maximise import Grid, Maximised, Ranking, Setting
 from otoscope.protocols import Patch
 from otoscope.report import save_maximisation
-from otoscope.report.maximisation import Asked, Specimen, digits, sentence
+from otoscope.report.maximisation import Objective, Specimen, sentence
 from tests.report.test_browser import PHONE, PLAYING, WIDE, _lightness, _open, _until, browser
 from tests.support.reports import HOSTILE
 
 __all__ = ["browser"]  # the fixture
 
-ASKED = Asked("unit 3 of conv4", "detector", "fourier", n_real=1234)
+OBJECTIVE = Objective("unit 3 of conv4", "detector", "fourier", n_real=1234)
 SR, HOP, FRAMES, BANDS = 16000, 160, 50, 20
 
 
@@ -65,7 +65,7 @@ REAL = [specimen("Furthest", 2.0, origin=HOSTILE), specimen("Second", 1.0, origi
 
 
 def written(path: Path, **changes: Any) -> str:
-    settings = {"asked": ASKED, "made": MADE, "real": REAL, **changes}
+    settings = {"objective": OBJECTIVE, "made": MADE, "real": REAL, **changes}
     save_maximisation(settings.pop("ranking", ranking()), path, **settings)
     return path.read_text()
 
@@ -79,20 +79,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_sentence_says_both_numbers_and_what_was_chosen() -> None:
-    said = sentence(ranking(), ASKED, 6.0, 6.5)
+    said = sentence(ranking(), OBJECTIVE, 6.0, 6.5)
     assert said.startswith("A made-up input drives unit 3 of conv4 up to 6; the furthest of 1,234")
     assert "Of 3 settings, rate 0.01, penalty 0.001, 10 iterations is nearest" in said
-    down = sentence(ranking(1), replace(ASKED, maximise=False), -6.0, -0.5)
+    down = sentence(ranking(1), replace(OBJECTIVE, maximise=False), -6.0, -0.5)
     assert down.endswith("down to −6; the furthest of 1,234 real excerpts, to −0.5.")
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.0, "0"), (1.654, "1.65"), (999.4, "999"), (26752.4, "26,752"), (-1e-4, "−0.0001")],
-)
-def test_digits(value: float, text: str) -> None:
-    assert digits(value) == text
-    assert digits(math.inf) == digits(math.nan) == "–"
 
 
 def test_page_holds_the_numbers_of_all_settings(report: Path) -> None:
@@ -129,8 +120,8 @@ def test_a_picture_without_sound_and_a_single_setting_do(tmp_path: Path) -> None
 
 
 def test_two_settings_have_no_median_and_what_is_compared_is_said(tmp_path: Path) -> None:
-    asked = replace(ASKED, compared="features in fc8")
-    text = written(tmp_path / "a.html", ranking=ranking(2), asked=asked)
+    objective = replace(OBJECTIVE, compared="features in fc8")
+    text = written(tmp_path / "a.html", ranking=ranking(2), objective=objective)
     assert "Best: rate" in text
     assert "Worst: rate" in text
     assert "Median: rate" not in text

@@ -10,7 +10,7 @@ import torch
 
 from otoscope.data import sample
 from otoscope.models import load
-from otoscope.report.words import cautions
+from otoscope.report.sentences import cautions
 from otoscope.signal import write_audio
 from otoscope.workflows import ExplainFiles, explain_files, to_record
 

@@ -95,7 +95,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
 
 
 def _show(found: Attacked) -> None:
-    from otoscope.report.adversary_words import cautions, facts, sentence
+    from otoscope.report.adversary import cautions, facts, sentence
 
     console, settings = Console(markup=False, highlight=False), found.settings
     piece, measured = found.shown

@@ -32,7 +32,7 @@ def demo(
     from otoscope import workflows
     from otoscope.data import sample
     from otoscope.models import describe
-    from otoscope.report.words import cautions, sentence
+    from otoscope.report.sentences import cautions, sentence
 
     began = time.monotonic()
     there = {entry.name for entry in describe() if entry.is_installed}

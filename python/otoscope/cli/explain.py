@@ -167,7 +167,7 @@ def _show(records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _table(records: list[Mapping[str, Any]]) -> Table:
-    from otoscope.report.words import decimals
+    from otoscope.report.numbers import decimals
 
     table = Table(box=None, pad_edge=False)
     for heading in ("file", "start", "says", "because of", "R²"):

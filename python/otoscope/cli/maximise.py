@@ -140,7 +140,7 @@ def _pair(jitter: str) -> tuple[int, int]:
 
 
 def _show(found: MaximisedUnit, page: Path | None) -> None:
-    from otoscope.report.maximisation import digits
+    from otoscope.report.numbers import significant
 
     console = Console(markup=False, highlight=False)
     console.print(found.sentence, soft_wrap=True)
@@ -150,7 +150,7 @@ def _show(found: MaximisedUnit, page: Path | None) -> None:
     for row in found.ranking.rows:
         setting, furthest = row.setting, float(row.found.activation[row.found.best])
         cells = (f"{setting.rate:g}", f"{setting.penalty:g}", str(setting.iterations))
-        table.add_row(*cells, digits(row.distance), digits(furthest))
+        table.add_row(*cells, significant(row.distance), significant(furthest))
     console.print(table)
     for note in found.notes:
         console.print(note, soft_wrap=True)

@@ -19,7 +19,7 @@ from otoscope.errors import ParameterError
 from otoscope.records import replacing, to_json
 
 if TYPE_CHECKING:  # torch takes seconds to load
-    from otoscope.report.tables import Table
+    from otoscope.report.tables import ResultTable
 
 __all__ = [
     "console",
@@ -89,7 +89,7 @@ def console(*, stderr: bool = False, quiet: bool = False) -> Console:
     return Console(markup=False, highlight=False, soft_wrap=True, stderr=stderr, quiet=quiet)
 
 
-def show_tables(tables: Iterable[Table], last: str) -> None:
+def show_tables(tables: Iterable[ResultTable], last: str) -> None:
     """Print tables, then a line that says where the whole result is."""
     out = Console(markup=False, highlight=False)
     if not out.is_terminal:

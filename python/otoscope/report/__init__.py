@@ -1,20 +1,20 @@
-"""Reports: explanations as pages to read and to hear.
+"""Reports: results as pages to read and to hear, with all sentences, number formats and charts.
 
-A report is one HTML file that needs no network. Pictures are [frame, mel] as in a `Patch`; times
-are seconds of the recording.
+A report is one HTML file that needs no network. Times are seconds of the recording.
 """
 
 from __future__ import annotations
 
 from otoscope.report.adversary import save_adversary
-from otoscope.report.curve import Curve
+from otoscope.report.charts import OutputCurve
+from otoscope.report.explanation import save_html
+from otoscope.report.index import IndexRow, save_index
 from otoscope.report.interrogation import save_interrogation
 from otoscope.report.maximisation import save_maximisation
-from otoscope.report.page import IndexRow, save_html, save_index
 
 __all__ = [
-    "Curve",
     "IndexRow",
+    "OutputCurve",
     "save_adversary",
     "save_html",
     "save_index",

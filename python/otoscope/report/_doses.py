@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from otoscope.intervene.interrogation.result import Curve, Interrogated, Point, Search
 from otoscope.metrics import Interval
-from otoscope.report._phrases import decimals
-from otoscope.report._picture import Tick, polyline, ticks
+from otoscope.report.geometry import Tick, polyline, ticks
 from otoscope.report.interrogation_words import in_words, spoken, typeset
+from otoscope.report.numbers import decimals
 
 __all__ = ["Chart", "Dot", "Range", "charts", "ranges", "searches"]
 

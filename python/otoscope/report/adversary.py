@@ -1,4 +1,4 @@
-"""The page of an adversary: original, adversary and difference to hear and to see."""
+"""The page of an adversary: original, adversary and difference, to hear and to see."""
 
 from __future__ import annotations
 
@@ -6,48 +6,29 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from otoscope.attack.evaluation import Evaluation
 from otoscope.errors import ParameterError
-from otoscope.records import replacing, to_json, versions
-from otoscope.report._facts import Fact
-from otoscope.report._picture import Tick, mask_png, polyline, ticks
-from otoscope.report._render import in_script, render
-from otoscope.report._sounds import Sound, data_uri
-from otoscope.report.adversary_words import aim, cautions, facts, sentence
-from otoscope.signal import encode_audio, stft
+from otoscope.records import to_json, versions
+from otoscope.report.geometry import Panel, Tick, mask_png, polyline, ticks
+from otoscope.report.numbers import UNKNOWN, decibels, decimals, number
+from otoscope.report.pages import in_script, save_page
+from otoscope.report.sounds import Sound, lossless_uri
+from otoscope.report.tables import Fact
+from otoscope.signal import stft
 
-__all__ = ["save_adversary"]
+__all__ = ["aim", "cautions", "facts", "save_adversary", "sentence"]
 
-_RANGE_DB = 90.0  # from the loudest bin of the original down to what is drawn as nothing
+_RANGE_DB = 90.0  # from the loudest bin of the original down to an empty pixel
 _COLUMNS = 800
-
-
-@dataclass(frozen=True)
-class _Spectrum:
-    """A picture of one sound: what it shows, its mask's name and PNG, frames and bins."""
-
-    label: str
-    key: str
-    png: str
-    size: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """The confidence over steps, as a path in percent, and what it is measured against."""
-
-    path: str
-    step_ticks: list[Tick]
-    threshold: float | None
+_AUDIBLE_DB = 20.0  # noise this near to a segment's level is heard in most music
 
 
 def save_adversary(
-    found: Evaluation,
+    evaluation: Evaluation,
     path: str | os.PathLike[str],
     sounds: tuple[Tensor, Tensor],
     *,
@@ -56,24 +37,25 @@ def save_adversary(
     start: float = 0.0,
     notes: Sequence[str] = (),
 ) -> None:
-    """Write the page: one HTML file, with its sounds, that needs no network.
+    """Write the page of an adversary: one HTML file, with its sounds, that needs no network.
 
     Parameters
     ----------
-    found : Evaluation
-        What was measured.
+    evaluation : Evaluation
+        Measures of the adversary.
     path : str or PathLike
-        Ends in .html by custom. Written whole or not at all.
+        File to write, whole or not at all; ends in .html by custom.
     sounds : (Tensor [sample], Tensor [sample])
-        Original and adversary, the latter as read from its file; between -1 and 1, at ``found.sr``.
+        Original and adversary, the latter as read from its file, in [-1, 1], at
+        ``evaluation.sr``.
     model : str
-        What the model is called.
+        Name of the model.
     title : str
-        What was attacked: a file's name. Any text; it is escaped.
+        Heading, the name of the attacked file for example. Any text; it is escaped.
     start : float
         Second of the recording at which the excerpt begins.
     notes : sequence of str
-        More that a reader must know.
+        Sentences to print with the cautions.
 
     Raises
     ------
@@ -84,7 +66,7 @@ def save_adversary(
 
     Examples
     --------
-    >>> save_adversary(found, "adv.html", (x, y))  # doctest: +SKIP
+    >>> save_adversary(evaluation, "adv.html", (x, y))  # doctest: +SKIP
     """
     original, adversary = sounds
     if original.shape != adversary.shape or original.ndim != 1:
@@ -92,33 +74,191 @@ def save_adversary(
             f"original has shape {tuple(original.shape)}, adversary {tuple(adversary.shape)}; "
             "both must be the same [sample]"
         )
-    with replacing(Path(path)) as draft:
-        gain_db = _gain_db(original, adversary)
-        end = start + found.seconds
-        content = {
-            "title": title,
-            "about": f"Excerpt {start:.2f}–{end:.2f} s" + (f" · {model}" if model else ""),
-            "sentence": sentence(found, model=model or "the model"),
-            "cautions": [*notes, *cautions(found)],
-            "heard": _sounds(found, original, adversary, gain_db),
-            "spectra": _spectra(original, adversary, found.sr),
-            "time_ticks": ticks(start, end),
-            "khz_ticks": [t for t in ticks(0, found.sr / 2000, most=4) if 5 < t.at < 95],
-            "steps": _steps(found),
-            "value_ticks": ticks(0, 1, most=4),
-            "found": found,
-            "aim": aim(found),
-            "facts": [
-                *facts(found, model=model, start=start),
-                *(Fact(f"Version of {name}", version) for name, version in versions().items()),
-            ],
-            "json": in_script(to_json(found)),
-        }
-        draft.write_text(render("adversary.html", content), "utf-8")
+    end = start + evaluation.seconds
+    page = _AdversaryPage(
+        title=title,
+        about=f"Excerpt {start:.2f}–{end:.2f} s" + (f" · {model}" if model else ""),
+        sentence=sentence(evaluation, model=model or "the model"),
+        cautions=[*notes, *cautions(evaluation)],
+        sounds=_sounds(evaluation, original, adversary),
+        panels=_panels(original, adversary, evaluation.sr),
+        time_ticks=ticks(start, end),
+        khz_ticks=[t for t in ticks(0, evaluation.sr / 2000, most=4) if 5 < t.at < 95],
+        confidence=_confidence_chart(evaluation),
+        value_ticks=ticks(0, 1, most=4),
+        aim=aim(evaluation),
+        low_pass=[
+            _LowPassRow(
+                f"{row.cutoff_hz:,.0f} Hz",
+                row.original,
+                decimals(row.confidence_original),
+                row.adversary,
+                decimals(row.confidence_adversary),
+            )
+            for row in reversed(evaluation.low_pass)
+        ],
+        facts=[
+            *facts(evaluation, model=model, start=start),
+            *(Fact(f"Version of {name}", version) for name, version in versions().items()),
+        ],
+        json=in_script(to_json(evaluation)),
+    )
+    save_page(page, "adversary.html", path)
+
+
+def aim(evaluation: Evaluation) -> str:
+    """Name the class that the confidences are of, in quotes, or "anything but" one."""
+    if evaluation.targeted:
+        return f"“{evaluation.aim}”"
+    return (
+        f"“{evaluation.heard_after}”" if evaluation.success else f"anything but “{evaluation.aim}”"
+    )
+
+
+def sentence(evaluation: Evaluation, *, model: str = "the model") -> str:
+    """Say what the model heard before and after, and whether the bound held: two sentences."""
+    confidence = (
+        f"{number(evaluation.confidence_before)}, now {number(evaluation.confidence_after)}"
+    )
+    before, after = evaluation.heard_before, evaluation.heard_after
+    if evaluation.success:
+        heard = (
+            f"Fooled: {model} heard “{before}” and hears “{after}” in the file "
+            f"(confidence {confidence})."
+        )
+    else:
+        heard = (
+            f"Not fooled: {model} hears “{after}” in the file "
+            f"(confidence in {aim(evaluation)} {confidence})."
+        )
+    return f"{heard} {_bound(evaluation)}"
+
+
+def cautions(evaluation: Evaluation) -> list[str]:
+    """List what a reader must know before trusting the result, in sentences."""
+    notes = []
+    if evaluation.success_before_writing and not evaluation.success:
+        notes.append("Rounding to 16 bits undid it: the sound fooled the model, the file does not.")
+    if evaluation.segmental_snr_db == -math.inf:
+        notes.append("Something was added to digital silence: there it can be heard.")
+    elif evaluation.segmental_snr_db < _AUDIBLE_DB:
+        notes.append(
+            f"In its worst 25 ms the ratio is {decibels(evaluation.segmental_snr_db)}: there the "
+            "change may be heard."
+        )
+    if evaluation.clipped:
+        notes.append(
+            f"{evaluation.clipped:,} samples of the adversary do not fit the file: clipped."
+        )
+    if evaluation.clipped_before:
+        notes.append(
+            f"{evaluation.clipped_before:,} samples of the original are at full scale: clipped?"
+        )
+    if evaluation.inconsistency_after and evaluation.inconsistency_after > 0.01:
+        notes.append(
+            "The spectrum that was aimed at is that of no sound "
+            f"(inconsistency {number(evaluation.inconsistency_after)})."
+        )
+    if evaluation.success:
+        notes.append(_defence(evaluation))
+    return notes
+
+
+def facts(evaluation: Evaluation, *, model: str = "", start: float = 0.0) -> list[Fact]:
+    """List what was measured; ``start`` is the second at which the excerpt begins."""
+    guaranteed = evaluation.snr_guaranteed_db
+    promise = "" if guaranteed is None else f"; rounding leaves at least {decibels(guaranteed)}"
+    asked, ratio = decibels(evaluation.snr_asked_db), evaluation.magnitude_snr_db
+    return [
+        *([Fact("Model", model)] if model else []),
+        Fact("Excerpt", f"{start:.2f}–{start + evaluation.seconds:.2f} s, {evaluation.sr:,.0f} Hz"),
+        Fact("Heard before", evaluation.heard_before),
+        Fact("Heard in the file", evaluation.heard_after),
+        Fact(
+            f"Confidence in {aim(evaluation)}",
+            f"{decimals(evaluation.confidence_before, 3)} → "
+            f"{decimals(evaluation.confidence_after, 3)}",
+        ),
+        Fact("Steps", str(evaluation.iterations)),
+        Fact("Signal-to-noise ratio", decibels(evaluation.snr_db), f"asked: {asked}{promise}"),
+        Fact(
+            "Where the original sounds",
+            decibels(evaluation.support_snr_db),
+            "without digital silence",
+        ),
+        Fact("Worst 25 ms", decibels(evaluation.segmental_snr_db), "where a change is heard first"),
+        Fact(
+            "Inconsistency",
+            f"{_small(evaluation.inconsistency_before)} → {_small(evaluation.inconsistency_after)}",
+            "0: the spectrum aimed at is that of a sound",
+        ),
+        *([Fact("Ratio of magnitudes", decibels(ratio), "what was bounded")] if ratio else []),
+        Fact("Clipped samples", f"{evaluation.clipped:,}"),
+    ]
+
+
+@dataclass(frozen=True)
+class _ConfidenceChart:
+    """The confidence over steps, and the threshold as a path and in words (empty if none)."""
+
+    path: str
+    step_ticks: list[Tick]
+    threshold: str
+    threshold_legend: str
+
+
+@dataclass(frozen=True)
+class _LowPassRow:
+    """Original and adversary behind a low-pass filter: classes and confidences."""
+
+    cutoff: str
+    original: str
+    original_confidence: str
+    adversary: str
+    adversary_confidence: str
+
+
+@dataclass(frozen=True)
+class _AdversaryPage:
+    """The page of an adversary."""
+
+    title: str
+    about: str
+    sentence: str
+    cautions: list[str]
+    sounds: list[Sound]
+    panels: list[Panel]
+    time_ticks: list[Tick]
+    khz_ticks: list[Tick]
+    confidence: _ConfidenceChart | None
+    value_ticks: list[Tick]
+    aim: str
+    low_pass: list[_LowPassRow]
+    facts: list[Fact]
+    json: str
+
+
+def _sounds(evaluation: Evaluation, original: Tensor, adversary: Tensor) -> list[Sound]:
+    """Encode without loss, since a lossy code may undo an adversary."""
+    clips = [
+        ("original", "Original", f"heard as “{evaluation.heard_before}”", original),
+        ("adversary", "Adversary", f"heard as “{evaluation.heard_after}”", adversary),
+    ]
+    gain_db = _gain_db(original, adversary)
+    if gain_db is not None:
+        louder = (adversary - original) * 10 ** (gain_db / 20)
+        clips.append(("difference", f"Difference, {gain_db} dB louder", "", louder))
+    return [
+        Sound(key, label, note, 0, 100, lossless_uri(y, evaluation.sr))
+        for key, label, note, y in clips
+    ]
 
 
 def _gain_db(original: Tensor, adversary: Tensor) -> int | None:
-    """As loud as the original, within full scale, in whole dB; None where nothing was added."""
+    """Find the gain, in whole dB, that makes the difference as loud as the original.
+
+    The difference stays within full scale; None if there is none.
+    """
     difference = (adversary - original).double()
     if not bool(difference.any()):
         return None
@@ -126,53 +266,70 @@ def _gain_db(original: Tensor, adversary: Tensor) -> int | None:
     return math.floor(20 * math.log10(min(louder, 0.99 / float(difference.abs().max()))))
 
 
-def _sounds(
-    found: Evaluation, original: Tensor, adversary: Tensor, gain_db: int | None
-) -> list[Sound]:
-    """Lossless, for a lossy code may undo an adversary."""
-    clips = [
-        ("original", "Original", f"“{found.heard_before}”", original),
-        ("adversary", "Adversary", f"“{found.heard_after}”", adversary),
-    ]
-    if gain_db is not None:
-        louder = (adversary - original) * 10 ** (gain_db / 20)
-        clips.append(("difference", f"Difference, {gain_db} dB louder", "", louder))
-    return [
-        Sound(
-            key,
-            label,
-            answer,
-            0,
-            100,
-            data_uri("audio/flac", encode_audio(y, sr=found.sr, format="FLAC", subtype="PCM_16")),
-        )
-        for key, label, answer, y in clips
-    ]
-
-
-def _spectra(original: Tensor, adversary: Tensor, sr: float) -> list[_Spectrum]:
-    """Log-spectrograms on one scale: that of the original."""
+def _panels(original: Tensor, adversary: Tensor, sr: float) -> list[Panel]:
+    """Draw log-spectrograms on one scale, that of the original."""
     sounds = torch.stack([original, adversary, adversary - original]).double()
     n_fft = 1024 if sr >= 16000 else 512
     hop = max(n_fft // 4, math.ceil(sounds.shape[1] / _COLUMNS))
     window = torch.hann_window(n_fft, dtype=torch.float64)
     level_db = 20 * stft(sounds, window=window, hop_length=hop, center=True).abs().log10()
     shown = (1 + (level_db - level_db[0].max()) / _RANGE_DB).clamp(0, 1) ** 1.5  # quiet bins recede
-    keys = ("original", "adversary", "difference")
     return [
-        _Spectrum(key.capitalize(), f"spectrum-{key}", mask_png(values), tuple(values.shape))
-        for key, values in zip(keys, shown, strict=True)
+        Panel(
+            label,
+            f"Spectrogram: {label}",
+            f"spectrum-{label.lower()}",
+            mask_png(values),
+            tuple(values.shape),
+        )
+        for label, values in zip(("Original", "Adversary", "Difference"), shown, strict=True)
     ]
 
 
-def _steps(found: Evaluation) -> _Steps | None:
-    """Nothing where no step was taken."""
-    last = len(found.confidence) - 1
+def _confidence_chart(evaluation: Evaluation) -> _ConfidenceChart | None:
+    """Draw the confidence before each step; None if no step was taken."""
+    last, threshold = len(evaluation.confidence) - 1, evaluation.threshold
     if last < 1:
         return None
     at = [100 * step / last for step in range(last + 1)]
-    return _Steps(
-        polyline(at, [100 * value for value in found.confidence]),
-        [tick for tick in ticks(0, last, most=6) if "." not in tick.label],
-        found.threshold,
+    return _ConfidenceChart(
+        path=polyline(at, [100 * value for value in evaluation.confidence]),
+        step_ticks=[tick for tick in ticks(0, last, most=6) if "." not in tick.label],
+        threshold="" if threshold is None else f"M0 {100 - 100 * threshold}H100",
+        threshold_legend="" if threshold is None else f"{decimals(threshold)}: heard from here on",
     )
+
+
+def _bound(evaluation: Evaluation) -> str:
+    asked, measured = decibels(evaluation.snr_asked_db), decibels(evaluation.snr_db)
+    if evaluation.snr_db == math.inf:
+        return "The sound is unchanged."
+    if evaluation.snr_guaranteed_db is None:
+        return f"The bound was on magnitudes: {asked} asked, {measured} measured on the sound."
+    if evaluation.snr_db >= evaluation.snr_asked_db:
+        return f"The bound held on the file: {asked} asked, {measured} measured."
+    if evaluation.snr_db >= evaluation.snr_guaranteed_db:
+        return f"The bound held: {asked} asked; rounding to 16 bits left {measured} in the file."
+    return f"The bound did not hold: {asked} asked, {measured} measured."
+
+
+def _defence(evaluation: Evaluation) -> str:
+    """Say at which cut-offs original and adversary are both heard as the original was."""
+    if not evaluation.low_pass:
+        return "No low-pass filter was tried."
+    keeps = [row for row in evaluation.low_pass if row.original == evaluation.heard_before]
+    cures = [row.cutoff_hz for row in keeps if row.adversary == evaluation.heard_before]
+    if not keeps:
+        return "No low-pass filter leaves the original heard as it was."
+    if not cures:
+        return (
+            "No low-pass filter undoes it: wherever the original is still heard as it was, the "
+            "adversary is not."
+        )
+    return f"A low-pass filter undoes it: at {', '.join(f'{hz:g}' for hz in cures)} Hz."
+
+
+def _small(value: float | None) -> str:
+    if value is None:
+        return UNKNOWN
+    return "0" if value < 1e-6 else f"{value:.2g}"

@@ -18,10 +18,7 @@ from otoscope.intervene.interrogation.result import (
 )
 from otoscope.records import replacing, to_json, versions
 from otoscope.report._doses import charts, ranges, searches
-from otoscope.report._facts import Fact
-from otoscope.report._picture import ticks
-from otoscope.report._render import in_script, render
-from otoscope.report._sounds import Sound, data_uris
+from otoscope.report.geometry import ticks
 from otoscope.report.interrogation_words import (
     bound,
     change_in_words,
@@ -31,6 +28,9 @@ from otoscope.report.interrogation_words import (
     p_in_words,
     typeset,
 )
+from otoscope.report.pages import in_script, render
+from otoscope.report.sounds import Sound, data_uris
+from otoscope.report.tables import Fact
 
 __all__ = ["Hear", "save_interrogation"]
 
@@ -170,7 +170,7 @@ def _pair(index: int, flip: Flip, hear: Hear | None) -> _Pair:
         before, after, sr = hear(flip)
         uris = data_uris([before, after], sr=round(sr), lossless_bytes=_PAIR_BYTES)
         heard = tuple(
-            Sound(f"{key}-{index}", key.capitalize(), f"“{answer}”", 0, 100, uri)
+            Sound(f"{key}-{index}", key.capitalize(), f"heard as “{answer}”", 0, 100, uri)
             for key, answer, uri in zip(
                 ("before", "after"), (flip.before, flip.after), uris, strict=True
             )

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from otoscope.intervene.interrogation.result import Curve, Interrogated, Point
 from otoscope.metrics import Interval
-from otoscope.report._facts import Fact
-from otoscope.report._phrases import decimals
+from otoscope.report.numbers import decimals
+from otoscope.report.tables import Fact
 
 __all__ = [
     "bound",

@@ -1,11 +1,10 @@
-"""The page of a maximised unit: what drives it, made up and real, to see and to hear."""
+"""The page of a maximised unit: the inputs that drive it, made up and real, to see and to hear."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,41 +13,40 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.explain.maximise import Maximised, Ranked, Ranking
 from otoscope.protocols import Patch
-from otoscope.records import replacing, to_json, versions
-from otoscope.report._facts import Fact
-from otoscope.report._phrases import decimals
-from otoscope.report._picture import Tick, mask_png, mel_ticks, polyline, ticks, time_span
-from otoscope.report._render import in_script, render
-from otoscope.report._sounds import Sound, data_uri
-from otoscope.signal import encode_audio
+from otoscope.records import to_json, versions
+from otoscope.report.geometry import Panel, Tick, mask_png, mel_ticks, polyline, ticks, time_span
+from otoscope.report.numbers import decimals, significant
+from otoscope.report.pages import in_script, save_page
+from otoscope.report.sounds import Sound, lossless_uri
+from otoscope.report.tables import Fact
 
-__all__ = ["Asked", "Specimen", "digits", "save_maximisation", "sentence"]
+__all__ = ["Objective", "Specimen", "save_maximisation", "sentence"]
 
 _POINTS = 150  # of a trace, as drawn
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What was maximised.
+class Objective:
+    """The unit that was maximised, in words.
 
     Parameters
     ----------
     unit : str
-        In words: "unit 0 of fc9".
+        Name of the unit: "unit 0 of fc9".
     model : str
-        What the model is called.
+        Name of the model.
     prior : str
-        What inputs were made by.
+        Prior that the inputs were made with.
     n_real : int
-        Real excerpts that were gone over.
+        Number of real excerpts that were searched.
     maximise : bool
-        Whether large is best.
+        True if large activations are best, false if small ones are.
     compared : str
-        What the distance is of.
+        Values that the distance compares.
 
     Examples
     --------
-    >>> Asked("unit 0 of fc9", "synth-singing", "raw", 68).maximise
+    >>> Objective("unit 0 of fc9", "synth-singing", "raw", 68).maximise
     True
     """
 
@@ -67,15 +65,15 @@ class Specimen:
     Parameters
     ----------
     label : str
-        "Best setting".
+        Short name: "Best setting".
     patch : Patch
         The input, with its sound if it has one, its peak at most 1.
     activation : float
-        Of the unit.
+        Activation of the unit.
     origin : str
-        The setting, or the file and second.
+        Setting that made it, or file and second.
     of_sound : float, optional
-        The activation by the sound, where that was made of the picture.
+        Activation by the sound, where that was made from the spectrogram.
 
     Examples
     --------
@@ -89,53 +87,31 @@ class Specimen:
     of_sound: float | None = None
 
 
-@dataclass(frozen=True)
-class _Panel:
-    """A picture: its mask's name and PNG, frames and bands."""
-
-    label: str
-    key: str
-    png: str
-    size: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Course:
-    """The best so far of a setting: all its rows as a band, the best as a line, percent."""
-
-    label: str
-    band: str
-    line: str
-    real: float
-    step_ticks: list[Tick]
-    value_ticks: list[Tick]
-
-
 def save_maximisation(
     ranking: Ranking,
     path: str | os.PathLike[str],
     *,
-    asked: Asked,
+    objective: Objective,
     made: Sequence[Specimen],
     real: Sequence[Specimen],
     notes: Sequence[str] = (),
 ) -> None:
-    """Write the page: one HTML file, with its sounds, that needs no network.
+    """Write the page of a maximised unit: one HTML file, with its sounds, that needs no network.
 
     Parameters
     ----------
     ranking : Ranking
-        All settings.
+        All settings, the nearest to real excerpts first.
     path : str or PathLike
-        Ends in .html by custom. Written whole or not at all.
-    asked : Asked
-        What was maximised.
+        File to write, whole or not at all; ends in .html by custom.
+    objective : Objective
+        Unit that was maximised.
     made : sequence of Specimen
-        Made-up inputs, the first of which is the one to believe.
+        Made-up inputs, the most credible first.
     real : sequence of Specimen
-        The real excerpts that drive the unit furthest, the furthest first.
+        Real excerpts that drive the unit furthest, the furthest first.
     notes : sequence of str
-        What a reader must know.
+        Sentences that a reader must know.
 
     Raises
     ------
@@ -146,114 +122,130 @@ def save_maximisation(
 
     Examples
     --------
-    >>> save_maximisation(ranking, "unit.html", asked=asked, made=made, real=real)  # doctest: +SKIP
+    >>> save_maximisation(
+    ...     ranking, "unit.html", objective=objective, made=made, real=real
+    ... )  # doctest: +SKIP
     """
     if not made or not real:
         raise ParameterError(f"there are {len(made)} made-up inputs and {len(real)} real excerpts")
-    patch = made[0].patch
-    start, end = time_span(patch)
-    scale = _scale([specimen.patch for specimen in real])
-    with replacing(Path(path)) as draft:
-        content = {
-            "title": f"What drives {asked.unit}?",
-            "about": " · ".join(filter(None, [asked.model, f"prior {asked.prior}"])),
-            "sentence": sentence(ranking, asked, made[0].activation, real[0].activation),
-            "cautions": notes,
-            "sides": [
-                _side("made", "Made up", made, scale),
-                _side("real", f"Real: the furthest of {asked.n_real:,} excerpts", real, scale),
-            ],
-            "time_ticks": ticks(start, end, most=5),
-            "time_unit": "frame" if patch.duration is None else "s",
-            "mel_ticks": [tick for tick in mel_ticks(patch) if 5 < tick.at < 95],
-            "mel_unit": "" if patch.mel_hz is None else "Hz",
-            "courses": _courses(ranking, real[0].activation),
-            "rows": [_row(i, ranked) for i, ranked in enumerate(ranking.rows, 1)],
-            "compared": asked.compared,
-            "facts": _facts(ranking, asked),
-            "json": in_script(to_json(_plain(ranking, asked))),
-        }
-        draft.write_text(render("maximisation.html", content), "utf-8")
+    patch, scale = made[0].patch, _scale([specimen.patch for specimen in real])
+    title = f"Real: the furthest of {objective.n_real:,} excerpts"
+    page = _MaximisationPage(
+        title=f"What drives {objective.unit}?",
+        about=" · ".join(filter(None, [objective.model, f"prior {objective.prior}"])),
+        sentence=sentence(ranking, objective, made[0].activation, real[0].activation),
+        cautions=list(notes),
+        sides=[_side("made", "Made up", made, scale), _side("real", title, real, scale)],
+        time_ticks=ticks(*time_span(patch), most=5),
+        time_unit="frame" if patch.duration is None else "s",
+        mel_ticks=[tick for tick in mel_ticks(patch) if 5 < tick.at < 95],
+        mel_unit="" if patch.mel_hz is None else "Hz",
+        charts=_trace_charts(ranking, real[0].activation),
+        columns=list(_COLUMNS),
+        rows=[_cells(i, ranked) for i, ranked in enumerate(ranking.rows, 1)],
+        table_legend=(
+            f"The distance compares the {objective.compared} by the best input of each seed with "
+            "those by the real excerpts. Seen: seeds with a finite activation; settings that lack "
+            "some come last. Failed: seeds that met a NaN or an infinity and stopped."
+        ),
+        facts=_facts(ranking, objective),
+        json=in_script(to_json(_plain(ranking, objective))),
+    )
+    save_page(page, "maximisation.html", path)
 
 
-def sentence(ranking: Ranking, asked: Asked, made: float, real: float) -> str:
-    """Say how far the unit is driven, and which setting was chosen.
-
-    Parameters
-    ----------
-    ranking : Ranking
-        All settings.
-    asked : Asked
-        What was maximised.
-    made, real : float
-        The furthest activations.
-
-    Returns
-    -------
-    str
-        One or two sentences, plain text.
-
-    Examples
-    --------
-    >>> sentence(ranking, asked, 24.5, 9.48)  # doctest: +SKIP
-    'A made-up input drives unit 0 of fc9 up to 24.5; the furthest of 68 real excerpts, to 9.48.'
-    """
-    said = (
-        f"A made-up input drives {asked.unit} {'up' if asked.maximise else 'down'} to "
-        f"{digits(made)}; the furthest of {asked.n_real:,} real excerpts, to {digits(real)}."
+def sentence(ranking: Ranking, objective: Objective, made: float, real: float) -> str:
+    """Say how far inputs drive the unit, made up and real, and which setting was chosen."""
+    text = (
+        f"A made-up input drives {objective.unit} {'up' if objective.maximise else 'down'} to "
+        f"{significant(made)}; the furthest of {objective.n_real:,} real excerpts, to "
+        f"{significant(real)}."
     )
     if len(ranking.rows) == 1:
-        return said
+        return text
     best = ranking.best
     return (
-        f"{said} Of {len(ranking.rows)} settings, {best.setting} is nearest to real excerpts "
-        f"(Fréchet distance {digits(best.distance)})."
+        f"{text} Of {len(ranking.rows)} settings, {best.setting} is nearest to real excerpts "
+        f"(Fréchet distance {significant(best.distance)})."
     )
 
 
-def digits(value: float) -> str:
-    """Write three digits, or whole numbers; a true minus sign, a dash for what is not known.
-
-    Parameters
-    ----------
-    value : float
-        Any.
-
-    Returns
-    -------
-    str
-        Without an exponent below a million.
-
-    Examples
-    --------
-    >>> digits(-0.01234), digits(26752.4), digits(float("nan"))
-    ('−0.0123', '26,752', '–')
-    """
-    if not np.isfinite(value):
-        return "–"
-    text = f"{value:.3g}" if not 1000 <= abs(value) < 1e6 else f"{value:,.0f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+_COLUMNS = (
+    "Rank",
+    "Rate",
+    "Penalty",
+    "Iterations",
+    "Fréchet distance",
+    "Furthest",
+    "Mean",
+    "Seen",
+    "Failed",
+)
 
 
-def _side(
-    key: str, title: str, specimens: Sequence[Specimen], scale: tuple[float, float]
-) -> dict[str, object]:
-    """One column of the page: pictures and what can be heard."""
-    panels, heard = [], []
+@dataclass(frozen=True)
+class _Side:
+    """One column of the page: made-up inputs, or real excerpts."""
+
+    title: str
+    panels: list[Panel]
+    sounds: list[Sound]
+
+
+@dataclass(frozen=True)
+class _TraceChart:
+    """The best activation so far of a setting: its seeds as a band, the best of them as a line."""
+
+    label: str
+    band: str
+    line: str
+    real: str
+    step_ticks: list[Tick]
+    value_ticks: list[Tick]
+
+
+@dataclass(frozen=True)
+class _MaximisationPage:
+    """The page of a maximised unit."""
+
+    title: str
+    about: str
+    sentence: str
+    cautions: list[str]
+    sides: list[_Side]
+    time_ticks: list[Tick]
+    time_unit: str
+    mel_ticks: list[Tick]
+    mel_unit: str
+    charts: list[_TraceChart]
+    columns: list[str]
+    rows: list[tuple[str, ...]]
+    table_legend: str
+    facts: list[Fact]
+    json: str
+
+
+def _side(key: str, title: str, specimens: Sequence[Specimen], scale: tuple[float, float]) -> _Side:
+    panels, sounds = [], []
     for i, specimen in enumerate(specimens):
         patch, name = specimen.patch, f"{key}-{i}"
-        png = mask_png(_loudness(patch, scale))
-        panels.append(_Panel(specimen.label, f"picture-{name}", png, tuple(patch.values.shape)))
-        answer = digits(specimen.activation)
+        panels.append(
+            Panel(
+                specimen.label,
+                f"Loudness over time and frequency: {title}, {specimen.label}",
+                f"picture-{name}",
+                mask_png(_loudness(patch, scale)),
+                tuple(patch.values.shape),
+            )
+        )
+        note = significant(specimen.activation)
         if specimen.of_sound is not None:
-            answer += f", its sound {digits(specimen.of_sound)}"
+            note += f", its sound {significant(specimen.of_sound)}"
         uri = ""
         if patch.y is not None and patch.sr is not None:
-            flac = encode_audio(patch.y, sr=round(patch.sr), format="FLAC", subtype="PCM_16")
-            uri = data_uri("audio/flac", flac)
-        answer += f" · {specimen.origin}"
-        heard.append(Sound(name, specimen.label, answer, 0, 100, uri))
-    return {"title": title, "panels": panels, "heard": heard}
+            uri = lossless_uri(patch.y, patch.sr)
+        sounds.append(Sound(name, specimen.label, f"{note} · {specimen.origin}", 0, 100, uri))
+    return _Side(title, panels, sounds)
 
 
 def _log_mel(patch: Patch) -> Tensor:
@@ -262,7 +254,7 @@ def _log_mel(patch: Patch) -> Tensor:
 
 
 def _scale(patches: Sequence[Patch]) -> tuple[float, float]:
-    """The levels drawn as nothing and as full: those of these excerpts."""
+    """Find the levels of an empty and of a full pixel from these excerpts."""
     values = torch.cat([_log_mel(patch).flatten() for patch in patches]).numpy()
     low, high = np.quantile(values, [0.15, 0.999])
     return float(low), max(float(high), float(low) + 1e-9)
@@ -273,16 +265,18 @@ def _loudness(patch: Patch, scale: tuple[float, float]) -> Tensor:
     return ((_log_mel(patch) - low) / (high - low)).clamp(0, 1) ** 1.5  # quiet cells recede
 
 
-def _courses(ranking: Ranking, real: float) -> list[_Course]:
+def _trace_charts(ranking: Ranking, real: float) -> list[_TraceChart]:
     if len(ranking.rows) == 1:
-        return [_course(str(ranking.best.setting), ranking.best.found, real)]
-    return [_course(f"{name}: {row.setting}", row.found, real) for name, row in ranking.landmarks]
+        return [_trace_chart(str(ranking.best.setting), ranking.best.found, real)]
+    return [
+        _trace_chart(f"{name}: {row.setting}", row.found, real) for name, row in ranking.landmarks
+    ]
 
 
-def _course(label: str, found: Maximised, real: float) -> _Course:
-    n_steps = found.trace.shape[1]
+def _trace_chart(label: str, result: Maximised, real: float) -> _TraceChart:
+    n_steps = result.trace.shape[1]
     steps = np.unique(np.linspace(0, n_steps - 1, _POINTS).round().astype(int))
-    rows = found.trace.double().cpu().numpy()[:, steps]
+    rows = result.trace.double().cpu().numpy()[:, steps]
     rows = rows[np.isfinite(rows).all(1)]
     shown = rows if len(rows) else np.full((1, len(steps)), real)
     low, high = min(shown.min(), real), max(shown.max(), real)
@@ -290,47 +284,47 @@ def _course(label: str, found: Maximised, real: float) -> _Course:
     x = (100 * (steps + 1) / n_steps).tolist()
     edges = np.stack([shown.max(0), shown.min(0)])
     upper, lower = (100 * (edges - low) / (high - low)).tolist()
-    return _Course(
+    return _TraceChart(
         label,
         band=polyline(x + x[::-1], upper + lower[::-1]) + "Z",
-        line=polyline(x, upper if found.maximise else lower),
-        real=100 * (1 - (real - low) / (high - low)),
+        line=polyline(x, upper if result.maximise else lower),
+        real=f"M0 {100 * (1 - (real - low) / (high - low))}H100",
         step_ticks=ticks(0, n_steps, most=4),
         value_ticks=ticks(float(low), float(high), most=3),
     )
 
 
-def _row(rank: int, ranked: Ranked) -> dict[str, object]:
-    found, setting = ranked.found, ranked.setting
-    furthest = float(found.activation[found.best])
-    return {
-        "rank": rank,
-        "rate": f"{setting.rate:g}",
-        "penalty": f"{setting.penalty:g}",
-        "iterations": f"{setting.iterations:,}",
-        "distance": digits(ranked.distance),
-        "furthest": digits(furthest),
-        "mean": digits(float(found.activation.nanmean())),
-        "seen": f"{ranked.n_seen} of {len(found.activation)}",
-        "failed": found.n_failed,
-    }
+def _cells(rank: int, ranked: Ranked) -> tuple[str, ...]:
+    """Write the row of a setting, in the order of the columns."""
+    activation, setting = ranked.found.activation, ranked.setting
+    return (
+        f"{rank}",
+        f"{setting.rate:g}",
+        f"{setting.penalty:g}",
+        f"{setting.iterations:,}",
+        significant(ranked.distance),
+        significant(float(activation[ranked.found.best])),
+        significant(float(activation.nanmean())),
+        f"{ranked.n_seen} of {len(activation)}",
+        f"{ranked.found.n_failed}",
+    )
 
 
-def _facts(ranking: Ranking, asked: Asked) -> list[Fact]:
+def _facts(ranking: Ranking, objective: Objective) -> list[Fact]:
     n_rows = len(ranking.best.found.seeds)
-    share = float((ranking.best.found.steps < ranking.best.setting.iterations).double().mean())
+    stopped = float((ranking.best.found.steps < ranking.best.setting.iterations).double().mean())
     return [
-        Fact("Model", asked.model),
-        Fact("Unit", asked.unit, "" if asked.maximise else "made small"),
-        Fact("Prior", asked.prior, "what inputs are made by"),
+        Fact("Model", objective.model),
+        Fact("Unit", objective.unit, "" if objective.maximise else "made small"),
+        Fact("Prior", objective.prior, "makes the inputs"),
         Fact("Settings", f"{len(ranking.rows)}", f"each from {n_rows} seeds"),
-        Fact("Stopped early", f"{decimals(100 * share, 0)} %", "rows of the best setting"),
-        Fact("Real excerpts", f"{asked.n_real:,}"),
+        Fact("Stopped early", f"{decimals(100 * stopped, 0)} %", "rows of the best setting"),
+        Fact("Real excerpts", f"{objective.n_real:,}"),
         *(Fact(f"Version of {name}", version) for name, version in versions().items()),
     ]
 
 
-def _plain(ranking: Ranking, asked: Asked) -> dict[str, object]:
+def _plain(ranking: Ranking, objective: Objective) -> dict[str, object]:
     rows = [
         {
             "setting": row.setting,
@@ -342,4 +336,4 @@ def _plain(ranking: Ranking, asked: Asked) -> dict[str, object]:
         }
         for row in ranking.rows
     ]
-    return {"asked": asked, "settings": rows, "versions": versions()}
+    return {"asked": objective, "settings": rows, "versions": versions()}

@@ -274,7 +274,7 @@ def _explain_file(
         try:
             patch = heard.patch(second)
             with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("ignore", FewEffectiveSamples)  # report.words says it better
+                warnings.simplefilter("ignore", FewEffectiveSamples)  # `cautions` say it
                 explanation = lime.explain(patch)
         except ParameterError as err:
             if settings.every is None:

@@ -17,7 +17,7 @@ from typing import Any
 from otoscope import records, report
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress
-from otoscope.report.words import because, cautions
+from otoscope.report.sentences import because, cautions
 from otoscope.workflows.explain import ExplainFiles, Row, explain_files
 
 __all__ = ["FACTS", "explain_rows", "save_page", "to_record", "write_csv", "write_index"]
@@ -143,7 +143,7 @@ def save_page(row: Row, page: Path, *, truth: Sequence[tuple[float, float]] | No
         raise ParameterError(f"{row.path} was not explained: {row.error}")
     curve = None
     if row.times is not None and row.outputs is not None and len(row.times) > 1:
-        curve = report.Curve(row.times, row.outputs[:, None], (row.explanation.target,))
+        curve = report.OutputCurve(row.times, row.outputs[:, None], (row.explanation.target,))
     report.save_html(row.explanation, page, curve=curve, title=row.path.name, truth=truth)
 
 

@@ -32,7 +32,8 @@ from otoscope.explain.maximise.unit import Pool
 from otoscope.metrics import FewRows
 from otoscope.progress import Progress
 from otoscope.protocols import Patch, evaluating
-from otoscope.report.maximisation import Asked, Specimen, digits, save_maximisation, sentence
+from otoscope.report.maximisation import Objective, Specimen, save_maximisation, sentence
+from otoscope.report.numbers import significant
 from otoscope.signal import write_audio
 from otoscope.workflows._maximise_settings import MaximiseUnit
 from otoscope.workflows._real_excerpts import RealExcerpts
@@ -77,10 +78,10 @@ class MaximisedUnit:
     notes: tuple[str, ...]
 
     @property
-    def asked(self) -> Asked:
+    def objective(self) -> Objective:
         """What was maximised, for the report."""
         settings = self.settings
-        return Asked(
+        return Objective(
             unit=f"unit {settings.unit} of {settings.layer}",
             model=settings.model,
             prior=settings.regularisers,
@@ -93,7 +94,7 @@ class MaximisedUnit:
     def sentence(self) -> str:
         """How far the unit is driven, and which setting was chosen."""
         made, real = self.made[0].activation, self.real[0].activation
-        return sentence(self.ranking, self.asked, made, real)
+        return sentence(self.ranking, self.objective, made, real)
 
     def to_dict(self) -> dict[str, Any]:
         """Give settings and measures, not pictures and sounds, in JSON's types."""
@@ -203,7 +204,7 @@ def save_maximised(found: MaximisedUnit, page: Path) -> None:
     save_maximisation(
         found.ranking,
         page,
-        asked=found.asked,
+        objective=found.objective,
         made=found.made,
         real=found.real,
         notes=found.notes,
@@ -330,8 +331,8 @@ def _notes(unit: Unit, ranking: Ranking, made: Specimen, skipped: dict[Path, str
         made.activation
     ):
         yield (
-            f"The sound made of the picture shown first gives {digits(made.of_sound)}, not "
-            f"{digits(made.activation)}: no sound looks quite like it."
+            f"The sound made of the picture shown first gives {significant(made.of_sound)}, not "
+            f"{significant(made.activation)}: no sound looks quite like it."
         )
     if len(ranking.best.found.seeds) == 1:
         yield "There is no distance from one search: ask for more seeds."

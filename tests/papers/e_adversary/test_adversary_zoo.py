@@ -22,7 +22,7 @@ from otoscope.papers.e_adversary import AdversaryZoo, adversary_zoo
 from otoscope.papers.e_adversary._tables import draw_figure, tables
 from otoscope.papers.e_adversary.adversary_zoo import Task
 from otoscope.protocols import SoundClassifier
-from otoscope.report.tables import Table
+from otoscope.report.tables import ResultTable
 from otoscope.signal import write_audio
 
 SR = 8000
@@ -93,7 +93,9 @@ def zoo(ear: Path, *, heard: bool = True, **changes: Any) -> AdversaryZoo:
 
 
 @pytest.fixture(scope="module")
-def run(ear: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Table], dict[str, Any]]:
+def run(
+    ear: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[ResultTable], dict[str, Any]]:
     """Run the experiment once: its tables and its record."""
     out = tmp_path_factory.mktemp("zoo")
     tables = adversary_zoo(zoo(ear), out)
@@ -102,7 +104,7 @@ def run(ear: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Table
     return tables, json.loads((out / "adversary_zoo.json").read_text())
 
 
-def fooled(success: Table) -> dict[tuple[str, str], str]:
+def fooled(success: ResultTable) -> dict[tuple[str, str], str]:
     column = success.columns.index("fooled")
     return {(row[1], row[2]): row[column] for row in success.rows}
 
@@ -242,7 +244,7 @@ def test_rows_are_kept_when_a_run_ends_early(
     rows = tmp_path / "adversary_zoo.jsonl"
     settings = zoo(ear, steps=1, snr_db=(40.0,))
 
-    def broken(_: Any) -> list[Table]:
+    def broken(_: Any) -> list[ResultTable]:
         raise RuntimeError("no table")
 
     module = sys.modules["otoscope.papers.e_adversary.adversary_zoo"]

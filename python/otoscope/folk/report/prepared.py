@@ -12,9 +12,9 @@ import numpy as np
 
 from otoscope.folk.data import COLLECTIONS, Tally
 from otoscope.records import replacing, to_json, versions
-from otoscope.report._facts import Fact
-from otoscope.report._picture import ticks
-from otoscope.report._render import in_script, render
+from otoscope.report.geometry import ticks
+from otoscope.report.pages import in_script, render
+from otoscope.report.tables import Fact
 
 __all__ = ["notes", "save_tunes", "sentence"]
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.records import replacing, to_json, versions
-from otoscope.report._facts import Fact
-from otoscope.report._render import in_script, render
+from otoscope.report.pages import in_script, render
+from otoscope.report.tables import Fact
 
 __all__ = ["TuneSurprise", "save_surprise", "sentence"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from otoscope.folk.metrics import TuneCheck
 from otoscope.records import replacing, to_json, versions
-from otoscope.report._render import in_script, render
-from otoscope.report._sounds import data_uri
+from otoscope.report.pages import in_script, render
+from otoscope.report.sounds import data_uri
 from otoscope.signal import encode_audio
 
 __all__ = ["Sheet", "save_sheets"]

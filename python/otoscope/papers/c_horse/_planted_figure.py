@@ -13,7 +13,8 @@ from otoscope.intervene import Interrogated
 from otoscope.intervene.interrogation.verdict import is_moved
 from otoscope.metrics import Interval
 from otoscope.papers.output import svg_figure
-from otoscope.report.tables import Table, with_bounds
+from otoscope.report.numbers import with_bounds
+from otoscope.report.tables import ResultTable
 
 __all__ = ["draw_horses", "horse_tables", "is_score_moved"]
 
@@ -27,9 +28,9 @@ Row = Mapping[str, Any]
 
 def horse_tables(
     found: Mapping[str, Interrogated], power: Sequence[Row], alarms: Mapping[str, Sequence[Row]]
-) -> list[Table]:
+) -> list[ResultTable]:
     """Systems and their verdicts, how weak a confound is found, and false alarms."""
-    systems = Table(
+    systems = ResultTable(
         "Systems under changes of tempo",
         (
             "system",
@@ -47,7 +48,7 @@ def horse_tables(
     )
     levels = list(dict.fromkeys(row["confounding"] for row in power))
     of_level = [[row for row in power if row["confounding"] == level] for level in levels]
-    powers = Table(
+    powers = ResultTable(
         "How weak a confound is found",
         (
             "confounding",
@@ -71,7 +72,7 @@ def horse_tables(
             for level, rows in zip(levels, of_level, strict=True)
         ),
     )
-    false = Table(
+    false = ResultTable(
         "False alarms",
         ("honest systems", "called a horse", "at most (95 %)", "all verdicts", "unchanged"),
         tuple(

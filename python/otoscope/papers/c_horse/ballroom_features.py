@@ -30,7 +30,8 @@ from otoscope.intervene import (
 from otoscope.papers.c_horse._ballroom_tempo import tempo_alone
 from otoscope.papers.output import svg_figure, write_record
 from otoscope.progress import Progress
-from otoscope.report.tables import Table, with_bounds
+from otoscope.report.numbers import with_bounds
+from otoscope.report.tables import ResultTable
 
 __all__ = ["HorseBallroomFeatures", "horse_ballroom_features"]
 
@@ -76,7 +77,7 @@ class _Protocol:
 
 def horse_ballroom_features(
     settings: HorseBallroomFeatures, out: Path, *, progress: Progress | None = None
-) -> list[Table]:
+) -> list[ResultTable]:
     """Run the experiment; write its record and its figure.
 
     Parameters
@@ -92,7 +93,7 @@ def horse_ballroom_features(
 
     Returns
     -------
-    list of Table
+    list of ResultTable
         A table a protocol, and one on tempo alone where there are annotations.
 
     Raises
@@ -276,7 +277,7 @@ def _figures(found: dict[str, dict[str, Interrogated]]) -> dict[str, float]:
 
 def _table(
     protocol: str, found: dict[str, dict[str, Interrogated]], settings: HorseBallroomFeatures
-) -> Table:
+) -> ResultTable:
     rows = []
     for name, of_name in found.items():
         row = [name, with_bounds(of_name["all"].baseline, decimals=3)]
@@ -291,10 +292,10 @@ def _table(
         columns += [f"best within {percent:g} %", f"worst within {percent:g} %", "labels reached"]
     n_test = len(next(iter(found.values()))["all"].items)
     title = f"{protocol}: {n_test} recordings tested"
-    return Table(title, (*columns, "verdict"), tuple(rows))
+    return ResultTable(title, (*columns, "verdict"), tuple(rows))
 
 
-def _tempo_table(tempo: dict[str, dict[str, float]]) -> Table:
+def _tempo_table(tempo: dict[str, dict[str, float]]) -> ResultTable:
     rows = [
         (protocol, name.removeprefix("tempo/"), f"{value:.3f}")
         for protocol, one in tempo.items()
@@ -302,7 +303,7 @@ def _tempo_table(tempo: dict[str, dict[str, float]]) -> Table:
         if name.startswith("tempo/")
     ]
     title = "Annotated tempo alone (annotators chose its metrical level by the dance)"
-    return Table(title, ("protocol", "classifier", "accuracy"), tuple(rows))
+    return ResultTable(title, ("protocol", "classifier", "accuracy"), tuple(rows))
 
 
 def _draw(found: dict[str, dict[str, Interrogated]], path: Path) -> None:

@@ -23,7 +23,8 @@ from otoscope.errors import ParameterError
 from otoscope.intervene import HighPass, Interrogated, Interrogation, InterrogationSettings
 from otoscope.papers.output import svg_figure, write_record
 from otoscope.progress import Progress
-from otoscope.report.tables import Table, with_bounds
+from otoscope.report.numbers import with_bounds
+from otoscope.report.tables import ResultTable
 from otoscope.signal.rhythm.scale_transform import ScaleTransform
 
 __all__ = ["FILTERS", "HorseInfrasound", "horse_infrasound", "low_spectrum"]
@@ -111,7 +112,7 @@ class _Clips:
 
 def horse_infrasound(
     settings: HorseInfrasound, out: Path, *, progress: Progress | None = None
-) -> list[Table]:
+) -> list[ResultTable]:
     """Run the experiment; write its record and its figure.
 
     Parameters
@@ -126,7 +127,7 @@ def horse_infrasound(
 
     Returns
     -------
-    list of Table
+    list of ResultTable
         As in the record: each system under each filter.
 
     Raises
@@ -273,7 +274,7 @@ def _interrogated(
     return {design: interrogation.run([FILTERS[design]]) for design in settings.filters}
 
 
-def _table(found: dict[str, dict[str, Interrogated]]) -> Table:
+def _table(found: dict[str, dict[str, Interrogated]]) -> ResultTable:
     rows = []
     for name, of_design in found.items():
         for design, one in of_design.items():
@@ -290,7 +291,7 @@ def _table(found: dict[str, dict[str, Interrogated]]) -> Table:
                 )
             )
     columns = ("system", "high-pass 20 Hz", "unchanged", "filtered", "by chance", "verdict")
-    return Table("Systems under a high-pass filter", columns, tuple(rows))
+    return ResultTable("Systems under a high-pass filter", columns, tuple(rows))
 
 
 def _draw(found: dict[str, dict[str, Interrogated]], path: Path) -> None:

@@ -40,7 +40,7 @@ from otoscope.papers.c_horse._stretched_dances import (
 )
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress
-from otoscope.report.tables import Table
+from otoscope.report.tables import ResultTable
 
 __all__ = ["HorsePlanted", "horse_planted"]
 
@@ -131,7 +131,7 @@ class HorsePlanted:
 
 def horse_planted(
     settings: HorsePlanted, out: Path, *, progress: Progress | None = None
-) -> list[Table]:
+) -> list[ResultTable]:
     """Run the experiment; write its record and its figure.
 
     Parameters
@@ -146,7 +146,7 @@ def horse_planted(
 
     Returns
     -------
-    list of Table
+    list of ResultTable
         As in the record: systems, power curve, false alarms.
 
     Raises

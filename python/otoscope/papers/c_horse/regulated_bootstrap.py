@@ -22,7 +22,7 @@ from otoscope.intervene.statistics.regulated import RegulatedBootstrap
 from otoscope.metrics import Interval
 from otoscope.papers.output import svg_figure, write_record
 from otoscope.progress import Progress
-from otoscope.report.tables import Table
+from otoscope.report.tables import ResultTable
 
 __all__ = ["PlantedArtists", "regulated_bootstrap"]
 
@@ -88,7 +88,7 @@ class _Corpus:
 
 def regulated_bootstrap(
     settings: PlantedArtists, out: Path, *, progress: Progress | None = None
-) -> list[Table]:
+) -> list[ResultTable]:
     """Run the experiment; write its record and its figure.
 
     Parameters
@@ -103,7 +103,7 @@ def regulated_bootstrap(
 
     Returns
     -------
-    list of Table
+    list of ResultTable
         As in the record: how often intervals hold the truth.
 
     References
@@ -224,7 +224,7 @@ def _shares(row: dict[str, Any], quantity: str) -> dict[str, float]:
     }
 
 
-def _coverage(rows: list[dict[str, Any]], quantity: str) -> Table:
+def _coverage(rows: list[dict[str, Any]], quantity: str) -> ResultTable:
     cells = []
     for row in rows:
         shares = _shares(row, quantity)
@@ -243,7 +243,7 @@ def _coverage(rows: list[dict[str, Any]], quantity: str) -> Table:
         "interaction": "How much that changes when the artist's mark is silenced",
     }
     columns = ("strength", "truth", "found", "width", "interval holds the truth", "leaves out 0")
-    return Table(titles[quantity], columns, tuple(cells))
+    return ResultTable(titles[quantity], columns, tuple(cells))
 
 
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:

@@ -42,7 +42,7 @@ from otoscope.intervene.interrogation._items import Progress
 from otoscope.papers.c_horse._zoo_figure import draw_moves
 from otoscope.papers.output import write_record
 from otoscope.protocols import SoundClassifier
-from otoscope.report.tables import Table
+from otoscope.report.tables import ResultTable
 from otoscope.signal import read_audio
 
 __all__ = ["FAMILY", "HorseZoo", "ZooTask", "horse_zoo", "zoo_table"]
@@ -283,7 +283,7 @@ def _rendered_songs(settings: HorseZoo, sr: float) -> Iterator[tuple[str, Tensor
         yield f"song {seed}", torch.from_numpy(song.mix), torch.from_numpy(song.backing)
 
 
-def zoo_table(found: Mapping[str, Interrogated]) -> Table:
+def zoo_table(found: Mapping[str, Interrogated]) -> ResultTable:
     """Tabulate, for each change, the dose that moves most answers.
 
     Parameters
@@ -293,7 +293,7 @@ def zoo_table(found: Mapping[str, Interrogated]) -> Table:
 
     Returns
     -------
-    Table
+    ResultTable
         A row a task and change.
 
     Examples
@@ -310,4 +310,6 @@ def zoo_table(found: Mapping[str, Interrogated]) -> Table:
             there = "" if back is None else f"{back:.0%}"
             rows.append((task, worst.intervention, f"{worst.score.value:.3f}", moved, there))
     columns = ("task", "change", "score", "answers moved", "there and back")
-    return Table("What moves the answers: the worst dose of each change", columns, tuple(rows))
+    return ResultTable(
+        "What moves the answers: the worst dose of each change", columns, tuple(rows)
+    )

@@ -14,20 +14,20 @@ from statistics import median
 from typing import Any
 
 from otoscope.papers.output import svg_figure
-from otoscope.report.tables import Table
+from otoscope.report.tables import ResultTable
 
 __all__ = ["draw_figure", "tables"]
 
 _COLOURS = {"waveform": "#1f6fb5", "magnitude": "#d98a1f", "published": "#8d9199"}
 
 
-def tables(rows: list[dict[str, Any]]) -> list[Table]:
+def tables(rows: list[dict[str, Any]]) -> list[ResultTable]:
     """Success on written audio, the published method, and the low-pass defence."""
     ours = [row for row in rows if row["method"] != "published"]
     published = [row for row in rows if row["method"] == "published"]
     swept = [row for row in ours if row["low_pass"]]
     found = [
-        Table(
+        ResultTable(
             "Success on written audio",
             (
                 "task",
@@ -45,7 +45,7 @@ def tables(rows: list[dict[str, Any]]) -> list[Table]:
     ]
     if published:
         found.append(
-            Table(
+            ResultTable(
                 "The method as published",
                 (
                     "task",
@@ -63,7 +63,7 @@ def tables(rows: list[dict[str, Any]]) -> list[Table]:
         )
     if swept:
         found.append(
-            Table(
+            ResultTable(
                 "Behind a low-pass filter",
                 (
                     "task",

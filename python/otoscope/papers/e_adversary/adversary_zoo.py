@@ -33,7 +33,7 @@ from otoscope.papers.e_adversary._tables import draw_figure, tables
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress
 from otoscope.protocols import SoundClassifier, evaluating
-from otoscope.report.tables import Table
+from otoscope.report.tables import ResultTable
 from otoscope.signal import read_audio
 
 __all__ = ["TASKS", "AdversaryZoo", "Task", "adversary_zoo"]
@@ -167,7 +167,7 @@ class _Excerpt:
 
 def adversary_zoo(
     settings: AdversaryZoo, out: Path, *, progress: Progress | None = None
-) -> list[Table]:
+) -> list[ResultTable]:
     """Run the experiment; write its record and its figure.
 
     Parameters
@@ -182,7 +182,7 @@ def adversary_zoo(
 
     Returns
     -------
-    list of Table
+    list of ResultTable
         As they are in the record: success, the published method, the low-pass defence.
 
     Raises

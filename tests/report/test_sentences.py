@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from otoscope.explain import Explanation, segments
-from otoscope.report._bars import bars
-from otoscope.report._phrases import number
-from otoscope.report.words import because, cautions, r2, sentence
+from otoscope.report.charts import segment_bars
+from otoscope.report.numbers import number
+from otoscope.report.sentences import because, cautions, r2, sentence
 from tests.support.reports import BANDS, FRAMES, explain
 
 THREE = {2: 0.5, 3: 0.2, 7: 0.2}
@@ -127,7 +127,7 @@ def test_sentence_when_the_output_never_changes() -> None:
     constant = explain({}, offset=0.7)
     assert sentence(constant).endswith("whatever is taken away: no segment explains it.")
     assert cautions(constant) == []
-    assert {row.value for row in bars(constant)} == {"0.00"}
+    assert {row.value for row in segment_bars(constant)} == {"0.00"}
 
 
 def test_sentence_calls_a_number_outside_0_to_1_an_output() -> None:

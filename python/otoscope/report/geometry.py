@@ -1,7 +1,7 @@
-"""Geometry of a report: loudness as a picture, segments as outlines, sound and curves as lines.
+"""Geometry of a page: spectrograms as masks, segments as outlines, sounds and curves as paths.
 
-Pictures have one unit a frame to the right and one a band downwards, the lowest band at the bottom.
-Places along an axis are percent of its length.
+A spectrogram is drawn with one unit per frame to the right and one unit per band upwards. Positions
+along an axis are percent of its length.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.protocols import Patch
+from otoscope.report.numbers import MINUS
 
 __all__ = [
-    "Stretch",
+    "Panel",
     "Tick",
+    "TimeSpan",
     "loudness_png",
     "mask_png",
     "mel_ticks",
     "outline",
     "polyline",
-    "stretches",
     "ticks",
     "time_span",
+    "time_spans",
     "waveform",
 ]
 
@@ -38,47 +40,33 @@ _ROUND_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark on an axis.
-
-    Parameters
-    ----------
-    at : float
-        Percent of the axis from its low end.
-    label : str
-        What it says.
-    """
+    """A mark on an axis: its position, percent from the low end, and its label."""
 
     at: float
     label: str
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A part of the time axis.
-
-    Parameters
-    ----------
-    start, end : float
-        Percent of the picture's width.
-    """
+class TimeSpan:
+    """A part of the time axis, percent of its length."""
 
     start: float
     end: float
 
 
+@dataclass(frozen=True)
+class Panel:
+    """One of several spectrograms on a common time axis: its mask as PNG, and frames and bands."""
+
+    label: str
+    spoken: str
+    key: str
+    png: str
+    size: tuple[int, ...]
+
+
 def loudness_png(patch: Patch) -> str:
-    """Draw log-mel values as the luminance of a mask: white is loud.
-
-    Parameters
-    ----------
-    patch : Patch
-        With its domain, if known, the standardisation is undone.
-
-    Returns
-    -------
-    str
-        A PNG of one pixel a cell, as a data URI.
-    """
+    """Draw log-mel values, without the standardisation if the domain is known; white is loud."""
     values = patch.values.detach().cpu().double()
     shown = values if patch.domain is None else patch.domain.log_mel(values)
     low, high = np.quantile(shown.numpy(), [0.15, 0.999])
@@ -87,7 +75,7 @@ def loudness_png(patch: Patch) -> str:
 
 
 def mask_png(values: Tensor) -> str:
-    """Draw values [frame, band] in [0, 1] as the luminance of a mask: a PNG, as a data URI."""
+    """Draw values [frame, band] in [0, 1] as luminance: a PNG of one pixel per cell, data URI."""
     from matplotlib.image import imsave
 
     grey = (255 * values.T.flip(0)).round().to(torch.uint8).numpy()
@@ -97,23 +85,7 @@ def mask_png(values: Tensor) -> str:
 
 
 def outline(cells: Tensor) -> str:
-    """Trace a set of cells as an SVG path of rectangles, as few as runs of equal columns allow.
-
-    Parameters
-    ----------
-    cells : Tensor [frame, mel], bool
-        True belongs to it.
-
-    Returns
-    -------
-    str
-        For the attribute ``d``; empty if there is no cell.
-
-    Examples
-    --------
-    >>> outline(torch.tensor([[False, True], [False, True], [False, False]]))
-    'M0 0H2V1H0Z'
-    """
+    """Trace the cells [frame, mel] that are True as an SVG path of few rectangles."""
     n_bands = cells.shape[1]
     columns, lengths = torch.unique_consecutive(cells, dim=0, return_counts=True)
     path, left = "", 0
@@ -126,16 +98,16 @@ def outline(cells: Tensor) -> str:
 
 
 def time_span(patch: Patch) -> tuple[float, float]:
-    """First and last second of a patch, or its frames where the rate is not known."""
+    """Give the first and last second of a patch, or its frames where the rate is not known."""
     duration = patch.duration
     return (0, patch.values.shape[0]) if duration is None else (patch.start, patch.start + duration)
 
 
-def stretches(patch: Patch, seconds: Sequence[tuple[float, float]]) -> list[Stretch]:
-    """Place stretches of the recording on the picture; what lies outside is left out."""
+def time_spans(patch: Patch, seconds: Sequence[tuple[float, float]]) -> list[TimeSpan]:
+    """Place intervals of the recording on the time axis; parts outside the patch are dropped."""
     if patch.duration is None:
         raise ParameterError("truth is in seconds, and the patch has no sr and hop_length")
-    found = []
+    spans = []
     for start, end in seconds:
         if not start < end:
             raise ParameterError(f"truth holds ({start}, {end}); start must be before end, in s")
@@ -144,19 +116,19 @@ def stretches(patch: Patch, seconds: Sequence[tuple[float, float]]) -> list[Stre
             for time in (start, end)
         )
         if first < last:
-            found.append(Stretch(first, last))
-    return found
+            spans.append(TimeSpan(first, last))
+    return spans
 
 
 def ticks(low: float, high: float, *, most: int = 8) -> list[Tick]:
     """Mark round numbers in [low, high], ``low < high``."""
     from matplotlib.ticker import MaxNLocator
 
-    found = MaxNLocator(nbins=most, steps=[1, 2, 5, 10]).tick_values(low, high)
+    values = MaxNLocator(nbins=most, steps=[1, 2, 5, 10]).tick_values(low, high)
     rounding = 1e-9 * (high - low)
     return [
-        Tick(100 * (value - low) / (high - low), f"{value:g}".replace("-", "\N{MINUS SIGN}"))
-        for value in np.asarray(found).tolist()
+        Tick(100 * (value - low) / (high - low), f"{value:g}".replace("-", MINUS))
+        for value in np.asarray(values).tolist()
         if low - rounding <= value <= high + rounding
     ]
 
@@ -176,20 +148,7 @@ def mel_ticks(patch: Patch) -> list[Tick]:
 
 
 def waveform(patch: Patch, *, n_columns: int = 800) -> str:
-    """Trace the extremes of the sound over each 1 / ``n_columns`` of the patch.
-
-    Parameters
-    ----------
-    patch : Patch
-        With sound and frame rate.
-    n_columns : int
-        Units to the right; the sound's peak is at most 1 unit above or below 0.
-
-    Returns
-    -------
-    str
-        For the attribute ``d`` of a filled SVG path.
-    """
+    """Trace the extremes of the sound per column as a filled SVG path, its peak 1 unit from 0."""
     if patch.y is None or patch.hop_length is None:
         return ""
     n_samples = patch.values.shape[0] * patch.hop_length
@@ -203,5 +162,5 @@ def waveform(patch: Patch, *, n_columns: int = 800) -> str:
 
 
 def polyline(x: Iterable[float], y: Iterable[float]) -> str:
-    """Join points, in percent, by an SVG path; y counts upwards."""
+    """Join points, percent from the left and from the bottom, by an SVG path."""
     return "M" + "L".join(f"{a:.2f} {100 - b:.2f}" for a, b in zip(x, y, strict=True))

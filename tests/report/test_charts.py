@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from otoscope.explain import Explanation
 from otoscope.report import save_html
-from otoscope.report._bars import bars
-from otoscope.report._picture import mel_ticks, outline, ticks, waveform
+from otoscope.report.charts import segment_bars
+from otoscope.report.geometry import mel_ticks, outline, ticks, waveform
 from tests.support.reports import BANDS, FRAMES, HOP, explain, patch
 
 THREE = {2: 0.5, 3: 0.2, 7: 0.2}
@@ -26,7 +26,7 @@ def three() -> Explanation:
 
 
 def test_bars_are_coefficients_in_order(three: Explanation) -> None:
-    rows = bars(three)
+    rows = segment_bars(three)
     assert rows[0].segment == 2
     assert [row.value for row in rows[:4]] == ["+0.50", "+0.20", "+0.20", "0.00"]
     width = [row.span[1] - row.span[0] for row in rows]
@@ -35,7 +35,7 @@ def test_bars_are_coefficients_in_order(three: Explanation) -> None:
 
 
 def test_bars_against_the_output_go_the_other_way() -> None:
-    rows = bars(explain({0: 0.3, 1: -0.1}))
+    rows = segment_bars(explain({0: 0.3, 1: -0.1}))
     assert (rows[0].side, rows[-1].side) == ("for", "against")
     assert rows[0].span == pytest.approx((25, 100))
     assert rows[-1].span == pytest.approx((0, 25))
@@ -45,9 +45,9 @@ def test_bars_against_the_output_go_the_other_way() -> None:
 def test_bars_show_two_standard_errors_where_there_are_any(three: Explanation) -> None:
     drawn = explain(THREE, design="permutation", n_samples=330)
     assert drawn.standard_error is not None
-    assert all(row.error is None for row in bars(three))
+    assert all(row.error is None for row in segment_bars(three))
     wide = replace(drawn.fits[0], standard_error=torch.full((10,), 0.05).double())
-    row = bars(replace(drawn, fits=(wide,)))[0]
+    row = segment_bars(replace(drawn, fits=(wide,)))[0]
     assert row.error is not None
     unit = (row.span[1] - row.span[0]) / 0.5
     assert row.error[1] - row.error[0] == pytest.approx(0.2 * unit, rel=1e-3)
@@ -55,7 +55,7 @@ def test_bars_show_two_standard_errors_where_there_are_any(three: Explanation) -
 
 def test_effects_tiny_against_the_output_are_drawn_tiny(tmp_path: Path) -> None:
     untrained = explain({2: 0.0006, 5: -0.0006}, offset=0.63)
-    rows = bars(untrained)
+    rows = segment_bars(untrained)
     assert max(row.strength for row in rows) == pytest.approx(0.0006 / (0.63 / 20), rel=1e-3)
     assert all(row.span[1] - row.span[0] < 3 for row in rows)
     save_html(untrained, tmp_path / "why.html")
@@ -63,14 +63,14 @@ def test_effects_tiny_against_the_output_are_drawn_tiny(tmp_path: Path) -> None:
 
 
 def test_every_bar_begins_at_the_zero_line() -> None:
-    for row in bars(explain({0: 0.3, 1: -0.1})):
+    for row in segment_bars(explain({0: 0.3, 1: -0.1})):
         assert row.zero in (pytest.approx(row.span[0]), pytest.approx(row.span[1]))
 
 
 def test_shapley_values_are_drawn_unless_they_are_the_bars(three: Explanation) -> None:
-    at_bars_end = bars(three)[0]
+    at_bars_end = segment_bars(three)[0]
     assert at_bars_end.shapley == pytest.approx(at_bars_end.span[1], abs=0.1)  # additive model
-    assert bars(explain(THREE, design="kernelshap", n_samples=100))[0].shapley is None
+    assert segment_bars(explain(THREE, design="kernelshap", n_samples=100))[0].shapley is None
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=6))

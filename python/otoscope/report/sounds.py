@@ -1,4 +1,4 @@
-"""What a report lets you hear: the excerpt, its support, the rest, and each segment by itself."""
+"""Sounds of a page: an excerpt, its support, the rest, and each segment by itself."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from torch import Tensor
 
 from otoscope.explain import Explanation
 from otoscope.protocols import Patch
-from otoscope.report._phrases import answer, number, support
+from otoscope.report.numbers import number
+from otoscope.report.sentences import answer, support
 from otoscope.signal import encode_audio
 
-__all__ = ["Sound", "data_uri", "data_uris", "has_sound", "sounds"]
+__all__ = ["Sound", "data_uri", "data_uris", "has_sound", "lossless_uri", "segment_sounds"]
 
 _LOSSLESS_BYTES = 800_000  # above it Vorbis: ten seconds and their parts stay below 2 MB
 _FLAC_BLOCK = 4096  # samples; Chromium never ends a FLAC of one block, but a WAV
@@ -21,25 +22,16 @@ _FLAC_BLOCK = 4096  # samples; Chromium never ends a FLAC of one block, but a WA
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound of the page.
+    """A sound of a page, with its position on the time axis, percent.
 
-    Parameters
-    ----------
-    key : str
-        "excerpt", "support", "rest", or the id of a segment.
-    label : str
-        For its button; empty for a segment.
-    answer : str
-        What the model says of it; empty if it was not asked.
-    start, end : float
-        Where it lies, percent of the picture's width.
-    uri : str
-        The encoded sound, as a data URI.
+    ``key`` is unique on the page; for an explanation: "excerpt", "support", "rest", or the id of a
+    segment. ``label`` and ``note`` are the texts of its button, empty if it has none. ``uri`` is
+    the encoded sound as a data URI, empty if there is none to hear.
     """
 
     key: str
     label: str
-    answer: str
+    note: str
     start: float
     end: float
     uri: str
@@ -50,54 +42,44 @@ def has_sound(patch: Patch) -> bool:
     return None not in (patch.y, patch.sr, patch.hop_length, patch.mel_hz)
 
 
-def sounds(explanation: Explanation) -> list[Sound]:
-    """Cut and filter the excerpt's sound.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Of a patch with sound; else there is nothing to hear.
-
-    Returns
-    -------
-    list of Sound
-        The whole ones first, then one a segment in the order of ids.
-    """
+def segment_sounds(explanation: Explanation) -> list[Sound]:
+    """Cut and filter the sound of the patch: first with several segments, then one per segment."""
     patch, ids = explanation.patch, explanation.segment_ids
     if not has_sound(patch) or patch.sr is None:
         return []
     n_frames, n_segments = len(patch.values), len(explanation.extents)
-    speaking = support(explanation)
+    supporting = support(explanation)
     groups = {
         "excerpt": ("Excerpt", range(n_segments)),
-        "support": ("Only the supporting parts", speaking),
+        "support": ("Only the supporting parts", supporting),
     }
-    if 0 < len(speaking) < n_segments:
-        groups["rest"] = ("Everything else", [i for i in range(n_segments) if i not in speaking])
+    if 0 < len(supporting) < n_segments:
+        rest = [i for i in range(n_segments) if i not in supporting]
+        groups["rest"] = ("Everything else", rest)
     cuts = []
     for key, (label, kept) in groups.items():
         if kept:
             gain = torch.isin(ids, torch.tensor(list(kept), dtype=ids.dtype))
-            said = answer(explanation, kept)
-            words = "" if said is None else number(said)
-            cuts.append((key, label, words, (0, n_frames), patch.listen(gain)))
+            output = answer(explanation, kept)
+            note = "" if output is None else f"the model gives {number(output)}"
+            cuts.append((key, label, note, (0, n_frames), patch.listen(gain)))
     for i, extent in enumerate(explanation.extents):
         cuts.append((str(i), "", "", extent.frames, _cut(patch, ids == i, extent.frames)))
     uris = data_uris([cut[-1] for cut in cuts], sr=round(patch.sr))
     return [
-        Sound(key, label, words, 100 * a / n_frames, 100 * b / n_frames, uri)
-        for (key, label, words, (a, b), _), uri in zip(cuts, uris, strict=True)
+        Sound(key, label, note, 100 * a / n_frames, 100 * b / n_frames, uri)
+        for (key, label, note, (a, b), _), uri in zip(cuts, uris, strict=True)
     ]
 
 
 def _cut(patch: Patch, cells: Tensor, frames: tuple[int, int]) -> Tensor:
-    """The sound of some cells, without the silence before and after its frames."""
+    """Cut some cells out, without the silence before and after their frames."""
     hop = patch.hop_length or 1
     return patch.listen(cells)[frames[0] * hop : frames[1] * hop]
 
 
 def data_uris(clips: list[Tensor], *, sr: int, lossless_bytes: int = _LOSSLESS_BYTES) -> list[str]:
-    """Encode all in one format and with one gain, so that their levels compare."""
+    """Encode sounds in one format and with one gain, so that their levels compare."""
     peak = max(1.0, *(float(clip.abs().max()) for clip in clips if len(clip)))
     lossless = "WAV" if min(map(len, clips), default=0) <= _FLAC_BLOCK else "FLAC"
     files = [encode_audio(clip / peak, sr=sr, format=lossless, subtype="PCM_16") for clip in clips]
@@ -107,5 +89,11 @@ def data_uris(clips: list[Tensor], *, sr: int, lossless_bytes: int = _LOSSLESS_B
 
 
 def data_uri(mime: str, content: bytes) -> str:
-    """Write the content of a file as an address."""
+    """Write the content of a file as a URI."""
     return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def lossless_uri(y: Tensor, sr: float) -> str:
+    """Encode one sound [sample] without loss, 16 bits."""
+    content = encode_audio(y, sr=round(sr), format="FLAC", subtype="PCM_16")
+    return data_uri("audio/flac", content)

@@ -1,0 +1,261 @@
+"""The page of an explanation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from otoscope.errors import ParameterError
+from otoscope.explain import Explanation
+from otoscope.report.charts import (
+    OutputChart,
+    OutputCurve,
+    SegmentBar,
+    output_chart,
+    segment_bars,
+)
+from otoscope.report.geometry import (
+    Tick,
+    TimeSpan,
+    loudness_png,
+    mel_ticks,
+    outline,
+    ticks,
+    time_span,
+    time_spans,
+    waveform,
+)
+from otoscope.report.numbers import UNKNOWN, decimals, number, significant
+from otoscope.report.pages import in_script, save_page
+from otoscope.report.sentences import cautions, sentence
+from otoscope.report.sounds import Sound, has_sound, segment_sounds
+from otoscope.report.tables import Fact
+
+__all__ = ["content_in_words", "facts", "save_html"]
+
+_BARS = {
+    "shapley": "Bars: Shapley values, estimated.",
+    "importance": "Bars: importances in the surrogate, with the sign of the effect; "
+    "their sizes sum to 1.",
+}
+
+
+def save_html(
+    explanation: Explanation,
+    path: str | os.PathLike[str],
+    *,
+    curve: OutputCurve | None = None,
+    title: str | None = None,
+    truth: Sequence[tuple[float, float]] | None = None,
+) -> None:
+    """Write an explanation as one HTML file, with its sounds, that needs no network.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Explanation of the target to show; ``explanation["speech"]`` shows another.
+    path : str or PathLike
+        File to write, whole or not at all; ends in .html by custom.
+    curve : OutputCurve, optional
+        Outputs over time around the excerpt.
+    title : str, optional
+        Heading, a file's name for example. Any text; it is escaped.
+    truth : sequence of (start, end), optional
+        Seconds of the recording in which the target is present, drawn below the spectrogram.
+
+    Raises
+    ------
+    ParameterError
+        If ``path`` is a folder, ``curve`` is not an OutputCurve, or ``truth`` is not rising pairs
+        of seconds or comes with a patch that does not know its seconds.
+    OSError
+        If the folder is missing or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> from pathlib import Path
+    >>> from otoscope.explain import SoundLIME, segments
+    >>> lime = SoundLIME(
+    ...     lambda batch: batch[:, 0, 4:6].mean((1, 2)), segments=segments.temporal(5), content=0.0
+    ... )
+    >>> path = Path(tempfile.mkdtemp()) / "why.html"
+    >>> save_html(lime.explain(torch.ones(10, 3)), path)
+    >>> path.read_text()[:15]
+    '<!doctype html>'
+    """
+    if curve is not None and not isinstance(curve, OutputCurve):
+        raise ParameterError(
+            f"curve is {type(curve).__name__}, must be otoscope.report.OutputCurve"
+        )
+    save_page(_explanation_page(explanation, curve, title, truth), "explanation.html", path)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """A segment of the spectrogram: its outline, colour and style, and the row in words."""
+
+    segment: int
+    outline: str
+    side: str
+    opacity: str
+    box: str
+    spoken: str
+
+
+@dataclass(frozen=True)
+class _ExplanationPage:
+    """The page of an explanation."""
+
+    title: str
+    about: str
+    others: str
+    sentence: str
+    cautions: list[str]
+    sounds: list[Sound]
+    listening_note: str
+    target: str
+    spectrogram: str
+    size: tuple[int, ...]
+    cells: list[_Cells]
+    time_unit: str
+    time_ticks: list[Tick]
+    mel_unit: str
+    mel_ticks: list[Tick]
+    waveform: str
+    truth: list[TimeSpan] | None
+    bars: list[SegmentBar]
+    bars_legend: str
+    chart: OutputChart | None
+    facts: list[Fact]
+    json: str
+
+
+def content_in_words(explanation: Explanation) -> str:
+    """Describe the content that replaced a segment; by its name if it has no description."""
+    settings = explanation.settings
+    return settings.content_description or f"“{settings.content}”"
+
+
+def facts(explanation: Explanation) -> list[Fact]:
+    """List settings, measures and versions."""
+    settings, none = explanation.settings, explanation.output_none
+    kernel = Fact("Kernel", "Shapley", "the smallest and largest combinations count most")
+    if settings.kernel != "shapley":
+        width = f"{settings.kernel}, width {settings.kernel_width:g}"
+        kernel = Fact("Kernel", width, "combinations near the whole excerpt count more")
+    surrogate = "fitted to the model’s outputs"
+    if settings.surrogate.startswith("WeightedRidge"):
+        surrogate += ": least squares, alpha pulls towards 0"
+    return [
+        *([Fact("Model", settings.model)] if settings.model else []),
+        Fact("Segments", settings.segments),
+        Fact(
+            "Content",
+            f"{settings.content} ({settings.content_space})",
+            "what replaces a part that is taken away",
+        ),
+        Fact("Design", f"{settings.design}, seed {settings.seed}", "which combinations were asked"),
+        Fact("Passes", f"{explanation.passes:,} for {explanation.n_samples:,} samples"),
+        kernel,
+        Fact("Surrogate", settings.surrogate, surrogate),
+        Fact(
+            "R²",
+            UNKNOWN if explanation.is_saturated else decimals(explanation.r2, 3),
+            "fraction of the outputs’ variance that the sum explains",
+        ),
+        Fact("Error at the excerpt", number(explanation.local_error), "sum against model"),
+        Fact(
+            "Effective samples",
+            f"{explanation.effective_samples:.1f}",
+            "equally weighted outputs that would be as good",
+        ),
+        Fact("Output, all kept", significant(explanation.output_all, 4)),
+        Fact("Output, none kept", "not asked" if none is None else significant(none, 4)),
+        Fact("Intercept", significant(explanation.intercept, 4), "where the sum starts"),
+        *(Fact(f"Version of {name}", version) for name, version in explanation.versions.items()),
+    ]
+
+
+def _explanation_page(
+    explanation: Explanation,
+    curve: OutputCurve | None,
+    title: str | None,
+    truth: Sequence[tuple[float, float]] | None,
+) -> _ExplanationPage:
+    patch, bars = explanation.patch, segment_bars(explanation)
+    sounds = segment_sounds(explanation)
+    given = content_in_words(explanation)
+    listening_note = ""
+    if any(sound.key == "rest" for sound in sounds):
+        listening_note = (
+            f"Where parts are taken away you hear silence; the model was given {given}."
+        )
+    return _ExplanationPage(
+        title=title or f"Why “{explanation.target}”?",
+        about=_about(explanation),
+        others=_others(explanation),
+        sentence=sentence(explanation),
+        cautions=cautions(explanation),
+        sounds=sounds,
+        listening_note=listening_note,
+        target=explanation.target,
+        spectrogram=loudness_png(patch),
+        size=tuple(patch.values.shape),
+        cells=_cells(explanation, bars),
+        time_unit="frame" if patch.duration is None else "s",
+        time_ticks=ticks(*time_span(patch)),
+        mel_unit="" if patch.mel_hz is None else "Hz",
+        mel_ticks=mel_ticks(patch),
+        waveform=waveform(patch) if has_sound(patch) else "",
+        truth=None if truth is None else time_spans(patch, truth),
+        bars=bars,
+        bars_legend=_bars_legend(explanation, bars),
+        chart=None if curve is None else output_chart(curve, explanation),
+        facts=facts(explanation),
+        json=in_script(explanation.to_json(patch=False)),
+    )
+
+
+def _cells(explanation: Explanation, bars: Sequence[SegmentBar]) -> list[_Cells]:
+    """Describe the segments of the spectrogram in the order of their ids."""
+    cells = []
+    for bar in sorted(bars, key=lambda bar: bar.segment):
+        path = outline(explanation.segment_ids == bar.segment)
+        opacity = f"{0.9 * bar.strength**0.75:.3f}"
+        box = " box" if path.count("M") == 1 else ""
+        cells.append(_Cells(bar.segment, path, bar.side, opacity, box, bar.spoken))
+    return cells
+
+
+def _bars_legend(explanation: Explanation, bars: Sequence[SegmentBar]) -> str:
+    """Explain what the bars, diamonds and lines show."""
+    parts = [_BARS.get(explanation.measure, "Bars: coefficients of the surrogate.")]
+    if max(bar.strength for bar in bars) < 0.999:
+        parts.append("All are small against the output; so are the bars.")
+    if bars[0].shapley is not None:
+        parts.append("Diamonds: Shapley values.")
+    if bars[0].error:
+        parts.append("Lines: two standard errors to each side, for another draw of samples.")
+    elif explanation.design == "exact":
+        parts.append(f"All {explanation.passes:,} combinations were asked: no sampling error.")
+    return " ".join(parts)
+
+
+def _about(explanation: Explanation) -> str:
+    """Name the excerpt, the model and the output."""
+    patch = explanation.patch
+    start, end = time_span(patch)
+    excerpt = "" if patch.duration is None else f"Excerpt {start:.2f}–{end:.2f} s"
+    output = f"output “{explanation.target}”"
+    return " · ".join(filter(None, [excerpt, explanation.settings.model, output]))
+
+
+def _others(explanation: Explanation) -> str:
+    """Say how to see the targets that the page does not show; empty if there are none."""
+    others = [target for target in explanation.targets if target != explanation.target]
+    if not others:
+        return ""
+    shows = "the other" if len(others) == 1 else "another"
+    return f"1 of {len(others) + 1} targets; explanation[{others[0]!r}] shows {shows}"
