@@ -1,0 +1,69 @@
+"""The reference documents every public name in full."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from types import ModuleType
+
+import pytest
+
+from tests.support.paths import ROOT
+
+
+def load_reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+REFERENCE = load_reference()
+MODULES: dict[str, ModuleType] = REFERENCE.public_modules()
+HOMES: dict[str, str] = REFERENCE.home(MODULES)
+PUBLIC = sorted(set(HOMES.values()))
+
+
+def value_of(full: str) -> object:
+    module, name = full.rsplit(".", 1)
+    return getattr(MODULES[module], name)
+
+
+def test_every_public_name_has_a_page_and_is_listed_where_it_is_exported() -> None:
+    pages = REFERENCE.pages()
+    for module_name, module in MODULES.items():
+        for name in module.__all__:
+            value = getattr(module, name)
+            page = value.__name__ if inspect.ismodule(value) else HOMES[f"{module_name}.{name}"]
+            assert page in pages
+            assert f":doc:`{name} <{page}>`" in pages[module_name]
+
+
+@pytest.mark.parametrize(
+    "full", [n for n in PUBLIC if inspect.isclass(value_of(n)) or inspect.isroutine(value_of(n))]
+)
+def test_public_names_have_full_docstrings(full: str) -> None:
+    value = value_of(full)
+    doc = inspect.getdoc(value)
+    assert doc, f"{full} has no docstring"
+    first = doc.split("\n")[0]
+    assert first.endswith("."), first
+    if inspect.isclass(value):  # a dataclass inherits parameters, and their descriptions
+        doc = "\n".join(base.__doc__ or "" for base in value.__mro__[:-1])
+    try:
+        parameters = [
+            name
+            for name in inspect.signature(value).parameters
+            if name not in {"self", "args", "kwargs"} and not name.startswith("_")
+        ]
+    except ValueError:  # no signature in C
+        return
+    is_protocol = getattr(value, "_is_protocol", False)
+    is_error = inspect.isclass(value) and issubclass(value, BaseException)
+    if parameters and not is_protocol and not is_error:
+        missing = [name for name in parameters if name not in doc]
+        assert not missing, f"{full} does not describe {missing}"
