@@ -25,17 +25,22 @@ _NOT_OURS = "set_fit_request, set_score_request"
 
 def public_modules() -> dict[str, ModuleType]:
     """Find the public modules by name, in order."""
-    found = {"otoscope": otoscope}
+    modules = {"otoscope": otoscope}
     for module in pkgutil.walk_packages(otoscope.__path__, "otoscope."):
         private = any(part.startswith("_") for part in module.name.split("."))
         if module.ispkg and not private and not module.name.startswith("otoscope.cli"):
-            found[module.name] = import_module(module.name)
-    for module in list(found.values()):
+            modules[module.name] = import_module(module.name)
+    exported: dict[str, ModuleType] = {}
+    for module in list(modules.values()):
         for name in names(module):
             value = getattr(module, name)
             if isinstance(value, ModuleType) and not value.__name__.startswith("otoscope.cli"):
-                found[value.__name__] = value
-    return {name: found[name] for name in sorted(found) if names(found[name])}
+                exported[value.__name__] = value
+    return {
+        name: module
+        for name, module in sorted({**modules, **exported}.items())
+        if names(module) or name in exported
+    }
 
 
 def names(module: ModuleType) -> list[str]:
