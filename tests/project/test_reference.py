@@ -54,6 +54,7 @@ def test_public_names_have_full_docstrings(full: str) -> None:
     assert first.endswith("."), first
     if inspect.isclass(value):  # a dataclass inherits parameters, and their descriptions
         doc = "\n".join(base.__doc__ or "" for base in value.__mro__[:-1])
+    assert callable(value)
     try:
         parameters = [
             name
