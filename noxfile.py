@@ -31,6 +31,8 @@ BUILD = {
 }
 # Packages whose own requirements are not needed: music21 for its tunes, musicnn for its weights.
 WITHOUT_REQUIREMENTS = {"folk": ["music21"], "models": ["musicnn"]}
+# One process per core. Each begins with its share in order: a module's fixtures are made once.
+PER_CORE = ("-n", "auto", "--dist", "worksteal")
 TESTED = ("horse", "folk", "test", "models")
 
 
@@ -43,17 +45,17 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Run the tests, without those marked slow."""
+    """Run the tests and the examples in docstrings, without those marked slow."""
     install(session, *TESTED)
-    run(session, "pytest", "-m", "not slow", "-n", "auto", *session.posargs, env=one_thread())
+    run(session, "pytest", "-m", "not slow", *PER_CORE, *session.posargs, env=one_thread())
 
 
 @nox.session(name="test-all")
 def test_all(session: nox.Session) -> None:
     """Run all tests; hypothesis draws new examples and more of them."""
     install(session, *TESTED)
-    options = ("--hypothesis-profile", "long", "-n", "auto")
-    run(session, "pytest", *options, *session.posargs, env=one_thread())
+    long = ("--hypothesis-profile", "long")
+    run(session, "pytest", *long, *PER_CORE, *session.posargs, env=one_thread())
 
 
 @nox.session

@@ -125,10 +125,23 @@ def test_instruction_sets() -> None:
     assert native.isa() in ("baseline", "avx2")
     native.use_isa("baseline")
     assert native.isa() == "baseline"
-    native.use_isa("best")
     with pytest.raises(ValueError, match='instruction set "sse9" is not to be had'):
         native.use_isa("sse9")
     assert isinstance(native.features(), list)
+
+
+@pytest.mark.parametrize(("name", "result"), [("baseline", "baseline"), ("sse9", "ParameterError")])
+def test_instruction_set_of_the_environment(name: str, result: str) -> None:
+    program = "from otoscope import native; print(native.isa())"
+    environment = {**os.environ, "OTOSCOPE_ISA": name}
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result in (ran.stdout.strip() or ran.stderr.splitlines()[-1])
 
 
 def test_cuda_status_says_why() -> None:

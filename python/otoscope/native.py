@@ -1,11 +1,16 @@
 """The compiled modules, and what of them can be used on this machine.
 
+The environment variable ``OTOSCOPE_ISA`` sets the instruction set of the CPU kernels: "baseline"
+(SSE2 or NEON, which every CPU of the architecture has), "avx2", or "best" (default). It lets
+results of another machine be reproduced.
+
 ``_cpu`` is always there; ``_cuda`` is, if the package was built where nvcc works. Importing either
 needs no driver: whether CUDA can be used is asked once, when it matters.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -13,7 +18,7 @@ from types import ModuleType
 
 import torch
 
-from otoscope.errors import CudaUnavailable
+from otoscope.errors import CudaUnavailable, ParameterError
 
 __all__ = ["CudaStatus", "cuda_status", "features", "isa", "kernels", "use_isa"]
 
@@ -21,6 +26,17 @@ _cpu = import_module("otoscope._cpu")  # an import statement would read as one o
 features = _cpu.features
 isa = _cpu.isa
 use_isa = _cpu.use_isa
+
+
+def _use_isa_of_the_environment() -> None:
+    name = os.environ.get("OTOSCOPE_ISA") or "best"
+    try:
+        use_isa(name)
+    except ValueError as err:
+        raise ParameterError(f"OTOSCOPE_ISA is {name!r}: {err}") from err
+
+
+_use_isa_of_the_environment()
 
 
 def _built_module(name: str) -> ModuleType | None:

@@ -1,4 +1,4 @@
-"""How many examples hypothesis tries: by the profile that tests/conftest.py registers."""
+"""How many examples hypothesis tries: by the profile that conftest.py registers."""
 
 from __future__ import annotations
 

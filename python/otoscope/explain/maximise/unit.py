@@ -47,6 +47,7 @@ class Unit:
 
     Examples
     --------
+    >>> import torch
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(6, 4))
     >>> Unit(net, "1", 3)(torch.zeros(5, 2, 3)).shape
     torch.Size([5])

@@ -47,7 +47,7 @@ class FolkModel:
 
     Examples
     --------
-    >>> from otoscope.folk.abc import Vocabulary
+    >>> from otoscope.folk.tokens import Vocabulary
     >>> vocabulary = Vocabulary.of([["M:4/4", "K:Cmaj", "C"]])
     >>> FolkModel(FolkRNN(len(vocabulary), hidden=8, layers=1), vocabulary).tokens
     'v2'
@@ -89,7 +89,7 @@ class FolkModel:
 
         Examples
         --------
-        >>> from otoscope.folk.abc import Vocabulary
+        >>> from otoscope.folk.tokens import Vocabulary
         >>> model = FolkModel(FolkRNN(4, hidden=8), Vocabulary(("<s>", "</s>", "A", "B")))
         >>> model.encode(["B", "A"])
         [0, 3, 2, 1]

@@ -42,7 +42,7 @@ def surprise(
 
     Examples
     --------
-    >>> from otoscope.folk.abc import Vocabulary
+    >>> from otoscope.folk.tokens import Vocabulary
     >>> model = FolkModel(FolkRNN(4, hidden=8).eval(), Vocabulary(("<s>", "</s>", "A", "B")))
     >>> surprise(model, [["A", "B"]])[0].shape
     (3,)
@@ -75,7 +75,7 @@ def nats_per_token(model: FolkModel, tunes: Sequence[Sequence[str]], *, batch: i
 
     Examples
     --------
-    >>> from otoscope.folk.abc import Vocabulary
+    >>> from otoscope.folk.tokens import Vocabulary
     >>> model = FolkModel(FolkRNN(4, hidden=8).eval(), Vocabulary(("<s>", "</s>", "A", "B")))
     >>> 0 < nats_per_token(model, [["A", "B"]]) < 3
     True
