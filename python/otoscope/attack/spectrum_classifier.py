@@ -33,6 +33,7 @@ class SpectrumClassifier(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> SpectrumClassifier(nn.Linear(513, 10))(torch.zeros(1, 2048)).shape
     torch.Size([1, 3, 10])
     """
@@ -68,6 +69,7 @@ class SpectrumClassifier(nn.Module):
 
         Examples
         --------
+        >>> import torch
         >>> SpectrumClassifier(nn.Linear(513, 2))(torch.zeros(1, 1024)).shape
         torch.Size([1, 1, 2])
         """
