@@ -226,7 +226,7 @@ def explanation_case(
 
 
 def _bar(timings: dict[str, Timing]) -> Bar:
-    """How far the most demanding of the bars is reached: 1 or more is met."""
+    """Combine the bars: the smallest ratio to a bar, which is met at 1 or more."""
     reached = {
         name: ratio(timings[name], timings["ours"]) / wanted
         for name, wanted in CPU_BARS.items()
@@ -270,7 +270,7 @@ def ablation_case(question: Question, device: str, rounds: int) -> Case | None:
 
 
 def questions(device: str, quick: bool) -> Iterator[tuple[Question, dict[str, bool]]]:
-    """What is asked, and against whom."""
+    """Yield the questions and their rivals."""
     random = torch.Generator().manual_seed(0)
 
     def excerpts(n: int, frames: int, mels: int) -> Tensor:
@@ -338,12 +338,12 @@ def peak_mb(device: str, n_segments: int) -> float:
 
 
 def main() -> None:
-    """Measure on the devices that can be used, or on the one asked for."""
+    """Measure on all available devices, or on the selected one."""
     usable = ["cpu", "cuda"] if native.cuda_status().available else ["cpu"]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=["cpu", "cuda"])
     parser.add_argument("--quick", action="store_true", help="tiny, to see that it runs")
-    parser.add_argument("--peak", type=int, help="print the peak memory for so many segments")
+    parser.add_argument("--peak", type=int, help="print the peak memory for this many segments")
     asked = parser.parse_args()
     if asked.peak:
         print(peak_mb(asked.device or "cpu", asked.peak))

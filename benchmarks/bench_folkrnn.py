@@ -6,7 +6,7 @@ Ours is all of `otoscope.folk.model.sample`, each tune with its own generator. O
 
 Lengths of "whole tunes" have the quantiles of the authors' corpus (median 152, 5 % below 92, 95 %
 below 314): tunes that have ended leave our batch and the next come in; in the loop they wait for
-the longest. "in step": all tunes are equally long, and nobody waits. There a batch of 64 is bound
+the longest. "in step": all tunes are equally long, and none waits. There a batch of 64 is bound
 by the multiplications, which all rivals must do.
 
     python benchmarks/bench_folkrnn.py [--device cpu|cuda] [--quick]
@@ -36,7 +36,7 @@ _BAR = 3.0
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured."""
+    """Sizes of a run."""
 
     hidden: int
     layers: int
@@ -181,7 +181,7 @@ def onnx_step(network: FolkRNN) -> bytes:
 
 
 def cases(device: str, sizes: Sizes) -> Iterator[Case]:
-    """Run everything on a device."""
+    """Run all cases on a device."""
     torch.set_num_threads(1)
     model = folk_model(sizes, device)
     yield case("1 tune", model, [sizes.alone], 1, sizes.rounds)
@@ -229,7 +229,7 @@ def case(
 
 
 def main() -> None:
-    """Measure, and write what was found."""
+    """Measure, and write the results."""
     run("folkrnn", __doc__, cases, SIZES)
 
 

@@ -32,7 +32,7 @@ SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured."""
+    """Sizes of a run."""
 
     clips: int
     doses: tuple[float, ...]
@@ -125,7 +125,7 @@ class _WithoutPlacebo(Tempo):
 
 
 def main() -> None:
-    """Measure, and write what was found."""
+    """Measure, and write the results."""
     run("interrogate", __doc__, cases, SIZES)
 
 

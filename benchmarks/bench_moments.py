@@ -32,7 +32,7 @@ _COMPUTE_BAR = 3.0
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured."""
+    """Sizes of a run."""
 
     columns: tuple[int, ...]
     rows: int
@@ -69,7 +69,7 @@ def theirs(columns: int, device: str) -> FrechetInceptionDistance:
 
 
 def cases(device: str, sizes: Sizes) -> Iterator[Case]:
-    """Run everything on a device."""
+    """Run all cases on a device."""
     if device == "cuda":
         sets = [("cuda", 1)]
     else:
@@ -147,7 +147,7 @@ def distance_case(device: str, threads: int, sizes: Sizes) -> Case:
 
 
 def main() -> None:
-    """Measure, and write what was found."""
+    """Measure, and write the results."""
     run("moments", __doc__, cases, SIZES)
 
 

@@ -36,7 +36,7 @@ _BARS = {"cuda": (0.85, 0.85), "avx2": (0.9, 0.6), "baseline": (0.3, 0.3)}  # la
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured: samples of each size, the rounds, and calls of a small size a round."""
+    """Samples of each size, rounds, and calls of a small size per round."""
 
     samples: tuple[int, ...]
     rounds: int
@@ -283,7 +283,7 @@ def _case(
     timings: dict[str, Timing],
     at_least: float | None = None,
 ) -> Case:
-    """Ours against the others; the bar, if there is one, is on the first of them."""
+    """Compare ours with the others; a bar refers to the first of them."""
     bar = None
     if at_least is not None:
         first = next(rival for rival in timings if rival != "ours")
@@ -297,7 +297,7 @@ def _megabytes(tensor: Tensor) -> str:
 
 
 def main() -> None:
-    """Measure, and write what was found."""
+    """Measure, and write the results."""
     torch.set_num_threads(1)
     run("occlude", __doc__, cases, SIZES)
 

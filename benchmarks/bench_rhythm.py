@@ -32,7 +32,7 @@ Clip = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured."""
+    """Sizes of a run."""
 
     clips: int
     repeats: int
@@ -110,7 +110,7 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
 
 
 def main() -> None:
-    """Measure, and write what was found."""
+    """Measure, and write the results."""
     run("rhythm", __doc__, cases, SIZES)
 
 

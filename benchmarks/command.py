@@ -1,4 +1,4 @@
-"""What every benchmark of an operator is from the command line: a device, quick or not, a table."""
+"""Run a benchmark of an operator from the command line, and print a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(
     cases: Callable[[str, Sizes], Iterator[Case]],
     sizes: Mapping[str, Sizes],
 ) -> None:
-    """Measure on the devices that can be used, or on the one asked for.
+    """Measure on all available devices, or on the selected one.
 
     `sizes` are those of "cpu", "cuda" and "quick"; `about` is the script's docstring.
     """

@@ -1,4 +1,4 @@
-"""The JSON of a benchmark as a table for a terminal: a row a case, its bar at the end."""
+"""Print the JSON of a benchmark as a table: one row per case, with its bar at the end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def show(path: Path) -> None:
 
 
 def in_units(seconds: float) -> str:
-    """Write seconds with three digits, in a unit that suits them."""
+    """Format seconds with three digits, in s, ms, us or ns."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""Timings that can be compared: warm-up, repeats, rivals in turn in one run, and a JSON of it.
+"""Time functions comparably: warm-up, repeats, rivals in turn in one run; write a JSON document.
 
 `measure` times one function, `compare` several in turn, `write` puts the cases of a benchmark into
 ``${OUT:-benchmarks/results}/<benchmark>.<device>.json``, device being ``cpu`` or the GPU's name::
@@ -53,19 +53,19 @@ class Timing:
 
     @property
     def median_s(self) -> float:
-        """Middle repeat, seconds a call."""
+        """Median of the repeats, in seconds per call."""
         return statistics.median(self.seconds)
 
     @property
     def quartiles_s(self) -> tuple[float, float]:
-        """A quarter of the repeats were faster than the first, a quarter slower than the second."""
+        """First and third quartile of the repeats, in seconds per call."""
         if len(self.seconds) == 1:
             return self.seconds[0], self.seconds[0]
         low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
         return low, high
 
     def summary(self) -> dict[str, float]:
-        """What goes into the JSON."""
+        """Return the entry of the JSON document."""
         low, high = self.quartiles_s
         return {
             "median_s": self.median_s,
@@ -77,7 +77,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Bar:
-    """What a value must at least be; whether it is met is computed, never told."""
+    """Lower limit of a value, which the project asks of itself."""
 
     text: str
     value: float
@@ -85,7 +85,7 @@ class Bar:
 
     @property
     def met(self) -> bool:
-        """Whether the value reaches the bar; NaN does not."""
+        """True if the value reaches the bar; NaN does not."""
         return self.value >= self.at_least
 
 
@@ -105,7 +105,7 @@ class Case:
         return {name: ratio(rival, ours) for name, rival in self.rivals.items() if name != "ours"}
 
     def summary(self) -> dict[str, object]:
-        """What goes into the JSON."""
+        """Return the entry of the JSON document."""
         bar = None if self.bar is None else {**asdict(self.bar), "met": self.bar.met}
         return {
             "name": self.name,
@@ -126,7 +126,7 @@ def measure(
 ) -> Timing:
     """Time one function: CUDA events on a GPU, the wall clock on a CPU.
 
-    `calls` calls make a repeat, for what is too short for the clock.
+    A repeat is the mean of `calls` calls, for functions that are too short for the clock.
     """
     timings = compare({"it": function}, device=device, repeats=repeats, warmup=warmup, calls=calls)
     return timings["it"]
@@ -142,8 +142,8 @@ def compare(
 ) -> dict[str, Timing]:
     """Time rivals in turn: each round runs all of them once, another one first each time.
 
-    The others follow in a random order: whoever runs leaves its mark on the caches, and no rival
-    shall always come after the same other.
+    The others follow in a random order: a run changes the caches, and no rival shall always follow
+    the same other rival.
     """
     if min(repeats, calls) < 1 or warmup < 0:
         raise ParameterError(f"repeats {repeats}, calls {calls}, warmup {warmup}: need 1, 1, 0")
@@ -162,14 +162,14 @@ def compare(
 
 
 def ratio(rival: Timing, ours: Timing) -> float:
-    """How many times longer the rival takes: median over the rounds that both ran in."""
+    """Return the time of the rival over ours: the median over the rounds of both."""
     return statistics.median(
         theirs / mine for theirs, mine in zip(rival.seconds, ours.seconds, strict=True)
     )
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:
-    """What the numbers depend on: machine, instruction set, threads, versions, commit."""
+    """Describe what the numbers depend on: machine, instruction set, threads, versions, commit."""
     common = {
         "commit": _commit(),
         "versions": dict(versions()),
@@ -195,7 +195,7 @@ def environment(device: str = "cpu") -> dict[str, Any]:
 
 
 def write(benchmark: str, cases: Iterable[Case], *, device: str = "cpu") -> Path:
-    """Write the JSON of a benchmark that has run on ``device``, and give its path."""
+    """Write the JSON of a benchmark that has run on ``device``, and return its path."""
     where = environment(device)
     slug = "cpu" if where["device"] == "cpu" else re.sub(r"[^a-z0-9]+", "-", where["name"].lower())
     folder = Path(os.environ.get("OUT", ROOT / "benchmarks" / "results"))
@@ -213,10 +213,10 @@ def write(benchmark: str, cases: Iterable[Case], *, device: str = "cpu") -> Path
 
 
 def cpu_name() -> str:
-    """The processor's own name, as Linux tells it; the architecture elsewhere."""
+    """Return the name of the processor on Linux, the architecture elsewhere."""
     info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
-    return found[1] if found else platform.machine()
+    match = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
+    return match[1] if match else platform.machine()
 
 
 def _is_cuda(device: str) -> bool:
@@ -251,14 +251,14 @@ def _once_on_cuda(function: Callable[[], object], calls: int) -> float:
 
 
 def _command() -> str:
-    """The command line that printed the numbers, as one would type it in the repository."""
+    """Return the command line of this run, as typed in the repository."""
     script = Path(sys.argv[0]).resolve()
     name = script.relative_to(ROOT) if script.is_relative_to(ROOT) else script
     return shlex.join(["python", str(name), *sys.argv[1:]])
 
 
 def _commit() -> str:
-    """The commit, with a + if the sources differ from it; "unknown" outside a checkout."""
+    """Return the commit, with a + if the sources differ from it; "unknown" outside a checkout."""
     sources = [".", ":!benchmarks/results", ":!docs"]
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")

@@ -38,15 +38,25 @@ def test_takes_numpy_arrays() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "error", "message"),
     [
-        (0, np.zeros((1, 4, 5), np.int32), TypeError, "patch: want float16, bfloat16, float32"),
+        (0, np.zeros((1, 4, 5), np.int32), TypeError, "patch: must be float16, bfloat16, float32"),
         (1, np.zeros((1, 4, 5)), TypeError, "content: wrong dtype"),
         (1, np.zeros((1, 3, 5), np.float32), ValueError, "content: does not broadcast to patch"),
         (4, np.zeros((4, 5), np.int64), TypeError, "segment: wrong dtype"),
         (4, np.zeros((3, 5), np.int32), ValueError, "segment: wrong shape"),
-        (4, np.zeros((4, 10), np.int32)[:, ::2], ValueError, "segment: want 2-d, contiguous"),
+        (
+            4,
+            np.zeros((4, 10), np.int32)[:, ::2],
+            ValueError,
+            "segment: must be contiguous, with 2 dim",
+        ),
         (5, np.zeros((3, 2), np.int64), ValueError, "keep: wrong shape"),
         (7, np.zeros(4, np.float32), ValueError, "shift: wrong shape"),
-        (9, np.zeros((1, 3, 4, 5), np.float32)[0], ValueError, "out: want 4-d, contiguous"),
+        (
+            9,
+            np.zeros((1, 3, 4, 5), np.float32)[0],
+            ValueError,
+            "out: must be contiguous, with 4 dim",
+        ),
     ],
 )
 def test_refuses_what_a_kernel_would_misread(
@@ -125,7 +135,7 @@ def test_instruction_sets() -> None:
     assert native.isa() in ("baseline", "avx2")
     native.use_isa("baseline")
     assert native.isa() == "baseline"
-    with pytest.raises(ValueError, match='instruction set "sse9" is not to be had'):
+    with pytest.raises(ValueError, match='instruction set "sse9" is not available'):
         native.use_isa("sse9")
     assert isinstance(native.features(), list)
 

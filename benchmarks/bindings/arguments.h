@@ -7,7 +7,7 @@
 #include <string>
 #include <tuple>
 
-#include "otoscope/occlude.h"
+#include "occlude/occlude.h"
 
 namespace otoscope::bench {
 

@@ -1,4 +1,4 @@
-"""What a call costs before the kernel runs: our nanobind caster against the other ways to bind it.
+"""Compare the cost of a call before the kernel runs: our nanobind caster and other bindings.
 
 All take the eleven arguments of `_cpu.occlude`, check them and release the GIL; the tensors are so
 small that the kernel takes no time. "ours" borrows them through DLPack's exchange table

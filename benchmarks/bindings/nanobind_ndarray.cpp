@@ -24,7 +24,7 @@ void occlude(const Patch& patch, const Patch& content, const std::optional<Patch
     const OccludeArgs a =
         bench::arguments(patch, content, spread, noise, segment, keep, segments, shift, scale, out);
     const nb::gil_scoped_release nogil;
-    cpu::occlude(a, threads);
+    cpu::occlude(a, {threads});
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ void occlude(const Array<float, 3>& patch, const Array<float, 3>& content,
     const OccludeArgs a =
         bench::arguments(patch, content, spread, noise, segment, keep, segments, shift, scale, out);
     const py::gil_scoped_release nogil;
-    cpu::occlude(a, threads);
+    cpu::occlude(a, {threads});
 }
 
 template <class Function>

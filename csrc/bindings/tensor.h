@@ -3,13 +3,15 @@
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 
-#include "otoscope/scalar.h"
+#include "numeric/scalar.h"
 
 namespace otoscope::bind {
 namespace nb = nanobind;
@@ -29,38 +31,39 @@ inline const ExchangeApi* exchange_api(PyTypeObject* type) {
     static PyTypeObject* cached = nullptr;  // guarded by the GIL; a process sees one or two types
     static const ExchangeApi* api = nullptr;
     if (type == cached) return api;
-    const ExchangeApi* found = nullptr;
+    const ExchangeApi* exported = nullptr;
     nb::handle t(reinterpret_cast<PyObject*>(type));
     nb::object capsule = nb::getattr(t, "__dlpack_c_exchange_api__", nb::none());
     if (PyCapsule_IsValid(capsule.ptr(), "dlpack_exchange_api"))
-        found = static_cast<const ExchangeApi*>(
+        exported = static_cast<const ExchangeApi*>(
             PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
-    while (found && found->major != 1) found = found->previous;
+    while (exported && exported->major != 1) exported = exported->previous;
     cached = type;
-    return api = found;
+    return api = exported;
 }
 
-struct Place {  // where a kernel expects its tensors: DLPack's device type
-    std::int32_t device_type;
+enum class DeviceType : std::int32_t {  // where a kernel expects its tensors, by DLPack's number
+    cpu = nb::device::cpu::value,
+    cuda = nb::device::cuda::value,
 };
 
 struct TensorArg {
     nb::dlpack::dltensor dl{};
     nb::ndarray<nb::ro> owner;  // on the slow path only
 
-    // Checks what a kernel relies on, then hands out the pointer.
+    // The pointer to a contiguous tensor of type T on `device`, with `ndim` dimensions.
     template <class T>
-    T* data(const char* name, Place place, std::int32_t ndim) const {
-        const auto want = nb::dtype<std::remove_const_t<T>>();
-        if (dl.dtype.code != want.code || dl.dtype.bits != want.bits || dl.dtype.lanes != 1)
+    T* data(const char* name, DeviceType device, std::int32_t ndim) const {
+        const auto expected = nb::dtype<std::remove_const_t<T>>();
+        if (dl.dtype.code != expected.code || dl.dtype.bits != expected.bits || dl.dtype.lanes != 1)
             wrong_type(name, "wrong dtype");
-        return static_cast<T*>(pointer(name, place, ndim));
+        return static_cast<T*>(pointer(name, device, ndim));
     }
 
-    // The same for any of the four floating-point types.
-    void* floats(const char* name, Place place, std::int32_t ndim, Scalar type) const {
+    // The same for one of the four floating-point types.
+    void* floats(const char* name, DeviceType device, std::int32_t ndim, Scalar type) const {
         if (scalar(name) != type) wrong_type(name, "wrong dtype");
-        return pointer(name, place, ndim);
+        return pointer(name, device, ndim);
     }
 
     Scalar scalar(const char* name) const {
@@ -71,7 +74,7 @@ struct TensorArg {
             if (dl.dtype.bits == 32) return Scalar::float32;
             if (dl.dtype.bits == 64) return Scalar::float64;
         }
-        wrong_type(name, "want float16, bfloat16, float32 or float64");
+        wrong_type(name, "must be float16, bfloat16, float32 or float64");
     }
 
     std::int64_t size(std::int32_t d) const { return dl.shape[d]; }
@@ -89,8 +92,9 @@ struct TensorArg {
     }
 
   private:
-    void* pointer(const char* name, Place place, std::int32_t ndim) const {
-        if (dl.device.device_type != place.device_type) wrong_type(name, "on another device");
+    void* pointer(const char* name, DeviceType device, std::int32_t ndim) const {
+        if (dl.device.device_type != static_cast<std::int32_t>(device))
+            wrong_type(name, "on another device");
         std::int64_t step = 1;
         bool dense = dl.ndim == ndim;
         for (std::int32_t d = dl.ndim - 1; d >= 0; --d) {
@@ -98,11 +102,13 @@ struct TensorArg {
             step *= dl.shape[d];
         }
         if (!dense && step != 0)
-            wrong_value(name, "want " + std::to_string(ndim) + "-d, contiguous");
+            wrong_value(name, "must be contiguous, with " + std::to_string(ndim) + " dimensions");
         if (dl.ndim != ndim) wrong_value(name, "wrong number of dimensions");
         return static_cast<char*>(dl.data) + dl.byte_offset;
     }
 };
+
+using OptionalTensor = std::optional<TensorArg>;
 
 }  // namespace otoscope::bind
 

@@ -108,7 +108,7 @@ def cuda_status() -> CudaStatus:
 
 
 def kernels(device: torch.device) -> tuple[ModuleType, int]:
-    """Find the kernels for a device, and their last argument.
+    """Return the kernels for a device, and the last argument of each.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ def kernels(device: torch.device) -> tuple[ModuleType, int]:
     -------
     module : ModuleType
         ``_cpu`` or ``_cuda``.
-    last : int
-        Number of threads on a CPU; the current stream on a GPU.
+    launch : int
+        Last argument of every kernel: the number of threads on a CPU, the current stream on a GPU.
 
     Raises
     ------

@@ -17,8 +17,8 @@ from torch import Tensor
 
 import bench_occlude
 import bench_rhythm
-from bench_consistency import Noise, Sizes, Torch
 from bench_occlude import FRAMES, MELS, Occlusion, segment_maps
+from bench_stft import Noise, Sizes, Torch
 from otoscope import native
 from otoscope.data import plan_dance, render_dance
 from tests.support.paths import ROOT
@@ -105,12 +105,10 @@ def test_rivals_of_the_projection_do_the_same(hop: int) -> None:
     assert ours.many().shape[1] == (ours.D.shape[1] - 1) * hop + 1024
 
 
-def test_consistency_is_measured_and_written(tmp_path: Path) -> None:
-    done = run(
-        tmp_path, sys.executable, "benchmarks/bench_consistency.py", "--device", "cpu", "--quick"
-    )
+def test_stft_is_measured_and_written(tmp_path: Path) -> None:
+    done = run(tmp_path, sys.executable, "benchmarks/bench_stft.py", "--device", "cpu", "--quick")
     assert done.returncode == 0, done.stderr
-    written = result(tmp_path / "consistency.cpu.json")
+    written = result(tmp_path / "stft.cpu.json")
     settings = {(c["parameters"]["isa"], c["parameters"]["threads"]) for c in written["cases"]}
     assert {("baseline", 1), ("baseline", 2)} <= settings
     names = " ".join(case["name"] for case in written["cases"])

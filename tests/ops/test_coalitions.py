@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -114,11 +115,11 @@ def test_by_size_draws_by_kernel_shap_weights_unless_told() -> None:
     [
         ((0, "exact"), {}, "n_segments is 0; it must be at least 1"),
         ((31, "exact"), {}, r'design "exact" of 31 segments has 2\^31 coalitions'),
-        ((4, "exact", 3), {}, 'n_samples is 3; design "exact" fixes the number'),
-        ((4, "bernoulli"), {}, 'n_samples is None; design "bernoulli" needs a count'),
+        ((4, "exact", 3), {}, 'n_samples is 3; design "exact" has a fixed number'),
+        ((4, "bernoulli"), {}, 'n_samples is None; design "bernoulli" needs a number >= 0'),
         ((4, "bernoulli", 3), {"probability": 1.5}, r"probability is 1.5; it must be in \[0, 1\]"),
         ((4, "none"), {}, 'design is "none"; it must be "exact"'),
-        ((2, "by_size", 3), {"size_weights": torch.ones(2)}, "need 3 non-negative numbers"),
+        ((2, "by_size", 3), {"size_weights": torch.ones(2)}, "they must be 3 non-negative numbers"),
         ((2, "by_size", 3), {"size_weights": torch.zeros(3)}, "size_weights are all 0"),
     ],
 )
@@ -132,3 +133,16 @@ def test_refuses_what_makes_no_design(
 def test_refuses_bits_of_another_shape() -> None:
     with pytest.raises(ParameterError, match=r"65 segments need torch.int64 \[sample, 2\]"):
         Coalitions(torch.zeros(3, 1, dtype=torch.int64), 65)
+
+
+def opcheck_cases() -> dict[str, list[tuple[Any, ...]]]:
+    random = torch.Generator().manual_seed(0)
+    bits = torch.zeros(3, 1, dtype=torch.int64)
+    size_cdf = torch.tensor([1, 2, 3, 4, 2**32])
+    return {
+        "pack": [(torch.rand(4, 70, generator=random) < 0.5,)],
+        "draw_coalitions": [
+            (bits.clone(), 4, -3, 5, 2**31, None),
+            (bits.clone(), 4, 3, 0, 2**31, size_cdf),
+        ],
+    }

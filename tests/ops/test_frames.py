@@ -102,15 +102,15 @@ def test_a_window_that_is_changed_in_place_is_measured_again(inference: bool) ->
 
 def test_what_is_kept_goes_with_its_window() -> None:
     gc.collect()
-    kept = len(frames._known)
+    kept = len(frames._cache)
     window = torch.hann_window(16)
     frames_of(window, 4, like=ONE)
-    assert len(frames._known) == kept + 1
+    assert len(frames._cache) == kept + 1
     gone = weakref.ref(window)
     del window
     gc.collect()
     assert gone() is None
-    assert len(frames._known) == kept
+    assert len(frames._cache) == kept
 
 
 def test_windows_without_numbers_are_taken_at_their_word() -> None:

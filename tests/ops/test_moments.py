@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -169,7 +170,9 @@ def test_the_row_that_is_not_finite_is_named_and_nothing_changes(
 
 
 def test_a_sum_beyond_all_numbers_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"row 2 of the features .* or their sum is too large"):
+    with pytest.raises(
+        ParameterError, match=r"row 2 of the features .* or the sum of rows is too large"
+    ):
         moments(torch.full((3, 2), 1e308, dtype=torch.float64))
 
 
@@ -178,7 +181,10 @@ def test_a_sum_beyond_all_numbers_is_refused() -> None:
     [
         (torch.ones(3), r"features are torch.float32 \(3,\); they must be floating point \[row, "),
         (torch.ones(3, 2, dtype=torch.int64), r"features are torch.int64 \(3, 2\)"),
-        (torch.ones(3, 3), r"features have shape \(3, 3\), the state's mean has \(2,\); widths"),
+        (
+            torch.ones(3, 3),
+            r"features have shape \(3, 3\), the state's mean has \(2,\); the numbers",
+        ),
         (torch.ones(1, 3, 2), r"features have shape \(1, 3, 2\), the state's mean has \(2,\)"),
         (torch.ones(3, 2, device="meta"), r"features is on meta"),
     ],
@@ -196,3 +202,10 @@ def test_states_that_do_not_fit_are_refused() -> None:
         moments_update(a.count, a.mean.float(), a.scatter, torch.ones(1, 2))
     with pytest.raises(ParameterError, match=r"must be contiguous float64 count"):
         moments_update(a.count, a.mean, torch.zeros(4, 4).double()[::2, ::2], torch.ones(1, 2))
+
+
+def opcheck_cases() -> dict[str, list[tuple[Any, ...]]]:
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5, 3, generator=random)
+    a, b = moments(x), moments(1 + x)
+    return {"moments_update": [(*a, x.half()), (*a, x)], "moments_merge": [(*a, *b)]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,85 +13,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import otoscope.ops  # registers the operators
-from otoscope.ops.frames import frames_of
 from otoscope.ops.self_test import self_test
 
 
 def cases() -> dict[str, list[tuple[Any, ...]]]:
-    random = torch.Generator().manual_seed(0)
-    patch = torch.randn(2, 6, 5, generator=random, requires_grad=True)
-    content = torch.randn(2, 1, 5, generator=random, requires_grad=True)
-    segment = torch.randint(4, (6, 5), generator=random, dtype=torch.int32)
-    bits = torch.randint(16, (3, 1), generator=random)
-    scale = torch.rand(5, generator=random)
-    below = torch.tensor([1, 2, 3, 4, 2**32])
-    head: tuple[Any, ...] = (patch, content, None, [0, 0, 0], segment, bits, 4)
-    quiet = (patch.detach(), content.detach(), None, [0, 0, 0], segment, bits, 4, None, scale)
-    noisy = (patch, content, scale.view(1, 1, 5), [3, 1, 2], segment, bits, 4)
-    return (
-        consistency_cases()
-        | moments_cases()
-        | {
-            "occlude": [
-                (*head, None, None, torch.float32),
-                (*head, scale, scale, torch.float16),
-                (*noisy, None, None, torch.float32),
-            ],
-            "occlude_out": [(*quiet, torch.empty(2, 3, 6, 5))],
-            "occlude_backward": [
-                (
-                    torch.randn(2, 3, 6, 5, requires_grad=True),
-                    segment,
-                    bits,
-                    4,
-                    scale,
-                    torch.float32,
-                )
-            ],
-            "pack": [(torch.rand(4, 70, generator=random) < 0.5,)],
-            "draw_coalitions": [
-                (bits.clone(), 4, -3, 5, 2**31, None),
-                (bits.clone(), 4, 3, 0, 2**31, below),
-            ],
-        }
-    )
-
-
-def moments_cases() -> dict[str, list[tuple[Any, ...]]]:
-    random = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 5, 3, generator=random)
-    a, b = otoscope.ops.moments(x), otoscope.ops.moments(1 + x)
-    return {"moments_update": [(*a, x.half()), (*a, x)], "moments_merge": [(*a, *b)]}
-
-
-def consistency_cases() -> dict[str, list[tuple[Any, ...]]]:
-    """With frames of 256 samples, which have a kernel, and of 10, which go through torch.fft."""
-    found: dict[str, list[tuple[Any, ...]]] = {}
-    random = torch.Generator().manual_seed(0)
-    for n_fft, hop in ((256, 64), (10, 3)):
-        shape, complex_ = (2, 3, n_fft // 2 + 1), {"dtype": torch.complex64, "generator": random}
-        y = torch.randn(2, 2 * hop + n_fft + 1, generator=random, requires_grad=True)
-        D = torch.randn(shape, **complex_, requires_grad=True)  # type: ignore[call-overload]
-        C, before = D.detach(), torch.randn(shape, **complex_)  # type: ignore[call-overload]
-        magnitude, gradient = torch.rand(2, *shape, generator=random)
-        frames = frames_of(torch.rand(n_fft, generator=random) + 0.1, hop, like=y)
-        tail = (*frames[:2], hop)
-        turned = (C, magnitude, before, 0.5, *tail)
-        radius = torch.ones(2, dtype=torch.float64)
-        for name, *arguments in (
-            ("stft", y, frames.window, hop),
-            ("istft", D, *tail),
-            ("istft", D, frames.window, None, hop),
-            ("project", D, None, None, 0.0, *tail),
-            ("project", *turned),
-            ("project", C, magnitude, None, 0.0, *tail),
-            ("project_out", C, None, None, 0.0, *tail, torch.empty(shape, dtype=C.dtype)),
-            ("project_out", *turned, torch.empty(shape, dtype=C.dtype)),
-            ("griffin_lim_step", *turned, torch.empty(shape, dtype=C.dtype)),
-            ("magnitude_step", magnitude, gradient, C, magnitude, *tail, 0.1, radius),
-        ):
-            found.setdefault(str(name), []).append(tuple(arguments))
-    return found
+    """Collect the arguments that the test files of the operators give for opcheck."""
+    collected: dict[str, list[tuple[Any, ...]]] = {}
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        if path.stem != Path(__file__).stem:
+            module = import_module(f"tests.ops.{path.stem}")
+            collected |= getattr(module, "opcheck_cases", dict)()
+    return collected
 
 
 def operators() -> list[str]:

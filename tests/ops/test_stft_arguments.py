@@ -1,8 +1,9 @@
-"""What the consistency operators take and refuse, and where they write."""
+"""Arguments of the STFT operators: what is accepted, what is refused, and where results go."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.ops import griffin_lim_step, istft_ls, magnitude_step, project, stft
+from otoscope.ops.frames import frames_of
 from tests.conftest import Backend
 from tests.oracles.spectra import MOMENTUM, Example, Options, same
 
@@ -175,10 +177,10 @@ ROOM = torch.empty(3, 5, 129, dtype=torch.complex64)
         ({"out": BUFFER[:1]}, r"out is torch.complex64 \(1, 5, 129\); it must be"),
         ({"out": BUFFER.to(torch.complex128)}, r"out is torch.complex128"),
         ({"out": BUFFER.mT.contiguous().mT}, r"out has strides \(645, 1, 5\).* contiguous"),
-        ({"out": C}, r"out is one of the inputs"),
-        ({"out": BEFORE, "previous": BEFORE, "momentum": 0.5}, r"out is one of the inputs"),
-        ({"out": ROOM[1:], "spectrum": ROOM[:2]}, r"out is one of the inputs"),
-        ({"out": ROOM[:2], "magnitude": ROOM[:2].imag}, r"out is one of the inputs"),
+        ({"out": C}, r"out shares memory with an input"),
+        ({"out": BEFORE, "previous": BEFORE, "momentum": 0.5}, r"out shares memory with an input"),
+        ({"out": ROOM[1:], "spectrum": ROOM[:2]}, r"out shares memory with an input"),
+        ({"out": ROOM[:2], "magnitude": ROOM[:2].imag}, r"out shares memory with an input"),
     ],
 )
 def test_steps_refuse_what_does_not_fit(function: type, change: Options, message: str) -> None:
@@ -213,7 +215,7 @@ def test_out_takes_a_leaf_where_no_gradient_is_wanted() -> None:
         ({"magnitude": S.double()}, r"magnitude is torch.float64"),
         ({"original": C}, r"original is torch.complex64"),
         ({"spectrum": S}, r"spectrum is torch.float32, must be complex64"),
-        ({"radius": torch.ones(3)}, r"radius has shape \(3,\), must be \(2,\): one number an"),
+        ({"radius": torch.ones(3)}, r"radius has shape \(3,\), must be \(2,\): one number per"),
         ({"radius": torch.ones(())}, r"radius has shape \(\), must be \(2,\)"),
         ({"radius": torch.ones(2, device="meta")}, r"radius is on meta"),
     ],
@@ -232,3 +234,33 @@ def test_a_ball_of_radius_zero_is_its_centre(n_fft: int) -> None:
     options: Options = {"window": window, "hop_length": n_fft // 4}
     Y, _ = magnitude_step(X, X, D, X + 1, step=0.1, radius=torch.zeros(2), **options)
     torch.testing.assert_close(Y, X + 1, rtol=0, atol=0)
+
+
+def opcheck_cases() -> dict[str, list[tuple[Any, ...]]]:
+    """Use frames of 256 samples, which have a kernel, and of 10, which go through torch.fft."""
+    collected: dict[str, list[tuple[Any, ...]]] = {}
+    random = torch.Generator().manual_seed(0)
+    for n_fft, hop in ((256, 64), (10, 3)):
+        shape, complex_ = (2, 3, n_fft // 2 + 1), {"dtype": torch.complex64, "generator": random}
+        y = torch.randn(2, 2 * hop + n_fft + 1, generator=random, requires_grad=True)
+        D = torch.randn(shape, **complex_, requires_grad=True)  # type: ignore[call-overload]
+        C, before = D.detach(), torch.randn(shape, **complex_)  # type: ignore[call-overload]
+        magnitude, gradient = torch.rand(2, *shape, generator=random)
+        frames = frames_of(torch.rand(n_fft, generator=random) + 0.1, hop, like=y)
+        tail = (*frames[:2], hop)
+        replacement = (C, magnitude, before, 0.5, *tail)
+        radius = torch.ones(2, dtype=torch.float64)
+        for name, *arguments in (
+            ("stft", y, frames.window, hop),
+            ("istft", D, *tail),
+            ("istft", D, frames.window, None, hop),
+            ("project", D, None, None, 0.0, *tail),
+            ("project", *replacement),
+            ("project", C, magnitude, None, 0.0, *tail),
+            ("project_out", C, None, None, 0.0, *tail, torch.empty(shape, dtype=C.dtype)),
+            ("project_out", *replacement, torch.empty(shape, dtype=C.dtype)),
+            ("griffin_lim_step", *replacement, torch.empty(shape, dtype=C.dtype)),
+            ("magnitude_step", magnitude, gradient, C, magnitude, *tail, 0.1, radius),
+        ):
+            collected.setdefault(str(name), []).append(tuple(arguments))
+    return collected

@@ -245,7 +245,7 @@ def test_t6_step_on_magnitudes_is_a_preconditioned_step_on_the_sound(
     gradient = X.abs() * space.spectrum(9).real.clamp(-2, 2)  # times the step: no clipping
     S, radius = X.abs(), torch.tensor(math.inf, device=space.device)
     Y, C = magnitude_step(S, gradient, X, S, step=0.4, radius=radius, **space.options)
-    phases = definitions.turned(X.cpu().numpy(), gradient.cpu().numpy())
+    phases = definitions.replace_magnitude(X.cpu().numpy(), gradient.cpu().numpy())
     slope = definitions.adjoint(space.weights * phases, space.window, hop)
     reached = W / W.max() > 1e-13
     moved = np.where(reached, y - 0.4 * slope / (N_FFT * np.where(reached, W, 1)), 0)
@@ -275,7 +275,7 @@ def test_t7_needs_the_inverse_by_least_squares() -> None:
     S = np.abs(random.standard_normal((9, 9)))
     D, residuals = S + 0j, []
     for _ in range(12):
-        C = weights * definitions.turned(D, S) / 16
+        C = weights * definitions.replace_magnitude(D, S) / 16
         y = definitions.adjoint(C, window, hop) / (window**2).sum() * hop
         D = definitions.stft(y, window, hop)
         apart = np.abs(D) - S

@@ -1,4 +1,4 @@
-"""Gradients of the consistency operators, torch.compile, and what they do not do."""
+"""Gradients of the STFT operators, torch.compile, and what is not differentiable."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_refuses_vmap() -> None:
         ),
     ]
     for function, inputs in calls:
-        with pytest.raises(ParameterError, match=r"does not run under torch\.vmap: it takes"):
+        with pytest.raises(ParameterError, match=r"does not run under torch\.vmap: pass it"):
             torch.vmap(function)(*inputs)
 
 

@@ -150,7 +150,7 @@ def circle(n_fft: int) -> Array:
     return roots
 
 
-def turned(D: Array, magnitude: Array) -> Array:
+def replace_magnitude(D: Array, magnitude: Array) -> Array:
     """The magnitudes with the phases of D; the phase of 0 is 0."""
     phase: Array = np.where(D == 0, 1, D / np.where(D == 0, 1, np.abs(D)))
     return magnitude * phase
@@ -165,7 +165,7 @@ def griffin_lim_step(
     previous: Array | float = 0.0,
 ) -> tuple[Array, Array]:
     """Z = P(S phase(D + momentum (D - previous))), and the norm of |Z| - S in weights omega."""
-    Z = project(turned(D + momentum * (D - previous), magnitude), window, hop_length)
+    Z = project(replace_magnitude(D + momentum * (D - previous), magnitude), window, hop_length)
     apart = bin_weights(len(window)) * (np.abs(Z) - magnitude) ** 2
     return Z, np.sqrt(apart.sum((-2, -1)))
 
@@ -182,7 +182,7 @@ def magnitude_step(
 ) -> tuple[Array, Array]:
     """Paper E, section III: gradient step, clip, C = P(. phase(D)), ball; Y and C."""
     clipped = np.maximum(magnitude - step * gradient, 0)
-    C = project(turned(D, clipped), window, hop_length)
+    C = project(replace_magnitude(D, clipped), window, hop_length)
     Z = np.abs(C)
     distance = np.sqrt(((Z - original) ** 2).sum((-2, -1)))
     nu = np.maximum(0, distance / radius - 1)[..., None, None]

@@ -1,4 +1,4 @@
-"""Signals and spectra to try the consistency operators on, with what must come out."""
+"""Signals and spectra for tests of the STFT operators, with the expected results."""
 
 from __future__ import annotations
 

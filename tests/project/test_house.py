@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,34 @@ def test_a_module_says_what_it_does(path: Path) -> None:
     assert len(docstring.splitlines()[0]) <= 100
 
 
-def test_kernels_know_neither_python_nor_torch() -> None:
-    kernels = [p for p in SOURCES if "csrc" in p.parts and "bindings" not in p.parts]
-    assert kernels
-    for path in kernels:
-        text = path.read_text(encoding="utf-8")
-        assert not any(word in text for word in ("Python.h", "nanobind", "torch/")), path
+CSRC = ROOT / "csrc"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in SOURCES if p.is_relative_to(CSRC)],
+    ids=lambda p: str(p.relative_to(CSRC)),
+)
+def test_kernels_include_neither_python_nor_torch(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    includes = re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', text, re.MULTILINE)
+    assert not [name for name in includes if name.startswith(("torch/", "ATen/", "c10/"))]
+    if path.parent.name == "bindings" or path.name == "binding.h":
+        return
+    bound = ("Python.h", "nanobind/", "bindings/")
+    assert not [n for n in includes if n.startswith(bound) or n.endswith("binding.h")]
+    assert "PyObject" not in text
+
+
+def test_kernels_are_one_folder_per_operator() -> None:
+    operators = {path.parent.name for path in CSRC.glob("*/binding.h")}
+    assert operators == {path.parent.name for path in CSRC.glob("*/cuda.cu")}
+    assert len(operators) >= 4
+    for name in operators:
+        assert (CSRC / name / f"{name}.h").is_file()
+        assert {"cpu.cpp", "block.h", "emulated.h"} <= {p.name for p in (CSRC / name).iterdir()}
+        assert (ROOT / "python" / "otoscope" / "ops" / f"{name}.py").is_file()
+        assert (ROOT / "tests" / "ops" / f"test_{name}.py").is_file()
 
 
 def test_importing_otoscope_needs_no_audio_library() -> None:

@@ -14,9 +14,9 @@ from tests.support.paths import ROOT
 
 # Tests, and what they are to notice: file, what stands there, and the fault, in the CPU kernels
 # first, then in the CUDA bodies.
-OCCLUDE = ("tests/test_occlude.py", "equals_definition")
-PROJECT = ("tests/test_consistency.py", "projection_equals")
-MOMENTS = ("tests/test_moments.py", "offset_costs")
+OCCLUDE = ("tests/ops/test_occlude.py", "equals_definition")
+PROJECT = ("tests/ops/test_stft.py", "projection_equals")
+MOMENTS = ("tests/ops/test_moments.py", "offset_costs")
 FAULTS: dict[str, tuple[tuple[str, str], list[tuple[str, str, str]]]] = {
     "none in occlude": (OCCLUDE, []),
     "none in project": (PROJECT, []),
@@ -24,20 +24,20 @@ FAULTS: dict[str, tuple[tuple[str, str], list[tuple[str, str, str]]]] = {
     "keep inverted": (
         OCCLUDE,
         [
-            ("cpu/select_lanes.inc", "== bit ? kept : lost", "== bit ? lost : kept"),
-            ("include/otoscope/occlude_block.h", "stays ? tile.kept", "!stays ? tile.kept"),
+            ("occlude/cpu_lanes.inc", "== bit ? kept : occluded", "== bit ? occluded : kept"),
+            ("occlude/block.h", "keep_cell ? tile.kept", "!keep_cell ? tile.kept"),
         ],
     ),
     "last segment dropped": (
         OCCLUDE,
-        [("include/otoscope/coalitions.h", "j < n; ++j", "j + 1 < n; ++j")],
+        [("coalitions/coalitions.h", "j < n; ++j", "j + 1 < n; ++j")],
     ),
     "a row too early": (
         OCCLUDE,
         [
-            ("cpu/select_lanes.inc", "row) * r.keep_stride", "row - (row > 0)) * r.keep_stride"),
+            ("occlude/cpu_lanes.inc", "row) * r.keep_stride", "row - (row > 0)) * r.keep_stride"),
             (
-                "include/otoscope/occlude_block.h",
+                "occlude/block.h",
                 "a.keep + s * words;\n                Cell",
                 "a.keep + (s - (s > 0)) * words;\n                Cell",
             ),
@@ -46,11 +46,11 @@ FAULTS: dict[str, tuple[tuple[str, str], list[tuple[str, str, str]]]] = {
     "a frame that reaches a chunk left out": (
         PROJECT,
         [
-            ("cpu/consistency.cpp", "end + of.halo());", "end + of.halo() - 1);"),
+            ("stft/cpu.cpp", "end + layout.halo());", "end + layout.halo() - 1);"),
             (
-                "include/otoscope/frames_block.h",
-                "of_.n_fft + 1;  //",
-                "of_.n_fft + 1 + of_.hop;  //",
+                "stft/frame_block.h",
+                "layout_.n_fft + 1;  //",
+                "layout_.n_fft + 1 + layout_.hop;  //",
             ),
         ],
     ),
@@ -58,26 +58,26 @@ FAULTS: dict[str, tuple[tuple[str, str], list[tuple[str, str, str]]]] = {
         PROJECT,
         [
             (
-                "cpu/consistency.cpp",
+                "stft/cpu.cpp",
                 "n < rise; ++n) y[n - first] *= edge(n);",
                 "n < rise; ++n) y[n - first] *= 1;",
             ),
-            ("include/otoscope/frames_block.h", "W = edge_overlap(n);", "W = 1;"),
+            ("stft/frame_block.h", "W = edge_overlap(n);", "W = 1;"),
         ],
     ),
     "means that moved not counted": (
         MOMENTS,
         [
-            ("cpu/moments.cpp", "= root * apart;", "= 0 * root * apart;"),
-            ("include/otoscope/moments_block.h", "return part[a.columns];", "return 0;"),
+            ("moments/cpu.cpp", "= root_weight * delta;", "= 0 * root_weight * delta;"),
+            ("moments/block.h", "return part[a.columns];", "return 0;"),
         ],
     ),
     "lower half forgotten": (
         MOMENTS,
         [
-            ("cpu/moments.cpp", "    mirror(columns, threads, to.scatter);\n", ""),
+            ("moments/cpu.cpp", "    mirror(columns, threads, to.scatter);\n", ""),
             (
-                "include/otoscope/moments_block.h",
+                "moments/block.h",
                 "a.columns + i0 + i] = *upper;",
                 "a.columns + i0 + i] += 0;",
             ),

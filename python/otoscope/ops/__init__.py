@@ -1,7 +1,7 @@
-"""Operators over the native kernels, as functions of tensors."""
+"""PyTorch operators over the native kernels, as functions of tensors."""
 
-from otoscope.ops.bins import bin_weights, turned
 from otoscope.ops.coalitions import Coalitions, coalitions, pack
+from otoscope.ops.frames import bin_weights, replace_magnitude
 from otoscope.ops.moments import Moments, moments, moments_merge, moments_update
 from otoscope.ops.occlude import Noise, occlude
 from otoscope.ops.segment_map import SegmentMap
@@ -24,7 +24,7 @@ __all__ = [
     "occlude",
     "pack",
     "project",
+    "replace_magnitude",
     "self_test",
     "stft",
-    "turned",
 ]

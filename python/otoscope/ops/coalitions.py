@@ -1,7 +1,7 @@
-"""Coalitions: which segments of a patch stay, for each sample of an explanation.
+"""Make coalitions: the segments of a patch that each sample of an explanation keeps.
 
-Conventions: True, or a bit that is set, means that the segment stays. Bits are packed 64 segments a
-word, [sample, word]; the unused high bits of the last word are 0.
+True, or a bit of 1, means that the segment is kept. Bits are packed, 64 segments per word:
+[sample, word]; the unused high bits of the last word are 0.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _MOST_EXACT = 30  # segments: 2^30 rows are 8 GB of bits
 
 @dataclass(frozen=True)
 class Coalitions:
-    """Rows of packed bits, one coalition of segments each.
+    """Coalitions as rows of packed bits.
 
     Parameters
     ----------
     bits : Tensor [sample, word], int64
-        Bit j of word w: segment 64 w + j stays.
+        Packed bits; bit j of word w is 1 if segment 64 w + j is kept.
     n_segments : int
         Number of segments; words = ceil(n_segments / 64).
 
     Raises
     ------
     ParameterError
-        If the bits have another dtype or shape than this.
+        If the bits have another dtype or shape.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class Coalitions:
     n_segments: int
 
     def __post_init__(self) -> None:
-        words = _words(self.n_segments)
+        words = _n_words(self.n_segments)
         if self.bits.dtype != torch.int64 or self.bits.ndim != 2 or self.bits.shape[1] != words:
             raise ParameterError(
                 f"bits are {self.bits.dtype} {tuple(self.bits.shape)}; "
@@ -56,11 +56,11 @@ class Coalitions:
             )
 
     def __len__(self) -> int:
-        """Count the samples."""
+        """Return the number of samples."""
         return int(self.bits.shape[0])
 
     def __getitem__(self, rows: slice) -> Coalitions:
-        """Take some of the samples."""
+        """Select samples."""
         return Coalitions(self.bits[rows], self.n_segments)
 
     def to(self, device: torch.device | str) -> Coalitions:
@@ -69,12 +69,12 @@ class Coalitions:
         Parameters
         ----------
         device : device or str
-            Where the patches are.
+            Device of the patches.
 
         Returns
         -------
         Coalitions
-            The same rows there.
+            The same rows on the device.
 
         Examples
         --------
@@ -84,23 +84,23 @@ class Coalitions:
         return Coalitions(self.bits.to(device), self.n_segments)
 
     def unpack(self) -> Tensor:
-        """Spread the bits out: Tensor [sample, segment], bool; True stays."""
-        place = torch.arange(self.n_segments, device=self.bits.device)
-        return ((self.bits[:, place >> 6] >> (place & 63)) & 1).bool()
+        """Unpack the bits to a Tensor [sample, segment], bool; True keeps."""
+        segment = torch.arange(self.n_segments, device=self.bits.device)
+        return ((self.bits[:, segment >> 6] >> (segment & 63)) & 1).bool()
 
 
 def pack(keep: Tensor) -> Coalitions:
-    """Pack a table of booleans, 64 segments a word.
+    """Pack booleans into coalitions, 64 segments per word.
 
     Parameters
     ----------
     keep : Tensor [sample, segment], bool
-        True: the segment stays.
+        True keeps the segment.
 
     Returns
     -------
     Coalitions
-        The same rows, on the same device.
+        Packed rows, on the same device.
 
     Raises
     ------
@@ -130,45 +130,45 @@ def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each wou
     first_sample: int = 0,
     device: torch.device | str | None = None,
 ) -> Coalitions:
-    """Make the coalitions of a design, on the device that will use them.
+    """Make the coalitions of a design.
 
     Parameters
     ----------
     n_segments : int
         Number of segments, at least 1.
     design : {"exact", "bernoulli", "leave_one_out", "by_size"}
-        "exact": all 2^n rows, row i holds the bits of i. "bernoulli": every segment stays with
-        ``probability``, independently. "leave_one_out": row j lacks segment j only. "by_size": the
-        number that stay is drawn by ``size_weights``, then a subset of that size, uniformly.
+        "exact": all 2^n rows; row i holds the bits of i. "bernoulli": every segment is kept with
+        ``probability``, independently. "leave_one_out": row j occludes only segment j. "by_size":
+        draws the number of kept segments by ``size_weights``, then a uniform subset of that size.
     n_samples : int, optional
-        Number of rows; needed by the two random designs, and by them only.
+        Number of rows, for the two random designs only.
     probability : float
-        Of a segment to stay, in [0, 1].
+        Probability that a segment is kept, in [0, 1].
     size_weights : Tensor [n_segments + 1], optional
-        Weight of each size 0 .. n_segments, non-negative. By default kernel SHAP's,
-        (n - 1) / (k (n - k)) for 0 < k < n and 0 for the two ends.
+        Weight of each size 0 .. n_segments, non-negative. By default the weights of kernel SHAP,
+        (n - 1) / (k (n - k)) for 0 < k < n, and 0 for sizes 0 and n.
     seed : int
-        Row i of a random design depends on ``seed`` and ``first_sample + i`` alone: it is the same
-        on every device and for any split into batches.
+        Random seed. Row i of a random design depends only on ``seed`` and ``first_sample + i``: it
+        is the same on every device and for any split into batches.
     first_sample : int
-        Where in the stream of rows to begin.
+        Position of the first row in the stream of rows.
     device : torch.device or str, optional
-        Where the bits are made; the CPU by default.
+        Device of the bits; by default the CPU.
 
     Returns
     -------
     Coalitions
-        The packed rows.
+        Packed rows.
 
     Raises
     ------
     ParameterError
-        If a parameter is outside its range, or does not belong to the design.
+        If a parameter is outside its range or does not belong to the design.
 
     References
     ----------
-    Lundberg and Lee, "A unified approach to interpreting model predictions", 2017, theorem 2 (the
-    weights of sizes); Knuth, The Art of Computer Programming, 3.4.2, algorithm S.
+    Lundberg and Lee, "A unified approach to interpreting model predictions", 2017, theorem 2
+    (weights of sizes); Knuth, The Art of Computer Programming, 3.4.2, algorithm S.
 
     Examples
     --------
@@ -184,16 +184,18 @@ def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each wou
         raise ParameterError(f"n_segments is {n_segments}; it must be at least 1")
     if design in ("bernoulli", "by_size"):
         threshold = _threshold(probability)
-        below = _size_below(n_segments, size_weights).to(target) if design == "by_size" else None
+        size_cdf = _size_cdf(n_segments, size_weights).to(target) if design == "by_size" else None
         if n_samples is None or n_samples < 0:
-            raise ParameterError(f'n_samples is {n_samples}; design "{design}" needs a count')
-        bits = torch.empty(n_samples, _words(n_segments), dtype=torch.int64, device=target)
+            raise ParameterError(f'n_samples is {n_samples}; design "{design}" needs a number >= 0')
+        bits = torch.empty(n_samples, _n_words(n_segments), dtype=torch.int64, device=target)
         torch.ops.otoscope.draw_coalitions(
-            bits, n_segments, signed(seed), first_sample, threshold, below
+            bits, n_segments, signed(seed), first_sample, threshold, size_cdf
         )
         return Coalitions(bits, n_segments)
     if n_samples is not None:
-        raise ParameterError(f'n_samples is {n_samples}; design "{design}" fixes the number itself')
+        raise ParameterError(
+            f'n_samples is {n_samples}; design "{design}" has a fixed number of samples'
+        )
     if design == "exact":
         return _exact(n_segments, target)
     if design == "leave_one_out":
@@ -208,33 +210,17 @@ def _exact(n_segments: int, device: torch.device) -> Coalitions:
     if n_segments > _MOST_EXACT:
         raise ParameterError(
             f'design "exact" of {n_segments} segments has 2^{n_segments} coalitions; '
-            f'at most {_MOST_EXACT} segments can be listed: use "bernoulli" or "by_size"'
+            f'at most {_MOST_EXACT} segments are possible: use "bernoulli" or "by_size"'
         )
     return Coalitions(torch.arange(1 << n_segments, device=device)[:, None], n_segments)
 
 
-def _words(n_segments: int) -> int:
+def _n_words(n_segments: int) -> int:
     return (n_segments + 63) // 64
 
 
 def signed(seed: int) -> int:
-    """Fold any integer into the int64 of a torch schema; the kernels read it as 64 bits.
-
-    Parameters
-    ----------
-    seed : int
-        Its low 64 bits count.
-
-    Returns
-    -------
-    int
-        In [-2**63, 2**63).
-
-    Examples
-    --------
-    >>> signed(2**64 - 1)
-    -1
-    """
+    """Wrap an integer to int64, as torch schemas need; kernels read the same 64 bits unsigned."""
     return (seed + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
@@ -244,46 +230,47 @@ def _threshold(probability: float) -> int:
     return round(probability * 2**32)
 
 
-def _size_below(n_segments: int, weights: Tensor | None) -> Tensor:
-    """Cumulative weights in units of 2^-32: size k is drawn if it is the first above the number."""
+def _size_cdf(n_segments: int, weights: Tensor | None) -> Tensor:
+    """Return the cumulative distribution of sizes, times 2^32: [n_segments + 1], int64."""
     if weights is None:
         size = torch.arange(n_segments + 1, dtype=torch.float64)
         inner = (size > 0) & (size < n_segments)
         weights = torch.where(inner, 1 / (size * (n_segments - size)).clamp(min=1), 0.0)
-        if n_segments == 1:  # no size is inside: either end, with equal weight
+        if n_segments == 1:  # only sizes 0 and 1 exist: equal weights
             weights = torch.ones(2, dtype=torch.float64)
     weights = weights.detach().double().cpu()
-    wanted = (n_segments + 1,)
-    if weights.shape != wanted or not bool((weights >= 0).all()) or not weights.sum().isfinite():
+    n_sizes = n_segments + 1
+    is_valid = weights.shape == (n_sizes,) and bool((weights >= 0).all())
+    if not is_valid or not weights.sum().isfinite():
         raise ParameterError(
-            f"size_weights are {weights.tolist()}; need {n_segments + 1} non-negative numbers"
+            f"size_weights are {weights.tolist()}; they must be {n_sizes} non-negative numbers"
         )
     if weights.sum() == 0:
-        raise ParameterError("size_weights are all 0; at least one size must be possible")
-    share = torch.cumsum(weights, 0) / weights.sum()
-    return (share * 2**32).round().to(torch.int64)
+        raise ParameterError("size_weights are all 0; at least one must be positive")
+    cumulative = torch.cumsum(weights, 0) / weights.sum()
+    return (cumulative * 2**32).round().to(torch.int64)
 
 
 def _pack(keep: Tensor) -> Tensor:
-    module, last = kernels(keep.device)
-    bits = keep.new_empty((keep.shape[0], _words(keep.shape[1])), dtype=torch.int64)
-    module.pack(keep.contiguous(), bits, last)
+    module, launch = kernels(keep.device)
+    bits = keep.new_empty((keep.shape[0], _n_words(keep.shape[1])), dtype=torch.int64)
+    module.pack(keep.contiguous(), bits, launch)
     return bits
 
 
 def _pack_fake(keep: Tensor) -> Tensor:
-    return keep.new_empty((keep.shape[0], (keep.shape[1] + 63) // 64), dtype=torch.int64)
+    return keep.new_empty((keep.shape[0], _n_words(keep.shape[1])), dtype=torch.int64)
 
 
 def _draw(
-    bits: Tensor, segments: int, seed: int, first: int, threshold: int, below: Tensor | None
+    bits: Tensor, segments: int, seed: int, first: int, threshold: int, size_cdf: Tensor | None
 ) -> None:
-    module, last = kernels(bits.device)
-    module.draw(bits, segments, seed % (1 << 64), first, threshold, below, last)
+    module, launch = kernels(bits.device)
+    module.draw(bits, segments, seed % (1 << 64), first, threshold, size_cdf, launch)
 
 
 def _draw_fake(
-    bits: Tensor, segments: int, seed: int, first: int, threshold: int, below: Tensor | None
+    bits: Tensor, segments: int, seed: int, first: int, threshold: int, size_cdf: Tensor | None
 ) -> None:
     return None
 
@@ -291,7 +278,7 @@ def _draw_fake(
 register("pack(Tensor keep) -> Tensor", _pack, _pack_fake)
 register(
     "draw_coalitions(Tensor(a!) bits, int segments, int seed, int first_sample, int threshold, "
-    "Tensor? size_below) -> ()",
+    "Tensor? size_cdf) -> ()",
     _draw,
     _draw_fake,
 )

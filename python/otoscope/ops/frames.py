@@ -1,7 +1,8 @@
-"""Windows and hops: what every operator on frames must know of them, found once and kept.
+"""Prepare windows for the operators on frames, weigh bins, and replace magnitudes.
 
 The overlap W[n] is the sum of window[n - m hop]^2 over all frames m. Away from the ends of a signal
-it repeats with the hop, so one hop of it says everything.
+it repeats with the hop, so one value per phase n % hop describes it: for a window of four ones and
+hop 2, W is 1 1 2 2 2 2 ... 1 1, and 2 2 is stored.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from otoscope.errors import ParameterError
 
-__all__ = ["Frames", "frames_of"]
+__all__ = ["Frames", "bin_weights", "frames_of", "replace_magnitude"]
 
 REAL = {
     torch.float32: torch.float32,
@@ -23,62 +24,25 @@ REAL = {
     torch.complex64: torch.float32,
     torch.complex128: torch.float64,
 }
-FLOOR = 1e-14  # of the largest overlap; below it no window reaches a sample
+FLOOR = 1e-14  # fraction of the largest overlap below which no window reaches a sample
 
 
 class Frames(NamedTuple):
-    """A window as kernels take it.
+    """A window as the kernels take it: with the real type and on the device of the data."""
 
-    Parameters
-    ----------
-    window : Tensor [n_fft]
-        Of the data's real type, on its device.
-    overlap : Tensor [hop_length + 1], float64
-        Sums of squares of the window at each phase of the hop; then the floor under them.
-    uncovered : int or None
-        First sample that no window reaches, of those away from the ends.
-
-    Examples
-    --------
-    >>> frames_of(torch.ones(4), 2, like=torch.zeros(1)).overlap[:2]
-    tensor([2., 2.], dtype=torch.float64)
-    """
-
-    window: Tensor
-    overlap: Tensor
-    uncovered: int | None
+    window: Tensor  # [n_fft]
+    overlap: Tensor  # [hop_length + 1], float64; W of each phase, then its lower limit
+    uncovered: int | None  # first phase that no window reaches
 
 
-# Window: its version, and frames by hop, type and device. An entry goes when its window does.
-_known = WeakIdKeyDictionary()
+# Window: its version, and its Frames by hop, type and device. An entry goes when its window does.
+_cache = WeakIdKeyDictionary()
 
 
 def frames_of(window: Tensor, hop_length: int, *, like: Tensor) -> Frames:
-    """Check a window and a hop, and bring the window to the data's type.
+    """Check a window and a hop, and convert the window to the type and device of ``like``.
 
-    Parameters
-    ----------
-    window : Tensor [n_fft]
-        Real; a constant, without gradient.
-    hop_length : int
-        Samples between frames, >= 1.
-    like : Tensor
-        Data whose real type and device the window takes.
-
-    Returns
-    -------
-    Frames
-        Kept for the next call with the same window.
-
-    Raises
-    ------
-    ParameterError
-        If the hop is below 1, or the window is not real [n_fft] or wants a gradient.
-
-    Examples
-    --------
-    >>> frames_of(torch.hann_window(8), 2, like=torch.zeros(1)).uncovered is None
-    True
+    The result is kept for the next call with the same window.
     """
     if isinstance(hop_length, float) or hop_length < 1:
         raise ParameterError(f"hop_length is {hop_length}, must be an integer >= 1")
@@ -87,18 +51,78 @@ def frames_of(window: Tensor, hop_length: int, *, like: Tensor) -> Frames:
             f"window is {window.dtype} {tuple(window.shape)}; it must be real [n_fft], n_fft >= 2"
         )
     if window.requires_grad:
-        raise ParameterError("window requires a gradient, which is not given here: detach it")
+        raise ParameterError(
+            "window requires a gradient, but the operators have none for it: detach it"
+        )
     if type(window) is not Tensor or torch.compiler.is_compiling():
-        return _measure(window, hop_length, like, traced=True)  # nothing to read, nothing to keep
-    if window.is_inference():  # whether it has changed cannot be told; on a GPU, don't wait for it
+        return _measure(window, hop_length, like, traced=True)  # its numbers cannot be read
+    if window.is_inference():  # has no version to compare; on a GPU, do not wait for its numbers
         return _measure(window, hop_length, like, traced=window.is_cuda)
-    if window not in _known or _known[window][0] != window._version:
-        _known[window] = (window._version, {})
-    frames: dict[tuple[object, ...], Frames] = _known[window][1]
+    if window not in _cache or _cache[window][0] != window._version:
+        _cache[window] = (window._version, {})
+    frames: dict[tuple[object, ...], Frames] = _cache[window][1]
     key = (hop_length, like.dtype, like.device)
     if key not in frames:
         frames[key] = _measure(window, hop_length, like, traced=False)
     return frames[key]
+
+
+def bin_weights(window: Tensor) -> Tensor:
+    """Count how often each bin of a one-sided spectrum occurs in the two-sided spectrum.
+
+    Parameters
+    ----------
+    window : Tensor [n_fft]
+        Analysis window; determines size, type and device.
+
+    Returns
+    -------
+    Tensor [bin]
+        1 at DC and, where n_fft is even, at Nyquist; 2 elsewhere.
+
+    Examples
+    --------
+    >>> bin_weights(torch.ones(4)), bin_weights(torch.ones(5))
+    (tensor([1., 2., 1.]), tensor([1., 2., 2.]))
+    """
+    weights = window.new_full((len(window) // 2 + 1,), 2.0)
+    weights[0] = 1
+    if len(window) % 2 == 0:
+        weights[-1] = 1
+    return weights
+
+
+def replace_magnitude(
+    D: Tensor, magnitude: Tensor, previous: Tensor | None = None, momentum: float = 0.0
+) -> Tensor:
+    """Replace the magnitude of a spectrum and keep its phase.
+
+    Parameters
+    ----------
+    D : Tensor [..., bin]
+        Complex spectrum.
+    magnitude : Tensor [..., bin]
+        New magnitude, real, >= 0.
+    previous : Tensor [..., bin], optional
+        Spectrum before ``D``; by default there is no momentum.
+    momentum : float
+        Extrapolation of the phase, >= 0: the phase is that of D + momentum * (D - previous).
+
+    Returns
+    -------
+    Tensor [..., bin]
+        Complex spectrum; the phase of 0 is 0. Differentiable.
+
+    Examples
+    --------
+    >>> replace_magnitude(torch.tensor([2j, 0j]), torch.tensor([3.0, 4.0]))
+    tensor([0.+3.j, 4.+0.j])
+    """
+    extrapolated = D if previous is None else D + momentum * (D - previous)
+    square = extrapolated.real**2 + extrapolated.imag**2
+    is_silent = square < torch.finfo(square.dtype).tiny  # False for NaN, which the result keeps
+    unit = torch.where(is_silent, 1, extrapolated * torch.where(is_silent, 1, square).rsqrt())
+    return magnitude * unit
 
 
 def _measure(window: Tensor, hop_length: int, like: Tensor, *, traced: bool) -> Frames:

@@ -1,8 +1,8 @@
-"""Mean and scatter of features: updated batch by batch, merged, for one set or for many.
+"""Update and merge the mean and the scatter of features, for one set or for many.
 
 A state is (count, mean, scatter), all float64: the number of rows, their mean [column], and the sum
-of (row - mean)(row - mean)^T [column, column], symmetric. Covariance is scatter / (count - ddof).
-With a leading axis [set, ...] it is one state for each of many sets.
+of (row - mean)(row - mean)^T [column, column], symmetric. The covariance is
+scatter / (count - ddof). A leading axis [set, ...] holds the states of many sets.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from otoscope.ops.library import SCALARS, register, require_device
 
 __all__ = ["Moments", "moments", "moments_merge", "moments_update"]
 
-_PARTS = 64  # of a batch's rows, summed apart on a GPU
+_PARTS = 64  # groups of rows that a GPU sums separately
 
 
 class Moments(NamedTuple):
-    """A state of moments.
+    """Count, mean and scatter of the rows of a set.
 
     Parameters
     ----------
     count : Tensor [] or [set], float64
-        Rows seen.
+        Number of rows.
     mean : Tensor [column] or [set, column], float64
-        Their mean; 0 where there are none.
+        Mean of the rows; 0 if there are none.
     scatter : Tensor [column, column] or [set, column, column], float64
-        Their scatter about the mean.
+        Sum of (row - mean)(row - mean)^T.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class Moments(NamedTuple):
     tensor([0., 0., 0.], dtype=torch.float64)
     """
 
-    count: Tensor  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
+    count: Tensor  # type: ignore[assignment]  # hides tuple.count
     mean: Tensor
     scatter: Tensor
 
@@ -47,21 +47,21 @@ class Moments(NamedTuple):
     def none(
         cls, columns: int, *, sets: int | None = None, device: torch.device | str = "cpu"
     ) -> Moments:
-        """Make the state of no rows.
+        """Return the state of an empty set.
 
         Parameters
         ----------
         columns : int
-            Width of the features.
+            Number of columns of the features.
         sets : int, optional
-            How many states; default: one, without an axis of its own.
+            Number of states; by default one, without a set axis.
         device : torch.device or str
-            Where it lies.
+            Device of the state.
 
         Returns
         -------
         Moments
-            Zeros.
+            State with zeros.
 
         Examples
         --------
@@ -73,44 +73,44 @@ class Moments(NamedTuple):
         return cls(*(torch.zeros(s, dtype=torch.float64, device=device) for s in shapes))
 
     def covariance(self, ddof: int = 1) -> Tensor:
-        """Divide the scatter by count - ddof.
+        """Return the covariance: the scatter divided by count - ddof.
 
         Parameters
         ----------
         ddof : int
-            1: the unbiased estimate; 0: the maximum-likelihood one.
+            Delta degrees of freedom: 1 for the unbiased estimate, 0 for maximum likelihood.
 
         Returns
         -------
         Tensor [column, column] or [set, column, column]
-            NaN where count <= ddof.
+            Covariance; NaN where count <= ddof.
 
         Examples
         --------
         >>> moments(torch.tensor([[0.0], [2.0]])).covariance()
         tensor([[2.]], dtype=torch.float64)
         """
-        left = self.count - ddof
-        return self.scatter / torch.where(left > 0, left, torch.nan)[..., None, None]
+        degrees = self.count - ddof
+        return self.scatter / torch.where(degrees > 0, degrees, torch.nan)[..., None, None]
 
 
 def moments(features: Tensor) -> Moments:
-    """Find the moments of features.
+    """Compute the moments of features.
 
     Parameters
     ----------
     features : Tensor [row, column] or [set, row, column]
-        float16, bfloat16, float32 or float64.
+        Features: float16, bfloat16, float32 or float64.
 
     Returns
     -------
     Moments
-        On the features' device.
+        State on the device of the features.
 
     Raises
     ------
     ParameterError
-        As `moments_update` does.
+        See `moments_update`.
 
     Examples
     --------
@@ -129,9 +129,9 @@ def moments_update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tenso
     Parameters
     ----------
     count, mean, scatter : Tensor
-        The state, as `Moments` has it; changed.
+        State, as in `Moments`; changed in place.
     features : Tensor [row, column] or [set, row, column]
-        float16, bfloat16, float32 or float64; read as float64. No gradient flows through this.
+        Features: float16, bfloat16, float32 or float64, converted to float64. Not differentiable.
 
     Returns
     -------
@@ -142,15 +142,16 @@ def moments_update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tenso
     ------
     ParameterError
         If shapes, types or devices do not fit, or, on a CPU, a row holds NaN or infinity; the
-        message names it, and the state is as it was. On a GPU what is not finite spreads to the
+        message names the row, and the state is unchanged. On a GPU, NaN and infinity spread to the
         state.
 
     Notes
     -----
-    The batch is centred by its own mean before anything is multiplied, so nothing is lost to a
-    common offset; half of the scatter is computed and mirrored. Equal bit for bit for any number
-    of threads; any split into batches agrees to rounding. GPUs without fast double arithmetic take
-    features other than float64 as pairs of floats: differences from the mean of 1e-15 to 1e19.
+    The batch is centred by its own mean before the products, so that a common offset costs no
+    precision; half of the scatter is computed and mirrored. Results are equal bit for bit for any
+    number of threads, and to rounding for any split into batches. GPUs without fast double
+    arithmetic represent features other than float64 as pairs of floats: differences from the mean
+    must be between 1e-15 and 1e19.
 
     References
     ----------
@@ -168,7 +169,7 @@ def moments_update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tenso
     if state.mean.shape != (*features.shape[:-2], features.shape[-1]):
         raise ParameterError(
             f"features have shape {tuple(features.shape)}, the state's mean has "
-            f"{tuple(state.mean.shape)}; widths and sets must be the same"
+            f"{tuple(state.mean.shape)}; the numbers of columns and sets must be the same"
         )
     require_device("features", features, mean.device)
     batch = features.detach() if features.ndim == 3 else features.detach()[None]
@@ -177,17 +178,17 @@ def moments_update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tenso
 
 
 def moments_merge(a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Tensor]) -> Moments:
-    """Join two states: the moments of all rows of both.
+    """Merge two states into the moments of all rows of both.
 
     Parameters
     ----------
     a, b : Moments
-        Of the same width; unchanged.
+        States with the same number of columns; unchanged.
 
     Returns
     -------
     Moments
-        A new state.
+        New state.
 
     Raises
     ------
@@ -211,9 +212,9 @@ def moments_merge(a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Ten
             "they must be the same"
         )
     require_device("b", second.mean, first.mean.device)
-    joined = Moments(*(part.clone() for part in first))
-    torch.ops.otoscope.moments_merge(*_with_sets(joined), *_with_sets(second))
-    return joined
+    merged = Moments(*(part.clone() for part in first))
+    torch.ops.otoscope.moments_merge(*_with_sets(merged), *_with_sets(second))
+    return merged
 
 
 def _check_features(features: Tensor) -> None:
@@ -231,9 +232,9 @@ def _checked(name: str, state: tuple[Tensor, Tensor, Tensor]) -> Moments:
         part.shape != shape or part.dtype != torch.float64 or not part.is_contiguous()
         for part, shape in zip(state, shapes, strict=True)
     ):
-        found = ", ".join(f"{part.dtype} {tuple(part.shape)}" for part in state)
+        parts = ", ".join(f"{part.dtype} {tuple(part.shape)}" for part in state)
         raise ParameterError(
-            f"{name} is {found}; it must be contiguous float64 count, mean [..., column] and "
+            f"{name} is {parts}; it must be contiguous float64 count, mean [..., column] and "
             "scatter [..., column, column]"
         )
     for part in (count, scatter):
@@ -246,22 +247,23 @@ def _with_sets(state: Moments) -> tuple[Tensor, ...]:
 
 
 def _update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tensor) -> None:
-    module, last = kernels(features.device)
+    module, launch = kernels(features.device)
     sets, rows, columns = features.shape
     parts = None
     if module.needs_parts():
         parts = mean.new_empty((sets, _PARTS, columns))
-    bad = module.moments_update(count, mean, scatter, features, parts, last)
-    if bad >= 0:
-        of = f" of set {bad // rows}" if sets > 1 else ""
+    row = module.moments_update(count, mean, scatter, features, parts, launch)
+    if row >= 0:
+        of_set = f" of set {row // rows}" if sets > 1 else ""
         raise ParameterError(
-            f"row {bad % rows}{of} of the features holds NaN or infinity, or their sum is too large"
+            f"row {row % rows}{of_set} of the features holds NaN or infinity, or the sum of rows "
+            "is too large"
         )
 
 
 def _merge(*states: Tensor) -> None:
-    module, last = kernels(states[0].device)
-    module.moments_merge(*states, last)
+    module, launch = kernels(states[0].device)
+    module.moments_merge(*states, launch)
 
 
 register(

@@ -1,8 +1,8 @@
-"""Batched occlusion of spectrogram cells: the perturbation step of every explainer here.
+"""Occlude segments of spectrograms in batches: the perturbation step of every explainer.
 
-``out = keep[sample, segment] ? patch : content``, then ``(x - shift) * scale``, for every excerpt
-and sample. Conventions: patches are [excerpt, frame, mel]; True in ``keep`` means that the segment
-stays.
+For every excerpt and sample, ``x = patch if keep[sample, segment] else content``, then
+``(x - shift) * scale``. Patches are [excerpt, frame, mel]; True in ``keep`` means that the segment
+is kept.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ __all__ = ["Noise", "occlude"]
 
 @dataclass(frozen=True)
 class Noise:
-    """Content drawn afresh for every sample: ``loc + scale * normal``.
+    """Gaussian noise as content, drawn for every sample: ``loc + scale * normal``.
 
-    The numbers are counter-based (Philox): cell c of sample s of excerpt e depends on the seed and
-    on (first_excerpt + e, first_sample + s, c) alone, so they are the same on every device and for
-    any split into batches.
+    The numbers are counter-based (Philox): cell c of sample s of excerpt e depends only on the seed
+    and on (first_excerpt + e, first_sample + s, c), so the numbers are the same on every device and
+    for any split into batches.
 
     Parameters
     ----------
     seed : int
-        Any integer; its low 64 bits count.
+        Random seed; any integer, of which the low 64 bits are used.
     loc, scale : float or Tensor broadcastable to [excerpt, frame, mel]
         Mean and standard deviation, in the units of the patch.
     first_excerpt, first_sample : int
-        Where in the stream this batch begins.
+        Position of this batch in the stream of noise.
 
     References
     ----------
@@ -67,37 +67,37 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
     dtype: torch.dtype | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Replace, in every sample, the segments that do not stay by content.
+    """Replace the segments that a sample does not keep with content, for many samples.
 
     Parameters
     ----------
     patch : Tensor [excerpt, frame, mel] or [frame, mel]
-        float16, bfloat16, float32 or float64.
+        Spectrograms: float16, bfloat16, float32 or float64.
     content : Tensor, float or Noise
-        What occludes: a tensor that broadcasts to the patch ([frame, mel]; [mel] for a value a
-        band; [excerpt, 1, 1] for a value an excerpt), one number, or fresh noise.
+        Replacement of occluded segments: a tensor that broadcasts to the patch ([frame, mel]; [mel]
+        for one value per band; [excerpt, 1, 1] for one value per excerpt), a number, or noise.
     segment : Tensor [frame, mel], integer, or SegmentMap
-        Segment of each cell. A SegmentMap was checked when it was made; a bare tensor is checked
-        now.
+        Segment of each cell. A SegmentMap was checked when it was made; a tensor is checked in
+        every call.
     keep : Tensor [sample, segment], bool, or Coalitions
-        True leaves the segment as it is; False replaces it by ``content``.
+        True keeps the segment; False replaces it with ``content``.
     shift, scale : Tensor [mel], optional
-        The result is ``(x - shift) * scale``; constants, without gradient.
+        Normalisation ``(x - shift) * scale`` of the result; constants, without gradient.
     dtype : torch.dtype, optional
-        Of the result; by default the patch's.
+        Type of the result; by default the type of the patch.
     out : Tensor, optional
-        Contiguous buffer for the result, [excerpt, sample, frame, mel] or, as models want it,
-        [excerpt * sample, 1, frame, mel]. No gradient flows through it.
+        Contiguous buffer for the result, [excerpt, sample, frame, mel] or, as models take it,
+        [excerpt * sample, 1, frame, mel]; without gradient.
 
     Returns
     -------
     Tensor [excerpt, sample, frame, mel]
-        Without the excerpt axis if the patch had none; ``out`` if it was given.
+        Occluded patches, without the excerpt axis if the patch has none; ``out`` if it was given.
 
     Raises
     ------
     ParameterError
-        If shapes, types or devices do not fit; the message shows them.
+        If shapes, types or devices do not fit.
     CudaUnavailable
         If the patch is on a GPU that the kernels cannot use.
 
@@ -119,7 +119,7 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
     tensor([[[1., 1., 0.],
              [1., 1., 0.]]])
     """
-    batch = _batched(patch)
+    batch = _with_excerpts(patch)
     segments = segment if isinstance(segment, SegmentMap) else _checked_map(segment, keep)
     packed = keep if isinstance(keep, Coalitions) else pack(keep)
     _check_segments(batch, segments, packed)
@@ -140,7 +140,7 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
     return out
 
 
-def _batched(patch: Tensor) -> Tensor:
+def _with_excerpts(patch: Tensor) -> Tensor:
     if patch.ndim not in (2, 3) or patch.dtype not in SCALARS:
         raise ParameterError(
             f"patch is {patch.dtype} {tuple(patch.shape)}; it must be floating point "
@@ -153,7 +153,7 @@ def _checked_map(segment: Tensor, keep: Tensor | Coalitions) -> SegmentMap:
     n = keep.n_segments if isinstance(keep, Coalitions) else keep.shape[-1]
     if not torch.compiler.is_compiling():
         return SegmentMap(segment, n)
-    unchecked = object.__new__(SegmentMap)  # a graph cannot read ids; the kernels stay in bounds
+    unchecked = object.__new__(SegmentMap)  # traced ids cannot be read; the kernels check bounds
     object.__setattr__(unchecked, "ids", segment.to(torch.int32))
     object.__setattr__(unchecked, "n", n)
     return unchecked
@@ -171,7 +171,7 @@ def _check_segments(patch: Tensor, segments: SegmentMap, keep: Coalitions) -> No
 
 
 def _content(name: str, content: Tensor | float, patch: Tensor) -> Tensor:
-    """Bring content to three dimensions, each of which is the patch's or 1."""
+    """Reshape content to three dimensions, each equal to that of the patch or 1."""
     if not isinstance(content, Tensor):
         return patch.new_full((1, 1, 1), content)
     require_device(name, content, patch.device)
@@ -194,18 +194,18 @@ def _per_mel(name: str, factor: Tensor | None, patch: Tensor) -> Tensor | None:
             f"{name} has shape {tuple(factor.shape)}, patch has {patch.shape[2]} mel bands"
         )
     if factor.requires_grad:
-        raise ParameterError(f"{name} requires a gradient, which occlude does not give: detach it")
+        raise ParameterError(f"{name} requires a gradient, but occlude has none for it: detach it")
     return factor.to(torch.float64 if patch.dtype == torch.float64 else torch.float32)
 
 
 def _dtype(dtype: torch.dtype | None, patch: Tensor, out: Tensor | None) -> torch.dtype:
-    chosen = dtype or (out.dtype if out is not None else patch.dtype)
-    if chosen not in SCALARS or (out is not None and out.dtype != chosen):
+    result = dtype or (out.dtype if out is not None else patch.dtype)
+    if result not in SCALARS or (out is not None and out.dtype != result):
         raise ParameterError(
-            f"dtype is {chosen}{'' if out is None else f', out is {out.dtype}'}; "
-            "it must be float16, bfloat16, float32 or float64, and out's"
+            f"dtype is {result}{'' if out is None else f', out is {out.dtype}'}; "
+            "it must be float16, bfloat16, float32 or float64, and that of out"
         )
-    return chosen
+    return result
 
 
 def _buffer(
@@ -228,7 +228,7 @@ def _buffer(
 
 def _occlude_out(*inputs: Any) -> None:
     patch, content, spread, (seed, *first), segment, keep, segments, shift, scale, out = inputs
-    module, last = kernels(patch.device)
+    module, launch = kernels(patch.device)
     module.occlude(
         patch.contiguous(),
         content.contiguous(),
@@ -240,7 +240,7 @@ def _occlude_out(*inputs: Any) -> None:
         _contiguous(shift),
         _contiguous(scale),
         out,
-        last,
+        launch,
     )
 
 
@@ -272,7 +272,7 @@ def _backward(
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     grad_patch, grad_content = _backward_fake(grad, segment, keep, segments, scale, dtype)
-    module, last = kernels(grad.device)
+    module, launch = kernels(grad.device)
     module.occlude_backward(
         grad.contiguous(),
         segment.contiguous(),
@@ -281,7 +281,7 @@ def _backward(
         _contiguous(scale),
         grad_patch,
         grad_content,
-        last,
+        launch,
     )
     return grad_patch, grad_content
 
@@ -312,7 +312,7 @@ register(
 )
 
 
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_for_gradient(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     patch, content, _, _, segment, keep, ctx.segments, _, scale, _ = inputs
     ctx.save_for_backward(segment, keep, scale)
     ctx.dtype, ctx.content_shape = patch.dtype, content.shape
@@ -326,14 +326,14 @@ def _gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return grad_patch, grad_content.sum_to_size(ctx.content_shape), *(None,) * 8
 
 
-def _remember_backward(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:
+def _save_for_second_gradient(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:
     grad, segment, keep, ctx.segments, scale, _ = inputs
     ctx.save_for_backward(segment, keep, scale)
     ctx.dtype = grad.dtype
 
 
-def _gradient_of_gradient(ctx: Any, patch: Tensor, content: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradient is linear in ``grad``; its adjoint is occlusion itself, without shift."""
+def _second_gradient(ctx: Any, patch: Tensor, content: Tensor) -> tuple[Tensor | None, ...]:
+    """Occlude without shift: the adjoint of the gradient, which is linear in ``grad``."""
     segment, keep, scale = ctx.saved_tensors
     grad = torch.ops.otoscope.occlude(
         patch, content, None, [0, 0, 0], segment, keep, ctx.segments, None, scale, ctx.dtype
@@ -342,11 +342,11 @@ def _gradient_of_gradient(ctx: Any, patch: Tensor, content: Tensor) -> tuple[Ten
 
 
 torch.library.register_autograd(
-    "otoscope::occlude", _gradient, setup_context=_remember, lib=LIBRARY
+    "otoscope::occlude", _gradient, setup_context=_save_for_gradient, lib=LIBRARY
 )
 torch.library.register_autograd(
     "otoscope::occlude_backward",
-    _gradient_of_gradient,
-    setup_context=_remember_backward,
+    _second_gradient,
+    setup_context=_save_for_second_gradient,
     lib=LIBRARY,
 )

@@ -1,4 +1,4 @@
-"""Segment maps: to which segment each cell of a patch belongs, checked once."""
+"""Validate segment maps, which assign each cell of a patch to a segment."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["SegmentMap"]
 
 @dataclass(frozen=True)
 class SegmentMap:
-    """A validated map of segments.
+    """Validated segment of each cell of a patch.
 
-    Checking the ids reads them all, which on a GPU means waiting for it: make the map once and use
-    it for every call.
+    Validation reads all ids, which on a GPU waits for the device: make a map once and use it for
+    every call.
 
     Parameters
     ----------
     ids : Tensor [frame, mel], any integer type
         Segment of each cell, 0 .. n - 1; kept as contiguous int32.
     n : int, optional
-        Number of segments; by default the largest id + 1. Ids need not all occur.
+        Number of segments; by default the largest id + 1. A segment may have no cells.
 
     Raises
     ------
@@ -56,17 +56,17 @@ class SegmentMap:
         object.__setattr__(self, "n", n)
 
     def to(self, device: torch.device | str) -> SegmentMap:
-        """Move the map to a device; it is not checked again.
+        """Move the map to a device, without validating it again.
 
         Parameters
         ----------
         device : device or str
-            Where the patches are.
+            Device of the patches.
 
         Returns
         -------
         SegmentMap
-            The same map there.
+            The same map on the device.
 
         Examples
         --------

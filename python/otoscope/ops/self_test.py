@@ -1,4 +1,4 @@
-"""A quick check that the kernels of this installation do what they are defined to do."""
+"""Compare the kernels of this installation with their definitions in plain torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Check", "self_test"]
 
 @dataclass(frozen=True)
 class Check:
-    """One operator, compared on one device with its definition in plain torch."""
+    """Comparison of one operator with its definition, on one device."""
 
     name: str
     device: str
@@ -28,12 +28,12 @@ class Check:
 
 
 def self_test() -> list[Check]:
-    """Compare every operator with its definition, on every device that can be used.
+    """Compare every operator with its definition, on every available device.
 
     Returns
     -------
     list of Check
-        Takes well under a second.
+        Result for each operator and device; takes well under a second.
 
     Examples
     --------
@@ -60,60 +60,60 @@ def _check_occlude(device: str) -> Check:
     patch, content = torch.randn(2, 2, 115, 80, generator=random).to(device)
     segment = torch.randint(10, (115, 80), generator=random).to(device)
     keep = (torch.rand(16, 10, generator=random) < 0.5).to(device)
-    defined = torch.where(keep[:, segment], patch[:, None], content[:, None])
-    wrong = int((occlude(patch, content, segment, keep) != defined).sum())
-    return Check("occlude", device, wrong == 0, f"{wrong} of {defined.numel()} cells differ")
+    expected = torch.where(keep[:, segment], patch[:, None], content[:, None])
+    wrong = int((occlude(patch, content, segment, keep) != expected).sum())
+    return Check("occlude", device, wrong == 0, f"{wrong} of {expected.numel()} cells differ")
 
 
 def _check_coalitions(device: str) -> Check:
     drawn = coalitions(100, "bernoulli", 1000, seed=3, device=device).unpack()
-    share = float(drawn.double().mean())
+    fraction = float(drawn.double().mean())
     sizes = coalitions(6, "by_size", 200, seed=3, device=device).unpack().sum(1)
-    ok = abs(share - 0.5) < 0.01 and int(sizes.min()) >= 1 and int(sizes.max()) <= 5
-    return Check("coalitions", device, ok, f"{share:.3f} of segments stay, of 0.5 wanted")
+    ok = abs(fraction - 0.5) < 0.01 and int(sizes.min()) >= 1 and int(sizes.max()) <= 5
+    return Check("coalitions", device, ok, f"{fraction:.3f} of segments kept, expected 0.5")
 
 
 def _check_exact_coalitions(device: str) -> Check:
-    found = coalitions(6, "exact", device=device).unpack()
-    missing = 64 - len(found.unique(dim=0))
-    ok = missing == 0 and len(found) == 64
+    rows = coalitions(6, "exact", device=device).unpack()
+    missing = 64 - len(rows.unique(dim=0))
+    ok = missing == 0 and len(rows) == 64
     return Check("exact coalitions", device, ok, f"{missing} of 64 are missing")
 
 
 def _check_stft(device: str) -> Check:
     y = _noise(2, 3072, device=device)
-    return _compared("stft", device, stft(y, **_frames(device)), _analysed(y))
+    return _compare("stft", device, stft(y, **_frames(device)), _torch_stft(y))
 
 
 def _check_istft_ls(device: str) -> Check:
     D = _spectrum(device)
-    return _compared("istft_ls", device, istft_ls(D, **_frames(device)), _synthesised(D))
+    return _compare("istft_ls", device, istft_ls(D, **_frames(device)), _torch_istft(D))
 
 
 def _check_project(device: str) -> Check:
     D = _spectrum(device)
-    return _compared("project", device, project(D, **_frames(device)), _consistent(D))
+    return _compare("project", device, project(D, **_frames(device)), _torch_project(D))
 
 
 def _check_griffin_lim_step(device: str) -> Check:
     D, S = _spectrum(device), _noise(2, 9, 513, device=device).abs()
     Z, _ = griffin_lim_step(D, magnitude=S, **_frames(device))
-    return _compared("griffin_lim_step", device, Z, _consistent(S * D.sgn()))
+    return _compare("griffin_lim_step", device, Z, _torch_project(S * D.sgn()))
 
 
 def _check_magnitude_step(device: str) -> Check:
     D, X, gradient = _spectrum(device), *_noise(2, 2, 9, 513, device=device).abs()
     radius = torch.tensor([10.0, 1e3], device=device)
     Y, _ = magnitude_step(X, gradient, D, X, step=0.1, radius=radius, **_frames(device))
-    Z = _consistent((X - 0.1 * gradient).clamp(min=0) * D.sgn()).abs()
+    Z = _torch_project((X - 0.1 * gradient).clamp(min=0) * D.sgn()).abs()
     nu = ((Z - X).norm(dim=(1, 2)) / radius - 1).clamp(min=0)[:, None, None]
-    return _compared("magnitude_step", device, Y, (Z + nu * X) / (1 + nu))
+    return _compare("magnitude_step", device, Y, (Z + nu * X) / (1 + nu))
 
 
 def _check_moments(device: str) -> Check:
     features = _noise(300, 40, device=device)
-    found, centred = moments(features), features.double() - features.double().mean(0)
-    return _compared("moments", device, found.scatter, centred.T @ centred)
+    centred = features.double() - features.double().mean(0)
+    return _compare("moments", device, moments(features).scatter, centred.T @ centred)
 
 
 def _frames(device: str) -> _Frames:
@@ -133,20 +133,20 @@ def _spectrum(device: str) -> Tensor:
     return torch.view_as_complex(_noise(2, 9, 513, 2, device=device))
 
 
-def _synthesised(D: Tensor) -> Tensor:
+def _torch_istft(D: Tensor) -> Tensor:
     window = torch.hamming_window(1024, device=D.device)
     return torch.istft(D.mT, 1024, 256, window=window, center=False)
 
 
-def _analysed(y: Tensor) -> Tensor:
+def _torch_stft(y: Tensor) -> Tensor:
     window = torch.hamming_window(1024, device=y.device)
     return torch.stft(y, 1024, 256, window=window, center=False, return_complex=True).mT
 
 
-def _consistent(D: Tensor) -> Tensor:
-    return _analysed(_synthesised(D))
+def _torch_project(D: Tensor) -> Tensor:
+    return _torch_stft(_torch_istft(D))
 
 
-def _compared(name: str, device: str, found: Tensor, defined: Tensor) -> Check:
-    off = float((found - defined).abs().max() / defined.abs().max())
-    return Check(name, device, off < 1e-5, f"off by {off:.1g} of the largest value")
+def _compare(name: str, device: str, result: Tensor, expected: Tensor) -> Check:
+    error = float((result - expected).abs().max() / expected.abs().max())
+    return Check(name, device, error < 1e-5, f"largest error {error:.1g} of the largest value")

@@ -1,11 +1,11 @@
-"""Spectra that some signal has: the short-time transform A, its inverse, and the projection P.
+"""Compute the STFT A, its least-squares inverse, and the projection P onto spectra of signals.
 
     A y [frame, bin] = rfft(window * y[frame hop ... frame hop + n_fft])
     istft_ls(C)[n]   = sum over frames of window * irfft(C), divided by W[n] = sum of window^2
     P                = A istft_ls
 
-P is the orthogonal projection onto the spectra of signals, in the product that weighs DC and
-Nyquist once and every other bin twice. Conventions: raw frames, no centring, spectra
+P is the orthogonal projection onto the spectra that some signal has, in the inner product that
+counts DC and Nyquist once and every other bin twice. Frames are not centred; spectra are
 [..., frame, bin].
 """
 
@@ -17,9 +17,8 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.ops import _stft_kernels  # noqa: F401 - registers the operators
-from otoscope.ops.bins import turned
-from otoscope.ops.frames import REAL, Frames, frames_of
+from otoscope.ops import _stft_operators  # noqa: F401 - registers the operators
+from otoscope.ops.frames import REAL, frames_of, replace_magnitude
 from otoscope.ops.library import require_device, share_memory
 
 __all__ = ["griffin_lim_step", "istft_ls", "magnitude_step", "project", "stft"]
@@ -29,28 +28,28 @@ _COMPLEX = (torch.complex64, torch.complex128)
 
 
 def stft(y: Tensor, *, window: Tensor, hop_length: int) -> Tensor:
-    """Transform a signal to complex spectra.
+    """Compute the short-time Fourier transform of a signal.
 
     Parameters
     ----------
     y : Tensor [..., sample]
-        float32 or float64; at least ``len(window)`` samples.
+        Signal, float32 or float64, at least ``len(window)`` samples.
     window : Tensor [n_fft]
-        Analysis window, as long as the transform; a constant. Powers of two from 256 to 8192 run
-        on this package's kernels, other sizes on torch.fft.
+        Analysis window, a constant. Its length is the length of the transform: powers of two from
+        256 to 8192 run on this package's kernels, other lengths on torch.fft.
     hop_length : int
-        Samples between frames, >= 1.
+        Hop between frames in samples, >= 1.
 
     Returns
     -------
     Tensor [..., frame, bin]
-        Complex, not normalised; frame = (sample - n_fft) // hop_length + 1,
-        bin = n_fft // 2 + 1. Differentiable in ``y``, twice.
+        Complex spectrum, not normalised; there are (sample - n_fft) // hop_length + 1 frames and
+        n_fft // 2 + 1 bins. Differentiable in ``y``, twice.
 
     Raises
     ------
     ParameterError
-        If the signal is shorter than the window or of another type, or the hop is below 1.
+        If the signal is shorter than the window or has another type, or the hop is below 1.
 
     Examples
     --------
@@ -69,16 +68,17 @@ def stft(y: Tensor, *, window: Tensor, hop_length: int) -> Tensor:
 
 
 def istft_ls(spectrum: Tensor, *, window: Tensor, hop_length: int) -> Tensor:
-    """Find the signal whose spectrum is nearest: the inverse by least squares.
+    """Invert a spectrum by least squares: return the signal whose STFT is nearest to it.
 
     Parameters
     ----------
     spectrum : Tensor [..., frame, bin]
-        complex64 or complex128, bin = n_fft // 2 + 1. Of DC and Nyquist the real part counts.
+        Complex spectrum, complex64 or complex128, with n_fft // 2 + 1 bins. The imaginary parts of
+        DC and Nyquist are ignored.
     window : Tensor [n_fft]
-        The window of the analysis.
+        Analysis window.
     hop_length : int
-        Samples between frames, >= 1.
+        Hop between frames in samples, >= 1.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def istft_ls(spectrum: Tensor, *, window: Tensor, hop_length: int) -> Tensor:
     ------
     ParameterError
         If the shapes do not fit, or no window reaches some sample (NOLA is violated); the message
-        names the first.
+        names the first such sample.
 
     References
     ----------
@@ -102,10 +102,8 @@ def istft_ls(spectrum: Tensor, *, window: Tensor, hop_length: int) -> Tensor:
     >>> istft_ls(stft(torch.ones(16), window=w, hop_length=2), window=w, hop_length=2)[4]
     tensor(1.)
     """
-    frames = _invertible("spectrum", spectrum, window, hop_length)
-    y: Tensor = torch.ops.otoscope.istft(
-        _flat(spectrum, 2), frames.window, frames.overlap, hop_length
-    )
+    layout = _invertible(spectrum, window, hop_length)
+    y: Tensor = torch.ops.otoscope.istft(_flat(spectrum, 2), *layout)
     return y.reshape(*spectrum.shape[:-2], y.shape[-1])
 
 
@@ -119,29 +117,29 @@ def project(
     previous: Tensor | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Project onto the spectra that some signal has, in one pass: P C.
+    """Project a spectrum onto the spectra that some signal has, in one pass.
 
-    With ``magnitude`` the spectrum's magnitudes are replaced first and its phases kept, which is a
-    step of Griffin and Lim; with ``momentum`` the phases are those of
-    spectrum + momentum * (spectrum - previous), the fast variant.
+    With ``magnitude``, the magnitude of the spectrum is replaced first and its phase kept: a step
+    of the Griffin-Lim algorithm. With ``momentum``, the phase is that of
+    spectrum + momentum * (spectrum - previous): the fast Griffin-Lim algorithm.
 
     Parameters
     ----------
     spectrum : Tensor [..., frame, bin]
-        complex64 or complex128, bin = n_fft // 2 + 1.
+        Complex spectrum, complex64 or complex128, with n_fft // 2 + 1 bins.
     window : Tensor [n_fft]
-        The window of the analysis.
+        Analysis window.
     hop_length : int
-        Samples between frames, >= 1.
+        Hop between frames in samples, >= 1.
     magnitude : Tensor [..., frame, bin], optional
-        Magnitudes to put in place, real, >= 0. Where the spectrum is 0 (below 1e-19 in
-        complex64) its phase counts as 0; above 1e19 in complex64 it has none that can be found.
+        New magnitude, real, >= 0. The phase of a spectrum of 0 (below 1e-19 in complex64) is 0;
+        the phase of a spectrum above 1e19 in complex64 overflows.
     momentum : float
-        >= 0; needs ``magnitude`` and ``previous``.
+        Extrapolation of the phase, >= 0; needs ``magnitude`` and ``previous``.
     previous : Tensor [..., frame, bin], optional
-        The spectrum before this one.
+        Spectrum of the step before.
     out : Tensor [..., frame, bin], optional
-        Contiguous buffer for the result, none of the inputs. No gradient flows through it.
+        Contiguous buffer for the result, which shares no memory with the inputs; without gradient.
 
     Returns
     -------
@@ -156,8 +154,8 @@ def project(
     Notes
     -----
     P is linear, idempotent, and self-adjoint with weights 1 at DC and Nyquist and 2 elsewhere.
-    Under torch.compile a window's numbers cannot be read: NOLA is not checked, and samples that no
-    window reaches are 0. So it is for windows of inference mode on a GPU.
+    Under torch.compile, and for windows of inference mode on a GPU, the numbers of a window cannot
+    be read: NOLA is not checked, and samples that no window reaches are 0.
 
     References
     ----------
@@ -171,18 +169,19 @@ def project(
     >>> torch.allclose(project(once, window=w, hop_length=2), once, atol=1e-6)
     True
     """
-    frames = _invertible("spectrum", spectrum, window, hop_length)
-    before, target = _checked_step(spectrum, magnitude, momentum, previous)
+    layout = _invertible(spectrum, window, hop_length)
+    flat_previous, target = _checked_step(spectrum, magnitude, momentum, previous)
+    flat = _flat(spectrum, 2)
     if out is not None:
         _check_out(out, spectrum, magnitude, previous)
         torch.ops.otoscope.project_out(
-            _flat(spectrum, 2), target, before, momentum, *frames[:2], hop_length, _flat(out, 2)
+            flat, target, flat_previous, momentum, *layout, _flat(out, 2)
         )
         return out
-    flat = _flat(spectrum, 2)
-    if target is not None and _wants_gradient(flat, target, before):
-        flat, target, before = turned(flat, target, before, momentum), None, None
-    D: Tensor = torch.ops.otoscope.project(flat, target, before, momentum, *frames[:2], hop_length)
+    if target is not None and _needs_gradient(flat, target, flat_previous):
+        flat = replace_magnitude(flat, target, flat_previous, momentum)
+        target, flat_previous = None, None
+    D: Tensor = torch.ops.otoscope.project(flat, target, flat_previous, momentum, *layout)
     return D.reshape(spectrum.shape)
 
 
@@ -197,12 +196,12 @@ def griffin_lim_step(
     previous: Tensor | None = None,
     out: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Take a step of Griffin and Lim and measure how far it is from its goal.
+    """Take a step of the Griffin-Lim algorithm and measure the distance to the magnitude.
 
     Parameters
     ----------
     spectrum, window, hop_length, magnitude, momentum, previous, out
-        As in `project`.
+        See `project`.
 
     Returns
     -------
@@ -210,16 +209,16 @@ def griffin_lim_step(
         Z = P(magnitude * phase of the spectrum); ``out`` if it was given.
     residual : Tensor [...], float64
         Norm of abs(Z) - magnitude, with weights 1 at DC and Nyquist and 2 elsewhere, summed in
-        float64. Without momentum it never rises from step to step.
+        float64. Without momentum, the residual never rises from step to step.
 
     Raises
     ------
     ParameterError
-        As `project` does.
+        If shapes, types or devices do not fit, or NOLA is violated.
 
     Notes
     -----
-    Not differentiable; take `project` for that.
+    Not differentiable; `project` is.
 
     Examples
     --------
@@ -228,15 +227,16 @@ def griffin_lim_step(
     >>> Z.shape, residual.shape
     (torch.Size([3, 5]), torch.Size([]))
     """
-    frames = _invertible("spectrum", spectrum, window, hop_length)
-    before, target = _checked_step(spectrum, magnitude, momentum, previous)
+    layout = _invertible(spectrum, window, hop_length)
+    flat_previous, target = _checked_step(spectrum, magnitude, momentum, previous)
     assert target is not None  # noqa: S101 - for mypy: magnitude is given
     result = torch.empty_like(spectrum, memory_format=torch.contiguous_format)
     if out is not None:
         _check_out(out, spectrum, magnitude, previous)
         result = out
+    flat = _flat(spectrum, 2)
     residual: Tensor = torch.ops.otoscope.griffin_lim_step(
-        _flat(spectrum, 2), target, before, momentum, *frames[:2], hop_length, _flat(result, 2)
+        flat, target, flat_previous, momentum, *layout, _flat(result, 2)
     )
     return result, residual.reshape(spectrum.shape[:-2])
 
@@ -253,33 +253,33 @@ def magnitude_step(  # noqa: PLR0913 - the paper's step has these quantities
     step: float,
     radius: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Take one step of the adversary on magnitudes: gradient, clip, projection, ball.
+    """Take one step of the magnitude adversary: gradient step, clipping, projection, ball.
 
     Parameters
     ----------
     magnitude : Tensor [..., frame, bin]
-        Y, the present magnitudes; float32 or float64.
+        Current magnitude Y, float32 or float64.
     gradient : Tensor [..., frame, bin]
-        Of what is minimised, with respect to Y.
+        Gradient of the loss with respect to Y.
     spectrum : Tensor [..., frame, bin]
-        Complex; its phase is the running phase.
+        Complex spectrum of the step before; its phase is used.
     original : Tensor [..., frame, bin]
-        X, the centre of the ball.
+        Centre X of the ball.
     window : Tensor [n_fft]
-        The window of the analysis.
+        Analysis window.
     hop_length : int
-        Samples between frames, >= 1.
+        Hop between frames in samples, >= 1.
     step : float
-        mu, the length of the gradient step.
+        Step size mu.
     radius : Tensor [...]
-        e >= 0 for each example: the largest Frobenius norm of Y - X.
+        Radius e of the ball for each example, >= 0: the largest Frobenius norm of Y - X.
 
     Returns
     -------
     magnitude : Tensor [..., frame, bin]
         Y = (Z + nu X) / (1 + nu), with Z = abs(C) and nu = max(0, norm(Z - X) / e - 1).
     spectrum : Tensor [..., frame, bin]
-        C = P(max(Y - mu gradient, 0) * the running phase).
+        C = P(max(Y - mu gradient, 0) * phase of the spectrum).
 
     Raises
     ------
@@ -304,19 +304,18 @@ def magnitude_step(  # noqa: PLR0913 - the paper's step has these quantities
     >>> bool((Y - X).norm() <= 0.5001)
     True
     """
-    frames = _invertible("spectrum", spectrum, window, hop_length)
+    layout = _invertible(spectrum, window, hop_length)
     for name, part in (("magnitude", magnitude), ("gradient", gradient), ("original", original)):
         _check_like(name, part, spectrum, REAL[spectrum.dtype])
     require_device("radius", radius, spectrum.device)
     if radius.shape != spectrum.shape[:-2]:
         raise ParameterError(
             f"radius has shape {tuple(radius.shape)}, must be {tuple(spectrum.shape[:-2])}: "
-            "one number an example"
+            "one number per example"
         )
     Y, C = torch.ops.otoscope.magnitude_step(
         *(_flat(part, 2) for part in (magnitude, gradient, spectrum, original)),
-        *frames[:2],
-        hop_length,
+        *layout,
         step,
         radius.double().reshape(-1),
     )
@@ -324,20 +323,21 @@ def magnitude_step(  # noqa: PLR0913 - the paper's step has these quantities
 
 
 def _flat(values: Tensor, kept: int) -> Tensor:
-    """Leading axes as one batch axis, contiguous."""
+    """Merge the leading axes to one batch axis; contiguous."""
     if values.ndim == kept + 1 and values.is_contiguous():
         return values
     lead, last = values.shape[: values.ndim - kept], values.shape[values.ndim - kept :]
     return values.reshape(math.prod(lead), *last).contiguous()
 
 
-def _invertible(name: str, spectrum: Tensor, window: Tensor, hop_length: int) -> Frames:
+def _invertible(spectrum: Tensor, window: Tensor, hop_length: int) -> tuple[Tensor, Tensor, int]:
+    """Check an invertible spectrum; return window, overlap and hop as the operators take them."""
     if spectrum.dtype not in _COMPLEX:
-        raise ParameterError(f"{name} is {spectrum.dtype}, must be complex64 or complex128")
+        raise ParameterError(f"spectrum is {spectrum.dtype}, must be complex64 or complex128")
     frames = frames_of(window, hop_length, like=spectrum)
     if spectrum.ndim < 2 or spectrum.shape[-1] != len(window) // 2 + 1 or not spectrum.shape[-2]:
         raise ParameterError(
-            f"{name} has shape {tuple(spectrum.shape)}; a window of {len(window)} samples needs "
+            f"spectrum has shape {tuple(spectrum.shape)}; a window of {len(window)} samples needs "
             f"[..., frame, {len(window) // 2 + 1}], with one frame or more"
         )
     if frames.uncovered is not None:
@@ -345,13 +345,13 @@ def _invertible(name: str, spectrum: Tensor, window: Tensor, hop_length: int) ->
             f"no window reaches sample {frames.uncovered} and every {hop_length}th after it (NOLA "
             f"is violated): a window of {len(window)} samples needs a smaller hop_length"
         )
-    return frames
+    return frames.window, frames.overlap, hop_length
 
 
 def _checked_step(
     spectrum: Tensor, magnitude: Tensor | None, momentum: float, previous: Tensor | None
 ) -> tuple[Tensor | None, Tensor | None]:
-    """What a step remembers and aims at, with one batch axis."""
+    """Check the arguments of a step; return ``previous`` and ``magnitude`` with one batch axis."""
     if not momentum >= 0 or (momentum > 0 and (previous is None or magnitude is None)):
         raise ParameterError(
             f"momentum is {momentum}; it must be >= 0, and above 0 it needs magnitude= and "
@@ -382,12 +382,14 @@ def _check_out(out: Tensor, *inputs: Tensor | None) -> None:
     _check_like("out", out, spectrum, spectrum.dtype)
     if not out.is_contiguous():
         raise ParameterError(f"out has strides {out.stride()}; it must be contiguous")
-    traced = torch.compiler.is_compiling()  # then nothing has an address yet
+    traced = torch.compiler.is_compiling()  # tensors have no addresses yet
     if not traced and any(t is not None and share_memory(t, out) for t in inputs):
-        raise ParameterError("out is one of the inputs: neighbouring frames are read from them")
-    if _wants_gradient(*inputs):
+        raise ParameterError(
+            "out shares memory with an input, of which the operator still reads neighbouring frames"
+        )
+    if _needs_gradient(*inputs):
         raise ParameterError("out= gives no gradient: leave it out, or use torch.no_grad()")
 
 
-def _wants_gradient(*inputs: Tensor | None) -> bool:
+def _needs_gradient(*inputs: Tensor | None) -> bool:
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs)

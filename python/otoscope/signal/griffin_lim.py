@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.ops.bins import turned
+from otoscope.ops.frames import replace_magnitude
 from otoscope.signal.projection import Projection
 from otoscope.signal.stft import get_window, n_frames
 
@@ -144,16 +144,16 @@ def _alternate(P: Projection, S: Tensor, C: Tensor, n_iter: int, momentum: float
         ahead = momentum if step > 1 else 0.0  # the first phases were not projected
         P(C, magnitude=S, momentum=ahead, previous=before if ahead else None, out=spare)
         before, C, spare = C, spare, before
-    return turned(C, S, before if n_iter > 1 else None, momentum)
+    return replace_magnitude(C, S, before if n_iter > 1 else None, momentum)
 
 
 def _admm(P: Projection, S: Tensor, C: Tensor, n_iter: int) -> Tensor:
     """Z - U = P Y + (P Y - Y) (1 - rho) / (1 + rho), and U = (Y - P Y) / (1 + rho)."""
-    X = Y = turned(C, S, None, 0.0)
+    X = Y = replace_magnitude(C, S, None, 0.0)
     projected = torch.empty_like(Y)
     for _ in range(n_iter):
         P(Y, out=projected)
-        X = turned(projected, S, Y, (1 - RHO) / (1 + RHO))
+        X = replace_magnitude(projected, S, Y, (1 - RHO) / (1 + RHO))
         Y = X + (Y - projected) / (1 + RHO)
     return X
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.ops.bins import turned
+from otoscope.ops.frames import replace_magnitude
 from otoscope.signal.stft import istft, stft
 
 __all__ = ["Projection"]
@@ -122,7 +122,7 @@ class Projection:
     ) -> Tensor:
         """Project a signal of another length by way of its samples."""
         if magnitude is not None:
-            C = turned(C, magnitude, previous, momentum)
+            C = replace_magnitude(C, magnitude, previous, momentum)
         return stft(
             self.inverse(C, length=length),
             window=self.window,

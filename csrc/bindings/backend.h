@@ -1,0 +1,58 @@
+// The differences between the modules _cpu, _cuda and _emulated.
+//
+// Bindings (<op>/binding.h) are templates over a Backend: they check the tensors, open a
+// KernelScope, and call the kernel. The type of the backend's Launch selects the kernel's overload.
+#pragma once
+#include <concepts>
+
+#include "bindings/tensor.h"
+#include "block/launch.h"
+
+namespace otoscope::bind {
+
+template <class B>
+concept Backend = requires(typename B::Launch launch, int device_id) {
+    { B::kDevice } -> std::convertible_to<DeviceType>;       // of the tensors
+    { B::kLaunchName } -> std::convertible_to<const char*>;  // Python's name of the last argument
+    typename B::DeviceGuard;                                 // makes a device current
+};
+
+struct NoDeviceGuard {  // the host has one device
+    explicit NoDeviceGuard(int) {}
+};
+
+// Releases the GIL, and makes the tensor's device current, while a kernel is called.
+template <Backend B>
+class KernelScope {
+  public:
+    explicit KernelScope(const TensorArg& tensor) : guard_(tensor.dl.device.device_id) {}
+
+  private:
+    nb::gil_scoped_release released_;
+    typename B::DeviceGuard guard_;
+};
+
+}  // namespace otoscope::bind
+
+namespace nanobind::detail {
+
+// Makes a Launch of the integer that Python passes; Field is the type of its only member.
+template <class Launch, class Number, class Field = Number>
+struct launch_caster {
+    NB_TYPE_CASTER(Launch, const_name("int"))
+
+    bool from_python(handle source, uint8_t flags, cleanup_list* cleanup) noexcept {
+        make_caster<Number> number;
+        if (!number.from_python(source, flags, cleanup)) return false;
+        value = Launch{static_cast<Field>(number.value)};
+        return true;
+    }
+};
+
+template <>
+struct type_caster<otoscope::cpu::Launch> : launch_caster<otoscope::cpu::Launch, int> {};
+template <>
+struct type_caster<otoscope::cuda::Launch> : launch_caster<otoscope::cuda::Launch, std::uintptr_t> {
+};
+
+}  // namespace nanobind::detail

@@ -1,0 +1,27 @@
+#include "bindings/all_bindings.h"
+#include "bindings/all_emulated.h"
+
+namespace nanobind::detail {
+template <>
+struct type_caster<otoscope::emulated::Launch>
+    : launch_caster<otoscope::emulated::Launch, int, otoscope::emulated::Order> {};
+}  // namespace nanobind::detail
+
+namespace {
+
+using namespace otoscope;
+
+struct Emulated {
+    static constexpr bind::DeviceType kDevice = bind::DeviceType::cpu;
+    static constexpr const char* kLaunchName = "order";
+    using Launch = emulated::Launch;
+    using DeviceGuard = bind::NoDeviceGuard;
+};
+
+}  // namespace
+
+NB_MODULE(_emulated, m) {
+    m.doc() =
+        "The CUDA kernels' bodies, run thread by thread on the host: tests only, never shipped.";
+    bind::define_all<Emulated>(m);
+}
