@@ -5,14 +5,118 @@ Every message names the thing, says what came, and says what is needed.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
-__all__ = ["CudaUnavailable", "MissingExtra", "ParameterError", "require_extra"]
+__all__ = [
+    "Advice",
+    "Argument",
+    "CudaUnavailable",
+    "MissingExtra",
+    "ParameterError",
+    "require_extra",
+]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument that an advice names; each front end spells it in its own way.
+
+    Parameters
+    ----------
+    name : str
+        Name in Python.
+    value : object
+        Value to pass; ``...`` leaves the choice to the reader.
+
+    Examples
+    --------
+    >>> str(Argument("n_samples", 500)), str(Argument("target"))
+    ('n_samples=500', 'target=')
+    """
+
+    name: str
+    value: object = ...
+
+    def __str__(self) -> str:
+        """Spell the argument as in Python."""
+        return f"{self.name}=" if self.value is ... else f"{self.name}={self.value!r}"
+
+
+class Advice:
+    """The remedy of an error, as text with arguments.
+
+    Parameters
+    ----------
+    *parts : str or Argument
+        Parts of the sentence, in order.
+
+    Examples
+    --------
+    >>> str(Advice(Argument("padded", True), " fills up with silence"))
+    'padded=True fills up with silence'
+    """
+
+    def __init__(self, *parts: str | Argument) -> None:
+        self.parts = parts
+
+    def __str__(self) -> str:
+        """Spell the advice as in Python."""
+        return self.spelled(str)
+
+    def spelled(self, spell: Callable[[Argument], str]) -> str:
+        """Spell the advice with a front end's spelling of arguments."""
+        return "".join(part if isinstance(part, str) else spell(part) for part in self.parts)
+
+    def to_list(self) -> list[Any]:
+        """Convert the advice to types of JSON."""
+        return [
+            part
+            if isinstance(part, str)
+            else {"argument": part.name} | ({} if part.value is ... else {"value": part.value})
+            for part in self.parts
+        ]
+
+    @classmethod
+    def from_list(cls, parts: Sequence[str | Mapping[str, Any]]) -> Advice:
+        """Read an advice that `to_list` wrote."""
+        return cls(
+            *(
+                part
+                if isinstance(part, str)
+                else Argument(part["argument"], part.get("value", ...))
+                for part in parts
+            )
+        )
 
 
 class ParameterError(ValueError):
-    """An argument, a file or a tensor that cannot be used as it is."""
+    """An argument, a file or a tensor that cannot be used as it is.
+
+    Parameters
+    ----------
+    message : str
+        The name, what came, and what is needed.
+    advice : Advice, optional
+        Remedy that names arguments; it follows the message after a semicolon.
+
+    Examples
+    --------
+    >>> str(ParameterError("it has 2 outputs", advice=Advice("choose with ", Argument("target"))))
+    'it has 2 outputs; choose with target='
+    """
+
+    def __init__(self, message: str = "", *, advice: Advice | None = None) -> None:
+        super().__init__(message if advice is None else f"{message}; {advice}")
+        self.message = message
+        self.advice = advice
+
+    def within(self, context: object) -> ParameterError:
+        """Name the file or item that the error is about, and keep the advice."""
+        return ParameterError(f"{context}: {self.message}", advice=self.advice)
 
 
 class CudaUnavailable(RuntimeError):

@@ -260,7 +260,7 @@ def test_statistics_of_other_tools_are_taken_with_a_note(tmp_path: Path) -> None
 
 def test_bad_input_gets_one_line(sounds: Path, tmp_path: Path) -> None:
     real, made, out = sounds / "real", sounds / "made", tmp_path / "s.npz"
-    assert "name a model, say --model musicnn-mtt" in refused("distance", real, made)
+    assert "name one, such as --model musicnn-mtt" in refused("distance", real, made)
     assert "there is no model 'musicn'" in refused("distance", real, made, "--model", "musicn")
     assert "SVDNet has no layer 'fc88'; nearest: fc8" in refused(
         "distance", real, made, *MODEL, "--layer", "fc88"

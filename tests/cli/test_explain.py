@@ -216,11 +216,14 @@ def test_models_lists_licences_and_install_lines() -> None:
         ([*MODEL, "--segments", "temporal:500"], "500"),
         (
             ["--model", "synth-singing", "--segments", "temporal:20"],
-            "1,048,576 passes; use at most 12 segments, or draw: "
-            "--design kernelshap --n-samples 2000",
+            "1,048,576 passes; use at most 12 segments, or draw coalitions "
+            "with --design kernelshap and --n-samples 2000",
         ),
-        ([*MODEL, "--n-samples", "5"], "--n-samples 5 goes with a design that draws, such as "),
-        ([*MODEL, "--n-samples", "5"], "--design kernelshap; exact asks all 16"),
+        (
+            [*MODEL, "--n-samples", "5"],
+            "n_samples is 5 and the design exact, which evaluates all 16",
+        ),
+        ([*MODEL, "--n-samples", "5"], "choose a design that draws, such as --design kernelshap"),
         (["--model", "synth-singing", "--segments", "beats", "--n-samples", "5"], "all coalitions"),
         ([*MODEL, "--design", "leave_one_out", "--n-samples", "5"], "'leave_one_out' has 5 coal"),
         ([*MODEL, "--segments", "diagonal:3"], "segments is 'diagonal:3'; write temporal:10"),

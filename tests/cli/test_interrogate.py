@@ -251,7 +251,7 @@ def test_a_zoo_model_answers_with_what_folders_are_called(tmp_path: Path) -> Non
         (["--gain", 6, "--figure", "f1"], "figure is 'f1'"),
         (["--gain", 6, "--device", "abacus"], "device is 'abacus'"),
         (["--gain", 6, "--groups", "artist"], "no column 'artist'; it has file, label"),
-        (["--dilation", 4], "holds sounds; ask with --tempo"),
+        (["--dilation", 4], "holds sounds; change sounds with --tempo"),
         (["--gain", 6, "--threshold", 0.5], "gives labels or a score a class; let it draw"),
         (["--gain", 6, "--seed", -1], "seed is -1, must be in [0, 2^32)"),
         (["--crop", 1], "has 0.5 s, of which these changes leave nothing; ask for less"),

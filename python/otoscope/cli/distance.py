@@ -12,7 +12,7 @@ from rich.table import Table
 
 from otoscope.cli.output import require_writable
 from otoscope.cli.progress import bars
-from otoscope.cli.wording import as_options
+from otoscope.cli.wording import with_options
 from otoscope.records import replacing, to_json
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["distance", "stats"]
 
-_OPTIONS = ("padded", "channel_axis")  # what reasons for skipping a file may advise
+_OPTIONS = ("padded",)  # what reasons for skipping a file may advise
 _LISTED = 10  # files that were skipped; --json lists all
 
 _Layer = Annotated[
@@ -119,7 +119,7 @@ def stats(  # noqa: PLR0913 - a command has the options it has
             "n": found.statistics.count,
             "columns": len(found.statistics.mean),
             **found.statistics.settings,
-            "skipped": found.skipped,
+            "skipped": {name: str(reason) for name, reason in found.skipped.items()},
             "notes": found.notes,
         }
         with replacing(json_file) as draft:
@@ -156,6 +156,8 @@ def _tell_skipped(side: Measured) -> None:
     if side.skipped:
         console.print(f"{side.path}: {len(side.skipped)} skipped", soft_wrap=True)
     for name, reason in list(side.skipped.items())[:_LISTED]:
-        console.print(f"  {name}: {as_options(reason, _OPTIONS)}", soft_wrap=True)
+        console.print(
+            f"  {name}: {with_options(str(reason), reason.advice, _OPTIONS)}", soft_wrap=True
+        )
     if len(side.skipped) > _LISTED:
         console.print(f"  and {len(side.skipped) - _LISTED} more; --json lists all")

@@ -17,8 +17,8 @@ from rich.text import Text
 from otoscope.cli.options import Seed
 from otoscope.cli.output import require_writable
 from otoscope.cli.progress import bars
-from otoscope.cli.wording import as_options
-from otoscope.errors import ParameterError
+from otoscope.cli.wording import with_options
+from otoscope.errors import Advice, ParameterError
 from otoscope.records import replacing, stream
 
 if TYPE_CHECKING:
@@ -190,7 +190,8 @@ def _table(records: list[Mapping[str, Any]]) -> Table:
 def _reason(record: Mapping[str, Any]) -> str:
     """Why a file failed, without its name, in the command line's words."""
     reason = record["error"].removeprefix(record["file"]).lstrip(": ")
-    return as_options(reason, signature(explain).parameters)
+    advice = Advice.from_list(record["advice"]) if record.get("advice") else None
+    return with_options(reason, advice, signature(explain).parameters)
 
 
 def _tell(line: str) -> None:

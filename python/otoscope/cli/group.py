@@ -19,7 +19,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from otoscope.cli.options import OPTIONAL_PATH
-from otoscope.cli.wording import as_options
+from otoscope.cli.wording import with_options
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 
 __all__ = ["Group"]
@@ -70,5 +70,6 @@ class Group(TyperGroup):
             typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
         command = self.commands.get(ctx.invoked_subcommand)
         names = {parameter.name for parameter in command.params} if command else ()
-        typer.echo(f"otoscope: {as_options(' '.join(message.split()), names)}", err=True)
+        line = with_options(message, getattr(error, "advice", None), names)
+        typer.echo(f"otoscope: {' '.join(line.split())}", err=True)
         raise typer.Exit(2)

@@ -1,46 +1,38 @@
-"""Advice in the words of the command line: ``n_samples=500`` of Python is ``--n-samples 500``."""
+"""Advice as it is typed at the command line: ``n_samples=500`` of Python is ``--n-samples 500``."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container
 
-__all__ = ["as_options"]
+from otoscope.errors import Advice, Argument
 
-_ARGUMENT = r"\b[a-z_]+=(?:'[^']*'|[\w.+-]*)"
-_ARGUMENTS = re.compile(rf"{_ARGUMENT}(?:, {_ARGUMENT})*")
+__all__ = ["with_options"]
 
 
-def as_options(message: str, names: Container[str]) -> str:
-    """Write the keyword arguments in a message as options, if the command has them all.
+def with_options(text: str, advice: Advice | None, names: Container[str]) -> str:
+    """Replace the advice in an error's text by its spelling with options.
 
     Parameters
     ----------
-    message : str
-        Of an error.
+    text : str
+        Text of the error, with the advice in Python's spelling.
+    advice : Advice, optional
+        The advice; without one the text is returned as it is.
     names : container of str
-        The command's parameters, in Python's spelling.
+        The command's parameters, in Python's spelling; other arguments are not options.
 
     Returns
     -------
     str
-        As it would be typed: no commas, no quotes, and no value for what is True.
-
-    Examples
-    --------
-    >>> as_options("or draw: design='kernelshap', n_samples=500", {"design", "n_samples"})
-    'or draw: --design kernelshap --n-samples 500'
+        Text to show.
     """
-
-    def spelt(found: re.Match[str]) -> str:
-        pairs = [argument.partition("=") for argument in found[0].split(", ")]
-        if not all(name in names for name, _, _ in pairs):
-            return found[0]
-        return " ".join(_option(name, value.strip("'")) for name, _, value in pairs)
-
-    return _ARGUMENTS.sub(spelt, message)
+    if advice is None:
+        return text
+    return text.replace(
+        str(advice), advice.spelled(lambda it: _option(it) if it.name in names else str(it))
+    )
 
 
-def _option(name: str, value: str) -> str:
-    flag = f"--{name.replace('_', '-')}"
-    return flag if value in ("", "True") else f"{flag} {value}"
+def _option(argument: Argument) -> str:
+    flag = f"--{argument.name.replace('_', '-')}"
+    return flag if argument.value in (..., True) else f"{flag} {argument.value}"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 
 __all__ = [
     "DEFAULT_DESIGN",
@@ -160,8 +160,13 @@ def _exact(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
     if n_segments > MOST_EXACT:
         raise ParameterError(
             f"design 'exact' with {n_segments} segments costs 2^{n_segments} = "
-            f"{2**n_segments:,} passes; use at most {MOST_EXACT} segments, or draw: "
-            f"design='kernelshap', n_samples={DEFAULT_SAMPLES}"
+            f"{2**n_segments:,} passes",
+            advice=Advice(
+                f"use at most {MOST_EXACT} segments, or draw coalitions with ",
+                Argument("design", "kernelshap"),
+                " and ",
+                Argument("n_samples", DEFAULT_SAMPLES),
+            ),
         )
     if n_samples is not None and n_samples < 1:
         raise ParameterError(f"n_samples is {n_samples}, must be >= 1")

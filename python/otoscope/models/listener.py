@@ -12,7 +12,7 @@ from os import PathLike
 import torch
 from torch import Tensor, nn
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols import Patch, Sound
 from otoscope.signal import Domain, FrontEnd, mono, read_audio
 from otoscope.signal.excerpts import cut
@@ -267,16 +267,18 @@ class Listener(nn.Module):
     def _excerpt(self, y: Tensor, values: Tensor, start: float, *, padded: bool) -> Patch:
         hop, rate, length = self.hop_length, self.sample_rate, self.patch_frames
         last = len(values) - (1 if padded else length)  # frame that an excerpt may begin with
-        remedy = "" if padded else "; padded=True fills up with silence"
+        advice = None if padded else Advice(Argument("padded", True), " fills up with silence")
         if last < 0:
             raise ParameterError(
                 f"the sound lasts {len(y) / rate:.2f} s, too short for an excerpt of "
-                f"{length * hop / rate:.2f} s{remedy}"
+                f"{length * hop / rate:.2f} s",
+                advice=advice,
             )
         if not 0 <= start <= last * hop / rate:
             raise ParameterError(
                 f"start is {start:g} s, must be in [0, {last * hop / rate:.2f}] for a sound of "
-                f"{len(y) / rate:.2f} s and an excerpt of {length * hop / rate:.2f} s{remedy}"
+                f"{len(y) / rate:.2f} s and an excerpt of {length * hop / rate:.2f} s",
+                advice=advice,
             )
         first = round(start * rate / hop)
         offset = first * hop + self.front_end.first_sample

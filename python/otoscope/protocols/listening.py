@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols.patch import Patch
 from otoscope.signal.mel.domain import Domain
 
@@ -125,7 +125,8 @@ def choose_targets(
         raise ParameterError(f"the model names {len(names)} outputs and returns {n_outputs}")
     if target is None and n_outputs != 1:
         raise ParameterError(
-            f"the model has {n_outputs} outputs ({_some(names)}); choose with {called}="
+            f"the model has {n_outputs} outputs ({_some(names)})",
+            advice=Advice("choose with ", Argument(called)),
         )
     targets: Sequence[object] = [0 if target is None else target]
     if isinstance(target, Sequence) and not isinstance(target, str):

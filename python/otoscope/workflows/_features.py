@@ -18,13 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.metrics import FeatureSet
 from otoscope.protocols import device_of, evaluating
 from otoscope.signal.audio.blocks import Blocks
 from otoscope.signal.excerpts import sliding
 from otoscope.taps import Tap
-from otoscope.workflows._recording import listening_model
+from otoscope.workflows._recording import PADDED, listening_model
 
 __all__ = ["FeatureSettings", "SoundFeatures", "comparable", "differences"]
 
@@ -94,7 +94,10 @@ class SoundFeatures:
         if settings.hop is not None and not 0 < settings.hop < float("inf"):
             raise ParameterError(f"hop is {settings.hop}, must be seconds above 0")
         if settings.model is None:
-            raise ParameterError("name a model, say model='musicnn-mtt' (see: otoscope models)")
+            raise ParameterError(
+                "no model is named",
+                advice=Advice("name one, such as ", Argument("model", "musicnn-mtt")),
+            )
         self._model: Any = listening_model(settings.model, device=settings.device)
         network = getattr(self._model, "network", self._model)
         if not isinstance(network, nn.Module):
@@ -237,8 +240,8 @@ class SoundFeatures:
         elif n_excerpts == 0:
             raise ParameterError(
                 f"the sound lasts {n_samples / model.sample_rate:.2f} s, too short for an excerpt "
-                f"of {length * step / model.sample_rate:.2f} s"
-                + ("" if self._padded else "; padded=True fills up with silence")
+                f"of {length * step / model.sample_rate:.2f} s",
+                advice=None if self._padded else PADDED,
             )
 
     def _prepared(self, sound: Tensor) -> Tensor:
@@ -300,7 +303,8 @@ def _layer(network: nn.Module, settings: FeatureSettings) -> tuple[str, int]:
     if not layer:
         names = [name for name, _ in network.named_modules() if name]
         raise ParameterError(
-            f"{settings.model} has no default layer; name one with layer=: {', '.join(names[-8:])}"
+            f"{settings.model} has no default layer",
+            advice=Advice("name one with ", Argument("layer"), f": {', '.join(names[-8:])}"),
         )
     if settings.channel_axis is not None:
         axis = settings.channel_axis

@@ -19,11 +19,13 @@ import numpy as np
 import torch
 
 from otoscope import records
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.intervene.interrogation._items import Features
 from otoscope.workflows.explain import sound_files
 
 __all__ = ["Columns", "JudgedItems", "read_items"]
+
+_LABELLING = (Argument("labels"), ", or ", Argument("unlabelled", True))  # what an advice names
 
 
 @dataclass(frozen=True)
@@ -174,8 +176,8 @@ def _folder(data: Path, *, unlabelled: bool) -> list[dict[str, Any]]:
     classed = [file for file in files if len(file.parts) > 1]
     if not classed and not unlabelled:
         raise ParameterError(
-            f"{data} has no sub-folder with sounds; make one a class, or give labels=, or "
-            "unlabelled=True"
+            f"{data} has no sub-folder with sounds",
+            advice=Advice("make one per class, or give ", *_LABELLING),
         )
     taken = files if unlabelled else classed
     return [{"file": str(file), "label": file.parts[0]} for file in taken]
@@ -186,7 +188,7 @@ def _manifest(path: Path) -> list[dict[str, Any]]:
     for record in records.stream(path):
         clip = record.get("clip")
         if not isinstance(clip, dict) or "style" not in clip:
-            raise ParameterError(f"{path} tells no styles; give labels=, or unlabelled=True")
+            raise ParameterError(f"{path} names no styles", advice=Advice("give ", *_LABELLING))
         rows.append({**clip, "file": record["file"], "label": clip["style"]})
     if not rows:
         raise ParameterError(f"{path} is empty")

@@ -30,7 +30,7 @@ class RealExcerpts:
         self._model, self._progress = model, progress
         self._hop = max(1, round(every * model.sample_rate / model.hop_length))
         self._firsts: list[int] = []  # index of each file's first excerpt
-        self.skipped: dict[Path, str] = {}
+        self.skipped: dict[Path, ParameterError] = {}
 
     def __iter__(self) -> Iterator[Tensor]:
         model, n_seen = self._model, 0
@@ -43,7 +43,7 @@ class RealExcerpts:
                     values = model.prepare(y.to(device))
                 excerpts = sliding(values, model.patch_frames, hop=self._hop)
             except ParameterError as err:
-                self.skipped[path] = str(err)
+                self.skipped[path] = err
                 continue
             n_seen += len(excerpts)
             for excerpt in excerpts:  # a copy: what is kept must not keep its whole file
@@ -51,7 +51,7 @@ class RealExcerpts:
         if n_seen == 0:
             path, why = next(iter(self.skipped.items()))
             n_files = len(self._paths)
-            raise ParameterError(f"none of {n_files} sound files can be used; {path}: {why}")
+            raise why.within(f"none of {n_files} sound files can be used; {path}")
 
     def place(self, index: int) -> tuple[Path, float]:
         """File and second of an excerpt."""

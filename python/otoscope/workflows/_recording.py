@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otoscope import models
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols import ListeningModel, Patch, device_of
 from otoscope.signal import read_audio
+
+PADDED = Advice(Argument("padded", True), " fills up with silence")
 
 AROUND = 15.0
 """Seconds of sound on either side of an excerpt that are looked at with it."""
@@ -65,7 +67,8 @@ class Heard:
         if n_frames < length:
             raise ParameterError(
                 f"the sound lasts {len(y) / sr:.2f} s, too short for an excerpt of "
-                f"{length * hop / sr:.2f} s; padded=True fills up with silence"
+                f"{length * hop / sr:.2f} s",
+                advice=PADDED,
             )
         self._y, self._sr, self._model, self._padded = y, sr, model, padded
         self.last = (n_frames - length) * hop / sr
@@ -103,9 +106,9 @@ class Heard:
 
     def _check(self, start: float) -> None:
         if not 0 <= start < self.last + self._model.hop_length / self._sr / 2:
-            remedy = "" if self._padded else "; padded=True fills up with silence"
             raise ParameterError(
-                f"start is {start:g} s, the last excerpt begins at {self.last:.2f} s{remedy}"
+                f"start is {start:g} s, the last excerpt begins at {self.last:.2f} s",
+                advice=None if self._padded else PADDED,
             )
 
     def _part(self, start: float) -> tuple[int, Tensor]:

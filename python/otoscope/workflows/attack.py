@@ -22,7 +22,7 @@ from otoscope.attack.base import Attack
 from otoscope.attack.evaluate import evaluate, round_to_16_bits
 from otoscope.attack.model import hear, kind_of_outputs
 from otoscope.attack.objective import Outputs, log_posterior
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.progress import Progress
 from otoscope.protocols import SoundClassifier, Target, choose_targets
 from otoscope.signal import read_audio, write_audio
@@ -76,7 +76,7 @@ def attack_file(settings: AttackFile, *, progress: Progress | None = None) -> At
                 f"the model hears {settings.target!r} already: choose another target"
             )
     except ParameterError as err:
-        raise ParameterError(f"{settings.sound}: {err}") from err
+        raise err.within(settings.sound) from err
     adversary = torch.cat([piece.adversary for piece in pieces])
     write_audio(settings.out, adversary, sr=sr, subtype="PCM_16")
     return Attacked(settings, sr, 20 * math.log10(gain), pieces)
@@ -117,8 +117,8 @@ def _first_sounding(y: Tensor, spans: list[tuple[int, int]]) -> Tensor:
             return y[first:end]
     first, end = spans[0][0], spans[-1][1]
     raise ParameterError(
-        f"all {end - first} samples are silent: silence has no signal-to-noise ratio; "
-        "choose another excerpt with start="
+        f"all {end - first} samples are silent: silence has no signal-to-noise ratio",
+        advice=Advice("choose another excerpt with ", Argument("start")),
     )
 
 

@@ -75,7 +75,7 @@ class MeasuredDistance:
                 "path": str(side.path),
                 "n": side.statistics.count,
                 "files": side.n_files,
-                "skipped": dict(side.skipped),
+                "skipped": {name: str(reason) for name, reason in side.skipped.items()},
             }
             for name, side in (("real", self.real), ("generated", self.generated))
         }

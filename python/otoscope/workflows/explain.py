@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from otoscope import models
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
 from otoscope.progress import Progress
 from otoscope.protocols import ListeningModel, choose_targets
@@ -103,6 +103,8 @@ class Row:
         The target's output at those times.
     error : str
         Why the file could not be explained; empty otherwise.
+    advice : Advice, optional
+        Remedy that ``error`` ends with.
     warnings : tuple of str
         What went otherwise than asked for.
 
@@ -117,6 +119,7 @@ class Row:
     times: Tensor | None = None
     outputs: Tensor | None = None
     error: str = ""
+    advice: Advice | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -170,8 +173,8 @@ def explain_files(
             yield from _explain_file(path, model, settings, explainer, done, progress)
         except ParameterError as err:
             if settings.is_single:
-                raise ParameterError(_named(path, err)) from err
-            yield Row(path, settings.start, error=str(err))
+                raise (err if str(path) in str(err) else err.within(path)) from err
+            yield Row(path, settings.start, error=str(err), advice=err.advice)
 
 
 def _check_places(settings: ExplainFiles) -> None:
@@ -191,8 +194,8 @@ def _check_samples(settings: ExplainFiles) -> None:
         n_segments = cut.n_time * cut.n_mel if isinstance(cut, segments.grid) else None
         what = f"{2**n_segments:,}" if n_segments else "coalitions"
         raise ParameterError(
-            f"n_samples={settings.n_samples} goes with a design that draws, such as "
-            f"design='kernelshap'; exact asks all {what}"
+            f"n_samples is {settings.n_samples} and the design exact, which evaluates all {what}",
+            advice=Advice("choose a design that draws, such as ", Argument("design", "kernelshap")),
         )
 
 
@@ -279,7 +282,7 @@ def _explain_file(
         except ParameterError as err:
             if settings.every is None:
                 raise
-            yield Row(path, start, error=str(err))
+            yield Row(path, start, error=str(err), advice=err.advice)
             continue
         near = (curve.starts - second).abs() <= AROUND
         told = tuple(str(warning.message) for warning in caught)
@@ -296,7 +299,3 @@ def _column(
     if start is None:
         return int(curve.outputs.max(0).values.argmax())
     return int(curve.outputs[int((curve.starts - start).abs().argmin())].argmax())
-
-
-def _named(path: Path, err: ParameterError) -> str:
-    return str(err) if str(path) in str(err) else f"{path}: {err}"

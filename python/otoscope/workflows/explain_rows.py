@@ -114,6 +114,8 @@ def to_record(row: Row, settings: ExplainFiles) -> dict[str, Any]:
     'empty.wav is empty (0 bytes)'
     """
     record: dict[str, Any] = {"file": str(row.path), "start": row.asked, "error": row.error}
+    if row.advice is not None:
+        record["advice"] = row.advice.to_list()
     if row.explanation is not None:
         explanation = row.explanation
         record |= explanation.to_record()

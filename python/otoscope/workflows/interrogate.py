@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from otoscope import records, report
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.intervene import (
     FeatureDilation,
     Flip,
@@ -245,18 +245,25 @@ def _interventions(asked: InterrogateFiles, items: JudgedItems) -> Sequence[Inte
     if not items.dilations:
         if asked.dilation is not None:
             raise ParameterError(
-                f"dilation is {asked.dilation:g}, and {asked.data} holds sounds; ask with tempo="
+                f"dilation is {asked.dilation:g}, and {asked.data} holds sounds",
+                advice=Advice("change sounds with ", Argument("tempo")),
             )
         if not asked.interventions:
             raise ParameterError(
-                "nothing is to be changed; name one or more changes: tempo=6 or highpass=20"
+                "nothing is to be changed",
+                advice=Advice(
+                    "name one or more changes: ",
+                    Argument("tempo", 6),
+                    " or ",
+                    Argument("highpass", 20),
+                ),
             )
         return asked.interventions
     if asked.dilation is None or asked.interventions:
         told = ", ".join(f"{percent:g}" for percent in items.dilations)
         raise ParameterError(
-            f"{asked.data} holds features, which have dilations only: ask with dilation=, one of "
-            f"{told}"
+            f"{asked.data} holds features, which have dilations only",
+            advice=Advice("choose with ", Argument("dilation"), f" one of {told}"),
         )
     return [FeatureDilation(asked.dilation, available=items.dilations)]
 
@@ -280,8 +287,10 @@ def _predict(model: Any, asked: InterrogateFiles, labels: Sequence[str] | None) 
     if unknown := sorted(set(labels or ()) - set(names)):
         raise ParameterError(
             f"label {unknown[0]!r} is none of the model's answers "
-            f"({', '.join(names[:8])}{', ...' * (len(names) > 8)}); "
-            "name folders or labels as these, or ask with unlabelled=True"
+            f"({', '.join(names[:8])}{', ...' * (len(names) > 8)})",
+            advice=Advice(
+                "name folders or labels as these, or pass ", Argument("unlabelled", True)
+            ),
         )
     return classifier
 

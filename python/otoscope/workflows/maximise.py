@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from otoscope import records
 from otoscope.data import sample, sample_names
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.maximise import (
     ActivationMaximiser,
     Extremes,
@@ -181,7 +181,9 @@ def maximise_unit(settings: MaximiseUnit, *, progress: Progress | None = None) -
     ranking, told = _ranked(grid, extremes, layer)
     made = tuple(_made(ranking, model, maximiser.unit))
     if not made:
-        raise ParameterError("no input has a finite activation: try a smaller rate=")
+        raise ParameterError(
+            "no input has a finite activation", advice=Advice("try a smaller ", Argument("rate"))
+        )
     real = tuple(_real(extremes, excerpts, model))
     notes = (*_notes(maximiser.unit, ranking, made[0], excerpts.skipped), *told)
     return MaximisedUnit(settings, ranking, made, real, extremes.n_seen, notes)
@@ -321,7 +323,9 @@ def _real(extremes: Extremes, excerpts: RealExcerpts, model: Any) -> Iterator[Sp
         yield Specimen(label, patch, found.activation, f"{path.name}, {start:.2f} s")
 
 
-def _notes(unit: Unit, ranking: Ranking, made: Specimen, skipped: dict[Path, str]) -> Iterator[str]:
+def _notes(
+    unit: Unit, ranking: Ranking, made: Specimen, skipped: dict[Path, ParameterError]
+) -> Iterator[str]:
     if unit.is_squashed:
         yield (
             f"{unit.layer} gives probabilities: where the model is sure they have no gradient. "

@@ -36,7 +36,7 @@ class Measured:
         A folder, a file of sound, or statistics.
     statistics : Statistics
         Its settings hold ``features``, ``files``, ``rates`` and ``versions``.
-    skipped : dict of str to str
+    skipped : dict of str to ParameterError
         Files that could not be used, and why.
     n_done : int
         Files that were measured before.
@@ -49,7 +49,7 @@ class Measured:
 
     path: Path
     statistics: Statistics
-    skipped: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, ParameterError] = field(default_factory=dict)
     n_done: int = 0
 
     @property
@@ -164,7 +164,7 @@ def measure(
     held, told = _taken_up((begun, out), features.about, files)
     if not files.keys() <= told["files"].keys():
         features.check()
-    n_done, skipped, saved = len(told["files"]), dict[str, str](), time.monotonic()
+    n_done, skipped, saved = len(told["files"]), dict[str, ParameterError](), time.monotonic()
     try:
         for file_name in (progress or (lambda items, _: items))(list(files), name):
             if file_name in told["files"]:
@@ -173,7 +173,8 @@ def measure(
             try:
                 found, rate = features.of(file)
             except ParameterError as err:
-                skipped[file_name] = str(err).removeprefix(f"{file}").lstrip(": ")
+                reason = err.message.removeprefix(str(file)).lstrip(": ")
+                skipped[file_name] = ParameterError(reason, advice=err.advice)
                 continue
             held = held.joined(found)
             told["files"][file_name] = _stamp(file)
@@ -186,7 +187,7 @@ def measure(
             _save(begun, held, told)
         raise
     if held.n_rows < 2:
-        raise ParameterError(_too_few(path, held.n_rows, skipped))
+        raise _too_few(path, held.n_rows, skipped)
     measured = Statistics.of(held, settings=told)
     if out and begun:
         statistics.save(out, measured)
@@ -225,12 +226,12 @@ def _save(path: Path, held: FeatureSet, told: Mapping[str, Any]) -> None:
         statistics.save(path, Statistics.of(held, settings=told))
 
 
-def _too_few(path: Path, n_rows: int, skipped: Mapping[str, str]) -> str:
-    told = f"{path} gives {n_rows} excerpts; a covariance takes 2 or more"
-    if skipped:
-        name, reason = next(iter(skipped.items()))
-        told += f"; {len(skipped)} skipped, the first: {name}: {reason}"
-    return told
+def _too_few(path: Path, n_rows: int, skipped: Mapping[str, ParameterError]) -> ParameterError:
+    message = f"{path} gives {n_rows} excerpts; a covariance takes 2 or more"
+    if not skipped:
+        return ParameterError(message)
+    name, first = next(iter(skipped.items()))
+    return first.within(f"{message}; {len(skipped)} skipped, the first: {name}")
 
 
 def _stamp(file: Path) -> list[int]:

@@ -61,7 +61,7 @@ def test_a_wrong_interrogation_is_refused(change: dict[str, Any], told: str) -> 
         ([Gain(6)], {"doses": {"gain": [90]}}, r"gain: db is 90, must be 0 \(off\) or in"),
         ([Gain(6)], {"doses": {"tempo": [1]}}, "doses names 'tempo'; there are gain"),
         ([Gain(6)], {"doses": {"gain": [0]}}, "gain: every dose is 0"),
-        ([Gain(6), Gain(3)], {}, "'gain' stands twice"),
+        ([Gain(6), Gain(3)], {}, "'gain' is named twice"),
         ([FeatureDilation(4, available=(0, 4))], {}, "does not act on these items"),
         ([Gain(6)], {"search": ["more"]}, "search names 'more'"),
         ([Gain(6)], {"budget": -1}, "budget is -1"),

@@ -219,7 +219,7 @@ def test_two_designs_and_two_chains_are_asked_about_at_once() -> None:
     names = ["high-pass", "steep high-pass", "gain +1 dB | polarity", "gain +2 dB | gain +1 dB"]
     assert [curve.name for curve in found.curves] == names
     assert [search.name for search in found.searches] == names
-    with pytest.raises(ParameterError, match="'steep high-pass' stands twice"):
+    with pytest.raises(ParameterError, match="'steep high-pass' is named twice"):
         Interrogation(by_peak, audio).run([changes[1], HighPass(30, design="steep")])
 
 
@@ -298,7 +298,7 @@ def test_what_knows_artists_loses_by_the_regulated_test() -> None:
         interrogation.regulated(train, n_regulated=4, interventions=[Gain(1), Gain(1)])
     with pytest.raises(ParameterError, match="leaves no 40 items for a regulated test"):
         interrogation.regulated(train, n_regulated=40)
-    with pytest.raises(ParameterError, match="needs labels, and groups= or factor="):
+    with pytest.raises(ParameterError, match="needs labels, and groups or a factor"):
         loudness().regulated(train, n_regulated=2)
 
 

@@ -47,7 +47,7 @@ def check(
     Example: otoscope folk check a.abc --against tunes --json c.json
     """
     if not 0 <= min_valid <= 1:
-        raise ParameterError(f"min_valid={min_valid:g} must be in [0, 1]")
+        raise ParameterError(f"--min-valid is {min_valid:g}, must be in [0, 1]")
     prints = json_path == Path("-")
     if not prints:
         require_writable(json_path)

@@ -88,7 +88,7 @@ def split_groups(
     """
     if not (valid >= 0 and test >= 0 and valid + test < 1):
         raise ParameterError(
-            f"valid={valid:g} and test={test:g} must be at least 0 and below 1 together"
+            f"valid is {valid:g} and test {test:g}; must be at least 0 and below 1 together"
         )
     if seed < 0:
         raise ParameterError(f"seed is {seed}, must be at least 0")

@@ -119,7 +119,7 @@ class Sounds:
         try:
             made = [render(i, y, self.sr, duration=duration, seed=seed) for i, seed in asked]
         except ParameterError as err:
-            raise ParameterError(f"{self.names[index]}: {err}") from err
+            raise err.within(self.names[index]) from err
         return torch.stack(made)
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.intervene.base import Intervention
 from otoscope.intervene.interrogation._items import Features, Sounds
 from otoscope.intervene.interrogation.judge import Judge
@@ -109,7 +109,10 @@ def plan(
     check_kind(interventions, kind)
     names = [intervention.name for intervention in interventions]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise ParameterError(f"{sorted(twice)[0]!r} stands twice; give its doses with doses=")
+        raise ParameterError(
+            f"{sorted(twice)[0]!r} is named twice",
+            advice=Advice("give its doses with ", Argument("doses")),
+        )
     doses = doses or {}
     if unknown := sorted(set(doses) - set(names)):
         raise ParameterError(f"doses names {unknown[0]!r}; there are {', '.join(names)}")
@@ -196,7 +199,7 @@ def _labels(judge: Judge, made: Tensor, max_batch: int, name: str) -> list[str]:
     try:
         return [label for batch in made.split(max_batch) for label in judge(batch)]
     except ParameterError as err:
-        raise ParameterError(f"{name}: {err}") from err
+        raise err.within(name) from err
 
 
 @contextmanager

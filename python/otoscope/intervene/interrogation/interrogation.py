@@ -291,7 +291,7 @@ class Interrogation:
         >>> interrogation.regulated(train, n_regulated=5).effect()  # doctest: +SKIP
         """
         if self.labels is None or self.factor is None:
-            raise ParameterError("a regulated bootstrap needs labels, and groups= or factor=")
+            raise ParameterError("a regulated bootstrap needs labels, and groups or a factor")
         labels = self.labels
         if not interventions and isinstance(self.items, Features):
             raise ParameterError("name an intervention: it says which features are unchanged")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols import (
     ListeningModel,
     SoundClassifier,
@@ -118,15 +118,18 @@ class Judge:
         if self._known and (unknown := sorted(set(labels) - self._known)):
             raise ParameterError(
                 f"predict answered {unknown[0]!r}, which is not among the labels "
-                f"({', '.join(sorted(self._known))}); name all its answers with classes="
+                f"({', '.join(sorted(self._known))})",
+                advice=Advice("name all its answers with ", Argument("classes")),
             )
         return labels
 
     def _of_scores(self, scores: Tensor) -> list[str]:
         if self._columns is None:
             raise ParameterError(
-                f"predict gave scores of shape {tuple(scores.shape)}; name their columns with "
-                "classes=, or return labels"
+                f"predict gave scores of shape {tuple(scores.shape)}",
+                advice=Advice(
+                    "name their columns with ", Argument("classes"), ", or return labels"
+                ),
             )
         if scores.ndim != 2 or scores.shape[1] != len(self._columns):
             raise ParameterError(

@@ -142,7 +142,7 @@ def _signalsmith(y: NDArray[np.float32], sr: float, rate: float) -> NDArray[np.f
     package = require_extra(
         "python_stretch",
         "horse",
-        command='pip install "otoscope[horse]" (or choose stretcher="librosa", less sharp)',
+        command='pip install "otoscope[horse]" (or choose the stretcher librosa, less sharp)',
     )
     stretcher = package.Signalsmith.Stretch(0)  # a seed: it draws phases at great factors
     stretcher.preset(len(y), sr)
