@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 
 from otoscope import native
+from tests.support.browser import launched
 from tests.support.paths import SHARED
 
 _ISA = native.isa()
@@ -68,3 +71,9 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared beside this checkout, and OTOSCOPE_SHARED is not set")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Launch a browser."""
+    yield from launched()

@@ -16,7 +16,7 @@ from otoscope.protocols import SoundClassifier
 from otoscope.signal import read_audio
 from otoscope.signal.audio.codecs import mp3
 from otoscope.signal.stft import stft
-from tests.protocols.test_classifier import listener
+from tests.support.listeners import listener
 
 
 def noise(batch: int, seconds: float, sr: int = 22050) -> Tensor:

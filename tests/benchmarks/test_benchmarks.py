@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,23 +17,7 @@ from bench_occlude import FRAMES, MELS, Occlusion, segment_maps
 from bench_stft import Noise, Sizes, Torch
 from otoscope import native
 from otoscope.data import plan_dance, render_dance
-from tests.support.paths import ROOT
-
-
-def run(out: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OUT": str(out)}
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-
-
-def result(path: Path) -> dict[str, Any]:
-    written: dict[str, Any] = json.loads(path.read_text())
-    for case in written["cases"]:
-        assert case["rivals"]["ours"]["median_s"] > 0
-        assert set(case["ratios"]) == set(case["rivals"]) - {"ours"}
-        assert case["bar"] is None or isinstance(case["bar"]["met"], bool)
-    return written
+from tests.support.benchmark_runs import result, run
 
 
 def test_blocks_are_equal_and_the_last_takes_the_rest() -> None:

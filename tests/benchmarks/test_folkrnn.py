@@ -11,7 +11,7 @@ import torch
 
 from bench_folkrnn import SIZES, folk_model, lengths, onnx_step, ours, plain
 from otoscope.folk.model import FolkRNN
-from tests.benchmarks.test_benchmarks import result, run
+from tests.support.benchmark_runs import result, run
 
 
 def test_the_graph_computes_what_the_network_does() -> None:

@@ -11,9 +11,6 @@ import soundfile
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
-from tests.explain.maximise.test_maximise import one_thread
-
-__all__ = ["one_thread"]  # the fixture
 
 SR = 8000
 SYSTEMS = """

@@ -18,9 +18,6 @@ from otoscope.data import sample
 from otoscope.explain.maximise import scalar_frechet
 from otoscope.metrics import FewRows, frechet_of
 from otoscope.workflows import MaximiseUnit, maximise_unit
-from tests.explain.maximise.test_maximise import one_thread
-
-__all__ = ["one_thread"]  # the fixture
 
 QUICK = ["--layer", "fc9", "--seeds", "2", "--iterations", "3", "--every", "2"]
 

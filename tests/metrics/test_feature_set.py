@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import reduce
 
 import pytest
@@ -13,15 +12,6 @@ from hypothesis import strategies as st
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet, check_features
 from tests.support.examples import examples
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads on small matrices do nothing but wait for each other where others work too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def assert_same(found: FeatureSet, x: torch.Tensor) -> None:

@@ -6,7 +6,7 @@ import copy
 import multiprocessing
 import pickle
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,15 +29,6 @@ from otoscope.metrics import (
 from otoscope.taps import Tap
 
 pytestmark = pytest.mark.filterwarnings("ignore::otoscope.metrics.FewRows")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads on small matrices do nothing but wait for each other where others work too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Features(nn.Module):

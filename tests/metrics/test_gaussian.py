@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -21,15 +20,6 @@ from otoscope.metrics.gaussian import Normal, squared_distance
 from tests.support.examples import examples
 
 pytestmark = pytest.mark.filterwarnings("ignore::otoscope.metrics.FewRows")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads on small matrices do nothing but wait for each other where others work too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def rows(generator: torch.Generator, *shape: int, decay: float = 0.0) -> Tensor:

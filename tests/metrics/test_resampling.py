@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
@@ -21,15 +19,6 @@ from otoscope.metrics import (
 
 COLUMNS = 4
 TRUE = COLUMNS * (0.3**2 + (1.2 - 1) ** 2)  # N(0, 1) against N(0.3, 1.2^2)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads on small matrices do nothing but wait for each other where others work too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def draw(generator: torch.Generator, n_rows: int) -> tuple[Tensor, Tensor]:

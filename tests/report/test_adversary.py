@@ -22,10 +22,8 @@ from otoscope.attack.evaluation import Evaluation, LowPassed
 from otoscope.errors import ParameterError
 from otoscope.report import save_adversary
 from otoscope.report.adversary import cautions, facts, sentence
-from tests.report.test_browser import PHONE, PLAYING, WIDE, _lightness, _open, _until, browser
+from tests.support.browser import PHONE, PLAYING, WIDE, lightness, opened, wait_until
 from tests.support.reports import HOSTILE
-
-__all__ = ["browser"]  # the fixture
 
 SR = 16000
 
@@ -188,13 +186,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def page(browser: Any, report: Path) -> Iterator[Any]:
     """Open the page; afterwards nothing may have been complained about or asked of a network."""
-    yield from _open(browser, report)
+    yield from opened(browser, report)
 
 
 @pytest.mark.browser
 def test_switching_goes_on_at_the_same_place(page: Any) -> None:
     page.get_by_role("button", name="Original").click()
-    _until(page, "document.getElementById('sound-original').currentTime > 0.3")
+    wait_until(page, "document.getElementById('sound-original').currentTime > 0.3")
     page.get_by_role("button", name="Adversary").click()
     assert page.evaluate(PLAYING) == "adversary"
     assert page.evaluate("document.getElementById('sound-original').paused")
@@ -247,14 +245,14 @@ def test_download_holds_the_evaluation(page: Any) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_scheme_is_the_readers(browser: Any, report: Path, scheme: str) -> None:
-    for page in _open(browser, report, color_scheme=scheme):
-        assert (_lightness(page) > 230) == (scheme == "light")
+    for page in opened(browser, report, color_scheme=scheme):
+        assert (lightness(page) > 230) == (scheme == "light")
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [320, PHONE["width"], WIDE["width"], 2560])
 def test_no_width_needs_a_sideways_scroll(browser: Any, report: Path, width: int) -> None:
-    for page in _open(browser, report, viewport={"width": width, "height": 800}):
+    for page in opened(browser, report, viewport={"width": width, "height": 800}):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         stage = page.locator(".spectra .stage").bounding_box()
         axes = page.locator(".spectra .axis.value").evaluate_all(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,10 @@ import torch
 from otoscope.explain import segments
 from otoscope.protocols import Patch
 from otoscope.report import IndexRow, OutputCurve, save_html, save_index
+from tests.support.browser import PHONE, PLAYING, WIDE, lightness, opened, wait_until
 from tests.support.reports import HOSTILE, explain, patch
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = Path("/usr/bin/chromium")
-WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
-PLAYING = "document.documentElement.dataset.playing"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Start Debian's Chromium."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ModuleNotFoundError:
-        _lack('playwright is not installed: pip install "otoscope[test]"')
-    if not CHROMIUM.exists():
-        _lack(f"{CHROMIUM} is not there: apt install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +32,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def page(browser: Any, report: Path) -> Iterator[Any]:
     """Open the report; afterwards nothing may have been complained about or asked of a network."""
-    yield from _open(browser, report)
+    yield from opened(browser, report)
 
 
 def test_durations_are_those_of_the_segments(page: Any) -> None:
-    _until(page, "[...document.querySelectorAll('audio')].every(audio => audio.readyState > 0)")
+    wait_until(page, "[...document.querySelectorAll('audio')].every(audio => audio.readyState > 0)")
     found = page.evaluate(
         "Object.fromEntries([...document.querySelectorAll('audio')].map(a => [a.id, a.duration]))"
     )
@@ -68,7 +47,7 @@ def test_durations_are_those_of_the_segments(page: Any) -> None:
 def test_click_on_a_segment_plays_it(page: Any) -> None:
     page.locator(".segment").nth(4).click()
     assert page.evaluate(PLAYING) == "4"
-    _until(page, "document.getElementById('sound-4').currentTime > 0")
+    wait_until(page, "document.getElementById('sound-4').currentTime > 0")
 
 
 def test_enter_on_a_segment_plays_it_and_arrows_walk(page: Any) -> None:
@@ -77,7 +56,7 @@ def test_enter_on_a_segment_plays_it_and_arrows_walk(page: Any) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     assert page.evaluate(PLAYING) == "2"
-    _until(page, "document.getElementById('sound-2').currentTime > 0")
+    wait_until(page, "document.getElementById('sound-2').currentTime > 0")
 
 
 def test_segments_are_one_stop_of_the_tab_key_and_every_control_has_a_name(page: Any) -> None:
@@ -104,7 +83,7 @@ def test_second_sound_silences_the_first(page: Any) -> None:
     page.locator(".row[data-play='7']").click()
     assert page.evaluate(PLAYING) == "7"
     assert page.evaluate("document.getElementById('sound-excerpt').paused")
-    _until(page, f"{PLAYING} === undefined")  # to its end
+    wait_until(page, f"{PLAYING} === undefined")  # to its end
 
 
 def test_hostile_name_stays_text(page: Any) -> None:
@@ -116,7 +95,7 @@ def test_hostile_name_stays_text(page: Any) -> None:
 def test_diamonds_touch_no_number_and_truth_lies_below_the_picture(
     browser: Any, report: Path, size: dict[str, int]
 ) -> None:
-    for page in _open(browser, report, viewport=size):
+    for page in opened(browser, report, viewport=size):
         diamonds, numbers = (
             page.locator(f".row {part}").evaluate_all(
                 "nodes => nodes.map(n => n.getBoundingClientRect().toJSON())"
@@ -140,11 +119,11 @@ def test_download_holds_the_coefficients(page: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_scheme_is_the_readers_until_toggled(browser: Any, report: Path, scheme: str) -> None:
-    for page in _open(browser, report, color_scheme=scheme):
-        lightness = [_lightness(page)]
+    for page in opened(browser, report, color_scheme=scheme):
+        levels = [lightness(page)]
         page.locator("#theme").click()
-        lightness.append(_lightness(page))
-        light, dark = lightness if scheme == "light" else reversed(lightness)
+        levels.append(lightness(page))
+        light, dark = levels if scheme == "light" else reversed(levels)
         assert light > 230
         assert dark < 40
 
@@ -163,14 +142,14 @@ def test_phone_needs_no_sideways_scroll(browser: Any, tmp_path: Path, kind: str)
             "labels": segments.from_labels(labels, names=[long, "b", "c"]),
         }
         save_html(explain({2: 0.5, 5: 0.2}, of=patch(), cut=cuts[kind]), path, title=long)
-    for page in _open(browser, path, viewport=PHONE):
+    for page in opened(browser, path, viewport=PHONE):
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 def test_print_is_light_and_without_buttons(browser: Any, report: Path) -> None:
-    for page in _open(browser, report, color_scheme="dark"):
+    for page in opened(browser, report, color_scheme="dark"):
         page.emulate_media(media="print", color_scheme="dark")
-        assert _lightness(page) > 230
+        assert lightness(page) > 230
         assert not page.locator(".players").is_visible()
         assert page.locator(".picture").is_visible()
 
@@ -178,43 +157,6 @@ def test_print_is_light_and_without_buttons(browser: Any, report: Path) -> None:
 def test_picture_without_sound_opens(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "why.html"
     save_html(explain({2: 0.5}, of=Patch(patch().values)), path)
-    for page in _open(browser, path):
+    for page in opened(browser, path):
         assert page.locator("audio").count() == 0
         page.locator(".segment").nth(1).hover()
-
-
-def _open(browser: Any, path: Path, **settings: Any) -> Iterator[Any]:
-    context = browser.new_context(**{"viewport": WIDE, **settings})
-    page = context.new_page()
-    complaints: list[str] = []
-    requests: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(path.as_uri())
-    yield page
-    context.close()
-    assert complaints == []
-    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
-
-
-def _until(page: Any, condition: str) -> None:
-    """Wait, at most two minutes; playwright's own waiting evaluates strings: the policy bars it."""
-    for _ in range(2400):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(50)
-    pytest.fail(f"not within 2 minutes: {condition}")
-
-
-def _lightness(page: Any) -> float:
-    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    numbers = colour[colour.index("(") + 1 : -1].split(",")[:3]
-    return sum(map(float, numbers)) / 3
-
-
-def _lack(what: str) -> None:
-    if os.environ.get("OTOSCOPE_REQUIRE_BROWSER") == "1":
-        pytest.fail(what)
-    pytest.skip(what)

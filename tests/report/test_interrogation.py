@@ -26,7 +26,7 @@ from otoscope.report.interrogation_words import (
     spoken,
     typeset,
 )
-from tests.report.test_browser import PHONE, PLAYING, WIDE, _lightness, _open, _until, browser
+from tests.support.browser import PHONE, PLAYING, WIDE, lightness, opened, wait_until
 from tests.support.interrogations import (
     BASELINE,
     HONEST,
@@ -39,8 +39,6 @@ from tests.support.interrogations import (
     tempo,
 )
 from tests.support.reports import HOSTILE
-
-__all__ = ["browser"]  # the fixture
 
 NARROW = {"width": 400, "height": 800}
 
@@ -236,15 +234,15 @@ def test_folder_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
 @pytest.fixture
 def page(browser: Any, report: Path) -> Iterator[Any]:
     """Open the page; afterwards nothing may have been complained about or asked of a network."""
-    yield from _open(browser, report)
+    yield from opened(browser, report)
 
 
 @pytest.mark.browser
 def test_the_other_of_a_pair_goes_on_where_the_first_was(page: Any) -> None:
-    _until(page, "[...document.querySelectorAll('audio')].every(audio => audio.readyState > 0)")
+    wait_until(page, "[...document.querySelectorAll('audio')].every(audio => audio.readyState > 0)")
     before, after = (page.locator(f"[data-play='{key}-0']") for key in ("before", "after"))
     before.click()
-    _until(page, "document.getElementById('sound-before-0').currentTime > 0.3")
+    wait_until(page, "document.getElementById('sound-before-0').currentTime > 0.3")
     after.click()
     assert page.evaluate(PLAYING) == "after-0"
     assert page.evaluate("document.getElementById('sound-after-0').currentTime") > 0.25
@@ -292,14 +290,14 @@ def test_dots_stand_where_the_axis_says(page: Any) -> None:
 def test_nothing_runs_over_the_edge(
     browser: Any, report: Path, size: dict[str, int], scheme: str
 ) -> None:
-    for page in _open(browser, report, viewport=size, color_scheme=scheme):
+    for page in opened(browser, report, viewport=size, color_scheme=scheme):
         page.locator("summary").click()
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
         widths = page.locator(".forest .bar").evaluate_all(
             "nodes => nodes.map(n => n.getBoundingClientRect().width)"
         )
         assert min(widths) > 100
-        assert (_lightness(page) > 230) == (scheme == "light")
+        assert (lightness(page) > 230) == (scheme == "light")
 
 
 @pytest.mark.browser

@@ -18,10 +18,8 @@ from otoscope.explain.maximise import Grid, Maximised, Ranking, Setting
 from otoscope.protocols import Patch
 from otoscope.report import save_maximisation
 from otoscope.report.maximisation import Objective, Specimen, sentence
-from tests.report.test_browser import PHONE, PLAYING, WIDE, _lightness, _open, _until, browser
+from tests.support.browser import PHONE, PLAYING, WIDE, lightness, opened, wait_until
 from tests.support.reports import HOSTILE
-
-__all__ = ["browser"]  # the fixture
 
 OBJECTIVE = Objective("unit 3 of conv4", "detector", "fourier", n_real=1234)
 SR, HOP, FRAMES, BANDS = 16000, 160, 50, 20
@@ -139,12 +137,12 @@ def test_nothing_to_show_is_told(tmp_path: Path) -> None:
 @pytest.fixture
 def page(browser: Any, report: Path) -> Iterator[Any]:
     """Open the page; afterwards nothing may have been complained about or asked of a network."""
-    yield from _open(browser, report)
+    yield from opened(browser, report)
 
 
 @pytest.mark.browser
 def test_each_side_has_its_playhead(page: Any) -> None:
-    _until(page, "[...document.querySelectorAll('audio')].every(audio => audio.readyState > 0)")
+    wait_until(page, "[...document.querySelectorAll('audio')].every(audio => audio.readyState > 0)")
     players, heads = page.locator("[data-play]"), page.locator(".playhead")
     assert players.count() == 5
     for player, key, side in ((1, "made-1", 0), (3, "real-0", 1)):
@@ -152,7 +150,7 @@ def test_each_side_has_its_playhead(page: Any) -> None:
         assert page.evaluate(PLAYING) == key
         assert heads.nth(side).is_visible()
         assert not heads.nth(1 - side).is_visible()
-    _until(page, f"{PLAYING} === undefined")  # to its end
+    wait_until(page, f"{PLAYING} === undefined")  # to its end
     assert not heads.nth(1).is_visible()
 
 
@@ -169,7 +167,7 @@ def test_hostile_name_stays_text_and_every_control_has_a_name(page: Any) -> None
 @pytest.mark.browser
 @pytest.mark.parametrize("size", [WIDE, PHONE])
 def test_nothing_runs_over_the_edge(browser: Any, report: Path, size: dict[str, int]) -> None:
-    for page in _open(browser, report, viewport=size):
+    for page in opened(browser, report, viewport=size):
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
         made, real = page.locator(".stage").evaluate_all(
             "nodes => nodes.map(n => n.getBoundingClientRect().toJSON())"
@@ -182,8 +180,8 @@ def test_nothing_runs_over_the_edge(browser: Any, report: Path, size: dict[str, 
 
 @pytest.mark.browser
 def test_dark_scheme_and_download(browser: Any, report: Path) -> None:
-    for page in _open(browser, report, color_scheme="dark"):
-        assert _lightness(page) < 40
+    for page in opened(browser, report, color_scheme="dark"):
+        assert lightness(page) < 40
         with page.expect_download() as download:
             page.get_by_role("button", name="Download").click()
         assert download.value.suggested_filename == "maximisation.json"

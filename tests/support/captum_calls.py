@@ -16,8 +16,6 @@ from otoscope.adapters import captum as ours
 theirs = pytest.importorskip("captum.attr")
 Forward = Callable[..., Any]
 
-torch.set_num_threads(1)
-
 
 def attribute(
     library: Any, method: str, forward: Forward, *args: Any, **kwargs: Any

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from otoscope.adapters import captum
 
-torch.set_num_threads(1)
-
 
 class Counted(nn.Module):
     """Counts how often Python calls the network."""

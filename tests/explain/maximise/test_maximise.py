@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,25 +14,9 @@ from otoscope.errors import ParameterError
 from otoscope.explain import ActivationMaximiser, FourierPrior, RawPrior
 from otoscope.explain.maximise import Grid, Maximised, Unit
 from otoscope.explain.maximise.ascent import Keep
+from tests.support.maximisations import WEIGHT, linear
 
-WEIGHT = torch.tensor([[3.0, -1.0, 0.5, 0.0]], dtype=torch.float64)
 SHAPE = (1, 8, 6)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Compute in one thread: what is computed here is too small to share out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def linear(weight: Tensor = WEIGHT) -> nn.Sequential:
-    """A network of one linear layer, "0"."""
-    layer = nn.utils.skip_init(nn.Linear, weight.shape[1], len(weight), bias=False)
-    layer.weight.data = weight.clone()
-    return nn.Sequential(layer)
 
 
 def curved(seed: int = 0) -> nn.Sequential:

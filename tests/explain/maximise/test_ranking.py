@@ -16,9 +16,10 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.explain import ActivationMaximiser, RawPrior
-from otoscope.explain.maximise import Grid, Maximised, Setting, extremes, scalar_frechet
+from otoscope.explain.maximise import Grid, Setting, extremes, scalar_frechet
 from otoscope.models import SVDNet
 from otoscope.protocols import Patch
+from tests.support.maximisations import maximised
 
 NUMBERS = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20)
 
@@ -50,23 +51,6 @@ def test_distance_needs_two_finite_numbers_a_side(bad: Tensor) -> None:
         scalar_frechet(bad, torch.zeros(2))
     with pytest.raises(ParameterError, match="made has shape"):
         scalar_frechet(torch.zeros(2), bad)
-
-
-def maximised(activation: list[float], rate: float) -> Maximised:
-    """A setting that reached these activations, with inputs of the same numbers."""
-    n = len(activation)
-    values = torch.tensor(activation)
-    return Maximised(
-        activation=values,
-        input=values[:, None],
-        latent=values[:, None],
-        trace=values[:, None],
-        steps=torch.ones(n, dtype=torch.int64),
-        failed=~values.isfinite(),
-        setting=Setting(rate, 0.1, 100),
-        seeds=range(n),
-        maximise=True,
-    )
 
 
 def test_settings_are_sorted_and_the_median_of_27_is_the_14th() -> None:

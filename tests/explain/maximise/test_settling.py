@@ -10,10 +10,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain import ActivationMaximiser, Prior, RawPrior
 from otoscope.explain.maximise import Grid
 from otoscope.taps import Tap
-from tests.explain.maximise.test_maximise import linear, one_thread
-from tests.explain.maximise.test_ranking import maximised
-
-__all__ = ["one_thread"]  # the fixture
+from tests.support.maximisations import linear, maximised
 
 
 def off() -> nn.Sequential:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
 from otoscope.folk.model import FolkRNN, import_folkrnn
-from tests.folk.model.test_network import sigmoid
+from tests.oracles.lstm import sigmoid
 from tests.support.tunes import TOKENS
 
 Array = NDArray[np.float32]

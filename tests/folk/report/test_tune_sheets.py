@@ -22,9 +22,7 @@ from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import check_tune
 from otoscope.folk.report.sheet import engrave
 from otoscope.folk.report.tune_sheets import Sheet, save_sheets
-from tests.report.test_browser import PHONE, PLAYING, WIDE, _open, _until, browser
-
-__all__ = ["browser"]  # the fixture
+from tests.support.browser import PHONE, PLAYING, WIDE, opened, wait_until
 
 pytest.importorskip("verovio", reason='verovio is not installed: pip install "otoscope[folk]"')
 
@@ -122,13 +120,13 @@ def test_page_of_one_tune_speaks_of_one(tmp_path: Path) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("size", [WIDE, PHONE])
 def test_plays_and_shows_without_complaint(browser: Any, page: Path, size: dict[str, int]) -> None:
-    for view in _open(browser, page, viewport=size):
+    for view in opened(browser, page, viewport=size):
         assert view.locator("h1").inner_text() == HOSTILE
         assert view.evaluate("document.documentElement.scrollWidth") <= size["width"]
         button = view.get_by_role("button", name="Play").nth(1)
         button.click()
         assert view.evaluate(PLAYING) == "2"
-        _until(view, "document.getElementById('sound-2').currentTime > 0")
+        wait_until(view, "document.getElementById('sound-2').currentTime > 0")
         button.click()
         assert view.evaluate("document.getElementById('sound-2').paused")
         assert view.locator(".sheet").nth(1).bounding_box()["height"] > 100

@@ -13,7 +13,7 @@ from otoscope.errors import ParameterError
 from otoscope.intervene.interrogation.judge import Judge
 from otoscope.models import load
 from otoscope.protocols import SoundClassifier
-from tests.protocols.test_classifier import Mean
+from tests.support.listeners import Mean
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from otoscope.intervene import (
     dilation_percent,
 )
 from otoscope.signal.snr import snr_db
-from tests.signal.effects.test_stretch import centres, clicks, frequency, sine
+from tests.support.sounds import centres, clicks, frequency, sine
 
 SR = 22050
 STRETCHER = "python-stretch" if find_spec("python_stretch") else "librosa"
