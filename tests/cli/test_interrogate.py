@@ -92,7 +92,7 @@ def test_a_planted_horse_breaks_the_bound(systems: Path, data: Path, tmp_path: P
     assert worst["score"]["value"] == 0.5  # half as loud, everything is low
     assert worst["lost"] == 12
     assert polarity["points"][0]["moved"]["value"] == 0
-    assert told["asked"]["interventions"][0] == {"intervention": "Gain", "db": 6}
+    assert told["config"]["interventions"][0] == {"intervention": "Gain", "db": 6}
     assert page.read_text().count("<audio") >= 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["horse.html", "horse.json"]
 
@@ -122,7 +122,7 @@ def test_doses_are_as_many_as_asked_for(systems: Path, data: Path) -> None:
         [-6, -3, 3, 6],
         [20],
     ]
-    assert told["asked"]["interventions"][1]["design"] == "steep"
+    assert told["config"]["interventions"][1]["design"] == "steep"
 
 
 def test_two_stretchers_are_two_opinions(systems: Path, data: Path) -> None:
@@ -240,22 +240,22 @@ def test_a_zoo_model_answers_with_what_folders_are_called(tmp_path: Path) -> Non
         (["--tempo", 600], "tempo: percent is 600, must be 0 (off) or in [-50, 100] %"),
         (["--gain", 0], "gain: every dose is 0"),
         ([], "nothing is to be changed; name one or more changes: --tempo 6 or --highpass 20"),
-        (["--codec", "aac"], "--codec is 'aac', must be one of mp3, vorbis, opus"),
-        (["--codec", "mp3:much"], "--codec is 'mp3:much', must be as mp3:64"),
+        (["--codec", "aac"], "codec is 'aac', must be one of mp3, vorbis, opus"),
+        (["--codec", "mp3:much"], "codec is 'mp3:much', must be as mp3:64"),
         (["--gain", 6, "--duration", 9], "analyse at most 0.5 s"),
         (["--gain", 6, "--doses", 0], "doses is 0, must be >= 1"),
         (["--gain", 6, "--max-drop", 100], "max_drop is 100 points, must be in [0, 100)"),
-        (["--gain", 6, "--figure", "f1"], "figure is 'f1'"),
+        (["--gain", 6, "--figure", "f1"], "metric is 'f1'"),
         (["--gain", 6, "--device", "abacus"], "device is 'abacus'"),
         (["--gain", 6, "--groups", "artist"], "no column 'artist'; it has file, label"),
         (["--dilation", 4], "holds sounds; change sounds with --tempo"),
-        (["--gain", 6, "--threshold", 0.5], "gives labels or a score a class; let it draw"),
+        (["--gain", 6, "--threshold", 0.5], "returns labels or one score per class"),
         (["--gain", 6, "--seed", -1], "seed is -1, must be in [0, 2^32)"),
         (["--crop", 1], "has 0.5 s, of which these changes leave nothing; ask for less"),
         (
             ["--lowpass", 18000],
-            "low-pass 18000 Hz: 8000 samples a second hold nothing above 4000 Hz; ask for less "
-            "than 4000 Hz, or leave it out",
+            "low-pass 18000 Hz: a sampling rate of 8000 Hz holds nothing above 4000 Hz; ask for "
+            "less than 4000 Hz, or leave it out",
         ),
         (["--highpass", 3000], "ask for less than 2000 Hz"),
         (["--lowpass", 3900, "--steep"], "ask for less than 3800 Hz"),
@@ -274,7 +274,7 @@ def test_bad_input_is_one_line(systems: Path, data: Path, asked: list[object], t
     ("system", "told"),
     [
         ("stranger", "predict answered 'middle', which is not among the labels (high, low)"),
-        ("miser", "predict gave 1 answers to"),
+        ("miser", "predict returned 1 answers to"),
         ("faulty", "high/0.wav: predict was given [7, 4000] and raised RuntimeError"),
         ("nobody", "has no function 'nobody'"),
     ],

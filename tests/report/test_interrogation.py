@@ -15,15 +15,17 @@ from otoscope.errors import ParameterError
 from otoscope.intervene import Gain, HighPass, Polarity
 from otoscope.intervene.interrogation.result import ClassFlips
 from otoscope.report import save_interrogation
-from otoscope.report._doses import charts, ranges, searches
-from otoscope.report.interrogation_words import (
-    bound,
-    change_in_words,
+from otoscope.report.dose_charts import dose_charts, draw_dose_curve, ranges, search_charts
+from otoscope.report.figures import svg_figure
+from otoscope.report.interrogation import interrogation_page
+from otoscope.report.interrogation_text import (
+    bound_text,
+    curve_text,
     facts,
-    figure,
-    in_words,
-    p_in_words,
-    spoken,
+    format_change,
+    format_p,
+    format_score,
+    metric_name,
     typeset,
 )
 from tests.support.browser import PHONE, PLAYING, WIDE, lightness, opened, wait_until
@@ -32,9 +34,9 @@ from tests.support.interrogations import (
     HONEST,
     HORSE,
     flip,
-    hear,
     interval,
     point,
+    render_pair,
     single,
     tempo,
 )
@@ -44,7 +46,7 @@ NARROW = {"width": 400, "height": 800}
 
 
 def written(path: Path, found: Any = HORSE, **changes: Any) -> str:
-    save_interrogation(found, path, **{"hear": hear, "model": "desperf", **changes})
+    save_interrogation(found, path, **{"render_pair": render_pair, "model": "desperf", **changes})
     return path.read_text()
 
 
@@ -63,38 +65,42 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_bound_is_told_with_the_dose_that_loses_most() -> None:
-    told = bound(HORSE)
+    told = bound_text(HORSE)
     assert told.startswith("The bound of 5 points is broken at 6 of 14 doses; at tempo +6 % ")
     assert told.endswith("the score falls by 34 points.")
-    assert bound(HONEST).startswith("The bound of 5 points holds at all 7 doses; at tempo −6 % ")
+    assert bound_text(HONEST).startswith(
+        "The bound of 5 points holds at all 7 doses; at tempo −6 % "
+    )
 
 
 def test_bound_without_a_fall_of_one_dose_and_of_none() -> None:
     risen = replace(HORSE, curves=(single(HighPass(20), BASELINE + 0.2),))
-    assert bound(risen) == "The bound of 5 points is held; the score falls at none."
+    assert bound_text(risen) == "The bound of 5 points holds; the score falls at no dose."
     one = replace(HORSE, curves=(single(HighPass(20), BASELINE - 0.2),), max_change=0.01)
-    assert bound(one).startswith("The bound of 1 point is broken; at high-pass 20 Hz the score")
-    control = replace(HORSE, curves=(single(HighPass(20, irrelevant=False), 0.1),))
-    assert "nothing was claimed irrelevant" in bound(control)
+    assert bound_text(one).startswith(
+        "The bound of 1 point is broken; at high-pass 20 Hz the score"
+    )
+    control = replace(HORSE, curves=(single(HighPass(20, label_preserving=False), 0.1),))
+    assert "no change was declared label-preserving" in bound_text(control)
 
 
 def test_numbers_are_told_with_their_intervals_and_true_signs() -> None:
-    assert in_words(interval(0.5, 0.1)) == "0.50 (0.40–0.60)"
-    assert in_words(None) == "–"
-    assert change_in_words(interval(-0.25, 0.3)) == "−0.25 (−0.55 to +0.05)"
-    assert [p_in_words(p) for p in (1.0, 0.0421, 9e-5, None)] == ["1", "0.042", "< 0.0001", "–"]
+    assert format_score(interval(0.5, 0.1)) == "0.50 (0.40–0.60)"
+    assert format_score(None) == "–"
+    assert format_change(interval(-0.25, 0.3)) == "−0.25 (−0.55 to +0.05)"
+    assert [format_p(p) for p in (1.0, 0.0421, 9e-5, None)] == ["1", "0.042", "< 0.0001", "–"]
     assert typeset("tempo -6 % | (-3)", is_sentence=True) == "Tempo −6 % | (−3)."
     assert typeset("is that so?", is_sentence=True) == "Is that so?"
 
 
 def test_a_curve_is_told_in_words_with_every_dose() -> None:
-    told = spoken(tempo(), HORSE)
+    told = curve_text(tempo(), HORSE)
     assert told.startswith("tempo: mean recall 0.72 unchanged; 0.41 at tempo −6 %; 0.52 at")
     assert told.endswith("0.38 at tempo +6 %; placebo 0.70 to 0.72")
 
 
 def test_places_are_those_of_the_scores() -> None:
-    drawn, _ = charts(HORSE)
+    drawn, _ = dose_charts(HORSE)
     doses = [dot for dot in drawn.dots if dot.state in ("held", "broken")]
     assert [100 - dot.y for dot in doses] == pytest.approx([41, 52, 66, 69, 60, 38])
     assert [dot.x for dot in doses] == pytest.approx([5, 20, 35, 65, 80, 95])  # 0 is at 50
@@ -106,12 +112,36 @@ def test_places_are_those_of_the_scores() -> None:
     assert [dot.x for dot in placebos] == pytest.approx([7, 22, 37, 67, 82, 97])
 
 
+def test_figure_of_an_experiment_draws_the_same_scores_as_the_page(tmp_path: Path) -> None:
+    (chart, _), curve = dose_charts(HORSE), HORSE.curves[0]
+    with svg_figure(tmp_path / "curve.svg", width=3, height=3) as figure:
+        axes = figure.subplots()
+        draw_dose_curve(axes, curve, HORSE.baseline, colour="#1f6fb5", label="tempo")
+        line, placebo = axes.get_lines()
+    on_page = [dot for dot in chart.dots if dot.state != "placebo"]
+    assert list(line.get_xdata()) == [-6, -4, -2, 0, 2, 4, 6]
+    assert [100 - 100 * y for y in line.get_ydata()] == pytest.approx([dot.y for dot in on_page])
+    assert list(placebo.get_ydata()) == [point.score.value for point in curve.placebo]
+
+
+def test_page_is_computed_before_it_is_printed() -> None:
+    page = interrogation_page(HORSE, model="desperf", notes=["Mind the gap."])
+    assert page.references.unchanged == pytest.approx(72)
+    assert page.references.limit == pytest.approx(67)
+    assert [section.heading for section in page.sections] == [
+        "Evidence", "What is not supported", "Cautions",
+    ]  # fmt: skip
+    assert page.sections[-1].sentences[0] == "Mind the gap."
+    assert not page.can_play
+    assert interrogation_page(HORSE, render_pair=render_pair).can_play
+
+
 def test_a_dose_far_from_no_change_is_a_line_and_no_curve() -> None:
     curve = replace(
         single(HighPass(20), 0.7), points=tuple(point(HighPass(f), f, 0.7) for f in (20, 40))
     )
     found = replace(HORSE, curves=(curve, single(Polarity(), 0.2), single(Gain(3), 0.7)))
-    assert charts(found) == []
+    assert dose_charts(found) == []
     rows = ranges(found)
     assert [row.name for row in rows] == [
         "high-pass 20 Hz", "high-pass 40 Hz", "polarity", "gain +3 dB",
@@ -123,27 +153,28 @@ def test_a_dose_far_from_no_change_is_a_line_and_no_curve() -> None:
 
 def test_a_positive_control_that_moves_breaks_no_bound() -> None:
     (row,) = [row for row in ranges(HORSE) if row.note]
-    assert (row.name, row.note, row.state) == ("high-pass 2000 Hz", "should move it", "held")
+    assert (row.name, row.note, row.state) == ("high-pass 2000 Hz", "positive control", "held")
 
 
 def test_pushed_scores_stand_beside_placebos_and_a_coin() -> None:
-    (name, tries, rows), (_, _, composed) = searches(HORSE)
-    assert (name, tries) == ("tempo", "6 tries an item")
+    tempo_search, compositions = search_charts(HORSE)
+    assert (tempo_search.name, tempo_search.tries) == ("tempo", "6 tries per item")
+    rows, composed = tempo_search.rows, compositions.rows
     assert [row.name for row in rows] == ["Changed", "Placebo", "Coin"]
     assert [row.span for row in rows] == [
         pytest.approx(span) for span in ((12, 91), (68, 76), (0, 94))
     ]
     assert rows[0].value == "0.12 – 0.91"
-    assert rows[0].note == "2.3 answers an item"
+    assert rows[0].note == "2.3 answers per item"
     assert rows[2].errors == ()
     assert [row.name for row in composed] == ["Changed", "Coin"]
     one = replace(HORSE, searches=(replace(HORSE.searches[0], tries=1),))
-    assert searches(one) == []
+    assert search_charts(one) == []
 
 
 def test_only_inflated_is_a_dot() -> None:
     found = replace(HORSE, searches=(replace(HORSE.searches[0], deflated=None),))
-    assert searches(found)[0][2][0].dot == pytest.approx(91)
+    assert search_charts(found)[0].rows[0].dot == pytest.approx(91)
 
 
 def test_without_labels_answers_stay_or_not(tmp_path: Path) -> None:
@@ -157,26 +188,26 @@ def test_without_labels_answers_stay_or_not(tmp_path: Path) -> None:
         coin_deflated=None,
     )
     found = replace(HORSE, has_labels=False, chance=None, confound=None, searches=(alone,))
-    assert figure(found).startswith("share of answers that stay")
-    assert [row.value for row in searches(found)[0][2]] == [
-        "2.3 answers an item",
-        "1.1 answers an item",
+    assert metric_name(found).startswith("fraction of answers that stay")
+    assert [row.value for row in search_charts(found)[0].rows] == [
+        "2.3 answers per item",
+        "1.1 answers per item",
     ]
     text = written(tmp_path / "a.html", found)
-    assert "by chance" not in text
-    assert "really" not in text
-    assert "By chance" not in {fact.name for fact in facts(found)}
+    assert "chance level" not in text
+    assert "label “" not in text
+    assert "Chance level" not in {fact.name for fact in facts(found)}
 
 
 def test_verdict_comes_first_then_evidence_then_what_is_not_supported(report: Path) -> None:
     text = report.read_text()
     parts = (
-        "A horse: changes of at most 6 % in tempo take mean recall from 0.12 to 0.91.",
+        "A horse: its answers move with tempo.",
         "The bound of 5 points is broken",
-        "The placebo takes 2 points.",
-        "That the system hears rhythm: tempo alone scores 0.77.",
+        "Tempo +6 % takes the mean recall from 0.720 to 0.380 [0.330, 0.430]:",
+        "The mean recall of 0.720 is no evidence that the system hears what makes the classes:",
         "Two stretchers disagree.",
-        "Only 4 groups: intervals are rough.",
+        "The confound alone scores 0.770 [0.730, 0.810]:",
         "Dose and response",
     )
     places = [text.index(part) for part in parts]
@@ -212,7 +243,7 @@ def test_classes_that_lose_most_come_first_and_name_three_answers(report: Path) 
 
 
 def test_flips_are_told_where_nothing_can_be_heard(tmp_path: Path) -> None:
-    text = written(tmp_path / "a.html", hear=None)
+    text = written(tmp_path / "a.html", render_pair=None)
     assert "<audio" not in text
     assert "“Waltz” → “Jive”" in text
 
@@ -221,7 +252,7 @@ def test_a_page_of_nothing_found_opens(tmp_path: Path) -> None:
     text = written(tmp_path / "a.html", HONEST, model="", title="dances")
     assert "What moves the answers of the model?" in text
     assert "No horse found" in text
-    for absent in ("Answers that flipped", "What is not supported", "the confound alone"):
+    for absent in ("Answers that changed", "the confound alone"):
         assert absent not in text
 
 

@@ -9,17 +9,14 @@ import torch
 from torch import Tensor
 
 from otoscope.intervene import CodecRoundTrip, HighPass, Intervention, Tempo
-from otoscope.intervene.interrogation.result import (
-    ClassFlips,
-    Curve,
-    Flip,
-    Interrogated,
-    Item,
-    Point,
-    Search,
+from otoscope.intervene.interrogation.result import ClassFlips, Flip, InterrogationResult, Item
+from otoscope.intervene.interrogation.verdict import (
+    DoseCurve,
+    DosePoint,
+    SearchResult,
     Verdict,
 )
-from otoscope.intervene.statistics.bootstrap import Chance
+from otoscope.intervene.statistics.bootstrap import ChanceLevel
 from otoscope.intervene.statistics.significance import CochranQ
 from otoscope.metrics import Interval
 
@@ -29,14 +26,14 @@ SR = 8000
 
 
 def interval(value: float, spread: float = 0.05) -> Interval:
-    """An interval of so much to each side, within [-1, 1]."""
+    """An interval of value ± spread, within [-1, 1]."""
     return Interval(value, max(-1.0, value - spread), min(1.0, value + spread), 0.95)
 
 
-def point(intervention: Intervention | str, dose: float, score: float) -> Point:
-    """All items at a dose: the share of other answers is twice the change."""
+def point(intervention: Intervention | str, dose: float, score: float) -> DosePoint:
+    """All items at a dose: the fraction of other answers is twice the change."""
     change = score - BASELINE
-    return Point(
+    return DosePoint(
         intervention=str(intervention),
         dose=dose,
         score=interval(score),
@@ -49,13 +46,13 @@ def point(intervention: Intervention | str, dose: float, score: float) -> Point:
     )
 
 
-def tempo(scores: Sequence[float] = (0.41, 0.52, 0.66, 0.69, 0.60, 0.38)) -> Curve:
+def tempo(scores: Sequence[float] = (0.41, 0.52, 0.66, 0.69, 0.60, 0.38)) -> DoseCurve:
     """A curve of six doses with its placebo."""
     doses = Tempo(6).doses
-    return Curve(
+    return DoseCurve(
         name="tempo",
         unit="%",
-        irrelevant=True,
+        label_preserving=True,
         points=tuple(
             point(Tempo(dose), dose, score) for dose, score in zip(doses, scores, strict=True)
         ),
@@ -67,19 +64,19 @@ def tempo(scores: Sequence[float] = (0.41, 0.52, 0.66, 0.69, 0.60, 0.38)) -> Cur
     )
 
 
-def single(intervention: Intervention, score: float) -> Curve:
+def single(intervention: Intervention, score: float) -> DoseCurve:
     """A curve of one dose."""
-    return Curve(
+    return DoseCurve(
         name=intervention.name,
         unit=intervention.unit,
-        irrelevant=intervention.irrelevant,
+        label_preserving=intervention.label_preserving,
         points=(point(intervention, intervention.dose, score),),
         placebo=(),
         q=None,
     )
 
 
-PUSHED = Search(
+PUSHED = SearchResult(
     name="tempo",
     tries=6,
     inflated=interval(0.91, 0.03),
@@ -105,8 +102,8 @@ def flip(index: int, name: str = "") -> Flip:
     )
 
 
-HORSE = Interrogated(
-    figure="mean_recall",
+HORSE = InterrogationResult(
+    metric="mean_recall",
     classes=CLASSES,
     has_labels=True,
     items=tuple(
@@ -115,7 +112,7 @@ HORSE = Interrogated(
         for i in range(20)
     ),
     baseline=interval(BASELINE),
-    chance=Chance(0.33, 0.25, 0.42, 0.0005),
+    chance=ChanceLevel(0.33, 0.25, 0.42, 0.0005),
     confound=interval(0.77, 0.04),
     curves=(
         tempo(),
@@ -124,7 +121,7 @@ HORSE = Interrogated(
         ),
         single(HighPass(20), 0.71),
         single(CodecRoundTrip(128), 0.63),
-        single(HighPass(2000, irrelevant=False), 0.35),
+        single(HighPass(2000, label_preserving=False), 0.35),
     ),
     searches=(
         PUSHED,
@@ -145,10 +142,11 @@ HORSE = Interrogated(
     pairs=(flip(0), flip(1)),
     verdict=Verdict(
         kind="horse",
-        sentence="a horse: changes of at most 6 % in tempo take mean recall from 0.12 to 0.91",
-        evidence=("Tempo −6 % takes 31 points (p < 0.0001).", "The placebo takes 2 points."),
-        not_supported=("That the system hears rhythm: tempo alone scores 0.77.",),
-        cautions=("Only 4 groups: intervals are rough.",),
+        rule="moved",
+        curves=("tempo",),
+        n_groups=4,
+        n_groups_needed=59,
+        confound_suffices=True,
     ),
     max_change=0.05,
     duration=9.434,
@@ -162,11 +160,11 @@ HONEST = replace(
     searches=(replace(PUSHED, inflated=interval(0.76), deflated=interval(0.67)),),
     flips=tuple(ClassFlips(label, 20, 15, 1, 0, {}) for label in CLASSES),
     pairs=(),
-    verdict=Verdict("cleared", "no horse found: within 5 points", (), (), ()),
+    verdict=Verdict("cleared", "within_bound", ("tempo", "high-pass"), 60, 59),
 )
 
 
-def hear(flip: Flip) -> tuple[Tensor, Tensor, float]:
+def render_pair(flip: Flip) -> tuple[Tensor, Tensor, float]:
     """Two seconds of noise, and the same, half as loud."""
     y = 0.2 * torch.randn(2 * SR, generator=torch.Generator().manual_seed(flip.item))
     return y, y / 2, SR

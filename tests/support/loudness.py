@@ -13,15 +13,15 @@ from torch import Tensor
 from otoscope.intervene import (
     Crop,
     Gain,
-    Interrogated,
     Interrogation,
+    InterrogationResult,
     InterrogationSettings,
     Intervention,
     LeadingSilence,
     Polarity,
     SoundIntervention,
 )
-from otoscope.intervene.source import Source
+from otoscope.intervene.base import RenderInput
 from otoscope.records import to_json
 
 SR = 80
@@ -45,7 +45,7 @@ class Shift(SoundIntervention):
     def placebo(self) -> Intervention:
         return self | self.with_dose(-self.steps)
 
-    def _changed(self, source: Source) -> Tensor:
+    def _transform(self, source: RenderInput) -> Tensor:
         return source.y.roll(round(self.steps), -1)
 
 
@@ -71,7 +71,7 @@ def silent(items: Sequence[int]) -> list[tuple[Tensor, int]]:
     return [(y * (i not in items), SR) for i, y in enumerate(steady(AMPLITUDES))]
 
 
-def without_settings(found: Interrogated) -> dict[str, Any]:
+def without_settings(found: InterrogationResult) -> dict[str, Any]:
     """All that was found, as JSON has it."""
     plain: dict[str, Any] = json.loads(to_json(found.to_dict()))
     del plain["settings"]

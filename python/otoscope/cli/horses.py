@@ -54,9 +54,13 @@ def horse_zoo(  # noqa: PLR0913 - a command has the options it has
     with bars() as progress:
         found = c_horse.horse_zoo(settings, out, progress=progress)
     if as_json:
-        typer.echo(to_json({name: one.to_dict() for name, one in found.items()}))
+        from otoscope.report import interrogation_record
+
+        typer.echo(to_json({name: interrogation_record(one) for name, one in found.items()}))
         return
-    sentences = [f"{name}: {one.verdict.sentence}" for name, one in found.items()]
+    from otoscope.report import verdict_text
+
+    sentences = [f"{name}: {verdict_text(one).sentence}" for name, one in found.items()]
     show_tables([c_horse.zoo_table(found)], "\n".join([*sentences, f"everything: {out}"]))
 
 

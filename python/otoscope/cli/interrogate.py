@@ -16,9 +16,9 @@ from otoscope.errors import ParameterError
 from otoscope.records import replacing, to_json
 
 if TYPE_CHECKING:
-    from otoscope.intervene import Interrogated, Intervention
-    from otoscope.intervene.statistics.bootstrap import Figure
-    from otoscope.workflows import InterrogatedFiles
+    from otoscope.intervene import InterrogationResult, Intervention
+    from otoscope.intervene.statistics.bootstrap import MetricName
+    from otoscope.workflows import InterrogateResult
 
 __all__ = ["interrogate"]
 
@@ -128,13 +128,13 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
         *map(_codec, codec or []),
         None if resample is None else intervene.Resample(resample),
         None if bits is None else intervene.BitDepth(bits),
-        None if noise is None else intervene.Noise(noise),
+        None if noise is None else intervene.WhiteNoise(noise),
         None if reverb is None else intervene.Reverb(reverb),
         None if silence is None else intervene.LeadingSilence(silence),
         None if crop is None else intervene.Crop(crop),
         intervene.Polarity() if polarity else None,
     ]
-    asked = workflows.InterrogateFiles(
+    asked = workflows.InterrogateConfig(
         model=model,
         data=data,
         interventions=tuple(change for change in changes if change is not None),
@@ -150,7 +150,7 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
         max_drop=max_drop,
         settings=intervene.InterrogationSettings(
             duration=duration,
-            figure=cast("Figure", figure),
+            metric=cast("MetricName", figure),
             seed=seed,
             workers=workers,
             cache=cache,
@@ -160,9 +160,9 @@ def interrogate(  # noqa: PLR0913 - a command has the options it has
     with bars() as progress:
         interrogated = workflows.interrogate_files(asked, answers=records, progress=progress)
         if html:
-            workflows.save_interrogated(interrogated, html)
+            workflows.save_interrogate_page(interrogated, html)
     _tell(interrogated, json_file, html)
-    raise typer.Exit(1 if interrogated.found.is_broken else 0)
+    raise typer.Exit(1 if interrogated.result.is_broken else 0)
 
 
 def _codec(asked: str) -> Intervention:
@@ -179,36 +179,37 @@ def _codec(asked: str) -> Intervention:
         raise ParameterError(f"--codec is {asked!r}, must be as {name}:{_CODECS[name]:g}") from None
 
 
-def _tell(interrogated: InterrogatedFiles, json_file: Path | None, html: Path | None) -> None:
+def _tell(interrogated: InterrogateResult, json_file: Path | None, html: Path | None) -> None:
     if json_file == Path("-"):
         typer.echo(to_json(interrogated.to_dict(), indent=2))
         return
     if json_file:
         with replacing(json_file) as draft:
             draft.write_text(to_json(interrogated.to_dict(), indent=1) + "\n", encoding="utf-8")
-    _show(interrogated.found)
+    _show(interrogated.result)
     if html:
         Console(markup=False, highlight=False).print(f"report: {html}", soft_wrap=True)
 
 
-def _show(found: Interrogated) -> None:
-    from otoscope.report import interrogation_words as words
+def _show(result: InterrogationResult) -> None:
+    from otoscope.report import interrogation_text as text
+    from otoscope.report import verdict_text
 
-    console, verdict = Console(markup=False, highlight=False), found.verdict
-    console.print(words.typeset(verdict.sentence, is_sentence=True), soft_wrap=True)
-    console.print(words.bound(found), soft_wrap=True)
+    console, verdict = Console(markup=False, highlight=False), verdict_text(result)
+    console.print(text.typeset(verdict.sentence, is_sentence=True), soft_wrap=True)
+    console.print(text.bound_text(result), soft_wrap=True)
     table = Table(box=None, pad_edge=False)
-    for heading in ("furthest at", words.figure(found), "less unchanged", "p"):
+    for heading in ("furthest at", text.metric_name(result), "minus unchanged", "p"):
         table.add_column(heading)
-    table.add_row("no change", words.in_words(found.baseline), "", "")
-    for curve in found.curves:
+    table.add_row("no change", text.format_score(result.baseline), "", "")
+    for curve in result.curves:
         worst = curve.worst
         table.add_row(
-            words.typeset(worst.intervention) + " (should move it)" * (not curve.irrelevant),
-            words.in_words(worst.score),
-            words.change_in_words(worst.change),
-            words.p_in_words(worst.p_holm),
+            text.typeset(worst.intervention) + " (positive control)" * (not curve.label_preserving),
+            text.format_score(worst.score),
+            text.format_change(worst.change),
+            text.format_p(worst.p_holm),
         )
     console.print(table)
     for line in (*verdict.evidence, *verdict.not_supported, *verdict.cautions):
-        console.print(words.typeset(line, is_sentence=True), soft_wrap=True)
+        console.print(text.typeset(line, is_sentence=True), soft_wrap=True)

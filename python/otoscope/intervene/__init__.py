@@ -1,66 +1,61 @@
-"""Does a system listen, or is it a horse: interventions on its sound."""
+"""Interventions on sound, and the interrogation that tests whether a system is a "horse"."""
 
 from __future__ import annotations
 
-from otoscope.intervene.base import Intervention, SoundIntervention, longest_duration
-from otoscope.intervene.chain import Chain
-from otoscope.intervene.interrogation.cache import RenderCache
+from otoscope.intervene.base import Intervention
+from otoscope.intervene.cache import RenderCache
 from otoscope.intervene.interrogation.interrogation import Interrogation
-from otoscope.intervene.interrogation.result import (
-    Curve,
-    Flip,
-    Interrogated,
-    Point,
-    Search,
-    Verdict,
-)
-from otoscope.intervene.interrogation.settings import InterrogationSettings
-from otoscope.intervene.statistics.bootstrap import GroupBootstrap, chance
-from otoscope.intervene.statistics.regulated import Regulated, RegulatedBootstrap
+from otoscope.intervene.interrogation.result import Flip, InterrogationResult
+from otoscope.intervene.interrogation.session import InterrogationSettings
+from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult, Verdict
+from otoscope.intervene.registry import registered
+from otoscope.intervene.sound import Chain, SoundIntervention, longest_duration
+from otoscope.intervene.statistics.bootstrap import ChanceLevel, GroupBootstrap, chance_level
+from otoscope.intervene.statistics.regulated import RegulatedBootstrap, RegulatedResult
 from otoscope.intervene.statistics.significance import cochran_q, holm, mcnemar
-from otoscope.intervene.transforms.codecs import BitDepth, CodecRoundTrip, Resample
-from otoscope.intervene.transforms.excerpt import Crop, LeadingSilence
 from otoscope.intervene.transforms.features import FeatureDilation
 from otoscope.intervene.transforms.filters import Equaliser, HighPass, LowPass
-from otoscope.intervene.transforms.level import Gain, Polarity
-from otoscope.intervene.transforms.room import Noise, Reverb
+from otoscope.intervene.transforms.playback import Crop, Gain, LeadingSilence, Polarity, Reverb
+from otoscope.intervene.transforms.quality import BitDepth, CodecRoundTrip, Resample, WhiteNoise
 from otoscope.intervene.transforms.tempo import Pitch, Tempo, dilation_percent
 
 __all__ = [
     "BitDepth",
     "Chain",
+    "ChanceLevel",
     "CodecRoundTrip",
     "Crop",
-    "Curve",
+    "DoseCurve",
+    "DosePoint",
     "Equaliser",
     "FeatureDilation",
     "Flip",
     "Gain",
     "GroupBootstrap",
     "HighPass",
-    "Interrogated",
     "Interrogation",
+    "InterrogationResult",
     "InterrogationSettings",
     "Intervention",
     "LeadingSilence",
     "LowPass",
-    "Noise",
     "Pitch",
-    "Point",
     "Polarity",
-    "Regulated",
     "RegulatedBootstrap",
+    "RegulatedResult",
     "RenderCache",
     "Resample",
     "Reverb",
-    "Search",
+    "SearchResult",
     "SoundIntervention",
     "Tempo",
     "Verdict",
-    "chance",
+    "WhiteNoise",
+    "chance_level",
     "cochran_q",
     "dilation_percent",
     "holm",
     "longest_duration",
     "mcnemar",
+    "registered",
 ]

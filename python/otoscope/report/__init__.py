@@ -11,13 +11,17 @@ from otoscope.report.explanation import save_html
 from otoscope.report.index import IndexRow, save_index
 from otoscope.report.interrogation import save_interrogation
 from otoscope.report.maximisation import save_maximisation
+from otoscope.report.verdict_text import VerdictText, interrogation_record, verdict_text
 
 __all__ = [
     "IndexRow",
     "OutputCurve",
+    "VerdictText",
+    "interrogation_record",
     "save_adversary",
     "save_html",
     "save_index",
     "save_interrogation",
     "save_maximisation",
+    "verdict_text",
 ]

@@ -1,64 +1,142 @@
-"""The page of an interrogation: a verdict, what it rests on, and answers that flipped, to hear."""
+"""The page of an interrogation: the verdict, its evidence, charts, and pairs of sounds to hear."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from markupsafe import Markup
 from torch import Tensor
 
-from otoscope.intervene.interrogation.result import (
-    ClassFlips,
-    Curve,
-    Flip,
-    Interrogated,
-    Point,
+from otoscope.intervene.interrogation.result import ClassFlips, Flip, InterrogationResult
+from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint
+from otoscope.records import to_json, versions
+from otoscope.report.dose_charts import (
+    DoseChart,
+    Range,
+    SearchChart,
+    dose_charts,
+    ranges,
+    search_charts,
 )
-from otoscope.records import replacing, to_json, versions
-from otoscope.report._doses import charts, ranges, searches
-from otoscope.report.geometry import ticks
-from otoscope.report.interrogation_words import (
-    bound,
-    change_in_words,
+from otoscope.report.geometry import Tick, ticks
+from otoscope.report.interrogation_text import (
+    bound_text,
     facts,
-    figure,
-    in_words,
-    p_in_words,
+    format_change,
+    format_p,
+    format_score,
+    metric_name,
     typeset,
 )
-from otoscope.report.pages import in_script, render
+from otoscope.report.pages import in_script, save_page
 from otoscope.report.sounds import Sound, data_uris
 from otoscope.report.tables import Fact
+from otoscope.report.verdict_text import interrogation_record, verdict_text
 
-__all__ = ["Hear", "save_interrogation"]
+__all__ = ["InterrogationPage", "RenderPair", "interrogation_page", "save_interrogation"]
 
-Hear = Callable[[Flip], tuple[Tensor, Tensor, float]]
-"""Gives the sounds of a flip, before and after, both [sample], and their rate."""
+RenderPair = Callable[[Flip], tuple[Tensor, Tensor, float]]
+"""Function that renders the sounds of a flip: before and after [sample], and their rate."""
 
 _PAIRS = 12
-_PAIR_BYTES = 400_000  # above it Vorbis
-_ELSEWHERE = 3  # other answers of a class that are named
+_PAIR_BYTES = 400_000  # larger pairs are encoded as Vorbis
+_OTHERS = 3  # other answers of a class that are named
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """A flip, and its two sounds where there are any."""
+class References:
+    """Reference scores of all charts, in percent of the axis from its low end."""
+
+    unchanged: float
+    unchanged_low: float
+    unchanged_high: float
+    limit: float
+    chance: float | None
+    confound: float | None
+
+
+@dataclass(frozen=True)
+class DoseRow:
+    """One dose or placebo of the table."""
 
     name: str
-    label: str
+    note: str
+    score: str
     change: str
-    before: str
-    after: str
-    heard: tuple[Sound, ...]
+    gained: int
+    lost: int
+    moved: str
+    p: str
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class of the table of flips; ``stays``, ``falls`` and ``rises`` are percent of it."""
+
+    label: str
+    n: int
+    right: int
+    lost: int
+    gained: int
+    stays: float
+    falls: float
+    rises: float
+    others: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A flip, with its two sounds if it can be rendered."""
+
+    name: str
+    about: str
+    description: str
+    flip: str
+    sounds: tuple[Sound, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and the sentences below it."""
+
+    heading: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class InterrogationPage:
+    """Everything that the page shows, as strings and numbers ready to print."""
+
+    title: str
+    about: str
+    sentence: str
+    cautions: tuple[str, ...]
+    bound: str
+    is_broken: bool
+    has_labels: bool
+    has_placebo: bool
+    can_play: bool
+    sections: tuple[Section, ...]
+    metric: str
+    references: References
+    charts: tuple[DoseChart, ...]
+    ranges: tuple[Range, ...]
+    searches: tuple[SearchChart, ...]
+    score_ticks: tuple[Tick, ...]
+    doses: tuple[DoseRow, ...]
+    classes: tuple[ClassRow, ...]
+    pairs: tuple[Pair, ...]
+    facts: tuple[Fact, ...]
+    json: Markup
 
 
 def save_interrogation(
-    found: Interrogated,
+    result: InterrogationResult,
     path: str | os.PathLike[str],
     *,
-    hear: Hear | None = None,
+    render_pair: RenderPair | None = None,
     model: str = "",
     title: str = "sounds",
     notes: Sequence[str] = (),
@@ -67,19 +145,19 @@ def save_interrogation(
 
     Parameters
     ----------
-    found : Interrogated
-        What was found.
+    result : InterrogationResult
+        Result of an interrogation.
     path : str or PathLike
-        Ends in .html by custom. Written whole or not at all.
-    hear : callable, optional
-        Flip to (before [sample], after [sample], samples a second); without it, or for features,
-        flips are told and not heard. `Interrogation.hear` is one.
+        Path of the file; written completely or not at all.
+    render_pair : callable, optional
+        Function of a flip that returns (before [sample], after [sample], sampling rate), such as
+        `Interrogation.render_pair`. Without it the page has no sounds.
     model : str
-        What the model is called.
+        Name of the model.
     title : str
-        What was interrogated on: a folder's name. Any text; it is escaped.
+        Name of the data, such as that of the folder; any text, it is escaped.
     notes : sequence of str
-        More that a reader must know.
+        Further cautions.
 
     Raises
     ------
@@ -90,90 +168,143 @@ def save_interrogation(
 
     Examples
     --------
-    >>> save_interrogation(found, "horse.html", hear=interrogation.hear)  # doctest: +SKIP
+    >>> save_interrogation(result, "horse.html", render_pair=interrogation.render_pair)
+    ... # doctest: +SKIP
     """
-    verdict = found.verdict
-    with replacing(Path(path)) as draft:
-        content = {
-            "title": f"What moves the answers of {model or 'the model'}?",
-            "about": f"{len(found.items):,} items of {title} · {len(found.classes)} "
-            f"class{'' if len(found.classes) == 1 else 'es'}",
-            "sentence": typeset(verdict.sentence, is_sentence=True),
-            "cautions": [],  # they follow what they are about
-            "bound": bound(found),
-            "told": [
-                ("What this rests on", _sentences(verdict.evidence)),
-                ("What is not supported", _sentences(verdict.not_supported)),
-                ("What to mind", [*notes, *_sentences(verdict.cautions)]),
-            ],
-            "found": found,
-            "figure": figure(found),
-            "charts": charts(found),
-            "ranges": ranges(found),
-            "searches": searches(found),
-            "score_ticks": ticks(0, 1, most=4),
-            "rows": [
-                _row(c, p, p in c.placebo) for c in found.curves for p in c.points + c.placebo
-            ],
-            "flips": [_class_row(flips) for flips in _by_loss(found.flips)],
-            "pairs": [_pair(i, flip, hear) for i, flip in enumerate(found.pairs[:_PAIRS])],
-            "facts": [
-                *facts(found, model=model),
-                *(Fact(f"Version of {name}", version) for name, version in versions().items()),
-            ],
-            "json": in_script(to_json({**found.to_dict(), "versions": versions()})),
-        }
-        draft.write_text(render("interrogation.html", content), "utf-8")
+    page = interrogation_page(
+        result, render_pair=render_pair, model=model, title=title, notes=notes
+    )
+    save_page(page, "interrogation.html", path)
 
 
-def _sentences(texts: Sequence[str]) -> list[str]:
-    return [typeset(text, is_sentence=True) for text in texts]
+def interrogation_page(
+    result: InterrogationResult,
+    *,
+    render_pair: RenderPair | None = None,
+    model: str = "",
+    title: str = "sounds",
+    notes: Sequence[str] = (),
+) -> InterrogationPage:
+    """Compute everything that the page shows; arguments as for `save_interrogation`."""
+    text = verdict_text(result)
+    n_classes = len(result.classes)
+    charts = dose_charts(result)
+    pairs = tuple(
+        _pair(i, flip, result.has_labels, render_pair)
+        for i, flip in enumerate(result.pairs[:_PAIRS])
+    )
+    sections = (
+        Section("Evidence", _sentences(text.evidence)),
+        Section("What is not supported", _sentences(text.not_supported)),
+        Section("Cautions", (*notes, *_sentences(text.cautions))),
+    )
+    return InterrogationPage(
+        title=f"What moves the answers of {model or 'the model'}?",
+        about=f"{len(result.items):,} items of {title} · {n_classes} "
+        f"class{'' if n_classes == 1 else 'es'}",
+        sentence=typeset(text.sentence, is_sentence=True),
+        cautions=(),  # they follow the evidence
+        bound=bound_text(result),
+        is_broken=result.is_broken,
+        has_labels=result.has_labels,
+        has_placebo=any(chart.placebo for chart in charts),
+        can_play=bool(pairs) and bool(pairs[0].sounds),
+        sections=tuple(section for section in sections if section.sentences),
+        metric=metric_name(result),
+        references=_references(result),
+        charts=tuple(charts),
+        ranges=tuple(ranges(result)),
+        searches=tuple(search_charts(result)),
+        score_ticks=tuple(ticks(0, 1, most=4)),
+        doses=tuple(
+            _dose_row(curve, point, is_placebo)
+            for curve in result.curves
+            for is_placebo, points in ((False, curve.points), (True, curve.placebo))
+            for point in points
+        ),
+        classes=tuple(_class_row(flips) for flips in _by_loss(result.flips)),
+        pairs=pairs,
+        facts=(
+            *facts(result, model=model),
+            *(Fact(f"Version of {name}", version) for name, version in versions().items()),
+        ),
+        json=in_script(to_json({**interrogation_record(result), "versions": versions()})),
+    )
 
 
-def _row(curve: Curve, point: Point, is_placebo: bool) -> dict[str, object]:
-    return {
-        "name": typeset(point.intervention),
-        "note": "placebo" if is_placebo else "" if curve.irrelevant else "should move it",
-        "score": in_words(point.score),
-        "change": change_in_words(point.change),
-        "gained": point.gained,
-        "lost": point.lost,
-        "moved": in_words(point.moved),
-        "p": p_in_words(point.p_holm if point.p_holm is not None else point.p),
-    }
+def _sentences(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(typeset(text, is_sentence=True) for text in texts)
+
+
+def _references(result: InterrogationResult) -> References:
+    baseline = result.baseline
+
+    def percent(value: float) -> float:
+        return 100 * value
+
+    chance, confound = result.chance, result.confound
+    return References(
+        unchanged=percent(baseline.value),
+        unchanged_low=percent(baseline.low),
+        unchanged_high=percent(baseline.high),
+        limit=percent(baseline.value - result.max_change),
+        chance=None if chance is None else percent(chance.mean),
+        confound=None if confound is None else percent(confound.value),
+    )
+
+
+def _dose_row(curve: DoseCurve, point: DosePoint, is_placebo: bool) -> DoseRow:
+    p = point.p if point.p_holm is None else point.p_holm
+    return DoseRow(
+        name=typeset(point.intervention),
+        note="placebo" if is_placebo else "" if curve.label_preserving else "positive control",
+        score=format_score(point.score),
+        change=format_change(point.change),
+        gained=point.gained,
+        lost=point.lost,
+        moved=format_score(point.moved),
+        p=format_p(p),
+    )
 
 
 def _by_loss(flips: Sequence[ClassFlips]) -> list[ClassFlips]:
-    return sorted(flips, key=lambda one: one.lost / max(one.right, 1), reverse=True)
+    return sorted(flips, key=lambda of_class: of_class.lost / max(of_class.right, 1), reverse=True)
 
 
-def _class_row(flips: ClassFlips) -> dict[str, object]:
-    most = sorted(flips.to.items(), key=lambda pair: -pair[1])
-    named = [f"{label} {n}" for label, n in most[:_ELSEWHERE]]
-    more = len(most) - len(named)
-    return {
-        "label": flips.label,
-        "n": flips.n,
-        "right": flips.right,
-        "lost": flips.lost,
-        "gained": flips.gained,
-        "stays": 100 * (flips.right - flips.lost) / flips.n,
-        "falls": 100 * flips.lost / flips.n,
-        "rises": 100 * flips.gained / flips.n,
-        "to": ", ".join(named) + (f" and {more} more" if more else ""),
-    }
+def _class_row(flips: ClassFlips) -> ClassRow:
+    others = sorted(flips.to.items(), key=lambda pair: -pair[1])
+    named = [f"{label} {n}" for label, n in others[:_OTHERS]]
+    n_more = len(others) - len(named)
+    return ClassRow(
+        label=flips.label,
+        n=flips.n,
+        right=flips.right,
+        lost=flips.lost,
+        gained=flips.gained,
+        stays=100 * (flips.right - flips.lost) / flips.n,
+        falls=100 * flips.lost / flips.n,
+        rises=100 * flips.gained / flips.n,
+        others=(", ".join(named) + (f" and {n_more} more" if n_more else "")) or "–",
+    )
 
 
-def _pair(index: int, flip: Flip, hear: Hear | None) -> _Pair:
-    heard: tuple[Sound, ...] = ()
-    if hear is not None:
-        before, after, sr = hear(flip)
+def _pair(index: int, flip: Flip, has_labels: bool, render_pair: RenderPair | None) -> Pair:
+    sounds: tuple[Sound, ...] = ()
+    if render_pair is not None:
+        before, after, sr = render_pair(flip)
         uris = data_uris([before, after], sr=round(sr), lossless_bytes=_PAIR_BYTES)
-        heard = tuple(
-            Sound(f"{key}-{index}", key.capitalize(), f"heard as “{answer}”", 0, 100, uri)
+        sounds = tuple(
+            Sound(f"{key}-{index}", key.capitalize(), f"answer “{answer}”", 0, 100, uri)
             for key, answer, uri in zip(
                 ("before", "after"), (flip.before, flip.after), uris, strict=True
             )
         )
     name = flip.name.replace("\\", "/").rsplit("/", 1)[-1]
-    return _Pair(name, flip.label, typeset(str(flip.intervention)), flip.before, flip.after, heard)
+    change = typeset(str(flip.intervention))
+    return Pair(
+        name=name,
+        about=f"label “{flip.label}” · {change}" if has_labels else change,
+        description=f"{name}, {change}",
+        flip=f"“{flip.before}” → “{flip.after}”",
+        sounds=sounds,
+    )

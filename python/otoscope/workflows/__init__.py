@@ -12,10 +12,10 @@ from otoscope.workflows.explain_rows import (
     write_index,
 )
 from otoscope.workflows.interrogate import (
-    InterrogatedFiles,
-    InterrogateFiles,
+    InterrogateConfig,
+    InterrogateResult,
     interrogate_files,
-    save_interrogated,
+    save_interrogate_page,
 )
 from otoscope.workflows.maximise import (
     MaximisedUnit,
@@ -30,8 +30,8 @@ __all__ = [
     "AttackFile",
     "Attacked",
     "ExplainFiles",
-    "InterrogateFiles",
-    "InterrogatedFiles",
+    "InterrogateConfig",
+    "InterrogateResult",
     "MaximiseUnit",
     "MaximisedUnit",
     "Row",
@@ -44,7 +44,7 @@ __all__ = [
     "measure_statistics",
     "save_attack",
     "save_folder",
-    "save_interrogated",
+    "save_interrogate_page",
     "save_maximised",
     "save_page",
     "to_record",

@@ -1,78 +1,74 @@
-"""Interrogate a model on a folder of sounds or features: settings in, findings and a page out."""
+"""Interrogate a model on a folder of sounds or features."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from otoscope import records, report
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.intervene import (
     FeatureDilation,
-    Flip,
-    Interrogated,
     Interrogation,
+    InterrogationResult,
     InterrogationSettings,
     Intervention,
 )
-from otoscope.intervene.interrogation._items import Progress
+from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, SoundClassifier
-from otoscope.workflows._items import Columns, JudgedItems, read_items
 from otoscope.workflows._recording import any_model
+from otoscope.workflows.labelled_items import Columns, LabelledItems, read_items
 
-__all__ = ["InterrogateFiles", "InterrogatedFiles", "interrogate_files", "save_interrogated"]
+__all__ = ["InterrogateConfig", "InterrogateResult", "interrogate_files", "save_interrogate_page"]
 
 
 @dataclass(frozen=True)
-class InterrogateFiles:
-    """Which model to ask, about what, and what is done to it.
+class InterrogateConfig:
+    """Model, data and interventions of an interrogation.
 
     Parameters
     ----------
     model : str
-        For `otoscope.models.load`: a name, a bundle, or "FILE.py:FUNCTION", whose
+        Name for `otoscope.models.load`: a zoo model, a bundle, or "FILE.py:FUNCTION", whose
         ``FUNCTION()`` returns a model or a function: Tensor [item, sample] (or [item, feature])
-        to labels, or to scores [item, class]. A function's rate is its ``sample_rate``, if it has
-        one, else the first file's.
+        to labels, or to scores [item, class]. The sampling rate of a function is its attribute
+        ``sample_rate``, if it has one, else that of the first file.
     data : Path
-        A folder with a sub-folder a class, a dance corpus, or features: see `read_items`.
+        Folder with one sub-folder per class, dance corpus, or features: see `read_items`.
     interventions : tuple of Intervention
-        On sounds, each with its greatest dose.
+        Interventions on sounds, each with its greatest dose.
     dilation : float, optional
-        On features: the greatest dilation, percent.
+        Greatest time dilation of features, in percent.
     labels : Path, optional
-        CSV: file, label, and others.
+        CSV table with the columns file, label and others.
     unlabelled : bool
-        The model's own answers to the unchanged items are taken as right.
+        Whether the model's own answers to the unchanged items are taken as right.
     groups : str, optional
-        Column of what items share.
+        Name of the column of groups.
     confound : tuple of str, optional
-        Columns of numbers that may give the class away.
+        Names of columns of numbers that may reveal the class.
     classes : tuple of str, optional
-        The outputs that a model may answer with, or what a function may answer, in the order of
-        its columns; default: the labels.
+        Outputs that a model may answer with, or answers of a function in the order of its columns;
+        default: the labels.
     threshold : float, optional
-        Of a model's only output.
+        Decision threshold for models with one output.
     doses : int, optional
-        Doses to each side of 0, where half a dose is half the change; default: three.
+        Number of doses to each side of 0 for proportional interventions; default: three.
     budget : int
-        Further tries an item, over compositions.
+        Number of further tries per item, over compositions.
     max_drop : float
-        Points that the score may fall by, in [0, 100).
+        Largest tolerated fall of the score in points, in [0, 100).
     settings : InterrogationSettings
-        Figure, duration, seed, workers, cache; its classes and bound are those above.
+        Metric, duration, seed, workers and cache; its classes and bound are those above.
     device : str
-        Where the model runs, "cpu" or "cuda".
+        Device of the model, "cpu" or "cuda".
 
     Examples
     --------
     >>> from otoscope.intervene import Tempo
-    >>> InterrogateFiles("musicnn-mtt", Path("songs"), (Tempo(6),)).max_drop
+    >>> InterrogateConfig("musicnn-mtt", Path("songs"), (Tempo(6),)).max_drop
     5.0
     """
 
@@ -94,161 +90,132 @@ class InterrogateFiles:
 
 
 @dataclass(frozen=True, eq=False)
-class InterrogatedFiles:
-    """What was asked, and what was found.
+class InterrogateResult:
+    """Result of `interrogate_files`, with the interrogation that renders its pairs of sounds.
 
     Parameters
     ----------
-    asked : InterrogateFiles
-        The settings.
-    found : Interrogated
-        The findings.
+    config : InterrogateConfig
+        Configuration.
+    result : InterrogationResult
+        Result of the interrogation.
     interrogation : Interrogation
-        Which renders what flipped.
+        Interrogation that was run.
 
     Examples
     --------
-    >>> interrogate_files(asked).found.is_broken  # doctest: +SKIP
+    >>> interrogate_files(config).result.is_broken  # doctest: +SKIP
     True
     """
 
-    asked: InterrogateFiles
-    found: Interrogated
+    config: InterrogateConfig
+    result: InterrogationResult
     interrogation: Interrogation
 
-    @property
-    def can_be_heard(self) -> bool:
-        """Whether the items are sounds."""
-        return self.asked.dilation is None
-
-    def hear(self, flip: Flip) -> tuple[Tensor, Tensor, float]:
-        """Render a pair.
-
-        Parameters
-        ----------
-        flip : Flip
-            One of ``found.pairs``.
-
-        Returns
-        -------
-        before, after : Tensor [sample]
-            As the model heard them.
-        sr : float
-            Samples a second.
-
-        Examples
-        --------
-        >>> interrogate_files(asked).hear(found.pairs[0])  # doctest: +SKIP
-        """
-        return self.interrogation.hear(flip)
-
     def to_dict(self) -> dict[str, Any]:
-        """Give settings, findings and versions in JSON's types."""
-        asked = {
-            **vars(self.asked),
-            "interventions": [i.settings for i in self.asked.interventions],
+        """Return configuration, result with its sentences, and versions in JSON's types."""
+        config = {
+            **vars(self.config),
+            "interventions": [i.settings for i in self.config.interventions],
         }
-        plain: dict[str, Any] = json.loads(
-            records.to_json(
-                {**self.found.to_dict(), "asked": asked, "versions": records.versions()}
-            )
-        )
-        return plain
+        record = report.interrogation_record(self.result)
+        return {**record, "config": records.to_plain(config), "versions": records.versions()}
 
 
 def interrogate_files(
-    asked: InterrogateFiles,
+    config: InterrogateConfig,
     *,
     answers: Path | None = None,
-    progress: Progress | None = None,
-) -> InterrogatedFiles:
-    """Ask a model about every item, unchanged and changed.
+    progress: Progress = silent,
+) -> InterrogateResult:
+    """Interrogate a model on every item, unchanged and changed.
 
     Parameters
     ----------
-    asked : InterrogateFiles
-        What to ask.
+    config : InterrogateConfig
+        Configuration.
     answers : Path, optional
-        JSON Lines file that answers are written to as they come; the same again goes on there.
-    progress : callable, optional
-        Goes over rounds of items.
+        JSON Lines file that answers are written to as they come; a repeated run continues there.
+    progress : callable (items, description) -> iterable
+        Progress display over rounds of items.
 
     Returns
     -------
-    InterrogatedFiles
-        The findings.
+    InterrogateResult
+        Result of the interrogation.
 
     Raises
     ------
     ParameterError
-        If a setting is wrong, an item too short, labels are not what the model can answer, or
-        there are too few items or classes.
+        If a setting is wrong, an item too short, a label not an answer of the model, or there are
+        too few items or classes.
 
     Examples
     --------
-    >>> interrogate_files(asked).found.verdict.kind  # doctest: +SKIP
+    >>> interrogate_files(config).result.verdict.kind  # doctest: +SKIP
     'horse'
     """
-    if not 0 <= asked.max_drop < 100:
-        raise ParameterError(f"max_drop is {asked.max_drop:g} points, must be in [0, 100)")
+    if not 0 <= config.max_drop < 100:
+        raise ParameterError(f"max_drop is {config.max_drop:g} points, must be in [0, 100)")
     items = read_items(
-        asked.data,
-        asked.labels,
-        unlabelled=asked.unlabelled,
-        columns=Columns(asked.groups, asked.confound),
+        config.data,
+        config.labels,
+        unlabelled=config.unlabelled,
+        columns=Columns(config.groups, config.confound),
     )
-    interventions = _interventions(asked, items)
-    predict = _predict(any_model(asked.model, device=asked.device), asked, items.labels)
+    interventions = _interventions(config, items)
+    predict = _predict(any_model(config.model, device=config.device), config, items.labels)
     interrogation = Interrogation(
         predict,
         items.audio,
         items.labels,
         groups=items.groups,
         confound=items.confound,
-        settings=_settings(asked, predict, items.labels),
+        settings=_settings(config, predict, items.labels),
     )
-    found = interrogation.run(
+    result = interrogation.run(
         interventions,
-        doses=_doses(interventions, asked.doses),
-        budget=asked.budget,
+        doses=_doses(interventions, config.doses),
+        budget=config.budget,
         records=answers,
         progress=progress,
     )
-    return InterrogatedFiles(asked, found, interrogation)
+    return InterrogateResult(config, result, interrogation)
 
 
-def save_interrogated(interrogated: InterrogatedFiles, page: Path) -> None:
-    """Write the report.
+def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
+    """Write the report page of an interrogation, completely or not at all.
 
     Parameters
     ----------
-    interrogated : InterrogatedFiles
-        Of `interrogate_files`.
+    interrogated : InterrogateResult
+        Result of `interrogate_files`.
     page : Path
-        Written whole or not at all.
+        Path of the HTML file.
 
     Examples
     --------
-    >>> save_interrogated(interrogate_files(asked), Path("horse.html"))  # doctest: +SKIP
+    >>> save_interrogate_page(interrogate_files(config), Path("horse.html"))  # doctest: +SKIP
     """
-    asked = interrogated.asked
+    config = interrogated.config
+    has_sounds = config.dilation is None
     report.save_interrogation(
-        interrogated.found,
+        interrogated.result,
         page,
-        hear=interrogated.hear if interrogated.can_be_heard else None,
-        model=Path(asked.model).name,
-        title=asked.data.resolve().name,
+        render_pair=interrogated.interrogation.render_pair if has_sounds else None,
+        model=Path(config.model).name,
+        title=config.data.resolve().name,
     )
 
 
-def _interventions(asked: InterrogateFiles, items: JudgedItems) -> Sequence[Intervention]:
+def _interventions(config: InterrogateConfig, items: LabelledItems) -> Sequence[Intervention]:
     if not items.dilations:
-        if asked.dilation is not None:
+        if config.dilation is not None:
             raise ParameterError(
-                f"dilation is {asked.dilation:g}, and {asked.data} holds sounds",
+                f"dilation is {config.dilation:g}, and {config.data} holds sounds",
                 advice=Advice("change sounds with ", Argument("tempo")),
             )
-        if not asked.interventions:
+        if not config.interventions:
             raise ParameterError(
                 "nothing is to be changed",
                 advice=Advice(
@@ -258,31 +225,31 @@ def _interventions(asked: InterrogateFiles, items: JudgedItems) -> Sequence[Inte
                     Argument("highpass", 20),
                 ),
             )
-        return asked.interventions
-    if asked.dilation is None or asked.interventions:
-        told = ", ".join(f"{percent:g}" for percent in items.dilations)
+        return config.interventions
+    if config.dilation is None or config.interventions:
+        available = ", ".join(f"{percent:g}" for percent in items.dilations)
         raise ParameterError(
-            f"{asked.data} holds features, which have dilations only",
-            advice=Advice("choose with ", Argument("dilation"), f" one of {told}"),
+            f"{config.data} holds features, which have dilations only",
+            advice=Advice("choose with ", Argument("dilation"), f" one of {available}"),
         )
-    return [FeatureDilation(asked.dilation, available=items.dilations)]
+    return [FeatureDilation(config.dilation, available=items.dilations)]
 
 
-def _predict(model: Any, asked: InterrogateFiles, labels: Sequence[str] | None) -> Any:
-    """The model as a labeller; its outputs are those asked for, or those that are labels."""
+def _predict(model: Any, config: InterrogateConfig, labels: Sequence[str] | None) -> Any:
+    """Restrict a listening model to the outputs asked for, or to those that are labels."""
     if not isinstance(model, ListeningModel):
-        if asked.threshold is not None:
+        if config.threshold is not None:
             raise ParameterError(
-                f"threshold is {asked.threshold:g}, and {asked.model} gives labels or a score a "
-                "class; let it draw the line itself"
+                f"threshold is {config.threshold:g}, and {config.model} returns labels or one "
+                "score per class; apply the threshold in it"
             )
         return model
-    if asked.dilation is not None:
-        raise ParameterError(f"{asked.model} hears sounds; features need a FILE.py:FUNCTION")
-    outputs = asked.classes
+    if config.dilation is not None:
+        raise ParameterError(f"{config.model} hears sounds; features need a FILE.py:FUNCTION")
+    outputs = config.classes
     if outputs is None and labels is not None and set(labels) <= set(model.output_names):
         outputs = tuple(sorted(set(labels)))
-    classifier = SoundClassifier(model, classes=outputs, threshold=asked.threshold)
+    classifier = SoundClassifier(model, classes=outputs, threshold=config.threshold)
     names = classifier.label_names
     if unknown := sorted(set(labels or ()) - set(names)):
         raise ParameterError(
@@ -296,30 +263,30 @@ def _predict(model: Any, asked: InterrogateFiles, labels: Sequence[str] | None) 
 
 
 def _settings(
-    asked: InterrogateFiles, predict: Any, labels: Sequence[str] | None
+    config: InterrogateConfig, predict: Any, labels: Sequence[str] | None
 ) -> InterrogationSettings:
     classes = None
     if not isinstance(predict, SoundClassifier):
-        classes = asked.classes
+        classes = config.classes
         if classes is None and labels is not None and not hasattr(predict, "output_names"):
             classes = tuple(sorted(set(labels)))
     return replace(
-        asked.settings, classes=classes, max_change=asked.max_drop / 100, system=asked.model
+        config.settings, classes=classes, max_change=config.max_drop / 100, system=config.model
     )
 
 
 def _doses(
     interventions: Sequence[Intervention], n_each: int | None
 ) -> Mapping[str, Sequence[float]] | None:
-    """So many evenly spaced doses to each side, where there are sides."""
+    """Space ``n_each`` doses evenly on each side of 0, for proportional interventions."""
     if n_each is None:
         return None
     if n_each < 1:
         raise ParameterError(f"doses is {n_each}, must be >= 1")
-    found = {}
-    for one in interventions:
-        if one.is_proportional:
-            steps = [abs(one.dose) * k / n_each for k in range(1, n_each + 1)]
-            low, high = one.bounds
-            found[one.name] = [d for s in steps for d in (-s, s) if low <= d <= high]
-    return found
+    doses = {}
+    for intervention in interventions:
+        if intervention.is_proportional:
+            steps = [abs(intervention.dose) * k / n_each for k in range(1, n_each + 1)]
+            low, high = intervention.bounds
+            doses[intervention.name] = [d for s in steps for d in (-s, s) if low <= d <= high]
+    return doses

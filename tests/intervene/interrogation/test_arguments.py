@@ -18,7 +18,7 @@ from otoscope.intervene import (
     Interrogation,
     InterrogationSettings,
     Intervention,
-    Noise,
+    WhiteNoise,
 )
 from tests.support.loudness import AMPLITUDES, FAST, LABELS, SR, by_peak, loudness, silent, steady
 
@@ -40,7 +40,7 @@ F1: Any = "f1"
             {"audio": [3.0] * 12, "settings": InterrogationSettings()},
             "item 0 is float; give a file",
         ),
-        ({"settings": InterrogationSettings(sr=SR, figure=F1)}, "figure is 'f1'"),
+        ({"settings": InterrogationSettings(sr=SR, metric=F1)}, "metric is 'f1'"),
         ({"settings": InterrogationSettings(sr=SR, n_draws=3)}, "n_draws is 3"),
         (
             {"settings": InterrogationSettings(sr=SR, classes=("loud", "quiet"))},
@@ -65,9 +65,9 @@ def test_a_wrong_interrogation_is_refused(change: dict[str, Any], told: str) -> 
         ([FeatureDilation(4, available=(0, 4))], {}, "does not act on these items"),
         ([Gain(6)], {"search": ["more"]}, "search names 'more'"),
         ([Gain(6)], {"budget": -1}, "budget is -1"),
-        ([Gain(6, irrelevant=False)], {"budget": 1}, "budget is 1: only sounds"),
+        ([Gain(6, label_preserving=False)], {"budget": 1}, "budget is 1: only sounds"),
         ([Crop(0.5)], {}, "item 0 has 0.5 s, of which these changes leave nothing"),
-        ([Noise(20)], {}, "item 3: .*silent"),
+        ([WhiteNoise(20)], {}, "item 3: .*silent"),
     ],
 )
 def test_a_wrong_question_is_refused(
@@ -112,9 +112,12 @@ def test_a_sound_that_is_not_finite_is_named() -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (lambda x: ["loud"] * (len(x) - (len(x) > 2)), "item 0: predict gave 2 answers to 3 items"),
+        (
+            lambda x: ["loud"] * (len(x) - (len(x) > 2)),
+            "item 0: predict returned 2 answers to 3 items",
+        ),
         (lambda x: ["quiet"] * len(x), "item 0: predict answered 'quiet', which is not among"),
-        (lambda x: torch.zeros(len(x), 3), "item 0: predict gave scores of shape"),
+        (lambda x: torch.zeros(len(x), 3), "item 0: predict returned scores of shape"),
     ],
 )
 def test_wrong_answers_name_the_item(answer: Callable[[Tensor], Any], told: str) -> None:

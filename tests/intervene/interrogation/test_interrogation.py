@@ -20,8 +20,8 @@ from otoscope.intervene import (
     FeatureDilation,
     Gain,
     HighPass,
-    Interrogated,
     Interrogation,
+    InterrogationResult,
     InterrogationSettings,
     Polarity,
     Tempo,
@@ -47,11 +47,11 @@ def right_by_hand(dose: float) -> list[bool]:
 
 
 @pytest.fixture(scope="module")
-def found() -> Interrogated:
+def found() -> InterrogationResult:
     return loudness().run([Gain(6), Polarity()], doses={"gain": DOSES})
 
 
-def test_scores_and_flips_are_those_of_the_table_made_by_hand(found: Interrogated) -> None:
+def test_scores_and_flips_are_those_of_the_table_made_by_hand(found: InterrogationResult) -> None:
     before = right_by_hand(0)
     assert found.baseline.value == pytest.approx(recall_by_hand(before))
     assert [item.answer for item in found.items] == said_by_hand(0)
@@ -69,14 +69,7 @@ def test_scores_and_flips_are_those_of_the_table_made_by_hand(found: Interrogate
     assert polarity.points[0].p == polarity.points[0].p_holm == 1
 
 
-def test_a_summary_has_all_but_what_there_is_of_each_item(found: Interrogated) -> None:
-    whole, summary = found.to_dict(), found.summary()
-    assert set(whole) - set(summary) == {"items", "pairs", "settings"}
-    assert all(whole[name] == summary[name] for name in summary)
-    assert summary["is_broken"] == found.is_broken
-
-
-def test_p_values_are_exact_and_corrected_for_all_doses(found: Interrogated) -> None:
+def test_p_values_are_exact_and_corrected_for_all_doses(found: InterrogationResult) -> None:
     points = [point for curve in found.curves for point in curve.points]
     p_values = []
     for point in points:
@@ -92,7 +85,7 @@ def test_p_values_are_exact_and_corrected_for_all_doses(found: Interrogated) -> 
     )
 
 
-def test_cochran_is_over_the_doses_and_the_unchanged_items(found: Interrogated) -> None:
+def test_cochran_is_over_the_doses_and_the_unchanged_items(found: InterrogationResult) -> None:
     right = np.array([right_by_hand(dose) for dose in (0.0, *DOSES)]).T.astype(float)
     k, column, row = right.shape[1], right.sum(0), right.sum(1)
     statistic = (k - 1) * (k * (column**2).sum() - column.sum() ** 2)
@@ -104,7 +97,7 @@ def test_cochran_is_over_the_doses_and_the_unchanged_items(found: Interrogated) 
     assert q.p == pytest.approx(chi2.sf(statistic, k - 1))
 
 
-def test_search_takes_best_and_worst_of_all_doses_and_of_none(found: Interrogated) -> None:
+def test_search_takes_best_and_worst_of_all_doses_and_of_none(found: InterrogationResult) -> None:
     rows = list(zip(*(right_by_hand(dose) for dose in (0.0, *DOSES)), strict=True))
     reached = list(zip(*(said_by_hand(dose) for dose in (0.0, *DOSES)), strict=True))
     search = found.searches[0]
@@ -124,7 +117,7 @@ def test_search_takes_best_and_worst_of_all_doses_and_of_none(found: Interrogate
     )
 
 
-def test_flips_are_counted_by_class_and_can_be_heard(found: Interrogated) -> None:
+def test_flips_are_counted_by_class_and_can_be_heard(found: InterrogationResult) -> None:
     rows = list(zip(*(right_by_hand(dose) for dose in DOSES), strict=True))
     before = right_by_hand(0)
     for flips in found.flips:
@@ -137,7 +130,7 @@ def test_flips_are_counted_by_class_and_can_be_heard(found: Interrogated) -> Non
     assert found.pairs
     assert len({flip.item for flip in found.pairs}) == len(found.pairs)
     for flip in found.pairs:
-        before_y, after_y, sr = interrogation.hear(flip)
+        before_y, after_y, sr = interrogation.render_pair(flip)
         assert sr == SR
         assert by_peak(torch.stack([before_y, after_y])) == [flip.before, flip.after]
 
@@ -158,7 +151,7 @@ def test_a_gain_horse_is_found_and_a_gain_deaf_system_is_cleared() -> None:
     sounds, labels = steady(amplitudes), ["soft", "loud"] * 40
     horse = Interrogation(by_peak, sounds, labels, settings=FAST).run([Gain(9), Polarity()])
     assert horse.verdict.kind == "horse"
-    assert horse.verdict.sentence == "a horse: its answers move with gain"
+    assert horse.verdict.curves == ("gain",)
     assert horse.is_broken
 
     def by_start(sounds: Tensor) -> list[str]:  # the sign of what the first sample is of the peak
@@ -208,7 +201,7 @@ def test_a_tempo_horse_is_found_and_its_placebo_and_other_changes_let_it_be() ->
     assert search.control_deflated is not None
     assert (search.deflated.value, search.control_deflated.value) == (0, 1)
     assert found.verdict.kind == "horse"
-    assert found.verdict.sentence.endswith("move with tempo")
+    assert found.verdict.curves == ("tempo",)
     assert found.duration == pytest.approx(1.6 / 1.1, abs=1e-3)
 
 
@@ -225,7 +218,7 @@ def test_two_designs_and_two_chains_are_asked_about_at_once() -> None:
 
 def test_a_positive_control_is_neither_bound_nor_family() -> None:
     alone = loudness().run([Polarity()])
-    both = loudness().run([Polarity(), Gain(6, irrelevant=False)])
+    both = loudness().run([Polarity(), Gain(6, label_preserving=False)])
     assert not both.is_broken
     assert [search.name for search in both.searches] == ["polarity"]
     assert both.curves[0] == alone.curves[0]
@@ -305,7 +298,9 @@ def test_what_knows_artists_loses_by_the_regulated_test() -> None:
 def test_the_names_of_the_package_are_these() -> None:
     assert oto.Interrogation is Interrogation
     assert oto.Tempo is Tempo
-    assert all(hasattr(oto.intervene, name) for name in ("Verdict", "Interrogated"))
+    assert all(
+        hasattr(oto.intervene, name) for name in ("Verdict", "InterrogationResult", "registered")
+    )
     interrogation = oto.Interrogation(by_peak, steady(AMPLITUDES), LABELS, settings=FAST)
     doses = [point.dose for point in interrogation.run([oto.Gain(6)]).curves[0].points]
     assert all(a < b for a, b in pairwise(doses))

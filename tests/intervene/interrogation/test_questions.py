@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.intervene import Gain, Interrogation, InterrogationSettings, Noise
-from otoscope.intervene.interrogation._items import items_of
-from otoscope.intervene.source import Source
+from otoscope.intervene import Gain, Interrogation, InterrogationSettings, WhiteNoise
+from otoscope.intervene.base import RenderInput
+from otoscope.intervene.interrogation.items import as_items
 from otoscope.signal.audio.files import write_audio
 from tests.support.loudness import (
     AMPLITUDES,
@@ -56,7 +56,7 @@ def test_errors_of_workers_are_one_clear_line() -> None:
     asked = InterrogationSettings(workers=2, n_draws=50)
     interrogation = Interrogation(by_peak, silent([5]), LABELS, settings=asked)
     with pytest.raises(ParameterError, match=r"^item 5: .*silent"):
-        interrogation.run([Noise(20)])
+        interrogation.run([WhiteNoise(20)])
 
     def broken(sounds: Tensor) -> list[str]:
         return ["quiet"] * len(sounds)
@@ -87,9 +87,9 @@ def test_no_item_is_rendered_before_those_ahead_of_it_are_answered() -> None:
 
     @dataclass(frozen=True)
     class Watched(Gain):
-        def _changed(self, source: Source) -> Tensor:
+        def _transform(self, source: RenderInput) -> Tensor:
             rendered.append(source.y)
-            return super()._changed(source)
+            return super()._transform(source)
 
     def answers(sounds: Tensor) -> list[str]:
         ahead.append(len(rendered))
@@ -104,7 +104,7 @@ def test_no_item_is_rendered_before_those_ahead_of_it_are_answered() -> None:
 
 def test_one_item_of_many_is_handed_on_without_the_others() -> None:
     rows = torch.zeros(100, 1000)
-    sounds = items_of(rows, sr=8000, cache=None)
+    sounds = as_items(rows, sr=8000, cache=None)
     assert len(pickle.dumps(sounds.only(3))) < 2 * 4 * 1000
-    assert len(pickle.dumps(items_of(rows[:, :, None], sr=None, cache=None).only(3))) < 2 * 4 * 1000
+    assert len(pickle.dumps(as_items(rows[:, :, None], sr=None, cache=None).only(3))) < 2 * 4 * 1000
     assert sounds.only(3).names == ("item 3",)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from itertools import permutations
 
 import numpy as np
@@ -11,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otoscope.errors import MissingExtra, ParameterError
+from otoscope.errors import ParameterError
 from otoscope.intervene.statistics.bootstrap import (
-    Figure,
     GroupBootstrap,
-    chance,
+    MetricName,
+    chance_level,
     check_classes,
 )
 from otoscope.intervene.statistics.confound import confound_only
 from otoscope.intervene.statistics.significance import cochran_q, holm, mcnemar
 
-FIGURES: tuple[Figure, ...] = ("mean_recall", "accuracy")
+METRICS: tuple[MetricName, ...] = ("mean_recall", "accuracy")
 
 
 def groups_of(n_groups: int, size: int) -> list[str]:
@@ -33,23 +32,23 @@ def test_scores_equal_their_definition(items: list[tuple[str, bool]]) -> None:
     labels, right = [label for label, _ in items], [so for _, so in items]
     recalls = [np.mean([so for label, so in items if label == one]) for one in sorted(set(labels))]
     assert GroupBootstrap(labels).score(right) == pytest.approx(np.mean(recalls))
-    by_item = GroupBootstrap(labels, figure="accuracy")
+    by_item = GroupBootstrap(labels, metric="accuracy")
     assert by_item.score(right) == pytest.approx(np.mean(right))
 
 
-@pytest.mark.parametrize("figure", FIGURES)
-def test_draws_are_those_of_whole_groups(figure: Figure) -> None:
+@pytest.mark.parametrize("metric", METRICS)
+def test_draws_are_those_of_whole_groups(metric: MetricName) -> None:
     """The oracle draws groups by a loop; both find the same spread."""
     rng = np.random.default_rng(0)
     labels = rng.choice(["a", "b", "c"], 120).tolist()
     groups, right = groups_of(20, 6), rng.random(120) < 0.6
-    found = GroupBootstrap(labels, groups, figure=figure, n_draws=4000, seed=1).estimate(right)
+    found = GroupBootstrap(labels, groups, metric=metric, n_draws=4000, seed=1).estimate(right)
     drawn = []
     for _ in range(4000):
         rows = np.concatenate([np.arange(6) + 6 * g for g in rng.integers(20, size=20)])
         of_class = [right[rows][np.asarray(labels)[rows] == one] for one in "abc"]
         recalls = [one.mean() for one in of_class if len(one)]
-        drawn.append(np.mean(recalls) if figure == "mean_recall" else right[rows].mean())
+        drawn.append(np.mean(recalls) if metric == "mean_recall" else right[rows].mean())
     np.testing.assert_allclose(
         [found.low, found.high], np.quantile(drawn, [0.025, 0.975]), atol=0.02
     )
@@ -63,7 +62,7 @@ def test_intervals_over_groups_hold_the_truth_and_those_over_items_do_not() -> N
         skill = np.repeat(rng.beta(1.2, 0.8, 30), 8)  # artists differ; the mean is the truth
         right = rng.random(240) < skill
         for name, by in (("groups", groups), ("items", None)):
-            found = GroupBootstrap(labels, by, figure="accuracy", n_draws=300).estimate(right)
+            found = GroupBootstrap(labels, by, metric="accuracy", n_draws=300).estimate(right)
             held[name] += found.low <= truth <= found.high
     assert held["groups"] >= 0.9 * 200
     assert held["items"] < 0.75 * 200
@@ -86,7 +85,7 @@ def test_differences_are_paired() -> None:
 
 def test_shares_do_not_weigh_classes() -> None:
     bootstrap = GroupBootstrap(["a"] * 9 + ["b"])
-    assert bootstrap.share([1] * 9 + [11]).value == 2
+    assert bootstrap.mean([1] * 9 + [11]).value == 2
 
 
 def test_same_seed_same_interval_and_one_that_is_all_right_is_a_point() -> None:
@@ -110,14 +109,14 @@ def test_wrong_input_is_named() -> None:
         GroupBootstrap([])
     with pytest.raises(ParameterError, match="3 groups for 2 labels"):
         GroupBootstrap(["a", "b"], ["x"] * 3)
-    with pytest.raises(ParameterError, match="figure is 'recall'"):
-        GroupBootstrap(["a", "b"], figure="recall")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="metric is 'recall'"):
+        GroupBootstrap(["a", "b"], metric="recall")  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="n_draws is 5"):
         GroupBootstrap(["a", "b"], n_draws=5)
     with pytest.raises(ParameterError, match=r"shape \(3,\), must be \[2\]"):
         GroupBootstrap(["a", "b"]).score([1, 0, 1])
     with pytest.raises(ParameterError, match="finite"):
-        GroupBootstrap(["a", "b"]).share([1, math.nan])
+        GroupBootstrap(["a", "b"]).mean([1, math.nan])
 
 
 def test_labels_of_one_class_or_one_item_a_class_are_refused() -> None:
@@ -182,10 +181,17 @@ def test_cochran_q_of_answers_that_never_change_is_one() -> None:
         cochran_q([[1], [0]])
 
 
-def test_statsmodels_is_asked_for_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "statsmodels.stats.contingency_tables", None)
-    with pytest.raises(MissingExtra, match=r"otoscope\[horse\]"):
-        cochran_q([[1, 0], [0, 1]])
+@given(
+    rows=st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=2, max_size=20).filter(
+        lambda rows: any(len(set(row)) > 1 for row in rows)
+    )
+)
+def test_cochrans_q_is_that_of_statsmodels(rows: list[list[bool]]) -> None:
+    tables = pytest.importorskip("statsmodels.stats.contingency_tables")
+    result, expected = cochran_q(rows), tables.cochrans_q(np.array(rows, dtype=int))
+    assert result.statistic == pytest.approx(expected.statistic)
+    assert result.p == pytest.approx(expected.pvalue)
+    assert result.df == expected.df
 
 
 def test_chance_is_the_mean_over_all_deals() -> None:
@@ -193,27 +199,31 @@ def test_chance_is_the_mean_over_all_deals() -> None:
     truth = np.mean(
         [np.mean([x == y for x, y in zip(p, labels, strict=True)]) for p in permutations(answers)]
     )
-    found = chance(labels, answers, figure="accuracy", n_draws=4000)
+    found = chance_level(labels, answers, metric="accuracy", n_draws=4000)
     assert found.mean == pytest.approx(truth, abs=0.015)
     assert found.low <= found.mean <= found.high
 
 
 def test_p_of_chance_is_small_for_one_who_listens_and_uniform_for_one_who_does_not() -> None:
     labels = ["a", "b", "c"] * 20
-    assert chance(labels, labels, n_draws=199).p == 1 / 200
+    assert chance_level(labels, labels, n_draws=199).p == 1 / 200
     rng = np.random.default_rng(0)
-    p_values = [chance(labels, rng.permutation(labels).tolist(), n_draws=99).p for _ in range(200)]
+    p_values = [
+        chance_level(labels, rng.permutation(labels).tolist(), n_draws=99).p for _ in range(200)
+    ]
     assert np.mean(np.array(p_values) <= 0.1) < 0.17
     with pytest.raises(ParameterError, match="1 answers for 60 labels"):
-        chance(labels, ["a"])
+        chance_level(labels, ["a"])
 
 
 def test_answers_of_a_group_are_dealt_out_together() -> None:
     """One answer an artist: thirty items are worth no more than six."""
     labels = [label for label in "aaabbb" for _ in range(5)]
     groups = groups_of(6, 5)
-    assert chance(labels, labels, n_draws=199).p < 0.01
-    assert chance(labels, labels, groups=groups, n_draws=999).p == pytest.approx(1 / 20, abs=0.03)
+    assert chance_level(labels, labels, n_draws=199).p < 0.01
+    assert chance_level(labels, labels, groups=groups, n_draws=999).p == pytest.approx(
+        1 / 20, abs=0.03
+    )
 
 
 def test_the_confound_alone_finds_what_it_knows_and_no_more() -> None:
@@ -256,6 +266,6 @@ def test_a_confound_that_cannot_be_used_is_named() -> None:
 
 def test_chance_of_groups_that_hold_every_class_is_not_the_score_itself() -> None:
     labels, groups = ["a", "b"] * 30, [str(i // 2) for i in range(60)]
-    found = chance(labels, labels, groups=groups)
+    found = chance_level(labels, labels, groups=groups)
     assert found.p < 0.01
     assert 0.3 < found.low < found.mean < found.high < 0.7

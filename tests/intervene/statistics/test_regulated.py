@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
 from otoscope.intervene.statistics.bootstrap import GroupBootstrap
-from otoscope.intervene.statistics.regulated import Regulated, RegulatedBootstrap
+from otoscope.intervene.statistics.regulated import RegulatedBootstrap, RegulatedResult
 
 Indices = NDArray[np.intp]
 LABELS = ["waltz"] * 40 + ["tango"] * 40
@@ -90,7 +90,7 @@ def test_a_system_that_knows_artists_and_nothing_else() -> None:
 
 
 def test_a_system_that_knows_classes_has_no_effect() -> None:
-    bootstrap = RegulatedBootstrap(LABELS, ARTISTS, n_regulated=8, figure="accuracy")
+    bootstrap = RegulatedBootstrap(LABELS, ARTISTS, n_regulated=8, metric="accuracy")
     found = bootstrap.run(lambda _: lambda tested, __: [LABELS[i] for i in tested], iterations=40)
     assert found.effect().value == 0
     assert found.scores()[1].value == 1
@@ -139,7 +139,10 @@ def test_same_seed_same_splits() -> None:
 def test_intervals_are_as_wide_as_those_of_two_factors() -> None:
     bootstrap = GroupBootstrap(["a", "b"] * 30)
     known, new = np.random.default_rng(0).random((2, 1, 60))
-    narrow, wide = bootstrap.difference(new[0], known[0]), Regulated(("x",), known, new, bootstrap)
+    narrow, wide = (
+        bootstrap.difference(new[0], known[0]),
+        RegulatedResult(("x",), known, new, bootstrap),
+    )
     found = wide.effect()
     assert found.value == narrow.value
     assert found.high - found.low == pytest.approx(2**0.5 * (narrow.high - narrow.low))

@@ -81,7 +81,7 @@ def test_only_what_lies_above_hearing_is_left_by_all_four_filters() -> None:
     assert {(one.hz, one.design, one.zero_phase) for one in FILTERS.values()} == {
         (20, design, zero_phase) for design in ("gentle", "steep") for zero_phase in (False, True)
     }
-    assert all(one.irrelevant and isinstance(one, HighPass) for one in FILTERS.values())
+    assert all(one.label_preserving and isinstance(one, HighPass) for one in FILTERS.values())
 
 
 @pytest.mark.parametrize("hz", [7.0, 15.0, 60.0])

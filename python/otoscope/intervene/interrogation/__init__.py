@@ -1,1 +1,1 @@
-"""The interrogation: items, questions, findings and the verdict."""
+"""The interrogation: items, conditions, answers, their analysis and the verdict."""

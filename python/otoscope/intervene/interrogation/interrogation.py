@@ -1,7 +1,7 @@
-"""The interrogation of paper C: change what must not matter, and see whether the answers stay.
+"""The interrogation of paper C: change what must not matter, and test whether answers stay.
 
-An answer's rightness is judged against the labels given; without labels, against the system's own
-answer to the unchanged item. Every rendering of an item has the same analysed duration.
+An answer is right if it equals the label given; without labels, if it equals the system's own
+answer to the unchanged item. All renderings of an item have the same duration.
 """
 
 from __future__ import annotations
@@ -15,64 +15,68 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from otoscope.errors import ParameterError, require_extra
-from otoscope.intervene.base import Intervention, SoundIntervention, longest_duration
-from otoscope.intervene.chain import Chain
-from otoscope.intervene.interrogation._asking import Asking, families, grid_seed
-from otoscope.intervene.interrogation._conclusion import conclude
-from otoscope.intervene.interrogation._findings import Answers
-from otoscope.intervene.interrogation._items import (
-    Features,
-    Progress,
-    Sounds,
-    items_of,
+from otoscope.errors import ParameterError
+from otoscope.intervene.base import Intervention
+from otoscope.intervene.cache import RenderCache
+from otoscope.intervene.interrogation.analysis import Answers, analyse
+from otoscope.intervene.interrogation.conditions import (
+    GOALS,
+    ConditionGrid,
+    check_goals,
+    check_kind,
+    families,
+    longest_inputs,
+    make_grid,
 )
-from otoscope.intervene.interrogation._questions import Table, ask, check_kind, plan
-from otoscope.intervene.interrogation._search import GOALS, check_goals, neediest
-from otoscope.intervene.interrogation._transcript import Transcript
-from otoscope.intervene.interrogation.cache import RenderCache
-from otoscope.intervene.interrogation.judge import Judge
-from otoscope.intervene.interrogation.result import Flip, Interrogated
-from otoscope.intervene.interrogation.settings import InterrogationSettings
-from otoscope.intervene.statistics.bootstrap import (
-    GroupBootstrap,
-    Interval,
-    check_classes,
+from otoscope.intervene.interrogation.items import Features, Sounds, as_items
+from otoscope.intervene.interrogation.labeller import Labeller
+from otoscope.intervene.interrogation.result import Flip, InterrogationResult
+from otoscope.intervene.interrogation.session import (
+    AnswerLog,
+    InterrogationSettings,
+    Session,
+    curve_seed,
+    label_items,
 )
+from otoscope.intervene.sound import Chain, SoundIntervention, longest_duration
+from otoscope.intervene.statistics.bootstrap import GroupBootstrap, check_classes
 from otoscope.intervene.statistics.confound import confound_only
-from otoscope.intervene.statistics.regulated import Indices, Regulated, RegulatedBootstrap
-from otoscope.intervene.transforms.level import Gain
+from otoscope.intervene.statistics.regulated import Indices, RegulatedBootstrap, RegulatedResult
+from otoscope.intervene.transforms.playback import Gain
+from otoscope.metrics import Interval
+from otoscope.progress import Progress, silent
 
 __all__ = ["Interrogation"]
+
 
 _DEFAULT = InterrogationSettings()
 
 
 class Interrogation:
-    """Ask a system the same questions about sounds that were changed in what must not matter.
+    """Compare the answers of a system to sounds with its answers to changed sounds.
 
     Parameters
     ----------
     predict : callable or ListeningModel
-        Tensor [item, sample] (or [item, feature]) to labels, or to scores [item, class].
+        System: Tensor [item, sample] (or [item, feature]) to labels, or to scores [item, class].
     audio : sequence of str, PathLike or (y, sr); or Tensor
-        Files or sounds; Tensor [item, sample] with ``settings.sr``; `Features`, or a Tensor of
-        them [item, dose, feature], for `FeatureDilation`.
+        Files or sounds; Tensor [item, sample] with ``settings.sr``; for `FeatureDilation` a Tensor
+        of features [item, dose, feature].
     labels : sequence of str, optional
-        Right answers; default: what the system says of the unchanged items.
+        Right answers; default: the system's answers to the unchanged items.
     groups : sequence of str, optional
-        What items share (artist): intervals are over groups.
+        Group of each item, such as its artist: intervals are over groups.
     factor : sequence of str, optional
-        What may be confounded with the class, for `regulated`; default: ``groups``.
+        Factor of `regulated` that may be confounded with the class; default: ``groups``.
     confound : array [item] or [item, d], optional
-        Numbers that may give the class away (tempo): what do they score alone?
+        Numbers that may reveal the class, such as the tempo; they are scored alone.
     settings : InterrogationSettings
-        All else.
+        All other settings.
 
     Raises
     ------
     ParameterError
-        If there is one class only, a class of one item, fewer than two groups, or lengths differ.
+        If there is only one class, a class of one item, fewer than two groups, or lengths differ.
 
     References
     ----------
@@ -81,14 +85,14 @@ class Interrogation:
 
     Examples
     --------
-    A system that goes by loudness, asked about gain:
+    A system that goes by loudness, interrogated on gain:
 
     >>> import torch
     >>> from otoscope.intervene import Gain, Polarity
-    >>> loud = [(torch.ones(80) * (0.6 if i % 2 else 0.4), 80) for i in range(40)]
-    >>> predict = lambda sounds: ["b" if y.max() > 0.5 else "a" for y in sounds]
-    >>> found = Interrogation(predict, loud, ["a", "b"] * 20).run([Gain(6), Polarity()])
-    >>> found.verdict.kind, found.curves[0].worst.intervention
+    >>> sounds = [(torch.ones(80) * (0.6 if i % 2 else 0.4), 80) for i in range(40)]
+    >>> predict = lambda batch: ["b" if y.max() > 0.5 else "a" for y in batch]
+    >>> result = Interrogation(predict, sounds, ["a", "b"] * 20).run([Gain(6), Polarity()])
+    >>> result.verdict.kind, result.curves[0].worst.intervention
     ('horse', 'gain -6 dB')
     """
 
@@ -105,21 +109,17 @@ class Interrogation:
     ) -> None:
         self.settings = settings
         self.labels = None if labels is None else [str(label) for label in labels]
-        self._judge = Judge(predict, classes=settings.classes, labels=self.labels)
+        self._labeller = Labeller(predict, classes=settings.classes, labels=self.labels)
         cache = None if settings.cache is None else RenderCache(Path(settings.cache))
-        rate = settings.sr or self._judge.sample_rate
-        self.items: Sounds | Features = items_of(audio, sr=rate, cache=cache)
+        rate = settings.sr or self._labeller.sample_rate
+        self.items: Sounds | Features = as_items(audio, sr=rate, cache=cache)
         n_items = len(self.items.names)
-        for called, one in (
-            ("labels", labels),
-            ("groups", groups),
-            ("factor", factor),
-            ("confound", confound),
-        ):
-            if one is not None and len(one) != n_items:
-                raise ParameterError(f"{called} has {len(one)} entries for {n_items} items")
+        columns = {"labels": labels, "groups": groups, "factor": factor, "confound": confound}
+        for name, column in columns.items():
+            if column is not None and len(column) != n_items:
+                raise ParameterError(f"{name} has {len(column)} entries for {n_items} items")
         self.groups = None if groups is None else [str(group) for group in groups]
-        self.factor = self.groups if factor is None else [str(one) for one in factor]
+        self.factor = self.groups if factor is None else [str(value) for value in factor]
         self.confound = confound
         if self.labels is not None:
             check_classes(self.labels)
@@ -133,38 +133,38 @@ class Interrogation:
         search: Iterable[str] = GOALS,
         budget: int = 0,
         records: str | PathLike[str] | None = None,
-        progress: Progress | None = None,
-    ) -> Interrogated:
-        """Ask all questions.
+        progress: Progress = silent,
+    ) -> InterrogationResult:
+        """Label all items under all interventions and analyse the answers.
 
         Parameters
         ----------
         interventions : iterable of Intervention
-            Each with the greatest dose of a family: ``Tempo(6)`` is -6 to +6 %.
+            Interventions, each with its greatest dose: ``Tempo(6)`` is -6 to +6 %.
         doses : mapping of str to sequence of float, optional
-            By the intervention's name, instead of those that its dose suggests.
+            Doses by name of the intervention, in place of those that its own dose suggests.
         search : iterable of {"inflate", "deflate", "any"}
-            For a right answer, for a wrong one, for all labels that can be reached.
+            Goals of the search: a right answer, a wrong one, all labels that can be reached.
         budget : int
-            Further tries an item, of several interventions in a row, each at a random dose within
-            those of its curve; an item is done when the goals are reached ("any" uses all tries).
-            As many placebos are tried.
+            Number of further tries per item, of compositions at random doses within the curves. An
+            item is done when the goals are reached ("any" uses all tries). As many placebos are
+            tried.
         records : str or PathLike, optional
-            JSON Lines file that answers are written to as they come; if it is there, what it
-            holds is not asked again.
-        progress : callable (items, description) -> iterator, optional
-            Called for each round.
+            JSON Lines file that answers are written to as they come. If it exists, the answers that
+            it holds are not asked again.
+        progress : callable (items, description) -> iterable
+            Progress display, called for each round.
 
         Returns
         -------
-        Interrogated
-            Everything that was found.
+        InterrogationResult
+            Curves, searches, flips and verdict.
 
         Raises
         ------
         ParameterError
-            If a dose is out of bounds, an item shorter than the analysed duration or no sound,
-            or the system gives answers of another number, form or label than it must.
+            If a dose is out of bounds, an item is shorter than the analysed duration or not a
+            sound, or answers have another number, form or label than they must.
 
         Examples
         --------
@@ -173,58 +173,63 @@ class Interrogation:
         goals = check_goals(search)
         if budget < 0:
             raise ParameterError(f"budget is {budget} tries, must be >= 0")
-        if self.labels is not None:
-            require_extra("statsmodels", "horse")  # rather now than when all is answered
-        table = plan(interventions, doses, kind=self.items.kind)
-        composed = families(table) if budget else []
+        grid = make_grid(interventions, doses, kind=self.items.kind)
+        composed = families(grid) if budget else []
         if budget and not composed:
             raise ParameterError(
                 f"budget is {budget}: only sounds can be changed several times in a row, by "
-                "interventions claimed irrelevant"
+                "label-preserving interventions"
             )
         confound = self._confound()
         lengths, content = self.items.survey(progress)
-        duration = self._duration(lengths, [one.intervention for one in table.questions], composed)
-        asked = self._asked(table, duration, content)
-        tried = None
-        with Transcript(records, asked, seed=self.settings.seed) as transcript:
-            asking = self._asking(transcript, duration, progress)
-            said = asking.grid(table)
-            before = said[:, 0].tolist()
+        duration = self._duration(lengths, [c.intervention for c in grid.conditions], composed)
+        depends_on = self._depends_on(grid, duration, content)
+        tries = None
+        with AnswerLog(records, depends_on, seed=self.settings.seed) as log:
+            session = Session(
+                self.items, self._labeller, log, duration, self.settings, progress=progress
+            )
+            answers = session.label_grid(grid)
+            before = answers[:, 0].tolist()
             labels = before if self.labels is None else self.labels
             if budget:
-                tried = asking.compositions(before, labels, composed, goals=goals, budget=budget)
-        answers = Answers(
-            table=table,
-            said=said,
-            labels=np.array(labels),
-            has_labels=self.labels is not None,
-            scores=self._scores(labels),
-        )
-        asked_for = {**asdict(self.settings), **asked, "budget": budget, "search": sorted(goals)}
-        return conclude(
-            answers,
-            tried,
+                tries = session.label_compositions(
+                    before, labels, composed, goals=goals, budget=budget
+                )
+        return analyse(
+            Answers(
+                grid=grid,
+                answers=answers,
+                labels=np.array(labels),
+                has_labels=self.labels is not None,
+                scores=self._scores(labels),
+            ),
+            tries,
             names=self.items.names,
             groups=self.groups,
             confound=confound,
-            settings=asked_for,
+            settings={
+                **asdict(self.settings),
+                **depends_on,
+                "budget": budget,
+                "search": sorted(goals),
+            },
         )
 
-    def hear(self, flip: Flip) -> tuple[Tensor, Tensor, float]:
-        """Render a pair to listen to.
+    def render_pair(self, flip: Flip) -> tuple[Tensor, Tensor, float]:
+        """Render the two sounds of a flip, to listen to.
 
         Parameters
         ----------
         flip : Flip
-            One of `Interrogated.pairs`.
+            One of `InterrogationResult.pairs`.
 
         Returns
         -------
         before, after : Tensor [sample]
-            As the system heard them.
+            Sounds as the system was given them.
         sr : float
-            Samples a second.
+            Sampling rate, in Hz.
 
         Raises
         ------
@@ -233,10 +238,10 @@ class Interrogation:
 
         Examples
         --------
-        >>> before, after, sr = interrogation.hear(found.pairs[0])  # doctest: +SKIP
+        >>> before, after, sr = interrogation.render_pair(result.pairs[0])  # doctest: +SKIP
         """
         if not isinstance(self.items, Sounds):
-            raise ParameterError("these items are features; there is no sound to hear")
+            raise ParameterError("the items are features; there is no sound to render")
         off = flip.intervention.with_dose(0)
         before, after = self.items.rendered(
             flip.item, [(off, flip.seed), (flip.intervention, flip.seed)], flip.duration
@@ -250,26 +255,27 @@ class Interrogation:
         n_regulated: int,
         iterations: int = 100,
         interventions: Sequence[Intervention] = (),
-        progress: Progress | None = None,
-    ) -> Regulated:
-        """Train again and again, and test on factors that the system may know and cannot know.
+        progress: Progress = silent,
+    ) -> RegulatedResult:
+        """Run a regulated bootstrap: test on factors met, and on factors never met, in training.
 
         Parameters
         ----------
         train : callable
-            From indices of items, some of them several times, to a system as ``predict`` is.
+            Function of indices of items, with repeats, that returns a system as ``predict`` is.
         n_regulated : int
-            Items of unknown factor in each class, at least.
+            Minimum number of items of unknown factor in each class.
         iterations : int
-            Trainings.
+            Number of trainings.
         interventions : sequence of Intervention
-            Each is a condition beside "as it is": how much less is the factor worth under it?
-        progress : callable (items, description) -> iterator, optional
-            Goes over the iterations.
+            Further conditions beside the unchanged items: how much less is the factor worth under
+            each?
+        progress : callable (items, description) -> iterable
+            Progress display over the iterations.
 
         Returns
         -------
-        Regulated
+        RegulatedResult
             Scores of each iteration, effect of the factor, interactions.
 
         Raises
@@ -284,7 +290,7 @@ class Interrogation:
 
         Notes
         -----
-        Items are rendered anew for each training: with ``settings.cache`` only once.
+        Items are rendered again for each training, with ``settings.cache`` only once.
 
         Examples
         --------
@@ -305,28 +311,26 @@ class Interrogation:
         check_kind(interventions, self.items.kind)
         duration = self._duration(self.items.survey(progress)[0], [off, *interventions])
 
-        def trained(indices: Indices) -> Callable[[Indices, str], list[str]]:
-            """Ask the system that is made of these items."""
-            judge = Judge(train(indices), classes=self.settings.classes, labels=labels)
+        def train_labeller(indices: Indices) -> Callable[[Indices, str], list[str]]:
+            labeller = Labeller(train(indices), classes=self.settings.classes, labels=labels)
 
             def answers(tested: Indices, condition: str) -> list[str]:
-                """Ask about these items under a condition."""
                 curve, intervention = conditions[condition]
-                asked = ask(
+                labelled = label_items(
                     self.items,
-                    judge,
-                    lambda item: [(intervention, grid_seed(self.settings.seed, item, curve))],
+                    labeller,
+                    lambda item: [(intervention, curve_seed(self.settings.seed, item, curve))],
                     tested.tolist(),
                     duration=duration,
                     workers=self.settings.workers,
                 )
-                return [label for _, (label,) in asked]
+                return [label for _, (label,) in labelled]
 
             return answers
 
-        bootstrap = RegulatedBootstrap(labels, self.factor, n_regulated, self.settings.figure)
+        bootstrap = RegulatedBootstrap(labels, self.factor, n_regulated, self.settings.metric)
         return bootstrap.run(
-            trained,
+            train_labeller,
             iterations=iterations,
             seed=self.settings.seed,
             conditions=tuple(conditions),
@@ -339,34 +343,36 @@ class Interrogation:
         interventions: Sequence[Intervention],
         composed: Sequence[Sequence[SoundIntervention]] = (),
     ) -> float | None:
-        """Analysed seconds: as asked for, or the longest that the shortest sound gives."""
+        """Return the analysed duration: as set, or the longest that the shortest sound gives."""
         if isinstance(self.items, Features):
             return None
         shortest, sr = min(lengths), self.items.sr
         sounds = [i for i in interventions if isinstance(i, SoundIntervention)]
-        if row := neediest(composed, shortest, sr):
-            sounds.append(Chain(tuple(row)))
+        if links := longest_inputs(composed, shortest, sr):
+            sounds.append(Chain(tuple(links)))
         longest = longest_duration(sounds, shortest, sr)
-        wanted = longest if self.settings.duration is None else self.settings.duration
-        told = f"{self.items.names[lengths.index(shortest)]} has {shortest / sr:.6g} s"
+        duration = longest if self.settings.duration is None else self.settings.duration
+        name = f"{self.items.names[lengths.index(shortest)]} has {shortest / sr:.6g} s"
         if round(longest * sr) < 1:
             raise ParameterError(
-                f"{told}, of which these changes leave nothing; ask for less, or leave out what is "
+                f"{name}, of which these changes leave nothing; ask for less, or leave out what is "
                 "shorter"
             )
-        if not 1 <= round(wanted * sr) <= round(longest * sr):
+        if not 1 <= round(duration * sr) <= round(longest * sr):
             raise ParameterError(
-                f"{told}, duration is {wanted:.6g} s: with these changes analyse at most "
+                f"{name}, duration is {duration:.6g} s: with these changes analyse at most "
                 f"{longest:.6g} s, or leave out what is shorter"
             )
-        return wanted
+        return duration
 
-    def _asked(self, table: Table, duration: float | None, content: str) -> dict[str, Any]:
-        """Everything that the answers depend on; of the system, its name."""
+    def _depends_on(
+        self, grid: ConditionGrid, duration: float | None, content: str
+    ) -> dict[str, Any]:
+        """Return everything that the answers depend on; for the system, its name."""
         return {
-            "system": self.settings.system or self._judge.name,
-            "questions": [question.intervention.settings for question in table.questions],
-            "irrelevant": [intervention.irrelevant for intervention in table.interventions],
+            "system": self.settings.system or self._labeller.name,
+            "conditions": [condition.intervention.settings for condition in grid.conditions],
+            "label_preserving": [i.label_preserving for i in grid.interventions],
             "items": self.items.names,
             "content": content,
             "labels": self.labels,
@@ -375,24 +381,10 @@ class Interrogation:
             "seed": self.settings.seed,
         }
 
-    def _asking(
-        self, transcript: Transcript, duration: float | None, progress: Progress | None
-    ) -> Asking:
-        return Asking(
-            self.items,
-            self._judge,
-            transcript,
-            duration,
-            seed=self.settings.seed,
-            workers=self.settings.workers,
-            max_batch=self.settings.max_batch,
-            progress=progress,
-        )
-
     def _scores(self, labels: Sequence[str]) -> GroupBootstrap:
         settings = self.settings
         return GroupBootstrap(
-            labels, self.groups, settings.figure, n_draws=settings.n_draws, seed=settings.seed
+            labels, self.groups, settings.metric, n_draws=settings.n_draws, seed=settings.seed
         )
 
     def _confound(self) -> Interval | None:

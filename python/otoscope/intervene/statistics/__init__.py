@@ -1,1 +1,1 @@
-"""Tests and intervals for answers over groups of items."""
+"""Statistics of answers: bootstrap over groups, significance tests, confound-only baseline."""

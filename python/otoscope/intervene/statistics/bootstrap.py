@@ -1,8 +1,8 @@
-"""How sure a score may be: intervals over groups of items, and answers dealt out at random.
+"""Bootstrap intervals of scores over groups of items, and the chance level of shuffled answers.
 
-Excerpts of one artist or album are not independent: what is drawn anew is the group, never the
-item. Two scores of the same items are compared on the same draws. Arrays are over items; ``right``
-says whether each answer is right.
+Excerpts of one artist or album are not independent: groups are resampled, never items. Two scores
+of the same items are compared on the same draws. Arrays are over items; ``right`` tells whether
+each answer is right.
 """
 
 from __future__ import annotations
@@ -19,36 +19,35 @@ from otoscope.errors import ParameterError
 from otoscope.metrics import Interval
 
 __all__ = [
-    "Chance",
-    "Figure",
+    "ChanceLevel",
     "GroupBootstrap",
-    "Interval",
-    "chance",
+    "MetricName",
+    "chance_level",
     "check_classes",
 ]
 
-Figure = Literal["mean_recall", "accuracy"]
-"""Figures of merit: the mean of each class's share of right answers, or the share of all."""
+MetricName = Literal["mean_recall", "accuracy"]
+"""Metric: mean over classes of the fraction of right answers, or fraction over all items."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Chance:
-    """What the same answers score when they are dealt out at random.
+class ChanceLevel:
+    """Score of the same answers in random order.
 
     Parameters
     ----------
     mean : float
-        Of the figure of merit, in [0, 1].
+        Mean score over random orders, in [0, 1].
     low, high : float
-        95 % of the deals lie between them.
+        Central 95 % interval of the scores.
     p : float
-        Share of deals that score as the true one or better, in (0, 1].
+        Fraction of orders that score as high as the true one or higher, in (0, 1].
 
     Examples
     --------
-    >>> Chance(mean=0.13, low=0.08, high=0.18, p=0.0005).mean
+    >>> ChanceLevel(mean=0.13, low=0.08, high=0.18, p=0.0005).mean
     0.13
     """
 
@@ -60,22 +59,22 @@ class Chance:
 
 @dataclass(frozen=True, eq=False)
 class GroupBootstrap:
-    """Scores and their intervals: groups are drawn anew, with all their items.
+    """Scores with percentile bootstrap intervals over groups, each drawn with all its items.
 
     Parameters
     ----------
     labels : sequence of str
-        The class of each item.
+        Class of each item.
     groups : sequence of str, optional
-        What items share: artist, album. By default each item is its own.
-    figure : {"mean_recall", "accuracy"}
-        A class that a draw misses does not count in its mean recall.
+        Group of each item, such as its artist or album. By default each item is its own group.
+    metric : {"mean_recall", "accuracy"}
+        Metric of the score. A class that a draw misses does not count in its mean recall.
     n_draws : int
-        >= 20.
+        Number of bootstrap draws, >= 20.
     level : float
-        In (0, 1).
+        Confidence level of the intervals, in (0, 1).
     seed : int
-        Of the draws.
+        Random seed.
 
     Raises
     ------
@@ -84,8 +83,8 @@ class GroupBootstrap:
 
     Notes
     -----
-    Intervals are the percentiles of the draws. Where all answers are right no draw says otherwise:
-    the interval is [1, 1], however few the items are.
+    If all answers are right, so are those of every draw: the interval is [1, 1], however few items
+    there are.
 
     References
     ----------
@@ -93,21 +92,21 @@ class GroupBootstrap:
 
     Examples
     --------
-    >>> bootstrap = GroupBootstrap(["a", "a", "a", "b"], figure="mean_recall")
+    >>> bootstrap = GroupBootstrap(["a", "a", "a", "b"], metric="mean_recall")
     >>> bootstrap.score([1, 1, 0, 0])
     0.3333333333333333
     """
 
     labels: Sequence[str]
     groups: Sequence[str] | None = None
-    figure: Figure = "mean_recall"
+    metric: MetricName = "mean_recall"
     n_draws: int = 2000
     level: float = 0.95
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.figure not in ("mean_recall", "accuracy"):
-            raise ParameterError(f'figure is {self.figure!r}, must be "mean_recall" or "accuracy"')
+        if self.metric not in ("mean_recall", "accuracy"):
+            raise ParameterError(f'metric is {self.metric!r}, must be "mean_recall" or "accuracy"')
         if self.n_draws < 20 or not 0 < self.level < 1:
             raise ParameterError(
                 f"n_draws is {self.n_draws} and level {self.level}; must be >= 20 and in (0, 1)"
@@ -121,7 +120,7 @@ class GroupBootstrap:
             )
 
     def score(self, right: ArrayLike) -> float:
-        """Find the figure of merit.
+        """Compute the score.
 
         Parameters
         ----------
@@ -131,17 +130,17 @@ class GroupBootstrap:
         Returns
         -------
         float
-            In [0, 1].
+            Score in [0, 1].
 
         Examples
         --------
-        >>> GroupBootstrap(["a", "b", "b"], figure="accuracy").score([True, True, False])
+        >>> GroupBootstrap(["a", "b", "b"], metric="accuracy").score([True, True, False])
         0.6666666666666666
         """
         return float(self._means(self._checked(right), self._classes, self._once)[0])
 
     def estimate(self, right: ArrayLike) -> Interval:
-        """Find the figure of merit and its interval.
+        """Compute the score and its interval.
 
         Parameters
         ----------
@@ -151,7 +150,7 @@ class GroupBootstrap:
         Returns
         -------
         Interval
-            In [0, 1].
+            Score in [0, 1].
 
         Examples
         --------
@@ -161,19 +160,19 @@ class GroupBootstrap:
         return self._interval(self._checked(right), self._classes)
 
     def difference(self, right: ArrayLike, other: ArrayLike) -> Interval:
-        """Find how the figure of merit changes from some answers to others, on the same draws.
+        """Compute the difference of two scores of the same items, on the same draws.
 
         Parameters
         ----------
         right : array_like [item]
-            Whether each answer is right before.
+            Whether each answer is right before a change.
         other : array_like [item]
-            And after.
+            Whether each answer is right after it.
 
         Returns
         -------
         Interval
-            Of score(other) - score(right), in [-1, 1].
+            score(other) - score(right), in [-1, 1].
 
         Examples
         --------
@@ -182,31 +181,31 @@ class GroupBootstrap:
         """
         return self._interval(self._checked(other) - self._checked(right), self._classes)
 
-    def share(self, values: ArrayLike) -> Interval:
-        """Find the mean of a number that each item has, whatever its class.
+    def mean(self, values: ArrayLike) -> Interval:
+        """Compute the mean over items, whatever their class.
 
         Parameters
         ----------
         values : array_like [item]
-            Labels reachable, or whether the answer flips.
+            One number per item, such as the number of labels reached.
 
         Returns
         -------
         Interval
-            Of the mean over items.
+            Mean over items.
 
         Examples
         --------
-        >>> GroupBootstrap(["a", "b"] * 50).share([1, 4] * 50).value
+        >>> GroupBootstrap(["a", "b"] * 50).mean([1, 4] * 50).value
         2.5
         """
         return self._interval(self._checked(values), np.zeros_like(self._classes))
 
     @cached_property
     def _classes(self) -> NDArray[np.intp]:
-        """The columns that a mean is taken over: classes, or one for all items."""
+        """Class of each item as a column; one column for all items if the metric is accuracy."""
         codes = np.unique(np.asarray(self.labels), return_inverse=True)[1]
-        return codes if self.figure == "mean_recall" else np.zeros_like(codes)
+        return codes if self.metric == "mean_recall" else np.zeros_like(codes)
 
     @cached_property
     def _group_codes(self) -> NDArray[np.intp]:
@@ -218,15 +217,15 @@ class GroupBootstrap:
 
     @property
     def _once(self) -> Floats:
-        """The sample itself, as a draw."""
+        """The draw that is the sample itself."""
         return np.ones((1, self._n_groups))
 
     @cached_property
     def _draws(self) -> Floats:
-        """How often each group is drawn, [draw, group]."""
+        """Number of times that each group is drawn: [draw, group]."""
         n_groups, rng = self._n_groups, np.random.default_rng(self.seed)
-        shares = np.full(n_groups, 1 / n_groups)
-        return rng.multinomial(n_groups, shares, size=self.n_draws).astype(np.float64)
+        probabilities = np.full(n_groups, 1 / n_groups)
+        return rng.multinomial(n_groups, probabilities, size=self.n_draws).astype(np.float64)
 
     def _interval(self, values: Floats, columns: NDArray[np.intp]) -> Interval:
         (value,) = self._means(values, columns, self._once)
@@ -235,7 +234,7 @@ class GroupBootstrap:
         return Interval(float(value), float(low), float(high), self.level)
 
     def _means(self, values: Floats, columns: NDArray[np.intp], draws: Floats) -> Floats:
-        """Mean over columns of the mean in each, per draw; columns that a draw misses left out."""
+        """Average the means of the columns, per draw, without the columns that the draw misses."""
         shape = (self._n_groups, int(columns.max()) + 1)
         cells = np.ravel_multi_index((self._group_codes, columns), shape)
         counts = draws @ np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
@@ -253,22 +252,7 @@ class GroupBootstrap:
 
 
 def check_classes(labels: Sequence[str]) -> None:
-    """Refuse labels that no recall can be measured on.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        The class of each item.
-
-    Raises
-    ------
-    ParameterError
-        If there is one class only, or a class of one item; names them.
-
-    Examples
-    --------
-    >>> check_classes(["waltz", "waltz", "tango", "tango"])
-    """
+    """Raise ParameterError unless there are two classes or more, of two items or more each."""
     classes, counts = np.unique(np.asarray(labels), return_counts=True)
     if len(classes) < 2:
         raise ParameterError(
@@ -278,40 +262,42 @@ def check_classes(labels: Sequence[str]) -> None:
     if alone := classes[counts == 1].tolist():
         raise ParameterError(
             f"{len(alone)} of {len(classes)} classes have one item, whose recall is 0 or 1: "
-            f"{', '.join(map(repr, alone[:10]))}; need 2 items or more a class, or leave these out"
+            f"{', '.join(map(repr, alone[:10]))}; need 2 items or more per class, "
+            "or leave these out"
         )
 
 
-def chance(
+def chance_level(
     labels: Sequence[str],
     answers: Sequence[str],
     *,
     groups: Sequence[str] | None = None,
-    figure: Figure = "mean_recall",
+    metric: MetricName = "mean_recall",
     n_draws: int = 2000,
     seed: int = 0,
-) -> Chance:
-    """Score the same answers dealt out at random: what a system that hears nothing would get.
+) -> ChanceLevel:
+    """Score the same answers in random order: the score of a system that hears nothing.
 
     Parameters
     ----------
     labels, answers : sequence of str
-        The class of each item, and what the system says.
+        Class of each item, and answer of the system.
     groups : sequence of str, optional
-        Answers to the items of a group stay together: runs of them are dealt out in random order,
-        each shuffled in itself, for a group may hold several classes.
-        By default each answer is dealt out by itself.
-    figure : {"mean_recall", "accuracy"}
-        Figure of merit.
+        Group of each item. The answers of a group stay together: groups are put in random order,
+        and the answers within each group too, for it may hold several classes. By default each
+        answer is permuted by itself.
+    metric : {"mean_recall", "accuracy"}
+        Metric of the score.
     n_draws : int
-        Deals, >= 20.
+        Number of random orders, >= 20.
     seed : int
-        Of the deals.
+        Random seed.
 
     Returns
     -------
-    Chance
-        Its p counts the true deal among the others: at least 1 / (n_draws + 1).
+    ChanceLevel
+        Distribution of the scores. Its p counts the true order among the others, so it is at least
+        1 / (n_draws + 1).
 
     References
     ----------
@@ -319,31 +305,31 @@ def chance(
 
     Examples
     --------
-    >>> chance(["a", "b"] * 20, ["a", "b"] * 20).p < 0.01
+    >>> chance_level(["a", "b"] * 20, ["a", "b"] * 20).p < 0.01
     True
     """
-    scores = GroupBootstrap(labels, groups, figure=figure, n_draws=n_draws, seed=seed)
+    scores = GroupBootstrap(labels, groups, metric=metric, n_draws=n_draws, seed=seed)
     if len(answers) != len(labels):
         raise ParameterError(f"{len(answers)} answers for {len(labels)} labels")
     columns, codes = scores._classes, scores._group_codes
     counts = np.bincount(columns)
-    weights = 1 / (counts[columns] * len(counts))  # the figure is a weighted mean of right answers
+    weights = 1 / (counts[columns] * len(counts))  # the score is a weighted mean of right answers
     both = np.unique([*labels, *answers], return_inverse=True)[1]
-    truth, said = np.split(both, 2)
-    seats, rng = np.argsort(codes, kind="stable"), np.random.default_rng(seed)
-    in_seats, of_seats = truth[seats], weights[seats]
-    dealt = np.empty(n_draws)
+    truth, answered = np.split(both, 2)
+    by_group, rng = np.argsort(codes, kind="stable"), np.random.default_rng(seed)
+    sorted_truth, sorted_weights = truth[by_group], weights[by_group]
+    draws = np.empty(n_draws)
     for draw in range(n_draws):
         order = np.lexsort([rng.random(len(codes)), rng.permutation(scores._n_groups)[codes]])
-        dealt[draw] = of_seats[said[order] == in_seats].sum()
-    low, high = np.quantile(dealt, [0.025, 0.975])
-    as_good = (dealt >= weights[said == truth].sum() - 1e-9).sum()
+        draws[draw] = sorted_weights[answered[order] == sorted_truth].sum()
+    low, high = np.quantile(draws, [0.025, 0.975])
+    as_good = (draws >= weights[answered == truth].sum() - 1e-9).sum()
     p = (1 + int(as_good)) / (1 + n_draws)
-    return Chance(float(dealt.mean()), float(low), float(high), p)
+    return ChanceLevel(float(draws.mean()), float(low), float(high), p)
 
 
 def _codes(groups: Sequence[str] | None, n_items: int) -> NDArray[np.intp]:
-    """A number for each item's group."""
+    """Number the groups and return the number of each item's group."""
     if groups is None:
         return np.arange(n_items)
     return np.unique(np.asarray(groups), return_inverse=True)[1]

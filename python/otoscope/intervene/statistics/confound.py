@@ -1,4 +1,4 @@
-"""How far one gets without listening: nearest neighbours on what is confounded with the labels."""
+"""Confound-only baseline: nearest neighbours on numbers that are confounded with the labels."""
 
 from __future__ import annotations
 
@@ -21,43 +21,15 @@ def confound_only(
     n_folds: int = 5,
     seed: int = 0,
 ) -> NDArray[np.bool_]:
-    """Say which items a classifier gets right that knows nothing but the confound.
+    """Classify items by the confound alone, cross-validated, and return which are right: [item].
 
-    Parameters
-    ----------
-    confound : array_like [item] or [item, column]
-        Numbers said to be irrelevant: tempo_bpm, or tempo_bpm and meter. Each column is
-        standardised.
-    labels : sequence of str
-        The class of each item.
-    groups : sequence of str, optional
-        What items share; all items of a group are tested on neighbours from other groups. By
-        default each item is its own.
-    n_neighbours : int
-        Weighted by 1 / distance; fewer where a fold has no more.
-    n_folds : int
-        At most; fewer where a class has fewer groups.
-    seed : int
-        Of the folds.
+    The classifier is k-nearest neighbours, weighted by 1 / distance, on standardised columns of
+    ``confound`` ([item] or [item, column]); all items of a group are in one fold. There are fewer
+    neighbours and folds where the data have no more. A class whose items share one group is always
+    wrong.
 
-    Returns
-    -------
-    ndarray [item], bool
-        Each item tested once. A class all of whose items share one group is always wrong.
-
-    Raises
-    ------
-    ParameterError
-        If lengths differ, the confound is not of finite numbers, or there are not two folds.
-
-    Notes
-    -----
-    A confound that people annotated may know the label itself: annotators of BALLROOM chose the
-    metrical level of the tempo by the dance.
-
-    References
-    ----------
-    Sturm, "The 'Horse' Inside", Computers in Entertainment 14(2), 2016.
+    An annotated confound may know the label itself: annotators of BALLROOM chose the metrical level
+    of the tempo by the dance (Sturm, "The 'Horse' Inside", 2016).
 
     Examples
     --------
@@ -79,13 +51,13 @@ def confound_only(
         raise ParameterError(
             f"n_neighbours is {n_neighbours} and n_folds {n_folds}; must be >= 1 and >= 2"
         )
-    least = min((len(np.unique(of_group[truth == one])) for one in np.unique(truth)), default=0)
+    least = min((len(np.unique(of_group[truth == label])) for label in np.unique(truth)), default=0)
     n_folds = min(n_folds, max(least, 2), len(np.unique(of_group)))
     if n_folds < 2 or np.unique(truth, return_counts=True)[1].min() < 2:
         raise ParameterError(
             f"{len(truth)} items of {len(np.unique(truth))} classes in "
-            f"{len(np.unique(of_group))} groups cannot be parted into two folds; "
-            "need 2 groups and 2 items a class or more"
+            f"{len(np.unique(of_group))} groups cannot be split into two folds; "
+            "need 2 groups and 2 items per class or more"
         )
     right = np.zeros(len(truth), dtype=bool)
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
@@ -97,7 +69,7 @@ def confound_only(
 
 
 def _columns(confound: ArrayLike, n_items: int) -> NDArray[np.float64]:
-    """Check the confound; [item, column]."""
+    """Validate the confound and return it as [item, column]."""
     try:
         columns = np.asarray(confound, dtype=np.float64)
     except (ValueError, TypeError) as err:

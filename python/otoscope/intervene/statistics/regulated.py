@@ -1,8 +1,8 @@
 """Regulated bootstrap: how much of a score comes from a factor that training and test share.
 
-A system is trained again and again on items drawn with replacement. It is tested twice: on the
-items that were not drawn, whose factor (artist, album) it has mostly met, and on items whose factor
-it never met in their class. The paired difference is what knowing the factor is worth.
+A system is trained repeatedly on items drawn with replacement and tested twice: on the items that
+were not drawn, whose factor (artist, album) mostly occurs in training, and on items whose factor
+does not occur in training in their class. The paired difference is the effect of the factor.
 """
 
 from __future__ import annotations
@@ -15,36 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
-from otoscope.intervene.interrogation._items import Progress
-from otoscope.intervene.statistics.bootstrap import Figure, GroupBootstrap, check_classes
+from otoscope.intervene.statistics.bootstrap import GroupBootstrap, MetricName, check_classes
 from otoscope.metrics import Interval
+from otoscope.progress import Progress, silent
 
-__all__ = ["Predict", "Regulated", "RegulatedBootstrap", "Split", "Train"]
+__all__ = ["Indices", "Predict", "RegulatedBootstrap", "RegulatedResult", "Split", "Train"]
 
 Indices = NDArray[np.intp]
 Predict = Callable[[Indices, str], Sequence[str]]
-"""Answers to items, by their indices, under a condition: the name of an intervention."""
+"""Function of indices of items and of a condition, the name of an intervention: the answers."""
 Train = Callable[[Indices], Predict]
-"""Makes a system of items, by their indices; some come several times."""
+"""Function of indices of items, with repeats, that returns a trained system."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One draw of the regulated bootstrap; items by their indices.
+    """One draw of the regulated bootstrap, as indices of items.
 
-    Parameters
-    ----------
-    train : ndarray [item]
-        With repeats.
-    unregulated : ndarray [item]
-        Those that were not drawn, of what training was drawn from.
-    regulated : ndarray [item]
-        Those whose factor training does not hold in their class.
-
-    Examples
-    --------
-    >>> Split(np.array([0, 0]), unregulated=np.array([1]), regulated=np.array([2])).regulated
-    array([2])
+    ``train`` has repeats; ``unregulated`` are the items of the pool that were not drawn;
+    ``regulated`` are those whose factor does not occur in training in their class.
     """
 
     train: Indices
@@ -53,30 +42,30 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class Regulated:
-    """How often each item was answered rightly, its factor met in training or not.
+class RegulatedResult:
+    """Fraction of right answers to each item, with its factor in training or not.
 
     Parameters
     ----------
     conditions : tuple of str
-        The first is the one that others are compared with.
+        Names of the conditions; the first is the one that others are compared with.
     unregulated, regulated : ndarray [condition, item], float64
-        Share of right answers in [0, 1], over the systems that the item tested.
+        Fraction of right answers in [0, 1], over the systems that the item tested.
     bootstrap : GroupBootstrap
-        Draws factors anew, for intervals.
+        Bootstrap over factors, for intervals.
 
     Notes
     -----
-    The bootstrap draws the factors of tested items; those of training, which is done, vary as much.
-    Bounds are therefore sqrt(2) as far from the value as the bootstrap's, as for a statistic of
-    pairs of factors, one in training and one in the test (Hoeffding 1948).
-    ``otoscope experiment regulated-bootstrap`` measures how often they hold planted effects.
+    The bootstrap resamples the factors of tested items; those of training, which is done, vary as
+    much. Bounds are therefore sqrt(2) as far from the value as the bootstrap's, as for a statistic
+    of pairs of factors, one in training and one in the test (Hoeffding 1948).
+    ``otoscope experiment regulated-bootstrap`` measures how often they contain planted effects.
 
     Examples
     --------
     >>> known, new = np.array([[1.0, 0.5] * 9]), np.array([[0.5, 0.5] * 9])
     >>> bootstrap = GroupBootstrap(["waltz", "tango"] * 9)
-    >>> Regulated(("as it is",), known, regulated=new, bootstrap=bootstrap).effect().value
+    >>> RegulatedResult(("as it is",), known, regulated=new, bootstrap=bootstrap).effect().value
     0.25
     """
 
@@ -86,70 +75,72 @@ class Regulated:
     bootstrap: GroupBootstrap
 
     def scores(self, condition: str | None = None) -> tuple[Interval, Interval]:
-        """Find the figure of merit of both tests.
+        """Return the scores of the unregulated and of the regulated test.
 
         Parameters
         ----------
         condition : str, optional
-            By default the first.
+            Name of the condition; by default the first.
 
         Returns
         -------
         tuple of Interval
-            Unregulated, regulated.
+            Unregulated and regulated score.
 
         Examples
         --------
         >>> half = np.full((1, 40), 0.5)
-        >>> found = Regulated(("as it is",), half, half, GroupBootstrap(["a", "b"] * 20))
-        >>> [score.value for score in found.scores()]
+        >>> result = RegulatedResult(("as it is",), half, half, GroupBootstrap(["a", "b"] * 20))
+        >>> [score.value for score in result.scores()]
         [0.5, 0.5]
         """
         at, estimate = self._at(condition), self.bootstrap.estimate
         return _widened(estimate(self.unregulated[at])), _widened(estimate(self.regulated[at]))
 
     def effect(self, condition: str | None = None) -> Interval:
-        """Find what the factor adds to the score: unregulated less regulated.
+        """Return the effect of the factor: unregulated minus regulated score.
 
         Parameters
         ----------
         condition : str, optional
-            By default the first.
+            Name of the condition; by default the first.
 
         Returns
         -------
         Interval
-            Its value is in [-1, 1]; it is wider than that of draws alone, and may reach beyond.
+            Effect in [-1, 1]; the interval is wider than that of the draws, and may reach beyond.
 
         Examples
         --------
         >>> all_right, half = np.ones((1, 40)), np.full((1, 40), 0.5)
-        >>> found = Regulated(("as it is",), all_right, half, GroupBootstrap(["a", "b"] * 20))
-        >>> found.effect().low
+        >>> bootstrap = GroupBootstrap(["a", "b"] * 20)
+        >>> RegulatedResult(("as it is",), all_right, half, bootstrap).effect().low
         0.5
         """
         at = self._at(condition)
         return _widened(self.bootstrap.difference(self.regulated[at], self.unregulated[at]))
 
     def interaction(self, condition: str) -> Interval:
-        """Find how much larger the effect is under a condition than under the first one.
+        """Return the effect under a condition minus the effect under the first one.
 
         Parameters
         ----------
         condition : str
-            One of the others.
+            Name of one of the other conditions.
 
         Returns
         -------
         Interval
-            Its value is in [-2, 2]; below 0 where the intervention takes away what the factor gave.
+            Interaction in [-2, 2]; below 0 if the intervention removes what the factor gave.
 
         Examples
         --------
         >>> known = np.repeat([[0.75], [0.5]], 40, axis=1)
         >>> bootstrap = GroupBootstrap(["a", "b"] * 20)
-        >>> found = Regulated(("as it is", "low-pass"), known, np.full((2, 40), 0.5), bootstrap)
-        >>> found.interaction("low-pass").value
+        >>> result = RegulatedResult(
+        ...     ("as it is", "low-pass"), known, np.full((2, 40), 0.5), bootstrap
+        ... )
+        >>> result.interaction("low-pass").value
         -0.25
         """
         effects = self.unregulated - self.regulated
@@ -167,33 +158,33 @@ class Regulated:
 
 @dataclass(frozen=True, eq=False)
 class RegulatedBootstrap:
-    """Train again and again; test on items whose factor the system may know, and cannot know.
+    """Train repeatedly; test on items whose factor occurs in training, and does not.
 
     Parameters
     ----------
     labels, factor : sequence of str
-        The class of each item, and what may be confounded with it: artist, album.
+        Class of each item, and factor that may be confounded with it, such as artist or album.
     n_regulated : int
-        Items of the regulated test in each class, at least.
-    figure : {"mean_recall", "accuracy"}
-        Figure of merit.
+        Minimum number of items of the regulated test in each class.
+    metric : {"mean_recall", "accuracy"}
+        Metric of the scores.
     level : float
-        Of the intervals, in (0, 1).
+        Confidence level of the intervals, in (0, 1).
 
     Raises
     ------
     ParameterError
-        If there is one class only, or a class cannot leave ``n_regulated`` items: names it.
+        If there is only one class, or a class cannot leave ``n_regulated`` items; names the class.
 
     Notes
     -----
-    Where a draw of a class leaves too few items of factors that it does not hold, random factors
-    are put aside until there are enough, and as many items as the others are drawn from the others.
-    Items put aside are not in the unregulated test: it stays what an ordinary bootstrap tests on.
-    A factor that several classes share counts in each class by itself.
+    If a draw of a class leaves too few items of factors that it does not contain, random factors
+    are set aside until there are enough, and as many items as before are drawn from the others.
+    Items set aside are not in the unregulated test, which stays that of an ordinary bootstrap. A
+    factor that several classes share counts in each class by itself.
 
     The paper compares scores, system by system. Here the systems that an item tested are averaged
-    first and factors are drawn anew for the interval, since it is factors that are few.
+    first and factors are resampled for the interval, since it is factors that are few.
 
     References
     ----------
@@ -203,9 +194,9 @@ class RegulatedBootstrap:
     Examples
     --------
     >>> labels, artists = ["a"] * 8 + ["b"] * 8, list("ppqqrrssttuuvvww")
-    >>> def train(items):  # knows the artists it has met, and says "a" of others
-    ...     met = {artists[i]: labels[i] for i in items}
-    ...     return lambda items, condition: [met.get(artists[i], "a") for i in items]
+    >>> def train(items):  # knows the artists in training, and answers "a" for others
+    ...     known = {artists[i]: labels[i] for i in items}
+    ...     return lambda items, condition: [known.get(artists[i], "a") for i in items]
     >>> RegulatedBootstrap(labels, artists, n_regulated=2).run(train).effect().value > 0.1
     True
     """
@@ -213,7 +204,7 @@ class RegulatedBootstrap:
     labels: Sequence[str]
     factor: Sequence[str]
     n_regulated: int
-    figure: Figure = "mean_recall"
+    metric: MetricName = "mean_recall"
     level: float = 0.95
 
     def __post_init__(self) -> None:
@@ -226,17 +217,17 @@ class RegulatedBootstrap:
             self._check_class(name, items)
 
     def split(self, rng: np.random.Generator) -> Split:
-        """Draw items for training and for both tests.
+        """Draw items for training and for both tests, class by class.
 
         Parameters
         ----------
-        rng : Generator
-            Of NumPy.
+        rng : numpy.random.Generator
+            Random generator.
 
         Returns
         -------
         Split
-            Class by class, one after the other.
+            Indices of the items.
 
         Examples
         --------
@@ -255,34 +246,34 @@ class RegulatedBootstrap:
         iterations: int = 100,
         conditions: Sequence[str] = ("as it is",),
         seed: int = 0,
-        progress: Progress | None = None,
-    ) -> Regulated:
-        """Train and test a system again and again.
+        progress: Progress = silent,
+    ) -> RegulatedResult:
+        """Train and test a system repeatedly.
 
         Parameters
         ----------
         train : callable
-            Takes indices [item], with repeats; gives a function of indices and a condition that
-            gives the answers.
+            Function of indices [item], with repeats, that returns a function of indices and a
+            condition, which returns the answers.
         iterations : int
-            Systems to train. Items that never came in both tests are left out.
+            Number of systems to train. Items that never came in both tests are left out.
         conditions : sequence of str
-            Interventions on the tested items, by name, the unchanged items first; each system
-            meets all of them.
+            Names of interventions on the tested items, the unchanged items first; each system is
+            tested under all of them.
         seed : int
-            Of the draws.
-        progress : callable, optional
-            Goes over the iterations.
+            Random seed.
+        progress : callable (items, description) -> iterable
+            Progress display over the iterations.
 
         Returns
         -------
-        Regulated
-            What each item's answers were worth.
+        RegulatedResult
+            Fraction of right answers to each item.
 
         Raises
         ------
         ParameterError
-            If a system gives another number of answers than items, or iterations are too few for
+            If a system returns another number of answers than items, or iterations are too few for
             an item of each class to come in both tests.
 
         Examples
@@ -293,11 +284,14 @@ class RegulatedBootstrap:
         0.0
         """
         if iterations < 1 or not conditions:
-            raise ParameterError(f"{iterations} iterations of {len(conditions)} conditions: none")
+            raise ParameterError(
+                f"there are {iterations} iterations and {len(conditions)} conditions; "
+                "need 1 or more of each"
+            )
         rng, labels = np.random.default_rng(seed), np.asarray(self.labels)
         tested = np.zeros((2, len(labels)))
         right = np.zeros((2, len(conditions), len(labels)))
-        for _ in progress(range(iterations), "trainings") if progress else range(iterations):
+        for _ in progress(range(iterations), "trainings"):
             split = self.split(rng)
             predict = train(split.train)
             items = np.union1d(split.unregulated, split.regulated)
@@ -313,19 +307,19 @@ class RegulatedBootstrap:
             )
         unregulated, regulated = right[:, :, both] / tested[:, None, both]
         factor = np.asarray(self.factor)[both].tolist()
-        merit = GroupBootstrap(
-            labels[both].tolist(), factor, figure=self.figure, level=self.level, seed=seed
+        bootstrap = GroupBootstrap(
+            labels[both].tolist(), factor, metric=self.metric, level=self.level, seed=seed
         )
-        return Regulated(tuple(conditions), unregulated, regulated, merit)
+        return RegulatedResult(tuple(conditions), unregulated, regulated, bootstrap)
 
     @cached_property
     def _classes(self) -> dict[str, Indices]:
-        """Items of each class."""
+        """Indices of the items of each class."""
         labels = np.asarray(self.labels)
-        return {str(one): np.flatnonzero(labels == one) for one in np.unique(labels)}
+        return {str(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
 
     def _check_class(self, name: str, items: Indices) -> None:
-        """See that, put aside in any order, factors leave one item, and in some order two."""
+        """Check that factors, set aside in any order, leave one item, and in some order two."""
         values, counts = np.unique(np.asarray(self.factor)[items], return_counts=True)
         most = len(items) - max(int(counts.max()), 2)
         if most < self.n_regulated:
@@ -339,7 +333,7 @@ class RegulatedBootstrap:
     def _draw(
         self, items: Indices, factor: NDArray[np.str_], rng: np.random.Generator
     ) -> tuple[Indices, Indices, Indices]:
-        """Draw from one class: training, the unregulated test, the regulated test."""
+        """Draw from one class: training, unregulated test, regulated test."""
         pool = np.arange(len(items))
         while True:  # ends: `_check_class` has seen that a pool of two items or more can come
             train = rng.choice(pool, size=len(pool))
@@ -362,8 +356,8 @@ class RegulatedBootstrap:
         return is_right
 
 
-def _widened(found: Interval) -> Interval:
-    low, high = (
-        found.value + np.sqrt(2) * (bound - found.value) for bound in (found.low, found.high)
-    )
-    return Interval(found.value, float(low), float(high), found.level)
+def _widened(interval: Interval) -> Interval:
+    """Move both bounds sqrt(2) times as far from the value."""
+    value = interval.value
+    low, high = (value + np.sqrt(2) * (bound - value) for bound in (interval.low, interval.high))
+    return Interval(value, float(low), float(high), interval.level)

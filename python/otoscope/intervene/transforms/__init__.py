@@ -1,1 +1,1 @@
-"""Interventions on sounds and on features, one theme a file."""
+"""Interventions on sounds and on features, one theme per file."""

@@ -1,4 +1,4 @@
-"""Interventions that somebody made already: features of each item at each dose."""
+"""Interventions that were applied beforehand: features of each item at each dose."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ __all__ = ["FeatureDilation"]
 
 @dataclass(frozen=True)
 class FeatureDilation(Intervention):
-    """Look up the features of a recording that was stretched before they were computed.
+    """Select the features of a recording that was stretched before they were computed.
 
     Parameters
     ----------
     percent : float
-        Dilation: + is longer, slower (of the tempo, `dilation_percent` gives the other).
+        Time dilation in percent; positive is longer, slower. `dilation_percent` converts it to a
+        tempo change.
     available : tuple of float
-        Dilations of the rows, 0 among them, each once.
-    irrelevant : bool
-        Claims that the right answer stays.
+        Dilations of the rows; must contain 0, and each dilation once.
+    label_preserving : bool
+        Claim that the right answer stays.
 
     Examples
     --------
@@ -54,50 +55,25 @@ class FeatureDilation(Intervention):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Least and greatest of those available."""
+        """Least and greatest available dilation."""
         return min(self.available), max(self.available)
 
     @property
     def doses(self) -> tuple[float, ...]:
-        """All available ones up to this one, of both signs, without 0."""
+        """Available dilations up to this one, with both signs, without 0."""
         within = (d for d in sorted(self.available) if 0 < abs(d) <= abs(self.percent))
         return tuple(map(float, within)) or (0.0,)
 
     def render(
         self, y: Tensor, sr: float = 0, *, duration: float | None = None, seed: int = 0
     ) -> Tensor:
-        """Take one row.
+        """Copy the row of ``y``, Tensor [dilation, ...], at this dilation.
 
-        Parameters
-        ----------
-        y : Tensor [dilation, ...]
-            Features of one item, in the order of ``available``.
-        sr : float
-            Not used, as the others: for the sake of other interventions.
-        duration : float, optional
-            Not used.
-        seed : int
-            Not used.
-
-        Returns
-        -------
-        Tensor [...]
-            A copy.
-
-        Raises
-        ------
-        ParameterError
-            If ``y`` has another number of rows.
-
-        Examples
-        --------
-        >>> import torch
-        >>> FeatureDilation(0, available=(0, 2)).render(torch.tensor([[1.0], [2.0]]))
-        tensor([1.])
+        The other arguments are those of other interventions and are not used.
         """
         if y.ndim == 0 or len(y) != len(self.available):
             raise ParameterError(
                 f"y has shape {tuple(y.shape)}, must be [{len(self.available)}, ...]: "
-                "a row for each dilation available"
+                "one row per available dilation"
             )
         return y[self.available.index(self.percent)].clone()

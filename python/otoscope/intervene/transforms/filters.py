@@ -1,4 +1,4 @@
-"""Interventions on the spectrum: a random gentle equaliser, and what lies below hearing."""
+"""Changes of the spectrum: a random gentle equaliser, high-pass and low-pass filters."""
 
 from __future__ import annotations
 
@@ -9,28 +9,37 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.intervene.base import SoundIntervention
-from otoscope.intervene.source import Source
+from otoscope.intervene.base import RenderInput
+from otoscope.intervene.registry import Modifier, register
+from otoscope.intervene.sound import SoundIntervention
 from otoscope.signal.effects.equaliser import KNOTS_HZ, equalise
 from otoscope.signal.effects.iir import recursive_filter
 
 __all__ = ["Equaliser", "HighPass", "LowPass"]
 
-# Of a high-pass, the stopped edge over the passed one; and the least attenuation beyond it, dB.
+# For each design the ratio of stop to pass edge of a high-pass, and the least attenuation in dB.
 _DESIGNS = {"gentle": (0.5, 30.0), "steep": (0.95, 60.0)}
+_STEEP = Modifier(
+    "--steep",
+    "Steep filters: 60 dB within 5 % of the cut-off (default: 30 dB within an octave).",
+    field="design",
+    value="steep",
+)
 
 
+@register("--eq", "Maximum gain of a random equaliser, in dB.", theme="spectrum", usual=6)
 @dataclass(frozen=True)
 class Equaliser(SoundIntervention):
-    """Apply a smooth gain over frequency, drawn for each item.
+    """Apply a smooth random gain over frequency, drawn for each item.
 
     Parameters
     ----------
     max_db : float
-        In [0, 30]: no gain is beyond this. One is drawn evenly for each octave from 20 Hz, and
-        they are joined smoothly; the seed sets the shape of the curve, the dose its size.
-    irrelevant : bool
-        Claims that the right answer stays.
+        Largest gain or attenuation in dB, in [0, 30]. One gain per octave from 20 Hz is drawn from
+        a uniform distribution and interpolated smoothly; the seed sets the shape of the curve, the
+        dose its size.
+    label_preserving : bool
+        Claim that the right answer stays.
 
     Examples
     --------
@@ -46,14 +55,14 @@ class Equaliser(SoundIntervention):
     is_random = True
     is_proportional = True
 
-    def _changed(self, source: Source) -> Tensor:
+    def _transform(self, source: RenderInput) -> Tensor:
         drawn = torch.rand(len(KNOTS_HZ), generator=source.generator(), dtype=torch.float64)
         return equalise(source.y, sr=source.sr, knots_db=self.max_db * (2 * drawn - 1))
 
 
 @dataclass(frozen=True)
 class _Pass(SoundIntervention):
-    """What a high-pass and a low-pass share: designs, and which of two edges is named."""
+    """A high-pass or low-pass filter of one of two designs."""
 
     hz: float
     design: str = "gentle"
@@ -69,19 +78,19 @@ class _Pass(SoundIntervention):
 
     @property
     def name(self) -> str:
-        """With what tells it from others: two designs may be asked about at once."""
+        """Name with the design, so that one interrogation can hold two designs."""
         steep, zero_phase = self.design == "steep", self.zero_phase
         return "steep " * steep + "zero-phase " * zero_phase + f"{self.passes}-pass"
 
-    def _changed(self, source: Source) -> Tensor:
+    def _transform(self, source: RenderInput) -> Tensor:
         ratio, stop_db = _DESIGNS[self.design]
         stop_over_pass = ratio if self.passes == "high" else 1 / ratio
         pass_hz = self.hz if self.design == "steep" else self.hz / stop_over_pass
-        upper, most = max(pass_hz, stop_over_pass * pass_hz), source.sr / 2
-        if upper >= most:
+        upper, nyquist = max(pass_hz, stop_over_pass * pass_hz), source.sr / 2
+        if upper >= nyquist:
             raise ParameterError(
-                f"{self}: {source.sr:g} samples a second hold nothing above {most:g} Hz; ask for "
-                f"less than {self.hz * most / upper:g} Hz, or leave it out"
+                f"{self}: a sampling rate of {source.sr:g} Hz holds nothing above {nyquist:g} Hz; "
+                f"ask for less than {self.hz * nyquist / upper:g} Hz, or leave it out"
             )
         return recursive_filter(
             source.y,
@@ -93,22 +102,30 @@ class _Pass(SoundIntervention):
         )
 
 
+@register(
+    "--highpass",
+    "Cut-off frequency of a high-pass filter, in Hz; 20 removes only inaudible content.",
+    theme="spectrum",
+    usual=20,
+    variants=({"design": "steep"}, {"zero_phase": True}),
+    modifiers=(_STEEP,),
+)
 @dataclass(frozen=True)
 class HighPass(_Pass):
-    """Take away what lies below a frequency: below hearing, nobody should miss it.
+    """Apply a high-pass filter; at 20 Hz it removes inaudible content only.
 
     Parameters
     ----------
     hz : float
-        In [1, 20000]. The gentle design stops (30 dB) below ``hz`` and passes above ``2 hz``; the
-        steep one stops (60 dB) below ``0.95 hz`` and passes above ``hz``, and rings for a second
-        or two at 20 Hz. What passes loses at most 1 dB, at the edge.
+        Cut-off frequency in Hz, in [1, 20000]. The gentle design attenuates by 30 dB below ``hz``
+        and passes above ``2 hz``; the steep one attenuates by 60 dB below ``0.95 hz`` and passes
+        above ``hz``, and rings for a second or two at 20 Hz. The passband loses at most 1 dB.
     design : {"gentle", "steep"}
-        At 20 Hz: 20 to 40 Hz, or 19 to 20 Hz.
+        Transition at 20 Hz: from 20 to 40 Hz, or from 19 to 20 Hz.
     zero_phase : bool
-        Filter forward and backward, each by half of the decibels.
-    irrelevant : bool
-        Claims that the right answer stays.
+        Whether to filter forward and backward, each with half of the decibels.
+    label_preserving : bool
+        Claim that the right answer stays.
 
     Examples
     --------
@@ -121,21 +138,31 @@ class HighPass(_Pass):
     bounds = (1.0, 20000.0)
 
 
+@register(
+    "--lowpass",
+    "Cut-off frequency of a low-pass filter, in Hz; without --steep it attenuates from half of it.",
+    theme="spectrum",
+    usual=4000,
+    is_harmless=False,
+    variants=({"design": "steep"},),
+    modifiers=(_STEEP,),
+)
 @dataclass(frozen=True)
 class LowPass(_Pass):
-    """Take away what lies above a frequency.
+    """Apply a low-pass filter.
 
     Parameters
     ----------
     hz : float
-        In [20, 96000]. The gentle design stops (30 dB) above ``hz`` and passes below ``hz / 2``;
-        the steep one stops (60 dB) above ``hz / 0.95`` and passes below ``hz``.
+        Cut-off frequency in Hz, in [20, 96000]. The gentle design attenuates by 30 dB above ``hz``
+        and passes below ``hz / 2``; the steep one attenuates by 60 dB above ``hz / 0.95`` and
+        passes below ``hz``.
     design : {"gentle", "steep"}
         As for `HighPass`.
     zero_phase : bool
         As for `HighPass`.
-    irrelevant : bool
-        Claims that the right answer stays.
+    label_preserving : bool
+        Claim that the right answer stays.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Tempo without pitch, pitch without tempo."""
+"""Tempo at constant pitch, and pitch at constant tempo."""
 
 from __future__ import annotations
 
@@ -8,29 +8,44 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.intervene.base import SoundIntervention
-from otoscope.intervene.chain import Chain
-from otoscope.intervene.source import Source
+from otoscope.intervene.base import RenderInput
+from otoscope.intervene.registry import Modifier, register
+from otoscope.intervene.sound import Chain, SoundIntervention
 from otoscope.signal.effects.stretch import check_stretcher, pitch_shift, stretch
 
 __all__ = ["Pitch", "Tempo", "dilation_percent"]
 
-_USUAL = "python-stretch"
+_DEFAULT = "python-stretch"
+_STRETCHER = Modifier(
+    "--stretcher",
+    f"Time stretcher of --tempo and --pitch: {_DEFAULT} (default) or librosa. Repeatable: each "
+    "stretcher is interrogated on its own.",
+    field="stretcher",
+)
 
 
+@register(
+    "--tempo",
+    "Maximum tempo change, in percent; pitch is preserved.",
+    theme="time",
+    usual=6,
+    variants=({"percent": -6}, {"stretcher": "librosa"}),
+    modifiers=(_STRETCHER,),
+)
 @dataclass(frozen=True)
 class Tempo(SoundIntervention):
-    """Play faster or slower at the same pitch.
+    """Change the tempo at constant pitch.
 
     Parameters
     ----------
     percent : float
-        In [-50, 100]: +6 is 6 % faster, a dilation of -5.66 %.
+        Tempo change in percent, in [-50, 100]: +6 is 6 % faster, a dilation of -5.66 %.
     stretcher : {"python-stretch", "librosa"}
-        Artefacts are a confound: ask both at once, each with its placebo. python-stretch comes with
-        the extra ``horse``; without it a rendering raises MissingExtra.
-    irrelevant : bool
-        Claims that the right answer stays.
+        Library that stretches. Its artefacts are a confound: interrogate with both, each with its
+        placebo. python-stretch comes with the extra ``horse``; without it a rendering raises
+        MissingExtra.
+    label_preserving : bool
+        Claim that the right answer stays.
 
     References
     ----------
@@ -44,7 +59,7 @@ class Tempo(SoundIntervention):
     """
 
     percent: float
-    stretcher: str = _USUAL
+    stretcher: str = _DEFAULT
 
     unit = "%"
     bounds = (-50.0, 100.0)
@@ -56,37 +71,45 @@ class Tempo(SoundIntervention):
 
     @property
     def name(self) -> str:
-        """Tempo, and by whom if not by the usual stretcher."""
+        """Name, with the stretcher if it is not the default."""
         return f"tempo{_by(self.stretcher)}"
 
     def placebo(self) -> Chain:
-        """Give the way there and back, by the same stretcher."""
+        """Return the tempo change followed by its inverse, with the same stretcher."""
         undo = self.with_dose(dilation_percent(self.percent))
         return self | undo
 
-    def _needed(self, n_samples: int, sr: float) -> int:
+    def input_length(self, n_samples: int, sr: float) -> int:
+        """Return the number of samples that are played in the time of ``n_samples``."""
         return math.ceil(n_samples * self._rate)
 
     @property
     def _rate(self) -> float:
         return 1 + self.percent / 100
 
-    def _changed(self, source: Source) -> Tensor:
+    def _transform(self, source: RenderInput) -> Tensor:
         return stretch(source.y, sr=source.sr, rate=self._rate, stretcher=self.stretcher)
 
 
+@register(
+    "--pitch",
+    "Maximum pitch change, in cents; tempo is preserved.",
+    theme="time",
+    usual=50,
+    modifiers=(_STRETCHER,),
+)
 @dataclass(frozen=True)
 class Pitch(SoundIntervention):
-    """Move all frequencies by a ratio at the same tempo.
+    """Change the pitch at constant tempo.
 
     Parameters
     ----------
     cents : float
-        In [-1200, 1200]: 100 is a semitone up.
+        Pitch change in cents, in [-1200, 1200]: 100 is a semitone up.
     stretcher : {"python-stretch", "librosa"}
-        As in `Tempo`.
-    irrelevant : bool
-        Claims that the right answer stays.
+        As for `Tempo`.
+    label_preserving : bool
+        Claim that the right answer stays.
 
     Examples
     --------
@@ -95,7 +118,7 @@ class Pitch(SoundIntervention):
     """
 
     cents: float
-    stretcher: str = _USUAL
+    stretcher: str = _DEFAULT
 
     unit = "cents"
     bounds = (-1200.0, 1200.0)
@@ -107,35 +130,35 @@ class Pitch(SoundIntervention):
 
     @property
     def name(self) -> str:
-        """Pitch, and by whom if not by the usual stretcher."""
+        """Name, with the stretcher if it is not the default."""
         return f"pitch{_by(self.stretcher)}"
 
     def placebo(self) -> Chain:
-        """Give the way there and back, by the same stretcher."""
+        """Return the pitch change followed by its inverse, with the same stretcher."""
         return self | self.with_dose(-self.cents)
 
-    def _changed(self, source: Source) -> Tensor:
+    def _transform(self, source: RenderInput) -> Tensor:
         return pitch_shift(source.y, sr=source.sr, cents=self.cents, stretcher=self.stretcher)
 
 
 def dilation_percent(tempo_percent: float) -> float:
-    """Convert a change of tempo to one of duration, or back: 100 (1 / (1 + p / 100) - 1).
+    """Convert a tempo change to a time dilation, or back: 100 (1 / (1 + p / 100) - 1).
 
     Parameters
     ----------
     tempo_percent : float
-        Above -100; above 0 is faster.
+        Tempo change in percent, > -100; positive is faster.
 
     Returns
     -------
     float
-        Above 0 is longer, slower. The formula is its own inverse, so this is also the change of
-        tempo that undoes one.
+        Dilation in percent; positive is longer, slower. The formula is its own inverse, so the
+        result is also the tempo change that undoes ``tempo_percent``.
 
     Raises
     ------
     ParameterError
-        If there is no such tempo.
+        If ``tempo_percent`` is not finite or not > -100.
 
     Examples
     --------
@@ -148,4 +171,4 @@ def dilation_percent(tempo_percent: float) -> float:
 
 
 def _by(stretcher: str) -> str:
-    return "" if stretcher == _USUAL else f" by {stretcher}"
+    return "" if stretcher == _DEFAULT else f" by {stretcher}"

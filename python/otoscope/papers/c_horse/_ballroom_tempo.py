@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from otoscope.data.ballroom import BallroomRhythm, load_ballroom
 from otoscope.errors import ParameterError
-from otoscope.intervene.statistics.bootstrap import chance
+from otoscope.intervene.statistics.bootstrap import chance_level
 
 __all__ = ["tempo_alone"]
 
@@ -58,11 +58,11 @@ def tempo_alone(
             model = make_pipeline(StandardScaler(), neighbours).fit(column[train], styles[train])
             answers = model.predict(column[test])
             figures[f"tempo/{n_neighbours}NN on {name}"] = float((answers == styles[test]).mean())
-            dealt = chance(
+            dealt = chance_level(
                 styles[test].tolist(),
                 answers.tolist(),
                 groups=[groups[i] for i in test],
-                figure="accuracy",
+                metric="accuracy",
             )
             figures[f"tempo/{n_neighbours}NN on {name}, by chance"] = dealt.mean
     return figures

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from otoscope.intervene import Interrogated
-from otoscope.intervene.interrogation.verdict import is_moved
+from otoscope.intervene import InterrogationResult
+from otoscope.intervene.interrogation.verdict import has_moved
 from otoscope.metrics import Interval
-from otoscope.papers.output import svg_figure
+from otoscope.report.figures import svg_figure
 from otoscope.report.numbers import with_bounds
 from otoscope.report.tables import ResultTable
 
@@ -27,7 +27,9 @@ Row = Mapping[str, Any]
 
 
 def horse_tables(
-    found: Mapping[str, Interrogated], power: Sequence[Row], alarms: Mapping[str, Sequence[Row]]
+    found: Mapping[str, InterrogationResult],
+    power: Sequence[Row],
+    alarms: Mapping[str, Sequence[Row]],
 ) -> list[ResultTable]:
     """Systems and their verdicts, how weak a confound is found, and false alarms."""
     systems = ResultTable(
@@ -83,12 +85,12 @@ def horse_tables(
     return [systems, powers, false]
 
 
-def is_score_moved(found: Interrogated) -> bool:
+def is_score_moved(found: InterrogationResult) -> bool:
     """Whether at some dose the score itself moves, as the verdict has it; not only the answers."""
-    return any(is_moved(point, found.max_change) for _, point in found.irrelevant_points)
+    return any(has_moved(point, found.max_change) for _, point in found.label_preserving_points)
 
 
-def draw_horses(found: Mapping[str, Interrogated], power: Sequence[Row], path: Path) -> None:
+def draw_horses(found: Mapping[str, InterrogationResult], power: Sequence[Row], path: Path) -> None:
     """Dose curves with their placebos, open, and the power curve."""
     with svg_figure(path, width=9.6, height=2.8) as figure:
         *panels, last = figure.subplots(1, 1 + len(_PANELS))
@@ -103,7 +105,7 @@ def draw_horses(found: Mapping[str, Interrogated], power: Sequence[Row], path: P
             panel.legend(frameon=False, fontsize=8)
 
 
-def _draw_curve(panel: Any, name: str, one: Interrogated, colour: str) -> None:
+def _draw_curve(panel: Any, name: str, one: InterrogationResult, colour: str) -> None:
     (curve,) = one.curves
     doses = [0.0, *(point.dose for point in curve.points)]
     scores = [one.baseline, *(point.score for point in curve.points)]
@@ -130,7 +132,7 @@ def _draw_power(panel: Any, power: Sequence[Row]) -> None:
     panel.set(title="how weak a confound is found", xlabel="confounding", ylim=(-0.03, 1.03))
 
 
-def _system(name: str, one: Interrogated) -> tuple[str, ...]:
+def _system(name: str, one: InterrogationResult) -> tuple[str, ...]:
     (curve,), (search,) = one.curves, one.searches
     back = max(curve.placebo, key=lambda point: abs(point.change.value))
     return (

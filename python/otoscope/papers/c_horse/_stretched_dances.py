@@ -160,7 +160,7 @@ def hear_dances(
     tempi = [one.sound for one in (*table, *(one.placebo() for one in table))]
     tempi = tempi if doses else tempi[:1]
     n_samples = round(recipe.seconds * recipe.sr)
-    needed = max(tempo.needed(n_samples, recipe.sr) for tempo in tempi)
+    needed = max(tempo.input_length(n_samples, recipe.sr) for tempo in tempi)
     longer = replace(recipe, seconds=(needed + 1) / recipe.sr)
     versions = [
         plan_dance(n_clips, seed, recipe=replace(longer, confounding=c)) for c in (0.0, 1.0)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from otoscope.intervene import Interrogated
-from otoscope.papers.output import svg_figure
+from otoscope.intervene import InterrogationResult
+from otoscope.report.figures import svg_figure
 
 __all__ = ["draw_moves"]
 
 
-def draw_moves(found: Mapping[str, Interrogated], path: Path) -> None:
+def draw_moves(found: Mapping[str, InterrogationResult], path: Path) -> None:
     """Draw a panel a task: for each change the worst dose, with its interval, and its placebo."""
     n_curves = max(len(one.curves) for one in found.values())
     size = {"width": 3.1 * len(found) + 1.2, "height": 0.28 * n_curves + 1.2}

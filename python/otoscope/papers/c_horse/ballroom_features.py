@@ -23,13 +23,15 @@ from otoscope.data.ballroom import BallroomRhythm, album_of, load_ballroom_rhyth
 from otoscope.errors import ParameterError
 from otoscope.intervene import (
     FeatureDilation,
-    Interrogated,
     Interrogation,
+    InterrogationResult,
     InterrogationSettings,
 )
 from otoscope.papers.c_horse._ballroom_tempo import tempo_alone
-from otoscope.papers.output import svg_figure, write_record
+from otoscope.papers.output import write_record
 from otoscope.progress import Progress
+from otoscope.report import interrogation_record
+from otoscope.report.figures import svg_figure
 from otoscope.report.numbers import with_bounds
 from otoscope.report.tables import ResultTable
 
@@ -120,7 +122,7 @@ def horse_ballroom_features(
     rhythm = load_ballroom_rhythm(settings.features)
     out.mkdir(parents=True, exist_ok=True)
     albums = _albums(rhythm)
-    found: dict[str, dict[str, dict[str, Interrogated]]] = {}
+    found: dict[str, dict[str, dict[str, InterrogationResult]]] = {}
     tempo: dict[str, dict[str, float]] = {}
     for protocol in _protocols(settings, rhythm, albums):
         groups = albums if protocol.name == "by album" else list(rhythm.group)
@@ -147,7 +149,10 @@ def horse_ballroom_features(
         "tempo": tempo,
         "protocols": {
             protocol: {
-                name: {within: one.summary() for within, one in of_name.items()}
+                name: {
+                    within: interrogation_record(one, is_summary=True)
+                    for within, one in of_name.items()
+                }
                 for name, of_name in of_protocol.items()
             }
             for protocol, of_protocol in found.items()
@@ -200,7 +205,7 @@ def _interrogated(
     rhythm: BallroomRhythm,
     groups: Sequence[str],
     test: NDArray[np.intp],
-) -> dict[str, Interrogated]:
+) -> dict[str, InterrogationResult]:
     """Ask about all dilations, and about those within each bound."""
     available = tuple(map(float, rhythm.features))
     stacked = np.stack([rhythm.features[int(percent)][test] for percent in available], axis=1)
@@ -209,7 +214,7 @@ def _interrogated(
         torch.from_numpy(stacked),
         [rhythm.style[i] for i in test],
         groups=[groups[i] for i in test],
-        settings=InterrogationSettings(figure="accuracy", seed=settings.seed),
+        settings=InterrogationSettings(metric="accuracy", seed=settings.seed),
     )
     bounds = {f"{percent:g}": percent for percent in settings.within_percent}
     bounds["all"] = max(available, key=abs)
@@ -256,7 +261,7 @@ def _albums(rhythm: BallroomRhythm) -> list[str]:
     return [root(album) for album in shared]
 
 
-def _figures(found: dict[str, dict[str, Interrogated]]) -> dict[str, float]:
+def _figures(found: dict[str, dict[str, InterrogationResult]]) -> dict[str, float]:
     """Numbers by name: "lda/accuracy/-4", "lda/inflated/6", "lda/mcnemar_p/-4"."""
     figures = {}
     for name, of_name in found.items():
@@ -276,7 +281,7 @@ def _figures(found: dict[str, dict[str, Interrogated]]) -> dict[str, float]:
 
 
 def _table(
-    protocol: str, found: dict[str, dict[str, Interrogated]], settings: HorseBallroomFeatures
+    protocol: str, found: dict[str, dict[str, InterrogationResult]], settings: HorseBallroomFeatures
 ) -> ResultTable:
     rows = []
     for name, of_name in found.items():
@@ -306,7 +311,7 @@ def _tempo_table(tempo: dict[str, dict[str, float]]) -> ResultTable:
     return ResultTable(title, ("protocol", "classifier", "accuracy"), tuple(rows))
 
 
-def _draw(found: dict[str, dict[str, Interrogated]], path: Path) -> None:
+def _draw(found: dict[str, dict[str, InterrogationResult]], path: Path) -> None:
     """Draw accuracy over the dilation, with intervals; a panel a classifier."""
     with svg_figure(path, width=2.6 * len(found), height=2.7) as figure:
         axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]

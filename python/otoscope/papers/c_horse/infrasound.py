@@ -20,9 +20,11 @@ from torch import Tensor
 from otoscope import records
 from otoscope.data import DanceRecipe, plan_dance, render_dance
 from otoscope.errors import ParameterError
-from otoscope.intervene import HighPass, Interrogated, Interrogation, InterrogationSettings
-from otoscope.papers.output import svg_figure, write_record
+from otoscope.intervene import HighPass, Interrogation, InterrogationResult, InterrogationSettings
+from otoscope.papers.output import write_record
 from otoscope.progress import Progress
+from otoscope.report import interrogation_record
+from otoscope.report.figures import svg_figure
 from otoscope.report.numbers import with_bounds
 from otoscope.report.tables import ResultTable
 from otoscope.signal.rhythm.scale_transform import ScaleTransform
@@ -168,7 +170,7 @@ def horse_infrasound(
         "versions": records.versions(),
         "tables": tables,
         "found": {
-            name: {design: one.summary() for design, one in of.items()}
+            name: {design: interrogation_record(one, is_summary=True) for design, one in of.items()}
             for name, of in found.items()
         },
     }
@@ -244,7 +246,7 @@ def _interrogated(
     described: Callable[[Tensor], Tensor],
     classifier: str,
     settings: HorseInfrasound,
-) -> dict[str, Interrogated]:
+) -> dict[str, InterrogationResult]:
     """Train on every other artist, ask about the others under each filter."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.pipeline import make_pipeline
@@ -274,7 +276,7 @@ def _interrogated(
     return {design: interrogation.run([FILTERS[design]]) for design in settings.filters}
 
 
-def _table(found: dict[str, dict[str, Interrogated]]) -> ResultTable:
+def _table(found: dict[str, dict[str, InterrogationResult]]) -> ResultTable:
     rows = []
     for name, of_design in found.items():
         for design, one in of_design.items():
@@ -294,7 +296,7 @@ def _table(found: dict[str, dict[str, Interrogated]]) -> ResultTable:
     return ResultTable("Systems under a high-pass filter", columns, tuple(rows))
 
 
-def _draw(found: dict[str, dict[str, Interrogated]], path: Path) -> None:
+def _draw(found: dict[str, dict[str, InterrogationResult]], path: Path) -> None:
     """Scores unchanged and filtered, with their intervals; dotted is chance."""
     with svg_figure(path, width=2.4 * len(found), height=2.7) as figure:
         panels: Sequence[Any] = figure.subplots(1, len(found), sharey=True)

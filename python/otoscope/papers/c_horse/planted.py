@@ -20,7 +20,7 @@ from otoscope import records
 from otoscope.data import DanceRecipe
 from otoscope.data.synthesis.styles import STYLES
 from otoscope.errors import ParameterError
-from otoscope.intervene import Interrogated, Interrogation, InterrogationSettings
+from otoscope.intervene import Interrogation, InterrogationResult, InterrogationSettings
 from otoscope.papers.c_horse._planted_figure import draw_horses, horse_tables, is_score_moved
 from otoscope.papers.c_horse._planted_systems import (
     FEATURES,
@@ -40,6 +40,7 @@ from otoscope.papers.c_horse._stretched_dances import (
 )
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress
+from otoscope.report import interrogation_record
 from otoscope.report.tables import ResultTable
 
 __all__ = ["HorsePlanted", "horse_planted"]
@@ -185,7 +186,7 @@ def horse_planted(
         "versions": records.versions(),
         "tables": tables,
         "systems": SYSTEMS,
-        "found": {name: one.summary() for name, one in found.items()},
+        "found": {name: interrogation_record(one, is_summary=True) for name, one in found.items()},
         "power": power,
         "alarms": alarms,
     }
@@ -224,7 +225,7 @@ def _interrogated(
     test: Dances,
     settings: HorsePlanted,
     rng: np.random.Generator,
-) -> Interrogated:
+) -> InterrogationResult:
     """Train a system on a corpus of its confounding, and interrogate it on another of the same."""
     known = train.confounded(system.confounding, rng)
     asked = test.confounded(system.confounding, rng)
@@ -237,7 +238,7 @@ def _asked(
     features: Tensor,
     asked: HeardDances,
     settings: HorsePlanted,
-) -> Interrogated:
+) -> InterrogationResult:
     tempo = StretchedTempo(max(settings.doses, key=abs), available=(0, *settings.doses))
     interrogation = Interrogation(
         predict,
@@ -292,12 +293,12 @@ def _of_some_artists(
     test: Dances,
     settings: HorsePlanted,
     rng: np.random.Generator,
-) -> Interrogated:
+) -> InterrogationResult:
     some, others = train.some_artists(_TRAINED, rng), test.some_artists(_TESTED, rng)
     return _interrogated(system, some, others, settings, rng)
 
 
-def _row(found: Interrogated) -> dict[str, Any]:
+def _row(found: InterrogationResult) -> dict[str, Any]:
     """What the power curve and the alarms need."""
     (curve,), (search,) = found.curves, found.searches
     return {

@@ -20,8 +20,9 @@ from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.intervene.statistics.regulated import RegulatedBootstrap
 from otoscope.metrics import Interval
-from otoscope.papers.output import svg_figure, write_record
+from otoscope.papers.output import write_record
 from otoscope.progress import Progress
+from otoscope.report.figures import svg_figure
 from otoscope.report.tables import ResultTable
 
 __all__ = ["PlantedArtists", "regulated_bootstrap"]

@@ -26,22 +26,23 @@ from otoscope.intervene import (
     Equaliser,
     Gain,
     HighPass,
-    Interrogated,
     Interrogation,
+    InterrogationResult,
     InterrogationSettings,
     LeadingSilence,
-    Noise,
     Pitch,
     Polarity,
     Resample,
     Reverb,
     SoundIntervention,
     Tempo,
+    WhiteNoise,
 )
-from otoscope.intervene.interrogation._items import Progress
 from otoscope.papers.c_horse._zoo_figure import draw_moves
 from otoscope.papers.output import write_record
+from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier
+from otoscope.report import interrogation_record
 from otoscope.report.tables import ResultTable
 from otoscope.signal import read_audio
 
@@ -55,7 +56,7 @@ FAMILY: tuple[SoundIntervention, ...] = (
     HighPass(20),
     CodecRoundTrip(64),
     Resample(11025),
-    Noise(40),
+    WhiteNoise(40),
     BitDepth(12),
     Polarity(),
     LeadingSilence(0.5),
@@ -156,8 +157,8 @@ class _Exhibit:
 
 
 def horse_zoo(
-    settings: HorseZoo, out: Path, *, progress: Progress | None = None
-) -> dict[str, Interrogated]:
+    settings: HorseZoo, out: Path, *, progress: Progress = silent
+) -> dict[str, InterrogationResult]:
     """Run the experiment; write its record, its figure, and a page a task.
 
     Parameters
@@ -172,7 +173,7 @@ def horse_zoo(
 
     Returns
     -------
-    dict of str to Interrogated
+    dict of str to InterrogationResult
         By task; without those for which there is no sound.
 
     Raises
@@ -206,7 +207,7 @@ def horse_zoo(
         "seconds": round(time.monotonic() - began),
         "versions": records.versions(),
         "table": zoo_table(found),
-        "found": {name: one.to_dict() for name, one in found.items()},
+        "found": {name: interrogation_record(one) for name, one in found.items()},
     }
     write_record(out / "horse_zoo.json", record)
     draw_moves(found, out / "horse_zoo.svg")
@@ -219,8 +220,8 @@ def _interrogated(
     exhibits: list[_Exhibit],
     settings: HorseZoo,
     out: Path,
-    progress: Progress | None,
-) -> Interrogated:
+    progress: Progress,
+) -> InterrogationResult:
     labels = [exhibit.label for exhibit in exhibits if exhibit.label is not None]
     interrogation = Interrogation(
         classifier,
@@ -242,7 +243,7 @@ def _interrogated(
     report.save_interrogation(
         found,
         out / f"{task.name}.html",
-        hear=None if settings.silent else interrogation.hear,
+        render_pair=None if settings.silent else interrogation.render_pair,
         model=task.model,
         title=task.name,
     )
@@ -283,12 +284,12 @@ def _rendered_songs(settings: HorseZoo, sr: float) -> Iterator[tuple[str, Tensor
         yield f"song {seed}", torch.from_numpy(song.mix), torch.from_numpy(song.backing)
 
 
-def zoo_table(found: Mapping[str, Interrogated]) -> ResultTable:
+def zoo_table(found: Mapping[str, InterrogationResult]) -> ResultTable:
     """Tabulate, for each change, the dose that moves most answers.
 
     Parameters
     ----------
-    found : mapping of str to Interrogated
+    found : mapping of str to InterrogationResult
         Of `horse_zoo`.
 
     Returns

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from otoscope.papers.output import svg_figure
+from otoscope.report.figures import svg_figure
 from otoscope.report.tables import ResultTable
 
 __all__ = ["draw_figure", "tables"]

@@ -93,7 +93,7 @@ def test_a_killed_run_goes_on_where_it_was(
     path = tmp_path / "answers.jsonl"
     program = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
-        "from tests.intervene.interrogation.test_transcript import Counted, ask_with_records\n"
+        "from tests.intervene.interrogation.test_session import Counted, ask_with_records\n"
         "ask_with_records(Path(sys.argv[2]), Counted(dies_at=150))\n"
     )
     here = str(ROOT)
@@ -116,13 +116,13 @@ def test_other_questions_or_sounds_are_refused_and_a_larger_budget_goes_on(
         tmp_path / "anew.jsonl", anew, budget=20
     )
     assert more.n < anew.n
-    with pytest.raises(ParameterError, match="holds an interrogation with other questions"):
+    with pytest.raises(ParameterError, match="holds an interrogation with other conditions"):
         ask_with_records(path, Counted(), doses={"gain": [1.0]})
     interrogation = Interrogation(by_peak, steady(AMPLITUDES) * 0.9, LABELS, settings=FAST)
     with pytest.raises(ParameterError, match="with other system, content; name another file"):
         interrogation.run(FAMILY, records=path)
-    claims = [Gain(6, irrelevant=False), *FAMILY[1:]]
-    with pytest.raises(ParameterError, match="with other system, irrelevant"):
+    claims = [Gain(6, label_preserving=False), *FAMILY[1:]]
+    with pytest.raises(ParameterError, match="with other system, label_preserving"):
         loudness().run(claims, records=path)
 
 

@@ -23,12 +23,12 @@ from otoscope.intervene import (
     HighPass,
     LeadingSilence,
     LowPass,
-    Noise,
     Pitch,
     Polarity,
     Resample,
     Reverb,
     Tempo,
+    WhiteNoise,
     dilation_percent,
 )
 from otoscope.signal.snr import snr_db
@@ -131,7 +131,9 @@ def test_filters_stop_and_keep_at_their_edges(
 
 
 def test_a_filter_beyond_half_the_rate_is_refused() -> None:
-    with pytest.raises(ParameterError, match="8000 samples a second hold nothing above 4000 Hz"):
+    with pytest.raises(
+        ParameterError, match="a sampling rate of 8000 Hz holds nothing above 4000 Hz"
+    ):
         LowPass(6000).render(torch.zeros(100), 8000)
 
 
@@ -174,12 +176,12 @@ def test_resampling_keeps_what_lies_below_and_takes_what_lies_above() -> None:
 @pytest.mark.parametrize("snr", [1.0, 20.0, 60.0])
 def test_noise_has_its_ratio_exactly_in_each_channel_and_the_dose_scales_it(snr: float) -> None:
     y = torch.stack([noise(), 3 * noise(seed=1)])
-    out = Noise(snr).render(y, SR, seed=5)
+    out = WhiteNoise(snr).render(y, SR, seed=5)
     torch.testing.assert_close(snr_db(y, out), torch.full_like(y[:, 0], snr), rtol=0, atol=1e-6)
-    louder = Noise(snr + 20).render(y, SR, seed=5)
+    louder = WhiteNoise(snr + 20).render(y, SR, seed=5)
     torch.testing.assert_close((out - y) / 10, louder - y, rtol=0, atol=1e-12)
     with pytest.raises(ParameterError, match="silent"):
-        Noise(20).render(torch.zeros(100), SR)
+        WhiteNoise(20).render(torch.zeros(100), SR)
 
 
 @pytest.mark.parametrize("bits", [1, 4, 8, 16])
@@ -238,6 +240,6 @@ def test_a_planted_rumble_goes_and_the_music_stays() -> None:
 def test_the_real_tempi_of_ballroom_are_in_reach(shared: Path) -> None:
     dilations = np.load(shared / "data/ballroom/ballroom_rhythm.npz")["dilation_percent"]
     for dilation in dilations:
-        assert Tempo(dilation_percent(float(dilation))).needed(1000, SR) == pytest.approx(
+        assert Tempo(dilation_percent(float(dilation))).input_length(1000, SR) == pytest.approx(
             1000 / (1 + dilation / 100), abs=1
         )

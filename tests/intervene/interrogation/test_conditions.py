@@ -22,28 +22,28 @@ from otoscope.intervene import (
     Interrogation,
     InterrogationSettings,
     LeadingSilence,
-    Noise,
     Pitch,
     Polarity,
     Reverb,
     SoundIntervention,
     Tempo,
+    WhiteNoise,
     longest_duration,
 )
-from otoscope.intervene.interrogation._asking import Asking, Tries, families
-from otoscope.intervene.interrogation._items import Sounds
-from otoscope.intervene.interrogation._questions import plan
-from otoscope.intervene.interrogation._search import (
+from otoscope.intervene.interrogation.conditions import (
     GOALS,
+    batches_of_tries,
     check_goals,
     compose,
+    composition_placebo,
+    families,
     is_settled,
-    neediest,
-    parts,
-    way_back,
+    longest_inputs,
+    make_grid,
 )
-from otoscope.intervene.interrogation._transcript import Transcript
-from otoscope.intervene.interrogation.judge import Judge
+from otoscope.intervene.interrogation.items import Sounds
+from otoscope.intervene.interrogation.labeller import Labeller
+from otoscope.intervene.interrogation.session import AnswerLog, Session, Tries
 from otoscope.seeds import item_seed
 from tests.support.examples import examples
 from tests.support.loudness import LABELS, Shift, by_peak, loudness
@@ -52,7 +52,7 @@ FAMILIES: list[list[SoundIntervention]] = [
     [Tempo(-6), Tempo(2)],
     [Gain(3), Gain(5)],
     [Reverb(0.3)],
-    [Noise(10), Noise(30)],
+    [WhiteNoise(10), WhiteNoise(30)],
 ]
 
 
@@ -95,33 +95,33 @@ def test_no_composition_or_placebo_takes_more_than_there_is(
     seed: int, n_samples: int, percent: float, seconds: float
 ) -> None:
     sr = 1000.0
-    table = plan(
+    grid = make_grid(
         [Tempo(percent), Crop(seconds), LeadingSilence(seconds), Pitch(50)],
         {"tempo": [percent]},
         kind=Sounds.kind,  # type: ignore[type-abstract]
     )
-    tried = families(table)
-    sounds = [i for q in table.questions if isinstance(i := q.intervention, SoundIntervention)]
-    row = neediest(tried, n_samples, sr)
+    tried = families(grid)
+    sounds = [i for q in grid.conditions if isinstance(i := q.intervention, SoundIntervention)]
+    row = longest_inputs(tried, n_samples, sr)
     duration = longest_duration([*sounds, Chain(tuple(row))] if row else sounds, n_samples, sr)
     composition = compose(tried, np.random.default_rng(seed))
-    for one in (composition, way_back(composition) or composition):
-        assert one.needed(round(duration * sr), sr) <= n_samples
+    for one in (composition, composition_placebo(composition) or composition):
+        assert one.input_length(round(duration * sr), sr) <= n_samples
 
 
 def test_what_is_no_change_of_sound_or_no_claim_is_not_composed() -> None:
-    table = plan(
-        [Gain(6), Noise(20, irrelevant=False), Polarity()],
+    grid = make_grid(
+        [Gain(6), WhiteNoise(20, label_preserving=False), Polarity()],
         {"gain": [2, 5]},
         kind=Sounds.kind,  # type: ignore[type-abstract]
     )
-    assert families(table) == [[Gain(2.0), Gain(5.0)], [Polarity(1.0)]]
+    assert families(grid) == [[Gain(2.0), Gain(5.0)], [Polarity(1.0)]]
 
 
 def test_the_way_back_leaves_out_what_has_none() -> None:
-    assert way_back(Gain(6)) is None
-    assert way_back(Gain(6) | Polarity()) is None
-    back = way_back(Gain(6) | Pitch(50) | CodecRoundTrip(64))
+    assert composition_placebo(Gain(6)) is None
+    assert composition_placebo(Gain(6) | Polarity()) is None
+    back = composition_placebo(Gain(6) | Pitch(50) | CodecRoundTrip(64))
     assert back == Pitch(50) | Pitch(-50) | CodecRoundTrip(64)
 
 
@@ -146,8 +146,8 @@ def test_settled_is_what_no_further_answer_changes(goals: tuple[str, ...]) -> No
 
 
 def test_parts_are_all_tries_once() -> None:
-    assert [*parts(0)] == []
-    assert [n for part in parts(19) for n in part] == list(range(19))
+    assert [*batches_of_tries(0)] == []
+    assert [n for part in batches_of_tries(19) for n in part] == list(range(19))
 
 
 # Early stopping
@@ -170,13 +170,16 @@ TRIED: list[list[SoundIntervention]] = [[Shift(-3), Shift(4)], [Gain(6)], [Polar
 def searched(salt: int, goals: set[str], budget: int) -> Tries:
     generator = torch.Generator().manual_seed(salt)
     sounds = Sounds([(y, 8000) for y in torch.randn(N_ITEMS, 16, generator=generator)], sr=8000)
-    judge = Judge(Coin(salt))
-    asking = Asking(
-        sounds, judge, Transcript(None, {}, seed=0), 0.002,
-        seed=salt, workers=1, max_batch=3, progress=None,
-    )  # fmt: skip
-    before = [judge(sounds.sound(item)[None])[0] for item in range(N_ITEMS)]
-    return asking.compositions(
+    labeller = Labeller(Coin(salt))
+    session = Session(
+        sounds,
+        labeller,
+        AnswerLog(None, {}, seed=0),
+        0.002,
+        InterrogationSettings(seed=salt, max_batch=3),
+    )
+    before = [labeller(sounds.sound(item)[None])[0] for item in range(N_ITEMS)]
+    return session.label_compositions(
         before, ["a", "b", "a", "b", "a"], TRIED, goals=frozenset(goals), budget=budget
     )
 
@@ -201,7 +204,7 @@ def test_stopping_early_leaves_out_only_what_changes_nothing(
                 seed = item_seed(salt, item, "try", number)
                 one = compose(TRIED, np.random.default_rng(seed))
                 if control:
-                    one = way_back(one) or one.with_dose(0)
+                    one = composition_placebo(one) or one.with_dose(0)
                 by_hand += Coin(salt)(one.render(sounds[item], 8000, seed=seed)[None])
             assert all_of_it[item].tolist() == by_hand
             n = int((told[item] != "").sum())

@@ -20,13 +20,13 @@ from otoscope.intervene import (
     FeatureDilation,
     Gain,
     LowPass,
-    Noise,
     RenderCache,
     SoundIntervention,
     Tempo,
+    WhiteNoise,
 )
-from otoscope.intervene.interrogation import cache as module
-from otoscope.intervene.source import Source
+from otoscope.intervene import cache as module
+from otoscope.intervene.base import RenderInput
 from tests.support.examples import examples
 
 SR = 8000
@@ -44,13 +44,13 @@ def files(folder: Path) -> list[Path]:
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of what was computed and not recalled."""
     names: list[str] = []
-    compute = SoundIntervention.rendered
+    compute = SoundIntervention.apply
 
-    def counted(self: SoundIntervention, source: Source) -> Tensor:
+    def counted(self: SoundIntervention, source: RenderInput) -> Tensor:
         names.append(str(self))
         return compute(self, source)
 
-    monkeypatch.setattr(SoundIntervention, "rendered", counted)
+    monkeypatch.setattr(SoundIntervention, "apply", counted)
     return names
 
 
@@ -74,25 +74,25 @@ def test_anything_that_matters_makes_another_rendering(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, y = RenderCache(tmp_path), sound()
-    cache.render(Noise(20), y, SR)
+    cache.render(WhiteNoise(20), y, SR)
     changed = y.clone()
     changed[1, 7] += 1e-6
-    cache.render(Noise(20), changed, SR)
-    cache.render(Noise(20), y.double(), SR)
-    cache.render(Noise(20), y[:1], SR)
-    cache.render(Noise(20), y, SR + 1)
-    cache.render(Noise(20), y, SR, seed=1)
-    cache.render(Noise(21), y, SR)
-    cache.render(Noise(20), y, SR, duration=0.1)
-    cache.render(Noise(20) | Gain(1), y, SR)
+    cache.render(WhiteNoise(20), changed, SR)
+    cache.render(WhiteNoise(20), y.double(), SR)
+    cache.render(WhiteNoise(20), y[:1], SR)
+    cache.render(WhiteNoise(20), y, SR + 1)
+    cache.render(WhiteNoise(20), y, SR, seed=1)
+    cache.render(WhiteNoise(21), y, SR)
+    cache.render(WhiteNoise(20), y, SR, duration=0.1)
+    cache.render(WhiteNoise(20) | Gain(1), y, SR)
     monkeypatch.setattr(module, "_REVISION", module._REVISION + 1)
-    cache.render(Noise(20), y, SR)
+    cache.render(WhiteNoise(20), y, SR)
     assert len(files(tmp_path)) == 10
 
 
 def test_two_lengths_made_of_the_same_samples_are_two(tmp_path: Path) -> None:
     cache, slow = RenderCache(tmp_path), Tempo(-50, "librosa")
-    assert slow.needed(99, SR) == slow.needed(100, SR)
+    assert slow.input_length(99, SR) == slow.input_length(100, SR)
     for n in (99, 100):
         assert cache.render(slow, sound(), SR, duration=n / SR).shape == (2, n)
     assert len(files(tmp_path)) == 2
@@ -101,7 +101,7 @@ def test_two_lengths_made_of_the_same_samples_are_two(tmp_path: Path) -> None:
 def test_what_does_not_matter_does_not(tmp_path: Path, computed: list[str]) -> None:
     cache, y = RenderCache(tmp_path), sound()
     cache.render(Gain(3), y, SR, duration=0.1)
-    cache.render(Gain(3.0, irrelevant=False), y, SR, duration=0.1, seed=5)
+    cache.render(Gain(3.0, label_preserving=False), y, SR, duration=0.1, seed=5)
     cache.render(Gain(3), torch.cat([y[:, :800], sound(1)], 1), SR, duration=0.1)
     assert len(computed) == 1
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
-from otoscope.intervene.interrogation.judge import Judge
+from otoscope.intervene.interrogation.labeller import Labeller
 from otoscope.models import load
 from otoscope.protocols import SoundClassifier
 from tests.support.listeners import Mean
@@ -28,55 +28,55 @@ from tests.support.listeners import Mean
     ],
 )
 def test_labels_and_scores_are_understood(said: Any) -> None:
-    assert Judge(lambda _: said, classes=["a", "b"])(torch.zeros(2, 4)) == ["a", "b"]
+    assert Labeller(lambda _: said, classes=["a", "b"])(torch.zeros(2, 4)) == ["a", "b"]
 
 
 def test_what_a_system_raises_is_told_with_its_place() -> None:
     def broken(sounds: Tensor) -> Tensor:
         return sounds @ torch.zeros(3)
 
-    told = r"predict was given \[2, 4\] and raised RuntimeError: .* \(test_judge.py, line "
+    told = r"predict was given \[2, 4\] and raised RuntimeError: .* \(test_labeller.py, line "
     with pytest.raises(ParameterError, match=told) as caught:
-        Judge(broken)(torch.zeros(2, 4))
+        Labeller(broken)(torch.zeros(2, 4))
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 def test_numbers_are_labels_too() -> None:
-    judge = Judge(lambda rows: np.array([1, 0]), labels=map(str, [0, 1]))
+    judge = Labeller(lambda rows: np.array([1, 0]), labels=map(str, [0, 1]))
     assert judge(torch.zeros(2, 4)) == ["1", "0"]
-    assert Judge(lambda rows: [1, 0])(torch.zeros(2, 4)) == ["1", "0"]
+    assert Labeller(lambda rows: [1, 0])(torch.zeros(2, 4)) == ["1", "0"]
 
 
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        (["a"], "predict gave 1 answers to 2 items"),
-        (["a", "b", "a"], "predict gave 3 answers to 2 items"),
+        (["a"], "predict returned 1 answers to 2 items"),
+        (["a", "b", "a"], "predict returned 3 answers to 2 items"),
         (["a", "c"], r"predict answered 'c', which is not among the labels \(a, b\)"),
-        (["a", ""], "predict answered with an empty label"),
-        ("ab", "predict gave 'ab', must be a label an item, or scores"),
-        (None, "predict gave None, must be a label an item"),
-        (torch.zeros(2), r"predict gave shape \(2,\), must be \[item, 2\]: a, b"),
-        (torch.zeros(2, 3), r"predict gave shape \(2, 3\)"),
-        (np.zeros((2, 2, 2)), r"predict gave shape \(2, 2, 2\)"),
-        (torch.zeros(1, 2), "predict gave 1 answers to 2 items"),
+        (["a", ""], "predict returned an empty label"),
+        ("ab", "predict returned 'ab', must be one label per item, or scores"),
+        (None, "predict returned None, must be one label per item"),
+        (torch.zeros(2), r"predict returned shape \(2,\), must be \[item, 2\]: a, b"),
+        (torch.zeros(2, 3), r"predict returned shape \(2, 3\)"),
+        (np.zeros((2, 2, 2)), r"predict returned shape \(2, 2, 2\)"),
+        (torch.zeros(1, 2), "predict returned 1 answers to 2 items"),
         (torch.full((2, 2), float("nan")), "NaN or infinite"),
         (torch.tensor([[0, torch.inf], [0, 0]]), "NaN or infinite"),
     ],
 )
 def test_what_is_no_answer_is_refused(said: Any, told: str) -> None:
     with pytest.raises(ParameterError, match=told):
-        Judge(lambda _: said, classes=["a", "b"])(torch.zeros(2, 4))
+        Labeller(lambda _: said, classes=["a", "b"])(torch.zeros(2, 4))
 
 
 def test_scores_without_names_are_refused() -> None:
     with pytest.raises(ParameterError, match=r"scores of shape \(2, 2\); name their columns"):
-        Judge(lambda _: torch.zeros(2, 2), labels=["a", "b"])(torch.zeros(2, 4))
+        Labeller(lambda _: torch.zeros(2, 2), labels=["a", "b"])(torch.zeros(2, 4))
 
 
 def test_a_label_that_can_never_be_said_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"label 'c' is none of the system's answers \(a, b\)"):
-        Judge(lambda _: [], classes=("a", "b"), labels=["a", "c"])
+        Labeller(lambda _: [], classes=("a", "b"), labels=["a", "c"])
 
 
 class Loud(nn.Module):
@@ -96,7 +96,7 @@ class Loud(nn.Module):
 
 def test_a_module_is_asked_in_eval_mode_and_put_back() -> None:
     model = Loud().train()
-    judge = Judge(model)
+    judge = Labeller(model)
     assert judge(torch.tensor([[0.1, 0.9], [0.1, -0.2]])) == ["loud", "soft"]
     assert model.training
     assert model.dropout.training
@@ -106,19 +106,19 @@ def test_a_module_is_asked_in_eval_mode_and_put_back() -> None:
 def test_a_module_is_asked_where_its_weights_are() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
-    assert Judge(Loud().cuda())(torch.tensor([[0.1, 0.9], [0.1, -0.2]])) == ["loud", "soft"]
+    assert Labeller(Loud().cuda())(torch.tensor([[0.1, 0.9], [0.1, -0.2]])) == ["loud", "soft"]
 
 
 def test_a_listening_model_is_pooled_over_whole_sounds() -> None:
-    judge = Judge(Mean())
-    assert judge.sample_rate == 100
-    assert judge(torch.tensor([[1.0, 1, 1, 1, 0, 0, 0, 0, 0.8, 0.8]])) == ["down"]
+    labeller = Labeller(Mean())
+    assert labeller.sample_rate == 100
+    assert labeller(torch.tensor([[1.0, 1, 1, 1, 0, 0, 0, 0, 0.8, 0.8]])) == ["down"]
     quiet = SoundClassifier(Mean(), classes="up", threshold=0.9)
-    assert Judge(quiet)(torch.ones(1, 4) * 0.8) == ["not up"]
-    assert Judge(quiet, classes=["no", "yes"])(torch.ones(1, 4)) == ["yes"]
+    assert Labeller(quiet)(torch.ones(1, 4) * 0.8) == ["not up"]
+    assert Labeller(quiet, classes=["no", "yes"])(torch.ones(1, 4)) == ["yes"]
 
 
 def test_a_shipped_model_says_the_same_of_a_batch_and_one_by_one() -> None:
-    judge = Judge(load("synth-singing"))
+    judge = Labeller(load("synth-singing"))
     sounds = 0.1 * torch.randn(3, 44100, generator=torch.Generator().manual_seed(0))
     assert judge(sounds) == [answer for y in sounds for answer in judge(y[None])]

@@ -10,8 +10,8 @@ import pytest
 from otoscope.data import DanceRecipe, plan_dance, write_dance
 from otoscope.errors import ParameterError
 from otoscope.intervene import FeatureDilation
-from otoscope.intervene.interrogation._items import Features
-from otoscope.workflows._items import Columns, read_items
+from otoscope.intervene.interrogation.items import Features
+from otoscope.workflows.labelled_items import Columns, read_items
 
 SR = 8000
 
@@ -43,7 +43,7 @@ def test_a_dance_corpus_tells_style_artist_and_tempo(tmp_path: Path) -> None:
 
 def test_a_manifest_of_songs_tells_no_styles(tmp_path: Path) -> None:
     (tmp_path / "manifest.jsonl").write_text('{"key": "a", "file": "a.wav"}\n')
-    with pytest.raises(ParameterError, match="names no styles; give labels="):
+    with pytest.raises(ParameterError, match="has no styles; give labels="):
         read_items(tmp_path)
 
 

@@ -1,7 +1,7 @@
-"""Items and what is known of them: class, group, numbers that may give the class away.
+"""Labelled items of an interrogation: their classes, groups and numbers that may be confounds.
 
-They come from a folder with a sub-folder a class, from one with a ``manifest.jsonl`` (as `otoscope
-corpus dance` writes it), from a table (CSV), or from ``features.npz``: features
+Items are read from a folder with one sub-folder per class, from one with a ``manifest.jsonl`` (as
+`otoscope corpus dance` writes it), from a table (CSV), or from ``features.npz``: features
 [dose, item, feature], ``dilation_percent`` [dose], ``recording`` [item], ``label`` [item].
 """
 
@@ -20,29 +20,19 @@ import torch
 
 from otoscope import records
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.intervene.interrogation._items import Features
+from otoscope.intervene.interrogation.items import Features
 from otoscope.workflows.explain import sound_files
 
-__all__ = ["Columns", "JudgedItems", "read_items"]
+__all__ = ["Columns", "LabelledItems", "read_items"]
 
-_LABELLING = (Argument("labels"), ", or ", Argument("unlabelled", True))  # what an advice names
+_LABELLING = (Argument("labels"), ", or ", Argument("unlabelled", True))  # part of an advice
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Where to look for what is known of an item.
+    """Names of columns: groups, and numbers that may reveal the class.
 
-    Parameters
-    ----------
-    group : str, optional
-        What items share; default: "group", if it is there.
-    confound : tuple of str, optional
-        Numbers; default: "confound" or, of dances, "tempo_bpm", if they are there.
-
-    Examples
-    --------
-    >>> Columns(group="artist").confound is None
-    True
+    By default "group", and "confound" or, for dances, "tempo_bpm", if there are such columns.
     """
 
     group: str | None = None
@@ -50,26 +40,11 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedItems:
-    """What a system is asked about.
+class LabelledItems:
+    """Sound files or features, with what is known about each item.
 
-    Parameters
-    ----------
-    audio : tuple of Path, or Features
-        Sound files, or features by the recordings' names.
-    labels : tuple of str, optional
-        The right answers.
-    groups : tuple of str, optional
-        What items share.
-    confound : tuple of tuple of float, optional
-        Numbers that may give the class away: [item, number].
-    dilations : tuple of float
-        Of features: percent, in the order of their doses; + is longer, slower.
-
-    Examples
-    --------
-    >>> read_items(Path("dances")).groups[0]  # doctest: +SKIP
-    'Waltz-0'
+    ``confound`` is [item, number]; ``dilations`` are those of features, in percent, in the order of
+    their doses; positive is longer, slower.
     """
 
     audio: tuple[Path, ...] | Features
@@ -85,31 +60,12 @@ def read_items(
     *,
     unlabelled: bool = False,
     columns: Columns = Columns(),
-) -> JudgedItems:
-    """Find items and what is known of them.
+) -> LabelledItems:
+    """Read the items of ``data``, a folder or ``features.npz``, sorted by class and name.
 
-    Parameters
-    ----------
-    data : Path
-        Folder, or ``features.npz``.
-    table : Path, optional
-        CSV with a first line of names: file (relative to ``data``; of features, the recording),
-        label, and any others. Only its items are taken.
-    unlabelled : bool
-        Take all sounds in the folder, without labels.
-    columns : Columns
-        Which columns of the table, or fields of the manifest, say what.
-
-    Returns
-    -------
-    JudgedItems
-        Sorted by class and name, or as in the table.
-
-    Raises
-    ------
-    ParameterError
-        If there is nothing to ask about, or the table lacks a column or names a file that is not
-        there.
+    ``table`` is a CSV file whose first line names its columns: file (relative to ``data``; for
+    features the recording), label, and any others; only its items are taken, in its order.
+    ``unlabelled`` takes all sounds of the folder, without labels.
 
     Examples
     --------
@@ -133,20 +89,20 @@ def read_items(
         raise ParameterError(
             f"{source} names {missing[0]}, which is not there ({len(missing)} of {len(files)})"
         )
-    return JudgedItems(files, *_known(rows, source, columns, unlabelled=unlabelled))
+    return LabelledItems(files, *_metadata(rows, source, columns, unlabelled=unlabelled))
 
 
-def _known(
+def _metadata(
     rows: Sequence[Mapping[str, Any]], source: Path, columns: Columns, *, unlabelled: bool
 ) -> tuple[Any, Any, Any]:
-    """Labels, groups and confound."""
-    there = set(rows[0])
-    wanted = [columns.group, *(columns.confound or ())]
-    if unknown := [name for name in wanted if name is not None and name not in there]:
-        names = ", ".join(sorted(there))
+    """Return labels, groups and confound of the rows of ``source``."""
+    available = set(rows[0])
+    requested = [columns.group, *(columns.confound or ())]
+    if unknown := [name for name in requested if name is not None and name not in available]:
+        names = ", ".join(sorted(available))
         raise ParameterError(f"{source} has no column {unknown[0]!r}; it has {names}")
-    group = columns.group or ("group" if "group" in there else None)
-    usual = [(name,) for name in ("confound", "tempo_bpm") if name in there]
+    group = columns.group or ("group" if "group" in available else None)
+    usual = [(name,) for name in ("confound", "tempo_bpm") if name in available]
     confound = columns.confound or next(iter(usual), None)
     return (
         None if unlabelled else tuple(str(row["label"]) for row in rows),
@@ -188,7 +144,7 @@ def _manifest(path: Path) -> list[dict[str, Any]]:
     for record in records.stream(path):
         clip = record.get("clip")
         if not isinstance(clip, dict) or "style" not in clip:
-            raise ParameterError(f"{path} names no styles", advice=Advice("give ", *_LABELLING))
+            raise ParameterError(f"{path} has no styles", advice=Advice("give ", *_LABELLING))
         rows.append({**clip, "file": record["file"], "label": clip["style"]})
     if not rows:
         raise ParameterError(f"{path} is empty")
@@ -223,7 +179,7 @@ def _table(path: Path, *, with_labels: bool) -> list[dict[str, Any]]:
 
 def _of_features(
     path: Path, table: Path | None, columns: Columns, *, unlabelled: bool
-) -> JudgedItems:
+) -> LabelledItems:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             features, dilations = arrays["features"], arrays["dilation_percent"]
@@ -248,6 +204,6 @@ def _of_features(
             raise ParameterError(f"{table} names {unknown[0]}, which is not in {path}")
     taken = [names.index(row["file"]) for row in rows]
     chosen = torch.from_numpy(features[:, taken]).float().transpose(0, 1).contiguous()
-    known = _known(rows, source, columns, unlabelled=unlabelled)
+    metadata = _metadata(rows, source, columns, unlabelled=unlabelled)
     audio = Features(chosen, [row["file"] for row in rows])
-    return JudgedItems(audio, *known, tuple(map(float, dilations)))
+    return LabelledItems(audio, *metadata, tuple(map(float, dilations)))

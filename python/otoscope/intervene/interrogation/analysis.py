@@ -1,0 +1,314 @@
+"""From answers to results: dose curves, searches, flips, pairs to listen to, the verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.intervene.interrogation.conditions import ConditionGrid
+from otoscope.intervene.interrogation.result import ClassFlips, Flip, InterrogationResult, Item
+from otoscope.intervene.interrogation.session import Tries, curve_seed
+from otoscope.intervene.interrogation.verdict import (
+    DoseCurve,
+    DosePoint,
+    Evidence,
+    SearchResult,
+    decide,
+)
+from otoscope.intervene.statistics.bootstrap import GroupBootstrap, chance_level
+from otoscope.intervene.statistics.significance import cochran_q, holm, mcnemar
+from otoscope.metrics import Interval
+
+__all__ = ["Answers", "analyse"]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Answers of a system on a grid.
+
+    ``answers`` is an array of str [item, condition], whose column 0 belongs to the unchanged items;
+    ``labels`` are the right answers [item], which are column 0 if ``has_labels`` is False;
+    ``scores`` computes scores of these items.
+    """
+
+    grid: ConditionGrid
+    answers: NDArray[np.str_]
+    labels: NDArray[np.str_]
+    has_labels: bool
+    scores: GroupBootstrap
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each answer is right: [item, condition]."""
+        right: NDArray[np.bool_] = self.answers == self.labels[:, None]
+        return right
+
+    @property
+    def label_preserving_columns(self) -> list[int]:
+        """Columns of the doses, without placebos, of label-preserving interventions."""
+        return [
+            column
+            for curve, intervention in enumerate(self.grid.interventions)
+            if intervention.label_preserving
+            for column in self.grid.columns(curve)
+        ]
+
+
+def analyse(
+    answers: Answers,
+    tries: Tries | None,
+    *,
+    names: Sequence[str],
+    groups: Sequence[str] | None,
+    confound: Interval | None,
+    settings: Mapping[str, Any],
+) -> InterrogationResult:
+    """Compute all results; ``tries`` are the answers to compositions, if there was a budget."""
+    goals, scores = frozenset(settings["search"]), answers.scores
+    searches = _grid_searches(answers, goals)
+    if tries:
+        tried, control = tries
+        searches += (_search("compositions", answers, goals, tries=tried, control=control),)
+    labels, before = answers.labels.tolist(), answers.answers[:, 0].tolist()
+    chance = None
+    if answers.has_labels:
+        chance = chance_level(
+            labels,
+            before,
+            groups=groups,
+            metric=settings["metric"],
+            n_draws=settings["n_draws"],
+            seed=settings["seed"],
+        )
+    evidence = Evidence(
+        baseline=scores.estimate(answers.right[:, 0]),
+        chance=chance,
+        confound=confound,
+        curves=_dose_curves(answers),
+        searches=searches,
+        n_groups=len(set(groups or range(len(names)))),
+        max_change=settings["max_change"],
+    )
+    duration = settings["duration"]
+    return InterrogationResult(
+        metric=settings["metric"],
+        classes=tuple(sorted(set(labels))),
+        has_labels=answers.has_labels,
+        items=tuple(map(Item, names, labels, groups or names, before)),
+        baseline=evidence.baseline,
+        chance=chance,
+        confound=confound,
+        curves=evidence.curves,
+        searches=searches,
+        flips=_class_flips(answers),
+        pairs=_pairs(answers, names, partial(curve_seed, settings["seed"]), duration=duration),
+        verdict=decide(evidence),
+        max_change=evidence.max_change,
+        duration=duration,
+        settings=settings,
+    )
+
+
+def _dose_curves(answers: Answers) -> tuple[DoseCurve, ...]:
+    """Compare each dose with the unchanged items, and correct p-values for their number."""
+    curves = []
+    for index, intervention in enumerate(answers.grid.interventions):
+        columns = answers.grid.columns(index)
+        placebos = answers.grid.columns(index, placebo=True)
+        q = cochran_q(answers.right[:, [0, *columns]]) if answers.has_labels else None
+        curves.append(
+            DoseCurve(
+                name=intervention.name,
+                unit=intervention.unit,
+                label_preserving=intervention.label_preserving,
+                points=tuple(_point(answers, column) for column in columns),
+                placebo=tuple(_point(answers, column) for column in placebos),
+                q=q,
+            )
+        )
+    return _corrected(curves) if answers.has_labels else tuple(curves)
+
+
+def _grid_searches(answers: Answers, goals: frozenset[str]) -> tuple[SearchResult, ...]:
+    """Choose the best and the worst of each intervention's doses, and of its placebos."""
+    return tuple(
+        _search(
+            intervention.name,
+            answers,
+            goals,
+            tries=answers.answers[:, answers.grid.columns(index)],
+            control=answers.answers[:, answers.grid.columns(index, placebo=True)],
+        )
+        for index, intervention in enumerate(answers.grid.interventions)
+        if intervention.label_preserving
+    )
+
+
+def _search(
+    name: str,
+    answers: Answers,
+    goals: frozenset[str],
+    *,
+    tries: NDArray[np.str_],
+    control: NDArray[np.str_],
+) -> SearchResult:
+    """Score the best and the worst of each item's tries.
+
+    ``tries`` and ``control`` are arrays of str [item, try], answers to changed items and to
+    placebos; "" where a try was not needed. Controls are None if there are fewer placebos than
+    tries; inflated and deflated are None without labels or if they are not goals.
+    """
+    scores, labels = answers.scores, answers.labels
+    before = answers.answers[:, :1]
+    result = SearchResult(name, tries.shape[1], None, None, None)
+    has_control = control.shape[1] == tries.shape[1] > 0
+    reached = np.concatenate([before, tries], 1)
+    controls = np.concatenate([before, control], 1)
+    if answers.has_labels:
+        frequency = np.array([(before == label).mean() for label in labels])
+        n_tries = 1 + tries.shape[1]  # with those not needed: they would change nothing
+        if "inflate" in goals:
+            result = replace(
+                result,
+                inflated=scores.estimate(_any_right(reached, labels)),
+                control_inflated=(
+                    scores.estimate(_any_right(controls, labels)) if has_control else None
+                ),
+                coin_inflated=scores.score(1 - (1 - frequency) ** n_tries),
+            )
+        if "deflate" in goals:
+            result = replace(
+                result,
+                deflated=scores.estimate(_all_right(reached, labels)),
+                control_deflated=(
+                    scores.estimate(_all_right(controls, labels)) if has_control else None
+                ),
+                coin_deflated=scores.score(frequency**n_tries),
+            )
+    if "any" in goals:
+        result = replace(
+            result,
+            reachable=scores.mean(_n_different(reached)),
+            control_reachable=scores.mean(_n_different(controls)) if has_control else None,
+        )
+    return result
+
+
+def _class_flips(answers: Answers) -> tuple[ClassFlips, ...]:
+    """Count, for each class, the items whose answer a label-preserving dose changes."""
+    right, columns = answers.right, answers.label_preserving_columns
+    flips = []
+    for label in sorted(set(answers.labels.tolist())):
+        rows = np.flatnonzero(answers.labels == label)
+        before, after = right[rows, 0], right[rows][:, columns]
+        others = [set(answers.answers[row, columns]) - {answers.answers[row, 0]} for row in rows]
+        flips.append(
+            ClassFlips(
+                label=label,
+                n=len(rows),
+                right=int(before.sum()),
+                lost=int((before & ~after.all(1)).sum()),
+                gained=int((~before & after.any(1)).sum()),
+                to=dict(Counter(str(one) for other in others for one in sorted(other))),
+            )
+        )
+    return tuple(flips)
+
+
+def _pairs(
+    answers: Answers,
+    names: Sequence[str],
+    seed: Callable[[int, int], int],
+    *,
+    duration: float | None,
+    most: int = 12,
+) -> tuple[Flip, ...]:
+    """Choose flips to listen to: the smallest fraction of a dose first, no item twice.
+
+    Interventions take turns, and at one dose the classes, so that flips of each are heard.
+    """
+    conditions, table = answers.grid.conditions, answers.answers
+    greatest = [
+        max((abs(conditions[c].dose) for c in answers.grid.columns(i)), default=1.0)
+        for i in range(len(answers.grid.interventions))
+    ]
+    candidates: dict[int, list[tuple[float, int, int, int]]] = {}
+    turns: Counter[tuple[int, float, str]] = Counter()
+    for column in answers.label_preserving_columns:
+        condition = conditions[column]
+        size = abs(condition.dose) / greatest[condition.curve]
+        for item in np.flatnonzero(table[:, column] != table[:, 0]).tolist():
+            place = (condition.curve, size, str(answers.labels[item]))
+            candidates.setdefault(condition.curve, []).append((size, turns[place], item, column))
+            turns[place] += 1
+    queues = [sorted(flips) for _, flips in sorted(candidates.items())]
+    pairs: dict[int, Flip] = {}
+    while any(queues) and len(pairs) < most:
+        for queue in queues:
+            while queue and queue[0][2] in pairs:
+                queue.pop(0)
+            if queue and len(pairs) < most:
+                _, _, item, column = queue.pop(0)
+                pairs[item] = Flip(
+                    item=item,
+                    name=names[item],
+                    label=str(answers.labels[item]),
+                    before=str(table[item, 0]),
+                    after=str(table[item, column]),
+                    intervention=conditions[column].intervention,
+                    seed=seed(item, conditions[column].curve),
+                    duration=duration,
+                )
+    return tuple(pairs.values())
+
+
+def _point(answers: Answers, column: int) -> DosePoint:
+    right, scores = answers.right, answers.scores
+    before, after = right[:, 0], right[:, column]
+    condition = answers.grid.conditions[column]
+    return DosePoint(
+        intervention=str(condition.intervention),
+        dose=condition.dose,
+        score=scores.estimate(after),
+        change=scores.difference(before, after),
+        gained=int((after & ~before).sum()),
+        lost=int((before & ~after).sum()),
+        moved=scores.mean(answers.answers[:, column] != answers.answers[:, 0]),
+        p=mcnemar(before, after) if answers.has_labels else None,
+        p_holm=None,
+    )
+
+
+def _corrected(curves: Sequence[DoseCurve]) -> tuple[DoseCurve, ...]:
+    """Apply Holm's correction over all label-preserving doses and placebos, and over the others."""
+    corrected = list(curves)
+    for claim in (True, False):
+        of_claim = [c for c in curves if c.label_preserving == claim]
+        points = [p for c in of_claim for p in (*c.points, *c.placebo)]
+        p_holm = iter(holm([point.p for point in points if point.p is not None]))
+        for index, curve in enumerate(curves):
+            if curve.label_preserving == claim:
+                doses = tuple(replace(point, p_holm=next(p_holm)) for point in curve.points)
+                placebos = tuple(replace(point, p_holm=next(p_holm)) for point in curve.placebo)
+                corrected[index] = replace(curve, points=doses, placebo=placebos)
+    return tuple(corrected)
+
+
+def _any_right(answers: NDArray[np.str_], labels: NDArray[np.str_]) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = (answers == labels[:, None]).any(1)
+    return right
+
+
+def _all_right(answers: NDArray[np.str_], labels: NDArray[np.str_]) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = ((answers == labels[:, None]) | (answers == "")).all(1)
+    return right
+
+
+def _n_different(answers: NDArray[np.str_]) -> NDArray[np.int64]:
+    return np.array([len(set(row) - {""}) for row in answers.tolist()])

@@ -1,0 +1,152 @@
+"""Items of an interrogation: sounds, or features that were computed at each dose beforehand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from os import PathLike, fspath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.intervene.base import Intervention
+from otoscope.intervene.cache import RenderCache
+from otoscope.intervene.sound import SoundIntervention
+from otoscope.intervene.transforms.features import FeatureDilation
+from otoscope.progress import Progress, silent
+from otoscope.protocols import Sound
+from otoscope.signal.audio.files import mono, read_audio
+
+__all__ = ["Features", "Seeded", "Sounds", "as_items"]
+
+Seeded = tuple[Intervention, int]
+"""An intervention with the seed of its rendering."""
+
+
+class Sounds:
+    """Sounds, each read when it is rendered; ``sr`` is the rate that they are converted to."""
+
+    kind = SoundIntervention
+
+    def __init__(
+        self, sounds: Sequence[Sound], *, sr: float, cache: RenderCache | None = None
+    ) -> None:
+        self._sounds, self.sr, self._cache = list(sounds), sr, cache
+        self.names = tuple(
+            fspath(sound) if isinstance(sound, str | PathLike) else f"item {i}"
+            for i, sound in enumerate(self._sounds)
+        )
+
+    def sound(self, index: int) -> Tensor:
+        """Read one sound: Tensor [sample] at ``sr``."""
+        sound = self._sounds[index]
+        if isinstance(sound, str | PathLike):
+            return read_audio(sound, sr=self.sr)[0]
+        try:
+            y, sr = sound
+            return mono(y, sr, sr=self.sr)[0]
+        except (TypeError, ValueError) as err:
+            raise ParameterError(
+                f"{self.names[index]}: {err}; give a file's name or (y, sr)"
+            ) from err
+
+    def survey(self, progress: Progress = silent) -> tuple[list[int], str]:
+        """Read all sounds, one by one: return their lengths at ``sr`` and a hash of them all."""
+        digest, lengths = hashlib.blake2b(digest_size=16), []
+        for index in progress(range(len(self.names)), "reading"):
+            y = self.sound(index)
+            digest.update(y.contiguous().numpy().data)
+            lengths.append(len(y))
+        return lengths, digest.hexdigest()
+
+    def only(self, index: int) -> Sounds:
+        """Return one sound as items of their own, to hand to another process."""
+        sound = self._sounds[index]
+        if isinstance(sound, tuple) and isinstance(sound[0], Tensor):
+            sound = (sound[0].clone(), sound[1])  # a view would take along its whole storage
+        single = Sounds([sound], sr=self.sr, cache=self._cache)
+        single.names = (self.names[index],)
+        return single
+
+    def rendered(
+        self, index: int, interventions: Sequence[Seeded], duration: float | None
+    ) -> Tensor:
+        """Render one sound under several interventions: Tensor [rendering, sample]."""
+        y = self.sound(index)
+        try:
+            renderings = [
+                self._cache.render(i, y, self.sr, duration=duration, seed=seed)
+                if self._cache
+                else i.render(y, self.sr, duration=duration, seed=seed)
+                for i, seed in interventions
+            ]
+        except ParameterError as err:
+            raise err.within(self.names[index]) from err
+        return torch.stack(renderings)
+
+
+class Features:
+    """Features of each item at each dose, Tensor [item, dose, feature]."""
+
+    kind = FeatureDilation
+
+    def __init__(self, features: Tensor, names: Sequence[str] | None = None) -> None:
+        if features.ndim != 3 or not features.is_floating_point() or features.numel() == 0:
+            raise ParameterError(
+                f"features have shape {tuple(features.shape)} and dtype {features.dtype}, must be "
+                "[item, dose, feature], floating, not empty"
+            )
+        self.names = tuple(names or (f"item {i}" for i in range(len(features))))
+        if bad := torch.nonzero(~features.isfinite().flatten(1).all(1)).flatten().tolist():
+            raise ParameterError(
+                f"features of {len(bad)} items are NaN or infinite; the first is "
+                f"{self.names[bad[0]]}"
+            )
+        self._features = features
+
+    def survey(self, progress: Progress = silent) -> tuple[list[int], str]:
+        """Count the doses of each item, and hash all features."""
+        content = self._features.detach().cpu().contiguous().numpy()
+        digest = hashlib.blake2b(content.data, digest_size=16).hexdigest()
+        return [content.shape[1]] * len(content), digest
+
+    def only(self, index: int) -> Features:
+        """Return one item as items of their own, to hand to another process."""
+        return Features(self._features[index, None].clone(), [self.names[index]])
+
+    def rendered(
+        self, index: int, interventions: Sequence[Seeded], duration: float | None
+    ) -> Tensor:
+        """Look up one item under several dilations: Tensor [rendering, feature]."""
+        rows = self._features[index]
+        return torch.stack([i.render(rows, 1, seed=seed) for i, seed in interventions])
+
+
+def as_items(audio: Any, *, sr: float | None, cache: RenderCache | None) -> Sounds | Features:
+    """Make items of sounds or features, as `Interrogation` accepts them."""
+    if isinstance(audio, Features):
+        return audio
+    if isinstance(audio, Tensor) and audio.ndim == 3:
+        return Features(audio)
+    if isinstance(audio, str | PathLike) or not hasattr(audio, "__len__"):
+        raise ParameterError(f"audio is {audio!r}, must be a list of files or of (y, sr)")
+    if len(audio) == 0:
+        raise ParameterError("audio is empty, there must be sounds of two classes or more")
+    if isinstance(audio, Tensor):
+        if audio.ndim != 2 or sr is None:
+            raise ParameterError(
+                f"audio has shape {tuple(audio.shape)} and sr is {sr}; a Tensor is [item, sample] "
+                "with sr=, or features [item, dose, feature]"
+            )
+        audio = [(y, sr) for y in audio]
+    if sr is None:
+        first = audio[0]
+        if isinstance(first, str | PathLike):
+            sr = read_audio(first)[1]
+        elif isinstance(first, tuple) and len(first) == 2:
+            sr = first[1]
+        else:
+            raise ParameterError(f"item 0 is {type(first).__name__}; give a file's name or (y, sr)")
+    return Sounds(audio, sr=sr, cache=cache)

@@ -1,0 +1,105 @@
+"""The system under interrogation: any model or function, reduced to one label per item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.protocols import (
+    ListeningModel,
+    SoundClassifier,
+    call_guarded,
+    device_of,
+    evaluating,
+)
+
+__all__ = ["Labeller", "Predict"]
+
+Predict: TypeAlias = "Callable[[Tensor], Sequence[str] | Tensor]"
+"""Function of sounds [item, sample] or features [item, feature]: labels or scores [item, class]."""
+
+
+class Labeller:
+    """Ask a system for labels, and validate them.
+
+    ``predict`` is a `Predict` or a ListeningModel; an nn.Module is called in eval mode, on the
+    device of its weights. ``classes`` names the columns of scores and the permitted labels, by
+    default the ``output_names`` of the system; without either, the permitted labels are ``labels``.
+    """
+
+    def __init__(
+        self,
+        predict: Any,
+        *,
+        classes: Sequence[str] | None = None,
+        labels: Iterable[str] | None = None,
+    ) -> None:
+        if not callable(predict):
+            raise ParameterError(
+                f"predict is {type(predict).__name__}, must be a model or a function of sounds"
+            )
+        self._predict = SoundClassifier(predict) if isinstance(predict, ListeningModel) else predict
+        self.sample_rate: int | None = getattr(self._predict, "sample_rate", None)
+        model = getattr(predict, "model", predict)
+        kind = getattr(predict, "__qualname__", type(predict).__name__)
+        self.name = str(getattr(model, "name", "") or kind)
+        names = classes
+        if names is None:
+            is_classifier = isinstance(self._predict, SoundClassifier)
+            names = getattr(self._predict, "label_names" if is_classifier else "output_names", None)
+        self._columns = None if names is None else tuple(map(str, names))
+        expected = set() if labels is None else set(map(str, labels))
+        self._permitted = set(self._columns or expected)
+        if impossible := sorted(expected - self._permitted):
+            raise ParameterError(
+                f"label {impossible[0]!r} is none of the system's answers "
+                f"({', '.join(sorted(self._permitted))})"
+            )
+
+    def __call__(self, batch: Tensor) -> list[str]:
+        """Return one label per item of a batch [item, sample] or [item, feature]."""
+        model = self._predict
+        predict = model.label_scores if isinstance(model, SoundClassifier) else model
+        with torch.no_grad(), evaluating(model):
+            response = call_guarded(predict, batch.to(device_of(model)), name="predict")
+        if isinstance(response, np.ndarray) and response.ndim > 1:
+            response = torch.as_tensor(response)
+        if isinstance(response, str) or not hasattr(response, "__iter__"):
+            raise ParameterError(
+                f"predict returned {response!r}, must be one label per item, or scores"
+            )
+        is_scores = isinstance(response, Tensor)
+        labels = self._from_scores(response) if is_scores else [str(label) for label in response]
+        if len(labels) != len(batch):
+            raise ParameterError(f"predict returned {len(labels)} answers to {len(batch)} items")
+        if "" in labels:
+            raise ParameterError("predict returned an empty label")
+        if self._permitted and (unknown := sorted(set(labels) - self._permitted)):
+            raise ParameterError(
+                f"predict answered {unknown[0]!r}, which is not among the labels "
+                f"({', '.join(sorted(self._permitted))})",
+                advice=Advice("name all its answers with ", Argument("classes")),
+            )
+        return labels
+
+    def _from_scores(self, scores: Tensor) -> list[str]:
+        if self._columns is None:
+            raise ParameterError(
+                f"predict returned scores of shape {tuple(scores.shape)}",
+                advice=Advice(
+                    "name their columns with ", Argument("classes"), ", or return labels"
+                ),
+            )
+        if scores.ndim != 2 or scores.shape[1] != len(self._columns):
+            raise ParameterError(
+                f"predict returned shape {tuple(scores.shape)}, must be "
+                f"[item, {len(self._columns)}]: {', '.join(self._columns)}"
+            )
+        if not bool(scores.isfinite().all()):
+            raise ParameterError("predict returned scores that are NaN or infinite")
+        return [self._columns[i] for i in scores.argmax(1).tolist()]

@@ -1,0 +1,339 @@
+"""Settings of an interrogation, and its session: items are rendered, answers logged as they come.
+
+A log on disk (JSON Lines) lets a run continue after a kill at any byte: what it holds is not asked
+again.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.intervene.interrogation.conditions import (
+    ConditionGrid,
+    batches_of_tries,
+    compose,
+    composition_placebo,
+    is_settled,
+)
+from otoscope.intervene.interrogation.items import Features, Seeded, Sounds
+from otoscope.intervene.interrogation.labeller import Labeller
+from otoscope.intervene.sound import SoundIntervention
+from otoscope.intervene.statistics.bootstrap import MetricName
+from otoscope.progress import Progress, silent
+from otoscope.records import Records, read, to_plain
+from otoscope.seeds import item_seed
+
+__all__ = [
+    "AnswerLog",
+    "InterrogationSettings",
+    "Session",
+    "Tries",
+    "curve_seed",
+    "label_items",
+]
+
+Tries: TypeAlias = "tuple[NDArray[np.str_], NDArray[np.str_]]"
+"""Answers to compositions and to their placebos, [item, try]; "" where a try was not needed."""
+
+_HEADER = "interrogation"
+
+
+@dataclass(frozen=True)
+class InterrogationSettings:
+    """Settings of an interrogation.
+
+    Parameters
+    ----------
+    classes : tuple of str, optional
+        Names of the columns if the system returns scores, and all labels that it may answer.
+    sr : float, optional
+        Sampling rate at which sounds are changed and labelled, in Hz; default: the model's, else
+        that of the first sound.
+    duration : float, optional
+        Analysed duration in seconds; default: the longest that all changes can render of the
+        shortest sound.
+    metric : {"mean_recall", "accuracy"}
+        Metric of the score.
+    max_change : float
+        Tolerated change of the score, in [0, 1).
+    n_draws : int
+        Number of bootstrap draws, >= 20.
+    n_neighbours : int
+        Number of nearest neighbours of the confound-only baseline, >= 1.
+    seed : int
+        Random seed of renderings, tries and bootstrap, in [0, 2^32).
+    workers : int
+        Number of processes that render, >= 1.
+    cache : str or Path, optional
+        Folder of the render cache, up to 2 GB.
+    max_batch : int
+        Maximum number of renderings in a batch of the system, >= 1.
+    system : str, optional
+        Name of the system in records; default: its own name.
+
+    Examples
+    --------
+    >>> InterrogationSettings(metric="accuracy").max_change
+    0.05
+    """
+
+    classes: tuple[str, ...] | None = None
+    sr: float | None = None
+    duration: float | None = None
+    metric: MetricName = "mean_recall"
+    max_change: float = 0.05
+    n_draws: int = 2000
+    n_neighbours: int = 9
+    seed: int = 0
+    workers: int = 1
+    cache: str | PathLike[str] | None = None
+    max_batch: int = 64
+    system: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_change < 1:
+            raise ParameterError(f"max_change is {self.max_change}, must be in [0, 1)")
+        if self.workers < 1 or self.max_batch < 1:
+            raise ParameterError(
+                f"workers is {self.workers} and max_batch {self.max_batch}; both must be >= 1"
+            )
+        if not 0 <= self.seed < 2**32:
+            raise ParameterError(f"seed is {self.seed}, must be in [0, 2^32)")
+        if self.duration is not None and not 0 < self.duration < float("inf"):
+            raise ParameterError(f"duration is {self.duration} s, must be > 0")
+
+
+def curve_seed(seed: int, item: int, curve: int) -> int:
+    """Seed of an item's renderings in a dose curve: equal at all doses, so that they are paired."""
+    return item_seed(seed, item, "curve", curve)
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """Items, the system that labels them, the log, and how they are rendered."""
+
+    items: Sounds | Features
+    labeller: Labeller
+    log: AnswerLog
+    duration: float | None
+    settings: InterrogationSettings
+    progress: Progress = silent
+
+    def label_grid(self, grid: ConditionGrid) -> NDArray[np.str_]:
+        """Label every item under every condition: [item, condition]."""
+        answers = self._round(
+            "items",
+            lambda item: [
+                (condition.intervention, curve_seed(self.settings.seed, item, condition.curve))
+                for condition in grid.conditions
+            ],
+            range(len(self.items.names)),
+        )
+        return np.array([answers[item] for item in range(len(self.items.names))])
+
+    def label_compositions(
+        self,
+        before: Sequence[str],
+        labels: Sequence[str],
+        families: Sequence[Sequence[SoundIntervention]],
+        *,
+        goals: frozenset[str],
+        budget: int,
+    ) -> Tries:
+        """Label up to ``budget`` compositions per item, until the goals are settled for the item.
+
+        ``before`` are the answers to the unchanged items. Placebos are tried likewise, or not at
+        all if no intervention has one.
+        """
+
+        def composition(item: int, number: int) -> tuple[SoundIntervention, int]:
+            seed = item_seed(self.settings.seed, item, "try", number)
+            return compose(families, np.random.default_rng(seed)), seed
+
+        def placebo(item: int, number: int) -> tuple[SoundIntervention, int]:
+            composed, seed = composition(item, number)
+            return composition_placebo(composed) or composed.with_dose(0), seed
+
+        def tries_of(draw: Callable[..., Seeded], tries: range, item: int) -> list[Seeded]:
+            return [draw(item, number) for number in tries]
+
+        has_placebo = any(composition_placebo(one) for family in families for one in family)
+        tables = []
+        for what, draw in (("tries", composition), ("placebos of tries", placebo)):
+            n_tries = budget if has_placebo or draw is composition else 0
+            answers = [[str(answer)] for answer in before]
+            for tries in batches_of_tries(n_tries):
+                unsettled = [
+                    item
+                    for item, of_item in enumerate(answers)
+                    if not is_settled(of_item, labels[item], goals)
+                ]
+                further = self._round(
+                    f"{what} {tries.start + 1} to {tries.stop}",
+                    partial(tries_of, draw, tries),
+                    unsettled,
+                )
+                for item, of_item in further.items():
+                    answers[item] += of_item
+            rows = [row[1:] + [""] * (n_tries + 1 - len(row)) for row in answers]
+            tables.append(np.array(rows, dtype=np.str_).reshape(len(answers), n_tries))
+        return tables[0], tables[1]
+
+    def _round(
+        self, what: str, interventions: Callable[[int], list[Seeded]], items: Sequence[int]
+    ) -> dict[int, list[str]]:
+        """Label some items, except those that the log has answers for."""
+        answers = {
+            item: logged for item in items if (logged := self.log.get(item, what)) is not None
+        }
+        remaining = [item for item in items if item not in answers]
+        labelled = label_items(
+            self.items,
+            self.labeller,
+            interventions,
+            remaining,
+            duration=self.duration,
+            workers=self.settings.workers,
+            max_batch=self.settings.max_batch,
+        )
+        shown = iter(self.progress(remaining, what) if remaining else remaining)
+        next(shown, None)  # each further step reports one item as done
+        for item, of_item in labelled:
+            self.log.put(item, what, of_item)
+            answers[item] = of_item
+            next(shown, None)
+        return answers
+
+
+def label_items(
+    items: Sounds | Features,
+    labeller: Labeller,
+    interventions: Callable[[int], list[Seeded]],
+    indices: Iterable[int],
+    *,
+    duration: float | None,
+    workers: int = 1,
+    max_batch: int = 64,
+) -> Iterator[tuple[int, list[str]]]:
+    """Render items and label the renderings, with a few items in memory at a time.
+
+    ``interventions`` maps the index of an item to what it is rendered under. ``workers`` processes
+    render; the system stays in this process and gets at most ``max_batch`` renderings at once.
+    Yields the index of each item with one answer per rendering.
+    """
+    from joblib import Parallel, delayed
+
+    remaining = list(indices)
+    ahead = 4 * workers  # joblib renders on while the system answers, without a bound of its own
+    with Parallel(n_jobs=workers, return_as="generator", batch_size=1) as parallel:
+        for part in (remaining[at : at + ahead] for at in range(0, len(remaining), ahead)):
+            rendered = parallel(
+                delayed(items.only(index).rendered)(0, interventions(index), duration)
+                for index in part
+            )
+            with _ending_quietly(rendered):
+                for index, renderings in zip(part, rendered, strict=True):
+                    yield index, _labels(labeller, renderings, max_batch, items.names[index])
+
+
+def _labels(labeller: Labeller, renderings: Tensor, max_batch: int, name: str) -> list[str]:
+    try:
+        return [label for batch in renderings.split(max_batch) for label in labeller(batch)]
+    except ParameterError as err:
+        raise err.within(name) from err
+
+
+@contextmanager
+def _ending_quietly(rendered: Generator[Tensor, None, None]) -> Iterator[None]:
+    """Suppress joblib's warning about renderings in vain when an error or the user stops it."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            rendered.close()
+
+
+class AnswerLog:
+    """Answers by index of the item and by round, kept in a JSON Lines file if a path is given.
+
+    ``depends_on`` is everything that the answers depend on, apart from the system; a file of
+    another interrogation is refused.
+
+    Examples
+    --------
+    >>> with AnswerLog(None, {"doses": [0, 6]}, seed=0) as log:
+    ...     log.put(0, "items", ["Waltz", "Tango"])
+    ...     log.get(0, "items"), log.get(1, "items")
+    (['Waltz', 'Tango'], None)
+    """
+
+    def __init__(
+        self, path: str | PathLike[str] | None, depends_on: Mapping[str, Any], *, seed: int
+    ) -> None:
+        self._answers: dict[tuple[int, str], list[str]] = {}
+        self._seed = seed
+        self._records: Records | None = None
+        if path is None:
+            return
+        self._records = Records(Path(path))  # locks the file, and cuts off a torn line
+        try:
+            self._resume(Path(path), to_plain(depends_on))
+        except BaseException:
+            self._records.close()
+            raise
+
+    def get(self, item: int, round_name: str) -> list[str] | None:
+        """Return the answers of an item in a round, or None."""
+        return self._answers.get((item, round_name))
+
+    def put(self, item: int, round_name: str, answers: Sequence[str]) -> None:
+        """Store the answers of an item in a round, in the order of its renderings."""
+        self._answers[item, round_name] = list(answers)
+        if self._records is not None:
+            self._records.append([item, round_name], {"answers": list(answers)}, seed=self._seed)
+
+    def __enter__(self) -> AnswerLog:
+        """Return the open log."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        if self._records is not None:
+            self._records.close()
+
+    def _resume(self, path: Path, depends_on: dict[str, Any]) -> None:
+        logged = read(path)
+        if not logged and self._records is not None:
+            self._records.append(_HEADER, {"depends_on": depends_on}, seed=self._seed)
+            return
+        header, *answers = logged
+        before = header.get("depends_on") if header["key"] == _HEADER else None
+        if not isinstance(before, dict):
+            raise ParameterError(f"{path} holds no interrogation; name another file")
+        if differing := [name for name in depends_on if depends_on[name] != before.get(name)]:
+            raise ParameterError(
+                f"{path} holds an interrogation with other {', '.join(differing)}; "
+                "name another file, or remove it to begin anew"
+            )
+        for record in answers:
+            item, round_name = record["key"]
+            self._answers[item, round_name] = record["answers"]

@@ -1,0 +1,248 @@
+"""Sentences of a verdict: what a score is evidence of, and what it is not.
+
+The facts come from `otoscope.intervene.interrogation.verdict`, which documents the rules. The
+command line, the page and the text fields of the JSON take the sentences from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from otoscope.intervene.interrogation.result import InterrogationResult
+from otoscope.intervene.interrogation.verdict import DoseCurve, SearchResult, has_moved
+from otoscope.records import to_plain
+from otoscope.report.interrogation_text import METRIC_NAMES, equals_p, points_text
+from otoscope.report.numbers import with_bounds
+
+__all__ = ["VerdictText", "interrogation_record", "verdict_text"]
+
+
+@dataclass(frozen=True)
+class VerdictText:
+    """A verdict in words.
+
+    Parameters
+    ----------
+    sentence : str
+        The verdict.
+    evidence : tuple of str
+        Measurements that it rests on.
+    not_supported : tuple of str
+        Claims that the score does not support.
+    cautions : tuple of str
+        Facts that could mislead.
+
+    Examples
+    --------
+    >>> verdict_text(result).sentence  # doctest: +SKIP
+    'a horse: its answers move with tempo'
+    """
+
+    sentence: str
+    evidence: tuple[str, ...]
+    not_supported: tuple[str, ...]
+    cautions: tuple[str, ...]
+
+
+def verdict_text(result: InterrogationResult) -> VerdictText:
+    """Write a verdict in words.
+
+    Parameters
+    ----------
+    result : InterrogationResult
+        Result of an interrogation.
+
+    Returns
+    -------
+    VerdictText
+        Sentences without a capital and a full stop, for records; `typeset` adds them.
+
+    References
+    ----------
+    Sturm, "The 'Horse' Inside", 2016: the score of a system says nothing about what it uses unless
+    irrelevant factors are intervened on.
+
+    Examples
+    --------
+    >>> verdict_text(result).sentence  # doctest: +SKIP
+    'a horse: its answers move with tempo'
+    """
+    verdict, cautions = result.verdict, _cautions(result)
+    curves = [curve for curve in result.curves if curve.name in verdict.curves]
+    score = f"the {_short_metric(result)} of {result.baseline.value:.3f}"
+    if verdict.rule == "chance" and result.chance is not None:
+        sentence = (
+            f"no better than chance: {score} is what the same answers in random order reach "
+            f"({result.chance.low:.3f} to {result.chance.high:.3f})"
+        )
+        return VerdictText(sentence, (), (f"{score} is no evidence of anything",), cautions)
+    if verdict.rule == "moved":
+        subject = score if result.has_labels else "what it answers"
+        return VerdictText(
+            f"a horse: its answers move with {_and([curve.name for curve in curves])}",
+            tuple(line for curve in curves for line in _horse_evidence(curve, result)),
+            tuple(
+                f"{subject} is no evidence that the system hears what makes the classes: "
+                f"{_extent(curve)} preserves that, and moves the answers"
+                for curve in curves
+            ),
+            cautions,
+        )
+    claimed = [curve for curve in result.curves if curve.label_preserving]
+    return VerdictText(
+        _unmoved_sentence(score, curves, result),
+        tuple(line for curve in claimed for line in _still_evidence(curve, result)),
+        (
+            "that the system relies on nothing else: only the changes named here were tried, up to "
+            "these doses",
+        ),
+        cautions,
+    )
+
+
+def interrogation_record(
+    result: InterrogationResult, *, is_summary: bool = False
+) -> dict[str, Any]:
+    """Return a result in the types of JSON, with the sentences of its verdict.
+
+    Parameters
+    ----------
+    result : InterrogationResult
+        Result of an interrogation.
+    is_summary : bool
+        Whether to leave out the items, the pairs and the settings, so that the size does not depend
+        on the number of items.
+
+    Returns
+    -------
+    dict
+        Fields of the result.
+
+    Examples
+    --------
+    >>> interrogation_record(result)["verdict"]["sentence"]  # doctest: +SKIP
+    'a horse: its answers move with tempo'
+    """
+    fields = result.to_dict()
+    if is_summary:
+        fields = {k: v for k, v in fields.items() if k not in ("items", "pairs", "settings")}
+    plain: dict[str, Any] = to_plain(fields)
+    plain["verdict"] |= to_plain(verdict_text(result))
+    return plain
+
+
+def _unmoved_sentence(score: str, curves: Sequence[DoseCurve], result: InterrogationResult) -> str:
+    """Say whether a score that was not seen to move can be said to stay."""
+    verdict, tolerated = result.verdict, points_text(result.max_change)
+    if verdict.rule == "nothing_claimed":
+        return "undecided: no change was declared label-preserving, so nothing was tested"
+    if verdict.rule == "intervals_too_wide":
+        n_claimed = sum(curve.label_preserving for curve in result.curves)
+        return (
+            f"undecided: {len(curves)} of {n_claimed} changes may move the score by more than "
+            f"{tolerated} ({_and([curve.name for curve in curves])}); test more items"
+        )
+    if verdict.rule == "too_few_groups":
+        claim = f"that the score moves by no more than {tolerated}"
+        if verdict.n_groups_needed is None:
+            return f"undecided: no number of items shows {claim}"
+        return (
+            f"undecided: {verdict.n_groups} items or groups are too few to show {claim}; "
+            f"that takes {verdict.n_groups_needed} or more"
+        )
+    changes = _and([_extent(curve) for curve in curves])
+    return f"no horse found: {score} moves by no more than {tolerated} under {changes}"
+
+
+def _horse_evidence(curve: DoseCurve, result: InterrogationResult) -> list[str]:
+    worst, metric = curve.worst, _short_metric(result)
+    turned = f"{worst.lost} answers become others"
+    if worst.p_holm is not None:
+        turned = (
+            f"{worst.lost} answers become wrong, {worst.gained} right, "
+            f"p {equals_p(worst.p_holm)} after Holm's correction"
+        )
+    lines = [
+        f"{worst.intervention} takes the {metric} from {result.baseline.value:.3f} to "
+        f"{with_bounds(worst.score, decimals=3)}: {turned}"
+    ]
+    placebo = max(curve.placebo, key=lambda point: abs(point.change.value), default=None)
+    if placebo is not None:
+        lines.append(
+            f"under the placebo ({placebo.intervention}) it is "
+            f"{with_bounds(placebo.score, decimals=3)}: "
+            + (
+                "the artefacts of the change move the answers too"
+                if has_moved(placebo, result.max_change)
+                else "the artefacts of the change are not the cause"
+            )
+        )
+    return lines + _search_evidence(curve, result)
+
+
+def _still_evidence(curve: DoseCurve, result: InterrogationResult) -> list[str]:
+    worst = curve.worst
+    line = (
+        f"{_extent(curve)}: the {_short_metric(result)} is furthest off at {worst.intervention}, "
+        f"{with_bounds(worst.score, decimals=3)}, a change of "
+        f"{with_bounds(worst.change, decimals=3)}"
+    )
+    return [line, *_search_evidence(curve, result)]
+
+
+def _search_evidence(curve: DoseCurve, result: InterrogationResult) -> list[str]:
+    return [
+        f"with the dose chosen per item, {_extent(curve)} takes it from "
+        f"{search.deflated.value:.3f} to {search.inflated.value:.3f}{_control(search)}"
+        for search in result.searches
+        if search.name == curve.name and search.inflated and search.deflated
+    ]
+
+
+def _control(search: SearchResult) -> str:
+    if search.control_inflated is None or search.control_deflated is None:
+        return ""
+    low, high = search.control_deflated.value, search.control_inflated.value
+    return f"; as many placebos from {low:.3f} to {high:.3f}"
+
+
+def _cautions(result: InterrogationResult) -> tuple[str, ...]:
+    verdict, lines = result.verdict, []
+    if verdict.confound_suffices:
+        lines.append(
+            f"the confound alone scores {with_bounds(result.confound, decimals=3)}: a system that "
+            "hears nothing else could score as well"
+        )
+    lines += [
+        f"{name}: the placebo moves the answers as well, so the artefacts of the rendering are a "
+        "confound of their own; try another way to render it"
+        for name in verdict.moving_placebos
+    ]
+    lines += [
+        f"{name} should change the answers and does not: either the system does not attend to it, "
+        "or there are too few items to show it"
+        for name in verdict.still_controls
+    ]
+    if not result.has_labels:
+        lines.append("no labels: the score says whether answers stay, not whether they are right")
+    return tuple(lines)
+
+
+def _short_metric(result: InterrogationResult) -> str:
+    return METRIC_NAMES[result.metric] if result.has_labels else "fraction of answers that stay"
+
+
+def _extent(curve: DoseCurve) -> str:
+    """Name a curve with all its doses: "tempo ±6 %", "crop 0.5 to 2 s", "high-pass 20 Hz"."""
+    if len(curve.points) == 1:
+        return curve.points[0].intervention
+    low, high = curve.points[0].dose, curve.points[-1].dose
+    between = f"{low:+g} to {high:+g}" if low < 0 else f"{low:g} to {high:g}"
+    doses = f"±{high:g}" if low == -high else between
+    return f"{curve.name} {doses} {curve.unit}".rstrip()
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
