@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from otoscope.folk.abc import Bar, Element, Grace, Note, Tune
+from otoscope.folk.abc import BarLine, Element, GraceNotes, Note, Tune
 
 __all__ = ["first_part", "ornamented", "with_wrong_duration"]
 
@@ -39,7 +39,7 @@ def ornamented(tune: Tune, rng: np.random.Generator, *, turns: int) -> Tune:
             quarter = replace(element, length=element.length / 4)
             elements += [half, replace(quarter, step=element.step + 1), quarter]
         elif isinstance(element, Note) and rng.random() < 1 / 3:
-            elements += [Grace((replace(element, step=element.step + 1),)), element]
+            elements += [GraceNotes((replace(element, step=element.step + 1),)), element]
         else:
             elements.append(element)
     return replace(tune, elements=tuple(elements))
@@ -47,7 +47,7 @@ def ornamented(tune: Tune, rng: np.random.Generator, *, turns: int) -> Tune:
 
 def first_part(tune: Tune) -> Tune:
     """Take the elements up to the first closing repeat mark."""
-    closes = (isinstance(element, Bar) and element.closes for element in tune.elements)
+    closes = (isinstance(element, BarLine) and element.closes for element in tune.elements)
     end = next(i for i, is_end in enumerate(closes) if is_end) + 1
     return replace(tune, elements=tune.elements[:end])
 

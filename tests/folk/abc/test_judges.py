@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from otoscope.folk.abc import ConversionError, NgramIndex, Tune, read_book, transpose
+from otoscope.folk.abc import (
+    ConversionError,
+    NgramIndex,
+    Tune,
+    parse_tune,
+    read_book,
+    to_abc,
+    transpose,
+)
 from otoscope.folk.data import generate_tune
 from otoscope.folk.model import Sampling, sample
 from otoscope.folk.tokens import tokeniser
@@ -79,7 +87,7 @@ def test_pitches_and_onsets_of_real_tunes_are_those_of_abc2midi(
     theirs, ours = [], []
     for path, tune, conversion in found:
         source, _ = abc2midi(bare(source_of(path, tune.line)), tmp_path)
-        tokens, _ = abc2midi(without_repeats(conversion.to_abc()), tmp_path)
+        tokens, _ = abc2midi(without_repeats(to_abc(conversion)), tmp_path)
         theirs.append(agree(tokens, source))
         ours.append(agree(written(conversion), tokens))
     assert sum(theirs) >= 0.98 * len(found)
@@ -89,7 +97,7 @@ def test_pitches_and_onsets_of_real_tunes_are_those_of_abc2midi(
 @pytest.mark.slow
 @pytest.mark.parametrize("collection", MUSIC21_BOOKS)
 def test_abcjs_warns_of_next_to_no_converted_tune(collection: str) -> None:
-    written_tunes = [conversion.to_abc() for _, _, conversion in converted(collection)]
+    written_tunes = [to_abc(conversion) for _, _, conversion in converted(collection)]
     warned = [x for x in warnings_of_abcjs(written_tunes) if x]
     assert len(warned) <= 0.005 * len(written_tunes)
 
@@ -98,7 +106,7 @@ def test_abcjs_warns_of_no_generated_tune() -> None:
     tunes = [generate_tune(0, index) for index in range(60)]
     kept = [transpose(tune, index % 12 - 6) for index, tune in enumerate(tunes)]
     drawn = [V2.tune(V2.tokens(tune)) for tune in tunes]
-    assert warnings_of_abcjs([tune.to_abc() for tune in (*tunes, *kept, *drawn)]) == [[]] * 180
+    assert warnings_of_abcjs([to_abc(tune) for tune in (*tunes, *kept, *drawn)]) == [[]] * 180
 
 
 def test_abcjs_warns_of_no_sampled_tune_that_we_read(tmp_path: Path) -> None:
@@ -107,7 +115,7 @@ def test_abcjs_warns_of_no_sampled_tune_that_we_read(tmp_path: Path) -> None:
     settings = Sampling(bars_add_up=True, max_tokens=400)
     drawn = [V2.tune(one.tokens) for one in sample(model, 40, settings=settings) if one.is_finished]
     assert len(drawn) > 10
-    assert not [found for found in warnings_of_abcjs([tune.to_abc() for tune in drawn]) if found]
+    assert not [found for found in warnings_of_abcjs([to_abc(tune) for tune in drawn]) if found]
 
 
 @pytest.mark.slow
@@ -116,7 +124,7 @@ def test_real_tunes_survive_writing(collection: str) -> None:
     for path in books(collection):
         for tune in read_book(path):
             if isinstance(tune, Tune):
-                assert Tune.from_abc(tune.to_abc()) == tune
+                assert parse_tune(to_abc(tune)) == tune
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import Key, Meter, NgramIndex, Note, Tune, transpose
+from otoscope.folk.abc import Key, Meter, NgramIndex, Note, Tune, parse_tune, transpose
 from tests.support.examples import examples
 
 EIGHTH = Fraction(1, 8)
@@ -122,8 +122,8 @@ def test_groups_follow_chains() -> None:
 
 def test_chords_and_ties_leave_one_melody() -> None:
     index = NgramIndex(2)
-    index.add("plain", Tune.from_abc("K:C\nCDEC|"))
-    same = replace(Tune.from_abc("K:C\n[C,C]D-D[EC]C|"))
+    index.add("plain", parse_tune("K:C\nCDEC|"))
+    same = replace(parse_tune("K:C\n[C,C]D-D[EC]C|"))
     assert index.nearest(same)[0].containment == 1.0
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import (
-    Bar,
+    BarLine,
     Chord,
-    Field,
-    Grace,
+    GraceNotes,
+    InlineField,
     Key,
     Mark,
     Meter,
@@ -23,7 +23,9 @@ from otoscope.folk.abc import (
     Rest,
     Tune,
     parse_book,
+    parse_tune,
     read_book,
+    to_abc,
 )
 from tests.support.abc_judges import abc2midi, need_abc2midi
 from tests.support.examples import examples
@@ -32,7 +34,7 @@ EIGHTH = Fraction(1, 8)
 
 
 def tune(body: str, *, key: str = "C", meter: str = "4/4") -> Tune:
-    return Tune.from_abc(f"X:1\nM:{meter}\nL:1/8\nK:{key}\n{body}\n")
+    return parse_tune(f"X:1\nM:{meter}\nL:1/8\nK:{key}\n{body}\n")
 
 
 def pitches(body: str, *, key: str = "C") -> list[int]:
@@ -86,7 +88,7 @@ def test_key_signatures(key: str, signature: dict[str, int]) -> None:
 @pytest.mark.parametrize("key", ["H", "Bn", "C foo", "C octave=1", "Dmix=c", "c"])
 def test_unknown_key_is_named(key: str) -> None:
     with pytest.raises(NotationError, match=rf"line 2, column 3: K: is '{key}'"):
-        Tune.from_abc(f"X:1\nK:{key}\nC|")
+        parse_tune(f"X:1\nK:{key}\nC|")
 
 
 @pytest.mark.parametrize(
@@ -100,11 +102,11 @@ def test_meters(meter: str, length: Fraction | None) -> None:
 @pytest.mark.parametrize("meter", ["4", "4/0", "0/4", "x", "3/4 2/4"])
 def test_unknown_meter_is_named(meter: str) -> None:
     with pytest.raises(NotationError, match="line 2, column 3: M: is"):
-        Tune.from_abc(f"X:1\nM:{meter}\nK:C\nC|")
+        parse_tune(f"X:1\nM:{meter}\nK:C\nC|")
 
 
 def test_unit_follows_the_meter_when_not_written() -> None:
-    units = [Tune.from_abc(f"M:{meter}\nK:C\nC|").unit for meter in ("2/4", "3/4", "none")]
+    units = [parse_tune(f"M:{meter}\nK:C\nC|").unit for meter in ("2/4", "3/4", "none")]
     assert units == [Fraction(1, 16), EIGHTH, EIGHTH]
 
 
@@ -189,7 +191,7 @@ TIES = {
 @pytest.mark.parametrize(("body", "expected"), TIES.items())
 def test_a_tie_joins_one_note_to_one_note(body: str, expected: list[tuple[int, int]]) -> None:
     assert spans(tune(body)) == expected
-    assert Tune.from_abc(tune(body).to_abc()).notes == tune(body).notes
+    assert parse_tune(to_abc(tune(body))).notes == tune(body).notes
 
 
 @pytest.mark.parametrize("body", [*TIES, "[CE]-[EG]", "[CEG]-[CE]-[EG]", "[C-E]C", "C-E C"])
@@ -233,7 +235,7 @@ def test_decorations_and_text_are_marks() -> None:
 
 def test_grace_notes_take_no_time() -> None:
     graced = tune("{/ga}C {[Ge]}D|")
-    assert [len(x.notes) for x in graced.elements if isinstance(x, Grace)] == [2, 1]
+    assert [len(x.notes) for x in graced.elements if isinstance(x, GraceNotes)] == [2, 1]
     assert eighths("{/ga}C {[Ge]}D|") == [1, 1]
 
 
@@ -269,16 +271,16 @@ def test_rests_take_time() -> None:
 )
 def test_bar_lines(run: str, bars: list[tuple[str, str]]) -> None:
     elements = tune(f"C {run} D").elements[1:-1]
-    assert [(x.text, x.ending) for x in elements if isinstance(x, Bar)] == bars
+    assert [(x.text, x.ending) for x in elements if isinstance(x, BarLine)] == bars
 
 
 def test_endings_list_their_passes() -> None:
-    assert Bar("|", "1,3-5").endings == (1, 3, 4, 5)
+    assert BarLine("|", "1,3-5").endings == (1, 3, 4, 5)
 
 
 def test_fields_within_the_music() -> None:
     changed = tune("C [K:D] F [M:3/4] F\nL:1/4\nF|[P:B] F\nw: words\nr: remark\n")
-    assert [x.letter for x in changed.elements if isinstance(x, Field)] == ["K", "M", "P"]
+    assert [x.letter for x in changed.elements if isinstance(x, InlineField)] == ["K", "M", "P"]
     assert [n.pitch for n in changed.notes] == [60, 66, 66, 66, 66]
     assert [n.duration for n in changed.notes] == [EIGHTH] * 3 + [2 * EIGHTH] * 2
 
@@ -288,7 +290,7 @@ def test_comments_are_not_music() -> None:
 
 
 def test_header_is_kept_in_order() -> None:
-    read = Tune.from_abc("X:7\nT:A\nT:B\nR:jig\nM:6/8\nQ:3/8=120\nL:1/8\nK:G\nG|")
+    read = parse_tune("X:7\nT:A\nT:B\nR:jig\nM:6/8\nQ:3/8=120\nL:1/8\nK:G\nG|")
     assert read.headers == (("T", "A"), ("T", "B"), ("R", "jig"), ("Q", "3/8=120"))
     assert (read.title, read.rhythm, read.reference, read.tempo_bpm) == ("A", "jig", 7, 180.0)
 
@@ -297,7 +299,7 @@ def test_header_is_kept_in_order() -> None:
     ("tempo", "bpm"), [("1/4=96", 96), ('"Slow" 1/2=50', 100), ("120", 120), ('"Allegro"', None)]
 )
 def test_tempo_in_quarter_notes(tempo: str, bpm: float | None) -> None:
-    assert Tune.from_abc(f"Q:{tempo}\nK:C\nC|").tempo_bpm == bpm
+    assert parse_tune(f"Q:{tempo}\nK:C\nC|").tempo_bpm == bpm
 
 
 def test_places_are_those_of_the_file() -> None:
@@ -356,7 +358,7 @@ def test_errors_say_where_and_what(body: str, column: int, reason: str, message:
 )
 def test_what_is_not_one_tune(text: str, reason: str, message: str) -> None:
     with pytest.raises(NotationError, match=message) as caught:
-        Tune.from_abc(text)
+        parse_tune(text)
     assert caught.value.reason == reason
 
 
@@ -436,7 +438,7 @@ def test_pitches_and_onsets_are_those_of_abc2midi(
     abc = f"X:1\nT:t\nM:{meter}\nL:1/8\nK:{key}\nC {' '.join(groups)} |\n"
     theirs, _ = abc2midi(abc, tmp_path)
     played: dict[float, set[int]] = {}
-    for note in Tune.from_abc(abc).notes:
+    for note in parse_tune(abc).notes:
         played.setdefault(float(note.onset), set()).add(note.pitch)
     assert [set(pitch) for _, pitch in theirs] == list(played.values())
     start = theirs[0][0]

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
-from otoscope.folk.abc import write_book
+from otoscope.folk.abc import book_to_abc
 from otoscope.folk.data import generate_tune
 
 
@@ -29,7 +29,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def book(path: Path, n: int, meter: str | None = None) -> Path:
-    path.write_text(write_book(generate_tune(5, i, meter=meter) for i in range(n)))
+    path.write_text(book_to_abc(generate_tune(5, i, meter=meter) for i in range(n)))
     return path
 
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
-from otoscope.folk.abc import write_book
+from otoscope.folk.abc import book_to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import RULES, Conventions, Summary
 from otoscope.folk.tokens import tokeniser, write_token_file
@@ -28,7 +28,7 @@ def book(tmp_path: Path) -> Path:
     tunes = [generate_tune(0, i, meter="6/8") for i in range(6)]
     wrong = with_wrong_duration(generate_tune(0, 6), np.random.default_rng(1))
     path = tmp_path / "a.abc"
-    path.write_text(write_book([*tunes, wrong]) + "\n" + BROKEN.replace("X:1", "X:8"))
+    path.write_text(book_to_abc([*tunes, wrong]) + "\n" + BROKEN.replace("X:1", "X:8"))
     return path
 
 

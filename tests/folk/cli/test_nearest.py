@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
-from otoscope.folk.abc import Tune, transpose, write_book
+from otoscope.folk.abc import Tune, book_to_abc, parse_tune, to_abc, transpose
 from otoscope.folk.data import generate_tune
 from tests.support.tune_faults import first_part, ornamented
 
@@ -39,14 +39,14 @@ def run(*arguments: object, code: int = 0) -> str:
 def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty tunes by rule and one by hand."""
     path = tmp_path_factory.mktemp("known") / "known.abc"
-    tunes = [Tune.from_abc(HAND_MADE), *(generate_tune(0, i) for i in range(60))]
-    path.write_text(write_book(tunes))
+    tunes = [parse_tune(HAND_MADE), *(generate_tune(0, i) for i in range(60))]
+    path.write_text(book_to_abc(tunes))
     return path
 
 
 def nearest(tunes: Sequence[Tune], known: Path) -> list[dict[str, Any]]:
     path = known.parent / "asked.abc"
-    path.write_text(write_book(tunes))
+    path.write_text(book_to_abc(tunes))
     found: list[dict[str, Any]] = json.loads(run(path, "--in", known, "--json"))["tunes"]
     return found
 
@@ -59,7 +59,7 @@ def test_planted_copy_is_found(known: Path, copy: str) -> None:
         "ornamented": lambda tune: ornamented(tune, rng, turns=1),
         "one part": first_part,
     }[copy]
-    originals = [Tune.from_abc(HAND_MADE), *(generate_tune(0, i) for i in range(20))]
+    originals = [parse_tune(HAND_MADE), *(generate_tune(0, i) for i in range(20))]
     for number, one in enumerate(nearest([changed(tune) for tune in originals], known), start=1):
         first = one["neighbours"][0]
         assert first["name"].startswith(f"known.abc#{number} ")
@@ -73,7 +73,7 @@ def test_unrelated_tunes_share_next_to_nothing(known: Path) -> None:
 
 
 def test_run_in_common_begins_where_it_is_said(known: Path) -> None:
-    tune = transpose(Tune.from_abc(HAND_MADE), 2)
+    tune = transpose(parse_tune(HAND_MADE), 2)
     (one,) = nearest([tune], known)
     first = one["neighbours"][0]
     asked, there = ((known.parent / name).read_text().splitlines() for name in ("asked.abc", known))
@@ -83,12 +83,12 @@ def test_run_in_common_begins_where_it_is_said(known: Path) -> None:
 
 def test_prints_a_table_and_gates(known: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.abc"
-    path.write_text(HAND_MADE + "\n" + generate_tune(9, 0).to_abc(2))
+    path.write_text(HAND_MADE + "\n" + to_abc(generate_tune(9, 0), 2))
     said = run(path, "--in", known, "--gate", code=1)
     assert "1 of 2 tunes have 50 % or more" in said
     assert "100 %" in said
     run(path, "--in", known, "--gate", "--copied", 1, code=1)
-    path.write_text(generate_tune(9, 0).to_abc())
+    path.write_text(to_abc(generate_tune(9, 0)))
     run(path, "--in", known, "--gate")
 
 
@@ -97,7 +97,7 @@ def test_all_tunes_of_a_prepared_folder_are_known(tmp_path: Path) -> None:
     arguments = ["folk", "prepare", "generated:12", "--out", str(folder), "--test", "0.3"]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     path = tmp_path / "a.abc"
-    path.write_text(write_book(generate_tune(0, i) for i in range(12)))
+    path.write_text(book_to_abc(generate_tune(0, i) for i in range(12)))
     found = json.loads(run(path, "--in", folder, "--json"))
     assert found["known"] == 12
     assert found["copies"] == list(range(1, 13))

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
+from otoscope.folk.abc import to_abc
 from otoscope.folk.data import generate_tune, load_prepared, prints
 
 FILES = {
@@ -67,7 +68,7 @@ def test_same_seed_same_files(tmp_path: Path) -> None:
 def test_json_and_report_tell_what_was_rejected_and_why(tmp_path: Path) -> None:
     songs = tmp_path / "songs"
     songs.mkdir()
-    (songs / "a.abc").write_text("".join(f"{generate_tune(0, i).to_abc()}\n" for i in range(9)))
+    (songs / "a.abc").write_text("".join(f"{to_abc(generate_tune(0, i))}\n" for i in range(9)))
     (songs / "b.abc").write_text("X:1\nT:<b>Five\nM:5/4\nL:1/8\nK:D\nD10|\n")
     (songs / "c.abc").write_bytes(b"\0\xff" * 100)
     page = tmp_path / "page.html"

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
+from otoscope.folk.abc import to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.model import FolkModel
 from otoscope.folk.report.surprise import TuneSurprise, save_surprise
@@ -47,7 +48,7 @@ def model(tmp_path: Path) -> FolkModel:
 
 def book(folder: Path, *others: str, n: int = 2) -> Path:
     """A file of generated tunes, and others."""
-    tunes = [generate_tune(5, index).to_abc(index + 1) for index in range(n)]
+    tunes = [to_abc(generate_tune(5, index), index + 1) for index in range(n)]
     path = folder / "a.abc"
     path.write_text("\n".join([*tunes, *others]))
     return path
@@ -121,7 +122,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("model")
 def test_page_shows_every_token_and_escapes_titles(tmp_path: Path) -> None:
     page = tmp_path / "a.html"
-    tune = generate_tune(5, 0).to_abc().replace("T:", f"T:{HOSTILE} ", 1)
+    tune = to_abc(generate_tune(5, 0)).replace("T:", f"T:{HOSTILE} ", 1)
     (tmp_path / "a.abc").write_text(tune)
     said = run(tmp_path / "a.abc", "--model", tmp_path / "tiny", "--html", page)
     assert f"report: {page}" in said

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from otoscope.errors import MissingExtra, ParameterError
-from otoscope.folk.abc import Tune
+from otoscope.folk.abc import parse_tune
 from otoscope.folk.data import generate_tune
 from otoscope.folk.data.playing import SOUNDFONT, play_tune
 
@@ -16,14 +16,14 @@ SR = 8000
 
 
 def test_lasts_as_long_as_its_repeats_say() -> None:
-    tune = Tune.from_abc("M:2/4\nL:1/4\nQ:60\nK:D\n|:FE|z2:|")
+    tune = parse_tune("M:2/4\nL:1/4\nQ:60\nK:D\n|:FE|z2:|")
     assert len(play_tune(tune, sr=SR)) == round((8 + 0.25) * SR)
     assert len(play_tune(tune, sr=SR, tempo_bpm=120)) == round((4 + 0.25) * SR)
 
 
 @pytest.mark.parametrize("pitch", ["D,", "A", "^c", "b'"])
 def test_note_has_its_pitch(pitch: str) -> None:
-    tune = Tune.from_abc(f"L:1/1\nQ:120\nK:C\n{pitch}|")
+    tune = parse_tune(f"L:1/1\nQ:120\nK:C\n{pitch}|")
     y = play_tune(tune, sr=SR)
     spectrum = np.abs(np.fft.rfft(y * np.hanning(len(y)), 16 * len(y)))
     found = np.argmax(spectrum) * SR / (16 * len(y))
@@ -32,7 +32,7 @@ def test_note_has_its_pitch(pitch: str) -> None:
 
 
 def test_notes_begin_where_they_are_written() -> None:
-    y = play_tune(Tune.from_abc("M:4/4\nL:1/4\nQ:60\nK:C\nzCzC|"), sr=SR)
+    y = play_tune(parse_tune("M:4/4\nL:1/4\nQ:60\nK:C\nzCzC|"), sr=SR)
     assert not y[: 1 * SR].any()
     energy = np.add.reduceat(y**2, np.arange(0, len(y), SR // 20))
     rises = np.flatnonzero(energy[1:] > 5 * energy[:-1] + 1e-3) + 1
@@ -53,21 +53,21 @@ def test_same_tune_same_sound_within_full_scale() -> None:
     reason="fluidsynth and timgm6mb-soundfont are not installed",
 )
 def test_fluidsynth_plays_at_least_as_long() -> None:
-    tune = Tune.from_abc("M:2/4\nL:1/4\nK:D\n|:FE|D2:|")
+    tune = parse_tune("M:2/4\nL:1/4\nK:D\n|:FE|D2:|")
     y = play_tune(tune, sr=SR, sound="fluidsynth")
     assert 4 * SR <= len(y) < 12 * SR
     assert float(np.abs(y).max()) == pytest.approx(0.7)
 
 
 def test_missing_fluidsynth_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    tune = Tune.from_abc("K:D\nFE|")
+    tune = parse_tune("K:D\nFE|")
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(MissingExtra, match="apt-get install -y fluidsynth"):
         play_tune(tune, sound="fluidsynth")
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    tune = Tune.from_abc("K:D\nFE|")
+    tune = parse_tune("K:D\nFE|")
     with pytest.raises(ParameterError, match="sr is 100"):
         play_tune(tune, sr=100)
     with pytest.raises(ParameterError, match="'organ'"):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from otoscope.errors import MissingExtra, ParameterError
 from otoscope.folk import data as tunes
-from otoscope.folk.abc import Tune, transpose
+from otoscope.folk.abc import parse_tune, to_abc, transpose
 from otoscope.folk.data import (
     GENERATED_METERS,
     GENERATED_MODES,
@@ -61,7 +61,7 @@ def test_generated_tunes_keep_the_rules(meter: str, mode: str) -> None:
 
 def test_a_generated_tune_depends_on_its_seed_and_index_only() -> None:
     assert [generate_tune(1, i) for i in range(3)] == [generate_tune(1, i) for i in range(3)]
-    several = {generate_tune(seed, i).to_abc() for seed in range(3) for i in range(20)}
+    several = {to_abc(generate_tune(seed, i)) for seed in range(3) for i in range(20)}
     assert len(several) == 60
     drawn = [generate_tune(0, i) for i in range(200)]
     assert {tune.meter.text for tune in drawn} == set(GENERATED_METERS)
@@ -118,9 +118,9 @@ def test_shares_out_of_range_are_refused(valid: float, test: float, seed: int) -
 def test_settings_of_a_tune_are_one_group() -> None:
     """Transposed, one part only, another beginning; unrelated tunes stay apart."""
     drawn = [generate_tune(7, i, meter="4/4") for i in range(6)]
-    abc = drawn[2].to_abc()
+    abc = to_abc(drawn[2])
     bars = abc.split("|")
-    varied = Tune.from_abc(abc.replace(bars[1], "z8", 1)) if len(bars) > 1 else drawn[2]
+    varied = parse_tune(abc.replace(bars[1], "z8", 1)) if len(bars) > 1 else drawn[2]
     groups = group_tunes([*drawn, transpose(drawn[2], 5), varied])
     assert groups[:6] == [0, 1, 2, 3, 4, 5]
     assert groups[6:] == [2, 2]
@@ -136,7 +136,7 @@ def read(source: Path | str, tokens: Form = "v2") -> tuple[list[ReadTune], list[
 
 
 def test_broken_tunes_are_rejected_with_their_place(tmp_path: Path) -> None:
-    good = generate_tune(0, 0).to_abc()
+    good = to_abc(generate_tune(0, 0))
     path = tmp_path / "tunes.abc"
     path.write_text(f"{good}\n{BROKEN}\n{good}")
     kept, (rejected,) = read(path)
@@ -165,7 +165,7 @@ def test_tunes_of_other_forms_are_rejected_by_reason(tmp_path: Path) -> None:
 def test_folders_are_read_in_order_and_say_which_file(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("b.abc", "in/a.ABC"):
-        (tmp_path / name).write_text(generate_tune(0, len(name)).to_abc())
+        (tmp_path / name).write_text(to_abc(generate_tune(0, len(name))))
     (tmp_path / "empty.abc").write_text("")
     (tmp_path / "notes.txt").write_text("no tune")
     (tmp_path / "sound.abc").write_bytes(b"RIFF\0\0\xff\xfe" * 20)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from otoscope.folk.abc import NotationError, Tune, read_book
+from otoscope.folk.abc import NotationError, Tune, read_book, to_abc
 from otoscope.folk.data import COLLECTIONS, collection_files, generate_tune
 from otoscope.folk.metrics import judge_measures
 from tests.support.abc_judges import abc2midi, need_abc2midi
@@ -25,7 +25,7 @@ def _judge() -> None:
 
 def warns(tune: Tune, folder: Path) -> bool:
     """Whether abc2midi says that a bar has another length than the time signature."""
-    _, messages = abc2midi(tune.to_abc(1), folder)
+    _, messages = abc2midi(to_abc(tune, 1), folder)
     return any("time units while the time signature has" in message for message in messages)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import NotationError, Note, Tune, parse_book
+from otoscope.folk.abc import NotationError, Note, Tune, parse_book, parse_tune
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import (
     DEGREES,
@@ -38,7 +38,7 @@ from tests.support.examples import examples
 
 def tune(body: str, *, key: str = "C", meter: str = "2/4") -> Tune:
     """Quarter notes in 2/4 unless said otherwise; the body is line 4."""
-    return Tune.from_abc(f"M:{meter}\nL:1/4\nK:{key}\n{body}\n")
+    return parse_tune(f"M:{meter}\nL:1/4\nK:{key}\n{body}\n")
 
 
 def kinds(body: str, **header: str) -> list[str]:
@@ -189,7 +189,7 @@ def test_each_rule_is_found_broken_alone() -> None:
     assert broken(part.format("D C") + part.format("C D")) == ("tonic",)
     assert broken(part.format("D C") + part.format("A C")) == ("cadence",)
     assert broken(right.replace("E", "^D")) == ("accidentals",)
-    unfinished = Tune.from_abc(f"M:2/4\nL:1/4\nN:unfinished: after 5\nK:C\n{right}")
+    unfinished = parse_tune(f"M:2/4\nL:1/4\nN:unfinished: after 5\nK:C\n{right}")
     assert check_tune(unfinished).broken == ("finished",)
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import otoscope.models
+import otoscope.folk.model
 from otoscope.folk.abc import NotationError, Tune
 from otoscope.folk.data import load_prepared
 from otoscope.folk.metrics import check_tune, summarise
 from otoscope.folk.model import Sampling, load_folkrnn, nats_per_token, sample
-from otoscope.folk.model.ngram import KneserNey
+from otoscope.folk.model.kneser_ney import KneserNey
 from otoscope.folk.tokens import tokeniser
 from otoscope.folk.workflows.prepare import PrepareFolk, prepare_folk, save_folk
 
-BUNDLE = Path(otoscope.models.__file__).parent / "bundles" / "folkrnn-small.safetensors"
+BUNDLE = Path(otoscope.folk.model.__file__).parent / "bundles" / "folkrnn-small.safetensors"
 
 
 def tune_of(tokens: tuple[str, ...]) -> Tune | NotationError:

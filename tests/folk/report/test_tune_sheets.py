@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from otoscope import errors
 from otoscope.cli.app import app
 from otoscope.errors import MissingExtra
-from otoscope.folk.abc import NotationError, Tune, write_book
+from otoscope.folk.abc import NotationError, book_to_abc, parse_tune, to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import check_tune
 from otoscope.folk.report.sheet import engrave
@@ -46,7 +46,7 @@ def test_every_note_and_measure_is_drawn(index: int) -> None:
 
 def test_tokens_lengths_stay_with_their_notes() -> None:
     """Spaces between a note and its length make tools drop the length: none are left."""
-    tight = Tune.from_abc("M:4/4\nL:1/8\nK:C\n|:C2DE>F (3GAB|1c4 [EG]4:|2c8|]")
+    tight = parse_tune("M:4/4\nL:1/8\nK:C\n|:C2DE>F (3GAB|1c4 [EG]4:|2c8|]")
     found = drawn(engrave(tight))
     assert found["note"] == len(tight.notes)
     assert found["tuplet"] == 1
@@ -54,14 +54,14 @@ def test_tokens_lengths_stay_with_their_notes() -> None:
 
 
 def test_endings_are_drawn() -> None:
-    tune = Tune.from_abc("M:2/4\nL:1/4\nK:C\nC|:DE|F2|1G2:|2A2||B2|B2|1c2:|2d2|]")
+    tune = parse_tune("M:2/4\nL:1/4\nK:C\nC|:DE|F2|1G2:|2A2||B2|B2|1c2:|2d2|]")
     assert drawn(engrave(tune))["ending"] == 4
-    plain = Tune.from_abc("M:2/4\nL:1/4\nK:C\n|:DE|F2:|")
+    plain = parse_tune("M:2/4\nL:1/4\nK:C\n|:DE|F2:|")
     assert drawn(engrave(plain))["ending"] == 0
 
 
 def test_double_repeat_loses_no_measure() -> None:
-    tune = Tune.from_abc("M:2/4\nL:1/4\nK:C\n|:CD|EF::GA|B2:|")
+    tune = parse_tune("M:2/4\nL:1/4\nK:C\n|:CD|EF::GA|B2:|")
     assert drawn(engrave(tune))["measure"] == 4
 
 
@@ -79,7 +79,7 @@ def test_missing_verovio_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sheets() -> list[Sheet]:
-    tune = Tune.from_abc(f"T:{HOSTILE}\nM:2/4\nL:1/4\nQ:240\nK:D\n|:FE|DEF|D2:|")
+    tune = parse_tune(f"T:{HOSTILE}\nM:2/4\nL:1/4\nQ:240\nK:D\n|:FE|DEF|D2:|")
     y = (np.sin(np.arange(60000) / 10) / 2).astype(np.float32)
     unreadable = check_tune(NotationError("';' came", reason="x", line=3, column=2), name="tune 3")
     whole = generate_tune(0, 0)
@@ -143,7 +143,7 @@ def run(*arguments: object, code: int = 0) -> str:
 def test_render_writes_all_forms_and_a_page(tmp_path: Path) -> None:
     book = tmp_path / "a.abc"
     broken = "\nX:3\nT:Broken\nK:D\nF;D|\n"
-    book.write_text(write_book(generate_tune(0, i, meter="2/4") for i in range(2)) + broken)
+    book.write_text(book_to_abc(generate_tune(0, i, meter="2/4") for i in range(2)) + broken)
     out = tmp_path / "new" / "out"
     said = run(book, "--out", out)
     assert "Not rendered: tune 3: line " in said
@@ -157,7 +157,7 @@ def test_render_writes_all_forms_and_a_page(tmp_path: Path) -> None:
 
 def test_render_takes_the_first_tunes_and_says_so(tmp_path: Path) -> None:
     book = tmp_path / "a.abc"
-    book.write_text(write_book(generate_tune(0, i, meter="2/4") for i in range(3)))
+    book.write_text(book_to_abc(generate_tune(0, i, meter="2/4") for i in range(3)))
     told = json.loads(run(book, "--out", tmp_path / "out", "--n", 1, "--json"))
     assert (told["found"], told["rendered"]) == (3, 1)
     assert "The first 1 of 3 tunes." in (tmp_path / "out" / "index.html").read_text()
@@ -169,7 +169,7 @@ def test_render_refuses_bad_input_and_leaves_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert "line 4, column 2" in run(book, "--out", out, code=2)
     assert not out.exists()
-    book.write_text(generate_tune(0, 0).to_abc())
+    book.write_text(to_abc(generate_tune(0, 0)))
     assert "'organ'" in run(book, "--out", out, "--sound", "organ", code=2)
     assert "tempo_bpm is 1" in run(book, "--out", out, "--tempo-bpm", 1, code=2)
     assert not out.exists()

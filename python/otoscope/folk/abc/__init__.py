@@ -1,13 +1,14 @@
-"""Written music: ABC notation, tunes, MIDI and an index of interval n-grams."""
+"""ABC notation: tunes read and written, MIDI, transposition, and an index of interval n-grams."""
 
-from otoscope.folk.abc.book import parse_book, read_book, write_book
+from otoscope.folk.abc.book import book_to_abc, parse_book, parse_tune, read_book, to_abc
+from otoscope.folk.abc.durations import TimedElement
 from otoscope.folk.abc.elements import (
-    Bar,
-    Broken,
+    BarLine,
+    BrokenRhythm,
     Chord,
     Element,
-    Field,
-    Grace,
+    GraceNotes,
+    InlineField,
     Mark,
     MeasureRest,
     Note,
@@ -16,24 +17,23 @@ from otoscope.folk.abc.elements import (
 )
 from otoscope.folk.abc.errors import REASONS, ConversionError, NotationError
 from otoscope.folk.abc.key import Key
-from otoscope.folk.abc.measures import Measure, Part
 from otoscope.folk.abc.meter import Meter
 from otoscope.folk.abc.midi import to_midi
 from otoscope.folk.abc.ngrams import Neighbour, NgramIndex
 from otoscope.folk.abc.sounding import MidiNote
-from otoscope.folk.abc.timing import Timed
+from otoscope.folk.abc.structure import Measure, Part
 from otoscope.folk.abc.transposition import transpose
 from otoscope.folk.abc.tune import Tune
 
 __all__ = [
     "REASONS",
-    "Bar",
-    "Broken",
+    "BarLine",
+    "BrokenRhythm",
     "Chord",
     "ConversionError",
     "Element",
-    "Field",
-    "Grace",
+    "GraceNotes",
+    "InlineField",
     "Key",
     "Mark",
     "Measure",
@@ -46,12 +46,14 @@ __all__ = [
     "Note",
     "Part",
     "Rest",
-    "Timed",
+    "TimedElement",
     "Tune",
     "Tuplet",
+    "book_to_abc",
     "parse_book",
+    "parse_tune",
     "read_book",
+    "to_abc",
     "to_midi",
     "transpose",
-    "write_book",
 ]

@@ -1,4 +1,4 @@
-"""Tune books: from the lines of a file to its tunes, each read or refused on its own."""
+"""Reading and writing of tunes and tune books in ABC notation."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-from otoscope.folk.abc._scanner import Scanner, unit_length
-from otoscope.folk.abc._text import decode
+from otoscope.folk.abc.durations import default_unit, parse_unit
+from otoscope.folk.abc.elements import BarLine, BrokenRhythm, InlineField
 from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.abc.key import Key
 from otoscope.folk.abc.meter import FREE, Meter
+from otoscope.folk.abc.reading import MusicReader
+from otoscope.folk.abc.spelling import pieces
 from otoscope.folk.abc.tune import Tune
 
-__all__ = ["parse_book", "read_book", "write_book"]
+__all__ = ["book_to_abc", "decode_text", "parse_book", "parse_tune", "read_book", "to_abc"]
 
 _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _BODY_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")  # not "d:|", which is music
 _COMMENT = re.compile(r'("[^"]*")|(\\%)|%.*')
-_OURS = "XMLKVwW+"  # not kept among a tune's headers
+_NOT_KEPT = "XMLKVwW+"  # not among a tune's headers
+_MEASURES_PER_LINE = 4
 
 
 class _Line(NamedTuple):
@@ -30,17 +33,17 @@ class _Line(NamedTuple):
 
 
 def read_book(path: str | Path) -> list[Tune | NotationError]:
-    """Read a file in ABC notation: one entry a tune, in order.
+    """Read a file in ABC notation.
 
     Parameters
     ----------
     path : str or Path
-        UTF-8, else Latin-1.
+        Text file in UTF-8, else Latin-1.
 
     Returns
     -------
     list of Tune or NotationError
-        A tune that cannot be read is its error; it never fails the others.
+        One entry per tune, in order. A tune that cannot be read is represented by its error.
 
     Raises
     ------
@@ -56,24 +59,60 @@ def read_book(path: str | Path) -> list[Tune | NotationError]:
     ['The Scale']
     """
     try:
-        return parse_book(decode(Path(path).read_bytes()))
+        return parse_book(decode_text(Path(path).read_bytes()))
     except NotationError as error:
         raise NotationError(f"{path}: {error}", reason=error.reason) from None
 
 
-def parse_book(text: str) -> list[Tune | NotationError]:
-    """Read all tunes of a text: one entry a tune, in order.
+def parse_tune(text: str) -> Tune:
+    """Read one tune in ABC notation.
 
     Parameters
     ----------
     text : str
-        A tune begins at X: (or, without X:, is a block of lines with a K: field) and ends at a
-        blank line. Other text is skipped.
+        The tune from X: (which may be missing) to the end of the music.
+
+    Returns
+    -------
+    Tune
+        The tune; lines and columns are those of the text.
+
+    Raises
+    ------
+    NotationError
+        If the notation is broken or the text has several voices, several tunes or no tune; with
+        line and column.
+
+    Examples
+    --------
+    >>> parse_tune("K:G\\nG2 F>D|").notes[1].pitch
+    66
+    """
+    if not text.strip():
+        raise NotationError("the text is empty, needs a tune", reason="empty text")
+    tunes = parse_book(text)
+    if len(tunes) > 1:
+        message = f"{len(tunes)} tunes came, needs one (parse_book reads many)"
+        raise NotationError(message, reason="several tunes")
+    if isinstance(tunes[0], NotationError):
+        raise tunes[0]
+    return tunes[0]
+
+
+def parse_book(text: str) -> list[Tune | NotationError]:
+    """Read all tunes of a text in ABC notation.
+
+    Parameters
+    ----------
+    text : str
+        Tunes and other text, which is skipped. A tune begins at X: (or, without X:, is a block of
+        lines with a K: field) and ends at a blank line.
 
     Returns
     -------
     list of Tune or NotationError
-        A tune that cannot be read is its error. Lines count from the text's beginning.
+        One entry per tune, in order. A tune that cannot be read is represented by its error. Lines
+        are counted from the beginning of the text.
 
     Raises
     ------
@@ -95,31 +134,95 @@ def parse_book(text: str) -> list[Tune | NotationError]:
             except NotationError as error:
                 tunes.append(error)
         elif not tunes:
-            defaults |= _fields_for_all(block)
+            defaults |= _default_fields(block)
     if not tunes:
         raise NotationError("no tune found, needs a K: field and music after it", reason="no tune")
     return tunes
 
 
-def write_book(tunes: Iterable[Tune]) -> str:
-    """Write tunes one after another, numbered from 1, a blank line between.
+def to_abc(tune: Tune, number: int | None = None) -> str:
+    """Write a tune in ABC notation.
 
     Parameters
     ----------
-    tunes : iterable of Tune
-        In the order of the book.
+    tune : Tune
+        Tune to write.
+    number : int, optional
+        Number for X:. By default the tune's reference, else 1.
 
     Returns
     -------
     str
-        ABC, a newline at the end.
+        Text with four measures per line and a newline at the end; `parse_tune` reads an equal tune.
 
     Examples
     --------
-    >>> write_book([Tune.from_abc("M:C\\nL:1/8\\nK:C\\nC|")] * 2).count("X:")
+    >>> to_abc(parse_tune("M:C\\nL:1/8\\nK:C\\nCDEF G2A>B|")).splitlines()[-1]
+    'CDEF G2A>B |'
+    """
+    number = number if number is not None else tune.reference or 1
+    headers = [f"{letter}:{text}" for letter, text in tune.headers]
+    unit = f"L:{tune.unit.numerator}/{tune.unit.denominator}"
+    fields = [f"M:{tune.meter.text}", unit, f"K:{tune.key.abc}"]
+    return "\n".join([f"X:{number}", *headers, *fields, *_lines_of_music(tune)]) + "\n"
+
+
+def book_to_abc(tunes: Iterable[Tune]) -> str:
+    """Write tunes in ABC notation, numbered from 1, with a blank line between.
+
+    Parameters
+    ----------
+    tunes : iterable of Tune
+        Tunes in the order of the book.
+
+    Returns
+    -------
+    str
+        Text with a newline at the end.
+
+    Examples
+    --------
+    >>> book_to_abc([parse_tune("M:C\\nL:1/8\\nK:C\\nC|")] * 2).count("X:")
     2
     """
-    return "\n".join(tune.to_abc(number) for number, tune in enumerate(tunes, 1))
+    return "\n".join(to_abc(tune, number) for number, tune in enumerate(tunes, 1))
+
+
+def decode_text(content: bytes) -> str:
+    """Decode a file's content, UTF-8 or Latin-1; refuse a file that is empty or binary."""
+    if not content.strip():
+        raise NotationError("the file is empty, needs a tune", reason="empty file")
+    if re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]", content):
+        raise NotationError("the file is binary, needs text", reason="binary file")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _lines_of_music(tune: Tune) -> list[str]:
+    """Write the music: spaces at beats and around bar lines, none between a note and its signs."""
+    lines, line = list[str](), ""
+    meter, n_bar_lines, start = tune.meter, 0, Fraction(0)  # start: onset of the measure
+    last_space, after_broken = Fraction(0), False  # last_space: onset of the element after it
+    spelled = pieces(tune.elements, tune.key, tune.meter, tune.unit)
+    for timed, parts in zip(tune.timed_elements, spelled, strict=True):
+        element, text = timed.element, "".join(parts)
+        if isinstance(element, InlineField) and isinstance(element.value, Meter):
+            meter = element.value
+        if isinstance(element, BarLine):
+            line, start = f"{line.rstrip()} {text} ", timed.onset
+            n_bar_lines += element.text != ""
+            if n_bar_lines == _MEASURES_PER_LINE:
+                lines, line, n_bar_lines = [*lines, line.strip()], "", 0
+            continue
+        clings = isinstance(element, BrokenRhythm) or text == ")" or after_broken
+        if not (clings or last_space == timed.onset or (timed.onset - start) % meter.beat):
+            line, last_space = f"{line.rstrip()} ", timed.onset
+        if line.endswith(".") and text == "(":
+            line += " "  # ".(" would be a dotted slur
+        line, after_broken = line + text, isinstance(element, BrokenRhythm)
+    return [*lines, line.strip()] if line.strip() else lines
 
 
 def _blocks(text: str) -> Iterator[list[_Line]]:
@@ -127,7 +230,7 @@ def _blocks(text: str) -> Iterator[list[_Line]]:
     block: list[_Line] = []
     for number, line in enumerate(text.splitlines(), 1):
         begins = line.startswith("X:")
-        if block and (begins or (not line.strip() and _ends(block))):
+        if block and (begins or (not line.strip() and _is_complete(block))):
             yield block
             block = []
         if begins or block or _FIELD.match(line):
@@ -136,8 +239,8 @@ def _blocks(text: str) -> Iterator[list[_Line]]:
         yield block
 
 
-def _ends(block: list[_Line]) -> bool:
-    """Whether a blank line ends the block: not between X: and K:, where some books have one."""
+def _is_complete(block: list[_Line]) -> bool:
+    """Whether a blank line ends the block: not between X: and K:, where some books have it."""
     return not block[0].text.startswith("X:") or any(x.text.startswith("K:") for x in block)
 
 
@@ -145,8 +248,8 @@ def _is_tune(block: list[_Line]) -> bool:
     return block[0].text.startswith("X:") or any(x.text.startswith("K:") for x in block)
 
 
-def _fields_for_all(block: list[_Line]) -> dict[str, _Line]:
-    """Return the fields before the first tune that hold for all: meter and unit."""
+def _default_fields(block: list[_Line]) -> dict[str, _Line]:
+    """Return the fields before the first tune that hold for all tunes: meter and unit."""
     matches = [(_FIELD.match(_without_comment(line.text)), line.number) for line in block]
     return {
         match[1]: _Line(number, match[2].strip())
@@ -173,7 +276,7 @@ def _parse_block(block: list[_Line], defaults: dict[str, _Line]) -> Tune:
         if letter == "K":
             tune = _parse_music(block[index + 1 :], fields, tuple(headers), voices)
             return replace(tune, line=block[0].number)
-        if letter not in _OURS:
+        if letter not in _NOT_KEPT:
             headers.append((letter, value))
     raise _error(block[0], "the tune has no K: field", "no key field")
 
@@ -185,26 +288,24 @@ def _parse_music(
     voices: set[str],
 ) -> Tune:
     key = Key.parse(fields["K"].text, line=fields["K"].number, column=3)
-    meter, unit = FREE, None
+    meter = FREE
     if "M" in fields:
         meter = Meter.parse(fields["M"].text, line=fields["M"].number, column=3)
+    unit = default_unit(meter)
     if "L" in fields:
-        unit = unit_length(fields["L"].text, line=fields["L"].number, column=3)
-    if unit is None:
-        short = meter.length is not None and meter.length < Fraction(3, 4)
-        unit = Fraction(1, 16) if short else Fraction(1, 8)
-    scanner = Scanner(key, meter, unit, voices)
-    scanner.scan("", fields["K"].number)  # where a tune ends that has no line of music
+        unit = parse_unit(fields["L"].text, line=fields["L"].number, column=3)
+    reader = MusicReader(key, meter, unit, voices)
+    reader.read_line("", fields["K"].number)  # the place of a tune without a line of music
     for line in lines:
         text = _without_comment(line.text)
         match = _BODY_FIELD.match(text)
         if match is None:
-            scanner.scan(text, line.number)
+            reader.read_line(text, line.number)
         elif match[1] in "KLMPQV":
-            scanner.field(match[1], match[2], line.number, 3)
+            reader.read_field(match[1], match[2], line.number, 3)
     reference = re.match(r"\d{1,9}", fields["X"].text) if "X" in fields else None
     number = int(reference[0]) if reference else None
-    return Tune(scanner.finish(), key, meter, unit, headers, reference=number)
+    return Tune(reader.finish(), key, meter, unit, headers, reference=number)
 
 
 def _without_comment(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a line of music is made of: notes, rests, bars and the signs between them.
+"""Elements of a line of music: notes, rests, bar lines and the signs between them.
 
 Lengths are exact fractions of a whole note, as written: before tuplets and broken rhythm change
 them. Lines and columns count from 1 and do not take part in comparisons.
@@ -6,6 +6,7 @@ them. Lines and columns count from 1 and do not take part in comparisons.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -13,17 +14,18 @@ from otoscope.folk.abc.key import LETTERS, NATURAL, Key
 from otoscope.folk.abc.meter import Meter
 
 __all__ = [
-    "Bar",
-    "Broken",
+    "BarLine",
+    "BrokenRhythm",
     "Chord",
     "Element",
-    "Field",
-    "Grace",
+    "GraceNotes",
+    "InlineField",
     "Mark",
     "MeasureRest",
     "Note",
     "Rest",
     "Tuplet",
+    "join_bar_lines",
     "natural_pitch",
 ]
 
@@ -31,29 +33,13 @@ _NATURALS = tuple(NATURAL[letter] for letter in LETTERS)
 
 
 def natural_pitch(step: int) -> int:
-    """Return the MIDI number of a place on the staff without alteration.
-
-    Parameters
-    ----------
-    step : int
-        0 is C (middle C, 60), 7 is c.
-
-    Returns
-    -------
-    int
-        60 for step 0.
-
-    Examples
-    --------
-    >>> natural_pitch(-1)
-    59
-    """
+    """Return the MIDI number of a staff position without alteration: 60 for step 0, middle C."""
     return 60 + 12 * (step // 7) + _NATURALS[step % 7]
 
 
 @dataclass(frozen=True)
 class Element:
-    """Anything in a line of music; `line` and `column` say where it was read."""
+    """Base class of the elements; `line` and `column` are the place in the text, 0 if none."""
 
     line: int = field(default=0, compare=False, kw_only=True)
     column: int = field(default=0, compare=False, kw_only=True)
@@ -66,14 +52,14 @@ class Note(Element):
     Parameters
     ----------
     step : int
-        Place on the staff: 0 is C (middle C), 1 is D, 7 is c.
+        Staff position in ABC's notes without octave marks: 0 is C (middle C), 1 is D, 7 is c.
     alter : int
-        Sounding alteration in semitones, in [-2, 2]: key and earlier accidentals are in it.
+        Sounding alteration in semitones, in [-2, 2], including the key's and earlier accidentals.
     length : Fraction
-        In whole notes.
-    tie : bool
-        Whether a tie (or, where the next note differs, a slur written as one) leads on.
-    written : bool
+        Written length in whole notes; in a chord, the ratio to the chord's length.
+    tie : bool, default False
+        Whether a tie (or, if the next note differs, a slur written as a tie) follows the note.
+    written : bool, default False
         Whether the accidental is written at this note.
 
     Examples
@@ -101,20 +87,20 @@ class Note(Element):
 
 @dataclass(frozen=True)
 class Chord(Element):
-    """Notes at once; their own lengths are ratios to the chord's ``length``, mostly 1."""
+    """Simultaneous notes; each note's length is its ratio to the chord's ``length``, mostly 1."""
 
     notes: tuple[Note, ...]
     length: Fraction
 
     @property
     def tie(self) -> bool:
-        """Whether a tie leads on from any note."""
+        """Whether a tie follows any of the notes."""
         return any(note.tie for note in self.notes)
 
 
 @dataclass(frozen=True)
 class Rest(Element):
-    """A rest: z, or x if it is not ``visible``."""
+    """A rest of ``length`` whole notes: z, or x if it is not ``visible``."""
 
     length: Fraction
     visible: bool = True
@@ -122,29 +108,29 @@ class Rest(Element):
 
 @dataclass(frozen=True)
 class MeasureRest(Element):
-    """A rest of ``count`` whole bars: Z."""
+    """A rest of ``count`` full measures: Z."""
 
     count: int = 1
 
 
 @dataclass(frozen=True)
-class Grace(Element):
-    """Grace notes: without duration here; ``slash`` for the crossed-out ones."""
+class GraceNotes(Element):
+    """GraceNotes notes: without duration here; ``slash`` for the crossed-out ones."""
 
     notes: tuple[Note | Chord, ...]
     slash: bool = False
 
 
 @dataclass(frozen=True)
-class Broken(Element):
-    """Broken rhythm between two notes: > lengthens the first, < the second."""
+class BrokenRhythm(Element):
+    """BrokenRhythm rhythm between two notes: > lengthens the first, < the second."""
 
     sign: str
 
 
 @dataclass(frozen=True)
 class Tuplet(Element):
-    """The next ``count`` notes, ``notes`` in the time of ``time``: (3 is (3:2:3."""
+    """A tuplet ``(p:q:r``: p = ``notes`` in the time of q = ``time``, r = ``count`` notes long."""
 
     notes: int
     time: int
@@ -152,20 +138,20 @@ class Tuplet(Element):
 
 
 @dataclass(frozen=True)
-class Bar(Element):
+class BarLine(Element):
     """A bar line, repeat mark or ending.
 
     Parameters
     ----------
     text : str
-        One of ``| || |] [| [|] |: :| ::``, or empty: an ending that begins without a bar line.
-    ending : str
-        "1", "2", "1,3", "1-3" or empty.
+        One of ``| || |] [| [|] |: :| ::``, or empty for an ending that begins without bar line.
+    ending : str, default ""
+        Passes that play what follows: "1", "2", "1,3", "1-3", or empty for all passes.
 
     Examples
     --------
-    >>> bar = Bar(":|", "2")
-    >>> bar.closes, bar.opens, bar.endings
+    >>> bar_line = BarLine(":|", "2")
+    >>> bar_line.closes, bar_line.opens, bar_line.endings
     (True, False, (2,))
     """
 
@@ -183,8 +169,13 @@ class Bar(Element):
         return self.text in ("|:", "::")
 
     @property
+    def is_heavy(self) -> bool:
+        """Whether the bar line ends a later ending: ``||``, ``|]`` or ``[|``."""
+        return self.text in ("||", "|]", "[|")
+
+    @property
     def endings(self) -> tuple[int, ...]:
-        """The passes in which what follows is played; empty for every pass."""
+        """The passes that play what follows; empty for all passes."""
         numbers: list[int] = []
         for span in filter(None, self.ending.split(",")):
             first, _, last = span.partition("-")
@@ -193,8 +184,8 @@ class Bar(Element):
 
 
 @dataclass(frozen=True)
-class Field(Element):
-    """A change inside the body: K: with a `Key`, M: with a `Meter`, P: and Q: with text."""
+class InlineField(Element):
+    """A change within the music: K: with a `Key`, M: with a `Meter`, P: and Q: with text."""
 
     letter: str
     value: Key | Meter | str
@@ -212,3 +203,14 @@ class Mark(Element):
     """A slur, decoration, annotation or chord symbol, as written."""
 
     text: str
+
+
+def join_bar_lines(bar_lines: Sequence[BarLine]) -> BarLine:
+    """Join consecutive bar lines, with no music between them, to the one they mean together."""
+    closes, opens = any(x.closes for x in bar_lines), any(x.opens for x in bar_lines)
+    heavy = [x.text for x in bar_lines if x.is_heavy]
+    plain = heavy[0] if heavy else max((x.text for x in bar_lines), key=len)
+    repeats = {(True, True): "::", (True, False): ":|", (False, True): "|:"}
+    ending = ",".join(x.ending for x in bar_lines if x.ending)
+    text = repeats.get((closes, opens), plain)
+    return BarLine(text, ending, line=bar_lines[0].line, column=bar_lines[0].column)

@@ -1,4 +1,4 @@
-"""What can be wrong with a notated tune, and where: every error has a line and a column."""
+"""Errors of notation, with line and column."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class NotationError(ParameterError):
     Parameters
     ----------
     message : str
-        What came and what is needed.
+        Text that names what came and what is needed.
     reason : str
-        The kind of error in a few words, the same for all errors of a kind: for counting.
+        Kind of error in a few words, the same for all errors of a kind, for counting.
     line, column : int, optional
-        Where, from 1; without them the error is about the whole text.
+        Place, from 1; without them the error concerns the whole text.
 
     Examples
     --------
@@ -39,4 +39,4 @@ class NotationError(ParameterError):
 
 
 class ConversionError(NotationError):
-    """A tune that reads well but has no form of one key and one meter; `reason` in `REASONS`."""
+    """A tune that can be read but not be written in tokens; `reason` is one of `REASONS`."""

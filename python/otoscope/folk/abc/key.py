@@ -33,12 +33,13 @@ class Key:
     Parameters
     ----------
     tonic : str, optional
-        "C", "F#", "Bb"; None for no key and for the pipes' keys.
+        Tonic: "C", "F#", "Bb"; None for no key and for the keys of bagpipes.
     mode : str
-        One of `MODES`, or "none", "HP", "Hp" (both pipes': F and C sharp, as abc2midi plays them).
-    changes : tuple of (letter, alteration)
+        "maj", "min", "dor", "mix", "phr", "lyd", "loc", "none", or "HP" and "Hp" (bagpipes: F and C
+        sharp, as abc2midi plays them).
+    changes : tuple of (letter, alteration), default ()
         Signs written beside tonic and mode, in semitones.
-    is_explicit : bool
+    is_explicit : bool, default False
         Whether `changes` are the whole signature ("exp").
 
     Examples
@@ -60,19 +61,19 @@ class Key:
         Parameters
         ----------
         text : str
-            What stands after the colon.
+            Text after the colon.
         line, column : int, optional
-            Where, for the error.
+            Place of the text, for the error.
 
         Returns
         -------
         Key
-            The mode in three letters; minor is "min".
+            Key with the mode in three letters.
 
         Raises
         ------
         NotationError
-            If tonic, mode or a modifier is not known, or the modifier shifts octaves.
+            If tonic, mode or a modifier is unknown, or the modifier shifts octaves.
 
         Examples
         --------
@@ -96,7 +97,7 @@ class Key:
 
     @cached_property
     def signature(self) -> dict[str, int]:
-        """The letters that are not natural, with their alteration in semitones."""
+        """The letters that are not natural, with their alterations in semitones."""
         signature = {"F": 1, "C": 1} if self.mode in ("HP", "Hp") else {}
         if self.tonic is not None and not self.is_explicit:
             fifths = _fifths(self.tonic) + _BRIGHTNESS[self.mode]
@@ -127,7 +128,7 @@ def _alteration(tonic: str) -> int:
 
 @cache
 def _parse(text: str) -> Key | str:
-    """Return the key, or what is wrong with it."""
+    """Return the key, or the fault of the text."""
     if text in ("", "none"):
         return Key(None, "none")
     pipes = re.match(r"(HP|Hp)\b", text)
@@ -149,7 +150,7 @@ def _parse(text: str) -> Key | str:
 
 
 def _modified(tonic: str | None, mode: str, rest: str) -> Key | str:
-    """Read what follows the mode: "exp", accidentals, clefs."""
+    """Read the words after the mode: "exp", accidentals, clefs."""
     changes: list[tuple[str, int]] = []
     for word in (words := rest.split()):
         signs = _CHANGE.findall(word)

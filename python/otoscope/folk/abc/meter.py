@@ -1,4 +1,4 @@
-"""Meters: the M: field of ABC, and how long a bar is."""
+"""Meters: the M: field of ABC and the length of a measure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _FRACTION = re.compile(r"\(?(\d{1,3}(?:\+\d{1,3})*)\)?/(\d{1,3})")
 
 @dataclass(frozen=True)
 class Meter:
-    """A meter as written, and the length of a bar.
+    """A meter.
 
     Parameters
     ----------
     text : str
-        "6/8", "C|", "2+3/8" or "none".
+        Meter as written: "6/8", "C|", "2+3/8" or "none".
     length : Fraction, optional
-        Length of a bar in whole notes; None for free meter.
+        Length of a measure in whole notes; None for free meter.
 
     Examples
     --------
@@ -41,19 +41,19 @@ class Meter:
         Parameters
         ----------
         text : str
-            What stands after the colon; nothing and "none" are free meter.
+            Text after the colon; "" and "none" are free meter.
         line, column : int, optional
-            Where, for the error.
+            Place of the text, for the error.
 
         Returns
         -------
         Meter
-            Its text without spaces.
+            Meter whose text has no spaces.
 
         Raises
         ------
         NotationError
-            If it is none of "C", "C|", "none" and fractions such as "6/8" and "2+3/8".
+            If the text is none of "C", "C|", "none" and fractions such as "6/8" and "2+3/8".
 
         Examples
         --------
@@ -78,12 +78,12 @@ class Meter:
 
     @property
     def is_compound(self) -> bool:
-        """Whether beats divide in three: 6/8, 9/8, 12/8."""
+        """Whether beats divide into three: 6/8, 9/8, 12/8."""
         return self.text in ("6/8", "9/8", "12/8")
 
     @property
     def beat(self) -> Fraction:
-        """Length of what one beam joins, in whole notes."""
+        """Length that one beam joins, in whole notes."""
         if self.is_compound:
             return Fraction(3, 8)
         if self.length is None or self.text.endswith("/8"):

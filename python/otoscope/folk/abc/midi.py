@@ -1,4 +1,4 @@
-"""Tunes as Standard MIDI Files: what is heard, repeats played."""
+"""Tunes as Standard MIDI Files, repeats played."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from otoscope.folk.abc.tune import Tune
 
 __all__ = ["to_midi"]
 
-_TICKS = 10080  # a quarter note; 2^5 * 3^2 * 5 * 7 divides by every usual tuplet
+_TICKS = 10080  # per quarter note: 2^5 * 3^2 * 5 * 7 divides by every usual tuplet
 _VELOCITY = 80
 
 
@@ -19,14 +19,14 @@ def to_midi(tune: Tune, tempo_bpm: float | None = None) -> bytes:
     Parameters
     ----------
     tune : Tune
-        Its repeats are played out; grace notes are left away.
+        Tune to write, repeats played out, without its grace notes.
     tempo_bpm : float, optional
-        Quarter notes a minute, in [4, 60000]. Default: the tune's Q: field, else 120.
+        Quarter notes per minute, in [4, 60000]. By default that of the tune's Q: field, else 120.
 
     Returns
     -------
     bytes
-        A file of format 0, 10,080 ticks a quarter note.
+        Content of a file of format 0 with 10,080 ticks per quarter note.
 
     Raises
     ------
@@ -35,7 +35,8 @@ def to_midi(tune: Tune, tempo_bpm: float | None = None) -> bytes:
 
     Examples
     --------
-    >>> to_midi(Tune.from_abc("K:C\\nCDE|"))[:4]
+    >>> from otoscope.folk.abc import parse_tune
+    >>> to_midi(parse_tune("K:C\\nCDE|"))[:4]
     b'MThd'
     """
     tempo_bpm = tempo_bpm or tune.tempo_bpm or 120.0
@@ -46,7 +47,7 @@ def to_midi(tune: Tune, tempo_bpm: float | None = None) -> bytes:
         raise ParameterError(
             f"pitches are {min(pitches)} to {max(pitches)}, need to be in [0, 127]"
         )
-    events = []  # tick, whether on, pitch: at one tick notes end before others begin
+    events = []  # (tick, is_on, pitch): at the same tick, notes end before others begin
     for note in tune.unfolded.notes:
         events.append((_ticks(note.onset), True, note.pitch))
         events.append((_ticks(note.onset + note.duration), False, note.pitch))
@@ -70,12 +71,12 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _meta(kind: int, content: bytes) -> bytes:
-    """A meta event at once: delta time 0."""
+    """Write a meta event with delta time 0."""
     return bytes([0, 0xFF, kind]) + _variable(len(content)) + content
 
 
 def _variable(number: int) -> bytes:
-    """Seven bits a byte, high ones first; all but the last have the top bit set."""
+    """Write 7 bits per byte, high bits first; all bytes but the last have the top bit set."""
     groups = [number & 0x7F]
     while number := number >> 7:
         groups.append(number & 0x7F | 0x80)

@@ -1,7 +1,7 @@
-"""An index of melodies by their interval n-grams: copies are found in whatever key they are.
+"""Index of melodies by their interval n-grams, which finds copies in any key.
 
 A tune's n-grams are all runs of n successive intervals, in semitones, of its melody as written.
-Containment of a tune in another is the share of its n-grams that the other has as well: 1 for a
+Containment of a tune in another is the fraction of its n-grams that the other has too: 1 for a
 copy, near 0 for unrelated tunes.
 """
 
@@ -20,20 +20,20 @@ __all__ = ["Neighbour", "NgramIndex"]
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A tune that shares n-grams with the one asked for.
+    """A tune of the index that shares n-grams with a query.
 
     Parameters
     ----------
     name : str
-        Its name in the index.
+        Name in the index.
     containment : float
-        Share of the asked tune's n-grams that it has, in [0, 1].
+        Fraction of the query's n-grams that the tune has, in [0, 1].
     notes : int
         Length of the longest run of notes in common.
     line, column : int
-        Where that run begins in the asked tune.
+        Place in the query where that run begins.
     their_line, their_column : int
-        Where it begins in this one.
+        Place in the tune where that run begins.
 
     Examples
     --------
@@ -58,18 +58,19 @@ class _Melody:
 
 
 class NgramIndex:
-    """Melodies by their interval n-grams.
+    """Index of melodies by their interval n-grams.
 
     Parameters
     ----------
-    n : int
-        Intervals in an n-gram, at least 1. The paper's check of plagiarism takes 10.
+    n : int, default 10
+        Number of intervals in an n-gram, at least 1.
 
     Examples
     --------
+    >>> from otoscope.folk.abc import parse_tune
     >>> index = NgramIndex(n=3)
-    >>> index.add("scale", Tune.from_abc("K:C\\nCDEFGABc|"))
-    >>> neighbour = index.nearest(Tune.from_abc("K:G\\nDGABcdD|"))[0]
+    >>> index.add("scale", parse_tune("K:C\\nCDEFGABc|"))
+    >>> neighbour = index.nearest(parse_tune("K:G\\nDGABcdD|"))[0]
     >>> neighbour.name, neighbour.containment, neighbour.notes
     ('scale', 0.5, 5)
     """
@@ -86,24 +87,25 @@ class NgramIndex:
         return len(self._melodies)
 
     def add(self, name: str, tune: Tune) -> None:
-        """Take in a tune.
+        """Add a tune.
 
         Parameters
         ----------
         name : str
-            What the index calls it.
+            Name in the index.
         tune : Tune
-            In any key; one without n intervals has no n-grams and is found by none.
+            Tune in any key; a tune with fewer than n intervals has no n-grams and matches none.
 
         Raises
         ------
         ParameterError
-            If a tune of that name is there.
+            If the index has a tune of that name.
 
         Examples
         --------
+        >>> from otoscope.folk.abc import parse_tune
         >>> index = NgramIndex(2)
-        >>> index.add("scale", Tune.from_abc("K:C\\nCDEF|"))
+        >>> index.add("scale", parse_tune("K:C\\nCDEF|"))
         >>> len(index)
         1
         """
@@ -116,25 +118,26 @@ class NgramIndex:
             self._holders[gram].append(number)
 
     def nearest(self, tune: Tune, k: int = 5) -> list[Neighbour]:
-        """Return the tunes that contain most of this one, most first.
+        """Return the tunes that contain most of a query.
 
         Parameters
         ----------
         tune : Tune
-            If it is in the index itself, it is its own nearest.
-        k : int
-            How many at most.
+            Query; if it is in the index, it is its own nearest neighbour.
+        k : int, default 5
+            Maximum number of neighbours.
 
         Returns
         -------
         list of Neighbour
-            Only tunes with a common n-gram.
+            Tunes with a common n-gram, highest containment first.
 
         Examples
         --------
+        >>> from otoscope.folk.abc import parse_tune
         >>> index = NgramIndex(2)
-        >>> index.add("scale", Tune.from_abc("K:C\\nCDEF|"))
-        >>> [neighbour.name for neighbour in index.nearest(Tune.from_abc("K:G\\nGABc|"))]
+        >>> index.add("scale", parse_tune("K:C\\nCDEF|"))
+        >>> [neighbour.name for neighbour in index.nearest(parse_tune("K:G\\nGABc|"))]
         ['scale']
         """
         melody = self._melody(tune)
@@ -146,18 +149,18 @@ class NgramIndex:
         ]
 
     def groups(self, threshold: float = 0.5) -> list[list[str]]:
-        """Return groups of near duplicates.
+        """Group near duplicates.
 
         Parameters
         ----------
-        threshold : float
-            Two tunes are in one group if the containment of either in the other reaches it, in
-            (0, 1]; so are tunes that a chain of such pairs joins.
+        threshold : float, default 0.5
+            Containment, in (0, 1], of either tune in the other from which two tunes are in one
+            group; chains of such pairs are in one group too.
 
         Returns
         -------
         list of (list of str)
-            Every name in one group, in the order of adding.
+            Groups of names, each name in one group, in the order of adding.
 
         Raises
         ------
@@ -166,9 +169,10 @@ class NgramIndex:
 
         Examples
         --------
+        >>> from otoscope.folk.abc import parse_tune
         >>> index = NgramIndex(2)
-        >>> index.add("in C", Tune.from_abc("K:C\\nCDEF|"))
-        >>> index.add("in D", Tune.from_abc("K:D\\nDEFG|"))
+        >>> index.add("in C", parse_tune("K:C\\nCDEF|"))
+        >>> index.add("in D", parse_tune("K:D\\nDEFG|"))
         >>> index.groups()
         [['in C', 'in D']]
         """
@@ -176,19 +180,19 @@ class NgramIndex:
             raise ParameterError(f"threshold is {threshold}, needs to be in (0, 1]")
         parent = list(range(len(self)))
 
-        def _root(number: int) -> int:
+        def root(number: int) -> int:
             while parent[number] != number:
                 parent[number] = number = parent[parent[number]]
             return number
 
         for number, melody in enumerate(self._melodies):
             for other, count in self._shared(melody).items():
-                # the containment of the other in this one is seen from the other's side
+                # the containment of the other in this melody is computed at the other's turn
                 if count >= threshold * len(melody.grams):
-                    parent[_root(number)] = _root(other)
+                    parent[root(number)] = root(other)
         groups: defaultdict[int, list[str]] = defaultdict(list)
         for name, number in self._names.items():
-            groups[_root(number)].append(name)
+            groups[root(number)].append(name)
         return list(groups.values())
 
     def _melody(self, tune: Tune) -> _Melody:
@@ -198,19 +202,19 @@ class NgramIndex:
         return _Melody(notes, intervals, frozenset(intervals[end - self.n : end] for end in ends))
 
     def _shared(self, melody: _Melody) -> Counter[int]:
-        """Count the n-grams shared with each tune."""
+        """Count the n-grams shared with each tune of the index."""
         shared: Counter[int] = Counter()
         for gram in melody.grams:
             shared.update(self._holders.get(gram, ()))
         return shared
 
-    def _neighbour(self, name: str, asked: _Melody, other: _Melody, count: int) -> Neighbour:
-        matcher = SequenceMatcher(None, asked.intervals, other.intervals, autojunk=False)
+    def _neighbour(self, name: str, query: _Melody, other: _Melody, count: int) -> Neighbour:
+        matcher = SequenceMatcher(None, query.intervals, other.intervals, autojunk=False)
         run = matcher.find_longest_match()
-        ours, theirs = asked.notes[run.a], other.notes[run.b]
+        ours, theirs = query.notes[run.a], other.notes[run.b]
         return Neighbour(
             name,
-            count / len(asked.grams),
+            count / len(query.grams),
             run.size + 1,
             ours.line,
             ours.column,

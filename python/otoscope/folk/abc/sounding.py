@@ -1,4 +1,4 @@
-"""The notes that are heard: chords taken apart, ties joined."""
+"""The sounding notes of a tune: chords taken apart, ties joined."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from otoscope.folk.abc.durations import TimedElement
 from otoscope.folk.abc.elements import Chord, Note
-from otoscope.folk.abc.timing import Timed
 
-__all__ = ["MidiNote", "highest", "sounding_notes"]
+__all__ = ["MidiNote", "highest_notes", "sounding_notes"]
 
 
 @dataclass(frozen=True)
 class MidiNote:
-    """A note that is heard.
+    """A sounding note.
 
     Parameters
     ----------
     pitch : int
         MIDI number, 60 for middle C.
     onset, duration : Fraction
-        In whole notes, exact.
+        Exact time in whole notes.
     line, column : int
-        Where the (first tied) note was read; not compared.
+        Place of the (first tied) note in the text; not compared.
 
     Examples
     --------
-    >>> from otoscope.folk.abc import Tune
-    >>> Tune.from_abc("L:1/4\\nK:C\\nE-E|").notes
+    >>> from otoscope.folk.abc import parse_tune
+    >>> parse_tune("L:1/4\\nK:C\\nE-E|").notes
     (MidiNote(pitch=64, onset=Fraction(0, 1), duration=Fraction(1, 2), line=3, column=1),)
     """
 
@@ -39,33 +39,20 @@ class MidiNote:
     column: int = field(default=0, compare=False)
 
 
-def sounding_notes(timeline: Iterable[Timed]) -> tuple[MidiNote, ...]:
-    """Return the notes that are heard; grace notes, which take no time here, are not.
+def sounding_notes(timed_elements: Iterable[TimedElement]) -> tuple[MidiNote, ...]:
+    """Return the sounding notes by onset, then pitch; grace notes take no time and are left out.
 
-    Parameters
-    ----------
-    timeline : iterable of Timed
-        A tune's elements with their times.
-
-    Returns
-    -------
-    tuple of MidiNote
-        By onset, then pitch. A tie joins one note to one adjoining note of its pitch: of equal
-        notes in a chord the first is joined, the others are struck anew.
-
-    Examples
-    --------
-    >>> from otoscope.folk.abc import Tune
-    >>> [note.pitch for note in sounding_notes(Tune.from_abc("K:C\\n[EC]{a}D|").timeline)]
-    [60, 64, 62]
+    A tie joins one note to one adjoining note of its pitch, as abc2midi does: of equal notes in a
+    chord the first is joined, the others are struck anew. ``C-[CC]`` with L:1/8 is one note from 0
+    to 2/8 and another from 1/8 to 2/8.
     """
     notes: list[MidiNote] = []
     ties: dict[tuple[int, Fraction], list[int]] = {}  # indices of tied notes by pitch and end
-    for timed in timeline:
+    for timed in timed_elements:
         element, onset = timed.element, timed.onset
         if not isinstance(element, Note | Chord):
             continue
-        leading: dict[tuple[int, Fraction], list[int]] = {}
+        next_ties: dict[tuple[int, Fraction], list[int]] = {}
         for note in (element,) if isinstance(element, Note) else element.notes:
             duration = timed.duration if isinstance(element, Note) else timed.duration * note.length
             if tied := ties.get((note.pitch, onset)):
@@ -75,28 +62,11 @@ def sounding_notes(timeline: Iterable[Timed]) -> tuple[MidiNote, ...]:
                 index = len(notes)
                 notes.append(MidiNote(note.pitch, onset, duration, note.line, note.column))
             if note.tie:
-                leading.setdefault((note.pitch, onset + duration), []).append(index)
-        ties = leading
+                next_ties.setdefault((note.pitch, onset + duration), []).append(index)
+        ties = next_ties
     return tuple(sorted(notes, key=lambda note: (note.onset, note.pitch)))
 
 
-def highest(notes: Iterable[MidiNote]) -> tuple[MidiNote, ...]:
-    """Return the highest note at each onset.
-
-    Parameters
-    ----------
-    notes : iterable of MidiNote
-        By onset, then pitch.
-
-    Returns
-    -------
-    tuple of MidiNote
-        By onset.
-
-    Examples
-    --------
-    >>> from otoscope.folk.abc import Tune
-    >>> [note.pitch for note in highest(Tune.from_abc("K:C\\n[EC]D|").notes)]
-    [64, 62]
-    """
+def highest_notes(notes: Iterable[MidiNote]) -> tuple[MidiNote, ...]:
+    """Return the highest note at each onset of notes sorted by onset, then pitch."""
     return tuple({note.onset: note for note in notes}.values())

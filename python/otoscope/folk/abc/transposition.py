@@ -1,41 +1,130 @@
-"""Transposition: pitches moved by an interval, keys and accidentals spelt anew."""
+"""Transposition: pitches moved by an interval, keys and accidentals respelled."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import product
+from typing import NamedTuple
 
-from otoscope.folk.abc._moving import interval_between, move, semitones_of
-from otoscope.folk.abc.key import LETTERS, Key
+from otoscope.folk.abc.elements import (
+    Chord,
+    Element,
+    GraceNotes,
+    InlineField,
+    Note,
+    natural_pitch,
+)
+from otoscope.folk.abc.key import LETTERS, NATURAL, Key
 from otoscope.folk.abc.tune import Tune
 
-__all__ = ["transpose"]
+__all__ = ["Shift", "change_notes", "shift_between", "shift_tune", "transpose"]
+
+
+class Shift(NamedTuple):
+    """A musical interval up or, below 0, down: a major third is 2 staff steps and 4 semitones."""
+
+    steps: int
+    semitones: int
 
 
 def transpose(tune: Tune, semitones: int) -> Tune:
-    """Move a tune up (or, below 0, down); of two spellings the key with fewer signs is taken.
+    """Transpose a tune; of two enharmonic keys the one with fewer signs is taken.
 
     Parameters
     ----------
     tune : Tune
-        In any key, with key changes or without key.
+        Tune in any key, with key changes or without key.
     semitones : int
-        How far.
+        Interval in semitones, up or, below 0, down.
 
     Returns
     -------
     Tune
-        Accidentals are written only where the new key needs them.
+        The tune with accidentals only where the new key needs them.
 
     Examples
     --------
-    >>> tune = transpose(Tune.from_abc("K:D\\nD^DEF|"), 3)
+    >>> from otoscope.folk.abc import parse_tune
+    >>> tune = transpose(parse_tune("K:D\\nD^DEF|"), 3)
     >>> tune.key.abc, [note.pitch for note in tune.notes]
     ('Fmaj', [65, 66, 67, 69])
     """
     old = tune.key.tonic or "C"
-    pitch_class = (semitones_of(old) + semitones) % 12
+    pitch_class = (_semitones_above_c(old) + semitones) % 12
     tonics = [letter + sign for sign, letter in product(("", "#", "b"), LETTERS)]
-    tonics = [tonic for tonic in tonics if semitones_of(tonic) % 12 == pitch_class]
+    tonics = [tonic for tonic in tonics if _semitones_above_c(tonic) % 12 == pitch_class]
     mode = "maj" if tune.key.tonic is None else tune.key.mode
     new = min(tonics, key=lambda tonic: len(Key(tonic, mode).signature))
-    return move(tune, interval_between(old, new, semitones))
+    return shift_tune(tune, shift_between(old, new, semitones))
+
+
+def shift_tune(tune: Tune, shift: Shift) -> Tune:
+    """Shift a tune; accidentals are written only where the new key needs them."""
+    if shift == (0, 0):
+        return tune
+    elements = [
+        replace(element, value=_shift_key(element.value, shift))
+        if isinstance(element, InlineField) and isinstance(element.value, Key)
+        else element
+        for element in tune.elements
+    ]
+    moved = change_notes(elements, lambda note: _shift_note(note, shift))
+    return replace(tune, elements=moved, key=_shift_key(tune.key, shift))
+
+
+def change_notes(
+    elements: Iterable[Element], change: Callable[[Note], Note]
+) -> tuple[Element, ...]:
+    """Return the elements with every note changed, also in chords and grace notes."""
+
+    def sounding(element: Note | Chord) -> Note | Chord:
+        if isinstance(element, Note):
+            return change(element)
+        return replace(element, notes=tuple(map(change, element.notes)))
+
+    def changed(element: Element) -> Element:
+        if isinstance(element, GraceNotes):
+            return replace(element, notes=tuple(map(sounding, element.notes)))
+        return sounding(element) if isinstance(element, Note | Chord) else element
+
+    return tuple(map(changed, elements))
+
+
+def shift_between(old: str, new: str, semitones: int) -> Shift:
+    """Return the shift by a number of semitones that leads from one tonic to another."""
+    octaves = (semitones - _semitones_above_c(new) + _semitones_above_c(old)) // 12
+    return Shift(LETTERS.index(new[0]) - LETTERS.index(old[0]) + 7 * octaves, semitones)
+
+
+def _semitones_above_c(tonic: str) -> int:
+    """Return the pitch of a tonic above C: 2 for D, -1 for Cb."""
+    return NATURAL[tonic[0]] + tonic.count("#") - tonic.count("b")
+
+
+def _shift_note(note: Note, shift: Shift) -> Note:
+    steps, semitones = shift
+    pitch = note.pitch + semitones
+    step = note.step + steps
+    if abs(pitch - natural_pitch(step)) > 2:  # no sign: respell as a natural or a sharp
+        step = max(s for s in range(step - 3, step + 4) if natural_pitch(s) <= pitch)
+    alter = pitch - natural_pitch(step)
+    return replace(note, step=step, alter=alter, written=False)
+
+
+def _shift_key(key: Key, shift: Shift) -> Key:
+    def moved(letter: str, alter: int) -> tuple[str, int]:
+        steps, semitones = shift
+        index = LETTERS.index(letter) + steps
+        new = LETTERS[index % 7]
+        change = NATURAL[letter] + alter + semitones - NATURAL[new] - 12 * (index // 7)
+        return new, change
+
+    if key.tonic is None:
+        if not key.signature:
+            return key
+        changes = tuple(moved(letter, alter) for letter, alter in key.signature.items())
+        return Key(None, "none", changes, is_explicit=True)
+    letter, alter = moved(key.tonic[0], _semitones_above_c(key.tonic) - NATURAL[key.tonic[0]])
+    tonic = letter + ("#" * alter if alter > 0 else "b" * -alter)
+    return replace(key, tonic=tonic, changes=tuple(moved(*change) for change in key.changes))

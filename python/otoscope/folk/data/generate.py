@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import Tune
+from otoscope.folk.abc import Tune, parse_tune
 
 __all__ = ["GENERATED_METERS", "GENERATED_MODES", "generate_tune"]
 
@@ -76,7 +76,7 @@ def generate_tune(
     meter, mode = meter or drawn[0], mode or drawn[1]
     tonic = str(rng.choice(list(_TONICS)))
     parts = (_part(rng, meter, tonic) for _ in range(2))
-    return Tune.from_abc(
+    return parse_tune(
         f"X:{index + 1}\nT:{_RHYTHMS[meter][0]} {seed}.{index}\nM:{meter}\nL:1/8\n"
         f"K:{tonic}{mode}\n" + "".join(f"|:{' | '.join(part)}:|\n" for part in parts)
     )

@@ -60,7 +60,7 @@ def play_tune(
 
     Examples
     --------
-    >>> tune = Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")
+    >>> tune = parse_tune("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")
     >>> play_tune(tune, sr=8000).shape  # 2 s and what rings on
     (18000,)
     """

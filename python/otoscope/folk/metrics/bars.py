@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, Literal
 
-from otoscope.folk.abc import Bar, Measure, Tune
+from otoscope.folk.abc import BarLine, Measure, Tune
 
 __all__ = ["MEASURE_KINDS", "JudgedMeasure", "MeasureKind", "judge_measures"]
 
@@ -45,7 +45,7 @@ class JudgedMeasure:
 
     Examples
     --------
-    >>> tune = Tune.from_abc("M:2/4\\nL:1/4\\nK:C\\nC|DE|F|]")
+    >>> tune = parse_tune("M:2/4\\nL:1/4\\nK:C\\nC|DE|F|]")
     >>> [measure.kind for measure in judge_measures(tune)]
     ['pickup', 'full', 'end']
     """
@@ -87,7 +87,7 @@ def judge_measures(tune: Tune) -> tuple[JudgedMeasure, ...]:
 
     Examples
     --------
-    >>> tune = Tune.from_abc("M:2/4\\nL:1/4\\nK:C\\nC|:DE|F:|G|AB|C|]")
+    >>> tune = parse_tune("M:2/4\\nL:1/4\\nK:C\\nC|:DE|F:|G|AB|C|]")
     >>> [measure.kind for measure in judge_measures(tune)]
     ['pickup', 'full', 'short', 'split', 'full', 'end']
     """
@@ -152,9 +152,9 @@ def _boundaries(tune: Tune) -> set[int]:
     found: set[int] = set()
     first = 0
     for i, element in enumerate(tune.elements):
-        if not isinstance(element, Bar):
+        if not isinstance(element, BarLine):
             continue
-        if i == 0 or not isinstance(tune.elements[i - 1], Bar):
+        if i == 0 or not isinstance(tune.elements[i - 1], BarLine):
             first = i
         if element.text not in ("|", "") or element.ending:
             found.add(first)

@@ -83,7 +83,7 @@ class TuneFacts:
 
     Examples
     --------
-    >>> check_tune(Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")).facts.last
+    >>> check_tune(parse_tune("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")).facts.last
     '1'
     """
 
@@ -135,7 +135,7 @@ class TuneCheck:
 
     Examples
     --------
-    >>> check_tune(Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")).broken
+    >>> check_tune(parse_tune("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")).broken
     ('parts',)
     """
 
@@ -170,7 +170,7 @@ class TuneCheck:
 
         Examples
         --------
-        >>> check_tune(Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")).keeps("bars")
+        >>> check_tune(parse_tune("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")).keeps("bars")
         True
         """
         facts = self.facts
@@ -241,7 +241,7 @@ def check_tune(
 
     Examples
     --------
-    >>> found = check_tune(Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\n|:FE|DEF|D2:|"))
+    >>> found = check_tune(parse_tune("M:2/4\\nL:1/4\\nK:D\\n|:FE|DEF|D2:|"))
     >>> print(next(finding for finding in found.findings if finding.rule == "bars"))
     line 4, column 6: bar 2 lasts 3/4, the meter is 2/4
     """

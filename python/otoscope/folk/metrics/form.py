@@ -29,7 +29,7 @@ class PartShape:
 
     Examples
     --------
-    >>> part_shapes(Tune.from_abc("M:2/4\\nL:1/4\\nK:C\\nC|:DE|F:|"))[0].bars
+    >>> part_shapes(parse_tune("M:2/4\\nL:1/4\\nK:C\\nC|:DE|F:|"))[0].bars
     1.5
     """
 
@@ -54,7 +54,7 @@ def part_shapes(tune: Tune) -> tuple[PartShape, ...]:
 
     Examples
     --------
-    >>> len(part_shapes(Tune.from_abc("M:2/4\\nL:1/4\\nK:C\\nC|:DE|F:|GA|B|]")))
+    >>> len(part_shapes(parse_tune("M:2/4\\nL:1/4\\nK:C\\nC|:DE|F:|GA|B|]")))
     2
     """
     return tuple(

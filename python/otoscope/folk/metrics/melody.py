@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Final
 
-from otoscope.folk.abc import Chord, Field, Key, Note, Tune
+from otoscope.folk.abc import Chord, InlineField, Key, Note, Tune
 
 __all__ = ["DEGREES", "accidentals", "degrees", "ending"]
 
@@ -33,14 +33,14 @@ def accidentals(tune: Tune) -> tuple[list[Note], int]:
 
     Examples
     --------
-    >>> notes, count = accidentals(Tune.from_abc("K:Am\\nA2^GA|"))
+    >>> notes, count = accidentals(parse_tune("K:Am\\nA2^GA|"))
     >>> [note.column for note in notes], count
     ([3], 3)
     """
     found: list[Note] = []
     count, key = 0, tune.key
     for element in tune.elements:
-        if isinstance(element, Field) and isinstance(element.value, Key):
+        if isinstance(element, InlineField) and isinstance(element.value, Key):
             key = element.value
         if isinstance(element, Note | Chord):
             notes = (element,) if isinstance(element, Note) else element.notes
@@ -64,7 +64,7 @@ def degrees(tune: Tune) -> tuple[dict[str, float], dict[str, float]]:
 
     Examples
     --------
-    >>> by_count, by_duration = degrees(Tune.from_abc("L:1/4\\nK:G\\nG3B|"))
+    >>> by_count, by_duration = degrees(parse_tune("L:1/4\\nK:G\\nG3B|"))
     >>> by_count["1"], by_duration["1"]
     (0.5, 0.75)
     """
@@ -97,7 +97,7 @@ def ending(tune: Tune) -> tuple[str, str]:
 
     Examples
     --------
-    >>> ending(Tune.from_abc("K:D\\nFGAF|EDD2|"))
+    >>> ending(parse_tune("K:D\\nFGAF|EDD2|"))
     ('1', '2')
     """
     tonic = _last_key(tune).tonic_pitch_class
@@ -109,5 +109,5 @@ def ending(tune: Tune) -> tuple[str, str]:
 
 
 def _last_key(tune: Tune) -> Key:
-    changes = [field.value for field in tune.unfolded.elements if isinstance(field, Field)]
+    changes = [field.value for field in tune.unfolded.elements if isinstance(field, InlineField)]
     return next((value for value in reversed(changes) if isinstance(value, Key)), tune.key)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from otoscope.folk.abc import Bar, Tune
-from otoscope.folk.abc.measures import HEAVY
+from otoscope.folk.abc import BarLine, Tune
 from otoscope.folk.metrics.findings import Finding
 
 __all__ = ["check_repeats"]
@@ -32,7 +31,7 @@ def check_repeats(tune: Tune) -> tuple[Finding, ...]:
 
     Examples
     --------
-    >>> for finding in check_repeats(Tune.from_abc("K:C\\n|:CDEF|1 G4:|c4|:d4|")):
+    >>> for finding in check_repeats(parse_tune("K:C\\n|:CDEF|1 G4:|c4|:d4|")):
     ...     print(finding)
     line 2, column 12: ending 1 is not followed by ending 2
     line 2, column 16: the repeat is never closed
@@ -40,12 +39,12 @@ def check_repeats(tune: Tune) -> tuple[Finding, ...]:
     return tuple(_findings(list(_bars(tune))))
 
 
-def _findings(bars: list[Bar]) -> Iterator[Finding]:
-    opened: Bar | None = None
+def _findings(bars: list[BarLine]) -> Iterator[Finding]:
+    opened: BarLine | None = None
     ending: tuple[int, ...] = ()  # in which the bar line lies
     done = frozenset[int]()  # the endings of the section up to here
     for bar in bars:
-        breaks = bar.opens or bar.text in HEAVY or bool(bar.endings)
+        breaks = bar.opens or bar.is_heavy or bool(bar.endings)
         if breaks and not bar.closes and ending and (bar.endings or _due(done)):
             yield _finding(bar, f"ending {max(ending)} is not closed by :|")
         elif bar.closes and not bar.endings and _due(done):
@@ -77,15 +76,15 @@ def _due(done: frozenset[int]) -> int:
     return first if done and (len(done) == 1 or first < max(done)) else 0
 
 
-def _bars(tune: Tune) -> Iterator[Bar]:
+def _bars(tune: Tune) -> Iterator[BarLine]:
     """Yield the bar lines, several at one place as one."""
     for measure in tune.measures:
         if measure.left and measure.number == 1:
             yield measure.left
-        yield from (element for element in measure.elements if isinstance(element, Bar))
+        yield from (element for element in measure.elements if isinstance(element, BarLine))
         if measure.right:
             yield measure.right
 
 
-def _finding(bar: Bar, message: str) -> Finding:
+def _finding(bar: BarLine, message: str) -> Finding:
     return Finding("repeats", bar.line, bar.column, message)

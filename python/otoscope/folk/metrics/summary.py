@@ -96,8 +96,8 @@ class Summary:
     Examples
     --------
     >>> from otoscope.folk.metrics import check_tune
-    >>> from otoscope.folk.abc import Tune
-    >>> tune = Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\n|:FE|D2:|")
+    >>> from otoscope.folk.abc import parse_tune
+    >>> tune = parse_tune("M:2/4\\nL:1/4\\nK:D\\n|:FE|D2:|")
     >>> summarise([check_tune(tune)]).rates["valid"].count
     1
     """
@@ -184,8 +184,8 @@ def summarise(checks: Sequence[TuneCheck], *, seed: int = 0) -> Summary:
     Examples
     --------
     >>> from otoscope.folk.metrics import check_tune
-    >>> from otoscope.folk.abc import Tune
-    >>> summary = summarise([check_tune(Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]"))])
+    >>> from otoscope.folk.abc import parse_tune
+    >>> summary = summarise([check_tune(parse_tune("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]"))])
     >>> summary.rates["tonic"].interval.value
     1.0
     """

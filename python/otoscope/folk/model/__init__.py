@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from otoscope.folk.model.bundle import FolkModel, load_folkrnn, save_folkrnn
+from otoscope.folk.model.kneser_ney import KneserNey
 from otoscope.folk.model.likelihood import nats_per_token, surprise
 from otoscope.folk.model.network import FolkRNN
-from otoscope.folk.model.ngram import KneserNey
 from otoscope.folk.model.pickles import import_folkrnn
 from otoscope.folk.model.sampler import SampledTune, sample, sample_stream
 from otoscope.folk.model.settings import Sampling

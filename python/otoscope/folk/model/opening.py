@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
-from otoscope.folk.model.bars import Bars, BarState
 from otoscope.folk.model.bundle import FolkModel
+from otoscope.folk.model.measure_grammar import MeasureGrammar, MeasureState
 from otoscope.folk.model.settings import Sampling
 
 __all__ = ["Opening"]
@@ -37,7 +37,7 @@ class Opening:
         For each place, the tokens that may stand there: a meter, a key, then the prime.
     is_given : list of bool
         Whether the user, not the model, chose.
-    bars : Bars or None
+    grammar : MeasureGrammar or None
         The grammar of what follows.
 
     Examples
@@ -59,11 +59,11 @@ class Opening:
             self.masks = [self._header(*line) for line in header]
         self.is_given = [bool(mask.sum() == 1) for mask in self.masks]
         prime = self._prime(settings.prime)
-        self.bars: Bars | None = None
+        self.grammar: MeasureGrammar | None = None
         if settings.bars_add_up:
             if model.tokens == "v1":
                 raise ParameterError("bars of characters cannot be made to add up; needs v2 or v3")
-            self.bars = Bars(model.vocabulary)
+            self.grammar = MeasureGrammar(model.vocabulary)
             self._fit(prime)
         self.masks += [np.arange(len(model.vocabulary)) == token for token in prime]
         self.is_given += [True] * len(prime)
@@ -73,7 +73,7 @@ class Opening:
                 f"meter, key and prime have {len(self.masks)} already"
             )
 
-    def state(self, ids: Sequence[int]) -> BarState | None:
+    def state(self, ids: Sequence[int]) -> MeasureState | None:
         """Tell where in its measure a tune is.
 
         Parameters
@@ -83,18 +83,18 @@ class Opening:
 
         Returns
         -------
-        BarState or None
+        MeasureState or None
             None before the key, outside the grammar, and where none was asked for.
 
         Examples
         --------
         >>> Opening(model, Sampling(bars_add_up=True)).state([])  # doctest: +SKIP
         """
-        if self.bars is None or len(ids) < 2:
+        if self.grammar is None or len(ids) < 2:
             return None
-        state: BarState | None = self.bars.begin(self._vocabulary.tokens[ids[0]])
+        state: MeasureState | None = self.grammar.begin(self._vocabulary.tokens[ids[0]])
         for token in ids[2:]:
-            state = state and self.bars.after(state, token)
+            state = state and self.grammar.after(state, token)
         return state
 
     def _header(self, name: str, letter: str, choice: str) -> NDArray[np.bool_]:

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
-from otoscope.folk.model.bars import BarState
 from otoscope.folk.model.bundle import FolkModel
-from otoscope.folk.model.cell import Stepper
 from otoscope.folk.model.draw import draw, log_sum
+from otoscope.folk.model.measure_grammar import MeasureState
 from otoscope.folk.model.opening import Opening
 from otoscope.folk.model.settings import Sampling
+from otoscope.folk.model.stepper import Stepper
 
 __all__ = ["SampledTune", "sample", "sample_stream"]
 
@@ -151,7 +151,7 @@ class _Tune:
         self.index = index
         self.uniform = np.random.default_rng([seed, index]).random(settings.max_tokens)
         self.ids: list[int] = []
-        self.bars: BarState | None = None
+        self.measure: MeasureState | None = None
         self.log_probability = self.masked_nats = 0.0
         self.n_drawn = 0
 
@@ -216,8 +216,8 @@ class _Sampler:
         place = len(tune.ids)
         if place < len(self._opening.masks):
             return self._opening.masks[place]
-        if self._opening.bars and tune.bars:
-            return self._opening.bars.allowed(tune.bars)
+        if self._opening.grammar and tune.measure:
+            return self._opening.grammar.allowed(tune.measure)
         return self._not_start
 
     def _take(self, tune: _Tune, token: int, nats: float, masked: float) -> None:
@@ -227,10 +227,10 @@ class _Sampler:
             tune.n_drawn += 1
             tune.log_probability += nats
             tune.masked_nats += masked
-        if self._opening.bars:
-            tune.bars = (
-                self._opening.bars.after(tune.bars, token)
-                if tune.bars
+        if self._opening.grammar:
+            tune.measure = (
+                self._opening.grammar.after(tune.measure, token)
+                if tune.measure
                 else self._opening.state(tune.ids)
             )
 

@@ -12,8 +12,7 @@ from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 from otoscope.errors import ParameterError, require_extra
-from otoscope.folk.abc import Bar, Mark, Measure, Tune
-from otoscope.folk.abc.measures import HEAVY
+from otoscope.folk.abc import BarLine, Mark, Measure, Tune, to_abc
 
 __all__ = ["engrave"]
 
@@ -58,7 +57,7 @@ def engrave(tune: Tune) -> str:
 
     Examples
     --------
-    >>> engrave(Tune.from_abc("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]"))[:4]  # doctest: +SKIP
+    >>> engrave(parse_tune("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]"))[:4]  # doctest: +SKIP
     '<svg'
     """
     verovio: Any = require_extra("verovio", "folk")
@@ -78,7 +77,7 @@ def engrave(tune: Tune) -> str:
 def _abc(tune: Tune) -> str:
     """Write what verovio reads: no words, no ``::``, the music in one line."""
     shown = tuple(element for element in tune.elements if not _is_word(element))
-    lines = replace(tune, headers=(("T", ""),), elements=shown).to_abc(1).splitlines()
+    lines = to_abc(replace(tune, headers=(("T", ""),), elements=shown), 1).splitlines()
     music = next(i for i, line in enumerate(lines) if line.startswith("K:")) + 1
     return "\n".join([*lines[:music], " ".join(lines[music:]).replace("::", ":| |:")]) + "\n"
 
@@ -113,7 +112,7 @@ def _endings(measures: tuple[Measure, ...]) -> Iterator[tuple[str, int, int]]:
     for i, measure in enumerate(measures):
         if measure.left is not None and measure.left.ending:
             first, text = i, measure.left.ending
-        right = measure.right or Bar("|]")
-        if text and (right.ending or right.opens or right.closes or right.text in HEAVY):
+        right = measure.right or BarLine("|]")
+        if text and (right.ending or right.opens or right.closes or right.is_heavy):
             yield text, first, i
             text = ""

@@ -7,21 +7,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from otoscope.folk.abc._moving import change_notes, interval_between, move
-from otoscope.folk.abc._segments import joined
 from otoscope.folk.abc.elements import (
-    Bar,
-    Broken,
+    BarLine,
+    BrokenRhythm,
     Chord,
     Element,
-    Field,
+    InlineField,
     MeasureRest,
     Note,
     Rest,
     Tuplet,
+    join_bar_lines,
 )
 from otoscope.folk.abc.errors import ConversionError
 from otoscope.folk.abc.meter import Meter
+from otoscope.folk.abc.transposition import change_notes, shift_between, shift_tune
 from otoscope.folk.abc.tune import Tune
 
 __all__ = ["PLAIN_METERS", "PLAIN_MODES", "PLAIN_UNIT", "is_plain", "to_c"]
@@ -59,7 +59,7 @@ def to_c(tune: Tune, tonic: str = "C") -> Tune:
 
     Examples
     --------
-    >>> to_c(Tune.from_abc("M:C|\\nL:1/4\\nK:Ador\\n|:{B}~A^G(AF)|E4:|")).key.abc
+    >>> to_c(parse_tune("M:C|\\nL:1/4\\nK:Ador\\n|:{B}~A^G(AF)|E4:|")).key.abc
     'Cdor'
     """
     meter = _plain_meter(tune)
@@ -84,7 +84,7 @@ def is_plain(tune: Tune) -> bool:
 
     Examples
     --------
-    >>> is_plain(Tune.from_abc("M:4/4\\nL:1/8\\nK:G\\n|:GA|")), is_plain(Tune.from_abc("K:G\\n~G|"))
+    >>> is_plain(parse_tune("M:4/4\\nL:1/8\\nK:G\\n|:GA|")), is_plain(parse_tune("K:G\\n~G|"))
     (True, False)
     """
     return (
@@ -97,14 +97,14 @@ def is_plain(tune: Tune) -> bool:
 
 
 def _is_plain(element: Element) -> bool:
-    if isinstance(element, Bar):
+    if isinstance(element, BarLine):
         return element.text == "|" or (element.text in ("|:", ":|") and not element.ending)
     if isinstance(element, Chord):
         ties = {note.tie for note in element.notes}
         return len(ties) == 1 and all(note.length == 1 for note in element.notes)
     if isinstance(element, Rest):
         return element.visible
-    return isinstance(element, Note | Broken | Tuplet)
+    return isinstance(element, Note | BrokenRhythm | Tuplet)
 
 
 def _plain_meter(tune: Tune) -> Meter:
@@ -113,7 +113,7 @@ def _plain_meter(tune: Tune) -> Meter:
         message = f"meter is {tune.meter.text}, needs one of {' '.join(PLAIN_METERS)} C C| 2/2"
         raise ConversionError(message, reason="meter", line=tune.line)
     for field in tune.elements:
-        if isinstance(field, Field) and field.letter == "M" and field.value != tune.meter:
+        if isinstance(field, InlineField) and field.letter == "M" and field.value != tune.meter:
             message = f"meter changes from {tune.meter.text} to {field.text}"
             raise _error(message, "meter changes", field)
     return Meter.parse(text)
@@ -124,7 +124,7 @@ def _check_key(tune: Tune) -> None:
         message = f"key is {tune.key.abc}, needs mode {', '.join(PLAIN_MODES)} and no signs beside"
         raise ConversionError(message, reason="mode", line=tune.line)
     for field in tune.elements:
-        if isinstance(field, Field) and field.letter == "K" and field.value != tune.key:
+        if isinstance(field, InlineField) and field.letter == "K" and field.value != tune.key:
             message = f"key changes from {tune.key.abc} to {field.text}"
             raise _error(message, "key changes", field)
     if not any(isinstance(element, Note | Chord) for element in tune.elements):
@@ -152,9 +152,9 @@ def _plain_elements(elements: Sequence[Element], meter: Meter) -> Iterator[Eleme
         elif isinstance(element, MeasureRest):
             ties, plain_ties = Counter(), Counter()
             rest = Rest(meter.length or PLAIN_UNIT, line=element.line, column=element.column)
-            bar = Bar("|", line=element.line, column=element.column)
+            bar = BarLine("|", line=element.line, column=element.column)
             yield from [rest, *[bar, rest] * (element.count - 1)]
-        elif isinstance(element, Broken | Tuplet | Bar):
+        elif isinstance(element, BrokenRhythm | Tuplet | BarLine):
             yield element
 
 
@@ -191,20 +191,20 @@ def _plain_notes(
 def _plain_bars(elements: Iterable[Element]) -> tuple[Element, ...]:
     """Join bar lines at one place, and write them with ``| |: :| |1 |2``; end with one."""
     result: list[Element] = []
-    run: list[Bar] = []
+    run: list[BarLine] = []
     for element in elements:
-        if isinstance(element, Bar):
+        if isinstance(element, BarLine):
             run.append(element)
             continue
         if run:
-            result += [bar for bar in _split(joined(run)) if result or bar != Bar("|")]
+            result += [bar for bar in _split(join_bar_lines(run)) if result or bar != BarLine("|")]
         run = []
         result.append(element)
-    last = joined(run) if run else Bar("|")
-    return (*result, Bar(":|" if last.closes else "|", line=last.line, column=last.column))
+    last = join_bar_lines(run) if run else BarLine("|")
+    return (*result, BarLine(":|" if last.closes else "|", line=last.line, column=last.column))
 
 
-def _split(bar: Bar) -> Iterator[Bar]:
+def _split(bar: BarLine) -> Iterator[BarLine]:
     if bar.closes:
         yield replace(bar, text=":|", ending="")
     if bar.opens:
@@ -217,7 +217,7 @@ def _moved(tune: Tune, tonic: str) -> Tune:
     """Move by the least interval that keeps the range."""
     up = ((tonic == "C#") - (tune.key.tonic_pitch_class or 0)) % 12
     for semitones in sorted((up, up - 12), key=abs):
-        moved = move(tune, interval_between(tune.key.tonic or "C", tonic, semitones))
+        moved = shift_tune(tune, shift_between(tune.key.tonic or "C", tonic, semitones))
         steps = [note.step for note in _all_notes(moved.elements)]
         if min(steps) in _STEPS and max(steps) in _STEPS:
             return moved

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from otoscope.folk.abc._text import decode
+from otoscope.folk.abc.book import decode_text
 from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.tokens.vocabulary import START, STOP
 from otoscope.records import replacing
@@ -41,7 +41,7 @@ def read_token_file(path: str | Path) -> list[list[str] | NotationError]:
     [['M:4/4', 'K:Cmaj', 'C', '2', '|']]
     """
     try:
-        lines = decode(Path(path).read_bytes()).splitlines()
+        lines = decode_text(Path(path).read_bytes()).splitlines()
     except NotationError as error:
         raise NotationError(f"{path}: {error}", reason=error.reason) from None
     tunes: list[list[str] | NotationError] = []

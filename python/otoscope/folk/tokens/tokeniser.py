@@ -15,13 +15,15 @@ from itertools import accumulate
 from typing import Protocol
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc._moving import change_notes
-from otoscope.folk.abc._scanner import Scanner
-from otoscope.folk.abc._spelling import pieces
-from otoscope.folk.abc.elements import Broken, Element, Note
+from otoscope.folk.abc import parse_tune, to_abc
+from otoscope.folk.abc.durations import LENGTH
+from otoscope.folk.abc.elements import BrokenRhythm, Element, Note
 from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.abc.key import LETTERS, NATURAL, Key
 from otoscope.folk.abc.meter import Meter
+from otoscope.folk.abc.reading import MusicReader
+from otoscope.folk.abc.spelling import pieces
+from otoscope.folk.abc.transposition import change_notes
 from otoscope.folk.abc.tune import Tune
 from otoscope.folk.tokens.plain import PLAIN_MODES, PLAIN_UNIT, is_plain, to_c
 from otoscope.folk.tokens.vocabulary import START, STOP
@@ -29,8 +31,8 @@ from otoscope.folk.tokens.vocabulary import START, STOP
 __all__ = ["Tokeniser", "tokeniser"]
 
 _CLASSES = re.compile(
-    r"""(?P<takes_length> (?P<pitch> (?P<sign>\^\^?|__?|=)? [A-Ga-g] (?:,+|'+)? ) | z )
-  | (?P<length> (?: \d+(?:/+\d*)? | /+\d* ) (?:<+|>+)? ) | (?P<broken> <+|>+ )
+    rf"""(?P<takes_length> (?P<pitch> (?P<sign>\^\^?|__?|=)? [A-Ga-g] (?:,+|'+)? ) | z )
+  | (?P<length> (?:{LENGTH}) (?:<+|>+)? ) | (?P<broken> <+|>+ )
   | (?P<bar> (?:\||:)[|:\]\[]*(?:\d[\d,-]*)? | \[\| ) | (?P<chord> \[|\] )
   | (?P<tuplet> \(\d(?::\d+:\d+)? ) | (?P<tie> - )""",
     re.VERBOSE,
@@ -48,7 +50,7 @@ class Tokeniser(Protocol):
 
     Examples
     --------
-    >>> tokens = tokeniser("v3").tokens(Tune.from_abc("M:2/4\\nL:1/8\\nK:D\\nDFA2|"))
+    >>> tokens = tokeniser("v3").tokens(parse_tune("M:2/4\\nL:1/8\\nK:D\\nDFA2|"))
     >>> " ".join(tokens)
     'M:2/4 K:maj =C =E =G 2 |'
     """
@@ -75,7 +77,7 @@ class Tokeniser(Protocol):
 
         Examples
         --------
-        >>> tokeniser("v2").tokens(Tune.from_abc("M:4/4\\nL:1/8\\nK:G\\nG2|"))
+        >>> tokeniser("v2").tokens(parse_tune("M:4/4\\nL:1/8\\nK:G\\nG2|"))
         ['M:4/4', 'K:Cmaj', 'c', '2', '|']
         """
         ...
@@ -100,7 +102,7 @@ class Tokeniser(Protocol):
 
         Examples
         --------
-        >>> tokeniser("v3").copies(Tune.from_abc("M:4/4\\nL:1/8\\nK:G\\nG2|"))[1]
+        >>> tokeniser("v3").copies(parse_tune("M:4/4\\nL:1/8\\nK:G\\nG2|"))[1]
         ['M:4/4', 'K:maj', '^c', '2', '|']
         """
         ...
@@ -151,7 +153,7 @@ def tokeniser(name: str) -> Tokeniser:
 
     Examples
     --------
-    >>> tokens = tokeniser("v2").tokens(Tune.from_abc("M:2/4\\nL:1/8\\nK:D\\n|:D>EF2|^G4:|"))
+    >>> tokens = tokeniser("v2").tokens(parse_tune("M:2/4\\nL:1/8\\nK:D\\n|:D>EF2|^G4:|"))
     >>> " ".join(tokens)
     'M:2/4 K:Cmaj |: C > D E 2 | ^F 4 :|'
     >>> tokeniser("v2").tune(tokens).intervals
@@ -168,14 +170,14 @@ class _Characters:
 
     def tokens(self, tune: Tune) -> list[str]:
         titles = tuple(header for header in tune.headers if header[0] == "T")
-        _, _, text = replace(tune, headers=titles).to_abc().partition("\n")  # without X:
+        _, _, text = to_abc(replace(tune, headers=titles)).partition("\n")  # without X:
         return list(text)
 
     def copies(self, tune: Tune) -> list[list[str]]:
         return [self.tokens(tune)]
 
     def tune(self, tokens: Sequence[str]) -> Tune:
-        return Tune.from_abc("".join(_without_boundaries(tokens)))
+        return parse_tune("".join(_without_boundaries(tokens)))
 
 
 class _Rooted:
@@ -228,7 +230,7 @@ def _written(tune: Tune, key_token: str, key: Key) -> list[str]:
     spelled = pieces(tune.elements, key, tune.meter, tune.unit)
     for element, parts in zip(tune.elements, spelled, strict=True):
         has_length = len(previous) > 1 and previous[-1][-1].isdigit()
-        if isinstance(element, Broken) and has_length:  # "/2>" is one token
+        if isinstance(element, BrokenRhythm) and has_length:  # "/2>" is one token
             tokens[-1] += parts[0]
         else:
             tokens += parts
@@ -263,10 +265,10 @@ def _read(body: Sequence[str], key: Key, meter: Meter) -> tuple[Element, ...]:
         if match["length"] and not (before and (before["takes_length"] or before[0] == "]")):
             raise _error(body, index, "a length needs a note before it", "length")
         before = match
-    scanner = Scanner(key, meter, PLAIN_UNIT, set())
+    reader = MusicReader(key, meter, PLAIN_UNIT, set())
     try:
-        scanner.scan(" ".join(body), line=3)
-        return scanner.finish()
+        reader.read_line(" ".join(body), line=3)
+        return reader.finish()
     except NotationError as error:
         if error.column is None:
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import Bar, NotationError, Tune
+from otoscope.folk.abc import BarLine, NotationError, parse_tune
 from otoscope.folk.model import FolkModel, load_folkrnn
 from otoscope.folk.tokens import tokeniser
 from otoscope.folk.tokens.plain import PLAIN_MODES
@@ -51,11 +51,11 @@ def prime_tokens(text: str, model: FolkModel, *, mode: str) -> tuple[str, ...]:
     # The meter decides nothing about a token, the mode which pitches need no sign.
     header = f"M:4/4\nL:1/8\nK:C{mode if mode in PLAIN_MODES else 'maj'}\n"
     try:
-        tune = Tune.from_abc(header + text)
+        tune = parse_tune(header + text)
         tokens = tokeniser(model.tokens).tokens(tune)[2:]
     except NotationError as err:
         line, column = (err.line or 0) - _HEADER_LINES, err.column
         place = f"line {line}, " * (line > 1) + f"column {column}: " if column else ""
         raise ParameterError(f"prime {text!r}: {place}{err.message}") from err
-    is_open = not isinstance(tune.elements[-1], Bar)
+    is_open = not isinstance(tune.elements[-1], BarLine)
     return tuple(tokens[:-1] if is_open and tokens[-1] == "|" else tokens)

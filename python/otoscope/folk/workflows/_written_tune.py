@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from otoscope.folk.abc import NotationError, Tune, transpose
+from otoscope.folk.abc import NotationError, Tune, to_abc, transpose
 from otoscope.folk.model import SampledTune
 from otoscope.folk.tokens import tokeniser
 
@@ -100,7 +100,7 @@ def write_drawn(
         abc = "\n".join([*head, *_as_drawn(drawn.tokens, form)])
         return WrittenTune(number, title, drawn, f"{abc}\n", str(err))
     tune = _titled(transpose(tune, semitones) if semitones else tune, fields)
-    return WrittenTune(number, title, drawn, tune.to_abc(number))
+    return WrittenTune(number, title, drawn, to_abc(tune, number))
 
 
 def _titled(tune: Tune, fields: Sequence[tuple[str, str]]) -> Tune:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
-from otoscope.folk.model.ngram import KneserNey
+from otoscope.folk.model.kneser_ney import KneserNey
 
 TUNES = st.lists(st.lists(st.integers(2, 5), max_size=12), min_size=1, max_size=5).map(
     lambda bodies: [[0, *body, 1] for body in bodies]

@@ -7,15 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otoscope.folk.abc import Tune
+from otoscope.folk.abc import Meter, Tune
 from otoscope.folk.metrics import JudgedMeasure, judge_measures
 from otoscope.folk.model import FolkModel, Sampling, sample
-from otoscope.folk.model.bars import Bars
+from otoscope.folk.model.measure_grammar import MeasureGrammar
 from otoscope.folk.tokens import Vocabulary, tokeniser
 from tests.support.examples import examples
 from tests.support.tunes import VOCABULARY, folk_model
 
-BARS = Bars(VOCABULARY)
+GRAMMAR = MeasureGrammar(VOCABULARY)
 
 
 def wrong_measures(tune: Tune) -> list[JudgedMeasure]:
@@ -65,11 +65,11 @@ def test_without_the_mask_bars_do_go_wrong() -> None:
     assert not any(holds(tune.tokens) for tune in made if len(tune.tokens) > 10)
 
 
-def holds(tokens: tuple[str, ...]) -> bool:
+def holds(tokens: tuple[str, ...], grammar: MeasureGrammar = GRAMMAR) -> bool:
     """Whether the grammar takes a whole tune."""
-    state = BARS.begin(tokens[0])
-    for token in VOCABULARY.encode([*tokens[2:], "</s>"]):
-        following = BARS.after(state, token)
+    state = grammar.begin(tokens[0])
+    for token in grammar.vocabulary.encode([*tokens[2:], "</s>"]):
+        following = grammar.after(state, token)
         if following is None:
             return False
         state = following
@@ -132,31 +132,57 @@ def test_what_does_not_add_up_is_not(body: str) -> None:
     assert not holds(("M:4/4", "K:Cmaj", *body.split()))
 
 
+WITH_TUPLETS = MeasureGrammar(
+    Vocabulary.of([["C", "z", "|", "2", "/2", "3/2", "/2>", *(f"({p}" for p in range(2, 10))]])
+)
+
+
+@pytest.mark.parametrize("meter", ["2/4", "3/4", "4/4", "3/2", "6/8", "9/8", "12/8"])
+@pytest.mark.parametrize("length", ["/2", "", "2"])
+@pytest.mark.parametrize("p", range(2, 10))
+def test_grammar_and_notation_agree_on_tuplets(p: int, length: str, meter: str) -> None:
+    """A measure with a tuplet and half rests is full in one exactly if it is in the other."""
+    length_in_meter = Meter.parse(meter).length
+    assert length_in_meter is not None
+    full = ["z"] * int(8 * length_in_meter)
+    agreed = []
+    for n_rests in range(2 * len(full) + 1):
+        tuplet = [f"({p}", *["C", length] * p]
+        body = [*full, "|", *tuplet, *["z", "/2"] * n_rests, "|"]
+        tokens = (f"M:{meter}", "K:Cmaj", *filter(None, body))
+        is_full = tokeniser("v2").tune(tokens).measures[1].duration == length_in_meter
+        assert holds(tokens, WITH_TUPLETS) == is_full, " ".join(tokens)
+        agreed.append(is_full)
+    in_time = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}.get(p, 3 if meter in ("6/8", "9/8", "12/8") else 2)
+    fits = in_time * {"/2": 0.5, "": 1, "2": 2}[length] <= len(full)
+    assert agreed.count(True) == fits
+
+
 @examples(50)
 @given(data=st.data(), meter=st.sampled_from(["M:4/4", "M:6/8", "M:3/4", "M:5/4", "M:3/2"]))
 def test_there_is_always_a_way_on(data: st.DataObject, meter: str) -> None:
-    state = BARS.begin(meter)
+    state = GRAMMAR.begin(meter)
     for _ in range(40):
-        allowed = BARS.allowed(state).nonzero()[0].tolist()
+        allowed = GRAMMAR.allowed(state).nonzero()[0].tolist()
         assert allowed
         assert VOCABULARY.start not in allowed
         token = data.draw(st.sampled_from(allowed))
         if token == VOCABULARY.stop:
             return
-        following = BARS.after(state, token)
+        following = GRAMMAR.after(state, token)
         assert following is not None
         state = following
 
 
 def test_a_vocabulary_without_lengths_still_fills_its_bars() -> None:
     vocabulary = Vocabulary.of([["M:2/4", "K:Cmaj", "C", "|"]])
-    bars = Bars(vocabulary)
-    state = bars.begin("M:2/4")
+    grammar = MeasureGrammar(vocabulary)
+    state = grammar.begin("M:2/4")
     for _ in range(4):
-        following = bars.after(state, vocabulary.encode(["C"])[0])
+        following = grammar.after(state, vocabulary.encode(["C"])[0])
         assert following is not None
         state = following
-    allowed = [vocabulary.tokens[one] for one in bars.allowed(state).nonzero()[0]]
+    allowed = [vocabulary.tokens[token] for token in grammar.allowed(state).nonzero()[0]]
     assert allowed == ["</s>", "|"]
 
 

@@ -1,6 +1,6 @@
-"""From the characters of a tune's body to its elements.
+"""Reading of the music of a tune: from its characters to its elements.
 
-Reads what the ABC standard 2.1 calls music code, liberally where old books differ: "A 2" is A2,
+Music code is that of the ABC standard 2.1, read liberally where old books differ: "A 2" is A2,
 "!" alone is a line break, "+CE+" is a chord, bar lines may be any run of ``| : [ ]``.
 """
 
@@ -12,14 +12,14 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 
-from otoscope.folk.abc._accidentals import Accidentals
+from otoscope.folk.abc.durations import LENGTH, parse_length, parse_unit, tuplet_time
 from otoscope.folk.abc.elements import (
-    Bar,
-    Broken,
+    BarLine,
+    BrokenRhythm,
     Chord,
     Element,
-    Field,
-    Grace,
+    GraceNotes,
+    InlineField,
     Mark,
     MeasureRest,
     Note,
@@ -29,11 +29,12 @@ from otoscope.folk.abc.elements import (
 from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.abc.key import LETTERS, SIGNS, Key
 from otoscope.folk.abc.meter import Meter
+from otoscope.folk.abc.spelling import Accidentals
 
-__all__ = ["Scanner", "default_time", "unit_length"]
+__all__ = ["MusicReader"]
 
 # Numbers have few digits, so that a hostile file cannot ask for ages of music.
-_LENGTH = r"(?:\ *(?P<{0}length>\d+(?:/+\d*)?|/+\d*))?"
+_LENGTH = rf"(?:\ *(?P<{{0}}length>{LENGTH}))?"
 _NOTE = r"(?P<{0}sign>\^\^|\^|__|_|=)?(?P<{0}letter>[A-Ga-g])(?P<{0}octave>[,']{{0,3}})" + _LENGTH
 _ENDING = r"\d{1,2}(?:[,-]\d{1,2})*"
 _TOKEN = re.compile(
@@ -63,24 +64,20 @@ _INSIDE = re.compile(rf"(?P<note>{_NOTE.format('')})|(?P<tie>-)|(?P<chord>\[[^\]
 _OLD_CHORD = re.compile(r"(?=.*[A-G\d])(?:[_^=]*[A-Ga-g][,']*[\d/]*){2,}")
 
 
-class Scanner:
-    """Reads a tune's body line by line.
+class MusicReader:
+    """Reader of a tune's music, line by line.
 
-    Parameters
-    ----------
-    key, meter, unit : Key, Meter, Fraction
-        What the header says; ``unit`` is the length of a note without number, in whole notes.
-    voices : set of str
-        Voices that the header names.
+    ``key`` and ``meter`` are the header's, ``unit`` is the length of a note without number in whole
+    notes, ``voices`` are the voices that the header names.
     """
 
     def __init__(self, key: Key, meter: Meter, unit: Fraction, voices: set[str]) -> None:
         self.elements: list[Element] = []
         self._key, self._meter, self._unit, self._voices = key, meter, unit, voices
         self._accidentals = Accidentals(key)
-        self._last: int | None = None  # index of the last note, chord or rest
-        self._tuplet = 0  # notes still to come in it
-        self._pending: Broken | None = None
+        self._last: int | None = None  # index of the latest note, chord or rest
+        self._tuplet = 0  # notes that the open tuplet still needs
+        self._pending: BrokenRhythm | None = None
         self._line = self._column = 0
         self._handlers: dict[str, Callable[[re.Match[str]], None]] = {
             name: getattr(self, f"_on_{name}")
@@ -88,14 +85,8 @@ class Scanner:
             if hasattr(self, f"_on_{name}")
         }
 
-    def scan(self, text: str, line: int, column: int = 1) -> None:
-        """Read one line of music, comments removed; ``column`` is that of its first character.
-
-        Raises
-        ------
-        NotationError
-            At the first thing that is not music code.
-        """
+    def read_line(self, text: str, line: int, column: int = 1) -> None:
+        """Read one line of music, comments removed; ``column`` is that of its first character."""
         self._line, at = line, 0
         while at < len(text):
             self._column = column + at
@@ -107,18 +98,18 @@ class Scanner:
                 handler(match)
             at = match.end()
 
-    def field(self, letter: str, value: str, line: int, column: int) -> None:
-        """Read a field within the body."""
+    def read_field(self, letter: str, value: str, line: int, column: int) -> None:
+        """Read a field within the music."""
         self._line, self._column = line, column
         if letter == "K":
             self._key = Key.parse(value, line=line, column=column)
-            self._accidentals.change(self._key)
-            self._add(Field(letter, self._key, line=line, column=column))
+            self._accidentals.change_key(self._key)
+            self._add(InlineField(letter, self._key, line=line, column=column))
         elif letter == "M":
             self._meter = Meter.parse(value, line=line, column=column)
-            self._add(Field(letter, self._meter, line=line, column=column))
+            self._add(InlineField(letter, self._meter, line=line, column=column))
         elif letter == "L":
-            self._unit = unit_length(value, line=line, column=column)
+            self._unit = parse_unit(value, line=line, column=column)
         elif letter == "V":
             self._voices.add(value.split()[0] if value.strip() else "")
             if len(self._voices) > 1:
@@ -127,16 +118,10 @@ class Scanner:
             text = value.strip().replace("]", "")  # it is written within brackets
             if text.count('"') % 2:  # would hide a comment, or make one of what follows
                 text = text.replace('"', "")
-            self._add(Field(letter, text, line=line, column=column))
+            self._add(InlineField(letter, text, line=line, column=column))
 
     def finish(self) -> tuple[Element, ...]:
-        """Return all elements.
-
-        Raises
-        ------
-        NotationError
-            If broken rhythm waits for a note, or there is no note at all.
-        """
+        """Return all elements; refuse music without notes or with an open broken rhythm."""
         if (sign := self._pending) is not None:
             self._line, self._column = sign.line, sign.column
             raise self._error(f"{sign.sign!r} has no note after it", "broken rhythm")
@@ -150,14 +135,14 @@ class Scanner:
     def _add(self, element: Element) -> None:
         self.elements.append(element)
 
-    def _sound(self, element: Element) -> None:
-        """Add what takes time."""
+    def _add_timed(self, element: Element) -> None:
+        """Add an element that has a duration."""
         self._last, self._pending = len(self.elements), None
         self._tuplet = max(0, self._tuplet - 1)
         self._add(element)
 
-    def _parsed(self, text: str | None) -> Fraction:
-        length = _length(text or "")
+    def _length(self, text: str | None) -> Fraction:
+        length = parse_length(text or "")
         if length is None:
             raise self._error(
                 f"length is {text!r}, needs a number above 0, of at most 6 digits", "length"
@@ -169,25 +154,25 @@ class Scanner:
         step = LETTERS.index(letter.upper()) + 7 * (letter.islower() + octave.count("'"))
         step -= 7 * octave.count(",")
         if sign is not None:
-            self._accidentals.sign(step, SIGNS[sign])
+            self._accidentals.write_sign(step, SIGNS[sign])
         return Note(
             step,
-            self._accidentals.unsigned(step),
-            self._parsed(match["length"]) * unit,
+            self._accidentals.alteration(step),
+            self._length(match["length"]) * unit,
             written=sign is not None,
             line=self._line,
             column=self._column,
         )
 
     def _notes(self, text: str) -> Iterator[Note]:
-        """Yield the notes within a chord, lengths in units of their own; skip all else."""
-        found: list[Note] = []
+        """Yield the notes within a chord, lengths in units of their own; skip other signs."""
+        notes: list[Note] = []
         for match in _INSIDE.finditer(re.sub(r'"[^"]*"|![^!]*!', "", text)):
             if match.lastgroup == "note":
-                found.append(self._make_note(match, Fraction(1)))
-            elif match.lastgroup == "tie" and found:
-                found[-1] = replace(found[-1], tie=True)
-        yield from found
+                notes.append(self._make_note(match, Fraction(1)))
+            elif match.lastgroup == "tie" and notes:
+                notes[-1] = replace(notes[-1], tie=True)
+        yield from notes
 
     def _make_chord(self, inside: str, length: Fraction) -> Chord:
         notes = list(self._notes(inside))
@@ -205,33 +190,33 @@ class Scanner:
     _on_mark = _on_text
 
     def _on_field(self, match: re.Match[str]) -> None:
-        self.field(match["field_letter"], match["field_value"], self._line, self._column)
+        self.read_field(match["field_letter"], match["field_value"], self._line, self._column)
 
     def _on_bar(self, match: re.Match[str]) -> None:
-        text = _plain_bar(match["bar_text"])
-        self._accidentals.bar()
+        text = _bar_line_text(match["bar_text"])
+        self._accidentals.end_measure()
         ending = match["bar_ending"] or ""
-        self._add(Bar(text, ending, line=self._line, column=self._column))
+        self._add(BarLine(text, ending, line=self._line, column=self._column))
 
     def _on_ending(self, match: re.Match[str]) -> None:
         last = self.elements[-1] if self.elements else None
-        if isinstance(last, Bar) and not last.ending:
+        if isinstance(last, BarLine) and not last.ending:
             self.elements[-1] = replace(last, ending=match["ending_list"])
         else:
-            self._add(Bar("", match["ending_list"], line=self._line, column=self._column))
+            self._add(BarLine("", match["ending_list"], line=self._line, column=self._column))
 
     def _on_chord(self, match: re.Match[str]) -> None:
-        chord = self._make_chord(match["chord_inside"], self._parsed(match["chord_length"]))
-        self._sound(chord)
-        self._accidentals.hold(chord.notes)
+        chord = self._make_chord(match["chord_inside"], self._length(match["chord_length"]))
+        self._add_timed(chord)
+        self._accidentals.hold_ties(chord.notes)
 
     def _on_plus(self, match: re.Match[str]) -> None:
         if not _OLD_CHORD.fullmatch(match["plus_inside"]):
             self._on_text(match)
             return
-        chord = self._make_chord(match["plus_inside"], self._parsed(match["plus_length"]))
-        self._sound(chord)
-        self._accidentals.hold(chord.notes)
+        chord = self._make_chord(match["plus_inside"], self._length(match["plus_length"]))
+        self._add_timed(chord)
+        self._accidentals.hold_ties(chord.notes)
 
     def _on_grace(self, match: re.Match[str]) -> None:
         notes: list[Note | Chord] = []
@@ -242,13 +227,13 @@ class Scanner:
                 notes.append(self._make_chord(part[0][1:-1], Fraction(1)))
         slash = match["grace_slash"] != ""
         if notes:
-            self._add(Grace(tuple(notes), slash, line=self._line, column=self._column))
+            self._add(GraceNotes(tuple(notes), slash, line=self._line, column=self._column))
 
     def _on_tuplet(self, match: re.Match[str]) -> None:
         if self._tuplet:
             raise self._error(f"{match[0]!r} begins within another tuplet", "tuplet")
         notes = int(match["p"])
-        time = int(match["q"] or default_time(notes, self._meter))
+        time = int(match["q"] or tuplet_time(notes, is_compound=self._meter.is_compound))
         count = int(match["r"] or notes)
         if not notes * time * count:
             raise self._error(f"tuplet is {match[0]!r}, needs numbers above 0", "tuplet")
@@ -258,81 +243,45 @@ class Scanner:
     def _on_tie(self, match: re.Match[str]) -> None:
         last = None if self._last is None else self.elements[self._last]
         between = self.elements[(self._last or 0) + 1 :]
-        if not isinstance(last, Note | Chord) or any(isinstance(x, Bar) for x in between):
+        if not isinstance(last, Note | Chord) or any(isinstance(x, BarLine) for x in between):
             raise self._error("'-' has no note before it", "tie")
         notes = (last,) if isinstance(last, Note) else last.notes
         notes = tuple(replace(note, tie=True) for note in notes)
         self.elements[self._last or 0] = (
             notes[0] if isinstance(last, Note) else replace(last, notes=notes)
         )
-        self._accidentals.hold(notes)
+        self._accidentals.hold_ties(notes)
 
     def _on_broken(self, match: re.Match[str]) -> None:
         if self._last is None or self._pending is not None:
             raise self._error(f"{match[0]!r} has no note before it", "broken rhythm")
-        self._pending = Broken(match[0], line=self._line, column=self._column)
+        self._pending = BrokenRhythm(match[0], line=self._line, column=self._column)
         self._add(self._pending)
 
     def _on_note(self, match: re.Match[str]) -> None:
         note = self._make_note(match, self._unit)
-        self._sound(note)
-        self._accidentals.hold((note,))
+        self._add_timed(note)
+        self._accidentals.hold_ties((note,))
 
     def _on_rest(self, match: re.Match[str]) -> None:
-        length = self._parsed(match["rest_length"]) * self._unit
+        length = self._length(match["rest_length"]) * self._unit
         visible = match[0][0] == "z"
-        self._sound(Rest(length, visible, line=self._line, column=self._column))
-        self._accidentals.hold(())
+        self._add_timed(Rest(length, visible, line=self._line, column=self._column))
+        self._accidentals.hold_ties(())
 
     def _on_measures(self, match: re.Match[str]) -> None:
         count = int(match["count"] or 1)
         if self._meter.length is None or not count:
             raise self._error(f"{match[0]!r} needs a meter and a number above 0", "length")
-        self._sound(MeasureRest(count, line=self._line, column=self._column))
+        self._add_timed(MeasureRest(count, line=self._line, column=self._column))
 
     def _on_overlay(self, match: re.Match[str]) -> None:
         raise self._error("'&' begins a second voice", "several voices")
 
 
-def default_time(notes: int, meter: Meter) -> int:
-    """Return q of (p:q when it is not written: the time, in notes, that ``notes`` take."""
-    return {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}.get(notes, 3 if meter.is_compound else 2)
-
-
-def unit_length(text: str, *, line: int, column: int) -> Fraction:
-    """Read the value of an L: field, in whole notes.
-
-    Raises
-    ------
-    NotationError
-        If it is not a fraction such as 1/8.
-    """
-    match = re.fullmatch(r"\s*(\d{1,3})(?:/(\d{1,3}))?\s*", text)
-    if match is None or not int(match[1]) or not int(match[2] or 1):
-        raise NotationError(
-            f"L: is {text.strip()!r}, needs a fraction such as 1/8",
-            reason="unit length",
-            line=line,
-            column=column,
-        )
-    return Fraction(int(match[1]), int(match[2] or 1))
-
-
 @cache
-def _length(text: str) -> Fraction | None:
-    """Read "3/2", "/", "//", "2" or ""; None if it is 0, divides by 0 or has many digits."""
-    match = re.fullmatch(r"(\d{0,6})(/{0,6})(\d{0,6})", text)
-    if match is None:
-        return None
-    number, slashes, divisor = match.groups()
-    below = int(divisor) if divisor else 2 ** len(slashes)
-    above = int(number or 1)
-    return Fraction(above, below) if above and below else None
-
-
-@cache
-def _plain_bar(run: str) -> str:
-    """Return the one of `Bar`'s texts that a run of ``| : [ ]`` means."""
+def _bar_line_text(run: str) -> str:
+    """Return the text of `BarLine` that a run of ``| : [ ]`` means."""
     closes, opens = run.startswith(":"), run.endswith(":")
     if closes or opens:
         return "::" if closes and opens else ":|" if closes else "|:"

@@ -14,8 +14,8 @@ from scipy.stats import chisquare
 
 from otoscope.errors import ParameterError
 from otoscope.folk.model import FolkModel, Sampling, sample, sample_stream, surprise
-from otoscope.folk.model.cell import Stepper
 from otoscope.folk.model.draw import draw
+from otoscope.folk.model.stepper import Stepper
 from otoscope.folk.tokens import Vocabulary
 from tests.support.tunes import VOCABULARY, folk_model, ids_of, network
 
