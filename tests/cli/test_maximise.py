@@ -56,7 +56,7 @@ def test_json_tells_what_python_finds() -> None:
     )
     found = maximise_unit(settings)
     (row,) = told["ranking"]
-    assert row["activation"] == found.ranking.best.found.activation.tolist()
+    assert row["activation"] == found.ranking.best.result.activation.tolist()
     real = torch.tensor([one["activation"] for one in told["real"]])
     assert told["n_real"] >= len(real) == 3
     assert row["distance"] == pytest.approx(
@@ -123,7 +123,7 @@ def test_regularisers_and_the_layer_to_rank_by_are_passed_on(tmp_path: Path) -> 
     assert row["distance"] == pytest.approx(found.ranking.best.distance, rel=1e-6)
     tap = models.load("synth-singing").tap("fc8")
     with torch.no_grad():
-        made = tap(found.ranking.best.found.input)
+        made = tap(found.ranking.best.result.input)
         real = tap(torch.stack([one.patch.values[None] for one in found.real]))
     with pytest.warns(FewRows):
         assert row["distance"] == pytest.approx(float(frechet_of(real, made)), rel=1e-3)

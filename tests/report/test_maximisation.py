@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from otoscope.errors import ParameterError
-from otoscope.explain.maximise import Grid, Maximised, Ranking, Setting
+from otoscope.explain.maximise import GridResult, MaximisationResult, Ranking, Setting
 from otoscope.protocols import Patch
 from otoscope.report import save_maximisation
 from otoscope.report.maximisation import Objective, Specimen, sentence
@@ -25,10 +25,10 @@ OBJECTIVE = Objective("unit 3 of conv4", "detector", "fourier", n_real=1234)
 SR, HOP, FRAMES, BANDS = 16000, 160, 50, 20
 
 
-def found(activation: list[float], iterations: int) -> Maximised:
+def found(activation: list[float], iterations: int) -> MaximisationResult:
     """A setting whose rows rise evenly to these activations."""
     values = torch.tensor(activation)
-    return Maximised(
+    return MaximisationResult(
         activation=values,
         input=torch.zeros(len(values), 1, FRAMES, BANDS),
         latent=torch.zeros(len(values), 1),
@@ -43,7 +43,7 @@ def found(activation: list[float], iterations: int) -> Maximised:
 
 def ranking(n_settings: int = 3) -> Ranking:
     settings = [found([5.0, 6.0], 10), found([1.0, 2.0], 1), found([9e4, math.nan, 8e4], 1000)]
-    return Grid(tuple(settings[:n_settings])).rank(torch.tensor([5.0, 6.5]))
+    return GridResult(tuple(settings[:n_settings])).rank(torch.tensor([5.0, 6.5]))
 
 
 def specimen(label: str, level: float, *, origin: str = "") -> Specimen:

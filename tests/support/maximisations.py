@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from otoscope.explain.maximise import Maximised, Setting
+from otoscope.explain.maximise import MaximisationResult, Setting
 
 WEIGHT = torch.tensor([[3.0, -1.0, 0.5, 0.0]], dtype=torch.float64)
 
@@ -17,11 +17,11 @@ def linear(weight: Tensor = WEIGHT) -> nn.Sequential:
     return nn.Sequential(layer)
 
 
-def maximised(activation: list[float], rate: float) -> Maximised:
+def maximised(activation: list[float], rate: float) -> MaximisationResult:
     """A setting that reached these activations, with inputs of the same numbers."""
     n = len(activation)
     values = torch.tensor(activation)
-    return Maximised(
+    return MaximisationResult(
         activation=values,
         input=values[:, None],
         latent=values[:, None],

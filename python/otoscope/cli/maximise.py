@@ -148,7 +148,7 @@ def _show(found: MaximisedUnit, page: Path | None) -> None:
     for heading in ("rate", "penalty", "iterations", "distance", "furthest"):
         table.add_column(heading, justify="right")
     for row in found.ranking.rows:
-        setting, furthest = row.setting, float(row.found.activation[row.found.best])
+        setting, furthest = row.setting, float(row.result.activation[row.result.best])
         cells = (f"{setting.rate:g}", f"{setting.penalty:g}", str(setting.iterations))
         table.add_row(*cells, significant(row.distance), significant(furthest))
     console.print(table)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.explain.maximise import Maximised, Ranked, Ranking
+from otoscope.explain.maximise import MaximisationResult, RankedResult, Ranking
 from otoscope.protocols import Patch
 from otoscope.records import to_json, versions
 from otoscope.report.geometry import Panel, Tick, mask_png, mel_ticks, polyline, ticks, time_span
@@ -267,13 +267,13 @@ def _loudness(patch: Patch, scale: tuple[float, float]) -> Tensor:
 
 def _trace_charts(ranking: Ranking, real: float) -> list[_TraceChart]:
     if len(ranking.rows) == 1:
-        return [_trace_chart(str(ranking.best.setting), ranking.best.found, real)]
+        return [_trace_chart(str(ranking.best.setting), ranking.best.result, real)]
     return [
-        _trace_chart(f"{name}: {row.setting}", row.found, real) for name, row in ranking.landmarks
+        _trace_chart(f"{name}: {row.setting}", row.result, real) for name, row in ranking.landmarks
     ]
 
 
-def _trace_chart(label: str, result: Maximised, real: float) -> _TraceChart:
+def _trace_chart(label: str, result: MaximisationResult, real: float) -> _TraceChart:
     n_steps = result.trace.shape[1]
     steps = np.unique(np.linspace(0, n_steps - 1, _POINTS).round().astype(int))
     rows = result.trace.double().cpu().numpy()[:, steps]
@@ -294,25 +294,25 @@ def _trace_chart(label: str, result: Maximised, real: float) -> _TraceChart:
     )
 
 
-def _cells(rank: int, ranked: Ranked) -> tuple[str, ...]:
+def _cells(rank: int, ranked: RankedResult) -> tuple[str, ...]:
     """Write the row of a setting, in the order of the columns."""
-    activation, setting = ranked.found.activation, ranked.setting
+    activation, setting = ranked.result.activation, ranked.setting
     return (
         f"{rank}",
         f"{setting.rate:g}",
         f"{setting.penalty:g}",
         f"{setting.iterations:,}",
         significant(ranked.distance),
-        significant(float(activation[ranked.found.best])),
+        significant(float(activation[ranked.result.best])),
         significant(float(activation.nanmean())),
-        f"{ranked.n_seen} of {len(activation)}",
-        f"{ranked.found.n_failed}",
+        f"{ranked.n_finite} of {len(activation)}",
+        f"{ranked.result.n_failed}",
     )
 
 
 def _facts(ranking: Ranking, objective: Objective) -> list[Fact]:
-    n_rows = len(ranking.best.found.seeds)
-    stopped = float((ranking.best.found.steps < ranking.best.setting.iterations).double().mean())
+    n_rows = len(ranking.best.result.seeds)
+    stopped = float((ranking.best.result.steps < ranking.best.setting.iterations).double().mean())
     return [
         Fact("Model", objective.model),
         Fact("Unit", objective.unit, "" if objective.maximise else "made small"),
@@ -329,10 +329,10 @@ def _plain(ranking: Ranking, objective: Objective) -> dict[str, object]:
         {
             "setting": row.setting,
             "distance": row.distance,
-            "seen": row.n_seen,
-            "activation": row.found.activation,
-            "seeds": list(row.found.seeds),
-            "failed": row.found.failed,
+            "seen": row.n_finite,
+            "activation": row.result.activation,
+            "seeds": list(row.result.seeds),
+            "failed": row.result.failed,
         }
         for row in ranking.rows
     ]

@@ -23,8 +23,8 @@ from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.maximise import (
     ActivationMaximiser,
     Extremes,
-    Grid,
-    Ranked,
+    GridResult,
+    RankedResult,
     Ranking,
     Unit,
 )
@@ -106,9 +106,9 @@ class MaximisedUnit:
                         {
                             "setting": row.setting,
                             "distance": row.distance,
-                            "seen": row.n_seen,
-                            "activation": row.found.activation,
-                            "failed": row.found.n_failed,
+                            "seen": row.n_finite,
+                            "activation": row.result.activation,
+                            "failed": row.result.n_failed,
                         }
                         for row in self.ranking.rows
                     ],
@@ -168,7 +168,7 @@ def maximise_unit(settings: MaximiseUnit, *, progress: Progress | None = None) -
     paths = sound_files(shipped if settings.real is None else (settings.real,))
     excerpts = RealExcerpts(model, paths, every=settings.every, progress=progress)
     extremes = maximiser.extremes(excerpts, max(settings.seeds, _SHOWN))
-    if len(extremes.found) < 2:
+    if len(extremes.excerpts) < 2:
         raise ParameterError(f"there is {extremes.n_seen} real excerpt: a distance needs two")
     grid = maximiser.grid(
         rates=settings.rates,
@@ -249,7 +249,7 @@ def _maximiser(model: Any, settings: MaximiseUnit) -> ActivationMaximiser:
     )
 
 
-def _ranked(grid: Grid, extremes: Extremes, layer: Unit | None) -> tuple[Ranking, list[str]]:
+def _ranked(grid: GridResult, extremes: Extremes, layer: Unit | None) -> tuple[Ranking, list[str]]:
     """Rank by activations, or in a layer; with what is to be known of its distance."""
     if layer is None:
         return grid.rank(extremes.activations), []
@@ -259,7 +259,7 @@ def _ranked(grid: Grid, extremes: Extremes, layer: Unit | None) -> tuple[Ranking
             output = layer.tap(batch)
         return output.flatten(2).mean(2) if output.ndim > 2 else output
 
-    real = [cast(Tensor, one.patch) for one in extremes.found]
+    real = [cast(Tensor, one.patch) for one in extremes.excerpts]
     with torch.no_grad(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FewRows)
         ranking = grid.rank(torch.cat([feature(x[None]) for x in real]), feature=feature)
@@ -269,20 +269,20 @@ def _ranked(grid: Grid, extremes: Extremes, layer: Unit | None) -> tuple[Ranking
 def _made(ranking: Ranking, model: Any, unit: Unit) -> Iterator[Specimen]:
     """The best, the median and the worst setting; of one setting its best seeds."""
     best = ranking.best
-    shown: list[tuple[str, Ranked, int]] = [
-        (f"{name} setting", row, row.found.best) for name, row in ranking.landmarks
+    shown: list[tuple[str, RankedResult, int]] = [
+        (f"{name} setting", row, row.result.best) for name, row in ranking.landmarks
     ]
     if len(ranking.rows) == 1:
-        sign = 1 if best.found.maximise else -1
-        score = (sign * best.found.activation).nan_to_num(-torch.inf)
+        sign = 1 if best.result.maximise else -1
+        score = (sign * best.result.activation).nan_to_num(-torch.inf)
         order = score.argsort(descending=True, stable=True).tolist()
         labels = ("Furthest", "Second", "Third")
         shown = [(label, best, i) for label, i in zip(labels, order, strict=False)]
     for label, row, i in shown:
-        activation, values = row.found.activation[i], row.found.input[i, 0]
+        activation, values = row.result.activation[i], row.result.input[i, 0]
         if not bool(activation.isfinite()):
             continue
-        seed = row.found.seeds[i]
+        seed = row.result.seeds[i]
         patch, of_sound = _sounding(values, model, unit, seed)
         yield Specimen(label, patch, float(activation), f"{row.setting}, seed {seed}", of_sound)
 
@@ -314,7 +314,7 @@ def _sounding(values: Tensor, model: Any, unit: Unit, seed: int) -> tuple[Patch,
 
 def _real(extremes: Extremes, excerpts: RealExcerpts, model: Any) -> Iterator[Specimen]:
     labels = ("Furthest", "Second", "Third")
-    for label, found in zip(labels, extremes.found, strict=False):
+    for label, found in zip(labels, extremes.excerpts, strict=False):
         path, start = excerpts.place(found.index)
         patch = Heard(path, model, padded=False).patch(start)
         peak = float(patch.y.abs().max()) if patch.y is not None else 0.0
@@ -338,14 +338,14 @@ def _notes(
             f"The sound made of the picture shown first gives {significant(made.of_sound)}, not "
             f"{significant(made.activation)}: no sound looks quite like it."
         )
-    if len(ranking.best.found.seeds) == 1:
+    if len(ranking.best.result.seeds) == 1:
         yield "There is no distance from one search: ask for more seeds."
     n_lacking = sum(not row.is_complete for row in ranking.rows)
     if n_lacking:
         yield f"{n_lacking} settings have seeds without a finite activation: they come last."
-    n_failed = sum(row.found.n_failed for row in ranking.rows)
+    n_failed = sum(row.result.n_failed for row in ranking.rows)
     if n_failed:
-        n_rows = sum(len(row.found.seeds) for row in ranking.rows)
+        n_rows = sum(len(row.result.seeds) for row in ranking.rows)
         yield f"{n_failed} of {n_rows} searches met a NaN or an infinity and stopped."
     if skipped:
         path, why = next(iter(skipped.items()))

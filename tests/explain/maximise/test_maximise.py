@@ -12,7 +12,7 @@ from otoscope import models
 from otoscope.data import sample
 from otoscope.errors import ParameterError
 from otoscope.explain import ActivationMaximiser, FourierPrior, RawPrior
-from otoscope.explain.maximise import Grid, Maximised, Unit
+from otoscope.explain.maximise import GridResult, MaximisationResult, Unit
 from otoscope.explain.maximise.ascent import Keep
 from tests.support.maximisations import WEIGHT, linear
 
@@ -39,8 +39,8 @@ def maximiser(**options: Any) -> ActivationMaximiser:
     return ActivationMaximiser(curved(), RawPrior(SHAPE, scale=1.0), **settings)
 
 
-def rows(grid: Grid, name: str) -> Tensor:
-    return torch.stack([getattr(found, name) for found in grid.settings])
+def rows(grid: GridResult, name: str) -> Tensor:
+    return torch.stack([getattr(found, name) for found in grid.results])
 
 
 @pytest.mark.parametrize("maximise", [True, False])
@@ -82,7 +82,7 @@ def test_grid_equals_runs_of_one_row_of_one_setting() -> None:
     together = maximiser(max_batch=64).grid(
         rates=(0.1, 0.01), penalties=(0.1, 0.0), iterations=(5, 40), seeds=3, seed=5
     )
-    for found in together.settings:
+    for found in together.results:
         setting = found.setting
         for i, seed in enumerate(found.seeds):
             alone = maximiser(max_batch=1).run(
@@ -112,11 +112,11 @@ def test_max_batch_changes_nothing(jitter: tuple[int, int]) -> None:
 
 
 def test_shorter_runs_are_beginnings_of_the_longest() -> None:
-    short, long = maximiser().grid(rates=(0.1,), penalties=(0.1,), iterations=(10, 60)).settings
+    short, long = maximiser().grid(rates=(0.1,), penalties=(0.1,), iterations=(10, 60)).results
     assert short.trace.equal(long.trace[:, :10])
     assert short.activation.equal(long.trace[:, 9])
     assert long.activation.equal(long.trace[:, -1])
-    backwards = maximiser().grid(rates=(0.1,), penalties=(0.1,), iterations=(60, 10)).settings
+    backwards = maximiser().grid(rates=(0.1,), penalties=(0.1,), iterations=(60, 10)).results
     assert backwards[1].activation.equal(short.activation)
 
 
@@ -199,7 +199,7 @@ def test_a_row_that_explodes_is_kept_as_failed_and_leaves_the_others_alone(beyon
     assert bool((found.steps[lost] == 1).all() and (found.steps[~lost] < 300).all())
     assert not bool(lost[found.best])
     with pytest.raises(ParameterError, match="real has shape"):
-        Grid((found,)).rank(torch.tensor([1.0]))
+        GridResult((found,)).rank(torch.tensor([1.0]))
 
 
 def test_rows_that_do_not_move_stop_and_the_others_go_on() -> None:
@@ -359,6 +359,6 @@ def test_a_probability_is_known_as_one() -> None:
 
 def test_best_row_is_the_furthest_in_the_direction_asked_for() -> None:
     for maximise in (True, False):
-        found: Maximised = maximiser(maximise=maximise).run(iterations=5, seeds=6)
+        found: MaximisationResult = maximiser(maximise=maximise).run(iterations=5, seeds=6)
         furthest = found.activation.max() if maximise else found.activation.min()
         assert float(found.activation[found.best]) == float(furthest)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.explain import FourierPrior, Prior, RawPrior
-from otoscope.explain.maximise.adam import RowAdam
+from otoscope.explain.maximise.ascent import RowAdam
 
 PRIORS = [RawPrior((1, 9, 6)), FourierPrior((1, 9, 6)), FourierPrior((2, 8, 7))]
 
@@ -95,16 +95,16 @@ def test_blur_is_scipys_gaussian_each_so_many_steps() -> None:
     x = torch.randn(2, 1, 20, 15, generator=torch.Generator().manual_seed(0)).double()
     prior = RawPrior((1, 20, 15), blur=1.3, blur_every=4)
     for step in range(1, 4):
-        assert prior.settle(x, step).equal(x)
+        assert prior.after_step(x, step).equal(x)
     radius = math.ceil(3 * 1.3)
     expected = gaussian_filter(x.numpy(), 1.3, axes=(2, 3), mode="nearest", radius=radius)
-    np.testing.assert_allclose(prior.settle(x, 4).numpy(), expected, rtol=1e-10, atol=1e-12)
-    assert RawPrior((1, 20, 15)).settle(x, 4).equal(x)
+    np.testing.assert_allclose(prior.after_step(x, 4).numpy(), expected, rtol=1e-10, atol=1e-12)
+    assert RawPrior((1, 20, 15)).after_step(x, 4).equal(x)
 
 
 def test_blur_of_a_picture_narrower_than_it_keeps_a_constant() -> None:
     x = torch.full((1, 1, 2, 3), 5.0)
-    torch.testing.assert_close(RawPrior((1, 2, 3), blur=4.0, blur_every=1).settle(x, 1), x)
+    torch.testing.assert_close(RawPrior((1, 2, 3), blur=4.0, blur_every=1).after_step(x, 1), x)
 
 
 @pytest.mark.parametrize(

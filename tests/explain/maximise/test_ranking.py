@@ -16,7 +16,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.explain import ActivationMaximiser, RawPrior
-from otoscope.explain.maximise import Grid, Setting, extremes, scalar_frechet
+from otoscope.explain.maximise import GridResult, Setting, find_extremes, scalar_frechet
 from otoscope.models import SVDNet
 from otoscope.protocols import Patch
 from tests.support.maximisations import maximised
@@ -55,7 +55,7 @@ def test_distance_needs_two_finite_numbers_a_side(bad: Tensor) -> None:
 
 def test_settings_are_sorted_and_the_median_of_27_is_the_14th() -> None:
     shifts = [float((7 * i) % 27) for i in range(27)]  # each of 0..26 once, in some order
-    grid = Grid(tuple(maximised([s, s + 1, s + 2], rate=s + 1) for s in shifts))
+    grid = GridResult(tuple(maximised([s, s + 1, s + 2], rate=s + 1) for s in shifts))
     ranking = grid.rank(torch.tensor([0.0, 1.0, 2.0]))
     assert [row.distance for row in ranking.rows] == pytest.approx([i**2 for i in range(27)])
     assert ranking.best.setting.rate == 1
@@ -65,7 +65,7 @@ def test_settings_are_sorted_and_the_median_of_27_is_the_14th() -> None:
 
 def test_failed_rows_do_not_count_and_settings_with_them_come_last() -> None:
     nan = math.nan
-    grid = Grid(
+    grid = GridResult(
         (
             maximised([nan, nan, nan], rate=1.0),
             maximised([nan, 5.0, nan], rate=2.0),
@@ -75,15 +75,15 @@ def test_failed_rows_do_not_count_and_settings_with_them_come_last() -> None:
     )
     ranking = grid.rank(torch.tensor([4.0, 6.0]))
     assert [row.setting.rate for row in ranking.rows] == [3, 4, 1, 2]
-    assert [row.n_seen for row in ranking.rows] == [2, 2, 0, 1]
+    assert [row.n_finite for row in ranking.rows] == [2, 2, 0, 1]
     assert [row.is_complete for row in ranking.rows] == [True, False, False, False]
     assert ranking.rows[1].distance == 0
     assert math.isnan(ranking.worst.distance)
-    assert ranking.rows[2].found.n_failed == 3
+    assert ranking.rows[2].result.n_failed == 3
 
 
 def test_a_layers_features_and_another_distance_can_be_compared() -> None:
-    grid = Grid((maximised([1.0, 2.0], rate=1.0), maximised([5.0, 6.0], rate=2.0)))
+    grid = GridResult((maximised([1.0, 2.0], rate=1.0), maximised([5.0, 6.0], rate=2.0)))
 
     def feature(inputs: Tensor) -> Tensor:
         return torch.cat([inputs, -inputs], 1)
@@ -99,7 +99,7 @@ def test_a_layers_features_and_another_distance_can_be_compared() -> None:
 
 def test_features_of_one_column_rank_as_activations_do() -> None:
     """The general Frechet distance of one column is the scalar one."""
-    grid = Grid(tuple(maximised([s, 2 * s, s + 1], rate=s) for s in (9.0, 1.0, 4.0)))
+    grid = GridResult(tuple(maximised([s, 2 * s, s + 1], rate=s) for s in (9.0, 1.0, 4.0)))
     real = torch.tensor([2.0, 3.0, 5.0])
     scalar, general = grid.rank(real), grid.rank(real[:, None], feature=lambda x: x)
     for one, other in zip(scalar.rows, general.rows, strict=True):
@@ -109,7 +109,7 @@ def test_features_of_one_column_rank_as_activations_do() -> None:
 
 @pytest.mark.parametrize("real", [torch.tensor(1.0), torch.ones(1), torch.tensor([1.0, math.inf])])
 def test_ranking_needs_two_real_samples(real: Tensor) -> None:
-    grid = Grid((maximised([1.0, 2.0], rate=1.0),))
+    grid = GridResult((maximised([1.0, 2.0], rate=1.0),))
     with pytest.raises(ParameterError, match="two samples or more"):
         grid.rank(real)
 
@@ -120,8 +120,8 @@ def test_a_grid_says_its_settings_in_the_order_asked_for() -> None:
         rates=(0.1, 0.01), penalties=(1.0, 0.0), iterations=(2, 1), seeds=2
     )
     asked = [Setting(*one) for one in product((0.1, 0.01), (1.0, 0.0), (2, 1))]
-    assert [found.setting for found in grid.settings] == asked
-    assert all(found.input.shape == (2, 1, 115, 80) for found in grid.settings)
+    assert [found.setting for found in grid.results] == asked
+    assert all(found.input.shape == (2, 1, 115, 80) for found in grid.results)
 
 
 @given(
@@ -134,9 +134,11 @@ def test_extremes_are_those_of_a_stable_sort(
     numbers: list[int], k: int, largest: bool, max_batch: int
 ) -> None:
     values = torch.tensor(numbers, dtype=torch.float64)
-    found = extremes(lambda x: x[:, 0], values[:, None], k, largest=largest, max_batch=max_batch)
+    found = find_extremes(
+        lambda x: x[:, 0], values[:, None], k, largest=largest, max_batch=max_batch
+    )
     order = values.argsort(stable=True, descending=largest)[:k]
-    assert [one.index for one in found.found] == order.tolist()
+    assert [one.index for one in found.excerpts] == order.tolist()
     assert found.activations.equal(values[order])
     assert found.n_seen == len(numbers)
 
@@ -154,7 +156,7 @@ def test_extremes_are_streamed() -> None:
             most = max(most, len(alive))
             yield excerpt
 
-    found = extremes(lambda x: x[:, 0], stream(), 5, max_batch=4)
+    found = find_extremes(lambda x: x[:, 0], stream(), 5, max_batch=4)
     assert found.activations.tolist() == [96.0] * 5
     assert most <= 5 + 2 * 4
 
@@ -167,8 +169,8 @@ def test_patches_come_back_as_they_were_and_are_seen_with_a_channel() -> None:
         shapes.append(tuple(x.shape))
         return x.mean((1, 2, 3))
 
-    found = extremes(activation, patches, 1)
-    assert found.found[0].patch is patches[1]
+    found = find_extremes(activation, patches, 1)
+    assert found.excerpts[0].patch is patches[1]
     assert shapes == [(3, 1, 4, 3)]
 
 
@@ -186,10 +188,10 @@ def test_what_cannot_be_gone_over_is_told() -> None:
         return x.flatten(1)[:, 0]
 
     with pytest.raises(ParameterError, match="there is no excerpt"):
-        extremes(first, [], 3)
+        find_extremes(first, [], 3)
     with pytest.raises(ParameterError, match="k is 0"):
-        extremes(first, torch.zeros(2, 1), 0)
+        find_extremes(first, torch.zeros(2, 1), 0)
     with pytest.raises(ParameterError, match="activation of excerpt 1 is nan"):
-        extremes(first, torch.tensor([[1.0], [math.nan]]), 1)
+        find_extremes(first, torch.tensor([[1.0], [math.nan]]), 1)
     with pytest.raises(ParameterError, match=r"excerpts have shapes \[\(2,\), \(3,\)\]"):
-        extremes(first, [torch.zeros(2), torch.zeros(3)], 1)
+        find_extremes(first, [torch.zeros(2), torch.zeros(3)], 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from otoscope import ops
-from otoscope.explain.shared import NotTraced, SharedForward, _layout, _samples
+from otoscope.explain.shared import NotTraced, SharedForward, _layout, _scan
 from otoscope.explain.shared._trace import trace
 from tests.support.examples import examples
 from tests.support.networks import (
@@ -204,20 +204,20 @@ def test_leaving_one_out_recomputes_only_what_it_touches() -> None:
 @pytest.mark.parametrize("mutation", ["variants", "stride", "padding is a segment"])
 def test_these_tests_notice_a_mistake(mutation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if mutation == "variants":  # one segment forgotten
-        honest = _samples.Samples.restricted
+        honest = _layout.CoalitionTable.variants
 
-        def forgetful(self: _samples.Samples, sees: _samples.Booleans) -> object:
+        def forgetful(self: _layout.CoalitionTable, sees: _scan.Booleans) -> object:
             fewer = sees.copy()
             if fewer.sum() > 1:
                 fewer[np.flatnonzero(fewer)[0]] = False
             return honest(self, fewer)
 
-        monkeypatch.setattr(_samples.Samples, "restricted", forgetful)
+        monkeypatch.setattr(_layout.CoalitionTable, "variants", forgetful)
         with pytest.raises(AssertionError):
             test_equals_brute_force("residual, batch norm, groups", segment_maps()["temporal"])
     elif mutation == "stride":
         monkeypatch.setattr(
-            _samples.Scan,
+            _scan.Scan,
             "reads",
             lambda self: np.asarray(self.sources)[
                 np.arange(self.size)[:, None] + np.arange(self.kernel) * self.dilation

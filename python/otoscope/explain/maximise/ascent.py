@@ -1,8 +1,8 @@
-"""Gradient ascent of many latents at once, each by itself: the loop of activation maximisation.
+"""Ascent: gradient ascent of many latents at once, the loop of activation maximisation.
 
-Rows do not know each other: each has its rate, its penalty, its state of Adam and its draws, and
-stops by itself. A row is looked at before each step, so its first latent counts and what the last
-step would make is never seen.
+Rows are independent: each has its rate, its penalty, its Adam state and its random draws, and stops
+on its own. A row is evaluated before each step: its first latent counts, and the result of the last
+step is never evaluated.
 """
 
 from __future__ import annotations
@@ -15,50 +15,27 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.explain.maximise.adam import RowAdam
-from otoscope.explain.maximise.maximised import Reached
 from otoscope.explain.maximise.priors import Prior
-from otoscope.progress import Progress
+from otoscope.explain.maximise.result import BestInputs
+from otoscope.progress import Progress, silent
 
-__all__ = ["Keep", "Problem", "Progress", "climb"]
+__all__ = ["Keep", "RowAdam", "SearchProblem", "ascend"]
 
 Keep: TypeAlias = 'Literal["activation", "objective"]'
 
-_STILL = torch.finfo(torch.float32).eps  # of coarser types small cells move by less than eps
+_STILL = torch.finfo(torch.float32).eps  # in coarser types, small cells move by less than eps
 
 
 @dataclass(frozen=True)
-class Problem:
-    """What all rows climb: a(x) for x = prepare(decode(z)), less the penalty.
+class SearchProblem:
+    """The problem of all rows: a(x) - penalty to maximise, or a(x) + penalty to minimise."""
 
-    Parameters
-    ----------
-    activation : callable
-        Inputs [row, ...] to [row].
-    prior : Prior
-        Decodes latents and weighs them.
-    prepare : callable
-        What the prior makes to inputs.
-    maximise : bool
-        a(x) - penalty is to become large; or else a(x) + penalty small.
-    keep : {"activation", "objective"}
-        Whose best value is kept: of a(x) alone, or with the penalty.
-    jitter : (int, int)
-        Inputs are rolled by up to so many frames and bands, another way at each step.
-
-    Examples
-    --------
-    >>> from otoscope.explain.maximise.priors import RawPrior
-    >>> Problem(lambda x: x[:, 0], RawPrior((1,)), lambda x: x, True, "activation", (0, 0)).sign
-    1
-    """
-
-    activation: Callable[[Tensor], Tensor]
+    activation: Callable[[Tensor], Tensor]  # inputs [row, ...] -> [row]
     prior: Prior
-    prepare: Callable[[Tensor], Tensor]
+    prepare: Callable[[Tensor], Tensor]  # from the prior's outputs to inputs x
     maximise: bool
-    keep: Keep
-    jitter: tuple[int, int]
+    keep: Keep  # the value whose best is kept: the activation, or less its penalty
+    jitter: tuple[int, int]  # largest shift of the inputs at each step, in frames and bands
 
     @property
     def sign(self) -> int:
@@ -66,29 +43,12 @@ class Problem:
         return 1 if self.maximise else -1
 
     @property
-    def stirs(self) -> bool:
-        """Whether a row that its gradient does not move may still move later."""
-        return any(self.jitter) or self.prior.settles
+    def moves_without_gradient(self) -> bool:
+        """True if a row with zero gradient may still move later, by jitter or by the prior."""
+        return any(self.jitter) or self.prior.has_after_step
 
-    def inputs(self, latent: Tensor, draws: Sequence[torch.Generator]) -> Tensor:
-        """Make inputs, rolled if there is jitter.
-
-        Parameters
-        ----------
-        latent : Tensor [row, ...]
-            Rows.
-        draws : sequence of Generator
-            One a row.
-
-        Returns
-        -------
-        Tensor [row, ...]
-            What the model is given.
-
-        Examples
-        --------
-        >>> problem.inputs(latent, draws)  # doctest: +SKIP
-        """
+    def inputs(self, latent: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """Make the inputs of latents, rolled at random if there is jitter."""
         x = self.prepare(self.prior.decode(latent))
         if not any(self.jitter):
             return x
@@ -98,75 +58,54 @@ class Problem:
                 "axes, frames and bands"
             )
         rolled = []
-        for row, draw in zip(x, draws, strict=True):
-            shifts = [int(torch.randint(-j, j + 1, (), generator=draw)) for j in self.jitter]
+        for row, generator in zip(x, generators, strict=True):
+            shifts = [int(torch.randint(-j, j + 1, (), generator=generator)) for j in self.jitter]
             rolled.append(row.roll(shifts, dims=(-2, -1)))
         return torch.stack(rolled)
 
 
-def climb(
-    problem: Problem,
+def ascend(
+    problem: SearchProblem,
     latent: Tensor,
     rate: Tensor,
     penalty: Tensor,
     seeds: Sequence[int],
     iterations: Sequence[int],
     *,
-    progress: Progress | None = None,
-) -> list[Reached]:
-    """Optimise rows together.
+    progress: Progress = silent,
+) -> list[BestInputs]:
+    """Optimise rows together; return the best inputs after each of the numbers of iterations.
 
-    Parameters
-    ----------
-    problem : Problem
-        What is climbed.
-    latent : Tensor [row, ...]
-        Where each starts.
-    rate, penalty : Tensor [row]
-        Of each.
-    seeds : sequence of int
-        Of each, for the jitter.
-    iterations : sequence of int
-        After which to say what was reached; all are parts of one run of the longest.
-    progress : callable
-        Goes over "iterations".
-
-    Returns
-    -------
-    list of Reached
-        One for each of ``iterations``.
-
-    Raises
-    ------
-    ParameterError
-        If the model cannot take the inputs.
-
-    Examples
-    --------
-    >>> climb(problem, latent, rate, penalty, [0, 1], (100, 500))  # doctest: +SKIP
+    ``rate``, ``penalty`` and ``seeds`` (of the jitter) have one entry per row. All numbers of
+    iterations are prefixes of one run.
     """
     rows = _Rows(problem, latent, rate, penalty, seeds)
-    reached: dict[int, Reached] = {}
+    best: dict[int, BestInputs] = {}
     traces: list[Tensor] = []
-    for i in (progress or (lambda items, _: items))(range(max(iterations)), "iterations"):
-        rows.look(i + 1)
+    for i in progress(range(max(iterations)), "iterations"):
+        rows.evaluate(i + 1)
         traces.append(rows.activation.clone())
         if i + 1 in iterations:
-            reached[i + 1] = replace(rows.reached(), trace=torch.stack(traces, 1))
+            best[i + 1] = replace(rows.best(), trace=torch.stack(traces, 1))
         rows.step(i + 1)
-    return [reached[n] for n in iterations]
+    return [best[n] for n in iterations]
 
 
 class _Rows:
-    """The rows that still climb, and the best of all rows."""
+    """The rows that still move, and the best inputs of all rows."""
 
     def __init__(
-        self, problem: Problem, latent: Tensor, rate: Tensor, penalty: Tensor, seeds: Sequence[int]
+        self,
+        problem: SearchProblem,
+        latent: Tensor,
+        rate: Tensor,
+        penalty: Tensor,
+        seeds: Sequence[int],
     ) -> None:
         n_rows = len(latent)
         self._problem, self._penalty, self._adam = problem, penalty, RowAdam(rate)
-        self._draws = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._climbing = torch.arange(n_rows, device=latent.device)
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._active = torch.arange(n_rows, device=latent.device)
         self._latent, self._gradient = latent, torch.zeros_like(latent)
         self._finite = torch.ones(n_rows, dtype=torch.bool, device=latent.device)
         self._score = rate.new_full((n_rows,), -torch.inf)
@@ -175,13 +114,13 @@ class _Rows:
         self._steps = torch.zeros(n_rows, dtype=torch.int64, device=latent.device)
         self._failed = ~self._finite
 
-    def look(self, step: int) -> None:
-        """Find activations and gradients where the rows are, and keep what is best so far."""
-        if len(self._climbing) == 0:
+    def evaluate(self, step: int) -> None:
+        """Compute activations and gradients of the rows, and keep the best inputs so far."""
+        if len(self._active) == 0:
             return
         problem, latent = self._problem, self._latent.requires_grad_()
         with torch.enable_grad():
-            x = problem.inputs(latent, self._draws)
+            x = problem.inputs(latent, self._generators)
             activation = problem.activation(x)
             if not activation.requires_grad:
                 raise ParameterError(
@@ -196,35 +135,34 @@ class _Rows:
         self._finite = score.isfinite() & self._gradient.flatten(1).isfinite().all(1)
         if step == 1:
             self._best_input = x.clone()
-        better = score.isfinite() & (score > self._score[self._climbing])
-        at = self._climbing[better]
-        self._score[at], self.activation[at] = score[better], activation[better]
-        self._best_latent[at], self._best_input[at] = self._latent[better], x[better]
-        self._steps[self._climbing] = step
-        self._failed[self._climbing] = ~self._finite
+        is_better = score.isfinite() & (score > self._score[self._active])
+        at = self._active[is_better]
+        self._score[at], self.activation[at] = score[is_better], activation[is_better]
+        self._best_latent[at], self._best_input[at] = self._latent[is_better], x[is_better]
+        self._steps[self._active] = step
+        self._failed[self._active] = ~self._finite
 
     def step(self, step: int) -> None:
-        """Go one step; leave behind the rows that failed, and those that do not move any more."""
-        if len(self._climbing) == 0:
+        """Move one step; stop the rows that failed and those that do not move any more."""
+        if len(self._active) == 0:
             return
         moved = self._latent + self._adam.step(self._gradient)
-        moved = self._problem.prior.settle(moved, step)
+        moved = self._problem.prior.after_step(moved, step)
         size = self._latent.abs().flatten(1).amax(1).clamp(min=1)
-        lost = min(torch.finfo(moved.dtype).eps, _STILL)  # in the rounding
-        still = (moved - self._latent).abs().flatten(1).amax(1) <= lost * size
-        goes_on = self._finite if self._problem.stirs else self._finite & ~still
+        rounding = min(torch.finfo(moved.dtype).eps, _STILL)
+        still = (moved - self._latent).abs().flatten(1).amax(1) <= rounding * size
+        continues = self._finite if self._problem.moves_without_gradient else self._finite & ~still
         self._latent = moved
-        if not bool(goes_on.all()):
-            self._climbing, self._latent = self._climbing[goes_on], moved[goes_on]
-            self._penalty = self._penalty[goes_on]
-            self._adam.keep(goes_on)
-            self._draws = [
-                d for d, stays in zip(self._draws, goes_on.tolist(), strict=True) if stays
-            ]
+        if not bool(continues.all()):
+            self._active, self._latent = self._active[continues], moved[continues]
+            self._penalty = self._penalty[continues]
+            self._adam.keep(continues)
+            pairs = zip(self._generators, continues.tolist(), strict=True)
+            self._generators = [generator for generator, stays in pairs if stays]
 
-    def reached(self) -> Reached:
-        """What all rows have reached; the trace is not known here."""
-        return Reached(
+    def best(self) -> BestInputs:
+        """Return the best inputs of all rows; the trace is added by `ascend`."""
+        return BestInputs(
             self.activation.clone(),
             self._best_input.clone(),
             self._best_latent.clone(),
@@ -232,3 +170,44 @@ class _Rows:
             self._steps.clone(),
             self._failed.clone(),
         )
+
+
+class RowAdam:
+    """Adam at a constant rate, row by row, each row with a rate of its own.
+
+    References
+    ----------
+    Kingma and Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> adam = RowAdam(torch.tensor([0.1, 0.01]))
+    >>> adam.step(torch.tensor([[5.0], [-5.0]])).T
+    tensor([[-0.1000,  0.0100]])
+    """
+
+    def __init__(
+        self, rate: Tensor, *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+    ) -> None:
+        self._rate, self._betas, self._eps = rate, betas, eps
+        self._steps = 0
+        self._mean: Tensor | None = None
+        self._square: Tensor | None = None
+
+    def step(self, gradient: Tensor) -> Tensor:
+        """Return the step [row, ...] to add, against the gradient [row, ...] of a loss."""
+        if self._mean is None or self._square is None:
+            self._mean, self._square = torch.zeros_like(gradient), torch.zeros_like(gradient)
+        self._steps += 1
+        beta1, beta2 = self._betas
+        self._mean.lerp_(gradient, 1 - beta1)
+        self._square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        deviation = (self._square / (1 - beta2**self._steps)).sqrt() + self._eps
+        rate = self._rate.view(-1, *[1] * (gradient.ndim - 1)) / (1 - beta1**self._steps)
+        return -rate * self._mean / deviation
+
+    def keep(self, rows: Tensor) -> None:
+        """Keep some of the rows, in the order of the gradients to come."""
+        self._rate = self._rate[rows]
+        if self._mean is not None and self._square is not None:
+            self._mean, self._square = self._mean[rows], self._square[rows]

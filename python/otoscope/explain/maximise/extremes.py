@@ -1,4 +1,4 @@
-"""Dataset extremes: the real excerpts that drive a unit furthest, out of any number."""
+"""Extremes: the real excerpts of a data set that drive a unit furthest."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.protocols import Patch
 
-__all__ = ["Extreme", "Extremes", "extremes"]
+__all__ = ["ExtremeExcerpt", "Extremes", "find_extremes"]
 
 
 @dataclass(frozen=True, eq=False)
-class Extreme:
-    """One of the excerpts.
+class ExtremeExcerpt:
+    """Hold an excerpt that drives a unit far.
 
     Parameters
     ----------
     activation : float
-        Of the unit.
+        Activation of the unit.
     index : int
-        Which of the excerpts it was, from 0.
+        Index among the excerpts, from 0.
     patch : Patch or Tensor
-        The excerpt as it came.
+        Excerpt as it was given.
 
     Examples
     --------
-    >>> Extreme(4.5, 0, torch.zeros(1, 115, 80)).activation
+    >>> ExtremeExcerpt(4.5, 0, torch.zeros(1, 115, 80)).activation
     4.5
     """
 
@@ -43,31 +43,31 @@ class Extreme:
 
 @dataclass(frozen=True, eq=False)
 class Extremes:
-    """The excerpts that drive a unit furthest.
+    """Hold the excerpts that drive a unit furthest.
 
     Parameters
     ----------
-    found : tuple of Extreme
-        The furthest first; of equals the one that came first.
+    excerpts : tuple of ExtremeExcerpt
+        Excerpts, the furthest first; equal ones in the order of the data set.
     n_seen : int
-        Of how many.
+        Number of excerpts of the data set.
 
     Examples
     --------
-    >>> extremes(lambda x: x[:, 0], torch.eye(3), 2).n_seen
+    >>> find_extremes(lambda x: x[:, 0], torch.eye(3), 2).n_seen
     3
     """
 
-    found: tuple[Extreme, ...]
+    excerpts: tuple[ExtremeExcerpt, ...]
     n_seen: int
 
     @property
     def activations(self) -> Tensor:
-        """Tensor [excerpt], float64."""
-        return torch.tensor([one.activation for one in self.found], dtype=torch.float64)
+        """Activations of the excerpts: Tensor [excerpt], float64."""
+        return torch.tensor([excerpt.activation for excerpt in self.excerpts], dtype=torch.float64)
 
 
-def extremes(
+def find_extremes(
     activation: Callable[[Tensor], Tensor],
     patches: Iterable[Patch | Tensor],
     k: int,
@@ -75,25 +75,25 @@ def extremes(
     largest: bool = True,
     max_batch: int = 8,
 ) -> Extremes:
-    """Go over excerpts once and keep the k with the largest activations.
+    """Find the k excerpts with the largest activations in one pass over the data.
 
     Parameters
     ----------
     activation : callable
-        Inputs [batch, ...] to [batch]: a `Unit`.
+        Function from inputs [batch, ...] to [batch]: a `Unit`.
     patches : iterable of Patch or Tensor
-        Patches [frame, mel], given as [1, frame, mel]; Tensors are given as they are.
+        Excerpts. Patches [frame, mel] are passed as [1, frame, mel], Tensors unchanged.
     k : int
-        How many to keep, >= 1; all if there are fewer.
+        Number of excerpts to keep, >= 1; all if there are fewer.
     largest : bool
-        False: the smallest.
+        Keep the largest activations; False keeps the smallest.
     max_batch : int
-        Excerpts a forward pass, >= 1.
+        Largest number of excerpts per forward pass, >= 1.
 
     Returns
     -------
     Extremes
-        Memory is that of ``k + max_batch`` excerpts, however many there are.
+        Excerpts; memory is that of ``k + max_batch`` excerpts for any size of the data set.
 
     Raises
     ------
@@ -104,15 +104,15 @@ def extremes(
     Examples
     --------
     >>> numbers = torch.tensor([[3.0], [7.0], [5.0], [7.0]])
-    >>> found = extremes(lambda x: x[:, 0], numbers, 3)
-    >>> [one.index for one in found.found], found.activations
+    >>> largest = find_extremes(lambda x: x[:, 0], numbers, 3)
+    >>> [excerpt.index for excerpt in largest.excerpts], largest.activations
     ([1, 3, 2], tensor([7., 7., 5.], dtype=torch.float64))
     """
     if k < 1 or max_batch < 1:
         raise ParameterError(f"k is {k} and max_batch {max_batch}; both must be >= 1")
     sign = 1 if largest else -1
-    # The least of the kept lies on top; of equal ones the latest. Indices differ: no patch is
-    # ever compared.
+    # The smallest kept score is on top, the latest of equal ones. Indices differ, so that patches
+    # are never compared.
     heap: list[tuple[float, int, Patch | Tensor]] = []
     n_seen = 0
     for batch in _batches(patches, max_batch):
@@ -128,7 +128,7 @@ def extremes(
     if not heap:
         raise ParameterError("there is no excerpt: patches is empty")
     kept = sorted(heap, key=lambda entry: entry[:2], reverse=True)
-    return Extremes(tuple(Extreme(sign * v, -i, patch) for v, i, patch in kept), n_seen)
+    return Extremes(tuple(ExtremeExcerpt(sign * v, -i, patch) for v, i, patch in kept), n_seen)
 
 
 def _activations(

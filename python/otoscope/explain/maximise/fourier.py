@@ -1,7 +1,7 @@
-"""The Fourier parametrisation: latents are a picture's spectrum over time and mel, by 1/f.
+"""The Fourier parametrisation: latents are a spectrogram's coefficients over time and mel.
 
-Neighbouring cells of a picture of sound go together; coefficients of a spectrum do not, and large
-ones belong to low frequencies. So equal steps in them are smooth changes of the picture.
+Neighbouring cells of a spectrogram are correlated; Fourier coefficients are not, and large ones
+belong to low frequencies. Equal steps in weighted coefficients are smooth changes of the input.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ __all__ = ["FourierPrior"]
 
 @dataclass(frozen=True)
 class FourierPrior(Prior):
-    """Pictures as weighted sums of waves over time and mel, the slow ones largest.
+    """Make spectrograms as weighted sums of waves over time and mel, slow waves largest.
 
     Parameters
     ----------
     shape : sequence of int
-        Of one input, (1, frame, mel); the waves run over the last two axes.
+        Shape of one input, (1, frame, mel); the waves run over the last two axes.
     decay : float
-        A wave of frequency f (cycles a cell) has a weight proportional to f ** -decay, >= 0; the
-        constant that of the slowest wave.
+        Exponent of the weights, >= 0: a wave of frequency f (cycles per cell) has a weight
+        proportional to ``f ** -decay``; the constant has that of the slowest wave.
     scale : float
         Standard deviation of the first inputs' cells, > 0.
 
@@ -41,9 +41,9 @@ class FourierPrior(Prior):
 
     Notes
     -----
-    Latents are [row, ..., frame, mel // 2 + 1, 2], real and imaginary parts. Of N(0, 1), as they
-    are drawn, they make 1/f noise of which each cell has the variance ``scale ** 2``; so the
-    penalty, their sum of squares, is that of a Gaussian prior of pictures with a 1/f spectrum.
+    Latents are [row, ..., frame, mel // 2 + 1, 2], real and imaginary parts. Latents of N(0, 1)
+    make 1/f noise in which each cell has the variance ``scale ** 2``. The penalty, their sum of
+    squares, is therefore that of a Gaussian prior of spectrograms with a 1/f spectrum.
 
     References
     ----------
@@ -74,14 +74,14 @@ class FourierPrior(Prior):
         Parameters
         ----------
         n : int
-            Rows, >= 1.
+            Number of rows, >= 1.
         seed : int
-            Of the first row; row i has ``seed + i``.
+            Random seed of the first row; row i has ``seed + i``.
 
         Returns
         -------
         Tensor [n, ..., frame, mel // 2 + 1, 2]
-            float32 on the CPU.
+            Coefficients, float32 on the CPU.
 
         Examples
         --------
@@ -92,7 +92,7 @@ class FourierPrior(Prior):
         return normal_rows((*outer, n_frames, n_bands // 2 + 1, 2), n, seed)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Weigh the waves and add them up.
+        """Add up the weighted waves.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class FourierPrior(Prior):
         Returns
         -------
         Tensor [row, ...]
-            Pictures.
+            Spectrograms.
 
         Examples
         --------
@@ -110,18 +110,18 @@ class FourierPrior(Prior):
         torch.Size([3, 1, 4, 6])
         """
         spectrum = torch.view_as_complex(latent) * self._weights.to(latent)
-        made: Tensor = torch.fft.irfft2(spectrum, s=tuple(self.shape[-2:]), norm="ortho")
-        return made
+        spectrograms: Tensor = torch.fft.irfft2(spectrum, s=tuple(self.shape[-2:]), norm="ortho")
+        return spectrograms
 
     @cached_property
     def _weights(self) -> Tensor:
-        """Tensor [frame, mel // 2 + 1], float64: f ** -decay, cells of variance scale ** 2."""
+        """Weights f ** -decay, for cells of variance scale ** 2: Tensor [frame, mel // 2 + 1]."""
         n_frames, n_bands = self.shape[-2:]
         across = torch.fft.fftfreq(n_frames, dtype=torch.float64)[:, None]
         up = torch.fft.rfftfreq(n_bands, dtype=torch.float64)[None]
         slowest = 1 / max(n_frames, n_bands)
         weights = torch.hypot(across, up).clamp(min=slowest) ** -self.decay
-        # Most columns count with their mirror image, so with twice the amplitude.
+        # most columns count with their mirror image: with twice the amplitude
         alone = (up == 0) | (up == 0.5)
         variance = torch.where(alone, 1.0, 4.0) * weights**2
         return self.scale * weights * (variance.sum() / (n_frames * n_bands)) ** -0.5

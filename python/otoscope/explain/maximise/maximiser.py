@@ -1,4 +1,4 @@
-"""ActivationMaximiser: find the input that drives a unit furthest."""
+"""ActivationMaximiser: find inputs that drive a unit furthest."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.explain.evaluator import batch_size
-from otoscope.explain.maximise.ascent import Keep, Problem, Progress, climb
-from otoscope.explain.maximise.extremes import Extremes, extremes
-from otoscope.explain.maximise.grid import Grid
-from otoscope.explain.maximise.maximised import Maximised, Reached, Setting
+from otoscope.explain.maximise.ascent import Keep, SearchProblem, ascend
+from otoscope.explain.maximise.extremes import Extremes, find_extremes
 from otoscope.explain.maximise.priors import Prior
+from otoscope.explain.maximise.ranking import GridResult
+from otoscope.explain.maximise.result import BestInputs, MaximisationResult, Setting
 from otoscope.explain.maximise.unit import Index, Pool, Unit
+from otoscope.progress import Progress, silent
 from otoscope.protocols import Patch, device_of, dtype_of, evaluating
 
 __all__ = ["ActivationMaximiser", "check_search"]
 
 
 class ActivationMaximiser:
-    """Finds inputs that drive one unit of a network as far as they can.
+    """Find inputs that drive one unit of a network as far as possible.
 
     Maximises a(prepare(decode(z))) - penalty * ||z||^2 over latents z of a prior, or minimises
     a(...) + penalty * ||z||^2, by Adam at a constant rate, and keeps the best input of all steps.
@@ -31,32 +32,33 @@ class ActivationMaximiser:
     Parameters
     ----------
     model : nn.Module
-        The network; in eval mode for the while, its weights untouched.
+        Network; in eval mode during the search, its weights unchanged.
     prior : Prior
-        Makes inputs of latents: `RawPrior`, `FourierPrior`, or a generator.
+        Maps latents to inputs: `RawPrior`, `FourierPrior`, or a generator.
     layer : str
-        The layer of the unit. Take the logit, not the probability: the layer decides.
+        Layer of the unit. Name the layer of the logit rather than of the probability.
     unit : int or tuple of int and ``...``
         Index into the layer's output; see `Unit`.
     prepare : callable, optional
-        What the prior makes [row, ...] to the model's input: standardise by the model's
-        statistics, for example.
+        Function from the prior's output [row, ...] to the model's input, such as standardising by
+        the model's statistics.
     maximise : bool
-        False: inputs that drive it down.
+        True to maximise the activation, False to minimise it.
     pool : {"mean", "max"}
-        How the positions of a map become one number.
+        Pooling of the positions of a map into one number.
     keep : {"activation", "objective"}
-        Best is the activation alone, as in the paper, or less its penalty.
+        Criterion of the best input: the activation, as in the paper, or the activation less the
+        penalty.
     jitter : (int, int)
-        The input is rolled by up to so many frames and bands before each look, so that what is
-        found does not hang on its place. What is kept is what the model was given.
+        Largest random shift of the input before each evaluation, in frames and bands, so that the
+        result does not depend on its place. The kept input is the shifted one.
     max_batch : int, optional
-        Rows a forward pass; 8 on the CPU and 256 elsewhere if not given.
+        Largest number of rows per forward pass; default 8 on the CPU, 256 elsewhere.
 
     Raises
     ------
     ParameterError
-        If there is no such layer (names the nearest), or a setting is out of range.
+        If the layer does not exist (the message names the nearest), or a setting is out of range.
 
     References
     ----------
@@ -66,10 +68,9 @@ class ActivationMaximiser:
 
     Notes
     -----
-    A row whose step no longer changes it stops (not under jitter or a blur), and one that meets a
-    NaN or an infinity stops and is marked as failed, with the best it had before. Rows do not
-    depend on each other: any ``max_batch`` gives the same, up to the rounding of the model's own
-    batches.
+    A row stops if its step no longer changes it (not under jitter or a blur). A row that meets NaN
+    or infinity stops too and is marked as failed; its best input so far is kept. Rows do not depend
+    on each other: the result does not depend on ``max_batch``, up to rounding.
 
     Examples
     --------
@@ -77,8 +78,8 @@ class ActivationMaximiser:
     >>> net = nn.Sequential(nn.Linear(2, 1, bias=False))
     >>> net[0].weight.data = torch.tensor([[4.0, -2.0]])
     >>> maximiser = ActivationMaximiser(net, RawPrior((2,)), layer="0", unit=0, keep="objective")
-    >>> found = maximiser.run(rate=0.1, penalty=1.0, iterations=300, seeds=1)
-    >>> found.input.round(decimals=3)  # w / (2 penalty)
+    >>> result = maximiser.run(rate=0.1, penalty=1.0, iterations=300, seeds=1)
+    >>> result.input.round(decimals=3)  # w / (2 penalty)
     tensor([[ 2., -1.]])
     """
 
@@ -102,10 +103,10 @@ class ActivationMaximiser:
             raise ParameterError(f"jitter is {jitter}, must be two counts >= 0: frames, bands")
         self.model, self.prior, self.maximise = model, prior, maximise
         self.unit = Unit(model, layer, unit, pool)
-        self._problem = Problem(
+        self._problem = SearchProblem(
             activation=self.unit,
             prior=prior,
-            prepare=prepare or (lambda made: made),
+            prepare=prepare or (lambda x: x),
             maximise=maximise,
             keep=keep,
             jitter=(jitter[0], jitter[1]),
@@ -121,35 +122,35 @@ class ActivationMaximiser:
         iterations: int = 100,
         seeds: int = 50,
         seed: int = 0,
-        progress: Progress | None = None,
-    ) -> Maximised:
-        """Optimise under one setting; the defaults are the one that the paper's distance chose.
+        progress: Progress = silent,
+    ) -> MaximisationResult:
+        """Optimise under one setting, by default the one that the paper's distance chose.
 
         Parameters
         ----------
         rate : float
-            Adam's, > 0.
+            Learning rate of Adam, > 0.
         penalty : float
-            lambda, >= 0.
+            Factor lambda of the penalty, >= 0.
         iterations : int
-            Inputs to look at, >= 1.
+            Number of inputs to evaluate, >= 1.
         seeds : int
-            Rows, each from another latent.
+            Number of rows, each from another latent.
         seed : int
-            Of the first row.
-        progress : callable, optional
-            Goes over "rows", batch by batch, and in each over "iterations".
+            Random seed of the first row; row i has ``seed + i``.
+        progress : callable
+            Progress of "rows", batch by batch, and of the "iterations" of each.
 
         Returns
         -------
-        Maximised
-            A row a seed.
+        MaximisationResult
+            Best inputs, one row per seed.
 
         Raises
         ------
         ParameterError
-            If a number is out of range, the layer has no such unit, the model cannot take the
-            inputs, or gives no gradient.
+            If a number is out of range, the unit does not exist, or the model cannot take the
+            inputs or gives no gradient.
 
         Examples
         --------
@@ -163,7 +164,7 @@ class ActivationMaximiser:
             seeds=seeds,
             seed=seed,
             progress=progress,
-        ).settings[0]
+        ).results[0]
 
     def grid(
         self,
@@ -173,33 +174,33 @@ class ActivationMaximiser:
         iterations: Sequence[int] = (100, 500, 1000),
         seeds: int = 50,
         seed: int = 0,
-        progress: Progress | None = None,
-    ) -> Grid:
-        """Optimise under all settings; the defaults are the paper's 27.
+        progress: Progress = silent,
+    ) -> GridResult:
+        """Optimise under all settings, by default the paper's 27.
 
         Parameters
         ----------
         rates, penalties : sequence of float
-            Adam's rates, > 0, and lambdas, >= 0.
+            Learning rates of Adam, > 0, and factors lambda, >= 0.
         iterations : sequence of int
-            Counts >= 1. Only the longest is run: the others are its beginnings.
+            Numbers of inputs, >= 1. Only the longest is run: the others are its prefixes.
         seeds : int
-            Rows of each setting; all settings start from the same latents.
+            Number of rows per setting; all settings start from the same latents.
         seed : int
-            Of the first row.
-        progress : callable, optional
-            Goes over "rows", batch by batch, and in each over "iterations".
+            Random seed of the first row; row i has ``seed + i``.
+        progress : callable
+            Progress of "rows", batch by batch, and of the "iterations" of each.
 
         Returns
         -------
-        Grid
-            A `Maximised` a setting.
+        GridResult
+            Best inputs of each setting.
 
         Raises
         ------
         ParameterError
-            If a number is out of range, the layer has no such unit, the model cannot take the
-            inputs, or gives no gradient.
+            If a number is out of range, the unit does not exist, or the model cannot take the
+            inputs or gives no gradient.
 
         Examples
         --------
@@ -208,20 +209,20 @@ class ActivationMaximiser:
         """
         check_search(rates, penalties, iterations, seeds=seeds, seed=seed)
         runs = list(product(rates, penalties))
-        reached = self._climb(runs, iterations, seeds, seed, progress or (lambda items, _: items))
-        found = []
+        best = self._ascend(runs, iterations, seeds, seed, progress)
+        results = []
         for i, (rate, penalty) in enumerate(runs):
-            for n, all_rows in zip(iterations, reached, strict=True):
+            for n, all_rows in zip(iterations, best, strict=True):
                 rows = all_rows[i * seeds : (i + 1) * seeds]
-                found.append(
-                    Maximised(
+                results.append(
+                    MaximisationResult(
                         **vars(rows),
                         setting=Setting(rate, penalty, n),
                         seeds=range(seed, seed + seeds),
                         maximise=self.maximise,
                     )
                 )
-        return Grid(tuple(found))
+        return GridResult(tuple(results))
 
     def extremes(self, patches: Iterable[Patch | Tensor], k: int = 50) -> Extremes:
         """Find the real excerpts that drive the unit furthest, in the direction of the search.
@@ -229,15 +230,15 @@ class ActivationMaximiser:
         Parameters
         ----------
         patches : iterable of Patch or Tensor
-            Read one by one; Patches [frame, mel], or Tensors as the model takes them but for the
+            Excerpts, read one by one: Patches [frame, mel], or inputs of the model without the
             batch axis.
         k : int
-            How many to keep, >= 1.
+            Number of excerpts to keep, >= 1.
 
         Returns
         -------
         Extremes
-            The furthest first; its ``activations`` are what `Grid.rank` compares with.
+            Excerpts, the furthest first; pass its ``activations`` to `GridResult.rank`.
 
         Raises
         ------
@@ -249,19 +250,19 @@ class ActivationMaximiser:
         >>> real = maximiser.extremes(patches).activations  # doctest: +SKIP
         """
         with evaluating(self.model):
-            return extremes(
+            return find_extremes(
                 self._activation, patches, k, largest=self.maximise, max_batch=self._max_batch
             )
 
-    def _climb(
+    def _ascend(
         self,
         runs: Sequence[tuple[float, float]],
         iterations: Sequence[int],
         seeds: int,
         seed: int,
         progress: Progress,
-    ) -> list[Reached]:
-        """All rows of all runs, run by run; one for each number of iterations."""
+    ) -> list[BestInputs]:
+        """Return the best inputs of all runs, run by run, for each number of iterations."""
         first = self.prior.sample(seeds, seed).to(self._device, self._dtype)
         rate, penalty = (
             torch.tensor(runs, dtype=torch.float64).to(first).repeat_interleave(seeds, 0).unbind(1)
@@ -271,20 +272,20 @@ class ActivationMaximiser:
         batches = [rows[i : i + self._max_batch] for i in rows[:: self._max_batch]]
         with evaluating(self.model):
             for batch in progress(batches, "rows"):
-                of = [row % seeds for row in batch]
+                first_row = [row % seeds for row in batch]
                 part = slice(batch.start, batch.stop)
                 parts.append(
-                    climb(
+                    ascend(
                         self._problem,
-                        first[of],
+                        first[first_row],
                         rate[part],
                         penalty[part],
-                        [seed + i for i in of],
+                        [seed + i for i in first_row],
                         iterations,
                         progress=progress,
                     )
                 )
-        return [Reached.together(same) for same in zip(*parts, strict=True)]
+        return [BestInputs.concatenate(same) for same in zip(*parts, strict=True)]
 
     def _activation(self, inputs: Tensor) -> Tensor:
         return self.unit(inputs.to(self._device, self._dtype))
@@ -298,28 +299,7 @@ def check_search(
     seeds: int,
     seed: int,
 ) -> None:
-    """Refuse what cannot be searched with.
-
-    Parameters
-    ----------
-    rates, penalties : sequence of float
-        At least one each: > 0, and >= 0.
-    iterations : sequence of int
-        At least one, >= 1.
-    seeds : int
-        >= 1.
-    seed : int
-        >= 0.
-
-    Raises
-    ------
-    ParameterError
-        Says what came.
-
-    Examples
-    --------
-    >>> check_search((0.01,), (0.001,), (100,), seeds=8, seed=0)
-    """
+    """Refuse settings that are empty or out of range."""
     if not rates or not all(0 < rate < math.inf for rate in rates):
         raise ParameterError(f"rates are {tuple(rates)}, must be finite and > 0")
     if not penalties or not all(0 <= penalty < math.inf for penalty in penalties):

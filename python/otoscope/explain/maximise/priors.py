@@ -1,7 +1,7 @@
-"""Priors: how a latent becomes an input, and what keeps it near to what a model has seen.
+"""Priors: maps from latents to inputs, and penalties that keep inputs near to likely ones.
 
-Without one, an input that drives a unit is noise to the ear: a network can be driven by patterns
-that no sound has. Latents are rows, [row, ...]; nothing in a prior mixes them.
+Without a prior, an input that drives a unit sounds like noise: patterns that no sound has can drive
+a network. Latents are rows, [row, ...]; a prior never mixes rows.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ __all__ = ["Prior", "RawPrior", "normal_rows"]
 
 
 class Prior(Protocol):
-    """What an `ActivationMaximiser` asks of a prior; a class that inherits may leave out three.
+    """Map latents to inputs for an `ActivationMaximiser`; subclasses need `sample` and `decode`.
 
     Examples
     --------
-    >>> class Doubling(Prior):  # penalty and settle are as for most
+    >>> class Doubling(Prior):
     ...     def sample(self, n, seed):
     ...         return normal_rows((3,), n, seed)
     ...     def decode(self, latent):
@@ -40,14 +40,14 @@ class Prior(Protocol):
         Parameters
         ----------
         n : int
-            Rows.
+            Number of rows.
         seed : int
-            Of the first row; row i is drawn by ``seed + i`` alone.
+            Random seed of the first row; row i depends on ``seed + i`` alone.
 
         Returns
         -------
         Tensor [row, ...]
-            float32 on the CPU.
+            Latents, float32 on the CPU.
 
         Examples
         --------
@@ -57,17 +57,17 @@ class Prior(Protocol):
         ...
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Make inputs of latents; differentiable.
+        """Map latents to inputs, differentiably.
 
         Parameters
         ----------
         latent : Tensor [row, ...]
-            On the model's device, in its floating type.
+            Latents on the model's device, in its floating type.
 
         Returns
         -------
         Tensor [row, ...]
-            What ``prepare``, or the model, takes.
+            Inputs of ``prepare``, or of the model.
 
         Examples
         --------
@@ -77,18 +77,18 @@ class Prior(Protocol):
         ...
 
     def penalty(self, latent: Tensor) -> Tensor:
-        """Measure how far latents are from likely ones; the setting's penalty multiplies it.
+        """Penalise unlikely latents; the setting's penalty multiplies the result.
 
         Parameters
         ----------
         latent : Tensor [row, ...]
-            Rows.
+            Latents.
 
         Returns
         -------
         Tensor [row]
-            The sum (not the mean) of squares: for latents of N(0, 1), but for a constant, twice
-            the negative logarithm of their density.
+            Sum (not mean) of squares by default: for latents of N(0, 1), twice the negative
+            log-density, up to a constant.
 
         Examples
         --------
@@ -98,28 +98,28 @@ class Prior(Protocol):
         return latent.square().flatten(1).sum(1)
 
     @property
-    def settles(self) -> bool:
-        """Whether `settle` changes latents: a row that its gradient does not move goes on then."""
-        return type(self).settle is not Prior.settle
+    def has_after_step(self) -> bool:
+        """True if `after_step` is overridden; then a row with zero gradient is not stopped."""
+        return type(self).after_step is not Prior.after_step
 
-    def settle(self, latent: Tensor, step: int) -> Tensor:
-        """Change latents after a step, without a gradient.
+    def after_step(self, latent: Tensor, step: int) -> Tensor:
+        """Change latents after a step of the search, without a gradient.
 
         Parameters
         ----------
         latent : Tensor [row, ...]
-            After the step.
+            Latents after the step.
         step : int
-            From 1.
+            Number of the step, from 1.
 
         Returns
         -------
         Tensor [row, ...]
-            By default as they came.
+            Latents to go on with, unchanged by default.
 
         Examples
         --------
-        >>> RawPrior((1, 4, 2)).settle(torch.ones(1, 1, 4, 2), step=1).sum()
+        >>> RawPrior((1, 4, 2)).after_step(torch.ones(1, 1, 4, 2), step=1).sum()
         tensor(8.)
         """
         return latent
@@ -127,12 +127,12 @@ class Prior(Protocol):
 
 @dataclass(frozen=True)
 class RawPrior(Prior):
-    """The input itself, with regularisers: no prior but smoothness.
+    """Optimise the input itself, with regularisers: no prior except smoothness.
 
     Parameters
     ----------
     shape : sequence of int
-        Of one input, (1, frame, mel).
+        Shape of one input, (1, frame, mel).
     l2 : float
         Weight of the sum of squares in the penalty, >= 0.
     variation : float
@@ -141,7 +141,7 @@ class RawPrior(Prior):
     blur : float
         Standard deviation of a Gaussian blur of the last two axes, cells; 0 is none.
     blur_every : int
-        Steps from one blur to the next, >= 1.
+        Number of steps between blurs, >= 1.
     scale : float
         Standard deviation of the first inputs, > 0.
 
@@ -185,14 +185,14 @@ class RawPrior(Prior):
         Parameters
         ----------
         n : int
-            Rows, >= 1.
+            Number of rows, >= 1.
         seed : int
-            Of the first row; row i has ``seed + i``.
+            Random seed of the first row; row i has ``seed + i``.
 
         Returns
         -------
         Tensor [n, ...]
-            float32 on the CPU.
+            Inputs, float32 on the CPU.
 
         Examples
         --------
@@ -202,7 +202,7 @@ class RawPrior(Prior):
         return self.scale * normal_rows(self.shape, n, seed)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Give the latent: it is the input.
+        """Return the latent, which is the input.
 
         Parameters
         ----------
@@ -212,7 +212,7 @@ class RawPrior(Prior):
         Returns
         -------
         Tensor [row, ...]
-            The same.
+            The same inputs.
 
         Examples
         --------
@@ -222,7 +222,7 @@ class RawPrior(Prior):
         return latent
 
     def penalty(self, latent: Tensor) -> Tensor:
-        """Weigh the sum of squares and the total variation.
+        """Add the weighted sum of squares and total variation.
 
         Parameters
         ----------
@@ -232,7 +232,7 @@ class RawPrior(Prior):
         Returns
         -------
         Tensor [row]
-            >= 0.
+            Penalties, >= 0.
 
         Examples
         --------
@@ -246,11 +246,11 @@ class RawPrior(Prior):
         return penalty
 
     @property
-    def settles(self) -> bool:
-        """Whether there is a blur."""
+    def has_after_step(self) -> bool:
+        """True if there is a blur."""
         return self.blur > 0
 
-    def settle(self, latent: Tensor, step: int) -> Tensor:
+    def after_step(self, latent: Tensor, step: int) -> Tensor:
         """Blur after each ``blur_every`` steps.
 
         Parameters
@@ -258,19 +258,19 @@ class RawPrior(Prior):
         latent : Tensor [row, ...]
             Inputs.
         step : int
-            From 1.
+            Number of the step, from 1.
 
         Returns
         -------
         Tensor [row, ...]
-            As they came, but for those steps.
+            Inputs, blurred at these steps.
 
         Examples
         --------
         >>> blurs = RawPrior((9, 9), blur=1.0, blur_every=2)
         >>> dot = torch.zeros(1, 9, 9)
         >>> dot[0, 4, 4] = 1
-        >>> float(blurs.settle(dot, 1).max()), round(float(blurs.settle(dot, 2).max()), 3)
+        >>> float(blurs.after_step(dot, 1).max()), round(float(blurs.after_step(dot, 2).max()), 3)
         (1.0, 0.159)
         """
         if not self.blur or step % self.blur_every:
@@ -281,32 +281,7 @@ class RawPrior(Prior):
 
 
 def normal_rows(shape: Sequence[int], n: int, seed: int) -> Tensor:
-    """Draw rows of N(0, 1), each from a seed of its own.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Of one row.
-    n : int
-        Rows, >= 1.
-    seed : int
-        Of the first row, >= 0; row i has ``seed + i``.
-
-    Returns
-    -------
-    Tensor [n, ...]
-        float32 on the CPU.
-
-    Raises
-    ------
-    ParameterError
-        If there is no row, or the seed is negative.
-
-    Examples
-    --------
-    >>> bool((normal_rows((3,), 5, seed=0)[4] == normal_rows((3,), 1, seed=4)[0]).all())
-    True
-    """
+    """Draw rows [n, ...] of N(0, 1), float32 on the CPU; row i has the seed ``seed + i``."""
     if n < 1 or seed < 0:
         raise ParameterError(f"n is {n} and seed {seed}; must be n >= 1, seed >= 0")
     rows = range(seed, seed + n)
@@ -316,24 +291,7 @@ def normal_rows(shape: Sequence[int], n: int, seed: int) -> Tensor:
 
 
 def check_shape(shape: Sequence[int], *, axes: int) -> None:
-    """Refuse the shape of an input that is empty or has too few axes.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Of one input.
-    axes : int
-        How many are needed.
-
-    Raises
-    ------
-    ParameterError
-        Says what came.
-
-    Examples
-    --------
-    >>> check_shape((1, 115, 80), axes=2)
-    """
+    """Refuse an input shape that has an empty axis or fewer than ``axes`` axes."""
     if len(shape) < axes or any(not isinstance(size, int) or size < 1 for size in shape):
         raise ParameterError(
             f"shape is {tuple(shape)}, must be {axes} sizes >= 1 or more: (1, frame, mel)"
@@ -341,7 +299,7 @@ def check_shape(shape: Sequence[int], *, axes: int) -> None:
 
 
 def _blurred(x: Tensor, deviation: float) -> Tensor:
-    """Convolve the last axis with a Gaussian; the edge values go on beyond the edges."""
+    """Convolve the last axis with a Gaussian; edge values are repeated beyond the edges."""
     reach = min(math.ceil(3 * deviation), x.shape[-1] - 1)
     at = torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device)
     kernel = torch.exp(-0.5 * (at / deviation) ** 2)

@@ -1,4 +1,4 @@
-"""A unit: one number for each input, taken inside a network."""
+"""Units: one number per input, taken inside a network."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ _SQUASHING = (nn.Sigmoid, nn.Softmax, nn.LogSoftmax, nn.LogSigmoid, nn.Tanh)
 
 @dataclass(frozen=True)
 class Unit:
-    """The activation of one unit of a layer: a(x), one number an input.
+    """Compute the activation a(x) of one unit of a layer, one number per input.
 
     Parameters
     ----------
     model : nn.Module
-        The network. If it has a ``tap`` of its own, as a `Listener`, names are those of that.
+        Network. If it has a ``tap`` method, as a `Listener` has, that method defines the names.
     layer : str
-        Name of the layer. The layer decides what is maximised: take the one before the sigmoid or
-        softmax, for a probability has no gradient where the model is sure.
+        Name of the layer. Choose the layer before the sigmoid or softmax: a probability has no
+        gradient where the model is certain.
     unit : int or tuple of int and ``...``
         Index into the layer's output without its batch axis: ``3`` is channel 3 of a map
         [channel, frame, mel], ``(3, 10, 5)`` one position of it, ``(..., 3)`` unit 3 of each frame
         of [frame, unit].
     pool : {"mean", "max"}
-        How the positions that the index leaves become one number.
+        Pooling of the remaining positions into one number.
 
     Raises
     ------
     ParameterError
-        If there is no such layer (names the nearest); later, with the first input, if it has no
-        such unit (says the range).
+        If the layer does not exist (the message names the nearest); at the first input, if the
+        unit does not exist (the message gives the range).
 
     Examples
     --------
@@ -72,30 +72,30 @@ class Unit:
                 )
         if self._index.count(...) > 1:
             raise ParameterError(f"unit is {self.name}; one ... stands for all axes left out")
-        self.tap  # noqa: B018  # an unknown layer is told at once
+        self.tap  # noqa: B018  # refuses an unknown layer at once
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """Tensor [batch, ...] to the unit's activations, [batch]."""
+        """Return the unit's activations [batch] for inputs [batch, ...]."""
         output: Tensor = call_guarded(self.tap, batch)
         self._check(output)
-        chosen: Tensor = output[(slice(None), *self._index)].reshape(len(output), -1)
-        return chosen.mean(1) if self.pool == "mean" else chosen.amax(1)
+        positions: Tensor = output[(slice(None), *self._index)].reshape(len(output), -1)
+        return positions.mean(1) if self.pool == "mean" else positions.amax(1)
 
     @cached_property
     def tap(self) -> Tap:
-        """The layer's output as a function of the input."""
+        """Layer's output as a function of the input."""
         own = getattr(self.model, "tap", None)
         tap: Tap = own(self.layer) if callable(own) else Tap(self.model, self.layer)
         return tap
 
     @property
     def name(self) -> str:
-        """The index as typed: "3", "3,10,5" or "...,3"."""
+        """Index as written on the command line: "3", "3,10,5" or "...,3"."""
         return ",".join("..." if i is ... else str(i) for i in self._index)
 
     @property
     def is_squashed(self) -> bool:
-        """Whether the layer ends in a sigmoid, a softmax or the like: rather take its input."""
+        """True if the layer ends in a sigmoid, softmax or tanh; its input is the better choice."""
         tap = self.tap
         *_, last = tap.module.get_submodule(tap.layer).modules()
         return isinstance(last, _SQUASHING)

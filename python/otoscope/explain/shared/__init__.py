@@ -1,8 +1,9 @@
 """All coalitions of a model for the work of a few forward passes, exactly.
 
-A network's early values depend on few segments each, so among all coalitions they take few
-different values: each is computed once. `SharedForward` does so for any traced network; `Evaluator`
-decides when. Explained in docs/howto/shared.md.
+The early values of a network depend on few segments each, so among all coalitions they take few
+different values, and each is computed once. `SharedForward` does so for any traced network;
+`Evaluator` decides when. docs/howto/shared.md explains the use; read `_layout` (with a worked
+example of 4 coalitions and 6 frames), `_factored` and `forward` in this order for the method.
 """
 
 from otoscope.explain.shared._trace import NotTraced

@@ -1,4 +1,4 @@
-"""Operations on every position by itself: elementwise ones, and those over features only."""
+"""Operations per position: elementwise ones, and those over features only."""
 
 from __future__ import annotations
 
@@ -9,95 +9,67 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from otoscope.explain.shared._registry import (
+from otoscope.explain.shared._factored import (
+    COLUMN,
+    ROW,
+    Axis,
+    FactoredTensor,
+    MixesSamples,
+    NotLocal,
+)
+from otoscope.explain.shared._handlers import (
     Arguments,
     Work,
     constant,
+    factored_of,
     handles,
     required,
-    sheet_of,
 )
-from otoscope.explain.shared._sheet import COLUMN, ROW, Axis, MixesSamples, NotLocal, Sheet
 
 
-def elementwise(op: Callable[..., Tensor], args: Sequence[Any], kwargs: Arguments) -> Sheet:
-    """Apply an elementwise operation to sheets, constants and numbers.
-
-    Parameters
-    ----------
-    op : callable
-        Of ATen, with the tag ``pointwise``.
-    args : sequence
-        As the graph has them, at least one of them a `Sheet`.
-    kwargs : dict
-        Options that are no tensors.
-
-    Returns
-    -------
-    Sheet
-        The tensor that broadcasting gives.
-
-    Raises
-    ------
-    NotLocal
-        If sheets lie on different planes, or constants have a value a sample.
-    MixesSamples
-        If broadcasting meets one sheet's samples with another's features.
-    """
-    if any(isinstance(value, (Sheet, Tensor)) for value in kwargs.values()):
+def elementwise(
+    op: Callable[..., Tensor], args: Sequence[Any], kwargs: Arguments
+) -> FactoredTensor:
+    """Apply an elementwise ATen operation to factored tensors, constants and numbers."""
+    if any(isinstance(value, (FactoredTensor, Tensor)) for value in kwargs.values()):
         raise NotLocal("has a tensor for an option")
-    sheets = [arg for arg in args if isinstance(arg, Sheet)]
-    if len({len(sheet.dims) for sheet in sheets}) > 1:  # one's samples lie along another's features
+    tensors = [arg for arg in args if isinstance(arg, FactoredTensor)]
+    if len({len(tensor.dims) for tensor in tensors}) > 1:  # samples would meet features
         raise MixesSamples("mixes samples")
-    sizes = torch.broadcast_shapes(*(sheet.sizes for sheet in sheets))
-    aligned = align([expanded(sheet, sizes, sheets) for sheet in sheets])
-    following, taken = iter(aligned), []
+    sizes = torch.broadcast_shapes(*(tensor.sizes for tensor in tensors))
+    aligned = align([expanded(tensor, sizes, tensors) for tensor in tensors])
+    following, operands = iter(aligned), []
     for arg in args:
-        if isinstance(arg, Sheet):
-            taken.append(next(following).rows)
+        if isinstance(arg, FactoredTensor):
+            operands.append(next(following).rows)
         elif isinstance(arg, Tensor) and arg.ndim:
-            taken.append(aligned[0].like_plane(arg))
+            operands.append(aligned[0].constant_rows(arg))
         else:
-            taken.append(arg)
-    return aligned[0].with_rows(op(*taken, **kwargs))
+            operands.append(arg)
+    return aligned[0].with_rows(op(*operands, **kwargs))
 
 
-def align(sheets: Sequence[Sheet], last: int | None = None) -> list[Sheet]:
-    """Bring sheets of equal sizes to one layout and one order of features.
+def align(tensors: Sequence[FactoredTensor], last: int | None = None) -> list[FactoredTensor]:
+    """Bring tensors of equal sizes, except in dimension ``last``, to one layout and feature order.
 
-    Parameters
-    ----------
-    sheets : sequence of Sheet
-        Of the same tensor shape, but for the dimension ``last``.
-    last : int, optional
-        Whose features shall come last in a row.
-
-    Returns
-    -------
-    list of Sheet
-        The same values.
-
-    Raises
-    ------
-    NotLocal
-        If they lie on different planes.
+    The features of ``last`` come last in a row.
     """
-    ordered = [sheet.in_order(*([] if last is None else [last])) for sheet in sheets]
+    ordered = [tensor.ordered(*([] if last is None else [last])) for tensor in tensors]
     if len(ordered) == 1:
         return ordered
-    if len({_pattern(sheet, last) for sheet in ordered}) != 1:
+    if len({_pattern(tensor, last) for tensor in ordered}) != 1:
         raise NotLocal("combines different planes")
     layout = ordered[0].layout
-    for sheet in ordered[1:]:
-        if sheet.layout is not layout:
-            layout = layout.joined(sheet.layout)
-    return [sheet.moved(layout) for sheet in ordered]
+    for tensor in ordered[1:]:
+        if tensor.layout is not layout:
+            layout = layout.refined(tensor.layout)
+    return [tensor.on_layout(layout) for tensor in ordered]
 
 
-def _pattern(sheet: Sheet, last: int | None) -> tuple[object, ...]:
-    """Where the plane's axes are among the dimensions."""
-    parts: list[object] = [sheet.layout.size]
-    for dim, axes in enumerate(sheet.dims):
+def _pattern(tensor: FactoredTensor, last: int | None) -> tuple[object, ...]:
+    """Return the places of the plane's axes among the dimensions, to be compared."""
+    parts: list[object] = [tensor.layout.size]
+    for dim, axes in enumerate(tensor.dims):
         run = 1
         for axis in axes:
             if axis in (ROW, COLUMN):
@@ -109,79 +81,84 @@ def _pattern(sheet: Sheet, last: int | None) -> tuple[object, ...]:
     return tuple(parts)
 
 
-def expanded(sheet: Sheet, sizes: Sequence[int], others: Sequence[Sheet]) -> Sheet:
-    """Repeat values along dimensions of size 1, where others have features or part of the plane."""
-    for dim, (size, own) in enumerate(zip(sizes, sheet.sizes, strict=True)):
+def expanded(
+    tensor: FactoredTensor, sizes: Sequence[int], others: Sequence[FactoredTensor]
+) -> FactoredTensor:
+    """Repeat values along dimensions of size 1 where others have features or a plane axis."""
+    for dim, (size, own) in enumerate(zip(sizes, tensor.sizes, strict=True)):
         like = next((other.dims[dim] for other in others if other.sizes[dim] == size), ())
         if size != own and like in ((ROW,), (COLUMN,)):
-            sheet = sheet.spread(like[0], size, dim)
+            tensor = tensor.repeat_along(like[0], size, dim)
         elif size != own:
             if any(axis in like for axis in (ROW, COLUMN)):
                 raise NotLocal("repeats values over the plane")
             new = Axis(size)
-            rows = sheet.rows.repeat_interleave(size, 2)
-            dims = (*sheet.dims[:dim], (new,), *sheet.dims[dim + 1 :])
-            sheet = Sheet(rows, sheet.layout, (*sheet.features, new), dims)
-    return sheet
+            rows = tensor.rows.repeat_interleave(size, 2)
+            dims = (*tensor.dims[:dim], (new,), *tensor.dims[dim + 1 :])
+            tensor = FactoredTensor(rows, tensor.layout, (*tensor.features, new), dims)
+    return tensor
 
 
-def features_last(sheet: Sheet, dim: int) -> tuple[Sheet, Tensor]:
-    """Lay out a dimension of features last: the sheet, and rows [excerpt, row, rest, feature]."""
-    if not sheet.only_features(dim):
+def features_last(tensor: FactoredTensor, dim: int) -> tuple[FactoredTensor, Tensor]:
+    """Order a dimension of features last; return rows [excerpt, row, rest, feature] too."""
+    if not tensor.only_features(dim):
         raise NotLocal("works along the plane")
-    ordered = sheet.in_order(dim)
+    ordered = tensor.ordered(dim)
     return ordered, ordered.rows.unflatten(2, (-1, ordered.sizes[dim]))
 
 
-def along_features(sheet: Sheet, dim: int, function: Callable[[Tensor], Tensor]) -> Sheet:
+def along_features(
+    tensor: FactoredTensor, dim: int, function: Callable[[Tensor], Tensor]
+) -> FactoredTensor:
     """Apply a function along a dimension of features; its size may change."""
-    ordered, rows = features_last(sheet, dim)
-    done = function(rows)
-    if done.shape[-1] == rows.shape[-1]:
-        return ordered.with_rows(done.flatten(2))
-    new = () if done.shape[-1] == 1 else (Axis(done.shape[-1]),)
+    ordered, rows = features_last(tensor, dim)
+    result = function(rows)
+    if result.shape[-1] == rows.shape[-1]:
+        return ordered.with_rows(result.flatten(2))
+    new = () if result.shape[-1] == 1 else (Axis(result.shape[-1]),)
     rest = tuple(axis for axis in ordered.features if axis not in ordered.dims[dim])
     dims = (*ordered.dims[:dim], new, *ordered.dims[dim + 1 :])
-    return Sheet(done.flatten(2), ordered.layout, rest + new, dims)
+    return FactoredTensor(result.flatten(2), ordered.layout, rest + new, dims)
 
 
 @handles("cat", "concat", "concatenate")
-def concatenate(a: Arguments, work: Work) -> Sheet:
-    """Put features behind each other."""
-    sheets = a["tensors"]
-    if not all(isinstance(sheet, Sheet) for sheet in sheets):
+def concatenate(a: Arguments, work: Work) -> FactoredTensor:
+    """Concatenate along features."""
+    tensors = a["tensors"]
+    if not all(isinstance(tensor, FactoredTensor) for tensor in tensors):
         raise NotLocal("appends a constant")
-    dim = sheets[0].dimension(a["dim"])
-    if not all(sheet.only_features(dim) for sheet in sheets):
+    dim = tensors[0].dimension(a["dim"])
+    if not all(tensor.only_features(dim) for tensor in tensors):
         raise NotLocal("appends along the plane")
-    aligned = align(sheets, dim)
-    parts = [sheet.rows.unflatten(2, (-1, sheet.sizes[dim])) for sheet in aligned]
+    aligned = align(tensors, dim)
+    parts = [tensor.rows.unflatten(2, (-1, tensor.sizes[dim])) for tensor in aligned]
     rows, first = torch.cat(parts, -1), aligned[0]
     new = Axis(rows.shape[-1])
     rest = tuple(axis for axis in first.features if axis not in first.dims[dim])
     dims = (*first.dims[:dim], (new,), *first.dims[dim + 1 :])
-    return Sheet(rows.flatten(2), first.layout, (*rest, new), dims)
+    return FactoredTensor(rows.flatten(2), first.layout, (*rest, new), dims)
 
 
 @handles("stack")
-def stack(a: Arguments, work: Work) -> Sheet:
-    """Put tensors side by side as a new dimension."""
-    sheets = a["tensors"]
-    if not all(isinstance(sheet, Sheet) for sheet in sheets):
+def stack(a: Arguments, work: Work) -> FactoredTensor:
+    """Stack along a new dimension."""
+    tensors = a["tensors"]
+    if not all(isinstance(tensor, FactoredTensor) for tensor in tensors):
         raise NotLocal("appends a constant")
-    dim = a["dim"] % (len(sheets[0].dims) + 2)
+    dim = a["dim"] % (len(tensors[0].dims) + 2)
     if dim == 0:
         raise MixesSamples("mixes samples")
     raised = [
-        sheet.reshaped([*sheet.sizes[: dim - 1], 1, *sheet.sizes[dim - 1 :]]) for sheet in sheets
+        tensor.reshape_to([*tensor.sizes[: dim - 1], 1, *tensor.sizes[dim - 1 :]])
+        for tensor in tensors
     ]
     return concatenate({"tensors": raised, "dim": dim}, work)
 
 
 @handles("batch_norm")
-def batch_norm(a: Arguments, work: Work) -> Sheet:
-    """Normalise by the statistics of the training."""
-    sheet = sheet_of(a, "input")
+def batch_norm(a: Arguments, work: Work) -> FactoredTensor:
+    """Normalise by the running statistics."""
+    tensor = factored_of(a, "input")
     mean, variance = constant(a["running_mean"]), constant(a["running_var"])
     if a["training"] or mean is None or variance is None:
         raise MixesSamples("normalises over samples")
@@ -191,47 +168,47 @@ def batch_norm(a: Arguments, work: Work) -> Sheet:
     shift = -mean * scale
     if (bias := constant(a["bias"])) is not None:
         shift = shift + bias
-    shape = (-1, *(1,) * (len(sheet.dims) - 1))
-    rows = sheet.rows * sheet.like_plane(scale.reshape(shape))
-    return sheet.with_rows(rows.add_(sheet.like_plane(shift.reshape(shape))))
+    shape = (-1, *(1,) * (len(tensor.dims) - 1))
+    rows = tensor.rows * tensor.constant_rows(scale.reshape(shape))
+    return tensor.with_rows(rows.add_(tensor.constant_rows(shift.reshape(shape))))
 
 
 @handles("layer_norm")
-def layer_norm(a: Arguments, work: Work) -> Sheet:
+def layer_norm(a: Arguments, work: Work) -> FactoredTensor:
     """Normalise the features of the last dimensions at each position."""
-    sheet, shape = sheet_of(a, "input"), list(a["normalized_shape"])
+    tensor, shape = factored_of(a, "input"), list(a["normalized_shape"])
     weight, bias = (
         None if (t := constant(a[n])) is None else t.flatten() for n in ("weight", "bias")
     )
-    merged = sheet.reshaped([*sheet.sizes[: -len(shape)], int(torch.Size(shape).numel())])
+    merged = tensor.reshape_to([*tensor.sizes[: -len(shape)], int(torch.Size(shape).numel())])
     size = merged.sizes[-1]
-    done = along_features(
+    normalised = along_features(
         merged,
         len(merged.dims) - 1,
         lambda rows: F.layer_norm(rows, (size,), weight, bias, a["eps"]),
     )
-    return done.reshaped(sheet.sizes)
+    return normalised.reshape_to(tensor.sizes)
 
 
 @handles("softmax", "log_softmax", "_softmax", "_log_softmax")
-def softmax(a: Arguments, work: Work) -> Sheet:
+def softmax(a: Arguments, work: Work) -> FactoredTensor:
     """Normalise exponentials along features."""
-    sheet = sheet_of(a, "self")
+    tensor = factored_of(a, "self")
     function = F.log_softmax if "log" in a["op"] else F.softmax
-    return along_features(sheet, sheet.dimension(a["dim"]), lambda rows: function(rows, dim=-1))
+    return along_features(tensor, tensor.dimension(a["dim"]), lambda rows: function(rows, dim=-1))
 
 
 @handles("glu")
-def glu(a: Arguments, work: Work) -> Sheet:
+def glu(a: Arguments, work: Work) -> FactoredTensor:
     """Gate half of the features by the other half."""
-    sheet = sheet_of(a, "self")
-    return along_features(sheet, sheet.dimension(a["dim"]), lambda rows: F.glu(rows, dim=-1))
+    tensor = factored_of(a, "self")
+    return along_features(tensor, tensor.dimension(a["dim"]), lambda rows: F.glu(rows, dim=-1))
 
 
 @handles("prelu")
-def prelu(a: Arguments, work: Work) -> Sheet:
-    """Scale negative values, by channel."""
-    sheet, weight = sheet_of(a, "self"), required(a["weight"])
-    slope = weight.reshape(-1, *(1,) * (len(sheet.dims) - 1))
-    rows = torch.where(sheet.rows > 0, sheet.rows, sheet.rows * sheet.like_plane(slope))
-    return sheet.with_rows(rows)
+def prelu(a: Arguments, work: Work) -> FactoredTensor:
+    """Scale negative values per channel."""
+    tensor, weight = factored_of(a, "self"), required(a["weight"])
+    slope = weight.reshape(-1, *(1,) * (len(tensor.dims) - 1))
+    rows = torch.where(tensor.rows > 0, tensor.rows, tensor.rows * tensor.constant_rows(slope))
+    return tensor.with_rows(rows)

@@ -1,4 +1,4 @@
-"""A model as a graph of ATen operations: whatever Python it is written in, hooks included."""
+"""Traces: a model as a graph of ATen operations, hooks included."""
 
 from __future__ import annotations
 
@@ -20,29 +20,15 @@ _PERHAPS_VIEWS |= {"atleast_1d", "atleast_2d", "atleast_3d", "meshgrid", "einsum
 
 
 class NotTraced(Exception):
-    """The model is no fixed graph of operations; the text says why."""
+    """Raised for a model that is not a fixed graph of operations; the message says why."""
 
 
 def trace(model: Callable[[Tensor], object], batch: Tensor) -> fx.GraphModule:
-    """Record what a model does with a batch, and refuse what may differ from call to call.
+    """Record the operations of a model on a batch, and refuse any that may differ between calls.
 
-    Parameters
-    ----------
-    model : callable
-        [batch, ...] -> [batch, output] or [batch]; nothing is computed.
-    batch : Tensor
-        Of the shape, type and device that it will be called with.
-
-    Returns
-    -------
-    fx.GraphModule
-        Of ATen operations without side effects; sizes are those of the batch.
-
-    Raises
-    ------
-    NotTraced
-        If the control flow depends on data, the model is random, writes into a tensor that it
-        uses elsewhere, or does not return one tensor with a row for each input.
+    Nothing is computed. The graph has no side effects; its sizes are those of the batch. Raises
+    `NotTraced` if the control flow depends on data, or if the model is random, writes into a tensor
+    that it uses elsewhere, or does not return one tensor with a row per input.
 
     Examples
     --------
@@ -74,7 +60,7 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> fx.GraphModule:
 
 @contextmanager
 def _restored(model: object) -> Iterator[None]:
-    """Undo what modules keep of a call in attributes and caches: its tensors have no values."""
+    """Undo changes of a call to attributes and caches of modules: its tensors have no values."""
     parts = [vars(part) for part in model.modules()] if isinstance(model, nn.Module) else []
     kept: list[tuple[Any, Any]] = [(part, part.copy()) for part in parts]
     for part in parts:
@@ -91,24 +77,13 @@ def _restored(model: object) -> Iterator[None]:
 
 
 def name_of(node: fx.Node) -> str:
-    """Name an operation as ATen does, without its overload.
-
-    Parameters
-    ----------
-    node : fx.Node
-        Of a traced graph.
-
-    Returns
-    -------
-    str
-        "conv2d", for instance; empty if it is none of ATen's.
-    """
+    """Return ATen's name of an operation, such as "conv2d"; empty for other functions."""
     target = node.target
     return target._schema.name.split("::")[1] if isinstance(target, torch._ops.OpOverload) else ""
 
 
 def bound(node: fx.Node) -> dict[str, object]:
-    """Give an operation's arguments by name, defaults included."""
+    """Return an operation's arguments by name, defaults included."""
     arguments: dict[str, object] = {}
     schema = node.target._schema  # type: ignore[union-attr]
     for place, argument in enumerate(schema.arguments):
@@ -132,9 +107,9 @@ def _refuse_random(node: fx.Node) -> None:
 
 
 def _without_writing(node: fx.Node) -> None:
-    """Replace an operation that writes into its input by the one that does not.
+    """Replace an operation that writes into its input by its functional twin.
 
-    That is the same if nobody looks at the input, or at what shares its memory, afterwards.
+    Both give the same result if no later operation reads the input or a view of it.
     """
     target = node.target
     if not isinstance(target, torch._ops.OpOverload) or not target._schema.is_mutable:
@@ -147,24 +122,24 @@ def _without_writing(node: fx.Node) -> None:
     if _promoted(node) != node.meta["val"].dtype:
         raise NotTraced(f"{name} writes into a tensor of a narrower type")
     seen, waiting = {node}, [written]
-    while waiting:  # all that may share the memory, but for the result: that is meant to be new
-        one = waiting.pop()
-        if one in seen:
+    while waiting:  # all that may share the memory, except the result, which is the new value
+        alias = waiting.pop()
+        if alias in seen:
             continue
-        seen.add(one)
-        if one.op == "get_attr":
+        seen.add(alias)
+        if alias.op == "get_attr":
             raise NotTraced(f"{name} writes into a parameter")
-        waiting += [user for user in one.users if _is_view(user)]
-        if _is_view(one):
-            waiting += one.all_input_nodes
-    later = {user for one in seen - {node} for user in one.users if node < user}
+        waiting += [user for user in alias.users if _is_view(user)]
+        if _is_view(alias):
+            waiting += alias.all_input_nodes
+    later = {user for alias in seen - {node} for user in alias.users if node < user}
     if later:
         raise NotTraced(f"{name} writes into a tensor that is used elsewhere")
     node.target = twin
 
 
 def _promoted(node: fx.Node) -> torch.dtype:
-    """Find the type that the operation would have if it did not write."""
+    """Return the type that the operation would have if it did not write."""
     values = (used.meta["val"] for used in node.all_input_nodes)
     return reduce(torch.promote_types, (v.dtype for v in values if isinstance(v, Tensor)))
 

@@ -1,6 +1,7 @@
 """The shared forward pass: a model's outputs for all coalitions, each different value once.
 
-As long as operations are local, `Sheet` by `Sheet`; from the first that is not, sample by sample.
+Operations run on factored tensors as long as they are local; from the first that is not, the
+samples are evaluated in plain batches.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ import torch
 from torch import Tensor, fx
 
 from otoscope import ops
-from otoscope.explain.shared import _local, _reduce, _views  # noqa: F401 - their handlers
-from otoscope.explain.shared._layout import Layout, cut_plane
+from otoscope.explain.shared import _convolution, _reduction, _views  # noqa: F401 - their handlers
+from otoscope.explain.shared._factored import COLUMN, ROW, FactoredTensor, MixesSamples, NotLocal
+from otoscope.explain.shared._handlers import HANDLERS, Work
+from otoscope.explain.shared._layout import CoalitionTable, Layout, cut_plane
 from otoscope.explain.shared._pointwise import elementwise
-from otoscope.explain.shared._registry import HANDLERS, Work
-from otoscope.explain.shared._samples import Samples
-from otoscope.explain.shared._sheet import COLUMN, ROW, MixesSamples, NotLocal, Sheet
 from otoscope.explain.shared._trace import NotTraced, bound, name_of, trace
 
 __all__ = ["SharedForward"]
@@ -33,28 +33,13 @@ _ELEMENTWISE |= {"where", "floor_divide", "zeros_like", "ones_like", "full_like"
 
 
 @dataclass
-class Report:
-    """What was shared.
-
-    Parameters
-    ----------
-    shared, operations : int
-        How many of the graph's operations were.
-    stopped : str
-        The first that was not, and why; empty if there is none.
-    work : Work
-        Multiplications by weights, until there.
-
-    Examples
-    --------
-    >>> Report(3, 4, "gru needs whole samples", Work(8)).shared
-    3
-    """
+class SharingReport:
+    """Count the operations that were shared."""
 
     shared: int
-    operations: int
-    stopped: str
-    work: Work
+    operations: int  # of the whole graph
+    stopped: str  # the first operation that was not shared, and the reason; empty if there is none
+    work: Work  # multiplications by weights of the shared operations
 
 
 class SharedForward:
@@ -65,18 +50,18 @@ class SharedForward:
     model : callable
         [batch, ...] -> [batch, output] or [batch]; in eval mode.
     shape : sequence of int
-        Of one input, without the batch.
+        Shape of one input, without the batch.
     dtype : torch.dtype
-        Of the input.
+        Type of the inputs.
     device : torch.device
-        Where all is.
+        Device of the model and the inputs.
     batch : int
-        Samples of a plain batch, where one is needed; at least 2.
+        Size of plain batches, where they are needed; at least 2.
 
     Raises
     ------
     NotTraced
-        If the model is no fixed graph.
+        If the model is not a fixed graph.
 
     Examples
     --------
@@ -99,34 +84,34 @@ class SharedForward:
     ) -> None:
         self.batch = max(2, batch)
         self.graph = trace(model, torch.zeros(self.batch, *shape, dtype=dtype, device=device))
-        self.report = Report(0, 0, "", Work(self.batch))
+        self.report = SharingReport(0, 0, "", Work(self.batch))
         self._layout: tuple[Tensor, Tensor, Layout] | None = None
 
     def __call__(
         self, inputs: Tensor, contents: Tensor, ids: Tensor, coalitions: ops.Coalitions
     ) -> Tensor:
-        """Give the outputs for each excerpt and coalition.
+        """Return the outputs for each excerpt and coalition.
 
         Parameters
         ----------
         inputs : Tensor [excerpt, ...]
-            Of the shape that was traced.
+            Excerpts of the shape that was traced.
         contents : Tensor
-            Broadcasts to the inputs: what stands where a segment is off.
+            Values where a segment is occluded; broadcasts to the inputs.
         ids : Tensor
-            Of an input's shape: the segment of each cell.
+            Segment of each cell, of an input's shape.
         coalitions : ops.Coalitions
-            Which segments stay.
+            Segments that stay, by row.
 
         Returns
         -------
         Tensor [excerpt, coalition, ...]
-            As the model returns them.
+            Outputs of the model.
 
         Raises
         ------
         NotTraced
-            If samples of one batch depend on each other, or the output on none.
+            If samples of a batch depend on each other, or the output on no sample.
         """
         planes = _as_planes(ids)
         layout = self._layout_of(planes, coalitions)
@@ -135,7 +120,7 @@ class SharedForward:
         rows = _input_rows(flat, content, planes, keep, layout)
         sizes = inputs.shape[1:]
         plane = ((ROW,), (COLUMN,))[-min(2, len(sizes)) :]
-        return self._run(Sheet.of(rows, layout, sizes[:-2], *plane))
+        return self._run(FactoredTensor.of(rows, layout, sizes[:-2], *plane))
 
     def _layout_of(self, ids: Tensor, coalitions: ops.Coalitions) -> Layout:
         bits = coalitions.bits
@@ -143,24 +128,24 @@ class SharedForward:
             known_ids, known_bits, layout = self._layout
             if torch.equal(known_ids, ids) and torch.equal(known_bits, bits):
                 return layout
-        layout = cut_plane(ids, Samples(bits, coalitions.n_segments))
+        layout = cut_plane(ids, CoalitionTable(bits, coalitions.n_segments))
         self._layout = ids, bits, layout
         return layout
 
-    def _run(self, start: Sheet) -> Tensor:
+    def _run(self, start: FactoredTensor) -> Tensor:
         work = Work(self.batch)
         nodes = list(self.graph.graph.nodes)
         last_use = {used: node for node in nodes for used in node.all_input_nodes}
         values: dict[fx.Node, Any] = {}
-        left: list[fx.Node] = []
+        unshared: list[fx.Node] = []
         stopped, shared = "", 0
         for node in nodes:
             if node.op == "placeholder":
                 values[node] = start
             elif node.op == "get_attr":
                 values[node] = _attribute(self.graph, str(node.target))
-            elif any(used in left for used in node.all_input_nodes):
-                left.append(node)
+            elif any(used in unshared for used in node.all_input_nodes):
+                unshared.append(node)
             else:
                 try:
                     values[node] = self._step(node, values, work)
@@ -169,53 +154,57 @@ class SharedForward:
                     raise NotTraced(f"{name_of(node)} {problem}") from problem
                 except NotLocal as problem:
                     stopped = stopped or f"{name_of(node) or 'the output'} {problem}"
-                    left.append(node)
+                    unshared.append(node)
                     continue
                 for used in node.all_input_nodes:
-                    if last_use[used] is node and not any(user in left for user in used.users):
+                    if last_use[used] is node and not any(user in unshared for user in used.users):
                         values.pop(used, None)
         total = sum(node.op == "call_function" for node in nodes)
-        self.report = Report(shared, total, stopped, work)
+        self.report = SharingReport(shared, total, stopped, work)
         output = nodes[-1]
-        if output in left:
-            return self._plainly(left, values, start)
-        found = values[output]
-        if not isinstance(found, Sheet):
+        if output in unshared:
+            return self._by_batches(unshared, values, start)
+        result = values[output]
+        if not isinstance(result, FactoredTensor):
             raise NotTraced("the output does not depend on the input")
-        return found.dense(torch.arange(len(start.layout.samples), device=start.rows.device))
+        return result.materialise(torch.arange(len(start.layout.samples), device=start.rows.device))
 
     def _step(self, node: fx.Node, values: dict[fx.Node, Any], work: Work) -> Any:
-        """Do one operation for all samples."""
+        """Apply one operation to all samples."""
         if node.op == "output":
             return values[node.all_input_nodes[0]]
-        args, kwargs = _given(node.args, values), _given(node.kwargs, values)
-        if not any(isinstance(values[used], (Sheet, list)) for used in node.all_input_nodes):
+        args, kwargs = _substituted(node.args, values), _substituted(node.kwargs, values)
+        if not any(
+            isinstance(values[used], (FactoredTensor, list)) for used in node.all_input_nodes
+        ):
             return _call(node, args, kwargs)
         if node.target is operator.getitem:
             return args[0][args[1]]
         name = name_of(node)
         if name in HANDLERS:
-            found = HANDLERS[name]({**_given(bound(node), values), "op": name}, work)
+            result = HANDLERS[name]({**_substituted(bound(node), values), "op": name}, work)
         elif _is_elementwise(node):
-            found = elementwise(node.target, args, kwargs)  # type: ignore[arg-type]
+            result = elementwise(node.target, args, kwargs)  # type: ignore[arg-type]
         else:
             raise NotLocal("needs whole samples")
-        _require_as_traced(node, found, self.batch)
-        return found
+        _require_as_traced(node, result, self.batch)
+        return result
 
-    def _plainly(self, left: list[fx.Node], values: dict[fx.Node, Any], start: Sheet) -> Tensor:
-        """Go on sample by sample, in batches of the traced size."""
+    def _by_batches(
+        self, unshared: list[fx.Node], values: dict[fx.Node, Any], start: FactoredTensor
+    ) -> Tensor:
+        """Evaluate the remaining operations in plain batches of the traced size."""
         n, device = len(start.layout.samples), start.rows.device
-        needed = {used for node in left for used in node.all_input_nodes if used in values}
+        needed = {used for node in unshared for used in node.all_input_nodes if used in values}
 
         def outputs_of(samples: Tensor, excerpt: int) -> Tensor:
-            write = partial(_written, excerpt=excerpt, samples=samples)
+            write = partial(_materialised, excerpt=excerpt, samples=samples)
             dense = {node: fx.node.map_aggregate(values[node], write) for node in needed}
-            return _execute(left, dense)
+            return _execute(unshared, dense)
 
         place = torch.arange(self.batch, device=device)
         if n > 1:
-            others = place % n, n - 1 - place % n  # in an exact design, each the other's opposite
+            others = place % n, n - 1 - place % n  # in an exact design, complements
             batches = [other.where(place % 2 == 0, n // 2) for other in others]
             _refuse_mixing(*(outputs_of(samples, 0) for samples in batches))
         excerpts = []
@@ -228,27 +217,27 @@ class SharedForward:
         return torch.stack(excerpts)
 
 
-def _require_as_traced(node: fx.Node, found: Any, batch: int) -> None:
+def _require_as_traced(node: fx.Node, result: Any, batch: int) -> None:
     """Compare shapes and types with those of the trace: sharing must not change them."""
-    if isinstance(found, list):
-        if any(found[user.args[1]] is None for user in node.users):  # type: ignore[index]
+    if isinstance(result, list):
+        if any(result[user.args[1]] is None for user in node.users):  # type: ignore[index]
             raise NotLocal("is asked where the largest value is")
         return
     traced = node.meta["val"]
     if traced.shape[:1] != (batch,):
         raise MixesSamples("mixes samples")
-    if (found.sizes, found.rows.dtype) != (tuple(traced.shape[1:]), traced.dtype):
+    if (result.sizes, result.rows.dtype) != (tuple(traced.shape[1:]), traced.dtype):
         raise NotLocal("gives another shape or type")
 
 
-def _refuse_mixing(one: Tensor, other: Tensor) -> None:
+def _refuse_mixing(first: Tensor, other: Tensor) -> None:
     """Compare the outputs of two batches that have every second sample in common."""
-    tolerance = 1e-9 if one.dtype == torch.float64 else 1e-4
-    if not torch.allclose(one[1::2], other[1::2], rtol=tolerance, atol=tolerance, equal_nan=True):
+    tolerance = 1e-9 if first.dtype == torch.float64 else 1e-4
+    if not torch.allclose(first[1::2], other[1::2], rtol=tolerance, atol=tolerance, equal_nan=True):
         raise NotTraced("samples of a batch depend on each other")
 
 
-def _given(arguments: Any, values: dict[fx.Node, Any]) -> Any:
+def _substituted(arguments: Any, values: dict[fx.Node, Any]) -> Any:
     """Replace nodes among the arguments by their values."""
     return fx.node.map_arg(arguments, values.__getitem__)
 
@@ -258,26 +247,28 @@ def _call(node: fx.Node, args: Any, kwargs: Any) -> Any:
 
 
 def _execute(nodes: Sequence[fx.Node], values: dict[fx.Node, Any]) -> Tensor:
-    """Do operations on a plain batch."""
+    """Apply operations to a plain batch."""
     for node in nodes:
         if node.op != "output":
-            values[node] = _call(node, _given(node.args, values), _given(node.kwargs, values))
+            values[node] = _call(
+                node, _substituted(node.args, values), _substituted(node.kwargs, values)
+            )
     result: Tensor = values[nodes[-1].all_input_nodes[0]]
     return result
 
 
-def _written(value: Any, excerpt: int, samples: Tensor) -> Any:
-    """Write a sheet out as the network has it; anything else stays."""
-    if not isinstance(value, Sheet):
+def _materialised(value: Any, excerpt: int, samples: Tensor) -> Any:
+    """Materialise a factored tensor; anything else stays."""
+    if not isinstance(value, FactoredTensor):
         return value
-    return value.with_rows(value.rows[excerpt : excerpt + 1]).dense(samples)[0]
+    return value.with_rows(value.rows[excerpt : excerpt + 1]).materialise(samples)[0]
 
 
 def _attribute(module: fx.GraphModule, target: str) -> Any:
-    found: Any = module
+    value: Any = module
     for name in target.split("."):
-        found = getattr(found, name)
-    return found
+        value = getattr(value, name)
+    return value
 
 
 def _is_elementwise(node: fx.Node) -> bool:
@@ -297,11 +288,14 @@ def _as_planes(tensor: Tensor, *, batched: bool = False) -> Tensor:
 def _input_rows(
     inputs: Tensor, contents: Tensor, ids: Tensor, keep: Tensor, layout: Layout
 ) -> Tensor:
-    """Fill in every tile's variants: Tensor [excerpt, row + 1, feature]."""
-    position = layout.position[:-1]
+    """Return the input's rows, Tensor [excerpt, row + 1, feature].
+
+    Invariant: each row has the values of any sample of its variant; ``sample`` names one.
+    """
+    position = layout.position_of_row[:-1]
     sample = torch.empty_like(position)
     for group in layout.groups:
-        of_row = torch.from_numpy(group.sample_of).to(position.device)
+        of_row = torch.from_numpy(group.sample_of_variant).to(position.device)
         area = group.shape[0] * group.shape[1]
         sample[group.start : group.start + group.n_rows] = of_row.repeat_interleave(area)
     cells = ids.flatten(1).T[position]  # [row, feature]

@@ -1,9 +1,12 @@
-"""A tensor of the shared forward pass: every different value once, and which axis is which.
+"""Factored tensors: a tensor of the network for all samples, each different value stored once.
 
-The network sees [sample, dimension, ...]. A `Sheet` holds instead, for each excerpt, the rows of a
-`Layout`; features lie within a row. Each of the network's dimensions is a product of axes,
-row-major: of the plane's two (`ROW`, `COLUMN`) and of features. So transposing and reshaping move
-no data.
+The network sees [sample, dimension, ...]. A `FactoredTensor` stores, for each excerpt, the rows of
+a `Layout`, and the features of a position within a row. Each of the network's dimensions is a
+product of axes, row-major: of the plane's two (`ROW`, `COLUMN`) and of feature axes. Transposing
+and reshaping therefore move no data: they regroup axes.
+
+Example: a batch [sample, 4 channels, 6 frames, 1] is stored as [excerpt, row + 1, 4] with
+``features = (C,)`` and ``dims = ((C,), (ROW,), ())``; flattened, ``dims = ((C, ROW),)``.
 """
 
 from __future__ import annotations
@@ -16,120 +19,97 @@ import torch
 from torch import Tensor
 
 from otoscope.explain.shared._layout import Layout
-from otoscope.explain.shared._samples import Scan
+from otoscope.explain.shared._scan import Scan, Scans
 
-__all__ = ["COLUMN", "ROW", "Axis", "MixesSamples", "NotLocal", "Sheet"]
+__all__ = ["COLUMN", "ROW", "Axis", "FactoredTensor", "MixesSamples", "NotLocal"]
 
-_CACHED = 1 << 20  # elements of windows at once on a CPU: they stay in its caches
-_AT_ONCE = 1 << 26  # on a GPU
-_WORTH = 0.7  # of a plain evaluation's values; more, and sharing them only costs time
+_CACHED = 1 << 20  # elements of windows per call on a CPU: they stay in its caches
+_AT_ONCE = 1 << 26  # elements of windows per call on a GPU
+_WORTH = 0.7  # fraction of a plain evaluation's values above which sharing only costs time
 
 
 class NotLocal(Exception):
-    """An operation that needs whole samples: from here on they go through one by one."""
+    """Raised by an operation that needs whole samples: from there on they are evaluated plainly."""
 
 
 class MixesSamples(NotLocal):
-    """An operation whose result for one sample depends on the others of its batch."""
+    """Raised by an operation whose result for a sample depends on the others of its batch."""
 
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """A feature axis of a given size; each is itself alone."""
+    """An axis of a given size; compared by identity."""
 
     size: int
 
 
-ROW, COLUMN = Axis(0), Axis(0)  # of the plane: their sizes are the layout's
+ROW, COLUMN = Axis(0), Axis(0)  # the plane's axes: their sizes are the layout's
 _PLANE = (ROW, COLUMN)
 
 Dimension = tuple[Axis, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
-    """The values of one tensor for all samples.
+class FactoredTensor:
+    """The values of one tensor for all samples; see the module.
 
-    Parameters
-    ----------
-    rows : Tensor [excerpt, row + 1, feature]
-        The values; the spare last row is written when windows need padding.
-    layout : Layout
-        Which row belongs where.
-    features : tuple of Axis
-        Of a row, row-major.
-    dims : tuple of tuple of Axis
-        The tensor's dimensions after the sample. Axes of size 1 are left out.
+    Invariants: the sizes of ``features`` multiply to the last axis of ``rows``; every feature axis,
+    and every axis of the plane whose size is not 1, is in exactly one of ``dims``.
     """
 
-    rows: Tensor
+    rows: Tensor  # [excerpt, row + 1, feature]; the spare row is written before windows read it
     layout: Layout
-    features: tuple[Axis, ...]
-    dims: tuple[Dimension, ...]
+    features: tuple[Axis, ...]  # axes of a row, row-major
+    dims: tuple[Dimension, ...]  # axes of each dimension after the sample, without size 1
 
     @classmethod
-    def of(cls, rows: Tensor, layout: Layout, sizes: Sequence[int], *dims: Dimension) -> Sheet:
-        """Make a sheet whose dimensions are new feature axes, or the plane's given in ``dims``.
-
-        Parameters
-        ----------
-        rows : Tensor [excerpt, row + 1, feature]
-            The values.
-        layout : Layout
-            Which row belongs where.
-        sizes : sequence of int
-            Of the feature dimensions, which come first.
-        *dims : tuple of Axis
-            The dimensions after them.
-
-        Returns
-        -------
-        Sheet
-            Of these.
-        """
+    def of(
+        cls, rows: Tensor, layout: Layout, sizes: Sequence[int], *dims: Dimension
+    ) -> FactoredTensor:
+        """Make a tensor of feature dimensions of the given sizes, followed by ``dims``."""
         features = tuple(Axis(size) for size in sizes)
         leading = tuple((axis,) if axis.size != 1 else () for axis in features)
         kept = tuple(axis for axis in features if axis.size != 1)
-        return cls(rows, layout, kept, leading + tuple(_real(dim, layout) for dim in dims))
+        return cls(
+            rows, layout, kept, leading + tuple(_without_unit_axes(dim, layout) for dim in dims)
+        )
 
     def size_of(self, axis: Axis) -> int:
-        """How long an axis is."""
+        """Return the size of an axis."""
         if axis is ROW:
             return self.layout.size[0]
         return self.layout.size[1] if axis is COLUMN else axis.size
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Of the dimensions after the sample."""
+        """Sizes of the dimensions after the sample."""
         return tuple(math.prod(self.size_of(axis) for axis in dim) for dim in self.dims)
 
     def dimension(self, dim: int) -> int:
-        """Number a dimension of the network's among ours: the sample's is none of them."""
+        """Convert a dimension of the network to an index of ``dims``; refuse the sample's, 0."""
         rank = len(self.dims) + 1
         if dim % rank == 0:
             raise MixesSamples("mixes samples")
         return dim % rank - 1
 
-    def with_rows(self, rows: Tensor) -> Sheet:
-        """Put other values in the same places."""
+    def with_rows(self, rows: Tensor) -> FactoredTensor:
+        """Replace the values; layout and axes stay."""
         return replace(self, rows=rows)
 
     def only_features(self, *dims: int) -> bool:
-        """Whether some dimensions hold no axis of the plane."""
+        """Tell whether some dimensions hold feature axes only."""
         return not any(axis in _PLANE for dim in dims for axis in self.dims[dim])
 
-    # -- order and shape ------------------------------------------------------------------------
-
-    def permuted(self, order: Sequence[int]) -> Sheet:
-        """Reorder the dimensions, given as the network does, with the sample's."""
+    def permute(self, order: Sequence[int]) -> FactoredTensor:
+        """Reorder the dimensions; ``order`` counts the sample's as 0."""
         rank = len(self.dims) + 1
         whole = [dim % rank for dim in order]
         if whole[0] != 0:
             raise NotLocal("moves the sample's dimension")
         return replace(self, dims=tuple(self.dims[dim - 1] for dim in whole[1:]))
 
-    def reshaped(self, sizes: Sequence[int]) -> Sheet:
-        """Group the axes into dimensions of other sizes; features may be split."""
+    def reshape_to(self, sizes: Sequence[int]) -> FactoredTensor:
+        """Group the axes into dimensions of other sizes; feature axes may be split."""
         axes = [axis for dim in self.dims for axis in dim]
         features, dims = list(self.features), []
         for size in sizes:
@@ -152,8 +132,8 @@ class Sheet:
             raise NotLocal("reshapes across samples")
         return replace(self, features=tuple(features), dims=tuple(dims))
 
-    def in_order(self, *dims: int) -> Sheet:
-        """Lay out the features of a row as the dimensions have them, some dimensions last."""
+    def ordered(self, *dims: int) -> FactoredTensor:
+        """Order the features of a row as the dimensions do, those of the given dimensions last."""
         first = [dim for dim in range(len(self.dims)) if dim not in dims]
         order = tuple(a for dim in (*first, *dims) for a in self.dims[dim] if a not in _PLANE)
         if order == self.features:
@@ -163,11 +143,11 @@ class Sheet:
         rows = self.rows.unflatten(2, sizes).permute(0, 1, *places).flatten(2)
         return replace(self, rows=rows, features=order)
 
-    def like_plane(self, constant: Tensor) -> Tensor:
-        """Bring a constant that broadcasts against the tensor to [row or 1, feature]."""
+    def constant_rows(self, constant: Tensor) -> Tensor:
+        """Return a constant that broadcasts against the tensor as [row + 1 or 1, feature]."""
         if constant.ndim > len(self.dims):
             if constant.ndim > len(self.dims) + 1 or constant.shape[0] != 1:
-                raise NotLocal("adds a value a sample")
+                raise NotLocal("adds a value per sample")
             constant = constant[0]
         shape = (1,) * (len(self.dims) - constant.ndim) + tuple(constant.shape)
         if any(c not in (1, size) for c, size in zip(shape, self.sizes, strict=True)):
@@ -182,36 +162,37 @@ class Sheet:
             size != 1 and any(axis in _PLANE for axis in dim)
             for size, dim in zip(shape, self.dims, strict=True)
         )
-        return flat[self.layout.position] if varies else flat[:1]
+        return flat[self.layout.position_of_row] if varies else flat[:1]
 
-    # -- other places ---------------------------------------------------------------------------
-
-    def windows(self, scans: tuple[Scan, Scan], fill: float) -> Windows:
-        """Read the values under windows that move over the plane."""
-        target = _worth_it(self.layout.scanned(scans))
+    def windows(self, scans: Scans, fill: float) -> Windows:
+        """Read the values under windows that move over the plane; padding reads ``fill``."""
+        target = _require_sharing(self.layout.after_windows(scans))
         self.rows[:, -1] = fill
-        return Windows(self.rows, target, self.layout.windows(target, scans))
+        return Windows(self.rows, target, self.layout.window_rows(target, scans))
 
-    def moved(self, target: Layout) -> Sheet:
+    def on_layout(self, target: Layout) -> FactoredTensor:
         """Repeat values for the tiles and variants of a finer layout."""
-        if _worth_it(target) is self.layout:
+        if _require_sharing(target) is self.layout:
             return self
         height, width = (Scan(tuple(range(size))) for size in self.layout.size)
-        indices = self.layout.windows(target, (height, width))
+        indices = self.layout.window_rows(target, (height, width))
         windows = Windows(self.rows, target, indices)
         return replace(self, rows=windows.map(lambda part: part), layout=target)
 
-    def indexed(self, axis: Axis, positions: Sequence[int]) -> Sheet:
-        """Take some positions of an axis."""
+    def select(self, axis: Axis, positions: Sequence[int]) -> FactoredTensor:
+        """Select positions of an axis."""
         if axis in _PLANE:
             scans = tuple(
-                Scan(tuple(positions) if axis is mine else tuple(range(size)))
-                for mine, size in zip(_PLANE, self.layout.size, strict=True)
+                Scan(tuple(positions) if axis is own else tuple(range(size)))
+                for own, size in zip(_PLANE, self.layout.size, strict=True)
             )
             windows = self.windows((scans[0], scans[1]), 0.0)
             rows, layout = windows.map(lambda part: part), windows.target
             return replace(
-                self, rows=rows, layout=layout, dims=tuple(_real(d, layout) for d in self.dims)
+                self,
+                rows=rows,
+                layout=layout,
+                dims=tuple(_without_unit_axes(d, layout) for d in self.dims),
             )
         at, new = self.features.index(axis), Axis(len(positions))
         sizes = [a.size for a in self.features]
@@ -222,26 +203,26 @@ class Sheet:
         dims = tuple(
             tuple(a for old in dim for a in (kept if old is axis else (old,))) for dim in self.dims
         )
-        return Sheet(rows, self.layout, features, dims)
+        return FactoredTensor(rows, self.layout, features, dims)
 
-    def spread(self, axis: Axis, size: int, dim: int) -> Sheet:
-        """Repeat values along an axis of the plane that has size 1, as a dimension of size 1."""
+    def repeat_along(self, axis: Axis, size: int, dim: int) -> FactoredTensor:
+        """Repeat values along an axis of the plane that has size 1, as has dimension ``dim``."""
         if self.size_of(axis) != 1:
             raise NotLocal("repeats values over the plane")
         scans = tuple(
-            Scan((0,) * size if mine is axis else tuple(range(whole)))
-            for mine, whole in zip(_PLANE, self.layout.size, strict=True)
+            Scan((0,) * size if own is axis else tuple(range(whole)))
+            for own, whole in zip(_PLANE, self.layout.size, strict=True)
         )
         windows = self.windows((scans[0], scans[1]), 0.0)
         dims = (*self.dims[:dim], (axis,), *self.dims[dim + 1 :])
-        return Sheet(windows.map(lambda part: part), windows.target, self.features, dims)
+        return FactoredTensor(windows.map(lambda part: part), windows.target, self.features, dims)
 
-    def absorbed(self, axis: Axis) -> Sheet:
-        """Turn an axis of the plane into one of features."""
+    def to_features(self, axis: Axis) -> FactoredTensor:
+        """Turn an axis of the plane into a feature axis."""
         size = self.size_of(axis)
         scans = tuple(
-            Scan(tuple(range(whole)), kernel=whole if mine is axis else 1)
-            for mine, whole in zip(_PLANE, self.layout.size, strict=True)
+            Scan(tuple(range(whole)), kernel=whole if own is axis else 1)
+            for own, whole in zip(_PLANE, self.layout.size, strict=True)
         )
         windows = self.windows((scans[0], scans[1]), 0.0)
         new = Axis(size)
@@ -254,22 +235,11 @@ class Sheet:
             return merged.unsqueeze(2 if row_is else 3)
 
         rows = windows.map(merge)
-        return Sheet(rows, windows.target, (*self.features, new), dims)
+        return FactoredTensor(rows, windows.target, (*self.features, new), dims)
 
-    def dense(self, samples: Tensor) -> Tensor:
-        """Write some samples out as the network has them.
-
-        Parameters
-        ----------
-        samples : Tensor [sample], int64
-            Which.
-
-        Returns
-        -------
-        Tensor [excerpt, sample, dimension, ...]
-            Contiguous.
-        """
-        rows = self.layout.look_up[samples]  # [sample, position]
+    def materialise(self, samples: Tensor) -> Tensor:
+        """Write some samples as the network has them: Tensor [excerpt, sample, dimension, ...]."""
+        rows = self.layout.row_of_sample[samples]  # [sample, position]
         values = self.rows[:, rows]  # [excerpt, sample, position, feature]
         sizes = [axis.size for axis in self.features]
         whole = values.unflatten(3, sizes) if sizes else values[..., 0]
@@ -284,14 +254,14 @@ class Sheet:
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """What lies under the windows of each tile, group by group."""
+    """The rows under the windows of each tile of a target layout, group by group."""
 
-    source: Tensor
+    source: Tensor  # [excerpt, row + 1, feature]
     target: Layout
-    indices: list[Tensor]
+    indices: list[Tensor]  # per group of the target, [variant, place, place]: rows of the source
 
     def parts(self) -> Iterator[Tensor]:
-        """Windows of some variants: Tensor [excerpt * variant, feature, place, place]."""
+        """Yield the windows of some variants: Tensor [excerpt * variant, feature, place, place]."""
         n, _, features = self.source.shape
         most = _CACHED if self.source.device.type == "cpu" else _AT_ONCE
         for index in self.indices:
@@ -301,17 +271,9 @@ class Windows:
                 yield read.view(n * len(part), *part.shape[1:], features).permute(0, 3, 1, 2)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Tensor:
-        """Apply a function to all windows: what it gives is the target's rows.
+        """Apply a function to all windows; return the target's rows [excerpt, row + 1, feature].
 
-        Parameters
-        ----------
-        function : callable
-            [variant, feature, place, place] -> [variant, feature, row, column].
-
-        Returns
-        -------
-        Tensor [excerpt, row + 1, feature]
-            The rows of the target.
+        The function maps [variant, feature, place, place] to [variant, feature, row, column].
         """
         n, groups = len(self.source), []
         for part in self.parts():
@@ -321,13 +283,14 @@ class Windows:
         return torch.cat([*groups, spare], 1)
 
 
-def _worth_it(layout: Layout) -> Layout:
+def _require_sharing(layout: Layout) -> Layout:
+    """Return a layout with clearly fewer rows than samples * positions, or raise."""
     if layout.area > 1 and layout.n_rows > _WORTH * layout.area * len(layout.samples):
         raise NotLocal("sees too much to share")
     return layout
 
 
-def _real(dim: Dimension, layout: Layout) -> Dimension:
-    """Leave out the plane's axes of size 1."""
+def _without_unit_axes(dim: Dimension, layout: Layout) -> Dimension:
+    """Drop the plane's axes of size 1."""
     sizes = dict(zip(_PLANE, layout.size, strict=True))
     return tuple(axis for axis in dim if sizes.get(axis, 2) != 1)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.explain import ActivationMaximiser, Prior, RawPrior
-from otoscope.explain.maximise import Grid
+from otoscope.explain.maximise import GridResult
 from otoscope.taps import Tap
 from tests.support.maximisations import linear, maximised
 
@@ -29,7 +29,7 @@ def test_a_row_without_gradient_waits_for_the_blur_that_moves_it(blur: float, st
     assert found.steps.tolist() == [steps, steps]
 
 
-def test_a_prior_settles_if_it_has_a_settle_of_its_own() -> None:
+def test_a_prior_that_changes_latents_after_a_step_is_not_stopped() -> None:
     class Plain(Prior):
         def sample(self, n: int, seed: int) -> Tensor:
             return torch.zeros(n, 12)
@@ -38,10 +38,10 @@ def test_a_prior_settles_if_it_has_a_settle_of_its_own() -> None:
             return latent
 
     class Lifting(Plain):
-        def settle(self, latent: Tensor, step: int) -> Tensor:
+        def after_step(self, latent: Tensor, step: int) -> Tensor:
             return latent + 100 * (step == 3)
 
-    assert not Plain().settles
+    assert not Plain().has_after_step
     for prior, reached in ((Plain(), 0.0), (Lifting(), 200.0)):
         found = ActivationMaximiser(off(), prior, layer="2", unit=0).run(
             rate=1e-9, penalty=0.0, iterations=4, seeds=1
@@ -71,7 +71,7 @@ def test_features_are_taken_in_eval_mode_batch_by_batch(tapped: bool) -> None:
     net = nn.Sequential(norm).train()
     sizes: list[int] = []
     net.register_forward_hook(lambda _net, args, _out: sizes.append(len(args[0])))
-    grid = Grid((maximised([1.0, 2.0, 3.0, 4.0, 5.0], rate=1.0),))
+    grid = GridResult((maximised([1.0, 2.0, 3.0, 4.0, 5.0], rate=1.0),))
     real = torch.tensor([[1.0], [2.0], [4.0]])
     feature = Tap(net, "0") if tapped else net
     ranking = grid.rank(real, feature=feature, max_batch=2)
@@ -90,7 +90,7 @@ def test_features_are_taken_in_eval_mode_batch_by_batch(tapped: bool) -> None:
     ("n", "names"), [(1, ["Best"]), (2, ["Best", "Worst"]), (3, ["Best", "Median", "Worst"])]
 )
 def test_landmarks_are_different_settings(n: int, names: list[str]) -> None:
-    grid = Grid(tuple(maximised([float(i), i + 1.0], rate=1.0 + i) for i in range(n)))
+    grid = GridResult(tuple(maximised([float(i), i + 1.0], rate=1.0 + i) for i in range(n)))
     shown = grid.rank(torch.tensor([0.0, 1.0])).landmarks
     assert [name for name, _ in shown] == names
     assert [row.setting.rate for _, row in shown] == [1.0 + i for i in range(n)]

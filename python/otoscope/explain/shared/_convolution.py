@@ -9,79 +9,81 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from otoscope.explain.shared._layout import Layout
-from otoscope.explain.shared._registry import (
+from otoscope.explain.shared._factored import COLUMN, ROW, Axis, FactoredTensor, NotLocal
+from otoscope.explain.shared._handlers import (
     Arguments,
     Work,
     constant,
+    factored_of,
     handles,
     required,
-    sheet_of,
 )
-from otoscope.explain.shared._samples import PADDING, Scan
-from otoscope.explain.shared._sheet import COLUMN, ROW, Axis, NotLocal, Sheet
+from otoscope.explain.shared._layout import Layout
+from otoscope.explain.shared._scan import PADDING, Scan
 
 
-def on_plane(sheet: Sheet, rank: int) -> tuple[Sheet, list[Axis]]:
-    """Bring a sheet to [features, plane...]: which axis is each of the last ``rank`` dimensions?
+def on_plane(tensor: FactoredTensor, rank: int) -> tuple[FactoredTensor, list[Axis]]:
+    """Bring a tensor to [features, plane...]; return it and the axes of its last dimensions.
 
     Plane axes among the channels become features.
     """
-    if len(sheet.dims) != rank + 1:
+    if len(tensor.dims) != rank + 1:
         raise NotLocal("is not called on a batch")
     for axis in (ROW, COLUMN):
-        if axis in sheet.dims[0]:
-            sheet = sheet.absorbed(axis)
-    free = [a for a in (ROW, COLUMN) if not any(a in dim for dim in sheet.dims)]
+        if axis in tensor.dims[0]:
+            tensor = tensor.to_features(axis)
+    free = [a for a in (ROW, COLUMN) if not any(a in dim for dim in tensor.dims)]
     axes: list[Axis] = []
-    for dim in sheet.dims[1:]:
+    for dim in tensor.dims[1:]:
         if dim in ((ROW,), (COLUMN,)):
             axes.append(dim[0])
         elif not dim and free:
             axes.append(free.pop())
         else:
             raise NotLocal("has windows that move over features")
-    if any(sheet.size_of(a) != 1 for a in (ROW, COLUMN) if a not in axes):
+    if any(tensor.size_of(a) != 1 for a in (ROW, COLUMN) if a not in axes):
         raise NotLocal("has windows that move over one axis of two")
-    return sheet.in_order(), axes
+    return tensor.ordered(), axes
 
 
-def scans_of(sheet: Sheet, axes: Sequence[Axis], scans: Sequence[Scan]) -> tuple[Scan, Scan]:
-    """Order the scans of some axes by the plane's; the others stay as they are."""
+def scans_of(
+    tensor: FactoredTensor, axes: Sequence[Axis], scans: Sequence[Scan]
+) -> tuple[Scan, Scan]:
+    """Order the scans of some axes as (ROW, COLUMN); the other axes are read as they are."""
     by_axis = dict(zip(axes, scans, strict=True))
-    row, column = (by_axis.get(a, Scan(tuple(range(sheet.size_of(a))))) for a in (ROW, COLUMN))
+    row, column = (by_axis.get(a, Scan(tuple(range(tensor.size_of(a))))) for a in (ROW, COLUMN))
     return row, column
 
 
 def per_axis(value: int | Sequence[int], rank: int) -> list[int]:
-    """Repeat one number for all axes."""
+    """Return one number per axis."""
     values = [value] if isinstance(value, int) else list(value)
     return values * rank if len(values) == 1 else values
 
 
 def padded(size: int, before: int, after: int) -> tuple[int, ...]:
-    """Number the places of an axis between constants."""
+    """Return the sources of an axis between constant padding."""
     return (PADDING,) * before + tuple(range(size)) + (PADDING,) * after
 
 
 def as_plane(values: Sequence[int], axes: Sequence[Axis]) -> tuple[int, int]:
-    """Order numbers of some axes by the plane's; the others get 1."""
+    """Order numbers of some axes as (ROW, COLUMN); the other axes get 1."""
     by_axis = dict(zip(axes, values, strict=True))
     return by_axis.get(ROW, 1), by_axis.get(COLUMN, 1)
 
 
 @handles("conv1d", "conv2d")
-def convolution(a: Arguments, work: Work) -> Sheet:
+def convolution(a: Arguments, work: Work) -> FactoredTensor:
     """Convolve the windows of every tile."""
     weight, bias = required(a["weight"]), constant(a["bias"])
     rank = weight.ndim - 2
-    sheet, axes = on_plane(sheet_of(a, "input"), rank)
+    tensor, axes = on_plane(factored_of(a, "input"), rank)
     stride, dilation = per_axis(a["stride"], rank), per_axis(a["dilation"], rank)
     kernel = list(weight.shape[2:])
     scans = []
     for i, axis in enumerate(axes):
         before, after = _padding(a["padding"], i, rank, dilation[i] * (kernel[i] - 1))
-        places = padded(sheet.size_of(axis), before, after)
+        places = padded(tensor.size_of(axis), before, after)
         scans.append(Scan(places, kernel[i], stride[i], dilation[i]))
     order = sorted(range(rank), key=lambda i: axes[i] is COLUMN)
     flat = weight.permute(0, 1, *(i + 2 for i in order))
@@ -91,15 +93,15 @@ def convolution(a: Arguments, work: Work) -> Sheet:
     spans = tuple(d * (k - 1) + 1 for d, k in zip(dilations, flat.shape[2:], strict=True))
 
     def convolve(part: Tensor) -> Tensor:
-        # One window needs no stride, and oneDNN (torch 2.13) reads beyond one channel's if it has.
+        # a single window needs no stride; with one, oneDNN (torch 2.13) reads beyond its channel
         steps = [
             1 if n == s else step for n, s, step in zip(part.shape[2:], spans, strides, strict=True)
         ]
         return F.conv2d(part, flat, bias, steps, 0, dilations, a["groups"])
 
-    windows = sheet.windows(scans_of(sheet, axes, scans), 0.0)
+    windows = tensor.windows(scans_of(tensor, axes, scans), 0.0)
     rows = windows.map(convolve)
-    out = Sheet.of(rows, windows.target, [len(weight)], *((axis,) for axis in axes))
+    out = FactoredTensor.of(rows, windows.target, [len(weight)], *((axis,) for axis in axes))
     work.add(out, weight.numel())
     return out
 
@@ -114,14 +116,14 @@ def _padding(padding: str | int | Sequence[int], i: int, rank: int, same: int) -
 
 
 def _pool_scans(
-    sheet: Sheet, axes: Sequence[Axis], a: Arguments, dilation: Sequence[int]
+    tensor: FactoredTensor, axes: Sequence[Axis], a: Arguments, dilation: Sequence[int]
 ) -> list[Scan]:
     rank = len(axes)
     kernel, padding = per_axis(a["kernel_size"], rank), per_axis(a["padding"], rank)
     stride = per_axis(a["stride"], rank) if a["stride"] else kernel
     scans = []
     for i, axis in enumerate(axes):
-        size = sheet.size_of(axis)
+        size = tensor.size_of(axis)
         reach = size + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1
         after = padding[i]
         if a["ceil_mode"]:  # one more window, if it begins before the end
@@ -134,73 +136,75 @@ def _pool_scans(
 
 
 @handles("max_pool1d", "max_pool2d")
-def max_pool(a: Arguments, work: Work) -> Sheet:
-    """Take the largest value of every window; padding is never the largest."""
+def max_pool(a: Arguments, work: Work) -> FactoredTensor:
+    """Take the maximum of every window; padding is -inf."""
     rank = 1 if "1d" in a["op"] else 2
-    sheet, axes = on_plane(sheet_of(a, "self"), rank)
-    scans = _pool_scans(sheet, axes, a, per_axis(a["dilation"], rank))
-    row, column = scans_of(sheet, axes, scans)
+    tensor, axes = on_plane(factored_of(a, "self"), rank)
+    scans = _pool_scans(tensor, axes, a, per_axis(a["dilation"], rank))
+    row, column = scans_of(tensor, axes, scans)
     kernel, stride = (row.kernel, column.kernel), (row.stride, column.stride)
     dilation = (row.dilation, column.dilation)
-    windows = sheet.windows((row, column), -math.inf)
+    windows = tensor.windows((row, column), -math.inf)
     rows = windows.map(lambda part: F.max_pool2d(part, kernel, stride, 0, dilation))
-    return Sheet(
-        rows, windows.target, sheet.features, (sheet.dims[0], *_dims_after(axes, windows.target))
+    return FactoredTensor(
+        rows, windows.target, tensor.features, (tensor.dims[0], *_dims_after(axes, windows.target))
     )
 
 
 @handles("avg_pool1d", "avg_pool2d")
-def average_pool(a: Arguments, work: Work) -> Sheet:
-    """Average every window over the cells that count."""
+def average_pool(a: Arguments, work: Work) -> FactoredTensor:
+    """Average every window over the cells that the arguments count."""
     rank = 1 if "1d" in a["op"] else 2
-    sheet, axes = on_plane(sheet_of(a, "self"), rank)
-    return _averaged(sheet, axes, a, _pool_scans(sheet, axes, a, [1] * rank))
+    tensor, axes = on_plane(factored_of(a, "self"), rank)
+    return _averaged(tensor, axes, a, _pool_scans(tensor, axes, a, [1] * rank))
 
 
-def _averaged(sheet: Sheet, axes: Sequence[Axis], a: Arguments, scans: Sequence[Scan]) -> Sheet:
+def _averaged(
+    tensor: FactoredTensor, axes: Sequence[Axis], a: Arguments, scans: Sequence[Scan]
+) -> FactoredTensor:
     paddings = per_axis(a["padding"], len(axes))
     counts = []
     for scan, axis, padding in zip(scans, axes, paddings, strict=True):
         place = torch.arange(scan.size)[:, None] * scan.stride + torch.arange(scan.kernel)
-        low, high = (0, sheet.size_of(axis) + 2 * padding)
+        low, high = (0, tensor.size_of(axis) + 2 * padding)
         if not a["count_include_pad"]:
-            low, high = padding, padding + sheet.size_of(axis)
+            low, high = padding, padding + tensor.size_of(axis)
         counts.append(((place >= low) & (place < high)).sum(1))
     by_axis = dict(zip(axes, counts, strict=True))
-    row, column = scans_of(sheet, axes, scans)
+    row, column = scans_of(tensor, axes, scans)
     ones = {axis: torch.ones(scan.size) for axis, scan in ((ROW, row), (COLUMN, column))}
     divisor = torch.outer(*(by_axis.get(axis, ones[axis]).double() for axis in (ROW, COLUMN)))
     if a.get("divisor_override"):
         divisor = torch.full_like(divisor, a["divisor_override"])
     whole = row.kernel * column.kernel
     kernel, stride = (row.kernel, column.kernel), (row.stride, column.stride)
-    windows = sheet.windows((row, column), 0.0)
+    windows = tensor.windows((row, column), 0.0)
     rows = windows.map(lambda part: F.avg_pool2d(part, kernel, stride))
     if (divisor != whole).any():
-        factor = (whole / divisor).flatten().to(rows)[windows.target.position]
+        factor = (whole / divisor).flatten().to(rows)[windows.target.position_of_row]
         rows = rows * factor[:, None]
-    return Sheet(
-        rows, windows.target, sheet.features, (sheet.dims[0], *_dims_after(axes, windows.target))
+    return FactoredTensor(
+        rows, windows.target, tensor.features, (tensor.dims[0], *_dims_after(axes, windows.target))
     )
 
 
 @handles("adaptive_avg_pool1d", "adaptive_avg_pool2d")
-def adaptive_average_pool(a: Arguments, work: Work) -> Sheet:
-    """Average equal parts."""
+def adaptive_average_pool(a: Arguments, work: Work) -> FactoredTensor:
+    """Average windows of equal size."""
     rank = 1 if "1d" in a["op"] else 2
-    sheet, axes = on_plane(sheet_of(a, "self"), rank)
-    scans = _adaptive_scans(sheet, axes, per_axis(a["output_size"], rank))
-    return _averaged(sheet, axes, {"padding": 0, "count_include_pad": True}, scans)
+    tensor, axes = on_plane(factored_of(a, "self"), rank)
+    scans = _adaptive_scans(tensor, axes, per_axis(a["output_size"], rank))
+    return _averaged(tensor, axes, {"padding": 0, "count_include_pad": True}, scans)
 
 
 @handles("adaptive_max_pool1d", "adaptive_max_pool2d")
-def adaptive_max_pool(a: Arguments, work: Work) -> list[Sheet | None]:
-    """Take the largest of equal parts; where it is, nobody may ask."""
+def adaptive_max_pool(a: Arguments, work: Work) -> list[FactoredTensor | None]:
+    """Take the maximum of windows of equal size; its index is not available."""
     rank = 1 if "1d" in a["op"] else 2
-    sheet, axes = on_plane(sheet_of(a, "self"), rank)
-    scans = _adaptive_scans(sheet, axes, per_axis(a["output_size"], rank))
+    tensor, axes = on_plane(factored_of(a, "self"), rank)
+    scans = _adaptive_scans(tensor, axes, per_axis(a["output_size"], rank))
     pool = {
-        "self": sheet,
+        "self": tensor,
         "op": a["op"],
         "kernel_size": [scan.kernel for scan in scans],
         "stride": [scan.stride for scan in scans],
@@ -211,10 +215,12 @@ def adaptive_max_pool(a: Arguments, work: Work) -> list[Sheet | None]:
     return [max_pool(pool, work), None]
 
 
-def _adaptive_scans(sheet: Sheet, axes: Sequence[Axis], sizes: Sequence[int]) -> list[Scan]:
+def _adaptive_scans(
+    tensor: FactoredTensor, axes: Sequence[Axis], sizes: Sequence[int]
+) -> list[Scan]:
     scans = []
     for axis, size in zip(axes, sizes, strict=True):
-        whole = sheet.size_of(axis)
+        whole = tensor.size_of(axis)
         if whole % size:
             raise NotLocal("has windows of unequal sizes")
         scans.append(Scan(tuple(range(whole)), whole // size, whole // size))
@@ -227,24 +233,24 @@ def _dims_after(axes: Sequence[Axis], layout: Layout) -> tuple[tuple[Axis, ...],
 
 
 @handles("pad", "constant_pad_nd")
-def pad(a: Arguments, work: Work) -> Sheet:
-    """Repeat values, or put a constant, around the plane."""
-    sheet, amounts, mode = sheet_of(a, "self"), list(a["pad"]), a.get("mode", "constant")
-    scans = {axis: Scan(tuple(range(sheet.size_of(axis)))) for axis in (ROW, COLUMN)}
-    new_dims = list(sheet.dims)
+def pad(a: Arguments, work: Work) -> FactoredTensor:
+    """Pad the plane by a constant or by its own values."""
+    tensor, amounts, mode = factored_of(a, "self"), list(a["pad"]), a.get("mode", "constant")
+    scans = {axis: Scan(tuple(range(tensor.size_of(axis)))) for axis in (ROW, COLUMN)}
+    new_dims = list(tensor.dims)
     for i in range(len(amounts) // 2):
         before, after = amounts[2 * i : 2 * i + 2]
-        dim = len(sheet.dims) - 1 - i
+        dim = len(tensor.dims) - 1 - i
         if before == after == 0:
             continue
-        if sheet.dims[dim] not in ((ROW,), (COLUMN,)) or min(before, after) < 0:
-            raise NotLocal("pads what is not the plane")
-        axis = sheet.dims[dim][0]
-        scans[axis] = Scan(_around(sheet.size_of(axis), before, after, mode))
+        if tensor.dims[dim] not in ((ROW,), (COLUMN,)) or min(before, after) < 0:
+            raise NotLocal("pads features")
+        axis = tensor.dims[dim][0]
+        scans[axis] = Scan(_around(tensor.size_of(axis), before, after, mode))
         new_dims[dim] = (axis,)
-    windows = sheet.windows((scans[ROW], scans[COLUMN]), float(a["value"] or 0.0))
+    windows = tensor.windows((scans[ROW], scans[COLUMN]), float(a["value"] or 0.0))
     rows = windows.map(lambda part: part)
-    return Sheet(rows, windows.target, sheet.features, tuple(new_dims))
+    return FactoredTensor(rows, windows.target, tensor.features, tuple(new_dims))
 
 
 def _around(size: int, before: int, after: int, mode: str) -> tuple[int, ...]:

@@ -1,0 +1,109 @@
+"""Results: the best inputs of one setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+__all__ = ["BestInputs", "MaximisationResult", "Setting"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Hold the numbers by which rows are optimised.
+
+    Parameters
+    ----------
+    rate : float
+        Learning rate of Adam, > 0.
+    penalty : float
+        Factor lambda of the prior's penalty, >= 0.
+    iterations : int
+        Number of evaluated inputs, >= 1: the first, and one after each step except the last.
+
+    Examples
+    --------
+    >>> str(Setting(0.01, 0.001, 100))
+    'rate 0.01, penalty 0.001, 100 iterations'
+    """
+
+    rate: float
+    penalty: float
+    iterations: int
+
+    def __str__(self) -> str:
+        """Write the numbers as text."""
+        return f"rate {self.rate:g}, penalty {self.penalty:g}, {self.iterations} iterations"
+
+
+@dataclass(frozen=True, eq=False)
+class BestInputs:
+    """Hold the best inputs of some rows."""
+
+    activation: Tensor  # [row], of the best input by `keep`; NaN if none was finite
+    input: Tensor  # [row, ...], the model's input
+    latent: Tensor  # [row, ...], the latent that the prior decoded
+    trace: Tensor  # [row, iteration], activation of the best input so far
+    steps: Tensor  # [row], int64, evaluated inputs; fewer than the iterations if the row stopped
+    failed: Tensor  # [row], bool, stopped because activation or gradient was not finite
+
+    @property
+    def n_failed(self) -> int:
+        """Number of rows that met a NaN or an infinity."""
+        return int(self.failed.sum())
+
+    def __getitem__(self, rows: slice) -> BestInputs:
+        """Select some of the rows."""
+        return BestInputs(*(getattr(self, field.name)[rows] for field in fields(BestInputs)))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[BestInputs]) -> BestInputs:
+        """Concatenate rows of the same number of iterations."""
+        return BestInputs(
+            *(torch.cat([getattr(p, field.name) for p in parts]) for field in fields(BestInputs))
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MaximisationResult(BestInputs):
+    """Hold the best inputs of one setting, one row per seed.
+
+    Parameters
+    ----------
+    activation : Tensor [row]
+        Activation of the unit for the best input; NaN if none was finite.
+    input : Tensor [row, ...]
+        Best input of the model.
+    latent : Tensor [row, ...]
+        Latent from which the prior made the best input.
+    trace : Tensor [row, iteration]
+        Activation of the best input so far.
+    steps : Tensor [row], int64
+        Number of evaluated inputs; smaller than the iterations if the row stopped before.
+    failed : Tensor [row], bool
+        True if the row stopped because its activation or gradient was NaN or infinite.
+    setting : Setting
+        Rate, penalty and iterations.
+    seeds : range
+        Random seeds of the rows' first latents.
+    maximise : bool
+        True if the largest activation is best, False if the smallest.
+
+    Examples
+    --------
+    >>> maximiser.run(rate=0.1, iterations=100, seeds=8).best  # doctest: +SKIP
+    3
+    """
+
+    setting: Setting
+    seeds: range
+    maximise: bool
+
+    @property
+    def best(self) -> int:
+        """Row with the best activation; the first of equal ones."""
+        sign = 1 if self.maximise else -1
+        return int((sign * self.activation).nan_to_num(-torch.inf).argmax())
