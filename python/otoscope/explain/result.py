@@ -89,7 +89,7 @@ class Explanation:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of all targets."""
+        """All targets, by name."""
         return tuple(fit.target for fit in self.fits)
 
     @property
@@ -109,7 +109,7 @@ class Explanation:
 
     @property
     def intercept(self) -> float:
-        """Surrogate's output for the coalition of no segment."""
+        """Output of the surrogate for the coalition of no segment."""
         return self._fit.intercept
 
     @property
@@ -136,12 +136,12 @@ class Explanation:
 
     @property
     def output_all(self) -> float:
-        """Model's output for the whole patch."""
+        """Output of the model for the whole patch."""
         return self._fit.output_all
 
     @property
     def output_none(self) -> float | None:
-        """Model's output with all segments occluded, if the design holds that coalition."""
+        """Output of the model with all segments occluded, if the design holds that coalition."""
         return self._fit.output_none
 
     @property

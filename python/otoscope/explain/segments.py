@@ -69,9 +69,22 @@ class Extent:
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Hold the segments of one patch."""
+    """Hold the segments of one patch.
 
-    map: ops.SegmentMap  # [frame, mel]: segment of each cell
+    Parameters
+    ----------
+    map : ops.SegmentMap
+        Segment of each cell, [frame, mel].
+    extents : tuple of Extent
+        Name and place of each segment.
+
+    Examples
+    --------
+    >>> len(temporal(2)(Patch(torch.zeros(4, 3))))
+    2
+    """
+
+    map: ops.SegmentMap
     extents: tuple[Extent, ...]
 
     def __len__(self) -> int:

@@ -127,6 +127,7 @@ def register(
     def decorate(make: Callable[_Arguments, Content]) -> Callable[_Arguments, Content]:
         @wraps(make)
         def described(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Content:
+            """Make the content and describe it."""
             content = make(*args, **kwargs)
             return content if content.description else replace(content, description=description)
 

@@ -63,7 +63,7 @@ class Extremes:
 
     @property
     def activations(self) -> Tensor:
-        """Activations of the excerpts: Tensor [excerpt], float64."""
+        """The activations of the excerpts: Tensor [excerpt], float64."""
         return torch.tensor([excerpt.activation for excerpt in self.excerpts], dtype=torch.float64)
 
 

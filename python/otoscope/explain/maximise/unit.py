@@ -83,7 +83,7 @@ class Unit:
 
     @cached_property
     def tap(self) -> Tap:
-        """Layer's output as a function of the input."""
+        """Output of the layer as a function of the input."""
         own = getattr(self.model, "tap", None)
         tap: Tap = own(self.layer) if callable(own) else Tap(self.model, self.layer)
         return tap
