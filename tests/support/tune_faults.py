@@ -7,9 +7,14 @@ from fractions import Fraction
 
 import numpy as np
 
-from otoscope.folk.abc import BarLine, Element, GraceNotes, Note, Tune
+from otoscope.folk.abc import BarLine, Element, GraceNotes, Note, Tune, parse_tune
 
 __all__ = ["first_part", "ornamented", "with_wrong_duration"]
+
+
+def quarters(body: str, *, key: str = "C", meter: str = "2/4") -> Tune:
+    """Make a tune of quarter notes; the body is line 4."""
+    return parse_tune(f"M:{meter}\nL:1/4\nK:{key}\n{body}\n")
 
 
 def with_wrong_duration(tune: Tune, rng: np.random.Generator) -> Tune:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from otoscope.cli import confounds, horses, planted
+from otoscope.cli.folk.samples import folkrnn_samples
 from otoscope.cli.group import Group
 from otoscope.cli.options import Seed
 from otoscope.cli.output import show_tables
@@ -61,3 +62,4 @@ def adversary_zoo(
 confounds.add_to(experiment)
 horses.add_to(experiment)
 planted.add_to(experiment)
+experiment.command("folkrnn-samples")(folkrnn_samples)

@@ -190,7 +190,11 @@ def _parsed(path: Path) -> ast.Module:
 
 def _literal(value: ast.expr, constants: Mapping[str, ast.expr]) -> Any:
     while isinstance(value, ast.Name):
+        if value.id not in constants:  # imported: another module declares it
+            return ...
         value = constants[value.id]
+    if isinstance(value, ast.Call):  # field(default_factory=...): a setting of settings
+        return ...
     return ast.literal_eval(value)
 
 

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from otoscope.records import replacing
@@ -21,17 +21,23 @@ if TYPE_CHECKING:
 __all__ = ["in_script", "render", "save_page"]
 
 
-def save_page(page: DataclassInstance, template: str, path: str | os.PathLike[str]) -> None:
-    """Write a page, whole or not at all."""
+def save_page(
+    page: DataclassInstance,
+    template: str,
+    path: str | os.PathLike[str],
+    *,
+    package: str = "otoscope.report",
+) -> None:
+    """Write a page, whole or not at all; the template is one of the package's."""
     content = {field.name: getattr(page, field.name) for field in fields(page)}
     with replacing(Path(path)) as draft:
-        draft.write_text(render(template, content), "utf-8")
+        draft.write_text(render(template, content, package=package), "utf-8")
 
 
-def render(template: str, content: dict[str, Any]) -> str:
+def render(template: str, content: dict[str, Any], *, package: str = "otoscope.report") -> str:
     """Fill a template in: text is escaped, and a missing name is an error."""
     environment = Environment(
-        loader=PackageLoader("otoscope.report"),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("otoscope.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

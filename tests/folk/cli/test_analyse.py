@@ -52,7 +52,7 @@ def test_halves_stand_in_for_a_prepared_folder_and_say_so(tmp_path: Path) -> Non
     real, alike = book(tmp_path / "real.abc", 20), book(tmp_path / "alike.abc", 6, "6/8")
     told = json.loads(run("analyse", real, alike, "--draws", 20, "--json", "-"))
     assert (told["held_out"], told["train"]) == (10, 10)
-    assert "two halves" in told["notes"][0]
+    assert "two random halves" in told["notes"][0]
 
 
 def test_bad_input_is_refused(tmp_path: Path) -> None:

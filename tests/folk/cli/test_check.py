@@ -15,7 +15,7 @@ from otoscope.folk.abc import book_to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import RULES, Conventions, Summary
 from otoscope.folk.tokens import tokeniser, write_token_file
-from otoscope.folk.workflows.check import CheckFolk, check_folk
+from otoscope.folk.workflows.check import CheckFolkConfig, check_folk
 from otoscope.records import to_json
 from tests.support.tune_faults import with_wrong_duration
 
@@ -76,26 +76,26 @@ def test_json_has_one_object_a_tune_and_rates(book: Path, tmp_path: Path) -> Non
 def test_findings_have_line_and_column_of_the_file(book: Path) -> None:
     lines = book.read_text().splitlines()
     *_, wrong, broken = told(book)["tunes"]
-    (finding,) = wrong["findings"]
+    (finding,) = wrong["violations"]
     assert finding["rule"] == "bars"
     assert "lasts" in finding["message"]
     music = lines[finding["line"] - 1][finding["column"] - 1 :]
     assert music[0].upper() in "ABCDEFG"
-    (finding,) = broken["findings"]
+    (finding,) = broken["violations"]
     assert (finding["rule"], finding["line"]) == ("parse", len(lines))
     assert lines[finding["line"] - 1][finding["column"] - 1] == ";"
 
 
 def test_at_other_bounds_than_the_usual_the_card_is_no_comparison(book: Path) -> None:
-    found = check_folk(CheckFolk(str(book), conventions=Conventions(widest_range=12)))
+    found = check_folk(CheckFolkConfig(str(book), conventions=Conventions(widest_range=12)))
     assert found.real is None
     assert found.notes == (
-        "No real tunes to compare with at other bounds than the usual; give --against.",
+        "No real tunes to compare with at other bounds than the default; give --against.",
     )
 
 
 def test_rates_read_from_json_are_those_written(book: Path) -> None:
-    summary = check_folk(CheckFolk(str(book))).summary
+    summary = check_folk(CheckFolkConfig(str(book))).summary
     assert Summary.from_dict(json.loads(to_json(summary.to_dict()))) == summary
 
 
@@ -137,8 +137,8 @@ def test_token_that_is_none_is_a_finding(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("M:2/4\nK:Cmaj\nC 2 D 2 |\n\nM:2/4\nK:Cmaj\nC 2 | ?? |\n")
     _, wrong = told(path)["tunes"]
-    assert wrong["findings"][0]["rule"] == "parse"
-    assert "'??'" in wrong["findings"][0]["message"]
+    assert wrong["violations"][0]["rule"] == "parse"
+    assert "'??'" in wrong["violations"][0]["message"]
 
 
 def test_unfinished_tune_says_so(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_tunes_that_cannot_be_read_are_told_and_refused(tmp_path: Path) -> None:
     assert "no tune that can be read; the first: line 6, column 5" in refused(
         "check", path, "--json", out
     )
-    assert json.loads(out.read_text())["tunes"][0]["findings"][0]["column"] == 5
+    assert json.loads(out.read_text())["tunes"][0]["violations"][0]["column"] == 5
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.folk.abc import to_abc
-from otoscope.folk.data import generate_tune, load_prepared, prints
+from otoscope.folk.data import generate_tune, load_prepared, sources
 
 FILES = {
     "train.txt",
@@ -76,9 +76,9 @@ def test_json_and_report_tell_what_was_rejected_and_why(tmp_path: Path) -> None:
         run(songs, "generated:5", "--out", tmp_path / "out", "--json", "--html", page)
     )
     counts = told["counts"]
-    assert (counts["found"], counts["kept"]) == (15, 14)
+    assert (counts["read"], counts["kept"]) == (15, 14)
     assert counts["reasons"]["meter"] == 1
-    assert [one["found"] for one in counts["sources"]] == [10, 5]
+    assert [one["read"] for one in counts["sources"]] == [10, 5]
     rows = [json.loads(row) for row in (tmp_path / "out/rejected.jsonl").read_text().splitlines()]
     assert [row["file"] for row in rows] == ["b.abc", "c.abc"]
     assert (rows[0]["title"], rows[0]["reason"]) == ("<b>Five", "meter")
@@ -112,7 +112,7 @@ def test_modes_of_old_prints_are_not_the_papers(tmp_path: Path) -> None:
 def test_a_collection_without_music21_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prints, "find_spec", lambda _: None)
+    monkeypatch.setattr(sources, "find_spec", lambda _: None)
     said = refused("generated:2", "ryan", "--out", tmp_path / "out")
     assert "pip install --no-deps music21" in said
     assert list(tmp_path.iterdir()) == []
@@ -122,10 +122,10 @@ def test_a_collection_without_music21_says_how_to_get_it(
     ("arguments", "message"),
     [
         (["no.abc"], "no.abc is not there; a source is aird"),
-        (["generated:0"], "generated:0 must be generated: and how many"),
+        (["generated:0"], "generated:0 must be generated: and a number of tunes"),
         (["generated:3", "generated:3"], "generated:3 is given twice"),
         (["generated:3", "--tokens", "v4"], "tokens is 'v4', must be v1, v2 or v3"),
-        (["generated:3", "--valid", "0.5", "--test", "0.5"], "below 1 together"),
+        (["generated:3", "--valid", "0.5", "--test", "0.5"], "with a sum below 1"),
         (["generated:3", "--seed", "-1"], "seed is -1"),
         (["generated:3", "--html", "no/a.html"], "there is no folder"),
     ],
@@ -161,6 +161,6 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "report.html")
 
-    monkeypatch.setattr("otoscope.folk.workflows.prepare.save_tunes", full)
+    monkeypatch.setattr("otoscope.folk.workflows.prepare.save_counts", full)
     assert "No space left" in refused("generated:5", "--out", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -15,8 +15,7 @@ from otoscope.cli.app import app
 from otoscope.folk.abc import Tune, parse_book, read_book
 from otoscope.folk.model import SampledTune
 from otoscope.folk.tokens import tokeniser
-from otoscope.folk.workflows._model import prime_tokens
-from otoscope.folk.workflows._written_tune import write_drawn
+from otoscope.folk.workflows.sample import prime_tokens, write_tune
 from tests.support.folk_models import log_probability, memoryless
 
 
@@ -55,7 +54,7 @@ def full_disk() -> Iterator[None]:
 
 
 def sampled(path: Path, *options: object, n: int = 8) -> dict[str, Any]:
-    """What --json tells."""
+    """Return the JSON that the command prints."""
     limit = ("--max-tokens", 150)
     told = run("sample", "--n", n, "--model", path, *limit, *options, "--json")
     return dict(json.loads(told))
@@ -133,7 +132,7 @@ def test_bars_add_up_and_what_that_forbade_is_told(path: Path) -> None:
     told = sampled(path, "--bars-add-up", "--seed", 5, n=20)
     assert told["masked_nats"] > 0
     assert told["no_tune"] == 0
-    assert any("Making bars add up forbade" in note for note in told["notes"])
+    assert any("The mask that makes bars add up took" in note for note in told["notes"])
     inner = 0
     for one in told["tunes"]:
         (tune,) = parse_book(one["abc"])
@@ -178,7 +177,7 @@ def test_what_is_no_tune_does_not_run_together_into_one() -> None:
     """A length after a bar line, joined, would be an ending; two lengths would be one."""
     for tokens in (["|", "2", "G"], ["G", "2", "3"], ["|", "1", "G"]):
         drawn = SampledTune(0, ("M:4/4", "K:Cmaj", *tokens), -1.0, 5, True, 0.0)
-        written = write_drawn(drawn, "v2", title="Broken")
+        written = write_tune(drawn, "v2", title="Broken")
         assert "a length needs a note before it" in written.error
         assert written.abc.splitlines()[-1] in ("| 2G", "G2 3", "| 1G")
 
@@ -312,7 +311,7 @@ def test_characters_go_on_after_the_given_bars(tmp_path: Path) -> None:
         (["--tune", 2, "--bars", 5], "bars is 5; tune 2 of"),
         (["--tune", 2, "--bars", 0], "bars is 0, must be at least 1"),
         (["--tune", 2, "--meter", "3/4"], "meter, mode and prime are the tune's"),
-        (["--prime", "G"], "give one of the two"),
+        (["--prime", "G"], "give either FILE.abc or --prime"),
         (["--tune", 2, "--n", -1], "n is -1, must be at least 1"),
     ],
 )

@@ -73,7 +73,7 @@ def test_says_the_mean_over_all_tokens(tmp_path: Path) -> None:
     told = json.loads(run(path, "--model", tmp_path / "tiny", "--json"))
     nats = np.concatenate([row["nats"] for row in told["tunes"]]).mean()
     said = run(path, "--model", tmp_path / "tiny")
-    assert f"3 tunes cost tiny {nats:.3f} nats a token" in said
+    assert f"3 tunes cost tiny {nats:.3f} nats per token" in said
     assert "most surprising" in said
 
 

@@ -18,9 +18,10 @@ from otoscope.folk.abc import parse_tune, to_abc, transpose
 from otoscope.folk.data import (
     GENERATED_METERS,
     GENERATED_MODES,
-    PlacedTune,
-    ReadTune,
     RejectedTune,
+    SplitTune,
+    TokenisedTune,
+    count_tunes,
     generate_tune,
     group_tunes,
     load_prepared,
@@ -28,9 +29,8 @@ from otoscope.folk.data import (
     read_tunes,
     save_prepared,
     split_groups,
-    tally,
 )
-from otoscope.folk.data.reading import Form
+from otoscope.folk.data.sources import TokenVersion
 from otoscope.folk.tokens import tokeniser, write_token_file
 
 BROKEN = "X:2\nT:Broken\nM:4/4\nL:1/8\nK:G\nGABc d2 }e2|\n"
@@ -127,10 +127,12 @@ def test_settings_of_a_tune_are_one_group() -> None:
     assert group_tunes([]) == []
 
 
-def read(source: Path | str, tokens: Form = "v2") -> tuple[list[ReadTune], list[RejectedTune]]:
+def read(
+    source: Path | str, tokens: TokenVersion = "v2"
+) -> tuple[list[TokenisedTune], list[RejectedTune]]:
     found = list(read_tunes(str(source), tokens=tokens))
     return (
-        [one for one in found if isinstance(one, ReadTune)],
+        [one for one in found if isinstance(one, TokenisedTune)],
         [one for one in found if isinstance(one, RejectedTune)],
     )
 
@@ -188,9 +190,9 @@ def test_a_file_that_is_no_music_is_refused(tmp_path: Path, content: bytes) -> N
     ("source", "message"),
     [
         ("no/such.abc", "no/such.abc is not there; a source is aird, oneill, ryan, misc"),
-        ("generated:", "must be generated: and how many"),
-        ("generated:0", "must be generated: and how many"),
-        ("generated:x", "must be generated: and how many"),
+        ("generated:", "must be generated: and a number of tunes"),
+        ("generated:0", "must be generated: and a number of tunes"),
+        ("generated:x", "must be generated: and a number of tunes"),
     ],
 )
 def test_sources_that_are_none_are_refused(source: str, message: str) -> None:
@@ -206,7 +208,7 @@ def test_a_folder_without_abc_is_refused(tmp_path: Path) -> None:
 def test_a_collection_without_music21_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tunes.prints, "find_spec", lambda _: None)
+    monkeypatch.setattr(tunes.sources, "find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match="pip install --no-deps music21"):
         read("ryan")
     with pytest.raises(ParameterError, match="no collection 'bach'; there are aird"):
@@ -214,7 +216,7 @@ def test_a_collection_without_music21_says_how_to_get_it(
 
 
 @pytest.mark.parametrize("form", ["v2", "v3"])
-def test_a_file_of_tokens_is_taken_as_it_is(tmp_path: Path, form: Form) -> None:
+def test_a_file_of_tokens_is_taken_as_it_is(tmp_path: Path, form: TokenVersion) -> None:
     path = tmp_path / "tokens"
     written = [copy for i in range(4) for copy in tokeniser(form).copies(generate_tune(0, i))]
     write_token_file(path, written)
@@ -247,30 +249,32 @@ def test_broken_tokens_are_rejected_with_their_place(tmp_path: Path) -> None:
     assert "Q" in rejected.message
 
 
-def placed(form: Form, n: int = 12) -> list[PlacedTune]:
-    found = [one for one in read_tunes(f"generated:{n}", tokens=form) if isinstance(one, ReadTune)]
+def placed(form: TokenVersion, n: int = 12) -> list[SplitTune]:
+    found = [
+        one for one in read_tunes(f"generated:{n}", tokens=form) if isinstance(one, TokenisedTune)
+    ]
     split = split_groups(range(n), valid=0.25, test=0.25, seed=0)
     return [
-        PlacedTune(one, i, where) for i, (one, where) in enumerate(zip(found, split, strict=True))
+        SplitTune(one, i, where) for i, (one, where) in enumerate(zip(found, split, strict=True))
     ]
 
 
 @pytest.mark.parametrize("form", ["v1", "v2", "v3"])
-def test_a_prepared_folder_is_read_as_it_was_written(tmp_path: Path, form: Form) -> None:
+def test_a_prepared_folder_is_read_as_it_was_written(tmp_path: Path, form: TokenVersion) -> None:
     written = placed(form)
     save_prepared(tmp_path, written, [], tokens=form, report={})
     found = load_prepared(tmp_path)
     assert found.tokens == form
     for split in ("train", "valid", "test"):
-        copies = [list(c) for one in written if one.split == split for c in one.read.copies]
+        copies = [list(c) for one in written if one.split == split for c in one.tokenised.copies]
         assert getattr(found, split) == copies
         assert all(found.vocabulary.decode(found.vocabulary.encode(c)) == c for c in copies)
     assert [row["split"] for row in found.tunes] == [one.split for one in written]
-    assert [row["tokens"] for row in found.tunes] == [one.read.n_tokens for one in written]
+    assert [row["tokens"] for row in found.tunes] == [one.tokenised.n_tokens for one in written]
 
 
 def test_an_empty_split_is_read_as_none(tmp_path: Path) -> None:
-    written = [PlacedTune(one.read, one.group, "train") for one in placed("v2", 4)]
+    written = [SplitTune(one.tokenised, one.group, "train") for one in placed("v2", 4)]
     save_prepared(tmp_path, written, [], tokens="v2", report={})
     found = load_prepared(tmp_path)
     assert (len(found.train), found.valid, found.test) == (4, [], [])
@@ -283,16 +287,16 @@ def test_a_folder_that_was_not_prepared_says_how_to_make_one(tmp_path: Path) -> 
 
 def test_counts_are_those_of_the_tunes() -> None:
     written = placed("v2")
-    origin = written[0].read.origin
+    origin = written[0].tokenised.origin
     rejected = [RejectedTune(origin, 1, 2, reason, "") for reason in ("mode", "meter", "mode")]
-    found = tally([origin.source], written, rejected)
-    assert (found.found, found.kept) == (15, 12)
-    assert found.tokens == sum(len(one.read.copies[0]) for one in written)
+    found = count_tunes([origin.source], written, rejected)
+    assert (found.read, found.kept) == (15, 12)
+    assert found.tokens == sum(len(one.tokenised.copies[0]) for one in written)
     assert found.reasons == {"mode": 2, "meter": 1}
     assert sum(found.meters.values()) == sum(found.modes.values()) == 12
-    assert found.lengths[0] == min(len(one.read.copies[0]) for one in written) + 2
-    held_out = {t for one in written if one.split != "train" for t in one.read.copies[0]}
-    trained = {t for one in written if one.split == "train" for t in one.read.copies[0]}
+    assert found.lengths[0] == min(len(one.tokenised.copies[0]) for one in written) + 2
+    held_out = {t for one in written if one.split != "train" for t in one.tokenised.copies[0]}
+    trained = {t for one in written if one.split == "train" for t in one.tokenised.copies[0]}
     assert set(found.unseen) == held_out - trained
     assert found.vocabulary == len(held_out | trained) + 2
     assert json.loads(json.dumps(found.to_dict()["lengths"]))["max"] == found.lengths[-1]

@@ -11,7 +11,7 @@ import pytest
 
 from otoscope.folk.abc import NotationError, Tune, read_book, to_abc
 from otoscope.folk.data import COLLECTIONS, collection_files, generate_tune
-from otoscope.folk.metrics import judge_measures
+from otoscope.folk.metrics import classify_measures
 from tests.support.abc_judges import abc2midi, need_abc2midi
 from tests.support.tune_faults import with_wrong_duration
 
@@ -31,7 +31,7 @@ def warns(tune: Tune, folder: Path) -> bool:
 
 def finds(tune: Tune) -> bool:
     """Whether a bar does not add up, or only with the next one, over a plain bar line."""
-    return any(measure.is_wrong or measure.kind == "cut" for measure in judge_measures(tune))
+    return any(measure.is_wrong or measure.kind == "cut" for measure in classify_measures(tune))
 
 
 def agreement(tunes: Sequence[Tune], folder: Path) -> float:
@@ -78,5 +78,5 @@ def test_old_prints_are_not_all_valid(collection: str, least: float, most: float
     """The project's notes name 84.4 % for O'Neill and 83.5 % for Ryan, split bars joined."""
     tunes = of_collection(collection, every=1)
     n_all = sum(len(read_book(path)) for path in collection_files(collection))
-    valid = sum(not any(m.is_wrong for m in judge_measures(tune)) for tune in tunes)
+    valid = sum(not any(m.is_wrong for m in classify_measures(tune)) for tune in tunes)
     assert least < valid / n_all < most

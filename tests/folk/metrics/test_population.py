@@ -12,7 +12,7 @@ import scipy.stats
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError
 from otoscope.folk.data import generate_tune
-from otoscope.folk.metrics import Distance, TuneCheck, check_tune, compare_tunes
+from otoscope.folk.metrics import PopulationDistance, TuneCheck, check_tune, compare_tunes
 
 
 @functools.cache
@@ -20,12 +20,12 @@ def book(seed: int, n: int, meter: str | None = None) -> tuple[TuneCheck, ...]:
     return tuple(check_tune(generate_tune(seed, i, meter=meter)) for i in range(n))
 
 
-def by_name(found: tuple[Distance, ...]) -> dict[tuple[str, str], Distance]:
-    return {(one.what, one.kind): one for one in found}
+def by_name(found: tuple[PopulationDistance, ...]) -> dict[tuple[str, str], PopulationDistance]:
+    return {(one.aspect, one.kind): one for one in found}
 
 
 def notes(checks: tuple[TuneCheck, ...]) -> list[int]:
-    return [check.facts.notes for check in checks if check.facts]
+    return [check.features.notes for check in checks if check.features]
 
 
 def test_distances_are_those_of_scipy() -> None:
@@ -36,7 +36,9 @@ def test_distances_are_those_of_scipy() -> None:
     assert ks == pytest.approx(scipy.stats.ks_2samp(x, y).statistic)
     area = found["notes", "Wasserstein"].value.value
     assert area == pytest.approx(scipy.stats.wasserstein_distance(x, y))
-    meters = [[check.facts.meter for check in checks if check.facts] for checks in (ours, theirs)]
+    meters = [
+        [check.features.meter for check in checks if check.features] for checks in (ours, theirs)
+    ]
     shares = [
         abs(meters[0].count(meter) / 30 - meters[1].count(meter) / 50)
         for meter in {*meters[0], *meters[1]}
@@ -78,9 +80,9 @@ def test_lengths_in_other_units_scale_only_wasserstein() -> None:
 
     def doubled(checks: tuple[TuneCheck, ...]) -> list[TuneCheck]:
         return [
-            replace(check, facts=replace(check.facts, notes=2 * check.facts.notes))
+            replace(check, features=replace(check.features, notes=2 * check.features.notes))
             for check in checks
-            if check.facts
+            if check.features
         ]
 
     once = by_name(compare_tunes(ours, theirs, n_draws=10))

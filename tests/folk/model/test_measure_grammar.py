@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.folk.abc import Meter, Tune
-from otoscope.folk.metrics import JudgedMeasure, judge_measures
+from otoscope.folk.metrics import ClassifiedMeasure, classify_measures
 from otoscope.folk.model import FolkModel, Sampling, sample
 from otoscope.folk.model.measure_grammar import MeasureGrammar
 from otoscope.folk.tokens import Vocabulary, tokeniser
@@ -18,9 +18,9 @@ from tests.support.tunes import VOCABULARY, folk_model
 GRAMMAR = MeasureGrammar(VOCABULARY)
 
 
-def wrong_measures(tune: Tune) -> list[JudgedMeasure]:
+def wrong_measures(tune: Tune) -> list[ClassifiedMeasure]:
     """Measures that are wrong when the tune is played, repeats and endings and all."""
-    return [measure for measure in judge_measures(tune) if measure.is_wrong]
+    return [measure for measure in classify_measures(tune) if measure.is_wrong]
 
 
 def bar_loving_model(seed: int) -> FolkModel:

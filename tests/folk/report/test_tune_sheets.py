@@ -21,7 +21,7 @@ from otoscope.folk.abc import NotationError, book_to_abc, parse_tune, to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import check_tune
 from otoscope.folk.report.sheet import engrave
-from otoscope.folk.report.tune_sheets import Sheet, save_sheets
+from otoscope.folk.report.tune_sheets import RenderedTune, save_sheets
 from tests.support.browser import PHONE, PLAYING, WIDE, opened, wait_until
 
 pytest.importorskip("verovio", reason='verovio is not installed: pip install "otoscope[folk]"')
@@ -78,15 +78,15 @@ def test_missing_verovio_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         engrave(generate_tune(0, 0))
 
 
-def sheets() -> list[Sheet]:
+def sheets() -> list[RenderedTune]:
     tune = parse_tune(f"T:{HOSTILE}\nM:2/4\nL:1/4\nQ:240\nK:D\n|:FE|DEF|D2:|")
     y = (np.sin(np.arange(60000) / 10) / 2).astype(np.float32)
     unreadable = check_tune(NotationError("';' came", reason="x", line=3, column=2), name="tune 3")
     whole = generate_tune(0, 0)
     return [
-        Sheet(check_tune(tune), engrave(tune), y),
-        Sheet(check_tune(whole), engrave(whole), y),
-        Sheet(unreadable),
+        RenderedTune(check_tune(tune), engrave(tune), y),
+        RenderedTune(check_tune(whole), engrave(whole), y),
+        RenderedTune(unreadable),
     ]
 
 
@@ -113,7 +113,7 @@ def test_page_has_music_sound_and_findings(page: Path) -> None:
 
 
 def test_page_of_one_tune_speaks_of_one(tmp_path: Path) -> None:
-    save_sheets([Sheet(check_tune(generate_tune(0, 0)))], tmp_path / "a.html")
+    save_sheets([RenderedTune(check_tune(generate_tune(0, 0)))], tmp_path / "a.html")
     assert "Its bars add up." in (tmp_path / "a.html").read_text()
 
 
@@ -159,7 +159,7 @@ def test_render_takes_the_first_tunes_and_says_so(tmp_path: Path) -> None:
     book = tmp_path / "a.abc"
     book.write_text(book_to_abc(generate_tune(0, i, meter="2/4") for i in range(3)))
     told = json.loads(run(book, "--out", tmp_path / "out", "--n", 1, "--json"))
-    assert (told["found"], told["rendered"]) == (3, 1)
+    assert (told["tunes"], told["rendered"]) == (3, 1)
     assert "The first 1 of 3 tunes." in (tmp_path / "out" / "index.html").read_text()
 
 

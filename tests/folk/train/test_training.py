@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from otoscope.errors import CudaUnavailable, ParameterError
-from otoscope.folk.data import PlacedTune, ReadTune, read_tunes, save_prepared
+from otoscope.folk.data import SplitTune, TokenisedTune, read_tunes, save_prepared
 from otoscope.folk.model import FolkModel, load_folkrnn, nats_per_token, sample
 from otoscope.folk.train import TrainFolkConfig, train_folk
 from otoscope.train import StepResult
@@ -26,9 +26,9 @@ TINY = TrainFolkConfig(
 def prepare(folder: Path, n: int, *, valid: int = 10) -> Path:
     """Write n tunes of rules, a tenth of them each to be held out."""
     folder.mkdir()
-    tunes = [one for one in read_tunes(f"generated:{n}") if isinstance(one, ReadTune)]
+    tunes = [one for one in read_tunes(f"generated:{n}") if isinstance(one, TokenisedTune)]
     splits = {valid - 2: "valid", valid - 1: "test"}
-    placed = [PlacedTune(one, at, splits.get(at % valid, "train")) for at, one in enumerate(tunes)]
+    placed = [SplitTune(one, at, splits.get(at % valid, "train")) for at, one in enumerate(tunes)]
     save_prepared(folder, placed, [], tokens="v2", report={})
     return folder
 

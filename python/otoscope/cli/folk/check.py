@@ -1,110 +1,158 @@
-"""otoscope folk check: what is wrong with tunes, where, and how often beside real ones."""
+"""otoscope folk check and analyse: tunes against conventions, and against real tunes."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from otoscope.cli.output import require_writable
+from otoscope.cli import options
+from otoscope.cli.output import console, is_printed, require_writable, write_json
 from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
-from otoscope.records import replacing, to_json
 
 if TYPE_CHECKING:
     from otoscope.folk.metrics import Rate, Summary
-    from otoscope.folk.workflows.check import CheckedFolk
+    from otoscope.folk.workflows.analyse import AnalyseFolkResult
+    from otoscope.folk.workflows.check import CheckFolkResult
+    from otoscope.metrics import Interval
 
-__all__ = ["check"]
+__all__ = ["analyse", "check"]
 
-_PRINTED = 20  # findings
+_PRINTED = 20  # violations
+_SHORT = {"total variation": "TV", "Kolmogorov-Smirnov": "KS", "Wasserstein": "W"}
+
+_CHECK = options.Config("folk.workflows.check", "CheckFolkConfig")
+_CONVENTIONS = options.Config("folk.metrics.check", "Conventions")
+_ANALYSE = options.Config("folk.workflows.analyse", "AnalyseFolkConfig")
 
 
 def check(
-    file: Annotated[str, typer.Argument(help="ABC file, file of tokens, or folder of ABC files.")],
-    against: Annotated[
-        str | None,
-        typer.Option(help="Real tunes: a prepared folder, ABC, ryan, ...; default: the card's."),
-    ] = None,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", help="Write everything here; - prints it.")
-    ] = None,
+    file: Annotated[str, typer.Argument(help=_CHECK.help("source"))],
+    against: Annotated[str | None, _CHECK.option("against")] = _CHECK["against"],
     min_valid: Annotated[
-        float, typer.Option(help="Exit code 1 if a smaller share of the tunes is valid.")
+        float,
+        typer.Option(
+            help="Exit with code 1 if a smaller fraction of the tunes is valid.",
+            rich_help_panel=options.METHOD,
+        ),
     ] = 0.0,
-    widest_range: Annotated[int, typer.Option(help="Semitones a tune may span.")] = 28,
-    most_accidentals: Annotated[
-        float, typer.Option(help="Share of notes that may be outside the key.")
-    ] = 0.1,
+    widest_range: Annotated[int, _CONVENTIONS.option("widest_range")] = _CONVENTIONS[
+        "widest_range"
+    ],
+    most_accidentals: Annotated[float, _CONVENTIONS.option("most_accidentals")] = _CONVENTIONS[
+        "most_accidentals"
+    ],
+    json_path: options.Json = None,
 ) -> None:
     """Check tunes one by one: bars, repeats, parts, range, tonic, cadence, accidentals.
 
-    A tune is valid if it can be read and its bars add up. Real tunes are not all valid: compare.
+    A tune is valid if it can be read and its bars add up; it is valid inside parts if the first and
+    the last measure of a part may be short. Not all real tunes are valid, so compare.
 
     Example: otoscope folk check a.abc --against tunes --json c.json
     """
     if not 0 <= min_valid <= 1:
         raise ParameterError(f"--min-valid is {min_valid:g}, must be in [0, 1]")
-    prints = json_path == Path("-")
-    if not prints:
-        require_writable(json_path)
+    require_writable(json_path)
     from otoscope.folk.metrics import Conventions
-    from otoscope.folk.workflows import check as folk
+    from otoscope.folk.workflows.check import CheckFolkConfig, check_folk
 
-    conventions = Conventions(widest_range, most_accidentals)
+    settings = CheckFolkConfig(file, against, Conventions(widest_range, most_accidentals))
     with bars() as progress:
-        found = folk.check_folk(folk.CheckFolk(file, against, conventions), progress=progress)
-    told = to_json(found.to_dict(), indent=2) + "\n"
-    if json_path and not prints:
-        with replacing(json_path) as draft:
-            draft.write_text(told, "utf-8")
-    if prints:
-        typer.echo(told, nl=False)
-    else:
-        _show(found)
-    if not found.summary.rates["parse"].count:
-        first = found.tunes[0][1].findings[0]
+        result = check_folk(settings, progress=progress)
+    write_json(result.to_dict() if json_path else None, json_path)
+    if not is_printed(json_path):
+        _show_check(result)
+    if not result.summary.rates["parse"].count:
+        first = result.tunes[0][1].violations[0]
         raise ParameterError(f"{file} has no tune that can be read; the first: {first}")
-    if found.summary.valid < min_valid:
+    if result.summary.valid < min_valid:
         raise typer.Exit(1)
 
 
-def _show(found: CheckedFolk) -> None:
-    console = Console(markup=False, highlight=False)
-    console.print(found.sentence, soft_wrap=True)
-    _show_rates(console, found.summary, found.real)
-    hard = [
-        f"{entry.number} {check.name}: {finding}"
-        for entry, check in found.tunes
-        for finding in check.findings
-        if finding.rule in ("parse", "bars", "repeats", "finished") or len(found.tunes) == 1
+def _show_check(result: CheckFolkResult) -> None:
+    lines = console()
+    lines.print(result.sentence)
+    lines.print(_rates_table(result.summary, result.real))
+    violations = [
+        f"{tune.number} {check.name}: {violation}"
+        for tune, check in result.tunes
+        for violation in check.violations
+        if violation.rule in ("parse", "bars", "repeats", "finished") or len(result.tunes) == 1
     ]
-    for line in hard[:_PRINTED]:
-        console.print(line, soft_wrap=True)
-    if len(hard) > _PRINTED:
-        console.print(f"... {len(hard) - _PRINTED:,} more: --json has all")
-    for note in found.notes:
-        console.print(note, soft_wrap=True)
+    for line in violations[:_PRINTED]:
+        lines.print(line)
+    if len(violations) > _PRINTED:
+        lines.print(f"... {len(violations) - _PRINTED:,} more: --json has all")
+    for note in result.notes:
+        lines.print(note)
 
 
-def _show_rates(console: Console, summary: Summary, real: Summary | None) -> None:
-    from otoscope.folk.metrics import RULES
+def _rates_table(summary: Summary, real: Summary | None) -> Table:
+    from otoscope.folk.metrics import RATES
 
     table = Table(box=None)
     table.add_column("", no_wrap=True)
-    for name in ("tunes", "share", "95 %", *(["real", "95 %"] if real else [])):
+    for name in ("tunes", "rate", "95 %", *(["real", "95 %"] if real else [])):
         table.add_column(name, justify="right")
     for name, rate in summary.rates.items():
-        row = [f"{rate.count:,}/{rate.of:,}", *_share(rate)]
+        row = [f"{rate.count:,}/{rate.of:,}", *_percent(rate)]
         if real:
-            row += _share(real.rates[name]) if name in real.rates else ["", ""]
-        table.add_row(RULES.get(name, name), *row)
-    console.print(table)
+            row += _percent(real.rates[name]) if name in real.rates else ["", ""]
+        table.add_row(RATES[name], *row)
+    return table
 
 
-def _share(rate: Rate) -> tuple[str, str]:
-    at = rate.interval
-    return f"{100 * at.value:.1f} %", f"{100 * at.low:.1f}–{100 * at.high:.1f}"
+def _percent(rate: Rate) -> tuple[str, str]:
+    interval = rate.interval
+    return (
+        f"{100 * interval.value:.1f} %",
+        f"{100 * interval.low:.1f}–{100 * interval.high:.1f}",
+    )
+
+
+def analyse(
+    real: Annotated[str, typer.Argument(help=_ANALYSE.help("real"))],
+    generated: Annotated[str, typer.Argument(help=_ANALYSE.help("generated"))],
+    draws: Annotated[int, _ANALYSE.option("n_draws", "--draws")] = _ANALYSE["n_draws"],
+    json_path: options.Json = None,
+    seed: options.Seed = _ANALYSE["seed"],
+) -> None:
+    """Compare generated tunes with real ones as populations, beside real tunes with real tunes.
+
+    Meters, modes, forms, endings and degrees are compared by total variation; numbers of measures
+    and notes, range and accidentals by Kolmogorov-Smirnov and Wasserstein distances.
+
+    Example: otoscope folk analyse tunes a.abc
+    """
+    require_writable(json_path)
+    from otoscope.folk.workflows.analyse import AnalyseFolkConfig, analyse_folk
+
+    settings = AnalyseFolkConfig(real, generated, n_draws=draws, seed=seed)
+    with bars() as progress:
+        result = analyse_folk(settings, progress=progress)
+    write_json(result.to_dict() if json_path else None, json_path)
+    if not is_printed(json_path):
+        _show_analysis(result)
+
+
+def _show_analysis(result: AnalyseFolkResult) -> None:
+    lines = console()
+    lines.print(result.sentence)
+    table = Table("", "", box=None)
+    for name in ("generated", "95 %", "p (Holm)", "real", "95 %"):
+        table.add_column(name, justify="right")
+    for distance in result.distances:
+        floor = _bounds(distance.floor) if distance.floor else ()
+        row = [*_bounds(distance.value), f"{distance.p_holm:.3f}", *floor]
+        table.add_row(distance.aspect, _SHORT[distance.kind], *row)
+    lines.print(table)
+    lines.print("TV: total variation, KS: Kolmogorov-Smirnov, W: Wasserstein, in its own unit")
+    for note in result.notes:
+        lines.print(note)
+
+
+def _bounds(interval: Interval) -> tuple[str, str]:
+    return f"{interval.value:.3g}", f"{interval.low:.3g}–{interval.high:.3g}"

@@ -1,77 +1,87 @@
-"""otoscope folk nearest: known tunes that tunes resemble, in whatever key."""
+"""otoscope folk nearest: known tunes that tunes resemble, in any key."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from otoscope.cli import options
+from otoscope.cli.output import console, is_printed, require_writable, write_json
 from otoscope.cli.progress import bars
-from otoscope.records import to_json
 
 if TYPE_CHECKING:
-    from otoscope.folk.workflows.nearest import NearestFound
+    from otoscope.folk.workflows.nearest import NearestFolkResult
 
 __all__ = ["nearest"]
 
+_NEAREST = options.Config("folk.workflows.nearest", "NearestFolkConfig")
+
 
 def nearest(
-    file: Annotated[str, typer.Argument(help="ABC file, file of tokens, or folder of ABC files.")],
+    file: Annotated[str, typer.Argument(help=_NEAREST.help("source"))],
     known: Annotated[
         list[str],
         typer.Option(
             "--in",
-            help="Where to look, more than once if need be: likewise, a prepared "
-            "folder, or aird, oneill, ryan, misc.",
+            help="Known tunes: a file, a folder, a prepared folder, or aird, oneill, ryan, misc; "
+            "can be repeated.",
+            rich_help_panel=options.INPUT,
         ),
     ],
-    k: Annotated[int, typer.Option("--k", help="Neighbours a tune.")] = 3,
-    copied: Annotated[
-        float, typer.Option(help="Share in common from which a tune counts as copied.")
-    ] = 0.5,
+    k: Annotated[int, _NEAREST.option("k", "--k")] = _NEAREST["k"],
+    copied: Annotated[float, _NEAREST.option("copied")] = _NEAREST["copied"],
     gate: Annotated[
-        bool, typer.Option("--gate", help="Exit code 1 if a tune counts as copied.")
+        bool,
+        typer.Option(
+            "--gate",
+            help="Exit with code 1 if a tune counts as a copy.",
+            rich_help_panel=options.METHOD,
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    json_path: options.Json = None,
 ) -> None:
-    """Look for tunes in known ones: the share of their runs of ten intervals that is there, too.
+    """Look for tunes in known ones: the fraction of their runs of ten intervals in common.
 
-    Copies are found in any key, ornamented, or in part; unrelated tunes share next to nothing.
+    Copies are found in any key, ornamented, or in part; unrelated tunes have next to none in
+    common.
 
     Example: otoscope folk nearest a.abc --in tunes
     """
-    from otoscope.folk.workflows import nearest as folk
+    require_writable(json_path)
+    from otoscope.folk.workflows.nearest import NearestFolkConfig, nearest_folk
 
-    settings = folk.NearestFolk(file, tuple(known), k, copied)
+    settings = NearestFolkConfig(file, tuple(known), k, copied)
     with bars() as progress:
-        found = folk.nearest_folk(settings, progress=progress)
-    if as_json:
-        typer.echo(to_json(found.to_dict(), indent=2))
-    else:
-        _show(found)
-    if gate and found.copies:
+        result = nearest_folk(settings, progress=progress)
+    write_json(result.to_dict() if json_path else None, json_path)
+    if not is_printed(json_path):
+        _show(result)
+    if gate and result.copies:
         raise typer.Exit(1)
 
 
-def _show(found: NearestFound) -> None:
-    console = Console(markup=False, highlight=False)
-    console.print(found.sentence, soft_wrap=True)
+def _show(result: NearestFolkResult) -> None:
+    lines = console()
+    lines.print(result.sentence)
     table = Table("tune", "nearest", box=None)
     for name in ("in common", "longest run", "from line", "there"):
         table.add_column(name, justify="right")
-    for one in found.tunes:
-        title = f"{one.number} {one.name}"
-        if one.error:
-            table.add_row(title, one.error)
-        for neighbour in one.neighbours:
-            run = f"{neighbour.notes} notes"
-            here = f"{neighbour.line}:{neighbour.column}"
-            there = f"{neighbour.their_line}:{neighbour.their_column}"
-            share = f"{100 * neighbour.containment:.0f} %"
-            table.add_row(title, neighbour.name, share, run, here, there)
+    for tune in result.tunes:
+        title = f"{tune.number} {tune.name}"
+        if tune.error:
+            table.add_row(title, tune.error)
+        for neighbour in tune.neighbours:
+            table.add_row(
+                title,
+                neighbour.name,
+                f"{100 * neighbour.containment:.0f} %",
+                f"{neighbour.notes} notes",
+                f"{neighbour.line}:{neighbour.column}",
+                f"{neighbour.their_line}:{neighbour.their_column}",
+            )
             title = ""
-    console.print(table)
-    if found.unreadable:
-        console.print(f"not looked in, for they cannot be read: {len(found.unreadable):,} tunes")
+    lines.print(table)
+    if result.unreadable:
+        lines.print(f"known tunes that cannot be read: {len(result.unreadable):,}")

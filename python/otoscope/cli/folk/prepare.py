@@ -6,82 +6,92 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from otoscope.cli.options import Seed
-from otoscope.cli.output import require_folder, require_writable
+from otoscope.cli import options
+from otoscope.cli.output import console, is_printed, require_folder, require_writable, write_json
 from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
-from otoscope.records import to_json
 
 if TYPE_CHECKING:
-    from otoscope.folk.data import Tally
+    from otoscope.folk.workflows.prepare import PrepareFolkResult
 
-__all__ = ["prepare"]
+__all__ = ["new_folder_option", "prepare", "require_new_folder"]
+
+_PREPARE = options.Config("folk.workflows.prepare", "PrepareFolkConfig")
+
+new_folder_option = options.out("Folder to write; must not exist, or be empty.")
+
+
+def require_new_folder(path: Path) -> None:
+    """Refuse, before any work, a folder that is not empty or cannot be written."""
+    require_folder(path)
+    if path.is_dir() and any(path.iterdir()):
+        raise ParameterError(f"{path} is not an empty folder; name a new one")
 
 
 def prepare(  # noqa: PLR0913 - a command has the options it has
     sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCES...",
-            help="aird, oneill, ryan, misc (they come with music21), generated:N, "
-            "and ABC files, folders of these, or files of tokens.",
-        ),
+        list[str], typer.Argument(metavar="SOURCES...", help=_PREPARE.help("sources"))
     ],
-    out: Annotated[Path, typer.Option(help="Folder to write: new, or empty.")],
-    tokens: Annotated[
-        str, typer.Option(help="v1: characters; v2: tokens, on C; v3: on C and C sharp.")
-    ] = "v2",
-    valid: Annotated[float, typer.Option(help="Share of tunes for validation.")] = 0.05,
-    test: Annotated[float, typer.Option(help="Share of tunes for testing.")] = 0.05,
-    html: Annotated[Path | None, typer.Option(help="The folder's report here as well.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
-    seed: Seed = 0,
+    out: Annotated[Path, new_folder_option],
+    tokens: Annotated[str, _PREPARE.option("tokens")] = _PREPARE["tokens"],
+    valid: Annotated[float, _PREPARE.option("valid")] = _PREPARE["valid"],
+    test: Annotated[float, _PREPARE.option("test")] = _PREPARE["test"],
+    html: options.Html = None,
+    json_path: options.Json = None,
+    seed: options.Seed = _PREPARE["seed"],
 ) -> None:
-    """Turn tunes into tokens to learn from; say what could not be used, and where and why.
+    """Turn tunes into tokens for training; tunes that cannot be used are listed with reasons.
 
-    Near duplicates are never in two splits. No file is fetched: pip install --no-deps music21
+    Near duplicates are never in two splits. No file is downloaded: pip install --no-deps music21
     brings the printed collections.
 
     Example: otoscope folk prepare aird oneill ryan misc --out tunes
     """
-    require_folder(out)
-    if out.is_dir() and any(out.iterdir()):
-        raise ParameterError(f"{out} is not an empty folder; name a new one")
-    require_writable(html)
-    from otoscope.folk.workflows import prepare as folk
+    require_new_folder(out)
+    require_writable(html, json_path)
+    from otoscope.folk.workflows.prepare import PrepareFolkConfig, prepare_folk, save_folk
 
-    settings = folk.PrepareFolk(tuple(sources), tokens=tokens, valid=valid, test=test, seed=seed)
+    settings = PrepareFolkConfig(tuple(sources), tokens=tokens, valid=valid, test=test, seed=seed)
     with bars() as progress:
-        found = folk.prepare_folk(settings, progress=progress)
-        folk.save_folk(found, out, page=html)
-    if as_json:
-        typer.echo(to_json(found.to_dict(), indent=2))
-        return
-    console = Console(markup=False, highlight=False)
-    console.print(found.sentence, soft_wrap=True)
-    _show(console, found.tally)
-    for note in found.notes:
-        console.print(note, soft_wrap=True)
-    console.print(f"report: {out / 'report.html'}", soft_wrap=True)
+        result = prepare_folk(settings, progress=progress)
+        save_folk(result, out, page=html)
+    write_json(result.to_dict() if json_path else None, json_path)
+    if not is_printed(json_path):
+        _show(result, out)
 
 
-def _show(console: Console, tally: Tally) -> None:
-    """Sources, splits, and why tunes were rejected."""
-    sources = Table("source", box=None)
-    for name in ("tunes", "can be used", "tokens"):
-        sources.add_column(name, justify="right")
-    for one in tally.sources:
-        sources.add_row(one.source, *(f"{n:,}" for n in (one.found, one.kept, one.tokens)))
-    console.print(sources)
-    splits = Table("split", box=None)
-    for name in ("tunes", "groups", "tokens"):
-        splits.add_column(name, justify="right")
-    for name, split in tally.splits.items():
-        splits.add_row(name, *(f"{n:,}" for n in (split.tunes, split.groups, split.tokens)))
-    console.print(splits)
-    if tally.reasons:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in tally.reasons.items())
-        console.print(f"rejected: {reasons} (places: rejected.jsonl)", soft_wrap=True)
+def _show(result: PrepareFolkResult, out: Path) -> None:
+    """Print sources, splits, and reasons of rejection."""
+    lines = console()
+    counts = result.counts
+    lines.print(result.sentence)
+    lines.print(
+        _table(
+            ("source", "tunes", "can be used", "tokens"),
+            [(source.source, source.read, source.kept, source.tokens) for source in counts.sources],
+        )
+    )
+    splits = counts.splits.items()
+    lines.print(
+        _table(
+            ("split", "tunes", "groups", "tokens"),
+            [(name, split.tunes, split.groups, split.tokens) for name, split in splits],
+        )
+    )
+    if counts.reasons:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.reasons.items())
+        lines.print(f"rejected: {reasons} (places: rejected.jsonl)")
+    for note in result.notes:
+        lines.print(note)
+    lines.print(f"report: {out / 'report.html'}")
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, int, int, int]]) -> Table:
+    table = Table(columns[0], box=None)
+    for name in columns[1:]:
+        table.add_column(name, justify="right")
+    for name, *numbers in rows:
+        table.add_row(name, *(f"{number:,}" for number in numbers))
+    return table

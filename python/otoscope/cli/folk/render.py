@@ -1,31 +1,37 @@
-"""otoscope folk render: sheet music and sound of tunes, and a page with all of them."""
+"""otoscope folk score and render: pages of tunes by surprise, and with sheet music and sound."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
-from otoscope.cli.output import require_folder
+from otoscope.cli import options
+from otoscope.cli.folk.prepare import new_folder_option, require_new_folder
+from otoscope.cli.folk.sample import Model
+from otoscope.cli.output import console, is_printed, require_writable, write_json
 from otoscope.cli.progress import bars
-from otoscope.errors import ParameterError
-from otoscope.records import to_json
 
-__all__ = ["render"]
+if TYPE_CHECKING:
+    from otoscope.folk.workflows.score import ScoreFolkResult
+
+__all__ = ["render", "score"]
+
+_SHOWN = 20
+
+_RENDER = options.Config("folk.workflows.render", "RenderFolkConfig")
+_SAMPLE = options.Config("folk.workflows.sample", "SampleFolkConfig")
 
 
 def render(
-    file: Annotated[str, typer.Argument(help="ABC file, file of tokens, or folder of ABC files.")],
-    out: Annotated[Path, typer.Option(help="Folder to write: new, or empty.")],
-    sound: Annotated[
-        str, typer.Option(help="ours: a plucked string; fluidsynth: a sampled piano.")
-    ] = "ours",
-    n: Annotated[int, typer.Option("--n", help="Tunes at most, from the first.")] = 16,
-    tempo_bpm: Annotated[
-        float | None, typer.Option(help="Quarter notes a minute, for all tunes.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    file: Annotated[str, typer.Argument(help=_RENDER.help("source"))],
+    out: Annotated[Path, new_folder_option],
+    sound: Annotated[str, _RENDER.option("sound")] = _RENDER["sound"],
+    n: Annotated[int, options.number(_RENDER.help("n"))] = _RENDER["n"],
+    tempo_bpm: Annotated[float | None, _RENDER.option("tempo_bpm")] = _RENDER["tempo_bpm"],
+    json_path: options.Json = None,
 ) -> None:
     """Write SVG, MIDI and WAV of each tune, and a page with sheet music, sound and checks.
 
@@ -33,17 +39,63 @@ def render(
 
     Example: otoscope folk render a.abc --out tunes
     """
-    require_folder(out)
-    if out.is_dir() and any(out.iterdir()):
-        raise ParameterError(f"{out} is not an empty folder; name a new one")
-    from otoscope.folk.workflows import render as folk
+    require_new_folder(out)
+    require_writable(json_path)
+    from otoscope.folk.workflows.render import RenderFolkConfig, render_folk
 
-    settings = folk.RenderFolk(file, sound, n, tempo_bpm)
+    settings = RenderFolkConfig(file, sound, n, tempo_bpm)
     with bars() as progress:
-        rendered = folk.render_folk(settings, out, progress=progress)
-    if as_json:
-        typer.echo(to_json(rendered.to_dict(), indent=2))
+        result = render_folk(settings, out, progress=progress)
+    write_json(result.to_dict(), json_path)
+    if not is_printed(json_path):
+        for line in (*result.notes, f"page: {result.page}"):
+            console().print(line)
+
+
+def score(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE.abc", help="ABC file, folder of ABC files, file of tokens, or collection."
+        ),
+    ],
+    model: Model = _SAMPLE["model"],
+    html: options.Html = None,
+    json_path: options.Json = None,
+) -> None:
+    """Measure the surprise of a network at each tune: nats per token, most surprising tokens.
+
+    Example: otoscope folk score a.abc --html surprise.html
+    """
+    require_writable(html, json_path)
+    from otoscope.folk.workflows.score import ScoreFolkConfig, save_scores, score_folk
+
+    with bars() as progress:
+        result = score_folk(ScoreFolkConfig(file, model), progress=progress)
+        if html:
+            save_scores(result, html)
+    write_json(result.to_dict() if json_path else None, json_path)
+    if is_printed(json_path):
         return
-    for note in rendered.notes:
-        typer.echo(note)
-    typer.echo(f"page: {rendered.page}")
+    _show_scores(result)
+    if html:
+        console().print(f"report: {html}")
+
+
+def _show_scores(result: ScoreFolkResult) -> None:
+    lines = console()
+    lines.print(result.sentence)
+    table = Table("tune", box=None, pad_edge=False)
+    table.add_column("tokens", justify="right")
+    table.add_column("nats per token", justify="right")
+    table.add_column("most surprising")
+    for tune in result.tunes[:_SHOWN]:
+        (top,) = tune.top(1)
+        name = tune.title or tune.name
+        text = f"token {top}, {tune.token(top)!r}: {tune.nats[top - 1]:.1f} nats"
+        table.add_row(name, str(len(tune.tokens)), f"{tune.nats_per_token:.3f}", text)
+    lines.print(table)
+    if len(result.tunes) > _SHOWN:
+        lines.print(f"and {len(result.tunes) - _SHOWN:,} more: --json or --html has all")
+    for note in result.notes:
+        lines.print(note)

@@ -1,4 +1,4 @@
-"""otoscope folk sample: tunes that a network makes up."""
+"""otoscope folk sample and continue: tunes drawn from a network."""
 
 from __future__ import annotations
 
@@ -6,75 +6,66 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
-from rich.console import Console
 
 from otoscope.cli import options
-from otoscope.cli.output import require_writable
-from otoscope.cli.progress import bars
-from otoscope.records import to_json
+from otoscope.cli.output import console, is_printed, require_writable, write_json
+from otoscope.cli.progress import bars as progress_bars
+from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:
-    from otoscope.folk.workflows.sample import SampledFolk
+    from otoscope.folk.workflows.sample import SampleFolkResult
 
-__all__ = ["sample", "show"]  # and the options that other folk commands have too
+__all__ = ["Model", "continue_", "sample"]
+
+_SAMPLING = options.Config("folk.model.settings", "Sampling")
+_SAMPLE = options.Config("folk.workflows.sample", "SampleFolkConfig")
+_CONTINUE = options.Config("folk.workflows.continue_", "ContinueFolkConfig")
+_CONTINUATIONS = 5
 
 Model: TypeAlias = Annotated[
-    str, typer.Option(help="folkrnn-small, a model's file, or the folder of a training.")
+    str,
+    _SAMPLE.option("model", rich_help_panel=options.MODEL),
 ]
-Out: TypeAlias = Annotated[
-    Path | None, typer.Option(help="ABC file to write; without it the tunes are printed.")
+_Out: TypeAlias = Annotated[
+    Path | None, options.out("ABC file to write; without it the tunes are printed.")
 ]
-Temperature: TypeAlias = Annotated[
-    float, typer.Option(help="Divides the logits: below 1 tamer, above 1 wilder.")
-]
-TopK: TypeAlias = Annotated[int | None, typer.Option(help="Only the K most probable tokens.")]
-TopP: TypeAlias = Annotated[
-    float | None, typer.Option(help="Only the fewest tokens that hold this much probability.")
-]
-Meter: TypeAlias = Annotated[str, typer.Option(help="6/8, say; * is the model's choice.")]
-Mode: TypeAlias = Annotated[
-    str, typer.Option(help="maj, min, dor or mix; * is the model's choice.")
-]
-Prime: TypeAlias = Annotated[
-    str, typer.Option(help="What each begins with: '|:G2 BAB' on root C, or tokens: '|: G 2 B'.")
-]
-MaxTokens: TypeAlias = Annotated[
-    int, typer.Option(help="Where a tune is broken off, and marked as unfinished.")
-]
-BarsAddUp: TypeAlias = Annotated[
-    bool, typer.Option("--bars-add-up", help="Forbid tokens by which a bar cannot add up.")
-]
-Batch: TypeAlias = Annotated[
-    int, typer.Option(help="Tunes at a time: for speed; the tunes stay the same.")
-]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+_Temperature: TypeAlias = Annotated[float, _SAMPLING.option("temperature")]
+_TopK: TypeAlias = Annotated[int | None, _SAMPLING.option("top_k")]
+_TopP: TypeAlias = Annotated[float | None, _SAMPLING.option("top_p")]
+_Meter: TypeAlias = Annotated[str, _SAMPLING.option("meter")]
+_Mode: TypeAlias = Annotated[str, _SAMPLING.option("mode")]
+_Prime: TypeAlias = Annotated[str, _SAMPLE.option("prime")]
+_MaxTokens: TypeAlias = Annotated[int, _SAMPLING.option("max_tokens")]
+_BarsAddUp: TypeAlias = Annotated[bool, _SAMPLING.option("bars_add_up")]
+_Batch: TypeAlias = Annotated[int, _SAMPLE.option("batch")]
+_Seed: TypeAlias = Annotated[int, options.seed("Tune i of a seed is always the same.")]
 
 
 def sample(  # noqa: PLR0913 - a command has the options it has
-    n: Annotated[int, typer.Option("--n", help="Tunes.")] = 64,
-    out: Out = None,
-    model: Model = "folkrnn-small",
-    temperature: Temperature = 1.0,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    meter: Meter = "*",
-    mode: Mode = "*",
-    prime: Prime = "",
-    max_tokens: MaxTokens = 2000,
-    bars_add_up: BarsAddUp = False,
-    batch: Batch = 64,
-    as_json: AsJson = False,
-    seed: Annotated[int, options.seed("Tune i of a seed is always the same.")] = 0,
+    n: Annotated[int, options.number("Number of tunes.")] = _SAMPLE["n"],
+    out: _Out = None,
+    model: Model = _SAMPLE["model"],
+    temperature: _Temperature = _SAMPLING["temperature"],
+    top_k: _TopK = _SAMPLING["top_k"],
+    top_p: _TopP = _SAMPLING["top_p"],
+    meter: _Meter = _SAMPLING["meter"],
+    mode: _Mode = _SAMPLING["mode"],
+    prime: _Prime = _SAMPLE["prime"],
+    max_tokens: _MaxTokens = _SAMPLING["max_tokens"],
+    bars_add_up: _BarsAddUp = _SAMPLING["bars_add_up"],
+    batch: _Batch = _SAMPLE["batch"],
+    json_path: options.Json = None,
+    seed: _Seed = _SAMPLE["seed"],
 ) -> None:
     """Draw tunes from a network and write them as ABC.
 
-    A tune that did not end, or tokens that are no tune, are written too and say so (N:).
+    Unfinished tunes, and tokens that are not a tune, are written as well, with a note (N:).
 
     Example: otoscope folk sample --n 64 --seed 1 --out a.abc
     """
-    require_writable(out)
+    require_writable(out, json_path)
     from otoscope.folk.model import Sampling
-    from otoscope.folk.workflows import sample as folk
+    from otoscope.folk.workflows.sample import SampleFolkConfig, sample_folk, save_book
 
     sampling = Sampling(
         temperature=temperature,
@@ -85,24 +76,76 @@ def sample(  # noqa: PLR0913 - a command has the options it has
         max_tokens=max_tokens,
         bars_add_up=bars_add_up,
     )
-    settings = folk.SampleFolk(n, model, prime, sampling, seed, batch)
-    with bars() as progress:
-        found = folk.sample_folk(settings, progress=progress)
+    settings = SampleFolkConfig(n, model, prime, sampling, seed, batch)
+    with progress_bars() as progress:
+        result = sample_folk(settings, progress=progress)
         if out:
-            folk.save_book(found, out)
-    show(found, out, as_json=as_json)
+            save_book(result, out)
+    _show(result, out, json_path)
 
 
-def show(found: SampledFolk, out: Path | None, *, as_json: bool) -> None:
-    """Print the tunes if no file has them, and what must be known of them."""
-    if as_json:
-        typer.echo(to_json(found.to_dict(), indent=2))
+def continue_(  # noqa: PLR0913 - a command has the options it has
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE.abc]", help="ABC file; or give --prime.")
+    ] = None,
+    tune: Annotated[int, _CONTINUE.option("tune")] = _CONTINUE["tune"],
+    bars: Annotated[int, _CONTINUE.option("bars")] = _CONTINUE["bars"],
+    n: Annotated[int, options.number("Number of continuations.")] = _CONTINUATIONS,
+    out: _Out = None,
+    model: Model = _SAMPLE["model"],
+    temperature: _Temperature = _SAMPLING["temperature"],
+    top_k: _TopK = _SAMPLING["top_k"],
+    top_p: _TopP = _SAMPLING["top_p"],
+    prime: _Prime = _SAMPLE["prime"],
+    meter: _Meter = _SAMPLING["meter"],
+    mode: _Mode = _SAMPLING["mode"],
+    max_tokens: _MaxTokens = _SAMPLING["max_tokens"],
+    bars_add_up: _BarsAddUp = _SAMPLING["bars_add_up"],
+    batch: _Batch = _SAMPLE["batch"],
+    json_path: options.Json = None,
+    seed: _Seed = _SAMPLE["seed"],
+) -> None:
+    """Continue a tune after its first bars, several times, in the tune's key.
+
+    Example: otoscope folk continue reel.abc --bars 4 --n 5 --out more.abc
+    """
+    if (file is None) == (prime == ""):
+        raise ParameterError("needs a tune to continue: give either FILE.abc or --prime")
+    require_writable(out, json_path)
+    from otoscope.folk.model import Sampling
+    from otoscope.folk.workflows.continue_ import ContinueFolkConfig, continue_folk
+    from otoscope.folk.workflows.sample import SampleFolkConfig, sample_folk, save_book
+
+    sampling = Sampling(
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        meter=meter,
+        mode=mode,
+        max_tokens=max_tokens,
+        bars_add_up=bars_add_up,
+    )
+    drawing = SampleFolkConfig(n, model, prime, sampling, seed, batch)
+    with progress_bars() as progress:
+        if file is None:
+            result = sample_folk(drawing, progress=progress)
+        else:
+            settings = ContinueFolkConfig(file, tune, bars, drawing)
+            result = continue_folk(settings, progress=progress)
+        if out:
+            save_book(result, out)
+    _show(result, out, json_path)
+
+
+def _show(result: SampleFolkResult, out: Path | None, json_path: Path | None) -> None:
+    """Print the tunes if they are in no file, and the notes."""
+    write_json(result.to_dict() if json_path else None, json_path)
+    if is_printed(json_path):
         return
     if out is None:
-        typer.echo(found.abc, nl=False)
-    console = Console(markup=False, highlight=False, stderr=out is None)
-    console.print(found.sentence, soft_wrap=True)
-    for note in found.notes:
-        console.print(note, soft_wrap=True)
+        typer.echo(result.abc, nl=False)
+    lines = console(stderr=out is None)
+    for line in (result.sentence, *result.notes):
+        lines.print(line)
     if out:
-        console.print(f"tunes: {out}", soft_wrap=True)
+        lines.print(f"tunes: {out}")

@@ -1,4 +1,4 @@
-"""otoscope folk train: a network that learns a folder of tunes."""
+"""otoscope folk train and import-folkrnn: models from tunes, and from the authors' files."""
 
 from __future__ import annotations
 
@@ -7,62 +7,80 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from otoscope.cli.folk.sample import AsJson
-from otoscope.cli.options import Device, Seed
-from otoscope.cli.output import require_folder
+from otoscope.cli import options
+from otoscope.cli.output import console, is_printed, require_folder, require_writable, write_json
 from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
-from otoscope.records import to_json
 
 if TYPE_CHECKING:
     from otoscope.folk.train import TrainFolkConfig, TrainFolkResult
     from otoscope.train import StepResult
 
-__all__ = ["train"]
+__all__ = ["PAPER", "import_folkrnn", "train"]
+
+_QUICK = options.Config("folk.train.recipe", "TrainFolkConfig")
+PAPER = {
+    "epochs": 100,
+    "hidden": 512,
+    "layers": 3,
+    "embedding": None,
+    "dropout": 0.5,
+    "learning_rate": 0.003,
+    "batch": 64,
+}
+"""Defaults of the paper's mode, for the help."""
+
+
+def _setting(name: str) -> Any:
+    """Declare the option of a setting whose default the mode decides."""
+    defaults = f"Default: {_QUICK[name]}"
+    if name in PAPER:
+        defaults += f"; in paper mode {'one-hot' if PAPER[name] is None else PAPER[name]}"
+    return _QUICK.option(name, extra=f"{defaults}.")
 
 
 def train(  # noqa: PLR0913 - a command has the options it has
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder written by otoscope folk prepare.")
     ],
-    out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder for the model.")],
+    out: Annotated[Path, options.out("Folder for the model.", metavar="MODEL")],
     mode: Annotated[
-        str, typer.Option(help="quick: minutes on a CPU; paper: network and recipe of the paper.")
-    ] = "quick",
+        str,
+        typer.Option(
+            help="quick: minutes on a CPU; paper: network and recipe of the paper.",
+            rich_help_panel=options.METHOD,
+        ),
+    ] = _QUICK["mode"],
     hours: Annotated[
-        float | None, typer.Option(help="Time limit; the best model until then is kept.")
+        float | None,
+        typer.Option(
+            help="Time limit; the best model until then is kept.", rich_help_panel=options.METHOD
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from MODEL's checkpoint, if it has one.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue from MODEL's checkpoint, if it has one.",
+            rich_help_panel=options.METHOD,
+        ),
     ] = False,
-    epochs: Annotated[
-        int | None, typer.Option(help="Largest number of epochs (quick 6, paper 100).")
-    ] = None,
-    hidden: Annotated[
-        int | None, typer.Option(help="Units per layer (quick 128, paper 512).")
-    ] = None,
-    layers: Annotated[int | None, typer.Option(help="LSTM layers (quick 1, paper 3).")] = None,
+    epochs: Annotated[int | None, _setting("epochs")] = None,
+    hidden: Annotated[int | None, _setting("hidden")] = None,
+    layers: Annotated[int | None, _setting("layers")] = None,
     embedding: Annotated[
-        int | None, typer.Option(help="Columns of the embedding; 0: one-hot (quick 64, paper 0).")
+        int | None,
+        _QUICK.option("embedding", extra="0 is one-hot. Default: 64; in paper mode one-hot."),
     ] = None,
-    dropout: Annotated[
-        float | None, typer.Option(help="Dropout probability (quick 0.0, paper 0.5).")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Highest learning rate (quick 0.01, paper 0.003).")
-    ] = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Batch size: streams (quick 16) or tunes (paper 64).")
-    ] = None,
-    window: Annotated[
-        int | None, typer.Option(help="Tokens per stream and step, in quick mode (quick 64).")
-    ] = None,
-    as_json: AsJson = False,
-    seed: Seed = 0,
-    device: Device = "cpu",
+    dropout: Annotated[float | None, _setting("dropout")] = None,
+    learning_rate: Annotated[float | None, _setting("learning_rate")] = None,
+    batch: Annotated[int | None, _setting("batch")] = None,
+    window: Annotated[int | None, _setting("window")] = None,
+    json_path: options.Json = None,
+    seed: options.Seed = _QUICK["seed"],
+    device: options.Device = _QUICK["device"],
 ) -> None:
     """Train a network on prepared tunes, and compare it with n-grams on held-out tunes.
 
@@ -71,19 +89,24 @@ def train(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope folk train tunes --out reels --hours 0.5
     """
     require_folder(out)
+    require_writable(json_path)
     from otoscope.folk.train import train_folk
 
-    options = {
-        "epochs": epochs,
-        "hidden": hidden,
-        "layers": layers,
-        "embedding": embedding,
-        "dropout": dropout,
-        "learning_rate": learning_rate,
-        "batch": batch,
-        "window": window,
-    }
-    settings = _settings(mode, options | {"seed": seed, "device": device})
+    settings = _settings(
+        mode,
+        {
+            "epochs": epochs,
+            "hidden": hidden,
+            "layers": layers,
+            "embedding": embedding,
+            "dropout": dropout,
+            "learning_rate": learning_rate,
+            "batch": batch,
+            "window": window,
+            "seed": seed,
+            "device": device,
+        },
+    )
     with bars() as progress:
         result = train_folk(
             folder,
@@ -94,22 +117,21 @@ def train(  # noqa: PLR0913 - a command has the options it has
             progress=progress,
             on_step=_BestScores(),
         )
-    if as_json:
-        typer.echo(to_json(result.to_dict(), indent=2))
-    else:
+    write_json(result.to_dict(), json_path)
+    if not is_printed(json_path):
         _show(result, out)
 
 
-def _settings(mode: str, options: dict[str, Any]) -> TrainFolkConfig:
+def _settings(mode: str, changes: dict[str, Any]) -> TrainFolkConfig:
     from otoscope.folk.train import TrainFolkConfig
 
     modes = {"quick": TrainFolkConfig, "paper": TrainFolkConfig.paper}
     if mode not in modes:
         raise ParameterError(f"mode is {mode!r}, must be quick or paper")
-    changed = {name: value for name, value in options.items() if value is not None}
-    if changed.get("embedding") == 0:
-        changed["embedding"] = None
-    return replace(modes[mode](), **changed)
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if changes.get("embedding") == 0:
+        changes["embedding"] = None
+    return replace(modes[mode](), **changes)
 
 
 class _BestScores:
@@ -121,20 +143,51 @@ class _BestScores:
     def __call__(self, result: StepResult) -> None:
         if result.best is not None and result.best < self._best:
             self._best = result.best
-            typer.echo(
-                f"step {result.step:,}: {result.best:.3f} nats per token on validation tunes",
-                err=True,
-            )
+            nats = f"{result.best:.3f} nats per token on validation tunes"
+            typer.echo(f"step {result.step:,}: {nats}", err=True)
 
 
 def _show(result: TrainFolkResult, out: Path) -> None:
-    console = Console(markup=False, highlight=False)
+    lines = console()
     table = Table("nats per token", box=None, pad_edge=False)
     names = next(iter(result.nats.values())).keys()
     for name in names:
         table.add_column(name, justify="right")
     for split, nats in result.nats.items():
         table.add_row(f"{split} tunes", *(f"{nats[name]:.3f}" for name in names))
-    console.print(table)
-    console.print(f"{result.steps:,} steps; model: {out}", soft_wrap=True)
-    console.print(f"next: otoscope folk sample --model {out} --n 5", soft_wrap=True)
+    lines.print(table)
+    lines.print(f"{result.steps:,} steps; model: {out}")
+    lines.print(f"next: otoscope folk sample --model {out} --n 5")
+
+
+def import_folkrnn(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pkl", help="Pickle of the authors.")],
+    out: Annotated[
+        Path, options.out("Model: writes MODEL.safetensors and MODEL.json.", metavar="MODEL")
+    ],
+    json_path: options.Json = None,
+) -> None:
+    """Convert a model file of folk-rnn's authors; no code in the pickle is executed.
+
+    Example: otoscope folk import-folkrnn metadata/config5.pkl --out folkrnn-v2
+    """
+    require_writable(out.with_name(f"{out.name}.json"), json_path)
+    from otoscope.folk import model as folkrnn
+
+    model = folkrnn.import_folkrnn(file)
+    folkrnn.save_folkrnn(out, model)
+    n_parameters = sum(w.numel() for w in model.network.parameters() if w.requires_grad)
+    record = {
+        "schema": 1,
+        "model": out,
+        "tokens": model.tokens,
+        "vocabulary": len(model.vocabulary),
+        "network": model.network.settings,
+        "parameters": n_parameters,
+    }
+    write_json(record, json_path)
+    if not is_printed(json_path):
+        lines = console()
+        n_tokens = len(model.vocabulary)
+        lines.print(f"{n_parameters:,} parameters, {n_tokens} tokens ({model.tokens}): {out}")
+        lines.print(f"next: otoscope folk sample --model {out} --n 5")

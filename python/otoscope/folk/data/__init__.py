@@ -1,8 +1,7 @@
-"""Folk tunes for a model to learn: read, counted where they cannot be, split without leaks.
+"""Folk tunes for a model to learn: read, tokenised, and split without near duplicates across.
 
 Printed collections, users' ABC, and files of tokens in the form of folk-rnn's authors become tunes
-in tokens; near duplicates stay together when some are held out. `generate_tune` makes up tunes by
-rule.
+in tokens; near duplicates stay in one split. `generate_tune` composes tunes by rule.
 
 References
 ----------
@@ -12,41 +11,51 @@ learning, 2016, section 3.
 
 from __future__ import annotations
 
+from otoscope.folk.data.counts import SourceCounts, SplitCounts, TuneCounts, count_tunes
 from otoscope.folk.data.generate import GENERATED_METERS, GENERATED_MODES, generate_tune
 from otoscope.folk.data.prepared import (
-    PlacedTune,
     PreparedTunes,
+    SplitTune,
+    is_prepared,
     load_prepared,
     new_folder,
     save_prepared,
 )
-from otoscope.folk.data.prints import COLLECTIONS, collection_files
-from otoscope.folk.data.reading import Form, Origin, ReadTune, RejectedTune, files_of, read_tunes
+from otoscope.folk.data.sources import (
+    COLLECTIONS,
+    Origin,
+    RejectedTune,
+    TokenisedTune,
+    TokenVersion,
+    collection_files,
+    files_of,
+    read_tunes,
+)
 from otoscope.folk.data.split import SPLITS, group_tunes, split_groups
-from otoscope.folk.data.tally import SourceTally, SplitTally, Tally, tally
 
 __all__ = [
     "COLLECTIONS",
     "GENERATED_METERS",
     "GENERATED_MODES",
     "SPLITS",
-    "Form",
     "Origin",
-    "PlacedTune",
     "PreparedTunes",
-    "ReadTune",
     "RejectedTune",
-    "SourceTally",
-    "SplitTally",
-    "Tally",
+    "SourceCounts",
+    "SplitCounts",
+    "SplitTune",
+    "TokenVersion",
+    "TokenisedTune",
+    "TuneCounts",
     "collection_files",
+    "count_tunes",
     "files_of",
     "generate_tune",
     "group_tunes",
+    "is_prepared",
     "load_prepared",
     "new_folder",
     "read_tunes",
     "save_prepared",
     "split_groups",
-    "tally",
 ]

@@ -1,4 +1,4 @@
-"""Tunes by rule: two repeated parts of eight measures, in a known meter and mode.
+"""Tunes composed by rule: two repeated parts of eight measures, in a known meter and mode.
 
 Notes are degrees of the scale, 0 the tonic, 7 its octave; durations are eighths. A phrase is a walk
 of small steps towards the degree on which it is to end.
@@ -12,10 +12,11 @@ import numpy as np
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import Tune, parse_tune
+from otoscope.seeds import numpy_generator
 
 __all__ = ["GENERATED_METERS", "GENERATED_MODES", "generate_tune"]
 
-# Of each meter: what dances to it, ways to fill a measure, and the last measure of a part.
+# Per meter: dance, rhythms of a measure, and rhythm of the last measure of a part.
 _RHYTHMS: Final[dict[str, tuple[str, tuple[str, ...], str]]] = {
     "4/4": ("Reel", ("11111111", "2111111", "211211", "31211", "2222"), "11114"),
     "6/8": ("Jig", ("111111", "21111", "2121", "3111"), "1113"),
@@ -38,24 +39,24 @@ GENERATED_MODES: Final = ("maj", "min", "dor", "mix")
 def generate_tune(
     seed: int, index: int, *, meter: str | None = None, mode: str | None = None
 ) -> Tune:
-    """Make up a tune: AABB, each part ``abac`` of two-measure phrases that ends on the tonic.
+    """Compose a tune: AABB, each part ``abac`` of two-measure phrases, ending on the tonic.
 
     Parameters
     ----------
     seed : int
-        Of a collection, at least 0.
+        Random seed of a collection, at least 0.
     index : int
-        Of the tune in it, at least 0. Tune 7 is the same whether 6 others were made before or not.
+        Index of the tune in the collection, at least 0; a tune does not depend on the others.
     meter : {"4/4", "6/8", "3/4", "2/4", "9/8", "12/8", "3/2"}, optional
-        Drawn if not given.
+        Meter; random by default.
     mode : {"maj", "min", "dor", "mix"}, optional
-        Drawn if not given.
+        Mode; random by default.
 
     Returns
     -------
     Tune
-        In one of the keys C to A, from a fourth below the tonic to a tenth above; steps within a
-        phrase are of one or two degrees, and the tonic at the end is reached by one of one.
+        Tune in one of the keys C to A, from a fourth below the tonic to a tenth above; steps within
+        a phrase are one or two degrees, and the last step to the tonic is one degree.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def generate_tune(
         raise ParameterError(f"seed is {seed}, index is {index}; both must be at least 0")
     _require("meter", meter, GENERATED_METERS)
     _require("mode", mode, GENERATED_MODES)
-    rng = np.random.default_rng([seed, index])
+    rng = numpy_generator(seed, index)
     drawn = str(rng.choice(GENERATED_METERS)), str(rng.choice(GENERATED_MODES))
     meter, mode = meter or drawn[0], mode or drawn[1]
     tonic = str(rng.choice(list(_TONICS)))
@@ -88,7 +89,7 @@ def _require(name: str, value: str | None, known: tuple[str, ...]) -> None:
 
 
 def _part(rng: np.random.Generator, meter: str, tonic: str) -> list[str]:
-    """Eight measures: a statement, an answer, the statement again, a cadence."""
+    """Compose eight measures: a statement, an answer, the statement again, a cadence."""
     low, high = (int(degree) for degree in rng.choice([0, 2, 4, 7], 2))
     statement = _phrase(rng, meter, tonic, (low, int(rng.choice([2, 4]))))
     answer = _phrase(rng, meter, tonic, (high, int(rng.choice([1, 4, 6]))))
@@ -104,7 +105,7 @@ def _phrase(
     *,
     is_last: bool = False,
 ) -> list[str]:
-    """Two measures."""
+    """Compose two measures."""
     _, rhythms, last = _RHYTHMS[meter]
     measures = [str(rng.choice(rhythms)), last if is_last else str(rng.choice(rhythms))]
     degrees = iter(_walk(rng, *ends, sum(map(len, measures))))
@@ -115,19 +116,19 @@ def _phrase(
 
 
 def _walk(rng: np.random.Generator, start: int, end: int, n_notes: int) -> list[int]:
-    """Go by steps from one degree to another, the last step one of one degree.
+    """Walk by steps from one degree to another; the last step is one degree.
 
-    A step is drawn from those after which the end can still be reached; where it cannot be reached
-    from the start, the walk starts nearer.
+    A step is drawn from the steps after which the end can still be reached. If the end cannot be
+    reached from the start, the walk starts nearer.
     """
     goal = end + (1 if start > end or end == _LOWEST else -1)
     reach = 2 * (n_notes - 2)
     walk = [min(max(start, goal - reach), goal + reach)]
-    for left in range(n_notes - 3, -1, -1):  # steps that follow this one
+    for n_following in range(n_notes - 3, -1, -1):  # steps after this one
         after = walk[-1] + _STEPS
         away = abs(after - goal)
-        possible = (after >= _LOWEST) & (after <= _HIGHEST) & (away <= 2 * left)
-        if left == 1:
+        possible = (after >= _LOWEST) & (after <= _HIGHEST) & (away <= 2 * n_following)
+        if n_following == 1:
             possible &= away > 0  # a step is at least one degree
         weight = _WEIGHTS * possible
         walk.append(int(rng.choice(after, p=weight / weight.sum())))

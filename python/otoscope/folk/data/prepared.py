@@ -1,9 +1,9 @@
-"""A prepared folder: tunes in tokens, split by groups of near duplicates, and what was rejected.
+"""A prepared folder: tunes in tokens, split by groups of near duplicates, and rejected tunes.
 
 ``train.txt``, ``valid.txt`` and ``test.txt`` are in the form of folk-rnn's authors: a tune is three
-lines (meter, key, body), tokens separated by one space, a blank line between tunes; tunes of
-characters (v1) are ABC, a blank line between. ``vocabulary.json`` has all tokens of the three,
-``tunes.jsonl`` and ``rejected.jsonl`` a tune a line, ``report.json`` what was counted.
+lines (meter, key, body), tokens separated by one space, with a blank line between tunes. Tunes of
+characters (v1) are ABC, with a blank line between tunes. ``vocabulary.json`` has all tokens of the
+three files, ``tunes.jsonl`` and ``rejected.jsonl`` one row per tune, ``report.json`` the counts.
 """
 
 from __future__ import annotations
@@ -19,43 +19,51 @@ from typing import Any, cast
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError
-from otoscope.folk.data.reading import Form, ReadTune, RejectedTune
+from otoscope.folk.data.sources import RejectedTune, TokenisedTune, TokenVersion
 from otoscope.folk.data.split import SPLITS
 from otoscope.folk.tokens import Vocabulary, read_token_file, write_token_file
 from otoscope.records import to_json
 
-__all__ = ["PlacedTune", "PreparedTunes", "load_prepared", "new_folder", "save_prepared"]
+__all__ = [
+    "PreparedTunes",
+    "SplitTune",
+    "is_prepared",
+    "load_prepared",
+    "new_folder",
+    "save_prepared",
+]
 
 _REPORT = "report.json"
+_SCHEMA = 1
 
 
 @dataclass(frozen=True, eq=False)
-class PlacedTune:
-    """A tune, its group and its split.
+class SplitTune:
+    """A tune, its group of near duplicates and its split.
 
     Parameters
     ----------
-    read : ReadTune
+    tokenised : TokenisedTune
         The tune.
     group : int
-        Near duplicates have the same.
+        Number of the group; near duplicates have the same number.
     split : {"train", "valid", "test"}
-        The same for a whole group.
+        Split, the same for a whole group.
 
     Examples
     --------
-    >>> from otoscope.folk.data.reading import read_tunes
-    >>> PlacedTune(next(read_tunes("generated:1")), 0, "train").to_dict()["name"]
+    >>> from otoscope.folk.data.sources import read_tunes
+    >>> SplitTune(next(read_tunes("generated:1")), 0, "train").to_dict()["name"]
     'generated:1#1'
     """
 
-    read: ReadTune
+    tokenised: TokenisedTune
     group: int
     split: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Give a row of ``tunes.jsonl``."""
-        origin = self.read.origin
+        """Return a row of ``tunes.jsonl``."""
+        origin = self.tokenised.origin
         return {
             "name": origin.name,
             "source": origin.source,
@@ -64,26 +72,26 @@ class PlacedTune:
             "title": origin.title,
             "split": self.split,
             "group": self.group,
-            "meter": self.read.meter,
-            "mode": self.read.mode,
-            "tokens": self.read.n_tokens,
+            "meter": self.tokenised.meter,
+            "mode": self.tokenised.mode,
+            "tokens": self.tokenised.n_tokens,
         }
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedTunes:
-    """What a prepared folder holds.
+    """Tunes of a prepared folder.
 
     Parameters
     ----------
     tokens : {"v1", "v2", "v3"}
-        What a token is.
+        Version of the tokens.
     vocabulary : Vocabulary
         All tokens, and the boundaries.
     train, valid, test : list of list of str
-        Tunes, without boundaries; in v3 each twice.
+        Tokens of the tunes, without boundaries; in v3 each tune twice.
     tunes : list of dict
-        Rows of ``tunes.jsonl``, one a tune.
+        Rows of ``tunes.jsonl``, one per tune.
 
     Examples
     --------
@@ -91,7 +99,7 @@ class PreparedTunes:
     ('</s>', '<s>')
     """
 
-    tokens: Form
+    tokens: TokenVersion
     vocabulary: Vocabulary
     train: list[list[str]]
     valid: list[list[str]]
@@ -101,24 +109,24 @@ class PreparedTunes:
 
 @contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Write a whole folder or nothing: to a draft beside it, renamed when all went well.
+    """Write a whole folder or nothing: write to a draft, and rename it at the end of the block.
 
     Parameters
     ----------
     path : str or Path
-        The folder; it may be there if it is empty. Folders above it are made.
+        Folder that does not exist or is empty. Missing parents are made.
 
     Yields
     ------
     Path
-        The draft, removed if the block raises.
+        Draft beside ``path``; removed if the block raises.
 
     Raises
     ------
     ParameterError
         If ``path`` is a file, or a folder that is not empty.
     OSError
-        If it cannot be written.
+        If the folder cannot be written.
 
     Examples
     --------
@@ -138,7 +146,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     try:
         yield draft
         if target.exists():
-            target.rmdir()  # it is empty, and some systems rename onto nothing only
+            target.rmdir()  # some systems do not rename onto an empty folder
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -146,10 +154,10 @@ def new_folder(path: str | Path) -> Iterator[Path]:
 
 def save_prepared(
     folder: Path,
-    tunes: Sequence[PlacedTune],
+    tunes: Sequence[SplitTune],
     rejected: Sequence[RejectedTune],
     *,
-    tokens: Form,
+    tokens: TokenVersion,
     report: Mapping[str, object],
 ) -> None:
     """Write all files of a prepared folder.
@@ -157,29 +165,51 @@ def save_prepared(
     Parameters
     ----------
     folder : Path
-        Must exist.
-    tunes : sequence of PlacedTune
-        In the order in which they are to be written.
+        Folder that exists.
+    tunes : sequence of SplitTune
+        Tunes in the order of writing.
     rejected : sequence of RejectedTune
-        What could not be used.
+        Tunes that cannot be used.
     tokens : {"v1", "v2", "v3"}
-        What a token is.
+        Version of the tokens.
     report : Mapping
-        What was counted; JSON's types or dataclasses.
+        Counts, in JSON's types or dataclasses.
 
     Examples
     --------
-    >>> save_prepared(Path("tunes"), placed, [], tokens="v2", report={})  # doctest: +SKIP
+    >>> save_prepared(Path("tunes"), tunes, [], tokens="v2", report={})  # doctest: +SKIP
     """
     for split in SPLITS:
-        copies = [list(copy) for one in tunes if one.split == split for copy in one.read.copies]
+        kept = (tune.tokenised for tune in tunes if tune.split == split)
+        copies = [list(copy) for tokenised in kept for copy in tokenised.copies]
         _write(folder / f"{split}.txt", copies, tokens)
-    vocabulary = Vocabulary.of([list(copy) for one in tunes for copy in one.read.copies])
+    vocabulary = Vocabulary.of([list(copy) for tune in tunes for copy in tune.tokenised.copies])
     (folder / "vocabulary.json").write_text(vocabulary.to_json(), "utf-8")
-    _write_lines(folder / "tunes.jsonl", [one.to_dict() for one in tunes])
-    _write_lines(folder / "rejected.jsonl", [one.to_dict() for one in rejected])
-    text = to_json({"tokens": tokens, **report}, indent=2)
+    _write_rows(folder / "tunes.jsonl", [tune.to_dict() for tune in tunes])
+    _write_rows(folder / "rejected.jsonl", [tune.to_dict() for tune in rejected])
+    text = to_json({"schema": _SCHEMA, "tokens": tokens, **report}, indent=2)
     (folder / _REPORT).write_text(text + "\n", "utf-8")
+
+
+def is_prepared(folder: str | Path) -> bool:
+    """Return whether a path is a prepared folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Any path.
+
+    Returns
+    -------
+    bool
+        Whether the files of a prepared folder are there.
+
+    Examples
+    --------
+    >>> is_prepared("no such folder")
+    False
+    """
+    return (Path(folder) / "vocabulary.json").is_file() and (Path(folder) / _REPORT).is_file()
 
 
 def load_prepared(folder: str | Path) -> PreparedTunes:
@@ -188,17 +218,18 @@ def load_prepared(folder: str | Path) -> PreparedTunes:
     Parameters
     ----------
     folder : str or Path
-        Of `otoscope folk prepare`.
+        Folder written by `otoscope folk prepare`.
 
     Returns
     -------
     PreparedTunes
-        Its tunes.
+        Tunes of the folder.
 
     Raises
     ------
     ParameterError
-        If it is not such a folder, or has been changed into something that cannot be read.
+        If it is not a prepared folder, was written by a later version, or has been changed into
+        something that cannot be read.
 
     Examples
     --------
@@ -210,11 +241,15 @@ def load_prepared(folder: str | Path) -> PreparedTunes:
         raise ParameterError(
             f"{folder} has no {_REPORT}: it was not made by otoscope folk prepare SOURCES --out DIR"
         )
-    form = cast(Form, json.loads((folder / _REPORT).read_text("utf-8"))["tokens"])
-    train, valid, test = (_read(folder / f"{split}.txt", form) for split in SPLITS)
+    report = json.loads((folder / _REPORT).read_text("utf-8"))
+    schema = report.get("schema", _SCHEMA)  # folders of before have none, and are the same
+    if schema != _SCHEMA:
+        raise ParameterError(f"{folder} has format {schema}; this version reads {_SCHEMA}")
+    version = cast(TokenVersion, report["tokens"])
+    train, valid, test = (_read(folder / f"{split}.txt", version) for split in SPLITS)
     rows = (folder / "tunes.jsonl").read_text("utf-8").splitlines()
     return PreparedTunes(
-        form,
+        version,
         Vocabulary.from_json((folder / "vocabulary.json").read_text("utf-8")),
         train,
         valid,
@@ -223,17 +258,17 @@ def load_prepared(folder: str | Path) -> PreparedTunes:
     )
 
 
-def _write(path: Path, tunes: list[list[str]], tokens: Form) -> None:
+def _write(path: Path, tunes: list[list[str]], tokens: TokenVersion) -> None:
     if tokens == "v1":
         path.write_text("\n".join("".join(tune) for tune in tunes), "utf-8")
     else:
         write_token_file(path, tunes)
 
 
-def _read(path: Path, tokens: Form) -> list[list[str]]:
+def _read(path: Path, tokens: TokenVersion) -> list[list[str]]:
     if tokens == "v1":
-        written = path.read_text("utf-8").split("\n\n") if path.stat().st_size else []
-        return [[*tune.removesuffix("\n"), "\n"] for tune in written]
+        texts = path.read_text("utf-8").split("\n\n") if path.stat().st_size else []
+        return [[*text.removesuffix("\n"), "\n"] for text in texts]
     if not path.stat().st_size:
         return []
     tunes = []
@@ -244,5 +279,5 @@ def _read(path: Path, tokens: Form) -> list[list[str]]:
     return tunes
 
 
-def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(f"{to_json(row)}\n" for row in rows), "utf-8")

@@ -1,4 +1,4 @@
-"""Near duplicates stay together when some tunes are held out from training."""
+"""Splits for training, validation and testing that keep near duplicates together."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import numpy as np
-
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NgramIndex, Tune
+from otoscope.seeds import numpy_generator
 
 __all__ = ["SPLITS", "group_tunes", "split_groups"]
 
@@ -17,25 +16,25 @@ SPLITS: Final = ("train", "valid", "test")
 
 
 def group_tunes(tunes: Iterable[Tune], *, shared: float = 0.5) -> list[int]:
-    """Join near duplicates, in any key: settings of one tune, and copies of a part of it.
+    """Group near duplicates, in any key: settings of one tune, and copies of a part of it.
 
     Parameters
     ----------
     tunes : iterable of Tune
-        As written.
+        Tunes as written.
     shared : float
-        Of a tune's runs of ten intervals, the share which another must have to be joined with it,
-        in (0, 1].
+        Fraction, in (0, 1], of the interval 10-grams of a tune that another tune must contain for
+        the two to be joined.
 
     Returns
     -------
     list of int
-        Of each tune its group; groups are counted from 0 in the order of their first tunes.
+        Number of the group of each tune, from 0 in the order of their first tunes.
 
     Notes
     -----
-    Who resembles any member joins the group. A tune of fewer than eleven notes has no such run and
-    stays alone.
+    A tune that resembles any member joins the group (single linkage). A tune of fewer than eleven
+    notes has no interval 10-gram and stays alone.
 
     Examples
     --------
@@ -59,27 +58,27 @@ def group_tunes(tunes: Iterable[Tune], *, shared: float = 0.5) -> list[int]:
 def split_groups(
     groups: Sequence[int], *, valid: float = 0.05, test: float = 0.05, seed: int = 0
 ) -> list[str]:
-    """Hold out whole groups, drawn at random.
+    """Hold out whole groups at random.
 
     Parameters
     ----------
     groups : sequence of int
-        Of each tune its group.
+        Number of the group of each tune.
     valid, test : float
-        Shares of the tunes to hold out, at least 0 and below 1 together.
+        Fractions of the tunes to hold out, at least 0, with a sum below 1.
     seed : int
-        Of the order in which groups are drawn, at least 0.
+        Random seed of the order in which groups are drawn, at least 0.
 
     Returns
     -------
     list of str
-        Of each tune "train", "valid" or "test". Never more are held out than asked for; fewer where
-        what is left of a share is smaller than each group that is left.
+        Split of each tune: "train", "valid" or "test". A split never exceeds its fraction; it is
+        smaller if no remaining group fits in.
 
     Raises
     ------
     ParameterError
-        If a share or the seed is out of range.
+        If a fraction or the seed is out of range.
 
     Examples
     --------
@@ -88,16 +87,17 @@ def split_groups(
     """
     if not (valid >= 0 and test >= 0 and valid + test < 1):
         raise ParameterError(
-            f"valid is {valid:g} and test {test:g}; must be at least 0 and below 1 together"
+            f"valid is {valid:g} and test {test:g}; must be at least 0, with a sum below 1"
         )
     if seed < 0:
         raise ParameterError(f"seed is {seed}, must be at least 0")
     size = Counter(groups)
-    room = {name: round(share * len(groups)) for name, share in (("valid", valid), ("test", test))}
+    rng = numpy_generator(seed)
+    free = {"valid": round(valid * len(groups)), "test": round(test * len(groups))}
     split: dict[int, str] = {}
-    for group in np.random.default_rng(seed).permutation(list(size)).tolist():
-        name = next((name for name in room if size[group] <= room[name]), "train")
+    for group in rng.permutation(list(size)).tolist():
+        name = next((name for name in free if size[group] <= free[name]), "train")
         if name != "train":
-            room[name] -= size[group]
+            free[name] -= size[group]
         split[group] = name
     return [split[group] for group in groups]

@@ -1,53 +1,75 @@
 """Tunes against the conventions of folk music: one by one, and over a book.
 
-A **measure** is what lies between bar lines and lasts; lengths are exact fractions. Bars **add up**
-if, repeats played out, every measure is as long as the meter says, except the first (a pickup), the
-last, and two pieces that together make up a bar which a part's boundary or a bar line divides. A
-tune is **valid** if it can be read and its bars add up. **Repeats** match by the grammar of
-``|: :| |1 |2``. **Parts** are the segments at repeat marks; the rule asks for AABB, two repeated
-parts of eight bars. The **range** is at most 28 semitones. The last note heard is the **tonic**, in
-any octave. The **cadence** reaches it from degree 2, 3, 5 or 7, flat or not. At most a tenth of the
-notes as written are **accidentals**: outside the key in force.
+A **measure** is a span between bar lines that lasts; durations are exact fractions. Bars **add up**
+if, with repeats played out, every measure is as long as the meter, except the first (a pickup), the
+last, and two pieces that together make up a bar which a part boundary or a bar line divides. There
+are two definitions of a valid tune:
 
-Real tunes break these rules, too: rates of generated tunes mean something beside those of real
-ones only.
+- a tune is **valid** if it can be read and its bars add up;
+- a tune is **valid inside parts** if the same holds, but the first and the last measure of a part
+  may be short without a complement. Every valid tune is valid inside parts.
+
+**Repeats** match by the grammar of ``|: :| |1 |2``. **Parts** are the segments between repeat
+marks; the rule requires AABB, two repeated parts of eight bars. The **range** is at most 28
+semitones. The last note played is the **tonic**, in any octave. The **cadence** reaches it from
+degree 2, 3, 5 or 7, flat or not. At most a tenth of the notes as written are **accidentals**:
+outside the key in force.
+
+Real tunes break these rules, too: rates of generated tunes mean something only beside those of
+real tunes.
 """
 
 from __future__ import annotations
 
-from otoscope.folk.metrics.bars import MEASURE_KINDS, JudgedMeasure, MeasureKind, judge_measures
-from otoscope.folk.metrics.check import Conventions, TuneCheck, TuneFacts, check_tune
-from otoscope.folk.metrics.findings import RULES, Finding
-from otoscope.folk.metrics.form import PartShape, form, is_aabb, part_shapes
-from otoscope.folk.metrics.melody import DEGREES, accidentals, degrees, ending
-from otoscope.folk.metrics.population import Distance, compare_tunes
-from otoscope.folk.metrics.repeats import check_repeats
-from otoscope.folk.metrics.summary import Rate, Summary, difference, summarise
+from otoscope.folk.metrics.check import Conventions, TuneCheck, check_tune
+from otoscope.folk.metrics.features import (
+    DEGREES,
+    PartShape,
+    TuneFeatures,
+    accidentals,
+    degrees,
+    ending,
+    form,
+    is_aabb,
+    part_shapes,
+    tune_features,
+)
+from otoscope.folk.metrics.measures import (
+    MEASURE_KINDS,
+    ClassifiedMeasure,
+    MeasureKind,
+    classify_measures,
+)
+from otoscope.folk.metrics.population import PopulationDistance, compare_tunes
+from otoscope.folk.metrics.rules import RULES, Violation, check_repeats
+from otoscope.folk.metrics.summary import RATES, Rate, Summary, difference, summarise
 
 __all__ = [
     "DEGREES",
     "MEASURE_KINDS",
+    "RATES",
     "RULES",
+    "ClassifiedMeasure",
     "Conventions",
-    "Distance",
-    "Finding",
-    "JudgedMeasure",
     "MeasureKind",
     "PartShape",
+    "PopulationDistance",
     "Rate",
     "Summary",
     "TuneCheck",
-    "TuneFacts",
+    "TuneFeatures",
+    "Violation",
     "accidentals",
     "check_repeats",
     "check_tune",
+    "classify_measures",
     "compare_tunes",
     "degrees",
     "difference",
     "ending",
     "form",
     "is_aabb",
-    "judge_measures",
     "part_shapes",
     "summarise",
+    "tune_features",
 ]

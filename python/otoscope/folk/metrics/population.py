@@ -1,9 +1,15 @@
-"""Two populations of tunes compared: how far apart they are, beside how far real ones are.
+"""Distances between two populations of tunes, beside the distances between real tunes.
 
-Each distance is a norm of the difference between two means over tunes. Of a category (meter, mode,
-form, ...) a tune is a row of zeros with a one, and total variation is half the sum of absolute
-differences; of a length it is its cumulative step, and the largest difference is Kolmogorov and
-Smirnov's statistic, the area between the curves Wasserstein's distance.
+Each tune i becomes a vector x_i, and each population its mean vector, m = mean_i x_i. With m and m'
+the means of two populations:
+
+- category (meter, mode, form, ...): x_i is one-hot, so m is a distribution over the categories;
+  total variation = sum_j |m_j - m'_j| / 2.
+- scale degrees: x_i is the tune's distribution over the twelve degrees; total variation.
+- number (notes, range, ...): with v_1 < v_2 < ... the values that occur, x_ij = 1 if the value of
+  tune i is <= v_j, else 0, so m is the cumulative distribution function.
+  Kolmogorov-Smirnov = max_j |m_j - m'_j|, and
+  Wasserstein = sum_j |m_j - m'_j| (v_(j+1) - v_j), the area between the two curves.
 """
 
 from __future__ import annotations
@@ -17,64 +23,67 @@ from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError, require_extra
 from otoscope.folk.abc import Key
-from otoscope.folk.metrics.check import TuneCheck, TuneFacts
-from otoscope.folk.metrics.melody import DEGREES
+from otoscope.folk.metrics.check import TuneCheck
+from otoscope.folk.metrics.features import DEGREES, TuneFeatures
 from otoscope.metrics.interval import Interval
+from otoscope.seeds import numpy_generator
 
-__all__ = ["Distance", "compare_tunes"]
+__all__ = ["PopulationDistance", "compare_tunes"]
 
 Array: TypeAlias = "NDArray[np.float64]"
-Kind: TypeAlias = Literal["total variation", "Kolmogorov-Smirnov", "Wasserstein"]
+DistanceKind: TypeAlias = Literal["total variation", "Kolmogorov-Smirnov", "Wasserstein"]
 
 _LEVEL: Final = 0.95
-_CATEGORIES: Final[dict[str, Callable[[TuneFacts], str]]] = {
-    "meter": lambda facts: facts.meter,
-    "mode": lambda facts: Key.parse(facts.key).mode,
-    "form": lambda facts: facts.form,
-    "last degree": lambda facts: facts.last,
-    "cadence": lambda facts: f"{facts.before_last}-{facts.last}",
-    "valid": lambda facts: str(not any(measure.is_wrong for measure in facts.measures)),
+_CATEGORIES: Final[dict[str, Callable[[TuneFeatures], str]]] = {
+    "meter": lambda features: features.meter,
+    "mode": lambda features: Key.parse(features.key).mode,
+    "form": lambda features: features.form,
+    "last degree": lambda features: features.last,
+    "cadence": lambda features: f"{features.before_last}-{features.last}",
+    "valid": lambda features: str(not any(measure.is_wrong for measure in features.measures)),
 }
-_SHARES: Final[dict[str, Callable[[TuneFacts], dict[str, float]]]] = {
-    "degrees by count": lambda facts: facts.degrees_by_count,
-    "degrees by duration": lambda facts: facts.degrees_by_duration,
+_DISTRIBUTIONS: Final[dict[str, Callable[[TuneFeatures], dict[str, float]]]] = {
+    "degrees by count": lambda features: features.degrees_by_count,
+    "degrees by duration": lambda features: features.degrees_by_duration,
 }
-_LENGTHS: Final[dict[str, Callable[[TuneFacts], float]]] = {
-    "measures": lambda facts: len(facts.measures),
-    "notes": lambda facts: facts.notes,
-    "range": lambda facts: facts.range,
-    "accidentals": lambda facts: facts.accidentals,
+_NUMBERS: Final[dict[str, Callable[[TuneFeatures], float]]] = {
+    "measures": lambda features: len(features.measures),
+    "notes": lambda features: features.notes,
+    "range": lambda features: features.range,
+    "accidentals": lambda features: features.accidentals,
 }
 
 
 @dataclass(frozen=True)
-class Distance:
-    """How far generated tunes are from held-out real ones in one respect.
+class PopulationDistance:
+    """Distance of generated tunes from held-out real ones in one aspect.
 
     Parameters
     ----------
-    what : str
-        "meter", "mode", ..., "notes": what of a tune is looked at.
+    aspect : str
+        Aspect of the tunes: "meter", "mode", ..., "notes".
     kind : {"total variation", "Kolmogorov-Smirnov", "Wasserstein"}
-        The first two in [0, 1]; the last in the unit of ``what``.
+        The first two are in [0, 1]; the last is in the unit of ``aspect``.
     value : Interval
-        Generated against held-out tunes, with bootstrap bounds, their bias taken off.
+        Distance of generated from held-out tunes, with bootstrap bounds corrected for their bias.
     p : float
-        How often tunes whose origin is shuffled are as far apart.
+        p value of a permutation test of which tunes are generated.
     p_holm : float
-        The same, corrected for the number of distances (Holm).
+        p value corrected for the number of distances (Holm).
     floor : Interval, optional
-        As many training tunes as there are generated ones (or all, if fewer), against the held-out
-        ones: mean over draws, and the bounds of 95 % of them; None without training tunes.
+        Distance of as many training tunes as there are generated ones (or all, if fewer) from the
+        held-out tunes: mean over draws, and bounds of 95 % of the draws; None without training
+        tunes.
 
     Examples
     --------
-    >>> Distance("mode", "total variation", Interval(0.1, 0.0, 0.2, 0.95), 0.3, 1.0, None).p
+    >>> value = Interval(0.1, 0.0, 0.2, 0.95)
+    >>> PopulationDistance("mode", "total variation", value, 0.3, 1.0, None).p
     0.3
     """
 
-    what: str
-    kind: Kind
+    aspect: str
+    kind: DistanceKind
     value: Interval
     p: float
     p_holm: float
@@ -82,19 +91,19 @@ class Distance:
 
 
 @dataclass(frozen=True, eq=False)
-class _Respect:
-    """Rows [tune, column] of all tunes; of a length, the width of each column in its unit."""
+class _Aspect:
+    """Vectors [tune, column] of all tunes; for Wasserstein, the width v_(j+1) - v_j per column."""
 
-    what: str
-    kind: Kind
-    rows: Array
+    name: str
+    kind: DistanceKind
+    vectors: Array
     widths: Array | float = 0.5
 
-    def norm(self, apart: Array) -> Array:
-        """Measure differences [..., column] between means."""
+    def norm(self, difference: Array) -> Array:
+        """Return the distance for differences [..., column] between means."""
         if self.kind == "Kolmogorov-Smirnov":
-            return np.asarray(np.abs(apart).max(-1, initial=0.0))
-        return np.asarray((np.abs(apart) * self.widths).sum(-1))
+            return np.asarray(np.abs(difference).max(-1, initial=0.0))
+        return np.asarray((np.abs(difference) * self.widths).sum(-1))
 
 
 def compare_tunes(
@@ -104,25 +113,25 @@ def compare_tunes(
     *,
     n_draws: int = 2000,
     seed: int = 0,
-) -> tuple[Distance, ...]:
+) -> tuple[PopulationDistance, ...]:
     """Compare generated tunes with real ones that their model has not seen.
 
     Parameters
     ----------
     generated, held_out : sequence of TuneCheck
-        Those that cannot be read are left away; two of each at least.
+        At least two tunes each; tunes that cannot be read are left out.
     train : sequence of TuneCheck
         Real tunes for the noise floor.
     n_draws : int
-        Of the bootstrap, of the shuffling and of the floor, at least 1.
+        Number of draws of the bootstrap, of the permutation test and of the floor, at least 1.
     seed : int
-        Of all three.
+        Random seed of the draws.
 
     Returns
     -------
-    tuple of Distance
-        Categories and degrees by total variation; lengths by Kolmogorov and Smirnov's statistic
-        and by Wasserstein's distance.
+    tuple of PopulationDistance
+        Total variation of categories and scale degrees; Kolmogorov-Smirnov and Wasserstein
+        distances of numbers.
 
     Raises
     ------
@@ -139,75 +148,80 @@ def compare_tunes(
     Examples
     --------
     >>> checks = [check_tune(tune) for tune in tunes]  # doctest: +SKIP
-    >>> compare_tunes(checks[:60], checks[60:])[0].what  # doctest: +SKIP
+    >>> compare_tunes(checks[:60], checks[60:])[0].aspect  # doctest: +SKIP
     'meter'
     """
-    facts = [[check.facts for check in x if check.facts] for x in (generated, held_out, train)]
-    sizes = [len(one) for one in facts]
+    populations = (generated, held_out, train)
+    features = [[check.features for check in checks if check.features] for checks in populations]
+    sizes = [len(population) for population in features]
     if min(sizes[:2]) < 2 or n_draws < 1:
         raise ParameterError(
             f"{sizes[0]} generated and {sizes[1]} held-out tunes can be read, n_draws is "
-            f"{n_draws}; need 2 of each at least, and 1 draw"
+            f"{n_draws}; need at least 2 tunes of each, and 1 draw"
         )
-    respects = _respects([fact for one in facts for fact in one])
-    rng = np.random.default_rng(seed)
-    found = [_distance(respect, sizes, n_draws, rng) for respect in respects]
+    aspects = _aspects([tune for population in features for tune in population])
+    rng = numpy_generator(seed)
+    distances = [_distance(aspect, sizes, n_draws, rng) for aspect in aspects]
     multitest: Any = require_extra("statsmodels.stats.multitest", "horse")
-    corrected = multitest.multipletests([p for _, p, _ in found], method="holm")[1]
+    corrected = multitest.multipletests([p for _, p, _ in distances], method="holm")[1]
     return tuple(
-        Distance(respect.what, respect.kind, value, p, float(p_holm), floor)
-        for respect, (value, p, floor), p_holm in zip(respects, found, corrected, strict=True)
+        PopulationDistance(aspect.name, aspect.kind, value, p, float(p_holm), floor)
+        for aspect, (value, p, floor), p_holm in zip(aspects, distances, corrected, strict=True)
     )
 
 
-def _respects(facts: Sequence[TuneFacts]) -> list[_Respect]:
-    found: list[_Respect] = []
-    for what, category in _CATEGORIES.items():
-        _, numbers = np.unique([category(one) for one in facts], return_inverse=True)
-        found.append(_Respect(what, "total variation", np.eye(numbers.max() + 1)[numbers]))
-    for what, shares in _SHARES.items():
-        rows = np.array([[shares(one).get(name, 0.0) for name in DEGREES] for one in facts])
-        found.append(_Respect(what, "total variation", rows))
-    for what, length in _LENGTHS.items():
-        values = np.array([length(one) for one in facts], dtype=np.float64)
+def _aspects(tunes: Sequence[TuneFeatures]) -> list[_Aspect]:
+    aspects: list[_Aspect] = []
+    for name, category in _CATEGORIES.items():
+        _, indices = np.unique([category(tune) for tune in tunes], return_inverse=True)
+        aspects.append(_Aspect(name, "total variation", np.eye(indices.max() + 1)[indices]))
+    for name, distribution in _DISTRIBUTIONS.items():
+        rows = [distribution(tune) for tune in tunes]
+        vectors = np.array([[row.get(degree, 0.0) for degree in DEGREES] for row in rows])
+        aspects.append(_Aspect(name, "total variation", vectors))
+    for name, number in _NUMBERS.items():
+        values = np.array([number(tune) for tune in tunes], dtype=np.float64)
         grid = np.unique(values)
-        steps = (values[:, None] <= grid[:-1]).astype(np.float64)  # from the last on they are 1
-        found.append(_Respect(what, "Kolmogorov-Smirnov", steps))
-        found.append(_Respect(what, "Wasserstein", steps, np.diff(grid)))
-    return found
+        steps = (values[:, None] <= grid[:-1]).astype(np.float64)  # at the last value all are 1
+        aspects.append(_Aspect(name, "Kolmogorov-Smirnov", steps))
+        aspects.append(_Aspect(name, "Wasserstein", steps, np.diff(grid)))
+    return aspects
 
 
 def _distance(
-    respect: _Respect, sizes: Sequence[int], n_draws: int, rng: np.random.Generator
+    aspect: _Aspect, sizes: Sequence[int], n_draws: int, rng: np.random.Generator
 ) -> tuple[Interval, float, Interval | None]:
+    """Return the distance with its bounds, the p value, and the noise floor."""
     n, m, n_train = sizes
-    ours, theirs, train = np.split(respect.rows, [n, n + m])
-    value = float(respect.norm(ours.mean(0) - theirs.mean(0)))
+    generated, held_out, train = np.split(aspect.vectors, [n, n + m])
+    value = float(aspect.norm(generated.mean(0) - held_out.mean(0)))
 
-    drawn = respect.norm(_resampled(ours, n_draws, rng) - _resampled(theirs, n_draws, rng))
-    bias = float(drawn.mean()) - value  # resampling adds noise, and noise adds distance
-    low, high = np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]) - bias
+    resampled = aspect.norm(
+        _resampled(generated, n_draws, rng) - _resampled(held_out, n_draws, rng)
+    )
+    bias = float(resampled.mean()) - value  # resampling adds noise, and noise adds distance
+    low, high = np.quantile(resampled, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]) - bias
     interval = Interval(value, max(float(low), 0.0), float(high), _LEVEL)
 
-    pooled = respect.rows[: n + m]
+    pooled = aspect.vectors[: n + m]
     first = _subset_means(pooled, n, n_draws, rng)
     second = (pooled.sum(0) - n * first) / m
-    shuffled = respect.norm(first - second)
-    p = (1 + int((shuffled >= value - 1e-12).sum())) / (1 + n_draws)
+    permuted = aspect.norm(first - second)
+    p = (1 + int((permuted >= value - 1e-12).sum())) / (1 + n_draws)
     if not n_train:
         return interval, p, None
-    floors = respect.norm(_subset_means(train, min(n, n_train), n_draws, rng) - theirs.mean(0))
+    floors = aspect.norm(_subset_means(train, min(n, n_train), n_draws, rng) - held_out.mean(0))
     bounds = np.quantile(floors, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return interval, p, Interval(float(floors.mean()), float(bounds[0]), float(bounds[1]), _LEVEL)
 
 
-def _resampled(rows: Array, n_draws: int, rng: np.random.Generator) -> Array:
-    """Return means [draw, column] of as many rows, drawn with replacement."""
-    counts = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=n_draws)
-    return counts @ rows / len(rows)
+def _resampled(vectors: Array, n_draws: int, rng: np.random.Generator) -> Array:
+    """Return means [draw, column] of bootstrap samples (drawn with replacement)."""
+    counts = rng.multinomial(len(vectors), np.full(len(vectors), 1 / len(vectors)), size=n_draws)
+    return counts @ vectors / len(vectors)
 
 
-def _subset_means(rows: Array, size: int, n_draws: int, rng: np.random.Generator) -> Array:
-    """Return means [draw, column] of so many rows, drawn without replacement."""
-    order = rng.permuted(np.broadcast_to(np.arange(len(rows)) < size, (n_draws, len(rows))), axis=1)
-    return order @ rows / size
+def _subset_means(vectors: Array, size: int, n_draws: int, rng: np.random.Generator) -> Array:
+    """Return means [draw, column] of ``size`` vectors drawn without replacement."""
+    chosen = np.broadcast_to(np.arange(len(vectors)) < size, (n_draws, len(vectors)))
+    return rng.permuted(chosen, axis=1) @ vectors / size

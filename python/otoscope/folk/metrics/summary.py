@@ -1,4 +1,4 @@
-"""How many tunes of a book keep each rule, and how sure that is."""
+"""Rates of tunes that keep each rule over a book of tunes, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -11,34 +11,38 @@ from typing import Any, Final
 import numpy as np
 import scipy.stats
 
-from otoscope.folk.metrics.bars import MEASURE_KINDS
-from otoscope.folk.metrics.check import TuneCheck, TuneFacts
-from otoscope.folk.metrics.findings import RULES
-from otoscope.folk.metrics.melody import DEGREES
+from otoscope.folk.metrics.check import TuneCheck
+from otoscope.folk.metrics.features import DEGREES, TuneFeatures
+from otoscope.folk.metrics.measures import MEASURE_KINDS
+from otoscope.folk.metrics.rules import RULES
 from otoscope.metrics.interval import Interval
+from otoscope.seeds import numpy_generator
 
-__all__ = ["Rate", "Summary", "difference", "summarise"]
+__all__ = ["RATES", "Rate", "Summary", "difference", "summarise"]
+
+RATES: Final = {"valid": "valid", "valid_inside": "valid inside parts", **RULES}
+"""Names of the rates: both definitions of a valid tune, and the rules."""
 
 _LEVEL: Final = 0.95
 _DRAWS: Final = 2000
-_MEANS: Final[dict[str, Callable[[TuneFacts], float]]] = {
-    "measures": lambda facts: len(facts.measures),
-    "notes": lambda facts: facts.notes,
-    "range": lambda facts: facts.range,
-    "accidentals": lambda facts: facts.accidentals,
+_MEANS: Final[dict[str, Callable[[TuneFeatures], float]]] = {
+    "measures": lambda features: len(features.measures),
+    "notes": lambda features: features.notes,
+    "range": lambda features: features.range,
+    "accidentals": lambda features: features.accidentals,
 }
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of tunes.
+    """A fraction of tunes.
 
     Parameters
     ----------
     count, of : int
-        So many of so many.
+        Numerator and denominator: number of tunes that keep a rule, and number of tunes.
     interval : Interval
-        The share, with Wilson's bounds.
+        The fraction, with Wilson's bounds.
 
     Examples
     --------
@@ -53,17 +57,17 @@ class Rate:
 
     @classmethod
     def of_counts(cls, count: int, of: int) -> Rate:
-        """Estimate a share from counts.
+        """Estimate a fraction from counts.
 
         Parameters
         ----------
         count, of : int
-            So many of so many, at least of one.
+            Numerator and denominator; ``of`` is at least 1.
 
         Returns
         -------
         Rate
-            With Wilson's bounds at 95 %.
+            The fraction with Wilson's bounds at 95 %.
 
         Examples
         --------
@@ -77,21 +81,22 @@ class Rate:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a book of tunes is like.
+    """Rates, means and counts over a book of tunes.
 
     Parameters
     ----------
     tunes : int
-        With those that cannot be read.
+        Number of tunes, unreadable ones included.
     rates : dict of str to Rate
-        "valid" (can be read and its bars add up) of all tunes, then each rule of `RULES` of the
-        tunes to which it applies; a rule that applies to none is not there.
+        Keys of `RATES`: fractions of valid tunes, by both definitions, among all tunes; then for
+        each rule of `RULES` the fraction of tunes that keep it, among those to which it applies. A
+        rule that applies to no tune is left out.
     means : dict of str to Interval
-        Of measures, notes, range in semitones and accidentals a tune, with bootstrap bounds.
+        Means per tune of measures, notes, range (semitones) and accidentals, with bootstrap bounds.
     measures, forms, meters, keys : dict of str to int
-        Measures by kind; tunes by form, meter and key, the most frequent first.
+        Numbers of measures by kind; numbers of tunes by form, meter and key, most frequent first.
     degrees_by_count, degrees_by_duration : dict of str to float
-        Mean shares over the tunes that have a tonic; empty if none has.
+        Mean distributions of scale degrees over the tunes that have a tonic; empty if none has.
 
     Examples
     --------
@@ -113,18 +118,18 @@ class Summary:
     degrees_by_duration: dict[str, float]
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Summary:
-        """Read what `to_dict` gave, from a model's card for instance.
+    def from_dict(cls, content: Mapping[str, Any]) -> Summary:
+        """Read what `to_dict` returned, for example from a model card.
 
         Parameters
         ----------
-        plain : mapping
-            In JSON's types.
+        content : mapping
+            Summary in JSON's types.
 
         Returns
         -------
         Summary
-            Equal to the one that gave it.
+            Summary equal to the one written.
 
         Examples
         --------
@@ -133,29 +138,29 @@ class Summary:
         """
         rates = {
             name: Rate(rate["count"], rate["of"], _interval(rate))
-            for name, rate in plain["rates"].items()
+            for name, rate in content["rates"].items()
         }
-        means = {name: _interval(mean) for name, mean in plain["means"].items()}
-        others = {name: plain[name] for name in _PLAIN}
-        return cls(tunes=plain["tunes"], rates=rates, means=means, **others)
+        means = {name: _interval(mean) for name, mean in content["means"].items()}
+        counts = {name: content[name] for name in _COUNTS}
+        return cls(tunes=content["tunes"], rates=rates, means=means, **counts)
 
     @property
     def valid(self) -> float:
-        """Share of tunes that can be read and whose bars add up."""
+        """Fraction of tunes that are valid: can be read, and their bars add up."""
         return self.rates["valid"].interval.value
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it in JSON's types; rates are flat."""
+        """Return the summary in JSON's types."""
         rates = {
             name: {"count": rate.count, "of": rate.of, **_bounds(rate.interval)}
             for name, rate in self.rates.items()
         }
         means = {name: _bounds(mean) for name, mean in self.means.items()}
-        plain = {name: getattr(self, name) for name in _PLAIN}
-        return {"tunes": self.tunes, "rates": rates, "means": means, **plain}
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        return {"tunes": self.tunes, "rates": rates, "means": means, **counts}
 
 
-_PLAIN: Final = (
+_COUNTS: Final = (
     "measures",
     "forms",
     "meters",
@@ -166,20 +171,20 @@ _PLAIN: Final = (
 
 
 def summarise(checks: Sequence[TuneCheck], *, seed: int = 0) -> Summary:
-    """Count over a book.
+    """Summarise the checks of a book of tunes.
 
     Parameters
     ----------
     checks : sequence of TuneCheck
-        Of `check_tune`; one at least.
+        What `check_tune` returned for each tune; at least one.
     seed : int
-        Of the bootstrap.
+        Random seed of the bootstrap.
 
     Returns
     -------
     Summary
-        Rates with Wilson's bounds, means with bootstrap percentile bounds, both at 95 %, tunes
-        taken as drawn independently.
+        Rates with Wilson's bounds, means with bootstrap percentile bounds, both at 95 %; tunes
+        count as independent draws.
 
     Examples
     --------
@@ -189,40 +194,43 @@ def summarise(checks: Sequence[TuneCheck], *, seed: int = 0) -> Summary:
     >>> summary.rates["tonic"].interval.value
     1.0
     """
-    rates = {"valid": Rate.of_counts(sum(check.is_valid for check in checks), len(checks))}
+    rates = {
+        "valid": Rate.of_counts(sum(check.is_valid for check in checks), len(checks)),
+        "valid_inside": Rate.of_counts(sum(check.is_valid_inside for check in checks), len(checks)),
+    }
     for rule in RULES:
         kept = [keeps for check in checks if (keeps := check.keeps(rule)) is not None]
         if kept:
             rates[rule] = Rate.of_counts(sum(kept), len(kept))
-    facts = [check.facts for check in checks if check.facts is not None]
-    rng = np.random.default_rng(seed)
-    means = {name: _mean([of(fact) for fact in facts], rng) for name, of in _MEANS.items() if facts}
-    kinds = Counter(measure.kind for fact in facts for measure in fact.measures)
+    tunes = [check.features for check in checks if check.features is not None]
+    rng = numpy_generator(seed)
+    means = {name: _mean([of(tune) for tune in tunes], rng) for name, of in _MEANS.items() if tunes}
+    kinds = Counter(measure.kind for tune in tunes for measure in tune.measures)
     return Summary(
         len(checks),
         rates,
         means,
         {kind: kinds[kind] for kind in MEASURE_KINDS if kinds[kind]},
-        dict(Counter(fact.form for fact in facts).most_common()),
-        dict(Counter(fact.meter for fact in facts).most_common()),
-        dict(Counter(fact.key for fact in facts).most_common()),
-        _mean_shares([fact.degrees_by_count for fact in facts]),
-        _mean_shares([fact.degrees_by_duration for fact in facts]),
+        dict(Counter(tune.form for tune in tunes).most_common()),
+        dict(Counter(tune.meter for tune in tunes).most_common()),
+        dict(Counter(tune.key for tune in tunes).most_common()),
+        _mean_distribution([tune.degrees_by_count for tune in tunes]),
+        _mean_distribution([tune.degrees_by_duration for tune in tunes]),
     )
 
 
 def difference(rate: Rate, other: Rate) -> Interval:
-    """Subtract another book's rate, with Newcombe's bounds.
+    """Return the difference between the rates of two books, with Newcombe's bounds.
 
     Parameters
     ----------
     rate, other : Rate
-        Of independent books.
+        Rates of independent books.
 
     Returns
     -------
     Interval
-        In [-1, 1].
+        ``rate`` minus ``other``, in [-1, 1].
 
     References
     ----------
@@ -231,27 +239,27 @@ def difference(rate: Rate, other: Rate) -> Interval:
 
     Examples
     --------
-    >>> found = difference(Rate.of_counts(56, 70), Rate.of_counts(48, 80))
-    >>> round(found.low, 4), round(found.high, 4)
+    >>> interval = difference(Rate.of_counts(56, 70), Rate.of_counts(48, 80))
+    >>> round(interval.low, 4), round(interval.high, 4)
     (0.0524, 0.3339)
     """
-    ours, theirs = rate.interval, other.interval
-    value = ours.value - theirs.value
-    down = math.hypot(ours.value - ours.low, theirs.high - theirs.value)
-    up = math.hypot(ours.high - ours.value, theirs.value - theirs.low)
-    return Interval(value, value - down, value + up, _LEVEL)
+    first, second = rate.interval, other.interval
+    value = first.value - second.value
+    below = math.hypot(first.value - first.low, second.high - second.value)
+    above = math.hypot(first.high - first.value, second.value - second.low)
+    return Interval(value, value - below, value + above, _LEVEL)
 
 
 def _mean(values: Sequence[float], rng: np.random.Generator) -> Interval:
     sample = np.asarray(values, dtype=np.float64)
-    drawn = rng.integers(len(sample), size=(_DRAWS, len(sample)))
-    low, high = np.quantile(sample[drawn].mean(1), [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    indices = rng.integers(len(sample), size=(_DRAWS, len(sample)))
+    low, high = np.quantile(sample[indices].mean(1), [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return Interval(float(sample.mean()), float(low), float(high), _LEVEL)
 
 
-def _mean_shares(shares: Sequence[dict[str, float]]) -> dict[str, float]:
-    known = [share for share in shares if share]
-    return {name: sum(share[name] for share in known) / len(known) for name in DEGREES if known}
+def _mean_distribution(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    known = [row for row in rows if row]
+    return {name: sum(row[name] for row in known) / len(known) for name in DEGREES if known}
 
 
 def _interval(plain: Mapping[str, float]) -> Interval:

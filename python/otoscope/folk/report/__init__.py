@@ -1,1 +1,1 @@
-"""Pages and sheet music of folk tunes."""
+"""Pages, sheet music and sound of folk tunes."""

@@ -1,7 +1,7 @@
 """Sheet music: a tune engraved by verovio as one SVG.
 
 verovio reads ABC but loses first and second endings, and a measure at each ``::``: tunes are
-written for it without these, and the endings are put into what it has read (MEI).
+therefore written for it without these, and the endings are put into the MEI that it returns.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ _SOUNDING: Final = {f"{{{_MEI}}}{name}" for name in ("note", "rest", "chord", "m
 
 
 def engrave(tune: Tune) -> str:
-    """Draw a tune as sheet music.
+    """Engrave a tune as sheet music.
 
     Parameters
     ----------
     tune : Tune
-        Its notes, chords, ornaments and bar lines; title and words are left away.
+        Tune; notes, chords, ornaments and bar lines are drawn, title and words are not.
 
     Returns
     -------
     str
-        An SVG document, black on nothing, with a viewBox.
+        SVG document, black on a transparent background, with a viewBox.
 
     Raises
     ------
     MissingExtra
         If verovio is not installed.
     ParameterError
-        If verovio cannot draw the tune.
+        If verovio cannot read the tune.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def engrave(tune: Tune) -> str:
 
 
 def _abc(tune: Tune) -> str:
-    """Write what verovio reads: no words, no ``::``, the music in one line."""
+    """Write ABC for verovio: without words and ``::``, the music in one line."""
     shown = tuple(element for element in tune.elements if not _is_word(element))
     lines = to_abc(replace(tune, headers=(("T", ""),), elements=shown), 1).splitlines()
     music = next(i for i, line in enumerate(lines) if line.startswith("K:")) + 1
@@ -87,7 +87,7 @@ def _is_word(element: object) -> bool:
 
 
 def _with_endings(mei: str, measures: tuple[Measure, ...]) -> str | None:
-    """Join the measures of each ending; None if there are none, or measures do not correspond."""
+    """Mark endings in MEI; return None without endings, or if the measures do not correspond."""
     spans = list(_endings(measures))
     ET.register_namespace("", _MEI)
     root = ET.fromstring(mei)
@@ -107,7 +107,7 @@ def _with_endings(mei: str, measures: tuple[Measure, ...]) -> str | None:
 
 
 def _endings(measures: tuple[Measure, ...]) -> Iterator[tuple[str, int, int]]:
-    """Yield number, first and last measure of each ending; one that begins in a measure is none."""
+    """Yield number, first and last measure of each ending that begins at a measure."""
     first, text = 0, ""
     for i, measure in enumerate(measures):
         if measure.left is not None and measure.left.ending:

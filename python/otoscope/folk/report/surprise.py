@@ -1,4 +1,4 @@
-"""The page of scored tunes: each token on a ground the darker, the less the model expected it."""
+"""The page of scored tunes: the darker the background of a token, the less it was expected."""
 
 from __future__ import annotations
 
@@ -7,37 +7,39 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from otoscope.records import replacing, to_json, versions
-from otoscope.report.pages import in_script, render
+from otoscope.records import to_json, versions
+from otoscope.report.pages import in_script, save_page
 from otoscope.report.tables import Fact
 
 __all__ = ["TuneSurprise", "save_surprise", "sentence"]
 
 _SHOWN: Final = 100  # tunes on a page
-_DARKEST: Final = 8.0  # nats: one in 3,000
+_DARKEST: Final = 8.0  # nats: probability 1 / 3,000
+_SCALE: Final = (0, 1, 2, 4, _DARKEST)
 _END: Final = "end"
+_SCHEMA: Final = 1
 
 
 @dataclass(frozen=True, eq=False)
 class TuneSurprise:
-    """How surprising each token of a tune is to a model.
+    """Surprise of a model at each token of a tune.
 
     Parameters
     ----------
     name : str
-        Which tune: file and number.
+        File and number of the tune.
     title : str
-        As written; may be empty.
+        Title as written; may be empty.
     tokens : tuple of str
-        Without boundaries.
+        Tokens without boundaries.
     nats : array [token + 1], float64
-        Minus the log-probability of each token, and of the end, given all before it.
+        Negative log-probability of each token, and of the end, given all tokens before it.
 
     Examples
     --------
@@ -57,48 +59,16 @@ class TuneSurprise:
         return float(self.nats.mean())
 
     def top(self, k: int) -> list[int]:
-        """Find the most surprising tokens.
-
-        Parameters
-        ----------
-        k : int
-            How many.
-
-        Returns
-        -------
-        list of int
-            Their numbers from 1, the most surprising first; one more than there are is the end.
-
-        Examples
-        --------
-        >>> tune.top(3)  # doctest: +SKIP
-        [17, 4, 52]
-        """
+        """Return the numbers, from 1, of the k most surprising tokens; the last is the end."""
         order = np.argsort(-self.nats, kind="stable")
-        return [int(place) + 1 for place in order[:k]]
+        return [int(index) + 1 for index in order[:k]]
 
     def token(self, number: int) -> str:
-        """Name a token.
-
-        Parameters
-        ----------
-        number : int
-            From 1.
-
-        Returns
-        -------
-        str
-            "end" for the one after the last.
-
-        Examples
-        --------
-        >>> tune.token(1)  # doctest: +SKIP
-        'M:6/8'
-        """
+        """Return the token of a number from 1; "end" after the last."""
         return [*self.tokens, _END][number - 1]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give a row for machines."""
+        """Return a row in JSON's types."""
         return {
             "name": self.name,
             "title": self.title,
@@ -110,29 +80,50 @@ class TuneSurprise:
         }
 
 
+@dataclass(frozen=True)
+class _TokenView:
+    """A token of the page."""
+
+    text: str
+    strength: int
+    hint: str
+    ends_line: bool
+
+
+@dataclass(frozen=True)
+class _TuneView:
+    """A tune of the page."""
+
+    title: str
+    about: str
+    tokens: tuple[_TokenView, ...]
+
+
+@dataclass(frozen=True)
+class _SurprisePage:
+    """The page, ready to be printed; the scale has labels and strengths."""
+
+    title: str
+    about: str
+    sentence: str
+    cautions: list[str]
+    tunes: list[_TuneView]
+    scale: list[tuple[str, int]]
+    facts: list[Fact]
+    json: Markup
+
+
 def sentence(tunes: Sequence[TuneSurprise], model: str) -> str:
-    """Say how well a model expects the tunes, over all tokens.
-
-    Parameters
-    ----------
-    tunes : sequence of TuneSurprise
-        At least one.
-    model : str
-        Its name.
-
-    Returns
-    -------
-    str
-        One sentence, plain text.
+    """Return a sentence on the mean surprise over all tokens of at least one tune.
 
     Examples
     --------
     >>> sentence([TuneSurprise("a.abc#1", "", ("C",), np.array([1.0, 1.0]))], "reels")
-    '1 tune costs reels 1.000 nats a token: as if it chose among 2.7.'
+    '1 tune costs reels 1.000 nats per token: a perplexity of 2.7.'
     """
     nats = float(np.concatenate([tune.nats for tune in tunes]).mean())
     count = f"{len(tunes):,} tunes cost" if len(tunes) > 1 else "1 tune costs"
-    return f"{count} {model} {nats:.3f} nats a token: as if it chose among {math.exp(nats):,.1f}."
+    return f"{count} {model} {nats:.3f} nats per token: a perplexity of {math.exp(nats):,.1f}."
 
 
 def save_surprise(
@@ -142,83 +133,68 @@ def save_surprise(
     model: str,
     notes: Sequence[str] = (),
 ) -> None:
-    """Write the page: one HTML file that needs no network.
+    """Write the page: one HTML file that needs no network, whole or not at all.
 
-    Parameters
-    ----------
-    tunes : sequence of TuneSurprise
-        At least one; the first hundred are shown, the numbers of all can be downloaded.
-    path : str or PathLike
-        Ends in .html by custom. Written whole or not at all.
-    model : str
-        Its name.
-    notes : sequence of str
-        What must be known.
-
-    Raises
-    ------
-    ParameterError
-        If ``path`` is a folder.
-    OSError
-        If the folder is missing or cannot be written.
-
-    Examples
-    --------
-    >>> save_surprise(tunes, "surprise.html", model="reels")  # doctest: +SKIP
+    The first hundred tunes are shown; the numbers of all can be downloaded.
     """
     notes = list(notes)
     if len(tunes) > _SHOWN:
         notes.append(f"The first {_SHOWN} of {len(tunes):,} tunes are shown.")
     rows = [tune.to_dict() for tune in tunes]
-    content = {
-        "title": "How surprising each token is",
-        "about": model,
-        "sentence": sentence(tunes, model),
-        "cautions": notes,
-        "tunes": [_shown(tune) for tune in tunes[:_SHOWN]],
-        "scale": [(nats, _strength(nats)) for nats in (0, 1, 2, 4, _DARKEST)],
-        "facts": _facts(tunes),
-        "json": in_script(to_json({"model": model, "tunes": rows, "versions": versions()})),
-    }
-    with replacing(Path(path)) as draft:
-        draft.write_text(render("surprise.html", content), "utf-8")
-
-
-def _shown(tune: TuneSurprise) -> dict[str, Any]:
-    """A tune's words for the template."""
-    tops = [(n, tune.token(n), f"{tune.nats[n - 1]:.1f}") for n in tune.top(3)]
-    spoken = ", ".join(f"token {n} “{token}” {nats}" for n, token, nats in tops)
-    return {
-        "title": tune.title or tune.name,
-        "name": tune.name,
-        "nats": f"{tune.nats_per_token:.3f}",
-        "n_tokens": f"{len(tune.nats):,}",
-        "top": f"most surprising: {spoken} nats",
-        "tokens": [
-            {
-                "text": {"\n": "↵", " ": "␣"}.get(token, token),
-                "strength": _strength(nats),
-                "told": f"token {number}: {nats:.2f} nats, expected with {math.exp(-nats):.2%}",
-                "ends_line": token == "\n",
-            }
-            for number, (token, nats) in enumerate(
-                zip([*tune.tokens, _END], tune.nats.tolist(), strict=True), start=1
-            )
+    record = {"schema": _SCHEMA, "model": model, "tunes": rows, "versions": versions()}
+    page = _SurprisePage(
+        title="How surprising each token is",
+        about=model,
+        sentence=sentence(tunes, model),
+        cautions=notes,
+        tunes=[_tune_view(tune) for tune in tunes[:_SHOWN]],
+        scale=[
+            (f"{nats:.0f}{' nats or more' * (nats == _DARKEST)}", _strength(nats))
+            for nats in _SCALE
         ],
-    }
+        facts=_facts(tunes),
+        json=in_script(to_json(record)),
+    )
+    save_page(page, "surprise.html", path, package="otoscope.folk.report")
+
+
+def _tune_view(tune: TuneSurprise) -> _TuneView:
+    tops = [(n, tune.token(n), f"{tune.nats[n - 1]:.1f}") for n in tune.top(3)]
+    listed = ", ".join(f"token {n} “{token}” {nats}" for n, token, nats in tops)
+    title = tune.title or tune.name
+    about = [
+        f"{tune.nats_per_token:.3f} nats per token over {len(tune.nats):,}",
+        tune.name if tune.name != title else "",
+        f"most surprising: {listed} nats",
+    ]
+    tokens = enumerate(zip([*tune.tokens, _END], tune.nats.tolist(), strict=True), start=1)
+    return _TuneView(
+        title,
+        " · ".join(filter(None, about)),
+        tuple(_token_view(number, token, nats) for number, (token, nats) in tokens),
+    )
+
+
+def _token_view(number: int, token: str, nats: float) -> _TokenView:
+    return _TokenView(
+        {"\n": "↵", " ": "␣"}.get(token, token),
+        _strength(nats),
+        f"token {number}: {nats:.2f} nats, probability {math.exp(-nats):.2%}",
+        ends_line=token == "\n",
+    )
 
 
 def _strength(nats: float) -> int:
-    """Percent of the darkest ground."""
+    """Return the percentage of the darkest background."""
     return round(100 * min(nats / _DARKEST, 1.0))
 
 
 def _facts(tunes: Sequence[TuneSurprise]) -> list[Fact]:
-    each = np.array([tune.nats_per_token for tune in tunes])
+    means = np.array([tune.nats_per_token for tune in tunes])
     return [
         Fact("Tunes", f"{len(tunes):,}"),
         Fact("Tokens", f"{sum(len(tune.nats) for tune in tunes):,}", "with an end for each tune"),
-        Fact("Most expected tune", f"{each.min():.3f}", tunes[int(each.argmin())].name),
-        Fact("Least expected tune", f"{each.max():.3f}", tunes[int(each.argmax())].name),
+        Fact("Most expected tune", f"{means.min():.3f}", tunes[int(means.argmin())].name),
+        Fact("Least expected tune", f"{means.max():.3f}", tunes[int(means.argmax())].name),
         *(Fact(f"Version of {name}", version) for name, version in versions().items()),
     ]

@@ -1,4 +1,4 @@
-"""The page of tunes: sheet music, sound, and what the checks found, a section a tune."""
+"""The page of tunes: sheet music, sound and violated rules, one section per tune."""
 
 from __future__ import annotations
 
@@ -6,41 +6,42 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from otoscope.folk.metrics import TuneCheck
-from otoscope.records import replacing, to_json, versions
-from otoscope.report.pages import in_script, render
+from otoscope.records import to_json, versions
+from otoscope.report.pages import in_script, save_page
 from otoscope.report.sounds import data_uri
 from otoscope.signal import encode_audio
 
-__all__ = ["Sheet", "save_sheets"]
+__all__ = ["RenderedTune", "save_sheets"]
 
+_SCHEMA = 1
 _VIEW_BOX = re.compile(r'viewBox="0 0 (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)"')
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
-    """A tune to be shown.
+class RenderedTune:
+    """Checks, sheet music and sound of a tune.
 
     Parameters
     ----------
     check : TuneCheck
-        Its name and what was found; any text, it is escaped.
+        Name and violations; any text, it is escaped.
     svg : str, optional
         Sheet music; None if the tune could not be read or drawn.
     y : ndarray [sample], optional
-        Its sound, between -1 and 1.
+        Sound of the tune, in [-1, 1].
     sr : int
-        Samples a second.
+        Sampling rate in Hz.
 
     Examples
     --------
-    >>> Sheet(check, engrave(tune), play_tune(tune))  # doctest: +SKIP
+    >>> RenderedTune(check, engrave(tune), play_tune(tune))  # doctest: +SKIP
     """
 
     check: TuneCheck
@@ -51,60 +52,52 @@ class Sheet:
 
 @dataclass(frozen=True)
 class _Section:
-    """A tune of the page."""
+    """A tune of the page; picture and sound are data URIs, or ""."""
 
     key: int
-    check: TuneCheck
+    title: str
     about: str
+    violations: tuple[tuple[str, str], ...]
     picture: str
-    size: tuple[str, str]
+    aspect_ratio: str
     sound: str
 
 
+@dataclass(frozen=True)
+class _SheetsPage:
+    """The page, ready to be printed."""
+
+    title: str
+    about: str
+    sentence: str
+    cautions: list[str]
+    sections: list[_Section]
+    json: Markup
+
+
 def save_sheets(
-    sheets: Sequence[Sheet],
+    tunes: Sequence[RenderedTune],
     path: str | os.PathLike[str],
     *,
     title: str = "Tunes",
     notes: Sequence[str] = (),
 ) -> None:
-    """Write the page: one HTML file, with pictures and sounds, that needs no network.
-
-    Parameters
-    ----------
-    sheets : sequence of Sheet
-        In the order of the page.
-    path : str or PathLike
-        Ends in .html by custom. Written whole or not at all.
-    title : str
-        Any text; it is escaped.
-    notes : sequence of str
-        What a reader must know.
-
-    Raises
-    ------
-    ParameterError
-        If ``path`` is a folder.
-    OSError
-        If the folder is missing or cannot be written.
-
-    Examples
-    --------
-    >>> save_sheets([Sheet(check_tune(tune))], "tunes.html")  # doctest: +SKIP
-    """
-    checks = [sheet.check for sheet in sheets]
-    with replacing(Path(path)) as draft:
-        content = {
-            "title": title,
-            "about": f"{len(sheets):,} tune{'s' * (len(sheets) != 1)}",
-            "sentence": _sentence(checks),
-            "cautions": list(notes),
-            "sections": [_section(i, sheet) for i, sheet in enumerate(sheets, start=1)],
-            "json": in_script(
-                to_json({"tunes": [one.to_dict() for one in checks], "versions": versions()})
-            ),
-        }
-        draft.write_text(render("tune_sheets.html", content), "utf-8")
+    """Write the page: one HTML file that needs no network, whole or not at all."""
+    checks = [tune.check for tune in tunes]
+    record = {
+        "schema": _SCHEMA,
+        "tunes": [check.to_dict() for check in checks],
+        "versions": versions(),
+    }
+    page = _SheetsPage(
+        title=title,
+        about=f"{len(tunes):,} tune{'s' * (len(tunes) != 1)}",
+        sentence=_sentence(checks),
+        cautions=list(notes),
+        sections=[_section(i, tune) for i, tune in enumerate(tunes, start=1)],
+        json=in_script(to_json(record)),
+    )
+    save_page(page, "tune_sheets.html", path, package="otoscope.folk.report")
 
 
 def _sentence(checks: Sequence[TuneCheck]) -> str:
@@ -115,20 +108,26 @@ def _sentence(checks: Sequence[TuneCheck]) -> str:
     return f"Of {len(checks):,} tunes, {count} can be read and have bars that add up."
 
 
-def _section(key: int, sheet: Sheet) -> _Section:
-    size = _VIEW_BOX.search(sheet.svg or "")
-    picture = data_uri("image/svg+xml", sheet.svg.encode()) if sheet.svg and size else ""
+def _section(key: int, tune: RenderedTune) -> _Section:
+    size = _VIEW_BOX.search(tune.svg or "")
     sound = ""
-    if sheet.y is not None and len(sheet.y):
-        encoded = encode_audio(torch.from_numpy(sheet.y), sr=sheet.sr, format="OGG")
+    if tune.y is not None and len(tune.y):
+        encoded = encode_audio(torch.from_numpy(tune.y), sr=tune.sr, format="OGG")
         sound = data_uri("audio/ogg", encoded)
-    width_height = (size[1], size[2]) if size else ("1", "1")
-    return _Section(key, sheet.check, _about(sheet.check), picture, width_height, sound)
+    return _Section(
+        key,
+        tune.check.name,
+        _about(tune.check),
+        tuple((violation.rule, str(violation)) for violation in tune.check.violations),
+        data_uri("image/svg+xml", tune.svg.encode()) if tune.svg and size else "",
+        f"{size[1]} / {size[2]}" if size else "1 / 1",
+        sound,
+    )
 
 
 def _about(check: TuneCheck) -> str:
-    facts = check.facts
-    if facts is None:
+    features = check.features
+    if features is None:
         return "cannot be read"
-    bars = f"{len(facts.measures)} measures"
-    return " · ".join(filter(None, [facts.meter, facts.key, facts.form, bars]))
+    measures = f"{len(features.measures)} measures"
+    return " · ".join(filter(None, [features.meter, features.key, features.form, measures]))

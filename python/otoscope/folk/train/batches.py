@@ -1,6 +1,7 @@
-"""Batches of tunes that are a function of the seed and their number: a run can begin at any.
+"""Batches of tunes that are a function of seed and batch number, so that training can be resumed.
 
-A batch is ids [tune, step + 1], int64: all but the last are read, all but the first predicted.
+A batch is ids [tune, step + 1], int64: all columns but the last are input, all but the first are
+targets.
 """
 
 from __future__ import annotations
@@ -15,24 +16,16 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from otoscope.errors import ParameterError
+from otoscope.seeds import numpy_generator
 
 __all__ = ["PADDING", "Streams", "WholeTunes"]
 
 PADDING = -100
-"""Id of a place after a tune's end; torch's losses leave it out."""
+"""Id of a place after a tune's end; torch's losses ignore it."""
 
 
 class WholeTunes:
-    """Whole tunes of similar length, padded: what the paper trains on.
-
-    Parameters
-    ----------
-    tunes : sequence of list of int
-        With boundaries.
-    batch : int, >= 1
-        Tunes a batch.
-    seed : int, >= 0
-        Of the order of the batches, and of tunes of one length, in each epoch.
+    """Batches of whole tunes of similar length, padded, as in the paper; tunes have boundaries.
 
     Examples
     --------
@@ -46,60 +39,26 @@ class WholeTunes:
         self._order = lru_cache(maxsize=1)(self._shuffled)
 
     def at(self, number: int) -> Tensor:
-        """Return one batch.
-
-        Parameters
-        ----------
-        number : int
-            From 0, over all epochs.
-
-        Returns
-        -------
-        Tensor [tune, step + 1], int64
-            Ids, padded with ``PADDING``.
-
-        Examples
-        --------
-        >>> WholeTunes([[0, 2, 1]], batch=1, seed=0).at(0).tolist()
-        [[0, 2, 1]]
-        """
+        """Return batch ``number``, from 0 over all epochs: ids padded with `PADDING`."""
         epoch, place = divmod(number, self.per_epoch)
-        chosen = self._order(epoch)[place]
-        tunes = [torch.tensor(self._tunes[tune]) for tune in chosen]
+        indices = self._order(epoch)[place]
+        tunes = [torch.tensor(self._tunes[index]) for index in indices]
         return pad_sequence(tunes, batch_first=True, padding_value=PADDING)
 
     def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
-        random = np.random.default_rng([self._seed, epoch])
+        rng = numpy_generator(self._seed, epoch)
         lengths = np.array([len(tune) for tune in self._tunes])
-        by_length = np.lexsort((random.random(len(lengths)), lengths))
+        by_length = np.lexsort((rng.random(len(lengths)), lengths))
         batches = np.split(by_length, range(self._batch, len(lengths), self._batch))
-        return [batches[place] for place in random.permutation(len(batches))]
+        return [batches[place] for place in rng.permutation(len(batches))]
 
 
 class Streams:
-    """Tunes one after another in several streams, cut into windows that follow each other.
+    """Windows of several streams of tunes; consecutive batches continue the streams.
 
-    Parameters
-    ----------
-    tunes : sequence of list of int
-        With boundaries.
-    batch : int, >= 1
-        Streams.
-    window : int, >= 1
-        Tokens of a stream in a batch.
-    seed : int, >= 0
-        Of the order of the tunes in each epoch.
-
-    Raises
-    ------
-    ParameterError
-        If the tunes do not fill one batch.
-
-    Notes
-    -----
-    A tune begins with a window, and its last window is padded: so each is met in the initial state,
-    as it is when it is sampled or scored. (In streams without gaps a network settles in states that
-    it cannot reach from there: 7.8 nats a token for tunes alone, 1.9 in the stream.)
+    A tune begins with a window, and its last window is padded: so the network reads each tune from
+    its initial state, as in sampling and scoring. (In streams without gaps a network settles in
+    states that it cannot reach from there: 7.8 nats per token for tunes alone, 1.9 in the stream.)
 
     Examples
     --------
@@ -110,7 +69,7 @@ class Streams:
 
     def __init__(self, tunes: Sequence[list[int]], *, batch: int, window: int, seed: int) -> None:
         self._tunes, self._batch, self._window, self._seed = tunes, batch, window, seed
-        n_windows = sum(self._windows(tune) for tune in tunes)
+        n_windows = sum(self._n_windows(tune) for tune in tunes)
         self.per_epoch = n_windows // batch
         if self.per_epoch < 1:
             raise ParameterError(
@@ -119,35 +78,19 @@ class Streams:
         self._streams = lru_cache(maxsize=1)(self._laid_out)
 
     def at(self, number: int) -> Tensor:
-        """Return one batch.
-
-        Parameters
-        ----------
-        number : int
-            From 0, over all epochs.
-
-        Returns
-        -------
-        Tensor [stream, window + 1], int64
-            Ids, padded with ``PADDING``.
-
-        Examples
-        --------
-        >>> Streams([[0, 2, 1]], batch=1, window=2, seed=0).at(0).tolist()
-        [[0, 2, 1]]
-        """
+        """Return batch ``number``, from 0 over all epochs: ids [stream, window + 1], padded."""
         epoch, place = divmod(number, self.per_epoch)
         return self._streams(epoch)[:, place]
 
-    def _windows(self, tune: Sequence[int]) -> int:
+    def _n_windows(self, tune: Sequence[int]) -> int:
         return -(-(len(tune) - 1) // self._window)
 
     def _laid_out(self, epoch: int) -> Tensor:
-        """Tensor [stream, place, window + 1]."""
+        """Return the streams of an epoch: Tensor [stream, place, window + 1]."""
         rows: list[Tensor] = []
-        for place in np.random.default_rng([self._seed, epoch]).permutation(len(self._tunes)):
+        for place in numpy_generator(self._seed, epoch).permutation(len(self._tunes)):
             tune = self._tunes[place]
-            padded = torch.full((self._windows(tune) * self._window + 1,), PADDING)
+            padded = torch.full((self._n_windows(tune) * self._window + 1,), PADDING)
             padded[: len(tune)] = torch.tensor(tune)
             rows.append(padded.unfold(0, self._window + 1, self._window))
         windows = torch.cat(rows)[: self.per_epoch * self._batch]

@@ -1,1 +1,1 @@
-"""What each `otoscope folk` command does: settings in, records and pages out."""
+"""Workflows of `otoscope folk`: one module per command, from settings to records and pages."""

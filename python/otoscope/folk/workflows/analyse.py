@@ -1,45 +1,44 @@
-"""Compare generated tunes with real ones as populations: the paper's first view of them."""
+"""Compare generated tunes with real ones as populations: the first of the paper's three views."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from otoscope import records
 from otoscope.errors import ParameterError
-from otoscope.folk.metrics import Distance, check_tune, compare_tunes
-from otoscope.folk.workflows._tune_books import Entry, read_entries
-from otoscope.progress import Progress
+from otoscope.folk.data import is_prepared
+from otoscope.folk.metrics import PopulationDistance, check_tune, compare_tunes
+from otoscope.folk.workflows.book_tunes import BookTune, read_book_tunes
+from otoscope.progress import Progress, silent
+from otoscope.seeds import numpy_generator
 
-__all__ = ["AnalyseFolk", "AnalysedFolk", "analyse_folk"]
+__all__ = ["AnalyseFolkConfig", "AnalyseFolkResult", "analyse_folk"]
 
-_SIGNIFICANT = 0.05
+_SCHEMA = 1
+_ALPHA = 0.05
 
 
 @dataclass(frozen=True)
-class AnalyseFolk:
-    """What to compare.
+class AnalyseFolkConfig:
+    """Two populations of tunes to compare.
 
     Parameters
     ----------
     real : str
-        A prepared folder: held-out tunes are compared, training tunes give the floor. Else a file
-        of ABC or of tokens, a folder of ABC files, or a collection: halves are drawn for both.
+        Real tunes. Of a prepared folder the held-out tunes are compared, and the training tunes
+        give the noise floor. A file of ABC or of tokens, a folder of ABC files or a collection is
+        split into random halves for these two.
     generated : str
-        Tunes of a model: likewise.
+        Generated tunes: a file of ABC or of tokens, or a folder of ABC files.
     n_draws : int
-        Of the bootstrap, of the shuffling and of the floor.
+        Number of draws of the bootstrap, of the permutation test and of the noise floor.
     seed : int
-        Of these and of the halves.
+        Random seed of the draws and of the halves.
 
     Examples
     --------
-    >>> AnalyseFolk("tunes", "a.abc").n_draws
+    >>> AnalyseFolkConfig("tunes", "a.abc").n_draws
     2000
     """
 
@@ -50,90 +49,86 @@ class AnalyseFolk:
 
 
 @dataclass(frozen=True, eq=False)
-class AnalysedFolk:
-    """What was found.
+class AnalyseFolkResult:
+    """Distances of generated from real tunes.
 
     Parameters
     ----------
-    settings : AnalyseFolk
-        What was asked for.
+    settings : AnalyseFolkConfig
+        Settings of the comparison.
     n_generated, n_held_out, n_train : int
-        Tunes, with those that cannot be read.
-    distances : tuple of Distance
-        By what is looked at.
+        Numbers of tunes, unreadable ones included.
+    distances : tuple of PopulationDistance
+        Distances by aspect.
     halves : bool
-        Whether the held-out tunes are a drawn half, which the model may have learnt from.
+        Whether the held-out tunes are a random half, which the model may have been trained on.
 
     Examples
     --------
-    >>> analyse_folk(AnalyseFolk("tunes", "a.abc")).n_held_out  # doctest: +SKIP
+    >>> analyse_folk(AnalyseFolkConfig("tunes", "a.abc")).n_held_out  # doctest: +SKIP
     428
     """
 
-    settings: AnalyseFolk
+    settings: AnalyseFolkConfig
     n_generated: int
     n_held_out: int
     n_train: int
-    distances: tuple[Distance, ...]
+    distances: tuple[PopulationDistance, ...]
     halves: bool
 
     @property
-    def apart(self) -> tuple[Distance, ...]:
-        """The distances that chance does not explain, at 5 % after Holm's correction."""
-        return tuple(one for one in self.distances if one.p_holm < _SIGNIFICANT)
+    def significant(self) -> tuple[PopulationDistance, ...]:
+        """Distances that are significant at 5 % after Holm's correction."""
+        return tuple(distance for distance in self.distances if distance.p_holm < _ALPHA)
 
     @property
     def sentence(self) -> str:
-        """In what the tunes differ from real ones."""
-        names = list(dict.fromkeys(one.what for one in self.apart))
-        differ = f"differ from {self.n_held_out:,} real ones in {', '.join(names)}"
+        """Aspects in which the generated tunes differ from real ones."""
+        aspects = list(dict.fromkeys(distance.aspect for distance in self.significant))
+        differ = f"differ from {self.n_held_out:,} real ones in {', '.join(aspects)}"
         same = f"cannot be told from {self.n_held_out:,} real ones by these distances"
-        return f"{self.n_generated:,} generated tunes {differ if names else same}."
+        return f"{self.n_generated:,} generated tunes {differ if aspects else same}."
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must be known."""
-        return tuple(self._notes())
+        """Limits of the comparison."""
+        if not self.halves:
+            return ()
+        return (
+            f"{self.settings.real} is not a prepared folder: held-out tunes and those of the "
+            "floor are two random halves of it. A model trained on them has an unfair advantage.",
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it in JSON's types."""
-        plain: dict[str, Any] = json.loads(
-            records.to_json(
-                {
-                    "settings": self.settings,
-                    "generated": self.n_generated,
-                    "held_out": self.n_held_out,
-                    "train": self.n_train,
-                    "distances": self.distances,
-                    "notes": self.notes,
-                    "versions": records.versions(),
-                }
-            )
+        """Return the result in JSON's types."""
+        content: dict[str, Any] = records.to_plain(
+            {
+                "schema": _SCHEMA,
+                "settings": self.settings,
+                "generated": self.n_generated,
+                "held_out": self.n_held_out,
+                "train": self.n_train,
+                "distances": self.distances,
+                "notes": self.notes,
+                "versions": records.versions(),
+            }
         )
-        return plain
-
-    def _notes(self) -> Iterator[str]:
-        if self.halves:
-            yield (
-                f"{self.settings.real} is no prepared folder: held-out tunes and those of the "
-                "floor are two halves of it, drawn at random. A model that learnt from them has "
-                "an unfair advantage."
-            )
+        return content
 
 
-def analyse_folk(settings: AnalyseFolk, *, progress: Progress | None = None) -> AnalysedFolk:
+def analyse_folk(settings: AnalyseFolkConfig, *, progress: Progress = silent) -> AnalyseFolkResult:
     """Compare two populations of tunes.
 
     Parameters
     ----------
-    settings : AnalyseFolk
-        What to compare.
-    progress : callable, optional
-        Goes over "generated tunes", "held-out tunes" and "training tunes".
+    settings : AnalyseFolkConfig
+        Populations to compare.
+    progress : callable
+        Shows the "generated tunes", the "held-out tunes" and the "training tunes".
 
     Returns
     -------
-    AnalysedFolk
+    AnalyseFolkResult
         Distances, each beside that of real tunes from real tunes.
 
     Raises
@@ -145,33 +140,32 @@ def analyse_folk(settings: AnalyseFolk, *, progress: Progress | None = None) -> 
 
     Examples
     --------
-    >>> analyse_folk(AnalyseFolk("tunes", "a.abc")).sentence  # doctest: +SKIP
+    >>> analyse_folk(AnalyseFolkConfig("tunes", "a.abc")).sentence  # doctest: +SKIP
     '64 generated tunes differ from 428 real ones in mode, measures.'
     """
-    progress = progress or (lambda items, _: items)
-    halves = not (Path(settings.real) / "vocabulary.json").is_file()
+    halves = not is_prepared(settings.real)
     if halves:
-        held_out, train = _halves(read_entries(settings.real), settings.seed)
+        held_out, train = _halves(read_book_tunes(settings.real), settings.seed)
     else:
-        held_out = read_entries(settings.real, splits=("valid", "test"))
-        train = read_entries(settings.real, splits=("train",))
+        held_out = read_book_tunes(settings.real, splits=("valid", "test"))
+        train = read_book_tunes(settings.real, splits=("train",))
     books = {
-        "generated tunes": read_entries(settings.generated),
+        "generated tunes": read_book_tunes(settings.generated),
         "held-out tunes": held_out,
         "training tunes": train,
     }
     checks = [
-        [check_tune(entry.tune) for entry in progress(entries, name)] if entries else []
-        for name, entries in books.items()
+        [check_tune(tune.tune) for tune in progress(tunes, name)] if tunes else []
+        for name, tunes in books.items()
     ]
     distances = compare_tunes(*checks, n_draws=settings.n_draws, seed=settings.seed)
     n, m, n_train = map(len, checks)
-    return AnalysedFolk(settings, n, m, n_train, distances, halves)
+    return AnalyseFolkResult(settings, n, m, n_train, distances, halves)
 
 
-def _halves(entries: list[Entry], seed: int) -> tuple[list[Entry], list[Entry]]:
-    if len(entries) < 4:
-        raise ParameterError(f"{len(entries)} real tunes are too few to compare with; need 4")
-    order = np.random.default_rng(seed).permutation(len(entries)).tolist()
-    middle = len(entries) // 2
-    return [entries[i] for i in order[:middle]], [entries[i] for i in order[middle:]]
+def _halves(tunes: list[BookTune], seed: int) -> tuple[list[BookTune], list[BookTune]]:
+    if len(tunes) < 4:
+        raise ParameterError(f"{len(tunes)} real tunes are too few to compare with; need 4")
+    order = numpy_generator(seed).permutation(len(tunes)).tolist()
+    middle = len(tunes) // 2
+    return [tunes[i] for i in order[:middle]], [tunes[i] for i in order[middle:]]

@@ -1,4 +1,4 @@
-"""Other ways for a tune to go on: its first bars given, the rest drawn, in the tune's own key."""
+"""Continue a tune: its first bars are given, the rest is sampled, in the tune's own key."""
 
 from __future__ import annotations
 
@@ -12,28 +12,33 @@ from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune, read_book
 from otoscope.folk.model import FolkModel
 from otoscope.folk.tokens import tokeniser
-from otoscope.folk.workflows._model import folk_model, model_title
-from otoscope.folk.workflows._written_tune import write_drawn
-from otoscope.folk.workflows.sample import SampledFolk, SampleFolk, draw_tunes
-from otoscope.progress import Progress
+from otoscope.folk.workflows.sample import (
+    SampleFolkConfig,
+    SampleFolkResult,
+    draw_tunes,
+    load_model,
+    model_title,
+    write_tune,
+)
+from otoscope.progress import Progress, silent
 
-__all__ = ["ContinueFolk", "continue_folk"]
+__all__ = ["ContinueFolkConfig", "continue_folk"]
 
 
 @dataclass(frozen=True)
-class ContinueFolk:
-    """Which tune goes on, after which bar, and how.
+class ContinueFolkConfig:
+    """Tune to continue, number of given bars, and sampling.
 
     Parameters
     ----------
     file : Path
-        In ABC notation.
+        File in ABC notation.
     tune : int
-        Which of its tunes, from 1.
+        Number of the tune in the file, from 1.
     bars : int
-        How many of its bars are given, at least 1; a pickup is no bar.
-    drawing : SampleFolk
-        How many continuations, of which model, by which seed. The tune gives meter, mode, prime.
+        Number of given bars, at least 1; a pickup does not count.
+    drawing : SampleFolkConfig
+        Number of continuations, network and seed. Meter, mode and prime come from the tune.
 
     Raises
     ------
@@ -42,39 +47,38 @@ class ContinueFolk:
 
     Examples
     --------
-    >>> ContinueFolk(Path("reel.abc"), bars=2).tune
+    >>> ContinueFolkConfig(Path("reel.abc"), bars=2).tune
     1
     """
 
     file: Path
     tune: int = 1
     bars: int = 4
-    drawing: SampleFolk = field(default_factory=lambda: SampleFolk(n=5))
+    drawing: SampleFolkConfig = field(default_factory=lambda: SampleFolkConfig(n=5))
 
     def __post_init__(self) -> None:
-        """Check at the door."""
         for name, value in (("tune", self.tune), ("bars", self.bars)):
             if value < 1:
                 raise ParameterError(f"{name} is {value}, must be at least 1")
-        given = (self.drawing.sampling.meter, self.drawing.sampling.mode, self.drawing.prime)
-        if given != ("*", "*", ""):
+        sampling = self.drawing.sampling
+        if (sampling.meter, sampling.mode, self.drawing.prime) != ("*", "*", ""):
             raise ParameterError("meter, mode and prime are the tune's: give none of them")
 
 
-def continue_folk(settings: ContinueFolk, *, progress: Progress | None = None) -> SampledFolk:
+def continue_folk(settings: ContinueFolkConfig, *, progress: Progress = silent) -> SampleFolkResult:
     """Draw continuations of a tune and write each, with its beginning, as ABC.
 
     Parameters
     ----------
-    settings : ContinueFolk
-        Which tune, and how.
-    progress : callable, optional
-        Goes over the "tunes".
+    settings : ContinueFolkConfig
+        Tune, bars and sampling.
+    progress : callable
+        Shows the "tunes".
 
     Returns
     -------
-    SampledFolk
-        In the key of the tune; what is no tune stays on the model's root.
+    SampleFolkResult
+        Continuations in the key of the tune; tokens that are not a tune stay on the model's root.
 
     Raises
     ------
@@ -84,39 +88,41 @@ def continue_folk(settings: ContinueFolk, *, progress: Progress | None = None) -
 
     Examples
     --------
-    >>> continue_folk(ContinueFolk(Path("reel.abc"))).prime[:3]  # doctest: +SKIP
+    >>> continue_folk(ContinueFolkConfig(Path("reel.abc"))).prime[:3]  # doctest: +SKIP
     ('|:', 'G', '2')
     """
-    model = folk_model(settings.drawing.model)
-    tune = _tune(settings)
+    drawing = settings.drawing
+    model = load_model(drawing.model)
+    tune = _read_tune(settings)
     try:
         tokens = tokeniser(model.tokens).tokens(tune)
     except NotationError as err:
         raise ParameterError(f"{settings.file}, tune {settings.tune}: {err}") from err
-    as_model = tokeniser(model.tokens).tune(tokens)
-    end = _end(as_model, tokens, settings, model)
+    on_root = tokeniser(model.tokens).tune(tokens)
+    end = _n_given_tokens(on_root, tokens, settings, model)
     n_header = 0 if model.tokens == "v1" else 2
     header = [token[2:].removeprefix("C") for token in tokens[:n_header]]
     meter, mode = header or ("*", "*")
     prime = tuple(tokens[n_header:end])
-    sampling = replace(settings.drawing.sampling, meter=meter, mode=mode, prime=prime)
-    drawn = draw_tunes(settings.drawing, model, sampling, progress)
-    shift = tune.notes[0].pitch - as_model.notes[0].pitch
-    name = f"{model_title(settings.drawing.model)}, seed {settings.drawing.seed}"
-    written = [
-        write_drawn(
-            one,
+    sampling = replace(drawing.sampling, meter=meter, mode=mode, prime=prime)
+    semitones = tune.notes[0].pitch - on_root.notes[0].pitch
+    source = f"{model_title(drawing.model)}, seed {drawing.seed}"
+    note = f"given: {settings.bars} bar{'s' * (settings.bars > 1)}; the rest is by {source}"
+    title = tune.title or settings.file.stem
+    tunes = [
+        write_tune(
+            sampled,
             model.tokens,
-            title=f"{tune.title or settings.file.stem}, continuation {one.index + 1}",
-            notes=[f"given: {settings.bars} bar{'s' * (settings.bars > 1)}; the rest is by {name}"],
-            semitones=shift,
+            title=f"{title}, continuation {sampled.index + 1}",
+            notes=[note],
+            semitones=semitones,
         )
-        for one in drawn
+        for sampled in draw_tunes(drawing, model, sampling, progress)
     ]
-    return SampledFolk(settings.drawing, prime, tuple(written))
+    return SampleFolkResult(drawing, prime, tuple(tunes))
 
 
-def _tune(settings: ContinueFolk) -> Tune:
+def _read_tune(settings: ContinueFolkConfig) -> Tune:
     tunes = read_book(settings.file)
     if settings.tune > len(tunes):
         raise ParameterError(f"tune is {settings.tune}; {settings.file} has {len(tunes)}")
@@ -126,8 +132,10 @@ def _tune(settings: ContinueFolk) -> Tune:
     return tune
 
 
-def _end(tune: Tune, tokens: Sequence[str], settings: ContinueFolk, model: FolkModel) -> int:
-    """How many tokens the given bars are, the bar line after them included."""
+def _n_given_tokens(
+    tune: Tune, tokens: Sequence[str], settings: ContinueFolkConfig, model: FolkModel
+) -> int:
+    """Return the number of tokens of the given bars, the bar line after them included."""
     measures = tune.measures
     full = tune.meter.length
     has_pickup = bool(measures) and full is not None and measures[0].duration < full

@@ -1,8 +1,7 @@
-"""Find the tunes that a tune resembles most: copies in any key, ornamented or in part."""
+"""Find the known tunes that a tune resembles most: copies in any key, ornamented or in part."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,37 +10,38 @@ from typing import Any
 from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import Neighbour, NgramIndex, NotationError
-from otoscope.folk.workflows._tune_books import Entry, read_entries
-from otoscope.progress import Progress
+from otoscope.folk.workflows.book_tunes import BookTune, read_book_tunes
+from otoscope.progress import Progress, silent
 
-__all__ = ["NearestFolk", "NearestFound", "TuneNeighbours", "nearest_folk"]
+__all__ = ["NearestFolkConfig", "NearestFolkResult", "TuneNeighbours", "nearest_folk"]
 
-_N = 10
+_N = 10  # intervals per n-gram
+_SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class NearestFolk:
-    """What to look for, and where.
+class NearestFolkConfig:
+    """Tunes to look for, and known tunes to look in.
 
     Parameters
     ----------
     source : str
-        A file of ABC or of tokens, a folder of ABC files, a collection, or a prepared folder.
+        File of ABC or of tokens, folder of ABC files, collection, or prepared folder.
     known : tuple of str
-        Where to look: likewise; of a prepared folder all tunes.
+        Known tunes, likewise; of a prepared folder all tunes.
     k : int
-        Neighbours a tune, at least 1.
+        Number of neighbours per tune, at least 1.
     copied : float
-        Containment from which a tune counts as copied, in (0, 1].
+        Containment from which a tune counts as a copy, in (0, 1].
 
     Raises
     ------
     ParameterError
-        If a number is out of range or there is nowhere to look.
+        If a number is out of range or there are no known tunes.
 
     Examples
     --------
-    >>> NearestFolk("a.abc", ("tunes",)).copied
+    >>> NearestFolkConfig("a.abc", ("tunes",)).copied
     0.5
     """
 
@@ -51,29 +51,28 @@ class NearestFolk:
     copied: float = 0.5
 
     def __post_init__(self) -> None:
-        """Check at the door."""
         if self.k < 1 or not 0 < self.copied <= 1:
             raise ParameterError(
                 f"k is {self.k} and copied {self.copied:g}; need at least 1, and in (0, 1]"
             )
         if not self.known:
-            raise ParameterError("known is empty; name a file or folder to look in")
+            raise ParameterError("known is empty; need a file or folder to look in")
 
 
 @dataclass(frozen=True)
 class TuneNeighbours:
-    """A tune and what it resembles.
+    """A tune and the known tunes that it resembles.
 
     Parameters
     ----------
     number : int
-        In its file, from 1.
+        Number of the tune in its file, from 1.
     name : str
-        Its title.
+        Title of the tune.
     error : str
-        Why it could not be read; else empty.
+        Reason why the tune could not be read, or "".
     neighbours : tuple of Neighbour
-        Most contained first; empty if no run of eleven notes is shared.
+        Known tunes by descending containment; empty if no interval 10-gram is shared.
 
     Examples
     --------
@@ -88,83 +87,81 @@ class TuneNeighbours:
 
     @property
     def containment(self) -> float:
-        """In the nearest; 0 without neighbour."""
+        """Containment in the nearest neighbour; 0 without neighbour."""
         return self.neighbours[0].containment if self.neighbours else 0.0
 
 
 @dataclass(frozen=True, eq=False)
-class NearestFound:
-    """What was found.
+class NearestFolkResult:
+    """Neighbours of each tune.
 
     Parameters
     ----------
-    settings : NearestFolk
-        What was asked for.
+    settings : NearestFolkConfig
+        Settings of the search.
     n_known : int
-        Tunes in which was looked.
+        Number of known tunes that could be read.
     tunes : tuple of TuneNeighbours
-        In the order of the file.
+        Tunes in the order of the file.
     unreadable : tuple of str
-        Names of tunes that could not be looked in.
+        Names of known tunes that could not be read.
 
     Examples
     --------
-    >>> nearest_folk(NearestFolk("a.abc", ("ryan",))).copies  # doctest: +SKIP
+    >>> nearest_folk(NearestFolkConfig("a.abc", ("ryan",))).copies  # doctest: +SKIP
     ()
     """
 
-    settings: NearestFolk
+    settings: NearestFolkConfig
     n_known: int
     tunes: tuple[TuneNeighbours, ...]
     unreadable: tuple[str, ...]
 
     @property
     def copies(self) -> tuple[TuneNeighbours, ...]:
-        """The tunes that count as copied."""
-        return tuple(one for one in self.tunes if one.containment >= self.settings.copied)
+        """Tunes that count as copies."""
+        return tuple(tune for tune in self.tunes if tune.containment >= self.settings.copied)
 
     @property
     def sentence(self) -> str:
-        """How many tunes resemble known ones."""
-        read = [one for one in self.tunes if not one.error]
-        share = f"{100 * self.settings.copied:g} %"
+        """Number of tunes that count as copies."""
+        n_read = sum(not tune.error for tune in self.tunes)
         return (
-            f"{len(self.copies):,} of {len(read):,} tunes have {share} or more "
-            f"of their runs of {_N} intervals in one of {self.n_known:,} known tunes."
+            f"{len(self.copies):,} of {n_read:,} tunes have {100 * self.settings.copied:g} % or "
+            f"more of their runs of {_N} intervals in one of {self.n_known:,} known tunes."
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it in JSON's types."""
-        plain: dict[str, Any] = json.loads(
-            records.to_json(
-                {
-                    "settings": self.settings,
-                    "n": _N,
-                    "known": self.n_known,
-                    "unreadable": self.unreadable,
-                    "tunes": self.tunes,
-                    "copies": [one.number for one in self.copies],
-                    "versions": records.versions(),
-                }
-            )
+        """Return the result in JSON's types."""
+        content: dict[str, Any] = records.to_plain(
+            {
+                "schema": _SCHEMA,
+                "settings": self.settings,
+                "n": _N,
+                "known": self.n_known,
+                "unreadable": self.unreadable,
+                "tunes": self.tunes,
+                "copies": [tune.number for tune in self.copies],
+                "versions": records.versions(),
+            }
         )
-        return plain
+        return content
 
 
-def nearest_folk(settings: NearestFolk, *, progress: Progress | None = None) -> NearestFound:
+def nearest_folk(settings: NearestFolkConfig, *, progress: Progress = silent) -> NearestFolkResult:
     """Look for each tune in known ones.
 
     Parameters
     ----------
-    settings : NearestFolk
-        What to look for, and where.
-    progress : callable, optional
-        Goes over the "known tunes" and the "tunes".
+    settings : NearestFolkConfig
+        Tunes to look for, and known tunes.
+    progress : callable
+        Shows the "known tunes" and the "tunes".
 
     Returns
     -------
-    NearestFound
-        Neighbours by containment: the share of a tune's runs of ten intervals that another has.
+    NearestFolkResult
+        Neighbours by containment: the fraction of a tune's interval 10-grams that the other has.
 
     Raises
     ------
@@ -173,39 +170,37 @@ def nearest_folk(settings: NearestFolk, *, progress: Progress | None = None) -> 
 
     Examples
     --------
-    >>> nearest_folk(NearestFolk("a.abc", ("ryan",))).n_known  # doctest: +SKIP
+    >>> nearest_folk(NearestFolkConfig("a.abc", ("ryan",))).n_known  # doctest: +SKIP
     1026
     """
-    progress = progress or (lambda items, _: items)
-    asked = read_entries(settings.source)
-    _require_readable(asked, settings.source)
+    queries = read_book_tunes(settings.source)
+    _require_readable(queries, settings.source)
     index, unreadable = NgramIndex(_N), []
     for source in settings.known:
-        known = read_entries(source)
+        known = read_book_tunes(source)
         _require_readable(known, source)
-        for entry in progress(known, "known tunes"):
-            name = _known_as(entry, Path(source).name)
-            if isinstance(entry.tune, NotationError):
+        for tune in progress(known, "known tunes"):
+            name = _known_name(tune, Path(source).name)
+            if isinstance(tune.tune, NotationError):
                 unreadable.append(name)
             else:
-                index.add(f"{name} {entry.tune.title}".rstrip(), entry.tune)
-    found = tuple(_neighbours(index, entry, settings.k) for entry in progress(asked, "tunes"))
-    return NearestFound(settings, len(index), found, tuple(unreadable))
+                index.add(f"{name} {tune.tune.title}".rstrip(), tune.tune)
+    tunes = tuple(_neighbours(index, query, settings.k) for query in progress(queries, "tunes"))
+    return NearestFolkResult(settings, len(index), tunes, tuple(unreadable))
 
 
-def _neighbours(index: NgramIndex, entry: Entry, k: int) -> TuneNeighbours:
-    if isinstance(entry.tune, NotationError):
-        return TuneNeighbours(entry.number, entry.title, str(entry.tune), ())
-    nearest = tuple(index.nearest(entry.tune, k))
-    return TuneNeighbours(entry.number, entry.title, "", nearest)
+def _neighbours(index: NgramIndex, query: BookTune, k: int) -> TuneNeighbours:
+    if isinstance(query.tune, NotationError):
+        return TuneNeighbours(query.number, query.title, str(query.tune), ())
+    return TuneNeighbours(query.number, query.title, "", tuple(index.nearest(query.tune, k)))
 
 
-def _known_as(entry: Entry, source: str) -> str:
-    return entry.name if entry.name.startswith(source) else f"{source}/{entry.name}"
+def _known_name(tune: BookTune, source: str) -> str:
+    return tune.name if tune.name.startswith(source) else f"{source}/{tune.name}"
 
 
-def _require_readable(entries: Sequence[Entry], source: str) -> None:
-    errors = [entry.tune for entry in entries if isinstance(entry.tune, NotationError)]
-    if len(errors) == len(entries):
+def _require_readable(tunes: Sequence[BookTune], source: str) -> None:
+    errors = [tune.tune for tune in tunes if isinstance(tune.tune, NotationError)]
+    if len(errors) == len(tunes):
         first = f": {errors[0]}" if errors else ""
         raise ParameterError(f"{source} has no tune that can be read{first}")

@@ -1,8 +1,7 @@
-"""Prepare folk tunes for training: read, reject and say why, group, split, write a folder."""
+"""Prepare folk tunes for training: read, reject with reasons, group, split, write a folder."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,40 +11,44 @@ from typing import Any, cast
 from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.folk.data import (
-    Form,
-    PlacedTune,
-    ReadTune,
     RejectedTune,
-    Tally,
+    SplitTune,
+    TokenisedTune,
+    TokenVersion,
+    TuneCounts,
+    count_tunes,
     files_of,
     group_tunes,
     new_folder,
     read_tunes,
     save_prepared,
     split_groups,
-    tally,
 )
-from otoscope.folk.report.prepared import notes, save_tunes, sentence
-from otoscope.progress import Progress
+from otoscope.folk.report.counts import notes, save_counts, sentence
+from otoscope.progress import Progress, silent
 
-__all__ = ["PrepareFolk", "PreparedFolk", "prepare_folk", "save_folk"]
+__all__ = ["PrepareFolkConfig", "PrepareFolkResult", "prepare_folk", "save_folk"]
+
+_SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class PrepareFolk:
-    """What to prepare, and how.
+class PrepareFolkConfig:
+    """Sources to prepare, their tokens and their splits.
 
     Parameters
     ----------
     sources : tuple of str
-        "aird", "oneill", "ryan", "misc", "generated:N", and paths of ABC files, of folders of
-        these, or of files of tokens.
+        "aird", "oneill", "ryan", "misc" (old prints), "generated:N", ABC files, folders of ABC
+        files, and files of tokens.
     tokens : {"v1", "v2", "v3"}
-        Of paper D: characters; tokens on C; tokens on C and C sharp.
-    valid, test : float
-        Shares of the tunes to hold out, at least 0 and below 1 together.
+        Version of the tokens. v1: characters; v2: tokens on C; v3: tokens on C and C sharp.
+    valid : float
+        Fraction of the tunes for validation, at least 0; below 1 together with ``test``.
+    test : float
+        Fraction of the tunes for testing, at least 0.
     seed : int
-        Of the split, and of generated tunes; at least 0.
+        Random seed of the split, and of generated tunes; at least 0.
 
     Raises
     ------
@@ -54,7 +57,7 @@ class PrepareFolk:
 
     Examples
     --------
-    >>> PrepareFolk(("generated:20",)).valid
+    >>> PrepareFolkConfig(("generated:20",)).valid
     0.05
     """
 
@@ -65,144 +68,142 @@ class PrepareFolk:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check at the door."""
         if self.tokens not in ("v1", "v2", "v3"):
             raise ParameterError(f"tokens is {self.tokens!r}, must be v1, v2 or v3")
-        split_groups([], valid=self.valid, test=self.test, seed=self.seed)  # which checks them
+        split_groups([], valid=self.valid, test=self.test, seed=self.seed)  # checks its arguments
         if twice := {source for source in self.sources if self.sources.count(source) > 1}:
             raise ParameterError(f"{', '.join(sorted(twice))} is given twice")
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedFolk:
-    """Tunes with their splits, and what could not be used.
+class PrepareFolkResult:
+    """Tunes with their splits, and tunes that cannot be used.
 
     Parameters
     ----------
-    settings : PrepareFolk
-        What was asked for.
-    tunes : tuple of PlacedTune
-        In the order in which they were read.
+    settings : PrepareFolkConfig
+        Sources, tokens and splits.
+    tunes : tuple of SplitTune
+        Tunes that can be used, in the order of reading.
     rejected : tuple of RejectedTune
-        Likewise.
+        Tunes that cannot be used, in the order of reading.
 
     Examples
     --------
-    >>> prepare_folk(PrepareFolk(("generated:20",))).tally.kept
+    >>> prepare_folk(PrepareFolkConfig(("generated:20",))).counts.kept
     20
     """
 
-    settings: PrepareFolk
-    tunes: tuple[PlacedTune, ...]
+    settings: PrepareFolkConfig
+    tunes: tuple[SplitTune, ...]
     rejected: tuple[RejectedTune, ...]
 
     @property
     def sentence(self) -> str:
-        """How many tunes can be used."""
-        return sentence(self.tally)
+        """Number of tunes that can be used."""
+        return sentence(self.counts)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must be known."""
-        return tuple(notes(self.tally))
+        """Limits of the prepared tunes."""
+        return notes(self.counts)
 
     @cached_property
-    def tally(self) -> Tally:
-        """What was counted."""
-        return tally(self.settings.sources, self.tunes, self.rejected)
+    def counts(self) -> TuneCounts:
+        """Counts by source, reason, meter, mode, length and split."""
+        return count_tunes(self.settings.sources, self.tunes, self.rejected)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give settings and counts in JSON's types."""
-        plain: dict[str, Any] = json.loads(
-            records.to_json(
-                {
-                    "settings": self.settings,
-                    "counts": self.tally.to_dict(),
-                    "versions": records.versions(),
-                }
-            )
+        """Return settings and counts in JSON's types."""
+        content: dict[str, Any] = records.to_plain(
+            {
+                "schema": _SCHEMA,
+                "settings": self.settings,
+                "counts": self.counts.to_dict(),
+                "versions": records.versions(),
+            }
         )
-        return plain
+        return content
 
 
-def prepare_folk(settings: PrepareFolk, *, progress: Progress | None = None) -> PreparedFolk:
-    """Read tunes, join near duplicates, and hold out whole groups.
+def prepare_folk(settings: PrepareFolkConfig, *, progress: Progress = silent) -> PrepareFolkResult:
+    """Read tunes, group near duplicates, and hold out whole groups.
 
     Parameters
     ----------
-    settings : PrepareFolk
-        What to prepare.
-    progress : callable, optional
-        Goes over "sources" and, in each, over "files"; then over "near duplicates".
+    settings : PrepareFolkConfig
+        Sources, tokens and splits.
+    progress : callable
+        Shows the "sources" and in each the "files"; then the "near duplicates".
 
     Returns
     -------
-    PreparedFolk
-        All tunes, placed.
+    PrepareFolkResult
+        All tunes with their splits.
 
     Raises
     ------
     ParameterError
-        If a source is not there or none of its tunes can be used, with the place in the file.
+        If a source does not exist or none of its tunes can be used.
     MissingExtra
-        If a collection is asked for and music21 is not installed.
+        If a source is a collection and music21 is not installed.
 
     Examples
     --------
-    >>> len(prepare_folk(PrepareFolk(("generated:20",))).tunes)
+    >>> len(prepare_folk(PrepareFolkConfig(("generated:20",))).tunes)
     20
     """
-    progress = progress or (lambda items, _: items)
     for source in settings.sources:
-        files_of(source)  # what is not there is told before anything is read
-    tunes: list[ReadTune] = []
+        files_of(source)  # refuses a missing source before anything is read
+    tunes: list[TokenisedTune] = []
     rejected: list[RejectedTune] = []
+    version = cast(TokenVersion, settings.tokens)
     for source in progress(settings.sources, "sources"):
-        form = cast(Form, settings.tokens)
-        for found in read_tunes(source, tokens=form, seed=settings.seed, progress=progress):
-            if isinstance(found, ReadTune):
-                tunes.append(found)
+        for tune in read_tunes(source, tokens=version, seed=settings.seed, progress=progress):
+            if isinstance(tune, TokenisedTune):
+                tunes.append(tune)
             else:
-                rejected.append(found)
+                rejected.append(tune)
     if not tunes:
-        raise ParameterError(_nothing(rejected))
-    groups = group_tunes(one.tune for one in progress(tunes, "near duplicates"))
+        raise ParameterError(_no_tune(rejected))
+    groups = group_tunes(tune.tune for tune in progress(tunes, "near duplicates"))
     splits = split_groups(groups, valid=settings.valid, test=settings.test, seed=settings.seed)
-    placed = map(PlacedTune, tunes, groups, splits)
-    return PreparedFolk(settings, tuple(placed), tuple(rejected))
+    return PrepareFolkResult(
+        settings, tuple(map(SplitTune, tunes, groups, splits)), tuple(rejected)
+    )
 
 
-def save_folk(found: PreparedFolk, folder: Path, *, page: Path | None = None) -> None:
-    """Write the folder that training reads, with its report; whole or not at all.
+def save_folk(result: PrepareFolkResult, folder: Path, *, page: Path | None = None) -> None:
+    """Write the prepared folder that training reads, with its report; whole or not at all.
 
     Parameters
     ----------
-    found : PreparedFolk
-        Of `prepare_folk`.
+    result : PrepareFolkResult
+        What `prepare_folk` returned.
     folder : Path
-        New, or empty.
+        Folder that does not exist or is empty.
     page : Path, optional
-        The report as well, elsewhere.
+        Another file for the report.
 
     Raises
     ------
     ParameterError
         If the folder is there and is not empty.
     OSError
-        If it cannot be written.
+        If the folder cannot be written.
 
     Examples
     --------
-    >>> save_folk(prepare_folk(PrepareFolk(("generated:20",))), Path("tunes"))  # doctest: +SKIP
+    >>> save_folk(prepare_folk(PrepareFolkConfig(("generated:20",))), Path("a"))  # doctest: +SKIP
     """
-    form = cast(Form, found.settings.tokens)
+    version = cast(TokenVersion, result.settings.tokens)
     with new_folder(folder) as draft:
-        save_prepared(draft, found.tunes, found.rejected, tokens=form, report=found.to_dict())
+        save_prepared(draft, result.tunes, result.rejected, tokens=version, report=result.to_dict())
         for report in filter(None, [draft / "report.html", page]):
-            save_tunes(found.tally, report, tokens=form)
+            save_counts(result.counts, report, tokens=version)
 
 
-def _nothing(rejected: Sequence[RejectedTune]) -> str:
+def _no_tune(rejected: Sequence[RejectedTune]) -> str:
     first = rejected[0]
     return (
         f"none of {len(rejected)} tunes can be used; the first: "

@@ -1,9 +1,8 @@
-"""Render tunes: sheet music, MIDI and sound of each, and a page with all."""
+"""Render tunes: sheet music, MIDI and sound of each, and a page with all of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -13,33 +12,34 @@ import torch
 from otoscope.errors import ParameterError, require_extra
 from otoscope.folk.abc import NotationError, Tune, to_midi
 from otoscope.folk.data import new_folder
-from otoscope.folk.data.playing import play_tune
 from otoscope.folk.metrics import check_tune
 from otoscope.folk.report.sheet import engrave
-from otoscope.folk.report.tune_sheets import Sheet, save_sheets
-from otoscope.folk.workflows._tune_books import Entry, read_entries
-from otoscope.progress import Progress
+from otoscope.folk.report.sound import play_tune
+from otoscope.folk.report.tune_sheets import RenderedTune, save_sheets
+from otoscope.folk.workflows.book_tunes import BookTune, read_book_tunes
+from otoscope.progress import Progress, silent
 from otoscope.signal import write_audio
 
-__all__ = ["RenderFolk", "RenderedFolk", "render_folk"]
+__all__ = ["RenderFolkConfig", "RenderFolkResult", "render_folk"]
 
 _SR = 22050
+_SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class RenderFolk:
-    """What to render, and how.
+class RenderFolkConfig:
+    """Tunes to render, and their sound.
 
     Parameters
     ----------
     source : str
-        A file of ABC or of tokens, a folder of ABC files, a collection, or a prepared folder.
+        File of ABC or of tokens, folder of ABC files, collection, or prepared folder.
     sound : {"ours", "fluidsynth"}
-        A plucked string of our own, or a sampled piano.
+        Instrument. ours: a plucked string; fluidsynth: a sampled piano.
     n : int
-        Tunes at most, from the first; at least 1.
+        Largest number of tunes, from the first; at least 1.
     tempo_bpm : float, optional
-        Quarter notes a minute; default: each tune's own, else 120.
+        Tempo of all tunes in quarter notes per minute; default: the tempo of each tune, else 120.
 
     Raises
     ------
@@ -48,7 +48,7 @@ class RenderFolk:
 
     Examples
     --------
-    >>> RenderFolk("a.abc", n=3).sound
+    >>> RenderFolkConfig("a.abc", n=3).sound
     'ours'
     """
 
@@ -58,7 +58,6 @@ class RenderFolk:
     tempo_bpm: float | None = None
 
     def __post_init__(self) -> None:
-        """Check at the door."""
         if self.sound not in ("ours", "fluidsynth") or self.n < 1:
             raise ParameterError(
                 f"sound is {self.sound!r} and n {self.n}; need ours or fluidsynth, and at least 1"
@@ -66,67 +65,64 @@ class RenderFolk:
 
 
 @dataclass(frozen=True)
-class RenderedFolk:
-    """What was written.
+class RenderFolkResult:
+    """Page of rendered tunes.
 
     Parameters
     ----------
     page : Path
-        Sheet music and sound of all tunes.
-    n_found, n_rendered : int
-        Tunes in the source, and those on the page.
+        HTML file with sheet music and sound of all tunes.
+    n_source, n_rendered : int
+        Number of tunes in the source, and number of tunes on the page.
     unreadable : tuple of str
-        Those on the page that could not be read: name and reason.
+        Name and reason of the tunes on the page that could not be read.
 
     Examples
     --------
-    >>> render_folk(RenderFolk("a.abc"), Path("tunes")).n_rendered  # doctest: +SKIP
+    >>> render_folk(RenderFolkConfig("a.abc"), Path("tunes")).n_rendered  # doctest: +SKIP
     16
     """
 
     page: Path
-    n_found: int
+    n_source: int
     n_rendered: int
     unreadable: tuple[str, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must be known."""
-        return tuple(self._notes())
+        """Tunes that were not rendered."""
+        extent = _extent(self.n_rendered, self.n_source)
+        return (*extent, *(f"Not rendered: {tune}" for tune in self.unreadable))
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it in JSON's types."""
+        """Return the result in JSON's types."""
         return {
+            "schema": _SCHEMA,
             "page": str(self.page),
-            "found": self.n_found,
+            "tunes": self.n_source,
             "rendered": self.n_rendered,
             "unreadable": list(self.unreadable),
         }
 
-    def _notes(self) -> Iterator[str]:
-        if self.n_rendered < self.n_found:
-            yield f"The first {self.n_rendered:,} of {self.n_found:,} tunes."
-        yield from (f"Not rendered: {one}" for one in self.unreadable)
-
 
 def render_folk(
-    settings: RenderFolk, folder: Path, *, progress: Progress | None = None
-) -> RenderedFolk:
+    settings: RenderFolkConfig, folder: Path, *, progress: Progress = silent
+) -> RenderFolkResult:
     """Write SVG, MIDI and WAV of each tune, and ``index.html``, whole or not at all.
 
     Parameters
     ----------
-    settings : RenderFolk
-        What to render.
+    settings : RenderFolkConfig
+        Tunes and sound.
     folder : Path
-        New, or empty.
-    progress : callable, optional
-        Goes over the "tunes".
+        Folder that does not exist or is empty.
+    progress : callable
+        Shows the "tunes".
 
     Returns
     -------
-    RenderedFolk
-        Files are named by number and title: ``003-acacia-reel.svg``.
+    RenderFolkResult
+        Page and counts. Files are named by number and title: ``003-acacia-reel.svg``.
 
     Raises
     ------
@@ -134,53 +130,55 @@ def render_folk(
         If a file is missing, empty or not text, no tune of it can be read, or the folder is not
         empty.
     MissingExtra
-        If verovio, or fluidsynth where it is asked for, is not installed.
+        If verovio, or fluidsynth where it is needed, is not installed.
     OSError
         If the folder cannot be written.
 
     Examples
     --------
-    >>> render_folk(RenderFolk("a.abc"), Path("tunes")).page  # doctest: +SKIP
+    >>> render_folk(RenderFolkConfig("a.abc"), Path("tunes")).page  # doctest: +SKIP
     PosixPath('tunes/index.html')
     """
-    progress = progress or (lambda items, _: items)
     require_extra("verovio", "folk")
-    entries = read_entries(settings.source)
-    shown = entries[: settings.n]
-    errors = [
-        f"{entry.title}: {entry.tune}" for entry in shown if isinstance(entry.tune, NotationError)
-    ]
+    tunes = read_book_tunes(settings.source)
+    shown = tunes[: settings.n]
+    errors = tuple(
+        f"{tune.title}: {tune.tune}" for tune in shown if isinstance(tune.tune, NotationError)
+    )
     if len(errors) == len(shown):
         first = f"; the first: {errors[0]}" if errors else ""
         raise ParameterError(f"{settings.source} has no tune that can be read{first}")
+    result = RenderFolkResult(folder / "index.html", len(tunes), len(shown), errors)
     with new_folder(folder) as draft:
-        sheets = [_sheet(entry, settings, draft) for entry in progress(shown, "tunes")]
-        rendered = RenderedFolk(
-            folder / "index.html",
-            len(entries),
-            len(shown),
-            tuple(errors),
-        )
-        title = Path(settings.source).name
+        rendered = [_render(tune, settings, draft) for tune in progress(shown, "tunes")]
         save_sheets(
-            sheets, draft / "index.html", title=title, notes=rendered.notes[: -len(errors) or None]
+            rendered,
+            draft / "index.html",
+            title=Path(settings.source).name,
+            notes=_extent(len(shown), len(tunes)),
         )
-    return rendered
+    return result
 
 
-def _sheet(entry: Entry, settings: RenderFolk, folder: Path) -> Sheet:
-    check = check_tune(entry.tune, name=entry.title)
-    if not isinstance(entry.tune, Tune):
-        return Sheet(check)
-    name = f"{entry.number:03}-{_plain(entry.title)}".rstrip("-")
-    svg = engrave(entry.tune)
+def _extent(n_rendered: int, n_source: int) -> tuple[str, ...]:
+    if n_rendered == n_source:
+        return ()
+    return (f"The first {n_rendered:,} of {n_source:,} tunes.",)
+
+
+def _render(tune: BookTune, settings: RenderFolkConfig, folder: Path) -> RenderedTune:
+    check = check_tune(tune.tune, name=tune.title)
+    if not isinstance(tune.tune, Tune):
+        return RenderedTune(check)
+    name = f"{tune.number:03}-{_file_name(tune.title)}".rstrip("-")
+    svg = engrave(tune.tune)
     sound = cast(Literal["ours", "fluidsynth"], settings.sound)
-    y = play_tune(entry.tune, sr=_SR, sound=sound, tempo_bpm=settings.tempo_bpm)
+    y = play_tune(tune.tune, sr=_SR, sound=sound, tempo_bpm=settings.tempo_bpm)
     (folder / f"{name}.svg").write_text(svg, "utf-8")
-    (folder / f"{name}.mid").write_bytes(to_midi(entry.tune, settings.tempo_bpm))
+    (folder / f"{name}.mid").write_bytes(to_midi(tune.tune, settings.tempo_bpm))
     write_audio(folder / f"{name}.wav", torch.from_numpy(y), sr=_SR)
-    return Sheet(check, svg, y, _SR)
+    return RenderedTune(check, svg, y, _SR)
 
 
-def _plain(title: str) -> str:
+def _file_name(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40].rstrip("-")

@@ -1,41 +1,63 @@
-"""Tunes from a network of tunes, in ABC: each with its log-probability, none dropped in silence."""
+"""Draw tunes from a network and write them as ABC; unfinished tunes and wrong tokens say so."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from otoscope import records
 from otoscope.errors import ParameterError
-from otoscope.folk.model import FolkModel, SampledTune, Sampling, sample_stream
-from otoscope.folk.workflows._model import SHIPPED, folk_model, model_title, prime_tokens
-from otoscope.folk.workflows._written_tune import WrittenTune, write_drawn
-from otoscope.progress import Progress
+from otoscope.folk.abc import BarLine, NotationError, parse_tune, to_abc, transpose
+from otoscope.folk.model import FolkModel, SampledTune, Sampling, load_folkrnn, sample_stream
+from otoscope.folk.tokens import tokeniser
+from otoscope.folk.tokens.plain import PLAIN_MODES
+from otoscope.progress import Progress, silent
 
-__all__ = ["SampleFolk", "SampledFolk", "sample_folk", "save_book"]
+__all__ = [
+    "SHIPPED",
+    "SampleFolkConfig",
+    "SampleFolkResult",
+    "WrittenTune",
+    "draw_tunes",
+    "load_model",
+    "model_title",
+    "prime_tokens",
+    "sample_folk",
+    "save_book",
+    "write_tune",
+]
+
+SHIPPED = "folkrnn-small"
+
+_BARS = frozenset("|:")
+_LENGTH = frozenset("0123456789/")
+_TAKES_LENGTH = frozenset("ABCDEFGabcdefgz,']")
+_HEADER_LINES = 3
+_LISTED = 8
+_SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class SampleFolk:
-    """What to draw, and how.
+class SampleFolkConfig:
+    """Number of tunes, network and sampling.
 
     Parameters
     ----------
     n : int
-        Tunes, at least 1.
+        Number of tunes, at least 1.
     model : str
-        "folkrnn-small", a model's file, or the folder of a training.
+        "folkrnn-small", the file of a network, or the folder of a training.
     prime : str
-        What every tune begins with: tokens with spaces between, or ABC on root C.
+        Beginning of every tune: ABC on root C ('|:G2 BAB'), or tokens ('|: G 2 B').
     sampling : Sampling
-        Temperature, meter, mode and more; its own ``prime`` is left empty.
+        Temperature, meter, mode and so on; its own ``prime`` stays empty.
     seed : int
-        Tune i of a seed is always the same.
+        Random seed; tune i of a seed is always the same.
     batch : int
-        Tunes at a time: faster, and nothing else.
+        Batch size; it changes the speed, not the tunes.
 
     Raises
     ------
@@ -44,7 +66,7 @@ class SampleFolk:
 
     Examples
     --------
-    >>> SampleFolk(n=5, prime="|: G 2 B", sampling=Sampling(meter="6/8")).model
+    >>> SampleFolkConfig(n=5, prime="|: G 2 B", sampling=Sampling(meter="6/8")).model
     'folkrnn-small'
     """
 
@@ -56,7 +78,6 @@ class SampleFolk:
     batch: int = 64
 
     def __post_init__(self) -> None:
-        """Check at the door."""
         for name, value, least in (
             ("n", self.n, 1),
             ("seed", self.seed, 0),
@@ -66,116 +87,168 @@ class SampleFolk:
                 raise ParameterError(f"{name} is {value}, must be at least {least}")
 
 
-@dataclass(frozen=True, eq=False)
-class SampledFolk:
-    """Drawn tunes.
+@dataclass(frozen=True)
+class WrittenTune:
+    """A sampled tune and its ABC.
 
     Parameters
     ----------
-    settings : SampleFolk
-        What was asked for.
-    prime : tuple of str
-        The tokens that every tune begins with, after meter and key.
-    tunes : tuple of WrittenTune
-        In the order of their number.
+    number : int
+        Number of the tune in its file (X:), from 1.
+    title : str
+        Title (T:).
+    sampled : SampledTune
+        Tokens and log-probability.
+    abc : str
+        ABC; ends in a newline.
+    error : str
+        Reason why the tokens are not a tune, and place (line 3 is the tune's body), or "".
 
     Examples
     --------
-    >>> sample_folk(SampleFolk(n=2, seed=1)).abc.splitlines()[:2]  # doctest: +SKIP
+    >>> from otoscope.folk.model import SampledTune
+    >>> sampled = SampledTune(0, ("M:2/4", "K:Cmaj", "C", "2", "E", "2", "|"), -9.0, 8, True, 0.0)
+    >>> write_tune(sampled, "v2", title="Short").abc.splitlines()[-1]
+    'C2 E2 |'
+    """
+
+    number: int
+    title: str
+    sampled: SampledTune
+    abc: str
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a row in JSON's types."""
+        sampled = self.sampled
+        return {
+            "number": self.number,
+            "title": self.title,
+            "finished": sampled.is_finished,
+            "log_probability": sampled.log_probability,
+            "drawn": sampled.n_drawn,
+            "masked_nats": sampled.masked_nats,
+            "error": self.error or None,
+            "tokens": sampled.tokens,
+            "abc": self.abc,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class SampleFolkResult:
+    """Sampled tunes.
+
+    Parameters
+    ----------
+    settings : SampleFolkConfig
+        Number of tunes, network and sampling.
+    prime : tuple of str
+        Tokens that every tune begins with, after meter and key.
+    tunes : tuple of WrittenTune
+        Tunes by their number.
+
+    Examples
+    --------
+    >>> sample_folk(SampleFolkConfig(n=2, seed=1)).abc.splitlines()[:2]  # doctest: +SKIP
     ['X:1', 'T:folkrnn-small, seed 1, tune 1']
     """
 
-    settings: SampleFolk
+    settings: SampleFolkConfig
     prime: tuple[str, ...]
     tunes: tuple[WrittenTune, ...]
 
     @property
     def abc(self) -> str:
-        """All tunes, a blank line between."""
+        """All tunes, with a blank line between."""
         return "\n".join(tune.abc for tune in self.tunes)
 
     @property
+    def nats_per_token(self) -> float:
+        """Negative log-probability per token drawn."""
+        nats = sum(tune.sampled.log_probability for tune in self.tunes)
+        return -nats / self._n_drawn
+
+    @property
     def sentence(self) -> str:
-        """How many, how many ended by themselves, and how probable they are."""
+        """Number of tunes, number of finished tunes, and their nats per token."""
         tunes = f"{len(self.tunes):,} tune{'s' * (len(self.tunes) > 1)}"
         return (
             f"{tunes} of {model_title(self.settings.model)}, seed {self.settings.seed}: "
             f"{len(self.tunes) - len(self._unfinished):,} finished, "
-            f"{self.nats_per_token:.2f} nats a token drawn."
+            f"{self.nats_per_token:.2f} nats per token drawn."
         )
-
-    @property
-    def nats_per_token(self) -> float:
-        """Negative log-probability, over the tokens that were drawn."""
-        nats = sum(tune.drawn.log_probability for tune in self.tunes)
-        return -nats / max(1, sum(tune.drawn.n_drawn for tune in self.tunes))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must be known."""
-        return tuple(self._notes())
+        """Unfinished tunes, tokens that are not tunes, and the effect of the mask."""
+        notes = []
+        if self._unfinished:
+            notes.append(
+                f"Unfinished after {self.settings.sampling.max_tokens:,} tokens, and marked so "
+                f"(N:unfinished): {_numbers(self._unfinished)}."
+            )
+        if self._broken:
+            notes.append(
+                f"Tokens that are no tune, written and marked so (N:no tune): "
+                f"{_numbers(self._broken)}. Tune {self._broken[0].number}: {self._broken[0].error}"
+            )
+        if self.settings.sampling.bars_add_up:
+            notes.append(
+                f"The mask that makes bars add up took {self._masked_nats / len(self.tunes):.3f} "
+                f"nats per tune ({self._masked_nats / self._n_drawn:.5f} per token); 0 if the "
+                "model gave forbidden tokens no probability."
+            )
+        return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give everything in JSON's types."""
-        plain: dict[str, Any] = json.loads(
-            records.to_json(
-                {
-                    "settings": self.settings,
-                    "prime": self.prime,
-                    "tunes": [tune.to_dict() for tune in self.tunes],
-                    "finished": len(self.tunes) - len(self._unfinished),
-                    "no_tune": len(self._broken),
-                    "nats_per_token": self.nats_per_token,
-                    "masked_nats": sum(tune.drawn.masked_nats for tune in self.tunes),
-                    "notes": self.notes,
-                    "versions": records.versions(),
-                }
-            )
+        """Return the result in JSON's types."""
+        content: dict[str, Any] = records.to_plain(
+            {
+                "schema": _SCHEMA,
+                "settings": self.settings,
+                "prime": self.prime,
+                "tunes": [tune.to_dict() for tune in self.tunes],
+                "finished": len(self.tunes) - len(self._unfinished),
+                "no_tune": len(self._broken),
+                "nats_per_token": self.nats_per_token,
+                "masked_nats": self._masked_nats,
+                "notes": self.notes,
+                "versions": records.versions(),
+            }
         )
-        return plain
+        return content
 
     @property
     def _unfinished(self) -> list[WrittenTune]:
-        return [tune for tune in self.tunes if not tune.drawn.is_finished]
+        return [tune for tune in self.tunes if not tune.sampled.is_finished]
 
     @property
     def _broken(self) -> list[WrittenTune]:
         return [tune for tune in self.tunes if tune.error]
 
-    def _notes(self) -> Iterator[str]:
-        if self._unfinished:
-            yield (
-                f"Unfinished after {self.settings.sampling.max_tokens:,} tokens, and marked so "
-                f"(N:unfinished): {_numbers(self._unfinished)}."
-            )
-        if self._broken:
-            yield (
-                f"Tokens that are no tune, written and marked so (N:no tune): "
-                f"{_numbers(self._broken)}. Tune {self._broken[0].number}: {self._broken[0].error}"
-            )
-        if self.settings.sampling.bars_add_up:
-            masked = sum(tune.drawn.masked_nats for tune in self.tunes)
-            drawn = max(1, sum(tune.drawn.n_drawn for tune in self.tunes))
-            yield (
-                f"Making bars add up forbade {masked / len(self.tunes):.3f} nats a tune "
-                f"({masked / drawn:.5f} a token): 0 if the model never wanted what is forbidden."
-            )
+    @property
+    def _n_drawn(self) -> int:
+        return max(1, sum(tune.sampled.n_drawn for tune in self.tunes))
+
+    @property
+    def _masked_nats(self) -> float:
+        return sum(tune.sampled.masked_nats for tune in self.tunes)
 
 
-def sample_folk(settings: SampleFolk, *, progress: Progress | None = None) -> SampledFolk:
+def sample_folk(settings: SampleFolkConfig, *, progress: Progress = silent) -> SampleFolkResult:
     """Draw tunes and write them as ABC.
 
     Parameters
     ----------
-    settings : SampleFolk
-        What to draw, and how.
-    progress : callable, optional
-        Goes over the "tunes".
+    settings : SampleFolkConfig
+        Number of tunes, network and sampling.
+    progress : callable
+        Shows the "tunes".
 
     Returns
     -------
-    SampledFolk
-        The same for the same seed, whatever the batch.
+    SampleFolkResult
+        Tunes; they are the same for the same seed, for any batch size.
 
     Raises
     ------
@@ -184,77 +257,134 @@ def sample_folk(settings: SampleFolk, *, progress: Progress | None = None) -> Sa
 
     Examples
     --------
-    >>> sample_folk(SampleFolk(n=64, seed=1)).sentence  # doctest: +SKIP
-    '64 tunes of folkrnn-small, seed 1: 64 finished, 1.43 nats a token drawn.'
+    >>> sample_folk(SampleFolkConfig(n=64, seed=1)).sentence  # doctest: +SKIP
+    '64 tunes of folkrnn-small, seed 1: 64 finished, 1.43 nats per token drawn.'
     """
-    model = folk_model(settings.model)
-    sampling, name = settings.sampling, model_title(settings.model)
-    prime = prime_tokens(settings.prime, model, mode=sampling.mode)
-    drawn = draw_tunes(settings, model, replace(sampling, prime=prime), progress)
-    titles = (f"{name}, seed {settings.seed}, tune {one.index + 1}" for one in drawn)
+    model = load_model(settings.model)
+    prime = prime_tokens(settings.prime, model, mode=settings.sampling.mode)
+    sampled = draw_tunes(settings, model, replace(settings.sampling, prime=prime), progress)
+    name = f"{model_title(settings.model)}, seed {settings.seed}"
     tunes = [
-        write_drawn(one, model.tokens, title=title)
-        for one, title in zip(drawn, titles, strict=True)
+        write_tune(tune, model.tokens, title=f"{name}, tune {tune.index + 1}") for tune in sampled
     ]
-    return SampledFolk(settings, prime, tuple(tunes))
+    return SampleFolkResult(settings, prime, tuple(tunes))
 
 
-def draw_tunes(
-    settings: SampleFolk, model: FolkModel, sampling: Sampling, progress: Progress | None
-) -> list[SampledTune]:
-    """Draw under a progress bar.
+def save_book(result: SampleFolkResult, path: Path) -> None:
+    """Write the tunes to a file, whole or not at all.
 
     Parameters
     ----------
-    settings : SampleFolk
-        How many, from which seed.
-    model : FolkModel
-        The network.
-    sampling : Sampling
-        How each is drawn.
-    progress : callable or None
-        Goes over the tunes.
-
-    Returns
-    -------
-    list of SampledTune
-        In the order of their index.
-
-    Examples
-    --------
-    >>> draw_tunes(settings, model, sampling, None)  # doctest: +SKIP
-    """
-    stream = sample_stream(
-        model, settings.n, seed=settings.seed, batch=settings.batch, settings=sampling
-    )
-    shown = progress(range(settings.n), "tunes") if progress else range(settings.n)
-    drawn = [tune for _, tune in zip(shown, stream, strict=False)]
-    return sorted(drawn, key=lambda tune: tune.index)
-
-
-def save_book(found: SampledFolk, path: Path) -> None:
-    """Write the tunes; the file is there whole or not at all.
-
-    Parameters
-    ----------
-    found : SampledFolk
-        Of `sample_folk`.
+    result : SampleFolkResult
+        What `sample_folk` returned.
     path : Path
-        Ends in .abc by custom.
+        ABC file.
 
     Raises
     ------
     OSError
-        If it cannot be written, or the disk is full.
+        If the file cannot be written, or the disk is full.
 
     Examples
     --------
-    >>> save_book(sample_folk(SampleFolk(n=2)), Path("a.abc"))  # doctest: +SKIP
+    >>> save_book(sample_folk(SampleFolkConfig(n=2)), Path("a.abc"))  # doctest: +SKIP
     """
     with records.replacing(path) as draft:
-        draft.write_text(found.abc, "utf-8")
+        draft.write_text(result.abc, "utf-8")
+
+
+def load_model(name: str) -> FolkModel:
+    """Load a network by its name, its file, or the folder of its training."""
+    path = Path(name)
+    try:
+        return load_folkrnn(path / "model" if (path / "model.json").is_file() else name)
+    except ParameterError as err:
+        if name == SHIPPED and not path.with_suffix(".json").exists():
+            raise ParameterError(
+                f"{name} does not come with this installation; train a model "
+                "(otoscope folk train DIR --out MODEL) and name that"
+            ) from err
+        raise
+
+
+def model_title(name: str) -> str:
+    """Return the name of a network for titles: its file or folder, without ending."""
+    return " ".join(Path(name).name.removesuffix(".json").removesuffix(".safetensors").split())
+
+
+def draw_tunes(
+    settings: SampleFolkConfig, model: FolkModel, sampling: Sampling, progress: Progress
+) -> list[SampledTune]:
+    """Draw tunes; return them by their index."""
+    stream = sample_stream(
+        model, settings.n, seed=settings.seed, batch=settings.batch, settings=sampling
+    )
+    shown = progress(range(settings.n), "tunes")
+    tunes = [tune for _, tune in zip(shown, stream, strict=False)]
+    return sorted(tunes, key=lambda tune: tune.index)
+
+
+def write_tune(
+    sampled: SampledTune,
+    version: str,
+    *,
+    title: str,
+    notes: Sequence[str] = (),
+    semitones: int = 0,
+) -> WrittenTune:
+    """Write a sampled tune as ABC, transposed if it is a tune; N: fields tell its faults."""
+    number = sampled.index + 1
+    if not sampled.is_finished:
+        notes = [*notes, f"unfinished: broken off after {len(sampled.tokens)} tokens"]
+    fields = [("T", title), *(("N", note) for note in notes)]
+    try:
+        tune = tokeniser(version).tune(sampled.tokens)
+    except NotationError as err:
+        fields.append(("N", f"no tune: {err}"))
+        head = [f"X:{number}", *(f"{letter}:{text}" for letter, text in fields)]
+        abc = "\n".join([*head, *_raw_lines(sampled.tokens, version)])
+        return WrittenTune(number, title, sampled, f"{abc}\n", str(err))
+    if semitones:
+        tune = transpose(tune, semitones)
+    tune = replace(tune, headers=(*fields, *tune.headers))  # a v1 tune has a title of its own
+    return WrittenTune(number, title, sampled, to_abc(tune, number))
+
+
+def _raw_lines(tokens: Sequence[str], version: str) -> list[str]:
+    """Write tokens that are not a tune as lines of ABC in which the fault stays visible."""
+    if version == "v1":
+        return [line for line in "".join(tokens).splitlines() if line.strip()]
+    meter, key, *body = tokens
+    text = "".join(body[:1])
+    for before, token in pairwise(body):
+        is_stray = token[0] in _LENGTH and before[-1] not in _TAKES_LENGTH
+        is_bar = token[0] in _BARS or before[0] in _BARS
+        text += f" {token}" if is_stray or is_bar else token
+    return [meter, "L:1/8", key if key[2:3] == "C" else f"K:C{key[2:]}", text.strip() or "|"]
+
+
+def prime_tokens(text: str, model: FolkModel, *, mode: str) -> tuple[str, ...]:
+    """Read a prime: the model's tokens with spaces between, ABC on root C, or characters (v1)."""
+    if model.tokens == "v1":
+        return tuple(text)
+    words = tuple(text.split())
+    if fields := [word for word in words if word.startswith(("M:", "K:"))]:
+        raise ParameterError(f"prime holds {fields[0]}; give it as the meter or the mode")
+    if all(word in model.vocabulary for word in words):
+        return words
+    # The meter does not change the tokens; the mode decides which pitches need an accidental.
+    header = f"M:4/4\nL:1/8\nK:C{mode if mode in PLAIN_MODES else 'maj'}\n"
+    try:
+        tune = parse_tune(header + text)
+        tokens = tokeniser(model.tokens).tokens(tune)[2:]
+    except NotationError as err:
+        line, column = (err.line or 0) - _HEADER_LINES, err.column
+        place = f"line {line}, " * (line > 1) + f"column {column}: " if column else ""
+        raise ParameterError(f"prime {text!r}: {place}{err.message}") from err
+    is_open = not isinstance(tune.elements[-1], BarLine)
+    return tuple(tokens[:-1] if is_open and tokens[-1] == "|" else tokens)
 
 
 def _numbers(tunes: list[WrittenTune]) -> str:
-    shown = ", ".join(str(tune.number) for tune in tunes[:8])
-    return shown + (f" and {len(tunes) - 8} more" if len(tunes) > 8 else "")
+    listed = ", ".join(str(tune.number) for tune in tunes[:_LISTED])
+    return listed + (f" and {len(tunes) - _LISTED} more" if len(tunes) > _LISTED else "")

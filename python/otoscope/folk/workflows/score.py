@@ -1,8 +1,7 @@
-"""Score tunes by a network of tunes: nats a token, and which tokens surprise it."""
+"""Score tunes by a network: nats per token, and the tokens that surprise the network most."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,31 +9,32 @@ from typing import Any, cast
 
 from otoscope import records
 from otoscope.errors import ParameterError
-from otoscope.folk.data import Form, Origin, RejectedTune, read_tunes
+from otoscope.folk.data import Origin, RejectedTune, TokenVersion, read_tunes
 from otoscope.folk.model import FolkModel, surprise
 from otoscope.folk.report.surprise import TuneSurprise, save_surprise, sentence
-from otoscope.folk.workflows._model import SHIPPED, folk_model, model_title
-from otoscope.progress import Progress
+from otoscope.folk.workflows.sample import SHIPPED, load_model, model_title
+from otoscope.progress import Progress, silent
 
-__all__ = ["ScoreFolk", "ScoredFolk", "save_scored", "score_folk"]
+__all__ = ["ScoreFolkConfig", "ScoreFolkResult", "save_scores", "score_folk"]
 
 _BATCH = 64
+_SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class ScoreFolk:
-    """What to score, and by which model.
+class ScoreFolkConfig:
+    """Tunes to score, and the network that scores them.
 
     Parameters
     ----------
     source : str
-        An ABC file, a folder of these, a file of tokens, or the name of a collection ("ryan").
+        ABC file, folder of ABC files, file of tokens, or name of a collection ("ryan").
     model : str
-        "folkrnn-small", a model's file, or the folder of a training.
+        "folkrnn-small", the file of a network, or the folder of a training.
 
     Examples
     --------
-    >>> ScoreFolk("mine.abc").model
+    >>> ScoreFolkConfig("mine.abc").model
     'folkrnn-small'
     """
 
@@ -43,36 +43,36 @@ class ScoreFolk:
 
 
 @dataclass(frozen=True, eq=False)
-class ScoredFolk:
-    """Scored tunes, and those that could not be.
+class ScoreFolkResult:
+    """Scored tunes, and tunes that could not be scored.
 
     Parameters
     ----------
-    settings : ScoreFolk
-        What was asked for.
+    settings : ScoreFolkConfig
+        Tunes and network.
     tunes : tuple of TuneSurprise
-        In the order of the file.
+        Scored tunes in the order of the file.
     rejected : tuple of RejectedTune
-        With the reason, and where it is.
+        Other tunes, with place and reason.
 
     Examples
     --------
-    >>> score_folk(ScoreFolk("mine.abc")).sentence  # doctest: +SKIP
-    '3 tunes cost folkrnn-small 1.512 nats a token: as if it chose among 4.5.'
+    >>> score_folk(ScoreFolkConfig("mine.abc")).sentence  # doctest: +SKIP
+    '3 tunes cost folkrnn-small 1.512 nats per token: a perplexity of 4.5.'
     """
 
-    settings: ScoreFolk
+    settings: ScoreFolkConfig
     tunes: tuple[TuneSurprise, ...]
     rejected: tuple[RejectedTune, ...]
 
     @property
     def sentence(self) -> str:
-        """How well the model expects them."""
+        """Mean surprise over all tokens."""
         return sentence(self.tunes, model_title(self.settings.model))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must be known."""
+        """Number of tunes that could not be scored."""
         if not self.rejected:
             return ()
         first = self.rejected[0]
@@ -80,100 +80,97 @@ class ScoredFolk:
         return (f"{count} could not be scored; the first: {first.origin.name}: {first.message}",)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give everything in JSON's types."""
-        plain: dict[str, Any] = json.loads(
-            records.to_json(
-                {
-                    "settings": self.settings,
-                    "tunes": [tune.to_dict() for tune in self.tunes],
-                    "rejected": [one.to_dict() for one in self.rejected],
-                    "notes": self.notes,
-                    "versions": records.versions(),
-                }
-            )
+        """Return the result in JSON's types."""
+        content: dict[str, Any] = records.to_plain(
+            {
+                "schema": _SCHEMA,
+                "settings": self.settings,
+                "tunes": [tune.to_dict() for tune in self.tunes],
+                "rejected": [tune.to_dict() for tune in self.rejected],
+                "notes": self.notes,
+                "versions": records.versions(),
+            }
         )
-        return plain
+        return content
 
 
-def score_folk(settings: ScoreFolk, *, progress: Progress | None = None) -> ScoredFolk:
-    """Measure how surprising each token of each tune is.
+def score_folk(settings: ScoreFolkConfig, *, progress: Progress = silent) -> ScoreFolkResult:
+    """Measure the surprise of each token of each tune.
 
     Parameters
     ----------
-    settings : ScoreFolk
-        What to score, and by which model.
-    progress : callable, optional
-        Goes over the "files", then over the "batches".
+    settings : ScoreFolkConfig
+        Tunes and network.
+    progress : callable
+        Shows the "files", then the "batches".
 
     Returns
     -------
-    ScoredFolk
-        Tunes are converted to the model's tokens first (v2 and v3: to root C).
+    ScoreFolkResult
+        Surprise per token. Tunes are converted to the network's tokens first (v2, v3: to root C).
 
     Raises
     ------
     ParameterError
-        If there is no such model or source, or none of its tunes can be scored: the first reason.
+        If there is no such network or source, or none of the tunes can be scored.
 
     Examples
     --------
-    >>> score_folk(ScoreFolk("mine.abc")).tunes[0].nats_per_token  # doctest: +SKIP
+    >>> score_folk(ScoreFolkConfig("mine.abc")).tunes[0].nats_per_token  # doctest: +SKIP
     1.512
     """
-    progress = progress or (lambda items, _: items)
-    model = folk_model(settings.model)
-    read: list[tuple[Origin, tuple[str, ...]]] = []
+    model = load_model(settings.model)
+    known: list[tuple[Origin, tuple[str, ...]]] = []
     rejected: list[RejectedTune] = []
-    form = cast(Form, model.tokens)
-    for found in read_tunes(settings.source, tokens=form, progress=progress):
-        if isinstance(found, RejectedTune):
-            rejected.append(found)
-        elif (unknown := _unknown(found.copies[0], model)) is not None:
-            rejected.append(RejectedTune(found.origin, found.origin.line, None, *unknown))
+    version = cast(TokenVersion, model.tokens)
+    for tune in read_tunes(settings.source, tokens=version, progress=progress):
+        if isinstance(tune, RejectedTune):
+            rejected.append(tune)
+        elif (message := _unknown_token(tune.copies[0], model)) is not None:
+            origin = tune.origin
+            rejected.append(RejectedTune(origin, origin.line, None, "unknown token", message))
         else:
-            read.append((found.origin, found.copies[0]))
-    if not read:
+            known.append((tune.origin, tune.copies[0]))
+    if not known:
         first = rejected[0]
         raise ParameterError(
             f"none of {len(rejected)} tunes can be scored; the first: "
             f"{first.origin.name}: {first.message}"
         )
-    tunes = tuple(_scored(read, model, progress))
-    return ScoredFolk(settings, tunes, tuple(rejected))
+    return ScoreFolkResult(settings, tuple(_surprises(known, model, progress)), tuple(rejected))
 
 
-def save_scored(found: ScoredFolk, page: Path) -> None:
-    """Write the page.
+def save_scores(result: ScoreFolkResult, page: Path) -> None:
+    """Write the page of scored tunes.
 
     Parameters
     ----------
-    found : ScoredFolk
-        Of `score_folk`.
+    result : ScoreFolkResult
+        What `score_folk` returned.
     page : Path
-        Written whole or not at all.
+        HTML file; written whole or not at all.
 
     Examples
     --------
-    >>> save_scored(score_folk(ScoreFolk("mine.abc")), Path("why.html"))  # doctest: +SKIP
+    >>> save_scores(score_folk(ScoreFolkConfig("mine.abc")), Path("a.html"))  # doctest: +SKIP
     """
-    model = model_title(found.settings.model)
-    save_surprise(found.tunes, page, model=model, notes=found.notes)
+    model = model_title(result.settings.model)
+    save_surprise(result.tunes, page, model=model, notes=result.notes)
 
 
-def _unknown(tokens: tuple[str, ...], model: FolkModel) -> tuple[str, str] | None:
-    """Reason and message if the model has never seen a token."""
+def _unknown_token(tokens: tuple[str, ...], model: FolkModel) -> str | None:
+    """Return a message if the network does not know a token."""
     for number, token in enumerate(tokens, start=1):
         if token not in model.vocabulary:
-            message = f"token {number}, {token!r}, is none of the model's {len(model.vocabulary)}"
-            return "unknown token", message
+            return f"token {number}, {token!r}, is none of the model's {len(model.vocabulary)}"
     return None
 
 
-def _scored(
-    read: list[tuple[Origin, tuple[str, ...]]], model: FolkModel, progress: Progress
+def _surprises(
+    tunes: list[tuple[Origin, tuple[str, ...]]], model: FolkModel, progress: Progress
 ) -> Iterator[TuneSurprise]:
-    for first in progress(range(0, len(read), _BATCH), "batches"):
-        some = read[first : first + _BATCH]
-        nats = surprise(model, [tokens for _, tokens in some], batch=_BATCH)
-        for (origin, tokens), row in zip(some, nats, strict=True):
-            yield TuneSurprise(origin.name, origin.title, tokens, row)
+    for first in progress(range(0, len(tunes), _BATCH), "batches"):
+        batch = tunes[first : first + _BATCH]
+        rows = surprise(model, [tokens for _, tokens in batch], batch=_BATCH)
+        for (origin, tokens), nats in zip(batch, rows, strict=True):
+            yield TuneSurprise(origin.name, origin.title, tokens, nats)

@@ -1,52 +1,47 @@
-"""Whether the bars of a tune add up, in the order in which they are played."""
+"""Kinds of measures: whether the bars of a tune add up, in the order in which they are played."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from otoscope.folk.abc import BarLine, Measure, Tune
 
-__all__ = ["MEASURE_KINDS", "JudgedMeasure", "MeasureKind", "judge_measures"]
+__all__ = ["MEASURE_KINDS", "ClassifiedMeasure", "MeasureKind", "classify_measures"]
 
 MeasureKind = Literal["full", "free", "pickup", "end", "split", "cut", "short", "long"]
-MEASURE_KINDS: Final[tuple[MeasureKind, ...]] = (
-    "full",
-    "free",
-    "pickup",
-    "end",
-    "split",
-    "cut",
-    "short",
-    "long",
-)
+MEASURE_KINDS: Final[tuple[MeasureKind, ...]] = get_args(MeasureKind)
+"""Kinds from right to wrong."""
 
 
 @dataclass(frozen=True)
-class JudgedMeasure:
-    """A measure as written, and what kind it is.
+class ClassifiedMeasure:
+    """A measure as written, and its kind.
 
     Parameters
     ----------
     number : int
-        From 1, as written.
+        Number of the measure, from 1.
     kind : {"full", "free", "pickup", "end", "split", "cut", "short", "long"}
-        As long as the meter says; in free meter; a short first one; a short last one; a piece of a
-        bar that a part's boundary splits, or that a plain bar line cuts in two; wrong: too short,
-        or too long.
+        full: as long as the meter; free: in free meter; pickup: a short first measure; end: a
+        short last measure; split: a piece of a bar that a part boundary splits; cut: a piece of a
+        bar that a plain bar line cuts in two; short, long: wrong.
     duration, due : Fraction
-        How long it is and how long a bar is, in whole notes; ``due`` is 0 in free meter.
+        Duration of the measure and of a full bar, in whole notes; ``due`` is 0 in free meter.
     meter : str
-        The meter in force, as written.
+        Meter in force, as written.
     line, column : int
-        Where it begins.
+        Place where the measure begins.
+    is_at_part_end : bool
+        Whether a part begins or ends with the measure.
 
     Examples
     --------
+    >>> from otoscope.folk.abc import parse_tune
     >>> tune = parse_tune("M:2/4\\nL:1/4\\nK:C\\nC|DE|F|]")
-    >>> [measure.kind for measure in judge_measures(tune)]
+    >>> [measure.kind for measure in classify_measures(tune)]
     ['pickup', 'full', 'end']
     """
 
@@ -57,55 +52,64 @@ class JudgedMeasure:
     meter: str
     line: int
     column: int
+    is_at_part_end: bool
 
     @property
     def is_wrong(self) -> bool:
-        """Whether it is too short or too long."""
+        """Whether the measure is too short or too long."""
         return self.kind in ("short", "long")
 
+    @property
+    def is_wrong_inside(self) -> bool:
+        """Whether the measure is wrong, and not merely short at the end of a part."""
+        return self.is_wrong and not (self.kind == "short" and self.is_at_part_end)
 
-def judge_measures(tune: Tune) -> tuple[JudgedMeasure, ...]:
-    """Tell of each measure whether it is as long as it must be.
+
+def classify_measures(tune: Tune) -> tuple[ClassifiedMeasure, ...]:
+    """Classify each measure by its duration.
 
     Parameters
     ----------
     tune : Tune
-        As written.
+        Tune as written.
 
     Returns
     -------
-    tuple of JudgedMeasure
-        In the order of writing; of a measure that is played several times, the worst.
+    tuple of ClassifiedMeasure
+        Measures in the order of writing; one that is played several times has its worst kind.
 
     Notes
     -----
     Repeats and endings are played out. Then every measure must be as long as its meter, except the
-    first (a pickup) and the last; and at the boundary of a part (repeat mark, ending, double bar)
-    the last measure before and the first after may together make up one bar. Tokens have no double
-    bars, so two short measures that make up one bar are accepted at a plain bar line, too, and
-    counted by themselves.
+    first (pickup) and the last; and at a part boundary (repeat mark, ending, double bar) the last
+    measure before and the first after may together make up one bar ("split"). Tokens have no
+    double bars, so two short measures that make up one bar are accepted at a plain bar line, too
+    ("cut").
 
     Examples
     --------
+    >>> from otoscope.folk.abc import parse_tune
     >>> tune = parse_tune("M:2/4\\nL:1/4\\nK:C\\nC|:DE|F:|G|AB|C|]")
-    >>> [measure.kind for measure in judge_measures(tune)]
+    >>> [measure.kind for measure in classify_measures(tune)]
     ['pickup', 'full', 'short', 'split', 'full', 'end']
     """
-    # Played measures know which written one they are by the number of their first element.
-    numbered = tuple(replace(element, line=i) for i, element in enumerate(tune.elements))
-    played = replace(tune, elements=numbered).unfolded.measures
+    # Elements carry their index as line, so that a played measure names the written ones.
+    numbered = replace(
+        tune, elements=tuple(replace(element, line=i) for i, element in enumerate(tune.elements))
+    )
+    played = numbered.unfolded.measures
     boundaries = _boundaries(tune)
     number_of = {
         id(element): measure.number for measure in tune.measures for element in measure.elements
     }
     kinds: dict[int, MeasureKind] = {}
     for measure, kind in zip(played, _kinds(played, boundaries), strict=True):
-        for element in measure.elements:  # one of several written, where a bar line is not played
+        for element in measure.elements:  # of several written measures if a bar line is not played
             number = number_of.get(id(tune.elements[element.line]))
             if number is not None:
                 kinds[number] = max(kinds.get(number, kind), kind, key=MEASURE_KINDS.index)
     return tuple(
-        JudgedMeasure(
+        ClassifiedMeasure(
             measure.number,
             kinds.get(measure.number, "full"),
             measure.duration,
@@ -113,13 +117,14 @@ def judge_measures(tune: Tune) -> tuple[JudgedMeasure, ...]:
             measure.meter.text,
             measure.line,
             measure.column,
+            any(bar is None or bar.line in boundaries for bar in (indexed.left, indexed.right)),
         )
-        for measure in tune.measures
+        for measure, indexed in zip(tune.measures, numbered.measures, strict=True)
     )
 
 
 def _kinds(played: Sequence[Measure], boundaries: set[int]) -> list[MeasureKind]:
-    """Judge measures in the order of playing."""
+    """Classify measures in the order of playing."""
     kinds: list[MeasureKind] = []
     while len(kinds) < len(played):
         first = len(kinds)
@@ -148,8 +153,8 @@ def _is_boundary(measure: Measure, boundaries: set[int]) -> bool:
 
 
 def _boundaries(tune: Tune) -> set[int]:
-    """Numbers of the bar lines at which parts meet; the first stands for several at one place."""
-    found: set[int] = set()
+    """Return the indices of the bar lines between parts; the first stands for several in a row."""
+    boundaries: set[int] = set()
     first = 0
     for i, element in enumerate(tune.elements):
         if not isinstance(element, BarLine):
@@ -157,5 +162,5 @@ def _boundaries(tune: Tune) -> set[int]:
         if i == 0 or not isinstance(tune.elements[i - 1], BarLine):
             first = i
         if element.text not in ("|", "") or element.ending:
-            found.add(first)
-    return found
+            boundaries.add(first)
+    return boundaries

@@ -11,8 +11,8 @@ import pytest
 
 from otoscope.folk.data import (
     COLLECTIONS,
-    ReadTune,
     RejectedTune,
+    TokenisedTune,
     collection_files,
     group_tunes,
     read_tunes,
@@ -46,7 +46,7 @@ def test_every_tune_of_the_files_is_counted(name: str) -> None:
     found = list(read_tunes(name))
     text = "".join(path.read_text("latin-1") for path in collection_files(name))
     assert len(found) == sum(line.startswith("X:") for line in text.splitlines())
-    kept = [one for one in found if isinstance(one, ReadTune)]
+    kept = [one for one in found if isinstance(one, TokenisedTune)]
     rejected = [one for one in found if isinstance(one, RejectedTune)]
     total, least = TUNES[name]
     assert (len(found), len(kept) >= least) == (total, True)
@@ -58,7 +58,7 @@ def test_every_tune_of_the_files_is_counted(name: str) -> None:
 @pytest.mark.slow
 def test_tunes_that_are_printed_twice_are_one_group() -> None:
     """O'Neill's 732 to 758 were transcribed by two hands; most pairs must be found."""
-    tunes = [one for one in read_tunes("oneill") if isinstance(one, ReadTune)]
+    tunes = [one for one in read_tunes("oneill") if isinstance(one, TokenisedTune)]
     groups = group_tunes(one.tune for one in tunes)
     of = {
         (one.origin.file, one.tune.reference): group
@@ -76,11 +76,11 @@ def test_tunes_that_are_printed_twice_are_one_group() -> None:
 
 @pytest.mark.slow
 def test_the_papers_page_has_the_counts() -> None:
-    """Of tunes, of those that can be used, and of their tokens."""
+    """Check tunes, tunes that can be used, and their tokens."""
     page = (ROOT / "docs" / "papers" / "D.md").read_text()
     for name in COLLECTIONS:
         found = list(read_tunes(name))
-        kept = [one for one in found if isinstance(one, ReadTune)]
+        kept = [one for one in found if isinstance(one, TokenisedTune)]
         n_tokens = sum(one.n_tokens for one in kept)
         row = f"| {len(found):,} | {len(kept):,} | {n_tokens:,} |"
         assert any(line.startswith(f"| `{name}`") and row in line for line in page.splitlines()), (

@@ -1,4 +1,4 @@
-"""A tune as sound: plucked by our own synthesiser, or by fluidsynth from its MIDI file."""
+"""Sound of a tune: a plucked string of our own, or fluidsynth playing its MIDI file."""
 
 from __future__ import annotations
 
@@ -33,53 +33,54 @@ def play_tune(
     sound: Literal["ours", "fluidsynth"] = "ours",
     tempo_bpm: float | None = None,
 ) -> NDArray[np.float32]:
-    """Play a tune, repeats and all.
+    """Synthesise a tune, with its repeats.
 
     Parameters
     ----------
     tune : Tune
-        Grace notes are left away.
+        Tune; grace notes are left out.
     sr : int
-        Samples a second, 8000 to 96000.
+        Sampling rate in Hz, 8000 to 96000.
     sound : {"ours", "fluidsynth"}
-        A plucked string of our own, or a sampled piano: fluidsynth with `SOUNDFONT`.
+        Instrument. ours: a plucked string; fluidsynth: a sampled piano (`SOUNDFONT`).
     tempo_bpm : float, optional
-        Quarter notes a minute, in [4, 60000]. Default: the tune's Q: field, else 120.
+        Tempo in quarter notes per minute, in [4, 60000]. Default: the Q: field, else 120.
 
     Returns
     -------
     ndarray [sample], float32
-        In [-0.7, 0.7]; silence of the tune's length if it has no notes.
+        Waveform in [-0.7, 0.7]; silence of the tune's length if it has no notes.
 
     Raises
     ------
     ParameterError
         If ``sr``, ``sound`` or ``tempo_bpm`` is out of range, or fluidsynth fails.
     MissingExtra
-        If fluidsynth or its sounds are not installed; says what installs them.
+        If fluidsynth or its soundfont is not installed.
 
     Examples
     --------
+    >>> from otoscope.folk.abc import parse_tune
     >>> tune = parse_tune("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")
-    >>> play_tune(tune, sr=8000).shape  # 2 s and what rings on
+    >>> play_tune(tune, sr=8000).shape  # 2 s, and .25 s that the string sounds on
     (18000,)
     """
     if not 8000 <= sr <= 96000 or sound not in ("ours", "fluidsynth"):
         raise ParameterError(
             f"sr is {sr} and sound {sound!r}; need 8000 to 96000, and ours or fluidsynth"
         )
-    midi = to_midi(tune, tempo_bpm)  # which checks the tempo
+    midi = to_midi(tune, tempo_bpm)  # checks the tempo
     y = _pluck(tune, sr, tempo_bpm) if sound == "ours" else _fluidsynth(midi, sr)
     peak = float(np.abs(y).max(initial=0.0))
     return (y * (_PEAK / peak if peak else 1.0)).astype(np.float32)
 
 
 def _pluck(tune: Tune, sr: int, tempo_bpm: float | None) -> NDArray[np.float64]:
-    """Add the strings that are plucked."""
+    """Add the sounds of the plucked strings."""
     seconds = 240 / (tempo_bpm or tune.tempo_bpm or _TEMPO_BPM)  # of a whole note
     length = sum((measure.duration for measure in tune.unfolded.measures), start=0)
     y = np.zeros(round((float(length) * seconds + _RING) * sr))
-    strings = cache(partial(_string, sr=sr))  # a tune has few different notes
+    strings = cache(partial(_string, sr=sr))  # few notes of a tune differ
     for note in tune.unfolded.notes:
         start = round(float(note.onset) * seconds * sr)
         string = strings(note.pitch, float(note.duration) * seconds)
@@ -88,7 +89,7 @@ def _pluck(tune: Tune, sr: int, tempo_bpm: float | None) -> NDArray[np.float64]:
 
 
 def _string(pitch: int, seconds: float, sr: int) -> NDArray[np.float64]:
-    """Sum exp(-d k t) sin(2 pi k f t) / k over overtones k: the higher, the sooner gone."""
+    """Sum exp(-2 k t) sin(2 pi k f t) / k over overtones k."""
     hz = 440.0 * 2 ** ((pitch - 69) / 12)
     time = np.arange(round((seconds + _RING) * sr)) / sr
     k = np.arange(1, 1 + min(_OVERTONES, int(0.45 * sr / hz)))[:, None]
@@ -111,7 +112,9 @@ def _fluidsynth(midi: bytes, sr: int) -> NDArray[np.float64]:
         command = ["fluidsynth", *map(str, [*flags, SOUNDFONT, source])]
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
         if finished.returncode or not wav.exists():
-            said = " ".join((finished.stdout + finished.stderr).split())
-            raise ParameterError(f"fluidsynth failed, status {finished.returncode}: {said[-300:]}")
+            message = " ".join((finished.stdout + finished.stderr).split())
+            raise ParameterError(
+                f"fluidsynth failed, status {finished.returncode}: {message[-300:]}"
+            )
         y, _ = soundfile.read(wav, always_2d=True)
     return np.asarray(y.mean(1))

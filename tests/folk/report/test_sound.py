@@ -10,7 +10,7 @@ import pytest
 from otoscope.errors import MissingExtra, ParameterError
 from otoscope.folk.abc import parse_tune
 from otoscope.folk.data import generate_tune
-from otoscope.folk.data.playing import SOUNDFONT, play_tune
+from otoscope.folk.report.sound import SOUNDFONT, play_tune
 
 SR = 8000
 

@@ -1,0 +1,47 @@
+from . import abc, data, metrics, model, report, tokens, train, workflows
+from .abc import Tune, read_book, book_to_abc
+from .data import generate_tune, load_prepared, read_tunes
+from .metrics import check_tune, compare_tunes, summarise
+from .model import (
+    FolkModel,
+    FolkRNN,
+    Sampling,
+    import_folkrnn,
+    load_folkrnn,
+    nats_per_token,
+    sample,
+    save_folkrnn,
+    surprise,
+)
+from .train import TrainFolkConfig, train_folk
+
+__all__ = [
+    "FolkModel",
+    "FolkRNN",
+    "Sampling",
+    "TrainFolkConfig",
+    "Tune",
+    "abc",
+    "check_tune",
+    "compare_tunes",
+    "data",
+    "generate_tune",
+    "import_folkrnn",
+    "load_folkrnn",
+    "load_prepared",
+    "metrics",
+    "model",
+    "nats_per_token",
+    "read_book",
+    "read_tunes",
+    "report",
+    "sample",
+    "save_folkrnn",
+    "summarise",
+    "surprise",
+    "tokens",
+    "train",
+    "train_folk",
+    "workflows",
+    "book_to_abc",
+]

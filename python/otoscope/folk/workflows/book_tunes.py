@@ -1,0 +1,82 @@
+"""Tunes of users' files, as written: ABC, tokens, collections and prepared folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from otoscope.errors import ParameterError
+from otoscope.folk.abc import NotationError, Tune, read_book
+from otoscope.folk.data import COLLECTIONS, SPLITS, files_of, is_prepared, load_prepared
+from otoscope.folk.tokens import read_token_file, tokeniser
+
+__all__ = ["BookTune", "held_out_tunes", "read_book_tunes"]
+
+
+@dataclass(frozen=True, eq=False)
+class BookTune:
+    """A tune of a book, or the error at which reading it ended; its name is "a.abc#3"."""
+
+    name: str
+    number: int
+    tune: Tune | NotationError
+
+    @property
+    def title(self) -> str:
+        """Title of the tune, else its number."""
+        title = "" if isinstance(self.tune, NotationError) else self.tune.title
+        return title or f"tune {self.number}"
+
+
+def read_book_tunes(source: str | Path, *, splits: Sequence[str] = SPLITS) -> list[BookTune]:
+    """Read a file, a folder of ABC files, a collection ("ryan"), or splits of a prepared folder."""
+    path = Path(source)
+    if is_prepared(path):
+        return list(_of_prepared(path, splits))
+    if str(source) not in COLLECTIONS and not path.exists():
+        known = ", ".join(COLLECTIONS)
+        raise ParameterError(f"{source} is not there; need a file, a folder, or one of {known}")
+    return [
+        BookTune(f"{file.name}#{number}", number, tune)
+        for file in files_of(str(source))
+        for number, tune in enumerate(_tunes_of_file(file), start=1)
+    ]
+
+
+def held_out_tunes(source: str | Path) -> list[BookTune]:
+    """Read the tunes that a model trained on a prepared folder has not seen; else all tunes."""
+    tunes = read_book_tunes(source, splits=("valid", "test"))
+    if not tunes:
+        raise ParameterError(f"{source} holds out no tune; prepare it with --valid and --test")
+    return tunes
+
+
+def _tunes_of_file(path: Path) -> Sequence[Tune | NotationError]:
+    """Read a file of tokens if it is one, else a book of ABC."""
+    try:
+        rows = read_token_file(path)
+    except NotationError as err:
+        if err.reason != "no tune":
+            raise
+        return read_book(path)
+    heads = [row[1] for row in rows if not isinstance(row, NotationError)]
+    version = "v2" if heads[0].startswith("K:C") else "v3"
+    return [row if isinstance(row, NotationError) else _tune(row, version) for row in rows]
+
+
+def _of_prepared(folder: Path, splits: Sequence[str]) -> Iterator[BookTune]:
+    prepared = load_prepared(folder)
+    for split in splits:
+        tokens: list[list[str]] = getattr(prepared, split)
+        copies = 2 if prepared.tokens == "v3" else 1  # on C, and on C sharp
+        names = [row["name"] for row in prepared.tunes if row["split"] == split]
+        for number, (name, tune) in enumerate(zip(names, tokens[::copies], strict=True), start=1):
+            yield BookTune(name, number, _tune(tune, prepared.tokens))
+
+
+def _tune(tokens: Sequence[str], version: str) -> Tune | NotationError:
+    try:
+        return tokeniser(version).tune(tokens)
+    except NotationError as err:
+        return err
