@@ -59,6 +59,15 @@ def test_all(session: nox.Session) -> None:
 
 
 @nox.session
+def cov(session: nox.Session) -> None:
+    """Run the tests and measure what part of the package they run: at least 95 %."""
+    install(session, *TESTED)
+    measured = ("--cov", "otoscope", "--cov-report", "term:skip-covered", "--cov-fail-under", "95")
+    options = ("-m", "not slow", *PER_CORE, *measured)
+    run(session, "pytest", *options, *session.posargs, env=one_thread())
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Run every gate that reads the sources; fail at the end if one failed."""
     install(session, "lint", *TESTED)
