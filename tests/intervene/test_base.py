@@ -348,7 +348,7 @@ def test_registered_interventions_come_by_theme_with_options_of_their_own() -> N
     assert places == sorted(places)
     assert all(entry.help.endswith(".") for entry in entries)
     with pytest.raises(ValueError, match="--gain is registered for Gain"):
-        register("--gain", "Again.", theme="playback", usual=1)(Gain)
+        register("--gain", "Again.", theme="spectrum", usual=1)(Gain)
 
 
 def test_a_value_of_the_command_line_makes_interventions() -> None:

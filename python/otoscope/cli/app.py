@@ -15,7 +15,7 @@ from otoscope.cli.experiment import experiment
 from otoscope.cli.explain import explain
 from otoscope.cli.folk import folk
 from otoscope.cli.group import Group
-from otoscope.cli.interrogate import interrogate
+from otoscope.cli.interrogate import InterrogateCommand, interrogate
 from otoscope.cli.maximise import maximise
 from otoscope.cli.models import models
 from otoscope.records import versions
@@ -31,8 +31,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, explain, attack, interrogate, maximise, distance, stats, models, doctor):
+for command in (demo, explain, attack, maximise, distance, stats, models, doctor):
     app.command()(command)
+app.command(cls=InterrogateCommand)(interrogate)
 app.add_typer(corpus, name="corpus")
 app.add_typer(folk, name="folk")
 app.add_typer(experiment, name="experiment")

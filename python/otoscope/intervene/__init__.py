@@ -14,8 +14,8 @@ from otoscope.intervene.statistics.bootstrap import ChanceLevel, GroupBootstrap,
 from otoscope.intervene.statistics.regulated import RegulatedBootstrap, RegulatedResult
 from otoscope.intervene.statistics.significance import cochran_q, holm, mcnemar
 from otoscope.intervene.transforms.features import FeatureDilation
-from otoscope.intervene.transforms.filters import Equaliser, HighPass, LowPass
-from otoscope.intervene.transforms.playback import Crop, Gain, LeadingSilence, Polarity, Reverb
+from otoscope.intervene.transforms.filters import Equaliser, Gain, HighPass, LowPass
+from otoscope.intervene.transforms.playback import Crop, LeadingSilence, Polarity, Reverb
 from otoscope.intervene.transforms.quality import BitDepth, CodecRoundTrip, Resample, WhiteNoise
 from otoscope.intervene.transforms.tempo import Pitch, Tempo, dilation_percent
 

@@ -18,7 +18,7 @@ __all__ = ["THEMES", "Modifier", "Registered", "Theme", "register", "registered"
 Theme = Literal["time", "spectrum", "quality", "playback"]
 THEMES: dict[Theme, str] = {
     "time": "Tempo and pitch",
-    "spectrum": "Spectrum",
+    "spectrum": "Spectrum and level",
     "quality": "Recording and storage",
     "playback": "Playback and excerpt",
 }

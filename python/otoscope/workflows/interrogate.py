@@ -36,7 +36,7 @@ class InterrogateConfig:
         to labels, or to scores [item, class]. The sampling rate of a function is its attribute
         ``sample_rate``, if it has one, else that of the first file.
     data : Path
-        Folder with one sub-folder per class, dance corpus, or features: see `read_items`.
+        Folder with one sub-folder per class, folder of a dance corpus, or features (.npz).
     interventions : tuple of Intervention
         Interventions on sounds, each with its greatest dose.
     dilation : float, optional

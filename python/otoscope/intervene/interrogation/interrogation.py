@@ -42,7 +42,7 @@ from otoscope.intervene.sound import Chain, SoundIntervention, longest_duration
 from otoscope.intervene.statistics.bootstrap import GroupBootstrap, check_classes
 from otoscope.intervene.statistics.confound import confound_only
 from otoscope.intervene.statistics.regulated import Indices, RegulatedBootstrap, RegulatedResult
-from otoscope.intervene.transforms.playback import Gain
+from otoscope.intervene.transforms.filters import Gain
 from otoscope.metrics import Interval
 from otoscope.progress import Progress, silent
 

@@ -1,4 +1,4 @@
-"""Changes of the spectrum: a random gentle equaliser, high-pass and low-pass filters."""
+"""Changes of spectrum and level: random gentle equaliser, gain, high-pass and low-pass filters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from otoscope.intervene.sound import SoundIntervention
 from otoscope.signal.effects.equaliser import KNOTS_HZ, equalise
 from otoscope.signal.effects.iir import recursive_filter
 
-__all__ = ["Equaliser", "HighPass", "LowPass"]
+__all__ = ["Equaliser", "Gain", "HighPass", "LowPass"]
 
 # For each design the ratio of stop to pass edge of a high-pass, and the least attenuation in dB.
 _DESIGNS = {"gentle": (0.5, 30.0), "steep": (0.95, 60.0)}
@@ -58,6 +58,35 @@ class Equaliser(SoundIntervention):
     def _transform(self, source: RenderInput) -> Tensor:
         drawn = torch.rand(len(KNOTS_HZ), generator=source.generator(), dtype=torch.float64)
         return equalise(source.y, sr=source.sr, knots_db=self.max_db * (2 * drawn - 1))
+
+
+@register("--gain", "Maximum gain change, in dB.", theme="spectrum", usual=12)
+@dataclass(frozen=True)
+class Gain(SoundIntervention):
+    """Change the level.
+
+    Parameters
+    ----------
+    db : float
+        Gain in dB, in [-60, 60]. Samples may exceed 1; nothing is clipped.
+    label_preserving : bool
+        Claim that the right answer stays.
+
+    Examples
+    --------
+    >>> Gain(-20).render(torch.ones(2), 8000)
+    tensor([0.1000, 0.1000])
+    """
+
+    db: float
+
+    name = "gain"
+    unit = "dB"
+    bounds = (-60.0, 60.0)
+    is_proportional = True
+
+    def _transform(self, source: RenderInput) -> Tensor:
+        return source.y * 10 ** (self.db / 20)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Changes of playback: gain, polarity inversion, leading silence, crop, room reverberation."""
+"""Changes of playback: polarity inversion, leading silence, crop, room reverberation."""
 
 from __future__ import annotations
 
@@ -14,37 +14,7 @@ from otoscope.intervene.registry import register
 from otoscope.intervene.sound import SoundIntervention
 from otoscope.signal.effects.reverb import convolve, decaying_noise
 
-__all__ = ["Crop", "Gain", "LeadingSilence", "Polarity", "Reverb"]
-
-
-@register("--gain", "Maximum gain change, in dB.", theme="playback", usual=12)
-@dataclass(frozen=True)
-class Gain(SoundIntervention):
-    """Change the level.
-
-    Parameters
-    ----------
-    db : float
-        Gain in dB, in [-60, 60]. Samples may exceed 1; nothing is clipped.
-    label_preserving : bool
-        Claim that the right answer stays.
-
-    Examples
-    --------
-    >>> import torch
-    >>> Gain(-20).render(torch.ones(2), 8000)
-    tensor([0.1000, 0.1000])
-    """
-
-    db: float
-
-    name = "gain"
-    unit = "dB"
-    bounds = (-60.0, 60.0)
-    is_proportional = True
-
-    def _transform(self, source: RenderInput) -> Tensor:
-        return source.y * 10 ** (self.db / 20)
+__all__ = ["Crop", "LeadingSilence", "Polarity", "Reverb"]
 
 
 @register("--polarity", "Invert the polarity of the waveform.", theme="playback", usual=1)

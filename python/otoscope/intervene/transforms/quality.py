@@ -149,43 +149,6 @@ class Resample(SoundIntervention):
         return resample_round_trip(source.y, sr=source.sr, through_sr=self.hz)
 
 
-@register("--bits", "Bit depth that samples are rounded to.", theme="quality", usual=12)
-@dataclass(frozen=True)
-class BitDepth(SoundIntervention):
-    """Round samples to the nearest of 2^bits levels, without dither.
-
-    Parameters
-    ----------
-    bits : int
-        Bit depth, in [1, 24]. Levels lie 2^(1 - bits) apart, from -1; samples beyond the highest
-        or the lowest level are clipped.
-    label_preserving : bool
-        Claim that the right answer stays.
-
-    Examples
-    --------
-    >>> import torch
-    >>> BitDepth(2).render(torch.tensor([-1.0, -0.3, 0.3, 1.0]), 8000)
-    tensor([-1.0000, -0.5000,  0.5000,  0.5000])
-    """
-
-    bits: int
-
-    name = "bit depth"
-    unit = "bits"
-    bounds = (1, 24)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.bits != int(self.bits):
-            raise ParameterError(f"bits is {self.bits}, must be a whole number")
-
-    def _transform(self, source: RenderInput) -> Tensor:
-        half = float(2 ** (int(self.bits) - 1))
-        rounded: Tensor = (source.y * half).round().clamp(-half, half - 1) / half
-        return rounded
-
-
 @register(
     "--noise",
     "Signal-to-noise ratio of added white noise, in dB.",
@@ -221,3 +184,40 @@ class WhiteNoise(SoundIntervention):
 
     def _transform(self, source: RenderInput) -> Tensor:
         return add_noise(source.y, snr_db=self.snr_db, generator=source.generator())
+
+
+@register("--bits", "Bit depth that samples are rounded to.", theme="quality", usual=12)
+@dataclass(frozen=True)
+class BitDepth(SoundIntervention):
+    """Round samples to the nearest of 2^bits levels, without dither.
+
+    Parameters
+    ----------
+    bits : int
+        Bit depth, in [1, 24]. Levels lie 2^(1 - bits) apart, from -1; samples beyond the highest
+        or the lowest level are clipped.
+    label_preserving : bool
+        Claim that the right answer stays.
+
+    Examples
+    --------
+    >>> import torch
+    >>> BitDepth(2).render(torch.tensor([-1.0, -0.3, 0.3, 1.0]), 8000)
+    tensor([-1.0000, -0.5000,  0.5000,  0.5000])
+    """
+
+    bits: int
+
+    name = "bit depth"
+    unit = "bits"
+    bounds = (1, 24)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bits != int(self.bits):
+            raise ParameterError(f"bits is {self.bits}, must be a whole number")
+
+    def _transform(self, source: RenderInput) -> Tensor:
+        half = float(2 ** (int(self.bits) - 1))
+        rounded: Tensor = (source.y * half).round().clamp(-half, half - 1) / half
+        return rounded
