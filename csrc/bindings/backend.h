@@ -11,10 +11,11 @@
 namespace otoscope::bind {
 
 template <class B>
-concept Backend = requires(typename B::Launch launch, int device_id) {
+concept Backend = requires {
+    typename B::Launch;                                      // the last argument of the kernels
+    { B::kLaunchName } -> std::convertible_to<const char*>;  // its name in Python
     { B::kDevice } -> std::convertible_to<DeviceType>;       // of the tensors
-    { B::kLaunchName } -> std::convertible_to<const char*>;  // Python's name of the last argument
-    typename B::DeviceGuard;                                 // makes a device current
+    requires std::constructible_from<typename B::DeviceGuard, int>;  // makes a device current
 };
 
 struct NoDeviceGuard {  // the host has one device

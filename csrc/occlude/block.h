@@ -18,8 +18,8 @@ OTO_BOTH constexpr int cells_per_thread(int cell_size, bool noise) {
 // excerpt 1, batch 1 (samples 4 to 7), tile 2. Invariant: every output cell is in one unit.
 struct OccludeGrid {
     std::int64_t tiles, batches, batch;
-    bool
-        wide_stores;  // a thread's cells are neighbours, stored at once; else a block's width apart
+    // A thread's cells are neighbours, stored at once; otherwise they are a block's width apart.
+    bool wide_stores;
 
     OTO_BOTH std::int64_t units(std::int64_t excerpts) const { return excerpts * batches * tiles; }
 };

@@ -15,8 +15,8 @@ struct FramePlan {
     std::int64_t half;  // n_fft / 2
     int stages;
     int radix[4];  // of each stage, 8 or 4; their product is half
-    const Real*
-        twiddle[4];  // of each stage: W^p, W^2p ... W^(radix - 1)p for each p; see fft_lanes.inc
+    // Of each stage, in the order of fft_lanes.inc: W^p, W^2p ... W^(radix - 1)p for each p.
+    const Real* twiddle[4];
     const Real* bin_twiddle;  // [half / 2 + 1] complex; exp(-2 pi i k / n_fft)
     // [half + 1]; padded position of frequency k after the transform. Entry `half` is a position of
     // its own: the spectrum of a complex transform repeats, so it receives a copy of frequency 0.

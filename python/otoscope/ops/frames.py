@@ -40,10 +40,7 @@ _cache = WeakIdKeyDictionary()
 
 
 def frames_of(window: Tensor, hop_length: int, *, like: Tensor) -> Frames:
-    """Check a window and a hop, and convert the window to the type and device of ``like``.
-
-    The result is kept for the next call with the same window.
-    """
+    """Check a window and a hop; convert the window to the type and device of ``like``, once."""
     if isinstance(hop_length, float) or hop_length < 1:
         raise ParameterError(f"hop_length is {hop_length}, must be an integer >= 1")
     if window.ndim != 1 or len(window) < 2 or not window.is_floating_point():

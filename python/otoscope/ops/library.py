@@ -21,10 +21,7 @@ SCALARS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def register(schema: str, kernel: Callable[..., Any], fake: Callable[..., Any]) -> None:
-    """Define an operator ``otoscope::name`` by its schema; ``kernel`` serves CPU and CUDA.
-
-    ``fake`` returns shapes and types only. torch.vmap is refused.
-    """
+    """Define an operator: ``kernel`` serves CPU and CUDA, ``fake`` tensors without data."""
     name = schema.split("(")[0]
     LIBRARY.define(schema)
     for key in ("CPU", "CUDA"):
