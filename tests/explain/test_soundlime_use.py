@@ -9,21 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.base import RegressorMixin, clone
-from sklearn.ensemble import (
-    ExtraTreesRegressor,
-    GradientBoostingRegressor,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
-from sklearn.linear_model import GammaRegressor, Lasso, LogisticRegression, MultiTaskLasso, Ridge
-from sklearn.multioutput import MultiOutputRegressor
-from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVR
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.linear_model import Lasso
 from torch import Tensor, nn
 
 from otoscope import ops
@@ -209,110 +195,6 @@ def test_constant_output_is_explained_by_nothing() -> None:
     assert explanation.r2 == 1
     assert explanation.shapley is not None
     np.testing.assert_allclose(explanation.shapley, 0, atol=1e-14)
-
-
-def test_other_surrogates_of_scikit_learn_serve() -> None:
-    model, _ = linear(4, 6)
-    patch = Patch(torch.ones(6, 2, dtype=torch.float64))
-    explanation = explainer(model, surrogate=Lasso(0.05)).explain(patch)
-    lasso = Lasso(0.05).fit(
-        explanation.keep.double().numpy(),
-        explanation.outputs[:, 0].numpy(),
-        sample_weight=explanation.weights.numpy(),
-    )
-    np.testing.assert_allclose(explanation.coefficients, lasso.coef_)
-    assert explanation.settings.surrogate == "Lasso(alpha=0.05)"
-
-
-def three_frames(batch: Tensor) -> Tensor:
-    """Frame 1 speaks for the output, frame 4 less, frame 2 against it."""
-    frames = batch[:, 0, :, 0]
-    return 3 * frames[:, 1] + 1.5 * frames[:, 4] - 2 * frames[:, 2]
-
-
-@pytest.mark.parametrize(
-    "surrogate",
-    [
-        RandomForestRegressor(30),
-        ExtraTreesRegressor(30),
-        GradientBoostingRegressor(n_estimators=60),
-        DecisionTreeRegressor(),
-    ],
-    ids=lambda surrogate: type(surrogate).__name__,
-)
-def test_importances_serve_as_coefficients_with_the_sign_of_the_effect(
-    surrogate: RegressorMixin,
-) -> None:
-    patch = Patch(torch.ones(6, 2, dtype=torch.float64))
-    lime = explainer(three_frames, surrogate=surrogate, kernel_width=2.0)
-    explanation = lime.explain(patch)
-    assert explanation.measure == "importance"
-    assert explanation.top(3) == [1, 4]
-    assert int(explanation.coefficients.argmin()) == 2
-    assert float(explanation.coefficients.abs().sum()) == pytest.approx(1)
-    again = lime.explain(patch)  # random_state None is the explainer's seed
-    assert torch.equal(again.coefficients, explanation.coefficients)
-    fitted = clone(surrogate).set_params(random_state=0)
-    rows = explanation.keep.double().numpy()
-    outputs, weights = explanation.outputs[:, 0].numpy(), explanation.weights.numpy()
-    fitted.fit(rows, outputs, sample_weight=weights)
-    assert explanation.r2 == pytest.approx(fitted.score(rows, outputs, weights))
-    assert explanation.intercept == pytest.approx(fitted.predict(np.zeros((1, 6)))[0])
-    at_patch = abs(fitted.predict(np.ones((1, 6)))[0] - explanation.output_all)
-    assert explanation.local_error == pytest.approx(at_patch, abs=1e-12)
-
-
-def test_a_linear_support_vector_machine_has_one_row_of_coefficients() -> None:
-    patch = Patch(torch.ones(6, 2, dtype=torch.float64))
-    explanation = explainer(three_frames, surrogate=SVR(kernel="linear", C=100)).explain(patch)
-    assert explanation.measure == "coefficient"
-    np.testing.assert_allclose(explanation.coefficients, [0, 3, -2, 0, 1.5, 0], atol=0.3)
-
-
-def test_intercept_and_r2_are_of_the_surrogates_own_predictions() -> None:
-    """A generalised linear model predicts by a link: its coefficients alone do not."""
-
-    def positive(batch: Tensor) -> Tensor:
-        return (three_frames(batch) / 3).exp()
-
-    patch = Patch(torch.ones(6, 2, dtype=torch.float64))
-    model = GammaRegressor(alpha=0.0, max_iter=1000, tol=1e-9)
-    explanation = explainer(positive, surrogate=model, kernel_width=5.0).explain(patch)
-    np.testing.assert_allclose(explanation.coefficients, [0, 1, -2 / 3, 0, 0.5, 0], atol=1e-4)
-    assert explanation.intercept == pytest.approx(1, abs=1e-3)
-    assert explanation.r2 == pytest.approx(1, abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("surrogate", "message"),
-    [
-        (RandomForestRegressor, "is the class RandomForestRegressor; pass an instance"),
-        (LogisticRegression(), "LogisticRegression is a classifier, must be a regressor"),
-        (RandomForestClassifier(), "RandomForestClassifier is a classifier"),
-        (KNeighborsRegressor(), "KNeighborsRegressor does not take sample_weight in fit"),
-        (MultiTaskLasso(), "MultiTaskLasso could not be fitted to rows"),
-        (HistGradientBoostingRegressor(), "has neither coef_ nor feature_importances_ after fit"),
-        (SVR(kernel="rbf"), "SVR has neither coef_ nor feature_importances_ after fit"),
-        (make_pipeline(StandardScaler(), Ridge()), "is a Pipeline, whose last step does not see"),
-        (MultiOutputRegressor(Ridge()), "MultiOutputRegressor could not be fitted to rows"),
-        ("forest", "surrogate is 'forest', must be a regressor of scikit-learn"),
-        (3, "surrogate is 3, must be a regressor of scikit-learn"),
-    ],
-    ids=str,
-)
-def test_other_estimators_are_refused_before_the_model_is_asked(
-    surrogate: object, message: str
-) -> None:
-    with pytest.raises(ParameterError, match=message):
-        explainer(Tagger(), surrogate=surrogate)
-
-
-def test_a_fitted_surrogate_is_fitted_anew() -> None:
-    fitted = Ridge().fit(np.eye(3), np.ones(3))
-    patch = Patch(torch.ones(6, 2, dtype=torch.float64))
-    explanation = explainer(three_frames, surrogate=fitted).explain(patch)
-    assert explanation.coefficients.shape == (6,)
-    assert fitted.coef_.shape == (3,)
 
 
 def test_the_models_domain_standardises_for_a_bare_tensor() -> None:

@@ -35,7 +35,6 @@ __all__ = [
 
 
 DEFAULT_SEGMENTS = "temporal:10"
-
 _Kind = Literal["beat", "onset"]
 
 
@@ -118,8 +117,7 @@ class grid:  # reads as a function: segments=grid(6, 4)
 
     References
     ----------
-    Mishra et al., ISMIR 2017: 6 x 4 on 115 frames and 80 bands; time borders 0, 19, 38, 57, 76, 95,
-    115.
+    Mishra et al., ISMIR 2017: 6 x 4 on 115 frames and 80 bands.
 
     Examples
     --------
@@ -149,9 +147,8 @@ class grid:  # reads as a function: segments=grid(6, 4)
         """Write it as a call."""
         if self.n_mel == 1:
             return f"temporal({self.n_time})"
-        return (
-            f"spectral({self.n_mel})" if self.n_time == 1 else f"grid({self.n_time}, {self.n_mel})"
-        )
+        is_spectral = self.n_time == 1
+        return f"spectral({self.n_mel})" if is_spectral else f"grid({self.n_time}, {self.n_mel})"
 
     def _name(self, time: int, band: int) -> str:
         parts = [f"time {time}"] if self.n_time > 1 or self.n_mel == 1 else []
@@ -207,14 +204,9 @@ class from_labels:  # reads as a function: segments=from_labels(labels)
     Parameters
     ----------
     labels : Tensor [frame, mel], integer
-        Label of each cell; labels in rising order become segments 0, 1, ...
+        Label of each cell, of the patch's shape; in rising order they become segments 0, 1, ...
     names : sequence of str, optional
         Name of each segment; "segment <label>" by default.
-
-    Raises
-    ------
-    ParameterError
-        If the labels are not integer, not of the patch's shape, or not as many as the names.
 
     Examples
     --------
@@ -267,7 +259,7 @@ class _Events:
                 f"{self.kind}-synchronous segments need the patch's sound, which it lacks; "
                 "give it y, sr and hop_length, or use segments.temporal"
             )
-        n_frames = patch.values.shape[0]
+        n_frames = len(patch.values)
         sample = _event_times(self.kind, patch.y, patch.sr) * patch.sr
         edges = (sample / patch.hop_length).round().long()
         edges = edges[(edges > 0) & (edges < n_frames)].unique()
@@ -288,8 +280,7 @@ def beats() -> _Events:
     Returns
     -------
     Segmentation
-        Segments from beat to beat, and the part before the first. Raises ParameterError for a
-        patch without sound or without a beat.
+        Segments from beat to beat; refuses a patch without sound or without a beat.
 
     References
     ----------
@@ -309,8 +300,7 @@ def onsets() -> _Events:
     Returns
     -------
     Segmentation
-        Segments from onset to onset. Raises ParameterError for a patch without sound or without
-        an onset inside.
+        Segments from onset to onset; refuses a patch without sound or without an onset.
 
     References
     ----------
@@ -324,15 +314,12 @@ def onsets() -> _Events:
     return _Events("onset")
 
 
-for _make, _description, _example in (
-    (temporal, "blocks in time", "temporal:10"),
-    (spectral, "blocks in frequency", "spectral:8"),
-    (grid, "rectangles, time x frequency", "grid:6x4"),
-    (beats, "from beat to beat", "beats"),
-    (onsets, "from onset to onset", "onsets"),
-    (from_labels, "cells of equal label, in Python only", ""),
-):
-    SEGMENTATIONS.add(_make.__name__, _make, _description, _example)
+SEGMENTATIONS.add("temporal", temporal, "blocks in time", "temporal:10")
+SEGMENTATIONS.add("spectral", spectral, "blocks in frequency", "spectral:8")
+SEGMENTATIONS.add("grid", grid, "rectangles, time x frequency", "grid:6x4")
+SEGMENTATIONS.add("beats", beats, "from beat to beat")
+SEGMENTATIONS.add("onsets", onsets, "from onset to onset")
+SEGMENTATIONS.add("from_labels", from_labels, "cells of equal label, in Python only", "")
 
 
 def resolve(segments: Segmentation | Tensor | str) -> Segmentation:
@@ -363,7 +350,7 @@ def resolve(segments: Segmentation | Tensor | str) -> Segmentation:
     if not callable(segments):
         raise ParameterError(
             f"segments is {segments!r}; give a name such as {DEFAULT_SEGMENTS!r}, "
-            "segments.grid(6, 4) or another of that module, or a label map [frame, mel]"
+            "segments.grid(6, 4) or the like, or a label map [frame, mel]"
         )
     return segments
 
@@ -380,7 +367,7 @@ def _event_times(kind: _Kind, y: Tensor, sr: float) -> Tensor:
 
 
 def _blocks(size: int, n: int, unit: str) -> Tensor:
-    """Return the id of each frame or band: blocks of floor(size / n), the last takes the rest."""
+    """Return the block of each frame or band."""
     if n > size:
         raise ParameterError(f"{n} segments for {size} {unit}; use at most {size}")
     return (torch.arange(size) // (size // n)).clamp(max=n - 1)

@@ -324,9 +324,8 @@ class SoundLIME:
         Raises
         ------
         ParameterError
-            If the argument is not a patch, patch and model are on different devices, there are more
-            segments than frames, an exact design costs too much, the patch lacks what the content
-            needs, the target is unknown, or an output is not finite.
+            If the argument is not a patch or on another device than the model, segments, design,
+            content or target do not suit the patch or the model, or an output is not finite.
 
         Warns
         -----

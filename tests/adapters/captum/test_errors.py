@@ -44,13 +44,13 @@ BAD: list[tuple[tuple[str, ...], Callable[[Tensor], Any], dict[str, Any], str]] 
     (EXACT, lambda x: "loud", {"target": None}, "returned a str"),
     (EXACT, lambda x: None, {"target": None}, "returned a NoneType"),
     (ALL, columns, {"target": (0, 0)}, "the output has shape"),
-    (ALL, columns, {"target": [0]}, "one an example"),
+    (ALL, columns, {"target": [0]}, "one per example"),
     (ALL, columns, {"target": torch.tensor([0, 1, 1])}, r"target has shape \(3,\)"),
     (ALL, columns, {"target": "singing"}, "'singing'"),
     (ALL, columns, {"target": [0.5, 1.0]}, "must hold indices"),
     (ALL, lambda x: x[:, :, None], {"target": [0, 1]}, r"must be \[batch, output\]"),
     (ALL, lambda x: x[:, :, None], {"target": torch.tensor([0, 1])}, r"must be \[batch, output\]"),
-    (("Lime", "KernelShap"), columns, {"target": None}, "must be one number an example"),
+    (("Lime", "KernelShap"), columns, {"target": None}, "must be one number per example"),
     (EXACT[1:], columns, {"feature_mask": torch.tensor([[0, 1]])}, "must broadcast"),
     (EXACT[1:], columns, {"feature_mask": torch.zeros(1, 1, 3).long()}, "must broadcast"),
     (EXACT[1:], total, {"target": None, "feature_mask": torch.zeros(2, 3).long()}, "for all"),
@@ -95,7 +95,7 @@ def test_bad_windows_are_refused_as_by_captum(window: Any, stride: Any, match: s
 def test_several_inputs_need_a_stride_each() -> None:
     with pytest.raises(AssertionError):
         theirs.Occlusion(columns).attribute((X, X), ((2,), (2,)), strides=1, target=0)
-    with pytest.raises(ours.ArgumentError, match="one for each of 2"):
+    with pytest.raises(ours.ArgumentError, match="one per input, of 2"):
         ours.Occlusion(columns).attribute((X, X), ((2,), (2,)), strides=1, target=0)
 
 

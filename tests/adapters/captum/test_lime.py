@@ -13,10 +13,13 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Lasso
+from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor, nn
 
 from otoscope.adapters import captum as ours
+from otoscope.errors import ParameterError
 from tests.support.captum_calls import (
     assert_same,
     attribute,
@@ -219,3 +222,12 @@ def test_example_shows_that_the_lasso_of_0_01_drops_most_of_a_probability() -> N
     not_zero = {line.split()[0]: line.split()[-5] for line in done.stdout.splitlines()[1:]}
     assert not_zero["Lime"] == "3"
     assert not_zero["SoundLIME"] == "10"
+
+
+def test_a_forest_gives_signed_importances_instead_of_coefficients() -> None:
+    x = torch.tensor([[2.0, -1.0, 0.0]])
+    lime = ours.SoundLIME(lambda x: x.sum(1), RandomForestRegressor(30, random_state=0))
+    first, second, third = lime.attribute(x)[0].tolist()
+    assert first > -second > abs(third)
+    with pytest.raises(ParameterError, match="KNeighborsRegressor could not be fitted"):
+        ours.SoundLIME(lambda x: x.sum(1), KNeighborsRegressor()).attribute(x)

@@ -1,8 +1,8 @@
 """captum's interface to perturbation methods: swap the import, keep the calls.
 
-``from otoscope.adapters.captum import FeatureAblation`` where ``from captum.attr import
-FeatureAblation`` was. captum itself is not needed. Arguments, results, errors and warnings are
-those of captum 0.9; what differs, and why, is in docs/howto/captum.md. An nn.Module in eval mode
+Write ``from otoscope.adapters.captum import FeatureAblation`` instead of ``from captum.attr import
+FeatureAblation``; captum itself is not needed. Arguments, results, errors and warnings are those of
+captum 0.9; docs/howto/captum.md lists the differences and their reasons. An nn.Module in eval mode
 with one input shares its forward pass between the coalitions.
 """
 

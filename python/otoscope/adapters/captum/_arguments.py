@@ -1,7 +1,7 @@
 """Arguments in captum's forms: tuples of inputs, baselines, feature masks, targets.
 
-The first dimension of an input counts its examples. A feature mask says which feature each cell
-belongs to; it broadcasts to its input, with 1 row for all examples or one each.
+The first dimension of an input counts its examples. A feature mask holds the feature of each cell;
+it broadcasts to its input, with 1 row for all examples or one row per example.
 """
 
 from __future__ import annotations
@@ -41,39 +41,39 @@ Target: TypeAlias = "int | tuple[int, ...] | Tensor | list[int] | list[tuple[int
 
 
 class ArgumentError(ParameterError, AssertionError):
-    """An argument that captum refuses with an AssertionError; otoscope's ParameterError as well."""
+    """Raised where captum raises an AssertionError; a ParameterError of otoscope as well."""
 
 
 def as_tuple(inputs: object) -> tuple[Tensor, ...]:
-    """Take one input or several as a tuple."""
-    given = inputs if isinstance(inputs, tuple) else (inputs,)
-    for one in given:
-        if not isinstance(one, Tensor):
+    """Return one input or several as a tuple."""
+    tensors = inputs if isinstance(inputs, tuple) else (inputs,)
+    for x in tensors:
+        if not isinstance(x, Tensor):
             raise ArgumentError(
-                f"inputs hold a {type(one).__name__}, must be a Tensor or a tuple of Tensors"
+                f"inputs hold a {type(x).__name__}, must be a Tensor or a tuple of Tensors"
             )
-    return given
+    return tensors
 
 
 def as_baselines(baselines: object, inputs: Sequence[Tensor]) -> tuple[Tensor | Scalar, ...]:
-    """Give each input its baseline: zero if none is given."""
+    """Return one baseline per input, zero by default."""
     if baselines is None:
-        return tuple(False if one.dtype is torch.bool else 0 for one in inputs)
-    given = baselines if isinstance(baselines, tuple) else (baselines,)
-    for one in given:
-        if not isinstance(one, Tensor | int | float):
+        return tuple(False if x.dtype is torch.bool else 0 for x in inputs)
+    values = baselines if isinstance(baselines, tuple) else (baselines,)
+    for value in values:
+        if not isinstance(value, Tensor | int | float):
             raise ArgumentError(
-                f"baselines hold a {type(one).__name__}, must be Tensors or numbers"
+                f"baselines hold a {type(value).__name__}, must be Tensors or numbers"
             )
-    if len(given) != len(inputs):
-        raise ArgumentError(f"there are {len(given)} baselines for {len(inputs)} inputs")
-    return given
+    if len(values) != len(inputs):
+        raise ArgumentError(f"there are {len(values)} baselines for {len(inputs)} inputs")
+    return values
 
 
 def like_inputs(
     baselines: Sequence[Tensor | Scalar], inputs: Sequence[Tensor]
 ) -> tuple[Tensor, ...]:
-    """Write baselines out as tensors to which a forward function can be applied."""
+    """Expand baselines to the inputs' shapes, so that a model can take them."""
     return tuple(
         b.expand_as(x) if isinstance(b, Tensor) else torch.full_like(x, b)
         for b, x in zip(baselines, inputs, strict=True)
@@ -81,31 +81,31 @@ def like_inputs(
 
 
 def as_masks(feature_mask: Mask, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Give each input its mask, with as many dimensions; without one, each cell is a feature."""
+    """Return one mask per input, of as many dimensions; by default each cell is a feature."""
     if feature_mask is None:
-        sizes = [one[:1].numel() for one in inputs]
+        sizes = [x[:1].numel() for x in inputs]
         numbers = torch.arange(sum(sizes)).split(sizes)
         return tuple(
             n.reshape(x[:1].shape).to(x.device) for n, x in zip(numbers, inputs, strict=True)
         )
-    given = as_tuple(feature_mask)
-    if len(given) != len(inputs):
-        raise ArgumentError(f"there are {len(given)} feature masks for {len(inputs)} inputs")
-    for mask, one in zip(given, inputs, strict=True):
-        sizes_match = zip(reversed(mask.shape), reversed(one.shape), strict=False)
-        if mask.ndim > one.ndim or any(m not in (1, size) for m, size in sizes_match):
+    masks = as_tuple(feature_mask)
+    if len(masks) != len(inputs):
+        raise ArgumentError(f"there are {len(masks)} feature masks for {len(inputs)} inputs")
+    for mask, x in zip(masks, inputs, strict=True):
+        sizes_match = zip(reversed(mask.shape), reversed(x.shape), strict=False)
+        if mask.ndim > x.ndim or any(m not in (1, size) for m, size in sizes_match):
             raise ArgumentError(
-                f"a feature mask has shape {tuple(mask.shape)}, its input {tuple(one.shape)}; "
-                "it must broadcast to it"
+                f"a feature mask has shape {tuple(mask.shape)}, its input {tuple(x.shape)}; "
+                "the mask must broadcast to the input"
             )
     return tuple(
-        mask.to(one.device).reshape((1,) * (one.ndim - mask.ndim) + mask.shape)
-        for mask, one in zip(given, inputs, strict=True)
+        mask.to(x.device).reshape((1,) * (x.ndim - mask.ndim) + mask.shape)
+        for mask, x in zip(masks, inputs, strict=True)
     )
 
 
 def number_features(masks: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], int]:
-    """Number whatever values the masks hold 0, 1, ... in ascending order, across inputs."""
+    """Renumber the features of all masks 0, 1, ... in ascending order; return their number too."""
     flat = torch.cat([mask.flatten().cpu() for mask in masks])
     values, numbers = flat.unique(return_inverse=True)
     parts = numbers.split([mask.numel() for mask in masks])
@@ -120,14 +120,14 @@ def repeated(argument: Any, times: int) -> Any:
 
 
 def repeated_target(target: Target, times: int) -> Target:
-    """Repeat targets of one each; one for all stays as it is."""
+    """Repeat targets per example; a target for all examples stays."""
     if isinstance(target, Tensor) and target.numel() > 1:
         return torch.cat([target] * times)
     return target * times if isinstance(target, list) else target
 
 
 def of_example(argument: Any, example: int, n_examples: int) -> Any:
-    """Take one example's part of an argument, or of each member of a tuple."""
+    """Select one example's part of an argument, or of each member of a tuple."""
     if isinstance(argument, tuple):
         return tuple(of_example(member, example, n_examples) for member in argument)
     is_sequence = isinstance(argument, list) or (isinstance(argument, Tensor) and argument.ndim)
@@ -137,24 +137,7 @@ def of_example(argument: Any, example: int, n_examples: int) -> Any:
 
 
 def select(output: Any, target: Target) -> Any:
-    """Choose one number of each example's output.
-
-    Parameters
-    ----------
-    output : Tensor [batch, ...] or number
-        What the forward function returned; a number only without a target.
-    target : int, tuple, Tensor, list, or None
-        An index or a tuple of them for all examples, or a list or Tensor of one each.
-
-    Returns
-    -------
-    Tensor or number
-        [batch, ...] without the dimensions that the target chose from.
-
-    Raises
-    ------
-    ArgumentError
-        If the target is of another form, or of another length than the output.
+    """Select one number per example from an output [batch, ...]; without a target, all of it.
 
     Examples
     --------
@@ -176,8 +159,8 @@ def select(output: Any, target: Target) -> Any:
     if isinstance(target, tuple):
         if len(target) >= output.ndim:
             raise ArgumentError(f"target is {target}, the output has shape {tuple(output.shape)}")
-        places: tuple[Any, ...] = (slice(None), *target)
-        return output[places]
+        index: tuple[Any, ...] = (slice(None), *target)
+        return output[index]
     return _select_each(output, target)
 
 
@@ -185,9 +168,9 @@ def _select_each(output: Tensor, target: Any) -> Tensor:
     if not isinstance(target, list) or len(target) != len(output):
         raise ArgumentError(
             f"target is {target!r}, must be an index, a tuple of indices, or a list or Tensor of "
-            f"{len(output)}, one an example"
+            f"{len(output)}, one per example"
         )
-    if all(isinstance(one, int) for one in target):
+    if all(isinstance(index, int) for index in target):
         if output.ndim != 2:
             raise ArgumentError(
                 f"target is a list of indices, the output has shape {tuple(output.shape)}; "
@@ -195,33 +178,17 @@ def _select_each(output: Tensor, target: Any) -> Tensor:
             )
         chosen = torch.tensor(target, device=output.device)
         return output.gather(1, chosen[:, None])[:, 0]
-    if not all(isinstance(one, tuple) for one in target):
+    if not all(isinstance(index, tuple) for index in target):
         raise ArgumentError(f"target is {target!r}, must hold indices or tuples of indices")
-    places: list[tuple[int, ...]] = target
-    return torch.stack([row[one] for row, one in zip(output, places, strict=True)])
+    indices: list[tuple[int, ...]] = target
+    return torch.stack([row[index] for row, index in zip(output, indices, strict=True)])
 
 
 def spread(values: Tensor, ids: Tensor, shape: Sequence[int]) -> Tensor:
-    """Give each cell of an input its feature's value.
+    """Map values [row, ..., feature] to the cells of an input, by their feature ids.
 
-    Parameters
-    ----------
-    values : Tensor [row, ..., feature]
-        A row for each output of the forward function.
-    ids : Tensor [1 or row, ...]
-        The feature of each cell; broadcasts to the input.
-    shape : sequence of int
-        Of the input.
-
-    Returns
-    -------
-    Tensor [row, ..., cells of an example]
-        Zero where the input has no cells.
-
-    Raises
-    ------
-    ArgumentError
-        If there is a mask for each example, but not an output.
+    ``ids`` is [1 or row, ...] and broadcasts to the input; the result is [row, ..., cells of an
+    example], and empty where the input has no cells.
 
     Examples
     --------
@@ -239,4 +206,4 @@ def spread(values: Tensor, ids: Tensor, shape: Sequence[int]) -> Tensor:
             f"the feature mask differs between {len(ids)} examples, but the forward function "
             f"returns {len(values)} values; give one mask for all, [1, ...]"
         )
-    return torch.stack([value[..., one] for value, one in zip(values, ids, strict=True)])
+    return torch.stack([value[..., cells_of] for value, cells_of in zip(values, ids, strict=True)])

@@ -1,4 +1,4 @@
-"""What captum's attributions have in common: a forward function, a name, a way to show progress."""
+"""The base class of captum's attributions: a forward function, a name, and progress."""
 
 from __future__ import annotations
 
@@ -18,13 +18,7 @@ __all__ = ["Attribution", "in_the_form_of", "require_count", "with_additional"]
 
 
 class Attribution:
-    """A method of attribution.
-
-    Parameters
-    ----------
-    forward_func : callable
-        The model or any function of it: of the inputs, then of the additional arguments.
-    """
+    """Base of attribution methods; ``forward_func`` takes the inputs, then additional arguments."""
 
     attribute: Callable[..., Any]
 
@@ -38,27 +32,27 @@ class Attribution:
 
     @property
     def multiplies_by_inputs(self) -> bool:
-        """Whether attributions are products with the inputs: never here."""
+        """False: attributions are not products with the inputs."""
         return False
 
     def has_convergence_delta(self) -> bool:
-        """Tell whether an error of approximation can be had: never here."""
+        """Return False: no error of approximation is available."""
         return False
 
     def attribute_future(self, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Refuse, where captum does."""
+        """Raise NotImplementedError, as captum does."""
         raise NotImplementedError(f"attribute_future is not implemented for {type(self).__name__}")
 
     def _in_future(self, *args: Any, **kwargs: Any) -> Future[Any]:
         """Attribute a forward function that returns futures; waits for each."""
 
         def forward(*inputs: Any) -> Any:
-            answer = self.forward_func(*inputs)
-            if not isinstance(answer, Future):
+            output = self.forward_func(*inputs)
+            if not isinstance(output, Future):
                 raise ArgumentError(
-                    f"forward_func returned a {type(answer).__name__}, must be a Future"
+                    f"forward_func returned a {type(output).__name__}, must be a Future"
                 )
-            return answer.wait()
+            return output.wait()
 
         future: Future[Any] = Future()
         future.set_result(type(self)(forward).attribute(*args, **kwargs))
@@ -66,7 +60,7 @@ class Attribution:
 
     @contextmanager
     def _progress(self, is_shown: bool, total: int) -> Iterator[Callable[[int], None]]:
-        """Count coalitions on stderr."""
+        """Show the number of evaluated coalitions on stderr."""
         if not is_shown:
             yield lambda done: None
             return
@@ -82,18 +76,18 @@ class Attribution:
 
 
 def in_the_form_of(inputs: Inputs, attributions: tuple[Tensor, ...]) -> Any:
-    """Give a tuple for a tuple of inputs, a tensor for a tensor."""
+    """Return a tuple for a tuple of inputs, a tensor for a tensor."""
     return attributions if isinstance(inputs, tuple) else attributions[0]
 
 
 def require_count(name: str, count: object) -> None:
-    """Refuse what is not a number of things, at least 1."""
+    """Refuse a count that is not an integer >= 1."""
     if not isinstance(count, int) or count < 1:
         raise ArgumentError(f"{name} is {count!r}, must be an integer >= 1")
 
 
 def with_additional(arguments: object) -> tuple[Any, ...]:
-    """Take additional arguments as a tuple."""
+    """Return additional arguments as a tuple."""
     if arguments is None:
         return ()
     return arguments if isinstance(arguments, tuple) else (arguments,)

@@ -1,8 +1,7 @@
-"""A forward function as a cooperative game: features of its inputs join, its output is the worth.
+"""Games: a forward function as a cooperative game, whose players are features of its inputs.
 
-A feature that stays has the input's values, another one the baseline's. Conventions: ``keep`` is
-bool [coalition, feature], True stays; a batch holds coalition after coalition, each with all
-examples.
+A feature that stays has the input's values, a removed one the baseline's. ``keep`` is bool
+[coalition, feature] (True stays); a batch holds coalition after coalition, each with all examples.
 """
 
 from __future__ import annotations
@@ -27,84 +26,47 @@ from otoscope.explain.shared import NotTraced, SharedForward
 
 __all__ = ["Game", "evaluate_coalitions", "in_parts", "number"]
 
-_ROWS, _CELLS = 4096, 1 << 24  # of a table of coalitions that is held at once
-_MOST_SHARED = 256  # features; with more, a shared pass needs longer than it saves
-_EXCERPTS = 4  # that share a pass
-_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest output
+_ROWS, _CELLS = 4096, 1 << 24  # most coalitions, and coalitions x features, per part of a table
+_MOST_SHARED = 256  # features; with more, a shared pass costs more than it saves
+_EXCERPTS = 4  # examples per shared pass
+_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}  # relative to the largest output
 
 
 @dataclass(eq=False)
 class Game:
-    """What is asked of a forward function, but for the coalitions.
+    """A forward function and all its arguments except the coalitions."""
 
-    Parameters
-    ----------
-    forward_func : callable
-        Of the inputs and the additional arguments.
-    inputs : tuple of Tensor
-        Example by example.
-    baselines : tuple of Tensor or number
-        What stands where a feature is off; each broadcasts to its input.
-    ids : tuple of Tensor
-        The feature of each cell, from 0; each broadcasts to its input.
-    target : int, tuple, Tensor, list, or None
-        Which output counts.
-    additional : tuple
-        Further arguments; tensors are repeated with the inputs.
-    per_eval : int
-        Coalitions a forward pass.
-    """
-
-    forward_func: Callable[..., Any]
-    inputs: tuple[Tensor, ...]
-    baselines: tuple[Tensor | Scalar, ...]
-    ids: tuple[Tensor, ...]
+    forward_func: Callable[..., Any]  # of the inputs, then of the additional arguments
+    inputs: tuple[Tensor, ...]  # [example, ...]
+    baselines: tuple[Tensor | Scalar, ...]  # values of removed features; broadcast to the inputs
+    ids: tuple[Tensor, ...]  # feature of each cell, from 0; broadcast to the inputs
     target: Target
-    additional: tuple[Any, ...]
-    per_eval: int
+    additional: tuple[Any, ...]  # tensors are repeated with the inputs
+    per_eval: int  # coalitions per forward pass
 
-    def ask(self, inputs: tuple[Tensor, ...], times: int = 1) -> Any:
-        """Call the forward function on ``times`` copies of the examples and choose the target."""
+    def evaluate(self, inputs: tuple[Tensor, ...], times: int = 1) -> Any:
+        """Call the forward function on ``times`` copies of the examples and select the target."""
         more = tuple(repeated(argument, times) for argument in self.additional)
         return select(self.forward_func(*inputs, *more), repeated_target(self.target, times))
 
     def perturbed(self, keep: Tensor) -> tuple[Tensor, ...]:
-        """Write out the inputs of some coalitions."""
+        """Make the inputs of some coalitions."""
         rows = []
-        for one, baseline, ids in zip(self.inputs, self.baselines, self.ids, strict=True):
-            stays = keep.to(one.device)[:, ids]
-            rows.append(torch.where(stays, one, baseline).flatten(0, 1))
+        for x, baseline, ids in zip(self.inputs, self.baselines, self.ids, strict=True):
+            stays = keep.to(x.device)[:, ids]
+            rows.append(torch.where(stays, x, baseline).flatten(0, 1))
         return tuple(rows)
 
 
 def evaluate_coalitions(
     game: Game, parts: Iterable[Tensor], like: Tensor, progress: Callable[[int], None]
 ) -> Tensor:
-    """Give the worth of each coalition, by one shared forward pass if that can be.
+    """Return the output of each coalition, shaped like ``like``: Tensor [coalition, ...].
 
-    It can for an nn.Module in eval mode with one input of floats and one feature mask for all
-    examples; otherwise the forward function is called on batches of ``per_eval`` coalitions.
-
-    Parameters
-    ----------
-    game : Game
-        What to ask.
-    parts : iterable of Tensor [coalition, feature], bool
-        The coalitions, some at a time.
-    like : Tensor
-        The output for one coalition.
-    progress : callable
-        Told how many coalitions were done.
-
-    Returns
-    -------
-    Tensor [coalition, ...]
-        Each as ``like``.
-
-    Raises
-    ------
-    ArgumentError
-        If the output does not grow with the batch as it must.
+    One shared forward pass serves an nn.Module in eval mode with one input of floats and one
+    feature mask for all examples; otherwise the forward function is called on batches of
+    ``per_eval`` coalitions. ``parts`` are the coalitions, some at a time; ``progress`` is called
+    with the number of coalitions that were evaluated.
 
     Examples
     --------
@@ -115,29 +77,29 @@ def evaluate_coalitions(
     tensor([[6.],
             [1.]])
     """
-    answers: list[Tensor] = []
+    outputs: list[Tensor] = []
     forward = _shared(game, like)
     for keep in parts:
-        found = None if forward is None else _share(game, forward, keep)
-        if found is not None and not answers:
-            found = found if _agrees(found[:1], game, keep[:1], like) else None
-        if found is None:
-            forward, found = None, torch.cat(list(_plainly(game, keep, like, progress)))
+        output = None if forward is None else _share(game, forward, keep)
+        if output is not None and not outputs:
+            output = output if _agrees(output[:1], game, keep[:1], like) else None
+        if output is None:
+            forward, output = None, torch.cat(list(_by_batches(game, keep, like, progress)))
         else:
             progress(len(keep))
-        answers.append(found)
-    return torch.cat(answers) if answers else like.new_zeros(0, *like.shape)
+        outputs.append(output)
+    return torch.cat(outputs) if outputs else like.new_zeros(0, *like.shape)
 
 
 def in_parts(n_rows: int, n_features: int) -> Iterator[tuple[int, int]]:
-    """Split a table of coalitions so that a part is not too large: first and last row + 1."""
+    """Yield the first row and one past the last of each part of a table of coalitions."""
     step = max(1, min(_ROWS, _CELLS // max(1, n_features)))
     for first in range(0, n_rows, step):
         yield first, min(first + step, n_rows)
 
 
 def number(output: object) -> Tensor:
-    """Take a forward function's output as a tensor."""
+    """Return a forward function's output as a tensor."""
     if isinstance(output, Tensor):
         return output
     if not isinstance(output, int | float):
@@ -147,11 +109,11 @@ def number(output: object) -> Tensor:
     return torch.tensor(output, dtype=torch.int64 if isinstance(output, int) else torch.float64)
 
 
-def _plainly(
+def _by_batches(
     game: Game, keep: Tensor, like: Tensor, progress: Callable[[int], None]
 ) -> Iterator[Tensor]:
     for rows in keep.split(game.per_eval):
-        output = number(game.ask(game.perturbed(rows), len(rows)))
+        output = number(game.evaluate(game.perturbed(rows), len(rows)))
         grown = (len(rows) * like.shape[0], *like.shape[1:]) if like.ndim else ()
         if game.per_eval > 1 and (not grown or output.shape != grown):
             raise ArgumentError(
@@ -164,48 +126,48 @@ def _plainly(
 
 
 def _shared(game: Game, like: Tensor) -> SharedForward | None:
-    model, one, baseline = game.forward_func, game.inputs[0], game.baselines[0]
+    model, x, baseline = game.forward_func, game.inputs[0], game.baselines[0]
     fits = (
         isinstance(model, nn.Module)
         and not any(part.training for part in model.modules())
         and len(game.inputs) == 1
         and not game.additional
-        and one.ndim > 2
-        and one.numel() > 0
-        and one.is_floating_point()
-        and torch.result_type(one, baseline) == one.dtype
+        and x.ndim > 2
+        and x.numel() > 0
+        and x.is_floating_point()
+        and torch.result_type(x, baseline) == x.dtype
         and len(game.ids[0]) == 1
         and int(game.ids[0].max()) < _MOST_SHARED
-        and like.shape[:1] == one.shape[:1]
+        and like.shape[:1] == x.shape[:1]
     )
     if not fits:
         return None
     try:
-        batch = 8 if one.device.type == "cpu" else 256
-        return SharedForward(model, one.shape[1:], one.dtype, one.device, batch)
+        batch = 8 if x.device.type == "cpu" else 256
+        return SharedForward(model, x.shape[1:], x.dtype, x.device, batch)
     except NotTraced:
         return None
 
 
 def _share(game: Game, forward: SharedForward, keep: Tensor) -> Tensor | None:
-    """Outputs [coalition, example, ...], or None if the model does not return a row for each."""
-    one = game.inputs[0]
-    baseline = torch.as_tensor(game.baselines[0], dtype=one.dtype, device=one.device)
-    ids, rows = game.ids[0].expand(1, *one.shape[1:])[0], ops.pack(keep.contiguous()).to(one.device)
-    pairs = zip(one.split(_EXCERPTS), baseline.expand_as(one).split(_EXCERPTS), strict=True)
+    """Return outputs [coalition, example, ...], or None if the model has no row per example."""
+    x = game.inputs[0]
+    baseline = torch.as_tensor(game.baselines[0], dtype=x.dtype, device=x.device)
+    ids, rows = game.ids[0].expand(1, *x.shape[1:])[0], ops.pack(keep.contiguous()).to(x.device)
+    pairs = zip(x.split(_EXCERPTS), baseline.expand_as(x).split(_EXCERPTS), strict=True)
     try:
         parts = [forward(examples, content, ids, rows) for examples, content in pairs]
     except NotTraced:
         return None
     raw = torch.cat(parts).transpose(0, 1)
-    if raw.shape[:2] != (len(keep), len(one)):
+    if raw.shape[:2] != (len(keep), len(x)):
         return None
     output: Tensor = select(raw.flatten(0, 1), repeated_target(game.target, len(keep)))
     return output.reshape(*raw.shape[:2], *output.shape[1:])
 
 
-def _agrees(found: Tensor, game: Game, keep: Tensor, like: Tensor) -> bool:
-    """Whether a shared pass gives what a plain one does: not if examples of a batch interact."""
-    wanted = next(_plainly(replace(game, per_eval=1), keep, like, lambda done: None))
-    tolerance = _TOLERANCE.get(found.dtype, 1e-2) * float(wanted.abs().max())
-    return found.shape == wanted.shape and bool(((found - wanted).abs() <= tolerance).all())
+def _agrees(shared: Tensor, game: Game, keep: Tensor, like: Tensor) -> bool:
+    """Compare a shared pass with a plain x: they differ if examples of a batch interact."""
+    plain = next(_by_batches(replace(game, per_eval=1), keep, like, lambda done: None))
+    tolerance = _TOLERANCE.get(shared.dtype, 1e-2) * float(plain.abs().max())
+    return shared.shape == plain.shape and bool(((shared - plain).abs() <= tolerance).all())

@@ -1,4 +1,4 @@
-"""FeatureAblation and Occlusion: what the output loses where features are taken away."""
+"""FeatureAblation and Occlusion: the loss of the output where features are removed."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ Window: TypeAlias = "tuple[int, ...]"
 
 
 class FeatureAblation(Attribution):
-    """What the output loses when one feature has its baseline.
+    """Measure the loss of the output when one feature is set to its baseline.
 
     Parameters
     ----------
     forward_func : callable
-        Returns a row for each example, or, with ``perturbations_per_eval`` 1, anything of a fixed
-        shape for the batch.
+        Model; returns one row per example or, with ``perturbations_per_eval=1``, an output of any
+        fixed shape for the batch.
 
     Examples
     --------
@@ -62,37 +62,37 @@ class FeatureAblation(Attribution):
         show_progress: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """Take each feature away in turn.
+        """Remove each feature in turn.
 
         Parameters
         ----------
         inputs : Tensor or tuple of Tensor
-            Dimension 0 counts the examples.
+            Inputs; dimension 0 counts the examples.
         baselines : number, Tensor, or tuple of these, optional
-            What takes a feature's place; broadcasts to the input. Zero if not given.
+            Value of a removed feature; broadcasts to the input. Default zero.
         target : int, tuple, Tensor, or list, optional
-            Which output: for all examples, or one each.
+            Index of the output, for all examples or one per example.
         additional_forward_args : any, optional
-            Further arguments of the forward function; tensors are repeated with the inputs.
+            Further arguments of ``forward_func``; tensors are repeated with the inputs.
         feature_mask : Tensor or tuple of Tensor, optional
-            The feature of each cell, any integers; the same number in two inputs is one feature.
-            Each cell by itself if not given.
+            Feature of each cell, any integers; the same number in two inputs is one feature. By
+            default each cell is a feature.
         perturbations_per_eval : int
-            Features a forward pass.
+            Number of features per forward pass.
         show_progress : bool
-            Whether to show a bar on stderr.
+            Show a progress bar on stderr.
         **kwargs : any
             Ignored.
 
         Returns
         -------
         Tensor or tuple of Tensor
-            Of the inputs' shape, but with a first dimension of as many as there are outputs.
+            Losses of the inputs' shape, with the number of outputs as the first dimension.
 
         Raises
         ------
         ArgumentError
-            If arguments do not fit together.
+            If shapes or lengths of the arguments do not match.
 
         Examples
         --------
@@ -100,13 +100,13 @@ class FeatureAblation(Attribution):
         >>> FeatureAblation(lambda x: x.sum(1)).attribute(x, feature_mask=mask)
         tensor([[5., 5., 4.]])
         """
-        given = as_tuple(inputs)
-        masks = as_masks(feature_mask, given)
+        tensors = as_tuple(inputs)
+        masks = as_masks(feature_mask, tensors)
         ids, n_features = number_features(masks)
         game = Game(
             self.forward_func,
-            given,
-            as_baselines(baselines, given),
+            tensors,
+            as_baselines(baselines, tensors),
             ids,
             target,
             with_additional(additional_forward_args),
@@ -116,7 +116,7 @@ class FeatureAblation(Attribution):
         losses = self._losses(game, parts, n_features, show_progress)
         return in_the_form_of(
             inputs,
-            tuple(spread(losses.T, one, x.shape) for one, x in zip(ids, given, strict=True)),
+            tuple(spread(losses.T, i, x.shape) for i, x in zip(ids, tensors, strict=True)),
         )
 
     def attribute_future(self, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -125,12 +125,12 @@ class FeatureAblation(Attribution):
         Parameters
         ----------
         *args, **kwargs : any
-            What `attribute` takes.
+            Arguments of `attribute`.
 
         Returns
         -------
         Future
-            Done: the forward function's futures are waited for.
+            Completed future: the futures of ``forward_func`` are waited for.
 
         Examples
         --------
@@ -146,22 +146,22 @@ class FeatureAblation(Attribution):
     def _losses(
         self, game: Game, parts: Iterator[Tensor], n_coalitions: int, show_progress: bool
     ) -> Tensor:
-        """What each coalition lacks of the whole: Tensor [coalition, output]."""
+        """Return the loss of each coalition against the whole: Tensor [coalition, output]."""
         require_count("perturbations_per_eval", game.per_eval)
         with torch.no_grad(), self._progress(show_progress, 1 + n_coalitions) as progress:
-            whole = number(game.ask(game.inputs))
+            whole = number(game.evaluate(game.inputs))
             progress(1)
             outputs = evaluate_coalitions(game, parts, whole, progress)
         return whole.flatten() - outputs.reshape(len(outputs), -1)
 
 
 class Occlusion(FeatureAblation):
-    """What the output loses where a window slides, averaged over the windows that hold a cell.
+    """Measure the loss under a sliding window, averaged over the windows that hold a cell.
 
     Parameters
     ----------
     forward_func : callable
-        As for `FeatureAblation`.
+        Model, as for `FeatureAblation`.
 
     References
     ----------
@@ -190,32 +190,32 @@ class Occlusion(FeatureAblation):
         Parameters
         ----------
         inputs : Tensor or tuple of Tensor
-            Dimension 0 counts the examples.
+            Inputs; dimension 0 counts the examples.
         sliding_window_shapes : tuple of int, or tuple of these
-            The window's size along each dimension but the first, for each input.
+            Size of the window along each dimension except the first, per input.
         strides : int, tuple of int, or tuple of these, optional
-            Steps, for each input; 1 if not given. The last window of a dimension is cut off at its
-            end.
+            Steps of the window, per input, default 1. The last window of a dimension is cut off at
+            its end.
         baselines : number, Tensor, or tuple of these, optional
-            What stands in the window; zero if not given.
+            Value inside the window, default zero.
         target : int, tuple, Tensor, or list, optional
-            Which output: for all examples, or one each.
+            Index of the output, for all examples or one per example.
         additional_forward_args : any, optional
-            Further arguments of the forward function; tensors are repeated with the inputs.
+            Further arguments of ``forward_func``; tensors are repeated with the inputs.
         perturbations_per_eval : int
-            Windows a forward pass.
+            Number of windows per forward pass.
         show_progress : bool
-            Whether to show a bar on stderr.
+            Show a progress bar on stderr.
 
         Returns
         -------
         Tensor or tuple of Tensor
-            float32, shaped as those of `FeatureAblation`.
+            Losses, float32, shaped as those of `FeatureAblation`.
 
         Raises
         ------
         ArgumentError
-            If a window is larger than its input, or a stride than its window.
+            If a window is larger than its input, or a stride larger than its window.
 
         Examples
         --------
@@ -223,19 +223,22 @@ class Occlusion(FeatureAblation):
         >>> Occlusion(lambda x: x.sum(1)).attribute(x, (2,), strides=2)
         tensor([[5., 5., 4.]])
         """
-        given = as_tuple(inputs)
+        tensors = as_tuple(inputs)
         slides = [
             _covers(x.shape[1:], shape, stride)
             for x, shape, stride in zip(
-                given, _shapes(sliding_window_shapes, given), _strides(strides, given), strict=True
+                tensors,
+                _shapes(sliding_window_shapes, tensors),
+                _strides(strides, tensors),
+                strict=True,
             )
         ]
-        ids, n_segments = _segments(slides, given)
+        ids, n_segments = _segments(slides, tensors)
         n_windows = sum(prod(len(cover) for cover in slide) for slide in slides)
         game = Game(
             self.forward_func,
-            given,
-            as_baselines(baselines, given),
+            tensors,
+            as_baselines(baselines, tensors),
             ids,
             target,
             with_additional(additional_forward_args),
@@ -251,54 +254,54 @@ class Occlusion(FeatureAblation):
             count += inside.sum(0)
         mean = (total / count).float()
         return in_the_form_of(
-            inputs, tuple(spread(mean, one, x.shape) for one, x in zip(ids, given, strict=True))
+            inputs, tuple(spread(mean, i, x.shape) for i, x in zip(ids, tensors, strict=True))
         )
 
-    attribute_future = Attribution.attribute_future  # captum's refuses, too
+    attribute_future = Attribution.attribute_future  # raises, as captum's does
 
 
 def _without(first: int, last: int, n_features: int) -> Tensor:
-    """Coalitions that lack one feature each: bool [last - first, feature]."""
+    """Return coalitions that lack one feature each: bool [last - first, feature]."""
     return torch.arange(first, last)[:, None] != torch.arange(n_features)
 
 
 def _shapes(shapes: Any, inputs: Sequence[Tensor]) -> tuple[Window, ...]:
-    given = (shapes,) if isinstance(shapes[0], int) else shapes
-    if len(given) != len(inputs):
+    windows = (shapes,) if isinstance(shapes[0], int) else shapes
+    if len(windows) != len(inputs):
         raise ArgumentError(
-            f"there are {len(given)} sliding_window_shapes for {len(inputs)} inputs"
+            f"there are {len(windows)} sliding_window_shapes for {len(inputs)} inputs"
         )
-    for shape, one in zip(given, inputs, strict=True):
-        if not isinstance(shape, tuple) or len(shape) != one.ndim - 1:
+    for shape, x in zip(windows, inputs, strict=True):
+        if not isinstance(shape, tuple) or len(shape) != x.ndim - 1:
             raise ArgumentError(
-                f"a sliding window has shape {shape!r}, its input {tuple(one.shape)}; it must be a "
-                f"tuple of {one.ndim - 1}"
+                f"a sliding window has shape {shape!r}, its input {tuple(x.shape)}; it must be a "
+                f"tuple of {x.ndim - 1}"
             )
-    return tuple(given)
+    return tuple(windows)
 
 
 def _strides(strides: Any, inputs: Sequence[Tensor]) -> tuple[Window, ...]:
-    given = (1,) * len(inputs) if strides is None else strides
-    if len(inputs) == 1 and not (isinstance(given, tuple) and len(given) == 1):
-        given = (given,)
-    if not isinstance(given, tuple) or len(given) != len(inputs):
-        raise ArgumentError(f"strides are {strides!r}, must be one for each of {len(inputs)}")
-    for stride, one in zip(given, inputs, strict=True):
+    per_input = (1,) * len(inputs) if strides is None else strides
+    if len(inputs) == 1 and not (isinstance(per_input, tuple) and len(per_input) == 1):
+        per_input = (per_input,)
+    if not isinstance(per_input, tuple) or len(per_input) != len(inputs):
+        raise ArgumentError(f"strides are {strides!r}, must be one per input, of {len(inputs)}")
+    for stride, x in zip(per_input, inputs, strict=True):
         if not isinstance(stride, int) and not (
-            isinstance(stride, tuple) and len(stride) == one.ndim - 1
+            isinstance(stride, tuple) and len(stride) == x.ndim - 1
         ):
             raise ArgumentError(
-                f"a stride is {stride!r}, its input {tuple(one.shape)}; it must be an int or a "
-                f"tuple of {one.ndim - 1}"
+                f"a stride is {stride!r}, its input {tuple(x.shape)}; it must be an int or a "
+                f"tuple of {x.ndim - 1}"
             )
     return tuple(
-        (stride,) * (one.ndim - 1) if isinstance(stride, int) else stride
-        for stride, one in zip(given, inputs, strict=True)
+        (stride,) * (x.ndim - 1) if isinstance(stride, int) else stride
+        for stride, x in zip(per_input, inputs, strict=True)
     )
 
 
 def _covers(sizes: Sequence[int], window: Window, stride: Window) -> list[Tensor]:
-    """For each dimension, which cells a window's place covers: bool [place, cell]."""
+    """Return, per dimension, the cells that the window covers at each place: bool [place, cell]."""
     covers = []
     for size, width, step in zip(sizes, window, stride, strict=True):
         if not 0 < width <= size:
@@ -316,22 +319,22 @@ def _covers(sizes: Sequence[int], window: Window, stride: Window) -> list[Tensor
 def _segments(
     slides: list[list[Tensor]], inputs: Sequence[Tensor]
 ) -> tuple[tuple[Tensor, ...], int]:
-    """Cells that the same windows hold are one segment; covers become bool [place, segment]."""
+    """Group cells that the same windows hold into segments; covers become [place, segment]."""
     ids, n_segments = [], 0
-    for slide, one in zip(slides, inputs, strict=True):
-        number = torch.zeros((1,) * one.ndim, dtype=torch.int64)
+    for slide, x in zip(slides, inputs, strict=True):
+        number = torch.zeros((1,) * x.ndim, dtype=torch.int64)
         for dim, cover in enumerate(slide):
             slide[dim], place = cover.unique(dim=1, return_inverse=True)
-            shape = [1] * one.ndim
+            shape = [1] * x.ndim
             shape[dim + 1] = -1
             number = number * slide[dim].shape[1] + place.reshape(shape)
-        ids.append((number + n_segments).to(one.device))
+        ids.append((number + n_segments).to(x.device))
         n_segments += prod(cover.shape[1] for cover in slide)
     return tuple(ids), n_segments
 
 
 def _inside(slides: list[list[Tensor]], first: int, last: int) -> Tensor:
-    """Which segments are in the windows first .. last - 1, across inputs: [window, segment]."""
+    """Return the segments in windows first .. last - 1, across inputs: bool [window, segment]."""
     parts, before = [], 0
     for slide in slides:
         n_windows = prod(len(cover) for cover in slide)

@@ -1,4 +1,4 @@
-"""LIME as captum has it: rows of coins, a kernel over input values, a Lasso."""
+"""Lime with captum's defaults: fair coins, a kernel over input values, a Lasso."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ _MANY = 10_000  # features: captum warns above
 
 
 class Lime(LimeBase):
-    """LIME with captum's defaults: rows of fair coins, cosine kernel of width 1, Lasso 0.01.
+    """Fit LIME with captum's defaults: fair coins, cosine kernel of width 1, ``Lasso(0.01)``.
 
     Parameters
     ----------
     forward_func : callable
-        Returns one number for each example, or one for the batch.
+        Model; returns one number per example, or one for the batch.
     interpretable_model : estimator, optional
-        A regressor of scikit-learn, or a model of captum; ``Lasso(0.01)`` if not given.
+        Regressor of scikit-learn or model of captum, default ``Lasso(0.01)``.
     similarity_func : callable, optional
-        As for `LimeBase`; ``get_exp_kernel_similarity_function()`` if not given.
+        Weight of a sample, as for `LimeBase`; default ``get_exp_kernel_similarity_function()``.
     perturb_func : callable, optional
-        (inputs, keywords) -> binary row [1, feature], or a generator function of such rows; fair
-        coins from torch's global generator if not given.
+        Function (inputs, keywords) -> binary row [1, feature], or a generator function of such
+        rows; default fair coins from torch's global generator.
 
     Notes
     -----
-    The user's functions get ``feature_mask``, ``baselines`` and ``num_interp_features``. Each
-    different coalition is asked once, however often it is drawn. `SoundLIME` has otoscope's
-    defaults instead.
+    The user's functions receive ``feature_mask``, ``baselines`` and ``num_interp_features``. Each
+    distinct coalition is evaluated once, even if it is drawn several times. `SoundLIME` has
+    otoscope's defaults.
 
     References
     ----------
@@ -101,34 +101,36 @@ class Lime(LimeBase):
         Parameters
         ----------
         inputs : Tensor or tuple of Tensor
-            Dimension 0 counts the examples.
+            Inputs; dimension 0 counts the examples.
         baselines : number, Tensor, or tuple of these, optional
-            What stands where a feature is off; broadcasts to the input. Zero if not given.
+            Value of a removed feature; broadcasts to the input. Default zero.
         target : int, tuple, Tensor, or list, optional
-            Which output: for all examples, or one each.
+            Index of the output, for all examples or one per example.
         additional_forward_args : any, optional
-            Further arguments of the forward function; tensors are repeated with the inputs.
+            Further arguments of ``forward_func``; tensors are repeated with the inputs.
         feature_mask : Tensor or tuple of Tensor, optional
-            The feature of each cell, counted from the least; the same number in two inputs is one
-            feature. Each cell by itself if not given.
+            Feature of each cell, counted from the smallest; the same number in two inputs is one
+            feature. By default each cell is a feature.
         n_samples : int
-            Coalitions to draw.
+            Number of coalitions to draw.
         perturbations_per_eval : int
-            Coalitions a forward pass.
+            Number of coalitions per forward pass.
         return_input_shape : bool
-            Whether cells get their feature's coefficient; otherwise [example, feature].
+            Return the coefficients per cell of the inputs; otherwise per feature,
+            [example, feature].
         show_progress : bool
-            Whether to show a bar on stderr.
+            Show a progress bar on stderr.
 
         Returns
         -------
         Tensor or tuple of Tensor
-            float32, of the inputs' shape; of one example if the output is one for the batch.
+            Coefficients, float32, of the inputs' shape; of one example if the output is one for
+            the batch.
 
         Raises
         ------
         ArgumentError
-            If the output is neither one number an example nor one for the batch.
+            If the output is neither one number per example nor one for the batch.
 
         Examples
         --------
@@ -136,26 +138,26 @@ class Lime(LimeBase):
         >>> Lime(lambda x: x.sum(1)).attribute(x, feature_mask=mask).round(decimals=0)
         tensor([[70., 70., 30.]])
         """
-        given = as_tuple(inputs)
-        ids, n_features = _from_the_least(as_masks(feature_mask, given))
+        tensors = as_tuple(inputs)
+        ids, n_features = _from_zero(as_masks(feature_mask, tensors))
         require_count("n_samples", n_samples)
         require_count("perturbations_per_eval", perturbations_per_eval)
         game = Game(
             self.forward_func,
-            given,
-            as_baselines(baselines, given),
+            tensors,
+            as_baselines(baselines, tensors),
             ids,
             target,
             with_additional(additional_forward_args),
             perturbations_per_eval,
         )
         is_tuple = isinstance(inputs, tuple)
-        games = _each_example(game) if len(given[0]) > 1 else [game]
+        games = _each_example(game) if len(tensors[0]) > 1 else [game]
         rows, parts = [], []
-        for one in games:
-            row = self._explain(one, n_features, n_samples, is_tuple, show_progress)
+        for example in games:
+            row = self._explain(example, n_features, n_samples, is_tuple, show_progress)
             rows.append(row)
-            pairs = zip(one.ids, one.inputs, strict=True)
+            pairs = zip(example.ids, example.inputs, strict=True)
             parts.append([spread(row, mask[:1], x.shape) for mask, x in pairs])
         if not return_input_shape:
             return torch.cat(rows)
@@ -164,7 +166,7 @@ class Lime(LimeBase):
     def _explain(
         self, game: Game, n_features: int, n_samples: int, is_tuple: bool, show_progress: bool
     ) -> Tensor:
-        """Coefficients [1, feature] of one example."""
+        """Return the coefficients [1, feature] of one example."""
         whole, contents, masks = (
             part if is_tuple else part[0] for part in (game.inputs, game.baselines, game.ids)
         )
@@ -176,26 +178,26 @@ class Lime(LimeBase):
         rows, weights = [], []
         for row in self._samples(whole, n_samples, arguments):
             perturbed = game.perturbed(row.bool().cpu())
-            alike = self.similarity_func(
+            weight = self.similarity_func(
                 whole, perturbed if is_tuple else perturbed[0], row, **arguments
             )
             rows.append(row.cpu())
-            weights.append(float(alike))
+            weights.append(float(weight))
         drawn = torch.cat(rows)
-        outputs = self._ask(game, drawn.bool(), show_progress)
+        outputs = self._evaluate(game, drawn.bool(), show_progress)
         return fit(self.interpretable_model, drawn, outputs, torch.tensor(weights).double()).to(
             game.inputs[0].device
         )
 
-    def _ask(self, game: Game, keep: Tensor, show_progress: bool) -> Tensor:
-        """The output for each coalition [coalition], each different one asked once."""
+    def _evaluate(self, game: Game, keep: Tensor, show_progress: bool) -> Tensor:
+        """Return the output of each coalition, [coalition]; distinct ones are evaluated once."""
         distinct, which = ops.pack(keep).bits.unique(dim=0, return_inverse=True)
         rows = ops.Coalitions(distinct, keep.shape[1]).unpack()
-        whole = number(game.ask(game.inputs))
+        whole = number(game.evaluate(game.inputs))
         if whole.numel() != 1:
             raise ArgumentError(
                 f"the output has shape {tuple(whole.shape)} for {len(game.inputs[0])} examples; it "
-                "must be one number an example, or one for the batch: choose with target="
+                "must be one number per example, or one for the batch: choose with target="
             )
         parts = (rows[first:last] for first, last in in_parts(*rows.shape))
         with self._progress(show_progress, len(rows)) as progress:
@@ -211,19 +213,19 @@ def get_exp_kernel_similarity_function(
     Parameters
     ----------
     distance_mode : {"cosine", "euclidean"}
-        Between the values of all inputs, one after the other.
+        Distance between the values of all inputs, concatenated.
     kernel_width : float
-        In units of the distance.
+        Width of the kernel in units of the distance.
 
     Returns
     -------
     callable
-        (inputs, perturbed inputs, row, keywords) -> weight in [0, 1].
+        Function (inputs, perturbed inputs, row, keywords) -> weight in [0, 1].
 
     Raises
     ------
     ValueError
-        When it is called, if the mode is neither.
+        If the mode is unknown, when the function is called.
 
     Examples
     --------
@@ -233,13 +235,13 @@ def get_exp_kernel_similarity_function(
     """
 
     def kernel(inputs: Inputs, perturbed: Inputs, row: object, **kwargs: object) -> float:
-        one, other = (
+        first, other = (
             torch.cat([x.flatten() for x in as_tuple(i)]).float() for i in (inputs, perturbed)
         )
         if distance_mode == "cosine":
-            distance = 1 - float(torch.cosine_similarity(one, other, dim=0))
+            distance = 1 - float(torch.cosine_similarity(first, other, dim=0))
         elif distance_mode == "euclidean":
-            distance = float((one - other).norm())
+            distance = float((first - other).norm())
         else:
             raise ArgumentError(f"distance_mode is {distance_mode!r}, not 'cosine' or 'euclidean'")
         return math.exp(-(distance**2) / (2 * kernel_width**2))
@@ -248,9 +250,9 @@ def get_exp_kernel_similarity_function(
 
 
 def _each_example(game: Game) -> list[Game]:
-    """Split a batch into its examples, or leave it if its output is one number."""
+    """Split a batch into its examples, unless its output is one number."""
     n_examples = len(game.inputs[0])
-    whole = game.ask(game.inputs)
+    whole = game.evaluate(game.inputs)
     if not isinstance(whole, Tensor) or whole.numel() == 1:
         if game.per_eval != 1:
             raise ArgumentError(
@@ -261,7 +263,7 @@ def _each_example(game: Game) -> list[Game]:
     if whole.numel() != n_examples:
         raise ArgumentError(
             f"the output has shape {tuple(whole.shape)} for {n_examples} examples; it must be one "
-            "number an example, or one for the batch"
+            "number per example, or one for the batch"
         )
     warnings.warn(
         f"a surrogate is fitted for each of {n_examples} examples, one after the other",
@@ -279,8 +281,8 @@ def _each_example(game: Game) -> list[Game]:
     ]
 
 
-def _from_the_least(masks: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], int]:
-    """Shift masks so that the least feature is 0, and count up to the largest."""
+def _from_zero(masks: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], int]:
+    """Shift masks so that the smallest feature is 0; return the number of features too."""
     values = torch.cat([mask.flatten().cpu() for mask in masks])
     least, most = int(values.min()), int(values.max())
     if least != 0:
@@ -296,14 +298,16 @@ def _from_the_least(masks: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], int]
 
 
 def _fair_coins(inputs: Inputs, **kwargs: Any) -> Tensor:
+    """Draw a row of fair coins [1, feature]."""
     odds = torch.full((1, kwargs["num_interp_features"]), 0.5)
     return torch.bernoulli(odds).to(as_tuple(inputs)[0].device).long()
 
 
 def _from_row(row: Tensor, inputs: Inputs, **kwargs: Any) -> Any:
+    """Make the inputs of an interpretable row."""
     masks, baselines = (
-        given if isinstance(given, tuple) else (given,)
-        for given in (kwargs["feature_mask"], kwargs["baselines"])
+        part if isinstance(part, tuple) else (part,)
+        for part in (kwargs["feature_mask"], kwargs["baselines"])
     )
     return in_the_form_of(
         inputs,

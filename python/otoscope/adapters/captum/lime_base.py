@@ -1,4 +1,4 @@
-"""LIME in general: the user's functions draw, perturb and weigh; a surrogate is fitted."""
+"""LimeBase: LIME with the user's functions for samples, weights and transforms."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.base import clone
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from otoscope.adapters.captum._arguments import ArgumentError, Inputs, Target, as_tuple
 from otoscope.adapters.captum._attribution import Attribution, require_count, with_additional
 from otoscope.adapters.captum._game import Game, number
+from otoscope.explain.surrogate import regress
 
 __all__ = ["LimeBase", "fit"]
 
 
 class LimeBase(Attribution):
-    """Fit a surrogate to samples that the user's functions draw and weigh.
+    """Fit a surrogate to samples that are drawn and weighted by the user's functions.
 
     Parameters
     ----------
     forward_func : callable
-        Returns one number for each sample, or one for a batch.
+        Model; returns one number per sample, or one for the batch.
     interpretable_model : estimator
-        A regressor of scikit-learn with ``coef_``, or a model of captum with ``fit(DataLoader)``
-        and ``representation()``.
+        Regressor of scikit-learn with ``coef_`` or ``feature_importances_``, or model of captum
+        with ``fit(DataLoader)`` and ``representation()``.
     similarity_func : callable
-        (inputs, perturbed inputs, interpretable row [1, feature], keywords) -> the sample's weight.
+        Function (inputs, perturbed inputs, interpretable row [1, feature], keywords) -> weight.
     perturb_func : callable
-        (inputs, keywords) -> a sample; or a generator function of samples.
+        Function (inputs, keywords) -> sample, or a generator function of samples.
     perturb_interpretable_space : bool
-        Whether samples are interpretable rows rather than inputs.
+        True if samples are interpretable rows, False if they are inputs.
     from_interp_rep_transform, to_interp_rep_transform : callable or None
-        (sample, inputs, keywords) -> the other of the two; the one that is needed must be there.
+        Functions (sample, inputs, keywords) -> inputs, or -> interpretable row. The direction that
+        the samples need must be given.
 
     Raises
     ------
     ArgumentError
-        If the transform that is needed is missing.
+        If the transform that the samples need is None.
 
     References
     ----------
@@ -91,34 +91,34 @@ class LimeBase(Attribution):
         show_progress: bool = False,
         **kwargs: Any,
     ) -> Tensor:
-        """Draw samples, weigh them, ask the model, and fit the surrogate.
+        """Draw samples, compute weights and outputs, and fit the surrogate.
 
         Parameters
         ----------
         inputs : Tensor or tuple of Tensor
-            Dimension 0 counts the examples; several only if the output is one number.
+            Inputs; dimension 0 counts the examples, several only if the output is one number.
         target : int, tuple, Tensor, or list, optional
-            Which output.
+            Index of the output.
         additional_forward_args : any, optional
-            Further arguments of the forward function; tensors are repeated with the inputs.
+            Further arguments of ``forward_func``; tensors are repeated with the inputs.
         n_samples : int
-            How many; fewer, with a warning, if a generator ends before.
+            Number of samples; fewer, with a warning, if a generator ends before.
         perturbations_per_eval : int
-            Samples a forward pass.
+            Number of samples per forward pass.
         show_progress : bool
-            Whether to show a bar on stderr.
+            Show a progress bar on stderr.
         **kwargs : any
-            Given to the user's functions.
+            Keywords for the user's functions.
 
         Returns
         -------
         Tensor
-            What the surrogate says of itself: its coefficients [1, feature].
+            Coefficients of the surrogate, [1, feature].
 
         Raises
         ------
         ArgumentError
-            If the output is not one number a sample.
+            If the output is not one number per sample.
 
         Examples
         --------
@@ -136,19 +136,19 @@ class LimeBase(Attribution):
         )
         rows: list[Tensor] = []
         weights: list[float] = []
-        waiting: list[tuple[Tensor, ...]] = []
+        pending: list[tuple[Tensor, ...]] = []
         outputs: list[Tensor] = []
         with self._progress(show_progress, n_samples) as progress:
             for row, perturbed in self._draw(inputs, n_samples, kwargs):
                 rows.append(row)
                 weights.append(float(self.similarity_func(inputs, perturbed, row, **kwargs)))
-                waiting.append(as_tuple(perturbed))
-                if len(waiting) == perturbations_per_eval:
-                    outputs.append(_numbers(game, waiting))
-                    waiting = []
+                pending.append(as_tuple(perturbed))
+                if len(pending) == perturbations_per_eval:
+                    outputs.append(_numbers(game, pending))
+                    pending = []
                     progress(perturbations_per_eval)
-            if waiting:
-                outputs.append(_numbers(game, waiting))
+            if pending:
+                outputs.append(_numbers(game, pending))
         return fit(
             self.interpretable_model, torch.cat(rows), torch.cat(outputs), torch.tensor(weights)
         )
@@ -156,7 +156,7 @@ class LimeBase(Attribution):
     def _draw(
         self, inputs: Inputs, n_samples: int, arguments: dict[str, Any]
     ) -> Iterator[tuple[Tensor, Any]]:
-        """Interpretable rows and the inputs that belong to them."""
+        """Yield interpretable rows and their inputs."""
         for sample in self._samples(inputs, n_samples, arguments):
             if self.from_interp_rep_transform is not None and self.perturb_interpretable_space:
                 yield sample, self.from_interp_rep_transform(sample, inputs, **arguments)
@@ -178,46 +178,23 @@ class LimeBase(Attribution):
 
 
 def fit(model: Any, rows: Tensor, outputs: Tensor, weights: Tensor) -> Tensor:
-    """Fit a surrogate, scikit-learn's or captum's.
-
-    Parameters
-    ----------
-    model : estimator
-        With ``coef_`` after its fit, or with captum's ``fit(DataLoader)`` and ``representation()``.
-    rows : Tensor [sample, feature]
-        Interpretable.
-    outputs, weights : Tensor [sample]
-        Of the model, and of the samples.
-
-    Returns
-    -------
-    Tensor [1, feature]
-        The coefficients, float32.
-
-    Examples
-    --------
-    >>> rows, ones = torch.eye(2), torch.ones(2)
-    >>> from sklearn.linear_model import LinearRegression
-    >>> fit(LinearRegression(), rows, torch.tensor([1.0, 3.0]), ones).diff().round(decimals=3)
-    tensor([[2.]])
-    """
+    """Fit a surrogate of scikit-learn or captum; return its coefficients [1, feature], float32."""
     if hasattr(model, "representation"):
         samples = TensorDataset(rows.float(), outputs.float(), weights.float())
         model.fit(DataLoader(samples, batch_size=len(samples)))
         representation: Tensor = model.representation()
         return representation
     X, y, w = (t.double().cpu().numpy() for t in (rows, outputs, weights))
-    fitted = clone(model).fit(X, y, sample_weight=w)
-    return torch.from_numpy(np.atleast_2d(fitted.coef_)).float()
+    return torch.from_numpy(regress(model, X, y[:, None], w).coefficients).float()
 
 
-def _numbers(game: Game, waiting: list[tuple[Tensor, ...]]) -> Tensor:
-    """Ask about some samples: one number each."""
-    batch = tuple(torch.cat(parts) for parts in zip(*waiting, strict=True))
-    output = number(game.ask(batch, len(waiting)))
-    if output.numel() != len(waiting):
+def _numbers(game: Game, pending: list[tuple[Tensor, ...]]) -> Tensor:
+    """Evaluate some samples: one number per sample."""
+    batch = tuple(torch.cat(parts) for parts in zip(*pending, strict=True))
+    output = number(game.evaluate(batch, len(pending)))
+    if output.numel() != len(pending):
         raise ArgumentError(
-            f"the output has shape {tuple(output.shape)} for {len(waiting)} samples; it must "
-            "be one number a sample"
+            f"the output has shape {tuple(output.shape)} for {len(pending)} samples; it must "
+            "be one number per sample"
         )
     return output.flatten()

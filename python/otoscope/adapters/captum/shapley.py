@@ -1,4 +1,4 @@
-"""ShapleyValues, exact, and ShapleyValueSampling: each feature's fair share of the output."""
+"""ShapleyValues and ShapleyValueSampling: exact and estimated Shapley values of features."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ _MANY = 10  # features: captum warns from here on
 
 
 class ShapleyValueSampling(Attribution):
-    """Shapley values from random orders in which the features join the baseline.
+    """Estimate Shapley values from random orders in which the features join the baseline.
 
     Parameters
     ----------
     forward_func : callable
-        Returns a row for each example, or, with ``perturbations_per_eval`` 1, anything of a fixed
-        shape for the batch.
+        Model; returns one row per example or, with ``perturbations_per_eval=1``, an output of any
+        fixed shape for the batch.
 
     Notes
     -----
-    Where all coalitions together are no more passes than the orders, they are asked instead, and
-    the values are exact. Orders are drawn from torch's global generator: ``torch.manual_seed``
-    gives those that it gives captum.
+    If all coalitions need no more passes than the orders, they are evaluated instead, and the
+    values are exact. Orders are drawn from torch's global generator: under one
+    ``torch.manual_seed``, captum draws the same.
 
     References
     ----------
@@ -79,32 +79,32 @@ class ShapleyValueSampling(Attribution):
         Parameters
         ----------
         inputs : Tensor or tuple of Tensor
-            Dimension 0 counts the examples.
+            Inputs; dimension 0 counts the examples.
         baselines : number, Tensor, or tuple of these, optional
-            Where the features begin; broadcasts to the input. Zero if not given.
+            Values before a feature joins; broadcast to the input. Default zero.
         target : int, tuple, Tensor, or list, optional
-            Which output: for all examples, or one each.
+            Index of the output, for all examples or one per example.
         additional_forward_args : any, optional
-            Further arguments of the forward function; tensors are repeated with the inputs.
+            Further arguments of ``forward_func``; tensors are repeated with the inputs.
         feature_mask : Tensor or tuple of Tensor, optional
-            The feature of each cell, from 0; the same number in two inputs is one feature. Each
-            cell by itself if not given.
+            Feature of each cell, from 0; the same number in two inputs is one feature. By default
+            each cell is a feature.
         n_samples : int
-            Orders.
+            Number of orders.
         perturbations_per_eval : int
-            Coalitions a forward pass.
+            Number of coalitions per forward pass.
         show_progress : bool
-            Whether to show a bar on stderr.
+            Show a progress bar on stderr.
 
         Returns
         -------
         Tensor or tuple of Tensor
-            float32, of the output's shape followed by the cells of an example.
+            Values, float32, of the output's shape followed by the cells of an example.
 
         Raises
         ------
         ArgumentError
-            If arguments do not fit together.
+            If shapes or lengths of the arguments do not match.
 
         Examples
         --------
@@ -128,12 +128,12 @@ class ShapleyValueSampling(Attribution):
         Parameters
         ----------
         *args, **kwargs : any
-            What `attribute` takes.
+            Arguments of `attribute`.
 
         Returns
         -------
         Future
-            Done: the forward function's futures are waited for.
+            Completed future: the futures of ``forward_func`` are waited for.
 
         Examples
         --------
@@ -151,21 +151,21 @@ class ShapleyValueSampling(Attribution):
         inputs: Inputs,
         baselines: Baseline,
         feature_mask: Mask,
-        asked: tuple[Target, tuple[Any, ...], int],
+        call: tuple[Target, tuple[Any, ...], int],  # target, additional arguments, per_eval
         *,
         n_samples: int | None,
         show_progress: bool,
     ) -> Any:
-        given = as_tuple(inputs)
-        starts = like_inputs(as_baselines(baselines, given), given)
-        ids = as_masks(feature_mask, given)
+        tensors = as_tuple(inputs)
+        starts = like_inputs(as_baselines(baselines, tensors), tensors)
+        ids = as_masks(feature_mask, tensors)
         n_features = _count(ids)
-        game = Game(self.forward_func, given, starts, ids, *asked)
+        game = Game(self.forward_func, tensors, starts, ids, *call)
         require_count("perturbations_per_eval", game.per_eval)
         is_exact = n_samples is None or 2**n_features <= n_samples * n_features
         n_coalitions = 2**n_features if is_exact else (n_samples or 0) * n_features
         with torch.no_grad(), self._progress(show_progress, 1 + n_coalitions) as progress:
-            nothing = number(game.ask(starts))
+            nothing = number(game.evaluate(starts))
             progress(1)
             if n_samples is None or is_exact:
                 values = _exactly(game, nothing, n_features, progress)
@@ -173,17 +173,17 @@ class ShapleyValueSampling(Attribution):
                 values = _by_orders(game, nothing, n_features, n_samples, progress)
         values = values.reshape(*(nothing.shape or [1]), n_features).float()
         return in_the_form_of(
-            inputs, tuple(spread(values, one, x.shape) for one, x in zip(ids, given, strict=True))
+            inputs, tuple(spread(values, i, x.shape) for i, x in zip(ids, tensors, strict=True))
         )
 
 
 class ShapleyValues(ShapleyValueSampling):
-    """Exact Shapley values, from all coalitions: 2^features passes, where captum takes n * n!.
+    """Compute exact Shapley values from all coalitions: 2^n passes, where captum takes n * n!.
 
     Parameters
     ----------
     forward_func : callable
-        As for `ShapleyValueSampling`.
+        Model, as for `ShapleyValueSampling`.
 
     References
     ----------
@@ -205,47 +205,35 @@ class ShapleyValues(ShapleyValueSampling):
         perturbations_per_eval: int = 1,
         show_progress: bool = False,
     ) -> Any:
-        """Ask for all coalitions of the features.
+        """Evaluate all coalitions of the features.
 
         Parameters
         ----------
-        inputs : Tensor or tuple of Tensor
-            Dimension 0 counts the examples.
-        baselines : number, Tensor, or tuple of these, optional
-            Where the features begin; broadcasts to the input. Zero if not given.
-        target : int, tuple, Tensor, or list, optional
-            Which output: for all examples, or one each.
-        additional_forward_args : any, optional
-            Further arguments of the forward function; tensors are repeated with the inputs.
-        feature_mask : Tensor or tuple of Tensor, optional
-            The feature of each cell, from 0; the same number in two inputs is one feature. Each
-            cell by itself if not given.
-        perturbations_per_eval : int
-            Coalitions a forward pass.
-        show_progress : bool
-            Whether to show a bar on stderr.
+        inputs, baselines, target, additional_forward_args, feature_mask
+            As for `ShapleyValueSampling.attribute`.
+        perturbations_per_eval, show_progress
+            As for `ShapleyValueSampling.attribute`.
 
         Returns
         -------
         Tensor or tuple of Tensor
-            float32, of the output's shape followed by the cells of an example.
+            Values, float32, of the output's shape followed by the cells of an example.
 
         Raises
         ------
         ArgumentError
-            If arguments do not fit together.
+            If shapes or lengths of the arguments do not match.
 
         Examples
         --------
         >>> ShapleyValues(lambda x: x.amax(1)).attribute(torch.tensor([[2.0, 3.0]]))
         tensor([[1., 2.]])
         """
-        given = as_tuple(inputs)
-        n_features = _count(as_masks(feature_mask, given), warn=False)
+        n_features = _count(as_masks(feature_mask, as_tuple(inputs)), warn=False)
         if n_features >= _MANY:
             warnings.warn(
-                f"ShapleyValues asks for all 2^{n_features} = {2**n_features:,} coalitions of "
-                f"{n_features} features; ShapleyValueSampling asks for fewer",
+                f"ShapleyValues evaluates all 2^{n_features} = {2**n_features:,} coalitions of "
+                f"{n_features} features; ShapleyValueSampling evaluates fewer",
                 stacklevel=2,
             )
         return self._attribute(
@@ -259,8 +247,8 @@ class ShapleyValues(ShapleyValueSampling):
 
 
 def _count(ids: tuple[Tensor, ...], *, warn: bool = True) -> int:
-    """How many features there are, those without a cell included."""
-    values = torch.cat([one.flatten().cpu() for one in ids]).unique()
+    """Count the features, including those without a cell."""
+    values = torch.cat([i.flatten().cpu() for i in ids]).unique()
     if not len(values):
         raise ArgumentError("the inputs have no cells")
     least, most = int(values[0]), int(values[-1])
@@ -276,7 +264,7 @@ def _count(ids: tuple[Tensor, ...], *, warn: bool = True) -> int:
 
 
 def _exactly(game: Game, like: Tensor, n_features: int, progress: Callable[[int], None]) -> Tensor:
-    """Shapley values [output, feature] from all coalitions."""
+    """Compute Shapley values [output, feature] from all coalitions."""
     rows = ops.coalitions(n_features, "exact")
     parts = (rows[a:b].unpack() for a, b in in_parts(len(rows), n_features))
     outputs = evaluate_coalitions(game, parts, like, progress)
@@ -286,7 +274,7 @@ def _exactly(game: Game, like: Tensor, n_features: int, progress: Callable[[int]
 def _by_orders(
     game: Game, nothing: Tensor, n_features: int, n_samples: int, progress: Callable[[int], None]
 ) -> Tensor:
-    """Mean gains [output, feature] over drawn orders of joining."""
+    """Compute mean gains [output, feature] over drawn orders of joining."""
     orders = torch.stack([torch.randperm(n_features) for _ in range(n_samples)])
     joins_at = orders.argsort(1)  # [order, feature]: 0 joins first
 

@@ -14,8 +14,8 @@ from otoscope.adapters.captum._arguments import Baseline, Inputs, Mask, Target
 from otoscope.adapters.captum._game import Game
 from otoscope.adapters.captum.lime import Lime
 from otoscope.adapters.captum.lime_base import fit
-from otoscope.explain.design import draw_design
-from otoscope.explain.kernel import Kernel, kernel_weights
+from otoscope.explain.design import MOST_EXACT, draw_design
+from otoscope.explain.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
 from otoscope.explain.shapley import kernel_shap, shapley_values
 from otoscope.explain.surrogate import WeightedRidge
 
@@ -23,18 +23,19 @@ __all__ = ["KernelShap", "SoundLIME"]
 
 
 class KernelShap(Lime):
-    """Shapley values from coalitions drawn by the Shapley kernel, the whole and nothing held.
+    """Estimate Shapley values by a regression over coalitions drawn by the Shapley kernel.
 
     Parameters
     ----------
     forward_func : callable
-        Returns one number for each example, or one for the batch.
+        Model; returns one number per example, or one for the batch.
 
     Notes
     -----
-    If there are no more than ``n_samples`` coalitions, all are asked, and the values are exact.
-    Others are drawn from torch's global generator: ``torch.manual_seed`` gives those that it gives
-    captum. captum holds the ends by a weight of 1e6; here the constraint is exact.
+    If there are at most ``n_samples`` coalitions, all are evaluated, and the values are exact.
+    Otherwise they are drawn from torch's global generator: under one ``torch.manual_seed``, captum
+    draws the same. captum weights the full and the empty coalition by 1e6; here they are an exact
+    constraint.
 
     References
     ----------
@@ -54,29 +55,29 @@ class KernelShap(Lime):
     ) -> Tensor:
         if 2**n_features <= n_samples:
             keep = ops.coalitions(n_features, "exact").unpack()
-            values = shapley_values(keep, self._ask(game, keep, show_progress)[:, None])
+            values = shapley_values(keep, self._evaluate(game, keep, show_progress)[:, None])
         else:
             keep = _by_kernel(n_features, n_samples)
-            outputs = self._ask(game, keep, show_progress)
+            outputs = self._evaluate(game, keep, show_progress)
             values = kernel_shap(keep, torch.ones(len(keep)), outputs[:, None])
         return values.float().to(game.inputs[0].device)
 
 
 class SoundLIME(Lime):
-    """LIME with otoscope's defaults: all coalitions if they are few, and no penalty.
+    """Fit LIME with otoscope's defaults: all coalitions if they are few, and no penalty.
 
     Parameters
     ----------
     forward_func : callable
-        Returns one number for each example, or one for the batch.
+        Model; returns one number per example, or one for the batch.
     interpretable_model : estimator, optional
-        A regressor of scikit-learn, or a model of captum; weighted least squares if not given.
+        Regressor of scikit-learn or model of captum, default weighted least squares.
     kernel : {"cosine", "l2"}
         Distance of a coalition to the whole.
     kernel_width : float
-        Of the exponential kernel, > 0.
+        Width of the exponential kernel, > 0.
     seed : int
-        Of the draws.
+        Random seed of the draws.
 
     Raises
     ------
@@ -89,9 +90,9 @@ class SoundLIME(Lime):
 
     Notes
     -----
-    Differs from `Lime`, which has captum's defaults: a Lasso's penalty is not free of the output's
-    scale, and the distance between input values depends on theirs. See `otoscope.SoundLIME` for
-    segments, contents and reports.
+    `Lime` has captum's defaults: a Lasso, whose penalty depends on the scale of the output, and a
+    distance that depends on the scale of the inputs. See `otoscope.SoundLIME` for segments,
+    contents and reports.
 
     Examples
     --------
@@ -105,8 +106,8 @@ class SoundLIME(Lime):
         forward_func: Callable[..., Any],
         interpretable_model: Any = None,
         *,
-        kernel: Kernel = "cosine",
-        kernel_width: float = 0.25,
+        kernel: Kernel = DEFAULT_KERNEL,
+        kernel_width: float = DEFAULT_WIDTH,
         seed: int = 0,
     ) -> None:
         model = WeightedRidge() if interpretable_model is None else interpretable_model
@@ -121,7 +122,7 @@ class SoundLIME(Lime):
         target: Target = None,
         additional_forward_args: object = None,
         feature_mask: Mask = None,
-        n_samples: int = 4096,
+        n_samples: int = 2**MOST_EXACT,
         perturbations_per_eval: int = 1,
         return_input_shape: bool = True,
         show_progress: bool = False,
@@ -133,14 +134,15 @@ class SoundLIME(Lime):
         inputs, baselines, target, additional_forward_args, feature_mask
             As for `Lime.attribute`.
         n_samples : int
-            All coalitions are asked, once each, if they are not more; else so many are drawn.
+            Number of coalitions to draw; all are evaluated once instead if there are at most
+            ``n_samples``.
         perturbations_per_eval, return_input_shape, show_progress
             As for `Lime.attribute`.
 
         Returns
         -------
         Tensor or tuple of Tensor
-            As from `Lime.attribute`.
+            Coefficients, as from `Lime.attribute`.
 
         Examples
         --------
@@ -170,12 +172,12 @@ class SoundLIME(Lime):
             design = draw_design("bernoulli", n_features, n_samples=n_samples, seed=self.seed)
             keep, counts = design.coalitions.unpack(), design.counts
         near = kernel_weights(keep.sum(1), n_features, kernel=self.kernel, width=self.kernel_width)
-        outputs = self._ask(game, keep, show_progress)
+        outputs = self._evaluate(game, keep, show_progress)
         return fit(self.interpretable_model, keep, outputs, counts * near).to(game.inputs[0].device)
 
 
 def _by_kernel(n_features: int, n_samples: int) -> Tensor:
-    """The whole, nothing, and sizes by the Shapley kernel: bool [sample, feature]."""
+    """Draw the full and the empty coalition, then sizes by the kernel: bool [sample, feature]."""
     keep = torch.zeros(max(2, n_samples), n_features, dtype=torch.bool)
     keep[0] = True
     size = torch.arange(n_features)

@@ -2,7 +2,7 @@
 
 The early values of a network depend on few segments each, so among all coalitions they take few
 different values, and each is computed once. `SharedForward` does so for any traced network;
-`Evaluator` decides when. docs/howto/shared.md explains the use; read `_layout` (with a worked
+`Evaluator` decides when. docs/explanation/shared.md explains the use; read `_layout` (with a worked
 example of 4 coalitions and 6 frames), `_factored` and `forward` in this order for the method.
 """
 
