@@ -14,7 +14,7 @@ import torch
 
 from otoscope import _cpu, native
 from otoscope.errors import CudaUnavailable
-from tests.oracles import definitions
+from tests.oracles import moments as definitions
 
 
 def arguments(n: int = 3) -> list[Any]:

@@ -14,15 +14,16 @@ from scipy.stats import chisquare
 from otoscope.errors import ParameterError
 from otoscope.ops import Coalitions, coalitions, pack
 from tests.conftest import Backend
-from tests.oracles import definitions
+from tests.oracles import coalitions as coalitions_oracle
+from tests.oracles import noise as noise_oracle
 from tests.support.examples import examples
 
 
 def test_philox_gives_the_published_vectors() -> None:
     """The known answers that come with Random123."""
-    assert definitions.philox((0, 0, 0, 0), 0) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+    assert noise_oracle.philox((0, 0, 0, 0), 0) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
     full = 0xFFFFFFFF
-    assert definitions.philox((full,) * 4, full << 32 | full) == [
+    assert noise_oracle.philox((full,) * 4, full << 32 | full) == [
         0x408F276D,
         0x41C83B0E,
         0xA20BC7C6,
@@ -71,7 +72,7 @@ def test_bernoulli_rows_are_those_of_the_definition(
         first_sample=first,
         device=backend.device,
     )
-    wanted = [definitions.bernoulli(n, first + i, -7 % 2**64, probability) for i in range(4)]
+    wanted = [coalitions_oracle.bernoulli(n, first + i, -7 % 2**64, probability) for i in range(4)]
     assert drawn.unpack().tolist() == wanted
 
 

@@ -15,7 +15,7 @@ from torch._subclasses import FakeTensorMode
 from otoscope.errors import ParameterError
 from otoscope.ops import frames, istft_ls, stft
 from otoscope.ops.frames import frames_of
-from tests.oracles import definitions
+from tests.oracles import stft as definitions
 
 ONE = torch.zeros(1)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.ops import Moments, moments, moments_merge, moments_update
 from tests.conftest import Backend
-from tests.oracles import definitions
+from tests.oracles import moments as definitions
 from tests.support.examples import examples
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)

@@ -13,7 +13,8 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.ops import Noise, coalitions, occlude, pack
 from tests.conftest import Backend
-from tests.oracles import definitions
+from tests.oracles import noise as noise_oracle
+from tests.oracles import occlude as occlude_oracle
 from tests.support.examples import examples
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -70,7 +71,7 @@ def test_equals_definition(
         mels=mels,
         segments=segments,
     )
-    same(occlude(*args), definitions.occlude(*args))
+    same(occlude(*args), occlude_oracle.occlude(*args))
 
 
 @examples(60)
@@ -114,35 +115,35 @@ def test_equals_definition_for_any_shape_type_and_content(
     shift = torch.linspace(-1, 1, mels, device=backend.device) if affine else None
     scale = torch.linspace(0.5, 2, mels, device=backend.device) if affine else None
     got = occlude(patch, content, segment, keep, shift=shift, scale=scale, dtype=types[1])
-    same(got, definitions.occlude(patch, content, segment, keep, shift, scale, types[1]))
+    same(got, occlude_oracle.occlude(patch, content, segment, keep, shift, scale, types[1]))
 
 
 def test_values_that_are_not_numbers_pass_through(backend: Backend) -> None:
     patch, content, segment, keep = case(backend.device)
     patch[0, 0, 0], content[0, 1, 1] = float("nan"), float("inf")
     got = occlude(patch, content, segment, keep)
-    wanted = definitions.occlude(patch, content, segment, keep)
+    wanted = occlude_oracle.occlude(patch, content, segment, keep)
     torch.testing.assert_close(got, wanted, rtol=0, atol=0, equal_nan=True)
 
 
 def test_takes_non_contiguous_tensors(backend: Backend) -> None:
     patch, content, segment, keep = case(backend.device, frames=16, mels=16)
     args = (patch.mT, content[:, ::2].repeat(1, 2, 1).mT, segment.T, keep[::2])
-    same(occlude(*args), definitions.occlude(*args))
+    same(occlude(*args), occlude_oracle.occlude(*args))
 
 
 def test_a_patch_without_excerpt_axis_gives_a_result_without_it(backend: Backend) -> None:
     patch, content, segment, keep = case(backend.device, excerpts=1)
     same(
         occlude(patch[0], content[0], segment, keep),
-        definitions.occlude(patch, content, segment, keep)[0],
+        occlude_oracle.occlude(patch, content, segment, keep)[0],
     )
 
 
 @pytest.mark.parametrize("samples", [4, 700])
 def test_out_is_written_in_either_layout(backend: Backend, samples: int) -> None:
     patch, content, segment, keep = case(backend.device, samples=samples, frames=64, mels=64)
-    wanted = definitions.occlude(patch, content, segment, keep)
+    wanted = occlude_oracle.occlude(patch, content, segment, keep)
     for shape in [(2, samples, 64, 64), (2 * samples, 1, 64, 64)]:
         out = torch.full(shape, float("nan"), device=backend.device)
         assert occlude(patch, content, segment, keep, out=out) is out
@@ -152,7 +153,7 @@ def test_out_is_written_in_either_layout(backend: Backend, samples: int) -> None
 def test_streamed_output_equals_definition() -> None:
     """More than 8 MB: the end of it is stored past the cache."""
     args = case(excerpts=2, samples=700, frames=64, mels=64)
-    same(occlude(*args), definitions.occlude(*args))
+    same(occlude(*args), occlude_oracle.occlude(*args))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -182,7 +183,7 @@ def test_noise_is_that_of_the_definition(backend: Backend) -> None:
     got = occlude(patch, Noise(2**63 + 9, first_excerpt=4, first_sample=6), segment, keep)
     drawn = torch.stack(
         [
-            torch.stack([definitions.noise(2**63 + 9, 4 + e, 6 + s, 35) for s in range(3)])
+            torch.stack([noise_oracle.noise(2**63 + 9, 4 + e, 6 + s, 35) for s in range(3)])
             for e in range(2)
         ]
     ).view(2, 3, 7, 5)
@@ -253,7 +254,7 @@ def test_gradient_equals_that_of_definition(backend: Backend, samples: int, form
     scale = torch.linspace(0.5, 2, 16, device=backend.device, dtype=torch.float64)
     grad = torch.randn(2, samples, 23, 16, device=backend.device, dtype=torch.float64)
     args = (patch, content, segment, keep, grad)
-    wanted = gradients(definitions.occlude, *args, scale=scale)
+    wanted = gradients(occlude_oracle.occlude, *args, scale=scale)
     got = gradients(occlude, *args, scale=scale)
     for ours, theirs in zip(got, wanted, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
@@ -264,7 +265,7 @@ def test_gradient_of_half_precision_is_summed_in_double(backend: Backend) -> Non
     grad = torch.rand(2, 400, 23, 16, device=backend.device).half()
     got = gradients(occlude, patch, content, segment, keep, grad)
     wanted = gradients(
-        definitions.occlude, patch.double(), content.double(), segment, keep, grad.double()
+        occlude_oracle.occlude, patch.double(), content.double(), segment, keep, grad.double()
     )
     for ours, exact in zip(got, wanted, strict=True):
         same(ours, exact.half())
@@ -335,5 +336,5 @@ def test_exact_coalitions_run_without_unpacking(backend: Backend) -> None:
     rows = coalitions(6, "exact", device=backend.device)
     same(
         occlude(patch, content, segment, rows),
-        definitions.occlude(patch, content, segment, rows.unpack()),
+        occlude_oracle.occlude(patch, content, segment, rows.unpack()),
     )

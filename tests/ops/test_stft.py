@@ -14,9 +14,9 @@ from torch import Tensor
 
 from otoscope.ops import griffin_lim_step, istft_ls, magnitude_step, project, stft
 from tests.conftest import Backend
-from tests.oracles import definitions
-from tests.oracles.spectra import MOMENTUM, STEP, Example, Options, near, near_signal, same
+from tests.oracles import stft as definitions
 from tests.support.examples import examples
+from tests.support.spectra import MOMENTUM, STEP, Example, Options, near, near_signal, same
 
 SIZES = [
     *((2**k, 2**k // 4, 3, 1) for k in range(8, 14)),  # a kernel each

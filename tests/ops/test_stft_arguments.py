@@ -13,7 +13,7 @@ from otoscope.errors import ParameterError
 from otoscope.ops import griffin_lim_step, istft_ls, magnitude_step, project, stft
 from otoscope.ops.frames import frames_of
 from tests.conftest import Backend
-from tests.oracles.spectra import MOMENTUM, Example, Options, same
+from tests.support.spectra import MOMENTUM, Example, Options, same
 
 EXAMPLE = Example.of(256, 64, 5)
 Y, C, S, BEFORE, GRADIENT, RADIUS, WINDOW = EXAMPLE.tensors(

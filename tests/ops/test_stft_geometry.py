@@ -16,10 +16,10 @@ from torch import Tensor
 
 from otoscope.ops import griffin_lim_step, istft_ls, magnitude_step, project, stft
 from tests.conftest import Backend
-from tests.oracles import definitions
-from tests.oracles.definitions import Array
-from tests.oracles.spectra import Options
+from tests.oracles import stft as definitions
+from tests.oracles.stft import Array
 from tests.support.examples import examples
+from tests.support.spectra import Options
 
 N_FFT = 256
 WINDOWS: dict[str, Callable[[int], Array]] = {

@@ -12,7 +12,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from otoscope.errors import ParameterError
 from otoscope.ops import griffin_lim_step, istft_ls, magnitude_step, project, stft
 from tests.conftest import Backend
-from tests.oracles.spectra import MOMENTUM, STEP, Example, Options, same
+from tests.support.spectra import MOMENTUM, STEP, Example, Options, same
 
 Function = Callable[..., Tensor]
 

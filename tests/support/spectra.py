@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tests.oracles import definitions
-from tests.oracles.definitions import Array
+from tests.oracles import stft as definitions
+from tests.oracles.stft import Array
 
 Options = dict[str, Any]
 MOMENTUM, STEP = 0.9, 0.25
