@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from command import run
 from otoscope import native
-from otoscope.folk.model import FolkModel, FolkRNN, Sampling
+from otoscope.folk.model import FolkModel, FolkRNN, SamplingConfig
 from otoscope.folk.model.sampler import _Sampler, _Tune
 from otoscope.folk.tokens import Vocabulary
 from timing import Bar, Case, Timing, compare, ratio
@@ -71,7 +71,7 @@ def lengths(n: int) -> list[int]:
 
 def ours(model: FolkModel, ends: list[int], batch: int, precision: str) -> Callable[[], int]:
     """Our sampler; a tune ends where its numbers do."""
-    settings = Sampling(max_tokens=max(ends), precision=precision)
+    settings = SamplingConfig(max_tokens=max(ends), precision=precision)
 
     def tunes() -> Iterator[_Tune]:
         for index, end in enumerate(ends):

@@ -8,12 +8,14 @@ import torch
 
 from otoscope.folk.data import generate_tune
 from otoscope.folk.model import FolkModel, FolkRNN, save_folkrnn
-from otoscope.folk.tokens import Vocabulary, tokeniser
+from otoscope.folk.tokens import Vocabulary, get_tokeniser
 
 
 def tokens_of(form: str, n: int = 40) -> list[list[str]]:
     """Generated tunes in tokens."""
-    return [copy for index in range(n) for copy in tokeniser(form).copies(generate_tune(0, index))]
+    return [
+        copy for index in range(n) for copy in get_tokeniser(form).copies(generate_tune(0, index))
+    ]
 
 
 def memoryless(path: Path, *, form: str = "v2", seed: int = 0) -> FolkModel:

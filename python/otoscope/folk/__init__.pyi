@@ -5,7 +5,7 @@ from .metrics import check_tune, compare_tunes, summarise
 from .model import (
     FolkModel,
     FolkRNN,
-    Sampling,
+    SamplingConfig,
     import_folkrnn,
     load_folkrnn,
     nats_per_token,
@@ -18,7 +18,7 @@ from .train import TrainFolkConfig, train_folk
 __all__ = [
     "FolkModel",
     "FolkRNN",
-    "Sampling",
+    "SamplingConfig",
     "TrainFolkConfig",
     "Tune",
     "abc",

@@ -19,10 +19,10 @@ from otoscope.folk.abc import (
     to_midi,
     transpose,
 )
-from otoscope.folk.tokens import tokeniser
+from otoscope.folk.tokens import get_tokeniser
 from tests.support.examples import examples
 
-V2 = tokeniser("v2")
+V2 = get_tokeniser("v2")
 PIECES = [*"ABCDEFGabcdefgzxZy|:[](){}<>-^_=~.!+\"'/,&%\\ \n123458`*$HTuv"]
 WORDS = [
     *("|:", ":|", "::", "|1", ":|2", "[1", "[2", "(3", "(5:4:5", "[K:D]", "[M:3/4]", "[L:1/16]"),

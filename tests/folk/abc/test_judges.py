@@ -16,8 +16,8 @@ from otoscope.folk.abc import (
     transpose,
 )
 from otoscope.folk.data import generate_tune
-from otoscope.folk.model import Sampling, sample
-from otoscope.folk.tokens import tokeniser
+from otoscope.folk.model import SamplingConfig, sample
+from otoscope.folk.tokens import get_tokeniser
 from tests.support.abc_judges import (
     MUSIC21_BOOKS,
     Sounding,
@@ -32,7 +32,7 @@ from tests.support.abc_judges import (
 )
 from tests.support.folk_models import memoryless
 
-V2 = tokeniser("v2")
+V2 = get_tokeniser("v2")
 
 
 def converted(collection: str) -> list[tuple[Path, Tune, Tune]]:
@@ -112,7 +112,7 @@ def test_abcjs_warns_of_no_generated_tune() -> None:
 def test_abcjs_warns_of_no_sampled_tune_that_we_read(tmp_path: Path) -> None:
     """Of a model that knows nothing, kept to bars that add up: tokens in any odd order."""
     model = memoryless(tmp_path / "model")
-    settings = Sampling(bars_add_up=True, max_tokens=400)
+    settings = SamplingConfig(bars_add_up=True, max_tokens=400)
     drawn = [V2.tune(one.tokens) for one in sample(model, 40, settings=settings) if one.is_finished]
     assert len(drawn) > 10
     assert not [found for found in warnings_of_abcjs([to_abc(tune) for tune in drawn]) if found]

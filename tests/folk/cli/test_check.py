@@ -14,7 +14,7 @@ from otoscope.cli.app import app
 from otoscope.folk.abc import book_to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import RULES, Conventions, Summary
-from otoscope.folk.tokens import tokeniser, write_token_file
+from otoscope.folk.tokens import get_tokeniser, write_token_file
 from otoscope.folk.workflows.check import CheckFolkConfig, check_folk
 from otoscope.records import to_json
 from tests.support.tune_faults import with_wrong_duration
@@ -126,7 +126,7 @@ def test_tokens_are_checked_as_their_tunes_are(tmp_path: Path) -> None:
     checked = []
     for form in ("v2", "v3"):
         path = tmp_path / f"{form}.txt"
-        write_token_file(path, [tokeniser(form).tokens(tune) for tune in tunes])
+        write_token_file(path, [get_tokeniser(form).tokens(tune) for tune in tunes])
         checked.append(told(path))
     for found in checked:
         assert found["summary"]["rates"]["valid"]["count"] == 4

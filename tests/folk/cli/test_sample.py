@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from otoscope.cli.app import app
 from otoscope.folk.abc import Tune, parse_book, read_book
 from otoscope.folk.model import SampledTune
-from otoscope.folk.tokens import tokeniser
+from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.sample import prime_tokens, write_tune
 from tests.support.folk_models import log_probability, memoryless
 
@@ -102,7 +102,7 @@ def test_abc_sounds_as_the_tokens_do(path: Path) -> None:
     for tune in sampled(path, "--bars-add-up", n=20)["tunes"]:
         (read,) = parse_book(tune["abc"])
         assert isinstance(read, Tune)
-        assert read.notes == tokeniser("v2").tune(tune["tokens"]).notes
+        assert read.notes == get_tokeniser("v2").tune(tune["tokens"]).notes
 
 
 def test_unfinished_tunes_are_written_and_marked(path: Path) -> None:

@@ -16,7 +16,7 @@ from otoscope.folk.abc import to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.model import FolkModel
 from otoscope.folk.report.surprise import TuneSurprise, save_surprise
-from otoscope.folk.tokens import tokeniser
+from otoscope.folk.tokens import get_tokeniser
 from tests.support.folk_models import log_probability, memoryless
 
 HOSTILE = "<script>alert(1)</script>"
@@ -58,7 +58,7 @@ def test_nats_are_those_of_the_models_distribution(tmp_path: Path, model: FolkMo
     told = json.loads(run(book(tmp_path, n=3), "--model", tmp_path / "tiny", "--json"))
     assert len(told["tunes"]) == 3
     for index, row in enumerate(told["tunes"]):
-        tokens = tokeniser("v2").tokens(generate_tune(5, index))
+        tokens = get_tokeniser("v2").tokens(generate_tune(5, index))
         expected = [-log_probability(model, token) for token in [*tokens, "</s>"]]
         assert row["tokens"] == tokens
         assert row["nats"] == pytest.approx(expected, abs=1e-5)
@@ -130,7 +130,7 @@ def test_page_shows_every_token_and_escapes_titles(tmp_path: Path) -> None:
     assert HOSTILE not in html
     assert "https:" not in html
     shown = re.findall(r'<span style="--surprise:\d+%" title="token (\d+): ', html)
-    n_tokens = len(tokeniser("v2").tokens(generate_tune(5, 0)))
+    n_tokens = len(get_tokeniser("v2").tokens(generate_tune(5, 0)))
     assert list(map(int, shown)) == list(range(1, n_tokens + 2))
     told = json.loads(re.search(r'id="surprise">(.*?)</script>', html, re.S)[1])  # type: ignore[index]
     assert len(told["tunes"][0]["nats"]) == n_tokens + 1

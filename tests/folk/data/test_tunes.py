@@ -31,7 +31,7 @@ from otoscope.folk.data import (
     split_groups,
 )
 from otoscope.folk.data.sources import TokenVersion
-from otoscope.folk.tokens import tokeniser, write_token_file
+from otoscope.folk.tokens import get_tokeniser, write_token_file
 
 BROKEN = "X:2\nT:Broken\nM:4/4\nL:1/8\nK:G\nGABc d2 }e2|\n"
 
@@ -218,7 +218,7 @@ def test_a_collection_without_music21_says_how_to_get_it(
 @pytest.mark.parametrize("form", ["v2", "v3"])
 def test_a_file_of_tokens_is_taken_as_it_is(tmp_path: Path, form: TokenVersion) -> None:
     path = tmp_path / "tokens"
-    written = [copy for i in range(4) for copy in tokeniser(form).copies(generate_tune(0, i))]
+    written = [copy for i in range(4) for copy in get_tokeniser(form).copies(generate_tune(0, i))]
     write_token_file(path, written)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     kept, rejected = read(path, form)
@@ -229,7 +229,7 @@ def test_a_file_of_tokens_is_taken_as_it_is(tmp_path: Path, form: TokenVersion) 
 
 def test_tokens_are_converted_into_the_form_asked_for(tmp_path: Path) -> None:
     drawn = [generate_tune(0, i) for i in range(4)]
-    v2, v3 = ([tokeniser(form).copies(tune) for tune in drawn] for form in ("v2", "v3"))
+    v2, v3 = ([get_tokeniser(form).copies(tune) for tune in drawn] for form in ("v2", "v3"))
     write_token_file(tmp_path / "v2", [copy for tune in v2 for copy in tune])
     write_token_file(tmp_path / "v3", [copy for tune in v3 for copy in tune])
     kept, rejected = read(tmp_path / "v2", "v3")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from otoscope.folk.abc import Meter, Tune
 from otoscope.folk.metrics import ClassifiedMeasure, classify_measures
-from otoscope.folk.model import FolkModel, Sampling, sample
+from otoscope.folk.model import FolkModel, SamplingConfig, sample
 from otoscope.folk.model.measure_grammar import MeasureGrammar
-from otoscope.folk.tokens import Vocabulary, tokeniser
+from otoscope.folk.tokens import Vocabulary, get_tokeniser
 from tests.support.examples import examples
 from tests.support.tunes import VOCABULARY, folk_model
 
@@ -43,13 +43,13 @@ def bar_loving_model(seed: int) -> FolkModel:
 
 @pytest.mark.parametrize("meter", ["4/4", "6/8", "3/4"])
 def test_a_masked_tune_has_no_bad_bar_and_can_be_read(meter: str) -> None:
-    rules = Sampling(bars_add_up=True, max_tokens=300, meter=meter)
+    rules = SamplingConfig(bars_add_up=True, max_tokens=300, meter=meter)
     tunes = [t for t in sample(bar_loving_model(1), 80, settings=rules) if t.is_finished]
     assert len(tunes) > 60
     kinds: set[str] = set()
     for made in tunes:
         assert made.masked_nats > 0
-        tune = tokeniser("v2").tune(made.tokens)
+        tune = get_tokeniser("v2").tune(made.tokens)
         assert not wrong_measures(tune), " ".join(made.tokens)
         kinds |= {
             "full" if measure.duration == tune.meter.length else "part of one"
@@ -60,7 +60,7 @@ def test_a_masked_tune_has_no_bad_bar_and_can_be_read(meter: str) -> None:
 
 
 def test_without_the_mask_bars_do_go_wrong() -> None:
-    made = sample(bar_loving_model(1), 20, settings=Sampling(max_tokens=300))
+    made = sample(bar_loving_model(1), 20, settings=SamplingConfig(max_tokens=300))
     assert all(tune.masked_nats < 60 for tune in made)
     assert not any(holds(tune.tokens) for tune in made if len(tune.tokens) > 10)
 
@@ -150,7 +150,7 @@ def test_grammar_and_notation_agree_on_tuplets(p: int, length: str, meter: str) 
         tuplet = [f"({p}", *["C", length] * p]
         body = [*full, "|", *tuplet, *["z", "/2"] * n_rests, "|"]
         tokens = (f"M:{meter}", "K:Cmaj", *filter(None, body))
-        is_full = tokeniser("v2").tune(tokens).measures[1].duration == length_in_meter
+        is_full = get_tokeniser("v2").tune(tokens).measures[1].duration == length_in_meter
         assert holds(tokens, WITH_TUPLETS) == is_full, " ".join(tokens)
         agreed.append(is_full)
     in_time = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}.get(p, 3 if meter in ("6/8", "9/8", "12/8") else 2)
@@ -188,9 +188,9 @@ def test_a_vocabulary_without_lengths_still_fills_its_bars() -> None:
 
 def test_a_prime_is_gone_on_from_within_its_bar() -> None:
     prime = ("C", "4", "D", "4", "|", "E", "2", "F")
-    rules = Sampling(bars_add_up=True, max_tokens=200, prime=prime)
+    rules = SamplingConfig(bars_add_up=True, max_tokens=200, prime=prime)
     made = [tune for tune in sample(bar_loving_model(2), 20, settings=rules) if tune.is_finished]
     assert made
     assert {tune.tokens[0] for tune in made} == {"M:4/4"}, "6/8 and 3/4 have no room for it"
     for tune in made:
-        assert not wrong_measures(tokeniser("v2").tune(tune.tokens))
+        assert not wrong_measures(get_tokeniser("v2").tune(tune.tokens))

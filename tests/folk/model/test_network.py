@@ -111,7 +111,7 @@ def test_a_bundle_is_the_same_model(tmp_path: Path) -> None:
     for name in ("reels", "reels.json", "reels.safetensors"):
         loaded = load_folkrnn(tmp_path / name)
         assert loaded.vocabulary == model.vocabulary
-        assert (loaded.tokens, loaded.card) == (model.tokens, model.card)
+        assert (loaded.tokeniser, loaded.card) == (model.tokeniser, model.card)
         assert not loaded.network.training
         for name, value in model.network.state_dict().items():
             assert torch.equal(loaded.network.state_dict()[name], value)
@@ -131,5 +131,5 @@ def test_a_model_of_another_kind_or_altered_is_refused(tmp_path: Path) -> None:
 def test_another_vocabulary_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"network is of 5 tokens and the vocabulary of 3"):
         FolkModel(FolkRNN(5, hidden=8), Vocabulary(("<s>", "</s>", "C")))
-    with pytest.raises(ParameterError, match="tokens is 'v4'"):
+    with pytest.raises(ParameterError, match="tokeniser is 'v4'"):
         FolkModel(FolkRNN(3, hidden=8), Vocabulary(("<s>", "</s>", "C")), "v4")

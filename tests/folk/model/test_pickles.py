@@ -110,7 +110,7 @@ def test_the_imported_network_computes_what_the_arrays_say(
     assert len(values) == 45
     model = import_folkrnn(written(tmp_path / "model.pkl", values))
     assert model.network.settings["embedding"] == embedding
-    assert (model.tokens, model.vocabulary.start) == ("v2", N_TOKENS - 1)
+    assert (model.tokeniser, model.vocabulary.start) == ("v2", N_TOKENS - 1)
     assert model.card["experiment"] == "config5-wrepeats"
     ids = [N_TOKENS - 1, 3, 0, 7, 7]
     logits, _ = model.network(torch.tensor([ids]))
@@ -228,7 +228,9 @@ def test_ids_that_are_no_ids_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_wrong_number_of_arrays_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="has 44 arrays; needs 3 and 14 a layer, 45 for three"):
+    with pytest.raises(
+        ParameterError, match="has 44 arrays; needs 3 and 14 per layer, 45 for three"
+    ):
         import_folkrnn(written(tmp_path / "a.pkl", arrays()[:-1]))
     with pytest.raises(ParameterError, match="has 3 arrays"):
         import_folkrnn(written(tmp_path / "b.pkl", arrays()[:3]))

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from otoscope.errors import ParameterError
-from otoscope.folk.model import FolkModel, Sampling, sample, sample_stream, surprise
+from otoscope.folk.model import FolkModel, SamplingConfig, sample, sample_stream, surprise
 from otoscope.folk.model.draw import draw
 from otoscope.folk.model.stepper import Stepper
 from otoscope.folk.tokens import Vocabulary
 from tests.support.tunes import VOCABULARY, folk_model, ids_of, network
 
-SHORT = Sampling(max_tokens=60)
+SHORT = SamplingConfig(max_tokens=60)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -67,16 +67,18 @@ def test_tunes_come_as_soon_as_they_are_finished() -> None:
 @pytest.mark.parametrize(
     ("settings", "kept"),
     [
-        (Sampling(), [0, 1, 2, 3, 4]),
-        (Sampling(temperature=0.5), [0, 1, 2, 3, 4]),
-        (Sampling(temperature=2.0), [0, 1, 2, 3, 4]),
-        (Sampling(top_k=2), [3, 4]),
-        (Sampling(top_p=0.75), [2, 3, 4]),
-        (Sampling(top_k=3, top_p=0.5), [3, 4]),
-        (Sampling(top_k=99, top_p=1.0), [0, 1, 2, 3, 4]),
+        (SamplingConfig(), [0, 1, 2, 3, 4]),
+        (SamplingConfig(temperature=0.5), [0, 1, 2, 3, 4]),
+        (SamplingConfig(temperature=2.0), [0, 1, 2, 3, 4]),
+        (SamplingConfig(top_k=2), [3, 4]),
+        (SamplingConfig(top_p=0.75), [2, 3, 4]),
+        (SamplingConfig(top_k=3, top_p=0.5), [3, 4]),
+        (SamplingConfig(top_k=99, top_p=1.0), [0, 1, 2, 3, 4]),
     ],
 )
-def test_draws_are_as_frequent_as_the_softmax_says(settings: Sampling, kept: list[int]) -> None:
+def test_draws_are_as_frequent_as_the_softmax_says(
+    settings: SamplingConfig, kept: list[int]
+) -> None:
     """Probabilities .1, .1, .2, .25, .35; of the top three, .35 + .25 of .8 pass one half."""
     logits = np.log([0.1, 0.1, 0.2, 0.25, 0.35]) + 3
     n = 20_000
@@ -95,7 +97,7 @@ def test_second_tokens_are_as_frequent_as_the_model_says() -> None:
     """Not the first: there a model may only choose a meter."""
     vocabulary = Vocabulary(("<s>", "</s>", "A", "B", "C"))
     model = FolkModel(network(5, gain=10), vocabulary, "v1")
-    tunes = sample(model, 3000, settings=Sampling(max_tokens=2))
+    tunes = sample(model, 3000, settings=SamplingConfig(max_tokens=2))
     firsts = [tune.tokens[:1] for tune in tunes]
     found = [sum(tune.tokens == ("A", token) for tune in tunes) for token in "ABC"]
     found.append(sum(tune.tokens == ("A",) for tune in tunes))
@@ -114,7 +116,7 @@ def test_what_is_forbidden_is_never_drawn(
     uniform: float, allowed: list[bool], temperature: float, top_k: int | None
 ) -> None:
     logits = np.array([[900.0, -900, 3, 3, 2, -1]])
-    settings = Sampling(temperature=temperature, top_k=top_k)
+    settings = SamplingConfig(temperature=temperature, top_k=top_k)
     tokens, removed = draw(logits, np.array([allowed]), np.array([uniform]), settings)
     assert allowed[tokens[0]]
     assert removed[0] >= -1e-9
@@ -123,7 +125,7 @@ def test_what_is_forbidden_is_never_drawn(
 
 def test_the_last_number_below_one_draws_the_last_token() -> None:
     logits = np.log([[0.3, 0.3, 0.4, 1e-300]])
-    tokens, _ = draw(logits, np.ones((1, 4), bool), np.array([1 - 2**-53]), Sampling())
+    tokens, _ = draw(logits, np.ones((1, 4), bool), np.array([1 - 2**-53]), SamplingConfig())
     assert tokens[0] == 2
 
 
@@ -189,7 +191,7 @@ def test_threads_are_given_back(threads: int) -> None:
         ({"prime": ("C", "D", "^^C")}, r"prime token 3, '\^\^C', is none of the .*C D >\^\^C<"),
         ({"prime": ("<s>",)}, "prime token 1, '<s>', is none"),
         ({"prime": ("C",) * 60, "max_tokens": 61}, "max_tokens is 61; .* have 62 already"),
-        ({"prime": "C D"}, "prime is 'C D'; give its tokens"),
+        ({"prime": "C D"}, "prime is 'C D'; needs a sequence of tokens"),
         ({"temperature": 0.0}, r"temperature is 0\.0, must be above 0"),
         ({"temperature": math.nan}, "temperature is nan"),
         ({"top_k": 0}, "top_k is 0"),
@@ -223,8 +225,8 @@ def test_characters_have_no_meter_of_their_own() -> None:
     tune = sample(model, 1, settings=replace(SHORT, prime=tuple("M:4/4")))[0]
     assert "".join(tune.tokens).startswith("M:4/4")
     for settings, told in (
-        (Sampling(meter="4/4"), "takes no meter; give its header as the prime"),
-        (Sampling(bars_add_up=True), "bars of characters"),
+        (SamplingConfig(meter="4/4"), "takes no meter; give its header as the prime"),
+        (SamplingConfig(bars_add_up=True), "bars of characters"),
     ):
         with pytest.raises(ParameterError, match=told):
             sample(model, 1, settings=settings)
@@ -240,10 +242,10 @@ def test_damaged_weights_are_told() -> None:
 
 def test_the_lowest_temperatures_draw_the_most_probable_or_are_refused() -> None:
     logits, allowed = np.array([[3.0, 5.0, 4.0]]), np.ones((1, 3), bool)
-    tokens, _ = draw(logits, allowed, np.array([0.999]), Sampling(temperature=1e-300))
+    tokens, _ = draw(logits, allowed, np.array([0.999]), SamplingConfig(temperature=1e-300))
     assert tokens[0] == 1
     with pytest.raises(ParameterError, match="temperature is 1e-308, too low"):
-        draw(logits, allowed, np.array([0.5]), Sampling(temperature=1e-308))
+        draw(logits, allowed, np.array([0.5]), SamplingConfig(temperature=1e-308))
 
 
 def test_ids_are_the_vocabularys() -> None:

@@ -12,9 +12,9 @@ import otoscope.folk.model
 from otoscope.folk.abc import NotationError, Tune
 from otoscope.folk.data import load_prepared
 from otoscope.folk.metrics import check_tune, summarise
-from otoscope.folk.model import Sampling, load_folkrnn, nats_per_token, sample
+from otoscope.folk.model import SamplingConfig, load_folkrnn, nats_per_token, sample
 from otoscope.folk.model.kneser_ney import KneserNey
-from otoscope.folk.tokens import tokeniser
+from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.prepare import PrepareFolkConfig, prepare_folk, save_folk
 
 BUNDLE = Path(otoscope.folk.model.__file__).parent / "bundles" / "folkrnn-small.safetensors"
@@ -22,7 +22,7 @@ BUNDLE = Path(otoscope.folk.model.__file__).parent / "bundles" / "folkrnn-small.
 
 def tune_of(tokens: tuple[str, ...]) -> Tune | NotationError:
     try:
-        return tokeniser("v2").tune(tokens)
+        return get_tokeniser("v2").tune(tokens)
     except NotationError as err:
         return err
 
@@ -30,13 +30,13 @@ def tune_of(tokens: tuple[str, ...]) -> Tune | NotationError:
 def test_is_small_and_says_what_it_is() -> None:
     assert BUNDLE.stat().st_size < 6e6
     model = load_folkrnn()
-    assert model.tokens == "v2"
+    assert model.tokeniser == "v2"
     assert {"what", "data", "licence", "limits", "training", "nats_per_token"} <= set(model.card)
     assert all(one["model"] < one["trigram"] for one in model.card["nats_per_token"].values())
 
 
 def test_same_seed_same_tunes() -> None:
-    model, settings = load_folkrnn(), Sampling(meter="6/8", mode="min", max_tokens=60)
+    model, settings = load_folkrnn(), SamplingConfig(meter="6/8", mode="min", max_tokens=60)
     tunes = sample(model, 3, seed=1, settings=settings)
     assert tunes == sample(model, 3, seed=1, batch=2, settings=settings)
     assert {tune.tokens[:2] for tune in tunes} == {("M:6/8", "K:Cmin")}
@@ -47,7 +47,7 @@ def test_bars_add_up_with_the_mask_and_not_always_without() -> None:
     model = load_folkrnn()
     shares = []
     for masked in (False, True):
-        drawn = sample(model, 64, seed=1, settings=Sampling(bars_add_up=masked))
+        drawn = sample(model, 64, seed=1, settings=SamplingConfig(bars_add_up=masked))
         shares.append(summarise([check_tune(tune_of(one.tokens)) for one in drawn]).valid)
     assert shares[0] < 0.98 <= shares[1]
 

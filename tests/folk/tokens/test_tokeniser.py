@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,10 +21,16 @@ from otoscope.folk.abc import (
     to_abc,
     transpose,
 )
-from otoscope.folk.tokens import Vocabulary, read_token_file, to_c, tokeniser, write_token_file
+from otoscope.folk.tokens import (
+    Vocabulary,
+    get_tokeniser,
+    normalise_tune,
+    read_token_file,
+    write_token_file,
+)
 from tests.support.examples import examples
 
-V1, V2, V3 = (tokeniser(name) for name in ("v1", "v2", "v3"))
+V1, V2, V3 = (get_tokeniser(name) for name in ("v1", "v2", "v3"))
 
 
 def tune(body: str, *, key: str = "C", meter: str = "4/4", unit: str = "1/8") -> Tune:
@@ -179,7 +186,7 @@ def test_v3_error_names_the_unsigned_pitch_and_the_root() -> None:
 
 def test_unknown_tokeniser() -> None:
     with pytest.raises(ParameterError, match="tokeniser is 'v4', needs one of v1, v2, v3"):
-        tokeniser("v4")
+        get_tokeniser("v4")
 
 
 def test_boundaries_may_be_there() -> None:
@@ -273,7 +280,7 @@ def test_to_c_undoes_a_transposition(tokens: list[str], semitones: int) -> None:
     # ^b' and _C, are names within the range for pitches outside it: a key where the sign would be
     # a third sharp renames them, and then they have no token.
     assume(all(48 <= note.pitch <= 95 for note in original.notes))
-    back = to_c(transpose(original, semitones))
+    back = normalise_tune(transpose(original, semitones))
     assert any(heard(back) == heard(original, shift) for shift in (0, -12, 12))
     assert back.key == original.key
 
@@ -322,6 +329,12 @@ def test_vocabulary_maps_tokens_and_ids() -> None:
     assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
 
 
+def test_vocabulary_documents_have_a_version_and_older_ones_are_read() -> None:
+    vocabulary = Vocabulary.of([["b", "a"]])
+    assert json.loads(vocabulary.to_json())["format"] == "otoscope.Vocabulary/2"
+    assert Vocabulary.from_json(json.dumps(vocabulary.tokens)) == vocabulary
+
+
 def test_vocabulary_names_the_unknown_token() -> None:
     vocabulary = Vocabulary.of([["a"]])
     with pytest.raises(ParameterError, match="token 2 is 'x', which is not among the 3 tokens"):
@@ -332,8 +345,12 @@ def test_vocabulary_names_the_unknown_token() -> None:
     ("text", "message"),
     [
         ("{", "is not JSON"),
-        ('{"a": 1}', "not a JSON list of tokens"),
-        ("[1]", "not a JSON list of tokens"),
+        ('{"a": 1}', "not a vocabulary; its format must be otoscope.Vocabulary/2"),
+        ("[1]", "not a vocabulary"),
+        ("7", "not a vocabulary"),
+        ('{"format": "otoscope.Vocabulary/2", "tokens": "C"}', "not a vocabulary"),
+        ('{"format": "otoscope.Vocabulary/9"}', "has format otoscope.Vocabulary/9, this otoscope"),
+        ('{"format": "otoscope.Tally/1", "tokens": ["<s>", "</s>"]}', "not a vocabulary"),
         ('["<s>", "a"]', "tokens lack </s>"),
         ('["<s>", "</s>", "a", "a"]', "tokens are there twice: a"),
     ],

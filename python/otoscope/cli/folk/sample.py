@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Model", "continue_", "sample"]
 
-_SAMPLING = options.Config("folk.model.settings", "Sampling")
+_SAMPLING = options.Config("folk.model.config", "SamplingConfig")
 _SAMPLE = options.Config("folk.workflows.sample", "SampleFolkConfig")
 _CONTINUE = options.Config("folk.workflows.continue_", "ContinueFolkConfig")
 _CONTINUATIONS = 5
@@ -64,10 +64,10 @@ def sample(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope folk sample --n 64 --seed 1 --out a.abc
     """
     require_writable(out, json_path)
-    from otoscope.folk.model import Sampling
+    from otoscope.folk.model import SamplingConfig
     from otoscope.folk.workflows.sample import SampleFolkConfig, sample_folk, save_book
 
-    sampling = Sampling(
+    sampling = SamplingConfig(
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
@@ -112,11 +112,11 @@ def continue_(  # noqa: PLR0913 - a command has the options it has
     if (file is None) == (prime == ""):
         raise ParameterError("needs a tune to continue: give either FILE.abc or --prime")
     require_writable(out, json_path)
-    from otoscope.folk.model import Sampling
+    from otoscope.folk.model import SamplingConfig
     from otoscope.folk.workflows.continue_ import ContinueFolkConfig, continue_folk
     from otoscope.folk.workflows.sample import SampleFolkConfig, sample_folk, save_book
 
-    sampling = Sampling(
+    sampling = SamplingConfig(
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,

@@ -180,7 +180,7 @@ def import_folkrnn(
     record = {
         "schema": 1,
         "model": out,
-        "tokens": model.tokens,
+        "tokens": model.tokeniser,
         "vocabulary": len(model.vocabulary),
         "network": model.network.settings,
         "parameters": n_parameters,
@@ -189,5 +189,5 @@ def import_folkrnn(
     if not is_printed(json_path):
         lines = console()
         n_tokens = len(model.vocabulary)
-        lines.print(f"{n_parameters:,} parameters, {n_tokens} tokens ({model.tokens}): {out}")
+        lines.print(f"{n_parameters:,} parameters, {n_tokens} tokens ({model.tokeniser}): {out}")
         lines.print(f"next: otoscope folk sample --model {out} --n 5")

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, TypeAlias
 from otoscope.errors import MissingExtra, ParameterError
 from otoscope.folk.abc import NotationError, Tune, read_book
 from otoscope.folk.data.generate import generate_tune
-from otoscope.folk.tokens import Tokeniser, read_token_file, tokeniser
+from otoscope.folk.tokens import Tokeniser, get_tokeniser, read_token_file
 from otoscope.progress import Progress, silent
 
 __all__ = [
@@ -295,7 +295,7 @@ def read_tunes(
     >>> [tune.origin.name for tune in read_tunes("generated:2")]
     ['generated:2#1', 'generated:2#2']
     """
-    target = tokeniser(tokens)
+    target = get_tokeniser(tokens)
     if source.startswith(_GENERATED):
         for index in progress(range(_n_generated(source)), "tunes"):
             tune = generate_tune(seed, index)
@@ -332,7 +332,7 @@ def _read_file(
 ) -> Iterator[TokenisedTune | RejectedTune]:
     origin = Origin(source, _relative_name(path, source), 0)
     if version := _version_of(path):
-        yield from _read_tokens(path, origin, target, tokeniser(version))
+        yield from _read_tokens(path, origin, target, get_tokeniser(version))
         return
     for number, tune in enumerate(read_book(path), start=1):
         numbered = replace(origin, number=number)

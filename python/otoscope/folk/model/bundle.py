@@ -1,6 +1,7 @@
-"""A network of tunes with what its ids mean, and the two files that hold both.
+"""Model files: a network with the vocabulary that gives its ids their meaning.
 
-The order of a vocabulary is arbitrary, so weights mean nothing without it: they travel together.
+The order of a vocabulary is arbitrary, so weights mean nothing without it: both are stored
+together.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from otoscope.models.sealed import seal, unseal
 
 __all__ = ["FolkModel", "load_folkrnn", "save_folkrnn"]
 
-TOKENS = ("v1", "v2", "v3")
+TOKENISERS = ("v1", "v2", "v3")
 
 _FORMAT = "otoscope folk-rnn 1"
 _SHIPPED = Path(__file__).parent / "bundles"
@@ -27,35 +28,35 @@ _SHIPPED = Path(__file__).parent / "bundles"
 
 @dataclass(frozen=True)
 class FolkModel:
-    """A network, the vocabulary that its ids are of, and how its tunes are written.
+    """A network, its vocabulary and its tokeniser.
 
     Parameters
     ----------
     network : FolkRNN
-        Its tokens are as many as the vocabulary's.
+        Network with as many tokens as the vocabulary.
     vocabulary : Vocabulary
         Token of each id.
-    tokens : {"v1", "v2", "v3"}
-        The tokeniser: characters, tokens on C, tokens on C and C#.
+    tokeniser : {"v1", "v2", "v3"}, default "v2"
+        Name of the tokeniser: characters, tokens on C, tokens on C and C#.
     card : mapping of str to object
-        Model card: what it is, licence, what it was trained on and how, limits.
+        Model card: description, licence, training data and method, limits.
 
     Raises
     ------
     ParameterError
-        If the vocabulary is of another size than the network, or ``tokens`` is none of these.
+        If the sizes of vocabulary and network differ, or there is no such tokeniser.
 
     Examples
     --------
     >>> from otoscope.folk.tokens import Vocabulary
     >>> vocabulary = Vocabulary.of([["M:4/4", "K:Cmaj", "C"]])
-    >>> FolkModel(FolkRNN(len(vocabulary), hidden=8, layers=1), vocabulary).tokens
+    >>> FolkModel(FolkRNN(len(vocabulary), hidden=8, layers=1), vocabulary).tokeniser
     'v2'
     """
 
     network: FolkRNN
     vocabulary: Vocabulary
-    tokens: str = "v2"
+    tokeniser: str = "v2"
     card: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -64,28 +65,30 @@ class FolkModel:
                 f"the network is of {self.network.n_tokens} tokens and the vocabulary of "
                 f"{len(self.vocabulary)}: weights need the vocabulary they were trained with"
             )
-        if self.tokens not in TOKENS:
-            raise ParameterError(f"tokens is {self.tokens!r}, must be one of {', '.join(TOKENS)}")
+        if self.tokeniser not in TOKENISERS:
+            raise ParameterError(
+                f"tokeniser is {self.tokeniser!r}, must be one of {', '.join(TOKENISERS)}"
+            )
 
     def encode(self, tune: Sequence[str], *, name: str = "the tune") -> list[int]:
-        """Turn a tune's tokens into ids, with ``<s>`` before and ``</s>`` after them.
+        """Convert a tune's tokens to ids, with ``<s>`` before and ``</s>`` after them.
 
         Parameters
         ----------
         tune : sequence of str
             Tokens without ``<s>`` and ``</s>``.
-        name : str
-            What an error calls it.
+        name : str, default "the tune"
+            Name of the tune in an error.
 
         Returns
         -------
         list of int
-            Two more than there are tokens.
+            Ids, two more than tokens.
 
         Raises
         ------
         ParameterError
-            If a token is not in the vocabulary; says which, and where.
+            If a token is not in the vocabulary; names the token and its place.
 
         Examples
         --------
@@ -104,14 +107,14 @@ class FolkModel:
 
 
 def save_folkrnn(path: str | PathLike[str], model: FolkModel) -> None:
-    """Write a model's two files, each whole or not at all.
+    """Write a model to its two files; each is replaced as a whole.
 
     Parameters
     ----------
     path : str or PathLike
-        The two files without their endings; either ending is accepted too.
+        Path of the two files without ending, or with either ending.
     model : FolkModel
-        Network, vocabulary and card.
+        Model to write.
 
     Raises
     ------
@@ -125,7 +128,7 @@ def save_folkrnn(path: str | PathLike[str], model: FolkModel) -> None:
     description = {
         "format": _FORMAT,
         "network": model.network.settings,
-        "tokens": model.tokens,
+        "tokens": model.tokeniser,
         "vocabulary": list(model.vocabulary.tokens),
         "card": dict(model.card),
     }
@@ -133,18 +136,17 @@ def save_folkrnn(path: str | PathLike[str], model: FolkModel) -> None:
 
 
 def load_folkrnn(path: str | PathLike[str] = "folkrnn-small") -> FolkModel:
-    """Read a model's two files.
+    """Read a model from its two files.
 
     Parameters
     ----------
-    path : str or PathLike
-        Either file, or their name without ending; "folkrnn-small" is the one that comes with
-        the package.
+    path : str or PathLike, default "folkrnn-small"
+        Either file, or their path without ending. "folkrnn-small" is the model in the package.
 
     Returns
     -------
     FolkModel
-        On the CPU, in evaluation mode.
+        Model on the CPU, in evaluation mode.
 
     Raises
     ------
@@ -153,7 +155,7 @@ def load_folkrnn(path: str | PathLike[str] = "folkrnn-small") -> FolkModel:
 
     Examples
     --------
-    >>> load_folkrnn("reels").tokens  # doctest: +SKIP
+    >>> load_folkrnn().tokeniser
     'v2'
     """
     shipped = _SHIPPED / f"{path}.json"

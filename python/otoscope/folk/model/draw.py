@@ -1,6 +1,6 @@
-"""One draw a tune from the tokens that a model offers.
+"""Draws of one token per tune from a model's logits.
 
-A tune's number in [0, 1) picks the token at whose turn the running sum of probabilities passes it.
+A tune's random number in [0, 1) picks the token at which the cumulative probability exceeds it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
-from otoscope.folk.model.settings import Sampling
+from otoscope.folk.model.config import SamplingConfig
 
 __all__ = ["draw", "log_sum"]
 
@@ -18,38 +18,17 @@ def draw(
     logits: NDArray[np.float64],
     allowed: NDArray[np.bool_],
     uniform: NDArray[np.float64],
-    settings: Sampling,
+    settings: SamplingConfig,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Draw one token for each tune.
+    """Draw one token for each tune from logits [tune, token].
 
-    Parameters
-    ----------
-    logits : array [tune, token], float64
-        The model's.
-    allowed : array [tune, token], bool
-        Which tokens may follow; at least one a tune.
-    uniform : array [tune], in [0, 1)
-        The number of each tune.
-    settings : Sampling
-        Temperature, top_k and top_p, of what is allowed.
+    ``allowed`` [tune, token] is True for the tokens that may follow, at least one per tune;
+    ``uniform`` [tune] holds each tune's random number. Returns the tokens [tune] and, in nats,
+    minus the log of the probability of the allowed tokens [tune] at this temperature.
 
-    Returns
-    -------
-    tokens : array [tune], int64
-        The draws.
-    removed : array [tune], nats
-        Minus the log of the probability that ``allowed`` left, at this temperature.
-
-    Raises
-    ------
-    ParameterError
-        If a logit is not finite, or so low a temperature makes it so.
-
-    Examples
-    --------
-    >>> logits = np.log([[0.25, 0.25, 0.5]])
-    >>> tokens, removed = draw(logits, np.array([[0, 1, 1]]) > 0, np.array([0.3]), Sampling())
-    >>> int(tokens[0]), float(removed[0].round(3))
+    >>> logits, allowed = np.log([[0.25, 0.25, 0.5]]), np.array([[0, 1, 1]]) > 0
+    >>> tokens, masked_nats = draw(logits, allowed, np.array([0.3]), SamplingConfig())
+    >>> int(tokens[0]), float(masked_nats[0].round(3))
     (1, 0.288)
     """
     if not np.isfinite(logits).all():
@@ -58,42 +37,26 @@ def draw(
         scores = logits / settings.temperature
     if not np.isfinite(scores).all():
         raise ParameterError(f"temperature is {settings.temperature}, too low for these logits")
-    left = np.where(allowed, scores, -np.inf)
-    weights = np.exp(left - left.max(axis=1, keepdims=True))
+    masked = np.where(allowed, scores, -np.inf)
+    weights = np.exp(masked - masked.max(axis=1, keepdims=True))
     if settings.top_k is not None or settings.top_p is not None:
         weights = _cut(weights, settings)
     border = weights.cumsum(axis=1)
     height = border[:, -1:]
     # Below the last border, even where the product is rounded up to it: no token comes after it.
     drawn = np.minimum(uniform[:, None] * height, np.nextafter(height, 0.0))
-    return (border <= drawn).sum(axis=1), log_sum(scores) - log_sum(left)
+    return (border <= drawn).sum(axis=1), log_sum(scores) - log_sum(masked)
 
 
 def log_sum(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log of the sum of each row's exponentials; SciPy's takes longer than a small network.
-
-    Parameters
-    ----------
-    scores : array [tune, token]
-        One at least is finite in each row.
-
-    Returns
-    -------
-    array [tune]
-        Nats.
-
-    Examples
-    --------
-    >>> log_sum(np.log([[1.0, 3.0]])).round(3)
-    array([1.386])
-    """
+    """Return log(sum(exp(scores))) of each row; faster than SciPy's for a small network."""
     highest: NDArray[np.float64] = scores.max(axis=1)
     highest += np.log(np.exp(scores - highest[:, None]).sum(axis=1))
     return highest
 
 
-def _cut(weights: NDArray[np.float64], settings: Sampling) -> NDArray[np.float64]:
-    """Leave the top_k most probable tokens, and of these the fewest that hold top_p."""
+def _cut(weights: NDArray[np.float64], settings: SamplingConfig) -> NDArray[np.float64]:
+    """Keep the top_k most probable tokens, and of them the fewest that hold top_p."""
     order = np.argsort(-weights, axis=1, kind="stable")
     ranked = np.take_along_axis(weights, order, axis=1)
     if settings.top_k is not None:

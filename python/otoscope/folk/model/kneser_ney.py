@@ -1,6 +1,6 @@
-"""Interpolated Kneser-Ney n-grams: what a model of tunes must beat.
+"""Interpolated Kneser-Ney n-grams: the baseline that a model of tunes must beat.
 
-Tunes are ids; each begins with ``start``, which is given and not counted as a token.
+Tunes are sequences of ids; each begins with ``start``, which is given and not counted as a token.
 """
 
 from __future__ import annotations
@@ -21,31 +21,29 @@ _NO_ONES = 0.5
 
 
 class KneserNey:
-    """Probability of a token after the ``order`` - 1 before it, smoothed by those of lower order.
+    """Interpolated Kneser-Ney model of the tokens of tunes.
 
     Parameters
     ----------
     tunes : sequence of sequence of int
-        To count in: ids in [0, n_tokens), ``start`` first, what ends a tune last.
+        Training data: ids in [0, n_tokens), ``start`` first, the id of the end last.
     n_tokens : int
         Size of the vocabulary, ``start`` included.
     order : int, default 3
-        1 is the unigram, 2 the bigram, 3 the trigram.
+        Order of the model: 1 is the unigram, 2 the bigram, 3 the trigram.
 
     Raises
     ------
     ParameterError
         If order is below 1, there is no tune, or the tunes do not begin with the same id.
 
-    Notes
-    -----
-    With c(h, w) the count of w after h, D = n1 / (n1 + 2 n2) of counts 1 and 2 (1/2 if no count is
-    1), and N(h) the number of different tokens after h,
+    Notes ----- With c(h, w) the count of w after h, D = n1 / (n1 + 2 n2) from the numbers of counts
+    1 and 2 (1/2 if no count is 1), and N(h) the number of different tokens after h,
 
         p(w | h) = (c(h, w) - D) / c(h) + D N(h) / c(h) * p(w | h without its first).
 
-    Counts below the highest order are of different tokens before: c(h, w) is the number of v with
-    c(v h, w) > 0. Below the unigram all tokens but ``start`` are equally probable.
+    Below the highest order, counts are of different preceding tokens: c(h, w) is the number of v
+    with c(v h, w) > 0. Below the unigram all tokens but ``start`` are equally probable.
 
     References
     ----------
@@ -77,17 +75,17 @@ class KneserNey:
         self._known: dict[_Context, NDArray[np.float64]] = {}
 
     def probabilities(self, before: Sequence[int]) -> NDArray[np.float64]:
-        """Give the probability of each token after some others.
+        """Compute the probability of each token after a sequence.
 
         Parameters
         ----------
         before : sequence of int
-            The tune so far, its ``start`` included.
+            Ids of the tune so far, ``start`` included.
 
         Returns
         -------
         array [token]
-            Sums to 1; 0 for ``start``.
+            Probabilities, with sum 1; 0 for ``start``.
 
         Examples
         --------
@@ -99,17 +97,17 @@ class KneserNey:
         return self._after(tuple(padded[len(padded) - self.order + 1 :]))
 
     def surprise(self, tune: Sequence[int]) -> NDArray[np.float64]:
-        """Measure each token of a tune.
+        """Compute the surprise of each token of a tune.
 
         Parameters
         ----------
         tune : sequence of int
-            ``start`` first.
+            Ids, ``start`` first.
 
         Returns
         -------
         array [id - 1], nats
-            One for each id but the first.
+            Minus the log probability of each id but the first.
 
         Examples
         --------
@@ -118,21 +116,21 @@ class KneserNey:
         """
         padded, width = self._padded(tune), self.order - 1
         places = range(width, len(padded))
-        found = [self._after(tuple(padded[one - width : one]))[padded[one]] for one in places]
-        return -np.log(np.array(found, dtype=np.float64))
+        likelihoods = [self._after(tuple(padded[at - width : at]))[padded[at]] for at in places]
+        return -np.log(np.array(likelihoods, dtype=np.float64))
 
     def nats_per_token(self, tunes: Sequence[Sequence[int]]) -> float:
-        """Average the surprise over all tokens of all tunes.
+        """Compute the mean surprise over all tokens of all tunes.
 
         Parameters
         ----------
         tunes : sequence of sequence of int
-            At least one, ``start`` first.
+            Ids of each tune, ``start`` first; at least one tune.
 
         Returns
         -------
         float
-            Nats.
+            Cross-entropy in nats per token.
 
         Examples
         --------
@@ -143,7 +141,7 @@ class KneserNey:
         return float(np.concatenate([self.surprise(tune) for tune in tunes]).mean())
 
     def _padded(self, tune: Sequence[int]) -> list[int]:
-        """Begin with as many starts as a context is long."""
+        """Put order - 1 starts before a tune."""
         return [self._start] * (self.order - 1) + list(tune[1:])
 
     def _after(self, context: _Context) -> NDArray[np.float64]:
@@ -168,7 +166,7 @@ class KneserNey:
 
 
 def _continuations(counts: dict[_Context, Counter[int]]) -> dict[_Context, Counter[int]]:
-    """Of how many different tokens each shorter sequence is preceded."""
+    """Count the different tokens before each shorter sequence."""
     shorter: dict[_Context, Counter[int]] = defaultdict(Counter)
     for context, counter in counts.items():
         shorter[context[1:]].update(counter.keys())

@@ -1,4 +1,4 @@
-"""How surprising a tune is to a model: nats of each token, given all before it."""
+"""Surprise: minus the log probability of each token of a tune, given the tokens before it."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ __all__ = ["nats_per_token", "surprise", "surprise_of_ids"]
 def surprise(
     model: FolkModel, tunes: Sequence[Sequence[str]], *, batch: int = 64
 ) -> list[NDArray[np.float64]]:
-    """Measure each token of each tune: minus the log of its probability.
+    """Compute the surprise of each token of tunes: minus the log of its probability.
 
     Parameters
     ----------
     model : FolkModel
-        In evaluation mode, or dropout makes it stutter.
+        Model in evaluation mode.
     tunes : sequence of sequence of str
-        Tokens without ``<s>`` and ``</s>``.
+        Tokens of each tune without ``<s>`` and ``</s>``.
     batch : int, default 64
-        Tunes at a time, of similar length; the result does not depend on it.
+        Number of tunes, of similar length, per batch; the result does not depend on it.
 
     Returns
     -------
     list of array [token + 1], float64, nats
-        One for each token, and one for ``</s>``.
+        Surprise of each token and of ``</s>``, one array per tune.
 
     Raises
     ------
     ParameterError
-        If a token is unknown (says which, where) or batch is below 1.
+        If a token is unknown (names the token and its place) or batch is below 1.
 
     Examples
     --------
@@ -52,21 +52,21 @@ def surprise(
 
 
 def nats_per_token(model: FolkModel, tunes: Sequence[Sequence[str]], *, batch: int = 64) -> float:
-    """Average the surprise over all tokens of all tunes (not over tunes), ``</s>`` included.
+    """Compute the mean surprise over all tokens of all tunes (not over tunes), ``</s>`` included.
 
     Parameters
     ----------
     model : FolkModel
-        In evaluation mode.
+        Model in evaluation mode.
     tunes : sequence of sequence of str
-        At least one.
+        Tokens of each tune, at least one tune.
     batch : int, default 64
-        Tunes at a time.
+        Number of tunes per batch.
 
     Returns
     -------
     float
-        Nats; its exponential is the perplexity.
+        Cross-entropy in nats per token; its exponential is the perplexity.
 
     Raises
     ------
@@ -89,36 +89,14 @@ def nats_per_token(model: FolkModel, tunes: Sequence[Sequence[str]], *, batch: i
 def surprise_of_ids(
     network: FolkRNN, tunes: Sequence[Sequence[int]], *, batch: int = 64
 ) -> list[NDArray[np.float64]]:
-    """Measure tunes that are ids already, ``<s>`` first and ``</s>`` last.
+    """Compute the surprise of tunes given as ids, ``<s>`` first and ``</s>`` last.
 
-    Parameters
-    ----------
-    network : FolkRNN
-        In evaluation mode.
-    tunes : sequence of sequence of int
-        Ids below the network's number of tokens, at least two a tune.
-    batch : int, default 64
-        Tunes at a time.
-
-    Returns
-    -------
-    list of array [id - 1], float64, nats
-        One for each id but the first.
-
-    Raises
-    ------
-    ParameterError
-        If batch is below 1.
-
-    Examples
-    --------
-    >>> surprise_of_ids(FolkRNN(4, hidden=8).eval(), [[0, 2, 1]])[0].shape
-    (2,)
+    Returns one array [id - 1] per tune, float64, nats: one number for each id but the first.
     """
     if batch < 1:
         raise ParameterError(f"batch is {batch}, must be at least 1")
     device = network.hidden_init.device
-    found: list[NDArray[np.float64]] = [np.empty(0)] * len(tunes)
+    nats_of_tunes: list[NDArray[np.float64]] = [np.empty(0)] * len(tunes)
     by_length = sorted(range(len(tunes)), key=lambda place: len(tunes[place]))
     for first in range(0, len(tunes), batch):
         places = by_length[first : first + batch]
@@ -127,5 +105,5 @@ def surprise_of_ids(
         logits, _ = network(ids[:, :-1])
         nats = torch.nn.functional.cross_entropy(logits.mT, ids[:, 1:], reduction="none")
         for place, row in zip(places, nats.cpu().double().numpy(), strict=True):
-            found[place] = row[: len(tunes[place]) - 1]
-    return found
+            nats_of_tunes[place] = row[: len(tunes[place]) - 1]
+    return nats_of_tunes

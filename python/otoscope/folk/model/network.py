@@ -1,4 +1,4 @@
-"""The network of folk-rnn: tokens of a tune in, logits of the token after each out.
+"""The network of folk-rnn: from the tokens of a tune to the logits of each next token.
 
 Tokens are ids [tune, step], int64; logits [tune, step, token]; a state is hidden and cell, each
 [layer, tune, unit]. A tune begins with ``<s>`` in the stored initial state, which is not zero.
@@ -21,42 +21,41 @@ State = tuple[Tensor, Tensor]
 
 
 class FolkRNN(nn.Module):
-    """LSTM over the tokens of tunes; 5,599,881 weights at the paper's size of 137 tokens.
+    """LSTM over the tokens of tunes; 5,599,881 weights with the paper's vocabulary of 137 tokens.
 
     Parameters
     ----------
     n_tokens : int
-        Size of the vocabulary, with ``<s>`` and ``</s>``.
+        Size of the vocabulary, including ``<s>`` and ``</s>``.
     embedding : int, optional
-        Columns of a learned embedding; one-hot, as the paper's, if not given.
+        Dimension of a learned embedding; one-hot vectors, as in the paper, if not given.
     hidden : int, default 512
-        Units a layer.
+        Number of units per layer.
     layers : int, default 3
-        LSTM layers.
+        Number of LSTM layers.
     dropout : float, in [0, 1), default 0.5
-        After each layer, in training only.
+        Dropout rate after each layer, in training.
     forget_bias : float, default 5.0
-        Initial bias of the forget gates; all others begin at 0.
+        Initial bias of the forget gates; all other biases are 0 initially.
     seed : int, default 0
-        Of the orthogonal initial weights and the initial state.
+        Random seed of the orthogonal initial weights and the initial state.
 
     Raises
     ------
     ParameterError
         If a size is below 1 or dropout not in [0, 1).
 
-    Notes
-    -----
-    A gate has one bias, as the authors' has. torch's has two: the second stays at 0 and is not
-    trained, so that the number of weights is the paper's; all of torch's are 5,606,025.
+    Notes ----- Each gate has one bias, as in the authors' network. torch has two: the second stays
+    at 0 and is not trained, so that the number of weights is the paper's; all of torch's are
+    5,606,025.
 
     ``hidden_init`` and ``cell_init`` [layer, unit] are the state before a tune: buffers, random
-    rows of length 1 at first (what an orthogonal matrix of one row is), stored with the weights.
+    rows of norm 1 initially (an orthogonal matrix with one row), stored with the weights.
 
     References
     ----------
-    Sturm, Santos, Ben-Tal and Korshunova, "Music transcription modelling and composition using
-    deep learning", 2016, section III.
+    Sturm, Santos, Ben-Tal and Korshunova, "Music transcription modelling and composition using deep
+    learning", 2016, section III.
 
     Examples
     --------
@@ -88,7 +87,7 @@ class FolkRNN(nn.Module):
             raise ParameterError(f"dropout is {dropout}, must be in [0, 1)")
         super().__init__()
         self.settings: dict[str, Any] = {**sizes, "dropout": dropout}
-        """What builds the same network again, for a bundle."""
+        """Arguments that build an equal network, for a bundle."""
         self.n_tokens, self.hidden, self.layers = n_tokens, hidden, layers
         if embedding is None:
             self.register_buffer("one_hot", torch.eye(n_tokens), persistent=False)
@@ -106,21 +105,21 @@ class FolkRNN(nn.Module):
 
     @property
     def input_rows(self) -> Tensor:
-        """What the first layer is given for each token: Tensor [token, column]."""
+        """Input of the first layer for each token: Tensor [token, column]."""
         return self.one_hot if self.settings["embedding"] is None else self.embedding
 
     def initial_state(self, n_tunes: int) -> State:
-        """The state before a tune, once for each.
+        """Return the state before a tune, repeated for several tunes.
 
         Parameters
         ----------
         n_tunes : int
-            How many tunes.
+            Number of tunes.
 
         Returns
         -------
         tuple of Tensor [layer, tune, unit]
-            Hidden and cell.
+            Hidden and cell state.
 
         Examples
         --------
@@ -134,14 +133,14 @@ class FolkRNN(nn.Module):
         return hidden, cell
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Read tokens on from a state.
+        """Compute the logits of the next token after each token.
 
         Parameters
         ----------
         ids : Tensor [tune, step], int64
             Tokens; padding at the end changes nothing before it.
         state : tuple of Tensor [layer, tune, unit], optional
-            Hidden and cell; the initial state if not given.
+            Hidden and cell state before the first token; the initial state if not given.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""How a tune begins: meter, key and prime, given or left to the model, as one mask a token."""
+"""The opening of a tune: meter, key and prime, chosen by the user or the model, as token masks."""
 
 from __future__ import annotations
 
@@ -9,51 +9,28 @@ from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
 from otoscope.folk.model.bundle import FolkModel
+from otoscope.folk.model.config import SamplingConfig
 from otoscope.folk.model.measure_grammar import MeasureGrammar, MeasureState
-from otoscope.folk.model.settings import Sampling
 
 __all__ = ["Opening"]
 
 
 class Opening:
-    """What may stand at each place of a tune's beginning.
+    """Tokens that may stand at each place of a tune's beginning.
 
-    Parameters
-    ----------
-    model : FolkModel
-        Its vocabulary says which meters and modes there are.
-    settings : Sampling
-        Meter, mode, prime, and whether bars add up.
-
-    Raises
-    ------
-    ParameterError
-        If the model does not know the meter, the mode or a token of the prime, or the prime is
-        too long, or breaks a bar that must add up.
-
-    Attributes
-    ----------
-    masks : list of array [token], bool
-        For each place, the tokens that may stand there: a meter, a key, then the prime.
-    is_given : list of bool
-        Whether the user, not the model, chose.
-    grammar : MeasureGrammar or None
-        The grammar of what follows.
-
-    Examples
-    --------
-    >>> Opening(model, Sampling(meter="6/8")).is_given  # doctest: +SKIP
-    [True, False]
+    ``masks`` [place][token] are True for the tokens that may stand at that place: a meter, a key,
+    then the prime. ``is_given`` [place] is True where the user, not the model, chose. ``grammar``
+    is that of the tokens after the opening, None if measures need not add up.
     """
 
-    def __init__(self, model: FolkModel, settings: Sampling) -> None:
-        self._vocabulary, self._tokens = model.vocabulary, model.tokens
+    def __init__(self, model: FolkModel, settings: SamplingConfig) -> None:
+        self._vocabulary, self._tokens = model.vocabulary, model.tokeniser
         header = [("meter", "M:", settings.meter), ("mode", "K:", settings.mode)]
         self.masks: list[NDArray[np.bool_]] = []
-        if model.tokens == "v1":
-            if asked := [name for name, _, choice in header if choice != "*"]:
+        if model.tokeniser == "v1":
+            if chosen := [name for name, _, choice in header if choice != "*"]:
                 raise ParameterError(
-                    f"a model of characters takes no {asked[0]}; give its header as the prime"
+                    f"a model of characters takes no {chosen[0]}; give its header as the prime"
                 )
         else:
             self.masks = [self._header(*line) for line in header]
@@ -61,7 +38,7 @@ class Opening:
         prime = self._prime(settings.prime)
         self.grammar: MeasureGrammar | None = None
         if settings.bars_add_up:
-            if model.tokens == "v1":
+            if model.tokeniser == "v1":
                 raise ParameterError("bars of characters cannot be made to add up; needs v2 or v3")
             self.grammar = MeasureGrammar(model.vocabulary)
             self._fit(prime)
@@ -74,22 +51,7 @@ class Opening:
             )
 
     def state(self, ids: Sequence[int]) -> MeasureState | None:
-        """Tell where in its measure a tune is.
-
-        Parameters
-        ----------
-        ids : sequence of int
-            The tune so far, from its meter.
-
-        Returns
-        -------
-        MeasureState or None
-            None before the key, outside the grammar, and where none was asked for.
-
-        Examples
-        --------
-        >>> Opening(model, Sampling(bars_add_up=True)).state([])  # doctest: +SKIP
-        """
+        """Return the measure's state after ids; None before the key or without grammar."""
         if self.grammar is None or len(ids) < 2:
             return None
         state: MeasureState | None = self.grammar.begin(self._vocabulary.tokens[ids[0]])
@@ -98,7 +60,7 @@ class Opening:
         return state
 
     def _header(self, name: str, letter: str, choice: str) -> NDArray[np.bool_]:
-        """The tokens of a header line, or the one that was asked for."""
+        """Return the mask of the tokens of a header line, or of the chosen token."""
         known = {
             token.removeprefix(letter).removeprefix("C" if letter == "K:" else ""): token
             for token in self._vocabulary.tokens
@@ -113,7 +75,7 @@ class Opening:
         return np.array([token in chosen for token in self._vocabulary.tokens])
 
     def _prime(self, prime: Sequence[str]) -> list[int]:
-        """The prime's ids."""
+        """Return the ids of the prime."""
         vocabulary = self._vocabulary
         boundaries = {vocabulary.tokens[vocabulary.start], vocabulary.tokens[vocabulary.stop]}
         for place, token in enumerate(prime, start=1):
@@ -125,15 +87,15 @@ class Opening:
         return vocabulary.encode(prime)
 
     def _fit(self, prime: Sequence[int]) -> None:
-        """Leave only meters in which the prime's bars add up."""
+        """Keep only meters in which the measures of the prime add up."""
         meters: list[int] = np.flatnonzero(self.masks[0]).tolist()
         for place in range(len(prime) + 1):
-            fits = [one for one in meters if self.state([one, one, *prime[:place]]) is not None]
+            fits = [x for x in meters if self.state([x, x, *prime[:place]]) is not None]
             if not fits:
                 raise ParameterError(
                     f"prime token {place}, {self._vocabulary.tokens[prime[place - 1]]!r}, "
                     "leaves a bar that cannot add up in "
-                    f"{' or '.join(self._vocabulary.tokens[one] for one in meters)}; "
+                    f"{' or '.join(self._vocabulary.tokens[meter] for meter in meters)}; "
                     "mend it, or sample without bars_add_up"
                 )
             meters = fits

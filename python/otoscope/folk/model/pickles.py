@@ -1,7 +1,7 @@
-"""The folk-rnn authors' models: pickled lists of arrays, read without running what is in them.
+"""Import of the folk-rnn authors' models, pickled lists of arrays, without running their content.
 
-A pickle is a program. Of its instructions only those are followed that make plain values and NumPy
-arrays of numbers; one that names anything else ends the reading, before it is called. A short file
+A pickle is a program. Only those of its instructions are followed that make plain values and NumPy
+arrays of numbers; one that names anything else ends the reading before it is called. A short file
 cannot ask for much memory either: nothing in it counts for more numbers than it has bytes.
 """
 
@@ -28,7 +28,7 @@ from otoscope.folk.tokens import Vocabulary
 
 __all__ = ["import_folkrnn"]
 
-_A_LAYER = 14  # arrays: three for each of four gates, the initial cell, the initial hidden state
+_ARRAYS_PER_LAYER = 14  # three for each of four gates, the initial cell, the initial hidden state
 _GATES = ("input gate", "forget gate", "cell", "output gate")  # torch's order too
 
 
@@ -38,35 +38,34 @@ def import_folkrnn(path: str | PathLike[str]) -> FolkModel:
     Parameters
     ----------
     path : str or PathLike
-        Their ``metadata/....pkl``: a dictionary with ``param_values``, 45 arrays for three layers,
-        and ``token2idx``.
+        File ``metadata/....pkl`` of the authors: a dictionary with ``param_values``, 45 arrays for
+        three layers, and ``token2idx``.
 
     Returns
     -------
     FolkModel
-        In evaluation mode. Each gate's one bias is torch's first; the second is 0.
+        Model in evaluation mode. The one bias of each gate is torch's first; the second is 0.
 
     Raises
     ------
     ParameterError
-        If the file is no such pickle, asks for anything but arrays, or an array has not the shape
-        that it must have: says which.
+        If the file is no such pickle, asks for anything but arrays, or an array has a wrong shape;
+        names the array.
 
-    Notes
-    -----
-    The arrays, with V tokens, E columns of the embedding (V if it is one-hot) and H units:
-    0 the embedding (V, E); then for each layer, for input gate, forget gate, cell and output gate,
-    the weights of the input (in, H), of the state (H, H) and the bias (H,); the initial cell and
-    hidden state (1, H); last the output's weights (H, V) and bias (V,).
+    Notes ----- The arrays, with V tokens, E columns of the embedding (V if it is one-hot) and H
+    units: 0 is the embedding (V, E). Then follow, for each layer and in it for input gate, forget
+    gate, cell and output gate, the weights of the input (in, H), of the state (H, H) and the bias
+    (H,); after each layer's gates its initial cell and hidden state (1, H). The last two are the
+    output's weights (H, V) and bias (V,).
 
     References
     ----------
-    Sturm, Santos, Ben-Tal and Korshunova, "Music transcription modelling and composition using
-    deep learning", 2016; https://github.com/IraKorshunova/folk-rnn, train_rnn.py, sample_rnn.py.
+    Sturm, Santos, Ben-Tal and Korshunova, "Music transcription modelling and composition using deep
+    learning", 2016; https://github.com/IraKorshunova/folk-rnn, train_rnn.py, sample_rnn.py.
 
     Examples
     --------
-    >>> import_folkrnn("config5-wrepeats.pkl").tokens  # doctest: +SKIP
+    >>> import_folkrnn("config5-wrepeats.pkl").tokeniser  # doctest: +SKIP
     'v2'
     """
     content = _loaded(Path(path))
@@ -92,30 +91,31 @@ def import_folkrnn(path: str | PathLike[str]) -> FolkModel:
 
 
 def _vocabulary(ids: Mapping[object, object]) -> Vocabulary:
-    """Tokens in the order of their ids; nothing is turned into text that is none."""
+    """Return the tokens in the order of their ids; nothing but text is accepted."""
     tokens = {place: token for token, place in ids.items()}
-    found = [tokens.get(place) for place in range(len(ids))]
-    if not all(isinstance(token, str) for token in found):
+    ordered = [tokens.get(place) for place in range(len(ids))]
+    if not all(isinstance(token, str) for token in ordered):
         raise ValueError("token2idx has ids that are not 0, 1, 2, ..., or tokens that are no text")
-    return Vocabulary(tuple(str(token) for token in found))
+    return Vocabulary(tuple(str(token) for token in ordered))
 
 
 def _arrays(values: list[_Array], n_bytes: int) -> list[NDArray[np.float32]]:
-    """The file's arrays, if they are no more than it can hold: one may stand for thousands."""
+    """Return the file's arrays if it can hold their numbers: one array may stand for thousands."""
     if not all(isinstance(value, _Array) for value in values):
         raise ValueError("param_values has what is no array")
     if sum(value.values.size for value in values) > n_bytes:
         raise ValueError("param_values repeats arrays, and has more numbers than the file bytes")
-    with np.errstate(over="ignore"):  # what is infinite then is told by its place
+    with np.errstate(over="ignore"):  # infinite values are refused by their place later
         return [value.values.astype(np.float32) for value in values]
 
 
 def _network(arrays: list[NDArray[np.float32]], n_tokens: int, path: str) -> FolkRNN:
-    """A network of the arrays' sizes and values."""
-    layers, rest = divmod(len(arrays) - 3, _A_LAYER)
+    """Build a network with the arrays' sizes and values."""
+    layers, rest = divmod(len(arrays) - 3, _ARRAYS_PER_LAYER)
     if layers < 1 or rest:
         raise ParameterError(
-            f"{path} has {len(arrays)} arrays; needs 3 and {_A_LAYER} a layer, 45 for three layers"
+            f"{path} has {len(arrays)} arrays; needs 3 and {_ARRAYS_PER_LAYER} per layer, "
+            "45 for three layers"
         )
     embedding, *between, weight, bias = arrays
     hidden = weight.shape[0] if weight.ndim == 2 else 0
@@ -138,7 +138,7 @@ def _network(arrays: list[NDArray[np.float32]], n_tokens: int, path: str) -> Fol
     if not is_one_hot:
         state["embedding"] = embedding
     for layer in range(layers):
-        *gates, cell, start = between[layer * _A_LAYER : (layer + 1) * _A_LAYER]
+        *gates, cell, start = between[layer * _ARRAYS_PER_LAYER : (layer + 1) * _ARRAYS_PER_LAYER]
         state[f"lstm.weight_ih_l{layer}"] = np.concatenate([array.T for array in gates[0::3]])
         state[f"lstm.weight_hh_l{layer}"] = np.concatenate([array.T for array in gates[1::3]])
         state[f"lstm.bias_ih_l{layer}"] = np.concatenate(gates[2::3])
@@ -152,7 +152,7 @@ def _network(arrays: list[NDArray[np.float32]], n_tokens: int, path: str) -> Fol
 def _layout(
     layers: int, n_tokens: int, columns: int, hidden: int
 ) -> list[tuple[str, tuple[int, ...]]]:
-    """Name and shape of each array, in the file's order."""
+    """Return the name and shape of each array, in the file's order."""
     named: list[tuple[str, tuple[int, ...]]] = [("embedding", (n_tokens, columns))]
     for layer in range(layers):
         for gate in _GATES:
@@ -182,14 +182,14 @@ def _loaded(path: Path) -> Mapping[str, Any]:
 
 
 def _require_small_memo(raw: bytes) -> None:
-    """Refuse memo indices that no honest file has: the memo is made as long as its largest."""
+    """Refuse memo indices beyond the file's length: the memo is as long as its largest index."""
     for instruction, index, _ in pickletools.genops(raw):
         if instruction.name in ("PUT", "LONG_BINPUT") and int(str(index)) > len(raw):
             raise ParameterError(f"it remembers {index} things, in {len(raw)} bytes")
 
 
 class _DType:
-    """What a pickle says of an array's type."""
+    """Stand-in for an array's data type in a pickle."""
 
     def __init__(self, name: object, *options: object) -> None:
         known = isinstance(name, str) and re.fullmatch(r"[biuf][1248]", name)
@@ -202,7 +202,7 @@ class _DType:
 
 
 class _Array:
-    """What a pickle says of an array; never NumPy's own unpickling."""
+    """Stand-in for an array in a pickle, instead of NumPy's own unpickling."""
 
     values: NDArray[Any]
 
@@ -226,7 +226,7 @@ class _Maker:
 
 
 def _bytes(text: str | bytes) -> bytes:
-    """A string of Python 2, which held bytes."""
+    """Return the bytes of a string of Python 2."""
     return text.encode("latin1") if isinstance(text, str) else text
 
 
@@ -246,14 +246,14 @@ _ALLOWED = {
 
 
 class _Restricted(pickle.Unpickler):
-    """Finds nothing but what makes arrays of numbers."""
+    """Unpickler that can make nothing but arrays of numbers."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Give our own maker of what is asked for, or refuse."""
+        """Return our own maker for a name in the pickle, or refuse it."""
         if (module, name) not in _ALLOWED:
             raise ParameterError(f"it asks for {module}.{name}; only arrays of numbers are read")
         return _ALLOWED[module, name]
 
     def persistent_load(self, pid: object) -> Any:
-        """Refuse references to what is outside the file."""
+        """Refuse references to objects outside the file."""
         raise ParameterError("it refers to objects outside the file")

@@ -1,7 +1,7 @@
-"""Draw tunes from a model, many at a time, each as if it were alone.
+"""Sampling of tunes from a model, many at a time, each with the result that it would have alone.
 
-Tune i has its own generator, made of the seed and i, and is the same whatever the batch: how a sum
-is rounded does depend on it, by 1e-15 in double precision, too little to decide a draw.
+Tune i has its own generator, made of the seed and i, and is the same in any batch. The rounding of
+sums does depend on the batch, by 1e-15 in double precision, too little to decide a draw.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
 from otoscope.folk.model.bundle import FolkModel
+from otoscope.folk.model.config import SamplingConfig
 from otoscope.folk.model.draw import draw, log_sum
 from otoscope.folk.model.measure_grammar import MeasureState
 from otoscope.folk.model.opening import Opening
-from otoscope.folk.model.settings import Sampling
 from otoscope.folk.model.stepper import Stepper
 
 __all__ = ["SampledTune", "sample", "sample_stream"]
 
-_ALONE = 4  # up to so many tunes a step is too short for threads to share
+_ONE_THREAD_TUNES = 4  # a step of at most this number of tunes is too short for threads to share
 
 
 @dataclass(frozen=True)
 class SampledTune:
-    """A tune that a model made.
+    """A tune drawn from a model.
 
     Parameters
     ----------
     index : int
-        Which of the tunes of its seed, from 0.
+        Number of the tune among those of its seed, from 0.
     tokens : tuple of str
-        With meter and key, without ``<s>`` and ``</s>``.
+        Tokens with meter and key, without ``<s>`` and ``</s>``.
     log_probability : float, nats
-        The model's own, at temperature 1 and nothing forbidden, of all that was drawn.
+        Log probability of all drawn tokens by the model at temperature 1, with nothing forbidden.
     n_drawn : int
-        How many that were, ``</s>`` included; others were given.
+        Number of drawn tokens, ``</s>`` included; the other tokens were given.
     is_finished : bool
         Whether ``</s>`` was drawn before the limit.
     masked_nats : float
-        Minus the log of the probability that the rules left, summed over the draws: by how much
-        they, not the model, wrote the tune. Rules are `Sampling.bars_add_up`, and a meter and a
-        key at the beginning.
+        Minus the log of the probability of the allowed tokens, summed over the draws: how much the
+        rules, not the model, determined the tune. Rules are `SamplingConfig.bars_add_up`, and that
+        a tune begins with a meter and a key.
 
     Examples
     --------
@@ -69,37 +69,38 @@ def sample(
     *,
     seed: int = 0,
     batch: int = 64,
-    settings: Sampling | None = None,
+    settings: SamplingConfig | None = None,
 ) -> list[SampledTune]:
-    """Draw tunes.
+    """Draw tunes from a model.
 
     Parameters
     ----------
     model : FolkModel
-        In evaluation mode.
+        Model in evaluation mode.
     n : int, >= 0
-        How many.
+        Number of tunes.
     seed : int, >= 0, default 0
-        Tune i of a seed is always the same.
+        Random seed; tune i of a seed is always the same.
     batch : int, >= 1, default 64
-        Tunes at a time: faster, and nothing else.
-    settings : Sampling, optional
+        Number of tunes at a time; it changes the speed, not the tunes.
+    settings : SamplingConfig, optional
         Temperature, meter, mode, prime and more.
 
     Returns
     -------
     list of SampledTune
-        In the order of their index.
+        Tunes in the order of their index.
 
     Raises
     ------
     ParameterError
         If a number is out of its range, or the model does not know the meter, the mode or a token
-        of the prime: says which, where, and what it knows.
+        of the prime; names the token, its place and the known ones.
 
     Examples
     --------
-    >>> tunes = sample(model, 64, seed=1)  # doctest: +SKIP
+    >>> [tune.is_finished for tune in sample(load_folkrnn(), 2, seed=1)]  # doctest: +SKIP
+    [True, True]
     """
     stream = sample_stream(model, n, seed=seed, batch=batch, settings=settings)
     return sorted(stream, key=lambda tune: tune.index)
@@ -111,24 +112,24 @@ def sample_stream(
     *,
     seed: int = 0,
     batch: int = 64,
-    settings: Sampling | None = None,
+    settings: SamplingConfig | None = None,
 ) -> Iterator[SampledTune]:
-    """Draw tunes, and give each as soon as it is finished.
+    """Draw tunes from a model, and yield each as soon as it is finished.
 
     Parameters
     ----------
     model, n, seed, batch, settings
-        As `sample` takes them.
+        Arguments of `sample`.
 
     Returns
     -------
     iterator of SampledTune
-        The short ones first.
+        Tunes in the order of finishing, short ones first.
 
     Raises
     ------
     ParameterError
-        As `sample` does, before the first tune.
+        If an argument is refused, as by `sample`, before the first tune.
 
     Examples
     --------
@@ -138,16 +139,16 @@ def sample_stream(
     for name, value, least in (("n", n, 0), ("seed", seed, 0), ("batch", batch, 1)):
         if value < least:
             raise ParameterError(f"{name} is {value}, must be at least {least}")
-    settings = settings or Sampling()
+    settings = settings or SamplingConfig()
     return _Sampler(model, settings).run(
         (_Tune(index, seed, settings) for index in range(n)), batch
     )
 
 
 class _Tune:
-    """What is known of a tune while it is made."""
+    """State of a tune that is being drawn."""
 
-    def __init__(self, index: int, seed: int, settings: Sampling) -> None:
+    def __init__(self, index: int, seed: int, settings: SamplingConfig) -> None:
         self.index = index
         self.uniform = np.random.default_rng([seed, index]).random(settings.max_tokens)
         self.ids: list[int] = []
@@ -157,9 +158,9 @@ class _Tune:
 
 
 class _Sampler:
-    """One run: the network's steps, and a draw for each tune after each."""
+    """One run of sampling: the network's steps, and a draw for each tune after each step."""
 
-    def __init__(self, model: FolkModel, settings: Sampling) -> None:
+    def __init__(self, model: FolkModel, settings: SamplingConfig) -> None:
         self._model, self._settings = model, settings
         self._opening = Opening(model, settings)
         self._not_start: NDArray[np.bool_] = (
@@ -167,7 +168,7 @@ class _Sampler:
         )
 
     def run(self, waiting: Iterator[_Tune], batch: int) -> Iterator[SampledTune]:
-        """Keep as many tunes going as the batch holds; where one ends, the next begins."""
+        """Keep as many tunes running as the batch holds; where one ends, the next begins."""
         running = list(islice(waiting, batch))
         dtype = getattr(torch, self._settings.precision)
         stepper = Stepper(self._model.network, len(running), dtype=dtype)
@@ -186,7 +187,7 @@ class _Sampler:
             yield from map(self._sampled, done)
 
     def _until_some_end(self, stepper: Stepper, running: list[_Tune]) -> list[int]:
-        """Step until tunes end; their rows."""
+        """Step until tunes end; return their rows."""
         stop = self._model.vocabulary.stop
         while True:
             self._step(stepper, running)
@@ -199,7 +200,7 @@ class _Sampler:
                 return ended
 
     def _step(self, stepper: Stepper, running: list[_Tune]) -> None:
-        """Read the last token of each tune, and draw one more."""
+        """Read the latest token of each tune, and draw the next."""
         start = self._model.vocabulary.start
         last = torch.tensor([tune.ids[-1] if tune.ids else start for tune in running])
         logits = stepper.step(last.to(self._device)).cpu().double().numpy()
@@ -242,10 +243,7 @@ class _Sampler:
         is_finished = tune.ids[-1] == self._model.vocabulary.stop
         return SampledTune(
             index=tune.index,
-            tokens=tuple(
-                self._model.vocabulary.tokens[one]
-                for one in (tune.ids[:-1] if is_finished else tune.ids)
-            ),
+            tokens=tuple(self._model.vocabulary.decode(tune.ids[:-1] if is_finished else tune.ids)),
             log_probability=round(tune.log_probability, 9),  # the sum's last digits are noise
             n_drawn=tune.n_drawn,
             is_finished=is_finished,
@@ -255,9 +253,9 @@ class _Sampler:
 
 @contextmanager
 def _threads_for(n_tunes: int) -> Iterator[None]:
-    """Use one thread where the work is too small to share, and give the others back."""
+    """Use one thread where the work is too small to share, and restore the number after."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if n_tunes <= _ALONE else before)
+    torch.set_num_threads(1 if n_tunes <= _ONE_THREAD_TUNES else before)
     try:
         yield
     finally:

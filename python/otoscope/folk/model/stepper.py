@@ -1,9 +1,9 @@
-"""Folk-rnn's forward pass one token at a time, into buffers that are made once.
+"""Forward pass of folk-rnn one token at a time, into buffers that are allocated once.
 
-Same numbers as `FolkRNN`, but for rounding. What makes it fast: the first layer's product with an
-input that is one of few rows is a row of a table; each other layer is one product, of its input and
-its own state side by side; weights lie as the product reads them; tunes that are finished leave the
-batch.
+The results are those of `FolkRNN`, apart from rounding. Four things make it fast: the first layer's
+product with its input, one of few rows, is a row of a table; each other layer computes one product,
+of its input and its own state side by side; weights lie in memory in the order of reading; tunes
+that are finished leave the batch.
 """
 
 from __future__ import annotations
@@ -20,25 +20,13 @@ __all__ = ["Stepper"]
 
 
 class Stepper:
-    """Reads one token of each of several tunes at a time.
+    """Reader of one token of each of several tunes at a time, within ``torch.inference_mode()``.
 
-    Parameters
-    ----------
-    network : FolkRNN
-        Its weights are copied, packed; later changes are not seen.
-    n_tunes : int
-        Tunes that begin, each in the initial state.
-    dtype : torch.dtype, default float32
-        Of the arithmetic, and of the logits.
+    ``network``'s weights are copied; ``dtype`` is that of the arithmetic and of the logits. The
+    states of all layers lie side by side in one row, [tune, layer * unit]. What a layer reads, the
+    new state of the layer below and its own old state, is a slice of the row: with 2 units and 3
+    layers in columns 0 to 5, layer 0 reads columns 0:2, layer 1 reads 0:4, layer 2 reads 2:6.
 
-    Notes
-    -----
-    Call within ``torch.inference_mode()``. The states of all layers lie side by side in one row,
-    [tune, layer * unit]: what a layer reads, the new state of the layer below and its own old one,
-    is a slice of it.
-
-    Examples
-    --------
     >>> net = FolkRNN(5, hidden=8, layers=2).eval()
     >>> with torch.inference_mode():
     ...     Stepper(net, 3).step(torch.tensor([0, 0, 4])).shape
@@ -54,7 +42,7 @@ class Stepper:
             [_packed(getattr(lstm, f"{name}_l{layer}")) for layer in range(network.layers)]
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
-        self._bias = [one + other for one, other in zip(*biases, strict=True)]
+        self._bias = [input_ + state for input_, state in zip(*biases, strict=True)]
         self._rows = network.input_rows @ from_below[0].T + self._bias[0]
         both = zip(from_below[1:], recurrent[1:], strict=True)
         self._products = [_Product(recurrent[0]), *(_Product(torch.cat(pair, 1)) for pair in both)]
@@ -64,24 +52,7 @@ class Stepper:
         self._lay_out()
 
     def step(self, ids: Tensor) -> Tensor:
-        """Read one token of each tune.
-
-        Parameters
-        ----------
-        ids : Tensor [tune], int64
-            The token that each tune goes on with.
-
-        Returns
-        -------
-        Tensor [tune, token]
-            Logits of the token after.
-
-        Examples
-        --------
-        >>> with torch.inference_mode():
-        ...     Stepper(FolkRNN(5, hidden=8), 1).step(torch.tensor([4])).shape
-        torch.Size([1, 5])
-        """
+        """Read one token, its id, of each tune; return the logits [tune, token] of the next."""
         for layer, (read, hidden, cell) in enumerate(self._slices):
             gates = self._products[layer](read)
             gates += self._rows[ids] if layer == 0 else self._bias[layer]
@@ -93,37 +64,12 @@ class Stepper:
         return torch.addmm(bias, hidden, weight)
 
     def restart(self, row: int) -> None:
-        """Put another tune into a row: its state becomes the initial one.
-
-        Parameters
-        ----------
-        row : int
-            Of a tune that has ended.
-
-        Examples
-        --------
-        >>> with torch.inference_mode():
-        ...     Stepper(FolkRNN(5, hidden=8), 2).restart(1)
-        """
+        """Replace the tune of a row by another one, in the initial state."""
         for state, begin in zip((self._hidden, self._cell), self._begin, strict=True):
             state[row] = begin
 
     def keep(self, rows: list[int]) -> None:
-        """Let all other tunes leave the batch.
-
-        Parameters
-        ----------
-        rows : list of int
-            Of tunes that go on.
-
-        Examples
-        --------
-        >>> with torch.inference_mode():
-        ...     stepper = Stepper(FolkRNN(5, hidden=8), 3)
-        ...     stepper.keep([0, 2])
-        ...     stepper.step(torch.tensor([4, 1])).shape
-        torch.Size([2, 5])
-        """
+        """Remove from the batch all rows but these."""
         self._hidden, self._cell = self._hidden[rows], self._cell[rows]
         self._lay_out()
 
@@ -138,13 +84,13 @@ class Stepper:
 
 
 def _packed(weight: Tensor) -> Tensor:
-    """Gates in the order input, forget, output, new: the three sigmoids are neighbours."""
+    """Order the gates input, forget, output, new: the three sigmoids are neighbours."""
     input_, forget, new, output = weight.chunk(4)
     return torch.cat([input_, forget, output, new])
 
 
 class _Product:
-    """The product of some states with a weight, in whichever of its forms is fastest for them."""
+    """Product of states with a weight, in the fastest form for their number."""
 
     def __init__(self, weight: Tensor) -> None:
         self._weight = weight
@@ -168,7 +114,7 @@ class _Product:
 
     @cached_property
     def _transposed(self) -> Tensor:
-        """Read from beginning to end, once, if there is one state."""
+        """Return the weight in the order in which a product with one state reads it."""
         return self._weight.T.contiguous()
 
     @cached_property

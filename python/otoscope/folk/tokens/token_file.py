@@ -1,4 +1,4 @@
-"""The authors' text format: three lines a tune (meter, key, body), a blank line between."""
+"""The authors' text format: three lines per tune (meter, key, body), with a blank line between."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["read_token_file", "write_token_file"]
 
 
 def read_token_file(path: str | Path) -> list[list[str] | NotationError]:
-    """Read tunes of v2 or v3: one entry a tune, in order, boundaries removed.
+    """Read tunes in v2 or v3 tokens from the authors' text format.
 
     Parameters
     ----------
     path : str or Path
-        UTF-8, else Latin-1.
+        Text file in UTF-8, else Latin-1.
 
     Returns
     -------
     list of (list of str) or NotationError
-        The tokens; what is not three lines is its error and does not fail the others. The body's
-        tokens are not checked: `Tokeniser.tune` does that.
+        One entry per tune, in order: its tokens without boundaries, or the error of a block that is
+        not three lines. The tokens of the body are not checked; `Tokeniser.tune` does that.
 
     Raises
     ------
@@ -59,14 +59,14 @@ def read_token_file(path: str | Path) -> list[list[str] | NotationError]:
 
 
 def write_token_file(path: str | Path, tunes: Iterable[Sequence[str]]) -> None:
-    """Write tunes of v2 or v3; the file is there whole or not at all.
+    """Write tunes in v2 or v3 tokens in the authors' text format; the file is replaced as a whole.
 
     Parameters
     ----------
     path : str or Path
-        The file to write or replace.
+        File to write or replace.
     tunes : iterable of (sequence of str)
-        Tokens without boundaries: meter, key, body.
+        Tokens of each tune without boundaries: meter, key, body.
 
     Examples
     --------

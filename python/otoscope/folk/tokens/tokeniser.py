@@ -1,8 +1,8 @@
-"""Tunes as sequences of tokens: the paper's three ways to write a corpus.
+"""Tokenisers: the paper's three ways to write a corpus.
 
 v1: characters of ABC with title and original key. v2: tokens on root C. v3: tokens without root,
-every pitch signed, each tune on C and on C sharp. A tune in v2 and v3 is three lines, meter, key
-and body; lines and columns of errors are those of that form.
+every pitch with a sign, each tune on C and on C sharp. A tune in v2 and v3 is three lines, meter,
+key and body; lines and columns of errors are those of that form.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from otoscope.folk.abc.reading import MusicReader
 from otoscope.folk.abc.spelling import pieces
 from otoscope.folk.abc.transposition import change_notes
 from otoscope.folk.abc.tune import Tune
-from otoscope.folk.tokens.plain import PLAIN_MODES, PLAIN_UNIT, is_plain, to_c
+from otoscope.folk.tokens.normal_form import TOKEN_MODES, TOKEN_UNIT, is_normalised, normalise_tune
 from otoscope.folk.tokens.vocabulary import START, STOP
 
-__all__ = ["Tokeniser", "tokeniser"]
+__all__ = ["Tokeniser", "get_tokeniser"]
 
 _CLASSES = re.compile(
     rf"""(?P<takes_length> (?P<pitch> (?P<sign>\^\^?|__?|=)? [A-Ga-g] (?:,+|'+)? ) | z )
@@ -41,7 +41,7 @@ _NO_KEY = Key(None, "none")
 
 
 class Tokeniser(Protocol):
-    """A way to write tunes as tokens.
+    """Conversion between tunes and tokens.
 
     Attributes
     ----------
@@ -50,7 +50,8 @@ class Tokeniser(Protocol):
 
     Examples
     --------
-    >>> tokens = tokeniser("v3").tokens(parse_tune("M:2/4\\nL:1/8\\nK:D\\nDFA2|"))
+    >>> from otoscope.folk.abc import parse_tune
+    >>> tokens = get_tokeniser("v3").tokens(parse_tune("M:2/4\\nL:1/8\\nK:D\\nDFA2|"))
     >>> " ".join(tokens)
     'M:2/4 K:maj =C =E =G 2 |'
     """
@@ -58,105 +59,108 @@ class Tokeniser(Protocol):
     name: str
 
     def tokens(self, tune: Tune) -> list[str]:
-        """Return the tune's tokens.
+        """Convert a tune to tokens.
 
         Parameters
         ----------
         tune : Tune
-            If it has the form of tokens it is written as it is; others go through `to_c`.
+            Tune to convert; in v2 and v3, if it is not in the form of tokens, by `normalise_tune`.
 
         Returns
         -------
         list of str
-            Without boundaries.
+            Tokens without boundaries.
 
         Raises
         ------
         ConversionError
-            If it has no such form; see `to_c`.
+            If the tune has no form of tokens; see `normalise_tune`.
 
         Examples
         --------
-        >>> tokeniser("v2").tokens(parse_tune("M:4/4\\nL:1/8\\nK:G\\nG2|"))
+        >>> from otoscope.folk.abc import parse_tune
+        >>> get_tokeniser("v2").tokens(parse_tune("M:4/4\\nL:1/8\\nK:G\\nG2|"))
         ['M:4/4', 'K:Cmaj', 'c', '2', '|']
         """
         ...
 
     def copies(self, tune: Tune) -> list[list[str]]:
-        """Return what a corpus holds of the tune.
+        """Convert a tune to the copies of it that a corpus holds, in v2 and v3 by `normalise_tune`.
 
         Parameters
         ----------
         tune : Tune
-            In v2 and v3 it goes through `to_c`.
+            Tune to convert.
 
         Returns
         -------
         list of (list of str)
-            Tokens: of one copy, in v3 of two, on C and on C sharp.
+            Tokens of one copy; in v3 of two copies, on C and on C sharp.
 
         Raises
         ------
         ConversionError
-            If it has no such form; see `to_c`.
+            If the tune has no form of tokens; see `normalise_tune`.
 
         Examples
         --------
-        >>> tokeniser("v3").copies(parse_tune("M:4/4\\nL:1/8\\nK:G\\nG2|"))[1]
+        >>> from otoscope.folk.abc import parse_tune
+        >>> get_tokeniser("v3").copies(parse_tune("M:4/4\\nL:1/8\\nK:G\\nG2|"))[1]
         ['M:4/4', 'K:maj', '^c', '2', '|']
         """
         ...
 
     def tune(self, tokens: Sequence[str]) -> Tune:
-        """Read tokens.
+        """Convert tokens to a tune.
 
         Parameters
         ----------
         tokens : sequence of str
-            The boundaries <s> and </s> may be there.
+            Tokens, with or without the boundaries <s> and </s>.
 
         Returns
         -------
         Tune
-            Lines and columns are those of the three-line form.
+            Tune whose lines and columns are those of the three-line form.
 
         Raises
         ------
         NotationError
-            Which token cannot be there, and where.
+            If a token cannot follow those before it; names the token and its place.
 
         Examples
         --------
-        >>> tokeniser("v2").tune(["M:4/4", "K:Cmaj", "C", ">", "G"]).intervals
+        >>> get_tokeniser("v2").tune(["M:4/4", "K:Cmaj", "C", ">", "G"]).intervals
         (7,)
         """
         ...
 
 
-def tokeniser(name: str) -> Tokeniser:
-    """Return a way to write tunes as tokens.
+def get_tokeniser(name: str) -> Tokeniser:
+    """Return a tokeniser by name.
 
     Parameters
     ----------
-    name : str
-        "v1" characters, "v2" root C, "v3" no root.
+    name : {"v1", "v2", "v3"}
+        "v1" for characters, "v2" for root C, "v3" for tokens without root.
 
     Returns
     -------
     Tokeniser
-        The only one of that name.
+        The tokeniser.
 
     Raises
     ------
     ParameterError
-        If there is no such tokeniser.
+        If there is no tokeniser of that name.
 
     Examples
     --------
-    >>> tokens = tokeniser("v2").tokens(parse_tune("M:2/4\\nL:1/8\\nK:D\\n|:D>EF2|^G4:|"))
+    >>> from otoscope.folk.abc import parse_tune
+    >>> tokens = get_tokeniser("v2").tokens(parse_tune("M:2/4\\nL:1/8\\nK:D\\n|:D>EF2|^G4:|"))
     >>> " ".join(tokens)
     'M:2/4 K:Cmaj |: C > D E 2 | ^F 4 :|'
-    >>> tokeniser("v2").tune(tokens).intervals
+    >>> get_tokeniser("v2").tune(tokens).intervals
     (2, 2, 2)
     """
     known: dict[str, Tokeniser] = {"v1": _Characters(), "v2": _Rooted(), "v3": _Rootless()}
@@ -184,12 +188,12 @@ class _Rooted:
     name = "v2"
 
     def tokens(self, tune: Tune) -> list[str]:
-        if not (is_plain(tune) and tune.key.tonic == "C"):
-            tune = to_c(tune)
+        if not (is_normalised(tune) and tune.key.tonic == "C"):
+            tune = normalise_tune(tune)
         return _written(tune, f"K:{tune.key.abc}", tune.key)
 
     def copies(self, tune: Tune) -> list[list[str]]:
-        return [self.tokens(to_c(tune))]
+        return [self.tokens(normalise_tune(tune))]
 
     def tune(self, tokens: Sequence[str]) -> Tune:
         tokens = _without_boundaries(tokens)
@@ -202,19 +206,19 @@ class _Rootless:
     name = "v3"
 
     def tokens(self, tune: Tune) -> list[str]:
-        if not (is_plain(tune) and tune.key.tonic in ("C", "C#")):
-            tune = to_c(tune)
+        if not (is_normalised(tune) and tune.key.tonic in ("C", "C#")):
+            tune = normalise_tune(tune)
         signed = change_notes(tune.elements, lambda note: _spelt(note, _NO_KEY, written=True))
         return _written(replace(tune, elements=signed), f"K:{tune.key.mode}", _NO_KEY)
 
     def copies(self, tune: Tune) -> list[list[str]]:
-        return [self.tokens(to_c(tune, tonic)) for tonic in ("C", "C#")]
+        return [self.tokens(normalise_tune(tune, tonic)) for tonic in ("C", "C#")]
 
     def tune(self, tokens: Sequence[str]) -> Tune:
         tokens = _without_boundaries(tokens)
         meter, mode, body = _three_lines(tokens)
-        if mode not in PLAIN_MODES:
-            message = f"'K:{mode}' came, needs K: and one of {', '.join(PLAIN_MODES)}"
+        if mode not in TOKEN_MODES:
+            message = f"'K:{mode}' came, needs K: and one of {', '.join(TOKEN_MODES)}"
             raise NotationError(message, reason="key field", line=2, column=3)
         unkeyed = Tune(_read(body, _NO_KEY, meter), _NO_KEY, meter)
         classes = [note.pitch % 12 for note in unkeyed.notes]
@@ -254,7 +258,7 @@ def _three_lines(tokens: Sequence[str]) -> tuple[Meter, str, list[str]]:
 
 
 def _read(body: Sequence[str], key: Key, meter: Meter) -> tuple[Element, ...]:
-    """Read the third line; without key every pitch needs a sign."""
+    """Read the body; without key every pitch needs a sign."""
     before = None
     for index, token in enumerate(body):
         match = _CLASSES.fullmatch(token)
@@ -265,7 +269,7 @@ def _read(body: Sequence[str], key: Key, meter: Meter) -> tuple[Element, ...]:
         if match["length"] and not (before and (before["takes_length"] or before[0] == "]")):
             raise _error(body, index, "a length needs a note before it", "length")
         before = match
-    reader = MusicReader(key, meter, PLAIN_UNIT, set())
+    reader = MusicReader(key, meter, TOKEN_UNIT, set())
     try:
         reader.read_line(" ".join(body), line=3)
         return reader.finish()
@@ -278,7 +282,7 @@ def _read(body: Sequence[str], key: Key, meter: Meter) -> tuple[Element, ...]:
 
 
 def _error(body: Sequence[str], index: int, message: str, reason: str) -> NotationError:
-    """Name the token, by its number in the tune, and its place in the third line."""
+    """Return an error with the token, its number in the tune, and its place in the third line."""
     column = sum(len(token) + 1 for token in body[:index]) + 1
     message = f"token {index + 3} ({body[index]!r}): {message}"
     return NotationError(message, reason=reason, line=3, column=column)

@@ -1,4 +1,4 @@
-"""The tokens a model knows, and their numbers: the order is arbitrary, so the map is stored."""
+"""Vocabularies: the tokens that a model knows and their ids, whose order is arbitrary."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ __all__ = ["START", "STOP", "Vocabulary"]
 
 START, STOP = "<s>", "</s>"
 
+_KIND, _VERSION = "otoscope.Vocabulary", 2
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -22,12 +24,12 @@ class Vocabulary:
     Parameters
     ----------
     tokens : tuple of str
-        Each token's place is its id.
+        Tokens; the position of each is its id.
 
     Raises
     ------
     ParameterError
-        If a token is there twice, or <s> or </s> is missing.
+        If a token occurs twice, or <s> or </s> is missing.
 
     Examples
     --------
@@ -39,34 +41,34 @@ class Vocabulary:
     tokens: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        twice = sorted(token for token, count in Counter(self.tokens).items() if count > 1)
-        if twice:
-            raise ParameterError(f"tokens are there twice: {' '.join(twice)}; needs each once")
+        repeated = sorted(token for token, count in Counter(self.tokens).items() if count > 1)
+        if repeated:
+            raise ParameterError(f"tokens are there twice: {' '.join(repeated)}; needs each once")
         missing = {START, STOP} - set(self.tokens)
         if missing:
             raise ParameterError(f"tokens lack {' and '.join(sorted(missing))}; needs both")
 
     @classmethod
     def of(cls, tunes: Iterable[Sequence[str]]) -> Vocabulary:
-        """Return the vocabulary of some tunes: the boundaries, then all tokens in order.
+        """Build the vocabulary of tunes: the boundaries, then all tokens in alphabetical order.
 
         Parameters
         ----------
         tunes : iterable of (sequence of str)
-            Their tokens.
+            Tokens of each tune.
 
         Returns
         -------
         Vocabulary
-            Ids do not depend on the order of the tunes.
+            Vocabulary whose ids do not depend on the order of the tunes.
 
         Examples
         --------
         >>> Vocabulary.of([["D", "C"], ["C"]]).tokens
         ('</s>', '<s>', 'C', 'D')
         """
-        found = {token for tune in tunes for token in tune} - {START, STOP}
-        return cls((STOP, START, *sorted(found)))
+        tokens = {token for tune in tunes for token in tune} - {START, STOP}
+        return cls((STOP, START, *sorted(tokens)))
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -76,31 +78,31 @@ class Vocabulary:
 
     @property
     def start(self) -> int:
-        """The id of <s>."""
+        """Id of <s>."""
         return self._ids[START]
 
     @property
     def stop(self) -> int:
-        """The id of </s>."""
+        """Id of </s>."""
         return self._ids[STOP]
 
     def encode(self, tokens: Sequence[str]) -> list[int]:
-        """Return the tokens' ids.
+        """Convert tokens to ids.
 
         Parameters
         ----------
         tokens : sequence of str
-            No boundaries are added.
+            Tokens; no boundaries are added.
 
         Returns
         -------
         list of int
-            One a token.
+            One id per token.
 
         Raises
         ------
         ParameterError
-            Which token is not known, and its number in the sequence, from 1.
+            If a token is unknown; names the token and its number in the sequence, from 1.
 
         Examples
         --------
@@ -117,17 +119,17 @@ class Vocabulary:
         return [self._ids[token] for token in tokens]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Return the tokens of some ids, boundaries included.
+        """Convert ids to tokens, boundaries included.
 
         Parameters
         ----------
         ids : iterable of int
-            In [0, size of the vocabulary).
+            Ids in [0, size of the vocabulary).
 
         Returns
         -------
         list of str
-            One an id.
+            One token per id.
 
         Examples
         --------
@@ -137,27 +139,27 @@ class Vocabulary:
         return [self.tokens[index] for index in ids]
 
     def to_json(self) -> str:
-        """Write the tokens as a JSON list in the order of their ids."""
-        return json.dumps(self.tokens)
+        """Write a JSON document: the tokens in the order of their ids, and the schema's version."""
+        return json.dumps({"format": f"{_KIND}/{_VERSION}", "tokens": self.tokens})
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
-        """Read what `to_json` wrote.
+        """Read a document that `to_json` wrote, of this or an older version of the schema.
 
         Parameters
         ----------
         text : str
-            A JSON list.
+            JSON document; version 1 was the bare list of tokens.
 
         Returns
         -------
         Vocabulary
-            With the ids that it had.
+            Vocabulary with the same ids.
 
         Raises
         ------
         ParameterError
-            If it is not a JSON list of tokens.
+            If the text is no such document, or was written by a later version of otoscope.
 
         Examples
         --------
@@ -165,11 +167,23 @@ class Vocabulary:
         [2]
         """
         try:
-            tokens = json.loads(text)
+            document = json.loads(text)
         except json.JSONDecodeError as error:
             raise ParameterError(f"the vocabulary is not JSON: {error}") from None
+        if isinstance(document, list):
+            document = {"format": f"{_KIND}/1", "tokens": document}
+        document_format = document.get("format") if isinstance(document, dict) else None
+        kind, _, version = str(document_format).partition("/")
+        if kind == _KIND and version.isdecimal() and int(version) > _VERSION:
+            raise ParameterError(
+                f"the vocabulary has format {document_format}, this otoscope reads up to "
+                f"{_KIND}/{_VERSION}; update otoscope"
+            )
+        tokens = document.get("tokens") if kind == _KIND and version.isdecimal() else None
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-            raise ParameterError("the vocabulary is not a JSON list of tokens")
+            raise ParameterError(
+                f"the text is not a vocabulary; its format must be {_KIND}/{_VERSION}"
+            )
         return cls(tuple(tokens))
 
     @cached_property

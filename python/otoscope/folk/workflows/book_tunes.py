@@ -9,7 +9,7 @@ from pathlib import Path
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune, read_book
 from otoscope.folk.data import COLLECTIONS, SPLITS, files_of, is_prepared, load_prepared
-from otoscope.folk.tokens import read_token_file, tokeniser
+from otoscope.folk.tokens import get_tokeniser, read_token_file
 
 __all__ = ["BookTune", "held_out_tunes", "read_book_tunes"]
 
@@ -77,6 +77,6 @@ def _of_prepared(folder: Path, splits: Sequence[str]) -> Iterator[BookTune]:
 
 def _tune(tokens: Sequence[str], version: str) -> Tune | NotationError:
     try:
-        return tokeniser(version).tune(tokens)
+        return get_tokeniser(version).tune(tokens)
     except NotationError as err:
         return err

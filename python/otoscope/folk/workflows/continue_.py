@@ -11,7 +11,7 @@ from pathlib import Path
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune, read_book
 from otoscope.folk.model import FolkModel
-from otoscope.folk.tokens import tokeniser
+from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.sample import (
     SampleFolkConfig,
     SampleFolkResult,
@@ -95,12 +95,12 @@ def continue_folk(settings: ContinueFolkConfig, *, progress: Progress = silent) 
     model = load_model(drawing.model)
     tune = _read_tune(settings)
     try:
-        tokens = tokeniser(model.tokens).tokens(tune)
+        tokens = get_tokeniser(model.tokeniser).tokens(tune)
     except NotationError as err:
         raise ParameterError(f"{settings.file}, tune {settings.tune}: {err}") from err
-    on_root = tokeniser(model.tokens).tune(tokens)
+    on_root = get_tokeniser(model.tokeniser).tune(tokens)
     end = _n_given_tokens(on_root, tokens, settings, model)
-    n_header = 0 if model.tokens == "v1" else 2
+    n_header = 0 if model.tokeniser == "v1" else 2
     header = [token[2:].removeprefix("C") for token in tokens[:n_header]]
     meter, mode = header or ("*", "*")
     prime = tuple(tokens[n_header:end])
@@ -112,7 +112,7 @@ def continue_folk(settings: ContinueFolkConfig, *, progress: Progress = silent) 
     tunes = [
         write_tune(
             sampled,
-            model.tokens,
+            model.tokeniser,
             title=f"{title}, continuation {sampled.index + 1}",
             notes=[note],
             semitones=semitones,
@@ -148,7 +148,7 @@ def _n_given_tokens(
     bar = measures[n - 1].right
     if bar is None:
         return len(tokens)
-    if model.tokens == "v1":
+    if model.tokeniser == "v1":
         lines = "".join(tokens).splitlines(keepends=True)
         return sum(map(len, lines[: bar.line - 1])) + bar.column - 1 + len(bar.text + bar.ending)
     starts = list(accumulate((len(token) + 1 for token in tokens[2:]), initial=1))

@@ -11,9 +11,9 @@ from typing import Any
 from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import BarLine, NotationError, parse_tune, to_abc, transpose
-from otoscope.folk.model import FolkModel, SampledTune, Sampling, load_folkrnn, sample_stream
-from otoscope.folk.tokens import tokeniser
-from otoscope.folk.tokens.plain import PLAIN_MODES
+from otoscope.folk.model import FolkModel, SampledTune, SamplingConfig, load_folkrnn, sample_stream
+from otoscope.folk.tokens import get_tokeniser
+from otoscope.folk.tokens.normal_form import TOKEN_MODES
 from otoscope.progress import Progress, silent
 
 __all__ = [
@@ -52,7 +52,7 @@ class SampleFolkConfig:
         "folkrnn-small", the file of a network, or the folder of a training.
     prime : str
         Beginning of every tune: ABC on root C ('|:G2 BAB'), or tokens ('|: G 2 B').
-    sampling : Sampling
+    sampling : SamplingConfig
         Temperature, meter, mode and so on; its own ``prime`` stays empty.
     seed : int
         Random seed; tune i of a seed is always the same.
@@ -66,14 +66,14 @@ class SampleFolkConfig:
 
     Examples
     --------
-    >>> SampleFolkConfig(n=5, prime="|: G 2 B", sampling=Sampling(meter="6/8")).model
+    >>> SampleFolkConfig(n=5, prime="|: G 2 B", sampling=SamplingConfig(meter="6/8")).model
     'folkrnn-small'
     """
 
     n: int = 64
     model: str = SHIPPED
     prime: str = ""
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     seed: int = 0
     batch: int = 64
 
@@ -265,7 +265,8 @@ def sample_folk(settings: SampleFolkConfig, *, progress: Progress = silent) -> S
     sampled = draw_tunes(settings, model, replace(settings.sampling, prime=prime), progress)
     name = f"{model_title(settings.model)}, seed {settings.seed}"
     tunes = [
-        write_tune(tune, model.tokens, title=f"{name}, tune {tune.index + 1}") for tune in sampled
+        write_tune(tune, model.tokeniser, title=f"{name}, tune {tune.index + 1}")
+        for tune in sampled
     ]
     return SampleFolkResult(settings, prime, tuple(tunes))
 
@@ -313,7 +314,7 @@ def model_title(name: str) -> str:
 
 
 def draw_tunes(
-    settings: SampleFolkConfig, model: FolkModel, sampling: Sampling, progress: Progress
+    settings: SampleFolkConfig, model: FolkModel, sampling: SamplingConfig, progress: Progress
 ) -> list[SampledTune]:
     """Draw tunes; return them by their index."""
     stream = sample_stream(
@@ -338,7 +339,7 @@ def write_tune(
         notes = [*notes, f"unfinished: broken off after {len(sampled.tokens)} tokens"]
     fields = [("T", title), *(("N", note) for note in notes)]
     try:
-        tune = tokeniser(version).tune(sampled.tokens)
+        tune = get_tokeniser(version).tune(sampled.tokens)
     except NotationError as err:
         fields.append(("N", f"no tune: {err}"))
         head = [f"X:{number}", *(f"{letter}:{text}" for letter, text in fields)]
@@ -365,7 +366,7 @@ def _raw_lines(tokens: Sequence[str], version: str) -> list[str]:
 
 def prime_tokens(text: str, model: FolkModel, *, mode: str) -> tuple[str, ...]:
     """Read a prime: the model's tokens with spaces between, ABC on root C, or characters (v1)."""
-    if model.tokens == "v1":
+    if model.tokeniser == "v1":
         return tuple(text)
     words = tuple(text.split())
     if fields := [word for word in words if word.startswith(("M:", "K:"))]:
@@ -373,10 +374,10 @@ def prime_tokens(text: str, model: FolkModel, *, mode: str) -> tuple[str, ...]:
     if all(word in model.vocabulary for word in words):
         return words
     # The meter does not change the tokens; the mode decides which pitches need an accidental.
-    header = f"M:4/4\nL:1/8\nK:C{mode if mode in PLAIN_MODES else 'maj'}\n"
+    header = f"M:4/4\nL:1/8\nK:C{mode if mode in TOKEN_MODES else 'maj'}\n"
     try:
         tune = parse_tune(header + text)
-        tokens = tokeniser(model.tokens).tokens(tune)[2:]
+        tokens = get_tokeniser(model.tokeniser).tokens(tune)[2:]
     except NotationError as err:
         line, column = (err.line or 0) - _HEADER_LINES, err.column
         place = f"line {line}, " * (line > 1) + f"column {column}: " if column else ""

@@ -122,7 +122,7 @@ def score_folk(settings: ScoreFolkConfig, *, progress: Progress = silent) -> Sco
     model = load_model(settings.model)
     known: list[tuple[Origin, tuple[str, ...]]] = []
     rejected: list[RejectedTune] = []
-    version = cast(TokenVersion, model.tokens)
+    version = cast(TokenVersion, model.tokeniser)
     for tune in read_tunes(settings.source, tokens=version, progress=progress):
         if isinstance(tune, RejectedTune):
             rejected.append(tune)

@@ -17,7 +17,7 @@ import numpy as np
 from otoscope import records
 from otoscope.folk.data import SPLITS, load_prepared
 from otoscope.folk.metrics import Summary, TuneCheck, check_tune, summarise
-from otoscope.folk.model import Sampling, nats_per_token
+from otoscope.folk.model import SamplingConfig, nats_per_token
 from otoscope.folk.workflows.book_tunes import read_book_tunes
 from otoscope.folk.workflows.check import CheckFolkConfig, check_folk
 from otoscope.folk.workflows.nearest import NearestFolkConfig, nearest_folk
@@ -40,10 +40,10 @@ __all__ = ["FolkSamplesConfig", "folkrnn_samples"]
 _SCHEMA = 1
 _TRAIN_STEP = 9  # every ninth training tune is scored: as many as are held out
 _SAMPLINGS = {
-    "temperature 1": Sampling(),
-    "temperature 0.8": Sampling(temperature=0.8),
-    "temperature 0.6": Sampling(temperature=0.6),
-    "bars add up": Sampling(bars_add_up=True),
+    "temperature 1": SamplingConfig(),
+    "temperature 0.8": SamplingConfig(temperature=0.8),
+    "temperature 0.6": SamplingConfig(temperature=0.6),
+    "bars add up": SamplingConfig(bars_add_up=True),
 }
 _COLUMNS = ("valid", "valid_inside", "repeats", "parts", "tonic")
 

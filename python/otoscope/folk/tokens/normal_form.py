@@ -1,4 +1,4 @@
-"""The form that tokens have: root C, one key and meter, L:1/8, no ornaments, five bar lines."""
+"""The normal form of tunes in tokens: root C, one key and one meter, L:1/8, no ornaments."""
 
 from __future__ import annotations
 
@@ -24,73 +24,60 @@ from otoscope.folk.abc.meter import Meter
 from otoscope.folk.abc.transposition import change_notes, shift_between, shift_tune
 from otoscope.folk.abc.tune import Tune
 
-__all__ = ["PLAIN_METERS", "PLAIN_MODES", "PLAIN_UNIT", "is_plain", "to_c"]
+__all__ = ["TOKEN_METERS", "TOKEN_MODES", "TOKEN_UNIT", "is_normalised", "normalise_tune"]
 
-PLAIN_METERS = ("4/4", "6/8", "3/4", "2/4", "9/8", "12/8", "3/2")
-PLAIN_MODES = ("maj", "min", "dor", "mix")
-PLAIN_UNIT = Fraction(1, 8)
+TOKEN_METERS = ("4/4", "6/8", "3/4", "2/4", "9/8", "12/8", "3/2")
+TOKEN_MODES = ("maj", "min", "dor", "mix")
+TOKEN_UNIT = Fraction(1, 8)
 
 _SAME_BAR = {"C": "4/4", "C|": "4/4", "2/2": "4/4"}
 _STEPS = range(-7, 21)  # C, to b': a note's name has at most one comma or apostrophe
 
 
-def to_c(tune: Tune, tonic: str = "C") -> Tune:
-    """Transpose to root C and leave away what tokens do not have.
+def normalise_tune(tune: Tune, tonic: str = "C") -> Tune:
+    """Convert a tune to the form of tokens: transpose it to root C and remove what tokens lack.
+
+    Removed are slurs, decorations, grace notes, text, parts and tempo changes. Accidentals are
+    written only where the key needs them, ties only between notes of one pitch. A chord lasts as
+    long as its first note; equal notes in a chord become one, unless ties join only some of them.
+    The tune moves by at most a tritone, unless that leaves the range C, to b'.
 
     Parameters
     ----------
     tune : Tune
-        In major, minor, dorian or mixolydian, in one key and one meter.
-    tonic : str
-        "C" or "C#".
+        Tune in major, minor, dorian or mixolydian, in one key and one meter.
+    tonic : {"C", "C#"}, default "C"
+        Root of the result.
 
     Returns
     -------
     Tune
-        With L:1/8, meter C, C| and 2/2 as 4/4, bar lines ``| |: :| |1 |2``; without slurs,
-        decorations, grace notes, text, parts and tempo changes. Accidentals only where the key
-        needs them, ties only between notes of one pitch; a chord lasts as long as its first note.
-        It moves by at most a tritone, unless that leaves the range C, to b'.
+        Tune with L:1/8, with meter 4/4 for C, C| and 2/2, and with bar lines ``| |: :| |1 |2``.
 
     Raises
     ------
     ConversionError
-        With `reason`, one of `REASONS`: what stands in the way, and where.
+        If the tune has no such form: its `reason` is one of `REASONS`, with line and column.
 
     Examples
     --------
-    >>> to_c(parse_tune("M:C|\\nL:1/4\\nK:Ador\\n|:{B}~A^G(AF)|E4:|")).key.abc
+    >>> from otoscope.folk.abc import parse_tune
+    >>> normalise_tune(parse_tune("M:C|\\nL:1/4\\nK:Ador\\n|:{B}~A^G(AF)|E4:|")).key.abc
     'Cdor'
     """
     meter = _plain_meter(tune)
     _check_key(tune)
     elements = _plain_bars(_plain_elements(tune.elements, meter))
-    plain = replace(tune, elements=elements, meter=meter, unit=PLAIN_UNIT)
+    plain = replace(tune, elements=elements, meter=meter, unit=TOKEN_UNIT)
     return _moved(plain, tonic)
 
 
-def is_plain(tune: Tune) -> bool:
-    """Whether the tune has the form of tokens, apart from its root.
-
-    Parameters
-    ----------
-    tune : Tune
-        The tune to look at.
-
-    Returns
-    -------
-    bool
-        True also with signs and ties that say nothing, which `to_c` would leave away.
-
-    Examples
-    --------
-    >>> is_plain(parse_tune("M:4/4\\nL:1/8\\nK:G\\n|:GA|")), is_plain(parse_tune("K:G\\n~G|"))
-    (True, False)
-    """
+def is_normalised(tune: Tune) -> bool:
+    """Whether a tune has the form of tokens, apart from its root and redundant signs and ties."""
     return (
-        tune.unit == PLAIN_UNIT
-        and tune.meter.text in PLAIN_METERS
-        and tune.key.mode in PLAIN_MODES
+        tune.unit == TOKEN_UNIT
+        and tune.meter.text in TOKEN_METERS
+        and tune.key.mode in TOKEN_MODES
         and not tune.key.changes
         and all(_is_plain(element) for element in tune.elements)
     )
@@ -109,8 +96,8 @@ def _is_plain(element: Element) -> bool:
 
 def _plain_meter(tune: Tune) -> Meter:
     text = _SAME_BAR.get(tune.meter.text, tune.meter.text)
-    if text not in PLAIN_METERS:
-        message = f"meter is {tune.meter.text}, needs one of {' '.join(PLAIN_METERS)} C C| 2/2"
+    if text not in TOKEN_METERS:
+        message = f"meter is {tune.meter.text}, needs one of {' '.join(TOKEN_METERS)} C C| 2/2"
         raise ConversionError(message, reason="meter", line=tune.line)
     for field in tune.elements:
         if isinstance(field, InlineField) and field.letter == "M" and field.value != tune.meter:
@@ -120,8 +107,8 @@ def _plain_meter(tune: Tune) -> Meter:
 
 
 def _check_key(tune: Tune) -> None:
-    if tune.key.mode not in PLAIN_MODES or tune.key.changes:
-        message = f"key is {tune.key.abc}, needs mode {', '.join(PLAIN_MODES)} and no signs beside"
+    if tune.key.mode not in TOKEN_MODES or tune.key.changes:
+        message = f"key is {tune.key.abc}, needs mode {', '.join(TOKEN_MODES)} and no signs beside"
         raise ConversionError(message, reason="mode", line=tune.line)
     for field in tune.elements:
         if isinstance(field, InlineField) and field.letter == "K" and field.value != tune.key:
@@ -151,7 +138,7 @@ def _plain_elements(elements: Sequence[Element], meter: Meter) -> Iterator[Eleme
             yield replace(element, visible=True)
         elif isinstance(element, MeasureRest):
             ties, plain_ties = Counter(), Counter()
-            rest = Rest(meter.length or PLAIN_UNIT, line=element.line, column=element.column)
+            rest = Rest(meter.length or TOKEN_UNIT, line=element.line, column=element.column)
             bar = BarLine("|", line=element.line, column=element.column)
             yield from [rest, *[bar, rest] * (element.count - 1)]
         elif isinstance(element, BrokenRhythm | Tuplet | BarLine):
@@ -189,7 +176,7 @@ def _plain_notes(
 
 
 def _plain_bars(elements: Iterable[Element]) -> tuple[Element, ...]:
-    """Join bar lines at one place, and write them with ``| |: :| |1 |2``; end with one."""
+    """Join bar lines at one place, and write them as ``| |: :| |1 |2``; end with a bar line."""
     result: list[Element] = []
     run: list[BarLine] = []
     for element in elements:
@@ -214,11 +201,11 @@ def _split(bar: BarLine) -> Iterator[BarLine]:
 
 
 def _moved(tune: Tune, tonic: str) -> Tune:
-    """Move by the least interval that keeps the range."""
+    """Shift a tune by the smallest interval that keeps the range."""
     up = ((tonic == "C#") - (tune.key.tonic_pitch_class or 0)) % 12
     for semitones in sorted((up, up - 12), key=abs):
         moved = shift_tune(tune, shift_between(tune.key.tonic or "C", tonic, semitones))
-        steps = [note.step for note in _all_notes(moved.elements)]
+        steps = [x.step for x in _all_notes(moved.elements)]
         if min(steps) in _STEPS and max(steps) in _STEPS:
             return moved
     pitches = [note.pitch for note in tune.notes]
@@ -227,11 +214,11 @@ def _moved(tune: Tune, tonic: str) -> Tune:
 
 
 def _all_notes(elements: Iterable[Element]) -> list[Note]:
-    found: list[Note] = []
+    notes: list[Note] = []
 
-    def note(one: Note) -> Note:
-        found.append(one)
-        return one
+    def collect(note: Note) -> Note:
+        notes.append(note)
+        return note
 
-    change_notes(elements, note)
-    return found
+    change_notes(elements, collect)
+    return notes

@@ -1,4 +1,4 @@
-"""How tunes are drawn."""
+"""Configuration of the sampler."""
 
 from __future__ import annotations
 
@@ -7,45 +7,48 @@ from dataclasses import dataclass
 
 from otoscope.errors import ParameterError
 
-__all__ = ["Sampling"]
+__all__ = ["SamplingConfig"]
 
-_MOST_TOKENS = 1_000_000  # a tune's draws are made at once
+_MOST_TOKENS = 1_000_000  # all random numbers of a tune are drawn at once
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """Settings of a sampler; the defaults draw from the model as it is.
+class SamplingConfig:
+    """Configuration of the sampler; by default it draws from the unchanged model.
 
     Parameters
     ----------
     temperature : float, > 0, default 1.0
-        Divides the logits: below 1 the model repeats itself, above 1 it errs.
+        Divisor of the logits: below 1 tunes are more regular, above 1 they are more varied.
     top_k : int, >= 1, optional
-        Draw from the most probable tokens only.
+        Number of the most probable tokens to draw from; all if not given.
     top_p : float, in (0, 1], optional
-        Draw from the fewest most probable tokens that hold this much probability.
+        Probability that the tokens to draw from must hold, the most probable first; all tokens if
+        not given.
     meter : str, default "*"
-        "6/8", or "*": the model chooses.
+        Meter such as "6/8", or "*" for the model's choice.
     mode : str, default "*"
-        "dor", or "*": the model chooses.
-    prime : tuple of str
+        Mode such as "dor", or "*" for the model's choice.
+    prime : tuple of str, default ()
         Tokens that every tune begins with, after meter and key.
     max_tokens : int, in [1, 1e6], default 2000
-        Where a tune is broken off, unfinished; the authors' longest has 1,954.
+        Length at which a tune is broken off, unfinished; the longest of the authors' has 1,954
+        tokens.
     bars_add_up : bool, default False
-        Allow only tokens that keep each measure at its meter's length.
+        Whether only tokens are allowed that keep each measure at its meter's length.
     precision : {"float64", "float32"}
-        Of the network's arithmetic. float32, twice as fast, lets rounding decide between tokens
-        once in about 1e5 draws: then a tune may depend on the batch and on the machine.
+        Precision of the network's arithmetic. float32 is twice as fast, but rounding decides
+        between tokens once in about 1e5 draws: then a tune may depend on the batch and on the
+        machine.
 
     Raises
     ------
     ParameterError
-        If a number is out of its range.
+        If a value is out of its range.
 
     Examples
     --------
-    >>> Sampling(temperature=0.8, meter="6/8").mode
+    >>> SamplingConfig(temperature=0.8, meter="6/8").mode
     '*'
     """
 
@@ -71,5 +74,5 @@ class Sampling:
         if self.precision not in ("float64", "float32"):
             raise ParameterError(f"precision is {self.precision!r}, must be float64 or float32")
         if isinstance(self.prime, str):
-            raise ParameterError(f"prime is {self.prime!r}; give its tokens, one by one")
+            raise ParameterError(f"prime is {self.prime!r}; needs a sequence of tokens")
         object.__setattr__(self, "prime", tuple(self.prime))
