@@ -90,6 +90,7 @@ import otoscope
 assert "torch" not in sys.modules
 assert set(otoscope.__all__) <= set(dir(otoscope))
 assert not hasattr(otoscope, "no_such_name")
+assert isinstance(otoscope.__version__, str)
 import otoscope.data
 assert not {"scipy.signal", "scipy.ndimage", "scipy.stats"} & set(sys.modules)
 assert otoscope.content is otoscope.explain.content
