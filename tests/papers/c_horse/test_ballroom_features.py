@@ -107,7 +107,9 @@ def run(folder: Path, settings: HorseBallroomFeatures) -> dict[str, Any]:
 
 def test_a_planted_tempo_horse_is_found(tmp_path: Path) -> None:
     """6 % one way makes every Waltz a Jive, the other way every Jive a Waltz."""
-    record = run(tmp_path, HorseBallroomFeatures(made_up(tmp_path, n=200)))
+    record = run(
+        tmp_path, HorseBallroomFeatures(made_up(tmp_path, n=200), within_percent=(2.0, 6.0))
+    )
     figures = record["figures"]
     assert figures["lda/accuracy"] == 1
     assert figures["lda/deflated/6"] == 0
@@ -122,7 +124,9 @@ def test_a_planted_tempo_horse_is_found(tmp_path: Path) -> None:
 
 
 def test_features_that_tempo_does_not_move_are_cleared(tmp_path: Path) -> None:
-    record = run(tmp_path, HorseBallroomFeatures(made_up(tmp_path, moves=0, n=200)))
+    record = run(
+        tmp_path, HorseBallroomFeatures(made_up(tmp_path, moves=0, n=200), within_percent=(6.0,))
+    )
     found = record["protocols"]["published"]
     for name in ("LDA", "QDA"):
         assert found[name]["6"]["verdict"]["kind"] == "cleared"
