@@ -218,7 +218,7 @@ def test_presets_name_what_the_papers_name_also_below_five_percent() -> None:
 
 
 def test_presets_do_not_follow_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the papers say is written in the presets, whatever the defaults become."""
+    """Presets write out the papers' numbers, whatever the defaults become."""
     defaults = SoundLIME.__init__.__kwdefaults__
     assert defaults is not None
     other = {"kernel": "l2", "kernel_width": 9.0, "alpha": 7.0, "design": "leave_one_out"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 import torch
 
 from otoscope.data import sample
+from otoscope.explain import content, segments
+from otoscope.explain.design import DEFAULT_DESIGN, DESIGNS
 from otoscope.models import load
 from otoscope.report.sentences import cautions
 from otoscope.signal import write_audio
@@ -66,3 +69,18 @@ def test_a_row_keeps_what_the_model_warns_of(tmp_path: Path) -> None:
     (*_, doubt) = to_record(row, ours)["warnings"]
     assert row.explanation is not None
     assert [doubt] == cautions(row.explanation)[-1:]
+
+
+def test_the_description_of_a_setting_names_all_that_is_registered() -> None:
+    """The command line's help is this docstring."""
+    words = re.findall(r"[\w:-]+", ExplainFiles.__doc__ or "")
+    names = [*content.CONTENTS.entries.values(), *segments.SEGMENTATIONS.entries.values()]
+    named = {entry.name for entry in names if entry.example} - {"constant"}  # "a number"
+    described = {word.partition(":")[0] for word in words}
+    assert named | set(DESIGNS) <= described
+
+
+def test_the_defaults_are_those_of_the_library() -> None:
+    settings = ExplainFiles((), "synth-singing")
+    chosen = (settings.segments, settings.content, settings.design)
+    assert chosen == (segments.DEFAULT_SEGMENTS, content.DEFAULT_CONTENT, DEFAULT_DESIGN)

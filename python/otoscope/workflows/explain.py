@@ -46,11 +46,13 @@ class ExplainFiles:
     every : float, optional
         Explain an excerpt every so many seconds.
     segments : str
-        "temporal:10", "spectral:8", "grid:6x4", "beats" or "onsets".
+        Segments to occlude: temporal:N, spectral:N, grid:TxM, beats or onsets.
     content : str
-        What occludes: a name, "mean_inp", or a number, "-0.5".
+        Content that replaces a segment: a number, or zero, silence, min_inp, mean_inp, min_band,
+        mean_band, noise, fresh_noise, blur or inpaint; with numbers as in blur:8,4.
     design : str
-        Which coalitions are asked about, "exact".
+        Coalitions to evaluate: exact, bernoulli, uniform_size, leave_one_out, kernelshap or
+        permutation.
     n_samples : int, optional
         Number of coalitions, for designs that draw them; refused with the others.
     seed : int

@@ -193,7 +193,7 @@ def test_lime_base_is_captums(in_rows: bool, per_eval: int) -> None:
 
 
 def test_sound_lime_is_least_squares_of_all_coalitions() -> None:
-    """Of a linear function it gives the weights, however small: no penalty."""
+    """A linear function gives its weights, however small: there is no penalty."""
     w = torch.tensor([0.001, -0.002, 0.003])
     x = torch.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
     with pytest.warns(UserWarning, match="for each of 2 examples"):
