@@ -74,8 +74,11 @@ def test_a_row_keeps_what_the_model_warns_of(tmp_path: Path) -> None:
 def test_the_description_of_a_setting_names_all_that_is_registered() -> None:
     """The command line's help is this docstring."""
     words = re.findall(r"[\w:-]+", ExplainFiles.__doc__ or "")
-    names = [*content.CONTENTS.entries.values(), *segments.SEGMENTATIONS.entries.values()]
-    named = {entry.name for entry in names if entry.example} - {"constant"}  # "a number"
+    named = {
+        example.partition(":")[0]
+        for examples in (content.CONTENTS.examples(), segments.SEGMENTATIONS.examples())
+        for example in examples
+    } - {"constant"}  # "a number"
     described = {word.partition(":")[0] for word in words}
     assert named | set(DESIGNS) <= described
 

@@ -144,7 +144,7 @@ def test_extremes_are_those_of_a_stable_sort(
 
 
 def test_extremes_are_streamed() -> None:
-    """Of a thousand excerpts at most k and a batch are ever alive."""
+    """At most k excerpts and a batch are alive, of a thousand."""
     alive: weakref.WeakSet[Tensor] = weakref.WeakSet()
     most = 0
 

@@ -338,7 +338,7 @@ def test_samples_that_depend_on_each_other_or_on_nothing_are_refused(net: nn.Mod
 
 
 def test_samples_along_features_of_the_same_size_are_refused() -> None:
-    """Batches of three samples and three channels: broadcasting pairs each channel with a sample."""
+    """Three samples per batch and three channels: broadcasting pairs a channel with a sample."""
     net = prepared(Net(lambda n, x: n.c(x).amax((2, 3)) * x.mean((1, 2, 3)), c=nn.Conv2d(1, 3, 3)))
     with pytest.raises(NotTraced, match="mul mixes samples"):
         shared(net, *excerpts(), segment_maps()["temporal"], ops.coalitions(5, "exact"))
