@@ -1,5 +1,5 @@
 from . import abc, data, metrics, model, report, tokens, train, workflows
-from .abc import Tune, read_book, book_to_abc
+from .abc import Tune, book_to_abc, parse_tune, read_book, to_abc
 from .data import generate_tune, load_prepared, read_tunes
 from .metrics import check_tune, compare_tunes, summarise
 from .model import (
@@ -22,6 +22,7 @@ __all__ = [
     "TrainFolkConfig",
     "Tune",
     "abc",
+    "book_to_abc",
     "check_tune",
     "compare_tunes",
     "data",
@@ -32,6 +33,7 @@ __all__ = [
     "metrics",
     "model",
     "nats_per_token",
+    "parse_tune",
     "read_book",
     "read_tunes",
     "report",
@@ -39,9 +41,9 @@ __all__ = [
     "save_folkrnn",
     "summarise",
     "surprise",
+    "to_abc",
     "tokens",
     "train",
     "train_folk",
     "workflows",
-    "book_to_abc",
 ]

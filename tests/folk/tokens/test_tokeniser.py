@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given
@@ -22,11 +20,8 @@ from otoscope.folk.abc import (
     transpose,
 )
 from otoscope.folk.tokens import (
-    Vocabulary,
     get_tokeniser,
     normalise_tune,
-    read_token_file,
-    write_token_file,
 )
 from tests.support.examples import examples
 
@@ -315,75 +310,3 @@ def test_key_changes_are_transposed_too() -> None:
     moved = transpose(tune("F[K:G]F[CE]{F}G", key="C"), 2)
     assert [n.pitch for n in moved.notes] == [67, 68, 62, 66, 69]
     assert parse_tune(to_abc(moved)).notes == moved.notes
-
-
-def test_vocabulary_maps_tokens_and_ids() -> None:
-    vocabulary = Vocabulary.of([["b", "a"], ["c", "a"]])
-    assert set(vocabulary.tokens) == {"<s>", "</s>", "a", "b", "c"}
-    ids = vocabulary.encode(["a", "c", "</s>"])
-    assert vocabulary.decode(ids) == ["a", "c", "</s>"]
-    assert ids[2] == vocabulary.stop != vocabulary.start
-    assert len(vocabulary) == 5
-    assert "a" in vocabulary
-    assert "d" not in vocabulary
-    assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
-
-
-def test_vocabulary_documents_have_a_version_and_older_ones_are_read() -> None:
-    vocabulary = Vocabulary.of([["b", "a"]])
-    assert json.loads(vocabulary.to_json())["format"] == "otoscope.Vocabulary/2"
-    assert Vocabulary.from_json(json.dumps(vocabulary.tokens)) == vocabulary
-
-
-def test_vocabulary_names_the_unknown_token() -> None:
-    vocabulary = Vocabulary.of([["a"]])
-    with pytest.raises(ParameterError, match="token 2 is 'x', which is not among the 3 tokens"):
-        vocabulary.encode(["a", "x"])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "is not JSON"),
-        ('{"a": 1}', "not a vocabulary; its format must be otoscope.Vocabulary/2"),
-        ("[1]", "not a vocabulary"),
-        ("7", "not a vocabulary"),
-        ('{"format": "otoscope.Vocabulary/2", "tokens": "C"}', "not a vocabulary"),
-        ('{"format": "otoscope.Vocabulary/9"}', "has format otoscope.Vocabulary/9, this otoscope"),
-        ('{"format": "otoscope.Tally/1", "tokens": ["<s>", "</s>"]}', "not a vocabulary"),
-        ('["<s>", "a"]', "tokens lack </s>"),
-        ('["<s>", "</s>", "a", "a"]', "tokens are there twice: a"),
-    ],
-)
-def test_vocabulary_files_that_are_none(text: str, message: str) -> None:
-    with pytest.raises(ParameterError, match=message):
-        Vocabulary.from_json(text)
-
-
-def test_token_files_are_three_lines_a_tune(tmp_path: Path) -> None:
-    path = tmp_path / "tunes.txt"
-    tunes = [V2.tokens(tune("C2|")), V2.tokens(tune("A|", key="Am"))]
-    write_token_file(path, tunes)
-    assert path.read_text() == "M:4/4\nK:Cmaj\nC 2 |\n\nM:4/4\nK:Cmin\nc |\n"
-    assert read_token_file(path) == tunes
-
-
-def test_token_files_are_read_with_their_errors(tmp_path: Path) -> None:
-    path = tmp_path / "tunes.txt"
-    path.write_text("M:4/4\nK:Cmaj\nC\n\n\nM:4/4\nC D\n\n<s> M:3/4\nK:Cmin\nz </s>\n")
-    first, second, third = read_token_file(path)
-    assert first == ["M:4/4", "K:Cmaj", "C"]
-    assert third == ["M:3/4", "K:Cmin", "z"]
-    assert isinstance(second, NotationError)
-    assert (second.line, second.reason) == (6, "three lines")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"", "empty"), (b"\x00\x01", "binary"), (b"X:1\nK:C\nC\n\n", "no tune")],
-)
-def test_token_files_that_are_none(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "tunes.txt"
-    path.write_bytes(content)
-    with pytest.raises(NotationError, match=rf"tunes\.txt: .*{message}"):
-        read_token_file(path)
