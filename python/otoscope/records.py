@@ -28,7 +28,15 @@ from typing import Any, BinaryIO
 
 from otoscope.errors import ParameterError
 
-__all__ = ["Records", "read", "replacing", "stream", "to_json", "to_plain", "versions"]
+__all__ = [
+    "Records",
+    "read",
+    "replacing",
+    "stream",
+    "to_json",
+    "to_plain",
+    "versions",
+]
 
 _OURS = ("key", "seed", "versions")  # the fields that Records itself writes
 
@@ -127,17 +135,11 @@ class Records:
         self._done.add(name)
 
     def close(self) -> None:
-        """Close the file; another process may write to it then.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> Records(Path(tempfile.mkdtemp()) / "runs.jsonl").close()
-        """
+        """Close the file; another process may write to it then."""
         self._file.close()
 
     def __enter__(self) -> Records:
-        """Give the open file."""
+        """Return the open file."""
         return self
 
     def __exit__(
@@ -335,18 +337,7 @@ def to_plain(value: object) -> Any:
 
 @cache
 def versions() -> Mapping[str, str]:
-    """Name the versions that a result depends on.
-
-    Returns
-    -------
-    Mapping of str to str
-        Versions of otoscope, torch, numpy and python; "not installed" where there is none.
-
-    Examples
-    --------
-    >>> sorted(versions())
-    ['numpy', 'otoscope', 'python', 'torch']
-    """
+    """Return the versions of otoscope, torch, numpy and python, "not installed" where missing."""
     installed = {name: _version(name) for name in ("otoscope", "torch", "numpy")}
     return {**installed, "python": platform.python_version()}
 

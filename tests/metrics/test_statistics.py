@@ -120,3 +120,10 @@ def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
 def test_many_sets_have_no_one_mean() -> None:
     with pytest.raises(ParameterError, match="2 sets have no one mean"):
         Statistics.of(FeatureSet.of(torch.zeros(2, 9, 3)))
+
+
+def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "newer.npz"
+    np.savez(path, mu=np.zeros(2), cov=np.eye(2), format="otoscope.Statistics/9")
+    with pytest.raises(ParameterError, match=r"has format otoscope\.Statistics/9, .* update"):
+        statistics.load(path)

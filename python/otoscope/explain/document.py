@@ -8,7 +8,6 @@ version of the schema: 2 added names with a default only, so version 1 is read t
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from otoscope.documents import read_document, require_fields
 from otoscope.errors import ParameterError
 from otoscope.explain.segments import Extent
 from otoscope.protocols import Patch
@@ -45,23 +45,10 @@ Built = TypeVar("Built")
 
 def read(text: str) -> dict[str, Any]:
     """Parse the text of an explanation, and check its version and its names."""
-    try:
-        content = json.loads(text)
-    except ValueError:
-        content = None
-    kind, _, version = str(content.get("format") if isinstance(content, dict) else "").partition(
-        "/"
-    )
-    if not isinstance(content, dict) or kind != _KIND or not version.isdecimal():
-        raise ParameterError(f"the text is not an explanation; its format must be {FORMAT}")
-    if int(version) > _VERSION:
-        raise ParameterError(
-            f"the explanation has format {kind}/{version}, this otoscope reads up to {FORMAT}; "
-            "update otoscope"
-        )
+    content, _ = read_document(text, _KIND, _VERSION, name="explanation")
     if "patch" not in content:
         raise ParameterError("the explanation was written with patch=False; write it with it")
-    _require(_NEEDED, content, "the explanation")
+    require_fields(content, _NEEDED, "the explanation")
     return content
 
 
@@ -69,7 +56,7 @@ def build(kind: type[Built], content: Any) -> Built:
     """Make a dataclass from the names that it knows; the others are left out."""
     known = fields(kind)  # type: ignore[arg-type]
     needed = {f.name for f in known if f.default is MISSING and f.default_factory is MISSING}
-    _require(needed, content, f"{kind.__name__} in the explanation")
+    require_fields(content, needed, f"{kind.__name__} in the explanation")
     return kind(**{f.name: content[f.name] for f in known if f.name in content})
 
 
@@ -95,7 +82,7 @@ def array_to_json(array: Tensor) -> dict[str, object]:
 
 def array_from_json(content: Mapping[str, Any]) -> Tensor:
     """Read a tensor that `array_to_json` wrote."""
-    _require({"dtype", "shape", "base64"}, content, "an array in the explanation")
+    require_fields(content, {"dtype", "shape", "base64"}, "an array in the explanation")
     little = np.dtype(content["dtype"]).newbyteorder("<")
     flat = np.frombuffer(base64.b64decode(content["base64"]), dtype=little)
     return torch.from_numpy(flat.astype(content["dtype"]).reshape(content["shape"]))
@@ -138,16 +125,9 @@ def patch_from_json(content: Mapping[str, Any]) -> Patch:
         if content.get(name) is not None:
             plain[name] = array_from_json(content[name])
     if domain := content.get("domain"):
-        _require({"mean", "std", "compression"}, domain, "the patch's domain in the explanation")
+        require_fields(
+            domain, {"mean", "std", "compression"}, "the patch's domain in the explanation"
+        )
         mean, std = array_from_json(domain["mean"]), array_from_json(domain["std"])
         plain["domain"] = Domain(mean, std, build(Compression, domain["compression"]))
     return build(Patch, plain)
-
-
-def _require(names: set[str], content: Any, owner: str) -> None:
-    """Refuse an object that lacks names, and list them."""
-    missing = sorted(names - set(content)) if isinstance(content, Mapping) else sorted(names)
-    if missing:
-        raise ParameterError(
-            f"{owner} lacks {', '.join(missing)}; the document is damaged or was changed by hand"
-        )

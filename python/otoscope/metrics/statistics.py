@@ -20,12 +20,14 @@ import torch
 from torch import Tensor
 
 from otoscope import records
+from otoscope.documents import read_document
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet
 from otoscope.metrics.gaussian import Normal, check_normal
 
 __all__ = ["Statistics", "load", "save"]
 
+_KIND, _VERSION = "otoscope.Statistics", 1
 _COVARIANCE = ("cov", "sigma")
 
 
@@ -202,6 +204,7 @@ def save(path: str | Path, statistics: Statistics) -> None:
     arrays: dict[str, Any] = {
         "mu": statistics.mean.double().numpy(),
         "cov": statistics.covariance.double().numpy(),
+        "format": np.array(f"{_KIND}/{_VERSION}"),
         "ddof": np.array(statistics.ddof),
         "settings": np.array(records.to_json(statistics.settings)),
     }
@@ -247,6 +250,8 @@ def load(path: str | Path) -> Statistics:
     if "mu" not in arrays or name is None:
         held = ", ".join(sorted(arrays)) or "nothing"
         raise ParameterError(f"{path} holds {held}; statistics hold mu and cov")
+    if "format" in arrays:  # other tools write none
+        read_document({"format": str(arrays["format"])}, _KIND, _VERSION, name=f"file {path}")
     try:
         return Statistics(
             _tensor("mu", arrays["mu"]),

@@ -90,10 +90,16 @@ def unseal(path: str | PathLike[str], kind: str) -> tuple[dict[str, Tensor], dic
     weights = weights_path.read_bytes()
     try:
         description = json.loads(json_path.read_text())
-        is_bundle = description.get("format") == kind
+        written = str(description.get("format"))
     except (ValueError, AttributeError):
-        is_bundle = False
-    if not is_bundle:
+        written = ""
+    name, _, version = written.rpartition(" ")
+    of_kind, _, known = kind.rpartition(" ")
+    if name == of_kind and version.isdecimal() and int(version) > int(known):
+        raise ParameterError(
+            f"{json_path} has format {written!r}, newer than {kind!r}; update otoscope"
+        )
+    if written != kind:
         raise ParameterError(f"{json_path} is not a bundle's description ({kind!r})")
     expected = description.pop("sha256", None)
     if _checksum(weights, description) != expected:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from otoscope.documents import read_document
 from otoscope.errors import ParameterError
 
 __all__ = ["START", "STOP", "Vocabulary"]
@@ -167,19 +168,12 @@ class Vocabulary:
         [2]
         """
         try:
-            document = json.loads(text)
+            parsed = json.loads(text)
         except json.JSONDecodeError as error:
             raise ParameterError(f"the vocabulary is not JSON: {error}") from None
-        if isinstance(document, list):
-            document = {"format": f"{_KIND}/1", "tokens": document}
-        document_format = document.get("format") if isinstance(document, dict) else None
-        kind, _, version = str(document_format).partition("/")
-        if kind == _KIND and version.isdecimal() and int(version) > _VERSION:
-            raise ParameterError(
-                f"the vocabulary has format {document_format}, this otoscope reads up to "
-                f"{_KIND}/{_VERSION}; update otoscope"
-            )
-        tokens = document.get("tokens") if kind == _KIND and version.isdecimal() else None
+        if isinstance(parsed, list):
+            parsed = {"format": f"{_KIND}/1", "tokens": parsed}
+        tokens = read_document(parsed, _KIND, _VERSION, name="vocabulary")[0].get("tokens")
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
             raise ParameterError(
                 f"the text is not a vocabulary; its format must be {_KIND}/{_VERSION}"

@@ -1,0 +1,38 @@
+"""Documents carry a kind and a version; others are refused in one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from otoscope.documents import document, read_document
+from otoscope.errors import ParameterError
+from otoscope.records import to_json
+
+
+def test_a_document_is_read_back_with_its_version() -> None:
+    written = document("otoscope.Curve", 2, {"y": np.arange(2)})
+    assert written == {"format": "otoscope.Curve/2", "y": [0, 1]}
+    text = to_json(written)
+    assert read_document(text, "otoscope.Curve", 3, name="curve") == ({"y": [0, 1]}, 2)
+    assert read_document(written, "otoscope.Curve", 2, name="curve", required=["y"])[1] == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("{", "the text is not a curve; its format must be"),
+        ("[]", r"must be otoscope\.Curve/2"),
+        ('{"y": 1}', r"must be otoscope\.Curve/2"),
+        ({"format": "otoscope.Curve"}, r"must be otoscope\.Curve/2"),
+        ({"format": "otoscope.Line/1"}, r"not a curve; its format must be otoscope\.Curve/2"),
+        (
+            {"format": "otoscope.Curve/3"},
+            r"has format otoscope\.Curve/3, .* up to otoscope\.Curve/2",
+        ),
+        ({"format": "otoscope.Curve/1"}, "the curve lacks x, y; the document is damaged"),
+    ],
+)
+def test_other_documents_are_refused_in_one_sentence(source: object, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        read_document(source, "otoscope.Curve", 2, name="curve", required=["x", "y"])
