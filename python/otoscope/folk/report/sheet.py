@@ -36,30 +36,7 @@ _SOUNDING: Final = {f"{{{_MEI}}}{name}" for name in ("note", "rest", "chord", "m
 
 
 def engrave(tune: Tune) -> str:
-    """Engrave a tune as sheet music.
-
-    Parameters
-    ----------
-    tune : Tune
-        Tune; notes, chords, ornaments and bar lines are drawn, title and words are not.
-
-    Returns
-    -------
-    str
-        SVG document, black on a transparent background, with a viewBox.
-
-    Raises
-    ------
-    MissingExtra
-        If verovio is not installed.
-    ParameterError
-        If verovio cannot read the tune.
-
-    Examples
-    --------
-    >>> engrave(parse_tune("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]"))[:4]  # doctest: +SKIP
-    '<svg'
-    """
+    """Engrave a tune as sheet music."""
     verovio: Any = require_extra("verovio", "folk")
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()

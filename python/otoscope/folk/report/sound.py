@@ -33,38 +33,7 @@ def play_tune(
     sound: Literal["ours", "fluidsynth"] = "ours",
     tempo_bpm: float | None = None,
 ) -> NDArray[np.float32]:
-    """Synthesise a tune, with its repeats.
-
-    Parameters
-    ----------
-    tune : Tune
-        Tune; grace notes are left out.
-    sr : int
-        Sampling rate in Hz, 8000 to 96000.
-    sound : {"ours", "fluidsynth"}
-        Instrument. ours: a plucked string; fluidsynth: a sampled piano (`SOUNDFONT`).
-    tempo_bpm : float, optional
-        Tempo in quarter notes per minute, in [4, 60000]. Default: the Q: field, else 120.
-
-    Returns
-    -------
-    ndarray [sample], float32
-        Waveform in [-0.7, 0.7]; silence of the tune's length if it has no notes.
-
-    Raises
-    ------
-    ParameterError
-        If ``sr``, ``sound`` or ``tempo_bpm`` is out of range, or fluidsynth fails.
-    MissingExtra
-        If fluidsynth or its soundfont is not installed.
-
-    Examples
-    --------
-    >>> from otoscope.folk.abc import parse_tune
-    >>> tune = parse_tune("M:2/4\\nL:1/4\\nK:D\\nFE|D2|]")
-    >>> play_tune(tune, sr=8000).shape  # 2 s, and .25 s that the string sounds on
-    (18000,)
-    """
+    """Synthesise a tune, with its repeats."""
     if not 8000 <= sr <= 96000 or sound not in ("ours", "fluidsynth"):
         raise ParameterError(
             f"sr is {sr} and sound {sound!r}; need 8000 to 96000, and ours or fluidsynth"

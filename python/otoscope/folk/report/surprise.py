@@ -40,12 +40,6 @@ class TuneSurprise:
         Tokens without boundaries.
     nats : array [token + 1], float64
         Negative log-probability of each token, and of the end, given all tokens before it.
-
-    Examples
-    --------
-    >>> tune = TuneSurprise("a.abc#1", "Air", ("M:4/4", "C"), np.array([1.0, 2.0, 0.6]))
-    >>> tune.nats_per_token, tune.top(1)
-    (1.2, [2])
     """
 
     name: str
@@ -114,13 +108,7 @@ class _SurprisePage:
 
 
 def sentence(tunes: Sequence[TuneSurprise], model: str) -> str:
-    """Return a sentence on the mean surprise over all tokens of at least one tune.
-
-    Examples
-    --------
-    >>> sentence([TuneSurprise("a.abc#1", "", ("C",), np.array([1.0, 1.0]))], "reels")
-    '1 tune costs reels 1.000 nats per token: a perplexity of 2.7.'
-    """
+    """Return a sentence on the mean surprise over all tokens of at least one tune."""
     nats = float(np.concatenate([tune.nats for tune in tunes]).mean())
     count = f"{len(tunes):,} tunes cost" if len(tunes) > 1 else "1 tune costs"
     return f"{count} {model} {nats:.3f} nats per token: a perplexity of {math.exp(nats):,.1f}."

@@ -38,10 +38,6 @@ class RenderedTune:
         Sound of the tune, in [-1, 1].
     sr : int
         Sampling rate in Hz.
-
-    Examples
-    --------
-    >>> RenderedTune(check, engrave(tune), play_tune(tune))  # doctest: +SKIP
     """
 
     check: TuneCheck

@@ -35,11 +35,6 @@ class AnalyseFolkConfig:
         Number of draws of the bootstrap, of the permutation test and of the noise floor.
     seed : int
         Random seed of the draws and of the halves.
-
-    Examples
-    --------
-    >>> AnalyseFolkConfig("tunes", "a.abc").n_draws
-    2000
     """
 
     real: str
@@ -62,11 +57,6 @@ class AnalyseFolkResult:
         Distances by aspect.
     halves : bool
         Whether the held-out tunes are a random half, which the model may have been trained on.
-
-    Examples
-    --------
-    >>> analyse_folk(AnalyseFolkConfig("tunes", "a.abc")).n_held_out  # doctest: +SKIP
-    428
     """
 
     settings: AnalyseFolkConfig
@@ -117,32 +107,7 @@ class AnalyseFolkResult:
 
 
 def analyse_folk(settings: AnalyseFolkConfig, *, progress: Progress = silent) -> AnalyseFolkResult:
-    """Compare two populations of tunes.
-
-    Parameters
-    ----------
-    settings : AnalyseFolkConfig
-        Populations to compare.
-    progress : callable
-        Shows the "generated tunes", the "held-out tunes" and the "training tunes".
-
-    Returns
-    -------
-    AnalyseFolkResult
-        Distances, each beside that of real tunes from real tunes.
-
-    Raises
-    ------
-    ParameterError
-        If a file is missing, empty or not text, or there are too few tunes.
-    MissingExtra
-        If statsmodels is not installed.
-
-    Examples
-    --------
-    >>> analyse_folk(AnalyseFolkConfig("tunes", "a.abc")).sentence  # doctest: +SKIP
-    '64 generated tunes differ from 428 real ones in mode, measures.'
-    """
+    """Compare two populations of tunes."""
     halves = not is_prepared(settings.real)
     if halves:
         held_out, train = _halves(read_book_tunes(settings.real), settings.seed)

@@ -37,11 +37,6 @@ class CheckFolkConfig:
         from the network that comes with the package, whose rates are in its model card.
     conventions : Conventions
         Bounds of the rules.
-
-    Examples
-    --------
-    >>> CheckFolkConfig("a.abc", against="tunes").conventions.widest_range
-    28
     """
 
     source: str
@@ -63,11 +58,6 @@ class CheckFolkResult:
         Rates of the tunes.
     real : Summary, optional
         Rates of the real tunes; None if those of the model card were measured with other bounds.
-
-    Examples
-    --------
-    >>> check_folk(CheckFolkConfig("a.abc")).summary.rates["valid"].count  # doctest: +SKIP
-    58
     """
 
     settings: CheckFolkConfig
@@ -139,30 +129,7 @@ class CheckFolkResult:
 
 
 def check_folk(settings: CheckFolkConfig, *, progress: Progress = silent) -> CheckFolkResult:
-    """Check tunes, and the real ones to compare with.
-
-    Parameters
-    ----------
-    settings : CheckFolkConfig
-        Tunes to check.
-    progress : callable
-        Shows the "tunes" and the "real tunes".
-
-    Returns
-    -------
-    CheckFolkResult
-        One check per tune, and rates.
-
-    Raises
-    ------
-    ParameterError
-        If a file is missing, empty or not text, or has no tune.
-
-    Examples
-    --------
-    >>> check_folk(CheckFolkConfig("a.abc")).sentence  # doctest: +SKIP
-    '58 of 64 tunes can be read and have bars that add up (90.6 %).'
-    """
+    """Check tunes, and the real ones to compare with."""
     tunes = read_book_tunes(settings.source)
     if not tunes:
         raise ParameterError(f"{settings.source} has no tune")

@@ -39,16 +39,6 @@ class ContinueFolkConfig:
         Number of given bars, at least 1; a pickup does not count.
     drawing : SampleFolkConfig
         Number of continuations, network and seed. Meter, mode and prime come from the tune.
-
-    Raises
-    ------
-    ParameterError
-        If a number is below 1, or the drawing has a meter, a mode or a prime.
-
-    Examples
-    --------
-    >>> ContinueFolkConfig(Path("reel.abc"), bars=2).tune
-    1
     """
 
     file: Path
@@ -66,31 +56,7 @@ class ContinueFolkConfig:
 
 
 def continue_folk(settings: ContinueFolkConfig, *, progress: Progress = silent) -> SampleFolkResult:
-    """Draw continuations of a tune and write each, with its beginning, as ABC.
-
-    Parameters
-    ----------
-    settings : ContinueFolkConfig
-        Tune, bars and sampling.
-    progress : callable
-        Shows the "tunes".
-
-    Returns
-    -------
-    SampleFolkResult
-        Continuations in the key of the tune; tokens that are not a tune stay on the model's root.
-
-    Raises
-    ------
-    ParameterError
-        If the tune cannot be read (line and column) or has fewer bars, has no form in the model's
-        tokens, or has a token that the model does not know.
-
-    Examples
-    --------
-    >>> continue_folk(ContinueFolkConfig(Path("reel.abc"))).prime[:3]  # doctest: +SKIP
-    ('|:', 'G', '2')
-    """
+    """Draw continuations of a tune and write each, with its beginning, as ABC."""
     drawing = settings.drawing
     model = load_model(drawing.model)
     tune = _read_tune(settings)

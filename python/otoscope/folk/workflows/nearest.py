@@ -33,16 +33,6 @@ class NearestFolkConfig:
         Number of neighbours per tune, at least 1.
     copied : float
         Containment from which a tune counts as a copy, in (0, 1].
-
-    Raises
-    ------
-    ParameterError
-        If a number is out of range or there are no known tunes.
-
-    Examples
-    --------
-    >>> NearestFolkConfig("a.abc", ("tunes",)).copied
-    0.5
     """
 
     source: str
@@ -73,11 +63,6 @@ class TuneNeighbours:
         Reason why the tune could not be read, or "".
     neighbours : tuple of Neighbour
         Known tunes by descending containment; empty if no interval 10-gram is shared.
-
-    Examples
-    --------
-    >>> TuneNeighbours(1, "Reel", "", ()).containment
-    0.0
     """
 
     number: int
@@ -105,11 +90,6 @@ class NearestFolkResult:
         Tunes in the order of the file.
     unreadable : tuple of str
         Names of known tunes that could not be read.
-
-    Examples
-    --------
-    >>> nearest_folk(NearestFolkConfig("a.abc", ("ryan",))).copies  # doctest: +SKIP
-    ()
     """
 
     settings: NearestFolkConfig
@@ -149,30 +129,7 @@ class NearestFolkResult:
 
 
 def nearest_folk(settings: NearestFolkConfig, *, progress: Progress = silent) -> NearestFolkResult:
-    """Look for each tune in known ones.
-
-    Parameters
-    ----------
-    settings : NearestFolkConfig
-        Tunes to look for, and known tunes.
-    progress : callable
-        Shows the "known tunes" and the "tunes".
-
-    Returns
-    -------
-    NearestFolkResult
-        Neighbours by containment: the fraction of a tune's interval 10-grams that the other has.
-
-    Raises
-    ------
-    ParameterError
-        If a file is missing, empty or not text, or has no tune that can be read.
-
-    Examples
-    --------
-    >>> nearest_folk(NearestFolkConfig("a.abc", ("ryan",))).n_known  # doctest: +SKIP
-    1026
-    """
+    """Look for each tune in known ones."""
     queries = read_book_tunes(settings.source)
     _require_readable(queries, settings.source)
     index, unreadable = NgramIndex(_N), []

@@ -49,16 +49,6 @@ class PrepareFolkConfig:
         Fraction of the tunes for testing, at least 0.
     seed : int
         Random seed of the split, and of generated tunes; at least 0.
-
-    Raises
-    ------
-    ParameterError
-        If a setting is out of range, or a source is given twice.
-
-    Examples
-    --------
-    >>> PrepareFolkConfig(("generated:20",)).valid
-    0.05
     """
 
     sources: tuple[str, ...]
@@ -87,11 +77,6 @@ class PrepareFolkResult:
         Tunes that can be used, in the order of reading.
     rejected : tuple of RejectedTune
         Tunes that cannot be used, in the order of reading.
-
-    Examples
-    --------
-    >>> prepare_folk(PrepareFolkConfig(("generated:20",))).counts.kept
-    20
     """
 
     settings: PrepareFolkConfig
@@ -127,32 +112,7 @@ class PrepareFolkResult:
 
 
 def prepare_folk(settings: PrepareFolkConfig, *, progress: Progress = silent) -> PrepareFolkResult:
-    """Read tunes, group near duplicates, and hold out whole groups.
-
-    Parameters
-    ----------
-    settings : PrepareFolkConfig
-        Sources, tokens and splits.
-    progress : callable
-        Shows the "sources" and in each the "files"; then the "near duplicates".
-
-    Returns
-    -------
-    PrepareFolkResult
-        All tunes with their splits.
-
-    Raises
-    ------
-    ParameterError
-        If a source does not exist or none of its tunes can be used.
-    MissingExtra
-        If a source is a collection and music21 is not installed.
-
-    Examples
-    --------
-    >>> len(prepare_folk(PrepareFolkConfig(("generated:20",))).tunes)
-    20
-    """
+    """Read tunes, group near duplicates, and hold out whole groups."""
     for source in settings.sources:
         files_of(source)  # refuses a missing source before anything is read
     tunes: list[TokenisedTune] = []
@@ -174,28 +134,7 @@ def prepare_folk(settings: PrepareFolkConfig, *, progress: Progress = silent) ->
 
 
 def save_folk(result: PrepareFolkResult, folder: Path, *, page: Path | None = None) -> None:
-    """Write the prepared folder that training reads, with its report; whole or not at all.
-
-    Parameters
-    ----------
-    result : PrepareFolkResult
-        What `prepare_folk` returned.
-    folder : Path
-        Folder that does not exist or is empty.
-    page : Path, optional
-        Another file for the report.
-
-    Raises
-    ------
-    ParameterError
-        If the folder is there and is not empty.
-    OSError
-        If the folder cannot be written.
-
-    Examples
-    --------
-    >>> save_folk(prepare_folk(PrepareFolkConfig(("generated:20",))), Path("a"))  # doctest: +SKIP
-    """
+    """Write the prepared folder that training reads, with its report; whole or not at all."""
     version = cast(TokenVersion, result.settings.tokens)
     with new_folder(folder) as draft:
         save_prepared(draft, result.tunes, result.rejected, tokens=version, report=result.to_dict())

@@ -40,16 +40,6 @@ class RenderFolkConfig:
         Largest number of tunes, from the first; at least 1.
     tempo_bpm : float, optional
         Tempo of all tunes in quarter notes per minute; default: the tempo of each tune, else 120.
-
-    Raises
-    ------
-    ParameterError
-        If a setting is out of range.
-
-    Examples
-    --------
-    >>> RenderFolkConfig("a.abc", n=3).sound
-    'ours'
     """
 
     source: str
@@ -76,11 +66,6 @@ class RenderFolkResult:
         Number of tunes in the source, and number of tunes on the page.
     unreadable : tuple of str
         Name and reason of the tunes on the page that could not be read.
-
-    Examples
-    --------
-    >>> render_folk(RenderFolkConfig("a.abc"), Path("tunes")).n_rendered  # doctest: +SKIP
-    16
     """
 
     page: Path
@@ -108,37 +93,7 @@ class RenderFolkResult:
 def render_folk(
     settings: RenderFolkConfig, folder: Path, *, progress: Progress = silent
 ) -> RenderFolkResult:
-    """Write SVG, MIDI and WAV of each tune, and ``index.html``, whole or not at all.
-
-    Parameters
-    ----------
-    settings : RenderFolkConfig
-        Tunes and sound.
-    folder : Path
-        Folder that does not exist or is empty.
-    progress : callable
-        Shows the "tunes".
-
-    Returns
-    -------
-    RenderFolkResult
-        Page and counts. Files are named by number and title: ``003-acacia-reel.svg``.
-
-    Raises
-    ------
-    ParameterError
-        If a file is missing, empty or not text, no tune of it can be read, or the folder is not
-        empty.
-    MissingExtra
-        If verovio, or fluidsynth where it is needed, is not installed.
-    OSError
-        If the folder cannot be written.
-
-    Examples
-    --------
-    >>> render_folk(RenderFolkConfig("a.abc"), Path("tunes")).page  # doctest: +SKIP
-    PosixPath('tunes/index.html')
-    """
+    """Write SVG, MIDI and WAV of each tune, and ``index.html``, whole or not at all."""
     require_extra("verovio", "folk")
     tunes = read_book_tunes(settings.source)
     shown = tunes[: settings.n]

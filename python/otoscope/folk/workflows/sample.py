@@ -58,16 +58,6 @@ class SampleFolkConfig:
         Random seed; tune i of a seed is always the same.
     batch : int
         Batch size; it changes the speed, not the tunes.
-
-    Raises
-    ------
-    ParameterError
-        If a number is out of its range.
-
-    Examples
-    --------
-    >>> SampleFolkConfig(n=5, prime="|: G 2 B", sampling=SamplingConfig(meter="6/8")).model
-    'folkrnn-small'
     """
 
     n: int = 64
@@ -103,13 +93,6 @@ class WrittenTune:
         ABC; ends in a newline.
     error : str
         Reason why the tokens are not a tune, and place (line 3 is the tune's body), or "".
-
-    Examples
-    --------
-    >>> from otoscope.folk.model import SampledTune
-    >>> sampled = SampledTune(0, ("M:2/4", "K:Cmaj", "C", "2", "E", "2", "|"), -9.0, 8, True, 0.0)
-    >>> write_tune(sampled, "v2", title="Short").abc.splitlines()[-1]
-    'C2 E2 |'
     """
 
     number: int
@@ -146,11 +129,6 @@ class SampleFolkResult:
         Tokens that every tune begins with, after meter and key.
     tunes : tuple of WrittenTune
         Tunes by their number.
-
-    Examples
-    --------
-    >>> sample_folk(SampleFolkConfig(n=2, seed=1)).abc.splitlines()[:2]  # doctest: +SKIP
-    ['X:1', 'T:folkrnn-small, seed 1, tune 1']
     """
 
     settings: SampleFolkConfig
@@ -236,30 +214,7 @@ class SampleFolkResult:
 
 
 def sample_folk(settings: SampleFolkConfig, *, progress: Progress = silent) -> SampleFolkResult:
-    """Draw tunes and write them as ABC.
-
-    Parameters
-    ----------
-    settings : SampleFolkConfig
-        Number of tunes, network and sampling.
-    progress : callable
-        Shows the "tunes".
-
-    Returns
-    -------
-    SampleFolkResult
-        Tunes; they are the same for the same seed, for any batch size.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such model, or it does not know the meter, the mode or a token of the prime.
-
-    Examples
-    --------
-    >>> sample_folk(SampleFolkConfig(n=64, seed=1)).sentence  # doctest: +SKIP
-    '64 tunes of folkrnn-small, seed 1: 64 finished, 1.43 nats per token drawn.'
-    """
+    """Draw tunes and write them as ABC."""
     model = load_model(settings.model)
     prime = prime_tokens(settings.prime, model, mode=settings.sampling.mode)
     sampled = draw_tunes(settings, model, replace(settings.sampling, prime=prime), progress)
@@ -272,24 +227,7 @@ def sample_folk(settings: SampleFolkConfig, *, progress: Progress = silent) -> S
 
 
 def save_book(result: SampleFolkResult, path: Path) -> None:
-    """Write the tunes to a file, whole or not at all.
-
-    Parameters
-    ----------
-    result : SampleFolkResult
-        What `sample_folk` returned.
-    path : Path
-        ABC file.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written, or the disk is full.
-
-    Examples
-    --------
-    >>> save_book(sample_folk(SampleFolkConfig(n=2)), Path("a.abc"))  # doctest: +SKIP
-    """
+    """Write the tunes to a file, whole or not at all."""
     with records.replacing(path) as draft:
         draft.write_text(result.abc, "utf-8")
 

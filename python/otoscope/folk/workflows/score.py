@@ -31,11 +31,6 @@ class ScoreFolkConfig:
         ABC file, folder of ABC files, file of tokens, or name of a collection ("ryan").
     model : str
         "folkrnn-small", the file of a network, or the folder of a training.
-
-    Examples
-    --------
-    >>> ScoreFolkConfig("mine.abc").model
-    'folkrnn-small'
     """
 
     source: str
@@ -54,11 +49,6 @@ class ScoreFolkResult:
         Scored tunes in the order of the file.
     rejected : tuple of RejectedTune
         Other tunes, with place and reason.
-
-    Examples
-    --------
-    >>> score_folk(ScoreFolkConfig("mine.abc")).sentence  # doctest: +SKIP
-    '3 tunes cost folkrnn-small 1.512 nats per token: a perplexity of 4.5.'
     """
 
     settings: ScoreFolkConfig
@@ -95,30 +85,7 @@ class ScoreFolkResult:
 
 
 def score_folk(settings: ScoreFolkConfig, *, progress: Progress = silent) -> ScoreFolkResult:
-    """Measure the surprise of each token of each tune.
-
-    Parameters
-    ----------
-    settings : ScoreFolkConfig
-        Tunes and network.
-    progress : callable
-        Shows the "files", then the "batches".
-
-    Returns
-    -------
-    ScoreFolkResult
-        Surprise per token. Tunes are converted to the network's tokens first (v2, v3: to root C).
-
-    Raises
-    ------
-    ParameterError
-        If there is no such network or source, or none of the tunes can be scored.
-
-    Examples
-    --------
-    >>> score_folk(ScoreFolkConfig("mine.abc")).tunes[0].nats_per_token  # doctest: +SKIP
-    1.512
-    """
+    """Measure the surprise of each token of each tune."""
     model = load_model(settings.model)
     known: list[tuple[Origin, tuple[str, ...]]] = []
     rejected: list[RejectedTune] = []
@@ -141,19 +108,7 @@ def score_folk(settings: ScoreFolkConfig, *, progress: Progress = silent) -> Sco
 
 
 def save_scores(result: ScoreFolkResult, page: Path) -> None:
-    """Write the page of scored tunes.
-
-    Parameters
-    ----------
-    result : ScoreFolkResult
-        What `score_folk` returned.
-    page : Path
-        HTML file; written whole or not at all.
-
-    Examples
-    --------
-    >>> save_scores(score_folk(ScoreFolkConfig("mine.abc")), Path("a.html"))  # doctest: +SKIP
-    """
+    """Write the page of scored tunes."""
     model = model_title(result.settings.model)
     save_surprise(result.tunes, page, model=model, notes=result.notes)
 
