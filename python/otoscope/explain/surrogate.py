@@ -274,6 +274,8 @@ class Regression:
 
 def checked_surrogate(surrogate: Any, seed: int) -> BaseEstimator:
     """Return an unfitted, seeded copy of a surrogate, or raise if `regress` could not use it."""
+    if isinstance(surrogate, _Linear):
+        return clone(surrogate)
     if isinstance(surrogate, type):
         raise ParameterError(f"surrogate is the class {surrogate.__name__}; pass an instance of it")
     name = type(surrogate).__name__
