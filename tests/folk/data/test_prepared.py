@@ -1,0 +1,101 @@
+"""Prepared folders: read as they were written, counted, whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from otoscope.errors import ParameterError
+from otoscope.folk.data import (
+    RejectedTune,
+    SplitTune,
+    TokenisedTune,
+    count_tunes,
+    load_prepared,
+    new_folder,
+    read_tunes,
+    save_prepared,
+    split_groups,
+)
+from otoscope.folk.data.sources import TokenVersion
+
+
+def placed(form: TokenVersion, n: int = 12) -> list[SplitTune]:
+    found = [
+        one for one in read_tunes(f"generated:{n}", tokens=form) if isinstance(one, TokenisedTune)
+    ]
+    split = split_groups(range(n), valid=0.25, test=0.25, seed=0)
+    return [
+        SplitTune(one, i, where) for i, (one, where) in enumerate(zip(found, split, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("form", ["v1", "v2", "v3"])
+def test_a_prepared_folder_is_read_as_it_was_written(tmp_path: Path, form: TokenVersion) -> None:
+    written = placed(form)
+    save_prepared(tmp_path, written, [], tokens=form, report={})
+    found = load_prepared(tmp_path)
+    assert found.tokens == form
+    for split in ("train", "valid", "test"):
+        copies = [list(c) for one in written if one.split == split for c in one.tokenised.copies]
+        assert getattr(found, split) == copies
+        assert all(found.vocabulary.decode(found.vocabulary.encode(c)) == c for c in copies)
+    assert [row["split"] for row in found.tunes] == [one.split for one in written]
+    assert [row["tokens"] for row in found.tunes] == [one.tokenised.n_tokens for one in written]
+
+
+def test_an_empty_split_is_read_as_none(tmp_path: Path) -> None:
+    written = [SplitTune(one.tokenised, one.group, "train") for one in placed("v2", 4)]
+    save_prepared(tmp_path, written, [], tokens="v2", report={})
+    found = load_prepared(tmp_path)
+    assert (len(found.train), found.valid, found.test) == (4, [], [])
+
+
+def test_a_folder_that_was_not_prepared_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="otoscope folk prepare SOURCES --out DIR"):
+        load_prepared(tmp_path)
+
+
+def test_counts_are_those_of_the_tunes() -> None:
+    written = placed("v2")
+    origin = written[0].tokenised.origin
+    rejected = [RejectedTune(origin, 1, 2, reason, "") for reason in ("mode", "meter", "mode")]
+    found = count_tunes([origin.source], written, rejected)
+    assert (found.read, found.kept) == (15, 12)
+    assert found.tokens == sum(len(one.tokenised.copies[0]) for one in written)
+    assert found.reasons == {"mode": 2, "meter": 1}
+    assert sum(found.meters.values()) == sum(found.modes.values()) == 12
+    assert found.lengths[0] == min(len(one.tokenised.copies[0]) for one in written) + 2
+    held_out = {t for one in written if one.split != "train" for t in one.tokenised.copies[0]}
+    trained = {t for one in written if one.split == "train" for t in one.tokenised.copies[0]}
+    assert set(found.unseen) == held_out - trained
+    assert found.vocabulary == len(held_out | trained) + 2
+    assert json.loads(json.dumps(found.to_dict()["lengths"]))["max"] == found.lengths[-1]
+
+
+def test_a_new_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    def write() -> None:
+        with new_folder(tmp_path / "a") as draft:
+            (draft / "train.txt").write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    (tmp_path / "file").write_text("")
+    for taken in ("full", "file"):
+        with (
+            pytest.raises(ParameterError, match="not an empty folder"),
+            new_folder(tmp_path / taken),
+        ):
+            pass
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "deep/in"):
+        with new_folder(tmp_path / name) as draft:
+            (draft / "a").write_text("")
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["a"]
