@@ -244,7 +244,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path).resolve()
     if target.exists() and not target.is_file():
-        raise ParameterError(f"{path} is not a regular file; name a file to write")
+        raise ParameterError(f"{path} is not a regular file; give the path of a file")
     draft = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
     try:
         draft.touch(exist_ok=False)

@@ -21,6 +21,7 @@ from otoscope.data.synthesis.drums import TIMBRES, draw_kit, drum
 from otoscope.data.synthesis.score import CHORDS, Score
 from otoscope.data.synthesis.styles import STYLES
 from otoscope.errors import ParameterError
+from otoscope.seeds import numpy_generator
 from otoscope.signal.audio.files import write_audio
 
 __all__ = ["DanceClip", "DanceRecipe", "plan_dance", "render_dance", "write_dance"]
@@ -31,12 +32,12 @@ _PEAK = 8.0  # a limiter holds peaks under so many times the level, or drums cou
 
 @dataclass(frozen=True)
 class DanceRecipe:
-    """What all clips of a corpus share.
+    """Settings that all clips of a corpus share.
 
     Parameters
     ----------
     styles : tuple of str
-        Of `otoscope.data.synthesis.styles.STYLES`; clips take them in turn.
+        Names in `otoscope.data.synthesis.styles.STYLES`; clips take them in turn.
     confounding : float
         In [0, 1]: the chance that a clip's tempo comes from its style's own range and not from the
         common one. 1: style and tempo are confounded; 0: separated; 0.5: half the clips give it
@@ -193,7 +194,7 @@ def render_dance(clip: DanceClip, recipe: DanceRecipe | None = None) -> NDArray[
     Parameters
     ----------
     clip : DanceClip
-        Of `plan_dance`, or one changed by `dataclasses.replace`.
+        Clip of `plan_dance`, or a copy changed by `dataclasses.replace`.
     recipe : DanceRecipe, optional
         Length, rate and band.
 
@@ -216,7 +217,7 @@ def render_dance(clip: DanceClip, recipe: DanceRecipe | None = None) -> NDArray[
     ((220500,), 0.05)
     """
     recipe = recipe or DanceRecipe()
-    artist_rng, mix_rng = np.random.default_rng(clip.group_seed).spawn(2)
+    artist_rng, mix_rng = numpy_generator(*clip.group_seed).spawn(2)
     play = _play_mma if recipe.band == "mma" else _play_drums
     y = _mix(play(clip, recipe, artist_rng), recipe.sr, mix_rng)
     y = np.tanh(y / (_PEAK * _rms(y)))
@@ -287,7 +288,7 @@ def _plan_clip(index: int, seed: int, recipe: DanceRecipe) -> DanceClip:
     style_index = index % len(recipe.styles)
     style = recipe.styles[style_index]
     artist = index // len(recipe.styles) % recipe.n_groups
-    chance, height = np.random.default_rng((seed, index)).random(2)
+    chance, height = numpy_generator(seed, index).random(2)
     low, high = STYLES[style].tempo_bpm if chance < recipe.confounding else recipe.tempo_range
     owner = "artist" if recipe.shared_groups else style
     return DanceClip(
@@ -311,7 +312,7 @@ def _play_drums(
         tempo_bpm=clip.tempo_bpm,
         sr=recipe.sr,
         n_samples=round(recipe.seconds * recipe.sr),
-        rng=np.random.default_rng(clip.seed),
+        rng=numpy_generator(*clip.seed),
     )
 
 
@@ -321,7 +322,7 @@ def _play_mma(
     """Play the style's groove on four chords, from somewhere in the first bar."""
     if clip.tempo_bpm != int(clip.tempo_bpm):
         raise ParameterError(f"tempo_bpm is {clip.tempo_bpm}; mma plays whole beats a minute")
-    rng = np.random.default_rng(clip.seed)
+    rng = numpy_generator(*clip.seed)
     bar_seconds = 60 * clip.meter / clip.tempo_bpm
     loop = [str(chord) for chord in rng.choice(list(CHORDS), 4)]
     chords = tuple(loop[bar % 4] for bar in range(int(recipe.seconds / bar_seconds) + 2))

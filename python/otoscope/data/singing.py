@@ -27,7 +27,7 @@ __all__ = ["SingingRecipe", "SungSong", "render", "write_singing"]
 
 @dataclass(frozen=True)
 class SingingRecipe:
-    """What all songs of a corpus share.
+    """Settings that all songs of a corpus share.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def write_singing(
     Returns
     -------
     Path
-        The manifest, JSON Lines, one record a song: its files, sung intervals in seconds, notes
+        The manifest, JSON Lines, one record per song: its files, sung intervals in seconds, notes
         (start and end in seconds, MIDI pitch, syllable), recipe, and the versions of all tools.
 
     Raises

@@ -1,4 +1,4 @@
-"""What is kept of one set of features: its rows while these are few, else their moments.
+"""State of one set of features: its rows while they are few, else their moments.
 
 While a set has no more rows than columns its covariance is of low rank, the rows are the smaller
 of the two, and distances from them are exact. From one row more on the moments take their place:
@@ -33,9 +33,9 @@ class FeatureSet(NamedTuple):
     n : Tensor [] or [set]
         Rows in the moments.
     mean : Tensor [column] or [set, column]
-        Of the moments; [0] while there are none.
+        Mean of the moments; [0] while there are none.
     scatter : Tensor [column, column] or [set, column, column]
-        Of the moments; [0, 0] while there are none.
+        Scatter of the moments; [0, 0] while there are none.
 
     Examples
     --------
@@ -158,7 +158,7 @@ class FeatureSet(NamedTuple):
         Parameters
         ----------
         other : FeatureSet
-            Of the same width.
+            Set of the same width.
         keep_rows : bool
             As in `added`.
 

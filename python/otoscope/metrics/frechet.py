@@ -22,7 +22,7 @@ __all__ = ["FrechetDistance"]
 
 
 class FrechetDistance(TwoSets):
-    """How far generated features are from real ones.
+    """Measure the Frechet distance between real and generated features.
 
     Parameters
     ----------

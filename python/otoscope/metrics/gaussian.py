@@ -80,11 +80,11 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
     Parameters
     ----------
     mean1 : Tensor [..., column]
-        Of the one, say the real set.
+        Mean of the first distribution, usually the real set.
     cov1 : Tensor [..., column, column]
         Its covariance.
     mean2 : Tensor [..., column]
-        Of the other. Leading axes broadcast: one real set against many candidates.
+        Mean of the second. Leading axes broadcast: one real set against many candidates.
     cov2 : Tensor [..., column, column]
         Its covariance.
 
@@ -128,7 +128,7 @@ def check_normal(
     Parameters
     ----------
     mean : Tensor [..., column]
-        Of a normal distribution.
+        Mean of the normal distribution.
     covariance : Tensor [..., column, column]
         Symmetric, no eigenvalue below 0, but for the rounding of float32.
     names : (str, str)
@@ -169,7 +169,7 @@ def distance(first: Normal, second: Normal) -> Tensor:
     Parameters
     ----------
     first, second : Normal
-        Of the same width; leading axes broadcast.
+        Distributions of the same width; leading axes broadcast.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def squared_distance(first: Normal, second: Normal) -> Tensor:
     Parameters
     ----------
     first, second : Normal
-        Of the same width; leading axes broadcast.
+        Distributions of the same width; leading axes broadcast.
 
     Returns
     -------
@@ -209,7 +209,7 @@ def squared_distance(first: Normal, second: Normal) -> Tensor:
 
 
 def _eigen_factor(covariance: Tensor | None) -> Tensor:
-    """Of a singular covariance; eigenvalues below column x eps x the largest are 0."""
+    """Factor a singular covariance; eigenvalues below column x eps x the largest are 0."""
     values, vectors = torch.linalg.eigh(covariance)
     floor = values.shape[-1] * _EPS * values[..., -1:]
     factor: Tensor = torch.where(values > floor, values, 0).sqrt()[..., None] * vectors.mT

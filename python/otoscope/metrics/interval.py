@@ -14,7 +14,7 @@ class Interval:
     Parameters
     ----------
     value : float
-        Of the sample.
+        Value of the sample.
     low, high : float
         Bounds of the value in what the sample was drawn from.
     level : float

@@ -34,7 +34,7 @@ def kernel_distance(
     real, generated : Tensor [row, column]
         At least 2 rows each.
     degree : int
-        Of the kernel, >= 1.
+        Degree of the kernel, >= 1.
     gamma : float, optional
         Scale of the products, > 0; default: 1 / columns.
     coef : float

@@ -15,14 +15,14 @@ __all__ = ["KernelDistance"]
 
 
 class KernelDistance(TwoSets):
-    """How far generated features are from real ones, without bias however few they are.
+    """Measure the kernel distance between real and generated features, unbiased at any size.
 
     Parameters
     ----------
     feature : Tap, nn.Module, callable or None
         Batch to features [sample, column]; None: batches are features.
     degree : int
-        Of the kernel (gamma x.y + coef)^degree, >= 1.
+        Degree of the kernel (gamma x.y + coef)^degree, >= 1.
     gamma : float, optional
         Scale of the products, > 0; default: 1 / columns.
     coef : float

@@ -1,4 +1,4 @@
-"""How sure a Frechet distance is: an interval by the bootstrap, and the value of endless samples.
+"""Uncertainty of a Frechet distance: bootstrap interval, and extrapolation to infinite samples.
 
 A distance of finite samples is too large, in the mean by about b / n. The bootstrap adds the same
 bias once more, so the interval is the basic one, mirrored at the distance; it may end below it.
@@ -117,7 +117,7 @@ def frechet_interval(
     ddof : int
         Covariances are divided by rows - ddof.
     seed : int
-        Of the draws.
+        Random seed.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def frechet_infinity(
     ddof : int
         Covariances are divided by rows - ddof.
     seed : int
-        Of the draws.
+        Random seed.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What metrics between a real and a generated set of features share: gathering the two.
+"""Base of metrics between a real and a generated set of features: gathering both sets.
 
 A feature is what turns a batch into [sample, column]: a tap of a layer, a module, any callable, or
 nothing where batches are features already. States are float64 whatever the metric is cast to.

@@ -1,4 +1,4 @@
-"""A network with ears: front end, normalisation and network, travelling together.
+"""A network with its front end and normalisation.
 
 A ``Listener`` is a `ListeningModel` and a plain ``nn.Module`` [batch, 1, frame, mel] ->
 [batch, output].
@@ -35,7 +35,7 @@ class Listener(nn.Module):
     patch_frames : int
         Length of the excerpts, >= 1. May be changed later if the network takes any length.
     output_names : sequence of str
-        One a column of the output.
+        Names of the outputs, one per column.
     name : str
         What records and reports call it; `load` names what has none.
 
@@ -93,12 +93,12 @@ class Listener(nn.Module):
 
     @property
     def sample_rate(self) -> int:
-        """Rate of the sound that `prepare` takes, samples a second."""
+        """Sampling rate that `prepare` expects, in Hz."""
         return self.front_end.sample_rate
 
     @property
     def hop_length(self) -> int:
-        """Distance of frames in samples."""
+        """Samples from one frame to the next."""
         return self.front_end.hop_length
 
     @property
@@ -127,7 +127,7 @@ class Listener(nn.Module):
         Returns
         -------
         Tensor [batch, output]
-            What the network says.
+            Outputs of the network.
 
         Examples
         --------
@@ -215,7 +215,7 @@ class Listener(nn.Module):
         return [self._excerpt(y, values, start, padded=padded) for start in starts]
 
     def invert(self, values: Tensor, *, y: Tensor | None = None) -> Tensor:
-        """Make a sound that the model would see like this.
+        """Synthesise a sound whose input values are these.
 
         Parameters
         ----------

@@ -27,7 +27,7 @@ class SVDNet(nn.Sequential):
     shrink : {1, 2, 4, 8, 16, 32}
         Divides the width of every hidden layer: 4 leaves 88,249 parameters. 1 is the paper's.
     seed : int
-        Of the orthogonal initial weights; biases begin at 0.
+        Seed of the orthogonal initial weights; biases begin at 0.
 
     Raises
     ------
@@ -84,7 +84,7 @@ class SVDNet(nn.Sequential):
 
     @property
     def settings(self) -> dict[str, int]:
-        """What builds the same network again, for a bundle."""
+        """Arguments that build the same network, for a bundle."""
         return {"n_outputs": self.n_outputs, "shrink": self.shrink}
 
     def tap(self, layer: str) -> Tap:

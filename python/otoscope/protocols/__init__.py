@@ -1,4 +1,4 @@
-"""What explainers, attacks and reports require of sound and of a listening model.
+"""Interfaces of sound and of listening models for explainers, attacks and reports.
 
 ``Patch`` is an excerpt of sound, [frame, mel] in a model's input domain, with its waveform.
 ``ListeningModel`` describes a model of sound. A plain callable [batch, 1, frame, mel] ->

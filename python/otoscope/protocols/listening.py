@@ -23,31 +23,31 @@ Target: TypeAlias = "str | int | Sequence[str | int] | None"
 
 @runtime_checkable
 class ListeningModel(Protocol):
-    """What a model of sound says of itself."""
+    """Interface of a model of sound: front end, size of its input, names of its outputs."""
 
     @property
     def sample_rate(self) -> int:
-        """Rate that `prepare` expects, samples a second."""
+        """Sampling rate that `prepare` expects, in Hz."""
         ...
 
     @property
     def hop_length(self) -> int:
-        """Distance of frames in samples."""
+        """Samples from one frame to the next."""
         ...
 
     @property
     def patch_frames(self) -> int:
-        """Length of an excerpt."""
+        """Length of an excerpt in frames."""
         ...
 
     @property
     def n_mels(self) -> int:
-        """Number of bands of an excerpt."""
+        """Number of mel bands."""
         ...
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """One name a column of the output."""
+        """Names of the outputs, one per column."""
         ...
 
     @property

@@ -17,7 +17,7 @@ __all__ = ["Patch"]
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """An excerpt as a model sees it, and the sound it shows.
+    """An excerpt in a model's input domain, and its sound.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Patch:
     y : Tensor or array [sample], optional
         The sound of the excerpt, kept as float32 on the CPU; needs ``sr``.
     sr : float, optional
-        Samples a second of ``y``.
+        Sampling rate of ``y`` in Hz.
     hop_length : int, optional
         Samples from one frame to the next.
     mel_hz : Tensor or array [mel], optional
@@ -66,7 +66,7 @@ class Patch:
         _check_finite("values", values)
         object.__setattr__(self, "values", values)
         if self.sr is not None and not (math.isfinite(self.sr) and self.sr > 0):
-            raise ParameterError(f"sr is {self.sr}, must be samples a second, > 0")
+            raise ParameterError(f"sr is {self.sr}, must be a sampling rate in Hz, > 0")
         if self.hop_length is not None and self.hop_length < 1:
             raise ParameterError(f"hop_length is {self.hop_length}, must be samples, >= 1")
         if not math.isfinite(self.start):
@@ -88,7 +88,7 @@ class Patch:
         return self.values.shape[0] * self.hop_length / self.sr
 
     def listen(self, gain: Tensor) -> Tensor:
-        """Make the sound of some cells, with the original phase.
+        """Synthesise the sound of some cells, with the original phase.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class Patch:
         if y.ndim != 1:
             raise ParameterError(f"y has shape {tuple(y.shape)}, must be [sample], mono")
         if self.sr is None:
-            raise ParameterError("y came without sr; a sound needs its samples a second")
+            raise ParameterError("y came without sr; a sound needs its sampling rate")
         _check_finite("y", y)
         return y
 

@@ -1,4 +1,4 @@
-"""Excerpts of a long picture [frame, mel]: cut, padded with the floor, or sliding over all."""
+"""Excerpts of a long spectrogram [frame, mel]: cut, padded with the floor, or sliding."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def cut(values: Tensor, first: int, n_frames: int, *, floor: Tensor) -> Tensor:
 
 
 def sliding(values: Tensor, n_frames: int, *, hop: int = 1) -> Tensor:
-    """View a picture as overlapping excerpts; no copy.
+    """View a spectrogram as overlapping excerpts, without a copy.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def sliding(values: Tensor, n_frames: int, *, hop: int = 1) -> Tensor:
     Raises
     ------
     ParameterError
-        If the picture is shorter than one excerpt.
+        If the spectrogram is shorter than one excerpt.
 
     Notes
     -----

@@ -21,7 +21,7 @@ __all__ = ["Projection"]
 
 @dataclass(frozen=True, kw_only=True)
 class Projection:
-    """How a signal of a certain length is cut into frames, and the projection that follows.
+    """Framing of a signal of known length, and the projection onto its consistent spectra.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class Kit:
     ring : float
         Factor on all durations.
     levels : tuple of float
-        Of the drums, in the order of `otoscope.data.synthesis.styles.DRUMS`.
+        Levels of the drums, in the order of `otoscope.data.synthesis.styles.DRUMS`.
     late : float
         By how much of a step the off-beat steps come late.
 

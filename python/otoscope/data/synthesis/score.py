@@ -1,4 +1,4 @@
-"""A song on paper: chords a bar, and a sung melody of phrases and rests.
+"""A score: one chord per bar, and a sung melody of phrases and rests.
 
 Time is counted in sixteenth notes, sixteen a bar; no note crosses a bar line. Whoever performs the
 score (our synthesiser, or sinsy and mma) turns them into seconds with :meth:`Score.seconds`.
@@ -57,16 +57,16 @@ class Note:
 
 @dataclass(frozen=True)
 class Score:
-    """What is to be played and sung.
+    """Chords and melody of a song.
 
     Parameters
     ----------
     tempo_bpm : int
-        Quarter notes a minute.
+        Quarter notes per minute.
     key : int
         Semitones by which chords are transposed from C; notes are transposed already.
     chords : tuple of str
-        One of :data:`CHORDS` a bar.
+        One of :data:`CHORDS` per bar.
     notes : tuple of Note
         The melody, ascending; where there is no note the voice rests.
 
@@ -82,7 +82,7 @@ class Score:
     notes: tuple[Note, ...]
 
     def seconds(self, sixteenths: float) -> float:
-        """Tell the time at which so many sixteenths have passed.
+        """Convert a number of sixteenths to seconds.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ def compose(rng: np.random.Generator, *, seconds: float, tempo_bpm: int | None =
     seconds : float
         Length to fill; the last phrase ends before it. At least 4.
     tempo_bpm : int, optional
-        Quarter notes a minute, 60 to 240; drawn from 84 to 132 if not given.
+        Quarter notes per minute, 60 to 240; drawn from 84 to 132 if not given.
 
     Returns
     -------

@@ -17,7 +17,7 @@ DRUMS = ("low", "mid", "high", "bell")
 
 @dataclass(frozen=True)
 class DanceStyle:
-    """What makes a dance.
+    """Rhythm, tempo and instruments of a dance.
 
     Parameters
     ----------

@@ -5,13 +5,12 @@ It sounds like a simple song and no better: its use is sound whose truth is know
 
 from __future__ import annotations
 
-import numpy as np
-
 from otoscope.data.synthesis.band import accompany
 from otoscope.data.synthesis.score import compose
 from otoscope.data.synthesis.song import Song, mix_stems
 from otoscope.data.synthesis.voice import sing
 from otoscope.errors import ParameterError
+from otoscope.seeds import numpy_generator
 
 __all__ = ["synthesise"]
 
@@ -49,7 +48,7 @@ def synthesise(seed: int, *, seconds: float = 10.0, sr: int = 22050, snr_db: flo
     """
     if seed < 0 or sr < 8000:
         raise ParameterError(f"seed is {seed} and sr {sr}: need seed >= 0 and sr >= 8000")
-    compose_rng, voice_rng, band_rng = np.random.default_rng(seed).spawn(3)
+    compose_rng, voice_rng, band_rng = numpy_generator(seed).spawn(3)
     score = compose(compose_rng, seconds=seconds)
     n_samples = round(seconds * sr)
     return mix_stems(

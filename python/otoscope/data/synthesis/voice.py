@@ -1,8 +1,8 @@
 """A voice that sings a score: harmonics of a gliding pitch through the formants of its vowels.
 
-The glottis is a sum of harmonics falling by 4 dB an octave (a loud voice's own 10 less the 6 that
+The glottis is a sum of harmonics falling by 4 dB per octave (a loud voice's own 10 less the 6 that
 the lips add); the tract is a cascade of resonances, so that a vowel is its frequencies only. Curves
-(pitch, loudness, formants) are drawn 200 times a second and smoothed, which makes the glides from
+(pitch, loudness, formants) are drawn 200 times per second and smoothed, which makes the glides from
 note to note and vowel to vowel; consonants are dips of the voicing and bursts of noise.
 """
 

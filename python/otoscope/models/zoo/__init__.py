@@ -35,9 +35,9 @@ class Entry:
     package, version : str
         Where the weights come from, and the version that was tested.
     licence : str
-        Of the weights.
+        Licence of the weights.
     size_mb : float
-        Of the package's download.
+        Size of the package's download, in MB.
     install : str
         The line that installs it.
     load : callable

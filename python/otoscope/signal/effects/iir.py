@@ -111,7 +111,7 @@ def sections(
     if stop_hz == pass_hz or not all(0 < edge < sr / 2 for edge in (stop_hz, pass_hz)):
         raise ParameterError(
             f"stop_hz is {stop_hz:g}, pass_hz {pass_hz:g}; they must differ and lie in "
-            f"(0, {sr / 2:g}) at {sr:g} samples a second"
+            f"(0, {sr / 2:g}) at a sampling rate of {sr:g} Hz"
         )
     if not 0 < pass_db < stop_db < float("inf"):
         raise ParameterError(

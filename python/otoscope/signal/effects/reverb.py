@@ -1,4 +1,4 @@
-"""A room that nobody built: noise that dies away."""
+"""Reverberation of a synthetic room: exponentially decaying noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the numbers of a patch mean: how mel energies become a model's standardised input, and back.
+"""Domains of a patch's values: from mel energies to a model's standardised input, and back.
 
 Three domains, in this order: ``mel`` (linear energies of the filters, magnitude or power as the
 front end has it, >= 0), ``log_mel`` (compressed), and the model's ``values``, standardised band by
@@ -103,7 +103,7 @@ class Domain:
     Parameters
     ----------
     mean, std : Tensor [mel]
-        Of the log-mel values over the training set; std > 0.
+        Mean and standard deviation of the log-mel values over the training set; std > 0.
     compression : Compression
         Between energies and log-mel values.
 

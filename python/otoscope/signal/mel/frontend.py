@@ -217,7 +217,7 @@ class FrontEnd:
         n_iter : int
             Iterations of Griffin-Lim.
         seed : int
-            Of its first phases.
+            Seed of the initial phases.
 
         Returns
         -------
@@ -265,7 +265,7 @@ class FrontEnd:
 
 
 def svd2015(*, sample_rate: int = 22050, hop_length: int | None = None) -> FrontEnd:
-    """Front end of Schlueter and Grill's singing-voice detector: 80 mels, 70 frames a second.
+    """Front end of Schlueter and Grill's singing-voice detector: 80 mels, 70 frames per second.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def svd2015(*, sample_rate: int = 22050, hop_length: int | None = None) -> Front
     Returns
     -------
     FrontEnd
-        1024 samples a frame, not centred, symmetric Hann, magnitudes, ln(max(mel, 1e-7)).
+        1024 samples per frame, not centred, symmetric Hann, magnitudes, ln(max(mel, 1e-7)).
 
     Raises
     ------
@@ -298,7 +298,7 @@ def svd2015(*, sample_rate: int = 22050, hop_length: int | None = None) -> Front
         if sample_rate != 22050:
             raise ParameterError(
                 f"sample_rate is {sample_rate}; the hop of 315 samples is for 22050 Hz: "
-                f"give hop_length (70 frames a second are {sample_rate / 70:.2f} samples)"
+                f"give hop_length (70 frames per second are {sample_rate / 70:.2f} samples)"
             )
         hop_length = 315
     return FrontEnd(

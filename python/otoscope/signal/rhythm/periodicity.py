@@ -126,7 +126,7 @@ class Autoregression(NamedTuple):
     intercept : Tensor [...]
         The constant.
     coefficients : Tensor [..., order]
-        Of lags 1, 2, ... order.
+        Coefficients of lags 1, 2, ... order.
     noise : Tensor [...]
         Mean square of what is left, >= 0.
 
@@ -193,7 +193,7 @@ class RhythmFeatures:
     first_lag, last_lag : int
         Frames: the lags of the autocorrelation that are modelled; 5 to 89 are 0.23 to 4.13 s.
     order : int
-        Of the autoregression.
+        Order of the autoregression.
     lead : {"intercept", "noise"}
         What stands before the coefficients.
 
