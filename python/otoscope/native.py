@@ -1,11 +1,11 @@
-"""The compiled modules, and what of them can be used on this machine.
+"""Import the compiled modules, and report which of them this machine can use.
 
 The environment variable ``OTOSCOPE_ISA`` sets the instruction set of the CPU kernels: "baseline"
 (SSE2 or NEON, which every CPU of the architecture has), "avx2", or "best" (default). It lets
 results of another machine be reproduced.
 
-``_cpu`` is always there; ``_cuda`` is, if the package was built where nvcc works. Importing either
-needs no driver: whether CUDA can be used is asked once, when it matters.
+``_cpu`` always exists; ``_cuda`` exists if the package was built where nvcc works. Importing them
+needs no driver: CUDA is queried once, at the first use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from otoscope.errors import CudaUnavailable, ParameterError
 
 __all__ = ["CudaStatus", "cuda_status", "features", "isa", "kernels", "use_isa"]
 
-_cpu = import_module("otoscope._cpu")  # an import statement would read as one of all floors
+_cpu = import_module(
+    "otoscope._cpu"
+)  # import-linter misreads an import statement
 features = _cpu.features
 isa = _cpu.isa
 use_isa = _cpu.use_isa
@@ -53,48 +55,21 @@ _cuda = _built_module("otoscope._cuda")
 
 @dataclass(frozen=True)
 class CudaStatus:
-    """Whether the CUDA kernels can be used, and if not, why.
+    """Availability of the CUDA kernels."""
 
-    Attributes
-    ----------
-    built : bool
-        The package was built with the CUDA kernels.
-    devices : int
-        Number of CUDA devices that the kernels can see.
-    reason : str
-        Why they cannot be used; empty if they can.
-
-    Examples
-    --------
-    >>> CudaStatus(built=False, devices=0, reason="built without CUDA").available
-    False
-    """
-
-    built: bool
-    devices: int
-    reason: str
+    built: bool  # the package contains the CUDA kernels
+    devices: int  # number of CUDA devices that the kernels can use
+    reason: str  # why they cannot be used; empty if they can
 
     @property
     def available(self) -> bool:
-        """True if there is a device for the kernels."""
+        """True if the kernels can use a device."""
         return self.devices > 0
 
 
 @cache
 def cuda_status() -> CudaStatus:
-    """Say whether the CUDA kernels can be used, and if not, why.
-
-    Returns
-    -------
-    CudaStatus
-        Asked once a process; never raises.
-
-    Examples
-    --------
-    >>> status = cuda_status()
-    >>> status.available or bool(status.reason)
-    True
-    """
+    """Query, once per process, whether the CUDA kernels can be used; never raises."""
     if _cuda is None:
         reason = "otoscope was built without CUDA kernels (no working nvcc, or OTOSCOPE_CUDA=OFF)"
         return CudaStatus(False, 0, reason)
@@ -108,31 +83,7 @@ def cuda_status() -> CudaStatus:
 
 
 def kernels(device: torch.device) -> tuple[ModuleType, int]:
-    """Return the kernels for a device, and the last argument of each.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where the tensors lie.
-
-    Returns
-    -------
-    module : ModuleType
-        ``_cpu`` or ``_cuda``.
-    launch : int
-        Last argument of every kernel: the number of threads on a CPU, the current stream on a GPU.
-
-    Raises
-    ------
-    CudaUnavailable
-        If the device is a GPU that the kernels cannot use.
-
-    Examples
-    --------
-    >>> module, threads = kernels(torch.device("cpu"))
-    >>> threads >= 1
-    True
-    """
+    """Return the kernels for a device and their last argument: threads or the current stream."""
     if device.type == "cpu":
         return _cpu, torch.get_num_threads()
     if _cuda is None or not cuda_status().available:
