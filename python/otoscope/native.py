@@ -22,9 +22,7 @@ from otoscope.errors import CudaUnavailable, ParameterError
 
 __all__ = ["CudaStatus", "cuda_status", "features", "isa", "kernels", "use_isa"]
 
-_cpu = import_module(
-    "otoscope._cpu"
-)  # import-linter misreads an import statement
+_cpu = import_module("otoscope._cpu")  # import-linter misreads an import statement
 features = _cpu.features
 isa = _cpu.isa
 use_isa = _cpu.use_isa
