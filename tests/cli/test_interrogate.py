@@ -340,7 +340,7 @@ def test_folders_without_sounds_are_refused(systems: Path, data: Path, tmp_path:
 
 
 def test_every_registered_intervention_has_its_option_in_the_help() -> None:
-    """The command line builds its options from the registry; so does nobody's list."""
+    """The command line builds its options from the registry."""
     result = CliRunner().invoke(app, ["interrogate", "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     panel = result.stdout.split("Interventions")[1].split("Method")[0]

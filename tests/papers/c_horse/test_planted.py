@@ -20,8 +20,8 @@ from otoscope.cli.app import app
 from otoscope.data import DanceRecipe, plan_dance, render_dance
 from otoscope.errors import ParameterError
 from otoscope.intervene import Interrogation, InterrogationSettings, Tempo
-from otoscope.papers.c_horse import HorsePlanted, horse_planted
 from otoscope.papers.c_horse._stretched_dances import Dances, StretchedTempo, hear_dances
+from otoscope.papers.c_horse.planted import HorsePlantedConfig, horse_planted
 
 DOSES = (-6.0, 6.0)
 RECIPE = DanceRecipe(styles=("Samba", "ChaChaCha"), n_groups=3, seconds=2.0, sr=8000)
@@ -161,7 +161,7 @@ def test_artists_are_drawn_whole_and_from_every_style() -> None:
 )
 def test_settings_out_of_range_are_named(changes: dict[str, Any], match: str) -> None:
     with pytest.raises(ParameterError, match=match):
-        HorsePlanted(**changes)
+        HorsePlantedConfig(**changes)
 
 
 def test_command_refuses_a_corpus_that_is_not_there(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_command_refuses_a_corpus_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_experiment_keeps_its_promises(tmp_path: Path) -> None:
-    systems, power, alarms = horse_planted(HorsePlanted(), tmp_path)
+    systems, power, alarms = horse_planted(HorsePlantedConfig(), tmp_path)
     verdicts = {row[0]: row[-1] for row in systems.rows}
     assert verdicts["tempo horse"] == verdicts["deep net, confounded"] == "horse"
     assert verdicts["pattern model"] in ("cleared", "undecided")  # 240 clips bound 5 points or not
@@ -192,7 +192,7 @@ def test_experiment_keeps_its_promises(tmp_path: Path) -> None:
 )
 def test_bands_that_others_wrote_hide_no_horse(tmp_path: Path) -> None:
     """Few clips of mma's bands: enough to find two horses, too few to clear anybody."""
-    few = replace(HorsePlanted.quick(), train_artists=6, n_power=1, n_honest=1, levels=(1.0,))
+    few = replace(HorsePlantedConfig.quick(), train_artists=6, n_power=1, n_honest=1, levels=(1.0,))
     systems, _, alarms = horse_planted(replace(few, corpus="mma"), tmp_path)
     verdicts = {row[0]: row[-1] for row in systems.rows}
     assert verdicts["tempo horse, neighbours"] == verdicts["deep net, confounded"] == "horse"

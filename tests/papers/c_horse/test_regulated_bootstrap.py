@@ -13,15 +13,19 @@ from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.errors import ParameterError
-from otoscope.papers.c_horse import PlantedArtists, regulated_bootstrap
-from otoscope.papers.c_horse.regulated_bootstrap import _corpus, _truth
+from otoscope.papers.c_horse.regulated_bootstrap import (
+    RegulatedBootstrapConfig,
+    _corpus,
+    _truth,
+    regulated_bootstrap,
+)
 
-SMALL = PlantedArtists(
+SMALL = RegulatedBootstrapConfig(
     strengths=(0.0, 3.0), runs=4, iterations=40, n_classes=3, n_artists=6, n_items=5, worlds=60
 )
 
 
-def run(settings: PlantedArtists, out: Path) -> dict[str, Any]:
+def run(settings: RegulatedBootstrapConfig, out: Path) -> dict[str, Any]:
     regulated_bootstrap(settings, out)
     record: dict[str, Any] = json.loads((out / "regulated_bootstrap.json").read_text())
     return record
@@ -72,9 +76,9 @@ def test_command_prints_how_often_intervals_hold_the_truth(tmp_path: Path) -> No
 
 def test_settings_out_of_range_are_named(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="n_artists is 2, must be >= 3"):
-        PlantedArtists(n_artists=2)
+        RegulatedBootstrapConfig(n_artists=2)
     with pytest.raises(ParameterError, match="strengths are"):
-        PlantedArtists(strengths=(-1.0,))
+        RegulatedBootstrapConfig(strengths=(-1.0,))
     command = ["experiment", "regulated-bootstrap", "--runs", "0", "--out", str(tmp_path)]
     refused = CliRunner().invoke(app, command)
     assert refused.exit_code == 2
@@ -83,7 +87,7 @@ def test_settings_out_of_range_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_intervals_hold_the_truth_in_nine_of_ten_corpora(tmp_path: Path) -> None:
-    record = run(PlantedArtists(strengths=(1.0, 2.0)), tmp_path)
+    record = run(RegulatedBootstrapConfig(strengths=(1.0, 2.0)), tmp_path)
     for shares in record["coverage"].values():
         assert min(shares) >= 0.9
     assert record["rows"][1]["truth"]["effect"] > 0.2

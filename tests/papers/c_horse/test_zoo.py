@@ -13,15 +13,16 @@ from otoscope import data
 from otoscope.data.stems import mixed_songs
 from otoscope.errors import ParameterError
 from otoscope.intervene import Gain, Polarity
-from otoscope.papers.c_horse import HorseZoo, horse_zoo, zoo_table
-from otoscope.papers.c_horse.zoo import ZooTask
+from otoscope.papers.c_horse.zoo import HorseZooConfig, ZooTask, horse_zoo, interrogate_tasks
 from otoscope.signal import write_audio
+from tests.support.paths import ROOT
 
+RESULTS = ROOT / "docs" / "papers" / "results"
 OURS = (
     ZooTask("rendered", "synth-singing", is_labelled=True),
     ZooTask("real", "synth-singing", is_labelled=False),
 )
-SMALL = HorseZoo(n=4, seconds=2.0, interventions=(Gain(12), Polarity()), tasks=OURS)
+SMALL = HorseZooConfig(n=4, seconds=2.0, interventions=(Gain(12), Polarity()), tasks=OURS)
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_songs_are_the_sums_of_their_stems_with_their_peak_at_nine_tenths(songs:
 def test_labelled_items_are_pairs_of_a_song_and_the_rest_have_their_own_answers(
     songs: Path, tmp_path: Path
 ) -> None:
-    found = horse_zoo(replace(SMALL, real=songs), tmp_path / "out")
+    found = interrogate_tasks(replace(SMALL, real=songs), tmp_path / "out")
     rendered, real = found["rendered"], found["real"]
     assert [item.label for item in rendered.items] == ["singing", "not singing"] * 2
     assert [item.group for item in rendered.items] == ["song 0"] * 2 + ["song 1"] * 2
@@ -62,15 +63,17 @@ def test_labelled_items_are_pairs_of_a_song_and_the_rest_have_their_own_answers(
     assert {item.group for item in real.items} == {"a", "b"}
     polarity = {curve.name: curve for curve in real.curves}["polarity"]
     assert polarity.worst.moved.value == 0  # energies have no sign
+    moves, verdicts = horse_zoo(replace(SMALL, real=songs), tmp_path / "out")  # answers are logged
     written = json.loads((tmp_path / "out" / "horse_zoo.json").read_text())
     assert set(written["found"]) == {"rendered", "real"}
     assert str(tmp_path) not in json.dumps(written["found"])
     assert (tmp_path / "out" / "real.html").stat().st_size > 10_000
-    assert len(zoo_table(found).rows) == 4
+    assert len(moves.rows) == 4
+    assert [row[0] for row in verdicts.rows] == ["rendered", "real"]
 
 
 def test_without_real_songs_their_tasks_are_left_out(tmp_path: Path) -> None:
-    found = horse_zoo(replace(SMALL, real=tmp_path / "none"), tmp_path / "out")
+    found = interrogate_tasks(replace(SMALL, real=tmp_path / "none"), tmp_path / "out")
     assert set(found) == {"rendered"}
     with pytest.raises(ParameterError, match="no task has sounds: there is no song below"):
         horse_zoo(replace(SMALL, real=tmp_path / "none", tasks=OURS[1:]), tmp_path / "out")
@@ -78,4 +81,12 @@ def test_without_real_songs_their_tasks_are_left_out(tmp_path: Path) -> None:
 
 def test_too_few_items_are_refused() -> None:
     with pytest.raises(ParameterError, match="n is 2"):
-        HorseZoo(n=2)
+        HorseZooConfig(n=2)
+
+
+def test_the_family_is_that_of_the_registry_in_the_order_of_the_record() -> None:
+    """Renderings are seeded by the place of an intervention: the record keeps its numbers."""
+    record = json.loads((RESULTS / "horse_zoo.json").read_text())
+    before = [one["intervention"] for one in record["settings"]["interventions"]]
+    now = [i.settings["intervention"] for i in HorseZooConfig().interventions]
+    assert [name.replace("WhiteNoise", "Noise") for name in now] == before

@@ -18,9 +18,8 @@ from otoscope import models
 from otoscope.attack import Evaluation, evaluate
 from otoscope.cli.app import app
 from otoscope.errors import ParameterError
-from otoscope.papers.e_adversary import AdversaryZoo, adversary_zoo
 from otoscope.papers.e_adversary._tables import draw_figure, tables
-from otoscope.papers.e_adversary.adversary_zoo import Task
+from otoscope.papers.e_adversary.adversary_zoo import AdversaryZooConfig, Task, adversary_zoo
 from otoscope.protocols import SoundClassifier
 from otoscope.report.tables import ResultTable
 from otoscope.signal import write_audio
@@ -75,7 +74,7 @@ def ear(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def zoo(ear: Path, *, heard: bool = True, **changes: Any) -> AdversaryZoo:
+def zoo(ear: Path, *, heard: bool = True, **changes: Any) -> AdversaryZooConfig:
     """Two excerpts, one bound at which a whistle fits in and one at which it does not."""
     function = "make" if heard else "tired"
     task = Task(
@@ -89,7 +88,7 @@ def zoo(ear: Path, *, heard: bool = True, **changes: Any) -> AdversaryZoo:
         "cutoffs_hz": (2000.0,),
         "tasks": (task,),
     }
-    return AdversaryZoo(**settings | changes)
+    return AdversaryZooConfig(**settings | changes)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +178,7 @@ def test_task_that_is_done_already_has_no_excerpt(ear: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("changes", [{"n": 0}, {"snr_db": ()}])
 def test_nothing_to_do_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ParameterError, match="one of each"):
-        AdversaryZoo(**changes)
+        AdversaryZooConfig(**changes)
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -294,7 +293,7 @@ def test_quick_experiment_runs_from_the_command_line(tmp_path: Path) -> None:
         "musicnn-msd",
     }:
         pytest.skip("the models extra is not installed")
-    if not AdversaryZoo().instrumental.is_dir():
+    if not AdversaryZooConfig().instrumental.is_dir():
         pytest.skip("no songs: apt install fretsonfire-songs-muldjord")
     result = CliRunner().invoke(
         app, ["experiment", "adversary-zoo", "--quick", "--out", str(tmp_path), "--json"]

@@ -12,13 +12,13 @@ import numpy as np
 from otoscope.intervene import InterrogationResult
 from otoscope.intervene.interrogation.verdict import has_moved
 from otoscope.metrics import Interval
-from otoscope.report.figures import svg_figure
+from otoscope.report.dose_charts import draw_dose_curve
+from otoscope.report.figures import COLOURS, svg_figure
 from otoscope.report.numbers import with_bounds
 from otoscope.report.tables import ResultTable
 
 __all__ = ["draw_horses", "horse_tables", "is_score_moved"]
 
-_COLOURS = ("#1f6fb5", "#d98a1f", "#3a8f5c", "#8d9199")
 _PANELS = (
     ("a horse, and none", ("tempo horse", "pattern model")),
     ("one net, trained twice", ("deep net, confounded", "deep net, separated")),
@@ -95,8 +95,9 @@ def draw_horses(found: Mapping[str, InterrogationResult], power: Sequence[Row], 
     with svg_figure(path, width=9.6, height=2.8) as figure:
         *panels, last = figure.subplots(1, 1 + len(_PANELS))
         for panel, (title, names) in zip(panels, _PANELS, strict=True):
-            for name, colour in zip(names, _COLOURS, strict=False):
-                _draw_curve(panel, name, found[name], colour)
+            for name, colour in zip(names, COLOURS, strict=False):
+                (curve,) = found[name].curves
+                draw_dose_curve(panel, curve, found[name].baseline, colour=colour, label=name)
             panel.set(title=title, xlabel="tempo, %", ylim=(-0.03, 1.03))
         panels[0].set_ylabel("mean recall")
         _draw_power(last, power)
@@ -105,30 +106,16 @@ def draw_horses(found: Mapping[str, InterrogationResult], power: Sequence[Row], 
             panel.legend(frameon=False, fontsize=8)
 
 
-def _draw_curve(panel: Any, name: str, one: InterrogationResult, colour: str) -> None:
-    (curve,) = one.curves
-    doses = [0.0, *(point.dose for point in curve.points)]
-    scores = [one.baseline, *(point.score for point in curve.points)]
-    order = np.argsort(doses)
-    x, value = np.array(doses)[order], np.array([score.value for score in scores])[order]
-    low = np.array([score.low for score in scores])[order]
-    high = np.array([score.high for score in scores])[order]
-    panel.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
-    panel.plot(x, value, "o-", color=colour, ms=4, label=name)
-    back = [(point.dose, point.score.value) for point in curve.placebo]
-    panel.plot(*zip(*back, strict=True), "o", mfc="none", mec=colour, ms=5)
-
-
 def _draw_power(panel: Any, power: Sequence[Row]) -> None:
     levels = sorted({row["confounding"] for row in power})
     of_level = [[row for row in power if row["confounding"] == level] for level in levels]
     shares = [_n_moved(rows) / len(rows) for rows in of_level]
-    panel.plot(levels, shares, "o-", color=_COLOURS[0], ms=4, label="found: the score moves")
+    panel.plot(levels, shares, "o-", color=COLOURS[0], ms=4, label="found: the score moves")
     for place, (name, label) in enumerate(
         (("unchanged", "unchanged"), ("confound", "tempo alone"), ("worst", "at the worst dose")), 1
     ):
         means = [np.mean([row[name] for row in rows]) for rows in of_level]
-        panel.plot(levels, means, ".--", color=_COLOURS[place], lw=1, label=f"score, {label}")
+        panel.plot(levels, means, ".--", color=COLOURS[place], lw=1, label=f"score, {label}")
     panel.set(title="how weak a confound is found", xlabel="confounding", ylim=(-0.03, 1.03))
 
 

@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from otoscope import records
-from otoscope.data.ballroom import BallroomRhythm, album_of, load_ballroom_rhythm
+from otoscope.data.ballroom import (
+    BallroomRhythm,
+    album_of,
+    load_ballroom,
+    load_ballroom_rhythm,
+)
 from otoscope.errors import ParameterError
 from otoscope.intervene import (
     FeatureDilation,
@@ -27,19 +32,20 @@ from otoscope.intervene import (
     InterrogationResult,
     InterrogationSettings,
 )
-from otoscope.papers.c_horse._ballroom_tempo import tempo_alone
+from otoscope.intervene.statistics.bootstrap import chance_level
 from otoscope.papers.output import write_record
-from otoscope.progress import Progress
+from otoscope.progress import Progress, silent
 from otoscope.report import interrogation_record
-from otoscope.report.figures import svg_figure
+from otoscope.report.dose_charts import draw_dose_curve
+from otoscope.report.figures import COLOURS, svg_figure
 from otoscope.report.numbers import with_bounds
 from otoscope.report.tables import ResultTable
 
-__all__ = ["HorseBallroomFeatures", "horse_ballroom_features"]
+__all__ = ["HorseBallroomFeaturesConfig", "horse_ballroom_features"]
 
 
 @dataclass(frozen=True)
-class HorseBallroomFeatures:
+class HorseBallroomFeaturesConfig:
     """What to interrogate.
 
     Parameters
@@ -57,7 +63,7 @@ class HorseBallroomFeatures:
 
     Examples
     --------
-    >>> HorseBallroomFeatures(Path("ballroom_rhythm.npz")).within_percent
+    >>> HorseBallroomFeaturesConfig(Path("ballroom_rhythm.npz")).within_percent
     (2.0, 6.0)
     """
 
@@ -78,16 +84,16 @@ class _Protocol:
 
 
 def horse_ballroom_features(
-    settings: HorseBallroomFeatures, out: Path, *, progress: Progress | None = None
+    config: HorseBallroomFeaturesConfig, out: Path, *, progress: Progress = silent
 ) -> list[ResultTable]:
     """Run the experiment; write its record and its figure.
 
     Parameters
     ----------
-    settings : HorseBallroomFeatures
+    config : HorseBallroomFeaturesConfig
         What to interrogate.
     out : Path
-        Folder, made if it is not there: ``horse_ballroom_features.json`` (settings, tables,
+        Folder, made if it is not there: ``horse_ballroom_features.json`` (config, tables,
         figures of the published protocol by name, everything found with each protocol) and
         ``horse_ballroom_features.svg``.
     progress : callable, optional
@@ -115,33 +121,33 @@ def horse_ballroom_features(
 
     Examples
     --------
-    >>> settings = HorseBallroomFeatures(Path("ballroom_rhythm.npz"))  # doctest: +SKIP
-    >>> horse_ballroom_features(settings, Path("horse"))  # doctest: +SKIP
+    >>> config = HorseBallroomFeaturesConfig(Path("ballroom_rhythm.npz"))  # doctest: +SKIP
+    >>> horse_ballroom_features(config, Path("horse"))  # doctest: +SKIP
     """
-    began, shown = time.monotonic(), progress or (lambda items, _: items)
-    rhythm = load_ballroom_rhythm(settings.features)
+    began = time.monotonic()
+    rhythm = load_ballroom_rhythm(config.features)
     out.mkdir(parents=True, exist_ok=True)
     albums = _albums(rhythm)
     found: dict[str, dict[str, dict[str, InterrogationResult]]] = {}
     tempo: dict[str, dict[str, float]] = {}
-    for protocol in _protocols(settings, rhythm, albums):
+    for protocol in _protocols(config, rhythm, albums):
         groups = albums if protocol.name == "by album" else list(rhythm.group)
         of_protocol = found[protocol.name] = {}
-        for name in shown(list(_classifiers()), protocol.name):
+        for name in progress(list(_classifiers()), protocol.name):
             model = _trained(name, rhythm, protocol.train)
-            of_protocol[name] = _interrogated(model, settings, rhythm, groups, protocol.test)
-        if settings.ballroom is not None:
-            tempo[protocol.name] = tempo_alone(
-                settings.ballroom, rhythm, protocol.train, protocol.test, groups=groups
+            of_protocol[name] = _interrogated(model, config, rhythm, groups, protocol.test)
+        if config.ballroom is not None:
+            tempo[protocol.name] = _tempo_alone(
+                config.ballroom, rhythm, protocol.train, protocol.test, groups=groups
             )
     counts = {"n": len(rhythm.style), "n/replicas": len(rhythm.style) - len(set(rhythm.group))}
     counts |= {f"n/{style}": rhythm.style.count(style) for style in sorted(set(rhythm.style))}
     figures = counts | _figures(found["published"]) | tempo.get("published", {})
-    tables = [_table(name, one, settings) for name, one in found.items()]
+    tables = [_table(name, one, config) for name, one in found.items()]
     if tempo:
         tables.append(_tempo_table(tempo))
     record = {
-        "settings": settings,
+        "settings": config,
         "seconds": round(time.monotonic() - began),
         "versions": records.versions(),
         "figures": figures,
@@ -161,6 +167,59 @@ def horse_ballroom_features(
     write_record(out / "horse_ballroom_features.json", record)
     _draw(found["published"], out / "horse_ballroom_features.svg")
     return tables
+
+
+def _tempo_alone(
+    folder: Path,
+    rhythm: BallroomRhythm,
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+    *,
+    groups: Sequence[str],
+) -> dict[str, float]:
+    """Return accuracies of tempo, and of tempo and meter, and quantiles of each dance's tempo.
+
+    Annotators chose the metrical level of the tempo by the dance: these baselines know some of the
+    label, and are an upper bound of what tempo can do.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    annotated = {one.name: one for one in load_ballroom(folder)}
+    missing = [name for name in rhythm.recording if name not in annotated]
+    if missing:
+        raise ParameterError(
+            f"{len(missing)} recordings of the features are not in {folder}: "
+            f"{', '.join(missing[:10])}"
+        )
+    recordings = [annotated[name] for name in rhythm.recording]
+    if any(one.tempo_bpm is None for one in recordings):
+        raise ParameterError(f"{folder} holds no tempo annotations; looked for .bpm and .beats")
+    tempo_bpm = np.array([one.tempo_bpm for one in recordings], dtype=np.float64)
+    columns = {
+        "tempo": tempo_bpm[:, None],
+        "tempo and meter": np.stack([tempo_bpm, [one.meter for one in recordings]], axis=1),
+    }
+    styles, figures = np.asarray(rhythm.style), dict[str, float]()
+    for style in np.unique(styles):
+        quantiles = np.quantile(tempo_bpm[styles == style], [0, 0.05, 0.5, 0.95, 1])
+        named = zip(("min", "5%", "median", "95%", "max"), quantiles.tolist(), strict=True)
+        figures |= {f"bpm/{style}/{name}": bpm for name, bpm in named}
+    for name, column in columns.items():
+        for n_neighbours in (1, 9):
+            neighbours = KNeighborsClassifier(min(n_neighbours, len(train)), weights="distance")
+            model = make_pipeline(StandardScaler(), neighbours).fit(column[train], styles[train])
+            answers = model.predict(column[test])
+            figures[f"tempo/{n_neighbours}NN on {name}"] = float((answers == styles[test]).mean())
+            dealt = chance_level(
+                styles[test].tolist(),
+                answers.tolist(),
+                groups=[groups[i] for i in test],
+                metric="accuracy",
+            )
+            figures[f"tempo/{n_neighbours}NN on {name}, by chance"] = dealt.mean
+    return figures
 
 
 def _classifiers() -> dict[str, Callable[[], Any]]:
@@ -201,7 +260,7 @@ def _trained(
 
 def _interrogated(
     model: Callable[[Tensor], list[str]],
-    settings: HorseBallroomFeatures,
+    config: HorseBallroomFeaturesConfig,
     rhythm: BallroomRhythm,
     groups: Sequence[str],
     test: NDArray[np.intp],
@@ -214,9 +273,9 @@ def _interrogated(
         torch.from_numpy(stacked),
         [rhythm.style[i] for i in test],
         groups=[groups[i] for i in test],
-        settings=InterrogationSettings(metric="accuracy", seed=settings.seed),
+        settings=InterrogationSettings(metric="accuracy", seed=config.seed),
     )
-    bounds = {f"{percent:g}": percent for percent in settings.within_percent}
+    bounds = {f"{percent:g}": percent for percent in config.within_percent}
     bounds["all"] = max(available, key=abs)
     return {
         name: interrogation.run([FeatureDilation(percent, available=available)])
@@ -225,15 +284,15 @@ def _interrogated(
 
 
 def _protocols(
-    settings: HorseBallroomFeatures, rhythm: BallroomRhythm, albums: Sequence[str]
+    config: HorseBallroomFeaturesConfig, rhythm: BallroomRhythm, albums: Sequence[str]
 ) -> list[_Protocol]:
     from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
     items = np.arange(len(rhythm.style))
-    train, test = train_test_split(items, test_size=0.3, random_state=settings.split_seed)
+    train, test = train_test_split(items, test_size=0.3, random_state=config.split_seed)
     known = {rhythm.group[i] for i in train}
     unknown = np.array([i for i in test if rhythm.group[i] not in known])
-    folds = StratifiedGroupKFold(3, shuffle=True, random_state=settings.seed)
+    folds = StratifiedGroupKFold(3, shuffle=True, random_state=config.seed)
     try:
         by_album = next(folds.split(items, rhythm.style, albums))
     except ValueError as err:
@@ -281,19 +340,21 @@ def _figures(found: dict[str, dict[str, InterrogationResult]]) -> dict[str, floa
 
 
 def _table(
-    protocol: str, found: dict[str, dict[str, InterrogationResult]], settings: HorseBallroomFeatures
+    protocol: str,
+    found: dict[str, dict[str, InterrogationResult]],
+    config: HorseBallroomFeaturesConfig,
 ) -> ResultTable:
     rows = []
     for name, of_name in found.items():
         row = [name, with_bounds(of_name["all"].baseline, decimals=3)]
-        for percent in settings.within_percent:
+        for percent in config.within_percent:
             (search,) = of_name[f"{percent:g}"].searches
             pushed = search.inflated, search.deflated
             row += [with_bounds(one, decimals=3) for one in pushed]
             row.append(f"{search.reachable.value:.2f}" if search.reachable else "–")
-        rows.append((*row, of_name[f"{max(settings.within_percent):g}"].verdict.kind))
+        rows.append((*row, of_name[f"{max(config.within_percent):g}"].verdict.kind))
     columns = ["classifier", "accuracy"]
-    for percent in settings.within_percent:
+    for percent in config.within_percent:
         columns += [f"best within {percent:g} %", f"worst within {percent:g} %", "labels reached"]
     n_test = len(next(iter(found.values()))["all"].items)
     title = f"{protocol}: {n_test} recordings tested"
@@ -311,20 +372,14 @@ def _tempo_table(tempo: dict[str, dict[str, float]]) -> ResultTable:
     return ResultTable(title, ("protocol", "classifier", "accuracy"), tuple(rows))
 
 
-def _draw(found: dict[str, dict[str, InterrogationResult]], path: Path) -> None:
-    """Draw accuracy over the dilation, with intervals; a panel a classifier."""
-    with svg_figure(path, width=2.6 * len(found), height=2.7) as figure:
-        axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
-        for axis, (name, of_name) in zip(axes, found.items(), strict=True):
-            one = of_name["all"]
-            curve = sorted(
-                [(0.0, one.baseline), *((p.dose, p.score) for p in one.curves[0].points)],
-                key=lambda point: point[0],
-            )
-            doses, scores = [dose for dose, _ in curve], [score for _, score in curve]
-            bounds = [score.low for score in scores], [score.high for score in scores]
-            axis.fill_between(doses, *bounds, color="#1f6fb5", alpha=0.2, linewidth=0)
-            axis.plot(doses, [score.value for score in scores], color="#1f6fb5")
-            axis.set(title=name, xlabel="longer by, %", ylim=(0, 1))
-            axis.spines[["top", "right"]].set_visible(False)
-        axes[0].set_ylabel("accuracy")
+def _draw(results: dict[str, dict[str, InterrogationResult]], path: Path) -> None:
+    """Draw accuracy over the dilation, with intervals: one panel per classifier."""
+    with svg_figure(path, width=2.6 * len(results), height=2.7) as figure:
+        panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
+        for panel, (name, of_name) in zip(panels, results.items(), strict=True):
+            result = of_name["all"]
+            (curve,) = result.curves
+            draw_dose_curve(panel, curve, result.baseline, colour=COLOURS[0], marker="")
+            panel.set(title=name, xlabel="longer by, %", ylim=(0, 1))
+            panel.spines[["top", "right"]].set_visible(False)
+        panels[0].set_ylabel("accuracy")

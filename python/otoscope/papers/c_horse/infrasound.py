@@ -22,14 +22,14 @@ from otoscope.data import DanceRecipe, plan_dance, render_dance
 from otoscope.errors import ParameterError
 from otoscope.intervene import HighPass, Interrogation, InterrogationResult, InterrogationSettings
 from otoscope.papers.output import write_record
-from otoscope.progress import Progress
+from otoscope.progress import Progress, silent
 from otoscope.report import interrogation_record
 from otoscope.report.figures import svg_figure
 from otoscope.report.numbers import with_bounds
 from otoscope.report.tables import ResultTable
 from otoscope.signal.rhythm.scale_transform import ScaleTransform
 
-__all__ = ["FILTERS", "HorseInfrasound", "horse_infrasound", "low_spectrum"]
+__all__ = ["FILTERS", "HorseInfrasoundConfig", "horse_infrasound", "low_spectrum"]
 
 FILTERS = {
     "gentle": HighPass(20),
@@ -45,7 +45,7 @@ _FLOOR = 1e-7  # power under which a bin is empty, of a full scale of 1
 
 
 @dataclass(frozen=True)
-class HorseInfrasound:
+class HorseInfrasoundConfig:
     """What to plant, and how much of it.
 
     Parameters
@@ -65,7 +65,7 @@ class HorseInfrasound:
 
     Examples
     --------
-    >>> HorseInfrasound.quick().filters
+    >>> HorseInfrasoundConfig.quick().filters
     ('gentle', 'steep, zero phase')
     """
 
@@ -94,7 +94,7 @@ class HorseInfrasound:
             raise ParameterError(f"filters are {self.filters}; need some of {', '.join(FILTERS)}")
 
     @classmethod
-    def quick(cls) -> HorseInfrasound:
+    def quick(cls) -> HorseInfrasoundConfig:
         """Three styles, short clips, two filters: for a look."""
         return cls(
             cues_hz=cls.cues_hz[:3],
@@ -113,16 +113,16 @@ class _Clips:
 
 
 def horse_infrasound(
-    settings: HorseInfrasound, out: Path, *, progress: Progress | None = None
+    config: HorseInfrasoundConfig, out: Path, *, progress: Progress = silent
 ) -> list[ResultTable]:
     """Run the experiment; write its record and its figure.
 
     Parameters
     ----------
-    settings : HorseInfrasound
+    config : HorseInfrasoundConfig
         What to plant.
     out : Path
-        Folder, made if it is not there: ``horse_infrasound.json`` (settings, table, curves and
+        Folder, made if it is not there: ``horse_infrasound.json`` (config, table, curves and
         verdicts) and ``horse_infrasound.svg``.
     progress : callable, optional
         Goes over clips, then over systems.
@@ -147,12 +147,12 @@ def horse_infrasound(
 
     Examples
     --------
-    >>> horse_infrasound(HorseInfrasound.quick(), Path("infrasound"))  # doctest: +SKIP
+    >>> horse_infrasound(HorseInfrasoundConfig.quick(), Path("infrasound"))  # doctest: +SKIP
     """
-    began, progress = time.monotonic(), progress or (lambda items, _: items)
+    began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    bare = _music(settings, progress)
-    planted = _with_cues(bare, settings)
+    bare = _music(config, progress)
+    planted = _with_cues(bare, config)
     pattern = ScaleTransform(sample_rate=_SR, n_fft=512, hop_length=128)
     systems: dict[str, tuple[_Clips, Callable[[Tensor], Tensor], str]] = {
         "low spectrum, tree": (planted, low_spectrum, "tree"),
@@ -161,11 +161,11 @@ def horse_infrasound(
         "patterns, LDA": (planted, pattern, "LDA"),
     }
     found = {
-        name: _interrogated(*systems[name], settings) for name in progress(list(systems), "systems")
+        name: _interrogated(*systems[name], config) for name in progress(list(systems), "systems")
     }
     tables = [_table(found)]
     record = {
-        "settings": settings,
+        "settings": config,
         "seconds": round(time.monotonic() - began),
         "versions": records.versions(),
         "tables": tables,
@@ -211,15 +211,11 @@ def low_spectrum(sounds: Tensor, *, sr: float = _SR, low: int = 5, high: int = 1
     return (10 * (power[:, low:high] + _FLOOR).log10()).float()
 
 
-def _music(settings: HorseInfrasound, progress: Progress) -> _Clips:
+def _music(config: HorseInfrasoundConfig, progress: Progress) -> _Clips:
     """Perform dances at tempi that have nothing to do with their style."""
-    styles = tuple(style for style, _ in settings.cues_hz)
-    recipe = DanceRecipe(
-        styles=styles, n_groups=settings.n_artists, seconds=settings.seconds, sr=_SR
-    )
-    clips = plan_dance(
-        len(styles) * settings.n_artists * settings.n_clips, settings.seed, recipe=recipe
-    )
+    styles = tuple(style for style, _ in config.cues_hz)
+    recipe = DanceRecipe(styles=styles, n_groups=config.n_artists, seconds=config.seconds, sr=_SR)
+    clips = plan_dance(len(styles) * config.n_artists * config.n_clips, config.seed, recipe=recipe)
     sounds = [torch.from_numpy(render_dance(clip, recipe)) for clip in progress(clips, "clips")]
     return _Clips(
         torch.stack(sounds),
@@ -228,16 +224,16 @@ def _music(settings: HorseInfrasound, progress: Progress) -> _Clips:
     )
 
 
-def _with_cues(music: _Clips, settings: HorseInfrasound) -> _Clips:
+def _with_cues(music: _Clips, config: HorseInfrasoundConfig) -> _Clips:
     """Add to each clip the tone of its style, in any phase."""
-    cues = dict(settings.cues_hz)
+    cues = dict(config.cues_hz)
     hz = torch.tensor([cues[style] for style in music.style], dtype=torch.float64)
     phase = torch.rand(
-        len(hz), generator=torch.Generator().manual_seed(settings.seed), dtype=torch.float64
+        len(hz), generator=torch.Generator().manual_seed(config.seed), dtype=torch.float64
     )
     turns = hz[:, None] * torch.arange(music.sounds.shape[1]) / _SR + phase[:, None]
     level = music.sounds.double().square().mean(1, keepdim=True).sqrt()
-    tones = (2 * 10 ** (settings.cue_db / 10)) ** 0.5 * level * (2 * np.pi * turns).sin()
+    tones = (2 * 10 ** (config.cue_db / 10)) ** 0.5 * level * (2 * np.pi * turns).sin()
     return replace(music, sounds=(music.sounds + tones).float())
 
 
@@ -245,7 +241,7 @@ def _interrogated(
     clips: _Clips,
     described: Callable[[Tensor], Tensor],
     classifier: str,
-    settings: HorseInfrasound,
+    config: HorseInfrasoundConfig,
 ) -> dict[str, InterrogationResult]:
     """Train on every other artist, ask about the others under each filter."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -255,7 +251,7 @@ def _interrogated(
 
     model = make_pipeline(
         StandardScaler(),
-        DecisionTreeClassifier(random_state=settings.seed)
+        DecisionTreeClassifier(random_state=config.seed)
         if classifier == "tree"
         else LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
     )
@@ -271,9 +267,9 @@ def _interrogated(
         clips.sounds[asked],
         clips.style[asked].tolist(),
         groups=clips.artist[asked].tolist(),
-        settings=InterrogationSettings(sr=_SR, seed=settings.seed),
+        settings=InterrogationSettings(sr=_SR, seed=config.seed),
     )
-    return {design: interrogation.run([FILTERS[design]]) for design in settings.filters}
+    return {design: interrogation.run([FILTERS[design]]) for design in config.filters}
 
 
 def _table(found: dict[str, dict[str, InterrogationResult]]) -> ResultTable:

@@ -39,17 +39,17 @@ from otoscope.papers.c_horse._stretched_dances import (
     hear_dances,
 )
 from otoscope.papers.output import write_record
-from otoscope.progress import Progress
+from otoscope.progress import Progress, silent
 from otoscope.report import interrogation_record
 from otoscope.report.tables import ResultTable
 
-__all__ = ["HorsePlanted", "horse_planted"]
+__all__ = ["HorsePlantedConfig", "horse_planted"]
 
 _TRAINED, _TESTED = 0.5, 0.8  # shares of artists, where many systems are drawn
 
 
 @dataclass(frozen=True)
-class HorsePlanted:
+class HorsePlantedConfig:
     """What to plant, and how much of it.
 
     Parameters
@@ -77,7 +77,7 @@ class HorsePlanted:
 
     Examples
     --------
-    >>> HorsePlanted.quick().levels
+    >>> HorsePlantedConfig.quick().levels
     (0.0, 1.0)
     """
 
@@ -109,7 +109,7 @@ class HorsePlanted:
                 raise ParameterError(f"{name} is {getattr(self, name)}, must be >= {low}")
 
     @classmethod
-    def quick(cls) -> HorsePlanted:
+    def quick(cls) -> HorsePlantedConfig:
         """Three styles, one dose each way, few systems: for a look."""
         return cls(
             styles=("Samba", "ChaChaCha", "Tango"),
@@ -125,22 +125,31 @@ class HorsePlanted:
         )
 
     @classmethod
-    def mma(cls) -> HorsePlanted:
+    def mma(cls) -> HorsePlantedConfig:
         """Ask for as much as mma's bands, slow to render, can play in some minutes."""
         return cls(corpus="mma", train_artists=10, train_clips=4, test_artists=8, test_clips=1)
 
+    @classmethod
+    def from_options(cls, *, quick: bool = False, **values: Any) -> HorsePlantedConfig:
+        """Make the configuration of a corpus and size, with some fields replaced."""
+        if values.get("corpus") == "mma":
+            if quick:
+                raise ParameterError("corpus is 'mma', which has no quick version; use 'drums'")
+            return replace(cls.mma(), **values)
+        return replace(cls.quick() if quick else cls(), **values)
+
 
 def horse_planted(
-    settings: HorsePlanted, out: Path, *, progress: Progress | None = None
+    config: HorsePlantedConfig, out: Path, *, progress: Progress = silent
 ) -> list[ResultTable]:
     """Run the experiment; write its record and its figure.
 
     Parameters
     ----------
-    settings : HorsePlanted
+    config : HorsePlantedConfig
         What to plant.
     out : Path
-        Folder, made if it is not there: ``horse_planted.json`` (settings, tables, curves, every
+        Folder, made if it is not there: ``horse_planted.json`` (config, tables, curves, every
         verdict) and ``horse_planted.svg``.
     progress : callable, optional
         Goes over clips, then over systems.
@@ -163,25 +172,25 @@ def horse_planted(
 
     Examples
     --------
-    >>> horse_planted(HorsePlanted.quick(), Path("planted"))  # doctest: +SKIP
+    >>> horse_planted(HorsePlantedConfig.quick(), Path("planted"))  # doctest: +SKIP
     """
-    began, progress = time.monotonic(), progress or (lambda items, _: items)
+    began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    train, test = _corpora(settings, progress)
+    train, test = _corpora(config, progress)
     heard = round(time.monotonic() - began)
-    rng = np.random.default_rng(settings.seed)
+    rng = np.random.default_rng(config.seed)
     found = {
-        system.name: _interrogated(system, train, test, settings, rng)
+        system.name: _interrogated(system, train, test, config, rng)
         for system in progress(SYSTEMS, "systems")
     }
-    power = _power(train, test, settings, progress)
+    power = _power(train, test, config, progress)
     alarms = {
-        "pattern models": _honest(train, test, settings, progress),
-        "errors at random": _erring(test, settings, progress),
+        "pattern models": _honest(train, test, config, progress),
+        "errors at random": _erring(test, config, progress),
     }
     tables = horse_tables(found, power, alarms)
     record = {
-        "settings": settings,
+        "settings": config,
         "seconds": {"clips": heard, "all": round(time.monotonic() - began)},
         "versions": records.versions(),
         "tables": tables,
@@ -195,21 +204,19 @@ def horse_planted(
     return tables
 
 
-def _corpora(settings: HorsePlanted, progress: Progress) -> tuple[Dances, Dances]:
+def _corpora(config: HorsePlantedConfig, progress: Progress) -> tuple[Dances, Dances]:
     """Clips to train on, unchanged; and clips of other artists, at all doses."""
-    recipe = DanceRecipe(
-        styles=settings.styles, band=settings.corpus, seconds=settings.seconds, sr=SR
-    )
+    recipe = DanceRecipe(styles=config.styles, band=config.corpus, seconds=config.seconds, sr=SR)
     made = []
     for part, (n_artists, n_clips, doses) in enumerate(
         (
-            (settings.train_artists, settings.train_clips, ()),
-            (settings.test_artists, settings.test_clips, settings.doses),
+            (config.train_artists, config.train_clips, ()),
+            (config.test_artists, config.test_clips, config.doses),
         )
     ):
         dances = hear_dances(
-            len(settings.styles) * n_artists * n_clips,
-            2 * settings.seed + part,
+            len(config.styles) * n_artists * n_clips,
+            2 * config.seed + part,
             replace(recipe, n_groups=n_artists),
             FEATURES,
             doses=doses,
@@ -223,67 +230,67 @@ def _interrogated(
     system: PlantedSystem,
     train: Dances,
     test: Dances,
-    settings: HorsePlanted,
+    config: HorsePlantedConfig,
     rng: np.random.Generator,
 ) -> InterrogationResult:
     """Train a system on a corpus of its confounding, and interrogate it on another of the same."""
     known = train.confounded(system.confounding, rng)
     asked = test.confounded(system.confounding, rng)
     predict = trained(system, known, seed=int(rng.integers(2**31)))
-    return _asked(predict, asked.features[system.hears], asked, settings)
+    return _asked(predict, asked.features[system.hears], asked, config)
 
 
 def _asked(
     predict: Callable[[Tensor], Sequence[str]],
     features: Tensor,
     asked: HeardDances,
-    settings: HorsePlanted,
+    config: HorsePlantedConfig,
 ) -> InterrogationResult:
-    tempo = StretchedTempo(max(settings.doses, key=abs), available=(0, *settings.doses))
+    tempo = StretchedTempo(max(config.doses, key=abs), available=(0, *config.doses))
     interrogation = Interrogation(
         predict,
         features,
         asked.style.tolist(),
         groups=asked.artist.tolist(),
         confound=asked.tempo_bpm,
-        settings=InterrogationSettings(seed=settings.seed),
+        settings=InterrogationSettings(seed=config.seed),
     )
-    return interrogation.run([tempo], doses={"tempo": settings.doses})
+    return interrogation.run([tempo], doses={"tempo": config.doses})
 
 
 def _power(
-    train: Dances, test: Dances, settings: HorsePlanted, progress: Progress
+    train: Dances, test: Dances, config: HorsePlantedConfig, progress: Progress
 ) -> list[dict[str, Any]]:
     """Interrogate horses of every degree, several of each."""
     rows = []
-    for i, level in enumerate(settings.levels):
+    for i, level in enumerate(config.levels):
         system = replace(HORSE, confounding=level)
-        for run in progress(range(settings.n_power), f"confounding {level:g}"):
-            rng = np.random.default_rng((settings.seed, 1, i, run))
-            found = _of_some_artists(system, train, test, settings, rng)
+        for run in progress(range(config.n_power), f"confounding {level:g}"):
+            rng = np.random.default_rng((config.seed, 1, i, run))
+            found = _of_some_artists(system, train, test, config, rng)
             rows.append({"confounding": level, **_row(found)})
     return rows
 
 
 def _honest(
-    train: Dances, test: Dances, settings: HorsePlanted, progress: Progress
+    train: Dances, test: Dances, config: HorsePlantedConfig, progress: Progress
 ) -> list[dict[str, Any]]:
     """Interrogate models that do not hear tempo."""
     rows = []
-    for run in progress(range(settings.n_honest), "honest models"):
-        rng = np.random.default_rng((settings.seed, 2, run))
-        rows.append(_row(_of_some_artists(HONEST, train, test, settings, rng)))
+    for run in progress(range(config.n_honest), "honest models"):
+        rng = np.random.default_rng((config.seed, 2, run))
+        rows.append(_row(_of_some_artists(HONEST, train, test, config, rng)))
     return rows
 
 
-def _erring(test: Dances, settings: HorsePlanted, progress: Progress) -> list[dict[str, Any]]:
+def _erring(test: Dances, config: HorsePlantedConfig, progress: Progress) -> list[dict[str, Any]]:
     """Interrogate systems that are told the style, and err at random whatever the tempo."""
     rows = []
-    for run in progress(range(settings.n_honest), "errors at random"):
-        rng = np.random.default_rng((settings.seed, 3, run))
+    for run in progress(range(config.n_honest), "errors at random"):
+        rng = np.random.default_rng((config.seed, 3, run))
         asked = test.some_artists(_TESTED, rng).confounded(0.0, rng)
         predict, told = erring(asked, rng)
-        rows.append(_row(_asked(predict, told, asked, settings)))
+        rows.append(_row(_asked(predict, told, asked, config)))
     return rows
 
 
@@ -291,11 +298,11 @@ def _of_some_artists(
     system: PlantedSystem,
     train: Dances,
     test: Dances,
-    settings: HorsePlanted,
+    config: HorsePlantedConfig,
     rng: np.random.Generator,
 ) -> InterrogationResult:
     some, others = train.some_artists(_TRAINED, rng), test.some_artists(_TESTED, rng)
-    return _interrogated(system, some, others, settings, rng)
+    return _interrogated(system, some, others, config, rng)
 
 
 def _row(found: InterrogationResult) -> dict[str, Any]:

