@@ -116,7 +116,7 @@ class SoundIntervention(Intervention):
         return changed[..., : source.n_samples]
 
     def longest_rendering(self, n_samples: int, sr: float) -> int:
-        """Return the most samples, at most ``n_samples``, that so many samples of sound give."""
+        """Return the length of the longest rendering of a sound of ``n_samples``, at most that."""
         lengths = range(n_samples + 1)
         return bisect_right(lengths, n_samples, key=lambda n: self.input_length(n, sr)) - 1
 

@@ -1,4 +1,4 @@
-"""What an experiment leaves in its folder: a record, and a figure that is the same each time."""
+"""The record that an experiment writes."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from otoscope.cli.app import app
 from otoscope.data import DanceRecipe, plan_dance, render_dance
 from otoscope.errors import ParameterError
 from otoscope.intervene import Interrogation, InterrogationSettings, Tempo
-from otoscope.papers.c_horse._stretched_dances import Dances, StretchedTempo, hear_dances
 from otoscope.papers.c_horse.planted import HorsePlantedConfig, horse_planted
+from otoscope.papers.c_horse.stretched_dances import Dances, StretchedTempo, hear_dances
 
 DOSES = (-6.0, 6.0)
 RECIPE = DanceRecipe(styles=("Samba", "ChaChaCha"), n_groups=3, seconds=2.0, sr=8000)

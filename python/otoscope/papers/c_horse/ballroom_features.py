@@ -1,7 +1,7 @@
-"""Paper C on BALLROOM: classifiers of rhythm features lose, and win, by changes of tempo.
+"""Paper C on BALLROOM: small tempo changes break, and improve, classifiers of rhythm features.
 
-The features were computed from recordings that had really been stretched in time. Three ways to
-part training from test: the published one; the same less the test items that training holds under
+The features were computed from recordings that had been stretched in time. There are three splits
+into training and test: the published one; the same without the test items that training holds under
 another name; and one in which no album and no replica is in both.
 """
 
@@ -46,20 +46,20 @@ __all__ = ["HorseBallroomFeaturesConfig", "horse_ballroom_features"]
 
 @dataclass(frozen=True)
 class HorseBallroomFeaturesConfig:
-    """What to interrogate.
+    """Features, searches and seeds of the experiment.
 
     Parameters
     ----------
     features : Path
-        ``ballroom_rhythm.npz``.
+        File ``ballroom_rhythm.npz``.
     ballroom : Path, optional
-        Folder of BALLROOM with tempo annotations, for the baselines on tempo alone.
+        Folder of BALLROOM with tempo annotations (.bpm or .beats), for baselines on tempo alone.
     within_percent : tuple of float
-        Searches go over dilations up to each of these.
+        Largest dilation of each search, in percent.
     split_seed : int
-        Of the published split.
+        Random seed of the published split.
     seed : int
-        Of the split by albums, and of the bootstrap.
+        Random seed of the split by albums and of the bootstrap.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class HorseBallroomFeaturesConfig:
 
 @dataclass(frozen=True, eq=False)
 class _Protocol:
-    """How training and test are parted."""
+    """A split into training and test."""
 
     name: str
     train: NDArray[np.intp]
@@ -86,43 +86,19 @@ class _Protocol:
 def horse_ballroom_features(
     config: HorseBallroomFeaturesConfig, out: Path, *, progress: Progress = silent
 ) -> list[ResultTable]:
-    """Run the experiment; write its record and its figure.
+    """Run the experiment: write its record and its figure.
 
-    Parameters
-    ----------
-    config : HorseBallroomFeaturesConfig
-        What to interrogate.
-    out : Path
-        Folder, made if it is not there: ``horse_ballroom_features.json`` (config, tables,
-        figures of the published protocol by name, everything found with each protocol) and
-        ``horse_ballroom_features.svg``.
-    progress : callable, optional
-        Goes over the classifiers of each protocol.
+    ``out`` gets ``horse_ballroom_features.json`` (configuration, tables, numbers of the published
+    split by name, all results of each split) and ``horse_ballroom_features.svg``. Returns one table
+    per split, and one on tempo alone if there are annotations.
 
-    Returns
-    -------
-    list of ResultTable
-        A table a protocol, and one on tempo alone where there are annotations.
-
-    Raises
-    ------
-    ParameterError
-        If the file does not fit, a dilation asked for is not in it, or a class has too few items.
-
-    Notes
-    -----
-    The published split is neither stratified nor aware of replicas. All figures are accuracies, as
-    published. Intervals are over groups that the protocol keeps together: replicas, or albums.
+    The published split is neither stratified nor aware of replicas. All scores are accuracies, as
+    published. Intervals are over the groups that a split keeps together: replicas, or albums.
 
     References
     ----------
     Sturm, "The 'Horse' Inside: seeking causes behind the behaviours of music content analysis
     systems", Computers in Entertainment 14(2), 2016; B. L. Sturm, "mirvaliditytutorial" (CC0).
-
-    Examples
-    --------
-    >>> config = HorseBallroomFeaturesConfig(Path("ballroom_rhythm.npz"))  # doctest: +SKIP
-    >>> horse_ballroom_features(config, Path("horse"))  # doctest: +SKIP
     """
     began = time.monotonic()
     rhythm = load_ballroom_rhythm(config.features)

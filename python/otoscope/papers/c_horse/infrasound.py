@@ -1,7 +1,8 @@
-"""Tones that nobody hears: does a high-pass filter find a system that goes by them.
+"""Inaudible tones: does a high-pass filter find a system that relies on them?
 
-Each class of made-up dances is given a tone of its own below 20 Hz. A tree on the lowest bins of
-the spectrum scores high by these; four filters take them away and leave all that can be heard.
+Each class of synthetic dances gets a tone of its own below 20 Hz. A decision tree on the lowest
+bins of the spectrum scores high because of them; four filters remove them and leave all audible
+content.
 """
 
 from __future__ import annotations
@@ -46,22 +47,24 @@ _FLOOR = 1e-7  # power under which a bin is empty, of a full scale of 1
 
 @dataclass(frozen=True)
 class HorseInfrasoundConfig:
-    """What to plant, and how much of it.
+    """Tones, size of the corpus and filters of the experiment.
 
     Parameters
     ----------
     cues_hz : tuple of (str, float)
         Styles, and the tone of each, in [5, 20) Hz.
     cue_db : float
-        Level of a tone against the music's.
-    n_artists, n_clips : int
-        Artists of a style, >= 4, and clips of each, >= 1; every other artist is tested.
+        Level of a tone relative to the music, in dB.
+    n_artists : int
+        Number of artists per style, >= 4; every other artist is tested.
+    n_clips : int
+        Number of clips per artist, >= 1.
     seconds : float
-        Length of a clip, >= 5.
+        Length of a clip in seconds, >= 5.
     filters : tuple of str
-        Of `FILTERS`.
+        Names of `FILTERS`.
     seed : int
-        Of all draws.
+        Random seed.
 
     Examples
     --------
@@ -115,39 +118,16 @@ class _Clips:
 def horse_infrasound(
     config: HorseInfrasoundConfig, out: Path, *, progress: Progress = silent
 ) -> list[ResultTable]:
-    """Run the experiment; write its record and its figure.
+    """Run the experiment: write its record and its figure.
 
-    Parameters
-    ----------
-    config : HorseInfrasoundConfig
-        What to plant.
-    out : Path
-        Folder, made if it is not there: ``horse_infrasound.json`` (config, table, curves and
-        verdicts) and ``horse_infrasound.svg``.
-    progress : callable, optional
-        Goes over clips, then over systems.
-
-    Returns
-    -------
-    list of ResultTable
-        As in the record: each system under each filter.
-
-    Raises
-    ------
-    ParameterError
-        If a setting is wrong.
-    MissingExtra
-        If statsmodels is not installed.
+    ``out`` gets ``horse_infrasound.json`` (configuration, table, curves and verdicts) and
+    ``horse_infrasound.svg``. Returns the table: each system under each filter.
 
     References
     ----------
     Sturm, "The 'Horse' Inside", Computers in Entertainment, 2016; Rodriguez-Algarra, Sturm and
     Maruri-Aguilar, "Analysing scattering-based music content analysis systems", ISMIR 2016: systems
-    that go by content below 20 Hz.
-
-    Examples
-    --------
-    >>> horse_infrasound(HorseInfrasoundConfig.quick(), Path("infrasound"))  # doctest: +SKIP
+    that rely on content below 20 Hz.
     """
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
@@ -180,21 +160,10 @@ def horse_infrasound(
 
 
 def low_spectrum(sounds: Tensor, *, sr: float = _SR, low: int = 5, high: int = 100) -> Tensor:
-    """Describe sounds by the levels of their lowest bands, one a hertz.
+    """Compute the levels of the lowest bands of sounds [item, sample], one per hertz.
 
-    Parameters
-    ----------
-    sounds : Tensor [item, sample]
-        One second or longer.
-    sr : float
-        Samples a second.
-    low, high : int
-        Hz: from the lowest band up to, and without, the last.
-
-    Returns
-    -------
-    Tensor [item, high - low]
-        dB of a full scale; what is under -70 dB is as good as nothing.
+    Returns Tensor [item, high - low] in dB of full scale, for bands from ``low`` to ``high`` Hz,
+    not below -70 dB.
 
     Examples
     --------

@@ -1,8 +1,9 @@
-"""Planted horses: does the interrogation find them, and clear what is none.
+"""Planted horses: does the interrogation find them, and clear honest systems?
 
-Made-up dances whose style gives the tempo away, or does not. What hears tempo must be found, what
-hears patterns must be cleared; a net on spectral periodicities is one or the other, as it was
-trained. Then: how weak a confound is still found, and how often is an honest system accused?
+The style of synthetic dances determines the tempo, or does not. A system that hears tempo must be
+found, one that hears patterns must be cleared; a network on spectral periodicities is one or the
+other, depending on its training. Further questions: how weak a confound is found, and how often is
+an honest system called a horse?
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ from otoscope.data import DanceRecipe
 from otoscope.data.synthesis.styles import STYLES
 from otoscope.errors import ParameterError
 from otoscope.intervene import Interrogation, InterrogationResult, InterrogationSettings
-from otoscope.papers.c_horse._planted_figure import draw_horses, horse_tables, is_score_moved
-from otoscope.papers.c_horse._planted_systems import (
+from otoscope.papers.c_horse.planted_systems import (
     FEATURES,
     HONEST,
     HORSE,
@@ -32,7 +32,8 @@ from otoscope.papers.c_horse._planted_systems import (
     erring,
     trained,
 )
-from otoscope.papers.c_horse._stretched_dances import (
+from otoscope.papers.c_horse.planted_tables import draw_horses, horse_tables, is_score_moved
+from otoscope.papers.c_horse.stretched_dances import (
     Dances,
     HeardDances,
     StretchedTempo,
@@ -50,30 +51,35 @@ _TRAINED, _TESTED = 0.5, 0.8  # shares of artists, where many systems are drawn
 
 @dataclass(frozen=True)
 class HorsePlantedConfig:
-    """What to plant, and how much of it.
+    """Corpus, doses and number of systems of the experiment.
 
     Parameters
     ----------
     corpus : {"drums", "mma"}
-        Our drums, or mma's bands.
+        Drum patterns of our own, or "mma": bands by mma and fluidsynth, in a smaller corpus.
     styles : tuple of str
-        Neighbours in tempo, or 6 % lead nowhere.
-    train_artists, train_clips : int
-        Artists of a style whose clips are trained on, and clips of each.
-    test_artists, test_clips : int
-        The same of those that are interrogated: other artists.
+        Styles; tempi must be close, or 6 % lead to no other style.
+    train_artists : int
+        Number of artists per style whose clips are trained on, >= 2.
+    train_clips : int
+        Number of clips per artist in training, >= 1.
+    test_artists : int
+        Number of other artists per style whose clips are interrogated, >= 2.
+    test_clips : int
+        Number of clips per artist that is interrogated, >= 1.
     seconds : float
-        Analysed, >= 4.5.
+        Analysed duration in seconds, >= 4.5.
     doses : tuple of float
-        Changes of tempo, %; each with its way there and back.
+        Tempo changes in percent, each with its placebo.
     levels : tuple of float
-        Degrees of confounding, for the power curve.
+        Degrees of confounding of the power curve, in [0, 1].
     n_power : int
-        Horses a level; each trained on half of the artists and tested on four fifths of the others.
+        Number of horses per level; each is trained on half of the artists and tested on four fifths
+        of the others.
     n_honest : int
-        Honest models, drawn in the same way, and as many that err at random.
+        Number of honest models, drawn likewise, and of systems that err at random.
     seed : int
-        Of corpora and draws.
+        Random seed.
 
     Examples
     --------
@@ -142,37 +148,14 @@ class HorsePlantedConfig:
 def horse_planted(
     config: HorsePlantedConfig, out: Path, *, progress: Progress = silent
 ) -> list[ResultTable]:
-    """Run the experiment; write its record and its figure.
+    """Run the experiment: write its record and its figure.
 
-    Parameters
-    ----------
-    config : HorsePlantedConfig
-        What to plant.
-    out : Path
-        Folder, made if it is not there: ``horse_planted.json`` (config, tables, curves, every
-        verdict) and ``horse_planted.svg``.
-    progress : callable, optional
-        Goes over clips, then over systems.
-
-    Returns
-    -------
-    list of ResultTable
-        As in the record: systems, power curve, false alarms.
-
-    Raises
-    ------
-    ParameterError
-        If a setting is wrong.
-    MissingExtra
-        If python-stretch, statsmodels or, for its corpus, mma is not installed.
+    ``out`` gets ``horse_planted.json`` (configuration, tables, curves, all verdicts) and
+    ``horse_planted.svg``. Returns tables of the systems, the power curve and the false alarms.
 
     References
     ----------
     Sturm, "The 'Horse' Inside", Computers in Entertainment, 2016.
-
-    Examples
-    --------
-    >>> horse_planted(HorsePlantedConfig.quick(), Path("planted"))  # doctest: +SKIP
     """
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
@@ -306,7 +289,7 @@ def _of_some_artists(
 
 
 def _row(found: InterrogationResult) -> dict[str, Any]:
-    """What the power curve and the alarms need."""
+    """Return what the power curve and the table of false alarms need."""
     (curve,), (search,) = found.curves, found.searches
     return {
         "verdict": found.verdict.kind,

@@ -1,8 +1,8 @@
-"""Does the regulated bootstrap find the truth: artists planted in made-up data, again and again.
+"""Does the regulated bootstrap find the true effect of artists planted in synthetic data?
 
-Items of a class have its mark in some columns, and the mark of their artist in others. A nearest
-neighbour knows artists it has met. What that is worth is known: it is measured on many worlds of
-fresh artists, without a bootstrap over artists. Intervals of the method must hold it.
+Items of a class carry the mark of the class in some columns, and the mark of their artist in
+others. A nearest neighbour knows the artists of its training. The true effect is measured on many
+worlds of new artists, without a bootstrap over artists; intervals of the method must contain it.
 """
 
 from __future__ import annotations
@@ -33,22 +33,26 @@ _COLUMNS = 4  # of an artist's mark
 
 @dataclass(frozen=True)
 class RegulatedBootstrapConfig:
-    """What to plant, and how often.
+    """Corpora of the experiment.
 
     Parameters
     ----------
     strengths : tuple of float
-        Of an artist's mark; the noise on each column has the strength 1, a class's mark 2.
+        Strengths of an artist's mark; the noise on each column has strength 1, a class's mark 2.
     runs : int
-        Corpora a strength, >= 1.
+        Number of corpora per strength, >= 1.
     iterations : int
-        Systems trained on each corpus.
-    n_classes, n_artists, n_items : int
-        Classes, artists of each, items of each of those; 2 or more of each, of artists 3.
+        Number of systems trained on each corpus, >= 1.
+    n_classes : int
+        Number of classes, >= 2.
+    n_artists : int
+        Number of artists per class, >= 3.
+    n_items : int
+        Number of items per artist, >= 2.
     worlds : int
-        Worlds that the truth is the mean of.
+        Number of worlds that the true effect is the mean of, >= 1.
     seed : int
-        Of all draws.
+        Random seed.
 
     Examples
     --------
@@ -90,31 +94,15 @@ class _Corpus:
 def regulated_bootstrap(
     config: RegulatedBootstrapConfig, out: Path, *, progress: Progress = silent
 ) -> list[ResultTable]:
-    """Run the experiment; write its record and its figure.
+    """Run the experiment: write its record and its figure.
 
-    Parameters
-    ----------
-    config : RegulatedBootstrapConfig
-        What to plant.
-    out : Path
-        Folder, made if it is not there: ``regulated_bootstrap.json`` (config, table, every
-        interval) and ``regulated_bootstrap.svg``.
-    progress : callable, optional
-        Goes over the runs of each strength.
-
-    Returns
-    -------
-    list of ResultTable
-        As in the record: how often intervals hold the truth.
+    ``out`` gets ``regulated_bootstrap.json`` (configuration, tables, every interval) and
+    ``regulated_bootstrap.svg``. Returns tables of how often intervals contain the true effect.
 
     References
     ----------
     Rodriguez-Algarra, Sturm and Dixon, "Characterising confounding effects in music classification
     experiments through interventions", TISMIR 2(1), 2019.
-
-    Examples
-    --------
-    >>> regulated_bootstrap(RegulatedBootstrapConfig.quick(), Path("planted"))  # doctest: +SKIP
     """
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
@@ -197,7 +185,7 @@ def _truth(
 def _intervals(
     config: RegulatedBootstrapConfig, strength: float, rng: np.random.Generator
 ) -> dict[str, Interval]:
-    """What the method says of one corpus."""
+    """Return the intervals of the method on one corpus."""
     corpus = _corpus(config, strength, config.n_artists, rng)
 
     def train(items: NDArray[np.intp]) -> Callable[[NDArray[np.intp], str], list[str]]:
@@ -216,7 +204,7 @@ def _intervals(
 
 
 def _shares(row: dict[str, Any], quantity: str) -> dict[str, float]:
-    """How often intervals hold the truth and leave out zero, and their means."""
+    """Return the fractions of intervals that contain the truth and exclude 0, and their means."""
     truth = row["truth"][quantity]
     found = [one[quantity] for one in row["found"]]
     return {

