@@ -104,11 +104,11 @@ def horse_ballroom_features(
     rhythm = load_ballroom_rhythm(config.features)
     out.mkdir(parents=True, exist_ok=True)
     albums = _albums(rhythm)
-    found: dict[str, dict[str, dict[str, InterrogationResult]]] = {}
+    results: dict[str, dict[str, dict[str, InterrogationResult]]] = {}
     tempo: dict[str, dict[str, float]] = {}
     for protocol in _protocols(config, rhythm, albums):
         groups = albums if protocol.name == "by album" else list(rhythm.group)
-        of_protocol = found[protocol.name] = {}
+        of_protocol = results[protocol.name] = {}
         for name in progress(list(_classifiers()), protocol.name):
             model = _trained(name, rhythm, protocol.train)
             of_protocol[name] = _interrogated(model, config, rhythm, groups, protocol.test)
@@ -118,8 +118,8 @@ def horse_ballroom_features(
             )
     counts = {"n": len(rhythm.style), "n/replicas": len(rhythm.style) - len(set(rhythm.group))}
     counts |= {f"n/{style}": rhythm.style.count(style) for style in sorted(set(rhythm.style))}
-    figures = counts | _figures(found["published"]) | tempo.get("published", {})
-    tables = [_table(name, one, config) for name, one in found.items()]
+    figures = counts | _figures(results["published"]) | tempo.get("published", {})
+    tables = [_table(name, one, config) for name, one in results.items()]
     if tempo:
         tables.append(_tempo_table(tempo))
     record = {
@@ -137,11 +137,11 @@ def horse_ballroom_features(
                 }
                 for name, of_name in of_protocol.items()
             }
-            for protocol, of_protocol in found.items()
+            for protocol, of_protocol in results.items()
         },
     }
     write_record(out / "horse_ballroom_features.json", record)
-    _draw(found["published"], out / "horse_ballroom_features.svg")
+    _draw(results["published"], out / "horse_ballroom_features.svg")
     return tables
 
 
@@ -296,10 +296,10 @@ def _albums(rhythm: BallroomRhythm) -> list[str]:
     return [root(album) for album in shared]
 
 
-def _figures(found: dict[str, dict[str, InterrogationResult]]) -> dict[str, float]:
+def _figures(results: dict[str, dict[str, InterrogationResult]]) -> dict[str, float]:
     """Numbers by name: "lda/accuracy/-4", "lda/inflated/6", "lda/mcnemar_p/-4"."""
     figures = {}
-    for name, of_name in found.items():
+    for name, of_name in results.items():
         key = name.lower()
         figures[f"{key}/accuracy"] = of_name["all"].baseline.value
         if (dealt := of_name["all"].chance) is not None:
@@ -317,11 +317,11 @@ def _figures(found: dict[str, dict[str, InterrogationResult]]) -> dict[str, floa
 
 def _table(
     protocol: str,
-    found: dict[str, dict[str, InterrogationResult]],
+    results: dict[str, dict[str, InterrogationResult]],
     config: HorseBallroomFeaturesConfig,
 ) -> ResultTable:
     rows = []
-    for name, of_name in found.items():
+    for name, of_name in results.items():
         row = [name, with_bounds(of_name["all"].baseline, decimals=3)]
         for percent in config.within_percent:
             (search,) = of_name[f"{percent:g}"].searches
@@ -332,7 +332,7 @@ def _table(
     columns = ["classifier", "accuracy"]
     for percent in config.within_percent:
         columns += [f"best within {percent:g} %", f"worst within {percent:g} %", "labels reached"]
-    n_test = len(next(iter(found.values()))["all"].items)
+    n_test = len(next(iter(results.values()))["all"].items)
     title = f"{protocol}: {n_test} recordings tested"
     return ResultTable(title, (*columns, "verdict"), tuple(rows))
 

@@ -140,10 +140,10 @@ def horse_infrasound(
         "low spectrum, tree, no cue": (bare, low_spectrum, "tree"),
         "patterns, LDA": (planted, pattern, "LDA"),
     }
-    found = {
+    results = {
         name: _interrogated(*systems[name], config) for name in progress(list(systems), "systems")
     }
-    tables = [_table(found)]
+    tables = [_table(results)]
     record = {
         "settings": config,
         "seconds": round(time.monotonic() - began),
@@ -151,11 +151,11 @@ def horse_infrasound(
         "tables": tables,
         "found": {
             name: {design: interrogation_record(one, is_summary=True) for design, one in of.items()}
-            for name, of in found.items()
+            for name, of in results.items()
         },
     }
     write_record(out / "horse_infrasound.json", record)
-    _draw(found, out / "horse_infrasound.svg")
+    _draw(results, out / "horse_infrasound.svg")
     return tables
 
 
@@ -225,7 +225,7 @@ def _interrogated(
         else LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
     )
     number = np.array([int(artist.rsplit("-")[-1]) for artist in clips.artist])
-    known, asked = np.flatnonzero(number % 2), np.flatnonzero(number % 2 == 0)
+    known, tested = np.flatnonzero(number % 2), np.flatnonzero(number % 2 == 0)
     model.fit(described(clips.sounds[known]).numpy(), clips.style[known])
 
     def predict(sounds: Tensor) -> list[str]:
@@ -233,17 +233,17 @@ def _interrogated(
 
     interrogation = Interrogation(
         predict,
-        clips.sounds[asked],
-        clips.style[asked].tolist(),
-        groups=clips.artist[asked].tolist(),
+        clips.sounds[tested],
+        clips.style[tested].tolist(),
+        groups=clips.artist[tested].tolist(),
         settings=InterrogationSettings(sr=_SR, seed=config.seed),
     )
     return {design: interrogation.run([FILTERS[design]]) for design in config.filters}
 
 
-def _table(found: dict[str, dict[str, InterrogationResult]]) -> ResultTable:
+def _table(results: dict[str, dict[str, InterrogationResult]]) -> ResultTable:
     rows = []
-    for name, of_design in found.items():
+    for name, of_design in results.items():
         for design, one in of_design.items():
             (point,) = one.curves[0].points
             dealt = one.chance
@@ -261,11 +261,11 @@ def _table(found: dict[str, dict[str, InterrogationResult]]) -> ResultTable:
     return ResultTable("Systems under a high-pass filter", columns, tuple(rows))
 
 
-def _draw(found: dict[str, dict[str, InterrogationResult]], path: Path) -> None:
+def _draw(results: dict[str, dict[str, InterrogationResult]], path: Path) -> None:
     """Scores unchanged and filtered, with their intervals; dotted is chance."""
-    with svg_figure(path, width=2.4 * len(found), height=2.7) as figure:
-        panels: Sequence[Any] = figure.subplots(1, len(found), sharey=True)
-        for panel, (name, of_design) in zip(panels, found.items(), strict=True):
+    with svg_figure(path, width=2.4 * len(results), height=2.7) as figure:
+        panels: Sequence[Any] = figure.subplots(1, len(results), sharey=True)
+        for panel, (name, of_design) in zip(panels, results.items(), strict=True):
             runs = list(of_design.values())
             scores = [runs[0].baseline, *(one.curves[0].points[0].score for one in runs)]
             places = range(len(scores))

@@ -162,7 +162,7 @@ def horse_planted(
     train, test = _corpora(config, progress)
     heard = round(time.monotonic() - began)
     rng = np.random.default_rng(config.seed)
-    found = {
+    results = {
         system.name: _interrogated(system, train, test, config, rng)
         for system in progress(SYSTEMS, "systems")
     }
@@ -171,19 +171,21 @@ def horse_planted(
         "pattern models": _honest(train, test, config, progress),
         "errors at random": _erring(test, config, progress),
     }
-    tables = horse_tables(found, power, alarms)
+    tables = horse_tables(results, power, alarms)
     record = {
         "settings": config,
         "seconds": {"clips": heard, "all": round(time.monotonic() - began)},
         "versions": records.versions(),
         "tables": tables,
         "systems": SYSTEMS,
-        "found": {name: interrogation_record(one, is_summary=True) for name, one in found.items()},
+        "found": {
+            name: interrogation_record(one, is_summary=True) for name, one in results.items()
+        },
         "power": power,
         "alarms": alarms,
     }
     write_record(out / "horse_planted.json", record)
-    draw_horses(found, power, out / "horse_planted.svg")
+    draw_horses(results, power, out / "horse_planted.svg")
     return tables
 
 
@@ -218,24 +220,24 @@ def _interrogated(
 ) -> InterrogationResult:
     """Train a system on a corpus of its confounding, and interrogate it on another of the same."""
     known = train.confounded(system.confounding, rng)
-    asked = test.confounded(system.confounding, rng)
+    tested = test.confounded(system.confounding, rng)
     predict = trained(system, known, seed=int(rng.integers(2**31)))
-    return _asked(predict, asked.features[system.hears], asked, config)
+    return _asked(predict, tested.features[system.hears], tested, config)
 
 
 def _asked(
     predict: Callable[[Tensor], Sequence[str]],
     features: Tensor,
-    asked: HeardDances,
+    tested: HeardDances,
     config: HorsePlantedConfig,
 ) -> InterrogationResult:
     tempo = StretchedTempo(max(config.doses, key=abs), available=(0, *config.doses))
     interrogation = Interrogation(
         predict,
         features,
-        asked.style.tolist(),
-        groups=asked.artist.tolist(),
-        confound=asked.tempo_bpm,
+        tested.style.tolist(),
+        groups=tested.artist.tolist(),
+        confound=tested.tempo_bpm,
         settings=InterrogationSettings(seed=config.seed),
     )
     return interrogation.run([tempo], doses={"tempo": config.doses})
@@ -250,8 +252,8 @@ def _power(
         system = replace(HORSE, confounding=level)
         for run in progress(range(config.n_power), f"confounding {level:g}"):
             rng = np.random.default_rng((config.seed, 1, i, run))
-            found = _of_some_artists(system, train, test, config, rng)
-            rows.append({"confounding": level, **_row(found)})
+            result = _of_some_artists(system, train, test, config, rng)
+            rows.append({"confounding": level, **_row(result)})
     return rows
 
 
@@ -271,9 +273,9 @@ def _erring(test: Dances, config: HorsePlantedConfig, progress: Progress) -> lis
     rows = []
     for run in progress(range(config.n_honest), "errors at random"):
         rng = np.random.default_rng((config.seed, 3, run))
-        asked = test.some_artists(_TESTED, rng).confounded(0.0, rng)
-        predict, told = erring(asked, rng)
-        rows.append(_row(_asked(predict, told, asked, config)))
+        tested = test.some_artists(_TESTED, rng).confounded(0.0, rng)
+        predict, inputs = erring(tested, rng)
+        rows.append(_row(_asked(predict, inputs, tested, config)))
     return rows
 
 
@@ -288,15 +290,15 @@ def _of_some_artists(
     return _interrogated(system, some, others, config, rng)
 
 
-def _row(found: InterrogationResult) -> dict[str, Any]:
+def _row(result: InterrogationResult) -> dict[str, Any]:
     """Return what the power curve and the table of false alarms need."""
-    (curve,), (search,) = found.curves, found.searches
+    (curve,), (search,) = result.curves, result.searches
     return {
-        "verdict": found.verdict.kind,
-        "is_score_moved": is_score_moved(found),
-        "unchanged": found.baseline.value,
+        "verdict": result.verdict.kind,
+        "is_score_moved": is_score_moved(result),
+        "unchanged": result.baseline.value,
         "worst": curve.worst.score.value,
         "inflated": search.inflated.value if search.inflated else None,
         "deflated": search.deflated.value if search.deflated else None,
-        "confound": found.confound.value if found.confound else None,
+        "confound": result.confound.value if result.confound else None,
     }

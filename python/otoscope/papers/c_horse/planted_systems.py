@@ -83,19 +83,19 @@ def trained(
 
 
 def erring(
-    asked: HeardDances, rng: np.random.Generator
+    tested: HeardDances, rng: np.random.Generator
 ) -> tuple[Callable[[Tensor], list[str]], Tensor]:
     """Make a system that is given the style and errs at random, whatever the tempo.
 
     Returns the system, and its input: Tensor [clip, rendering, 1].
     """
-    styles, told = np.unique(asked.style, return_inverse=True)
+    styles, style_codes = np.unique(tested.style, return_inverse=True)
 
-    def predict(told: Tensor) -> list[str]:
-        right = told[:, 0].long().numpy()
+    def predict(style_codes: Tensor) -> list[str]:
+        right = style_codes[:, 0].long().numpy()
         guessed = rng.integers(len(styles), size=len(right))
-        said = np.where(rng.random(len(right)) < _RIGHT, right, guessed)
-        return [str(style) for style in styles[said]]
+        answers = np.where(rng.random(len(right)) < _RIGHT, right, guessed)
+        return [str(style) for style in styles[answers]]
 
-    n_renderings = asked.features["scale"].shape[1]
-    return predict, torch.from_numpy(told).float()[:, None, None].expand(-1, n_renderings, 1)
+    n_renderings = tested.features["scale"].shape[1]
+    return predict, torch.from_numpy(style_codes).float()[:, None, None].expand(-1, n_renderings, 1)

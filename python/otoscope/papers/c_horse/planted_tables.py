@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 
 def horse_tables(
-    found: Mapping[str, InterrogationResult],
+    results: Mapping[str, InterrogationResult],
     power: Sequence[Row],
     alarms: Mapping[str, Sequence[Row]],
 ) -> list[ResultTable]:
@@ -46,7 +46,7 @@ def horse_tables(
             "score moves",
             "verdict",
         ),
-        tuple(_system(name, one) for name, one in found.items()),
+        tuple(_system(name, one) for name, one in results.items()),
     )
     levels = list(dict.fromkeys(row["confounding"] for row in power))
     of_level = [[row for row in power if row["confounding"] == level] for level in levels]
@@ -85,19 +85,21 @@ def horse_tables(
     return [systems, powers, false]
 
 
-def is_score_moved(found: InterrogationResult) -> bool:
+def is_score_moved(results: InterrogationResult) -> bool:
     """Whether at some dose the score itself moves, as the verdict has it; not only the answers."""
-    return any(has_moved(point, found.max_change) for _, point in found.label_preserving_points)
+    return any(has_moved(point, results.max_change) for _, point in results.label_preserving_points)
 
 
-def draw_horses(found: Mapping[str, InterrogationResult], power: Sequence[Row], path: Path) -> None:
+def draw_horses(
+    results: Mapping[str, InterrogationResult], power: Sequence[Row], path: Path
+) -> None:
     """Dose curves with their placebos, open, and the power curve."""
     with svg_figure(path, width=9.6, height=2.8) as figure:
         *panels, last = figure.subplots(1, 1 + len(_PANELS))
         for panel, (title, names) in zip(panels, _PANELS, strict=True):
             for name, colour in zip(names, COLOURS, strict=False):
-                (curve,) = found[name].curves
-                draw_dose_curve(panel, curve, found[name].baseline, colour=colour, label=name)
+                (curve,) = results[name].curves
+                draw_dose_curve(panel, curve, results[name].baseline, colour=colour, label=name)
             panel.set(title=title, xlabel="tempo, %", ylim=(-0.03, 1.03))
         panels[0].set_ylabel("mean recall")
         _draw_power(last, power)

@@ -184,18 +184,18 @@ def _interrogated(
             cache=out / "renderings",
         ),
     )
-    found = interrogation.run(
+    result = interrogation.run(
         config.interventions, records=out / f"{task.name}.jsonl", progress=progress
     )
-    found = replace(found, settings={**found.settings, "cache": None})  # a path of this machine
+    result = replace(result, settings={**result.settings, "cache": None})  # a path of this machine
     report.save_interrogation(
-        found,
+        result,
         out / f"{task.name}.html",
         render_pair=None if config.silent else interrogation.render_pair,
         model=task.model,
         title=task.name,
     )
-    return found
+    return result
 
 
 def _exhibits(task: ZooTask, config: HorseZooConfig, sr: float) -> Iterator[_Exhibit]:
