@@ -125,7 +125,8 @@ def test_a_planted_tempo_horse_is_found(tmp_path: Path) -> None:
 
 def test_features_that_tempo_does_not_move_are_cleared(tmp_path: Path) -> None:
     record = run(
-        tmp_path, HorseBallroomFeaturesConfig(made_up(tmp_path, moves=0, n=200), within_percent=(6.0,))
+        tmp_path,
+        HorseBallroomFeaturesConfig(made_up(tmp_path, moves=0, n=200), within_percent=(6.0,)),
     )
     found = record["protocols"]["published"]
     for name in ("LDA", "QDA"):
