@@ -225,8 +225,8 @@ def test_doctor_says_when_all_that_works_today_is_installed(
     ]
     monkeypatch.setattr("otoscope.cli.doctor._extras", lambda: tuple(extras))
     shown = RUNNER.invoke(app, ["doctor"], env={"COLUMNS": "200"}).stdout
-    assert ("everything that works today is installed" in shown) == is_complete
-    assert "docs (to develop otoscope): there" in shown
+    assert ("everything that this version uses is installed" in shown) == is_complete
+    assert "docs (to develop otoscope): complete" in shown
     assert f"{missing}: lacks more: pip install more" in shown
 
 
@@ -258,7 +258,7 @@ def test_corpus_prints_json_for_machines(monkeypatch: pytest.MonkeyPatch, tmp_pa
     found = json.loads(RUNNER.invoke(app, [*arguments, "--json"]).stdout)
     assert (found["songs"], found["seed"]) == (3, 4)
     assert found["manifest"] == str(tmp_path / "manifest.jsonl")
-    assert "3 songs; their truth" in RUNNER.invoke(app, arguments).stdout
+    assert "3 songs; ground truth" in RUNNER.invoke(app, arguments).stdout
 
 
 ON_A_TERMINAL = """

@@ -24,14 +24,14 @@ QUICK = ["--layer", "fc9", "--seeds", "2", "--iterations", "3", "--every", "2"]
 
 def run(*arguments: object) -> str:
     """Run a command that must succeed."""
-    result = CliRunner().invoke(app, ["maximise", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["maximise", "--model", *map(str, arguments)])
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 def refused(*arguments: object) -> str:
     """Run a command that must end with one line and exit code 2."""
-    result = CliRunner().invoke(app, ["maximise", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["maximise", "--model", *map(str, arguments)])
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output
     return " ".join(result.output.split())

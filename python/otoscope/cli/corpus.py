@@ -1,66 +1,89 @@
-"""otoscope corpus: make sounds whose truth is known."""
+"""otoscope corpus: render sounds with known ground truth."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from otoscope.cli import options
 from otoscope.cli.group import Group
-from otoscope.cli.options import Seed
+from otoscope.cli.options import METHOD, Config, Json, Out
+from otoscope.cli.output import is_printed, require_folder, require_writable, write_json
 from otoscope.cli.progress import bars
-from otoscope.records import to_json
 
 __all__ = ["corpus"]
 
-corpus = typer.Typer(cls=Group, help="Make sounds whose truth is known.", no_args_is_help=True)
+_SONG = Config("data.singing", "SingingRecipe")
+_CLIP = Config("data.dance", "DanceRecipe")
+
+corpus = typer.Typer(cls=Group, help="Render sounds with known ground truth.", no_args_is_help=True)
 
 
 @corpus.command()
 def singing(
-    out: Annotated[Path, typer.Option(help="Folder for the songs; made if it is not there.")],
-    n: Annotated[int, typer.Option(help="Number of songs.")] = 10,
-    seed: Seed = 0,
-    seconds: Annotated[float, typer.Option(help="Length of a song.")] = 12.0,
-    snr_db: Annotated[float, typer.Option(help="Voice over accompaniment, dB.")] = 6.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+    out: Out,
+    n: Annotated[int, options.number("Number of songs.")] = 10,
+    seconds: Annotated[
+        float, typer.Option(help="Length of a song, in seconds.", rich_help_panel=METHOD)
+    ] = _SONG["seconds"],
+    snr_db: Annotated[
+        float,
+        typer.Option(
+            help="Level of the voice over the accompaniment, in dB.", rich_help_panel=METHOD
+        ),
+    ] = _SONG["snr_db"],
+    seed: Annotated[int, options.seed("Songs are equal bit for bit.")] = 0,
+    json_path: Json = None,
 ) -> None:
     """Render sung melodies over accompaniment: stems, mixes, and when the voice sings.
 
     Example: otoscope corpus singing --out corpus --n 40 --seed 1
     """
+    require_folder(out)
+    require_writable(json_path)
     from otoscope.data import SingingRecipe, write_singing
 
     recipe = SingingRecipe(seconds=seconds, snr_db=snr_db)
     with bars() as progress:
         songs = progress(range(n), "songs")
-        next(songs, None)  # each further one says that one is done
+        next(songs, None)  # each further one marks one as done
         manifest = write_singing(
             out, n, seed, recipe=recipe, progress=lambda name: next(songs, None)
         )
-    if as_json:
-        typer.echo(to_json({"songs": n, "seed": seed, "recipe": recipe, "manifest": manifest}))
-    else:
-        typer.echo(f"{n} songs; their truth: {manifest}")
+    write_json({"songs": n, "seed": seed, "recipe": recipe, "manifest": manifest}, json_path)
+    if not is_printed(json_path):
+        typer.echo(f"{n} songs; ground truth: {manifest}")
 
 
 @corpus.command()
 def dance(
-    out: Annotated[Path, typer.Option(help="Folder for the clips; made if it is not there.")],
-    n: Annotated[int, typer.Option(help="Number of clips; the eight styles take turns.")] = 160,
-    seed: Seed = 0,
-    seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 10.0,
+    out: Out,
+    n: Annotated[int, options.number("Number of clips; the eight styles take turns.")] = 160,
+    seconds: Annotated[
+        float, typer.Option(help="Length of a clip, in seconds.", rich_help_panel=METHOD)
+    ] = _CLIP["seconds"],
     confounding: Annotated[
-        float, typer.Option(help="Chance that the tempo gives the style away: 1 always, 0 never.")
-    ] = 0.0,
-    band: Annotated[str, typer.Option(help="drums, or mma: sampled instruments.")] = "drums",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+        float,
+        typer.Option(
+            help="Probability that the tempo reveals the style, in [0, 1].", rich_help_panel=METHOD
+        ),
+    ] = _CLIP["confounding"],
+    band: Annotated[
+        str,
+        typer.Option(
+            help="Instruments: drums (synthesised) or mma (sampled).", rich_help_panel=METHOD
+        ),
+    ] = _CLIP["band"],
+    seed: Annotated[int, options.seed("Clips are equal bit for bit.")] = 0,
+    json_path: Json = None,
 ) -> None:
-    """Render dances: a folder a style, and each clip's style, tempo, meter and artist.
+    """Render dances: one folder per style, and each clip's style, tempo, meter and artist.
 
     Example: otoscope corpus dance --out dances --n 320 --confounding 1
     """
+    require_folder(out)
+    require_writable(json_path)
     from otoscope.data import DanceRecipe, write_dance
 
     recipe = DanceRecipe(confounding=confounding, band=band, seconds=seconds)
@@ -68,7 +91,6 @@ def dance(
         clips = progress(range(n), "clips")
         next(clips, None)
         manifest = write_dance(out, n, seed, recipe=recipe, progress=lambda name: next(clips, None))
-    if as_json:
-        typer.echo(to_json({"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}))
-    else:
-        typer.echo(f"{n} clips; their truth: {manifest}")
+    write_json({"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}, json_path)
+    if not is_printed(json_path):
+        typer.echo(f"{n} clips; ground truth: {manifest}")

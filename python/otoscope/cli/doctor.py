@@ -1,7 +1,7 @@
-"""``otoscope doctor``: what works on this machine, what does not, and what to do about it.
+"""otoscope doctor: report what works on this machine and how to install the rest.
 
-Each kernel is run for a moment and compared with its definition; a kernel that differs makes the
-exit code 1.
+Each kernel is run briefly and compared with its definition; a kernel that differs makes the exit
+code 1.
 """
 
 from __future__ import annotations
@@ -10,27 +10,28 @@ import json
 import os
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from packaging.requirements import Requirement
-from rich.console import Console
 from rich.table import Table
 
-from otoscope.records import to_json, versions
+from otoscope.cli.options import Json
+from otoscope.cli.output import console, is_printed, require_writable, write_json
+from otoscope.records import versions
 
 if TYPE_CHECKING:
     from otoscope.ops.self_test import Check
 
 __all__ = ["Diagnosis", "Extra", "diagnose", "doctor"]
 
-_IN_USE = ("base", "models")  # what the code of today can use; more extras are for code to come
+_IN_USE = ("base", "models")  # extras that features of this version use
 _FOR_DEVELOPMENT = ("bench", "build", "docs", "lint", "test")
 
 
 @dataclass(frozen=True)
 class Extra:
-    """A part of the package, "base" or an optional one: what it lacks, and what installs it."""
+    """The base package or an extra: its missing packages and the line that installs them."""
 
     name: str
     missing: tuple[str, ...]
@@ -38,18 +39,18 @@ class Extra:
 
     @property
     def is_in_use(self) -> bool:
-        """Whether something that works today needs it."""
+        """Whether a feature of this version needs it."""
         return self.name in _IN_USE
 
     @property
     def is_for_development(self) -> bool:
-        """Whether it is of use to those who work on otoscope only."""
+        """Whether only contributors to otoscope need it."""
         return self.name in _FOR_DEVELOPMENT
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that the doctor finds."""
+    """State of the installation on this machine."""
 
     versions: dict[str, str]
     cpu_threads: int
@@ -69,38 +70,27 @@ class Diagnosis:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all is installed that something of today needs."""
+        """Whether everything is installed that a feature of this version needs."""
         return bool(self.extras) and not any(e.missing for e in self.extras if e.is_in_use)
 
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
-) -> None:
-    """Say what works on this machine, and test each kernel against its definition.
+def doctor(json_path: Json = None) -> None:
+    """Report what works on this machine, and test each kernel against its definition.
+
+    The exit code is 1 if a kernel differs from its definition.
 
     Example: otoscope doctor --json
     """
+    require_writable(json_path)
     diagnosis = diagnose()
-    if as_json:
-        typer.echo(to_json(diagnosis, indent=2))
-    else:
+    write_json(diagnosis, json_path)
+    if not is_printed(json_path):
         _show(diagnosis)
     raise typer.Exit(0 if diagnosis.is_well else 1)
 
 
 def diagnose() -> Diagnosis:
-    """Look at versions, processor, CUDA and extras, and run the kernels' self-tests.
-
-    Returns
-    -------
-    Diagnosis
-        What was found.
-
-    Examples
-    --------
-    >>> diagnose().is_well
-    True
-    """
+    """Examine versions, processor, CUDA and extras, and run the self-tests of the kernels."""
     from otoscope import native, ops  # torch takes a second to load: --help does without
 
     cuda = native.cuda_status()
@@ -119,7 +109,7 @@ def diagnose() -> Diagnosis:
 
 
 def _extras() -> tuple[Extra, ...]:
-    """The base and each extra that the installed package names; none in a bare source tree."""
+    """List the base and the extras of the installed package; none in a bare source tree."""
     try:
         ours = metadata.distribution("otoscope")
     except metadata.PackageNotFoundError:
@@ -143,7 +133,7 @@ def _is_editable(ours: metadata.Distribution) -> bool:
 
 
 def _missing(needed: list[Requirement], extra: str) -> tuple[str, ...]:
-    """What one extra, or the base (""), brings on this machine and is not there."""
+    """List what an extra, or the base (""), requires on this machine and is not installed."""
     return tuple(
         str(need).partition(";")[0].strip()
         for need in needed
@@ -174,9 +164,10 @@ def _show(diagnosis: Diagnosis) -> None:
         verdict = "agrees" if kernel.ok else "DIFFERS"
         table.add_row("kernel", f"{kernel.name} on {kernel.device}: {verdict}; {kernel.detail}")
     for extra in sorted(diagnosis.extras, key=lambda e: (e.is_for_development, not e.is_in_use)):
-        lacks = f"lacks {', '.join(extra.missing)}: {extra.install}" if extra.missing else "there"
+        lacks = ", ".join(extra.missing)
+        state = f"lacks {lacks}: {extra.install}" if lacks else "complete"
         whose = " (to develop otoscope)" if extra.is_for_development else ""
-        table.add_row("extra", f"{extra.name}{whose}: {lacks}")
+        table.add_row("extra", f"{extra.name}{whose}: {state}")
     if diagnosis.is_complete:
-        table.add_row("", "everything that works today is installed")
-    Console(markup=False, highlight=False).print(table)
+        table.add_row("", "everything that this version uses is installed")
+    console().print(table, soft_wrap=False)

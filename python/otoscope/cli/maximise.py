@@ -1,4 +1,4 @@
-"""otoscope maximise: what drives this unit of the network?"""
+"""otoscope maximise: inputs that drive a unit of a network furthest."""
 
 from __future__ import annotations
 
@@ -6,98 +6,96 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from otoscope.cli.options import Seed
-from otoscope.cli.output import require_folder, require_writable
+from otoscope.cli import options
+from otoscope.cli.options import (
+    INPUT,
+    METHOD,
+    MODEL,
+    OUTPUT,
+    Config,
+    Device,
+    Html,
+    Json,
+    Model,
+)
+from otoscope.cli.output import (
+    console,
+    is_printed,
+    require_folder,
+    require_writable,
+    write_json,
+)
 from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
-from otoscope.records import to_json
 
 if TYPE_CHECKING:
     from otoscope.workflows import MaximisedUnit
 
 __all__ = ["maximise"]
 
-_STEPS = [0.1, 0.01, 0.001]  # rates and penalties of the paper
+_CONFIG = Config("workflows._maximise_settings", "MaximiseUnit")
+_AGAIN = "Repeat the option for another setting."
 
 
 def maximise(  # noqa: PLR0913 - a command has the options it has
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="A name (see: otoscope models), a bundle, or FILE.py:FUNCTION."
-        ),
-    ],
-    layer: Annotated[
-        str, typer.Option(help="A layer of the network; the logit, not the probability.")
-    ],
-    unit: Annotated[
-        str, typer.Option(help="Index into its output: 3, or 3,10,5, or ...,3 (each frame's 3).")
-    ] = "0",
-    minimise: Annotated[
-        bool, typer.Option("--minimise", help="Drive it down instead of up.")
-    ] = False,
-    prior: Annotated[str, typer.Option(help="What makes inputs: fourier or raw.")] = "fourier",
-    l2: Annotated[
-        float, typer.Option(help="Raw: weight of the sum of squares in what --penalty multiplies.")
-    ] = 1.0,
-    variation: Annotated[
-        float, typer.Option(help="Raw: weight of the total variation beside it.")
-    ] = 0.0,
-    blur: Annotated[
-        float, typer.Option(help="Raw: deviation of a Gaussian blur, cells; 0 is none.")
-    ] = 0.0,
-    blur_every: Annotated[int, typer.Option(help="Raw: steps from one blur to the next.")] = 10,
-    jitter: Annotated[
-        str, typer.Option(metavar="FRAMES,BANDS", help="Roll the input by up to so many.")
-    ] = "0,0",
-    pool: Annotated[str, typer.Option(help="Of the positions of a map: mean or max.")] = "mean",
-    rate: Annotated[
-        list[float] | None, typer.Option(help="Adam's; 0.01. Again for another setting.")
-    ] = None,
+    model: Model,
+    layer: Annotated[str, _CONFIG.option("layer", rich_help_panel=MODEL)],
+    unit: Annotated[str, _CONFIG.option("unit", rich_help_panel=MODEL)] = _CONFIG["unit"],
+    minimise: Annotated[bool, _CONFIG.option("minimise")] = _CONFIG["minimise"],
+    prior: Annotated[str, _CONFIG.option("prior")] = _CONFIG["prior"],
+    l2: Annotated[float, _CONFIG.option("l2")] = _CONFIG["l2"],
+    variation: Annotated[float, _CONFIG.option("variation")] = _CONFIG["variation"],
+    blur: Annotated[float, _CONFIG.option("blur")] = _CONFIG["blur"],
+    blur_every: Annotated[int, _CONFIG.option("blur_every")] = _CONFIG["blur_every"],
+    jitter: Annotated[str, _CONFIG.option("jitter", metavar="FRAMES,BANDS")] = "{},{}".format(
+        *_CONFIG["jitter"]
+    ),
+    pool: Annotated[str, _CONFIG.option("pool")] = _CONFIG["pool"],
+    rate: Annotated[list[float] | None, _CONFIG.option("rates", "--rate", extra=_AGAIN)] = None,
     penalty: Annotated[
-        list[float] | None, typer.Option(help="Of the latent; 0.001. Again for another setting.")
+        list[float] | None, _CONFIG.option("penalties", "--penalty", extra=_AGAIN)
     ] = None,
-    iterations: Annotated[
-        list[int] | None, typer.Option(help="100. Again for another setting.")
-    ] = None,
+    iterations: Annotated[list[int] | None, _CONFIG.option("iterations", extra=_AGAIN)] = None,
     grid: Annotated[
         bool,
         typer.Option(
             "--grid",
-            help="The paper's 27 settings: three rates, penalties and iterations, where not given.",
+            help="Search the paper's 27 settings: three rates, penalties and iterations each, "
+            "where they are not given.",
+            rich_help_panel=METHOD,
         ),
     ] = False,
-    seeds: Annotated[int, typer.Option(help="Searches of each setting.")] = 8,
-    rank_layer: Annotated[
-        str | None,
-        typer.Option(help="Rank settings by this layer's Frechet distance, not the unit's."),
-    ] = None,
-    real: Annotated[
-        Path | None, typer.Option(help="Real sounds: a file or a folder; default: our own songs.")
-    ] = None,
-    every: Annotated[float, typer.Option(help="Seconds from one real excerpt to the next.")] = 0.5,
+    seeds: Annotated[int, _CONFIG.option("seeds")] = _CONFIG["seeds"],
+    rank_layer: Annotated[str | None, _CONFIG.option("rank_layer")] = _CONFIG["rank_layer"],
+    real: Annotated[Path | None, _CONFIG.option("real", rich_help_panel=INPUT)] = _CONFIG["real"],
+    every: Annotated[float, _CONFIG.option("every", rich_help_panel=INPUT)] = _CONFIG["every"],
     out: Annotated[
-        Path | None, typer.Option(help="Folder: report.html, and the sounds as .wav.")
+        Path | None,
+        typer.Option(
+            help="Folder for the report and the sounds (.wav); made if it does not exist.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Report: hear and see them.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
-    seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    html: Html = None,
+    json_path: Json = None,
+    seed: Annotated[int, options.seed("Search i of a setting uses seed + i.")] = _CONFIG["seed"],
+    device: Device = _CONFIG["device"],
 ) -> None:
-    """Make inputs that drive a unit of a network furthest, beside the real excerpts that do.
+    """Find inputs that drive a unit of a network furthest, beside the real excerpts that do.
 
-    Of several settings the one is chosen whose activations are nearest to those by real excerpts.
+    Of several settings the one is chosen whose activations are nearest to those of real excerpts.
 
-    Example: otoscope maximise synth-singing --layer fc9 --html unit.html
+    Example: otoscope maximise --model synth-singing --layer fc9 --html unit.html
     """
     require_folder(out)
-    require_writable(html)
+    require_writable(html, json_path)
     from otoscope import workflows  # torch takes seconds to load
+    from otoscope.workflows.maximise import PAPER_GRID
 
-    settings = workflows.MaximiseUnit(
+    defaults = PAPER_GRID if grid else _CONFIG
+    config = workflows.MaximiseUnit(
         model=model,
         layer=layer,
         unit=unit,
@@ -109,9 +107,9 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
         blur_every=blur_every,
         jitter=_pair(jitter),
         pool=pool,
-        rates=tuple(rate or (_STEPS if grid else [0.01])),
-        penalties=tuple(penalty or (_STEPS if grid else [0.001])),
-        iterations=tuple(iterations or ([100, 500, 1000] if grid else [100])),
+        rates=tuple(rate or defaults["rates"]),
+        penalties=tuple(penalty or defaults["penalties"]),
+        iterations=tuple(iterations or defaults["iterations"]),
         seeds=seeds,
         rank_layer=rank_layer,
         real=real,
@@ -120,15 +118,14 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
         device=device,
     )
     with bars() as progress:
-        found = workflows.maximise_unit(settings, progress=progress)
+        result = workflows.maximise_unit(config, progress=progress)
         if out:
-            workflows.save_folder(found, out)
+            workflows.save_folder(result, out)
         if html:
-            workflows.save_maximised(found, html)
-    if as_json:
-        typer.echo(to_json(found.to_dict(), indent=2))
-    else:
-        _show(found, out / "report.html" if out else html)
+            workflows.save_maximised(result, html)
+    write_json(result.to_dict(), json_path)
+    if not is_printed(json_path):
+        _show(result, out / "report.html" if out else html)
 
 
 def _pair(jitter: str) -> tuple[int, int]:
@@ -139,20 +136,20 @@ def _pair(jitter: str) -> tuple[int, int]:
     return frames, bands
 
 
-def _show(found: MaximisedUnit, page: Path | None) -> None:
+def _show(result: MaximisedUnit, page: Path | None) -> None:
     from otoscope.report.numbers import significant
 
-    console = Console(markup=False, highlight=False)
-    console.print(found.sentence, soft_wrap=True)
+    out = console()
+    out.print(result.sentence)
     table = Table(box=None, pad_edge=False)
     for heading in ("rate", "penalty", "iterations", "distance", "furthest"):
         table.add_column(heading, justify="right")
-    for row in found.ranking.rows:
+    for row in result.ranking.rows:
         setting, furthest = row.setting, float(row.result.activation[row.result.best])
         cells = (f"{setting.rate:g}", f"{setting.penalty:g}", str(setting.iterations))
         table.add_row(*cells, significant(row.distance), significant(furthest))
-    console.print(table)
-    for note in found.notes:
-        console.print(note, soft_wrap=True)
+    out.print(table, soft_wrap=False)
+    for note in result.notes:
+        out.print(note)
     if page:
-        console.print(f"report: {page}", soft_wrap=True)
+        out.print(f"report: {page}")

@@ -1,38 +1,34 @@
-"""otoscope models: what can be loaded by name."""
+"""otoscope models: the models that can be loaded by name."""
 
 from __future__ import annotations
 
-import json
-from typing import Annotated
-
-import typer
-from rich.console import Console
 from rich.table import Table
+
+from otoscope.cli.options import Json
+from otoscope.cli.output import console, is_printed, require_writable, write_json
 
 __all__ = ["models"]
 
+_KEYS = ("name", "what", "package", "version", "licence", "size_mb", "install", "is_installed")
 
-def models(
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
-) -> None:
+
+def models(json_path: Json = None) -> None:
     """List the models that can be loaded by name.
 
     Example: otoscope models
     """
+    require_writable(json_path)
     from otoscope.models import describe
 
     entries = describe()
-    if as_json:
-        keys = ("name", "what", "package", "version", "licence", "size_mb", "install")
-        rows = [
-            {**{k: getattr(e, k) for k in keys}, "is_installed": e.is_installed} for e in entries
-        ]
-        typer.echo(json.dumps(rows, indent=2))
+    write_json([{key: getattr(entry, key) for key in _KEYS} for entry in entries], json_path)
+    if is_printed(json_path):
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("name", "hears", "licence", "size", "installed"):
+    for heading in ("name", "outputs", "licence", "size", "installed"):
         table.add_column(heading)
-    for e in entries:
-        there = "yes" if e.is_installed else f"no: {e.install}"
-        table.add_row(e.name, e.what, e.licence, f"{e.size_mb:g} MB", there)
-    Console().print(table)
+    for entry in entries:
+        installed = "yes" if entry.is_installed else f"no: {entry.install}"
+        size = f"{entry.size_mb:g} MB"
+        table.add_row(entry.name, entry.what, entry.licence, size, installed)
+    console().print(table, soft_wrap=False)

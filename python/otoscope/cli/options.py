@@ -24,6 +24,7 @@ __all__ = [
     "MODEL",
     "OPTIONAL_PATH",
     "OUTPUT",
+    "PANELS",
     "Config",
     "Csv",
     "Device",
@@ -39,7 +40,7 @@ __all__ = [
     "seed",
 ]
 
-INPUT, MODEL, METHOD, OUTPUT = "Input", "Model", "Method", "Output"
+PANELS = INPUT, MODEL, METHOD, OUTPUT = "Input", "Model", "Method", "Output"
 """Panels of ``--help``, in this order."""
 
 OPTIONAL_PATH = "[PATH]"
@@ -76,14 +77,16 @@ class Config(Mapping[str, Any]):
             if isinstance(target, ast.Name)
         }
         self.module, self.name = module, name
-        self._defaults = {
-            field: ... if value is None else _literal(value, constants) for field, value in fields
-        }
+        self._defaults = dict(fields)
+        self._constants = constants
         self._help = _descriptions(ast.get_docstring(classes[name]) or "")
 
     def __getitem__(self, field: str) -> Any:
         """Give the default of a field."""
-        return self._defaults[field]
+        value = self._defaults[field]
+        while isinstance(value, ast.Name):
+            value = self._constants[value.id]
+        return ... if value is None else ast.literal_eval(value)
 
     def __iter__(self) -> Any:
         """Go over the names of the fields."""
@@ -97,7 +100,7 @@ class Config(Mapping[str, Any]):
         """Give the description of a field, in the spelling of the command line."""
         options = {name: f"--{name.replace('_', '-')}" for name in self._defaults}
         text = re.sub(r"``(.+?)``", lambda m: options.get(m[1], m[1]), self._help[field])
-        return text.replace("`", "")
+        return re.sub(r"; see `.*?`", "", text).replace("`", "")
 
     def option(self, field: str, *names: str, extra: str = "", **settings: Any) -> Any:
         """Declare the option of a field; ``extra`` follows the help, ``settings`` are typer's."""

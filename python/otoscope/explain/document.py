@@ -8,6 +8,7 @@ version of the schema: 2 added names with a default only, so version 1 is read t
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
@@ -45,11 +46,22 @@ Built = TypeVar("Built")
 
 def read(text: str) -> dict[str, Any]:
     """Parse the text of an explanation, and check its version and its names."""
-    content, _ = read_document(text, _KIND, _VERSION, name="explanation")
+    content, _ = read_document(_unwrapped(text), _KIND, _VERSION, name="explanation")
     if "patch" not in content:
         raise ParameterError("the explanation was written with patch=False; write it with it")
     require_fields(content, _NEEDED, "the explanation")
     return content
+
+
+def _unwrapped(text: str) -> str:
+    """Take the explanation out of a record of ``otoscope explain --json``."""
+    try:
+        record = json.loads(text)
+    except ValueError:  # `read_document` says what is wrong
+        return text
+    if isinstance(record, dict) and record.get("format") == RECORD_FORMAT:
+        return json.dumps(record.get("explanation"))
+    return text
 
 
 def build(kind: type[Built], content: Any) -> Built:

@@ -24,32 +24,31 @@ class AttackFile:
     Parameters
     ----------
     sound : Path
-        A sound file.
+        Sound file to attack.
     model : str
-        For `otoscope.models.load`: a name, a bundle, or "FILE.py:FUNCTION".
+        Name of a model, a bundle, or FILE.py:FUNCTION; see `otoscope.models.load`.
     out : Path
-        The adversary, .wav or .flac.
+        Adversary to write, .wav or .flac.
     target : str, optional
-        What the model is to hear: an output, or "not " and an output. By default anything but
-        what it hears.
+        Output to reach: "singing", or "not singing". By default any but the present one.
     snr_db : float
-        Least signal-to-noise ratio, > 0.
+        Smallest signal-to-noise ratio, in dB, above 0.
     domain : {"waveform", "magnitude"}
-        What is stepped on: samples, or magnitudes of the spectrum.
+        Domain of the search: waveform (samples) or magnitude (of the spectrum).
     start : float
-        Second where the excerpt starts.
+        Start of the excerpt, in seconds.
     duration : float
-        Seconds of the excerpt, or of a piece.
+        Length of the excerpt, or of a piece, in seconds.
     whole : bool
-        The whole file, piece by piece.
+        Attack the whole file, in pieces of ``duration``.
     steps : int
-        At most, for each piece.
+        Largest number of steps per piece.
     confidence : float
-        Stop when the model is so sure, in (0, 1]. It is fooled as soon as it hears the label.
+        Confidence at which the search stops, in (0, 1].
     seed : int
-        Of whatever is drawn.
+        Random seed.
     device : str
-        Where the model runs, "cpu" or "cuda".
+        Device that the model runs on: cpu or cuda.
 
     Examples
     --------

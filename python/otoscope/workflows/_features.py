@@ -46,17 +46,18 @@ class FeatureSettings:
     Parameters
     ----------
     model : str, optional
-        For `otoscope.models.load`: a name, a bundle, or "FILE.py:FUNCTION".
+        Name of a model, a bundle, or FILE.py:FUNCTION; see `otoscope.models.load`.
     layer : str, optional
-        Name of the layer; default: the last before the outputs, for models of the zoo.
+        Layer of the network whose output is the feature. By default the last before the outputs,
+        for models of the zoo.
     hop : float, optional
-        Seconds from one excerpt to the next; default: an excerpt's length, so without overlap.
+        Distance between excerpts, in seconds. By default the length of an excerpt.
     channel_axis : int, optional
-        Axis of the layer's output that becomes the columns; the others are averaged. Default: 1.
+        Axis of the layer's output that becomes the columns; the others are averaged. By default 1.
     padded : bool
-        Fill files shorter than an excerpt up with silence.
+        Append silence to files that are shorter than an excerpt.
     device : str
-        Where the model runs, "cpu" or "cuda".
+        Device that the model runs on: cpu or cuda.
 
     Examples
     --------

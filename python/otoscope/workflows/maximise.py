@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,7 +43,13 @@ from otoscope.workflows.explain import sound_files
 
 __all__ = ["MaximiseUnit", "MaximisedUnit", "maximise_unit", "save_folder", "save_maximised"]
 
-_SHOWN = 3  # pictures a side
+PAPER_GRID: Mapping[str, Any] = {
+    name: signature(ActivationMaximiser.grid).parameters[name].default
+    for name in ("rates", "penalties", "iterations")
+}
+"""Values of the settings in the paper."""
+
+_SHOWN = 3  # spectrograms per side
 _LOUDEST = 1e8  # energies above it are turned down: the sound's level is set afterwards
 _N_ITER = 100  # of Griffin and Lim, as in the paper
 
