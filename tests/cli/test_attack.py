@@ -279,7 +279,7 @@ def test_clipped_sound_is_told(song: Path, tmp_path: Path) -> None:
 
 def test_help_says_what_the_exit_codes_mean() -> None:
     told = attack(0, "--help")
-    assert "Exit code 1 if the model was fooled" in told
+    assert "The exit code is 1 if the model was fooled" in told
     assert "Example: otoscope attack song.ogg" in told
 
 

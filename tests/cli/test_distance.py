@@ -80,7 +80,7 @@ def test_distance_is_that_of_the_features(sounds: Path, tmp_path: Path) -> None:
     expected = float(frechet_of(features(sounds / "real"), features(sounds / "made")))
     assert found["distance"] == pytest.approx(expected, rel=1e-4)
     assert f"{found['distance']:.6g}" in said
-    assert "of synth-singing, layer fc8: excerpts of 1.64 s every 1.64 s" in said
+    assert "synth-singing, layer fc8: excerpts of 1.64 s every 1.64 s" in said
     assert (found["real"]["files"], found["generated"]["files"]) == (4, 3)
     assert found["real"]["n"] == len(features(sounds / "real")) == 16
     assert not list(tmp_path.glob(".d*"))
