@@ -94,7 +94,34 @@ def call_guarded(
     name: str = "the model",
     axes: str = "",
 ) -> Any:
-    """Call a function on a batch; report any error with the shape of the batch and the line."""
+    """Call a function on a batch, and report an error with the batch's shape and the line.
+
+    Parameters
+    ----------
+    function : callable
+        Function of a batch.
+    batch : Tensor [batch, ...]
+        Input of the function.
+    name : str
+        Name of the function in messages.
+    axes : str
+        Names of the input's axes, for messages.
+
+    Returns
+    -------
+    object
+        Result of the function, unchecked.
+
+    Raises
+    ------
+    ParameterError
+        If the function raises an error that states no remedy.
+
+    Examples
+    --------
+    >>> call_guarded(lambda batch: ["loud"], torch.ones(1, 4))
+    ['loud']
+    """
     try:
         return function(batch)
     except (ParameterError, CudaUnavailable, MissingExtra, torch.OutOfMemoryError):
@@ -112,7 +139,34 @@ def call_guarded(
 def check_outputs(
     outputs: object, n_items: int, *, frames: bool = False, finite: bool = False
 ) -> Tensor:
-    """Check a model's outputs for ``n_items`` inputs; return them as [batch, (frame,) output]."""
+    """Check the outputs of a model.
+
+    Parameters
+    ----------
+    outputs : object
+        Result of the model.
+    n_items : int
+        Size of the batch.
+    frames : bool
+        Also accept outputs [batch, frame, output].
+    finite : bool
+        Refuse outputs that are NaN or infinite.
+
+    Returns
+    -------
+    Tensor [batch, output] or [batch, frame, output]
+        Outputs; [batch] becomes one column.
+
+    Raises
+    ------
+    ParameterError
+        If the outputs are no Tensor, complex, or of another shape.
+
+    Examples
+    --------
+    >>> check_outputs(torch.zeros(3), 3).shape
+    torch.Size([3, 1])
+    """
     if not isinstance(outputs, Tensor):
         remedy = (
             "return torch.as_tensor(...)"
@@ -169,7 +223,25 @@ def device_of(model: object, default: torch.device | str = "cpu") -> torch.devic
 
 
 def dtype_of(model: object, default: torch.dtype = torch.float32) -> torch.dtype:
-    """Return the dtype of a model's first floating parameter or buffer."""
+    """Return the dtype of a model's first floating parameter or buffer.
+
+    Parameters
+    ----------
+    model : object
+        An nn.Module, or any callable.
+    default : torch.dtype
+        Type for a model without floating parameters and buffers.
+
+    Returns
+    -------
+    torch.dtype
+        Type for the model's inputs.
+
+    Examples
+    --------
+    >>> dtype_of(nn.Linear(1, 1).double())
+    torch.float64
+    """
     return next((w.dtype for w in _weights(model) if w.is_floating_point()), default)
 
 

@@ -119,7 +119,34 @@ def choose_targets(
     *,
     called: str = "target",
 ) -> dict[str, int]:
-    """Return the name and column of each target, in the order given; None means the only output."""
+    """Find the outputs that a user names.
+
+    Parameters
+    ----------
+    target : str, int, sequence of these, or None
+        Names, or indices from 0; None means the only output.
+    n_outputs : int
+        Number of outputs of the model.
+    output_names : sequence of str, optional
+        Names of the outputs; by default "output 0" and so on.
+    called : str
+        Name of ``target`` in messages.
+
+    Returns
+    -------
+    dict of str to int
+        Name and column of each target, in the order given.
+
+    Raises
+    ------
+    ParameterError
+        If a target is unknown (names the nearest), or None and there are several.
+
+    Examples
+    --------
+    >>> choose_targets("speech", 2, ["singing", "speech"])
+    {'speech': 1}
+    """
     names = list(output_names or [f"output {i}" for i in range(n_outputs)])
     if len(names) != n_outputs:
         raise ParameterError(f"the model names {len(names)} outputs and returns {n_outputs}")
