@@ -266,7 +266,7 @@ class Interrogation:
         n_regulated : int
             Minimum number of items of unknown factor in each class.
         iterations : int
-            Number of trainings.
+            Number of trainings; items are rendered for each, with ``settings.cache`` only once.
         interventions : sequence of Intervention
             Further conditions beside the unchanged items: how much less is the factor worth under
             each?
@@ -287,10 +287,6 @@ class Interrogation:
         ----------
         Rodriguez-Algarra, Sturm and Dixon, "Characterising confounding effects in music
         classification experiments through interventions", TISMIR 2(1), 2019.
-
-        Notes
-        -----
-        Items are rendered again for each training, with ``settings.cache`` only once.
 
         Examples
         --------
