@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from otoscope.attack import MagnitudeAdversary, Mp3, SpectrumClassifier, WaveformPGD
+from otoscope.attack import MagnitudeAdversary, Mp3Coding, SpectrumClassifier, WaveformPGD
 from otoscope.data.shipped import sample
 from otoscope.errors import ParameterError
 from otoscope.models import load
@@ -84,6 +84,6 @@ def test_an_adversary_that_expects_mp3_survives_it() -> None:
             )
         return p if label else 1 - p
 
-    survives = confidence_after_mp3(transforms=(Mp3(22050, bitrate=48),))
+    survives = confidence_after_mp3(transforms=(Mp3Coding(22050, bitrate=48),))
     assert survives >= 0.9 - 1e-3
     assert survives > confidence_after_mp3() + 0.1

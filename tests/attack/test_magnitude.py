@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from otoscope.attack import Goal, MagnitudeAdversary, SpectrumClassifier
 from otoscope.attack.objective import Objective
-from otoscope.attack.published import Published, momentum_of, publish
-from otoscope.attack.search import Question
+from otoscope.attack.problem import Problem
+from otoscope.attack.published import PublishedConfig, momentum_of, search_as_published
 from otoscope.seeds import torch_generator
 from otoscope.signal.snr import snr_db
 from otoscope.signal.stft import istft, stft
@@ -49,11 +49,10 @@ def unsure(**settings: Any) -> MagnitudeAdversary:
 
 def published(attack: MagnitudeAdversary, x: Tensor, label: int) -> tuple[Any, Tensor]:
     aim = Objective(torch.full((len(x),), label), True, "logits", confidence=attack.confidence)
-    question = Question(x, aim, tuple(torch_generator(0, i) for i in range(len(x))))
-    settings = Published(
-        attack.model, attack.snr_db, attack.step, attack.steps, WINDOW, attack.hop_length
-    )
-    return publish(question, settings)
+    problem = Problem(x, aim, tuple(torch_generator(0, i) for i in range(len(x))))
+    config = PublishedConfig(attack.snr_db, attack.step, attack.steps, WINDOW, attack.hop_length)
+    with torch.enable_grad():
+        return search_as_published(attack.model, problem, config)
 
 
 def test_published_momentum_leaves_the_ball_and_ours_does_not() -> None:
@@ -124,7 +123,7 @@ def test_a_step_is_a_waveform_step_preconditioned_by_the_overlap() -> None:
         x.shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64
     )
     gradient[:, :2048] = gradient[:, -2048:] = 0  # frames of padding have no phase
-    found = attack._moved(x, x, gradient, attack.step)
+    found = attack.magnitude_step.move(x, x, gradient, attack.step)
     before, after = 1024, 1024 + -N % 512
     D = stft(F.pad(x, (before, after)), window=WINDOW, hop_length=512)
     ones = torch.ones(D.shape[1], 1, dtype=torch.float64)
@@ -146,7 +145,7 @@ def test_without_a_gradient_nothing_moves() -> None:
     x = music(2)
     for normalised in (True, False):
         attack = MagnitudeAdversary(frames_net(), normalised=normalised)
-        moved = attack._moved(x, x, torch.zeros_like(x), 0.1)
+        moved = attack.magnitude_step.move(x, x, torch.zeros_like(x), 0.1)
         torch.testing.assert_close(moved, x, rtol=0, atol=1e-12)
 
 
@@ -154,11 +153,10 @@ def test_the_published_step_follows_the_paper() -> None:
     """Gradient, clip, projection with the running phase, ball, momentum, spelled out."""
     x = music(1)
     net = frames_net()
-    settings = Published(SpectrumClassifier(net), 15.0, 1.0, 3, WINDOW, 512)
-    question = Question(
-        x, Objective(torch.tensor([1]), True, confidence=1.0), (torch_generator(0, 0),)
-    )
-    trial, found = publish(question, settings)
+    config = PublishedConfig(15.0, 1.0, 3, WINDOW, 512)
+    aim = Objective(torch.tensor([1]), True, confidence=1.0)
+    problem = Problem(x, aim, (torch_generator(0, 0),))
+    trial, found = search_as_published(SpectrumClassifier(net), problem, config)
     X = stft(x, window=WINDOW, hop_length=512)
     e = X.abs().norm() / 10 ** (15 / 20)
     Y, previous, phase, t = X.abs(), X.abs(), X / X.abs(), 1.0

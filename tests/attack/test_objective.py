@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from otoscope.attack import Goal, aggregate
-from otoscope.attack.model import gradient_of, hear, kind_of_outputs
+from otoscope.attack.classifier import gradient_of, kind_of_outputs, predict
 from otoscope.attack.objective import Objective, log_posterior
 from otoscope.errors import ParameterError
 from otoscope.seeds import torch_generator
@@ -20,7 +20,7 @@ from otoscope.seeds import torch_generator
 
 def test_the_loss_is_the_cross_entropy_with_the_target() -> None:
     logits = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]], dtype=torch.float64)
-    verdict = Objective(torch.tensor([2, 0]), targeted=True).judge(logits)
+    verdict = Objective(torch.tensor([2, 0]), targeted=True).assess(logits)
     for i, target in enumerate((2, 0)):
         total = sum(math.exp(v) for v in logits[i].tolist())
         p = math.exp(float(logits[i, target])) / total
@@ -31,12 +31,12 @@ def test_the_loss_is_the_cross_entropy_with_the_target() -> None:
 
 def test_leaving_a_label_is_reaching_the_strongest_other() -> None:
     logits = torch.tensor([[5.0, 1.0, 2.0], [0.0, 1.0, 2.0]])
-    left = Objective(torch.tensor([0, 2]), targeted=False).judge(logits)
-    reached = Objective(torch.tensor([2, 1]), targeted=True).judge(logits)
+    left = Objective(torch.tensor([0, 2]), targeted=False).assess(logits)
+    reached = Objective(torch.tensor([2, 1]), targeted=True).assess(logits)
     torch.testing.assert_close(left.loss, reached.loss)
     torch.testing.assert_close(left.confidence, reached.confidence)
     assert left.success.tolist() == [False, False]
-    gone = Objective(torch.tensor([1, 1]), targeted=False).judge(logits)
+    gone = Objective(torch.tensor([1, 1]), targeted=False).assess(logits)
     assert gone.success.tolist() == [True, True]
 
 
@@ -46,7 +46,7 @@ def test_frames_are_pooled_for_a_label_of_the_whole_sound(aggregation: Any) -> N
     aim = Objective(
         torch.tensor([1]), targeted=True, outputs="probabilities", aggregation=aggregation
     )
-    verdict = aim.judge(p)
+    verdict = aim.assess(p)
     assert float(verdict.confidence) == pytest.approx(1.6 / 3 if aggregation == "soft" else 1 / 3)
     assert bool(verdict.success) is (aggregation == "soft")
     expected = -(math.log(0.9) + math.log(0.4) + math.log(0.3)) / 3
@@ -56,27 +56,27 @@ def test_frames_are_pooled_for_a_label_of_the_whole_sound(aggregation: Any) -> N
 def test_labels_of_frames_must_all_be_reached() -> None:
     p = torch.tensor([[[0.1, 0.9], [0.6, 0.4]], [[0.1, 0.9], [0.6, 0.4]]])
     aim = Objective(torch.tensor([[1, 0], [1, 1]]), targeted=True, outputs="probabilities")
-    verdict = aim.judge(p)
+    verdict = aim.assess(p)
     assert verdict.success.tolist() == [True, False]
     torch.testing.assert_close(verdict.confidence, torch.tensor([0.75, 0.65]))
     left = Objective(torch.tensor([[0, 1], [1, 0]]), targeted=False, outputs="probabilities")
-    assert left.judge(p).success.tolist() == [True, False]
+    assert left.assess(p).success.tolist() == [True, False]
 
 
 def test_a_threshold_comes_on_top_of_being_heard() -> None:
     p = torch.tensor([[0.4, 0.35, 0.25], [0.2, 0.45, 0.35], [0.2, 0.7, 0.1]])
     for threshold, expected in ((0.3, [False, True, True]), (0.5, [False, False, True])):
         aim = Objective(torch.tensor([1, 1, 1]), True, "probabilities", confidence=threshold)
-        assert aim.judge(p).success.tolist() == expected
+        assert aim.assess(p).success.tolist() == expected
     left = Objective(torch.tensor([0, 0, 0]), False, "probabilities", confidence=0.3)
-    assert left.judge(p).success.tolist() == [False, True, True]
+    assert left.assess(p).success.tolist() == [False, True, True]
 
 
 def test_a_threshold_of_frames_is_on_their_mean_and_all_are_heard() -> None:
     p = torch.tensor([[[0.0, 1.0], [0.6, 0.4]], [[0.4, 0.6], [0.3, 0.7]]])
     for threshold, expected in ((0.6, [False, True]), (0.7, [False, False])):
         aim = Objective(torch.ones(2, 2).long(), True, "probabilities", confidence=threshold)
-        assert aim.judge(p).success.tolist() == expected
+        assert aim.assess(p).success.tolist() == expected
 
 
 @given(logit=st.floats(-80, 80))
@@ -90,7 +90,7 @@ def test_one_column_is_two_labels(logit: float) -> None:
 
 def test_certain_probabilities_have_finite_losses() -> None:
     p = torch.tensor([[0.0], [1.0]], requires_grad=True)
-    verdict = Objective(torch.tensor([1, 0]), True, "probabilities").judge(p)
+    verdict = Objective(torch.tensor([1, 0]), True, "probabilities").assess(p)
     assert bool(verdict.loss.isfinite().all())
     assert bool(gradient_of(verdict.loss, p).isfinite().all())
 
@@ -169,12 +169,12 @@ def test_models_that_return_something_else_are_refused() -> None:
     ]
     for model, message in cases:
         with pytest.raises(ParameterError, match=message):
-            hear(model, sound)
+            predict(model, sound)
 
 
 def test_one_output_may_come_without_an_axis_of_its_own() -> None:
     sound = torch.ones(2, 4)
-    assert hear(lambda s: s.mean(1), sound).shape == (2, 1)
+    assert predict(lambda s: s.mean(1), sound).shape == (2, 1)
 
 
 def test_what_the_outputs_are_is_not_guessed() -> None:
@@ -187,7 +187,7 @@ def test_what_the_outputs_are_is_not_guessed() -> None:
         assert kind_of_outputs(model, "logits", torch.tensor(values)) == "logits"
         assert kind_of_outputs(model, "probabilities", torch.tensor(values)) == "probabilities"
     assert kind_of_outputs(model, None, torch.tensor([[2.0, -1.0]])) == "logits"
-    with pytest.raises(ParameterError, match=r"no probabilities.*say outputs='logits'"):
+    with pytest.raises(ParameterError, match=r"not probabilities.*pass outputs='logits'"):
         kind_of_outputs(model, "probabilities", torch.tensor([[2.0, -1.0]]))
     with pytest.raises(ParameterError, match=r"one of its tags with SoundClassifier"):
         kind_of_outputs(model, "probabilities", torch.tensor([[0.9, 0.8]]))

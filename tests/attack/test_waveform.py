@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from otoscope.attack import AttackResult, Goal, MagnitudeAdversary, Noise, Shift, WaveformPGD
+from otoscope.attack import (
+    AttackResult,
+    Goal,
+    MagnitudeAdversary,
+    RandomNoise,
+    RandomShift,
+    WaveformPGD,
+)
 from otoscope.signal.masking import masking_threshold
 from otoscope.signal.snr import radius
 from tests.support.examples import examples
@@ -149,7 +156,12 @@ def test_the_seed_decides_and_the_batch_does_not() -> None:
     x, model = sounds(5, 100), linear(100, 4)
     dead = lambda s: model(s) * (s[:, :1] > x[:, :1].max() + 1e-9)  # noqa: E731 # needs restarts
     tries = attack(
-        dead, snr_db=3.0, restarts=3, steps=4, transforms=(Noise(30.0), Shift(2)), seed=3
+        dead,
+        snr_db=3.0,
+        restarts=3,
+        steps=4,
+        transforms=(RandomNoise(30.0), RandomShift(2)),
+        seed=3,
     ).targeted(2)
     whole = tries(x)
     assert torch.equal(whole, tries(x))
@@ -208,11 +220,13 @@ def test_an_adversary_that_expects_noise_survives_it() -> None:
     x, model = sounds(6, 400), linear(400, 2)
     plain = attack(model, snr_db=6.0, step=0.02)
     y = 1 - model(x).argmax(1)
-    robust = attack(model, snr_db=6.0, step=0.02, transforms=(Noise(3.0),), draws=20)
+    robust = attack(model, snr_db=6.0, step=0.02, transforms=(RandomNoise(3.0),), draws=20)
 
     def survival(result: AttackResult) -> float:
         generator = torch.Generator().manual_seed(99)
-        noisy = [torch.stack([Noise(3.0)(s, generator) for s in result.sound]) for _ in range(50)]
+        noisy = [
+            torch.stack([RandomNoise(3.0)(s, generator) for s in result.sound]) for _ in range(50)
+        ]
         return float(torch.stack([model(n).argmax(1) == y for n in noisy]).double().mean())
 
     assert survival(robust.targeted(y).run(x)) > 0.9

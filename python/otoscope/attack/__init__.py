@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from otoscope.attack.evaluate import evaluate
-from otoscope.attack.evaluation import Evaluation
-from otoscope.attack.goal import Goal
+from otoscope.attack.classifier import SpectrumClassifier
+from otoscope.attack.evaluation import Evaluation, evaluate
 from otoscope.attack.magnitude import MagnitudeAdversary
-from otoscope.attack.objective import aggregate
+from otoscope.attack.objective import Goal, aggregate
 from otoscope.attack.result import AttackResult
-from otoscope.attack.spectrum_classifier import SpectrumClassifier
-from otoscope.attack.transforms import Gain, Mp3, Noise, Shift
+from otoscope.attack.transforms import Mp3Coding, RandomGain, RandomNoise, RandomShift
 from otoscope.attack.waveform import WaveformPGD
 from otoscope.signal.snr import segmental_snr_db, snr_db
 
 __all__ = [
     "AttackResult",
     "Evaluation",
-    "Gain",
     "Goal",
     "MagnitudeAdversary",
-    "Mp3",
-    "Noise",
-    "Shift",
+    "Mp3Coding",
+    "RandomGain",
+    "RandomNoise",
+    "RandomShift",
     "SpectrumClassifier",
     "WaveformPGD",
     "aggregate",

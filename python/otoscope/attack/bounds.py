@@ -1,4 +1,4 @@
-"""Balls that differences from a sound must stay in, and the nearest point of each.
+"""Bounds on the difference from a sound, and exact projections onto them.
 
 The ball of a signal-to-noise ratio of s dB around x holds all d with ||d|| <= ||x|| / 10^(s/20).
 All bounds here shrink every sample towards 0 and never move one across it.
@@ -22,21 +22,21 @@ __all__ = ["Bound", "shrink"]
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """What a difference from a sound may be; all of it holds at once, exactly.
+    """Bound on a difference from a sound; all parts hold at once, exactly.
 
     Parameters
     ----------
     snr_db : float
-        Least signal-to-noise ratio over all samples, > 0.
+        Minimum signal-to-noise ratio over all samples, dB, > 0.
     norm : {"l2", "linf"}
-        "l2": the ball of that ratio. "linf": the cube of differences up to the sound's root mean
-        square / 10^(snr_db / 20), which touches that ball in its corners only.
+        "l2": the ball ||d|| <= ||x|| / 10^(snr_db / 20). "linf": the cube |d_i| <= rms(x) /
+        10^(snr_db / 20), whose corners lie on that ball.
     segmental_snr_db : float, optional
-        Least ratio in each segment.
+        Minimum ratio in each segment, dB, > 0.
     segment_length : int
-        Samples of a segment; segments lie side by side, the last may be shorter.
+        Samples per segment; segments do not overlap, and the last may be shorter.
     amplitude : float, optional
-        Sound and difference together stay within plus and minus this.
+        Limit of |x + d|; None: no limit.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class Bound:
             raise ParameterError(f"amplitude is {self.amplitude}, must be > 0 or None")
 
     def reach(self, x: Tensor) -> Tensor:
-        """Give the length of the longest step: Tensor [batch, sample] to [batch, 1].
+        """Return the reach of the bound for each sound.
 
         Parameters
         ----------
@@ -88,12 +88,12 @@ class Bound:
         return (length if self.norm == "l2" else length / x.shape[1] ** 0.5).to(x)
 
     def project(self, difference: Tensor, x: Tensor) -> Tensor:
-        """Find the nearest difference within the bound.
+        """Project differences onto the bound.
 
         Parameters
         ----------
         difference : Tensor [batch, sample]
-            Any.
+            Any differences.
         x : Tensor [batch, sample]
             Sounds, within the amplitude.
 
@@ -104,8 +104,10 @@ class Bound:
 
         Notes
         -----
-        The multipliers of nested balls, of a segment and of all, add up to the larger one; so
-        segments first, then the whole with what the segments left as caps, is the projection.
+        Each segment is projected onto its ball; then the whole onto its ball, with the absolute
+        values of the first result as caps. This is the exact projection because all constraints
+        shrink samples towards 0, and the optimality conditions of a sample depend on the larger of
+        the multipliers of its segment and of the whole only.
 
         Examples
         --------
@@ -130,18 +132,18 @@ class Bound:
         return torch.minimum(size, cap) * difference.sign()
 
     def place(self, sound: Tensor, x: Tensor) -> Tensor:
-        """Find the nearest sound whose difference from ``x`` is within the bound.
+        """Project sounds so that the difference from ``x`` is within the bound.
 
         Parameters
         ----------
         sound, x : Tensor [batch, sample]
-            A candidate and the original.
+            Candidates and originals.
 
         Returns
         -------
         Tensor [batch, sample]
-            x + project(sound - x), rounded towards ``x``: no sample is further from it than its
-            difference, so that what holds of the difference holds of the sound.
+            x + project(sound - x), rounded towards ``x``: rounding never increases the distance of
+            a sample from ``x``, so the bound holds for the rounded sound.
 
         Examples
         --------
@@ -156,14 +158,14 @@ class Bound:
         return placed if limit is None else placed.clamp(-limit, limit)  # the cap is rounded
 
     def draw(self, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """Draw a sound evenly from the ball (or cube), then bring it into the rest of the bound.
+        """Draw sounds uniformly from the ball (or cube), then project them onto the bound.
 
         Parameters
         ----------
         x : Tensor [batch, sample]
             Originals.
         generators : sequence of torch.Generator
-            One a sound, on the CPU.
+            One generator per sound, on the CPU.
 
         Returns
         -------
@@ -199,33 +201,15 @@ class Bound:
 
 
 def shrink(size: Tensor, cap: Tensor, radius: Tensor) -> Tensor:
-    """Project onto the intersection of a ball and a box, both around 0, in closed form.
+    """Project absolute values [row, sample] onto a ball and a box around 0, in closed form.
 
-    Parameters
-    ----------
-    size : Tensor [row, sample]
-        Absolute values of the point, float64.
-    cap : Tensor [row, sample]
-        Half the edges of the box, >= 0, may be inf.
-    radius : Tensor [row]
-        Of the ball, >= 0.
+    ``cap`` [row, sample] are half the edges of the box, >= 0, may be inf; ``radius`` [row] is that
+    of the ball. Returns min(cap, size / m) with the smallest m >= 1 that lies in the ball.
 
-    Returns
-    -------
-    Tensor [row, sample]
-        min(cap, size / m) with the least m >= 1 that brings it into the ball.
-
-    Notes
-    -----
-    Samples meet their caps in the order of size / cap. With the first j capped, m^2 is the
-    energy of the others over the radius^2 that the caps leave; the right j is the one whose m lies
-    between its neighbours' ratios.
-
-    Examples
-    --------
-    >>> row = torch.tensor([[3.0, 4.0]], dtype=torch.float64)
-    >>> shrink(row, torch.full_like(row, torch.inf), torch.tensor([1.0]))
-    tensor([[0.6000, 0.8000]], dtype=torch.float64)
+    Samples reach their caps in the order of size / cap. With the first j capped, m^2 is the energy
+    of the others divided by radius^2 minus the energy of the caps; the right j is the one whose m
+    lies between the ratios of its neighbours. Example: size (3, 4), cap (inf, 1), radius 2: j = 1
+    gives m^2 = 9 / (4 - 1), so the result is (sqrt(3), 1).
     """
     divisor = (size.norm(dim=-1) / radius).nan_to_num(1.0, posinf=torch.inf).clamp(min=1)
     plain: Tensor = size / divisor[:, None]

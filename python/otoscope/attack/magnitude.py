@@ -1,4 +1,4 @@
-"""The adversary of Kereliuk, Sturm and Larsen (2015): steps on the magnitude spectrum.
+"""Projected gradient descent on the magnitude spectrum (paper E).
 
 By default a step changes magnitudes, keeps phases, and ends as sound within the bound; the method
 as published is in `otoscope.attack.published`.
@@ -17,12 +17,16 @@ from torch import Tensor
 
 from otoscope import ops
 from otoscope.attack.base import Attack
-from otoscope.attack.model import unit
+from otoscope.attack.bounds import Bound
+from otoscope.attack.classifier import SpectrumClassifier, unit
 from otoscope.attack.objective import Outputs
-from otoscope.attack.published import Published, momentum_of, publish
-from otoscope.attack.search import Question, Trial
-from otoscope.attack.spectrum_classifier import SpectrumClassifier
+from otoscope.attack.problem import pose
+from otoscope.attack.published import PublishedConfig, momentum_of, search_as_published
+from otoscope.attack.result import AttackResult
+from otoscope.attack.search import search, summarise
+from otoscope.attack.waveform import step_length
 from otoscope.errors import ParameterError
+from otoscope.protocols import evaluating
 from otoscope.signal.stft import hann, n_frames
 
 __all__ = ["MagnitudeAdversary"]
@@ -37,35 +41,34 @@ class MagnitudeAdversary(Attack):
     Parameters
     ----------
     normalised : bool
-        True: ``step`` is a fraction of the ball's radius, in the gradient's direction. False: the
-        paper's mu, times the gradient, times the number of frames; so it always is in a faithful
-        attack.
+        True: ``step`` is a fraction of the ball's radius, along the gradient. False: ``step`` is
+        the paper's mu, a factor of the gradient times the number of frames; a faithful attack
+        always uses mu.
     n_fft, hop_length : int
-        Samples of a frame and between frames; the window is a symmetric Hann.
+        Samples per frame and between frames; the window is a symmetric Hann.
     faithful : bool
-        As published, defects included: see Notes. The bound is then on magnitudes only, and
-        ``amplitude`` is not kept.
+        Use the method as published, defects included: see Notes. The bound is then on magnitudes
+        only, and ``amplitude`` is ignored.
 
     Raises
     ------
     ParameterError
-        If frames do not cover all samples, or a faithful attack is given what it does not have:
-        restarts, segments, transforms, masking.
+        If frames do not cover all samples, or a faithful attack is given settings that the
+        published method lacks: restarts, segments, transforms, masking.
 
     References
     ----------
-    Kereliuk, Sturm and Larsen, "Deep learning and music adversaries", IEEE Trans. Multimedia
-    17(11), 2015, section IV.
+    :cite:`kereliuk2015`, section IV.
 
     Notes
     -----
-    What is published has five defects that this has not by default. Momentum is added after
-    the projection, so the result leaves the ball and has negative magnitudes; here the projection
-    is last. Frames are not padded, so the inverse divides by almost nothing at the ends; here the
-    sound is padded by a frame and cropped. The ball is on magnitudes while the phase runs, so the
-    sound may be far louder than the bound; here the ball is on the sound. Success is counted on
-    magnitudes that no sound has; here on the sound. And its code takes the target of label 0 for
-    none; this defect ``faithful`` does not inherit.
+    The published method has five defects that are repaired by default. Momentum is added after the
+    projection, so the result leaves the ball and has negative magnitudes; here the projection is
+    last. Frames are not padded, so the inverse divides by almost 0 at the ends; here the sound is
+    padded by a frame and cropped. The ball is on magnitudes while the phase changes, so the sound
+    may differ far more than the bound allows; here the ball is on the sound. Success is counted on
+    inconsistent magnitudes; here on the sound. And its code treats the target label 0 as no target;
+    ``faithful`` does not reproduce this defect.
 
     Examples
     --------
@@ -89,12 +92,12 @@ class MagnitudeAdversary(Attack):
             )
         if self.masking and not self.normalised:
             raise ParameterError("masking weighs directions: it needs normalised=True")
-        heard = self.model
-        if self.faithful and isinstance(heard, SpectrumClassifier):
-            frames, theirs = (self.n_fft, self.hop_length), (heard.n_fft, heard.hop_length)
-            if frames != theirs:
+        model = self.model
+        if self.faithful and isinstance(model, SpectrumClassifier):
+            frames, expected = (self.n_fft, self.hop_length), (model.n_fft, model.hop_length)
+            if frames != expected:
                 raise ParameterError(
-                    f"(n_fft, hop_length) are {frames}, the model's are {theirs}: must be the same"
+                    f"(n_fft, hop_length) are {frames}, the model's are {expected}: must be equal"
                 )
         extra = {
             "restarts": self.restarts > 1,
@@ -103,7 +106,7 @@ class MagnitudeAdversary(Attack):
             "masking": self.masking > 0,
         }
         if self.faithful and any(extra.values()):
-            names = ", ".join(name for name, given in extra.items() if given)
+            names = ", ".join(name for name, is_set in extra.items() if is_set)
             raise ParameterError(f"the published method has no {names}: leave out faithful=True")
 
     @classmethod
@@ -116,20 +119,20 @@ class MagnitudeAdversary(Attack):
         outputs: Outputs | None = None,
         faithful: bool = False,
     ) -> MagnitudeAdversary:
-        """Set up the paper's attack on its network of frames: mu 0.1, 100 steps, confidence 0.9.
+        """Set up the paper's attack on its network of single frames: mu 0.1, 100 steps, 0.9.
 
         Parameters
         ----------
         model : callable
             Magnitudes [batch, frame, bin] -> [batch, frame, output], or of sound.
         snr_db : float
-            Least signal-to-noise ratio, dB.
+            Minimum signal-to-noise ratio, dB.
         hears : {"magnitude", "sound"}
-            What the model takes.
+            Input of the model.
         outputs : {"logits", "probabilities"}, optional
-            What it gives; default: its attribute ``outputs``, or logits.
+            Kind of the outputs; default: the model's attribute ``outputs``, or logits.
         faithful : bool
-            As published.
+            Use the method as published.
 
         Returns
         -------
@@ -149,6 +152,8 @@ class MagnitudeAdversary(Attack):
             confidence=0.9,
             outputs=outputs,
             normalised=False,
+            n_fft=1024,
+            hop_length=512,
             faithful=faithful,
         )
 
@@ -164,8 +169,8 @@ class MagnitudeAdversary(Attack):
     ) -> MagnitudeAdversary:
         """Set up the paper's attack on its convolutional network: mu 0.01, 50 steps, 0.5.
 
-        The paper's network hears excerpts of 100 frames: the model given cuts them itself. The
-        paper gives no ratio of its own for it: the default is that of `dnn`.
+        The paper's network takes excerpts of 100 frames: ``model`` cuts them itself. The paper
+        states no ratio for this network: the default is that of `dnn`.
 
         Parameters
         ----------
@@ -173,13 +178,13 @@ class MagnitudeAdversary(Attack):
             Magnitudes [batch, frame, bin] -> [batch, output] or [batch, excerpt, output], or of
             sound.
         snr_db : float
-            Least signal-to-noise ratio, dB.
+            Minimum signal-to-noise ratio, dB.
         hears : {"magnitude", "sound"}
-            What the model takes.
+            Input of the model.
         outputs : {"logits", "probabilities"}, optional
-            What it gives; default: its attribute ``outputs``, or logits.
+            Kind of the outputs; default: the model's attribute ``outputs``, or logits.
         faithful : bool
-            As published.
+            Use the method as published.
 
         Returns
         -------
@@ -194,28 +199,72 @@ class MagnitudeAdversary(Attack):
         dnn = cls.dnn(model, snr_db=snr_db, hears=hears, outputs=outputs, faithful=faithful)
         return replace(dnn, steps=50, step=0.01, confidence=0.5)
 
-    def _solve(self, question: Question) -> tuple[Trial, Tensor]:
-        if not self.faithful:
-            return super()._solve(question)
-        window = hann(self.n_fft, periodic=False)
-        settings = Published(
-            self.model, self.snr_db, self.step, self.steps, window, self.hop_length
-        )
-        trial, _ = publish(question, settings)
-        before = self._ask(question, question.x).confidence
-        after = self._ask(question, trial.sound)
-        trial.confidence, trial.success = after.confidence, after.success
-        return trial, before
+    def run(
+        self, x: Tensor, y: int | Tensor | None = None, *, first_example: int = 0
+    ) -> AttackResult:
+        """Make adversaries; see `otoscope.attack.base.Attack.run`."""
+        with evaluating(self.model), torch.enable_grad():
+            problem, bound = pose(self, x, y, first_example), self.bound
+            if self.faithful:
+                window = hann(self.n_fft, periodic=False)
+                config = PublishedConfig(
+                    self.snr_db, self.step, self.steps, window, self.hop_length
+                )
+                state, _ = search_as_published(self.model, problem, config)
+            else:
+                state = search(
+                    self.model,
+                    problem,
+                    bound,
+                    self.magnitude_step,
+                    steps=self.steps,
+                    restarts=self.restarts,
+                )
+        return summarise(self, problem, state)
 
-    def _step(
+    @property
+    def magnitude_step(self) -> MagnitudeStep:
+        """Step of the search."""
+        return MagnitudeStep(
+            self.bound,
+            self.step,
+            self.n_fft,
+            self.hop_length,
+            normalised=self.normalised,
+            shortens=self.masking > 0,
+        )
+
+
+@dataclass(frozen=True)
+class MagnitudeStep:
+    """A step on magnitudes with FISTA's momentum, projected onto the bound; a `Step` of `search`.
+
+    ``length`` is a fraction of the radius of the ball of magnitudes, or mu: see
+    `MagnitudeAdversary`; with ``shortens`` it is that of the first step, and decreases.
+    """
+
+    bound: Bound
+    length: float
+    n_fft: int
+    hop_length: int
+    normalised: bool = True
+    shortens: bool = False
+
+    def __call__(
         self, x: Tensor, sound: Tensor, gradient: Tensor, memory: Tensor, iteration: int
     ) -> tuple[Tensor, Tensor]:
-        moved = self.bound.project(self._moved(x, sound, gradient, self._length(iteration)) - x, x)
+        """Step: z <- P(move(sound)); sound <- P(z + momentum (z - memory)); memory <- z."""
+        length = step_length(self.length, iteration, shortens=self.shortens)
+        moved = self.bound.project(self.move(x, sound, gradient, length) - x, x)
         ahead = moved + momentum_of(iteration) * (moved - memory)
         return self.bound.place(x + ahead, x), moved
 
-    def _moved(self, x: Tensor, sound: Tensor, gradient: Tensor, length: float) -> Tensor:
-        """Step against the gradient of the magnitudes, and go back to sound."""
+    def move(self, x: Tensor, sound: Tensor, gradient: Tensor, length: float) -> Tensor:
+        """Step against the gradient with respect to the magnitudes, and return to sound.
+
+        With S and phase those of the sound, T(S) = istft(S e^{j phase}): returns
+        T(max(S - length slope, 0)), slope = T^* gradient (normalised, or times the frames).
+        """
         w = hann(self.n_fft, periodic=False)
         D = ops.stft(self._padded(sound), window=w, hop_length=self.hop_length)
         S, phase = D.abs(), torch.where(D == 0, 1, D.sgn())
@@ -227,7 +276,7 @@ class MagnitudeAdversary(Attack):
         _, (slope,) = torch.autograd.functional.vjp(synthesis, (S,), gradient)
         if self.normalised:
             X = ops.stft(self._padded(x), window=w, hop_length=self.hop_length).abs()
-            radius = X.norm(dim=(1, 2), keepdim=True) / 10 ** (self.snr_db / 20)
+            radius = X.norm(dim=(1, 2), keepdim=True) / 10 ** (self.bound.snr_db / 20)
             slope = unit(slope) * radius
         else:
             slope = slope * n_frames(x.shape[1], n_fft=self.n_fft, hop_length=self.hop_length)
@@ -235,7 +284,7 @@ class MagnitudeAdversary(Attack):
 
     @property
     def _lead(self) -> int:
-        """Samples of padding: a frame at least, and whole hops, so that no frame moves."""
+        """Samples of padding: at least a frame, and whole hops, so that no frame moves."""
         return math.ceil(self.n_fft / self.hop_length) * self.hop_length
 
     def _padded(self, y: Tensor) -> Tensor:

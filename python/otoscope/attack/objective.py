@@ -1,6 +1,6 @@
-"""What an attack wants a model to say, and how far it is: loss, confidence, success.
+"""The aim of an attack: labels to reach or to leave, and the loss, confidence and success.
 
-A model of one column knows two labels: 0, it is not there, and 1, it is.
+A model with one output has two labels: 0, the class is absent, and 1, it is present.
 """
 
 from __future__ import annotations
@@ -13,27 +13,37 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.errors import ParameterError
+from otoscope.seeds import torch_generator
 
-__all__ = ["Aggregation", "Objective", "Outputs", "Verdict", "aggregate", "log_posterior"]
+__all__ = [
+    "Aggregation",
+    "Assessment",
+    "Goal",
+    "Objective",
+    "Outputs",
+    "aggregate",
+    "check_labels",
+    "log_posterior",
+]
 
 Outputs: TypeAlias = Literal["logits", "probabilities"]
 Aggregation: TypeAlias = Literal["soft", "hard"]
 
 
 def aggregate(posterior: Tensor, aggregation: Aggregation = "soft") -> Tensor:
-    """Sum up what a model says of the frames of a sound.
+    """Pool the posteriors of the frames of a sound.
 
     Parameters
     ----------
     posterior : Tensor [..., frame, label]
         Probabilities.
     aggregation : {"soft", "hard"}
-        The mean of the posteriors, or the share of frames that vote for a label.
+        Mean of the posteriors, or fraction of frames that vote for a label.
 
     Returns
     -------
     Tensor [..., label]
-        Sums to 1.
+        Pooled posterior; sums to 1.
 
     Raises
     ------
@@ -46,8 +56,7 @@ def aggregate(posterior: Tensor, aggregation: Aggregation = "soft") -> Tensor:
 
     References
     ----------
-    Kereliuk, Sturm and Larsen, "Deep learning and music adversaries", IEEE Trans. Multimedia
-    17(11), 2015, section III.
+    :cite:`kereliuk2015`, section III.
 
     Examples
     --------
@@ -63,24 +72,9 @@ def aggregate(posterior: Tensor, aggregation: Aggregation = "soft") -> Tensor:
 
 
 def log_posterior(values: Tensor, outputs: Outputs) -> Tensor:
-    """Turn a model's outputs into log probabilities of labels.
+    """Convert outputs [..., output] to log probabilities of labels [..., label], at least 2 labels.
 
-    Parameters
-    ----------
-    values : Tensor [..., output]
-        Of several outputs exactly one label holds; one output says whether label 1 does.
-    outputs : {"logits", "probabilities"}
-        What they are.
-
-    Returns
-    -------
-    Tensor [..., label]
-        At least 2 labels.
-
-    Examples
-    --------
-    >>> log_posterior(torch.tensor([[0.25]]), "probabilities").exp()
-    tensor([[0.7500, 0.2500]])
+    Several outputs are exclusive classes; one output is the probability of label 1.
     """
     if outputs == "probabilities":
         p = torch.cat([1 - values, values], -1) if values.shape[-1] == 1 else values
@@ -91,23 +85,8 @@ def log_posterior(values: Tensor, outputs: Outputs) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
-    """What a model says of a batch, seen from the attack.
-
-    Parameters
-    ----------
-    loss : Tensor [batch]
-        To be made small; differentiable.
-    confidence : Tensor [batch]
-        In the aim: the target, or the strongest label other than the one to leave.
-    success : Tensor [batch], bool
-        Whether the attack has what it wants.
-
-    Examples
-    --------
-    >>> Verdict(torch.zeros(1), torch.ones(1), torch.ones(1, dtype=torch.bool)).success
-    tensor([True])
-    """
+class Assessment:
+    """Loss [batch], confidence in the aim [batch], and success [batch], bool, of candidates."""
 
     loss: Tensor
     confidence: Tensor
@@ -116,27 +95,21 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """What the model is to say of each sound.
+    """Predictions that an attack aims at; rows are sounds.
 
     Parameters
     ----------
     labels : Tensor [batch] or [batch, frame], int64
-        To reach, or to leave.
+        Labels to reach, or to leave.
     targeted : bool
-        Reach them.
+        True: reach the labels.
     outputs : {"logits", "probabilities"}
-        What the model gives.
+        Kind of the model's outputs.
     aggregation : {"soft", "hard"}
-        How a model of frames is counted where a label is a whole sound's.
+        How outputs per frame are pooled if a label is one of the whole sound.
     confidence : float, optional
-        Success is that the aim is the most probable label (of every frame, where labels are a
-        frame's); with this, the confidence in it (the mean over frames) is at least this as well.
-
-    Examples
-    --------
-    >>> aim = Objective(torch.tensor([1]), targeted=True)
-    >>> aim.judge(torch.tensor([[0.0, 2.0]])).success
-    tensor([True])
+        Success means that the aim is the most probable label (of every frame, with labels per
+        frame); with this, the confidence in it (the mean over frames) must also be at least this.
     """
 
     labels: Tensor
@@ -145,32 +118,16 @@ class Objective:
     aggregation: Aggregation = "soft"
     confidence: float | None = None
 
-    def __getitem__(self, examples: Tensor) -> Objective:
-        return replace(self, labels=self.labels[examples])
+    def __getitem__(self, rows: Tensor) -> Objective:
+        """Select sounds: Tensor [row], int64."""
+        return replace(self, labels=self.labels[rows])
 
-    def judge(self, values: Tensor) -> Verdict:
-        """Compare a model's outputs with what they should be.
+    def assess(self, values: Tensor) -> Assessment:
+        """Compare outputs [batch, output] or [batch, frame, output] with the aim.
 
-        Parameters
-        ----------
-        values : Tensor [batch, output] or [batch, frame, output]
-            What the model says.
-
-        Returns
-        -------
-        Verdict
-            The loss is the cross-entropy with the aim, meant over frames.
-
-        Notes
-        -----
-        Leaving a label is reaching the strongest other one: the gradient of the cross-entropy
-        with the label to leave vanishes exactly where the model is surest of it.
-
-        Examples
-        --------
-        >>> aim = Objective(torch.tensor([0]), targeted=False, outputs="probabilities")
-        >>> aim.judge(torch.tensor([[0.2]])).confidence
-        tensor([0.2000])
+        The loss is the cross-entropy with the aim, averaged over frames. To leave a label is to
+        reach the strongest other one: the gradient of the cross-entropy with the label to leave
+        vanishes where the model is most confident.
         """
         log_p = log_posterior(values, self.outputs)
         pools = log_p.ndim == 3 and self.labels.ndim == 1
@@ -179,17 +136,121 @@ class Objective:
             posterior = aggregate(posterior, self.aggregation)
         aim = self.labels if self.targeted else _strongest_other(posterior, self.labels)
         confidence = posterior.gather(-1, aim[..., None])[..., 0]
-        reached = (posterior.argmax(-1) == self.labels) == self.targeted
-        each = aim[:, None].expand(log_p.shape[:-1]) if pools else aim
-        loss = F.nll_loss(log_p.flatten(0, -2), each.flatten(), reduction="none").view(each.shape)
-        if each.ndim == 2:
+        success = (posterior.argmax(-1) == self.labels) == self.targeted
+        expected = aim[:, None].expand(log_p.shape[:-1]) if pools else aim
+        loss = F.nll_loss(log_p.flatten(0, -2), expected.flatten(), reduction="none")
+        loss = loss.view(expected.shape)
+        if expected.ndim == 2:
             loss = loss.mean(1)
         if aim.ndim == 2:
-            confidence, reached = confidence.mean(1), reached.all(1)
+            confidence, success = confidence.mean(1), success.all(1)
         if self.confidence is not None:
-            reached = reached & (confidence >= self.confidence)
-        return Verdict(loss, confidence, reached)
+            success = success & (confidence >= self.confidence)
+        return Assessment(loss, confidence, success)
 
 
 def _strongest_other(posterior: Tensor, labels: Tensor) -> Tensor:
     return posterior.scatter(-1, labels[..., None], -1.0).argmax(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """Rule that chooses the target label of each sound.
+
+    Parameters
+    ----------
+    mode : {"all_same", "truth", "random", "all_wrong"}
+        Target of each sound: ``label``; its true label (inflates accuracy); a random label; a
+        random label other than the true one.
+    label : int or Tensor [batch] or [batch, frame], optional
+        Target for "all_same": one label, or one per sound (or per frame).
+    seed : int
+        Random seed; the draw of a sound depends on its index only, not on its batch.
+
+    Raises
+    ------
+    ParameterError
+        If the mode is unknown, or "all_same" comes without a label or another mode with one.
+
+    References
+    ----------
+    :cite:`kereliuk2015`, section IV.
+
+    Examples
+    --------
+    >>> Goal("all_wrong").labels(torch.tensor([0, 1]), n_labels=2)
+    tensor([1, 0])
+    """
+
+    mode: Literal["all_same", "truth", "random", "all_wrong"]
+    label: int | Tensor | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        modes = ("all_same", "truth", "random", "all_wrong")
+        if self.mode not in modes:
+            raise ParameterError(f"mode is {self.mode!r}, must be one of {', '.join(modes)}")
+        if (self.label is not None) != (self.mode == "all_same"):
+            raise ParameterError(
+                f"mode {self.mode!r} came with label {self.label}; "
+                "'all_same' needs a label (0 is one), the others choose it"
+            )
+
+    def labels(self, y: Tensor, *, n_labels: int, first_example: int = 0) -> Tensor:
+        """Choose the label of each sound.
+
+        Parameters
+        ----------
+        y : Tensor [batch] or [batch, frame], int64
+            True labels.
+        n_labels : int
+            Number of labels.
+        first_example : int
+            Index of the first sound of the batch among all that are attacked.
+
+        Returns
+        -------
+        Tensor [batch] or [batch, frame]
+            Target labels, int64.
+
+        Raises
+        ------
+        ParameterError
+            If a label is out of range, or the number of labels is not that of the sounds.
+
+        Examples
+        --------
+        >>> Goal("all_same", label=0).labels(torch.tensor([3, 1]), n_labels=4)
+        tensor([0, 0])
+        """
+        if self.label is not None:
+            label = torch.as_tensor(self.label, device=y.device)
+            label = label.expand(len(y)) if label.ndim == 0 else label
+            return check_labels("the target", label, n_labels=n_labels, n_sounds=len(y))
+        if self.mode == "truth":
+            return y
+        others = n_labels - (self.mode == "all_wrong")
+        draws = torch.stack(
+            [
+                torch.randint(
+                    others, y.shape[1:], generator=torch_generator(self.seed, first_example + i)
+                )
+                for i in range(len(y))
+            ]
+        ).to(y.device)
+        # The others in a ring: 1 to n_labels - 1 steps from the truth, all equally likely.
+        return draws if self.mode == "random" else (y + 1 + draws) % n_labels
+
+
+def check_labels(name: str, labels: Tensor, *, n_labels: int, n_sounds: int) -> Tensor:
+    """Check labels [batch] or [batch, frame]: integers in 0..n_labels - 1, one row per sound."""
+    integral = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+    if not integral or labels.ndim not in (1, 2) or len(labels) != n_sounds:
+        raise ParameterError(
+            f"{name} has shape {tuple(labels.shape)} and dtype {labels.dtype}; must be integers, "
+            f"[{n_sounds}] (one per sound) or [{n_sounds}, frame]"
+        )
+    outside = labels[(labels < 0) | (labels >= n_labels)]
+    if len(outside):
+        raise ParameterError(f"{name} is {int(outside[0])}, must be in 0..{n_labels - 1}")
+    return labels.long()

@@ -1,4 +1,4 @@
-"""What an attack did, sound by sound."""
+"""Result of an attack, one row per sound."""
 
 from __future__ import annotations
 
@@ -11,46 +11,49 @@ __all__ = ["AttackResult"]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AttackResult:
-    """Adversaries, and how they came about.
+    """Adversaries and their measures.
 
     Parameters
     ----------
     original, sound : Tensor [batch, sample]
-        Before and after; a batch of one for a single sound.
+        Sounds before and after; a batch of one for a single sound.
     labels : Tensor [batch] or [batch, frame], int64
-        To reach, or to leave.
+        Labels to reach, or to leave.
     targeted : bool
-        Whether they were to be reached.
+        True if the labels were to be reached.
     success : Tensor [batch], bool
-        By the attack's criterion, on ``sound`` as it is here. Written to a file it is rounded:
-        count there.
+        Success by the attack's criterion, on ``sound``. Writing a file rounds the sound: count
+        success on the file, with `evaluate`.
     iterations : Tensor [batch], int64
-        Steps of the search that is kept (of several restarts the best one's); 0: it was so
-        already, and the sound is unchanged.
+        Number of steps of the best search; 0: the original has the aimed prediction already, and
+        the sound is unchanged.
     confidence : Tensor [batch, iteration]
-        In the aim (the target, or the strongest label other than the one to leave) before each
-        step and after the last; NaN after the stop.
+        Confidence in the aim (the target, or the strongest label other than the one to leave)
+        before each step and after the last; NaN after the stop.
     confidence_before, confidence_after : Tensor [batch]
-        Of ``original`` and of ``sound``.
+        Confidence for ``original`` and for ``sound``.
     snr_db : Tensor [batch], float64
-        Over all samples, exact; inf where the sound is unchanged.
+        Signal-to-noise ratio over all samples, exact; inf where the sound is unchanged.
     segmental_snr_db : Tensor [batch], float64
-        Of the worst segment; -inf where something was added to digital silence.
+        Ratio of the worst segment; -inf where something was added to digital silence.
     clipped : Tensor [batch], int64
-        Samples of the original at the end of the amplitude's range: there an adversary can only
-        go inwards, and a clipped recording is no clean reference.
+        Number of samples of the original at the limit of the amplitude, where an adversary can only
+        move inwards; a clipped recording is no clean reference.
     success_on_spectra : Tensor [batch], bool, optional
-        What the published method counts: of a `SpectrumClassifier`, the model on spectra that no
-        sound need have; of a model of sound, the model on the inverse of these.
+        Success as the published method counts it: for a `SpectrumClassifier` on inconsistent
+        spectra, for a model of sounds on the inverse of these.
     magnitude_snr_db : Tensor [batch], float64, optional
-        Ratio of those magnitudes.
+        Signal-to-noise ratio of those magnitudes.
     spectrum : Tensor [batch, frame, bin], complex, optional
-        Those spectra, with the phase that the sound is made with.
+        Those spectra, with the phase of the sound.
 
     Examples
     --------
-    >>> attack.run(x).success.float().mean()  # doctest: +SKIP
-    tensor(0.9500)
+    >>> import torch
+    >>> from otoscope.attack import WaveformPGD
+    >>> result = WaveformPGD(torch.nn.Linear(100, 2)).run(torch.rand(3, 100))
+    >>> result.difference.shape
+    torch.Size([3, 100])
     """
 
     original: Tensor
@@ -71,5 +74,5 @@ class AttackResult:
 
     @property
     def difference(self) -> Tensor:
-        """What was added: Tensor [batch, sample]."""
+        """Difference from the original: Tensor [batch, sample]."""
         return self.sound - self.original

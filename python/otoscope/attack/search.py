@@ -1,76 +1,52 @@
-"""The search for an adversary: ask, note the best, step; each sound stops by itself."""
+"""The search for adversaries, composed of a model, a problem, a bound and a step.
+
+Each iteration evaluates the candidates, keeps the best one of each sound, and takes a step; a sound
+stops when it succeeds. `WaveformPGD` and `MagnitudeAdversary` differ in the step only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from otoscope.attack.objective import Objective
-from otoscope.signal.masking import MaskingThreshold
+from otoscope.attack.base import Attack
+from otoscope.attack.bounds import Bound
+from otoscope.attack.classifier import gradient_of, predict, unit
+from otoscope.attack.problem import Problem
+from otoscope.attack.result import AttackResult
+from otoscope.protocols import Model
+from otoscope.signal.snr import segmental_snr_db, snr_db
 
-__all__ = ["Answer", "Question", "Trial", "search"]
+__all__ = ["Response", "SearchState", "Step", "respond", "search", "summarise"]
 
 
-@dataclass(frozen=True, eq=False)
-class Question:
-    """Sounds, and what is wanted of each.
+class Step(Protocol):
+    """A step of the search: from a sound within the bound to another one within the bound."""
 
-    Parameters
-    ----------
-    x : Tensor [batch, sample]
-        The originals.
-    objective : Objective
-        What the model is to say.
-    generators : tuple of torch.Generator
-        One a sound.
-    threshold : MaskingThreshold, optional
-        What each original masks.
-
-    Examples
-    --------
-    >>> aim = Objective(torch.tensor([0, 1]), targeted=True)
-    >>> Question(torch.ones(2, 3), aim, (torch.Generator(),) * 2)[torch.tensor([1])].x.shape
-    torch.Size([1, 3])
-    """
-
-    x: Tensor
-    objective: Objective
-    generators: tuple[torch.Generator, ...]
-    threshold: MaskingThreshold | None = None
-
-    def __getitem__(self, examples: Tensor) -> Question:
-        return Question(
-            self.x[examples],
-            self.objective[examples],
-            tuple(self.generators[i] for i in examples.tolist()),
-            None if self.threshold is None else self.threshold[examples],
-        )
+    def __call__(
+        self, x: Tensor, sound: Tensor, gradient: Tensor, memory: Tensor, iteration: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return the next sound and memory; all tensors are [batch, sample], memory starts at 0."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """What the model says of candidates, and where to go from there.
+class Response:
+    """Evaluation of candidates, and the gradient to descend.
 
     Parameters
     ----------
     confidence : Tensor [batch]
-        In the aim.
+        Confidence in the aim.
     success : Tensor [batch], bool
-        Whether the model hears what it should.
+        Whether the model predicts the aim.
     excess : Tensor [batch]
-        dB that are heard, on average; 0 where masking does not matter.
-    gradient : Tensor [batch, ...]
-        Of the loss.
-
-    Examples
-    --------
-    >>> one = torch.ones(1)
-    >>> Answer(one, one > 0, 0 * one, one).score
-    tensor([2.])
+        Mean level of the difference above the masking threshold, dB; 0 without masking.
+    gradient : Tensor [batch, sample]
+        Gradient of the loss.
     """
 
     confidence: Tensor
@@ -80,45 +56,41 @@ class Answer:
 
     @property
     def score(self) -> Tensor:
-        """What the best candidate has most of: success, then quiet; without it, confidence."""
+        """Rank of each candidate, Tensor [batch].
+
+        Success: 1 + 1 / (1 + excess), in (1, 2], higher if less is audible. No success: the
+        confidence, in [0, 1]. Any success beats any failure.
+        """
         return torch.where(self.success, 1 + 1 / (1 + self.excess), self.confidence)
 
     @property
     def is_done(self) -> Tensor:
-        """Nothing to improve: Tensor [batch], bool."""
+        """Success with nothing left to improve: Tensor [batch], bool."""
         return self.success & (self.excess == 0)
 
 
-Ask: TypeAlias = Callable[[Question, Tensor], Answer]
-Step: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
-"""(x, sound, gradient, memory, iteration) -> (sound, memory), all Tensor [batch, sample]."""
-
-
 @dataclass(eq=False)
-class Trial:
-    """The best candidates of a search so far.
+class SearchState:
+    """Best candidates of a search so far.
 
     Parameters
     ----------
     sound : Tensor [batch, sample]
-        The best ones.
+        Best candidate of each sound.
     score, confidence : Tensor [batch]
-        Of these.
+        Score and confidence of the best candidates.
     success : Tensor [batch], bool
-        Of these.
+        Success of the best candidates.
     iterations : Tensor [batch], int64
-        Steps taken.
+        Number of steps taken.
     history : Tensor [batch, iteration]
-        Confidence of the candidate of each step, NaN where there was none.
+        Confidence of the candidate of each step; NaN after the stop.
+    confidence_before : Tensor [batch]
+        Confidence for the original sounds.
     success_on_spectra, magnitude_snr_db : Tensor [batch], optional
-        What the published method counts; see `AttackResult`.
+        Measures of the published method; see `AttackResult`.
     spectrum : Tensor [batch, frame, bin], optional
-        What it counts them on.
-
-    Examples
-    --------
-    >>> Trial.at(torch.zeros(2, 10), steps=5).history.shape
-    torch.Size([2, 6])
+        Spectra that these measures are of.
     """
 
     sound: Tensor
@@ -127,124 +99,113 @@ class Trial:
     success: Tensor
     iterations: Tensor
     history: Tensor
+    confidence_before: Tensor
     success_on_spectra: Tensor | None = None
     magnitude_snr_db: Tensor | None = None
     spectrum: Tensor | None = None
 
     @classmethod
-    def at(cls, start: Tensor, *, steps: int) -> Trial:
-        """Begin at points that the model has not been asked about.
-
-        Parameters
-        ----------
-        start : Tensor [batch, sample]
-            Where each search begins.
-        steps : int
-            At most.
-
-        Returns
-        -------
-        Trial
-            Without any score.
-
-        Examples
-        --------
-        >>> Trial.at(torch.zeros(2, 10), steps=5).sound.shape
-        torch.Size([2, 10])
-        """
-        nothing = torch.full_like(start[:, 0], -torch.inf)
+    def at(cls, start: Tensor, *, steps: int) -> SearchState:
+        """Start from sounds [batch, sample] that are not evaluated yet."""
+        lowest = torch.full_like(start[:, 0], -torch.inf)
         return cls(
-            start.clone(),
-            nothing,
-            nothing.clone(),
-            torch.zeros_like(nothing, dtype=torch.bool),
-            torch.zeros_like(nothing, dtype=torch.int64),
-            nothing[:, None].expand(-1, steps + 1).clone() * torch.nan,
+            sound=start.clone(),
+            score=lowest,
+            confidence=lowest.clone(),
+            success=torch.zeros_like(lowest, dtype=torch.bool),
+            iterations=torch.zeros_like(lowest, dtype=torch.int64),
+            history=start.new_full((len(start), steps + 1), torch.nan),
+            confidence_before=lowest.clone(),
         )
 
-    def note(self, examples: Tensor, iteration: int, sound: Tensor, answer: Answer) -> None:
-        """Keep the candidates of a step that are better than what was.
-
-        Parameters
-        ----------
-        examples : Tensor [example]
-            Which sounds were asked about.
-        iteration : int
-            Number of the step.
-        sound : Tensor [example, sample]
-            The candidates.
-        answer : Answer
-            What the model said of them.
-
-        Examples
-        --------
-        >>> trial.note(going, 0, sound, answer)  # doctest: +SKIP
-        """
-        self.history[examples, iteration] = answer.confidence
-        self.iterations[examples] = iteration
-        better = answer.score > self.score[examples]
-        at = examples[better]
+    def update(self, rows: Tensor, iteration: int, sound: Tensor, response: Response) -> None:
+        """Keep those candidates of some sounds that are better than the best so far."""
+        self.history[rows, iteration] = response.confidence
+        self.iterations[rows] = iteration
+        better = response.score > self.score[rows]
+        at = rows[better]
         self.sound[at] = sound[better]
-        self.score[at] = answer.score[better]
-        self.confidence[at] = answer.confidence[better]
-        self.success[at] = answer.success[better]
+        self.score[at] = response.score[better]
+        self.confidence[at] = response.confidence[better]
+        self.success[at] = response.success[better]
 
-    def take(self, examples: Tensor, other: Trial) -> None:
-        """Keep what another search of some of the sounds did better.
-
-        Parameters
-        ----------
-        examples : Tensor [example]
-            Which sounds it was of.
-        other : Trial
-            With as many sounds.
-
-        Examples
-        --------
-        >>> trial.take(left, again)  # doctest: +SKIP
-        """
-        better = other.score > self.score[examples]
-        at = examples[better]
+    def merge(self, rows: Tensor, other: SearchState) -> None:
+        """Keep what another search of some of the sounds did better."""
+        better = other.score > self.score[rows]
+        at = rows[better]
         for name in ("sound", "score", "confidence", "success", "iterations", "history"):
             getattr(self, name)[at] = getattr(other, name)[better]
 
 
-def search(question: Question, start: Tensor, *, ask: Ask, step: Step, steps: int) -> Trial:
-    """Search from given starts until each sound succeeds or the steps are used up.
-
-    Parameters
-    ----------
-    question : Question
-        The originals and what is wanted.
-    start : Tensor [batch, sample]
-        Where to begin, within the bound.
-    ask : callable
-        (question, sound) -> Answer.
-    step : callable
-        (x, sound, gradient, memory, iteration) -> (sound, memory), within the bound.
-    steps : int
-        At most.
-
-    Returns
-    -------
-    Trial
-        The best candidate of each sound.
-
-    Examples
-    --------
-    >>> attack.run(x)  # doctest: +SKIP
-    """
-    sound, memory = start.clone(), torch.zeros_like(start)
-    trial = Trial.at(start, steps=steps)
-    going = torch.arange(len(start), device=start.device)
-    for iteration in range(steps + 1):
-        answer = ask(question[going], sound[going])
-        trial.note(going, iteration, sound[going], answer)
-        gradient = answer.gradient[~answer.is_done]
-        going = going[~answer.is_done]
-        if iteration == steps or len(going) == 0:
+def search(
+    model: Model, problem: Problem, bound: Bound, step: Step, *, steps: int, restarts: int = 1
+) -> SearchState:
+    """Search from the sounds themselves; restart failures from random points of the bound."""
+    state = _descend(model, problem, problem.x, step, steps)
+    state.confidence_before = state.history[:, 0].clone()
+    for _ in range(1, restarts):
+        failed = (~state.success).nonzero()[:, 0]
+        if len(failed) == 0:
             break
-        sound[going], memory[going] = step(
-            question.x[going], sound[going], gradient, memory[going], iteration
+        rest = problem[failed]
+        start = bound.draw(rest.x, rest.generators)
+        state.merge(failed, _descend(model, rest, start, step, steps))
+    return state
+
+
+def _descend(model: Model, problem: Problem, start: Tensor, step: Step, steps: int) -> SearchState:
+    sound, memory = start.clone(), torch.zeros_like(start)
+    state = SearchState.at(start, steps=steps)
+    active = torch.arange(len(start), device=start.device)
+    for iteration in range(steps + 1):
+        response = respond(model, problem[active], sound[active])
+        state.update(active, iteration, sound[active], response)
+        gradient = response.gradient[~response.is_done]
+        active = active[~response.is_done]
+        if iteration == steps or len(active) == 0:
+            break
+        sound[active], memory[active] = step(
+            problem.x[active], sound[active], gradient, memory[active], iteration
         )
-    return trial
+    return state
+
+
+def respond(model: Model, problem: Problem, sound: Tensor) -> Response:
+    """Evaluate candidates [batch, sample] and differentiate the loss."""
+    sound = sound.detach().requires_grad_()
+    assessment = problem.objective.assess(predict(model, sound))
+    loss, success = assessment.loss, assessment.success
+    for _ in range(problem.draws if problem.transforms else 0):
+        drawn = problem.objective.assess(predict(model, problem.transformed(sound)))
+        loss, success = loss + drawn.loss / problem.draws, success & drawn.success
+    gradient = gradient_of(loss, sound)
+    excess = torch.zeros_like(sound[:, 0])
+    if problem.threshold is not None:
+        excess = problem.threshold.excess(sound - problem.x)
+        to_success = unit(gradient) * ~success[:, None]
+        gradient = to_success + problem.masking * unit(gradient_of(excess, sound))
+    return Response(assessment.confidence.to(sound.dtype), success, excess.detach(), gradient)
+
+
+def summarise(attack: Attack, problem: Problem, state: SearchState) -> AttackResult:
+    """Measure the best candidates of a search."""
+    x, full_scale = problem.x, 1.0 if attack.amplitude is None else attack.amplitude
+    return AttackResult(
+        original=x,
+        sound=state.sound,
+        labels=problem.objective.labels,
+        targeted=problem.objective.targeted,
+        success=state.success,
+        iterations=state.iterations,
+        confidence=state.history,
+        confidence_before=state.confidence_before,
+        confidence_after=state.confidence,
+        snr_db=snr_db(x, state.sound),
+        segmental_snr_db=segmental_snr_db(
+            x, state.sound, segment_length=attack.bound.segment_length
+        ),
+        clipped=(x.abs() >= full_scale).sum(1),
+        success_on_spectra=state.success_on_spectra,
+        magnitude_snr_db=state.magnitude_snr_db,
+        spectrum=state.spectrum,
+    )

@@ -1,7 +1,7 @@
-"""What happens to a sound on its way to the ear: an adversary that expects it survives it.
+"""Random transforms that an adversary must survive (expectation over transformation).
 
-A transform is any callable (sound [sample], generator) -> [sample], differentiable; these are
-drawn anew at each step, for each sound from its own generator.
+A transform is a differentiable callable (sound [sample], generator) -> [sample]. It is drawn at
+each step, for each sound from the sound's own generator.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from otoscope.signal.audio.codecs import mp3
 from otoscope.signal.effects.noise import add_noise
 from otoscope.signal.snr import check_snr
 
-__all__ = ["Gain", "Mp3", "Noise", "Shift", "Transform"]
+__all__ = ["Mp3Coding", "RandomGain", "RandomNoise", "RandomShift", "Transform"]
 
 Transform: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True)
-class Gain:
-    """Play louder or softer.
+class RandomGain:
+    """Scale by a random gain.
 
     Parameters
     ----------
     gain_db : float
-        Drawn evenly from -gain_db to gain_db; finite and >= 0.
+        Maximum gain in dB, >= 0: the gain is uniform in -gain_db..gain_db.
 
     Examples
     --------
-    >>> Gain(0.0)(torch.ones(2), torch.Generator())
+    >>> RandomGain(0.0)(torch.ones(2), torch.Generator())
     tensor([1., 1.])
     """
 
@@ -53,17 +53,17 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Shift:
-    """Begin earlier or later: crop one end, fill the other with silence.
+class RandomShift:
+    """Shift in time by a random number of samples: crop one end, pad the other with silence.
 
     Parameters
     ----------
     samples : int
-        Drawn evenly from -samples to samples; >= 0, and fewer than the sound has.
+        Maximum shift, >= 0 and less than the length: the shift is uniform in -samples..samples.
 
     Examples
     --------
-    >>> Shift(0)(torch.ones(2), torch.Generator())
+    >>> RandomShift(0)(torch.ones(2), torch.Generator())
     tensor([1., 1.])
     """
 
@@ -77,24 +77,24 @@ class Shift:
         """Transform a sound: Tensor [sample] to [sample]."""
         if self.samples >= len(sound):
             raise ParameterError(
-                f"samples is {self.samples}, the sound has {len(sound)}: nothing may be left of it"
+                f"samples is {self.samples}, the sound has {len(sound)}: the shift must be shorter"
             )
         by = int(torch.randint(-self.samples, self.samples + 1, (1,), generator=generator))
         return F.pad(sound, (by, -by))
 
 
 @dataclass(frozen=True)
-class Noise:
+class RandomNoise:
     """Add white noise.
 
     Parameters
     ----------
     snr_db : float
-        Exact ratio of each draw, dB, > 0.
+        Signal-to-noise ratio of each draw, exact, dB, > 0.
 
     Examples
     --------
-    >>> Noise(20.0)(torch.ones(2), torch.Generator()).shape
+    >>> RandomNoise(20.0)(torch.ones(2), torch.Generator()).shape
     torch.Size([2])
     """
 
@@ -109,19 +109,19 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Mp3:
-    """Encode as MP3 and decode; the gradient passes through what the coder keeps.
+class Mp3Coding:
+    """Encode as MP3 and decode; the gradient passes through the kept coefficients.
 
     Parameters
     ----------
     sr : int
-        Samples a second of the sound.
+        Sample rate in hertz.
     bitrate : int
-        kbit/s.
+        Bit rate in kbit/s.
 
     Examples
     --------
-    >>> Mp3(16000, bitrate=64)(torch.zeros(4000), torch.Generator()).shape
+    >>> Mp3Coding(16000, bitrate=64)(torch.zeros(4000), torch.Generator()).shape
     torch.Size([4000])
     """
 

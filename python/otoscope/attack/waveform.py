@@ -1,16 +1,21 @@
-"""Projected gradient descent on the waveform: adversaries that are sound to begin with."""
+"""Projected gradient descent on the waveform: every iterate is sound."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from otoscope.attack.base import Attack
 from otoscope.attack.bounds import Bound
-from otoscope.attack.model import unit
+from otoscope.attack.classifier import unit
+from otoscope.attack.problem import pose
+from otoscope.attack.result import AttackResult
+from otoscope.attack.search import search, summarise
 from otoscope.errors import ParameterError
+from otoscope.protocols import evaluating
 
 __all__ = ["WaveformPGD"]
 
@@ -24,24 +29,22 @@ class WaveformPGD(Attack):
     Parameters
     ----------
     norm : {"l2", "linf"}
-        "l2": all differences of at least ``snr_db``. "linf": those whose samples are at most the
-        sound's root mean square / 10^(snr_db / 20), so that ``snr_db`` holds as well.
+        "l2": the whole difference has at least ``snr_db``. "linf": every sample of the difference
+        is at most rms(x) / 10^(snr_db / 20); this is stricter, so ``snr_db`` holds too.
     momentum : float
-        Share of the last step's direction that is kept, in [0, 1). It is inside the projection.
-        None with ``masking``: it runs past the edge of success, which is where to stay.
+        Fraction of the previous direction that is kept, in [0, 1), applied before the projection.
+        Ignored with ``masking``: momentum overshoots the edge of success, where the search should
+        stay.
 
     References
     ----------
-    Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018.
-    Dong et al., "Boosting adversarial attacks with momentum", CVPR 2018. Athalye et al.,
-    "Synthesizing robust adversarial examples", ICML 2018 (transforms). Qin et al., "Imperceptible,
-    robust, and targeted adversarial examples for automatic speech recognition", ICML 2019
-    (masking).
+    :cite:`madry2018`; :cite:`dong2018` (momentum); :cite:`athalye2018` (transforms);
+    :cite:`qin2019` (masking).
 
     Notes
     -----
-    Qin et al. first find an adversary, then weigh both losses, and adapt the weight; here a sound
-    that succeeds steps towards less that is heard, and one that does not towards both.
+    Qin et al. first find an adversary, then weigh both losses and adapt the weight. Here a sound
+    that succeeds steps towards a less audible difference, and one that does not towards both.
 
     Examples
     --------
@@ -64,15 +67,47 @@ class WaveformPGD(Attack):
 
     @property
     def bound(self) -> Bound:
-        """What the difference may be."""
+        """Bound on the difference."""
         return replace(super().bound, norm=self.norm)
 
-    def _step(
+    def run(
+        self, x: Tensor, y: int | Tensor | None = None, *, first_example: int = 0
+    ) -> AttackResult:
+        """Make adversaries; see `otoscope.attack.base.Attack.run`."""
+        with evaluating(self.model), torch.enable_grad():
+            problem, bound = pose(self, x, y, first_example), self.bound
+            momentum = 0.0 if self.masking else self.momentum
+            step = GradientStep(bound, self.step, momentum, shortens=self.masking > 0)
+            state = search(
+                self.model, problem, bound, step, steps=self.steps, restarts=self.restarts
+            )
+        return summarise(self, problem, state)
+
+
+@dataclass(frozen=True)
+class GradientStep:
+    """A normalised gradient step with momentum, projected onto the bound; a `Step` of `search`.
+
+    ``length`` is a fraction of the bound's reach; with ``shortens`` it is that of the first step,
+    and decreases.
+    """
+
+    bound: Bound
+    length: float
+    momentum: float
+    shortens: bool = False
+
+    def __call__(
         self, x: Tensor, sound: Tensor, gradient: Tensor, memory: Tensor, iteration: int
     ) -> tuple[Tensor, Tensor]:
-        order = 2 if self.norm == "l2" else 1
-        momentum = 0.0 if self.masking else self.momentum
-        memory = momentum * memory + unit(gradient, order=order)
-        direction = unit(memory) if self.norm == "l2" else memory.sign()
-        move = self._length(iteration) * self.bound.reach(x) * direction
-        return self.bound.place(sound - move, x), memory
+        """Step: memory <- momentum memory + gradient / |gradient|; sound <- P(sound - length d)."""
+        is_l2 = self.bound.norm == "l2"
+        memory = self.momentum * memory + unit(gradient, order=2 if is_l2 else 1)
+        direction = unit(memory) if is_l2 else memory.sign()
+        length = step_length(self.length, iteration, shortens=self.shortens)
+        return self.bound.place(sound - length * self.bound.reach(x) * direction, x), memory
+
+
+def step_length(first: float, iteration: int, *, shortens: bool) -> float:
+    """Length of a step: constant, or first / (1 + iteration / 10), so that the search settles."""
+    return first / (1 + iteration / 10) if shortens else first

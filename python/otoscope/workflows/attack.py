@@ -19,8 +19,8 @@ from torch import Tensor
 
 from otoscope.attack import MagnitudeAdversary, WaveformPGD
 from otoscope.attack.base import Attack
-from otoscope.attack.evaluate import evaluate, round_to_16_bits
-from otoscope.attack.model import hear, kind_of_outputs
+from otoscope.attack.classifier import kind_of_outputs, predict
+from otoscope.attack.evaluation import evaluate, round_to_16_bits
 from otoscope.attack.objective import Outputs, log_posterior
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.progress import Progress
@@ -150,7 +150,7 @@ def _classifier(model: Any, x: Tensor, target: str | None) -> SoundClassifier:
 
     names, every = model.output_names, of(None)
     with torch.no_grad():
-        values = hear(every, x[None])[0]
+        values = predict(every, x[None])[0]
     exclusive = every.outputs == "logits" or abs(float(values.sum()) - 1) < 1e-3
     are_tags = len(names) > 1 and not exclusive
     column = int(values.argmax())
@@ -188,6 +188,6 @@ def _reason_to_leave(attack: Attack, x: Tensor) -> Literal["", "silent", "heard 
     if attack.goal is None:
         return ""
     with torch.no_grad():
-        values = hear(attack.model, x[None])
+        values = predict(attack.model, x[None])
     posterior = log_posterior(values, kind_of_outputs(attack.model, attack.outputs, values))
     return "heard already" if int(posterior.argmax()) == attack.goal.label else ""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from otoscope.attack import AttackResult, MagnitudeAdversary, SpectrumClassifier, WaveformPGD
 from otoscope.attack.base import Attack
-from otoscope.attack.evaluate import evaluate, inconsistency, round_to_16_bits
+from otoscope.attack.evaluation import evaluate, inconsistency, round_to_16_bits
 from otoscope.errors import ParameterError
 from otoscope.signal import stft
 from tests.support.examples import examples
@@ -280,7 +280,7 @@ def test_each_sound_of_a_batch_has_its_file(tmp_path: Path) -> None:
     [
         (["a.wav", "b.wav"], SR, 1.0, "2 paths for 1 sounds"),
         (["a.ogg"], SR, 1.0, r"must end in .wav or .flac: other formats are lossy"),
-        (["a.wav"], None, 1.0, "does not know the samples a second"),
+        (["a.wav"], None, 1.0, "does not know the sample rate"),
         (["a.wav"], SR, 4.0, "peaks at 2.000; a file holds -1 to 1"),
     ],
 )

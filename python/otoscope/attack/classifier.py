@@ -1,0 +1,154 @@
+"""The attacked model: guarded predictions, gradients, and classifiers of magnitude spectra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from otoscope.attack.objective import Outputs
+from otoscope.errors import ParameterError
+from otoscope.protocols import Model, SoundClassifier, call_model
+from otoscope.signal.stft import hann, stft
+
+__all__ = [
+    "SpectrumClassifier",
+    "check_differentiable",
+    "gradient_of",
+    "kind_of_outputs",
+    "predict",
+    "unit",
+]
+
+
+class SpectrumClassifier(nn.Module):
+    """Differentiable classifier of sounds from a model of magnitude spectra.
+
+    Parameters
+    ----------
+    model : callable
+        Magnitudes [batch, frame, bin] -> [batch, output] or [batch, frame, output].
+    n_fft, hop_length : int
+        Samples per frame and between frames; the window is a symmetric Hann, without padding.
+    outputs : {"logits", "probabilities"}, optional
+        Kind of the outputs.
+    sample_rate : int
+        Sample rate in hertz.
+
+    References
+    ----------
+    :cite:`kereliuk2015`, section III.
+
+    Examples
+    --------
+    >>> import torch
+    >>> SpectrumClassifier(nn.Linear(513, 10))(torch.zeros(1, 2048)).shape
+    torch.Size([1, 3, 10])
+    """
+
+    def __init__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        *,
+        n_fft: int = 1024,
+        hop_length: int = 512,
+        outputs: Outputs | None = None,
+        sample_rate: int = 22050,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.outputs = outputs
+        self.sample_rate = sample_rate
+
+    def forward(self, sound: Tensor) -> Tensor:
+        """Compute the outputs for sounds.
+
+        Parameters
+        ----------
+        sound : Tensor [batch, sample]
+            At ``sample_rate``, at least one frame long.
+
+        Returns
+        -------
+        Tensor [batch, output] or [batch, frame, output]
+            Outputs, differentiable.
+
+        Examples
+        --------
+        >>> import torch
+        >>> SpectrumClassifier(nn.Linear(513, 2))(torch.zeros(1, 1024)).shape
+        torch.Size([1, 1, 2])
+        """
+        window = hann(self.n_fft, periodic=False)
+        return self.model(stft(sound, window=window, hop_length=self.hop_length).abs())
+
+
+def predict(model: Model, sound: Tensor) -> Tensor:
+    """Call a model on sounds [batch, sample] (or on spectra) and check its outputs."""
+    return call_model(model, sound, axes="[batch, sample]", frames=True, gradient=True, finite=True)
+
+
+def check_differentiable(model: object) -> None:
+    """Refuse a listening model whose ``differentiable`` is False."""
+    if isinstance(model, SoundClassifier) and not model.model.differentiable:
+        raise ParameterError(
+            f"{type(model.model).__name__} gives no gradient (differentiable is False); attacks "
+            "need one: load a copy of the network in torch, not in ONNX"
+        )
+
+
+def kind_of_outputs(model: Model, outputs: Outputs | None, values: Tensor) -> Outputs:
+    """Decide whether outputs [..., output] are logits or probabilities.
+
+    ``outputs`` of the user decides, then the model's attribute ``outputs``, else logits; refused if
+    the values contradict it, or if nothing is declared and the values could be probabilities.
+    """
+    declared: Outputs | None = outputs or getattr(model, "outputs", None)
+    if declared not in (None, "logits", "probabilities"):
+        raise ParameterError(f"outputs is {declared!r}, must be 'logits' or 'probabilities'")
+    total = values.sum(-1) if values.shape[-1] > 1 else torch.ones(())
+    within = bool(((values >= -1e-6) & (values <= 1 + 1e-6)).all())
+    could_be = within and bool(((total - 1).abs() < 1e-3).all())
+    if declared is None and could_be:
+        raise ParameterError(
+            "the model's outputs could be probabilities or logits; "
+            "pass outputs='probabilities' or outputs='logits'"
+        )
+    if declared == "probabilities" and not could_be:
+        remedy = "pass outputs='logits'"
+        if within:
+            remedy += ", or choose one of its tags with SoundClassifier(model, classes=...)"
+        raise ParameterError(
+            f"outputs in {float(values.min()):.3g}..{float(values.max()):.3g} that sum to "
+            f"{float(total.flatten()[0]):.3g} are not probabilities of exclusive labels; "
+            f"{remedy}"
+        )
+    return declared or "logits"
+
+
+def gradient_of(loss: Tensor, at: Tensor) -> Tensor:
+    """Differentiate a loss [batch] whose rows depend on their own row of ``at`` only."""
+    gradient = None
+    if loss.requires_grad:
+        (gradient,) = torch.autograd.grad(loss.sum(), at, allow_unused=True)
+    if gradient is None:
+        raise ParameterError(
+            "the model gives no gradient: its outputs do not depend on the sound through torch; "
+            "leave out torch.no_grad, .detach() and numpy, or use a copy of the network in torch"
+        )
+    if not bool(gradient.isfinite().all()):
+        raise ParameterError(
+            "the model's gradient is NaN or infinite (a square root or a logarithm of 0?); "
+            "add a small constant there"
+        )
+    return gradient
+
+
+def unit(vector: Tensor, *, order: int = 2) -> Tensor:
+    """Scale each row [batch, ...] to norm 1; rows of zeros stay."""
+    norm = vector.flatten(1).norm(p=order, dim=1).view(-1, *[1] * (vector.ndim - 1))
+    direction: Tensor = vector / norm.where(norm > 0, 1)
+    return direction

@@ -1,0 +1,140 @@
+"""The problem that an attack solves: the sounds, and the predictions that it aims at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from otoscope.attack.base import Attack
+from otoscope.attack.classifier import kind_of_outputs, predict
+from otoscope.attack.objective import Objective, aggregate, check_labels, log_posterior
+from otoscope.attack.transforms import Transform
+from otoscope.errors import ParameterError
+from otoscope.seeds import torch_generator
+from otoscope.signal.masking import MaskingThreshold, masking_threshold
+
+__all__ = ["Problem", "pose"]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Sounds to attack, and everything that decides how good a candidate is; rows are sounds.
+
+    Parameters
+    ----------
+    x : Tensor [batch, sample]
+        Original sounds.
+    objective : Objective
+        What the model is to predict for each.
+    generators : tuple of torch.Generator
+        Random generator of each sound.
+    threshold : MaskingThreshold, optional
+        Masking threshold of each original; needed if ``masking`` > 0.
+    masking : float
+        Weight of audibility against success.
+    transforms : sequence of callable
+        Random transforms that the adversary must survive.
+    draws : int
+        Draws of the transforms per step.
+    """
+
+    x: Tensor
+    objective: Objective
+    generators: tuple[torch.Generator, ...]
+    threshold: MaskingThreshold | None = None
+    masking: float = 0.0
+    transforms: Sequence[Transform] = ()
+    draws: int = 1
+
+    def __getitem__(self, rows: Tensor) -> Problem:
+        """Select sounds: Tensor [row], int64."""
+        return Problem(
+            self.x[rows],
+            self.objective[rows],
+            tuple(self.generators[i] for i in rows.tolist()),
+            None if self.threshold is None else self.threshold[rows],
+            self.masking,
+            self.transforms,
+            self.draws,
+        )
+
+    def transformed(self, sound: Tensor) -> Tensor:
+        """Apply one draw of all transforms to each sound: Tensor [batch, sample]."""
+        rows = []
+        for row, generator in zip(sound, self.generators, strict=True):
+            for transform in self.transforms:
+                row = transform(row, generator)
+            rows.append(row)
+        return torch.stack(rows)
+
+
+def pose(attack: Attack, x: Tensor, y: int | Tensor | None, first_example: int) -> Problem:
+    """Check the arguments of `Attack.run` and pose the problem; the model is in eval mode."""
+    x = _check_sounds(x, attack.amplitude)
+    threshold = None
+    if attack.masking and attack.sample_rate:
+        threshold = masking_threshold(x, sr=attack.sample_rate)
+    return Problem(
+        x=x,
+        objective=_objective(attack, x, y, first_example),
+        generators=tuple(torch_generator(attack.seed, first_example + i) for i in range(len(x))),
+        threshold=threshold,
+        masking=attack.masking,
+        transforms=attack.transforms,
+        draws=attack.draws,
+    )
+
+
+def _objective(attack: Attack, x: Tensor, y: int | Tensor | None, first_example: int) -> Objective:
+    with torch.no_grad():
+        outputs = predict(attack.model, x)
+    kind = kind_of_outputs(attack.model, attack.outputs, outputs)
+    posterior = log_posterior(outputs, kind).exp()
+    n_labels = posterior.shape[-1]
+    if y is None:
+        if attack.goal is not None and attack.goal.mode == "truth":
+            raise ParameterError("a goal of 'truth' needs the true labels: y=")
+        pooled = posterior if posterior.ndim == 2 else aggregate(posterior, attack.aggregation)
+        labels = pooled.argmax(-1)
+    else:
+        labels = torch.as_tensor(y, device=x.device)
+        labels = labels.expand(len(x)) if labels.ndim == 0 else labels
+        labels = check_labels("y", labels, n_labels=n_labels, n_sounds=len(x))
+    if attack.goal is not None:
+        labels = attack.goal.labels(labels, n_labels=n_labels, first_example=first_example)
+    if labels.ndim == 2 and labels.shape != outputs.shape[:-1]:
+        raise ParameterError(
+            f"labels have shape {tuple(labels.shape)}, the model's frames are "
+            f"{list(outputs.shape[:-1])}: give one label per sound, or one per frame"
+        )
+    return Objective(labels, attack.goal is not None, kind, attack.aggregation, attack.confidence)
+
+
+def _check_sounds(x: Tensor, amplitude: float | None) -> Tensor:
+    """Check sounds [sample] or [batch, sample]; return them as [batch, sample]."""
+    if not isinstance(x, Tensor) or x.dtype not in (torch.float32, torch.float64):
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise ParameterError(f"x is {kind}, must be a Tensor of float32 or float64")
+    if x.ndim not in (1, 2) or x.numel() == 0:
+        raise ParameterError(
+            f"x has shape {tuple(x.shape)}, must be [sample] or [batch, sample], not empty"
+        )
+    x = torch.atleast_2d(x.detach())
+    bad = int((~x.isfinite()).sum())
+    if bad:
+        raise ParameterError(f"{bad} of {x.numel()} samples of x are NaN or infinite")
+    silent = (x == 0).all(1).nonzero()[:, 0].tolist()
+    if silent:
+        raise ParameterError(
+            f"sound {silent[0]} is silent: no signal-to-noise ratio is defined; leave it out"
+        )
+    peak = float(x.abs().max())
+    if amplitude is not None and peak > amplitude:
+        raise ParameterError(
+            f"x peaks at {peak:.3f}, beyond the amplitude of {amplitude:g}; "
+            "scale it, or pass amplitude=None"
+        )
+    return x
