@@ -14,7 +14,7 @@ from pathlib import Path
 
 from otoscope.data import sample, sample_names
 from otoscope.report.adversary import sentence
-from otoscope.workflows import AttackFile, attack_file, save_attack
+from otoscope.workflows import AttackFileConfig, attack_file, save_attack_page
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     for name in sample_names():
         song = sample(name)
-        settings = AttackFile(
+        settings = AttackFileConfig(
             sound=song.path,
             model=chosen.model,
             out=chosen.out / f"{name}.flac",
@@ -37,7 +37,7 @@ def main() -> None:
             duration=chosen.seconds,
         )
         attacked = attack_file(settings)
-        save_attack(attacked, chosen.out / f"{name}.html")
+        save_attack_page(attacked, chosen.out / f"{name}.html")
         _, found = attacked.shown
         print(f"{name}: {sentence(found, model=chosen.model)}")
 

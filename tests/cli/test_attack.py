@@ -132,7 +132,7 @@ def test_sound_beyond_full_scale_is_turned_down_and_that_is_said(
     loud = tmp_path / "loud.wav"
     soundfile.write(loud, (2 * y / y.abs().max()).numpy(), SR, subtype="FLOAT")
     told = attack(0, loud, *MODEL, "--out", tmp_path / "a.wav", "--steps", 1, "--snr-db", 80)
-    assert "The sound was turned down by 6.02 dB first" in told
+    assert "The sound was attenuated by 6.02 dB first" in told
 
 
 def test_tags_are_attacked_one_at_a_time(song: Path, tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ class Attack(ABC):
 
     Examples
     --------
+    >>> import torch
     >>> from otoscope.attack import WaveformPGD
     >>> isinstance(WaveformPGD(torch.nn.Linear(100, 2)), Attack)
     True
@@ -148,6 +149,7 @@ class Attack(ABC):
 
         Examples
         --------
+        >>> import torch
         >>> from otoscope.attack import WaveformPGD
         >>> WaveformPGD(torch.nn.Linear(100, 2))(torch.rand(3, 100), 0).shape
         torch.Size([3, 100])
@@ -169,6 +171,7 @@ class Attack(ABC):
 
         Examples
         --------
+        >>> import torch
         >>> from otoscope.attack import WaveformPGD
         >>> WaveformPGD(torch.nn.Linear(100, 2)).targeted(0).goal.label
         0
@@ -206,6 +209,7 @@ class Attack(ABC):
 
         Examples
         --------
+        >>> import torch
         >>> from otoscope.attack import WaveformPGD
         >>> model = torch.nn.Linear(100, 2)
         >>> result = WaveformPGD(model, snr_db=10.0).run(torch.rand(3, 100))

@@ -15,11 +15,11 @@ from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:
-    from otoscope.workflows import Attacked
+    from otoscope.workflows import AttackFileResult
 
 __all__ = ["attack"]
 
-_CONFIG = Config("workflows._attacked", "AttackFile")
+_CONFIG = Config("workflows.attack", "AttackFileConfig")
 
 
 def attack(  # noqa: PLR0913 - a command has the options it has
@@ -69,7 +69,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
     printed = is_printed(json_path)
     from otoscope import workflows  # torch takes seconds to load
 
-    config = workflows.AttackFile(
+    config = workflows.AttackFileConfig(
         sound=sound,
         model=model,
         out=out,
@@ -87,17 +87,17 @@ def attack(  # noqa: PLR0913 - a command has the options it has
     with bars() as progress:
         result = workflows.attack_file(config, progress=progress)
         if html:
-            workflows.save_attack(result, html)
+            workflows.save_attack_page(result, html)
     write_json(result.to_dict(), json_path)
     if not printed:
         _show(result, html)
     raise typer.Exit(1 if result.is_fooled else 0)
 
 
-def _show(result: Attacked, html: Path | None) -> None:
+def _show(result: AttackFileResult, html: Path | None) -> None:
     from otoscope.report.adversary import cautions, facts, sentence
 
-    out, config = console(), result.settings
+    out, config = console(), result.config
     piece, measures = result.shown
     out.print(sentence(measures, model=config.model))
     table = Table.grid(padding=(0, 2))

@@ -76,17 +76,21 @@ class Config(Mapping[str, Any]):
             for target in node.targets
             if isinstance(target, ast.Name)
         }
+        modules = {
+            alias.name: node.module.removeprefix("otoscope.")
+            for node in source.body
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+        }
         self.module, self.name = module, name
         self._defaults = dict(fields)
-        self._constants = constants
+        self._constants, self._modules = constants, modules
         self._help = _descriptions(ast.get_docstring(classes[name]) or "")
 
     def __getitem__(self, field: str) -> Any:
         """Give the default of a field."""
         value = self._defaults[field]
-        while isinstance(value, ast.Name):
-            value = self._constants[value.id]
-        return ... if value is None else ast.literal_eval(value)
+        return ... if value is None else _literal(value, self._constants, self._modules)
 
     def __iter__(self) -> Any:
         """Go over the names of the fields."""
@@ -191,13 +195,16 @@ def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
-def _literal(value: ast.expr, constants: Mapping[str, ast.expr]) -> Any:
+def _literal(value: ast.expr, constants: Mapping[str, ast.expr], modules: Mapping[str, str]) -> Any:
     while isinstance(value, ast.Name):
         if value.id not in constants:  # imported: another module declares it
             return ...
         value = constants[value.id]
     if isinstance(value, ast.Call):  # field(default_factory=...): a setting of settings
         return ...
+    if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name):
+        name = value.value.id  # Attack.steps: another dataclass declares it
+        return Config(modules[name], name)[value.attr] if name in modules else ...
     try:
         return ast.literal_eval(value)
     except ValueError:  # computed, such as a tuple of objects

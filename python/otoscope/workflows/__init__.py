@@ -1,7 +1,11 @@
 """What each command does: settings in, records and pages out."""
 
-from otoscope.workflows._attacked import Attacked, AttackFile, save_attack
-from otoscope.workflows.attack import attack_file
+from otoscope.workflows.attack import (
+    AttackFileConfig,
+    AttackFileResult,
+    attack_file,
+    save_attack_page,
+)
 from otoscope.workflows.distance import measure_distance
 from otoscope.workflows.explain import ExplainFiles, Row, explain_files
 from otoscope.workflows.explain_rows import (
@@ -27,8 +31,8 @@ from otoscope.workflows.maximise import (
 from otoscope.workflows.stats import measure_statistics
 
 __all__ = [
-    "AttackFile",
-    "Attacked",
+    "AttackFileConfig",
+    "AttackFileResult",
     "ExplainFiles",
     "InterrogateConfig",
     "InterrogateResult",
@@ -42,7 +46,7 @@ __all__ = [
     "maximise_unit",
     "measure_distance",
     "measure_statistics",
-    "save_attack",
+    "save_attack_page",
     "save_folder",
     "save_interrogate_page",
     "save_maximised",

