@@ -147,7 +147,7 @@ def _published(key: tuple[Any, ...], rows: list[dict[str, Any]]) -> tuple[str, .
 
 
 def _defence(key: tuple[Any, ...], rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """Of adversaries that succeed: which filters keep the original's label, and restore it."""
+    """Count the filters that keep, and that restore, the label of attacked sounds."""
     task, method, _ = key
     fooled = [row for row in _tried(rows) if row["success"]]
     found: list[tuple[str, ...]] = []
@@ -169,7 +169,7 @@ def _tried(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _snr_db(row: dict[str, Any]) -> float:
-    """Of the file; a file like the original has no finite one."""
+    """Return the ratio of the file; infinite if the file equals the original."""
     return math.inf if row["snr_db"] is None else float(row["snr_db"])
 
 

