@@ -53,11 +53,21 @@ _cuda = _built_module("otoscope._cuda")
 
 @dataclass(frozen=True)
 class CudaStatus:
-    """Availability of the CUDA kernels."""
+    """Availability of the CUDA kernels.
 
-    built: bool  # the package contains the CUDA kernels
-    devices: int  # number of CUDA devices that the kernels can use
-    reason: str  # why they cannot be used; empty if they can
+    Parameters
+    ----------
+    built : bool
+        True if the package contains the CUDA kernels.
+    devices : int
+        Number of CUDA devices that the kernels can use.
+    reason : str
+        Reason why the kernels cannot be used; empty if they can.
+    """
+
+    built: bool
+    devices: int
+    reason: str
 
     @property
     def available(self) -> bool:
@@ -81,7 +91,30 @@ def cuda_status() -> CudaStatus:
 
 
 def kernels(device: torch.device) -> tuple[ModuleType, int]:
-    """Return the kernels for a device and their last argument: threads or the current stream."""
+    """Return the kernels for a device and their last argument: threads or the current stream.
+
+    Parameters
+    ----------
+    device : torch.device
+        Device of the tensors.
+
+    Returns
+    -------
+    ModuleType
+        The compiled module.
+    int
+        Number of threads on the CPU; handle of the current stream on a GPU.
+
+    Raises
+    ------
+    CudaUnavailable
+        If the kernels cannot be used on that device; says why.
+
+    Examples
+    --------
+    >>> kernels(torch.device("cpu"))[0].__name__
+    'otoscope._cpu'
+    """
     if device.type == "cpu":
         return _cpu, torch.get_num_threads()
     if _cuda is None or not cuda_status().available:

@@ -68,3 +68,5 @@ def test_public_names_have_full_docstrings(full: str) -> None:
     if parameters and not is_protocol and not is_error:
         missing = [name for name in parameters if name not in doc]
         assert not missing, f"{full} does not describe {missing}"
+    if inspect.isroutine(value) and parameters:
+        assert ">>>" in doc, f"{full} has no example"

@@ -69,20 +69,7 @@ class Bound:
     def reach(self, x: Tensor) -> Tensor:
         """Return the reach of the bound for each sound.
 
-        Parameters
-        ----------
-        x : Tensor [batch, sample]
-            Sounds.
-
-        Returns
-        -------
-        Tensor [batch, 1]
-            Radius of the ball, or half the edge of the cube; dtype of ``x``.
-
-        Examples
-        --------
-        >>> Bound(snr_db=20.0, norm="linf").reach(torch.ones(1, 4))
-        tensor([[0.1000]])
+        ``x`` [batch, sample] -> [batch, 1].
         """
         length = radius(x, self.snr_db)[:, None]
         return (length if self.norm == "l2" else length / x.shape[1] ** 0.5).to(x)
@@ -90,30 +77,12 @@ class Bound:
     def project(self, difference: Tensor, x: Tensor) -> Tensor:
         """Project differences onto the bound.
 
-        Parameters
-        ----------
-        difference : Tensor [batch, sample]
-            Any differences.
-        x : Tensor [batch, sample]
-            Sounds, within the amplitude.
+        ``difference`` [batch, sample]; ``x`` [batch, sample] -> [batch, sample].
 
-        Returns
-        -------
-        Tensor [batch, sample]
-            The nearest point of the intersection of ball (or cube), segments' balls and amplitude.
-
-        Notes
-        -----
         Each segment is projected onto its ball; then the whole onto its ball, with the absolute
         values of the first result as caps. This is the exact projection because all constraints
         shrink samples towards 0, and the optimality conditions of a sample depend on the larger of
         the multipliers of its segment and of the whole only.
-
-        Examples
-        --------
-        >>> bound = Bound(snr_db=20.0, segmental_snr_db=10.0, segment_length=1)
-        >>> bound.project(torch.tensor([[9.0, 0.0]]), torch.tensor([[0.1, 0.9]]))
-        tensor([[0.0316, 0.0000]])
         """
         return self._nearest(difference, x).to(x)
 
@@ -134,21 +103,7 @@ class Bound:
     def place(self, sound: Tensor, x: Tensor) -> Tensor:
         """Project sounds so that the difference from ``x`` is within the bound.
 
-        Parameters
-        ----------
-        sound, x : Tensor [batch, sample]
-            Candidates and originals.
-
-        Returns
-        -------
-        Tensor [batch, sample]
-            x + project(sound - x), rounded towards ``x``: rounding never increases the distance of
-            a sample from ``x``, so the bound holds for the rounded sound.
-
-        Examples
-        --------
-        >>> Bound(snr_db=20.0).place(torch.tensor([[0.7, 0.8]]), torch.tensor([[0.6, 0.8]]))
-        tensor([[0.7000, 0.8000]])
+        ``sound, x`` [batch, sample] -> [batch, sample].
         """
         difference = self._nearest(sound - x, x)
         placed = (x + difference).to(x)
@@ -160,23 +115,7 @@ class Bound:
     def draw(self, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Draw sounds uniformly from the ball (or cube), then project them onto the bound.
 
-        Parameters
-        ----------
-        x : Tensor [batch, sample]
-            Originals.
-        generators : sequence of torch.Generator
-            One generator per sound, on the CPU.
-
-        Returns
-        -------
-        Tensor [batch, sample]
-            Sounds within the bound.
-
-        Examples
-        --------
-        >>> bound, x = Bound(snr_db=20.0), torch.full((1, 50), 0.5)
-        >>> bool((bound.draw(x, [torch.Generator()]) - x).norm() <= bound.reach(x) * 1.000001)
-        True
+        ``x`` [batch, sample] -> [batch, sample].
         """
         rows = [self._drawn(x.shape[1], generator) for generator in generators]
         return self.place(x + self.reach(x) * torch.stack(rows).to(x), x)

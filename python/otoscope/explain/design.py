@@ -91,53 +91,8 @@ def draw_design(
 ) -> Design:
     """Draw the coalitions of a design.
 
-    Parameters
-    ----------
-    kind : str
-        - ``exact``: all ``2**n_segments``, for up to 12 segments. Each counts once, or, given
-          ``n_samples``, ``n_samples / 2**n_segments`` times: the limit of that many Bernoulli
-          draws.
-        - ``bernoulli``: each segment stays with probability 1/2; the first sample keeps all.
-        - ``uniform_size``: the number of removed segments is uniform in 1..n_segments; the first
-          sample keeps all.
-        - ``leave_one_out``: all segments, then each segment alone removed.
-        - ``kernelshap``: sizes by the Shapley kernel; the first two samples keep all and none.
-        - ``permutation``: orders of joining, each from none to all: ``n_segments + 1`` samples per
-          order.
-    n_segments : int
-        Number of segments, >= 1.
-    n_samples : int, optional
-        Number of coalitions to draw, default 2000. The design ``permutation`` draws as many whole
-        orders as ``n_samples`` holds.
-    seed : int
-        Random seed.
-    merge : bool
-        Merge samples of the same coalition into one row. False where each sample differs for
-        another reason: fresh noise.
-    device : device, optional
-        Device of the rows, default CPU.
-
-    Returns
-    -------
-    Design
-        Rows, their counts and the order of the draws.
-
-    Raises
-    ------
-    ParameterError
-        If the design is unknown, "exact" has more than 12 segments, or ``n_samples`` is too small
-        or not for this design.
-
-    References
-    ----------
-    Mishra et al., 2020, section III (bernoulli) and ISMIR 2017 (uniform_size: the temporal
+    Source: Mishra et al., 2020, section III (bernoulli) and ISMIR 2017 (uniform_size: the temporal
     version); Lundberg and Lee, 2017 (kernelshap); Castro et al., 2009 (permutation).
-
-    Examples
-    --------
-    >>> design = draw_design("bernoulli", 10, n_samples=70_000)
-    >>> len(design.coalitions), float(design.counts.sum())
-    (1024, 70000.0)
     """
     if kind not in DESIGNS:
         raise ParameterError(f"design is {kind!r}, must be one of {', '.join(DESIGNS)}")

@@ -31,44 +31,14 @@ def kernel_weights(
 ) -> Tensor:
     """Compute the weights ``exp(-distance**2 / (2 * width**2))`` of coalitions.
 
-    Parameters
-    ----------
-    n_kept : Tensor [coalition]
-        Number of kept segments, in [0, n_segments].
-    n_segments : int
-        Number of segments.
-    kernel : {"cosine", "l2"}
-        Distance to the row of all ones: ``1 - sqrt(n_kept / n_segments)``, in [0, 1], or
-        ``sqrt(n_segments - n_kept)``.
-    width : float
-        Kernel width in units of the distance, > 0.
+    ``n_kept`` [coalition] -> [coalition].
 
-    Returns
-    -------
-    Tensor [coalition]
-        Weights in [0, 1], float64.
-
-    Raises
-    ------
-    ParameterError
-        If the kernel is unknown or the width is not positive.
-
-    Notes
-    -----
     With the l2 distance and the width 0.25, each removed segment divides the weight by 2981:
     almost only leave-one-out rows count. The cosine distance does not have this defect.
 
-    References
-    ----------
-    Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section III (l2).
-    Mishra et al., "Local Interpretable Model-Agnostic Explanations for Music Content Analysis",
-    ISMIR 2017 (cosine; its 100 * distance with width 25 is the same).
-
-    Examples
-    --------
-    >>> import torch
-    >>> kernel_weights(torch.tensor([10, 9, 0]), 10, kernel="l2").log().tolist()
-    [0.0, -8.0, -80.0]
+    Source: Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section III
+    (l2). Mishra et al., "Local Interpretable Model-Agnostic Explanations for Music Content
+    Analysis", ISMIR 2017 (cosine; its 100 * distance with width 25 is the same).
     """
     if kernel not in get_args(Kernel):
         raise ParameterError(f"kernel is {kernel!r}, must be one of {get_args(Kernel)}")
@@ -85,26 +55,9 @@ def kernel_weights(
 def effective_samples(weights: Tensor) -> float:
     """Compute Kish's effective sample size, ``sum(weights)**2 / sum(weights**2)``.
 
-    Parameters
-    ----------
-    weights : Tensor [coalition]
-        Weight of each distinct coalition, count times kernel. Repeated rows must be merged first:
-        over repeated rows the size would hide that a kernel counts a single coalition.
+    ``weights`` [coalition].
 
-    Returns
-    -------
-    float
-        Size in [1, coalition]; 0 if no weight is positive.
-
-    References
-    ----------
-    Kish, "Survey Sampling", 1965, section 11.7.
-
-    Examples
-    --------
-    >>> import torch
-    >>> effective_samples(torch.tensor([2.0, 2.0, 0.0]))
-    2.0
+    Source: Kish, "Survey Sampling", 1965, section 11.7.
     """
     total = float(weights.double().sum())
     return total**2 / float(weights.double().square().sum()) if total > 0 else 0.0

@@ -249,9 +249,7 @@ def sampling_error(
     The estimate is of first order. It is too small where the fit depends on coalitions that
     another seed would not draw, as under the 2020 paper's kernel with 5000 samples or fewer.
 
-    References
-    ----------
-    White, "A heteroskedasticity-consistent covariance matrix estimator", 1980.
+    Source: White, "A heteroskedasticity-consistent covariance matrix estimator", 1980.
     """
     rows = X - weights @ X / weights.sum()
     bread = np.linalg.pinv((rows.T * weights) @ rows + alpha * np.eye(X.shape[1]))

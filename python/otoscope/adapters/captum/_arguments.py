@@ -137,13 +137,7 @@ def of_example(argument: Any, example: int, n_examples: int) -> Any:
 
 
 def select(output: Any, target: Target) -> Any:
-    """Select one number per example from an output [batch, ...]; without a target, all of it.
-
-    Examples
-    --------
-    >>> select(torch.arange(6.0).reshape(2, 3), [0, 2])
-    tensor([0., 5.])
-    """
+    """Select one number per example from an output [batch, ...]; without a target, all of it."""
     if target is None:
         return output
     if not isinstance(output, Tensor) or not output.ndim:
@@ -189,11 +183,6 @@ def spread(values: Tensor, ids: Tensor, shape: Sequence[int]) -> Tensor:
 
     ``ids`` is [1 or row, ...] and broadcasts to the input; the result is [row, ..., cells of an
     example], and empty where the input has no cells.
-
-    Examples
-    --------
-    >>> spread(torch.tensor([[5.0, 7.0]]), torch.tensor([[1, 0, 1]]), (4, 3))
-    tensor([[7., 5., 7.]])
     """
     cells = tuple(shape[1:])
     if 0 in shape:

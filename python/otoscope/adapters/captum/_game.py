@@ -67,15 +67,6 @@ def evaluate_coalitions(
     feature mask for all examples; otherwise the forward function is called on batches of
     ``per_eval`` coalitions. ``parts`` are the coalitions, some at a time; ``progress`` is called
     with the number of coalitions that were evaluated.
-
-    Examples
-    --------
-    >>> x, ids = torch.tensor([[1.0, 5.0]]), torch.tensor([[0, 1]])
-    >>> game = Game(lambda x: x.sum(1), (x,), (0.0,), (ids,), None, (), 1)
-    >>> keep = torch.tensor([[True, True], [True, False]])
-    >>> evaluate_coalitions(game, [keep], torch.zeros(1), lambda done: None)
-    tensor([[6.],
-            [1.]])
     """
     outputs: list[Tensor] = []
     forward = _shared(game, like)

@@ -335,13 +335,6 @@ def cut_plane(ids: Tensor, samples: CoalitionTable, most: int = 24) -> Layout:
 
     ``most`` is the largest number of tiles per axis: maps with more changes are cut at even
     distances, and their tiles see several segments.
-
-    Examples
-    --------
-    >>> samples = CoalitionTable(torch.arange(4)[:, None], 2)
-    >>> layout = cut_plane(torch.tensor([[[0], [0], [1]]]), samples)
-    >>> layout.edges[0].tolist(), layout.n_rows
-    ([0, 2, 3], 6)
     """
     cells = ids.cpu().numpy()
     n = samples.n_segments

@@ -29,12 +29,6 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> fx.GraphModule:
     Nothing is computed. The graph has no side effects; its sizes are those of the batch. Raises
     `NotTraced` if the control flow depends on data, or if the model is random, writes into a tensor
     that it uses elsewhere, or does not return one tensor with a row per input.
-
-    Examples
-    --------
-    >>> graph = trace(lambda x: x.relu().sum((1, 2, 3)), torch.zeros(2, 1, 3, 4))
-    >>> [name_of(node) for node in graph.graph.nodes if node.op == "call_function"]
-    ['relu', 'sum']
     """
     try:
         with warnings.catch_warnings(), torch.no_grad(), _restored(model):

@@ -73,13 +73,6 @@ def make_grid(
 
     ``doses`` maps names of interventions to doses, in place of those that their own dose suggests;
     ``kind`` is what the items can be rendered under.
-
-    Examples
-    --------
-    >>> from otoscope.intervene import Gain, SoundIntervention
-    >>> grid = make_grid([Gain(6)], {"gain": [-6, 6]}, kind=SoundIntervention)
-    >>> [str(condition.intervention) for condition in grid.conditions]
-    ['gain 0 dB', 'gain -6 dB', 'gain +6 dB']
     """
     if isinstance(interventions, Intervention):
         raise ParameterError(f"interventions is {interventions}, must be a list: [Tempo(6)]")
@@ -135,12 +128,6 @@ def compose(
 
     Families are applied in their order. If an intervention is proportional, its dose is uniform
     between 0 and the doses of the family; else it is one of them.
-
-    Examples
-    --------
-    >>> from otoscope.intervene import Gain, HighPass
-    >>> print(compose([[Gain(-6), Gain(6)], [HighPass(20)]], np.random.default_rng(1)))
-    gain -0.92 dB
     """
     while not (chosen := generator.random(len(families)) < 0.5).any():
         pass
@@ -162,14 +149,7 @@ def longest_inputs(
 
 
 def composition_placebo(intervention: Intervention) -> SoundIntervention | None:
-    """Compose the placebos of those links of a try that have one; None if no link has.
-
-    Examples
-    --------
-    >>> from otoscope.intervene import Gain, Pitch
-    >>> print(composition_placebo(Gain(6) | Pitch(50)))
-    pitch +50 cents | pitch -50 cents
-    """
+    """Compose the placebos of those links of a try that have one; None if no link has."""
     links = intervention.links if isinstance(intervention, Chain) else (intervention,)
     placebos = [placebo for link in links if (placebo := link.placebo()) is not None]
     sounds = tuple(placebo for placebo in placebos if isinstance(placebo, SoundIntervention))
@@ -189,11 +169,6 @@ def is_settled(answers: Sequence[str], label: str, goals: frozenset[str]) -> boo
 
     ``answers`` are those so far, the answer to the unchanged item among them. The goal "any" is
     never settled.
-
-    Examples
-    --------
-    >>> is_settled(["a", "b"], "a", frozenset({"inflate", "deflate"}))
-    True
     """
     right = {answer == label for answer in answers}
     return (

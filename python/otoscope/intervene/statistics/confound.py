@@ -30,12 +30,6 @@ def confound_only(
 
     An annotated confound may know the label itself: annotators of BALLROOM chose the metrical level
     of the tempo by the dance (Sturm, "The 'Horse' Inside", 2016).
-
-    Examples
-    --------
-    >>> tempo_bpm = [120, 121, 122, 123, 80, 81, 82, 83]
-    >>> confound_only(tempo_bpm, ["jive"] * 4 + ["waltz"] * 4, n_neighbours=3).tolist()
-    [True, True, True, True, True, True, True, True]
     """
     from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.neighbors import KNeighborsClassifier

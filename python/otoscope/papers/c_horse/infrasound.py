@@ -1,4 +1,4 @@
-"""Inaudible tones: does a high-pass filter find a system that relies on them?
+"""Test whether a high-pass filter finds a system that relies on inaudible tones.
 
 Each class of synthetic dances gets a tone of its own below 20 Hz. A decision tree on the lowest
 bins of the spectrum scores high because of them; four filters remove them and leave all audible

@@ -1,4 +1,4 @@
-"""Planted horses: does the interrogation find them, and clear honest systems?
+"""Test whether the interrogation finds planted horses and clears honest systems.
 
 The style of synthetic dances determines the tempo, or does not. A system that hears tempo must be
 found, one that hears patterns must be cleared; a network on spectral periodicities is one or the

@@ -1,4 +1,4 @@
-"""Does the regulated bootstrap find the true effect of artists planted in synthetic data?
+"""Test whether the regulated bootstrap finds the effect of artists planted in synthetic data.
 
 Items of a class carry the mark of the class in some columns, and the mark of their artist in
 others. A nearest neighbour knows the artists of its training. The true effect is measured on many
