@@ -23,7 +23,7 @@ from otoscope.metrics import frechet_interval, kernel_distance
 from otoscope.records import replacing, to_json, versions
 from otoscope.signal import read_audio, write_audio
 from otoscope.signal.audio.blocks import Blocks
-from otoscope.workflows._features import FeatureSettings, SoundFeatures
+from otoscope.workflows.features import FeatureConfig, SoundFeatures
 
 PAIRS = (
     ("synthetic songs", "other parts of them"),
@@ -96,8 +96,7 @@ def main() -> None:
 def measured(asked: argparse.Namespace, folder: Path) -> dict[str, Sounds]:
     """All sets that can be had."""
     features = {
-        hop: SoundFeatures(FeatureSettings(asked.model, asked.layer, hop))
-        for hop in (3.0, 1.0, 0.1)
+        hop: SoundFeatures(FeatureConfig(asked.model, asked.layer, hop)) for hop in (3.0, 1.0, 0.1)
     }
     for seed in range(asked.songs):
         song = synthesise(seed, seconds=asked.seconds)

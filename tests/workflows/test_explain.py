@@ -15,14 +15,14 @@ from otoscope.explain.design import DEFAULT_DESIGN, DESIGNS
 from otoscope.models import load
 from otoscope.report.sentences import cautions
 from otoscope.signal import write_audio
-from otoscope.workflows import ExplainFiles, explain_files, to_record
+from otoscope.workflows import ExplainConfig, explain_files, to_record
 
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_files_are_explained_on_the_gpu() -> None:
     """Patches come on the model's device; they were left on the CPU once, and refused."""
-    settings = ExplainFiles((sample().path,), "synth-singing", segments="temporal:4", start=1.0)
+    settings = ExplainConfig((sample().path,), "synth-singing", segments="temporal:4", start=1.0)
     (on_cpu,), (on_gpu,) = (
         [row.explanation for row in explain_files(replace(settings, device=device))]
         for device in ("cpu", "cuda")
@@ -39,7 +39,7 @@ def test_every_stops_where_the_last_whole_excerpt_begins(tmp_path: Path) -> None
     step = 2000 / rate
     y = 0.1 * torch.randn(excerpt + 4000, generator=torch.Generator().manual_seed(0))
     write_audio(tmp_path / "a.wav", y, sr=rate)
-    settings = ExplainFiles(
+    settings = ExplainConfig(
         (tmp_path / "a.wav",), "synth-singing", every=step, segments="temporal:2"
     )
     explanations = [row.explanation for row in explain_files(settings)]
@@ -61,7 +61,7 @@ def make():
 
 def test_a_row_keeps_what_the_model_warns_of(tmp_path: Path) -> None:
     (tmp_path / "worn.py").write_text(WARNING)
-    ours = ExplainFiles((sample().path,), f"{tmp_path / 'worn.py'}:make", segments="temporal:2")
+    ours = ExplainConfig((sample().path,), f"{tmp_path / 'worn.py'}:make", segments="temporal:2")
     with pytest.warns(UserWarning, match="the ear is worn"):  # while the curve is made
         (row,) = explain_files(replace(ours, start=1.0))
     assert "the ear is worn" in row.warnings
@@ -73,7 +73,7 @@ def test_a_row_keeps_what_the_model_warns_of(tmp_path: Path) -> None:
 
 def test_the_description_of_a_setting_names_all_that_is_registered() -> None:
     """The command line's help is this docstring."""
-    words = re.findall(r"[\w:-]+", ExplainFiles.__doc__ or "")
+    words = re.findall(r"[\w:-]+", ExplainConfig.__doc__ or "")
     named = {
         example.partition(":")[0]
         for examples in (content.CONTENTS.examples(), segments.SEGMENTATIONS.examples())
@@ -84,6 +84,6 @@ def test_the_description_of_a_setting_names_all_that_is_registered() -> None:
 
 
 def test_the_defaults_are_those_of_the_library() -> None:
-    settings = ExplainFiles((), "synth-singing")
+    settings = ExplainConfig((), "synth-singing")
     chosen = (settings.segments, settings.content, settings.design)
     assert chosen == (segments.DEFAULT_SEGMENTS, content.DEFAULT_CONTENT, DEFAULT_DESIGN)

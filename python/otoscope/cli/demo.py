@@ -42,10 +42,10 @@ def demo(
     screen = console(quiet=is_printed(json_path))
     screen.print(f'Why does {model} output "singing" for {song.path.name}?')
     out.mkdir(parents=True, exist_ok=True)
-    config = workflows.ExplainFiles((song.path,), model, seed=seed, device=device)
+    config = workflows.ExplainConfig((song.path,), model, seed=seed, device=device)
     with bars() as progress:
         (row,) = workflows.explain_files(config, progress=progress)
-        workflows.save_page(row, page, truth=song.sung)
+        workflows.save_explain_page(row, page, truth=song.sung)
     seconds = time.monotonic() - began
     record = workflows.to_record(row, config)
     about = {"sung": song.sung, "seconds": seconds, "report": page, "versions": versions()}

@@ -16,14 +16,14 @@ from otoscope.cli.progress import bars
 from otoscope.cli.wording import with_options
 
 if TYPE_CHECKING:
-    from otoscope.workflows.stats import Measured
+    from otoscope.workflows.stats import StatsResult
 
 __all__ = ["distance", "stats"]
 
 _OPTIONS = ("padded",)  # what reasons for skipping a file may advise
 _LISTED = 10  # files that were skipped; --json lists all
 
-_CONFIG = Config("workflows._features", "FeatureSettings")
+_CONFIG = Config("workflows.features", "FeatureConfig")
 _Layer = Annotated[str | None, _CONFIG.option("layer", rich_help_panel=MODEL)]
 _Hop = Annotated[float | None, _CONFIG.option("hop", rich_help_panel=INPUT)]
 _Axis = Annotated[int | None, _CONFIG.option("channel_axis", rich_help_panel=MODEL)]
@@ -64,13 +64,13 @@ def distance(  # noqa: PLR0913 - a command has the options it has
     """
     require_writable(json_path)
     require_folder(keep)
-    from otoscope.workflows._features import FeatureSettings
+    from otoscope.workflows import FeatureConfig
     from otoscope.workflows.distance import measure_distance
 
-    config = FeatureSettings(model, layer, hop, channel_axis, padded, device)
+    config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
     with bars() as progress:
         result = measure_distance(real, generated, config, keep=keep, progress=progress)
-    write_json(result.to_record(), json_path)
+    write_json(result.to_dict(), json_path)
     sides = {"real": result.real, "generated": result.generated}
     if not is_printed(json_path):
         out = console()
@@ -108,10 +108,10 @@ def stats(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope stats songs/ --model musicnn-mtt --out songs.npz
     """
     require_writable(out, json_path)
-    from otoscope.workflows._features import FeatureSettings
+    from otoscope.workflows import FeatureConfig
     from otoscope.workflows.stats import measure_statistics
 
-    config = FeatureSettings(model, layer, hop, channel_axis, padded, device)
+    config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
     with bars() as progress:
         result = measure_statistics(sounds, config, out, progress=progress)
     record = {
@@ -148,7 +148,7 @@ def _number(n: int | None) -> str:
     return "?" if n is None else f"{n:,}"
 
 
-def _show_skipped(side: Measured) -> None:
+def _show_skipped(side: StatsResult) -> None:
     err = console(stderr=True)
     if side.skipped:
         err.print(f"{side.path}: {len(side.skipped)} skipped")

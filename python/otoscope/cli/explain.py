@@ -21,13 +21,13 @@ from otoscope.errors import Advice, ParameterError
 from otoscope.records import stream, to_json
 
 if TYPE_CHECKING:
-    from otoscope.workflows import ExplainFiles
+    from otoscope.workflows import ExplainConfig
 
 __all__ = ["explain"]
 
 _TABLE = 100  # rows of one table; more follow in another, so that no number of files is too large
 
-_CONFIG = Config("workflows.explain", "ExplainFiles")
+_CONFIG = Config("workflows.explain", "ExplainConfig")
 
 
 def explain(  # noqa: PLR0913 - a command has the options it has
@@ -78,9 +78,9 @@ def explain(  # noqa: PLR0913 - a command has the options it has
             raise ParameterError(f"{sound} is not there")
     require_writable(html, json_path, csv_path)
     printed = is_printed(json_path, csv_path)
-    from otoscope.workflows import ExplainFiles
+    from otoscope.workflows import ExplainConfig
 
-    config = ExplainFiles(
+    config = ExplainConfig(
         sounds=tuple(sounds),
         model=model,
         target=target,
@@ -101,14 +101,14 @@ def explain(  # noqa: PLR0913 - a command has the options it has
 
 
 def _explain_one(
-    config: ExplainFiles, html: Path | None, json_path: Path | None, csv_path: Path | None
+    config: ExplainConfig, html: Path | None, json_path: Path | None, csv_path: Path | None
 ) -> None:
-    from otoscope.workflows import explain_files, save_page, to_record
+    from otoscope.workflows import explain_files, save_explain_page, to_record
 
     with bars() as progress:
         (row,) = explain_files(config, progress=progress)
         if html:
-            save_page(row, html)
+            save_explain_page(row, html)
     record = to_record(row, config)
     if json_path:
         write_text(to_json(to_record(row, config, is_whole=True)) + "\n", json_path)
@@ -118,9 +118,9 @@ def _explain_one(
 
 
 def _explain_many(
-    config: ExplainFiles, html: Path | None, json_path: Path | None, csv_path: Path | None
+    config: ExplainConfig, html: Path | None, json_path: Path | None, csv_path: Path | None
 ) -> None:
-    from otoscope.workflows import explain_rows, write_index
+    from otoscope.workflows import explain_to_records, write_index
 
     printed = is_printed(json_path, csv_path)
     files = [path for path in (html, csv_path) if path and path.name != "-"]
@@ -130,7 +130,7 @@ def _explain_many(
         rows = json_path if json_path and is_file else beside.with_suffix(".jsonl")
         require_writable(rows)
         with bars() as progress:
-            n_done = explain_rows(config, rows, html=html, progress=progress)
+            n_done = explain_to_records(config, rows, html=html, progress=progress)
         if html:
             write_index(stream(rows), html)
         if json_path and not is_file:

@@ -31,11 +31,11 @@ from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:
-    from otoscope.workflows import MaximisedUnit
+    from otoscope.workflows import MaximiseResult
 
 __all__ = ["maximise"]
 
-_CONFIG = Config("workflows._maximise_settings", "MaximiseUnit")
+_CONFIG = Config("workflows.maximise", "MaximiseConfig")
 _AGAIN = "Repeat the option for another setting."
 
 
@@ -95,7 +95,7 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
     from otoscope.workflows.maximise import PAPER_GRID
 
     defaults = PAPER_GRID if grid else _CONFIG
-    config = workflows.MaximiseUnit(
+    config = workflows.MaximiseConfig(
         model=model,
         layer=layer,
         unit=unit,
@@ -120,9 +120,9 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
     with bars() as progress:
         result = workflows.maximise_unit(config, progress=progress)
         if out:
-            workflows.save_folder(result, out)
+            workflows.save_maximise_folder(result, out)
         if html:
-            workflows.save_maximised(result, html)
+            workflows.save_maximise_page(result, html)
     write_json(result.to_dict(), json_path)
     if not is_printed(json_path):
         _show(result, out / "report.html" if out else html)
@@ -136,7 +136,7 @@ def _pair(jitter: str) -> tuple[int, int]:
     return frames, bands
 
 
-def _show(result: MaximisedUnit, page: Path | None) -> None:
+def _show(result: MaximiseResult, page: Path | None) -> None:
     from otoscope.report.numbers import significant
 
     out = console()

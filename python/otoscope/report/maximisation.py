@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from otoscope.report.pages import in_script, save_page
 from otoscope.report.sounds import Sound, lossless_uri
 from otoscope.report.tables import Fact
 
-__all__ = ["Objective", "Specimen", "save_maximisation", "sentence"]
+__all__ = ["Objective", "Specimen", "save_maximisation", "search_cautions", "sentence"]
 
 _POINTS = 150  # of a trace, as drawn
 
@@ -168,6 +169,45 @@ def sentence(ranking: Ranking, objective: Objective, made: float, real: float) -
         f"{text} Of {len(ranking.rows)} settings, {best.setting} is nearest to real excerpts "
         f"(Fréchet distance {significant(best.distance)})."
     )
+
+
+def search_cautions(
+    ranking: Ranking,
+    made: Specimen,
+    skipped: Mapping[Path, ParameterError],
+    *,
+    squashed: str | None = None,
+) -> list[str]:
+    """List reasons for caution; ``squashed`` is the layer if its outputs are probabilities."""
+    notes = []
+    if squashed is not None:
+        notes.append(
+            f"{squashed} gives probabilities: where the model is sure they have no gradient. "
+            "The layer before it is the better choice."
+        )
+    activation, of_sound = made.activation, made.of_sound
+    if of_sound is not None and abs(of_sound - activation) > 0.2 * abs(activation):
+        notes.append(
+            f"The sound made of the spectrogram shown first gives {significant(of_sound)}, not "
+            f"{significant(activation)}: no sound has quite this spectrogram."
+        )
+    if len(ranking.best.result.seeds) == 1:
+        notes.append("There is no distance from one search: ask for more seeds.")
+    n_lacking = sum(not row.is_complete for row in ranking.rows)
+    if n_lacking:
+        notes.append(
+            f"{n_lacking} settings have seeds without a finite activation: they come last."
+        )
+    n_failed = sum(row.result.n_failed for row in ranking.rows)
+    if n_failed:
+        n_searches = sum(len(row.result.seeds) for row in ranking.rows)
+        notes.append(f"{n_failed} of {n_searches} searches met a NaN or an infinity and stopped.")
+    if skipped:
+        path, reason = next(iter(skipped.items()))
+        notes.append(
+            f"{len(skipped)} sound files could not be used; the first: {path.name}: {reason}"
+        )
+    return notes
 
 
 _COLUMNS = (

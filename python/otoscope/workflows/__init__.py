@@ -1,4 +1,4 @@
-"""What each command does: settings in, records and pages out."""
+"""Workflows: one module per command, with its configuration, its function and its result."""
 
 from otoscope.workflows.attack import (
     AttackFileConfig,
@@ -6,15 +6,16 @@ from otoscope.workflows.attack import (
     attack_file,
     save_attack_page,
 )
-from otoscope.workflows.distance import measure_distance
-from otoscope.workflows.explain import ExplainFiles, Row, explain_files
-from otoscope.workflows.explain_rows import (
-    explain_rows,
-    save_page,
+from otoscope.workflows.distance import DistanceResult, measure_distance
+from otoscope.workflows.explain import ExplainConfig, ExplainResult, explain_files
+from otoscope.workflows.explain_records import (
+    explain_to_records,
+    save_explain_page,
     to_record,
     write_csv,
     write_index,
 )
+from otoscope.workflows.features import FeatureConfig
 from otoscope.workflows.interrogate import (
     InterrogateConfig,
     InterrogateResult,
@@ -22,35 +23,38 @@ from otoscope.workflows.interrogate import (
     save_interrogate_page,
 )
 from otoscope.workflows.maximise import (
-    MaximisedUnit,
-    MaximiseUnit,
+    MaximiseConfig,
+    MaximiseResult,
     maximise_unit,
-    save_folder,
-    save_maximised,
+    save_maximise_folder,
+    save_maximise_page,
 )
-from otoscope.workflows.stats import measure_statistics
+from otoscope.workflows.stats import StatsResult, measure_statistics
 
 __all__ = [
     "AttackFileConfig",
     "AttackFileResult",
-    "ExplainFiles",
+    "DistanceResult",
+    "ExplainConfig",
+    "ExplainResult",
+    "FeatureConfig",
     "InterrogateConfig",
     "InterrogateResult",
-    "MaximiseUnit",
-    "MaximisedUnit",
-    "Row",
+    "MaximiseConfig",
+    "MaximiseResult",
+    "StatsResult",
     "attack_file",
     "explain_files",
-    "explain_rows",
+    "explain_to_records",
     "interrogate_files",
     "maximise_unit",
     "measure_distance",
     "measure_statistics",
     "save_attack_page",
-    "save_folder",
+    "save_explain_page",
     "save_interrogate_page",
-    "save_maximised",
-    "save_page",
+    "save_maximise_folder",
+    "save_maximise_page",
     "to_record",
     "write_csv",
     "write_index",

@@ -28,7 +28,7 @@ from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier, Target, choose_targets
 from otoscope.signal import read_audio, write_audio
 from otoscope.signal.snr import check_snr, snr_db
-from otoscope.workflows._recording import listening_model
+from otoscope.workflows.recording import load_listening_model
 
 __all__ = [
     "AttackFileConfig",
@@ -236,7 +236,7 @@ def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> Att
     True
     """
     _check(config)
-    model = listening_model(config.model, device=config.device)
+    model = load_listening_model(config.model, device=config.device)
     y, sr = read_audio(config.sound, sr=model.sample_rate)
     gain = 1 / max(1.0, float(y.abs().max()))  # resampling may go beyond full scale
     y = (y * gain).to(config.device)

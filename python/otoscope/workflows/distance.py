@@ -1,4 +1,4 @@
-"""The Frechet distance between two folders of sounds, in a layer of a model."""
+"""Measure the Fréchet distance between two folders of sounds, in a layer of a model."""
 
 from __future__ import annotations
 
@@ -13,63 +13,51 @@ from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.metrics import statistics
 from otoscope.metrics.gaussian import distance
-from otoscope.progress import Progress
-from otoscope.workflows._features import FeatureSettings, SoundFeatures, comparable, differences
-from otoscope.workflows.stats import Measured, measure
+from otoscope.progress import Progress, silent
+from otoscope.workflows.features import FeatureConfig, SoundFeatures, comparable, differences
+from otoscope.workflows.stats import StatsResult, measure
 
-__all__ = ["MeasuredDistance", "measure_distance"]
+__all__ = ["DistanceResult", "measure_distance"]
 
 
 @dataclass(frozen=True, eq=False)
-class MeasuredDistance:
-    """The distance of two sides.
+class DistanceResult:
+    """Fréchet distance between real and generated sounds.
 
     Parameters
     ----------
     distance : float
-        Frechet, >= 0.
-    real, generated : Measured
-        The sides.
+        Fréchet distance, >= 0.
+    real, generated : StatsResult
+        Statistics of the two sets.
 
     Examples
     --------
-    >>> measure_distance(a, b, settings).distance  # doctest: +SKIP
+    >>> measure_distance(a, b, config).distance  # doctest: +SKIP
     3.21
     """
 
     distance: float
-    real: Measured
-    generated: Measured
+    real: StatsResult
+    generated: StatsResult
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must be known before trusting the number."""
-        told = [*self.real.notes, *self.generated.notes]
+        """Reasons for caution with the distance."""
+        notes = [*self.real.notes, *self.generated.notes]
         for side in (self.real, self.generated):
             if not side.features:
-                told.append(
+                notes.append(
                     f"{side.path} does not say which model and layer it is of; the distance means "
                     "something only if they are the same"
                 )
         here, there = (s.statistics.settings.get("versions") for s in (self.real, self.generated))
         if here and there and here != there:
-            told.append(f"the sides were measured by other versions: {differences(here, there)}")
-        return tuple(told)
+            notes.append(f"the sides were measured by other versions: {differences(here, there)}")
+        return tuple(notes)
 
-    def to_record(self) -> dict[str, Any]:
-        """Say what was found, in JSON's types.
-
-        Returns
-        -------
-        dict
-            ``distance``, ``columns``, ``features`` (the settings), for both sides their ``path``,
-            ``n`` excerpts, ``files`` and ``skipped``; ``notes`` and ``versions``.
-
-        Examples
-        --------
-        >>> measured.to_record()["real"]["n"]  # doctest: +SKIP
-        240
-        """
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to JSON's types: distance, settings of the features, both sides, notes."""
         sides = {
             name: {
                 "path": str(side.path),
@@ -93,53 +81,53 @@ class MeasuredDistance:
 def measure_distance(
     real: Path,
     generated: Path,
-    settings: FeatureSettings,
+    config: FeatureConfig,
     *,
     keep: Path | None = None,
-    progress: Progress | None = None,
-) -> MeasuredDistance:
-    """Find the Frechet distance between two folders of sounds.
+    progress: Progress = silent,
+) -> DistanceResult:
+    """Measure the Fréchet distance between two folders of sounds.
 
     Parameters
     ----------
     real, generated : Path
-        Folders, files of sound, or statistics (.npz).
-    settings : FeatureSettings
-        Which features. Without a model, those of the statistics; without a layer or hop of the
-        same model, also theirs.
+        Folders, sound files, or statistics (.npz).
+    config : FeatureConfig
+        Model, layer and excerpts. A missing model, and a missing layer or hop of the same model,
+        are taken from the statistics.
     keep : Path, optional
-        Folder for the statistics of folders: there they are found again, whole or begun.
-    progress : callable, optional
-        Goes over "real files" and "generated files".
+        Folder for the statistics of folders: another run reads them there, or resumes.
+    progress : callable
+        Wraps "real files" and "generated files".
 
     Returns
     -------
-    MeasuredDistance
-        With what must be known of it.
+    DistanceResult
+        Distance, statistics of both sides, and notes.
 
     Raises
     ------
     ParameterError
-        If a side cannot be measured, is a point, or the two are of different features.
+        If a side cannot be measured or has zero variance, or if the features differ.
 
     Examples
     --------
-    >>> settings = FeatureSettings("musicnn-mtt")
-    >>> measure_distance(Path("real"), Path("made"), settings)  # doctest: +SKIP
+    >>> config = FeatureConfig("musicnn-mtt")
+    >>> measure_distance(Path("real"), Path("made"), config)  # doctest: +SKIP
     """
-    loaded = [_loaded(path, settings) for path in (real, generated)]
+    loaded = [_loaded(path, config) for path in (real, generated)]
     sides = [side for side in loaded if side]
     if None in loaded:
         about = next((side.features for side in sides if side.features), {})
-        features = SoundFeatures(_completed(settings, about))
-        if about and (found := differences(about, features.about)):
-            raise ParameterError(f"the statistics are of other features ({found})")
+        features = SoundFeatures(_completed(config, about))
+        if about and (changes := differences(about, features.about)):
+            raise ParameterError(f"the statistics are of other features ({changes})")
         sides = [
             side
             or measure(
                 path,
                 features,
-                keep and _kept(keep, path, features.about),
+                keep and _statistics_file(keep, path, features.about),
                 name=f"{name} files",
                 progress=progress,
             )
@@ -150,46 +138,46 @@ def measure_distance(
     _require_alike(*sides)
     _require_spread(*sides)
     normals = [side.statistics.normal() for side in sides]
-    return MeasuredDistance(float(distance(*normals)), *sides)
+    return DistanceResult(float(distance(*normals)), *sides)
 
 
-def _loaded(path: Path, settings: FeatureSettings) -> Measured | None:
-    """Statistics from a file, of the model and layer asked for; None for sounds."""
+def _loaded(path: Path, config: FeatureConfig) -> StatsResult | None:
+    """Load statistics and check their model and layer; return None for sounds."""
     if path.suffix != ".npz":
         return None
-    side = Measured(path, statistics.load(path))
+    side = StatsResult(path, statistics.load(path))
     for name in ("model", "layer"):
-        asked = getattr(settings, name)
-        if side.features and asked and asked != side.features[name]:
+        value = getattr(config, name)
+        if side.features and value and value != side.features[name]:
             raise ParameterError(
-                f"{path} holds features of {name} {side.features[name]}, not {asked}"
+                f"{path} holds features of {name} {side.features[name]}, not {value}"
             )
     return side
 
 
-def _kept(keep: Path, path: Path, about: Mapping[str, Any]) -> Path:
-    """Where a folder's statistics are kept: another place for other settings."""
+def _statistics_file(keep: Path, path: Path, about: Mapping[str, Any]) -> Path:
+    """Name the file of a folder's statistics: the digest depends on the settings."""
     keep.mkdir(parents=True, exist_ok=True)
     key = json.dumps([str(path.resolve()), comparable(about)], sort_keys=True)
     return keep / f"{path.resolve().name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
 
 
-def _completed(settings: FeatureSettings, told: Mapping[str, Any]) -> FeatureSettings:
-    """The settings asked for, and for the rest those of the other side."""
-    if not told or settings.model not in (None, told["model"]):
-        return settings
-    hop = told["hop_frames"] * told["hop_length"] / told["sample_rate"]
+def _completed(config: FeatureConfig, features: Mapping[str, Any]) -> FeatureConfig:
+    """Fill settings that are missing with those of the other side."""
+    if not features or config.model not in (None, features["model"]):
+        return config
+    hop = features["hop_frames"] * features["hop_length"] / features["sample_rate"]
     return replace(
-        settings,
-        model=told["model"],
-        layer=settings.layer or told["layer"],
-        hop=settings.hop or hop,
-        channel_axis=settings.channel_axis or told["channel_axis"],
-        padded=settings.padded or told["padded"],
+        config,
+        model=features["model"],
+        layer=config.layer or features["layer"],
+        hop=config.hop or hop,
+        channel_axis=config.channel_axis or features["channel_axis"],
+        padded=config.padded or features["padded"],
     )
 
 
-def _require_spread(*sides: Measured) -> None:
+def _require_spread(*sides: StatsResult) -> None:
     for side in sides:
         if not float(side.statistics.covariance.diagonal().sum()) > 0:
             raise ParameterError(
@@ -198,11 +186,11 @@ def _require_spread(*sides: Measured) -> None:
             )
 
 
-def _require_alike(first: Measured, second: Measured) -> None:
+def _require_alike(first: StatsResult, second: StatsResult) -> None:
     here, there = first.features, second.features
-    if here and there and (found := differences(here, there)):
+    if here and there and (changes := differences(here, there)):
         raise ParameterError(
-            f"{first.path} and {second.path} are of different features ({found}); "
+            f"{first.path} and {second.path} are of different features ({changes}); "
             "measure one of them again"
         )
     columns = [len(side.statistics.mean) for side in (first, second)]

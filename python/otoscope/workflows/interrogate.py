@@ -18,8 +18,8 @@ from otoscope.intervene import (
 )
 from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, SoundClassifier
-from otoscope.workflows._recording import any_model
 from otoscope.workflows.labelled_items import Columns, LabelledItems, read_items
+from otoscope.workflows.recording import load_model
 
 __all__ = ["InterrogateConfig", "InterrogateResult", "interrogate_files", "save_interrogate_page"]
 
@@ -164,7 +164,7 @@ def interrogate_files(
         columns=Columns(config.groups, config.confound),
     )
     interventions = _interventions(config, items)
-    predict = _predict(any_model(config.model, device=config.device), config, items.labels)
+    predict = _predict(load_model(config.model, device=config.device), config, items.labels)
     interrogation = Interrogation(
         predict,
         items.audio,

@@ -21,7 +21,7 @@ import torch
 from otoscope import records
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.intervene.interrogation.items import Features
-from otoscope.workflows.explain import sound_files
+from otoscope.workflows.recording import sound_files
 
 __all__ = ["Columns", "LabelledItems", "read_items"]
 

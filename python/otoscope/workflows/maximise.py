@@ -1,22 +1,21 @@
-"""Maximise a unit of a listening model, and compare what was made with real excerpts.
+"""Maximise a unit of a listening model, and compare the inputs with real excerpts.
 
-Inputs are optimised in the model's own domain, never below digital silence; the real side is every
-excerpt of some sound files, gone over once.
+Inputs are optimised in the model's own domain, never below digital silence. Real excerpts are read
+from sound files, each file once.
 """
 
 from __future__ import annotations
 
-import json
+import re
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from otoscope import records
 from otoscope.data import sample, sample_names
@@ -24,136 +23,262 @@ from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.maximise import (
     ActivationMaximiser,
     Extremes,
+    FourierPrior,
     GridResult,
-    RankedResult,
+    Prior,
     Ranking,
+    RawPrior,
     Unit,
 )
-from otoscope.explain.maximise.unit import Pool
+from otoscope.explain.maximise.maximiser import check_search
+from otoscope.explain.maximise.unit import Index, Pool
 from otoscope.metrics import FewRows
-from otoscope.progress import Progress
-from otoscope.protocols import Patch, evaluating
-from otoscope.report.maximisation import Objective, Specimen, save_maximisation, sentence
-from otoscope.report.numbers import significant
+from otoscope.progress import Progress, silent
+from otoscope.protocols import evaluating
+from otoscope.report import maximisation
 from otoscope.signal import write_audio
-from otoscope.workflows._maximise_settings import MaximiseUnit
-from otoscope.workflows._real_excerpts import RealExcerpts
-from otoscope.workflows._recording import Heard, listening_model
-from otoscope.workflows.explain import sound_files
+from otoscope.workflows.maximise_specimens import (
+    N_SPECIMENS,
+    RealExcerpts,
+    made_specimens,
+    real_specimens,
+)
+from otoscope.workflows.recording import load_listening_model, sound_files
 
-__all__ = ["MaximiseUnit", "MaximisedUnit", "maximise_unit", "save_folder", "save_maximised"]
+__all__ = [
+    "MaximiseConfig",
+    "MaximiseResult",
+    "maximise_unit",
+    "save_maximise_folder",
+    "save_maximise_page",
+]
 
 PAPER_GRID: Mapping[str, Any] = {
     name: signature(ActivationMaximiser.grid).parameters[name].default
     for name in ("rates", "penalties", "iterations")
 }
-"""Values of the settings in the paper."""
+"""Grid of settings in the paper."""
 
-_SHOWN = 3  # spectrograms per side
-_LOUDEST = 1e8  # energies above it are turned down: the sound's level is set afterwards
-_N_ITER = 100  # of Griffin and Lim, as in the paper
+_LISTED = ("label", "activation", "origin", "of_sound")
 
 
-@dataclass(frozen=True, eq=False)
-class MaximisedUnit:
-    """What drives the unit, made up and real.
+@dataclass(frozen=True)
+class MaximiseConfig:
+    """Unit to maximise, method, and real sounds to compare with.
 
     Parameters
     ----------
-    settings : MaximiseUnit
-        What was asked for.
-    ranking : Ranking
-        All settings, the nearest to the real excerpts first.
-    made, real : tuple of Specimen
-        Made-up inputs (of a grid: best, median, worst setting) and real excerpts, with sounds.
-    n_real : int
-        Real excerpts gone over.
-    notes : tuple of str
-        What must be known.
+    model : str
+        Name of a model, a bundle, or FILE.py:FUNCTION; see `otoscope.models.load`.
+    layer : str
+        Layer of the network; the logits, not the probabilities.
+    unit : str
+        Index of the unit in the layer's output: 3, or 3,10,5, or ...,3 (channel 3 everywhere).
+    minimise : bool
+        Minimise the activation instead of maximising it.
+    prior : {"fourier", "raw"}
+        Parameterisation of the inputs: fourier or raw.
+    l2 : float
+        Weight of the sum of squares in the penalty (raw prior).
+    variation : float
+        Weight of the total variation in the penalty (raw prior).
+    blur : float
+        Standard deviation of a Gaussian blur, in cells; 0 is none (raw prior).
+    blur_every : int
+        Number of steps between blurs (raw prior).
+    jitter : (int, int)
+        Largest random shift of the input, in frames and in bands.
+    pool : {"mean", "max"}
+        Pooling of a map's positions into one activation: mean or max.
+    rates : tuple of float
+        Learning rates of Adam; one setting per value.
+    penalties : tuple of float
+        Weights of the penalty on the latent; one setting per value.
+    iterations : tuple of int
+        Numbers of iterations; one setting per value.
+    seeds : int
+        Number of searches per setting; two or more where a distance is needed.
+    rank_layer : str, optional
+        Layer whose Frechet distance ranks the settings. By default the unit's activations do.
+    real : Path, optional
+        Real sounds: a file or a folder. By default the songs that come with the package.
+    every : float
+        Distance between real excerpts, in seconds.
+    seed : int
+        Random seed of the first search.
+    device : str
+        Device that the model runs on: cpu or cuda.
+
+    Raises
+    ------
+    ParameterError
+        If a number is out of range, or the prior has no such regulariser.
 
     Examples
     --------
-    >>> maximise_unit(MaximiseUnit("synth-singing", "fc9")).sentence  # doctest: +SKIP
+    >>> MaximiseConfig("synth-singing", "fc9").rates
+    (0.01,)
+    """
+
+    model: str
+    layer: str
+    unit: str = "0"
+    minimise: bool = False
+    prior: str = "fourier"
+    l2: float = 1.0
+    variation: float = 0.0
+    blur: float = 0.0
+    blur_every: int = 10
+    jitter: tuple[int, int] = (0, 0)
+    pool: str = "mean"
+    rates: tuple[float, ...] = (0.01,)
+    penalties: tuple[float, ...] = (0.001,)
+    iterations: tuple[int, ...] = (100,)
+    seeds: int = 8
+    rank_layer: str | None = None
+    real: Path | None = None
+    every: float = 0.5
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        check_search(self.rates, self.penalties, self.iterations, seeds=self.seeds, seed=self.seed)
+        self.prior_of((1, 2, 2))
+        n_settings = len(self.rates) * len(self.penalties) * len(self.iterations)
+        if self.seeds == 1 and (n_settings > 1 or self.rank_layer):
+            raise ParameterError("seeds is 1: there is no distance from one search; take 2 or more")
+
+    @property
+    def regularisers(self) -> str:
+        """Name of the prior and the regularisers that differ from the defaults."""
+        parts = [self.prior]
+        parts += [
+            f"{name} {value:g}"
+            for name, value, usual in (("l2", self.l2, 1), ("variation", self.variation, 0))
+            if value != usual
+        ]
+        if self.blur:
+            parts.append(f"blur {self.blur:g} every {self.blur_every} steps")
+        if any(self.jitter):
+            parts.append("jitter {} frames, {} bands".format(*self.jitter))
+        return ", ".join(parts)
+
+    def prior_of(self, shape: tuple[int, int, int]) -> Prior:
+        """Make the prior of inputs of one shape, (1, frame, mel)."""
+        if self.prior == "raw":
+            return RawPrior(shape, self.l2, self.variation, self.blur, self.blur_every)
+        if self.prior != "fourier":
+            raise ParameterError(f"prior is {self.prior!r}, must be raw or fourier")
+        if (self.l2, self.variation, self.blur) != (1, 0, 0):
+            raise ParameterError(
+                f"l2 is {self.l2:g}, variation {self.variation:g}, blur {self.blur:g}; these are "
+                "of prior raw, not fourier"
+            )
+        return FourierPrior(shape)
+
+    @property
+    def index(self) -> Index:
+        """Index of the unit in the layer's output."""
+        parts = self.unit.replace(" ", "").split(",")
+        if not all(re.fullmatch(r"\d+|\.\.\.", part) for part in parts):
+            raise ParameterError(
+                f"unit is {self.unit!r}, must be indices with commas: 3, or 3,10,5, or ...,3"
+            )
+        return tuple(... if part == "..." else int(part) for part in parts)
+
+
+@dataclass(frozen=True, eq=False)
+class MaximiseResult:
+    """Inputs that drive a unit furthest: optimised ones, and real excerpts.
+
+    Parameters
+    ----------
+    config : MaximiseConfig
+        Unit, method and real sounds.
+    ranking : Ranking
+        All settings; the setting nearest to the real excerpts comes first.
+    made, real : tuple of Specimen
+        Optimised inputs (of a grid: best, median and worst setting) and real excerpts, with sounds.
+    n_real : int
+        Number of real excerpts.
+    notes : tuple of str
+        Reasons for caution.
+
+    Examples
+    --------
+    >>> maximise_unit(MaximiseConfig("synth-singing", "fc9")).sentence  # doctest: +SKIP
     'A made-up input drives unit 0 of fc9 up to 60.9; the furthest of 34 real excerpts, to 9.35.'
     """
 
-    settings: MaximiseUnit
+    config: MaximiseConfig
     ranking: Ranking
-    made: tuple[Specimen, ...]
-    real: tuple[Specimen, ...]
+    made: tuple[maximisation.Specimen, ...]
+    real: tuple[maximisation.Specimen, ...]
     n_real: int
     notes: tuple[str, ...]
 
     @property
-    def objective(self) -> Objective:
-        """What was maximised, for the report."""
-        settings = self.settings
-        return Objective(
-            unit=f"unit {settings.unit} of {settings.layer}",
-            model=settings.model,
-            prior=settings.regularisers,
+    def objective(self) -> maximisation.Objective:
+        """Unit, model and comparison, for the report."""
+        config = self.config
+        return maximisation.Objective(
+            unit=f"unit {config.unit} of {config.layer}",
+            model=config.model,
+            prior=config.regularisers,
             n_real=self.n_real,
-            maximise=not settings.minimise,
-            compared=f"features in {layer}" if (layer := settings.rank_layer) else "activations",
+            maximise=not config.minimise,
+            compared=f"features in {layer}" if (layer := config.rank_layer) else "activations",
         )
 
     @property
     def sentence(self) -> str:
-        """How far the unit is driven, and which setting was chosen."""
+        """Main result, in one sentence."""
         made, real = self.made[0].activation, self.real[0].activation
-        return sentence(self.ranking, self.objective, made, real)
+        return maximisation.sentence(self.ranking, self.objective, made, real)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give settings and measures, not pictures and sounds, in JSON's types."""
-        plain: dict[str, Any] = json.loads(
-            records.to_json(
-                {
-                    "settings": self.settings,
-                    "ranking": [
-                        {
-                            "setting": row.setting,
-                            "distance": row.distance,
-                            "seen": row.n_finite,
-                            "activation": row.result.activation,
-                            "failed": row.result.n_failed,
-                        }
-                        for row in self.ranking.rows
-                    ],
-                    **{
-                        side: [
-                            {
-                                "label": one.label,
-                                "activation": one.activation,
-                                "origin": one.origin,
-                                "of_sound": one.of_sound,
-                            }
-                            for one in specimens
-                        ]
-                        for side, specimens in (("made", self.made), ("real", self.real))
-                    },
-                    "n_real": self.n_real,
-                    "notes": self.notes,
-                    "versions": records.versions(),
-                }
-            )
+        """Convert to JSON's types, without spectrograms and sounds."""
+        ranking = [
+            {
+                "setting": row.setting,
+                "distance": row.distance,
+                "seen": row.n_finite,
+                "activation": row.result.activation,
+                "failed": row.result.n_failed,
+            }
+            for row in self.ranking.rows
+        ]
+        specimens = {
+            side: [{name: getattr(specimen, name) for name in _LISTED} for specimen in members]
+            for side, members in (("made", self.made), ("real", self.real))
+        }
+        plain: dict[str, Any] = records.to_plain(
+            {
+                "settings": self.config,
+                "ranking": ranking,
+                **specimens,
+                "n_real": self.n_real,
+                "notes": self.notes,
+                "versions": records.versions(),
+            }
         )
         return plain
 
 
-def maximise_unit(settings: MaximiseUnit, *, progress: Progress | None = None) -> MaximisedUnit:
-    """Find what drives a unit, made up and real.
+def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> MaximiseResult:
+    """Find optimised inputs and real excerpts that drive a unit furthest.
 
     Parameters
     ----------
-    settings : MaximiseUnit
-        What to maximise, and how.
-    progress : callable, optional
-        Goes over "files", then over "rows" and, in each, over "iterations".
+    config : MaximiseConfig
+        Unit, method and real sounds.
+    progress : callable
+        Wraps "files", then "rows" and, in each row, "iterations".
 
     Returns
     -------
-    MaximisedUnit
-        Ranking, pictures and sounds.
+    MaximiseResult
+        Ranking of the settings, and specimens with spectrograms and sounds.
 
     Raises
     ------
@@ -163,101 +288,101 @@ def maximise_unit(settings: MaximiseUnit, *, progress: Progress | None = None) -
 
     Examples
     --------
-    >>> settings = MaximiseUnit("synth-singing", "fc9")
-    >>> maximise_unit(settings).made[0].label  # doctest: +SKIP
+    >>> config = MaximiseConfig("synth-singing", "fc9")
+    >>> maximise_unit(config).made[0].label  # doctest: +SKIP
     'Furthest'
     """
-    progress = progress or (lambda items, _: items)
-    model = listening_model(settings.model, device=settings.device)
-    maximiser = _maximiser(model, settings)
-    layer = Unit(model, settings.rank_layer, 0) if settings.rank_layer else None
+    model = load_listening_model(config.model, device=config.device)
+    maximiser = _maximiser(model, config)
+    layer = Unit(model, config.rank_layer, 0) if config.rank_layer else None
     shipped = tuple(sample(name).path for name in sample_names())
-    paths = sound_files(shipped if settings.real is None else (settings.real,))
-    excerpts = RealExcerpts(model, paths, every=settings.every, progress=progress)
-    extremes = maximiser.extremes(excerpts, max(settings.seeds, _SHOWN))
+    paths = sound_files(shipped if config.real is None else (config.real,))
+    excerpts = RealExcerpts(model, paths, every=config.every, progress=progress)
+    extremes = maximiser.extremes(excerpts, max(config.seeds, N_SPECIMENS))
     if len(extremes.excerpts) < 2:
         raise ParameterError(f"there is {extremes.n_seen} real excerpt: a distance needs two")
     grid = maximiser.grid(
-        rates=settings.rates,
-        penalties=settings.penalties,
-        iterations=settings.iterations,
-        seeds=settings.seeds,
-        seed=settings.seed,
+        rates=config.rates,
+        penalties=config.penalties,
+        iterations=config.iterations,
+        seeds=config.seeds,
+        seed=config.seed,
         progress=progress,
     )
-    ranking, told = _ranked(grid, extremes, layer)
-    made = tuple(_made(ranking, model, maximiser.unit))
+    ranking, warned = _ranked(grid, extremes, layer)
+    made = tuple(made_specimens(ranking, model, maximiser.unit))
     if not made:
         raise ParameterError(
             "no input has a finite activation", advice=Advice("try a smaller ", Argument("rate"))
         )
-    real = tuple(_real(extremes, excerpts, model))
-    notes = (*_notes(maximiser.unit, ranking, made[0], excerpts.skipped), *told)
-    return MaximisedUnit(settings, ranking, made, real, extremes.n_seen, notes)
+    real = tuple(real_specimens(extremes, excerpts, model))
+    squashed = config.layer if maximiser.unit.is_squashed else None
+    notes = maximisation.search_cautions(ranking, made[0], excerpts.skipped, squashed=squashed)
+    return MaximiseResult(config, ranking, made, real, extremes.n_seen, (*notes, *warned))
 
 
-def save_maximised(found: MaximisedUnit, page: Path) -> None:
+def save_maximise_page(result: MaximiseResult, page: Path) -> None:
     """Write the report.
 
     Parameters
     ----------
-    found : MaximisedUnit
-        Of `maximise_unit`.
+    result : MaximiseResult
+        Result of `maximise_unit`.
     page : Path
-        Written whole or not at all.
+        HTML file; written whole or not at all.
 
     Examples
     --------
-    >>> save_maximised(maximise_unit(settings), Path("unit.html"))  # doctest: +SKIP
+    >>> save_maximise_page(maximise_unit(config), Path("unit.html"))  # doctest: +SKIP
     """
-    save_maximisation(
-        found.ranking,
+    maximisation.save_maximisation(
+        result.ranking,
         page,
-        objective=found.objective,
-        made=found.made,
-        real=found.real,
-        notes=found.notes,
+        objective=result.objective,
+        made=result.made,
+        real=result.real,
+        notes=result.notes,
     )
 
 
-def save_folder(found: MaximisedUnit, folder: Path) -> None:
-    """Write the report, and each made-up sound as a file of 16 bits.
+def save_maximise_folder(result: MaximiseResult, folder: Path) -> None:
+    """Write the report, and each optimised sound as a WAV file of 16 bits.
 
     Parameters
     ----------
-    found : MaximisedUnit
-        Of `maximise_unit`.
+    result : MaximiseResult
+        Result of `maximise_unit`.
     folder : Path
-        Made if it is not there.
+        Folder; made if it does not exist.
 
     Examples
     --------
-    >>> save_folder(maximise_unit(settings), Path("unit"))  # doctest: +SKIP
+    >>> save_maximise_folder(maximise_unit(config), Path("unit"))  # doctest: +SKIP
     """
     folder.mkdir(parents=True, exist_ok=True)
-    save_maximised(found, folder / "report.html")
-    for one in found.made:
-        if one.patch.y is not None and one.patch.sr is not None:
-            name = one.label.lower().replace(" ", "-")
-            write_audio(folder / f"{name}.wav", one.patch.y, sr=round(one.patch.sr))
+    save_maximise_page(result, folder / "report.html")
+    for specimen in result.made:
+        if specimen.patch.y is not None and specimen.patch.sr is not None:
+            name = specimen.label.lower().replace(" ", "-")
+            write_audio(folder / f"{name}.wav", specimen.patch.y, sr=round(specimen.patch.sr))
 
 
-def _maximiser(model: Any, settings: MaximiseUnit) -> ActivationMaximiser:
+def _maximiser(model: Any, config: MaximiseConfig) -> ActivationMaximiser:
     floor = model.domain.floor
     return ActivationMaximiser(
         model,
-        settings.prior_of((1, model.patch_frames, model.n_mels)),
-        layer=settings.layer,
-        unit=settings.index,
+        config.prior_of((1, model.patch_frames, model.n_mels)),
+        layer=config.layer,
+        unit=config.index,
         prepare=lambda x: torch.maximum(x, floor.to(x)),
-        maximise=not settings.minimise,
-        pool=cast(Pool, settings.pool),  # which checks it
-        jitter=settings.jitter,
+        maximise=not config.minimise,
+        pool=cast(Pool, config.pool),  # checked there
+        jitter=config.jitter,
     )
 
 
 def _ranked(grid: GridResult, extremes: Extremes, layer: Unit | None) -> tuple[Ranking, list[str]]:
-    """Rank by activations, or in a layer; with what is to be known of its distance."""
+    """Rank by activations, or by features in a layer; return the warnings too."""
     if layer is None:
         return grid.rank(extremes.activations), []
 
@@ -266,94 +391,8 @@ def _ranked(grid: GridResult, extremes: Extremes, layer: Unit | None) -> tuple[R
             output = layer.tap(batch)
         return output.flatten(2).mean(2) if output.ndim > 2 else output
 
-    real = [cast(Tensor, one.patch) for one in extremes.excerpts]
+    real = [cast(Tensor, excerpt.patch) for excerpt in extremes.excerpts]
     with torch.no_grad(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FewRows)
         ranking = grid.rank(torch.cat([feature(x[None]) for x in real]), feature=feature)
-    return ranking, list(dict.fromkeys(str(one.message) for one in caught))
-
-
-def _made(ranking: Ranking, model: Any, unit: Unit) -> Iterator[Specimen]:
-    """The best, the median and the worst setting; of one setting its best seeds."""
-    best = ranking.best
-    shown: list[tuple[str, RankedResult, int]] = [
-        (f"{name} setting", row, row.result.best) for name, row in ranking.landmarks
-    ]
-    if len(ranking.rows) == 1:
-        sign = 1 if best.result.maximise else -1
-        score = (sign * best.result.activation).nan_to_num(-torch.inf)
-        order = score.argsort(descending=True, stable=True).tolist()
-        labels = ("Furthest", "Second", "Third")
-        shown = [(label, best, i) for label, i in zip(labels, order, strict=False)]
-    for label, row, i in shown:
-        activation, values = row.result.activation[i], row.result.input[i, 0]
-        if not bool(activation.isfinite()):
-            continue
-        seed = row.result.seeds[i]
-        patch, of_sound = _sounding(values, model, unit, seed)
-        yield Specimen(label, patch, float(activation), f"{row.setting}, seed {seed}", of_sound)
-
-
-def _sounding(values: Tensor, model: Any, unit: Unit, seed: int) -> tuple[Patch, float | None]:
-    """A picture with its sound, peak 0.99, and the activation by that at the picture's level."""
-    patch = Patch(
-        values.cpu(),
-        sr=model.sample_rate,
-        hop_length=model.hop_length,
-        mel_hz=model.mel_hz,
-        domain=model.domain,
-    )
-    front_end = getattr(model, "front_end", None)
-    if front_end is None:
-        return patch, None
-    domain = model.domain
-    log_mel = domain.log_mel(values.cpu().double())
-    loudest = domain.compression.compress(torch.tensor(_LOUDEST, dtype=torch.float64))
-    log_mel = log_mel - (log_mel.max() - loudest).clamp(min=0)
-    y = front_end.invert(domain.compression.expand(log_mel), n_iter=_N_ITER, seed=seed)
-    around = F.pad(y, (front_end.first_sample, front_end.n_fft)).to(values)
-    with torch.no_grad():
-        again = model.prepare(around)[: len(values)]
-        of_sound = float(unit(again[None, None]))
-    peak = float(y.abs().max())
-    return replace(patch, y=0.99 * y / peak if peak else y), of_sound
-
-
-def _real(extremes: Extremes, excerpts: RealExcerpts, model: Any) -> Iterator[Specimen]:
-    labels = ("Furthest", "Second", "Third")
-    for label, found in zip(labels, extremes.excerpts, strict=False):
-        path, start = excerpts.place(found.index)
-        patch = Heard(path, model, padded=False).patch(start)
-        peak = float(patch.y.abs().max()) if patch.y is not None else 0.0
-        if patch.y is not None and peak > 1:
-            patch = replace(patch, y=patch.y / peak)
-        yield Specimen(label, patch, found.activation, f"{path.name}, {start:.2f} s")
-
-
-def _notes(
-    unit: Unit, ranking: Ranking, made: Specimen, skipped: dict[Path, ParameterError]
-) -> Iterator[str]:
-    if unit.is_squashed:
-        yield (
-            f"{unit.layer} gives probabilities: where the model is sure they have no gradient. "
-            "The layer before it is the better choice."
-        )
-    if made.of_sound is not None and abs(made.of_sound - made.activation) > 0.2 * abs(
-        made.activation
-    ):
-        yield (
-            f"The sound made of the picture shown first gives {significant(made.of_sound)}, not "
-            f"{significant(made.activation)}: no sound looks quite like it."
-        )
-    if len(ranking.best.result.seeds) == 1:
-        yield "There is no distance from one search: ask for more seeds."
-    n_lacking = sum(not row.is_complete for row in ranking.rows)
-    if n_lacking:
-        yield f"{n_lacking} settings have seeds without a finite activation: they come last."
-    n_failed = sum(row.result.n_failed for row in ranking.rows)
-    if n_failed:
-        n_rows = sum(len(row.result.seeds) for row in ranking.rows)
-        yield f"{n_failed} of {n_rows} searches met a NaN or an infinity and stopped."
-    if skipped:
-        path, why = next(iter(skipped.items()))
-        yield f"{len(skipped)} sound files could not be used; the first: {path.name}: {why}"
+    return ranking, list(dict.fromkeys(str(warning.message) for warning in caught))

@@ -19,13 +19,13 @@ from otoscope.errors import ParameterError
 from otoscope.explain import Explanation
 from otoscope.signal import write_audio
 from otoscope.workflows import (
-    ExplainFiles,
+    ExplainConfig,
     explain_files,
-    explain_rows,
+    explain_to_records,
     write_csv,
     write_index,
 )
-from otoscope.workflows.explain_rows import FACTS
+from otoscope.workflows.explain_records import COLUMNS
 
 
 @pytest.fixture
@@ -40,15 +40,15 @@ def songs(tmp_path: Path) -> Path:
     return folder
 
 
-def settings(*sounds: Path, every: float | None = None) -> ExplainFiles:
-    return ExplainFiles(sounds, "synth-singing", segments="temporal:3", every=every)
+def settings(*sounds: Path, every: float | None = None) -> ExplainConfig:
+    return ExplainConfig(sounds, "synth-singing", segments="temporal:3", every=every)
 
 
 def test_a_row_says_of_which_file_and_second_and_what_was_found(
     songs: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "all.jsonl"
-    assert explain_rows(settings(songs), path) == 0
+    assert explain_to_records(settings(songs), path) == 0
     rows = {Path(row["file"]).relative_to(songs).as_posix(): row for row in records.read(path)}
     assert list(rows) == ["a.wav", "b.wav", "c.wav", "live/a.wav"]
     failed = rows.pop("c.wav")
@@ -68,11 +68,11 @@ def test_a_row_says_of_which_file_and_second_and_what_was_found(
 
 def test_rows_that_are_there_are_not_computed_again(songs: Path, tmp_path: Path) -> None:
     path = tmp_path / "all.jsonl"
-    explain_rows(settings(songs, every=1.0), path)
+    explain_to_records(settings(songs, every=1.0), path)
     whole = path.read_bytes()
     lines = whole.splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:2]) + lines[2][:-5])
-    assert explain_rows(settings(songs, every=1.0), path) == 2
+    assert explain_to_records(settings(songs, every=1.0), path) == 2
     assert path.read_bytes() == whole
     keys = {records.to_json(row["key"]) for row in records.read(path)}
     done = [row["key"] for row in records.read(path)]
@@ -82,10 +82,10 @@ def test_rows_that_are_there_are_not_computed_again(songs: Path, tmp_path: Path)
 
 def test_a_folder_that_has_grown_is_taken_up(songs: Path, tmp_path: Path) -> None:
     path = tmp_path / "all.jsonl"
-    explain_rows(settings(songs / "live"), path)
-    assert explain_rows(settings(songs), path) == 1
+    explain_to_records(settings(songs / "live"), path)
+    assert explain_to_records(settings(songs), path) == 1
     assert len(records.read(path)) == 4
-    explain_rows(settings(songs, songs / "a.wav"), path)  # named twice, explained once
+    explain_to_records(settings(songs, songs / "a.wav"), path)  # named twice, explained once
     assert len(records.read(path)) == 4
 
 
@@ -101,30 +101,30 @@ def test_other_settings_are_refused(
 ) -> None:
     path = tmp_path / "all.jsonl"
     ours = settings(songs / "live")
-    explain_rows(ours, path)
+    explain_to_records(ours, path)
     before = path.read_bytes()
     with pytest.raises(ParameterError, match=rf"all\.jsonl holds rows of .*\({told}\); name ano"):
-        explain_rows(replace(ours, **change), path)  # type: ignore[arg-type]
+        explain_to_records(replace(ours, **change), path)  # type: ignore[arg-type]
     assert path.read_bytes() == before
 
 
 def test_records_of_another_kind_are_refused(songs: Path, tmp_path: Path) -> None:
     path = tmp_path / "all.jsonl"
     path.write_text('{"key": 1}\n')
-    with pytest.raises(ParameterError, match="none are told"):
-        explain_rows(settings(songs), path)
+    with pytest.raises(ParameterError, match="none are recorded"):
+        explain_to_records(settings(songs), path)
 
 
 def test_pages_have_their_own_names_and_come_before_their_records(
     songs: Path, tmp_path: Path
 ) -> None:
     path, html = tmp_path / "all.jsonl", tmp_path / "all.html"
-    explain_rows(settings(songs), path, html=html)
+    explain_to_records(settings(songs), path, html=html)
     pages = sorted((tmp_path / "all-pages").iterdir())
     assert len(pages) == 3  # two files are called a.wav
     pages[0].unlink()
     lines = path.read_bytes()
-    assert explain_rows(settings(songs), path, html=html) == 3
+    assert explain_to_records(settings(songs), path, html=html) == 3
     assert path.read_bytes() == lines
     write_index(records.stream(path), html)
     index = html.read_text()
@@ -134,7 +134,7 @@ def test_pages_have_their_own_names_and_come_before_their_records(
 
 def test_a_table_has_all_segments_and_errors(songs: Path, tmp_path: Path) -> None:
     path, table = tmp_path / "all.jsonl", tmp_path / "all.csv"
-    explain_rows(settings(songs), path)
+    explain_to_records(settings(songs), path)
     write_csv(path, table)
     rows = list(csv.DictReader(table.read_text().splitlines()))
     for row, record in zip(rows, records.read(path), strict=True):
@@ -164,10 +164,10 @@ def test_columns_of_a_table_depend_on_the_number_of_segments_only(tmp_path: Path
     row |= {"file": "a.wav", "error": "", "passes": 4, "effective_samples": 4.0}
     two = row | unknown | {"is_saturated": True}
     three = two | {"extents": [{"seconds": [0, 1], "hz": [9, 99]}] * 3, "coefficients": [1, 2, 3]}
-    assert columns(failed) == list(FACTS)
+    assert columns(failed) == list(COLUMNS)
     assert columns(two) == columns(failed, two) == columns(two, failed)
     assert columns(two, three) == columns(three) == columns(three, two)
-    assert columns(three)[len(FACTS) :] == [
+    assert columns(three)[len(COLUMNS) :] == [
         f"{name} {i}"
         for name in ("coefficient", "shapley", "start_s", "end_s", "low_hz", "high_hz")
         for i in range(3)
@@ -178,15 +178,15 @@ KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path
 import torch
-from otoscope.workflows import ExplainFiles, explain_rows
-settings = ExplainFiles((Path(sys.argv[1]),), "synth-singing", segments="temporal:3", every=0.02)
+from otoscope.workflows import ExplainConfig, explain_to_records
+settings = ExplainConfig((Path(sys.argv[1]),), "synth-singing", segments="temporal:3", every=0.02)
 def kill():
     rows = Path(sys.argv[2])
     while not rows.exists() or rows.read_bytes().count(b"\\n") < 3:
         time.sleep(0.001)
     os.kill(os.getpid(), signal.SIGKILL)
 threading.Thread(target=kill, daemon=True).start()
-explain_rows(settings, Path(sys.argv[2]), html=Path(sys.argv[3]))
+explain_to_records(settings, Path(sys.argv[2]), html=Path(sys.argv[3]))
 """
 
 
@@ -219,8 +219,8 @@ def test_a_song_is_cut_as_if_it_were_prepared_whole(tmp_path: Path) -> None:
     write_audio(tmp_path / "long.wav", y, sr=model.sample_rate)
     for row in explain_files(settings(tmp_path / "long.wav", every=14.7)):
         assert row.explanation is not None
-        assert row.asked is not None
-        patch, expected = row.explanation.patch, model.patch(row.path, start=row.asked)
+        assert row.start is not None
+        patch, expected = row.explanation.patch, model.patch(row.path, start=row.start)
         assert patch.start == pytest.approx(expected.start, abs=1e-9)
         torch.testing.assert_close(patch.values, expected.values, rtol=0, atol=1e-5)
         torch.testing.assert_close(patch.y, expected.y)
@@ -233,5 +233,5 @@ def test_an_excerpt_that_cannot_be_explained_does_not_stop_the_others(tmp_path: 
     write_audio(tmp_path / "late.wav", y, sr=made.sr)
     ours = replace(settings(tmp_path / "late.wav", every=1.0), segments="onsets")
     rows = list(explain_files(ours))
-    assert [row.asked for row in rows] == [0.0, 1.0, 2.0, 3.0]
+    assert [row.start for row in rows] == [0.0, 1.0, 2.0, 3.0]
     assert any(row.explanation for row in rows)

@@ -1,8 +1,8 @@
-"""What a layer of a model says of sound files: features of their excerpts, streamed.
+"""Features of the excerpts of sound files, in a layer of a model, computed in a stream.
 
-A file is read and heard piece by piece, with enough sound around each piece that its frames are
-those of the whole file; memory does not grow with it. A layer's output of more axes than
-[batch, channel] is averaged over the others.
+A file is read and processed in pieces, each with enough sound on both sides that its frames equal
+those of the whole file; memory does not grow with the length of the file. A layer's output with
+more axes than [batch, channel] is averaged over the other axes.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from otoscope.protocols import device_of, evaluating
 from otoscope.signal.audio.blocks import Blocks
 from otoscope.signal.excerpts import sliding
 from otoscope.taps import Tap
-from otoscope.workflows._recording import PADDED, listening_model
+from otoscope.workflows.recording import PADDED, load_listening_model
 
-__all__ = ["FeatureSettings", "SoundFeatures", "comparable", "differences"]
+__all__ = ["FeatureConfig", "SoundFeatures", "comparable", "differences"]
 
-_BATCH = 16  # excerpts a forward pass
-_ROOM = 1.0  # seconds around a piece: more than any window
+_BATCH = 16  # excerpts per forward pass
+_MARGIN = 1.0  # seconds around a piece: more than any window
 
 # The last layer before the outputs, and the axis of its channels.
 _DEFAULT_LAYERS = {
     "MusicTagger": ("dense", 1),  # 200, after ReLU and norm
-    "EventDetector": ("leave.1", 2),  # 256 a frame, after ReLU
+    "EventDetector": ("leave.1", 2),  # 256 per frame, after ReLU
     "SVDNet": ("fc8", 1),  # 64 / shrink, after leaky ReLU
 }
 
 
 @dataclass(frozen=True)
-class FeatureSettings:
-    """Which features of which excerpts.
+class FeatureConfig:
+    """Model and layer that give the features, and the excerpts.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class FeatureSettings:
 
     Examples
     --------
-    >>> FeatureSettings("musicnn-mtt").layer
+    >>> FeatureConfig("musicnn-mtt").layer
     """
 
     model: str | None = None
@@ -73,49 +73,31 @@ class FeatureSettings:
 
 
 class SoundFeatures:
-    """Features of sound files, by one model and layer.
+    """Features of sound files, by one model and layer; wrong settings fail at construction."""
 
-    Parameters
-    ----------
-    settings : FeatureSettings
-        Which.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such model, layer (names the nearest) or device, or the hop is none.
-
-    Examples
-    --------
-    >>> SoundFeatures(FeatureSettings("synth-singing")).about["layer"]
-    'fc8'
-    """
-
-    def __init__(self, settings: FeatureSettings) -> None:
-        if settings.hop is not None and not 0 < settings.hop < float("inf"):
-            raise ParameterError(f"hop is {settings.hop}, must be seconds above 0")
-        if settings.model is None:
+    def __init__(self, config: FeatureConfig) -> None:
+        if config.hop is not None and not 0 < config.hop < float("inf"):
+            raise ParameterError(f"hop is {config.hop}, must be seconds above 0")
+        if config.model is None:
             raise ParameterError(
                 "no model is named",
                 advice=Advice("name one, such as ", Argument("model", "musicnn-mtt")),
             )
-        self._model: Any = listening_model(settings.model, device=settings.device)
+        self._model: Any = load_listening_model(config.model, device=config.device)
         network = getattr(self._model, "network", self._model)
         if not isinstance(network, nn.Module):
-            raise ParameterError(f"{settings.model} is no nn.Module, so it has no layers to tap")
-        layer, axis = _layer(network, settings)
+            raise ParameterError(f"{config.model} is no nn.Module, so it has no layers to tap")
+        layer, axis = _layer(network, config)
         self._tap = Tap(network, layer)
         self._axis = axis
-        self._padded = settings.padded
-        frames_a_second = self._model.sample_rate / self._model.hop_length
+        self._padded = config.padded
+        frame_rate = self._model.sample_rate / self._model.hop_length
         length = self._model.patch_frames
-        self._hop = (
-            length if settings.hop is None else max(1, round(settings.hop * frames_a_second))
-        )
-        self._room = ceil(_ROOM * frames_a_second)
+        self._hop = length if config.hop is None else max(1, round(config.hop * frame_rate))
+        self._margin = ceil(_MARGIN * frame_rate)
         self._device = device_of(network)
         self.about: dict[str, Any] = {
-            "model": settings.model,
+            "model": config.model,
             "weights": _digest(self._model),
             "layer": layer,
             "channel_axis": axis,
@@ -123,79 +105,27 @@ class SoundFeatures:
             "hop_length": self._model.hop_length,
             "excerpt_frames": length,
             "hop_frames": self._hop,
-            "padded": settings.padded,
+            "padded": config.padded,
         }
-        """All that the features depend on, in JSON's types."""
+        """Everything that the features depend on, in JSON's types."""
 
     def check(self) -> None:
-        """Hear an excerpt of silence, so that wrong settings are told before any file is read.
-
-        Raises
-        ------
-        ParameterError
-            If the layer's output has no such channel axis.
-
-        Examples
-        --------
-        >>> SoundFeatures(FeatureSettings("synth-singing")).check()
-        """
-        n_frames = self._model.patch_frames + self._room
+        """Process an excerpt of silence: a wrong channel axis fails before any file is read."""
+        n_frames = self._model.patch_frames + self._margin
         list(self.rows([torch.zeros(n_frames * self._model.hop_length)]))
 
-    def of(self, path: Path) -> tuple[FeatureSet, int]:
-        """Find the features of all excerpts of a file.
-
-        Parameters
-        ----------
-        path : Path
-            A sound file.
-
-        Returns
-        -------
-        features : FeatureSet
-            A row an excerpt.
-        file_sr : int
-            Samples a second in the file.
-
-        Raises
-        ------
-        ParameterError
-            If the file cannot be read or is too short, or a feature is not finite.
-
-        Examples
-        --------
-        >>> features.of(Path("song.ogg"))[0].n_rows  # doctest: +SKIP
-        71
-        """
+    def extract(self, path: Path) -> tuple[FeatureSet, int]:
+        """Compute the features of all excerpts of a file; return the file's sampling rate too."""
         blocks = Blocks(path, sr=self._model.sample_rate)
-        held = FeatureSet.none()
+        features = FeatureSet.none()
         for rows in self.rows(blocks):
-            held = held.added(rows)
-        return held, blocks.file_sr
+            features = features.added(rows)
+        return features, blocks.file_sr
 
     def rows(self, sound: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Find the features of a sound's excerpts, some at a time.
+        """Compute features [excerpt, column] of a sound that comes in blocks [sample].
 
-        Parameters
-        ----------
-        sound : iterable of Tensor [sample]
-            One after the other, at the model's rate: `otoscope.signal.audio.blocks.Blocks`.
-
-        Yields
-        ------
-        Tensor [excerpt, column]
-            On the CPU, in the order of time.
-
-        Raises
-        ------
-        ParameterError
-            As `of` does.
-
-        Examples
-        --------
-        >>> features = SoundFeatures(FeatureSettings("synth-singing"))
-        >>> [rows.shape for rows in features.rows([torch.randn(4 * 22050)])]
-        [torch.Size([2, 16])]
+        The rows are on the CPU and in the order of time.
         """
         with torch.no_grad(), evaluating(self._model):
             for batch in self._batches(sound):
@@ -212,25 +142,27 @@ class SoundFeatures:
         return output.cpu()
 
     def _batches(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Excerpts [batch, 1, frame, mel] of a sound that comes in blocks."""
+        """Cut a sound that comes in blocks into excerpts [batch, 1, frame, mel]."""
         model = self._model
         length, step = model.patch_frames, model.hop_length
-        room = self._room
-        wanted = (_BATCH - 1) * self._hop + length  # frames of a batch
+        margin = self._margin
+        n_batch_frames = (_BATCH - 1) * self._hop + length
         sound, before = torch.zeros(0), 0  # frames in `sound` before the next excerpt
         n_samples = n_excerpts = 0
         for block in blocks:
             sound, n_samples = torch.cat([sound, block]), n_samples + len(block)
-            while len(sound) >= (before + wanted + room) * step:
-                values = self._prepared(sound[: (before + wanted + room) * step])
-                yield sliding(values[before : before + wanted], length, hop=self._hop)[:, None]
+            while len(sound) >= (before + n_batch_frames + margin) * step:
+                values = self._prepared(sound[: (before + n_batch_frames + margin) * step])
+                yield sliding(values[before : before + n_batch_frames], length, hop=self._hop)[
+                    :, None
+                ]
                 n_excerpts += _BATCH
                 before += _BATCH * self._hop
-                dropped = min(max(0, before - room), len(sound) // step)
+                dropped = min(max(0, before - margin), len(sound) // step)
                 sound, before = sound[dropped * step :], before - dropped
         rest = len(sound) - before * step
-        if self._padded and n_excerpts == 0 and 0 < rest < (length + room) * step:
-            values = self._prepared(F.pad(sound, (0, (length + room) * step)))[:length]
+        if self._padded and n_excerpts == 0 and 0 < rest < (length + margin) * step:
+            values = self._prepared(F.pad(sound, (0, (length + margin) * step)))[:length]
         elif rest < (length - 1) * step:
             values = torch.zeros(0, model.n_mels)  # too few samples for some front ends to say so
         else:
@@ -251,69 +183,37 @@ class SoundFeatures:
 
 
 def comparable(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the model's name: the weights say which it is, whatever it was loaded by.
-
-    Parameters
-    ----------
-    about : dict
-        Of `SoundFeatures`.
-
-    Returns
-    -------
-    dict
-        What must be the same for features to be compared.
-
-    Examples
-    --------
-    >>> comparable({"model": "a", "layer": "fc8"})
-    {'layer': 'fc8'}
-    """
+    """Leave out the model's name: the weights identify it, whatever name it was loaded by."""
     return {name: value for name, value in about.items() if name != "model"}
 
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
-    """Say in what two settings differ.
-
-    Parameters
-    ----------
-    here, there : dict
-        Of `SoundFeatures`.
-
-    Returns
-    -------
-    str
-        Empty if features may be compared.
-
-    Examples
-    --------
-    >>> differences({"layer": "fc8"}, {"layer": "fc7"})
-    'layer fc8 and fc7'
-    """
+    """List the settings in which features differ; an empty text if they are comparable."""
     a, b = comparable(here), comparable(there)
     names = [name for name in {**a, **b} if a.get(name) != b.get(name)]
-    told = [f"{name} {a.get(name)} and {b.get(name)}" for name in names]
+    texts = [f"{name} {a.get(name)} and {b.get(name)}" for name in names]
     if "weights" in names:
-        told.insert(0, f"model {here.get('model')} and {there.get('model')}")
-    return ", ".join(told)
+        texts.insert(0, f"model {here.get('model')} and {there.get('model')}")
+    return ", ".join(texts)
 
 
-def _layer(network: nn.Module, settings: FeatureSettings) -> tuple[str, int]:
+def _layer(network: nn.Module, config: FeatureConfig) -> tuple[str, int]:
     kind = type(network).__name__
     default, axis = _DEFAULT_LAYERS.get(kind, ("", 1))
-    layer = settings.layer or default
+    layer = config.layer or default
     if not layer:
         names = [name for name, _ in network.named_modules() if name]
         raise ParameterError(
-            f"{settings.model} has no default layer",
+            f"{config.model} has no default layer",
             advice=Advice("name one with ", Argument("layer"), f": {', '.join(names[-8:])}"),
         )
-    if settings.channel_axis is not None:
-        axis = settings.channel_axis
+    if config.channel_axis is not None:
+        axis = config.channel_axis
     return layer, axis
 
 
 def _digest(model: Any) -> str:
-    """One short text for equal weights, so that a model that was trained on is another."""
+    """Digest the weights: a model that was trained further gets another digest."""
     digest = hashlib.sha256()
     for name, values in sorted(model.state_dict().items()):
         digest.update(name.encode())

