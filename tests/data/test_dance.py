@@ -318,7 +318,8 @@ def test_command_writes_a_corpus(tmp_path: Path) -> None:
     assert (found["clips"], found["recipe"]["confounding"]) == (3, 1.0)
     assert len(list(tmp_path.glob("*/*.wav"))) == 3
     assert (
-        "3 clips; their truth" in CliRunner().invoke(app, [*arguments, "--confounding", "1"]).stdout
+        "3 clips; ground truth"
+        in CliRunner().invoke(app, [*arguments, "--confounding", "1"]).stdout
     )
     bad = CliRunner().invoke(app, [*arguments, "--band", "choir"])
     assert (bad.exit_code, "band is 'choir'" in bad.stderr) == (2, True)

@@ -66,7 +66,9 @@ def _declare(entry: Experiment) -> Declared:
 def _configure(kind: Any, values: dict[str, Any]) -> Any:
     """Make the configuration from the options that have a value."""
     quick = values.pop("quick", False)
-    values = {name: value for name, value in values.items() if value not in (None, False)}
+    values = {  # 0 is a value, and equal to False
+        name: value for name, value in values.items() if value is not None and value is not False
+    }
     if hasattr(kind, "from_options"):
         return kind.from_options(quick=quick, **values)
     return replace(kind.quick(), **values) if quick else kind(**values)
