@@ -121,10 +121,10 @@ def test_what_are_no_features_is_refused(features: torch.Tensor, told: str) -> N
 
 @pytest.mark.parametrize("n_rows", [3, 30])
 @pytest.mark.parametrize("size", [1e200, 1.5e308])
-def test_features_too_large_for_float64_are_told(n_rows: int, size: float) -> None:
+def test_features_too_large_for_float64_are_refused(n_rows: int, size: float) -> None:
     x = torch.zeros(n_rows, 5, dtype=torch.float64)
     x[::2] = size
-    with pytest.raises(ParameterError, match=r"overflow|their sum is too large"):
+    with pytest.raises(ParameterError, match=r"overflow|the sum of rows is too large"):
         FeatureSet.of(x).normal()
 
 

@@ -1,7 +1,7 @@
-"""Measures of what models and explanations are worth.
+"""Distances between sets of features, and files of their statistics.
 
-The metrics for torchmetrics, `FrechetDistance` and `KernelDistance`, are loaded when they are asked
-for: torchmetrics takes seconds, and the functions do without it.
+`FrechetDistance` and `KernelDistance` are imported at their first use: torchmetrics takes seconds
+to import, and the functions do not need it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from otoscope.metrics import statistics
 from otoscope.metrics.feature_set import FeatureSet, FewRows
 from otoscope.metrics.gaussian import frechet_distance
-from otoscope.metrics.interval import Interval
 from otoscope.metrics.kernel import kernel_distance
 from otoscope.metrics.resampling import (
     Extrapolation,
+    Interval,
     frechet_infinity,
     frechet_interval,
     frechet_of,
@@ -23,17 +23,14 @@ from otoscope.metrics.resampling import (
 from otoscope.metrics.statistics import Statistics
 
 if TYPE_CHECKING:
-    from otoscope.metrics.frechet import FrechetDistance
-    from otoscope.metrics.kernel_metric import KernelDistance
+    from otoscope.metrics.distances import FrechetDistance, KernelDistance
 else:
-    _METRICS = {"FrechetDistance": "frechet", "KernelDistance": "kernel_metric"}
 
     def __getattr__(name: str) -> object:
-        if name not in _METRICS:
+        if name not in ("FrechetDistance", "KernelDistance"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = getattr(import_module(f"{__name__}.{_METRICS[name]}"), name)
-        globals()[name] = found
-        return found
+        globals()[name] = metric = getattr(import_module(f"{__name__}.distances"), name)
+        return metric
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

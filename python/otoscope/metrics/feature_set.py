@@ -1,8 +1,9 @@
-"""State of one set of features: its rows while they are few, else their moments.
+"""A set of features: its rows while they are few, otherwise its moments.
 
-While a set has no more rows than columns its covariance is of low rank, the rows are the smaller
-of the two, and distances from them are exact. From one row more on the moments take their place:
-never more than one [column, column]. With a leading axis [set, ...] it is many sets of one length.
+While a set has no more rows than columns, its covariance has low rank, the rows are smaller than
+the covariance, and distances computed from the rows are exact. As soon as there are more rows than
+columns, count, mean and scatter [column, column] replace them. A leading axis [set, ...] holds many
+sets of equal length.
 """
 
 from __future__ import annotations
@@ -20,27 +21,27 @@ __all__ = ["FeatureSet", "FewRows", "check_features", "few_rows"]
 
 
 class FewRows(UserWarning):
-    """A set of features has no more rows than columns: a Frechet distance from it is too large."""
+    """Warning that a set has no more rows than columns: its Frechet distance is far too large."""
 
 
 class FeatureSet(NamedTuple):
-    """A set of features, or many; float64. Unchangeable but for `added`.
+    """A set of features, or many sets of equal length.
 
     Parameters
     ----------
-    rows : Tensor [row, column] or [set, row, column]
-        All of them, in the order in which they came; none once there are moments.
-    n : Tensor [] or [set]
-        Rows in the moments.
-    mean : Tensor [column] or [set, column]
-        Mean of the moments; [0] while there are none.
-    scatter : Tensor [column, column] or [set, column, column]
-        Scatter of the moments; [0, 0] while there are none.
+    rows : Tensor [row, column] or [set, row, column], float64
+        All rows in the order in which they were added; empty once there are moments.
+    n : Tensor [] or [set], float64
+        Number of rows in the moments.
+    mean : Tensor [column] or [set, column], float64
+        Mean of the rows in the moments; [0] before there are moments.
+    scatter : Tensor [column, column] or [set, column, column], float64
+        Scatter of the rows in the moments; [0, 0] before there are moments.
 
     Examples
     --------
-    >>> few = FeatureSet.none().added(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))
-    >>> few.n_rows, len(few.rows), len(few.added(torch.ones(1, 2)).rows)
+    >>> features = FeatureSet.none().added(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))
+    >>> features.n_rows, len(features.rows), len(features.added(torch.ones(1, 2)).rows)
     (2, 2, 0)
     """
 
@@ -51,24 +52,19 @@ class FeatureSet(NamedTuple):
 
     @classmethod
     def none(cls, *, sets: int | None = None, device: torch.device | str = "cpu") -> FeatureSet:
-        """Make an empty set, of any width yet.
+        """Make an empty set; the first rows decide the number of columns.
 
         Parameters
         ----------
         sets : int, optional
-            How many; default: one, without an axis of its own.
+            Number of sets; by default a single set without a leading axis.
         device : torch.device or str
-            Where it lies.
+            Device of the tensors.
 
         Returns
         -------
         FeatureSet
-            Without rows.
-
-        Examples
-        --------
-        >>> FeatureSet.none().n_rows
-        0
+            Set without rows.
         """
         lead = () if sets is None else (sets,)
         rows = torch.zeros((*lead, 0, 0), dtype=torch.float64, device=device)
@@ -76,27 +72,22 @@ class FeatureSet(NamedTuple):
 
     @classmethod
     def of(cls, features: Tensor) -> FeatureSet:
-        """Make a set of features that are all there.
+        """Make a set from all of its rows.
 
         Parameters
         ----------
         features : Tensor [row, column] or [set, row, column]
-            Floating.
+            Features of a floating type.
 
         Returns
         -------
         FeatureSet
-            Of these rows.
+            Set of these rows.
 
         Raises
         ------
         ParameterError
-            As `check_features` does.
-
-        Examples
-        --------
-        >>> FeatureSet.of(torch.zeros(5, 2)).n_rows
-        5
+            If the features have another shape or type, or a row is not finite.
         """
         sets = len(features) if features.ndim == 3 else None
         check_features(features, sets=sets)
@@ -104,17 +95,17 @@ class FeatureSet(NamedTuple):
 
     @property
     def n_rows(self) -> int:
-        """Number of rows of a set."""
+        """Number of rows per set."""
         return self.rows.shape[-2] + round(float(self.n.reshape(-1)[0]))
 
     @property
     def columns(self) -> int:
-        """Width, 0 where there is no row yet."""
+        """Number of columns; 0 before the first row."""
         return max(self.rows.shape[-1], self.mean.shape[-1])
 
     @property
     def moments(self) -> Moments:
-        """Count, mean and scatter, of the rows if these are still there."""
+        """Count, mean and scatter, computed from the rows where these are kept."""
         return Moments(*self._with_moments()[1:])
 
     def added(self, features: Tensor, *, keep_rows: bool = False) -> FeatureSet:
@@ -123,59 +114,48 @@ class FeatureSet(NamedTuple):
         Parameters
         ----------
         features : Tensor [row, column] or [set, row, column]
-            Checked by `check_features`.
+            Rows to add, of the set's width.
         keep_rows : bool
-            Keep the rows however many there are.
+            Keep all rows, however many there are.
 
         Returns
         -------
         FeatureSet
-            With them.
+            Set with the rows added.
 
         Raises
         ------
         ParameterError
-            If a row holds NaN or infinity (on a CPU).
-
-        Examples
-        --------
-        >>> FeatureSet.none().added(torch.zeros(1, 4)).columns
-        4
+            If a row holds NaN or infinity (checked on a CPU only).
         """
         columns = features.shape[-1]
-        few = keep_rows or self.rows.shape[-2] + features.shape[-2] <= columns
-        if few and self.mean.shape[-1] == 0:
+        keeps = keep_rows or self.rows.shape[-2] + features.shape[-2] <= columns
+        if keeps and self.mean.shape[-1] == 0:
             _check_finite(features)
             rows = self.rows if self.columns else self._widened(columns).rows
             return self._replace(rows=torch.cat([rows, features.detach().double()], -2))
-        held = self._with_moments() if self.columns else self._widened(columns)
-        moments_update(*held[1:], features)
-        return held
+        state = self._with_moments() if self.columns else self._widened(columns)
+        moments_update(*state[1:], features)
+        return state
 
     def joined(self, other: FeatureSet, *, keep_rows: bool = False) -> FeatureSet:
-        """Make the set of the rows of both.
+        """Join two sets, and leave both unchanged.
 
         Parameters
         ----------
         other : FeatureSet
             Set of the same width.
         keep_rows : bool
-            As in `added`.
+            Keep all rows, however many there are.
 
         Returns
         -------
         FeatureSet
-            This set's rows first; both stay as they are.
-
-        Examples
-        --------
-        >>> a = FeatureSet.of(torch.zeros(3, 2))
-        >>> a.joined(a).n_rows
-        6
+            Rows of this set, then rows of the other.
         """
         if not self.columns or not other.columns:
-            there = other if other.columns else self
-            return FeatureSet(*(part.clone() for part in there))
+            filled = other if other.columns else self
+            return FeatureSet(*(part.clone() for part in filled))
         if not self.mean.shape[-1] and not other.mean.shape[-1]:
             return self.added(other.rows, keep_rows=keep_rows)
         merged = moments_merge(self.moments, other.moments)
@@ -186,25 +166,19 @@ class FeatureSet(NamedTuple):
 
         Parameters
         ----------
-        ddof : int
-            0 or 1: the covariance is divided by rows - ddof.
+        ddof : {0, 1}
+            Covariance = scatter / (rows - ddof).
 
         Returns
         -------
         Normal
-            By the centred rows if they are there, else by the covariance.
+            Distribution with the centred rows if the set keeps rows, otherwise with the covariance.
 
         Raises
         ------
         ParameterError
-            If there are not more rows than ``ddof``, (on a GPU) one was not finite, or they are
-            too large for sums of squares in float64.
-
-        Examples
-        --------
-        >>> FeatureSet.of(torch.tensor([[0.0, 0.0], [2.0, 0.0]])).normal().rows
-        tensor([[-1.,  0.],
-                [ 1.,  0.]], dtype=torch.float64)
+            If there are no more rows than ``ddof``, a row is not finite, or squares overflow
+            float64.
         """
         if self.n_rows <= ddof:
             raise ParameterError(
@@ -225,38 +199,19 @@ class FeatureSet(NamedTuple):
     def _with_moments(self) -> FeatureSet:
         if self.mean.shape[-1]:
             return self
-        held = self._widened(self.columns)
-        moments_update(*held[1:], self.rows)
-        return held
+        state = self._widened(self.columns)
+        moments_update(*state[1:], self.rows)
+        return state
 
     def _widened(self, columns: int) -> FeatureSet:
-        """Moments of no rows."""
+        """Make moments of no rows."""
         lead = self.rows.shape[:-2]
         moments = Moments.none(columns, sets=lead[0] if lead else None, device=self.rows.device)
         return FeatureSet(self.rows.new_zeros(*lead, 0, columns), *moments)
 
 
 def check_features(features: Tensor, *, sets: int | None = None, columns: int = 0) -> None:
-    """Refuse what are not features.
-
-    Parameters
-    ----------
-    features : Tensor
-        To be [row, column], or [set, row, column].
-    sets : int, optional
-        How many sets there must be; by default any.
-    columns : int
-        The width they must have; 0: any.
-
-    Raises
-    ------
-    ParameterError
-        If they have another shape, or are not floating point.
-
-    Examples
-    --------
-    >>> check_features(torch.zeros(5, 3), columns=3)
-    """
+    """Check that features have shape [row, column] or [sets, row, column] and a floating type."""
     shape = tuple(features.shape)
     axes = "[row, column]" if sets is None else f"[{sets} sets, row, column]"
     advice = "pool or flatten a layer's output" if len(shape) > 2 else "one neuron is x[:, None]"
@@ -275,25 +230,7 @@ def check_features(features: Tensor, *, sets: int | None = None, columns: int = 
 
 
 def few_rows(name: str, n_rows: int, columns: int) -> str:
-    """Say that a set is too small for its width.
-
-    Parameters
-    ----------
-    name : str
-        Which set.
-    n_rows, columns : int
-        Its shape.
-
-    Returns
-    -------
-    str
-        Empty if there are more rows than columns.
-
-    Examples
-    --------
-    >>> few_rows("the real set", 300, 200)
-    ''
-    """
+    """Describe a set that has no more rows than columns; an empty text if it has more."""
     if n_rows > columns:
         return ""
     return (
@@ -308,6 +245,6 @@ def _check_finite(features: Tensor) -> None:
         return
     bad = (~features.isfinite()).any(-1).nonzero()
     if len(bad):
-        *of, row = bad[0].tolist()
-        told = f" of set {of[0]}" if of else ""
-        raise ParameterError(f"row {row}{told} of the features holds NaN or infinity")
+        *set_index, row = bad[0].tolist()
+        of_set = f" of set {set_index[0]}" if set_index else ""
+        raise ParameterError(f"row {row}{of_set} of the features holds NaN or infinity")

@@ -1,8 +1,9 @@
-"""The Frechet distance between normal distributions, exact for covariances of any rank.
+"""Frechet distance between normal distributions, exact for covariances of any rank.
 
-A factor is A [rank, column] with A^T A = S, the covariance. tr sqrt(S1 S2) is the nuclear norm of
-A1 A2^T, the sum of its singular values, whatever the factors; and the sum of the roots of the
-eigenvalues of A1 S2 A1^T. All is float64; leading axes are distributions, and broadcast.
+A factor of a covariance S is a matrix A [rank, column] with A^T A = S. tr sqrt(S1 S2) equals the
+nuclear norm (sum of singular values) of A1 A2^T for any factors, and the sum of the square roots of
+the eigenvalues of A1 S2 A1^T. All tensors are float64; leading axes are distributions, and
+broadcast.
 """
 
 from __future__ import annotations
@@ -25,22 +26,7 @@ _BLOCK = 256  # rows of a product at a time
 
 @dataclass(frozen=True, eq=False)
 class Normal:
-    """A normal distribution, by its covariance or a factor of it.
-
-    Parameters
-    ----------
-    mean : Tensor [..., column]
-        float64.
-    covariance : Tensor [..., column, column], optional
-        float64, symmetric, no eigenvalue below 0 but for rounding.
-    rows : Tensor [..., row, column], optional
-        Instead: the factor itself, features less their mean, by the root of their number.
-
-    Examples
-    --------
-    >>> Normal(torch.zeros(2), torch.eye(2)).trace
-    tensor(2.)
-    """
+    """Normal distribution, given by its covariance or by rows X with X^T X = covariance."""
 
     mean: Tensor
     covariance: Tensor | None = None
@@ -55,7 +41,7 @@ class Normal:
 
     @cached_property
     def cholesky(self) -> Tensor | None:
-        """The upper factor, or None where a pivot is nothing but rounding, or for rows."""
+        """Upper Cholesky factor; None for rows, or where a pivot is not above rounding."""
         if self.covariance is None:
             return None
         lower, info = torch.linalg.cholesky_ex(self.covariance)
@@ -66,7 +52,7 @@ class Normal:
 
     @cached_property
     def factor(self) -> Tensor:
-        """A with A^T A = covariance: Tensor [..., rank, column]; see `_eigen_factor`."""
+        """Factor A with A^T A = covariance: Tensor [..., rank, column]."""
         if self.rows is not None:
             return self.rows
         if self.cholesky is not None:
@@ -75,18 +61,18 @@ class Normal:
 
 
 def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
-    """Find the Frechet distance between normal distributions, squared as everyone quotes it.
+    """Compute the Frechet distance between normal distributions, in its usual squared form.
 
     Parameters
     ----------
     mean1 : Tensor [..., column]
-        Mean of the first distribution, usually the real set.
+        Mean of the first distribution, usually that of the real set.
     cov1 : Tensor [..., column, column]
-        Its covariance.
+        Covariance of the first distribution.
     mean2 : Tensor [..., column]
-        Mean of the second. Leading axes broadcast: one real set against many candidates.
+        Mean of the second distribution. Leading axes broadcast: one real set, many candidates.
     cov2 : Tensor [..., column, column]
-        Its covariance.
+        Covariance of the second distribution.
 
     Returns
     -------
@@ -96,18 +82,19 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
     Raises
     ------
     ParameterError
-        If shapes do not fit, or a covariance is none (see `check_normal`).
+        If shapes do not fit, a number is not finite, or a covariance is not symmetric or has an
+        eigenvalue below 0 (beyond the rounding of float32).
 
     References
     ----------
     Dowson and Landau, "The Frechet distance between multivariate normal distributions", 1982.
-    For one neuron (column = 1): Mishra et al., "GAN-based generation and automatic selection of
-    explanations for neural networks", 2019, section 3.
+    For a single neuron (column = 1): Mishra et al., "GAN-based generation and automatic selection
+    of explanations for neural networks", 2019, section 3.
 
     Examples
     --------
-    >>> one = torch.eye(1)
-    >>> frechet_distance(torch.zeros(1), 4 * one, torch.ones(1), 9 * one)  # 1 + (3 - 2)^2
+    >>> eye = torch.eye(1)
+    >>> frechet_distance(torch.zeros(1), 4 * eye, torch.ones(1), 9 * eye)  # 1 + (3 - 2)^2
     tensor(2., dtype=torch.float64)
     """
     first = check_normal(mean1, cov1, names=("mean1", "cov1"))
@@ -123,32 +110,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
 def check_normal(
     mean: Tensor, covariance: Tensor, *, names: tuple[str, str] = ("mean", "cov")
 ) -> Normal:
-    """Refuse what is no mean and covariance.
-
-    Parameters
-    ----------
-    mean : Tensor [..., column]
-        Mean of the normal distribution.
-    covariance : Tensor [..., column, column]
-        Symmetric, no eigenvalue below 0, but for the rounding of float32.
-    names : (str, str)
-        What errors call the two.
-
-    Returns
-    -------
-    Normal
-        Of these, in float64.
-
-    Raises
-    ------
-    ParameterError
-        If shapes do not fit, a number is NaN or infinite, or the covariance is none.
-
-    Examples
-    --------
-    >>> check_normal(torch.zeros(2), torch.eye(2)).trace
-    tensor(2., dtype=torch.float64)
-    """
+    """Check a mean and a covariance, and return their distribution in float64."""
     columns = mean.shape[-1] if mean.ndim else 0
     if not columns or covariance.shape != (*mean.shape, columns):
         raise ParameterError(
@@ -164,52 +126,19 @@ def check_normal(
 
 
 def distance(first: Normal, second: Normal) -> Tensor:
-    """Find the Frechet distance between factorised normal distributions.
-
-    Parameters
-    ----------
-    first, second : Normal
-        Distributions of the same width; leading axes broadcast.
-
-    Returns
-    -------
-    Tensor [...], float64
-        As `frechet_distance` gives it, >= 0.
-
-    Examples
-    --------
-    >>> unit = Normal(torch.zeros(2).double(), torch.eye(2).double())
-    >>> distance(unit, unit)
-    tensor(0., dtype=torch.float64)
-    """
+    """Compute the Frechet distance between distributions, >= 0."""
     return squared_distance(first, second).clamp(min=0)
 
 
 def squared_distance(first: Normal, second: Normal) -> Tensor:
-    """Find the distance as rounding leaves it.
-
-    Parameters
-    ----------
-    first, second : Normal
-        Distributions of the same width; leading axes broadcast.
-
-    Returns
-    -------
-    Tensor [...], float64
-        Below 0 by 1e-9 of the sum of the traces at most.
-
-    Examples
-    --------
-    >>> squared_distance(Normal(torch.zeros(1), torch.eye(1)), Normal(torch.ones(1), torch.eye(1)))
-    tensor(1.)
-    """
+    """Compute the distance before clamping: rounding leaves >= -1e-9 of the sum of the traces."""
     shift = (first.mean - second.mean).square().sum(-1)
     gap: Tensor = shift + first.trace + second.trace - 2 * _trace_of_root(first, second)
     return gap
 
 
 def _eigen_factor(covariance: Tensor | None) -> Tensor:
-    """Factor a singular covariance; eigenvalues below column x eps x the largest are 0."""
+    """Factor a singular covariance; eigenvalues below column * eps * largest count as 0."""
     values, vectors = torch.linalg.eigh(covariance)
     floor = values.shape[-1] * _EPS * values[..., -1:]
     factor: Tensor = torch.where(values > floor, values, 0).sqrt()[..., None] * vectors.mT
@@ -217,7 +146,7 @@ def _eigen_factor(covariance: Tensor | None) -> Tensor:
 
 
 def _trace_of_root(first: Normal, second: Normal) -> Tensor:
-    """tr sqrt(S1 S2): by eigenvalues where these are sure to be exact enough, else by the SVD."""
+    """Compute tr sqrt(S1 S2) by eigenvalues where they are exact enough, otherwise by the SVD."""
     # A singular first stays first: most often its zeros would send the eigenvalues on to the SVD.
     if first.covariance is None or second.covariance is None or first.cholesky is None:
         singular: Tensor = torch.linalg.svdvals(first.factor @ second.factor.mT)
@@ -235,7 +164,7 @@ def _trace_of_root(first: Normal, second: Normal) -> Tensor:
 
 
 def _lower_product(upper: Tensor, symmetric: Tensor) -> Tensor:
-    """The lower triangle of A S A^T for an upper A: a third of the work of two full products."""
+    """Compute the lower triangle of A S A^T for an upper A: a third of the work of two products."""
     columns = upper.shape[-1]
     blocks = [(i, min(i + _BLOCK, columns)) for i in range(0, columns, _BLOCK)]
     right = torch.cat([symmetric[..., i:] @ upper[..., i:end, i:].mT for i, end in blocks], -1)

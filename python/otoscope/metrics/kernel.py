@@ -1,7 +1,7 @@
-"""The kernel distance: squared maximum mean discrepancy with a polynomial kernel, unbiased.
+"""Kernel distance (KID): unbiased squared maximum mean discrepancy with a polynomial kernel.
 
-It needs no covariance, so it is right on average for any number of rows (>= 2), and near 0 of both
-signs between sets of one distribution.
+The estimate needs no covariance: its expectation is exact for any number of rows >= 2, and it
+scatters around 0, with both signs, for sets from one distribution.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ def kernel_distance(
     gamma: float | None = None,
     coef: float = 1.0,
 ) -> Tensor:
-    """Find the squared maximum mean discrepancy between features.
+    """Compute the squared maximum mean discrepancy between two sets of features.
 
     Parameters
     ----------
     real, generated : Tensor [row, column]
-        At least 2 rows each.
+        Features, at least 2 rows each.
     degree : int
         Degree of the kernel, >= 1.
     gamma : float, optional
-        Scale of the products, > 0; default: 1 / columns.
+        Scale of the inner products, > 0; by default 1 / columns.
     coef : float
-        Added to them, >= 0.
+        Constant term of the kernel, >= 0.
 
     Returns
     -------
     Tensor [], float64
-        Mean of k(x, y) = (gamma x.y + coef)^degree over distinct pairs of each set, less twice
-        that over pairs across. May be below 0.
+        mean k(x, x') + mean k(y, y') - 2 mean k(x, y) with k(x, y) = (gamma x.y + coef)^degree,
+        over pairs of distinct rows. May be negative.
 
     Raises
     ------

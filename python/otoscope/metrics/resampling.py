@@ -1,7 +1,8 @@
 """Uncertainty of a Frechet distance: bootstrap interval, and extrapolation to infinite samples.
 
-A distance of finite samples is too large, in the mean by about b / n. The bootstrap adds the same
-bias once more, so the interval is the basic one, mirrored at the distance; it may end below it.
+The distance between finite samples is biased upwards, by about b / n. The bootstrap adds the same
+bias again; the interval is therefore the basic bootstrap interval, mirrored at the estimate, and
+may end below the estimate.
 """
 
 from __future__ import annotations
@@ -16,26 +17,50 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet, FewRows, check_features, few_rows
 from otoscope.metrics.gaussian import Normal, distance
-from otoscope.metrics.interval import Interval
 from otoscope.metrics.statistics import Statistics
 
-__all__ = ["Extrapolation", "frechet_infinity", "frechet_interval", "frechet_of"]
+__all__ = ["Extrapolation", "Interval", "frechet_infinity", "frechet_interval", "frechet_of"]
 
 
-@dataclass(frozen=True, eq=False)
-class Extrapolation:
-    """Distances of growing samples, and the line through them.
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its confidence interval.
 
     Parameters
     ----------
     value : float
-        The distance at 1 / n = 0; may be below 0 where the line is steep and the distance small.
+        Estimate from the sample.
+    low, high : float
+        Bounds of the interval.
+    level : float
+        Confidence level, in (0, 1).
+
+    Examples
+    --------
+    >>> Interval(1.2, low=0.7, high=1.3, level=0.95).low
+    0.7
+    """
+
+    value: float
+    low: float
+    high: float
+    level: float
+
+
+@dataclass(frozen=True, eq=False)
+class Extrapolation:
+    """Distances of growing samples, and the line fitted to them over 1 / n.
+
+    Parameters
+    ----------
+    value : float
+        Distance at 1 / n = 0; may be negative where the slope is large and the distance small.
     slope : float
-        How much of the bias one sample has: bias(n) = slope / n.
-    sizes : Tensor [point]
-        Samples.
+        Slope of the line: bias(n) = slope / n.
+    sizes : Tensor [point], int64
+        Numbers of rows.
     distances : Tensor [point], float64
-        Their distances.
+        Distance at each size.
 
     Examples
     --------
@@ -50,26 +75,26 @@ class Extrapolation:
 
 
 def frechet_of(real: Tensor | Statistics, generated: Tensor, *, ddof: int = 1) -> Tensor:
-    """Find the Frechet distance of features.
+    """Compute the Frechet distance between features.
 
     Parameters
     ----------
     real : Tensor [row, column] or Statistics
-        The reference.
+        Reference set.
     generated : Tensor [row, column] or [set, row, column]
-        One set, or candidates.
-    ddof : int
-        Covariances are divided by rows - ddof.
+        Generated set, or one set per candidate.
+    ddof : {0, 1}
+        Covariance = scatter / (rows - ddof).
 
     Returns
     -------
     Tensor [] or [set], float64
-        >= 0.
+        Frechet distance, >= 0.
 
     Raises
     ------
     ParameterError
-        If shapes do not fit, a row is not finite, or there are too few.
+        If shapes do not fit, a row is not finite, or there are too few rows.
 
     Warns
     -----
@@ -84,8 +109,8 @@ def frechet_of(real: Tensor | Statistics, generated: Tensor, *, ddof: int = 1) -
     count, columns = _shape(real)
     check_features(generated, sets=len(generated) if generated.ndim == 3 else None, columns=columns)
     for name, n_rows in (("the real set", count), ("the generated set", generated.shape[-2])):
-        if n_rows is not None and (told := few_rows(name, n_rows, columns)):
-            warnings.warn(told, FewRows, stacklevel=2)
+        if n_rows is not None and (message := few_rows(name, n_rows, columns)):
+            warnings.warn(message, FewRows, stacklevel=2)
     return distance(_normal(real, ddof), FeatureSet.of(generated).normal(ddof))
 
 
@@ -99,35 +124,35 @@ def frechet_interval(
     ddof: int = 1,
     seed: int = 0,
 ) -> Interval:
-    """Bound the Frechet distance by the basic bootstrap.
+    """Compute a basic bootstrap interval of the Frechet distance.
 
     Parameters
     ----------
     real : Tensor [row, column] or Statistics
-        The reference; statistics are not resampled, as if they were exact.
+        Reference set; statistics are not resampled, but treated as exact.
     generated : Tensor [row, column]
-        The other set.
+        Generated set.
     level : float
-        In (0, 1).
+        Confidence level, in (0, 1).
     resamples : int
-        How often both sets are drawn anew, >= 20.
+        Number of bootstrap samples, >= 20.
     groups : (Tensor [row] or None, Tensor [row] or None)
-        What is drawn as one, by a number each row: the excerpts of a song are not independent.
-        By default each row is drawn by itself.
-    ddof : int
-        Covariances are divided by rows - ddof.
+        Group number of each row of the real and of the generated set. Groups are drawn whole:
+        excerpts of one song are not independent. By default each row is a group.
+    ddof : {0, 1}
+        Covariance = scatter / (rows - ddof).
     seed : int
         Random seed.
 
     Returns
     -------
     Interval
-        Of the distance between the distributions.
+        Distance of the samples, with bounds of the distance between their distributions.
 
     Raises
     ------
     ParameterError
-        As `frechet_of` does, or if a setting is out of range.
+        If features do not fit, as in `frechet_of`, or a setting is out of range.
 
     References
     ----------
@@ -136,8 +161,7 @@ def frechet_interval(
     Examples
     --------
     >>> x = torch.arange(40.0)[:, None]
-    >>> interval = frechet_interval(x, x + 5)
-    >>> interval.value
+    >>> frechet_interval(x, x + 5).value
     25.0
     """
     if not 0 < level < 1 or resamples < 20:
@@ -147,16 +171,18 @@ def frechet_interval(
     check_features(generated)
     value = float(frechet_of(real, generated, ddof=ddof))
     generator = torch.Generator().manual_seed(seed)
-    again = _drawing("generated", generated, groups[1], generator)
+    draw_generated = _drawing("generated", generated, groups[1], generator)
     if isinstance(real, Statistics):
         fixed = _normal(real, ddof)
-        pairs = ((fixed, _normal(again(), ddof)) for _ in range(resamples))
+        pairs = ((fixed, _normal(draw_generated(), ddof)) for _ in range(resamples))
     else:
-        anew = _drawing("real", real, groups[0], generator)
-        pairs = ((_normal(anew(), ddof), _normal(again(), ddof)) for _ in range(resamples))
-    draws = [distance(*pair) for pair in pairs]
+        draw_real = _drawing("real", real, groups[0], generator)
+        pairs = (
+            (_normal(draw_real(), ddof), _normal(draw_generated(), ddof)) for _ in range(resamples)
+        )
+    distances = [distance(*pair) for pair in pairs]
     tails = torch.tensor([(1 + level) / 2, (1 - level) / 2], dtype=torch.float64)
-    low, high = (2 * value - torch.stack(draws).cpu().quantile(tails)).clamp(min=0).tolist()
+    low, high = (2 * value - torch.stack(distances).cpu().quantile(tails)).clamp(min=0).tolist()
     return Interval(value, low, high, level)
 
 
@@ -169,33 +195,33 @@ def frechet_infinity(
     ddof: int = 1,
     seed: int = 0,
 ) -> Extrapolation:
-    """Extrapolate the Frechet distance to endless generated samples.
+    """Extrapolate the Frechet distance to an infinite number of generated rows.
 
     Parameters
     ----------
     real : Tensor [row, column] or Statistics
-        The reference, as it is: its own bias stays.
+        Reference set, used whole: its own bias remains.
     generated : Tensor [row, column]
-        Rows in any order; subsets of them are drawn.
+        Generated set; random subsets of its rows are measured.
     points : int
-        Sizes of subsets, equally spaced, >= 2.
+        Number of subset sizes, equally spaced, >= 2.
     smallest : int, optional
-        Rows of the smallest subset; default: a tenth, and more than columns. The bias is not
-        slope / n below that.
-    ddof : int
-        Covariances are divided by rows - ddof.
+        Rows of the smallest subset; by default a tenth of the rows, but more than columns. Below
+        that the bias does not follow slope / n.
+    ddof : {0, 1}
+        Covariance = scatter / (rows - ddof).
     seed : int
         Random seed.
 
     Returns
     -------
     Extrapolation
-        Its value is the intercept of distances over 1 / n.
+        Line fitted to the distances over 1 / n; its value is the intercept.
 
     Raises
     ------
     ParameterError
-        As `frechet_of` does, or if there are too few rows for as many sizes.
+        If features do not fit, as in `frechet_of`, or there are too few rows for the sizes.
 
     References
     ----------
@@ -205,8 +231,7 @@ def frechet_infinity(
     Examples
     --------
     >>> x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
-    >>> found = frechet_infinity(x, x)
-    >>> found.slope > 0
+    >>> frechet_infinity(x, x).slope > 0
     True
     """
     _, columns = _shape(real)
@@ -226,15 +251,17 @@ def frechet_infinity(
     fixed = _normal(real, ddof)
     generator = torch.Generator().manual_seed(seed)
     sizes = torch.linspace(smallest, n_rows, points, dtype=torch.float64).round().long()
-    parts = (torch.randperm(n_rows, generator=generator)[:size] for size in sizes.tolist())
-    found = torch.stack([distance(fixed, _normal(generated[part], ddof)) for part in parts]).cpu()
+    subsets = (torch.randperm(n_rows, generator=generator)[:size] for size in sizes.tolist())
+    distances = torch.stack(
+        [distance(fixed, _normal(generated[rows], ddof)) for rows in subsets]
+    ).cpu()
     line = torch.stack([torch.ones(points, dtype=torch.float64), 1 / sizes.double()], 1)
-    value, slope = torch.linalg.lstsq(line, found[:, None]).solution[:, 0].tolist()
-    return Extrapolation(value, slope, sizes, found)
+    value, slope = torch.linalg.lstsq(line, distances[:, None]).solution[:, 0].tolist()
+    return Extrapolation(value, slope, sizes, distances)
 
 
 def _shape(real: Tensor | Statistics) -> tuple[int | None, int]:
-    """Count and columns of a reference."""
+    """Return the number of rows (None if unknown) and of columns of a reference."""
     if isinstance(real, Statistics):
         return real.count, len(real.mean)
     check_features(real)
@@ -252,7 +279,7 @@ def _normal(real: Tensor | Statistics, ddof: int) -> Normal:
 def _drawing(
     side: str, features: Tensor, group: Tensor | None, generator: torch.Generator
 ) -> Callable[[], Tensor]:
-    """Rows drawn anew, with replacement; whole groups of them."""
+    """Make a function that draws whole groups of rows with replacement."""
     if group is None:
         group = torch.arange(len(features))
     if group.shape != features.shape[:1]:

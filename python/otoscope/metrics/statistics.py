@@ -1,9 +1,9 @@
-"""Mean and covariance of a set of features in a file, so that a reference is measured once.
+"""Files with mean and covariance of a set of features, so that a reference is measured once.
 
 The file is a NumPy .npz with ``mu`` [column] and ``cov`` [column, column] (``sigma`` is read too),
-as other tools for audio and image distances write and read. Ours also hold ``count`` and ``ddof``,
-``settings`` (JSON: the model, the layer, all that the numbers depend on), and ``rows`` while a set
-has no more rows than columns: distances from these are exact.
+as other tools for audio and image distances write and read. Files of otoscope also hold ``count``,
+``ddof``, ``settings`` (JSON: model, layer and all else that the numbers depend on), and ``rows``
+while a set has no more rows than columns: distances computed from rows are exact.
 """
 
 from __future__ import annotations
@@ -33,27 +33,28 @@ _COVARIANCE = ("cov", "sigma")
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Moments of a set of features, and what they are of.
+    """Mean and covariance of a set of features, with the settings that the features depend on.
 
     Parameters
     ----------
     mean : Tensor [column]
-        float64.
+        Mean, float64.
     covariance : Tensor [column, column]
-        float64, symmetric.
+        Symmetric covariance, float64.
     count : int, optional
-        Rows; None where a file does not tell.
-    ddof : int
-        The covariance is the scatter / (count - ddof).
+        Number of rows; None if a file does not state it.
+    ddof : {0, 1}
+        Covariance = scatter / (count - ddof).
     rows : Tensor [row, column], optional
-        The features themselves, while they are few.
+        The features, while there are no more rows than columns.
     settings : dict
-        What the features depend on, in JSON's types.
+        Settings that the features depend on, in types of JSON.
 
     Raises
     ------
     ParameterError
-        If shapes or the count do not fit, a number is not finite, or the covariance is none.
+        If shapes or count do not fit, a number is not finite, or the covariance is not symmetric or
+        has an eigenvalue below 0.
 
     Examples
     --------
@@ -85,31 +86,26 @@ class Statistics:
     def of(
         cls, features: FeatureSet, *, ddof: int = 1, settings: Mapping[str, Any] | None = None
     ) -> Statistics:
-        """Summarise one set of features.
+        """Summarise a set of features.
 
         Parameters
         ----------
         features : FeatureSet
-            Without an axis of sets.
-        ddof : int
-            The covariance is the scatter / (count - ddof).
+            A single set, without a leading axis.
+        ddof : {0, 1}
+            Covariance = scatter / (count - ddof).
         settings : dict, optional
-            What the features depend on.
+            Settings that the features depend on.
 
         Returns
         -------
         Statistics
-            On the CPU.
+            Statistics on the CPU.
 
         Raises
         ------
         ParameterError
-            If there are not more rows than ``ddof``, or there are many sets.
-
-        Examples
-        --------
-        >>> Statistics.of(FeatureSet.of(torch.zeros(2, 3))).count
-        2
+            If there are no more rows than ``ddof``, or there are many sets.
         """
         if features.mean.ndim > 1:
             raise ParameterError(f"{len(features.mean)} sets have no one mean; take one of them")
@@ -125,44 +121,34 @@ class Statistics:
         )
 
     def normal(self, device: torch.device | str = "cpu") -> Normal:
-        """Give the distribution that distances are measured from.
+        """Return the distribution from which distances are computed.
 
         Parameters
         ----------
         device : torch.device or str
-            Where it is wanted.
+            Device of the distribution.
 
         Returns
         -------
         Normal
-            By the rows where there are some.
-
-        Examples
-        --------
-        >>> Statistics(torch.zeros(1), torch.ones(1, 1)).normal().trace
-        tensor(1., dtype=torch.float64)
+            Distribution with the rows if there are rows, otherwise with the covariance.
         """
         if self.rows is not None:
             return FeatureSet.of(self.rows.to(device)).normal(self.ddof)
         return Normal(self.mean.double().to(device), self.covariance.double().to(device))
 
     def features(self) -> FeatureSet:
-        """Give back the set, to add rows to.
+        """Return the set of features, so that rows can be added.
 
         Returns
         -------
         FeatureSet
-            Equal to rounding to that which was summarised.
+            Set that was summarised, equal to it within rounding.
 
         Raises
         ------
         ParameterError
-            If the count is not known.
-
-        Examples
-        --------
-        >>> Statistics(torch.zeros(1), torch.ones(1, 1), count=5).features().n_rows
-        5
+            If the count is unknown.
         """
         if self.rows is not None:
             return FeatureSet.of(self.rows)
@@ -170,19 +156,19 @@ class Statistics:
             raise ParameterError("these statistics have no count: no more rows can be added")
         n = torch.tensor(float(self.count), dtype=torch.float64)
         scatter = self.covariance.double() * (self.count - self.ddof)
-        none = torch.zeros(0, len(self.mean), dtype=torch.float64)
-        return FeatureSet(none, n, self.mean.double().clone(), scatter)
+        rows = torch.zeros(0, len(self.mean), dtype=torch.float64)
+        return FeatureSet(rows, n, self.mean.double().clone(), scatter)
 
 
 def save(path: str | Path, statistics: Statistics) -> None:
-    """Write statistics whole or not at all.
+    """Write statistics to a file; an interrupted write leaves the old file as it was.
 
     Parameters
     ----------
     path : str or Path
-        Ends in .npz.
+        File to write; its name ends in .npz.
     statistics : Statistics
-        What to write; float64.
+        Statistics to write, in float64.
 
     Raises
     ------
@@ -217,22 +203,22 @@ def save(path: str | Path, statistics: Statistics) -> None:
 
 
 def load(path: str | Path) -> Statistics:
-    """Read statistics, of ours or another tool.
+    """Read statistics that otoscope or another tool wrote.
 
     Parameters
     ----------
     path : str or Path
-        .npz with ``mu`` and ``cov`` (or ``sigma``); no pickled objects are read.
+        File (.npz) with ``mu`` and ``cov`` (or ``sigma``); pickled objects are not read.
 
     Returns
     -------
     Statistics
-        On the CPU.
+        Statistics on the CPU.
 
     Raises
     ------
     ParameterError
-        If the file is missing, is no .npz, lacks an array, or holds what is no covariance.
+        If the file is missing, is no .npz, lacks an array, or holds an invalid covariance.
 
     Examples
     --------
@@ -242,14 +228,14 @@ def load(path: str | Path) -> Statistics:
     if not path.is_file():
         raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
     except (ValueError, TypeError, zipfile.BadZipFile, EOFError) as err:  # TypeError: one array
         raise ParameterError(f"{path} cannot be read as .npz without pickles ({err})") from err
     name = next((name for name in _COVARIANCE if name in arrays), None)
     if "mu" not in arrays or name is None:
-        held = ", ".join(sorted(arrays)) or "nothing"
-        raise ParameterError(f"{path} holds {held}; statistics hold mu and cov")
+        contents = ", ".join(sorted(arrays)) or "nothing"
+        raise ParameterError(f"{path} holds {contents}; statistics hold mu and cov")
     if "format" in arrays:  # other tools write none
         read_document({"format": str(arrays["format"])}, _KIND, _VERSION, name=f"file {path}")
     try:

@@ -1,7 +1,8 @@
-"""Base of metrics between a real and a generated set of features: gathering both sets.
+"""Base of metrics between a real and a generated set of features.
 
-A feature is what turns a batch into [sample, column]: a tap of a layer, a module, any callable, or
-nothing where batches are features already. States are float64 whatever the metric is cast to.
+A feature is a function that turns a batch into [sample, column]: the tap of a layer, a module or
+any callable; None where batches are features already. States stay float64 whatever the metric is
+cast to.
 """
 
 from __future__ import annotations
@@ -27,26 +28,10 @@ _SIDES = ("real", "generated")
 
 
 class TwoSets(torchmetrics.Metric):
-    """Gather two sets of features, here and over processes.
+    """Collect a real and a generated set of features, also over several processes.
 
-    Parameters
-    ----------
-    feature : Tap, nn.Module, callable or None
-        Batch to features [sample, column]; None: batches are features.
-    reset_real_features : bool
-        Whether `reset` forgets the real set too.
-    sets : int, optional
-        Candidates: generated features are [set, sample, column], and there is a value for each.
-    keep_rows : bool
-        Keep all features; otherwise moments, from more rows than columns on.
-    **metric
-        Settings of torchmetrics.Metric: process_group, dist_sync_fn, ...
-
-    Examples
-    --------
-    >>> from otoscope.metrics import FrechetDistance
-    >>> issubclass(FrechetDistance, TwoSets)
-    True
+    ``keep_rows`` keeps all features; otherwise moments replace them once there are more rows than
+    columns. The other arguments are those of `FrechetDistance`.
     """
 
     higher_is_better = False
@@ -74,8 +59,8 @@ class TwoSets(torchmetrics.Metric):
         self.sets = sets
         self._keep_rows = keep_rows
         for side in _SIDES:
-            none = FeatureSet.none(sets=self._sets(side))
-            for name, part in zip(self._names(side), none, strict=True):
+            empty = FeatureSet.none(sets=self._sets(side))
+            for name, part in zip(self._names(side), empty, strict=True):
                 self.add_state(name, part, dist_reduce_fx=None)
 
     def update(self, batch: Any, real: bool) -> None:
@@ -84,33 +69,29 @@ class TwoSets(torchmetrics.Metric):
         Parameters
         ----------
         batch : Tensor
-            For ``feature``; else features [sample, column], generated candidates
+            Input of ``feature``, or features [sample, column]; generated candidates are
             [set, sample, column]. On the metric's device.
         real : bool
-            Which set.
+            Whether the batch belongs to the real set.
 
         Raises
         ------
         ParameterError
-            If features have another shape or width than those before, or one is not finite.
-
-        Examples
-        --------
-        >>> metric.update(batch, real=False)  # doctest: +SKIP
+            If features differ in shape or width from the earlier ones, or a row is not finite.
         """
         side = "real" if real else "generated"
-        held = self._side(side)
+        present = self._side(side)
         features = self._features(batch)
-        columns = held.columns or self._side(_SIDES[real]).columns
+        columns = present.columns or self._side(_SIDES[real]).columns
         check_features(features, sets=self._sets(side), columns=columns)
-        self._hold(side, held.added(features, keep_rows=self._keep_rows))
+        self._set_side(side, present.added(features, keep_rows=self._keep_rows))
 
     def reset(self) -> None:
-        """Forget the generated set, and the real one unless ``reset_real_features`` is False."""
+        """Clear the generated set, and the real set unless ``reset_real_features`` is False."""
         real = self._side("real")
         super().reset()
         if not self.reset_real_features:
-            self._hold("real", real)
+            self._set_side("real", real)
 
     def merge_state(self, incoming_state: dict[str, Any] | torchmetrics.Metric) -> None:
         """Add the sets of another metric.
@@ -118,16 +99,12 @@ class TwoSets(torchmetrics.Metric):
         Parameters
         ----------
         incoming_state : TwoSets or dict
-            A metric of the same kind, or its ``metric_state``.
+            Metric of the same kind, or its ``metric_state``.
 
         Raises
         ------
         ParameterError
             If widths, kinds or numbers of candidates differ, or states are missing.
-
-        Examples
-        --------
-        >>> metric.merge_state(other)  # doctest: +SKIP
         """
         if isinstance(incoming_state, torchmetrics.Metric):
             if not isinstance(incoming_state, type(self)):
@@ -138,7 +115,7 @@ class TwoSets(torchmetrics.Metric):
         state: dict[str, Any] = incoming_state
         joined = [self._join(self._side(side), self._incoming(state, side)) for side in _SIDES]
         for side, features in zip(_SIDES, joined, strict=True):
-            self._hold(side, features)
+            self._set_side(side, features)
         self._update_count = max(1, self._update_count)
         self._computed = None
 
@@ -148,23 +125,19 @@ class TwoSets(torchmetrics.Metric):
         Parameters
         ----------
         real : bool
-            Which set.
-        ddof : int
-            The covariance is the scatter / (count - ddof).
+            Whether to summarise the real set.
+        ddof : {0, 1}
+            Covariance = scatter / (count - ddof).
 
         Returns
         -------
         Statistics
-            Of this process alone.
+            Statistics of this process's set.
 
         Raises
         ------
         ParameterError
             If there are too few rows, or many candidates.
-
-        Examples
-        --------
-        >>> statistics.save("real.npz", metric.statistics(real=True))  # doctest: +SKIP
         """
         return Statistics.of(self._side("real" if real else "generated"), ddof=ddof)
 
@@ -183,30 +156,30 @@ class TwoSets(torchmetrics.Metric):
         return self.sets if side == "generated" else None
 
     def _names(self, side: str) -> list[str]:
-        """A side's states; a MetricCollection takes states of the same names for the same."""
+        """Return the state names of a set; a MetricCollection shares states of equal names."""
         kind = "all" if self._keep_rows else "set"
         return [f"{side}_{kind}_{name}" for name in FeatureSet._fields]
 
     def _side(self, side: str) -> FeatureSet:
         return FeatureSet(*(getattr(self, name) for name in self._names(side)))
 
-    def _hold(self, side: str, features: FeatureSet) -> None:
+    def _set_side(self, side: str, features: FeatureSet) -> None:
         for name, part in zip(self._names(side), features, strict=True):
             setattr(self, name, part)
 
     def _incoming(self, state: dict[str, Any], side: str) -> FeatureSet:
-        """A side of another metric's states."""
+        """Read a set from the states of another metric."""
         if missing := [name for name in self._names(side) if name not in state]:
             raise ParameterError(
                 f"the state to merge has no {', '.join(missing)}; "
                 f"give a {type(self).__name__} or its metric_state"
             )
         other = FeatureSet(*(state[name] for name in self._names(side)))
-        here, there = self._side(side).n.shape, other.n.shape
-        if here != there:
+        own_sets, other_sets = self._side(side).n.shape, other.n.shape
+        if own_sets != other_sets:
             raise ParameterError(
-                f"cannot merge {side} features of {there.numel()} sets into {here.numel()}; "
-                "both metrics need the same sets="
+                f"cannot merge {side} features of {other_sets.numel()} sets into "
+                f"{own_sets.numel()}; both metrics need the same sets="
             )
         return other
 
@@ -222,19 +195,19 @@ class TwoSets(torchmetrics.Metric):
         dist_sync_fn: Callable[..., Any] = gather_all_tensors,
         process_group: Any | None = None,
     ) -> None:
-        """Gather both sets of all processes; the parts of a state belong together."""
+        """Gather both sets from all processes; the tensors of a set belong together."""
         group = process_group or self.process_group
         for side in _SIDES:
             gathered = [dist_sync_fn(part, group=group) for part in self._side(side)]
             sets = [FeatureSet(*parts) for parts in zip(*gathered, strict=True)]
-            self._hold(side, reduce(self._join, sets))
+            self._set_side(side, reduce(self._join, sets))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Any = ()) -> nn.Module:
-        """Move states with the metric, but never cast them."""
+        """Move the states to the metric's device, without casting them."""
         states = (*exclude_state, *self._defaults)
         moved: nn.Module = super()._apply(fn, exclude_state=states)
         for side in _SIDES:
-            held = self._side(side)
-            device = fn(torch.zeros(1, device=held.n.device)).device
-            self._hold(side, FeatureSet(*(part.to(device) for part in held)))
+            features = self._side(side)
+            device = fn(torch.zeros(1, device=features.n.device)).device
+            self._set_side(side, FeatureSet(*(part.to(device) for part in features)))
         return moved

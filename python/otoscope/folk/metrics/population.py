@@ -25,7 +25,7 @@ from otoscope.errors import ParameterError, require_extra
 from otoscope.folk.abc import Key
 from otoscope.folk.metrics.check import TuneCheck
 from otoscope.folk.metrics.features import DEGREES, TuneFeatures
-from otoscope.metrics.interval import Interval
+from otoscope.metrics import Interval
 from otoscope.seeds import numpy_generator
 
 __all__ = ["PopulationDistance", "compare_tunes"]

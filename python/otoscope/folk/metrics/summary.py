@@ -15,7 +15,7 @@ from otoscope.folk.metrics.check import TuneCheck
 from otoscope.folk.metrics.features import DEGREES, TuneFeatures
 from otoscope.folk.metrics.measures import MEASURE_KINDS
 from otoscope.folk.metrics.rules import RULES
-from otoscope.metrics.interval import Interval
+from otoscope.metrics import Interval
 from otoscope.seeds import numpy_generator
 
 __all__ = ["RATES", "Rate", "Summary", "difference", "summarise"]
