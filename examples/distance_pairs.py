@@ -22,7 +22,7 @@ from otoscope.data import synthesise
 from otoscope.metrics import frechet_interval, kernel_distance
 from otoscope.records import replacing, to_json, versions
 from otoscope.signal import read_audio, write_audio
-from otoscope.signal.audio.blocks import Blocks
+from otoscope.signal.audio.files import Blocks
 from otoscope.workflows.features import FeatureConfig, SoundFeatures
 
 PAIRS = (

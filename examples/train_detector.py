@@ -22,9 +22,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from otoscope import records
-from otoscope.data.shipped import sample, sample_names
+from otoscope.data.singing import synthesise
+from otoscope.data.songs import sample, sample_names
 from otoscope.data.synthesis.song import Song, frame_truth, mix_stems
-from otoscope.data.synthesis.synth import synthesise
 from otoscope.models.bundle import save_bundle
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet

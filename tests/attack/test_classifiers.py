@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.attack import MagnitudeAdversary, Mp3Coding, SpectrumClassifier, WaveformPGD
-from otoscope.data.shipped import sample
+from otoscope.data.songs import sample
 from otoscope.errors import ParameterError
 from otoscope.models import load
 from otoscope.protocols import SoundClassifier

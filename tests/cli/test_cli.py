@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +23,7 @@ from otoscope.cli.group import Group
 from otoscope.cli.progress import bars
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.ops.self_test import Check
+from otoscope.progress import Progress
 from otoscope.records import replacing, versions
 
 RUNNER = CliRunner()
@@ -246,11 +246,8 @@ def test_bars_give_the_items_and_draw_nothing_without_a_terminal(
 def test_corpus_prints_json_for_machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from otoscope import data
 
-    def write(
-        out: Path, n: int, seed: int, *, recipe: object, progress: Callable[[str], object]
-    ) -> Path:
-        for index in range(n):
-            progress(f"song-{index}")
+    def write(out: Path, n: int, seed: int, *, recipe: object, progress: Progress) -> Path:
+        assert list(progress(range(n), "songs")) == list(range(n))
         return out / "manifest.jsonl"
 
     monkeypatch.setattr(data, "write_singing", write)

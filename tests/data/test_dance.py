@@ -33,6 +33,7 @@ from otoscope.data.synthesis.styles import STYLES
 from otoscope.errors import MissingExtra, ParameterError
 from otoscope.signal.rhythm.periodicity import RhythmFeatures
 from otoscope.signal.rhythm.scale_transform import ScaleTransform
+from tests.support.progress import recording
 
 CONFOUNDED, SEPARATED = DanceRecipe(confounding=1.0), DanceRecipe(confounding=0.0)
 SHORT = DanceRecipe(seconds=3.0, sr=8000)
@@ -227,10 +228,10 @@ def test_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
 
 def test_manifest_tells_the_truth_and_corpus_is_taken_up(tmp_path: Path) -> None:
     manifest = write_dance(tmp_path, 2, 7, recipe=SHORT)
-    names: list[str] = []
-    write_dance(tmp_path, 9, 7, recipe=SHORT, progress=names.append)
+    seen: list[object] = []
+    write_dance(tmp_path, 9, 7, recipe=SHORT, progress=recording(seen))
     clips = plan_dance(9, 7, recipe=SHORT)
-    assert names == [clip.name for clip in clips]
+    assert seen == ["clips", *clips]
     for record, clip in zip(records.read(manifest), clips, strict=True):
         assert record["clip"]["tempo_bpm"] == clip.tempo_bpm
         assert record["clip"]["group"] == clip.group

@@ -16,14 +16,15 @@ import soundfile
 
 from otoscope import records
 from otoscope.data import singing
-from otoscope.data.singing import SingingRecipe, SungSong, write_singing
+from otoscope.data.singing import SingingRecipe, SungSong, synthesise, write_singing
 from otoscope.data.synthesis import mma, sinsy
 from otoscope.data.synthesis.score import CHORDS, Note, Score, compose
 from otoscope.data.synthesis.song import frame_truth
-from otoscope.data.synthesis.synth import synthesise
 from otoscope.errors import MissingExtra, ParameterError
+from tests.support.progress import recording
 
-RECIPE = SingingRecipe(seconds=5.0, sr=16000)
+SR = 16000
+RECIPE = SingingRecipe(seconds=5.0, sr=SR)
 
 
 def missing_tool() -> str:
@@ -89,10 +90,10 @@ def test_corpus_cut_off_is_taken_up_and_grown(tmp_path: Path) -> None:
     write_singing(tmp_path / "whole", 3, 1, recipe=RECIPE)
     manifest = write_singing(tmp_path / "part", 2, 1, recipe=RECIPE)
     manifest.write_bytes(manifest.read_bytes()[:-10])  # killed while writing the second record
-    names: list[str] = []
-    write_singing(tmp_path / "part", 3, 1, recipe=RECIPE, progress=names.append)
+    seen: list[object] = []
+    write_singing(tmp_path / "part", 3, 1, recipe=RECIPE, progress=recording(seen))
     assert content(tmp_path / "part") == content(tmp_path / "whole")
-    assert names == ["song-0000", "song-0001", "song-0002"]
+    assert seen == ["songs", 0, 1, 2]
 
 
 @pytest.mark.usefixtures("without_tools")
@@ -236,3 +237,54 @@ def test_importing_the_room_needs_no_tool() -> None:
 def test_negative_seed_is_refused() -> None:
     with pytest.raises(ParameterError, match="seed is -1"):
         singing.render(-1)
+
+
+def test_same_seed_gives_the_same_song_bit_for_bit() -> None:
+    first, again, other = (synthesise(seed, seconds=4.0, sr=SR) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first.voice, again.voice)
+    np.testing.assert_array_equal(first.backing, again.backing)
+    assert first.sung == again.sung
+    assert not np.array_equal(first.mix, other.mix)
+
+
+def test_level_changes_nothing_but_the_level() -> None:
+    soft, loud = (synthesise(1, seconds=4.0, sr=SR, snr_db=snr_db) for snr_db in (-6.0, 6.0))
+    assert soft.sung == loud.sung
+    assert np.corrcoef(soft.voice, loud.voice)[0, 1] == pytest.approx(1.0, abs=1e-6)
+    assert np.corrcoef(soft.backing, loud.backing)[0, 1] == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_voice_is_silent_in_rests_and_sounds_in_phrases(seed: int) -> None:
+    song = synthesise(seed, seconds=8.0, sr=SR)
+    sung = frame_truth(song.sung, len(song.voice), SR)
+    assert not song.voice[~sung].any()
+    frames = song.voice[: len(sung) // 800 * 800].reshape(-1, 800)  # 50 ms
+    in_phrase = sung[: frames.size].reshape(-1, 800).all(axis=1)
+    loud = np.sqrt((frames**2).mean(axis=1)) > 0.02 * np.abs(song.voice).max()
+    assert loud[in_phrase].mean() > 0.9  # the rest: closures of k and t
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_backing_plays_throughout(seed: int) -> None:
+    song = synthesise(seed, seconds=8.0, sr=SR)
+    halves = song.backing[: 16 * SR // 2].reshape(-1, SR // 2)
+    assert (np.sqrt((halves**2).mean(axis=1)) > 1e-3).all()
+
+
+@pytest.mark.parametrize("sr", [8000, 16000, 22050, 44100])
+def test_any_rate_gives_the_length_asked_for(sr: int) -> None:
+    song = synthesise(0, seconds=4.5, sr=sr)
+    assert song.mix.shape == (round(4.5 * sr),)
+    assert song.mix.dtype == np.float32
+    assert np.isfinite(song.mix).all()
+    assert song.snr_db == 6.0
+
+
+@pytest.mark.parametrize(
+    ("seed", "seconds", "sr", "match"),
+    [(-1, 10, SR, "seed is -1"), (0, 3, SR, "at least 4"), (0, 10, 4000, "sr 4000")],
+)
+def test_impossible_songs_are_refused(seed: int, seconds: float, sr: int, match: str) -> None:
+    with pytest.raises(ParameterError, match=match):
+        synthesise(seed, seconds=seconds, sr=sr)

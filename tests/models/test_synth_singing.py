@@ -10,9 +10,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 import otoscope.models
-from otoscope.data.shipped import sample, sample_names
+from otoscope.data.singing import synthesise
+from otoscope.data.songs import sample, sample_names
 from otoscope.data.synthesis.song import Interval, frame_truth
-from otoscope.data.synthesis.synth import synthesise
 from otoscope.models import Listener, load, read_card, timeline
 from otoscope.signal.audio.files import read_audio
 

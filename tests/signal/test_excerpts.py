@@ -23,7 +23,7 @@ def test_cut_takes_each_row_from_the_picture_or_the_floor(
 ) -> None:
     values = picture(frames)
     if first >= frames or first + length <= 0:
-        with pytest.raises(ParameterError, match=f"outside the picture, which has {frames}"):
+        with pytest.raises(ParameterError, match=f"outside the spectrogram, which has {frames}"):
             cut(values, first, length, floor=FLOOR)
         return
     excerpt = cut(values, first, length, floor=FLOOR)

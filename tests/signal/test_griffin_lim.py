@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from otoscope.data.shipped import sample
+from otoscope.data.songs import sample
 from otoscope.errors import ParameterError
 from otoscope.signal import griffin_lim, istft, stft
-from otoscope.signal.projection import Projection
+from otoscope.signal.griffin_lim import Projection
 from otoscope.signal.stft import get_window
 from tests.support.examples import examples
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
-from otoscope.signal.effects.noise import add_noise
-from otoscope.signal.snr import radius, segmental_snr_db, snr_db
+from otoscope.signal.snr import add_noise, radius, segmental_snr_db, snr_db
 
 
 def sounds(seed: int, *shape: int) -> torch.Tensor:

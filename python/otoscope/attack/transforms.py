@@ -17,8 +17,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.signal.audio.codecs import mp3
-from otoscope.signal.effects.noise import add_noise
-from otoscope.signal.snr import check_snr
+from otoscope.signal.snr import add_noise, check_snr
 
 __all__ = ["Mp3Coding", "RandomGain", "RandomNoise", "RandomShift", "Transform"]
 

@@ -46,11 +46,7 @@ def singing(
 
     recipe = SingingRecipe(seconds=seconds, snr_db=snr_db)
     with bars() as progress:
-        songs = progress(range(n), "songs")
-        next(songs, None)  # each further one marks one as done
-        manifest = write_singing(
-            out, n, seed, recipe=recipe, progress=lambda name: next(songs, None)
-        )
+        manifest = write_singing(out, n, seed, recipe=recipe, progress=progress)
     write_json({"songs": n, "seed": seed, "recipe": recipe, "manifest": manifest}, json_path)
     if not is_printed(json_path):
         typer.echo(f"{n} songs; ground truth: {manifest}")
@@ -88,9 +84,7 @@ def dance(
 
     recipe = DanceRecipe(confounding=confounding, band=band, seconds=seconds)
     with bars() as progress:
-        clips = progress(range(n), "clips")
-        next(clips, None)
-        manifest = write_dance(out, n, seed, recipe=recipe, progress=lambda name: next(clips, None))
+        manifest = write_dance(out, n, seed, recipe=recipe, progress=progress)
     write_json({"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}, json_path)
     if not is_printed(json_path):
         typer.echo(f"{n} clips; ground truth: {manifest}")

@@ -1,9 +1,9 @@
-"""Corpora we generate, and loaders of real sets.
+"""Generated corpora with known ground truth, and loaders of public datasets.
 
-`synthesise` makes songs up with nothing installed; `write_singing` renders sung ones with sampled
-instruments; `sample` finds the two that come with the package. `plan_dance` and `render_dance` make
-dances whose style and tempo go together or not; `load_ballroom` reads real ones. Times are seconds,
-sounds float32.
+`synthesise` makes songs without further packages; `write_singing` renders songs with sampled voice
+and instruments; `sample` returns songs of the package. `plan_dance` and `render_dance` make dances
+whose style and tempo are confounded or not; `load_ballroom` loads real ones. Times are in seconds,
+waveforms float32.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from otoscope.data.ballroom import (
     load_ballroom_rhythm,
 )
 from otoscope.data.dance import DanceClip, DanceRecipe, plan_dance, render_dance, write_dance
-from otoscope.data.shipped import Sample, sample, sample_names
-from otoscope.data.singing import SingingRecipe, SungSong, render, write_singing
+from otoscope.data.singing import SingingRecipe, SungSong, render, synthesise, write_singing
+from otoscope.data.songs import Sample, sample, sample_names
 from otoscope.data.synthesis.song import Song, frame_truth, mix_stems
-from otoscope.data.synthesis.synth import synthesise
 
 __all__ = [
     "BallroomRecording",

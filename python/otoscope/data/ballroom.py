@@ -1,7 +1,7 @@
-"""BALLROOM: 698 recordings of eight dances, half a minute each; its folder, published features.
+"""Loader of the BALLROOM dataset (698 excerpts, eight dances) and of its rhythm features.
 
-Nothing is downloaded. Thirteen recordings are in it twice, one of them under two dances: `group`
-holds both of a pair together, so that a split by group never trains and tests on one recording.
+Nothing is downloaded. Thirteen recordings occur twice, one of them under two dances: both copies
+have the same `group`, so that a split by group keeps them together.
 """
 
 from __future__ import annotations
@@ -57,25 +57,25 @@ _LISTING = "allBallroomFiles"
 
 @dataclass(frozen=True)
 class BallroomRecording:
-    """A recording and what is said of it.
+    """A recording of BALLROOM with its annotations.
 
     Parameters
     ----------
     name : str
-        ``style/file``, without a suffix.
+        Name, ``style/file`` without suffix.
     path : Path
-        The wav file.
+        Path of the wav file.
     style : str
-        One of :data:`BALLROOM_STYLES`.
+        Dance style, one of :data:`BALLROOM_STYLES`.
     tempo_bpm : float or None
-        Beats a minute; None if the folder holds no annotations. Annotators chose the metrical
-        level by the dance: this tempo knows the label.
+        Tempo in beats per minute; None without annotations. Annotators chose the metrical level by
+        the dance: this tempo depends on the label.
     meter : int
-        Beats in a bar, which the dance says: 3 for both waltzes, else 4.
+        Beats per bar, by the dance: 3 for both waltzes, else 4.
     group : str
-        The same for both of a pair of replicas, else the name.
+        Name shared by both copies of a recording, else the name.
     album : str
-        "Albums-Fire", or "" for the recordings without one.
+        Album, such as "Albums-Fire"; "" if unknown.
 
     Examples
     --------
@@ -94,16 +94,16 @@ class BallroomRecording:
 
 @dataclass(frozen=True)
 class BallroomRhythm:
-    """Rhythm features of all recordings, as they are and really stretched in time.
+    """Published rhythm features of all recordings, original and time-stretched.
 
     Parameters
     ----------
     features : Mapping of int to ndarray [recording, 13], float64
-        By the dilation in percent: 0 as they are, above 0 longer and slower.
+        Features by dilation in percent: 0 for the original, above 0 for longer and slower.
     recording : tuple of str
         Names, ``style/file``.
     style, group : tuple of str
-        As `BallroomRecording` has them.
+        Style and group, as in `BallroomRecording`.
 
     Examples
     --------
@@ -118,26 +118,25 @@ class BallroomRhythm:
 
 
 def load_ballroom(folder: str | Path) -> tuple[BallroomRecording, ...]:
-    """Find the recordings of BALLROOM and their tempo.
+    """Load the list of recordings of BALLROOM with their tempo.
 
     Parameters
     ----------
     folder : str or Path
-        Holds, at any depth, folders of wav files named by dance, and, if tempi are wanted,
-        annotations by the names of the recordings: ``.bpm`` (a number), or ``.beats`` (lines that
-        begin with seconds). A file ``allBallroomFiles`` says what must be there.
+        Folder that holds, at any depth, folders of wav files named by dance, and optionally
+        annotations named like the recordings: ``.bpm`` (a number) or ``.beats`` (lines that start
+        with seconds). A file ``allBallroomFiles`` lists the required recordings.
 
     Returns
     -------
     tuple of BallroomRecording
-        By name.
+        Recordings, sorted by name.
 
     Raises
     ------
     ParameterError
-        If there are no recordings, some lie in a folder of another name, listed ones are missing,
-        some but not all have a tempo, or an annotation cannot be read. The files are named, of
-        many the first.
+        If there are no recordings, a folder is no dance, listed recordings are missing, only some
+        recordings have a tempo, or an annotation is unreadable. The message names up to 20 files.
 
     Examples
     --------
@@ -188,23 +187,23 @@ def load_ballroom_rhythm(path: str | Path) -> BallroomRhythm:
     Parameters
     ----------
     path : str or Path
-        ``ballroom_rhythm.npz``: features [dilation, recording, 13], dilation_percent [dilation],
-        recording and label [recording].
+        File ``ballroom_rhythm.npz`` with features [dilation, recording, 13], dilation_percent
+        [dilation], recording and label [recording].
 
     Returns
     -------
     BallroomRhythm
-        In the file's order, which the published splits depend on.
+        Features in the order of the file, on which the published splits depend.
 
     Raises
     ------
     ParameterError
-        If the file is missing, is no npz, or its arrays do not fit together.
+        If the file is missing or no npz, or the shapes of its arrays do not match.
 
     References
     ----------
-    B. L. Sturm, "mirvaliditytutorial" (CC0): where the features come from; computed by
-    `otoscope.signal.rhythm.periodicity.RhythmFeatures`.
+    B. L. Sturm, "mirvaliditytutorial" (CC0), is the source of the features;
+    `otoscope.signal.rhythm.periodicity.RhythmFeatures` computes them.
 
     Examples
     --------
@@ -214,8 +213,8 @@ def load_ballroom_rhythm(path: str | Path) -> BallroomRhythm:
     arrays = _read_arrays(Path(path))
     features, dilation = arrays["features"], arrays["dilation_percent"]
     recording, label = arrays["recording"], arrays["label"]
-    want = (*dilation.shape, *recording.shape, 13)
-    if features.shape != want or len(want) != 3 or label.shape != recording.shape:
+    expected = (*dilation.shape, *recording.shape, 13)
+    if features.shape != expected or len(expected) != 3 or label.shape != recording.shape:
         raise ParameterError(
             f"{path}: features has shape {features.shape}, dilation_percent {dilation.shape}, "
             f"recording {recording.shape}, label {label.shape}; "
@@ -224,7 +223,7 @@ def load_ballroom_rhythm(path: str | Path) -> BallroomRhythm:
     if features.dtype.kind != "f" or not np.isfinite(features).all():
         raise ParameterError(f"{path}: features are {features.dtype}, must be finite and floating")
     if len(set(dilation.tolist())) < len(dilation):
-        raise ParameterError(f"{path}: dilation_percent {dilation.tolist()} holds one twice")
+        raise ParameterError(f"{path}: dilation_percent {dilation.tolist()} holds a value twice")
     names = tuple(str(name).removesuffix(".wav") for name in recording)
     by_dilation = zip(dilation.tolist(), features.astype(np.float64), strict=True)
     return BallroomRhythm(
@@ -236,29 +235,13 @@ def load_ballroom_rhythm(path: str | Path) -> BallroomRhythm:
 
 
 def album_of(recording: str) -> str:
-    """Tell the album from the name of a recording.
-
-    Parameters
-    ----------
-    recording : str
-        ``style/file``.
-
-    Returns
-    -------
-    str
-        "" if it is of none.
-
-    Examples
-    --------
-    >>> album_of("Samba/Albums-Fire-09"), album_of("Waltz/Media-104705")
-    ('Albums-Fire', '')
-    """
+    """Extract the album from the name ``style/file`` of a recording; "" if unknown."""
     stem = recording.split("/")[-1]
     return stem.rpartition("-")[0] if stem.startswith("Albums-") else ""
 
 
 def _name(path: Path) -> str:
-    """Name a recording; Rumba-American and the like are Rumba."""
+    """Name a recording; variants such as Rumba-American are Rumba."""
     return f"{path.parent.name.split('-')[0]}/{path.stem}"
 
 
@@ -269,7 +252,7 @@ def _refuse(why: str, files: Sequence[str]) -> None:
 
 
 def _read_tempi(folder: Path) -> dict[str, float]:
-    """Read the tempo of each annotated recording, by its file's stem; .bpm before .beats."""
+    """Read the tempo of each annotated recording by the stem of its file; .bpm overrides .beats."""
     tempi, unreadable = dict[str, float](), list[str]()
     for suffix in ("beats", "bpm"):
         for path in sorted(folder.rglob(f"*.{suffix}")):
@@ -284,13 +267,13 @@ def _read_tempi(folder: Path) -> dict[str, float]:
     if unreadable:
         raise ParameterError(
             f"{len(unreadable)} annotations cannot be read: {', '.join(unreadable[:20])}; "
-            "need beats a minute (.bpm), or lines that begin with ascending seconds (.beats)"
+            "need beats per minute (.bpm), or lines that begin with ascending seconds (.beats)"
         )
     return tempi
 
 
 def _tempo(numbers: Sequence[float], suffix: str) -> float:
-    """Beats a minute: the only number of .bpm, or from the median of the times between beats."""
+    """Compute beats per minute: the number of a .bpm file, or from the median interval of beats."""
     if suffix == "bpm":
         return numbers[0]
     return 60 / median(later - beat for beat, later in pairwise(numbers))

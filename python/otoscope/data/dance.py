@@ -1,12 +1,12 @@
-"""Dances whose style and tempo go together, or do not, as one likes; artists, timbres, all truths.
+"""Dance corpora with controlled confounding of style and tempo, and known ground truth.
 
-First a corpus is planned: what each clip is, without a sound; then clips are rendered, by our drums
-or by mma's bands. A clip depends on its plan alone. Sounds are float32 [sample], all equally loud.
+A corpus is planned first, as a list of clips without sound; then each clip is rendered by drum
+synthesis or by mma's bands. A clip depends on its plan alone. Waveforms are float32 [sample], all
+of the same level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,43 +21,42 @@ from otoscope.data.synthesis.drums import TIMBRES, draw_kit, drum
 from otoscope.data.synthesis.score import CHORDS, Score
 from otoscope.data.synthesis.styles import STYLES
 from otoscope.errors import ParameterError
+from otoscope.progress import Progress, silent
 from otoscope.seeds import numpy_generator
 from otoscope.signal.audio.files import write_audio
 
 __all__ = ["DanceClip", "DanceRecipe", "plan_dance", "render_dance", "write_dance"]
 
 _RMS = 0.05
-_PEAK = 8.0  # a limiter holds peaks under so many times the level, or drums could not be as loud
+_PEAK = 8.0  # largest peak over level, by a limiter: drums reach the common level unclipped
 
 
 @dataclass(frozen=True)
 class DanceRecipe:
-    """Settings that all clips of a corpus share.
+    """Settings of a dance corpus.
 
     Parameters
     ----------
     styles : tuple of str
-        Names in `otoscope.data.synthesis.styles.STYLES`; clips take them in turn.
+        Styles, names in `otoscope.data.synthesis.styles.STYLES`; clips take turns.
     confounding : float
-        In [0, 1]: the chance that a clip's tempo comes from its style's own range and not from the
-        common one. 1: style and tempo are confounded; 0: separated; 0.5: half the clips give it
-        away.
+        Probability, in [0, 1], that a clip's tempo is drawn from the range of its style instead of
+        the common range. 1: tempo reveals the style; 0: tempo and style are independent.
     tempo_bpm : (float, float), optional
-        Lowest and highest beats a minute of the common range; default: from the slowest to the
-        quickest of the styles. The upper end is not reached.
+        Common range of tempo in beats per minute, upper end excluded. Default: the range of all
+        styles.
     n_groups : int
-        Artists who play a style: each has a sound and a way to play of its own.
+        Number of artists per style; each has its own sound and manner of playing.
     shared_groups : bool
-        True: the same artists play every style. False: each plays one, so that who knows the
-        artist knows the style.
+        If True, the same artists play every style; if False, the artist reveals the style.
     band : {"drums", "mma"}
-        Our drums, or bands by mma and fluidsynth.
+        Instruments: synthesised drums, or bands of mma and fluidsynth.
     timbres : tuple of str, optional
-        The artists take them in turn: names of drum kits, or SoundFont files for mma; default: two.
+        Names of drum kits, or SoundFont files for mma; artists take turns. Default: two timbres.
     seconds : float
-        Length of a clip, at least 2.
+        Length of a clip, in seconds, >= 2.
     sr : int
-        Samples a second.
+        Sample rate in Hz, >= 8000.
 
     Raises
     ------
@@ -103,37 +102,37 @@ class DanceRecipe:
 
     @property
     def tempo_range(self) -> tuple[float, float]:
-        """The common range of tempo."""
+        """Common range of tempo, in beats per minute."""
         own = [STYLES[style].tempo_bpm for style in self.styles]
         return self.tempo_bpm or (min(low for low, _ in own), max(high for _, high in own))
 
     @property
     def sounds(self) -> tuple[str, ...]:
-        """The timbres, the default ones if none are given."""
+        """Timbres, or the default ones."""
         default = (mma.SOUNDFONT, mma.SECOND_SOUNDFONT) if self.band == "mma" else tuple(TIMBRES)
         return self.timbres or default
 
 
 @dataclass(frozen=True)
 class DanceClip:
-    """The truth about a clip, and all that its sound depends on beside the recipe.
+    """Ground truth of a clip; with the recipe, it determines the waveform.
 
     Parameters
     ----------
     name : str
-        ``style/style-0000``.
+        Name, ``style/style-0000``.
     style : str
-        One of `otoscope.data.synthesis.styles.STYLES`.
+        Style, one of `otoscope.data.synthesis.styles.STYLES`.
     tempo_bpm : float
-        Beats a minute. `dataclasses.replace` it: the same performance, quicker or slower.
+        Tempo in beats per minute. `dataclasses.replace` changes the tempo of the same performance.
     meter : int
-        Beats in a bar.
+        Beats per bar.
     group : str
-        The artist.
+        Artist.
     timbre : str
-        The artist's drum kit or SoundFont file.
+        Drum kit or SoundFont file of the artist.
     seed, group_seed : tuple of int
-        What the performance and the artist are drawn from.
+        Seeds of the performance and of the artist.
 
     Examples
     --------
@@ -154,22 +153,22 @@ class DanceClip:
 def plan_dance(
     n: int, seed: int = 0, *, recipe: DanceRecipe | None = None
 ) -> tuple[DanceClip, ...]:
-    """Say what the clips of a corpus are.
+    """Plan the clips of a corpus.
 
     Parameters
     ----------
     n : int
-        Number of clips, at least 1; a multiple of styles times groups is balanced. Clip i depends
-        on ``seed``, the recipe and i alone.
+        Number of clips, >= 1; a multiple of styles times groups is balanced. Clip i depends on
+        ``seed``, the recipe and i only.
     seed : int, default 0
-        At least 0.
+        Random seed, >= 0.
     recipe : DanceRecipe, optional
-        What the clips share. Another ``confounding`` changes tempi and nothing else.
+        Settings of the corpus. A different ``confounding`` changes the tempi only.
 
     Returns
     -------
     tuple of DanceClip
-        Tempi are whole numbers, equally spread over octaves.
+        Clips; tempi are whole numbers, uniform in log-tempo.
 
     Raises
     ------
@@ -189,26 +188,26 @@ def plan_dance(
 
 
 def render_dance(clip: DanceClip, recipe: DanceRecipe | None = None) -> NDArray[np.float32]:
-    """Perform a clip.
+    """Render a clip.
 
     Parameters
     ----------
     clip : DanceClip
         Clip of `plan_dance`, or a copy changed by `dataclasses.replace`.
     recipe : DanceRecipe, optional
-        Length, rate and band.
+        Length, sample rate and band.
 
     Returns
     -------
     ndarray [sample], float32
-        Its level (root mean square) is 0.05, whatever the style, the artist and the tempo.
+        Waveform with a root mean square of 0.05.
 
     Raises
     ------
     MissingExtra
-        If mma is to play and it, fluidsynth or the SoundFont is not installed.
+        If mma is selected, and mma, fluidsynth or the SoundFont is not installed.
     ParameterError
-        If the timbre is unknown, or mma is to play a tempo that is not a whole number.
+        If the timbre is unknown, or mma is selected and the tempo is not a whole number.
 
     Examples
     --------
@@ -230,30 +229,33 @@ def write_dance(
     seed: int = 0,
     *,
     recipe: DanceRecipe | None = None,
-    progress: Callable[[str], object] | None = None,
+    progress: Progress = silent,
 ) -> Path:
-    """Write a corpus: a folder a style with its clips, and a manifest of the truth.
+    """Write a corpus: one folder of clips per style, and a manifest with the ground truth.
 
     Parameters
     ----------
     out_dir : str or Path
-        Folder; made if it is not there. A corpus that was cut off is taken up where it stopped,
-        and one of fewer clips is grown.
-    n, seed, recipe
-        As `plan_dance` has them.
-    progress : callable, optional
-        Called with the name of each clip once it is there.
+        Output folder. An interrupted or smaller corpus of the same settings is continued.
+    n : int
+        Number of clips, >= 1.
+    seed : int, default 0
+        Random seed, >= 0.
+    recipe : DanceRecipe, optional
+        Settings of the corpus.
+    progress : Progress
+        Progress callback.
 
     Returns
     -------
     Path
-        The manifest, JSON Lines, one record a clip: its file, the fields of `DanceClip`, the
-        recipe, and the versions of mma's tools if they played.
+        Manifest in JSON Lines, one record per clip: file, fields of `DanceClip`, recipe, and the
+        versions of mma's tools if used.
 
     Raises
     ------
     MissingExtra
-        If mma is to play and a tool is not installed. Nothing is written then.
+        If mma is selected and a tool is not installed; nothing is written.
     ParameterError
         If ``n`` or ``seed`` is out of range, or the folder holds a corpus of other settings.
 
@@ -272,15 +274,13 @@ def write_dance(
     manifest = out_dir / "manifest.jsonl"
     with records.Records(manifest) as written:
         _check_same_corpus(manifest, seed, recipe)
-        for clip in clips:
+        for clip in progress(clips, "clips"):
             if clip.name not in written:
                 file = f"{clip.name}.wav"
                 sound = torch.from_numpy(render_dance(clip, recipe))
                 write_audio(out_dir / file, sound, sr=recipe.sr)
                 truth = {"file": file, "clip": clip, "recipe": recipe, "tools": tools}
                 written.append(clip.name, truth, seed=seed)
-            if progress:
-                progress(clip.name)
     return manifest
 
 
@@ -319,9 +319,9 @@ def _play_drums(
 def _play_mma(
     clip: DanceClip, recipe: DanceRecipe, artist_rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Play the style's groove on four chords, from somewhere in the first bar."""
+    """Play the groove of the style on four chords, from a random point of the first bar."""
     if clip.tempo_bpm != int(clip.tempo_bpm):
-        raise ParameterError(f"tempo_bpm is {clip.tempo_bpm}; mma plays whole beats a minute")
+        raise ParameterError(f"tempo_bpm is {clip.tempo_bpm}; mma plays whole beats per minute")
     rng = numpy_generator(*clip.seed)
     bar_seconds = 60 * clip.meter / clip.tempo_bpm
     loop = [str(chord) for chord in rng.choice(list(CHORDS), 4)]
@@ -338,7 +338,7 @@ def _play_mma(
 
 
 def _mix(y: NDArray[np.float64], sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Tilt the spectrum by up to 6 dB at either end, and put the sound in a room."""
+    """Tilt the spectrum by up to 6 dB at each end and add reverberation."""
     bass = scipy.signal.sosfilt(scipy.signal.butter(1, 800, fs=sr, output="sos"), y)
     gain = 10 ** (rng.uniform(-6, 6) / 20)
     tilted = bass * gain + (y - bass) / gain
@@ -355,9 +355,9 @@ def _rms(y: NDArray[np.float64]) -> float:
 
 def _check_same_corpus(manifest: Path, seed: int, recipe: DanceRecipe) -> None:
     for record in records.read(manifest):
-        found = record["seed"], records.to_json(record["recipe"])
-        if found != (seed, records.to_json(recipe)):
+        written = record["seed"], records.to_json(record["recipe"])
+        if written != (seed, records.to_json(recipe)):
             raise ParameterError(
-                f"{manifest} is of seed {found[0]} and {found[1]}, not of seed {seed} and "
+                f"{manifest} is of seed {written[0]} and {written[1]}, not of seed {seed} and "
                 f"{records.to_json(recipe)}; name another folder"
             )

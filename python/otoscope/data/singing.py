@@ -1,13 +1,12 @@
-"""A corpus of sung songs with frame truth: stems, mixes and a manifest that says what is sung when.
+"""Songs with known sung intervals, synthesised or rendered with samples, and corpora of them.
 
-The voice is a sampled singer's (`otoscope.data.synthesis.sinsy`; CC-BY 3.0), the band's
-instruments are sampled too (`otoscope.data.synthesis.mma`). Each song has its own score, style and
-singer.
+`synthesise` uses the package's own synthesiser: simple songs without further packages. `render`
+uses a sampled singer (`otoscope.data.synthesis.sinsy`; CC-BY 3.0) and sampled instruments
+(`otoscope.data.synthesis.mma`). Each song has its own score, style and singer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,28 +16,32 @@ from numpy.typing import NDArray
 
 from otoscope import records
 from otoscope.data.synthesis import mma, sinsy
+from otoscope.data.synthesis.band import accompany
 from otoscope.data.synthesis.score import Score, compose
 from otoscope.data.synthesis.song import Song, mix_stems
+from otoscope.data.synthesis.voice import sing
 from otoscope.errors import ParameterError
+from otoscope.progress import Progress, silent
+from otoscope.seeds import numpy_generator
 from otoscope.signal.audio.files import write_audio
 
-__all__ = ["SingingRecipe", "SungSong", "render", "write_singing"]
+__all__ = ["SingingRecipe", "SungSong", "render", "synthesise", "write_singing"]
 
 
 @dataclass(frozen=True)
 class SingingRecipe:
-    """Settings that all songs of a corpus share.
+    """Settings of a singing corpus.
 
     Parameters
     ----------
     seconds : float
-        Length of a song, at least 4.
+        Length of a song, in seconds, >= 4.
     sr : int
-        Samples a second.
+        Sample rate in Hz.
     snr_db : float
-        Level of the voice where it sings, in dB over the accompaniment's.
+        Level of the voice over the accompaniment, in dB, measured in the sung intervals.
     soundfont : str
-        SoundFont file of the accompaniment's instruments.
+        SoundFont file of the accompaniment.
 
     Examples
     --------
@@ -54,18 +57,18 @@ class SingingRecipe:
 
 @dataclass(frozen=True)
 class SungSong:
-    """A rendered song and what was drawn for it.
+    """A rendered song with its score and random choices.
 
     Parameters
     ----------
     song : Song
         Stems and sung intervals.
     score : Score
-        What is sung and played.
+        Chords and melody.
     groove : str
         Style of the accompaniment.
     tract : float
-        The singer: see `otoscope.data.synthesis.sinsy.sing`.
+        All-pass constant of the singer; see `otoscope.data.synthesis.sinsy.sing`.
 
     Examples
     --------
@@ -79,15 +82,60 @@ class SungSong:
     tract: float
 
 
+def synthesise(seed: int, *, seconds: float = 10.0, sr: int = 22050, snr_db: float = 6.0) -> Song:
+    """Synthesise a song with the package's own voice and band.
+
+    Parameters
+    ----------
+    seed : int
+        Random seed, >= 0; the same seed gives the same song, bit for bit on one machine. Score,
+        singer and band have their own generators: ``snr_db`` does not change the stems.
+    seconds : float, default 10.0
+        Length in seconds, >= 4.
+    sr : int, default 22050
+        Sample rate in Hz, >= 8000.
+    snr_db : float, default 6.0
+        Level of the voice over the backing, in dB, measured in the sung intervals.
+
+    Returns
+    -------
+    Song
+        Stems as mixed, and the sung intervals: phrases of about two seconds.
+
+    Raises
+    ------
+    ParameterError
+        If ``seed`` is negative, ``seconds`` below 4 or ``sr`` below 8000.
+
+    Examples
+    --------
+    >>> song = synthesise(0, seconds=4.0, sr=16000)
+    >>> song.mix.shape, song.mix.dtype
+    ((64000,), dtype('float32'))
+    """
+    if seed < 0 or sr < 8000:
+        raise ParameterError(f"seed is {seed} and sr {sr}: need seed >= 0 and sr >= 8000")
+    compose_rng, voice_rng, band_rng = numpy_generator(seed).spawn(3)
+    score = compose(compose_rng, seconds=seconds)
+    n_samples = round(seconds * sr)
+    return mix_stems(
+        sing(score, sr=sr, n_samples=n_samples, rng=voice_rng),
+        accompany(score, sr=sr, n_samples=n_samples, rng=band_rng),
+        sr=sr,
+        sung=score.phrases(),
+        snr_db=snr_db,
+    )
+
+
 def render(seed: int | tuple[int, ...], recipe: SingingRecipe | None = None) -> SungSong:
-    """Compose a song, have it sung and accompanied, and mix the stems.
+    """Compose a song, render voice and accompaniment with samples, and mix the stems.
 
     Parameters
     ----------
     seed : int or tuple of int
-        At least 0; the same seed gives the same song, bit for bit.
+        Random seed, >= 0; the same seed gives the same song, bit for bit.
     recipe : SingingRecipe, optional
-        Length, rate, level.
+        Length, sample rate, level and SoundFont.
 
     Returns
     -------
@@ -97,9 +145,9 @@ def render(seed: int | tuple[int, ...], recipe: SingingRecipe | None = None) -> 
     Raises
     ------
     MissingExtra
-        If pysinsy, mma, fluidsynth or the soundfont is not installed; says the line that brings it.
+        If pysinsy, mma, fluidsynth or the SoundFont is not installed; names the install command.
     ParameterError
-        If ``seed`` is negative or the recipe cannot be followed.
+        If ``seed`` is negative or a setting is out of range.
 
     Examples
     --------
@@ -133,34 +181,33 @@ def write_singing(
     seed: int = 0,
     *,
     recipe: SingingRecipe | None = None,
-    progress: Callable[[str], object] | None = None,
+    progress: Progress = silent,
 ) -> Path:
-    """Write a corpus: a folder a song with mix, voice and backing, and a manifest of the truth.
+    """Write a corpus: one folder per song with mix, voice and backing, and a manifest.
 
     Parameters
     ----------
     out_dir : str or Path
-        Folder; made if it is not there. A corpus that was cut off is taken up where it stopped,
-        and one of fewer songs is grown.
+        Output folder. An interrupted or smaller corpus of the same settings is continued.
     n : int
-        Number of songs, at least 1. Song i depends on ``seed`` and i alone.
+        Number of songs, >= 1. Song i depends on ``seed``, the recipe and i only.
     seed : int, default 0
-        At least 0.
+        Random seed, >= 0.
     recipe : SingingRecipe, optional
-        What the songs share.
-    progress : callable, optional
-        Called with the name of each song once it is there.
+        Settings of the corpus.
+    progress : Progress
+        Progress callback.
 
     Returns
     -------
     Path
-        The manifest, JSON Lines, one record per song: its files, sung intervals in seconds, notes
-        (start and end in seconds, MIDI pitch, syllable), recipe, and the versions of all tools.
+        Manifest in JSON Lines, one record per song: files, sung intervals in seconds, notes (start
+        and end in seconds, MIDI pitch, syllable), recipe, and the versions of all tools.
 
     Raises
     ------
     MissingExtra
-        If a tool is not installed; says the line that brings it. Nothing is written then.
+        If a tool is not installed; names the install command. Nothing is written.
     ParameterError
         If ``n`` or ``seed`` is out of range, or the folder holds a corpus of other settings.
 
@@ -178,30 +225,28 @@ def write_singing(
     manifest = out_dir / "manifest.jsonl"
     with records.Records(manifest) as written:
         _check_same_corpus(manifest, seed, recipe)
-        for index in range(n):
+        for index in progress(range(n), "songs"):
             name = f"song-{index:04d}"
             if name not in written:
                 sung_song = render((seed, index), recipe)
                 files = _write_stems(out_dir / name, sung_song.song)
                 described = {**_describe(sung_song), "recipe": recipe, "tools": tools}
                 written.append(name, {"files": files, **described}, seed=seed)
-            if progress:
-                progress(name)
     return manifest
 
 
 def _check_same_corpus(manifest: Path, seed: int, recipe: SingingRecipe) -> None:
     for record in records.read(manifest):
-        found = record["seed"], SingingRecipe(**record["recipe"])
-        if found != (seed, recipe):
+        written = record["seed"], SingingRecipe(**record["recipe"])
+        if written != (seed, recipe):
             raise ParameterError(
-                f"{manifest} is of seed {found[0]} and {found[1]}, "
+                f"{manifest} is of seed {written[0]} and {written[1]}, "
                 f"not of seed {seed} and {recipe}; name another folder"
             )
 
 
 def _write_stems(folder: Path, song: Song) -> dict[str, str]:
-    """Write the three sounds; return their paths from the corpus's folder."""
+    """Write the three waveforms; return their paths relative to the folder of the corpus."""
     folder.mkdir(exist_ok=True)
     stems = {"mix": song.mix, "voice": song.voice, "backing": song.backing}
     for stem, y in stems.items():
@@ -226,5 +271,5 @@ def _describe(sung_song: SungSong) -> dict[str, object]:
 
 
 def _fit(y: NDArray[np.float32], n_samples: int) -> NDArray[np.float32]:
-    """Cut to a length, or fill up with silence."""
+    """Truncate to a length, or pad with silence."""
     return np.pad(y, (0, max(0, n_samples - len(y))))[:n_samples]

@@ -1,7 +1,7 @@
-"""Sound: files, spectra, mel front ends and the way back to listening.
+"""Audio files, spectra, mel front ends and resynthesis.
 
-Sounds are Tensor [..., sample], about -1 to 1; spectra [..., frame, bin]; pictures
-[..., frame, mel]. librosa's arrays are [mel, frame]: transpose them once.
+Shapes: waveforms [..., sample], values about -1 to 1; spectra [..., frame, bin]; mel
+spectrograms [..., frame, mel]. librosa's spectrograms are [mel, frame]: transpose them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Excerpts of a long spectrogram [frame, mel]: cut, padded with the floor, or sliding."""
+"""Excerpts of a spectrogram [frame, mel]: pad, cut and slide."""
 
 from __future__ import annotations
 
@@ -11,105 +11,33 @@ __all__ = ["cut", "pad", "sliding"]
 
 
 def pad(values: Tensor, before: int, after: int, *, floor: Tensor) -> Tensor:
-    """Add frames of silence.
+    """Add frames of silence (``floor`` [mel]) before and after a spectrogram [frame, mel].
 
-    Parameters
-    ----------
-    values : Tensor [frame, mel]
-        In any domain.
-    before, after : int
-        Frames to add, >= 0.
-    floor : Tensor [mel]
-        Silence in the domain of ``values``: in a standardised one it is not 0.
-
-    Returns
-    -------
-    Tensor [before + frame + after, mel]
-        The padded picture.
-
-    Examples
-    --------
-    >>> import torch
-    >>> pad(torch.ones(1, 2), 1, 0, floor=torch.tensor([-3.0, -4.0]))
-    tensor([[-3., -4.],
-            [ 1.,  1.]])
+    Silence in standardised values is not 0; ``floor`` is in the domain of ``values``.
     """
     row = floor.to(values)
     return torch.cat([row.expand(before, -1), values, row.expand(after, -1)])
 
 
 def cut(values: Tensor, first: int, n_frames: int, *, floor: Tensor) -> Tensor:
-    """Cut an excerpt; where the picture has no frames, it is silence.
+    """Copy an excerpt of ``n_frames`` frames from frame ``first``, which may be negative.
 
-    Parameters
-    ----------
-    values : Tensor [frame, mel]
-        In any domain.
-    first : int
-        Index of the first frame; may be negative.
-    n_frames : int
-        Length of the excerpt, >= 1.
-    floor : Tensor [mel]
-        Silence in the domain of ``values``.
-
-    Returns
-    -------
-    Tensor [n_frames, mel]
-        A copy.
-
-    Raises
-    ------
-    ParameterError
-        If no frame of the excerpt lies in the picture.
-
-    Examples
-    --------
-    >>> import torch
-    >>> cut(torch.ones(3, 1), 2, 2, floor=torch.zeros(1))
-    tensor([[1.],
-            [0.]])
+    Frames outside the spectrogram are silence; an excerpt without any frame inside is refused.
     """
     last = first + n_frames
     inside = values[max(first, 0) : max(last, 0)]
     if len(inside) == 0:
         raise ParameterError(
-            f"frames {first} to {last} lie outside the picture, which has {len(values)}"
+            f"frames {first} to {last} lie outside the spectrogram, which has {len(values)}"
         )
     return pad(inside, max(-first, 0), max(last - len(values), 0), floor=floor)
 
 
 def sliding(values: Tensor, n_frames: int, *, hop: int = 1) -> Tensor:
-    """View a spectrogram as overlapping excerpts, without a copy.
+    """View a spectrogram as excerpts [excerpt, n_frames, mel]; excerpt i starts at i * hop.
 
-    Parameters
-    ----------
-    values : Tensor [frame, mel]
-        In any domain, at least ``n_frames`` long.
-    n_frames : int
-        Length of an excerpt, >= 1.
-    hop : int
-        Frames from one excerpt to the next, >= 1.
-
-    Returns
-    -------
-    Tensor [excerpt, n_frames, mel]
-        A view: excerpt i starts at frame ``i * hop``.
-
-    Raises
-    ------
-    ParameterError
-        If the spectrogram is shorter than one excerpt.
-
-    Notes
-    -----
-    One prediction a frame, labelled at the excerpt's centre, as in Schlueter and Grill (2015):
-    ``sliding(pad(values, n // 2, n // 2, floor=floor), n)`` for odd n.
-
-    Examples
-    --------
-    >>> import torch
-    >>> sliding(torch.zeros(137, 80), 115).shape
-    torch.Size([23, 115, 80])
+    For one prediction per frame, labelled at the centre of the excerpt as in Schlueter and Grill
+    (2015), use ``sliding(pad(values, n // 2, n // 2, floor=floor), n)`` with odd n.
     """
     if not 1 <= n_frames <= len(values):
         raise ParameterError(f"n_frames is {n_frames}, must be in [1, {len(values)}]")

@@ -1,23 +1,25 @@
-"""A signal for magnitudes that have no phase: Griffin and Lim's algorithm and two faster ones.
+"""Phase reconstruction: Griffin and Lim's algorithm, the fast one and ADMM.
 
-Each alternates between spectra with the wanted magnitudes and spectra that some signal has.
-Names and meanings are those of ``librosa.griffinlim``; magnitudes are [..., frame, bin] here.
+Each algorithm alternates between spectra with the given magnitudes and consistent spectra, which
+are the spectra of some signal. Arguments are those of ``librosa.griffinlim``; magnitudes are
+[..., frame, bin].
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.ops.frames import replace_magnitude
-from otoscope.signal.projection import Projection
-from otoscope.signal.stft import get_window, n_frames
+from otoscope.signal.stft import get_window, istft, n_frames, stft
 
-__all__ = ["griffin_lim"]
+__all__ = ["Projection", "griffin_lim"]
 
 RHO = 0.1  # penalty of ADMM
 
@@ -42,61 +44,63 @@ def griffin_lim(  # noqa: PLR0913 - librosa's arguments
     rng: torch.Generator | None = None,
     algorithm: Literal["fast", "plain", "admm"] = "fast",
 ) -> Tensor:
-    """Find a signal whose spectrum has nearly the given magnitudes.
+    """Reconstruct a signal from a magnitude spectrogram.
 
     Parameters
     ----------
     S : Tensor [..., frame, bin]
         Magnitudes, >= 0, float32 or float64.
     n_iter : int
-        Projections, >= 0.
+        Number of iterations, >= 0.
     hop_length : int, optional
-        Samples between frames. Default: a quarter of ``win_length``.
+        Samples between frames. Default: ``win_length // 4``.
     win_length : int, optional
-        Samples of the window. Default: ``n_fft``.
+        Window length in samples. Default: ``n_fft``.
     n_fft : int, optional
-        Samples of a frame. Default: 2 * (bin - 1); an odd one must be given.
+        Frame length in samples. Default: 2 * (bin - 1); an odd length must be given.
     window : str, float, tuple or Tensor [win_length]
-        As `otoscope.signal.stft.get_window` takes it.
+        Window specification of ``scipy.signal.get_window``, or window values.
     center : bool
-        True: frame i lies around sample i * hop_length. False: it begins there.
+        If True, frame i is centred at sample i * hop_length; otherwise frame i starts there.
     length : int, optional
-        Samples of the result; as many as give the frames of ``S``. Default: the fewest of these.
+        Samples of the result; must lead to the number of frames in ``S``. Default: the smallest
+        such length.
     pad_mode : {"constant", "reflect", "edge", "replicate", "circular"}
-        What lies beyond the ends if centred.
+        Padding at both ends of a centred signal.
     momentum : float
-        In [0, 1], of the fast algorithm; at 0 it is the plain one.
+        Momentum of the fast algorithm, in [0, 1]; 0 gives the plain algorithm.
     init : "random", None or Tensor [..., frame, bin]
-        Phases to start from: drawn, all 0, or those of a complex spectrum.
+        Initial phases: random, all 0, or those of a complex spectrum.
     random_state : int, numpy.random.RandomState, numpy.random.Generator or None
-        Draws the phases that librosa 0.11 would draw. None: others at each call.
+        Source of the initial phases; an int gives the phases of librosa 0.11, None different phases
+        in each call.
     rng : torch.Generator, optional
-        Draws the phases instead, on the device of ``S``.
+        Source of the initial phases on the device of ``S``; replaces ``random_state``.
     algorithm : {"fast", "plain", "admm"}
-        With momentum; without it, where the residual of raw frames, or of zeros for padding, never
-        rises; or the alternating direction method of multipliers, about as good as the fast one.
+        Fast Griffin-Lim; plain Griffin-Lim, whose residual never rises with raw frames or padding
+        by zeros; or the alternating direction method of multipliers, about as good as "fast".
 
-    Returns
+    Recycles
     -------
     Tensor [..., sample]
-        Not differentiable. The outermost samples of frames that are not centred, under the
-        window's feet, are loosely determined: cut them, or begin and end in silence.
+        Signal; not differentiable. If not centred, the samples near both ends, where the windows
+        are almost 0, are poorly determined: discard them, or use magnitudes that start and end in
+        silence.
 
     Raises
     ------
     ParameterError
-        If ``S`` is not finite and >= 0, an argument is out of its range or unknown, shapes do not
-        fit, or between the ends there are samples that no window reaches.
+        If ``S`` is not finite and >= 0, an argument is unknown or out of range, shapes do not
+        match, or no window covers some sample between the ends.
 
     Notes
     -----
-    Differences from librosa: a call repeats unless ``random_state`` is None; magnitudes must be
-    real, phases to start from come as ``init``; momentum above 1 is refused, not warned of;
-    padding by "symmetric" and "linear_ramp" is not known; one centred frame, which owns no sample,
-    needs ``length``.
+    Differences from librosa: the result is reproducible unless ``random_state`` is None; magnitudes
+    must be real, initial phases are given by ``init``; momentum above 1 is an error; the padding
+    modes "symmetric" and "linear_ramp" are not supported; one centred frame needs ``length``.
 
-    ADMM alternates X = magnitudes of S, phases of Z - U; Z = (rho Y + P Y) / (1 + rho); U = Y - Z;
-    where Y = X + U and rho = 0.1; at rho = 1 that is the plain algorithm.
+    ADMM iterates X = S exp(i arg(Z - U)), Y = X + U, Z = (rho Y + P Y) / (1 + rho), U = Y - Z with
+    rho = 0.1, where P is the projection onto consistent spectra; rho = 1 is the plain algorithm.
 
     References
     ----------
@@ -129,16 +133,18 @@ def griffin_lim(  # noqa: PLR0913 - librosa's arguments
         hop_length=hop_length,
         center=center,
         pad_mode=pad_mode,
-        length=_fitting(length, S.shape[-2], n_fft=n_fft, hop_length=hop_length, center=center),
+        length=_signal_length(
+            length, S.shape[-2], n_fft=n_fft, hop_length=hop_length, center=center
+        ),
     )
-    C = _first(S, init, random_state if rng is None else rng)
+    C = _initial_spectrum(S, init, random_state if rng is None else rng)
     if algorithm == "admm":
         return P.inverse(_admm(P, S, C, n_iter))
     return P.inverse(_alternate(P, S, C, n_iter, momentum if algorithm == "fast" else 0.0))
 
 
 def _alternate(P: Projection, S: Tensor, C: Tensor, n_iter: int, momentum: float) -> Tensor:
-    """Project, n_iter times, what has the magnitudes S and the phases of C, carried on ahead."""
+    """Project ``n_iter`` times with momentum; return S with the extrapolated phases of C."""
     before, spare = torch.empty_like(C), torch.empty_like(C)
     for step in range(n_iter):
         ahead = momentum if step > 1 else 0.0  # the first phases were not projected
@@ -148,7 +154,7 @@ def _alternate(P: Projection, S: Tensor, C: Tensor, n_iter: int, momentum: float
 
 
 def _admm(P: Projection, S: Tensor, C: Tensor, n_iter: int) -> Tensor:
-    """Z - U = P Y + (P Y - Y) (1 - rho) / (1 + rho), and U = (Y - P Y) / (1 + rho)."""
+    """Iterate X = S exp(i arg(Z - U)); Z - U = P Y + (P Y - Y) (1 - rho) / (1 + rho)."""
     X = Y = replace_magnitude(C, S, None, 0.0)
     projected = torch.empty_like(Y)
     for _ in range(n_iter):
@@ -170,8 +176,10 @@ def _check_magnitudes(S: Tensor) -> None:
         )
 
 
-def _fitting(length: int | None, count: int, *, n_fft: int, hop_length: int, center: bool) -> int:
-    """Samples of a signal that has ``count`` frames."""
+def _signal_length(
+    length: int | None, count: int, *, n_fft: int, hop_length: int, center: bool
+) -> int:
+    """Check the length of a signal with ``count`` frames; by default, the smallest length."""
     padding = 2 * (n_fft // 2) if center else 0
     fewest = (count - 1) * hop_length + n_fft - padding
     length = fewest if length is None else length
@@ -183,8 +191,10 @@ def _fitting(length: int | None, count: int, *, n_fft: int, hop_length: int, cen
     return length
 
 
-def _first(S: Tensor, init: str | Tensor | None, source: Source | torch.Generator) -> Tensor:
-    """A spectrum with the phases to start from."""
+def _initial_spectrum(
+    S: Tensor, init: str | Tensor | None, source: Source | torch.Generator
+) -> Tensor:
+    """Build the complex spectrum with the initial phases."""
     dtype = S.dtype.to_complex()
     if init is None:
         return S.to(dtype)
@@ -198,9 +208,92 @@ def _first(S: Tensor, init: str | Tensor | None, source: Source | torch.Generato
     if init != "random":
         raise ParameterError(f"init is {init!r}, must be 'random', None or a complex Tensor")
     if isinstance(source, torch.Generator):
-        turns = torch.rand(S.shape, generator=source, dtype=S.dtype, device=S.device)
-        return torch.exp(2j * torch.pi * turns)
+        cycles = torch.rand(S.shape, generator=source, dtype=S.dtype, device=S.device)
+        return torch.exp(2j * torch.pi * cycles)
     if source is None or isinstance(source, int | np.integer):
         source = np.random.RandomState(source)
-    turns = torch.from_numpy(source.random(S.mT.shape)).mT  # librosa's order of axes
-    return torch.exp(2j * torch.pi * turns).to(S.device, dtype).contiguous()
+    cycles = torch.from_numpy(source.random(S.mT.shape)).mT  # librosa's order of axes
+    return torch.exp(2j * torch.pi * cycles).to(S.device, dtype).contiguous()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projection:
+    """Projection onto the consistent spectra of a signal of known length.
+
+    P = stft(istft(spectrum) cut to the signal and padded again). Away from the ends P equals the
+    projection of raw frames, which `otoscope.ops.project` computes in one pass; frames that see
+    padding are computed again. With padding by zeros P is orthogonal as well.
+    """
+
+    window: Tensor  # [n_fft]
+    hop_length: int
+    center: bool
+    pad_mode: str  # as in `stft`
+    length: int  # samples of the signal
+
+    def __call__(
+        self,
+        C: Tensor,
+        *,
+        out: Tensor,
+        magnitude: Tensor | None = None,
+        momentum: float = 0.0,
+        previous: Tensor | None = None,
+    ) -> Tensor:
+        """Project into ``out``; the arguments are those of `otoscope.ops.project`."""
+        n_fft, hop, count = len(self.window), self.hop_length, C.shape[-2]
+        padded = -(-(n_fft - n_fft // 2) // hop)  # frames at an end that see padding
+        seen = padded + -(-n_fft // hop)  # frames that decide these
+        if self.center and (count <= 2 * seen or self.pad_mode == "circular"):
+            return out.copy_(self._at_length(self.length, C, magnitude, previous, momentum))
+        ops.project(
+            C,
+            window=self.window,
+            hop_length=hop,
+            magnitude=magnitude,
+            momentum=momentum,
+            previous=previous,
+            out=out,
+        )
+        if self.center:
+            length = self.length - (count - 2 * seen) * hop
+            S = None if magnitude is None else _ends(magnitude, seen)
+            before = None if previous is None else _ends(previous, seen)
+            again = self._at_length(length, _ends(C, seen), S, before, momentum)
+            for end in slice(padded), slice(-padded, None):
+                out[..., end, :] = again[..., end, :]
+        return out
+
+    def inverse(self, C: Tensor, *, length: int | None = None) -> Tensor:
+        """Compute the least-squares signal of a spectrum; default: of this projection's length."""
+        return istft(
+            C,
+            window=self.window,
+            hop_length=self.hop_length,
+            center=self.center,
+            length=self.length if length is None else length,
+        )
+
+    def _at_length(
+        self,
+        length: int,
+        C: Tensor,
+        magnitude: Tensor | None,
+        previous: Tensor | None,
+        momentum: float,
+    ) -> Tensor:
+        """Project through the samples of a signal of another length."""
+        if magnitude is not None:
+            C = replace_magnitude(C, magnitude, previous, momentum)
+        return stft(
+            self.inverse(C, length=length),
+            window=self.window,
+            hop_length=self.hop_length,
+            center=self.center,
+            pad_mode=self.pad_mode,
+        )
+
+
+def _ends(part: Tensor, count: int) -> Tensor:
+    """Join the outermost ``count`` frames of both ends."""
+    return torch.cat([part[..., :count, :], part[..., -count:, :]], -2)

@@ -1,7 +1,7 @@
-"""Hear a part of a picture: sound with a gain for each cell of a [frame, mel] patch.
+"""Resynthesis of selected cells: a waveform under a gain per cell of a [frame, mel] patch.
 
-The original phase is kept. Frame i owns samples i * hop_length ... (i + 1) * hop_length; gains are
-linear: 1 leaves a cell as it is, 0 silences it.
+The original phase is kept. Frame i covers samples i * hop_length ... (i + 1) * hop_length - 1.
+Gains are linear: 1 keeps a cell, 0 silences it.
 """
 
 from __future__ import annotations
@@ -21,30 +21,32 @@ WINDOW_SECONDS = 0.046
 
 
 def listen(y: Tensor, gain: Tensor, *, sr: float, hop_length: int, mel_hz: Tensor) -> Tensor:
-    """Play the kept cells: cut in time with short fades, or filter where bands differ.
+    """Apply a gain to each cell of a spectrogram and return the waveform.
+
+    Gains that are equal in all bands are applied in time, with 5 ms fades; others by filtering.
 
     Parameters
     ----------
     y : Tensor [sample]
-        Sound of the patch.
+        Waveform of the patch.
     gain : Tensor [frame, mel]
-        Linear gain of each cell, or keep (True stays).
+        Linear gain of each cell, or a mask (True stays).
     sr : float
-        Samples a second.
+        Sample rate of ``y``, in Hz.
     hop_length : int
         Samples between frames.
     mel_hz : Tensor [mel]
-        Centre of each band, Hz, rising.
+        Centre frequency of each band, in Hz, ascending.
 
     Returns
     -------
     Tensor [sample]
-        As long as ``y``.
+        Waveform as long as ``y``.
 
     Raises
     ------
     ParameterError
-        If the shapes do not fit.
+        If the shapes do not match.
 
     Examples
     --------
@@ -62,29 +64,9 @@ def listen(y: Tensor, gain: Tensor, *, sr: float, hop_length: int, mel_hz: Tenso
 
 
 def fade(y: Tensor, gain: Tensor, *, sr: float, hop_length: int) -> Tensor:
-    """Cut in time: gain a frame, with linear fades of 5 ms inside what is kept.
+    """Apply a gain per frame, with linear 5 ms fades inside the kept parts.
 
-    Parameters
-    ----------
-    y : Tensor [sample]
-        Sound.
-    gain : Tensor [frame]
-        Linear gain of each frame; the last one holds to the end of ``y``.
-    sr : float
-        Samples a second.
-    hop_length : int
-        Samples between frames.
-
-    Returns
-    -------
-    Tensor [sample]
-        As long as ``y``; its first and last sample are faded too.
-
-    Examples
-    --------
-    >>> import torch
-    >>> fade(torch.ones(6), torch.tensor([0.0, 1.0]), sr=400, hop_length=3)
-    tensor([0.0000, 0.0000, 0.0000, 0.3333, 0.6667, 0.3333])
+    The last gain extends to the end of ``y``; both ends of ``y`` are outside and fade as well.
     """
     step = gain[_frame_of(torch.arange(len(y)), hop_length, len(gain))].to(y)
     n = max(1, round(FADE_SECONDS * sr))
@@ -96,35 +78,9 @@ def fade(y: Tensor, gain: Tensor, *, sr: float, hop_length: int) -> Tensor:
 
 
 def filter_cells(y: Tensor, gain: Tensor, *, sr: float, hop_length: int, mel_hz: Tensor) -> Tensor:
-    """Filter by a gain for each time and band, with the original phase.
+    """Filter with a gain per frame and band, keeping the phase.
 
-    Parameters
-    ----------
-    y : Tensor [sample]
-        Sound.
-    gain : Tensor [frame, mel]
-        Linear gain; between band centres it changes linearly in Hz, as triangles of a mel
-        filterbank do; beyond the outer centres it stays.
-    sr : float
-        Samples a second.
-    hop_length : int
-        Samples between frames.
-    mel_hz : Tensor [mel]
-        Centre of each band, Hz, rising.
-
-    Returns
-    -------
-    Tensor [sample]
-        As long as ``y``.
-
-    Examples
-    --------
-    >>> import torch
-    >>> y = torch.sin(torch.arange(4000.0))
-    >>> keep = torch.ones(40, 2)
-    >>> same = filter_cells(y, keep, sr=8000, hop_length=100, mel_hz=torch.tensor([100.0, 900.0]))
-    >>> bool((same - y).abs().max() < 1e-5)
-    True
+    Gains are interpolated linearly in Hz between band centres and constant beyond the outer ones.
     """
     n_fft = 2 ** round(np.log2(WINDOW_SECONDS * sr))
     hop = n_fft // 4
@@ -137,13 +93,13 @@ def filter_cells(y: Tensor, gain: Tensor, *, sr: float, hop_length: int, mel_hz:
 
 
 def _frame_of(sample: Tensor, hop_length: int, count: int) -> Tensor:
-    """Index of the frame that owns a sample; the outer frames own what lies beyond them."""
+    """Index the frame that covers each sample; the outer frames extend to both ends."""
     return (sample // hop_length).clamp(0, count - 1)
 
 
 def _bands_to_bins(mel_hz: Tensor, *, sr: float, n_fft: int) -> Tensor:
-    """Triangles of unit height [mel, bin] that sum to 1 in each bin."""
+    """Build triangles of unit height [mel, bin] that sum to 1 in each bin."""
     bin_hz = np.fft.rfftfreq(n_fft, 1 / sr)
     centres = mel_hz.detach().cpu().double().numpy()
-    rows = [np.interp(bin_hz, centres, one_band) for one_band in np.eye(len(centres))]
+    rows = [np.interp(bin_hz, centres, one_hot) for one_hot in np.eye(len(centres))]
     return torch.from_numpy(np.stack(rows))

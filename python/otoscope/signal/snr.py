@@ -1,6 +1,6 @@
-"""Signal-to-noise ratios in the time domain, exact, in float64.
+"""Signal-to-noise ratios in the time domain, in float64.
 
-``y`` is a sound [..., sample], the noise is what another sound of the same shape differs by.
+Waveforms are [..., sample]; the noise is the difference of two waveforms of one shape.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 
-__all__ = ["check_snr", "radius", "segment_energy", "segmental_snr_db", "snr_db"]
+__all__ = [
+    "add_noise",
+    "check_snr",
+    "radius",
+    "segment_energy",
+    "segmental_snr_db",
+    "snr_db",
+]
 
 
 def snr_db(y: Tensor, noisy: Tensor) -> Tensor:
@@ -22,19 +29,19 @@ def snr_db(y: Tensor, noisy: Tensor) -> Tensor:
     Parameters
     ----------
     y : Tensor [..., sample]
-        The sound.
+        Clean waveform.
     noisy : Tensor [..., sample]
-        The sound with something added.
+        Waveform with noise.
 
     Returns
     -------
-    Tensor [...]
-        10 log10(sum y^2 / sum (noisy - y)^2), dB, float64; inf where nothing was added.
+    Tensor [...], float64
+        10 log10(sum y^2 / sum (noisy - y)^2), in dB; inf without noise.
 
     Raises
     ------
     ParameterError
-        If the shapes differ or a sound is silent: its ratio is not defined.
+        If the shapes differ, or a waveform is silent and its ratio undefined.
 
     Examples
     --------
@@ -53,18 +60,16 @@ def segmental_snr_db(y: Tensor, noisy: Tensor, *, segment_length: int) -> Tensor
     Parameters
     ----------
     y : Tensor [..., sample]
-        The sound.
+        Clean waveform.
     noisy : Tensor [..., sample]
-        The sound with something added.
+        Waveform with noise.
     segment_length : int
-        Samples of a segment, 20 to 30 ms for hearing. Segments lie side by side; the last may be
-        shorter.
+        Samples per segment, without overlap; usually 20 to 30 ms. The last segment may be shorter.
 
     Returns
     -------
-    Tensor [...]
-        The least ratio, dB, float64; inf where nothing was added, -inf where something was added
-        to a segment of digital silence.
+    Tensor [...], float64
+        Smallest ratio, in dB; inf without noise, -inf with noise in a segment of digital silence.
 
     Raises
     ------
@@ -83,25 +88,7 @@ def segmental_snr_db(y: Tensor, noisy: Tensor, *, segment_length: int) -> Tensor
 
 
 def segment_energy(y: Tensor, segment_length: int) -> Tensor:
-    """Sum the squares of each segment.
-
-    Parameters
-    ----------
-    y : Tensor [..., sample]
-        A sound.
-    segment_length : int
-        Samples of a segment; the last may be shorter.
-
-    Returns
-    -------
-    Tensor [..., segment]
-        Energies, float64.
-
-    Examples
-    --------
-    >>> segment_energy(torch.ones(5), 2)
-    tensor([2., 2., 1.], dtype=torch.float64)
-    """
+    """Sum the squares of each segment [..., segment], float64; the last segment may be shorter."""
     if segment_length < 1:
         raise ParameterError(f"segment_length is {segment_length}, must be >= 1 sample")
     filled = F.pad(y.double().square(), (0, -y.shape[-1] % segment_length))
@@ -110,55 +97,23 @@ def segment_energy(y: Tensor, segment_length: int) -> Tensor:
 
 
 def radius(y: Tensor, snr_db: float) -> Tensor:
-    """Give the radius of the ball of noises at least ``snr_db`` below a sound.
-
-    Parameters
-    ----------
-    y : Tensor [..., sample]
-        The sound.
-    snr_db : float
-        Least signal-to-noise ratio, dB.
-
-    Returns
-    -------
-    Tensor [...]
-        ||y|| / 10^(snr_db / 20), float64.
-
-    Raises
-    ------
-    ParameterError
-        If ``snr_db`` is not positive and finite, or a sound is silent.
-
-    Examples
-    --------
-    >>> radius(torch.ones(100), 20.0)
-    tensor(1., dtype=torch.float64)
-    """
+    """Compute ||y|| / 10^(snr_db / 20), the norm of noise at a ratio of ``snr_db``."""
     check_snr("snr_db", snr_db)
     norm: Tensor = y.double().norm(dim=-1)
     _check_sounding(norm)
     return norm / 10 ** (snr_db / 20)
 
 
+def add_noise(y: Tensor, *, snr_db: float, generator: torch.Generator) -> Tensor:
+    """Add white Gaussian noise at an exact signal-to-noise ratio; differentiable."""
+    noise: Tensor = torch.randn(y.shape, generator=generator, dtype=y.dtype).to(y.device)
+    level = radius(y.detach(), snr_db)[..., None].to(y)
+    noisy: Tensor = y + noise / noise.norm(dim=-1, keepdim=True) * level
+    return noisy
+
+
 def check_snr(name: str, snr_db: float) -> None:
-    """Refuse a ratio that bounds nothing.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls it.
-    snr_db : float
-        dB.
-
-    Raises
-    ------
-    ParameterError
-        If it is not finite and above 0.
-
-    Examples
-    --------
-    >>> check_snr("snr_db", 40.0)
-    """
+    """Check that the ratio called ``name`` is positive and finite."""
     if not 0 < snr_db < math.inf:
         raise ParameterError(
             f"{name} is {snr_db}, must be finite and > 0 dB (30 to 60 are hard to hear)"

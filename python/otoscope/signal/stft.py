@@ -1,8 +1,8 @@
-"""The package's one short-time Fourier transform and its least-squares inverse.
+"""Short-time Fourier transform and its least-squares inverse.
 
-Spectra are [..., frame, bin] with bin = n_fft // 2 + 1. Frames are raw, n = (sample - n_fft) //
-hop_length + 1; with ``center`` the signal is padded first by n_fft // 2 at both ends, so that frame
-i lies around sample i * hop_length. The work is done by `otoscope.ops`.
+Spectra are [..., frame, bin] with bin = n_fft // 2 + 1. Without ``center`` there are
+(sample - n_fft) // hop_length + 1 frames; with ``center`` the signal is first padded by n_fft // 2
+at both ends, so that frame i is centred at sample i * hop_length. `otoscope.ops` does the work.
 """
 
 from __future__ import annotations
@@ -29,55 +29,16 @@ _PADDINGS = {
 
 
 def n_frames(n_samples: int, *, n_fft: int, hop_length: int) -> int:
-    """Count the whole frames in a signal.
-
-    Parameters
-    ----------
-    n_samples, n_fft, hop_length : int
-        Samples of the signal, of a frame and between frames.
-
-    Returns
-    -------
-    int
-        Frames; 0 for a signal shorter than one frame.
-
-    Examples
-    --------
-    >>> n_frames(44100, n_fft=1024, hop_length=315)
-    137
-    """
+    """Count the whole frames in a signal; 0 for a signal shorter than one frame."""
     return max(0, (n_samples - n_fft) // hop_length + 1)
 
 
 def get_window(
     window: str | float | tuple[Any, ...] | Tensor, *, n_fft: int, win_length: int | None = None
 ) -> Tensor:
-    """Make the window of a frame.
+    """Create a window [n_fft], centred and padded with zeros if ``win_length`` is smaller.
 
-    Parameters
-    ----------
-    window : str, float, tuple or Tensor [win_length]
-        What ``scipy.signal.get_window`` takes (periodic), or the values.
-    n_fft : int
-        Samples of a frame.
-    win_length : int, optional
-        Samples of the window, at most ``n_fft``: zeros fill the frame up on both sides. Default:
-        ``n_fft``.
-
-    Returns
-    -------
-    Tensor [n_fft]
-        float64 if made from a name.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such window, or it is longer than the frame or not ``win_length`` long.
-
-    Examples
-    --------
-    >>> get_window("hann", n_fft=6, win_length=4)
-    tensor([0.0000, 0.0000, 0.5000, 1.0000, 0.5000, 0.0000], dtype=torch.float64)
+    ``window`` is a Tensor [win_length] or a specification of ``scipy.signal.get_window``.
     """
     win_length = n_fft if win_length is None else win_length
     if not 1 <= win_length <= n_fft:
@@ -103,24 +64,9 @@ def get_window(
 
 @lru_cache
 def hann(n_fft: int, *, periodic: bool = True) -> Tensor:
-    """Give the Hann window: one tensor for one size, so that what is known of it is kept.
+    """Return the float64 Hann window [n_fft] on the CPU, cached: do not write to it.
 
-    Parameters
-    ----------
-    n_fft : int
-        Samples of a frame.
-    periodic : bool
-        False: symmetric, 0 at both ends.
-
-    Returns
-    -------
-    Tensor [n_fft]
-        float64, on the CPU; shared: not to be written to.
-
-    Examples
-    --------
-    >>> hann(4) is hann(4)
-    True
+    The same tensor is returned for one size, so that results derived from it can be cached as well.
     """
     with torch.inference_mode(False):  # a tensor of inference could not be kept for gradients
         return torch.hann_window(n_fft, periodic=periodic, dtype=torch.float64)
@@ -134,32 +80,31 @@ def stft(
     center: bool = False,
     pad_mode: str = "constant",
 ) -> Tensor:
-    """Transform a signal to complex spectra.
+    """Compute the short-time Fourier transform.
 
     Parameters
     ----------
     y : Tensor [..., sample]
-        float32 or float64; at least ``len(window)`` samples if not centred.
+        Signal, float32 or float64; at least ``len(window)`` samples if not centred.
     window : Tensor [n_fft]
-        Analysis window, as long as the transform; a constant. `get_window` fills a shorter one up.
+        Analysis window, not differentiated. `get_window` pads a window shorter than the frame.
     hop_length : int
         Samples between frames, >= 1.
     center : bool
-        True: frame i lies around sample i * hop_length.
+        If True, frame i is centred at sample i * hop_length; otherwise frame i starts there.
     pad_mode : {"constant", "reflect", "edge", "replicate", "circular"}
-        What lies beyond the ends if centred: silence, the signal mirrored, its outermost sample
-        (librosa's word, then torch's), or its other end.
+        Padding of a centred signal: zeros, the mirrored signal, its outermost sample (named "edge"
+        in librosa, "replicate" in torch), or its other end.
 
     Returns
     -------
     Tensor [..., frame, bin]
-        Complex, not normalised. Differentiable.
+        Complex spectrum, not normalised; differentiable.
 
     Raises
     ------
     ParameterError
-        If the signal is too short or of another type, the hop is below 1, or there is no such
-        padding.
+        If the signal is too short or not floating, the hop below 1, or the padding unknown.
 
     Examples
     --------
@@ -182,33 +127,33 @@ def istft(
     center: bool = False,
     length: int | None = None,
 ) -> Tensor:
-    """Invert complex spectra by least squares.
+    """Invert a short-time Fourier transform by least squares.
 
     Parameters
     ----------
     D : Tensor [..., frame, bin]
-        Complex spectra, bin = n_fft // 2 + 1.
+        Complex spectrum, bin = n_fft // 2 + 1.
     window : Tensor [n_fft]
-        The window of the analysis.
+        Analysis window.
     hop_length : int
         Samples between frames, >= 1.
     center : bool
-        As in the analysis: the padding is cut.
+        Whether the frames are centred; if so, the padding is removed.
     length : int, optional
-        Samples of the result: longer is filled with zeros, shorter is cut. Default: all that
-        the frames cover, less the padding at both ends.
+        Samples of the result, padded with zeros or truncated. Default: all samples that the frames
+        cover, without the padding.
 
     Returns
     -------
     Tensor [..., sample]
-        y[n] = sum_m w[n-mH] irfft(D_m)[n-mH] / sum_m w[n-mH]^2; 0 where no window reaches.
-        Differentiable.
+        y[n] = sum_m w[n - mH] irfft(D_m)[n - mH] / sum_m w[n - mH]^2 with H = hop_length; 0 where
+        no window reaches. Differentiable.
 
     Raises
     ------
     ParameterError
-        If ``D`` is not complex with len(window) // 2 + 1 bins, or between the ends there are
-        samples that no window reaches.
+        If ``D`` is not complex with len(window) // 2 + 1 bins, or no window covers some sample
+        between the ends.
 
     References
     ----------

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.metrics import FeatureSet
 from otoscope.protocols import device_of, evaluating
-from otoscope.signal.audio.blocks import Blocks
+from otoscope.signal.audio.files import Blocks
 from otoscope.signal.excerpts import sliding
 from otoscope.taps import Tap
 from otoscope.workflows.recording import PADDED, load_listening_model

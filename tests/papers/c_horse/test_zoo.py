@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from otoscope import data
-from otoscope.data.stems import mixed_songs
+from otoscope.data.songs import mixed_songs
 from otoscope.errors import ParameterError
 from otoscope.intervene import Gain, Polarity
 from otoscope.papers.c_horse.zoo import HorseZooConfig, ZooTask, horse_zoo, interrogate_tasks

@@ -1,16 +1,19 @@
-"""MP3 comes back in time, at the bit rate asked for, with a gradient that passes through."""
+"""Codecs return waveforms in time, at the given bit rate; MP3 passes a gradient."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+import soundfile
 import torch
+from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.signal.audio import codecs
-from otoscope.signal.audio.codecs import mp3
+from otoscope.signal.audio.codecs import mp3, opus, vorbis
 from otoscope.signal.snr import snr_db
 
 
@@ -85,6 +88,68 @@ def test_what_mp3_has_not_is_refused() -> None:
         mp3(torch.zeros(10), sr=12345)
     with pytest.raises(ParameterError, match=r"bitrate is 320 kbit/s, must be in \(8, 160\]"):
         mp3(torch.zeros(10), sr=16000, bitrate=320)
-    assert set(codecs._BITRATES) == {
+    assert set(codecs._MP3_BITRATES) == {
         8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000,
     }  # fmt: skip
+
+
+needs_opus = pytest.mark.skipif(
+    "OPUS" not in soundfile.available_subtypes("OGG"), reason="this libsndfile has no Opus"
+)
+CODERS = {"vorbis": lambda y, sr: vorbis(y, sr=sr, quality=60),
+          "opus": lambda y, sr: opus(y, sr=sr, bitrate=96)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("codec", "sr"),
+    [("vorbis", sr) for sr in (8000, 12345, 16000, 22050, 44100, 48000)]
+    + [pytest.param("opus", sr, marks=needs_opus) for sr in (8000, 12000, 16000, 24000, 48000)],
+)
+def test_vorbis_and_opus_come_back_in_time_and_like_the_original(codec: str, sr: int) -> None:
+    y = chord(sr, 1.0001)
+    coded = CODERS[codec](y, sr)
+    assert coded.shape == y.shape
+    correlation = np.correlate(coded.numpy(), y.numpy()[1200:-1200], mode="valid")
+    assert int(correlation.argmax()) == 1200
+    assert 12 < float(snr_db(y, coded)) < 60
+
+
+@pytest.mark.parametrize(
+    ("coder", "amounts"),
+    [
+        (lambda y, q: vorbis(y, sr=16000, quality=q), (0, 50, 100)),
+        pytest.param(lambda y, b: opus(y, sr=16000, bitrate=b), (8, 24, 128), marks=needs_opus),
+    ],
+)
+def test_spending_more_keeps_more(
+    coder: Callable[[Tensor, float], Tensor], amounts: tuple[float, ...]
+) -> None:
+    y = chord(16000, 2.0)
+    ratios = [float(snr_db(y, coder(y, amount))) for amount in amounts]
+    assert ratios == sorted(ratios)
+    assert ratios[-1] > ratios[0] + 6
+
+
+def test_a_batch_of_vorbis_is_its_rows_long_sounds_pass_and_loud_ones_are_not_clipped() -> None:
+    y = torch.stack([chord(16000, 0.4), chord(16000, 0.4).flip(0)]).double()
+    assert vorbis(y, sr=16000, quality=50).dtype == torch.float64
+    assert torch.equal(vorbis(y, sr=16000, quality=50)[1], vorbis(y[1], sr=16000, quality=50))
+    assert vorbis(torch.zeros(200_001), sr=48000, quality=10).shape == (200_001,)
+    assert vorbis(torch.zeros(1), sr=16000, quality=50).shape == (1,)
+    loud = 2 * torch.sin(2 * torch.pi * 440 * torch.arange(16000) / 16000)
+    assert float(vorbis(loud, sr=16000, quality=80)[4000:12000].abs().max()) > 1.9
+
+
+def test_what_vorbis_and_opus_do_not_support_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = torch.zeros(100)
+    with pytest.raises(ParameterError, match="sr is 4000; Vorbis has 8000 to 192000"):
+        vorbis(y, sr=4000, quality=50)
+    with pytest.raises(ParameterError, match="quality is 101 %"):
+        vorbis(y, sr=8000, quality=101)
+    with pytest.raises(ParameterError, match=r"sr is 22050; Opus has 8000, 12000.*resample first"):
+        opus(y, sr=22050, bitrate=64)
+    with pytest.raises(ParameterError, match=r"bitrate is 500 kbit/s, must be in \[6, 256\]"):
+        opus(y, sr=48000, bitrate=500)
+    monkeypatch.setattr(soundfile, "available_subtypes", lambda _: {"VORBIS": "Vorbis"})
+    with pytest.raises(ParameterError, match=r"has no Opus; it needs 1\.0\.29"):
+        opus(y, sr=48000, bitrate=64)

@@ -1,1 +1,1 @@
-"""Synthesis of songs whose truth is known."""
+"""Synthesis of songs and drums with known ground truth."""

@@ -1,7 +1,7 @@
-"""A band that accompanies a score: drums, bass, chords, and an instrument that plays melodies.
+"""Synthesised accompaniment of a score: drums, bass, chords, and a melody instrument.
 
-The melody instrument matters: it holds the pitches of a voice without being one, so that a detector
-of voice cannot live on "something sustained is there".
+The melody instrument has the pitches of a voice without being one: a voice detector must not
+succeed by detecting sustained tones.
 """
 
 from __future__ import annotations
@@ -31,34 +31,10 @@ _MELODY = ("x...x.x.x...x...", "x.x.x...x.....x.", "x.......x...x...", "....x..x
 def accompany(
     score: Score, *, sr: int, n_samples: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Play the chords of a score.
+    """Play the chords of a score; in 70 % of songs, a melody instrument plays as well.
 
-    Parameters
-    ----------
-    score : Score
-        Its tempo, key and chords are played; its melody is left to the singer.
-    sr : int
-        Samples a second.
-    n_samples : int
-        Length of the result.
-    rng : numpy Generator
-        Draws the patterns, the instruments and every noise.
-
-    Returns
-    -------
-    ndarray [sample], float64
-        The band. Seven songs in ten have the melody instrument.
-
-    References
-    ----------
-    K. Karplus and A. Strong, "Digital synthesis of plucked-string and drum timbres", 1983 (the
-    guitar and the bass).
-
-    Examples
-    --------
-    >>> score = Score(120, 0, ("C",), ())
-    >>> accompany(score, sr=8000, n_samples=4000, rng=np.random.default_rng(0)).shape
-    (4000,)
+    The guitar and the bass are plucked strings after K. Karplus and A. Strong, "Digital synthesis
+    of plucked-string and drum timbres", 1983.
     """
     y = np.zeros(n_samples)
     drums, drum_level = _DRUMS[rng.integers(len(_DRUMS))], rng.uniform(0.2, 0.8)
@@ -83,7 +59,7 @@ def accompany(
 
 
 def _hits(score: Score, pattern: str) -> Iterator[tuple[float, float, tuple[int, ...]]]:
-    """Give start, seconds until the next hit, and pitch classes: for each hit of each bar."""
+    """Yield start, seconds until the next hit, and pitch classes for each hit of each bar."""
     steps = [step for step, mark in enumerate(pattern) if mark == "x"]
     for bar, name in enumerate(score.chords):
         chord = tuple((tone + score.key) % 12 for tone in CHORDS[name])
@@ -98,7 +74,7 @@ def _add(y: NDArray[np.float64], start: float, sr: int, sound: NDArray[np.float6
 
 
 def _pluck(pitch: int, seconds: float, sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Pluck a string: noise in a delay line of one period that averages neighbours."""
+    """Synthesise a plucked string: noise in a delay line of one period that averages neighbours."""
     period = round(sr / _hz(pitch) - 0.5)
     excitation = np.zeros(int(seconds * sr))
     burst = rng.uniform(-1, 1, period)[: len(excitation)]
@@ -111,7 +87,7 @@ def _pluck(pitch: int, seconds: float, sr: int, rng: np.random.Generator) -> NDA
 
 
 def _keys(pitch: int, seconds: float, sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Strike a key: harmonics that decay, the higher the faster."""
+    """Synthesise a struck key: decaying harmonics, the higher the faster."""
     time = np.arange(int(seconds * sr)) / sr
     y = np.zeros_like(time)
     for k in range(1, 7):
@@ -121,7 +97,7 @@ def _keys(pitch: int, seconds: float, sr: int, rng: np.random.Generator) -> NDAr
 
 
 def _reed(pitch: int, seconds: float, sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Hold a note on a reed: steady harmonics, straight pitch, fixed spectrum."""
+    """Synthesise a reed: steady harmonics, constant pitch and spectrum."""
     time = np.arange(int(seconds * sr)) / sr
     y = np.zeros_like(time)
     for k in range(1, 1 + int(min(0.45 * sr, 5000) / _hz(pitch))):
@@ -150,7 +126,7 @@ def _hat(sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _gate(n: int, sr: int) -> NDArray[np.float64]:
-    """Open in 5 ms and close in 30: no clicks."""
+    """Fade in over 5 ms and out over 30 ms, against clicks."""
     index = np.arange(n)
     return np.clip(np.minimum(index / (0.005 * sr), (n - index) / (0.030 * sr)), 0, 1)
 

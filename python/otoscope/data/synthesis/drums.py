@@ -1,6 +1,6 @@
-"""A drum machine: patterns of hits to sound, in two timbres, each kit with a tuning of its own.
+"""Drum machine: renders patterns of hits in two timbres, with a random tuning per kit.
 
-Every hit of a drum is the same sound but for its level, so a clip of 10 s takes milliseconds.
+All hits of a drum share one waveform up to a level, so that a clip of 10 s takes milliseconds.
 """
 
 from __future__ import annotations
@@ -22,59 +22,17 @@ _LOUDNESS = {".": 0.0, "o": 0.5, "x": 1.0}
 
 @dataclass(frozen=True)
 class Kit:
-    """A set of drums, and how its player treats a pattern.
+    """Drum kit and manner of playing."""
 
-    Parameters
-    ----------
-    timbre : str
-        One of :data:`TIMBRES`.
-    tuning : float
-        Factor on all frequencies.
-    ring : float
-        Factor on all durations.
-    levels : tuple of float
-        Levels of the drums, in the order of `otoscope.data.synthesis.styles.DRUMS`.
-    late : float
-        By how much of a step the off-beat steps come late.
-
-    Examples
-    --------
-    >>> Kit("acoustic", 1.0, 1.0, (1.0, 1.0, 1.0, 1.0), 0.0).tuning
-    1.0
-    """
-
-    timbre: str
-    tuning: float
-    ring: float
-    levels: tuple[float, ...]
-    late: float
+    timbre: str  # one of TIMBRES
+    tuning: float  # factor on all frequencies
+    ring: float  # factor on all durations
+    levels: tuple[float, ...]  # levels of the drums, in the order of DRUMS
+    late: float  # delay of off-beat steps, in steps
 
 
 def draw_kit(timbre: str, rng: np.random.Generator) -> Kit:
-    """Put a kit together.
-
-    Parameters
-    ----------
-    timbre : str
-        One of :data:`TIMBRES`.
-    rng : numpy Generator
-        Drawn from.
-
-    Returns
-    -------
-    Kit
-        Tuned by up to four semitones, ringing .6 to 1.6 times as long, drums within 9 dB.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such timbre.
-
-    Examples
-    --------
-    >>> draw_kit("electronic", np.random.default_rng(0)).timbre
-    'electronic'
-    """
+    """Draw a kit: tuning within 4 semitones, ring 0.6 to 1.6, drum levels within 9 dB."""
     if timbre not in TIMBRES:
         raise ParameterError(f"timbre is {timbre!r}, must be one of {', '.join(TIMBRES)}")
     return Kit(
@@ -95,36 +53,10 @@ def drum(
     n_samples: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Play a style's patterns over and over.
+    """Play the patterns of a style repeatedly, from a random step.
 
-    Parameters
-    ----------
-    style : DanceStyle
-        What is played.
-    kit : Kit
-        On what, and how straight.
-    tempo_bpm : float
-        Beats a minute.
-    sr : int
-        Samples a second.
-    n_samples : int
-        Length of the result.
-    rng : numpy Generator
-        Draws where in the pattern it begins, which hits are left out or added (6 % and 3 %), their
-        levels and timing, and the drums' noises: the same at every tempo.
-
-    Returns
-    -------
-    ndarray [sample], float64
-        The drums.
-
-    Examples
-    --------
-    >>> from otoscope.data.synthesis.styles import STYLES
-    >>> rng = np.random.default_rng(0)
-    >>> kit = draw_kit("acoustic", rng)
-    >>> drum(STYLES["Jive"], kit, tempo_bpm=160, sr=8000, n_samples=80000, rng=rng).shape
-    (80000,)
+    6 % of the hits are left out and 3 % of the empty steps filled; levels and timing vary. Random
+    choices do not depend on the tempo.
     """
     noise_rng, phase_rng, *hit_rngs = rng.spawn(6)
     pattern = np.array([[_LOUDNESS[mark] for mark in row] for row in style.patterns])
@@ -149,7 +81,7 @@ def drum(
 def _play(
     pattern: NDArray[np.float64], chance_rng: np.random.Generator, level_rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Leave out, add and shade hits; drawn step by step, so that more steps change none before."""
+    """Drop, add and shade hits, drawn step by step: a longer pattern has the same start."""
     chance, shade = (rng.random(pattern.T.shape).T for rng in (chance_rng, level_rng))
     kept = np.where(chance < 0.06, 0.0, pattern)
     added = np.where((chance > 0.97) & (pattern == 0), 0.3, 0.0)
@@ -157,7 +89,7 @@ def _play(
 
 
 def _add(y: NDArray[np.float64], start: int, sound: NDArray[np.float64]) -> None:
-    sound = sound[max(0, -start) :]  # of a hit before the beginning only the tail is heard
+    sound = sound[max(0, -start) :]  # a hit before the start: keep its tail only
     start = max(0, start)
     n = max(0, min(len(sound), len(y) - start))
     y[start : start + n] += sound[:n]
@@ -167,7 +99,7 @@ Voice = Callable[[Kit, int, np.random.Generator], NDArray[np.float64]]
 
 
 def _membrane(hz: float, seconds: float, drop: float) -> Voice:
-    """Beat a skin: a tone whose pitch falls by a factor while it dies away."""
+    """Synthesise a drum skin: a decaying tone whose pitch falls by the factor ``drop``."""
 
     def voice(kit: Kit, sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
         time, envelope = _decay(seconds * kit.ring, sr)
@@ -178,7 +110,7 @@ def _membrane(hz: float, seconds: float, drop: float) -> Voice:
 
 
 def _noise(low_hz: float, high_hz: float, seconds: float) -> Voice:
-    """Shake, rasp or clap: a band of noise."""
+    """Synthesise a shaker, snare or clap: band-pass noise."""
 
     def voice(kit: Kit, sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
         time, envelope = _decay(seconds * kit.ring, sr)
@@ -193,19 +125,19 @@ def _noise(low_hz: float, high_hz: float, seconds: float) -> Voice:
 
 
 def _partials(hz: tuple[float, ...], seconds: float) -> Voice:
-    """Strike metal or wood: tones that make no harmony."""
+    """Synthesise metal or wood: inharmonic tones."""
 
     def voice(kit: Kit, sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
         time, envelope = _decay(seconds * kit.ring, sr)
-        heard = [kit.tuning * f for f in hz if kit.tuning * f < 0.45 * sr]
-        tones = [np.sin(2 * np.pi * f * time + rng.uniform(0, 2 * np.pi)) for f in heard]
-        return np.asarray(np.sum(tones, axis=0) / max(1, len(heard)) * envelope)
+        audible = [kit.tuning * f for f in hz if kit.tuning * f < 0.45 * sr]
+        tones = [np.sin(2 * np.pi * f * time + rng.uniform(0, 2 * np.pi)) for f in audible]
+        return np.asarray(np.sum(tones, axis=0) / max(1, len(audible)) * envelope)
 
     return voice
 
 
 def _decay(seconds: float, sr: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Times, and an envelope that falls by 60 dB; its first 2 ms rise."""
+    """Return times, and an envelope that rises in 2 ms and falls by 60 dB."""
     time = np.arange(int(seconds * sr)) / sr
     return time, np.exp(-6.9 * time / seconds) * np.minimum(1, time / 0.002)
 

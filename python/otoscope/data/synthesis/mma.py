@@ -1,4 +1,4 @@
-"""A sampled band for a score: mma arranges the chords in a style, fluidsynth plays them."""
+"""Sampled accompaniment of a score: mma arranges the chords in a style, fluidsynth plays them."""
 
 from __future__ import annotations
 
@@ -33,40 +33,12 @@ _APT_LINE = "apt-get install -y mma fluidsynth timgm6mb-soundfont"
 def accompany(
     score: Score, groove: str, *, seed: int, sr: int, soundfont: str = SOUNDFONT
 ) -> NDArray[np.float32]:
-    """Play the chords of a score.
+    """Play the chords of a score in a style (``groove``) of mma; float32, longer than the score.
 
-    Parameters
-    ----------
-    score : Score
-        Its tempo, key and chords are played; its melody is left to the singer.
-    groove : str
-        A style, one of :data:`GROOVES` or any other that mma has.
-    seed : int
-        What mma draws from; the same seed gives the same sound, bit for bit.
-    sr : int
-        Samples a second, 8000 to 96000.
-    soundfont : str, optional
-        SoundFont file of the instruments.
-
-    Returns
-    -------
-    ndarray [sample], float32
-        The band, a little longer than the score as it dies away.
-
-    Raises
-    ------
-    MissingExtra
-        If mma, fluidsynth or the default soundfont is not installed; says the line that brings it.
-    ParameterError
-        If mma does not know the groove, or ``soundfont`` is not a file.
-
-    Examples
-    --------
-    >>> accompany(Score(120, 0, ("C",), ()), "Folk", seed=1, sr=16000).ndim  # doctest: +SKIP
-    1
+    The result is the same, bit for bit, for the same seed. The sample rate is 8000 to 96000 Hz.
     """
     _check_installed(soundfont)
-    # Without RndSeed as its first line mma plays something else each time.
+    # Without RndSeed as its first line mma is not reproducible.
     lines = [f"RndSeed {seed}", f"Tempo {score.tempo_bpm}", f"Transpose {score.key}"]
     lines += [f"Groove {groove}", *(f"{bar} {chord}" for bar, chord in enumerate(score.chords, 1))]
     with tempfile.TemporaryDirectory() as folder:
@@ -79,30 +51,7 @@ def accompany(
 
 
 def versions(soundfont: str = SOUNDFONT) -> dict[str, str]:
-    """Name the versions of the band's tools.
-
-    Parameters
-    ----------
-    soundfont : str
-        SoundFont file of the instruments.
-
-    Returns
-    -------
-    dict of str to str
-        Of mma and fluidsynth, and the SHA-256 of the SoundFont.
-
-    Raises
-    ------
-    MissingExtra
-        If a tool or the default SoundFont is not there; says what installs it.
-    ParameterError
-        If another ``soundfont`` is not there.
-
-    Examples
-    --------
-    >>> versions()["mma"]  # doctest: +SKIP
-    '21.09'
-    """
+    """Return the versions of mma and fluidsynth, and the SHA-256 of the SoundFont."""
     _check_installed(soundfont)
     return {
         "mma": _run("mma", "-v").split()[-1],
@@ -127,8 +76,8 @@ def _check_installed(soundfont: str) -> None:
 def _run(*command: object) -> str:
     finished = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if finished.returncode:
-        said = " ".join((finished.stdout + finished.stderr).split())
+        message = " ".join((finished.stdout + finished.stderr).split())
         raise ParameterError(
-            f"{command[0]} failed with status {finished.returncode}: {said[-300:]}"
+            f"{command[0]} failed with status {finished.returncode}: {message[-300:]}"
         )
     return finished.stdout

@@ -1,7 +1,7 @@
-"""A score: one chord per bar, and a sung melody of phrases and rests.
+"""Random scores: one chord per bar, and a sung melody of phrases and rests.
 
-Time is counted in sixteenth notes, sixteen a bar; no note crosses a bar line. Whoever performs the
-score (our synthesiser, or sinsy and mma) turns them into seconds with :meth:`Score.seconds`.
+Time is in sixteenth notes, sixteen per bar; no note crosses a bar line. :meth:`Score.seconds`
+converts it to seconds.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _LOW, _HIGH = 60, 74  # the sung range before transposition: middle C to the D a
 
 @dataclass(frozen=True)
 class Note:
-    """A sung note: ``start`` and ``length`` in sixteenths, ``pitch`` in MIDI numbers."""
+    """A sung note: ``start`` and ``length`` in sixteenths, ``pitch`` as MIDI number."""
 
     start: int
     length: int
@@ -51,54 +51,21 @@ class Note:
 
     @property
     def end(self) -> int:
-        """The first sixteenth after the note."""
+        """First sixteenth after the note."""
         return self.start + self.length
 
 
 @dataclass(frozen=True)
 class Score:
-    """Chords and melody of a song.
+    """Chords and melody of a song."""
 
-    Parameters
-    ----------
-    tempo_bpm : int
-        Quarter notes per minute.
-    key : int
-        Semitones by which chords are transposed from C; notes are transposed already.
-    chords : tuple of str
-        One of :data:`CHORDS` per bar.
-    notes : tuple of Note
-        The melody, ascending; where there is no note the voice rests.
-
-    Examples
-    --------
-    >>> Score(120, 0, ("C",), (Note(4, 4, 60, "la"),)).phrases()
-    ((0.5, 1.0),)
-    """
-
-    tempo_bpm: int
-    key: int
-    chords: tuple[str, ...]
-    notes: tuple[Note, ...]
+    tempo_bpm: int  # quarter notes per minute
+    key: int  # semitones by which chords are transposed from C; notes are transposed already
+    chords: tuple[str, ...]  # one of CHORDS per bar
+    notes: tuple[Note, ...]  # melody, ascending, with rests in between
 
     def seconds(self, sixteenths: float) -> float:
-        """Convert a number of sixteenths to seconds.
-
-        Parameters
-        ----------
-        sixteenths : float
-            From the beginning.
-
-        Returns
-        -------
-        float
-            Seconds.
-
-        Examples
-        --------
-        >>> Score(120, 0, ("C",), ()).seconds(16)
-        2.0
-        """
+        """Convert a number of sixteenths to seconds."""
         return sixteenths * 15.0 / self.tempo_bpm
 
     def phrases(self) -> tuple[tuple[float, float], ...]:
@@ -113,31 +80,10 @@ class Score:
 
 
 def compose(rng: np.random.Generator, *, seconds: float, tempo_bpm: int | None = None) -> Score:
-    """Write a simple song: a chord progression, and sung phrases between rests.
+    """Compose chords, and sung phrases between rests, within ``seconds`` (>= 4).
 
-    Parameters
-    ----------
-    rng : numpy Generator
-        Drawn from; the same state writes the same song.
-    seconds : float
-        Length to fill; the last phrase ends before it. At least 4.
-    tempo_bpm : int, optional
-        Quarter notes per minute, 60 to 240; drawn from 84 to 132 if not given.
-
-    Returns
-    -------
-    Score
-        It begins with a rest. Phrases last half a bar to a bar, rests between them 3 to 6 eighths.
-
-    Raises
-    ------
-    ParameterError
-        If ``seconds`` is below 4 or ``tempo_bpm`` outside [60, 240].
-
-    Examples
-    --------
-    >>> compose(np.random.default_rng(0), seconds=8.0, tempo_bpm=120).seconds(16)
-    2.0
+    The tempo is drawn from 84 to 132 unless given. The song starts with a rest; phrases last half a
+    bar to a bar, rests 3 to 6 eighths.
     """
     if not seconds >= 4:
         raise ParameterError(f"seconds is {seconds}: a song needs at least 4")
@@ -164,7 +110,7 @@ def compose(rng: np.random.Generator, *, seconds: float, tempo_bpm: int | None =
 
 
 def _next_pitch(rng: np.random.Generator, last: int, chord: str, *, is_strong: bool) -> int:
-    """Small steps in the scale; on a beat, tones of the chord."""
+    """Draw a pitch by small steps in the scale; on a beat, a tone of the chord."""
     tones = CHORDS[chord] if is_strong else _SCALE
     reachable = [p for p in range(_LOW, _HIGH + 1) if p % 12 in tones and abs(p - last) <= 7]
     step = np.abs(np.array(reachable) - last)

@@ -1,7 +1,7 @@
-"""A sampled singer for a score: the singing synthesiser sinsy, through pysinsy.
+"""Sampled singing of a score with the singing synthesiser sinsy, through pysinsy.
 
-The voice is NIT SONG070 F001 (Nagoya Institute of Technology, CC-BY 3.0: whoever passes renderings
-on names it). When it sings comes from the synthesiser itself, not from listening.
+The voice is NIT SONG070 F001 (Nagoya Institute of Technology, CC-BY 3.0: redistributed renderings
+must name it). Sung intervals come from the synthesiser itself, not from listening.
 """
 
 from __future__ import annotations
@@ -39,35 +39,10 @@ _PAUSES = ("pau", "sil", "br", "xx")
 def sing(
     score: Score, *, sr: int, tract: float = 0.55
 ) -> tuple[NDArray[np.float32], list[Interval]]:
-    """Sing a score.
+    """Sing a score; return the waveform, float32, and the sung intervals in seconds.
 
-    Parameters
-    ----------
-    score : Score
-        Its notes are sung, each with its syllable.
-    sr : int
-        Samples a second.
-    tract : float, default 0.55
-        All-pass constant that bends the voice's frequency axis: lower for a shorter vocal tract.
-        0.52 to 0.58 sound like other singers.
-
-    Returns
-    -------
-    y : ndarray [sample], float32
-        The voice, with its level evened out.
-    sung : list of (start, end)
-        Seconds in which the synthesiser has phones and not pauses.
-
-    Raises
-    ------
-    MissingExtra
-        If pysinsy is not installed; says the line that brings it.
-
-    Examples
-    --------
-    >>> from otoscope.data.synthesis.score import Note
-    >>> sing(Score(120, 0, ("C",), (Note(4, 4, 69, "ra"),)), sr=16000)[1]  # doctest: +SKIP
-    [(0.5, 1.0)]
+    ``tract`` is the all-pass constant that warps the frequency axis: lower for a shorter vocal
+    tract; 0.52 to 0.58 sound like different singers.
     """
     pysinsy = _pysinsy()
     singer = pysinsy.Sinsy()
@@ -85,14 +60,14 @@ def sing(
 
 
 def versions() -> dict[str, str]:
-    """Name the version of the singer, or raise MissingExtra."""
+    """Return the version of pysinsy, or raise MissingExtra."""
     return {"pysinsy": str(_pysinsy().__version__)}
 
 
 def _compress(y: NDArray[np.float32], sung: list[Interval], sr: int) -> NDArray[np.float32]:
-    """Even out the level, as every mixing desk does: this voice's notes differ by up to 30 dB.
+    """Compress the dynamics: notes of this voice differ by up to 30 dB. Pauses keep their level.
 
-    Pauses keep their level: raised, their faint noise would be heard.
+    Raised, the faint noise of the pauses would be audible.
     """
     level = np.sqrt(scipy.ndimage.gaussian_filter1d(np.square(y, dtype=np.float64), 0.06 * sr))
     level = np.maximum(level / np.quantile(level, 0.9), 0.01)
@@ -103,7 +78,7 @@ def _compress(y: NDArray[np.float32], sung: list[Interval], sr: int) -> NDArray[
 
 
 def _sung(labels: list[str]) -> list[Interval]:
-    """Join the phones of lines "start end phone", in 1e-7 s, that follow each other."""
+    """Join adjacent phones of lines "start end phone", in units of 1e-7 s."""
     sung: list[Interval] = []
     for label in labels:
         first, last, phone = label.split()
@@ -118,7 +93,7 @@ def _sung(labels: list[str]) -> list[Interval]:
 
 
 def _musicxml(score: Score) -> str:
-    """Write the melody as MusicXML with one kana a note."""
+    """Write the melody as MusicXML with one kana per note."""
     bars: list[list[str]] = [[] for _ in score.chords]
     position = 0
     for note in score.notes:
@@ -149,7 +124,7 @@ def _musicxml(score: Score) -> str:
 
 
 def _rest(bars: list[list[str]], start: int, end: int) -> None:
-    """Add rests from ``start`` to ``end``, cut at the bar lines."""
+    """Add rests from ``start`` to ``end``, split at bar lines."""
     while start < end:
         length = min(end, 16 * (start // 16 + 1)) - start
         bars[start // 16].append(f"<note><rest/><duration>{length}</duration></note>")

@@ -1,6 +1,7 @@
-"""A song as stems whose truth is known: what is sung, when, and how loud against the rest.
+"""Songs as stems with known ground truth: sung intervals, and the level of the voice.
 
-Sounds are float32 [sample] in [-1, 1]; times are seconds; an interval is (start, end), half open.
+Waveforms are float32 [sample] in [-1, 1]; times are in seconds; an interval (start, end) excludes
+its end.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Song:
-    """Two stems that add up to the mix, and the intervals in which the voice sings.
+    """Voice and backing stems, and the sung intervals.
 
     Parameters
     ----------
     voice, backing : ndarray [sample], float32
-        The stems, at the level they have in the mix.
+        Stems at their level in the mix.
     sr : int
-        Samples a second.
+        Sample rate in Hz.
     sung : tuple of (start, end)
-        Seconds, ascending, not overlapping.
+        Sung intervals in seconds, ascending, without overlap.
     snr_db : float
-        Level of the voice over its sung intervals against the backing over the whole song.
+        Level of the voice in the sung intervals over the backing of the whole song, in dB.
 
     Examples
     --------
@@ -48,28 +49,11 @@ class Song:
 
     @property
     def mix(self) -> NDArray[np.float32]:
-        """The sum of the stems, float32 [sample]."""
+        """Sum of the stems, float32 [sample]."""
         return self.voice + self.backing
 
     def frames(self, frame_rate: float) -> NDArray[np.bool_]:
-        """Say of each frame of the song whether it is sung.
-
-        Parameters
-        ----------
-        frame_rate : float
-            Frames a second, > 0.
-
-        Returns
-        -------
-        ndarray [frame], bool
-            As many frames as the song has whole ones.
-
-        Examples
-        --------
-        >>> stem = np.zeros(4, np.float32)
-        >>> Song(stem, stem, sr=4, sung=((0.5, 1.0),), snr_db=0.0).frames(2).tolist()
-        [False, True]
-        """
+        """Label each whole frame, at ``frame_rate`` frames per second, as sung or not."""
         n_frames = int(len(self.voice) * frame_rate / self.sr)
         return frame_truth(self.sung, n_frames, frame_rate)
 
@@ -77,29 +61,29 @@ class Song:
 def frame_truth(
     intervals: Sequence[Interval], n_frames: int, frame_rate: float, *, offset: float = 0.0
 ) -> NDArray[np.bool_]:
-    """Sample intervals at a frame rate.
+    """Label frames by the intervals that contain their times.
 
     Parameters
     ----------
     intervals : sequence of (start, end)
-        Seconds; the start belongs to the interval, the end does not.
+        Intervals in seconds, without their ends.
     n_frames : int
-        Frames wanted.
+        Number of frames.
     frame_rate : float
-        Frames a second, > 0.
+        Frames per second, > 0.
     offset : float, default 0.0
-        Seconds at which frame 0 looks: half a window, for frames that are not centred.
+        Time of frame 0 in seconds; half a window for frames that are not centred.
 
     Returns
     -------
     ndarray [frame], bool
-        True where time ``offset + frame / frame_rate`` lies in an interval.
+        True where ``offset + frame / frame_rate`` is in an interval.
 
     Raises
     ------
     ParameterError
-        If ``frame_rate`` is not positive, ``n_frames`` is negative or an interval ends before it
-        starts.
+        If ``frame_rate`` is not positive, ``n_frames`` is negative, or an interval ends before its
+        start.
 
     Examples
     --------
@@ -128,30 +112,30 @@ def mix_stems(
     snr_db: float,
     peak: float = 0.9,
 ) -> Song:
-    """Set the voice against the backing at a level, and the mix to a peak.
+    """Mix voice and backing at a signal-to-noise ratio, scaled to a peak.
 
     Parameters
     ----------
     voice, backing : ndarray [sample]
-        Stems of one length.
+        Stems of the same length.
     sr : int
-        Samples a second.
+        Sample rate in Hz.
     sung : sequence of (start, end)
-        Seconds in which the voice sings; its level is measured there only.
+        Sung intervals in seconds, where the level of the voice is measured.
     snr_db : float
-        Wanted level of the voice, in dB over the backing's over the whole length.
+        Level of the voice over the backing of the whole song, in dB.
     peak : float, default 0.9
         Largest absolute value of the mix.
 
     Returns
     -------
     Song
-        The stems, scaled.
+        Scaled stems.
 
     Raises
     ------
     ParameterError
-        If lengths differ, or either stem is silent where its level is measured.
+        If the lengths differ, or a stem is silent where its level is measured.
 
     Examples
     --------

@@ -1,8 +1,7 @@
-"""Eight dance styles on paper: meter, range of tempo, and what four drums play in a bar or two.
+"""Eight dance styles: meter, range of tempo, and patterns of four drums over one or two bars.
 
-The ranges touch and do not overlap, in the order of BALLROOM's medians, so that a change of tempo
-by 6 % leads about half of all tempi over a border. The patterns are ours, simple, each in its
-dance's character.
+The ranges are adjacent without overlap, in the order of BALLROOM's medians, so that a change of
+tempo by 6 % crosses a border for about half of all tempi. The patterns are our own.
 """
 
 from __future__ import annotations
@@ -17,36 +16,17 @@ DRUMS = ("low", "mid", "high", "bell")
 
 @dataclass(frozen=True)
 class DanceStyle:
-    """Rhythm, tempo and instruments of a dance.
+    """Rhythm, tempo and instruments of a dance."""
 
-    Parameters
-    ----------
-    meter : int
-        Beats in a bar.
-    tempo_bpm : (float, float)
-        Lowest and highest beats a minute of its own range; the upper end is not reached.
-    steps : int
-        Steps in a beat: 2 eighths, 3 triplets, 4 sixteenths.
-    patterns : tuple of str
-        One for each of :data:`DRUMS`: ``x`` a hit, ``o`` a soft one; a bar or more.
-    groove : str
-        The style by mma's name.
-
-    Examples
-    --------
-    >>> STYLES["Waltz"].bars
-    1
-    """
-
-    meter: int
-    tempo_bpm: tuple[float, float]
-    steps: int
-    patterns: tuple[str, str, str, str]
-    groove: str
+    meter: int  # beats per bar
+    tempo_bpm: tuple[float, float]  # range of tempo, upper end excluded
+    steps: int  # steps per beat: 2 eighths, 3 triplets, 4 sixteenths
+    patterns: tuple[str, str, str, str]  # one per drum of DRUMS: x a hit, o a soft hit, . none
+    groove: str  # style by mma's name
 
     @property
     def bars(self) -> int:
-        """The bars until the patterns begin again."""
+        """Number of bars of a pattern."""
         return len(self.patterns[0]) // (self.meter * self.steps)
 
 

@@ -1,9 +1,9 @@
-"""A voice that sings a score: harmonics of a gliding pitch through the formants of its vowels.
+"""Synthesised singing of a score: harmonics of a gliding pitch, filtered by formants of vowels.
 
-The glottis is a sum of harmonics falling by 4 dB per octave (a loud voice's own 10 less the 6 that
-the lips add); the tract is a cascade of resonances, so that a vowel is its frequencies only. Curves
-(pitch, loudness, formants) are drawn 200 times per second and smoothed, which makes the glides from
-note to note and vowel to vowel; consonants are dips of the voicing and bursts of noise.
+The glottal source is a sum of harmonics falling by 4 dB per octave (10 of a loud voice less 6 of
+the lips' radiation); the vocal tract is a cascade of resonances, so that a vowel is given by its
+frequencies. Curves (pitch, loudness, formants) are drawn 200 times per second and smoothed, which
+makes glides between notes and vowels; consonants are dips of the voicing and bursts of noise.
 """
 
 from __future__ import annotations
@@ -53,33 +53,10 @@ _BREATH = 0.012
 
 
 def sing(score: Score, *, sr: int, n_samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Sing a score.
+    """Sing a score with a random singer; exactly silent outside the phrases.
 
-    Parameters
-    ----------
-    score : Score
-        Its notes are sung, each with its syllable.
-    sr : int
-        Samples a second.
-    n_samples : int
-        Length of the result.
-    rng : numpy Generator
-        Draws the singer (size of the tract, vibrato) and every noise.
-
-    Returns
-    -------
-    ndarray [sample], float64
-        The voice: exactly silent outside the score's phrases.
-
-    References
-    ----------
-    G. Peterson and H. Barney, "Control methods used in a study of the vowels", 1952, Table II.
-
-    Examples
-    --------
-    >>> score = Score(120, 0, ("C",), (Note(0, 4, 69, "ra"),))
-    >>> sing(score, sr=8000, n_samples=4000, rng=np.random.default_rng(0)).shape
-    (4000,)
+    Formants: G. Peterson and H. Barney, "Control methods used in a study of the vowels", 1952,
+    Table II.
     """
     if not score.notes:
         return np.zeros(n_samples)
@@ -104,7 +81,7 @@ def sing(score: Score, *, sr: int, n_samples: int, rng: np.random.Generator) -> 
 def _pitch(
     score: Score, time: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Draw the pitch in MIDI numbers: steps smoothed to glides, then vibrato, then wander."""
+    """Draw the pitch in MIDI numbers: steps smoothed to glides, plus vibrato and random drift."""
     onsets = np.array([score.seconds(note.start) for note in score.notes])
     index = np.clip(np.searchsorted(onsets, time, side="right") - 1, 0, None)
     steps = np.array([note.pitch for note in score.notes], float)[index]
@@ -119,7 +96,7 @@ def _pitch(
 def _articulation(
     score: Score, time: NDArray[np.float64], *, tract_size: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw voicing [point] in [0, 1] and formants [point, 5] in Hz."""
+    """Compute voicing [point] in [0, 1] and formants [point, 5] in Hz."""
     voicing = np.zeros(len(time))
     formants = np.tile((*FORMANTS["a"], *_UPPER_FORMANTS), (len(time), 1))
     for note in score.notes:
@@ -155,7 +132,7 @@ def _harmonics(
 
 
 def _tract(frequency: NDArray[np.float64], formants: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the gain of the cascade at ``frequency`` [point]: each resonance is 1 at 0 Hz."""
+    """Compute the gain of the cascade at ``frequency`` [point]; each resonance is 1 at 0 Hz."""
     f, square = frequency[:, None], formants**2
     return np.asarray((square / np.hypot(square - f**2, f * np.array(_BANDWIDTHS))).prod(axis=1))
 
@@ -181,6 +158,6 @@ def _smooth(curve: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
 
 
 def _wander(rng: np.random.Generator, n: int, *, seconds: float) -> NDArray[np.float64]:
-    """Noise of unit variance that moves on the scale of ``seconds``."""
+    """Draw noise of unit variance, smoothed over ``seconds``."""
     noise = _smooth(rng.standard_normal(n), seconds)
     return np.asarray(noise / noise.std())

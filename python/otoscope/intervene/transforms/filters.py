@@ -12,8 +12,7 @@ from otoscope.errors import ParameterError
 from otoscope.intervene.base import RenderInput
 from otoscope.intervene.registry import Modifier, register
 from otoscope.intervene.sound import SoundIntervention
-from otoscope.signal.effects.equaliser import KNOTS_HZ, equalise
-from otoscope.signal.effects.iir import recursive_filter
+from otoscope.signal.filters import KNOTS_HZ, equalise, recursive_filter
 
 __all__ = ["Equaliser", "Gain", "HighPass", "LowPass"]
 

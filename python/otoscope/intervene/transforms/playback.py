@@ -12,7 +12,7 @@ from otoscope.errors import ParameterError
 from otoscope.intervene.base import RenderInput
 from otoscope.intervene.registry import register
 from otoscope.intervene.sound import SoundIntervention
-from otoscope.signal.effects.reverb import convolve, decaying_noise
+from otoscope.signal.filters import convolve, decaying_noise
 
 __all__ = ["Crop", "LeadingSilence", "Polarity", "Reverb"]
 

@@ -11,10 +11,9 @@ from otoscope.errors import ParameterError
 from otoscope.intervene.base import RenderInput
 from otoscope.intervene.registry import register
 from otoscope.intervene.sound import SoundIntervention
-from otoscope.signal.audio.codecs import mp3
-from otoscope.signal.audio.ogg import opus, vorbis
-from otoscope.signal.effects.noise import add_noise
-from otoscope.signal.resample import resample_round_trip
+from otoscope.signal.audio.codecs import mp3, opus, vorbis
+from otoscope.signal.snr import add_noise
+from otoscope.signal.stretch import resample_round_trip
 
 __all__ = ["BitDepth", "CodecRoundTrip", "Resample", "WhiteNoise"]
 

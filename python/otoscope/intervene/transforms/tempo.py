@@ -11,7 +11,7 @@ from otoscope.errors import ParameterError
 from otoscope.intervene.base import RenderInput
 from otoscope.intervene.registry import Modifier, register
 from otoscope.intervene.sound import Chain, SoundIntervention
-from otoscope.signal.effects.stretch import check_stretcher, pitch_shift, stretch
+from otoscope.signal.stretch import check_stretcher, pitch_shift, stretch
 
 __all__ = ["Pitch", "Tempo", "dilation_percent"]
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from otoscope import data, models, records, report
-from otoscope.data.stems import DEBIAN_SONGS, mixed_songs
+from otoscope.data.songs import DEBIAN_SONGS, mixed_songs
 from otoscope.errors import ParameterError
 from otoscope.intervene import (
     DoseCurve,

@@ -27,7 +27,7 @@ from otoscope.attack import (
     evaluate,
 )
 from otoscope.attack.base import Attack
-from otoscope.data.stems import DEBIAN_SONGS, mixed_songs
+from otoscope.data.songs import DEBIAN_SONGS, mixed_songs
 from otoscope.errors import ParameterError
 from otoscope.papers.e_adversary._tables import draw_figure, tables
 from otoscope.papers.output import write_record

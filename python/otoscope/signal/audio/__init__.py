@@ -1,1 +1,1 @@
-"""Sound files: reading, writing, streaming and lossy codecs."""
+"""Audio files and lossy codecs."""

@@ -1,8 +1,9 @@
-"""Sound files: any rate, channels and sample format in; mono float32 at the rate asked for out."""
+"""Audio files: read any rate, channels and sample format as mono float32; write whole files."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,34 +14,36 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.records import replacing
 
-__all__ = ["FORMATS", "encode_audio", "mono", "read_audio", "write_audio"]
+__all__ = ["FORMATS", "Blocks", "encode_audio", "mono", "read_audio", "write_audio"]
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 16  # samples written at once
+_BLOCK_SECONDS = 30.0  # read at once
 
 
 def read_audio(path: str | PathLike[str], *, sr: float | None = None) -> tuple[Tensor, float]:
-    """Read a sound file as mono.
+    """Read an audio file as mono.
 
     Parameters
     ----------
     path : str or PathLike
-        What libsndfile reads: wav, flac, ogg, mp3, aiff, au, ...
+        Audio file in a format of libsndfile: wav, flac, ogg, mp3, aiff, au, ...
     sr : float, optional
-        Samples a second of the result; by default the file's own.
+        Sample rate of the result, in Hz. Default: the file's rate.
 
     Returns
     -------
-    y : Tensor [sample]
-        float32, the mean of the channels, about -1 to 1.
+    y : Tensor [sample], float32
+        Mean of the channels, values about -1 to 1.
     sr : float
-        Samples a second.
+        Sample rate of ``y``, in Hz.
 
     Raises
     ------
     ParameterError
-        If the file is missing, empty, no sound file, or holds no or not finite samples.
+        If the file is missing, empty or no audio file, or has no samples or samples that are not
+        finite.
 
     Examples
     --------
@@ -54,47 +57,89 @@ def read_audio(path: str | PathLike[str], *, sr: float | None = None) -> tuple[T
     import soundfile
 
     path = Path(path)
-    if not path.is_file():
-        raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
-    if path.stat().st_size == 0:
-        raise ParameterError(f"{path} is empty (0 bytes)")
     try:
-        samples, file_sr = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, TypeError) as err:  # TypeError: raw samples
-        reason = str(err).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
-        raise ParameterError(
-            f"{path} cannot be read as sound ({reason}); "
-            "wav, flac, ogg and mp3 can: convert others with ffmpeg"
-        ) from err
+        with _open(path) as file:
+            samples = file.read(dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as err:
+        raise _unreadable(path, err) from err
     try:
-        return mono(samples.T, file_sr, sr=sr)
+        return mono(samples.T, file.samplerate, sr=sr)
     except ParameterError as err:
         raise ParameterError(f"{path}: {err}") from err
 
 
+class Blocks:
+    """Mono blocks of an audio file at ``sr`` Hz: Tensor [sample], float32, in constant memory.
+
+    The joined blocks equal the result of `read_audio` within rounding. Unreadable files are refused
+    when the object is made; truncated files and samples that are not finite during iteration.
+    """
+
+    def __init__(self, path: str | Path, *, sr: float) -> None:
+        self.path, self.sr = Path(path), sr
+        with _open(self.path) as file:
+            self.file_sr: int = file.samplerate
+            """Sample rate of the file, in Hz."""
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield the blocks in order; none is empty."""
+        with _open(self.path) as file:
+            resample = self._resampler()
+            remaining = file.frames
+            while remaining > 0:
+                samples = self._read(file)
+                remaining -= len(samples)
+                if not len(samples):  # the file is shorter than its header claims
+                    remaining = 0
+                block = torch.from_numpy(resample(samples.mean(1), remaining <= 0))
+                if len(block):
+                    yield block
+
+    def _read(self, file: Any) -> Any:
+        import soundfile
+
+        try:
+            samples = file.read(
+                round(_BLOCK_SECONDS * self.file_sr), dtype="float32", always_2d=True
+            )
+        except soundfile.SoundFileError as err:
+            raise _unreadable(self.path, err) from err
+        bad = int((~torch.from_numpy(samples).isfinite()).sum())
+        if bad:
+            raise ParameterError(f"{self.path}: {bad} samples are NaN or infinite")
+        return samples
+
+    def _resampler(self) -> Any:
+        if self.file_sr == self.sr:
+            return lambda samples, last: samples
+        import soxr
+
+        return soxr.ResampleStream(self.file_sr, self.sr, 1, quality="HQ").resample_chunk
+
+
 def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, float]:
-    """Mix channels down and resample.
+    """Mix channels to mono and resample.
 
     Parameters
     ----------
     y : Tensor or array [sample] or [channel, sample]
-        Floating.
+        Waveform, floating.
     file_sr : float
-        Samples a second of ``y``.
+        Sample rate of ``y``, in Hz.
     sr : float, optional
-        Samples a second of the result; by default ``file_sr``.
+        Sample rate of the result, in Hz. Default: ``file_sr``.
 
     Returns
     -------
-    y : Tensor [sample]
-        float32, the mean of the channels, resampled by soxr (high quality).
+    y : Tensor [sample], float32
+        Mean of the channels, resampled with soxr (high quality).
     sr : float
-        Samples a second.
+        Sample rate of the result, in Hz.
 
     Raises
     ------
     ParameterError
-        If there are no samples, not finite ones, integers, or more channels than samples.
+        If ``y`` is empty, not floating, not finite, or has more channels than samples.
 
     Examples
     --------
@@ -129,29 +174,29 @@ def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, fl
 
 
 def encode_audio(y: Tensor, *, sr: float, format: str = "WAV", subtype: str | None = None) -> bytes:
-    """Encode sound as the content of a file.
+    """Encode a waveform as the content of an audio file.
 
     Parameters
     ----------
     y : Tensor [sample] or [channel, sample]
-        Between -1 and 1, unless ``subtype`` is "FLOAT" or "DOUBLE".
+        Waveform, values in [-1, 1] unless ``subtype`` is "FLOAT" or "DOUBLE".
     sr : float
-        Samples a second, a whole number.
+        Sample rate in Hz, a whole number.
     format : {"WAV", "FLAC", "OGG"}
         Container.
     subtype : str, optional
-        Sample format as libsndfile names it: "PCM_16", "PCM_24", "FLOAT", "VORBIS"; default:
-        the container's own.
+        Sample format by libsndfile's name: "PCM_16", "PCM_24", "FLOAT", "VORBIS". Default: the
+        default of the container.
 
     Returns
     -------
     bytes
-        The file's content.
+        Content of the file.
 
     Raises
     ------
     ParameterError
-        If a sample is not finite or would clip, or the format cannot hold the subtype.
+        If a sample is not finite or would clip, or the container does not support the subtype.
 
     Examples
     --------
@@ -180,7 +225,7 @@ def encode_audio(y: Tensor, *, sr: float, format: str = "WAV", subtype: str | No
     with soundfile.SoundFile(
         buffer, "w", int(sr), frames.shape[1], format=format, subtype=subtype
     ) as file:
-        # In blocks: libsndfile's Vorbis encoder overruns its stack on long ones.
+        # In blocks: libsndfile's Vorbis encoder overflows its stack on long inputs.
         for block in frames.split(_BLOCK):
             file.write(block.numpy())
     return buffer.getvalue()
@@ -189,25 +234,25 @@ def encode_audio(y: Tensor, *, sr: float, format: str = "WAV", subtype: str | No
 def write_audio(
     path: str | PathLike[str], y: Tensor, *, sr: float, subtype: str | None = None
 ) -> None:
-    """Write a sound file whole: temporary name, then rename.
+    """Write an audio file atomically, through a temporary name.
 
     Parameters
     ----------
     path : str or PathLike
-        Ends in .wav, .flac or .ogg.
+        File name that ends in .wav, .flac or .ogg.
     y : Tensor [sample] or [channel, sample]
-        Between -1 and 1, unless ``subtype`` is "FLOAT" or "DOUBLE".
+        Waveform, values in [-1, 1] unless ``subtype`` is "FLOAT" or "DOUBLE".
     sr : float
-        Samples a second, a whole number.
+        Sample rate in Hz, a whole number.
     subtype : str, optional
         Sample format; see `encode_audio`.
 
     Raises
     ------
     ParameterError
-        If the name's ending is unknown, or the sound would clip.
+        If the suffix is unknown, or a sample is not finite or would clip.
     OSError
-        If the folder is missing or cannot be written to.
+        If the folder is missing or not writable.
 
     Examples
     --------
@@ -220,3 +265,24 @@ def write_audio(
     content = encode_audio(y, sr=sr, format=FORMATS[suffix], subtype=subtype)
     with replacing(Path(path)) as draft:
         draft.write_bytes(content)
+
+
+def _open(path: Path) -> Any:
+    import soundfile
+
+    if not path.is_file():
+        raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
+    if path.stat().st_size == 0:
+        raise ParameterError(f"{path} is empty (0 bytes)")
+    try:
+        return soundfile.SoundFile(path)
+    except (soundfile.SoundFileError, TypeError) as err:  # TypeError: raw samples
+        raise _unreadable(path, err) from err
+
+
+def _unreadable(path: Path, err: Exception) -> ParameterError:
+    reason = str(err).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
+    return ParameterError(
+        f"{path} cannot be read as sound ({reason}); "
+        "wav, flac, ogg and mp3 can: convert others with ffmpeg"
+    )

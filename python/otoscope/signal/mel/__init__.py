@@ -1,1 +1,1 @@
-"""Mel front ends, filterbanks, and what the numbers of a patch mean."""
+"""Mel front ends, mel filterbanks, and domains of patch values."""

@@ -1,8 +1,8 @@
-"""Domains of a patch's values: from mel energies to a model's standardised input, and back.
+"""Domains of the values of a patch: mel energies, log-mel values, and standardised values.
 
-Three domains, in this order: ``mel`` (linear energies of the filters, magnitude or power as the
-front end has it, >= 0), ``log_mel`` (compressed), and the model's ``values``, standardised band by
-band: ``values = (log_mel - mean) / std``. All are [..., frame, mel].
+A front end yields ``mel`` (filter outputs, magnitude or power, >= 0) and ``log_mel`` (compressed);
+a model takes ``values = (log_mel - mean) / std``, standardised per band. All are
+[..., frame, mel].
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ __all__ = ["Compression", "Domain"]
 
 @dataclass(frozen=True)
 class Compression:
-    """The logarithm between mel energies and log-mel values.
+    """Logarithmic compression of mel energies.
 
     Parameters
     ----------
     kind : {"ln", "log10"}
-        ``ln``: ln(max(mel, amin)). ``log10``: log10(1 + mel / amin), smooth and 0 in silence.
+        "ln": ln(max(mel, amin)). "log10": log10(1 + mel / amin), smooth, and 0 in silence.
     amin : float
-        Smallest energy (``ln``), or the energy where the curve bends (``log10``); > 0.
+        Smallest energy ("ln") or the energy at the bend of the curve ("log10"), > 0.
 
     Examples
     --------
     >>> round(Compression("ln", 1e-7).silence, 6)
     -16.118096
+    >>> import torch
+    >>> Compression("log10", 1e-4).compress(torch.zeros(2))
+    tensor([0., 0.])
     """
 
     kind: Literal["ln", "log10"] = "ln"
@@ -46,51 +49,17 @@ class Compression:
 
     @property
     def silence(self) -> float:
-        """The log-mel value of digital silence."""
+        """Log-mel value of digital silence."""
         return math.log(self.amin) if self.kind == "ln" else 0.0
 
     def compress(self, mel: Tensor) -> Tensor:
-        """Turn energies into log-mel values.
-
-        Parameters
-        ----------
-        mel : Tensor
-            Any shape, >= 0.
-
-        Returns
-        -------
-        Tensor
-            Of the same shape.
-
-        Examples
-        --------
-        >>> import torch
-        >>> Compression("log10", 1e-4).compress(torch.zeros(2))
-        tensor([0., 0.])
-        """
+        """Compress energies, >= 0 and of any shape, to log-mel values."""
         if self.kind == "ln":
             return mel.clamp(min=self.amin).log()
         return (1 + mel / self.amin).log10()
 
     def expand(self, log_mel: Tensor) -> Tensor:
-        """Turn log-mel values into energies.
-
-        Parameters
-        ----------
-        log_mel : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the same shape, >= 0; silence becomes ``amin`` (ln) or 0 (log10).
-
-        Examples
-        --------
-        >>> import torch
-        >>> Compression().expand(torch.zeros(2))
-        tensor([1., 1.])
-        """
+        """Expand log-mel values to energies; silence becomes ``amin`` ("ln") or 0 ("log10")."""
         if self.kind == "ln":
             return log_mel.exp()
         return self.amin * (10**log_mel - 1).clamp(min=0)
@@ -98,21 +67,27 @@ class Compression:
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """A model's input domain: the compression and the normalisation of each mel band.
+    """Input domain of a model: compression and standardisation per mel band.
 
     Parameters
     ----------
     mean, std : Tensor [mel]
-        Mean and standard deviation of the log-mel values over the training set; std > 0.
+        Mean and standard deviation of the log-mel values of the training set; std > 0.
     compression : Compression
-        Between energies and log-mel values.
+        Compression from energies to log-mel values.
 
     Examples
     --------
     >>> import torch
-    >>> domain = Domain(torch.zeros(3), torch.full((3,), 2.0))
-    >>> domain.values(torch.tensor([[2.0, 4.0, 6.0]]))
-    tensor([[1., 2., 3.]])
+    >>> domain = Domain(torch.ones(2), torch.full((2,), 2.0))
+    >>> domain.values(torch.tensor([[3.0, 5.0]]))
+    tensor([[1., 2.]])
+    >>> domain.log_mel(torch.tensor([[1.0, 2.0]]))
+    tensor([[3., 5.]])
+    >>> domain.mel(torch.tensor([[-0.5, -0.5]]))
+    tensor([[1., 1.]])
+    >>> domain.from_mel(torch.ones(1, 2))
+    tensor([[-0.5000, -0.5000]])
     """
 
     mean: Tensor
@@ -130,93 +105,21 @@ class Domain:
 
     @property
     def floor(self) -> Tensor:
-        """The value of digital silence in each band: Tensor [mel], standardised."""
+        """Standardised value of digital silence: Tensor [mel]."""
         return (self.compression.silence - self.mean) / self.std
 
     def values(self, log_mel: Tensor) -> Tensor:
-        """Standardise log-mel values.
-
-        Parameters
-        ----------
-        log_mel : Tensor [..., frame, mel]
-            As the front end gives them.
-
-        Returns
-        -------
-        Tensor [..., frame, mel]
-            The model's values.
-
-        Examples
-        --------
-        >>> import torch
-        >>> domain = Domain(torch.ones(2), torch.full((2,), 2.0))
-        >>> domain.values(torch.tensor([[3.0, 5.0]]))
-        tensor([[1., 2.]])
-        """
+        """Standardise log-mel values [..., frame, mel]."""
         return (log_mel - self.mean.to(log_mel)) / self.std.to(log_mel)
 
     def log_mel(self, values: Tensor) -> Tensor:
-        """Undo the standardisation.
-
-        Parameters
-        ----------
-        values : Tensor [..., frame, mel]
-            The model's values.
-
-        Returns
-        -------
-        Tensor [..., frame, mel]
-            Log-mel values.
-
-        Examples
-        --------
-        >>> import torch
-        >>> domain = Domain(torch.ones(2), torch.full((2,), 2.0))
-        >>> domain.log_mel(torch.tensor([[1.0, 2.0]]))
-        tensor([[3., 5.]])
-        """
+        """Undo the standardisation of values [..., frame, mel]."""
         return values * self.std.to(values) + self.mean.to(values)
 
     def mel(self, values: Tensor) -> Tensor:
-        """Turn the model's values into linear energies.
-
-        Parameters
-        ----------
-        values : Tensor [..., frame, mel]
-            The model's values.
-
-        Returns
-        -------
-        Tensor [..., frame, mel]
-            Energies of the filters, magnitude or power as the front end has it, >= 0.
-
-        Examples
-        --------
-        >>> import torch
-        >>> domain = Domain(torch.ones(2), torch.full((2,), 2.0))
-        >>> domain.mel(torch.tensor([[-0.5, -0.5]]))
-        tensor([[1., 1.]])
-        """
+        """Convert standardised values [..., frame, mel] to energies, >= 0."""
         return self.compression.expand(self.log_mel(values))
 
     def from_mel(self, mel: Tensor) -> Tensor:
-        """Turn linear energies into the model's values.
-
-        Parameters
-        ----------
-        mel : Tensor [..., frame, mel]
-            Energies of the filters, >= 0.
-
-        Returns
-        -------
-        Tensor [..., frame, mel]
-            The model's values.
-
-        Examples
-        --------
-        >>> import torch
-        >>> domain = Domain(torch.ones(2), torch.full((2,), 2.0))
-        >>> domain.from_mel(torch.ones(1, 2))
-        tensor([[-0.5000, -0.5000]])
-        """
+        """Convert energies [..., frame, mel], >= 0, to standardised values."""
         return self.values(self.compression.compress(mel))

@@ -1,5 +1,6 @@
-"""Mel filterbanks: triangles [bin, mel], and the frequencies of their peaks.
+"""Mel filterbanks [bin, mel], float64, and their centre frequencies.
 
+``fmin`` and ``fmax`` are the lower edge of the first and the upper edge of the last filter, in Hz.
 HTK's mel scale is 1127 ln(1 + f / 700).
 """
 
@@ -15,27 +16,7 @@ __all__ = ["kaldi_filters", "librosa_filters", "mel_centres", "svd2015_filters"]
 
 
 def mel_centres(n_mels: int, *, fmin: float, fmax: float, htk: bool = True) -> Tensor:
-    """Space the peaks of triangles equally in mel.
-
-    Parameters
-    ----------
-    n_mels : int
-        Number of filters.
-    fmin, fmax : float
-        Feet of the first and the last one, Hz.
-    htk : bool
-        HTK's mel scale; False: Slaney's.
-
-    Returns
-    -------
-    Tensor [mel]
-        Hz, float32.
-
-    Examples
-    --------
-    >>> mel_centres(1, fmin=0.0, fmax=700.0)
-    tensor([289.9495])
-    """
+    """Compute the centre frequencies of mel filters, in Hz, on HTK's or Slaney's mel scale."""
     if htk:
         hz = _htk_hz(np.linspace(_htk_mel(fmin), _htk_mel(fmax), n_mels + 2))
     else:
@@ -46,44 +27,13 @@ def mel_centres(n_mels: int, *, fmin: float, fmax: float, htk: bool = True) -> T
 
 
 def svd2015_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: float) -> Tensor:
-    """Build the filters of Schlueter and Grill (2015): slopes are Hz over a count of bins.
+    """Build the filters of Schlueter and Grill (2015): the slopes are Hz over a number of bins.
 
-    Parameters
-    ----------
-    sr : float
-        Samples a second.
-    n_fft : int
-        Length of the transform.
-    n_mels : int
-        Number of filters.
-    fmin, fmax : float
-        Feet of the first and the last filter, Hz.
-
-    Returns
-    -------
-    Tensor [bin, mel]
-        float64; each filter sums to 1.
-
-    Raises
-    ------
-    ParameterError
-        If a filter falls between two bins and would be empty.
-
-    Notes
-    -----
-    A filter rises from its left point over the bins [left, top) as (f - left_hz) / (top - left) and
-    falls over [top, right) as (right_hz - f) / (right - top), where left, top and right count
-    bins. Ordinary triangles divide by Hz; they differ by up to 0.18 in a weight.
-
-    References
-    ----------
-    Schlueter and Grill, "Exploring data augmentation for improved singing voice detection with
-    neural networks", ISMIR 2015, section 3.1 (sizes and range).
-
-    Examples
-    --------
-    >>> svd2015_filters(22050, 1024, n_mels=80, fmin=27.5, fmax=8000).shape
-    torch.Size([513, 80])
+    A filter rises over the bins [left, top) as (f - left_hz) / (top - left), falls over [top,
+    right) as (right_hz - f) / (right - top), and sums to 1. Usual triangles divide by Hz; a weight
+    differs by at most 0.18. Sizes and range: "Exploring data augmentation for improved singing
+    voice detection with neural networks", ISMIR 2015, section 3.1. A filter without any bin is an
+    error.
     """
     f = np.linspace(0, sr / 2, n_fft // 2 + 1)
     hz = _htk_hz(np.linspace(_htk_mel(fmin), _htk_mel(fmax), n_mels + 2))
@@ -107,31 +57,7 @@ def svd2015_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: fl
 def librosa_filters(
     sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: float, htk: bool = False
 ) -> Tensor:
-    """Take librosa's filters, of equal area (norm "slaney").
-
-    Parameters
-    ----------
-    sr : float
-        Samples a second.
-    n_fft : int
-        Length of the transform.
-    n_mels : int
-        Number of filters.
-    fmin, fmax : float
-        Feet of the first and the last filter, Hz.
-    htk : bool
-        HTK's mel scale; False: Slaney's.
-
-    Returns
-    -------
-    Tensor [bin, mel]
-        float64.
-
-    Examples
-    --------
-    >>> librosa_filters(22050, 512, n_mels=40, fmin=0, fmax=11025).shape
-    torch.Size([257, 40])
-    """
+    """Build librosa's filters of equal area (norm "slaney"), on Slaney's or HTK's mel scale."""
     import librosa
 
     filters = librosa.filters.mel(
@@ -141,29 +67,7 @@ def librosa_filters(
 
 
 def kaldi_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: float) -> Tensor:
-    """Build Kaldi's filters: triangles of unit height whose sides are straight in mel.
-
-    Parameters
-    ----------
-    sr : float
-        Samples a second.
-    n_fft : int
-        Length of the transform.
-    n_mels : int
-        Number of filters.
-    fmin, fmax : float
-        Feet of the first and the last filter, Hz.
-
-    Returns
-    -------
-    Tensor [bin, mel]
-        float64; the bin at half the rate is not used.
-
-    Examples
-    --------
-    >>> float(kaldi_filters(16000, 512, n_mels=80, fmin=20, fmax=8000)[256].sum())
-    0.0
-    """
+    """Build Kaldi's filters: triangles of unit height, linear in mel, 0 at the Nyquist bin."""
     points = np.linspace(_htk_mel(fmin), _htk_mel(fmax), n_mels + 2)
     left, top, right = points[:-2], points[1:-1], points[2:]
     mel = _htk_mel(np.linspace(0, sr / 2, n_fft // 2 + 1))[:, None]

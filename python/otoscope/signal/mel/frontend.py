@@ -1,7 +1,7 @@
-"""Front ends: sound [..., sample] to log-mel pictures [..., frame, mel], and back to sound.
+"""Log-mel front ends: waveforms [..., sample] to log-mel spectrograms [..., frame, mel] and back.
 
-A front end is its settings; equal settings give equal numbers. Frame i owns the samples
-i * hop_length ... (i + 1) * hop_length, counted from ``first_sample``.
+Front ends with equal settings give equal values. Frame i covers the samples i * hop_length ...
+(i + 1) * hop_length - 1, counted from ``first_sample``.
 """
 
 from __future__ import annotations
@@ -38,39 +38,41 @@ _FILTERS: dict[str, Callable[..., Tensor]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class FrontEnd:
-    """A log-mel front end.
+    """Log-mel front end.
 
     Parameters
     ----------
     sample_rate : int
-        Samples a second of the sound it takes.
+        Sample rate of the waveforms, in Hz.
     n_fft, hop_length : int
-        Samples of a frame and between frames.
+        Samples per frame and between frames.
     n_mels : int
-        Bands.
+        Number of mel bands.
     fmin, fmax : float
-        Feet of the first and the last filter, Hz; fmax at most half the rate.
+        Lower edge of the first and upper edge of the last filter, in Hz; fmax <= sample_rate / 2.
     filters : {"svd2015", "slaney", "htk", "kaldi"}
         Filters of Schlueter and Grill, librosa's on Slaney's or HTK's mel scale, or Kaldi's.
     window : {"hann", "hann_symmetric"}
-        Periodic, as librosa has it, or symmetric.
+        Periodic Hann window, as in librosa, or symmetric Hann window.
     power : float
-        1: filters weigh magnitudes; 2: powers.
+        Exponent of the magnitudes: 1 for magnitudes, 2 for powers.
     centred : bool
-        True: frame i lies around sample i * hop_length, and beyond the ends is silence. False:
-        frame i begins at sample i * hop_length, and only whole frames count.
+        If True, frame i is centred at sample i * hop_length, and both ends are padded with zeros;
+        otherwise frame i starts at sample i * hop_length, and only whole frames count.
     compression : Compression
-        The logarithm.
+        Logarithmic compression.
 
     Raises
     ------
     ParameterError
-        If a size is below 1 or the band exceeds half the rate.
+        If a size is below 1 or the range of frequencies exceeds sample_rate / 2.
 
     Examples
     --------
     >>> svd2015().log_mel(torch.zeros(44100)).shape
     torch.Size([137, 80])
+    >>> svd2015().spectrum(torch.zeros(44100)).shape
+    torch.Size([137, 513])
     """
 
     sample_rate: int
@@ -104,55 +106,40 @@ class FrontEnd:
 
     @cached_property
     def filterbank(self) -> Tensor:
-        """Filters: Tensor [bin, mel], float64."""
+        """Mel filterbank: Tensor [bin, mel], float64."""
         return _FILTERS[self.filters](
             self.sample_rate, self.n_fft, n_mels=self.n_mels, fmin=self.fmin, fmax=self.fmax
         )
 
     @cached_property
     def inverse_filterbank(self) -> Tensor:
-        """Pseudo-inverse of the filters: Tensor [mel, bin], float64."""
+        """Pseudo-inverse of the filterbank: Tensor [mel, bin], float64."""
         inverse: Tensor = torch.linalg.pinv(self.filterbank)
         return inverse
 
     @cached_property
     def mel_hz(self) -> Tensor:
-        """Centre of each band: Tensor [mel], Hz."""
+        """Centre frequency of each band: Tensor [mel], in Hz."""
         htk = self.filters != "slaney"
         return mel_centres(self.n_mels, fmin=self.fmin, fmax=self.fmax, htk=htk)
 
     @property
     def lead(self) -> int:
-        """Count of a frame's samples before those it owns."""
+        """Number of samples of a frame before those it covers."""
         return self.n_fft // 2 if self.centred else max(0, self.n_fft - self.hop_length) // 2
 
     @property
     def first_sample(self) -> int:
-        """The first sample that frame 0 owns."""
+        """Index of the first sample that frame 0 covers."""
         return 0 if self.centred else self.lead
 
     def spectrum(self, y: Tensor) -> Tensor:
-        """Transform a sound to complex spectra: Tensor [..., sample] to [..., frame, bin].
-
-        Parameters
-        ----------
-        y : Tensor [..., sample]
-            Floating, at ``sample_rate``.
-
-        Returns
-        -------
-        Tensor [..., frame, bin]
-            Raw frames, or centred ones with silence beyond the ends.
+        """Compute the complex spectrum [..., frame, bin] of waveforms [..., sample].
 
         Raises
         ------
         ParameterError
-            If there is not one whole frame.
-
-        Examples
-        --------
-        >>> svd2015().spectrum(torch.zeros(44100)).shape
-        torch.Size([137, 513])
+            If the waveforms are shorter than one frame that is not centred.
         """
         whole = n_frames(y.shape[-1], n_fft=self.n_fft, hop_length=self.hop_length)
         if not self.centred and whole == 0:
@@ -163,75 +150,43 @@ class FrontEnd:
         return stft(y, window=self.taper, hop_length=self.hop_length, center=self.centred)
 
     def mel(self, y: Tensor) -> Tensor:
-        """Measure the energies of the filters: Tensor [..., sample] to [..., frame, mel], >= 0.
-
-        Parameters
-        ----------
-        y : Tensor [..., sample]
-            Floating, at ``sample_rate``.
-
-        Returns
-        -------
-        Tensor [..., frame, mel]
-            Sums of magnitudes or powers; differentiable.
-
-        Examples
-        --------
-        >>> svd2015().mel(torch.zeros(1024))[0, 0]
-        tensor(0.)
-        """
+        """Compute mel energies [..., frame, mel], >= 0, of waveforms; differentiable."""
         S = self.spectrum(y).abs()
         return (S if self.power == 1 else S**self.power) @ self.filterbank.to(S)
 
     def log_mel(self, y: Tensor) -> Tensor:
-        """Draw the log-mel picture: Tensor [..., sample] to [..., frame, mel].
-
-        Parameters
-        ----------
-        y : Tensor [..., sample]
-            Floating, at ``sample_rate``.
-
-        Returns
-        -------
-        Tensor [..., frame, mel]
-            Compressed energies; differentiable.
-
-        Examples
-        --------
-        >>> svd2015().log_mel(torch.zeros(1024))[0, 0]
-        tensor(-16.1181)
-        """
+        """Compute log-mel spectrograms [..., frame, mel] of waveforms; differentiable."""
         return self.compression.compress(self.mel(y))
 
     def invert(
         self, mel: Tensor, *, phase_of: Tensor | None = None, n_iter: int = 32, seed: int = 0
     ) -> Tensor:
-        """Make a sound for energies of the filters.
+        """Reconstruct a waveform from mel energies.
 
         Parameters
         ----------
         mel : Tensor [frame, mel]
-            Energies, >= 0, as `mel` gives them.
+            Mel energies, >= 0, as `mel` computes them.
         phase_of : Tensor [sample], optional
-            The sound that the frames own, to take phases from; default: Griffin-Lim.
+            Waveform covered by the frames, whose phases are used. Default: Griffin-Lim.
         n_iter : int
-            Iterations of Griffin-Lim.
+            Number of Griffin-Lim iterations.
         seed : int
             Seed of the initial phases.
 
         Returns
         -------
         Tensor [frame * hop_length]
-            The samples that the frames own.
+            Waveform covered by the frames.
 
         Raises
         ------
         ParameterError
-            If ``mel`` is not [frame, mel] with the front end's bands.
+            If ``mel`` is not [frame, mel] with the bands of the front end.
 
         Notes
         -----
-        Magnitudes are the filters' pseudo-inverse applied to the energies, negative ones set to
+        Magnitudes are computed with the pseudo-inverse of the filterbank, and negative ones set to
         0: detail within a band is lost.
 
         Examples
@@ -265,24 +220,25 @@ class FrontEnd:
 
 
 def svd2015(*, sample_rate: int = 22050, hop_length: int | None = None) -> FrontEnd:
-    """Front end of Schlueter and Grill's singing-voice detector: 80 mels, 70 frames per second.
+    """Create the front end of Schlueter and Grill (2015): 80 bands, 70 frames per second.
 
     Parameters
     ----------
     sample_rate : int
-        Samples a second.
+        Sample rate of the waveforms, in Hz.
     hop_length : int, optional
-        Samples between frames; 315 at 22,050 Hz. At other rates it must be given.
+        Samples between frames. Default: 315 at 22,050 Hz; required at other rates.
 
     Returns
     -------
     FrontEnd
-        1024 samples per frame, not centred, symmetric Hann, magnitudes, ln(max(mel, 1e-7)).
+        Front end with 1024 samples per frame, not centred, a symmetric Hann window, magnitudes, and
+        ln(max(mel, 1e-7)).
 
     Raises
     ------
     ParameterError
-        If the rate is not 22,050 Hz and no hop is given.
+        If the rate is not 22,050 Hz and ``hop_length`` is not given.
 
     References
     ----------
@@ -326,21 +282,22 @@ def librosa_mel(
     fmax: float | None = None,
     compression: Compression | None = None,
 ) -> FrontEnd:
-    """Front end with the numbers of ``librosa.feature.melspectrogram``: centred, power 2.
+    """Create a front end with the values of ``librosa.feature.melspectrogram``: centred, power 2.
 
     Parameters
     ----------
     sr, n_fft, hop_length, n_mels : int
-        As librosa has them.
+        Sample rate in Hz, samples per frame, samples between frames, and number of bands.
     fmin, fmax : float
-        As librosa has them; fmax None: half the rate.
+        Lower and upper edge of the filters, in Hz; by default 0 and sr / 2.
     compression : Compression, optional
-        Default: ln(max(mel, 1e-10)).
+        Logarithmic compression. Default: ln(max(mel, 1e-10)).
 
     Returns
     -------
     FrontEnd
-        Slaney's mel scale, filters of equal area, periodic Hann, silence beyond the ends.
+        Front end with Slaney's mel scale, filters of equal area, a periodic Hann window, and
+        padding by zeros.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""Features of rhythm."""
+"""Rhythm features."""

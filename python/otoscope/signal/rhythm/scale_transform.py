@@ -1,7 +1,7 @@
-"""Rhythm without its tempo: the scale transform of the autocorrelation of onset strength.
+"""Tempo-invariant rhythm features: the scale transform of the autocorrelation of onset strength.
 
-A change of tempo stretches an autocorrelation; on a logarithmic axis of lags that is a shift, and
-the magnitude of a Fourier transform does not see a shift. Sounds are [..., sample]; float64.
+A change of tempo stretches an autocorrelation, which shifts it on a logarithmic axis of lags; the
+magnitude of a Fourier transform is invariant to a shift. Waveforms are [..., sample]; float64.
 """
 
 from __future__ import annotations
@@ -21,50 +21,22 @@ __all__ = ["ScaleTransform"]
 
 @dataclass(frozen=True)
 class ScaleTransform:
-    """Rhythm features that hardly change with tempo: called with sounds, it returns features.
+    """Scale-transform features [..., n_bands * n_scales], nearly invariant to tempo.
 
-    Parameters
-    ----------
-    sample_rate : int
-        Samples a second of the sounds.
-    n_fft, hop_length : int
-        Samples of a frame and between frames.
-    n_mels, n_bands : int
-        Mel bands, and how many groups of neighbours they are averaged in.
-    min_lag, max_lag : float
-        Seconds.
-    n_lags, n_scales : int
-        Points of the logarithmic axis between them, and magnitudes kept, at most half as many.
-
-    Raises
-    ------
-    ParameterError
-        If a setting is out of range.
-
-    Notes
-    -----
-    The invariance is not exact: what a stretch moves over an end of the axis is lost.
-
-    References
-    ----------
-    A. Holzapfel and Y. Stylianou, "Scale transform in rhythmic similarity of music", 2011. They
-    take one onset strength; here it is one for each group of bands.
-
-    Examples
-    --------
-    >>> ScaleTransform()(torch.rand(2, 110250)).shape
-    torch.Size([2, 240])
+    The invariance is not exact, since a stretch moves parts over the ends of the axis. Source: A.
+    Holzapfel and Y. Stylianou, "Scale transform in rhythmic similarity of music", 2011, who use one
+    onset strength instead of one per group of bands.
     """
 
-    sample_rate: int = 22050
+    sample_rate: int = 22050  # Hz
     n_fft: int = 1024
     hop_length: int = 256
     n_mels: int = 40
-    n_bands: int = 4
-    min_lag: float = 0.06
-    max_lag: float = 4.0
-    n_lags: int = 300
-    n_scales: int = 60
+    n_bands: int = 4  # groups of adjacent mel bands, which are averaged
+    min_lag: float = 0.06  # s
+    max_lag: float = 4.0  # s
+    n_lags: int = 300  # points of the logarithmic axis
+    n_scales: int = 60  # magnitudes kept, at most n_lags / 2
 
     def __post_init__(self) -> None:
         if not 0 < self.min_lag < self.max_lag:
@@ -80,46 +52,25 @@ class ScaleTransform:
 
     @cached_property
     def front_end(self) -> FrontEnd:
-        """The bands, as librosa has them."""
+        """Mel front end, as in librosa."""
         return librosa_mel(
             sr=self.sample_rate, n_fft=self.n_fft, hop_length=self.hop_length, n_mels=self.n_mels
         )
 
     @property
     def lags(self) -> Tensor:
-        """The logarithmic axis: Tensor [n_lags], float64, frames."""
+        """Logarithmic axis of lags: Tensor [n_lags], float64, in frames."""
         frames = torch.tensor([self.min_lag, self.max_lag]) * self.sample_rate / self.hop_length
         low, high = frames.double().log2().tolist()
         return torch.logspace(low, high, self.n_lags, base=2, dtype=torch.float64)
 
     @property
     def min_samples(self) -> int:
-        """The shortest sound whose frames reach the last lag."""
+        """Smallest length of a waveform whose frames reach the last lag."""
         return (int(self.lags[-1]) + 2) * self.hop_length
 
     def __call__(self, y: Tensor) -> Tensor:
-        """Describe sounds: Tensor [..., sample] to [..., n_bands * n_scales].
-
-        Parameters
-        ----------
-        y : Tensor [..., sample]
-            Floating, at ``sample_rate``, at least ``min_samples`` long.
-
-        Returns
-        -------
-        Tensor [..., n_bands * n_scales], float64
-            Magnitudes, band after band; a silent sound has zeros.
-
-        Raises
-        ------
-        ParameterError
-            If the sounds are too short.
-
-        Examples
-        --------
-        >>> ScaleTransform(max_lag=0.9)(torch.zeros(22050)).any()
-        tensor(False)
-        """
+        """Compute magnitudes [..., n_bands * n_scales], band after band; zeros for silence."""
         if y.shape[-1] < self.min_samples:
             raise ParameterError(
                 f"y has {y.shape[-1]} samples; a lag of {self.max_lag} s needs {self.min_samples}"

@@ -1,7 +1,7 @@
-"""Spectral periodicity: how much a sound's timbre differs from itself some time later.
+"""Spectral periodicity: the distance of a sound's timbre to itself at each lag.
 
-Sounds are [..., sample], features [..., lag]. All is computed in float64, one sound after another
-in blocks of frames: memory does not grow with the length of a sound or the size of a batch.
+Waveforms are [..., sample], features [..., lag], float64. Waveforms are processed one by one in
+blocks of frames: memory does not grow with the length or the number of waveforms.
 """
 
 from __future__ import annotations
@@ -20,57 +20,27 @@ from otoscope.signal.mel.frontend import FrontEnd, librosa_mel
 
 __all__ = ["SpectralPeriodicity", "lag_distances"]
 
-_BLOCK = 256  # frames whose distances are held at once
-_ROUNDING = 1e-12  # of differences of distances; what varies less is constant
+_BLOCK = 256  # frames whose distances are in memory at once
+_ROUNDING = 1e-12  # rounding error of distances; features that vary less are constant
 
 
 @dataclass(frozen=True)
 class SpectralPeriodicity:
-    """Mean distance of MFCCs at each lag, differentiated: called with sounds, returns features.
+    """Mean distance of MFCCs at each lag, differentiated over the lag.
 
-    Parameters
-    ----------
-    sample_rate : int
-        Samples a second of the sounds.
-    n_fft, hop_length : int
-        Samples of a frame and between frames: 93 and 5 ms.
-    n_mels, n_mfcc : int
-        Bands, and coefficients of their cosine transform that are kept, the first included.
-    max_lag : float
-        Seconds.
-    distance : {"euclidean", "cosine"}
-        Between the coefficients of two frames.
-    norm : {"standard", "max"}
-        Features of mean 0 and deviation 1 over the lags, or of largest magnitude 1.
-
-    Raises
-    ------
-    ParameterError
-        If a setting is out of range.
-
-    Notes
-    -----
-    No number here is known to be the paper's.
-
-    References
-    ----------
-    A. Pikrakis, "A deep learning approach to rhythm modelling with applications", 2013; B. L.
-    Sturm, "The 'Horse' Inside", 2016, which takes a system of such features apart.
-
-    Examples
-    --------
-    >>> SpectralPeriodicity()(torch.rand(2, 110250)).shape
-    torch.Size([2, 800])
+    No default is known to be the paper's: A. Pikrakis, "A deep learning approach to rhythm
+    modelling with applications", 2013. B. L. Sturm, "The 'Horse' Inside", 2016, examines a system
+    of such features.
     """
 
-    sample_rate: int = 22050
-    n_fft: int = 2048
-    hop_length: int = 110
+    sample_rate: int = 22050  # Hz
+    n_fft: int = 2048  # 93 ms
+    hop_length: int = 110  # 5 ms
     n_mels: int = 40
-    n_mfcc: int = 13
-    max_lag: float = 4.0
+    n_mfcc: int = 13  # including coefficient 0
+    max_lag: float = 4.0  # s
     distance: Literal["euclidean", "cosine"] = "euclidean"
-    norm: Literal["standard", "max"] = "standard"
+    norm: Literal["standard", "max"] = "standard"  # mean 0 and deviation 1, or maximum 1
 
     def __post_init__(self) -> None:
         if self.distance not in ("euclidean", "cosine"):
@@ -81,13 +51,13 @@ class SpectralPeriodicity:
             raise ParameterError(f"n_mfcc is {self.n_mfcc}, must be in [1, {self.n_mels}], n_mels")
         if self.n_lags < 3:
             raise ParameterError(
-                f"max_lag is {self.max_lag} s: must reach over at least 3 hops of "
+                f"max_lag is {self.max_lag} s: must be at least 3 hops of "
                 f"{self.hop_length / self.sample_rate:.4f} s"
             )
 
     @cached_property
     def front_end(self) -> FrontEnd:
-        """The bands, as librosa has them, of raw frames: `mfcc` pads."""
+        """Mel front end, as in librosa, of raw frames: `mfcc` pads."""
         centred = librosa_mel(
             sr=self.sample_rate, n_fft=self.n_fft, hop_length=self.hop_length, n_mels=self.n_mels
         )
@@ -95,7 +65,7 @@ class SpectralPeriodicity:
 
     @cached_property
     def cosines(self) -> Tensor:
-        """The orthonormal cosine transform (DCT-II): Tensor [mel, mfcc], float64."""
+        """Orthonormal DCT-II: Tensor [mel, mfcc], float64."""
         mel = torch.arange(self.n_mels, dtype=torch.float64)[:, None] + 0.5
         basis = torch.cos(math.pi / self.n_mels * mel * torch.arange(self.n_mfcc))
         unit: Tensor = basis / basis.norm(dim=0)
@@ -103,33 +73,16 @@ class SpectralPeriodicity:
 
     @property
     def n_lags(self) -> int:
-        """The longest lag, in frames."""
+        """Longest lag, in frames."""
         return int(self.max_lag * self.sample_rate / self.hop_length)
 
     @property
     def min_samples(self) -> int:
-        """The shortest sound whose frames reach the last lag."""
+        """Smallest length of a waveform whose frames reach the last lag."""
         return self.n_lags * self.hop_length
 
     def mfcc(self, y: Tensor) -> Tensor:
-        """Transform sounds: Tensor [..., sample] to [..., frame, mfcc], float64.
-
-        Parameters
-        ----------
-        y : Tensor [..., sample]
-            Floating, at ``sample_rate``.
-
-        Returns
-        -------
-        Tensor [..., frame, mfcc]
-            Cosine transform of the natural logarithms of mel powers; frame i lies around sample
-            i * hop_length.
-
-        Examples
-        --------
-        >>> SpectralPeriodicity().mfcc(torch.zeros(1100)).shape
-        torch.Size([11, 13])
-        """
+        """Compute MFCCs [..., frame, mfcc]; frame i is centred at sample i * hop_length."""
         n_frames = y.shape[-1] // self.hop_length + 1
         padded = F.pad(y.double(), (self.n_fft // 2, self.n_fft // 2))
         parts = []
@@ -140,29 +93,7 @@ class SpectralPeriodicity:
         return torch.cat(parts, -2)
 
     def __call__(self, y: Tensor) -> Tensor:
-        """Describe sounds: Tensor [..., sample] to [..., lag].
-
-        Parameters
-        ----------
-        y : Tensor [..., sample]
-            Floating, at ``sample_rate``, at least ``min_samples`` long.
-
-        Returns
-        -------
-        Tensor [..., lag], float64
-            Feature l is how much farther apart frames are at a lag of l + 1 than of l, l >= 1;
-            zeros for a sound that does not change.
-
-        Raises
-        ------
-        ParameterError
-            If the sounds are too short.
-
-        Examples
-        --------
-        >>> SpectralPeriodicity(max_lag=1.0)(torch.rand(44100)).mean().abs() < 1e-9
-        tensor(True)
-        """
+        """Compute features [..., n_lags - 1]: d(l + 1) - d(l) for l >= 1; 0 if constant."""
         if y.shape[-1] < self.min_samples:
             raise ParameterError(
                 f"y has {y.shape[-1]} samples; a lag of {self.max_lag} s needs {self.min_samples}"
@@ -178,31 +109,9 @@ class SpectralPeriodicity:
 def lag_distances(
     frames: Tensor, max_lag: int, *, metric: Literal["euclidean", "cosine"] = "euclidean"
 ) -> Tensor:
-    """Average the diagonals of the matrix of distances between frames.
+    """Average the distances of frames t and t + l over t, for each lag l: Tensor [1 + max_lag].
 
-    Parameters
-    ----------
-    frames : Tensor [frame, feature]
-        Floating; more than ``max_lag`` frames.
-    max_lag : int
-        Frames.
-    metric : {"euclidean", "cosine"}
-        Norm of the difference, or 1 less the cosine of the angle (of a frame of zeros: 1/2).
-
-    Returns
-    -------
-    Tensor [1 + max_lag]
-        d(l): mean over t of the distance of frames t and t + l.
-
-    Raises
-    ------
-    ParameterError
-        If there are too few frames.
-
-    Examples
-    --------
-    >>> lag_distances(torch.tensor([[0.0], [1.0], [0.0], [1.0]]), 2)
-    tensor([0., 1., 0.])
+    The cosine distance of a frame of zeros to another frame is 1/2.
     """
     n_frames = len(frames)
     if not 0 <= max_lag < n_frames:
@@ -215,7 +124,7 @@ def lag_distances(
     for start in range(0, n_frames, _BLOCK):
         block = frames[start : start + _BLOCK]
         reach = later[start : start + len(block) + max_lag]
-        # Exact differences: the shortcut by products loses what is small where frames are equal.
+        # Exact differences: by matrix products, small distances of nearly equal frames are lost.
         distance = torch.cdist(block, reach, compute_mode="donot_use_mm_for_euclid_dist")
         # Row t of the view is distance[t, t : t + max_lag + 1]: its columns are lags.
         by_lag = distance.as_strided((len(block), max_lag + 1), (len(reach) + 1, 1))
@@ -227,7 +136,7 @@ def lag_distances(
 
 
 def _normalised(features: Tensor, norm: str) -> Tensor:
-    """Scale rows; one that is constant becomes zeros."""
+    """Normalise each row; a constant row becomes zeros."""
     if norm == "standard":
         features = features - features.mean(-1, keepdim=True)
         scale = features.square().mean(-1, keepdim=True).sqrt()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from otoscope.data.shipped import sample, sample_names
+from otoscope.data.songs import sample, sample_names
 from otoscope.data.synthesis.song import frame_truth
 from otoscope.errors import ParameterError
 from otoscope.signal.audio.files import read_audio

@@ -1,4 +1,4 @@
-"""The synthesiser: its truth holds to the sample, its voice has the score's pitch and vowels."""
+"""The synthesised voice has the score's pitch and vowels, the band its chords."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from scipy.signal import find_peaks
 
 from otoscope.data.synthesis.band import accompany
 from otoscope.data.synthesis.score import Note, Score, compose
-from otoscope.data.synthesis.song import frame_truth
-from otoscope.data.synthesis.synth import synthesise
 from otoscope.data.synthesis.voice import FORMANTS, sing
-from otoscope.errors import ParameterError
 
 SR = 16000
 
@@ -27,48 +24,6 @@ def held(pitch: int, vowel: str, seed: int = 0) -> NDArray[np.float64]:
 def spectrum(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     hz = np.asarray(np.fft.rfftfreq(len(y), 1 / SR), np.float64)
     return hz, np.asarray(np.abs(np.fft.rfft(y * np.hanning(len(y)))) ** 2, np.float64)
-
-
-def test_same_seed_gives_the_same_song_bit_for_bit() -> None:
-    first, again, other = (synthesise(seed, seconds=4.0, sr=SR) for seed in (3, 3, 4))
-    np.testing.assert_array_equal(first.voice, again.voice)
-    np.testing.assert_array_equal(first.backing, again.backing)
-    assert first.sung == again.sung
-    assert not np.array_equal(first.mix, other.mix)
-
-
-def test_level_changes_nothing_but_the_level() -> None:
-    soft, loud = (synthesise(1, seconds=4.0, sr=SR, snr_db=snr_db) for snr_db in (-6.0, 6.0))
-    assert soft.sung == loud.sung
-    assert np.corrcoef(soft.voice, loud.voice)[0, 1] == pytest.approx(1.0, abs=1e-6)
-    assert np.corrcoef(soft.backing, loud.backing)[0, 1] == pytest.approx(1.0, abs=1e-6)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_voice_is_silent_in_rests_and_sounds_in_phrases(seed: int) -> None:
-    song = synthesise(seed, seconds=8.0, sr=SR)
-    sung = frame_truth(song.sung, len(song.voice), SR)
-    assert not song.voice[~sung].any()
-    frames = song.voice[: len(sung) // 800 * 800].reshape(-1, 800)  # 50 ms
-    in_phrase = sung[: frames.size].reshape(-1, 800).all(axis=1)
-    loud = np.sqrt((frames**2).mean(axis=1)) > 0.02 * np.abs(song.voice).max()
-    assert loud[in_phrase].mean() > 0.9  # the rest: closures of k and t
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_backing_plays_throughout(seed: int) -> None:
-    song = synthesise(seed, seconds=8.0, sr=SR)
-    halves = song.backing[: 16 * SR // 2].reshape(-1, SR // 2)
-    assert (np.sqrt((halves**2).mean(axis=1)) > 1e-3).all()
-
-
-@pytest.mark.parametrize("sr", [8000, 16000, 22050, 44100])
-def test_any_rate_gives_the_length_asked_for(sr: int) -> None:
-    song = synthesise(0, seconds=4.5, sr=sr)
-    assert song.mix.shape == (round(4.5 * sr),)
-    assert song.mix.dtype == np.float32
-    assert np.isfinite(song.mix).all()
-    assert song.snr_db == 6.0
 
 
 @pytest.mark.parametrize("pitch", [57, 69, 77])
@@ -147,12 +102,3 @@ def test_score_is_sung_for_any_seed() -> None:
         rng = np.random.default_rng(seed)
         score = compose(rng, seconds=4)
         assert np.isfinite(sing(score, sr=8000, n_samples=32000, rng=rng)).all()
-
-
-@pytest.mark.parametrize(
-    ("seed", "seconds", "sr", "match"),
-    [(-1, 10, SR, "seed is -1"), (0, 3, SR, "at least 4"), (0, 10, 4000, "sr 4000")],
-)
-def test_impossible_songs_are_refused(seed: int, seconds: float, sr: int, match: str) -> None:
-    with pytest.raises(ParameterError, match=match):
-        synthesise(seed, seconds=seconds, sr=sr)

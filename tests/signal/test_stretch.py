@@ -1,7 +1,8 @@
-"""Onsets move and frequencies stay, or the other way round, with both stretchers."""
+"""Stretching moves onsets, shifting moves frequencies, and resampling moves neither."""
 
 from __future__ import annotations
 
+import math
 import sys
 from importlib.util import find_spec
 
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import MissingExtra, ParameterError
-from otoscope.signal.effects.stretch import pitch_shift, stretch
+from otoscope.signal.snr import snr_db
+from otoscope.signal.stretch import pitch_shift, resample, resample_round_trip, stretch
 from tests.support.examples import examples
 from tests.support.sounds import SR, centres, clicks, frequency, sine
 
@@ -100,7 +102,7 @@ def test_pitch_moves_by_the_ratio_and_onsets_stay(stretcher: str, cents: float) 
 
 def test_without_the_extra_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "python_stretch", None)
-    with pytest.raises(MissingExtra, match=r'otoscope\[horse\]" \(or choose stretcher="librosa"'):
+    with pytest.raises(MissingExtra, match=r'otoscope\[horse\]" \(or choose the stretcher librosa'):
         stretch(torch.zeros(8000), sr=8000, rate=1.06)
 
 
@@ -112,3 +114,44 @@ def test_what_cannot_be_stretched_is_refused() -> None:
     for rate in (0.0, -1.0, float("nan"), 11.0):
         with pytest.raises(ParameterError, match=r"rate is .*must be in \[0.1, 10\]"):
             stretch(torch.zeros(10), sr=8000, rate=rate, stretcher="librosa")
+
+
+def sine_at(hz: float, sr: float, n: int) -> torch.Tensor:
+    return torch.sin(2 * torch.pi * hz * torch.arange(n, dtype=torch.float64) / sr)
+
+
+@pytest.mark.parametrize(("orig_sr", "target_sr"), [(22050, 16000), (16000, 44100), (8000, 8123.4)])
+def test_a_sine_is_the_same_sine_at_the_other_rate(orig_sr: float, target_sr: float) -> None:
+    resampled = resample(sine_at(1000.0, orig_sr, 20000), orig_sr=orig_sr, target_sr=target_sr)
+    expected = sine_at(1000.0, target_sr, len(resampled))
+    middle = slice(1000, -1000)
+    torch.testing.assert_close(resampled[middle], expected[middle], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("hz", "is_kept"), [(100.0, True), (3600.0, True), (4100.0, False)])
+def test_a_round_trip_keeps_what_lies_below_half_the_rate(hz: float, is_kept: bool) -> None:
+    y = sine_at(hz, 22050, 22050)
+    back = resample_round_trip(y, sr=22050, through_sr=8000)
+    middle = slice(1000, -1000)
+    if is_kept:
+        assert float(snr_db(y[middle], back[middle])) > 50
+    else:
+        assert float(back[middle].abs().max()) < 1e-5
+
+
+@examples(30)
+@given(n=st.integers(1, 3000), through_sr=st.floats(1000, 50000))
+def test_a_round_trip_has_as_many_samples(n: int, through_sr: float) -> None:
+    y = torch.ones(2, n)
+    assert resample(y, orig_sr=22050, target_sr=through_sr).shape == (
+        2,
+        math.ceil(n * through_sr / 22050),
+    )
+    assert resample_round_trip(y, sr=22050, through_sr=through_sr).shape == (2, n)
+
+
+def test_what_has_no_rate_is_refused() -> None:
+    with pytest.raises(ParameterError, match="target_sr is 0"):
+        resample(torch.zeros(10), orig_sr=8000, target_sr=0)
+    with pytest.raises(ParameterError, match=r"shape \(2, 0\)"):
+        resample(torch.zeros(2, 0), orig_sr=8000, target_sr=16000)

@@ -1,1 +1,0 @@
-"""Filters, reverberation, noise and time stretching."""

@@ -1,0 +1,121 @@
+"""Resampling, time stretching and pitch shifting.
+
+Two time stretchers share no code: an effect that only one of them shows is its artefact, not an
+effect of tempo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from otoscope.errors import ParameterError, require_extra
+
+__all__ = [
+    "STRETCHERS",
+    "check_stretcher",
+    "pitch_shift",
+    "resample",
+    "resample_round_trip",
+    "stretch",
+]
+
+_FRAME = 2048 / 22050  # s, of the phase vocoder; a frame as long as a beat would keep the tempo
+
+
+def resample(y: Tensor, *, orig_sr: float, target_sr: float) -> Tensor:
+    """Resample [..., sample] with soxr (high quality), without delay; only the ratio matters.
+
+    Frequencies below 0.9 of the lower Nyquist frequency are kept, those above it are removed.
+    """
+    for name, rate in (("orig_sr", orig_sr), ("target_sr", target_sr)):
+        if not 0 < rate < float("inf"):
+            raise ParameterError(f"{name} is {rate}, must be > 0")
+    if y.ndim == 0 or y.numel() == 0:
+        raise ParameterError(f"y has shape {tuple(y.shape)}, must be [..., sample], not empty")
+    import librosa
+
+    resampled = librosa.resample(
+        y.detach().cpu().numpy(), orig_sr=orig_sr, target_sr=target_sr, res_type="soxr_hq"
+    )
+    return torch.from_numpy(resampled).to(y)
+
+
+def resample_round_trip(y: Tensor, *, sr: float, through_sr: float) -> Tensor:
+    """Resample to ``through_sr`` and back; below ``sr``, a sharp low-pass at through_sr / 2."""
+    between = resample(y, orig_sr=sr, target_sr=through_sr)
+    back = resample(between, orig_sr=through_sr, target_sr=sr)
+    return F.pad(back, (0, y.shape[-1] - back.shape[-1]))  # lengths were rounded
+
+
+def stretch(y: Tensor, *, sr: float, rate: float, stretcher: str = "python-stretch") -> Tensor:
+    """Change the tempo by the factor ``rate``, in [0.1, 10], without changing the pitch.
+
+    At 22,050 Hz python-stretch moves onsets by at most 10 samples, librosa's phase vocoder by at
+    most half of its 93 ms frame at any rate; a sine's frequency changes by less than 0.01 cent with
+    both. The last window of a stretcher fades out: 1/8 s of mirrored signal is appended and cut off
+    again.
+    """
+    check_stretcher(stretcher)
+    if y.ndim not in (1, 2) or y.numel() == 0:
+        raise ParameterError(
+            f"y has shape {tuple(y.shape)}, must be [sample] or [channel, sample], not empty"
+        )
+    if not 0.1 <= rate <= 10:
+        raise ParameterError(f"rate is {rate}, must be in [0.1, 10] (1.06 is 6 % faster)")
+    n = y.shape[-1]
+    sound = torch.atleast_2d(y.detach().cpu().float())
+    mirrored = F.pad(sound, (0, min(n - 1, round(sr / 8))), mode="reflect")
+    stretched = torch.from_numpy(STRETCHERS[stretcher](mirrored.numpy(), sr, rate))
+    fitted = F.pad(stretched, (0, round(n / rate) - stretched.shape[-1]))
+    return fitted.reshape(*y.shape[:-1], -1).to(y)
+
+
+def pitch_shift(y: Tensor, *, sr: float, cents: float, stretcher: str = "python-stretch") -> Tensor:
+    """Shift the pitch by up to three octaves (1200 cents each) without changing the tempo.
+
+    Stretches, then resamples; formants move as well. The pitch shifter of python-stretch itself is
+    off by 4 cents at a semitone (440 Hz, 22,050 Hz).
+    """
+    ratio = 2 ** (cents / 1200)
+    longer = stretch(y, sr=sr, rate=1 / ratio, stretcher=stretcher)
+    shifted = resample(longer, orig_sr=ratio * sr, target_sr=sr)
+    return F.pad(shifted, (0, y.shape[-1] - shifted.shape[-1]))  # lengths were rounded
+
+
+def check_stretcher(stretcher: str) -> None:
+    """Check that a stretcher of this name exists."""
+    if stretcher not in STRETCHERS:
+        raise ParameterError(f"stretcher is {stretcher!r}, must be one of {', '.join(STRETCHERS)}")
+
+
+def _signalsmith(y: NDArray[np.float32], sr: float, rate: float) -> NDArray[np.float32]:
+    package = require_extra(
+        "python_stretch",
+        "horse",
+        command='pip install "otoscope[horse]" (or choose the stretcher librosa, less sharp)',
+    )
+    stretcher = package.Signalsmith.Stretch(0)  # seed: large factors use random phases
+    stretcher.preset(len(y), sr)
+    stretcher.timeFactor = rate
+    return np.asarray(stretcher.process(y), dtype=np.float32)
+
+
+def _phase_vocoder(y: NDArray[np.float32], sr: float, rate: float) -> NDArray[np.float32]:
+    import librosa
+
+    n_fft = 4 * max(1, round(_FRAME * sr / 4))  # four whole hops
+    # At least one frame: librosa warns of shorter signals.
+    y = np.pad(y, ((0, 0), (0, max(0, n_fft - y.shape[1]))))
+    return np.asarray(librosa.effects.time_stretch(y, rate=rate, n_fft=n_fft), dtype=np.float32)
+
+
+STRETCHERS: dict[str, Callable[[NDArray[np.float32], float, float], NDArray[np.float32]]] = {
+    "python-stretch": _signalsmith,
+    "librosa": _phase_vocoder,
+}
