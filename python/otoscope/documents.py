@@ -1,4 +1,4 @@
-"""JSON documents that carry kind and schema version: "format": "otoscope.Explanation/2"."""
+"""JSON documents with kind and schema version: "format": "otoscope.Explanation/2"."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ def read_document(
 ) -> tuple[dict[str, Any], int]:
     """Read a document of this or an older schema version; return its content and its version.
 
-    ``source`` is JSON text or what parsing gave; ``name`` stands in messages, "explanation".
+    ``source`` is JSON text or the parsed value; ``name`` is used in messages, for example
+    "explanation".
     """
     try:
         content = json.loads(source) if isinstance(source, str | bytes) else source
     except ValueError:
         content = None
-    its_kind, _, written = str(
+    actual_kind, _, written = str(
         content.get("format") if isinstance(content, dict) else ""
     ).partition("/")
-    if not isinstance(content, dict) or its_kind != kind or not written.isdecimal():
+    if not isinstance(content, dict) or actual_kind != kind or not written.isdecimal():
         article = "an" if name[0] in "aeiou" else "a"
         raise ParameterError(
             f"the text is not {article} {name}; its format must be {kind}/{version}"
@@ -47,8 +48,8 @@ def read_document(
 
 def require_fields(content: object, required: Collection[str], owner: str) -> None:
     """Refuse an object of a document that lacks fields, and list them."""
-    there = set(content) if isinstance(content, Mapping) else set()
-    if missing := sorted(set(required) - there):
+    present = set(content) if isinstance(content, Mapping) else set()
+    if missing := sorted(set(required) - present):
         raise ParameterError(
             f"{owner} lacks {', '.join(missing)}; the document is damaged or was changed by hand"
         )

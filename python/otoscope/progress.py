@@ -1,4 +1,4 @@
-"""Progress of long work: the type of a progress callback, and the silent one."""
+"""Type of a progress callback, and the silent one."""
 
 from __future__ import annotations
 
@@ -12,23 +12,5 @@ Progress: TypeAlias = Callable[[Sequence[Any], str], Iterable[Any]]
 
 
 def silent(items: Sequence[Any], description: str) -> Iterable[Any]:
-    """Yield the items without showing anything.
-
-    Parameters
-    ----------
-    items : sequence
-        Items to work through.
-    description : str
-        Name of the work; not shown.
-
-    Returns
-    -------
-    iterable
-        The items themselves.
-
-    Examples
-    --------
-    >>> list(silent(["a.ogg", "b.ogg"], "files"))
-    ['a.ogg', 'b.ogg']
-    """
+    """Return the items without showing anything."""
     return items

@@ -1,12 +1,12 @@
-"""Records of runs: JSON Lines files that are whole after a kill at any byte.
+"""Records of runs: JSON Lines files that stay readable if the process is killed at any byte.
 
-A record is one line of ASCII JSON that ends in a newline, appended by one write. A process killed
-in the middle leaves a last line without its newline: reading skips it, opening for writing cuts it
-off. Whole files (pictures, reports, sounds) are written by :func:`replacing`: they are there with
-all their bytes or not at all.
+A record is a line of ASCII JSON that ends in a newline, appended by a single write. A process
+killed during the write leaves a last line without newline: reading skips it, and opening the file
+for writing removes it. Other files (images, reports, sounds) are written by :func:`replacing`:
+they are complete or absent.
 
-JSON has no NaN and no infinity: both are written as null ("no value"). NumPy's and torch's scalars
-and arrays become numbers and lists, dataclasses become objects.
+JSON has no NaN and no infinity: both are written as null. Scalars and arrays of NumPy and torch
+become numbers and lists, dataclasses become objects.
 """
 
 from __future__ import annotations
@@ -42,28 +42,28 @@ _OURS = ("key", "seed", "versions")  # the fields that Records itself writes
 
 
 class Records:
-    """A JSON Lines file that one process appends to, and takes up again where it stopped.
+    """A JSON Lines file to which one process appends, and which can be continued.
 
     Parameters
     ----------
     path : str or Path
-        The file; made if it is not there. Its folder must exist.
+        File; created if missing, in an existing folder.
 
     Raises
     ------
     ParameterError
-        If another process is writing to the file, or a whole line of it is not a record.
+        If another process is writing to the file, or a complete line of the file is not a record.
 
     Notes
     -----
-    Each record holds its ``key``, ``seed`` and ``versions`` beside the values given. A record is on
+    Each record holds ``key``, ``seed`` and ``versions`` besides the values given. A record is on
     the disk when `append` returns.
 
     Examples
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "scores.jsonl"
-    >>> for _ in range(2):  # the second time there is nothing left to do
+    >>> for _ in range(2):  # the second run skips all songs
     ...     with Records(path) as records:
     ...         for song in ["a.ogg", "b.ogg"]:
     ...             if song not in records:
@@ -87,34 +87,28 @@ class Records:
             raise
 
     def __contains__(self, key: object) -> bool:
-        """Whether a record of this key is in the file."""
+        """Return True if the file has a record with this key."""
         return _canonical(key) in self._done
 
     def append(self, key: object, values: Mapping[str, object], *, seed: int | None) -> None:
-        """Write one record as one whole line.
+        """Append a record as a line.
 
         Parameters
         ----------
         key : str, number, list, dict or dataclass
-            What the record is of: a file's name, or all settings of a run. Once per file.
+            Key of the record, for example a file name or all settings of a run; unique in the file.
         values : Mapping of str to object
-            What was found. NaN and infinities become null.
+            Values of the record. NaN and infinities become null.
         seed : int or None
-            The seed that repeats it; None says that nothing was drawn.
+            Seed that reproduces the values; None if nothing is random.
 
         Raises
         ------
         ParameterError
-            If the key is in the file already, a value has no form in JSON, or ``values`` has a
-            field named key, seed or versions.
+            If the file has a record with this key, a value cannot be written as JSON, or ``values``
+            has a field named key, seed or versions.
         OSError
-            If the disk is full; the file then ends after the record before.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> with Records(Path(tempfile.mkdtemp()) / "runs.jsonl") as records:
-        ...     records.append({"rate": 0.1, "units": 50}, {"recall": 0.83}, seed=7)
+            If the disk is full; the file then ends after the previous record.
         """
         name = _canonical(key)
         if name in self._done:
@@ -135,7 +129,7 @@ class Records:
         self._done.add(name)
 
     def close(self) -> None:
-        """Close the file; another process may write to it then."""
+        """Close the file, and release it for other processes."""
         self._file.close()
 
     def __enter__(self) -> Records:
@@ -153,22 +147,22 @@ class Records:
 
 
 def read(path: str | Path) -> list[dict[str, Any]]:
-    """Read all whole records of a file; one that is still being written is left out.
+    """Read all complete records of a file; a record that is being written is skipped.
 
     Parameters
     ----------
     path : str or Path
-        A JSON Lines file written by `Records`.
+        JSON Lines file written by `Records`.
 
     Returns
     -------
     list of dict
-        The records in the order in which they were written.
+        Records in the order in which they were written.
 
     Raises
     ------
     ParameterError
-        If a whole line is not a record: the file was damaged or is of another kind.
+        If a complete line is not a record: the file is damaged or of another kind.
 
     Examples
     --------
@@ -182,22 +176,22 @@ def read(path: str | Path) -> list[dict[str, Any]]:
 
 
 def stream(path: str | Path) -> Iterator[dict[str, Any]]:
-    """Read the whole records of a file one by one: the file may be larger than the memory.
+    """Iterate over the complete records of a file, which may be larger than the memory.
 
     Parameters
     ----------
     path : str or Path
-        A JSON Lines file written by `Records`.
+        JSON Lines file written by `Records`.
 
     Yields
     ------
     dict
-        The records in the order in which they were written.
+        Records in the order in which they were written.
 
     Raises
     ------
     ParameterError
-        If a whole line is not a record: the file was damaged or is of another kind.
+        If a complete line is not a record: the file is damaged or of another kind.
 
     Examples
     --------
@@ -213,25 +207,25 @@ def stream(path: str | Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Write a whole file or nothing: to a draft beside it, renamed when all went well.
+    """Write a complete file or nothing: to a draft, which is renamed if the block succeeds.
 
     Parameters
     ----------
     path : str or Path
-        The file to write or to replace. A link is followed, so that it stays a link.
+        File to write or replace. A link is followed, and stays a link.
 
     Yields
     ------
     Path
-        The draft: an empty file in the same folder, with the same suffix. It is removed if the
-        block raises; the old file is then as it was.
+        Draft: an empty file in the same folder with the same suffix. If the block raises, the draft
+        is removed and the old file is unchanged.
 
     Raises
     ------
     ParameterError
-        If ``path`` is there and is not a regular file.
+        If ``path`` exists and is not a regular file.
     OSError
-        If the folder is missing or cannot be written; said before the block runs.
+        If the folder is missing or cannot be written to; raised before the block runs.
 
     Examples
     --------
@@ -260,7 +254,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
-    """Write a value as ASCII JSON.
+    """Convert a value to ASCII JSON text.
 
     Parameters
     ----------
@@ -268,17 +262,17 @@ def to_json(value: object, *, indent: int | None = None) -> str:
         None, bool, int, float, str, Path, dict with str keys, list, tuple, dataclass, NumPy or
         torch scalar or array, or nestings of these. NaN and infinities become null.
     indent : int, optional
-        Spaces a level; one line if not given.
+        Spaces per level; by default the text is a single line.
 
     Returns
     -------
     str
-        JSON that any parser reads.
+        JSON text.
 
     Raises
     ------
     ParameterError
-        If a value has no form in JSON.
+        If a value cannot be written as JSON.
 
     Examples
     --------
@@ -295,18 +289,18 @@ def to_plain(value: object) -> Any:
     Parameters
     ----------
     value : object
-        As for `to_json`.
+        Value of a type that `to_json` accepts.
 
     Returns
     -------
     None, bool, int, float, str, list or dict
-        What parsing the value's JSON gives: tuples and arrays as lists, dataclasses as dicts, NaN
+        Result of parsing the value's JSON: tuples and arrays as lists, dataclasses as dicts, NaN
         and infinities as None.
 
     Raises
     ------
     ParameterError
-        If a value has no form in JSON.
+        If a value cannot be written as JSON.
 
     Examples
     --------
@@ -350,12 +344,12 @@ def _version(distribution: str) -> str:
 
 
 def _canonical(key: object) -> str:
-    """One text for equal keys, whatever the order of their fields."""
+    """Return the same text for equal keys, whatever the order of their fields."""
     return json.dumps(to_plain(key), sort_keys=True, allow_nan=False)
 
 
 def _whole(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Each whole record of a file, and where it ends."""
+    """Iterate over the complete records of a file, each with the offset at which it ends."""
     end = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -375,7 +369,7 @@ def _whole(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
-    """Keep a second writer out until the file is closed or the process ends."""
+    """Exclude other writers until the file is closed or the process ends."""
     if sys.platform == "win32":
         return  # no fcntl; there the user must see to it
     import fcntl

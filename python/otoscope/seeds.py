@@ -1,8 +1,8 @@
-"""Seeds and random generators that belong to one item, whatever the order of the items.
+"""Seeds and random generators of single items, independent of the order of the items.
 
-The seed of a run and the key of an item (its index or name, the number of the try) give a seed or
-a generator of its own. Results of a run therefore do not depend on batch size, on the number of
-processes, or on which items were finished before an interruption.
+A seed or generator is derived from the seed of the run and the key of the item (its index or name,
+the number of the try). Results therefore do not depend on batch size, on the number of processes,
+or on the items that were finished before an interruption.
 """
 
 from __future__ import annotations
@@ -22,87 +22,22 @@ __all__ = ["item_seed", "numpy_generator", "torch_generator"]
 
 
 def item_seed(seed: int, *key: int | str) -> int:
-    """Derive the seed of one item.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the run.
-    *key : int or str
-        Key of the item: its name or index, the number of the try.
-
-    Returns
-    -------
-    int
-        Seed in [0, 2^63): equal for equal arguments, unrelated for others.
-
-    Examples
-    --------
-    >>> item_seed(0, "song.ogg", 3) == item_seed(0, "song.ogg", 3)
-    True
-    >>> item_seed(0, "song.ogg", 3) == item_seed(0, "song.ogg", 4)
-    False
-    """
+    """Derive the seed of an item, in [0, 2^63); equal arguments give equal seeds."""
     digest = hashlib.blake2b(to_json([seed, *key]).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
 def numpy_generator(seed: int, *key: int) -> np.random.Generator:
-    """Make the NumPy generator of one item.
+    """Make the NumPy generator of an item; different keys of one length give independent streams.
 
-    Parameters
-    ----------
-    seed : int
-        Seed of the run, >= 0.
-    *key : int
-        Key of the item, >= 0.
-
-    Returns
-    -------
-    numpy.random.Generator
-        Equal streams for equal arguments, independent ones for others.
-
-    Raises
-    ------
-    ParameterError
-        If a number is negative.
-
-    Examples
-    --------
-    >>> numpy_generator(0, 1).random() == numpy_generator(0, 2).random()
-    False
+    Trailing zeros do not count: numpy_generator(7, 0) equals numpy_generator(7).
     """
     _check(seed, key)
     return np.random.default_rng([seed, *key] if key else seed)
 
 
 def torch_generator(seed: int, *key: int) -> torch.Generator:
-    """Make the torch generator of one item.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the run, >= 0.
-    *key : int
-        Key of the item, >= 0.
-
-    Returns
-    -------
-    torch.Generator
-        On the CPU. Equal streams for equal arguments, independent ones for others.
-
-    Raises
-    ------
-    ParameterError
-        If a number is negative.
-
-    Examples
-    --------
-    >>> import torch
-    >>> first, second = torch_generator(0, 1), torch_generator(0, 2)
-    >>> torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=second))
-    False
-    """
+    """Make the torch generator (CPU) of an item; different keys give independent streams."""
     import torch
 
     _check(seed, key)

@@ -1,4 +1,4 @@
-"""Outputs of named layers of any ``nn.Module``, taken while it runs, in eval mode or its own.
+"""Outputs of named layers of any ``nn.Module``, recorded while it runs.
 
 Names are those of ``named_modules()``. A layer that runs several times gives its last output.
 """
@@ -20,24 +20,25 @@ __all__ = ["Tap", "layer_outputs", "recording"]
 
 @contextmanager
 def recording(module: nn.Module, *layers: str) -> Iterator[dict[str, Tensor]]:
-    """Record outputs of layers while the block runs.
+    """Record the outputs of layers while the block runs.
 
     Parameters
     ----------
     module : nn.Module
-        The network.
+        Network, in its own mode.
     *layers : str
-        Names of layers, "conv1" or "front.0.norm".
+        Names of layers, for example "conv1" or "front.0.norm".
 
     Yields
     ------
     dict of str to Tensor
-        Filled by each forward pass; the tensors carry gradients where they are on.
+        Outputs by layer, filled by each forward pass; they carry gradients where these are enabled.
 
     Raises
     ------
     ParameterError
-        If there is no such layer (names the nearest), or its output is not one tensor.
+        If there is no such layer (the message lists the nearest names), or its output is not a
+        Tensor.
 
     Examples
     --------
@@ -48,10 +49,11 @@ def recording(module: nn.Module, *layers: str) -> Iterator[dict[str, Tensor]]:
     >>> outputs["0"].shape
     torch.Size([1, 3])
     """
-    found = {name: _layer(module, name) for name in layers}
+    modules = {name: _layer(module, name) for name in layers}
     outputs: dict[str, Tensor] = {}
     hooks = [
-        layer.register_forward_hook(partial(_keep, outputs, name)) for name, layer in found.items()
+        layer.register_forward_hook(partial(_keep, outputs, name))
+        for name, layer in modules.items()
     ]
     try:
         yield outputs
@@ -61,26 +63,26 @@ def recording(module: nn.Module, *layers: str) -> Iterator[dict[str, Tensor]]:
 
 
 def layer_outputs(module: nn.Module, batch: Tensor, *layers: str) -> dict[str, Tensor]:
-    """Run a network once and return the outputs of some of its layers.
+    """Run a network once and return the outputs of layers.
 
     Parameters
     ----------
     module : nn.Module
-        The network.
+        Network.
     batch : Tensor [batch, ...]
-        Its input.
+        Input of the network.
     *layers : str
         Names of layers.
 
     Returns
     -------
     dict of str to Tensor
-        In the order of ``layers``.
+        Outputs by layer, in the order of ``layers``.
 
     Raises
     ------
     ParameterError
-        If there is no such layer, it did not run, or its output is not one tensor.
+        If there is no such layer, it did not run, or its output is not a Tensor.
 
     Examples
     --------
@@ -99,19 +101,19 @@ def layer_outputs(module: nn.Module, batch: Tensor, *layers: str) -> dict[str, T
 
 @dataclass(frozen=True)
 class Tap:
-    """One layer's output as a function of the network's input.
+    """Function from the input of a network to the output of one of its layers.
 
     Parameters
     ----------
     module : nn.Module
-        The network.
+        Network.
     layer : str
         Name of the layer.
 
     Raises
     ------
     ParameterError
-        If there is no such layer; names the nearest.
+        If there is no such layer; the message lists the nearest names.
 
     Examples
     --------
@@ -128,7 +130,7 @@ class Tap:
         _layer(self.module, self.layer)
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """Tensor [batch, ...] to the layer's output, [batch, ...]."""
+        """Return the layer's output [batch, ...] for a batch [batch, ...]."""
         return layer_outputs(self.module, batch, self.layer)[self.layer]
 
 
@@ -144,8 +146,9 @@ def _layer(module: nn.Module, name: str) -> nn.Module:
     layers: dict[str, nn.Module] = dict(module.named_modules())
     del layers[""]
     if name not in layers:
-        near = get_close_matches(name, layers, n=3, cutoff=0.4) or list(layers)[:8]
+        nearest = get_close_matches(name, layers, n=3, cutoff=0.4) or list(layers)[:8]
         raise ParameterError(
-            f"{type(module).__name__} has no layer {name!r}; nearest: {', '.join(near) or 'none'}"
+            f"{type(module).__name__} has no layer {name!r}; "
+            f"nearest: {', '.join(nearest) or 'none'}"
         )
     return layers[name]

@@ -1,9 +1,9 @@
-"""Interfaces of sound and of listening models for explainers, attacks and reports.
+"""Interfaces between models of sound and the explainers, attacks and reports that use them.
 
-``Patch`` is an excerpt of sound, [frame, mel] in a model's input domain, with its waveform.
-``ListeningModel`` describes a model of sound. A plain callable [batch, 1, frame, mel] ->
-[batch, output] is enough to explain a bare tensor; the rest is needed for files and listening.
-Frame i of a patch owns samples i * hop_length ... (i + 1) * hop_length of its sound.
+``Patch`` is an excerpt, [frame, mel] in the input domain of a model, with its waveform.
+``ListeningModel`` describes a model of sound. To explain a bare tensor, any callable
+[batch, 1, frame, mel] -> [batch, output] is enough; files and playback need the full interface.
+Frame i of a patch owns the samples i * hop_length ... (i + 1) * hop_length of its sound.
 """
 
 from otoscope.protocols.calls import (

@@ -1,4 +1,4 @@
-"""One guarded way to call a model: eval mode, error messages, checks of its outputs."""
+"""Guarded calls of a model: eval mode, error messages, checks of the outputs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def call_model(
 ) -> Tensor:
     """Call a model on a batch and check its outputs.
 
-    Eval mode is the caller's part: see `evaluating`.
+    The caller sets eval mode: see `evaluating`.
 
     Parameters
     ----------
@@ -52,15 +52,15 @@ def call_model(
     frames : bool
         Also accept outputs [batch, frame, output].
     gradient : bool
-        Record the graph, and require floating outputs on the batch's device. Otherwise the model
-        runs under `torch.no_grad`.
+        Record the graph, and require outputs of a floating type on the batch's device. Otherwise
+        the model runs under `torch.no_grad`.
     finite : bool
         Refuse outputs that are NaN or infinite.
 
     Returns
     -------
     Tensor [batch, output] or [batch, frame, output]
-        Outputs; a model that returns [batch] has one output.
+        Outputs; [batch] becomes [batch, 1].
 
     Raises
     ------
@@ -94,7 +94,7 @@ def call_guarded(
     name: str = "the model",
     axes: str = "",
 ) -> Any:
-    """Call a function on a batch, and report an error with the batch's shape and the line.
+    """Call a function on a batch; report an error with the batch's shape and the line.
 
     Parameters
     ----------
@@ -155,12 +155,12 @@ def check_outputs(
     Returns
     -------
     Tensor [batch, output] or [batch, frame, output]
-        Outputs; [batch] becomes one column.
+        Outputs; [batch] becomes [batch, 1].
 
     Raises
     ------
     ParameterError
-        If the outputs are no Tensor, complex, or of another shape.
+        If the outputs are not a Tensor, are complex, or have another shape.
 
     Examples
     --------
@@ -247,17 +247,17 @@ def dtype_of(model: object, default: torch.dtype = torch.float32) -> torch.dtype
 
 @contextmanager
 def evaluating(model: object) -> Iterator[bool]:
-    """Put a module in eval mode and restore each part's mode afterwards.
+    """Put a module in eval mode; restore the mode of each submodule afterwards.
 
     Parameters
     ----------
     model : object
-        Anything that is not an nn.Module is left alone.
+        Module; other objects are left unchanged.
 
     Yields
     ------
     bool
-        Whether a part of it was in train mode.
+        True if a submodule was in train mode.
 
     Examples
     --------

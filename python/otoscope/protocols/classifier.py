@@ -1,4 +1,4 @@
-"""A listening model as a classifier of whole sounds: its outputs pooled over their excerpts."""
+"""Classifier of whole sounds: the outputs of a listening model, pooled over excerpts."""
 
 from __future__ import annotations
 
@@ -109,18 +109,12 @@ class SoundClassifier(nn.Module):
         Returns
         -------
         Tensor [batch, class] or [batch, excerpt, class]
-            On the model's device.
+            Pooled outputs on the model's device.
 
         Raises
         ------
         ParameterError
             If the sounds are shorter than an excerpt.
-
-        Examples
-        --------
-        >>> from otoscope.models import load
-        >>> SoundClassifier(load("synth-singing"))(torch.zeros(2, 44100)).shape
-        torch.Size([2, 1])
         """
         excerpts = torch.stack([self._excerpts(y) for y in sounds])
         batch, has_graph = excerpts.flatten(0, 1)[:, None], torch.is_grad_enabled()
@@ -133,7 +127,7 @@ class SoundClassifier(nn.Module):
 
     @torch.no_grad()
     def label_scores(self, sounds: Tensor) -> Tensor:
-        """Score the labels of sounds in eval mode; the highest score is the answer.
+        """Score the labels of sounds in eval mode; the label with the highest score is the answer.
 
         Parameters
         ----------
@@ -143,14 +137,8 @@ class SoundClassifier(nn.Module):
         Returns
         -------
         Tensor [batch, label]
-            On the CPU. Columns as in ``label_names``: the pooled outputs, or for a single class
-            the threshold and the pooled output.
-
-        Examples
-        --------
-        >>> from otoscope.models import load
-        >>> SoundClassifier(load("synth-singing")).label_scores(torch.zeros(2, 44100)).argmax(1)
-        tensor([0, 0])
+            Scores on the CPU, columns as in ``label_names``: the pooled outputs; for a single
+            class, the threshold and the pooled output.
         """
         with evaluating(self):
             outputs: Tensor = self(sounds).cpu()
@@ -159,7 +147,7 @@ class SoundClassifier(nn.Module):
         return torch.cat([torch.full_like(outputs, self.threshold), outputs], -1)
 
     def _excerpts(self, y: Tensor) -> Tensor:
-        """Cut a sound: Tensor [sample] to [excerpt, frame, mel]."""
+        """Cut a sound [sample] into excerpts [excerpt, frame, mel]."""
         values, length = self.model.prepare(y), self.model.patch_frames
         if len(values) < length:
             missing = (length - len(values)) * self.model.hop_length / self.sample_rate

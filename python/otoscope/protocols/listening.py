@@ -1,4 +1,4 @@
-"""The interface of a model of sound: its front end, its outputs and their names."""
+"""Interface of a model of sound: front end, outputs and their names."""
 
 from __future__ import annotations
 
@@ -66,45 +66,11 @@ class ListeningModel(Protocol):
         ...
 
     def prepare(self, y: Tensor) -> Tensor:
-        """Turn a sound into the model's input domain.
-
-        Parameters
-        ----------
-        y : Tensor [sample]
-            At ``sample_rate``.
-
-        Returns
-        -------
-        Tensor [frame, mel]
-            All of it; the model is called with ``patch_frames`` of them.
-
-        Examples
-        --------
-        >>> model.prepare(torch.zeros(16000)).shape  # doctest: +SKIP
-        torch.Size([98, 80])
-        """
+        """Transform a sound [sample] at ``sample_rate`` to the input domain, [frame, mel]."""
         ...
 
     def patch(self, sound: Sound, *, start: float = 0.0) -> Patch:
-        """Cut an excerpt.
-
-        Parameters
-        ----------
-        sound : str, PathLike or (y, sr)
-            A file, or samples [sample] or [channel, sample] and their rate.
-        start : float
-            Seconds.
-
-        Returns
-        -------
-        Patch
-            With ``patch_frames`` frames, their sound and the domain.
-
-        Examples
-        --------
-        >>> model.patch("song.ogg", start=12.0).duration  # doctest: +SKIP
-        3.0
-        """
+        """Cut an excerpt of ``patch_frames`` frames that begins at ``start`` seconds."""
         ...
 
     def __call__(self, batch: Tensor) -> Tensor:
@@ -119,28 +85,29 @@ def choose_targets(
     *,
     called: str = "target",
 ) -> dict[str, int]:
-    """Find the outputs that a user names.
+    """Select outputs of a model by name or index.
 
     Parameters
     ----------
     target : str, int, sequence of these, or None
-        Names, or indices from 0; None means the only output.
+        Names, or indices from 0; None selects the only output.
     n_outputs : int
         Number of outputs of the model.
     output_names : sequence of str, optional
-        Names of the outputs; by default "output 0" and so on.
+        Names of the outputs; by default "output 0", "output 1" and so on.
     called : str
         Name of ``target`` in messages.
 
     Returns
     -------
     dict of str to int
-        Name and column of each target, in the order given.
+        Column of each target by name, in the order given.
 
     Raises
     ------
     ParameterError
-        If a target is unknown (names the nearest), or None and there are several.
+        If a target is unknown (the message lists the nearest names), or None while there are
+        several outputs.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""An excerpt of sound as a model takes it, with the waveform that it shows."""
+"""Excerpt of sound in the input domain of a model, with its waveform."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ __all__ = ["Patch"]
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """An excerpt in a model's input domain, and its sound.
+    """An excerpt in the input domain of a model, with its waveform.
 
     Parameters
     ----------
     values : Tensor [frame, mel]
-        Floating and finite, in the model's input domain.
+        Finite values of a floating type, in the model's input domain.
     y : Tensor or array [sample], optional
-        The sound of the excerpt, kept as float32 on the CPU; needs ``sr``.
+        Waveform of the excerpt, kept as float32 on the CPU; requires ``sr``.
     sr : float, optional
         Sampling rate of ``y`` in Hz.
     hop_length : int, optional
         Samples from one frame to the next.
     mel_hz : Tensor or array [mel], optional
-        Centre of each band in Hz, rising.
+        Centre frequencies of the bands in Hz, increasing.
     start : float
-        Seconds from the beginning of the recording to the first sample.
+        Time of the first sample in the recording, in seconds.
     domain : Domain, optional
-        How ``values`` relate to log-mel and to energies: mean, std, compression, floor.
+        Relation of ``values`` to log-mel and to energies: mean, std, compression, floor.
 
     Raises
     ------
     ParameterError
-        If an array has another shape, is not finite, or ``y`` comes without ``sr``.
+        If an array has another shape or is not finite, or ``y`` comes without ``sr``.
 
     Examples
     --------
@@ -82,29 +82,29 @@ class Patch:
 
     @property
     def duration(self) -> float | None:
-        """Duration of the frames in seconds, or None where the frame rate is not known."""
+        """Duration of the frames in seconds; None if ``sr`` or ``hop_length`` is unknown."""
         if self.sr is None or self.hop_length is None:
             return None
         return self.values.shape[0] * self.hop_length / self.sr
 
     def listen(self, gain: Tensor) -> Tensor:
-        """Synthesise the sound of some cells, with the original phase.
+        """Synthesise the sound of selected cells, with the phase of the original.
 
         Parameters
         ----------
         gain : Tensor [frame, mel]
-            Linear gain of each cell, or keep (True stays). The same in all bands: cut in time
-            with fades of 5 ms; else filtered.
+            Linear gain of each cell, or a mask (True stays). If the gain is the same in all bands,
+            the waveform is cut in time with fades of 5 ms; otherwise it is filtered.
 
         Returns
         -------
         Tensor [sample]
-            As long as ``y``.
+            Waveform as long as ``y``.
 
         Raises
         ------
         ParameterError
-            If the patch has no sound, or ``gain`` another shape than ``values``.
+            If the patch has no sound, or ``gain`` differs in shape from ``values``.
 
         Examples
         --------

@@ -61,7 +61,7 @@ class LoopConfig:
 
 @dataclass(frozen=True)
 class StepResult:
-    """Number of a step from 1, number of all steps, loss of the step, best validation score."""
+    """Result of a training step: its number from 1, number of steps, loss, best score so far."""
 
     step: int
     steps: int
@@ -71,16 +71,16 @@ class StepResult:
 
 @dataclass
 class TrainingHistory:
-    """Steps taken, and the validation score (lower is better) after some of them.
+    """Number of steps taken, and the validation scores (lower is better) so far.
 
     Parameters
     ----------
     step : int
-        Number of steps taken, those before an interruption included.
+        Number of steps taken, including those before an interruption.
     scores : list of (step, score)
         Validation scores in the order of the steps.
     is_done : bool
-        Whether training stopped because no validation was better for ``patience`` validations.
+        True if training stopped because ``patience`` validations in a row were not better.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class TrainingHistory:
 
 
 class Trainee(Protocol):
-    """A network in training: what the loop needs to know of it."""
+    """Interface of a network in training, for the training loop."""
 
     @property
     def network(self) -> nn.Module:
@@ -111,7 +111,7 @@ class Trainee(Protocol):
 
     @property
     def identity(self) -> Mapping[str, object]:
-        """Settings that a checkpoint must agree with to be resumed, by name."""
+        """Settings, by name, in which a checkpoint must agree to be resumed."""
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of a step, from 0."""
@@ -123,13 +123,13 @@ class Trainee(Protocol):
         """Return the score of the network on validation data; lower is better."""
 
     def save_best(self) -> None:
-        """Save the network, whose validation score is the best so far."""
+        """Save the network, which has the best validation score so far."""
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint needs besides weights and optimiser: tensors and numbers."""
+        """Return the state besides weights and optimiser for a checkpoint: tensors and numbers."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Set what `state` returned."""
+        """Restore the state that `state` returned."""
 
 
 def run_training(
@@ -142,35 +142,35 @@ def run_training(
     progress: Progress = silent,
     on_step: Callable[[StepResult], None] | None = None,
 ) -> TrainingHistory:
-    """Train a network until all steps are taken, nothing improves, or the time is over.
+    """Train a network until all steps are taken, validation stops improving, or time is up.
 
     Parameters
     ----------
     trainee : Trainee
         Network, optimiser, loss and validation.
     config : LoopConfig
-        Number of steps, validations and checkpoints.
+        Numbers of steps, between validations and between checkpoints.
     checkpoint : Path
-        File of the checkpoint; written whole or not at all.
+        Checkpoint file; an interrupted write leaves the old file as it was.
     hours : float, optional
-        Time limit. The last step is validated and saved, so that training can be resumed.
-    resume : bool, default False
-        Whether to continue from the checkpoint if there is one.
-    progress : callable
-        Shows the "steps".
+        Time limit in hours. The last step is validated and saved, so that training can be resumed.
+    resume : bool
+        Continue from the checkpoint if it exists.
+    progress : Progress
+        Progress callback for the "steps".
     on_step : callable, optional
-        Called with a `StepResult` after each step.
+        Function called with a `StepResult` after each step.
 
     Returns
     -------
     TrainingHistory
-        Steps and validation scores, those before an interruption included.
+        Number of steps and validation scores, including those before an interruption.
 
     Raises
     ------
     ParameterError
-        If there is a checkpoint and ``resume`` is False, if the checkpoint belongs to another
-        training or cannot be read, or if training diverges.
+        If the checkpoint exists and ``resume`` is False, it belongs to another training or cannot
+        be read, or training diverges.
 
     Examples
     --------
