@@ -54,7 +54,7 @@ def test_model_is_fooled_by_the_file_and_the_exit_code_says_so(song: Path, tmp_p
     out = tmp_path / "adv.wav"
     told = attack(1, song, *MODEL, "--out", out, "--snr-db", 20)
     assert told.startswith("Fooled: synth-singing heard “singing” and hears “not singing”")
-    assert "The bound held on the file: 20.00 dB asked" in told
+    assert "The bound held on the file: 20.00 dB required" in told
     assert soundfile.info(out).subtype == "PCM_16"
     assert says(out) < 0.5
     assert [path.name for path in tmp_path.iterdir()] == ["adv.wav"]
@@ -288,7 +288,7 @@ def test_example_writes_sounds_and_pages(tmp_path: Path) -> None:
     command = [sys.executable, str(example), str(tmp_path), "--seconds", "1.7", "--snr-db", "10"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("The bound held on the file: 10.00 dB asked") == 2
+    assert done.stdout.count("The bound held on the file: 10.00 dB required") == 2
     assert {path.name for path in tmp_path.iterdir()} == {
         f"{name}.{kind}" for name in ("mambo", "piano-ballad") for kind in ("flac", "html")
     }

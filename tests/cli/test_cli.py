@@ -20,7 +20,7 @@ from otoscope import ops
 from otoscope.cli.app import app
 from otoscope.cli.doctor import Extra, diagnose
 from otoscope.cli.group import Group
-from otoscope.cli.progress import bars
+from otoscope.cli.output import bars
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.ops.self_test import Check
 from otoscope.progress import Progress
@@ -260,7 +260,7 @@ def test_corpus_prints_json_for_machines(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 ON_A_TERMINAL = """
 import time
-from otoscope.cli.progress import bars
+from otoscope.cli.output import bars
 with bars() as progress:
     for song in progress("ab", "files"):
         for start in progress("c", "excerpts"):

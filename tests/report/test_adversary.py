@@ -69,7 +69,7 @@ def pair(*, n_samples: int = 2 * SR) -> tuple[Tensor, Tensor]:
 def test_sentence_says_who_is_fooled_and_that_the_bound_held() -> None:
     assert sentence(FOUND, model="the ear") == (
         "Fooled: the ear heard “not singing” and hears “singing” in the file (confidence 0.10, "
-        "now 0.91). The bound held on the file: 40.00 dB asked, 40.00 dB measured."
+        "now 0.91). The bound held on the file: 40.00 dB required, 40.00 dB measured."
     )
     told = sentence(replace(FOUND, success=False, heard_after="not singing", confidence_after=0.3))
     assert told.startswith(
@@ -80,11 +80,11 @@ def test_sentence_says_who_is_fooled_and_that_the_bound_held() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"snr_guaranteed_db": None, "snr_db": 27.0}, "on magnitudes: 40.00 dB asked, 27.00 dB"),
-        ({"snr_db": 39.9}, "The bound did not hold: 40.00 dB asked, 39.90 dB measured."),
+        ({"snr_guaranteed_db": None, "snr_db": 27.0}, "on magnitudes: 40.00 dB required, 27.00 dB"),
+        ({"snr_db": 39.9}, "The bound did not hold: 40.00 dB required, 39.90 dB measured."),
         (
             {"snr_db": 39.98},
-            "The bound held: 40.00 dB asked; rounding to 16 bits left 39.98 dB in the file.",
+            "The bound held: 40.00 dB required; rounding to 16 bits left 39.98 dB in the file.",
         ),
         ({"snr_db": math.inf}, "The sound is unchanged."),
     ],

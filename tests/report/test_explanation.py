@@ -272,7 +272,7 @@ def test_page_says_what_the_model_was_given_beside_the_players(
     settings = SoundLIME(lambda batch: batch, content=content).settings
     replaced = replace(three, settings=settings)
     texts = [text for _, text in render(replaced, tmp_path).texts]
-    assert f"Where parts are taken away you hear silence; the model was given {given}." in texts
+    assert f"In the players occluded segments are silent; the model was given {given}." in texts
 
 
 def test_no_r2_is_shown_where_it_says_nothing(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_fit_of_as_many_unknowns_as_answers_has_no_r2(design: str, n_samples: in
     saturated = explain(THREE, design=design, n_samples=n_samples)
     assert saturated.is_saturated
     assert r2(saturated) == "–"
-    assert "As many answers as unknowns: R² says nothing here." in cautions(saturated)
+    assert "There are as many outputs as unknowns: R² has no meaning here." in cautions(saturated)
     assert "R2 -," in repr(saturated)
 
 
@@ -125,7 +125,7 @@ def test_r2_has_a_true_minus_sign(three: Explanation) -> None:
 
 def test_sentence_when_the_output_never_changes() -> None:
     constant = explain({}, offset=0.7)
-    assert sentence(constant).endswith("whatever is taken away: no segment explains it.")
+    assert sentence(constant).endswith("whichever segments are occluded: no segment explains it.")
     assert cautions(constant) == []
     assert {row.value for row in segment_bars(constant)} == {"0.00"}
 
@@ -149,8 +149,8 @@ def test_sentence_names_segments_that_are_no_boxes() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"r2": 0.3}, "fits the model’s answers badly (R² 0.30"),
-        ({"r2": 0.7}, "fits the model’s answers only in part (R² 0.70"),
+        ({"r2": 0.3}, "fits the model’s outputs badly (R² 0.30"),
+        ({"r2": 0.7}, "fits the model’s outputs only in part (R² 0.70"),
         ({"r2": float("nan")}, "badly"),
         ({"output_none": 0.6}, "With every segment replaced (constant(0.0)) the model still gives"),
     ],
@@ -163,7 +163,7 @@ def test_caution(three: Explanation, changes: dict[str, float], said: str) -> No
 
 def test_caution_for_few_effective_samples(three: Explanation) -> None:
     (caution,) = cautions(replace(three, effective_samples=4.2))
-    assert "rest on 4.2 answers in effect, for 10 segments; 20 are needed" in caution
+    assert "effective number of samples is 4.2 for 10 segments; 20 are needed" in caution
 
 
 def test_differences_of_answers_need_no_effective_samples() -> None:

@@ -1,4 +1,4 @@
-"""The application that every command joins: a command is a function of typed arguments."""
+"""Application of the command line: the list of all commands."""
 
 from __future__ import annotations
 
@@ -54,16 +54,9 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Keep doctor a command of its own name, and take the options before any command."""
+    """Take the options that stand before any command."""
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code.
-
-    Examples
-    --------
-    >>> import sys
-    >>> sys.argv = ["otoscope", "--version"]
-    >>> main()  # doctest: +SKIP
-    """
+    """Run the command line and exit with its code."""
     app(prog_name="otoscope")

@@ -10,8 +10,7 @@ from rich.table import Table
 
 from otoscope.cli import options
 from otoscope.cli.options import INPUT, MODEL, Config, Device, Html, Json, Model, Seed
-from otoscope.cli.output import console, is_printed, require_writable, write_json
-from otoscope.cli.progress import bars
+from otoscope.cli.output import bars, console, is_printed, require_writable, write_json
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ import typer
 from otoscope.cli import options
 from otoscope.cli.group import Group
 from otoscope.cli.options import METHOD, Config, Json, Out
-from otoscope.cli.output import is_printed, require_folder, require_writable, write_json
-from otoscope.cli.progress import bars
+from otoscope.cli.output import bars, is_printed, require_folder, require_writable, write_json
 
 __all__ = ["corpus"]
 

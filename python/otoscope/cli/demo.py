@@ -8,8 +8,14 @@ from typing import Annotated
 
 from otoscope.cli import options
 from otoscope.cli.options import Device, Json
-from otoscope.cli.output import console, is_printed, require_folder, require_writable, write_json
-from otoscope.cli.progress import bars
+from otoscope.cli.output import (
+    bars,
+    console,
+    is_printed,
+    require_folder,
+    require_writable,
+    write_json,
+)
 from otoscope.records import versions
 
 __all__ = ["demo"]

@@ -11,9 +11,15 @@ from rich.table import Table
 
 from otoscope.cli import options
 from otoscope.cli.options import INPUT, MODEL, OUTPUT, Config, Device, Json, Model
-from otoscope.cli.output import console, is_printed, require_folder, require_writable, write_json
-from otoscope.cli.progress import bars
-from otoscope.cli.wording import with_options
+from otoscope.cli.output import (
+    bars,
+    console,
+    is_printed,
+    require_folder,
+    require_writable,
+    with_options,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from otoscope.workflows.stats import StatsResult

@@ -15,13 +15,13 @@ from otoscope.cli.group import Group
 from otoscope.cli.lazy import Declared, annotated, command_with, declared_values
 from otoscope.cli.options import METHOD, Config, Json, Out
 from otoscope.cli.output import (
+    bars,
     is_printed,
     require_folder,
     require_writable,
     show_tables,
     write_json,
 )
-from otoscope.cli.progress import bars
 from otoscope.papers import EXPERIMENTS, Experiment
 
 __all__ = ["experiment"]

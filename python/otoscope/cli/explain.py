@@ -14,9 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from otoscope.cli.options import INPUT, MODEL, Config, Csv, Device, Html, Json, Model, Seed
-from otoscope.cli.output import console, is_printed, require_writable, write_text
-from otoscope.cli.progress import bars
-from otoscope.cli.wording import with_options
+from otoscope.cli.output import (
+    bars,
+    console,
+    is_printed,
+    require_writable,
+    with_options,
+    write_text,
+)
 from otoscope.errors import Advice, ParameterError
 from otoscope.records import stream, to_json
 

@@ -19,7 +19,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from otoscope.cli.options import OPTIONAL_PATH, PANELS
-from otoscope.cli.wording import with_options
+from otoscope.cli.output import with_options
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 
 __all__ = ["Group"]

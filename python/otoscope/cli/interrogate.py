@@ -22,13 +22,13 @@ from otoscope.cli.options import (
     Seed,
 )
 from otoscope.cli.output import (
+    bars,
     console,
     is_printed,
     require_folder,
     require_writable,
     write_json,
 )
-from otoscope.cli.progress import bars
 
 if TYPE_CHECKING:
     from otoscope.intervene import InterrogationResult, SoundIntervention

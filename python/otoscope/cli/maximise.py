@@ -21,13 +21,13 @@ from otoscope.cli.options import (
     Model,
 )
 from otoscope.cli.output import (
+    bars,
     console,
     is_printed,
     require_folder,
     require_writable,
     write_json,
 )
-from otoscope.cli.progress import bars
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:

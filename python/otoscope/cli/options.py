@@ -51,14 +51,10 @@ _DESCRIBED = re.compile(r"^(\w+(?:, \w+)*) : .*\n((?:(?: {4}.*)?(?:\n|$))*)", re
 
 
 class Config(Mapping[str, Any]):
-    """The settings of a dataclass: a mapping of names to defaults, ``...`` where there is none.
+    """Settings of a dataclass: a mapping of names to defaults, ``...`` if there is none.
 
-    Parameters
-    ----------
-    module : str
-        Module of the dataclass, below ``otoscope``: "workflows.explain".
-    name : str
-        Name of the dataclass. Defaults must be literals or constants of the same module.
+    ``module`` is the dataclass's module below ``otoscope``, such as "workflows.explain". Defaults
+    must be literals or constants of the same module.
     """
 
     def __init__(self, module: str, name: str) -> None:
@@ -88,12 +84,12 @@ class Config(Mapping[str, Any]):
         self._help = _descriptions(ast.get_docstring(classes[name]) or "")
 
     def __getitem__(self, field: str) -> Any:
-        """Give the default of a field."""
+        """Return the default of a field."""
         value = self._defaults[field]
         return ... if value is None else _literal(value, self._constants, self._modules)
 
     def __iter__(self) -> Any:
-        """Go over the names of the fields."""
+        """Iterate over the names of the fields."""
         return iter(self._defaults)
 
     def __len__(self) -> int:
@@ -101,7 +97,7 @@ class Config(Mapping[str, Any]):
         return len(self._defaults)
 
     def help(self, field: str) -> str:
-        """Give the description of a field, in the spelling of the command line."""
+        """Return the description of a field, with arguments spelled as options."""
         options = {name: f"--{name.replace('_', '-')}" for name in self._defaults}
         text = re.sub(r"``(.+?)``", lambda m: options.get(m[1], m[1]), self._help[field])
         return re.sub(r"; see `.*?`", "", text).replace("`", "")

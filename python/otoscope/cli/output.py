@@ -1,32 +1,39 @@
-"""Output of commands: ``--json``, ``--csv``, ``--html`` and ``--out`` mean the same in all of them.
+"""Output of commands: files, JSON and tables, progress bars, and advice spelled with options.
 
-``--json`` and ``--csv`` take an optional PATH: without it, or with ``-``, the command prints the
-JSON or the table and nothing else on stdout. Files are written to a temporary name and renamed.
+``--json``, ``--csv``, ``--html`` and ``--out`` mean the same in all commands. ``--json`` and
+``--csv`` take an optional PATH: without it, or with ``-``, the command prints the JSON or the table
+and nothing else on stdout. Files are written to a temporary name and renamed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress as ProgressBars
+from rich.progress import TimeElapsedColumn
 from rich.table import Table as PrintedTable
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.progress import Progress
 from otoscope.records import replacing, to_json
 
 if TYPE_CHECKING:  # torch takes seconds to load
-    from otoscope.report.tables import ResultTable
+    from otoscope.report.figures import ResultTable
 
 __all__ = [
+    "bars",
     "console",
     "is_printed",
     "require_folder",
     "require_writable",
     "show_tables",
+    "with_options",
     "write_json",
     "write_text",
 ]
@@ -49,7 +56,7 @@ def require_writable(*paths: Path | None) -> None:
         if path is None or path == _STDOUT:
             continue
         if path.is_dir():
-            raise ParameterError(f"{path} is a folder; name a file in it")
+            raise ParameterError(f"{path} is a folder; give the path of a file")
         if not path.parent.exists():
             raise ParameterError(f"{path} cannot be written: there is no folder {path.parent}")
         if not os.access(path.parent, os.W_OK):
@@ -100,3 +107,47 @@ def show_tables(tables: Iterable[ResultTable], last: str) -> None:
             printed.add_row(*row)
         out.print(printed)
     out.print(last, soft_wrap=True)
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    """Show nested progress bars on stderr, if stderr is a terminal; they vanish when done.
+
+    The bar of a single item moves without an end, since no part of the item is known to be done.
+    """
+    stderr = Console(stderr=True)
+    shown = ProgressBars(
+        *ProgressBars.get_default_columns(),
+        TimeElapsedColumn(),
+        console=stderr,
+        transient=True,
+        redirect_stdout=False,  # what is piped must not end on the terminal
+        disable=not stderr.is_terminal,
+    )
+
+    def progress(items: Sequence[Any], description: str) -> Iterator[Any]:
+        bar = shown.add_task(description, total=len(items) if len(items) > 1 else None)
+        for item in items:
+            yield item
+            shown.advance(bar)
+        shown.remove_task(bar)
+
+    with shown:
+        yield progress
+
+
+def with_options(text: str, advice: Advice | None, names: Container[str]) -> str:
+    """Spell the advice in an error's text with options: ``n_samples=500`` is ``--n-samples 500``.
+
+    Arguments that are not among ``names``, the command's parameters, stay as they are.
+    """
+    if advice is None:
+        return text
+    return text.replace(
+        str(advice), advice.spelled(lambda it: _option(it) if it.name in names else str(it))
+    )
+
+
+def _option(argument: Argument) -> str:
+    flag = f"--{argument.name.replace('_', '-')}"
+    return flag if argument.value in (..., True) else f"{flag} {argument.value}"

@@ -15,9 +15,8 @@ from otoscope.errors import ParameterError
 from otoscope.records import to_json, versions
 from otoscope.report.geometry import Panel, Tick, mask_png, polyline, ticks
 from otoscope.report.numbers import UNKNOWN, decibels, decimals, number
-from otoscope.report.pages import in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, lossless_uri
-from otoscope.report.tables import Fact
 from otoscope.signal import stft
 
 __all__ = ["aim", "cautions", "facts", "save_adversary", "sentence"]
@@ -168,7 +167,7 @@ def facts(evaluation: Evaluation, *, model: str = "", start: float = 0.0) -> lis
     """List what was measured; ``start`` is the second at which the excerpt begins."""
     guaranteed = evaluation.snr_guaranteed_db
     promise = "" if guaranteed is None else f"; rounding leaves at least {decibels(guaranteed)}"
-    asked, ratio = decibels(evaluation.snr_asked_db), evaluation.magnitude_snr_db
+    bound, ratio = decibels(evaluation.snr_asked_db), evaluation.magnitude_snr_db
     return [
         *([Fact("Model", model)] if model else []),
         Fact("Excerpt", f"{start:.2f}–{start + evaluation.seconds:.2f} s, {evaluation.sr:,.0f} Hz"),
@@ -180,7 +179,7 @@ def facts(evaluation: Evaluation, *, model: str = "", start: float = 0.0) -> lis
             f"{decimals(evaluation.confidence_after, 3)}",
         ),
         Fact("Steps", str(evaluation.iterations)),
-        Fact("Signal-to-noise ratio", decibels(evaluation.snr_db), f"asked: {asked}{promise}"),
+        Fact("Signal-to-noise ratio", decibels(evaluation.snr_db), f"required: {bound}{promise}"),
         Fact(
             "Where the original sounds",
             decibels(evaluation.support_snr_db),
@@ -301,16 +300,16 @@ def _confidence_chart(evaluation: Evaluation) -> _ConfidenceChart | None:
 
 
 def _bound(evaluation: Evaluation) -> str:
-    asked, measured = decibels(evaluation.snr_asked_db), decibels(evaluation.snr_db)
+    bound, measured = decibels(evaluation.snr_asked_db), decibels(evaluation.snr_db)
     if evaluation.snr_db == math.inf:
         return "The sound is unchanged."
     if evaluation.snr_guaranteed_db is None:
-        return f"The bound was on magnitudes: {asked} asked, {measured} measured on the sound."
+        return f"The bound was on magnitudes: {bound} required, {measured} measured on the sound."
     if evaluation.snr_db >= evaluation.snr_asked_db:
-        return f"The bound held on the file: {asked} asked, {measured} measured."
+        return f"The bound held on the file: {bound} required, {measured} measured."
     if evaluation.snr_db >= evaluation.snr_guaranteed_db:
-        return f"The bound held: {asked} asked; rounding to 16 bits left {measured} in the file."
-    return f"The bound did not hold: {asked} asked, {measured} measured."
+        return f"The bound held: {bound} required; rounding to 16 bits left {measured} in the file."
+    return f"The bound did not hold: {bound} required, {measured} measured."
 
 
 def _defence(evaluation: Evaluation) -> str:

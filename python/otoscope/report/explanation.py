@@ -27,10 +27,9 @@ from otoscope.report.geometry import (
     waveform,
 )
 from otoscope.report.numbers import UNKNOWN, decimals, number, significant
-from otoscope.report.pages import in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sentences import cautions, sentence
 from otoscope.report.sounds import Sound, has_sound, segment_sounds
-from otoscope.report.tables import Fact
 
 __all__ = ["content_in_words", "facts", "save_html"]
 
@@ -141,10 +140,10 @@ def content_in_words(explanation: Explanation) -> str:
 def facts(explanation: Explanation) -> list[Fact]:
     """List settings, measures and versions."""
     settings, none = explanation.settings, explanation.output_none
-    kernel = Fact("Kernel", "Shapley", "the smallest and largest combinations count most")
+    kernel = Fact("Kernel", "Shapley", "the smallest and largest coalitions count most")
     if settings.kernel != "shapley":
         width = f"{settings.kernel}, width {settings.kernel_width:g}"
-        kernel = Fact("Kernel", width, "combinations near the whole excerpt count more")
+        kernel = Fact("Kernel", width, "coalitions near the whole excerpt count more")
     surrogate = "fitted to the model’s outputs"
     if settings.surrogate.startswith("WeightedRidge"):
         surrogate += ": least squares, alpha pulls towards 0"
@@ -154,9 +153,9 @@ def facts(explanation: Explanation) -> list[Fact]:
         Fact(
             "Content",
             f"{settings.content} ({settings.content_space})",
-            "what replaces a part that is taken away",
+            "replaces the occluded segments",
         ),
-        Fact("Design", f"{settings.design}, seed {settings.seed}", "which combinations were asked"),
+        Fact("Design", f"{settings.design}, seed {settings.seed}", "choice of the coalitions"),
         Fact("Passes", f"{explanation.passes:,} for {explanation.n_samples:,} samples"),
         kernel,
         Fact("Surrogate", settings.surrogate, surrogate),
@@ -172,7 +171,7 @@ def facts(explanation: Explanation) -> list[Fact]:
             "equally weighted outputs that would be as good",
         ),
         Fact("Output, all kept", significant(explanation.output_all, 4)),
-        Fact("Output, none kept", "not asked" if none is None else significant(none, 4)),
+        Fact("Output, none kept", "not computed" if none is None else significant(none, 4)),
         Fact("Intercept", significant(explanation.intercept, 4), "where the sum starts"),
         *(Fact(f"Version of {name}", version) for name, version in explanation.versions.items()),
     ]
@@ -190,7 +189,7 @@ def _explanation_page(
     listening_note = ""
     if any(sound.key == "rest" for sound in sounds):
         listening_note = (
-            f"Where parts are taken away you hear silence; the model was given {given}."
+            f"In the players occluded segments are silent; the model was given {given}."
         )
     return _ExplanationPage(
         title=title or f"Why “{explanation.target}”?",
@@ -239,7 +238,7 @@ def _bars_legend(explanation: Explanation, bars: Sequence[SegmentBar]) -> str:
     if bars[0].error:
         parts.append("Lines: two standard errors to each side, for another draw of samples.")
     elif explanation.design == "exact":
-        parts.append(f"All {explanation.passes:,} combinations were asked: no sampling error.")
+        parts.append(f"All {explanation.passes:,} coalitions were evaluated: no sampling error.")
     return " ".join(parts)
 
 

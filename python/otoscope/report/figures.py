@@ -1,20 +1,30 @@
-"""Figures of experiments: SVG files that are the same in every run, with their text as text."""
+"""Tables and figures of experiments; SVG files are equal in every run and keep text as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from otoscope.records import replacing
 
-__all__ = ["COLOURS", "svg_figure"]
+__all__ = ["COLOURS", "ResultTable", "svg_figure"]
 
 COLOURS = ("#1f6fb5", "#d98a1f", "#3a8f5c", "#8d9199")
 """Colours of lines: blue, orange, green and, for references, grey."""
 
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "otoscope", "font.size": 9}
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """A table that a command prints and a record keeps: title, column names and printed cells."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 @contextmanager

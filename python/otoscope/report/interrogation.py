@@ -30,9 +30,8 @@ from otoscope.report.interrogation_text import (
     metric_name,
     typeset,
 )
-from otoscope.report.pages import in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, data_uris
-from otoscope.report.tables import Fact
 from otoscope.report.verdict_text import interrogation_record, verdict_text
 
 __all__ = ["InterrogationPage", "RenderPair", "interrogation_page", "save_interrogation"]

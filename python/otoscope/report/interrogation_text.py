@@ -12,7 +12,7 @@ from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint
 from otoscope.metrics import Interval
 from otoscope.report.numbers import UNKNOWN, decimals, signed
-from otoscope.report.tables import Fact
+from otoscope.report.pages import Fact
 
 __all__ = [
     "METRIC_NAMES",

@@ -17,9 +17,8 @@ from otoscope.protocols import Patch
 from otoscope.records import to_json, versions
 from otoscope.report.geometry import Panel, Tick, mask_png, mel_ticks, polyline, ticks, time_span
 from otoscope.report.numbers import decimals, significant
-from otoscope.report.pages import in_script, save_page
+from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, lossless_uri
-from otoscope.report.tables import Fact
 
 __all__ = ["Objective", "Specimen", "save_maximisation", "search_cautions", "sentence"]
 

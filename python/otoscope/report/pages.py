@@ -6,7 +6,7 @@ A page is one HTML file that needs no network.
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,16 @@ from otoscope.records import replacing
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["in_script", "render", "save_page"]
+__all__ = ["Fact", "in_script", "render", "save_page"]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A setting or a measure of a page, with a note on its meaning (empty if obvious)."""
+
+    name: str
+    value: str
+    note: str = ""
 
 
 def save_page(

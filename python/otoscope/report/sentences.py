@@ -47,7 +47,7 @@ def sentence(explanation: Explanation) -> str:
     """
     says, supporting = _says(explanation), support(explanation)
     if is_constant(explanation):
-        return f"{says}, whatever is taken away: no segment explains it."
+        return f"{says}, whichever segments are occluded: no segment explains it."
     if not supporting:
         return " ".join([f"{says}{_without_support(explanation)}.", *_against(explanation)])
     coefficients = explanation.coefficients.clamp(min=0)
@@ -77,24 +77,24 @@ def cautions(explanation: Explanation) -> list[str]:
     notes = []
     n_segments, effective = len(explanation.extents), explanation.effective_samples
     if explanation.is_saturated:
-        notes.append("As many answers as unknowns: R² says nothing here.")
+        notes.append("There are as many outputs as unknowns: R² has no meaning here.")
     elif not explanation.r2 >= 0.8:
         fits = "only in part" if explanation.r2 >= 0.5 else "badly"
         notes.append(
-            f"A sum over segments fits the model’s answers {fits} (R² {r2(explanation)}; off by "
-            f"{number(explanation.local_error)} for the excerpt itself): segments act together, "
-            "and single numbers are hints."
+            f"A sum over segments fits the model’s outputs {fits} (R² {r2(explanation)}; off by "
+            f"{number(explanation.local_error)} for the excerpt itself): segments interact, and "
+            "single numbers are hints."
         )
     if effective < 2 * n_segments and not _needs_no_average(explanation):
         notes.append(
-            f"The numbers rest on {effective:.1f} answers in effect, for {n_segments} segments; "
+            f"The effective number of samples is {effective:.1f} for {n_segments} segments; "
             f"{2 * n_segments} are needed to trust them."
         )
     none = explanation.output_none
     if none is not None and rests_on_none(explanation):
         notes.append(
             f"With every segment replaced ({explanation.settings.content}) the model still gives "
-            f"{number(none)}: much of the answer rests on none of them."
+            f"{number(none)}: much of the output rests on none of them."
         )
     return notes
 

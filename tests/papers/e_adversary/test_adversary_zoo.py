@@ -21,7 +21,7 @@ from otoscope.errors import ParameterError
 from otoscope.papers.e_adversary._tables import draw_figure, tables
 from otoscope.papers.e_adversary.adversary_zoo import AdversaryZooConfig, Task, adversary_zoo
 from otoscope.protocols import SoundClassifier
-from otoscope.report.tables import ResultTable
+from otoscope.report.figures import ResultTable
 from otoscope.signal import write_audio
 
 SR = 8000

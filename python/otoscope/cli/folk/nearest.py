@@ -8,8 +8,7 @@ import typer
 from rich.table import Table
 
 from otoscope.cli import options
-from otoscope.cli.output import console, is_printed, require_writable, write_json
-from otoscope.cli.progress import bars
+from otoscope.cli.output import bars, console, is_printed, require_writable, write_json
 
 if TYPE_CHECKING:
     from otoscope.folk.workflows.nearest import NearestFolkResult

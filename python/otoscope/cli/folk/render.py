@@ -11,8 +11,7 @@ from rich.table import Table
 from otoscope.cli import options
 from otoscope.cli.folk.prepare import new_folder_option, require_new_folder
 from otoscope.cli.folk.sample import Model
-from otoscope.cli.output import console, is_printed, require_writable, write_json
-from otoscope.cli.progress import bars
+from otoscope.cli.output import bars, console, is_printed, require_writable, write_json
 
 if TYPE_CHECKING:
     from otoscope.folk.workflows.score import ScoreFolkResult

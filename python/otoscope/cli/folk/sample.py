@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from otoscope.cli import options
+from otoscope.cli.output import bars as progress_bars
 from otoscope.cli.output import console, is_printed, require_writable, write_json
-from otoscope.cli.progress import bars as progress_bars
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:

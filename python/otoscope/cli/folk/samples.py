@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import is_printed, require_folder, show_tables, write_json
-from otoscope.cli.progress import bars
+from otoscope.cli.output import bars, is_printed, require_folder, show_tables, write_json
 
 __all__ = ["folkrnn_samples"]
 

@@ -10,8 +10,14 @@ import typer
 from rich.table import Table
 
 from otoscope.cli import options
-from otoscope.cli.output import console, is_printed, require_folder, require_writable, write_json
-from otoscope.cli.progress import bars
+from otoscope.cli.output import (
+    bars,
+    console,
+    is_printed,
+    require_folder,
+    require_writable,
+    write_json,
+)
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from markupsafe import Markup
 from otoscope.folk.data import COLLECTIONS, TuneCounts
 from otoscope.records import to_json, versions
 from otoscope.report.geometry import Tick, ticks
-from otoscope.report.pages import in_script, save_page
-from otoscope.report.tables import Fact
+from otoscope.report.pages import Fact, in_script, save_page
 
 __all__ = ["notes", "save_counts", "sentence"]
 

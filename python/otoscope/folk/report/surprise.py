@@ -14,8 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from otoscope.records import to_json, versions
-from otoscope.report.pages import in_script, save_page
-from otoscope.report.tables import Fact
+from otoscope.report.pages import Fact, in_script, save_page
 
 __all__ = ["TuneSurprise", "save_surprise", "sentence"]
 

@@ -25,9 +25,8 @@ from otoscope.intervene import HighPass, Interrogation, InterrogationResult, Int
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent
 from otoscope.report import interrogation_record
-from otoscope.report.figures import svg_figure
+from otoscope.report.figures import ResultTable, svg_figure
 from otoscope.report.numbers import with_bounds
-from otoscope.report.tables import ResultTable
 from otoscope.signal.rhythm.scale_transform import ScaleTransform
 
 __all__ = ["FILTERS", "HorseInfrasoundConfig", "horse_infrasound", "low_spectrum"]

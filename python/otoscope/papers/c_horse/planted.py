@@ -42,7 +42,7 @@ from otoscope.papers.c_horse.stretched_dances import (
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent
 from otoscope.report import interrogation_record
-from otoscope.report.tables import ResultTable
+from otoscope.report.figures import ResultTable
 
 __all__ = ["HorsePlantedConfig", "horse_planted"]
 

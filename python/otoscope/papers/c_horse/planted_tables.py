@@ -13,9 +13,8 @@ from otoscope.intervene import InterrogationResult
 from otoscope.intervene.interrogation.verdict import has_moved
 from otoscope.metrics import Interval
 from otoscope.report.dose_charts import draw_dose_curve
-from otoscope.report.figures import COLOURS, svg_figure
+from otoscope.report.figures import COLOURS, ResultTable, svg_figure
 from otoscope.report.numbers import with_bounds
-from otoscope.report.tables import ResultTable
 
 __all__ = ["draw_horses", "horse_tables", "is_score_moved"]
 

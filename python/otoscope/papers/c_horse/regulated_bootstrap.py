@@ -22,8 +22,7 @@ from otoscope.intervene.statistics.regulated import RegulatedBootstrap
 from otoscope.metrics import Interval
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent
-from otoscope.report.figures import svg_figure
-from otoscope.report.tables import ResultTable
+from otoscope.report.figures import ResultTable, svg_figure
 
 __all__ = ["RegulatedBootstrapConfig", "regulated_bootstrap"]
 

@@ -32,8 +32,7 @@ from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier
 from otoscope.report import interrogation_record, verdict_text
-from otoscope.report.figures import COLOURS, svg_figure
-from otoscope.report.tables import ResultTable
+from otoscope.report.figures import COLOURS, ResultTable, svg_figure
 from otoscope.signal import read_audio
 
 __all__ = ["HorseZooConfig", "ZooTask", "horse_zoo", "interrogate_tasks"]

@@ -32,8 +32,8 @@ from otoscope.folk.workflows.sample import (
 )
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent
+from otoscope.report.figures import ResultTable
 from otoscope.report.numbers import UNKNOWN
-from otoscope.report.tables import ResultTable
 
 __all__ = ["FolkSamplesConfig", "folkrnn_samples"]
 

@@ -13,8 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from otoscope.report.figures import svg_figure
-from otoscope.report.tables import ResultTable
+from otoscope.report.figures import ResultTable, svg_figure
 
 __all__ = ["draw_figure", "tables"]
 

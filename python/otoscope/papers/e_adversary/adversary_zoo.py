@@ -33,7 +33,7 @@ from otoscope.papers.e_adversary._tables import draw_figure, tables
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier, evaluating
-from otoscope.report.tables import ResultTable
+from otoscope.report.figures import ResultTable
 from otoscope.signal import read_audio
 
 __all__ = ["TASKS", "AdversaryZooConfig", "Task", "adversary_zoo"]

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from otoscope.cli.wording import with_options
+from otoscope.cli.output import with_options
 from otoscope.errors import Advice, Argument, ParameterError
 
 NAMES = {"design", "n_samples", "padded", "target", "segments"}
