@@ -13,7 +13,7 @@ import typer
 
 from otoscope.cli.group import Group
 from otoscope.cli.lazy import Declared, annotated, command_with, declared_values
-from otoscope.cli.options import METHOD, Config, Json, Out
+from otoscope.cli.options import METHOD, Config, Json, Out, seed
 from otoscope.cli.output import (
     bars,
     is_printed,
@@ -49,7 +49,7 @@ def _declare(entry: Experiment) -> Declared:
         has_value = not is_flag and not is_required and field.default is not None
         option = typer.Option(
             f"--{field.name.replace('_', '-')}",
-            help=description.help(field.name),
+            help=_help(description, field.name),
             show_default=str(field.default) if has_value else False,
             rich_help_panel=METHOD,
         )
@@ -61,6 +61,16 @@ def _declare(entry: Experiment) -> Declared:
         option = typer.Option("--quick", help=text, rich_help_panel=METHOD)
         declared["quick"] = (annotated(bool, option), False)
     return declared
+
+
+def _help(description: Config, name: str) -> str:
+    """Describe an option; ``--seed`` in the wording of all commands, then what it determines."""
+    text = description.help(name)
+    if name != "seed":
+        return text
+    determined = text.removeprefix("Random seed").removeprefix(" of ").rstrip(".")
+    common: str = seed(f"It determines {determined}." if determined else "").help
+    return common
 
 
 def _configure(kind: Any, values: dict[str, Any]) -> Any:
