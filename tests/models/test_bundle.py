@@ -11,7 +11,7 @@ import torch
 
 from otoscope.errors import ParameterError
 from otoscope.models import Listener, SVDNet, load, load_bundle, read_card, save_bundle
-from otoscope.models.sealed import seal
+from otoscope.models.bundle import save_with_checksum
 from otoscope.models.zoo.omnivad import KaldiFbank
 from otoscope.signal import Compression, librosa_mel, svd2015
 
@@ -117,6 +117,8 @@ def test_a_bundle_of_a_later_version_says_so(
 
 
 def test_a_bundle_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    seal(tmp_path / "newer", {"mean": torch.zeros(2)}, {"format": "otoscope bundle 9"})
+    save_with_checksum(
+        tmp_path / "newer", {"mean": torch.zeros(2)}, {"format": "otoscope bundle 9"}
+    )
     with pytest.raises(ParameterError, match="newer than 'otoscope bundle 1'; update otoscope"):
         load_bundle(tmp_path / "newer")

@@ -1,6 +1,6 @@
-"""Models that listen: ours, bundles, and a zoo of models by others.
+"""Listening models: networks of otoscope, bundles, and a zoo of published models.
 
-Excerpts are [batch, 1, frame, mel], standardised; outputs [batch, output].
+Excerpts are [batch, 1, frame, mel], standardised; outputs are [batch, output].
 """
 
 from __future__ import annotations

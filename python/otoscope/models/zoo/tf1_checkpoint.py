@@ -1,8 +1,8 @@
-"""TensorFlow 1 checkpoints ("bundles" of an index and a data file) without TensorFlow.
+"""TensorFlow 1 checkpoints (an index and a data file), read without TensorFlow.
 
-The index is a sorted string table as LevelDB writes it: blocks of entries whose keys share
-prefixes, and a footer that says where the index of blocks lies. Its values are protocol buffers
-(BundleEntryProto) that say where each variable lies in the data file.
+The index is a sorted string table in LevelDB's format: blocks of entries whose keys share prefixes,
+and a footer with the position of the index of blocks. Its values are protocol buffers
+(BundleEntryProto) with the position of each variable in the data file.
 """
 
 from __future__ import annotations
@@ -26,28 +26,7 @@ _UNCOMPRESSED = 0
 
 
 def read_variables(prefix: str | Path) -> dict[str, np.ndarray]:
-    """Read all numeric variables of a checkpoint.
-
-    Parameters
-    ----------
-    prefix : str or Path
-        What stands before ".index" and ".data-00000-of-00001"; may end in "/".
-
-    Returns
-    -------
-    dict of str to array
-        Variables by name.
-
-    Raises
-    ------
-    ParameterError
-        If a file is missing or is no such checkpoint.
-
-    Examples
-    --------
-    >>> read_variables("musicnn/MTT_musicnn/")["dense/bias"].shape  # doctest: +SKIP
-    (200,)
-    """
+    """Read all numeric variables of a checkpoint by name; ``prefix`` may end in "/"."""
     try:
         index = Path(f"{prefix}.index").read_bytes()
         data = Path(f"{prefix}.data-00000-of-00001").read_bytes()
@@ -71,7 +50,7 @@ def _variables(index: bytes, data: bytes) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _variable(fields: dict[int, Any], data: bytes) -> np.ndarray | None:
-    """The values that an entry tells of; None where they are not numbers."""
+    """Read the values of an entry; None if they are not numbers."""
     if fields.get(1) not in _DTYPES:
         return None
     size = [
@@ -84,18 +63,18 @@ def _variable(fields: dict[int, Any], data: bytes) -> np.ndarray | None:
 
 
 def _table(index: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Entries of a sorted string table: key, value."""
+    """Iterate over keys and values of a sorted string table."""
     footer = index[-_FOOTER:]
     (magic,) = struct.unpack("<Q", footer[-8:])
     if magic != _MAGIC:
         raise ValueError("the index ends without the table's magic number")
     _meta_start, position = _varint(footer, 0)
     _meta_size, position = _varint(footer, position)
-    for _, place in _block(index, *_place(footer[position:])):
-        yield from _block(index, *_place(place))
+    for _, handle in _block(index, *_start_and_size(footer[position:])):
+        yield from _block(index, *_start_and_size(handle))
 
 
-def _place(handle: bytes) -> tuple[int, int]:
+def _start_and_size(handle: bytes) -> tuple[int, int]:
     start, position = _varint(handle, 0)
     return start, _varint(handle, position)[0]
 
@@ -109,16 +88,16 @@ def _block(index: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]
     position, key = 0, b""
     while position < end:
         shared, position = _varint(block, position)
-        fresh, position = _varint(block, position)
+        suffix, position = _varint(block, position)
         length, position = _varint(block, position)
-        key = key[:shared] + block[position : position + fresh]
-        position += fresh
+        key = key[:shared] + block[position : position + suffix]
+        position += suffix
         yield key, block[position : position + length]
         position += length
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Fields of a protocol buffer: number, and an int or bytes."""
+    """Iterate over numbers and values (int or bytes) of the fields of a protocol buffer."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -138,7 +117,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
 
 
 def _varint(content: bytes, position: int) -> tuple[int, int]:
-    """A number of 7 bits a byte, low ones first, and where it ends."""
+    """Read an integer of 7 bits per byte, low bits first; return it and the offset after it."""
     value = shift = 0
     while True:
         byte = content[position]
