@@ -49,19 +49,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_recordings_are_found_with_their_truth(folder: Path) -> None:
-    found = {recording.name: recording for recording in load_ballroom(folder)}
-    assert list(found) == [
+    recordings = {recording.name: recording for recording in load_ballroom(folder)}
+    assert list(recordings) == [
         "ChaChaCha/Albums-Fire-08",
         "Rumba/Albums-Latin_Jam2-07",
         "Rumba/Albums-Latin_Jam2-15",
         "Samba/Albums-Fire-09",
         "VienneseWaltz/Media-104801",
     ]
-    assert [recording.tempo_bpm for recording in found.values()] == [100, 101, 102, 103, 104]
-    assert [recording.meter for recording in found.values()] == [4, 4, 4, 4, 3]
+    assert [recording.tempo_bpm for recording in recordings.values()] == [100, 101, 102, 103, 104]
+    assert [recording.meter for recording in recordings.values()] == [4, 4, 4, 4, 3]
     albums = ["Albums-Fire", "Albums-Latin_Jam2", "Albums-Latin_Jam2", "Albums-Fire", ""]
-    assert [recording.album for recording in found.values()] == albums
-    for name, recording in found.items():
+    assert [recording.album for recording in recordings.values()] == albums
+    for name, recording in recordings.items():
         assert recording.path.is_file()
         assert recording.style == name.split("/")[0]
 
@@ -235,7 +235,7 @@ def answers(published: BallroomRhythm, name: str) -> tuple[dict[int, NDArray[np.
     model = make_pipeline(StandardScaler(), classifier).fit(
         published.features[0][train], style[train]
     )
-    found = {d: model.predict(rows[test]) for d, rows in published.features.items()}
-    small = np.array([answer for dilation, answer in found.items() if abs(dilation) <= 6])
+    answers = {d: model.predict(rows[test]) for d, rows in published.features.items()}
+    small = np.array([answer for dilation, answer in answers.items() if abs(dilation) <= 6])
     reachable = float(np.mean([len(set(labels)) for labels in small.T]))
-    return {d: answer == style[test] for d, answer in found.items()}, reachable
+    return {d: answer == style[test] for d, answer in answers.items()}, reachable

@@ -72,7 +72,7 @@ def test_tempo_alone_tells_the_style_when_confounded_and_nothing_when_separated(
     assert 0.2 < scores[0] < scores[2] < 0.9
 
 
-class Heard(NamedTuple):
+class Rendered(NamedTuple):
     """Sounds [clip, sample] of a separated corpus, and their styles; the tested at each tempo."""
 
     trained: torch.Tensor
@@ -82,7 +82,7 @@ class Heard(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def heard() -> Heard:
+def rendered() -> Rendered:
     recipe = DanceRecipe(seconds=6.0)
 
     def sounds(clips: tuple[DanceClip, ...]) -> torch.Tensor:
@@ -93,21 +93,22 @@ def heard() -> Heard:
 
     clips = plan_dance(240, seed=2, recipe=recipe)
     styles = styles_of(clips)
-    return Heard(
+    return Rendered(
         sounds(clips[:160]), styles[:160], {f: at(f) for f in (0.94, 1.0, 1.06)}, styles[160:]
     )
 
 
 @pytest.mark.parametrize(("features", "least"), [(RhythmFeatures(), 0.3), (ScaleTransform(), 0.9)])
 def test_rhythm_tells_the_style_where_tempo_cannot(
-    heard: Heard, features: Callable[[torch.Tensor], torch.Tensor], least: float
+    rendered: Rendered, features: Callable[[torch.Tensor], torch.Tensor], least: float
 ) -> None:
     """Honest models exist: of a score of 80 answers where chance is .125, at each tempo."""
     shrunk = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
     model = make_pipeline(StandardScaler(), shrunk)
-    model.fit(features(heard.trained).numpy(), heard.trained_style)
+    model.fit(features(rendered.trained).numpy(), rendered.trained_style)
     score = {
-        f: model.score(features(y).numpy(), heard.tested_style) for f, y in heard.tested.items()
+        f: model.score(features(y).numpy(), rendered.tested_style)
+        for f, y in rendered.tested.items()
     }
     assert min(score.values()) > least
     # An answer's deviation is .5 at most, that of a score of 80 .056.
@@ -139,10 +140,10 @@ def test_styles_are_ballrooms_with_patterns_that_fill_their_bars() -> None:
 
 
 def test_confounding_changes_tempi_and_nothing_else() -> None:
-    for one, other in zip(
+    for confounded, separated in zip(
         plan_dance(40, 5, recipe=CONFOUNDED), plan_dance(40, 5, recipe=SEPARATED), strict=True
     ):
-        assert replace(one, tempo_bpm=other.tempo_bpm) == other
+        assert replace(confounded, tempo_bpm=separated.tempo_bpm) == separated
 
 
 def test_artists_may_play_one_style_or_all() -> None:
@@ -218,12 +219,12 @@ def test_artists_and_timbres_sound_apart() -> None:
 def test_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_dance(tmp_path / name, 9, 7, recipe=SHORT)
-    found = [
+    contents = [
         {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
         for root in (tmp_path / "a", tmp_path / "b")
     ]
-    assert found[0] == found[1]
-    assert len(found[0]) == 10
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 10
 
 
 def test_manifest_tells_the_truth_and_corpus_is_taken_up(tmp_path: Path) -> None:
@@ -315,8 +316,8 @@ def test_command_writes_a_corpus(tmp_path: Path) -> None:
     arguments = ["corpus", "dance", "--out", str(tmp_path), "--n", "3", "--seconds", "2"]
     run = CliRunner().invoke(app, [*arguments, "--confounding", "1", "--json"])
     assert run.exit_code == 0, run.output
-    found = json.loads(run.stdout)
-    assert (found["clips"], found["recipe"]["confounding"]) == (3, 1.0)
+    document = json.loads(run.stdout)
+    assert (document["clips"], document["recipe"]["confounding"]) == (3, 1.0)
     assert len(list(tmp_path.glob("*/*.wav"))) == 3
     assert (
         "3 clips; ground truth"

@@ -147,7 +147,7 @@ def test_musicxml_holds_every_note_in_its_bar() -> None:
     score = compose(np.random.default_rng(5), seconds=20)
     root = ET.fromstring(sinsy._musicxml(score))
     steps = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-    found, position = [], 0
+    notes, position = [], 0
     for measure in root.iter("measure"):
         begin = position
         for note in measure.iter("note"):
@@ -156,10 +156,10 @@ def test_musicxml_holds_every_note_in_its_bar() -> None:
                 pitch = 12 * (int(note.findtext("pitch/octave", "")) + 1)
                 pitch += steps[note.findtext("pitch/step", "")]
                 pitch += int(note.findtext("pitch/alter", "0"))
-                found.append((position, length, pitch))
+                notes.append((position, length, pitch))
             position += length
         assert position - begin == 16
-    assert found == [(note.start, note.length, note.pitch) for note in score.notes]
+    assert notes == [(note.start, note.length, note.pitch) for note in score.notes]
 
 
 def test_phones_that_follow_each_other_are_one_interval() -> None:
@@ -193,10 +193,12 @@ def test_singer_sings_the_score_when_it_says() -> None:
         part = y[int((start + 0.3) * 16000) : int((start + 0.9) * 16000)]
         power = np.abs(np.fft.rfft(part * np.hanning(len(part)))) ** 2
         hz = np.fft.rfftfreq(len(part), 1 / 16000)
-        want = 440 * 2 ** ((pitch - 69) / 12)
-        near = (hz > want * 0.8) & (hz < want * 1.25)
-        found = (hz[near] * power[near]).sum() / power[near].sum()
-        assert abs(1200 * np.log2(found / want)) < 150  # this voice strays by up to a semitone
+        expected = 440 * 2 ** ((pitch - 69) / 12)
+        near = (hz > expected * 0.8) & (hz < expected * 1.25)
+        centroid = (hz[near] * power[near]).sum() / power[near].sum()
+        assert (
+            abs(1200 * np.log2(centroid / expected)) < 150
+        )  # this voice strays by up to a semitone
     rests = np.r_[0:14400, 35200:46400]  # 0-0.9 and 2.2-2.9 s
     assert np.square(y[rests]).mean() < 1e-3 * np.square(y[17600:30400]).mean()
 

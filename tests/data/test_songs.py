@@ -34,7 +34,7 @@ def test_samples_are_small_and_attributed() -> None:
 
 
 def test_unknown_sample_is_refused_and_the_known_are_named() -> None:
-    with pytest.raises(ParameterError, match=r"'song'; there are .*piano-ballad"):
+    with pytest.raises(ParameterError, match=r"name is 'song', must be one of .*piano-ballad"):
         sample("song")
 
 

@@ -193,11 +193,11 @@ def test_projection_is_cutting_and_padding(
     real = noise(3, 2, count, n_fft // 2 + 1)
     C, before, S = torch.complex(real, real.flip(1)), torch.complex(real.flip(2), real), real.abs()
     options: dict[str, Any] = {}
-    wanted = C
+    target = C
     if step:
         options = {"magnitude": S, "momentum": 0.5, "previous": before}
-        wanted = torch.polar(S, (C + 0.5 * (C - before)).angle())
-    y = istft(wanted, window=window, hop_length=hop, center=True, length=length)
+        target = torch.polar(S, (C + 0.5 * (C - before)).angle())
+    y = istft(target, window=window, hop_length=hop, center=True, length=length)
     expected = stft(y, window=window, hop_length=hop, center=True, pad_mode=pad_mode)
     torch.testing.assert_close(
         P(C, out=torch.empty_like(C), **options), expected, rtol=0, atol=1e-9
@@ -219,8 +219,10 @@ def test_projection_is_orthogonal(center: bool) -> None:
     torch.testing.assert_close(P(PC, out=torch.empty_like(C)), PC, rtol=0, atol=1e-12)
     weights = torch.full((33,), 2.0, dtype=torch.float64)
     weights[[0, 32]] = 1
-    one, other = ((weights * a.conj() * b).real.sum() for a, b in ((PC, D), (C, PD)))
-    torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-10)
+    left_product, right_product = (
+        (weights * a.conj() * b).real.sum() for a, b in ((PC, D), (C, PD))
+    )
+    torch.testing.assert_close(left_product, right_product, rtol=1e-12, atol=1e-10)
 
 
 @pytest.mark.parametrize("algorithm", ["plain", "fast", "admm"])

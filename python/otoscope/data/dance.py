@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy  # loads its parts when they are used
+import scipy  # imports its modules lazily
 import torch
 from numpy.typing import NDArray
 

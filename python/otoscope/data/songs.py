@@ -73,7 +73,7 @@ def sample(name: str = "piano-ballad") -> Sample:
     'piano-ballad.ogg'
     """
     if name not in (names := sample_names()):
-        raise ParameterError(f"there is no sample {name!r}; there are {', '.join(names)}")
+        raise ParameterError(f"name is {name!r}, must be one of {', '.join(names)}")
     truth = json.loads((_folder() / f"{name}.json").read_text())
     sung = tuple((float(start), float(end)) for start, end in truth["sung"])
     return Sample(_folder() / f"{name}.ogg", float(truth["seconds"]), sung)
@@ -93,7 +93,7 @@ def mixed_songs(folder: Path, *, sr: float) -> Iterator[tuple[str, Tensor]]:
         stems = [read_audio(stem, sr=sr)[0] for stem in sorted(song.glob("*.ogg"))]
         length = min(map(len, stems))
         y = torch.stack([stem[:length] for stem in stems]).sum(0)
-        peak = float(y.abs().max()) or 1.0  # silence stays silence
+        peak = float(y.abs().max()) or 1.0  # not to divide silence by 0
         yield song.name, y * (0.9 / peak)
 
 

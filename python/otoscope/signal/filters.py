@@ -32,7 +32,7 @@ def equalise(y: Tensor, *, sr: float, knots_db: Tensor) -> Tensor:
     from scipy.fft import next_fast_len
 
     n = y.shape[-1]
-    # One more second of zeros: padding over one end must not wrap around to the other.
+    # One more second of zeros: ringing over one end must not wrap around to the other.
     size = next_fast_len(n + round(sr), real=True)
     hz = torch.fft.rfftfreq(size, 1 / sr, dtype=torch.float64)
     gain = 10 ** (smooth_gain_db(hz, knots_db) / 20)

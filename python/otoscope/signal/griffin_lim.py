@@ -147,7 +147,9 @@ def _alternate(P: Projection, S: Tensor, C: Tensor, n_iter: int, momentum: float
     """Project ``n_iter`` times with momentum; return S with the extrapolated phases of C."""
     before, spare = torch.empty_like(C), torch.empty_like(C)
     for step in range(n_iter):
-        ahead = momentum if step > 1 else 0.0  # the first phases were not projected
+        ahead = (
+            momentum if step > 1 else 0.0
+        )  # initial phases have no projection to extrapolate from
         P(C, magnitude=S, momentum=ahead, previous=before if ahead else None, out=spare)
         before, C, spare = C, spare, before
     return replace_magnitude(C, S, before if n_iter > 1 else None, momentum)
@@ -168,7 +170,7 @@ def _check_magnitudes(S: Tensor) -> None:
     if S.ndim < 2 or S.dtype not in (torch.float32, torch.float64) or 0 in S.shape[-2:]:
         raise ParameterError(
             f"S is {S.dtype} {tuple(S.shape)}; it must be float32 or float64 [..., frame, bin] "
-            "(of a complex spectrum D: S=D.abs(), init=D)"
+            "(for a complex spectrum D pass S=D.abs(), init=D)"
         )
     if not bool(((S >= 0) & S.isfinite()).all()):
         raise ParameterError(
@@ -243,7 +245,7 @@ class Projection:
         """Project into ``out``; the arguments are those of `otoscope.ops.project`."""
         n_fft, hop, count = len(self.window), self.hop_length, C.shape[-2]
         padded = -(-(n_fft - n_fft // 2) // hop)  # frames at an end that see padding
-        seen = padded + -(-n_fft // hop)  # frames that decide these
+        seen = padded + -(-n_fft // hop)  # frames that these depend on
         if self.center and (count <= 2 * seen or self.pad_mode == "circular"):
             return out.copy_(self._at_length(self.length, C, magnitude, previous, momentum))
         ops.project(

@@ -59,7 +59,7 @@ def masking_threshold(
             f"y has shape {tuple(y.shape)} and sr is {sr}; must be [batch, sample] and > 0"
         )
     if bool((y == 0).all(1).any()):
-        raise ParameterError("a sound is silent and masks nothing; leave it out")
+        raise ParameterError("y holds a sound that is silent and masks nothing; leave it out")
     power_db = _power_db(y.detach(), n_fft, hop_length)
     gain_db = _FULL_SCALE_DB - power_db.amax((1, 2))
     hz = torch.arange(n_fft // 2 + 1, device=y.device, dtype=y.dtype) * (sr / n_fft)
@@ -103,11 +103,11 @@ def _maskers(p: Tensor, quiet: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """Select the bins of tonal maskers, with levels that include both neighbouring bins."""
     inner = p[1:-1]
     is_peak = (inner > p[:-2]) & (inner > p[2:])
-    at = is_peak.nonzero()[:, 0] + 1
+    peak = is_peak.nonzero()[:, 0] + 1
     power = 10 ** (p / 10)
-    level = 10 * torch.log10(power[at - 1] + power[at] + power[at + 1])
-    audible = level > quiet[at]
-    at, level = at[audible], level[audible]
-    near = (z[at] - z[at][:, None]).abs() < 0.5
+    level = 10 * torch.log10(power[peak - 1] + power[peak] + power[peak + 1])
+    audible = level > quiet[peak]
+    peak, level = peak[audible], level[audible]
+    near = (z[peak] - z[peak][:, None]).abs() < 0.5
     strongest = ~(near & (level > level[:, None])).any(1)
-    return at[strongest], level[strongest]
+    return peak[strongest], level[strongest]

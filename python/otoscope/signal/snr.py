@@ -123,8 +123,8 @@ def check_snr(name: str, snr_db: float) -> None:
 def _pair(y: Tensor, noisy: Tensor) -> tuple[Tensor, Tensor]:
     if y.shape != noisy.shape or y.ndim == 0 or y.shape[-1] == 0:
         raise ParameterError(
-            f"the sounds have shapes {tuple(y.shape)} and {tuple(noisy.shape)}; "
-            "they must be the same [..., sample], not empty"
+            f"y and noisy have shapes {tuple(y.shape)} and {tuple(noisy.shape)}; "
+            "must be equal, [..., sample], not empty"
         )
     return y.double(), noisy.double() - y.double()
 

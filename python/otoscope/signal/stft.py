@@ -68,7 +68,7 @@ def hann(n_fft: int, *, periodic: bool = True) -> Tensor:
 
     The same tensor is returned for one size, so that results derived from it can be cached as well.
     """
-    with torch.inference_mode(False):  # a tensor of inference could not be kept for gradients
+    with torch.inference_mode(False):  # the cache must not hold inference tensors
         return torch.hann_window(n_fft, periodic=periodic, dtype=torch.float64)
 
 

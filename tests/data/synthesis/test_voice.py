@@ -29,10 +29,12 @@ def spectrum(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
 @pytest.mark.parametrize("pitch", [57, 69, 77])
 def test_voice_has_the_pitch_of_the_note(pitch: int) -> None:
     hz, power = spectrum(held(pitch, "a"))
-    want = 440 * 2 ** ((pitch - 69) / 12)
-    near = (hz > want * 2**-0.5) & (hz < want * 2**0.5)
-    found = (hz[near] * power[near]).sum() / power[near].sum()
-    assert abs(1200 * np.log2(found / want)) < 30  # cents; vibrato is symmetric, wander small
+    expected = 440 * 2 ** ((pitch - 69) / 12)
+    near = (hz > expected * 2**-0.5) & (hz < expected * 2**0.5)
+    centroid = (hz[near] * power[near]).sum() / power[near].sum()
+    assert (
+        abs(1200 * np.log2(centroid / expected)) < 30
+    )  # cents; vibrato is symmetric, wander small
 
 
 def test_pitch_has_vibrato_within_a_semitone() -> None:

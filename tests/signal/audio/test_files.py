@@ -149,10 +149,10 @@ def test_joined_they_are_the_file(
     assert read.file_sr == 22050
     assert len(parts) >= 4
     assert max(map(len, parts)) <= 0.8 * sr
-    found = torch.cat(parts)
-    assert abs(len(found) - len(expected)) <= 1  # librosa rounds the length up
-    n = min(len(found), len(expected))
-    torch.testing.assert_close(found[:n], expected[:n], rtol=0, atol=1e-5)
+    joined = torch.cat(parts)
+    assert abs(len(joined) - len(expected)) <= 1  # librosa rounds the length up
+    n = min(len(joined), len(expected))
+    torch.testing.assert_close(joined[:n], expected[:n], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])

@@ -52,28 +52,30 @@ def rhythm_by_definition(y: NDArray[np.float64]) -> NDArray[np.float64]:
 @pytest.mark.parametrize("beat", [0.29, 0.5, 0.68])
 def test_rhythm_features_equal_their_definition(beat: float) -> None:
     y = rhythm(beat=beat)
-    found = RhythmFeatures()(y)
-    want = rhythm_by_definition(y.double().numpy())
+    actual = RhythmFeatures()(y)
+    expected = rhythm_by_definition(y.double().numpy())
     # librosa's filters are float32 and the fit is ill-conditioned: 1e-7 in, 1e-6 out.
-    np.testing.assert_allclose(found.numpy(), want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("n_samples", "n_mels"), [(2048, 7), (30001, 128), (70000, 2)])
 def test_onset_strength_equals_librosas(n_samples: int, n_mels: int) -> None:
     y = rhythm()[:n_samples]
-    want = librosa.onset.onset_strength(
+    expected = librosa.onset.onset_strength(
         y=y.double().numpy(), sr=SR, hop_length=1024, n_mels=n_mels, aggregate=np.median
     )
-    found = onset_strength(y, librosa_mel(hop_length=1024, n_mels=n_mels))
-    np.testing.assert_allclose(found.numpy(), want, atol=1e-5)  # dB; librosa's filters are float32
+    actual = onset_strength(y, librosa_mel(hop_length=1024, n_mels=n_mels))
+    np.testing.assert_allclose(
+        actual.numpy(), expected, atol=1e-5
+    )  # dB; librosa's filters are float32
 
 
 def test_a_batch_has_the_features_of_its_sounds() -> None:
     y = torch.stack([rhythm(seed, beat=0.4 + 0.1 * seed) for seed in range(4)])
     for features in (RhythmFeatures(), ScaleTransform(), SpectralPeriodicity()):
-        found = features(y.reshape(2, 2, -1))
-        one_by_one = torch.stack([features(sound) for sound in y]).reshape(found.shape)
-        torch.testing.assert_close(found, one_by_one, rtol=1e-9, atol=1e-9)
+        actual = features(y.reshape(2, 2, -1))
+        one_by_one = torch.stack([features(sound) for sound in y]).reshape(actual.shape)
+        torch.testing.assert_close(actual, one_by_one, rtol=1e-9, atol=1e-9)
 
 
 def test_loudness_does_not_matter() -> None:
@@ -88,17 +90,17 @@ def test_lead_is_the_intercept_or_the_mean_square_of_what_is_left() -> None:
     torch.testing.assert_close(intercept[1:], noise[1:], rtol=0, atol=0)
     lags = autocorrelation(onset_strength(y, RhythmFeatures().front_end), 90)[5:]
     x = (lags - lags.mean()).numpy()
-    left = [
+    residual = [
         x[t] - intercept[0].item() - sum(intercept[k].item() * x[t - k] for k in range(1, 13))
         for t in range(12, 85)
     ]
-    assert noise[0].item() == pytest.approx(np.mean(np.square(left)), rel=1e-9)
+    assert noise[0].item() == pytest.approx(np.mean(np.square(residual)), rel=1e-9)
 
 
 def test_autocorrelation_equals_the_sum() -> None:
     x = torch.rand(2, 37, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    want = [(x[:, : 37 - lag] * x[:, lag:]).sum(1) / x.square().sum(1) for lag in range(37)]
-    torch.testing.assert_close(autocorrelation(x, 37), torch.stack(want, 1))
+    expected = [(x[:, : 37 - lag] * x[:, lag:]).sum(1) / x.square().sum(1) for lag in range(37)]
+    torch.testing.assert_close(autocorrelation(x, 37), torch.stack(expected, 1))
 
 
 @given(st.lists(st.floats(-0.45, 0.45), min_size=1, max_size=2), st.floats(-1, 1))
@@ -141,14 +143,14 @@ def distances_by_definition(
 ) -> NDArray[np.float64]:
     means = []
     for lag in range(max_lag + 1):
-        found = []
-        for one, other in zip(frames, frames[lag:], strict=False):
+        distances = []
+        for early, late in zip(frames, frames[lag:], strict=False):
             if metric == "euclidean":
-                found.append(np.linalg.norm(one - other))
+                distances.append(np.linalg.norm(early - late))
             else:
-                norms = np.linalg.norm(one) * np.linalg.norm(other)
-                found.append(1 - np.dot(one, other) / norms)
-        means.append(np.mean(found))
+                norms = np.linalg.norm(early) * np.linalg.norm(late)
+                distances.append(1 - np.dot(early, late) / norms)
+        means.append(np.mean(distances))
     return np.array(means)
 
 
@@ -158,9 +160,9 @@ def test_lag_distances_equal_their_definition(
     n_frames: int, max_lag: int, metric: Literal["euclidean", "cosine"]
 ) -> None:
     frames = np.random.default_rng(2).standard_normal((n_frames, 3))
-    found = lag_distances(torch.from_numpy(frames), max_lag, metric=metric)
-    want = distances_by_definition(frames, max_lag, metric)
-    np.testing.assert_allclose(found.numpy(), want, rtol=1e-12, atol=1e-14)
+    actual = lag_distances(torch.from_numpy(frames), max_lag, metric=metric)
+    expected = distances_by_definition(frames, max_lag, metric)
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("n_samples", [2048, 110 * 256, 110 * 600 + 7])
@@ -172,8 +174,8 @@ def test_mfcc_equal_librosas(n_samples: int) -> None:
         y=y.double().numpy(), sr=SR, n_fft=2048, hop_length=110, n_mels=40
     )
     log_mel = np.log(np.maximum(mel, 1e-10))
-    want = scipy.fft.dct(log_mel, axis=0, norm="ortho")[:13].T
-    np.testing.assert_allclose(settings.mfcc(y).numpy(), want, atol=1e-4)
+    expected = scipy.fft.dct(log_mel, axis=0, norm="ortho")[:13].T
+    np.testing.assert_allclose(settings.mfcc(y).numpy(), expected, atol=1e-4)
 
 
 def test_spectral_periodicity_dips_at_the_period() -> None:
@@ -196,8 +198,8 @@ def test_spectral_periodicity_is_the_normalised_difference(
     y = rhythm(seconds=3.0)
     steps = np.diff(lag_distances(settings.mfcc(y), settings.n_lags).numpy()[1:])
     centred = steps - steps.mean()
-    want = steps / np.abs(steps).max() if norm == "max" else centred / steps.std()
-    np.testing.assert_allclose(settings(y).numpy(), want, rtol=1e-9)
+    expected = steps / np.abs(steps).max() if norm == "max" else centred / steps.std()
+    np.testing.assert_allclose(settings(y).numpy(), expected, rtol=1e-9)
 
 
 def test_the_shortest_sound_reaches_the_last_lag_and_a_shorter_one_is_refused() -> None:
@@ -251,7 +253,7 @@ def test_scale_transform_equals_its_definition() -> None:
 
 
 def test_scale_transform_hardly_changes_with_tempo() -> None:
-    """Of a length of 1, the features change by less than half of what the others do."""
+    """Features of length 1 change by less than half of the change of the others."""
 
     def change(features: Callable[[torch.Tensor], torch.Tensor]) -> float:
         slow, quick = (features(rhythm(seconds=8.0, beat=beat)) for beat in (0.5, 0.5 / 1.06))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import scipy  # loads its parts when they are used
+import scipy  # imports its modules lazily
 from numpy.typing import NDArray
 
 from otoscope.data.synthesis.score import CHORDS, Score

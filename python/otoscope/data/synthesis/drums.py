@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # loads its parts when they are used
+import scipy  # imports its modules lazily
 from numpy.typing import NDArray
 
 from otoscope.data.synthesis.styles import DRUMS, DanceStyle

@@ -86,13 +86,13 @@ def compose(rng: np.random.Generator, *, seconds: float, tempo_bpm: int | None =
     bar to a bar, rests 3 to 6 eighths.
     """
     if not seconds >= 4:
-        raise ParameterError(f"seconds is {seconds}: a song needs at least 4")
+        raise ParameterError(f"seconds is {seconds}, must be at least 4")
     tempo = int(rng.integers(84, 133)) if tempo_bpm is None else tempo_bpm
     if not 60 <= tempo <= 240:
-        raise ParameterError(f"tempo_bpm is {tempo}, need 60 to 240")
+        raise ParameterError(f"tempo_bpm is {tempo}, must be in [60, 240]")
     key = int(rng.integers(-3, 4))
     progression = _PROGRESSIONS[rng.integers(len(_PROGRESSIONS))]
-    total = 2 * int(seconds * tempo / 30)  # whole eighths: every note is one or more
+    total = 2 * int(seconds * tempo / 30)  # in whole eighths, the shortest note
     chords = tuple(progression[bar % 4] for bar in range(-(-total // _BAR)))
     notes: list[Note] = []
     position, pitch = 2 * int(rng.integers(2, 5)), int(rng.integers(64, 70))

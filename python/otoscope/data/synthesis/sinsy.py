@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import scipy  # loads its parts when they are used
+import scipy  # imports its modules lazily
 from numpy.typing import NDArray
 
 from otoscope.data.synthesis.score import SYLLABLES, Score

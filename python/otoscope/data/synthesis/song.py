@@ -92,7 +92,8 @@ def frame_truth(
     """
     if frame_rate <= 0 or n_frames < 0:
         raise ParameterError(
-            f"frame_rate is {frame_rate} and n_frames {n_frames}: need a positive rate, no negative"
+            f"frame_rate is {frame_rate} and n_frames {n_frames}; "
+            "must be frame_rate > 0 and n_frames >= 0"
         )
     time = offset + np.arange(n_frames) / frame_rate
     truth = np.zeros(n_frames, bool)
@@ -145,13 +146,15 @@ def mix_stems(
     10.0
     """
     if voice.shape != backing.shape:
-        raise ParameterError(f"voice has shape {voice.shape}, backing has {backing.shape}")
+        raise ParameterError(
+            f"voice has shape {voice.shape}, backing has {backing.shape}; must be equal"
+        )
     voice_level = _rms(voice[frame_truth(sung, len(voice), sr)])
     backing_level = _rms(backing)
     if not (voice_level > 0 and backing_level > 0):
         raise ParameterError(
-            f"voice has level {voice_level} where sung, backing {backing_level}: "
-            "a silent stem has no ratio to the other"
+            f"voice has level {voice_level} in the sung intervals, backing {backing_level}; "
+            "must be > 0: a silent stem has no ratio to the other"
         )
     voice = voice * (backing_level / voice_level * 10 ** (snr_db / 20))
     gain = peak / np.abs(voice + backing).max()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # loads its parts when they are used
+import scipy  # imports its modules lazily
 from numpy.typing import NDArray
 
 from otoscope.data.synthesis.score import Note, Score
@@ -32,8 +32,8 @@ FORMANTS = {
 @dataclass(frozen=True)
 class _Consonant:
     seconds: float
-    voicing: float  # level of the voice meanwhile, 1 is a vowel's
-    noise: float  # level of the noise, 1 is a vowel's
+    voicing: float  # level of the voice, relative to a vowel
+    noise: float  # level of the noise, relative to a vowel
     band: tuple[float, float] = (1000.0, 4000.0)  # Hz
 
 
@@ -66,13 +66,15 @@ def sing(score: Score, *, sr: int, n_samples: int, rng: np.random.Generator) -> 
     voicing, formants = _articulation(score, time, tract_size=rng.uniform(0.92, 1.08))
     voicing *= 1 + 0.12 * _wander(rng, n_curve, seconds=0.15)
 
-    at = np.arange(n_samples) / sr
+    sample_time = np.arange(n_samples) / sr
     frequency = 440.0 * 2 ** ((pitch - 69) / 12)
-    phase = 2 * np.pi * np.cumsum(np.interp(at, time, frequency)) / sr
-    y = _harmonics(phase, at, time, frequency, formants, sr) * np.interp(at, time, voicing)
+    phase = 2 * np.pi * np.cumsum(np.interp(sample_time, time, frequency)) / sr
+    y = _harmonics(phase, sample_time, time, frequency, formants, sr) * np.interp(
+        sample_time, time, voicing
+    )
     level = np.sqrt(np.mean(np.square(y), where=y != 0)) if y.any() else 1.0
     y = y / level
-    y += _BREATH * rng.standard_normal(n_samples) * np.interp(at, time, voicing)
+    y += _BREATH * rng.standard_normal(n_samples) * np.interp(sample_time, time, voicing)
     for note in score.notes:
         _add_consonant(y, note, score.seconds(note.start), sr=sr, rng=rng)
     return y * frame_truth(score.phrases(), n_samples, sr)
@@ -114,7 +116,7 @@ def _articulation(
 
 def _harmonics(
     phase: NDArray[np.float64],
-    at: NDArray[np.float64],
+    sample_time: NDArray[np.float64],
     time: NDArray[np.float64],
     frequency: NDArray[np.float64],
     formants: NDArray[np.float64],
@@ -126,7 +128,7 @@ def _harmonics(
     for k in range(1, int(0.48 * sr / frequency.min()) + 1):
         gain = _tract(k * frequency, formants) * k**-0.67
         gain[k * frequency > 0.48 * sr] = 0.0
-        y += np.interp(at, time, gain) * current
+        y += np.interp(sample_time, time, gain) * current
         previous, current = current, twice_cos * current - previous
     return y
 

@@ -148,7 +148,7 @@ def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, fl
     """
     y = torch.as_tensor(y).detach().cpu()
     if y.numel() == 0:
-        raise ParameterError("there are no samples")
+        raise ParameterError("there are no samples in y")
     if y.ndim > 2 or y.ndim == 0 or not y.is_floating_point():
         raise ParameterError(
             f"y has shape {tuple(y.shape)} and dtype {y.dtype}; "
