@@ -31,8 +31,8 @@ def test_takes_numpy_arrays() -> None:
     _cpu.occlude(*args)
     patch, content, _, _, segment, bits, *_, out, _ = args
     keep = (np.asarray(bits) >> np.arange(3)) & 1 == 1
-    wanted = np.where(keep[:, np.asarray(segment)], patch, content)
-    np.testing.assert_array_equal(np.asarray(out)[0], wanted)
+    expected = np.where(keep[:, np.asarray(segment)], patch, content)
+    np.testing.assert_array_equal(np.asarray(out)[0], expected)
 
 
 @pytest.mark.parametrize(

@@ -87,14 +87,14 @@ def test_writer_killed_in_the_middle_leaves_whole_records(tmp_path: Path, delay:
             time.sleep(0.001)
         time.sleep(delay)
         writer.send_signal(signal.SIGKILL)
-    found = read(path)
-    assert len(found) >= 2
-    assert [record["seed"] for record in found] == list(range(len(found)))
-    assert all(record["values"] == [record["key"]] * 20_000 for record in found)
+    records_read = read(path)
+    assert len(records_read) >= 2
+    assert [record["seed"] for record in records_read] == list(range(len(records_read)))
+    assert all(record["values"] == [record["key"]] * 20_000 for record in records_read)
     with Records(path) as records:  # and the lock went with the process
-        assert len(found) - 1 in records
-        records.append(len(found), {}, seed=None)
-    assert path.read_bytes().count(b"\n") == len(found) + 1
+        assert len(records_read) - 1 in records
+        records.append(len(records_read), {}, seed=None)
+    assert path.read_bytes().count(b"\n") == len(records_read) + 1
 
 
 LIMITED = """

@@ -61,28 +61,29 @@ def test_model_is_fooled_by_the_file_and_the_exit_code_says_so(song: Path, tmp_p
 
 
 @pytest.mark.parametrize("domain", ["waveform", "magnitude"])
-def test_json_tells_what_can_be_measured_of_the_file(
+def test_the_json_document_holds_what_can_be_measured_of_the_file(
     song: Path, tmp_path: Path, domain: str
 ) -> None:
     out = tmp_path / "adv.flac"
     options = ("--target", "not singing", "--snr-db", 15, "--domain", domain, "--json")
-    told = json.loads(attack(1, song, *MODEL, "--out", out, *options))
-    (piece,) = told["pieces"]
-    found = piece["evaluation"]
+    document = json.loads(attack(1, song, *MODEL, "--out", out, *options))
+    assert document["format"] == "otoscope.AttackFile/1"
+    (piece,) = document["pieces"]
+    evaluation = piece["evaluation"]
     x, y = (soundfile.read(path)[0] for path in (song, out))
     ratio = 20 * np.log10(np.linalg.norm(x) / np.linalg.norm(y - x))
-    assert told["snr_db"] == pytest.approx(found["snr_db"], abs=1e-6)
-    assert found["snr_db"] == pytest.approx(ratio, abs=1e-4)
-    assert ratio >= found["snr_guaranteed_db"] - 1e-6
-    assert found["confidence_before"] == pytest.approx(1 - says(song), abs=1e-3)
-    assert found["confidence_after"] == pytest.approx(1 - says(out), abs=1e-3)
-    assert (told["is_fooled"], found["success"], found["heard_after"]) == (
+    assert document["snr_db"] == pytest.approx(evaluation["snr_db"], abs=1e-6)
+    assert evaluation["snr_db"] == pytest.approx(ratio, abs=1e-4)
+    assert ratio >= evaluation["snr_guaranteed_db"] - 1e-6
+    assert evaluation["confidence_before"] == pytest.approx(1 - says(song), abs=1e-3)
+    assert evaluation["confidence_after"] == pytest.approx(1 - says(out), abs=1e-3)
+    assert (document["is_fooled"], evaluation["success"], evaluation["heard_after"]) == (
         True,
         True,
         "not singing",
     )
-    assert told["settings"]["seed"] == 0
-    assert found["path"] == str(out)
+    assert document["settings"]["seed"] == 0
+    assert evaluation["path"] == str(out)
 
 
 def test_model_that_holds_gives_0(song: Path, tmp_path: Path) -> None:

@@ -66,18 +66,18 @@ def test_equals_torchmetrics(pair: tuple[Tensor, Tensor], n_batches: int) -> Non
     theirs = FrechetInceptionDistance(feature=Features(), normalize=True)
     for real, rows in zip((True, False), pair, strict=True):
         theirs.update(rows, real=real)
-    found = metric_of(*pair, n_batches=n_batches).compute()
-    torch.testing.assert_close(found, theirs.compute(), rtol=1e-9, atol=0)
-    torch.testing.assert_close(found, frechet_of(*pair), rtol=1e-10, atol=0)
+    result = metric_of(*pair, n_batches=n_batches).compute()
+    torch.testing.assert_close(result, theirs.compute(), rtol=1e-9, atol=0)
+    torch.testing.assert_close(result, frechet_of(*pair), rtol=1e-10, atol=0)
 
 
 def test_few_rows_are_exact_and_warned_of(pair: tuple[Tensor, Tensor]) -> None:
     x, y = (part[:7] for part in pair)
     metric = metric_of(x, y, n_batches=3)
-    with pytest.warns(FewRows, match="set has 7 rows of 12 columns") as told:
-        found = metric.compute()
-    assert len(told) == 2
-    torch.testing.assert_close(found, frechet_of(x, y))
+    with pytest.warns(FewRows, match="set has 7 rows of 12 columns") as warned:
+        result = metric.compute()
+    assert len(warned) == 2
+    torch.testing.assert_close(result, frechet_of(x, y))
 
 
 def test_features_are_those_of_a_tap_in_eval_mode(random: torch.Generator) -> None:
@@ -141,10 +141,10 @@ def test_merged_metrics_are_one(pair: tuple[Tensor, Tensor], n_rows: int) -> Non
     for metric in (whole, empty):
         if n_rows == 5:
             with pytest.warns(FewRows):
-                found = metric.compute()
+                result = metric.compute()
         else:
-            found = metric.compute()
-        torch.testing.assert_close(found, frechet_of(x, y[:n_rows]), rtol=1e-9, atol=0)
+            result = metric.compute()
+        torch.testing.assert_close(result, frechet_of(x, y[:n_rows]), rtol=1e-9, atol=0)
 
 
 def test_merging_needs_the_same_width_and_kind(pair: tuple[Tensor, Tensor]) -> None:
@@ -205,11 +205,11 @@ def test_no_move_or_cast_or_copy_damages_the_states(
     moved: Callable[[FrechetDistance], FrechetDistance],
 ) -> None:
     metric = metric_of(pair[0][:n_rows], pair[1][: n_rows - 1])
-    found = moved(metric)
-    assert [part.dtype for part in states(found)] == [torch.float64] * 8
-    found.update(pair[1][n_rows - 1 : n_rows], real=False)
+    result = moved(metric)
+    assert [part.dtype for part in states(result)] == [torch.float64] * 8
+    result.update(pair[1][n_rows - 1 : n_rows], real=False)
     torch.testing.assert_close(
-        found.compute(), frechet_of(pair[0][:n_rows], pair[1][:n_rows]), rtol=1e-10, atol=0
+        result.compute(), frechet_of(pair[0][:n_rows], pair[1][:n_rows]), rtol=1e-10, atol=0
     )
 
 
@@ -306,9 +306,9 @@ def test_a_collection_does_not_take_one_state_for_the_other(pair: tuple[Tensor, 
     for real, rows in zip((True, False), pair, strict=True):
         for batch in rows.split(9):
             both.update(batch, real=real)
-    found = both.compute()
-    torch.testing.assert_close(found["FrechetDistance"], frechet_of(*pair))
-    torch.testing.assert_close(found["KernelDistance"], kernel_distance(*pair))
+    result = both.compute()
+    torch.testing.assert_close(result["FrechetDistance"], frechet_of(*pair))
+    torch.testing.assert_close(result["KernelDistance"], kernel_distance(*pair))
 
 
 def cases(x: Tensor, y: Tensor) -> list[list[tuple[bool, Tensor]]]:
@@ -354,23 +354,23 @@ def test_states_gathered_from_two_are_those_of_one(
         assert all(map(torch.equal, states(here), before))  # its own again
 
 
-def _process(rank: int, folder: str, given: list[list[tuple[bool, Tensor]]]) -> None:
+def _process(rank: int, folder: str, all_cases: list[list[tuple[bool, Tensor]]]) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
     )
-    found = [tuple(metric.compute() for metric in fed(case, rank)) for case in given]
-    torch.save(found, f"{folder}/{rank}.pt")
+    result = [tuple(metric.compute() for metric in fed(case, rank)) for case in all_cases]
+    torch.save(result, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
 @pytest.mark.slow
 def test_two_processes_equal_one(pair: tuple[Tensor, Tensor], tmp_path: Path) -> None:
-    given = cases(*pair)
+    all_cases = cases(*pair)
     context = multiprocessing.get_context("spawn")
     processes = [
-        context.Process(target=_process, args=(rank, str(tmp_path), given)) for rank in (0, 1)
+        context.Process(target=_process, args=(rank, str(tmp_path), all_cases)) for rank in (0, 1)
     ]
     for process in processes:
         process.start()
@@ -379,6 +379,6 @@ def test_two_processes_equal_one(pair: tuple[Tensor, Tensor], tmp_path: Path) ->
         assert process.exitcode == 0
     here, there = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     assert here == there
-    for found, case in zip(here, given, strict=True):
-        for value, expected in zip(found, expected_of(case), strict=True):
+    for result, case in zip(here, all_cases, strict=True):
+        for value, expected in zip(result, expected_of(case), strict=True):
             torch.testing.assert_close(value, expected, rtol=1e-9, atol=0)

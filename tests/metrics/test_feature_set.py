@@ -14,10 +14,10 @@ from otoscope.metrics.feature_set import FeatureSet, check_features
 from tests.support.examples import examples
 
 
-def assert_same(found: FeatureSet, x: torch.Tensor) -> None:
+def assert_same(result: FeatureSet, x: torch.Tensor) -> None:
     """Equal the two-pass moments, to rounding."""
-    assert found.n_rows == x.shape[-2]
-    moments = found.moments
+    assert result.n_rows == x.shape[-2]
+    moments = result.moments
     torch.testing.assert_close(moments.mean, x.mean(-2), rtol=1e-11, atol=1e-12)
     centred = x - x.mean(-2, keepdim=True)
     torch.testing.assert_close(moments.scatter, centred.mT @ centred, rtol=1e-10, atol=1e-10)
@@ -37,36 +37,36 @@ def test_any_batches_and_any_order_of_merges_are_one_set(
     if not len(x):
         return
     parts = x.split(sizes)
-    added = reduce(lambda held, part: held.added(part), parts, FeatureSet.none())
+    added = reduce(lambda features, part: features.added(part), parts, FeatureSet.none())
     left = reduce(FeatureSet.joined, (FeatureSet.none().added(part) for part in parts))
     right = reduce(
-        lambda held, part: part.joined(held),
+        lambda features, part: part.joined(features),
         [FeatureSet.none().added(part) for part in reversed(parts)],
     )
-    for found in (added, left, right):
-        assert_same(found, x)
-        assert len(found.rows) == (len(x) if len(x) <= columns else 0)
+    for result in (added, left, right):
+        assert_same(result, x)
+        assert len(result.rows) == (len(x) if len(x) <= columns else 0)
     if len(x) <= columns:
         torch.testing.assert_close(left.rows, x, rtol=0, atol=0)
 
 
 def test_rows_are_dropped_when_they_outnumber_columns() -> None:
-    held = FeatureSet.none()
+    features = FeatureSet.none()
     for n in range(1, 9):
-        held = held.added(torch.full((1, 4), float(n)))
-        assert len(held.rows) == (n if n <= 4 else 0)
-        assert max(part.numel() for part in held) <= 16
+        features = features.added(torch.full((1, 4), float(n)))
+        assert len(features.rows) == (n if n <= 4 else 0)
+        assert max(part.numel() for part in features) <= 16
 
 
 def test_many_sets_are_each_by_itself(random: torch.Generator) -> None:
     x = torch.randn(3, 11, 4, generator=random, dtype=torch.float64)
-    held = FeatureSet.none(sets=3)
+    features = FeatureSet.none(sets=3)
     for part in x.split([2, 5, 4], 1):
-        held = held.added(part)
-    assert held.n_rows == 11
-    for found, expected in zip(held.moments.scatter, x, strict=True):
+        features = features.added(part)
+    assert features.n_rows == 11
+    for result, expected in zip(features.moments.scatter, x, strict=True):
         assert_same(FeatureSet.of(expected), expected)
-        torch.testing.assert_close(found, FeatureSet.of(expected).moments.scatter)
+        torch.testing.assert_close(result, FeatureSet.of(expected).moments.scatter)
 
 
 def test_a_merge_leaves_its_parts_alone(random: torch.Generator) -> None:
@@ -92,20 +92,20 @@ def test_narrow_types_are_read_exactly(
 @pytest.mark.parametrize("n_rows", [4, 40])
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
 def test_a_row_that_is_not_finite_is_named_and_changes_nothing(n_rows: int, bad: float) -> None:
-    held = FeatureSet.of(torch.zeros(n_rows, 20))
+    features = FeatureSet.of(torch.zeros(n_rows, 20))
     x = torch.zeros(n_rows, 20)
     x[2, 7] = bad
     with pytest.raises(ParameterError, match="row 2 of the features holds NaN or infinity"):
-        held.added(x)
+        features.added(x)
     with pytest.raises(ParameterError, match="row 2 of set 1 of the features"):
         FeatureSet.none(sets=2).added(
             torch.stack([x * 0 if bad == 0 else x.nan_to_num(0, 0, 0), x])
         )
-    assert_same(held, torch.zeros(n_rows, 20).double())
+    assert_same(features, torch.zeros(n_rows, 20).double())
 
 
 @pytest.mark.parametrize(
-    ("features", "told"),
+    ("features", "message"),
     [
         (torch.zeros(4), r"shape \(4,\); they must be \[row, column\]: one neuron is x\[:, None\]"),
         (torch.zeros(4, 2, 3, 3), "pool or flatten a layer's output"),
@@ -114,8 +114,8 @@ def test_a_row_that_is_not_finite_is_named_and_changes_nothing(n_rows: int, bad:
         (torch.zeros(4, 2, dtype=torch.complex64), "must be floating point"),
     ],
 )
-def test_what_are_no_features_is_refused(features: torch.Tensor, told: str) -> None:
-    with pytest.raises(ParameterError, match=told):
+def test_what_are_no_features_is_refused(features: torch.Tensor, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
         check_features(features)
 
 

@@ -62,19 +62,19 @@ def test_equals_the_closed_form_where_covariances_commute(random: torch.Generato
     turn = torch.linalg.qr(torch.randn(30, 30, generator=random).double())[0]
     a, b = (torch.rand(30, generator=random, dtype=torch.float64) for _ in range(2))
     mean = torch.randn(30, generator=random).double()
-    found = frechet_distance(mean, turn * a @ turn.T, 0 * mean, turn * b @ turn.T)
-    torch.testing.assert_close(found, mean.square().sum() + (a.sqrt() - b.sqrt()).square().sum())
+    result = frechet_distance(mean, turn * a @ turn.T, 0 * mean, turn * b @ turn.T)
+    torch.testing.assert_close(result, mean.square().sum() + (a.sqrt() - b.sqrt()).square().sum())
 
 
 def test_one_column_is_the_papers_formula(random: torch.Generator) -> None:
     """Paper B, section 3: (m_r - m_g)^2 + s_r + s_g - 2 sqrt(s_r s_g), s unbiased."""
     real = torch.randn(1000, 1, generator=random).double()
     best = 3 * torch.randn(27, 50, 1, generator=random).double() + 2
-    found = frechet_of(real, best)
+    result = frechet_of(real, best)
     s_r, s_g = real.var(), best.var((1, 2))
     shift = (real.mean() - best.mean((1, 2))).square()
-    torch.testing.assert_close(found, shift + s_r + s_g - 2 * (s_r * s_g).sqrt())
-    torch.testing.assert_close(found, shift + (s_r.sqrt() - s_g.sqrt()).square())
+    torch.testing.assert_close(result, shift + s_r + s_g - 2 * (s_r * s_g).sqrt())
+    torch.testing.assert_close(result, shift + (s_r.sqrt() - s_g.sqrt()).square())
 
 
 @pytest.mark.parametrize("n_rows", [2, 5, 30, 31, 200])
@@ -172,10 +172,10 @@ def test_candidates_at_once_equal_one_by_one(random: torch.Generator) -> None:
     for n_rows in (6, 40):
         candidates = rows(random, 5, n_rows, 10) * torch.arange(1, 6)[:, None, None]
         candidates[3, :, 4:] = 0  # one of low rank among them
-        found = frechet_of(real, candidates)
-        torch.testing.assert_close(found, torch.stack([frechet_of(real, c) for c in candidates]))
+        result = frechet_of(real, candidates)
+        torch.testing.assert_close(result, torch.stack([frechet_of(real, c) for c in candidates]))
         torch.testing.assert_close(
-            frechet_distance(*moments(real), *moments(candidates)), found, rtol=1e-8, atol=0
+            frechet_distance(*moments(real), *moments(candidates)), result, rtol=1e-8, atol=0
         )
 
 

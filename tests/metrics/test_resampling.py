@@ -28,12 +28,12 @@ def draw(generator: torch.Generator, n_rows: int) -> tuple[Tensor, Tensor]:
 
 def test_intervals_hold_the_true_distance(random: torch.Generator) -> None:
     """30 times at 0.9: fewer than 22 would happen twice in 1000 times."""
-    held = 0
+    n_covered = 0
     for seed in range(30):
         x, y = draw(random, 150)
         interval = frechet_interval(x, y, level=0.9, resamples=40, seed=seed)
-        held += interval.low <= TRUE <= interval.high
-    assert held >= 22
+        n_covered += interval.low <= TRUE <= interval.high
+    assert n_covered >= 22
 
 
 def test_rows_of_a_group_count_as_one(random: torch.Generator) -> None:
@@ -58,34 +58,35 @@ def test_the_same_seed_draws_the_same(random: torch.Generator) -> None:
 def test_statistics_are_taken_as_exact(random: torch.Generator) -> None:
     x, y = draw(random, 60)
     real = Statistics.of(FeatureSet.of(x))
-    one, both = (frechet_interval(z, y, resamples=100) for z in (real, x))
-    assert one.value == pytest.approx(both.value)
-    assert 0 <= one.low < one.high
-    assert one.high - one.low < both.high - both.low
+    exact, resampled = (frechet_interval(z, y, resamples=100) for z in (real, x))
+    assert exact.value == pytest.approx(resampled.value)
+    assert 0 <= exact.low < exact.high
+    assert exact.high - exact.low < resampled.high - resampled.low
 
 
 def test_extrapolation_takes_the_bias_away(random: torch.Generator) -> None:
     real = Statistics(torch.zeros(16), torch.eye(16))
-    found, plain = [], []
+    values, biased = [], []
     for seed in range(10):
         rows = torch.randn(400, 16, generator=random).double()
         extrapolated = frechet_infinity(real, rows, smallest=100, seed=seed)
-        found.append(extrapolated.value)
-        plain.append(float(extrapolated.distances[-1]))
-    bias, left = sum(plain) / 10, abs(sum(found) / 10)
+        values.append(extrapolated.value)
+        biased.append(float(extrapolated.distances[-1]))
+    bias, remainder = sum(biased) / 10, abs(sum(values) / 10)
     assert bias > 0.1  # the true distance is 0
-    assert left < 0.2 * bias
+    assert remainder < 0.2 * bias
 
 
 def test_extrapolation_is_the_line_over_1_by_n(random: torch.Generator) -> None:
     x, y = draw(random, 200)
-    found = frechet_infinity(x, y, points=4, smallest=50)
-    assert found.sizes.tolist() == [50, 100, 150, 200]
-    assert float(found.distances[-1]) == pytest.approx(float(frechet_of(x, y)))
+    result = frechet_infinity(x, y, points=4, smallest=50)
+    assert result.sizes.tolist() == [50, 100, 150, 200]
+    assert float(result.distances[-1]) == pytest.approx(float(frechet_of(x, y)))
     slope = torch.linalg.lstsq(
-        torch.stack([torch.ones(4).double(), 1 / found.sizes.double()], 1), found.distances[:, None]
+        torch.stack([torch.ones(4).double(), 1 / result.sizes.double()], 1),
+        result.distances[:, None],
     ).solution
-    assert [found.value, found.slope] == pytest.approx(slope[:, 0].tolist())
+    assert [result.value, result.slope] == pytest.approx(slope[:, 0].tolist())
 
 
 def test_kernel_distance_is_its_definition(random: torch.Generator) -> None:
@@ -105,14 +106,14 @@ def test_kernel_distance_is_its_definition(random: torch.Generator) -> None:
 
 
 def test_kernel_distance_has_no_bias(random: torch.Generator) -> None:
-    found = torch.stack(
+    result = torch.stack(
         [kernel_distance(*torch.randn(2, 6, 3, generator=random)) for _ in range(400)]
     )
-    assert abs(float(found.mean())) < 3 * float(found.std()) / 20
+    assert abs(float(result.mean())) < 3 * float(result.std()) / 20
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda x: frechet_interval(x, x, level=1.0), r"level is 1.0"),
         (lambda x: frechet_interval(x, x, resamples=3), "resamples 3"),
@@ -150,9 +151,9 @@ def test_kernel_distance_has_no_bias(random: torch.Generator) -> None:
         (lambda x: kernel_distance(x, x, degree=1.5), "degree is 1.5"),  # type: ignore[arg-type]
     ],
 )
-def test_what_cannot_be_used_is_refused(call: object, told: str) -> None:
+def test_what_cannot_be_used_is_refused(call: object, message: str) -> None:
     assert callable(call)
-    with pytest.raises(ParameterError, match=told):
+    with pytest.raises(ParameterError, match=message):
         call(torch.arange(18.0).reshape(9, 2))
 
 

@@ -24,27 +24,27 @@ def test_what_is_saved_is_loaded(n_rows: int, random: torch.Generator, tmp_path:
     x = drawn(random, n_rows)
     settings = {"model": "musicnn-mtt", "hop": 187}
     statistics.save(tmp_path / "s.npz", Statistics.of(FeatureSet.of(x), ddof=0, settings=settings))
-    found = statistics.load(tmp_path / "s.npz")
-    assert (found.count, found.ddof, found.settings) == (n_rows, 0, settings)
-    torch.testing.assert_close(found.covariance, torch.cov(x.T, correction=0))
-    assert (found.rows is not None) == (n_rows == 4)
+    loaded = statistics.load(tmp_path / "s.npz")
+    assert (loaded.count, loaded.ddof, loaded.settings) == (n_rows, 0, settings)
+    torch.testing.assert_close(loaded.covariance, torch.cov(x.T, correction=0))
+    assert (loaded.rows is not None) == (n_rows == 4)
     more = drawn(random, 20)
-    again = found.features().added(more)
+    again = loaded.features().added(more)
     torch.testing.assert_close(again.moments.mean, torch.cat([x, more]).mean(0))
     torch.testing.assert_close(
         again.moments.covariance(), torch.cov(torch.cat([x, more]).T), rtol=1e-9, atol=1e-12
     )
     torch.testing.assert_close(
-        frechet_of(found, more, ddof=0), frechet_of(x, more, ddof=0), rtol=1e-9, atol=0
+        frechet_of(loaded, more, ddof=0), frechet_of(x, more, ddof=0), rtol=1e-9, atol=0
     )
 
 
 def test_files_hold_mu_and_cov_as_other_tools_do(random: torch.Generator, tmp_path: Path) -> None:
     x = drawn(random, 30)
     statistics.save(tmp_path / "s.npz", Statistics.of(FeatureSet.of(x)))
-    with np.load(tmp_path / "s.npz") as found:
-        np.testing.assert_allclose(found["mu"], x.numpy().mean(0))
-        np.testing.assert_allclose(found["cov"], np.cov(x.numpy(), rowvar=False))
+    with np.load(tmp_path / "s.npz") as loaded:
+        np.testing.assert_allclose(loaded["mu"], x.numpy().mean(0))
+        np.testing.assert_allclose(loaded["cov"], np.cov(x.numpy(), rowvar=False))
 
 
 @pytest.mark.parametrize("name", ["cov", "sigma"])
@@ -58,15 +58,15 @@ def test_files_of_other_tools_are_read(
         name: np.cov(x.numpy(), rowvar=False).astype(dtype),
     }
     np.savez(tmp_path / "other.npz", **arrays)
-    found = statistics.load(tmp_path / "other.npz")
-    assert found.count is None
-    assert float(frechet_of(found, y)) == pytest.approx(float(frechet_of(x, y)), rel=1e-5)
+    loaded = statistics.load(tmp_path / "other.npz")
+    assert loaded.count is None
+    assert float(frechet_of(loaded, y)) == pytest.approx(float(frechet_of(x, y)), rel=1e-5)
     with pytest.raises(ParameterError, match="no count: no more rows can be added"):
-        found.features()
+        loaded.features()
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"mu": np.zeros(3)}, "holds mu; statistics hold mu and cov"),
         ({"cov": np.eye(3)}, "holds cov; statistics hold mu and cov"),
@@ -92,10 +92,10 @@ def test_files_of_other_tools_are_read(
     ],
 )
 def test_what_are_no_statistics_is_refused(
-    arrays: dict[str, Any], told: str, tmp_path: Path
+    arrays: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     np.savez(tmp_path / "s.npz", **arrays)
-    with pytest.raises(ParameterError, match=told) as error:
+    with pytest.raises(ParameterError, match=message) as error:
         statistics.load(tmp_path / "s.npz")
     assert "s.npz" in str(error.value)
 
@@ -118,7 +118,7 @@ def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
 
 
 def test_many_sets_have_no_one_mean() -> None:
-    with pytest.raises(ParameterError, match="2 sets have no one mean"):
+    with pytest.raises(ParameterError, match="features hold 2 sets, must hold a single set"):
         Statistics.of(FeatureSet.of(torch.zeros(2, 9, 3)))
 
 

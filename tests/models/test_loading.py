@@ -72,7 +72,7 @@ def test_own_code_that_makes_no_model_is_refused(own: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "message"),
     [
         ("def bad():\n    raise ValueError('oops')", "ValueError: oops (plain.py, line 2)"),
         ("def bad():\n    raise RuntimeError", "RuntimeError (plain.py, line 2)"),
@@ -83,13 +83,13 @@ def test_own_code_that_makes_no_model_is_refused(own: Path) -> None:
         ("def bad(size):\n    pass", "bad() missing 1 required positional argument: 'size'"),
     ],
 )
-def test_a_fault_in_own_code_is_told_with_its_line(code: str, told: str, tmp_path: Path) -> None:
+def test_a_fault_in_own_code_is_told_with_its_line(code: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "plain.py"
     file.write_text(code)
     with pytest.raises(ParameterError) as caught:
         load(f"{file}:bad")
     assert str(caught.value).startswith(f"{file}:bad raised ")
-    assert str(caught.value).endswith(told)
+    assert str(caught.value).endswith(message)
     assert caught.value.__cause__ is not None
 
 

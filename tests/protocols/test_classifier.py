@@ -23,8 +23,7 @@ def noise(batch: int, seconds: float, sr: int = 22050) -> Tensor:
 def test_excerpts_are_those_of_the_timeline(hop: int | None) -> None:
     model, sound = listener(3), noise(2, 4.3)
     along = [
-        timeline(model, one, hop=model.patch_frames if hop is None else hop).outputs
-        for one in sound
+        timeline(model, y, hop=model.patch_frames if hop is None else hop).outputs for y in sound
     ]
     expected = torch.stack(along)
     outputs = {
@@ -40,9 +39,9 @@ def test_one_output_is_a_column_of_its_own_with_two_labels() -> None:
     model, sound = listener(3), noise(1, 2.0)
     whole = SoundClassifier(model)(sound)
     for output in (1, "tag 1"):
-        one = SoundClassifier(model, classes=output)
-        torch.testing.assert_close(one(sound), whole[:, 1:2])
-        assert one.label_names == ("not tag 1", "tag 1")
+        single = SoundClassifier(model, classes=output)
+        torch.testing.assert_close(single(sound), whole[:, 1:2])
+        assert single.label_names == ("not tag 1", "tag 1")
     assert SoundClassifier(model).label_names == ("tag 0", "tag 1", "tag 2")
     assert SoundClassifier(listener()).label_names == ("not singing", "singing")
     assert SoundClassifier(model).sample_rate == 22050
@@ -89,9 +88,9 @@ def test_many_excerpts_are_pooled_batch_by_batch() -> None:
 
 def test_a_single_class_is_scored_against_its_threshold() -> None:
     model, y = Mean(), torch.full((1, 4), 0.8)
-    one = SoundClassifier(model, classes=["up"])
-    assert one.label_names == ("not up", "up")
-    torch.testing.assert_close(one.label_scores(y), torch.tensor([[0.5, 0.8]]))
+    single = SoundClassifier(model, classes=["up"])
+    assert single.label_names == ("not up", "up")
+    torch.testing.assert_close(single.label_scores(y), torch.tensor([[0.5, 0.8]]))
     high = SoundClassifier(model, classes="up", threshold=0.9).label_scores(y)
     assert high.argmax(1).tolist() == [0]
     logits = SoundClassifier(model, classes="up", outputs="logits").label_scores(y)

@@ -52,43 +52,14 @@ class FeatureSet(NamedTuple):
 
     @classmethod
     def none(cls, *, sets: int | None = None, device: torch.device | str = "cpu") -> FeatureSet:
-        """Make an empty set; the first rows decide the number of columns.
-
-        Parameters
-        ----------
-        sets : int, optional
-            Number of sets; by default a single set without a leading axis.
-        device : torch.device or str
-            Device of the tensors.
-
-        Returns
-        -------
-        FeatureSet
-            Set without rows.
-        """
+        """Make an empty set, or ``sets`` of them; the first rows decide the number of columns."""
         lead = () if sets is None else (sets,)
         rows = torch.zeros((*lead, 0, 0), dtype=torch.float64, device=device)
         return cls(rows, *Moments.none(0, sets=sets, device=device))
 
     @classmethod
     def of(cls, features: Tensor) -> FeatureSet:
-        """Make a set from all of its rows.
-
-        Parameters
-        ----------
-        features : Tensor [row, column] or [set, row, column]
-            Features of a floating type.
-
-        Returns
-        -------
-        FeatureSet
-            Set of these rows.
-
-        Raises
-        ------
-        ParameterError
-            If the features have another shape or type, or a row is not finite.
-        """
+        """Make a set of rows [row, column], or of sets of equal length [set, row, column]."""
         sets = len(features) if features.ndim == 3 else None
         check_features(features, sets=sets)
         return cls.none(sets=sets, device=features.device).added(features)
@@ -139,20 +110,7 @@ class FeatureSet(NamedTuple):
         return state
 
     def joined(self, other: FeatureSet, *, keep_rows: bool = False) -> FeatureSet:
-        """Join two sets, and leave both unchanged.
-
-        Parameters
-        ----------
-        other : FeatureSet
-            Set of the same width.
-        keep_rows : bool
-            Keep all rows, however many there are.
-
-        Returns
-        -------
-        FeatureSet
-            Rows of this set, then rows of the other.
-        """
+        """Join two sets of equal width into a new one; the rows of this set come first."""
         if not self.columns or not other.columns:
             filled = other if other.columns else self
             return FeatureSet(*(part.clone() for part in filled))

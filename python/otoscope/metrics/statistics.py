@@ -108,7 +108,7 @@ class Statistics:
             If there are no more rows than ``ddof``, or there are many sets.
         """
         if features.mean.ndim > 1:
-            raise ParameterError(f"{len(features.mean)} sets have no one mean; take one of them")
+            raise ParameterError(f"features hold {len(features.mean)} sets, must hold a single set")
         features.normal(ddof)  # says what is wrong with the features
         moments = features.moments
         return cls(
@@ -121,35 +121,13 @@ class Statistics:
         )
 
     def normal(self, device: torch.device | str = "cpu") -> Normal:
-        """Return the distribution from which distances are computed.
-
-        Parameters
-        ----------
-        device : torch.device or str
-            Device of the distribution.
-
-        Returns
-        -------
-        Normal
-            Distribution with the rows if there are rows, otherwise with the covariance.
-        """
+        """Return the distribution for distances, made from the rows if there are any."""
         if self.rows is not None:
             return FeatureSet.of(self.rows.to(device)).normal(self.ddof)
         return Normal(self.mean.double().to(device), self.covariance.double().to(device))
 
     def features(self) -> FeatureSet:
-        """Return the set of features, so that rows can be added.
-
-        Returns
-        -------
-        FeatureSet
-            Set that was summarised, equal to it within rounding.
-
-        Raises
-        ------
-        ParameterError
-            If the count is unknown.
-        """
+        """Return the set of features within rounding, to add rows; the count must be known."""
         if self.rows is not None:
             return FeatureSet.of(self.rows)
         if self.count is None:

@@ -116,28 +116,12 @@ class Listener(nn.Module):
         return Domain(self.mean, self.std, self.front_end.compression)
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Compute the outputs of standardised excerpts.
-
-        Parameters
-        ----------
-        batch : Tensor [batch, 1, frame, mel]
-            Standardised excerpts.
-
-        Returns
-        -------
-        Tensor [batch, output]
-            Outputs of the network.
-        """
+        """Compute the outputs [batch, output] of standardised excerpts [batch, 1, frame, mel]."""
         outputs: Tensor = self.network(batch)
         return outputs
 
     def prepare(self, y: Tensor) -> Tensor:
-        """Transform a sound to the input domain of the network; differentiable.
-
-        Parameters
-        ----------
-        y : Tensor [..., sample]
-            Waveform at ``sample_rate``.
+        """Transform a sound [..., sample] at ``sample_rate`` to the input domain; differentiable.
 
         Returns
         -------
@@ -147,27 +131,7 @@ class Listener(nn.Module):
         return self.domain.values(self.front_end.log_mel(y.to(self.mean.device)))
 
     def patch(self, sound: Sound, *, start: float = 0.0, padded: bool = False) -> Patch:
-        """Cut an excerpt from a sound.
-
-        Parameters
-        ----------
-        sound : str, PathLike or (y, sr)
-            File, or samples [sample] or [channel, sample] with their sampling rate.
-        start : float
-            Start in seconds, >= 0; rounded to a whole frame.
-        padded : bool
-            Append silence if the sound ends before the excerpt.
-
-        Returns
-        -------
-        Patch
-            Excerpt, with values on the model's device.
-
-        Raises
-        ------
-        ParameterError
-            If the sound cannot be read, or the excerpt ends beyond it and ``padded`` is False.
-        """
+        """Cut an excerpt that begins at ``start`` seconds; see `patches`."""
         return self.patches(sound, [start], padded=padded)[0]
 
     def patches(
@@ -217,18 +181,7 @@ class Listener(nn.Module):
         return self.front_end.invert(self.domain.mel(values), phase_of=y)
 
     def tap(self, layer: str) -> Tap:
-        """Return a layer of the network as a function of the input.
-
-        Parameters
-        ----------
-        layer : str
-            Name of a layer in ``network.named_modules()``.
-
-        Returns
-        -------
-        Tap
-            Function from [batch, 1, frame, mel] to the layer's output.
-        """
+        """Return a layer of ``network.named_modules()`` as a function of the input."""
         return Tap(self.network, layer)
 
     def _samples(self, sound: Sound) -> Tensor:

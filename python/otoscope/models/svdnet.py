@@ -89,17 +89,7 @@ class SVDNet(nn.Sequential):
         return {"n_outputs": self.n_outputs, "shrink": self.shrink}
 
     def tap(self, layer: str) -> Tap:
-        """Return a layer as a function of the input.
-
-        Parameters
-        ----------
-        layer : str
-            Name of the layer: "conv1" to "fc9", or "probability".
-
-        Returns
-        -------
-        Tap
-            Function from [batch, 1, frame, mel] to the layer's output.
+        """Return a layer ("conv1" to "fc9", or "probability") as a function of the input.
 
         Examples
         --------

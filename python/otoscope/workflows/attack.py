@@ -23,6 +23,7 @@ from otoscope.attack.base import Attack
 from otoscope.attack.classifier import kind_of_outputs, predict
 from otoscope.attack.evaluation import round_to_16_bits
 from otoscope.attack.objective import Outputs, log_posterior
+from otoscope.documents import document
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier, Target, choose_targets
@@ -172,8 +173,10 @@ class AttackFileResult:
         return float(snr_db(original, torch.cat([piece.adversary for piece in self.pieces])))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return config and measures, without the sounds, in JSON's types."""
-        plain: dict[str, Any] = records.to_plain(
+        """Return config and measures, without the sounds, as a JSON document."""
+        return document(
+            "otoscope.AttackFile",
+            1,
             {
                 "settings": self.config,
                 "is_fooled": self.is_fooled,
@@ -184,9 +187,8 @@ class AttackFileResult:
                     for p in self.pieces
                 ],
                 "versions": records.versions(),
-            }
+            },
         )
-        return plain
 
     @property
     def notes(self) -> tuple[str, ...]:
