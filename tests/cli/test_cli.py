@@ -77,7 +77,7 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "line"),
     [
         (["--help"], 0, "explain"),
         (["explain", "--help"], 0, "FILE.py:FUNCTION"),
@@ -85,12 +85,12 @@ main()
     ],
 )
 def test_what_needs_no_model_does_not_wait_for_torch(
-    arguments: list[str], code: int, told: str
+    arguments: list[str], code: int, line: str
 ) -> None:
     command = [sys.executable, "-c", WITHOUT_TORCH, *arguments]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == code, result.stderr
-    assert told in result.stdout + result.stderr
+    assert line in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("error", [RuntimeError("ours"), OSError("libfoo.so"), IndexError(3)])
@@ -144,12 +144,12 @@ def test_doctor_prints_its_diagnosis_as_json_from_a_real_shell() -> None:
     command = [sys.executable, "-m", "otoscope.cli", "doctor", "--json"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stderr == ""
-    found = json.loads(result.stdout)
-    assert found["versions"] == dict(versions())
-    assert found["cpu_kernels"] in {"avx2", "baseline"}
-    assert found["cuda_available"] or found["cuda_reason"]
-    assert {"occlude"} <= {kernel["name"] for kernel in found["kernels"]}
-    assert all(kernel["ok"] for kernel in found["kernels"])
+    diagnosis = json.loads(result.stdout)
+    assert diagnosis["versions"] == dict(versions())
+    assert diagnosis["cpu_kernels"] in {"avx2", "baseline"}
+    assert diagnosis["cuda_available"] or diagnosis["cuda_reason"]
+    assert {"occlude"} <= {kernel["name"] for kernel in diagnosis["kernels"]}
+    assert all(kernel["ok"] for kernel in diagnosis["kernels"])
 
 
 def test_doctor_prints_lines_for_people() -> None:
@@ -252,9 +252,9 @@ def test_corpus_prints_json_for_machines(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
     monkeypatch.setattr(data, "write_singing", write)
     arguments = ["corpus", "singing", "--out", str(tmp_path), "--n", "3", "--seed", "4"]
-    found = json.loads(RUNNER.invoke(app, [*arguments, "--json"]).stdout)
-    assert (found["songs"], found["seed"]) == (3, 4)
-    assert found["manifest"] == str(tmp_path / "manifest.jsonl")
+    record = json.loads(RUNNER.invoke(app, [*arguments, "--json"]).stdout)
+    assert (record["songs"], record["seed"]) == (3, 4)
+    assert record["manifest"] == str(tmp_path / "manifest.jsonl")
     assert "3 songs; ground truth" in RUNNER.invoke(app, arguments).stdout
 
 

@@ -75,14 +75,14 @@ def features(folder: Path, *, hop: int = 115) -> torch.Tensor:
 @pytest.mark.filterwarnings("ignore::otoscope.metrics.FewRows")
 def test_distance_is_that_of_the_features(sounds: Path, tmp_path: Path) -> None:
     out = tmp_path / "d.json"
-    said = run("distance", sounds / "real", sounds / "made", *MODEL, "--json", out)
-    found = json.loads(out.read_text())
+    printed = run("distance", sounds / "real", sounds / "made", *MODEL, "--json", out)
+    result = json.loads(out.read_text())
     expected = float(frechet_of(features(sounds / "real"), features(sounds / "made")))
-    assert found["distance"] == pytest.approx(expected, rel=1e-4)
-    assert f"{found['distance']:.6g}" in said
-    assert "synth-singing, layer fc8: excerpts of 1.64 s every 1.64 s" in said
-    assert (found["real"]["files"], found["generated"]["files"]) == (4, 3)
-    assert found["real"]["n"] == len(features(sounds / "real")) == 16
+    assert result["distance"] == pytest.approx(expected, rel=1e-4)
+    assert f"{result['distance']:.6g}" in printed
+    assert "synth-singing, layer fc8: excerpts of 1.64 s every 1.64 s" in printed
+    assert (result["real"]["files"], result["generated"]["files"]) == (4, 3)
+    assert result["real"]["n"] == len(features(sounds / "real")) == 16
     assert not list(tmp_path.glob(".d*"))
 
 
@@ -118,14 +118,14 @@ def test_statistics_are_taken_up_and_added_to(tmp_path: Path) -> None:
     folder, out = written(tmp_path / "songs", [0, 1, 2]), tmp_path / "s.npz"
     assert "12 excerpts of 3 files" in run("stats", folder, *MODEL, "--out", out)
     written(folder, [3])
-    said = run("stats", folder, *MODEL, "--out", out, "--json", tmp_path / "s.json")
-    assert "16 excerpts of 4 files, 3 of them measured before" in said
+    printed = run("stats", folder, *MODEL, "--out", out, "--json", tmp_path / "s.json")
+    assert "16 excerpts of 4 files, 3 of them measured before" in printed
     assert json.loads((tmp_path / "s.json").read_text())["n"] == 16
-    found = statistics.load(out)
+    result = statistics.load(out)
     rows = features(folder).double()
-    torch.testing.assert_close(found.mean, rows.mean(0), rtol=1e-3, atol=1e-4)
-    assert sorted(found.settings["files"]) == ["0.wav", "1.wav", "2.wav", "3.wav"]
-    assert found.settings["features"]["layer"] == "fc8"
+    torch.testing.assert_close(result.mean, rows.mean(0), rtol=1e-3, atol=1e-4)
+    assert sorted(result.settings["files"]) == ["0.wav", "1.wav", "2.wav", "3.wav"]
+    assert result.settings["features"]["layer"] == "fc8"
     assert not (tmp_path / "s.partial.npz").exists()
     written(folder, [3], seconds=8)
     assert "holds 3.wav, which is not in the folder or has changed" in refused(
@@ -195,11 +195,11 @@ def test_statistics_stand_for_a_folder(sounds: Path, tmp_path: Path) -> None:
         (real, sounds / "made"),
         (sounds / "real", made, *MODEL),
     ]
-    found = []
+    result = []
     for side in sides:
         run("distance", *side, "--json", tmp_path / "d.json")
-        found.append(json.loads((tmp_path / "d.json").read_text())["distance"])
-    assert found == [pytest.approx(found[0], rel=1e-9)] * 5
+        result.append(json.loads((tmp_path / "d.json").read_text())["distance"])
+    assert result == [pytest.approx(result[0], rel=1e-9)] * 5
 
 
 def test_kept_statistics_are_found_again(
@@ -219,14 +219,14 @@ def test_unreadable_files_are_skipped_counted_and_listed(tmp_path: Path) -> None
     soundfile.write(folder / "short.wav", np.zeros(100), 8000)
     soundfile.write(folder / "low.flac", np.random.default_rng(0).normal(size=40000) * 0.1, 8000)
     out = tmp_path / "s.npz"
-    said = run("stats", folder, *MODEL, "--out", out, "--json", tmp_path / "s.json")
-    assert "3 skipped" in said
-    assert "broken.wav: cannot be read as sound" in said
-    assert "empty.mp3: is empty (0 bytes)" in said
-    assert "short.wav: the sound lasts 0.01 s" in said
-    assert "--padded fills up with silence" in said
-    assert "resampled to 22,050 Hz: 1 at 8,000 Hz" in said
-    assert "of lower rate than the model's: 1" in said
+    printed = run("stats", folder, *MODEL, "--out", out, "--json", tmp_path / "s.json")
+    assert "3 skipped" in printed
+    assert "broken.wav: cannot be read as sound" in printed
+    assert "empty.mp3: is empty (0 bytes)" in printed
+    assert "short.wav: the sound lasts 0.01 s" in printed
+    assert "--padded fills up with silence" in printed
+    assert "resampled to 22,050 Hz: 1 at 8,000 Hz" in printed
+    assert "of lower rate than the model's: 1" in printed
     assert len(json.loads((tmp_path / "s.json").read_text())["skipped"]) == 3
     padded = run("stats", folder, *MODEL, "--padded", "--out", tmp_path / "p.npz")
     assert "2 skipped" in padded
@@ -234,8 +234,8 @@ def test_unreadable_files_are_skipped_counted_and_listed(tmp_path: Path) -> None
 
 
 def test_few_excerpts_are_warned_of(sounds: Path) -> None:
-    said = run("distance", sounds / "real", sounds / "made", *MODEL, "--layer", "fc7")
-    assert "has 16 rows of 64 columns" in said
+    printed = run("distance", sounds / "real", sounds / "made", *MODEL, "--layer", "fc7")
+    assert "has 16 rows of 64 columns" in printed
 
 
 def test_statistics_of_other_tools_are_taken_with_a_note(tmp_path: Path) -> None:
@@ -243,9 +243,9 @@ def test_statistics_of_other_tools_are_taken_with_a_note(tmp_path: Path) -> None
         np.savez(tmp_path / f"{name}.npz", mu=np.full(3, len(name)), cov=np.eye(3))
     np.savez(tmp_path / "b.npz", mu=np.full(3, 2.0), cov=np.eye(3))
     np.savez(tmp_path / "a.npz", mu=np.full(3, 1.0), cov=np.eye(3))
-    said = run("distance", tmp_path / "a.npz", tmp_path / "b.npz")
-    assert "Fréchet distance 3" in said
-    assert "does not say which model and layer it is of" in said
+    printed = run("distance", tmp_path / "a.npz", tmp_path / "b.npz")
+    assert "Fréchet distance 3" in printed
+    assert "does not say which model and layer it is of" in printed
 
 
 def test_bad_input_gets_one_line(sounds: Path, tmp_path: Path) -> None:
@@ -315,10 +315,10 @@ def test_sides_of_different_features_are_refused(sounds: Path, tmp_path: Path) -
 def test_another_version_is_told(sounds: Path, tmp_path: Path) -> None:
     a, b = tmp_path / "a.npz", tmp_path / "b.npz"
     run("stats", sounds / "real", *MODEL, "--out", a)
-    found = statistics.load(a)
-    settings = {**found.settings, "versions": {"torch": "1.0"}}
+    result = statistics.load(a)
+    settings = {**result.settings, "versions": {"torch": "1.0"}}
     statistics.save(
-        b, statistics.Statistics(found.mean, found.covariance, found.count, settings=settings)
+        b, statistics.Statistics(result.mean, result.covariance, result.count, settings=settings)
     )
     assert "by other versions: otoscope" in run("distance", a, b)
 

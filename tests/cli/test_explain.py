@@ -115,8 +115,8 @@ def test_the_same_command_again_goes_on_where_it_stopped(song: Path, tmp_path: P
         bad["file"],
         good["file"],
     ]
-    told = refused(*command, "--content", "zero")
-    assert "all.jsonl holds rows of other settings (content mean_inp, not zero)" in told
+    line = refused(*command, "--content", "zero")
+    assert "all.jsonl holds rows of other settings (content mean_inp, not zero)" in line
 
 
 def test_rows_of_a_table_alone_stand_beside_it(song: Path, tmp_path: Path) -> None:
@@ -129,9 +129,9 @@ def test_rows_of_a_table_alone_stand_beside_it(song: Path, tmp_path: Path) -> No
 def test_where_nothing_can_be_explained_the_first_reason_is_told(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         (tmp_path / name).write_text("not sound")
-    told = refused("explain", tmp_path, *MODEL)
-    assert f"none of 2 could be explained; the first: {tmp_path / 'a.wav'}: cannot be" in told
-    assert told.count(str(tmp_path)) == 1
+    line = refused("explain", tmp_path, *MODEL)
+    assert f"none of 2 could be explained; the first: {tmp_path / 'a.wav'}: cannot be" in line
+    assert line.count(str(tmp_path)) == 1
 
 
 def test_a_short_file_is_explained_if_padded(tmp_path: Path) -> None:
@@ -160,20 +160,20 @@ def test_own_code_can_be_explained(song: Path, tmp_path: Path) -> None:
 def test_a_fault_in_own_code_is_one_line(song: Path, tmp_path: Path) -> None:
     code = tmp_path / "plain.py"
     code.write_text("def bad():\n    n = 1\n    raise ValueError('oops')\n")
-    told = refused("explain", song, "--model", f"{code}:bad")
-    assert told == f"otoscope: {code}:bad raised ValueError: oops (plain.py, line 3)"
-    told = refused("explain", song, "--model", code)
-    assert told == f"otoscope: {code} is a file; name the function: {code}:make"
+    line = refused("explain", song, "--model", f"{code}:bad")
+    assert line == f"otoscope: {code}:bad raised ValueError: oops (plain.py, line 3)"
+    line = refused("explain", song, "--model", code)
+    assert line == f"otoscope: {code} is a file; name the function: {code}:make"
 
 
 @pytest.mark.parametrize("number", ["0.5", "-0.5"])
 def test_content_may_be_a_number(number: str, song: Path, tmp_path: Path) -> None:
     numbers = tmp_path / "why.json"
     run("explain", song, *MODEL, "--start", 0, "--content", number, "--json", numbers)
-    found = Explanation.from_json(numbers.read_text())
+    result = Explanation.from_json(numbers.read_text())
     lime = SoundLIME(models.load("synth-singing"), segments="temporal:4", content=float(number))
-    again = lime.explain(found.patch)
-    torch.testing.assert_close(found.coefficients, again.coefficients)
+    again = lime.explain(result.patch)
+    torch.testing.assert_close(result.coefficients, again.coefficients)
 
 
 def test_what_speaks_against_the_numbers_follows_the_table(song: Path, tmp_path: Path) -> None:
@@ -194,11 +194,11 @@ def test_demo_needs_nothing_and_finds_the_voice(tmp_path: Path) -> None:
 
 
 def test_demo_prints_json_for_machines(tmp_path: Path) -> None:
-    found = json.loads(run("demo", "--out", tmp_path / "demo", "--json"))
-    assert found["target"] == "singing"
-    assert found["passes"] == 1024
-    assert Path(found["report"]).is_file()
-    assert len(found["sung"]) >= 1
+    result = json.loads(run("demo", "--out", tmp_path / "demo", "--json"))
+    assert result["target"] == "singing"
+    assert result["passes"] == 1024
+    assert Path(result["report"]).is_file()
+    assert len(result["sung"]) >= 1
 
 
 def test_models_lists_licences_and_install_lines() -> None:

@@ -39,9 +39,9 @@ def refused(*arguments: object) -> str:
 
 def test_writes_a_report_and_sounds_at_one_level(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "unit"
-    said = run("synth-singing", *QUICK, "--out", folder)
-    assert "A made-up input drives unit 0 of fc9 up to" in said
-    assert f"report: {folder / 'report.html'}" in said
+    printed = run("synth-singing", *QUICK, "--out", folder)
+    assert "A made-up input drives unit 0 of fc9 up to" in printed
+    assert f"report: {folder / 'report.html'}" in printed
     assert {p.name for p in folder.iterdir()} == {"report.html", "furthest.wav", "second.wav"}
     y, sr = soundfile.read(folder / "furthest.wav")
     assert sr == 22050
@@ -50,19 +50,19 @@ def test_writes_a_report_and_sounds_at_one_level(tmp_path: Path) -> None:
 
 
 def test_json_tells_what_python_finds() -> None:
-    told = json.loads(run("synth-singing", *QUICK, "--json", "--seed", 4, "--prior", "raw"))
+    record = json.loads(run("synth-singing", *QUICK, "--json", "--seed", 4, "--prior", "raw"))
     settings = MaximiseConfig(
         "synth-singing", "fc9", prior="raw", iterations=(3,), seeds=2, every=2.0, seed=4
     )
-    found = maximise_unit(settings)
-    (row,) = told["ranking"]
-    assert row["activation"] == found.ranking.best.result.activation.tolist()
-    real = torch.tensor([one["activation"] for one in told["real"]])
-    assert told["n_real"] >= len(real) == 3
+    result = maximise_unit(settings)
+    (row,) = record["ranking"]
+    assert row["activation"] == result.ranking.best.result.activation.tolist()
+    real = torch.tensor([one["activation"] for one in record["real"]])
+    assert record["n_real"] >= len(real) == 3
     assert row["distance"] == pytest.approx(
         scalar_frechet(real, torch.tensor(row["activation"])), rel=1e-5
     )
-    assert told["settings"]["seed"] == 4
+    assert record["settings"]["seed"] == 4
 
 
 def test_real_extremes_are_what_the_model_says_of_the_file(tmp_path: Path) -> None:
@@ -71,30 +71,30 @@ def test_real_extremes_are_what_the_model_says_of_the_file(tmp_path: Path) -> No
     song = tmp_path / "songs" / "b.ogg"
     song.write_bytes(sample("mambo").path.read_bytes())
     (tmp_path / "songs" / "a.wav").write_text("not sound")
-    found = maximise_unit(
+    result = maximise_unit(
         MaximiseConfig(
             "synth-singing", "fc9", seeds=2, iterations=(2,), real=song.parent, every=1.3
         )
     )
     model = models.load("synth-singing")
-    activations = [one.activation for one in found.real]
+    activations = [one.activation for one in result.real]
     assert activations == sorted(activations, reverse=True)
-    for one in found.real:
+    for one in result.real:
         name, second = one.origin.removesuffix(" s").split(", ")
         assert name == "b.ogg"
         probability = model(model.patch(song, start=float(second)).values[None, None]).item()
         logit = math.log(probability / (1 - probability))
         assert logit == pytest.approx(one.activation, abs=0.02)  # the second is rounded
         assert one.patch.start == pytest.approx(float(second), abs=0.03)
-    assert any("1 sound files could not be used; the first: a.wav" in note for note in found.notes)
+    assert any("1 sound files could not be used; the first: a.wav" in note for note in result.notes)
 
 
 def test_grid_is_ranked_and_shows_each_setting_once() -> None:
-    said = run("synth-singing", *QUICK, "--rate", 0.1, "--rate", 0.01, "--penalty", 0, "--json")
-    told = json.loads(said)
-    assert [one["label"] for one in told["made"]] == ["Best setting", "Worst setting"]
-    assert [row["seen"] for row in told["ranking"]] == [2, 2]
-    distances = [row["distance"] for row in told["ranking"]]
+    printed = run("synth-singing", *QUICK, "--rate", 0.1, "--rate", 0.01, "--penalty", 0, "--json")
+    record = json.loads(printed)
+    assert [one["label"] for one in record["made"]] == ["Best setting", "Worst setting"]
+    assert [row["seen"] for row in record["ranking"]] == [2, 2]
+    distances = [row["distance"] for row in record["ranking"]]
     assert distances == sorted(distances)
     assert len(distances) == 2
 
@@ -104,8 +104,8 @@ def test_regularisers_and_the_layer_to_rank_by_are_passed_on(tmp_path: Path) -> 
     page = tmp_path / "a.html"
     regularised = ["--l2", 0, "--variation", 0.5, "--blur", 1, "--blur-every", 2]
     options = ["--prior", "raw", *regularised, "--jitter", "3,1", "--rank-layer", "fc8"]
-    told = json.loads(run("synth-singing", *QUICK, *options, "--html", page, "--json"))
-    found = maximise_unit(
+    record = json.loads(run("synth-singing", *QUICK, *options, "--html", page, "--json"))
+    result = maximise_unit(
         MaximiseConfig(
             "synth-singing",
             "fc9",
@@ -121,24 +121,24 @@ def test_regularisers_and_the_layer_to_rank_by_are_passed_on(tmp_path: Path) -> 
             every=2.0,
         )
     )
-    (row,) = told["ranking"]
-    assert row["distance"] == pytest.approx(found.ranking.best.distance, rel=1e-6)
+    (row,) = record["ranking"]
+    assert row["distance"] == pytest.approx(result.ranking.best.distance, rel=1e-6)
     tap = models.load("synth-singing").tap("fc8")
     with torch.no_grad():
-        made = tap(found.ranking.best.result.input)
-        real = tap(torch.stack([one.patch.values[None] for one in found.real]))
+        made = tap(result.ranking.best.result.input)
+        real = tap(torch.stack([one.patch.values[None] for one in result.real]))
     with pytest.warns(FewRows):
         assert row["distance"] == pytest.approx(float(frechet_of(real, made)), rel=1e-3)
-    assert any("rows" in note for note in told["notes"])
+    assert any("rows" in note for note in record["notes"])
     words = "raw, l2 0, variation 0.5, blur 1 every 2 steps, jitter 3 frames, 1 bands"
     assert f"prior {words}" in page.read_text()
 
 
 def test_one_search_has_no_distance() -> None:
     one = ["synth-singing", *QUICK, "--seeds", 1]
-    told = json.loads(run(*one, "--json"))
-    assert told["ranking"][0]["distance"] is None
-    assert "There is no distance from one search: ask for more seeds." in told["notes"]
+    record = json.loads(run(*one, "--json"))
+    assert record["ranking"][0]["distance"] is None
+    assert "There is no distance from one search: ask for more seeds." in record["notes"]
     for more in (["--rate", 0.1, "--rate", 0.01], ["--rank-layer", "fc8"]):
         assert "no distance from one search; take 2 or more" in refused(*one, *more)
 
@@ -181,10 +181,10 @@ def test_minimise_goes_down_and_a_probability_is_warned_of() -> None:
 
 def test_sound_and_picture_agree_where_the_picture_is_that_of_a_sound() -> None:
     """Few small steps from pink noise: what is heard in the sound is near to the picture's."""
-    found = maximise_unit(
+    result = maximise_unit(
         MaximiseConfig("synth-singing", "fc8", "3", seeds=2, iterations=(1,), every=3.0)
     )
-    for one in found.made:
+    for one in result.made:
         assert one.of_sound is not None
         assert one.of_sound == pytest.approx(one.activation, abs=1.0)
 
@@ -210,9 +210,9 @@ def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
 
 def test_files_that_are_too_short_leave_nothing_to_compare_with(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", np.zeros(1000), 22050)
-    told = refused("synth-singing", *QUICK, "--real", tmp_path)
-    assert "none of 1 sound files can be used" in told
-    assert "short.wav: y has 1000 samples; one frame needs 1024" in told
+    record = refused("synth-singing", *QUICK, "--real", tmp_path)
+    assert "none of 1 sound files can be used" in record
+    assert "short.wav: y has 1000 samples; one frame needs 1024" in record
     (tmp_path / "short.wav").unlink()
     assert "no sound files" in refused("synth-singing", *QUICK, "--real", tmp_path)
 

@@ -71,14 +71,14 @@ def test_sentence_says_who_is_fooled_and_that_the_bound_held() -> None:
         "Fooled: the ear heard “not singing” and hears “singing” in the file (confidence 0.10, "
         "now 0.91). The bound held on the file: 40.00 dB required, 40.00 dB measured."
     )
-    told = sentence(replace(FOUND, success=False, heard_after="not singing", confidence_after=0.3))
-    assert told.startswith(
+    text = sentence(replace(FOUND, success=False, heard_after="not singing", confidence_after=0.3))
+    assert text.startswith(
         "Not fooled: the model hears “not singing” in the file (confidence in “singing” 0.10, now"
     )
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "text"),
     [
         ({"snr_guaranteed_db": None, "snr_db": 27.0}, "on magnitudes: 40.00 dB required, 27.00 dB"),
         ({"snr_db": 39.9}, "The bound did not hold: 40.00 dB required, 39.90 dB measured."),
@@ -89,12 +89,12 @@ def test_sentence_says_who_is_fooled_and_that_the_bound_held() -> None:
         ({"snr_db": math.inf}, "The sound is unchanged."),
     ],
 )
-def test_bound_is_spoken_of_as_it_was_measured(changes: dict[str, Any], told: str) -> None:
-    assert told in sentence(replace(FOUND, **changes))
+def test_bound_is_spoken_of_as_it_was_measured(changes: dict[str, Any], text: str) -> None:
+    assert text in sentence(replace(FOUND, **changes))
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "text"),
     [
         ({}, "A low-pass filter undoes it: at 4000 Hz."),
         ({"low_pass": FOUND.low_pass[::2]}, "No low-pass filter undoes it: wherever"),
@@ -108,8 +108,8 @@ def test_bound_is_spoken_of_as_it_was_measured(changes: dict[str, Any], told: st
         ({"success": False}, "Rounding to 16 bits undid it"),
     ],
 )
-def test_what_speaks_against_it_is_told(changes: dict[str, Any], told: str) -> None:
-    assert any(told in caution for caution in cautions(replace(FOUND, **changes)))
+def test_what_speaks_against_it_is_told(changes: dict[str, Any], text: str) -> None:
+    assert any(text in caution for caution in cautions(replace(FOUND, **changes)))
 
 
 def test_an_attack_that_failed_is_not_said_to_be_undone_by_a_filter() -> None:
@@ -118,20 +118,20 @@ def test_an_attack_that_failed_is_not_said_to_be_undone_by_a_filter() -> None:
 
 
 def test_facts_give_infinite_ratios_as_such() -> None:
-    found = {
+    matches = {
         fact.name: fact.value
         for fact in facts(replace(FOUND, segmental_snr_db=-math.inf, inconsistency_after=None))
     }
-    assert found["Worst 25 ms"] == "\N{MINUS SIGN}∞ dB"
-    assert found["Inconsistency"] == "0 → –"
+    assert matches["Worst 25 ms"] == "\N{MINUS SIGN}∞ dB"
+    assert matches["Inconsistency"] == "0 → –"
 
 
 def sounds_of(page: str) -> dict[str, Tensor]:
     """Decode the page's sounds."""
-    found = re.findall(r'id="sound-(\w+)".*?base64,([^"]+)"', page)
+    matches = re.findall(r'id="sound-(\w+)".*?base64,([^"]+)"', page)
     return {
         key: torch.from_numpy(soundfile.read(io.BytesIO(base64.b64decode(code)))[0])
-        for key, code in found
+        for key, code in matches
     }
 
 

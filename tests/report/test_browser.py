@@ -37,11 +37,11 @@ def page(browser: Any, report: Path) -> Iterator[Any]:
 
 def test_durations_are_those_of_the_segments(page: Any) -> None:
     wait_until(page, "[...document.querySelectorAll('audio')].every(audio => audio.readyState > 0)")
-    found = page.evaluate(
+    spans = page.evaluate(
         "Object.fromEntries([...document.querySelectorAll('audio')].map(a => [a.id, a.duration]))"
     )
     wholes = {f"sound-{key}": 5.0 for key in ("excerpt", "support", "rest")}
-    assert found == pytest.approx(wholes | {f"sound-{i}": 0.5 for i in range(10)}, abs=1e-4)
+    assert spans == pytest.approx(wholes | {f"sound-{i}": 0.5 for i in range(10)}, abs=1e-4)
 
 
 def test_click_on_a_segment_plays_it(page: Any) -> None:

@@ -98,9 +98,9 @@ def test_numbers_for_download_are_those_of_the_explanation(
 ) -> None:
     save_html(three, tmp_path / "why.html")
     text = (tmp_path / "why.html").read_text("utf-8")
-    found = re.search(r'<script type="application/json" id="explanation">(.*?)</script>', text)
-    assert found is not None
-    assert json.loads(found[1]) == json.loads(three.to_json(patch=False))
+    match = re.search(r'<script type="application/json" id="explanation">(.*?)</script>', text)
+    assert match is not None
+    assert json.loads(match[1]) == json.loads(three.to_json(patch=False))
 
 
 @pytest.mark.parametrize(

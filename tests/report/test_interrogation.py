@@ -22,12 +22,10 @@ from otoscope.report.interrogation_text import (
     bound_text,
     curve_text,
     facts,
-    format_change,
-    format_p,
-    format_score,
     metric_name,
     typeset,
 )
+from otoscope.report.numbers import format_change, format_p, format_score
 from tests.support.browser import PHONE, PLAYING, WIDE, lightness, opened, wait_until
 from tests.support.interrogations import (
     BASELINE,
@@ -45,8 +43,8 @@ from tests.support.reports import HOSTILE
 NARROW = {"width": 400, "height": 800}
 
 
-def written(path: Path, found: Any = HORSE, **changes: Any) -> str:
-    save_interrogation(found, path, **{"render_pair": render_pair, "model": "desperf", **changes})
+def written(path: Path, result: Any = HORSE, **changes: Any) -> str:
+    save_interrogation(result, path, **{"render_pair": render_pair, "model": "desperf", **changes})
     return path.read_text()
 
 
@@ -55,19 +53,19 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a page with everything on it, and names that would be markup."""
     path = tmp_path_factory.mktemp("report") / "horse.html"
     hostile = ClassFlips(HOSTILE, 4, 2, 1, 1, {HOSTILE: 3, "a": 2, "b": 1, "c": 1})
-    found = replace(
+    result = replace(
         HORSE,
         flips=(*HORSE.flips, hostile),
         pairs=(*HORSE.pairs, flip(2, HOSTILE)),
     )
-    written(path, found, title=HOSTILE, notes=["Two stretchers disagree."])
+    written(path, result, title=HOSTILE, notes=["Two stretchers disagree."])
     return path
 
 
 def test_bound_is_told_with_the_dose_that_loses_most() -> None:
-    told = bound_text(HORSE)
-    assert told.startswith("The bound of 5 points is broken at 6 of 14 doses; at tempo +6 % ")
-    assert told.endswith("the score falls by 34 points.")
+    text = bound_text(HORSE)
+    assert text.startswith("The bound of 5 points is broken at 6 of 14 doses; at tempo +6 % ")
+    assert text.endswith("the score falls by 34 points.")
     assert bound_text(HONEST).startswith(
         "The bound of 5 points holds at all 7 doses; at tempo −6 % "
     )
@@ -94,9 +92,9 @@ def test_numbers_are_told_with_their_intervals_and_true_signs() -> None:
 
 
 def test_a_curve_is_told_in_words_with_every_dose() -> None:
-    told = curve_text(tempo(), HORSE)
-    assert told.startswith("tempo: mean recall 0.72 unchanged; 0.41 at tempo −6 %; 0.52 at")
-    assert told.endswith("0.38 at tempo +6 %; placebo 0.70 to 0.72")
+    text = curve_text(tempo(), HORSE)
+    assert text.startswith("tempo: mean recall 0.72 unchanged; 0.41 at tempo −6 %; 0.52 at")
+    assert text.endswith("0.38 at tempo +6 %; placebo 0.70 to 0.72")
 
 
 def test_places_are_those_of_the_scores() -> None:
@@ -140,9 +138,9 @@ def test_a_dose_far_from_no_change_is_a_line_and_no_curve() -> None:
     curve = replace(
         single(HighPass(20), 0.7), points=tuple(point(HighPass(f), f, 0.7) for f in (20, 40))
     )
-    found = replace(HORSE, curves=(curve, single(Polarity(), 0.2), single(Gain(3), 0.7)))
-    assert dose_charts(found) == []
-    rows = ranges(found)
+    result = replace(HORSE, curves=(curve, single(Polarity(), 0.2), single(Gain(3), 0.7)))
+    assert dose_charts(result) == []
+    rows = ranges(result)
     assert [row.name for row in rows] == [
         "high-pass 20 Hz", "high-pass 40 Hz", "polarity", "gain +3 dB",
     ]  # fmt: skip
@@ -173,8 +171,8 @@ def test_pushed_scores_stand_beside_placebos_and_a_coin() -> None:
 
 
 def test_only_inflated_is_a_dot() -> None:
-    found = replace(HORSE, searches=(replace(HORSE.searches[0], deflated=None),))
-    assert search_charts(found)[0].rows[0].dot == pytest.approx(91)
+    result = replace(HORSE, searches=(replace(HORSE.searches[0], deflated=None),))
+    assert search_charts(result)[0].rows[0].dot == pytest.approx(91)
 
 
 def test_without_labels_answers_stay_or_not(tmp_path: Path) -> None:
@@ -187,16 +185,16 @@ def test_without_labels_answers_stay_or_not(tmp_path: Path) -> None:
         coin_inflated=None,
         coin_deflated=None,
     )
-    found = replace(HORSE, has_labels=False, chance=None, confound=None, searches=(alone,))
-    assert metric_name(found).startswith("fraction of answers that stay")
-    assert [row.value for row in search_charts(found)[0].rows] == [
+    result = replace(HORSE, has_labels=False, chance=None, confound=None, searches=(alone,))
+    assert metric_name(result).startswith("fraction of answers that stay")
+    assert [row.value for row in search_charts(result)[0].rows] == [
         "2.3 answers per item",
         "1.1 answers per item",
     ]
-    text = written(tmp_path / "a.html", found)
+    text = written(tmp_path / "a.html", result)
     assert "chance level" not in text
     assert "label “" not in text
-    assert "Chance level" not in {fact.name for fact in facts(found)}
+    assert "Chance level" not in {fact.name for fact in facts(result)}
 
 
 def test_verdict_comes_first_then_evidence_then_what_is_not_supported(report: Path) -> None:

@@ -25,7 +25,7 @@ OBJECTIVE = Objective("unit 3 of conv4", "detector", "fourier", n_real=1234)
 SR, HOP, FRAMES, BANDS = 16000, 160, 50, 20
 
 
-def found(activation: list[float], iterations: int) -> MaximisationResult:
+def result_of(activation: list[float], iterations: int) -> MaximisationResult:
     """A setting whose rows rise evenly to these activations."""
     values = torch.tensor(activation)
     return MaximisationResult(
@@ -42,7 +42,11 @@ def found(activation: list[float], iterations: int) -> MaximisationResult:
 
 
 def ranking(n_settings: int = 3) -> Ranking:
-    settings = [found([5.0, 6.0], 10), found([1.0, 2.0], 1), found([9e4, math.nan, 8e4], 1000)]
+    settings = [
+        result_of([5.0, 6.0], 10),
+        result_of([1.0, 2.0], 1),
+        result_of([9e4, math.nan, 8e4], 1000),
+    ]
     return GridResult(tuple(settings[:n_settings])).rank(torch.tensor([5.0, 6.5]))
 
 
@@ -77,9 +81,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_sentence_says_both_numbers_and_what_was_chosen() -> None:
-    said = sentence(ranking(), OBJECTIVE, 6.0, 6.5)
-    assert said.startswith("A made-up input drives unit 3 of conv4 up to 6; the furthest of 1,234")
-    assert "Of 3 settings, rate 0.01, penalty 0.001, 10 iterations is nearest" in said
+    text = sentence(ranking(), OBJECTIVE, 6.0, 6.5)
+    assert text.startswith("A made-up input drives unit 3 of conv4 up to 6; the furthest of 1,234")
+    assert "Of 3 settings, rate 0.01, penalty 0.001, 10 iterations is nearest" in text
     down = sentence(ranking(1), replace(OBJECTIVE, maximise=False), -6.0, -0.5)
     assert down.endswith("down to −6; the furthest of 1,234 real excerpts, to −0.5.")
 

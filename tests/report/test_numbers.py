@@ -7,7 +7,18 @@ import math
 import pytest
 
 from otoscope.metrics import Interval
-from otoscope.report.numbers import decibels, decimals, number, signed, significant, with_bounds
+from otoscope.report.numbers import (
+    decibels,
+    decimals,
+    format_change,
+    format_p,
+    format_score,
+    number,
+    percent,
+    signed,
+    significant,
+    with_bounds,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,3 +43,13 @@ def test_ratios_may_be_infinite() -> None:
 def test_an_interval_follows_its_number() -> None:
     assert with_bounds(Interval(0.712, 0.65, 0.778, 0.95)) == "0.71 [0.65, 0.78]"
     assert with_bounds(None) == "–"
+
+
+def test_scores_changes_and_p_values() -> None:
+    assert format_score(Interval(0.714, 0.66, 0.75, 0.95)) == "0.71 (0.66–0.75)"
+    assert format_change(Interval(-0.25, -0.3, 0.01, 0.95)) == "−0.25 (−0.30 to +0.01)"
+    assert [format_p(0.0312), format_p(5e-9), format_p(None)] == ["0.031", "< 0.0001", "–"]
+
+
+def test_fractions_in_percent() -> None:
+    assert [percent(0.123), percent(0.123, 1), percent(-0.001)] == ["12 %", "12.3 %", "0 %"]

@@ -31,8 +31,8 @@ def test_sentence_names_support_and_what_the_model_says_without_it(three: Explan
 
 
 def test_sentence_names_no_segment_that_adds_next_to_nothing() -> None:
-    said = sentence(explain({2: 0.9, 5: 0.001, 8: 0.002})).replace("\N{NO-BREAK SPACE}", " ")
-    assert "most of that rests on 3.0–3.5 s. With this alone it gives" in said
+    text = sentence(explain({2: 0.9, 5: 0.001, 8: 0.002})).replace("\N{NO-BREAK SPACE}", " ")
+    assert "most of that rests on 3.0–3.5 s. With this alone it gives" in text
 
 
 def test_sentence_when_reasons_are_spread_out() -> None:
@@ -41,8 +41,8 @@ def test_sentence_when_reasons_are_spread_out() -> None:
 
 
 def test_sentence_when_nothing_speaks_for_it() -> None:
-    said = sentence(explain({1: -0.3, 5: -0.2, 8: -0.2}, offset=0.8))
-    assert said.startswith(
+    text = sentence(explain({1: -0.3, 5: -0.2, 8: -0.2}, offset=0.8))
+    assert text.startswith(
         "The model gives “singing” 0.10, and 0.80 with every segment replaced: no segment makes it "
         "say so. Strongest against it: 2.5–3.0"
     )
@@ -51,7 +51,7 @@ def test_sentence_when_nothing_speaks_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "offset", "said"),
+    ("weights", "offset", "text"),
     [
         (  # little, and most of it from nowhere
             {2: 0.001},
@@ -80,10 +80,10 @@ def test_sentence_when_nothing_speaks_for_it() -> None:
     ],
 )
 def test_sentence_claims_no_support_where_the_model_says_as_much_without(
-    weights: dict[int, float], offset: float, said: str
+    weights: dict[int, float], offset: float, text: str
 ) -> None:
     explanation = explain(weights, offset=offset)
-    assert sentence(explanation) == said
+    assert sentence(explanation) == text
     assert because(explanation) == "no segment"
 
 
@@ -92,9 +92,9 @@ def test_sentence_when_the_answer_does_not_fall_without_the_top_segments() -> No
     rest = ~additive.keep[:, [2, 3, 7]].any(1) & (additive.keep.sum(1) == 7)
     outputs = additive.outputs.clone()
     outputs[rest] = 0.95
-    said = sentence(replace(additive, outputs=outputs))
-    assert said.startswith("The model says “singing” with 0.90, and 0.95 without 3.0–4.0")
-    assert said.endswith(": none of that is needed for it.")
+    text = sentence(replace(additive, outputs=outputs))
+    assert text.startswith("The model says “singing” with 0.90, and 0.95 without 3.0–4.0")
+    assert text.endswith(": none of that is needed for it.")
 
 
 def test_low_probability_is_given_not_said(three: Explanation) -> None:
@@ -104,8 +104,8 @@ def test_low_probability_is_given_not_said(three: Explanation) -> None:
 
 
 def test_negative_output_rests_on_nothing_but_can_be_raised() -> None:
-    said = sentence(explain({2: 2.0}, offset=-5.0))
-    assert said.startswith("The model’s output “singing” is −3.00; what raises it most is 3.0–3.5")
+    text = sentence(explain({2: 2.0}, offset=-5.0))
+    assert text.startswith("The model’s output “singing” is −3.00; what raises it most is 3.0–3.5")
 
 
 @pytest.mark.parametrize(("design", "n_samples"), [("leave_one_out", None), ("kernelshap", 7)])
@@ -135,8 +135,8 @@ def test_sentence_calls_a_number_outside_0_to_1_an_output() -> None:
 
 
 def test_sentence_joins_place_in_both_axes() -> None:
-    said = sentence(explain({0: 0.9}, cut=segments.grid(2, 2))).replace("\N{NO-BREAK SPACE}", " ")
-    assert re.search(r"rests on 2\.0–4\.5 s, .*Hz", said)
+    text = sentence(explain({0: 0.9}, cut=segments.grid(2, 2))).replace("\N{NO-BREAK SPACE}", " ")
+    assert re.search(r"rests on 2\.0–4\.5 s, .*Hz", text)
 
 
 def test_sentence_names_segments_that_are_no_boxes() -> None:
@@ -147,7 +147,7 @@ def test_sentence_names_segments_that_are_no_boxes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "text"),
     [
         ({"r2": 0.3}, "fits the model’s outputs badly (R² 0.30"),
         ({"r2": 0.7}, "fits the model’s outputs only in part (R² 0.70"),
@@ -155,10 +155,10 @@ def test_sentence_names_segments_that_are_no_boxes() -> None:
         ({"output_none": 0.6}, "With every segment replaced (constant(0.0)) the model still gives"),
     ],
 )
-def test_caution(three: Explanation, changes: dict[str, float], said: str) -> None:
+def test_caution(three: Explanation, changes: dict[str, float], text: str) -> None:
     doubtful = replace(three, fits=(replace(three.fits[0], **changes),))  # type: ignore[arg-type]
     (caution,) = cautions(doubtful)
-    assert said in caution
+    assert text in caution
 
 
 def test_caution_for_few_effective_samples(three: Explanation) -> None:

@@ -90,20 +90,20 @@ def test_a_folder_that_has_grown_is_taken_up(songs: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "difference"),
     [
         ({"model": "omnivad-singing"}, "model synth-singing, not omnivad-singing"),
         ({"seed": 3, "padded": True}, "seed 0, not 3, padded False, not True"),
     ],
 )
 def test_other_settings_are_refused(
-    change: dict[str, object], told: str, songs: Path, tmp_path: Path
+    change: dict[str, object], difference: str, songs: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "all.jsonl"
     ours = settings(songs / "live")
     explain_to_records(ours, path)
     before = path.read_bytes()
-    with pytest.raises(ParameterError, match=rf"all\.jsonl holds rows of .*\({told}\); name ano"):
+    with pytest.raises(ParameterError, match=rf"all\.jsonl holds rows of .*\({difference}\); name"):
         explain_to_records(replace(ours, **change), path)  # type: ignore[arg-type]
     assert path.read_bytes() == before
 

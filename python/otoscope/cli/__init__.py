@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit codes out (0 done, 1 found, 2 bad input)."""
+"""The command line: arguments in, exit codes out (0 done, 1 a check failed, 2 bad input)."""
 
 from otoscope.cli.app import main
 

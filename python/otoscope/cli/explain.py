@@ -211,7 +211,7 @@ def _table(records: list[Mapping[str, Any]]) -> Table:
 
 
 def _reason(record: Mapping[str, Any]) -> str:
-    """Give the reason why a file failed, without its name, in the command line's spelling."""
+    """Return the reason why a file failed, without its name, in the command line's spelling."""
     reason = record["error"].removeprefix(record["file"]).lstrip(": ")
     advice = Advice.from_list(record["advice"]) if record.get("advice") else None
     return with_options(reason, advice, signature(explain).parameters)

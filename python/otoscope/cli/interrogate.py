@@ -193,7 +193,7 @@ def _name(option: str) -> str:
 
 def _show(result: InterrogationResult) -> None:
     from otoscope.report import interrogation_text as text
-    from otoscope.report import verdict_text
+    from otoscope.report import numbers, verdict_text
 
     out, verdict = console(), verdict_text(result)
     out.print(text.typeset(verdict.sentence, is_sentence=True))
@@ -201,14 +201,14 @@ def _show(result: InterrogationResult) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("furthest at", text.metric_name(result), "minus unchanged", "p"):
         table.add_column(heading)
-    table.add_row("no change", text.format_score(result.baseline), "", "")
+    table.add_row("no change", numbers.format_score(result.baseline), "", "")
     for curve in result.curves:
         worst = curve.worst
         table.add_row(
             text.typeset(worst.intervention) + " (positive control)" * (not curve.label_preserving),
-            text.format_score(worst.score),
-            text.format_change(worst.change),
-            text.format_p(worst.p_holm),
+            numbers.format_score(worst.score),
+            numbers.format_change(worst.change),
+            numbers.format_p(worst.p_holm),
         )
     out.print(table, soft_wrap=False)
     for line in (*verdict.evidence, *verdict.not_supported, *verdict.cautions):

@@ -67,7 +67,7 @@ def declared_values(ctx: typer.Context) -> dict[str, Any]:
 
 
 def _parameters(declared: Declared) -> list[Any]:
-    """Let typer make the parameters, as of a function with this signature."""
+    """Make the parameters of a function with these options, by typer."""
 
     def function(**_: Any) -> None: ...
 

@@ -123,7 +123,7 @@ def out(description: str, **settings: Any) -> Any:
 
 
 def number(description: str) -> Any:
-    """Declare ``--n``: how many of what the description names."""
+    """Declare ``--n``: the number that the description names."""
     return typer.Option("--n", help=description, rich_help_panel=METHOD)
 
 

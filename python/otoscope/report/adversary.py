@@ -134,7 +134,7 @@ def sentence(evaluation: Evaluation, *, model: str = "the model") -> str:
 
 
 def cautions(evaluation: Evaluation) -> list[str]:
-    """List what a reader must know before trusting the result, in sentences."""
+    """List reasons for caution with the result, in sentences."""
     notes = []
     if evaluation.success_before_writing and not evaluation.success:
         notes.append("Rounding to 16 bits undid it: the sound fooled the model, the file does not.")
@@ -164,7 +164,7 @@ def cautions(evaluation: Evaluation) -> list[str]:
 
 
 def facts(evaluation: Evaluation, *, model: str = "", start: float = 0.0) -> list[Fact]:
-    """List what was measured; ``start`` is the second at which the excerpt begins."""
+    """List the measures; ``start`` is the second at which the excerpt begins."""
     guaranteed = evaluation.snr_guaranteed_db
     promise = "" if guaranteed is None else f"; rounding leaves at least {decibels(guaranteed)}"
     bound, ratio = decibels(evaluation.snr_asked_db), evaluation.magnitude_snr_db

@@ -195,7 +195,7 @@ def output_chart(curve: OutputCurve, explanation: Explanation) -> OutputChart:
 
 
 def _distinct_shapley(explanation: Explanation) -> Tensor | None:
-    """Give the Shapley values where they are not the coefficients themselves."""
+    """Return the Shapley values where they are not the coefficients themselves."""
     shapley = explanation.shapley
     if shapley is None or torch.equal(shapley, explanation.coefficients):
         return None

@@ -98,7 +98,7 @@ def outline(cells: Tensor) -> str:
 
 
 def time_span(patch: Patch) -> tuple[float, float]:
-    """Give the first and last second of a patch, or its frames where the rate is not known."""
+    """Return the first and last second of a patch, or its frames where the rate is not known."""
     duration = patch.duration
     return (0, patch.values.shape[0]) if duration is None else (patch.start, patch.start + duration)
 

@@ -21,15 +21,8 @@ from otoscope.report.dose_charts import (
     search_charts,
 )
 from otoscope.report.geometry import Tick, ticks
-from otoscope.report.interrogation_text import (
-    bound_text,
-    facts,
-    format_change,
-    format_p,
-    format_score,
-    metric_name,
-    typeset,
-)
+from otoscope.report.interrogation_text import bound_text, facts, metric_name, typeset
+from otoscope.report.numbers import format_change, format_p, format_score
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, data_uris
 from otoscope.report.verdict_text import interrogation_record, verdict_text

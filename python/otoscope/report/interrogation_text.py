@@ -1,4 +1,4 @@
-"""Text about an interrogation: number formats, the bound, dose curves, measures and settings.
+"""Text about an interrogation: the bound, dose curves, measures and settings.
 
 The sentences of the verdict are in `verdict_text`.
 """
@@ -10,23 +10,10 @@ from collections.abc import Mapping
 
 from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint
-from otoscope.metrics import Interval
-from otoscope.report.numbers import UNKNOWN, decimals, signed
+from otoscope.report.numbers import decimals, equals_p, format_score, points_text
 from otoscope.report.pages import Fact
 
-__all__ = [
-    "METRIC_NAMES",
-    "bound_text",
-    "curve_text",
-    "equals_p",
-    "facts",
-    "format_change",
-    "format_p",
-    "format_score",
-    "metric_name",
-    "points_text",
-    "typeset",
-]
+__all__ = ["METRIC_NAMES", "bound_text", "curve_text", "facts", "metric_name", "typeset"]
 
 METRIC_NAMES = {"mean_recall": "mean recall", "accuracy": "accuracy"}
 _METRIC_NOTES = {
@@ -112,56 +99,11 @@ def metric_name(result: InterrogationResult) -> str:
 
 
 def typeset(text: str, *, is_sentence: bool = False) -> str:
-    """Replace hyphens by minus signs; give a sentence its capital and its full stop.
-
-    Examples
-    --------
-    >>> typeset("tempo -6 % takes 3-4 points", is_sentence=True)
-    'Tempo −6 % takes 3-4 points.'
-    """
+    """Replace hyphens by minus signs; give a sentence its capital and its full stop."""
     text = _HYPHEN_MINUS.sub("\N{MINUS SIGN}", text)
     if not is_sentence:
         return text
     return text[:1].upper() + text[1:] + "." * (not text.endswith((".", "!", "?")))
-
-
-def format_score(interval: Interval | None) -> str:
-    """Format a score with its interval; a dash if it is unknown.
-
-    Examples
-    --------
-    >>> format_score(Interval(0.714, 0.66, 0.75, 0.95))
-    '0.71 (0.66–0.75)'
-    """
-    if interval is None:
-        return UNKNOWN
-    value, low, high = map(decimals, (interval.value, interval.low, interval.high))
-    return f"{value} ({low}–{high})"
-
-
-def format_change(interval: Interval) -> str:
-    """Format a change with its sign and interval.
-
-    Examples
-    --------
-    >>> format_change(Interval(-0.25, -0.3, 0.01, 0.95))
-    '−0.25 (−0.30 to +0.01)'
-    """
-    value, low, high = map(signed, (interval.value, interval.low, interval.high))
-    return f"{value} ({low} to {high})"
-
-
-def format_p(p: float | None) -> str:
-    """Format a p-value with two digits; a dash if there was no test.
-
-    Examples
-    --------
-    >>> format_p(0.0312), format_p(5e-9), format_p(None)
-    ('0.031', '< 0.0001', '–')
-    """
-    if p is None:
-        return UNKNOWN
-    return f"{p:.2g}" if p >= 1e-4 else "< 0.0001"
 
 
 def _settings(settings: Mapping[str, object]) -> list[Fact]:
@@ -176,15 +118,3 @@ def _settings(settings: Mapping[str, object]) -> list[Fact]:
 
 def _dose(point: DosePoint) -> str:
     return typeset(point.intervention)
-
-
-def points_text(fraction: float) -> str:
-    """Format a change of the score in points: hundredths of the score's range."""
-    value = f"{100 * fraction:.3g}"
-    return f"{value} point{'s' * (value != '1')}"
-
-
-def equals_p(p: float) -> str:
-    """Format a p-value with its sign of comparison: "= 0.03" or "< 0.0001"."""
-    text = format_p(p)
-    return text if text.startswith("<") else f"= {text}"

@@ -16,7 +16,7 @@ from otoscope.explain.maximise import MaximisationResult, RankedResult, Ranking
 from otoscope.protocols import Patch
 from otoscope.records import to_json, versions
 from otoscope.report.geometry import Panel, Tick, mask_png, mel_ticks, polyline, ticks, time_span
-from otoscope.report.numbers import decimals, significant
+from otoscope.report.numbers import percent, significant
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, lossless_uri
 
@@ -27,27 +27,10 @@ _POINTS = 150  # of a trace, as drawn
 
 @dataclass(frozen=True)
 class Objective:
-    """The unit that was maximised, in words.
+    """The unit that was maximised, in words, such as "unit 0 of fc9".
 
-    Parameters
-    ----------
-    unit : str
-        Name of the unit: "unit 0 of fc9".
-    model : str
-        Name of the model.
-    prior : str
-        Prior that the inputs were made with.
-    n_real : int
-        Number of real excerpts that were searched.
-    maximise : bool
-        True if large activations are best, false if small ones are.
-    compared : str
-        Values that the distance compares.
-
-    Examples
-    --------
-    >>> Objective("unit 0 of fc9", "synth-singing", "raw", 68).maximise
-    True
+    ``prior`` made the inputs; ``n_real`` real excerpts were searched; ``compared`` names the values
+    that the distance compares; ``maximise`` is False if small activations are best.
     """
 
     unit: str
@@ -60,24 +43,11 @@ class Objective:
 
 @dataclass(frozen=True, eq=False)
 class Specimen:
-    """An input to be seen and heard.
+    """An input to see and hear, with its activation.
 
-    Parameters
-    ----------
-    label : str
-        Short name: "Best setting".
-    patch : Patch
-        The input, with its sound if it has one, its peak at most 1.
-    activation : float
-        Activation of the unit.
-    origin : str
-        Setting that made it, or file and second.
-    of_sound : float, optional
-        Activation by the sound, where that was made from the spectrogram.
-
-    Examples
-    --------
-    >>> Specimen("Largest", Patch(torch.zeros(115, 80)), 9.48, "song.ogg, 3.25 s").of_sound
+    ``origin`` is the setting that made the input, or file and second; ``of_sound`` is the
+    activation by the sound if the sound was made from the spectrogram. The sound's peak is at most
+    1.
     """
 
     label: str
@@ -357,7 +327,7 @@ def _facts(ranking: Ranking, objective: Objective) -> list[Fact]:
         Fact("Unit", objective.unit, "" if objective.maximise else "made small"),
         Fact("Prior", objective.prior, "makes the inputs"),
         Fact("Settings", f"{len(ranking.rows)}", f"each from {n_rows} seeds"),
-        Fact("Stopped early", f"{decimals(100 * stopped, 0)} %", "rows of the best setting"),
+        Fact("Stopped early", percent(stopped), "rows of the best setting"),
         Fact("Real excerpts", f"{objective.n_real:,}"),
         *(Fact(f"Version of {name}", version) for name, version in versions().items()),
     ]
@@ -375,4 +345,4 @@ def _plain(ranking: Ranking, objective: Objective) -> dict[str, object]:
         }
         for row in ranking.rows
     ]
-    return {"asked": objective, "settings": rows, "versions": versions()}
+    return {"objective": objective, "settings": rows, "versions": versions()}

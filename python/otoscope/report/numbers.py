@@ -11,7 +11,13 @@ __all__ = [
     "UNKNOWN",
     "decibels",
     "decimals",
+    "equals_p",
+    "format_change",
+    "format_p",
+    "format_score",
     "number",
+    "percent",
+    "points_text",
     "signed",
     "significant",
     "with_bounds",
@@ -53,9 +59,47 @@ def decibels(value: float) -> str:
     return f"{decimals(value)} dB"
 
 
-def with_bounds(interval: Interval | None, *, decimals: int = 2) -> str:
+def with_bounds(interval: Interval | None, *, count: int = 2) -> str:
     """Write a number with its interval, "0.71 [0.65, 0.78]"."""
     if interval is None:
         return UNKNOWN
-    bounds = (f"{bound:.{decimals}f}" for bound in (interval.value, interval.low, interval.high))
+    bounds = (f"{bound:.{count}f}" for bound in (interval.value, interval.low, interval.high))
     return "{} [{}, {}]".format(*bounds)
+
+
+def percent(fraction: float, count: int = 0) -> str:
+    """Write a fraction in percent with a fixed number of decimals, "12.5 %"."""
+    return f"{decimals(100 * fraction, count)} %"
+
+
+def format_score(interval: Interval | None) -> str:
+    """Format a score with its interval; a dash if it is unknown."""
+    if interval is None:
+        return UNKNOWN
+    value, low, high = map(decimals, (interval.value, interval.low, interval.high))
+    return f"{value} ({low}–{high})"
+
+
+def format_change(interval: Interval) -> str:
+    """Format a change with its sign and interval."""
+    value, low, high = map(signed, (interval.value, interval.low, interval.high))
+    return f"{value} ({low} to {high})"
+
+
+def format_p(p: float | None) -> str:
+    """Format a p-value with two digits; a dash if there was no test."""
+    if p is None:
+        return UNKNOWN
+    return f"{p:.2g}" if p >= 1e-4 else "< 0.0001"
+
+
+def points_text(fraction: float) -> str:
+    """Format a change of the score in points: hundredths of the score's range."""
+    value = f"{100 * fraction:.3g}"
+    return f"{value} point{'s' * (value != '1')}"
+
+
+def equals_p(p: float) -> str:
+    """Format a p-value with its sign of comparison: "= 0.03" or "< 0.0001"."""
+    text = format_p(p)
+    return text if text.startswith("<") else f"= {text}"

@@ -16,9 +16,9 @@ from otoscope.explain.segments import Extent
 from otoscope.report.numbers import UNKNOWN, decimals, number
 
 __all__ = [
-    "answer",
     "because",
     "cautions",
+    "coalition_output",
     "is_constant",
     "is_probability",
     "place",
@@ -34,22 +34,12 @@ _NBSP = "\N{NO-BREAK SPACE}"
 
 
 def sentence(explanation: Explanation) -> str:
-    """Say what the model outputs and on which segments that rests: one to three sentences.
-
-    Examples
-    --------
-    >>> from otoscope.explain import SoundLIME, segments
-    >>> lime = SoundLIME(
-    ...     lambda batch: batch[:, 0, 4:6].mean((1, 2)), segments=segments.temporal(5), content=0.0
-    ... )
-    >>> sentence(lime.explain(torch.ones(10, 3)))[:70]
-    'The model says “output 0” with 1.00; most of that rests on frames 4–5.'
-    """
-    says, supporting = _says(explanation), support(explanation)
+    """Say what the model outputs and on which segments that rests: one to three sentences."""
+    opening, supporting = _output_clause(explanation), support(explanation)
     if is_constant(explanation):
-        return f"{says}, whichever segments are occluded: no segment explains it."
+        return f"{opening}, whichever segments are occluded: no segment explains it."
     if not supporting:
-        return " ".join([f"{says}{_without_support(explanation)}.", *_against(explanation)])
+        return " ".join([f"{opening}{_without_support(explanation)}.", *_against(explanation)])
     coefficients = explanation.coefficients.clamp(min=0)
     if explanation.output_all <= 0:
         rests = f"what raises it most is {_at(explanation, supporting)}"
@@ -57,7 +47,7 @@ def sentence(explanation: Explanation) -> str:
         rests = f"most of that rests on {_at(explanation, supporting)}"
     else:
         rests = f"its reasons are spread out, most of all over {_at(explanation, supporting)}"
-    return " ".join([f"{says}; {rests}.", *_proof(explanation, supporting)])
+    return " ".join([f"{opening}; {rests}.", *_proof(explanation, supporting)])
 
 
 def because(explanation: Explanation) -> str:
@@ -66,12 +56,12 @@ def because(explanation: Explanation) -> str:
 
 
 def r2(explanation: Explanation) -> str:
-    """Write R² with two decimals, or a dash where it says nothing."""
+    """Write R² with two decimals, or a dash if it has no meaning."""
     return UNKNOWN if explanation.is_saturated else decimals(explanation.r2)
 
 
 def cautions(explanation: Explanation) -> list[str]:
-    """List what a reader must know before trusting the numbers, in sentences."""
+    """List reasons for caution with the numbers, in sentences."""
     if is_constant(explanation):
         return []
     notes = []
@@ -123,17 +113,23 @@ def support(explanation: Explanation) -> list[int]:
     if is_constant(explanation) or rests_on_none(explanation):
         return []
     top, whole = explanation.top(_TOP), explanation.output_all
-    without = answer(explanation, [i for i in range(len(explanation.extents)) if i not in top])
+    without = _output_without(explanation, top)
     fall = max(explanation.rounding, abs(whole) / 10)
     return top if without is None or without < whole - fall else []
 
 
-def answer(explanation: Explanation, segments: Sequence[int]) -> float | None:
-    """Give the output with only these segments kept, or None if it was not computed."""
+def coalition_output(explanation: Explanation, segments: Sequence[int]) -> float | None:
+    """Return the output with only these segments kept, or None if it was not computed."""
     kept = torch.zeros(len(explanation.extents), dtype=torch.bool)
     kept[list(segments)] = True
     row = (explanation.keep == kept).all(1).nonzero()
     return float(explanation.outputs[row[0, 0], explanation.selected]) if len(row) else None
+
+
+def _output_without(explanation: Explanation, segments: Sequence[int]) -> float | None:
+    """Return the output with these segments replaced, or None if it was not computed."""
+    others = [i for i in range(len(explanation.extents)) if i not in segments]
+    return coalition_output(explanation, others)
 
 
 def place(explanation: Explanation, extent: Extent, *, decimals: int = 2) -> str:
@@ -168,7 +164,7 @@ def places(explanation: Explanation, segments: Sequence[int]) -> list[str]:
     return [place(explanation, extent, decimals=1) for extent in merged]
 
 
-def _says(explanation: Explanation) -> str:
+def _output_clause(explanation: Explanation) -> str:
     value, target = number(explanation.output_all), explanation.target
     if not is_probability(explanation):
         return f"The model’s output “{target}” is {value}"
@@ -178,7 +174,7 @@ def _says(explanation: Explanation) -> str:
 
 
 def _without_support(explanation: Explanation) -> str:
-    """Give the output without the segments that speak for it, and what follows."""
+    """Return the output without the segments that speak for it, and what follows."""
     none, whole, top = explanation.output_none, explanation.output_all, explanation.top(_TOP)
     if none is not None and rests_on_none(explanation):
         if none < whole and (whole >= 0.5 or not is_probability(explanation)):
@@ -188,7 +184,7 @@ def _without_support(explanation: Explanation) -> str:
         else:
             verdict = "together the segments do not raise it"
         return f", and {number(none)} with every segment replaced: {verdict}"
-    without = answer(explanation, [i for i in range(len(explanation.extents)) if i not in top])
+    without = _output_without(explanation, top)
     if not top or without is None:
         return ". No segment speaks for it"
     return f", and {number(without)} without {_at(explanation, top)}: none of that is needed for it"
@@ -212,10 +208,12 @@ def _at(explanation: Explanation, segments: Sequence[int]) -> str:
 
 
 def _proof(explanation: Explanation, supporting: list[int]) -> list[str]:
-    """Give the outputs for the support alone and without it, where they were computed."""
-    rest = [i for i in range(len(explanation.extents)) if i not in supporting]
-    alone, without = answer(explanation, supporting), answer(explanation, rest)
-    if not rest or alone is None or without is None:
+    """Return the outputs for the support alone and without it, where they were computed."""
+    alone, without = (
+        coalition_output(explanation, supporting),
+        _output_without(explanation, supporting),
+    )
+    if len(supporting) == len(explanation.extents) or alone is None or without is None:
         return []
     this, it = ("this", "it") if len(places(explanation, supporting)) == 1 else ("these", "them")
     return [f"With {this} alone it gives {number(alone)}; without {it}, {number(without)}."]

@@ -11,7 +11,7 @@ from torch import Tensor
 from otoscope.explain import Explanation
 from otoscope.protocols import Patch
 from otoscope.report.numbers import number
-from otoscope.report.sentences import answer, support
+from otoscope.report.sentences import coalition_output, support
 from otoscope.signal import encode_audio
 
 __all__ = ["Sound", "data_uri", "data_uris", "has_sound", "lossless_uri", "segment_sounds"]
@@ -60,7 +60,7 @@ def segment_sounds(explanation: Explanation) -> list[Sound]:
     for key, (label, kept) in groups.items():
         if kept:
             gain = torch.isin(ids, torch.tensor(list(kept), dtype=ids.dtype))
-            output = answer(explanation, kept)
+            output = coalition_output(explanation, kept)
             note = "" if output is None else f"the model gives {number(output)}"
             cuts.append((key, label, note, (0, n_frames), patch.listen(gain)))
     for i, extent in enumerate(explanation.extents):

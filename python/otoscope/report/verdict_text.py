@@ -13,8 +13,8 @@ from typing import Any
 from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.intervene.interrogation.verdict import DoseCurve, SearchResult, has_moved
 from otoscope.records import to_plain
-from otoscope.report.interrogation_text import METRIC_NAMES, equals_p, points_text
-from otoscope.report.numbers import with_bounds
+from otoscope.report.interrogation_text import METRIC_NAMES
+from otoscope.report.numbers import equals_p, points_text, with_bounds
 
 __all__ = ["VerdictText", "interrogation_record", "verdict_text"]
 
@@ -134,7 +134,7 @@ def interrogation_record(
 
 
 def _unmoved_sentence(score: str, curves: Sequence[DoseCurve], result: InterrogationResult) -> str:
-    """Say whether a score that was not seen to move can be said to stay."""
+    """Say whether the score stays within the bound, or why that is undecided."""
     verdict, tolerated = result.verdict, points_text(result.max_change)
     if verdict.rule == "nothing_claimed":
         return "undecided: no change was declared label-preserving, so nothing was tested"
@@ -166,13 +166,13 @@ def _horse_evidence(curve: DoseCurve, result: InterrogationResult) -> list[str]:
         )
     lines = [
         f"{worst.intervention} takes the {metric} from {result.baseline.value:.3f} to "
-        f"{with_bounds(worst.score, decimals=3)}: {turned}"
+        f"{with_bounds(worst.score, count=3)}: {turned}"
     ]
     placebo = max(curve.placebo, key=lambda point: abs(point.change.value), default=None)
     if placebo is not None:
         lines.append(
             f"under the placebo ({placebo.intervention}) it is "
-            f"{with_bounds(placebo.score, decimals=3)}: "
+            f"{with_bounds(placebo.score, count=3)}: "
             + (
                 "the artefacts of the change move the answers too"
                 if has_moved(placebo, result.max_change)
@@ -186,8 +186,8 @@ def _still_evidence(curve: DoseCurve, result: InterrogationResult) -> list[str]:
     worst = curve.worst
     line = (
         f"{_extent(curve)}: the {_short_metric(result)} is furthest off at {worst.intervention}, "
-        f"{with_bounds(worst.score, decimals=3)}, a change of "
-        f"{with_bounds(worst.change, decimals=3)}"
+        f"{with_bounds(worst.score, count=3)}, a change of "
+        f"{with_bounds(worst.change, count=3)}"
     )
     return [line, *_search_evidence(curve, result)]
 
@@ -212,7 +212,7 @@ def _cautions(result: InterrogationResult) -> tuple[str, ...]:
     verdict, lines = result.verdict, []
     if verdict.confound_suffices:
         lines.append(
-            f"the confound alone scores {with_bounds(result.confound, decimals=3)}: a system that "
+            f"the confound alone scores {with_bounds(result.confound, count=3)}: a system that "
             "hears nothing else could score as well"
         )
     lines += [

@@ -105,9 +105,11 @@ def _rates_table(summary: Summary, real: Summary | None) -> Table:
 
 
 def _percent(rate: Rate) -> tuple[str, str]:
+    from otoscope.report.numbers import percent
+
     interval = rate.interval
     return (
-        f"{100 * interval.value:.1f} %",
+        percent(interval.value, 1),
         f"{100 * interval.low:.1f}–{100 * interval.high:.1f}",
     )
 

@@ -62,6 +62,8 @@ def nearest(
 
 
 def _show(result: NearestFolkResult) -> None:
+    from otoscope.report.numbers import percent
+
     lines = console()
     lines.print(result.sentence)
     table = Table("tune", "nearest", box=None)
@@ -75,7 +77,7 @@ def _show(result: NearestFolkResult) -> None:
             table.add_row(
                 title,
                 neighbour.name,
-                f"{100 * neighbour.containment:.0f} %",
+                percent(neighbour.containment),
                 f"{neighbour.notes} notes",
                 f"{neighbour.line}:{neighbour.column}",
                 f"{neighbour.their_line}:{neighbour.their_column}",

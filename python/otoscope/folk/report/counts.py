@@ -13,6 +13,7 @@ from markupsafe import Markup
 from otoscope.folk.data import COLLECTIONS, TuneCounts
 from otoscope.records import to_json, versions
 from otoscope.report.geometry import Tick, ticks
+from otoscope.report.numbers import UNKNOWN, percent
 from otoscope.report.pages import Fact, in_script, save_page
 
 __all__ = ["notes", "save_counts", "sentence"]
@@ -156,7 +157,7 @@ def _grouped(*numbers: int) -> tuple[str, ...]:
 
 
 def _percent(count: int, total: int) -> str:
-    return f"{100 * count / total:.1f} %" if total else "–"
+    return percent(count / total, 1) if total else UNKNOWN
 
 
 def _lengths(counts: TuneCounts) -> tuple[str, list[Tick], list[Tick]]:

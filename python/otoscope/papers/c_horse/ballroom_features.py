@@ -321,11 +321,11 @@ def _table(
 ) -> ResultTable:
     rows = []
     for name, of_name in results.items():
-        row = [name, with_bounds(of_name["all"].baseline, decimals=3)]
+        row = [name, with_bounds(of_name["all"].baseline, count=3)]
         for percent in config.within_percent:
             (search,) = of_name[f"{percent:g}"].searches
             pushed = search.inflated, search.deflated
-            row += [with_bounds(one, decimals=3) for one in pushed]
+            row += [with_bounds(one, count=3) for one in pushed]
             row.append(f"{search.reachable.value:.2f}" if search.reachable else "–")
         rows.append((*row, of_name[f"{max(config.within_percent):g}"].verdict.kind))
     columns = ["classifier", "accuracy"]

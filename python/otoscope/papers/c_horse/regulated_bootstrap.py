@@ -23,6 +23,7 @@ from otoscope.metrics import Interval
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent
 from otoscope.report.figures import ResultTable, svg_figure
+from otoscope.report.numbers import percent
 
 __all__ = ["RegulatedBootstrapConfig", "regulated_bootstrap"]
 
@@ -224,8 +225,8 @@ def _coverage(rows: list[dict[str, Any]], quantity: str) -> ResultTable:
                 f"{row['truth'][quantity]:.3f}",
                 f"{shares['value']:.3f}",
                 f"{shares['width']:.3f}",
-                f"{100 * shares['holds']:.0f} %",
-                f"{100 * shares['finds']:.0f} %",
+                percent(shares["holds"]),
+                percent(shares["finds"]),
             )
         )
     titles = {
