@@ -95,11 +95,10 @@ def _module_page(module_name: str, module: ModuleType, homes: Mapping[str, str])
             toctree.extend([full] if homes[full] == full else [])
     table = "".join(f"   * - {name}\n     - {line}\n" for name, line in rows)
     hidden = "".join(f"   {name}\n" for name in toctree)
-    return (
-        f"{_title(module_name)}.. automodule:: {module_name}\n   :no-members:\n\n"
-        f".. list-table::\n   :widths: 30 70\n\n{table}\n"
-        f".. toctree::\n   :hidden:\n\n{hidden}"
-    )
+    page = f"{_title(module_name)}.. automodule:: {module_name}\n   :no-members:\n\n"
+    if table:
+        page += f".. list-table::\n   :widths: 30 70\n\n{table}\n"
+    return page + (f".. toctree::\n   :hidden:\n\n{hidden}" if hidden else "")
 
 
 def _name_page(full: str, value: object) -> str:

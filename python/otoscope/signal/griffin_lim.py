@@ -80,7 +80,7 @@ def griffin_lim(  # noqa: PLR0913 - librosa's arguments
         Fast Griffin-Lim; plain Griffin-Lim, whose residual never rises with raw frames or padding
         by zeros; or the alternating direction method of multipliers, about as good as "fast".
 
-    Recycles
+    Returns
     -------
     Tensor [..., sample]
         Signal; not differentiable. If not centred, the samples near both ends, where the windows
