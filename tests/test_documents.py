@@ -1,4 +1,4 @@
-"""Documents carry a kind and a version; others are refused in one sentence."""
+"""Documents carry kind and version; other documents are refused with a message."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def test_a_document_is_read_back_with_its_version() -> None:
         ({"format": "otoscope.Curve/1"}, "the curve lacks x, y; the document is damaged"),
     ],
 )
-def test_other_documents_are_refused_in_one_sentence(source: object, message: str) -> None:
+def test_other_documents_are_refused(source: object, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         read_document(source, "otoscope.Curve", 2, name="curve", required=["x", "y"])

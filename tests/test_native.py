@@ -1,4 +1,4 @@
-"""The compiled modules: what they take, what they refuse, and what they say of themselves."""
+"""Compiled modules: arguments, refusals and features."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_takes_numpy_arrays() -> None:
         ),
     ],
 )
-def test_refuses_what_a_kernel_would_misread(
+def test_tensors_that_a_kernel_would_misread_are_refused(
     place: int, value: object, error: type[Exception], message: str
 ) -> None:
     args = arguments()

@@ -1,4 +1,4 @@
-"""Taps give what the layers computed, leave no hook behind, and name the nearest layer."""
+"""Taps return layer outputs, leave no hook behind, and list the nearest layer names."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_an_unknown_layer_names_the_nearest() -> None:
         Tap(nn.Linear(1, 1), "conv1")
 
 
-def test_layers_without_one_tensor_are_refused() -> None:
+def test_layers_without_a_tensor_output_are_refused() -> None:
     net, x = network()
     with pytest.raises(ParameterError, match="'unused' did not run"):
         layer_outputs(net, x, "unused")

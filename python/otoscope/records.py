@@ -38,7 +38,7 @@ __all__ = [
     "versions",
 ]
 
-_OURS = ("key", "seed", "versions")  # the fields that Records itself writes
+_OURS = ("key", "seed", "versions")  # fields that Records adds
 
 
 class Records:
@@ -114,12 +114,12 @@ class Records:
         if name in self._done:
             raise ParameterError(f"{self._path} has a record of {name} already; ask `in` first")
         if taken := [field for field in _OURS if field in values]:
-            raise ParameterError(f"a record's values hold {taken}; records write these themselves")
+            raise ParameterError(f"a record's values hold {taken}; Records adds these fields")
         record = {"key": key, **values, "seed": seed, "versions": versions()}
         line = to_json(record).encode("ascii") + b"\n"
         try:
             written = 0
-            while written < len(line):  # a full disk takes a part first and fails at the rest
+            while written < len(line):  # a nearly full disk accepts a part, then fails
                 written += self._file.write(line[written:])
             os.fsync(self._file.fileno())
         except BaseException:
@@ -242,7 +242,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     draft = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
     try:
         draft.touch(exist_ok=False)
-    except OSError as err:  # the reader knows the path, not the draft
+    except OSError as err:  # the user knows the path, not the draft
         raise OSError(err.errno, err.strerror, str(path)) from None
     try:
         yield draft
@@ -371,7 +371,7 @@ def _whole(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
 def _lock(file: BinaryIO, path: Path) -> None:
     """Exclude other writers until the file is closed or the process ends."""
     if sys.platform == "win32":
-        return  # no fcntl; there the user must see to it
+        return  # no fcntl: the user must exclude other writers
     import fcntl
 
     try:

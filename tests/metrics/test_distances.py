@@ -1,4 +1,4 @@
-"""FrechetDistance and KernelDistance as metrics: sides, states, taps, moves, other processes."""
+"""FrechetDistance and KernelDistance: sets, states, taps, moves between devices, processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::otoscope.metrics.FewRows")
 
 
 class Features(nn.Module):
-    """What torchmetrics takes for a feature extractor."""
+    """Feature extractor in the form that torchmetrics requires."""
 
     num_features = 12
 
@@ -94,7 +94,7 @@ def test_features_are_those_of_a_tap_in_eval_mode(random: torch.Generator) -> No
     assert not any(part.requires_grad for part in states(metric))
 
 
-def test_reset_forgets_the_real_set_if_it_shall(pair: tuple[Tensor, Tensor]) -> None:
+def test_reset_clears_the_real_set_only_if_set(pair: tuple[Tensor, Tensor]) -> None:
     kept = metric_of(*pair, reset_real_features=False)
     expected = kept.compute()
     kept.reset()
@@ -253,7 +253,7 @@ def test_the_real_set_may_be_statistics(pair: tuple[Tensor, Tensor], tmp_path: P
         FrechetDistance(ddof=0, real=Statistics(torch.zeros(2), torch.eye(2)))
 
 
-def test_what_does_not_fit_is_refused(pair: tuple[Tensor, Tensor]) -> None:
+def test_unfit_arguments_are_refused(pair: tuple[Tensor, Tensor]) -> None:
     metric = metric_of(*pair)
     with pytest.raises(ParameterError, match="have 5 columns, those before had 12"):
         metric.update(torch.zeros(3, 5), real=False)
@@ -301,7 +301,7 @@ def test_kernel_distance_of_candidates(pair: tuple[Tensor, Tensor]) -> None:
 
 
 def test_a_collection_does_not_take_one_state_for_the_other(pair: tuple[Tensor, Tensor]) -> None:
-    """Few rows look alike in both; then only the kernel distance keeps them."""
+    """With few rows both metrics hold rows; with more, only the kernel distance does."""
     both = MetricCollection([FrechetDistance(), KernelDistance()])
     for real, rows in zip((True, False), pair, strict=True):
         for batch in rows.split(9):
@@ -312,7 +312,7 @@ def test_a_collection_does_not_take_one_state_for_the_other(pair: tuple[Tensor, 
 
 
 def cases(x: Tensor, y: Tensor) -> list[list[tuple[bool, Tensor]]]:
-    """Two batches a side, the first for the first process.
+    """Make two batches per set, the first for the first process.
 
     Moments with moments, rows with rows, rows with moments, and a process without any.
     """

@@ -1,4 +1,4 @@
-"""A set of features is the same however it came: batches, merges, rows or moments."""
+"""Feature sets do not depend on the batches or merges they were made by."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.examples import examples
 
 
 def assert_same(result: FeatureSet, x: torch.Tensor) -> None:
-    """Equal the two-pass moments, to rounding."""
+    """Compare with two-pass moments, within rounding."""
     assert result.n_rows == x.shape[-2]
     moments = result.moments
     torch.testing.assert_close(moments.mean, x.mean(-2), rtol=1e-11, atol=1e-12)
@@ -29,7 +29,7 @@ def assert_same(result: FeatureSet, x: torch.Tensor) -> None:
     columns=st.integers(1, 12),
     seed=st.integers(0, 999),
 )
-def test_any_batches_and_any_order_of_merges_are_one_set(
+def test_batches_and_order_of_merges_do_not_matter(
     sizes: list[int], columns: int, seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -114,7 +114,7 @@ def test_a_row_that_is_not_finite_is_named_and_changes_nothing(n_rows: int, bad:
         (torch.zeros(4, 2, dtype=torch.complex64), "must be floating point"),
     ],
 )
-def test_what_are_no_features_is_refused(features: torch.Tensor, message: str) -> None:
+def test_invalid_features_are_refused(features: torch.Tensor, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         check_features(features)
 
@@ -128,7 +128,7 @@ def test_features_too_large_for_float64_are_refused(n_rows: int, size: float) ->
         FeatureSet.of(x).normal()
 
 
-def test_one_row_has_no_covariance() -> None:
+def test_a_single_row_has_no_covariance() -> None:
     with pytest.raises(ParameterError, match="1 rows; a covariance takes 2 or more"):
         FeatureSet.of(torch.zeros(1, 3)).normal()
     assert float(FeatureSet.of(torch.zeros(1, 3)).normal(ddof=0).trace) == 0

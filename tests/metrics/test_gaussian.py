@@ -32,7 +32,7 @@ def rows(generator: torch.Generator, *shape: int, decay: float = 0.0) -> Tensor:
 
 
 def by_definition(x: Tensor, y: Tensor) -> float:
-    """The formula, with scipy's matrix square root."""
+    """Compute the formula with scipy's matrix square root."""
     s1, s2 = np.cov(x.numpy(), rowvar=False), np.cov(y.numpy(), rowvar=False)
     shift = float(((x.mean(0) - y.mean(0)) ** 2).sum())
     return shift + float(np.trace(s1 + s2 - 2 * scipy.linalg.sqrtm(s1 @ s2).real))
@@ -66,7 +66,7 @@ def test_equals_the_closed_form_where_covariances_commute(random: torch.Generato
     torch.testing.assert_close(result, mean.square().sum() + (a.sqrt() - b.sqrt()).square().sum())
 
 
-def test_one_column_is_the_papers_formula(random: torch.Generator) -> None:
+def test_a_single_column_is_the_papers_formula(random: torch.Generator) -> None:
     """Paper B, section 3: (m_r - m_g)^2 + s_r + s_g - 2 sqrt(s_r s_g), s unbiased."""
     real = torch.randn(1000, 1, generator=random).double()
     best = 3 * torch.randn(27, 50, 1, generator=random).double() + 2
@@ -106,7 +106,7 @@ def test_a_common_offset_takes_no_digits(
 def test_rows_of_low_rank_are_exact_as_in_the_space_that_they_span(
     n_rows: int, random: torch.Generator
 ) -> None:
-    """In their own space covariances have full rank; columns of nothing but 0 add nothing."""
+    """In the spanned space covariances have full rank; columns of zeros add nothing."""
     x, y = rows(random, n_rows, 2), rows(random, 3 * n_rows, 2) + 1
     turn = torch.linalg.qr(torch.randn(64, 64, generator=random).double())[0]
     wide = [torch.cat([part, part.new_zeros(len(part), 62)], 1) @ turn for part in (x, y)]
@@ -167,7 +167,7 @@ def test_is_never_below_0_by_more_than_rounding(
         assert float(squared_distance(*pair)) >= -1e-9 * traces
 
 
-def test_candidates_at_once_equal_one_by_one(random: torch.Generator) -> None:
+def test_candidates_at_once_equal_each_alone(random: torch.Generator) -> None:
     real = rows(random, 100, 10)
     for n_rows in (6, 40):
         candidates = rows(random, 5, n_rows, 10) * torch.arange(1, 6)[:, None, None]
@@ -198,7 +198,7 @@ def test_ddof_divides(random: torch.Generator) -> None:
     assert ratio == pytest.approx(9 / 10)
 
 
-def test_what_is_no_covariance_is_refused() -> None:
+def test_invalid_covariances_are_refused() -> None:
     mean, cov = torch.zeros(3), torch.eye(3)
     with pytest.raises(ParameterError, match=r"mean1 has shape \(3,\), cov1 \(2, 2\)"):
         frechet_distance(mean, torch.eye(2), mean, cov)
@@ -215,7 +215,7 @@ def test_what_is_no_covariance_is_refused() -> None:
 
 
 def test_covariances_of_float32_and_low_rank_are_covariances(random: torch.Generator) -> None:
-    """Rounding takes eigenvalues below 0; that is no reason to refuse."""
+    """Eigenvalues below 0 within rounding are accepted."""
     x = rows(random, 100, 300).float()
     mean, cov = moments(x)
     assert float(torch.linalg.eigvalsh(cov.double())[0]) < 0

@@ -1,4 +1,4 @@
-"""Intervals hold the true distance; extrapolation takes the bias away; the kernel has none."""
+"""Intervals cover the true distance; extrapolation removes the bias; the kernel has none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def draw(generator: torch.Generator, n_rows: int) -> tuple[Tensor, Tensor]:
 
 
 def test_intervals_hold_the_true_distance(random: torch.Generator) -> None:
-    """30 times at 0.9: fewer than 22 would happen twice in 1000 times."""
+    """30 intervals of level 0.9: P(fewer than 22 cover) is about 0.002."""
     n_covered = 0
     for seed in range(30):
         x, y = draw(random, 150)
@@ -36,8 +36,8 @@ def test_intervals_hold_the_true_distance(random: torch.Generator) -> None:
     assert n_covered >= 22
 
 
-def test_rows_of_a_group_count_as_one(random: torch.Generator) -> None:
-    """Each row four times over says no more than once."""
+def test_rows_of_a_group_are_drawn_together(random: torch.Generator) -> None:
+    """Four copies of each row carry no more information than one."""
     x, y = (part.repeat_interleave(4, 0) for part in draw(random, 40))
     y += 2
     songs = torch.arange(40).repeat_interleave(4)
@@ -151,7 +151,7 @@ def test_kernel_distance_has_no_bias(random: torch.Generator) -> None:
         (lambda x: kernel_distance(x, x, degree=1.5), "degree is 1.5"),  # type: ignore[arg-type]
     ],
 )
-def test_what_cannot_be_used_is_refused(call: object, message: str) -> None:
+def test_unusable_settings_are_refused(call: object, message: str) -> None:
     assert callable(call)
     with pytest.raises(ParameterError, match=message):
         call(torch.arange(18.0).reshape(9, 2))

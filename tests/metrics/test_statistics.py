@@ -1,4 +1,4 @@
-"""Statistics in files: ours again, other tools', and what is none."""
+"""Files of statistics: round trip, files of other tools, invalid files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def drawn(random: torch.Generator, n_rows: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("n_rows", [4, 50])
-def test_what_is_saved_is_loaded(n_rows: int, random: torch.Generator, tmp_path: Path) -> None:
+def test_saved_statistics_are_loaded(n_rows: int, random: torch.Generator, tmp_path: Path) -> None:
     x = drawn(random, n_rows)
     settings = {"model": "musicnn-mtt", "hop": 187}
     statistics.save(tmp_path / "s.npz", Statistics.of(FeatureSet.of(x), ddof=0, settings=settings))
@@ -91,7 +91,7 @@ def test_files_of_other_tools_are_read(
         ({"mu": np.array([None, None]), "cov": np.eye(2)}, "cannot be read as .npz"),
     ],
 )
-def test_what_are_no_statistics_is_refused(
+def test_invalid_statistics_are_refused(
     arrays: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     np.savez(tmp_path / "s.npz", **arrays)
@@ -100,7 +100,7 @@ def test_what_are_no_statistics_is_refused(
     assert "s.npz" in str(error.value)
 
 
-def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
+def test_files_without_arrays_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="is not there"):
         statistics.load(tmp_path / "none.npz")
     with pytest.raises(ParameterError, match="is a folder"):
@@ -117,7 +117,7 @@ def test_what_is_no_file_of_arrays_is_refused(tmp_path: Path) -> None:
         statistics.save(tmp_path / "s.txt", Statistics(torch.zeros(1), torch.ones(1, 1)))
 
 
-def test_many_sets_have_no_one_mean() -> None:
+def test_many_sets_are_refused() -> None:
     with pytest.raises(ParameterError, match="features hold 2 sets, must hold a single set"):
         Statistics.of(FeatureSet.of(torch.zeros(2, 9, 3)))
 

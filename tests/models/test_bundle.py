@@ -1,4 +1,4 @@
-"""A bundle gives the same model back, or refuses."""
+"""Bundles return the same model, or are refused."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_spaces_in_the_description_do_not_matter(tmp_path: Path) -> None:
     assert load_bundle(file).patch_frames == 115
 
 
-def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
+def test_files_that_are_no_bundle_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"none\.safetensors is not there"):
         load_bundle(tmp_path / "none")
     (tmp_path / "a.safetensors").touch()

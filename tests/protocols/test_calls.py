@@ -1,4 +1,4 @@
-"""One guarded call: what a model returns is checked, what it raises is reported."""
+"""Guarded calls check the outputs of a model and report its errors."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_excerpts_are_those_of_the_timeline(hop: int | None) -> None:
     torch.testing.assert_close(outputs["max"], expected.amax(1), rtol=1e-5, atol=1e-6)
 
 
-def test_one_output_is_a_column_of_its_own_with_two_labels() -> None:
+def test_a_single_output_is_a_column_with_two_labels() -> None:
     model, sound = listener(3), noise(1, 2.0)
     whole = SoundClassifier(model)(sound)
     for output in (1, "tag 1"):

@@ -1,4 +1,4 @@
-"""Patches: what they check, how long they last, and what they play."""
+"""Patches: checks, duration, playback."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_duration_counts_frames_times_hop() -> None:
         ({"domain": Domain(torch.zeros(2), torch.ones(2))}, "domain has 2 bands, values 3"),
     ],
 )
-def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_unfit_arguments_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         patch(**changes)
 

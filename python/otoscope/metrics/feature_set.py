@@ -144,13 +144,15 @@ class FeatureSet(NamedTuple):
             )
         mean = self.mean.clone() if self.mean.shape[-1] else self.rows.mean(-2)
         if not bool(mean.isfinite().all()):
-            raise ParameterError("a row of the features held NaN or infinity, or they overflow")
+            raise ParameterError(
+                "a row of the features holds NaN or infinity, or the mean overflows"
+            )
         if self.mean.shape[-1]:
             normal = Normal(mean, self.moments.covariance(ddof))
         else:
             centred = self.rows - mean[..., None, :]
             normal = Normal(mean, rows=centred / (self.n_rows - ddof) ** 0.5)
-        if not bool(normal.trace.isfinite().all()):  # its parts are variances: all, or none
+        if not bool(normal.trace.isfinite().all()):  # a finite trace has finite variances
             raise ParameterError("the features overflow float64 in their covariance; scale them")
         return normal
 
@@ -199,7 +201,7 @@ def few_rows(name: str, n_rows: int, columns: int) -> str:
 
 
 def _check_finite(features: Tensor) -> None:
-    if features.device.type != "cpu":  # as the operator: no synchronisation
+    if features.device.type != "cpu":  # as in the operator: no synchronisation
         return
     bad = (~features.isfinite()).any(-1).nonzero()
     if len(bad):

@@ -19,9 +19,9 @@ from otoscope.errors import ParameterError
 __all__ = ["Normal", "check_normal", "distance", "frechet_distance", "squared_distance"]
 
 _EPS = torch.finfo(torch.float64).eps
-_TOLERANCE = 2.5e-10  # of the sum of the traces: what rounding may take from or add to a norm
-_ROUNDING = 1e-6  # of a covariance's size: what float32 may do to it
-_BLOCK = 256  # rows of a product at a time
+_TOLERANCE = 2.5e-10  # relative to the sum of the traces: error that rounding may cause in a norm
+_ROUNDING = 1e-6  # relative to a covariance's size: rounding error of float32
+_BLOCK = 256  # rows per block of a product
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,14 +147,14 @@ def _eigen_factor(covariance: Tensor | None) -> Tensor:
 
 def _trace_of_root(first: Normal, second: Normal) -> Tensor:
     """Compute tr sqrt(S1 S2) by eigenvalues where they are exact enough, otherwise by the SVD."""
-    # A singular first stays first: most often its zeros would send the eigenvalues on to the SVD.
+    # A singular covariance goes to the SVD: its zero eigenvalues would be too inexact.
     if first.covariance is None or second.covariance is None or first.cholesky is None:
         singular: Tensor = torch.linalg.svdvals(first.factor @ second.factor.mT)
         return singular.sum(-1)
     product = _lower_product(first.cholesky, second.covariance)
     squares: Tensor = torch.linalg.eigvalsh(product).clamp(min=0)
     roots = squares.sqrt().sum(-1)
-    # An eigenvalue is off by eps times the largest: nothing to a large root, much to a small one.
+    # The error of an eigenvalue is eps * largest: negligible for a large root, not for a small one.
     slack = (squares + _EPS * squares[..., -1:]).sqrt().sum(-1) - roots
     unsure = slack > _TOLERANCE * (first.trace + second.trace)
     if bool(unsure.any()):

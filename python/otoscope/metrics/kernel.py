@@ -16,7 +16,7 @@ from otoscope.metrics.feature_set import check_features
 
 __all__ = ["kernel_distance"]
 
-_BLOCK = 2048  # rows at a time: a block of the kernel matrix is 32 MB
+_BLOCK = 2048  # rows per block: a block of the kernel matrix has 32 MB
 
 
 def kernel_distance(

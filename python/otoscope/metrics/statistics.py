@@ -109,7 +109,7 @@ class Statistics:
         """
         if features.mean.ndim > 1:
             raise ParameterError(f"features hold {len(features.mean)} sets, must hold a single set")
-        features.normal(ddof)  # says what is wrong with the features
+        features.normal(ddof)  # raises if the features are invalid
         moments = features.moments
         return cls(
             moments.mean.cpu().clone(),
@@ -208,13 +208,13 @@ def load(path: str | Path) -> Statistics:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, TypeError, zipfile.BadZipFile, EOFError) as err:  # TypeError: one array
+    except (ValueError, TypeError, zipfile.BadZipFile, EOFError) as err:  # TypeError: a bare array
         raise ParameterError(f"{path} cannot be read as .npz without pickles ({err})") from err
     name = next((name for name in _COVARIANCE if name in arrays), None)
     if "mu" not in arrays or name is None:
         contents = ", ".join(sorted(arrays)) or "nothing"
         raise ParameterError(f"{path} holds {contents}; statistics hold mu and cov")
-    if "format" in arrays:  # other tools write none
+    if "format" in arrays:  # other tools write no format
         read_document({"format": str(arrays["format"])}, _KIND, _VERSION, name=f"file {path}")
     try:
         return Statistics(

@@ -36,7 +36,7 @@ class TwoSets(torchmetrics.Metric):
 
     higher_is_better = False
     is_differentiable = False
-    full_state_update = True  # forward: reset and update again; states are not merged one by one
+    full_state_update = True  # forward resets and updates again; single states cannot be merged
 
     def __init__(
         self,

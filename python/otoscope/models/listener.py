@@ -196,7 +196,7 @@ class Listener(nn.Module):
 
     def _excerpt(self, y: Tensor, values: Tensor, start: float, *, padded: bool) -> Patch:
         hop, rate, length = self.hop_length, self.sample_rate, self.patch_frames
-        last = len(values) - (1 if padded else length)  # frame that an excerpt may begin with
+        last = len(values) - (1 if padded else length)  # last possible first frame of an excerpt
         advice = None if padded else Advice(Argument("padded", True), " fills up with silence")
         if last < 0:
             raise ParameterError(

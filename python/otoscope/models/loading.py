@@ -69,7 +69,7 @@ def _named(model: Any, name: str) -> Any:
 
 def _call_factory(file: Path, function: str) -> Any:
     if not file.is_file():
-        raise ParameterError(f"{file} is not there; own code is given as FILE.py:FUNCTION")
+        raise ParameterError(f"{file} is not there; give code as FILE.py:FUNCTION")
     if not function:
         raise ParameterError(f"{file} is a file; name the function: {file}:make")
     with _reporting_errors(file, function):

@@ -57,7 +57,7 @@ class MusicTagger(nn.Module):
     def forward(self, batch: Tensor) -> Tensor:
         """Compute tag probabilities [batch, tag] of excerpts [batch, 1, frame, mel]."""
         x = self.norm(batch)
-        # The loudest band of each filter: [batch, channel, frame]
+        # Maximum over the bands of each filter: [batch, channel, frame]
         front = torch.cat([convolution(x).amax(3) for convolution in self.front], 1)
         dense = [self._across_channels(0, front)]
         for layer in (1, 2):
@@ -82,7 +82,7 @@ def load_musicnn(data: Literal["MTT", "MSD"]) -> Listener:
     package = require_extra("musicnn", "models", command=INSTALL)
     tags: list[str] = getattr(import_module("musicnn.configuration"), f"{data}_LABELS")
     variables = read_variables(f"{Path(str(package.__file__)).parent / f'{data}_musicnn'}/")
-    with torch.device("meta"):  # no memory and no random numbers until the weights come
+    with torch.device("meta"):  # no memory and no random numbers before the weights
         network = MusicTagger(len(tags))
     network.load_state_dict(_state(network, variables), assign=True)
     front_end = librosa_mel(

