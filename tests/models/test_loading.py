@@ -83,9 +83,7 @@ def test_own_code_that_makes_no_model_is_refused(own: Path) -> None:
         ("def bad(size):\n    pass", "bad() missing 1 required positional argument: 'size'"),
     ],
 )
-def test_an_error_in_user_code_is_reported_with_its_line(
-    code: str, message: str, tmp_path: Path
-) -> None:
+def test_errors_in_user_code_are_reported_by_line(code: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "plain.py"
     file.write_text(code)
     with pytest.raises(ParameterError) as caught:

@@ -210,7 +210,7 @@ def test_musicnn_equals_its_definition_on_the_checkpoint(name: str) -> None:
     torch.testing.assert_close(probability, logits.sigmoid())
 
 
-def test_musicnn_says_what_is_plain_to_hear() -> None:
+def test_musicnn_tags_simple_sounds_correctly() -> None:
     model = musicnn("mtt")
     assert model.patch_frames == 187
     assert len(model.output_names) == 50

@@ -144,9 +144,7 @@ class FeatureSet(NamedTuple):
             )
         mean = self.mean.clone() if self.mean.shape[-1] else self.rows.mean(-2)
         if not bool(mean.isfinite().all()):
-            raise ParameterError(
-                "a row of the features holds NaN or infinity, or the mean overflows"
-            )
+            raise ParameterError("a row of the features holds NaN or infinity, or rows overflow")
         if self.mean.shape[-1]:
             normal = Normal(mean, self.moments.covariance(ddof))
         else:

@@ -83,10 +83,8 @@ class _Memory(nn.Module):
         self.ahead = nn.Conv1d(channels, channels, 20, groups=channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tensor [batch, frame, channel] to the same shape."""
-        both = torch.cat(
-            [self.back.weight, self.ahead.weight], -1
-        )  # a single convolution is faster
+        """Filter a Tensor [batch, frame, channel] along frames."""
+        both = torch.cat([self.back.weight, self.ahead.weight], -1)  # one convolution is faster
         return x + F.conv1d(F.pad(x.mT, (19, 20)), both, groups=len(both)).mT
 
 
@@ -100,7 +98,7 @@ class _Block(nn.Module):
         self.memory = _Memory(128)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tensor [batch, frame, 128] to the same shape."""
+        """Transform a Tensor [batch, frame, 128] to the same shape."""
         inner: Tensor = self.memory(self.contract(self.expand(x).relu()))
         return inner + x
 
