@@ -6,6 +6,8 @@ A page is one HTML file that needs no network.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from otoscope.errors import ParameterError
 from otoscope.records import replacing
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Fact", "in_script", "render", "save_page"]
+__all__ = ["Fact", "in_script", "render", "save_page", "share_assets"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,31 @@ def render(template: str, content: dict[str, Any], *, package: str = "otoscope.r
 def in_script(json: str) -> Markup:
     """Make JSON safe inside a script element: no </script> in it ends it."""
     return Markup(json.replace("<", r"\u003c"))
+
+
+_STYLE = re.compile(r"<style>\n(.*?)</style>", re.DOTALL)
+_SCRIPT = re.compile(r"<script>\n(.*?)</script>", re.DOTALL)  # the one without attributes
+
+
+def share_assets(paths: Sequence[Path]) -> None:
+    """Replace the style and the script in the pages of one folder by links to one copy of each.
+
+    ``style.css`` and ``page.js`` are written beside the pages, which then need these files. A folder
+    of pages that is kept under version control does not repeat them in every page.
+    """
+    texts = {path: path.read_text("utf-8") for path in paths}
+    assets = {(_STYLE.findall(text)[0], _SCRIPT.findall(text)[-1]) for text in texts.values()}
+    if len(assets) != 1 or len({path.parent for path in paths}) != 1:
+        raise ParameterError("the pages differ in style or script, or lie in several folders")
+    ((style, script),) = assets
+    folder = next(iter(texts)).parent
+    for name, asset in (("style.css", style), ("page.js", script)):
+        with replacing(folder / name) as draft:
+            draft.write_text(asset, "utf-8")
+    for path, text in texts.items():
+        text = text.replace(f"<style>\n{style}</style>", '<link rel="stylesheet" href="style.css">')
+        text = text.replace(f"<script>\n{script}</script>", '<script src="page.js"></script>')
+        text = text.replace("style-src ", "style-src 'self' file: ")
+        text = text.replace("script-src ", "script-src 'self' file: ")
+        with replacing(path) as draft:
+            draft.write_text(text, "utf-8")

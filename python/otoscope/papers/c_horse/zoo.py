@@ -158,6 +158,7 @@ def interrogate_tasks(
             results[task.name] = _interrogated(task, classifier, exhibits, config, out, progress)
     if not results:
         raise ParameterError(f"no task has sounds: there is no song below {config.real}")
+    share_assets([out / f"{name}.html" for name in results])
     return results
 
 

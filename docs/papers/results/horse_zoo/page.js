@@ -1,0 +1,89 @@
+const root = document.documentElement;
+const all = selector => [...document.querySelectorAll(selector)];
+
+document.getElementById("theme").onclick = () => {
+  const preferred = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  root.dataset.theme = (root.dataset.theme ?? preferred) === "dark" ? "light" : "dark";
+};
+
+// Listening: one sound at a time; the playhead runs over the part of the picture that is heard.
+let playhead = document.querySelector(".playhead");
+let heard = null;
+
+const press = (key, isPressed) =>
+  all(`[data-play="${key}"]`).forEach(button => button.setAttribute("aria-pressed", isPressed));
+
+const silence = () => {
+  if (!heard) return;
+  heard.audio.pause();
+  press(heard.key, false);
+  playhead.hidden = true;
+  delete root.dataset.playing;
+  heard = null;
+};
+
+const follow = () => {
+  if (!heard) return;
+  const { currentTime, duration, dataset } = heard.audio;
+  const [start, end] = [Number(dataset.start), Number(dataset.end)];
+  playhead.style.left = `${start + (end - start) * currentTime / (duration || 1)}%`;
+  requestAnimationFrame(follow);
+};
+
+const play = key => {
+  const isStop = heard?.key === key;
+  const before = heard?.audio;
+  const at = before?.currentTime ?? 0;
+  silence();
+  if (isStop) return;
+  const audio = document.getElementById(`sound-${key}`);
+  heard = { key, audio };
+  playhead = audio.closest("li, section")?.querySelector(".playhead") ?? playhead;
+  const { together } = audio.dataset;  // goes on where another of its name was left
+  audio.currentTime = together !== undefined && together === before?.dataset.together ? at : 0;
+  audio.onended = silence;
+  audio.play().catch(() => {});  // stopped before it began
+  press(key, true);
+  root.dataset.playing = key;
+  playhead.hidden = false;
+  follow();
+};
+
+document.addEventListener("click", event => {
+  const button = event.target.closest("[data-play]");
+  if (button) play(button.dataset.play);
+});
+
+// Segments of the picture are one stop of the Tab key; arrows walk among them.
+const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 };
+document.addEventListener("keydown", event => {
+  const segment = event.target.closest(".segment[data-play]");
+  if (event.key === "Escape") silence();
+  if (!segment) return;
+  if (event.key === "Enter" || event.key === " ") play(segment.dataset.play);
+  else if (event.key in steps) {
+    const segments = all(".segment");
+    const next = segments[segments.indexOf(segment) + steps[event.key]] ?? segment;
+    segment.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  } else return;
+  event.preventDefault();
+});
+
+// A segment lights up in the picture and in its row alike.
+const light = event => {
+  all(".lit").forEach(part => part.classList.remove("lit"));
+  const segment = event.target.closest?.("[data-segment]")?.dataset.segment;
+  if (segment) all(`[data-segment="${segment}"]`).forEach(part => part.classList.add("lit"));
+};
+document.addEventListener("pointerover", light);
+document.addEventListener("focusin", light);
+
+document.getElementById("download")?.addEventListener("click", () => {
+  const link = document.createElement("a");
+  const json = document.querySelector("script[type='application/json']");
+  link.href = URL.createObjectURL(new Blob([json.textContent], { type: "application/json" }));
+  link.download = `${json.id}.json`;
+  link.click();
+});
