@@ -70,8 +70,8 @@ _SCRIPT = re.compile(r"<script>\n(.*?)</script>", re.DOTALL)  # the one without 
 def share_assets(paths: Sequence[Path]) -> None:
     """Replace the style and the script in the pages of one folder by links to one copy of each.
 
-    ``style.css`` and ``page.js`` are written beside the pages, which then need these files. A folder
-    of pages that is kept under version control does not repeat them in every page.
+    ``style.css`` and ``page.js`` are written beside the pages, which then need these files. A
+    folder of pages under version control does not repeat them in every page.
     """
     texts = {path: path.read_text("utf-8") for path in paths}
     assets = {(_STYLE.findall(text)[0], _SCRIPT.findall(text)[-1]) for text in texts.values()}

@@ -33,6 +33,7 @@ from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier
 from otoscope.report import interrogation_record, verdict_text
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure
+from otoscope.report.pages import share_assets
 from otoscope.signal import read_audio
 
 __all__ = ["HorseZooConfig", "ZooTask", "horse_zoo", "interrogate_tasks"]
