@@ -206,7 +206,7 @@ class Explanation:
 
         References
         ----------
-        Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section III.
+        :cite:`mishra2020`, section III.
 
         Examples
         --------

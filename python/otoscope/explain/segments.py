@@ -117,7 +117,7 @@ class grid:  # reads as a function: segments=grid(6, 4)
 
     References
     ----------
-    Mishra et al., ISMIR 2017: 6 x 4 on 115 frames and 80 bands.
+    :cite:`mishra2017`: 6 x 4 on 115 frames and 80 bands.
 
     Examples
     --------

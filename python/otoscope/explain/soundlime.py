@@ -101,9 +101,7 @@ class SoundLIME:
 
     References
     ----------
-    Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section III.
-    Mishra et al., "Local Interpretable Model-Agnostic Explanations for Music Content Analysis",
-    ISMIR 2017.
+    :cite:`mishra2020`, section III. :cite:`mishra2017`.
 
     Notes
     -----
@@ -216,7 +214,7 @@ class SoundLIME:
 
         References
         ----------
-        Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section III.
+        :cite:`mishra2020`, section III.
 
         Examples
         --------

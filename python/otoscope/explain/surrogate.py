@@ -90,7 +90,7 @@ class WeightedRidge(_Linear):
 
     References
     ----------
-    Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section III.
+    :cite:`mishra2020`, section III.
 
     Examples
     --------

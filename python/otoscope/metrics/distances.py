@@ -61,8 +61,7 @@ class FrechetDistance(TwoSets):
 
     References
     ----------
-    Heusel et al., "GANs trained by a two time-scale update rule", 2017 (FID). Kilgour et al.,
-    "Frechet audio distance", 2019.
+    :cite:`heusel2017` (FID). Kilgour et al., "Frechet audio distance", 2019.
 
     Examples
     --------
@@ -187,7 +186,7 @@ class KernelDistance(TwoSets):
 
     References
     ----------
-    Binkowski et al., "Demystifying MMD GANs", 2018.
+    :cite:`binkowski2018`.
 
     Examples
     --------

@@ -53,8 +53,8 @@ def kernel_distance(
 
     References
     ----------
-    Gretton et al., "A kernel two-sample test", 2012, lemma 6; Binkowski et al., "Demystifying MMD
-    GANs", 2018 (KID: degree 3, gamma 1 / columns, coef 1).
+    Gretton et al., "A kernel two-sample test", 2012, lemma 6; :cite:`binkowski2018` (KID: degree 3,
+    gamma 1 / columns, coef 1).
 
     Examples
     --------

@@ -225,8 +225,7 @@ def frechet_infinity(
 
     References
     ----------
-    Chong and Forsyth, "Effectively unbiased FID and Inception Score and where to find them",
-    2020, section 3.
+    :cite:`chong2020`, section 3.
 
     Examples
     --------

@@ -42,8 +42,7 @@ class SVDNet(nn.Sequential):
 
     References
     ----------
-    Schlueter and Grill, "Exploring data augmentation for improved singing voice detection with
-    neural networks", ISMIR 2015, section 3.2.
+    :cite:`schlueter2015`, section 3.2.
 
     Examples
     --------

@@ -167,8 +167,8 @@ def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each wou
 
     References
     ----------
-    Lundberg and Lee, "A unified approach to interpreting model predictions", 2017, theorem 2
-    (weights of sizes); Knuth, The Art of Computer Programming, 3.4.2, algorithm S.
+    :cite:`lundberg2017`, theorem 2 (weights of sizes); Knuth, The Art of Computer Programming,
+    3.4.2, algorithm S.
 
     Examples
     --------

@@ -109,7 +109,7 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
 
     References
     ----------
-    Mishra et al., "Reliable local explanations for machine listening", 2020, section III.
+    :cite:`mishra2020`, section III.
 
     Examples
     --------

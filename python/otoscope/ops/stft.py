@@ -94,7 +94,7 @@ def istft_ls(spectrum: Tensor, *, window: Tensor, hop_length: int) -> Tensor:
 
     References
     ----------
-    Griffin and Lim, "Signal estimation from modified short-time Fourier transform", 1984, eq. 6.
+    :cite:`griffin1984`, eq. 6.
 
     Examples
     --------
@@ -159,8 +159,8 @@ def project(
 
     References
     ----------
-    Griffin and Lim, "Signal estimation from modified short-time Fourier transform", 1984.
-    Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm", 2013 (momentum).
+    :cite:`griffin1984`. Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm", 2013
+    (momentum).
 
     Examples
     --------
@@ -292,7 +292,7 @@ def magnitude_step(  # noqa: PLR0913 - the paper's step has these quantities
 
     References
     ----------
-    Kereliuk, Sturm and Larsen, "Deep learning and music adversaries", 2015, section III.
+    :cite:`kereliuk2015`, section III.
 
     Examples
     --------

@@ -61,8 +61,8 @@ def verdict_text(result: InterrogationResult) -> VerdictText:
 
     References
     ----------
-    Sturm, "The 'Horse' Inside", 2016: the score of a system says nothing about what it uses unless
-    irrelevant factors are intervened on.
+    :cite:`sturm2016horse`: the score of a system says nothing about what it uses unless irrelevant
+    factors are intervened on.
 
     Examples
     --------

@@ -104,8 +104,7 @@ def griffin_lim(  # noqa: PLR0913 - librosa's arguments
 
     References
     ----------
-    Griffin and Lim, "Signal estimation from modified short-time Fourier transform", 1984.
-    Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm", 2013.
+    :cite:`griffin1984`. Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm", 2013.
     Masuyama, Yatabe and Oikawa, "Griffin-Lim like phase recovery via alternating direction method
     of multipliers", 2019.
 

@@ -157,7 +157,7 @@ def istft(
 
     References
     ----------
-    Griffin and Lim, "Signal estimation from modified short-time Fourier transform", 1984, eq. 6.
+    :cite:`griffin1984`, eq. 6.
 
     Examples
     --------

@@ -57,7 +57,7 @@ class Lime(LimeBase):
 
     References
     ----------
-    Ribeiro et al., "Why Should I Trust You?", 2016.
+    :cite:`ribeiro2016`.
 
     Examples
     --------

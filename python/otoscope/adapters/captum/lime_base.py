@@ -47,7 +47,7 @@ class LimeBase(Attribution):
 
     References
     ----------
-    Ribeiro et al., "Why Should I Trust You?", 2016.
+    :cite:`ribeiro2016`.
 
     Examples
     --------

@@ -39,7 +39,7 @@ class KernelShap(Lime):
 
     References
     ----------
-    Lundberg and Lee, "A Unified Approach to Interpreting Model Predictions", 2017, theorem 2.
+    :cite:`lundberg2017`, theorem 2.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class SoundLIME(Lime):
 
     References
     ----------
-    Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section III.
+    :cite:`mishra2020`, section III.
 
     Notes
     -----

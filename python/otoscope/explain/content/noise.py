@@ -34,7 +34,7 @@ def noise(seed: int = 0, *, space: Space = "log_mel") -> Content:
 
     References
     ----------
-    Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section IV.
+    :cite:`mishra2020`, section IV.
 
     Examples
     --------

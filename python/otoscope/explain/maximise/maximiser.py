@@ -62,9 +62,7 @@ class ActivationMaximiser:
 
     References
     ----------
-    Mishra et al., "GAN-based generation and automatic selection of explanations for neural
-    networks", 2019, section 2.
-    Olah et al., "Feature visualization", Distill 2017: jitter.
+    :cite:`mishra2019`, section 2. Olah et al., "Feature visualization", Distill 2017: jitter.
 
     Notes
     -----

@@ -50,8 +50,7 @@ def scalar_frechet(real: Tensor, made: Tensor) -> float:
 
     References
     ----------
-    Mishra et al., "GAN-based generation and automatic selection of explanations for neural
-    networks", 2019, section 3.
+    :cite:`mishra2019`, section 3.
 
     Examples
     --------
@@ -204,8 +203,7 @@ class GridResult:
 
         References
         ----------
-        Mishra et al., "GAN-based generation and automatic selection of explanations for neural
-        networks", 2019, section 3.
+        :cite:`mishra2019`, section 3.
 
         Examples
         --------

@@ -5,8 +5,7 @@ in tokens; near duplicates stay in one split. `generate_tune` composes tunes by 
 
 References
 ----------
-Sturm, Santos, Ben-Tal, Korshunova: Music transcription modelling and composition using deep
-learning, 2016, section 3.
+:cite:`sturm2016folkrnn`, section 3.
 """
 
 from __future__ import annotations

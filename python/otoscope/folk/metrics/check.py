@@ -190,8 +190,7 @@ def check_tune(
 
     References
     ----------
-    Sturm, Santos, Ben-Tal, Korshunova: Music transcription modelling and composition using deep
-    learning, 2016: generated tunes, looked at one by one.
+    :cite:`sturm2016folkrnn`: generated tunes, looked at one by one.
 
     Examples
     --------

@@ -142,8 +142,7 @@ def compare_tunes(
 
     References
     ----------
-    Sturm, Santos, Ben-Tal, Korshunova: Music transcription modelling and composition using deep
-    learning, 2016: generated tunes as a population.
+    :cite:`sturm2016folkrnn`: generated tunes as a population.
 
     Examples
     --------

@@ -54,8 +54,7 @@ class FolkRNN(nn.Module):
 
     References
     ----------
-    Sturm, Santos, Ben-Tal and Korshunova, "Music transcription modelling and composition using deep
-    learning", 2016, section III.
+    :cite:`sturm2016folkrnn`, section III.
 
     Examples
     --------

@@ -60,8 +60,8 @@ def import_folkrnn(path: str | PathLike[str]) -> FolkModel:
 
     References
     ----------
-    Sturm, Santos, Ben-Tal and Korshunova, "Music transcription modelling and composition using deep
-    learning", 2016; https://github.com/IraKorshunova/folk-rnn, train_rnn.py, sample_rnn.py.
+    :cite:`sturm2016folkrnn`; https://github.com/IraKorshunova/folk-rnn, train_rnn.py,
+    sample_rnn.py.
 
     Examples
     --------

@@ -71,8 +71,7 @@ class TrainFolkConfig:
 
     References
     ----------
-    Sturm, Santos, Ben-Tal and Korshunova, "Music transcription modelling and composition using
-    deep learning", 2016, section III.
+    :cite:`sturm2016folkrnn`, section III.
 
     Examples
     --------

@@ -80,8 +80,7 @@ class Interrogation:
 
     References
     ----------
-    Sturm, "The 'Horse' Inside: seeking causes behind the behaviours of music content analysis
-    systems", Computers in Entertainment, 2016.
+    :cite:`sturm2016horse`.
 
     Examples
     --------

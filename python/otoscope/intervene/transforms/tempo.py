@@ -49,7 +49,7 @@ class Tempo(SoundIntervention):
 
     References
     ----------
-    Sturm, "The 'Horse' Inside", 2016: changes of tempo by at most 6 % in both directions.
+    :cite:`sturm2016horse`: changes of tempo by at most 6 % in both directions.
 
     Examples
     --------

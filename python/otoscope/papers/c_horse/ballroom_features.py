@@ -96,8 +96,7 @@ def horse_ballroom_features(
 
     References
     ----------
-    Sturm, "The 'Horse' Inside: seeking causes behind the behaviours of music content analysis
-    systems", Computers in Entertainment 14(2), 2016; B. L. Sturm, "mirvaliditytutorial" (CC0).
+    :cite:`sturm2016horse`; B. L. Sturm, "mirvaliditytutorial" (CC0).
     """
     began = time.monotonic()
     rhythm = load_ballroom_rhythm(config.features)

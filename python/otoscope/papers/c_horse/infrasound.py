@@ -124,9 +124,8 @@ def horse_infrasound(
 
     References
     ----------
-    Sturm, "The 'Horse' Inside", Computers in Entertainment, 2016; Rodriguez-Algarra, Sturm and
-    Maruri-Aguilar, "Analysing scattering-based music content analysis systems", ISMIR 2016: systems
-    that rely on content below 20 Hz.
+    :cite:`sturm2016horse`; Rodriguez-Algarra, Sturm and Maruri-Aguilar, "Analysing scattering-based
+    music content analysis systems", ISMIR 2016: systems that rely on content below 20 Hz.
     """
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)

@@ -242,8 +242,7 @@ def svd2015(*, sample_rate: int = 22050, hop_length: int | None = None) -> Front
 
     References
     ----------
-    Schlueter and Grill, "Exploring data augmentation for improved singing voice detection with
-    neural networks", ISMIR 2015, section 3.1.
+    :cite:`schlueter2015`, section 3.1.
 
     Examples
     --------
