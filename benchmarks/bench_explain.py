@@ -12,6 +12,7 @@ too. "NumPy" is SoundLIME in the manner of 2017: masks, copies and distances in 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -342,12 +343,14 @@ def main() -> None:
     usable = ["cpu", "cuda"] if native.cuda_status().available else ["cpu"]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=["cpu", "cuda"])
-    parser.add_argument("--quick", action="store_true", help="tiny, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, into build/quick: a test")
     parser.add_argument("--peak", type=int, help="print the peak memory for this many segments")
     asked = parser.parse_args()
     if asked.peak:
         print(peak_mb(asked.device or "cpu", asked.peak))
         return
+    if asked.quick:
+        os.environ.setdefault("OUT", str(ROOT / "build" / "quick"))
     for device in [asked.device] if asked.device else usable:
         cases: list[Case] = []
         for question, against in questions(device, asked.quick):

@@ -60,4 +60,4 @@ def first_part(tune: Tune) -> Tune:
 def _is_plain(elements: list[Element], i: int) -> bool:
     """Whether no sign before or after it changes how long it is."""
     around = [*elements[max(0, i - 1) : i], *elements[i + 1 : i + 2]]
-    return not any(type(element).__name__ in ("Broken", "Tuplet") for element in around)
+    return not any(type(element).__name__ in ("BrokenRhythm", "Tuplet") for element in around)

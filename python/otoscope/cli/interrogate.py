@@ -199,7 +199,12 @@ def _show(result: InterrogationResult) -> None:
     out.print(text.typeset(verdict.sentence, is_sentence=True))
     out.print(text.bound_text(result))
     table = Table(box=None, pad_edge=False)
-    for heading in ("furthest at", text.metric_name(result), "minus unchanged", "p"):
+    for heading in (
+        "largest change at",
+        text.metric_name(result),
+        "difference from unchanged",
+        "p",
+    ):
         table.add_column(heading)
     table.add_row("no change", numbers.format_score(result.baseline), "", "")
     for curve in result.curves:
@@ -211,5 +216,13 @@ def _show(result: InterrogationResult) -> None:
             numbers.format_p(worst.p_holm),
         )
     out.print(table, soft_wrap=False)
-    for line in (*verdict.evidence, *verdict.not_supported, *verdict.cautions):
-        out.print(text.typeset(line, is_sentence=True))
+    parts = {
+        "Evidence": verdict.evidence,
+        "Not supported": verdict.not_supported,
+        "Cautions": verdict.cautions,
+    }
+    for heading, lines in parts.items():
+        if lines:
+            out.print(f"{heading}:")
+        for line in lines:
+            out.print(f"  {text.typeset(line, is_sentence=True)}")

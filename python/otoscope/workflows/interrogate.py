@@ -44,7 +44,7 @@ class InterrogateConfig:
     labels : Path, optional
         CSV table with the columns file, label and others.
     unlabelled : bool
-        Whether the model's own answers to the unchanged items are taken as right.
+        Take the model's answers to the unchanged items as the correct labels.
     groups : str, optional
         Name of the column of groups.
     confound : tuple of str, optional
@@ -57,7 +57,7 @@ class InterrogateConfig:
     doses : int, optional
         Number of doses to each side of 0 for proportional interventions; default: three.
     budget : int
-        Number of further tries per item, over compositions.
+        Number of random combinations of changes to try per item.
     max_drop : float
         Largest tolerated fall of the score in points, in [0, 100).
     settings : InterrogationSettings

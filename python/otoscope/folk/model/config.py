@@ -23,8 +23,8 @@ class SamplingConfig:
     top_k : int, >= 1, optional
         Number of the most probable tokens to draw from; all if not given.
     top_p : float, in (0, 1], optional
-        Probability that the tokens to draw from must hold, the most probable first; all tokens if
-        not given.
+        Draw from the smallest set of most probable tokens whose total probability reaches this;
+        from all tokens if not given.
     meter : str, default "*"
         Meter such as "6/8", or "*" for the model's choice.
     mode : str, default "*"
@@ -32,8 +32,8 @@ class SamplingConfig:
     prime : tuple of str, default ()
         Tokens that every tune begins with, after meter and key.
     max_tokens : int, in [1, 1e6], default 2000
-        Length at which a tune is broken off, unfinished; the longest of the authors' has 1,954
-        tokens.
+        Maximum number of tokens per tune; longer tunes are cut and marked unfinished. The longest
+        of the authors' tunes has 1,954.
     bars_add_up : bool, default False
         Whether only tokens are allowed that keep each measure at its meter's length.
     precision : {"float64", "float32"}

@@ -36,7 +36,7 @@ class TrainFolkConfig:
         paper: whole tunes bucketed by length, RMSprop, learning rate times .97 per epoch after
         epoch 20.
     embedding : int or None
-        Columns of the embedding; None is one-hot.
+        Size of the embedding; None for one-hot tokens.
     hidden : int
         Units per layer.
     layers : int
