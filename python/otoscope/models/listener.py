@@ -123,10 +123,7 @@ class Listener(nn.Module):
     def prepare(self, y: Tensor) -> Tensor:
         """Transform a sound [..., sample] at ``sample_rate`` to the input domain; differentiable.
 
-        Returns
-        -------
-        Tensor [..., frame, mel]
-            Standardised log-mel spectrogram of the whole sound.
+        The result [..., frame, mel] is the standardised log-mel spectrogram of the whole sound.
         """
         return self.domain.values(self.front_end.log_mel(y.to(self.mean.device)))
 

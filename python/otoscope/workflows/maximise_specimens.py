@@ -120,8 +120,8 @@ def _with_sound(values: Tensor, model: Any, unit: Unit, seed: int) -> tuple[Patc
 
 
 def real_specimens(extremes: Extremes, excerpts: RealExcerpts, model: Any) -> Iterator[Specimen]:
-    labels = ("Furthest", "Second", "Third")
     """Cut the sounds of the real excerpts that drive the unit furthest."""
+    labels = ("Furthest", "Second", "Third")
     for label, extreme in zip(labels, extremes.excerpts, strict=False):
         path, start = excerpts.place(extreme.index)
         patch = Recording(path, model, padded=False).patch(start)
