@@ -43,7 +43,7 @@ Intervals = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What is explained, and which of its segments are sung: bool [segment]."""
+    """An excerpt to explain, with a mask of its sung segments, bool [segment]."""
 
     song: str
     patch: oto.Patch

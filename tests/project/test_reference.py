@@ -25,7 +25,7 @@ def load_reference() -> ModuleType:
 REFERENCE = load_reference()
 MODULES: dict[str, ModuleType] = REFERENCE.public_modules()
 HOMES: dict[str, str] = REFERENCE.home(MODULES)
-PUBLIC = sorted(name for name in set(HOMES.values()) if not name.startswith("otoscope.folk.abc"))
+PUBLIC = sorted(set(HOMES.values()))
 
 
 def value_of(full: str) -> object:

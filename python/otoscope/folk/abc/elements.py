@@ -123,7 +123,13 @@ class GraceNotes(Element):
 
 @dataclass(frozen=True)
 class BrokenRhythm(Element):
-    """BrokenRhythm rhythm between two notes: > lengthens the first, < the second."""
+    """A broken rhythm between two notes.
+
+    Parameters
+    ----------
+    sign : str
+        Signs as written: ">" lengthens the first note and shortens the second, "<" the reverse.
+    """
 
     sign: str
 
@@ -185,7 +191,15 @@ class BarLine(Element):
 
 @dataclass(frozen=True)
 class InlineField(Element):
-    """A change within the music: K: with a `Key`, M: with a `Meter`, P: and Q: with text."""
+    """A change of a field within the music.
+
+    Parameters
+    ----------
+    letter : str
+        Letter of the field: "K", "M", "P" or "Q".
+    value : Key, Meter or str
+        Value of the field: a `Key` for K:, a `Meter` for M:, text for P: and Q:.
+    """
 
     letter: str
     value: Key | Meter | str
