@@ -26,7 +26,7 @@ from otoscope.report.interrogation_text import (
     typeset,
 )
 from otoscope.report.numbers import format_change, format_p, format_score
-from tests.support.browser import PHONE, PLAYING, WIDE, lightness, opened, wait_until
+from tests.support.browser import PHONE, WIDE, lightness, opened, wait_until
 from tests.support.interrogations import (
     BASELINE,
     HONEST,
@@ -269,15 +269,24 @@ def page(browser: Any, report: Path) -> Iterator[Any]:
 @pytest.mark.browser
 def test_the_other_of_a_pair_goes_on_where_the_first_was(page: Any) -> None:
     wait_until(page, "[...document.querySelectorAll('audio')].every(audio => audio.readyState > 0)")
-    before, after = (page.locator(f"[data-play='{key}-0']") for key in ("before", "after"))
-    before.click()
-    wait_until(page, "document.getElementById('sound-before-0').currentTime > 0.3")
-    after.click()
-    assert page.evaluate(PLAYING) == "after-0"
-    assert page.evaluate("document.getElementById('sound-after-0').currentTime") > 0.25
-    assert page.evaluate("document.getElementById('sound-before-0').paused")
-    page.locator("[data-play='before-1']").click()  # another pair begins at its beginning
-    assert page.evaluate("document.getElementById('sound-before-1').currentTime") < 0.25
+    page.locator("[data-play='before-0']").click()
+    place, is_paused = page.evaluate(  # in one step: sounds go on while Python waits
+        """() => {
+            document.getElementById('sound-before-0').currentTime = 0.4;
+            document.querySelector("[data-play='after-0']").click();
+            return [document.getElementById('sound-after-0').currentTime,
+                    document.getElementById('sound-before-0').paused];
+        }"""
+    )
+    assert place > 0.25
+    assert is_paused
+    place = page.evaluate(  # another pair begins at its beginning
+        """() => {
+            document.querySelector("[data-play='before-1']").click();
+            return document.getElementById('sound-before-1').currentTime;
+        }"""
+    )
+    assert place < 0.25
     assert page.locator("li:has(#sound-before-1) .playhead").is_visible()
     assert not page.locator("li:has(#sound-before-0) .playhead").is_visible()
 
