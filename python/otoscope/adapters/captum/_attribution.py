@@ -40,7 +40,7 @@ class Attribution:
         return False
 
     def attribute_future(self, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Raise NotImplementedError, as captum does."""
+        """Raise NotImplementedError: so does captum for methods without asynchronous forwards."""
         raise NotImplementedError(f"attribute_future is not implemented for {type(self).__name__}")
 
     def _in_future(self, *args: Any, **kwargs: Any) -> Future[Any]:

@@ -226,7 +226,7 @@ def files_of(source: str) -> list[Path]:
     Parameters
     ----------
     source : str
-        Source, as for `read_tunes`. Of a folder, the files that end in .abc are taken.
+        Source, as for `read_tunes`. For a folder, the files that end in .abc are taken.
 
     Returns
     -------

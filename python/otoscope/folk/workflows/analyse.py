@@ -26,7 +26,7 @@ class AnalyseFolkConfig:
     Parameters
     ----------
     real : str
-        Real tunes. Of a prepared folder the held-out tunes are compared, and the training tunes
+        Real tunes. For a prepared folder the held-out tunes are compared, and the training tunes
         give the noise floor. A file of ABC or of tokens, a folder of ABC files or a collection is
         split into random halves for these two.
     generated : str
