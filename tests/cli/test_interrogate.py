@@ -351,7 +351,7 @@ def test_every_registered_intervention_has_its_option_in_the_help() -> None:
 
 def test_every_option_of_an_intervention_is_in_the_table_of_the_howto() -> None:
     page = (ROOT / "docs" / "howto" / "interrogate.md").read_text()
-    table = page.split("## Which changes")[1].split("##")[0]
+    table = page.split("## Choose the changes")[1].split("##")[0]
     for entry in registered():
         assert f"`{entry.option}" in table, entry.option
         assert all(f"{modifier.option}" in table for modifier in entry.modifiers)
