@@ -154,5 +154,5 @@ def test_prints_of_the_howto_are_those_of_the_record() -> None:
         assert f"| {names[name]} | {' | '.join(cells)} |" in text
     in_tokens = content["in_tokens"]
     valid = percent(in_tokens["rates"]["valid"])
-    assert f"Of the {in_tokens['tunes']:,} tunes that can be written in tokens {valid}" in text
-    assert f"{100 * in_tokens['valid_without_cut']:.1f} % if cut bars were wrong" in text
+    assert f"{valid} of the {in_tokens['tunes']:,} convertible tunes are valid" in text
+    assert f"{100 * in_tokens['valid_without_cut']:.1f} % if cut bars count as wrong" in text
