@@ -17,7 +17,7 @@ from bench_occlude import FRAMES, MELS, Occlusion, segment_maps
 from bench_stft import Noise, Sizes, Torch
 from otoscope import native
 from otoscope.data import plan_dance, render_dance
-from tests.support.benchmark_runs import result, run
+from tests.support.benchmark_runs import result, run, run_quick
 
 
 def test_blocks_are_equal_and_the_last_takes_the_rest() -> None:
@@ -86,7 +86,7 @@ def test_rivals_of_the_projection_do_the_same(hop: int) -> None:
 
 
 def test_stft_is_measured_and_written(tmp_path: Path) -> None:
-    done = run(tmp_path, sys.executable, "benchmarks/bench_stft.py", "--device", "cpu", "--quick")
+    done = run_quick(tmp_path, "bench_stft.py", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     written = result(tmp_path / "stft.cpu.json")
     settings = {(c["parameters"]["isa"], c["parameters"]["threads"]) for c in written["cases"]}
@@ -110,9 +110,7 @@ def test_an_iteration_launches_twice_at_most_and_waits_for_nothing() -> None:
 
 
 def test_occlude_is_measured_and_written(tmp_path: Path) -> None:
-    done = run(
-        tmp_path, sys.executable, "benchmarks/bench_occlude.py", "--device", "cpu", "--quick"
-    )
+    done = run_quick(tmp_path, "bench_occlude.py", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert "bars met" in done.stdout
     written = result(tmp_path / "occlude.cpu.json")
@@ -124,9 +122,7 @@ def test_occlude_is_measured_and_written(tmp_path: Path) -> None:
 
 
 def test_moments_are_measured_and_written(tmp_path: Path) -> None:
-    done = run(
-        tmp_path, sys.executable, "benchmarks/bench_moments.py", "--device", "cpu", "--quick"
-    )
+    done = run_quick(tmp_path, "bench_moments.py", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     cases = result(tmp_path / "moments.cpu.json")["cases"]
     updates = [case for case in cases if case["name"].startswith("update")]
@@ -138,9 +134,7 @@ def test_moments_are_measured_and_written(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_interrogation_is_measured_in_multiples_of_real_time(tmp_path: Path) -> None:
     pytest.importorskip("python_stretch", reason="extra horse: pip install python-stretch")
-    done = run(
-        tmp_path, sys.executable, "benchmarks/bench_interrogate.py", "--device", "cpu", "--quick"
-    )
+    done = run_quick(tmp_path, "bench_interrogate.py", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     (case,) = result(tmp_path / "interrogate.cpu.json")["cases"]
     facts = case["parameters"]
@@ -176,7 +170,7 @@ def test_rhythm_is_measured_in_multiples_of_real_time(tmp_path: Path) -> None:
 def test_bindings_are_built_measured_and_written(tmp_path: Path) -> None:
     for package in ("pybind11", "nanobind"):
         pytest.importorskip(package)
-    done = run(tmp_path, sys.executable, "benchmarks/bindings/bench_bindings.py", "--quick")
+    done = run_quick(tmp_path, "bindings/bench_bindings.py")
     assert done.returncode == 0, done.stderr
     written = result(tmp_path / "bindings.cpu.json")
     assert "nanobind, nb::ndarray" in written["cases"][0]["ratios"]
@@ -202,9 +196,7 @@ def test_gpu_script_runs_dry_on_a_cpu(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_explanations_are_measured_and_exact(tmp_path: Path) -> None:
-    done = run(
-        tmp_path, sys.executable, "benchmarks/bench_explain.py", "--device", "cpu", "--quick"
-    )
+    done = run_quick(tmp_path, "bench_explain.py", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     first, *_ = result(tmp_path / "explain.cpu.json")["cases"]
     assert {"torch, best batch", "torch, batch 128", "NumPy, 2017"} <= set(first["rivals"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 
 from bench_folkrnn import SIZES, folk_model, lengths, onnx_step, ours, plain
 from otoscope.folk.model import FolkRNN
-from tests.support.benchmark_runs import result, run
+from tests.support.benchmark_runs import result, run_quick
 
 
 def test_the_graph_computes_what_the_network_does() -> None:
@@ -40,9 +39,7 @@ def test_lengths_are_the_corpus() -> None:
 
 
 def test_sampling_is_measured_and_written(tmp_path: Path) -> None:
-    done = run(
-        tmp_path, sys.executable, "benchmarks/bench_folkrnn.py", "--device", "cpu", "--quick"
-    )
+    done = run_quick(tmp_path, "bench_folkrnn.py", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert "tokens/s" in done.stdout
     written = result(tmp_path / "folkrnn.cpu.json")

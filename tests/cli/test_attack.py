@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from otoscope import models
 from otoscope.cli.app import app
 from otoscope.data import synthesise
 from otoscope.signal import read_audio
-from tests.support.paths import ROOT
+from tests.support.scripts import run_script
 
 MODEL = ["--model", "synth-singing"]
 SR = 22050
@@ -285,9 +283,8 @@ def test_help_says_what_the_exit_codes_mean() -> None:
 
 
 def test_example_writes_sounds_and_pages(tmp_path: Path) -> None:
-    example = ROOT / "examples" / "fool_detector.py"
-    command = [sys.executable, str(example), str(tmp_path), "--seconds", "1.7", "--snr-db", "10"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    options = ("--seconds", "1.7", "--snr-db", "10")
+    done = run_script("examples/fool_detector.py", str(tmp_path), *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("The bound held on the file: 10.00 dB required") == 2
     assert {path.name for path in tmp_path.iterdir()} == {

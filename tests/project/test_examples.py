@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
-
-EXAMPLES = ROOT / "examples"
+from tests.support.scripts import run_script
 
 
 def run(name: str, *arguments: str) -> str:
-    command = [sys.executable, str(EXAMPLES / name), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_script(f"examples/{name}", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

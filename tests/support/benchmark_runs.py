@@ -9,6 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.paths import ROOT
+from tests.support.scripts import run_script
+
+_KEPT = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 30)}
+
+
+def run_quick(out: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark in this process, at tiny sizes; it would restart itself without _KEPT."""
+    command = (f"benchmarks/{script}", *arguments, "--quick")
+    return run_script(*command, env={**_KEPT, "OUT": str(out)})
 
 
 def run(out: Path, *command: str) -> subprocess.CompletedProcess[str]:

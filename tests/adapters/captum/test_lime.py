@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -29,7 +27,7 @@ from tests.support.captum_calls import (
     theirs,
 )
 from tests.support.examples import examples
-from tests.support.paths import ROOT
+from tests.support.scripts import run_script
 
 
 @examples(40)
@@ -215,10 +213,7 @@ def test_sound_lime_draws_by_its_seed_where_coalitions_are_too_many() -> None:
 
 
 def test_example_shows_that_the_lasso_of_0_01_drops_most_of_a_probability() -> None:
-    example = ROOT / "examples" / "swap_captum.py"
-    done = subprocess.run(
-        [sys.executable, str(example)], capture_output=True, text=True, check=True
-    )
+    done = run_script("examples/swap_captum.py")
     not_zero = {line.split()[0]: line.split()[-5] for line in done.stdout.splitlines()[1:]}
     assert not_zero["Lime"] == "3"
     assert not_zero["SoundLIME"] == "10"
