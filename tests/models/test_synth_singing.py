@@ -42,7 +42,7 @@ def test_both_files_are_below_a_megabyte_and_have_a_card() -> None:
 
 
 def test_it_finds_singing_in_songs_it_was_not_trained_on(model: Listener) -> None:
-    songs = [synthesise(seed, snr_db=6.0) for seed in range(1000, 1008)]
+    songs = [synthesise(seed, snr_db=6.0) for seed in range(1000, 1004)]
     areas = [auc(model, torch.from_numpy(song.mix), song.sung) for song in songs]
     assert np.mean(areas) > 0.9
 

@@ -190,12 +190,12 @@ def refused(*arguments: object) -> str:
 
 def test_command_prints_tables_and_json(tmp_path: Path) -> None:
     command = ["experiment", "horse-ballroom-features", "--out", str(tmp_path)]
-    command += ["--features", str(made_up(tmp_path))]
-    said = CliRunner().invoke(app, command)
-    assert said.exit_code == 0, said.output
-    assert "published: 18 recordings tested" in said.output
-    told = CliRunner().invoke(app, [*command, "--json"])
-    assert json.loads(told.stdout)["tables"][0]["columns"][0] == "classifier"
+    command += ["--features", str(made_up(tmp_path)), "--json", str(tmp_path / "tables.json")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert "published: 18 recordings tested" in result.output
+    written = json.loads((tmp_path / "tables.json").read_text())
+    assert written["tables"][0]["columns"][0] == "classifier"
 
 
 def test_bad_input_is_one_line(tmp_path: Path) -> None:

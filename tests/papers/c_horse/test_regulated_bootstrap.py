@@ -66,12 +66,12 @@ def test_truth_grows_with_the_mark() -> None:
 
 
 def test_command_prints_how_often_intervals_hold_the_truth(tmp_path: Path) -> None:
-    command = ["experiment", "regulated-bootstrap", "--quick", "--runs", "1", "--out"]
-    said = CliRunner().invoke(app, [*command, str(tmp_path)])
-    assert said.exit_code == 0, said.output
-    assert "What knowing the artist is worth" in said.output
-    told = CliRunner().invoke(app, [*command, str(tmp_path), "--json"])
-    assert json.loads(told.stdout)["settings"]["runs"] == 1
+    command = ["experiment", "regulated-bootstrap", "--quick", "--runs", "1"]
+    command += ["--out", str(tmp_path), "--json", str(tmp_path / "tables.json")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert "What knowing the artist is worth" in result.output
+    assert json.loads((tmp_path / "tables.json").read_text())["settings"]["runs"] == 1
 
 
 def test_settings_out_of_range_are_named(tmp_path: Path) -> None:
