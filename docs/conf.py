@@ -23,6 +23,7 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"  # the docstrings say more: shapes, units, ranges
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"
 # Only names of our own must resolve: other projects' inventories would need the network.
 nitpick_ignore_regex = [("py:.*", r"(?!otoscope).*")]
 

@@ -1,8 +1,9 @@
-"""Write the reference: a page for each public module, and one for each public name.
+"""Write the reference: a page for each public module, with an entry for each public name.
 
 A module is public if it is a package's ``__init__`` or stands in a package's ``__all__``; a name is
 public if it stands in the ``__all__`` of a public module. A name that several modules export has
-its page in the deepest of them; the others link to it.
+its entry on the page of the deepest module; the other pages link to the entry. (One page per name
+takes Sphinx minutes, because every page repeats the tree of all pages.)
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def names(module: ModuleType) -> list[str]:
 
 
 def home(modules: Mapping[str, ModuleType]) -> dict[str, str]:
-    """Map each public name ("otoscope.SoundLIME") to the name that has the page."""
+    """Map each public name ("otoscope.SoundLIME") to the name that has the entry."""
     places: dict[int, list[str]] = {}
     for module_name, module in modules.items():
         for name in names(module):
@@ -66,14 +67,10 @@ def home(modules: Mapping[str, ModuleType]) -> dict[str, str]:
 
 
 def pages() -> dict[str, str]:
-    """Write the page of every public module and name, by file name without suffix."""
+    """Write the page of every public module, by file name without suffix."""
     modules = public_modules()
     homes = home(modules)
-    written = {name: _module_page(name, module, homes) for name, module in modules.items()}
-    for full in sorted(set(homes.values())):
-        module_name, name = full.rsplit(".", 1)
-        written[full] = _name_page(full, getattr(modules[module_name], name))
-    return written
+    return {name: _module_page(name, module, homes) for name, module in modules.items()}
 
 
 def write_reference(folder: Path) -> None:
@@ -85,26 +82,25 @@ def write_reference(folder: Path) -> None:
 
 
 def _module_page(module_name: str, module: ModuleType, homes: Mapping[str, str]) -> str:
-    rows, toctree = [], []
+    rows, entries = [], []
     for name in names(module):
         value, full = getattr(module, name), f"{module_name}.{name}"
         if isinstance(value, ModuleType):
             rows.append((f":doc:`{name} <{value.__name__}>`", _first_line(value)))
         else:
-            rows.append((f":doc:`{name} <{homes[full]}>`", _first_line(value)))
-            toctree.extend([full] if homes[full] == full else [])
+            rows.append((f":py:obj:`{name} <{homes[full]}>`", _first_line(value)))
+            entries.extend([_entry(full, value)] if homes[full] == full else [])
     table = "".join(f"   * - {name}\n     - {line}\n" for name, line in rows)
-    hidden = "".join(f"   {name}\n" for name in toctree)
     page = f"{_title(module_name)}.. automodule:: {module_name}\n   :no-members:\n\n"
     if table:
         page += f".. list-table::\n   :widths: 30 70\n\n{table}\n"
-    return page + (f".. toctree::\n   :hidden:\n\n{hidden}" if hidden else "")
+    return page + "\n".join(entries)
 
 
-def _name_page(full: str, value: object) -> str:
+def _entry(full: str, value: object) -> str:
     kind = "class" if inspect.isclass(value) else "function" if callable(value) else "data"
     options = f"   :members:\n   :exclude-members: {_NOT_OURS}\n" if kind == "class" else ""
-    return f"{_title(full.rsplit('.', 1)[1])}.. auto{kind}:: {full}\n{options}"
+    return f".. auto{kind}:: {full}\n{options}"
 
 
 def _title(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 import sys
 from types import ModuleType
 
@@ -33,14 +34,19 @@ def value_of(full: str) -> object:
     return getattr(MODULES[module], name)
 
 
-def test_every_public_name_has_a_page_and_is_listed_where_it_is_exported() -> None:
+def test_every_public_name_has_an_entry_and_is_listed_where_it_is_exported() -> None:
     pages = REFERENCE.pages()
     for module_name, module in MODULES.items():
         for name in REFERENCE.names(module):
             value = getattr(module, name)
-            page = value.__name__ if inspect.ismodule(value) else HOMES[f"{module_name}.{name}"]
-            assert page in pages
-            assert f":doc:`{name} <{page}>`" in pages[module_name]
+            if inspect.ismodule(value):
+                assert value.__name__ in pages
+                assert f":doc:`{name} <{value.__name__}>`" in pages[module_name]
+            else:
+                entry = HOMES[f"{module_name}.{name}"]
+                assert f":py:obj:`{name} <{entry}>`" in pages[module_name]
+                page = pages[entry.rpartition(".")[0]]
+                assert len(re.findall(rf"^\.\. auto\w+:: {re.escape(entry)}$", page, re.M)) == 1
 
 
 @pytest.mark.parametrize(
