@@ -59,6 +59,17 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+def test_bibliography_holds_the_cited_works_and_no_others() -> None:
+    cited = {
+        key
+        for folder, pattern in (("python", "*.py"), ("docs", "*.md"))
+        for path in (ROOT / folder).rglob(pattern)
+        for key in re.findall(r":cite:`(\w+)`", path.read_text())
+    }
+    entries = re.findall(r"^@\w+\{(\w+),", (ROOT / "docs" / "references.bib").read_text(), re.M)
+    assert sorted(entries) == sorted(cited)
+
+
 def test_committed_performance_page_is_that_of_the_committed_results() -> None:
     written = (ROOT / "docs" / "performance.md").read_text()
     assert written == WRITER.page(*WRITER.measured(ROOT / "benchmarks"))

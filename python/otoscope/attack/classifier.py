@@ -38,7 +38,7 @@ class SpectrumClassifier(nn.Module):
 
     References
     ----------
-    :cite:`kereliuk2015`, section III.
+    Kereliuk et al. (2015) :cite:`kereliuk2015`, section III.
 
     Examples
     --------

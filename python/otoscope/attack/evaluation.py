@@ -198,7 +198,7 @@ def evaluate(
 
     References
     ----------
-    :cite:`kereliuk2015`, sections IV and V (which count success on spectra).
+    Kereliuk et al. (2015) :cite:`kereliuk2015`, sections IV and V (which count success on spectra).
 
     Examples
     --------

@@ -58,7 +58,7 @@ class MagnitudeAdversary(Attack):
 
     References
     ----------
-    :cite:`kereliuk2015`, section IV.
+    Kereliuk et al. (2015) :cite:`kereliuk2015`, section IV.
 
     Notes
     -----

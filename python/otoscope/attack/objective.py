@@ -56,7 +56,7 @@ def aggregate(posterior: Tensor, aggregation: Aggregation = "soft") -> Tensor:
 
     References
     ----------
-    :cite:`kereliuk2015`, section III.
+    Kereliuk et al. (2015) :cite:`kereliuk2015`, section III.
 
     Examples
     --------
@@ -174,7 +174,7 @@ class Goal:
 
     References
     ----------
-    :cite:`kereliuk2015`, section IV.
+    Kereliuk et al. (2015) :cite:`kereliuk2015`, section IV.
 
     Examples
     --------

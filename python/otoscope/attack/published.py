@@ -60,8 +60,8 @@ def search_as_published(
     """Search as published; return the state and Y [batch, frame, bin] at the stop.
 
     The state's confidence and success are those of the sounds; ``success_on_spectra`` is that on Y,
-    which the paper counts, and ``spectrum`` is Y e^{j arg C}. The momentum is FISTA's
-    :cite:`beck2009`.
+    which the paper counts, and ``spectrum`` is Y e^{j arg C}. The momentum is that of FISTA: Beck
+    and Teboulle (2009) :cite:`beck2009`.
     """
     x = problem.x
     D = ops.stft(x, window=config.window, hop_length=config.hop_length)

@@ -38,8 +38,8 @@ class WaveformPGD(Attack):
 
     References
     ----------
-    :cite:`madry2018`; :cite:`dong2018` (momentum); :cite:`athalye2018` (transforms);
-    :cite:`qin2019` (masking).
+    Madry et al. (2018) :cite:`madry2018`; Dong et al. (2018) :cite:`dong2018` (momentum); Athalye
+    et al. (2018) :cite:`athalye2018` (transforms); Qin et al. (2019) :cite:`qin2019` (masking).
 
     Notes
     -----

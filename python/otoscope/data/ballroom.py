@@ -202,7 +202,7 @@ def load_ballroom_rhythm(path: str | Path) -> BallroomRhythm:
 
     References
     ----------
-    B. L. Sturm, "mirvaliditytutorial" (CC0), is the source of the features;
+    Sturm, mirvaliditytutorial :cite:`mirvaliditytutorial` (CC0) is the source of the features;
     `otoscope.signal.rhythm.periodicity.RhythmFeatures` computes them.
 
     Examples

@@ -91,8 +91,9 @@ def draw_design(
 ) -> Design:
     """Draw the coalitions of a design.
 
-    Source: Mishra et al., 2020, section III (bernoulli) and ISMIR 2017 (uniform_size: the temporal
-    version); Lundberg and Lee, 2017 (kernelshap); Castro et al., 2009 (permutation).
+    Sources: Mishra et al. (2020) :cite:`mishra2020`, section III (bernoulli); Mishra et al. (2017)
+    :cite:`mishra2017` (uniform_size: the temporal version); Lundberg and Lee (2017)
+    :cite:`lundberg2017` (kernelshap); Castro et al. (2009) :cite:`castro2009` (permutation).
     """
     if kind not in DESIGNS:
         raise ParameterError(f"design is {kind!r}, must be one of {', '.join(DESIGNS)}")

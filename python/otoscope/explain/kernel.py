@@ -36,9 +36,8 @@ def kernel_weights(
     With the l2 distance and the width 0.25, each removed segment divides the weight by 2981:
     almost only leave-one-out rows count. The cosine distance does not have this defect.
 
-    Source: Mishra et al., "Reliable Local Explanations for Machine Listening", 2020, section III
-    (l2). Mishra et al., "Local Interpretable Model-Agnostic Explanations for Music Content
-    Analysis", ISMIR 2017 (cosine; its 100 * distance with width 25 is the same).
+    Sources: Mishra et al. (2020) :cite:`mishra2020`, section III (l2); Mishra et al. (2017)
+    :cite:`mishra2017` (cosine; its 100 * distance with width 25 is the same).
     """
     if kernel not in get_args(Kernel):
         raise ParameterError(f"kernel is {kernel!r}, must be one of {get_args(Kernel)}")
@@ -57,7 +56,7 @@ def effective_samples(weights: Tensor) -> float:
 
     ``weights`` [coalition].
 
-    Source: Kish, "Survey Sampling", 1965, section 11.7.
+    Source: Kish (1965) :cite:`kish1965`, section 11.7.
     """
     total = float(weights.double().sum())
     return total**2 / float(weights.double().square().sum()) if total > 0 else 0.0

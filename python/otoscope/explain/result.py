@@ -206,7 +206,7 @@ class Explanation:
 
         References
         ----------
-        :cite:`mishra2020`, section III.
+        Mishra et al. (2020) :cite:`mishra2020`, section III.
 
         Examples
         --------

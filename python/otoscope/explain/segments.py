@@ -117,7 +117,7 @@ class grid:  # reads as a function: segments=grid(6, 4)
 
     References
     ----------
-    :cite:`mishra2017`: 6 x 4 on 115 frames and 80 bands.
+    Mishra et al. (2017) :cite:`mishra2017`: 6 x 4 on 115 frames and 80 bands.
 
     Examples
     --------
@@ -284,7 +284,7 @@ def beats() -> _Events:
 
     References
     ----------
-    Ellis, "Beat tracking by dynamic programming", 2007.
+    Ellis (2007) :cite:`ellis2007`.
 
     Examples
     --------
@@ -304,7 +304,7 @@ def onsets() -> _Events:
 
     References
     ----------
-    Boeck and Widmer, "Maximum filter vibrato suppression for onset detection", 2013.
+    Böck and Widmer (2013) :cite:`boeck2013`.
 
     Examples
     --------

@@ -18,7 +18,7 @@ __all__ = ["kernel_shap", "permutation_shapley", "shapley_interactions", "shaple
 def shapley_values(keep: Tensor, outputs: Tensor) -> Tensor:
     """Compute exact Shapley values, Tensor [target, segment], from all ``2**segment`` coalitions.
 
-    Source: Shapley, "A value for n-person games", 1953.
+    Source: Shapley (1953) :cite:`shapley1953`.
     """
     n = keep.shape[1]
     # fraction[k] = k! (n - k - 1)! / n!: weight of a segment's gain when it joins k others
@@ -36,8 +36,7 @@ def shapley_interactions(keep: Tensor, outputs: Tensor) -> Tensor:
     beyond the sum of their single gains, averaged over the coalitions of the others. It is 0 on the
     diagonal, and everywhere if f is additive.
 
-    Source: Grabisch and Roubens, "An axiomatic approach to the concept of interaction among players
-    in cooperative games", 1999, definition 2.
+    Source: Grabisch and Roubens (1999) :cite:`grabisch1999`, definition 2.
     """
     n = keep.shape[1]
     if n < 2:
@@ -63,8 +62,7 @@ def kernel_shap(keep: Tensor, weights: Tensor, outputs: Tensor) -> Tensor:
     matter. ``weights`` are Shapley kernel times count, or counts alone if the sizes were drawn by
     the kernel. The values are exact if ``keep`` is complete and ``weights`` are the kernel's.
 
-    Source: Lundberg and Lee, "A Unified Approach to Interpreting Model Predictions", 2017, theorem
-    2.
+    Source: Lundberg and Lee (2017) :cite:`lundberg2017`, theorem 2.
     """
     n = keep.shape[1]
     f = outputs.double()
@@ -85,8 +83,7 @@ def permutation_shapley(keep: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor |
     empty to the full one; ``outputs`` is [order, segment + 1, target]. Returns the values
     [target, segment] and the standard errors of these means (None for a single order).
 
-    Source: Castro, Gomez and Tejada, "Polynomial calculation of the Shapley value based on
-    sampling", 2009.
+    Source: Castro et al. (2009) :cite:`castro2009`.
     """
     joins_at = (~keep).sum(1) - 1  # [order, segment]: a segment is absent until it joins
     steps = outputs.double().diff(dim=1)  # [order, step, target]

@@ -101,7 +101,7 @@ class SoundLIME:
 
     References
     ----------
-    :cite:`mishra2020`, section III. :cite:`mishra2017`.
+    Mishra et al. (2020) :cite:`mishra2020`, section III. Mishra et al. (2017) :cite:`mishra2017`.
 
     Notes
     -----
@@ -214,7 +214,7 @@ class SoundLIME:
 
         References
         ----------
-        :cite:`mishra2020`, section III.
+        Mishra et al. (2020) :cite:`mishra2020`, section III.
 
         Examples
         --------

@@ -90,7 +90,7 @@ class WeightedRidge(_Linear):
 
     References
     ----------
-    :cite:`mishra2020`, section III.
+    Mishra et al. (2020) :cite:`mishra2020`, section III.
 
     Examples
     --------
@@ -173,8 +173,7 @@ class ForwardSelection(_Linear):
 
     References
     ----------
-    Mishra et al., "Local Interpretable Model-Agnostic Explanations for Music Content Analysis",
-    ISMIR 2017, temporal version: 3 components, then alpha 1.
+    Mishra et al. (2017) :cite:`mishra2017`, temporal version: 3 components, then alpha 1.
 
     Examples
     --------
@@ -249,7 +248,7 @@ def sampling_error(
     The estimate is of first order. It is too small where the fit depends on coalitions that
     another seed would not draw, as under the 2020 paper's kernel with 5000 samples or fewer.
 
-    Source: White, "A heteroskedasticity-consistent covariance matrix estimator", 1980.
+    Source: White (1980) :cite:`white1980`.
     """
     rows = X - weights @ X / weights.sum()
     bread = np.linalg.pinv((rows.T * weights) @ rows + alpha * np.eye(X.shape[1]))

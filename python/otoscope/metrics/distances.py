@@ -61,7 +61,7 @@ class FrechetDistance(TwoSets):
 
     References
     ----------
-    :cite:`heusel2017` (FID). Kilgour et al., "Frechet audio distance", 2019.
+    Heusel et al. (2017) :cite:`heusel2017` (FID). Kilgour et al. (2019) :cite:`kilgour2019`.
 
     Examples
     --------
@@ -186,7 +186,7 @@ class KernelDistance(TwoSets):
 
     References
     ----------
-    :cite:`binkowski2018`.
+    Bińkowski et al. (2018) :cite:`binkowski2018`.
 
     Examples
     --------

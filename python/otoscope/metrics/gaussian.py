@@ -87,8 +87,8 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
 
     References
     ----------
-    Dowson and Landau, "The Frechet distance between multivariate normal distributions", 1982. For a
-    single neuron (column = 1): :cite:`mishra2019`, section 3.
+    Dowson and Landau (1982) :cite:`dowson1982`. For a single neuron (column = 1): Mishra et al.
+    (2019) :cite:`mishra2019`, section 3.
 
     Examples
     --------

@@ -53,8 +53,8 @@ def kernel_distance(
 
     References
     ----------
-    Gretton et al., "A kernel two-sample test", 2012, lemma 6; :cite:`binkowski2018` (KID: degree 3,
-    gamma 1 / columns, coef 1).
+    Gretton et al. (2012) :cite:`gretton2012`, lemma 6; Bińkowski et al. (2018)
+    :cite:`binkowski2018` (KID: degree 3, gamma 1 / columns, coef 1).
 
     Examples
     --------

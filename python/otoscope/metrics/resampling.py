@@ -156,7 +156,7 @@ def frechet_interval(
 
     References
     ----------
-    Davison and Hinkley, "Bootstrap methods and their application", 1997, section 5.2.
+    Davison and Hinkley (1997) :cite:`davison1997`, section 5.2.
 
     Examples
     --------
@@ -225,7 +225,7 @@ def frechet_infinity(
 
     References
     ----------
-    :cite:`chong2020`, section 3.
+    Chong and Forsyth (2020) :cite:`chong2020`, section 3.
 
     Examples
     --------

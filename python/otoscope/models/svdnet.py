@@ -42,7 +42,7 @@ class SVDNet(nn.Sequential):
 
     References
     ----------
-    :cite:`schlueter2015`, section 3.2.
+    Schlüter and Grill (2015) :cite:`schlueter2015`, section 3.2.
 
     Examples
     --------

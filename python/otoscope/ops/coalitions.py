@@ -167,8 +167,8 @@ def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each wou
 
     References
     ----------
-    :cite:`lundberg2017`, theorem 2 (weights of sizes); Knuth, The Art of Computer Programming,
-    3.4.2, algorithm S.
+    Lundberg and Lee (2017) :cite:`lundberg2017`, theorem 2 (weights of sizes); Knuth (1997)
+    :cite:`knuth1997`, section 3.4.2, algorithm S.
 
     Examples
     --------

@@ -155,8 +155,7 @@ def moments_update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tenso
 
     References
     ----------
-    Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
-    variances", 1979.
+    Chan et al. (1979) :cite:`chan1979`.
 
     Examples
     --------
@@ -197,7 +196,7 @@ def moments_merge(a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Ten
 
     References
     ----------
-    Chan, Golub and LeVeque, 1979, eq. 2.1.
+    Chan et al. (1979) :cite:`chan1979`, eq. 2.1.
 
     Examples
     --------

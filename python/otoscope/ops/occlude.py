@@ -41,7 +41,7 @@ class Noise:
 
     References
     ----------
-    Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.
+    Salmon et al. (2011) :cite:`salmon2011`.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
 
     References
     ----------
-    :cite:`mishra2020`, section III.
+    Mishra et al. (2020) :cite:`mishra2020`, section III.
 
     Examples
     --------

@@ -94,7 +94,7 @@ def istft_ls(spectrum: Tensor, *, window: Tensor, hop_length: int) -> Tensor:
 
     References
     ----------
-    :cite:`griffin1984`, eq. 6.
+    Griffin and Lim (1984) :cite:`griffin1984`, eq. 6.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def project(
 
     References
     ----------
-    :cite:`griffin1984`. Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm", 2013
+    Griffin and Lim (1984) :cite:`griffin1984`. Perraudin et al. (2013) :cite:`perraudin2013`
     (momentum).
 
     Examples
@@ -292,7 +292,7 @@ def magnitude_step(  # noqa: PLR0913 - the paper's step has these quantities
 
     References
     ----------
-    :cite:`kereliuk2015`, section III.
+    Kereliuk et al. (2015) :cite:`kereliuk2015`, section III.
 
     Examples
     --------

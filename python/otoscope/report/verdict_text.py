@@ -61,8 +61,8 @@ def verdict_text(result: InterrogationResult) -> VerdictText:
 
     References
     ----------
-    :cite:`sturm2016horse`: the score of a system says nothing about what it uses unless irrelevant
-    factors are intervened on.
+    Sturm (2016) :cite:`sturm2016horse`: the score of a system says nothing about what it uses
+    unless irrelevant factors are intervened on.
 
     Examples
     --------

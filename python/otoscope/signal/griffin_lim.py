@@ -104,9 +104,8 @@ def griffin_lim(  # noqa: PLR0913 - librosa's arguments
 
     References
     ----------
-    :cite:`griffin1984`. Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm", 2013.
-    Masuyama, Yatabe and Oikawa, "Griffin-Lim like phase recovery via alternating direction method
-    of multipliers", 2019.
+    Griffin and Lim (1984) :cite:`griffin1984`. Perraudin et al. (2013) :cite:`perraudin2013`.
+    Masuyama et al. (2019) :cite:`masuyama2019`.
 
     Examples
     --------

@@ -1,9 +1,8 @@
 """Psychoacoustic masking thresholds: the level below which an addition to a sound is inaudible.
 
 The model follows MPEG-1 psychoacoustic model 1 as Qin et al. use it: tonal maskers, a two-slope
-spreading function over critical bands, and the threshold in quiet. Sources: Qin et al.,
-"Imperceptible, robust, and targeted adversarial examples for automatic speech recognition", ICML
-2019, section 4 and appendix B; Lin and Abdulla, "Audio watermark", 2015, chapter 3.
+spreading function over critical bands, and the threshold in quiet. Sources: Qin et al. (2019)
+:cite:`qin2019`, section 4 and appendix B; Lin and Abdulla (2015) :cite:`lin2015`, chapter 3.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def istft(
 
     References
     ----------
-    :cite:`griffin1984`, eq. 6.
+    Griffin and Lim (1984) :cite:`griffin1984`, eq. 6.
 
     Examples
     --------

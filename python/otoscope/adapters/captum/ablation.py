@@ -165,7 +165,7 @@ class Occlusion(FeatureAblation):
 
     References
     ----------
-    Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", 2013, section 4.2.
+    Zeiler and Fergus (2013) :cite:`zeiler2013`, section 4.2.
 
     Examples
     --------

@@ -57,7 +57,7 @@ class Lime(LimeBase):
 
     References
     ----------
-    :cite:`ribeiro2016`.
+    Ribeiro et al. (2016) :cite:`ribeiro2016`.
 
     Examples
     --------

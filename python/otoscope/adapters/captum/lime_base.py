@@ -47,7 +47,7 @@ class LimeBase(Attribution):
 
     References
     ----------
-    :cite:`ribeiro2016`.
+    Ribeiro et al. (2016) :cite:`ribeiro2016`.
 
     Examples
     --------

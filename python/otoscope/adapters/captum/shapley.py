@@ -54,7 +54,7 @@ class ShapleyValueSampling(Attribution):
 
     References
     ----------
-    Castro, Gomez and Tejada, "Polynomial calculation of the Shapley value based on sampling", 2009.
+    Castro et al. (2009) :cite:`castro2009`.
 
     Examples
     --------
@@ -187,7 +187,7 @@ class ShapleyValues(ShapleyValueSampling):
 
     References
     ----------
-    Shapley, "A value for n-person games", 1953.
+    Shapley (1953) :cite:`shapley1953`.
 
     Examples
     --------

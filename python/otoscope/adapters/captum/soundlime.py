@@ -39,7 +39,7 @@ class KernelShap(Lime):
 
     References
     ----------
-    :cite:`lundberg2017`, theorem 2.
+    Lundberg and Lee (2017) :cite:`lundberg2017`, theorem 2.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class SoundLIME(Lime):
 
     References
     ----------
-    :cite:`mishra2020`, section III.
+    Mishra et al. (2020) :cite:`mishra2020`, section III.
 
     Notes
     -----

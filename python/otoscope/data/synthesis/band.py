@@ -33,8 +33,7 @@ def accompany(
 ) -> NDArray[np.float64]:
     """Play the chords of a score; in 70 % of songs, a melody instrument plays as well.
 
-    The guitar and the bass are plucked strings after K. Karplus and A. Strong, "Digital synthesis
-    of plucked-string and drum timbres", 1983.
+    The guitar and the bass are plucked strings after Karplus and Strong (1983) :cite:`karplus1983`.
     """
     y = np.zeros(n_samples)
     drums, drum_level = _DRUMS[rng.integers(len(_DRUMS))], rng.uniform(0.2, 0.8)

@@ -55,8 +55,7 @@ _BREATH = 0.012
 def sing(score: Score, *, sr: int, n_samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Sing a score with a random singer; exactly silent outside the phrases.
 
-    Formants: G. Peterson and H. Barney, "Control methods used in a study of the vowels", 1952,
-    Table II.
+    Formants: Peterson and Barney (1952) :cite:`peterson1952`, Table II.
     """
     if not score.notes:
         return np.zeros(n_samples)

@@ -34,7 +34,7 @@ def noise(seed: int = 0, *, space: Space = "log_mel") -> Content:
 
     References
     ----------
-    :cite:`mishra2020`, section IV.
+    Mishra et al. (2020) :cite:`mishra2020`, section IV.
 
     Examples
     --------

@@ -177,7 +177,7 @@ class RowAdam:
 
     References
     ----------
-    Kingma and Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1.
+    Kingma and Ba (2015) :cite:`kingma2015`, algorithm 1.
 
     Examples
     --------

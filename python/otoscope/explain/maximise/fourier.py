@@ -47,8 +47,7 @@ class FourierPrior(Prior):
 
     References
     ----------
-    Olah, Mordvintsev and Schubert, "Feature visualization", Distill 2017, section on
-    preconditioning and parameterization.
+    Olah et al. (2017) :cite:`olah2017`, section on preconditioning and parameterization.
 
     Examples
     --------

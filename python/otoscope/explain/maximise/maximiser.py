@@ -62,7 +62,7 @@ class ActivationMaximiser:
 
     References
     ----------
-    :cite:`mishra2019`, section 2. Olah et al., "Feature visualization", Distill 2017: jitter.
+    Mishra et al. (2019) :cite:`mishra2019`, section 2. Olah et al. (2017) :cite:`olah2017`: jitter.
 
     Notes
     -----

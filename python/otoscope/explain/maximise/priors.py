@@ -152,9 +152,8 @@ class RawPrior(Prior):
 
     References
     ----------
-    Yosinski et al., "Understanding neural networks through deep visualization", 2015: L2, blur.
-    Mahendran and Vedaldi, "Understanding deep image representations by inverting them", 2015:
-    total variation.
+    Yosinski et al. (2015) :cite:`yosinski2015`: L2, blur. Mahendran and Vedaldi (2015)
+    :cite:`mahendran2015`: total variation.
 
     Examples
     --------

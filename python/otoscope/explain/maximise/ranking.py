@@ -50,7 +50,7 @@ def scalar_frechet(real: Tensor, made: Tensor) -> float:
 
     References
     ----------
-    :cite:`mishra2019`, section 3.
+    Mishra et al. (2019) :cite:`mishra2019`, section 3.
 
     Examples
     --------
@@ -203,7 +203,7 @@ class GridResult:
 
         References
         ----------
-        :cite:`mishra2019`, section 3.
+        Mishra et al. (2019) :cite:`mishra2019`, section 3.
 
         Examples
         --------

@@ -5,7 +5,7 @@ in tokens; near duplicates stay in one split. `generate_tune` composes tunes by 
 
 References
 ----------
-:cite:`sturm2016folkrnn`, section 3.
+Sturm et al. (2016) :cite:`sturm2016folkrnn`, section 3.
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ def check_tune(
 
     References
     ----------
-    :cite:`sturm2016folkrnn`: generated tunes, looked at one by one.
+    Sturm et al. (2016) :cite:`sturm2016folkrnn`: generated tunes, looked at one by one.
 
     Examples
     --------

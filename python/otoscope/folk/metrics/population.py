@@ -142,7 +142,7 @@ def compare_tunes(
 
     References
     ----------
-    :cite:`sturm2016folkrnn`: generated tunes as a population.
+    Sturm et al. (2016) :cite:`sturm2016folkrnn`: generated tunes as a population.
 
     Examples
     --------

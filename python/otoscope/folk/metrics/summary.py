@@ -234,8 +234,7 @@ def difference(rate: Rate, other: Rate) -> Interval:
 
     References
     ----------
-    R. G. Newcombe, "Interval estimation for the difference between independent proportions:
-    comparison of eleven methods", Statistics in Medicine 17, 1998: method 10.
+    Newcombe (1998) :cite:`newcombe1998`, method 10.
 
     Examples
     --------

@@ -47,8 +47,7 @@ class KneserNey:
 
     References
     ----------
-    Kneser and Ney, "Improved backing-off for m-gram language modeling", ICASSP 1995; Chen and
-    Goodman, "An empirical study of smoothing techniques for language modeling", 1999, section 2.7.
+    Kneser and Ney (1995) :cite:`kneser1995`; Chen and Goodman (1999) :cite:`chen1999`, section 2.7.
 
     Examples
     --------

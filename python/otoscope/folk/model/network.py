@@ -54,7 +54,7 @@ class FolkRNN(nn.Module):
 
     References
     ----------
-    :cite:`sturm2016folkrnn`, section III.
+    Sturm et al. (2016) :cite:`sturm2016folkrnn`, section III.
 
     Examples
     --------

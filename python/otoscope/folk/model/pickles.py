@@ -60,8 +60,8 @@ def import_folkrnn(path: str | PathLike[str]) -> FolkModel:
 
     References
     ----------
-    :cite:`sturm2016folkrnn`; https://github.com/IraKorshunova/folk-rnn, train_rnn.py,
-    sample_rnn.py.
+    Sturm et al. (2016) :cite:`sturm2016folkrnn`; https://github.com/IraKorshunova/folk-rnn,
+    train_rnn.py, sample_rnn.py.
 
     Examples
     --------

@@ -71,7 +71,7 @@ class TrainFolkConfig:
 
     References
     ----------
-    :cite:`sturm2016folkrnn`, section III.
+    Sturm et al. (2016) :cite:`sturm2016folkrnn`, section III.
 
     Examples
     --------

@@ -126,7 +126,7 @@ def train_folk(
 
     References
     ----------
-    :cite:`sturm2016folkrnn`, section III.
+    Sturm et al. (2016) :cite:`sturm2016folkrnn`, section III.
 
     Examples
     --------

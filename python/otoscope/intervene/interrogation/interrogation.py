@@ -80,7 +80,7 @@ class Interrogation:
 
     References
     ----------
-    :cite:`sturm2016horse`.
+    Sturm (2016) :cite:`sturm2016horse`.
 
     Examples
     --------
@@ -284,8 +284,7 @@ class Interrogation:
 
         References
         ----------
-        Rodriguez-Algarra, Sturm and Dixon, "Characterising confounding effects in music
-        classification experiments through interventions", TISMIR 2(1), 2019.
+        Rodríguez-Algarra et al. (2019) :cite:`rodriguez2019`.
 
         Examples
         --------

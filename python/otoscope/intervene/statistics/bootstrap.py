@@ -88,7 +88,7 @@ class GroupBootstrap:
 
     References
     ----------
-    Davison and Hinkley, "Bootstrap methods and their application", 1997, section 3.8.
+    Davison and Hinkley (1997) :cite:`davison1997`, section 3.8.
 
     Examples
     --------
@@ -301,7 +301,7 @@ def chance_level(
 
     References
     ----------
-    Good, "Permutation, parametric, and bootstrap tests of hypotheses", 2005, chapter 3.
+    Good (2005) :cite:`good2005`, chapter 3.
 
     Examples
     --------

@@ -188,8 +188,7 @@ class RegulatedBootstrap:
 
     References
     ----------
-    Rodriguez-Algarra, Sturm and Dixon, "Characterising confounding effects in music classification
-    experiments through interventions", TISMIR 2(1), 2019.
+    Rodríguez-Algarra et al. (2019) :cite:`rodriguez2019`.
 
     Examples
     --------

@@ -56,8 +56,7 @@ def mcnemar(right: ArrayLike, other: ArrayLike) -> float:
 
     References
     ----------
-    McNemar, "Note on the sampling error of the difference between correlated proportions", 1947;
-    the binomial test replaces his chi-squared.
+    McNemar (1947) :cite:`mcnemar1947`; the binomial test replaces his chi-squared.
 
     Examples
     --------
@@ -89,7 +88,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     References
     ----------
-    Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    Holm (1979) :cite:`holm1979`.
 
     Examples
     --------
@@ -125,7 +124,7 @@ def cochran_q(right: ArrayLike) -> CochranQ:
 
     References
     ----------
-    Cochran, "The comparison of percentages in matched samples", 1950.
+    Cochran (1950) :cite:`cochran1950`.
 
     Examples
     --------

@@ -49,7 +49,7 @@ class Tempo(SoundIntervention):
 
     References
     ----------
-    :cite:`sturm2016horse`: changes of tempo by at most 6 % in both directions.
+    Sturm (2016) :cite:`sturm2016horse`: changes of tempo by at most 6 % in both directions.
 
     Examples
     --------

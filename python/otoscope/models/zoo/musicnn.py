@@ -32,8 +32,7 @@ _RHYTHM = ((128, 1), (64, 1), (32, 1))
 class MusicTagger(nn.Module):
     """Network of musicnn, for log10(1 + 10,000 mel) of any length.
 
-    See Pons and Serra, "musicnn: pre-trained convolutional neural networks for music audio
-    tagging", ISMIR late-breaking session 2019.
+    Source: Pons and Serra (2019) :cite:`pons2019`.
     """
 
     def __init__(self, n_tags: int) -> None:

@@ -96,7 +96,8 @@ def horse_ballroom_features(
 
     References
     ----------
-    :cite:`sturm2016horse`; B. L. Sturm, "mirvaliditytutorial" (CC0).
+    Sturm (2016) :cite:`sturm2016horse`; Sturm, mirvaliditytutorial
+    :cite:`mirvaliditytutorial` (CC0).
     """
     began = time.monotonic()
     rhythm = load_ballroom_rhythm(config.features)

@@ -124,8 +124,8 @@ def horse_infrasound(
 
     References
     ----------
-    :cite:`sturm2016horse`; Rodriguez-Algarra, Sturm and Maruri-Aguilar, "Analysing scattering-based
-    music content analysis systems", ISMIR 2016: systems that rely on content below 20 Hz.
+    Sturm (2016) :cite:`sturm2016horse`; Rodríguez-Algarra et al. (2016) :cite:`rodriguez2016`:
+    systems that rely on content below 20 Hz.
     """
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)

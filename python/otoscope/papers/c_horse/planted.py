@@ -155,7 +155,7 @@ def horse_planted(
 
     References
     ----------
-    :cite:`sturm2016horse`.
+    Sturm (2016) :cite:`sturm2016horse`.
     """
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)

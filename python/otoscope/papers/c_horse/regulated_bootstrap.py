@@ -101,8 +101,7 @@ def regulated_bootstrap(
 
     References
     ----------
-    Rodriguez-Algarra, Sturm and Dixon, "Characterising confounding effects in music classification
-    experiments through interventions", TISMIR 2(1), 2019.
+    Rodríguez-Algarra et al. (2019) :cite:`rodriguez2019`.
     """
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)

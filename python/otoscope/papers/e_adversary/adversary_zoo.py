@@ -184,7 +184,7 @@ def adversary_zoo(
 
     References
     ----------
-    :cite:`kereliuk2015`, section V.
+    Kereliuk et al. (2015) :cite:`kereliuk2015`, section V.
 
     Examples
     --------

@@ -242,7 +242,7 @@ def svd2015(*, sample_rate: int = 22050, hop_length: int | None = None) -> Front
 
     References
     ----------
-    :cite:`schlueter2015`, section 3.1.
+    Schlüter and Grill (2015) :cite:`schlueter2015`, section 3.1.
 
     Examples
     --------

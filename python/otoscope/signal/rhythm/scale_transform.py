@@ -23,9 +23,9 @@ __all__ = ["ScaleTransform"]
 class ScaleTransform:
     """Scale-transform features [..., n_bands * n_scales], nearly invariant to tempo.
 
-    The invariance is not exact, since a stretch moves parts over the ends of the axis. Source: A.
-    Holzapfel and Y. Stylianou, "Scale transform in rhythmic similarity of music", 2011, who use one
-    onset strength instead of one per group of bands.
+    The invariance is not exact, since a stretch moves parts over the ends of the axis. Source:
+    Holzapfel and Stylianou (2011) :cite:`holzapfel2011`, who use one onset strength instead of one
+    per group of bands.
     """
 
     sample_rate: int = 22050  # Hz
