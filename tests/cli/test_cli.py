@@ -19,8 +19,7 @@ from typer.testing import CliRunner
 from otoscope import ops
 from otoscope.cli.app import app
 from otoscope.cli.doctor import Extra, diagnose
-from otoscope.cli.group import Group
-from otoscope.cli.output import bars
+from otoscope.cli.output import Group, bars
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.ops.self_test import Check
 from otoscope.progress import Progress

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.papers import EXPERIMENTS, Experiment
+from otoscope.papers.d_folkrnn import FolkSamplesConfig, samples
+from otoscope.progress import Progress
+from otoscope.report.figures import ResultTable
 
 RUNNER = CliRunner()
 each = pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=list(EXPERIMENTS))
@@ -64,3 +68,49 @@ def test_options_replace_fields_of_the_quick_version(tmp_path: Path) -> None:
     assert (settings["runs"], settings["worlds"], settings["strengths"]) == (1, 5, [0.0, 2.0])
     assert printed["tables"][0]["title"] == "What knowing the artist is worth"
     assert (tmp_path / "new" / "regulated_bootstrap.json").is_file()
+
+
+def config_of(monkeypatch: pytest.MonkeyPatch, out: Path, *arguments: str) -> FolkSamplesConfig:
+    """Run ``otoscope experiment folkrnn-samples`` without its work; return the configuration."""
+    configs: list[FolkSamplesConfig] = []
+
+    def run(config: FolkSamplesConfig, _: Path, *, progress: Progress) -> list[ResultTable]:
+        configs.append(config)
+        return []
+
+    monkeypatch.setattr(samples, "folkrnn_samples", run)
+    result = RUNNER.invoke(app, ["experiment", "folkrnn-samples", *arguments, "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    return configs[0]
+
+
+def test_an_option_without_value_leaves_the_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert config_of(monkeypatch, tmp_path) == FolkSamplesConfig()
+    assert config_of(monkeypatch, tmp_path, "--quick") == FolkSamplesConfig.quick()
+
+
+def test_zero_is_a_value(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = config_of(monkeypatch, tmp_path, "--seed", "0", "--split-seed", "0", "--n", "0")
+    assert (config.seed, config.split_seed, config.n) == (0, 0, 0)
+
+
+def test_a_value_equal_to_the_default_replaces_the_quick_value(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = config_of(monkeypatch, tmp_path, "--quick", "--n", str(FolkSamplesConfig().n))
+    assert config == replace(FolkSamplesConfig.quick(), n=FolkSamplesConfig().n)
+
+
+@each
+def test_the_example_is_a_complete_command(experiment: Experiment) -> None:
+    group = typer.main.get_command(app).commands["experiment"]  # type: ignore[attr-defined]
+    command = group.commands[experiment.name]
+    command.make_context(experiment.name, experiment.example.split())  # raises if not
+
+
+@each
+def test_seed_has_the_help_of_all_commands(experiment: Experiment) -> None:
+    result = RUNNER.invoke(app, ["experiment", experiment.name, "--help"], env={"COLUMNS": "200"})
+    assert "Random seed: the same seed gives the same result." in result.stdout

@@ -69,3 +69,11 @@ def test_no_bracket_of_a_help_is_swallowed(names: tuple[str, ...]) -> None:
     texts = [command.help, *(p.help for p in options(command).values())] if command else []
     for bracket in re.findall(r"\\(\[\w+\])", " ".join(texts)):
         assert bracket in result.stdout
+
+
+@pytest.mark.parametrize("names", [(), ("corpus",), ("folk",), ("experiment",), *COMMANDS])
+def test_a_flag_shows_no_type_and_no_default_of_zero_is_a_tuple(names: tuple[str, ...]) -> None:
+    help_text = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200"}).stdout
+    assert "<bool>" not in help_text
+    assert "(0)" not in help_text
+    assert help_text.count("Run a small version") <= 1

@@ -11,9 +11,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from otoscope.cli.group import Group
 from otoscope.cli.options import Config, Csv, Json, Seed
-from otoscope.cli.output import is_printed, require_writable, write_json, write_text
+from otoscope.cli.output import Group, is_printed, require_writable, write_json, write_text
 
 RUNNER = CliRunner()
 

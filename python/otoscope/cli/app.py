@@ -10,18 +10,16 @@ from otoscope.cli.attack import attack
 from otoscope.cli.corpus import corpus
 from otoscope.cli.demo import demo
 from otoscope.cli.distance import distance, stats
-from otoscope.cli.doctor import doctor
+from otoscope.cli.doctor import doctor, models
 from otoscope.cli.experiment import experiment
 from otoscope.cli.explain import explain
 from otoscope.cli.folk import folk
-from otoscope.cli.group import Group
 from otoscope.cli.interrogate import InterrogateCommand, interrogate
 from otoscope.cli.maximise import maximise
-from otoscope.cli.models import models
+from otoscope.cli.output import Group
 from otoscope.records import versions
 
 __all__ = ["app", "main"]
-
 
 app = typer.Typer(
     name="otoscope",
@@ -31,16 +29,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, explain, attack, maximise, distance, stats, models, doctor):
-    app.command()(command)
+app.command()(demo)
+app.command()(explain)
+app.command()(maximise)
+app.command()(attack)
 app.command(cls=InterrogateCommand)(interrogate)
-app.add_typer(corpus, name="corpus")
+app.command()(distance)
+app.command()(stats)
 app.add_typer(folk, name="folk")
+app.add_typer(corpus, name="corpus")
 app.add_typer(experiment, name="experiment")
+app.command(rich_help_panel="Installation")(models)
+app.command(rich_help_panel="Installation")(doctor)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_given: bool) -> None:
+    if is_given:
         typer.echo(f"otoscope {versions()['otoscope']}")
         raise typer.Exit
 

@@ -7,9 +7,15 @@ from typing import Annotated
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.group import Group
 from otoscope.cli.options import METHOD, Config, Json, Out
-from otoscope.cli.output import bars, is_printed, require_folder, require_writable, write_json
+from otoscope.cli.output import (
+    Group,
+    bars,
+    is_printed,
+    require_folder,
+    require_writable,
+    write_json,
+)
 
 __all__ = ["corpus"]
 

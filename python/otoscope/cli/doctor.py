@@ -1,7 +1,7 @@
-"""otoscope doctor: report what works on this machine and how to install the rest.
+"""otoscope doctor and models: report what works on this machine and how to install the rest.
 
-Each kernel is run briefly and compared with its definition; a kernel that differs makes the exit
-code 1.
+``otoscope doctor`` runs each kernel briefly and compares it with its definition; a kernel that
+differs makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -23,10 +23,20 @@ from otoscope.records import versions
 if TYPE_CHECKING:
     from otoscope.ops.self_test import Check
 
-__all__ = ["Diagnosis", "Extra", "diagnose", "doctor"]
+__all__ = ["Diagnosis", "Extra", "diagnose", "doctor", "models"]
 
 _IN_USE = ("base", "models")  # extras that features of this version use
 _FOR_DEVELOPMENT = ("bench", "build", "docs", "lint", "test")
+_MODEL_KEYS = (
+    "name",
+    "what",
+    "package",
+    "version",
+    "licence",
+    "size_mb",
+    "install",
+    "is_installed",
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,28 @@ def doctor(json_path: Json = None) -> None:
     if not is_printed(json_path):
         _show(diagnosis)
     raise typer.Exit(0 if diagnosis.is_well else 1)
+
+
+def models(json_path: Json = None) -> None:
+    """List the models that can be loaded by name.
+
+    Example: otoscope models
+    """
+    require_writable(json_path)
+    from otoscope.models import describe
+
+    entries = describe()
+    write_json([{key: getattr(entry, key) for key in _MODEL_KEYS} for entry in entries], json_path)
+    if is_printed(json_path):
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "outputs", "licence", "size", "installed"):
+        table.add_column(heading)
+    for entry in entries:
+        installed = "yes" if entry.is_installed else f"no: {entry.install}"
+        size = f"{entry.size_mb:g} MB"
+        table.add_row(entry.name, entry.what, entry.licence, size, installed)
+    console().print(table, soft_wrap=False)
 
 
 def diagnose() -> Diagnosis:

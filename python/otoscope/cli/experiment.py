@@ -11,10 +11,20 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
 
-from otoscope.cli.group import Group
-from otoscope.cli.lazy import Declared, annotated, command_with, declared_values
-from otoscope.cli.options import METHOD, Config, Json, Out, seed
+from otoscope.cli.options import (
+    METHOD,
+    Config,
+    Declared,
+    Json,
+    Out,
+    Quick,
+    Seed,
+    annotated,
+    command_with,
+    given_values,
+)
 from otoscope.cli.output import (
+    Group,
     bars,
     is_printed,
     require_folder,
@@ -36,7 +46,7 @@ experiment = typer.Typer(
 
 
 def _declare(entry: Experiment) -> Declared:
-    """Declare an option for each field of a plain type; without a value it is left as it is."""
+    """Declare an option for each field of a plain type, and ``--quick``."""
     kind, _ = entry.load()
     description, types = Config(f"papers.{entry.module}", entry.config), get_type_hints(kind)
     declared: dict[str, tuple[Any, Any]] = {}
@@ -45,40 +55,22 @@ def _declare(entry: Experiment) -> Declared:
         if plain is None:
             continue
         is_required = field.default is MISSING and field.default_factory is MISSING
-        is_flag = plain is bool
-        has_value = not is_flag and not is_required and field.default is not None
         option = typer.Option(
             f"--{field.name.replace('_', '-')}",
-            help=_help(description, field.name),
-            show_default=str(field.default) if has_value else False,
+            help=description.help(field.name),
             rich_help_panel=METHOD,
         )
-        annotation = plain if is_required or is_flag else plain | None
-        default = ... if is_required else False if is_flag else None
-        declared[field.name] = (annotated(annotation, option), default)
+        default = ... if is_required else None if field.default is MISSING else field.default
+        annotation = annotated(plain | None if default is None else plain, option)
+        declared[field.name] = (Seed if field.name == "seed" else annotation, default)
     if hasattr(kind, "quick"):
-        text = "Run a small version, for a first look; other options still count."
-        option = typer.Option("--quick", help=text, rich_help_panel=METHOD)
-        declared["quick"] = (annotated(bool, option), False)
+        declared["quick"] = (Quick, False)
     return declared
 
 
-def _help(description: Config, name: str) -> str:
-    """Describe an option; ``--seed`` in the wording of all commands, then what it determines."""
-    text = description.help(name)
-    if name != "seed":
-        return text
-    determined = text.removeprefix("Random seed").removeprefix(" of ").rstrip(".")
-    common: str = seed(f"It determines {determined}." if determined else "").help
-    return common
-
-
 def _configure(kind: Any, values: dict[str, Any]) -> Any:
-    """Make the configuration from the options that have a value."""
+    """Make the configuration from the options that are given."""
     quick = values.pop("quick", False)
-    values = {  # 0 is a value, and equal to False
-        name: value for name, value in values.items() if value is not None and value is not False
-    }
     if hasattr(kind, "from_options"):
         return kind.from_options(quick=quick, **values)
     return replace(kind.quick(), **values) if quick else kind(**values)
@@ -89,7 +81,7 @@ def _run(entry: Experiment) -> Callable[..., None]:
         require_folder(out)
         require_writable(json_file)
         kind, function = entry.load()
-        config = _configure(kind, declared_values(ctx))
+        config = _configure(kind, given_values(ctx))
         with bars() as progress:
             tables = function(config, out, progress=progress)
         write_json({"settings": config, "tables": tables, "out": out}, json_file)
@@ -114,5 +106,5 @@ for _entry in EXPERIMENTS.values():
     experiment.command(
         _entry.name,
         cls=command_with(partial(_declare, _entry)),
-        help=f"{_entry.help}\n\nExample: otoscope experiment {_entry.name} --out results",
+        help=f"{_entry.help}\n\nExample: otoscope experiment {_entry.name} {_entry.example}",
     )(_run(_entry))

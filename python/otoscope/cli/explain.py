@@ -37,7 +37,7 @@ _CONFIG = Config("workflows.explain", "ExplainConfig")
 
 def explain(  # noqa: PLR0913 - a command has the options it has
     sounds: Annotated[
-        list[Path], typer.Argument(metavar="AUDIO...", help="Sound files, or folders of them.")
+        list[Path], typer.Argument(metavar="AUDIO", help="Sound files, or folders of them.")
     ],
     model: Model,
     target: Annotated[str | None, _CONFIG.option("target", rich_help_panel=MODEL)] = _CONFIG[

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from rich.table import Table
 
-from otoscope.cli.lazy import Declared, annotated, command_with, declared_values
 from otoscope.cli.options import (
     INPUT,
     METHOD,
     MODEL,
     OUTPUT,
     Config,
+    Declared,
     Device,
     Html,
     Json,
     Model,
     Seed,
+    annotated,
+    command_with,
+    declared_values,
 )
 from otoscope.cli.output import (
     bars,

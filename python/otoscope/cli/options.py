@@ -3,18 +3,24 @@
 A setting is declared once, as a field of a configuration (a dataclass): its default is the field's,
 and its help is the field's description under "Parameters" in the docstring. `Config` reads both
 from the source file without importing it, since importing torch would slow down ``--help``.
+
+For the same reason a command may declare further options, such as those of all registered
+interventions, when its own help or its arguments are read (`command_with`).
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
+from rich.markup import escape
+from typer.core import TyperCommand
 
 from otoscope.errors import ParameterError
 
@@ -27,6 +33,7 @@ __all__ = [
     "PANELS",
     "Config",
     "Csv",
+    "Declared",
     "Device",
     "Html",
     "Json",
@@ -35,6 +42,11 @@ __all__ = [
     "Quick",
     "Seed",
     "Workers",
+    "annotated",
+    "as_written",
+    "command_with",
+    "declared_values",
+    "given_values",
     "number",
     "out",
     "seed",
@@ -46,6 +58,10 @@ PANELS = INPUT, MODEL, METHOD, OUTPUT = "Input", "Model", "Method", "Output"
 OPTIONAL_PATH = "[PATH]"
 """Metavar of options that print where their PATH is left out."""
 
+Declared: TypeAlias = Mapping[str, tuple[Any, Any]]
+"""Names of options, each with its type, Annotated with `typer.Option`, and its default."""
+
+_META = "otoscope.declared"
 _SOURCES = Path(__file__).parents[1]
 _DESCRIBED = re.compile(r"^(\w+(?:, \w+)*) : .*\n((?:(?: {4}.*)?(?:\n|$))*)", re.MULTILINE)
 
@@ -127,6 +143,67 @@ def number(description: str) -> Any:
     return typer.Option("--n", help=description, rich_help_panel=METHOD)
 
 
+def command_with(declare: Callable[[], Declared]) -> type[TyperCommand]:
+    """Make the class of a command with further options, for ``app.command(cls=...)``."""
+
+    class Command(TyperCommand):
+        """A command whose further options come before those of the output."""
+
+        further: set[str] | None = None
+
+        def get_params(self, ctx: Any) -> Any:
+            """Declare the further options at the first call."""
+            if self.further is None:
+                parameters = _parameters(declare())
+                panels = [getattr(p, "rich_help_panel", None) for p in self.params]
+                place = panels.index(OUTPUT) if OUTPUT in panels else len(panels)
+                self.params[place:place] = parameters
+                self.further = {parameter.name for parameter in parameters}
+            return super().get_params(ctx)
+
+        def invoke(self, ctx: Any) -> Any:
+            """Run the command, with the further values in its context."""
+            values = {name: ctx.params.pop(name) for name in self.further or ()}
+            ctx.meta[_META] = {
+                name: list(value) or None if isinstance(value, list | tuple) else value
+                for name, value in values.items()
+            }
+            return super().invoke(ctx)
+
+    return Command
+
+
+def annotated(annotation: Any, option: Any) -> Any:
+    """Annotate a type that is known at run time only."""
+    return Annotated.__class_getitem__((annotation, option))  # type: ignore[attr-defined]
+
+
+def declared_values(ctx: typer.Context) -> dict[str, Any]:
+    """Return the values of the further options, by name."""
+    values: dict[str, Any] = ctx.meta[_META]
+    return values
+
+
+def given_values(ctx: typer.Context) -> dict[str, Any]:
+    """Return the values of the further options that the command line gives, by name."""
+    return {
+        name: value
+        for name, value in declared_values(ctx).items()
+        if getattr(ctx.get_parameter_source(name), "name", "DEFAULT") != "DEFAULT"
+    }
+
+
+def as_written(parameter: Any) -> Any:
+    """Show the help of a parameter as written, since rich takes brackets as markup; type no flag.
+
+    Typer would show a flag as ``--quick <bool>``.
+    """
+    parameter.help = parameter.help and escape(parameter.help)
+    if getattr(parameter, "is_flag", False):
+        parameter.metavar = ""
+    return parameter
+
+
 def _refuse_foreign(suffixes: tuple[str, ...]) -> Any:
     """Refuse to overwrite a file of another kind: ``--json song.ogg`` lacks a PATH."""
 
@@ -179,11 +256,31 @@ Html: TypeAlias = Annotated[
 ]
 Quick: TypeAlias = Annotated[
     bool,
-    typer.Option("--quick", help="Run a small version, for a first look.", rich_help_panel=METHOD),
+    typer.Option(
+        "--quick",
+        help="Run a small version, for a first look; other options still count.",
+        rich_help_panel=METHOD,
+    ),
 ]
 Workers: TypeAlias = Annotated[
     int, typer.Option(help="Number of processes that render.", rich_help_panel=METHOD)
 ]
+
+
+def _parameters(declared: Declared) -> list[Any]:
+    """Make the parameters of a function with these options, by typer."""
+
+    def function(**_: Any) -> None: ...
+
+    signature = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in declared.items()
+    ]
+    function.__signature__ = Signature(signature)  # type: ignore[attr-defined]
+    function.__annotations__ = {name: annotation for name, (annotation, _) in declared.items()}
+    app = typer.Typer(add_completion=False)
+    app.command()(function)
+    return [as_written(parameter) for parameter in typer.main.get_command(app).params]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Output of commands: files, JSON and tables, progress bars, and advice spelled with options.
+"""Output of commands: help, files, JSON and tables, progress bars, and errors in one line.
 
 ``--json``, ``--csv``, ``--html`` and ``--out`` mean the same in all commands. ``--json`` and
 ``--csv`` take an optional PATH: without it, or with ``-``, the command prints the JSON or the table
@@ -7,19 +7,25 @@ and nothing else on stdout. Files are written to a temporary name and renamed.
 
 from __future__ import annotations
 
+import errno
 import os
+import traceback
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress as ProgressBars
 from rich.progress import TimeElapsedColumn
 from rich.table import Table as PrintedTable
+from typer.core import TyperGroup
 
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.cli.options import OPTIONAL_PATH, PANELS, as_written
+from otoscope.errors import Advice, Argument, CudaUnavailable, MissingExtra, ParameterError
 from otoscope.progress import Progress
 from otoscope.records import replacing, to_json
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
     from otoscope.report.figures import ResultTable
 
 __all__ = [
+    "Group",
     "bars",
     "console",
     "is_printed",
@@ -40,6 +47,70 @@ __all__ = [
 
 _STDOUT = Path("-")
 _WIDTH = 200  # columns of a table where stdout is a file
+
+
+class Group(TyperGroup):
+    """A group of commands: optional PATHs, help as it is written, errors in one line.
+
+    An error that a user can cause (`ParameterError`, `CudaUnavailable`, `MissingExtra`, a file that
+    cannot be read or written) ends a command with exit code 2 and one line on stderr; with
+    ``OTOSCOPE_TRACEBACK=1`` the traceback comes before it. Any other error is a defect of ours and
+    shows its traceback.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        """Order the panels of the help, and show all texts as written."""
+        super().__init__(**settings)
+        for command in self.commands.values():
+            command.params.sort(key=_panel)  # stable: within a panel as declared
+            command.help = command.help and escape(command.help)
+        for command in (self, *self.commands.values()):
+            for parameter in command.params:
+                as_written(parameter)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return ``--help`` as an option without a type."""
+        option = super().get_help_option(ctx)
+        return option and as_written(option)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Complete ``--json`` without PATH to ``--json -``: typer knows no optional values."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command and (option := command.get_help_option(ctx)):
+            as_written(option)
+        optional = {
+            spelling
+            for parameter in (command.params if command else ())
+            if getattr(parameter, "metavar", None) == OPTIONAL_PATH
+            for spelling in parameter.opts
+        }
+        end = rest.index("--") if "--" in rest else len(rest)
+        completed = []
+        for arg, following in pairwise([*rest[:end], "--"]):
+            completed.append(arg)
+            if arg in optional and following.startswith("-") and following != "-":
+                completed.append("-")
+        return name, command, [*completed, *rest[end:]]
+
+    def invoke(self, ctx: Any) -> Any:  # typer carries its own copy of click's Context
+        """Run the command, and end it with exit code 2 at an error that a user can cause."""
+        try:
+            return super().invoke(ctx)
+        except (ParameterError, CudaUnavailable, MissingExtra) as err:
+            error: Exception = err
+            message = str(err)
+        except OSError as err:
+            if err.errno is None or err.errno == errno.EPIPE:  # a library's, or a closed pipe
+                raise
+            error = err
+            message = f"{err.filename}: {err.strerror}" if err.filename else str(err.strerror)
+        if os.environ.get("OTOSCOPE_TRACEBACK") == "1":
+            typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        command = self.commands.get(ctx.invoked_subcommand)
+        names = {parameter.name for parameter in command.params} if command else ()
+        line = with_options(message, getattr(error, "advice", None), names)
+        typer.echo(f"otoscope: {' '.join(line.split())}", err=True)
+        raise typer.Exit(2)
 
 
 def is_printed(*paths: Path | None) -> bool:
@@ -146,6 +217,12 @@ def with_options(text: str, advice: Advice | None, names: Container[str]) -> str
     return text.replace(
         str(advice), advice.spelled(lambda it: _option(it) if it.name in names else str(it))
     )
+
+
+def _panel(parameter: Any) -> int:
+    """Number the panel of an option; arguments and options without a panel come first."""
+    panel = getattr(parameter, "rich_help_panel", None)
+    return PANELS.index(panel) + 1 if panel in PANELS else 0
 
 
 def _option(argument: Argument) -> str:

@@ -33,6 +33,8 @@ class Experiment:
         ``FUNCTION.json`` in the folder ``out`` and returns tables.
     help : str
         Description in one sentence.
+    example : str
+        Options of the example in the help; it has every required option.
 
     Examples
     --------
@@ -45,6 +47,7 @@ class Experiment:
     config: str
     function: str
     help: str
+    example: str = "--out results"
 
     @property
     def record(self) -> str:
@@ -66,6 +69,7 @@ EXPERIMENTS = {
             "HorseBallroomFeaturesConfig",
             "horse_ballroom_features",
             "Interrogate classifiers of BALLROOM's features on small tempo changes (paper C).",
+            example="--features ballroom_rhythm.npz --out results",
         ),
         Experiment(
             "horse-planted",

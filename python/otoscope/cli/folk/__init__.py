@@ -10,15 +10,25 @@ from otoscope.cli.folk.prepare import prepare
 from otoscope.cli.folk.render import render, score
 from otoscope.cli.folk.sample import continue_, sample
 from otoscope.cli.folk.train import import_folkrnn, train
-from otoscope.cli.group import Group
+from otoscope.cli.output import Group
 
 __all__ = ["folk"]
 
 folk = typer.Typer(
     cls=Group,
-    help="Folk tunes in ABC notation, and a network that learns and writes them.",
+    help="Check, compare and render folk tunes in ABC notation; train a network that writes them.",
     no_args_is_help=True,
 )
-for command in (prepare, train, sample, score, check, analyse, nearest, render, import_folkrnn):
-    folk.command()(command)
-folk.command(name="continue")(continue_)
+for command in (
+    prepare,
+    train,
+    import_folkrnn,
+    sample,
+    continue_,
+    score,
+    check,
+    analyse,
+    nearest,
+    render,
+):
+    folk.command(command.__name__.rstrip("_").replace("_", "-"))(command)

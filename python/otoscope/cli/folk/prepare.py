@@ -37,9 +37,7 @@ def require_new_folder(path: Path) -> None:
 
 
 def prepare(  # noqa: PLR0913 - a command has the options it has
-    sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCES...", help=_PREPARE.help("sources"))
-    ],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCES", help=_PREPARE.help("sources"))],
     out: Annotated[Path, new_folder_option],
     tokens: Annotated[str, _PREPARE.option("tokens")] = _PREPARE["tokens"],
     valid: Annotated[float, _PREPARE.option("valid")] = _PREPARE["valid"],
