@@ -28,6 +28,11 @@ ANYWHERE = {
     "write who": re.compile(r"\bnobody\b", re.IGNORECASE),
 }
 FIRST_LINE = re.compile(r"^(?:What|Where|Of|How) ")
+HEADING = re.compile(
+    r"^ *((?:Parameters|Attributes|Returns|Yields|Raises|Warns|Notes|References|Examples)"
+    r"(?: *$(?!\n *---)| -{3,}.*))",
+    re.MULTILINE,
+)
 FRAGMENT = re.compile(r"\n *\w[\w, *]* : [^\n]*\n +(Of [^\n]*)")
 VERBS = re.compile(
     r"\b(?:names?|give|write|read|lists?|calls?|makes?|tests?|measures?|notes?) an? "
@@ -54,6 +59,8 @@ def faults_of_docstring(text: str) -> Iterator[str]:
     yield from faults_anywhere(text)
     if FIRST_LINE.match(text.strip()):
         yield f"first line {text.strip().splitlines()[0]!r}: begin with a verb"
+    for match in HEADING.finditer(text):
+        yield f"{match[1]!r}: underline the heading, on the line below it"
     for match in FRAGMENT.finditer(text):
         yield f"{match[1]!r}: a description is a noun phrase that stands alone"
 
@@ -98,6 +105,9 @@ def test_pages(path: Path) -> None:
         ("What a model says.", True),
         ("Score a model.\n\nseed : int\n    Of whatever is drawn.", True),
         ("Score a model.\n\nseed : int\n    Random seed.", False),
+        ("Score a model.\n\nNotes ----- The score is a mean.", True),
+        ("Score a model.\n\nNotes\nThe score is a mean.", True),
+        ("Score a model.\n\nNotes\n-----\nThe score is a mean.", False),
         ("Up to so many.", True),
         ("Nobody wrote it.", True),
         ("Write a file.", False),

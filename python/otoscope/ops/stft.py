@@ -292,7 +292,7 @@ def magnitude_step(  # noqa: PLR0913 - the paper's step has these quantities
 
     References
     ----------
-    Kereliuk et al. (2015) :cite:`kereliuk2015`, section III.
+    Kereliuk et al. (2015) :cite:`kereliuk2015`, section IV.
 
     Examples
     --------

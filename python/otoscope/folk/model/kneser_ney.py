@@ -37,8 +37,11 @@ class KneserNey:
     ParameterError
         If order is below 1, there is no tune, or the tunes do not begin with the same id.
 
-    Notes ----- With c(h, w) the count of w after h, D = n1 / (n1 + 2 n2) from the numbers of counts
-    1 and 2 (1/2 if no count is 1), and N(h) the number of different tokens after h,
+    Notes
+    -----
+    With c(h, w) the count of w after h, c(h) their sum over w, N(h) the number of different tokens
+    after h, and D = n1 / (n1 + 2 n2), n1 and n2 being the numbers of counts 1 and 2 (D is 1/2 if no
+    count is 1),
 
         p(w | h) = (c(h, w) - D) / c(h) + D N(h) / c(h) * p(w | h without its first).
 

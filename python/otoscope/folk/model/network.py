@@ -45,9 +45,10 @@ class FolkRNN(nn.Module):
     ParameterError
         If a size is below 1 or dropout not in [0, 1).
 
-    Notes ----- Each gate has one bias, as in the authors' network. torch has two: the second stays
-    at 0 and is not trained, so that the number of weights is the paper's; all of torch's are
-    5,606,025.
+    Notes
+    -----
+    Each gate has one bias, as in the authors' network. torch has two: the second stays at 0 and is
+    not trained, so that the number of weights is the paper's; all of torch's are 5,606,025.
 
     ``hidden_init`` and ``cell_init`` [layer, unit] are the state before a tune: buffers, random
     rows of norm 1 initially (an orthogonal matrix with one row), stored with the weights.

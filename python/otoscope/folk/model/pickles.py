@@ -52,11 +52,13 @@ def import_folkrnn(path: str | PathLike[str]) -> FolkModel:
         If the file is no such pickle, asks for anything but arrays, or an array has a wrong shape;
         names the array.
 
-    Notes ----- The arrays, with V tokens, E columns of the embedding (V if it is one-hot) and H
-    units: 0 is the embedding (V, E). Then follow, for each layer and in it for input gate, forget
-    gate, cell and output gate, the weights of the input (in, H), of the state (H, H) and the bias
-    (H,); after each layer's gates its initial cell and hidden state (1, H). The last two are the
-    output's weights (H, V) and bias (V,).
+    Notes
+    -----
+    The arrays, with V tokens, E columns of the embedding (V if it is one-hot) and H units: 0 is the
+    embedding (V, E). Then follow, for each layer and in it for input gate, forget gate, cell and
+    output gate, the weights of the input (in, H), of the state (H, H) and the bias (H,); after each
+    layer's gates its initial cell and hidden state (1, H). The last two are the output's weights
+    (H, V) and bias (V,).
 
     References
     ----------
