@@ -171,5 +171,5 @@ def test_frames_of_the_attack_and_the_model_must_agree_in_the_published_method()
     with pytest.raises(ParameterError, match=r"are \(1024, 512\), the model's are \(2048, 512\)"):
         MagnitudeAdversary(spectra, faithful=True)
     wrong: Any = "mel"
-    with pytest.raises(ParameterError, match="hears is 'mel'"):
-        MagnitudeAdversary.dnn(spectra, hears=wrong)
+    with pytest.raises(ParameterError, match="model_input is 'mel'"):
+        MagnitudeAdversary.dnn(spectra, model_input=wrong)

@@ -132,7 +132,7 @@ def test_success_is_that_of_the_file_not_of_the_sound(tmp_path: Path) -> None:
     attack = WaveformPGD(loud(100, threshold=(0.5 + 10 / 32768) / 10)).targeted(1)
     (found,) = evaluate(result_of(attack, x, sound), attack, [tmp_path / "a.wav"], cutoffs_hz=[])
     assert (found.success_before_writing, found.success) == (True, False)
-    assert found.heard_after == "soft"
+    assert found.label_after == "soft"
 
 
 def test_ratio_on_the_support_leaves_digital_silence_out(tmp_path: Path) -> None:
@@ -247,8 +247,8 @@ def test_untargeted_classes_have_no_threshold_and_names_are_numbers(tmp_path: Pa
     result = attack.run(tone(500))
     (found,) = evaluate(result, attack, [tmp_path / "a.flac"], cutoffs_hz=[1000.0])
     label = int(result.labels)
-    assert found.aim == found.heard_before == f"label {label}"
-    assert found.success == (found.heard_after != f"label {label}")
+    assert found.aim == found.label_before == f"label {label}"
+    assert found.success == (found.label_after != f"label {label}")
     assert found.threshold is None
     assert len(found.confidence) == found.iterations + 1
 

@@ -197,7 +197,7 @@ def test_presets_have_the_numbers_of_the_paper() -> None:
         assert isinstance(attack.model, SpectrumClassifier)
     spectra = SpectrumClassifier(net)
     assert MagnitudeAdversary.dnn(spectra).model is spectra
-    assert MagnitudeAdversary.dnn(net, hears="sound").model is net
+    assert MagnitudeAdversary.dnn(net, model_input="sound").model is net
 
 
 @pytest.mark.parametrize("is_faithful", [True, False])

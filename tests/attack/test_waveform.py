@@ -107,9 +107,9 @@ def test_every_label_can_be_left_0_as_well(label: int) -> None:
     x, model = sounds(8, 300), linear(300, 2)
     y = torch.full((8,), label)
     result = attack(model, snr_db=10.0).run(x, y)
-    heard_before, heard_after = model(x).argmax(1), model(result.sound).argmax(1)
-    assert bool((heard_after != y).all())
-    untouched = heard_before != y
+    label_before, label_after = model(x).argmax(1), model(result.sound).argmax(1)
+    assert bool((label_after != y).all())
+    untouched = label_before != y
     assert 0 < int(untouched.sum()) < 8
     assert torch.equal(result.sound[untouched], x[untouched])
     assert torch.equal(result.iterations[untouched], torch.zeros(int(untouched.sum())).long())

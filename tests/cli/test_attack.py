@@ -75,7 +75,7 @@ def test_the_json_document_holds_what_can_be_measured_of_the_file(
     assert ratio >= evaluation["snr_guaranteed_db"] - 1e-6
     assert evaluation["confidence_before"] == pytest.approx(1 - says(song), abs=1e-3)
     assert evaluation["confidence_after"] == pytest.approx(1 - says(out), abs=1e-3)
-    assert (document["is_fooled"], evaluation["success"], evaluation["heard_after"]) == (
+    assert (document["is_fooled"], evaluation["success"], evaluation["label_after"]) == (
         True,
         True,
         "not singing",
@@ -153,7 +153,7 @@ def test_of_classes_one_holds(song: Path, tmp_path: Path) -> None:
     out = tmp_path / "adv.wav"
     told = json.loads(attack(0, song, *model, "--out", out, *_FEW, "--target", "played"))
     found = told["pieces"][0]["evaluation"]
-    assert (found["aim"], found["heard_before"]) == ("played", "sung")
+    assert (found["aim"], found["label_before"]) == ("played", "sung")
 
 
 _FEW = ("--steps", 1, "--snr-db", 90, "--json")

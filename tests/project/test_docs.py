@@ -141,10 +141,10 @@ def test_numbers_of_paper_e_are_those_of_its_record() -> None:
     for row in success["rows"] + published["rows"]:
         assert f"| {' | '.join(row)} |" in page
     rows = [row for row in record["rows"] if row["method"] != "published"]
-    at_40 = [row for row in rows if row["snr_asked_db"] == 40]
+    at_40 = [row for row in rows if row["snr_bound_db"] == 40]
     assert f"fooled in {sum(row['success'] for row in at_40)} of {len(at_40)} cases" in page
     lost = {
-        db: max(r["snr_asked_db"] - r["snr_guaranteed_db"] for r in rows if r["snr_asked_db"] == db)
+        db: max(r["snr_bound_db"] - r["snr_guaranteed_db"] for r in rows if r["snr_bound_db"] == db)
         for db in (30, 50)
     }
     assert f"at most {lost[30]:.2f} dB at 30 dB and {lost[50]:.1f} dB at 50 dB" in page

@@ -18,7 +18,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from otoscope.attack.evaluation import Evaluation, LowPassed
+from otoscope.attack.evaluation import Evaluation, LowPassResult
 from otoscope.errors import ParameterError
 from otoscope.report import save_adversary
 from otoscope.report.adversary import cautions, facts, sentence
@@ -35,14 +35,14 @@ FOUND = Evaluation(
     targeted=True,
     success=True,
     success_before_writing=True,
-    heard_before="not singing",
-    heard_after="singing",
+    label_before="not singing",
+    label_after="singing",
     confidence_before=0.1,
     confidence_after=0.91,
     threshold=0.5,
     confidence=(0.1, 0.4, 0.91),
     iterations=2,
-    snr_asked_db=40.0,
+    snr_bound_db=40.0,
     snr_guaranteed_db=39.97,
     snr_db=40.0,
     support_snr_db=40.0,
@@ -52,9 +52,9 @@ FOUND = Evaluation(
     inconsistency_before=1e-16,
     inconsistency_after=2e-16,
     low_pass=(
-        LowPassed(1000.0, "singing", "singing", 0.6, 0.7),
-        LowPassed(4000.0, "not singing", "not singing", 0.2, 0.3),
-        LowPassed(6000.0, "not singing", "singing", 0.2, 0.8),
+        LowPassResult(1000.0, "singing", "singing", 0.6, 0.7),
+        LowPassResult(4000.0, "not singing", "not singing", 0.2, 0.3),
+        LowPassResult(6000.0, "not singing", "singing", 0.2, 0.8),
     ),
 )
 
@@ -71,7 +71,7 @@ def test_sentence_says_who_is_fooled_and_that_the_bound_held() -> None:
         "Fooled: the ear heard “not singing” and hears “singing” in the file (confidence 0.10, "
         "now 0.91). The bound held on the file: 40.00 dB required, 40.00 dB measured."
     )
-    text = sentence(replace(FOUND, success=False, heard_after="not singing", confidence_after=0.3))
+    text = sentence(replace(FOUND, success=False, label_after="not singing", confidence_after=0.3))
     assert text.startswith(
         "Not fooled: the model hears “not singing” in the file (confidence in “singing” 0.10, now"
     )

@@ -80,9 +80,13 @@ class Bound:
         ``difference`` [batch, sample]; ``x`` [batch, sample] -> [batch, sample].
 
         Each segment is projected onto its ball; then the whole onto its ball, with the absolute
-        values of the first result as caps. This is the exact projection because all constraints
-        shrink samples towards 0, and the optimality conditions of a sample depend on the larger of
-        the multipliers of its segment and of the whole only.
+        values of the first result as caps. This is the exact projection: with e the difference, d
+        its projection, and multipliers a_s >= 0 of segment s and b >= 0 of the whole, the KKT
+        conditions are |d_i| = min(cap_i, |e_i| / (1 + a_s + b)), a ball being full where its
+        multiplier is > 0. With the divisors m_s of segment s alone and M of the second projection,
+        b = M - 1 and a_s = max(m_s - M, 0) satisfy them, since the result is
+        min(cap_i, |e_i| / max(m_s, M)): a segment with m_s > M keeps its first projection, which
+        fills its ball.
         """
         return self._nearest(difference, x).to(x)
 
@@ -125,8 +129,8 @@ class Bound:
         if self.norm == "linf":
             return 2 * torch.rand(n_samples, generator=generator, dtype=torch.float64) - 1
         direction: Tensor = torch.randn(n_samples, generator=generator, dtype=torch.float64)
-        share = torch.rand(1, generator=generator, dtype=torch.float64)
-        drawn: Tensor = direction / direction.norm() * share ** (1 / n_samples)
+        fraction = torch.rand(1, generator=generator, dtype=torch.float64)
+        drawn: Tensor = direction / direction.norm() * fraction ** (1 / n_samples)
         return drawn
 
     def _segments(self, size: Tensor, cap: Tensor, x: Tensor, segmental_snr_db: float) -> Tensor:

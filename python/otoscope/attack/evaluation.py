@@ -34,7 +34,7 @@ from otoscope.signal.stft import hann
 __all__ = [
     "CUTOFFS_HZ",
     "Evaluation",
-    "LowPassed",
+    "LowPassResult",
     "evaluate",
     "inconsistency",
     "round_to_16_bits",
@@ -47,7 +47,7 @@ _TAPS = 511  # at 16 kHz the filter goes from pass to stop within 100 Hz
 
 
 @dataclass(frozen=True)
-class LowPassed:
+class LowPassResult:
     """Predictions for the original and the file behind a low-pass filter.
 
     Parameters
@@ -87,8 +87,8 @@ class Evaluation:
         Success of the file, by the attack's criterion.
     success_before_writing : bool
         Success of the sound before it was rounded and written.
-    heard_before, heard_after : str
-        Label predicted for the original and for the file.
+    label_before, label_after : str
+        Labels predicted for the original and for the file.
     confidence_before, confidence_after : float
         Confidence in the aim: the target, or the strongest label other than the one to leave.
     threshold : float, optional
@@ -97,8 +97,8 @@ class Evaluation:
         Confidence before each step, and after the last.
     iterations : int
         Number of steps; 0: the original has the aimed prediction already and is not counted.
-    snr_asked_db : float
-        The attack's bound.
+    snr_bound_db : float
+        Bound of the attack.
     snr_guaranteed_db : float, optional
         Bound that holds after rounding, for any adversary; None where the attack does not bound the
         sound (the published method).
@@ -115,7 +115,7 @@ class Evaluation:
         ||P S - S|| / ||S|| of the original's spectrum, and of the spectrum S that the attack aimed
         at: that of its sound (0 up to rounding) or, in the published method, an inconsistent one.
         None if the result does not hold that spectrum.
-    low_pass : tuple of LowPassed
+    low_pass : tuple of LowPassResult
         Predictions behind low-pass filters.
     success_on_spectra : bool, optional
         Success as the published method counts it.
@@ -135,14 +135,14 @@ class Evaluation:
     targeted: bool
     success: bool
     success_before_writing: bool
-    heard_before: str
-    heard_after: str
+    label_before: str
+    label_after: str
     confidence_before: float
     confidence_after: float
     threshold: float | None
     confidence: tuple[float, ...]
     iterations: int
-    snr_asked_db: float
+    snr_bound_db: float
     snr_guaranteed_db: float | None
     snr_db: float
     support_snr_db: float
@@ -151,12 +151,12 @@ class Evaluation:
     clipped: int
     inconsistency_before: float
     inconsistency_after: float | None
-    low_pass: tuple[LowPassed, ...] = ()
+    low_pass: tuple[LowPassResult, ...] = ()
     success_on_spectra: bool | None = None
     magnitude_snr_db: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all of it in JSON's types; infinite ratios become None."""
+        """Convert to JSON's types; infinite ratios become None."""
         plain: dict[str, Any] = to_plain(self)
         return plain
 
@@ -276,14 +276,14 @@ def _evaluate_one(
         targeted=result.targeted,
         success=bool(after.success[0]),
         success_before_writing=bool(result.success[i]),
-        heard_before=labels_before[0],
-        heard_after=labels_after[0],
+        label_before=labels_before[0],
+        label_after=labels_after[0],
         confidence_before=float(before.confidence[0]),
         confidence_after=float(after.confidence[0]),
         threshold=_threshold(attack, n_labels=posterior_after.shape[-1]),
         confidence=tuple(result.confidence[i, : int(result.iterations[i]) + 1].tolist()),
         iterations=int(result.iterations[i]),
-        snr_asked_db=attack.snr_db,
+        snr_bound_db=attack.snr_db,
         snr_guaranteed_db=_guaranteed(x, sound, attack),
         snr_db=float(snr_db(x, y)),
         support_snr_db=float(snr_db(x[sounding], y[sounding])),
@@ -292,7 +292,7 @@ def _evaluate_one(
         clipped=int((sound.abs() > 1).sum()),
         low_pass=tuple(
             map(
-                LowPassed,
+                LowPassResult,
                 cutoffs,
                 labels_before[1:],
                 labels_after[1:],

@@ -115,7 +115,7 @@ class MagnitudeAdversary(Attack):
         model: Callable[[Tensor], Tensor],
         *,
         snr_db: float = 15.0,
-        hears: Literal["magnitude", "sound"] = "magnitude",
+        model_input: Literal["magnitude", "sound"] = "magnitude",
         outputs: Outputs | None = None,
         faithful: bool = False,
     ) -> MagnitudeAdversary:
@@ -127,7 +127,7 @@ class MagnitudeAdversary(Attack):
             Magnitudes [batch, frame, bin] -> [batch, frame, output], or of sound.
         snr_db : float
             Minimum signal-to-noise ratio, dB.
-        hears : {"magnitude", "sound"}
+        model_input : {"magnitude", "sound"}
             Input of the model.
         outputs : {"logits", "probabilities"}, optional
             Kind of the outputs; default: the model's attribute ``outputs``, or logits.
@@ -145,7 +145,7 @@ class MagnitudeAdversary(Attack):
         100
         """
         return cls(
-            _as_sound(model, hears),
+            _as_sound(model, model_input),
             snr_db=snr_db,
             steps=100,
             step=0.1,
@@ -163,7 +163,7 @@ class MagnitudeAdversary(Attack):
         model: Callable[[Tensor], Tensor],
         *,
         snr_db: float = 15.0,
-        hears: Literal["magnitude", "sound"] = "magnitude",
+        model_input: Literal["magnitude", "sound"] = "magnitude",
         outputs: Outputs | None = None,
         faithful: bool = False,
     ) -> MagnitudeAdversary:
@@ -179,7 +179,7 @@ class MagnitudeAdversary(Attack):
             sound.
         snr_db : float
             Minimum signal-to-noise ratio, dB.
-        hears : {"magnitude", "sound"}
+        model_input : {"magnitude", "sound"}
             Input of the model.
         outputs : {"logits", "probabilities"}, optional
             Kind of the outputs; default: the model's attribute ``outputs``, or logits.
@@ -196,7 +196,9 @@ class MagnitudeAdversary(Attack):
         >>> MagnitudeAdversary.cdnn(torch.nn.Linear(513, 10)).confidence
         0.5
         """
-        dnn = cls.dnn(model, snr_db=snr_db, hears=hears, outputs=outputs, faithful=faithful)
+        dnn = cls.dnn(
+            model, snr_db=snr_db, model_input=model_input, outputs=outputs, faithful=faithful
+        )
         return replace(dnn, steps=50, step=0.01, confidence=0.5)
 
     def run(
@@ -292,10 +294,10 @@ class MagnitudeStep:
 
 
 def _as_sound(
-    model: Callable[[Tensor], Tensor], hears: Literal["magnitude", "sound"]
+    model: Callable[[Tensor], Tensor], model_input: Literal["magnitude", "sound"]
 ) -> Callable[[Tensor], Tensor]:
-    if hears not in ("magnitude", "sound"):
-        raise ParameterError(f"hears is {hears!r}, must be 'magnitude' or 'sound'")
-    if hears == "sound" or isinstance(model, SpectrumClassifier):
+    if model_input not in ("magnitude", "sound"):
+        raise ParameterError(f"model_input is {model_input!r}, must be 'magnitude' or 'sound'")
+    if model_input == "sound" or isinstance(model, SpectrumClassifier):
         return model
     return SpectrumClassifier(model, outputs=getattr(model, "outputs", None))

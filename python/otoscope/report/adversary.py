@@ -110,7 +110,7 @@ def aim(evaluation: Evaluation) -> str:
     if evaluation.targeted:
         return f"“{evaluation.aim}”"
     return (
-        f"“{evaluation.heard_after}”" if evaluation.success else f"anything but “{evaluation.aim}”"
+        f"“{evaluation.label_after}”" if evaluation.success else f"anything but “{evaluation.aim}”"
     )
 
 
@@ -119,7 +119,7 @@ def sentence(evaluation: Evaluation, *, model: str = "the model") -> str:
     confidence = (
         f"{number(evaluation.confidence_before)}, now {number(evaluation.confidence_after)}"
     )
-    before, after = evaluation.heard_before, evaluation.heard_after
+    before, after = evaluation.label_before, evaluation.label_after
     if evaluation.success:
         heard = (
             f"Fooled: {model} heard “{before}” and hears “{after}” in the file "
@@ -167,12 +167,12 @@ def facts(evaluation: Evaluation, *, model: str = "", start: float = 0.0) -> lis
     """List the measures; ``start`` is the second at which the excerpt begins."""
     guaranteed = evaluation.snr_guaranteed_db
     promise = "" if guaranteed is None else f"; rounding leaves at least {decibels(guaranteed)}"
-    bound, ratio = decibels(evaluation.snr_asked_db), evaluation.magnitude_snr_db
+    bound, ratio = decibels(evaluation.snr_bound_db), evaluation.magnitude_snr_db
     return [
         *([Fact("Model", model)] if model else []),
         Fact("Excerpt", f"{start:.2f}–{start + evaluation.seconds:.2f} s, {evaluation.sr:,.0f} Hz"),
-        Fact("Heard before", evaluation.heard_before),
-        Fact("Heard in the file", evaluation.heard_after),
+        Fact("Heard before", evaluation.label_before),
+        Fact("Heard in the file", evaluation.label_after),
         Fact(
             f"Confidence in {aim(evaluation)}",
             f"{decimals(evaluation.confidence_before, 3)} → "
@@ -240,8 +240,8 @@ class _AdversaryPage:
 def _sounds(evaluation: Evaluation, original: Tensor, adversary: Tensor) -> list[Sound]:
     """Encode without loss, since a lossy code may undo an adversary."""
     clips = [
-        ("original", "Original", f"heard as “{evaluation.heard_before}”", original),
-        ("adversary", "Adversary", f"heard as “{evaluation.heard_after}”", adversary),
+        ("original", "Original", f"heard as “{evaluation.label_before}”", original),
+        ("adversary", "Adversary", f"heard as “{evaluation.label_after}”", adversary),
     ]
     gain_db = _gain_db(original, adversary)
     if gain_db is not None:
@@ -300,12 +300,12 @@ def _confidence_chart(evaluation: Evaluation) -> _ConfidenceChart | None:
 
 
 def _bound(evaluation: Evaluation) -> str:
-    bound, measured = decibels(evaluation.snr_asked_db), decibels(evaluation.snr_db)
+    bound, measured = decibels(evaluation.snr_bound_db), decibels(evaluation.snr_db)
     if evaluation.snr_db == math.inf:
         return "The sound is unchanged."
     if evaluation.snr_guaranteed_db is None:
         return f"The bound was on magnitudes: {bound} required, {measured} measured on the sound."
-    if evaluation.snr_db >= evaluation.snr_asked_db:
+    if evaluation.snr_db >= evaluation.snr_bound_db:
         return f"The bound held on the file: {bound} required, {measured} measured."
     if evaluation.snr_db >= evaluation.snr_guaranteed_db:
         return f"The bound held: {bound} required; rounding to 16 bits left {measured} in the file."
@@ -316,8 +316,8 @@ def _defence(evaluation: Evaluation) -> str:
     """Say at which cut-offs original and adversary are both heard as the original was."""
     if not evaluation.low_pass:
         return "No low-pass filter was tried."
-    keeps = [row for row in evaluation.low_pass if row.original == evaluation.heard_before]
-    cures = [row.cutoff_hz for row in keeps if row.adversary == evaluation.heard_before]
+    keeps = [row for row in evaluation.low_pass if row.original == evaluation.label_before]
+    cures = [row.cutoff_hz for row in keeps if row.adversary == evaluation.label_before]
     if not keeps:
         return "No low-pass filter leaves the original heard as it was."
     if not cures:

@@ -137,7 +137,7 @@ def test_record_holds_the_rows_that_the_tables_count(run: Any) -> None:
     assert {row["song"] for row in rows} == {"song-0", "song-1"}  # drawn in turn
     for row in tables[0].rows:
         of_row = [
-            r for r in rows if r["method"] == row[1] and f"{r['snr_asked_db']:g} dB" == row[2]
+            r for r in rows if r["method"] == row[1] and f"{r['snr_bound_db']:g} dB" == row[2]
         ]
         assert row[3] == f"{sum(r['success'] for r in of_row)} of {len(of_row)}"
         margin = min(r["snr_db"] - r["snr_guaranteed_db"] for r in of_row)
@@ -186,7 +186,7 @@ def row(**changes: Any) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "task": "whistle",
         "method": "waveform",
-        "snr_asked_db": 40.0,
+        "snr_bound_db": 40.0,
         "snr_guaranteed_db": 39.9,
         "success": True,
         "success_on_spectra": None,
@@ -195,7 +195,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "segmental_snr_db": 20.0,
         "magnitude_snr_db": None,
         "clipped": 0,
-        "heard_before": "not whistle",
+        "label_before": "not whistle",
         "low_pass": [],
     }
     return plain | changes

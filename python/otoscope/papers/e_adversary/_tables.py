@@ -92,7 +92,7 @@ def draw_figure(rows: list[dict[str, Any]], path: Path) -> None:
                     claimed = _shares(of_method, lambda row: row["success_on_spectra"])
                     axis.plot(*claimed, **style, linestyle="--", label="published, as claimed")
             axis.set(title=task, xlabel="bound, dB", ylim=(-5, 105))
-            axis.set_xticks(sorted({row["snr_asked_db"] for row in of_task}))
+            axis.set_xticks(sorted({row["snr_bound_db"] for row in of_task}))
             axis.spines[["top", "right"]].set_visible(False)
             axis.legend(frameon=False, fontsize=8)
         axes[0].set_ylabel("fooled within the bound, %")
@@ -105,10 +105,10 @@ def _groups(rows: Iterable[dict[str, Any]]) -> list[tuple[tuple[Any, ...], list[
     methods = list(dict.fromkeys(row["method"] for row in rows))
 
     def key(row: dict[str, Any]) -> tuple[int, int, float]:
-        return tasks.index(row["task"]), methods.index(row["method"]), row["snr_asked_db"]
+        return tasks.index(row["task"]), methods.index(row["method"]), row["snr_bound_db"]
 
     groups = [list(group) for _, group in groupby(sorted(rows, key=key), key)]
-    return [((g[0]["task"], g[0]["method"], g[0]["snr_asked_db"]), g) for g in groups]
+    return [((g[0]["task"], g[0]["method"], g[0]["snr_bound_db"]), g) for g in groups]
 
 
 def _success(key: tuple[Any, ...], rows: list[dict[str, Any]]) -> tuple[str, ...]:
@@ -151,15 +151,15 @@ def _defence(key: tuple[Any, ...], rows: list[dict[str, Any]]) -> list[tuple[str
     fooled = [row for row in _tried(rows) if row["success"]]
     found: list[tuple[str, ...]] = []
     for i, cutoff in enumerate(row["cutoff_hz"] for row in rows[0]["low_pass"]):
-        kept = [row for row in fooled if row["low_pass"][i]["original"] == row["heard_before"]]
-        cured = [row for row in kept if row["low_pass"][i]["adversary"] == row["heard_before"]]
+        kept = [row for row in fooled if row["low_pass"][i]["original"] == row["label_before"]]
+        cured = [row for row in kept if row["low_pass"][i]["adversary"] == row["label_before"]]
         found.append((task, method, f"{cutoff:g} Hz", _count(kept, fooled), _count(cured, kept)))
     return found
 
 
 def _holds(row: dict[str, Any]) -> bool:
     """Fooled, and the file has the ratio asked for, but for a tenth of a dB."""
-    return bool(row["success"] and _snr_db(row) >= row["snr_asked_db"] - 0.1)
+    return bool(row["success"] and _snr_db(row) >= row["snr_bound_db"] - 0.1)
 
 
 def _tried(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -176,8 +176,8 @@ def _shares(
     rows: list[dict[str, Any]], is_so: Callable[[dict[str, Any]], bool]
 ) -> tuple[list[float], list[float]]:
     rows = _tried(rows)
-    bounds = sorted({row["snr_asked_db"] for row in rows})
-    of_bound = [[row for row in rows if row["snr_asked_db"] == bound] for bound in bounds]
+    bounds = sorted({row["snr_bound_db"] for row in rows})
+    of_bound = [[row for row in rows if row["snr_bound_db"] == bound] for bound in bounds]
     return bounds, [100 * sum(map(is_so, group)) / len(group) for group in of_bound]
 
 

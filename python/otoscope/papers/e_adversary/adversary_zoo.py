@@ -41,14 +41,14 @@ __all__ = ["TASKS", "AdversaryZooConfig", "Task", "adversary_zoo"]
 _LINES = "adversary_zoo.jsonl"
 _STEP = 2.0  # seconds from one possible excerpt to the next
 _KEPT = (
-    "heard_before",
+    "label_before",
     "success",
     "success_before_writing",
     "success_on_spectra",
     "confidence_before",
     "confidence_after",
     "iterations",
-    "snr_asked_db",
+    "snr_bound_db",
     "snr_guaranteed_db",
     "snr_db",
     "segmental_snr_db",
