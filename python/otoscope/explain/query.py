@@ -108,7 +108,7 @@ def explain_outputs(
     """Explain the outputs [excerpt, coalition, target], float64, of queries that share a table."""
     design = queries[0].design.cpu()
     keep = design.coalitions.unpack()
-    weights = design.counts * _locality(settings, keep)
+    weights = design.counts * _kernel_of_coalitions(settings, keep)
     coalition = distinct(design.coalitions.bits)[1]
     effective = effective_samples(coalition.bincount(weights))
     _warn_if_few(settings, effective, design)
@@ -134,8 +134,8 @@ def explain_outputs(
     ]
 
 
-def _locality(settings: ExplanationSettings, keep: Tensor) -> Tensor:
-    """Return the kernel's weights; the designs for Shapley values drew by theirs already."""
+def _kernel_of_coalitions(settings: ExplanationSettings, keep: Tensor) -> Tensor:
+    """Return the kernel's weights; 1 if the design draws coalitions by the Shapley kernel."""
     if settings.design in SHAPLEY_DESIGNS:
         return torch.ones(len(keep), dtype=torch.float64)
     kernel = cast(Kernel, settings.kernel)

@@ -66,7 +66,7 @@ def kernel_shap(keep: Tensor, weights: Tensor, outputs: Tensor) -> Tensor:
     """
     n = keep.shape[1]
     f = outputs.double()
-    gain, total = f - f[empty_row(keep)], f[full_row(keep)] - f[empty_row(keep)]
+    gain, total = f - f[row_of_none(keep)], f[row_of_all(keep)] - f[row_of_none(keep)]
     # values = total / n + deviation; deviations sum to 0, and rows less their mean see only those
     size = keep.double().sum(1, keepdim=True)
     rows, residual = keep.double() - size / n, gain - size / n * total
@@ -92,12 +92,12 @@ def permutation_shapley(keep: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor |
     return gains.mean(0).T, error
 
 
-def full_row(keep: Tensor) -> int:
+def row_of_all(keep: Tensor) -> int:
     """Return the index of the coalition of all segments, which must be there."""
     return int(keep.all(1).nonzero()[0, 0])
 
 
-def empty_row(keep: Tensor) -> int:
+def row_of_none(keep: Tensor) -> int:
     """Return the index of the coalition of no segment, which must be there."""
     return int((~keep).all(1).nonzero()[0, 0])
 

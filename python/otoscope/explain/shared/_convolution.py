@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from otoscope.explain.shared._factored import COLUMN, ROW, Axis, FactoredTensor, NotLocal
+from otoscope.explain.shared._factored import COLUMN, ROW, Axis, FactoredTensor, NotShareable
 from otoscope.explain.shared._handlers import (
     Arguments,
-    Work,
+    WorkCount,
     constant,
     factored_of,
     handles,
@@ -28,7 +28,7 @@ def on_plane(tensor: FactoredTensor, rank: int) -> tuple[FactoredTensor, list[Ax
     Plane axes among the channels become features.
     """
     if len(tensor.dims) != rank + 1:
-        raise NotLocal("is not called on a batch")
+        raise NotShareable("is not called on a batch")
     for axis in (ROW, COLUMN):
         if axis in tensor.dims[0]:
             tensor = tensor.to_features(axis)
@@ -40,9 +40,9 @@ def on_plane(tensor: FactoredTensor, rank: int) -> tuple[FactoredTensor, list[Ax
         elif not dim and free:
             axes.append(free.pop())
         else:
-            raise NotLocal("has windows that move over features")
+            raise NotShareable("has windows that move over features")
     if any(tensor.size_of(a) != 1 for a in (ROW, COLUMN) if a not in axes):
-        raise NotLocal("has windows that move over one axis of two")
+        raise NotShareable("has windows that move over one axis of two")
     return tensor.ordered(), axes
 
 
@@ -73,7 +73,7 @@ def as_plane(values: Sequence[int], axes: Sequence[Axis]) -> tuple[int, int]:
 
 
 @handles("conv1d", "conv2d")
-def convolution(a: Arguments, work: Work) -> FactoredTensor:
+def convolution(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Convolve the windows of every tile."""
     weight, bias = required(a["weight"]), constant(a["bias"])
     rank = weight.ndim - 2
@@ -136,7 +136,7 @@ def _pool_scans(
 
 
 @handles("max_pool1d", "max_pool2d")
-def max_pool(a: Arguments, work: Work) -> FactoredTensor:
+def max_pool(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Take the maximum of every window; padding is -inf."""
     rank = 1 if "1d" in a["op"] else 2
     tensor, axes = on_plane(factored_of(a, "self"), rank)
@@ -152,7 +152,7 @@ def max_pool(a: Arguments, work: Work) -> FactoredTensor:
 
 
 @handles("avg_pool1d", "avg_pool2d")
-def average_pool(a: Arguments, work: Work) -> FactoredTensor:
+def average_pool(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Average every window over the cells that the arguments count."""
     rank = 1 if "1d" in a["op"] else 2
     tensor, axes = on_plane(factored_of(a, "self"), rank)
@@ -189,7 +189,7 @@ def _averaged(
 
 
 @handles("adaptive_avg_pool1d", "adaptive_avg_pool2d")
-def adaptive_average_pool(a: Arguments, work: Work) -> FactoredTensor:
+def adaptive_average_pool(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Average windows of equal size."""
     rank = 1 if "1d" in a["op"] else 2
     tensor, axes = on_plane(factored_of(a, "self"), rank)
@@ -198,7 +198,7 @@ def adaptive_average_pool(a: Arguments, work: Work) -> FactoredTensor:
 
 
 @handles("adaptive_max_pool1d", "adaptive_max_pool2d")
-def adaptive_max_pool(a: Arguments, work: Work) -> list[FactoredTensor | None]:
+def adaptive_max_pool(a: Arguments, work: WorkCount) -> list[FactoredTensor | None]:
     """Take the maximum of windows of equal size; its index is not available."""
     rank = 1 if "1d" in a["op"] else 2
     tensor, axes = on_plane(factored_of(a, "self"), rank)
@@ -222,7 +222,7 @@ def _adaptive_scans(
     for axis, size in zip(axes, sizes, strict=True):
         whole = tensor.size_of(axis)
         if whole % size:
-            raise NotLocal("has windows of unequal sizes")
+            raise NotShareable("has windows of unequal sizes")
         scans.append(Scan(tuple(range(whole)), whole // size, whole // size))
     return scans
 
@@ -233,7 +233,7 @@ def _dims_after(axes: Sequence[Axis], layout: Layout) -> tuple[tuple[Axis, ...],
 
 
 @handles("pad", "constant_pad_nd")
-def pad(a: Arguments, work: Work) -> FactoredTensor:
+def pad(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Pad the plane by a constant or by its own values."""
     tensor, amounts, mode = factored_of(a, "self"), list(a["pad"]), a.get("mode", "constant")
     scans = {axis: Scan(tuple(range(tensor.size_of(axis)))) for axis in (ROW, COLUMN)}
@@ -244,7 +244,7 @@ def pad(a: Arguments, work: Work) -> FactoredTensor:
         if before == after == 0:
             continue
         if tensor.dims[dim] not in ((ROW,), (COLUMN,)) or min(before, after) < 0:
-            raise NotLocal("pads features")
+            raise NotShareable("pads features")
         axis = tensor.dims[dim][0]
         scans[axis] = Scan(_around(tensor.size_of(axis), before, after, mode))
         new_dims[dim] = (axis,)

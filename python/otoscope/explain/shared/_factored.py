@@ -21,18 +21,18 @@ from torch import Tensor
 from otoscope.explain.shared._layout import Layout
 from otoscope.explain.shared._scan import Scan, Scans
 
-__all__ = ["COLUMN", "ROW", "Axis", "FactoredTensor", "MixesSamples", "NotLocal"]
+__all__ = ["COLUMN", "ROW", "Axis", "FactoredTensor", "MixesSamples", "NotShareable"]
 
 _CACHED = 1 << 20  # elements of windows per call on a CPU: they stay in its caches
 _AT_ONCE = 1 << 26  # elements of windows per call on a GPU
 _WORTH = 0.7  # fraction of a plain evaluation's values above which sharing only costs time
 
 
-class NotLocal(Exception):
+class NotShareable(Exception):
     """Raised by an operation that needs whole samples: from there on they are evaluated plainly."""
 
 
-class MixesSamples(NotLocal):
+class MixesSamples(NotShareable):
     """Raised by an operation whose result for a sample depends on the others of its batch."""
 
 
@@ -105,7 +105,7 @@ class FactoredTensor:
         rank = len(self.dims) + 1
         whole = [dim % rank for dim in order]
         if whole[0] != 0:
-            raise NotLocal("moves the sample's dimension")
+            raise NotShareable("moves the sample's dimension")
         return replace(self, dims=tuple(self.dims[dim - 1] for dim in whole[1:]))
 
     def reshape_to(self, sizes: Sequence[int]) -> FactoredTensor:
@@ -116,11 +116,11 @@ class FactoredTensor:
             group: list[Axis] = []
             while (length := math.prod(map(self.size_of, group))) != size:
                 if size % length or not axes:
-                    raise NotLocal("reshapes across the plane")
+                    raise NotShareable("reshapes across the plane")
                 axis, missing = axes.pop(0), size // length
                 if missing % self.size_of(axis):
                     if axis in _PLANE or axis.size % missing:
-                        raise NotLocal("reshapes across the plane")
+                        raise NotShareable("reshapes across the plane")
                     parts = [Axis(missing), Axis(axis.size // missing)]
                     at = features.index(axis)
                     features[at : at + 1] = parts
@@ -129,7 +129,7 @@ class FactoredTensor:
                 group.append(axis)
             dims.append(tuple(group))
         if axes:
-            raise NotLocal("reshapes across samples")
+            raise NotShareable("reshapes across samples")
         return replace(self, features=tuple(features), dims=tuple(dims))
 
     def ordered(self, *dims: int) -> FactoredTensor:
@@ -147,11 +147,11 @@ class FactoredTensor:
         """Return a constant that broadcasts against the tensor as [row + 1 or 1, feature]."""
         if constant.ndim > len(self.dims):
             if constant.ndim > len(self.dims) + 1 or constant.shape[0] != 1:
-                raise NotLocal("adds a value per sample")
+                raise NotShareable("adds a value per sample")
             constant = constant[0]
         shape = (1,) * (len(self.dims) - constant.ndim) + tuple(constant.shape)
         if any(c not in (1, size) for c, size in zip(shape, self.sizes, strict=True)):
-            raise NotLocal("repeats values")
+            raise NotShareable("repeats values")
         whole = constant.reshape(shape).expand(self.sizes)
         axes = [axis for dim in self.dims for axis in dim]
         whole = whole.reshape([self.size_of(axis) for axis in axes])  # a view, or small
@@ -208,7 +208,7 @@ class FactoredTensor:
     def repeat_along(self, axis: Axis, size: int, dim: int) -> FactoredTensor:
         """Repeat values along an axis of the plane that has size 1, as has dimension ``dim``."""
         if self.size_of(axis) != 1:
-            raise NotLocal("repeats values over the plane")
+            raise NotShareable("repeats values over the plane")
         scans = tuple(
             Scan((0,) * size if own is axis else tuple(range(whole)))
             for own, whole in zip(_PLANE, self.layout.size, strict=True)
@@ -286,7 +286,7 @@ class Windows:
 def _require_sharing(layout: Layout) -> Layout:
     """Return a layout with clearly fewer rows than samples * positions, or raise."""
     if layout.area > 1 and layout.n_rows > _WORTH * layout.area * len(layout.samples):
-        raise NotLocal("sees too much to share")
+        raise NotShareable("sees too much to share")
     return layout
 
 

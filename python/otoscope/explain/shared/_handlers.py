@@ -11,15 +11,15 @@ from typing import Any, TypeAlias, TypeVar
 
 from torch import Tensor
 
-from otoscope.explain.shared._factored import FactoredTensor, NotLocal
+from otoscope.explain.shared._factored import FactoredTensor, NotShareable
 
-__all__ = ["HANDLERS", "Arguments", "Work", "handles"]
+__all__ = ["HANDLERS", "Arguments", "WorkCount", "handles"]
 
 Arguments: TypeAlias = dict[str, Any]
 
 
 @dataclass
-class Work:
+class WorkCount:
     """Multiplications by weights per excerpt: those done, and those of a plain evaluation."""
 
     batch: int  # size of the traced batch, to which the sizes in the graph refer
@@ -33,7 +33,7 @@ class Work:
         self.plain += per_position * layout.area * len(layout.samples)
 
 
-Handler: TypeAlias = Callable[[Arguments, Work], Any]
+Handler: TypeAlias = Callable[[Arguments, WorkCount], Any]
 HandlerType = TypeVar("HandlerType", bound=Handler)
 HANDLERS: dict[str, Handler] = {}
 
@@ -53,14 +53,14 @@ def factored_of(arguments: Arguments, name: str) -> FactoredTensor:
     """Return an argument that must depend on the samples."""
     value = arguments[name]
     if not isinstance(value, FactoredTensor):
-        raise NotLocal(f"its {name} does not depend on the segments")
+        raise NotShareable(f"its {name} does not depend on the segments")
     return value
 
 
 def constant(value: Any) -> Tensor | None:
     """Return an argument that must not depend on the samples."""
     if isinstance(value, FactoredTensor):
-        raise NotLocal("its parameters depend on the segments")
+        raise NotShareable("its parameters depend on the segments")
     return value if isinstance(value, Tensor) else None
 
 
@@ -68,5 +68,5 @@ def required(value: Any) -> Tensor:
     """Return a weight that must be there and not depend on the samples."""
     weight = constant(value)
     if weight is None:
-        raise NotLocal("has no weight")
+        raise NotShareable("has no weight")
     return weight

@@ -15,11 +15,11 @@ from otoscope.explain.shared._factored import (
     Axis,
     FactoredTensor,
     MixesSamples,
-    NotLocal,
+    NotShareable,
 )
 from otoscope.explain.shared._handlers import (
     Arguments,
-    Work,
+    WorkCount,
     constant,
     factored_of,
     handles,
@@ -32,7 +32,7 @@ def elementwise(
 ) -> FactoredTensor:
     """Apply an elementwise ATen operation to factored tensors, constants and numbers."""
     if any(isinstance(value, (FactoredTensor, Tensor)) for value in kwargs.values()):
-        raise NotLocal("has a tensor for an option")
+        raise NotShareable("has a tensor for an option")
     tensors = [arg for arg in args if isinstance(arg, FactoredTensor)]
     if len({len(tensor.dims) for tensor in tensors}) > 1:  # samples would meet features
         raise MixesSamples("mixes samples")
@@ -58,7 +58,7 @@ def align(tensors: Sequence[FactoredTensor], last: int | None = None) -> list[Fa
     if len(ordered) == 1:
         return ordered
     if len({_pattern(tensor, last) for tensor in ordered}) != 1:
-        raise NotLocal("combines different planes")
+        raise NotShareable("combines different planes")
     layout = ordered[0].layout
     for tensor in ordered[1:]:
         if tensor.layout is not layout:
@@ -91,7 +91,7 @@ def expanded(
             tensor = tensor.repeat_along(like[0], size, dim)
         elif size != own:
             if any(axis in like for axis in (ROW, COLUMN)):
-                raise NotLocal("repeats values over the plane")
+                raise NotShareable("repeats values over the plane")
             new = Axis(size)
             rows = tensor.rows.repeat_interleave(size, 2)
             dims = (*tensor.dims[:dim], (new,), *tensor.dims[dim + 1 :])
@@ -102,7 +102,7 @@ def expanded(
 def features_last(tensor: FactoredTensor, dim: int) -> tuple[FactoredTensor, Tensor]:
     """Order a dimension of features last; return rows [excerpt, row, rest, feature] too."""
     if not tensor.only_features(dim):
-        raise NotLocal("works along the plane")
+        raise NotShareable("works along the plane")
     ordered = tensor.ordered(dim)
     return ordered, ordered.rows.unflatten(2, (-1, ordered.sizes[dim]))
 
@@ -122,14 +122,14 @@ def along_features(
 
 
 @handles("cat", "concat", "concatenate")
-def concatenate(a: Arguments, work: Work) -> FactoredTensor:
+def concatenate(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Concatenate along features."""
     tensors = a["tensors"]
     if not all(isinstance(tensor, FactoredTensor) for tensor in tensors):
-        raise NotLocal("appends a constant")
+        raise NotShareable("appends a constant")
     dim = tensors[0].dimension(a["dim"])
     if not all(tensor.only_features(dim) for tensor in tensors):
-        raise NotLocal("appends along the plane")
+        raise NotShareable("appends along the plane")
     aligned = align(tensors, dim)
     parts = [tensor.rows.unflatten(2, (-1, tensor.sizes[dim])) for tensor in aligned]
     rows, first = torch.cat(parts, -1), aligned[0]
@@ -140,11 +140,11 @@ def concatenate(a: Arguments, work: Work) -> FactoredTensor:
 
 
 @handles("stack")
-def stack(a: Arguments, work: Work) -> FactoredTensor:
+def stack(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Stack along a new dimension."""
     tensors = a["tensors"]
     if not all(isinstance(tensor, FactoredTensor) for tensor in tensors):
-        raise NotLocal("appends a constant")
+        raise NotShareable("appends a constant")
     dim = a["dim"] % (len(tensors[0].dims) + 2)
     if dim == 0:
         raise MixesSamples("mixes samples")
@@ -156,7 +156,7 @@ def stack(a: Arguments, work: Work) -> FactoredTensor:
 
 
 @handles("batch_norm")
-def batch_norm(a: Arguments, work: Work) -> FactoredTensor:
+def batch_norm(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Normalise by the running statistics."""
     tensor = factored_of(a, "input")
     mean, variance = constant(a["running_mean"]), constant(a["running_var"])
@@ -174,7 +174,7 @@ def batch_norm(a: Arguments, work: Work) -> FactoredTensor:
 
 
 @handles("layer_norm")
-def layer_norm(a: Arguments, work: Work) -> FactoredTensor:
+def layer_norm(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Normalise the features of the last dimensions at each position."""
     tensor, shape = factored_of(a, "input"), list(a["normalized_shape"])
     weight, bias = (
@@ -191,7 +191,7 @@ def layer_norm(a: Arguments, work: Work) -> FactoredTensor:
 
 
 @handles("softmax", "log_softmax", "_softmax", "_log_softmax")
-def softmax(a: Arguments, work: Work) -> FactoredTensor:
+def softmax(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Normalise exponentials along features."""
     tensor = factored_of(a, "self")
     function = F.log_softmax if "log" in a["op"] else F.softmax
@@ -199,14 +199,14 @@ def softmax(a: Arguments, work: Work) -> FactoredTensor:
 
 
 @handles("glu")
-def glu(a: Arguments, work: Work) -> FactoredTensor:
+def glu(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Gate half of the features by the other half."""
     tensor = factored_of(a, "self")
     return along_features(tensor, tensor.dimension(a["dim"]), lambda rows: F.glu(rows, dim=-1))
 
 
 @handles("prelu")
-def prelu(a: Arguments, work: Work) -> FactoredTensor:
+def prelu(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Scale negative values per channel."""
     tensor, weight = factored_of(a, "self"), required(a["weight"])
     slope = weight.reshape(-1, *(1,) * (len(tensor.dims) - 1))

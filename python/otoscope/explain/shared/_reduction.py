@@ -22,9 +22,9 @@ from otoscope.explain.shared._factored import (
     Axis,
     FactoredTensor,
     MixesSamples,
-    NotLocal,
+    NotShareable,
 )
-from otoscope.explain.shared._handlers import Arguments, Work, constant, factored_of, handles
+from otoscope.explain.shared._handlers import Arguments, WorkCount, constant, factored_of, handles
 from otoscope.explain.shared._layout import Layout
 from otoscope.explain.shared._pointwise import along_features, elementwise
 from otoscope.explain.shared._scan import Scan
@@ -61,7 +61,7 @@ def tile_contributions(tensor: FactoredTensor, function: Callable[[Tensor], Tens
 
 
 @handles("mean", "sum", "amax", "amin")
-def reduction(a: Arguments, work: Work) -> FactoredTensor:
+def reduction(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Take the mean, sum, maximum or minimum over features and the plane."""
     tensor, op = factored_of(a, "self"), a["op"]
     dims = a.get("dim")
@@ -127,7 +127,7 @@ def _over_axis(tensor: FactoredTensor, axis: Axis, reduce: Callable[..., Tensor]
 
 
 @handles("max", "min")
-def extreme(a: Arguments, work: Work) -> FactoredTensor | list[FactoredTensor | None]:
+def extreme(a: Arguments, work: WorkCount) -> FactoredTensor | list[FactoredTensor | None]:
     """Take the maximum or minimum of two, or along a dimension; its index is not available."""
     if "dim" not in a:
         if "other" in a:
@@ -138,12 +138,12 @@ def extreme(a: Arguments, work: Work) -> FactoredTensor | list[FactoredTensor | 
 
 
 @handles("std", "var", "logsumexp", "norm", "linalg_vector_norm")
-def statistic(a: Arguments, work: Work) -> FactoredTensor:
+def statistic(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Reduce one dimension of features."""
     tensor, dims = factored_of(a, "self"), a.get("dim")
     dims = [dims] if isinstance(dims, int) else dims
     if not dims or len(dims) != 1:
-        raise NotLocal("reduces several dimensions")
+        raise NotShareable("reduces several dimensions")
     dim = tensor.dimension(dims[0])
     options: dict[str, Any] = {
         name: a[name] for name in ("correction", "unbiased", "ord", "p") if a.get(name) is not None
@@ -156,11 +156,11 @@ def statistic(a: Arguments, work: Work) -> FactoredTensor:
 
 
 @handles("linear")
-def linear(a: Arguments, work: Work) -> FactoredTensor:
+def linear(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Multiply the last dimension by a matrix, per position or over the whole plane."""
     weight, bias = constant(a["weight"]), constant(a["bias"])
     if weight is None or weight.ndim != 2:
-        raise NotLocal("multiplies two tensors that depend on the segments")
+        raise NotShareable("multiplies two tensors that depend on the segments")
     tensor = factored_of(a, "input")
     last = tensor.dimension(-1)
     present = [axis for axis in _PLANE if tensor.size_of(axis) != 1]
@@ -182,13 +182,13 @@ def linear(a: Arguments, work: Work) -> FactoredTensor:
 
 
 def _over_tiles(
-    tensor: FactoredTensor, weight: Tensor, bias: Tensor | None, work: Work
+    tensor: FactoredTensor, weight: Tensor, bias: Tensor | None, work: WorkCount
 ) -> FactoredTensor:
     """Split the matrix into the parts that belong to tiles, and add the tiles' contributions."""
     last = len(tensor.dims) - 1
     axes = tensor.dims[last]
     if any(axis not in axes for axis in tensor.features):
-        raise NotLocal("multiplies features apart from the plane")
+        raise NotShareable("multiplies features apart from the plane")
     stored = (*(axis for axis in _PLANE if axis in axes), *tensor.features)
     split = weight.T.reshape(*(tensor.size_of(axis) for axis in axes), len(weight))
     split = split.permute(*(axes.index(axis) for axis in stored), -1)
@@ -215,21 +215,21 @@ def _over_tiles(
 
 
 @handles("matmul", "mm")
-def matmul(a: Arguments, work: Work) -> FactoredTensor:
+def matmul(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Multiply by a constant matrix from the right."""
     name = "tensor2" if "tensor2" in a else ("mat2" if "mat2" in a else "other")
     matrix = constant(a[name])
     if matrix is None or matrix.ndim != 2:
-        raise NotLocal("multiplies two tensors that depend on the segments")
+        raise NotShareable("multiplies two tensors that depend on the segments")
     return linear({"input": factored_of(a, "self"), "weight": matrix.T, "bias": None}, work)
 
 
 @handles("addmm")
-def addmm(a: Arguments, work: Work) -> FactoredTensor:
+def addmm(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Multiply by a constant matrix and add a constant."""
     matrix, bias = constant(a["mat2"]), constant(a["self"])
     if matrix is None or a["beta"] != 1 or a["alpha"] != 1:
-        raise NotLocal("multiplies two tensors that depend on the segments")
+        raise NotShareable("multiplies two tensors that depend on the segments")
     if bias is not None and bias.ndim > 1 and len(bias) > 1:
-        raise NotLocal("adds a value per sample")
+        raise NotShareable("adds a value per sample")
     return linear({"input": factored_of(a, "mat1"), "weight": matrix.T, "bias": bias}, work)

@@ -18,8 +18,14 @@ from torch import Tensor, fx
 
 from otoscope import ops
 from otoscope.explain.shared import _convolution, _reduction, _views  # noqa: F401 - their handlers
-from otoscope.explain.shared._factored import COLUMN, ROW, FactoredTensor, MixesSamples, NotLocal
-from otoscope.explain.shared._handlers import HANDLERS, Work
+from otoscope.explain.shared._factored import (
+    COLUMN,
+    ROW,
+    FactoredTensor,
+    MixesSamples,
+    NotShareable,
+)
+from otoscope.explain.shared._handlers import HANDLERS, WorkCount
 from otoscope.explain.shared._layout import CoalitionTable, Layout, cut_plane
 from otoscope.explain.shared._pointwise import elementwise
 from otoscope.explain.shared._trace import NotTraced, bound, name_of, trace
@@ -39,7 +45,7 @@ class SharingReport:
     shared: int
     operations: int  # of the whole graph
     stopped: str  # the first operation that was not shared, and the reason; empty if there is none
-    work: Work  # multiplications by weights of the shared operations
+    work: WorkCount  # multiplications by weights of the shared operations
 
 
 class SharedForward:
@@ -84,7 +90,7 @@ class SharedForward:
     ) -> None:
         self.batch = max(2, batch)
         self.graph = trace(model, torch.zeros(self.batch, *shape, dtype=dtype, device=device))
-        self.report = SharingReport(0, 0, "", Work(self.batch))
+        self.report = SharingReport(0, 0, "", WorkCount(self.batch))
         self._layout: tuple[Tensor, Tensor, Layout] | None = None
 
     def __call__(
@@ -133,7 +139,7 @@ class SharedForward:
         return layout
 
     def _run(self, start: FactoredTensor) -> Tensor:
-        work = Work(self.batch)
+        work = WorkCount(self.batch)
         nodes = list(self.graph.graph.nodes)
         last_use = {used: node for node in nodes for used in node.all_input_nodes}
         values: dict[fx.Node, Any] = {}
@@ -152,7 +158,7 @@ class SharedForward:
                     shared += node.op == "call_function"
                 except MixesSamples as problem:
                     raise NotTraced(f"{name_of(node)} {problem}") from problem
-                except NotLocal as problem:
+                except NotShareable as problem:
                     stopped = stopped or f"{name_of(node) or 'the output'} {problem}"
                     unshared.append(node)
                     continue
@@ -169,7 +175,7 @@ class SharedForward:
             raise NotTraced("the output does not depend on the input")
         return result.materialise(torch.arange(len(start.layout.samples), device=start.rows.device))
 
-    def _step(self, node: fx.Node, values: dict[fx.Node, Any], work: Work) -> Any:
+    def _step(self, node: fx.Node, values: dict[fx.Node, Any], work: WorkCount) -> Any:
         """Apply one operation to all samples."""
         if node.op == "output":
             return values[node.all_input_nodes[0]]
@@ -186,7 +192,7 @@ class SharedForward:
         elif _is_elementwise(node):
             result = elementwise(node.target, args, kwargs)  # type: ignore[arg-type]
         else:
-            raise NotLocal("needs whole samples")
+            raise NotShareable("needs whole samples")
         _require_as_traced(node, result, self.batch)
         return result
 
@@ -221,13 +227,13 @@ def _require_as_traced(node: fx.Node, result: Any, batch: int) -> None:
     """Compare shapes and types with those of the trace: sharing must not change them."""
     if isinstance(result, list):
         if any(result[user.args[1]] is None for user in node.users):  # type: ignore[index]
-            raise NotLocal("is asked where the largest value is")
+            raise NotShareable("is asked where the largest value is")
         return
     traced = node.meta["val"]
     if traced.shape[:1] != (batch,):
         raise MixesSamples("mixes samples")
     if (result.sizes, result.rows.dtype) != (tuple(traced.shape[1:]), traced.dtype):
-        raise NotLocal("gives another shape or type")
+        raise NotShareable("gives another shape or type")
 
 
 def _refuse_mixing(first: Tensor, other: Tensor) -> None:
