@@ -208,6 +208,12 @@ class from_labels:  # reads as a function: segments=from_labels(labels)
     names : sequence of str, optional
         Name of each segment; "segment <label>" by default.
 
+    Raises
+    ------
+    ParameterError
+        If the labels are not integer [frame, mel] of the patch's shape, or the number of names is
+        not that of the labels.
+
     Examples
     --------
     >>> cut = from_labels(torch.tensor([[7, 7], [3, 3]]), names=["end", "start"])

@@ -95,7 +95,22 @@ class FrechetDistance(TwoSets):
         self._fitted: tuple[FeatureSet, int, Normal] | None = None
 
     def update(self, batch: Any, real: bool) -> None:
-        """Add a batch, as `KernelDistance.update`; a real set given by statistics takes none."""
+        """Add a batch to the real or the generated set.
+
+        Parameters
+        ----------
+        batch : Tensor
+            Input of ``feature``, or features [sample, column]; generated candidates are
+            [set, sample, column].
+        real : bool
+            Whether the batch belongs to the real set.
+
+        Raises
+        ------
+        ParameterError
+            If features differ in shape or width from the earlier ones, a row is not finite, or the
+            real set is given by statistics.
+        """
         if real and self._reference is not None:
             raise ParameterError("the real set is given by statistics; no rows can be added")
         super().update(batch, real)

@@ -145,9 +145,8 @@ def _alternate(P: Projection, S: Tensor, C: Tensor, n_iter: int, momentum: float
     """Project ``n_iter`` times with momentum; return S with the extrapolated phases of C."""
     before, spare = torch.empty_like(C), torch.empty_like(C)
     for step in range(n_iter):
-        ahead = (
-            momentum if step > 1 else 0.0
-        )  # initial phases have no projection to extrapolate from
+        # Initial phases have no projection to extrapolate from.
+        ahead = momentum if step > 1 else 0.0
         P(C, magnitude=S, momentum=ahead, previous=before if ahead else None, out=spare)
         before, C, spare = C, spare, before
     return replace_magnitude(C, S, before if n_iter > 1 else None, momentum)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from otoscope import ops
 from otoscope.adapters.captum._arguments import (
     ArgumentError,
+    CaptumTarget,
     Scalar,
-    Target,
     repeated,
     repeated_target,
     select,
@@ -40,7 +40,7 @@ class Game:
     inputs: tuple[Tensor, ...]  # [example, ...]
     baselines: tuple[Tensor | Scalar, ...]  # values of removed features; broadcast to the inputs
     ids: tuple[Tensor, ...]  # feature of each cell, from 0; broadcast to the inputs
-    target: Target
+    target: CaptumTarget
     additional: tuple[Any, ...]  # tensors are repeated with the inputs
     per_eval: int  # coalitions per forward pass
 
@@ -158,7 +158,7 @@ def _share(game: Game, forward: SharedForward, keep: Tensor) -> Tensor | None:
 
 
 def _agrees(shared: Tensor, game: Game, keep: Tensor, like: Tensor) -> bool:
-    """Compare a shared pass with a plain x: they differ if examples of a batch interact."""
+    """Compare a shared and a plain pass: they differ if examples of a batch interact."""
     plain = next(_by_batches(replace(game, per_eval=1), keep, like, lambda done: None))
     tolerance = _TOLERANCE.get(shared.dtype, 1e-2) * float(plain.abs().max())
     return shared.shape == plain.shape and bool(((shared - plain).abs() <= tolerance).all())

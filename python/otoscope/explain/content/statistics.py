@@ -63,7 +63,7 @@ def zero() -> Content:
     return Content("zero", lambda patch, ids: torch.tensor(0.0))
 
 
-@register("what silence looks like to it")
+@register("the values of digital silence")
 def silence() -> Content:
     """Occlude with silence, as the model's front end represents it.
 
