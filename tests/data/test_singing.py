@@ -18,7 +18,7 @@ from otoscope import records
 from otoscope.data import singing
 from otoscope.data.singing import SingingRecipe, SungSong, synthesise, write_singing
 from otoscope.data.synthesis import mma, sinsy
-from otoscope.data.synthesis.score import CHORDS, Note, Score, compose
+from otoscope.data.synthesis.score import CHORDS, Score, SungNote, compose
 from otoscope.data.synthesis.song import frame_truth
 from otoscope.errors import MissingExtra, ParameterError
 from tests.support.progress import recording
@@ -186,7 +186,7 @@ def test_unknown_groove_is_refused_in_mmas_words() -> None:
 
 @needs_tools
 def test_singer_sings_the_score_when_it_says() -> None:
-    notes = (Note(8, 8, 67, "ra"), Note(24, 8, 72, "o"))
+    notes = (SungNote(8, 8, 67, "ra"), SungNote(24, 8, 72, "o"))
     y, sung = sinsy.sing(Score(120, 0, ("C", "C", "C"), notes), sr=16000)
     np.testing.assert_allclose(sung, [(1.0, 2.0), (3.0, 4.0)], atol=1e-6)
     for start, pitch in ((1.0, 67), (3.0, 72)):

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 import otoscope.models
 from otoscope.data.singing import synthesise
 from otoscope.data.songs import sample, sample_names
-from otoscope.data.synthesis.song import Interval, frame_truth
+from otoscope.data.synthesis.song import SungInterval, frame_truth
 from otoscope.models import Listener, load, read_card, timeline
 from otoscope.signal.audio.files import read_audio
 
@@ -25,7 +25,7 @@ def model() -> Listener:
     return loaded
 
 
-def auc(model: Listener, y: torch.Tensor, sung: tuple[Interval, ...]) -> float:
+def auc(model: Listener, y: torch.Tensor, sung: tuple[SungInterval, ...]) -> float:
     """Compute more than ten outputs per second, each for the centre of an excerpt."""
     line = timeline(model, y, hop=7, padded=True)
     return float(roc_auc_score(frame_truth(sung, len(line.outputs), 10.0), line.outputs[:, 0]))

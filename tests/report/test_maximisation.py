@@ -17,11 +17,11 @@ from otoscope.errors import ParameterError
 from otoscope.explain.maximise import GridResult, MaximisationResult, Ranking, Setting
 from otoscope.protocols import Patch
 from otoscope.report import save_maximisation
-from otoscope.report.maximisation import Objective, Specimen, sentence
+from otoscope.report.maximisation import MaximisationSummary, Specimen, sentence
 from tests.support.browser import PHONE, PLAYING, WIDE, lightness, opened, wait_until
 from tests.support.reports import HOSTILE
 
-OBJECTIVE = Objective("unit 3 of conv4", "detector", "fourier", n_real=1234)
+SUMMARY = MaximisationSummary("unit 3 of conv4", "detector", "fourier", n_real=1234)
 SR, HOP, FRAMES, BANDS = 16000, 160, 50, 20
 
 
@@ -67,7 +67,7 @@ REAL = [specimen("Furthest", 2.0, origin=HOSTILE), specimen("Second", 1.0, origi
 
 
 def written(path: Path, **changes: Any) -> str:
-    settings = {"objective": OBJECTIVE, "made": MADE, "real": REAL, **changes}
+    settings = {"summary": SUMMARY, "made": MADE, "real": REAL, **changes}
     save_maximisation(settings.pop("ranking", ranking()), path, **settings)
     return path.read_text()
 
@@ -81,10 +81,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_sentence_says_both_numbers_and_what_was_chosen() -> None:
-    text = sentence(ranking(), OBJECTIVE, 6.0, 6.5)
+    text = sentence(ranking(), SUMMARY, 6.0, 6.5)
     assert text.startswith("A made-up input drives unit 3 of conv4 up to 6; the furthest of 1,234")
     assert "Of 3 settings, rate 0.01, penalty 0.001, 10 iterations is nearest" in text
-    down = sentence(ranking(1), replace(OBJECTIVE, maximise=False), -6.0, -0.5)
+    down = sentence(ranking(1), replace(SUMMARY, maximise=False), -6.0, -0.5)
     assert down.endswith("down to −6; the furthest of 1,234 real excerpts, to −0.5.")
 
 
@@ -122,8 +122,8 @@ def test_a_picture_without_sound_and_a_single_setting_do(tmp_path: Path) -> None
 
 
 def test_two_settings_have_no_median_and_what_is_compared_is_said(tmp_path: Path) -> None:
-    objective = replace(OBJECTIVE, compared="features in fc8")
-    text = written(tmp_path / "a.html", ranking=ranking(2), objective=objective)
+    summary = replace(SUMMARY, compared="features in fc8")
+    text = written(tmp_path / "a.html", ranking=ranking(2), summary=summary)
     assert "Best: rate" in text
     assert "Worst: rate" in text
     assert "Median: rate" not in text

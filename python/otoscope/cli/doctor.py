@@ -29,7 +29,7 @@ _IN_USE = ("base", "models")  # extras that features of this version use
 _FOR_DEVELOPMENT = ("bench", "build", "docs", "lint", "test")
 _MODEL_KEYS = (
     "name",
-    "what",
+    "description",
     "package",
     "version",
     "licence",
@@ -117,7 +117,7 @@ def models(json_path: Json = None) -> None:
     for entry in entries:
         installed = "yes" if entry.is_installed else f"no: {entry.install}"
         size = f"{entry.size_mb:g} MB"
-        table.add_row(entry.name, entry.what, entry.licence, size, installed)
+        table.add_row(entry.name, entry.description, entry.licence, size, installed)
     console().print(table, soft_wrap=False)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from otoscope.data.synthesis.song import Interval
+from otoscope.data.synthesis.song import SungInterval
 from otoscope.errors import ParameterError
 from otoscope.signal import read_audio
 
@@ -46,7 +46,7 @@ class Sample:
 
     path: Path
     seconds: float
-    sung: tuple[Interval, ...]
+    sung: tuple[SungInterval, ...]
 
 
 def sample(name: str = "piano-ballad") -> Sample:

@@ -10,15 +10,15 @@ from torch import Tensor
 
 from otoscope.explain.design import SHAPLEY_DESIGNS, Design
 from otoscope.explain.shapley import (
-    empty_row,
-    full_row,
     kernel_shap,
     permutation_shapley,
+    row_of_all,
+    row_of_none,
     shapley_interactions,
     shapley_values,
 )
 from otoscope.explain.surrogate import (
-    Measure,
+    CoefficientKind,
     WeightedRidge,
     regress,
     sampling_error,
@@ -75,7 +75,7 @@ class Fit:
     shapley: Tensor | None = None
     interactions: Tensor | None = None
     standard_error: Tensor | None = None
-    measure: Measure = "coefficient"
+    measure: CoefficientKind = "coefficient"
 
 
 def fit_table(
@@ -86,11 +86,11 @@ def fit_table(
     shapley, errors, interactions = None, None, None
     if design.is_complete:
         shapley, interactions = shapley_values(keep, outputs), shapley_interactions(keep, outputs)
-    measure: Measure
+    measure: CoefficientKind
     if design.kind in SHAPLEY_DESIGNS:
         if shapley is None:
             shapley, errors = _estimate(design, keep, outputs)
-        coefficients, intercepts, measure = shapley, outputs[empty_row(keep)], "shapley"
+        coefficients, intercepts, measure = shapley, outputs[row_of_none(keep)], "shapley"
         fitted = keep.double() @ coefficients.T + intercepts
     else:
         regression = regress(surrogate, keep.double().numpy(), outputs.numpy(), weights.numpy())
@@ -100,7 +100,7 @@ def fit_table(
         fitted, measure = torch.from_numpy(regression.fitted), regression.measure
         if design.is_random and isinstance(surrogate, WeightedRidge):
             errors = _sampling_errors(design, keep, outputs - fitted, weights, surrogate.alpha)
-    all_kept, none_kept = full_row(keep), (~keep).all(1)
+    whole, none_kept = row_of_all(keep), (~keep).all(1)
 
     def column_of(tensor: Tensor | None, column: int) -> Tensor | None:
         return None if tensor is None else tensor[column]
@@ -111,8 +111,8 @@ def fit_table(
             coefficients=coefficients[column],
             intercept=float(intercepts[column]),
             r2=weighted_r2(outputs[:, column].numpy(), fitted[:, column].numpy(), weights.numpy()),
-            local_error=float((fitted - outputs)[all_kept, column].abs()),
-            output_all=float(outputs[all_kept, column]),
+            local_error=float((fitted - outputs)[whole, column].abs()),
+            output_all=float(outputs[whole, column]),
             output_none=float(outputs[none_kept][0, column]) if none_kept.any() else None,
             shapley=column_of(shapley, column),
             interactions=column_of(interactions, column),

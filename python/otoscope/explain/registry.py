@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from otoscope.errors import ParameterError
 
-__all__ = ["Entry", "Registry"]
+__all__ = ["Registry", "RegistryEntry"]
 
 Made = TypeVar("Made")
 
@@ -23,7 +23,7 @@ _WRITTEN = re.compile(r"(\w+)(?::([^()]*)|\(([^()]*)\))?")
 
 
 @dataclass(frozen=True)
-class Entry(Generic[Made]):
+class RegistryEntry(Generic[Made]):
     """A named entry: ``example`` is written in text; empty if only Python can make the entry."""
 
     name: str
@@ -37,7 +37,7 @@ class Registry(Generic[Made]):
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.entries: dict[str, Entry[Made]] = {}
+        self.entries: dict[str, RegistryEntry[Made]] = {}
 
     def add(
         self, name: str, make: Callable[..., Made], description: str, example: str | None = None
@@ -45,7 +45,9 @@ class Registry(Generic[Made]):
         """Add an entry; its example is its name by default."""
         if name in self.entries:
             raise ParameterError(f"{self.kind} {name!r} is registered already")
-        self.entries[name] = Entry(name, make, description, name if example is None else example)
+        self.entries[name] = RegistryEntry(
+            name, make, description, name if example is None else example
+        )
 
     def examples(self) -> list[str]:
         """List one example of each entry that can be written in text."""
@@ -61,7 +63,7 @@ class Registry(Generic[Made]):
         numbers = re.split(r"[x,]", written) if written else []
         return entry.make(*self._arguments(entry, text, numbers))
 
-    def _arguments(self, entry: Entry[Made], text: str, numbers: list[str]) -> list[float]:
+    def _arguments(self, entry: RegistryEntry[Made], text: str, numbers: list[str]) -> list[float]:
         parameters = [
             p
             for p in inspect.signature(entry.make).parameters.values()

@@ -19,7 +19,7 @@ from otoscope.explain import document
 from otoscope.explain.fit import Fit
 from otoscope.explain.segments import Extent
 from otoscope.explain.settings import ExplanationSettings
-from otoscope.explain.surrogate import Measure
+from otoscope.explain.surrogate import CoefficientKind
 from otoscope.protocols import Patch
 
 __all__ = ["Explanation"]
@@ -103,7 +103,7 @@ class Explanation:
         return self._fit.coefficients
 
     @property
-    def measure(self) -> Measure:
+    def measure(self) -> CoefficientKind:
         """Kind of the coefficients: "coefficient", "importance" or "shapley"."""
         return self._fit.measure
 

@@ -24,8 +24,8 @@ from sklearn.utils.validation import (
 from otoscope.errors import ParameterError
 
 __all__ = [
+    "CoefficientKind",
     "ForwardSelection",
-    "Measure",
     "Regression",
     "WeightedRidge",
     "checked_surrogate",
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-Measure = Literal["coefficient", "importance", "shapley"]
+CoefficientKind = Literal["coefficient", "importance", "shapley"]
 """The kind of number that an explanation gives each segment."""
 
 
@@ -266,7 +266,7 @@ class Regression:
     coefficients: Array  # [target, segment]
     intercepts: Array  # [target]
     fitted: Array  # [coalition, target]: the surrogates' own predictions
-    measure: Measure
+    measure: CoefficientKind
 
 
 def checked_surrogate(surrogate: Any, seed: int) -> BaseEstimator:

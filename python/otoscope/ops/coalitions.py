@@ -16,9 +16,9 @@ from otoscope.errors import ParameterError
 from otoscope.native import kernels
 from otoscope.ops.library import register
 
-__all__ = ["Coalitions", "Design", "coalitions", "pack"]
+__all__ = ["Coalitions", "DesignKind", "coalitions", "pack"]
 
-Design = Literal["exact", "bernoulli", "leave_one_out", "by_size"]
+DesignKind = Literal["exact", "bernoulli", "leave_one_out", "by_size"]
 _MOST_EXACT = 30  # segments: 2^30 rows are 8 GB of bits
 
 
@@ -121,7 +121,7 @@ def pack(keep: Tensor) -> Coalitions:
 
 def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each would be more to learn
     n_segments: int,
-    design: Design,
+    design: DesignKind,
     n_samples: int | None = None,
     *,
     probability: float = 0.5,

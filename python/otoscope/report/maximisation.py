@@ -20,13 +20,13 @@ from otoscope.report.numbers import percent, significant
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, lossless_uri
 
-__all__ = ["Objective", "Specimen", "save_maximisation", "search_cautions", "sentence"]
+__all__ = ["MaximisationSummary", "Specimen", "save_maximisation", "search_cautions", "sentence"]
 
 _POINTS = 150  # of a trace, as drawn
 
 
 @dataclass(frozen=True)
-class Objective:
+class MaximisationSummary:
     """The unit that was maximised, in words, such as "unit 0 of fc9".
 
     ``prior`` made the inputs; ``n_real`` real excerpts were searched; ``compared`` names the values
@@ -61,7 +61,7 @@ def save_maximisation(
     ranking: Ranking,
     path: str | os.PathLike[str],
     *,
-    objective: Objective,
+    summary: MaximisationSummary,
     made: Sequence[Specimen],
     real: Sequence[Specimen],
     notes: Sequence[str] = (),
@@ -74,7 +74,7 @@ def save_maximisation(
         All settings, the nearest to real excerpts first.
     path : str or PathLike
         File to write, whole or not at all; ends in .html by custom.
-    objective : Objective
+    summary : MaximisationSummary
         Unit that was maximised.
     made : sequence of Specimen
         Made-up inputs, the most credible first.
@@ -93,17 +93,17 @@ def save_maximisation(
     Examples
     --------
     >>> save_maximisation(
-    ...     ranking, "unit.html", objective=objective, made=made, real=real
+    ...     ranking, "unit.html", summary=summary, made=made, real=real
     ... )  # doctest: +SKIP
     """
     if not made or not real:
         raise ParameterError(f"there are {len(made)} made-up inputs and {len(real)} real excerpts")
     patch, scale = made[0].patch, _scale([specimen.patch for specimen in real])
-    title = f"Real: the furthest of {objective.n_real:,} excerpts"
+    title = f"Real: the furthest of {summary.n_real:,} excerpts"
     page = _MaximisationPage(
-        title=f"What drives {objective.unit}?",
-        about=" · ".join(filter(None, [objective.model, f"prior {objective.prior}"])),
-        sentence=sentence(ranking, objective, made[0].activation, real[0].activation),
+        title=f"What drives {summary.unit}?",
+        about=" · ".join(filter(None, [summary.model, f"prior {summary.prior}"])),
+        sentence=sentence(ranking, summary, made[0].activation, real[0].activation),
         cautions=list(notes),
         sides=[_side("made", "Made up", made, scale), _side("real", title, real, scale)],
         time_ticks=ticks(*time_span(patch), most=5),
@@ -114,21 +114,21 @@ def save_maximisation(
         columns=list(_COLUMNS),
         rows=[_cells(i, ranked) for i, ranked in enumerate(ranking.rows, 1)],
         table_legend=(
-            f"The distance compares the {objective.compared} by the best input of each seed with "
+            f"The distance compares the {summary.compared} by the best input of each seed with "
             "those by the real excerpts. Seen: seeds with a finite activation; settings that lack "
             "some come last. Failed: seeds that met a NaN or an infinity and stopped."
         ),
-        facts=_facts(ranking, objective),
-        json=in_script(to_json(_plain(ranking, objective))),
+        facts=_facts(ranking, summary),
+        json=in_script(to_json(_plain(ranking, summary))),
     )
     save_page(page, "maximisation.html", path)
 
 
-def sentence(ranking: Ranking, objective: Objective, made: float, real: float) -> str:
+def sentence(ranking: Ranking, summary: MaximisationSummary, made: float, real: float) -> str:
     """Say how far inputs drive the unit, made up and real, and which setting was chosen."""
     text = (
-        f"A made-up input drives {objective.unit} {'up' if objective.maximise else 'down'} to "
-        f"{significant(made)}; the furthest of {objective.n_real:,} real excerpts, to "
+        f"A made-up input drives {summary.unit} {'up' if summary.maximise else 'down'} to "
+        f"{significant(made)}; the furthest of {summary.n_real:,} real excerpts, to "
         f"{significant(real)}."
     )
     if len(ranking.rows) == 1:
@@ -319,21 +319,21 @@ def _cells(rank: int, ranked: RankedResult) -> tuple[str, ...]:
     )
 
 
-def _facts(ranking: Ranking, objective: Objective) -> list[Fact]:
+def _facts(ranking: Ranking, summary: MaximisationSummary) -> list[Fact]:
     n_rows = len(ranking.best.result.seeds)
     stopped = float((ranking.best.result.steps < ranking.best.setting.iterations).double().mean())
     return [
-        Fact("Model", objective.model),
-        Fact("Unit", objective.unit, "" if objective.maximise else "made small"),
-        Fact("Prior", objective.prior, "makes the inputs"),
+        Fact("Model", summary.model),
+        Fact("Unit", summary.unit, "" if summary.maximise else "made small"),
+        Fact("Prior", summary.prior, "makes the inputs"),
         Fact("Settings", f"{len(ranking.rows)}", f"each from {n_rows} seeds"),
         Fact("Stopped early", percent(stopped), "rows of the best setting"),
-        Fact("Real excerpts", f"{objective.n_real:,}"),
+        Fact("Real excerpts", f"{summary.n_real:,}"),
         *(Fact(f"Version of {name}", version) for name, version in versions().items()),
     ]
 
 
-def _plain(ranking: Ranking, objective: Objective) -> dict[str, object]:
+def _plain(ranking: Ranking, summary: MaximisationSummary) -> dict[str, object]:
     rows = [
         {
             "setting": row.setting,
@@ -345,4 +345,4 @@ def _plain(ranking: Ranking, objective: Objective) -> dict[str, object]:
         }
         for row in ranking.rows
     ]
-    return {"objective": objective, "settings": rows, "versions": versions()}
+    return {"summary": summary, "settings": rows, "versions": versions()}

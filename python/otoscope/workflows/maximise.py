@@ -218,10 +218,10 @@ class MaximiseResult:
     notes: tuple[str, ...]
 
     @property
-    def objective(self) -> maximisation.Objective:
+    def summary(self) -> maximisation.MaximisationSummary:
         """Unit, model and comparison, for the report."""
         config = self.config
-        return maximisation.Objective(
+        return maximisation.MaximisationSummary(
             unit=f"unit {config.unit} of {config.layer}",
             model=config.model,
             prior=config.regularisers,
@@ -234,7 +234,7 @@ class MaximiseResult:
     def sentence(self) -> str:
         """Main result, in one sentence."""
         made, real = self.made[0].activation, self.real[0].activation
-        return maximisation.sentence(self.ranking, self.objective, made, real)
+        return maximisation.sentence(self.ranking, self.summary, made, real)
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON's types, without spectrograms and sounds."""
@@ -338,7 +338,7 @@ def save_maximise_page(result: MaximiseResult, page: Path) -> None:
     maximisation.save_maximisation(
         result.ranking,
         page,
-        objective=result.objective,
+        summary=result.summary,
         made=result.made,
         real=result.real,
         notes=result.notes,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otoscope.data.synthesis.score import CHORDS, SYLLABLES, Note, Score, compose
+from otoscope.data.synthesis.score import CHORDS, SYLLABLES, Score, SungNote, compose
 from otoscope.errors import ParameterError
 
 seeds = st.integers(0, 2**32 - 1)
@@ -47,7 +47,7 @@ def test_phrases_and_rests_alternate_within_their_lengths(seed: int) -> None:
 
 
 def test_phrases_join_notes_that_follow_each_other() -> None:
-    notes = (Note(0, 4, 60, "a"), Note(4, 4, 62, "ka"), Note(12, 4, 64, "i"))
+    notes = (SungNote(0, 4, 60, "a"), SungNote(4, 4, 62, "ka"), SungNote(12, 4, 64, "i"))
     assert Score(60, 0, ("C",), notes).phrases() == ((0.0, 2.0), (3.0, 4.0))
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
 from otoscope.data.synthesis.band import accompany
-from otoscope.data.synthesis.score import Note, Score, compose
+from otoscope.data.synthesis.score import Score, SungNote, compose
 from otoscope.data.synthesis.voice import FORMANTS, sing
 
 SR = 16000
@@ -16,7 +16,7 @@ SR = 16000
 
 def held(pitch: int, vowel: str, seed: int = 0) -> NDArray[np.float64]:
     """Two seconds of one note; the first and last quarter of a second are left out."""
-    score = Score(120, 0, ("C",), (Note(0, 16, pitch, vowel),))
+    score = Score(120, 0, ("C",), (SungNote(0, 16, pitch, vowel),))
     y = sing(score, sr=SR, n_samples=2 * SR, rng=np.random.default_rng(seed))
     return y[SR // 4 : -SR // 4]
 
@@ -61,7 +61,7 @@ def test_spectrum_of_a_vowel_peaks_at_its_formants(vowel: str) -> None:
 def test_empty_score_is_silence_and_a_short_one_is_cut() -> None:
     rng = np.random.default_rng(0)
     assert not sing(Score(120, 0, ("C",), ()), sr=SR, n_samples=100, rng=rng).any()
-    notes = (Note(0, 8, 69, "ka"), Note(8, 8, 69, "sa"))
+    notes = (SungNote(0, 8, 69, "ka"), SungNote(8, 8, 69, "sa"))
     y = sing(Score(120, 0, ("C",), notes), sr=SR, n_samples=SR // 2, rng=rng)
     assert y.shape == (SR // 2,)
 
@@ -72,7 +72,7 @@ def test_singers_differ_between_seeds() -> None:
 
 @pytest.mark.parametrize("consonant", "kstnhmr")
 def test_consonant_dips_the_vowel(consonant: str) -> None:
-    notes = (Note(0, 8, 69, "a"), Note(8, 8, 69, f"{consonant}a"))
+    notes = (SungNote(0, 8, 69, "a"), SungNote(8, 8, 69, f"{consonant}a"))
     y = sing(Score(120, 0, ("C",), notes), sr=SR, n_samples=2 * SR, rng=np.random.default_rng(0))
     vowel, dip = y[SR // 2 : SR - 3000], y[SR + 160 : SR + 480]
 

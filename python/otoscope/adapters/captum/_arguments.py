@@ -17,10 +17,10 @@ from otoscope.errors import ParameterError
 __all__ = [
     "ArgumentError",
     "Baseline",
+    "CaptumTarget",
     "Inputs",
     "Mask",
     "Scalar",
-    "Target",
     "as_baselines",
     "as_masks",
     "as_tuple",
@@ -37,7 +37,9 @@ Inputs: TypeAlias = "Tensor | tuple[Tensor, ...]"
 Scalar: TypeAlias = "int | float"
 Baseline: TypeAlias = "Tensor | Scalar | tuple[Tensor | Scalar, ...] | None"
 Mask: TypeAlias = "Tensor | tuple[Tensor, ...] | None"
-Target: TypeAlias = "int | tuple[int, ...] | Tensor | list[int] | list[tuple[int, ...]] | None"
+CaptumTarget: TypeAlias = (
+    "int | tuple[int, ...] | Tensor | list[int] | list[tuple[int, ...]] | None"
+)
 
 
 class ArgumentError(ParameterError, AssertionError):
@@ -119,7 +121,7 @@ def repeated(argument: Any, times: int) -> Any:
     return torch.cat([argument] * times) if is_rows else argument
 
 
-def repeated_target(target: Target, times: int) -> Target:
+def repeated_target(target: CaptumTarget, times: int) -> CaptumTarget:
     """Repeat targets per example; a target for all examples stays."""
     if isinstance(target, Tensor) and target.numel() > 1:
         return torch.cat([target] * times)
@@ -136,7 +138,7 @@ def of_example(argument: Any, example: int, n_examples: int) -> Any:
     return argument
 
 
-def select(output: Any, target: Target) -> Any:
+def select(output: Any, target: CaptumTarget) -> Any:
     """Select one number per example from an output [batch, ...]; without a target, all of it."""
     if target is None:
         return output

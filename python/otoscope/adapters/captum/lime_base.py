@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from otoscope.adapters.captum._arguments import ArgumentError, Inputs, Target, as_tuple
+from otoscope.adapters.captum._arguments import ArgumentError, CaptumTarget, Inputs, as_tuple
 from otoscope.adapters.captum._attribution import Attribution, require_count, with_additional
 from otoscope.adapters.captum._game import Game, number
 from otoscope.explain.surrogate import regress
@@ -84,7 +84,7 @@ class LimeBase(Attribution):
     def attribute(
         self,
         inputs: Inputs,
-        target: Target = None,
+        target: CaptumTarget = None,
         additional_forward_args: object = None,
         n_samples: int = 50,
         perturbations_per_eval: int = 1,

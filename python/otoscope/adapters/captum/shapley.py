@@ -14,9 +14,9 @@ from otoscope import ops
 from otoscope.adapters.captum._arguments import (
     ArgumentError,
     Baseline,
+    CaptumTarget,
     Inputs,
     Mask,
-    Target,
     as_baselines,
     as_masks,
     as_tuple,
@@ -67,7 +67,7 @@ class ShapleyValueSampling(Attribution):
         self,
         inputs: Inputs,
         baselines: Baseline = None,
-        target: Target = None,
+        target: CaptumTarget = None,
         additional_forward_args: object = None,
         feature_mask: Mask = None,
         n_samples: int = 25,
@@ -151,7 +151,7 @@ class ShapleyValueSampling(Attribution):
         inputs: Inputs,
         baselines: Baseline,
         feature_mask: Mask,
-        call: tuple[Target, tuple[Any, ...], int],  # target, additional arguments, per_eval
+        call: tuple[CaptumTarget, tuple[Any, ...], int],  # target, additional arguments, per_eval
         *,
         n_samples: int | None,
         show_progress: bool,
@@ -199,7 +199,7 @@ class ShapleyValues(ShapleyValueSampling):
         self,
         inputs: Inputs,
         baselines: Baseline = None,
-        target: Target = None,
+        target: CaptumTarget = None,
         additional_forward_args: object = None,
         feature_mask: Mask = None,
         perturbations_per_eval: int = 1,

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Categorical
 
 from otoscope import ops
-from otoscope.adapters.captum._arguments import Baseline, Inputs, Mask, Target
+from otoscope.adapters.captum._arguments import Baseline, CaptumTarget, Inputs, Mask
 from otoscope.adapters.captum._game import Game
 from otoscope.adapters.captum.lime import Lime
 from otoscope.adapters.captum.lime_base import fit
@@ -119,7 +119,7 @@ class SoundLIME(Lime):
         self,
         inputs: Inputs,
         baselines: Baseline = None,
-        target: Target = None,
+        target: CaptumTarget = None,
         additional_forward_args: object = None,
         feature_mask: Mask = None,
         n_samples: int = 2**MOST_EXACT,

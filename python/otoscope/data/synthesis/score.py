@@ -12,7 +12,7 @@ import numpy as np
 
 from otoscope.errors import ParameterError
 
-__all__ = ["CHORDS", "SYLLABLES", "Note", "Score", "compose"]
+__all__ = ["CHORDS", "SYLLABLES", "Score", "SungNote", "compose"]
 
 CHORDS = {
     "C": (0, 4, 7),
@@ -41,7 +41,7 @@ _LOW, _HIGH = 60, 74  # the sung range before transposition: middle C to the D a
 
 
 @dataclass(frozen=True)
-class Note:
+class SungNote:
     """A sung note: ``start`` and ``length`` in sixteenths, ``pitch`` as MIDI number."""
 
     start: int
@@ -62,7 +62,7 @@ class Score:
     tempo_bpm: int  # quarter notes per minute
     key: int  # semitones by which chords are transposed from C; notes are transposed already
     chords: tuple[str, ...]  # one of CHORDS per bar
-    notes: tuple[Note, ...]  # melody, ascending, with rests in between
+    notes: tuple[SungNote, ...]  # melody, ascending, with rests in between
 
     def seconds(self, sixteenths: float) -> float:
         """Convert a number of sixteenths to seconds."""
@@ -94,7 +94,7 @@ def compose(rng: np.random.Generator, *, seconds: float, tempo_bpm: int | None =
     progression = _PROGRESSIONS[rng.integers(len(_PROGRESSIONS))]
     total = 2 * int(seconds * tempo / 30)  # in whole eighths, the shortest note
     chords = tuple(progression[bar % 4] for bar in range(-(-total // _BAR)))
-    notes: list[Note] = []
+    notes: list[SungNote] = []
     position, pitch = 2 * int(rng.integers(2, 5)), int(rng.integers(64, 70))
     while position + 4 <= total:
         phrase_end = min(position + 2 * int(rng.integers(4, 9)), total)
@@ -103,7 +103,7 @@ def compose(rng: np.random.Generator, *, seconds: float, tempo_bpm: int | None =
             length = min(int(rng.choice([2, 2, 4, 4, 6])), phrase_end - position, _BAR - beat)
             pitch = _next_pitch(rng, pitch, chords[bar], is_strong=beat % 4 == 0)
             syllable = SYLLABLES[rng.integers(len(SYLLABLES))]
-            notes.append(Note(position, length, pitch + key, syllable))
+            notes.append(SungNote(position, length, pitch + key, syllable))
             position += length
         position += 2 * int(rng.integers(3, 7))
     return Score(tempo, key, chords, tuple(notes))

@@ -17,7 +17,7 @@ import scipy  # imports its modules lazily
 from numpy.typing import NDArray
 
 from otoscope.data.synthesis.score import SYLLABLES, Score
-from otoscope.data.synthesis.song import Interval, frame_truth
+from otoscope.data.synthesis.song import SungInterval, frame_truth
 from otoscope.errors import require_extra
 from otoscope.signal.audio.files import mono
 
@@ -38,7 +38,7 @@ _PAUSES = ("pau", "sil", "br", "xx")
 
 def sing(
     score: Score, *, sr: int, tract: float = 0.55
-) -> tuple[NDArray[np.float32], list[Interval]]:
+) -> tuple[NDArray[np.float32], list[SungInterval]]:
     """Sing a score; return the waveform, float32, and the sung intervals in seconds.
 
     ``tract`` is the all-pass constant that warps the frequency axis: lower for a shorter vocal
@@ -64,7 +64,7 @@ def versions() -> dict[str, str]:
     return {"pysinsy": str(_pysinsy().__version__)}
 
 
-def _compress(y: NDArray[np.float32], sung: list[Interval], sr: int) -> NDArray[np.float32]:
+def _compress(y: NDArray[np.float32], sung: list[SungInterval], sr: int) -> NDArray[np.float32]:
     """Compress the dynamics: notes of this voice differ by up to 30 dB. Pauses keep their level.
 
     Raised, the faint noise of the pauses would be audible.
@@ -77,9 +77,9 @@ def _compress(y: NDArray[np.float32], sung: list[Interval], sr: int) -> NDArray[
     return np.asarray(y * level ** (-0.8 * strength), np.float32)
 
 
-def _sung(labels: list[str]) -> list[Interval]:
+def _sung(labels: list[str]) -> list[SungInterval]:
     """Join adjacent phones of lines "start end phone", in units of 1e-7 s."""
-    sung: list[Interval] = []
+    sung: list[SungInterval] = []
     for label in labels:
         first, last, phone = label.split()
         start, end = int(first) / 1e7, int(last) / 1e7

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
 
-__all__ = ["Interval", "Song", "frame_truth", "mix_stems"]
+__all__ = ["Song", "SungInterval", "frame_truth", "mix_stems"]
 
-Interval = tuple[float, float]
+SungInterval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Song:
     voice: NDArray[np.float32]
     backing: NDArray[np.float32]
     sr: int
-    sung: tuple[Interval, ...]
+    sung: tuple[SungInterval, ...]
     snr_db: float
 
     @property
@@ -59,7 +59,7 @@ class Song:
 
 
 def frame_truth(
-    intervals: Sequence[Interval], n_frames: int, frame_rate: float, *, offset: float = 0.0
+    intervals: Sequence[SungInterval], n_frames: int, frame_rate: float, *, offset: float = 0.0
 ) -> NDArray[np.bool_]:
     """Label frames by the intervals that contain their times.
 
@@ -109,7 +109,7 @@ def mix_stems(
     backing: NDArray[np.floating],
     *,
     sr: int,
-    sung: Sequence[Interval],
+    sung: Sequence[SungInterval],
     snr_db: float,
     peak: float = 0.9,
 ) -> Song:

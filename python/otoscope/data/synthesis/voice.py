@@ -14,7 +14,7 @@ import numpy as np
 import scipy  # imports its modules lazily
 from numpy.typing import NDArray
 
-from otoscope.data.synthesis.score import Note, Score
+from otoscope.data.synthesis.score import Score, SungNote
 from otoscope.data.synthesis.song import frame_truth
 
 __all__ = ["FORMANTS", "sing"]
@@ -139,7 +139,7 @@ def _tract(frequency: NDArray[np.float64], formants: NDArray[np.float64]) -> NDA
 
 
 def _add_consonant(
-    y: NDArray[np.float64], note: Note, start: float, *, sr: int, rng: np.random.Generator
+    y: NDArray[np.float64], note: SungNote, start: float, *, sr: int, rng: np.random.Generator
 ) -> None:
     consonant = _CONSONANTS.get(note.syllable[:-1])
     first = int(start * sr)

