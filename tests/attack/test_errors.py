@@ -154,7 +154,7 @@ def test_a_model_that_answers_elsewhere_is_refused() -> None:
         return model(sound).to("meta")
 
     for kind in (WaveformPGD, MagnitudeAdversary):
-        with pytest.raises(ParameterError, match=r"answers on meta, x is on cpu: move x with .to"):
+        with pytest.raises(ParameterError, match=r"outputs on meta, x is on cpu: move x with .to"):
             kind(elsewhere)(sound(), 0)
 
 

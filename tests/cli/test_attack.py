@@ -205,7 +205,7 @@ def deaf():
         (["--start", 99], "start is 99 s, the sound lasts 1.68 s"),
         (["--start", -1], "start is -1; it must be seconds, 0 or more"),
         (["--duration", 0], "duration is 0; it must be seconds above 0"),
-        (["--duration", 0.5], "frames; the model hears 115 at once"),
+        (["--duration", 0.5], "frames; the model takes 115 at once"),
         (["--steps", 0], "steps is 0, must be an integer >= 1"),
         (["--confidence", 1.5], "confidence is 1.5, must be in (0, 1]"),
         (["--device", "gpu"], "device is 'gpu', must be cpu or cuda"),

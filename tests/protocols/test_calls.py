@@ -32,7 +32,7 @@ def test_outputs_are_rows_without_a_graph() -> None:
         (lambda x: x[..., None, None], {"frames": True}, r"\[batch, frame, output\] or \[batch\]"),
         (lambda x: x * 1j, {}, "torch.complex64, must return real numbers"),
         (lambda x: x.long(), {"gradient": True}, "torch.int64; must return a floating Tensor"),
-        (lambda x: x.to("meta"), {"gradient": True}, "answers on meta, x is on cpu"),
+        (lambda x: x.to("meta"), {"gradient": True}, "outputs on meta, x is on cpu"),
         (lambda x: x / 0, {"finite": True}, "8 of 8 outputs of the model are NaN or infinite"),
         (
             lambda x: [x][1],

@@ -26,7 +26,7 @@ class ExplanationSettings:
     design : str
         Name of the design.
     n_samples : int or None
-        Number of coalitions asked for.
+        Requested number of coalitions.
     seed : int
         Random seed of the design.
     kernel : str
@@ -36,7 +36,7 @@ class ExplanationSettings:
     surrogate : str
         Estimator written as a call, or the design that is a regression itself.
     max_batch : int or None
-        Largest batch asked for.
+        Requested largest batch.
     model : str
         Name of the model; empty if unknown.
     content_description : str

@@ -294,7 +294,7 @@ def checked_surrogate(surrogate: Any, seed: int) -> BaseEstimator:
     if unfitted.get_params().get("random_state", seed) is None:
         unfitted.set_params(random_state=seed)
     if not hasattr(type(unfitted), "feature_importances_"):
-        # coef_ is there after fit only: look for it before the model is asked 2^segments times
+        # coef_ is there after fit only: look for it before the model evaluates all coalitions
         rows = np.tile([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], (8, 1))
         regress(unfitted, rows, rows.sum(1, keepdims=True) + 1, np.ones(len(rows)))
     return unfitted

@@ -82,7 +82,8 @@ def call_model(
             )
         if outputs.device != batch.device:
             raise ParameterError(
-                f"the model answers on {outputs.device}, x is on {batch.device}: move x with .to()"
+                f"the model returned outputs on {outputs.device}, x is on {batch.device}: "
+                "move x with .to()"
             )
     return check_outputs(outputs, len(batch), frames=frames, finite=finite)
 

@@ -53,14 +53,14 @@ def factored_of(arguments: Arguments, name: str) -> FactoredTensor:
     """Return an argument that must depend on the samples."""
     value = arguments[name]
     if not isinstance(value, FactoredTensor):
-        raise NotShareable(f"its {name} does not depend on the segments")
+        raise NotShareable(f"has an argument {name} that does not depend on the segments")
     return value
 
 
 def constant(value: Any) -> Tensor | None:
     """Return an argument that must not depend on the samples."""
     if isinstance(value, FactoredTensor):
-        raise NotShareable("its parameters depend on the segments")
+        raise NotShareable("has parameters that depend on the segments")
     return value if isinstance(value, Tensor) else None
 
 

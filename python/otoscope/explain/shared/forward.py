@@ -227,7 +227,7 @@ def _require_as_traced(node: fx.Node, result: Any, batch: int) -> None:
     """Compare shapes and types with those of the trace: sharing must not change them."""
     if isinstance(result, list):
         if any(result[user.args[1]] is None for user in node.users):  # type: ignore[index]
-            raise NotShareable("is asked where the largest value is")
+            raise NotShareable("returns the index of the largest value")
         return
     traced = node.meta["val"]
     if traced.shape[:1] != (batch,):
