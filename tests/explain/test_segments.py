@@ -119,7 +119,7 @@ def test_bad_segments_are_refused() -> None:
     with pytest.raises(ParameterError, match="n_time is 0"):
         segments.temporal(0)
     with pytest.raises(
-        ParameterError, match=r"labels have shape \(2, 2\), the patch has \(10, 4\)"
+        ParameterError, match=r"labels have shape \(2, 2\), the patch \(10, 4\)"
     ):
         segments.from_labels(torch.zeros(2, 2, dtype=torch.long))(patch)
     with pytest.raises(ParameterError, match="label map is integer"):

@@ -33,7 +33,6 @@ __all__ = [
     "temporal",
 ]
 
-
 DEFAULT_SEGMENTS = "temporal:10"
 _Kind = Literal["beat", "onset"]
 
@@ -138,9 +137,7 @@ class grid:  # reads as a function: segments=grid(6, 4)
         n_frames, n_bands = patch.values.shape
         times = _blocks(n_frames, self.n_time, "frames")
         bands = _blocks(n_bands, self.n_mel, "mel bands")
-        names = [
-            self._name(time, band) for time in range(self.n_time) for band in range(self.n_mel)
-        ]
+        names = [self._name(t, b) for t in range(self.n_time) for b in range(self.n_mel)]
         return _segments(patch, self.n_mel * times[:, None] + bands, names)
 
     def __str__(self) -> str:
@@ -211,8 +208,7 @@ class from_labels:  # reads as a function: segments=from_labels(labels)
     Raises
     ------
     ParameterError
-        If the labels are not integer [frame, mel] of the patch's shape, or the number of names is
-        not that of the labels.
+        If the labels are not integer [frame, mel] of the patch's shape, or names do not match.
 
     Examples
     --------
@@ -240,8 +236,7 @@ class from_labels:  # reads as a function: segments=from_labels(labels)
         """Apply the label map to a patch of its shape."""
         if self.labels.shape != patch.values.shape:
             raise ParameterError(
-                f"labels have shape {tuple(self.labels.shape)}, the patch has "
-                f"{tuple(patch.values.shape)}"
+                f"labels have shape {tuple(self.labels.shape)}, the patch {tuple(patch.values.shape)}"
             )
         labels, ids = self.labels.unique(return_inverse=True)
         names = self.names or [f"segment {label}" for label in labels.tolist()]
@@ -382,9 +377,8 @@ def _blocks(size: int, n: int, unit: str) -> Tensor:
 def _segments(patch: Patch, ids: Tensor, names: Sequence[str]) -> Segments:
     extents = []
     for i, name in enumerate(names):
-        frame, band = (ids == i).nonzero(as_tuple=True)
-        frames = (int(frame.min()), int(frame.max()) + 1)
-        bands = (int(band.min()), int(band.max()) + 1)
+        cells = (ids == i).nonzero(as_tuple=True)
+        frames, bands = ((int(axis.min()), int(axis.max()) + 1) for axis in cells)
         extents.append(Extent(name, frames, bands, _seconds(patch, frames), _hz(patch, bands)))
     return Segments(ops.SegmentMap(ids, len(names)).to(patch.values.device), tuple(extents))
 
