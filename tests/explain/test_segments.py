@@ -118,9 +118,7 @@ def test_bad_segments_are_refused() -> None:
         segments.spectral(5)(patch)
     with pytest.raises(ParameterError, match="n_time is 0"):
         segments.temporal(0)
-    with pytest.raises(
-        ParameterError, match=r"labels have shape \(2, 2\), the patch \(10, 4\)"
-    ):
+    with pytest.raises(ParameterError, match=r"labels have shape \(2, 2\), patch \(10, 4\)"):
         segments.from_labels(torch.zeros(2, 2, dtype=torch.long))(patch)
     with pytest.raises(ParameterError, match="label map is integer"):
         segments.from_labels(torch.zeros(2, 2))

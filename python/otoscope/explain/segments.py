@@ -236,7 +236,7 @@ class from_labels:  # reads as a function: segments=from_labels(labels)
         """Apply the label map to a patch of its shape."""
         if self.labels.shape != patch.values.shape:
             raise ParameterError(
-                f"labels have shape {tuple(self.labels.shape)}, the patch {tuple(patch.values.shape)}"
+                f"labels have shape {tuple(self.labels.shape)}, patch {tuple(patch.values.shape)}"
             )
         labels, ids = self.labels.unique(return_inverse=True)
         names = self.names or [f"segment {label}" for label in labels.tolist()]
