@@ -195,8 +195,8 @@ def _name(option: str) -> str:
 
 
 def _show(result: InterrogationResult) -> None:
-    from otoscope.report import interrogation_text as text
     from otoscope.report import numbers, verdict_text
+    from otoscope.report.interrogation import text
 
     out, verdict = console(), verdict_text(result)
     out.print(text.typeset(verdict.sentence, is_sentence=True))

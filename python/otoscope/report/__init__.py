@@ -9,9 +9,9 @@ from otoscope.report.adversary import save_adversary
 from otoscope.report.charts import OutputCurve
 from otoscope.report.explanation import save_html
 from otoscope.report.index import IndexRow, save_index
-from otoscope.report.interrogation import save_interrogation
+from otoscope.report.interrogation.page import save_interrogation
+from otoscope.report.interrogation.verdict import VerdictText, interrogation_record, verdict_text
 from otoscope.report.maximisation import save_maximisation
-from otoscope.report.verdict_text import VerdictText, interrogation_record, verdict_text
 
 __all__ = [
     "IndexRow",

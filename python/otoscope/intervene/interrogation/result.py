@@ -111,7 +111,7 @@ class InterrogationResult:
     pairs : tuple of Flip
         Changed answers to listen to: smallest doses first, no item twice.
     verdict : Verdict
-        What the score is evidence of; `otoscope.report.interrogation_text` puts it into words.
+        What the score is evidence of; `otoscope.report.verdict_text` puts it into words.
     max_change : float
         Tolerated change of the score, in [0, 1).
     duration : float or None

@@ -14,7 +14,7 @@
    groups show none of them with probability (1 - m)^n, which must be <= 0.05.
 6. *cleared*: the rest.
 
-The verdict holds facts; `otoscope.report.interrogation_text` writes the sentences.
+The verdict holds facts; `otoscope.report.verdict_text` writes the sentences.
 """
 
 from __future__ import annotations

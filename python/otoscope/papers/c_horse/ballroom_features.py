@@ -36,8 +36,8 @@ from otoscope.intervene.statistics.bootstrap import chance_level
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent
 from otoscope.report import interrogation_record
-from otoscope.report.dose_charts import draw_dose_curve
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure
+from otoscope.report.interrogation.dose_charts import draw_dose_curve
 from otoscope.report.numbers import with_bounds
 
 __all__ = ["HorseBallroomFeaturesConfig", "horse_ballroom_features"]

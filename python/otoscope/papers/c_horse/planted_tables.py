@@ -12,8 +12,8 @@ import numpy as np
 from otoscope.intervene import InterrogationResult
 from otoscope.intervene.interrogation.verdict import has_moved
 from otoscope.metrics import Interval
-from otoscope.report.dose_charts import draw_dose_curve
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure
+from otoscope.report.interrogation.dose_charts import draw_dose_curve
 from otoscope.report.numbers import with_bounds
 
 __all__ = ["draw_horses", "horse_tables", "is_score_moved"]

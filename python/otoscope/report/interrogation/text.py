@@ -1,6 +1,6 @@
 """Text about an interrogation: the bound, dose curves, measures and settings.
 
-The sentences of the verdict are in `verdict_text`.
+The sentences of the verdict are in `otoscope.report.interrogation.verdict`.
 """
 
 from __future__ import annotations

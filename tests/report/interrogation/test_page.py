@@ -15,10 +15,15 @@ from otoscope.errors import ParameterError
 from otoscope.intervene import Gain, HighPass, Polarity
 from otoscope.intervene.interrogation.result import ClassFlips
 from otoscope.report import save_interrogation
-from otoscope.report.dose_charts import dose_charts, draw_dose_curve, ranges, search_charts
 from otoscope.report.figures import svg_figure
-from otoscope.report.interrogation import interrogation_page
-from otoscope.report.interrogation_text import (
+from otoscope.report.interrogation.dose_charts import (
+    dose_charts,
+    draw_dose_curve,
+    ranges,
+    search_charts,
+)
+from otoscope.report.interrogation.page import interrogation_page
+from otoscope.report.interrogation.text import (
     bound_text,
     curve_text,
     facts,

@@ -15,7 +15,7 @@ from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult
 from otoscope.metrics import Interval
 from otoscope.report.geometry import Tick, polyline, ticks
-from otoscope.report.interrogation_text import curve_text, typeset
+from otoscope.report.interrogation.text import curve_text, typeset
 from otoscope.report.numbers import decimals, format_score
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import Any
 from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.intervene.interrogation.verdict import DoseCurve, SearchResult, has_moved
 from otoscope.records import to_plain
-from otoscope.report.interrogation_text import METRIC_NAMES
+from otoscope.report.interrogation.text import METRIC_NAMES
 from otoscope.report.numbers import equals_p, points_text, with_bounds
 
 __all__ = ["VerdictText", "interrogation_record", "verdict_text"]

@@ -12,7 +12,8 @@ from torch import Tensor
 from otoscope.intervene.interrogation.result import ClassFlips, Flip, InterrogationResult
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint
 from otoscope.records import to_json, versions
-from otoscope.report.dose_charts import (
+from otoscope.report.geometry import Tick, ticks
+from otoscope.report.interrogation.dose_charts import (
     DoseChart,
     Range,
     SearchChart,
@@ -20,12 +21,11 @@ from otoscope.report.dose_charts import (
     ranges,
     search_charts,
 )
-from otoscope.report.geometry import Tick, ticks
-from otoscope.report.interrogation_text import bound_text, facts, metric_name, typeset
+from otoscope.report.interrogation.text import bound_text, facts, metric_name, typeset
+from otoscope.report.interrogation.verdict import interrogation_record, verdict_text
 from otoscope.report.numbers import format_change, format_p, format_score
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, data_uris
-from otoscope.report.verdict_text import interrogation_record, verdict_text
 
 __all__ = ["InterrogationPage", "RenderPair", "interrogation_page", "save_interrogation"]
 

@@ -1,0 +1,1 @@
+"""Report of an interrogation: page, sentences of the verdict, dose curves."""
