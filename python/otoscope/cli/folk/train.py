@@ -78,7 +78,10 @@ def train(  # noqa: PLR0913 - a command has the options it has
     layers: Annotated[int | None, _setting("layers")] = None,
     embedding: Annotated[
         int | None,
-        _QUICK.option("embedding", extra="0 is one-hot. Default: 64; in paper mode one-hot."),
+        _QUICK.option(
+            "embedding",
+            extra="As an option, 0 stands for None. Default: 64; in paper mode one-hot.",
+        ),
     ] = None,
     dropout: Annotated[float | None, _setting("dropout")] = None,
     learning_rate: Annotated[float | None, _setting("learning_rate")] = None,

@@ -35,7 +35,7 @@ class SamplingConfig:
         Maximum number of tokens per tune; longer tunes are cut and marked unfinished. The longest
         of the authors' tunes has 1,954.
     bars_add_up : bool, default False
-        Whether only tokens are allowed that keep each measure at its meter's length.
+        Allow only tokens that keep each measure at its meter's length.
     precision : {"float64", "float32"}
         Precision of the network's arithmetic. float32 is twice as fast, but rounding decides
         between tokens once in about 1e5 draws: then a tune may depend on the batch and on the
