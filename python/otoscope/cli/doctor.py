@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "Extra", "diagnose", "doctor", "models"]
 
-_IN_USE = ("base", "models")  # extras that features of this version use
+_IN_USE = ("base", "models", "horse", "folk")  # extras that features of this version use
 _FOR_DEVELOPMENT = ("bench", "build", "docs", "lint", "test")
 _MODEL_KEYS = (
     "name",
