@@ -16,7 +16,7 @@ from otoscope.papers.d_folkrnn import FolkSamplesConfig, folkrnn_samples
 def test_record_has_both_definitions_beside_real_tunes(tmp_path: Path) -> None:
     (table,) = folkrnn_samples(FolkSamplesConfig.quick(), tmp_path)
     record = json.loads((tmp_path / "folkrnn_samples.json").read_text())
-    assert record["schema"] == 1
+    assert record["format"] == "otoscope.papers.folkrnn_samples/1"
     assert set(record["samples"]) == {
         "temperature 1",
         "temperature 0.8",

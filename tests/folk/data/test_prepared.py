@@ -59,6 +59,34 @@ def test_a_folder_that_was_not_prepared_says_how_to_make_one(tmp_path: Path) -> 
         load_prepared(tmp_path)
 
 
+@pytest.mark.parametrize("version", [{}, {"schema": 1}, {"format": "otoscope.PreparedTunes/1"}])
+def test_a_folder_of_an_older_version_is_read(tmp_path: Path, version: dict[str, object]) -> None:
+    save_prepared(tmp_path, placed("v2", 4), [], tokens="v2", report={})
+    newest = load_prepared(tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report.pop("format") == "otoscope.PreparedTunes/2"
+    (tmp_path / "report.json").write_text(json.dumps({**version, **report}))
+    older = load_prepared(tmp_path)
+    assert (older.tokens, older.train, older.tunes) == (newest.tokens, newest.train, newest.tunes)
+
+
+@pytest.mark.parametrize(
+    ("report", "message"),
+    [
+        ('{"format": "otoscope.PreparedTunes/3", "tokens": "v2"}', "reads up to .*; update"),
+        ('{"schema": 3, "tokens": "v2"}', "reads up to .*; update"),
+        ('{"format": "otoscope.Vocabulary/2"}', "its format must be otoscope.PreparedTunes/2"),
+        ('{"schema": 1}', "lacks tokens; the document is damaged"),
+        ('{"tokens": ', "its format must be otoscope.PreparedTunes/2"),
+    ],
+)
+def test_other_reports_are_refused(tmp_path: Path, report: str, message: str) -> None:
+    save_prepared(tmp_path, placed("v2", 4), [], tokens="v2", report={})
+    (tmp_path / "report.json").write_text(report)
+    with pytest.raises(ParameterError, match=message):
+        load_prepared(tmp_path)
+
+
 def test_counts_are_those_of_the_tunes() -> None:
     written = placed("v2")
     origin = written[0].tokenised.origin

@@ -18,6 +18,7 @@ from otoscope.cli.output import (
     require_writable,
     write_json,
 )
+from otoscope.documents import document
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -187,14 +188,13 @@ def import_folkrnn(
     folkrnn.save_folkrnn(out, model)
     n_parameters = sum(w.numel() for w in model.network.parameters() if w.requires_grad)
     record = {
-        "schema": 1,
         "model": out,
         "tokens": model.tokeniser,
         "vocabulary": len(model.vocabulary),
         "network": model.network.settings,
         "parameters": n_parameters,
     }
-    write_json(record, json_path)
+    write_json(document("otoscope.ImportFolkrnn", 2, record), json_path)
     if not is_printed(json_path):
         lines = console()
         n_tokens = len(model.vocabulary)

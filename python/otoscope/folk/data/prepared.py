@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from otoscope.documents import document, read_document
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError
 from otoscope.folk.data.sources import RejectedTune, TokenisedTune, TokenVersion
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 _REPORT = "report.json"
-_SCHEMA = 1
+_KIND, _VERSION = "otoscope.PreparedTunes", 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +188,7 @@ def save_prepared(
     (folder / "vocabulary.json").write_text(vocabulary.to_json(), "utf-8")
     _write_rows(folder / "tunes.jsonl", [tune.to_dict() for tune in tunes])
     _write_rows(folder / "rejected.jsonl", [tune.to_dict() for tune in rejected])
-    text = to_json({"schema": _SCHEMA, "tokens": tokens, **report}, indent=2)
+    text = to_json(document(_KIND, _VERSION, {"tokens": tokens, **report}), indent=2)
     (folder / _REPORT).write_text(text + "\n", "utf-8")
 
 
@@ -241,10 +242,7 @@ def load_prepared(folder: str | Path) -> PreparedTunes:
         raise ParameterError(
             f"{folder} has no {_REPORT}: it was not made by otoscope folk prepare SOURCES --out DIR"
         )
-    report = json.loads((folder / _REPORT).read_text("utf-8"))
-    schema = report.get("schema", _SCHEMA)  # folders of before have none, and are the same
-    if schema != _SCHEMA:
-        raise ParameterError(f"{folder} has format {schema}; this version reads {_SCHEMA}")
+    report = _read_report(folder / _REPORT)
     version = cast(TokenVersion, report["tokens"])
     train, valid, test = (_read(folder / f"{split}.txt", version) for split in SPLITS)
     rows = (folder / "tunes.jsonl").read_text("utf-8").splitlines()
@@ -256,6 +254,18 @@ def load_prepared(folder: str | Path) -> PreparedTunes:
         test,
         [json.loads(row) for row in rows],
     )
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    """Read the report; version 1 had "schema": 1 or, at first, no version."""
+    text = path.read_text("utf-8")
+    try:
+        report = json.loads(text)
+    except ValueError:
+        report = text
+    if isinstance(report, dict) and "format" not in report:
+        report = {"format": f"{_KIND}/{report.pop('schema', 1)}", **report}
+    return read_document(report, _KIND, _VERSION, name=f"report {path}", required=["tokens"])[0]
 
 
 def _write(path: Path, tunes: list[list[str]], tokens: TokenVersion) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from markupsafe import Markup
 
+from otoscope.documents import document
 from otoscope.folk.data import COLLECTIONS, TuneCounts
 from otoscope.records import to_json, versions
 from otoscope.report.geometry import Tick, ticks
@@ -31,7 +32,6 @@ _PAPER_METERS: Final = {
 _PAPER_MODES: Final = {"maj": 15861, "min": 3184, "dor": 2971, "mix": 1620}
 _BINS: Final = 40
 _LISTED: Final = 8  # tokens
-_SCHEMA: Final = 1
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,13 @@ def save_counts(counts: TuneCounts, path: str | os.PathLike[str], *, tokens: str
         count_ticks=count_ticks,
         facts=_facts(counts, tokens),
         json=in_script(
-            to_json({"schema": _SCHEMA, "counts": counts.to_dict(), "versions": versions()})
+            to_json(
+                document(
+                    "otoscope.TuneCounts",
+                    2,
+                    {"counts": counts.to_dict(), "versions": versions()},
+                )
+            )
         ),
     )
     save_page(page, "counts.html", path, package="otoscope.folk.report")

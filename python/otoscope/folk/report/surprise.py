@@ -13,6 +13,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from otoscope.documents import document
 from otoscope.records import to_json, versions
 from otoscope.report.pages import Fact, in_script, save_page
 
@@ -22,7 +23,6 @@ _SHOWN: Final = 100  # tunes on a page
 _DARKEST: Final = 8.0  # nats: probability 1 / 3,000
 _SCALE: Final = (0, 1, 2, 4, _DARKEST)
 _END: Final = "end"
-_SCHEMA: Final = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def save_surprise(
     if len(tunes) > _SHOWN:
         notes.append(f"The first {_SHOWN} of {len(tunes):,} tunes are shown.")
     rows = [tune.to_dict() for tune in tunes]
-    record = {"schema": _SCHEMA, "model": model, "tunes": rows, "versions": versions()}
+    record = {"model": model, "tunes": rows, "versions": versions()}
     page = _SurprisePage(
         title="How surprising each token is",
         about=model,
@@ -140,7 +140,7 @@ def save_surprise(
             for nats in _SCALE
         ],
         facts=_facts(tunes),
-        json=in_script(to_json(record)),
+        json=in_script(to_json(document("otoscope.TuneSurprises", 2, record))),
     )
     save_page(page, "surprise.html", path, package="otoscope.folk.report")
 

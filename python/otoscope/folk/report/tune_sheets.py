@@ -12,6 +12,7 @@ import torch
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from otoscope.documents import document
 from otoscope.folk.metrics import TuneCheck
 from otoscope.records import to_json, versions
 from otoscope.report.pages import in_script, save_page
@@ -20,7 +21,6 @@ from otoscope.signal import encode_audio
 
 __all__ = ["RenderedTune", "save_sheets"]
 
-_SCHEMA = 1
 _VIEW_BOX = re.compile(r'viewBox="0 0 (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)"')
 
 
@@ -80,18 +80,14 @@ def save_sheets(
 ) -> None:
     """Write the page: one HTML file that needs no network, whole or not at all."""
     checks = [tune.check for tune in tunes]
-    record = {
-        "schema": _SCHEMA,
-        "tunes": [check.to_dict() for check in checks],
-        "versions": versions(),
-    }
+    record = {"tunes": [check.to_dict() for check in checks], "versions": versions()}
     page = _SheetsPage(
         title=title,
         about=f"{len(tunes):,} tune{'s' * (len(tunes) != 1)}",
         sentence=_sentence(checks),
         cautions=list(notes),
         sections=[_section(i, tune) for i, tune in enumerate(tunes, start=1)],
-        json=in_script(to_json(record)),
+        json=in_script(to_json(document("otoscope.TuneChecks", 2, record))),
     )
     save_page(page, "tune_sheets.html", path, package="otoscope.folk.report")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from otoscope.documents import document
 from otoscope.errors import CudaUnavailable, ParameterError
 from otoscope.folk.data import SPLITS, PreparedTunes, load_prepared
 from otoscope.folk.model import (
@@ -30,7 +31,6 @@ from otoscope.train import LoopConfig, StepResult, run_training
 
 __all__ = ["TrainFolkResult", "train_folk"]
 
-_SCHEMA = 1
 _ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}
 
 
@@ -68,15 +68,18 @@ class TrainFolkResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return settings, steps and nats in JSON's types."""
-        return {
-            "schema": _SCHEMA,
-            "settings": asdict(self.settings),
-            "steps": self.steps,
-            "nats": self.nats,
-            "history": self.history,
-            "model": str(self.path),
-            "versions": dict(versions()),
-        }
+        return document(
+            "otoscope.TrainFolk",
+            2,
+            {
+                "settings": self.settings,
+                "steps": self.steps,
+                "nats": self.nats,
+                "history": self.history,
+                "model": self.path,
+                "versions": versions(),
+            },
+        )
 
 
 def train_folk(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from otoscope import records
+from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.data import is_prepared
 from otoscope.folk.metrics import PopulationDistance, check_tune, compare_tunes
@@ -15,7 +16,6 @@ from otoscope.seeds import numpy_generator
 
 __all__ = ["AnalyseFolkConfig", "AnalyseFolkResult", "analyse_folk"]
 
-_SCHEMA = 1
 _ALPHA = 0.05
 
 
@@ -91,9 +91,10 @@ class AnalyseFolkResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in JSON's types."""
-        content: dict[str, Any] = records.to_plain(
+        return document(
+            "otoscope.AnalyseFolk",
+            2,
             {
-                "schema": _SCHEMA,
                 "settings": self.settings,
                 "generated": self.n_generated,
                 "held_out": self.n_held_out,
@@ -101,9 +102,8 @@ class AnalyseFolkResult:
                 "distances": self.distances,
                 "notes": self.notes,
                 "versions": records.versions(),
-            }
+            },
         )
-        return content
 
 
 def analyse_folk(settings: AnalyseFolkConfig, *, progress: Progress = silent) -> AnalyseFolkResult:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from otoscope import records
+from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.metrics import (
     RATES,
@@ -20,8 +21,6 @@ from otoscope.folk.workflows.book_tunes import BookTune, held_out_tunes, read_bo
 from otoscope.progress import Progress, silent
 
 __all__ = ["CheckFolkConfig", "CheckFolkResult", "check_folk"]
-
-_SCHEMA = 2  # 1 had one definition of valid tunes, and "findings"
 
 
 @dataclass(frozen=True)
@@ -97,9 +96,10 @@ class CheckFolkResult:
     def to_dict(self) -> dict[str, Any]:
         """Return settings, checks and rates in JSON's types."""
         tunes = [{"number": tune.number, **check.to_dict()} for tune, check in self.tunes]
-        content: dict[str, Any] = records.to_plain(
+        return document(
+            "otoscope.CheckFolk",
+            3,  # 1 had one definition of valid tunes, and "findings"; 2 had "schema"
             {
-                "schema": _SCHEMA,
                 "settings": self.settings,
                 "tunes": tunes,
                 "summary": self.summary.to_dict(),
@@ -108,9 +108,8 @@ class CheckFolkResult:
                 "rates": RATES,
                 "notes": self.notes,
                 "versions": records.versions(),
-            }
+            },
         )
-        return content
 
     @property
     def _differences(self) -> dict[str, dict[str, float]] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from otoscope import records
+from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import Neighbour, NgramIndex, NotationError
 from otoscope.folk.workflows.book_tunes import BookTune, read_book_tunes
@@ -16,7 +17,6 @@ from otoscope.progress import Progress, silent
 __all__ = ["NearestFolkConfig", "NearestFolkResult", "TuneNeighbours", "nearest_folk"]
 
 _N = 10  # intervals per n-gram
-_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,10 @@ class NearestFolkResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in JSON's types."""
-        content: dict[str, Any] = records.to_plain(
+        return document(
+            "otoscope.NearestFolk",
+            2,
             {
-                "schema": _SCHEMA,
                 "settings": self.settings,
                 "n": _N,
                 "known": self.n_known,
@@ -123,9 +124,8 @@ class NearestFolkResult:
                 "tunes": self.tunes,
                 "copies": [tune.number for tune in self.copies],
                 "versions": records.versions(),
-            }
+            },
         )
-        return content
 
 
 def nearest_folk(settings: NearestFolkConfig, *, progress: Progress = silent) -> NearestFolkResult:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from otoscope import records
+from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.data import (
     RejectedTune,
@@ -28,8 +29,6 @@ from otoscope.folk.report.counts import notes, save_counts, sentence
 from otoscope.progress import Progress, silent
 
 __all__ = ["PrepareFolkConfig", "PrepareFolkResult", "prepare_folk", "save_folk"]
-
-_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -100,15 +99,16 @@ class PrepareFolkResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return settings and counts in JSON's types."""
-        content: dict[str, Any] = records.to_plain(
-            {
-                "schema": _SCHEMA,
-                "settings": self.settings,
-                "counts": self.counts.to_dict(),
-                "versions": records.versions(),
-            }
-        )
-        return content
+        return document("otoscope.PrepareFolk", 2, self.report)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Settings and counts of the tunes, for the prepared folder."""
+        return {
+            "settings": self.settings,
+            "counts": self.counts.to_dict(),
+            "versions": records.versions(),
+        }
 
 
 def prepare_folk(settings: PrepareFolkConfig, *, progress: Progress = silent) -> PrepareFolkResult:
@@ -137,7 +137,7 @@ def save_folk(result: PrepareFolkResult, folder: Path, *, page: Path | None = No
     """Write the prepared folder that training reads, with its report; whole or not at all."""
     version = cast(TokenVersion, result.settings.tokens)
     with new_folder(folder) as draft:
-        save_prepared(draft, result.tunes, result.rejected, tokens=version, report=result.to_dict())
+        save_prepared(draft, result.tunes, result.rejected, tokens=version, report=result.report)
         for report in filter(None, [draft / "report.html", page]):
             save_counts(result.counts, report, tokens=version)
 

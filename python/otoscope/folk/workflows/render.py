@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 import torch
 
+from otoscope.documents import document
 from otoscope.errors import ParameterError, require_extra
 from otoscope.folk.abc import NotationError, Tune, to_midi
 from otoscope.folk.data import new_folder
@@ -23,7 +24,6 @@ from otoscope.signal import write_audio
 __all__ = ["RenderFolkConfig", "RenderFolkResult", "render_folk"]
 
 _SR = 22050
-_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,16 @@ class RenderFolkResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in JSON's types."""
-        return {
-            "schema": _SCHEMA,
-            "page": str(self.page),
-            "tunes": self.n_source,
-            "rendered": self.n_rendered,
-            "unreadable": list(self.unreadable),
-        }
+        return document(
+            "otoscope.RenderFolk",
+            2,
+            {
+                "page": self.page,
+                "tunes": self.n_source,
+                "rendered": self.n_rendered,
+                "unreadable": self.unreadable,
+            },
+        )
 
 
 def render_folk(

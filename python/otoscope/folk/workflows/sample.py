@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from otoscope import records
+from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import BarLine, NotationError, parse_tune, to_abc, transpose
 from otoscope.folk.model import FolkModel, SampledTune, SamplingConfig, load_folkrnn, sample_stream
@@ -37,7 +38,6 @@ _LENGTH = frozenset("0123456789/")
 _TAKES_LENGTH = frozenset("ABCDEFGabcdefgz,']")
 _HEADER_LINES = 3
 _LISTED = 8
-_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -180,9 +180,10 @@ class SampleFolkResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in JSON's types."""
-        content: dict[str, Any] = records.to_plain(
+        return document(
+            "otoscope.SampleFolk",
+            2,
             {
-                "schema": _SCHEMA,
                 "settings": self.settings,
                 "prime": self.prime,
                 "tunes": [tune.to_dict() for tune in self.tunes],
@@ -192,9 +193,8 @@ class SampleFolkResult:
                 "masked_nats": self._masked_nats,
                 "notes": self.notes,
                 "versions": records.versions(),
-            }
+            },
         )
-        return content
 
     @property
     def _unfinished(self) -> list[WrittenTune]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from otoscope import records
+from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.data import Origin, RejectedTune, TokenVersion, read_tunes
 from otoscope.folk.model import FolkModel, surprise
@@ -18,7 +19,6 @@ from otoscope.progress import Progress, silent
 __all__ = ["ScoreFolkConfig", "ScoreFolkResult", "save_scores", "score_folk"]
 
 _BATCH = 64
-_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,17 @@ class ScoreFolkResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in JSON's types."""
-        content: dict[str, Any] = records.to_plain(
+        return document(
+            "otoscope.ScoreFolk",
+            2,
             {
-                "schema": _SCHEMA,
                 "settings": self.settings,
                 "tunes": [tune.to_dict() for tune in self.tunes],
                 "rejected": [tune.to_dict() for tune in self.rejected],
                 "notes": self.notes,
                 "versions": records.versions(),
-            }
+            },
         )
-        return content
 
 
 def score_folk(settings: ScoreFolkConfig, *, progress: Progress = silent) -> ScoreFolkResult:

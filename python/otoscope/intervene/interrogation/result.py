@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from otoscope.documents import document
 from otoscope.intervene.base import Intervention
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult, Verdict
 from otoscope.intervene.statistics.bootstrap import ChanceLevel, MetricName
@@ -17,7 +18,7 @@ from otoscope.metrics import Interval
 
 __all__ = ["ClassFlips", "Flip", "InterrogationResult", "Item"]
 
-_FORMAT = "otoscope.Interrogation/2"
+_DETAILS = ("items", "pairs", "settings")  # they grow with the number of items
 
 
 @dataclass(frozen=True)
@@ -152,23 +153,31 @@ class InterrogationResult:
         """Every dose of every label-preserving intervention, with its curve."""
         return [(c, point) for c in self.curves if c.label_preserving for point in c.points]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields and ``is_broken``, with interventions as their settings.
+    def to_dict(self, *, is_summary: bool = False) -> dict[str, Any]:
+        """Return all fields and ``is_broken`` as a JSON document.
+
+        Parameters
+        ----------
+        is_summary : bool
+            Whether to leave out the items, the pairs and the settings, so that the size does not
+            depend on the number of items.
 
         Returns
         -------
         dict
-            Values that `otoscope.records.to_json` accepts.
+            Fields in the types of JSON, with interventions as their settings.
 
         Examples
         --------
-        >>> result.to_dict()["verdict"].kind  # doctest: +SKIP
+        >>> result.to_dict()["verdict"]["kind"]  # doctest: +SKIP
         'cleared'
         """
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain["pairs"] = [
+        content = {f.name: getattr(self, f.name) for f in fields(self)}
+        content["pairs"] = [
             {f.name: getattr(flip, f.name) for f in fields(flip)}
             | {"intervention": str(flip.intervention), "settings": flip.intervention.settings}
             for flip in self.pairs
         ]
-        return {"format": _FORMAT, **plain, "is_broken": self.is_broken}
+        if is_summary:
+            content = {k: v for k, v in content.items() if k not in _DETAILS}
+        return document("otoscope.Interrogation", 2, {**content, "is_broken": self.is_broken})

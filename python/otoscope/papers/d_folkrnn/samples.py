@@ -37,7 +37,6 @@ from otoscope.report.numbers import UNKNOWN
 
 __all__ = ["FolkSamplesConfig", "folkrnn_samples"]
 
-_SCHEMA = 1
 _TRAIN_STEP = 9  # every ninth training tune is scored: as many as are held out
 _SAMPLINGS = {
     "temperature 1": SamplingConfig(),
@@ -119,7 +118,6 @@ def folkrnn_samples(
         )
         save_folk(prepared, folder / "tunes")
         record: dict[str, Any] = {
-            "schema": _SCHEMA,
             "settings": settings,
             "prepared": prepared.counts.to_dict(),
             "nats_per_token": _nats(settings.model, folder / "tunes"),

@@ -125,12 +125,9 @@ def interrogation_record(
     >>> interrogation_record(result)["verdict"]["sentence"]  # doctest: +SKIP
     'a horse: its answers move with tempo'
     """
-    fields = result.to_dict()
-    if is_summary:
-        fields = {k: v for k, v in fields.items() if k not in ("items", "pairs", "settings")}
-    plain: dict[str, Any] = to_plain(fields)
-    plain["verdict"] |= to_plain(verdict_text(result))
-    return plain
+    record = result.to_dict(is_summary=is_summary)
+    record["verdict"] |= to_plain(verdict_text(result))
+    return record
 
 
 def _unmoved_sentence(score: str, curves: Sequence[DoseCurve], result: InterrogationResult) -> str:
