@@ -65,6 +65,18 @@ def test_settings_without_a_meaning_are_refused(settings: dict[str, Any], messag
         SoundClassifier(listener(3), **settings)
 
 
+@pytest.mark.parametrize("n_named", [1, 3])
+def test_outputs_that_the_names_do_not_number_are_refused(n_named: int) -> None:
+    """For example a network with one output per frame, and one name."""
+    model, sound = listener(2), noise(1, 2.0)
+    model.output_names = tuple(f"tag {i}" for i in range(n_named))
+    message = f"the model names {n_named} outputs and returns 2"
+    with pytest.raises(ParameterError, match=message):
+        timeline(model, sound[0])
+    with pytest.raises(ParameterError, match=message):
+        SoundClassifier(model)(sound)
+
+
 @pytest.mark.parametrize("has_graph", [True, False])
 def test_a_tail_is_covered_by_an_excerpt_that_ends_with_the_sound(has_graph: bool) -> None:
     model = Mean()

@@ -49,9 +49,11 @@ def test_a_manifest_of_songs_tells_no_styles(tmp_path: Path) -> None:
 
 def test_features_that_are_none_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "features.npz"
-    path.write_text("no")
-    with pytest.raises(ParameterError, match="cannot be read"):
-        read_items(path)
+    np.save(tmp_path / "bare.npy", np.zeros(3))
+    for content in (b"no", b"", (tmp_path / "bare.npy").read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(ParameterError, match="cannot be read"):
+            read_items(path)
     np.savez(path, features=np.zeros((2, 3)), dilation_percent=[0, 1], recording=["a"], label=["a"])
     with pytest.raises(ParameterError, match=r"must be \[dose, item, feature\] for 2 doses and 1"):
         read_items(tmp_path)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.protocols import ListeningModel, call_model
+from otoscope.protocols import ListeningModel, call_model, choose_targets
 from otoscope.signal.excerpts import pad, sliding
 
 __all__ = ["Timeline", "timeline"]
@@ -75,7 +75,8 @@ def timeline(
     Raises
     ------
     ParameterError
-        If ``hop`` is below 1, or the sound is shorter than an excerpt and not padded.
+        If ``hop`` is below 1, the sound is shorter than an excerpt and not padded, or the model
+        returns more or fewer outputs than it names.
 
     Examples
     --------
@@ -94,5 +95,6 @@ def timeline(
         excerpts = sliding(values, length, hop=hop)
         parts = [call_model(model, part[:, None]).cpu() for part in excerpts.split(max_batch)]
     outputs = torch.cat(parts)
+    choose_targets(0, outputs.shape[1], model.output_names)  # as many names as outputs
     first = torch.arange(len(outputs), dtype=torch.float64) * hop - before
     return Timeline(first * frame_duration, outputs, length * frame_duration)

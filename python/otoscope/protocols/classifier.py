@@ -114,13 +114,16 @@ class SoundClassifier(nn.Module):
         Raises
         ------
         ParameterError
-            If the sounds are shorter than an excerpt.
+            If the sounds are shorter than an excerpt, or the model returns more or fewer outputs
+            than it names.
         """
         excerpts = torch.stack([self._excerpts(y) for y in sounds])
         batch, has_graph = excerpts.flatten(0, 1)[:, None], torch.is_grad_enabled()
         parts = [batch] if has_graph else batch.split(_MAX_BATCH)
         tables = [call_model(self.model, part, gradient=has_graph) for part in parts]
-        outputs: Tensor = torch.cat(tables).unflatten(0, excerpts.shape[:2])[..., self.columns]
+        table = torch.cat(tables)
+        choose_targets(0, table.shape[1], self.model.output_names)  # as many names as outputs
+        outputs: Tensor = table.unflatten(0, excerpts.shape[:2])[..., self.columns]
         if self.pooling == "none":
             return outputs
         return outputs.mean(1) if self.pooling == "mean" else outputs.amax(1)

@@ -184,7 +184,7 @@ def _of_features(
         with np.load(path, allow_pickle=False) as arrays:
             features, dilations = arrays["features"], arrays["dilation_percent"]
             names, labels = arrays["recording"].tolist(), arrays["label"].tolist()
-    except (OSError, ValueError, KeyError, BadZipFile) as err:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as err:
         raise ParameterError(
             f"{path} cannot be read ({err}); it must hold features [dose, item, feature], "
             "dilation_percent, recording and label"
