@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import typer
 
+from otoscope.cli.app import app
 from tests.support.paths import ROOT
 
 PAPERS = ROOT / "docs" / "papers"
@@ -50,6 +53,29 @@ def test_readme_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
     said = re.search(r"print\(explanation\.top\(3\)\)  # (\[.*\]):", code)
     assert said is not None
     assert capsys.readouterr().out == f"{said[1]}\n"
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """Read the arguments of each ``otoscope`` line in the shell blocks of a page."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    matches = [re.match(r"(?:\.venv/bin/)?otoscope (.*)", line) for line in lines]
+    return [shlex.split(match[1], comments=True) for match in matches if match]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [p for p in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if commands_of(p)],
+    ids=lambda p: str(p.name),
+)
+def test_commands_of_a_page_exist_with_their_options(page: Path) -> None:
+    for arguments in commands_of(page):
+        command: Any = typer.main.get_command(app)
+        while hasattr(command, "commands") and arguments != ["--help"]:
+            context = command.make_context(command.name, [], resilient_parsing=True)
+            _, command, arguments = command.resolve_command(context, arguments)
+        if arguments != ["--help"]:
+            command.make_context(command.name, arguments)  # raises if an option is not known
 
 
 @pytest.mark.parametrize("page", sorted({*PAGES, *ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")}))
