@@ -146,7 +146,7 @@ HORSE = InterrogationResult(
         curves=("tempo",),
         n_groups=4,
         n_groups_needed=59,
-        confound_suffices=True,
+        confound_explains_score=True,
     ),
     max_change=0.05,
     duration=9.434,

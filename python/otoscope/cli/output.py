@@ -167,8 +167,8 @@ def console(*, stderr: bool = False, quiet: bool = False) -> Console:
     return Console(markup=False, highlight=False, soft_wrap=True, stderr=stderr, quiet=quiet)
 
 
-def show_tables(tables: Iterable[ResultTable], last: str) -> None:
-    """Print tables, then a line that says where the whole result is."""
+def show_tables(tables: Iterable[ResultTable], closing_line: str) -> None:
+    """Print tables, then a line that names the file of the whole result."""
     out = Console(markup=False, highlight=False)
     if not out.is_terminal:
         out.width = _WIDTH
@@ -177,7 +177,7 @@ def show_tables(tables: Iterable[ResultTable], last: str) -> None:
         for row in table.rows:
             printed.add_row(*row)
         out.print(printed)
-    out.print(last, soft_wrap=True)
+    out.print(closing_line, soft_wrap=True)
 
 
 @contextmanager

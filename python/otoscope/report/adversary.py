@@ -287,13 +287,13 @@ def _panels(original: Tensor, adversary: Tensor, sr: float) -> list[Panel]:
 
 def _confidence_chart(evaluation: Evaluation) -> _ConfidenceChart | None:
     """Draw the confidence before each step; None if no step was taken."""
-    last, threshold = len(evaluation.confidence) - 1, evaluation.threshold
-    if last < 1:
+    n_steps, threshold = len(evaluation.confidence) - 1, evaluation.threshold
+    if n_steps < 1:
         return None
-    at = [100 * step / last for step in range(last + 1)]
+    at = [100 * step / n_steps for step in range(n_steps + 1)]
     return _ConfidenceChart(
         path=polyline(at, [100 * value for value in evaluation.confidence]),
-        step_ticks=[tick for tick in ticks(0, last, most=6) if "." not in tick.label],
+        step_ticks=[tick for tick in ticks(0, n_steps, most=6) if "." not in tick.label],
         threshold="" if threshold is None else f"M0 {100 - 100 * threshold}H100",
         threshold_legend="" if threshold is None else f"{decimals(threshold)}: heard from here on",
     )

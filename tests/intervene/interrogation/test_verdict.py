@@ -77,18 +77,20 @@ def test_groups_needed_are_the_fewest_that_can_clear(max_change: float, needed: 
         assert decide(replace(still, n_groups=needed - 1)).kind == "undecided"
 
 
-def test_a_confound_suffices_if_its_interval_reaches_that_of_the_score() -> None:
-    assert decide(evidence(HORSE, confound=about(0.77))).confound_suffices
+def test_a_confound_explains_the_score_if_its_interval_reaches_that_of_the_score() -> None:
+    assert decide(evidence(HORSE, confound=about(0.77))).confound_explains_score
     perfect = about(1.0, 0.0)  # every draw is perfect: the interval has no width
-    assert decide(evidence(HORSE, baseline=perfect, confound=about(0.96, 0.04))).confound_suffices
-    assert not decide(evidence(HORSE, confound=about(0.63))).confound_suffices
-    assert not decide(evidence(HORSE)).confound_suffices
+    assert decide(
+        evidence(HORSE, baseline=perfect, confound=about(0.96, 0.04))
+    ).confound_explains_score
+    assert not decide(evidence(HORSE, confound=about(0.63))).confound_explains_score
+    assert not decide(evidence(HORSE)).confound_explains_score
 
 
-def test_moving_placebos_and_still_controls_are_named() -> None:
+def test_moving_placebos_and_ineffective_controls_are_named() -> None:
     artefact = replace(HORSE, placebo=(point(-2, -0.2),))
     control = curve(0.0, name="noise", label_preserving=False)
     verdict = decide(evidence(artefact, control))
     assert verdict.moving_placebos == ("tempo",)
-    assert verdict.still_controls == ("noise",)
+    assert verdict.ineffective_controls == ("noise",)
     assert decide(evidence(HORSE)).moving_placebos == ()

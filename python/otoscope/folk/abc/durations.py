@@ -32,13 +32,13 @@ __all__ = [
     "LENGTH",
     "TimedElement",
     "broken_factors",
+    "default_normal_notes",
     "default_unit",
     "length_text",
     "parse_length",
     "parse_unit",
     "time_elements",
     "tuplet_factor",
-    "tuplet_time",
 ]
 
 LENGTH = r"\d+(?:/+\d*)?|/+\d*"
@@ -46,20 +46,20 @@ LENGTH = r"\d+(?:/+\d*)?|/+\d*"
 
 # q of (p when q is not written; for other p it is 3 in compound meters and 2 in simple ones
 # (ABC standard 2.1, section 4.13).
-_TUPLET_TIMES = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
+_NORMAL_NOTES = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 _ONE, _ZERO = Fraction(1), Fraction(0)
 
 
-def tuplet_time(notes: int, *, is_compound: bool) -> int:
-    """Return q of a tuplet ``(p`` written without it: p notes last as long as q notes."""
-    return _TUPLET_TIMES.get(notes, 3 if is_compound else 2)
+def default_normal_notes(notes: int, *, is_compound: bool) -> int:
+    """Return q of a tuplet ``(p`` without q: p = ``notes`` notes last as long as q normal notes."""
+    return _NORMAL_NOTES.get(notes, 3 if is_compound else 2)
 
 
 @cache
-def tuplet_factor(notes: int, time: int) -> Fraction:
+def tuplet_factor(notes: int, normal_notes: int) -> Fraction:
     """Return the factor by which a tuplet ``(p:q`` multiplies written lengths: q / p."""
-    return Fraction(time, notes)
+    return Fraction(normal_notes, notes)
 
 
 @cache
@@ -149,7 +149,7 @@ def time_elements(elements: Iterable[Element], meter: Meter) -> tuple[TimedEleme
                 duration, next_factor = duration * next_factor, _ONE
             durations[index], last = duration, index
         elif isinstance(element, Tuplet):
-            factor, remaining = tuplet_factor(element.notes, element.time), element.count
+            factor, remaining = tuplet_factor(element.notes, element.normal_notes), element.count
         elif isinstance(element, BrokenRhythm):
             last_factor, next_factor = broken_factors(element.sign)
             durations[last] *= last_factor

@@ -136,10 +136,13 @@ class BrokenRhythm(Element):
 
 @dataclass(frozen=True)
 class Tuplet(Element):
-    """A tuplet ``(p:q:r``: p = ``notes`` in the time of q = ``time``, r = ``count`` notes long."""
+    """A tuplet ``(p:q:r``: the next r = ``count`` notes, p = ``notes`` in the time of q.
+
+    q is ``normal_notes``, as MusicXML calls it.
+    """
 
     notes: int
-    time: int
+    normal_notes: int
     count: int
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 
-from otoscope.folk.abc.durations import LENGTH, parse_length, parse_unit, tuplet_time
+from otoscope.folk.abc.durations import LENGTH, default_normal_notes, parse_length, parse_unit
 from otoscope.folk.abc.elements import (
     BarLine,
     BrokenRhythm,
@@ -233,12 +233,14 @@ class MusicReader:
         if self._tuplet:
             raise self._error(f"{match[0]!r} begins within another tuplet", "tuplet")
         notes = int(match["p"])
-        time = int(match["q"] or tuplet_time(notes, is_compound=self._meter.is_compound))
+        normal_notes = int(
+            match["q"] or default_normal_notes(notes, is_compound=self._meter.is_compound)
+        )
         count = int(match["r"] or notes)
-        if not notes * time * count:
+        if not notes * normal_notes * count:
             raise self._error(f"tuplet is {match[0]!r}, needs numbers above 0", "tuplet")
         self._tuplet = count
-        self._add(Tuplet(notes, time, count, line=self._line, column=self._column))
+        self._add(Tuplet(notes, normal_notes, count, line=self._line, column=self._column))
 
     def _on_tie(self, match: re.Match[str]) -> None:
         last = None if self._last is None else self.elements[self._last]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-from otoscope.folk.abc.durations import length_text, tuplet_time
+from otoscope.folk.abc.durations import default_normal_notes, length_text
 from otoscope.folk.abc.elements import (
     BarLine,
     BrokenRhythm,
@@ -163,8 +163,8 @@ def _sign(element: Element, meter: Meter) -> str:
     if isinstance(element, MeasureRest):
         return f"Z{element.count if element.count > 1 else ''}"
     if isinstance(element, Tuplet):
-        p, q, r = element.notes, element.time, element.count
-        is_default = (q, r) == (tuplet_time(p, is_compound=meter.is_compound), p)
+        p, q, r = element.notes, element.normal_notes, element.count
+        is_default = (q, r) == (default_normal_notes(p, is_compound=meter.is_compound), p)
         return f"({p}" if is_default else f"({p}:{q}:{r}"
     if isinstance(element, InlineField):
         return f"[{element.letter}:{element.text}]"

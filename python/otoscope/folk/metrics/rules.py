@@ -90,10 +90,12 @@ def _violations(bars: list[BarLine]) -> Iterator[Violation]:
     done = frozenset[int]()  # the endings of the section up to here
     for bar in bars:
         breaks = bar.opens or bar.is_heavy or bool(bar.endings)
-        if breaks and not bar.closes and ending and (bar.endings or _due(done)):
+        if breaks and not bar.closes and ending and (bar.endings or _required_ending(done)):
             yield _violation(bar, f"ending {max(ending)} is not closed by :|")
-        elif bar.closes and not bar.endings and _due(done):
-            yield _violation(bar, f"ending {max(ending)} is not followed by ending {_due(done)}")
+        elif bar.closes and not bar.endings and _required_ending(done):
+            yield _violation(
+                bar, f"ending {max(ending)} is not followed by ending {_required_ending(done)}"
+            )
         if bar.endings:
             first = min(bar.endings)
             if done & set(bar.endings):
@@ -109,13 +111,13 @@ def _violations(bars: list[BarLine]) -> Iterator[Violation]:
         if breaks or bar.closes:
             ending = bar.endings
             done = done | set(ending) if ending else frozenset()
-    if _due(done):
+    if _required_ending(done):
         yield _violation(bars[-1], f"ending {max(ending)} is not closed by :|")
     if opened:
         yield _violation(opened, "the repeat is never closed")
 
 
-def _due(done: frozenset[int]) -> int:
+def _required_ending(done: frozenset[int]) -> int:
     """Return the ending that must follow the endings that came; 0 if none must."""
     first = next(number for number in range(1, len(done) + 2) if number not in done)
     return first if done and (len(done) == 1 or first < max(done)) else 0

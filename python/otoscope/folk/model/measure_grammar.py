@@ -23,7 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.folk.abc import Meter
-from otoscope.folk.abc.durations import broken_factors, parse_length, tuplet_factor, tuplet_time
+from otoscope.folk.abc.durations import (
+    broken_factors,
+    default_normal_notes,
+    parse_length,
+    tuplet_factor,
+)
 from otoscope.folk.tokens import Vocabulary
 
 __all__ = ["MeasureGrammar", "MeasureState", "OpenTuplet"]
@@ -57,15 +62,15 @@ class MeasureState(NamedTuple):
     ----------
     full : int
         Ticks of a full measure.
-    due : int
+    expected : int
         Ticks of the current measure: fewer than ``full`` where a part begins with the pickup.
     is_compound : bool
         Whether the meter is compound.
     at : int
         Ticks of the measure that are filled.
-    last : {"bar", "note", "length", "tie", "due", "chord"}
-        Kind of the latest token: "note" if a length may follow, "due" if a note must follow,
-        "chord" inside a chord.
+    latest : {"bar", "note", "length", "tie", "prefix", "chord"}
+        Kind of the latest token: "note" if a length may follow, "prefix" after the sign
+        of a tuplet or broken rhythm, which a note must follow, "chord" inside a chord.
     size : int
         Inside a chord, its number of notes; else the ticks of the latest note if broken rhythm may
         change them, else 0.
@@ -87,15 +92,15 @@ class MeasureState(NamedTuple):
 
     Examples
     --------
-    >>> MeasureState(full=32, due=32, is_compound=False).last
+    >>> MeasureState(full=32, expected=32, is_compound=False).latest
     'bar'
     """
 
     full: int
-    due: int
+    expected: int
     is_compound: bool
     at: int = 0
-    last: str = "bar"
+    latest: str = "bar"
     size: int = 0
     is_rest: bool = False
     factor: Fraction = Fraction(1)
@@ -166,30 +171,32 @@ class MeasureGrammar:
         if state.bar_line == _AGAIN:
             return self._after_bar_line(state, token)
         is_pitch = _PITCH.fullmatch(token) is not None
-        if state.last == "chord":
+        if state.latest == "chord":
             if is_pitch and state.size < _LARGEST_CHORD:
                 return state._replace(size=state.size + 1)
-            return state._replace(last="note") if token == "]" and state.size else None
+            return state._replace(latest="note") if token == "]" and state.size else None
         length = _length(token)
-        if length and state.last == "note":
+        if length and state.latest == "note":
             return self._after_length(state, *length)
-        if token in _BROKEN and state.last == "length" and state.size:
+        if token in _BROKEN and state.latest == "length" and state.size:
             return self._after_broken(state._replace(at=state.at - state.size), state.size, token)
-        closed = self._after_note(state, self.ticks_per_eighth) if state.last == "note" else state
+        closed = self._after_note(state, self.ticks_per_eighth) if state.latest == "note" else state
         if closed is None:
             return None
         if is_pitch or token in ("z", "["):
-            last = "chord" if token == "[" else "note"
-            return self._if_playable(closed._replace(last=last, size=0, is_rest=token == "z"))
+            latest = "chord" if token == "[" else "note"
+            return self._if_playable(closed._replace(latest=latest, size=0, is_rest=token == "z"))
         if token == "-":
-            may = closed.last == "length" and not closed.is_rest
-            return closed._replace(last="tie") if may else None
-        if closed.tuplet or closed.last == "due":
+            may = closed.latest == "length" and not closed.is_rest
+            return closed._replace(latest="tie") if may else None
+        if closed.tuplet or closed.latest == "prefix":
             return None
         if tuplet := _TUPLET.fullmatch(token):
             p = int(tuplet[1])
-            q = tuplet_time(p, is_compound=closed.is_compound)
-            return self._if_playable(closed._replace(last="due", tuplet=OpenTuplet(p, q, p, 0)))
+            q = default_normal_notes(p, is_compound=closed.is_compound)
+            return self._if_playable(
+                closed._replace(latest="prefix", tuplet=OpenTuplet(p, q, p, 0))
+            )
         return self._after_bar_line(closed, token)
 
     def _after_length(
@@ -207,20 +214,20 @@ class MeasureGrammar:
             return None
         before, after = broken_factors(sign)
         at = state.at + int(ticks * before)
-        return self._if_playable(state._replace(at=at, factor=after, last="due"))
+        return self._if_playable(state._replace(at=at, factor=after, latest="prefix"))
 
     def _after_note(self, state: MeasureState, ticks: int) -> MeasureState | None:
         """Return the state after a note and its length; None if the measure cannot be filled."""
         size = ticks if _may_be_broken(state) else 0
-        following = state._replace(last="length", size=size)
+        following = state._replace(latest="length", size=size)
         if state.tuplet is None:
             at = state.at + int(ticks * state.factor)
-            room = state.due - at
+            room = state.expected - at
             fits = room >= 0 and room % self._grid == 0
             return following._replace(at=at, factor=Fraction(1)) if fits else None
         p, q, remaining, written = state.tuplet
         remaining, written = remaining - 1, written + ticks
-        if not self._sums[remaining] << written & self._ends(state.due - state.at, p, q):
+        if not self._sums[remaining] << written & self._ends(state.expected - state.at, p, q):
             return None
         if remaining:
             return following._replace(tuplet=OpenTuplet(p, q, remaining, written))
@@ -242,20 +249,20 @@ class MeasureGrammar:
 
     def _after_bar_line(self, state: MeasureState, token: str) -> MeasureState | None:
         """Return the state after a bar line, or the tune's end."""
-        if state.last == "bar":  # a second ending is played after what is before the first
-            due = state.full if token == "|2" else state.due
+        if state.latest == "bar":  # a second ending is played after what is before the first
+            expected = state.full if token == "|2" else state.expected
             if state.in_first_ending or token not in _FOLLOWERS.get(state.bar_line, ()):
                 return None
-            return state._replace(bar_line=token, due=due)
+            return state._replace(bar_line=token, expected=expected)
         at, full, pickup, in_first = state.at, state.full, state.pickup, state.in_first_ending
         is_cut = False  # whether the part ends short here
         if pickup is None:  # the first measure; one before a repeat is not repeated
             may = at == full or token in ("|", "|:")
             pickup = at % full if token == "|" else 0
-        elif at == state.due:
+        elif at == state.expected:
             may = token == "|" or (at == full and (token not in _PART_ENDS or not pickup))
         else:
-            is_cut = at == full - pickup and state.due == full and not state.is_after_pickup
+            is_cut = at == full - pickup and state.expected == full and not state.is_after_pickup
             may = is_cut and token != "|1"
         if not may or token not in _BAR_LINES or (in_first and token not in ("|", ":|")):
             return None

@@ -180,4 +180,4 @@ class InterrogationResult:
         ]
         if is_summary:
             content = {k: v for k, v in content.items() if k not in _DETAILS}
-        return document("otoscope.Interrogation", 2, {**content, "is_broken": self.is_broken})
+        return document("otoscope.Interrogation", 3, {**content, "is_broken": self.is_broken})

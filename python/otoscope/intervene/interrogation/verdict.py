@@ -174,11 +174,11 @@ class Verdict:
         Number of groups of items, over which intervals are taken.
     n_groups_needed : int or None
         Smallest number of groups that can clear a system; None if no number can.
-    confound_suffices : bool
+    confound_explains_score : bool
         Whether the confound alone may score as well as the system.
     moving_placebos : tuple of str
         Names of label-preserving curves whose placebos move the score as well.
-    still_controls : tuple of str
+    ineffective_controls : tuple of str
         Names of positive controls that did not move the answers.
 
     Examples
@@ -192,9 +192,9 @@ class Verdict:
     curves: tuple[str, ...]
     n_groups: int
     n_groups_needed: int | None
-    confound_suffices: bool = False
+    confound_explains_score: bool = False
     moving_placebos: tuple[str, ...] = ()
-    still_controls: tuple[str, ...] = ()
+    ineffective_controls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def decide(evidence: Evidence) -> Verdict:
         for curve in claimed
         if any(has_moved(point, evidence.max_change) for point in curve.placebo)
     ]
-    still = [
+    ineffective = [
         curve.name
         for curve in evidence.curves
         if not curve.label_preserving and not _curve_moves(curve, evidence)
@@ -231,9 +231,9 @@ def decide(evidence: Evidence) -> Verdict:
         curves=tuple(curve.name for curve in about),
         n_groups=evidence.n_groups,
         n_groups_needed=_groups_needed(evidence.max_change),
-        confound_suffices=confound is not None and confound.high >= evidence.baseline.low,
+        confound_explains_score=confound is not None and confound.high >= evidence.baseline.low,
         moving_placebos=tuple(placebo_moves),
-        still_controls=tuple(still),
+        ineffective_controls=tuple(ineffective),
     )
 
 

@@ -94,15 +94,15 @@ def draw_horses(
 ) -> None:
     """Dose curves with their placebos, open, and the power curve."""
     with svg_figure(path, width=9.6, height=2.8) as figure:
-        *panels, last = figure.subplots(1, 1 + len(_PANELS))
+        *panels, power_panel = figure.subplots(1, 1 + len(_PANELS))
         for panel, (title, names) in zip(panels, _PANELS, strict=True):
             for name, colour in zip(names, COLOURS, strict=False):
                 (curve,) = results[name].curves
                 draw_dose_curve(panel, curve, results[name].baseline, colour=colour, label=name)
             panel.set(title=title, xlabel="tempo, %", ylim=(-0.03, 1.03))
         panels[0].set_ylabel("mean recall")
-        _draw_power(last, power)
-        for panel in (*panels, last):
+        _draw_power(power_panel, power)
+        for panel in (*panels, power_panel):
             panel.spines[["top", "right"]].set_visible(False)
             panel.legend(frameon=False, fontsize=8)
 

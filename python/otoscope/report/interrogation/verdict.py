@@ -207,7 +207,7 @@ def _control(search: SearchResult) -> str:
 
 def _cautions(result: InterrogationResult) -> tuple[str, ...]:
     verdict, lines = result.verdict, []
-    if verdict.confound_suffices:
+    if verdict.confound_explains_score:
         lines.append(
             f"the confound alone scores {with_bounds(result.confound, count=3)}: a system that "
             "hears nothing else could score as well"
@@ -220,7 +220,7 @@ def _cautions(result: InterrogationResult) -> tuple[str, ...]:
     lines += [
         f"{name} should change the answers and does not: either the system does not attend to it, "
         "or there are too few items to show it"
-        for name in verdict.still_controls
+        for name in verdict.ineffective_controls
     ]
     if not result.has_labels:
         lines.append("no labels: the score says whether answers stay, not whether they are right")
