@@ -115,7 +115,7 @@ class MeasureRest(Element):
 
 @dataclass(frozen=True)
 class GraceNotes(Element):
-    """GraceNotes notes: without duration here; ``slash`` for the crossed-out ones."""
+    """Grace notes, without duration here; ``slash`` for the crossed-out ones."""
 
     notes: tuple[Note | Chord, ...]
     slash: bool = False

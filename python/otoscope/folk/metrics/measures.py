@@ -28,8 +28,8 @@ class ClassifiedMeasure:
         full: as long as the meter; free: in free meter; pickup: a short first measure; end: a
         short last measure; split: a piece of a bar that a part boundary splits; cut: a piece of a
         bar that a plain bar line cuts in two; short, long: wrong.
-    duration, due : Fraction
-        Duration of the measure and of a full bar, in whole notes; ``due`` is 0 in free meter.
+    duration, full : Fraction
+        Duration of the measure and of a full bar, in whole notes; ``full`` is 0 in free meter.
     meter : str
         Meter in force, as written.
     line, column : int
@@ -48,7 +48,7 @@ class ClassifiedMeasure:
     number: int
     kind: MeasureKind
     duration: Fraction
-    due: Fraction
+    full: Fraction
     meter: str
     line: int
     column: int
@@ -129,17 +129,17 @@ def _kinds(played: Sequence[Measure], boundaries: set[int]) -> list[MeasureKind]
     while len(kinds) < len(played):
         first = len(kinds)
         measure = played[first]
-        due = measure.meter.length
-        if due is None or measure.duration >= due:
-            kinds.append("free" if due is None else "full" if measure.duration == due else "long")
+        full = measure.meter.length
+        if full is None or measure.duration >= full:
+            kinds.append("free" if full is None else "full" if measure.duration == full else "long")
             continue
         end, total = first + 1, measure.duration  # pieces that boundaries lie between
-        while end < len(played) and total < due and _is_boundary(played[end - 1], boundaries):
+        while end < len(played) and total < full and _is_boundary(played[end - 1], boundaries):
             total += played[end].duration
             end += 1
-        if total == due:
+        if total == full:
             kinds += ["split"] * (end - first)
-        elif first + 1 < len(played) and measure.duration + played[first + 1].duration == due:
+        elif first + 1 < len(played) and measure.duration + played[first + 1].duration == full:
             kinds += ["cut", "cut"]
         elif first == 0:
             kinds.append("pickup")

@@ -97,7 +97,7 @@ class HorseInfrasoundConfig:
 
     @classmethod
     def quick(cls) -> HorseInfrasoundConfig:
-        """Three styles, short clips, two filters: for a look."""
+        """Return a small version: three styles, short clips, two filters."""
         return cls(
             cues_hz=cls.cues_hz[:3],
             n_artists=40,

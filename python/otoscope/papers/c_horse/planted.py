@@ -46,7 +46,7 @@ from otoscope.report.figures import ResultTable
 
 __all__ = ["HorsePlantedConfig", "horse_planted"]
 
-_TRAINED, _TESTED = 0.5, 0.8  # shares of artists, where many systems are drawn
+_TRAINED, _TESTED = 0.5, 0.8  # fractions of artists, where many systems are drawn
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class HorsePlantedConfig:
 
     @classmethod
     def quick(cls) -> HorsePlantedConfig:
-        """Three styles, one dose each way, few systems: for a look."""
+        """Return a small version: three styles, one dose each way, few systems."""
         return cls(
             styles=("Samba", "ChaChaCha", "Tango"),
             train_artists=8,
@@ -132,7 +132,7 @@ class HorsePlantedConfig:
 
     @classmethod
     def mma(cls) -> HorsePlantedConfig:
-        """Ask for as much as mma's bands, slow to render, can play in some minutes."""
+        """Return a smaller version for mma's bands, which take minutes to render."""
         return cls(corpus="mma", train_artists=10, train_clips=4, test_artists=8, test_clips=1)
 
     @classmethod

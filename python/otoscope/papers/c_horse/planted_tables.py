@@ -110,8 +110,8 @@ def draw_horses(
 def _draw_power(panel: Any, power: Sequence[Row]) -> None:
     levels = sorted({row["confounding"] for row in power})
     of_level = [[row for row in power if row["confounding"] == level] for level in levels]
-    shares = [_n_moved(rows) / len(rows) for rows in of_level]
-    panel.plot(levels, shares, "o-", color=COLOURS[0], ms=4, label="found: the score moves")
+    fractions = [_n_moved(rows) / len(rows) for rows in of_level]
+    panel.plot(levels, fractions, "o-", color=COLOURS[0], ms=4, label="found: the score moves")
     for place, (name, label) in enumerate(
         (("unchanged", "unchanged"), ("confound", "tempo alone"), ("worst", "at the worst dose")), 1
     ):
@@ -155,7 +155,7 @@ def _kinds(rows: Sequence[Row]) -> str:
 
 
 def _most(rows: Sequence[Row]) -> float:
-    """Upper end of the exact interval of the share called a horse."""
+    """Return the upper end of the exact interval of the fraction called a horse."""
     from scipy.stats import binomtest
 
     return float(binomtest(_n_horses(rows), len(rows)).proportion_ci(0.95).high)

@@ -80,7 +80,7 @@ class RegulatedBootstrapConfig:
 
     @classmethod
     def quick(cls) -> RegulatedBootstrapConfig:
-        """Few runs at two strengths: for a look."""
+        """Return a small version: few runs at two strengths."""
         return cls(strengths=(0.0, 2.0), runs=4, iterations=30, worlds=100)
 
 
@@ -161,7 +161,7 @@ def _trained(
 def _truth(
     config: RegulatedBootstrapConfig, strength: float, rng: np.random.Generator
 ) -> dict[str, float]:
-    """Effect and interaction, from worlds whose artists come once: one artist a class is new."""
+    """Return effect and interaction, from worlds whose artists come once: one per class is new."""
     effects = np.zeros((config.worlds, len(_CONDITIONS)))
     for world in range(config.worlds):
         known = _corpus(config, strength, config.n_artists - 1, rng)
@@ -237,7 +237,7 @@ def _coverage(rows: list[dict[str, Any]], quantity: str) -> ResultTable:
 
 
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw every interval, by its value, and the truth: a panel a strength."""
+    """Draw every interval, by its value, and the truth: one panel per strength."""
     with svg_figure(path, width=2.4 * len(rows), height=2.7) as figure:
         axes = figure.subplots(1, len(rows), sharey=True, squeeze=False)[0]
         for axis, row in zip(axes, rows, strict=True):

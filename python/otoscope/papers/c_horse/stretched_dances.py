@@ -53,7 +53,7 @@ class StretchedTempo(FeatureDilation):
         return super().render(y[n_doses:] if self.is_back else y[:n_doses])
 
     def __str__(self) -> str:
-        """As what rendered it."""
+        """Return the name of the intervention that rendered it."""
         return str(self.sound)
 
 
@@ -90,13 +90,13 @@ class Dances:
         features = {name: rows[own, clips] for name, rows in self.features.items()}
         return HeardDances(features, self.style, self.artist, self.tempo_bpm[own, clips])
 
-    def some_artists(self, share: float, rng: np.random.Generator) -> Dances:
-        """Draw a share of each style's artists, one at least, and take all their clips."""
+    def some_artists(self, fraction: float, rng: np.random.Generator) -> Dances:
+        """Draw a fraction of each style's artists, one at least, and take all their clips."""
         drawn: list[str] = []
         for style in np.unique(self.style):
             artists = np.unique(self.artist[self.style == style])
             drawn += rng.choice(
-                artists, max(1, round(share * len(artists))), replace=False
+                artists, max(1, round(fraction * len(artists))), replace=False
             ).tolist()
         kept = np.isin(self.artist, drawn)
         features = {name: rows[:, kept] for name, rows in self.features.items()}

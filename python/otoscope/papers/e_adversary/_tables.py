@@ -78,7 +78,7 @@ def tables(rows: list[dict[str, Any]]) -> list[ResultTable]:
 
 
 def draw_figure(rows: list[dict[str, Any]], path: Path) -> None:
-    """Success over the bound: a panel a task, a line a method; dashed is what is claimed."""
+    """Draw success over the bound: one panel per task, one line per method; claims are dashed."""
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     with svg_figure(path, width=3.2 * len(tasks), height=2.7) as figure:
         axes = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
