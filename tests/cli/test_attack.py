@@ -50,9 +50,9 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_model_is_fooled_by_the_file_and_the_exit_code_says_so(song: Path, tmp_path: Path) -> None:
     out = tmp_path / "adv.wav"
-    told = attack(1, song, *MODEL, "--out", out, "--snr-db", 20)
-    assert told.startswith("Fooled: synth-singing heard “singing” and hears “not singing”")
-    assert "The bound held on the file: 20.00 dB required" in told
+    output = attack(1, song, *MODEL, "--out", out, "--snr-db", 20)
+    assert output.startswith("Fooled: synth-singing heard “singing” and hears “not singing”")
+    assert "The bound held on the file: 20.00 dB required" in output
     assert soundfile.info(out).subtype == "PCM_16"
     assert says(out) < 0.5
     assert [path.name for path in tmp_path.iterdir()] == ["adv.wav"]
@@ -86,8 +86,8 @@ def test_the_json_document_holds_what_can_be_measured_of_the_file(
 
 def test_model_that_holds_gives_0(song: Path, tmp_path: Path) -> None:
     out = tmp_path / "adv.wav"
-    told = attack(0, song, *MODEL, "--out", out, "--snr-db", 90, "--steps", 1)
-    assert told.startswith("Not fooled: synth-singing hears “singing” in the file")
+    output = attack(0, song, *MODEL, "--out", out, "--snr-db", 90, "--steps", 1)
+    assert output.startswith("Not fooled: synth-singing hears “singing” in the file")
     assert out.is_file()
 
 
@@ -110,18 +110,20 @@ def test_whole_file_is_attacked_in_pieces_and_silence_is_left(song: Path, tmp_pa
     soundfile.write(tmp_path / "long.wav", sounds.numpy(), SR, subtype="FLOAT")
     out = tmp_path / "adv.wav"
     options = ("--whole", "--duration", len(y) / SR, "--snr-db", 10, "--steps", 8)
-    told = json.loads(attack(1, tmp_path / "long.wav", *MODEL, "--out", out, *options, "--json"))
-    assert [piece["left"] for piece in told["pieces"]] == ["", "silent", ""]
-    seconds = [piece["evaluation"]["seconds"] for piece in told["pieces"] if not piece["left"]]
+    document = json.loads(
+        attack(1, tmp_path / "long.wav", *MODEL, "--out", out, *options, "--json")
+    )
+    assert [piece["left"] for piece in document["pieces"]] == ["", "silent", ""]
+    seconds = [piece["evaluation"]["seconds"] for piece in document["pieces"] if not piece["left"]]
     assert seconds == pytest.approx([len(y) / SR, 1.5 * len(y) / SR], abs=1e-3)
     written = soundfile.read(out)[0]
     assert len(written) == len(sounds)
     assert not written[len(y) : 2 * len(y)].any()
     noise = written - sounds.double().numpy()
-    assert told["snr_db"] == pytest.approx(
+    assert document["snr_db"] == pytest.approx(
         20 * np.log10(np.linalg.norm(sounds) / np.linalg.norm(noise)), abs=1e-4
     )
-    assert told["snr_db"] >= 10 - 0.01
+    assert document["snr_db"] >= 10 - 0.01
 
 
 def test_sound_beyond_full_scale_is_turned_down_and_that_is_said(
@@ -130,8 +132,8 @@ def test_sound_beyond_full_scale_is_turned_down_and_that_is_said(
     y, _ = read_audio(song)
     loud = tmp_path / "loud.wav"
     soundfile.write(loud, (2 * y / y.abs().max()).numpy(), SR, subtype="FLOAT")
-    told = attack(0, loud, *MODEL, "--out", tmp_path / "a.wav", "--steps", 1, "--snr-db", 80)
-    assert "The sound was attenuated by 6.02 dB first" in told
+    output = attack(0, loud, *MODEL, "--out", tmp_path / "a.wav", "--steps", 1, "--snr-db", 80)
+    assert "The sound was attenuated by 6.02 dB first" in output
 
 
 def test_tags_are_attacked_one_at_a_time(song: Path, tmp_path: Path) -> None:
@@ -140,10 +142,10 @@ def test_tags_are_attacked_one_at_a_time(song: Path, tmp_path: Path) -> None:
     code.write_text(OWN.format(outputs="torch.cat([p, p.sqrt()], 1)", names="['voice', 'band']"))
     model = ["--model", f"{code}:make"]
     out = tmp_path / "adv.wav"
-    told = json.loads(attack(0, song, *model, "--out", out, *_FEW, "--target", "not band"))
-    assert told["pieces"][0]["evaluation"]["aim"] == "not band"
-    told = json.loads(attack(0, song, *model, "--out", out, *_FEW))  # the highest of them
-    assert told["pieces"][0]["evaluation"]["aim"] == "band"
+    document = json.loads(attack(0, song, *model, "--out", out, *_FEW, "--target", "not band"))
+    assert document["pieces"][0]["evaluation"]["aim"] == "not band"
+    document = json.loads(attack(0, song, *model, "--out", out, *_FEW))  # the highest of them
+    assert document["pieces"][0]["evaluation"]["aim"] == "band"
 
 
 def test_of_classes_one_holds(song: Path, tmp_path: Path) -> None:
@@ -151,9 +153,9 @@ def test_of_classes_one_holds(song: Path, tmp_path: Path) -> None:
     code.write_text(OWN.format(outputs="torch.cat([p, 1 - p], 1)", names="['sung', 'played']"))
     model = ["--model", f"{code}:make"]
     out = tmp_path / "adv.wav"
-    told = json.loads(attack(0, song, *model, "--out", out, *_FEW, "--target", "played"))
-    found = told["pieces"][0]["evaluation"]
-    assert (found["aim"], found["label_before"]) == ("played", "sung")
+    document = json.loads(attack(0, song, *model, "--out", out, *_FEW, "--target", "played"))
+    result = document["pieces"][0]["evaluation"]
+    assert (result["aim"], result["label_before"]) == ("played", "sung")
 
 
 _FEW = ("--steps", 1, "--snr-db", 90, "--json")
@@ -223,8 +225,8 @@ def test_bad_options_get_one_line(
 
 @pytest.mark.parametrize("name", ["adv.ogg", "adv.mp3", "adv"])
 def test_lossy_files_are_refused(song: Path, tmp_path: Path, name: str) -> None:
-    told = attack(2, song, *MODEL, "--out", tmp_path / name)
-    assert "must end in .wav or .flac: other formats are lossy" in told
+    output = attack(2, song, *MODEL, "--out", tmp_path / name)
+    assert "must end in .wav or .flac: other formats are lossy" in output
 
 
 def fault(name: str, folder: Path) -> Path:
@@ -261,25 +263,25 @@ def test_bad_files_get_one_line_and_leave_nothing(name: str, message: str, tmp_p
 def test_model_without_gradient_gets_one_line(song: Path, tmp_path: Path) -> None:
     code = tmp_path / "own.py"
     code.write_text(OWN.format(outputs="p", names="['singing']"))
-    told = attack(2, song, "--model", f"{code}:deaf", "--out", tmp_path / "a.wav")
-    assert "gives no gradient (differentiable is False)" in told
+    output = attack(2, song, "--model", f"{code}:deaf", "--out", tmp_path / "a.wav")
+    assert "gives no gradient (differentiable is False)" in output
     code.write_text(OWN.format(outputs="p.detach()", names="['singing']"))
-    told = attack(2, song, "--model", f"{code}:make", "--out", tmp_path / "a.wav")
-    assert "song.wav: the model gives no gradient" in told
+    output = attack(2, song, "--model", f"{code}:make", "--out", tmp_path / "a.wav")
+    assert "song.wav: the model gives no gradient" in output
 
 
 def test_clipped_sound_is_told(song: Path, tmp_path: Path) -> None:
     y, _ = read_audio(song)
     path = tmp_path / "clipped.wav"
     soundfile.write(path, (8 * y).clamp(-1, 1).numpy(), SR, subtype="FLOAT")
-    told = attack(0, path, *MODEL, "--out", tmp_path / "a.wav", "--steps", 1, "--snr-db", 80)
-    assert "samples of the original are at full scale: clipped?" in told
+    output = attack(0, path, *MODEL, "--out", tmp_path / "a.wav", "--steps", 1, "--snr-db", 80)
+    assert "samples of the original are at full scale: clipped?" in output
 
 
 def test_help_says_what_the_exit_codes_mean() -> None:
-    told = attack(0, "--help")
-    assert "The exit code is 1 if the model was fooled" in told
-    assert "Example: otoscope attack song.ogg" in told
+    output = attack(0, "--help")
+    assert "The exit code is 1 if the model was fooled" in output
+    assert "Example: otoscope attack song.ogg" in output
 
 
 def test_example_writes_sounds_and_pages(tmp_path: Path) -> None:

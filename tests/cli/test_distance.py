@@ -271,12 +271,12 @@ def test_bad_input_gets_one_line(sounds: Path, tmp_path: Path) -> None:
 
 
 def test_too_little_to_measure_gets_one_line(sounds: Path, tmp_path: Path) -> None:
-    one, silent, broken = (tmp_path / name for name in ("one", "silent", "broken"))
-    one.mkdir()
+    single, silent, broken = (tmp_path / name for name in ("single", "silent", "broken"))
+    single.mkdir()
     noise = np.random.default_rng(0).normal(scale=0.1, size=22050 * 2)
-    soundfile.write(one / "a.wav", noise, 22050)
+    soundfile.write(single / "a.wav", noise, 22050)
     assert "gives 1 excerpts; a covariance takes 2 or more" in refused(
-        "distance", sounds / "real", one, *MODEL
+        "distance", sounds / "real", single, *MODEL
     )
     silent.mkdir()
     soundfile.write(silent / "a.wav", np.zeros(22050 * 4), 22050)

@@ -78,24 +78,34 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_planted_horse_breaks_the_bound(systems: Path, data: Path, tmp_path: Path) -> None:
-    page, found = tmp_path / "horse.html", tmp_path / "horse.json"
+    page, json_path = tmp_path / "horse.html", tmp_path / "horse.json"
     changes = ["--gain", 6, "--polarity"]
-    said = run(
-        1, "--model", f"{systems}:horse", "--data", data, *changes, "--html", page, "--json", found
+    output = run(
+        1,
+        "--model",
+        f"{systems}:horse",
+        "--data",
+        data,
+        *changes,
+        "--html",
+        page,
+        "--json",
+        json_path,
     )
-    assert said.startswith("A horse: its answers move with gain.")
-    assert "The bound of 5 points is broken at" in said
-    assert f"report: {page}" in said
-    told = json.loads(found.read_text())
-    assert told["is_broken"] is True
-    assert told["verdict"]["kind"] == "horse"
-    assert told["baseline"]["value"] == 1.0
-    (gain, polarity) = told["curves"]
+    assert output.startswith("A horse: its answers move with gain.")
+    assert "The bound of 5 points is broken at" in output
+    assert f"report: {page}" in output
+    document = json.loads(json_path.read_text())
+    assert document["format"] == "otoscope.Interrogation/3"
+    assert document["is_broken"] is True
+    assert document["verdict"]["kind"] == "horse"
+    assert document["baseline"]["value"] == 1.0
+    (gain, polarity) = document["curves"]
     worst = next(point for point in gain["points"] if point["dose"] == -6)
     assert worst["score"]["value"] == 0.5  # half as loud, everything is low
     assert worst["lost"] == 12
     assert polarity["points"][0]["moved"]["value"] == 0
-    assert told["config"]["interventions"][0] == {"intervention": "Gain", "db": 6}
+    assert document["config"]["interventions"][0] == {"intervention": "Gain", "db": 6}
     assert page.read_text().count("<audio") >= 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["horse.html", "horse.json"]
 
@@ -103,38 +113,38 @@ def test_a_planted_horse_breaks_the_bound(systems: Path, data: Path, tmp_path: P
 def test_an_honest_model_keeps_to_it(systems: Path, data: Path) -> None:
     """Its scores are columns in the order of the classes; the same is printed as JSON."""
     changes = ["--gain", 6, "--polarity", "--noise", 40, "--budget", 4]
-    told = json.loads(
+    document = json.loads(
         run(0, "--model", f"{systems}:honest", "--data", data, *changes, "--json", "-")
     )
-    assert told["is_broken"] is False
-    assert told["baseline"]["value"] == 1.0
-    assert {curve["name"] for curve in told["curves"]} == {"gain", "polarity", "noise"}
-    assert [search["name"] for search in told["searches"]][-1] == "compositions"
+    assert document["is_broken"] is False
+    assert document["baseline"]["value"] == 1.0
+    assert {curve["name"] for curve in document["curves"]} == {"gain", "polarity", "noise"}
+    assert [search["name"] for search in document["searches"]][-1] == "compositions"
 
 
 def test_a_wider_bound_holds(systems: Path, data: Path) -> None:
-    said = run(0, "--model", f"{systems}:horse", "--data", data, "--gain", 6, "--max-drop", 60)
-    assert said.startswith("No horse found") or said.startswith("Undecided")
-    assert "The bound of 60 points holds" in said
+    output = run(0, "--model", f"{systems}:horse", "--data", data, "--gain", 6, "--max-drop", 60)
+    assert output.startswith("No horse found") or output.startswith("Undecided")
+    assert "The bound of 60 points holds" in output
 
 
 def test_doses_are_as_many_as_asked_for(systems: Path, data: Path) -> None:
     asked = ["--gain", 6, "--highpass", 20, "--steep", "--doses", 2, "--json", "-"]
-    told = json.loads(run(1, "--model", f"{systems}:horse", "--data", data, *asked))
-    assert [[p["dose"] for p in curve["points"]] for curve in told["curves"]] == [
+    document = json.loads(run(1, "--model", f"{systems}:horse", "--data", data, *asked))
+    assert [[p["dose"] for p in curve["points"]] for curve in document["curves"]] == [
         [-6, -3, 3, 6],
         [20],
     ]
-    assert told["config"]["interventions"][1]["design"] == "steep"
+    assert document["config"]["interventions"][1]["design"] == "steep"
 
 
 def test_two_stretchers_are_two_opinions(systems: Path, data: Path) -> None:
     pytest.importorskip("python_stretch", reason="extra horse: pip install python-stretch")
     both = ["--stretcher", "python-stretch", "--stretcher", "librosa"]
     model = ["--model", f"{systems}:honest", "--data", data, "--max-drop", 99, "--json", "-"]
-    told = json.loads(run(0, *model, "--tempo", 6, "--doses", 1, *both))
-    assert [curve["name"] for curve in told["curves"]] == ["tempo", "tempo by librosa"]
-    assert [len(curve["placebo"]) for curve in told["curves"]] == [2, 2]
+    document = json.loads(run(0, *model, "--tempo", 6, "--doses", 1, *both))
+    assert [curve["name"] for curve in document["curves"]] == ["tempo", "tempo by librosa"]
+    assert [len(curve["placebo"]) for curve in document["curves"]] == [2, 2]
 
 
 def test_a_table_says_what_is_asked_and_what_is_known(
@@ -144,10 +154,12 @@ def test_a_table_says_what_is_asked_and_what_is_known(
     rows = [f"{label}/{i}.wav,{label},{i % 4},{i}" for label in ("high", "low") for i in range(6)]
     table.write_text("\n".join(["file, label, artist, level", *rows]))
     asked = ["--labels", table, "--groups", "artist", "--confound", "level", "--polarity"]
-    told = json.loads(run(0, "--model", f"{systems}:honest", "--data", data, *asked, "--json", "-"))
-    assert len(told["items"]) == 12
-    assert {item["group"] for item in told["items"]} == {"0", "1", "2", "3"}
-    assert told["confound"] is not None
+    document = json.loads(
+        run(0, "--model", f"{systems}:honest", "--data", data, *asked, "--json", "-")
+    )
+    assert len(document["items"]) == 12
+    assert {item["group"] for item in document["items"]} == {"0", "1", "2", "3"}
+    assert document["confound"] is not None
 
 
 def test_without_labels_its_own_answers_are_right(
@@ -157,10 +169,10 @@ def test_without_labels_its_own_answers_are_right(
         for path in sorted((data / label).iterdir())[:4]:
             (tmp_path / f"{label}-{path.name}").write_bytes(path.read_bytes())
     asked = ["--model", f"{systems}:horse", "--data", tmp_path, "--unlabelled", "--gain", 6]
-    told = json.loads(run(1, *asked, "--json", "-"))
-    assert told["has_labels"] is False
-    assert told["chance"] is None
-    assert told["baseline"]["value"] == 1.0
+    document = json.loads(run(1, *asked, "--json", "-"))
+    assert document["has_labels"] is False
+    assert document["chance"] is None
+    assert document["baseline"]["value"] == 1.0
 
 
 def test_answers_on_the_disk_are_not_asked_again(systems: Path, data: Path, tmp_path: Path) -> None:
@@ -168,30 +180,30 @@ def test_answers_on_the_disk_are_not_asked_again(systems: Path, data: Path, tmp_
     own, answers = tmp_path / "own.py", tmp_path / "answers.jsonl"
     asked = ["--data", data, "--gain", 6, "--records", answers, "--html", tmp_path / "a.html"]
     own.write_text(SYSTEMS)
-    said = run(1, "--model", f"{own}:horse", *asked)
+    printed = run(1, "--model", f"{own}:horse", *asked)
     own.write_text("def horse():\n    return lambda sounds: 1 / 0\n")
-    assert run(1, "--model", f"{own}:horse", *asked) == said
-    assert said.startswith("A horse")
-    told = run(2, "--model", f"{systems}:twins", *asked)
-    assert "holds an interrogation with other system; name another file" in told
+    assert run(1, "--model", f"{own}:horse", *asked) == printed
+    assert printed.startswith("A horse")
+    output = run(2, "--model", f"{systems}:twins", *asked)
+    assert "holds an interrogation with other system; name another file" in output
 
 
 def test_two_systems_of_one_file_are_two(systems: Path, data: Path, tmp_path: Path) -> None:
     """Both are a function "predict" within another; what was asked of one is not the other's."""
     answers = ["--data", data, "--polarity", "--records", tmp_path / "answers.jsonl"]
     run(0, "--model", f"{systems}:twins", *answers)
-    told = run(2, "--model", f"{systems}:faulty", *answers)
-    assert "holds an interrogation with other system; name another file" in told
+    output = run(2, "--model", f"{systems}:faulty", *answers)
+    assert "holds an interrogation with other system; name another file" in output
 
 
 def test_the_same_seed_gives_the_same_findings(systems: Path, data: Path, tmp_path: Path) -> None:
-    found = []
+    result = []
     for name in ("a.json", "b.json"):
         path = tmp_path / name
         options = ["--eq", 12, "--noise", 10, "--budget", 3, "--seed", 5, "--json", path]
         run(0, "--model", f"{systems}:honest", "--data", data, *options, "--max-drop", 99)
-        found.append(json.loads(path.read_text()))
-    assert found[0] == found[1]
+        result.append(json.loads(path.read_text()))
+    assert result[0] == result[1]
 
 
 def test_features_are_dilated(systems: Path, tmp_path: Path) -> None:
@@ -204,17 +216,17 @@ def test_features_are_dilated(systems: Path, tmp_path: Path) -> None:
         features=features,
         dilation_percent=dilations,
         recording=[f"r{i}" for i in range(n_items)],
-        label=["slow" if one > 0 else "fast" for one in level],
+        label=["slow" if value > 0 else "fast" for value in level],
     )
     model = ["--model", f"{systems}:by_rhythm", "--data", tmp_path]
     page = tmp_path / "a.html"
-    told = json.loads(run(1, *model, "--dilation", 4, "--html", page, "--json", "-"))
-    (curve,) = told["curves"]
+    document = json.loads(run(1, *model, "--dilation", 4, "--html", page, "--json", "-"))
+    (curve,) = document["curves"]
     assert [point["score"]["value"] for point in curve["points"]] == [0.5, 0.5]
-    assert told["searches"][0]["inflated"]["value"] == 1.0
-    assert told["searches"][0]["deflated"]["value"] == 0.0
+    assert document["searches"][0]["inflated"]["value"] == 1.0
+    assert document["searches"][0]["deflated"]["value"] == 0.0
     assert "<audio" not in page.read_text()
-    assert told["items"][1]["name"] == "r1"
+    assert document["items"][1]["name"] == "r1"
     assert "item 1" not in page.read_text()
     assert "one of -4, 0, 4" in run(2, *model, "--tempo", 6)
     assert "available are" in run(2, *model, "--dilation", 3)
@@ -230,15 +242,15 @@ def test_a_zoo_model_answers_with_what_folders_are_called(tmp_path: Path) -> Non
             noise = 0.1 * rng.standard_normal(2 * 22050)
             soundfile.write(tmp_path / label / f"{i}.wav", noise, 22050)
     model = ["--model", "synth-singing", "--data", tmp_path]
-    told = json.loads(run(0, *model, "--polarity", "--json", "-"))
-    assert told["classes"] == ["not singing", "singing"]
-    assert told["baseline"]["value"] == 0.5
+    document = json.loads(run(0, *model, "--polarity", "--json", "-"))
+    assert document["classes"] == ["not singing", "singing"]
+    assert document["baseline"]["value"] == 0.5
     (tmp_path / "singing").rename(tmp_path / "song")
     assert "label 'song' is none of the model's answers" in run(2, *model, "--polarity")
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "message"),
     [
         (["--tempo", 600], "tempo: percent is 600, must be 0 (off) or in [-50, 100] %"),
         (["--gain", 0], "gain: every dose is 0"),
@@ -269,12 +281,14 @@ def test_a_zoo_model_answers_with_what_folders_are_called(tmp_path: Path) -> Non
         (["--gain", 6, "--labels", "/no.csv"], "/no.csv is not there"),
     ],
 )
-def test_bad_input_is_one_line(systems: Path, data: Path, asked: list[object], told: str) -> None:
-    assert told in run(2, "--model", f"{systems}:horse", "--data", data, *asked)
+def test_bad_input_is_one_line(
+    systems: Path, data: Path, asked: list[object], message: str
+) -> None:
+    assert message in run(2, "--model", f"{systems}:horse", "--data", data, *asked)
 
 
 @pytest.mark.parametrize(
-    ("system", "told"),
+    ("system", "message"),
     [
         ("stranger", "predict answered 'middle', which is not among the labels (high, low)"),
         ("miser", "predict returned 1 answers to"),
@@ -283,20 +297,20 @@ def test_bad_input_is_one_line(systems: Path, data: Path, asked: list[object], t
     ],
 )
 def test_a_system_that_answers_otherwise_is_refused(
-    systems: Path, data: Path, system: str, told: str
+    systems: Path, data: Path, system: str, message: str
 ) -> None:
-    said = run(2, "--model", f"{systems}:{system}", "--data", data, "--gain", 6)
-    assert told in said
+    output = run(2, "--model", f"{systems}:{system}", "--data", data, "--gain", 6)
+    assert message in output
     if system == "stranger":
-        assert "--classes" in said
+        assert "--classes" in output
         asked = ["--classes", "high, low, middle", "--gain", 6]
         run(0, "--model", f"{systems}:stranger", "--data", data, *asked)
     if system == "faulty":
-        assert "(systems.py, line" in said
+        assert "(systems.py, line" in output
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         (["name,label", "high/0.wav,high"], "has no column 'file'; its first line names name, la"),
         (["file,style", "high/0.wav,high"], "has no column 'label'"),
@@ -322,12 +336,12 @@ def test_a_system_that_answers_otherwise_is_refused(
     ],
 )
 def test_a_bad_table_is_told_with_its_fault(
-    systems: Path, data: Path, tmp_path: Path, lines: list[str], told: str
+    systems: Path, data: Path, tmp_path: Path, lines: list[str], message: str
 ) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("\n".join(lines))
     asked = ["--labels", table, "--gain", 6]
-    assert told in run(2, "--model", f"{systems}:horse", "--data", data, *asked)
+    assert message in run(2, "--model", f"{systems}:horse", "--data", data, *asked)
 
 
 def test_folders_without_sounds_are_refused(systems: Path, data: Path, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_json_tells_what_python_finds() -> None:
     result = maximise_unit(settings)
     (row,) = record["ranking"]
     assert row["activation"] == result.ranking.best.result.activation.tolist()
-    real = torch.tensor([one["activation"] for one in record["real"]])
+    real = torch.tensor([specimen["activation"] for specimen in record["real"]])
     assert record["n_real"] >= len(real) == 3
     assert row["distance"] == pytest.approx(
         scalar_frechet(real, torch.tensor(row["activation"])), rel=1e-5
@@ -77,22 +77,22 @@ def test_real_extremes_are_what_the_model_says_of_the_file(tmp_path: Path) -> No
         )
     )
     model = models.load("synth-singing")
-    activations = [one.activation for one in result.real]
+    activations = [specimen.activation for specimen in result.real]
     assert activations == sorted(activations, reverse=True)
-    for one in result.real:
-        name, second = one.origin.removesuffix(" s").split(", ")
+    for specimen in result.real:
+        name, second = specimen.origin.removesuffix(" s").split(", ")
         assert name == "b.ogg"
         probability = model(model.patch(song, start=float(second)).values[None, None]).item()
         logit = math.log(probability / (1 - probability))
-        assert logit == pytest.approx(one.activation, abs=0.02)  # the second is rounded
-        assert one.patch.start == pytest.approx(float(second), abs=0.03)
+        assert logit == pytest.approx(specimen.activation, abs=0.02)  # the second is rounded
+        assert specimen.patch.start == pytest.approx(float(second), abs=0.03)
     assert any("1 sound files could not be used; the first: a.wav" in note for note in result.notes)
 
 
 def test_grid_is_ranked_and_shows_each_setting_once() -> None:
     printed = run("synth-singing", *QUICK, "--rate", 0.1, "--rate", 0.01, "--penalty", 0, "--json")
     record = json.loads(printed)
-    assert [one["label"] for one in record["made"]] == ["Best setting", "Worst setting"]
+    assert [specimen["label"] for specimen in record["made"]] == ["Best setting", "Worst setting"]
     assert [row["seen"] for row in record["ranking"]] == [2, 2]
     distances = [row["distance"] for row in record["ranking"]]
     assert distances == sorted(distances)
@@ -126,7 +126,7 @@ def test_regularisers_and_the_layer_to_rank_by_are_passed_on(tmp_path: Path) -> 
     tap = models.load("synth-singing").tap("fc8")
     with torch.no_grad():
         made = tap(result.ranking.best.result.input)
-        real = tap(torch.stack([one.patch.values[None] for one in result.real]))
+        real = tap(torch.stack([specimen.patch.values[None] for specimen in result.real]))
     with pytest.warns(FewRows):
         assert row["distance"] == pytest.approx(float(frechet_of(real, made)), rel=1e-3)
     assert any("rows" in note for note in record["notes"])
@@ -135,12 +135,12 @@ def test_regularisers_and_the_layer_to_rank_by_are_passed_on(tmp_path: Path) -> 
 
 
 def test_one_search_has_no_distance() -> None:
-    one = ["synth-singing", *QUICK, "--seeds", 1]
-    record = json.loads(run(*one, "--json"))
+    arguments = ["synth-singing", *QUICK, "--seeds", 1]
+    record = json.loads(run(*arguments, "--json"))
     assert record["ranking"][0]["distance"] is None
     assert "There is no distance from one search: ask for more seeds." in record["notes"]
     for more in (["--rate", 0.1, "--rate", 0.01], ["--rank-layer", "fc8"]):
-        assert "no distance from one search; take 2 or more" in refused(*one, *more)
+        assert "no distance from one search; take 2 or more" in refused(*arguments, *more)
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,9 @@ def test_sound_and_picture_agree_where_the_picture_is_that_of_a_sound() -> None:
     result = maximise_unit(
         MaximiseConfig("synth-singing", "fc8", "3", seeds=2, iterations=(1,), every=3.0)
     )
-    for one in result.made:
-        assert one.of_sound is not None
-        assert one.of_sound == pytest.approx(one.activation, abs=1.0)
+    for specimen in result.made:
+        assert specimen.of_sound is not None
+        assert specimen.of_sound == pytest.approx(specimen.activation, abs=1.0)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_activations_of_paper_b_are_those_of_the_record() -> None:
     largest_real = raw["real"][0]["activation"]
     assert f"by one of {raw['n_real']} excerpts of our two songs is {largest_real:.2f}" in text
     worst = [run["made"][2] for run in (raw, fourier)]
-    factors = [one["activation"] / largest_real for one in worst]
+    factors = [specimen["activation"] / largest_real for specimen in worst]
     assert f"by a factor of {factors[0]:.0f} to {factors[1]:.0f}" in text
     assert f"(raw: {worst[0]['of_sound']:.1f} instead of {worst[0]['activation']:.0f})" in text
 
@@ -123,7 +123,7 @@ def test_sampled_tunes_of_paper_d_are_those_of_the_record() -> None:
         "temperature 0.6": "`--temperature 0.6`",
         "bars add up": "`--bars-add-up`",
     }
-    rows = {labels[name]: one["summary"]["rates"] for name, one in content["samples"].items()}
+    rows = {labels[name]: sample["summary"]["rates"] for name, sample in content["samples"].items()}
     for label, rates in {**rows, "real tunes": content["real"]["rates"]}.items():
         cells = [with_bounds(rates[name]) for name in ("valid", "valid_inside")]
         cells += [percent(rates[name]) for name in ("repeats", "parts", "tonic")]

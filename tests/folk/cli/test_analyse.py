@@ -36,11 +36,12 @@ def book(path: Path, n: int, meter: str | None = None) -> Path:
 def test_names_what_differs(prepared: Path, tmp_path: Path) -> None:
     jigs = book(tmp_path / "jigs.abc", 30, "6/8")
     out = tmp_path / "c.json"
-    said = run("analyse", prepared, jigs, "--draws", 1000, "--json", out)
-    assert "30 generated tunes differ from 40 real ones in meter" in said
-    found = json.loads(out.read_text())
-    assert (found["generated"], found["held_out"], found["train"]) == (30, 40, 60)
-    assert found["distances"][0]["floor"]["value"] < found["distances"][0]["value"]["value"]
+    output = run("analyse", prepared, jigs, "--draws", 1000, "--json", out)
+    assert "30 generated tunes differ from 40 real ones in meter" in output
+    document = json.loads(out.read_text())
+    assert document["format"] == "otoscope.AnalyseFolk/2"
+    assert (document["generated"], document["held_out"], document["train"]) == (30, 40, 60)
+    assert document["distances"][0]["floor"]["value"] < document["distances"][0]["value"]["value"]
 
 
 def test_same_kind_cannot_be_told(prepared: Path, tmp_path: Path) -> None:
@@ -50,9 +51,9 @@ def test_same_kind_cannot_be_told(prepared: Path, tmp_path: Path) -> None:
 
 def test_halves_stand_in_for_a_prepared_folder_and_say_so(tmp_path: Path) -> None:
     real, alike = book(tmp_path / "real.abc", 20), book(tmp_path / "alike.abc", 6, "6/8")
-    told = json.loads(run("analyse", real, alike, "--draws", 20, "--json", "-"))
-    assert (told["held_out"], told["train"]) == (10, 10)
-    assert "two random halves" in told["notes"][0]
+    document = json.loads(run("analyse", real, alike, "--draws", 20, "--json", "-"))
+    assert (document["held_out"], document["train"]) == (10, 10)
+    assert "two random halves" in document["notes"][0]
 
 
 def test_bad_input_is_refused(tmp_path: Path) -> None:
@@ -60,6 +61,6 @@ def test_bad_input_is_refused(tmp_path: Path) -> None:
     assert "3 real tunes are too few" in run("analyse", few, few, code=2)
     enough = book(tmp_path / "enough.abc", 8)
     assert "is not there" in run("analyse", enough, tmp_path / "none.abc", code=2)
-    one = book(tmp_path / "one.abc", 1)
-    assert "1 generated" in run("analyse", enough, one, code=2)
+    single = book(tmp_path / "one.abc", 1)
+    assert "1 generated" in run("analyse", enough, single, code=2)
     assert "n_draws is 0" in run("analyse", enough, few, "--draws", 0, code=2)

@@ -52,30 +52,31 @@ def refused(*arguments: object) -> str:
     return " ".join(run(*arguments, code=2).split())
 
 
-def told(*arguments: object) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run("check", *arguments, "--json", "-"))
-    return found
+def checked_by_command(*arguments: object) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(run("check", *arguments, "--json", "-"))
+    return document
 
 
 def test_json_has_one_object_a_tune_and_rates(book: Path, tmp_path: Path) -> None:
     out = tmp_path / "c.json"
-    said = run("check", book, "--json", out)
-    assert "6 of 8 tunes can be read and have bars that add up (75.0 %); of 428 real" in said
-    assert "held out from folkrnn-small" in said
-    found = json.loads(out.read_text())
-    assert [tune["number"] for tune in found["tunes"]] == list(range(1, 9))
-    assert [tune["valid"] for tune in found["tunes"]] == [True] * 6 + [False] * 2
-    assert all(set(tune["rules"]) == set(RULES) for tune in found["tunes"])
-    assert found["summary"]["rates"]["valid"] == pytest.approx(
+    output = run("check", book, "--json", out)
+    assert "6 of 8 tunes can be read and have bars that add up (75.0 %); of 428 real" in output
+    assert "held out from folkrnn-small" in output
+    document = json.loads(out.read_text())
+    assert document["format"] == "otoscope.CheckFolk/3"
+    assert [tune["number"] for tune in document["tunes"]] == list(range(1, 9))
+    assert [tune["valid"] for tune in document["tunes"]] == [True] * 6 + [False] * 2
+    assert all(set(tune["rules"]) == set(RULES) for tune in document["tunes"])
+    assert document["summary"]["rates"]["valid"] == pytest.approx(
         {"count": 6, "of": 8, "value": 0.75, "low": 0.409, "high": 0.929}, abs=1e-3
     )
-    assert found["real"]["tunes"] == 428  # from the shipped network's card
-    assert set(found["differences"]) <= set(found["real"]["rates"])
+    assert document["real"]["tunes"] == 428  # from the shipped network's card
+    assert set(document["differences"]) <= set(document["real"]["rates"])
 
 
 def test_findings_have_line_and_column_of_the_file(book: Path) -> None:
     lines = book.read_text().splitlines()
-    *_, wrong, broken = told(book)["tunes"]
+    *_, wrong, broken = checked_by_command(book)["tunes"]
     (finding,) = wrong["violations"]
     assert finding["rule"] == "bars"
     assert "lasts" in finding["message"]
@@ -87,9 +88,9 @@ def test_findings_have_line_and_column_of_the_file(book: Path) -> None:
 
 
 def test_at_other_bounds_than_the_usual_the_card_is_no_comparison(book: Path) -> None:
-    found = check_folk(CheckFolkConfig(str(book), conventions=Conventions(widest_range=12)))
-    assert found.real is None
-    assert found.notes == (
+    result = check_folk(CheckFolkConfig(str(book), conventions=Conventions(widest_range=12)))
+    assert result.real is None
+    assert result.notes == (
         "No real tunes to compare with at other bounds than the default; give --against.",
     )
 
@@ -100,13 +101,13 @@ def test_rates_read_from_json_are_those_written(book: Path) -> None:
 
 
 def test_rates_stand_beside_those_of_held_out_tunes(book: Path, prepared: Path) -> None:
-    said = run("check", book, "--against", prepared)
-    assert "of 8 real tunes 100.0 %." in said
-    assert "folkrnn-small" not in said
-    found = told(book, "--against", prepared)
-    assert found["real"]["tunes"] == 8
-    assert found["real"]["rates"]["valid"]["count"] == 8
-    apart = found["differences"]["valid"]
+    output = run("check", book, "--against", prepared)
+    assert "of 8 real tunes 100.0 %." in output
+    assert "folkrnn-small" not in output
+    document = checked_by_command(book, "--against", prepared)
+    assert document["real"]["tunes"] == 8
+    assert document["real"]["rates"]["valid"]["count"] == 8
+    apart = document["differences"]["valid"]
     assert apart["value"] == pytest.approx(-0.25)
     assert apart["low"] < apart["value"] < apart["high"]
 
@@ -117,7 +118,7 @@ def test_exit_code_tells_a_gate(book: Path) -> None:
 
 
 def test_bounds_of_rules_are_options(book: Path) -> None:
-    rates = told(book, "--widest-range", 1)["summary"]["rates"]
+    rates = checked_by_command(book, "--widest-range", 1)["summary"]["rates"]
     assert rates["range"]["count"] == 0
 
 
@@ -127,16 +128,16 @@ def test_tokens_are_checked_as_their_tunes_are(tmp_path: Path) -> None:
     for form in ("v2", "v3"):
         path = tmp_path / f"{form}.txt"
         write_token_file(path, [get_tokeniser(form).tokens(tune) for tune in tunes])
-        checked.append(told(path))
-    for found in checked:
-        assert found["summary"]["rates"]["valid"]["count"] == 4
-        assert found["summary"]["rates"]["tonic"]["count"] == 4
+        checked.append(checked_by_command(path))
+    for result in checked:
+        assert result["summary"]["rates"]["valid"]["count"] == 4
+        assert result["summary"]["rates"]["tonic"]["count"] == 4
 
 
 def test_token_that_is_none_is_a_finding(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("M:2/4\nK:Cmaj\nC 2 D 2 |\n\nM:2/4\nK:Cmaj\nC 2 | ?? |\n")
-    _, wrong = told(path)["tunes"]
+    _, wrong = checked_by_command(path)["tunes"]
     assert wrong["violations"][0]["rule"] == "parse"
     assert "'??'" in wrong["violations"][0]["message"]
 
@@ -144,9 +145,9 @@ def test_token_that_is_none_is_a_finding(tmp_path: Path) -> None:
 def test_unfinished_tune_says_so(tmp_path: Path) -> None:
     path = tmp_path / "a.abc"
     path.write_text("X:1\nN:unfinished: broken off after 5 tokens\nM:2/4\nL:1/4\nK:D\nFE|D\n")
-    found = told(path)
-    assert found["tunes"][0]["finished"] is False
-    assert found["summary"]["rates"]["finished"]["count"] == 0
+    document = checked_by_command(path)
+    assert document["tunes"][0]["finished"] is False
+    assert document["summary"]["rates"]["finished"]["count"] == 0
 
 
 def test_tunes_that_cannot_be_read_are_told_and_refused(tmp_path: Path) -> None:

@@ -56,18 +56,19 @@ def authors_file(path: Path) -> int:
 def test_an_imported_model_is_one_to_sample_from(tmp_path: Path) -> None:
     n = authors_file(tmp_path / "theirs.pkl")
     out = tmp_path / "ours"
-    told = json.loads(run("import-folkrnn", tmp_path / "theirs.pkl", "--out", out, "--json"))
+    document = json.loads(run("import-folkrnn", tmp_path / "theirs.pkl", "--out", out, "--json"))
+    assert document["format"] == "otoscope.ImportFolkrnn/2"
     gates = 4 * UNITS * ((n + UNITS + 1) + 2 * (2 * UNITS + 1))
-    assert told["parameters"] == gates + UNITS * n + n
-    assert (told["vocabulary"], told["tokens"]) == (n, "v2")
+    assert document["parameters"] == gates + UNITS * n + n
+    assert (document["vocabulary"], document["tokens"]) == (n, "v2")
     assert {file.name for file in tmp_path.iterdir()} == {
         "theirs.pkl",
         "ours.json",
         "ours.safetensors",
     }
     assert "X:2" in run("sample", "--model", out, "--n", 2, "--max-tokens", 30)
-    said = run("import-folkrnn", tmp_path / "theirs.pkl", "--out", out)
-    assert f"{n} tokens (v2): {out}" in said
+    output = run("import-folkrnn", tmp_path / "theirs.pkl", "--out", out)
+    assert f"{n} tokens (v2): {out}" in output
 
 
 class _Program:
@@ -83,9 +84,9 @@ class _Program:
 def test_a_program_in_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     content = {"token2idx": {}, "param_values": [_Program(tmp_path / "run")]}
     (tmp_path / "bad.pkl").write_bytes(pickle.dumps(content))
-    said = refused("import-folkrnn", tmp_path / "bad.pkl", "--out", tmp_path / "ours")
-    assert "is refused: it asks for " in said
-    assert ".mkdir; only arrays of numbers are read" in said
+    message = refused("import-folkrnn", tmp_path / "bad.pkl", "--out", tmp_path / "ours")
+    assert "is refused: it asks for " in message
+    assert ".mkdir; only arrays of numbers are read" in message
     assert [file.name for file in tmp_path.iterdir()] == ["bad.pkl"]
 
 

@@ -47,8 +47,8 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def nearest(tunes: Sequence[Tune], known: Path) -> list[dict[str, Any]]:
     path = known.parent / "asked.abc"
     path.write_text(book_to_abc(tunes))
-    found: list[dict[str, Any]] = json.loads(run(path, "--in", known, "--json"))["tunes"]
-    return found
+    rows: list[dict[str, Any]] = json.loads(run(path, "--in", known, "--json"))["tunes"]
+    return rows
 
 
 @pytest.mark.parametrize("copy", ["transposed", "ornamented", "one part"])
@@ -60,33 +60,33 @@ def test_planted_copy_is_found(known: Path, copy: str) -> None:
         "one part": first_part,
     }[copy]
     originals = [parse_tune(HAND_MADE), *(generate_tune(0, i) for i in range(20))]
-    for number, one in enumerate(nearest([changed(tune) for tune in originals], known), start=1):
-        first = one["neighbours"][0]
+    for number, row in enumerate(nearest([changed(tune) for tune in originals], known), start=1):
+        first = row["neighbours"][0]
         assert first["name"].startswith(f"known.abc#{number} ")
         assert first["containment"] >= 0.5
         assert first["notes"] > 10
 
 
 def test_unrelated_tunes_share_next_to_nothing(known: Path) -> None:
-    for one in nearest([generate_tune(9, i) for i in range(20)], known):
-        assert all(neighbour["containment"] < 0.2 for neighbour in one["neighbours"])
+    for row in nearest([generate_tune(9, i) for i in range(20)], known):
+        assert all(neighbour["containment"] < 0.2 for neighbour in row["neighbours"])
 
 
 def test_run_in_common_begins_where_it_is_said(known: Path) -> None:
     tune = transpose(parse_tune(HAND_MADE), 2)
-    (one,) = nearest([tune], known)
-    first = one["neighbours"][0]
-    asked, there = ((known.parent / name).read_text().splitlines() for name in ("asked.abc", known))
-    assert asked[first["line"] - 1][first["column"] - 1] == "E"  # D of G is E of A
+    (row,) = nearest([tune], known)
+    first = row["neighbours"][0]
+    query, there = ((known.parent / name).read_text().splitlines() for name in ("asked.abc", known))
+    assert query[first["line"] - 1][first["column"] - 1] == "E"  # D of G is E of A
     assert there[first["their_line"] - 1][first["their_column"] - 1] == "D"
 
 
 def test_prints_a_table_and_gates(known: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.abc"
     path.write_text(HAND_MADE + "\n" + to_abc(generate_tune(9, 0), 2))
-    said = run(path, "--in", known, "--gate", code=1)
-    assert "1 of 2 tunes have 50 % or more" in said
-    assert "100 %" in said
+    output = run(path, "--in", known, "--gate", code=1)
+    assert "1 of 2 tunes have 50 % or more" in output
+    assert "100 %" in output
     run(path, "--in", known, "--gate", "--copied", 1, code=1)
     path.write_text(to_abc(generate_tune(9, 0)))
     run(path, "--in", known, "--gate")
@@ -98,18 +98,19 @@ def test_all_tunes_of_a_prepared_folder_are_known(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 0
     path = tmp_path / "a.abc"
     path.write_text(book_to_abc(generate_tune(0, i) for i in range(12)))
-    found = json.loads(run(path, "--in", folder, "--json"))
-    assert found["known"] == 12
-    assert found["copies"] == list(range(1, 13))
-    assert found["tunes"][4]["neighbours"][0]["name"].startswith("tunes/generated:12#5")
+    document = json.loads(run(path, "--in", folder, "--json"))
+    assert document["format"] == "otoscope.NearestFolk/2"
+    assert document["known"] == 12
+    assert document["copies"] == list(range(1, 13))
+    assert document["tunes"][4]["neighbours"][0]["name"].startswith("tunes/generated:12#5")
 
 
 def test_unreadable_tunes_are_told(known: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.abc"
     path.write_text(HAND_MADE + "\nX:2\nK:C\nC;D|\n")
     assert "line 11, column 2" in " ".join(run(path, "--in", known).split())
-    found = json.loads(run(known, "--in", path, "--json"))
-    assert found["unreadable"] == ["a.abc#2"]
+    document = json.loads(run(known, "--in", path, "--json"))
+    assert document["unreadable"] == ["a.abc#2"]
 
 
 def test_bad_input_is_refused(known: Path, tmp_path: Path) -> None:

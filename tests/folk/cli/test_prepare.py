@@ -43,12 +43,12 @@ def refused(*arguments: object) -> str:
 
 def test_writes_a_folder_that_training_reads(tmp_path: Path) -> None:
     out = tmp_path / "new" / "tunes"
-    said = run("generated:40", "--out", out, "--valid", 0.1, "--test", 0.2, "--seed", 3)
-    assert "All 40 tunes can be used" in said
-    assert f"report: {out / 'report.html'}" in said
+    output = run("generated:40", "--out", out, "--valid", 0.1, "--test", 0.2, "--seed", 3)
+    assert "All 40 tunes can be used" in output
+    assert f"report: {out / 'report.html'}" in output
     assert {path.name for path in out.iterdir()} == FILES
-    found = load_prepared(out)
-    assert [len(found.train), len(found.valid), len(found.test)] == [28, 4, 8]
+    prepared = load_prepared(out)
+    assert [len(prepared.train), len(prepared.valid), len(prepared.test)] == [28, 4, 8]
     lines = (out / "train.txt").read_text().splitlines()
     assert lines[0].startswith("M:")
     assert lines[1].startswith("K:C")
@@ -60,8 +60,8 @@ def test_same_seed_same_files(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         run("generated:20", "--out", tmp_path / name, "--seed", seed)
     for name in FILES:
-        one, same = ((tmp_path / folder / name).read_bytes() for folder in "ab")
-        assert one == same
+        first, same = ((tmp_path / folder / name).read_bytes() for folder in "ab")
+        assert first == same
     assert (tmp_path / "a/train.txt").read_bytes() != (tmp_path / "c/train.txt").read_bytes()
 
 
@@ -72,13 +72,14 @@ def test_json_and_report_tell_what_was_rejected_and_why(tmp_path: Path) -> None:
     (songs / "b.abc").write_text("X:1\nT:<b>Five\nM:5/4\nL:1/8\nK:D\nD10|\n")
     (songs / "c.abc").write_bytes(b"\0\xff" * 100)
     page = tmp_path / "page.html"
-    told = json.loads(
+    document = json.loads(
         run(songs, "generated:5", "--out", tmp_path / "out", "--json", "--html", page)
     )
-    counts = told["counts"]
+    assert document["format"] == "otoscope.PrepareFolk/2"
+    counts = document["counts"]
     assert (counts["read"], counts["kept"]) == (15, 14)
     assert counts["reasons"]["meter"] == 1
-    assert [one["read"] for one in counts["sources"]] == [10, 5]
+    assert [source["read"] for source in counts["sources"]] == [10, 5]
     rows = [json.loads(row) for row in (tmp_path / "out/rejected.jsonl").read_text().splitlines()]
     assert [row["file"] for row in rows] == ["b.abc", "c.abc"]
     assert (rows[0]["title"], rows[0]["reason"]) == ("<b>Five", "meter")
@@ -92,10 +93,10 @@ def test_json_and_report_tell_what_was_rejected_and_why(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tokens", ["v1", "v3"])
 def test_other_tokens_are_said_in_the_folder(tmp_path: Path, tokens: str) -> None:
     run("generated:10", "--out", tmp_path / "out", "--tokens", tokens)
-    found = load_prepared(tmp_path / "out")
-    assert found.tokens == tokens
+    prepared = load_prepared(tmp_path / "out")
+    assert prepared.tokens == tokens
     copies = 2 if tokens == "v3" else 1
-    assert sum(map(len, (found.train, found.valid, found.test))) == 10 * copies
+    assert sum(map(len, (prepared.train, prepared.valid, prepared.test))) == 10 * copies
 
 
 def test_a_share_that_no_group_fits_is_told(tmp_path: Path) -> None:
@@ -104,17 +105,17 @@ def test_a_share_that_no_group_fits_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(find_spec("music21") is None, reason="music21's tunes are not installed")
 def test_modes_of_old_prints_are_not_the_papers(tmp_path: Path) -> None:
-    said = run("misc", "--out", tmp_path / "out")
-    assert "not to be compared with the paper’s" in said
-    assert "rejected: " in said
+    output = run("misc", "--out", tmp_path / "out")
+    assert "not to be compared with the paper’s" in output
+    assert "rejected: " in output
 
 
 def test_a_collection_without_music21_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "find_spec", lambda _: None)
-    said = refused("generated:2", "ryan", "--out", tmp_path / "out")
-    assert "pip install --no-deps music21" in said
+    message = refused("generated:2", "ryan", "--out", tmp_path / "out")
+    assert "pip install --no-deps music21" in message
     assert list(tmp_path.iterdir()) == []
 
 

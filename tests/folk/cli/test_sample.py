@@ -56,8 +56,8 @@ def full_disk() -> Iterator[None]:
 def sampled(path: Path, *options: object, n: int = 8) -> dict[str, Any]:
     """Return the JSON that the command prints."""
     limit = ("--max-tokens", 150)
-    told = run("sample", "--n", n, "--model", path, *limit, *options, "--json")
-    return dict(json.loads(told))
+    output = run("sample", "--n", n, "--model", path, *limit, *options, "--json")
+    return dict(json.loads(output))
 
 
 @pytest.mark.parametrize("command", ["sample", "continue", "score", "train", "import-folkrnn"])
@@ -78,24 +78,24 @@ def test_same_seed_same_bytes_whatever_the_batch(tmp_path: Path, path: Path) -> 
 
 
 def test_every_tune_is_in_the_file_numbered_and_named(tmp_path: Path, path: Path) -> None:
-    said = run("sample", "--n", 9, "--seed", 3, "--model", path, "--out", tmp_path / "a.abc")
-    assert "9 tunes of tiny, seed 3: 9 finished" in said
+    output = run("sample", "--n", 9, "--seed", 3, "--model", path, "--out", tmp_path / "a.abc")
+    assert "9 tunes of tiny, seed 3: 9 finished" in output
     text = (tmp_path / "a.abc").read_text()
     assert [line for line in text.splitlines() if line.startswith("X:")] == [
         f"X:{number}" for number in range(1, 10)
     ]
     assert text.count("\nT:tiny, seed 3, tune ") == 9
-    told = sampled(path, "--seed", 3, "--max-tokens", 2000, n=9)
-    assert text == "\n".join(tune["abc"] for tune in told["tunes"])
+    document = sampled(path, "--seed", 3, "--max-tokens", 2000, n=9)
+    assert text == "\n".join(tune["abc"] for tune in document["tunes"])
 
 
 def test_tokens_that_are_no_tune_are_marked_and_no_others(path: Path) -> None:
-    told = sampled(path, n=30)
-    broken = [tune for tune in told["tunes"] if tune["error"]]
-    assert 0 < len(broken) == told["no_tune"] < 30
-    for tune in told["tunes"]:
+    document = sampled(path, n=30)
+    broken = [tune for tune in document["tunes"] if tune["error"]]
+    assert 0 < len(broken) == document["no_tune"] < 30
+    for tune in document["tunes"]:
         assert ("\nN:no tune: " in tune["abc"]) == (tune["error"] is not None)
-    assert any("no tune" in note and str(broken[0]["number"]) in note for note in told["notes"])
+    assert any("no tune" in note and str(broken[0]["number"]) in note for note in document["notes"])
 
 
 def test_abc_sounds_as_the_tokens_do(path: Path) -> None:
@@ -106,14 +106,14 @@ def test_abc_sounds_as_the_tokens_do(path: Path) -> None:
 
 
 def test_unfinished_tunes_are_written_and_marked(path: Path) -> None:
-    told = sampled(path, "--max-tokens", 12)
-    unfinished = [tune for tune in told["tunes"] if not tune["finished"]]
-    assert len(told["tunes"]) == 8
-    assert 0 < len(unfinished) == 8 - told["finished"]
+    document = sampled(path, "--max-tokens", 12)
+    unfinished = [tune for tune in document["tunes"] if not tune["finished"]]
+    assert len(document["tunes"]) == 8
+    assert 0 < len(unfinished) == 8 - document["finished"]
     for tune in unfinished:
         assert "\nN:unfinished: broken off after 12 tokens\n" in tune["abc"]
         assert len(tune["tokens"]) == 12
-    assert any(note.startswith("Unfinished after 12 tokens") for note in told["notes"])
+    assert any(note.startswith("Unfinished after 12 tokens") for note in document["notes"])
 
 
 def test_log_probability_is_the_models_own(tmp_path: Path) -> None:
@@ -129,13 +129,13 @@ def test_log_probability_is_the_models_own(tmp_path: Path) -> None:
 
 
 def test_bars_add_up_and_what_that_forbade_is_told(path: Path) -> None:
-    told = sampled(path, "--bars-add-up", "--seed", 5, n=20)
-    assert told["masked_nats"] > 0
-    assert told["no_tune"] == 0
-    assert any("The mask that makes bars add up took" in note for note in told["notes"])
+    document = sampled(path, "--bars-add-up", "--seed", 5, n=20)
+    assert document["masked_nats"] > 0
+    assert document["no_tune"] == 0
+    assert any("The mask that makes bars add up took" in note for note in document["notes"])
     inner = 0
-    for one in told["tunes"]:
-        (tune,) = parse_book(one["abc"])
+    for item in document["tunes"]:
+        (tune,) = parse_book(item["abc"])
         assert isinstance(tune, Tune)
         for measure in tune.measures:
             if measure.left and measure.right and {measure.left.text, measure.right.text} == {"|"}:
@@ -145,11 +145,12 @@ def test_bars_add_up_and_what_that_forbade_is_told(path: Path) -> None:
 
 
 def test_json_tells_the_settings(path: Path) -> None:
-    told = sampled(path, "--seed", 4, "--mode", "dor", "--top-p", 0.9, n=2)
-    assert told["settings"]["seed"] == 4
-    assert told["settings"]["sampling"]["top_p"] == 0.9
-    assert [tune["tokens"][1] for tune in told["tunes"]] == ["K:Cdor", "K:Cdor"]
-    assert {"otoscope", "torch"} <= told["versions"].keys()
+    document = sampled(path, "--seed", 4, "--mode", "dor", "--top-p", 0.9, n=2)
+    assert document["format"] == "otoscope.SampleFolk/2"
+    assert document["settings"]["seed"] == 4
+    assert document["settings"]["sampling"]["top_p"] == 0.9
+    assert [tune["tokens"][1] for tune in document["tunes"]] == ["K:Cdor", "K:Cdor"]
+    assert {"otoscope", "torch"} <= document["versions"].keys()
 
 
 def test_without_a_file_tunes_are_printed_and_nothing_else(path: Path) -> None:
@@ -165,8 +166,8 @@ def test_without_a_file_tunes_are_printed_and_nothing_else(path: Path) -> None:
 @pytest.mark.parametrize("form", ["v1", "v3"])
 def test_other_tokens(tmp_path: Path, form: str) -> None:
     memoryless(tmp_path / "tiny", form=form)
-    told = sampled(tmp_path / "tiny", n=4)
-    for tune in told["tunes"]:
+    document = sampled(tmp_path / "tiny", n=4)
+    for tune in document["tunes"]:
         assert tune["abc"].startswith(f"X:{tune['number']}\nT:tiny, seed 0, tune ")
         if form == "v3":
             assert tune["tokens"][1] in ("K:maj", "K:min", "K:dor", "K:mix")
@@ -229,8 +230,8 @@ def test_a_network_of_another_vocabulary_is_refused(tmp_path: Path, path: Path) 
     described = json.loads(path.with_suffix(".json").read_text())
     described["vocabulary"][-2:] = []
     path.with_suffix(".json").write_text(json.dumps(described))
-    said = refused("sample", "--model", path, "--out", tmp_path / "a.abc")
-    assert "was altered or cut short" in said
+    message = refused("sample", "--model", path, "--out", tmp_path / "a.abc")
+    assert "was altered or cut short" in message
 
 
 def test_the_shipped_network_may_be_missing(
@@ -238,8 +239,8 @@ def test_the_shipped_network_may_be_missing(
 ) -> None:
     monkeypatch.setattr("otoscope.folk.model.bundle._SHIPPED", tmp_path)
     monkeypatch.chdir(tmp_path)
-    said = refused("sample", "--n", 2)
-    assert "folkrnn-small does not come with this installation; train a model" in said
+    message = refused("sample", "--n", 2)
+    assert "folkrnn-small does not come with this installation; train a model" in message
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, path: Path) -> None:
@@ -247,8 +248,8 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, path: Path) -> None:
     out.write_text("X:1\nT:Old\nK:C\nC|\n")
     before = sorted(file.name for file in tmp_path.iterdir())
     with full_disk():
-        said = refused("sample", "--n", 9, "--model", path, "--out", out, "--max-tokens", 99)
-    assert said == "otoscope: File too large"
+        message = refused("sample", "--n", 9, "--model", path, "--out", out, "--max-tokens", 99)
+    assert message == "otoscope: File too large"
     assert "T:Old" in out.read_text()
     assert sorted(file.name for file in tmp_path.iterdir()) == before
 
@@ -296,10 +297,10 @@ def test_characters_go_on_after_the_given_bars(tmp_path: Path) -> None:
     memoryless(tmp_path / "tiny", form="v1")
     (tmp_path / "scale.abc").write_text("X:1\nT:Waltz\nM:4/4\nL:1/8\nK:C\nC2D2E2F2|G2A2B2c2|C8|\n")
     options = ("--bars", 2, "--n", 1, "--model", tmp_path / "tiny", "--max-tokens", 99, "--json")
-    told = json.loads(run("continue", tmp_path / "scale.abc", *options))
-    text = "".join(told["prime"])
+    document = json.loads(run("continue", tmp_path / "scale.abc", *options))
+    text = "".join(document["prime"])
     assert text == "T:Waltz\nM:4/4\nL:1/8\nK:Cmaj\nC2D2 E2F2 | G2A2 B2c2 |"
-    assert "".join(told["tunes"][0]["tokens"]).startswith(text)
+    assert "".join(document["tunes"][0]["tokens"]).startswith(text)
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,10 @@ def book(folder: Path, *others: str, n: int = 2) -> Path:
 
 
 def test_nats_are_those_of_the_models_distribution(tmp_path: Path, model: FolkModel) -> None:
-    told = json.loads(run(book(tmp_path, n=3), "--model", tmp_path / "tiny", "--json"))
-    assert len(told["tunes"]) == 3
-    for index, row in enumerate(told["tunes"]):
+    document = json.loads(run(book(tmp_path, n=3), "--model", tmp_path / "tiny", "--json"))
+    assert document["format"] == "otoscope.ScoreFolk/2"
+    assert len(document["tunes"]) == 3
+    for index, row in enumerate(document["tunes"]):
         tokens = get_tokeniser("v2").tokens(generate_tune(5, index))
         expected = [-log_probability(model, token) for token in [*tokens, "</s>"]]
         assert row["tokens"] == tokens
@@ -70,19 +71,19 @@ def test_nats_are_those_of_the_models_distribution(tmp_path: Path, model: FolkMo
 @pytest.mark.usefixtures("model")
 def test_says_the_mean_over_all_tokens(tmp_path: Path) -> None:
     path = book(tmp_path, n=3)
-    told = json.loads(run(path, "--model", tmp_path / "tiny", "--json"))
-    nats = np.concatenate([row["nats"] for row in told["tunes"]]).mean()
-    said = run(path, "--model", tmp_path / "tiny")
-    assert f"3 tunes cost tiny {nats:.3f} nats per token" in said
-    assert "most surprising" in said
+    document = json.loads(run(path, "--model", tmp_path / "tiny", "--json"))
+    nats = np.concatenate([row["nats"] for row in document["tunes"]]).mean()
+    output = run(path, "--model", tmp_path / "tiny")
+    assert f"3 tunes cost tiny {nats:.3f} nats per token" in output
+    assert "most surprising" in output
 
 
 @pytest.mark.usefixtures("model")
 def test_tunes_that_cannot_be_scored_are_told_with_their_place(tmp_path: Path) -> None:
     path = book(tmp_path, BROKEN, QUINTUPLE, ODD)
-    told = json.loads(run(path, "--model", tmp_path / "tiny", "--json"))
-    assert len(told["tunes"]) == 2
-    broken, five, odd = told["rejected"]
+    document = json.loads(run(path, "--model", tmp_path / "tiny", "--json"))
+    assert len(document["tunes"]) == 2
+    broken, five, odd = document["rejected"]
     line = path.read_text().splitlines().index("C ;") + 1
     assert (broken["line"], broken["column"]) == (line, 3)
     assert (five["reason"], five["title"]) == ("meter", "Five")
@@ -124,16 +125,17 @@ def test_page_shows_every_token_and_escapes_titles(tmp_path: Path) -> None:
     page = tmp_path / "a.html"
     tune = to_abc(generate_tune(5, 0)).replace("T:", f"T:{HOSTILE} ", 1)
     (tmp_path / "a.abc").write_text(tune)
-    said = run(tmp_path / "a.abc", "--model", tmp_path / "tiny", "--html", page)
-    assert f"report: {page}" in said
+    output = run(tmp_path / "a.abc", "--model", tmp_path / "tiny", "--html", page)
+    assert f"report: {page}" in output
     html = page.read_text()
     assert HOSTILE not in html
     assert "https:" not in html
     shown = re.findall(r'<span style="--surprise:\d+%" title="token (\d+): ', html)
     n_tokens = len(get_tokeniser("v2").tokens(generate_tune(5, 0)))
     assert list(map(int, shown)) == list(range(1, n_tokens + 2))
-    told = json.loads(re.search(r'id="surprise">(.*?)</script>', html, re.S)[1])  # type: ignore[index]
-    assert len(told["tunes"][0]["nats"]) == n_tokens + 1
+    document = json.loads(re.search(r'id="surprise">(.*?)</script>', html, re.S)[1])  # type: ignore[index]
+    assert document["format"] == "otoscope.TuneSurprises/2"
+    assert len(document["tunes"][0]["nats"]) == n_tokens + 1
 
 
 def test_the_darker_the_more_surprising(tmp_path: Path) -> None:

@@ -41,12 +41,13 @@ def tunes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_trained_model_is_compared_and_can_be_sampled(tunes: Path, tmp_path: Path) -> None:
     out = tmp_path / "reels"
-    told = json.loads(run("train", tunes, "--out", out, *SMALL, "--seed", 3, "--json"))
-    assert told["settings"]["hidden"] == 8
-    assert told["settings"]["seed"] == 3
-    assert set(told["nats"]["test"]) == {"model", "unigram", "bigram", "trigram"}
-    assert 0 < told["nats"]["test"]["model"] < told["nats"]["test"]["unigram"] + 1
-    assert told["steps"] > 5
+    document = json.loads(run("train", tunes, "--out", out, *SMALL, "--seed", 3, "--json"))
+    assert document["format"] == "otoscope.TrainFolk/2"
+    assert document["settings"]["hidden"] == 8
+    assert document["settings"]["seed"] == 3
+    assert set(document["nats"]["test"]) == {"model", "unigram", "bigram", "trigram"}
+    assert 0 < document["nats"]["test"]["model"] < document["nats"]["test"]["unigram"] + 1
+    assert document["steps"] > 5
     run("sample", "--model", out, "--n", 3, "--max-tokens", 40, "--out", tmp_path / "a.abc")
     assert len(read_book(tmp_path / "a.abc")) == 3
     assert "T:reels, seed 0, tune 2" in (tmp_path / "a.abc").read_text()
@@ -57,8 +58,8 @@ def test_a_training_that_stopped_goes_on_only_if_asked(tunes: Path, tmp_path: Pa
     first = json.loads(run("train", tunes, "--out", out, *SMALL, "--hours", 1e-9, "--json"))
     assert first["steps"] == 1
     assert "holds a training already" in refused("train", tunes, "--out", out, *SMALL)
-    said = refused("train", tunes, "--out", out, *SMALL[2:], "--hidden", 9, "--resume")
-    assert "was written with hidden 8, not 9" in said
+    message = refused("train", tunes, "--out", out, *SMALL[2:], "--hidden", 9, "--resume")
+    assert "was written with hidden 8, not 9" in message
     result = CliRunner().invoke(
         app, ["folk", "train", str(tunes), "--out", str(out), *map(str, SMALL), "--resume"]
     )
@@ -71,8 +72,8 @@ def test_a_training_that_stopped_goes_on_only_if_asked(tunes: Path, tmp_path: Pa
 def test_an_option_is_over_what_its_mode_says(tunes: Path, tmp_path: Path) -> None:
     out = tmp_path / "reels"
     options = ("--mode", "paper", "--hidden", 4, "--layers", 1, "--epochs", 1)
-    told = json.loads(run("train", tunes, "--out", out, *options, "--json"))
-    settings = told["settings"]
+    document = json.loads(run("train", tunes, "--out", out, *options, "--json"))
+    settings = document["settings"]
     assert (settings["mode"], settings["hidden"], settings["learning_rate"]) == ("paper", 4, 0.003)
     assert settings["embedding"] is None
 
@@ -103,5 +104,5 @@ def test_help_states_the_defaults_of_the_papers_mode() -> None:
 
 
 def test_what_is_no_prepared_folder_is_refused(tmp_path: Path) -> None:
-    said = refused("train", tmp_path, "--out", tmp_path / "reels")
-    assert "was not made by otoscope folk prepare" in said
+    message = refused("train", tmp_path, "--out", tmp_path / "reels")
+    assert "was not made by otoscope folk prepare" in message

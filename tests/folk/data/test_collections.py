@@ -43,26 +43,26 @@ assert "music21" not in sys.modules
 )
 def test_every_tune_of_the_files_is_counted(name: str) -> None:
     """As many X: fields as tunes kept and rejected; each rejected one has a line and a reason."""
-    found = list(read_tunes(name))
+    tunes = list(read_tunes(name))
     text = "".join(path.read_text("latin-1") for path in collection_files(name))
-    assert len(found) == sum(line.startswith("X:") for line in text.splitlines())
-    kept = [one for one in found if isinstance(one, TokenisedTune)]
-    rejected = [one for one in found if isinstance(one, RejectedTune)]
+    assert len(tunes) == sum(line.startswith("X:") for line in text.splitlines())
+    kept = [tune for tune in tunes if isinstance(tune, TokenisedTune)]
+    rejected = [tune for tune in tunes if isinstance(tune, RejectedTune)]
     total, least = TUNES[name]
-    assert (len(found), len(kept) >= least) == (total, True)
-    assert all(one.reason and one.line for one in rejected)
-    assert len({one.origin.name for one in found}) == total
-    assert {one.mode for one in kept} <= {"maj", "min", "dor", "mix"}
+    assert (len(tunes), len(kept) >= least) == (total, True)
+    assert all(tune.reason and tune.line for tune in rejected)
+    assert len({tune.origin.name for tune in tunes}) == total
+    assert {tune.mode for tune in kept} <= {"maj", "min", "dor", "mix"}
 
 
 @pytest.mark.slow
 def test_tunes_that_are_printed_twice_are_one_group() -> None:
     """O'Neill's 732 to 758 were transcribed by two hands; most pairs must be found."""
-    tunes = [one for one in read_tunes("oneill") if isinstance(one, TokenisedTune)]
-    groups = group_tunes(one.tune for one in tunes)
+    tunes = [tune for tune in read_tunes("oneill") if isinstance(tune, TokenisedTune)]
+    groups = group_tunes(tune.tune for tune in tunes)
     of = {
-        (one.origin.file, one.tune.reference): group
-        for one, group in zip(tunes, groups, strict=True)
+        (tune.origin.file, tune.tune.reference): group
+        for tune, group in zip(tunes, groups, strict=True)
     }
     pairs = [
         (group, of["0732-0758_mh.abc", number])
@@ -70,7 +70,7 @@ def test_tunes_that_are_printed_twice_are_one_group() -> None:
         if file == "0732-0758_bs.abc" and ("0732-0758_mh.abc", number) in of
     ]
     assert len(pairs) >= 20
-    assert sum(one == other for one, other in pairs) >= 0.9 * len(pairs)
+    assert sum(tune == other for tune, other in pairs) >= 0.9 * len(pairs)
     assert max(Counter(groups).values()) < 0.05 * len(tunes)
 
 
@@ -79,10 +79,10 @@ def test_the_papers_page_has_the_counts() -> None:
     """Check tunes, tunes that can be used, and their tokens."""
     page = (ROOT / "docs" / "papers" / "D.md").read_text()
     for name in COLLECTIONS:
-        found = list(read_tunes(name))
-        kept = [one for one in found if isinstance(one, TokenisedTune)]
-        n_tokens = sum(one.n_tokens for one in kept)
-        row = f"| {len(found):,} | {len(kept):,} | {n_tokens:,} |"
+        tunes = list(read_tunes(name))
+        kept = [tune for tune in tunes if isinstance(tune, TokenisedTune)]
+        n_tokens = sum(tune.n_tokens for tune in kept)
+        row = f"| {len(tunes):,} | {len(kept):,} | {n_tokens:,} |"
         assert any(line.startswith(f"| `{name}`") and row in line for line in page.splitlines()), (
             name,
             row,

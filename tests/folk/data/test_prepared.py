@@ -24,12 +24,14 @@ from otoscope.folk.data.sources import TokenVersion
 
 
 def placed(form: TokenVersion, n: int = 12) -> list[SplitTune]:
-    found = [
-        one for one in read_tunes(f"generated:{n}", tokens=form) if isinstance(one, TokenisedTune)
+    tunes = [
+        tune
+        for tune in read_tunes(f"generated:{n}", tokens=form)
+        if isinstance(tune, TokenisedTune)
     ]
     split = split_groups(range(n), valid=0.25, test=0.25, seed=0)
     return [
-        SplitTune(one, i, where) for i, (one, where) in enumerate(zip(found, split, strict=True))
+        SplitTune(tune, i, where) for i, (tune, where) in enumerate(zip(tunes, split, strict=True))
     ]
 
 
@@ -37,21 +39,23 @@ def placed(form: TokenVersion, n: int = 12) -> list[SplitTune]:
 def test_a_prepared_folder_is_read_as_it_was_written(tmp_path: Path, form: TokenVersion) -> None:
     written = placed(form)
     save_prepared(tmp_path, written, [], tokens=form, report={})
-    found = load_prepared(tmp_path)
-    assert found.tokens == form
+    prepared = load_prepared(tmp_path)
+    assert prepared.tokens == form
     for split in ("train", "valid", "test"):
-        copies = [list(c) for one in written if one.split == split for c in one.tokenised.copies]
-        assert getattr(found, split) == copies
-        assert all(found.vocabulary.decode(found.vocabulary.encode(c)) == c for c in copies)
-    assert [row["split"] for row in found.tunes] == [one.split for one in written]
-    assert [row["tokens"] for row in found.tunes] == [one.tokenised.n_tokens for one in written]
+        copies = [list(c) for tune in written if tune.split == split for c in tune.tokenised.copies]
+        assert getattr(prepared, split) == copies
+        assert all(prepared.vocabulary.decode(prepared.vocabulary.encode(c)) == c for c in copies)
+    assert [row["split"] for row in prepared.tunes] == [tune.split for tune in written]
+    assert [row["tokens"] for row in prepared.tunes] == [
+        tune.tokenised.n_tokens for tune in written
+    ]
 
 
 def test_an_empty_split_is_read_as_none(tmp_path: Path) -> None:
-    written = [SplitTune(one.tokenised, one.group, "train") for one in placed("v2", 4)]
+    written = [SplitTune(tune.tokenised, tune.group, "train") for tune in placed("v2", 4)]
     save_prepared(tmp_path, written, [], tokens="v2", report={})
-    found = load_prepared(tmp_path)
-    assert (len(found.train), found.valid, found.test) == (4, [], [])
+    prepared = load_prepared(tmp_path)
+    assert (len(prepared.train), prepared.valid, prepared.test) == (4, [], [])
 
 
 def test_a_folder_that_was_not_prepared_says_how_to_make_one(tmp_path: Path) -> None:
@@ -91,17 +95,17 @@ def test_counts_are_those_of_the_tunes() -> None:
     written = placed("v2")
     origin = written[0].tokenised.origin
     rejected = [RejectedTune(origin, 1, 2, reason, "") for reason in ("mode", "meter", "mode")]
-    found = count_tunes([origin.source], written, rejected)
-    assert (found.read, found.kept) == (15, 12)
-    assert found.tokens == sum(len(one.tokenised.copies[0]) for one in written)
-    assert found.reasons == {"mode": 2, "meter": 1}
-    assert sum(found.meters.values()) == sum(found.modes.values()) == 12
-    assert found.lengths[0] == min(len(one.tokenised.copies[0]) for one in written) + 2
-    held_out = {t for one in written if one.split != "train" for t in one.tokenised.copies[0]}
-    trained = {t for one in written if one.split == "train" for t in one.tokenised.copies[0]}
-    assert set(found.unseen) == held_out - trained
-    assert found.vocabulary == len(held_out | trained) + 2
-    assert json.loads(json.dumps(found.to_dict()["lengths"]))["max"] == found.lengths[-1]
+    result = count_tunes([origin.source], written, rejected)
+    assert (result.read, result.kept) == (15, 12)
+    assert result.tokens == sum(len(tune.tokenised.copies[0]) for tune in written)
+    assert result.reasons == {"mode": 2, "meter": 1}
+    assert sum(result.meters.values()) == sum(result.modes.values()) == 12
+    assert result.lengths[0] == min(len(tune.tokenised.copies[0]) for tune in written) + 2
+    held_out = {t for tune in written if tune.split != "train" for t in tune.tokenised.copies[0]}
+    trained = {t for tune in written if tune.split == "train" for t in tune.tokenised.copies[0]}
+    assert set(result.unseen) == held_out - trained
+    assert result.vocabulary == len(held_out | trained) + 2
+    assert json.loads(json.dumps(result.to_dict()["lengths"]))["max"] == result.lengths[-1]
 
 
 def test_a_new_folder_is_whole_or_not_there(tmp_path: Path) -> None:

@@ -24,10 +24,10 @@ BROKEN = "X:2\nT:Broken\nM:4/4\nL:1/8\nK:G\nGABc d2 }e2|\n"
 def read(
     source: Path | str, tokens: TokenVersion = "v2"
 ) -> tuple[list[TokenisedTune], list[RejectedTune]]:
-    found = list(read_tunes(str(source), tokens=tokens))
+    tunes = list(read_tunes(str(source), tokens=tokens))
     return (
-        [one for one in found if isinstance(one, TokenisedTune)],
-        [one for one in found if isinstance(one, RejectedTune)],
+        [tune for tune in tunes if isinstance(tune, TokenisedTune)],
+        [tune for tune in tunes if isinstance(tune, RejectedTune)],
     )
 
 
@@ -36,7 +36,7 @@ def test_broken_tunes_are_rejected_with_their_place(tmp_path: Path) -> None:
     path = tmp_path / "tunes.abc"
     path.write_text(f"{good}\n{BROKEN}\n{good}")
     kept, (rejected,) = read(path)
-    assert [one.origin.number for one in kept] == [1, 3]
+    assert [tune.origin.number for tune in kept] == [1, 3]
     line = path.read_text().splitlines().index("GABc d2 }e2|") + 1
     assert (rejected.line, rejected.column) == (line, 9)
     assert rejected.origin.name == f"{path}#2"
@@ -54,7 +54,7 @@ def test_tunes_of_other_forms_are_rejected_by_reason(tmp_path: Path) -> None:
     )
     kept, rejected = read(path)
     assert not kept
-    reasons = [one.reason for one in rejected]
+    reasons = [tune.reason for tune in rejected]
     assert reasons == ["mode", "meter", "key changes", "meter changes"]
 
 
@@ -66,10 +66,10 @@ def test_folders_are_read_in_order_and_say_which_file(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no tune")
     (tmp_path / "sound.abc").write_bytes(b"RIFF\0\0\xff\xfe" * 20)
     kept, rejected = read(tmp_path)
-    assert [one.origin.file for one in kept] == ["b.abc", str(Path("in") / "a.ABC")]
+    assert [tune.origin.file for tune in kept] == ["b.abc", str(Path("in") / "a.ABC")]
     paths = [tmp_path / "empty.abc", tmp_path / "sound.abc"]
-    assert [one.origin.file for one in rejected] == [path.name for path in paths]
-    assert [one.origin.name for one in rejected] == [f"{path}#0" for path in paths]
+    assert [tune.origin.file for tune in rejected] == [path.name for path in paths]
+    assert [tune.origin.name for tune in rejected] == [f"{path}#0" for path in paths]
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\1\2\xff" * 100, b"no tune at all\n"])
@@ -116,9 +116,9 @@ def test_a_file_of_tokens_is_taken_as_it_is(tmp_path: Path, form: TokenVersion) 
     write_token_file(path, written)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     kept, rejected = read(path, form)
-    assert [list(one.copies[0]) for one in kept] == written
+    assert [list(tune.copies[0]) for tune in kept] == written
     assert not rejected
-    assert all(len(one.copies) == 1 for one in kept)
+    assert all(len(tune.copies) == 1 for tune in kept)
 
 
 def test_tokens_are_converted_into_the_form_asked_for(tmp_path: Path) -> None:
@@ -127,11 +127,11 @@ def test_tokens_are_converted_into_the_form_asked_for(tmp_path: Path) -> None:
     write_token_file(tmp_path / "v2", [copy for tune in v2 for copy in tune])
     write_token_file(tmp_path / "v3", [copy for tune in v3 for copy in tune])
     kept, rejected = read(tmp_path / "v2", "v3")
-    assert [[list(copy) for copy in one.copies] for one in kept] == v3
+    assert [[list(copy) for copy in item.copies] for item in kept] == v3
     assert not rejected
     kept, rejected = read(tmp_path / "v3", "v2")
-    assert [[list(copy) for copy in one.copies] for one in kept] == v2
-    assert [one.reason for one in rejected] == ["copy on C sharp"] * 4
+    assert [[list(copy) for copy in item.copies] for item in kept] == v2
+    assert [item.reason for item in rejected] == ["copy on C sharp"] * 4
 
 
 def test_broken_tokens_are_rejected_with_their_place(tmp_path: Path) -> None:

@@ -38,22 +38,22 @@ def test_generated_tunes_keep_all_conventions() -> None:
 
 def test_unreadable_tune_is_a_finding_with_its_place() -> None:
     book = parse_book("X:1\nT:a\nK:C\nCDE|\n\nX:2\nT:b\nK:C\nC;D|\n")
-    found = check_tune(book[1], name="tune 2")
+    result = check_tune(book[1], name="tune 2")
     assert isinstance(book[1], NotationError)
-    assert found.broken == ("parse",)
-    assert (found.violations[0].line, found.violations[0].column) == (9, 2)
-    assert not found.is_valid
-    assert found.keeps("parse") is False
-    assert found.keeps("bars") is None
-    assert found.to_dict()["name"] == "tune 2"
+    assert result.broken == ("parse",)
+    assert (result.violations[0].line, result.violations[0].column) == (9, 2)
+    assert not result.is_valid
+    assert result.keeps("parse") is False
+    assert result.keeps("bars") is None
+    assert result.to_dict()["name"] == "tune 2"
 
 
 def test_rules_that_do_not_apply_are_not_judged() -> None:
-    found = check_tune(quarters("CD|EF|]", key="none"))
-    assert found.keeps("tonic") is None
-    assert found.keeps("cadence") is None
-    assert found.keeps("bars") is True
-    assert set(found.to_dict()["rules"]) == set(RULES)
+    result = check_tune(quarters("CD|EF|]", key="none"))
+    assert result.keeps("tonic") is None
+    assert result.keeps("cadence") is None
+    assert result.keeps("bars") is True
+    assert set(result.to_dict()["rules"]) == set(RULES)
 
 
 def test_check_is_plain_json() -> None:

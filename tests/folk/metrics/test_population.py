@@ -20,8 +20,8 @@ def book(seed: int, n: int, meter: str | None = None) -> tuple[TuneCheck, ...]:
     return tuple(check_tune(generate_tune(seed, i, meter=meter)) for i in range(n))
 
 
-def by_name(found: tuple[PopulationDistance, ...]) -> dict[tuple[str, str], PopulationDistance]:
-    return {(one.aspect, one.kind): one for one in found}
+def by_name(result: tuple[PopulationDistance, ...]) -> dict[tuple[str, str], PopulationDistance]:
+    return {(distance.aspect, distance.kind): distance for distance in result}
 
 
 def notes(checks: tuple[TuneCheck, ...]) -> list[int]:
@@ -30,11 +30,11 @@ def notes(checks: tuple[TuneCheck, ...]) -> list[int]:
 
 def test_distances_are_those_of_scipy() -> None:
     ours, theirs = book(0, 30), book(1, 50)
-    found = by_name(compare_tunes(ours, theirs, n_draws=10))
+    result = by_name(compare_tunes(ours, theirs, n_draws=10))
     x, y = notes(ours), notes(theirs)
-    ks = found["notes", "Kolmogorov-Smirnov"].value.value
+    ks = result["notes", "Kolmogorov-Smirnov"].value.value
     assert ks == pytest.approx(scipy.stats.ks_2samp(x, y).statistic)
-    area = found["notes", "Wasserstein"].value.value
+    area = result["notes", "Wasserstein"].value.value
     assert area == pytest.approx(scipy.stats.wasserstein_distance(x, y))
     meters = [
         [check.features.meter for check in checks if check.features] for checks in (ours, theirs)
@@ -43,34 +43,37 @@ def test_distances_are_those_of_scipy() -> None:
         abs(meters[0].count(meter) / 30 - meters[1].count(meter) / 50)
         for meter in {*meters[0], *meters[1]}
     ]
-    assert found["meter", "total variation"].value.value == pytest.approx(sum(shares) / 2)
+    assert result["meter", "total variation"].value.value == pytest.approx(sum(shares) / 2)
 
 
 def test_planted_difference_is_found_and_the_rest_is_not() -> None:
-    found = by_name(compare_tunes(book(0, 40, "6/8"), book(1, 60), book(2, 80), n_draws=500))
-    meter = found["meter", "total variation"]
+    result = by_name(compare_tunes(book(0, 40, "6/8"), book(1, 60), book(2, 80), n_draws=500))
+    meter = result["meter", "total variation"]
     assert meter.p_holm < 0.05
     assert meter.floor is not None
     assert meter.value.low > meter.floor.high
-    mode = found["mode", "total variation"]
+    mode = result["mode", "total variation"]
     assert mode.p_holm > 0.05
-    assert found["form", "total variation"].value.value == 0
-    assert found["form", "total variation"].p == 1
+    assert result["form", "total variation"].value.value == 0
+    assert result["form", "total variation"].p == 1
 
 
 def test_same_population_stays_within_the_floor() -> None:
-    found = compare_tunes(book(0, 40), book(1, 60), book(2, 80), n_draws=500)
-    assert min(one.p_holm for one in found) > 0.05
-    inside = [one.floor is not None and one.value.value <= one.floor.high for one in found]
+    result = compare_tunes(book(0, 40), book(1, 60), book(2, 80), n_draws=500)
+    assert min(distance.p_holm for distance in result) > 0.05
+    inside = [
+        distance.floor is not None and distance.value.value <= distance.floor.high
+        for distance in result
+    ]
     assert np.mean(inside) > 0.7
 
 
 def test_interval_holds_the_value_and_seed_decides() -> None:
     first = compare_tunes(book(0, 30), book(1, 30), n_draws=200)
-    for one in first:
-        assert one.value.low <= one.value.value <= one.value.high + 1e-12
-        assert one.p <= one.p_holm <= 1
-        assert one.floor is None
+    for distance in first:
+        assert distance.value.low <= distance.value.value <= distance.value.high + 1e-12
+        assert distance.p <= distance.p_holm <= 1
+        assert distance.floor is None
     assert first == compare_tunes(book(0, 30), book(1, 30), n_draws=200)
     assert first != compare_tunes(book(0, 30), book(1, 30), n_draws=200, seed=1)
 

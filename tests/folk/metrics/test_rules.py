@@ -32,9 +32,9 @@ from tests.support.tune_faults import quarters
     ],
 )
 def test_repeats_follow_their_grammar(body: str, messages: list[str]) -> None:
-    found = check_repeats(quarters(body))
-    assert len(found) == len(messages)
-    assert all(part in finding.message for finding, part in zip(found, messages, strict=True))
+    result = check_repeats(quarters(body))
+    assert len(result) == len(messages)
+    assert all(part in finding.message for finding, part in zip(result, messages, strict=True))
 
 
 def test_findings_of_repeats_have_places() -> None:

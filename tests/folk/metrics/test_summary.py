@@ -23,16 +23,16 @@ def test_rate_has_wilsons_bounds(count: int, extra: int) -> None:
     share, z = count / of, float(scipy.stats.norm.ppf(0.975))
     centre = (share + z**2 / (2 * of)) / (1 + z**2 / of)
     half = z / (1 + z**2 / of) * math.sqrt(share * (1 - share) / of + z**2 / (4 * of**2))
-    found = Rate.of_counts(count, of).interval
-    assert found.value == share
-    assert found.low == pytest.approx(max(centre - half, 0), abs=1e-9)
-    assert found.high == pytest.approx(min(centre + half, 1), abs=1e-9)
+    result = Rate.of_counts(count, of).interval
+    assert result.value == share
+    assert result.low == pytest.approx(max(centre - half, 0), abs=1e-9)
+    assert result.high == pytest.approx(min(centre + half, 1), abs=1e-9)
 
 
 def test_difference_has_newcombes_bounds() -> None:
     """Newcombe 1998, table II: 56/70 - 48/80, method 10: 0.0524 to 0.3339."""
-    found = difference(Rate.of_counts(56, 70), Rate.of_counts(48, 80))
-    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+    result = difference(Rate.of_counts(56, 70), Rate.of_counts(48, 80))
+    assert (result.value, result.low, result.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
 
 
 def test_summary_counts_over_the_book() -> None:
@@ -41,28 +41,28 @@ def test_summary_counts_over_the_book() -> None:
         check_tune(quarters("CD|E|FG|]")),
         check_tune(NotationError("x", reason="x", line=3)),
     ]
-    found = summarise(checks)
-    assert found.tunes == 10
-    counts = {name: (rate.count, rate.of) for name, rate in found.rates.items()}
+    result = summarise(checks)
+    assert result.tunes == 10
+    counts = {name: (rate.count, rate.of) for name, rate in result.rates.items()}
     assert counts["valid"] == (8, 10)
     assert counts["valid_inside"] == (8, 10)
     assert counts["parse"] == (9, 10)
     assert counts["bars"] == (8, 9)
     assert counts["tonic"] == (8, 9)
     assert counts["cadence"] == (8, 8)
-    assert found.measures["short"] == 1
-    assert found.forms["AABB"] == 8
+    assert result.measures["short"] == 1
+    assert result.forms["AABB"] == 8
     notes = [check.features.notes for check in checks if check.features]
-    mean = found.means["notes"]
+    mean = result.means["notes"]
     assert mean.value == pytest.approx(np.mean(notes))
     assert mean.low < mean.value < mean.high
-    assert found == summarise(checks)
-    assert sum(found.degrees_by_count.values()) == pytest.approx(1)
-    assert '"valid": {"count": 8' in to_json(found.to_dict())
+    assert result == summarise(checks)
+    assert sum(result.degrees_by_count.values()) == pytest.approx(1)
+    assert '"valid": {"count": 8' in to_json(result.to_dict())
 
 
 def test_summary_without_any_readable_tune() -> None:
-    found = summarise([check_tune(NotationError("x", reason="x"))])
-    assert set(found.rates) == {"valid", "valid_inside", "parse"}
-    assert found.means == {}
-    assert found.degrees_by_count == {}
+    result = summarise([check_tune(NotationError("x", reason="x"))])
+    assert set(result.rates) == {"valid", "valid_inside", "parse"}
+    assert result.means == {}
+    assert result.degrees_by_count == {}

@@ -22,10 +22,10 @@ TUNES = st.lists(st.lists(st.integers(2, 5), max_size=12), min_size=1, max_size=
 def test_probabilities_sum_to_one_and_leave_nothing_out(
     order: int, tunes: list[list[int]], before: list[int]
 ) -> None:
-    found = KneserNey(tunes, n_tokens=7, order=order).probabilities([0, *before])
-    assert found.sum() == pytest.approx(1)
-    assert found[0] == 0
-    assert found[1:].min() > 0
+    result = KneserNey(tunes, n_tokens=7, order=order).probabilities([0, *before])
+    assert result.sum() == pytest.approx(1)
+    assert result[0] == 0
+    assert result[1:].min() > 0
 
 
 def test_a_bigram_counted_by_hand() -> None:
@@ -47,7 +47,9 @@ def test_a_bigram_counted_by_hand() -> None:
         third / 3 + after_a * b,
     ]
     model = KneserNey([[0, 2, 3, 1], [0, 2, 2, 1]], n_tokens=4, order=2)
-    np.testing.assert_allclose(model.probabilities([0, 2]), [float(one) for one in wanted])
+    np.testing.assert_allclose(
+        model.probabilities([0, 2]), [float(probability) for probability in wanted]
+    )
     np.testing.assert_allclose(model.surprise([0, 2, 1])[1], -np.log(float(wanted[1])), rtol=1e-12)
 
 

@@ -53,15 +53,15 @@ def test_sizes_are_the_papers() -> None:
 
 def test_begins_with_its_seed_and_draws_nothing_else() -> None:
     before = torch.get_rng_state()
-    one, same, other = FolkRNN(5, hidden=8), FolkRNN(5, hidden=8), FolkRNN(5, hidden=8, seed=1)
+    first, same, other = FolkRNN(5, hidden=8), FolkRNN(5, hidden=8), FolkRNN(5, hidden=8, seed=1)
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(one.output.weight, same.output.weight)
-    assert torch.equal(one.hidden_init, same.hidden_init)
-    assert not torch.equal(one.output.weight, other.output.weight)
+    assert torch.equal(first.output.weight, same.output.weight)
+    assert torch.equal(first.hidden_init, same.hidden_init)
+    assert not torch.equal(first.output.weight, other.output.weight)
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"n_tokens": 0}, "n_tokens is 0"),
         ({"n_tokens": 5, "layers": 0}, "layers is 0"),
@@ -69,8 +69,8 @@ def test_begins_with_its_seed_and_draws_nothing_else() -> None:
         ({"n_tokens": 5, "dropout": 1.0}, "dropout is 1.0"),
     ],
 )
-def test_impossible_sizes_are_refused(settings: dict[str, int], told: str) -> None:
-    with pytest.raises(ParameterError, match=told):
+def test_impossible_sizes_are_refused(settings: dict[str, int], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
         FolkRNN(**settings)
 
 
@@ -79,20 +79,20 @@ def test_padded_tunes_are_as_likely_as_alone(batch: int) -> None:
     model = folk_model(gain=20)
     tunes = [TOKENS[:1], TOKENS, [], TOKENS[5:9], TOKENS[::-1] * 3]
     alone = [lstm_by_definition(model.network, model.encode(tune)[:-1]) for tune in tunes]
-    for tune, logits, found in zip(tunes, alone, surprise(model, tunes, batch=batch), strict=True):
+    for tune, logits, result in zip(tunes, alone, surprise(model, tunes, batch=batch), strict=True):
         wanted = np.log(np.exp(logits).sum(axis=1)) - np.take_along_axis(
             logits, np.array(model.encode(tune)[1:])[:, None], axis=1
         ).squeeze(1)
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(result, wanted, rtol=0, atol=1e-5)
 
 
 def test_nats_are_over_tokens_not_over_tunes() -> None:
     model = folk_model(gain=20)
     tunes = [TOKENS[:1], TOKENS]
     short, long = surprise(model, tunes)
-    found = nats_per_token(model, tunes)
-    assert found == pytest.approx((short.sum() + long.sum()) / (len(short) + len(long)))
-    assert found != pytest.approx((short.mean() + long.mean()) / 2)
+    result = nats_per_token(model, tunes)
+    assert result == pytest.approx((short.sum() + long.sum()) / (len(short) + len(long)))
+    assert result != pytest.approx((short.mean() + long.mean()) / 2)
 
 
 def test_what_cannot_be_scored_is_said() -> None:

@@ -26,16 +26,20 @@ def arrays(hidden: int = 6, *, embedding: int | None = None) -> list[Array]:
     """45 arrays as Lasagne lists them: matrices (in, out), gates input, forget, cell, output."""
     random = np.random.default_rng(0)
 
-    def one(*shape: int) -> Array:
+    def weights(*shape: int) -> Array:
         return random.normal(size=shape).astype(np.float32)
 
     columns = embedding or N_TOKENS
-    found = [one(N_TOKENS, embedding) if embedding else np.eye(N_TOKENS, dtype=np.float32)]
+    result = [weights(N_TOKENS, embedding) if embedding else np.eye(N_TOKENS, dtype=np.float32)]
     for layer in range(3):
         for _ in range(4):
-            found += [one(hidden if layer else columns, hidden), one(hidden, hidden), one(hidden)]
-        found += [one(1, hidden), one(1, hidden)]
-    return [*found, one(hidden, N_TOKENS), one(N_TOKENS)]
+            result += [
+                weights(hidden if layer else columns, hidden),
+                weights(hidden, hidden),
+                weights(hidden),
+            ]
+        result += [weights(1, hidden), weights(1, hidden)]
+    return [*result, weights(hidden, N_TOKENS), weights(N_TOKENS)]
 
 
 def by_definition(values: list[Array], ids: list[int]) -> NDArray[np.float64]:
@@ -44,8 +48,8 @@ def by_definition(values: list[Array], ids: list[int]) -> NDArray[np.float64]:
     layers = [between[first : first + 14] for first in (0, 14, 28)]
     cells, states = [layer[12][0] for layer in layers], [layer[13][0] for layer in layers]
     logits = []
-    for one in ids:
-        x = embedding[one]
+    for index in ids:
+        x = embedding[index]
         for at, layer in enumerate(layers):
             i, f, c, o = (
                 x @ layer[3 * gate] + states[at] @ layer[3 * gate + 1] + layer[3 * gate + 2]
@@ -136,8 +140,8 @@ def test_pickles_of_python_3_are_read_too(tmp_path: Path, protocol: int) -> None
         with pytest.raises(ParameterError, match="it asks for numpy"):
             import_folkrnn(path)
         return
-    found = import_folkrnn(path).network.output.weight
-    np.testing.assert_array_equal(found.detach().numpy(), values[43].T)
+    result = import_folkrnn(path).network.output.weight
+    np.testing.assert_array_equal(result.detach().numpy(), values[43].T)
 
 
 class Malicious:
@@ -192,7 +196,7 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path) -> None:
     square, wide = np.zeros((1, 1), np.float32), np.zeros((1, 40_000), np.float32)
     many = {str(place): place for place in range(39_998)} | {"<s>": 39_998, "</s>": 39_999}
     layer = [square, square, square[0]] * 4 + [square, square]
-    for content, told in (
+    for content, message in (
         (b"\x80\x02K\x01r\xff\xff\xff\x1f.", "it remembers 536870911 things, in 10 bytes"),
         (b"K\x01p536870911\n.", "it remembers 536870911 things"),
         (pickle.dumps({"param_values": [twice_nested(60)], "token2idx": TOKEN2IDX}, 2), "no array"),
@@ -206,7 +210,7 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path) -> None:
         ),
     ):
         path.write_bytes(content)
-        with pytest.raises(ParameterError, match=told):
+        with pytest.raises(ParameterError, match=message):
             import_folkrnn(path)
     values = {"param_values": [wide.T, *layer, wide, wide[0]], "token2idx": many}
     path.write_bytes(pickle.dumps(values | {"experiment_id": [twice_nested(60)]}, 2))
@@ -256,13 +260,13 @@ def test_a_wrong_shape_names_the_array_and_its_shape(tmp_path: Path, index: int,
 
 def test_values_that_are_not_finite_are_told(tmp_path: Path) -> None:
     values = arrays()
-    told = "array 44, output bias, has values that are not fin"
+    message = "array 44, output bias, has values that are not fin"
     values[44][3] = np.nan
-    with pytest.raises(ParameterError, match=told):
+    with pytest.raises(ParameterError, match=message):
         import_folkrnn(written(tmp_path / "model.pkl", values))
     content = {"param_values": [*values[:44], np.full(N_TOKENS, 1e300)], "token2idx": TOKEN2IDX}
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(content, 2))
-    with pytest.raises(ParameterError, match=told):
+    with pytest.raises(ParameterError, match=message):
         import_folkrnn(tmp_path / "model.pkl")
 
 
@@ -270,7 +274,7 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
     path = tmp_path / "model.pkl"
     with pytest.raises(ParameterError, match="is not there"):
         import_folkrnn(path)
-    for content, told in (
+    for content, message in (
         (b"", "no pickle that can be read"),
         (b"X:1\nK:C\nCDE|\n", "no pickle that can be read"),
         (Python2().model(arrays(), TOKEN2IDX)[:5000], "no pickle that can be read"),
@@ -279,7 +283,7 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
         (pickle.dumps({"param_values": [], "token2idx": {"<s>": 1}}, 2), "no folk-rnn model"),
     ):
         path.write_bytes(content)
-        with pytest.raises(ParameterError, match=told):
+        with pytest.raises(ParameterError, match=message):
             import_folkrnn(path)
 
 

@@ -99,11 +99,11 @@ def test_second_tokens_are_as_frequent_as_the_model_says() -> None:
     model = FolkModel(network(5, gain=10), vocabulary, "v1")
     tunes = sample(model, 3000, settings=SamplingConfig(max_tokens=2))
     firsts = [tune.tokens[:1] for tune in tunes]
-    found = [sum(tune.tokens == ("A", token) for tune in tunes) for token in "ABC"]
-    found.append(sum(tune.tokens == ("A",) for tune in tunes))
+    result = [sum(tune.tokens == ("A", token) for tune in tunes) for token in "ABC"]
+    result.append(sum(tune.tokens == ("A",) for tune in tunes))
     logits = model.network(torch.tensor([[0, 2]]))[0][0, 1]
     wanted = logits[[2, 3, 4, 1]].softmax(0).detach().double().numpy()
-    assert chisquare(found, firsts.count(("A",)) * wanted / wanted.sum()).pvalue > 1e-3
+    assert chisquare(result, firsts.count(("A",)) * wanted / wanted.sum()).pvalue > 1e-3
 
 
 @given(
@@ -184,7 +184,7 @@ def test_threads_are_given_back(threads: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"meter": "7/8"}, r"meter '7/8' is unknown to the model; it knows 3/4, 4/4, 6/8, or \*"),
         ({"mode": "lyd"}, r"mode 'lyd' is unknown to the model; it knows dor, maj, or \*"),
@@ -206,9 +206,9 @@ def test_threads_are_given_back(threads: int) -> None:
     ],
 )
 def test_what_cannot_be_sampled_is_said_before_the_first_tune(
-    settings: dict[str, object], told: str
+    settings: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ParameterError, match=told):
+    with pytest.raises(ParameterError, match=message):
         sample_stream(folk_model(), 1, settings=replace(SHORT, **settings))  # type: ignore[arg-type]
 
 
@@ -224,11 +224,11 @@ def test_characters_have_no_meter_of_their_own() -> None:
     model = FolkModel(network(len(vocabulary)), vocabulary, "v1")
     tune = sample(model, 1, settings=replace(SHORT, prime=tuple("M:4/4")))[0]
     assert "".join(tune.tokens).startswith("M:4/4")
-    for settings, told in (
+    for settings, message in (
         (SamplingConfig(meter="4/4"), "takes no meter; give its header as the prime"),
         (SamplingConfig(bars_add_up=True), "bars of characters"),
     ):
-        with pytest.raises(ParameterError, match=told):
+        with pytest.raises(ParameterError, match=message):
             sample(model, 1, settings=settings)
 
 

@@ -32,7 +32,7 @@ def test_is_small_and_says_what_it_is() -> None:
     model = load_folkrnn()
     assert model.tokeniser == "v2"
     assert {"what", "data", "licence", "limits", "training", "nats_per_token"} <= set(model.card)
-    assert all(one["model"] < one["trigram"] for one in model.card["nats_per_token"].values())
+    assert all(nats["model"] < nats["trigram"] for nats in model.card["nats_per_token"].values())
 
 
 def test_same_seed_same_tunes() -> None:
@@ -48,7 +48,7 @@ def test_bars_add_up_with_the_mask_and_not_always_without() -> None:
     shares = []
     for masked in (False, True):
         drawn = sample(model, 64, seed=1, settings=SamplingConfig(bars_add_up=masked))
-        shares.append(summarise([check_tune(tune_of(one.tokens)) for one in drawn]).valid)
+        shares.append(summarise([check_tune(tune_of(tune.tokens)) for tune in drawn]).valid)
     assert shares[0] < 0.98 <= shares[1]
 
 
@@ -63,5 +63,5 @@ def test_beats_a_trigram_on_the_tunes_that_it_has_not_seen(tmp_path: Path) -> No
     trigram = KneserNey(train, n_tokens=len(model.vocabulary)).nats_per_token(test)
     nats = nats_per_token(model, tunes.test)
     assert nats < trigram
-    told = model.card["nats_per_token"]["test"]
-    np.testing.assert_allclose([nats, trigram], [told["model"], told["trigram"]], atol=2e-3)
+    means = model.card["nats_per_token"]["test"]
+    np.testing.assert_allclose([nats, trigram], [means["model"], means["trigram"]], atol=2e-3)

@@ -39,18 +39,18 @@ def drawn(svg: str) -> Counter[str]:
 @pytest.mark.parametrize("index", range(5))
 def test_every_note_and_measure_is_drawn(index: int) -> None:
     tune = generate_tune(0, index)
-    found = drawn(engrave(tune))
-    assert found["note"] == len(tune.notes)
-    assert found["measure"] == len(tune.measures)
+    result = drawn(engrave(tune))
+    assert result["note"] == len(tune.notes)
+    assert result["measure"] == len(tune.measures)
 
 
 def test_tokens_lengths_stay_with_their_notes() -> None:
     """Spaces between a note and its length make tools drop the length: none are left."""
     tight = parse_tune("M:4/4\nL:1/8\nK:C\n|:C2DE>F (3GAB|1c4 [EG]4:|2c8|]")
-    found = drawn(engrave(tight))
-    assert found["note"] == len(tight.notes)
-    assert found["tuplet"] == 1
-    assert found["chord"] == 1
+    result = drawn(engrave(tight))
+    assert result["note"] == len(tight.notes)
+    assert result["tuplet"] == 1
+    assert result["chord"] == 1
 
 
 def test_endings_are_drawn() -> None:
@@ -101,7 +101,7 @@ def test_page_has_music_sound_and_findings(page: Path) -> None:
     html = page.read_text()
     assert html.count("<audio") == 2
     pictures = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", html)
-    assert [drawn(base64.b64decode(one).decode())["measure"] for one in pictures] == [3, 16]
+    assert [drawn(base64.b64decode(picture).decode())["measure"] for picture in pictures] == [3, 16]
     assert "bar 2 lasts 3/4, the meter is 2/4" in html
     assert "All conventions are kept." in html
     assert "line 3, column 2: &#39;;&#39; came" in html
@@ -145,9 +145,9 @@ def test_render_writes_all_forms_and_a_page(tmp_path: Path) -> None:
     broken = "\nX:3\nT:Broken\nK:D\nF;D|\n"
     book.write_text(book_to_abc(generate_tune(0, i, meter="2/4") for i in range(2)) + broken)
     out = tmp_path / "new" / "out"
-    said = run(book, "--out", out)
-    assert "Not rendered: tune 3: line " in said
-    assert f"page: {out / 'index.html'}" in said
+    output = run(book, "--out", out)
+    assert "Not rendered: tune 3: line " in output
+    assert f"page: {out / 'index.html'}" in output
     names = ["001-polka-0-0", "002-polka-0-1"]
     forms = {f"{name}.{form}" for name in names for form in ("svg", "mid", "wav")}
     assert {path.name for path in out.iterdir()} == forms | {"index.html"}
@@ -158,8 +158,9 @@ def test_render_writes_all_forms_and_a_page(tmp_path: Path) -> None:
 def test_render_takes_the_first_tunes_and_says_so(tmp_path: Path) -> None:
     book = tmp_path / "a.abc"
     book.write_text(book_to_abc(generate_tune(0, i, meter="2/4") for i in range(3)))
-    told = json.loads(run(book, "--out", tmp_path / "out", "--n", 1, "--json"))
-    assert (told["tunes"], told["rendered"]) == (3, 1)
+    document = json.loads(run(book, "--out", tmp_path / "out", "--n", 1, "--json"))
+    assert document["format"] == "otoscope.RenderFolk/2"
+    assert (document["tunes"], document["rendered"]) == (3, 1)
     assert "The first 1 of 3 tunes." in (tmp_path / "out" / "index.html").read_text()
 
 

@@ -27,10 +27,12 @@ def test_whole_tunes_come_once_an_epoch_with_others_of_their_length(
     tunes = tunes_of(lengths)
     batches = WholeTunes(tunes, batch=batch, seed=seed)
     for epoch in range(2):
-        found = [batches.at(epoch * batches.per_epoch + one) for one in range(batches.per_epoch)]
-        assert sorted(row for rows in rows_of(found) for row in rows) == sorted(tunes)
+        result = [
+            batches.at(epoch * batches.per_epoch + index) for index in range(batches.per_epoch)
+        ]
+        assert sorted(row for rows in rows_of(result) for row in rows) == sorted(tunes)
         spans = sorted(
-            (min(len(r) for r in ids), max(len(r) for r in ids)) for ids in rows_of(found)
+            (min(len(r) for r in ids), max(len(r) for r in ids)) for ids in rows_of(result)
         )
         assert all(longest <= shortest for (_, longest), (shortest, _) in pairwise(spans))
 
@@ -51,14 +53,14 @@ def test_streams_hold_each_tune_in_windows_that_follow_each_other(
         return
     streams = Streams(tunes, batch=batch, window=window, seed=seed)
     assert streams.per_epoch == n_windows // batch
-    found = torch.stack([streams.at(one) for one in range(streams.per_epoch)])
+    result = torch.stack([streams.at(index) for index in range(streams.per_epoch)])
     left_out = n_windows - streams.per_epoch * batch
     predicted: list[int] = []
-    for stream in found.unbind(1):
+    for stream in result.unbind(1):
         for before, after in pairwise(stream):
             assert after[0] == 0 or after[0] == before[-1]
-        predicted += [one for one in stream[:, 1:].flatten().tolist() if one != PADDING]
-    everything = [one for tune in tunes for one in tune[1:]]
+        predicted += [index for index in stream[:, 1:].flatten().tolist() if index != PADDING]
+    everything = [index for tune in tunes for index in tune[1:]]
     assert len(everything) - left_out * window <= len(predicted) <= len(everything)
     assert len(set(predicted) - {1}) == len(predicted) - predicted.count(1)
     assert set(predicted) <= set(everything)
@@ -71,9 +73,9 @@ def test_a_batch_is_a_function_of_seed_and_number() -> None:
         lambda seed: Streams(tunes, batch=2, window=4, seed=seed),
     ):
         batches = make(0)
-        wanted = [batches.at(one).tolist() for one in range(3 * batches.per_epoch)]
+        wanted = [batches.at(index).tolist() for index in range(3 * batches.per_epoch)]
         again = make(0)
-        for one in reversed(range(3 * batches.per_epoch)):
-            assert again.at(one).tolist() == wanted[one]
+        for index in reversed(range(3 * batches.per_epoch)):
+            assert again.at(index).tolist() == wanted[index]
         assert wanted[: batches.per_epoch] != wanted[batches.per_epoch : 2 * batches.per_epoch]
         assert make(1).at(0).tolist() != wanted[0]

@@ -26,9 +26,9 @@ TINY = TrainFolkConfig(
 def prepare(folder: Path, n: int, *, valid: int = 10) -> Path:
     """Write n tunes of rules, a tenth of them each to be held out."""
     folder.mkdir()
-    tunes = [one for one in read_tunes(f"generated:{n}") if isinstance(one, TokenisedTune)]
+    tunes = [tune for tune in read_tunes(f"generated:{n}") if isinstance(tune, TokenisedTune)]
     splits = {valid - 2: "valid", valid - 1: "test"}
-    placed = [SplitTune(one, at, splits.get(at % valid, "train")) for at, one in enumerate(tunes)]
+    placed = [SplitTune(tune, at, splits.get(at % valid, "train")) for at, tune in enumerate(tunes)]
     save_prepared(folder, placed, [], tokens="v2", report={})
     return folder
 
@@ -63,13 +63,13 @@ def test_a_quick_training_beats_the_trigram_on_held_out_tunes(tmp_path: Path) ->
         nats = trained.nats[split]
         assert nats["model"] < nats["trigram"] - 0.05
         assert nats["trigram"] < nats["bigram"] < nats["unigram"]
-    assert [one.step for one in seen] == list(range(1, trained.steps + 1))
+    assert [step.step for step in seen] == list(range(1, trained.steps + 1))
     assert seen[-1].best == min(nats for _, nats in trained.history)
     loaded = load_folkrnn(tmp_path / "out" / "model")
     assert loaded.card["nats"] == trained.nats
-    told = json.loads((tmp_path / "out" / "result.json").read_text())
-    assert told["settings"] == asdict(settings)
-    assert told["nats"]["test"]["model"] == trained.nats["test"]["model"]
+    document = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert document["settings"] == asdict(settings)
+    assert document["nats"]["test"]["model"] == trained.nats["test"]["model"]
     assert all(len(tune.tokens) > 2 for tune in sample(loaded, 3))
 
 
@@ -207,7 +207,7 @@ def test_nothing_to_hold_out_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"mode": "slow"}, "mode is 'slow', must be one of paper, quick"),
         ({"batch": 0}, "batch is 0"),
@@ -216,8 +216,8 @@ def test_nothing_to_hold_out_is_said(tmp_path: Path) -> None:
         ({"seed": -1}, "seed is -1"),
     ],
 )
-def test_impossible_settings_are_refused(settings: dict[str, int], told: str) -> None:
-    with pytest.raises(ParameterError, match=told):
+def test_impossible_settings_are_refused(settings: dict[str, int], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
         TrainFolkConfig(**settings)  # type: ignore[arg-type]
 
 
@@ -233,16 +233,16 @@ def test_a_training_that_diverges_says_so(tunes: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "error", "told"),
+    ("device", "error", "message"),
     [
         ("tpu", ParameterError, "device is 'tpu', must be cpu or cuda"),
         ("cuda", CudaUnavailable, "torch sees no CUDA device"),
     ],
 )
 def test_devices_that_are_not_there_are_told(
-    tunes: Path, tmp_path: Path, device: str, error: type[Exception], told: str
+    tunes: Path, tmp_path: Path, device: str, error: type[Exception], message: str
 ) -> None:
     if device == "cuda" and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         train_folk(tunes, tmp_path, settings=TrainFolkConfig(device=device))

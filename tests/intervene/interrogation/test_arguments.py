@@ -26,7 +26,7 @@ F1: Any = "f1"
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"labels": ["soft"] * 12}, "all 12 items are of class 'soft'"),
         ({"labels": ["soft"] * 11 + ["loud"]}, "have one item.*'loud'"),
@@ -48,14 +48,14 @@ F1: Any = "f1"
         ),
     ],
 )
-def test_a_wrong_interrogation_is_refused(change: dict[str, Any], told: str) -> None:
+def test_a_wrong_interrogation_is_refused(change: dict[str, Any], message: str) -> None:
     given = {"predict": by_peak, "audio": steady(AMPLITUDES), "labels": LABELS, "settings": FAST}
-    with pytest.raises(ParameterError, match=told):
+    with pytest.raises(ParameterError, match=message):
         Interrogation(**{**given, **change})
 
 
 @pytest.mark.parametrize(
-    ("interventions", "asked", "told"),
+    ("interventions", "asked", "message"),
     [
         ([], {}, "interventions is empty"),
         ([Gain(6)], {"doses": {"gain": [90]}}, r"gain: db is 90, must be 0 \(off\) or in"),
@@ -71,10 +71,10 @@ def test_a_wrong_interrogation_is_refused(change: dict[str, Any], told: str) -> 
     ],
 )
 def test_a_wrong_question_is_refused(
-    interventions: list[Intervention], asked: dict[str, Any], told: str
+    interventions: list[Intervention], asked: dict[str, Any], message: str
 ) -> None:
     interrogation = Interrogation(by_peak, silent([3]), LABELS, settings=FAST)
-    with pytest.raises(ParameterError, match=told):
+    with pytest.raises(ParameterError, match=message):
         interrogation.run(interventions, **asked)
 
 
@@ -93,8 +93,8 @@ def test_an_item_that_is_too_short_is_named_before_anything_is_asked() -> None:
     audio[4] = (audio[4][0][:30], SR)
     asked = InterrogationSettings(sr=SR, duration=0.4)
     interrogation = Interrogation(never, audio, LABELS, settings=asked)
-    told = "item 4 has 0.375 s, duration is 0.4 s: with these changes analyse at most 0.375 s"
-    with pytest.raises(ParameterError, match=told):
+    message = "item 4 has 0.375 s, duration is 0.4 s: with these changes analyse at most 0.375 s"
+    with pytest.raises(ParameterError, match=message):
         interrogation.run([Gain(6)])
 
 
@@ -110,7 +110,7 @@ def test_a_sound_that_is_not_finite_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (
             lambda x: ["loud"] * (len(x) - (len(x) > 2)),
@@ -120,9 +120,9 @@ def test_a_sound_that_is_not_finite_is_named() -> None:
         (lambda x: torch.zeros(len(x), 3), "item 0: predict returned scores of shape"),
     ],
 )
-def test_wrong_answers_name_the_item(answer: Callable[[Tensor], Any], told: str) -> None:
+def test_wrong_answers_name_the_item(answer: Callable[[Tensor], Any], message: str) -> None:
     interrogation = Interrogation(answer, steady(AMPLITUDES), LABELS, settings=FAST)
-    with pytest.raises(ParameterError, match=told):
+    with pytest.raises(ParameterError, match=message):
         interrogation.run([Gain(6)], doses={"gain": [1, 2]})
 
 
@@ -132,6 +132,6 @@ def test_a_cache_that_cannot_be_written_is_warned_of_once(tmp_path: Path) -> Non
     with pytest.raises(ParameterError, match="is a file, must be a folder"):
         loudness(cache=place)
     with pytest.warns(RuntimeWarning, match="cannot be written") as warned:
-        found = loudness(cache=place / "below").run([Gain(6)])
+        result = loudness(cache=place / "below").run([Gain(6)])
     assert len(warned) == 1
-    assert found.curves == loudness().run([Gain(6)]).curves
+    assert result.curves == loudness().run([Gain(6)]).curves

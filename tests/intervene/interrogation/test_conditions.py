@@ -77,9 +77,9 @@ def test_a_composition_stays_within_the_doses_of_its_families(seed: int) -> None
 def test_every_combination_is_tried_and_doses_fill_their_range() -> None:
     generator = np.random.default_rng(0)
     made = [compose(FAMILIES, generator) for _ in range(600)]
-    sets = {tuple(link.name for link in links(one)) for one in made}
+    sets = {tuple(link.name for link in links(chain)) for chain in made}
     assert len(sets) == 2 ** len(FAMILIES) - 1
-    tempi = [link.dose for one in made for link in links(one) if link.name == "tempo"]
+    tempi = [link.dose for chain in made for link in links(chain) if link.name == "tempo"]
     assert min(tempi) < -5.8
     assert max(tempi) > 1.8
     assert np.mean(tempi) == pytest.approx(-2, abs=0.4)
@@ -105,8 +105,8 @@ def test_no_composition_or_placebo_takes_more_than_there_is(
     row = longest_inputs(tried, n_samples, sr)
     duration = longest_duration([*sounds, Chain(tuple(row))] if row else sounds, n_samples, sr)
     composition = compose(tried, np.random.default_rng(seed))
-    for one in (composition, composition_placebo(composition) or composition):
-        assert one.input_length(round(duration * sr), sr) <= n_samples
+    for chain in (composition, composition_placebo(composition) or composition):
+        assert chain.input_length(round(duration * sr), sr) <= n_samples
 
 
 def test_what_is_no_change_of_sound_or_no_claim_is_not_composed() -> None:
@@ -139,8 +139,8 @@ def test_settled_is_what_no_further_answer_changes(goals: tuple[str, ...]) -> No
             outcomes = set()
             for more in product("ab", repeat=2):
                 right = [answer == "a" for answer in answers + more]
-                told = {"inflate": any(right), "deflate": all(right)}
-                outcomes.add(tuple(told[goal] for goal in goals))
+                expected = {"inflate": any(right), "deflate": all(right)}
+                outcomes.add(tuple(expected[goal] for goal in goals))
             assert is_settled(answers, "a", frozenset(goals)) == (len(outcomes) == 1)
             assert not is_settled(answers, "a", frozenset({*goals, "any"}))
 
@@ -194,21 +194,21 @@ def test_stopping_early_leaves_out_only_what_changes_nothing(
     generator = torch.Generator().manual_seed(salt)
     sounds = torch.randn(N_ITEMS, 16, generator=generator)
     early = searched(salt, goals, budget)
-    for control, (told, all_of_it) in enumerate(
+    for control, (expected, all_of_it) in enumerate(
         zip(early, searched(salt, {"any"}, budget), strict=True)
     ):
-        assert told.shape == all_of_it.shape == (N_ITEMS, budget)
+        assert expected.shape == all_of_it.shape == (N_ITEMS, budget)
         for item, label in enumerate("ababa"):
             by_hand = []
             for number in range(budget):
                 seed = item_seed(salt, item, "try", number)
-                one = compose(TRIED, np.random.default_rng(seed))
+                chain = compose(TRIED, np.random.default_rng(seed))
                 if control:
-                    one = composition_placebo(one) or one.with_dose(0)
-                by_hand += Coin(salt)(one.render(sounds[item], 8000, seed=seed)[None])
+                    chain = composition_placebo(chain) or chain.with_dose(0)
+                by_hand += Coin(salt)(chain.render(sounds[item], 8000, seed=seed)[None])
             assert all_of_it[item].tolist() == by_hand
-            n = int((told[item] != "").sum())
-            assert told[item, :n].tolist() == by_hand[:n]
+            n = int((expected[item] != "").sum())
+            assert expected[item, :n].tolist() == by_hand[:n]
             before = Coin(salt)(sounds[item, None])
             for goal, of in (("inflate", any), ("deflate", all)):
                 if goal in goals:
@@ -222,40 +222,40 @@ def test_stopping_early_leaves_out_only_what_changes_nothing(
 def test_figures_of_an_early_stop_are_those_of_all_tries() -> None:
     def run(*goals: str) -> dict[str, object]:
         changes = [Shift(3), Gain(6), Crop(0.1)]
-        found = loudness().run(changes, budget=9, search=goals)
-        return vars(found.searches[-1])
+        result = loudness().run(changes, budget=9, search=goals)
+        return vars(result.searches[-1])
 
     exhaustive, inflate, deflate = run(*GOALS), run("inflate"), run("deflate")
     assert exhaustive["name"] == "compositions"
     assert exhaustive["tries"] == 9
-    for found, what in ((inflate, "inflated"), (deflate, "deflated")):
+    for result, what in ((inflate, "inflated"), (deflate, "deflated")):
         for field in (what, f"control_{what}", f"coin_{what}"):
             assert exhaustive[field] is not None
-            assert found[field] == exhaustive[field]
+            assert result[field] == exhaustive[field]
     assert inflate["deflated"] is deflate["inflated"] is inflate["reachable"] is None
 
 
 def test_the_control_of_what_only_gain_moves_stays_at_the_baseline() -> None:
-    found = loudness().run([Shift(3), Gain(6)], budget=8)
-    search = found.searches[-1]
-    assert search.control_inflated == search.control_deflated == found.baseline
+    result = loudness().run([Shift(3), Gain(6)], budget=8)
+    search = result.searches[-1]
+    assert search.control_inflated == search.control_deflated == result.baseline
     assert search.inflated is not None
-    assert search.inflated.value > found.baseline.value
+    assert search.inflated.value > result.baseline.value
 
 
 def test_what_has_no_placebo_has_no_control() -> None:
-    found = loudness().run([Gain(6), Polarity()], budget=4, doses={"gain": [3.0]})
-    assert found.searches[-1].name == "compositions"
-    assert found.searches[-1].control_inflated is None
-    assert found.searches[-1].inflated is not None
+    result = loudness().run([Gain(6), Polarity()], budget=4, doses={"gain": [3.0]})
+    assert result.searches[-1].name == "compositions"
+    assert result.searches[-1].control_inflated is None
+    assert result.searches[-1].inflated is not None
 
 
 def test_compositions_take_no_more_than_the_shortest_sound_gives() -> None:
     sounds = [(torch.ones(2000 + 13 * i) * (0.3 + i / 10), 1000) for i in range(12)]
     changes = [Crop(0.2), LeadingSilence(0.3), Gain(6)]
     asked = InterrogationSettings(n_draws=50)
-    found = Interrogation(by_peak, sounds, LABELS, settings=asked).run(changes, budget=6)
-    assert found.duration == pytest.approx(1.8)
+    result = Interrogation(by_peak, sounds, LABELS, settings=asked).run(changes, budget=6)
+    assert result.duration == pytest.approx(1.8)
     twice = [Crop(0.2), Crop(0.3) | HighPass(20)]
     interrogation = Interrogation(by_peak, sounds, LABELS, settings=asked)
     assert interrogation.run(twice).duration == pytest.approx(1.7)
@@ -266,14 +266,14 @@ def test_a_coin_inflates_as_much_as_said() -> None:
     """Both the grid and as many placebos bring a coin to one right answer in almost all items."""
     sounds = torch.randn(120, 64, generator=torch.Generator().manual_seed(3)) * 0.1
     asked = InterrogationSettings(sr=8000, n_draws=50)
-    found = Interrogation(Coin(1), sounds, ["a", "b"] * 60, settings=asked).run(
+    result = Interrogation(Coin(1), sounds, ["a", "b"] * 60, settings=asked).run(
         [Gain(6)], doses={"gain": [-3.0, -1.0, 2.0]}
     )
-    search = found.searches[0]
+    search = result.searches[0]
     assert search.inflated is not None
     assert search.deflated is not None
     assert search.coin_inflated == pytest.approx(1 - 2**-4, abs=0.02)
     assert search.coin_deflated == pytest.approx(2**-4, abs=0.02)
     assert search.inflated.value == pytest.approx(1 - 2**-4, abs=0.1)
     assert search.deflated.value == pytest.approx(2**-4, abs=0.1)
-    assert found.verdict.kind == "chance"
+    assert result.verdict.kind == "chance"

@@ -37,25 +37,26 @@ def said_by_hand(dose: float) -> list[str]:
 
 def recall_by_hand(right: Sequence[bool]) -> float:
     rows = {
-        label: [r for r, one in zip(right, LABELS, strict=True) if one == label] for label in LABELS
+        label: [r for r, correct in zip(right, LABELS, strict=True) if correct == label]
+        for label in LABELS
     }
     return float(np.mean([np.mean(row) for row in rows.values()]))
 
 
 def right_by_hand(dose: float) -> list[bool]:
-    return [said == label for said, label in zip(said_by_hand(dose), LABELS, strict=True)]
+    return [answer == label for answer, label in zip(said_by_hand(dose), LABELS, strict=True)]
 
 
 @pytest.fixture(scope="module")
-def found() -> InterrogationResult:
+def result() -> InterrogationResult:
     return loudness().run([Gain(6), Polarity()], doses={"gain": DOSES})
 
 
-def test_scores_and_flips_are_those_of_the_table_made_by_hand(found: InterrogationResult) -> None:
+def test_scores_and_flips_are_those_of_the_table_made_by_hand(result: InterrogationResult) -> None:
     before = right_by_hand(0)
-    assert found.baseline.value == pytest.approx(recall_by_hand(before))
-    assert [item.answer for item in found.items] == said_by_hand(0)
-    gain, polarity = found.curves
+    assert result.baseline.value == pytest.approx(recall_by_hand(before))
+    assert [item.answer for item in result.items] == said_by_hand(0)
+    gain, polarity = result.curves
     assert tuple(point.dose for point in gain.points) == DOSES
     for point in gain.points:
         after = right_by_hand(point.dose)
@@ -69,8 +70,8 @@ def test_scores_and_flips_are_those_of_the_table_made_by_hand(found: Interrogati
     assert polarity.points[0].p == polarity.points[0].p_holm == 1
 
 
-def test_p_values_are_exact_and_corrected_for_all_doses(found: InterrogationResult) -> None:
-    points = [point for curve in found.curves for point in curve.points]
+def test_p_values_are_exact_and_corrected_for_all_doses(result: InterrogationResult) -> None:
+    points = [point for curve in result.curves for point in curve.points]
     p_values = []
     for point in points:
         n, k = point.lost + point.gained, min(point.lost, point.gained)
@@ -85,22 +86,22 @@ def test_p_values_are_exact_and_corrected_for_all_doses(found: InterrogationResu
     )
 
 
-def test_cochran_is_over_the_doses_and_the_unchanged_items(found: InterrogationResult) -> None:
+def test_cochran_is_over_the_doses_and_the_unchanged_items(result: InterrogationResult) -> None:
     right = np.array([right_by_hand(dose) for dose in (0.0, *DOSES)]).T.astype(float)
     k, column, row = right.shape[1], right.sum(0), right.sum(1)
     statistic = (k - 1) * (k * (column**2).sum() - column.sum() ** 2)
     statistic /= k * row.sum() - (row**2).sum()
-    q = found.curves[0].q
+    q = result.curves[0].q
     assert q is not None
     assert q.statistic == pytest.approx(statistic)
     assert q.df == k - 1
     assert q.p == pytest.approx(chi2.sf(statistic, k - 1))
 
 
-def test_search_takes_best_and_worst_of_all_doses_and_of_none(found: InterrogationResult) -> None:
+def test_search_takes_best_and_worst_of_all_doses_and_of_none(result: InterrogationResult) -> None:
     rows = list(zip(*(right_by_hand(dose) for dose in (0.0, *DOSES)), strict=True))
     reached = list(zip(*(said_by_hand(dose) for dose in (0.0, *DOSES)), strict=True))
-    search = found.searches[0]
+    search = result.searches[0]
     assert (search.name, search.tries) == ("gain", len(DOSES))
     assert search.inflated is not None
     assert search.deflated is not None
@@ -117,19 +118,19 @@ def test_search_takes_best_and_worst_of_all_doses_and_of_none(found: Interrogati
     )
 
 
-def test_flips_are_counted_by_class_and_can_be_heard(found: InterrogationResult) -> None:
+def test_flips_are_counted_by_class_and_can_be_heard(result: InterrogationResult) -> None:
     rows = list(zip(*(right_by_hand(dose) for dose in DOSES), strict=True))
     before = right_by_hand(0)
-    for flips in found.flips:
+    for flips in result.flips:
         ours = [i for i, label in enumerate(LABELS) if label == flips.label]
         assert flips.n == len(ours)
         assert flips.right == sum(before[i] for i in ours)
         assert flips.lost == sum(before[i] and not all(rows[i]) for i in ours)
         assert flips.gained == sum(not before[i] and any(rows[i]) for i in ours)
     interrogation = loudness()
-    assert found.pairs
-    assert len({flip.item for flip in found.pairs}) == len(found.pairs)
-    for flip in found.pairs:
+    assert result.pairs
+    assert len({flip.item for flip in result.pairs}) == len(result.pairs)
+    for flip in result.pairs:
         before_y, after_y, sr = interrogation.render_pair(flip)
         assert sr == SR
         assert by_peak(torch.stack([before_y, after_y])) == [flip.before, flip.after]
@@ -190,28 +191,28 @@ def test_a_tempo_horse_is_found_and_its_placebo_and_other_changes_let_it_be() ->
     labels = ["jive"] * 8 + ["waltz"] * 8
     tempo = Tempo(10)
     interrogation = Interrogation(by_tempo, sounds, labels, settings=InterrogationSettings())
-    found = interrogation.run([tempo, Gain(6)], doses={"tempo": [-10, 10], "gain": [-6]})
-    assert found.baseline.value == 1
-    down, up = found.curves[0].points
+    result = interrogation.run([tempo, Gain(6)], doses={"tempo": [-10, 10], "gain": [-6]})
+    assert result.baseline.value == 1
+    down, up = result.curves[0].points
     assert down.score.value == up.score.value == 0.5  # all are waltzes, all are jives
     assert (down.lost, up.lost) == (8, 8)
-    assert [point.score.value for point in found.curves[0].placebo] == [1, 1]
-    search = found.searches[0]
+    assert [point.score.value for point in result.curves[0].placebo] == [1, 1]
+    search = result.searches[0]
     assert search.deflated is not None
     assert search.control_deflated is not None
     assert (search.deflated.value, search.control_deflated.value) == (0, 1)
-    assert found.verdict.kind == "horse"
-    assert found.verdict.curves == ("tempo",)
-    assert found.duration == pytest.approx(1.6 / 1.1, abs=1e-3)
+    assert result.verdict.kind == "horse"
+    assert result.verdict.curves == ("tempo",)
+    assert result.duration == pytest.approx(1.6 / 1.1, abs=1e-3)
 
 
 def test_two_designs_and_two_chains_are_asked_about_at_once() -> None:
     audio = [(torch.sin(torch.arange(2000) * 0.1 * (i + 1)), 1000) for i in range(8)]
     changes = [HighPass(20), HighPass(20, design="steep"), Gain(1) | Polarity(), Gain(2) | Gain(1)]
-    found = Interrogation(by_peak, audio, settings=replace(FAST, sr=1000)).run(changes)
+    result = Interrogation(by_peak, audio, settings=replace(FAST, sr=1000)).run(changes)
     names = ["high-pass", "steep high-pass", "gain +1 dB | polarity", "gain +2 dB | gain +1 dB"]
-    assert [curve.name for curve in found.curves] == names
-    assert [search.name for search in found.searches] == names
+    assert [curve.name for curve in result.curves] == names
+    assert [search.name for search in result.searches] == names
     with pytest.raises(ParameterError, match="'steep high-pass' is named twice"):
         Interrogation(by_peak, audio).run([changes[1], HighPass(30, design="steep")])
 
@@ -227,16 +228,16 @@ def test_a_positive_control_is_neither_bound_nor_family() -> None:
 
 
 def test_without_labels_the_unchanged_answer_is_right() -> None:
-    found = Interrogation(by_peak, steady(AMPLITUDES), settings=FAST).run([Gain(6)], budget=4)
-    assert found.baseline.value == 1
-    assert not found.has_labels
-    for point in found.curves[0].points:
+    result = Interrogation(by_peak, steady(AMPLITUDES), settings=FAST).run([Gain(6)], budget=4)
+    assert result.baseline.value == 1
+    assert not result.has_labels
+    for point in result.curves[0].points:
         assert point.p is point.p_holm is None
         assert point.gained == 0
-    assert found.chance is None
-    assert found.curves[0].q is None
-    assert found.searches[0].inflated is None
-    assert found.searches[0].reachable is not None
+    assert result.chance is None
+    assert result.curves[0].q is None
+    assert result.searches[0].inflated is None
+    assert result.searches[0].reachable is not None
 
 
 def test_numbers_as_labels_and_scores_of_numpy() -> None:
@@ -247,9 +248,9 @@ def test_numbers_as_labels_and_scores_of_numpy() -> None:
     labels: Any = np.array([0, 1] * 6)
     audio = steady([0.2, 0.8] * 6)
     asked = InterrogationSettings(sr=SR, n_draws=50, classes=("0", "1"))
-    found = Interrogation(scores, audio, labels, settings=asked).run([Polarity()])
-    assert found.baseline.value == 1
-    assert found.classes == ("0", "1")
+    result = Interrogation(scores, audio, labels, settings=asked).run([Polarity()])
+    assert result.baseline.value == 1
+    assert result.classes == ("0", "1")
 
 
 def test_features_at_each_dose_are_looked_up() -> None:
@@ -257,12 +258,12 @@ def test_features_at_each_dose_are_looked_up() -> None:
     features[:, :, 0] = torch.tensor([-1.0, 0.0, 1.0])
     features[::2, :, 0] += 0.5
     predict = lambda rows: ["b" if row[0] > 0.25 else "a" for row in rows]  # noqa: E731
-    found = Interrogation(predict, features, ["b", "a"] * 4).run(
+    result = Interrogation(predict, features, ["b", "a"] * 4).run(
         [FeatureDilation(4, available=(-4, 0, 4))]
     )
-    assert found.baseline.value == 1
-    assert [point.score.value for point in found.curves[0].points] == [0.5, 0.5]
-    assert found.duration is None
+    assert result.baseline.value == 1
+    assert [point.score.value for point in result.curves[0].points] == [0.5, 0.5]
+    assert result.duration is None
 
 
 def test_what_knows_artists_loses_by_the_regulated_test() -> None:
@@ -278,15 +279,15 @@ def test_what_knows_artists_loses_by_the_regulated_test() -> None:
     interrogation = Interrogation(
         train(range(48)), sounds, labels, groups=artists, settings=settings
     )
-    found = interrogation.regulated(
+    result = interrogation.regulated(
         train, n_regulated=4, iterations=12, interventions=[Polarity(), Gain(1)]
     )
-    unregulated, regulated = found.scores()
+    unregulated, regulated = result.scores()
     assert unregulated.value > 0.9
     assert regulated.value == pytest.approx(0.5, abs=0.05)  # all are taken for "a"
-    assert found.effect().low > 0.2
-    assert found.interaction("polarity").value == 0
-    assert found.interaction("gain +1 dB").value < -0.3  # nobody is known any more
+    assert result.effect().low > 0.2
+    assert result.interaction("polarity").value == 0
+    assert result.interaction("gain +1 dB").value < -0.3  # nobody is known any more
     with pytest.raises(ParameterError, match="name each once"):
         interrogation.regulated(train, n_regulated=4, interventions=[Gain(1), Gain(1)])
     with pytest.raises(ParameterError, match="leaves no 40 items for a regulated test"):

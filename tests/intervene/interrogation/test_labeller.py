@@ -17,7 +17,7 @@ from tests.support.listeners import Mean
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
         ["a", "b"],
         ("a", "b"),
@@ -27,16 +27,16 @@ from tests.support.listeners import Mean
         torch.tensor([[9, 1], [2, 8]]),
     ],
 )
-def test_labels_and_scores_are_understood(said: Any) -> None:
-    assert Labeller(lambda _: said, classes=["a", "b"])(torch.zeros(2, 4)) == ["a", "b"]
+def test_labels_and_scores_are_understood(answer: Any) -> None:
+    assert Labeller(lambda _: answer, classes=["a", "b"])(torch.zeros(2, 4)) == ["a", "b"]
 
 
 def test_what_a_system_raises_is_told_with_its_place() -> None:
     def broken(sounds: Tensor) -> Tensor:
         return sounds @ torch.zeros(3)
 
-    told = r"predict was given \[2, 4\] and raised RuntimeError: .* \(test_labeller.py, line "
-    with pytest.raises(ParameterError, match=told) as caught:
+    message = r"predict was given \[2, 4\] and raised RuntimeError: .* \(test_labeller.py, line "
+    with pytest.raises(ParameterError, match=message) as caught:
         Labeller(broken)(torch.zeros(2, 4))
     assert isinstance(caught.value.__cause__, RuntimeError)
 
@@ -48,7 +48,7 @@ def test_numbers_are_labels_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("answer", "message"),
     [
         (["a"], "predict returned 1 answers to 2 items"),
         (["a", "b", "a"], "predict returned 3 answers to 2 items"),
@@ -64,9 +64,9 @@ def test_numbers_are_labels_too() -> None:
         (torch.tensor([[0, torch.inf], [0, 0]]), "NaN or infinite"),
     ],
 )
-def test_what_is_no_answer_is_refused(said: Any, told: str) -> None:
-    with pytest.raises(ParameterError, match=told):
-        Labeller(lambda _: said, classes=["a", "b"])(torch.zeros(2, 4))
+def test_what_is_no_answer_is_refused(answer: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        Labeller(lambda _: answer, classes=["a", "b"])(torch.zeros(2, 4))
 
 
 def test_scores_without_names_are_refused() -> None:

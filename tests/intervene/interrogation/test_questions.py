@@ -66,18 +66,23 @@ def test_errors_of_workers_are_one_clear_line() -> None:
 
 
 def test_progress_is_told_of_every_item() -> None:
-    told: dict[str, int] = {}
+    counts: dict[str, int] = {}
 
     def progress(items: Sequence[Any], what: str) -> Iterator[Any]:
-        told[what] = 0
+        counts[what] = 0
         for item in items:
             yield item
-            told[what] += 1
+            counts[what] += 1
 
     loudness().run([Shift(3), Gain(6)], budget=9, progress=progress)
     rounds = ["tries 1 to 8", "tries 9 to 9"]
-    assert list(told) == ["reading", "items", *rounds, *(f"placebos of {one}" for one in rounds)]
-    assert set(told.values()) == {12}
+    assert list(counts) == [
+        "reading",
+        "items",
+        *rounds,
+        *(f"placebos of {name}" for name in rounds),
+    ]
+    assert set(counts.values()) == {12}
 
 
 def test_no_item_is_rendered_before_those_ahead_of_it_are_answered() -> None:

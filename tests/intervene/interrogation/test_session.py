@@ -40,10 +40,10 @@ def test_the_same_file_may_stand_twice(tmp_path: Path) -> None:
     audio: list[Any] = [path, path, *((y, SR) for y in steady([0.7, 0.8]))]
     labels = ["soft", "soft", "loud", "loud"]
     interrogation = Interrogation(by_peak, audio, labels, settings=FAST)
-    found = interrogation.run([Gain(6)], records=tmp_path / "a.jsonl")
+    result = interrogation.run([Gain(6)], records=tmp_path / "a.jsonl")
     again = interrogation.run([Gain(6)], records=tmp_path / "a.jsonl")
-    assert without_settings(found) == without_settings(again)
-    assert [item.answer for item in found.items] == labels
+    assert without_settings(result) == without_settings(again)
+    assert [item.answer for item in result.items] == labels
 
 
 class Counted:

@@ -30,7 +30,9 @@ def groups_of(n_groups: int, size: int) -> list[str]:
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), min_size=2, max_size=30))
 def test_scores_equal_their_definition(items: list[tuple[str, bool]]) -> None:
     labels, right = [label for label, _ in items], [so for _, so in items]
-    recalls = [np.mean([so for label, so in items if label == one]) for one in sorted(set(labels))]
+    recalls = [
+        np.mean([so for label, so in items if label == name]) for name in sorted(set(labels))
+    ]
     assert GroupBootstrap(labels).score(right) == pytest.approx(np.mean(recalls))
     by_item = GroupBootstrap(labels, metric="accuracy")
     assert by_item.score(right) == pytest.approx(np.mean(right))
@@ -42,15 +44,15 @@ def test_draws_are_those_of_whole_groups(metric: MetricName) -> None:
     rng = np.random.default_rng(0)
     labels = rng.choice(["a", "b", "c"], 120).tolist()
     groups, right = groups_of(20, 6), rng.random(120) < 0.6
-    found = GroupBootstrap(labels, groups, metric=metric, n_draws=4000, seed=1).estimate(right)
+    result = GroupBootstrap(labels, groups, metric=metric, n_draws=4000, seed=1).estimate(right)
     drawn = []
     for _ in range(4000):
         rows = np.concatenate([np.arange(6) + 6 * g for g in rng.integers(20, size=20)])
-        of_class = [right[rows][np.asarray(labels)[rows] == one] for one in "abc"]
-        recalls = [one.mean() for one in of_class if len(one)]
+        of_class = [right[rows][np.asarray(labels)[rows] == name] for name in "abc"]
+        recalls = [name.mean() for name in of_class if len(name)]
         drawn.append(np.mean(recalls) if metric == "mean_recall" else right[rows].mean())
     np.testing.assert_allclose(
-        [found.low, found.high], np.quantile(drawn, [0.025, 0.975]), atol=0.02
+        [result.low, result.high], np.quantile(drawn, [0.025, 0.975]), atol=0.02
     )
 
 
@@ -62,8 +64,8 @@ def test_intervals_over_groups_hold_the_truth_and_those_over_items_do_not() -> N
         skill = np.repeat(rng.beta(1.2, 0.8, 30), 8)  # artists differ; the mean is the truth
         right = rng.random(240) < skill
         for name, by in (("groups", groups), ("items", None)):
-            found = GroupBootstrap(labels, by, metric="accuracy", n_draws=300).estimate(right)
-            held[name] += found.low <= truth <= found.high
+            result = GroupBootstrap(labels, by, metric="accuracy", n_draws=300).estimate(right)
+            held[name] += result.low <= truth <= result.high
     assert held["groups"] >= 0.9 * 200
     assert held["items"] < 0.75 * 200
 
@@ -76,11 +78,11 @@ def test_differences_are_paired() -> None:
     assert (same.value, same.low, same.high) == (0, 0, 0)
     other = right.copy()
     other[:10] = ~other[:10]
-    found, alone = bootstrap.difference(right, other), bootstrap.estimate(other)
-    assert found.value == pytest.approx(bootstrap.score(other) - bootstrap.score(right))
-    assert found.high - found.low < (alone.high - alone.low) / 2
+    result, alone = bootstrap.difference(right, other), bootstrap.estimate(other)
+    assert result.value == pytest.approx(bootstrap.score(other) - bootstrap.score(right))
+    assert result.high - result.low < (alone.high - alone.low) / 2
     back = bootstrap.difference(other, right)
-    assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
+    assert (back.low, back.high) == pytest.approx((-result.high, -result.low))
 
 
 def test_shares_do_not_weigh_classes() -> None:
@@ -98,8 +100,8 @@ def test_same_seed_same_interval_and_one_that_is_all_right_is_a_point() -> None:
 
 
 def test_a_class_that_a_draw_misses_does_not_count_in_it() -> None:
-    found = GroupBootstrap(["a", "b", "b", "b"]).estimate([True, True, True, True])
-    assert found.low == 1
+    result = GroupBootstrap(["a", "b", "b", "b"]).estimate([True, True, True, True])
+    assert result.low == 1
 
 
 def test_wrong_input_is_named() -> None:
@@ -166,10 +168,10 @@ def test_cochran_q_is_its_formula_and_mcnemar_with_two_doses() -> None:
     right = np.random.default_rng(0).random((40, 5)) < [0.9, 0.8, 0.5, 0.7, 0.9]
     k, columns, rows = 5, right.sum(0), right.sum(1)
     q = k * (k - 1) * ((columns - columns.mean()) ** 2).sum() / (rows * (k - rows)).sum()
-    found = cochran_q(right)
-    assert found.statistic == pytest.approx(q)
-    assert found.df == 4
-    assert found.p < 0.01
+    result = cochran_q(right)
+    assert result.statistic == pytest.approx(q)
+    assert result.df == 4
+    assert result.p < 0.01
     lost, gained = (right[:, 0] & ~right[:, 2]).sum(), (right[:, 2] & ~right[:, 0]).sum()
     two = cochran_q(right[:, [0, 2]])
     assert two.statistic == pytest.approx((lost - gained) ** 2 / (lost + gained))
@@ -199,9 +201,9 @@ def test_chance_is_the_mean_over_all_deals() -> None:
     truth = np.mean(
         [np.mean([x == y for x, y in zip(p, labels, strict=True)]) for p in permutations(answers)]
     )
-    found = chance_level(labels, answers, metric="accuracy", n_draws=4000)
-    assert found.mean == pytest.approx(truth, abs=0.015)
-    assert found.low <= found.mean <= found.high
+    result = chance_level(labels, answers, metric="accuracy", n_draws=4000)
+    assert result.mean == pytest.approx(truth, abs=0.015)
+    assert result.low <= result.mean <= result.high
 
 
 def test_p_of_chance_is_small_for_one_who_listens_and_uniform_for_one_who_does_not() -> None:
@@ -229,10 +231,10 @@ def test_answers_of_a_group_are_dealt_out_together() -> None:
 def test_the_confound_alone_finds_what_it_knows_and_no_more() -> None:
     rng = np.random.default_rng(0)
     labels = ["jive", "waltz"] * 60
-    told = np.where(np.asarray(labels) == "jive", 170, 88) + rng.normal(size=120)
-    assert confound_only(told, labels).mean() > 0.98
+    tempo = np.where(np.asarray(labels) == "jive", 170, 88) + rng.normal(size=120)
+    assert confound_only(tempo, labels).mean() > 0.98
     assert 0.3 < confound_only(rng.normal(size=(120, 2)), labels).mean() < 0.7
-    both = np.stack([1000 * rng.normal(size=120), told], axis=1)
+    both = np.stack([1000 * rng.normal(size=120), tempo], axis=1)
     assert confound_only(both, labels).mean() > 0.9
 
 
@@ -266,6 +268,6 @@ def test_a_confound_that_cannot_be_used_is_named() -> None:
 
 def test_chance_of_groups_that_hold_every_class_is_not_the_score_itself() -> None:
     labels, groups = ["a", "b"] * 30, [str(i // 2) for i in range(60)]
-    found = chance_level(labels, labels, groups=groups)
-    assert found.p < 0.01
-    assert 0.3 < found.low < found.mean < found.high < 0.7
+    result = chance_level(labels, labels, groups=groups)
+    assert result.p < 0.01
+    assert 0.3 < result.low < result.mean < result.high < 0.7

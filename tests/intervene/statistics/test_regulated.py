@@ -35,9 +35,9 @@ def test_splits_are_what_they_are_said_to_be(
     except ParameterError:
         return
     split = bootstrap.split(np.random.default_rng(seed))
-    for one in "ab":
+    for label_ in "ab":
         train, test, regulated = (
-            [i for i in part if labels[i] == one]
+            [i for i in part if labels[i] == label_]
             for part in (split.train, split.unregulated, split.regulated)
         )
         known = {factor[i] for i in train}
@@ -45,7 +45,7 @@ def test_splits_are_what_they_are_said_to_be(
         assert {factor[i] for i in regulated}.isdisjoint(known)
         assert set(test).isdisjoint(train)
         assert len(test) > 0
-        rest = {i for i in range(len(items)) if labels[i] == one} - set(train) - set(test)
+        rest = {i for i in range(len(items)) if labels[i] == label_} - set(train) - set(test)
         assert rest <= set(regulated)  # put aside
 
 
@@ -81,19 +81,21 @@ def knows_artists(labels: Sequence[str]) -> Callable[[Indices], Any]:
 
 def test_a_system_that_knows_artists_and_nothing_else() -> None:
     bootstrap = RegulatedBootstrap(LABELS, ARTISTS, n_regulated=8)
-    found = bootstrap.run(knows_artists(LABELS), iterations=60, conditions=("as it is", "silenced"))
-    known, new = found.scores()
+    result = bootstrap.run(
+        knows_artists(LABELS), iterations=60, conditions=("as it is", "silenced")
+    )
+    known, new = result.scores()
     assert (known.value, new.value) == (1, 0)
-    assert found.effect().low == found.effect().high == 1
-    assert found.effect("silenced").value == 0
-    assert found.interaction("silenced").value == -1
+    assert result.effect().low == result.effect().high == 1
+    assert result.effect("silenced").value == 0
+    assert result.interaction("silenced").value == -1
 
 
 def test_a_system_that_knows_classes_has_no_effect() -> None:
     bootstrap = RegulatedBootstrap(LABELS, ARTISTS, n_regulated=8, metric="accuracy")
-    found = bootstrap.run(lambda _: lambda tested, __: [LABELS[i] for i in tested], iterations=40)
-    assert found.effect().value == 0
-    assert found.scores()[1].value == 1
+    result = bootstrap.run(lambda _: lambda tested, __: [LABELS[i] for i in tested], iterations=40)
+    assert result.effect().value == 0
+    assert result.scores()[1].value == 1
 
 
 def test_each_system_is_trained_once_and_asked_once_a_condition() -> None:
@@ -143,9 +145,9 @@ def test_intervals_are_as_wide_as_those_of_two_factors() -> None:
         bootstrap.difference(new[0], known[0]),
         RegulatedResult(("x",), known, new, bootstrap),
     )
-    found = wide.effect()
-    assert found.value == narrow.value
-    assert found.high - found.low == pytest.approx(2**0.5 * (narrow.high - narrow.low))
+    result = wide.effect()
+    assert result.value == narrow.value
+    assert result.high - result.low == pytest.approx(2**0.5 * (narrow.high - narrow.low))
 
 
 def test_a_class_that_leaves_no_regulated_items_is_named() -> None:
@@ -172,6 +174,6 @@ def test_wrong_use_is_named() -> None:
         bootstrap.run(knows_artists(LABELS), iterations=0)
     with pytest.raises(ParameterError, match="iterations is 1: no item of tango, waltz"):
         bootstrap.run(knows_artists(LABELS), iterations=1)
-    found = bootstrap.run(knows_artists(LABELS), iterations=40)
+    result = bootstrap.run(knows_artists(LABELS), iterations=40)
     with pytest.raises(ParameterError, match="'loud'; there are 'as it is'"):
-        found.effect("loud")
+        result.effect("loud")

@@ -73,8 +73,8 @@ def test_every_published_figure_to_two_thousandths(tmp_path: Path) -> None:
         "by album: 233 recordings tested",
     ]
     for protocol in record["protocols"].values():
-        for found in protocol.values():
-            assert found["6"]["verdict"]["kind"] == "horse"
+        for result in protocol.values():
+            assert result["6"]["verdict"]["kind"] == "horse"
     assert (tmp_path / "horse_ballroom_features.svg").stat().st_size > 10_000
 
 
@@ -117,7 +117,7 @@ def test_a_planted_tempo_horse_is_found(tmp_path: Path) -> None:
     assert figures["lda/reachable/6"] == 2
     assert figures["lda/deflated/2"] == 1
     n_jive = record["protocols"]["published"]["LDA"]["6"]["flips"][0]["n"]
-    n_test = sum(one["n"] for one in record["protocols"]["published"]["LDA"]["6"]["flips"])
+    n_test = sum(flips["n"] for flips in record["protocols"]["published"]["LDA"]["6"]["flips"])
     assert figures["lda/accuracy/-6"] == n_jive / n_test
     assert figures["lda/mcnemar_p/-6"] == pytest.approx(2.0 ** (1 - (n_test - n_jive)))
     assert record["protocols"]["by album"]["9NN"]["6"]["verdict"]["kind"] == "horse"
@@ -128,32 +128,32 @@ def test_features_that_tempo_does_not_move_are_cleared(tmp_path: Path) -> None:
         tmp_path,
         HorseBallroomFeaturesConfig(made_up(tmp_path, moves=0, n=200), within_percent=(6.0,)),
     )
-    found = record["protocols"]["published"]
+    result = record["protocols"]["published"]
     for name in ("LDA", "QDA"):
-        assert found[name]["6"]["verdict"]["kind"] == "cleared"
-        assert found[name]["6"]["searches"][0]["deflated"]["value"] == 1
-    assert all(one["6"]["verdict"]["kind"] != "horse" for one in found.values())
+        assert result[name]["6"]["verdict"]["kind"] == "cleared"
+        assert result[name]["6"]["searches"][0]["deflated"]["value"] == 1
+    assert all(verdicts["6"]["verdict"]["kind"] != "horse" for verdicts in result.values())
 
 
 def test_albums_and_replicas_are_one_group() -> None:
     names = ("Waltz/Albums-A-01", "Waltz/Albums-A-02", "Waltz/Media-1", "Tango/Albums-B-01")
     replicas = ("x", "y", "Waltz/Media-1", "x")  # A-01 and B-01 are one recording
-    found = _albums(BallroomRhythm({}, names, ("Waltz",) * 4, replicas))
-    assert found[0] == found[1] == found[3] != found[2]
+    result = _albums(BallroomRhythm({}, names, ("Waltz",) * 4, replicas))
+    assert result[0] == result[1] == result[3] != result[2]
 
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="needs ../shared/data/ballroom")
 def test_the_real_albums() -> None:
     rhythm = load_ballroom_rhythm(PUBLISHED)
-    found = dict(zip(rhythm.recording, _albums(rhythm), strict=True))
-    assert len(found) == 698
+    result = dict(zip(rhythm.recording, _albums(rhythm), strict=True))
+    assert len(result) == 698
     together: dict[str, set[str]] = {}
     for name, replica in zip(rhythm.recording, rhythm.group, strict=True):
-        together.setdefault(replica, set()).add(found[name])
+        together.setdefault(replica, set()).add(result[name])
         if "/Albums-" in name:
-            together.setdefault(name.split("/")[1][:-3], set()).add(found[name])
+            together.setdefault(name.split("/")[1][:-3], set()).add(result[name])
     assert all(len(groups) == 1 for groups in together.values())
-    assert len(set(found.values())) > 400  # most recordings have no album
+    assert len(set(result.values())) > 400  # most recordings have no album
 
 
 def ballroom(folder: Path, n: int = 60, *, annotated: bool = True) -> Path:

@@ -32,41 +32,43 @@ SMALL = replace(HorseInfrasoundConfig.quick(), n_artists=4, filters=("steep",))
 def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run the quick experiment once, from the command line."""
     out = tmp_path_factory.mktemp("infrasound") / "new"
-    said = CliRunner().invoke(app, ["experiment", "horse-infrasound", "--quick", "--out", str(out)])
-    assert said.exit_code == 0, said.output
-    assert "Systems under a high-pass filter" in said.output
+    output = CliRunner().invoke(
+        app, ["experiment", "horse-infrasound", "--quick", "--out", str(out)]
+    )
+    assert output.exit_code == 0, output.output
+    assert "Systems under a high-pass filter" in output.output
     assert "unchanged" in "".join(ET.parse(out / "horse_infrasound.svg").getroot().itertext())
-    told: dict[str, Any] = json.loads((out / "horse_infrasound.json").read_text())
-    return told
+    message: dict[str, Any] = json.loads((out / "horse_infrasound.json").read_text())
+    return message
 
 
 @pytest.mark.parametrize("system", ["low spectrum, tree", "low spectrum, LDA"])
 def test_planted_horse_is_found_and_taken_to_chance(record: dict[str, Any], system: str) -> None:
-    for found in record["found"][system].values():
-        (point,) = found["curves"][0]["points"]
-        assert found["baseline"]["value"] > 0.9
-        assert found["chance"]["low"] <= point["score"]["value"] <= found["chance"]["high"]
-        assert found["verdict"]["kind"] == "horse"
-        assert "high-pass" in found["verdict"]["sentence"]
+    for result in record["found"][system].values():
+        (point,) = result["curves"][0]["points"]
+        assert result["baseline"]["value"] > 0.9
+        assert result["chance"]["low"] <= point["score"]["value"] <= result["chance"]["high"]
+        assert result["verdict"]["kind"] == "horse"
+        assert "high-pass" in result["verdict"]["sentence"]
 
 
 def test_who_hears_patterns_is_cleared(record: dict[str, Any]) -> None:
-    for found in record["found"]["patterns, LDA"].values():
-        assert found["baseline"]["value"] > 0.8
-        assert found["verdict"]["kind"] == "cleared"
+    for result in record["found"]["patterns, LDA"].values():
+        assert result["baseline"]["value"] > 0.8
+        assert result["verdict"]["kind"] == "cleared"
 
 
 def test_without_the_cue_the_horse_knows_nothing(record: dict[str, Any]) -> None:
-    for found in record["found"]["low spectrum, tree, no cue"].values():
-        assert found["verdict"]["kind"] == "chance"
+    for result in record["found"]["low spectrum, tree, no cue"].values():
+        assert result["verdict"]["kind"] == "chance"
 
 
 def test_table_tells_the_verdicts_of_the_record(record: dict[str, Any]) -> None:
     rows = {(row[0], row[1]): row[-1] for row in record["tables"][0]["rows"]}
     assert rows == {
-        (system, design): found["verdict"]["kind"]
+        (system, design): result["verdict"]["kind"]
         for system, of_design in record["found"].items()
-        for design, found in of_design.items()
+        for design, result in of_design.items()
     }
 
 
@@ -84,10 +86,15 @@ def test_cue_is_all_that_the_filters_take(design: str) -> None:
 
 
 def test_only_what_lies_above_hearing_is_left_by_all_four_filters() -> None:
-    assert {(one.hz, one.design, one.zero_phase) for one in FILTERS.values()} == {
+    assert {
+        (high_pass.hz, high_pass.design, high_pass.zero_phase) for high_pass in FILTERS.values()
+    } == {
         (20, design, zero_phase) for design in ("gentle", "steep") for zero_phase in (False, True)
     }
-    assert all(one.label_preserving and isinstance(one, HighPass) for one in FILTERS.values())
+    assert all(
+        high_pass.label_preserving and isinstance(high_pass, HighPass)
+        for high_pass in FILTERS.values()
+    )
 
 
 @pytest.mark.parametrize("hz", [7.0, 15.0, 60.0])

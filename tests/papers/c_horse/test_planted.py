@@ -31,38 +31,38 @@ RECIPE = DanceRecipe(styles=("Samba", "ChaChaCha"), n_groups=3, seconds=2.0, sr=
 def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run the quick experiment once, from the command line."""
     out = tmp_path_factory.mktemp("planted") / "new"
-    said = CliRunner().invoke(app, ["experiment", "horse-planted", "--quick", "--out", str(out)])
-    assert said.exit_code == 0, said.output
-    assert "How weak a confound is found" in said.output
+    output = CliRunner().invoke(app, ["experiment", "horse-planted", "--quick", "--out", str(out)])
+    assert output.exit_code == 0, output.output
+    assert "How weak a confound is found" in output.output
     assert "tempo horse" in "".join(ET.parse(out / "horse_planted.svg").getroot().itertext())
-    told: dict[str, Any] = json.loads((out / "horse_planted.json").read_text())
-    return told
+    message: dict[str, Any] = json.loads((out / "horse_planted.json").read_text())
+    return message
 
 
-def worst(found: dict[str, Any]) -> float:
-    return min(float(point["score"]["value"]) for point in found["curves"][0]["points"])
+def worst(result: dict[str, Any]) -> float:
+    return min(float(point["score"]["value"]) for point in result["curves"][0]["points"])
 
 
 @pytest.mark.parametrize(
     "system", ["tempo horse", "tempo horse, neighbours", "deep net, confounded"]
 )
 def test_planted_horse_is_found(record: dict[str, Any], system: str) -> None:
-    found = record["found"][system]
-    (search,) = found["searches"]
-    assert found["verdict"]["kind"] == "horse"
-    assert found["baseline"]["value"] > 0.9
-    assert found["confound"]["value"] > 0.8
-    assert worst(found) < found["baseline"]["value"] - 0.15
+    result = record["found"][system]
+    (search,) = result["searches"]
+    assert result["verdict"]["kind"] == "horse"
+    assert result["baseline"]["value"] > 0.9
+    assert result["confound"]["value"] > 0.8
+    assert worst(result) < result["baseline"]["value"] - 0.15
     assert search["deflated"]["value"] < 0.7 < 0.9 < search["inflated"]["value"]
     assert search["control_deflated"]["value"] > 0.85  # it is not the stretcher
 
 
 def test_honest_model_is_no_horse(record: dict[str, Any]) -> None:
-    found = record["found"]["pattern model"]
-    assert found["verdict"]["kind"] in ("cleared", "undecided")  # of few items
-    assert found["baseline"]["value"] > 0.8
-    assert found["confound"]["value"] < 0.6
-    assert worst(found) > found["baseline"]["value"] - 0.1
+    result = record["found"]["pattern model"]
+    assert result["verdict"]["kind"] in ("cleared", "undecided")  # of few items
+    assert result["baseline"]["value"] > 0.8
+    assert result["confound"]["value"] < 0.6
+    assert worst(result) > result["baseline"]["value"] - 0.1
 
 
 def test_confound_is_found_where_there_is_one(record: dict[str, Any]) -> None:
@@ -107,7 +107,7 @@ def test_lookup_answers_as_the_interrogated_sounds_do(version: int) -> None:
 
     def by_levels(levels: Tensor) -> list[str]:
         early = levels[:, :8].sum(1) > levels[:, 8:].sum(1)
-        return ["Samba" if one else "ChaChaCha" for one in early]
+        return ["Samba" if is_early else "ChaChaCha" for is_early in early]
 
     by_sound = Interrogation(
         lambda y: by_levels(describe(y)), sounds, labels, settings=settings
@@ -166,10 +166,10 @@ def test_settings_out_of_range_are_named(changes: dict[str, Any], match: str) ->
 
 def test_command_refuses_a_corpus_that_is_not_there(tmp_path: Path) -> None:
     for options in (["--corpus", "birds"], ["--corpus", "mma", "--quick"]):
-        said = CliRunner().invoke(
+        output = CliRunner().invoke(
             app, ["experiment", "horse-planted", *options, "--out", str(tmp_path)]
         )
-        assert said.exit_code == 2
+        assert output.exit_code == 2
 
 
 @pytest.mark.slow
@@ -180,9 +180,9 @@ def test_experiment_keeps_its_promises(tmp_path: Path) -> None:
     assert verdicts["pattern model"] in ("cleared", "undecided")  # 240 clips bound 5 points or not
     assert verdicts["pattern model, confounded"] == "cleared"
     assert verdicts["deep net, separated"] != "horse"
-    found = [int(row[1].split()[0]) for row in power.rows]
-    assert found[0] <= 1  # of 20
-    assert found[-3:] == [20, 20, 20]
+    result = [int(row[1].split()[0]) for row in power.rows]
+    assert result[0] <= 1  # of 20
+    assert result[-3:] == [20, 20, 20]
     assert all(int(row[1].split()[0]) <= 2 for row in alarms.rows)  # of 50
 
 

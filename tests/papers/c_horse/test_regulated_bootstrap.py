@@ -36,9 +36,9 @@ def test_strong_artists_are_found_and_absent_ones_are_not(tmp_path: Path) -> Non
     assert none["truth"]["effect"] == pytest.approx(0, abs=0.04)
     assert strong["truth"]["effect"] > 0.3
     assert strong["truth"]["interaction"] < -0.2
-    for found in strong["found"]:
-        assert 0.1 < found["effect"]["low"] < found["effect"]["value"] < found["effect"]["high"]
-        assert found["interaction"]["high"] < 0
+    for result in strong["found"]:
+        assert 0.1 < result["effect"]["low"] < result["effect"]["value"] < result["effect"]["high"]
+        assert result["interaction"]["high"] < 0
     assert (tmp_path / "new" / "regulated_bootstrap.svg").exists()
 
 

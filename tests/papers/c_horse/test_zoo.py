@@ -53,8 +53,8 @@ def test_songs_are_the_sums_of_their_stems_with_their_peak_at_nine_tenths(songs:
 def test_labelled_items_are_pairs_of_a_song_and_the_rest_have_their_own_answers(
     songs: Path, tmp_path: Path
 ) -> None:
-    found = interrogate_tasks(replace(SMALL, real=songs), tmp_path / "out")
-    rendered, real = found["rendered"], found["real"]
+    result = interrogate_tasks(replace(SMALL, real=songs), tmp_path / "out")
+    rendered, real = result["rendered"], result["real"]
     assert [item.label for item in rendered.items] == ["singing", "not singing"] * 2
     assert [item.group for item in rendered.items] == ["song 0"] * 2 + ["song 1"] * 2
     assert rendered.has_labels
@@ -73,8 +73,8 @@ def test_labelled_items_are_pairs_of_a_song_and_the_rest_have_their_own_answers(
 
 
 def test_without_real_songs_their_tasks_are_left_out(tmp_path: Path) -> None:
-    found = interrogate_tasks(replace(SMALL, real=tmp_path / "none"), tmp_path / "out")
-    assert set(found) == {"rendered"}
+    result = interrogate_tasks(replace(SMALL, real=tmp_path / "none"), tmp_path / "out")
+    assert set(result) == {"rendered"}
     with pytest.raises(ParameterError, match="no task has sounds: there is no song below"):
         horse_zoo(replace(SMALL, real=tmp_path / "none", tasks=OURS[1:]), tmp_path / "out")
 
@@ -87,6 +87,6 @@ def test_too_few_items_are_refused() -> None:
 def test_the_family_is_that_of_the_registry_in_the_order_of_the_record() -> None:
     """Renderings are seeded by the place of an intervention: the record keeps its numbers."""
     record = json.loads((RESULTS / "horse_zoo.json").read_text())
-    before = [one["intervention"] for one in record["settings"]["interventions"]]
+    before = [entry["intervention"] for entry in record["settings"]["interventions"]]
     now = [i.settings["intervention"] for i in HorseZooConfig().interventions]
     assert [name.replace("WhiteNoise", "Noise") for name in now] == before

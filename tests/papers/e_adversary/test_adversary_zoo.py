@@ -201,7 +201,7 @@ def row(**changes: Any) -> dict[str, Any]:
     return plain | changes
 
 
-def told(*rows: dict[str, Any]) -> list[dict[str, str]]:
+def cells_of(*rows: dict[str, Any]) -> list[dict[str, str]]:
     return [
         dict(zip(table.columns, row, strict=True))
         for table in tables(list(rows))
@@ -211,12 +211,12 @@ def told(*rows: dict[str, Any]) -> list[dict[str, str]]:
 
 def test_what_was_heard_so_before_counts_nowhere_and_is_told(tmp_path: Path) -> None:
     done = row(iterations=0, snr_db=None, segmental_snr_db=None)
-    (success,) = told(row(), row(success=False), done)
+    (success,) = cells_of(row(), row(success=False), done)
     assert (success["fooled"], success["so before"], success["SNR"]) == ("1 of 2", "1", "41.0 dB")
     assert success["least margin"] == "1.100 dB"
     published = {"method": "published", "snr_guaranteed_db": None, "success_on_spectra": True}
-    rows = [{**one, **published} for one in (row(), row(success=False), done)]
-    (as_published,) = told(*rows)
+    rows = [{**measures, **published} for measures in (row(), row(success=False), done)]
+    (as_published,) = cells_of(*rows)
     assert as_published["claimed, on spectra"] == "2 of 2"
     assert as_published["on the file at that SNR"] == "1 of 2"
     assert as_published["so before"] == "1"
@@ -226,14 +226,14 @@ def test_what_was_heard_so_before_counts_nowhere_and_is_told(tmp_path: Path) -> 
 @pytest.mark.parametrize("infinite", [None, math.inf])
 def test_files_like_the_original_break_no_table(infinite: float | None, tmp_path: Path) -> None:
     rows = [row(snr_db=infinite, segmental_snr_db=infinite)]
-    (success,) = told(*rows)
+    (success,) = cells_of(*rows)
     assert (success["least margin"], success["SNR"], success["worst 25 ms"]) == ("inf dB", "–", "–")
     draw_figure(rows, tmp_path / "all.svg")
 
 
 @pytest.mark.parametrize("infinite", [None, -math.inf])
 def test_noise_in_digital_silence_is_counted_beside_the_median(infinite: float | None) -> None:
-    (success,) = told(row(), row(segmental_snr_db=22.0), row(segmental_snr_db=infinite))
+    (success,) = cells_of(row(), row(segmental_snr_db=22.0), row(segmental_snr_db=infinite))
     assert success["worst 25 ms"] == "21.0 dB, 1 in silence"
 
 
@@ -299,9 +299,9 @@ def test_quick_experiment_runs_from_the_command_line(tmp_path: Path) -> None:
         app, ["experiment", "adversary-zoo", "--quick", "--out", str(tmp_path), "--json"]
     )
     assert result.exit_code == 0, result.output
-    told = json.loads(result.output)
-    counts = [row[3] for row in told["tables"][0]["rows"]]
+    document = json.loads(result.output)
+    counts = [row[3] for row in document["tables"][0]["rows"]]
     assert len(counts) == 6
     assert np.mean([int(count[0]) for count in counts]) >= 1  # of two
-    published = told["tables"][1]["rows"][0]
+    published = document["tables"][1]["rows"][0]
     assert published[4] == "0 of 2"  # none is fooled within the bound that is claimed

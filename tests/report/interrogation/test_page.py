@@ -79,8 +79,8 @@ def test_bound_is_told_with_the_dose_that_loses_most() -> None:
 def test_bound_without_a_fall_of_one_dose_and_of_none() -> None:
     risen = replace(HORSE, curves=(single(HighPass(20), BASELINE + 0.2),))
     assert bound_text(risen) == "The bound of 5 points holds; the score falls at no dose."
-    one = replace(HORSE, curves=(single(HighPass(20), BASELINE - 0.2),), max_change=0.01)
-    assert bound_text(one).startswith(
+    lone = replace(HORSE, curves=(single(HighPass(20), BASELINE - 0.2),), max_change=0.01)
+    assert bound_text(lone).startswith(
         "The bound of 1 point is broken; at high-pass 20 Hz the score"
     )
     control = replace(HORSE, curves=(single(HighPass(20, label_preserving=False), 0.1),))
@@ -171,8 +171,8 @@ def test_pushed_scores_stand_beside_placebos_and_a_coin() -> None:
     assert rows[0].note == "2.3 answers per item"
     assert rows[2].errors == ()
     assert [row.name for row in composed] == ["Changed", "Coin"]
-    one = replace(HORSE, searches=(replace(HORSE.searches[0], tries=1),))
-    assert search_charts(one) == []
+    lone = replace(HORSE, searches=(replace(HORSE.searches[0], tries=1),))
+    assert search_charts(lone) == []
 
 
 def test_only_inflated_is_a_dot() -> None:
