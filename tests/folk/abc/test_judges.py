@@ -37,15 +37,15 @@ V2 = get_tokeniser("v2")
 
 def converted(collection: str) -> list[tuple[Path, Tune, Tune]]:
     """Each tune that has v2 tokens: its file, itself, and what the tokens say."""
-    result = []
+    conversions = []
     for path in books(collection):
         for tune in read_book(path):
             if isinstance(tune, Tune):
                 try:
-                    result.append((path, tune, V2.tune(V2.copies(tune)[0])))
+                    conversions.append((path, tune, V2.tune(V2.copies(tune)[0])))
                 except ConversionError:
                     continue
-    return result
+    return conversions
 
 
 def written(tune: Tune) -> Sounding:
@@ -82,16 +82,16 @@ def test_pitches_and_onsets_of_real_tunes_are_those_of_abc2midi(
     """
     need_abc2midi()
     assert sum(len(read_book(path)) for path in books(collection)) == tunes
-    result = converted(collection)
-    assert len(result) >= at_least
+    conversions = converted(collection)
+    assert len(conversions) >= at_least
     theirs, ours = [], []
-    for path, tune, conversion in result:
+    for path, tune, conversion in conversions:
         source, _ = abc2midi(bare(source_of(path, tune.line)), tmp_path)
         tokens, _ = abc2midi(without_repeats(to_abc(conversion)), tmp_path)
         theirs.append(agree(tokens, source))
         ours.append(agree(written(conversion), tokens))
-    assert sum(theirs) >= 0.98 * len(result)
-    assert sum(ours) >= (0.95 if collection == "miscFolk" else 0.98) * len(result)
+    assert sum(theirs) >= 0.98 * len(conversions)
+    assert sum(ours) >= (0.95 if collection == "miscFolk" else 0.98) * len(conversions)
 
 
 @pytest.mark.slow
@@ -114,10 +114,12 @@ def test_abcjs_warns_of_no_sampled_tune_that_we_read(tmp_path: Path) -> None:
     model = memoryless(tmp_path / "model")
     settings = SamplingConfig(bars_add_up=True, max_tokens=400)
     drawn = [
-        V2.tune(item.tokens) for item in sample(model, 40, settings=settings) if item.is_finished
+        V2.tune(sampled.tokens)
+        for sampled in sample(model, 40, settings=settings)
+        if sampled.is_finished
     ]
     assert len(drawn) > 10
-    assert not [result for result in warnings_of_abcjs([to_abc(tune) for tune in drawn]) if result]
+    assert not any(warnings_of_abcjs([to_abc(tune) for tune in drawn]))
 
 
 @pytest.mark.slow

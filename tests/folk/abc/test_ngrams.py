@@ -48,11 +48,11 @@ def test_containment_is_that_of_definition(
     index = NgramIndex(n)
     for number, other in enumerate(others):
         index.add(str(number), melody(other))
-    result = {x.name: x.containment for x in index.nearest(melody(asked), k=len(others))}
+    containments = {x.name: x.containment for x in index.nearest(melody(asked), k=len(others))}
     for number, other in enumerate(others):
         expected = containment_by_definition(melody(asked), melody(other), n)
-        assert result.get(str(number), 0.0) == expected
-    assert list(result.values()) == sorted(result.values(), reverse=True)
+        assert containments.get(str(number), 0.0) == expected
+    assert list(containments.values()) == sorted(containments.values(), reverse=True)
 
 
 @pytest.fixture(scope="module")

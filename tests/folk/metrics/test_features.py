@@ -24,9 +24,9 @@ def test_aabb_is_two_repeated_parts_of_eight_bars_whatever_the_pickup() -> None:
 
 
 def test_accidentals_are_those_of_the_key_in_force() -> None:
-    result, count = accidentals(quarters("^FG|F=F|[K:G]F^F|=F[B_B]|"))
+    outside, count = accidentals(quarters("^FG|F=F|[K:G]F^F|=F[B_B]|"))
     assert count == 9
-    assert [note.column for note in result] == [1, 18, 20]  # ^F; in G =F, and _B of the chord
+    assert [note.column for note in outside] == [1, 18, 20]  # ^F; in G =F, and _B of the chord
 
 
 def test_degrees_are_shares_of_what_is_heard() -> None:

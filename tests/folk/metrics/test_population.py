@@ -20,8 +20,8 @@ def book(seed: int, n: int, meter: str | None = None) -> tuple[TuneCheck, ...]:
     return tuple(check_tune(generate_tune(seed, i, meter=meter)) for i in range(n))
 
 
-def by_name(result: tuple[PopulationDistance, ...]) -> dict[tuple[str, str], PopulationDistance]:
-    return {(distance.aspect, distance.kind): distance for distance in result}
+def by_name(distances: tuple[PopulationDistance, ...]) -> dict[tuple[str, str], PopulationDistance]:
+    return {(distance.aspect, distance.kind): distance for distance in distances}
 
 
 def notes(checks: tuple[TuneCheck, ...]) -> list[int]:
@@ -59,11 +59,11 @@ def test_planted_difference_is_found_and_the_rest_is_not() -> None:
 
 
 def test_same_population_stays_within_the_floor() -> None:
-    result = compare_tunes(book(0, 40), book(1, 60), book(2, 80), n_draws=500)
-    assert min(distance.p_holm for distance in result) > 0.05
+    distances = compare_tunes(book(0, 40), book(1, 60), book(2, 80), n_draws=500)
+    assert min(distance.p_holm for distance in distances) > 0.05
     inside = [
         distance.floor is not None and distance.value.value <= distance.floor.high
-        for distance in result
+        for distance in distances
     ]
     assert np.mean(inside) > 0.7
 

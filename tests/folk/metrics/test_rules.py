@@ -32,9 +32,11 @@ from tests.support.tune_faults import quarters
     ],
 )
 def test_repeats_follow_their_grammar(body: str, messages: list[str]) -> None:
-    result = check_repeats(quarters(body))
-    assert len(result) == len(messages)
-    assert all(part in finding.message for finding, part in zip(result, messages, strict=True))
+    violations = check_repeats(quarters(body))
+    assert len(violations) == len(messages)
+    assert all(
+        part in violation.message for violation, part in zip(violations, messages, strict=True)
+    )
 
 
 def test_findings_of_repeats_have_places() -> None:

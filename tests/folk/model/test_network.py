@@ -79,11 +79,11 @@ def test_padded_tunes_are_as_likely_as_alone(batch: int) -> None:
     model = folk_model(gain=20)
     tunes = [TOKENS[:1], TOKENS, [], TOKENS[5:9], TOKENS[::-1] * 3]
     alone = [lstm_by_definition(model.network, model.encode(tune)[:-1]) for tune in tunes]
-    for tune, logits, result in zip(tunes, alone, surprise(model, tunes, batch=batch), strict=True):
+    for tune, logits, nats in zip(tunes, alone, surprise(model, tunes, batch=batch), strict=True):
         wanted = np.log(np.exp(logits).sum(axis=1)) - np.take_along_axis(
             logits, np.array(model.encode(tune)[1:])[:, None], axis=1
         ).squeeze(1)
-        np.testing.assert_allclose(result, wanted, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(nats, wanted, rtol=0, atol=1e-5)
 
 
 def test_nats_are_over_tokens_not_over_tunes() -> None:

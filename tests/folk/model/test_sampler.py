@@ -99,11 +99,11 @@ def test_second_tokens_are_as_frequent_as_the_model_says() -> None:
     model = FolkModel(network(5, gain=10), vocabulary, "v1")
     tunes = sample(model, 3000, settings=SamplingConfig(max_tokens=2))
     firsts = [tune.tokens[:1] for tune in tunes]
-    result = [sum(tune.tokens == ("A", token) for tune in tunes) for token in "ABC"]
-    result.append(sum(tune.tokens == ("A",) for tune in tunes))
+    counts = [sum(tune.tokens == ("A", token) for tune in tunes) for token in "ABC"]
+    counts.append(sum(tune.tokens == ("A",) for tune in tunes))
     logits = model.network(torch.tensor([[0, 2]]))[0][0, 1]
     wanted = logits[[2, 3, 4, 1]].softmax(0).detach().double().numpy()
-    assert chisquare(result, firsts.count(("A",)) * wanted / wanted.sum()).pvalue > 1e-3
+    assert chisquare(counts, firsts.count(("A",)) * wanted / wanted.sum()).pvalue > 1e-3
 
 
 @given(

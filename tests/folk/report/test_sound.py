@@ -26,9 +26,9 @@ def test_note_has_its_pitch(pitch: str) -> None:
     tune = parse_tune(f"L:1/1\nQ:120\nK:C\n{pitch}|")
     y = play_tune(tune, sr=SR)
     spectrum = np.abs(np.fft.rfft(y * np.hanning(len(y)), 16 * len(y)))
-    result = np.argmax(spectrum) * SR / (16 * len(y))
+    pitch_hz = np.argmax(spectrum) * SR / (16 * len(y))
     hz = 440 * 2 ** ((tune.notes[0].pitch - 69) / 12)
-    assert 1200 * abs(np.log2(result / hz)) < 3  # cents
+    assert 1200 * abs(np.log2(pitch_hz / hz)) < 3  # cents
 
 
 def test_notes_begin_where_they_are_written() -> None:

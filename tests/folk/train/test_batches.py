@@ -53,14 +53,14 @@ def test_streams_hold_each_tune_in_windows_that_follow_each_other(
         return
     streams = Streams(tunes, batch=batch, window=window, seed=seed)
     assert streams.per_epoch == n_windows // batch
-    result = torch.stack([streams.at(index) for index in range(streams.per_epoch)])
+    windows = torch.stack([streams.at(index) for index in range(streams.per_epoch)])
     left_out = n_windows - streams.per_epoch * batch
     predicted: list[int] = []
-    for stream in result.unbind(1):
+    for stream in windows.unbind(1):
         for before, after in pairwise(stream):
             assert after[0] == 0 or after[0] == before[-1]
-        predicted += [index for index in stream[:, 1:].flatten().tolist() if index != PADDING]
-    everything = [index for tune in tunes for index in tune[1:]]
+        predicted += [token for token in stream[:, 1:].flatten().tolist() if token != PADDING]
+    everything = [token for tune in tunes for token in tune[1:]]
     assert len(everything) - left_out * window <= len(predicted) <= len(everything)
     assert len(set(predicted) - {1}) == len(predicted) - predicted.count(1)
     assert set(predicted) <= set(everything)

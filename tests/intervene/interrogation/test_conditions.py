@@ -194,10 +194,10 @@ def test_stopping_early_leaves_out_only_what_changes_nothing(
     generator = torch.Generator().manual_seed(salt)
     sounds = torch.randn(N_ITEMS, 16, generator=generator)
     early = searched(salt, goals, budget)
-    for control, (expected, all_of_it) in enumerate(
+    for control, (answers, all_of_it) in enumerate(
         zip(early, searched(salt, {"any"}, budget), strict=True)
     ):
-        assert expected.shape == all_of_it.shape == (N_ITEMS, budget)
+        assert answers.shape == all_of_it.shape == (N_ITEMS, budget)
         for item, label in enumerate("ababa"):
             by_hand = []
             for number in range(budget):
@@ -207,8 +207,8 @@ def test_stopping_early_leaves_out_only_what_changes_nothing(
                     chain = composition_placebo(chain) or chain.with_dose(0)
                 by_hand += Coin(salt)(chain.render(sounds[item], 8000, seed=seed)[None])
             assert all_of_it[item].tolist() == by_hand
-            n = int((expected[item] != "").sum())
-            assert expected[item, :n].tolist() == by_hand[:n]
+            n = int((answers[item] != "").sum())
+            assert answers[item, :n].tolist() == by_hand[:n]
             before = Coin(salt)(sounds[item, None])
             for goal, of in (("inflate", any), ("deflate", all)):
                 if goal in goals:

@@ -49,7 +49,7 @@ def test_draws_are_those_of_whole_groups(metric: MetricName) -> None:
     for _ in range(4000):
         rows = np.concatenate([np.arange(6) + 6 * g for g in rng.integers(20, size=20)])
         of_class = [right[rows][np.asarray(labels)[rows] == name] for name in "abc"]
-        recalls = [name.mean() for name in of_class if len(name)]
+        recalls = [rights.mean() for rights in of_class if len(rights)]
         drawn.append(np.mean(recalls) if metric == "mean_recall" else right[rows].mean())
     np.testing.assert_allclose(
         [result.low, result.high], np.quantile(drawn, [0.025, 0.975]), atol=0.02

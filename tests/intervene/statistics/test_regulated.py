@@ -35,9 +35,9 @@ def test_splits_are_what_they_are_said_to_be(
     except ParameterError:
         return
     split = bootstrap.split(np.random.default_rng(seed))
-    for label_ in "ab":
+    for name in "ab":
         train, test, regulated = (
-            [i for i in part if labels[i] == label_]
+            [i for i in part if labels[i] == name]
             for part in (split.train, split.unregulated, split.regulated)
         )
         known = {factor[i] for i in train}
@@ -45,7 +45,7 @@ def test_splits_are_what_they_are_said_to_be(
         assert {factor[i] for i in regulated}.isdisjoint(known)
         assert set(test).isdisjoint(train)
         assert len(test) > 0
-        rest = {i for i in range(len(items)) if labels[i] == label_} - set(train) - set(test)
+        rest = {i for i in range(len(items)) if labels[i] == name} - set(train) - set(test)
         assert rest <= set(regulated)  # put aside
 
 

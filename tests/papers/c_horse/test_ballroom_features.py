@@ -132,28 +132,28 @@ def test_features_that_tempo_does_not_move_are_cleared(tmp_path: Path) -> None:
     for name in ("LDA", "QDA"):
         assert result[name]["6"]["verdict"]["kind"] == "cleared"
         assert result[name]["6"]["searches"][0]["deflated"]["value"] == 1
-    assert all(verdicts["6"]["verdict"]["kind"] != "horse" for verdicts in result.values())
+    assert all(doses["6"]["verdict"]["kind"] != "horse" for doses in result.values())
 
 
 def test_albums_and_replicas_are_one_group() -> None:
     names = ("Waltz/Albums-A-01", "Waltz/Albums-A-02", "Waltz/Media-1", "Tango/Albums-B-01")
     replicas = ("x", "y", "Waltz/Media-1", "x")  # A-01 and B-01 are one recording
-    result = _albums(BallroomRhythm({}, names, ("Waltz",) * 4, replicas))
-    assert result[0] == result[1] == result[3] != result[2]
+    albums = _albums(BallroomRhythm({}, names, ("Waltz",) * 4, replicas))
+    assert albums[0] == albums[1] == albums[3] != albums[2]
 
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="needs ../shared/data/ballroom")
 def test_the_real_albums() -> None:
     rhythm = load_ballroom_rhythm(PUBLISHED)
-    result = dict(zip(rhythm.recording, _albums(rhythm), strict=True))
-    assert len(result) == 698
+    albums = dict(zip(rhythm.recording, _albums(rhythm), strict=True))
+    assert len(albums) == 698
     together: dict[str, set[str]] = {}
     for name, replica in zip(rhythm.recording, rhythm.group, strict=True):
-        together.setdefault(replica, set()).add(result[name])
+        together.setdefault(replica, set()).add(albums[name])
         if "/Albums-" in name:
-            together.setdefault(name.split("/")[1][:-3], set()).add(result[name])
+            together.setdefault(name.split("/")[1][:-3], set()).add(albums[name])
     assert all(len(groups) == 1 for groups in together.values())
-    assert len(set(result.values())) > 400  # most recordings have no album
+    assert len(set(albums.values())) > 400  # most recordings have no album
 
 
 def ballroom(folder: Path, n: int = 60, *, annotated: bool = True) -> Path:

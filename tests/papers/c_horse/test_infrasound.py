@@ -32,14 +32,14 @@ SMALL = replace(HorseInfrasoundConfig.quick(), n_artists=4, filters=("steep",))
 def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run the quick experiment once, from the command line."""
     out = tmp_path_factory.mktemp("infrasound") / "new"
-    output = CliRunner().invoke(
+    result = CliRunner().invoke(
         app, ["experiment", "horse-infrasound", "--quick", "--out", str(out)]
     )
-    assert output.exit_code == 0, output.output
-    assert "Systems under a high-pass filter" in output.output
+    assert result.exit_code == 0, result.output
+    assert "Systems under a high-pass filter" in result.output
     assert "unchanged" in "".join(ET.parse(out / "horse_infrasound.svg").getroot().itertext())
-    message: dict[str, Any] = json.loads((out / "horse_infrasound.json").read_text())
-    return message
+    content: dict[str, Any] = json.loads((out / "horse_infrasound.json").read_text())
+    return content
 
 
 @pytest.mark.parametrize("system", ["low spectrum, tree", "low spectrum, LDA"])

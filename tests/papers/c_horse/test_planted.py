@@ -31,12 +31,12 @@ RECIPE = DanceRecipe(styles=("Samba", "ChaChaCha"), n_groups=3, seconds=2.0, sr=
 def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run the quick experiment once, from the command line."""
     out = tmp_path_factory.mktemp("planted") / "new"
-    output = CliRunner().invoke(app, ["experiment", "horse-planted", "--quick", "--out", str(out)])
-    assert output.exit_code == 0, output.output
-    assert "How weak a confound is found" in output.output
+    result = CliRunner().invoke(app, ["experiment", "horse-planted", "--quick", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "How weak a confound is found" in result.output
     assert "tempo horse" in "".join(ET.parse(out / "horse_planted.svg").getroot().itertext())
-    message: dict[str, Any] = json.loads((out / "horse_planted.json").read_text())
-    return message
+    content: dict[str, Any] = json.loads((out / "horse_planted.json").read_text())
+    return content
 
 
 def worst(result: dict[str, Any]) -> float:
@@ -180,9 +180,9 @@ def test_experiment_keeps_its_promises(tmp_path: Path) -> None:
     assert verdicts["pattern model"] in ("cleared", "undecided")  # 240 clips bound 5 points or not
     assert verdicts["pattern model, confounded"] == "cleared"
     assert verdicts["deep net, separated"] != "horse"
-    result = [int(row[1].split()[0]) for row in power.rows]
-    assert result[0] <= 1  # of 20
-    assert result[-3:] == [20, 20, 20]
+    counts = [int(row[1].split()[0]) for row in power.rows]
+    assert counts[0] <= 1  # of 20
+    assert counts[-3:] == [20, 20, 20]
     assert all(int(row[1].split()[0]) <= 2 for row in alarms.rows)  # of 50
 
 
