@@ -175,17 +175,25 @@ def test_without_labels_its_own_answers_are_right(
     assert document["baseline"]["value"] == 1.0
 
 
-def test_answers_on_the_disk_are_not_asked_again(systems: Path, data: Path, tmp_path: Path) -> None:
+def test_answers_on_the_disk_are_not_asked_again(
+    systems: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same again, of a system that answers no more, goes by what was written."""
     own, answers = tmp_path / "own.py", tmp_path / "answers.jsonl"
     asked = ["--data", data, "--gain", 6, "--records", answers, "--html", tmp_path / "a.html"]
-    own.write_text(SYSTEMS)
-    printed = run(1, "--model", f"{own}:horse", *asked)
-    own.write_text("def horse():\n    return lambda sounds: 1 / 0\n")
-    assert run(1, "--model", f"{own}:horse", *asked) == printed
+    own.write_text(
+        f"{SYSTEMS}\ndef mortal():\n    import os\n    is_dead = 'IS_DEAD' in os.environ\n"
+        "    return (lambda sounds: 1 / 0) if is_dead else horse()\n"
+    )
+    printed = run(1, "--model", f"{own}:mortal", *asked)
+    monkeypatch.setenv("IS_DEAD", "1")
+    assert run(1, "--model", f"{own}:mortal", *asked) == printed
     assert printed.startswith("A horse")
     output = run(2, "--model", f"{systems}:twins", *asked)
-    assert "holds an interrogation with other system; name another file" in output
+    assert "holds an interrogation with other system" in output
+    own.write_text(own.read_text().replace("0.3", "0.2"))
+    output = run(2, "--model", f"{own}:mortal", *asked)
+    assert "holds an interrogation with other system_code; name another file" in output
 
 
 def test_two_systems_of_one_file_are_two(systems: Path, data: Path, tmp_path: Path) -> None:

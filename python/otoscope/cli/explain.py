@@ -134,6 +134,7 @@ def _explain_many(
         is_file = json_path is not None and not is_printed(json_path)
         rows = json_path if json_path and is_file else beside.with_suffix(".jsonl")
         require_writable(rows)
+        n_before = sum(1 for _ in stream(rows)) if rows.exists() else 0
         with bars() as progress:
             n_done = explain_to_records(config, rows, html=html, progress=progress)
         if html:
@@ -144,6 +145,10 @@ def _explain_many(
         _write_csv(rows, csv_path)
         if n_done:
             _warn(f"{n_done} rows were in {rows} already and are not computed again")
+        if n_changed := n_before - n_done:
+            _warn(
+                f"{n_changed} rows of {rows} are computed again: sound, model or page has changed"
+            )
         if not printed:
             _show(stream(rows))
 

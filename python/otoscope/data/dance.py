@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from otoscope import records
+from otoscope.data import corpus
 from otoscope.data.synthesis import mma
 from otoscope.data.synthesis.drums import TIMBRES, draw_kit, drum
 from otoscope.data.synthesis.score import CHORDS, Score
@@ -249,15 +250,17 @@ def write_dance(
     Returns
     -------
     Path
-        Manifest in JSON Lines, one record per clip: file, fields of `DanceClip`, recipe, and the
-        versions of mma's tools if used.
+        Manifest in JSON Lines, one record per clip: file, its SHA-256, fields of `DanceClip`,
+        recipe, and the versions of mma's tools if used. A clip whose file is gone or has changed is
+        rendered again.
 
     Raises
     ------
     MissingExtra
         If mma is selected and a tool is not installed; nothing is written.
     ParameterError
-        If ``n`` or ``seed`` is out of range, or the folder holds a corpus of other settings.
+        If ``n`` or ``seed`` is out of range, the folder holds a corpus of other settings or tools,
+        or another process writes to it.
 
     Examples
     --------
@@ -273,14 +276,15 @@ def write_dance(
         (out_dir / style).mkdir(parents=True, exist_ok=True)
     manifest = out_dir / "manifest.jsonl"
     with records.Records(manifest) as written:
-        _check_same_corpus(manifest, seed, recipe)
+        corpus.resume(written, manifest, seed=seed, recipe=recipe, tools=tools)
         for clip in progress(clips, "clips"):
             if clip.name not in written:
                 file = f"{clip.name}.wav"
                 sound = torch.from_numpy(render_dance(clip, recipe))
                 write_audio(out_dir / file, sound, sr=recipe.sr)
                 truth = {"file": file, "clip": clip, "recipe": recipe, "tools": tools}
-                written.append(clip.name, truth, seed=seed)
+                digests = corpus.digests(out_dir, [file])
+                written.append(clip.name, {**truth, "sha256": digests}, seed=seed)
     return manifest
 
 
@@ -351,13 +355,3 @@ def _mix(y: NDArray[np.float64], sr: int, rng: np.random.Generator) -> NDArray[n
 
 def _rms(y: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(np.square(y))))
-
-
-def _check_same_corpus(manifest: Path, seed: int, recipe: DanceRecipe) -> None:
-    for record in records.read(manifest):
-        written = record["seed"], records.to_json(record["recipe"])
-        if written != (seed, records.to_json(recipe)):
-            raise ParameterError(
-                f"{manifest} is of seed {written[0]} and {written[1]}, not of seed {seed} and "
-                f"{records.to_json(recipe)}; name another folder"
-            )

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from otoscope import records
+from otoscope.data import corpus
 from otoscope.data.synthesis import mma, sinsy
 from otoscope.data.synthesis.band import accompany
 from otoscope.data.synthesis.score import Score, compose
@@ -202,14 +203,16 @@ def write_singing(
     -------
     Path
         Manifest in JSON Lines, one record per song: files, sung intervals in seconds, notes (start
-        and end in seconds, MIDI pitch, syllable), recipe, and the versions of all tools.
+        and end in seconds, MIDI pitch, syllable), recipe, the versions of all tools, and the
+        SHA-256 of the files. A song whose files are gone or have changed is rendered again.
 
     Raises
     ------
     MissingExtra
         If a tool is not installed; names the install command. Nothing is written.
     ParameterError
-        If ``n`` or ``seed`` is out of range, or the folder holds a corpus of other settings.
+        If ``n`` or ``seed`` is out of range, the folder holds a corpus of other settings or tools,
+        or another process writes to it.
 
     Examples
     --------
@@ -224,25 +227,16 @@ def write_singing(
     out_dir.mkdir(parents=True, exist_ok=True)
     manifest = out_dir / "manifest.jsonl"
     with records.Records(manifest) as written:
-        _check_same_corpus(manifest, seed, recipe)
+        corpus.resume(written, manifest, seed=seed, recipe=recipe, tools=tools)
         for index in progress(range(n), "songs"):
             name = f"song-{index:04d}"
             if name not in written:
                 sung_song = render((seed, index), recipe)
                 files = _write_stems(out_dir / name, sung_song.song)
                 described = {**_describe(sung_song), "recipe": recipe, "tools": tools}
-                written.append(name, {"files": files, **described}, seed=seed)
+                digests = corpus.digests(out_dir, files.values())
+                written.append(name, {"files": files, **described, "sha256": digests}, seed=seed)
     return manifest
-
-
-def _check_same_corpus(manifest: Path, seed: int, recipe: SingingRecipe) -> None:
-    for record in records.read(manifest):
-        written = record["seed"], SingingRecipe(**record["recipe"])
-        if written != (seed, recipe):
-            raise ParameterError(
-                f"{manifest} is of seed {written[0]} and {written[1]}, "
-                f"not of seed {seed} and {recipe}; name another folder"
-            )
 
 
 def _write_stems(folder: Path, song: Song) -> dict[str, str]:

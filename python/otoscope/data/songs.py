@@ -74,7 +74,7 @@ def sample(name: str = "piano-ballad") -> Sample:
     """
     if name not in (names := sample_names()):
         raise ParameterError(f"name is {name!r}, must be one of {', '.join(names)}")
-    truth = json.loads((_folder() / f"{name}.json").read_text())
+    truth = json.loads((_folder() / f"{name}.json").read_text("utf-8"))
     sung = tuple((float(start), float(end)) for start, end in truth["sung"])
     return Sample(_folder() / f"{name}.ogg", float(truth["seconds"]), sung)
 

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from otoscope.errors import ParameterError
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
-from otoscope.records import replacing
+from otoscope.records import replacing, write_text
 from otoscope.signal import Compression, FrontEnd
 
 __all__ = [
     "NETWORKS",
+    "bundle_files",
     "load_bundle",
     "load_with_checksum",
     "read_card",
@@ -152,12 +153,11 @@ def save_with_checksum(
 
     weights = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
     contents = {**description, "sha256": _checksum(weights, description)}
-    weights_path, json_path = _files(path)
+    weights_path, json_path = bundle_files(path)
     # The description last: an interruption between the two writes leaves a wrong checksum.
     with replacing(weights_path) as draft:
         draft.write_bytes(weights)
-    with replacing(json_path) as draft:
-        draft.write_text(json.dumps(contents, indent=2) + "\n")
+    write_text(json_path, json.dumps(contents, indent=2) + "\n")
 
 
 def load_with_checksum(
@@ -166,13 +166,13 @@ def load_with_checksum(
     """Read tensors (on the CPU) and their description; check format and checksum."""
     from safetensors.torch import load
 
-    weights_path, json_path = _files(path)
+    weights_path, json_path = bundle_files(path)
     for file in (weights_path, json_path):
         if not file.is_file():
             raise ParameterError(f"{file} is not there; a bundle is two files, both needed")
     weights = weights_path.read_bytes()
     try:
-        description = json.loads(json_path.read_text())
+        description = json.loads(json_path.read_text("utf-8"))
         file_format = str(description.get("format"))
     except (ValueError, AttributeError):
         file_format = ""
@@ -193,7 +193,8 @@ def load_with_checksum(
     return load(weights), description
 
 
-def _files(path: str | PathLike[str]) -> tuple[Path, Path]:
+def bundle_files(path: str | PathLike[str]) -> tuple[Path, Path]:
+    """Return the files of tensors and of the description, from either with or without suffix."""
     path = Path(path)
     stem = path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
     return stem.with_name(stem.name + ".safetensors"), stem.with_name(stem.name + ".json")

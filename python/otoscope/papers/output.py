@@ -18,5 +18,4 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
     The document's kind has the name of the file. Records without "format" are of version 1 too.
     """
     content = document(f"otoscope.papers.{path.stem}", 1, record)
-    with records.replacing(path) as draft:
-        draft.write_text(records.to_json(content) + "\n", encoding="utf-8")
+    records.write_text(path, records.to_json(content) + "\n")

@@ -14,6 +14,7 @@ from otoscope.protocols.calls import (
     device_of,
     dtype_of,
     evaluating,
+    weights_digest,
 )
 from otoscope.protocols.classifier import SoundClassifier
 from otoscope.protocols.listening import ListeningModel, Sound, Target, choose_targets
@@ -33,4 +34,5 @@ __all__ = [
     "device_of",
     "dtype_of",
     "evaluating",
+    "weights_digest",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ __all__ = [
     "device_of",
     "dtype_of",
     "evaluating",
+    "weights_digest",
 ]
 
 Model: TypeAlias = Callable[[Tensor], Tensor]
@@ -244,6 +246,34 @@ def dtype_of(model: object, default: torch.dtype = torch.float32) -> torch.dtype
     torch.float64
     """
     return next((w.dtype for w in _weights(model) if w.is_floating_point()), default)
+
+
+def weights_digest(model: object) -> str:
+    """Digest a model's parameters and buffers: training it further gives another digest.
+
+    Parameters
+    ----------
+    model : object
+        An nn.Module, or any callable.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits; empty for a model without parameters and buffers.
+
+    Examples
+    --------
+    >>> weights_digest(nn.ReLU()), len(weights_digest(nn.Linear(1, 1)))
+    ('', 16)
+    """
+    state = model.state_dict() if isinstance(model, nn.Module) else {}
+    digest = hashlib.sha256()
+    for name, values in sorted(state.items()):
+        if isinstance(values, Tensor):
+            digest.update(name.encode())
+            content = values.detach().cpu().contiguous().flatten().view(torch.uint8)
+            digest.update(content.numpy().data)
+    return digest.hexdigest()[:16] if state else ""
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from otoscope.errors import ParameterError
-from otoscope.records import replacing
+from otoscope.records import write_text
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -42,8 +42,7 @@ def save_page(
 ) -> None:
     """Write a page, whole or not at all; the template is one of the package's."""
     content = {field.name: getattr(page, field.name) for field in fields(page)}
-    with replacing(Path(path)) as draft:
-        draft.write_text(render(template, content, package=package), "utf-8")
+    write_text(Path(path), render(template, content, package=package))
 
 
 def render(template: str, content: dict[str, Any], *, package: str = "otoscope.report") -> str:
@@ -80,12 +79,10 @@ def share_assets(paths: Sequence[Path]) -> None:
     ((style, script),) = assets
     folder = next(iter(texts)).parent
     for name, asset in (("style.css", style), ("page.js", script)):
-        with replacing(folder / name) as draft:
-            draft.write_text(asset, "utf-8")
+        write_text(folder / name, asset)
     for path, text in texts.items():
         text = text.replace(f"<style>\n{style}</style>", '<link rel="stylesheet" href="style.css">')
         text = text.replace(f"<script>\n{script}</script>", '<script src="page.js"></script>')
         text = text.replace("style-src ", "style-src 'self' file: ")
         text = text.replace("script-src ", "script-src 'self' file: ")
-        with replacing(path) as draft:
-            draft.write_text(text, "utf-8")
+        write_text(path, text)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress, silent
-from otoscope.records import replacing
+from otoscope.records import claimed, replacing
 
 __all__ = ["LoopConfig", "StepResult", "Trainee", "TrainingHistory", "run_training"]
 
@@ -170,16 +170,29 @@ def run_training(
     ------
     ParameterError
         If the checkpoint exists and ``resume`` is False, it belongs to another training or cannot
-        be read, or training diverges.
+        be read, another process trains into it, or training diverges.
 
     Examples
     --------
     >>> run_training(trainee, config, Path("out/checkpoint.ckpt"), hours=2)  # doctest: +SKIP
     """
-    history = _resumed(trainee, checkpoint, resume=resume)
-    if history.is_done:
-        return history
-    deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
+    with claimed(checkpoint):
+        history = _resumed(trainee, checkpoint, resume=resume)
+        if not history.is_done:
+            deadline = math.inf if hours is None else time.monotonic() + 3600 * hours
+            _train(trainee, config, checkpoint, history, deadline, progress, on_step)
+    return history
+
+
+def _train(
+    trainee: Trainee,
+    config: LoopConfig,
+    checkpoint: Path,
+    history: TrainingHistory,
+    deadline: float,
+    progress: Progress,
+    on_step: Callable[[StepResult], None] | None,
+) -> None:
     network = trainee.network.train()
     with torch.random.fork_rng():
         for step in progress(range(history.step, config.steps), "steps"):
@@ -197,7 +210,6 @@ def run_training(
                 on_step(StepResult(history.step, config.steps, float(loss), history.best))
             if stops:
                 break
-    return history
 
 
 def _optimise(trainee: Trainee, config: LoopConfig, step: int) -> Tensor:

@@ -54,6 +54,12 @@ class DistanceResult:
         here, there = (s.statistics.settings.get("versions") for s in (self.real, self.generated))
         if here and there and here != there:
             notes.append(f"the sides were measured by other versions: {differences(here, there)}")
+        codes = {s.statistics.settings.get("code", "") for s in (self.real, self.generated)}
+        if self.real.features and self.generated.features and len(codes) > 1:
+            notes.append(
+                "the sides were measured by models of the same weights and different code; the "
+                "distance means something only if both codes compute the same"
+            )
         return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,7 +133,7 @@ def measure_distance(
             or measure(
                 path,
                 features,
-                keep and _statistics_file(keep, path, features.about),
+                keep and _statistics_file(keep, path, features),
                 name=f"{name} files",
                 progress=progress,
             )
@@ -155,10 +161,11 @@ def _loaded(path: Path, config: FeatureConfig) -> StatsResult | None:
     return side
 
 
-def _statistics_file(keep: Path, path: Path, about: Mapping[str, Any]) -> Path:
-    """Name the file of a folder's statistics: the digest depends on the settings."""
+def _statistics_file(keep: Path, path: Path, features: SoundFeatures) -> Path:
+    """Name the file of a folder's statistics: the digest depends on settings and model."""
     keep.mkdir(parents=True, exist_ok=True)
-    key = json.dumps([str(path.resolve()), comparable(about)], sort_keys=True)
+    ingredients = [str(path.resolve()), comparable(features.about), features.code]
+    key = json.dumps(ingredients, sort_keys=True)
     return keep / f"{path.resolve().name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
 
 

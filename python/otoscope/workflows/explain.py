@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from otoscope import models
+from otoscope import models, records
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
 from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, choose_targets
-from otoscope.workflows.recording import CONTEXT, Recording, load_listening_model, sound_files
+from otoscope.workflows.recording import CONTEXT, Recording, load_identified_listener, sound_files
 
-__all__ = ["ExplainConfig", "ExplainResult", "explain_files"]
+__all__ = ["ExplainConfig", "ExplainResult", "PreparedExplain", "explain_files"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,9 @@ class ExplainResult:
         Remedy that ``error`` ends with.
     warnings : tuple of str
         Warnings raised while explaining.
+    sources : Mapping
+        What identifies the contents of the file ("sound", see `records.stamp`; None if it cannot be
+        read) and of the model ("model", see `models.loading.load_identified`).
 
     Examples
     --------
@@ -122,6 +125,7 @@ class ExplainResult:
     error: str = ""
     advice: Advice | None = None
     warnings: tuple[str, ...] = ()
+    sources: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> dict[str, object]:
@@ -160,21 +164,46 @@ def explain_files(
     >>> [result.explanation.target for result in explain_files(config)]  # doctest: +SKIP
     ['singing']
     """
-    _check_places(config)
-    _check_samples(config)
-    paths = sound_files(config.sounds)
-    model = load_listening_model(config.model, device=config.device)
-    explainer = cache(lambda target: _explainer(model, config, target))
-    explainer(config.target or model.output_names[0])  # a wrong setting fails before the work
-    for path in progress(paths, "files"):
-        if ExplainResult(path, config.start).key in done:
-            continue
-        try:
-            yield from _explain_file(path, model, config, explainer, done, progress)
-        except ParameterError as err:
-            if config.is_single:
-                raise (err if str(path) in str(err) else err.within(path)) from err
-            yield ExplainResult(path, config.start, error=str(err), advice=err.advice)
+    yield from PreparedExplain(config).run(done=done, progress=progress)
+
+
+class PreparedExplain:
+    """A configuration that was checked, with its files listed and its model loaded."""
+
+    def __init__(self, config: ExplainConfig) -> None:
+        _check_places(config)
+        _check_samples(config)
+        self.config, self.paths = config, sound_files(config.sounds)
+        self.model, self.identity = load_identified_listener(config.model, device=config.device)
+        self._explainer = cache(lambda target: _explainer(self.model, config, target))
+        self._explainer(config.target or self.model.output_names[0])  # fails before the work
+
+    def run(self, *, done: Container[object], progress: Progress) -> Iterator[ExplainResult]:
+        """Explain files, see `explain_files`."""
+        config = self.config
+        for path in progress(self.paths, "files"):
+            if ExplainResult(path, config.start).key in done:
+                continue
+            # The stamp comes first: a change while the file is read shows next time.
+            sources = {"sound": _stamp(path), "model": self.identity}
+            try:
+                for result in _explain_file(
+                    path, self.model, config, self._explainer, done, progress
+                ):
+                    yield replace(result, sources=sources)
+            except ParameterError as err:
+                if config.is_single:
+                    raise (err if str(path) in str(err) else err.within(path)) from err
+                yield ExplainResult(
+                    path, config.start, error=str(err), advice=err.advice, sources=sources
+                )
+
+
+def _stamp(path: Path) -> dict[str, Any] | None:
+    try:
+        return records.stamp(path)
+    except OSError:
+        return None
 
 
 def _check_places(config: ExplainConfig) -> None:

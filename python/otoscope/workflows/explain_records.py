@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain.document import RECORD_FORMAT
 from otoscope.progress import Progress, silent
 from otoscope.report.sentences import because, cautions
-from otoscope.workflows.explain import ExplainConfig, ExplainResult, explain_files
+from otoscope.workflows.explain import ExplainConfig, ExplainResult, PreparedExplain
 
 __all__ = [
     "COLUMNS",
@@ -58,6 +59,9 @@ def explain_to_records(
 ) -> int:
     """Explain files, and append a record per excerpt that the file of records lacks.
 
+    Records of sounds or of a model whose content has changed since, whatever their names, are
+    removed first.
+
     Parameters
     ----------
     config : ExplainConfig
@@ -86,15 +90,18 @@ def explain_to_records(
     >>> explain_to_records(config, Path("songs.jsonl"))  # doctest: +SKIP
     0
     """
-    if html:
-        _pages(html).mkdir(exist_ok=True)
     with records.Records(path) as stored:
-        done = _Done(stored, path, config, html)
-        for result in explain_files(config, done=done, progress=progress):
+        _check_settings(path, config)
+        prepared = PreparedExplain(config)
+        if html:
+            _pages(html).mkdir(exist_ok=True)
+        done = _Done(stored, path, prepared, html)
+        for result in prepared.run(done=done, progress=progress):
+            record = to_record(result, config)
             if html and result.explanation is not None:
-                save_explain_page(result, _page(html, result.key))
+                save_explain_page(result, _page(html, {"key": result.key, **record}))
             if result.key not in stored:
-                stored.append(result.key, to_record(result, config), seed=config.seed)
+                stored.append(result.key, record, seed=config.seed)
     return done.n_records
 
 
@@ -118,7 +125,8 @@ def to_record(
     dict
         ``format`` (the schema and its version), ``file``, ``start``, ``settings`` and ``error``;
         for an explained excerpt also the numbers of `Explanation.to_record`, the places of the
-        supporting segments (``because``) and cautions (``warnings``).
+        supporting segments (``because``) and cautions (``warnings``). ``sources`` identifies the
+        contents of the file and of the model, see `ExplainResult`.
 
     Examples
     --------
@@ -131,6 +139,7 @@ def to_record(
         "file": str(result.path),
         "start": result.start,
         "error": result.error,
+        "sources": result.sources,
     }
     if result.advice is not None:
         record["advice"] = result.advice.to_list()
@@ -227,26 +236,47 @@ def write_csv(rows: Sequence[Mapping[str, Any]] | Path, path: Path) -> None:
 
 
 class _Done:
-    """Keys that need no more work: those with a record and, if pages are written, a page."""
+    """Keys that need no more work: those with a record and, if pages are written, a page.
+
+    Records of other contents are removed.
+    """
 
     def __init__(
-        self, stored: records.Records, path: Path, config: ExplainConfig, html: Path | None
+        self, stored: records.Records, path: Path, prepared: PreparedExplain, html: Path | None
     ) -> None:
-        settings = _settings(config)
         self._stored, self._without_page, self.n_records = stored, set[str](), 0
+        is_current = cache(partial(_is_current, prepared.identity))
+        outdated = []
         for record in records.stream(path):
-            if differences := _differences(record.get("settings"), settings):
-                raise ParameterError(
-                    f"{path} holds rows of other settings ({differences}); "
-                    "name another file, or delete it"
-                )
-            if html and not record["error"] and not _page(html, record["key"]).is_file():
+            sources = record.get("sources") or {}
+            if not is_current(record["file"], records.to_json(sources)):
+                outdated.append(record["key"])
+            elif html and not record["error"] and not _page(html, record).is_file():
                 self._without_page.add(_digest(record["key"]))
             else:
                 self.n_records += 1
+        stored.remove(outdated)
 
     def __contains__(self, key: object) -> bool:
         return key in self._stored and _digest(key) not in self._without_page
+
+
+def _is_current(identity: Mapping[str, str], file: str, sources: str) -> bool:
+    """Return whether a record's model is this one, and its file unchanged or no longer there."""
+    before = json.loads(sources)
+    if before.get("model") != identity or not before.get("sound"):
+        return False
+    return not Path(file).exists() or records.is_unchanged(file, before["sound"])
+
+
+def _check_settings(path: Path, config: ExplainConfig) -> None:
+    settings = _settings(config)
+    for record in records.stream(path):
+        if differences := _differences(record.get("settings"), settings):
+            raise ParameterError(
+                f"{path} holds rows of other settings ({differences}); "
+                "name another file, or delete it"
+            )
 
 
 def _settings(config: ExplainConfig) -> dict[str, Any]:
@@ -294,7 +324,7 @@ def _index_row(record: Mapping[str, Any], html: Path) -> report.IndexRow:
         return report.IndexRow(name=record["file"], error=record["error"])
     return report.IndexRow(
         name=f"{record['file']} at {record['start']:.2f} s",
-        report=_page(html, record["key"]).relative_to(html.parent),
+        report=_page(html, record).relative_to(html.parent),
         target=record["target"],
         output=record["output_all"],
         support=record["because"],
@@ -306,9 +336,12 @@ def _pages(html: Path) -> Path:
     return html.with_name(f"{html.stem}-pages")
 
 
-def _page(html: Path, key: Mapping[str, Any]) -> Path:
-    """Name the page of a key: the digest tells files of one name apart."""
-    return _pages(html) / f"{Path(key['file']).stem[:50]}-{_digest(key)}.html"
+def _page(html: Path, record: Mapping[str, Any]) -> Path:
+    """Name the page of a record: the digest tells files, settings and contents apart."""
+    sources = record.get("sources") or {}
+    content = (sources.get("sound") or {}).get("sha256")
+    digest = _digest([record["key"], record.get("settings"), sources.get("model"), content])
+    return _pages(html) / f"{Path(record['key']['file']).stem[:50]}-{digest}.html"
 
 
 def _digest(key: object) -> str:

@@ -7,7 +7,6 @@ more axes than [batch, channel] is averaged over the other axes.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -24,7 +23,7 @@ from otoscope.protocols import device_of, evaluating
 from otoscope.signal.audio.files import Blocks
 from otoscope.signal.excerpts import sliding
 from otoscope.taps import Tap
-from otoscope.workflows.recording import PADDED, load_listening_model
+from otoscope.workflows.recording import PADDED, load_identified_listener
 
 __all__ = ["FeatureConfig", "SoundFeatures", "comparable", "differences"]
 
@@ -83,7 +82,8 @@ class SoundFeatures:
                 "no model is named",
                 advice=Advice("name one, such as ", Argument("model", "musicnn-mtt")),
             )
-        self._model: Any = load_listening_model(config.model, device=config.device)
+        self._model: Any
+        self._model, identity = load_identified_listener(config.model, device=config.device)
         network = getattr(self._model, "network", self._model)
         if not isinstance(network, nn.Module):
             raise ParameterError(f"{config.model} is no nn.Module, so it has no layers to tap")
@@ -98,7 +98,7 @@ class SoundFeatures:
         self._device = device_of(network)
         self.about: dict[str, Any] = {
             "model": config.model,
-            "weights": _digest(self._model),
+            "weights": identity["weights"],
             "layer": layer,
             "channel_axis": axis,
             "sample_rate": self._model.sample_rate,
@@ -107,7 +107,8 @@ class SoundFeatures:
             "hop_frames": self._hop,
             "padded": config.padded,
         }
-        """Everything that the features depend on, in JSON's types."""
+        """Everything that the features depend on but the code of a user's model, as JSON."""
+        self.code = identity["code"]
 
     def check(self) -> None:
         """Process an excerpt of silence: a wrong channel axis fails before any file is read."""
@@ -210,12 +211,3 @@ def _layer(network: nn.Module, config: FeatureConfig) -> tuple[str, int]:
     if config.channel_axis is not None:
         axis = config.channel_axis
     return layer, axis
-
-
-def _digest(model: Any) -> str:
-    """Digest the weights: a model that was trained further gets another digest."""
-    digest = hashlib.sha256()
-    for name, values in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]

@@ -19,7 +19,7 @@ from otoscope.intervene import (
 from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, SoundClassifier
 from otoscope.workflows.labelled_items import Columns, LabelledItems, read_items
-from otoscope.workflows.recording import load_model
+from otoscope.workflows.recording import load_identified_model
 
 __all__ = ["InterrogateConfig", "InterrogateResult", "interrogate_files", "save_interrogate_page"]
 
@@ -164,14 +164,15 @@ def interrogate_files(
         columns=Columns(config.groups, config.confound),
     )
     interventions = _interventions(config, items)
-    predict = _predict(load_model(config.model, device=config.device), config, items.labels)
+    model, identity = load_identified_model(config.model, device=config.device)
+    predict = _predict(model, config, items.labels)
     interrogation = Interrogation(
         predict,
         items.audio,
         items.labels,
         groups=items.groups,
         confound=items.confound,
-        settings=_settings(config, predict, items.labels),
+        settings=replace(_settings(config, predict, items.labels), system_code=identity["code"]),
     )
     result = interrogation.run(
         interventions,

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from otoscope import models
 from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.models.loading import load_identified
 from otoscope.protocols import ListeningModel, Patch, device_of
 from otoscope.signal import read_audio
 
@@ -21,8 +22,9 @@ __all__ = [
     "PADDED",
     "SUFFIXES",
     "Recording",
+    "load_identified_listener",
+    "load_identified_model",
     "load_listening_model",
-    "load_model",
     "sound_files",
 ]
 
@@ -62,17 +64,25 @@ def _is_hidden(path: Path) -> bool:
 
 def load_listening_model(name: str, *, device: str) -> Any:
     """Load a model that has a front end, on an available device."""
-    model = load_model(name, device=device)
+    return load_identified_listener(name, device=device)[0]
+
+
+def load_identified_listener(name: str, *, device: str) -> tuple[Any, dict[str, str]]:
+    """Load a model that has a front end, and identify it; see `load_identified_model`."""
+    model, identity = load_identified_model(name, device=device)
     if not isinstance(model, ListeningModel):
         raise ParameterError(
             f"{name} has no front end, so it cannot hear a file; tie one to it with "
             "otoscope.models.Listener (docs/howto/own-model.md)"
         )
-    return model
+    return model, identity
 
 
-def load_model(name: str, *, device: str) -> Any:
-    """Load a model of the zoo, a bundle or a user's function, on an available device."""
+def load_identified_model(name: str, *, device: str) -> tuple[Any, dict[str, str]]:
+    """Load a model of the zoo, a bundle or a user's function, on an available device.
+
+    Also return what identifies its content whatever its name, see `models.loading.load_identified`.
+    """
     if device.partition(":")[0] not in ("cpu", "cuda"):
         raise ParameterError(f"device is {device!r}, must be cpu or cuda")
     try:
@@ -81,8 +91,8 @@ def load_model(name: str, *, device: str) -> Any:
     except (RuntimeError, AssertionError) as err:
         reason = str(err).splitlines()[0]
         raise ParameterError(f"device {device!r} cannot be used: {reason}") from err
-    model = models.load(name)
-    return model.to(torch_device) if isinstance(model, nn.Module) else model
+    model, identity = load_identified(name)
+    return model.to(torch_device) if isinstance(model, nn.Module) else model, identity
 
 
 class Recording:

@@ -130,9 +130,16 @@ def measure(
     progress: Progress = silent,
 ) -> StatsResult:
     """Measure statistics of a folder; without ``out`` nothing is written."""
+    with records.claimed(*filter(None, [out])):
+        return _measure(path, features, out, name, progress)
+
+
+def _measure(
+    path: Path, features: SoundFeatures, out: Path | None, name: str, progress: Progress
+) -> StatsResult:
     files = {_name(file, path): file for file in sound_files((path,))}
     partial = out and out.with_suffix(".partial.npz")
-    rows, state = _resumed((partial, out), features.about, files)
+    rows, state = _resumed((partial, out), features, files)
     if not files.keys() <= state["files"].keys():
         features.check()
     n_done, skipped, saved = len(state["files"]), dict[str, ParameterError](), time.monotonic()
@@ -142,13 +149,17 @@ def measure(
                 continue
             file = files[file_name]
             try:
+                stamp = records.stamp(file)  # first: a change while it is read shows next time
                 new, rate = features.extract(file)
+            except OSError as err:
+                skipped[file_name] = ParameterError(f"it cannot be read: {err.strerror}")
+                continue
             except ParameterError as err:
                 reason = err.message.removeprefix(str(file)).lstrip(": ")
                 skipped[file_name] = ParameterError(reason, advice=err.advice)
                 continue
             rows = rows.joined(new)
-            state["files"][file_name] = _stamp(file)
+            state["files"][file_name] = stamp
             state["rates"][str(rate)] = state["rates"].get(str(rate), 0) + 1
             if partial and time.monotonic() - saved > _EVERY:
                 _save(partial, rows, state)
@@ -167,7 +178,7 @@ def measure(
 
 
 def _resumed(
-    places: Iterable[Path | None], about: Mapping[str, Any], files: Mapping[str, Path]
+    places: Iterable[Path | None], features: SoundFeatures, files: Mapping[str, Path]
 ) -> tuple[FeatureSet, dict[str, Any]]:
     """Return the features and the state of an earlier run of these files, or empty ones."""
     for place in places:
@@ -177,18 +188,18 @@ def _resumed(
         state = json.loads(json.dumps(before.settings))
         if "features" not in state or "files" not in state:
             raise ParameterError(f"{place} is there and of another tool; name another file")
-        if changes := differences(state["features"], about):
+        here = {**features.about, "code": features.code}
+        if changes := differences({**state["features"], "code": state.get("code", "")}, here):
             raise ParameterError(
                 f"{place} holds other settings ({changes}); name another file, or delete it"
             )
-        stamps = {name: _stamp(file) for name, file in files.items()}
-        if gone := [name for name, stamp in state["files"].items() if stamps.get(name) != stamp]:
+        if gone := [name for name in state["files"] if not _is_there(name, state, files)]:
             raise ParameterError(
                 f"{place} holds {gone[0]}, which is not in the folder or has changed; "
                 "delete it to measure all files again"
             )
         return before.features(), {**state, "versions": dict(records.versions())}
-    state = {"features": dict(about), "files": {}, "rates": {}}
+    state = {"features": dict(features.about), "code": features.code, "files": {}, "rates": {}}
     return FeatureSet.none(), {**state, "versions": dict(records.versions())}
 
 
@@ -205,10 +216,10 @@ def _too_few(path: Path, n_rows: int, skipped: Mapping[str, ParameterError]) -> 
     return first.within(f"{message}; {len(skipped)} skipped, the first: {name}")
 
 
-def _stamp(file: Path) -> list[int]:
-    """Return the size and the time of the last change in nanoseconds."""
-    status = file.stat()
-    return [status.st_size, status.st_mtime_ns]
+def _is_there(name: str, state: Mapping[str, Any], files: Mapping[str, Path]) -> bool:
+    """Return whether a file that was measured is there, with the content that it had."""
+    stamp = state["files"][name]
+    return name in files and isinstance(stamp, dict) and records.is_unchanged(files[name], stamp)
 
 
 def _name(file: Path, root: Path) -> str:

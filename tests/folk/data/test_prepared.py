@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from otoscope.folk.data import (
     TokenisedTune,
     count_tunes,
     load_prepared,
-    new_folder,
     read_tunes,
     save_prepared,
     split_groups,
@@ -106,28 +104,3 @@ def test_counts_are_those_of_the_tunes() -> None:
     assert set(result.unseen) == held_out - trained
     assert result.vocabulary == len(held_out | trained) + 2
     assert json.loads(json.dumps(result.to_dict()["lengths"]))["max"] == result.lengths[-1]
-
-
-def test_a_new_folder_is_whole_or_not_there(tmp_path: Path) -> None:
-    def write() -> None:
-        with new_folder(tmp_path / "a") as draft:
-            (draft / "train.txt").write_text("half")
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    with pytest.raises(OSError, match="No space left"):
-        write()
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "mine.txt").write_text("mine")
-    (tmp_path / "file").write_text("")
-    for taken in ("full", "file"):
-        with (
-            pytest.raises(ParameterError, match="not an empty folder"),
-            new_folder(tmp_path / taken),
-        ):
-            pass
-    (tmp_path / "empty").mkdir()
-    for name in ("empty", "deep/in"):
-        with new_folder(tmp_path / name) as draft:
-            (draft / "a").write_text("")
-        assert [path.name for path in (tmp_path / name).iterdir()] == ["a"]

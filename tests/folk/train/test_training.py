@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -246,3 +248,41 @@ def test_devices_that_are_not_there_are_told(
         pytest.skip("this machine has a GPU")
     with pytest.raises(error, match=message):
         train_folk(tunes, tmp_path, settings=TrainFolkConfig(device=device))
+
+
+def test_tunes_that_have_changed_under_their_name_are_not_trained_on(
+    tunes: Path, tmp_path: Path
+) -> None:
+    prepared = tmp_path / "tunes"
+    shutil.copytree(tunes, prepared)
+    train_folk(prepared, tmp_path / "out", settings=replace(TINY, epochs=1))
+    train = prepared / "train.txt"
+    first, *others = train.read_text().strip().split("\n\n")
+    train.write_text("\n\n".join([*others, first]) + "\n")
+    with pytest.raises(ParameterError, match=r"checkpoint\.ckpt was written with tunes "):
+        train_folk(prepared, tmp_path / "out", settings=replace(TINY, epochs=1), resume=True)
+
+
+def test_a_folder_with_a_model_is_refused(tunes: Path, tmp_path: Path) -> None:
+    train_folk(tunes, tmp_path, settings=replace(TINY, epochs=1))
+    (tmp_path / "checkpoint.ckpt").unlink()
+    before = (tmp_path / "model.json").read_bytes()
+    with pytest.raises(ParameterError, match="holds a model already; name another folder"):
+        train_folk(tunes, tmp_path, settings=replace(TINY, epochs=1))
+    assert (tmp_path / "model.json").read_bytes() == before
+
+
+def test_of_two_trainings_into_one_folder_the_second_is_refused_at_once(
+    tunes: Path, tmp_path: Path
+) -> None:
+    refusals: list[str] = []
+
+    def train_again(_: object) -> None:
+        if refusals:
+            return
+        with ThreadPoolExecutor(1) as others:
+            second = others.submit(train_folk, tunes, tmp_path, settings=TINY, resume=True)
+            refusals.append(str(second.exception()))
+
+    train_folk(tunes, tmp_path, settings=replace(TINY, epochs=1), on_step=train_again)
+    assert "is being written by another process" in refusals[0]

@@ -43,7 +43,7 @@ def accompany(
     lines += [f"Groove {groove}", *(f"{bar} {chord}" for bar, chord in enumerate(score.chords, 1))]
     with tempfile.TemporaryDirectory() as folder:
         source, midi, wav = (Path(folder) / f"band.{suffix}" for suffix in ("mma", "mid", "wav"))
-        source.write_text("\n".join(lines) + "\n")
+        source.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
         _run("mma", "-f", midi, source)
         flags = ("-ni", "-q", "-T", "wav", "-r", sr, "-g", "0.6")
         _run("fluidsynth", *flags, "-F", wav, soundfont, midi)

@@ -17,7 +17,6 @@ from otoscope.folk.data.prepared import (
     SplitTune,
     is_prepared,
     load_prepared,
-    new_folder,
     save_prepared,
 )
 from otoscope.folk.data.sources import (
@@ -53,7 +52,6 @@ __all__ = [
     "group_tunes",
     "is_prepared",
     "load_prepared",
-    "new_folder",
     "read_tunes",
     "save_prepared",
     "split_groups",

@@ -9,10 +9,7 @@ three files, ``tunes.jsonl`` and ``rejected.jsonl`` one row per tune, ``report.j
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,14 +20,13 @@ from otoscope.folk.abc import NotationError
 from otoscope.folk.data.sources import RejectedTune, TokenisedTune, TokenVersion
 from otoscope.folk.data.split import SPLITS
 from otoscope.folk.tokens import Vocabulary, read_token_file, write_token_file
-from otoscope.records import to_json
+from otoscope.records import to_json, write_text
 
 __all__ = [
     "PreparedTunes",
     "SplitTune",
     "is_prepared",
     "load_prepared",
-    "new_folder",
     "save_prepared",
 ]
 
@@ -108,51 +104,6 @@ class PreparedTunes:
     tunes: list[dict[str, Any]]
 
 
-@contextmanager
-def new_folder(path: str | Path) -> Iterator[Path]:
-    """Write a whole folder or nothing: write to a draft, and rename it at the end of the block.
-
-    Parameters
-    ----------
-    path : str or Path
-        Folder that does not exist or is empty. Missing parents are made.
-
-    Yields
-    ------
-    Path
-        Draft beside ``path``; removed if the block raises.
-
-    Raises
-    ------
-    ParameterError
-        If ``path`` is a file, or a folder that is not empty.
-    OSError
-        If the folder cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "tunes"
-    >>> with new_folder(path) as draft:
-    ...     _ = (draft / "train.txt").write_text("")
-    >>> [file.name for file in path.iterdir()]
-    ['train.txt']
-    """
-    target = Path(path).resolve()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ParameterError(f"{path} is there and is not an empty folder; name a new one")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
-    draft.mkdir()
-    try:
-        yield draft
-        if target.exists():
-            target.rmdir()  # some systems do not rename onto an empty folder
-        draft.rename(target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
 def save_prepared(
     folder: Path,
     tunes: Sequence[SplitTune],
@@ -185,11 +136,11 @@ def save_prepared(
         copies = [list(copy) for tokenised in kept for copy in tokenised.copies]
         _write(folder / f"{split}.txt", copies, tokens)
     vocabulary = Vocabulary.of([list(copy) for tune in tunes for copy in tune.tokenised.copies])
-    (folder / "vocabulary.json").write_text(vocabulary.to_json(), "utf-8")
+    write_text(folder / "vocabulary.json", vocabulary.to_json())
     _write_rows(folder / "tunes.jsonl", [tune.to_dict() for tune in tunes])
     _write_rows(folder / "rejected.jsonl", [tune.to_dict() for tune in rejected])
     text = to_json(document(_KIND, _VERSION, {"tokens": tokens, **report}), indent=2)
-    (folder / _REPORT).write_text(text + "\n", "utf-8")
+    write_text(folder / _REPORT, text + "\n")
 
 
 def is_prepared(folder: str | Path) -> bool:
@@ -270,7 +221,7 @@ def _read_report(path: Path) -> dict[str, Any]:
 
 def _write(path: Path, tunes: list[list[str]], tokens: TokenVersion) -> None:
     if tokens == "v1":
-        path.write_text("\n".join("".join(tune) for tune in tunes), "utf-8")
+        write_text(path, "\n".join("".join(tune) for tune in tunes))
     else:
         write_token_file(path, tunes)
 
@@ -290,4 +241,4 @@ def _read(path: Path, tokens: TokenVersion) -> list[list[str]]:
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text("".join(f"{to_json(row)}\n" for row in rows), "utf-8")
+    write_text(path, "".join(f"{to_json(row)}\n" for row in rows))

@@ -8,7 +8,7 @@ from pathlib import Path
 from otoscope.folk.abc.book import decode_text
 from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.tokens.vocabulary import START, STOP
-from otoscope.records import replacing
+from otoscope.records import write_text
 
 __all__ = ["read_token_file", "write_token_file"]
 
@@ -77,8 +77,7 @@ def write_token_file(path: str | Path, tunes: Iterable[Sequence[str]]) -> None:
     'M:4/4\\nK:Cmaj\\nC 2 |\\n'
     """
     blocks = [f"{tune[0]}\n{tune[1]}\n{' '.join(tune[2:])}\n" for tune in tunes]
-    with replacing(path) as draft:
-        draft.write_text("\n".join(blocks), encoding="utf-8")
+    write_text(path, "\n".join(blocks))
 
 
 def _tokens(block: list[str], line: int) -> list[str] | NotationError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from otoscope.folk.data import PreparedTunes
 from otoscope.folk.model import FolkModel, nats_per_token, save_folkrnn
 from otoscope.folk.model.network import State
 from otoscope.folk.train.batches import PADDING, Streams, WholeTunes
+from otoscope.records import to_json
 
 __all__ = ["Learner", "TrainFolkConfig"]
 
@@ -137,7 +139,12 @@ class Learner:
         self, model: FolkModel, tunes: PreparedTunes, config: TrainFolkConfig, bundle: Path
     ) -> None:
         self.network = model.network.to(config.device)
-        identity = {"vocabulary": list(model.vocabulary.tokens), **asdict(config)}
+        content = to_json([tunes.train, tunes.valid]).encode()
+        identity = {
+            "vocabulary": list(model.vocabulary.tokens),
+            "tunes": hashlib.sha256(content).hexdigest(),
+            **asdict(config),
+        }
         del identity["device"]
         self.identity: Mapping[str, object] = identity
         self.batches = _batches([model.encode(tune) for tune in tunes.train], config)

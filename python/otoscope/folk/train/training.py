@@ -26,7 +26,7 @@ from otoscope.folk.model import (
 )
 from otoscope.folk.train.recipe import Learner, TrainFolkConfig
 from otoscope.progress import Progress, silent
-from otoscope.records import replacing, to_json, versions
+from otoscope.records import claimed, to_json, versions, write_text
 from otoscope.train import LoopConfig, StepResult, run_training
 
 __all__ = ["TrainFolkResult", "train_folk"]
@@ -122,8 +122,8 @@ def train_folk(
     ------
     ParameterError
         If ``prepared`` is not a prepared folder or has no tunes to train on or to validate with,
-        ``out`` holds a checkpoint already, the checkpoint was written with another vocabulary or
-        other settings, or training diverges.
+        ``out`` holds a training or a model already, the checkpoint was written with other tunes or
+        settings, another process trains into ``out``, or training diverges.
     CudaUnavailable
         If there is no GPU to train on.
 
@@ -147,33 +147,38 @@ def train_folk(
             raise ParameterError(f"{prepared} has no {split} tunes; prepare more")
     model = _initial_model(tunes, settings)
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    learner = Learner(model, tunes, settings, folder / "model")
-    config = LoopConfig(
-        learner.steps,
-        validate_every=settings.valid_every or learner.batches.per_epoch,
-        checkpoint_every=settings.checkpoint_every or learner.batches.per_epoch,
-        patience=settings.patience,
-        clip=settings.clip,
-        seed=settings.seed,
-    )
-    history = run_training(
-        learner,
-        config,
-        folder / "checkpoint.ckpt",
-        hours=hours,
-        resume=resume,
-        progress=progress,
-        on_step=on_step,
-    )
-    best = load_folkrnn(folder / "model")
-    nats = _nats(best, tunes)
-    best = replace(best, card={**best.card, "nats": nats, "steps": history.step})
-    save_folkrnn(folder / "model", best)
-    result = TrainFolkResult(settings, best, folder / "model", history.step, nats, history.scores)
-    with replacing(folder / "result.json") as draft:
-        draft.write_text(to_json(result.to_dict(), indent=2) + "\n")
-    return result
+    with claimed(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint = folder / "checkpoint.ckpt"
+        if not resume and not checkpoint.exists() and (folder / "model.json").exists():
+            raise ParameterError(f"{folder} holds a model already; name another folder")
+        learner = Learner(model, tunes, settings, folder / "model")
+        config = LoopConfig(
+            learner.steps,
+            validate_every=settings.valid_every or learner.batches.per_epoch,
+            checkpoint_every=settings.checkpoint_every or learner.batches.per_epoch,
+            patience=settings.patience,
+            clip=settings.clip,
+            seed=settings.seed,
+        )
+        history = run_training(
+            learner,
+            config,
+            checkpoint,
+            hours=hours,
+            resume=resume,
+            progress=progress,
+            on_step=on_step,
+        )
+        best = load_folkrnn(folder / "model")
+        nats = _nats(best, tunes)
+        best = replace(best, card={**best.card, "nats": nats, "steps": history.step})
+        save_folkrnn(folder / "model", best)
+        result = TrainFolkResult(
+            settings, best, folder / "model", history.step, nats, history.scores
+        )
+        write_text(folder / "result.json", to_json(result.to_dict(), indent=2) + "\n")
+        return result
 
 
 def _initial_model(tunes: PreparedTunes, settings: TrainFolkConfig) -> FolkModel:

@@ -20,7 +20,6 @@ from otoscope.folk.data import (
     count_tunes,
     files_of,
     group_tunes,
-    new_folder,
     read_tunes,
     save_prepared,
     split_groups,
@@ -136,7 +135,7 @@ def prepare_folk(settings: PrepareFolkConfig, *, progress: Progress = silent) ->
 def save_folk(result: PrepareFolkResult, folder: Path, *, page: Path | None = None) -> None:
     """Write the prepared folder that training reads, with its report; whole or not at all."""
     version = cast(TokenVersion, result.settings.tokens)
-    with new_folder(folder) as draft:
+    with records.new_folder(folder) as draft:
         save_prepared(draft, result.tunes, result.rejected, tokens=version, report=result.report)
         for report in filter(None, [draft / "report.html", page]):
             save_counts(result.counts, report, tokens=version)

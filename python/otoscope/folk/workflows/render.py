@@ -12,13 +12,13 @@ import torch
 from otoscope.documents import document
 from otoscope.errors import ParameterError, require_extra
 from otoscope.folk.abc import NotationError, Tune, to_midi
-from otoscope.folk.data import new_folder
 from otoscope.folk.metrics import check_tune
 from otoscope.folk.report.sheet import engrave
 from otoscope.folk.report.sound import play_tune
 from otoscope.folk.report.tune_sheets import RenderedTune, save_sheets
 from otoscope.folk.workflows.book_tunes import BookTune, read_book_tunes
 from otoscope.progress import Progress, silent
+from otoscope.records import new_folder, write_text
 from otoscope.signal import write_audio
 
 __all__ = ["RenderFolkConfig", "RenderFolkResult", "render_folk"]
@@ -132,7 +132,7 @@ def _render(tune: BookTune, settings: RenderFolkConfig, folder: Path) -> Rendere
     svg = engrave(tune.tune)
     sound = cast(Literal["ours", "fluidsynth"], settings.sound)
     y = play_tune(tune.tune, sr=_SR, sound=sound, tempo_bpm=settings.tempo_bpm)
-    (folder / f"{name}.svg").write_text(svg, "utf-8")
+    write_text(folder / f"{name}.svg", svg)
     (folder / f"{name}.mid").write_bytes(to_midi(tune.tune, settings.tempo_bpm))
     write_audio(folder / f"{name}.wav", torch.from_numpy(y), sr=_SR)
     return RenderedTune(check, svg, y, _SR)

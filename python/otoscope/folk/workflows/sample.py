@@ -228,8 +228,7 @@ def sample_folk(settings: SampleFolkConfig, *, progress: Progress = silent) -> S
 
 def save_book(result: SampleFolkResult, path: Path) -> None:
     """Write the tunes to a file, whole or not at all."""
-    with records.replacing(path) as draft:
-        draft.write_text(result.abc, "utf-8")
+    records.write_text(path, result.abc)
 
 
 def load_model(name: str) -> FolkModel:

@@ -362,9 +362,11 @@ class Interrogation:
     def _depends_on(
         self, grid: ConditionGrid, duration: float | None, content: str
     ) -> dict[str, Any]:
-        """Return everything that the answers depend on; for the system, its name."""
+        """Return everything that the answers depend on."""
         return {
             "system": self.settings.system or self._labeller.name,
+            "system_code": self.settings.system_code,
+            "system_weights": self._labeller.weights,
             "conditions": [condition.intervention.settings for condition in grid.conditions],
             "label_preserving": [i.label_preserving for i in grid.interventions],
             "items": self.items.names,

@@ -16,6 +16,7 @@ from otoscope.protocols import (
     call_guarded,
     device_of,
     evaluating,
+    weights_digest,
 )
 
 __all__ = ["Labeller", "Predict"]
@@ -48,6 +49,7 @@ class Labeller:
         model = getattr(predict, "model", predict)
         kind = getattr(predict, "__qualname__", type(predict).__name__)
         self.name = str(getattr(model, "name", "") or kind)
+        self.weights = weights_digest(self._predict)
         names = classes
         if names is None:
             is_classifier = isinstance(self._predict, SoundClassifier)

@@ -83,6 +83,9 @@ class InterrogationSettings:
         Maximum number of renderings in a batch of the system, >= 1.
     system : str, optional
         Name of the system in records; default: its own name.
+    system_code : str
+        Digest of the system's code, beside which its weights are compared: an interrogation is not
+        continued with another system of the same name.
 
     Examples
     --------
@@ -102,6 +105,7 @@ class InterrogationSettings:
     cache: str | PathLike[str] | None = None
     max_batch: int = 64
     system: str | None = None
+    system_code: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_change < 1:
@@ -270,8 +274,8 @@ def _ending_quietly(rendered: Generator[Tensor, None, None]) -> Iterator[None]:
 class AnswerLog:
     """Answers by index of the item and by round, kept in a JSON Lines file if a path is given.
 
-    ``depends_on`` is everything that the answers depend on, apart from the system; a file of
-    another interrogation is refused.
+    ``depends_on`` is everything that the answers depend on; a file of another interrogation is
+    refused.
 
     Examples
     --------

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -16,11 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
-from otoscope.records import Records, read, replacing, stream, to_json, versions
+from otoscope.records import Records, read, stream, versions
 
 
 def write_three(path: Path) -> bytes:
@@ -174,115 +169,39 @@ def test_missing_folder_is_an_os_error(tmp_path: Path) -> None:
         Records(tmp_path / "nowhere" / "runs.jsonl")
 
 
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
-
-
-def without_infinity(value: object) -> object:
-    if isinstance(value, float) and math.isinf(value):
-        return None
-    if isinstance(value, list):
-        return [without_infinity(item) for item in value]
-    if isinstance(value, dict):
-        return {name: without_infinity(item) for name, item in value.items()}
-    return value
-
-
-@given(plain)
-def test_json_gives_values_back_in_one_ascii_line(value: object) -> None:
-    text = to_json(value)
-    assert text.isascii()
-    assert "\n" not in text
-    assert json.loads(text) == without_infinity(value)
-
-
 @pytest.mark.parametrize(
-    ("value", "text"),
+    "content",
     [
-        (math.nan, "null"),
-        (-math.inf, "null"),
-        (np.float32(math.nan), "null"),
-        (torch.tensor([1.0, math.inf]), "[1.0, null]"),
-        (np.int64(3), "3"),
-        (np.bool_(True), "true"),
-        (np.str_("a"), '"a"'),
-        (np.float64(0.5), "0.5"),
-        (np.zeros((0, 2)), "[]"),
-        (torch.tensor(2, dtype=torch.uint8), "2"),
-        (torch.tensor([0.5], dtype=torch.bfloat16, requires_grad=True), "[0.5]"),
-        (Path("a") / "b", json.dumps(str(Path("a") / "b"))),
-        (Setting(0.5, (1, 2)), '{"rate": 0.5, "units": [1, 2]}'),
+        b'{"results": [1, 2, 3]}',
+        b"[1, 2, 3]",
+        b"la la la",
+        b'{"key": 1, "score": 2}',
+        b'{"key": 1}\n{"key": 2, "sc',
+        b'{"key": 1}\n{"key": 2}',
+        b"\xff\xfe",
+        b"0",
+        b"{" * 100_000,
     ],
 )
-def test_json_of(value: object, text: str) -> None:
-    assert to_json(value) == text
-
-
-@pytest.mark.parametrize("value", [{1, 2}, b"a", 1j, np.complex64(1), Setting, {3: 4}, object()])
-def test_value_without_a_form_in_json_is_named(value: object) -> None:
-    with pytest.raises(ParameterError, match="JSON"):
-        to_json({"value": value})
-
-
-def test_replacing_writes_the_whole_file(tmp_path: Path) -> None:
-    path = tmp_path / "why.html"
-    path.write_text("old")
-    with replacing(path) as draft:
-        assert (draft.parent, draft.suffix) == (tmp_path, ".html")
-        draft.write_text("half")
-        assert path.read_text() == "old"
-    assert path.read_text() == "half"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def write_half(path: str, error: type[BaseException]) -> None:
-    with replacing(path) as draft:
-        draft.write_text("half")
-        raise error
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_replacing_keeps_the_old_file_when_the_block_fails(
-    tmp_path: Path, error: type[BaseException]
+def test_file_of_somebody_else_without_newline_is_refused_and_kept(
+    tmp_path: Path, content: bytes
 ) -> None:
-    path = tmp_path / "why.html"
-    path.write_text("old")
-    with pytest.raises(error):
-        write_half(str(path), error)
-    assert path.read_text() == "old"
+    path = tmp_path / "theirs.json"
+    path.write_bytes(content)
+    with pytest.raises(ParameterError, match=r"theirs\.json ends in .*, which is no record"):
+        Records(path)
+    assert path.read_bytes() == content
+
+
+def test_removed_records_are_gone_and_the_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    lines = write_three(path).splitlines(keepends=True)
+    with Records(path) as records:
+        records.remove(["Jürgen-1\n", "never written"])
+        assert path.read_bytes() == lines[0] + lines[2]
+        assert "Jürgen-1\n" not in records
+        with pytest.raises(ParameterError, match="is being written"):
+            Records(path)
+        records.append("Jürgen-1\n", {"score": 1 / 7}, seed=1)
+    assert path.read_bytes() == lines[0] + lines[2] + lines[1]
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_replacing_a_link_keeps_the_link(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    target, link = tmp_path / "folder" / "target", tmp_path / "link"
-    target.write_text("old")
-    link.symlink_to(target)
-    with replacing(link) as draft:
-        draft.write_text("new")
-    assert link.is_symlink()
-    assert target.read_text() == "new"
-
-
-def test_replacing_gives_the_rights_that_open_gives(tmp_path: Path) -> None:
-    (tmp_path / "opened").write_text("")
-    with replacing(tmp_path / "replaced"):
-        pass
-    rights = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("opened", "replaced")]
-    assert rights[0] == rights[1]
-
-
-def test_replacing_refuses_at_the_door_what_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="not a regular file"), replacing(tmp_path):
-        pytest.fail("the block ran")
-    with (
-        pytest.raises(ParameterError, match="not a regular file"),
-        replacing(os.devnull),
-    ):
-        pytest.fail("the block ran")
-    path = tmp_path / "nowhere" / "why.html"
-    with pytest.raises(FileNotFoundError) as caught, replacing(path):
-        pytest.fail("the block ran")
-    assert caught.value.filename == str(path)

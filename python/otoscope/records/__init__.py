@@ -1,0 +1,35 @@
+"""Records and files of runs, which stay readable if the process is killed at any byte.
+
+Records are lines of JSON, each written at once. Other files are complete or absent. Locks keep two
+processes from writing to the same place.
+"""
+
+from __future__ import annotations
+
+from otoscope.records.files import (
+    is_unchanged,
+    new_folder,
+    remove_dead_drafts,
+    replacing,
+    stamp,
+    write_text,
+)
+from otoscope.records.lines import Records, read, stream
+from otoscope.records.locks import claimed
+from otoscope.records.plain import to_json, to_plain, versions
+
+__all__ = [
+    "Records",
+    "claimed",
+    "is_unchanged",
+    "new_folder",
+    "read",
+    "remove_dead_drafts",
+    "replacing",
+    "stamp",
+    "stream",
+    "to_json",
+    "to_plain",
+    "versions",
+    "write_text",
+]

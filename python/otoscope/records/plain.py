@@ -1,0 +1,111 @@
+"""Values as JSON.
+
+JSON has no NaN and no infinity: both are written as null. Scalars and arrays of NumPy and torch
+become numbers and lists, dataclasses become objects.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from otoscope.errors import ParameterError
+
+__all__ = ["to_json", "to_plain", "versions"]
+
+
+def to_json(value: object, *, indent: int | None = None) -> str:
+    """Convert a value to ASCII JSON text.
+
+    Parameters
+    ----------
+    value : object
+        None, bool, int, float, str, Path, dict with str keys, list, tuple, dataclass, NumPy or
+        torch scalar or array, or nestings of these. NaN and infinities become null.
+    indent : int, optional
+        Spaces per level; by default the text is a single line.
+
+    Returns
+    -------
+    str
+        JSON text.
+
+    Raises
+    ------
+    ParameterError
+        If a value cannot be written as JSON.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> to_json({"snr_db": np.float32(40), "p_value": float("nan"), "lag_frames": np.arange(3)})
+    '{"snr_db": 40.0, "p_value": null, "lag_frames": [0, 1, 2]}'
+    """
+    return json.dumps(to_plain(value), indent=indent, allow_nan=False)
+
+
+def to_plain(value: object) -> Any:
+    """Convert a value to the types of JSON.
+
+    Parameters
+    ----------
+    value : object
+        Value of a type that `to_json` accepts.
+
+    Returns
+    -------
+    None, bool, int, float, str, list or dict
+        Result of parsing the value's JSON: tuples and arrays as lists, dataclasses as dicts, NaN
+        and infinities as None.
+
+    Raises
+    ------
+    ParameterError
+        If a value cannot be written as JSON.
+
+    Examples
+    --------
+    >>> to_plain({"snr_db": (40.0, float("inf"))})
+    {'snr_db': [40.0, None]}
+    """
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        if odd := [name for name in value if not isinstance(name, str)]:
+            raise ParameterError(f"an object in JSON has the name {odd[0]!r}; names are strings")
+        return {name: to_plain(item) for name, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "tolist"):  # NumPy and torch, scalars and arrays
+        return to_plain(value.tolist())
+    raise ParameterError(
+        f"{value!r} of type {type(value).__name__} has no form in JSON; "
+        "give numbers, strings, lists, dicts, dataclasses or arrays"
+    )
+
+
+@cache
+def versions() -> Mapping[str, str]:
+    """Return the versions of otoscope, torch, numpy and python, "not installed" where missing."""
+    installed = {name: _version(name) for name in ("otoscope", "torch", "numpy")}
+    return {**installed, "python": platform.python_version()}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
