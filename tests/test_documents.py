@@ -21,7 +21,7 @@ def test_a_document_is_read_back_with_its_version() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("{", "the text is not a curve; its format must be"),
+        ("{", "the curve is not JSON: Expecting"),
         ("[]", r"must be otoscope\.Curve/2"),
         ('{"y": 1}', r"must be otoscope\.Curve/2"),
         ({"format": "otoscope.Curve"}, r"must be otoscope\.Curve/2"),

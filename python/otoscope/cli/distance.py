@@ -45,7 +45,11 @@ def distance(  # noqa: PLR0913 - a command has the options it has
     ],
     model: Annotated[
         str | None,
-        _CONFIG.option("model", extra="By default the model of the .npz.", rich_help_panel=MODEL),
+        _CONFIG.option(
+            "model",
+            extra="By default the model of the .npz, if it is one of the zoo.",
+            rich_help_panel=MODEL,
+        ),
     ] = _CONFIG["model"],
     layer: _Layer = _CONFIG["layer"],
     hop: _Hop = _CONFIG["hop"],

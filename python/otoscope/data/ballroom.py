@@ -12,12 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
+from otoscope.foreign import read_arrays
 
 __all__ = [
     "BALLROOM_STYLES",
@@ -222,6 +222,8 @@ def load_ballroom_rhythm(path: str | Path) -> BallroomRhythm:
         )
     if features.dtype.kind != "f" or not np.isfinite(features).all():
         raise ParameterError(f"{path}: features are {features.dtype}, must be finite and floating")
+    if dilation.dtype.kind not in "iuf" or not np.isfinite(dilation).all():
+        raise ParameterError(f"{path}: dilation_percent is {dilation.dtype}, must be numbers")
     if len(set(dilation.tolist())) < len(dilation):
         raise ParameterError(f"{path}: dilation_percent {dilation.tolist()} holds a value twice")
     names = tuple(str(name).removesuffix(".wav") for name in recording)
@@ -283,15 +285,7 @@ def _tempo(numbers: Sequence[float], suffix: str) -> float:
 
 def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     needed = ("features", "dilation_percent", "recording", "label")
-    if not path.is_file():
-        raise ParameterError(f"{path} is not there; it should be ballroom_rhythm.npz")
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            missing = [key for key in needed if key not in file]
-            if missing:
-                raise ParameterError(f"{path} has no {', '.join(missing)}; has {', '.join(file)}")
-            return {key: file[key] for key in needed}
-    except ParameterError:
-        raise
-    except (ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as err:
-        raise ParameterError(f"{path} cannot be read as npz without pickles: {err}") from err
+    arrays, names = read_arrays(path, needed)
+    if missing := [key for key in needed if key not in arrays]:
+        raise ParameterError(f"{path} has no {', '.join(missing)}; has {', '.join(names[:20])}")
+    return arrays

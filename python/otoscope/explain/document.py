@@ -8,18 +8,21 @@ version of the schema: 2 added names with a default only, so version 1 is read t
 from __future__ import annotations
 
 import base64
-import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.documents import read_document, require_fields
+from otoscope.documents import read_document, require_fields, require_types
 from otoscope.errors import ParameterError
 from otoscope.explain.segments import Extent
+from otoscope.foreign import parse_json
 from otoscope.protocols import Patch
 from otoscope.signal.mel.domain import Compression, Domain
 
@@ -46,30 +49,67 @@ Built = TypeVar("Built")
 
 def read(text: str) -> dict[str, Any]:
     """Parse the text of an explanation, and check its version and its names."""
-    content, _ = read_document(_unwrapped(text), _KIND, _VERSION, name="explanation")
+    try:
+        parsed = parse_json(text, name="the explanation")
+    except ParameterError:  # `read_document` says what is wrong
+        parsed = text
+    if isinstance(parsed, dict) and parsed.get("format") == RECORD_FORMAT:
+        parsed = parsed.get("explanation")  # a record of ``otoscope explain --json``
+    content, _ = read_document(parsed, _KIND, _VERSION, name="explanation")
     if "patch" not in content:
         raise ParameterError("the explanation was written with patch=False; write it with it")
     require_fields(content, _NEEDED, "the explanation")
     return content
 
 
-def _unwrapped(text: str) -> str:
-    """Take the explanation out of a record of ``otoscope explain --json``."""
-    try:
-        record = json.loads(text)
-    except ValueError:  # `read_document` says what is wrong
-        return text
-    if isinstance(record, dict) and record.get("format") == RECORD_FORMAT:
-        return json.dumps(record.get("explanation"))
-    return text
-
-
 def build(kind: type[Built], content: Any) -> Built:
     """Make a dataclass from the names that it knows; the others are left out."""
     known = fields(kind)  # type: ignore[arg-type]
     needed = {f.name for f in known if f.default is MISSING and f.default_factory is MISSING}
-    require_fields(content, needed, f"{kind.__name__} in the explanation")
+    owner = f"{kind.__name__} in the explanation"
+    require_fields(content, needed, owner)
+    hints = {name: _plain(hint) for name, hint in get_type_hints(kind).items() if name in content}
+    require_types(content, {name: hint for name, hint in hints.items() if hint}, owner)
     return kind(**{f.name: content[f.name] for f in known if f.name in content})
+
+
+def _plain(hint: Any) -> Any:
+    """Return the type that JSON has for a plain type, None for others; NaN is written as null."""
+    if get_origin(hint) is Literal:
+        return str
+    kinds = set(get_args(hint)) if isinstance(hint, UnionType) else {hint}
+    if not kinds <= {str, int, float, bool, NoneType}:
+        return None
+    return hint | None if float in kinds else hint
+
+
+def check(explanation: Any) -> None:
+    """Refuse an explanation whose arrays do not fit each other."""
+    n_rows, n_segments = explanation.keep.shape
+    shapes = {
+        "segment_ids": explanation.patch.values.shape,
+        "counts": (n_rows,),
+        "weights": (n_rows,),
+        "outputs": (n_rows, len(explanation.fits)),
+    }
+    arrays = [(name, getattr(explanation, name), shape) for name, shape in shapes.items()]
+    for fit in explanation.fits:
+        arrays.append(("coefficients", fit.coefficients, (n_segments,)))
+        for name in ("shapley", "standard_error"):
+            arrays.append((name, getattr(fit, name), (n_segments,)))
+        arrays.append(("interactions", fit.interactions, (n_segments, n_segments)))
+    for name, array, shape in arrays:
+        if array is not None and tuple(array.shape) != tuple(shape):
+            raise ParameterError(f"{name} has shape {tuple(array.shape)}, needs {tuple(shape)}")
+    ids = explanation.segment_ids
+    if ids.is_floating_point() or int(ids.min()) < 0 or int(ids.max()) >= n_segments:
+        raise ParameterError(f"segment_ids are not ids of {n_segments} segments")
+    if len(explanation.extents) != n_segments or explanation.keep.dtype != torch.bool:
+        raise ParameterError(f"extents are {len(explanation.extents)}, keep has {n_segments}")
+    if type(explanation.selected) is not int or not 0 <= explanation.selected < len(
+        explanation.fits
+    ):
+        raise ParameterError(f"selected is {explanation.selected} of {len(explanation.fits)}")
 
 
 def with_tensors(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,13 +135,23 @@ def array_to_json(array: Tensor) -> dict[str, object]:
 def array_from_json(content: Mapping[str, Any]) -> Tensor:
     """Read a tensor that `array_to_json` wrote."""
     require_fields(content, {"dtype", "shape", "base64"}, "an array in the explanation")
-    little = np.dtype(content["dtype"]).newbyteorder("<")
-    flat = np.frombuffer(base64.b64decode(content["base64"]), dtype=little)
-    return torch.from_numpy(flat.astype(content["dtype"]).reshape(content["shape"]))
+    name, shape = content["dtype"], content["shape"]
+    if not re.fullmatch("bool|u?int8|u?int(16|32|64)|float(16|32|64)", str(name)):
+        raise ParameterError(f"an array in the explanation has dtype {name!r}, needs numbers")
+    flat = np.frombuffer(base64.b64decode(content["base64"]), np.dtype(name).newbyteorder("<"))
+    if not isinstance(shape, list) or math.prod(shape) != flat.size:
+        raise ParameterError(
+            f"an array in the explanation has shape {shape} for {flat.size} values"
+        )
+    return torch.from_numpy(flat.astype(name).reshape(shape))
 
 
 def extent_from_json(content: Mapping[str, Any]) -> Extent:
     """Read a segment's extent: JSON has lists for tuples."""
+    for name, value in content.items():
+        is_pair = isinstance(value, list) and [type(n) in (int, float) for n in value] == [True] * 2
+        if name != "name" and value is not None and not is_pair:
+            raise ParameterError(f"{name} of an extent is {value!r}, needs two numbers")
     return build(
         Extent,
         {

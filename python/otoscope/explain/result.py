@@ -20,6 +20,7 @@ from otoscope.explain.fit import Fit
 from otoscope.explain.segments import Extent
 from otoscope.explain.settings import ExplanationSettings
 from otoscope.explain.surrogate import CoefficientKind
+from otoscope.foreign import refusing
 from otoscope.protocols import Patch
 
 __all__ = ["Explanation"]
@@ -323,18 +324,21 @@ class Explanation:
         Explanation(output 0 = 1; top: time 3; R2 1.000, 16 passes)
         """
         content = document.read(text)
-        settings = document.build(ExplanationSettings, content["settings"])
-        measure = "shapley" if settings.kernel == "shapley" else "coefficient"  # of version 1
-        fits = [{"measure": measure, **document.with_tensors(fit)} for fit in content["fits"]]
-        return cls(
-            fits=tuple(document.build(Fit, fit) for fit in fits),
-            extents=tuple(document.extent_from_json(extent) for extent in content["extents"]),
-            patch=document.patch_from_json(content["patch"]),
-            segment_ids=document.array_from_json(content["segment_ids"]),
-            keep=document.array_from_json(content["keep"]),
-            settings=settings,
-            **document.with_tensors({name: content[name] for name in document.PLAIN}),
-        )
+        with refusing("the explanation", "is damaged or was changed by hand"):
+            settings = document.build(ExplanationSettings, content["settings"])
+            measure = "shapley" if settings.kernel == "shapley" else "coefficient"  # of version 1
+            fits = [{"measure": measure, **document.with_tensors(fit)} for fit in content["fits"]]
+            explanation = cls(
+                fits=tuple(document.build(Fit, fit) for fit in fits),
+                extents=tuple(document.extent_from_json(extent) for extent in content["extents"]),
+                patch=document.patch_from_json(content["patch"]),
+                segment_ids=document.array_from_json(content["segment_ids"]),
+                keep=document.array_from_json(content["keep"]),
+                settings=settings,
+                **document.with_tensors({name: content[name] for name in document.PLAIN}),
+            )
+            document.check(explanation)
+        return explanation
 
     def __getitem__(self, target: str) -> Explanation:
         """Return the same explanation showing another target."""

@@ -8,6 +8,7 @@ A damaged file is therefore detected and rendered again, and no file is ever out
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 import warnings
@@ -150,11 +151,13 @@ def _read(path: Path, source: RenderInput) -> Tensor | None:
     except OSError:
         return None
     samples = content[_DIGEST:]
-    if hashlib.sha256(samples).digest() != content[:_DIGEST]:
+    dtype = source.y.numpy().dtype
+    n_bytes = math.prod(source.y.shape[:-1]) * source.n_samples * dtype.itemsize
+    if len(samples) != n_bytes or hashlib.sha256(samples).digest() != content[:_DIGEST]:
         return None
     with suppress(OSError):
         os.utime(path)  # it is now the most recently used
-    values = torch.from_numpy(np.frombuffer(bytearray(samples), source.y.numpy().dtype))
+    values = torch.from_numpy(np.frombuffer(bytearray(samples), dtype))
     return values.reshape(*source.y.shape[:-1], source.n_samples)
 
 

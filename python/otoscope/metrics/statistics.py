@@ -8,8 +8,6 @@ while a set has no more rows than columns: distances computed from rows are exac
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from torch import Tensor
 from otoscope import records
 from otoscope.documents import read_document
 from otoscope.errors import ParameterError
+from otoscope.foreign import parse_json, read_arrays, refusing
 from otoscope.metrics.feature_set import FeatureSet
 from otoscope.metrics.gaussian import Normal, check_normal
 
@@ -29,6 +28,8 @@ __all__ = ["Statistics", "load", "save"]
 
 _KIND, _VERSION = "otoscope.Statistics", 1
 _COVARIANCE = ("cov", "sigma")
+_OPTIONAL = ("format", "count", "ddof", "settings", "rows")
+_LISTED = 20  # names in a message
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,37 +204,41 @@ def load(path: str | Path) -> Statistics:
     >>> load("real.npz")  # doctest: +SKIP
     """
     path = Path(path)
-    if not path.is_file():
-        raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, TypeError, zipfile.BadZipFile, EOFError) as err:  # TypeError: a bare array
-        raise ParameterError(f"{path} cannot be read as .npz without pickles ({err})") from err
+    arrays, contents = read_arrays(path, ("mu", *_COVARIANCE, *_OPTIONAL))
     name = next((name for name in _COVARIANCE if name in arrays), None)
     if "mu" not in arrays or name is None:
-        contents = ", ".join(sorted(arrays)) or "nothing"
-        raise ParameterError(f"{path} holds {contents}; statistics hold mu and cov")
+        listed = ", ".join(sorted(contents)[:_LISTED]) or "nothing"
+        raise ParameterError(f"{path} holds {listed}; statistics hold mu and cov")
     if "format" in arrays:  # other tools write no format
         read_document({"format": str(arrays["format"])}, _KIND, _VERSION, name=f"file {path}")
-    try:
+    with refusing(path, "holds no statistics"):
+        count = _integer("count", arrays["count"]) if "count" in arrays else None
+        ddof = _integer("ddof", arrays["ddof"]) if "ddof" in arrays else 1
+        if ddof not in (0, 1) or (count is not None and count <= ddof):
+            raise ParameterError(f"count is {count} and ddof {ddof}; ddof is 0 or 1, below count")
         return Statistics(
             _tensor("mu", arrays["mu"]),
             _tensor(name, arrays[name]),
-            int(arrays["count"]) if "count" in arrays else None,
-            int(arrays.get("ddof", 1)),
+            count,
+            ddof,
             _tensor("rows", arrays["rows"]) if "rows" in arrays else None,
             _settings(str(arrays.get("settings", "{}"))),
         )
-    except (ValueError, TypeError) as err:
-        raise ParameterError(f"{path}: {err}") from err
 
 
 def _settings(text: str) -> dict[str, Any]:
-    settings = json.loads(text)
+    settings = parse_json(text, name="settings")
     if not isinstance(settings, dict):
         raise ParameterError(f"settings are {text}, must be a JSON object")
     return settings
+
+
+def _integer(name: str, array: np.ndarray[Any, Any]) -> int:
+    """Read a whole number, also if it was stored as a float."""
+    value = array.item() if array.size == 1 and array.dtype.kind in "iuf" else array.tolist()
+    if not isinstance(value, int | float) or not 0 <= value < 2**53 or value != int(value):
+        raise ParameterError(f"{name} is {str(value)[:60]}, must be a whole number")
+    return int(value)
 
 
 def _tensor(name: str, array: np.ndarray[Any, Any]) -> Tensor:

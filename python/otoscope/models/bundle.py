@@ -16,7 +16,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from otoscope.documents import require_types
 from otoscope.errors import ParameterError
+from otoscope.foreign import read_json, refusing
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
 from otoscope.records import replacing, write_text
@@ -36,6 +38,30 @@ NETWORKS: dict[str, type[nn.Module]] = {"SVDNet": SVDNet}
 """Networks that a bundle can name; each has ``settings`` that build it again."""
 
 _FORMAT = "otoscope bundle 1"
+_NOT_A_MODEL = "does not describe a model of this version"
+_DESCRIPTION = {
+    "network": dict,
+    "front_end": dict,
+    "patch_frames": int,
+    "output_names": list,
+    "card": dict,
+}
+_FRONT_END = {
+    "sample_rate": int,
+    "n_fft": int,
+    "hop_length": int,
+    "n_mels": int,
+    "fmin": float,
+    "fmax": float,
+    "filters": str,
+    "window": str,
+    "power": float,
+    "centred": bool,
+    "compression": dict,
+}
+_LARGEST = (
+    1 << 20
+)  # frames, samples and bands: a description is short, what it asks for need not be
 
 
 def save_bundle(path: str | PathLike[str], model: Listener, *, card: Mapping[str, str]) -> None:
@@ -102,22 +128,34 @@ def load_bundle(path: str | PathLike[str]) -> Listener:
     >>> load_bundle("detector.json")  # doctest: +SKIP
     """
     tensors, description = load_with_checksum(path, _FORMAT)
-    try:
-        network = description["network"]
-        front_end = dict(description["front_end"])
-        front_end["compression"] = Compression(**front_end["compression"])
+    with refusing(path, _NOT_A_MODEL):
+        require_types(description, _DESCRIPTION, "the description")
+        network = require_types(
+            description["network"], {"class": str, "settings": dict}, "the network"
+        )
+        if not all(isinstance(name, str) for name in description["output_names"]):
+            raise ParameterError("the output_names must be texts")
         model = Listener(
             NETWORKS[network["class"]](**network["settings"]),
-            FrontEnd(**front_end),
+            _front_end(description["front_end"], description["patch_frames"]),
             mean=tensors["mean"],
             std=tensors["std"],
             patch_frames=description["patch_frames"],
             output_names=description["output_names"],
         )
         model.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as err:
-        raise ParameterError(f"{path} does not describe a model of this version: {err}") from err
     return model.eval()
+
+
+def _front_end(settings: object, patch_frames: int) -> FrontEnd:
+    """Build a front end from settings whose types and sizes are checked."""
+    checked = require_types(settings, _FRONT_END, "the front end")
+    sizes = {name: checked[name] for name in ("n_fft", "hop_length", "n_mels")}
+    if large := [name for name, size in sizes.items() if size > _LARGEST]:
+        raise ParameterError(f"{large[0]} is {sizes[large[0]]}, at most {_LARGEST} is read")
+    if patch_frames * max(sizes["hop_length"], sizes["n_mels"]) > 1 << 30:
+        raise ParameterError(f"patch_frames is {patch_frames}: an excerpt has too many samples")
+    return FrontEnd(**{**checked, "compression": Compression(**checked["compression"])})
 
 
 def read_card(path: str | PathLike[str]) -> dict[str, str]:
@@ -138,7 +176,8 @@ def read_card(path: str | PathLike[str]) -> dict[str, str]:
     >>> read_card("detector")["licence"]  # doctest: +SKIP
     'Apache-2.0'
     """
-    card: dict[str, str] = load_with_checksum(path, _FORMAT)[1]["card"]
+    description = load_with_checksum(path, _FORMAT)[1]
+    card: dict[str, str] = require_types(description, {"card": dict}, f"{path}")["card"]
     return card
 
 
@@ -172,13 +211,14 @@ def load_with_checksum(
             raise ParameterError(f"{file} is not there; a bundle is two files, both needed")
     weights = weights_path.read_bytes()
     try:
-        description = json.loads(json_path.read_text("utf-8"))
-        file_format = str(description.get("format"))
-    except (ValueError, AttributeError):
-        file_format = ""
+        description = read_json(json_path)
+    except ParameterError as err:
+        reason = f"not a bundle's description ({expected_format!r})"
+        raise ParameterError(f"{err}; it is {reason}") from err
+    file_format = str(description.get("format")) if isinstance(description, dict) else ""
     kind, _, version = file_format.rpartition(" ")
     expected_kind, _, known = expected_format.rpartition(" ")
-    if kind == expected_kind and version.isdecimal() and int(version) > int(known):
+    if kind == expected_kind and version.isdecimal() and int(version[:9]) > int(known):
         raise ParameterError(
             f"{json_path} has format {file_format!r}, newer than {expected_format!r}; "
             "update otoscope"
@@ -190,7 +230,8 @@ def load_with_checksum(
             f"{json_path.with_suffix('')} was altered or cut short after it was written: "
             "its SHA-256 does not match; get it again"
         )
-    return load(weights), description
+    with refusing(weights_path, "is not a file of tensors"):
+        return load(weights), description
 
 
 def bundle_files(path: str | PathLike[str]) -> tuple[Path, Path]:

@@ -8,8 +8,9 @@ checkpoint therefore gives the same numbers as one that was never interrupted.
 from __future__ import annotations
 
 import math
-import pickle
 import time
+import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,33 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from otoscope.documents import require_types
 from otoscope.errors import ParameterError
+from otoscope.foreign import refusing, require_small_pickle
 from otoscope.progress import Progress, silent
 from otoscope.records import claimed, replacing
 
 __all__ = ["LoopConfig", "StepResult", "Trainee", "TrainingHistory", "run_training"]
 
 _SCHEMA = 1
+_CONTENT = {
+    "schema": int,
+    "identity": dict,
+    "step": int,
+    "scores": list,
+    "is_done": bool,
+    "network": dict | OrderedDict,
+    "optimiser": dict,
+    "state": dict,
+}
+_MAKERS = {
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    *(f"torch {kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Bool", "Byte")),
+    *(f"torch {kind}Storage" for kind in ("Char", "Short", "Int", "Long")),
+}
+"""What the pickle of a checkpoint may name."""
+_NOT_A_CHECKPOINT = "is not a checkpoint of this program"
 
 
 @dataclass(frozen=True)
@@ -264,21 +285,32 @@ def _resumed(trainee: Trainee, path: Path, *, resume: bool) -> TrainingHistory:
         return TrainingHistory()
     if not resume:
         raise ParameterError(f"{path.parent} holds a training already; resume it or name another")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        schema, identity = content["schema"], content["identity"]
-    except (KeyError, RuntimeError, pickle.UnpicklingError, EOFError) as err:
-        raise ParameterError(f"{path} is not a checkpoint of this program: {err}") from err
-    if schema != _SCHEMA:
-        raise ParameterError(f"{path} has format {schema}; this version reads {_SCHEMA}")
+    content = _read(path)
+    identity = content["identity"]
+    if content["schema"] != _SCHEMA:
+        raise ParameterError(f"{path} has format {content['schema']}; this version reads {_SCHEMA}")
     for name, value in trainee.identity.items():
         if identity.get(name) != value:
             other = f"{name} {identity.get(name)}, not {value}"
             if isinstance(value, list):
                 other = f"another {name}"
             raise ParameterError(f"{path} was written with {other}; name a new folder")
-    trainee.network.load_state_dict(content["network"])
-    trainee.optimiser.load_state_dict(content["optimiser"])
-    trainee.restore(content["state"])
-    scores = [(step, score) for step, score in content["scores"]]
+    with refusing(path, _NOT_A_CHECKPOINT):
+        trainee.network.load_state_dict(content["network"])
+        trainee.optimiser.load_state_dict(content["optimiser"])
+        trainee.restore(content["state"])
+        scores = [(int(step), float(score)) for step, score in content["scores"]]
     return TrainingHistory(content["step"], scores, content["is_done"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a checkpoint: nothing in it is executed, and it unpacks to no more than its size."""
+    with refusing(path, _NOT_A_CHECKPOINT):
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+                raise ValueError("its members are compressed")
+            (pickled,) = (member for member in members if member.filename.endswith("/data.pkl"))
+            require_small_pickle(archive.read(pickled), names=_MAKERS)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return require_types(content, _CONTENT, "the checkpoint")

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from otoscope import records
-from otoscope.errors import ParameterError
-from otoscope.metrics import statistics
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.metrics.gaussian import distance
+from otoscope.models import zoo
 from otoscope.progress import Progress, silent
 from otoscope.workflows.features import FeatureConfig, SoundFeatures, comparable, differences
-from otoscope.workflows.stats import StatsResult, measure
+from otoscope.workflows.stats import StatsResult, load_statistics, measure
 
 __all__ = ["DistanceResult", "measure_distance"]
 
@@ -99,8 +99,8 @@ def measure_distance(
     real, generated : Path
         Folders, sound files, or statistics (.npz).
     config : FeatureConfig
-        Model, layer and excerpts. A missing model, and a missing layer or hop of the same model,
-        are taken from the statistics.
+        Model, layer and excerpts. A missing model, if it is one of the zoo, and a missing layer or
+        hop of the same model, are taken from the statistics.
     keep : Path, optional
         Folder for the statistics of folders: another run reads them there, or resumes.
     progress : callable
@@ -151,7 +151,7 @@ def _loaded(path: Path, config: FeatureConfig) -> StatsResult | None:
     """Load statistics and check their model and layer; return None for sounds."""
     if path.suffix != ".npz":
         return None
-    side = StatsResult(path, statistics.load(path))
+    side = StatsResult(path, load_statistics(path))
     for name in ("model", "layer"):
         value = getattr(config, name)
         if side.features and value and value != side.features[name]:
@@ -170,9 +170,18 @@ def _statistics_file(keep: Path, path: Path, features: SoundFeatures) -> Path:
 
 
 def _completed(config: FeatureConfig, features: Mapping[str, Any]) -> FeatureConfig:
-    """Fill settings that are missing with those of the other side."""
+    """Fill settings that are missing with those of the other side.
+
+    Only a model of the zoo is taken from a file: anything else would run what the file names.
+    """
     if not features or config.model not in (None, features["model"]):
         return config
+    if config.model is None and features["model"] not in zoo.CATALOGUE:
+        raise ParameterError(
+            f"the statistics are of model {features['model']}, which is not in the zoo, and a file "
+            "decides on no code that is run",
+            advice=Advice("if you trust it, name it: ", Argument("model", features["model"])),
+        )
     hop = features["hop_frames"] * features["hop_length"] / features["sample_rate"]
     return replace(
         config,

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from otoscope import records
+from otoscope.documents import require_types
 from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.foreign import read_arrays, refusing
 from otoscope.intervene.interrogation.items import Features
 from otoscope.workflows.recording import sound_files
 
 __all__ = ["Columns", "LabelledItems", "read_items"]
 
+_FEATURES = ("features", "dilation_percent", "recording", "label")
 _LABELLING = (Argument("labels"), ", or ", Argument("unlabelled", True))  # part of an advice
 
 
@@ -145,6 +148,7 @@ def _manifest(path: Path) -> list[dict[str, Any]]:
         clip = record.get("clip")
         if not isinstance(clip, dict) or "style" not in clip:
             raise ParameterError(f"{path} has no styles", advice=Advice("give ", *_LABELLING))
+        require_types(record, {"file": str}, f"{path}: a record")
         rows.append({**clip, "file": record["file"], "label": clip["style"]})
     if not rows:
         raise ParameterError(f"{path} is empty")
@@ -171,8 +175,8 @@ def _table(path: Path, *, with_labels: bool) -> list[dict[str, Any]]:
     for row in rows:
         if "" in row or None in row.values() or not all(row[name] for name in needed):
             raise ParameterError(f"{path}: a row is not of {len(names)} columns, or empty: {row}")
-    files = [row["file"] for row in rows]
-    if twice := [file for file in files if files.count(file) > 1]:
+    counts = Counter(row["file"] for row in rows)
+    if twice := [file for file, count in counts.items() if count > 1]:
         raise ParameterError(f"{path} names {twice[0]} twice")
     return rows
 
@@ -180,29 +184,34 @@ def _table(path: Path, *, with_labels: bool) -> list[dict[str, Any]]:
 def _of_features(
     path: Path, table: Path | None, columns: Columns, *, unlabelled: bool
 ) -> LabelledItems:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            features, dilations = arrays["features"], arrays["dilation_percent"]
-            names, labels = arrays["recording"].tolist(), arrays["label"].tolist()
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as err:
+    arrays, contents = read_arrays(path, _FEATURES)
+    if missing := [name for name in _FEATURES if name not in arrays]:
         raise ParameterError(
-            f"{path} cannot be read ({err}); it must hold features [dose, item, feature], "
-            "dilation_percent, recording and label"
-        ) from err
-    if features.ndim != 3 or features.shape[:2] != (len(dilations), len(names)):
+            f"{path} holds {', '.join(contents[:20]) or 'nothing'}, not {missing[0]}; it must hold "
+            "features [dose, item, feature], dilation_percent, recording and label"
+        )
+    features, dilations, recordings, classes = (arrays[name] for name in _FEATURES)
+    shapes = (recordings.shape, recordings.shape, (*dilations.shape, *recordings.shape))
+    if features.ndim != 3 or shapes != (classes.shape, (recordings.size,), features.shape[:2]):
         raise ParameterError(
             f"{path}: features have shape {features.shape}, must be [dose, item, feature] for "
-            f"{len(dilations)} doses and {len(names)} recordings"
+            f"{dilations.size} doses and {recordings.size} recordings, {classes.size} labels"
         )
+    for name, values in (("features", features), ("dilation_percent", dilations)):
+        if values.dtype.kind not in "iuf" or not values.size or not np.isfinite(values).all():
+            raise ParameterError(f"{path}: {name} are {values.dtype}, must be finite numbers")
+    with refusing(path, "holds names that are no texts"):
+        names, labels = recordings.astype(str).tolist(), classes.astype(str).tolist()
     rows: list[dict[str, Any]] = [
         {"file": name, "label": label} for name, label in zip(names, labels, strict=True)
     ]
     source = path
     if table:
         rows, source = _table(table, with_labels=not unlabelled), table
-        if unknown := [row["file"] for row in rows if row["file"] not in names]:
-            raise ParameterError(f"{table} names {unknown[0]}, which is not in {path}")
-    taken = [names.index(row["file"]) for row in rows]
+    place = {name: index for index, name in reversed(list(enumerate(names)))}
+    if unknown := [row["file"] for row in rows if row["file"] not in place]:
+        raise ParameterError(f"{table} names {unknown[0]}, which is not in {path}")
+    taken = [place[row["file"]] for row in rows]
     chosen = torch.from_numpy(features[:, taken]).float().transpose(0, 1).contiguous()
     metadata = _metadata(rows, source, columns, unlabelled=unlabelled)
     audio = Features(chosen, [row["file"] for row in rows])

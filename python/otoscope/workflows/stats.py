@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from otoscope import records
+from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.metrics import FeatureSet, Statistics, statistics
 from otoscope.metrics.feature_set import few_rows
@@ -21,9 +22,20 @@ from otoscope.progress import Progress, silent
 from otoscope.workflows.features import FeatureConfig, SoundFeatures, differences
 from otoscope.workflows.recording import sound_files
 
-__all__ = ["StatsResult", "measure", "measure_statistics"]
+__all__ = ["StatsResult", "load_statistics", "measure", "measure_statistics"]
 
 _EVERY = 20.0  # seconds between saves of intermediate statistics
+_FEATURES = {
+    "model": str,
+    "layer": str,
+    "channel_axis": int | None,
+    "sample_rate": float,
+    "hop_length": int,
+    "excerpt_frames": int,
+    "hop_frames": int,
+    "padded": bool,
+}
+"""Types of what `SoundFeatures.about` holds and a distance uses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +95,25 @@ class StatsResult:
             few = few_rows(str(self.path), self.statistics.count, len(self.statistics.mean))
             notes += [few] if few else []
         return tuple(notes)
+
+
+def load_statistics(path: Path) -> Statistics:
+    """Read a file of statistics; settings that are not of otoscope's types are refused."""
+    loaded = statistics.load(path)
+    settings = loaded.settings
+    present = {
+        name: dict for name in ("features", "files", "rates", "versions") if name in settings
+    }
+    require_types(settings, present, f"{path}: settings")
+    if features := settings.get("features"):
+        require_types(features, _FEATURES, f"{path}: features")
+        lengths = ("sample_rate", "hop_length", "excerpt_frames", "hop_frames")
+        if short := [name for name in lengths if features[name] <= 0]:
+            raise ParameterError(f"{path}: {short[0]} is {features[short[0]]}, must be > 0")
+    rates = settings.get("rates", {})
+    if not all(sr.isascii() and sr.isdecimal() and type(n) is int for sr, n in rates.items()):
+        raise ParameterError(f"{path}: rates must be counts of files by sampling rate")
+    return loaded
 
 
 def measure_statistics(
@@ -184,7 +215,7 @@ def _resumed(
     for place in places:
         if place is None or not place.exists():
             continue
-        before = statistics.load(place)
+        before = load_statistics(place)
         state = json.loads(json.dumps(before.settings))
         if "features" not in state or "files" not in state:
             raise ParameterError(f"{place} is there and of another tool; name another file")

@@ -199,7 +199,10 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path) -> None:
     for content, message in (
         (b"\x80\x02K\x01r\xff\xff\xff\x1f.", "it remembers 536870911 things, in 10 bytes"),
         (b"K\x01p536870911\n.", "it remembers 536870911 things"),
-        (pickle.dumps({"param_values": [twice_nested(60)], "token2idx": TOKEN2IDX}, 2), "no array"),
+        (
+            pickle.dumps({"param_values": [twice_nested(60)], "token2idx": TOKEN2IDX}, 2),
+            "again and again",
+        ),
         (pickle.dumps({"param_values": [wide] * 6_003, "token2idx": TOKEN2IDX}, 2), "more numb"),
         # one-hot or not: an identity of so many tokens would have 13 GB
         (
@@ -213,7 +216,7 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path) -> None:
         with pytest.raises(ParameterError, match=message):
             import_folkrnn(path)
     values = {"param_values": [wide.T, *layer, wide, wide[0]], "token2idx": many}
-    path.write_bytes(pickle.dumps(values | {"experiment_id": [twice_nested(60)]}, 2))
+    path.write_bytes(pickle.dumps(values | {"experiment_id": [twice_nested(6)]}, 2))
     model = import_folkrnn(path)
     assert model.network.settings["embedding"] == 1
     assert "experiment" not in model.card

@@ -8,11 +8,10 @@ three files, ``tunes.jsonl`` and ``rejected.jsonl`` one row per tune, ``report.j
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, get_args
 
 from otoscope.documents import document, read_document
 from otoscope.errors import ParameterError
@@ -20,6 +19,7 @@ from otoscope.folk.abc import NotationError
 from otoscope.folk.data.sources import RejectedTune, TokenisedTune, TokenVersion
 from otoscope.folk.data.split import SPLITS
 from otoscope.folk.tokens import Vocabulary, read_token_file, write_token_file
+from otoscope.foreign import parse_json, read_json, refusing
 from otoscope.records import to_json, write_text
 
 __all__ = [
@@ -194,26 +194,20 @@ def load_prepared(folder: str | Path) -> PreparedTunes:
             f"{folder} has no {_REPORT}: it was not made by otoscope folk prepare SOURCES --out DIR"
         )
     report = _read_report(folder / _REPORT)
-    version = cast(TokenVersion, report["tokens"])
-    train, valid, test = (_read(folder / f"{split}.txt", version) for split in SPLITS)
-    rows = (folder / "tunes.jsonl").read_text("utf-8").splitlines()
-    return PreparedTunes(
-        version,
-        Vocabulary.from_json((folder / "vocabulary.json").read_text("utf-8")),
-        train,
-        valid,
-        test,
-        [json.loads(row) for row in rows],
-    )
+    if report["tokens"] not in get_args(TokenVersion):
+        raise ParameterError(f"{folder / _REPORT}: tokens are {report['tokens']!r}, not v1, v2, v3")
+    version: TokenVersion = report["tokens"]
+    with refusing(folder, "is no prepared folder that can be read"):
+        train, valid, test = (_read(folder / f"{split}.txt", version) for split in SPLITS)
+        vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_text("utf-8"))
+        lines = (folder / "tunes.jsonl").read_text("utf-8").split("\n")[:-1]
+        rows = [parse_json(line, name="a row of tunes.jsonl") for line in lines]
+    return PreparedTunes(version, vocabulary, train, valid, test, rows)
 
 
 def _read_report(path: Path) -> dict[str, Any]:
     """Read the report; version 1 had "schema": 1 or, at first, no version."""
-    text = path.read_text("utf-8")
-    try:
-        report = json.loads(text)
-    except ValueError:
-        report = text
+    report = read_json(path)
     if isinstance(report, dict) and "format" not in report:
         report = {"format": f"{_KIND}/{report.pop('schema', 1)}", **report}
     return read_document(report, _KIND, _VERSION, name=f"report {path}", required=["tokens"])[0]

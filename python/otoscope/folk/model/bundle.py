@@ -13,9 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from torch import Tensor
+
+from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.folk.model.network import FolkRNN
 from otoscope.folk.tokens import Vocabulary
+from otoscope.foreign import refusing
 from otoscope.models.bundle import load_with_checksum, save_with_checksum
 
 __all__ = ["FolkModel", "load_folkrnn", "save_folkrnn"]
@@ -23,6 +27,14 @@ __all__ = ["FolkModel", "load_folkrnn", "save_folkrnn"]
 TOKENISERS = ("v1", "v2", "v3")
 
 _FORMAT = "otoscope folk-rnn 1"
+_DESCRIPTION = {"network": dict, "tokens": str, "vocabulary": list, "card": dict}
+_NETWORK = {
+    "n_tokens": int,
+    "embedding": int | None,
+    "hidden": int,
+    "layers": int,
+    "dropout": float,
+}
 _SHIPPED = Path(__file__).parent / "bundles"
 
 
@@ -161,12 +173,26 @@ def load_folkrnn(path: str | PathLike[str] = "folkrnn-small") -> FolkModel:
     shipped = _SHIPPED / f"{path}.json"
     here = shipped if Path(path).name == str(path) and shipped.is_file() else path
     tensors, description = load_with_checksum(here, _FORMAT)
-    try:
-        network = FolkRNN(**description["network"])
+    with refusing(path, "does not describe a model of this version"):
+        require_types(description, _DESCRIPTION, "the description")
+        settings = require_types(description["network"], _NETWORK, "the network")
+        _require_sizes(settings, tensors)
+        network = FolkRNN(**settings)
         network.load_state_dict(tensors)
+        if not all(isinstance(token, str) for token in description["vocabulary"]):
+            raise ParameterError("the vocabulary must be texts")
         vocabulary = Vocabulary(tuple(description["vocabulary"]))
         model = FolkModel(network, vocabulary, description["tokens"], description["card"])
-    except (KeyError, TypeError, RuntimeError) as err:
-        raise ParameterError(f"{path} does not describe a model of this version: {err}") from err
     network.eval()
     return model
+
+
+def _require_sizes(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse sizes beyond those of the tensors before a network of these sizes is made."""
+    output, state = tensors["output.weight"], tensors["hidden_init"]
+    sizes = {"n_tokens": output.shape[0], "hidden": output.shape[1], "layers": state.shape[0]}
+    if "embedding" in tensors:
+        sizes["embedding"] = tensors["embedding"].shape[1]
+    for name, size in sizes.items():
+        if settings.get(name) != size:
+            raise ParameterError(f"{name} is {settings.get(name)}, the tensors have {size}")

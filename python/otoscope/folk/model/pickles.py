@@ -2,14 +2,14 @@
 
 A pickle is a program. Only those of its instructions are followed that make plain values and NumPy
 arrays of numbers; one that names anything else ends the reading before it is called. A short file
-cannot ask for much memory either: nothing in it counts for more numbers than it has bytes.
+cannot ask for much memory or time either: nothing in it counts for more numbers than it has bytes,
+and its references are counted (`foreign.require_small_pickle`) before a value is made.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
-import pickletools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,10 +25,15 @@ from otoscope.errors import ParameterError
 from otoscope.folk.model.bundle import FolkModel
 from otoscope.folk.model.network import FolkRNN
 from otoscope.folk.tokens import Vocabulary
+from otoscope.foreign import refusing, require_small_pickle
 
 __all__ = ["import_folkrnn"]
 
 _ARRAYS_PER_LAYER = 14  # three for each of four gates, the initial cell, the initial hidden state
+_NOT_A_MODEL = (
+    "is no folk-rnn model: needs a dictionary with param_values, a list of arrays of numbers, and "
+    "token2idx, each token's id from 0"
+)
 _GATES = ("input gate", "forget gate", "cell", "output gate")  # torch's order too
 
 
@@ -71,14 +76,9 @@ def import_folkrnn(path: str | PathLike[str]) -> FolkModel:
     'v2'
     """
     content = _loaded(Path(path))
-    try:
+    with refusing(path, _NOT_A_MODEL):
         vocabulary = _vocabulary(content["token2idx"])
         arrays = _arrays(content["param_values"], Path(path).stat().st_size)
-    except (KeyError, TypeError, AttributeError, ValueError) as err:
-        raise ParameterError(
-            f"{path} is no folk-rnn model: needs a dictionary with param_values, a list of arrays "
-            f"of numbers, and token2idx, each token's id from 0 ({type(err).__name__}: {err})"
-        ) from err
     network = _network(arrays, len(vocabulary), str(path))
     is_v3 = any(token in vocabulary for token in ("K:maj", "K:min", "K:dor", "K:mix"))
     is_v2 = any(token.startswith("K:") and len(token) > 2 for token in vocabulary.tokens)
@@ -171,23 +171,15 @@ def _loaded(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise ParameterError(f"{path} is not there")
     raw = path.read_bytes()
-    try:
-        _require_small_memo(raw)
-        content = _Restricted(io.BytesIO(raw), encoding="latin1").load()
-    except ParameterError as err:
-        raise ParameterError(f"{path} is refused: {err}") from None
-    except Exception as err:  # a damaged pickle raises nearly anything
-        raise ParameterError(f"{path} is no pickle that can be read: {err}") from err
+    with refusing(path, "is no pickle that can be read"):
+        try:
+            require_small_pickle(raw)
+            content = _Restricted(io.BytesIO(raw), encoding="latin1").load()
+        except ParameterError as err:
+            raise ParameterError(f"{path} is refused: {err}") from err
     if not isinstance(content, Mapping):
         raise ParameterError(f"{path} holds {type(content).__name__}, needs a dictionary")
     return content
-
-
-def _require_small_memo(raw: bytes) -> None:
-    """Refuse memo indices beyond the file's length: the memo is as long as its largest index."""
-    for instruction, index, _ in pickletools.genops(raw):
-        if instruction.name in ("PUT", "LONG_BINPUT") and int(str(index)) > len(raw):
-            raise ParameterError(f"it remembers {index} things, in {len(raw)} bytes")
 
 
 class _DType:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from otoscope.documents import read_document
 from otoscope.errors import ParameterError
+from otoscope.foreign import parse_json
 
 __all__ = ["START", "STOP", "Vocabulary"]
 
@@ -167,10 +168,7 @@ class Vocabulary:
         >>> Vocabulary.from_json('["<s>", "</s>", "C"]').encode(["C"])
         [2]
         """
-        try:
-            parsed = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ParameterError(f"the vocabulary is not JSON: {error}") from None
+        parsed = parse_json(text, name="the vocabulary")
         if isinstance(parsed, list):
             parsed = {"format": f"{_KIND}/1", "tokens": parsed}
         tokens = read_document(parsed, _KIND, _VERSION, name="vocabulary")[0].get("tokens")

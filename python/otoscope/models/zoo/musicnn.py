@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.errors import require_extra
+from otoscope.foreign import refusing
 from otoscope.models.listener import Listener
 from otoscope.models.zoo.tf1_checkpoint import read_variables
 from otoscope.signal import Compression, librosa_mel
@@ -80,10 +81,12 @@ def load_musicnn(data: Literal["MTT", "MSD"]) -> Listener:
     """
     package = require_extra("musicnn", "models", command=INSTALL)
     tags: list[str] = getattr(import_module("musicnn.configuration"), f"{data}_LABELS")
-    variables = read_variables(f"{Path(str(package.__file__)).parent / f'{data}_musicnn'}/")
+    checkpoint = f"{Path(str(package.__file__)).parent / f'{data}_musicnn'}/"
+    variables = read_variables(checkpoint)
     with torch.device("meta"):  # no memory and no random numbers before the weights
         network = MusicTagger(len(tags))
-    network.load_state_dict(_state(network, variables), assign=True)
+    with refusing(checkpoint, f"is not the checkpoint of musicnn 0.1.0: {INSTALL}"):
+        network.load_state_dict(_state(network, variables), assign=True)
     front_end = librosa_mel(
         sr=16000, n_fft=512, hop_length=256, n_mels=96, compression=Compression("log10", 1e-4)
     )

