@@ -72,7 +72,7 @@ class ResidualNet(nn.Module):
 
 @dataclass(frozen=True)
 class Question:
-    """A model, excerpts, segments in time, and the coalitions that are asked about."""
+    """A model, excerpts, segments in time, and the coalitions to evaluate."""
 
     name: str
     model: nn.Module
@@ -137,8 +137,8 @@ def sweep(question: Question, keep: Tensor) -> int:
         one.in_batches(some, batch).cpu()
         seconds[batch] = time.perf_counter() - start
     best = min(seconds, key=seconds.__getitem__)
-    told = ", ".join(f"{b}: {s / len(some) * 1e3:.2f} ms" for b, s in seconds.items())
-    print(f"{question.name}: torch, ms a coalition by batch size: {told}; best {best}")
+    times = ", ".join(f"{b}: {s / len(some) * 1e3:.2f} ms" for b, s in seconds.items())
+    print(f"{question.name}: torch, ms per coalition by batch size: {times}; best {best}")
     return best
 
 
@@ -192,7 +192,7 @@ def captum_calls(question: Question, n_samples: int) -> dict[str, Callable[[], o
 def explanation_case(
     question: Question, device: str, rounds: int, *, rivals: bool, bars: bool
 ) -> Case:
-    """Ours against torch's best batch; against everybody, where asked."""
+    """Ours against torch's best batch; against all rivals if ``rivals``."""
     lime = question.lime
     start = time.perf_counter()
     first = lime.explain(question.values)
@@ -309,16 +309,16 @@ def questions(device: str, quick: bool) -> Iterator[tuple[Question, dict[str, bo
 
 def memory_case(device: str) -> Case:
     """Peak memory of processes that explain one excerpt: it must not grow with the coalitions."""
-    found = {}
+    peaks_mb = {}
     for segments in (8, 10, 12, 14):
         command = [sys.executable, __file__, "--device", device, "--peak", str(segments)]
-        said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-        found[f"{2**segments} coalitions"] = float(said.stdout.split()[-1])
-    growth = found["16384 coalitions"] / found["1024 coalitions"]
+        process = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        peaks_mb[f"{2**segments} coalitions"] = float(process.stdout.split()[-1])
+    growth = peaks_mb["16384 coalitions"] / peaks_mb["1024 coalitions"]
     return Case(
         "peak memory of a process, SVDNet: "
-        + ", ".join(f"{coalitions} {mb:.0f} MB" for coalitions, mb in found.items()),
-        found,
+        + ", ".join(f"{coalitions} {mb:.0f} MB" for coalitions, mb in peaks_mb.items()),
+        peaks_mb,
         {"ours": Timing((0.0,))},
         Bar("1.1 x peak for 1024 coalitions / peak for 16384", 1.1 / growth, 1),
     )
@@ -345,20 +345,20 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, into build/quick: a test")
     parser.add_argument("--peak", type=int, help="print the peak memory for this many segments")
-    asked = parser.parse_args()
-    if asked.peak:
-        print(peak_mb(asked.device or "cpu", asked.peak))
+    arguments = parser.parse_args()
+    if arguments.peak:
+        print(peak_mb(arguments.device or "cpu", arguments.peak))
         return
-    if asked.quick:
+    if arguments.quick:
         os.environ.setdefault("OUT", str(ROOT / "build" / "quick"))
-    for device in [asked.device] if asked.device else usable:
+    for device in [arguments.device] if arguments.device else usable:
         cases: list[Case] = []
-        for question, against in questions(device, asked.quick):
-            rounds = 3 if against["rivals"] and not asked.quick else 1
+        for question, against in questions(device, arguments.quick):
+            rounds = 3 if against["rivals"] and not arguments.quick else 1
             cases.append(explanation_case(question, device, rounds, **against))
             if against["rivals"]:
                 cases += [c for c in [ablation_case(question, device, 5 * rounds)] if c]
-                cases += [] if asked.quick else [memory_case(device)]
+                cases += [] if arguments.quick else [memory_case(device)]
             path = write("explain", cases, device=device)  # what is measured is not lost
         show(path)
 

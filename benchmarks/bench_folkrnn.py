@@ -56,7 +56,7 @@ SIZES = {
 def folk_model(sizes: Sizes, device: str) -> FolkModel:
     """A model with random weights that never ends a tune of itself."""
     network = FolkRNN(N_TOKENS, hidden=sizes.hidden, layers=sizes.layers).eval().to(device)
-    vocabulary = Vocabulary(("<s>", "</s>", *(f"t{one}" for one in range(N_TOKENS - 2))))
+    vocabulary = Vocabulary(("<s>", "</s>", *(f"t{i}" for i in range(N_TOKENS - 2))))
     with torch.no_grad():
         network.output.bias[vocabulary.stop] = -1e4
     return FolkModel(network, vocabulary, "v1")
@@ -64,9 +64,9 @@ def folk_model(sizes: Sizes, device: str) -> FolkModel:
 
 def lengths(n: int) -> list[int]:
     """Lengths of tunes, as the authors' corpus has them: 172 tokens in the mean."""
-    drawn = np.random.default_rng(0).normal(size=n)
+    normal = np.random.default_rng(0).normal(size=n)
     above, below = np.log(314 / 152) / 1.645, np.log(152 / 92) / 1.645
-    return [round(152 * np.exp(one * (above if one > 0 else below))) for one in drawn]
+    return [round(152 * np.exp(z * (above if z > 0 else below))) for z in normal]
 
 
 def ours(model: FolkModel, ends: list[int], batch: int, precision: str) -> Callable[[], int]:
@@ -153,7 +153,7 @@ def onnx_step(network: FolkRNN) -> bytes:
         for name, kind in (("W", "weight_ih"), ("R", "weight_hh")):
             values[f"{name}{layer}"] = onnx_order(getattr(network.lstm, f"{kind}_l{layer}"))
         biases = [getattr(network.lstm, f"bias_{kind}_l{layer}") for kind in ("ih", "hh")]
-        values[f"B{layer}"] = np.concatenate([onnx_order(one) for one in biases], axis=1)
+        values[f"B{layer}"] = np.concatenate([onnx_order(bias) for bias in biases], axis=1)
         given = [f"{name}{layer}" for name in ("x", "W", "R", "B")]
         made = [f"y{layer}", f"new_h{layer}", f"new_c{layer}"]
         given += ["", f"h{layer}", f"c{layer}"]
@@ -166,10 +166,10 @@ def onnx_step(network: FolkRNN) -> bytes:
         nodes.append(helper.make_node("Concat", parts, [f"new_{state}"], axis=0))
     size = ["layer", "tune", "unit"]
     inputs = [helper.make_tensor_value_info("ids", kinds.INT64, [1, "tune"])]
-    inputs += [helper.make_tensor_value_info(one, kinds.FLOAT, size) for one in ("h", "c")]
+    inputs += [helper.make_tensor_value_info(state, kinds.FLOAT, size) for state in ("h", "c")]
     outputs = [helper.make_tensor_value_info("logits", kinds.FLOAT, ["tune", "token"])]
     outputs += [
-        helper.make_tensor_value_info(f"new_{one}", kinds.FLOAT, size) for one in ("h", "c")
+        helper.make_tensor_value_info(f"new_{state}", kinds.FLOAT, size) for state in ("h", "c")
     ]
     constants = [onnx.numpy_helper.from_array(value, name) for name, value in values.items()]
     made_graph = helper.make_graph(nodes, "folk-rnn", inputs, outputs, constants)
@@ -221,11 +221,11 @@ def case(
         "isa": device if device == "cuda" else native.isa(),
         "threads": torch.get_num_threads(),
     }
-    asked = None
+    target = None
     if bar is not None:
-        asked = Bar("nn.LSTM / ours", ratio(timings["nn.LSTM"], timings["ours"]), bar)
+        target = Bar("nn.LSTM / ours", ratio(timings["nn.LSTM"], timings["ours"]), bar)
     rate = f"{rates['ours']:,.0f} tokens/s"
-    return Case(f"{name}, {tokens:,} tokens: {rate}", facts, timings, asked)
+    return Case(f"{name}, {tokens:,} tokens: {rate}", facts, timings, target)
 
 
 def main() -> None:

@@ -83,8 +83,8 @@ def _cases(device: str, sizes: Sizes, folder: Path) -> Iterator[Case]:
     settings = InterrogationSettings(duration=SECONDS)
 
     def interrogate(workers: int) -> None:
-        asked = replace(settings, workers=workers)
-        interrogation = Interrogation(model, files, labels, settings=asked)
+        with_workers = replace(settings, workers=workers)
+        interrogation = Interrogation(model, files, labels, settings=with_workers)
         interrogation.run([_WithoutPlacebo(8)], doses={"tempo": doses})
 
     def stretch() -> None:

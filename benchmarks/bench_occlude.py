@@ -253,11 +253,11 @@ def per_call(function: Callable[[], object], calls: int = 10) -> tuple[float, fl
     What the profiler itself adds is the same for one call and for more, and cancels.
     """
     function()
-    one, more = _asked_of_gpu(function, 1), _asked_of_gpu(function, 1 + calls)
+    one, more = _gpu_events(function, 1), _gpu_events(function, 1 + calls)
     return (more[0] - one[0]) / calls, (more[1] - one[1]) / calls
 
 
-def _asked_of_gpu(function: Callable[[], object], calls: int) -> tuple[int, int]:
+def _gpu_events(function: Callable[[], object], calls: int) -> tuple[int, int]:
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as recorded:
         for _ in range(calls):
             function()

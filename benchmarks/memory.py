@@ -9,7 +9,7 @@ _GLIBC = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(
 
 
 def keep_freed_memory() -> None:
-    """Start the running script again with glibc told to keep what is freed.
+    """Start the running script again with glibc set to keep freed memory.
 
     By default glibc hands large blocks back to the system, and whoever allocates next pays for new
     pages: several times the time of what is compared here. Values that are already set stay.

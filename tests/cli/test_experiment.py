@@ -66,7 +66,7 @@ def test_options_replace_fields_of_the_quick_version(tmp_path: Path) -> None:
     printed = json.loads(result.stdout)
     settings = printed["settings"]
     assert (settings["runs"], settings["worlds"], settings["strengths"]) == (1, 5, [0.0, 2.0])
-    assert printed["tables"][0]["title"] == "What knowing the artist is worth"
+    assert printed["tables"][0]["title"] == "Effect of knowing the artist"
     record = json.loads((tmp_path / "new" / "regulated_bootstrap.json").read_text())
     assert record["format"] == "otoscope.papers.regulated_bootstrap/1"
 

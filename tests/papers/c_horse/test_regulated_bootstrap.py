@@ -70,7 +70,7 @@ def test_command_prints_how_often_intervals_hold_the_truth(tmp_path: Path) -> No
     command += ["--out", str(tmp_path), "--json", str(tmp_path / "tables.json")]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
-    assert "What knowing the artist is worth" in result.output
+    assert "Effect of knowing the artist" in result.output
     assert json.loads((tmp_path / "tables.json").read_text())["settings"]["runs"] == 1
 
 

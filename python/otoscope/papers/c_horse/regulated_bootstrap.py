@@ -229,10 +229,10 @@ def _coverage(rows: list[dict[str, Any]], quantity: str) -> ResultTable:
             )
         )
     titles = {
-        "effect": "What knowing the artist is worth",
-        "interaction": "How much that changes when the artist's mark is silenced",
+        "effect": "Effect of knowing the artist",
+        "interaction": "Change of that effect when the artist's mark is silenced",
     }
-    columns = ("strength", "truth", "found", "width", "interval holds the truth", "leaves out 0")
+    columns = ("strength", "truth", "estimate", "width", "interval holds the truth", "leaves out 0")
     return ResultTable(titles[quantity], columns, tuple(cells))
 
 
@@ -241,11 +241,12 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     with svg_figure(path, width=2.4 * len(rows), height=2.7) as figure:
         axes = figure.subplots(1, len(rows), sharey=True, squeeze=False)[0]
         for axis, row in zip(axes, rows, strict=True):
-            found = sorted((one["effect"] for one in row["found"]), key=lambda one: one.value)
-            runs, truth = range(len(found)), row["truth"]["effect"]
-            axis.vlines(runs, [one.low for one in found], [one.high for one in found], "#1f6fb5")
+            estimates = sorted((run["effect"] for run in row["found"]), key=lambda i: i.value)
+            runs, truth = range(len(estimates)), row["truth"]["effect"]
+            lows, highs = [i.low for i in estimates], [i.high for i in estimates]
+            axis.vlines(runs, lows, highs, "#1f6fb5")
             axis.axhline(truth, color="#d98a1f", linestyle="--", label=f"truth {truth:.3f}")
             axis.set(title=f"strength {row['strength']:g}", xlabel="corpus", xticks=[])
             axis.spines[["top", "right"]].set_visible(False)
             axis.legend(frameon=False, fontsize=8)
-        axes[0].set_ylabel("what knowing the artist is worth")
+        axes[0].set_ylabel("effect of knowing the artist")
