@@ -98,13 +98,13 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
         timings = compare(
             {"ours": batch, "librosa": one_by_one}, device=device, repeats=sizes.repeats, warmup=1
         )
-        ours, rivals = batch().cpu().numpy(), np.stack(one_by_one())
+        result, oracle = batch().cpu().numpy(), np.stack(one_by_one())
         facts = {
             "clips": sizes.clips,
             "seconds": SECONDS,
             "threads": torch.get_num_threads(),
             "times_real_time": sizes.clips * SECONDS / timings["ours"].median_s,
-            "largest_difference": float(np.abs(ours - rivals).max()),
+            "largest_difference": float(np.abs(result - oracle).max()),
         }
         yield Case(f"{name}, {sizes.clips} clips of {SECONDS:g} s", facts, timings)
 
