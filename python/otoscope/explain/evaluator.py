@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -17,8 +18,9 @@ from torch import Tensor, nn
 from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.segments import Segments
-from otoscope.explain.shared import NotTraced, SharedForward
+from otoscope.explain.shared import TRACING, NotTraced, SharedForward
 from otoscope.protocols import Model, call_model, check_outputs, device_of
+from otoscope.protocols.reach import State, state_of
 
 __all__ = [
     "Choice",
@@ -36,8 +38,6 @@ Choice: TypeAlias = Callable[[int], list[int]]
 _COALITIONS = 4096  # per shared pass: memory does not grow with the number of samples
 _WORTH_A_TRACE = 32  # inputs
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}  # relative to the largest output
-_SIMPLE = (bool, int, float, str, type(None))
-_OWN = vars(nn.Module()).keys() - {"training"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,23 @@ class _Table:
     segments: ops.SegmentMap
     coalitions: ops.Coalitions
     choose: Choice
+
+
+@dataclass(frozen=True, eq=False)
+class _Traced:
+    """The last trace, or why there is none, with all that it depends on."""
+
+    settings: object
+    state: State
+    forward: SharedForward | NotTraced
+
+    def serves(self, settings: object, state: State) -> bool:
+        """Whether the trace is that of another state of the model too."""
+        if settings != self.settings:
+            return False
+        if isinstance(self.forward, NotTraced):  # plain batches are right in any state
+            return state.resembles(self.state)
+        return state == self.state and self.forward.trace.is_current
 
 
 class Evaluator:
@@ -99,7 +116,7 @@ class Evaluator:
         self.max_batch = max_batch
         self.verify, self.seed = verify, seed
         self._at_least = _WORTH_A_TRACE if shared is None else 0
-        self._traced: tuple[object, SharedForward | NotTraced] | None = None
+        self._traced: _Traced | None = None
 
     def __call__(
         self,
@@ -180,17 +197,17 @@ class Evaluator:
         shape, batch = (1, *values.shape[1:]), batch_size(values.device, self.max_batch)
         if batch == 1:
             raise NotTraced("max_batch is 1, sharing needs 2")
-        key = (shape, values.dtype, values.device, _fingerprint(self.model))
-        if self._traced is None or self._traced[0] != key:
-            forward: SharedForward | NotTraced
-            try:
-                forward = SharedForward(self.model, shape, values.dtype, values.device, batch)
-            except NotTraced as problem:
-                forward = NotTraced(f"the model cannot be traced: {problem}")
-            self._traced = key, forward
-        if isinstance(self._traced[1], NotTraced):
-            raise self._traced[1]
-        return self._traced[1]
+        settings = (shape, values.dtype, values.device, _settings_of_torch(values.device))
+        with TRACING:
+            state = state_of(self.model)
+            if self._traced is not None and self._traced.serves(settings, state):
+                known = self._traced.forward
+            else:
+                known = _attempt(self.model, shape, values, batch)
+                self._traced = _Traced(settings, state, known)
+        if isinstance(known, NotTraced):
+            raise known
+        return copy(known)
 
     def _by_batches(self, table: _Table, reason: str) -> tuple[Tensor, str]:
         per_excerpt = []
@@ -305,26 +322,24 @@ def _parts(coalitions: ops.Coalitions) -> Iterator[ops.Coalitions]:
         yield coalitions[first : first + _COALITIONS]
 
 
-def _fingerprint(model: object) -> object:
-    """Return all that a trace depends on: modules, their tensors, other attributes and hooks."""
-    if not isinstance(model, nn.Module):
-        return None
-    return [
-        (
-            part,
-            [id(t) for t in (*part._parameters.values(), *part._buffers.values())],
-            [(name, _state(value)) for name, value in vars(part).items() if name not in _OWN],
-            [list(h) for h in (part._forward_hooks, part._forward_pre_hooks)],
-        )
-        for part in model.modules()
-    ]
+def _attempt(
+    model: Model, shape: tuple[int, ...], values: Tensor, batch: int
+) -> SharedForward | NotTraced:
+    try:
+        return SharedForward(model, shape, values.dtype, values.device, batch)
+    except NotTraced as problem:
+        return NotTraced(f"the model cannot be traced: {problem}")
 
 
-def _state(value: object) -> object:
-    """Return the part of an attribute that can be compared later."""
-    if isinstance(value, _SIMPLE):
-        return value
-    return repr(value) if isinstance(value, (dict, list, set, tuple)) else id(value)
+def _settings_of_torch(device: torch.device) -> object:
+    """Return PyTorch's settings that choose the operations of a trace."""
+    return (
+        torch.get_default_dtype(),
+        torch.is_autocast_enabled(device.type),
+        torch.get_autocast_dtype(device.type),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.mha.get_fastpath_enabled(),
+    )
 
 
 @contextmanager

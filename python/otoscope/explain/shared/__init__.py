@@ -6,7 +6,7 @@ different values, and each is computed once. `SharedForward` does so for any tra
 example of 4 coalitions and 6 frames), `_factored` and `forward` in this order for the method.
 """
 
-from otoscope.explain.shared._trace import NotTraced
+from otoscope.explain.shared._trace import TRACING, NotTraced
 from otoscope.explain.shared.forward import SharedForward
 
-__all__ = ["NotTraced", "SharedForward"]
+__all__ = ["TRACING", "NotTraced", "SharedForward"]

@@ -3,39 +3,64 @@
 from __future__ import annotations
 
 import operator
+import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-__all__ = ["NotTraced", "trace"]
+from otoscope.explain.shared._replica import LazyTensor, Replica
+
+__all__ = ["TRACING", "NotTraced", "Trace", "trace"]
 
 _PERHAPS_VIEWS = {"reshape", "contiguous", "flatten", "to", "type_as", "broadcast_tensors"}
 _PERHAPS_VIEWS |= {"atleast_1d", "atleast_2d", "atleast_3d", "meshgrid", "einsum"}
+
+TRACING = threading.RLock()
+"""Held during a trace: PyTorch's tracer is for one thread at a time."""
 
 
 class NotTraced(Exception):
     """Raised for a model that is not a fixed graph of operations; the message says why."""
 
 
-def trace(model: Callable[[Tensor], object], batch: Tensor) -> fx.GraphModule:
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Graph of a model, and the tensors whose values it depends on, with these values."""
+
+    graph: fx.GraphModule
+    reads: list[tuple[Tensor, Tensor]]
+
+    @property
+    def is_current(self) -> bool:
+        """True if the tensors have the values that the trace read."""
+        return all(
+            (tensor.shape, tensor.dtype, tensor.device) == (value.shape, value.dtype, value.device)
+            and torch.equal(tensor, value)
+            for tensor, value in self.reads
+        )
+
+
+def trace(model: Callable[[Tensor], object], batch: Tensor) -> Trace:
     """Record the operations of a model on a batch, and refuse any that may differ between calls.
 
-    Nothing is computed. The graph has no side effects; its sizes are those of the batch. Raises
-    `NotTraced` if the control flow depends on data, or if the model is random, writes into a tensor
-    that it uses elsewhere, or does not return one tensor with a row per input.
+    Nothing is computed, and the model is not touched: a replica is traced. The graph has no side
+    effects; its sizes are those of the batch. Raises `NotTraced` if the control flow depends on
+    data, or if the model is random, writes into a tensor that it uses elsewhere, or does not return
+    one tensor with a row per input.
     """
     try:
-        with warnings.catch_warnings(), torch.no_grad(), _restored(model):
+        with TRACING, warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            graph = make_fx(
-                model, tracing_mode="fake", pre_dispatch=True, _allow_non_fake_inputs=True
-            )(batch)
+            replica = Replica(model)
+            graph = _recorded(replica, batch)
+    except LazyTensor:
+        raise NotTraced("it has lazy layers that have not run") from None
     except Exception as problem:  # whatever a model may raise on tensors without values
         raise NotTraced("its control flow depends on data, or it leaves PyTorch") from problem
     nodes = list(graph.graph.nodes)
@@ -49,25 +74,31 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> fx.GraphModule:
             _refuse_random(node)
             _without_writing(node)
     graph.graph.eliminate_dead_code()
-    return graph
+    _with_originals(graph, replica)
+    return Trace(graph, replica.reads)
 
 
-@contextmanager
-def _restored(model: object) -> Iterator[None]:
-    """Undo changes of a call to attributes and caches of modules: its tensors have no values."""
-    parts = [vars(part) for part in model.modules()] if isinstance(model, nn.Module) else []
-    kept: list[tuple[Any, Any]] = [(part, part.copy()) for part in parts]
-    for part in parts:
-        kept += [(v, v.copy()) for v in part.values() if isinstance(v, (dict, list, set))]
-    try:
-        yield
-    finally:
-        for container, before in kept:
-            container.clear()
-            if isinstance(container, list):
-                container.extend(before)
-            else:
-                container.update(before)
+def _recorded(replica: Replica, batch: Tensor) -> fx.GraphModule:
+    def reading(fake: Tensor) -> object:
+        with replica.reading():
+            return replica.model(fake)
+
+    fake = replica.mode.from_tensor(batch)
+    return make_fx(reading, tracing_mode="fake", pre_dispatch=True, _allow_non_fake_inputs=True)(
+        fake
+    )
+
+
+def _with_originals(graph: fx.GraphModule, replica: Replica) -> None:
+    """Put the model's own tensors into a graph, so that their values are read at every call."""
+    for node in graph.graph.nodes:
+        if node.op == "get_attr":
+            name = str(node.target)
+            tensor = replica.original(getattr(graph, name))
+            if isinstance(tensor, FakeTensor):
+                raise NotTraced("it keeps tensors that the trace made")
+            delattr(graph, name)
+            setattr(graph, name, tensor)
 
 
 def name_of(node: fx.Node) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -51,6 +52,8 @@ class SharingReport:
 class SharedForward:
     """Evaluate a traced model on all coalitions of excerpts of one shape.
 
+    Threads that evaluate at once take a shallow copy each, for its ``report``.
+
     Parameters
     ----------
     model : callable
@@ -89,9 +92,9 @@ class SharedForward:
         batch: int = 8,
     ) -> None:
         self.batch = max(2, batch)
-        self.graph = trace(model, torch.zeros(self.batch, *shape, dtype=dtype, device=device))
+        self.trace = trace(model, torch.zeros(self.batch, *shape, dtype=dtype, device=device))
         self.report = SharingReport(0, 0, "", WorkCount(self.batch))
-        self._layout: tuple[Tensor, Tensor, Layout] | None = None
+        self._layouts: deque[tuple[Tensor, Tensor, Layout]] = deque(maxlen=1)  # the last
 
     def __call__(
         self, inputs: Tensor, contents: Tensor, ids: Tensor, coalitions: ops.Coalitions
@@ -130,17 +133,16 @@ class SharedForward:
 
     def _layout_of(self, ids: Tensor, coalitions: ops.Coalitions) -> Layout:
         bits = coalitions.bits
-        if self._layout is not None:
-            known_ids, known_bits, layout = self._layout
+        for known_ids, known_bits, layout in list(self._layouts):
             if torch.equal(known_ids, ids) and torch.equal(known_bits, bits):
                 return layout
         layout = cut_plane(ids, CoalitionTable(bits, coalitions.n_segments))
-        self._layout = ids, bits, layout
+        self._layouts.append((ids, bits, layout))
         return layout
 
     def _run(self, start: FactoredTensor) -> Tensor:
         work = WorkCount(self.batch)
-        nodes = list(self.graph.graph.nodes)
+        nodes = list(self.trace.graph.graph.nodes)
         last_use = {used: node for node in nodes for used in node.all_input_nodes}
         values: dict[fx.Node, Any] = {}
         unshared: list[fx.Node] = []
@@ -149,7 +151,7 @@ class SharedForward:
             if node.op == "placeholder":
                 values[node] = start
             elif node.op == "get_attr":
-                values[node] = _attribute(self.graph, str(node.target))
+                values[node] = _attribute(self.trace.graph, str(node.target))
             elif any(used in unshared for used in node.all_input_nodes):
                 unshared.append(node)
             else:

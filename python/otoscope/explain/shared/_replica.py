@@ -1,0 +1,207 @@
+"""Replicas: copies of a model to be traced, so that a trace never touches the model itself.
+
+A replica has its own modules, containers, plain objects and closures; its tensors are without
+values. What the model's code writes, it writes into the replica. Objects of other kinds, globals of
+methods and attributes of classes are the model's own.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import types
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+from torch.utils._python_dispatch import _disable_current_modes
+
+from otoscope.protocols.reach import attributes, is_constant_code, mentioned
+
+__all__ = ["LazyTensor", "Replica"]
+
+_READERS = {
+    *(Tensor.item, Tensor.tolist, Tensor.__float__, Tensor.__int__, Tensor.__bool__),
+    *(Tensor.__index__, Tensor.__complex__, Tensor.numpy, Tensor.__array__),
+}
+_MOST_BYTES = 1 << 22  # of an array
+_CONTAINERS = (dict, list, set, deque)
+_HOLDERS = (nn.Module, *_CONTAINERS, tuple, functools.partial, types.MethodType)
+
+
+class LazyTensor(Exception):
+    """Raised for a model with a weight that does not exist before the first call."""
+
+
+class Replica:
+    """Copy a model for a trace, with fake tensors of one mode in place of its own.
+
+    ``reads`` are the tensors whose values the trace read into Python, with these values.
+    """
+
+    def __init__(self, model: Callable[..., Any]) -> None:
+        self.mode = FakeTensorMode(allow_fallback_kernels=True, allow_non_fake_inputs=True)
+        self.reads: list[tuple[Tensor, Tensor]] = []
+        self._memo: dict[int, Any] = {}
+        self._alive: list[object] = []
+        self._originals: dict[int, Tensor] = {}
+        self.model: Callable[..., Any] = self._copy(model)
+
+    def original(self, tensor: Tensor) -> Tensor:
+        """Return the model's tensor for a tensor of the trace; a tensor of its own for itself."""
+        return self._originals.get(id(tensor), tensor)
+
+    def reading(self) -> TorchFunctionMode:
+        """Return a mode in which reading a tensor's values reads the model's."""
+        return _Reading(self)
+
+    def _copy(self, value: Any) -> Any:
+        if (known := self._memo.get(id(value))) is not None:
+            return known
+        kind = type(value)
+        if isinstance(value, Tensor):
+            return self._keep(value, self._fake(value))
+        if isinstance(value, types.FunctionType):
+            return self._function(value)
+        if isinstance(value, types.MethodType):
+            return types.MethodType(self._copy(value.__func__), self._copy(value.__self__))
+        if kind is functools.partial:
+            parts = self._copy(value.args), self._copy(value.keywords)
+            return self._keep(value, functools.partial(self._copy(value.func), *parts[0], **parts[1]))
+        if kind is weakref.ref:
+            target = value()
+            return value if target is None else weakref.ref(self._copy(target))
+        if isinstance(value, tuple) and kind is not torch.Size:
+            return self._tuple(value)
+        if isinstance(value, _CONTAINERS):
+            return self._container(value)
+        if isinstance(value, np.ndarray) and value.nbytes <= _MOST_BYTES:
+            return self._keep(value, value.copy())
+        return self._object(value) if _is_plain(value) else value
+
+    def _keep(self, value: object, replica: Any) -> Any:
+        self._memo[id(value)] = replica
+        self._alive.append(value)
+        return replica
+
+    def _fake(self, tensor: Tensor) -> Tensor:
+        if is_lazy(tensor):
+            raise LazyTensor
+        if isinstance(tensor, FakeTensor):
+            return tensor
+        fake = self.mode.from_tensor(tensor)
+        self._originals[id(fake)] = tensor
+        return fake
+
+    def _container(self, value: Any) -> Any:
+        replica = self._keep(value, copy.copy(value))
+        replica.clear()
+        if isinstance(value, dict):
+            for key, own in list(value.items()):
+                replica[self._copy(key)] = self._copy(own)
+        elif isinstance(value, set):
+            replica.update(self._copy(own) for own in list(value))
+        else:
+            replica.extend(self._copy(own) for own in list(value))
+        self._fill(replica, value)
+        return replica
+
+    def _tuple(self, value: Any) -> Any:
+        parts = [self._copy(part) for part in value]
+        if all(a is b for a, b in zip(parts, value, strict=True)):
+            return value
+        make = getattr(type(value), "_make", type(value))
+        return self._keep(value, make(parts))
+
+    def _object(self, value: Any) -> Any:
+        """Copy an object that holds nothing but attributes."""
+        try:
+            replica = object.__new__(type(value))
+        except TypeError:  # made in C
+            return value
+        self._keep(value, replica)
+        self._fill(replica, value)
+        return replica
+
+    def _fill(self, replica: Any, value: Any) -> None:
+        in_dictionary = getattr(value, "__dict__", {})
+        for name, own in (attributes(value) or {}).items():
+            if name in in_dictionary:
+                replica.__dict__[name] = self._copy(own)
+            else:
+                object.__setattr__(replica, name, self._copy(own))
+
+    def _function(self, function: types.FunctionType) -> Any:
+        """Copy a function that holds, or names, something to be copied."""
+        scope = function.__globals__
+        named: Iterable[str] = ()
+        if not is_constant_code(scope.get("__name__")):
+            named = [n for n in mentioned(function.__code__) if _holds(scope.get(n))]
+        if not (named or function.__closure__ or vars(function)):
+            return function
+        if id(scope) not in self._memo:
+            self._keep(scope, scope.copy())
+        own_scope = self._memo[id(scope)] if named else scope
+        cells = tuple(types.CellType() for _ in function.__closure__ or ())
+        replica = types.FunctionType(
+            function.__code__, own_scope, function.__name__, function.__defaults__, cells
+        )
+        self._keep(function, replica)
+        replica.__kwdefaults__ = function.__kwdefaults__
+        replica.__dict__.update({n: self._copy(v) for n, v in vars(function).copy().items()})
+        for cell, own in zip(cells, function.__closure__ or (), strict=True):
+            try:
+                cell.cell_contents = self._copy(own.cell_contents)
+            except ValueError:  # not yet assigned
+                continue
+        for name in named:
+            own_scope[name] = self._copy(scope[name])
+        return replica
+
+
+def _holds(value: object) -> bool:
+    """Whether a global is, or may hold, something that a call writes into."""
+    if isinstance(value, types.FunctionType):
+        return not is_constant_code(value.__globals__.get("__name__"))
+    return isinstance(value, _HOLDERS) or _is_plain(value)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether an object is a module, or of a user's class, and is nothing but its attributes."""
+    kind = type(value)
+    if isinstance(value, (nn.Module, RemovableHandle, types.SimpleNamespace)):
+        return not isinstance(value, torch.jit.ScriptModule)
+    package = kind.__module__.partition(".")[0]
+    return (
+        (package == "otoscope" or not is_constant_code(package))
+        and not isinstance(value, type)
+        and kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__reduce__ is object.__reduce__
+    )
+
+
+class _Reading(TorchFunctionMode):
+    def __init__(self, replica: Replica) -> None:
+        super().__init__()
+        self._replica = replica
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        tensor = args[0] if args else None
+        if func in _READERS and isinstance(tensor, Tensor):
+            original = self._replica.original(tensor)
+            if not isinstance(original, FakeTensor):
+                with _disable_current_modes():
+                    value = original.detach().clone()
+                    self._replica.reads.append((original, value))
+                    return func(value.clone(), *args[1:], **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
