@@ -1,4 +1,4 @@
-"""What a callable reaches: the modules it runs, and the state that its answers depend on.
+"""State and modules that a callable reaches.
 
 One walk serves eval mode and traces. It follows modules, containers, plain objects, partial
 functions, bound methods, closures and the globals and class attributes that the code names. The
@@ -342,7 +342,8 @@ def _contents(function: types.FunctionType) -> Iterator[object]:
 
 def attributes(value: object) -> dict[str, Any] | None:
     """Return the attributes that an object holds, in dictionary and slots; None if it has none."""
-    held = {name: getattr(value, name) for name in _slots(type(value)) if hasattr(value, name)}
+    kind: Any = type(value)
+    held = {name: getattr(value, name) for name in _slots(kind) if hasattr(value, name)}
     own = getattr(value, "__dict__", None)
     if isinstance(own, dict):
         held.update(own.copy())

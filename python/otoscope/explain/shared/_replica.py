@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
-from torch.utils.hooks import RemovableHandle
 from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils.hooks import RemovableHandle
 
 from otoscope.protocols.reach import attributes, is_constant_code, mentioned
 
@@ -63,6 +63,13 @@ class Replica:
         """Return a mode in which reading a tensor's values reads the model's."""
         return _Reading(self)
 
+    def read(self, reader: Callable[..., Any], tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Read values of a tensor of the model by a method such as ``Tensor.item``."""
+        with _disable_current_modes():
+            values = tensor.detach().clone()
+            self.reads.append((tensor, values))
+            return reader(values.clone(), *args, **kwargs)
+
     def _copy(self, value: Any) -> Any:
         if (known := self._memo.get(id(value))) is not None:
             return known
@@ -75,7 +82,9 @@ class Replica:
             return types.MethodType(self._copy(value.__func__), self._copy(value.__self__))
         if kind is functools.partial:
             parts = self._copy(value.args), self._copy(value.keywords)
-            return self._keep(value, functools.partial(self._copy(value.func), *parts[0], **parts[1]))
+            return self._keep(
+                value, functools.partial(self._copy(value.func), *parts[0], **parts[1])
+            )
         if kind is weakref.ref:
             target = value()
             return value if target is None else weakref.ref(self._copy(target))
@@ -99,6 +108,7 @@ class Replica:
             return tensor
         fake = self.mode.from_tensor(tensor)
         self._originals[id(fake)] = tensor
+        fake.tolist = functools.partial(self.read, Tensor.tolist, tensor)  # type: ignore[method-assign]
         return fake
 
     def _container(self, value: Any) -> Any:
@@ -123,8 +133,9 @@ class Replica:
 
     def _object(self, value: Any) -> Any:
         """Copy an object that holds nothing but attributes."""
+        kind = type(value)
         try:
-            replica = object.__new__(type(value))
+            replica = kind() if kind is types.SimpleNamespace else object.__new__(kind)
         except TypeError:  # made in C
             return value
         self._keep(value, replica)
@@ -193,15 +204,9 @@ class _Reading(TorchFunctionMode):
         super().__init__()
         self._replica = replica
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        tensor = args[0] if args else None
-        if func in _READERS and isinstance(tensor, Tensor):
-            original = self._replica.original(tensor)
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _READERS and isinstance(args[0], Tensor):
+            original = self._replica.original(args[0])
             if not isinstance(original, FakeTensor):
-                with _disable_current_modes():
-                    value = original.detach().clone()
-                    self._replica.reads.append((original, value))
-                    return func(value.clone(), *args[1:], **(kwargs or {}))
+                return self._replica.read(func, original, *args[1:], **(kwargs or {}))
         return func(*args, **(kwargs or {}))
