@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from otoscope.cli import options
+from otoscope.cli import files, options
 from otoscope.cli.options import INPUT, MODEL, Config, Device, Html, Json, Model, Seed
-from otoscope.cli.output import bars, console, is_printed, require_writable, write_json
+from otoscope.cli.output import bars, console, is_printed, write_json
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -24,7 +24,13 @@ _CONFIG = Config("workflows.attack", "AttackFileConfig")
 def attack(  # noqa: PLR0913 - a command has the options it has
     sound: Annotated[Path, typer.Argument(metavar="AUDIO", help="Sound file to attack.")],
     model: Model,
-    out: Annotated[Path, options.out("Adversary to write, .wav or .flac: 16 bits, mono.")],
+    out: Annotated[
+        Path,
+        options.out(
+            "Adversary to write, .wav or .flac: 16 bits, mono.",
+            files.output("file", files.ADVERSARY),
+        ),
+    ],
     target: Annotated[str | None, _CONFIG.option("target", rich_help_panel=MODEL)] = _CONFIG[
         "target"
     ],
@@ -61,10 +67,6 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         raise ParameterError("--untargeted beside --target: choose one")
     if whole and start:
         raise ParameterError("--whole beside --start: choose one")
-    require_writable(out, html, json_path)
-    for path in (out, html):
-        if path is not None and path.exists() and path.samefile(sound):
-            raise ParameterError(f"{path} is the sound that is attacked: write to another file")
     printed = is_printed(json_path)
     from otoscope import workflows  # torch takes seconds to load
 

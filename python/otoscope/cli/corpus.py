@@ -12,10 +12,9 @@ from otoscope.cli.output import (
     Group,
     bars,
     is_printed,
-    require_folder,
-    require_writable,
     write_json,
 )
+from otoscope.documents import document
 
 __all__ = ["corpus"]
 
@@ -45,14 +44,13 @@ def singing(
 
     Example: otoscope corpus singing --out corpus --n 40 --seed 1
     """
-    require_folder(out)
-    require_writable(json_path)
     from otoscope.data import SingingRecipe, write_singing
 
     recipe = SingingRecipe(seconds=seconds, snr_db=snr_db)
     with bars() as progress:
         manifest = write_singing(out, n, seed, recipe=recipe, progress=progress)
-    write_json({"songs": n, "seed": seed, "recipe": recipe, "manifest": manifest}, json_path)
+    content = {"songs": n, "seed": seed, "recipe": recipe, "manifest": manifest}
+    write_json(document("otoscope.SingingCorpus", 1, content), json_path)
     if not is_printed(json_path):
         typer.echo(f"{n} songs; ground truth: {manifest}")
 
@@ -83,13 +81,12 @@ def dance(
 
     Example: otoscope corpus dance --out dances --n 320 --confounding 1
     """
-    require_folder(out)
-    require_writable(json_path)
     from otoscope.data import DanceRecipe, write_dance
 
     recipe = DanceRecipe(confounding=confounding, band=band, seconds=seconds)
     with bars() as progress:
         manifest = write_dance(out, n, seed, recipe=recipe, progress=progress)
-    write_json({"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}, json_path)
+    content = {"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}
+    write_json(document("otoscope.DanceCorpus", 1, content), json_path)
     if not is_printed(json_path):
         typer.echo(f"{n} clips; ground truth: {manifest}")

@@ -6,14 +6,12 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-from otoscope.cli import options
+from otoscope.cli import files, options
 from otoscope.cli.options import Device, Json
 from otoscope.cli.output import (
     bars,
     console,
     is_printed,
-    require_folder,
-    require_writable,
     write_json,
 )
 from otoscope.records import versions
@@ -22,7 +20,9 @@ __all__ = ["demo"]
 
 
 def demo(
-    out: Annotated[Path, options.out("Folder for the report.")] = Path("otoscope-demo"),
+    out: Annotated[Path, options.out("Folder for the report.", files.REPORT_FOLDER)] = Path(
+        "otoscope-demo"
+    ),
     seed: Annotated[int, options.seed("The demo draws no random numbers.")] = 0,
     device: Device = "cpu",
     json_path: Json = None,
@@ -34,8 +34,6 @@ def demo(
 
     Example: otoscope demo --out demo
     """
-    require_folder(out)
-    require_writable(json_path)
     from otoscope import workflows
     from otoscope.data import sample
     from otoscope.models import describe

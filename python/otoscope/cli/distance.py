@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from otoscope.cli import options
+from otoscope.cli import files, options
 from otoscope.cli.options import INPUT, MODEL, OUTPUT, Config, Device, Json, Model
 from otoscope.cli.output import (
     bars,
     console,
     is_printed,
-    require_folder,
-    require_writable,
     with_options,
     write_json,
 )
+from otoscope.documents import document
 
 if TYPE_CHECKING:
     from otoscope.workflows.stats import StatsResult
@@ -58,6 +57,7 @@ def distance(  # noqa: PLR0913 - a command has the options it has
     keep: Annotated[
         Path | None,
         typer.Option(
+            callback=files.output("shared folder"),
             help="Folder for the statistics, to resume from; made if it does not exist.",
             rich_help_panel=OUTPUT,
         ),
@@ -72,15 +72,13 @@ def distance(  # noqa: PLR0913 - a command has the options it has
 
     Example: otoscope distance songs/ generated/ --model musicnn-mtt --json distance.json
     """
-    require_writable(json_path)
-    require_folder(keep)
     from otoscope.workflows import FeatureConfig
     from otoscope.workflows.distance import measure_distance
 
     config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
     with bars() as progress:
         result = measure_distance(real, generated, config, keep=keep, progress=progress)
-    write_json(result.to_dict(), json_path)
+    write_json(document("otoscope.Distance", 1, result.to_dict()), json_path)
     sides = {"real": result.real, "generated": result.generated}
     if not is_printed(json_path):
         out = console()
@@ -102,7 +100,7 @@ def distance(  # noqa: PLR0913 - a command has the options it has
 def stats(  # noqa: PLR0913 - a command has the options it has
     sounds: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of sounds.")],
     model: Model,
-    out: Annotated[Path, options.out("Statistics to write, .npz.")],
+    out: Annotated[Path, options.out("Statistics to write, .npz.", files.output("file"))],
     layer: _Layer = _CONFIG["layer"],
     hop: _Hop = _CONFIG["hop"],
     channel_axis: _Axis = _CONFIG["channel_axis"],
@@ -117,7 +115,6 @@ def stats(  # noqa: PLR0913 - a command has the options it has
 
     Example: otoscope stats songs/ --model musicnn-mtt --out songs.npz
     """
-    require_writable(out, json_path)
     from otoscope.workflows import FeatureConfig
     from otoscope.workflows.stats import measure_statistics
 
@@ -132,7 +129,7 @@ def stats(  # noqa: PLR0913 - a command has the options it has
         "skipped": {name: str(reason) for name, reason in result.skipped.items()},
         "notes": result.notes,
     }
-    write_json(record, json_path)
+    write_json(document("otoscope.Stats", 1, record), json_path)
     if not is_printed(json_path):
         screen = console()
         before = f", {result.n_done} of them measured before" if result.n_done else ""

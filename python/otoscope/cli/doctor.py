@@ -17,7 +17,8 @@ from packaging.requirements import Requirement
 from rich.table import Table
 
 from otoscope.cli.options import Json
-from otoscope.cli.output import console, is_printed, require_writable, write_json
+from otoscope.cli.output import console, is_printed, write_json
+from otoscope.documents import document
 from otoscope.records import versions
 
 if TYPE_CHECKING:
@@ -91,9 +92,8 @@ def doctor(json_path: Json = None) -> None:
 
     Example: otoscope doctor --json
     """
-    require_writable(json_path)
     diagnosis = diagnose()
-    write_json(diagnosis, json_path)
+    write_json(document("otoscope.Diagnosis", 1, diagnosis), json_path)
     if not is_printed(json_path):
         _show(diagnosis)
     raise typer.Exit(0 if diagnosis.is_well else 1)
@@ -104,7 +104,6 @@ def models(json_path: Json = None) -> None:
 
     Example: otoscope models
     """
-    require_writable(json_path)
     from otoscope.models import describe
 
     entries = describe()

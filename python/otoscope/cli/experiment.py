@@ -11,12 +11,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
 
+from otoscope.cli import files, options
 from otoscope.cli.options import (
     METHOD,
     Config,
     Declared,
     Json,
-    Out,
     Quick,
     Seed,
     annotated,
@@ -27,11 +27,10 @@ from otoscope.cli.output import (
     Group,
     bars,
     is_printed,
-    require_folder,
-    require_writable,
     show_tables,
     write_json,
 )
+from otoscope.documents import document
 from otoscope.papers import EXPERIMENTS, Experiment
 
 __all__ = ["experiment"]
@@ -77,17 +76,20 @@ def _configure(kind: Any, values: dict[str, Any]) -> Any:
 
 
 def _run(entry: Experiment) -> Callable[..., None]:
-    def run(ctx: typer.Context, out: Out, json_file: Json = None) -> None:
-        require_folder(out)
-        require_writable(json_file)
+    folder = files.output("folder", replaces={entry.record: files.JSON})
+    option = options.out("Folder for the results; made if it does not exist.", folder)
+
+    def run(ctx: typer.Context, out: Path, json_file: Json = None) -> None:
         kind, function = entry.load()
         config = _configure(kind, given_values(ctx))
         with bars() as progress:
             tables = function(config, out, progress=progress)
-        write_json({"settings": config, "tables": tables, "out": out}, json_file)
+        content = {"settings": config, "tables": tables, "out": out}
+        write_json(document("otoscope.Experiment", 1, content), json_file)
         if not is_printed(json_file):
             show_tables(tables, f"all numbers: {out / entry.record}")
 
+    run.__annotations__["out"] = annotated(Path, option)
     return run
 
 

@@ -13,12 +13,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from otoscope.cli import files
 from otoscope.cli.options import INPUT, MODEL, Config, Csv, Device, Html, Json, Model, Seed
 from otoscope.cli.output import (
     bars,
     console,
     is_printed,
-    require_writable,
     with_options,
     write_text,
 )
@@ -81,7 +81,6 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     for sound in sounds:
         if not sound.exists():
             raise ParameterError(f"{sound} is not there")
-    require_writable(html, json_path, csv_path)
     printed = is_printed(json_path, csv_path)
     from otoscope.workflows import ExplainConfig
 
@@ -99,6 +98,8 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         device=device,
         padded=padded,
     )
+    if config.is_single and json_path:
+        files.require_ours(json_path, files.JSON)
     explain_these = _explain_one if config.is_single else _explain_many
     explain_these(config, html, json_path, csv_path)
     if html and not printed:
@@ -133,7 +134,6 @@ def _explain_many(
         beside = files[0] if files else Path(folder) / "rows"
         is_file = json_path is not None and not is_printed(json_path)
         rows = json_path if json_path and is_file else beside.with_suffix(".jsonl")
-        require_writable(rows)
         n_before = sum(1 for _ in stream(rows)) if rows.exists() else 0
         with bars() as progress:
             n_done = explain_to_records(config, rows, html=html, progress=progress)

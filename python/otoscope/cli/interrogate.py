@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from rich.table import Table
 
+from otoscope.cli import files
 from otoscope.cli.options import (
     INPUT,
     METHOD,
@@ -28,8 +29,6 @@ from otoscope.cli.output import (
     bars,
     console,
     is_printed,
-    require_folder,
-    require_writable,
     write_json,
 )
 
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["InterrogateCommand", "interrogate"]
 
 _INTERVENTIONS = "Interventions"
+_CACHE = files.output("shared folder")
 _CONFIG = Config("workflows.interrogate", "InterrogateConfig")
 _SETTINGS = Config("intervene.interrogation.session", "InterrogationSettings")
 
@@ -116,11 +116,12 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     duration: Annotated[float | None, _SETTINGS.option("duration")] = None,
     seed: Seed = 0,
     workers: Annotated[int, _SETTINGS.option("workers")] = _SETTINGS["workers"],
-    cache: Annotated[Path | None, _SETTINGS.option("cache")] = None,
+    cache: Annotated[Path | None, _SETTINGS.option("cache", callback=_CACHE)] = None,
     device: Device = "cpu",
     records: Annotated[
         Path | None,
         typer.Option(
+            callback=files.output("file", files.RECORDS),
             help="Answers as they come (.jsonl); a repeated run continues there.",
             rich_help_panel=OUTPUT,
         ),
@@ -135,8 +136,6 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
 
     Example: otoscope interrogate --model net.py:make --data dances --tempo 6 --html horse.html
     """
-    require_writable(html, json_file, records)
-    require_folder(cache)
     from otoscope import workflows
     from otoscope.intervene import InterrogationSettings
 

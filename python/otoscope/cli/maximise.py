@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from otoscope.cli import options
+from otoscope.cli import files, options
 from otoscope.cli.options import (
     INPUT,
     METHOD,
@@ -24,10 +24,9 @@ from otoscope.cli.output import (
     bars,
     console,
     is_printed,
-    require_folder,
-    require_writable,
     write_json,
 )
+from otoscope.documents import document
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -74,6 +73,7 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
     out: Annotated[
         Path | None,
         typer.Option(
+            callback=files.REPORT_FOLDER,
             help="Folder for the report and the sounds (.wav); made if it does not exist.",
             rich_help_panel=OUTPUT,
         ),
@@ -89,8 +89,6 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
 
     Example: otoscope maximise --model synth-singing --layer fc9 --html unit.html
     """
-    require_folder(out)
-    require_writable(html, json_path)
     from otoscope import workflows  # torch takes seconds to load
     from otoscope.workflows.maximise import PAPER_GRID
 
@@ -123,7 +121,7 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
             workflows.save_maximise_folder(result, out)
         if html:
             workflows.save_maximise_page(result, html)
-    write_json(result.to_dict(), json_path)
+    write_json(document("otoscope.Maximise", 1, result.to_dict()), json_path)
     if not is_printed(json_path):
         _show(result, out / "report.html" if out else html)
 

@@ -22,7 +22,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand
 
-from otoscope.errors import ParameterError
+from otoscope.cli import files
 
 __all__ = [
     "INPUT",
@@ -133,9 +133,11 @@ def seed(extra: str = "") -> Any:
     return typer.Option("--seed", help=text, rich_help_panel=METHOD)
 
 
-def out(description: str, **settings: Any) -> Any:
-    """Declare ``--out``: the file or folder that the description names."""
-    return typer.Option("--out", help=description, rich_help_panel=OUTPUT, **settings)
+def out(description: str, declared: Any, **settings: Any) -> Any:
+    """Declare ``--out``: the file or folder that the description names, see `files.output`."""
+    return typer.Option(
+        "--out", help=description, callback=declared, rich_help_panel=OUTPUT, **settings
+    )
 
 
 def number(description: str) -> Any:
@@ -204,20 +206,6 @@ def as_written(parameter: Any) -> Any:
     return parameter
 
 
-def _refuse_foreign(suffixes: tuple[str, ...]) -> Any:
-    """Refuse to overwrite a file of another kind: ``--json song.ogg`` lacks a PATH."""
-
-    def check(path: Path | None) -> Path | None:
-        if path and path.is_file() and path.suffix.lower() not in suffixes:
-            raise ParameterError(
-                f"{path} exists and does not end in {' or '.join(suffixes)}; name another file to "
-                "write, or - to print"
-            )
-        return path
-
-    return check
-
-
 Seed: TypeAlias = Annotated[int, seed()]
 Device: TypeAlias = Annotated[
     str, typer.Option(help="Device that the model runs on: cpu or cuda.", rich_help_panel=MODEL)
@@ -229,13 +217,15 @@ Model: TypeAlias = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
-Out: TypeAlias = Annotated[Path, out("Folder for the results; made if it does not exist.")]
+Out: TypeAlias = Annotated[
+    Path, out("Folder for the results; made if it does not exist.", files.output("folder"))
+]
 Json: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--json",
         metavar=OPTIONAL_PATH,
-        callback=_refuse_foreign((".json", ".jsonl")),
+        callback=files.output("file", files.JSON_OR_RECORDS),
         help="Write the result as JSON to PATH; without PATH, or with -, print it.",
         rich_help_panel=OUTPUT,
     ),
@@ -245,14 +235,20 @@ Csv: TypeAlias = Annotated[
     typer.Option(
         "--csv",
         metavar=OPTIONAL_PATH,
-        callback=_refuse_foreign((".csv",)),
+        callback=files.output("file", files.TABLE),
         help="Write the result as a table to PATH; without PATH, or with -, print it.",
         rich_help_panel=OUTPUT,
     ),
 ]
 Html: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--html", metavar="PATH", help="Write a report.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--html",
+        metavar="PATH",
+        callback=files.output("file", files.HTML),
+        help="Write a report.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Quick: TypeAlias = Annotated[
     bool,

@@ -2,7 +2,7 @@
 
 ``--json``, ``--csv``, ``--html`` and ``--out`` mean the same in all commands. ``--json`` and
 ``--csv`` take an optional PATH: without it, or with ``-``, the command prints the JSON or the table
-and nothing else on stdout. Files are written to a temporary name and renamed.
+and nothing else on stdout. Files are written as drafts and renamed; `files` checks them before.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from rich.progress import TimeElapsedColumn
 from rich.table import Table as PrintedTable
 from typer.core import TyperGroup
 
+from otoscope import records
+from otoscope.cli.files import STDOUT, guarded
 from otoscope.cli.options import OPTIONAL_PATH, PANELS, as_written
 from otoscope.errors import Advice, Argument, CudaUnavailable, MissingExtra, ParameterError
 from otoscope.progress import Progress
-from otoscope.records import replacing, to_json
+from otoscope.records import to_json
 
 if TYPE_CHECKING:  # torch takes seconds to load
     from otoscope.report.figures import ResultTable
@@ -37,15 +39,12 @@ __all__ = [
     "bars",
     "console",
     "is_printed",
-    "require_folder",
-    "require_writable",
     "show_tables",
     "with_options",
     "write_json",
     "write_text",
 ]
 
-_STDOUT = Path("-")
 _WIDTH = 200  # columns of a table where stdout is a file
 
 
@@ -64,6 +63,8 @@ class Group(TyperGroup):
         for command in self.commands.values():
             command.params.sort(key=_panel)  # stable: within a panel as declared
             command.help = command.help and escape(command.help)
+            if not isinstance(command, TyperGroup):
+                _guard(command)
         for command in (self, *self.commands.values()):
             for parameter in command.params:
                 as_written(parameter)
@@ -113,36 +114,23 @@ class Group(TyperGroup):
         raise typer.Exit(2)
 
 
+def _guard(command: Any) -> None:
+    """Check and claim the outputs of a command before it is invoked."""
+    invoke = command.invoke
+
+    def invoke_guarded(ctx: Any) -> Any:
+        with guarded(ctx):
+            return invoke(ctx)
+
+    command.invoke = invoke_guarded
+
+
 def is_printed(*paths: Path | None) -> bool:
     """Whether one of ``--json`` and ``--csv`` goes to stdout, which then holds nothing else."""
-    printed = sum(path == _STDOUT for path in paths)
+    printed = sum(path == STDOUT for path in paths)
     if printed > 1:
         raise ParameterError("--json and --csv both print: give one of them a PATH")
     return printed == 1
-
-
-def require_writable(*paths: Path | None) -> None:
-    """Refuse, before any work, files that cannot be written; None and stdout are skipped."""
-    for path in paths:
-        if path is None or path == _STDOUT:
-            continue
-        if path.is_dir():
-            raise ParameterError(f"{path} is a folder; give the path of a file")
-        if not path.parent.exists():
-            raise ParameterError(f"{path} cannot be written: there is no folder {path.parent}")
-        if not os.access(path.parent, os.W_OK):
-            raise ParameterError(f"{path} cannot be written: no permission for {path.parent}")
-
-
-def require_folder(path: Path | None) -> None:
-    """Refuse, before any work, a folder that cannot be made or written; None is skipped."""
-    if path is None:
-        return
-    existing = next(p for p in (path, *path.absolute().parents) if p.exists())
-    if not existing.is_dir():
-        raise ParameterError(f"{path} cannot be written: {existing} is not a folder")
-    if not os.access(existing, os.W_OK):
-        raise ParameterError(f"{path} cannot be written: no permission for {existing}")
 
 
 def write_json(value: object, path: Path | None) -> None:
@@ -155,11 +143,10 @@ def write_text(text: str, path: Path | None) -> None:
     """Write or print a text that ends in a line feed; a path of None does nothing."""
     if path is None:
         return
-    if path == _STDOUT:
+    if path == STDOUT:
         typer.echo(text, nl=False)
         return
-    with replacing(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+    records.write_text(path, text)
 
 
 def console(*, stderr: bool = False, quiet: bool = False) -> Console:

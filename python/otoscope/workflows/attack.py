@@ -254,7 +254,7 @@ def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> Att
     except ParameterError as err:
         raise err.within(config.sound) from err
     adversary = torch.cat([piece.adversary for piece in pieces])
-    write_audio(config.out, adversary, sr=sr, subtype="PCM_16")
+    write_audio(config.out, adversary, sr=sr, subtype="PCM_16", comment="otoscope attack")
     return AttackFileResult(config, sr, 20 * math.log10(gain), pieces)
 
 

@@ -245,7 +245,7 @@ def test_the_shipped_network_may_be_missing(
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, path: Path) -> None:
     out = tmp_path / "a.abc"
-    out.write_text("X:1\nT:Old\nK:C\nC|\n")
+    out.write_text("X:1\nT:Old, seed 0, tune 1\nK:C\nC|\n")
     before = sorted(file.name for file in tmp_path.iterdir())
     with full_disk():
         message = refused("sample", "--n", 9, "--model", path, "--out", out, "--max-tokens", 99)

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from otoscope.cli import options
-from otoscope.cli.output import bars, console, is_printed, require_writable, write_json
+from otoscope.cli.output import bars, console, is_printed, write_json
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ def check(
     """
     if not 0 <= min_valid <= 1:
         raise ParameterError(f"--min-valid is {min_valid:g}, must be in [0, 1]")
-    require_writable(json_path)
     from otoscope.folk.metrics import Conventions
     from otoscope.folk.workflows.check import CheckFolkConfig, check_folk
 
@@ -128,7 +127,6 @@ def analyse(
 
     Example: otoscope folk analyse tunes a.abc
     """
-    require_writable(json_path)
     from otoscope.folk.workflows.analyse import AnalyseFolkConfig, analyse_folk
 
     settings = AnalyseFolkConfig(real, generated, n_draws=draws, seed=seed)

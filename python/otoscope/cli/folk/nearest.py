@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from otoscope.cli import options
-from otoscope.cli.output import bars, console, is_printed, require_writable, write_json
+from otoscope.cli.output import bars, console, is_printed, write_json
 
 if TYPE_CHECKING:
     from otoscope.folk.workflows.nearest import NearestFolkResult
@@ -48,7 +48,6 @@ def nearest(
 
     Example: otoscope folk nearest a.abc --in tunes
     """
-    require_writable(json_path)
     from otoscope.folk.workflows.nearest import NearestFolkConfig, nearest_folk
 
     settings = NearestFolkConfig(file, tuple(known), k, copied)

@@ -8,32 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from otoscope.cli import options
+from otoscope.cli import files, options
 from otoscope.cli.output import (
     bars,
     console,
     is_printed,
-    require_folder,
-    require_writable,
     write_json,
 )
-from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:
     from otoscope.folk.workflows.prepare import PrepareFolkResult
 
-__all__ = ["new_folder_option", "prepare", "require_new_folder"]
+__all__ = ["new_folder_option", "prepare"]
 
 _PREPARE = options.Config("folk.workflows.prepare", "PrepareFolkConfig")
 
-new_folder_option = options.out("Folder to write; must not exist, or be empty.")
-
-
-def require_new_folder(path: Path) -> None:
-    """Refuse, before any work, a folder that is not empty or cannot be written."""
-    require_folder(path)
-    if path.is_dir() and any(path.iterdir()):
-        raise ParameterError(f"{path} is not an empty folder; name a new one")
+new_folder_option = options.out(
+    "Folder to write; must not exist, or be empty.", files.output("new folder")
+)
 
 
 def prepare(  # noqa: PLR0913 - a command has the options it has
@@ -53,8 +45,6 @@ def prepare(  # noqa: PLR0913 - a command has the options it has
 
     Example: otoscope folk prepare aird oneill ryan misc --out tunes
     """
-    require_new_folder(out)
-    require_writable(html, json_path)
     from otoscope.folk.workflows.prepare import PrepareFolkConfig, prepare_folk, save_folk
 
     settings = PrepareFolkConfig(tuple(sources), tokens=tokens, valid=valid, test=test, seed=seed)

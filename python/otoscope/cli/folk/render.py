@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 
 from otoscope.cli import options
-from otoscope.cli.folk.prepare import new_folder_option, require_new_folder
+from otoscope.cli.folk.prepare import new_folder_option
 from otoscope.cli.folk.sample import Model
-from otoscope.cli.output import bars, console, is_printed, require_writable, write_json
+from otoscope.cli.output import bars, console, is_printed, write_json
 
 if TYPE_CHECKING:
     from otoscope.folk.workflows.score import ScoreFolkResult
@@ -38,8 +38,6 @@ def render(
 
     Example: otoscope folk render a.abc --out tunes
     """
-    require_new_folder(out)
-    require_writable(json_path)
     from otoscope.folk.workflows.render import RenderFolkConfig, render_folk
 
     settings = RenderFolkConfig(file, sound, n, tempo_bpm)
@@ -66,7 +64,6 @@ def score(
 
     Example: otoscope folk score a.abc --html surprise.html
     """
-    require_writable(html, json_path)
     from otoscope.folk.workflows.score import ScoreFolkConfig, save_scores, score_folk
 
     with bars() as progress:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from otoscope.cli import options
+from otoscope.cli import files, options
 from otoscope.cli.output import bars as progress_bars
-from otoscope.cli.output import console, is_printed, require_writable, write_json
+from otoscope.cli.output import console, is_printed, write_json
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ Model: TypeAlias = Annotated[
     _SAMPLE.option("model", rich_help_panel=options.MODEL),
 ]
 _Out: TypeAlias = Annotated[
-    Path | None, options.out("ABC file to write; without it the tunes are printed.")
+    Path | None,
+    options.out(
+        "ABC file to write; without it the tunes are printed.", files.output("file", files.TUNES)
+    ),
 ]
 _Temperature: TypeAlias = Annotated[float, _SAMPLING.option("temperature")]
 _TopK: TypeAlias = Annotated[int | None, _SAMPLING.option("top_k")]
@@ -63,7 +66,6 @@ def sample(  # noqa: PLR0913 - a command has the options it has
 
     Example: otoscope folk sample --n 64 --seed 1 --out a.abc
     """
-    require_writable(out, json_path)
     from otoscope.folk.model import SamplingConfig
     from otoscope.folk.workflows.sample import SampleFolkConfig, sample_folk, save_book
 
@@ -111,7 +113,6 @@ def continue_(  # noqa: PLR0913 - a command has the options it has
     """
     if (file is None) == (prime == ""):
         raise ParameterError("needs a tune to continue: give either FILE.abc or --prime")
-    require_writable(out, json_path)
     from otoscope.folk.model import SamplingConfig
     from otoscope.folk.workflows.continue_ import ContinueFolkConfig, continue_folk
     from otoscope.folk.workflows.sample import SampleFolkConfig, sample_folk, save_book

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from otoscope.cli import options
+from otoscope.cli import files, options
 from otoscope.cli.output import (
     bars,
     console,
     is_printed,
-    require_folder,
-    require_writable,
     write_json,
 )
 from otoscope.documents import document
@@ -52,7 +50,9 @@ def train(  # noqa: PLR0913 - a command has the options it has
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder written by otoscope folk prepare.")
     ],
-    out: Annotated[Path, options.out("Folder for the model.", metavar="MODEL")],
+    out: Annotated[
+        Path, options.out("Folder for the model.", files.output("folder"), metavar="MODEL")
+    ],
     mode: Annotated[
         str,
         typer.Option(
@@ -98,8 +98,6 @@ def train(  # noqa: PLR0913 - a command has the options it has
 
     Example: otoscope folk train tunes --out reels --hours 0.5
     """
-    require_folder(out)
-    require_writable(json_path)
     from otoscope.folk.train import train_folk
 
     settings = _settings(
@@ -173,7 +171,12 @@ def _show(result: TrainFolkResult, out: Path) -> None:
 def import_folkrnn(
     file: Annotated[Path, typer.Argument(metavar="FILE.pkl", help="Pickle of the authors.")],
     out: Annotated[
-        Path, options.out("Model: writes MODEL.safetensors and MODEL.json.", metavar="MODEL")
+        Path,
+        options.out(
+            "Model: writes MODEL.safetensors and MODEL.json.",
+            files.output("bundle", files.MODEL_FILE),
+            metavar="MODEL",
+        ),
     ],
     json_path: options.Json = None,
 ) -> None:
@@ -181,7 +184,6 @@ def import_folkrnn(
 
     Example: otoscope folk import-folkrnn metadata/config5.pkl --out folkrnn-v2
     """
-    require_writable(out.with_name(f"{out.name}.json"), json_path)
     from otoscope.folk import model as folkrnn
 
     model = folkrnn.import_folkrnn(file)

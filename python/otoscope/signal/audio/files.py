@@ -173,7 +173,14 @@ def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, fl
     return torch.from_numpy(resampled), sr
 
 
-def encode_audio(y: Tensor, *, sr: float, format: str = "WAV", subtype: str | None = None) -> bytes:
+def encode_audio(
+    y: Tensor,
+    *,
+    sr: float,
+    format: str = "WAV",
+    subtype: str | None = None,
+    comment: str = "",
+) -> bytes:
     """Encode a waveform as the content of an audio file.
 
     Parameters
@@ -187,6 +194,8 @@ def encode_audio(y: Tensor, *, sr: float, format: str = "WAV", subtype: str | No
     subtype : str, optional
         Sample format by libsndfile's name: "PCM_16", "PCM_24", "FLOAT", "VORBIS". Default: the
         default of the container.
+    comment : str
+        Comment in the metadata.
 
     Returns
     -------
@@ -225,6 +234,8 @@ def encode_audio(y: Tensor, *, sr: float, format: str = "WAV", subtype: str | No
     with soundfile.SoundFile(
         buffer, "w", int(sr), frames.shape[1], format=format, subtype=subtype
     ) as file:
+        if comment:
+            file.comment = comment
         # In blocks: libsndfile's Vorbis encoder overflows its stack on long inputs.
         for block in frames.split(_BLOCK):
             file.write(block.numpy())
@@ -232,7 +243,12 @@ def encode_audio(y: Tensor, *, sr: float, format: str = "WAV", subtype: str | No
 
 
 def write_audio(
-    path: str | PathLike[str], y: Tensor, *, sr: float, subtype: str | None = None
+    path: str | PathLike[str],
+    y: Tensor,
+    *,
+    sr: float,
+    subtype: str | None = None,
+    comment: str = "",
 ) -> None:
     """Write an audio file atomically, through a temporary name.
 
@@ -246,6 +262,8 @@ def write_audio(
         Sample rate in Hz, a whole number.
     subtype : str, optional
         Sample format; see `encode_audio`.
+    comment : str
+        Comment in the file's metadata.
 
     Raises
     ------
@@ -262,7 +280,7 @@ def write_audio(
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise ParameterError(f"{path} ends in {suffix!r}, must end in one of {', '.join(FORMATS)}")
-    content = encode_audio(y, sr=sr, format=FORMATS[suffix], subtype=subtype)
+    content = encode_audio(y, sr=sr, format=FORMATS[suffix], subtype=subtype, comment=comment)
     with replacing(Path(path)) as draft:
         draft.write_bytes(content)
 
