@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,17 @@ def test_with_a_broken_nvcc_auto_builds_for_the_cpu(tmp_path: Path, path_without
 def test_another_word_stops(tmp_path: Path, path_without_nvcc: str) -> None:
     run = configure(tmp_path / "build", "MAYBE", path_without_nvcc)
     assert 'OTOSCOPE_CUDA is "MAYBE"; it must be AUTO, ON or OFF' in run.stderr
+
+
+def test_the_source_distribution_has_every_file(tmp_path: Path) -> None:
+    build = "from scikit_build_core.build import build_sdist; import sys; build_sdist(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", build, str(tmp_path)], cwd=ROOT, check=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        inside = {name.partition("/")[2] for name in packed.getnames()}
+    listing = ["git", "ls-files", "-z"]
+    tracked = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(tracked.split("\0")) - {""} <= inside
 
 
 @pytest.fixture(scope="module")

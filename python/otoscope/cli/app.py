@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import signal
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -62,5 +63,15 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code.
+
+    A termination ends it as an interruption does: drafts and locks are removed.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _stop)
     app(prog_name="otoscope")
+
+
+def _stop(number: int, _: Any) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -35,6 +35,7 @@ from otoscope.intervene.statistics.bootstrap import MetricName
 from otoscope.progress import Progress, silent
 from otoscope.records import Records, read, to_plain
 from otoscope.seeds import item_seed
+from otoscope.workers import watched_backend
 
 __all__ = [
     "AnswerLog",
@@ -242,7 +243,8 @@ def label_items(
 
     remaining = list(indices)
     ahead = 4 * workers  # joblib renders on while the system answers, without a bound of its own
-    with Parallel(n_jobs=workers, return_as="generator", batch_size=1) as parallel:
+    settings = {"backend": watched_backend()} if workers > 1 else {}
+    with Parallel(workers, return_as="generator", batch_size=1, **settings) as parallel:
         for part in (remaining[at : at + ahead] for at in range(0, len(remaining), ahead)):
             rendered = parallel(
                 delayed(items.only(index).rendered)(0, interventions(index), duration)

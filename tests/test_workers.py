@@ -1,0 +1,126 @@
+"""Worker processes end with their parent: killed, terminated or interrupted."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from otoscope import workers
+from otoscope.signal import write_audio
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+PARENT = """
+import os, sys, time
+from joblib import Parallel, delayed
+from otoscope.workers import watched_backend
+
+def work(seconds):
+    print(os.getpid(), flush=True)
+    time.sleep(seconds)
+
+Parallel(n_jobs=2, backend=watched_backend())(delayed(work)(60) for _ in range(2))
+"""
+
+
+def ended(process: int, seconds: float) -> bool:
+    """Wait for the end of a process that is no child of ours."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        stat = Path(f"/proc/{process}/stat")
+        if stat.exists() and ") Z " in stat.read_text():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@POSIX
+def test_workers_of_a_killed_parent_end_and_its_pipe_is_closed() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.send_signal(signal.SIGKILL)
+        assert parent.stdout.read() == ""  # ends only when the workers have
+    assert all(ended(child, 30) for child in children)
+
+
+@POSIX
+def test_a_worker_whose_parent_ended_before_it_began_ends() -> None:
+    code = "from otoscope.workers import end_with; import time; end_with(1); time.sleep(60)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=50).returncode == 1
+
+
+@pytest.mark.parametrize(("handle", "waits"), [(7, [(7, 0xFFFFFFFF)]), (None, [])])
+def test_on_windows_a_worker_waits_for_the_handle_of_its_parent(
+    handle: int | None, waits: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, waited = [], []
+
+    def open_process(rights: int, inherit: bool, process: int) -> int | None:
+        opened.append((rights, inherit, process))
+        return handle
+
+    def wait(waited_for: int, milliseconds: int) -> None:
+        waited.append((waited_for, milliseconds))
+
+    kernel = SimpleNamespace(OpenProcess=open_process, WaitForSingleObject=wait)
+    monkeypatch.setattr(ctypes, "WinDLL", lambda _: kernel, raising=False)
+    workers._wait(99)
+    assert (opened, waited) == ([(0x00100000, False, 99)], waits)
+
+
+MODEL = """
+import torch
+def make():
+    return lambda y: torch.stack([y.square().mean(-1), 1 - y.square().mean(-1)], -1)
+"""
+
+
+def family(process: int) -> list[int]:
+    """List the processes below one."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [*map(int, children), *(below for child in children for below in family(int(child)))]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="Linux lists children")
+@pytest.mark.parametrize("stop", ["SIGKILL", "SIGTERM", "SIGINT"])
+def test_a_stopped_interrogation_leaves_nothing(stop: str, tmp_path: Path) -> None:
+    for i in range(24):
+        path = tmp_path / "data" / "ab"[i % 2] / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        y = torch.randn(6 * 16000, generator=torch.Generator().manual_seed(i)) / 20
+        write_audio(path, y.clamp(-1, 1), sr=16000)
+    (tmp_path / "m.py").write_text(MODEL)
+    command = ["interrogate", "--model", "m.py:make", "--data", "data", "--classes", "a,b"]
+    command += ["--tempo", "6", "--workers", "2", "--html", "a.html"]
+    before = sorted(tmp_path.rglob("*"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "otoscope.cli", *command], cwd=tmp_path, stdout=subprocess.PIPE
+    ) as job:
+        while len(workers_of_job := family(job.pid)) < 2:
+            assert job.poll() is None
+            time.sleep(0.05)
+        time.sleep(1)
+        job.send_signal(getattr(signal, stop))
+        assert job.stdout is not None
+        job.stdout.read()  # ends only when the workers have
+        assert job.wait() != 0
+    assert all(ended(worker, 30) for worker in workers_of_job)
+    if stop != "SIGKILL":
+        left = [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in str(path)]
+        assert left == before
