@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from threading import Thread
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from otoscope import FrechetDistance
 from otoscope.errors import ParameterError
+from otoscope.protocols import call_model
 from otoscope.taps import Tap, layer_outputs, recording
 
 
@@ -78,3 +84,76 @@ def test_layers_without_a_tensor_output_are_refused() -> None:
         layer_outputs(net, x, "unused")
     with pytest.raises(ParameterError, match="'pair' gives tuple"):
         layer_outputs(net, x, "pair")
+
+
+class Residual(nn.Module):
+    """Adds into the output of a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.view = nn.Linear(8, 4), nn.Flatten()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.view(self.first(x))
+        y += 1
+        return y.mul_(2)
+
+
+@pytest.mark.parametrize(
+    ("net", "layer"),
+    [
+        (nn.Sequential(nn.Linear(8, 4), nn.ReLU(inplace=True)), "0"),
+        (nn.Sequential(nn.Linear(8, 4), nn.Flatten(), nn.Hardtanh(inplace=True)), "0"),
+        (nn.Sequential(nn.Linear(8, 4), nn.Identity(), nn.Dropout(inplace=True)), "1"),
+        (Residual(), "first"),
+        (Residual(), "view"),
+    ],
+)
+@pytest.mark.parametrize("graph", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_later_layers_do_not_change_a_recorded_output(
+    net: nn.Module, layer: str, graph: type
+) -> None:
+    first: Any = net.get_submodule("0" if isinstance(net, nn.Sequential) else "first")
+    x = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+    with graph():
+        assert Tap(net, layer)(x).equal(first(x))
+
+
+def test_gradient_of_a_tap_does_not_pass_the_layers_after_it() -> None:
+    net: Any = nn.Sequential(nn.Linear(8, 4), nn.ReLU(inplace=True))
+    x = torch.randn(5, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    (gradient,) = torch.autograd.grad(Tap(net, "0")(x).sum(), x)
+    torch.testing.assert_close(gradient, net[0].weight.sum(0).expand_as(x))
+
+
+def test_layers_that_write_into_their_input_leave_the_callers_alone() -> None:
+    net = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(8, 4))
+    x = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+    before = x.clone()
+    Tap(net, "1")(x)
+    metric = FrechetDistance(feature=net)
+    metric.update(x, real=True)
+    call_model(net, x)
+    assert x.equal(before)
+
+
+def test_threads_record_their_own_outputs() -> None:
+    net = nn.Sequential(nn.Linear(8, 4), nn.ReLU())
+    tap, failures = Tap(net, "0"), list[int]()
+
+    def check(seed: int) -> None:
+        x = torch.randn(5, 8, generator=torch.Generator().manual_seed(seed))
+        failures.extend(i for i in range(100) if not tap(x).equal(net[0](x)))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [Thread(target=check, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert failures == []
+    assert not net[0]._forward_hooks

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from threading import Lock, get_ident
 
 from torch import Tensor, nn
 
@@ -32,7 +33,8 @@ def recording(module: nn.Module, *layers: str) -> Iterator[dict[str, Tensor]]:
     Yields
     ------
     dict of str to Tensor
-        Outputs by layer, filled by each forward pass; they carry gradients where these are enabled.
+        Outputs by layer, filled by each forward pass of this thread: copies, which later layers do
+        not change. They carry gradients where these are enabled.
 
     Raises
     ------
@@ -51,15 +53,17 @@ def recording(module: nn.Module, *layers: str) -> Iterator[dict[str, Tensor]]:
     """
     modules = {name: _layer(module, name) for name in layers}
     outputs: dict[str, Tensor] = {}
-    hooks = [
-        layer.register_forward_hook(partial(_keep, outputs, name))
-        for name, layer in modules.items()
-    ]
+    with _HOOKS:
+        hooks = [
+            layer.register_forward_hook(partial(_keep, outputs, name, get_ident()))
+            for name, layer in modules.items()
+        ]
     try:
         yield outputs
     finally:
-        for hook in hooks:
-            hook.remove()
+        with _HOOKS:
+            for hook in hooks:
+                hook.remove()
 
 
 def layer_outputs(module: nn.Module, batch: Tensor, *layers: str) -> dict[str, Tensor]:
@@ -92,7 +96,7 @@ def layer_outputs(module: nn.Module, batch: Tensor, *layers: str) -> dict[str, T
     dict_keys(['1', '0'])
     """
     with recording(module, *layers) as outputs:
-        module(batch)
+        module(batch.clone())  # a layer may write into the input
     for name in layers:
         if name not in outputs:
             raise ParameterError(f"layer {name!r} did not run in this forward pass")
@@ -134,12 +138,23 @@ class Tap:
         return layer_outputs(self.module, batch, self.layer)[self.layer]
 
 
+_HOOKS = Lock()
+"""Held while hooks come and go: PyTorch numbers them without one."""
+
+
 def _keep(
-    outputs: dict[str, Tensor], name: str, _layer: nn.Module, _inputs: object, output: object
+    outputs: dict[str, Tensor],
+    name: str,
+    thread: int,
+    _layer: nn.Module,
+    _inputs: object,
+    output: object,
 ) -> None:
+    if get_ident() != thread:
+        return
     if not isinstance(output, Tensor):
         raise ParameterError(f"layer {name!r} gives {type(output).__name__}, not a tensor")
-    outputs[name] = output
+    outputs[name] = output.clone()
 
 
 def _layer(module: nn.Module, name: str) -> nn.Module:

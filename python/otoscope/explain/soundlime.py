@@ -54,8 +54,8 @@ class SoundLIME:
     Parameters
     ----------
     model : callable
-        [batch, 1, frame, mel] -> [batch, output] or [batch]: an nn.Module or any function. A module
-        in train mode is put in eval mode during the call.
+        [batch, 1, frame, mel] -> [batch, output] or [batch]: an nn.Module or any function. Its
+        modules are in eval mode during the call.
     segments : str, Segmentation or Tensor [frame, mel]
         Segments to rank: "temporal:10", "spectral:8", "grid:6x4" (time x mel), "beats" or "onsets";
         a segmentation such as ``segments.temporal(10)``; or a label map.

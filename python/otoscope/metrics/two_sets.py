@@ -20,7 +20,6 @@ from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet, check_features
 from otoscope.metrics.statistics import Statistics
 from otoscope.protocols import evaluating
-from otoscope.taps import Tap
 
 __all__ = ["TwoSets"]
 
@@ -145,9 +144,9 @@ class TwoSets(torchmetrics.Metric):
         if self.feature is None:
             features = batch
         else:
-            model = self.feature.module if isinstance(self.feature, Tap) else self.feature
-            with torch.no_grad(), evaluating(model):
-                features = self.feature(batch)
+            own = batch.clone() if isinstance(batch, Tensor) else batch  # it may be written into
+            with torch.no_grad(), evaluating(self.feature):
+                features = self.feature(own)
         if not isinstance(features, Tensor):
             raise ParameterError(f"features are {type(features).__name__}, must be a tensor")
         return features

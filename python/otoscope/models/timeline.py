@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.protocols import ListeningModel, call_model, choose_targets
+from otoscope.protocols import ListeningModel, call_model, choose_targets, evaluating
 from otoscope.signal.excerpts import pad, sliding
 
 __all__ = ["Timeline", "timeline"]
@@ -87,7 +87,7 @@ def timeline(
     if hop < 1 or max_batch < 1:
         raise ParameterError(f"hop is {hop} and max_batch {max_batch}; both must be >= 1")
     length, frame_duration = model.patch_frames, model.hop_length / model.sample_rate
-    with torch.no_grad():
+    with torch.no_grad(), evaluating(model):
         values = model.prepare(y)
         before = length // 2 if padded else 0
         if padded:

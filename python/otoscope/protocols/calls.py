@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from types import MethodType
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
+from otoscope.protocols.reach import modules_of
 
 __all__ = [
     "Model",
@@ -126,7 +130,7 @@ def call_guarded(
     ['loud']
     """
     try:
-        return function(batch)
+        return function(batch.clone())  # it may write into its input
     except (ParameterError, CudaUnavailable, MissingExtra, torch.OutOfMemoryError):
         raise  # these errors state their remedy
     except Exception as err:
@@ -266,7 +270,8 @@ def weights_digest(model: object) -> str:
     >>> weights_digest(nn.ReLU()), len(weights_digest(nn.Linear(1, 1)))
     ('', 16)
     """
-    state = model.state_dict() if isinstance(model, nn.Module) else {}
+    module = _unwrapped(model)
+    state = module.state_dict() if isinstance(module, nn.Module) else {}
     digest = hashlib.sha256()
     for name, values in sorted(state.items()):
         if isinstance(values, Tensor):
@@ -278,39 +283,64 @@ def weights_digest(model: object) -> str:
 
 @contextmanager
 def evaluating(model: object) -> Iterator[bool]:
-    """Put a module in eval mode; restore the mode of each submodule afterwards.
+    """Put a model in eval mode; restore the mode of each module afterwards.
+
+    Several threads may evaluate one model at once: the last restores the modes.
 
     Parameters
     ----------
     model : object
-        Module; other objects are left unchanged.
+        Module, or a callable: then all modules that it reaches, by a tap, a partial function, a
+        bound method, a closure or a global.
 
     Yields
     ------
     bool
-        True if a submodule was in train mode.
+        True if a module was in train mode.
 
     Examples
     --------
     >>> net = nn.Dropout()
-    >>> with evaluating(net) as was_training:
+    >>> with evaluating(lambda batch: net(batch)) as was_training:
     ...     net.training, was_training
     (False, True)
     >>> net.training
     True
     """
-    training = (
-        [part for part in model.modules() if part.training] if isinstance(model, nn.Module) else []
-    )
-    for part in training:
-        part.training = False
+    modules = modules_of(model)
+    with _EVALUATING:
+        held = [part for part in modules if part.training or id(part) in _HELD]
+        for part in held:
+            _HELD[id(part)] = _HELD.get(id(part), 0) + 1
+            part.training = False
     try:
-        yield bool(training)
+        yield bool(held)
     finally:
-        for part in training:
-            part.training = True
+        with _EVALUATING:
+            for part in held:
+                _HELD[id(part)] -= 1
+                if not _HELD[id(part)]:
+                    del _HELD[id(part)]
+                    part.training = True
+
+
+_EVALUATING = threading.Lock()
+_HELD: dict[int, int] = {}
+"""Number of evaluations of each module that was in train mode before the first of them."""
 
 
 def _weights(model: object) -> Iterator[Tensor]:
+    module = _unwrapped(model)
+    if isinstance(module, nn.Module):
+        yield from chain(module.parameters(), module.buffers())
+
+
+def _unwrapped(model: object) -> object:
+    """Return the module that a tap, a partial function or a bound method passes its input to."""
     if isinstance(model, nn.Module):
-        yield from chain(model.parameters(), model.buffers())
+        return model
+    if isinstance(model, partial):
+        return _unwrapped(model.func)
+    if isinstance(model, MethodType):
+        return _unwrapped(model.__self__)
+    return getattr(model, "module", None)

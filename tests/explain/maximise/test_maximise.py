@@ -362,3 +362,20 @@ def test_best_row_is_the_furthest_in_the_direction_asked_for() -> None:
         found: MaximisationResult = maximiser(maximise=maximise).run(iterations=5, seeds=6)
         furthest = found.activation.max() if maximise else found.activation.min()
         assert float(found.activation[found.best]) == float(furthest)
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_layers_that_write_in_place_change_nothing(at: int) -> None:
+    torch.manual_seed(0)
+    conv, flat = nn.Conv2d(1, 2, 3), nn.Flatten()
+    conv.bias.data.fill_(-3.0)  # type: ignore[union-attr]  # below 0: a ReLU blocks the gradient
+    results = []
+    for inplace in (True, False):
+        parts = [nn.Identity(), conv, flat]
+        parts.insert(at, nn.ReLU(inplace=inplace))
+        net = nn.Sequential(*parts).eval()
+        layer = next(name for name, part in net.named_modules() if part is conv)
+        search = ActivationMaximiser(net, RawPrior((1, 8, 5)), layer=layer, unit=0)
+        results.append(search.run(rate=0.1, iterations=5, seeds=2))
+    torch.testing.assert_close(results[0].input, results[1].input)
+    torch.testing.assert_close(results[0].activation, results[1].activation)
