@@ -292,3 +292,18 @@ def test_what_cannot_be_written_is_refused(
     with pytest.raises(ParameterError, match=message):
         evaluate(result, attack, [tmp_path / path for path in paths], cutoffs_hz=[])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_samples_at_the_top_of_full_scale_lose_a_whole_step(tmp_path: Path, sign: int) -> None:
+    """1.0 is written as 32767 / 32768, twice the error of other samples; -1.0 is exact."""
+    x = torch.full((1, 300), float(sign), dtype=torch.float64)
+    sound = x - sign * 10 ** (-110 / 20)
+    attack = WaveformPGD(loud(300), snr_db=110.0).targeted(1)
+    result = result_of(attack, x, sound)
+    (evaluation,) = evaluate(result, attack, [tmp_path / "a.flac"], cutoffs_hz=[])
+    error = 2**-15 if sign > 0 else 0
+    if error:
+        assert evaluation.snr_db == pytest.approx(-20 * math.log10(error))
+    assert evaluation.snr_guaranteed_db is not None
+    assert evaluation.snr_db >= evaluation.snr_guaranteed_db

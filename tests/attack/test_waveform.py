@@ -183,6 +183,11 @@ def test_restarts_find_what_lies_beyond_a_dead_gradient() -> None:
     assert not bool(once.success.any())
     assert torch.equal(once.sound, x)  # nowhere to go
     assert bool(again.success.all())
+    last = again.confidence.gather(1, again.iterations[:, None])[:, 0]
+    torch.testing.assert_close(last, again.confidence_after)  # the history is of the same search
+    torch.testing.assert_close(again.confidence_before, once.confidence_before)
+    single = attack(plateau, snr_db=3.0, amplitude=None, restarts=2).targeted(1).run(x[:1])
+    assert bool(single.success.all())
 
 
 def test_labels_of_frames_are_reached_in_every_frame() -> None:

@@ -202,6 +202,21 @@ def test_statistics_stand_for_a_folder(sounds: Path, tmp_path: Path) -> None:
     assert result == [pytest.approx(result[0], rel=1e-9)] * 5
 
 
+def test_a_folder_beside_padded_statistics_is_padded(sounds: Path, tmp_path: Path) -> None:
+    """What the command line leaves open is as it was when the statistics were measured."""
+    short, npz = tmp_path / "short", tmp_path / "real.npz"
+    written(short, [4, 5], seconds=7)
+    y, sr = soundfile.read(short / "5.wav")
+    soundfile.write(short / "6.wav", y[: sr // 2], sr)
+    run("stats", sounds / "real", *MODEL, "--padded", "--out", npz)
+    result = []
+    for arguments in ((npz, short), (npz, short, "--padded"), (sounds / "real", short, *MODEL)):
+        run("distance", *arguments, "--json", tmp_path / "d.json")
+        result.append(json.loads((tmp_path / "d.json").read_text()))
+    assert [len(one["generated"]["skipped"]) for one in result] == [0, 0, 1]
+    assert result[0]["distance"] == result[1]["distance"] != result[2]["distance"]
+
+
 def test_kept_statistics_are_found_again(
     sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,6 +196,18 @@ def test_answers_on_the_disk_are_not_asked_again(
     assert "holds an interrogation with other system_code; name another file" in output
 
 
+def test_renderings_are_kept_in_the_folder_of_the_cache(
+    systems: Path, data: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    asked = ["--model", f"{systems}:honest", "--data", data, "--gain", 6, "--doses", 1]
+    said = run(0, *asked, "--max-drop", 99, "--cache", cache)
+    kept = {path: path.stat().st_mtime_ns for path in cache.rglob("*.samples")}
+    assert len(kept) == 2 * 24  # two doses of 24 sounds
+    assert run(0, *asked, "--max-drop", 99, "--cache", cache) == said
+    assert kept.keys() == set(cache.rglob("*.samples"))
+
+
 def test_two_systems_of_one_file_are_two(systems: Path, data: Path, tmp_path: Path) -> None:
     """Both are a function "predict" within another; what was asked of one is not the other's."""
     answers = ["--data", data, "--polarity", "--records", tmp_path / "answers.jsonl"]

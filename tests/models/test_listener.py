@@ -147,6 +147,17 @@ def test_inversion_with_phase_sounds_like_the_patch() -> None:
     assert model.invert(patch.values[:20]).shape == (20 * 315,)
 
 
+@pytest.mark.parametrize("front_end", [svd2015(), librosa_mel()], ids=["svd2015", "librosa"])
+@pytest.mark.parametrize("start", [0.0, 0.7])
+def test_inversion_with_phase_has_no_delay(front_end: FrontEnd, start: float) -> None:
+    model = listener(front_end, patch_frames=40)
+    y = model.patch((sound(3), SR), start=start).y
+    assert y is not None
+    back = model.invert(model.patch((sound(3), SR), start=start).values, y=y)
+    correlation = torch.fft.irfft(torch.fft.rfft(back) * torch.fft.rfft(y).conj(), n=len(y))
+    assert int(correlation.argmax()) == 0
+
+
 def test_taps_reach_into_the_network() -> None:
     model = Listener(
         SVDNet(),
@@ -195,15 +206,21 @@ def test_timeline_evaluates_each_excerpt() -> None:
     assert line.duration == pytest.approx(115 / 70)
 
 
-def test_padded_timeline_has_one_output_per_frame() -> None:
-    model, y = listener(), sound(1)
-    line = timeline(model, y, padded=True)
-    values = model.prepare(y)
-    assert len(line.outputs) == len(values)
-    first = torch.cat([model.domain.floor.expand(57, -1), values[:58]])
-    torch.testing.assert_close(line.outputs[0, 0], first.mean())
-    assert float(line.starts[0]) == pytest.approx(-57 / 70)
-    assert float(line.centres[0]) == pytest.approx(0.5 / 70)
+@pytest.mark.parametrize("length", [1, 2, 114, 115])
+@pytest.mark.parametrize("hop", [1, 3])
+def test_padded_timeline_has_one_output_per_frame(length: int, hop: int) -> None:
+    """An excerpt of even length has one frame more before its centre than after it."""
+    model, y = listener(patch_frames=length), sound(1)
+    line = timeline(model, y, hop=hop, padded=True)
+    values, before = model.prepare(y), length // 2
+    assert len(line.outputs) == -(-len(values) // hop)
+    floor = model.domain.floor.expand(length, -1)
+    around = torch.cat([floor[:before], values, floor])
+    for i in (0, 1, len(line.outputs) - 1):
+        excerpt = around[i * hop : i * hop + length]
+        torch.testing.assert_close(line.outputs[i, 0], excerpt.mean(), rtol=1e-5, atol=1e-6)
+        assert float(line.starts[i]) == pytest.approx((i * hop - before) / 70)
+    assert float(line.centres[0]) == pytest.approx((length / 2 - before) / 70)
 
 
 def test_timeline_arguments_are_checked() -> None:

@@ -59,6 +59,10 @@ FOUND = Evaluation(
 )
 
 
+# the adversary is heard as the original was, and there the original is not
+_SWAPPED = LowPassResult(500.0, "singing", "not singing", 0.6, 0.3)
+
+
 def pair(*, n_samples: int = 2 * SR) -> tuple[Tensor, Tensor]:
     """Noise, and the same with a tone at 40 dB."""
     x = 0.2 * torch.rand(n_samples, generator=torch.Generator().manual_seed(0)) - 0.1
@@ -99,6 +103,7 @@ def test_bound_is_spoken_of_as_it_was_measured(changes: dict[str, Any], text: st
         ({}, "A low-pass filter undoes it: at 4000 Hz."),
         ({"low_pass": FOUND.low_pass[::2]}, "No low-pass filter undoes it: wherever"),
         ({"low_pass": FOUND.low_pass[:1]}, "No low-pass filter leaves the original heard as it"),
+        ({"low_pass": (_SWAPPED, *FOUND.low_pass)}, "A low-pass filter undoes it: at 4000 Hz."),
         ({"low_pass": ()}, "No low-pass filter was tried."),
         ({"segmental_snr_db": 12.0}, "In its worst 25 ms the ratio is 12.00 dB: there the change"),
         ({"segmental_snr_db": -math.inf}, "Something was added to digital silence"),

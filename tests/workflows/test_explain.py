@@ -87,3 +87,19 @@ def test_the_defaults_are_those_of_the_library() -> None:
     settings = ExplainConfig((), "synth-singing")
     chosen = (settings.segments, settings.content, settings.design)
     assert chosen == (segments.DEFAULT_SEGMENTS, content.DEFAULT_CONTENT, DEFAULT_DESIGN)
+
+
+def test_the_curve_of_outputs_has_the_times_of_the_excerpts() -> None:
+    """The frames of a front end without centring begin later than their first sample."""
+    ours = ExplainConfig((sample().path,), "synth-singing", segments="temporal:2", start=0.0)
+    (row,) = explain_files(ours)
+    assert row.explanation is not None
+    assert row.times is not None
+    assert row.outputs is not None
+    patch = row.explanation.patch
+    assert patch.duration is not None
+    apart = (row.times - (patch.start + patch.duration / 2)).abs()
+    assert float(apart.min()) < 1e-6
+    assert float(row.outputs[int(apart.argmin())]) == pytest.approx(
+        row.explanation.output_all, abs=1e-4
+    )

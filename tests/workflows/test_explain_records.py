@@ -7,7 +7,7 @@ import gc
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import Field, fields, replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,10 @@ from otoscope.explain import Explanation
 from otoscope.signal import write_audio
 from otoscope.workflows import (
     ExplainConfig,
+    ExplainResult,
     explain_files,
     explain_to_records,
+    to_record,
     write_csv,
     write_index,
 )
@@ -106,6 +108,23 @@ def test_other_settings_are_refused(
     with pytest.raises(ParameterError, match=rf"all\.jsonl holds rows of .*\({difference}\); name"):
         explain_to_records(replace(ours, **change), path)  # type: ignore[arg-type]
     assert path.read_bytes() == before
+
+
+OTHERS = {str: "other", int: 7, float: 7.0, bool: True}
+
+
+@pytest.mark.parametrize(
+    "field", [f for f in fields(ExplainConfig) if f.name != "sounds"], ids=lambda f: f.name
+)
+def test_rows_of_any_other_setting_are_refused(field: Field[object], tmp_path: Path) -> None:
+    kind = next(kind for kind in OTHERS if kind.__name__ in str(field.type))
+    path, ours = tmp_path / "all.jsonl", ExplainConfig((tmp_path,), "synth-singing")
+    with records.Records(path) as stored:
+        row = ExplainResult(tmp_path / "a.wav", error="is empty")
+        stored.append(row.key, to_record(row, ours), seed=0)
+    other = replace(ours, **{field.name: OTHERS[kind]})  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=rf"holds rows of other settings \({field.name} "):
+        explain_to_records(other, path)
 
 
 def test_records_of_another_kind_are_refused(songs: Path, tmp_path: Path) -> None:

@@ -67,11 +67,13 @@ class AttackFileConfig:
         Attack the whole file, piece by piece of ``duration``.
     steps : int
         Maximum number of steps per piece.
+    restarts : int
+        Maximum number of searches per piece: those after the first begin at random points.
     confidence : float
         Confidence at which the search stops, in (0, 1]; the model is fooled as soon as the
         prediction is the aim.
     seed : int
-        Random seed.
+        Random seed of the restarts.
     device : str
         Device that the model runs on, "cpu" or "cuda".
 
@@ -91,6 +93,7 @@ class AttackFileConfig:
     duration: float = 10.0
     whole: bool = False
     steps: int = Attack.steps
+    restarts: int = Attack.restarts
     confidence: float = 0.9
     seed: int = 0
     device: str = "cpu"
@@ -330,6 +333,7 @@ def _attack(model: Any, x: Tensor, config: AttackFileConfig) -> Attack:
         classifier,
         snr_db=config.snr_db,
         steps=config.steps,
+        restarts=config.restarts,
         confidence=config.confidence,
         seed=config.seed,
     )

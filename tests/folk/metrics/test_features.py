@@ -48,3 +48,18 @@ def test_ending_is_that_of_the_melody(classes: list[int], key: str) -> None:
     assert last == DEGREES[(classes[-1] - tonic) % 12]
     others = [x for x in classes if x != classes[-1]]
     assert (before == "") == (not others)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("CD|[K:G]A2|G2|]", ("1", "2")),
+        ("|:[K:G]G2:|[K:D]E2|D2|]", ("1", "2")),
+        ("|:[K:D]D2|[K:G]AG:|", ("1", "2")),
+        ("[K:G]G2|[K:none]G2|]", ("", "")),
+    ],
+)
+def test_ending_is_counted_from_the_key_in_force_at_the_end(
+    body: str, expected: tuple[str, str]
+) -> None:
+    assert ending(quarters(body, key="C")) == expected

@@ -1,0 +1,180 @@
+"""One-line mistakes, planted one at a time in a copy of the package, and who notices them.
+
+A table, ``mistakes/*.txt``, names the tests of a file of the package and then its mistakes:
+
+    @ signal/stretch.py tests/signal/test_stretch.py::test_name
+    - the text of the file, which stands there once
+    + the mistake
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+TABLES = Path(__file__).parent / "mistakes"
+PACKAGE = ROOT / "python" / "otoscope"
+_SECONDS = 300  # a run without end is noticed, too
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A text of a file below python/otoscope, what is planted instead, and tests named for it."""
+
+    path: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Identify the mistake in a table of results."""
+        return self.path, self.right, self.wrong
+
+    @property
+    def arguments(self) -> list[str]:
+        """Arguments of pytest."""
+        return list(self.tests)
+
+    def plant(self, package: Path) -> None:
+        """Write the mistake into a package, where the right text stands once."""
+        path = package / self.path
+        text = path.read_text("utf-8")
+        if text.count(self.right) != 1:
+            raise ValueError(f"{self.path} holds {text.count(self.right)} times: {self.right}")
+        path.write_text(text.replace(self.right, self.wrong), "utf-8")
+
+    def remove(self, package: Path) -> None:
+        """Restore the file, with the time that its compiled form knows."""
+        shutil.copy2(PACKAGE / self.path, package / self.path)
+
+
+@dataclass(frozen=True)
+class IgnoredOption:
+    """An option of a command that does as if it were not given, and the test that sees it."""
+
+    command: str
+    option: str
+    tests: tuple[str, ...]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Identify the mistake in a table of results."""
+        return self.command, self.option, "ignored"
+
+    @property
+    def arguments(self) -> list[str]:
+        """Arguments of pytest."""
+        plugin = ["-p", "tests.mutations.ignore", f"--ignored={self.command} {self.option}"]
+        return [*plugin, *self.tests]
+
+    def plant(self, package: Path) -> None:
+        """Do nothing: the plugin plants it."""
+
+    def remove(self, package: Path) -> None:
+        """Do nothing."""
+
+
+Planted = Mistake | IgnoredOption
+
+
+def mistakes() -> list[Mistake]:
+    """Read the tables of mistakes."""
+    return [mistake for path in sorted(TABLES.glob("*.txt")) for mistake in _read(path)]
+
+
+def _read(path: Path) -> Iterator[Mistake]:
+    where, tests, right = "", tuple[str, ...](), ""
+    for line in path.read_text("utf-8").splitlines():
+        kind, text = line[:1], line[2:]
+        if kind == "@":
+            where, *names = text.split()
+            tests = tuple(names)
+        elif kind == "-":
+            right = text
+        elif kind == "+":
+            yield Mistake(where, right, text, tests)
+        elif line:
+            raise ValueError(f"{path.name}: a line begins with @, - or +, not {line!r}")
+
+
+def options() -> list[IgnoredOption]:
+    """Read the table of options: ``command --option test``, tests of one folder by their file."""
+    text = (Path(__file__).parent / "options.txt").read_text("utf-8")
+    rows = [line.rsplit(maxsplit=2) for line in text.splitlines() if line]
+    return [IgnoredOption(command, option, (test,)) for command, option, test in rows]
+
+
+def copied(folder: Path) -> Path:
+    """Copy the package into a folder, with its compiled files: return it."""
+    return Path(shutil.copytree(PACKAGE, folder / "otoscope"))
+
+
+def preload() -> None:
+    """Import what is slow to import and not under test, once for all runs."""
+    for name in ("torch", "scipy.signal", "scipy.stats", "librosa", "soxr", "matplotlib.image"):
+        importlib.import_module(name)
+    sys.meta_path[:] = [f for f in sys.meta_path if "ScikitBuild" not in type(f).__name__]
+
+
+def noticed_by(planted: Planted, package: Path) -> str:
+    """Plant a mistake in a copy, run the tests named for it, and name the one that fails."""
+    planted.plant(package)
+    try:
+        return failing_test(planted.arguments, package)
+    finally:
+        planted.remove(package)
+
+
+def failing_test(arguments: list[str], package: Path) -> str:
+    """Run tests against a copy of the package until one fails: its name, or nothing.
+
+    The process forks, so it must have imported nothing of the package.
+    """
+    output = package.parent / f"{package.parent.name}.txt"
+    child = os.fork()
+    if child == 0:
+        _run_pytest(arguments, package.parent, output)
+    end = time.monotonic() + _SECONDS
+    while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > end:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return "no end"
+        time.sleep(0.02)
+    code, text = os.waitstatus_to_exitcode(done[1]), output.read_text("utf-8", "replace")
+    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", text, re.MULTILINE)
+    if code not in (0, 1) or (code == 1) != bool(failed):
+        raise ValueError(f"{' '.join(arguments)} ended with {code}: {text[-2000:]}")
+    return failed[0] if failed else ""
+
+
+def _run_pytest(arguments: list[str], site: Path, output: Path) -> None:
+    """Run pytest with the package of a folder, and end this process."""
+    code = -1
+    try:
+        with output.open("w") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        sys.dont_write_bytecode = True
+        sys.path.insert(0, str(site))
+        os.environ |= {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+        import pytest
+
+        if Path(str(importlib.import_module("otoscope").__file__)).parent != site / "otoscope":
+            raise SystemExit("the tests would run against another otoscope")
+        options = ["-q", "-x", "-p", "no:cacheprovider", "-rfE", "--tb=no", "-m", "not slow"]
+        code = int(pytest.main([*options, *arguments]))
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
