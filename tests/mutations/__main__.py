@@ -110,7 +110,10 @@ def table(planted: Iterable[Planted], noticed: Iterable[str]) -> str:
         "",
         "| where | right | planted | noticed by |",
         "|---|---|---|---|",
-        *("| " + " | ".join([*map(_cell, one.cells), by or "**nobody**"]) + " |" for one, by in rows),
+        *(
+            "| " + " | ".join([*map(_cell, one.cells), by or "**nobody**"]) + " |"
+            for one, by in rows
+        ),
     ]
     return "\n".join(lines) + "\n"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 import pytest
+import typer.core
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -16,11 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Drop the option before its value is read."""
     command, _, option = config.getoption("--ignored").rpartition(" ")
-    handle = click.Parameter.handle_parse_result
+    handle = typer.core.TyperOption.handle_parse_result
 
     def dropping(self: Any, ctx: Any, opts: Any, args: Any) -> Any:
         if option in self.opts and ctx.command_path.endswith(f" {command}"):
             opts = {name: value for name, value in opts.items() if name != self.name}
         return handle(self, ctx, opts, args)
 
-    click.Parameter.handle_parse_result = dropping  # type: ignore[method-assign]
+    typer.core.TyperOption.handle_parse_result = dropping  # type: ignore[method-assign]
