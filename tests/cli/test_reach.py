@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -42,7 +43,15 @@ WORK: dict[str, tuple[str, str]] = {
 }
 
 # What is tried as the value of an option until the command takes it.
-VALUES = ("7", "0.3", "4000", "other", "3,1", "{folder}", *("fourier", "mp3:64", "librosa", "mma"))
+VALUES: tuple[str, ...] = (
+    "7",
+    "0.3",
+    "4000",
+    "other",
+    "3,1",
+    "{folder}",
+    *("fourier", "mp3:64", "librosa", "mma"),
+)
 VALUES += ("paper", "v1", "cuda", "fluidsynth")
 
 # Options that are read by the command line itself, or change what is written: other tests see them.

@@ -17,12 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.mutations.planting import (
-    Planted,
+    Mistake,
     copied,
     failing_test,
     mistakes,
     noticed_by,
-    options,
     preload,
 )
 from tests.support.paths import ROOT
@@ -35,7 +34,7 @@ _PROCESSES = 2
 
 def main(rows: str, sample: int) -> int:
     """Run what is not done; 1 if too many were not noticed."""
-    planted = [one for one in (*mistakes(), *options()) if rows in " ".join(one.cells)]
+    planted = [one for one in mistakes() if rows in " ".join(one.cells)]
     planted = planted[:: -(-len(planted) // sample)] if sample else planted
     is_whole = not rows and not sample
     done = _done() if is_whole else {}
@@ -54,7 +53,7 @@ def main(rows: str, sample: int) -> int:
     return int(n_noticed < LEAST * len(planted))
 
 
-def _run(planted: list[Planted]) -> Iterator[tuple[Planted, str]]:
+def _run(planted: list[Mistake]) -> Iterator[tuple[Mistake, str]]:
     """Plant in two processes, each in a copy of its own, after the tests have passed without."""
     preload()
     named = sorted({test for one in planted for test in one.tests})
@@ -84,7 +83,7 @@ def _begin(free: multiprocessing.SimpleQueue[str]) -> None:
     _package = Path(free.get())
 
 
-def _noticed(planted: Planted) -> str:
+def _noticed(planted: Mistake) -> str:
     return noticed_by(planted, _package)
 
 
@@ -94,11 +93,11 @@ def _done() -> dict[str, str]:
     return dict(map(json.loads, lines))
 
 
-def _key(planted: Planted) -> str:
+def _key(planted: Mistake) -> str:
     return json.dumps([*planted.cells, *planted.tests])
 
 
-def table(planted: Iterable[Planted], noticed: Iterable[str]) -> str:
+def table(planted: Iterable[Mistake], noticed: Iterable[str]) -> str:
     """Write the results as a table of Markdown."""
     rows = list(zip(planted, noticed, strict=True))
     n_noticed = sum(bool(by) for _, by in rows)

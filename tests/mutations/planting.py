@@ -41,11 +41,6 @@ class Mistake:
         """Identify the mistake in a table of results."""
         return self.path, self.right, self.wrong
 
-    @property
-    def arguments(self) -> list[str]:
-        """Arguments of pytest."""
-        return list(self.tests)
-
     def plant(self, package: Path) -> None:
         """Write the mistake into a package, where the right text stands once."""
         path = package / self.path
@@ -57,35 +52,6 @@ class Mistake:
     def remove(self, package: Path) -> None:
         """Restore the file, with the time that its compiled form knows."""
         shutil.copy2(PACKAGE / self.path, package / self.path)
-
-
-@dataclass(frozen=True)
-class IgnoredOption:
-    """An option of a command that does as if it were not given, and the test that sees it."""
-
-    command: str
-    option: str
-    tests: tuple[str, ...]
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """Identify the mistake in a table of results."""
-        return self.command, self.option, "ignored"
-
-    @property
-    def arguments(self) -> list[str]:
-        """Arguments of pytest."""
-        plugin = ["-p", "tests.mutations.ignore", f"--ignored={self.command} {self.option}"]
-        return [*plugin, *self.tests]
-
-    def plant(self, package: Path) -> None:
-        """Do nothing: the plugin plants it."""
-
-    def remove(self, package: Path) -> None:
-        """Do nothing."""
-
-
-Planted = Mistake | IgnoredOption
 
 
 def mistakes() -> list[Mistake]:
@@ -108,13 +74,6 @@ def _read(path: Path) -> Iterator[Mistake]:
             raise ValueError(f"{path.name}: a line begins with @, - or +, not {line!r}")
 
 
-def options() -> list[IgnoredOption]:
-    """Read the table of options: ``command --option test``, tests of one folder by their file."""
-    text = (Path(__file__).parent / "options.txt").read_text("utf-8")
-    rows = [line.rsplit(maxsplit=2) for line in text.splitlines() if line]
-    return [IgnoredOption(command, option, (test,)) for command, option, test in rows]
-
-
 def copied(folder: Path) -> Path:
     """Copy the package into a folder, with its compiled files: return it."""
     return Path(shutil.copytree(PACKAGE, folder / "otoscope"))
@@ -127,13 +86,13 @@ def preload() -> None:
     sys.meta_path[:] = [f for f in sys.meta_path if "ScikitBuild" not in type(f).__name__]
 
 
-def noticed_by(planted: Planted, package: Path) -> str:
+def noticed_by(mistake: Mistake, package: Path) -> str:
     """Plant a mistake in a copy, run the tests named for it, and name the one that fails."""
-    planted.plant(package)
+    mistake.plant(package)
     try:
-        return failing_test(planted.arguments, package)
+        return failing_test(list(mistake.tests), package)
     finally:
-        planted.remove(package)
+        mistake.remove(package)
 
 
 def failing_test(arguments: list[str], package: Path) -> str:
