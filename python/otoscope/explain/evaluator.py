@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -117,6 +117,10 @@ class Evaluator:
         self.verify, self.seed = verify, seed
         self._at_least = _WORTH_A_TRACE if shared is None else 0
         self._traced: _Traced | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the trace: it belongs to this process and this model."""
+        return {**vars(self), "_traced": None}
 
     def __call__(
         self,

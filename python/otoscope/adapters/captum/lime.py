@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -234,19 +235,27 @@ def get_exp_kernel_similarity_function(
     0.6065
     """
 
-    def kernel(inputs: Inputs, perturbed: Inputs, row: object, **kwargs: object) -> float:
-        first, other = (
-            torch.cat([x.flatten() for x in as_tuple(i)]).float() for i in (inputs, perturbed)
-        )
-        if distance_mode == "cosine":
-            distance = 1 - float(torch.cosine_similarity(first, other, dim=0))
-        elif distance_mode == "euclidean":
-            distance = float((first - other).norm())
-        else:
-            raise ArgumentError(f"distance_mode is {distance_mode!r}, not 'cosine' or 'euclidean'")
-        return math.exp(-(distance**2) / (2 * kernel_width**2))
+    return partial(_similarity, distance_mode, kernel_width)
 
-    return kernel
+
+def _similarity(
+    distance_mode: str,
+    kernel_width: float,
+    inputs: Inputs,
+    perturbed: Inputs,
+    row: object,
+    **kwargs: object,
+) -> float:
+    first, other = (
+        torch.cat([x.flatten() for x in as_tuple(i)]).float() for i in (inputs, perturbed)
+    )
+    if distance_mode == "cosine":
+        distance = 1 - float(torch.cosine_similarity(first, other, dim=0))
+    elif distance_mode == "euclidean":
+        distance = float((first - other).norm())
+    else:
+        raise ArgumentError(f"distance_mode is {distance_mode!r}, not 'cosine' or 'euclidean'")
+    return math.exp(-(distance**2) / (2 * kernel_width**2))
 
 
 def _each_example(game: Game) -> list[Game]:

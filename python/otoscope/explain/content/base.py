@@ -14,7 +14,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain.registry import Registry
 from otoscope.protocols import Patch
 
-__all__ = ["CONTENTS", "DEFAULT_CONTENT", "Content", "Space", "register", "resolve"]
+__all__ = ["CONTENTS", "DEFAULT_CONTENT", "Content", "Given", "Space", "register", "resolve"]
 
 Space = Literal["values", "log_mel", "mel"]
 
@@ -90,6 +90,17 @@ class Content:
             raise ParameterError(f"content {self.name!r} is drawn as mel; noise must be log_mel")
         mean, std = (band.to(patch.values) for band in (patch.domain.mean, patch.domain.std))
         return replace(drawn, loc=(drawn.loc - mean) / std, scale=drawn.scale / std)
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Draw the same values, or noise, for every patch."""
+
+    values: Tensor | ops.Noise
+
+    def __call__(self, patch: Patch, ids: Tensor) -> Tensor | ops.Noise:
+        """Return the values."""
+        return self.values
 
 
 CONTENTS: Registry[Content] = Registry("content")
@@ -171,7 +182,7 @@ def resolve(content: Content | Tensor | float | str) -> Content:
                 f"content: {bad} of {content.numel()} numbers are NaN or infinite; all must be "
                 "finite"
             )
-        return Content("given", lambda patch, ids: content, description="given values")
+        return Content("given", Given(content), description="given values")
     if isinstance(content, float | int):
         return CONTENTS.entries["constant"].make(float(content))
     if not isinstance(content, str):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.explain.content.base import Content, register
+from otoscope.explain.content.base import Content, Given, register
 from otoscope.protocols import Patch
 
 __all__ = ["Excerpts", "donor", "mean_band_data", "min_band_data", "min_data"]
@@ -38,7 +38,7 @@ def min_data(excerpts: Excerpts) -> Content:
     'min_data'
     """
     smallest = torch.stack([values.amin() for values in _values_of(excerpts)]).amin()
-    return Content("min_data", lambda patch, ids: smallest)
+    return Content("min_data", Given(smallest))
 
 
 @register("the lowest level of each band in the data set", example="")
@@ -62,7 +62,7 @@ def min_band_data(excerpts: Excerpts) -> Content:
     [0.5, 1.0]
     """
     smallest = torch.stack([values.amin(0) for values in _values_of(excerpts)]).amin(0)
-    return Content("min_band_data", lambda patch, ids: smallest)
+    return Content("min_band_data", Given(smallest))
 
 
 @register("the mean level of each band in the data set", example="")
@@ -86,7 +86,7 @@ def mean_band_data(excerpts: Excerpts) -> Content:
     [2.0, 1.5]
     """
     mean = torch.cat([values.double() for values in _values_of(excerpts)]).mean(0)
-    return Content("mean_band_data", lambda patch, ids: mean)
+    return Content("mean_band_data", Given(mean))
 
 
 @register("another excerpt", example="")
@@ -136,7 +136,7 @@ def donor(
             raise ParameterError(f"no excerpt has the label {label!r}; there are {set(labels)}")
     generator = torch.Generator().manual_seed(seed)
     chosen = values[int(torch.randint(len(values), (), generator=generator))]
-    return Content("donor", lambda patch, ids: chosen, seed=seed)
+    return Content("donor", Given(chosen), seed=seed)
 
 
 def _values_of(excerpts: Excerpts) -> list[Tensor]:

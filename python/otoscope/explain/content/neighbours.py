@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import scipy  # loads its parts when they are used
 import torch
@@ -42,13 +44,7 @@ def blur(sigma_frames: float = 8.0, sigma_bands: float = 4.0) -> Content:
     if not (sigma_frames >= 0 and sigma_bands >= 0):
         raise ParameterError(f"sigmas are {sigma_frames} and {sigma_bands}, must be >= 0")
 
-    def draw(patch: Patch, ids: Tensor) -> Tensor:
-        values = patch.values.detach().double().cpu().numpy()
-        filtered = scipy.ndimage.gaussian_filter(
-            values, (sigma_frames, sigma_bands), mode="nearest"
-        )
-        return torch.from_numpy(filtered)
-
+    draw = partial(_blurred, (sigma_frames, sigma_bands))
     return Content(f"blur({sigma_frames:g}, {sigma_bands:g})", draw)
 
 
@@ -76,6 +72,11 @@ def inpaint() -> Content:
     [1.0, 2.0, 3.0]
     """
     return Content("inpaint", _harmonic)
+
+
+def _blurred(sigmas: tuple[float, float], patch: Patch, ids: Tensor) -> Tensor:
+    values = patch.values.detach().double().cpu().numpy()
+    return torch.from_numpy(scipy.ndimage.gaussian_filter(values, sigmas, mode="nearest"))
 
 
 def _harmonic(patch: Patch, ids: Tensor) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.explain.content.base import Content, Space, register
+from otoscope.explain.content.base import Content, Given, Space, register
 from otoscope.protocols import Patch
 
 __all__ = ["fresh_noise", "noise"]
@@ -42,11 +44,7 @@ def noise(seed: int = 0, *, space: Space = "log_mel") -> Content:
     3
     """
 
-    def draw(patch: Patch, ids: Tensor) -> Tensor:
-        generator = torch.Generator().manual_seed(seed)
-        return torch.randn(patch.values.shape, generator=generator)
-
-    return Content("noise", draw, space, seed)
+    return Content("noise", partial(_drawn, seed), space, seed)
 
 
 @register("noise")
@@ -75,4 +73,8 @@ def fresh_noise(
     >>> fresh_noise(scale=0.5).name
     'fresh_noise'
     """
-    return Content("fresh_noise", lambda patch, ids: ops.Noise(seed, loc, scale), space, seed)
+    return Content("fresh_noise", Given(ops.Noise(seed, loc, scale)), space, seed)
+
+
+def _drawn(seed: int, patch: Patch, ids: Tensor) -> Tensor:
+    return torch.randn(patch.values.shape, generator=torch.Generator().manual_seed(seed))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.explain.content.base import Content, Space, register
+from otoscope.explain.content.base import Content, Given, Space, register
+from otoscope.protocols import Patch
 
 __all__ = ["constant", "mean_band", "mean_inp", "min_band", "min_inp", "silence", "zero"]
 
@@ -41,9 +43,7 @@ def constant(value: float, *, space: Space = "values") -> Content:
     if not math.isfinite(value):
         raise ParameterError(f"content is {value}, must be a finite number")
     name = f"constant({value}{'' if space == 'values' else f', {space}'})"
-    return Content(
-        name, lambda patch, ids: torch.tensor(value), space, description=f"the value {value:g}"
-    )
+    return Content(name, Given(torch.tensor(value)), space, description=f"the value {value:g}")
 
 
 @register("the value 0")
@@ -60,7 +60,7 @@ def zero() -> Content:
     >>> zero().name
     'zero'
     """
-    return Content("zero", lambda patch, ids: torch.tensor(0.0))
+    return Content("zero", Given(torch.tensor(0.0)))
 
 
 @register("the values of digital silence")
@@ -77,7 +77,7 @@ def silence() -> Content:
     >>> silence().space
     'mel'
     """
-    return Content("silence", lambda patch, ids: torch.zeros(patch.values.shape[1]), "mel")
+    return Content("silence", Given(torch.tensor(0.0)), "mel")
 
 
 @register("the excerpt’s lowest level")
@@ -96,7 +96,7 @@ def min_inp() -> Content:
     >>> min_inp()(patch, torch.zeros(2, 2)).item()
     1.0
     """
-    return Content("min_inp", lambda patch, ids: patch.values.amin())
+    return Content("min_inp", _least)
 
 
 @register("the excerpt’s mean level")
@@ -115,7 +115,7 @@ def mean_inp() -> Content:
     >>> mean_inp()(patch, torch.zeros(2, 2)).item()
     3.0
     """
-    return Content("mean_inp", lambda patch, ids: patch.values.mean())
+    return Content("mean_inp", _mean)
 
 
 @register("the lowest level of each band")
@@ -134,7 +134,7 @@ def min_band() -> Content:
     >>> min_band()(patch, torch.zeros(2, 2)).tolist()
     [1.0, 6.0]
     """
-    return Content("min_band", lambda patch, ids: patch.values.amin(0))
+    return Content("min_band", _least_of_bands)
 
 
 @register("the mean level of each band")
@@ -153,4 +153,20 @@ def mean_band() -> Content:
     >>> mean_band()(patch, torch.zeros(2, 2)).tolist()
     [2.0, 6.5]
     """
-    return Content("mean_band", lambda patch, ids: patch.values.mean(0))
+    return Content("mean_band", _mean_of_bands)
+
+
+def _least(patch: Patch, ids: Tensor) -> Tensor:
+    return patch.values.amin()
+
+
+def _mean(patch: Patch, ids: Tensor) -> Tensor:
+    return patch.values.mean()
+
+
+def _least_of_bands(patch: Patch, ids: Tensor) -> Tensor:
+    return patch.values.amin(0)
+
+
+def _mean_of_bands(patch: Patch, ids: Tensor) -> Tensor:
+    return patch.values.mean(0)

@@ -104,7 +104,7 @@ class ActivationMaximiser:
         self._problem = SearchProblem(
             activation=self.unit,
             prior=prior,
-            prepare=prepare or (lambda x: x),
+            prepare=prepare or _unchanged,
             maximise=maximise,
             keep=keep,
             jitter=(jitter[0], jitter[1]),
@@ -287,6 +287,10 @@ class ActivationMaximiser:
 
     def _activation(self, inputs: Tensor) -> Tensor:
         return self.unit(inputs.to(self._device, self._dtype))
+
+
+def _unchanged(inputs: Tensor) -> Tensor:
+    return inputs
 
 
 def check_search(
