@@ -23,7 +23,7 @@ from otoscope.cli.output import (
     write_text,
 )
 from otoscope.errors import Advice, ParameterError
-from otoscope.records import stream, to_json
+from otoscope.records import printable, stream, to_json
 
 if TYPE_CHECKING:
     from otoscope.workflows import ExplainConfig
@@ -203,7 +203,7 @@ def _table(records: list[Mapping[str, Any]]) -> Table:
     for record in records:
         name = Path(record["file"]).name
         if record["error"]:
-            table.add_row(name, "", "", Text(_reason(record), style="red"), "")
+            table.add_row(name, "", "", Text(printable(_reason(record)), style="red"), "")
             continue
         table.add_row(
             name,

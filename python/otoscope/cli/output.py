@@ -29,7 +29,7 @@ from otoscope.cli.files import STDOUT, guarded
 from otoscope.cli.options import OPTIONAL_PATH, PANELS, as_written
 from otoscope.errors import Advice, Argument, CudaUnavailable, MissingExtra, ParameterError
 from otoscope.progress import Progress
-from otoscope.records import to_json
+from otoscope.records import printable, to_json
 
 if TYPE_CHECKING:  # torch takes seconds to load
     from otoscope.report.figures import ResultTable
@@ -38,6 +38,7 @@ __all__ = [
     "Group",
     "bars",
     "console",
+    "echo",
     "is_printed",
     "show_tables",
     "with_options",
@@ -106,11 +107,11 @@ class Group(TyperGroup):
             error = err
             message = f"{err.filename}: {err.strerror}" if err.filename else str(err.strerror)
         if os.environ.get("OTOSCOPE_TRACEBACK") == "1":
-            typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+            echo("".join(traceback.format_exception(error)), err=True)
         command = self.commands.get(ctx.invoked_subcommand)
         names = {parameter.name for parameter in command.params} if command else ()
         line = with_options(message, getattr(error, "advice", None), names)
-        typer.echo(f"otoscope: {' '.join(line.split())}", err=True)
+        echo(f"otoscope: {' '.join(line.split())}\n", err=True)
         raise typer.Exit(2)
 
 
@@ -149,14 +150,30 @@ def write_text(text: str, path: Path | None) -> None:
     records.write_text(path, text)
 
 
+class _PlainConsole(Console):
+    """A console without markup and emoji codes, whose texts are printable."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **settings)
+
+    def render_str(self, text: str, **settings: Any) -> Any:
+        """Escape control characters: names of files may hold any."""
+        return super().render_str(printable(text), **settings)
+
+
 def console(*, stderr: bool = False, quiet: bool = False) -> Console:
-    """Make a console that prints texts as they are, without markup."""
-    return Console(markup=False, highlight=False, soft_wrap=True, stderr=stderr, quiet=quiet)
+    """Make a console that prints texts as they are, without markup; controls are escaped."""
+    return _PlainConsole(soft_wrap=True, stderr=stderr, quiet=quiet)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a text of several lines as it is; controls are escaped."""
+    typer.echo(printable(text), err=err, nl=False)
 
 
 def show_tables(tables: Iterable[ResultTable], closing_line: str) -> None:
     """Print tables, then a line that names the file of the whole result."""
-    out = Console(markup=False, highlight=False)
+    out = _PlainConsole()
     if not out.is_terminal:
         out.width = _WIDTH
     for table in tables:

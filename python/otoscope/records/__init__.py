@@ -16,13 +16,15 @@ from otoscope.records.files import (
 )
 from otoscope.records.lines import Records, read, stream
 from otoscope.records.locks import claimed
-from otoscope.records.plain import to_json, to_plain, versions
+from otoscope.records.plain import cell, printable, to_json, to_plain, versions
 
 __all__ = [
     "Records",
+    "cell",
     "claimed",
     "is_unchanged",
     "new_folder",
+    "printable",
     "read",
     "remove_dead_drafts",
     "replacing",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -18,7 +19,13 @@ from typing import Any
 
 from otoscope.errors import ParameterError
 
-__all__ = ["to_json", "to_plain", "versions"]
+__all__ = ["cell", "printable", "to_json", "to_plain", "versions"]
+
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_FORMULAS = tuple("=+-@＝＋－＠")
+_SPACES = tuple("\t\r\n")
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
@@ -95,6 +102,53 @@ def to_plain(value: object) -> Any:
         f"{value!r} of type {type(value).__name__} has no form in JSON; "
         "give numbers, strings, lists, dicts, dataclasses or arrays"
     )
+
+
+def printable(text: str) -> str:
+    r"""Escape what a terminal or an editor would obey: control characters, marks of direction.
+
+    Parameters
+    ----------
+    text : str
+        Text of anybody, such as the name of a file.
+
+    Returns
+    -------
+    str
+        Text in which those characters, and those that no encoding has, are escaped as in Python;
+        tabs and line feeds stay.
+
+    Examples
+    --------
+    >>> printable("\x1b[31mred.wav")
+    '\\x1b[31mred.wav'
+    """
+    return _OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def cell(text: str, *, is_path: bool = False) -> str:
+    """Make a text the cell of a table that no spreadsheet takes for a formula.
+
+    Parameters
+    ----------
+    text : str
+        Text of anybody.
+    is_path : bool
+        Whether the text is a path, which then stays one.
+
+    Returns
+    -------
+    str
+        Printable text; after "./" or, if it is no path, an apostrophe, where a formula would begin.
+
+    Examples
+    --------
+    >>> cell("=SUM(A1).wav", is_path=True), cell("-singing"), cell("a.wav")
+    ('./=SUM(A1).wav', "'-singing", 'a.wav')
+    """
+    begins = text[:1] in _SPACES or text.lstrip()[:1] in _FORMULAS
+    prefix = ("./" if is_path else "'") if text and begins else ""
+    return prefix + printable(text)
 
 
 @cache

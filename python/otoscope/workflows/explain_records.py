@@ -217,7 +217,7 @@ def write_csv(rows: Sequence[Mapping[str, Any]] | Path, path: Path) -> None:
     The columns depend only on the largest number of segments: `COLUMNS`, then for all segments
     "coefficient 0", "coefficient 1", ..., "shapley 0", ..., "start_s 0", ..., "end_s 0", ...,
     "low_hz 0", ..., "high_hz 0", .... A cell is empty if the number is unknown, and for ``r2`` if
-    the output is saturated.
+    the output is saturated. Texts are escaped by `records.cell`: no name is a formula.
 
     Examples
     --------
@@ -295,16 +295,17 @@ def _differences(stored: Any, settings: dict[str, Any]) -> str:
 
 def _cells(record: Mapping[str, Any]) -> dict[str, object]:
     """Return the cells of one excerpt that are not empty, by column."""
+    file = records.cell(record["file"], is_path=True)
     if record["error"]:
-        return {"file": record["file"], "error": record["error"]}
+        return {"file": file, "error": records.cell(record["error"])}
     cells = {
-        "file": record["file"],
+        "file": file,
         "start_s": record["start"],
         "duration_s": record["duration"],
-        "target": record["target"],
+        "target": records.cell(record["target"] or ""),
         "output": record["output_all"],
         "output_none": record["output_none"],
-        "because": record["because"],
+        "because": records.cell(record["because"] or ""),
         "r2": None if record["is_saturated"] else record["r2"],
         "effective_samples": record["effective_samples"],
         "passes": record["passes"],

@@ -9,7 +9,7 @@ import typer
 
 from otoscope.cli import files, options
 from otoscope.cli.output import bars as progress_bars
-from otoscope.cli.output import console, is_printed, write_json
+from otoscope.cli.output import console, echo, is_printed, write_json
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _show(result: SampleFolkResult, out: Path | None, json_path: Path | None) ->
     if is_printed(json_path):
         return
     if out is None:
-        typer.echo(result.abc, nl=False)
+        echo(result.abc)
     lines = console(stderr=out is None)
     for line in (result.sentence, *result.notes):
         lines.print(line)
