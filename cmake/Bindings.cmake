@@ -25,6 +25,7 @@ ${binding_includes}
 namespace otoscope::bind {
 template <Backend B>
 void define_all(nb::module_& m) {
+    translate_errors();
 ${binding_calls}}
 }  // namespace otoscope::bind
 "

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from otoscope import _cpu, native
-from otoscope.errors import CudaUnavailable
+from otoscope.errors import CudaUnavailable, ParameterError
 from tests.oracles import moments as definitions
 
 
@@ -36,35 +36,41 @@ def test_takes_numpy_arrays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "error", "message"),
+    ("place", "value", "message"),
     [
-        (0, np.zeros((1, 4, 5), np.int32), TypeError, "patch: must be float16, bfloat16, float32"),
-        (1, np.zeros((1, 4, 5)), TypeError, "content: wrong dtype"),
-        (1, np.zeros((1, 3, 5), np.float32), ValueError, "content: does not broadcast to patch"),
-        (4, np.zeros((4, 5), np.int64), TypeError, "segment: wrong dtype"),
-        (4, np.zeros((3, 5), np.int32), ValueError, "segment: wrong shape"),
+        (
+            0,
+            np.zeros((1, 4, 5), np.int32),
+            "patch: must be float16, bfloat16, float32",
+        ),
+        (1, np.zeros((1, 4, 5)), "content: wrong dtype"),
+        (
+            1,
+            np.zeros((1, 3, 5), np.float32),
+            "content: does not broadcast to patch",
+        ),
+        (4, np.zeros((4, 5), np.int64), "segment: wrong dtype"),
+        (4, np.zeros((3, 5), np.int32), "segment: wrong shape"),
         (
             4,
             np.zeros((4, 10), np.int32)[:, ::2],
-            ValueError,
             "segment: must be contiguous, with 2 dim",
         ),
-        (5, np.zeros((3, 2), np.int64), ValueError, "keep: wrong shape"),
-        (7, np.zeros(4, np.float32), ValueError, "shift: wrong shape"),
+        (5, np.zeros((3, 2), np.int64), "keep: wrong shape"),
+        (7, np.zeros(4, np.float32), "shift: wrong shape"),
         (
             9,
             np.zeros((1, 3, 4, 5), np.float32)[0],
-            ValueError,
             "out: must be contiguous, with 4 dim",
         ),
     ],
 )
 def test_tensors_that_a_kernel_would_misread_are_refused(
-    place: int, value: object, error: type[Exception], message: str
+    place: int, value: object, message: str
 ) -> None:
     args = arguments()
     args[place] = value
-    with pytest.raises(error, match=message):
+    with pytest.raises(ParameterError, match=message):
         _cpu.occlude(*args)
 
 

@@ -4,6 +4,8 @@
 // KernelScope, and call the kernel. The type of the backend's Launch selects the kernel's overload.
 #pragma once
 #include <concepts>
+#include <exception>
+#include <stdexcept>
 
 #include "bindings/tensor.h"
 #include "block/launch.h"
@@ -21,6 +23,18 @@ concept Backend = requires {
 struct NoDeviceGuard {  // the host has one device
     explicit NoDeviceGuard(int) {}
 };
+
+// What a kernel or a binding refuses becomes the package's own error.
+inline void translate_errors() {
+    nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
+        try {
+            std::rethrow_exception(thrown);
+        } catch (const std::invalid_argument& error) {
+            const nb::object type = nb::module_::import_("otoscope.errors").attr("ParameterError");
+            PyErr_SetString(type.ptr(), error.what());
+        }
+    });
+}
 
 // Releases the GIL, and makes the tensor's device current, while a kernel is called.
 template <Backend B>

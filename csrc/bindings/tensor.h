@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 #include "numeric/scalar.h"
@@ -56,13 +57,13 @@ struct TensorArg {
     T* data(const char* name, DeviceType device, std::int32_t ndim) const {
         const auto expected = nb::dtype<std::remove_const_t<T>>();
         if (dl.dtype.code != expected.code || dl.dtype.bits != expected.bits || dl.dtype.lanes != 1)
-            wrong_type(name, "wrong dtype");
+            refuse(name, "wrong dtype");
         return static_cast<T*>(pointer(name, device, ndim));
     }
 
     // The same for one of the four floating-point types.
     void* floats(const char* name, DeviceType device, std::int32_t ndim, Scalar type) const {
-        if (scalar(name) != type) wrong_type(name, "wrong dtype");
+        if (scalar(name) != type) refuse(name, "wrong dtype");
         return pointer(name, device, ndim);
     }
 
@@ -74,27 +75,28 @@ struct TensorArg {
             if (dl.dtype.bits == 32) return Scalar::float32;
             if (dl.dtype.bits == 64) return Scalar::float64;
         }
-        wrong_type(name, "must be float16, bfloat16, float32 or float64");
+        refuse(name, "must be float16, bfloat16, float32 or float64");
     }
 
-    std::int64_t size(std::int32_t d) const { return dl.shape[d]; }
+    std::int64_t size(std::int32_t d) const {
+        if (d >= dl.ndim) refuse("a tensor", "wrong number of dimensions");
+        return dl.shape[d];
+    }
 
     void expect(const char* name, std::initializer_list<std::int64_t> shape) const {
         if (!std::equal(shape.begin(), shape.end(), dl.shape, dl.shape + dl.ndim))
-            wrong_value(name, "wrong shape");
+            refuse(name, "wrong shape: is " + in_words(dl.shape, dl.shape + dl.ndim) +
+                             ", must be " + in_words(shape.begin(), shape.end()));
     }
 
-    [[noreturn]] static void wrong_type(const char* name, const std::string& what) {
-        throw nb::type_error((std::string(name) + ": " + what).c_str());
-    }
-    [[noreturn]] static void wrong_value(const char* name, const std::string& what) {
-        throw nb::value_error((std::string(name) + ": " + what).c_str());
+    [[noreturn]] static void refuse(const char* name, const std::string& what) {
+        throw std::invalid_argument(std::string(name) + ": " + what);  // see translate_errors
     }
 
   private:
     void* pointer(const char* name, DeviceType device, std::int32_t ndim) const {
         if (dl.device.device_type != static_cast<std::int32_t>(device))
-            wrong_type(name, "on another device");
+            refuse(name, "on another device");
         std::int64_t step = 1;
         bool dense = dl.ndim == ndim;
         for (std::int32_t d = dl.ndim - 1; d >= 0; --d) {
@@ -102,9 +104,20 @@ struct TensorArg {
             step *= dl.shape[d];
         }
         if (!dense && step != 0)
-            wrong_value(name, "must be contiguous, with " + std::to_string(ndim) + " dimensions");
-        if (dl.ndim != ndim) wrong_value(name, "wrong number of dimensions");
-        return static_cast<char*>(dl.data) + dl.byte_offset;
+            refuse(name, "must be contiguous, with " + std::to_string(ndim) + " dimensions");
+        if (dl.ndim != ndim) refuse(name, "wrong number of dimensions");
+        char* data = static_cast<char*>(dl.data) + dl.byte_offset;
+        if (step != 0 && dl.data == nullptr) refuse(name, "its memory was released");
+        if (step != 0 && reinterpret_cast<std::uintptr_t>(data) % (dl.dtype.bits / 8) != 0)
+            refuse(name, "its memory must begin at a multiple of the size of an element");
+        return data;
+    }
+
+    static std::string in_words(const std::int64_t* begin, const std::int64_t* end) {
+        std::string words = "[";
+        for (const std::int64_t* n = begin; n != end; ++n)
+            words += (n == begin ? "" : ", ") + std::to_string(*n);
+        return words + "]";
     }
 };
 

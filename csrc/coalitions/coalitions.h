@@ -21,7 +21,7 @@ struct PackArgs {
 struct DrawArgs {
     std::uint64_t* bits;  // [sample, word]
     std::int64_t samples, segments;
-    std::int64_t first_sample;
+    std::uint64_t first_sample;  // wraps
     std::uint64_t seed;
     std::uint64_t threshold;       // keep a segment if a 32-bit number is below; at most 2^32
     const std::int64_t* size_cdf;  // [segment + 1], times 2^32; null: use threshold
@@ -43,7 +43,7 @@ OTO_DEVICE std::uint64_t packed_word(const PackArgs& a, std::int64_t sample, std
 
 class SegmentNumbers {  // 32 random bits per segment, four segments per Philox call
   public:
-    OTO_DEVICE SegmentNumbers(std::uint64_t seed, std::int64_t sample)
+    OTO_DEVICE SegmentNumbers(std::uint64_t seed, std::uint64_t sample)
         : seed_(seed), sample_(sample) {}
 
     // Segments must be visited in order: every fourth one makes the numbers of the next four.
@@ -57,13 +57,11 @@ class SegmentNumbers {  // 32 random bits per segment, four segments per Philox 
 
   private:
     OTO_DEVICE Quad draw(std::uint32_t index, RandomStream stream) const {
-        const std::uint64_t sample = std::uint64_t(sample_);
-        return philox({{index, std::uint32_t(sample), std::uint32_t(sample >> 32),
+        return philox({{index, std::uint32_t(sample_), std::uint32_t(sample_ >> 32),
                         static_cast<std::uint32_t>(stream)}},
                       seed_);
     }
-    std::uint64_t seed_;
-    std::int64_t sample_;
+    std::uint64_t seed_, sample_;
     Quad quad_{};
 };
 
@@ -73,7 +71,7 @@ class SegmentNumbers {  // 32 random bits per segment, four segments per Philox 
 // to_keep / (segments - j). To keep 2 of 3: 2/3, then 1/2 or 2/2, then the rest.
 OTO_DEVICE void draw_row(const DrawArgs& a, std::int64_t sample) {
     std::uint64_t* row = a.bits + sample * words_of(a.segments);
-    SegmentNumbers random(a.seed, a.first_sample + sample);
+    SegmentNumbers random(a.seed, a.first_sample + std::uint64_t(sample));
     std::int64_t to_keep = 0;
     if (a.size_cdf != nullptr)
         while (to_keep < a.segments && std::int64_t(random.for_size()) >= a.size_cdf[to_keep])

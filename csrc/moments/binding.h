@@ -26,9 +26,12 @@ std::int64_t update_moments(const TensorArg& count, const TensorArg& mean, const
     a.features = features.floats("features", B::kDevice, 3, a.in);
     a.sets = features.size(0), a.rows = features.size(1), a.columns = features.size(2);
     a.to = moments<B>(count, mean, scatter, a.sets, a.columns);
-    if (parts) a.parts = parts->data<double>("parts", B::kDevice, 3);
-    if (needs_parts(launch) && (!parts || parts->size(1) != kParts))
-        TensorArg::wrong_value("parts", "must be [set, 64, column]");
+    if (parts) {
+        a.parts = parts->data<double>("parts", B::kDevice, 3);
+        parts->expect("parts", {a.sets, kParts, a.columns});
+    } else if (needs_parts(launch)) {
+        TensorArg::refuse("parts", "must be [set, 64, column]");
+    }
     const KernelScope<B> scope(features);
     return moments_update(a, launch);
 }

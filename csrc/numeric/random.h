@@ -69,7 +69,7 @@ OTO_DEVICE float standard_normal(std::uint32_t random) {
 // with the counter (q, sample, excerpt, noise): cell 9 is number 1 of the call for q = 2.
 class NoiseStream {
   public:
-    OTO_DEVICE NoiseStream(std::uint64_t seed, std::int64_t excerpt, std::int64_t sample)
+    OTO_DEVICE NoiseStream(std::uint64_t seed, std::uint64_t excerpt, std::uint64_t sample)
         : seed_(seed), excerpt_(std::uint32_t(excerpt)), sample_(std::uint32_t(sample)) {}
 
     OTO_DEVICE float at(std::int64_t cell) {

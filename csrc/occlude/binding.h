@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "bindings/backend.h"
+#include "coalitions/binding.h"
 #include "occlude/occlude.h"
 
 namespace otoscope::bind {
@@ -28,7 +29,7 @@ inline Broadcast broadcast(const TensorArg& t, const char* name, DeviceType devi
     std::int64_t step = 1;
     for (std::int32_t d = 2; d >= 0; --d) {
         if (t.size(d) != 1 && t.size(d) != patch.size(d))
-            TensorArg::wrong_value(name, "does not broadcast to patch");
+            TensorArg::refuse(name, "does not broadcast to patch");
         *stride[d] = t.size(d) == 1 ? 0 : step;
         step *= t.size(d);
     }
@@ -54,7 +55,7 @@ void occlude_patches(const TensorArg& patch, const TensorArg& content, const Opt
     a.keep =
         reinterpret_cast<const std::uint64_t*>(keep.data<const std::int64_t>("keep", device, 2));
     a.samples = keep.size(0), a.segments = segments;
-    keep.expect("keep", {a.samples, words_of(segments)});
+    keep.expect("keep", {a.samples, checked_words(segments)});
     a.shift = per_mel(shift, "shift", device, a.in, a.mels);
     a.scale = per_mel(scale, "scale", device, a.in, a.mels);
     a.out = out.floats("out", device, 4, a.to);
@@ -80,7 +81,7 @@ void occlude_gradients(const TensorArg& grad, const TensorArg& segment, const Te
     a.keep =
         reinterpret_cast<const std::uint64_t*>(keep.data<const std::int64_t>("keep", device, 2));
     a.segments = segments;
-    keep.expect("keep", {a.samples, words_of(segments)});
+    keep.expect("keep", {a.samples, checked_words(segments)});
     a.scale = per_mel(scale, "scale", device, a.in, a.mels);
     a.grad_patch = grad_patch.floats("grad_patch", device, 3, a.in);
     a.grad_content = grad_content.floats("grad_content", device, 3, a.in);

@@ -88,7 +88,8 @@ OTO_DEVICE void occlude_block(B& block, const OccludeArgs& a, const OccludeGrid&
             for (std::int64_t s = sample; s < end; ++s) {
                 const std::uint64_t* keep = a.keep + s * words;
                 Cell* out = static_cast<Cell*>(a.out) + (excerpt * a.samples + s) * cells + first;
-                NoiseStream noise(a.seed, a.first_excerpt + excerpt, a.first_sample + s);
+                NoiseStream noise(a.seed, a.first_excerpt + std::uint64_t(excerpt),
+                                  a.first_sample + std::uint64_t(s));
                 CellPack<Cell, kCells> chosen;
                 OTO_UNROLL
                 for (int c = 0; c < kCells; ++c) {

@@ -24,6 +24,11 @@ OccludeLanes occlude_lanes() {
     return occlude_lanes_baseline();
 }
 
+[[noreturn]] void refuse_segment(std::int32_t segment, std::int64_t segments) {
+    throw std::invalid_argument("segment holds " + std::to_string(segment) +
+                                ", keep has segments 0 to " + std::to_string(segments - 1));
+}
+
 // The keep bits of all cells, and the check that each is in one of the segments.
 template <class Cell>
 struct SegmentBits {
@@ -37,9 +42,7 @@ struct SegmentBits {
           word(new std::uint32_t[std::size_t(cells + cells / kGroup<Cell>)]),
           keep_bits{bit.get(), word.get(), word.get() + cells} {
         const std::uint32_t highest = kernels.locate(segment, cells, keep_bits);
-        if (highest >= segments)
-            throw std::invalid_argument("segment holds " + std::to_string(std::int32_t(highest)) +
-                                        ", keep has segments 0 to " + std::to_string(segments - 1));
+        if (highest >= segments) refuse_segment(std::int32_t(highest), segments);
     }
 
     KeepBits<Cell> from(std::int64_t cell) const {
@@ -91,7 +94,8 @@ struct FinishedCells {
 template <class Cell, class Real>
 void draw_noise(const OccludeArgs& a, const Tile<Cell>& tile, std::int64_t excerpt,
                 std::int64_t sample, std::int64_t first, const Cell* keep, Cell* occluded) {
-    NoiseStream noise(a.seed, a.first_excerpt + excerpt, a.first_sample + sample);
+    NoiseStream noise(a.seed, a.first_excerpt + std::uint64_t(excerpt),
+                      a.first_sample + std::uint64_t(sample));
     for (std::int64_t i = 0; i < tile.cells; ++i)
         if (!(keep[tile.keep_bits.word[i]] & tile.keep_bits.bit[i]))
             occluded[i] = noisy_cell<Cell, Real>(a, excerpt, first + i, noise);
@@ -190,13 +194,17 @@ void occlude_backward(const OccludeBackwardArgs& a, Launch launch) {
         for (std::int64_t unit = begin; unit < end; ++unit) {
             const std::int64_t excerpt = unit / tiles, first = unit % tiles * kTile;
             const std::int64_t n = std::min(kTile, cells - first);
+            std::int32_t segment[kTile];  // a copy: what is checked is what is used
+            std::copy_n(a.segment + first, n, segment);
+            for (std::int64_t i = 0; i < n; ++i)
+                if (segment[i] < 0 || segment[i] >= a.segments)
+                    refuse_segment(segment[i], a.segments);
             double sums[2][kTile] = {};
             for (std::int64_t s = 0; s < a.samples; ++s) {
                 const std::uint64_t* keep = a.keep + s * a.words();
                 const std::int64_t row = (excerpt * a.samples + s) * cells + first;
                 for (std::int64_t i = 0; i < n; ++i)
-                    sums[is_kept(keep, a.segment[first + i])][i] +=
-                        load<double>(a.grad, row + i, a.to);
+                    sums[is_kept(keep, segment[i])][i] += load<double>(a.grad, row + i, a.to);
             }
             for (std::int64_t i = 0; i < n; ++i) {
                 const double scale = factor((first + i) % a.mels);

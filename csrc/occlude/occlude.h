@@ -20,12 +20,12 @@ struct Broadcast {  // a tensor of up to [excerpt, frame, mel]; a size of 1 has 
 };
 
 struct OccludeArgs {
-    const void* patch;           // [excerpt, frame, mel], type `in`
-    Broadcast content;           // type `in`
-    Broadcast spread;            // type `in`; null: no noise
-    std::uint64_t seed;          // of the noise
-    std::int64_t first_excerpt;  // position of this batch in the stream of noise
-    std::int64_t first_sample;
+    const void* patch;            // [excerpt, frame, mel], type `in`
+    Broadcast content;            // type `in`
+    Broadcast spread;             // type `in`; null: no noise
+    std::uint64_t seed;           // of the noise
+    std::uint64_t first_excerpt;  // position of this batch in the stream of noise; wraps
+    std::uint64_t first_sample;
     const std::int32_t* segment;  // [frame, mel], 0 .. segments - 1
     const std::uint64_t* keep;    // [sample, word]; see coalitions.h
     const void* shift;            // [mel] or null; double if `in` is float64, else float

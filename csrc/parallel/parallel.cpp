@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #ifndef _WIN32
@@ -32,6 +34,7 @@ class Pool {
         std::unique_lock<std::mutex> lock(state_);
         seats_ = 0;  // threads that have not woken up by now are not needed
         done_.wait(lock, [this] { return active_ == 0; });
+        if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
     }
 
   private:
@@ -52,7 +55,13 @@ class Pool {
         for (;;) {
             const std::int64_t begin = next_.fetch_add(grain_);
             if (begin >= n_) return;
-            body_(context_, begin, std::min(begin + grain_, n_));
+            try {
+                body_(context_, begin, std::min(begin + grain_, n_));
+            } catch (...) {  // thrown by the caller's thread, after the loop
+                const std::lock_guard<std::mutex> lock(state_);
+                if (!thrown_) thrown_ = std::current_exception();
+                next_ = n_;
+            }
         }
     }
 
@@ -63,6 +72,7 @@ class Pool {
     std::int64_t n_ = 0, grain_ = 1;
     RangeBody body_ = nullptr;
     const void* context_ = nullptr;
+    std::exception_ptr thrown_;  // the first of a loop
     int seats_ = 0, active_ = 0;
 };
 

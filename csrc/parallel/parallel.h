@@ -1,7 +1,8 @@
 // A parallel loop over a small persistent pool of threads.
 //
 // No OpenMP: a second runtime beside torch's would fight it for the cores. Threads take
-// chunks in order of arrival, so a body must give the same result for any split. It must not throw.
+// chunks in order of arrival, so a body must give the same result for any split. What a body
+// throws, on whichever thread, ends the loop and is thrown by the call.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,9 @@
 // The STFT operators in Python; complex tensors come as pairs of reals, with a last axis of 2.
 #pragma once
+#include <cstdint>
+#include <limits>
+#include <string>
+
 #include "bindings/backend.h"
 #include "stft/stft.h"
 
@@ -22,10 +26,13 @@ FrameLayout frame_layout(const WindowArgs& args, Scalar real, std::int64_t batch
     layout.batch = batch, layout.frames = frames;
     const std::int64_t n = layout.n_fft;
     if (n < 256 || n > 8192 || (n & (n - 1)) != 0)
-        TensorArg::wrong_value("window", "n_fft must be a power of two, 256 to 8192");
-    if (layout.hop < 1) TensorArg::wrong_value("hop_length", "must be >= 1");
+        TensorArg::refuse("window", "n_fft must be a power of two, 256 to 8192");
+    if (layout.hop < 1 || layout.hop > std::numeric_limits<std::int32_t>::max())
+        TensorArg::refuse("hop_length",
+                          "is " + std::to_string(layout.hop) + ", must be 1 to 2^31 - 1");
+    if (frames < 1) TensorArg::refuse("D", "must have a frame");
     if (real != Scalar::float32 && real != Scalar::float64)
-        TensorArg::wrong_type("window", "must be float32 or float64");
+        TensorArg::refuse("window", "must be float32 or float64");
     layout.twiddles = args.twiddles.floats("twiddles", B::kDevice, 2, real);
     args.twiddles.expect("twiddles", {n, 2});
     if (args.overlap) {
@@ -56,7 +63,10 @@ double* frame_errors(const TensorArg& t, const FrameLayout& layout) {
 }
 
 template <Backend B>
-void* scratch_signal(const OptionalTensor& t, const FrameLayout& layout) {
+void* scratch_signal(const OptionalTensor& t, const FrameLayout& layout,
+                     typename B::Launch launch) {
+    if (!t && needs_scratch(layout.n_fft, layout.hop, launch))
+        TensorArg::refuse("scratch", "must be given for this window and hop_length");
     if (!t) return nullptr;
     void* values = t->floats("scratch", B::kDevice, 2, layout.real);
     t->expect("scratch", {layout.batch, layout.samples()});
@@ -72,7 +82,7 @@ void stft_of_signal(const TensorArg& y, const TensorArg& window, const TensorArg
                                y.size(0), D.size(1));
     a.samples = y.size(1);
     a.D = spectrum<B>(D, "D", a.layout);
-    if (a.samples < a.layout.samples()) TensorArg::wrong_value("y", "shorter than the frames of D");
+    if (a.samples < a.layout.samples()) TensorArg::refuse("y", "shorter than the frames of D");
     const KernelScope<B> scope(y);
     if (a.layout.batch > 0) stft(a, launch);
 }
@@ -106,9 +116,11 @@ void project_spectrum(const TensorArg& D, const OptionalTensor& magnitude,
     a.replacement.momentum = momentum;
     if (magnitude) a.replacement.magnitude = magnitudes<B>(*magnitude, "magnitude", a.layout);
     if (previous) a.replacement.previous = spectrum<B>(*previous, "previous", a.layout);
-    a.scratch = scratch_signal<B>(scratch, a.layout);
+    a.scratch = scratch_signal<B>(scratch, a.layout, launch);
     NormArgs n{};
-    if (residual && magnitude && squared_error) {
+    if (residual) {
+        if (!magnitude || !squared_error)
+            TensorArg::refuse("residual", "needs magnitude and squared_error");
         a.target = a.replacement.magnitude, a.weighted = true;
         a.squared_error = frame_errors<B>(*squared_error, a.layout);
         n = {a.squared_error, residual->data<double>("residual", B::kDevice, 1), a.layout.batch,
@@ -139,7 +151,7 @@ void step_magnitude(const TensorArg& magnitude, const TensorArg& gradient, const
     a.magnitude = magnitudes<B>(Y, "Y", a.layout);
     a.target = magnitudes<B>(original, "original", a.layout);
     a.squared_error = frame_errors<B>(squared_error, a.layout);
-    a.scratch = scratch_signal<B>(scratch, a.layout);
+    a.scratch = scratch_signal<B>(scratch, a.layout, launch);
     BallArgs b{};
     b.magnitude = a.magnitude, b.original = a.target, b.squared_error = a.squared_error;
     b.radius = radius.data<const double>("radius", B::kDevice, 1);

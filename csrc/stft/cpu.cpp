@@ -198,13 +198,14 @@ void analyse_frames(const FramePlan<Real>& plan, const FrameLayout& layout, cons
                         workspace, out.from(f, layout.bins()));
 }
 
-// y = the overlap-added frames of `in`, from the first sample of the first frame on.
+// y = the overlap-added frames of `in`, from the first sample of the first frame on. Where the hop
+// is longer than a frame, zeros follow the last frame up to the next one.
 template <class Real>
 void synthesise_frames(const FramePlan<Real>& plan, const FrameLayout& layout,
                        const SynthesisInput<Real>& in, std::int64_t count, Real* workspace,
                        Real* y) {
     const FrameKernels<Real> kernels = stft_lanes().of<Real>();
-    std::fill_n(y, layout.samples(count), Real(0));
+    std::fill_n(y, std::max(layout.samples(count), count * layout.hop), Real(0));
     for (std::int64_t f = 0; f < count; f += kernels.lanes)
         kernels.synthesise(plan, in.from(f, layout.bins()), std::min(kernels.lanes, count - f),
                            layout.hop, workspace, y + f * layout.hop);

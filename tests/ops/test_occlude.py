@@ -325,10 +325,24 @@ def test_compiles_with_inductor() -> None:
     same(torch.compile(function, fullgraph=True)(*args), function(*args))
 
 
-def test_refuses_vmap() -> None:
+def test_vmap_is_a_batch_of_patches_and_contents() -> None:
+    patch, content, segment, keep = case(excerpts=3)
+    expected = occlude(patch, content, segment, keep)
+    over_patches = torch.vmap(lambda p: occlude(p, 0.5, segment, keep))(patch)
+    same(over_patches, occlude(patch, 0.5, segment, keep))
+    same(torch.vmap(lambda p, c: occlude(p, c, segment, keep))(patch, content), expected)
+    over_contents = torch.vmap(lambda c: occlude(patch, c, segment, keep))(content)
+    same(over_contents[1], occlude(patch, content[1], segment, keep))
+    batched = torch.vmap(lambda p, c: occlude(p, c, segment, keep), in_dims=(0, None))
+    same(batched(patch.expand(2, 3, 23, 16), content), expected.expand(2, *expected.shape))
+
+
+def test_refuses_vmap_over_what_is_not_a_batch() -> None:
     patch, _, segment, keep = case()
-    with pytest.raises(ParameterError, match=r"does not run under torch\.vmap: pass it a batch"):
-        torch.vmap(lambda p: occlude(p, 0.0, segment, keep))(patch)
+    with pytest.raises(ParameterError, match=r"does not run under torch\.vmap"):
+        torch.vmap(lambda p: occlude(p, Noise(0), segment, keep))(patch)
+    with pytest.raises(ParameterError, match=r"does not run under torch\.vmap"):
+        torch.vmap(lambda k: occlude(patch, 0.0, segment, k))(keep[:, None])
 
 
 def test_exact_coalitions_run_without_unpacking(backend: Backend) -> None:

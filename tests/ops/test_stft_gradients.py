@@ -146,21 +146,30 @@ def test_compiles_with_gradients() -> None:
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore:Torchinductor"
 )
 def test_compiles_with_inductor() -> None:
-    """What writes to a buffer is left out: inductor 2.13 knows no complex buffers."""
     inputs = Example.of(256, 64, 5).tensors("y C S window", torch.zeros(()))
     torch.compiler.reset()
-    compiled = torch.compile(functional, fullgraph=True)
-    for got, wanted in zip(compiled(*inputs), functional(*inputs), strict=True):
+    compiled = torch.compile(all_of_them, fullgraph=True)
+    for got, wanted in zip(compiled(*inputs), all_of_them(*inputs), strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_refuses_vmap() -> None:
-    y, C, S, radius, window = Example.of(256, 64, 3).tensors("y C S radius window", torch.zeros(()))
+def test_vmap_is_a_batch() -> None:
+    y, C, S, window = Example.of(256, 64, 3).tensors("y C S window", torch.zeros(()))
     options: Options = {"window": window, "hop_length": 64}
     calls: list[tuple[Function, tuple[Tensor, ...]]] = [
         (lambda y: stft(y, **options), (y,)),
         (lambda C: istft_ls(C, **options), (C,)),
         (lambda C: project(C, **options), (C,)),
+        (lambda C, S: project(C, magnitude=S, **options), (C, S)),
+    ]
+    for function, inputs in calls:
+        torch.testing.assert_close(torch.vmap(function)(*inputs), function(*inputs))
+
+
+def test_refuses_vmap_of_steps() -> None:
+    C, S, radius, window = Example.of(256, 64, 3).tensors("C S radius window", torch.zeros(()))
+    options: Options = {"window": window, "hop_length": 64}
+    calls: list[tuple[Function, tuple[Tensor, ...]]] = [
         (lambda C, S: griffin_lim_step(C, magnitude=S, **options)[0], (C, S)),
         (
             lambda C, S, r: magnitude_step(S, S, C, S, step=STEP, radius=r, **options)[0],

@@ -12,12 +12,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from otoscope.native import kernels
 from otoscope.ops.frames import bin_weights, replace_magnitude
-from otoscope.ops.library import LIBRARY, register
+from otoscope.ops.library import Linear, Tangents, fold_vmap, register
 
-__all__: list[str] = []
+__all__ = ["residual_of"]
 
 KERNEL_SIZES = frozenset(2**k for k in range(8, 14))
 
@@ -102,13 +103,14 @@ def _project_into(inputs: tuple[Any, ...], out: Tensor, residual: Tensor | None)
     """Project into ``out``, after replacing the magnitude if there is one; fill the residual."""
     D, magnitude, previous, momentum, window, overlap, hop_length = inputs
     if D.numel() == 0:
+        if residual is not None:
+            residual.zero_()
         return
     if not _on_kernels(window):
         C = D if magnitude is None else replace_magnitude(D, magnitude, previous, momentum)
         out.copy_(_torch_stft(_torch_istft(C, window, overlap, hop_length), window, hop_length))
-        if residual is not None and magnitude is not None:
-            squared_error = (out.abs() - magnitude).double() ** 2 @ bin_weights(window).double()
-            residual.copy_(squared_error.sum(-1).sqrt())
+        if residual is not None:
+            residual.copy_(residual_of(out, magnitude, window))
         return
     module, launch = kernels(D.device)
     module.project(
@@ -126,6 +128,12 @@ def _project_into(inputs: tuple[Any, ...], out: Tensor, residual: Tensor | None)
         _scratch(module, D, window, hop_length),
         launch,
     )
+
+
+def residual_of(D: Tensor, magnitude: Tensor, window: Tensor) -> Tensor:
+    """Return the weighted norm of abs(D) - magnitude, per example: Tensor [batch], float64."""
+    squared_error = (D.abs() - magnitude).double() ** 2 @ bin_weights(window).double()
+    return squared_error.sum(-1).sqrt()
 
 
 def _scratch(module: Any, D: Tensor, window: Tensor, hop_length: int) -> Tensor | None:
@@ -204,37 +212,6 @@ def _magnitude_step_fake(magnitude: Tensor, *inputs: Any) -> tuple[Tensor, Tenso
     return torch.empty_like(magnitude), torch.empty_like(inputs[1])
 
 
-_FRAMES = "Tensor window, Tensor overlap, int hop_length"
-_REPLACEMENT = "Tensor? magnitude, Tensor? previous, float momentum"
-register("stft(Tensor y, Tensor window, int hop_length) -> Tensor", _stft, _stft_fake)
-register(
-    "istft(Tensor D, Tensor window, Tensor? overlap, int hop_length) -> Tensor",
-    _istft,
-    _istft_fake,
-)
-register(
-    f"project(Tensor D, {_REPLACEMENT}, {_FRAMES}) -> Tensor",
-    _project,
-    lambda D, *inputs: torch.empty_like(D),
-)
-register(
-    f"project_out(Tensor D, {_REPLACEMENT}, {_FRAMES}, Tensor(a!) out) -> ()",
-    _project_out,
-    lambda *inputs: None,
-)
-register(
-    f"griffin_lim_step(Tensor D, {_REPLACEMENT}, {_FRAMES}, Tensor(a!) out) -> Tensor",
-    _griffin_lim_step,
-    _residual_fake,
-)
-register(
-    "magnitude_step(Tensor magnitude, Tensor gradient, Tensor D, Tensor original, "
-    f"{_FRAMES}, float step, Tensor radius) -> (Tensor, Tensor)",
-    _magnitude_step,
-    _magnitude_step_fake,
-)
-
-
 # Gradients: torch's inner product of complex tensors counts every one-sided bin once, so adjoints
 # contain the weights of the bins: A^T g = n_fft OLA(g / weights), P^T g = weights P(g / weights).
 
@@ -284,11 +261,64 @@ def _project_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return D * weights, *(None,) * 6
 
 
-for _name, _gradient, _context in (
-    ("stft", _stft_gradient, _stft_context),
-    ("istft", _istft_gradient, _istft_context),
-    ("project", _project_gradient, _project_context),
-):
-    torch.library.register_autograd(
-        f"otoscope::{_name}", _gradient, setup_context=_context, lib=LIBRARY
-    )
+def _stft_tangent(args: list[Any], tangents: Tangents) -> Any:
+    return torch.ops.otoscope.stft(tangents[0].contiguous(), *args[1:])
+
+
+def _istft_tangent(args: list[Any], tangents: Tangents) -> Any:
+    return torch.ops.otoscope.istft(tangents[0].contiguous(), *args[1:])
+
+
+def _project_tangent(args: list[Any], tangents: Tangents) -> Any:
+    D, magnitude, previous, momentum, *frames = args
+    direction = tangents.get(0)
+    if magnitude is not None:
+        replaced = replace_magnitude(D, magnitude, previous, momentum)
+        direction = forward_ad.unpack_dual(replaced).tangent
+    assert direction is not None  # noqa: S101 - for mypy: an argument has a tangent
+    return torch.ops.otoscope.project(direction.contiguous(), None, None, 0.0, *frames)
+
+
+_FRAMES = "Tensor window, Tensor overlap, int hop_length"
+_REPLACEMENT = "Tensor? magnitude, Tensor? previous, float momentum"
+register(
+    "stft(Tensor y, Tensor window, int hop_length) -> Tensor",
+    _stft,
+    _stft_fake,
+    gradient=_stft_gradient,
+    context=_stft_context,
+    linear=Linear((0,), _stft_tangent, fold_vmap("stft", (0,))),
+)
+register(
+    "istft(Tensor D, Tensor window, Tensor? overlap, int hop_length) -> Tensor",
+    _istft,
+    _istft_fake,
+    gradient=_istft_gradient,
+    context=_istft_context,
+    linear=Linear((0,), _istft_tangent, fold_vmap("istft", (0,))),
+)
+register(
+    f"project(Tensor D, {_REPLACEMENT}, {_FRAMES}) -> Tensor",
+    _project,
+    lambda D, *inputs: torch.empty_like(D),
+    gradient=_project_gradient,
+    context=_project_context,
+    linear=Linear((0, 1, 2), _project_tangent, fold_vmap("project", (0, 1, 2))),
+)
+register(
+    f"project_out(Tensor D, {_REPLACEMENT}, {_FRAMES}, Tensor(a!) out) -> ()",
+    _project_out,
+    lambda *inputs: None,
+)
+register(
+    "griffin_lim_step(Tensor D, Tensor magnitude, Tensor? previous, float momentum, "
+    f"{_FRAMES}, Tensor(a!) out) -> Tensor",
+    _griffin_lim_step,
+    _residual_fake,
+)
+register(
+    "magnitude_step(Tensor magnitude, Tensor gradient, Tensor D, Tensor original, "
+    f"{_FRAMES}, float step, Tensor radius) -> (Tensor, Tensor)",
+    _magnitude_step,
+    _magnitude_step_fake,
+)

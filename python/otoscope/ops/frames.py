@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from otoscope.errors import ParameterError
+from otoscope.ops.library import has_numbers, in_forward_mode
 
 __all__ = ["Frames", "bin_weights", "frames_of", "replace_magnitude"]
 
@@ -51,8 +52,10 @@ def frames_of(window: Tensor, hop_length: int, *, like: Tensor) -> Frames:
         raise ParameterError(
             "window requires a gradient, but the operators have none for it: detach it"
         )
-    if type(window) is not Tensor or torch.compiler.is_compiling():
+    if type(window) is not Tensor or not has_numbers(window):
         return _measure(window, hop_length, like, traced=True)  # its numbers cannot be read
+    if in_forward_mode():  # the window may have a tangent, which the operators refuse
+        return _measure(window, hop_length, like, traced=False)
     if window.is_inference():  # has no version to compare; on a GPU, do not wait for its numbers
         return _measure(window, hop_length, like, traced=window.is_cuda)
     if window not in _cache or _cache[window][0] != window._version:
@@ -123,14 +126,15 @@ def replace_magnitude(
 
 
 def _measure(window: Tensor, hop_length: int, like: Tensor, *, traced: bool) -> Frames:
-    squares = window.detach().double() ** 2
+    squares = window.double() ** 2
     phases = F.pad(squares, (0, -len(window) % hop_length)).view(-1, hop_length).sum(0)
     floor = FLOOR * phases.amax(0, keepdim=True)
     uncovered = None
     if not traced and bool((phases <= floor).any()):
         uncovered = int((phases <= floor).nonzero()[0])
+    constant = window if in_forward_mode() else window.detach()
     return Frames(
-        window.detach().to(like.device, REAL[like.dtype]).contiguous(),
+        constant.to(like.device, REAL[like.dtype]).contiguous(),
         torch.cat([phases, floor]).to(like.device),
         uncovered,
     )

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.native import kernels
-from otoscope.ops.library import SCALARS, register, require_device
+from otoscope.ops.library import SCALARS, call_constant, register, require_device
 
 __all__ = ["Moments", "moments", "moments_merge", "moments_update"]
 
@@ -171,8 +171,9 @@ def moments_update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tenso
             f"{tuple(state.mean.shape)}; the numbers of columns and sets must be the same"
         )
     require_device("features", features, mean.device)
-    batch = features.detach() if features.ndim == 3 else features.detach()[None]
-    torch.ops.otoscope.moments_update(*_with_sets(state), batch.contiguous())
+    batch = features if features.ndim == 3 else features[None]
+    op = torch.ops.otoscope.moments_update
+    call_constant(op, *_with_sets(state), batch.contiguous())
     return state
 
 
@@ -212,7 +213,7 @@ def moments_merge(a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Ten
         )
     require_device("b", second.mean, first.mean.device)
     merged = Moments(*(part.clone() for part in first))
-    torch.ops.otoscope.moments_merge(*_with_sets(merged), *_with_sets(second))
+    call_constant(torch.ops.otoscope.moments_merge, *_with_sets(merged), *_with_sets(second))
     return merged
 
 
@@ -248,6 +249,9 @@ def _with_sets(state: Moments) -> tuple[Tensor, ...]:
 def _update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tensor) -> None:
     module, launch = kernels(features.device)
     sets, rows, columns = features.shape
+    if columns == 0:  # no sums, but as many rows
+        count += rows
+        return
     parts = None
     if module.needs_parts():
         parts = mean.new_empty((sets, _PARTS, columns))
@@ -262,6 +266,9 @@ def _update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tensor) -> N
 
 def _merge(*states: Tensor) -> None:
     module, launch = kernels(states[0].device)
+    if states[1].shape[-1:] == (0,):
+        states[0].add_(states[3])
+        return
     module.moments_merge(*states, launch)
 
 

@@ -16,7 +16,15 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.native import kernels
 from otoscope.ops.coalitions import Coalitions, pack, signed
-from otoscope.ops.library import LIBRARY, SCALARS, register, require_device
+from otoscope.ops.library import (
+    SCALARS,
+    Linear,
+    Tangents,
+    call_constant,
+    fold_vmap,
+    register,
+    require_device,
+)
 from otoscope.ops.segment_map import SegmentMap
 
 __all__ = ["Noise", "occlude"]
@@ -103,9 +111,9 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
 
     Notes
     -----
-    Differentiable in ``patch`` and ``content`` (and the ``loc`` of noise), twice; sums over samples
-    run in a fixed order. Results are equal bit for bit for any number of threads, batch split, and
-    instruction set.
+    Differentiable in ``patch`` and ``content`` (and the ``loc`` of noise), twice and in forward
+    mode; sums over samples run in a fixed order. Results are equal bit for bit for any number of
+    threads, batch split, and instruction set.
 
     References
     ----------
@@ -126,6 +134,7 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
     if isinstance(content, Noise):
         values = _content("location of the noise", content.loc, batch)
         spread: Tensor | None = _content("scale of the noise", content.scale, batch)
+        _refuse_gradient("scale of the noise", spread)
         key = [signed(content.seed), content.first_excerpt, content.first_sample]
     else:
         values, spread, key = _content("content", content, batch), None, [0, 0, 0]
@@ -136,7 +145,7 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
         result: Tensor = torch.ops.otoscope.occlude(*shared, to)
         return result if patch.ndim == 3 else result[0]
     shape = (batch.shape[0], len(packed), batch.shape[1], batch.shape[2])
-    torch.ops.otoscope.occlude_out(*shared, _buffer(out, shape, batch, values))
+    call_constant(torch.ops.otoscope.occlude_out, *shared, _buffer(out, shape, batch, values))
     return out
 
 
@@ -150,13 +159,7 @@ def _with_excerpts(patch: Tensor) -> Tensor:
 
 
 def _checked_map(segment: Tensor, keep: Tensor | Coalitions) -> SegmentMap:
-    n = keep.n_segments if isinstance(keep, Coalitions) else keep.shape[-1]
-    if not torch.compiler.is_compiling():
-        return SegmentMap(segment, n)
-    unchecked = object.__new__(SegmentMap)  # traced ids cannot be read; the kernels check bounds
-    object.__setattr__(unchecked, "ids", segment.to(torch.int32))
-    object.__setattr__(unchecked, "n", n)
-    return unchecked
+    return SegmentMap(segment, keep.n_segments if isinstance(keep, Coalitions) else keep.shape[-1])
 
 
 def _check_segments(patch: Tensor, segments: SegmentMap, keep: Coalitions) -> None:
@@ -193,9 +196,13 @@ def _per_mel(name: str, factor: Tensor | None, patch: Tensor) -> Tensor | None:
         raise ParameterError(
             f"{name} has shape {tuple(factor.shape)}, patch has {patch.shape[2]} mel bands"
         )
-    if factor.requires_grad:
-        raise ParameterError(f"{name} requires a gradient, but occlude has none for it: detach it")
+    _refuse_gradient(name, factor)
     return factor.to(torch.float64 if patch.dtype == torch.float64 else torch.float32)
+
+
+def _refuse_gradient(name: str, constant: Tensor | None) -> None:
+    if constant is not None and constant.requires_grad and torch.is_grad_enabled():
+        raise ParameterError(f"{name} requires a gradient, but occlude has none for it: detach it")
 
 
 def _dtype(dtype: torch.dtype | None, patch: Tensor, out: Tensor | None) -> torch.dtype:
@@ -298,20 +305,6 @@ def _backward_fake(
     return grad.new_empty(shape, dtype=dtype), grad.new_empty(shape, dtype=dtype)
 
 
-_INPUTS = (
-    "Tensor patch, Tensor content, Tensor? spread, int[] noise, Tensor segment, Tensor keep, "
-    "int segments, Tensor? shift, Tensor? scale"
-)
-register(f"occlude({_INPUTS}, ScalarType dtype) -> Tensor", _occlude, _occlude_fake)
-register(f"occlude_out({_INPUTS}, Tensor(a!) out) -> ()", _occlude_out, _occlude_out_fake)
-register(
-    "occlude_backward(Tensor grad, Tensor segment, Tensor keep, int segments, Tensor? scale, "
-    "ScalarType dtype) -> (Tensor, Tensor)",
-    _backward,
-    _backward_fake,
-)
-
-
 def _save_for_gradient(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     patch, content, _, _, segment, keep, ctx.segments, _, scale, _ = inputs
     ctx.save_for_backward(segment, keep, scale)
@@ -341,12 +334,60 @@ def _second_gradient(ctx: Any, patch: Tensor, content: Tensor) -> tuple[Tensor |
     return grad, *(None,) * 5
 
 
-torch.library.register_autograd(
-    "otoscope::occlude", _gradient, setup_context=_save_for_gradient, lib=LIBRARY
+def _tangent(args: list[Any], tangents: Tangents) -> Any:
+    """Occlude the tangents without shift and noise: the operator is linear in both jointly."""
+    patch, content, _, _, segment, keep, segments, _, scale, dtype = args
+    directions = (
+        tangents[place].contiguous() if place in tangents else torch.zeros_like(argument)
+        for place, argument in enumerate((patch, content))
+    )
+    return torch.ops.otoscope.occlude(
+        *directions, None, [0, 0, 0], segment, keep, segments, None, scale, dtype
+    )
+
+
+def _backward_tangent(args: list[Any], tangents: Tangents) -> Any:
+    return torch.ops.otoscope.occlude_backward(tangents[0].contiguous(), *args[1:])
+
+
+def _batched(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+    """Fold the axis of vmap into the excerpts; a content for all of them stays as it is."""
+    patch, content, spread, *rest = args
+    excerpts = patch.shape[0 if in_dims[0] is None else int(in_dims[0] == 0)]
+    if spread is not None:
+        raise ParameterError(
+            "occlude with noise does not run under torch.vmap: pass it a batch instead"
+        )
+    if in_dims[1] is None and content.shape[0] == 1:
+        return fold_vmap("occlude", (0,))(info, in_dims, patch, content, spread, *rest)
+    if in_dims[1] is None:
+        sizes, dims = (excerpts, *content.shape[1:]), None
+    else:
+        content = content.movedim(in_dims[1], 0)
+        sizes, dims = (info.batch_size, excerpts, *content.shape[2:]), 0
+    dims_of = (in_dims[0], dims, *in_dims[2:])
+    return fold_vmap("occlude", (0, 1))(info, dims_of, patch, content.expand(sizes), spread, *rest)
+
+
+_INPUTS = (
+    "Tensor patch, Tensor content, Tensor? spread, int[] noise, Tensor segment, Tensor keep, "
+    "int segments, Tensor? shift, Tensor? scale"
 )
-torch.library.register_autograd(
-    "otoscope::occlude_backward",
-    _second_gradient,
-    setup_context=_save_for_second_gradient,
-    lib=LIBRARY,
+register(
+    f"occlude({_INPUTS}, ScalarType dtype) -> Tensor",
+    _occlude,
+    _occlude_fake,
+    gradient=_gradient,
+    context=_save_for_gradient,
+    linear=Linear((0, 1), _tangent, _batched),
+)
+register(f"occlude_out({_INPUTS}, Tensor(a!) out) -> ()", _occlude_out, _occlude_out_fake)
+register(
+    "occlude_backward(Tensor grad, Tensor segment, Tensor keep, int segments, Tensor? scale, "
+    "ScalarType dtype) -> (Tensor, Tensor)",
+    _backward,
+    _backward_fake,
+    gradient=_second_gradient,
+    context=_save_for_second_gradient,
+    linear=Linear((0,), _backward_tangent, fold_vmap("occlude_backward", (0,))),
 )

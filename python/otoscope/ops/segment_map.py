@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
+from otoscope.ops.library import has_numbers
 
 __all__ = ["SegmentMap"]
 
@@ -31,6 +32,11 @@ class SegmentMap:
     ParameterError
         If the ids are not two-dimensional integers, or one is outside 0 .. n - 1.
 
+    Notes
+    -----
+    The ids of a tensor that is traced or on ``meta`` cannot be read: ``n`` must be given, and the
+    kernels check the ids.
+
     Examples
     --------
     >>> SegmentMap(torch.tensor([[0, 0, 1], [2, 2, 1]])).n
@@ -46,7 +52,15 @@ class SegmentMap:
             raise ParameterError(
                 f"segment is {ids.dtype} {tuple(ids.shape)}; it must be integer [frame, mel]"
             )
-        low, high = (int(x) for x in ids.aminmax()) if ids.numel() else (0, self.n - 1)
+        if has_numbers(ids) and ids.numel():
+            low, high = (int(x) for x in ids.aminmax())
+        elif self.n >= 0:
+            low, high = 0, self.n - 1
+        else:
+            raise ParameterError(
+                f"segment is {tuple(ids.shape)} on {ids.device}: it holds no number that tells how "
+                "many segments there are; give n="
+            )
         n = high + 1 if self.n == -1 else self.n
         if low < 0 or high >= n:
             raise ParameterError(

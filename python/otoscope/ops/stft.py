@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.ops import _stft_operators  # noqa: F401 - registers the operators
+from otoscope.ops._stft_operators import residual_of
 from otoscope.ops.frames import REAL, frames_of, replace_magnitude
-from otoscope.ops.library import require_device, share_memory
+from otoscope.ops.library import call_constant, require_device, share_memory
 
 __all__ = ["griffin_lim_step", "istft_ls", "magnitude_step", "project", "stft"]
 
@@ -174,9 +174,10 @@ def project(
     flat = _flat(spectrum, 2)
     if out is not None:
         _check_out(out, spectrum, magnitude, previous)
-        torch.ops.otoscope.project_out(
-            flat, target, flat_previous, momentum, *layout, _flat(out, 2)
-        )
+        step = (flat, target, flat_previous, momentum, *layout)
+        if torch.compiler.is_compiling():  # inductor knows no complex buffers
+            return out.copy_(torch.ops.otoscope.project(*step).reshape(spectrum.shape))
+        call_constant(torch.ops.otoscope.project_out, *step, _flat(out, 2))
         return out
     if target is not None and _needs_gradient(flat, target, flat_previous):
         flat = replace_magnitude(flat, target, flat_previous, momentum)
@@ -230,14 +231,18 @@ def griffin_lim_step(
     layout = _invertible(spectrum, window, hop_length)
     flat_previous, target = _checked_step(spectrum, magnitude, momentum, previous)
     assert target is not None  # noqa: S101 - for mypy: magnitude is given
-    result = torch.empty_like(spectrum, memory_format=torch.contiguous_format)
     if out is not None:
         _check_out(out, spectrum, magnitude, previous)
-        result = out
-    flat = _flat(spectrum, 2)
-    residual: Tensor = torch.ops.otoscope.griffin_lim_step(
-        flat, target, flat_previous, momentum, *layout, _flat(result, 2)
-    )
+    step = (_flat(spectrum, 2), target, flat_previous, momentum, *layout)
+    if torch.compiler.is_compiling():  # inductor knows no complex buffers
+        D = torch.ops.otoscope.project(*step)
+        result, residual = D.reshape(spectrum.shape), residual_of(D, target, layout[0])
+        result = result if out is None else out.copy_(result)
+    else:
+        contiguous = torch.contiguous_format
+        result = torch.empty_like(spectrum, memory_format=contiguous) if out is None else out
+        op = torch.ops.otoscope.griffin_lim_step
+        residual = call_constant(op, *step, _flat(result, 2))
     return result, residual.reshape(spectrum.shape[:-2])
 
 
@@ -313,7 +318,8 @@ def magnitude_step(  # noqa: PLR0913 - the paper's step has these quantities
             f"radius has shape {tuple(radius.shape)}, must be {tuple(spectrum.shape[:-2])}: "
             "one number per example"
         )
-    Y, C = torch.ops.otoscope.magnitude_step(
+    Y, C = call_constant(
+        torch.ops.otoscope.magnitude_step,
         *(_flat(part, 2) for part in (magnitude, gradient, spectrum, original)),
         *layout,
         step,
@@ -382,8 +388,7 @@ def _check_out(out: Tensor, *inputs: Tensor | None) -> None:
     _check_like("out", out, spectrum, spectrum.dtype)
     if not out.is_contiguous():
         raise ParameterError(f"out has strides {out.stride()}; it must be contiguous")
-    traced = torch.compiler.is_compiling()  # tensors have no addresses yet
-    if not traced and any(t is not None and share_memory(t, out) for t in inputs):
+    if any(t is not None and share_memory(t, out) for t in inputs):
         raise ParameterError(
             "out shares memory with an input, of which the operator still reads neighbouring frames"
         )
