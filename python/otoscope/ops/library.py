@@ -36,7 +36,7 @@ Tangents = dict[int, Tensor]  # tangent of an argument, by its place
 
 
 class Linear(NamedTuple):
-    """What an operator that is linear in some arguments does with tangents and axes of vmap.
+    """Map tangents and axes of vmap of an operator that is linear in some arguments.
 
     ``tangent`` maps all arguments (primal and tangent joined) and the tangents by place to the
     tangent of the result; ``batched`` is the rule of `torch.library.register_vmap`.
