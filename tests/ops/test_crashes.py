@@ -83,13 +83,13 @@ def test_a_map_that_changes_before_backward_is_refused(number: int) -> None:
 def test_an_error_on_a_worker_thread_reaches_the_caller() -> None:
     grad, ids = torch.ones(40, 1, 20, 100), torch.zeros(20, 100, dtype=torch.int32)
     ids[-1, -1] = 7
-    keep, parts = torch.ones(1, 1, dtype=torch.int64), torch.empty(2, 40, 20, 100)
+    keep, sums = torch.ones(1, 1, dtype=torch.int64), torch.empty(2, 40, 20, 100)
     for _ in range(5):
         with pytest.raises(ParameterError, match="segment holds 7"):
-            _cpu.occlude_backward(grad, ids, keep, 2, None, *parts, 4)
+            _cpu.occlude_backward(grad, ids, keep, 2, None, sums[0], sums[1], 4)
     ids[-1, -1] = 1
-    _cpu.occlude_backward(grad, ids, keep, 2, None, *parts, 4)
-    assert parts[0].sum() == 40 * (2000 - 1)
+    _cpu.occlude_backward(grad, ids, keep, 2, None, sums[0], sums[1], 4)
+    assert sums[0].sum() == 40 * (2000 - 1)
 
 
 def test_memory_that_a_kernel_cannot_read_is_refused() -> None:
