@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -253,3 +256,45 @@ def test_every_option_of_the_outputs_is_declared() -> None:
             assert not is_output or hasattr(parameter.callback, "output"), (name, parameter.name)
             declared[name, parameter.name] = is_output
     assert sum(declared.values()) > 40
+
+
+KILLED = """
+import os, signal, sys
+fsync, left = os.fsync, [int(sys.argv.pop(1))]
+def kill(descriptor):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(descriptor)
+os.fsync = kill
+from otoscope.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")
+@pytest.mark.parametrize(
+    ("n_written", "arguments"),
+    [
+        (0, ["explain", "a.wav", *MODEL, "--html", "o.html"]),
+        (0, ["explain", "songs", *MODEL, "--html", "o.html", "--json", "o.jsonl"]),
+        (1, ["explain", "songs", *MODEL, "--html", "o.html", "--json", "o.jsonl"]),
+        (2, ["explain", "songs", *MODEL, "--html", "o.html", "--json", "o.jsonl"]),
+        (0, ["stats", "songs", "--model", "synth-singing", "--hop", "0.5", "--out", "s.npz"]),
+        (0, ["attack", "a.wav", "--model", "synth-singing", "--out", "o.wav", "--steps", "1"]),
+        (3, ["corpus", "dance", "--out", "out", "--n", "3", "--seconds", "2"]),
+        (2, ["folk", "prepare", "generated:9", "--out", "tunes"]),
+        (0, ["folk", "sample", "--n", "1", "--out", "o.abc"]),
+        (0, ["demo", "--out", "demo"]),
+    ],
+)
+def test_the_next_run_clears_away_what_a_kill_left(
+    n_written: int, arguments: list[str], folder: Path
+) -> None:
+    command = [sys.executable, "-c", KILLED, str(n_written), *arguments]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert [path for path in folder.rglob(".*") if path.name.startswith(".otoscope-")]
+    command = [sys.executable, "-m", "otoscope.cli", *arguments]
+    assert subprocess.run(command, check=False, capture_output=True).returncode in (0, 1)
+    assert not [path for path in folder.rglob(".*") if path.name.startswith(".otoscope-")]

@@ -19,15 +19,18 @@ from otoscope.intervene import Gain, Interrogation, InterrogationSettings
 from otoscope.models import Listener, save_bundle
 from otoscope.models.loading import load_identified
 from otoscope.models.svdnet import SVDNet
+from otoscope.protocols import SoundClassifier
 from otoscope.signal import librosa_mel
 from otoscope.workflows import ExplainConfig, FeatureConfig, explain_to_records, write_csv
 from otoscope.workflows.distance import measure_distance
 from otoscope.workflows.stats import measure_statistics
+from tests.support.listeners import Mean
 
 LISTENER = """
 import numpy, torch
 from pathlib import Path
 from otoscope.models import Listener
+from otoscope.protocols import SoundClassifier
 from otoscope.signal import librosa_mel
 {gain}
 
@@ -237,7 +240,8 @@ class Loudness(nn.Module):
 @pytest.mark.parametrize(
     ("settings", "gain", "other"),
     [
-        (InterrogationSettings(), 5.0, "system_weights"),
+        (InterrogationSettings(), 5.0, "system_identity"),
+        (InterrogationSettings(classes=("quiet", "loud")), 1.0, "system_identity"),
         (InterrogationSettings(system_code="b"), 1.0, "system_code"),
     ],
 )
@@ -253,3 +257,16 @@ def test_answers_of_another_system_are_not_taken(
         Interrogation(Loudness(gain), sounds, labels, settings=settings).run(
             [Gain(1)], records=kept
         )
+
+
+def test_answers_of_another_threshold_are_not_taken(tmp_path: Path) -> None:
+    sounds = [(torch.full((800,), level), 100) for level in (0.1, 0.9, 0.1, 0.9)]
+    labels, kept = ["not up", "up"] * 2, tmp_path / "answers.jsonl"
+    for threshold in (0.5, 0.5, 0.7):
+        classifier = SoundClassifier(Mean(), classes="up", threshold=threshold)
+        interrogation = Interrogation(classifier, sounds, labels)
+        if threshold == 0.5:
+            interrogation.run([Gain(1)], records=kept)
+            continue
+        with pytest.raises(ParameterError, match="holds an interrogation with other system_iden"):
+            interrogation.run([Gain(1)], records=kept)

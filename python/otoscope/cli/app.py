@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -68,7 +69,7 @@ def main() -> None:
     A termination ends it as an interruption does: drafts and locks are removed.
     """
     for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
+        if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
             signal.signal(getattr(signal, name), _stop)
     app(prog_name="otoscope")
 

@@ -366,7 +366,7 @@ class Interrogation:
         return {
             "system": self.settings.system or self._labeller.name,
             "system_code": self.settings.system_code,
-            "system_weights": self._labeller.weights,
+            "system_identity": self._labeller.identity,
             "conditions": [condition.intervention.settings for condition in grid.conditions],
             "label_preserving": [i.label_preserving for i in grid.interventions],
             "items": self.items.names,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import is_dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ class Labeller:
     ``predict`` is a `Predict` or a ListeningModel; an nn.Module is called in eval mode, on the
     device of its weights. ``classes`` names the columns of scores and the permitted labels, by
     default the ``output_names`` of the system; without either, the permitted labels are ``labels``.
+    ``identity`` holds all that is known to decide the answers of a system besides its code.
     """
 
     def __init__(
@@ -49,7 +51,6 @@ class Labeller:
         model = getattr(predict, "model", predict)
         kind = getattr(predict, "__qualname__", type(predict).__name__)
         self.name = str(getattr(model, "name", "") or kind)
-        self.weights = weights_digest(self._predict)
         names = classes
         if names is None:
             is_classifier = isinstance(self._predict, SoundClassifier)
@@ -57,6 +58,12 @@ class Labeller:
         self._columns = None if names is None else tuple(map(str, names))
         expected = set() if labels is None else set(map(str, labels))
         self._permitted = set(self._columns or expected)
+        self.identity = {"weights": weights_digest(self._predict), "columns": self._columns}
+        if isinstance(self._predict, SoundClassifier):
+            front_end = getattr(self._predict.model, "front_end", None)
+            names_of_settings = ("columns", "pooling", "hop", "tail", "threshold", "outputs")
+            self.identity |= {name: getattr(self._predict, name) for name in names_of_settings}
+            self.identity["front_end"] = repr(front_end) if is_dataclass(front_end) else None
         if impossible := sorted(expected - self._permitted):
             raise ParameterError(
                 f"label {impossible[0]!r} is none of the system's answers "
