@@ -83,13 +83,16 @@ def test_functions_are_not_shared_unless_asked() -> None:
     assert one(lime(model, shared=True).explain(patch)).plan.startswith("shared forward pass")
 
 
-def test_samples_that_depend_on_each_other_are_not_shared() -> None:
+def test_samples_that_depend_on_each_other_are_evaluated_alone() -> None:
+    told = "; the outputs for a coalition depend on the others of its batch"
     early = Net(lambda n, x: (x - x.mean(0)).sum((1, 2, 3))).eval()
-    plan = one(lime(early).explain(patches()[0])).plan
-    assert plan == "plain batches of 8: 32 passes; mean mixes samples"
+    with pytest.warns(UserWarning, match="each is evaluated alone"):
+        plan = one(lime(early).explain(patches()[0])).plan
+    assert plan == f"plain batches of 1: 32 passes; mean mixes samples{told}"
     late = Net(lambda n, x: (x.cumsum(2).exp() - x.cumsum(2).exp().mean(0)).sum((1, 2, 3))).eval()
-    plan = one(lime(late).explain(patches()[0])).plan
-    assert plan == "plain batches of 8: 32 passes; samples of a batch depend on each other"
+    with pytest.warns(UserWarning, match="each is evaluated alone"):
+        plan = one(lime(late).explain(patches()[0])).plan
+    assert plan == f"plain batches of 1: 32 passes; samples of a batch depend on each other{told}"
     with pytest.raises(ParameterError, match="the model returned shape"):
         lime(Net(lambda n, x: x.mean())).explain(patches()[0])
 

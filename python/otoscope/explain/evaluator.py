@@ -19,7 +19,7 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.segments import Segments
 from otoscope.explain.shared import TRACING, NotTraced, SharedForward
-from otoscope.protocols import Model, call_model, check_outputs, device_of
+from otoscope.protocols import Model, batch_dependence, call_model, check_outputs, device_of
 from otoscope.protocols.reach import State, state_of
 
 __all__ = [
@@ -117,10 +117,11 @@ class Evaluator:
         self.verify, self.seed = verify, seed
         self._at_least = _WORTH_A_TRACE if shared is None else 0
         self._traced: _Traced | None = None
+        self._independent: tuple[object, State] | None = None  # of which outputs need no check
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the trace: it belongs to this process and this model."""
-        return {**vars(self), "_traced": None}
+        """Leave out what is known of the model: it belongs to this process."""
+        return {**vars(self), "_traced": None, "_independent": None}
 
     def __call__(
         self,
@@ -214,24 +215,61 @@ class Evaluator:
         return copy(known)
 
     def _by_batches(self, table: _Table, reason: str) -> tuple[Tensor, str]:
-        per_excerpt = []
-        for excerpt, patch in enumerate(table.values):
-            is_noise = isinstance(table.contents, ops.Noise)
-            content = table.contents if is_noise else table.contents[excerpt]  # type: ignore[index]
-            batches = evaluate(
-                self.model,
-                patch,
-                content,
-                table.segments,
-                table.coalitions,
-                max_batch=self.max_batch,
-            )
-            per_excerpt.append(
-                torch.cat([rows[:, table.choose(rows.shape[1])] for rows in batches])
-            )
+        """Evaluate plain batches; one coalition at a time if outputs depend on the batch."""
         step = batch_size(table.values.device, self.max_batch)
+        outputs = self._plain(table, step)
+        dependence = self._dependence(table, outputs, step)
+        if dependence == "random":
+            text = "the model is random: it has other outputs when the same batch comes again"
+            warnings.warn(text, stacklevel=6)
+            reason = f"{reason}; {text}" if reason else text
+        elif dependence:
+            text = "the outputs for a coalition depend on the others of its batch"
+            warnings.warn(f"{text}; each is evaluated alone", stacklevel=6)
+            reason, step = f"{reason}; {text}" if reason else text, 1
+            try:
+                outputs = self._plain(table, step)
+            except ParameterError as err:
+                raise ParameterError(f"{text}, and alone: {err}") from err
         plan = f"plain batches of {step}: {len(table.coalitions):,} passes"
-        return torch.stack(per_excerpt), f"{plan}; {reason}" if reason else plan
+        return outputs, f"{plan}; {reason}" if reason else plan
+
+    def _plain(self, table: _Table, step: int) -> Tensor:
+        """Return the outputs [excerpt, coalition, column] of batches of ``step`` coalitions."""
+        tables = []
+        for excerpt in range(len(table.values)):
+            rows = torch.cat(list(self._rows(table, excerpt, 0, len(table.coalitions), step)))
+            tables.append(rows[:, table.choose(rows.shape[1])])
+        return torch.stack(tables)
+
+    def _rows(
+        self, table: _Table, excerpt: int, first: int, last: int, step: int
+    ) -> Iterator[Tensor]:
+        content = table.contents
+        if isinstance(content, ops.Noise):
+            content = replace(content, first_sample=content.first_sample + first)
+        else:
+            content = content[excerpt]
+        some = table.coalitions[first:last]
+        return evaluate(
+            self.model, table.values[excerpt], content, table.segments, some, max_batch=step
+        )
+
+    def _dependence(self, table: _Table, outputs: Tensor, step: int) -> str:
+        """Compare two rows with another batch, once for each state of the model."""
+        if step == 1:
+            return ""
+        key = (step, table.values.shape[1:], table.values.dtype), state_of(self.model)
+        if self._independent == key:
+            return ""
+
+        def again(first: int, last: int) -> Tensor:
+            (rows,) = self._rows(table, 0, first, last, last - first)
+            return rows[:, table.choose(rows.shape[1])].to(table.values.dtype)
+
+        dependence = batch_dependence(again, outputs[0], step)
+        self._independent = None if dependence else key
+        return dependence
 
     def _error(self, outputs: Tensor, table: _Table) -> float:
         """Compare some coalitions with plain batches: error relative to the largest output."""
@@ -241,7 +279,9 @@ class Evaluator:
         some = ops.Coalitions(
             coalitions.bits[rows.to(coalitions.bits.device)], coalitions.n_segments
         )
-        plain, _ = self._by_batches(replace(table, coalitions=some), "")
+        plain = self._plain(
+            replace(table, coalitions=some), batch_size(table.values.device, self.max_batch)
+        )
         scale = outputs.abs().max().clamp(min=torch.finfo(torch.float64).tiny)
         return float((outputs[:, rows] - plain).abs().max() / scale)
 

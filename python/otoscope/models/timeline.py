@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.protocols import ListeningModel, call_model, choose_targets, evaluating
+from otoscope.protocols import (
+    ListeningModel,
+    batch_dependence,
+    call_model,
+    choose_targets,
+    evaluating,
+)
 from otoscope.signal.excerpts import pad, sliding
 
 __all__ = ["Timeline", "timeline"]
@@ -93,8 +100,25 @@ def timeline(
         if padded:
             values = pad(values, before, length - 1 - before, floor=model.domain.floor)
         excerpts = sliding(values, length, hop=hop)
-        parts = [call_model(model, part[:, None]).cpu() for part in excerpts.split(max_batch)]
-    outputs = torch.cat(parts)
+        outputs = _evaluated(model, excerpts[:, None], max_batch)
     choose_targets(0, outputs.shape[1], model.output_names)  # as many names as outputs
     first = torch.arange(len(outputs), dtype=torch.float64) * hop - before
     return Timeline(first * frame_duration, outputs, length * frame_duration)
+
+
+def _evaluated(model: ListeningModel, excerpts: Tensor, max_batch: int) -> Tensor:
+    """Evaluate excerpts in batches; one at a time if their outputs depend on the batch."""
+    outputs = torch.cat([call_model(model, part).cpu() for part in excerpts.split(max_batch)])
+    if len(outputs) < 3 or max_batch == 1:
+        return outputs
+    dependence = batch_dependence(
+        lambda first, last: call_model(model, excerpts[first:last]), outputs, max_batch
+    )
+    if dependence == "random":
+        text = "the model is random: it has other outputs when the same batch comes again"
+        warnings.warn(text, stacklevel=3)
+    elif dependence:
+        text = "the outputs for an excerpt depend on the others of its batch"
+        warnings.warn(f"{text}; each is evaluated alone", stacklevel=3)
+        outputs = torch.cat([call_model(model, part).cpu() for part in excerpts.split(1)])
+    return outputs

@@ -6,6 +6,7 @@
 Frame i of a patch owns the samples i * hop_length ... (i + 1) * hop_length of its sound.
 """
 
+from otoscope.protocols.batches import batch_dependence
 from otoscope.protocols.calls import (
     Model,
     call_guarded,
@@ -27,6 +28,7 @@ __all__ = [
     "Sound",
     "SoundClassifier",
     "Target",
+    "batch_dependence",
     "call_guarded",
     "call_model",
     "check_outputs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
@@ -18,7 +19,7 @@ from otoscope.explain.maximise.ranking import GridResult
 from otoscope.explain.maximise.result import BestInputs, MaximisationResult, Setting
 from otoscope.explain.maximise.unit import Index, Pool, Unit
 from otoscope.progress import Progress, silent
-from otoscope.protocols import Patch, device_of, dtype_of, evaluating
+from otoscope.protocols import Patch, batch_dependence, device_of, dtype_of, evaluating
 
 __all__ = ["ActivationMaximiser", "check_search"]
 
@@ -269,6 +270,8 @@ class ActivationMaximiser:
         rows = range(len(rate))
         batches = [rows[i : i + self._max_batch] for i in rows[:: self._max_batch]]
         with evaluating(self.model):
+            if self._max_batch > 1:
+                self._warn_if_rows_meet(first[:3])
             for batch in progress(batches, "rows"):
                 first_row = [row % seeds for row in batch]
                 part = slice(batch.start, batch.stop)
@@ -284,6 +287,21 @@ class ActivationMaximiser:
                     )
                 )
         return [BestInputs.concatenate(same) for same in zip(*parts, strict=True)]
+
+    @torch.no_grad()
+    def _warn_if_rows_meet(self, latents: Tensor) -> None:
+        inputs = self._problem.prepare(self.prior.decode(latents))
+
+        def activation(first: int, last: int) -> Tensor:
+            return self.unit(inputs[first:last])[:, None]
+
+        n = len(inputs)
+        if n > 2 and batch_dependence(activation, activation(0, n), n):
+            warnings.warn(
+                "the activation of a row depends on the others of its batch, so the result depends "
+                "on max_batch; max_batch=1 searches each row alone",
+                stacklevel=5,
+            )
 
     def _activation(self, inputs: Tensor) -> Tensor:
         return self.unit(inputs.to(self._device, self._dtype))

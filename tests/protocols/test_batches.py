@@ -1,0 +1,130 @@
+"""Models whose rows depend on their batch: one answer whatever the batch, or a warning."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from otoscope.errors import ParameterError
+from otoscope.explain import ActivationMaximiser, SoundLIME
+from otoscope.explain.maximise import RawPrior
+from otoscope.models import timeline
+from otoscope.protocols import batch_dependence
+from tests.support.listeners import listener
+from tests.support.networks import Net
+
+PICTURE = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
+
+
+def centred() -> nn.Module:
+    torch.manual_seed(0)
+    return Net(lambda n, x: n.f(x.flatten(1)) - 0.1 * n.f(x.flatten(1)).mean(0), f=nn.Linear(48, 1))
+
+
+def normalised() -> nn.Module:
+    torch.manual_seed(0)
+    return Net(
+        lambda n, x: nn.functional.batch_norm(n.f(x.flatten(1)), None, None, training=True),
+        f=nn.Linear(48, 1),
+    )
+
+
+@pytest.mark.parametrize("kind", ["module", "function", "method"])
+@pytest.mark.parametrize("shared", [None, False, True])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"content": "fresh_noise"}, {"design": "leave_one_out"}, {"segments": "temporal:1"}],
+    ids=["exact", "noise", "leave one out", "two coalitions"],
+)
+def test_explanations_do_not_depend_on_max_batch(
+    kind: str, shared: bool | None, options: dict[str, Any]
+) -> None:
+    net = centred().eval()
+    model: Any = {"module": net, "function": lambda x: net(x), "method": net.forward}[kind]
+    given = {"segments": "temporal:5", "content": 0.0, "shared": shared, **options}
+    alone: Any = SoundLIME(model, max_batch=1, **given).explain(PICTURE)
+    for size in (2, 3, 8, 64):
+        with pytest.warns(UserWarning, match="depend on the others of its batch"):
+            explanation: Any = SoundLIME(model, max_batch=size, **given).explain(PICTURE)
+        torch.testing.assert_close(explanation.outputs, alone.outputs)
+        assert "plain batches of 1:" in explanation.plan
+
+
+def test_a_model_that_needs_a_batch_is_refused() -> None:
+    for size in (2, 8, 64):
+        lime = SoundLIME(normalised().eval(), segments="temporal:4", content=0.0, max_batch=size)
+        with (
+            pytest.warns(UserWarning, match="depend on the others"),
+            pytest.raises(ParameterError, match=r"and alone: .* more than 1 value per channel"),
+        ):
+            lime.explain(PICTURE)
+
+
+def test_random_models_are_told_and_stay_in_batches() -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def model(batch: Tensor) -> Tensor:
+        return batch.mean((1, 2, 3)) + torch.rand(len(batch), generator=generator)
+
+    with pytest.warns(UserWarning, match="the model is random"):
+        explanation: Any = SoundLIME(model, segments="temporal:4", content=0.0).explain(PICTURE)
+    assert explanation.plan.startswith("plain batches of 8: 16 passes; the model is random")
+
+
+def test_models_of_independent_rows_are_checked_once_and_not_told() -> None:
+    sizes: list[int] = []
+
+    def model(batch: Tensor) -> Tensor:
+        sizes.append(len(batch))
+        return batch.sum((1, 2, 3)) * 1e6
+
+    lime = SoundLIME(lambda x: model(x), segments="temporal:4", content=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lime.explain(PICTURE)
+    assert sizes == [8, 8, 2]
+
+
+def test_unchanged_models_are_checked_once() -> None:
+    calls = nn.Flatten()
+    n_calls: Any = torch.zeros(())
+    calls.register_forward_hook(lambda module, inputs, output: n_calls.add_(1) and None)
+    net = nn.Sequential(calls, nn.Linear(48, 1)).eval()
+    lime = SoundLIME(net, segments="temporal:3", content=0.0, shared=False)
+    for wanted in (2, 3, 4):
+        lime.explain(PICTURE)
+        assert float(n_calls) == wanted
+
+
+def test_a_timeline_does_not_depend_on_max_batch() -> None:
+    model = listener()
+    model.network = nn.Sequential(model.network, Net(lambda n, x: x - 0.5 * x.mean(0))).eval()
+    y = torch.randn(88200, generator=torch.Generator().manual_seed(0)) / 10
+    alone = timeline(model, y, hop=20, max_batch=1).outputs
+    for size in (2, 64):
+        with pytest.warns(UserWarning, match="each is evaluated alone"):
+            outputs = timeline(model, y, hop=20, max_batch=size).outputs
+        torch.testing.assert_close(outputs, alone)
+
+
+def test_a_search_whose_rows_meet_is_told() -> None:
+    search = ActivationMaximiser(centred(), RawPrior((1, 12, 4)), layer="f", unit=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search.run(iterations=1, seeds=3)
+    net = nn.Sequential(centred(), nn.Identity()).eval()
+    search = ActivationMaximiser(net, RawPrior((1, 12, 4)), layer="1", unit=0)
+    with pytest.warns(UserWarning, match="max_batch=1 searches each row alone"):
+        search.run(iterations=1, seeds=3)
+
+
+def test_rounding_and_nan_are_no_dependence() -> None:
+    outputs = torch.tensor([[1.0], [float("nan")], [3e5], [2.0]])
+    for step in (2, 3, 4):
+        assert batch_dependence(lambda a, b: outputs[a:b] * (1 + 1e-7), outputs, step) == ""
+        assert batch_dependence(lambda a, b: outputs[a:b] + 1e3, outputs, step) == "batch"
+    assert batch_dependence(lambda a, b: outputs[a:b] * 0, outputs, 1) == ""
