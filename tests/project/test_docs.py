@@ -185,7 +185,7 @@ def test_numbers_of_paper_e_are_those_of_its_record() -> None:
         ("horse_planted", "Systems", range(10)),
         ("horse_planted", "How weak", range(7)),
         ("horse_planted", "False alarms", range(5)),
-        ("regulated_bootstrap", "What knowing", range(6)),
+        ("regulated_bootstrap", "Effect of knowing", range(6)),
     ],
 )
 def test_tables_of_paper_c_are_those_of_its_records(
