@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 import sys
+import time
 import types
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -320,6 +321,18 @@ def test_an_unchanged_model_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> N
         assert len(set(plans)) == 1
         assert len(made) == 1
         made.clear()
+
+
+def relu(patience: float) -> float:
+    """Has the name of an attribute that a network uses."""
+    return time.time() + patience
+
+
+def test_globals_named_like_attributes_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = _n_traces(monkeypatch)
+    lime = explainer(Net(lambda n: torch.relu(n.scale)).eval())
+    assert total(lime) == total(lime)
+    assert len(made) == 1
 
 
 def test_weights_are_read_at_every_call_of_one_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import dis
 import enum
 import fractions
 import functools
@@ -62,6 +63,7 @@ _LATER = object()
 _SETTING_UP = {"__init__", "__new__", "__post_init__"}
 _NOT_CALLED = {"__repr__", "__str__", "__reduce__", "__reduce_ex__", "__getstate__", "__del__"}
 _NOT_CALLED |= {"__setstate__", "__init_subclass__", "__deepcopy__", "__copy__"}
+_LOADS_GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME"}
 _ANY_NAME = {"getattr", "vars", "__dict__", "eval", "exec", "globals"}
 
 
@@ -271,11 +273,12 @@ class _Walk:
             return
         names = mentioned(value.__code__)
         self._mention(names)
-        self._named(names, value.__globals__, set())
+        loaded = names if "globals" in names else loaded_globals(value.__code__)
+        self._named(loaded, names, value.__globals__, set())
         for name in names:  # modules that the function imports
             module = sys.modules.get(name)
             if module and name not in value.__globals__ and not is_constant_code(name):
-                self._named(names, vars(module), set())
+                self._named(names, names, vars(module), set())
 
     def _mention(self, names: tuple[str, ...]) -> None:
         """Visit the functions of classes that code names for the first time."""
@@ -287,10 +290,12 @@ class _Walk:
         if not _CHANGING_NAMES.isdisjoint(new):
             self.is_complete = False
 
-    def _named(self, names: tuple[str, ...], scope: dict[str, Any], seen: set[int]) -> None:
-        """Visit the values of names in the globals of a function or of a module that it names."""
+    def _named(
+        self, own: tuple[str, ...], names: tuple[str, ...], scope: dict[str, Any], seen: set[int]
+    ) -> None:
+        """Visit the values of a function's ``own`` globals, and of ``names`` in modules there."""
         seen.add(id(scope))
-        for name in names:
+        for name in own:
             if name not in scope:
                 continue
             value = scope[name]
@@ -305,7 +310,7 @@ class _Walk:
             if draws or value.__name__ in _CHANGING:
                 self.is_complete = False
             if not is_constant_code(value.__name__) and id(vars(value)) not in seen:
-                self._named(names, vars(value), seen)
+                self._named(names, names, vars(value), seen)
 
 
 def _parts(value: Any) -> list[object] | None:
@@ -380,4 +385,14 @@ def mentioned(code: types.CodeType) -> tuple[str, ...]:
             names.add(constant)
         elif isinstance(constant, tuple):
             names.update(part for part in constant if isinstance(part, str))
+    return tuple(sorted(names))
+
+
+@functools.lru_cache(4096)
+def loaded_globals(code: types.CodeType) -> tuple[str, ...]:
+    """Return the names that code, inner functions included, loads from the globals, sorted."""
+    names = {step.argval for step in dis.get_instructions(code) if step.opname in _LOADS_GLOBALS}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names.update(loaded_globals(constant))
     return tuple(sorted(names))
