@@ -59,6 +59,13 @@ def test_all(session: nox.Session) -> None:
 
 
 @nox.session
+def mutations(session: nox.Session) -> None:
+    """Plant every mistake of tests/mutations, and write which test noticed it (POSIX)."""
+    install(session, *TESTED)
+    run(session, "tests.mutations", *session.posargs, env=one_thread())
+
+
+@nox.session
 def cov(session: nox.Session) -> None:
     """Run the tests and measure what part of the package they run: at least 95 %."""
     install(session, *TESTED)

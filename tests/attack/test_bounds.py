@@ -156,3 +156,14 @@ def test_the_type_stays(dtype: torch.dtype) -> None:
 def test_bounds_that_bound_nothing_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         Bound(**wrong)
+
+
+def test_a_drawn_point_is_uniform_in_the_ball() -> None:
+    """The fraction of the reach has the distribution function r^n."""
+    x = uniform(0, 200, 6)
+    bound = Bound(snr_db=20.0, amplitude=None)
+    generators = [torch.Generator().manual_seed(i) for i in range(200)]
+    fraction = (bound.draw(x, generators) - x).norm(dim=1) / bound.reach(x)[:, 0]
+    ranks = (fraction**6).sort().values
+    expected = (torch.arange(200, dtype=torch.float64) + 0.5) / 200
+    assert float((ranks - expected).abs().max()) < 1.63 / 200**0.5  # Kolmogorov-Smirnov, 1 %

@@ -152,10 +152,12 @@ def test_samples_beyond_full_scale_are_clipped_and_counted(tmp_path: Path) -> No
     x = tone(300)[None]
     sound = x.clone()
     sound[0, :7] = 3.0
+    sound[0, 50:54] = -3.0
     attack = WaveformPGD(loud(300), amplitude=None).targeted(1)
     (found,) = evaluate(result_of(attack, x, sound), attack, [tmp_path / "a.wav"], cutoffs_hz=[])
-    assert found.clipped == 7
+    assert found.clipped == 11
     assert soundfile.read(tmp_path / "a.wav")[0][:7] == pytest.approx([32767 / 32768] * 7)
+    assert soundfile.read(tmp_path / "a.wav")[0][50:54] == pytest.approx([-1] * 4)
 
 
 def test_low_pass_filter_has_zero_phase_and_cuts_where_it_says(tmp_path: Path) -> None:

@@ -205,3 +205,10 @@ def test_gradients_that_are_missing_or_nan_are_refused() -> None:
         gradient_of((at.detach() * weight).sum(1), at)
     with pytest.raises(ParameterError, match="gradient is NaN or infinite"):
         gradient_of(at.sqrt().sum(1), at)
+
+
+def test_strongest_other_is_never_the_label_to_leave() -> None:
+    """Also where all others have probability 0 in double precision."""
+    objective = Objective(torch.tensor([0]), targeted=False)
+    assessment = objective.assess(torch.tensor([[1000.0, 0.0, 0.0]], dtype=torch.float64))
+    assert float(assessment.loss) == pytest.approx(1000)

@@ -19,6 +19,8 @@ from otoscope.attack import (
     RandomShift,
     WaveformPGD,
 )
+from otoscope.attack.bounds import Bound
+from otoscope.attack.waveform import GradientStep, step_length
 from otoscope.signal.masking import masking_threshold
 from otoscope.signal.snr import radius
 from tests.support.examples import examples
@@ -294,3 +296,19 @@ def test_a_model_may_count_in_another_type_than_the_sound(kind: Any, theirs: tor
         attack = kind(lambda s: model(s).to(theirs), outputs="logits", snr_db=6.0, **faithful)
         result = attack.targeted(1).run(x)
         assert result.sound.dtype == result.confidence.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("norm", "order"), [("l2", 2), ("linf", 1)])
+def test_gradients_are_normalised_before_they_are_added(norm: Any, order: int) -> None:
+    step = GradientStep(Bound(snr_db=20.0, norm=norm), 0.1, 0.5)
+    x, first = sounds(1, 3), torch.tensor([[3.0, 4.0, 0.0]], dtype=torch.float64)
+    second = torch.tensor([[1.0, 1.0, 1.0]], dtype=torch.float64)
+    _, memory = step(x, x, first, torch.zeros_like(x), 0)
+    _, memory = step(x, x, second, memory, 1)
+    expected = 0.5 * first / first.norm(p=order) + second / second.norm(p=order)
+    torch.testing.assert_close(memory, expected)
+
+
+def test_only_steps_that_shorten_become_shorter() -> None:
+    assert step_length(0.1, 10, shortens=False) == 0.1
+    assert step_length(0.1, 10, shortens=True) == pytest.approx(0.05)

@@ -27,7 +27,7 @@ from otoscope import records
 from otoscope.cli.app import app
 from otoscope.data.ballroom import BALLROOM_STYLES
 from otoscope.data.dance import DanceClip, DanceRecipe, plan_dance, render_dance, write_dance
-from otoscope.data.synthesis import mma
+from otoscope.data.synthesis import drums, mma
 from otoscope.data.synthesis.drums import Kit, draw_kit, drum
 from otoscope.data.synthesis.styles import STYLES
 from otoscope.errors import MissingExtra, ParameterError
@@ -328,3 +328,16 @@ def test_command_writes_a_corpus(tmp_path: Path) -> None:
     )
     bad = CliRunner().invoke(app, [*arguments, "--band", "choir"])
     assert (bad.exit_code, "band is 'choir'" in bad.stderr) == (2, True)
+
+
+def test_a_clip_lasts_as_long_as_asked_for_to_the_sample() -> None:
+    recipe = DanceRecipe(seconds=2.3456, sr=8000)
+    (clip,) = plan_dance(1, recipe=recipe)
+    assert len(render_dance(clip, recipe)) == round(2.3456 * 8000)
+
+
+@pytest.mark.parametrize(("start", "expected"), [(-1, [2, 3, 0, 0]), (2, [0, 0, 1, 2])])
+def test_a_hit_across_an_end_keeps_what_lies_inside(start: int, expected: list[float]) -> None:
+    y = np.zeros(4)
+    drums._add(y, start, np.array([1.0, 2.0, 3.0]))
+    assert y.tolist() == expected

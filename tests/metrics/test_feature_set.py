@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
-from otoscope.metrics.feature_set import FeatureSet, check_features
+from otoscope.metrics.feature_set import FeatureSet, check_features, few_rows
 from tests.support.examples import examples
 
 
@@ -132,3 +132,10 @@ def test_a_single_row_has_no_covariance() -> None:
     with pytest.raises(ParameterError, match="1 rows; a covariance takes 2 or more"):
         FeatureSet.of(torch.zeros(1, 3)).normal()
     assert float(FeatureSet.of(torch.zeros(1, 3)).normal(ddof=0).trace) == 0
+
+
+@pytest.mark.parametrize(("n_rows", "warns"), [(2, True), (3, True), (4, False)])
+def test_a_covariance_of_full_rank_takes_one_row_more_than_columns(
+    n_rows: int, warns: bool
+) -> None:
+    assert bool(few_rows("the real set", n_rows, 3)) == warns

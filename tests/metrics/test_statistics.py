@@ -127,3 +127,11 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     np.savez(path, mu=np.zeros(2), cov=np.eye(2), format="otoscope.Statistics/9")
     with pytest.raises(ParameterError, match=r"has format otoscope\.Statistics/9, .* update"):
         statistics.load(path)
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_features_of_statistics_have_their_covariance(ddof: int) -> None:
+    covariance = torch.tensor([[2.0, 0.5], [0.5, 1.0]])
+    stats = Statistics(torch.tensor([1.0, -1.0]), covariance, count=5, ddof=ddof)
+    moments = stats.features().moments
+    torch.testing.assert_close(moments.covariance(ddof), covariance.double())

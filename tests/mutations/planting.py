@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,19 @@ from tests.support.paths import ROOT
 
 TABLES = Path(__file__).parent / "mistakes"
 PACKAGE = ROOT / "python" / "otoscope"
+_SLOW_TO_IMPORT = (
+    *("torch", "torch.fx", "torchmetrics", "torch.nn.utils.rnn", "safetensors.torch"),
+    *("scipy.signal", "scipy.stats", "scipy.sparse.linalg", "scipy.ndimage", "scipy.interpolate"),
+    *("sklearn.linear_model", "sklearn.utils.validation", "librosa", "soundfile", "soxr"),
+    *(
+        "matplotlib.image",
+        "matplotlib.ticker",
+        "jinja2",
+        "rich.table",
+        "typer.testing",
+        "captum.attr",
+    ),
+)
 _SECONDS = 300  # a run without end is noticed, too
 
 
@@ -74,6 +88,11 @@ def _read(path: Path) -> Iterator[Mistake]:
             raise ValueError(f"{path.name}: a line begins with @, - or +, not {line!r}")
 
 
+def as_cell(text: str) -> str:
+    """Write code as a cell of a table of Markdown."""
+    return f"`` {text} ``".replace("|", "\\|")
+
+
 def copied(folder: Path) -> Path:
     """Copy the package into a folder, with its compiled files: return it."""
     return Path(shutil.copytree(PACKAGE, folder / "otoscope"))
@@ -81,8 +100,9 @@ def copied(folder: Path) -> Path:
 
 def preload() -> None:
     """Import what is slow to import and not under test, once for all runs."""
-    for name in ("torch", "scipy.signal", "scipy.stats", "librosa", "soxr", "matplotlib.image"):
-        importlib.import_module(name)
+    for name in _SLOW_TO_IMPORT:
+        with suppress(ImportError):
+            importlib.import_module(name)
     sys.meta_path[:] = [f for f in sys.meta_path if "ScikitBuild" not in type(f).__name__]
 
 

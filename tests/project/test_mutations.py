@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutations.planting import PACKAGE, as_cell, mistakes
 from tests.support.other_build import build
 from tests.support.paths import ROOT
 
@@ -117,3 +119,29 @@ def test_a_planted_fault_is_noticed(fault: str, tmp_path: Path) -> None:
             text=True,
         )
         assert run.returncode == (1 if edits else 0), run.stdout[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a run forks")
+def test_fifteen_mistakes_of_the_package_are_noticed() -> None:
+    """`make mutations` plants all of them."""
+    command = [sys.executable, "-m", "tests.mutations", "--sample", "15"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_every_mistake_can_be_planted() -> None:
+    """Its right text stands once in its file; a table that has aged is renewed with the code."""
+    aged = [m for m in mistakes() if (PACKAGE / m.path).read_text("utf-8").count(m.right) != 1]
+    assert not aged
+
+
+def test_results_are_of_mistakes_of_the_tables() -> None:
+    results = (ROOT / "tests" / "mutations" / "results.md").read_text("utf-8")
+    rows = [line.split(" | ") for line in results.splitlines() if line.startswith("| ``")]
+    cells = {tuple(cell.strip("| ") for cell in row[:3]) for row in rows}
+    planted = {tuple(map(as_cell, m.cells)) for m in mistakes()}
+    assert cells <= planted
+    assert len(planted) >= 150
+    assert sum("nobody" in row[3] for row in rows) <= 0.05 * len(rows)

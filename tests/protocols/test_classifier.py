@@ -126,3 +126,13 @@ def test_sounds_shorter_than_an_excerpt_are_refused() -> None:
     message = r"lasts 1\.00 s, which is 67 frames; the model takes 115 at once: take 0.69 s more"
     with pytest.raises(ParameterError, match=message):
         SoundClassifier(listener())(noise(1, 1.0))
+
+
+@pytest.mark.parametrize("n_frames", [4, 5, 7, 8, 10, 11])
+def test_a_tail_is_added_only_where_frames_are_left_over(n_frames: int) -> None:
+    """Excerpts of 4 frames every 3: after 4, 7 and 10 frames nothing is left."""
+    y = torch.arange(n_frames, dtype=torch.float32)[None].square()
+    starts = [*range(0, n_frames - 3, 3), *([n_frames - 4] if (n_frames - 4) % 3 else [])]
+    expected = torch.stack([y[0, start : start + 4].mean() for start in starts])
+    outputs = SoundClassifier(Mean(), classes="up", hop=3, pooling="none")(y)
+    torch.testing.assert_close(outputs[0, :, 0], expected)

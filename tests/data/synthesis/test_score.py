@@ -63,3 +63,9 @@ def test_syllables_are_the_forty_of_the_kana_table() -> None:
 def test_impossible_songs_are_refused(seconds: float, tempo_bpm: int | None, match: str) -> None:
     with pytest.raises(ParameterError, match=match):
         compose(np.random.default_rng(0), seconds=seconds, tempo_bpm=tempo_bpm)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_leap_is_larger_than_a_fifth(seed: int) -> None:
+    notes = compose(np.random.default_rng(seed), seconds=60).notes
+    assert max(abs(b.pitch - a.pitch) for a, b in pairwise(notes)) <= 7

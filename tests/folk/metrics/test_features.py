@@ -63,3 +63,10 @@ def test_ending_is_counted_from_the_key_in_force_at_the_end(
     body: str, expected: tuple[str, str]
 ) -> None:
     assert ending(quarters(body, key="C")) == expected
+
+
+@pytest.mark.parametrize(("body", "n_parts"), [("CD|:EF|GA:|", 2), ("C|:EF|GA:|", 1)])
+def test_a_whole_bar_before_a_repeat_is_a_part_and_a_pickup_is_none(
+    body: str, n_parts: int
+) -> None:
+    assert len(part_shapes(quarters(body))) == n_parts
