@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from otoscope.errors import ParameterError
+from otoscope.foreign import parse_json
 from otoscope.records import locks
 from otoscope.records.files import replacing
 from otoscope.records.plain import to_json, to_plain, versions
@@ -251,8 +252,8 @@ def _lines(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
 
 def _parsed(line: bytes) -> object:
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
+        return parse_json(line, name="the line")
+    except ParameterError:
         return None
 
 

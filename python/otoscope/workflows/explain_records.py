@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from otoscope import records, report
+from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.explain.document import RECORD_FORMAT
 from otoscope.progress import Progress, silent
@@ -47,6 +48,24 @@ COLUMNS = (
 )
 """First columns of a table; the columns of the segments follow."""
 
+_ROW = {"key": dict, "file": str, "error": str}
+_EXPLAINED = {
+    "start": float,
+    "duration": float | None,
+    "target": str,
+    "output_all": float,
+    "output_none": float | None,
+    "because": str,
+    "is_saturated": bool,
+    "r2": float | None,
+    "effective_samples": float,
+    "passes": int,
+    "coefficients": list,
+    "shapley": list | None,
+    "extents": list,
+    "warnings": list,
+}
+_EXTENT = {"seconds": list | None, "hz": list | None}
 _SEGMENT_COLUMNS = ("coefficient", "shapley", "start_s", "end_s", "low_hz", "high_hz")
 
 
@@ -248,7 +267,7 @@ class _Done:
         is_current = cache(partial(_is_current, prepared.identity))
         outdated = []
         for record in records.stream(path):
-            sources = record.get("sources") or {}
+            sources = record.get("sources")
             if not is_current(record["file"], records.to_json(sources)):
                 outdated.append(record["key"])
             elif html and not record["error"] and not _page(html, record).is_file():
@@ -264,9 +283,26 @@ class _Done:
 def _is_current(identity: Mapping[str, str], file: str, sources: str) -> bool:
     """Return whether a record's model is this one, and its file unchanged or no longer there."""
     before = json.loads(sources)
-    if before.get("model") != identity or not before.get("sound"):
+    if not isinstance(before, dict) or not isinstance(before.get("sound"), dict):
+        return False
+    if before.get("model") != identity or not before["sound"]:
         return False
     return not Path(file).exists() or records.is_unchanged(file, before["sound"])
+
+
+def _check_record(record: Mapping[str, Any], path: Path) -> None:
+    """Refuse a record of a file that lacks what tables and pages show, or has it in other types."""
+    require_types(record, _ROW, f"a record in {path}")
+    require_types(record["key"], {"file": str}, f"the key of a record in {path}")
+    if record["error"]:
+        return
+    require_types(record, _EXPLAINED, f"a record in {path}")
+    for extent in record["extents"]:
+        require_types(extent, _EXTENT, f"an extent in {path}")
+        if any(len(extent[name] or (0, 0)) != 2 for name in _EXTENT):
+            raise ParameterError(f"an extent in {path} has {extent}, needs two bounds")
+    if not record["extents"]:
+        raise ParameterError(f"a record in {path} has no extents")
 
 
 def _check_settings(path: Path, config: ExplainConfig) -> None:
@@ -277,6 +313,7 @@ def _check_settings(path: Path, config: ExplainConfig) -> None:
                 f"{path} holds rows of other settings ({differences}); "
                 "name another file, or delete it"
             )
+        _check_record(record, path)
 
 
 def _settings(config: ExplainConfig) -> dict[str, Any]:

@@ -146,6 +146,7 @@ class Session:
                 for condition in grid.conditions
             ],
             range(len(self.items.names)),
+            len(grid.conditions),
         )
         return np.array([answers[item] for item in range(len(self.items.names))])
 
@@ -190,6 +191,7 @@ class Session:
                     f"{what} {tries.start + 1} to {tries.stop}",
                     partial(tries_of, draw, tries),
                     unsettled,
+                    len(tries),
                 )
                 for item, of_item in further.items():
                     answers[item] += of_item
@@ -198,12 +200,21 @@ class Session:
         return tables[0], tables[1]
 
     def _round(
-        self, what: str, interventions: Callable[[int], list[Seeded]], items: Sequence[int]
+        self,
+        what: str,
+        interventions: Callable[[int], list[Seeded]],
+        items: Sequence[int],
+        n_answers: int,
     ) -> dict[int, list[str]]:
         """Label some items, except those that the log has answers for."""
         answers = {
             item: logged for item in items if (logged := self.log.get(item, what)) is not None
         }
+        if odd := [item for item, logged in answers.items() if len(logged) != n_answers]:
+            raise ParameterError(
+                f"the records have {len(answers[odd[0]])} answers for item {odd[0]} in {what}, "
+                f"not {n_answers}; name another file, or remove it to begin anew"
+            )
         remaining = [item for item in items if item not in answers]
         labelled = label_items(
             self.items,
@@ -341,5 +352,13 @@ class AnswerLog:
                 "name another file, or remove it to begin anew"
             )
         for record in answers:
-            item, round_name = record["key"]
-            self._answers[item, round_name] = record["answers"]
+            key, logged_list = record["key"], record.get("answers")
+            is_key = isinstance(key, list) and [type(part) for part in key] == [int, str]
+            is_list = isinstance(logged_list, list)
+            if (
+                not is_key
+                or not is_list
+                or not all(isinstance(it, str) for it in logged_list or ())
+            ):
+                raise ParameterError(f"{path} has a record {key} that holds no list of answers")
+            self._answers[key[0], key[1]] = list(logged_list or ())

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
+import re
+import sys
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +24,8 @@ FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
 
 _BLOCK = 1 << 16  # samples written at once
 _BLOCK_SECONDS = 30.0  # read at once
+_READ = 1 << 24  # samples of all channels read at once: a header may claim any number
+_LARGEST_RATIO = 64  # of the resulting rate to the file's: a header may claim 1 Hz
 
 
 def read_audio(path: str | PathLike[str], *, sr: float | None = None) -> tuple[Tensor, float]:
@@ -59,7 +65,7 @@ def read_audio(path: str | PathLike[str], *, sr: float | None = None) -> tuple[T
     path = Path(path)
     try:
         with _open(path) as file:
-            samples = file.read(dtype="float32", always_2d=True)
+            samples = _read_all(file)
     except (soundfile.SoundFileError, OSError) as err:
         raise _unreadable(path, err) from err
     try:
@@ -80,6 +86,10 @@ class Blocks:
         with _open(self.path) as file:
             self.file_sr: int = file.samplerate
             """Sample rate of the file, in Hz."""
+        try:
+            _check_rates(self.file_sr, sr)
+        except ParameterError as err:
+            raise err.within(self.path) from err
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield the blocks in order; none is empty."""
@@ -99,9 +109,8 @@ class Blocks:
         import soundfile
 
         try:
-            samples = file.read(
-                round(_BLOCK_SECONDS * self.file_sr), dtype="float32", always_2d=True
-            )
+            n_frames = min(round(_BLOCK_SECONDS * self.file_sr), _block_frames(file))
+            samples = file.read(n_frames, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as err:
             raise _unreadable(self.path, err) from err
         bad = int((~torch.from_numpy(samples).isfinite()).sum())
@@ -139,7 +148,8 @@ def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, fl
     Raises
     ------
     ParameterError
-        If ``y`` is empty, not floating, not finite, or has more channels than samples.
+        If ``y`` is empty, not floating, not finite, or has more channels than samples, or if ``sr``
+        is more than 64 times ``file_sr``.
 
     Examples
     --------
@@ -161,9 +171,7 @@ def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, fl
     bad = int((~y.isfinite()).sum())
     if bad:
         raise ParameterError(f"{bad} of {y.numel()} samples are NaN or infinite")
-    for name, rate in (("file_sr", file_sr), ("sr", sr)):
-        if rate is not None and not rate > 0:
-            raise ParameterError(f"{name} is {rate}, must be > 0")
+    _check_rates(file_sr, sr)
     mixed = y.float() if y.ndim == 1 else y.float().mean(0)
     if sr is None or sr == file_sr:
         return mixed, file_sr
@@ -292,14 +300,37 @@ def _open(path: Path) -> Any:
         raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
     if path.stat().st_size == 0:
         raise ParameterError(f"{path} is empty (0 bytes)")
-    try:
-        return soundfile.SoundFile(path)
+    try:  # soundfile encodes no name that is not UTF-8
+        return soundfile.SoundFile(path if sys.platform == "win32" else os.fsencode(path))
     except (soundfile.SoundFileError, TypeError) as err:  # TypeError: raw samples
         raise _unreadable(path, err) from err
 
 
+def _read_all(file: Any) -> Any:
+    """Read all samples [frame, channel], however many the header claims."""
+    n_frames, parts = _block_frames(file), list[Any]()
+    while not parts or len(parts[-1]) == n_frames:
+        parts.append(file.read(n_frames, dtype="float32", always_2d=True))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _block_frames(file: Any) -> int:
+    return max(1, _READ // int(file.channels))
+
+
+def _check_rates(file_sr: float, sr: float | None) -> None:
+    for name, rate in (("file_sr", file_sr), ("sr", sr)):
+        if rate is not None and not rate > 0:
+            raise ParameterError(f"{name} is {rate}, must be > 0")
+    if sr is not None and sr > _LARGEST_RATIO * file_sr:
+        raise ParameterError(
+            f"its sampling rate is {file_sr:g} Hz; at {sr:g} Hz it would have "
+            f"{sr / file_sr:,.0f} times as many samples, at most {_LARGEST_RATIO} times are made"
+        )
+
+
 def _unreadable(path: Path, err: Exception) -> ParameterError:
-    reason = str(err).removeprefix(f"Error opening {str(path)!r}: ").rstrip(".")
+    reason = re.sub(r"^Error opening b?(['\"]).*\1: ", "", str(err)).rstrip(".")
     return ParameterError(
         f"{path} cannot be read as sound ({reason}); "
         "wav, flac, ogg and mp3 can: convert others with ffmpeg"
