@@ -17,6 +17,7 @@ __all__ = [
     "CudaUnavailable",
     "MissingExtra",
     "ParameterError",
+    "Terminated",
     "require_extra",
 ]
 
@@ -125,6 +126,10 @@ class CudaUnavailable(RuntimeError):
 
 class MissingExtra(ImportError):
     """Error for an optional dependency that is not installed; states the install command."""
+
+
+class Terminated(SystemExit):
+    """Exit at a signal of termination; `SystemExit` itself may come from a user's model."""
 
 
 def require_extra(module: str, extra: str, *, command: str | None = None) -> ModuleType:

@@ -92,12 +92,6 @@ def test_what_needs_no_model_does_not_wait_for_torch(
     assert line in result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("error", [RuntimeError("ours"), OSError("libfoo.so"), IndexError(3)])
-def test_mistake_of_ours_keeps_its_traceback(error: Exception) -> None:
-    result = RUNNER.invoke(app_that_raises(error), ["fail"])
-    assert result.exception is error
-
-
 def test_unwritable_path_is_named_as_the_user_gave_it(tmp_path: Path) -> None:
     writing = typer.Typer(cls=Group)
 

@@ -19,6 +19,7 @@ from otoscope.cli.folk import folk
 from otoscope.cli.interrogate import InterrogateCommand, interrogate
 from otoscope.cli.maximise import maximise
 from otoscope.cli.output import Group
+from otoscope.errors import Terminated
 from otoscope.records import versions
 
 __all__ = ["app", "main"]
@@ -75,4 +76,4 @@ def main() -> None:
 
 
 def _stop(number: int, _: Any) -> NoReturn:
-    raise SystemExit(128 + number)
+    raise Terminated(128 + number)

@@ -8,10 +8,13 @@ and nothing else on stdout. Files are written as drafts and renamed; `files` che
 from __future__ import annotations
 
 import errno
+import io
 import os
+import sys
+import sysconfig
 import traceback
 from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +30,14 @@ from typer.core import TyperGroup
 from otoscope import records
 from otoscope.cli.files import STDOUT, guarded
 from otoscope.cli.options import OPTIONAL_PATH, PANELS, as_written
-from otoscope.errors import Advice, Argument, CudaUnavailable, MissingExtra, ParameterError
+from otoscope.errors import (
+    Advice,
+    Argument,
+    CudaUnavailable,
+    MissingExtra,
+    ParameterError,
+    Terminated,
+)
 from otoscope.progress import Progress
 from otoscope.records import printable, to_json
 
@@ -46,16 +56,19 @@ __all__ = [
     "write_text",
 ]
 
+_PACKAGE = Path(__file__).parents[1]
+_INTERRUPTED, _CLOSED_PIPE = 130, 141  # as of a process that SIGINT or SIGPIPE ends
 _WIDTH = 200  # columns of a table where stdout is a file
 
 
 class Group(TyperGroup):
     """A group of commands: optional PATHs, help as it is written, errors in one line.
 
-    An error that a user can cause (`ParameterError`, `CudaUnavailable`, `MissingExtra`, a file that
-    cannot be read or written) ends a command with exit code 2 and one line on stderr; with
-    ``OTOSCOPE_TRACEBACK=1`` the traceback comes before it. Any other error is a defect of ours and
-    shows its traceback.
+    Any error ends a command with exit code 2 and one line on stderr; with ``OTOSCOPE_TRACEBACK=1``
+    the traceback comes before it. The line says what a user can do (`ParameterError`,
+    `CudaUnavailable`, `MissingExtra`, a file that cannot be read or written), names the file of a
+    user's code that raised the error, or asks to report a defect of ours. Exit code 1 means that a
+    check has found something, and nothing else.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -95,17 +108,27 @@ class Group(TyperGroup):
         return name, command, [*completed, *rest[end:]]
 
     def invoke(self, ctx: Any) -> Any:  # typer carries its own copy of click's Context
-        """Run the command, and end it with exit code 2 at an error that a user can cause."""
+        """Run the command, and end it with exit code 2 at any error."""
+        if ctx.parent is None:
+            _escape_what_the_encoding_lacks()
         try:
-            return super().invoke(ctx)
-        except (ParameterError, CudaUnavailable, MissingExtra) as err:
-            error: Exception = err
-            message = str(err)
-        except OSError as err:
-            if err.errno is None or err.errno == errno.EPIPE:  # a library's, or a closed pipe
+            try:
+                return super().invoke(ctx)
+            finally:
+                _flush()
+        except (typer.Exit, typer.Abort, Terminated):
+            raise
+        except KeyboardInterrupt:
+            raise typer.Exit(_INTERRUPTED) from None
+        except (Exception, SystemExit) as err:  # SystemExit: of a user's model
+            if getattr(err, "errno", None) == errno.EPIPE:  # the reader of a pipe went away
+                raise typer.Exit(_CLOSED_PIPE) from None
+            if (
+                hasattr(err, "show") and getattr(err, "exit_code", 1) != 1
+            ):  # typer's, with the usage
                 raise
-            error = err
-            message = f"{err.filename}: {err.strerror}" if err.filename else str(err.strerror)
+            error: BaseException = err
+            message = _message(err)
         if os.environ.get("OTOSCOPE_TRACEBACK") == "1":
             echo("".join(traceback.format_exception(error)), err=True)
         command = self.commands.get(ctx.invoked_subcommand)
@@ -113,6 +136,51 @@ class Group(TyperGroup):
         line = with_options(message, getattr(error, "advice", None), names)
         echo(f"otoscope: {' '.join(line.split())}\n", err=True)
         raise typer.Exit(2)
+
+
+def _message(err: BaseException) -> str:
+    """Say what went wrong in one line: the error, and whose code raised it."""
+    if isinstance(err, ParameterError | CudaUnavailable | MissingExtra):
+        return str(err)
+    if isinstance(err, OSError) and err.errno is not None:
+        return f"{err.filename}: {err.strerror}" if err.filename else str(err.strerror)
+    kind = type(err).__name__
+    reason = f"{kind}: {err}".removesuffix(": ")
+    if kind in ("MemoryError", "OutOfMemoryError"):
+        return f"there is not enough memory ({reason})"
+    frames = traceback.extract_tb(err.__traceback__)
+    own = [frame for frame in frames if _is_own(frame.filename)]
+    frame = (own or frames)[-1]
+    place = f"({Path(frame.filename).name}, line {frame.lineno})"
+    if own:
+        return f"{frame.filename} raised {reason} {place}"
+    return (
+        f"{reason} {place}: a defect of otoscope; please report it, with the traceback that "
+        "OTOSCOPE_TRACEBACK=1 shows"
+    )
+
+
+def _is_own(file: str) -> bool:
+    """Return whether a file is a user's code: neither installed nor part of Python."""
+    installed = (str(_PACKAGE), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+    return not (file.startswith(("<", *installed)) or "site-packages" in file)
+
+
+def _escape_what_the_encoding_lacks() -> None:
+    """Let no character end a command after its work: what the encoding lacks is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flush() -> None:
+    """Write out what is printed; an error shows here, not when Python exits with code 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise
 
 
 def _guard(command: Any) -> None:
@@ -156,6 +224,10 @@ class _PlainConsole(Console):
     def __init__(self, **settings: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **settings)
 
+    def on_broken_pipe(self) -> None:
+        """Raise the error: rich ends the process with exit code 1."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
     def render_str(self, text: str, **settings: Any) -> Any:
         """Escape control characters: names of files may hold any."""
         return super().render_str(printable(text), **settings)
@@ -190,7 +262,7 @@ def bars() -> Iterator[Progress]:
 
     The bar of a single item moves without an end, since no part of the item is known to be done.
     """
-    stderr = Console(stderr=True)
+    stderr = _PlainConsole(stderr=True)
     shown = ProgressBars(
         *ProgressBars.get_default_columns(),
         TimeElapsedColumn(),

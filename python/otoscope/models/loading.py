@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import nn
 
-from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
+from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError, Terminated
 from otoscope.models import zoo
 from otoscope.models.bundle import bundle_files, load_bundle
 from otoscope.models.listener import Listener
@@ -137,8 +137,8 @@ def _reporting_errors(file: Path, function: str) -> Iterator[None]:
     """Report an exception in a user's code in a single line, with its line number in the file."""
     try:
         yield
-    except (CudaUnavailable, MissingExtra):
-        raise  # these errors state their remedy
+    except (CudaUnavailable, MissingExtra, Terminated):
+        raise  # these state their remedy, or end the process
     except (Exception, SystemExit) as err:
         message = f"{file}:{function} raised {type(err).__name__}: {err}".rstrip(": ")
         lines = [

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
+from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError, Terminated
 from otoscope.protocols.reach import modules_of
 
 __all__ = [
@@ -131,9 +131,9 @@ def call_guarded(
     """
     try:
         return function(batch.clone())  # it may write into its input
-    except (ParameterError, CudaUnavailable, MissingExtra, torch.OutOfMemoryError):
-        raise  # these errors state their remedy
-    except Exception as err:
+    except (ParameterError, CudaUnavailable, MissingExtra, Terminated, torch.OutOfMemoryError):
+        raise  # these state their remedy, or end the process
+    except (Exception, SystemExit) as err:
         inside = traceback.extract_tb(err.__traceback__)[1:]
         own = [frame for frame in inside if "site-packages" not in frame.filename]
         line = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""

@@ -99,8 +99,8 @@ def write_text(path: str | Path, text: str) -> None:
     >>> import tempfile
     >>> write_text(Path(tempfile.mkdtemp()) / "names.txt", "Jürgen\n")
     """
-    with replacing(path) as draft:
-        draft.write_text(text, "utf-8", newline="\n")
+    with replacing(path) as draft:  # names of files may hold what UTF-8 lacks
+        draft.write_text(text, "utf-8", "backslashreplace", newline="\n")
 
 
 @contextmanager

@@ -159,4 +159,4 @@ class _IndexPage:
 
 def _link(report: str | Path, folder: Path) -> str:
     """Write a relative address; quoting the colon keeps a file named javascript: a file."""
-    return quote(Path(os.path.relpath(folder / report, folder)).as_posix())
+    return quote(os.fsencode(Path(os.path.relpath(folder / report, folder)).as_posix()))

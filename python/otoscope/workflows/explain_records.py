@@ -248,7 +248,10 @@ def write_csv(rows: Sequence[Mapping[str, Any]] | Path, path: Path) -> None:
 
     n_segments = max((len(r.get("extents", ())) for r in each()), default=0)
     columns = [f"{name} {i}" for name in _SEGMENT_COLUMNS for i in range(n_segments)]
-    with records.replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+    with (
+        records.replacing(path) as draft,
+        draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
         writer = csv.DictWriter(file, [*COLUMNS, *columns], restval="")
         writer.writeheader()
         writer.writerows(map(_cells, each()))

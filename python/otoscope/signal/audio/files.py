@@ -26,6 +26,7 @@ _BLOCK = 1 << 16  # samples written at once
 _BLOCK_SECONDS = 30.0  # read at once
 _READ = 1 << 24  # samples of all channels read at once: a header may claim any number
 _LARGEST_RATIO = 64  # of the resulting rate to the file's: a header may claim 1 Hz
+_SMALLEST_RATIO = 1 / 1024  # or 2 GHz
 
 
 def read_audio(path: str | PathLike[str], *, sr: float | None = None) -> tuple[Tensor, float]:
@@ -149,7 +150,7 @@ def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, fl
     ------
     ParameterError
         If ``y`` is empty, not floating, not finite, or has more channels than samples, or if ``sr``
-        is more than 64 times ``file_sr``.
+        is more than 64 times or less than 1/1024 of ``file_sr``.
 
     Examples
     --------
@@ -322,10 +323,10 @@ def _check_rates(file_sr: float, sr: float | None) -> None:
     for name, rate in (("file_sr", file_sr), ("sr", sr)):
         if rate is not None and not rate > 0:
             raise ParameterError(f"{name} is {rate}, must be > 0")
-    if sr is not None and sr > _LARGEST_RATIO * file_sr:
+    if sr is not None and not _SMALLEST_RATIO <= sr / file_sr <= _LARGEST_RATIO:
         raise ParameterError(
-            f"its sampling rate is {file_sr:g} Hz; at {sr:g} Hz it would have "
-            f"{sr / file_sr:,.0f} times as many samples, at most {_LARGEST_RATIO} times are made"
+            f"the sampling rate of the sound is {file_sr:g} Hz; to resample it to {sr:g} Hz it "
+            f"must be {sr / _LARGEST_RATIO:g} to {sr / _SMALLEST_RATIO:g} Hz"
         )
 
 
