@@ -10,12 +10,14 @@ from otoscope.signal.audio.files import encode_audio, mono, read_audio, write_au
 from otoscope.signal.griffin_lim import griffin_lim
 from otoscope.signal.listen import listen
 from otoscope.signal.mel.domain import Compression, Domain
+from otoscope.signal.mel.filterbank import EmptyFilters
 from otoscope.signal.mel.frontend import FrontEnd, librosa_mel, svd2015
 from otoscope.signal.stft import istft, stft
 
 __all__ = [
     "Compression",
     "Domain",
+    "EmptyFilters",
     "FrontEnd",
     "encode_audio",
     "griffin_lim",

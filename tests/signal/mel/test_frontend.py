@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 
 import librosa
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.signal.mel.domain import Compression, Domain
-from otoscope.signal.mel.filterbank import svd2015_filters
+from otoscope.signal.mel.filterbank import EmptyFilters, svd2015_filters
 from otoscope.signal.mel.frontend import librosa_mel, svd2015
 from tests.support.examples import examples
 
@@ -133,7 +134,7 @@ def test_gradient_of_silence_is_finite() -> None:
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(ParameterError, match="y has 1023 samples; one frame needs 1024"):
         svd2015().log_mel(torch.zeros(1023))
-    with pytest.raises(ParameterError, match="holds no bin"):
+    with pytest.raises(ParameterError, match=r"holds no bin.*use fewer mels than 400"):
         _ = replace(svd2015(), n_mels=400).filterbank
     with pytest.raises(ParameterError, match=r"fmax 8000\.0; must be"):
         svd2015(sample_rate=8000, hop_length=114)
@@ -141,6 +142,32 @@ def test_settings_that_cannot_be_are_refused() -> None:
         replace(svd2015(), n_mels=0)
     with pytest.raises(ParameterError, match=r"must be \[frame, 80\]"):
         svd2015().invert(torch.zeros(3, 79))
+
+
+@pytest.mark.parametrize("fmin", [0.0, 20.0])
+@pytest.mark.parametrize("filters", ["kaldi", "htk", "slaney"])
+def test_bands_that_never_change_are_named(filters: str, fmin: float) -> None:
+    """In librosa, a first filter that begins at 0 Hz and holds no bin goes without a warning."""
+    front_end = replace(
+        librosa_mel(sr=16000, n_fft=256, n_mels=128, fmin=fmin), filters=filters, hop_length=64
+    )
+    with pytest.warns(EmptyFilters) as caught:
+        log_mel = front_end.log_mel(noise(16000))
+    dead = (log_mel.std(0) == 0).nonzero().flatten().tolist()
+    assert dead
+    (warning,) = caught
+    assert f"each of the {len(dead)} filters {', '.join(map(str, dead[:8]))}" in str(
+        warning.message
+    )
+    assert "use fewer mels than 128 or a longer transform than 256" in str(warning.message)
+
+
+@pytest.mark.parametrize("filters", ["kaldi", "htk", "slaney", "svd2015"])
+def test_filters_with_bins_give_no_warning(filters: str) -> None:
+    front_end = replace(svd2015(), filters=filters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert front_end.filterbank.any(0).all()
 
 
 @pytest.mark.parametrize("name", ["svd2015", "librosa"])

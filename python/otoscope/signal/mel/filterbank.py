@@ -1,10 +1,15 @@
 """Mel filterbanks [bin, mel], float64, and their centre frequencies.
 
 ``fmin`` and ``fmax`` are the lower edge of the first and the upper edge of the last filter, in Hz.
-HTK's mel scale is 1127 ln(1 + f / 700).
+HTK's mel scale is 1127 ln(1 + f / 700). A filter that is narrower than the distance of two bins may
+hold none: its band has the same value for every sound. `mel_filters` warns of such bands.
 """
 
 from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +17,30 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 
-__all__ = ["kaldi_filters", "librosa_filters", "mel_centres", "svd2015_filters"]
+__all__ = [
+    "EmptyFilters",
+    "kaldi_filters",
+    "librosa_filters",
+    "mel_centres",
+    "mel_filters",
+    "svd2015_filters",
+]
+
+_LISTED = 8  # empty filters that a message names
+
+
+class EmptyFilters(UserWarning):
+    """Warning that some mel filters hold no bin, so that their bands never change."""
+
+
+def mel_filters(
+    kind: str, sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: float
+) -> Tensor:
+    """Build the filters of a kind, and warn of those without any bin."""
+    filters = _KINDS[kind](sr, n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    if empty := _empty(filters.numpy(), n_fft):
+        warnings.warn(empty, EmptyFilters, stacklevel=4)
+    return filters
 
 
 def mel_centres(n_mels: int, *, fmin: float, fmax: float, htk: bool = True) -> Tensor:
@@ -32,8 +60,8 @@ def svd2015_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: fl
     A filter rises over the bins [left, top) as (f - left_hz) / (top - left), falls over [top,
     right) as (right_hz - f) / (right - top), and sums to 1. Usual triangles divide by Hz; a weight
     differs by at most 0.18. Sizes and range: "Exploring data augmentation for improved singing
-    voice detection with neural networks", ISMIR 2015, section 3.1. A filter without any bin is an
-    error.
+    voice detection with neural networks", ISMIR 2015, section 3.1. A filter without any bin has no
+    sum to be divided by, and is an error.
     """
     f = np.linspace(0, sr / 2, n_fft // 2 + 1)
     hz = _htk_hz(np.linspace(_htk_mel(fmin), _htk_mel(fmax), n_mels + 2))
@@ -45,12 +73,8 @@ def svd2015_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: fl
             filters[left:top, mel] = (f[left:top] - hz[mel]) / (top - left)
         if right > top:
             filters[top:right, mel] = (hz[mel + 2] - f[top:right]) / (right - top)
-    empty = np.flatnonzero(filters.sum(0) == 0)
-    if len(empty):
-        raise ParameterError(
-            f"filter {empty[0]} of {n_mels} holds no bin: use fewer mels than {n_mels} "
-            f"or a longer transform than {n_fft}"
-        )
+    if empty := _empty(filters, n_fft):
+        raise ParameterError(empty)
     return torch.from_numpy(filters / filters.sum(0))
 
 
@@ -60,9 +84,11 @@ def librosa_filters(
     """Build librosa's filters of equal area (norm "slaney"), on Slaney's or HTK's mel scale."""
     import librosa
 
-    filters = librosa.filters.mel(
-        sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, htk=htk, dtype=np.float64
-    )
+    with warnings.catch_warnings():  # `mel_filters` names the bands
+        warnings.filterwarnings("ignore", "Empty filters", UserWarning)
+        filters = librosa.filters.mel(
+            sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, htk=htk, dtype=np.float64
+        )
     return torch.from_numpy(filters.T.copy())
 
 
@@ -75,6 +101,27 @@ def kaldi_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: floa
     filters = np.maximum(sides, 0)
     filters[-1] = 0
     return torch.from_numpy(filters)
+
+
+_KINDS: dict[str, Callable[..., Tensor]] = {
+    "svd2015": svd2015_filters,
+    "slaney": librosa_filters,
+    "htk": partial(librosa_filters, htk=True),
+    "kaldi": kaldi_filters,
+}
+
+
+def _empty(filters: np.ndarray, n_fft: int) -> str:
+    """Name the filters [bin, mel] that are 0 at every bin, with the remedy; "" if there is none."""
+    empty = np.flatnonzero(~filters.any(0)).tolist()
+    if not empty:
+        return ""
+    names = ", ".join(map(str, empty[:_LISTED])) + ", ..." * (len(empty) > _LISTED)
+    which = f"filter {names}" if len(empty) == 1 else f"each of the {len(empty)} filters {names}"
+    return (
+        f"{which} of {filters.shape[1]} holds no bin, so that its band never changes: use fewer "
+        f"mels than {filters.shape[1]} or a longer transform than {n_fft}"
+    )
 
 
 def _htk_mel(hz: np.ndarray | float) -> np.ndarray:

@@ -6,9 +6,8 @@ Front ends with equal settings give equal values. Frame i covers the samples i *
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -18,22 +17,10 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.signal.griffin_lim import griffin_lim
 from otoscope.signal.mel.domain import Compression
-from otoscope.signal.mel.filterbank import (
-    kaldi_filters,
-    librosa_filters,
-    mel_centres,
-    svd2015_filters,
-)
+from otoscope.signal.mel.filterbank import mel_centres, mel_filters
 from otoscope.signal.stft import istft, n_frames, stft
 
 __all__ = ["FrontEnd", "librosa_mel", "svd2015"]
-
-_FILTERS: dict[str, Callable[..., Tensor]] = {
-    "svd2015": svd2015_filters,
-    "slaney": librosa_filters,
-    "htk": partial(librosa_filters, htk=True),
-    "kaldi": kaldi_filters,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +53,12 @@ class FrontEnd:
     ------
     ParameterError
         If a size is below 1 or the range of frequencies exceeds sample_rate / 2.
+
+    Warns
+    -----
+    EmptyFilters
+        When the filters are first used, if some hold no bin of the transform: their bands have the
+        same value for every sound. "svd2015" filters of this kind raise ParameterError.
 
     Examples
     --------
@@ -106,9 +99,14 @@ class FrontEnd:
 
     @cached_property
     def filterbank(self) -> Tensor:
-        """Mel filterbank: Tensor [bin, mel], float64."""
-        return _FILTERS[self.filters](
-            self.sample_rate, self.n_fft, n_mels=self.n_mels, fmin=self.fmin, fmax=self.fmax
+        """Mel filterbank: Tensor [bin, mel], float64; warns of filters without any bin."""
+        return mel_filters(
+            self.filters,
+            self.sample_rate,
+            self.n_fft,
+            n_mels=self.n_mels,
+            fmin=self.fmin,
+            fmax=self.fmax,
         )
 
     @cached_property
