@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,17 +55,19 @@ class Mistake:
         """Identify the mistake in a table of results."""
         return self.path, self.right, self.wrong
 
-    def plant(self, package: Path) -> None:
-        """Write the mistake into a package, where the right text stands once."""
+    @contextmanager
+    def planted(self, package: Path) -> Iterator[None]:
+        """Write the mistake into a package, where the right text stands once, for a while."""
         path = package / self.path
-        text = path.read_text("utf-8")
+        text, before = path.read_text("utf-8"), path.stat()
         if text.count(self.right) != 1:
             raise ValueError(f"{self.path} holds {text.count(self.right)} times: {self.right}")
         path.write_text(text.replace(self.right, self.wrong), "utf-8")
-
-    def remove(self, package: Path) -> None:
-        """Restore the file, with the time that its compiled form knows."""
-        shutil.copy2(PACKAGE / self.path, package / self.path)
+        try:
+            yield
+        finally:
+            path.write_text(text, "utf-8")
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # its compiled form knows
 
 
 def mistakes() -> list[Mistake]:
@@ -108,11 +110,8 @@ def preload() -> None:
 
 def noticed_by(mistake: Mistake, package: Path) -> str:
     """Plant a mistake in a copy, run the tests named for it, and name the one that fails."""
-    mistake.plant(package)
-    try:
+    with mistake.planted(package):
         return failing_test(list(mistake.tests), package)
-    finally:
-        mistake.remove(package)
 
 
 def failing_test(arguments: list[str], package: Path) -> str:
