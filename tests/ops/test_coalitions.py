@@ -114,7 +114,7 @@ def test_by_size_draws_by_kernel_shap_weights_unless_told() -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((0, "exact"), {}, "n_segments is 0; it must be at least 1"),
+        ((0, "exact"), {}, "n_segments is 0; it must be an integer, at least 1"),
         ((31, "exact"), {}, r'design "exact" of 31 segments has 2\^31 coalitions'),
         ((4, "exact", 3), {}, 'n_samples is 3; design "exact" has a fixed number'),
         ((4, "bernoulli"), {}, 'n_samples is None; design "bernoulli" needs a number >= 0'),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from otoscope.attack import MagnitudeAdversary, SpectrumClassifier, WaveformPGD
 from otoscope.errors import ParameterError
 from otoscope.models.timeline import timeline
 from otoscope.protocols import ListeningModel, SoundClassifier
@@ -136,3 +137,40 @@ def test_a_tail_is_added_only_where_frames_are_left_over(n_frames: int) -> None:
     expected = torch.stack([y[0, start : start + 4].mean() for start in starts])
     outputs = SoundClassifier(Mean(), classes="up", hop=3, pooling="none")(y)
     torch.testing.assert_close(outputs[0, :, 0], expected)
+
+
+def logits(n_outputs: int, **declared: Any) -> Any:
+    model = listener(n_outputs)
+    model.network = model.network[:2]  # no sigmoid
+    for name, value in declared.items():
+        (model if name == "outputs" else model.network).outputs = value
+    return model
+
+
+@pytest.mark.parametrize("declared", [{"outputs": "logits"}, {"of the network": "logits"}])
+@pytest.mark.parametrize("attack", [WaveformPGD, MagnitudeAdversary])
+def test_what_a_model_declares_holds_in_every_wrapper(attack: Any, declared: Any) -> None:
+    model, sound = logits(3, **declared), noise(1, 2.0)[0]
+    assert SoundClassifier(model).outputs == "logits"
+    assert SoundClassifier(model, classes="tag 1").threshold == 0
+    assert SoundClassifier(model, outputs="probabilities").outputs == "probabilities"
+    assert SoundClassifier(listener(3)).outputs == "probabilities"
+    with torch.no_grad():
+        label = int(SoundClassifier(model)(sound[None]).argmax())
+    result = attack(model, snr_db=10.0, steps=3).run(sound[None])
+    assert bool(result.success[0])
+    with torch.no_grad():
+        assert int(SoundClassifier(model)(result.sound).argmax()) != label
+
+
+def test_an_unknown_declaration_is_refused_and_a_layer_declares_nothing() -> None:
+    with pytest.raises(ParameterError, match="outputs is 'log', must be 'logits' or 'prob"):
+        SoundClassifier(logits(2, outputs="log"))
+    with pytest.raises(ParameterError, match="outputs is 'log', must be 'probabilities' or"):
+        SoundClassifier(logits(2), outputs="log")  # type: ignore[arg-type]
+    net: Any = nn.Linear(513, 2)
+    net.outputs = nn.Linear(2, 2)
+    assert SpectrumClassifier(net).outputs is None
+    net = nn.Sequential(nn.Linear(513, 2))
+    net.outputs = "logits"
+    assert SpectrumClassifier(net).outputs == "logits"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from otoscope.attack.objective import Outputs
 from otoscope.errors import ParameterError
-from otoscope.protocols import Model, SoundClassifier, call_model
+from otoscope.protocols import Model, SoundClassifier, call_model, declared_outputs
 from otoscope.signal.stft import hann, stft
 
 __all__ = [
@@ -32,7 +32,7 @@ class SpectrumClassifier(nn.Module):
     n_fft, hop_length : int
         Samples per frame and between frames; the window is a symmetric Hann, without padding.
     outputs : {"logits", "probabilities"}, optional
-        Kind of the outputs.
+        Kind of the outputs; by default the model's attribute ``outputs``.
     sample_rate : int
         Sample rate in hertz.
 
@@ -60,7 +60,7 @@ class SpectrumClassifier(nn.Module):
         self.model = model
         self.n_fft = n_fft
         self.hop_length = hop_length
-        self.outputs = outputs
+        self.outputs = outputs or declared_outputs(model)
         self.sample_rate = sample_rate
 
     def forward(self, sound: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ def kind_of_outputs(model: Model, outputs: Outputs | None, values: Tensor) -> Ou
     ``outputs`` of the user decides, then the model's attribute ``outputs``, else logits; refused if
     the values contradict it, or if nothing is declared and the values could be probabilities.
     """
-    declared: Outputs | None = outputs or getattr(model, "outputs", None)
+    declared = outputs or declared_outputs(model)
     if declared not in (None, "logits", "probabilities"):
         raise ParameterError(f"outputs is {declared!r}, must be 'logits' or 'probabilities'")
     total = values.sum(-1) if values.shape[-1] > 1 else torch.ones(())

@@ -300,4 +300,4 @@ def _as_sound(
         raise ParameterError(f"model_input is {model_input!r}, must be 'magnitude' or 'sound'")
     if model_input == "sound" or isinstance(model, SpectrumClassifier):
         return model
-    return SpectrumClassifier(model, outputs=getattr(model, "outputs", None))
+    return SpectrumClassifier(model)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.errors import ParameterError
+from otoscope.protocols import Outputs
 from otoscope.seeds import torch_generator
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "log_posterior",
 ]
 
-Outputs: TypeAlias = Literal["logits", "probabilities"]
 Aggregation: TypeAlias = Literal["soft", "hard"]
 
 

@@ -21,6 +21,7 @@ from otoscope.explain.result import Explanation
 from otoscope.explain.segments import Segments
 from otoscope.explain.settings import ExplanationSettings
 from otoscope.protocols import Patch
+from otoscope.protocols.patch import as_tensor
 
 __all__ = [
     "FewEffectiveSamples",
@@ -86,7 +87,7 @@ def as_patch(value: object) -> Patch:
     if isinstance(value, Patch):
         return value
     if isinstance(value, Tensor | np.ndarray):
-        return Patch(torch.as_tensor(value))
+        return Patch(as_tensor("patch", value))
     raise ParameterError(
         f"patch is {value!r}, must be a Patch or a Tensor [frame, mel]; "
         "model.patch(path) cuts one from a sound file"

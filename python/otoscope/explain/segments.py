@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.registry import Registry
 from otoscope.protocols import Patch
+from otoscope.protocols.patch import as_tensor
 
 __all__ = [
     "DEFAULT_SEGMENTS",
@@ -341,8 +343,8 @@ def resolve(segments: Segmentation | Tensor | str) -> Segmentation:
     >>> str(resolve("temporal:10"))
     'temporal(10)'
     """
-    if isinstance(segments, Tensor):
-        return from_labels(segments)
+    if isinstance(segments, Tensor | np.ndarray):
+        return from_labels(as_tensor("segments", segments))
     if isinstance(segments, str):
         segmentation = SEGMENTATIONS.make(segments)
         if segmentation is None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, overload
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
@@ -43,6 +44,7 @@ from otoscope.explain.segments import DEFAULT_SEGMENTS, Segmentation
 from otoscope.explain.settings import ExplanationSettings, TopRule
 from otoscope.explain.surrogate import ForwardSelection, WeightedRidge, checked_surrogate
 from otoscope.protocols import Model, Patch, Target, choose_targets, dtype_of, evaluating
+from otoscope.protocols.patch import as_tensor
 from otoscope.signal.mel.domain import Domain
 
 __all__ = ["SoundLIME"]
@@ -336,6 +338,8 @@ class SoundLIME:
         >>> [explanation.top() for explanation in lime.explain(torch.ones(2, 4, 1))]
         [[3], [3]]
         """
+        if isinstance(patch, np.ndarray):
+            patch = as_tensor("patch", patch)
         if isinstance(patch, Tensor) and patch.ndim == 4 and patch.shape[1] == 1:
             patch = patch[:, 0]
         if isinstance(patch, Tensor) and patch.ndim != 3:

@@ -85,6 +85,30 @@ class TwoSets(torchmetrics.Metric):
         check_features(features, sets=self._sets(side), columns=columns)
         self._set_side(side, present.added(features, keep_rows=self._keep_rows))
 
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Add a batch and compute the distance of this batch alone to the real set.
+
+        Raises
+        ------
+        ParameterError
+            If ``reset_real_features`` is True, so that a batch has no other set, or as `update` and
+            `compute` do; then nothing is changed.
+        """
+        if self.reset_real_features:
+            raise ParameterError(
+                f"{type(self).__name__}(batch, real=...) has no value: a distance needs both sets. "
+                "Call update(batch, real=...) for every batch, then compute(); or keep the real "
+                "set with reset_real_features=False"
+            )
+        before, states = dict(vars(self)), self._copy_state_dict()
+        try:
+            return super().forward(*args, **kwargs)
+        except Exception:
+            vars(self).update(before)
+            for name, state in states.items():
+                setattr(self, name, state)
+            raise
+
     def reset(self) -> None:
         """Clear the generated set, and the real set unless ``reset_real_features`` is False."""
         real = self._side("real")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from otoscope.errors import Advice, Argument, ParameterError
@@ -155,10 +157,20 @@ class Listener(nn.Module):
         ParameterError
             If the sound cannot be read, or an excerpt ends beyond it and ``padded`` is False.
         """
-        y = self._samples(sound)
+        y, lead = self._samples(sound), 0
+        length, hop = self.patch_frames, self.hop_length
+        if length * hop <= len(y) < self.front_end.n_samples(length):
+            # The sound of a patch: its frames cover it, but their windows reach beyond.
+            lead = self.front_end.first_sample
+            y = F.pad(y, (lead, self.front_end.n_samples(length) - lead - len(y)))
         with torch.no_grad():
             values = self.prepare(y)
-        return [self._excerpt(y, values, start, padded=padded) for start in starts]
+        patches = [self._excerpt(y, values, start, padded=padded) for start in starts]
+        if lead:
+            patches = [
+                replace(patch, start=patch.start - lead / self.sample_rate) for patch in patches
+            ]
+        return patches
 
     def invert(self, values: Tensor, *, y: Tensor | None = None) -> Tensor:
         """Synthesise a sound from input values.

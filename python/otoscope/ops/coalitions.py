@@ -7,6 +7,7 @@ True, or a bit of 1, means that the segment is kept. Bits are packed, 64 segment
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.native import kernels
-from otoscope.ops.library import register
+from otoscope.ops.library import register, require_tensor
 
 __all__ = ["Coalitions", "DesignKind", "coalitions", "pack"]
 
@@ -112,6 +113,7 @@ def pack(keep: Tensor) -> Coalitions:
     >>> pack(torch.tensor([[True, False, True]])).bits.tolist()
     [[5]]
     """
+    require_tensor("keep", keep)
     if keep.dtype != torch.bool or keep.ndim != 2:
         raise ParameterError(
             f"keep is {keep.dtype} {tuple(keep.shape)}; it must be torch.bool [sample, segment]"
@@ -180,13 +182,16 @@ def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each wou
     True
     """
     target = torch.device(device or "cpu")
-    if n_segments < 1:
-        raise ParameterError(f"n_segments is {n_segments}; it must be at least 1")
+    n_segments = _integer("n_segments", n_segments, least=1)
+    seed, first_sample = (
+        _integer(name, number) for name, number in (("seed", seed), ("first_sample", first_sample))
+    )
     if design in ("bernoulli", "by_size"):
         threshold = _threshold(probability)
         size_cdf = _size_cdf(n_segments, size_weights).to(target) if design == "by_size" else None
-        if n_samples is None or n_samples < 0:
-            raise ParameterError(f'n_samples is {n_samples}; design "{design}" needs a number >= 0')
+        if n_samples is None:
+            raise ParameterError(f'n_samples is None; design "{design}" needs a number >= 0')
+        n_samples = _integer("n_samples", n_samples, least=0)
         bits = torch.empty(n_samples, _n_words(n_segments), dtype=torch.int64, device=target)
         torch.ops.otoscope.draw_coalitions(
             bits, n_segments, signed(seed), first_sample, threshold, size_cdf
@@ -204,6 +209,15 @@ def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each wou
     raise ParameterError(
         f'design is "{design}"; it must be "exact", "bernoulli", "leave_one_out" or "by_size"'
     )
+
+
+def _integer(name: str, number: object, *, least: int = -(2**63)) -> int:
+    if not isinstance(number, Integral) or number < least:
+        raise ParameterError(
+            f"{name} is {number!r}; it must be an integer"
+            + (f", at least {least}" if least > -(2**63) else "")
+        )
+    return int(number)
 
 
 def _exact(n_segments: int, device: torch.device) -> Coalitions:

@@ -7,6 +7,7 @@ hop 2, W is 1 1 2 2 2 2 ... 1 1, and 2 2 is stored.
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from otoscope.errors import ParameterError
-from otoscope.ops.library import has_numbers, in_forward_mode
+from otoscope.ops.library import has_numbers, in_forward_mode, require_tensor
 
 __all__ = ["Frames", "bin_weights", "frames_of", "replace_magnitude"]
 
@@ -42,8 +43,9 @@ _cache = WeakIdKeyDictionary()
 
 def frames_of(window: Tensor, hop_length: int, *, like: Tensor) -> Frames:
     """Check a window and a hop; convert the window to the type and device of ``like``, once."""
-    if isinstance(hop_length, float) or hop_length < 1:
+    if not isinstance(hop_length, Integral | torch.SymInt) or hop_length < 1:
         raise ParameterError(f"hop_length is {hop_length}, must be an integer >= 1")
+    require_tensor("window", window)
     if window.ndim != 1 or len(window) < 2 or not window.is_floating_point():
         raise ParameterError(
             f"window is {window.dtype} {tuple(window.shape)}; it must be real [n_fft], n_fft >= 2"

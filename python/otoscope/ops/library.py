@@ -29,6 +29,7 @@ __all__ = [
     "in_forward_mode",
     "register",
     "require_device",
+    "require_tensor",
     "share_memory",
 ]
 
@@ -193,6 +194,14 @@ def fold_vmap(name: str, places: Sequence[int]) -> Callable[..., Any]:
 
 def _unfold(rows: Tensor, n: int) -> Tensor:
     return rows.reshape(n, len(rows) // n if n else 0, *rows.shape[1:])
+
+
+def require_tensor(name: str, value: object) -> None:
+    """Raise ParameterError if an argument is not a Tensor."""
+    if not isinstance(value, Tensor):
+        raise ParameterError(
+            f"{name} is {type(value).__name__}, must be a torch.Tensor: torch.as_tensor({name})"
+        )
 
 
 def require_device(name: str, tensor: Tensor, device: torch.device) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.native import kernels
-from otoscope.ops.library import SCALARS, call_constant, register, require_device
+from otoscope.ops.library import SCALARS, call_constant, register, require_device, require_tensor
 
 __all__ = ["Moments", "moments", "moments_merge", "moments_update"]
 
@@ -218,6 +218,7 @@ def moments_merge(a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Ten
 
 
 def _check_features(features: Tensor) -> None:
+    require_tensor("features", features)
     if features.ndim not in (2, 3) or features.dtype not in SCALARS:
         raise ParameterError(
             f"features are {features.dtype} {tuple(features.shape)}; they must be floating point "

@@ -24,6 +24,7 @@ from otoscope.ops.library import (
     fold_vmap,
     register,
     require_device,
+    require_tensor,
 )
 from otoscope.ops.segment_map import SegmentMap
 
@@ -150,6 +151,7 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
 
 
 def _with_excerpts(patch: Tensor) -> Tensor:
+    require_tensor("patch", patch)
     if patch.ndim not in (2, 3) or patch.dtype not in SCALARS:
         raise ParameterError(
             f"patch is {patch.dtype} {tuple(patch.shape)}; it must be floating point "

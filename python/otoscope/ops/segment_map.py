@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.ops.library import has_numbers
+from otoscope.ops.library import has_numbers, require_tensor
 
 __all__ = ["SegmentMap"]
+
+
+_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,12 @@ class SegmentMap:
 
     def __post_init__(self) -> None:
         ids = self.ids
+        require_tensor("segment", ids)
         if ids.ndim != 2 or ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
             raise ParameterError(
                 f"segment is {ids.dtype} {tuple(ids.shape)}; it must be integer [frame, mel]"
             )
+        ids = ids.long() if ids.dtype in _UNSIGNED else ids  # torch compares none of these
         if has_numbers(ids) and ids.numel():
             low, high = (int(x) for x in ids.aminmax())
         elif self.n >= 0:

@@ -19,7 +19,7 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.ops._stft_operators import residual_of
 from otoscope.ops.frames import REAL, frames_of, replace_magnitude
-from otoscope.ops.library import call_constant, require_device, share_memory
+from otoscope.ops.library import call_constant, require_device, require_tensor, share_memory
 
 __all__ = ["griffin_lim_step", "istft_ls", "magnitude_step", "project", "stft"]
 
@@ -56,6 +56,7 @@ def stft(y: Tensor, *, window: Tensor, hop_length: int) -> Tensor:
     >>> stft(torch.ones(2, 4), window=torch.ones(4), hop_length=1).shape
     torch.Size([2, 1, 3])
     """
+    require_tensor("y", y)
     if y.dtype not in _REAL:
         raise ParameterError(f"y is {y.dtype}, must be float32 or float64")
     frames = frames_of(window, hop_length, like=y)
@@ -338,6 +339,7 @@ def _flat(values: Tensor, kept: int) -> Tensor:
 
 def _invertible(spectrum: Tensor, window: Tensor, hop_length: int) -> tuple[Tensor, Tensor, int]:
     """Check an invertible spectrum; return window, overlap and hop as the operators take them."""
+    require_tensor("spectrum", spectrum)
     if spectrum.dtype not in _COMPLEX:
         raise ParameterError(f"spectrum is {spectrum.dtype}, must be complex64 or complex128")
     frames = frames_of(window, hop_length, like=spectrum)

@@ -18,12 +18,20 @@ from otoscope.protocols.calls import (
     weights_digest,
 )
 from otoscope.protocols.classifier import SoundClassifier
-from otoscope.protocols.listening import ListeningModel, Sound, Target, choose_targets
+from otoscope.protocols.listening import (
+    ListeningModel,
+    Outputs,
+    Sound,
+    Target,
+    choose_targets,
+    declared_outputs,
+)
 from otoscope.protocols.patch import Patch
 
 __all__ = [
     "ListeningModel",
     "Model",
+    "Outputs",
     "Patch",
     "Sound",
     "SoundClassifier",
@@ -33,6 +41,7 @@ __all__ = [
     "call_model",
     "check_outputs",
     "choose_targets",
+    "declared_outputs",
     "device_of",
     "dtype_of",
     "evaluating",

@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.protocols.calls import call_model, evaluating
-from otoscope.protocols.listening import ListeningModel, Target, choose_targets
+from otoscope.protocols.listening import (
+    ListeningModel,
+    Outputs,
+    Target,
+    choose_targets,
+    declared_outputs,
+)
 from otoscope.signal.excerpts import sliding
 
 __all__ = ["SoundClassifier"]
@@ -38,8 +44,8 @@ class SoundClassifier(nn.Module):
     threshold : float, optional
         Decision threshold of a single class, for `label_scores`; by default 0.5 for probabilities
         and 0 for logits.
-    outputs : {"probabilities", "logits"}
-        Scale of the model's outputs.
+    outputs : {"probabilities", "logits"}, optional
+        Scale of the model's outputs; by default its attribute ``outputs``, or probabilities.
 
     Raises
     ------
@@ -63,7 +69,7 @@ class SoundClassifier(nn.Module):
         hop: int | None = None,
         tail: bool = True,
         threshold: float | None = None,
-        outputs: Literal["probabilities", "logits"] = "probabilities",
+        outputs: Outputs | None = None,
     ) -> None:
         super().__init__()
         if pooling not in ("mean", "max", "none"):
@@ -76,6 +82,9 @@ class SoundClassifier(nn.Module):
         )
         if threshold is not None and len(columns) > 1:
             raise ParameterError(f"threshold is {threshold} for {len(columns)} classes; name one")
+        if outputs not in (None, "probabilities", "logits"):
+            raise ParameterError(f"outputs is {outputs!r}, must be 'probabilities' or 'logits'")
+        outputs = outputs or declared_outputs(model) or "probabilities"
         if threshold is None:
             threshold = 0.0 if outputs == "logits" else 0.5
         self.model = model

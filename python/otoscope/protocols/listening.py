@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from numbers import Integral
 from os import PathLike
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
+import numpy as np
 from torch import Tensor
 
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols.patch import Patch
 from otoscope.signal.mel.domain import Domain
 
-__all__ = ["ListeningModel", "Sound", "Target", "choose_targets"]
+__all__ = ["ListeningModel", "Outputs", "Sound", "Target", "choose_targets", "declared_outputs"]
 
 Sound: TypeAlias = "str | PathLike[str] | tuple[Any, float]"
 """A file, or ``(y, sr)``: array or Tensor [sample] or [channel, sample], and rate in Hz."""
+Outputs: TypeAlias = Literal["logits", "probabilities"]
+"""Kind of a model's outputs."""
 Target: TypeAlias = "str | int | Sequence[str | int] | None"
 """Names or indices of a model's outputs; None: its only one."""
 
@@ -78,6 +82,39 @@ class ListeningModel(Protocol):
         ...
 
 
+def declared_outputs(model: object) -> Outputs | None:
+    """Read what kind of outputs a model declares by its attribute ``outputs``.
+
+    Parameters
+    ----------
+    model : object
+        A model; an attribute that is no text (a layer, for example) declares nothing. A wrapper
+        without the attribute declares what its ``network`` does.
+
+    Returns
+    -------
+    "logits", "probabilities" or None
+        None: nothing is declared.
+
+    Raises
+    ------
+    ParameterError
+        If the attribute is another text.
+
+    Examples
+    --------
+    >>> declared_outputs(object()) is None
+    True
+    """
+    declared = getattr(model, "outputs", None)
+    if not isinstance(declared, str):
+        network = getattr(model, "network", None)
+        return None if network is None else declared_outputs(network)
+    if declared not in ("logits", "probabilities"):
+        raise ParameterError(f"outputs is {declared!r}, must be 'logits' or 'probabilities'")
+    return cast("Outputs", declared)
+
+
 def choose_targets(
     target: Target,
     n_outputs: int,
@@ -123,8 +160,8 @@ def choose_targets(
             advice=Advice("choose with ", Argument(called)),
         )
     targets: Sequence[object] = [0 if target is None else target]
-    if isinstance(target, Sequence) and not isinstance(target, str):
-        targets = target
+    if isinstance(target, Sequence | np.ndarray) and not isinstance(target, str):
+        targets = list(np.ravel(target)) if isinstance(target, np.ndarray) else target
     if not targets:
         raise ParameterError(f"{called} is an empty list; name at least one output")
     naming = "" if output_names else "; to name them set model.output_names = [...]"
@@ -133,9 +170,10 @@ def choose_targets(
 
 
 def _column(target: object, names: list[str], naming: str, called: str) -> int:
-    if not isinstance(target, str | int):
+    if not isinstance(target, str | Integral) or isinstance(target, bool):
         raise ParameterError(f"{called} is {target!r}; give an output's name or index, or a list")
-    if isinstance(target, int):
+    if isinstance(target, Integral):
+        target = int(target)
         if not 0 <= target < len(names):
             raise ParameterError(f"{called} is {target}, must be in 0..{len(names) - 1}")
         return target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from otoscope.errors import ParameterError
 from otoscope.signal.listen import listen
 from otoscope.signal.mel.domain import Domain
 
-__all__ = ["Patch"]
+__all__ = ["Patch", "as_tensor"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class Patch:
     domain: Domain | None = None
 
     def __post_init__(self) -> None:
-        values = torch.as_tensor(self.values)
+        values = as_tensor("values", self.values)
         if values.ndim != 2 or values.numel() == 0 or not values.is_floating_point():
             raise ParameterError(
                 f"values has shape {tuple(values.shape)} and dtype {values.dtype}; "
@@ -127,7 +128,7 @@ class Patch:
         )
 
     def _sound(self) -> Tensor:
-        y = torch.as_tensor(self.y).detach().to("cpu", torch.float32)
+        y = as_tensor("y", self.y).detach().to("cpu", torch.float32)
         if y.ndim != 1:
             raise ParameterError(f"y has shape {tuple(y.shape)}, must be [sample], mono")
         if self.sr is None:
@@ -136,7 +137,7 @@ class Patch:
         return y
 
     def _centres(self) -> Tensor:
-        mel_hz = torch.as_tensor(self.mel_hz).detach().to("cpu", torch.float32)
+        mel_hz = as_tensor("mel_hz", self.mel_hz).detach().to("cpu", torch.float32)
         if mel_hz.shape != self.values.shape[1:]:
             raise ParameterError(
                 f"mel_hz has shape {tuple(mel_hz.shape)}, values has {self.values.shape[1]} bands"
@@ -144,6 +145,44 @@ class Patch:
         if not bool((mel_hz.diff() > 0).all()) or not bool(mel_hz.isfinite().all()):
             raise ParameterError("mel_hz must be finite and rise from band to band")
         return mel_hz
+
+
+def as_tensor(name: str, values: object) -> Tensor:
+    """Convert an array or a sequence of numbers, in any order of bytes and axes, to a Tensor.
+
+    Parameters
+    ----------
+    name : str
+        Name of the values in messages.
+    values : Tensor, array or sequence of numbers
+        Values; memory is shared where torch can.
+
+    Returns
+    -------
+    Tensor
+        The same numbers.
+
+    Raises
+    ------
+    ParameterError
+        If the values are not numbers.
+
+    Examples
+    --------
+    >>> as_tensor("values", np.arange(3)[::-1])
+    tensor([2, 1, 0])
+    """
+    if isinstance(values, Tensor):
+        return values
+    try:
+        array = np.asarray(values)
+        if not array.dtype.isnative or any(step < 0 for step in array.strides):
+            array = array.astype(array.dtype.newbyteorder("="), order="C")
+        return torch.as_tensor(array)
+    except (TypeError, ValueError, RuntimeError) as err:
+        raise ParameterError(
+            f"{name} is {type(values).__name__}, must be a Tensor or an array of numbers: {err}"
+        ) from err
 
 
 def _check_finite(name: str, values: Tensor) -> None:

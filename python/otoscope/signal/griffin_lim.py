@@ -41,7 +41,7 @@ def griffin_lim(  # noqa: PLR0913 - librosa's arguments
     momentum: float = 0.99,
     init: Literal["random"] | Tensor | None = "random",
     random_state: Source = 0,
-    rng: torch.Generator | None = None,
+    rng: Source | torch.Generator = None,
     algorithm: Literal["fast", "plain", "admm"] = "fast",
 ) -> Tensor:
     """Reconstruct a signal from a magnitude spectrogram.
@@ -74,8 +74,9 @@ def griffin_lim(  # noqa: PLR0913 - librosa's arguments
     random_state : int, numpy.random.RandomState, numpy.random.Generator or None
         Source of the initial phases; an int gives the phases of librosa 0.11, None different phases
         in each call.
-    rng : torch.Generator, optional
-        Source of the initial phases on the device of ``S``; replaces ``random_state``.
+    rng : torch.Generator on the device of ``S``, or as ``random_state``
+        Source of the initial phases; replaces ``random_state``. librosa's next version has this
+        name.
     algorithm : {"fast", "plain", "admm"}
         Fast Griffin-Lim; plain Griffin-Lim, whose residual never rises with raw frames or padding
         by zeros; or the alternating direction method of multipliers, about as good as "fast".
@@ -209,8 +210,13 @@ def _initial_spectrum(
     if isinstance(source, torch.Generator):
         cycles = torch.rand(S.shape, generator=source, dtype=S.dtype, device=S.device)
         return torch.exp(2j * torch.pi * cycles)
-    if source is None or isinstance(source, int | np.integer):
-        source = np.random.RandomState(source)
+    if source is None or (isinstance(source, int | np.integer) and 0 <= source < 2**32):
+        source = np.random.RandomState(None if source is None else int(source))
+    if not isinstance(source, np.random.RandomState | np.random.Generator):
+        raise ParameterError(
+            f"random_state or rng is {source!r}; it must be an integer from 0 to 2^32 - 1, a "
+            "generator of NumPy or torch, or None"
+        )
     cycles = torch.from_numpy(source.random(S.mT.shape)).mT  # librosa's order of axes
     return torch.exp(2j * torch.pi * cycles).to(S.device, dtype).contiguous()
 

@@ -22,7 +22,7 @@ from otoscope.attack import Evaluation, MagnitudeAdversary, WaveformPGD, evaluat
 from otoscope.attack.base import Attack
 from otoscope.attack.classifier import kind_of_outputs, predict
 from otoscope.attack.evaluation import round_to_16_bits
-from otoscope.attack.objective import Outputs, log_posterior
+from otoscope.attack.objective import log_posterior
 from otoscope.documents import document
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.progress import Progress, silent
@@ -349,8 +349,7 @@ def _classifier(model: Any, x: Tensor, target: str | None) -> SoundClassifier:
     hop = max(1, (n_frames - model.patch_frames) // n_hops)  # excerpts reach to the end
 
     def of(classes: Target) -> SoundClassifier:
-        outputs: Outputs = getattr(model, "outputs", "probabilities")
-        return SoundClassifier(model, classes=classes, hop=hop, tail=False, outputs=outputs)
+        return SoundClassifier(model, classes=classes, hop=hop, tail=False)
 
     names, every = model.output_names, of(None)
     with torch.no_grad():

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
+from numbers import Real
 from typing import Literal, ParamSpec
 
+import numpy as np
 from torch import Tensor
 
 from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.registry import Registry
 from otoscope.protocols import Patch
+from otoscope.protocols.patch import as_tensor
 
 __all__ = ["CONTENTS", "DEFAULT_CONTENT", "Content", "Given", "Space", "register", "resolve"]
 
@@ -176,6 +179,8 @@ def resolve(content: Content | Tensor | float | str) -> Content:
     """
     if isinstance(content, Content):
         return content
+    if isinstance(content, np.ndarray) and content.ndim:
+        content = as_tensor("content", content)
     if isinstance(content, Tensor):
         if bad := int((~content.isfinite()).sum()):
             raise ParameterError(
@@ -183,7 +188,7 @@ def resolve(content: Content | Tensor | float | str) -> Content:
                 "finite"
             )
         return Content("given", Given(content), description="given values")
-    if isinstance(content, float | int):
+    if isinstance(content, Real) or (isinstance(content, np.ndarray) and content.size == 1):
         return CONTENTS.entries["constant"].make(float(content))
     if not isinstance(content, str):
         raise ParameterError(

@@ -65,7 +65,7 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> Trace:
         raise NotTraced("its control flow depends on data, or it leaves PyTorch") from problem
     nodes = list(graph.graph.nodes)
     output = nodes[-1].args[0]
-    if not isinstance(output, fx.Node):
+    if not isinstance(output, fx.Node) or not isinstance(output.meta.get("val"), Tensor):
         raise NotTraced("it returns something else than one tensor")
     if output.meta["val"].shape[:1] != batch.shape[:1]:
         raise NotTraced("it does not return a row for each input")

@@ -131,6 +131,27 @@ class FrontEnd:
         """Index of the first sample that frame 0 covers."""
         return 0 if self.centred else self.lead
 
+    def n_samples(self, n_frames: int) -> int:
+        """Compute the smallest number of samples that has so many frames.
+
+        Parameters
+        ----------
+        n_frames : int
+            Number of frames, >= 1.
+
+        Returns
+        -------
+        int
+            Number of samples.
+
+        Examples
+        --------
+        >>> from otoscope.signal import librosa_mel
+        >>> librosa_mel(sr=8000, n_fft=64, hop_length=16, n_mels=8).n_samples(3)
+        32
+        """
+        return (n_frames - 1) * self.hop_length + (0 if self.centred else self.n_fft)
+
     def spectrum(self, y: Tensor) -> Tensor:
         """Compute the complex spectrum [..., frame, bin] of waveforms [..., sample].
 
