@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.registry import Registry
-from otoscope.protocols import Patch
-from otoscope.protocols.patch import as_tensor
+from otoscope.protocols.patch import Patch, as_tensor
 
 __all__ = [
     "DEFAULT_SEGMENTS",
@@ -343,7 +341,7 @@ def resolve(segments: Segmentation | Tensor | str) -> Segmentation:
     >>> str(resolve("temporal:10"))
     'temporal(10)'
     """
-    if isinstance(segments, Tensor | np.ndarray):
+    if hasattr(segments, "__array__"):
         return from_labels(as_tensor("segments", segments))
     if isinstance(segments, str):
         segmentation = SEGMENTATIONS.make(segments)

@@ -231,19 +231,17 @@ def griffin_lim_step(
     """
     layout = _invertible(spectrum, window, hop_length)
     flat_previous, target = _checked_step(spectrum, magnitude, momentum, previous)
-    assert target is not None  # noqa: S101 - for mypy: magnitude is given
+    assert target is not None  # noqa: S101 - for mypy
     if out is not None:
         _check_out(out, spectrum, magnitude, previous)
     step = (_flat(spectrum, 2), target, flat_previous, momentum, *layout)
     if torch.compiler.is_compiling():  # inductor knows no complex buffers
         D = torch.ops.otoscope.project(*step)
-        result, residual = D.reshape(spectrum.shape), residual_of(D, target, layout[0])
-        result = result if out is None else out.copy_(result)
+        result = D.reshape(spectrum.shape) if out is None else out.copy_(D.reshape(out.shape))
+        residual = residual_of(D, target, layout[0])
     else:
-        contiguous = torch.contiguous_format
-        result = torch.empty_like(spectrum, memory_format=contiguous) if out is None else out
-        op = torch.ops.otoscope.griffin_lim_step
-        residual = call_constant(op, *step, _flat(result, 2))
+        result = spectrum.new_empty(spectrum.shape) if out is None else out
+        residual = call_constant(torch.ops.otoscope.griffin_lim_step, *step, _flat(result, 2))
     return result, residual.reshape(spectrum.shape[:-2])
 
 

@@ -7,6 +7,7 @@ it broadcasts to its input, with 1 row for all examples or one row per example.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, TypeAlias
 
 import torch
@@ -85,12 +86,12 @@ def like_inputs(
 def as_masks(feature_mask: Mask, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Return one mask per input, of as many dimensions; by default each cell is a feature."""
     if feature_mask is None:
-        sizes = [x[:1].numel() for x in inputs]
+        sizes = [prod(x.shape[1:]) for x in inputs]
         numbers = torch.arange(sum(sizes)).split(sizes)
         return tuple(
-            n.reshape(x[:1].shape).to(x.device) for n, x in zip(numbers, inputs, strict=True)
+            n.reshape(1, *x.shape[1:]).to(x.device) for n, x in zip(numbers, inputs, strict=True)
         )
-    masks = as_tuple(feature_mask)
+    masks = tuple(map(_whole, as_tuple(feature_mask)))
     if len(masks) != len(inputs):
         raise ArgumentError(f"there are {len(masks)} feature masks for {len(inputs)} inputs")
     for mask, x in zip(masks, inputs, strict=True):
@@ -104,6 +105,17 @@ def as_masks(feature_mask: Mask, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]
         mask.to(x.device).reshape((1,) * (x.ndim - mask.ndim) + mask.shape)
         for mask, x in zip(masks, inputs, strict=True)
     )
+
+
+def _whole(mask: Tensor) -> Tensor:
+    """Return a mask as integers; refuse fractions, which differ between captum's methods."""
+    if mask.is_complex() or (mask.is_floating_point() and bool((mask != mask.floor()).any())):
+        raise ArgumentError(
+            f"a feature mask is {mask.dtype} with fractions, must hold whole numbers or booleans"
+        )
+    if mask.is_floating_point() and mask.numel() and float(mask.abs().max()) >= 2**63:
+        raise ArgumentError("a feature mask holds infinity, must hold whole numbers or booleans")
+    return mask.long()
 
 
 def number_features(masks: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], int]:

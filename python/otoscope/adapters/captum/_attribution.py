@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 from rich.console import Console
@@ -30,10 +31,16 @@ class Attribution:
         """Name the method in words: "Feature Ablation"."""
         return re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__)
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give `attribute` the ``__wrapped__`` that captum's NoiseTunnel calls."""
+        super().__init_subclass__(**kwargs)
+        if "attribute" in vars(cls):
+            cls.attribute = _wrapped(cls.attribute)
+
     @property
     def multiplies_by_inputs(self) -> bool:
-        """False: attributions are not products with the inputs."""
-        return False
+        """True, as in captum: a perturbation gives the effect of an input, not a slope."""
+        return True
 
     def has_convergence_delta(self) -> bool:
         """Return False: no error of approximation is available."""
@@ -73,6 +80,14 @@ class Attribution:
             task = progress.add_task(f"{self.get_name()} attribution", total=total)
             yield lambda done: progress.advance(task, done)
             progress.update(task, completed=total)
+
+
+def _wrapped(attribute: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(attribute)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return attribute(*args, **kwargs)
+
+    return call
 
 
 def in_the_form_of(inputs: Inputs, attributions: tuple[Tensor, ...]) -> Any:

@@ -152,7 +152,7 @@ class FeatureAblation(Attribution):
             whole = number(game.evaluate(game.inputs))
             progress(1)
             outputs = evaluate_coalitions(game, parts, whole, progress)
-        return whole.flatten() - outputs.reshape(len(outputs), -1)
+        return whole.flatten() - outputs.reshape(len(outputs), whole.numel())
 
 
 class Occlusion(FeatureAblation):

@@ -276,7 +276,7 @@ def _each_example(game: Game) -> list[Game]:
         )
     warnings.warn(
         f"a surrogate is fitted for each of {n_examples} examples, one after the other",
-        stacklevel=4,
+        stacklevel=5,
     )
     return [
         replace(
@@ -293,15 +293,17 @@ def _each_example(game: Game) -> list[Game]:
 def _from_zero(masks: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], int]:
     """Shift masks so that the smallest feature is 0; return the number of features too."""
     values = torch.cat([mask.flatten().cpu() for mask in masks])
+    if not values.numel():
+        raise ArgumentError("the inputs have no cells")
     least, most = int(values.min()), int(values.max())
     if least != 0:
         warnings.warn(
-            f"feature_mask begins at {least}; its features are counted from there", stacklevel=4
+            f"feature_mask begins at {least}; its features are counted from there", stacklevel=5
         )
     if most - least >= _MANY:
         warnings.warn(
             f"{most - least + 1:,} features are slow to fit; group them by a feature_mask",
-            stacklevel=4,
+            stacklevel=5,
         )
     return tuple((mask - least).long() for mask in masks), most - least + 1
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from otoscope.adapters.captum._arguments import ArgumentError, CaptumTarget, Inputs, as_tuple
@@ -17,7 +17,7 @@ from otoscope.adapters.captum._attribution import Attribution, require_count, wi
 from otoscope.adapters.captum._game import Game, number
 from otoscope.explain.surrogate import regress
 
-__all__ = ["LimeBase", "fit"]
+__all__ = ["LimeBase", "draw_as_captum", "fit"]
 
 
 class LimeBase(Attribution):
@@ -57,6 +57,8 @@ class LimeBase(Attribution):
     >>> lime.attribute(torch.zeros(1, 2)).round(decimals=2)
     tensor([[1., 1.]])
     """
+
+    multiplies_by_inputs = False  # as in captum
 
     def __init__(
         self,
@@ -173,17 +175,34 @@ class LimeBase(Attribution):
             yield sample
         if n_drawn < n_samples:
             warnings.warn(
-                f"perturb_func ended after {n_drawn} of {n_samples} samples", stacklevel=3
+                f"perturb_func ended after {n_drawn} of {n_samples} samples", stacklevel=4
             )
 
 
-def fit(model: Any, rows: Tensor, outputs: Tensor, weights: Tensor) -> Tensor:
-    """Fit a surrogate of scikit-learn or captum; return its coefficients [1, feature], float32."""
+def draw_as_captum(n_features: int) -> None:
+    """Draw what captum draws from torch's generator after the samples of an example.
+
+    A DataLoader takes its seed, and a linear layer its first weights, which are then replaced: so
+    later examples, and the caller, see captum's numbers.
+    """
+    torch.empty((), dtype=torch.int64).random_()
+    nn.Linear(n_features, 1)
+
+
+def fit(
+    model: Any, rows: Tensor, outputs: Tensor, weights: Tensor, *, draws: bool = True
+) -> Tensor:
+    """Fit a surrogate of scikit-learn or captum; return its coefficients [1, feature], float32.
+
+    ``draws``: leave torch's generator where captum leaves it.
+    """
     if hasattr(model, "representation"):
         samples = TensorDataset(rows.float(), outputs.float(), weights.float())
         model.fit(DataLoader(samples, batch_size=len(samples)))
         representation: Tensor = model.representation()
         return representation
+    if draws:
+        draw_as_captum(rows.shape[1])
     X, y, w = (t.double().cpu().numpy() for t in (rows, outputs, weights))
     return torch.from_numpy(regress(model, X, y[:, None], w).coefficients).float()
 

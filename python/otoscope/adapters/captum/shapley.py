@@ -234,7 +234,7 @@ class ShapleyValues(ShapleyValueSampling):
             warnings.warn(
                 f"ShapleyValues evaluates all 2^{n_features} = {2**n_features:,} coalitions of "
                 f"{n_features} features; ShapleyValueSampling evaluates fewer",
-                stacklevel=2,
+                stacklevel=3,
             )
         return self._attribute(
             inputs,
@@ -258,7 +258,7 @@ def _count(ids: tuple[Tensor, ...], *, warn: bool = True) -> int:
         warnings.warn(
             f"feature_mask lacks {most + 1 - len(values)} of the integers 0 to {most}; each costs "
             "passes as a feature does: number the features 0, 1, 2 ...",
-            stacklevel=4,
+            stacklevel=5,
         )
     return most + 1
 

@@ -13,7 +13,7 @@ from otoscope import ops
 from otoscope.adapters.captum._arguments import Baseline, CaptumTarget, Inputs, Mask
 from otoscope.adapters.captum._game import Game
 from otoscope.adapters.captum.lime import Lime
-from otoscope.adapters.captum.lime_base import fit
+from otoscope.adapters.captum.lime_base import draw_as_captum, fit
 from otoscope.explain.design import MOST_EXACT, draw_design
 from otoscope.explain.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
 from otoscope.explain.shapley import kernel_shap, shapley_values
@@ -59,6 +59,7 @@ class KernelShap(Lime):
         else:
             keep = _by_kernel(n_features, n_samples)
             outputs = self._evaluate(game, keep, show_progress)
+            draw_as_captum(n_features)
             values = kernel_shap(keep, torch.ones(len(keep)), outputs[:, None])
         return values.float().to(game.inputs[0].device)
 
@@ -173,7 +174,8 @@ class SoundLIME(Lime):
             keep, counts = design.coalitions.unpack(), design.counts
         near = kernel_weights(keep.sum(1), n_features, kernel=self.kernel, width=self.kernel_width)
         outputs = self._evaluate(game, keep, show_progress)
-        return fit(self.interpretable_model, keep, outputs, counts * near).to(game.inputs[0].device)
+        values = fit(self.interpretable_model, keep, outputs, counts * near, draws=False)
+        return values.to(game.inputs[0].device)
 
 
 def _by_kernel(n_features: int, n_samples: int) -> Tensor:

@@ -132,7 +132,7 @@ class FrontEnd:
         return 0 if self.centred else self.lead
 
     def n_samples(self, n_frames: int) -> int:
-        """Compute the smallest number of samples that has so many frames.
+        """Compute the smallest number of samples that gives a number of frames.
 
         Parameters
         ----------
