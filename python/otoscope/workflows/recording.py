@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
+import weakref
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count, takewhile
 from pathlib import Path
@@ -16,6 +20,7 @@ from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.models.loading import load_identified
 from otoscope.protocols import ListeningModel, Patch, device_of
 from otoscope.signal import read_audio
+from otoscope.signal.audio.files import Blocks
 
 __all__ = [
     "CONTEXT",
@@ -37,6 +42,8 @@ CONTEXT = 15.0
 
 _STEP = 0.25  # seconds from one excerpt to the next in an output over time
 _MARGIN = 1.0  # seconds that a front end may need beyond its last frame: more than any window
+_LONG = 600.0  # seconds; a longer sound is kept on disk, and transformed in blocks
+_BLOCK = 120.0  # seconds of such a block
 
 
 def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
@@ -96,27 +103,30 @@ def load_identified_model(name: str, *, device: str) -> tuple[Any, dict[str, str
 
 
 class Recording:
-    """A sound file, read once for one model. Second 0 is the start of the first frame."""
+    """A sound file, read once for one model. Second 0 is the start of the first frame.
+
+    Memory does not grow with the length of the sound beyond ten minutes.
+    """
 
     def __init__(self, path: Path, model: Any, *, padded: bool) -> None:
-        y, sr = read_audio(path, sr=model.sample_rate)
+        self._model, self._sr, self._padded = model, model.sample_rate, padded
+        self._y = _samples(path, sr=self._sr)
         hop, length = model.hop_length, model.patch_frames
+        self._n = n = len(self._y)
         if padded:
-            n_frames = (len(y) - 1) // hop + length  # an excerpt may begin with any frame of sound
-            y = F.pad(y, (0, length * hop + round(_MARGIN * sr)))
-        elif len(y) < (length - 1) * hop:
+            n_frames = (n - 1) // hop + length  # an excerpt may begin with any frame of sound
+            self._n += length * hop + round(_MARGIN * self._sr)
+        elif n < (length - 1) * hop:
             n_frames = 0  # too few for some front ends to say that they are
         else:
-            with torch.no_grad():
-                n_frames = len(model.prepare(y.to(device_of(model))))
+            n_frames = self._count_frames()
         if n_frames < length:
             raise ParameterError(
-                f"the sound lasts {len(y) / sr:.2f} s, too short for an excerpt of "
-                f"{length * hop / sr:.2f} s",
+                f"the sound lasts {n / self._sr:.2f} s, too short for an excerpt of "
+                f"{length * hop / self._sr:.2f} s",
                 advice=PADDED,
             )
-        self._y, self._sr, self._model, self._padded = y, sr, model, padded
-        self.last = (n_frames - length) * hop / sr
+        self.last = (n_frames - length) * hop / self._sr
 
     @property
     def offset(self) -> float:
@@ -129,25 +139,65 @@ class Recording:
 
     def timeline(self, *, around: float | None) -> models.Timeline:
         """Compute the outputs over the whole sound, or around one second."""
-        first, y = 0, self._y
-        if around is not None:
-            self._check(around)
-            first, y = self._with_context(around)
         hop = self._model.hop_length
         step = max(1, round(_STEP * self._sr / hop))
-        timeline = models.timeline(self._model, y.to(device_of(self._model)), hop=step)
-        starts = timeline.starts + first * hop / self._sr
-        inside = starts < self.last + hop / self._sr / 2
-        return replace(timeline, starts=starts[inside], outputs=timeline.outputs[inside])
+        if around is not None:
+            self._check(around)
+            parts = [self._part(*self._context(around), step)]
+        elif self._n <= _LONG * self._sr:
+            parts = [self._part(0, self._n, step)]
+        else:
+            parts = list(self._blocks(step))
+        timeline = replace(
+            parts[0],
+            starts=torch.cat([part.starts for part in parts]),
+            outputs=torch.cat([part.outputs for part in parts]),
+        )
+        inside = timeline.starts < self.last + hop / self._sr / 2
+        return replace(timeline, starts=timeline.starts[inside], outputs=timeline.outputs[inside])
 
     def patch(self, start: float) -> Patch:
         """Cut an excerpt; only the sound around it is prepared, however long the song."""
         self._check(start)
-        first, y = self._with_context(start)
+        first, end = self._context(start)
         hop = self._model.hop_length
         begin = (round(start * self._sr / hop) - first) * hop / self._sr
-        patch: Patch = self._model.patch((y, self._sr), start=begin)
+        sound = self._sound(first * hop, end)
+        patch: Patch = self._model.patch((sound, self._sr), start=begin)
         return replace(patch, start=patch.start + first * hop / self._sr)
+
+    def _count_frames(self) -> int:
+        """Count the frames of the sound by those of its beginning: one more per hop."""
+        hop = self._model.hop_length
+        n_hops = self._model.patch_frames + math.ceil(_MARGIN * self._sr / hop)
+        n_beginning = min(self._n, self._n % hop + n_hops * hop)
+        beginning = self._sound(0, n_beginning).to(device_of(self._model))
+        with torch.no_grad():
+            n_frames: int = len(self._model.prepare(beginning))
+        return n_frames + (self._n - n_beginning) // hop
+
+    def _blocks(self, step: int) -> Iterable[models.Timeline]:
+        """Compute the outputs in blocks, each with its context; the context's outputs go."""
+        hop = self._model.hop_length
+        block, context = (
+            step * math.ceil(seconds * self._sr / hop / step) for seconds in (_BLOCK, CONTEXT)
+        )
+        for begin in range(0, self._n // hop, block):
+            first = max(0, begin - context)
+            end = (begin + block + self._model.patch_frames + context) * hop
+            if self._n - first * hop < self._model.patch_frames * hop:
+                return
+            part = self._part(first, end, step)
+            frame = first + step * torch.arange(len(part.starts))
+            own = (frame >= begin) & (frame < begin + block)
+            yield replace(part, starts=part.starts[own], outputs=part.outputs[own])
+
+    def _part(self, first: int, end: int, step: int) -> models.Timeline:
+        """Compute the outputs from frame ``first`` to sample ``end``."""
+        hop = self._model.hop_length
+        y = self._sound(first * hop, end).to(device_of(self._model))
+        timeline = models.timeline(self._model, y, hop=step)
+        return replace(timeline, starts=timeline.starts + first * hop / self._sr)
 
     def _check(self, start: float) -> None:
         if not 0 <= start < self.last + self._model.hop_length / self._sr / 2:
@@ -156,9 +206,39 @@ class Recording:
                 advice=None if self._padded else PADDED,
             )
 
-    def _with_context(self, start: float) -> tuple[int, Tensor]:
-        """Return the sound around an excerpt, after the number of its first frame."""
+    def _context(self, start: float) -> tuple[int, int]:
+        """Return the first frame, and one past the last sample, around an excerpt."""
         hop, context = self._model.hop_length, round(CONTEXT * self._sr)
         first = max(0, (round(start * self._sr) - context) // hop)
-        end = round(start * self._sr) + self._model.patch_frames * hop + context
-        return first, self._y[first * hop : end]
+        return first, round(start * self._sr) + self._model.patch_frames * hop + context
+
+    def _sound(self, first: int, end: int) -> Tensor:
+        """Return samples first .. end - 1, silence beyond the file if it is padded."""
+        y = self._y[first:end]
+        return F.pad(y, (0, min(end, self._n) - first - len(y)))
+
+
+class _OnDisk:
+    """Samples of a long sound in a temporary file; slices are read when they are needed."""
+
+    def __init__(self, blocks: Iterable[Tensor]) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        weakref.finalize(self, self._file.close)
+        for block in blocks:
+            self._file.write(block.numpy().tobytes())
+        self._n = self._file.tell() // 4
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, part: slice) -> Tensor:
+        first, end, _ = part.indices(self._n)
+        if end <= first:
+            return torch.zeros(0)
+        self._file.seek(4 * first)
+        return torch.frombuffer(bytearray(self._file.read(4 * (end - first))), dtype=torch.float32)
+
+
+def _samples(path: Path, *, sr: float) -> Tensor | _OnDisk:
+    blocks = Blocks(path, sr=sr)
+    return _OnDisk(blocks) if blocks.seconds > _LONG else read_audio(path, sr=sr)[0]

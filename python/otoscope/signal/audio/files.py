@@ -87,6 +87,8 @@ class Blocks:
         with _open(self.path) as file:
             self.file_sr: int = file.samplerate
             """Sample rate of the file, in Hz."""
+            self.seconds: float = file.frames / file.samplerate
+            """Duration of the file, in seconds, as its header tells it."""
         try:
             _check_rates(self.file_sr, sr)
         except ParameterError as err:
