@@ -9,7 +9,7 @@ import torch
 
 from otoscope.models import Listener
 from otoscope.protocols import ListeningModel
-from otoscope.signal import svd2015, write_audio
+from otoscope.signal import read_audio, svd2015, write_audio
 from otoscope.workflows import recording
 from otoscope.workflows.recording import Recording
 
@@ -67,7 +67,7 @@ def test_blocks_change_nothing(
 
 def test_frames_are_counted_without_the_whole_transform(path: Path, model: ListeningModel) -> None:
     sound = Recording(path, model, padded=False)
-    y = recording.read_audio(path, sr=model.sample_rate)[0]
+    y = read_audio(path, sr=model.sample_rate)[0]
     n_frames = len(model.prepare(y))
     last = (n_frames - model.patch_frames) * model.hop_length / model.sample_rate
     assert sound.last == last

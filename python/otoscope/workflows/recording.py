@@ -174,7 +174,8 @@ class Recording:
         beginning = self._sound(0, n_beginning).to(device_of(self._model))
         with torch.no_grad():
             n_frames: int = len(self._model.prepare(beginning))
-        return n_frames + (self._n - n_beginning) // hop
+        n_later: int = (self._n - n_beginning) // hop
+        return n_frames + n_later
 
     def _blocks(self, step: int) -> Iterable[models.Timeline]:
         """Compute the outputs in blocks, each with its context; the context's outputs go."""
