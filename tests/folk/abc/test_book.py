@@ -19,7 +19,6 @@ from otoscope.folk.abc import NotationError, Tune, parse_book, parse_tune, read_
         ("X:1\nCDE\nK:C\nC|", "no key field", "line 2, column 1: 'CDE' came before"),
         ("X:1\nK:C\n", "no music", "no notes"),
         ("X:1\nK:C\n|z|", "no music", "line 3: .* no notes"),
-        ("X:1\nV:1\nV:2\nK:C\nC|", "several voices", "line 3, .* voice '2'"),
         ("X:1\nK:C\nC|\n\nX:2\nK:C\nC|", "several tunes", "2 tunes came"),
     ],
 )

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import (
-    BarLine,
     Chord,
     GraceNotes,
     InlineField,
@@ -84,7 +83,7 @@ def test_key_signatures(key: str, signature: dict[str, int]) -> None:
     assert Key.parse(Key.parse(key).abc).signature == signature
 
 
-@pytest.mark.parametrize("key", ["H", "Bn", "C foo", "C octave=1", "Dmix=c", "c"])
+@pytest.mark.parametrize("key", ["H", "Bn", "C foo", "C octave=x", "Dmix=c", "c"])
 def test_unknown_key_is_named(key: str) -> None:
     with pytest.raises(NotationError, match=rf"line 2, column 3: K: is '{key}'"):
         parse_tune(f"X:1\nK:{key}\nC|")
@@ -123,6 +122,11 @@ def test_unit_follows_the_meter_when_not_written() -> None:
         ("(3ABc d", [*[Fraction(2, 3)] * 3, 1]),
         ("(3:2:2 A2B c", [Fraction(4, 3), Fraction(2, 3), 1]),
         ("(3::2 AB c", [Fraction(2, 3), Fraction(2, 3), 1]),
+        ("(11:6:11CDEFGABcdef", [Fraction(6, 11)] * 11),
+        ("(12:8:6 CDEFGA c", [*[Fraction(2, 3)] * 6, 1]),
+        ("(10::2 CD c", [Fraction(1, 5), Fraction(1, 5), 1]),
+        ("(15:8:2 C2D c", [Fraction(16, 15), Fraction(8, 15), 1]),
+        ("(3:10:3CDE", [Fraction(10, 3)] * 3),
         ("(2AB (4ABcd", [*[Fraction(3, 2)] * 2, *[Fraction(3, 4)] * 4]),
         ("(3A>Bc", [1, Fraction(1, 3), Fraction(2, 3)]),
         ("A-A2-|A B-c", [4, 1, 1]),
@@ -243,40 +247,6 @@ def test_rests_take_time() -> None:
     assert [x.visible for x in tune("zxC").elements if isinstance(x, Rest)] == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("run", "bars"),
-    [
-        ("|", [("|", "")]),
-        ("||", [("||", "")]),
-        ("|]", [("|]", "")]),
-        ("[|", [("[|", "")]),
-        ("[|]", [("[|]", "")]),
-        (":|", [(":|", "")]),
-        (":|]", [(":|", "")]),
-        (":||", [(":|", "")]),
-        ("|:", [("|:", "")]),
-        ("||:", [("|:", "")]),
-        ("[|:", [("|:", "")]),
-        ("::", [("::", "")]),
-        (":|:", [("::", "")]),
-        (":||:", [("::", "")]),
-        ("|1", [("|", "1")]),
-        (":|2", [(":|", "2")]),
-        ("|[1,3", [("|", "1,3")]),
-        (":| [2-4", [(":|", "2-4")]),
-        ("[1", [("", "1")]),
-        ("| |:", [("|", ""), ("|:", "")]),
-    ],
-)
-def test_bar_lines(run: str, bars: list[tuple[str, str]]) -> None:
-    elements = tune(f"C {run} D").elements[1:-1]
-    assert [(x.text, x.ending) for x in elements if isinstance(x, BarLine)] == bars
-
-
-def test_endings_list_their_passes() -> None:
-    assert BarLine("|", "1,3-5").endings == (1, 3, 4, 5)
-
-
 def test_fields_within_the_music() -> None:
     changed = tune("C [K:D] F [M:3/4] F\nL:1/4\nF|[P:B] F\nw: words\nr: remark\n")
     assert [x.letter for x in changed.elements if isinstance(x, InlineField)] == ["K", "M", "P"]
@@ -326,8 +296,12 @@ def test_places_are_those_of_the_file() -> None:
         ("C [z2] D", 3, "chord", "needs notes"),
         ("C [D", 3, "character", r"'\[D' came"),
         ("C {D", 3, "character", "'{D' came"),
-        ("C & E", 3, "several voices", "second voice"),
-        ("[V:1] C [V:2] E", 9, "several voices", "'2' is a second"),
+        ("C (& E", 3, "several voices", "several measures"),
+        ("(11CDE", 3, "character", "'1CDE' came"),
+        ("(00:2:3CDE", 1, "tuplet", "above 0"),
+        ("C : : D", 3, "character", "': : D' came"),
+        ("C ''''''c''''''", 3, "character", "came"),
+        ("C c'''''", 3, "pitch", r"sounds as 132, needs to be in \[0, 127\]"),
         ("C [M:x] D", 3, "meter field", "M: is 'x'"),
         ("C [L:0] D", 3, "unit length", "L: is '0'"),
         ("Z0", 1, "length", "above 0"),

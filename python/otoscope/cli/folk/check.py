@@ -43,6 +43,7 @@ def check(
     most_accidentals: Annotated[float, _CONVENTIONS.option("most_accidentals")] = _CONVENTIONS[
         "most_accidentals"
     ],
+    strict: Annotated[bool, _CHECK.option("strict")] = _CHECK["strict"],
     json_path: options.Json = None,
 ) -> None:
     """Check tunes one by one: bars, repeats, parts, range, tonic, cadence, accidentals.
@@ -57,7 +58,9 @@ def check(
     from otoscope.folk.metrics import Conventions
     from otoscope.folk.workflows.check import CheckFolkConfig, check_folk
 
-    settings = CheckFolkConfig(file, against, Conventions(widest_range, most_accidentals))
+    settings = CheckFolkConfig(
+        file, against, Conventions(widest_range, most_accidentals), strict=strict
+    )
     with bars() as progress:
         result = check_folk(settings, progress=progress)
     write_json(result.to_dict() if json_path else None, json_path)
@@ -117,6 +120,7 @@ def analyse(
     real: Annotated[str, typer.Argument(help=_ANALYSE.help("real"))],
     generated: Annotated[str, typer.Argument(help=_ANALYSE.help("generated"))],
     draws: Annotated[int, _ANALYSE.option("n_draws", "--draws")] = _ANALYSE["n_draws"],
+    strict: Annotated[bool, _ANALYSE.option("strict")] = _ANALYSE["strict"],
     json_path: options.Json = None,
     seed: options.Seed = _ANALYSE["seed"],
 ) -> None:
@@ -129,7 +133,7 @@ def analyse(
     """
     from otoscope.folk.workflows.analyse import AnalyseFolkConfig, analyse_folk
 
-    settings = AnalyseFolkConfig(real, generated, n_draws=draws, seed=seed)
+    settings = AnalyseFolkConfig(real, generated, n_draws=draws, seed=seed, strict=strict)
     with bars() as progress:
         result = analyse_folk(settings, progress=progress)
     write_json(result.to_dict() if json_path else None, json_path)

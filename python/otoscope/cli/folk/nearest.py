@@ -39,6 +39,7 @@ def nearest(
             rich_help_panel=options.METHOD,
         ),
     ] = False,
+    strict: Annotated[bool, _NEAREST.option("strict")] = _NEAREST["strict"],
     json_path: options.Json = None,
 ) -> None:
     """Look for tunes in known ones: the fraction of their runs of ten intervals in common.
@@ -50,7 +51,7 @@ def nearest(
     """
     from otoscope.folk.workflows.nearest import NearestFolkConfig, nearest_folk
 
-    settings = NearestFolkConfig(file, tuple(known), k, copied)
+    settings = NearestFolkConfig(file, tuple(known), k, copied, strict)
     with bars() as progress:
         result = nearest_folk(settings, progress=progress)
     write_json(result.to_dict() if json_path else None, json_path)
@@ -85,3 +86,5 @@ def _show(result: NearestFolkResult) -> None:
     lines.print(table)
     if result.unreadable:
         lines.print(f"known tunes that cannot be read: {len(result.unreadable):,}")
+    for note in result.notes:
+        lines.print(note)

@@ -34,6 +34,7 @@ def prepare(  # noqa: PLR0913 - a command has the options it has
     tokens: Annotated[str, _PREPARE.option("tokens")] = _PREPARE["tokens"],
     valid: Annotated[float, _PREPARE.option("valid")] = _PREPARE["valid"],
     test: Annotated[float, _PREPARE.option("test")] = _PREPARE["test"],
+    strict: Annotated[bool, _PREPARE.option("strict")] = _PREPARE["strict"],
     html: options.Html = None,
     json_path: options.Json = None,
     seed: options.Seed = _PREPARE["seed"],
@@ -47,7 +48,9 @@ def prepare(  # noqa: PLR0913 - a command has the options it has
     """
     from otoscope.folk.workflows.prepare import PrepareFolkConfig, prepare_folk, save_folk
 
-    settings = PrepareFolkConfig(tuple(sources), tokens=tokens, valid=valid, test=test, seed=seed)
+    settings = PrepareFolkConfig(
+        tuple(sources), tokens=tokens, valid=valid, test=test, seed=seed, strict=strict
+    )
     with bars() as progress:
         result = prepare_folk(settings, progress=progress)
         save_folk(result, out, page=html)

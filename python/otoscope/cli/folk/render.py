@@ -21,6 +21,7 @@ __all__ = ["render", "score"]
 _SHOWN = 20
 
 _RENDER = options.Config("folk.workflows.render", "RenderFolkConfig")
+_SCORE = options.Config("folk.workflows.score", "ScoreFolkConfig")
 _SAMPLE = options.Config("folk.workflows.sample", "SampleFolkConfig")
 
 
@@ -30,6 +31,7 @@ def render(
     sound: Annotated[str, _RENDER.option("sound")] = _RENDER["sound"],
     n: Annotated[int, options.number(_RENDER.help("n"))] = _RENDER["n"],
     tempo_bpm: Annotated[float | None, _RENDER.option("tempo_bpm")] = _RENDER["tempo_bpm"],
+    strict: Annotated[bool, _RENDER.option("strict")] = _RENDER["strict"],
     json_path: options.Json = None,
 ) -> None:
     """Write SVG, MIDI and WAV of each tune, and a page with sheet music, sound and checks.
@@ -40,7 +42,7 @@ def render(
     """
     from otoscope.folk.workflows.render import RenderFolkConfig, render_folk
 
-    settings = RenderFolkConfig(file, sound, n, tempo_bpm)
+    settings = RenderFolkConfig(file, sound, n, tempo_bpm, strict)
     with bars() as progress:
         result = render_folk(settings, out, progress=progress)
     write_json(result.to_dict(), json_path)
@@ -57,6 +59,7 @@ def score(
         ),
     ],
     model: Model = _SAMPLE["model"],
+    strict: Annotated[bool, _SCORE.option("strict")] = _SCORE["strict"],
     html: options.Html = None,
     json_path: options.Json = None,
 ) -> None:
@@ -67,7 +70,7 @@ def score(
     from otoscope.folk.workflows.score import ScoreFolkConfig, save_scores, score_folk
 
     with bars() as progress:
-        result = score_folk(ScoreFolkConfig(file, model), progress=progress)
+        result = score_folk(ScoreFolkConfig(file, model, strict), progress=progress)
         if html:
             save_scores(result, html)
     write_json(result.to_dict() if json_path else None, json_path)

@@ -104,6 +104,7 @@ def continue_(  # noqa: PLR0913 - a command has the options it has
     max_tokens: _MaxTokens = _SAMPLING["max_tokens"],
     bars_add_up: _BarsAddUp = _SAMPLING["bars_add_up"],
     batch: _Batch = _SAMPLE["batch"],
+    strict: Annotated[bool, _CONTINUE.option("strict")] = _CONTINUE["strict"],
     json_path: options.Json = None,
     seed: _Seed = _SAMPLE["seed"],
 ) -> None:
@@ -131,7 +132,7 @@ def continue_(  # noqa: PLR0913 - a command has the options it has
         if file is None:
             result = sample_folk(drawing, progress=progress)
         else:
-            settings = ContinueFolkConfig(file, tune, bars, drawing)
+            settings = ContinueFolkConfig(file, tune, bars, drawing, strict)
             result = continue_folk(settings, progress=progress)
         if out:
             save_book(result, out)

@@ -12,13 +12,15 @@ from typing import NamedTuple
 from otoscope.folk.abc.durations import default_unit, parse_unit
 from otoscope.folk.abc.elements import BarLine, BrokenRhythm, InlineField
 from otoscope.folk.abc.errors import NotationError
-from otoscope.folk.abc.key import Key
+from otoscope.folk.abc.key import Key, read_key_field
 from otoscope.folk.abc.meter import FREE, Meter
 from otoscope.folk.abc.reading import MusicReader
 from otoscope.folk.abc.spelling import pieces
+from otoscope.folk.abc.structure import check_size
+from otoscope.folk.abc.text import decode_text, split_lines
 from otoscope.folk.abc.tune import Tune
 
-__all__ = ["book_to_abc", "decode_text", "parse_book", "parse_tune", "read_book", "to_abc"]
+__all__ = ["book_to_abc", "parse_book", "parse_tune", "read_book", "to_abc"]
 
 _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _BODY_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")  # not "d:|", which is music
@@ -32,13 +34,17 @@ class _Line(NamedTuple):
     text: str
 
 
-def read_book(path: str | Path) -> list[Tune | NotationError]:
+def read_book(path: str | Path, *, strict: bool = False) -> list[Tune | NotationError]:
     """Read a file in ABC notation.
 
     Parameters
     ----------
     path : str or Path
-        Text file in UTF-8, else Latin-1.
+        Text file in UTF-8; lines that are not are read as Windows-1252, or in the charset that
+        the file names (I:abc-charset).
+    strict : bool, default False
+        Refuse tunes with several voices or overlays, instead of reading their first voice; what is
+        left out is in `Tune.notices`.
 
     Returns
     -------
@@ -59,18 +65,21 @@ def read_book(path: str | Path) -> list[Tune | NotationError]:
     ['The Scale']
     """
     try:
-        return parse_book(decode_text(Path(path).read_bytes()))
+        return parse_book(decode_text(Path(path).read_bytes()), strict=strict)
     except NotationError as error:
         raise NotationError(f"{path}: {error}", reason=error.reason) from None
 
 
-def parse_tune(text: str) -> Tune:
+def parse_tune(text: str, *, strict: bool = False) -> Tune:
     """Read one tune in ABC notation.
 
     Parameters
     ----------
     text : str
         The tune from X: (which may be missing) to the end of the music.
+    strict : bool, default False
+        Refuse tunes with several voices or overlays, instead of reading their first voice; what is
+        left out is in `Tune.notices`.
 
     Returns
     -------
@@ -80,8 +89,8 @@ def parse_tune(text: str) -> Tune:
     Raises
     ------
     NotationError
-        If the notation is broken or the text has several voices, several tunes or no tune; with
-        line and column.
+        If the notation is broken or the text has several tunes or no tune, and, if ``strict``,
+        several voices; with line and column.
 
     Examples
     --------
@@ -90,7 +99,7 @@ def parse_tune(text: str) -> Tune:
     """
     if not text.strip():
         raise NotationError("the text is empty, needs a tune", reason="empty text")
-    tunes = parse_book(text)
+    tunes = parse_book(text, strict=strict)
     if len(tunes) > 1:
         message = f"{len(tunes)} tunes came, needs one (parse_book reads many)"
         raise NotationError(message, reason="several tunes")
@@ -99,7 +108,7 @@ def parse_tune(text: str) -> Tune:
     return tunes[0]
 
 
-def parse_book(text: str) -> list[Tune | NotationError]:
+def parse_book(text: str, *, strict: bool = False) -> list[Tune | NotationError]:
     """Read all tunes of a text in ABC notation.
 
     Parameters
@@ -107,6 +116,9 @@ def parse_book(text: str) -> list[Tune | NotationError]:
     text : str
         Tunes and other text, which is skipped. A tune begins at X: (or, without X:, is a block of
         lines with a K: field) and ends at a blank line.
+    strict : bool, default False
+        Refuse tunes with several voices or overlays, instead of reading their first voice; what is
+        left out is in `Tune.notices`.
 
     Returns
     -------
@@ -130,7 +142,7 @@ def parse_book(text: str) -> list[Tune | NotationError]:
     for block in _blocks(text):
         if _is_tune(block):
             try:
-                tunes.append(_parse_block(block, defaults))
+                tunes.append(_parse_block(block, defaults, strict))
             except NotationError as error:
                 tunes.append(error)
         elif not tunes:
@@ -188,18 +200,6 @@ def book_to_abc(tunes: Iterable[Tune]) -> str:
     return "\n".join(to_abc(tune, number) for number, tune in enumerate(tunes, 1))
 
 
-def decode_text(content: bytes) -> str:
-    """Decode a file's content, UTF-8 or Latin-1; refuse a file that is empty or binary."""
-    if not content.strip():
-        raise NotationError("the file is empty, needs a tune", reason="empty file")
-    if re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]", content):
-        raise NotationError("the file is binary, needs text", reason="binary file")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
 def _lines_of_music(tune: Tune) -> list[str]:
     """Write the music: spaces at beats and around bar lines, none between a note and its signs."""
     lines, line = list[str](), ""
@@ -226,22 +226,24 @@ def _lines_of_music(tune: Tune) -> list[str]:
 
 
 def _blocks(text: str) -> Iterator[list[_Line]]:
-    """Yield the lines from X: (or the first field) to the blank line after the music."""
+    """Yield the lines from X: (or the first field) to the blank line after the music.
+
+    A blank line between X: and K:, which some books have, ends no tune.
+    """
     block: list[_Line] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    is_complete = False  # a blank line ends the block
+    for number, line in enumerate(split_lines(text), 1):
         begins = line.startswith("X:")
-        if block and (begins or (not line.strip() and _is_complete(block))):
+        if block and (begins or (not line.strip() and is_complete)):
             yield block
             block = []
         if begins or block or _FIELD.match(line):
+            is_complete = (
+                (is_complete and bool(block)) or line.startswith("K:") or not (begins or block)
+            )
             block.append(_Line(number, line))
     if block:
         yield block
-
-
-def _is_complete(block: list[_Line]) -> bool:
-    """Whether a blank line ends the block: not between X: and K:, where some books have it."""
-    return not block[0].text.startswith("X:") or any(x.text.startswith("K:") for x in block)
 
 
 def _is_tune(block: list[_Line]) -> bool:
@@ -258,9 +260,10 @@ def _default_fields(block: list[_Line]) -> dict[str, _Line]:
     }
 
 
-def _parse_block(block: list[_Line], defaults: dict[str, _Line]) -> Tune:
-    fields, voices = dict(defaults), set[str]()
+def _parse_block(block: list[_Line], defaults: dict[str, _Line], strict: bool) -> Tune:
+    fields = dict(defaults)
     headers: list[tuple[str, str]] = []
+    voices: list[_Line] = []
     for index, line in enumerate(block):
         match = _FIELD.match(_without_comment(line.text))
         if match is None:
@@ -270,42 +273,50 @@ def _parse_block(block: list[_Line], defaults: dict[str, _Line]) -> Tune:
         letter, value = match[1], match[2].strip()
         fields[letter] = _Line(line.number, value)
         if letter == "V":
-            voices.add(value.split()[0] if value else "")
-            if len(voices) > 1:
-                raise _error(line, f"voice {value!r} is a second one", "several voices")
+            voices.append(fields[letter])
         if letter == "K":
-            tune = _parse_music(block[index + 1 :], fields, tuple(headers), voices)
-            return replace(tune, line=block[0].number)
+            tune = _parse_music(block[index + 1 :], fields, voices, strict)
+            return replace(tune, headers=tuple(headers), line=block[0].number)
         if letter not in _NOT_KEPT:
             headers.append((letter, value))
     raise _error(block[0], "the tune has no K: field", "no key field")
 
 
 def _parse_music(
-    lines: list[_Line],
-    fields: dict[str, _Line],
-    headers: tuple[tuple[str, str], ...],
-    voices: set[str],
+    lines: list[_Line], fields: dict[str, _Line], voices: list[_Line], strict: bool
 ) -> Tune:
-    key = Key.parse(fields["K"].text, line=fields["K"].number, column=3)
+    key, specifiers = read_key_field(fields["K"].text, line=fields["K"].number, column=3)
     meter = FREE
     if "M" in fields:
         meter = Meter.parse(fields["M"].text, line=fields["M"].number, column=3)
     unit = default_unit(meter)
     if "L" in fields:
         unit = parse_unit(fields["L"].text, line=fields["L"].number, column=3)
-    reader = MusicReader(key, meter, unit, voices)
-    reader.read_line("", fields["K"].number)  # the place of a tune without a line of music
-    for line in lines:
-        text = _without_comment(line.text)
-        match = _BODY_FIELD.match(text)
-        if match is None:
-            reader.read_line(text, line.number)
-        elif match[1] in "KLMPQV":
-            reader.read_field(match[1], match[2], line.number, 3)
+
+    def read(voice: str | None) -> MusicReader:
+        reader = MusicReader(key or Key(None, "none"), meter, unit, voice=voice, strict=strict)
+        reader.read_specifiers(specifiers, fields["K"].number, 3)
+        for line in voices:
+            reader.declare_voice(line.text, line.number, 3)
+        reader.read_line("", fields["K"].number)  # the place of a tune without a line of music
+        for line in lines:
+            text = _without_comment(line.text)
+            match = _BODY_FIELD.match(text)
+            if match is None:
+                reader.read_line(text, line.number)
+            elif match[1] in "KLMPQV":
+                reader.read_field(match[1], match[2], line.number, 3)
+        return reader
+
+    reader = read(None)
+    if not reader.has_notes and reader.other_voice is not None:
+        reader = read(reader.other_voice)  # the first voice with notes
     reference = re.match(r"\d{1,9}", fields["X"].text) if "X" in fields else None
     number = int(reference[0]) if reference else None
-    return Tune(reader.finish(), key, meter, unit, headers, reference=number)
+    elements = reader.finish()
+    check_size(elements, reader.key, meter)
+    notices = tuple(reader.notices)
+    return Tune(elements, reader.key, meter, unit, reference=number, notices=notices)
 
 
 def _without_comment(text: str) -> str:

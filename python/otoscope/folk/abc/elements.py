@@ -27,6 +27,7 @@ __all__ = [
     "Tuplet",
     "join_bar_lines",
     "natural_pitch",
+    "repeat_mark",
 ]
 
 _NATURALS = tuple(NATURAL[letter] for letter in LETTERS)
@@ -154,6 +155,8 @@ class BarLine(Element):
     ----------
     text : str
         One of ``| || |] [| [|] |: :| ::``, or empty for an ending that begins without bar line.
+        With n colons a repeat mark stands for n repeats: ``|::`` and ``::|`` around what is played
+        three times, ``::|:`` between that and a repeat.
     ending : str, default ""
         Passes that play what follows: "1", "2", "1,3", "1-3", or empty for all passes.
 
@@ -170,12 +173,20 @@ class BarLine(Element):
     @property
     def closes(self) -> bool:
         """Whether a repeat ends here."""
-        return self.text in (":|", "::")
+        return self.text.startswith(":")
 
     @property
     def opens(self) -> bool:
         """Whether a repeat begins here."""
-        return self.text in ("|:", "::")
+        return self.text.endswith(":")
+
+    @property
+    def repeats(self) -> tuple[int, int]:
+        """Numbers of repeats of what ends here, and of what begins here; 0 without repeat mark."""
+        if self.text == "::":
+            return 1, 1
+        length = len(self.text)
+        return length - len(self.text.lstrip(":")), length - len(self.text.rstrip(":"))
 
     @property
     def is_heavy(self) -> bool:
@@ -224,10 +235,16 @@ class Mark(Element):
 
 def join_bar_lines(bar_lines: Sequence[BarLine]) -> BarLine:
     """Join consecutive bar lines, with no music between them, to the one they mean together."""
-    closes, opens = any(x.closes for x in bar_lines), any(x.opens for x in bar_lines)
+    closing, opening = (max(counts) for counts in zip(*(x.repeats for x in bar_lines), strict=True))
     heavy = [x.text for x in bar_lines if x.is_heavy]
     plain = heavy[0] if heavy else max((x.text for x in bar_lines), key=len)
-    repeats = {(True, True): "::", (True, False): ":|", (False, True): "|:"}
     ending = ",".join(x.ending for x in bar_lines if x.ending)
-    text = repeats.get((closes, opens), plain)
+    text = repeat_mark(closing, opening) or plain
     return BarLine(text, ending, line=bar_lines[0].line, column=bar_lines[0].column)
+
+
+def repeat_mark(closing: int, opening: int) -> str:
+    """Return the text of the bar line with these `BarLine.repeats`; "" without any."""
+    if closing == opening == 1:
+        return "::"
+    return f"{':' * closing}|{':' * opening}" if closing or opening else ""

@@ -6,7 +6,7 @@ from otoscope.errors import ParameterError
 
 __all__ = ["REASONS", "ConversionError", "NotationError"]
 
-REASONS = ("several voices", "key changes", "meter changes", "mode", "meter", "range", "no notes")
+REASONS = ("key changes", "meter changes", "mode", "meter", "range", "repeats", "no notes")
 
 
 class NotationError(ParameterError):

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from otoscope.folk.abc.clef import Specifiers, read_specifiers
 from otoscope.folk.abc.errors import NotationError
 
-__all__ = ["LETTERS", "MODES", "NATURAL", "SIGNS", "Key"]
+__all__ = ["LETTERS", "MODES", "NATURAL", "SIGNS", "Key", "read_key_field"]
 
 LETTERS = "CDEFGAB"
 NATURAL = dict(zip(LETTERS, (0, 2, 4, 5, 7, 9, 11), strict=True))  # semitones above C
@@ -20,10 +21,8 @@ _BRIGHTNESS = {"lyd": 1, "maj": 0, "mix": -1, "dor": -2, "min": -3, "phr": -4, "
 _SPELLINGS = {"": "maj", "ion": "maj", "m": "min", "aeo": "min"}
 _KEY = re.compile(r"(?P<tonic>[A-G][#b]?)\s*(?P<mode>[A-Za-z]*)(?![=\w])(?P<rest>.*)")
 _CHANGE = re.compile(r"(\^\^|\^|__|_|=)([A-Ga-g])")
-_IGNORED = re.compile(
-    r"(?:clef=\S+|(?:treble|bass|alto|tenor|perc|none)\S*|(?:middle|stafflines|staffscale|m)=\S+"
-    r"|(?:octave|transpose|t)=0|\"[^\"]*\")"
-)
+_NO_TONIC = re.compile(r"(?P<mode>(?:none|HP|Hp)\b|(?=[\^_=]|exp\b))(?P<rest>.*)")
+_JOINED_CLEF = re.compile(r"^([A-G][#b]?)(?=clef=|treble|alto|tenor|bass)")  # "Gtreble"
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Key:
 
     @classmethod
     def parse(cls, text: str, *, line: int | None = None, column: int | None = None) -> Key:
-        """Read the value of a K: field.
+        """Read the key of a K: field; its clef, octave and transposition are the tune's.
 
         Parameters
         ----------
@@ -73,19 +72,14 @@ class Key:
         Raises
         ------
         NotationError
-            If tonic, mode or a modifier is unknown, or the modifier shifts octaves.
+            If tonic, mode or a modifier is unknown.
 
         Examples
         --------
         >>> Key.parse("F#m").abc
         'F#min'
         """
-        key = _parse(text.strip())
-        if isinstance(key, str):
-            raise NotationError(
-                f"K: is {text.strip()!r}: {key}", reason="key field", line=line, column=column
-            )
-        return key
+        return read_key_field(text, line=line, column=column)[0] or cls(None, "none")
 
     @property
     def abc(self) -> str:
@@ -98,7 +92,8 @@ class Key:
     @cached_property
     def signature(self) -> dict[str, int]:
         """The letters that are not natural, with their alterations in semitones."""
-        signature = {"F": 1, "C": 1} if self.mode in ("HP", "Hp") else {}
+        is_pipes = self.mode in ("HP", "Hp") and not self.is_explicit
+        signature = {"F": 1, "C": 1} if is_pipes else {}
         if self.tonic is not None and not self.is_explicit:
             fifths = _fifths(self.tonic) + _BRIGHTNESS[self.mode]
             signature = {letter: (fifths - i + 6) // 7 for i, letter in enumerate(_FIFTHS)}
@@ -126,36 +121,48 @@ def _alteration(tonic: str) -> int:
     return tonic.count("#") - tonic.count("b")
 
 
+def read_key_field(
+    text: str, *, line: int | None = None, column: int | None = None
+) -> tuple[Key | None, Specifiers]:
+    """Read a K: field: its key, None if it names none but a clef, and its other specifiers."""
+    try:
+        return _parse(_JOINED_CLEF.sub(r"\1 ", text.strip()))
+    except ValueError as fault:
+        raise NotationError(
+            f"K: is {text.strip()!r}: {fault}", reason="key field", line=line, column=column
+        ) from None
+
+
 @cache
-def _parse(text: str) -> Key | str:
-    """Return the key, or the fault of the text."""
-    if text in ("", "none"):
-        return Key(None, "none")
-    pipes = re.match(r"(HP|Hp)\b", text)
-    if pipes:
-        return Key(None, pipes[1])
-    match = _KEY.fullmatch(text)
-    if match is None and re.match(r"(none\b\s*)?(exp\b\s*)?([\^_=]|clef=|treble|bass)", text):
-        return _modified(None, "none", re.sub(r"^none\b", "", text))
+def _parse(text: str) -> tuple[Key | None, Specifiers]:
+    """Return key and specifiers; a `ValueError` names the fault of the text."""
+    specifiers, words = read_specifiers(text)
+    if not words:
+        return (Key(None, "none") if not text else None), specifiers
+    name = " ".join(words)
+    if match := _NO_TONIC.fullmatch(name):
+        return _modified(None, match["mode"] or "none", match["rest"]), specifiers
+    match = _KEY.fullmatch(name)
     if match is None:
-        return "needs a tonic such as C, F# or Bb and a mode, HP, Hp or none"
+        raise ValueError("needs a tonic such as C, F# or Bb and a mode, HP, Hp or none")
     tonic, mode, rest = match["tonic"], match["mode"], match["rest"]
-    if mode.lower() in ("exp", "clef", "treble", "bass", "alto", "tenor"):
+    if mode.lower() == "exp":
         mode, rest = "", f"{mode}{rest}"
     mode = mode if mode == "" else mode.lower()[:3]
     mode = _SPELLINGS.get(mode, mode)
     if mode not in MODES:
-        return f"mode is {match['mode']!r}, needs one of {' '.join(MODES)} (or ion, aeo, m)"
-    return _modified(tonic, mode, rest)
+        raise ValueError(f"mode is {match['mode']!r}, needs one of {' '.join(MODES)} (ion, aeo, m)")
+    return _modified(tonic, mode, rest), specifiers
 
 
-def _modified(tonic: str | None, mode: str, rest: str) -> Key | str:
-    """Read the words after the mode: "exp", accidentals, clefs."""
+def _modified(tonic: str | None, mode: str, rest: str) -> Key:
+    """Read the words after the mode: "exp" and accidentals."""
     changes: list[tuple[str, int]] = []
-    for word in (words := rest.split()):
+    words = [word.lower() for word in rest.split()]
+    for word in words:
         signs = _CHANGE.findall(word)
         if signs and "".join(sign + letter for sign, letter in signs) == word:
             changes += [(letter.upper(), SIGNS[sign]) for sign, letter in signs]
-        elif word != "exp" and not _IGNORED.fullmatch(word):
-            return f"{word!r} came after the mode, needs accidentals such as ^f, exp or a clef"
+        elif word != "exp":
+            raise ValueError(f"{word!r} came after the mode, needs accidentals such as ^f, or exp")
     return Key(tonic, mode, tuple(changes), is_explicit="exp" in words)

@@ -51,7 +51,7 @@ def to_midi(tune: Tune, tempo_bpm: float | None = None) -> bytes:
     for note in tune.unfolded.notes:
         events.append((_ticks(note.onset), True, note.pitch))
         events.append((_ticks(note.onset + note.duration), False, note.pitch))
-    track = _meta(0x03, tune.title.encode())
+    track = bytearray(_meta(0x03, tune.title.encode()))
     track += _meta(0x51, round(60e6 / tempo_bpm).to_bytes(3, "big"))
     now = 0
     for tick, is_on, pitch in sorted(events):
@@ -59,7 +59,7 @@ def to_midi(tune: Tune, tempo_bpm: float | None = None) -> bytes:
         now = tick
     track += _meta(0x2F, b"")
     one_track = b"".join(number.to_bytes(2, "big") for number in (0, 1, _TICKS))
-    return _chunk(b"MThd", one_track) + _chunk(b"MTrk", track)
+    return _chunk(b"MThd", one_track) + _chunk(b"MTrk", bytes(track))
 
 
 def _ticks(time: Fraction) -> int:

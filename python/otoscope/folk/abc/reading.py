@@ -2,6 +2,9 @@
 
 Music code is that of the ABC standard 2.1, read liberally where old books differ: "A 2" is A2,
 "!" alone is a line break, "+CE+" is a chord, bar lines may be any run of ``| : [ ]``.
+
+Notes are those that sound: octaves of clefs, "octave=" and "transpose=" move notes and keys while
+they are read. Of several voices one is read, and of overlays (&) what stands before them.
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from functools import cache
 
-from otoscope.folk.abc.durations import LENGTH, default_normal_notes, parse_length, parse_unit
+from otoscope.folk.abc.clef import Specifiers, read_specifiers
+from otoscope.folk.abc.durations import default_normal_notes, parse_length, parse_unit
 from otoscope.folk.abc.elements import (
     BarLine,
     BrokenRhythm,
@@ -27,113 +30,181 @@ from otoscope.folk.abc.elements import (
     Tuplet,
 )
 from otoscope.folk.abc.errors import NotationError
-from otoscope.folk.abc.key import LETTERS, SIGNS, Key
+from otoscope.folk.abc.key import LETTERS, SIGNS, Key, read_key_field
 from otoscope.folk.abc.meter import Meter
+from otoscope.folk.abc.patterns import INSIDE, NO_NOTES, OLD_CHORD, TOKEN, VOICE, bar_line_text
 from otoscope.folk.abc.spelling import Accidentals
+from otoscope.folk.abc.transposition import (
+    Shift,
+    change_notes,
+    nearest_shift,
+    shift_key,
+    shift_note,
+)
 
 __all__ = ["MusicReader"]
 
-# Numbers have few digits, so that a hostile file cannot ask for ages of music.
-_LENGTH = rf"(?:\ *(?P<{{0}}length>{LENGTH}))?"
-_NOTE = r"(?P<{0}sign>\^\^|\^|__|_|=)?(?P<{0}letter>[A-Ga-g])(?P<{0}octave>[,']{{0,3}})" + _LENGTH
-_ENDING = r"\d{1,2}(?:[,-]\d{1,2})*"
-_TOKEN = re.compile(
-    rf"""
-    (?P<skip> [\s`]+ | y\d* | \\\s*$ )
-  | (?P<text> "[^"]*" )
-  | (?P<field> \[(?P<field_letter>[A-Za-z]):(?P<field_value>[^\]]*)\] )
-  | (?P<bar> (?P<bar_text> \[\|\] | :+\|+:+ | :+\|[\]|]? | ::+ | \[\|:* | \|[\]|]?:* )
-             (?P<bar_ending> {_ENDING} )? )
-  | (?P<ending> \[(?P<ending_list> {_ENDING} ) )
-  | (?P<chord> \[ (?P<chord_inside>(?:"[^"]*"|[^\]"])*) \] {_LENGTH.format("chord_")} )
-  | (?P<grace> \{{ (?P<grace_slash>/?) (?P<grace_inside>[^}}]*) \}} )
-  | (?P<plus> \+ (?P<plus_inside>[^+\s"]+) \+ {_LENGTH.format("plus_")} )
-  | (?P<mark> ![^!\s"|:\[\]]+! | \.?\((?!\d) | \) | [.~H-Wh-w] )
-  | (?P<tuplet> \( (?P<p>\d) (?: :(?P<q>\d{{0,3}}) (?: :(?P<r>\d{{0,3}}) )? )? )
-  | (?P<tie> - )
-  | (?P<broken> >{{1,3}} | <{{1,3}} )
-  | (?P<note> {_NOTE.format("")} )
-  | (?P<rest> [zx] {_LENGTH.format("rest_")} )
-  | (?P<measures> [ZX] (?P<count>\d{{0,3}}) )
-  | (?P<overlay> & )
-  | (?P<linebreak> [!$*] )
-    """,
-    re.VERBOSE,
-)
-_INSIDE = re.compile(rf"(?P<note>{_NOTE.format('')})|(?P<tie>-)|(?P<chord>\[[^\]]*\])|(?P<skip>.)")
-_OLD_CHORD = re.compile(r"(?=.*[A-G\d])(?:[_^=]*[A-Ga-g][,']*[\d/]*){2,}")
+_NO_SHIFT, _AS_WRITTEN = Shift(0, 0), Specifiers()
 
 
 class MusicReader:
-    """Reader of a tune's music, line by line.
+    """Reader of the music of one voice, line by line.
 
     ``key`` and ``meter`` are the header's, ``unit`` is the length of a note without number in whole
-    notes, ``voices`` are the voices that the header names.
+    notes. ``voice`` is the voice to read, by default the first that is named; music
+    before any V: belongs to that. ``strict`` refuses other voices.
     """
 
-    def __init__(self, key: Key, meter: Meter, unit: Fraction, voices: set[str]) -> None:
+    def __init__(
+        self,
+        key: Key,
+        meter: Meter,
+        unit: Fraction,
+        *,
+        voice: str | None = None,
+        strict: bool = False,
+    ) -> None:
         self.elements: list[Element] = []
-        self._key, self._meter, self._unit, self._voices = key, meter, unit, voices
+        self.key = key  # of the header, as it sounds
+        self.notices: list[NotationError] = []  # what is left out
+        self.other_voice: str | None = None  # the first voice with notes that is left out
+        self._voices = set[str]()
+        self._voice, self._wanted, self._strict = "", voice, strict
+        self._is_left_out = voice is not None
+        self._in_overlay = False
+        self._written_key, self._key, self._specifiers = key, key, _AS_WRITTEN
+        self._shift = _NO_SHIFT
+        self._meter, self._unit = meter, unit
         self._accidentals = Accidentals(key)
         self._last: int | None = None  # index of the latest note, chord or rest
+        self._latest: tuple[Note, ...] = ()  # its notes as written
         self._tuplet = 0  # notes that the open tuplet still needs
         self._pending: BrokenRhythm | None = None
         self._line = self._column = 0
         self._handlers: dict[str, Callable[[re.Match[str]], None]] = {
             name: getattr(self, f"_on_{name}")
-            for name in _TOKEN.groupindex
+            for name in TOKEN.groupindex
             if hasattr(self, f"_on_{name}")
         }
+
+    def read_specifiers(self, specifiers: Specifiers, line: int, column: int) -> None:
+        """Change the octave or the transposition, the key as written being the same."""
+        self._line, self._column = line, column
+        self._transpose(specifiers)
+
+    def declare_voice(self, value: str, line: int, column: int) -> str:
+        """Read a V: field without a change to that voice; return the voice's name."""
+        self._line, self._column = line, column
+        name, *rest = value.split(maxsplit=1) or [""]
+        if name not in self._voices:
+            self._voices.add(name)
+            self._wanted = name if self._wanted is None else self._wanted
+            if name != self._wanted:
+                self._leave_out(f"voice {name!r} is a second one beside {self._wanted!r}")
+        if name == self._wanted and rest:
+            try:
+                specifiers, _ = read_specifiers(rest[0])
+            except ValueError as fault:
+                raise self._error(f"V: is {value.strip()!r}: {fault}", "voice field") from None
+            self._transpose(specifiers)
+        return name
 
     def read_line(self, text: str, line: int, column: int = 1) -> None:
         """Read one line of music, comments removed; ``column`` is that of its first character."""
         self._line, at = line, 0
         while at < len(text):
+            if self._is_left_out and (at := self._end_of_voice(text, at)) == len(text):
+                return
             self._column = column + at
-            match = _TOKEN.match(text, at)
+            match = TOKEN.match(text, at)
+            kind = str(match.lastgroup) if match else ""
+            at = match.end() if match else at + 1
+            if self._in_overlay and kind not in ("bar", "field"):
+                continue
             if match is None:
-                raise self._error(f"{text[at : at + 10]!r} came, needs music", "character")
-            handler = self._handlers.get(str(match.lastgroup))
+                raise self._error(f"{text[at - 1 : at + 9]!r} came, needs music", "character")
+            handler = self._handlers.get(kind)
             if handler is not None:
                 handler(match)
-            at = match.end()
 
     def read_field(self, letter: str, value: str, line: int, column: int) -> None:
         """Read a field within the music."""
         self._line, self._column = line, column
-        if letter == "K":
-            self._key = Key.parse(value, line=line, column=column)
-            self._accidentals.change_key(self._key)
-            self._add(InlineField(letter, self._key, line=line, column=column))
+        if letter == "V":
+            self._voice = self.declare_voice(value, line, column)
+            self._is_left_out, self._in_overlay = self._voice != self._wanted, False
+        elif self._is_left_out or self._in_overlay:
+            return
+        elif letter == "K":
+            key, specifiers = read_key_field(value, line=line, column=column)
+            self._transpose(specifiers, key)
         elif letter == "M":
             self._meter = Meter.parse(value, line=line, column=column)
             self._add(InlineField(letter, self._meter, line=line, column=column))
         elif letter == "L":
             self._unit = parse_unit(value, line=line, column=column)
-        elif letter == "V":
-            self._voices.add(value.split()[0] if value.strip() else "")
-            if len(self._voices) > 1:
-                raise self._error(f"voice {value.strip()!r} is a second one", "several voices")
         elif letter in "PQ":
             text = value.strip().replace("]", "")  # it is written within brackets
             if text.count('"') % 2:  # would hide a comment, or make one of what follows
                 text = text.replace('"', "")
             self._add(InlineField(letter, text, line=line, column=column))
 
+    @property
+    def has_notes(self) -> bool:
+        """Whether a note was read."""
+        return any(isinstance(element, Note | Chord) for element in self.elements)
+
     def finish(self) -> tuple[Element, ...]:
         """Return all elements; refuse music without notes or with an open broken rhythm."""
         if (sign := self._pending) is not None:
             self._line, self._column = sign.line, sign.column
             raise self._error(f"{sign.sign!r} has no note after it", "broken rhythm")
-        if not any(isinstance(element, Note | Chord) for element in self.elements):
+        if not self.has_notes:
             raise NotationError("the tune has no notes", reason="no music", line=self._line or None)
         return tuple(self.elements)
 
     def _error(self, message: str, reason: str) -> NotationError:
         return NotationError(message, reason=reason, line=self._line, column=self._column)
 
+    def _leave_out(self, message: str) -> None:
+        """Note that something is left out, or refuse it."""
+        if self._strict:
+            raise self._error(message, "several voices")
+        self.notices.append(self._error(f"{message}, left out", "several voices"))
+
+    def _end_of_voice(self, text: str, at: int) -> int:
+        """Return the index at which a line leaves the voice that is left out."""
+        end = next((x.start() for x in VOICE.finditer(text, at) if x["name"]), len(text))
+        if self.other_voice is None and NO_NOTES.sub("", text[at:end]):
+            self.other_voice = self._voice
+        return end
+
+    def _transpose(self, specifiers: Specifiers, key: Key | None = None) -> None:
+        """Change the octave, the transposition and, unless None, the key as written."""
+        self._specifiers = self._specifiers.updated(specifiers)
+        if key is not None:
+            self._written_key = key
+            self._accidentals.change_key(key)
+        octaves, semitones = self._specifiers.octaves, self._specifiers.semitones or 0
+        steps = nearest_shift(self._written_key, semitones).steps if semitones else 0
+        self._shift = Shift(steps + 7 * octaves, semitones + 12 * octaves)
+        try:
+            sounding = shift_key(self._written_key, self._shift)
+        except NotationError as fault:
+            raise self._error(fault.message, fault.reason) from None
+        if key is not None or (self.elements and sounding != self._key):
+            self._add(InlineField("K", sounding, line=self._line, column=self._column))
+        elif not self.elements:
+            self.key = sounding
+        self._key = sounding
+
     def _add(self, element: Element) -> None:
+        if self._shift != _NO_SHIFT:
+            (element,) = change_notes((element,), self._sounding)
         self.elements.append(element)
+
+    def _sounding(self, note: Note) -> Note:
+        return replace(shift_note(note, self._shift), written=note.written)
 
     def _add_timed(self, element: Element) -> None:
         """Add an element that has a duration."""
@@ -155,7 +226,7 @@ class MusicReader:
         step -= 7 * octave.count(",")
         if sign is not None:
             self._accidentals.write_sign(step, SIGNS[sign])
-        return Note(
+        note = Note(
             step,
             self._accidentals.alteration(step),
             self._length(match["length"]) * unit,
@@ -163,11 +234,19 @@ class MusicReader:
             line=self._line,
             column=self._column,
         )
+        if not 0 <= (pitch := note.pitch + self._shift.semitones) <= 127:
+            raise self._error(f"{match[0]!r} sounds as {pitch}, needs to be in [0, 127]", "pitch")
+        return note
+
+    def _hold(self, notes: tuple[Note, ...]) -> None:
+        """Remember the notes of the latest element, as written; none for a rest."""
+        self._latest = notes
+        self._accidentals.hold_ties(notes)
 
     def _notes(self, text: str) -> Iterator[Note]:
         """Yield the notes within a chord, lengths in units of their own; skip other signs."""
         notes: list[Note] = []
-        for match in _INSIDE.finditer(re.sub(r'"[^"]*"|![^!]*!', "", text)):
+        for match in INSIDE.finditer(re.sub(r'"[^"]*"|![^!]*!', "", text)):
             if match.lastgroup == "note":
                 notes.append(self._make_note(match, Fraction(1)))
             elif match.lastgroup == "tie" and notes:
@@ -193,7 +272,8 @@ class MusicReader:
         self.read_field(match["field_letter"], match["field_value"], self._line, self._column)
 
     def _on_bar(self, match: re.Match[str]) -> None:
-        text = _bar_line_text(match["bar_text"])
+        text = bar_line_text(match["bar_text"])
+        self._in_overlay = False
         self._accidentals.end_measure()
         ending = match["bar_ending"] or ""
         self._add(BarLine(text, ending, line=self._line, column=self._column))
@@ -208,19 +288,19 @@ class MusicReader:
     def _on_chord(self, match: re.Match[str]) -> None:
         chord = self._make_chord(match["chord_inside"], self._length(match["chord_length"]))
         self._add_timed(chord)
-        self._accidentals.hold_ties(chord.notes)
+        self._hold(chord.notes)
 
     def _on_plus(self, match: re.Match[str]) -> None:
-        if not _OLD_CHORD.fullmatch(match["plus_inside"]):
+        if not OLD_CHORD.fullmatch(match["plus_inside"]):
             self._on_text(match)
             return
         chord = self._make_chord(match["plus_inside"], self._length(match["plus_length"]))
         self._add_timed(chord)
-        self._accidentals.hold_ties(chord.notes)
+        self._hold(chord.notes)
 
     def _on_grace(self, match: re.Match[str]) -> None:
         notes: list[Note | Chord] = []
-        for part in _INSIDE.finditer(match["grace_inside"]):
+        for part in INSIDE.finditer(match["grace_inside"]):
             if part.lastgroup == "note":
                 notes.append(self._make_note(part, self._unit))
             elif part.lastgroup == "chord":
@@ -247,12 +327,12 @@ class MusicReader:
         between = self.elements[(self._last or 0) + 1 :]
         if not isinstance(last, Note | Chord) or any(isinstance(x, BarLine) for x in between):
             raise self._error("'-' has no note before it", "tie")
-        notes = (last,) if isinstance(last, Note) else last.notes
-        notes = tuple(replace(note, tie=True) for note in notes)
-        self.elements[self._last or 0] = (
-            notes[0] if isinstance(last, Note) else replace(last, notes=notes)
-        )
-        self._accidentals.hold_ties(notes)
+        if isinstance(last, Note):
+            self.elements[self._last or 0] = replace(last, tie=True)
+        else:
+            tied = tuple(replace(note, tie=True) for note in last.notes)
+            self.elements[self._last or 0] = replace(last, notes=tied)
+        self._hold(tuple(replace(note, tie=True) for note in self._latest))
 
     def _on_broken(self, match: re.Match[str]) -> None:
         if self._last is None or self._pending is not None:
@@ -263,13 +343,13 @@ class MusicReader:
     def _on_note(self, match: re.Match[str]) -> None:
         note = self._make_note(match, self._unit)
         self._add_timed(note)
-        self._accidentals.hold_ties((note,))
+        self._hold((note,))
 
     def _on_rest(self, match: re.Match[str]) -> None:
         length = self._length(match["rest_length"]) * self._unit
         visible = match[0][0] == "z"
         self._add_timed(Rest(length, visible, line=self._line, column=self._column))
-        self._accidentals.hold_ties(())
+        self._hold(())
 
     def _on_measures(self, match: re.Match[str]) -> None:
         count = int(match["count"] or 1)
@@ -278,13 +358,10 @@ class MusicReader:
         self._add_timed(MeasureRest(count, line=self._line, column=self._column))
 
     def _on_overlay(self, match: re.Match[str]) -> None:
-        raise self._error("'&' begins a second voice", "several voices")
+        message = f"{match[0]!r} begins a second voice"
+        if self._strict or not any(message in notice.message for notice in self.notices):
+            self._leave_out(message)
+        self._in_overlay = True
 
-
-@cache
-def _bar_line_text(run: str) -> str:
-    """Return the text of `BarLine` that a run of ``| : [ ]`` means."""
-    closes, opens = run.startswith(":"), run.endswith(":")
-    if closes or opens:
-        return "::" if closes and opens else ":|" if closes else "|:"
-    return run
+    def _on_overlays(self, match: re.Match[str]) -> None:
+        raise self._error(f"{match[0]!r} overlays several measures, needs &", "several voices")

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from otoscope.folk.abc.durations import TimedElement
-from otoscope.folk.abc.elements import BarLine, Element, InlineField, join_bar_lines
+from otoscope.folk.abc.elements import (
+    BarLine,
+    Chord,
+    Element,
+    InlineField,
+    MeasureRest,
+    Note,
+    Rest,
+    Tuplet,
+    join_bar_lines,
+)
+from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.abc.key import Key
 from otoscope.folk.abc.meter import Meter
 
-__all__ = ["Measure", "Part", "find_measures", "find_parts", "unfold"]
+__all__ = [
+    "MOST_ELEMENTS",
+    "Measure",
+    "Part",
+    "check_size",
+    "find_measures",
+    "find_parts",
+    "unfold",
+]
+
+MOST_ELEMENTS = 200_000
+"""Largest number of elements of an unfolded tune: a hundred times that of a long one."""
+
+_LARGEST_DIVISOR = 10**12  # of the unit in which all onsets are whole numbers
 
 
 @dataclass(frozen=True)
@@ -161,22 +186,28 @@ def unfold(elements: Sequence[Element], key: Key, meter: Meter) -> tuple[Element
     beginning. Second and later endings end at the next repeat mark or heavy bar line. The header's
     ``key`` and ``meter`` are restored where a repeat leads to before a change of them. Parts (P:),
     "D.C." and the like are not played.
+
+    The time is proportional to the result, which has at most `MOST_ELEMENTS`.
     """
     elements = _with_joined_bar_lines(elements)
+    passes, fields = _passes(elements), _fields_in_force(elements, key, meter)
     played: list[Element] = []
     start, turn, in_later_ending = 0, 1, False  # of the section: its index, the pass from 1
     at = 0
     while at < len(elements):
         element = elements[at]
         at += 1
+        if len(played) > MOST_ELEMENTS:
+            message = f"the tune, played out, has more than {MOST_ELEMENTS:,} notes and signs"
+            raise NotationError(message, reason="size", line=element.line, column=element.column)
         if not isinstance(element, BarLine):
             played.append(element)
             continue
         if element.text and not (played and isinstance(played[-1], BarLine)):
             played.append(BarLine("|", line=element.line, column=element.column))
-        if element.closes and turn < _count_passes(elements, start):
+        if element.closes and turn < passes[start]:
             at, turn, in_later_ending = start, turn + 1, False
-            played += _fields_in_force(elements, start, key, meter)
+            played += fields[start]
         elif (
             element.opens
             or (element.closes and turn not in element.endings)
@@ -190,6 +221,32 @@ def unfold(elements: Sequence[Element], key: Key, meter: Meter) -> tuple[Element
     return tuple(played)
 
 
+def check_size(elements: Sequence[Element], key: Key, meter: Meter) -> None:
+    """Refuse a tune that few characters make too large: by repeats, rests or odd note lengths."""
+    counts = [max(*x.repeats, *x.endings, 1) for x in elements if isinstance(x, BarLine)]
+    rests = sum(x.count for x in elements if isinstance(x, MeasureRest))
+    if (len(elements) + rests) * (1 + max(counts, default=0)) > MOST_ELEMENTS:
+        n_played = len(unfold(elements, key, meter))
+        if n_played + rests > MOST_ELEMENTS:
+            message = (
+                f"rests of {rests:,} measures came, needs at most {MOST_ELEMENTS - n_played:,}"
+            )
+            raise NotationError(message, reason="size", line=elements[0].line)
+    divisors = {meter.length.denominator} if meter.length else {1}
+    for element in elements:
+        if isinstance(element, Note | Chord | Rest):
+            divisors.add(element.length.denominator)
+        if isinstance(element, Chord):
+            divisors.update(note.length.denominator for note in element.notes)
+        elif isinstance(element, Tuplet):
+            divisors.add(element.notes)
+        elif isinstance(element, InlineField) and isinstance(element.value, Meter):
+            divisors.add((element.value.length or Fraction(1)).denominator)
+    if math.lcm(*divisors) > _LARGEST_DIVISOR:
+        message = f"note lengths have no common unit of at least 1/{_LARGEST_DIVISOR:.0e} note"
+        raise NotationError(message, reason="size", line=elements[0].line)
+
+
 def _with_joined_bar_lines(elements: Sequence[Element]) -> list[Element]:
     """Join consecutive bar lines: ":| |2" acts as ":|2"."""
     result: list[Element] = []
@@ -201,14 +258,17 @@ def _with_joined_bar_lines(elements: Sequence[Element]) -> list[Element]:
     return result
 
 
-def _count_passes(elements: Sequence[Element], start: int) -> int:
-    """Count how often the section that begins at ``start`` is played."""
-    passes = 2
-    for element in elements[start:]:
+def _passes(elements: Sequence[Element]) -> list[int]:
+    """Return how often a section that begins at each index is played, at least twice."""
+    passes = [2] * (len(elements) + 1)
+    for index in range(len(elements) - 1, -1, -1):
+        element = elements[index]
+        passes[index] = passes[index + 1]
         if isinstance(element, BarLine):
-            passes = max(passes, *element.endings, 0)
-            if element.opens or (element.closes and not element.ending):
-                break
+            closing, opening = element.repeats
+            passes[index + 1] = max(passes[index + 1], opening + 1)
+            is_end = element.opens or (element.closes and not element.ending)
+            passes[index] = max(2 if is_end else passes[index + 1], closing + 1, *element.endings)
     return passes
 
 
@@ -225,10 +285,16 @@ def _end_of_ending(elements: Sequence[Element], at: int, turn: int) -> int:
 
 
 def _fields_in_force(
-    elements: Sequence[Element], at: int, key: Key, meter: Meter
-) -> list[InlineField]:
-    """Return the fields that restore key and meter at ``at``; empty if the tune changes neither."""
+    elements: Sequence[Element], key: Key, meter: Meter
+) -> list[tuple[InlineField, ...]]:
+    """Return the fields that restore key and meter at each index; none if the tune changes none."""
     changed = {x.letter for x in elements if isinstance(x, InlineField) and x.letter in "KM"}
     fields = {"K": InlineField("K", key), "M": InlineField("M", meter)}
-    fields |= {x.letter: x for x in elements[:at] if isinstance(x, InlineField)}
-    return [fields[letter] for letter in sorted(changed)]
+    fields = {letter: fields[letter] for letter in sorted(changed)}
+    in_force, restored = [], tuple(fields.values())
+    for element in elements:
+        in_force.append(restored)
+        if isinstance(element, InlineField) and element.letter in fields:
+            fields[element.letter] = element
+            restored = tuple(fields.values())
+    return [*in_force, restored]

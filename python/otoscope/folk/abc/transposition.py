@@ -15,10 +15,20 @@ from otoscope.folk.abc.elements import (
     Note,
     natural_pitch,
 )
+from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.abc.key import LETTERS, NATURAL, Key
 from otoscope.folk.abc.tune import Tune
 
-__all__ = ["Shift", "change_notes", "shift_between", "shift_tune", "transpose"]
+__all__ = [
+    "Shift",
+    "change_notes",
+    "nearest_shift",
+    "shift_between",
+    "shift_key",
+    "shift_note",
+    "shift_tune",
+    "transpose",
+]
 
 
 class Shift(NamedTuple):
@@ -50,13 +60,7 @@ def transpose(tune: Tune, semitones: int) -> Tune:
     >>> tune.key.abc, [note.pitch for note in tune.notes]
     ('Fmaj', [65, 66, 67, 69])
     """
-    old = tune.key.tonic or "C"
-    pitch_class = (_semitones_above_c(old) + semitones) % 12
-    tonics = [letter + sign for sign, letter in product(("", "#", "b"), LETTERS)]
-    tonics = [tonic for tonic in tonics if _semitones_above_c(tonic) % 12 == pitch_class]
-    mode = "maj" if tune.key.tonic is None else tune.key.mode
-    new = min(tonics, key=lambda tonic: len(Key(tonic, mode).signature))
-    return shift_tune(tune, shift_between(old, new, semitones))
+    return shift_tune(tune, nearest_shift(tune.key, semitones))
 
 
 def shift_tune(tune: Tune, shift: Shift) -> Tune:
@@ -64,13 +68,13 @@ def shift_tune(tune: Tune, shift: Shift) -> Tune:
     if shift == (0, 0):
         return tune
     elements = [
-        replace(element, value=_shift_key(element.value, shift))
+        replace(element, value=shift_key(element.value, shift))
         if isinstance(element, InlineField) and isinstance(element.value, Key)
         else element
         for element in tune.elements
     ]
-    moved = change_notes(elements, lambda note: _shift_note(note, shift))
-    return replace(tune, elements=moved, key=_shift_key(tune.key, shift))
+    moved = change_notes(elements, lambda note: shift_note(note, shift))
+    return replace(tune, elements=moved, key=shift_key(tune.key, shift))
 
 
 def change_notes(
@@ -91,6 +95,17 @@ def change_notes(
     return tuple(map(changed, elements))
 
 
+def nearest_shift(key: Key, semitones: int) -> Shift:
+    """Return the shift of a key by semitones; of two enharmonic keys, that with fewer signs."""
+    old = key.tonic or "C"
+    pitch_class = (_semitones_above_c(old) + semitones) % 12
+    tonics = [letter + sign for sign, letter in product(("", "#", "b"), LETTERS)]
+    tonics = [tonic for tonic in tonics if _semitones_above_c(tonic) % 12 == pitch_class]
+    mode = "maj" if key.tonic is None else key.mode
+    new = min(tonics, key=lambda tonic: len(Key(tonic, mode).signature))
+    return shift_between(old, new, semitones)
+
+
 def shift_between(old: str, new: str, semitones: int) -> Shift:
     """Return the shift by a number of semitones that leads from one tonic to another."""
     octaves = (semitones - _semitones_above_c(new) + _semitones_above_c(old)) // 12
@@ -102,8 +117,11 @@ def _semitones_above_c(tonic: str) -> int:
     return NATURAL[tonic[0]] + tonic.count("#") - tonic.count("b")
 
 
-def _shift_note(note: Note, shift: Shift) -> Note:
+def shift_note(note: Note, shift: Shift) -> Note:
+    """Shift a note; its accidental stays a written one only if the shift is by octaves."""
     steps, semitones = shift
+    if 7 * semitones == 12 * steps:
+        return replace(note, step=note.step + steps)
     pitch = note.pitch + semitones
     step = note.step + steps
     if abs(pitch - natural_pitch(step)) > 2:  # no sign: respell as a natural or a sharp
@@ -112,19 +130,26 @@ def _shift_note(note: Note, shift: Shift) -> Note:
     return replace(note, step=step, alter=alter, written=False)
 
 
-def _shift_key(key: Key, shift: Shift) -> Key:
+def shift_key(key: Key, shift: Shift) -> Key:
+    """Shift tonic and signs of a key; refuse signs beyond double sharps and flats."""
+    if 7 * shift.semitones == 12 * shift.steps:
+        return key
+
     def moved(letter: str, alter: int) -> tuple[str, int]:
         steps, semitones = shift
         index = LETTERS.index(letter) + steps
         new = LETTERS[index % 7]
         change = NATURAL[letter] + alter + semitones - NATURAL[new] - 12 * (index // 7)
+        if abs(change) > 2:
+            message = f"key {key.abc} cannot be written {semitones} semitones away"
+            raise NotationError(message, reason="key field")
         return new, change
 
     if key.tonic is None:
-        if not key.signature:
-            return key
-        changes = tuple(moved(letter, alter) for letter, alter in key.signature.items())
-        return Key(None, "none", changes, is_explicit=True)
+        scale = [moved(letter, key.signature.get(letter, 0)) for letter in LETTERS]
+        return Key(None, "none", tuple(x for x in scale if x[1]), is_explicit=True)
     letter, alter = moved(key.tonic[0], _semitones_above_c(key.tonic) - NATURAL[key.tonic[0]])
+    if abs(alter) > 1:  # no such key: the enharmonic one
+        return shift_key(key, nearest_shift(key, shift.semitones))
     tonic = letter + ("#" * alter if alter > 0 else "b" * -alter)
     return replace(key, tonic=tonic, changes=tuple(moved(*change) for change in key.changes))

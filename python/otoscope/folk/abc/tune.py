@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from otoscope.folk.abc.durations import TimedElement, time_elements
 from otoscope.folk.abc.elements import Element
+from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.abc.key import Key
 from otoscope.folk.abc.meter import Meter
 from otoscope.folk.abc.sounding import MidiNote, highest_notes, sounding_notes
@@ -22,7 +23,7 @@ _TEMPO = re.compile(r"(?:(\d{1,3})/([1-9]\d{0,2})\s*=\s*)?(\d{1,5}(?:\.\d{1,5})?
 
 @dataclass(frozen=True)
 class Tune:
-    """A tune in one voice.
+    """A tune in one voice, at the pitch at which it sounds.
 
     `parse_tune` and `read_book` read tunes, `to_abc` and `to_midi` write them.
 
@@ -39,7 +40,10 @@ class Tune:
     reference : int, optional
         Number of the X: field.
     line : int, default 1
-        Line where the tune begins. Reference, line and the elements' places are not compared.
+        Line where the tune begins. Reference, line, notices and the elements' places are not
+        compared.
+    notices : tuple of NotationError, default ()
+        Other voices and overlays that were left out, with line and column.
 
     Examples
     --------
@@ -58,6 +62,7 @@ class Tune:
     headers: tuple[tuple[str, str], ...] = ()
     reference: int | None = field(default=None, compare=False)
     line: int = field(default=1, compare=False)
+    notices: tuple[NotationError, ...] = field(default=(), compare=False)
 
     @property
     def title(self) -> str:

@@ -72,6 +72,7 @@ class SplitTune:
             "meter": self.tokenised.meter,
             "mode": self.tokenised.mode,
             "tokens": self.tokenised.n_tokens,
+            "notices": list(self.tokenised.notices),
         }
 
 

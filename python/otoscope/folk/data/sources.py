@@ -117,6 +117,11 @@ class TokenisedTune:
     copies: tuple[tuple[str, ...], ...]
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """Voices and overlays that were left out, with line and column."""
+        return tuple(map(str, self.tune.notices))
+
+    @property
     def n_tokens(self) -> int:
         """Number of tokens of one copy."""
         return len(self.copies[0])
@@ -152,8 +157,8 @@ class RejectedTune:
     Examples
     --------
     >>> origin = Origin("a.abc", "a.abc", 3, 41, "Air")
-    >>> RejectedTune(origin, 44, 7, "several voices", "line 44, column 7: ...").reason
-    'several voices'
+    >>> RejectedTune(origin, 44, 7, "key changes", "line 44, column 7: ...").reason
+    'key changes'
     """
 
     origin: Origin
@@ -263,7 +268,12 @@ def files_of(source: str) -> list[Path]:
 
 
 def read_tunes(
-    source: str, *, tokens: TokenVersion = "v2", seed: int = 0, progress: Progress = silent
+    source: str,
+    *,
+    tokens: TokenVersion = "v2",
+    seed: int = 0,
+    strict: bool = False,
+    progress: Progress = silent,
 ) -> Iterator[TokenisedTune | RejectedTune]:
     """Read the tunes of a source.
 
@@ -275,6 +285,8 @@ def read_tunes(
         Tokeniser of paper D: characters; tokens on C; tokens on C and C sharp.
     seed : int
         Random seed of generated tunes.
+    strict : bool
+        Refuse tunes with several voices or overlays; otherwise their first voice is read.
     progress : callable
         Shows the "files".
 
@@ -305,7 +317,7 @@ def read_tunes(
     paths = files_of(source)
     for path in progress(paths, "files"):
         try:
-            yield from _read_file(path, source, target)
+            yield from _read_file(path, source, target, strict)
         except NotationError as err:  # about the whole file
             if len(paths) == 1:
                 raise
@@ -328,13 +340,13 @@ def _relative_name(path: Path, source: str) -> str:
 
 
 def _read_file(
-    path: Path, source: str, target: Tokeniser
+    path: Path, source: str, target: Tokeniser, strict: bool
 ) -> Iterator[TokenisedTune | RejectedTune]:
     origin = Origin(source, _relative_name(path, source), 0)
     if version := _version_of(path):
         yield from _read_tokens(path, origin, target, get_tokeniser(version))
         return
-    for number, tune in enumerate(read_book(path), start=1):
+    for number, tune in enumerate(read_book(path, strict=strict), start=1):
         numbered = replace(origin, number=number)
         if isinstance(tune, NotationError):
             yield _rejected(numbered, tune)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import NotationError, Tune
+from otoscope.folk.abc import BarLine, NotationError, Tune
 from otoscope.folk.metrics.features import (
     PartShape,
     TuneFeatures,
@@ -209,7 +209,10 @@ def check_tune(
 
 
 def _violations(tune: Tune, features: TuneFeatures, bounds: Conventions) -> Iterator[Violation]:
-    yield from (_bar_violation(measure) for measure in features.measures if measure.is_wrong)
+    if _has_no_bar_lines(tune, features):
+        yield _no_bar_lines(features.measures[0])
+    else:
+        yield from (_bar_violation(measure) for measure in features.measures if measure.is_wrong)
     yield from check_repeats(tune)
     melody = tune.unfolded.melody
     begin = (tune.measures[0].line, tune.measures[0].column) if tune.measures else (tune.line, 1)
@@ -234,10 +237,27 @@ def _violations(tune: Tune, features: TuneFeatures, bounds: Conventions) -> Iter
         yield Violation("finished", *end, "the model that wrote it did not end it before its limit")
 
 
-def _bar_violation(measure: ClassifiedMeasure) -> Violation:
-    length = f"{measure.duration.numerator}/{measure.duration.denominator}"
-    message = f"bar {measure.number} lasts {length}, the meter is {measure.meter}"
+def _has_no_bar_lines(tune: Tune, features: TuneFeatures) -> bool:
+    """Whether no bar line divides a music of more than one bar."""
+    if len(features.measures) != 1 or features.measures[0].kind != "long":
+        return False
+    is_marked = any(isinstance(x, BarLine) and x.text for x in tune.elements)
+    measure = features.measures[0]
+    return not is_marked or measure.duration >= 2 * measure.full  # else a bar that is too long
+
+
+def _no_bar_lines(measure: ClassifiedMeasure) -> Violation:
+    message = f"no bar lines: the music lasts {_length(measure)}, the meter is {measure.meter}"
     return Violation("bars", measure.line, measure.column, message)
+
+
+def _bar_violation(measure: ClassifiedMeasure) -> Violation:
+    message = f"bar {measure.number} lasts {_length(measure)}, the meter is {measure.meter}"
+    return Violation("bars", measure.line, measure.column, message)
+
+
+def _length(measure: ClassifiedMeasure) -> str:
+    return f"{measure.duration.numerator}/{measure.duration.denominator}"
 
 
 def _part(part: PartShape) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import accumulate
 from typing import Final, Literal, get_args
 
 from otoscope.folk.abc import BarLine, Measure, Tune
@@ -125,6 +127,11 @@ def classify_measures(tune: Tune) -> tuple[ClassifiedMeasure, ...]:
 
 def _kinds(played: Sequence[Measure], boundaries: set[int]) -> list[MeasureKind]:
     """Classify measures in the order of playing."""
+    onsets = [Fraction(0), *accumulate(measure.duration for measure in played)]
+    run_end = list(range(1, len(played) + 1))  # index after the measures that boundaries join
+    for index in range(len(played) - 2, -1, -1):
+        if _is_boundary(played[index], boundaries):
+            run_end[index] = run_end[index + 1]
     kinds: list[MeasureKind] = []
     while len(kinds) < len(played):
         first = len(kinds)
@@ -133,11 +140,8 @@ def _kinds(played: Sequence[Measure], boundaries: set[int]) -> list[MeasureKind]
         if full is None or measure.duration >= full:
             kinds.append("free" if full is None else "full" if measure.duration == full else "long")
             continue
-        end, total = first + 1, measure.duration  # pieces that boundaries lie between
-        while end < len(played) and total < full and _is_boundary(played[end - 1], boundaries):
-            total += played[end].duration
-            end += 1
-        if total == full:
+        end = bisect_left(onsets, onsets[first] + full)  # index after the pieces of one bar
+        if end <= run_end[first] and onsets[end] == onsets[first] + full:
             kinds += ["split"] * (end - first)
         elif first + 1 < len(played) and measure.duration + played[first + 1].duration == full:
             kinds += ["cut", "cut"]

@@ -70,8 +70,9 @@ def check_repeats(tune: Tune) -> tuple[Violation, ...]:
     Notes
     -----
     A repeat that ``|:`` opens must be closed by ``:|`` before another one is opened and before the
-    tune ends. A ``:|`` alone repeats from the last part boundary, as is usual. Ending 1 must be
-    closed by ``:|`` and followed by ending 2; ending n + 1 must follow ending n.
+    tune ends, and ``|::`` by ``::|``. A ``:|`` alone repeats from the last part boundary, as is
+    usual. Ending 1 must be closed by ``:|`` and followed by ending 2; ending n + 1 must follow
+    ending n.
 
     Examples
     --------
@@ -103,6 +104,8 @@ def _violations(bars: list[BarLine]) -> Iterator[Violation]:
             elif first > 1 and first - 1 not in done:
                 yield _violation(bar, f"ending {first} does not follow ending {first - 1}")
                 done = frozenset(range(1, first))  # one violation is enough
+        if bar.closes and opened and bar.repeats[0] != opened.repeats[1]:
+            yield _violation(bar, _unlike(opened, bar))
         if bar.opens and opened and not bar.closes:
             place = f"line {opened.line}, column {opened.column}"
             yield _violation(bar, f"a repeat is opened while that of {place} is not closed")
@@ -115,6 +118,13 @@ def _violations(bars: list[BarLine]) -> Iterator[Violation]:
         yield _violation(bars[-1], f"ending {max(ending)} is not closed by :|")
     if opened:
         yield _violation(opened, "the repeat is never closed")
+
+
+def _unlike(opened: BarLine, closed: BarLine) -> str:
+    """Say that two repeat marks stand for different numbers of passes."""
+    first, last = opened.repeats[1] + 1, closed.repeats[0] + 1
+    place = f"line {opened.line}, column {opened.column}"
+    return f"a repeat of {last} passes closes the one of {first} passes of {place}"
 
 
 def _required_ending(done: frozenset[int]) -> int:

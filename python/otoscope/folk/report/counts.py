@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from otoscope.report.geometry import Tick, ticks
 from otoscope.report.numbers import UNKNOWN, percent
 from otoscope.report.pages import Fact, in_script, save_page
 
-__all__ = ["notes", "save_counts", "sentence"]
+__all__ = ["notes", "notes_on_voices", "save_counts", "sentence"]
 
 # Tunes of the paper's own corpus (version 2 of its tokens), as its authors' log counts them.
 _PAPER_METERS: Final = {
@@ -90,6 +90,17 @@ def notes(counts: TuneCounts) -> tuple[str, ...]:
             "their modes are not to be compared with the paper’s."
         )
     return tuple(cautions)
+
+
+def notes_on_voices(tunes: Iterable[tuple[str, Sequence[str]]]) -> tuple[str, ...]:
+    """Say in how many tunes voices were left out, and where first; name and notices of each."""
+    left_out = [(name, notices[0]) for name, notices in tunes if notices]
+    if not left_out:
+        return ()
+    (name, notice), *others = left_out
+    count = f"{len(left_out):,} tunes have" if others else "One tune has"
+    which = "the first: " if others else ""
+    return (f"{count} several voices, of which one is read; {which}{name}: {notice}",)
 
 
 def save_counts(counts: TuneCounts, path: str | os.PathLike[str], *, tokens: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 from otoscope.errors import ParameterError, require_extra
-from otoscope.folk.abc import BarLine, Mark, Measure, Tune, to_abc
+from otoscope.folk.abc import BarLine, Element, Mark, Measure, Tune, to_abc
 
 __all__ = ["engrave"]
 
@@ -53,14 +53,21 @@ def engrave(tune: Tune) -> str:
 
 def _abc(tune: Tune) -> str:
     """Write ABC for verovio: without words and ``::``, the music in one line."""
-    shown = tuple(element for element in tune.elements if not _is_word(element))
-    lines = to_abc(replace(tune, headers=(("T", ""),), elements=shown), 1).splitlines()
+    shown = tuple(drawn for element in tune.elements for drawn in _drawn(element))
+    lines = to_abc(replace(tune, headers=(("T", ""),), elements=shown), 1).split("\n")
     music = next(i for i, line in enumerate(lines) if line.startswith("K:")) + 1
-    return "\n".join([*lines[:music], " ".join(lines[music:]).replace("::", ":| |:")]) + "\n"
+    return "\n".join([*lines[:music], " ".join(lines[music:])]) + "\n"
 
 
-def _is_word(element: object) -> bool:
-    return isinstance(element, Mark) and element.text.startswith('"')
+def _drawn(element: Element) -> Iterator[Element]:
+    """Yield what verovio draws of an element; a repeat of three passes is drawn as a repeat."""
+    if isinstance(element, BarLine) and any(element.repeats):
+        if element.closes:
+            yield replace(element, text=":|", ending="" if element.opens else element.ending)
+        if element.opens:
+            yield replace(element, text="|:")
+    elif not (isinstance(element, Mark) and element.text.startswith('"')):
+        yield element
 
 
 def _with_endings(mei: str, measures: tuple[Measure, ...]) -> str | None:

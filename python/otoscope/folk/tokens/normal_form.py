@@ -192,6 +192,9 @@ def _plain_bars(elements: Iterable[Element]) -> tuple[Element, ...]:
 
 
 def _split(bar: BarLine) -> Iterator[BarLine]:
+    if max(bar.repeats) > 1:
+        message = f"{bar.text!r} repeats more than once, which tokens cannot say"
+        raise _error(message, "repeats", bar)
     if bar.closes:
         yield replace(bar, text=":|", ending="")
     if bar.opens:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from otoscope.folk.abc.book import decode_text
 from otoscope.folk.abc.errors import NotationError
+from otoscope.folk.abc.text import decode_text, split_lines
 from otoscope.folk.tokens.vocabulary import START, STOP
 from otoscope.records import write_text
 
@@ -19,7 +19,7 @@ def read_token_file(path: str | Path) -> list[list[str] | NotationError]:
     Parameters
     ----------
     path : str or Path
-        Text file in UTF-8, else Latin-1.
+        Text file in UTF-8, else Windows-1252.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def read_token_file(path: str | Path) -> list[list[str] | NotationError]:
     [['M:4/4', 'K:Cmaj', 'C', '2', '|']]
     """
     try:
-        lines = decode_text(Path(path).read_bytes()).splitlines()
+        lines = split_lines(decode_text(Path(path).read_bytes()))
     except NotationError as error:
         raise NotationError(f"{path}: {error}", reason=error.reason) from None
     tunes: list[list[str] | NotationError] = []

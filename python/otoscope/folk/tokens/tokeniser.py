@@ -34,7 +34,7 @@ _CLASSES = re.compile(
     rf"""(?P<takes_length> (?P<pitch> (?P<sign>\^\^?|__?|=)? [A-Ga-g] (?:,+|'+)? ) | z )
   | (?P<length> (?:{LENGTH}) (?:<+|>+)? ) | (?P<broken> <+|>+ )
   | (?P<bar> (?:\||:)[|:\]\[]*(?:\d[\d,-]*)? | \[\| ) | (?P<chord> \[|\] )
-  | (?P<tuplet> \(\d(?::\d+:\d+)? ) | (?P<tie> - )""",
+  | (?P<tuplet> \((?:\d|\d\d(?=:))(?::\d+:\d+)? ) | (?P<tie> - )""",
     re.VERBOSE,
 )
 _NO_KEY = Key(None, "none")
@@ -269,7 +269,7 @@ def _read(body: Sequence[str], key: Key, meter: Meter) -> tuple[Element, ...]:
         if match["length"] and not (before and (before["takes_length"] or before[0] == "]")):
             raise _error(body, index, "a length needs a note before it", "length")
         before = match
-    reader = MusicReader(key, meter, TOKEN_UNIT, set())
+    reader = MusicReader(key, meter, TOKEN_UNIT, strict=True)
     try:
         reader.read_line(" ".join(body), line=3)
         return reader.finish()

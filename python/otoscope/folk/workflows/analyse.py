@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from otoscope import records
@@ -10,7 +11,7 @@ from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.data import is_prepared
 from otoscope.folk.metrics import PopulationDistance, check_tune, compare_tunes
-from otoscope.folk.workflows.book_tunes import BookTune, read_book_tunes
+from otoscope.folk.workflows.book_tunes import BookTune, left_out_notes, read_book_tunes
 from otoscope.progress import Progress, silent
 from otoscope.seeds import numpy_generator
 
@@ -35,12 +36,15 @@ class AnalyseFolkConfig:
         Number of draws of the bootstrap, of the permutation test and of the noise floor.
     seed : int
         Random seed of the draws and of the halves.
+    strict : bool
+        Refuse tunes with several voices or overlays; otherwise their first voice is read.
     """
 
     real: str
     generated: str
     n_draws: int = 2000
     seed: int = 0
+    strict: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,8 @@ class AnalyseFolkResult:
         Distances by aspect.
     halves : bool
         Whether the held-out tunes are a random half, which the model may have been trained on.
+    left_out : tuple of str
+        Note on tunes of which voices were left out.
     """
 
     settings: AnalyseFolkConfig
@@ -65,6 +71,7 @@ class AnalyseFolkResult:
     n_train: int
     distances: tuple[PopulationDistance, ...]
     halves: bool
+    left_out: tuple[str, ...] = ()
 
     @property
     def significant(self) -> tuple[PopulationDistance, ...]:
@@ -83,10 +90,11 @@ class AnalyseFolkResult:
     def notes(self) -> tuple[str, ...]:
         """Limits of the comparison."""
         if not self.halves:
-            return ()
+            return self.left_out
         return (
             f"{self.settings.real} is not a prepared folder: held-out tunes and those of the "
             "floor are two random halves of it. A model trained on them has an unfair advantage.",
+            *self.left_out,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,14 +116,15 @@ class AnalyseFolkResult:
 
 def analyse_folk(settings: AnalyseFolkConfig, *, progress: Progress = silent) -> AnalyseFolkResult:
     """Compare two populations of tunes."""
+    read = partial(read_book_tunes, strict=settings.strict)
     halves = not is_prepared(settings.real)
     if halves:
-        held_out, train = _halves(read_book_tunes(settings.real), settings.seed)
+        held_out, train = _halves(read(settings.real), settings.seed)
     else:
-        held_out = read_book_tunes(settings.real, splits=("valid", "test"))
-        train = read_book_tunes(settings.real, splits=("train",))
+        held_out = read(settings.real, splits=("valid", "test"))
+        train = read(settings.real, splits=("train",))
     books = {
-        "generated tunes": read_book_tunes(settings.generated),
+        "generated tunes": read(settings.generated),
         "held-out tunes": held_out,
         "training tunes": train,
     }
@@ -125,7 +134,8 @@ def analyse_folk(settings: AnalyseFolkConfig, *, progress: Progress = silent) ->
     ]
     distances = compare_tunes(*checks, n_draws=settings.n_draws, seed=settings.seed)
     n, m, n_train = map(len, checks)
-    return AnalyseFolkResult(settings, n, m, n_train, distances, halves)
+    left_out = left_out_notes(tune for tunes in books.values() for tune in tunes)
+    return AnalyseFolkResult(settings, n, m, n_train, distances, halves, left_out)
 
 
 def _halves(tunes: list[BookTune], seed: int) -> tuple[list[BookTune], list[BookTune]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune, read_book
 from otoscope.folk.data import COLLECTIONS, SPLITS, files_of, is_prepared, load_prepared
+from otoscope.folk.report.counts import notes_on_voices
 from otoscope.folk.tokens import get_tokeniser, read_token_file
 
-__all__ = ["BookTune", "held_out_tunes", "read_book_tunes"]
+__all__ = ["BookTune", "held_out_tunes", "left_out_notes", "read_book_tunes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +29,19 @@ class BookTune:
         title = "" if isinstance(self.tune, NotationError) else self.tune.title
         return title or f"tune {self.number}"
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Voices and overlays that were left out, with line and column."""
+        return () if isinstance(self.tune, NotationError) else tuple(map(str, self.tune.notices))
 
-def read_book_tunes(source: str | Path, *, splits: Sequence[str] = SPLITS) -> list[BookTune]:
-    """Read a file, a folder of ABC files, a collection ("ryan"), or splits of a prepared folder."""
+
+def read_book_tunes(
+    source: str | Path, *, splits: Sequence[str] = SPLITS, strict: bool = False
+) -> list[BookTune]:
+    """Read a file, a folder of ABC files, a collection ("ryan"), or splits of a prepared folder.
+
+    ``strict`` refuses tunes with several voices or overlays.
+    """
     path = Path(source)
     if is_prepared(path):
         return list(_of_prepared(path, splits))
@@ -40,26 +51,31 @@ def read_book_tunes(source: str | Path, *, splits: Sequence[str] = SPLITS) -> li
     return [
         BookTune(f"{file.name}#{number}", number, tune)
         for file in files_of(str(source))
-        for number, tune in enumerate(_tunes_of_file(file), start=1)
+        for number, tune in enumerate(_tunes_of_file(file, strict), start=1)
     ]
 
 
-def held_out_tunes(source: str | Path) -> list[BookTune]:
+def left_out_notes(tunes: Iterable[BookTune]) -> tuple[str, ...]:
+    """Say in how many tunes voices were left out, and where first."""
+    return notes_on_voices((tune.name, tune.notices) for tune in tunes)
+
+
+def held_out_tunes(source: str | Path, *, strict: bool = False) -> list[BookTune]:
     """Read the tunes that a model trained on a prepared folder has not seen; else all tunes."""
-    tunes = read_book_tunes(source, splits=("valid", "test"))
+    tunes = read_book_tunes(source, splits=("valid", "test"), strict=strict)
     if not tunes:
         raise ParameterError(f"{source} holds out no tune; prepare it with --valid and --test")
     return tunes
 
 
-def _tunes_of_file(path: Path) -> Sequence[Tune | NotationError]:
+def _tunes_of_file(path: Path, strict: bool) -> Sequence[Tune | NotationError]:
     """Read a file of tokens if it is one, else a book of ABC."""
     try:
         rows = read_token_file(path)
     except NotationError as err:
         if err.reason != "no tune":
             raise
-        return read_book(path)
+        return read_book(path, strict=strict)
     heads = [row[1] for row in rows if not isinstance(row, NotationError)]
     version = "v2" if heads[0].startswith("K:C") else "v3"
     return [row if isinstance(row, NotationError) else _tune(row, version) for row in rows]

@@ -17,7 +17,12 @@ from otoscope.folk.metrics import (
     difference,
     summarise,
 )
-from otoscope.folk.workflows.book_tunes import BookTune, held_out_tunes, read_book_tunes
+from otoscope.folk.workflows.book_tunes import (
+    BookTune,
+    held_out_tunes,
+    left_out_notes,
+    read_book_tunes,
+)
 from otoscope.progress import Progress, silent
 
 __all__ = ["CheckFolkConfig", "CheckFolkResult", "check_folk"]
@@ -36,11 +41,14 @@ class CheckFolkConfig:
         from the network that comes with the package, whose rates are in its model card.
     conventions : Conventions
         Bounds of the rules.
+    strict : bool
+        Refuse tunes with several voices or overlays; otherwise their first voice is read.
     """
 
     source: str
     against: str | None = None
     conventions: Conventions = field(default_factory=Conventions)
+    strict: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,21 +89,27 @@ class CheckFolkResult:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Origin of the real tunes."""
+        """Origin of the real tunes, and voices that were left out."""
+        left_out = left_out_notes(tune for tune, _ in self.tunes)
         if self.settings.against is not None:
-            return ()
+            return left_out
         if self.real is None:
             return (
                 "No real tunes to compare with at other bounds than the default; give --against.",
+                *left_out,
             )
         return (
             "Real tunes are those of old prints that were held out from folkrnn-small. --against "
             "compares with others: a folder of otoscope folk prepare, ABC, or a collection.",
+            *left_out,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return settings, checks and rates in JSON's types."""
-        tunes = [{"number": tune.number, **check.to_dict()} for tune, check in self.tunes]
+        tunes = [
+            {"number": tune.number, **check.to_dict(), "notices": tune.notices}
+            for tune, check in self.tunes
+        ]
         return document(
             "otoscope.CheckFolk",
             3,  # 1 had one definition of valid tunes, and "findings"; 2 had "schema"
@@ -129,7 +143,7 @@ class CheckFolkResult:
 
 def check_folk(settings: CheckFolkConfig, *, progress: Progress = silent) -> CheckFolkResult:
     """Check tunes, and the real ones to compare with."""
-    tunes = read_book_tunes(settings.source)
+    tunes = read_book_tunes(settings.source, strict=settings.strict)
     if not tunes:
         raise ParameterError(f"{settings.source} has no tune")
     checks = [_check(tune, settings) for tune in progress(tunes, "tunes")]
@@ -139,7 +153,7 @@ def check_folk(settings: CheckFolkConfig, *, progress: Progress = silent) -> Che
 
 def _real(settings: CheckFolkConfig, progress: Progress) -> Summary | None:
     if settings.against is not None:
-        tunes = held_out_tunes(settings.against)
+        tunes = held_out_tunes(settings.against, strict=settings.strict)
         return summarise([_check(tune, settings) for tune in progress(tunes, "real tunes")])
     if settings.conventions != Conventions():
         return None

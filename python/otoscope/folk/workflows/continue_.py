@@ -39,12 +39,15 @@ class ContinueFolkConfig:
         Number of given bars, at least 1; a pickup does not count.
     drawing : SampleFolkConfig
         Number of continuations, network and seed. Meter, mode and prime come from the tune.
+    strict : bool
+        Refuse tunes with several voices or overlays; otherwise their first voice is read.
     """
 
     file: Path
     tune: int = 1
     bars: int = 4
     drawing: SampleFolkConfig = field(default_factory=lambda: SampleFolkConfig(n=5))
+    strict: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("tune", self.tune), ("bars", self.bars)):
@@ -80,7 +83,7 @@ def continue_folk(settings: ContinueFolkConfig, *, progress: Progress = silent) 
             sampled,
             model.tokeniser,
             title=f"{title}, continuation {sampled.index + 1}",
-            notes=[note],
+            notes=[note, *(f"the given tune: {notice}" for notice in tune.notices)],
             semitones=semitones,
         )
         for sampled in draw_tunes(drawing, model, sampling, progress)
@@ -89,7 +92,7 @@ def continue_folk(settings: ContinueFolkConfig, *, progress: Progress = silent) 
 
 
 def _read_tune(settings: ContinueFolkConfig) -> Tune:
-    tunes = read_book(settings.file)
+    tunes = read_book(settings.file, strict=settings.strict)
     if settings.tune > len(tunes):
         raise ParameterError(f"tune is {settings.tune}; {settings.file} has {len(tunes)}")
     tune = tunes[settings.tune - 1]
@@ -115,7 +118,12 @@ def _n_given_tokens(
     if bar is None:
         return len(tokens)
     if model.tokeniser == "v1":
-        lines = "".join(tokens).splitlines(keepends=True)
-        return sum(map(len, lines[: bar.line - 1])) + bar.column - 1 + len(bar.text + bar.ending)
+        lines = "".join(tokens).split("\n")
+        return (
+            sum(len(line) + 1 for line in lines[: bar.line - 1])
+            + bar.column
+            - 1
+            + len(bar.text + bar.ending)
+        )
     starts = list(accumulate((len(token) + 1 for token in tokens[2:]), initial=1))
     return 2 + bisect_right(starts, bar.column)

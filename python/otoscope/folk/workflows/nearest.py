@@ -11,7 +11,7 @@ from otoscope import records
 from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import Neighbour, NgramIndex, NotationError
-from otoscope.folk.workflows.book_tunes import BookTune, read_book_tunes
+from otoscope.folk.workflows.book_tunes import BookTune, left_out_notes, read_book_tunes
 from otoscope.progress import Progress, silent
 
 __all__ = ["NearestFolkConfig", "NearestFolkResult", "TuneNeighbours", "nearest_folk"]
@@ -33,12 +33,15 @@ class NearestFolkConfig:
         Number of neighbours per tune, at least 1.
     copied : float
         Containment from which a tune counts as a copy, in (0, 1].
+    strict : bool
+        Refuse tunes with several voices or overlays; otherwise their first voice is read.
     """
 
     source: str
     known: tuple[str, ...]
     k: int = 3
     copied: float = 0.5
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if self.k < 1 or not 0 < self.copied <= 1:
@@ -90,12 +93,15 @@ class NearestFolkResult:
         Tunes in the order of the file.
     unreadable : tuple of str
         Names of known tunes that could not be read.
+    notes : tuple of str
+        Note on tunes of which voices were left out.
     """
 
     settings: NearestFolkConfig
     n_known: int
     tunes: tuple[TuneNeighbours, ...]
     unreadable: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def copies(self) -> tuple[TuneNeighbours, ...]:
@@ -123,6 +129,7 @@ class NearestFolkResult:
                 "unreadable": self.unreadable,
                 "tunes": self.tunes,
                 "copies": [tune.number for tune in self.copies],
+                "notes": self.notes,
                 "versions": records.versions(),
             },
         )
@@ -130,12 +137,13 @@ class NearestFolkResult:
 
 def nearest_folk(settings: NearestFolkConfig, *, progress: Progress = silent) -> NearestFolkResult:
     """Look for each tune in known ones."""
-    queries = read_book_tunes(settings.source)
+    queries = read_book_tunes(settings.source, strict=settings.strict)
     _require_readable(queries, settings.source)
-    index, unreadable = NgramIndex(_N), []
+    index, unreadable, tunes_read = NgramIndex(_N), list[str](), [*queries]
     for source in settings.known:
-        known = read_book_tunes(source)
+        known = read_book_tunes(source, strict=settings.strict)
         _require_readable(known, source)
+        tunes_read += known
         for tune in progress(known, "known tunes"):
             name = _known_name(tune, Path(source).name)
             if isinstance(tune.tune, NotationError):
@@ -143,7 +151,8 @@ def nearest_folk(settings: NearestFolkConfig, *, progress: Progress = silent) ->
             else:
                 index.add(f"{name} {tune.tune.title}".rstrip(), tune.tune)
     tunes = tuple(_neighbours(index, query, settings.k) for query in progress(queries, "tunes"))
-    return NearestFolkResult(settings, len(index), tunes, tuple(unreadable))
+    notes = left_out_notes(tunes_read)
+    return NearestFolkResult(settings, len(index), tunes, tuple(unreadable), notes)
 
 
 def _neighbours(index: NgramIndex, query: BookTune, k: int) -> TuneNeighbours:

@@ -24,7 +24,7 @@ from otoscope.folk.data import (
     save_prepared,
     split_groups,
 )
-from otoscope.folk.report.counts import notes, save_counts, sentence
+from otoscope.folk.report.counts import notes, notes_on_voices, save_counts, sentence
 from otoscope.progress import Progress, silent
 
 __all__ = ["PrepareFolkConfig", "PrepareFolkResult", "prepare_folk", "save_folk"]
@@ -47,6 +47,8 @@ class PrepareFolkConfig:
         Fraction of the tunes for testing, at least 0.
     seed : int
         Random seed of the split, and of generated tunes; at least 0.
+    strict : bool
+        Refuse tunes with several voices or overlays; otherwise their first voice is read.
     """
 
     sources: tuple[str, ...]
@@ -54,6 +56,7 @@ class PrepareFolkConfig:
     valid: float = 0.05
     test: float = 0.05
     seed: int = 0
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if self.tokens not in ("v1", "v2", "v3"):
@@ -88,8 +91,10 @@ class PrepareFolkResult:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Limits of the prepared tunes."""
-        return notes(self.counts)
+        """Limits of the prepared tunes, and voices that were left out."""
+        tunes = (tune.tokenised for tune in self.tunes)
+        left_out = notes_on_voices((tune.origin.name, tune.notices) for tune in tunes)
+        return (*notes(self.counts), *left_out)
 
     @cached_property
     def counts(self) -> TuneCounts:
@@ -106,6 +111,7 @@ class PrepareFolkResult:
         return {
             "settings": self.settings,
             "counts": self.counts.to_dict(),
+            "notes": self.notes,
             "versions": records.versions(),
         }
 
@@ -118,7 +124,13 @@ def prepare_folk(settings: PrepareFolkConfig, *, progress: Progress = silent) ->
     rejected: list[RejectedTune] = []
     version = cast(TokenVersion, settings.tokens)
     for source in progress(settings.sources, "sources"):
-        for tune in read_tunes(source, tokens=version, seed=settings.seed, progress=progress):
+        for tune in read_tunes(
+            source,
+            tokens=version,
+            seed=settings.seed,
+            strict=settings.strict,
+            progress=progress,
+        ):
             if isinstance(tune, TokenisedTune):
                 tunes.append(tune)
             else:

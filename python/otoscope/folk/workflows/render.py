@@ -16,7 +16,7 @@ from otoscope.folk.metrics import check_tune
 from otoscope.folk.report.sheet import engrave
 from otoscope.folk.report.sound import play_tune
 from otoscope.folk.report.tune_sheets import RenderedTune, save_sheets
-from otoscope.folk.workflows.book_tunes import BookTune, read_book_tunes
+from otoscope.folk.workflows.book_tunes import BookTune, left_out_notes, read_book_tunes
 from otoscope.progress import Progress, silent
 from otoscope.records import new_folder, write_text
 from otoscope.signal import write_audio
@@ -40,12 +40,15 @@ class RenderFolkConfig:
         Largest number of tunes, from the first; at least 1.
     tempo_bpm : float, optional
         Tempo of all tunes in quarter notes per minute; default: the tempo of each tune, else 120.
+    strict : bool
+        Refuse tunes with several voices or overlays; otherwise their first voice is read.
     """
 
     source: str
     sound: str = "ours"
     n: int = 16
     tempo_bpm: float | None = None
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if self.sound not in ("ours", "fluidsynth") or self.n < 1:
@@ -66,18 +69,21 @@ class RenderFolkResult:
         Number of tunes in the source, and number of tunes on the page.
     unreadable : tuple of str
         Name and reason of the tunes on the page that could not be read.
+    left_out : tuple of str
+        Note on tunes of which voices were left out.
     """
 
     page: Path
     n_source: int
     n_rendered: int
     unreadable: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Tunes that were not rendered."""
+        """Tunes and voices that were not rendered."""
         extent = _extent(self.n_rendered, self.n_source)
-        return (*extent, *(f"Not rendered: {tune}" for tune in self.unreadable))
+        return (*extent, *(f"Not rendered: {tune}" for tune in self.unreadable), *self.left_out)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in JSON's types."""
@@ -89,6 +95,7 @@ class RenderFolkResult:
                 "tunes": self.n_source,
                 "rendered": self.n_rendered,
                 "unreadable": self.unreadable,
+                "notes": self.notes,
             },
         )
 
@@ -98,7 +105,7 @@ def render_folk(
 ) -> RenderFolkResult:
     """Write SVG, MIDI and WAV of each tune, and ``index.html``, whole or not at all."""
     require_extra("verovio", "folk")
-    tunes = read_book_tunes(settings.source)
+    tunes = read_book_tunes(settings.source, strict=settings.strict)
     shown = tunes[: settings.n]
     errors = tuple(
         f"{tune.title}: {tune.tune}" for tune in shown if isinstance(tune.tune, NotationError)
@@ -106,14 +113,15 @@ def render_folk(
     if len(errors) == len(shown):
         first = f"; the first: {errors[0]}" if errors else ""
         raise ParameterError(f"{settings.source} has no tune that can be read{first}")
-    result = RenderFolkResult(folder / "index.html", len(tunes), len(shown), errors)
+    left_out = left_out_notes(shown)
+    result = RenderFolkResult(folder / "index.html", len(tunes), len(shown), errors, left_out)
     with new_folder(folder) as draft:
         rendered = [_render(tune, settings, draft) for tune in progress(shown, "tunes")]
         save_sheets(
             rendered,
             draft / "index.html",
             title=Path(settings.source).name,
-            notes=_extent(len(shown), len(tunes)),
+            notes=(*_extent(len(shown), len(tunes)), *left_out),
         )
     return result
 

@@ -291,7 +291,7 @@ def write_tune(
 def _raw_lines(tokens: Sequence[str], version: str) -> list[str]:
     """Write tokens that are not a tune as lines of ABC in which the fault stays visible."""
     if version == "v1":
-        return [line for line in "".join(tokens).splitlines() if line.strip()]
+        return [line for line in "".join(tokens).split("\n") if line.strip()]
     meter, key, *body = tokens
     text = "".join(body[:1])
     for before, token in pairwise(body):

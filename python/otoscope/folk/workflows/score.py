@@ -12,6 +12,7 @@ from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.data import Origin, RejectedTune, TokenVersion, read_tunes
 from otoscope.folk.model import FolkModel, surprise
+from otoscope.folk.report.counts import notes_on_voices
 from otoscope.folk.report.surprise import TuneSurprise, save_surprise, sentence
 from otoscope.folk.workflows.sample import SHIPPED, load_model, model_title
 from otoscope.progress import Progress, silent
@@ -31,10 +32,13 @@ class ScoreFolkConfig:
         ABC file, folder of ABC files, file of tokens, or name of a collection ("ryan").
     model : str
         "folkrnn-small", the file of a network, or the folder of a training.
+    strict : bool
+        Refuse tunes with several voices or overlays; otherwise their first voice is read.
     """
 
     source: str
     model: str = SHIPPED
+    strict: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +53,14 @@ class ScoreFolkResult:
         Scored tunes in the order of the file.
     rejected : tuple of RejectedTune
         Other tunes, with place and reason.
+    left_out : tuple of str
+        Note on tunes of which voices were left out.
     """
 
     settings: ScoreFolkConfig
     tunes: tuple[TuneSurprise, ...]
     rejected: tuple[RejectedTune, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -62,12 +69,13 @@ class ScoreFolkResult:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Number of tunes that could not be scored."""
+        """Number of tunes that could not be scored, and voices that were left out."""
         if not self.rejected:
-            return ()
+            return self.left_out
         first = self.rejected[0]
         count = f"{len(self.rejected):,} tune{'s' * (len(self.rejected) > 1)}"
-        return (f"{count} could not be scored; the first: {first.origin.name}: {first.message}",)
+        rejected = f"{count} could not be scored; the first: {first.origin.name}: {first.message}"
+        return rejected, *self.left_out
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in JSON's types."""
@@ -90,7 +98,9 @@ def score_folk(settings: ScoreFolkConfig, *, progress: Progress = silent) -> Sco
     known: list[tuple[Origin, tuple[str, ...]]] = []
     rejected: list[RejectedTune] = []
     version = cast(TokenVersion, model.tokeniser)
-    for tune in read_tunes(settings.source, tokens=version, progress=progress):
+    left_out: list[tuple[str, tuple[str, ...]]] = []
+    tunes = read_tunes(settings.source, tokens=version, strict=settings.strict, progress=progress)
+    for tune in tunes:
         if isinstance(tune, RejectedTune):
             rejected.append(tune)
         elif (message := _unknown_token(tune.copies[0], model)) is not None:
@@ -98,13 +108,15 @@ def score_folk(settings: ScoreFolkConfig, *, progress: Progress = silent) -> Sco
             rejected.append(RejectedTune(origin, origin.line, None, "unknown token", message))
         else:
             known.append((tune.origin, tune.copies[0]))
+            left_out.append((tune.origin.name, tune.notices))
     if not known:
         first = rejected[0]
         raise ParameterError(
             f"none of {len(rejected)} tunes can be scored; the first: "
             f"{first.origin.name}: {first.message}"
         )
-    return ScoreFolkResult(settings, tuple(_surprises(known, model, progress)), tuple(rejected))
+    surprises = tuple(_surprises(known, model, progress))
+    return ScoreFolkResult(settings, surprises, tuple(rejected), notes_on_voices(left_out))
 
 
 def save_scores(result: ScoreFolkResult, page: Path) -> None:

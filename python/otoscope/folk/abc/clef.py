@@ -1,0 +1,67 @@
+"""Clefs, octaves and transposition in K: and V: fields (ABC standard 2.1, section 4.6)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, replace
+
+__all__ = ["Specifiers", "read_specifiers"]
+
+_WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+_CLEF = re.compile(
+    r"(?:(?:clef=\"?[a-z]+|treble|alto|tenor|bass|perc|none)[1-5]?|(?=[+-]))"
+    r"(?:(?P<octave>[+-](?:8|15))(?:va|vb|ma|mb)?|[_^]?(?:8|15))?\"?",  # "treble_8" is only drawn
+    re.IGNORECASE,
+)
+_NUMBERS = {"octave": "octave", "transpose": "semitones", "t": "semitones"}
+_MOVING = ("score", "sound", "shift", "instrument")  # of other programs; each in its own sense
+_DRAWN = re.compile(r"(?:middle|m|stafflines|staffscale)=\S+|[A-Za-z]\w*:\S+|\"[^\"]*\"")
+_OCTAVES = {None: 0, "+8": 1, "-8": -1, "+15": 2, "-15": -2}
+
+
+@dataclass(frozen=True)
+class Specifiers:
+    """Octave and transposition of a K: or V: field; None where it says nothing.
+
+    ``clef_octave`` is that of the clef ("treble-8"), ``octave`` that of "octave=", ``semitones``
+    that of "transpose=". They add up, and hold until another field gives another value.
+    """
+
+    clef_octave: int | None = None
+    octave: int | None = None
+    semitones: int | None = None
+
+    @property
+    def octaves(self) -> int:
+        """Octaves by which the music sounds above the notes as written."""
+        return (self.clef_octave or 0) + (self.octave or 0)
+
+    def updated(self, later: Specifiers) -> Specifiers:
+        """Return the specifiers after those of a later field."""
+        given = {x.name: getattr(later, x.name) for x in fields(later)}
+        return replace(self, **{name: x for name, x in given.items() if x is not None})
+
+
+def read_specifiers(text: str) -> tuple[Specifiers, tuple[str, ...]]:
+    """Read the clef, octave and transposition of a field; return the other words as well.
+
+    Words that concern the drawing alone are left out; a `ValueError` names a fault.
+
+    >>> read_specifiers("Gm clef=treble-8 transpose=2")
+    (Specifiers(clef_octave=-1, octave=None, semitones=2), ('Gm',))
+    """
+    specifiers, others = Specifiers(), list[str]()
+    for word in _WORD.findall(text):
+        name, _, value = word.partition("=")
+        if name.lower() in _NUMBERS:
+            if not re.fullmatch(r"[+-]?\d{1,3}", value):
+                raise ValueError(f"{name}= needs a whole number, {value!r} came")
+            given = {_NUMBERS[name.lower()]: int(value)}
+            specifiers = replace(specifiers, **given)
+        elif name in _MOVING and value:
+            raise ValueError(f"{word!r} came, needs octave= or transpose= of the standard")
+        elif (clef := _CLEF.fullmatch(word)) and (others or word != "none"):
+            specifiers = replace(specifiers, clef_octave=_OCTAVES[clef["octave"]])
+        elif not _DRAWN.fullmatch(word):
+            others.append(word)
+    return specifiers, tuple(others)

@@ -1,0 +1,90 @@
+"""Tunes in several voices: the first is read and the others are named, or the tune is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otoscope.folk.abc import NotationError, Tune, parse_book, parse_tune, read_book, to_abc
+
+HEAD = "X:1\nM:4/4\nL:1/8\nK:C\n"
+
+# Body, pitches of what is read, places and messages of what is left out.
+VOICES = [
+    ("V:1\nCD|\nV:2\nEF|\nV:1\nG|\n", [60, 62, 67], [(7, "voice '2'")]),
+    ("[V:1] CD | [V:2] EF | [V:1] G |", [60, 62, 67], [(5, "voice '2'")]),
+    ("CD|\nV:2\nE|\nV:3\nF|", [60, 62, 64], [(8, "voice '3'")]),  # no V: is the first that comes
+    ("V:S\nV:B\nEF|\nV:S\n[K:G]F|\n", [66], [(6, "voice 'B'")]),
+    ("V:S\nz4|\nV:B\nEF|\n", [64, 65], [(5, "voice 'S'")]),  # the first has no notes
+    ('V:S\nz4|"a b"z\nV:B\n[K:D]z|\nV:T\nFG|\n', [65, 67], [(5, "voice 'S'"), (7, "voice 'B'")]),
+    ("V:1\nC|\nV:2\nK:D\nM:3/4\nL:1/4\n;junk?|\nV:1\nF2|\n", [60, 65], [(7, "voice '2'")]),
+    ('[V:1]C|[V:2]"[V:1]"E|[V:1]D|', [60, 62], [(5, "voice '2'")]),
+    ("CD & EF|G&;A|B", [60, 62, 67, 71], [(5, "'&'")]),
+    ("C (3DEF & (3::2GA B | c", [60, 62, 64, 65, 72], [(5, "'&'")]),
+    ('C & "a|b" D E {|} & F :| G', [60, 67], [(5, "'&'")]),
+    ("C & D [K:D] E [M:3/4] F | F", [60, 65], [(5, "'&'")]),
+    ("C & D\nE F | G", [60, 67], [(5, "'&'")]),  # an overlay lasts to the bar line
+    ("V:1\nC & E\nV:2\nD\nV:1\nF", [60, 65], [(6, "'&'"), (7, "voice '2'")]),
+]
+
+
+@pytest.mark.parametrize(("body", "pitches", "left_out"), VOICES)
+def test_the_first_voice_is_read(
+    body: str, pitches: list[int], left_out: list[tuple[int, str]]
+) -> None:
+    tune = parse_tune(HEAD + body)
+    assert [note.pitch for note in tune.notes] == pitches
+    assert [notice.line for notice in tune.notices] == [line for line, _ in left_out]
+    for notice, (_, name) in zip(tune.notices, left_out, strict=True):
+        assert name in str(notice)
+        assert str(notice).endswith("left out")
+    assert parse_tune(to_abc(tune)) == tune
+    assert not parse_tune(to_abc(tune)).notices
+
+
+@pytest.mark.parametrize("body", [body for body, *_ in VOICES])
+def test_strict_reading_refuses_them(body: str) -> None:
+    with pytest.raises(NotationError, match="second") as caught:
+        parse_tune(HEAD + body, strict=True)
+    assert caught.value.reason == "several voices"
+    (error,) = parse_book(HEAD + body, strict=True)
+    assert isinstance(error, NotationError)
+
+
+def test_voices_of_the_header() -> None:
+    tune = parse_tune("X:1\nV:1 name=A\nV:2 name=B\nK:C\nV:1\nC|\nV:2\nE|\n")
+    assert [note.pitch for note in tune.notes] == [60]
+    assert [(x.line, x.column) for x in tune.notices] == [(3, 3)]
+
+
+def test_strict_book_keeps_its_other_tunes(tmp_path: Path) -> None:
+    path = tmp_path / "book.abc"
+    path.write_text("X:1\nK:C\nC&D|\n\nX:2\nK:C\nC|\n")
+    assert [type(x) for x in read_book(path)] == [Tune, Tune]
+    assert [type(x) for x in read_book(path, strict=True)] == [NotationError, Tune]
+
+
+@pytest.mark.parametrize("body", ["V:1\nC|\nV:1\nD|", "[V:1]C|D[V:1 name=x]|", "C|\nV:1\nD|"])
+def test_one_voice_is_no_second_one(body: str) -> None:
+    tune = parse_tune(HEAD + body, strict=True)
+    assert [note.pitch for note in tune.notes] == [60, 62]
+    assert tune.notices == ()
+
+
+@pytest.mark.parametrize(("body", "column"), [("C (& D | E & F | G &) |", 3), ("C &) D|", 3)])
+def test_overlays_over_several_measures_are_refused(body: str, column: int) -> None:
+    with pytest.raises(NotationError, match="several measures") as caught:
+        parse_tune(HEAD + body)
+    assert (caught.value.line, caught.value.column) == (5, column)
+
+
+def test_no_voice_has_notes() -> None:
+    with pytest.raises(NotationError, match="no notes"):
+        parse_tune(HEAD + "V:1\nz|\nV:2\nz|\n")
+
+
+def test_many_voices_without_notes_take_one_more_reading() -> None:
+    voices = "".join(f"V:{i}\nz|\n" for i in range(5000))
+    tune = parse_tune(HEAD + voices + "V:last\nC|\n")
+    assert [note.pitch for note in tune.notes] == [60]
