@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from otoscope.attack import Goal, aggregate
+from otoscope.attack import Goal, WaveformPGD, aggregate
 from otoscope.attack.classifier import gradient_of, kind_of_outputs, predict
 from otoscope.attack.objective import Objective, log_posterior
 from otoscope.errors import ParameterError
@@ -38,6 +38,42 @@ def test_leaving_a_label_is_reaching_the_strongest_other() -> None:
     assert left.success.tolist() == [False, False]
     gone = Objective(torch.tensor([1, 1]), targeted=False).assess(logits)
     assert gone.success.tolist() == [True, True]
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 5, 4)])
+def test_leaving_a_label_may_climb_its_cross_entropy(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+    labels = torch.tensor([0, 2, 3])
+    objective = Objective(labels, targeted=False, untargeted_loss="cross_entropy")
+    gradient = gradient_of(objective.assess(logits).loss, logits)
+    frames = logits.reshape(3, -1, 4)
+    losses = [
+        torch.nn.functional.cross_entropy(frames[i], label.expand(frames.shape[1]))
+        for i, label in enumerate(labels)
+    ]
+    (expected,) = torch.autograd.grad(torch.stack(losses).sum(), logits)
+    torch.testing.assert_close(gradient, -expected)
+
+
+def test_an_attack_takes_the_loss_by_name() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(8, 3).double()
+    x = torch.randn(4, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64).clamp(
+        -1, 1
+    )
+    y = model(x).argmax(1)
+    sounds = {
+        loss: WaveformPGD(model, snr_db=20.0, steps=1, step=0.1, untargeted_loss=loss)(x, y)
+        for loss in ("strongest_other", "cross_entropy")
+    }
+    assert not torch.equal(*sounds.values())
+    z = x.clone().requires_grad_()
+    (climb,) = torch.autograd.grad(torch.nn.functional.cross_entropy(model(z), y), z)
+    moved = sounds["cross_entropy"] - x
+    assert ((moved * climb).sum(1) > 0).all()
+    with pytest.raises(ParameterError, match="untargeted_loss is 'mse', must be"):
+        WaveformPGD(model, untargeted_loss="mse")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("aggregation", ["soft", "hard"])

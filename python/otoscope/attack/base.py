@@ -16,7 +16,7 @@ from torch import Tensor
 
 from otoscope.attack.bounds import Bound
 from otoscope.attack.classifier import check_differentiable
-from otoscope.attack.objective import Aggregation, Goal, Outputs
+from otoscope.attack.objective import Aggregation, Goal, Outputs, UntargetedLoss
 from otoscope.attack.result import AttackResult
 from otoscope.attack.transforms import Transform
 from otoscope.errors import ParameterError
@@ -70,6 +70,10 @@ class Attack(ABC):
         this direction with decreasing steps, and the least audible candidate is kept.
     goal : Goal, optional
         Labels to reach; `targeted` sets it. None: leave ``y``.
+    untargeted_loss : {"strongest_other", "cross_entropy"}
+        Loss without a goal: reach the strongest other label, whose gradient does not vanish where
+        the model is sure; or climb the cross-entropy with ``y``, as torchattacks does. For two
+        labels both lead in the same direction.
     seed : int
         Random seed of restarts and transforms, >= 0. Random numbers of a sound depend on its index,
         not on its batch.
@@ -98,6 +102,7 @@ class Attack(ABC):
     draws: int = 1
     masking: float = 0.0
     goal: Goal | None = None
+    untargeted_loss: UntargetedLoss = "strongest_other"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -114,6 +119,11 @@ class Attack(ABC):
             )
         if self.aggregation not in ("soft", "hard"):
             raise ParameterError(f"aggregation is {self.aggregation!r}, must be 'soft' or 'hard'")
+        if self.untargeted_loss not in ("strongest_other", "cross_entropy"):
+            raise ParameterError(
+                f"untargeted_loss is {self.untargeted_loss!r}, must be 'strongest_other' or "
+                "'cross_entropy'"
+            )
         if not 0 < self.step < float("inf"):
             raise ParameterError(f"step is {self.step}, must be finite and > 0")
         if self.confidence is not None and not 0 < self.confidence <= 1:

@@ -22,12 +22,14 @@ __all__ = [
     "Goal",
     "Objective",
     "Outputs",
+    "UntargetedLoss",
     "aggregate",
     "check_labels",
     "log_posterior",
 ]
 
 Aggregation: TypeAlias = Literal["soft", "hard"]
+UntargetedLoss: TypeAlias = Literal["strongest_other", "cross_entropy"]
 
 
 def aggregate(posterior: Tensor, aggregation: Aggregation = "soft") -> Tensor:
@@ -110,6 +112,8 @@ class Objective:
     confidence : float, optional
         Success means that the aim is the most probable label (of every frame, with labels per
         frame); with this, the confidence in it (the mean over frames) must also be at least this.
+    untargeted_loss : {"strongest_other", "cross_entropy"}
+        Loss that leaves a label; see `assess`.
     """
 
     labels: Tensor
@@ -117,6 +121,7 @@ class Objective:
     outputs: Outputs = "logits"
     aggregation: Aggregation = "soft"
     confidence: float | None = None
+    untargeted_loss: UntargetedLoss = "strongest_other"
 
     def __getitem__(self, rows: Tensor) -> Objective:
         """Select sounds: Tensor [row], int64."""
@@ -126,8 +131,9 @@ class Objective:
         """Compare outputs [batch, output] or [batch, frame, output] with the aim.
 
         The loss is the cross-entropy with the aim, averaged over frames. To leave a label is to
-        reach the strongest other one: the gradient of the cross-entropy with the label to leave
-        vanishes where the model is most confident.
+        reach the strongest other one ("strongest_other"), or to climb the cross-entropy with the
+        label ("cross_entropy", as in torchattacks): its gradient vanishes where the model is most
+        confident.
         """
         log_p = log_posterior(values, self.outputs)
         pools = log_p.ndim == 3 and self.labels.ndim == 1
@@ -137,9 +143,12 @@ class Objective:
         aim = self.labels if self.targeted else _strongest_other(posterior, self.labels)
         confidence = posterior.gather(-1, aim[..., None])[..., 0]
         success = (posterior.argmax(-1) == self.labels) == self.targeted
-        expected = aim[:, None].expand(log_p.shape[:-1]) if pools else aim
+        climbs = not self.targeted and self.untargeted_loss == "cross_entropy"
+        expected = self.labels if climbs else aim
+        if pools:
+            expected = expected[:, None].expand(log_p.shape[:-1])
         loss = F.nll_loss(log_p.flatten(0, -2), expected.flatten(), reduction="none")
-        loss = loss.view(expected.shape)
+        loss = (-loss if climbs else loss).view(expected.shape)
         if expected.ndim == 2:
             loss = loss.mean(1)
         if aim.ndim == 2:

@@ -110,7 +110,14 @@ def _objective(attack: Attack, x: Tensor, y: int | Tensor | None, first_example:
             f"labels have shape {tuple(labels.shape)}, the model's frames are "
             f"{list(outputs.shape[:-1])}: give one label per sound, or one per frame"
         )
-    return Objective(labels, attack.goal is not None, kind, attack.aggregation, attack.confidence)
+    return Objective(
+        labels,
+        targeted=attack.goal is not None,
+        outputs=kind,
+        aggregation=attack.aggregation,
+        confidence=attack.confidence,
+        untargeted_loss=attack.untargeted_loss,
+    )
 
 
 def _check_sounds(x: Tensor, amplitude: float | None) -> Tensor:
