@@ -39,7 +39,7 @@ def converted(collection: str) -> list[tuple[Path, Tune, Tune]]:
     """Each tune that has v2 tokens: its file, itself, and what the tokens say."""
     conversions = []
     for path in books(collection):
-        for tune in read_book(path):
+        for tune in read_book(path, strict=True):
             if isinstance(tune, Tune):
                 try:
                     conversions.append((path, tune, V2.tune(V2.copies(tune)[0])))
