@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from otoscope.folk.abc import Key, NotationError, Note, Tune, parse_tune, to_abc, to_midi
+from otoscope.folk.abc import (
+    Key,
+    NotationError,
+    Note,
+    Tune,
+    parse_tune,
+    to_abc,
+    to_midi,
+    transpose,
+)
 from otoscope.folk.metrics import check_tune, tune_features
 from otoscope.folk.report.sound import play_tune
 from tests.support.abc_judges import abc2midi, need_abc2midi, read_midi
@@ -42,6 +51,7 @@ MOVES = [
     ("C treble8", 0),
     ("C bass middle=d", 0),
     ("C m=d stafflines=1", 0),
+    ('C style=rhythm name="a b" stem=up', 0),
     ("C octave=-1", -12),
     ("C octave=2", 24),
     ("C octave=+1", 12),
@@ -138,6 +148,11 @@ def test_signs_and_ties_are_those_of_the_written_notes() -> None:
     assert pitches(read) == [72, 75, 71, 75, 77, 56, 68]
     assert read.notes[0].duration == Fraction(3, 8)
     assert parse_tune(to_abc(read)) == read
+
+
+def test_keys_that_no_sign_can_write_are_respelt() -> None:
+    moved = transpose(parse_tune("K:Cmin\nC[K:D][K:E]F|"), 3)
+    assert (pitches(moved), parse_tune(to_abc(moved)).notes) == ([63, 69], moved.notes)
 
 
 def test_written_signs_stay_written_in_another_octave() -> None:

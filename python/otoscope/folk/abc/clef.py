@@ -15,7 +15,10 @@ _CLEF = re.compile(
 )
 _NUMBERS = {"octave": "octave", "transpose": "semitones", "t": "semitones"}
 _MOVING = ("score", "sound", "shift", "instrument")  # of other programs; each in its own sense
-_DRAWN = re.compile(r"(?:middle|m|stafflines|staffscale)=\S+|[A-Za-z]\w*:\S+|\"[^\"]*\"")
+_DRAWN = re.compile(
+    r"(?:middle|m|stafflines|staffscale|cue|style|stems?|gstem|s?name|subname|s?nm|map)=.+"
+    r"|[A-Za-z]\w*:\S+|\"[^\"]*\""
+)
 _OCTAVES = {None: 0, "+8": 1, "-8": -1, "+15": 2, "-15": -2}
 
 
