@@ -10,7 +10,7 @@ from rich.table import Table
 
 from otoscope.cli import files, options
 from otoscope.cli.options import INPUT, MODEL, Config, Device, Html, Json, Model, Seed
-from otoscope.cli.output import bars, console, is_printed, write_json
+from otoscope.cli.output import bars, console, is_printed, truncation_listed, write_json
 from otoscope.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         seed=seed,
         device=device,
     )
-    with bars() as progress:
+    with truncation_listed(), bars() as progress:
         result = workflows.attack_file(config, progress=progress)
         if html:
             workflows.save_attack_page(result, html)

@@ -15,6 +15,7 @@ from otoscope.cli.output import (
     bars,
     console,
     is_printed,
+    truncation_listed,
     with_options,
     write_json,
 )
@@ -76,7 +77,7 @@ def distance(  # noqa: PLR0913 - a command has the options it has
     from otoscope.workflows.distance import measure_distance
 
     config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
-    with bars() as progress:
+    with truncation_listed(), bars() as progress:
         result = measure_distance(real, generated, config, keep=keep, progress=progress)
     write_json(document("otoscope.Distance", 1, result.to_dict()), json_path)
     sides = {"real": result.real, "generated": result.generated}
@@ -119,7 +120,7 @@ def stats(  # noqa: PLR0913 - a command has the options it has
     from otoscope.workflows.stats import measure_statistics
 
     config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
-    with bars() as progress:
+    with truncation_listed(), bars() as progress:
         result = measure_statistics(sounds, config, out, progress=progress)
     record = {
         "out": out,
@@ -127,6 +128,7 @@ def stats(  # noqa: PLR0913 - a command has the options it has
         "columns": len(result.statistics.mean),
         **result.statistics.settings,
         "skipped": {name: str(reason) for name, reason in result.skipped.items()},
+        "truncated": result.truncated,
         "notes": result.notes,
     }
     write_json(document("otoscope.Stats", 1, record), json_path)

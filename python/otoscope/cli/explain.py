@@ -19,6 +19,7 @@ from otoscope.cli.output import (
     bars,
     console,
     is_printed,
+    truncation_listed,
     with_options,
     write_text,
 )
@@ -111,7 +112,7 @@ def _explain_one(
 ) -> None:
     from otoscope.workflows import explain_files, save_explain_page, to_record
 
-    with bars() as progress:
+    with truncation_listed(), bars() as progress:
         (row,) = explain_files(config, progress=progress)
         if html:
             save_explain_page(row, html)
@@ -135,7 +136,7 @@ def _explain_many(
         is_file = json_path is not None and not is_printed(json_path)
         rows = json_path if json_path and is_file else beside.with_suffix(".jsonl")
         n_before = sum(1 for _ in stream(rows)) if rows.exists() else 0
-        with bars() as progress:
+        with truncation_listed(), bars() as progress:
             n_done = explain_to_records(config, rows, html=html, progress=progress)
         if html:
             write_index(stream(rows), html)
@@ -170,9 +171,12 @@ def _write_csv(rows: list[Mapping[str, Any]] | Path, path: Path | None) -> None:
 
 def _show(records: Iterable[Mapping[str, Any]]) -> None:
     """Print the rows and their notes; rows of which none could be explained are an error."""
+    from otoscope.signal.audio.truncation import truncated_note
+
     out, rows = console(), iter(records)
     n_rows = n_failed = n_warned = 0
     error, notes = "", list[str]()  # of the first row that has some
+    truncated = dict[str, str]()  # by file
     while part := list(islice(rows, _TABLE)):
         out.print(_table(part), soft_wrap=False)
         failed = [record for record in part if record["error"]]
@@ -181,11 +185,13 @@ def _show(records: Iterable[Mapping[str, Any]]) -> None:
             error = f"{failed[0]['file']}: {_reason(failed[0])}"
         if warned and not notes:
             notes = [f"{Path(warned[0]['file']).name}: {note}" for note in warned[0]["warnings"]]
+        truncated |= {r["file"]: r["truncated"] for r in part if r.get("truncated")}
         n_rows += len(part)
         n_failed += len(failed)
         n_warned += len(warned)
     if n_warned > 1:
         notes.append(f"{n_warned} of {n_rows} rows have such notes")
+        notes += truncated_note(truncated.values())
     for note in notes:
         out.print(note)
     if n_failed == n_rows:

@@ -29,6 +29,7 @@ from otoscope.cli.output import (
     bars,
     console,
     is_printed,
+    truncation_listed,
     write_json,
 )
 
@@ -162,7 +163,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         ),
         device=device,
     )
-    with bars() as progress:
+    with truncation_listed(), bars() as progress:
         interrogated = workflows.interrogate_files(config, answers=records, progress=progress)
         if html:
             workflows.save_interrogate_page(interrogated, html)
@@ -170,6 +171,8 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         write_json(interrogated.to_dict(), json_file)
     if not is_printed(json_file):
         _show(interrogated.result)
+        for note in interrogated.notes:
+            console().print(note)
         if html:
             console().print(f"report: {html}")
     raise typer.Exit(1 if interrogated.result.is_broken else 0)

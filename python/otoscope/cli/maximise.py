@@ -24,6 +24,7 @@ from otoscope.cli.output import (
     bars,
     console,
     is_printed,
+    truncation_listed,
     write_json,
 )
 from otoscope.documents import document
@@ -115,7 +116,7 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
         seed=seed,
         device=device,
     )
-    with bars() as progress:
+    with truncation_listed(), bars() as progress:
         result = workflows.maximise_unit(config, progress=progress)
         if out:
             workflows.save_maximise_folder(result, out)

@@ -13,6 +13,7 @@ import os
 import sys
 import sysconfig
 import traceback
+import warnings
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -51,6 +52,7 @@ __all__ = [
     "echo",
     "is_printed",
     "show_tables",
+    "truncation_listed",
     "with_options",
     "write_json",
     "write_text",
@@ -254,6 +256,16 @@ def show_tables(tables: Iterable[ResultTable], closing_line: str) -> None:
             printed.add_row(*row)
         out.print(printed)
     out.print(closing_line, soft_wrap=True)
+
+
+@contextmanager
+def truncation_listed() -> Iterator[None]:
+    """Suppress warnings about sounds that were cut off, in a command whose output lists them."""
+    from otoscope.signal import TruncatedSound
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncatedSound)
+        yield
 
 
 @contextmanager

@@ -47,6 +47,7 @@ def save_html(
     curve: OutputCurve | None = None,
     title: str | None = None,
     truth: Sequence[tuple[float, float]] | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write an explanation as one HTML file, with its sounds, that needs no network.
 
@@ -62,6 +63,8 @@ def save_html(
         Heading, a file's name for example. Any text; it is escaped.
     truth : sequence of (start, end), optional
         Seconds of the recording in which the target is present, drawn below the spectrogram.
+    notes : sequence of str
+        Sentences to print with the cautions.
 
     Raises
     ------
@@ -88,7 +91,7 @@ def save_html(
         raise ParameterError(
             f"curve is {type(curve).__name__}, must be otoscope.report.OutputCurve"
         )
-    save_page(_explanation_page(explanation, curve, title, truth), "explanation.html", path)
+    save_page(_explanation_page(explanation, curve, title, truth, notes), "explanation.html", path)
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,7 @@ def _explanation_page(
     curve: OutputCurve | None,
     title: str | None,
     truth: Sequence[tuple[float, float]] | None,
+    notes: Sequence[str],
 ) -> _ExplanationPage:
     patch, bars = explanation.patch, segment_bars(explanation)
     sounds = segment_sounds(explanation)
@@ -196,7 +200,7 @@ def _explanation_page(
         about=_about(explanation),
         others=_others(explanation),
         sentence=sentence(explanation),
-        cautions=cautions(explanation),
+        cautions=[*notes, *cautions(explanation)],
         sounds=sounds,
         listening_note=listening_note,
         target=explanation.target,

@@ -7,6 +7,7 @@ spectrograms [..., frame, mel]. librosa's spectrograms are [mel, frame]: transpo
 from __future__ import annotations
 
 from otoscope.signal.audio.files import encode_audio, mono, read_audio, write_audio
+from otoscope.signal.audio.truncation import TruncatedSound, truncation
 from otoscope.signal.griffin_lim import griffin_lim
 from otoscope.signal.listen import listen
 from otoscope.signal.mel.domain import Compression, Domain
@@ -19,6 +20,7 @@ __all__ = [
     "Domain",
     "EmptyFilters",
     "FrontEnd",
+    "TruncatedSound",
     "encode_audio",
     "griffin_lim",
     "istft",
@@ -28,5 +30,6 @@ __all__ = [
     "read_audio",
     "stft",
     "svd2015",
+    "truncation",
     "write_audio",
 ]

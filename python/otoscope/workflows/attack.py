@@ -27,7 +27,7 @@ from otoscope.documents import document
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier, Target, choose_targets
-from otoscope.signal import read_audio, write_audio
+from otoscope.signal import read_audio, truncation, write_audio
 from otoscope.signal.snr import check_snr, snr_db
 from otoscope.workflows.recording import load_listening_model
 
@@ -142,12 +142,15 @@ class AttackFileResult:
         Gain applied first to a sound beyond full scale; else 0.
     pieces : tuple of AttackedPiece
         Pieces in the order of time.
+    truncation : str
+        What lacks in a file that was cut off, see `signal.truncation`.
     """
 
     config: AttackFileConfig
     sr: float
     gain_db: float
     pieces: tuple[AttackedPiece, ...]
+    truncation: str = ""
 
     @property
     def n_fooled(self) -> int:
@@ -185,6 +188,7 @@ class AttackFileResult:
                 "is_fooled": self.is_fooled,
                 "snr_db": self.snr_db,
                 "gain_db": self.gain_db,
+                "notes": self.notes,
                 "pieces": [
                     {"start": p.start, "left": p.left, "evaluation": p.evaluation}
                     for p in self.pieces
@@ -196,10 +200,10 @@ class AttackFileResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about the file beyond the piece that is shown."""
-        notes = []
-        if self.gain_db < 0:
+        notes = [f"{self.truncation}."] if self.truncation else []
+        if (loss := -self.gain_db) > 0:
             notes.append(
-                f"The sound was attenuated by {-self.gain_db:.2f} dB first: it exceeded full scale."
+                f"The sound was attenuated by {loss:.2f} dB first: it exceeded full scale."
             )
         if self.config.whole:
             n_left = sum(bool(piece.left) for piece in self.pieces)
@@ -258,7 +262,7 @@ def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> Att
         raise err.within(config.sound) from err
     adversary = torch.cat([piece.adversary for piece in pieces])
     write_audio(config.out, adversary, sr=sr, subtype="PCM_16", comment="otoscope attack")
-    return AttackFileResult(config, sr, 20 * math.log10(gain), pieces)
+    return AttackFileResult(config, sr, 20 * math.log10(gain), pieces, truncation(config.sound))
 
 
 def save_attack_page(result: AttackFileResult, path: Path) -> None:

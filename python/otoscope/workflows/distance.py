@@ -70,6 +70,7 @@ class DistanceResult:
                 "n": side.statistics.count,
                 "files": side.n_files,
                 "skipped": {name: str(reason) for name, reason in side.skipped.items()},
+                "truncated": side.truncated,
             }
             for name, side in (("real", self.real), ("generated", self.generated))
         }

@@ -22,6 +22,7 @@ from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
 from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, choose_targets
+from otoscope.signal import truncation
 from otoscope.workflows.recording import CONTEXT, Recording, load_identified_listener, sound_files
 
 __all__ = ["ExplainConfig", "ExplainResult", "PreparedExplain", "explain_files"]
@@ -108,6 +109,8 @@ class ExplainResult:
         Remedy that ``error`` ends with.
     warnings : tuple of str
         Warnings raised while explaining.
+    truncated : str
+        What lacks in a file that was cut off, see `signal.truncation`; empty otherwise.
     sources : Mapping
         What identifies the contents of the file ("sound", see `records.stamp`; None if it cannot be
         read) and of the model ("model", see `models.loading.load_identified`).
@@ -125,6 +128,7 @@ class ExplainResult:
     error: str = ""
     advice: Advice | None = None
     warnings: tuple[str, ...] = ()
+    truncated: str = ""
     sources: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -251,6 +255,7 @@ def _explain_file(
     progress: Progress,
 ) -> Iterator[ExplainResult]:
     recording = Recording(path, model, padded=config.padded)
+    truncated = truncation(path)
     starts = [config.start] if config.every is None else recording.starts(config.every)
     starts = [start for start in starts if ExplainResult(path, start).key not in done]
     if not starts:
@@ -274,7 +279,13 @@ def _explain_file(
         near = (timeline.starts - second).abs() <= CONTEXT
         messages = tuple(str(warning.message) for warning in caught)
         yield ExplainResult(
-            path, start, explanation, centres[near], outputs[near], warnings=messages
+            path,
+            start,
+            explanation,
+            centres[near],
+            outputs[near],
+            warnings=messages,
+            truncated=truncated,
         )
 
 

@@ -144,7 +144,8 @@ def to_record(
     dict
         ``format`` (the schema and its version), ``file``, ``start``, ``settings`` and ``error``;
         for an explained excerpt also the numbers of `Explanation.to_record`, the places of the
-        supporting segments (``because``) and cautions (``warnings``). ``sources`` identifies the
+        supporting segments (``because``), what lacks in a file that was cut off (``truncated``) and
+        cautions (``warnings``). ``sources`` identifies the
         contents of the file and of the model, see `ExplainResult`.
 
     Examples
@@ -166,7 +167,12 @@ def to_record(
         explanation = result.explanation
         record |= explanation.to_record()
         record["because"] = because(explanation)
-        record["warnings"] = [*result.warnings, *cautions(explanation)]
+        record["truncated"] = result.truncated
+        record["warnings"] = [
+            *filter(None, [result.truncated]),
+            *result.warnings,
+            *cautions(explanation),
+        ]
         if is_whole:
             record["explanation"] = json.loads(explanation.to_json())
     plain: dict[str, Any] = records.to_plain(record | {"settings": _settings(config)})
@@ -201,7 +207,10 @@ def save_explain_page(
     curve, target = None, result.explanation.target
     if result.times is not None and result.outputs is not None and len(result.times) > 1:
         curve = report.OutputCurve(result.times, result.outputs[:, None], (target,))
-    report.save_html(result.explanation, page, curve=curve, title=result.path.name, truth=truth)
+    notes = [f"{result.truncated}."] if result.truncated else []
+    report.save_html(
+        result.explanation, page, curve=curve, title=result.path.name, truth=truth, notes=notes
+    )
 
 
 def write_index(rows: Iterable[Mapping[str, Any]], html: Path) -> None:

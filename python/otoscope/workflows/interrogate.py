@@ -16,8 +16,10 @@ from otoscope.intervene import (
     InterrogationSettings,
     Intervention,
 )
+from otoscope.intervene.interrogation.items import Features
 from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, SoundClassifier
+from otoscope.signal.audio.truncation import truncated_note, truncation
 from otoscope.workflows.labelled_items import Columns, LabelledItems, read_items
 from otoscope.workflows.recording import load_identified_model
 
@@ -101,6 +103,8 @@ class InterrogateResult:
         Result of the interrogation.
     interrogation : Interrogation
         Interrogation that was run.
+    truncated : dict of str to str
+        What lacks in each file that was cut off, see `signal.truncation`.
 
     Examples
     --------
@@ -111,6 +115,12 @@ class InterrogateResult:
     config: InterrogateConfig
     result: InterrogationResult
     interrogation: Interrogation
+    truncated: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Reasons for caution with the sounds."""
+        return tuple(truncated_note(self.truncated.values()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return configuration, result with its sentences, and versions in JSON's types."""
@@ -119,7 +129,12 @@ class InterrogateResult:
             "interventions": [i.settings for i in self.config.interventions],
         }
         record = report.interrogation_record(self.result)
-        return {**record, "config": records.to_plain(config), "versions": records.versions()}
+        return {
+            **record,
+            "truncated": dict(self.truncated),
+            "config": records.to_plain(config),
+            "versions": records.versions(),
+        }
 
 
 def interrogate_files(
@@ -181,7 +196,10 @@ def interrogate_files(
         records=answers,
         progress=progress,
     )
-    return InterrogateResult(config, result, interrogation)
+    truncated = {}
+    if not isinstance(items.audio, Features):
+        truncated = {str(file): text for file in items.audio if (text := truncation(file))}
+    return InterrogateResult(config, result, interrogation, truncated)
 
 
 def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
@@ -206,6 +224,7 @@ def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
         render_pair=interrogated.interrogation.render_pair if has_sounds else None,
         model=Path(config.model).name,
         title=config.data.resolve().name,
+        notes=[f"{note}." for note in interrogated.notes],
     )
 
 

@@ -37,6 +37,7 @@ from otoscope.progress import Progress, silent
 from otoscope.protocols import evaluating
 from otoscope.report import maximisation
 from otoscope.signal import write_audio
+from otoscope.signal.audio.truncation import truncated_note
 from otoscope.workflows.maximise_specimens import (
     N_SPECIMENS,
     RealExcerpts,
@@ -318,6 +319,7 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
     real = tuple(real_specimens(extremes, excerpts, model))
     squashed = config.layer if maximiser.unit.is_squashed else None
     notes = maximisation.search_cautions(ranking, made[0], excerpts.skipped, squashed=squashed)
+    notes += truncated_note(excerpts.truncated.values())
     return MaximiseResult(config, ranking, made, real, extremes.n_seen, (*notes, *warned))
 
 

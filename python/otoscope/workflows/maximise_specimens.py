@@ -18,7 +18,7 @@ from otoscope.explain.maximise import Extremes, RankedResult, Ranking, Unit
 from otoscope.progress import Progress
 from otoscope.protocols import Patch, device_of
 from otoscope.report.maximisation import Specimen
-from otoscope.signal import read_audio
+from otoscope.signal import read_audio, truncation
 from otoscope.signal.excerpts import sliding
 from otoscope.workflows.recording import Recording
 
@@ -44,6 +44,7 @@ class RealExcerpts:
         self._hop = max(1, round(every * model.sample_rate / model.hop_length))
         self._firsts: list[int] = []  # index of each file's first excerpt
         self.skipped: dict[Path, ParameterError] = {}
+        self.truncated: dict[Path, str] = {}
 
     def __iter__(self) -> Iterator[Tensor]:
         model, n_seen = self._model, 0
@@ -59,6 +60,8 @@ class RealExcerpts:
                 self.skipped[path] = err
                 continue
             n_seen += len(excerpts)
+            if text := truncation(path):
+                self.truncated[path] = text
             for excerpt in excerpts:  # a copy: what is kept must not keep its whole file
                 yield excerpt[None].clone()
         if n_seen == 0:

@@ -19,8 +19,7 @@ from otoscope import models
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.models.loading import load_identified
 from otoscope.protocols import ListeningModel, Patch, device_of
-from otoscope.signal import read_audio
-from otoscope.signal.audio.files import Blocks
+from otoscope.signal.audio.files import Blocks, decode
 
 __all__ = [
     "CONTEXT",
@@ -56,7 +55,7 @@ def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
         if not sound.exists():
             raise ParameterError(f"{sound} is not there")
         inside = sorted(sound.rglob("*")) if sound.is_dir() else []
-        audible = [p for p in inside if p.suffix.lower() in SUFFIXES and p.is_file()]
+        audible = [p for p in inside if p.suffix.lower() in SUFFIXES and not p.is_dir()]
         visible = [p for p in audible if not _is_hidden(p.relative_to(sound))]
         files |= dict.fromkeys(visible if sound.is_dir() else [sound])
     if not files:
@@ -242,4 +241,4 @@ class _OnDisk:
 
 def _samples(path: Path, *, sr: float) -> Tensor | _OnDisk:
     blocks = Blocks(path, sr=sr)
-    return _OnDisk(blocks) if blocks.seconds > _LONG else read_audio(path, sr=sr)[0]
+    return _OnDisk(blocks) if blocks.seconds > _LONG else decode(path, sr=sr)[0]

@@ -19,6 +19,7 @@ from otoscope.errors import ParameterError
 from otoscope.metrics import FeatureSet, Statistics, statistics
 from otoscope.metrics.feature_set import few_rows
 from otoscope.progress import Progress, silent
+from otoscope.signal.audio.truncation import truncated_note, truncation
 from otoscope.workflows.features import FeatureConfig, SoundFeatures, differences
 from otoscope.workflows.recording import sound_files
 
@@ -71,6 +72,12 @@ class StatsResult:
         return features
 
     @property
+    def truncated(self) -> dict[str, str]:
+        """Say what each file that was cut off lacks, see `signal.truncation`."""
+        truncated: dict[str, str] = self.statistics.settings.get("truncated", {})
+        return truncated
+
+    @property
     def n_files(self) -> int | None:
         """Number of files measured; None for statistics of other tools."""
         files = self.statistics.settings.get("files")
@@ -91,6 +98,7 @@ class StatsResult:
                 f"{self.path}: of lower rate than the model's: {low}; what these lack above half "
                 "their rate counts as a difference"
             )
+        notes += [f"{self.path}: {note}" for note in truncated_note(self.truncated.values())]
         if self.statistics.count is not None:
             few = few_rows(str(self.path), self.statistics.count, len(self.statistics.mean))
             notes += [few] if few else []
@@ -102,7 +110,9 @@ def load_statistics(path: Path) -> Statistics:
     loaded = statistics.load(path)
     settings = loaded.settings
     present = {
-        name: dict for name in ("features", "files", "rates", "versions") if name in settings
+        name: dict
+        for name in ("features", "files", "rates", "truncated", "versions")
+        if name in settings
     }
     require_types(settings, present, f"{path}: settings")
     if features := settings.get("features"):
@@ -110,6 +120,8 @@ def load_statistics(path: Path) -> Statistics:
         lengths = ("sample_rate", "hop_length", "excerpt_frames", "hop_frames")
         if short := [name for name in lengths if features[name] <= 0]:
             raise ParameterError(f"{path}: {short[0]} is {features[short[0]]}, must be > 0")
+    if not all(isinstance(text, str) for text in settings.get("truncated", {}).values()):
+        raise ParameterError(f"{path}: truncated must be texts by file")
     rates = settings.get("rates", {})
     if not all(sr.isascii() and sr.isdecimal() and type(n) is int for sr, n in rates.items()):
         raise ParameterError(f"{path}: rates must be counts of files by sampling rate")
@@ -189,6 +201,8 @@ def _measure(
                 reason = err.message.removeprefix(str(file)).lstrip(": ")
                 skipped[file_name] = ParameterError(reason, advice=err.advice)
                 continue
+            if text := truncation(file):
+                state.setdefault("truncated", {})[file_name] = text
             rows = rows.joined(new)
             state["files"][file_name] = stamp
             state["rates"][str(rate)] = state["rates"].get(str(rate), 0) + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
+from otoscope.signal import TruncatedSound
 from otoscope.signal.audio import files
 from otoscope.signal.audio.files import Blocks, encode_audio, mono, read_audio, write_audio
 
@@ -162,7 +162,8 @@ def test_a_file_that_breaks_off_is_read_to_there_or_refused(suffix: str, tmp_pat
     soundfile.write(path, noise, 8000)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with suppress(ParameterError):
+    is_refused = suffix == ".flac"
+    with pytest.raises(ParameterError) if is_refused else pytest.warns(TruncatedSound):
         assert 0 < sum(map(len, Blocks(path, sr=8000))) < 8000
 
 

@@ -17,7 +17,8 @@ from otoscope.intervene.sound import SoundIntervention
 from otoscope.intervene.transforms.features import FeatureDilation
 from otoscope.progress import Progress, silent
 from otoscope.protocols import Sound
-from otoscope.signal.audio.files import mono, read_audio
+from otoscope.signal.audio.files import decode, mono
+from otoscope.signal.audio.truncation import warn_if_truncated
 
 __all__ = ["Features", "Seeded", "Sounds", "as_items"]
 
@@ -43,7 +44,7 @@ class Sounds:
         """Read one sound: Tensor [sample] at ``sr``."""
         sound = self._sounds[index]
         if isinstance(sound, str | PathLike):
-            return read_audio(sound, sr=self.sr)[0]
+            return decode(sound, sr=self.sr)[0]  # `survey` warns
         try:
             y, sr = sound
             return mono(y, sr, sr=self.sr)[0]
@@ -59,6 +60,9 @@ class Sounds:
             y = self.sound(index)
             digest.update(y.contiguous().numpy().data)
             lengths.append(len(y))
+            sound = self._sounds[index]
+            if isinstance(sound, str | PathLike):
+                warn_if_truncated(sound)
         return lengths, digest.hexdigest()
 
     def only(self, index: int) -> Sounds:
@@ -144,7 +148,7 @@ def as_items(audio: Any, *, sr: float | None, cache: RenderCache | None) -> Soun
     if sr is None:
         first = audio[0]
         if isinstance(first, str | PathLike):
-            sr = read_audio(first)[1]
+            sr = decode(first)[1]
         elif isinstance(first, tuple) and len(first) == 2:
             sr = first[1]
         else:

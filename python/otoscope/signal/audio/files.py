@@ -17,8 +17,9 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.records import replacing
+from otoscope.signal.audio.truncation import warn_if_truncated
 
-__all__ = ["FORMATS", "Blocks", "encode_audio", "mono", "read_audio", "write_audio"]
+__all__ = ["FORMATS", "Blocks", "decode", "encode_audio", "mono", "read_audio", "write_audio"]
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
 
@@ -52,6 +53,11 @@ def read_audio(path: str | PathLike[str], *, sr: float | None = None) -> tuple[T
         If the file is missing, empty or no audio file, or has no samples or samples that are not
         finite.
 
+    Warns
+    -----
+    TruncatedSound
+        If the file was cut off: its header tells more than is there, see `truncation`.
+
     Examples
     --------
     >>> import tempfile
@@ -61,6 +67,13 @@ def read_audio(path: str | PathLike[str], *, sr: float | None = None) -> tuple[T
     >>> y.shape, sr
     (torch.Size([16000]), 16000)
     """
+    result = decode(path, sr=sr)
+    warn_if_truncated(path)
+    return result
+
+
+def decode(path: str | PathLike[str], *, sr: float | None = None) -> tuple[Tensor, float]:
+    """Read an audio file as `read_audio` does, without its warning."""
     import soundfile
 
     path = Path(path)
@@ -79,7 +92,8 @@ class Blocks:
     """Mono blocks of an audio file at ``sr`` Hz: Tensor [sample], float32, in constant memory.
 
     The joined blocks equal the result of `read_audio` within rounding. Unreadable files are refused
-    when the object is made; truncated files and samples that are not finite during iteration.
+    when the object is made; broken frames and samples that are not finite during iteration. A file
+    that was cut off gives the warning of `read_audio`.
     """
 
     def __init__(self, path: str | Path, *, sr: float) -> None:
@@ -93,6 +107,7 @@ class Blocks:
             _check_rates(self.file_sr, sr)
         except ParameterError as err:
             raise err.within(self.path) from err
+        warn_if_truncated(self.path)
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield the blocks in order; none is empty."""
@@ -300,7 +315,8 @@ def _open(path: Path) -> Any:
     import soundfile
 
     if not path.is_file():
-        raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
+        place = "a link to nothing" if path.is_symlink() else "not there"
+        raise ParameterError(f"{path} is {'a folder' if path.is_dir() else place}")
     if path.stat().st_size == 0:
         raise ParameterError(f"{path} is empty (0 bytes)")
     try:  # soundfile encodes no name that is not UTF-8
