@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -158,3 +160,11 @@ def test_whole_files_are_read_without_a_warning(tmp_path: Path) -> None:
         for name, how in (KINDS | OGG).items():
             written(tmp_path / name, **how)
             read_audio(tmp_path / name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
+def test_a_name_that_is_not_utf_8_is_told_too(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    content = written(tmp_path / "a.wav")
+    path.write_bytes(content[: len(content) // 2])
+    assert truncation(path) == f"{path.name} is cut off: its header tells 4.00 s, 2.00 s are there"
