@@ -160,6 +160,7 @@ def is_read_or_refused(name: str, content: bytes) -> None:
         READERS[name][2](path)
 
 
+@pytest.mark.filterwarnings("ignore::otoscope.signal.TruncatedSound")
 @pytest.mark.parametrize("name", READERS)
 @given(data=st.data())
 @settings(max_examples=25)

@@ -301,7 +301,7 @@ def evaluating(model: object) -> Iterator[bool]:
     Examples
     --------
     >>> net = nn.Dropout()
-    >>> with evaluating(lambda batch: net(batch)) as was_training:
+    >>> with evaluating(net.forward) as was_training:
     ...     net.training, was_training
     (False, True)
     >>> net.training

@@ -2,7 +2,7 @@
 
 One walk serves eval mode and traces. It follows modules, containers, plain objects, partial
 functions, bound methods, closures and the globals and class attributes that the code names. The
-code of PyTorch, NumPy, the standard library and this package counts as constant.
+code of PyTorch, NumPy, scikit-learn, the standard library and this package counts as constant.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from torch.nn.parameter import is_lazy
 __all__ = ["State", "attributes", "is_constant_code", "mentioned", "modules_of", "state_of"]
 
 _CONSTANT_CODE = {"torch", "numpy", "scipy", "otoscope", *sys.stdlib_module_names}
+_CONSTANT_CODE |= {"sklearn", "joblib", "threadpoolctl", "pandas", "librosa", "numba"}
 _CHANGING = {"random", "time", "datetime", "secrets", "uuid"}  # modules whose answers vary
 _CHANGING_NAMES = {"environ", "getenv", "open", "input"}
 _MOST = 50_000  # tokens; a state beyond is not compared
@@ -129,7 +130,7 @@ def modules_of(model: object) -> list[nn.Module]:
     Examples
     --------
     >>> net = nn.Sequential(nn.Flatten(), nn.Dropout())
-    >>> [type(part).__name__ for part in modules_of(lambda batch: net(batch))]
+    >>> [type(part).__name__ for part in modules_of(net.forward)]
     ['Sequential', 'Flatten', 'Dropout']
     """
     direct = list(model.modules()) if isinstance(model, nn.Module) else []
