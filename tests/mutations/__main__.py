@@ -114,7 +114,7 @@ def table(planted: Iterable[Mistake], noticed: Iterable[str]) -> str:
         "| where | right | planted | noticed by |",
         "|---|---|---|---|",
         *(
-            "| " + " | ".join([*map(as_cell, one.cells), by or "**nobody**"]) + " |"
+            "| " + " | ".join([*map(as_cell, one.cells), by or "**unnoticed**"]) + " |"
             for one, by in rows
         ),
     ]

@@ -144,4 +144,4 @@ def test_results_are_of_mistakes_of_the_tables() -> None:
     planted = {tuple(map(as_cell, m.cells)) for m in mistakes()}
     assert cells <= planted
     assert len(planted) >= 150
-    assert sum("nobody" in row[3] for row in rows) <= 0.05 * len(rows)
+    assert sum("unnoticed" in row[3] for row in rows) <= 0.05 * len(rows)

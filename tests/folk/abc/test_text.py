@@ -108,6 +108,6 @@ def test_token_files_have_the_same_lines(tmp_path: Path) -> None:
 
 
 def test_blank_lines_take_no_time() -> None:
-    """Of the lines between X: and K:, each was looked at for each blank line."""
+    """Each line between X: and K: was examined again for each blank line."""
     book = parse_book("X:1\n" + "\n" * 50_000 + "K:C\nC|\n")
     assert [type(tune) for tune in book] == [Tune]

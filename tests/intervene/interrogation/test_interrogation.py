@@ -287,7 +287,7 @@ def test_what_knows_artists_loses_by_the_regulated_test() -> None:
     assert regulated.value == pytest.approx(0.5, abs=0.05)  # all are taken for "a"
     assert result.effect().low > 0.2
     assert result.interaction("polarity").value == 0
-    assert result.interaction("gain +1 dB").value < -0.3  # nobody is known any more
+    assert result.interaction("gain +1 dB").value < -0.3  # no artist can be identified
     with pytest.raises(ParameterError, match="name each once"):
         interrogation.regulated(train, n_regulated=4, interventions=[Gain(1), Gain(1)])
     with pytest.raises(ParameterError, match="leaves no 40 items for a regulated test"):

@@ -116,7 +116,7 @@ def test_planted_weakness_is_found_at_the_bound_where_it_lies(run: Any) -> None:
         ("magnitude", "40 dB"): "2 of 2",
         ("magnitude", "70 dB"): "0 of 2",
     }
-    # at 70 dB, the middle of two bounds, nobody is fooled: nothing to undo
+    # at 70 dB, the middle of two bounds, no model is fooled, so there is nothing to undo
     assert {row[-2:] for row in defence.rows} == {("0 of 0", "0 of 0")}
 
 
