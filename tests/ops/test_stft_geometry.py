@@ -96,7 +96,7 @@ def test_t2_inverse_gives_a_signal_back_wherever_windows_reach(
     backend: Backend, name: str, hop: int, frames: int, seed: int
 ) -> None:
     if "Hann" in name:
-        hop = min(hop, N_FFT - 2)  # beyond, no frame covers the samples between the zeros at the ends
+        hop = min(hop, N_FFT - 2)  # beyond, samples between the end zeros have no frame
     space = Space(backend, WINDOWS[name](N_FFT), hop, seed)
     y, W = space.signal((frames - 1) * hop + N_FFT), space.overlap(frames)
     back = istft_ls(stft(y, **space.options), **space.options)
