@@ -41,12 +41,8 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain import SoundLIME
 from otoscope.explain.design import draw_design
-from otoscope.explain.surrogate import (
-    ForwardSelection,
-    WeightedRidge,
-    sampling_error,
-    weighted_r2,
-)
+from otoscope.explain.least_squares import sampling_error, weighted_r2
+from otoscope.explain.surrogate import ForwardSelection, WeightedRidge
 from otoscope.protocols import Patch
 from tests.support.examples import examples
 
@@ -136,11 +132,11 @@ def test_forward_selection_is_greedy_in_r2() -> None:
 
 def test_r2_is_scikit_learns_and_one_for_a_constant() -> None:
     rng = np.random.default_rng(5)
-    y, fitted, weights = rng.normal(size=20), rng.normal(size=20), rng.uniform(size=20)
+    y, fitted, weights = (torch.from_numpy(rng.uniform(size=20)) for _ in range(3))
     assert weighted_r2(y, fitted, weights) == pytest.approx(
         r2_score(y, fitted, sample_weight=weights)
     )
-    flat = np.full(20, 0.1)
+    flat = torch.full((20,), 0.1, dtype=torch.float64)
     assert weighted_r2(flat, flat * (1 + 1e-16), weights) == 1
     assert weighted_r2(flat, flat + 1, weights) == 0
 
@@ -156,7 +152,8 @@ def test_sampling_error_is_the_spread_over_seeds() -> None:
         weights = counts * np.exp(-(n - rows.sum(1)))
         fit = WeightedRidge().fit(rows, y, weights)
         fits.append(fit.coef_)
-        errors.append(sampling_error(rows, y - fit.predict(rows), weights, counts))
+        tensors = map(torch.from_numpy, (rows, y - fit.predict(rows), weights, counts))
+        errors.append(sampling_error(*tensors).numpy())
     spread = np.std(fits, axis=0)
     # the spread itself is known to 1/sqrt(2 * 300) = 4 %, the estimate is of first order
     np.testing.assert_allclose(np.mean(errors, axis=0), spread, rtol=0.15)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
-from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from otoscope.explain.design import SHAPLEY_DESIGNS, Design
+from otoscope.explain.least_squares import (
+    CoefficientKind,
+    sampling_error,
+    weighted_least_squares,
+    weighted_r2,
+)
 from otoscope.explain.shapley import (
     kernel_shap,
     permutation_shapley,
@@ -17,15 +23,14 @@ from otoscope.explain.shapley import (
     shapley_interactions,
     shapley_values,
 )
-from otoscope.explain.surrogate import (
-    CoefficientKind,
-    WeightedRidge,
-    regress,
-    sampling_error,
-    weighted_r2,
-)
 
-__all__ = ["Fit", "fit_table"]
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+__all__ = ["Fit", "Surrogate", "choose_surrogate", "fit_table", "ranked"]
+
+Surrogate: TypeAlias = "float | BaseEstimator"
+"""Penalty of weighted least squares, or another regressor of scikit-learn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +83,30 @@ class Fit:
     measure: CoefficientKind = "coefficient"
 
 
+def ranked(values: Tensor) -> Tensor:
+    """Return the order of values from the highest; those equal to nine digits keep theirs.
+
+    The rounding of a solver thus never decides which of two equal segments comes first.
+    """
+    digits = values * (1e9 / values.abs().max().clamp(min=torch.finfo(values.dtype).tiny))
+    return digits.round().argsort(descending=True, stable=True)
+
+
+def choose_surrogate(
+    surrogate: BaseEstimator | None, *, alpha: float, seed: int
+) -> tuple[Surrogate, str]:
+    """Return the surrogate to fit, checked, and its name as a call."""
+    if surrogate is None:
+        return float(alpha), f"WeightedRidge(alpha={alpha})" if alpha else "WeightedRidge()"
+    from otoscope.explain.surrogate import WeightedRidge, checked_surrogate
+
+    estimator = checked_surrogate(surrogate, seed)
+    chosen = float(estimator.alpha) if isinstance(estimator, WeightedRidge) else estimator
+    return chosen, repr(surrogate)
+
+
 def fit_table(
-    design: Design, weights: Tensor, outputs: Tensor, names: list[str], surrogate: BaseEstimator
+    design: Design, weights: Tensor, outputs: Tensor, names: list[str], surrogate: Surrogate
 ) -> tuple[Fit, ...]:
     """Fit each column of a table [coalition, target], float64, on the CPU."""
     keep = design.coalitions.unpack()
@@ -93,13 +120,15 @@ def fit_table(
         coefficients, intercepts, measure = shapley, outputs[row_of_none(keep)], "shapley"
         fitted = keep.double() @ coefficients.T + intercepts
     else:
-        regression = regress(surrogate, keep.double().numpy(), outputs.numpy(), weights.numpy())
-        coefficients, intercepts = map(
-            torch.from_numpy, (regression.coefficients, regression.intercepts)
-        )
-        fitted, measure = torch.from_numpy(regression.fitted), regression.measure
-        if design.is_random and isinstance(surrogate, WeightedRidge):
-            errors = _sampling_errors(design, keep, outputs - fitted, weights, surrogate.alpha)
+        rows = keep.double()
+        coefficients, intercepts, fitted, measure = _regress(surrogate, rows, outputs, weights)
+        if design.is_random and isinstance(surrogate, float):
+            errors = torch.stack(
+                [
+                    sampling_error(rows, residual, weights, design.counts, alpha=surrogate)
+                    for residual in (outputs - fitted).T
+                ]
+            )
     whole, none_kept = row_of_all(keep), (~keep).all(1)
 
     def column_of(tensor: Tensor | None, column: int) -> Tensor | None:
@@ -110,7 +139,7 @@ def fit_table(
             target=name,
             coefficients=coefficients[column],
             intercept=float(intercepts[column]),
-            r2=weighted_r2(outputs[:, column].numpy(), fitted[:, column].numpy(), weights.numpy()),
+            r2=weighted_r2(outputs[:, column], fitted[:, column], weights),
             local_error=float((fitted - outputs)[whole, column].abs()),
             output_all=float(outputs[whole, column]),
             output_none=float(outputs[none_kept][0, column]) if none_kept.any() else None,
@@ -131,13 +160,16 @@ def _estimate(design: Design, keep: Tensor, outputs: Tensor) -> tuple[Tensor, Te
     return permutation_shapley(keep[paths], outputs[paths])
 
 
-def _sampling_errors(
-    design: Design, keep: Tensor, residuals: Tensor, weights: Tensor, alpha: float
-) -> Tensor:
-    """Estimate the standard errors [target, segment] of a ridge."""
-    rows, counts = keep.double().numpy(), design.counts.numpy()
-    errors = [
-        sampling_error(rows, residual, weights.numpy(), counts, alpha=alpha)
-        for residual in residuals.T.numpy()
-    ]
-    return torch.stack([torch.from_numpy(error) for error in errors])
+def _regress(
+    surrogate: Surrogate, rows: Tensor, outputs: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor, Tensor, CoefficientKind]:
+    """Return coefficients [target, segment], intercepts, fitted outputs and their kind."""
+    if isinstance(surrogate, float):
+        coefficients, intercepts = weighted_least_squares(rows, outputs, weights, alpha=surrogate)
+        return coefficients, intercepts, rows @ coefficients.T + intercepts, "coefficient"
+    from otoscope.explain.surrogate import regress
+
+    regression = regress(surrogate, rows.numpy(), outputs.numpy(), weights.numpy())
+    numbers = (regression.coefficients, regression.intercepts, regression.fitted)
+    coefficients, intercepts, fitted = map(torch.from_numpy, numbers)
+    return coefficients, intercepts, fitted, regression.measure

@@ -9,13 +9,12 @@ from typing import cast
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from otoscope import ops, records
 from otoscope.errors import ParameterError
 from otoscope.explain.design import SHAPLEY_DESIGNS, Design, distinct
-from otoscope.explain.fit import fit_table
+from otoscope.explain.fit import Surrogate, fit_table
 from otoscope.explain.kernel import Kernel, effective_samples, kernel_weights
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import Segments
@@ -104,7 +103,7 @@ def explain_outputs(
     outputs: Tensor,
     plan: str,
     settings: ExplanationSettings,
-    surrogate: BaseEstimator,
+    surrogate: Surrogate,
 ) -> list[Explanation]:
     """Explain the outputs [excerpt, coalition, target], float64, of queries that share a table."""
     design = queries[0].design.cpu()

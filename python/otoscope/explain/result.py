@@ -16,10 +16,10 @@ from torch import Tensor
 from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.explain import document
-from otoscope.explain.fit import Fit
+from otoscope.explain.fit import Fit, ranked
+from otoscope.explain.least_squares import CoefficientKind
 from otoscope.explain.segments import Extent
 from otoscope.explain.settings import ExplanationSettings
-from otoscope.explain.surrogate import CoefficientKind
 from otoscope.foreign import refusing
 from otoscope.protocols import Patch
 
@@ -219,7 +219,8 @@ class Explanation:
         """
         if k < 1:
             raise ParameterError(f"k is {k}, must be >= 1")
-        values, ids = self.coefficients.sort(descending=True, stable=True)
+        ids = ranked(self.coefficients)
+        values = self.coefficients[ids]
         if least is None and self.settings.top_rule == "positive":
             is_named = values > 0
         else:

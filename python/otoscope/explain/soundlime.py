@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from otoscope import ops
@@ -31,6 +30,7 @@ from otoscope.explain.evaluator import (
     require_finite,
     require_same_device,
 )
+from otoscope.explain.fit import choose_surrogate
 from otoscope.explain.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
 from otoscope.explain.query import (
     Query,
@@ -42,10 +42,12 @@ from otoscope.explain.query import (
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import DEFAULT_SEGMENTS, Segmentation
 from otoscope.explain.settings import ExplanationSettings, TopRule
-from otoscope.explain.surrogate import ForwardSelection, WeightedRidge, checked_surrogate
 from otoscope.protocols import Model, Patch, Target, choose_targets, dtype_of, evaluating
 from otoscope.protocols.patch import as_tensor
 from otoscope.signal.mel.domain import Domain
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 __all__ = ["SoundLIME"]
 
@@ -149,12 +151,11 @@ class SoundLIME:
         if top_rule not in ("clear", "positive"):
             raise ParameterError(f"top_rule is {top_rule!r}, must be 'clear' or 'positive'")
         kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range
-        estimator = WeightedRidge(alpha) if surrogate is None else surrogate
         self.model = model
         self._segments = segmentation.resolve(segments)
         self._content = resolve(content)
         self._target = target
-        self._surrogate = checked_surrogate(estimator, seed)
+        self._surrogate, surrogate_name = choose_surrogate(surrogate, alpha=alpha, seed=seed)
         self._evaluate = Evaluator(
             model, shared=shared, max_batch=max_batch, verify=verify, seed=seed
         )
@@ -169,7 +170,7 @@ class SoundLIME:
             kernel="shapley" if design in SHAPLEY_DESIGNS else kernel,
             kernel_width=kernel_width,
             alpha=alpha,
-            surrogate=design if design in SHAPLEY_DESIGNS else repr(estimator),
+            surrogate=design if design in SHAPLEY_DESIGNS else surrogate_name,
             max_batch=max_batch,
             model=model_name(model),
             content_description=self._content.description,
@@ -278,6 +279,8 @@ class SoundLIME:
         >>> SoundLIME.ismir2017(torch.nn.Flatten()).settings.segments
         'grid(6, 4)'
         """
+        from otoscope.explain.surrogate import ForwardSelection
+
         is_temporal = version == "temporal"
         if not is_temporal and version != "time-frequency":
             raise ParameterError(f"version is {version!r}, must be 'time-frequency' or 'temporal'")

@@ -1,16 +1,18 @@
-"""Surrogates: weighted regressions of a model's output on the rows of kept segments.
+"""Surrogates as regressors of scikit-learn: ours, and those that a user passes.
 
 Scikit-learn's convention: ``X`` [coalition, segment], ``y`` [coalition] or [coalition, target],
 ``sample_weight`` [coalition]. `regress` takes any regressor of scikit-learn that has coefficients
-or feature importances. Everything is solved in float64.
+or feature importances. Everything is solved in float64. The surrogate of an explainer to which no
+other is passed needs no scikit-learn, see `explain.least_squares`: importing that takes seconds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
 from sklearn.utils import Tags
@@ -22,21 +24,15 @@ from sklearn.utils.validation import (
 )
 
 from otoscope.errors import ParameterError
+from otoscope.explain.least_squares import (
+    CoefficientKind,
+    weighted_least_squares,
+    weighted_r2,
+)
 
-__all__ = [
-    "CoefficientKind",
-    "ForwardSelection",
-    "Regression",
-    "WeightedRidge",
-    "checked_surrogate",
-    "regress",
-    "sampling_error",
-    "weighted_r2",
-]
+__all__ = ["ForwardSelection", "Regression", "WeightedRidge", "checked_surrogate", "regress"]
 
 Array = NDArray[np.float64]
-CoefficientKind = Literal["coefficient", "importance", "shapley"]
-"""The kind of number that an explanation gives each segment."""
 
 
 class _Linear(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
@@ -130,16 +126,7 @@ class WeightedRidge(_Linear):
             raise ParameterError(f"alpha is {self.alpha}, must be >= 0")
         rows, outputs, weights = _checked(self, X, y, sample_weight)
         columns = outputs.reshape(len(outputs), -1)
-        row_mean, output_mean = (weights @ m / weights.sum() for m in (rows, columns))
-        root = np.sqrt(weights)[:, None]
-        # the ridge as further observations: sqrt(alpha) * coef = 0
-        penalty = np.sqrt(self.alpha) * np.eye(rows.shape[1])
-        observed = np.vstack([root * (rows - row_mean), penalty])
-        goal = np.vstack(
-            [root * (columns - output_mean), np.zeros((rows.shape[1], columns.shape[1]))]
-        )
-        coef = np.linalg.lstsq(observed, goal, rcond=None)[0].T
-        intercept = output_mean - coef @ row_mean
+        coef, intercept = _solved(rows, columns, weights, self.alpha)
         self.coef_, self.intercept_ = (
             (coef[0], float(intercept[0])) if outputs.ndim == 1 else (coef, intercept)
         )
@@ -221,42 +208,13 @@ class ForwardSelection(_Linear):
             for segment in candidates:
                 tried = rows[:, [*self.selected_, segment]]
                 fitted = WeightedRidge().fit(tried, outputs, weights).predict(tried)
-                gains.append(weighted_r2(outputs, fitted, weights))
+                gains.append(weighted_r2(*map(torch.from_numpy, (outputs, fitted, weights))))
             self.selected_.append(candidates[int(np.argmax(gains))])
         last = WeightedRidge(self.alpha).fit(rows[:, self.selected_], outputs, weights)
         self.coef_ = np.zeros(rows.shape[1])
         self.coef_[self.selected_] = last.coef_
         self.intercept_ = last.intercept_
         return self
-
-
-def weighted_r2(y: Array, fitted: Array, weights: Array) -> float:
-    """Compute the weighted R2; 1 also if y is constant to rounding and fitted equals it."""
-    mean = weights @ y / weights.sum()
-    rounding = float(weights.sum() * (4 * np.finfo(np.float64).eps * np.abs(y).max()) ** 2)
-    spread, residual = float(weights @ (y - mean) ** 2), float(weights @ (y - fitted) ** 2)
-    if spread <= rounding:
-        return 1.0 if residual <= rounding else 0.0
-    return 1 - residual / spread
-
-
-def sampling_error(
-    X: Array, residual: Array, weights: Array, counts: Array, *, alpha: float = 0.0
-) -> Array:
-    """Estimate the standard error of ridge coefficients that comes from drawing the coalitions.
-
-    The estimate is of first order. It is too small where the fit depends on coalitions that
-    another seed would not draw, as under the 2020 paper's kernel with 5000 samples or fewer.
-
-    Source: White (1980) :cite:`white1980`.
-    """
-    rows = X - weights @ X / weights.sum()
-    bread = np.linalg.pinv((rows.T * weights) @ rows + alpha * np.eye(X.shape[1]))
-    # each of `count` draws pulls by weight / count * residual
-    pull = (rows.T * (weights * residual) ** 2 / counts) @ rows
-    variance = np.diag(bread @ pull @ bread)
-    error: Array = np.sqrt(variance.clip(min=0))
-    return error
 
 
 @dataclass(frozen=True, eq=False)
@@ -308,9 +266,8 @@ def regress(surrogate: BaseEstimator, rows: Array, outputs: Array, weights: Arra
     Intercept and fitted values are the surrogate's own predictions.
     """
     if isinstance(surrogate, WeightedRidge):  # all targets share one factorisation
-        ridge = clone(surrogate).fit(rows, outputs, sample_weight=weights)
-        fitted = rows @ ridge.coef_.T + ridge.intercept_
-        return Regression(ridge.coef_, ridge.intercept_, fitted, "coefficient")
+        coef, intercept = _solved(rows, outputs, weights, surrogate.alpha)
+        return Regression(coef, intercept, rows @ coef.T + intercept, "coefficient")
     models = [_fitted(surrogate, rows, f, weights) for f in outputs.T]
     has_coefficients = all(hasattr(model, "coef_") for model in models)
     coefficients = [
@@ -364,6 +321,13 @@ def _signed_importances(model: Any, rows: Array, weights: Array) -> Array:
         effects[segment] = weights @ (both[: len(rows)] - both[len(rows) :])
     signed: Array = np.sign(effects) * np.ravel(model.feature_importances_)
     return signed
+
+
+def _solved(rows: Array, outputs: Array, weights: Array, alpha: float) -> tuple[Array, Array]:
+    """Return coefficients [target, segment] and intercepts [target]."""
+    tensors = map(torch.tensor, (rows, outputs, weights))  # copies: arrays may be read-only
+    coef, intercept = weighted_least_squares(*tensors, alpha=alpha)
+    return coef.numpy(), intercept.numpy()
 
 
 def _checked(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation
+from otoscope.explain.fit import ranked
 from otoscope.report.geometry import Tick, polyline, ticks
 from otoscope.report.numbers import signed
 from otoscope.report.sentences import is_constant, place
@@ -68,7 +69,7 @@ def segment_bars(explanation: Explanation) -> list[SegmentBar]:
         return 100 * (value - low) / (high - low)
 
     bars = []
-    for segment in values.argsort(descending=True, stable=True).tolist():
+    for segment in ranked(values).tolist():
         value, spread = float(values[segment]), float(margin[segment])
         extent = explanation.extents[segment]
         where, coefficient = place(explanation, extent), signed(value, n_decimals)

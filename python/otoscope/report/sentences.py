@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 
 from otoscope.explain import Explanation
+from otoscope.explain.fit import ranked
 from otoscope.explain.segments import Extent
 from otoscope.report.numbers import UNKNOWN, decimals, number
 
@@ -193,7 +194,7 @@ def _without_support(explanation: Explanation) -> str:
 def _against(explanation: Explanation) -> list[str]:
     """Name the segments that lower the output most, where none raises it."""
     against = -explanation.coefficients
-    strongest = against.argsort(descending=True, stable=True)[:_TOP].tolist()
+    strongest = ranked(against)[:_TOP].tolist()
     least = max(explanation.rounding, float(against.max()) / 20)
     named = [segment for segment in strongest if against[segment] > least]
     if explanation.top(_TOP) or not named:

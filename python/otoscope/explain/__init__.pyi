@@ -1,0 +1,26 @@
+from . import content, segments
+from .evaluator import Evaluator
+from .fit import Fit
+from .maximise import ActivationMaximiser, FourierPrior, Prior, RawPrior
+from .query import FewEffectiveSamples
+from .result import Explanation
+from .settings import ExplanationSettings
+from .soundlime import SoundLIME
+from .surrogate import ForwardSelection, WeightedRidge
+
+__all__ = [
+    "ActivationMaximiser",
+    "Evaluator",
+    "Explanation",
+    "ExplanationSettings",
+    "FewEffectiveSamples",
+    "Fit",
+    "ForwardSelection",
+    "FourierPrior",
+    "Prior",
+    "RawPrior",
+    "SoundLIME",
+    "WeightedRidge",
+    "content",
+    "segments",
+]
