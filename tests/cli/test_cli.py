@@ -22,7 +22,7 @@ from otoscope.cli.doctor import Extra, diagnose
 from otoscope.cli.output import Group, bars
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.ops.self_test import Check
-from otoscope.progress import Progress
+from otoscope.progress import Display
 from otoscope.records import replacing, versions
 
 RUNNER = CliRunner()
@@ -239,7 +239,7 @@ def test_bars_give_the_items_and_draw_nothing_without_a_terminal(
 def test_corpus_prints_json_for_machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from otoscope import data
 
-    def write(out: Path, n: int, seed: int, *, recipe: object, progress: Progress) -> Path:
+    def write(out: Path, n: int, seed: int, *, recipe: object, progress: Display) -> Path:
         assert list(progress(range(n), "songs")) == list(range(n))
         return out / "manifest.jsonl"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from otoscope.progress import Progress
+from otoscope.progress import Display
 
 
-def recording(seen: list[object]) -> Progress:
+def recording(seen: list[object]) -> Display:
     """Append the description, then each item when it is taken."""
 
     def progress(items: Sequence[Any], description: str) -> Iterator[Any]:

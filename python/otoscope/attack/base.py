@@ -20,6 +20,7 @@ from otoscope.attack.objective import Aggregation, Goal, Outputs, UntargetedLoss
 from otoscope.attack.result import AttackResult
 from otoscope.attack.transforms import Transform
 from otoscope.errors import ParameterError
+from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, Model, SoundClassifier
 
 __all__ = ["Attack"]
@@ -191,7 +192,12 @@ class Attack(ABC):
 
     @abstractmethod
     def run(
-        self, x: Tensor, y: int | Tensor | None = None, *, first_example: int = 0
+        self,
+        x: Tensor,
+        y: int | Tensor | None = None,
+        *,
+        first_example: int = 0,
+        progress: Progress = silent,
     ) -> AttackResult:
         """Make adversaries and report how.
 
@@ -204,6 +210,8 @@ class Attack(ABC):
         first_example : int
             Index of the first sound among all that are attacked: a list attacked in several
             batches gives the same adversaries as in one.
+        progress : bool or callable
+            True shows a bar over the steps of each search.
 
         Returns
         -------

@@ -25,6 +25,7 @@ from otoscope.attack.magnitude import MagnitudeAdversary
 from otoscope.attack.objective import Assessment, Objective, aggregate, log_posterior
 from otoscope.attack.result import AttackResult
 from otoscope.errors import ParameterError
+from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import evaluating
 from otoscope.records import to_plain
 from otoscope.signal.audio.files import read_audio, write_audio
@@ -167,6 +168,7 @@ def evaluate(
     paths: Sequence[str | Path],
     *,
     cutoffs_hz: Sequence[float] = CUTOFFS_HZ,
+    progress: Progress = silent,
 ) -> tuple[Evaluation, ...]:
     """Write adversaries as 16-bit files, read them again, and measure them.
 
@@ -180,6 +182,8 @@ def evaluate(
         One path per sound, ending in .wav or .flac. Each file is written whole or not at all.
     cutoffs_hz : sequence of float
         Cutoff frequencies of the low-pass sweep; those from half the sample rate are left out.
+    progress : bool or callable
+        True shows a bar over the sounds.
 
     Returns
     -------
@@ -223,7 +227,7 @@ def evaluate(
     with evaluating(attack.model), torch.no_grad():
         return tuple(
             _evaluate_one(result, attack, i, Path(path), float(sr), cutoffs_hz)
-            for i, path in enumerate(paths)
+            for i, path in enumerate(tracked(progress, paths, "sounds"))
         )
 
 

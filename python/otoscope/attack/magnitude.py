@@ -26,6 +26,7 @@ from otoscope.attack.result import AttackResult
 from otoscope.attack.search import search, summarise
 from otoscope.attack.waveform import step_length
 from otoscope.errors import ParameterError
+from otoscope.progress import Progress, silent
 from otoscope.protocols import evaluating
 from otoscope.signal.stft import hann, n_frames
 
@@ -202,7 +203,12 @@ class MagnitudeAdversary(Attack):
         return replace(dnn, steps=50, step=0.01, confidence=0.5)
 
     def run(
-        self, x: Tensor, y: int | Tensor | None = None, *, first_example: int = 0
+        self,
+        x: Tensor,
+        y: int | Tensor | None = None,
+        *,
+        first_example: int = 0,
+        progress: Progress = silent,
     ) -> AttackResult:
         """Make adversaries; see `otoscope.attack.base.Attack.run`."""
         with evaluating(self.model), torch.enable_grad():
@@ -212,7 +218,7 @@ class MagnitudeAdversary(Attack):
                 config = PublishedConfig(
                     self.snr_db, self.step, self.steps, window, self.hop_length
                 )
-                state, _ = search_as_published(self.model, problem, config)
+                state, _ = search_as_published(self.model, problem, config, progress)
             else:
                 state = search(
                     self.model,
@@ -221,6 +227,7 @@ class MagnitudeAdversary(Attack):
                     self.magnitude_step,
                     steps=self.steps,
                     restarts=self.restarts,
+                    progress=progress,
                 )
         return summarise(self, problem, state)
 

@@ -16,6 +16,7 @@ from otoscope.attack.classifier import SpectrumClassifier, gradient_of, predict
 from otoscope.attack.objective import Assessment
 from otoscope.attack.problem import Problem
 from otoscope.attack.search import SearchState, respond
+from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import Model
 
 __all__ = ["PublishedConfig", "momentum_of", "search_as_published"]
@@ -55,7 +56,7 @@ class PublishedConfig:
 
 
 def search_as_published(
-    model: Model, problem: Problem, config: PublishedConfig
+    model: Model, problem: Problem, config: PublishedConfig, progress: Progress = silent
 ) -> tuple[SearchState, Tensor]:
     """Search as published; return the state and Y [batch, frame, bin] at the stop.
 
@@ -70,7 +71,7 @@ def search_as_published(
     state = SearchState.at(x, steps=config.steps)
     on_spectra = torch.zeros_like(state.success)
     active = torch.arange(len(X), device=X.device)
-    for iteration in range(config.steps + 1):
+    for iteration in tracked(progress, range(config.steps + 1), "steps"):
         at = Y[active].requires_grad_()
         assessment = _assess(model, problem[active], config, at, C[active])
         state.history[active, iteration] = assessment.confidence.to(X.dtype)

@@ -17,6 +17,7 @@ from otoscope.attack.bounds import Bound
 from otoscope.attack.classifier import gradient_of, predict, unit
 from otoscope.attack.problem import Problem
 from otoscope.attack.result import AttackResult
+from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import Model
 from otoscope.signal.snr import segmental_snr_db, snr_db
 
@@ -138,10 +139,17 @@ class SearchState:
 
 
 def search(
-    model: Model, problem: Problem, bound: Bound, step: Step, *, steps: int, restarts: int = 1
+    model: Model,
+    problem: Problem,
+    bound: Bound,
+    step: Step,
+    *,
+    steps: int,
+    restarts: int = 1,
+    progress: Progress = silent,
 ) -> SearchState:
     """Search from the sounds themselves; restart failures from random points of the bound."""
-    state = _descend(model, problem, problem.x, step, steps)
+    state = _descend(model, problem, problem.x, step, steps, progress)
     state.confidence_before = state.history[:, 0].clone()
     for _ in range(1, restarts):
         failed = (~state.success).nonzero()[:, 0]
@@ -149,15 +157,17 @@ def search(
             break
         rest = problem[failed]
         start = bound.draw(rest.x, rest.generators)
-        state.merge(failed, _descend(model, rest, start, step, steps))
+        state.merge(failed, _descend(model, rest, start, step, steps, progress))
     return state
 
 
-def _descend(model: Model, problem: Problem, start: Tensor, step: Step, steps: int) -> SearchState:
+def _descend(
+    model: Model, problem: Problem, start: Tensor, step: Step, steps: int, progress: Progress
+) -> SearchState:
     sound, memory = start.clone(), torch.zeros_like(start)
     state = SearchState.at(start, steps=steps)
     active = torch.arange(len(start), device=start.device)
-    for iteration in range(steps + 1):
+    for iteration in tracked(progress, range(steps + 1), "steps"):
         response = respond(model, problem[active], sound[active])
         state.update(active, iteration, sound[active], response)
         gradient = response.gradient[~response.is_done]

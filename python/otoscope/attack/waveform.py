@@ -15,6 +15,7 @@ from otoscope.attack.problem import pose
 from otoscope.attack.result import AttackResult
 from otoscope.attack.search import search, summarise
 from otoscope.errors import ParameterError
+from otoscope.progress import Progress, silent
 from otoscope.protocols import evaluating
 
 __all__ = ["WaveformPGD"]
@@ -71,7 +72,12 @@ class WaveformPGD(Attack):
         return replace(super().bound, norm=self.norm)
 
     def run(
-        self, x: Tensor, y: int | Tensor | None = None, *, first_example: int = 0
+        self,
+        x: Tensor,
+        y: int | Tensor | None = None,
+        *,
+        first_example: int = 0,
+        progress: Progress = silent,
     ) -> AttackResult:
         """Make adversaries; see `otoscope.attack.base.Attack.run`."""
         with evaluating(self.model), torch.enable_grad():
@@ -79,7 +85,13 @@ class WaveformPGD(Attack):
             momentum = 0.0 if self.masking else self.momentum
             step = GradientStep(bound, self.step, momentum, shortens=self.masking > 0)
             state = search(
-                self.model, problem, bound, step, steps=self.steps, restarts=self.restarts
+                self.model,
+                problem,
+                bound,
+                step,
+                steps=self.steps,
+                restarts=self.restarts,
+                progress=progress,
             )
         return summarise(self, problem, state)
 

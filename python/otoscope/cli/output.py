@@ -39,7 +39,7 @@ from otoscope.errors import (
     ParameterError,
     Terminated,
 )
-from otoscope.progress import Progress
+from otoscope.progress import Display
 from otoscope.records import printable, to_json
 
 if TYPE_CHECKING:  # torch takes seconds to load
@@ -269,7 +269,7 @@ def truncation_listed() -> Iterator[None]:
 
 
 @contextmanager
-def bars() -> Iterator[Progress]:
+def bars() -> Iterator[Display]:
     """Show nested progress bars on stderr, if stderr is a terminal; they vanish when done.
 
     The bar of a single item moves without an end, since no part of the item is known to be done.
@@ -286,10 +286,12 @@ def bars() -> Iterator[Progress]:
 
     def progress(items: Sequence[Any], description: str) -> Iterator[Any]:
         bar = shown.add_task(description, total=len(items) if len(items) > 1 else None)
-        for item in items:
-            yield item
-            shown.advance(bar)
-        shown.remove_task(bar)
+        try:
+            for item in items:
+                yield item
+                shown.advance(bar)
+        finally:  # also where a search ends early
+            shown.remove_task(bar)
 
     with shown:
         yield progress

@@ -22,7 +22,7 @@ from otoscope.data.synthesis.drums import TIMBRES, draw_kit, drum
 from otoscope.data.synthesis.score import CHORDS, Score
 from otoscope.data.synthesis.styles import STYLES
 from otoscope.errors import ParameterError
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.seeds import numpy_generator
 from otoscope.signal.audio.files import write_audio
 
@@ -244,8 +244,8 @@ def write_dance(
         Random seed, >= 0.
     recipe : DanceRecipe, optional
         Settings of the corpus.
-    progress : Progress
-        Progress callback.
+    progress : bool or callable
+        True shows a bar.
 
     Returns
     -------
@@ -277,7 +277,7 @@ def write_dance(
     manifest = out_dir / "manifest.jsonl"
     with records.Records(manifest) as written:
         corpus.resume(written, manifest, seed=seed, recipe=recipe, tools=tools)
-        for clip in progress(clips, "clips"):
+        for clip in tracked(progress, clips, "clips"):
             if clip.name not in written:
                 file = f"{clip.name}.wav"
                 sound = torch.from_numpy(render_dance(clip, recipe))

@@ -22,7 +22,7 @@ from otoscope.data.synthesis.score import Score, compose
 from otoscope.data.synthesis.song import Song, mix_stems
 from otoscope.data.synthesis.voice import sing
 from otoscope.errors import ParameterError
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.seeds import numpy_generator
 from otoscope.signal.audio.files import write_audio
 
@@ -196,8 +196,8 @@ def write_singing(
         Random seed, >= 0.
     recipe : SingingRecipe, optional
         Settings of the corpus.
-    progress : Progress
-        Progress callback.
+    progress : bool or callable
+        True shows a bar.
 
     Returns
     -------
@@ -228,7 +228,7 @@ def write_singing(
     manifest = out_dir / "manifest.jsonl"
     with records.Records(manifest) as written:
         corpus.resume(written, manifest, seed=seed, recipe=recipe, tools=tools)
-        for index in progress(range(n), "songs"):
+        for index in tracked(progress, range(n), "songs"):
             name = f"song-{index:04d}"
             if name not in written:
                 sung_song = render((seed, index), recipe)

@@ -19,6 +19,7 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.segments import Segments
 from otoscope.explain.shared import TRACING, NotTraced, SharedForward
+from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import Model, batch_dependence, call_model, check_outputs, device_of
 from otoscope.protocols.reach import State, state_of
 
@@ -49,6 +50,7 @@ class _Table:
     segments: ops.SegmentMap
     coalitions: ops.Coalitions
     choose: Choice
+    progress: Progress = silent
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +132,7 @@ class Evaluator:
         segments: ops.SegmentMap,
         coalitions: ops.Coalitions,
         choose: Choice = lambda n: list(range(n)),
+        progress: Progress = silent,
     ) -> tuple[Tensor, str]:
         """Return the outputs for every excerpt and coalition.
 
@@ -145,6 +148,8 @@ class Evaluator:
             Segments that stay, by row.
         choose : callable
             Chooses columns of the output, given their number.
+        progress : callable or bool
+            Progress of the excerpts, and of the operations or batches of each.
 
         Returns
         -------
@@ -158,12 +163,13 @@ class Evaluator:
         ParameterError
             If the model does not return one row per excerpt.
         """
-        table = _Table(values, contents, segments, coalitions, choose)
+        table = _Table(values, contents, segments, coalitions, choose, progress)
         if isinstance(contents, ops.Noise):
             return self._by_batches(table, "")
         with _tf32_off(self.verify > 0):
             try:
                 forward = self._forward(values, len(coalitions))
+                forward.progress = progress
                 outputs = self._share(forward, table, contents)
             except NotTraced as reason:
                 return self._by_batches(table, str(reason))
@@ -180,16 +186,16 @@ class Evaluator:
 
     def _share(self, forward: SharedForward, table: _Table, contents: Tensor) -> Tensor:
         ids, at_once = table.segments.ids[None], 4 if table.values.device.type == "cpu" else 16
+        coalitions, firsts = table.coalitions, range(0, len(table.coalitions), _COALITIONS)
+        pairs = list(zip(table.values.split(at_once), contents.split(at_once), strict=True))
         with torch.no_grad():
             parts = [
                 [
                     check_outputs(outputs, len(rows)).double().cpu()
-                    for patches, content in zip(
-                        table.values.split(at_once), contents.split(at_once), strict=True
-                    )
+                    for patches, content in tracked(table.progress, pairs, "excerpts")
                     for outputs in forward(patches[:, None], content[:, None], ids, rows)
                 ]
-                for rows in _parts(table.coalitions)
+                for rows in (coalitions[i : i + _COALITIONS] for i in firsts)
             ]
         return torch.cat([torch.stack(part) for part in parts], dim=1)
 
@@ -236,24 +242,24 @@ class Evaluator:
 
     def _plain(self, table: _Table, step: int) -> Tensor:
         """Return the outputs [excerpt, coalition, column] of batches of ``step`` coalitions."""
-        tables = []
-        for excerpt in range(len(table.values)):
-            rows = torch.cat(list(self._rows(table, excerpt, 0, len(table.coalitions), step)))
+        tables, firsts = [], range(0, len(table.coalitions), step)
+        for excerpt in tracked(table.progress, range(len(table.values)), "excerpts"):
+            shown = tracked(table.progress, firsts, "batches")
+            rows = torch.cat(
+                [part for i in shown for part in self._rows(table, excerpt, i, i + step)]
+            )
             tables.append(rows[:, table.choose(rows.shape[1])])
         return torch.stack(tables)
 
-    def _rows(
-        self, table: _Table, excerpt: int, first: int, last: int, step: int
-    ) -> Iterator[Tensor]:
+    def _rows(self, table: _Table, excerpt: int, first: int, last: int) -> Iterator[Tensor]:
+        """Yield the outputs of one batch."""
         content = table.contents
         if isinstance(content, ops.Noise):
             content = replace(content, first_sample=content.first_sample + first)
         else:
             content = content[excerpt]
-        some = table.coalitions[first:last]
-        return evaluate(
-            self.model, table.values[excerpt], content, table.segments, some, max_batch=step
-        )
+        values, some = table.values[excerpt], table.coalitions[first:last]
+        return evaluate(self.model, values, content, table.segments, some, max_batch=last - first)
 
     def _dependence(self, table: _Table, outputs: Tensor, step: int) -> str:
         """Compare two rows with another batch, once for each state of the model."""
@@ -264,7 +270,7 @@ class Evaluator:
             return ""
 
         def again(first: int, last: int) -> Tensor:
-            (rows,) = self._rows(table, 0, first, last, last - first)
+            (rows,) = self._rows(table, 0, first, last)
             return rows[:, table.choose(rows.shape[1])].to(table.values.dtype)
 
         dependence = batch_dependence(again, outputs[0], step)
@@ -280,7 +286,8 @@ class Evaluator:
             coalitions.bits[rows.to(coalitions.bits.device)], coalitions.n_segments
         )
         plain = self._plain(
-            replace(table, coalitions=some), batch_size(table.values.device, self.max_batch)
+            replace(table, coalitions=some, progress=silent),
+            batch_size(table.values.device, self.max_batch),
         )
         scale = outputs.abs().max().clamp(min=torch.finfo(torch.float64).tiny)
         return float((outputs[:, rows] - plain).abs().max() / scale)
@@ -359,11 +366,6 @@ def _description(forward: SharedForward, coalitions: ops.Coalitions) -> str:
     if report.stopped:
         plan += f"; then plain batches of {forward.batch}, because {report.stopped}"
     return plan
-
-
-def _parts(coalitions: ops.Coalitions) -> Iterator[ops.Coalitions]:
-    for first in range(0, len(coalitions), _COALITIONS):
-        yield coalitions[first : first + _COALITIONS]
 
 
 def _attempt(

@@ -18,12 +18,7 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain import segments as segmentation
 from otoscope.explain.content import DEFAULT_CONTENT, Content, resolve
-from otoscope.explain.design import (
-    DEFAULT_DESIGN,
-    DESIGNS,
-    SHAPLEY_DESIGNS,
-    draw_design,
-)
+from otoscope.explain.design import DEFAULT_DESIGN, DESIGNS, SHAPLEY_DESIGNS, draw_design
 from otoscope.explain.evaluator import (
     Evaluator,
     model_name,
@@ -32,16 +27,11 @@ from otoscope.explain.evaluator import (
 )
 from otoscope.explain.fit import choose_surrogate
 from otoscope.explain.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
-from otoscope.explain.query import (
-    Query,
-    as_patch,
-    explain_outputs,
-    group_queries,
-    stack_contents,
-)
+from otoscope.explain.query import Query, as_patch, explain_outputs, group_queries, stack_contents
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import DEFAULT_SEGMENTS, Segmentation
 from otoscope.explain.settings import ExplanationSettings, TopRule
+from otoscope.progress import Progress, silent
 from otoscope.protocols import Model, Patch, Target, choose_targets, dtype_of, evaluating
 from otoscope.protocols.patch import as_tensor
 from otoscope.signal.mel.domain import Domain
@@ -300,16 +290,20 @@ class SoundLIME:
         )
 
     @overload
-    def explain(self, patch: Patch) -> Explanation: ...  # numpydoc ignore=GL08
+    def explain(
+        self, patch: Patch, *, progress: Progress = ...
+    ) -> Explanation: ...  # numpydoc ignore=GL08
     @overload
     def explain(
-        self, patch: Sequence[Patch | Tensor]
+        self, patch: Sequence[Patch | Tensor], *, progress: Progress = ...
     ) -> list[Explanation]: ...  # numpydoc ignore=GL08
     @overload
-    def explain(self, patch: Tensor) -> Explanation | list[Explanation]: ...  # numpydoc ignore=GL08
+    def explain(
+        self, patch: Tensor, *, progress: Progress = ...
+    ) -> Explanation | list[Explanation]: ...  # numpydoc ignore=GL08
 
     def explain(
-        self, patch: Patch | Tensor | Sequence[Patch | Tensor]
+        self, patch: Patch | Tensor | Sequence[Patch | Tensor], *, progress: Progress = silent
     ) -> Explanation | list[Explanation]:
         """Explain the model's output for one patch or for several.
 
@@ -318,6 +312,8 @@ class SoundLIME:
         patch : Patch, Tensor, or sequence of these
             Patches. Tensors are [frame, mel]; several are [excerpt, frame, mel] or
             [excerpt, 1, frame, mel].
+        progress : bool or callable
+            True shows bars: of the excerpts, and of the operations or batches of each.
 
         Returns
         -------
@@ -348,15 +344,15 @@ class SoundLIME:
         if isinstance(patch, Tensor) and patch.ndim != 3:
             patch = Patch(patch)
         if isinstance(patch, Patch | str) or not isinstance(patch, Iterable):
-            return self._explain([as_patch(patch)])[0]
-        return self._explain([as_patch(item) for item in patch])
+            return self._explain([as_patch(patch)], progress)[0]
+        return self._explain([as_patch(item) for item in patch], progress)
 
-    def _explain(self, patches: Sequence[Patch]) -> list[Explanation]:
+    def _explain(self, patches: Sequence[Patch], progress: Progress) -> list[Explanation]:
         queries = [self._query(patch) for patch in patches]
         explanations = []
         with evaluating(self.model) as was_training:
             for group in group_queries(queries):
-                names, outputs, plan = self._outputs(group)
+                names, outputs, plan = self._outputs(group, progress)
                 if was_training:
                     plan += "; the model was in train mode, eval mode was used, the mode restored"
                 explanations += explain_outputs(
@@ -382,9 +378,10 @@ class SoundLIME:
         values = patch.values.to(dtype_of(self.model, patch.values.dtype))
         return Query(patch, values, segments, content, design)
 
-    def _outputs(self, group: Sequence[Query]) -> tuple[list[str], Tensor, str]:
+    def _outputs(self, group: list[Query], progress: Progress) -> tuple[list[str], Tensor, str]:
         """Return the targets' names, their outputs [excerpt, coalition, target], and the plan."""
         first, columns = group[0], dict[str, int]()
+        segments, coalitions = first.segments, first.design.coalitions
         output_names = getattr(self.model, "output_names", None)
 
         def choose(n_outputs: int) -> list[int]:
@@ -393,8 +390,8 @@ class SoundLIME:
 
         values = torch.stack([query.values for query in group])
         outputs, plan = self._evaluate(
-            values, stack_contents(group), first.segments.map, first.design.coalitions, choose
+            values, stack_contents(group), segments.map, coalitions, choose, progress
         )
         for table in outputs:
-            require_finite(table, list(columns), first.design.coalitions, first.segments)
+            require_finite(table, list(columns), coalitions, segments)
         return list(columns), outputs, plan

@@ -18,6 +18,7 @@ from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet, FewRows, check_features, few_rows
 from otoscope.metrics.gaussian import Normal, distance
 from otoscope.metrics.statistics import Statistics
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["Extrapolation", "Interval", "frechet_infinity", "frechet_interval", "frechet_of"]
 
@@ -114,7 +115,7 @@ def frechet_of(real: Tensor | Statistics, generated: Tensor, *, ddof: int = 1) -
     return distance(_normal(real, ddof), FeatureSet.of(generated).normal(ddof))
 
 
-def frechet_interval(
+def frechet_interval(  # noqa: PLR0913  # settings are keyword-only
     real: Tensor | Statistics,
     generated: Tensor,
     *,
@@ -123,6 +124,7 @@ def frechet_interval(
     groups: tuple[Tensor | None, Tensor | None] = (None, None),
     ddof: int = 1,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> Interval:
     """Compute a basic bootstrap interval of the Frechet distance.
 
@@ -143,6 +145,8 @@ def frechet_interval(
         Covariance = scatter / (rows - ddof).
     seed : int
         Random seed.
+    progress : bool or callable
+        True shows a bar over the bootstrap samples.
 
     Returns
     -------
@@ -171,15 +175,14 @@ def frechet_interval(
     check_features(generated)
     value = float(frechet_of(real, generated, ddof=ddof))
     generator = torch.Generator().manual_seed(seed)
+    shown = tracked(progress, range(resamples), "bootstrap samples")
     draw_generated = _drawing("generated", generated, groups[1], generator)
     if isinstance(real, Statistics):
         fixed = _normal(real, ddof)
-        pairs = ((fixed, _normal(draw_generated(), ddof)) for _ in range(resamples))
+        pairs = ((fixed, _normal(draw_generated(), ddof)) for _ in shown)
     else:
         draw_real = _drawing("real", real, groups[0], generator)
-        pairs = (
-            (_normal(draw_real(), ddof), _normal(draw_generated(), ddof)) for _ in range(resamples)
-        )
+        pairs = ((_normal(draw_real(), ddof), _normal(draw_generated(), ddof)) for _ in shown)
     distances = [distance(*pair) for pair in pairs]
     tails = torch.tensor([(1 + level) / 2, (1 - level) / 2], dtype=torch.float64)
     low, high = (2 * value - torch.stack(distances).cpu().quantile(tails)).clamp(min=0).tolist()
@@ -194,6 +197,7 @@ def frechet_infinity(
     smallest: int | None = None,
     ddof: int = 1,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> Extrapolation:
     """Extrapolate the Frechet distance to an infinite number of generated rows.
 
@@ -212,6 +216,8 @@ def frechet_infinity(
         Covariance = scatter / (rows - ddof).
     seed : int
         Random seed.
+    progress : bool or callable
+        True shows a bar over the sizes.
 
     Returns
     -------
@@ -250,7 +256,10 @@ def frechet_infinity(
     fixed = _normal(real, ddof)
     generator = torch.Generator().manual_seed(seed)
     sizes = torch.linspace(smallest, n_rows, points, dtype=torch.float64).round().long()
-    subsets = (torch.randperm(n_rows, generator=generator)[:size] for size in sizes.tolist())
+    subsets = (
+        torch.randperm(n_rows, generator=generator)[:size]
+        for size in tracked(progress, sizes.tolist(), "sizes")
+    )
     distances = torch.stack(
         [distance(fixed, _normal(generated[rows], ddof)) for rows in subsets]
     ).cpu()

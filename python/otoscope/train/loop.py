@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.foreign import refusing, require_small_pickle
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.records import claimed, replacing
 
 __all__ = ["LoopConfig", "StepResult", "Trainee", "TrainingHistory", "run_training"]
@@ -177,8 +177,8 @@ def run_training(
         Time limit in hours. The last step is validated and saved, so that training can be resumed.
     resume : bool
         Continue from the checkpoint if it exists.
-    progress : Progress
-        Progress callback for the "steps".
+    progress : bool or callable
+        True shows a bar over the "steps".
     on_step : callable, optional
         Function called with a `StepResult` after each step.
 
@@ -216,7 +216,7 @@ def _train(
 ) -> None:
     network = trainee.network.train()
     with torch.random.fork_rng():
-        for step in progress(range(history.step, config.steps), "steps"):
+        for step in tracked(progress, range(history.step, config.steps), "steps"):
             loss = _optimise(trainee, config, step)
             history.step = step + 1
             is_last = history.step == config.steps or time.monotonic() > deadline

@@ -25,7 +25,7 @@ from otoscope.attack.evaluation import round_to_16_bits
 from otoscope.attack.objective import log_posterior
 from otoscope.documents import document
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import SoundClassifier, Target, choose_targets
 from otoscope.signal import read_audio, truncation, write_audio
 from otoscope.signal.snr import check_snr, snr_db
@@ -223,8 +223,8 @@ def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> Att
     ----------
     config : AttackFileConfig
         Settings.
-    progress : callable
-        Progress callback; called with the pieces.
+    progress : bool or callable
+        True shows bars over the pieces and the steps of each.
 
     Returns
     -------
@@ -373,13 +373,13 @@ def _attacked(
     judge = replace(attack, confidence=None)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "piece.wav"
-        for first, end in progress(spans, "pieces"):
+        for first, end in tracked(progress, spans, "pieces"):
             x = y[first:end]
             reason = _reason_to_leave(attack, x)
             if reason:
                 yield AttackedPiece(first / sr, x.cpu(), round_to_16_bits(x).cpu(), left=reason)
                 continue
-            (evaluation,) = evaluate(attack.run(x), judge, [path])
+            (evaluation,) = evaluate(attack.run(x, progress=progress), judge, [path])
             yield AttackedPiece(first / sr, x.cpu(), read_audio(path)[0], evaluation)
 
 

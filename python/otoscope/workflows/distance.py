@@ -104,8 +104,8 @@ def measure_distance(
         hop of the same model, are taken from the statistics.
     keep : Path, optional
         Folder for the statistics of folders: another run reads them there, or resumes.
-    progress : callable
-        Wraps "real files" and "generated files".
+    progress : bool or callable
+        True shows bars over "real files" and "generated files".
 
     Returns
     -------

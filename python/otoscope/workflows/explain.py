@@ -20,7 +20,7 @@ from torch import Tensor
 from otoscope import models, records
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import ListeningModel, choose_targets
 from otoscope.signal import truncation
 from otoscope.workflows.recording import CONTEXT, Recording, load_identified_listener, sound_files
@@ -148,8 +148,8 @@ def explain_files(
         Excerpts, model and method.
     done : container
         Keys of results to skip; see `ExplainResult.key`.
-    progress : callable
-        Wraps "files" and, in each file, "excerpts".
+    progress : bool or callable
+        True shows bars over "files", "excerpts" and the work on each.
 
     Yields
     ------
@@ -185,7 +185,7 @@ class PreparedExplain:
     def run(self, *, done: Container[object], progress: Progress) -> Iterator[ExplainResult]:
         """Explain files, see `explain_files`."""
         config = self.config
-        for path in progress(self.paths, "files"):
+        for path in tracked(progress, self.paths, "files"):
             if ExplainResult(path, config.start).key in done:
                 continue
             # The stamp comes first: a change while the file is read shows next time.
@@ -264,13 +264,13 @@ def _explain_file(
     column = _column(model, config.target, timeline, config.start)
     lime, outputs = explainer(model.output_names[column]), timeline.outputs[:, column]
     centres = timeline.centres + recording.offset
-    for start in progress(starts, "excerpts"):
+    for start in tracked(progress, starts, "excerpts"):
         second = float(timeline.starts[int(outputs.argmax())]) if start is None else start
         try:
             patch = recording.patch(second)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("ignore", FewEffectiveSamples)  # `cautions` say it
-                explanation = lime.explain(patch)
+                explanation = lime.explain(patch, progress=progress)
         except ParameterError as err:
             if config.every is None:
                 raise

@@ -90,7 +90,7 @@ def explain_to_records(
     html : Path, optional
         Index that will be written. The page of each excerpt is written to the folder beside the
         index, before the record; an excerpt whose page is missing is explained again.
-    progress : callable
+    progress : bool or callable
         See `explain_files`.
 
     Returns

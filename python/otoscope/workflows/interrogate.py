@@ -151,8 +151,8 @@ def interrogate_files(
         Configuration.
     answers : Path, optional
         JSON Lines file that answers are written to as they come; a repeated run continues there.
-    progress : callable (items, description) -> iterable
-        Progress display over rounds of items.
+    progress : bool or callable (items, description) -> iterable
+        True shows a bar over the items of each round.
 
     Returns
     -------

@@ -273,8 +273,8 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
     ----------
     config : MaximiseConfig
         Unit, method and real sounds.
-    progress : callable
-        Wraps "files", then "rows" and, in each row, "iterations".
+    progress : bool or callable
+        True shows bars over "files", then over "rows" and, in each row, "iterations".
 
     Returns
     -------

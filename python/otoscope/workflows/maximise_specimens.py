@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from otoscope.errors import ParameterError
 from otoscope.explain.maximise import Extremes, RankedResult, Ranking, Unit
-from otoscope.progress import Progress
+from otoscope.progress import Progress, tracked
 from otoscope.protocols import Patch, device_of
 from otoscope.report.maximisation import Specimen
 from otoscope.signal import read_audio, truncation
@@ -49,7 +49,7 @@ class RealExcerpts:
     def __iter__(self) -> Iterator[Tensor]:
         model, n_seen = self._model, 0
         device = device_of(model)
-        for path in self._progress(self._paths, "files"):
+        for path in tracked(self._progress, self._paths, "files"):
             self._firsts.append(n_seen)
             try:
                 y = read_audio(path, sr=model.sample_rate)[0]

@@ -18,7 +18,7 @@ from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.metrics import FeatureSet, Statistics, statistics
 from otoscope.metrics.feature_set import few_rows
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.signal.audio.truncation import truncated_note, truncation
 from otoscope.workflows.features import FeatureConfig, SoundFeatures, differences
 from otoscope.workflows.recording import sound_files
@@ -141,8 +141,8 @@ def measure_statistics(
         Model, layer and excerpts.
     out : Path
         File that ends in .npz. If it exists with the same settings, only new files are added.
-    progress : callable
-        Wraps "files".
+    progress : bool or callable
+        True shows a bar over the "files".
 
     Returns
     -------
@@ -187,7 +187,7 @@ def _measure(
         features.check()
     n_done, skipped, saved = len(state["files"]), dict[str, ParameterError](), time.monotonic()
     try:
-        for file_name in progress(list(files), name):
+        for file_name in tracked(progress, list(files), name):
             if file_name in state["files"]:
                 continue
             file = files[file_name]

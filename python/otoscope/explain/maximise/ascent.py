@@ -17,7 +17,7 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.explain.maximise.priors import Prior
 from otoscope.explain.maximise.result import BestInputs
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["Keep", "RowAdam", "SearchProblem", "ascend"]
 
@@ -82,7 +82,7 @@ def ascend(
     rows = _Rows(problem, latent, rate, penalty, seeds)
     best: dict[int, BestInputs] = {}
     traces: list[Tensor] = []
-    for i in progress(range(max(iterations)), "iterations"):
+    for i in tracked(progress, range(max(iterations)), "iterations"):
         rows.evaluate(i + 1)
         traces.append(rows.activation.clone())
         if i + 1 in iterations:

@@ -18,7 +18,7 @@ from otoscope.explain.maximise.priors import Prior
 from otoscope.explain.maximise.ranking import GridResult
 from otoscope.explain.maximise.result import BestInputs, MaximisationResult, Setting
 from otoscope.explain.maximise.unit import Index, Pool, Unit
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import Patch, batch_dependence, device_of, dtype_of, evaluating
 
 __all__ = ["ActivationMaximiser", "check_search"]
@@ -137,8 +137,8 @@ class ActivationMaximiser:
             Number of rows, each from another latent.
         seed : int
             Random seed of the first row; row i has ``seed + i``.
-        progress : callable
-            Progress of "rows", batch by batch, and of the "iterations" of each.
+        progress : bool or callable
+            True shows bars over "rows", batch by batch, and over the "iterations" of each.
 
         Returns
         -------
@@ -187,8 +187,8 @@ class ActivationMaximiser:
             Number of rows per setting; all settings start from the same latents.
         seed : int
             Random seed of the first row; row i has ``seed + i``.
-        progress : callable
-            Progress of "rows", batch by batch, and of the "iterations" of each.
+        progress : bool or callable
+            True shows bars over "rows", batch by batch, and over the "iterations" of each.
 
         Returns
         -------
@@ -272,7 +272,7 @@ class ActivationMaximiser:
         with evaluating(self.model):
             if self._max_batch > 1:
                 self._warn_if_rows_meet(first[:3])
-            for batch in progress(batches, "rows"):
+            for batch in tracked(progress, batches, "rows"):
                 first_row = [row % seeds for row in batch]
                 part = slice(batch.start, batch.stop)
                 parts.append(

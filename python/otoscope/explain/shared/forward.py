@@ -30,6 +30,7 @@ from otoscope.explain.shared._handlers import HANDLERS, WorkCount
 from otoscope.explain.shared._layout import CoalitionTable, Layout, cut_plane
 from otoscope.explain.shared._pointwise import elementwise
 from otoscope.explain.shared._trace import NotTraced, bound, name_of, trace
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["SharedForward"]
 
@@ -94,6 +95,7 @@ class SharedForward:
         self.batch = max(2, batch)
         self.trace = trace(model, torch.zeros(self.batch, *shape, dtype=dtype, device=device))
         self.report = SharingReport(0, 0, "", WorkCount(self.batch))
+        self.progress: Progress = silent
         self._layouts: deque[tuple[Tensor, Tensor, Layout]] = deque(maxlen=1)  # the last
 
     def __call__(
@@ -147,7 +149,7 @@ class SharedForward:
         values: dict[fx.Node, Any] = {}
         unshared: list[fx.Node] = []
         stopped, shared = "", 0
-        for node in nodes:
+        for node in tracked(self.progress, nodes, "operations"):
             if node.op == "placeholder":
                 values[node] = start
             elif node.op == "get_attr":
@@ -219,7 +221,7 @@ class SharedForward:
         for excerpt in range(len(start.rows)):
             parts = [
                 outputs_of((place + first).clamp(max=n - 1), excerpt)[: n - first]
-                for first in range(0, n, self.batch)
+                for first in tracked(self.progress, range(0, n, self.batch), "batches")
             ]
             excerpts.append(torch.cat(parts))
         return torch.stack(excerpts)

@@ -21,7 +21,7 @@ from otoscope.errors import MissingExtra, ParameterError
 from otoscope.folk.abc import NotationError, Tune, read_book
 from otoscope.folk.data.generate import generate_tune
 from otoscope.folk.tokens import Tokeniser, get_tokeniser, read_token_file
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = [
     "COLLECTIONS",
@@ -287,8 +287,8 @@ def read_tunes(
         Random seed of generated tunes.
     strict : bool
         Refuse tunes with several voices or overlays; otherwise their first voice is read.
-    progress : callable
-        Shows the "files".
+    progress : bool or callable
+        True shows a bar over the "files".
 
     Yields
     ------
@@ -309,13 +309,13 @@ def read_tunes(
     """
     target = get_tokeniser(tokens)
     if source.startswith(_GENERATED):
-        for index in progress(range(_n_generated(source)), "tunes"):
+        for index in tracked(progress, range(_n_generated(source)), "tunes"):
             tune = generate_tune(seed, index)
             origin = Origin(source, "", index + 1, title=tune.title)
             yield _tokenised(origin, tune, target)
         return
     paths = files_of(source)
-    for path in progress(paths, "files"):
+    for path in tracked(progress, paths, "files"):
         try:
             yield from _read_file(path, source, target, strict)
         except NotationError as err:  # about the whole file

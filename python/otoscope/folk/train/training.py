@@ -108,8 +108,8 @@ def train_folk(
     resume : bool, default False
         Whether to continue from the checkpoint in ``out``, if there is one: with the same batches,
         dropout and learning rates as if training had not been interrupted.
-    progress : callable
-        Shows the "steps".
+    progress : bool or callable
+        True shows a bar over the "steps".
     on_step : callable, optional
         Called with a `otoscope.train.StepResult` after each step.
 

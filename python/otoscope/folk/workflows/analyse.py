@@ -12,7 +12,7 @@ from otoscope.errors import ParameterError
 from otoscope.folk.data import is_prepared
 from otoscope.folk.metrics import PopulationDistance, check_tune, compare_tunes
 from otoscope.folk.workflows.book_tunes import BookTune, left_out_notes, read_book_tunes
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.seeds import numpy_generator
 
 __all__ = ["AnalyseFolkConfig", "AnalyseFolkResult", "analyse_folk"]
@@ -129,7 +129,7 @@ def analyse_folk(settings: AnalyseFolkConfig, *, progress: Progress = silent) ->
         "training tunes": train,
     }
     checks = [
-        [check_tune(tune.tune) for tune in progress(tunes, name)] if tunes else []
+        [check_tune(tune.tune) for tune in tracked(progress, tunes, name)] if tunes else []
         for name, tunes in books.items()
     ]
     distances = compare_tunes(*checks, n_draws=settings.n_draws, seed=settings.seed)

@@ -23,7 +23,7 @@ from otoscope.folk.workflows.book_tunes import (
     left_out_notes,
     read_book_tunes,
 )
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["CheckFolkConfig", "CheckFolkResult", "check_folk"]
 
@@ -146,7 +146,7 @@ def check_folk(settings: CheckFolkConfig, *, progress: Progress = silent) -> Che
     tunes = read_book_tunes(settings.source, strict=settings.strict)
     if not tunes:
         raise ParameterError(f"{settings.source} has no tune")
-    checks = [_check(tune, settings) for tune in progress(tunes, "tunes")]
+    checks = [_check(tune, settings) for tune in tracked(progress, tunes, "tunes")]
     checked = tuple(zip(tunes, checks, strict=True))
     return CheckFolkResult(settings, checked, summarise(checks), _real(settings, progress))
 
@@ -154,7 +154,9 @@ def check_folk(settings: CheckFolkConfig, *, progress: Progress = silent) -> Che
 def _real(settings: CheckFolkConfig, progress: Progress) -> Summary | None:
     if settings.against is not None:
         tunes = held_out_tunes(settings.against, strict=settings.strict)
-        return summarise([_check(tune, settings) for tune in progress(tunes, "real tunes")])
+        return summarise(
+            [_check(tune, settings) for tune in tracked(progress, tunes, "real tunes")]
+        )
     if settings.conventions != Conventions():
         return None
     from otoscope.folk.model import load_folkrnn  # torch takes seconds to load

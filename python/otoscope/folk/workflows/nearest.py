@@ -12,7 +12,7 @@ from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import Neighbour, NgramIndex, NotationError
 from otoscope.folk.workflows.book_tunes import BookTune, left_out_notes, read_book_tunes
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["NearestFolkConfig", "NearestFolkResult", "TuneNeighbours", "nearest_folk"]
 
@@ -144,13 +144,15 @@ def nearest_folk(settings: NearestFolkConfig, *, progress: Progress = silent) ->
         known = read_book_tunes(source, strict=settings.strict)
         _require_readable(known, source)
         tunes_read += known
-        for tune in progress(known, "known tunes"):
+        for tune in tracked(progress, known, "known tunes"):
             name = _known_name(tune, Path(source).name)
             if isinstance(tune.tune, NotationError):
                 unreadable.append(name)
             else:
                 index.add(f"{name} {tune.tune.title}".rstrip(), tune.tune)
-    tunes = tuple(_neighbours(index, query, settings.k) for query in progress(queries, "tunes"))
+    tunes = tuple(
+        _neighbours(index, query, settings.k) for query in tracked(progress, queries, "tunes")
+    )
     notes = left_out_notes(tunes_read)
     return NearestFolkResult(settings, len(index), tunes, tuple(unreadable), notes)
 

@@ -25,7 +25,7 @@ from otoscope.folk.data import (
     split_groups,
 )
 from otoscope.folk.report.counts import notes, notes_on_voices, save_counts, sentence
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["PrepareFolkConfig", "PrepareFolkResult", "prepare_folk", "save_folk"]
 
@@ -123,7 +123,7 @@ def prepare_folk(settings: PrepareFolkConfig, *, progress: Progress = silent) ->
     tunes: list[TokenisedTune] = []
     rejected: list[RejectedTune] = []
     version = cast(TokenVersion, settings.tokens)
-    for source in progress(settings.sources, "sources"):
+    for source in tracked(progress, settings.sources, "sources"):
         for tune in read_tunes(
             source,
             tokens=version,
@@ -137,7 +137,7 @@ def prepare_folk(settings: PrepareFolkConfig, *, progress: Progress = silent) ->
                 rejected.append(tune)
     if not tunes:
         raise ParameterError(_no_tune(rejected))
-    groups = group_tunes(tune.tune for tune in progress(tunes, "near duplicates"))
+    groups = group_tunes(tune.tune for tune in tracked(progress, tunes, "near duplicates"))
     splits = split_groups(groups, valid=settings.valid, test=settings.test, seed=settings.seed)
     return PrepareFolkResult(
         settings, tuple(map(SplitTune, tunes, groups, splits)), tuple(rejected)

@@ -17,7 +17,7 @@ from otoscope.folk.report.sheet import engrave
 from otoscope.folk.report.sound import play_tune
 from otoscope.folk.report.tune_sheets import RenderedTune, save_sheets
 from otoscope.folk.workflows.book_tunes import BookTune, left_out_notes, read_book_tunes
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.records import new_folder, write_text
 from otoscope.signal import write_audio
 
@@ -116,7 +116,7 @@ def render_folk(
     left_out = left_out_notes(shown)
     result = RenderFolkResult(folder / "index.html", len(tunes), len(shown), errors, left_out)
     with new_folder(folder) as draft:
-        rendered = [_render(tune, settings, draft) for tune in progress(shown, "tunes")]
+        rendered = [_render(tune, settings, draft) for tune in tracked(progress, shown, "tunes")]
         save_sheets(
             rendered,
             draft / "index.html",

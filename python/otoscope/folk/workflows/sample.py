@@ -15,7 +15,7 @@ from otoscope.folk.abc import BarLine, NotationError, parse_tune, to_abc, transp
 from otoscope.folk.model import FolkModel, SampledTune, SamplingConfig, load_folkrnn, sample_stream
 from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.tokens.normal_form import TOKEN_MODES
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = [
     "SHIPPED",
@@ -257,7 +257,7 @@ def draw_tunes(
     stream = sample_stream(
         model, settings.n, seed=settings.seed, batch=settings.batch, settings=sampling
     )
-    shown = progress(range(settings.n), "tunes")
+    shown = tracked(progress, range(settings.n), "tunes")
     tunes = [tune for _, tune in zip(shown, stream, strict=False)]
     return sorted(tunes, key=lambda tune: tune.index)
 

@@ -15,7 +15,7 @@ from otoscope.folk.model import FolkModel, surprise
 from otoscope.folk.report.counts import notes_on_voices
 from otoscope.folk.report.surprise import TuneSurprise, save_surprise, sentence
 from otoscope.folk.workflows.sample import SHIPPED, load_model, model_title
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["ScoreFolkConfig", "ScoreFolkResult", "save_scores", "score_folk"]
 
@@ -136,7 +136,7 @@ def _unknown_token(tokens: tuple[str, ...], model: FolkModel) -> str | None:
 def _surprises(
     tunes: list[tuple[Origin, tuple[str, ...]]], model: FolkModel, progress: Progress
 ) -> Iterator[TuneSurprise]:
-    for first in progress(range(0, len(tunes), _BATCH), "batches"):
+    for first in tracked(progress, range(0, len(tunes), _BATCH), "batches"):
         batch = tunes[first : first + _BATCH]
         rows = surprise(model, [tokens for _, tokens in batch], batch=_BATCH)
         for (origin, tokens), nats in zip(batch, rows, strict=True):

@@ -151,8 +151,8 @@ class Interrogation:
         records : str or PathLike, optional
             JSON Lines file that answers are written to as they come. If it exists, the answers that
             it holds are not asked again.
-        progress : callable (items, description) -> iterable
-            Progress display, called for each round.
+        progress : bool or callable (items, description) -> iterable
+            True shows bars: of the sounds that are read, then of each round.
 
         Returns
         -------
@@ -269,8 +269,8 @@ class Interrogation:
         interventions : sequence of Intervention
             Further conditions beside the unchanged items: how much less is the factor worth under
             each?
-        progress : callable (items, description) -> iterable
-            Progress display over the iterations.
+        progress : bool or callable (items, description) -> iterable
+            True shows a bar over the iterations.
 
         Returns
         -------

@@ -15,7 +15,7 @@ from otoscope.intervene.base import Intervention
 from otoscope.intervene.cache import RenderCache
 from otoscope.intervene.sound import SoundIntervention
 from otoscope.intervene.transforms.features import FeatureDilation
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import Sound
 from otoscope.signal.audio.files import decode, mono
 from otoscope.signal.audio.truncation import warn_if_truncated
@@ -56,7 +56,7 @@ class Sounds:
     def survey(self, progress: Progress = silent) -> tuple[list[int], str]:
         """Read all sounds, one by one: return their lengths at ``sr`` and a hash of them all."""
         digest, lengths = hashlib.blake2b(digest_size=16), []
-        for index in progress(range(len(self.names)), "reading"):
+        for index in tracked(progress, range(len(self.names)), "reading"):
             y = self.sound(index)
             digest.update(y.contiguous().numpy().data)
             lengths.append(len(y))

@@ -32,7 +32,7 @@ from otoscope.intervene.interrogation.items import Features, Seeded, Sounds
 from otoscope.intervene.interrogation.labeller import Labeller
 from otoscope.intervene.sound import SoundIntervention
 from otoscope.intervene.statistics.bootstrap import MetricName
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.records import Records, read, to_plain
 from otoscope.seeds import item_seed
 from otoscope.workers import watched_backend
@@ -225,7 +225,7 @@ class Session:
             workers=self.settings.workers,
             max_batch=self.settings.max_batch,
         )
-        shown = iter(self.progress(remaining, what) if remaining else remaining)
+        shown = iter(tracked(self.progress, remaining, what) if remaining else remaining)
         next(shown, None)  # each further step reports one item as done
         for item, of_item in labelled:
             self.log.put(item, what, of_item)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from otoscope.errors import ParameterError
 from otoscope.intervene.statistics.bootstrap import GroupBootstrap, MetricName, check_classes
 from otoscope.metrics import Interval
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["Indices", "Predict", "RegulatedBootstrap", "RegulatedResult", "Split", "Train"]
 
@@ -261,8 +261,8 @@ class RegulatedBootstrap:
             tested under all of them.
         seed : int
             Random seed.
-        progress : callable (items, description) -> iterable
-            Progress display over the iterations.
+        progress : bool or callable (items, description) -> iterable
+            True shows a bar over the iterations.
 
         Returns
         -------
@@ -290,7 +290,7 @@ class RegulatedBootstrap:
         rng, labels = np.random.default_rng(seed), np.asarray(self.labels)
         tested = np.zeros((2, len(labels)))
         right = np.zeros((2, len(conditions), len(labels)))
-        for _ in progress(range(iterations), "trainings"):
+        for _ in tracked(progress, range(iterations), "trainings"):
             split = self.split(rng)
             predict = train(split.train)
             items = np.union1d(split.unregulated, split.regulated)

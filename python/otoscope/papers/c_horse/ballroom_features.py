@@ -34,7 +34,7 @@ from otoscope.intervene import (
 )
 from otoscope.intervene.statistics.bootstrap import chance_level
 from otoscope.papers.output import write_record
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.report import interrogation_record
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure
 from otoscope.report.interrogation.dose_charts import draw_dose_curve
@@ -108,7 +108,7 @@ def horse_ballroom_features(
     for protocol in _protocols(config, rhythm, albums):
         groups = albums if protocol.name == "by album" else list(rhythm.group)
         of_protocol = results[protocol.name] = {}
-        for name in progress(list(_classifiers()), protocol.name):
+        for name in tracked(progress, list(_classifiers()), protocol.name):
             model = _trained(name, rhythm, protocol.train)
             of_protocol[name] = _interrogated(model, config, rhythm, groups, protocol.test)
         if config.ballroom is not None:

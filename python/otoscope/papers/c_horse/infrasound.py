@@ -23,7 +23,7 @@ from otoscope.data import DanceRecipe, plan_dance, render_dance
 from otoscope.errors import ParameterError
 from otoscope.intervene import HighPass, Interrogation, InterrogationResult, InterrogationSettings
 from otoscope.papers.output import write_record
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.report import interrogation_record
 from otoscope.report.figures import ResultTable, svg_figure
 from otoscope.report.numbers import with_bounds
@@ -139,7 +139,8 @@ def horse_infrasound(
         "patterns, LDA": (planted, pattern, "LDA"),
     }
     results = {
-        name: _interrogated(*systems[name], config) for name in progress(list(systems), "systems")
+        name: _interrogated(*systems[name], config)
+        for name in tracked(progress, list(systems), "systems")
     }
     tables = [_table(results)]
     record = {
@@ -183,7 +184,9 @@ def _music(config: HorseInfrasoundConfig, progress: Progress) -> _Clips:
     styles = tuple(style for style, _ in config.cues_hz)
     recipe = DanceRecipe(styles=styles, n_groups=config.n_artists, seconds=config.seconds, sr=_SR)
     clips = plan_dance(len(styles) * config.n_artists * config.n_clips, config.seed, recipe=recipe)
-    sounds = [torch.from_numpy(render_dance(clip, recipe)) for clip in progress(clips, "clips")]
+    sounds = [
+        torch.from_numpy(render_dance(clip, recipe)) for clip in tracked(progress, clips, "clips")
+    ]
     return _Clips(
         torch.stack(sounds),
         np.array([clip.style for clip in clips]),

@@ -40,7 +40,7 @@ from otoscope.papers.c_horse.stretched_dances import (
     hear_dances,
 )
 from otoscope.papers.output import write_record
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.report import interrogation_record
 from otoscope.report.figures import ResultTable
 
@@ -164,7 +164,7 @@ def horse_planted(
     rng = np.random.default_rng(config.seed)
     results = {
         system.name: _interrogated(system, train, test, config, rng)
-        for system in progress(SYSTEMS, "systems")
+        for system in tracked(progress, SYSTEMS, "systems")
     }
     power = _power(train, test, config, progress)
     alarms = {
@@ -250,7 +250,7 @@ def _power(
     rows = []
     for i, level in enumerate(config.levels):
         system = replace(HORSE, confounding=level)
-        for run in progress(range(config.n_power), f"confounding {level:g}"):
+        for run in tracked(progress, range(config.n_power), f"confounding {level:g}"):
             rng = np.random.default_rng((config.seed, 1, i, run))
             result = _of_some_artists(system, train, test, config, rng)
             rows.append({"confounding": level, **_row(result)})
@@ -262,7 +262,7 @@ def _honest(
 ) -> list[dict[str, Any]]:
     """Interrogate models that do not hear tempo."""
     rows = []
-    for run in progress(range(config.n_honest), "honest models"):
+    for run in tracked(progress, range(config.n_honest), "honest models"):
         rng = np.random.default_rng((config.seed, 2, run))
         rows.append(_row(_of_some_artists(HONEST, train, test, config, rng)))
     return rows
@@ -271,7 +271,7 @@ def _honest(
 def _erring(test: Dances, config: HorsePlantedConfig, progress: Progress) -> list[dict[str, Any]]:
     """Interrogate systems that are told the style, and err at random whatever the tempo."""
     rows = []
-    for run in progress(range(config.n_honest), "errors at random"):
+    for run in tracked(progress, range(config.n_honest), "errors at random"):
         rng = np.random.default_rng((config.seed, 3, run))
         tested = test.some_artists(_TESTED, rng).confounded(0.0, rng)
         predict, inputs = erring(tested, rng)

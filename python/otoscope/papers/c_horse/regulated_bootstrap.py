@@ -21,7 +21,7 @@ from otoscope.errors import ParameterError
 from otoscope.intervene.statistics.regulated import RegulatedBootstrap
 from otoscope.metrics import Interval
 from otoscope.papers.output import write_record
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.report.figures import ResultTable, svg_figure
 from otoscope.report.numbers import percent
 
@@ -111,7 +111,7 @@ def regulated_bootstrap(
         truth = _truth(config, strength, world)
         found = []
         runs = range(config.runs)
-        for run in progress(runs, f"artists of strength {strength:g}"):
+        for run in tracked(progress, runs, f"artists of strength {strength:g}"):
             rng = np.random.default_rng((config.seed, i, 1 + run))
             found.append(_intervals(config, strength, rng))
         rows.append({"strength": strength, "truth": truth, "found": found})

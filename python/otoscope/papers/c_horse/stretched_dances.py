@@ -18,7 +18,7 @@ from torch import Tensor
 from otoscope.data import DanceClip, DanceRecipe, plan_dance, render_dance
 from otoscope.errors import ParameterError
 from otoscope.intervene import FeatureDilation, Tempo
-from otoscope.progress import Progress
+from otoscope.progress import Progress, tracked
 
 __all__ = ["Dances", "HeardDances", "StretchedTempo", "hear_dances"]
 
@@ -138,7 +138,9 @@ def hear_dances(
         return {name: of(torch.stack(sounds)).float() for name, of in described.items()}
 
     clips = [clip for version in versions for clip in version]
-    heard = [described_clip(clip) for clip in progress(clips, f"{len(tempi)} renderings each")]
+    heard = [
+        described_clip(clip) for clip in tracked(progress, clips, f"{len(tempi)} renderings each")
+    ]
     features = {
         name: torch.stack([one[name] for one in heard]).unflatten(0, (2, n_clips))
         for name in described

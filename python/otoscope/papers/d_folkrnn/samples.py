@@ -31,7 +31,7 @@ from otoscope.folk.workflows.sample import (
     save_book,
 )
 from otoscope.papers.output import write_record
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.report.figures import ResultTable
 from otoscope.report.numbers import UNKNOWN
 
@@ -93,8 +93,8 @@ def folkrnn_samples(
         Network, real tunes and number of sampled tunes.
     out : Path
         Folder for ``folkrnn_samples.json``; made if it does not exist.
-    progress : callable
-        Shows the "settings" of the sampler, and the work on each.
+    progress : bool or callable
+        True shows bars over the "settings" of the sampler and the work on each.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def folkrnn_samples(
         checks = [check_tune(tune.tune) for tune in read_book_tunes(folder / "tunes")]
         record["in_tokens"] = _in_tokens(checks)
         real: Summary | None = None
-        for label, sampling in progress(list(_SAMPLINGS.items()), "settings"):
+        for label, sampling in tracked(progress, list(_SAMPLINGS.items()), "settings"):
             config = SampleFolkConfig(
                 settings.n, settings.model, sampling=sampling, seed=settings.seed
             )

@@ -31,7 +31,7 @@ from otoscope.data.songs import DEBIAN_SONGS, mixed_songs
 from otoscope.errors import ParameterError
 from otoscope.papers.e_adversary._tables import draw_figure, tables
 from otoscope.papers.output import write_record
-from otoscope.progress import Progress, silent
+from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import SoundClassifier, evaluating
 from otoscope.report.figures import ResultTable
 from otoscope.signal import read_audio
@@ -167,8 +167,8 @@ def adversary_zoo(
     out : Path
         Folder, made if it does not exist, for ``adversary_zoo.json`` (settings, tables, all rows)
         and ``adversary_zoo.svg``. During the run ``adversary_zoo.jsonl`` holds the rows so far.
-    progress : callable
-        Progress callback; called with the excerpts of each task.
+    progress : bool or callable
+        True shows bars over the excerpts of each task.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def _rows(task: Task, config: AdversaryZooConfig, progress: Progress) -> Iterato
     middle = sorted(config.snr_db)[len(config.snr_db) // 2]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "adversary.wav"
-        for excerpt in progress(excerpts, task.name):
+        for excerpt in tracked(progress, excerpts, task.name):
             for snr_db in config.snr_db:
                 for method, attack in _attacks(task, classifier, config, snr_db):
                     has_sweep = snr_db == middle and method != "published"
