@@ -86,6 +86,17 @@ def local_networks() -> dict[str, nn.Module]:
             d=nn.Conv1d(8, 8, 3, dilation=3),
             o=nn.Linear(8, 2),
         ),
+        "kernels over all features": Net(
+            lambda n, x: (
+                n.a(n.c(x.squeeze(1).mT)[:, None]).amax((1, 2, 3))
+                + n.b(n.c(x.squeeze(1).mT).mT[:, None]).amax((1, 2, 3))
+                + n.g(n.c(x.squeeze(1).mT).unflatten(1, (2, 4))).amax((1, 2, 3))
+            ),
+            c=nn.Conv1d(MELS, 8, 3, padding=1),
+            a=conv(1, 6, (8, 3), padding=(0, 1), stride=(2, 1)),
+            b=conv(1, 6, (3, 8), padding="valid", bias=False),
+            g=conv(2, 4, (4, 2), groups=2, dilation=(1, 2)),
+        ),
         "dense layer on frames": Net(
             lambda n, x: n.o(torch.tanh(n.d(x[:, 0]))).mean(1),
             d=nn.Linear(MELS, 8),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -77,7 +78,8 @@ def convolution(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Convolve the windows of every tile."""
     weight, bias = required(a["weight"]), constant(a["bias"])
     rank = weight.ndim - 2
-    tensor, axes = on_plane(factored_of(a, "input"), rank)
+    tensor, weight = _features_as_channels(factored_of(a, "input"), weight, a["padding"])
+    tensor, axes = on_plane(tensor, rank)
     stride, dilation = per_axis(a["stride"], rank), per_axis(a["dilation"], rank)
     kernel = list(weight.shape[2:])
     scans = []
@@ -104,6 +106,25 @@ def convolution(a: Arguments, work: WorkCount) -> FactoredTensor:
     out = FactoredTensor.of(rows, windows.target, [len(weight)], *((axis,) for axis in axes))
     work.add(out, weight.numel())
     return out
+
+
+def _features_as_channels(
+    tensor: FactoredTensor, weight: Tensor, padding: str | Sequence[int]
+) -> tuple[FactoredTensor, Tensor]:
+    """Count features that one window covers whole among the channels: no window moves over them."""
+    rank = weight.ndim - 2
+    if len(tensor.dims) != rank + 1:
+        raise NotShareable("is not called on a batch")
+    for dim in range(1, rank + 1):
+        axes, spans = tensor.dims[dim], weight.shape[dim + 1] == tensor.sizes[dim]
+        is_padded = any(_padding(padding, dim - 1, rank, weight.shape[dim + 1] - 1))
+        if axes and tensor.only_features(dim) and spans and not is_padded:
+            dims = list(tensor.dims)
+            dims[0], dims[dim] = dims[0] + axes, ()
+            tensor = replace(tensor, dims=tuple(dims))
+            # [out, in, .., k, ..] -> [out, in * k, .., 1, ..]
+            weight = weight.movedim(dim + 1, 2).flatten(1, 2).unsqueeze(dim + 1)
+    return tensor, weight
 
 
 def _padding(padding: str | int | Sequence[int], i: int, rank: int, same: int) -> tuple[int, int]:
