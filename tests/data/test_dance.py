@@ -29,7 +29,7 @@ from otoscope.data.ballroom import BALLROOM_STYLES
 from otoscope.data.dance import DanceClip, DanceRecipe, plan_dance, render_dance, write_dance
 from otoscope.data.synthesis import drums, mma
 from otoscope.data.synthesis.drums import Kit, draw_kit, drum
-from otoscope.data.synthesis.styles import STYLES
+from otoscope.data.synthesis.styles import STYLES, DanceStyle
 from otoscope.errors import MissingExtra, ParameterError
 from otoscope.signal.rhythm.periodicity import RhythmFeatures
 from otoscope.signal.rhythm.scale_transform import ScaleTransform
@@ -193,6 +193,21 @@ def test_hits_lie_on_the_grid_of_the_tempo(tempo_bpm: float) -> None:
     assert len(onset) > 20
     np.testing.assert_allclose(beats, np.round(beats), atol=0.06)
     assert np.round(beats).min() == 1
+
+
+@pytest.mark.parametrize(("pattern", "late"), [("x.x.x.x.", 0.0), (".x.x.x.x", 0.1)])
+def test_only_hits_off_the_beat_are_late(pattern: str, late: float) -> None:
+    style = DanceStyle(4, (100, 200), 2, (pattern, rest := "........", rest, rest), "Tango")
+    straight, swung = (
+        drum(
+            style, kit, tempo_bpm=60.0, sr=1000, n_samples=32000, rng=np.random.default_rng(0)
+        ).reshape(-1, 1000)
+        for kit in (STRAIGHT, replace(STRAIGHT, late=0.1))
+    )
+    played = np.abs(straight).max(1) > 0.4  # others are left out
+    assert played.sum() > 20
+    onsets = [(np.abs(y[played]) > 0.01).argmax(1) / 500 for y in (straight, swung)]
+    assert np.median(onsets[1] - onsets[0]) == pytest.approx(late, abs=0.01)
 
 
 def test_another_tempo_is_the_same_performance() -> None:

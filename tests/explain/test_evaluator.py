@@ -214,6 +214,23 @@ def test_a_wrong_shared_pass_is_noticed_and_not_used(monkeypatch: pytest.MonkeyP
     assert explanation.plan.startswith("plain batches")
 
 
+@pytest.mark.parametrize("half", [slice(None, 16), slice(16, None)])
+def test_coalitions_are_verified_wherever_they_are(
+    half: slice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = SharedForward.__call__
+
+    def wrong(self: SharedForward, inputs: Tensor, *rest: Tensor) -> Tensor:
+        outputs = honest(self, inputs, *rest)  # type: ignore[arg-type]
+        for rows in outputs:
+            rows[half] += 1
+        return outputs
+
+    monkeypatch.setattr(SharedForward, "__call__", wrong)
+    with pytest.warns(UserWarning, match="was off by"):
+        lime(small(), verify=6).explain(patches()[0])
+
+
 def test_train_mode_is_left_for_the_shared_pass_and_restored() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(), nn.Flatten())
     net.append(nn.Linear(2 * 27 * 22, 1)).train()

@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -152,7 +153,11 @@ def _run_pytest(arguments: list[str], site: Path, output: Path) -> None:
         if Path(str(importlib.import_module("otoscope").__file__)).parent != site / "otoscope":
             raise SystemExit("the tests would run against another otoscope")
         options = ["-q", "-x", "-p", "no:cacheprovider", "-rfE", "--tb=no", "-m", "not slow"]
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what was preloaded
         code = int(pytest.main([*options, *arguments]))
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)

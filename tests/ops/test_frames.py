@@ -14,7 +14,7 @@ from torch._subclasses import FakeTensorMode
 
 from otoscope.errors import ParameterError
 from otoscope.ops import frames, istft_ls, stft
-from otoscope.ops.frames import frames_of
+from otoscope.ops.frames import bin_weights, frames_of
 from tests.oracles import stft as definitions
 
 ONE = torch.zeros(1)
@@ -30,6 +30,12 @@ def test_overlap_is_that_of_endless_frames(n_fft: int, hop: int, seed: int) -> N
     expected = W[start : start + hop] if hop < n_fft else np.resize([*window**2, *[0] * hop], hop)
     np.testing.assert_allclose(phases, expected, rtol=1e-14, atol=1e-14)
     assert floor == 1e-14 * max(phases)
+
+
+@pytest.mark.parametrize("n_fft", [2, 3, 4, 7, 8])
+def test_bins_weigh_as_often_as_they_occur(n_fft: int) -> None:
+    occurs = np.unique(np.abs(np.round(np.fft.fftfreq(n_fft) * n_fft)), return_counts=True)[1]
+    assert bin_weights(torch.ones(n_fft)).tolist() == occurs.tolist()
 
 
 @pytest.mark.parametrize(

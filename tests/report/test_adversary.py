@@ -172,6 +172,13 @@ def test_page_holds_the_numbers(tmp_path: Path) -> None:
     assert json.loads(held[1]) == FOUND.to_dict()
 
 
+def test_page_tells_the_times_of_the_excerpt(tmp_path: Path) -> None:
+    save_adversary(FOUND, tmp_path / "adv.html", pair(), start=12.0)
+    page = (tmp_path / "adv.html").read_text()
+    assert "Excerpt 12.00–14.00 s" in page
+    assert all(f">{label}</" in page for label in ("12.5", "13.5"))
+
+
 def test_sounds_of_two_lengths_are_refused(tmp_path: Path) -> None:
     x, y = pair()
     with pytest.raises(ParameterError, match=r"shape \(32000,\), adversary \(31999,\)"):

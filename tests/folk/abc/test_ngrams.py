@@ -120,6 +120,14 @@ def test_groups_follow_chains() -> None:
     assert index.groups(1.0) == [["0"], ["15"], ["30"]]
 
 
+def test_groups_begin_at_the_threshold() -> None:
+    index = NgramIndex(2)
+    index.add("asked", melody([0, 1, 3, 6, 10, 15]))  # intervals 1 2 3 4 5
+    index.add("other", melody([0, 1, 3, 6, 4, 9, 2]))  # 1 2 3 and others: 2 of 4 and of 5
+    assert index.groups(0.5) == [["asked", "other"]]
+    assert index.groups(0.51) == [["asked"], ["other"]]
+
+
 def test_chords_and_ties_leave_one_melody() -> None:
     index = NgramIndex(2)
     index.add("plain", parse_tune("K:C\nCDEC|"))

@@ -138,7 +138,8 @@ def test_lengths(body: str, lengths: list[Fraction]) -> None:
 
 def test_tuplets_of_five_follow_the_meter() -> None:
     assert eighths("(5ABcde") == [Fraction(2, 5)] * 5
-    assert eighths("(5ABcde", meter="6/8") == [Fraction(3, 5)] * 5
+    for meter in ("6/8", "9/8", "12/8"):
+        assert eighths("(5ABcde", meter=meter) == [Fraction(3, 5)] * 5
 
 
 def test_sign_holds_to_the_bar_line_in_every_octave() -> None:

@@ -46,6 +46,18 @@ def test_distances_are_those_of_scipy() -> None:
     assert result["meter", "total variation"].value.value == pytest.approx(sum(shares) / 2)
 
 
+def test_p_is_that_of_all_exchanges() -> None:
+    """With many generated tunes and few real ones, whose mean moves most."""
+    ours, theirs = book(0, 12), book(1, 3)
+    x, y = notes(ours), notes(theirs)
+    exact = scipy.stats.permutation_test(
+        (x, y), scipy.stats.wasserstein_distance, alternative="greater", n_resamples=np.inf
+    )
+    result = by_name(compare_tunes(ours, theirs, n_draws=2000))["notes", "Wasserstein"]
+    assert result.p == pytest.approx(exact.pvalue, abs=0.05)
+    assert exact.pvalue > 0.2
+
+
 def test_planted_difference_is_found_and_the_rest_is_not() -> None:
     result = by_name(compare_tunes(book(0, 40, "6/8"), book(1, 60), book(2, 80), n_draws=500))
     meter = result["meter", "total variation"]

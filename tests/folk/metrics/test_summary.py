@@ -10,7 +10,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otoscope.folk.abc import NotationError
+from otoscope.folk.abc import NotationError, parse_tune
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import Rate, check_tune, difference, summarise
 from otoscope.records import to_json
@@ -59,6 +59,12 @@ def test_summary_counts_over_the_book() -> None:
     assert result == summarise(checks)
     assert sum(result.degrees_by_count.values()) == pytest.approx(1)
     assert '"valid": {"count": 8' in to_json(result.to_dict())
+
+
+def test_degrees_are_means_over_tunes_with_a_tonic() -> None:
+    result = summarise([check_tune(quarters("CC|GC|]")), check_tune(parse_tune("K:none\nCDEF|]"))])
+    assert result.degrees_by_count["1"] == 0.75
+    assert sum(result.degrees_by_duration.values()) == pytest.approx(1)
 
 
 def test_summary_without_any_readable_tune() -> None:

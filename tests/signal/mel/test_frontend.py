@@ -132,6 +132,25 @@ def test_gradient_of_silence_is_finite() -> None:
     assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("n_fft", [512, 501])
+@pytest.mark.parametrize("filters", ["kaldi", "htk"])
+def test_filters_peak_at_the_centres(filters: Any, n_fft: int) -> None:
+    """Transforms of odd size too, whose last bin lies below half the rate."""
+    front_end = replace(
+        svd2015(sample_rate=16000, hop_length=229), filters=filters, n_mels=8, n_fft=n_fft
+    )
+    step = 16000 / n_fft
+    weights = front_end.filterbank
+    peaks = step * weights.argmax(0)
+    assert ((peaks - front_end.mel_hz).abs() <= 1.1 * step).all()
+    low, high = (1127 * math.log(1 + hz / 700) for hz in (27.5, 8000))
+    points = np.linspace(low, high, 10)
+    mel = 1127 * np.log1p(step * np.arange(n_fft // 2 + 1) / 700)
+    if filters == "kaldi":  # triangles in mel, of height 1
+        triangle = 1 - np.abs(mel[:, None] - points[1:-1]) / (points[1] - points[0])
+        np.testing.assert_allclose(weights, triangle.clip(0), atol=1e-12)
+
+
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(ParameterError, match="y has 1023 samples; one frame needs 1024"):
         svd2015().log_mel(torch.zeros(1023))

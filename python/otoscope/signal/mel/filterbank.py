@@ -63,7 +63,7 @@ def svd2015_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: fl
     voice detection with neural networks", ISMIR 2015, section 3.1. A filter without any bin has no
     sum to be divided by, and is an error.
     """
-    f = np.linspace(0, sr / 2, n_fft // 2 + 1)
+    f = _bin_hz(sr, n_fft)
     hz = _htk_hz(np.linspace(_htk_mel(fmin), _htk_mel(fmax), n_mels + 2))
     bins = np.searchsorted(f, hz)
     filters = np.zeros((len(f), n_mels))
@@ -96,11 +96,9 @@ def kaldi_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: floa
     """Build Kaldi's filters: triangles of unit height, linear in mel, 0 at the Nyquist bin."""
     points = np.linspace(_htk_mel(fmin), _htk_mel(fmax), n_mels + 2)
     left, top, right = points[:-2], points[1:-1], points[2:]
-    mel = _htk_mel(np.linspace(0, sr / 2, n_fft // 2 + 1))[:, None]
+    mel = _htk_mel(_bin_hz(sr, n_fft))[:, None]
     sides = np.minimum((mel - left) / (top - left), (right - mel) / (right - top))
-    filters = np.maximum(sides, 0)
-    filters[-1] = 0
-    return torch.from_numpy(filters)
+    return torch.from_numpy(np.maximum(sides, 0))
 
 
 _KINDS: dict[str, Callable[..., Tensor]] = {
@@ -122,6 +120,11 @@ def _empty(filters: np.ndarray, n_fft: int) -> str:
         f"{which} of {filters.shape[1]} holds no bin, so that its band never changes: use fewer "
         f"mels than {filters.shape[1]} or a longer transform than {n_fft}"
     )
+
+
+def _bin_hz(sr: float, n_fft: int) -> np.ndarray:
+    """Return the frequencies of the bins; of an odd transform the last is below sr / 2."""
+    return np.linspace(0, n_fft // 2 * sr / n_fft, n_fft // 2 + 1)
 
 
 def _htk_mel(hz: np.ndarray | float) -> np.ndarray:
