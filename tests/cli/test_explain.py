@@ -59,8 +59,10 @@ def test_writes_a_report_an_explanation_and_a_table(song: Path, tmp_path: Path) 
         explanation.patch
     )
     torch.testing.assert_close(explanation.coefficients, again.coefficients)
-    (row,) = csv.DictReader(table.read_text().splitlines())
-    assert float(row["output"]) == pytest.approx(explanation.output_all)
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [int(row["segment"]) for row in rows] == [0, 1, 2, 3]
+    assert float(rows[0]["output"]) == pytest.approx(explanation.output_all)
+    assert [float(row["coefficient"]) for row in rows] == explanation.coefficients.tolist()
     assert not list(tmp_path.glob("*.part*"))
 
 

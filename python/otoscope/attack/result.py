@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from otoscope.display import data_frame
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 __all__ = ["AttackResult"]
+
+_MEASURES = (
+    "success",
+    "iterations",
+    "confidence_before",
+    "confidence_after",
+    "snr_db",
+    "segmental_snr_db",
+    "clipped",
+    "success_on_spectra",
+    "magnitude_snr_db",
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -76,3 +94,44 @@ class AttackResult:
     def difference(self) -> Tensor:
         """Difference from the original: Tensor [batch, sample]."""
         return self.sound - self.original
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the measures as a tidy table: one row per sound.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``sound`` (its index in the batch), ``label`` (NaN for labels per frame),
+            ``targeted``, ``success``, ``iterations``, ``confidence_before``, ``confidence_after``,
+            ``snr_db``, ``segmental_snr_db``, ``clipped``, ``success_on_spectra`` and
+            ``magnitude_snr_db``. Unknown numbers are NaN.
+
+        Raises
+        ------
+        MissingExtra
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from otoscope.attack import WaveformPGD
+        >>> result = WaveformPGD(torch.nn.Linear(100, 2)).run(torch.rand(3, 100))
+        >>> result.to_dataframe()["sound"].tolist()
+        [0, 1, 2]
+        """
+        measures = {
+            name: value.tolist()
+            for name in _MEASURES
+            if isinstance(value := getattr(self, name), Tensor)
+        }
+        if self.labels.ndim == 1:
+            measures["label"] = self.labels.tolist()
+        rows = (
+            {
+                "sound": i,
+                "targeted": self.targeted,
+                **{name: measures[name][i] for name in measures},
+            }
+            for i in range(len(self.sound))
+        )
+        return data_frame(rows, ("sound", "label", "targeted", *_MEASURES))

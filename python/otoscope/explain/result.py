@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from otoscope import records
+from otoscope.display import data_frame
 from otoscope.errors import ParameterError
 from otoscope.explain import document
 from otoscope.explain.fit import Fit, ranked
@@ -22,6 +23,9 @@ from otoscope.explain.segments import Extent
 from otoscope.explain.settings import ExplanationSettings
 from otoscope.foreign import refusing
 from otoscope.protocols import Patch
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["Explanation"]
 
@@ -259,6 +263,36 @@ class Explanation:
             }
         )
         return record
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the target shown as a tidy table: one row per segment.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``start_s``, ``duration_s``, ``target``, ``output``, ``output_none``, ``r2``,
+            ``effective_samples`` and ``passes`` of the excerpt; ``segment``, ``segment_name``,
+            ``segment_start_s``, ``segment_end_s``, ``segment_low_hz``, ``segment_high_hz``,
+            ``coefficient``, ``shapley`` and ``standard_error``. Unknown numbers are NaN.
+
+        Raises
+        ------
+        MissingExtra
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from otoscope.explain import SoundLIME, segments
+        >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments=segments.temporal(4), content=0.0)
+        >>> explanation = lime.explain(Patch(torch.ones(4, 1)))
+        >>> explanation.to_dataframe()["coefficient"].round(6).abs().tolist()
+        [0.0, 0.0, 0.0, 1.0]
+        """
+        return data_frame(
+            document.tidy_rows(self.to_record()),
+            (*document.EXCERPT_COLUMNS, *document.SEGMENT_COLUMNS),
+        )
 
     def to_json(self, *, patch: bool = True) -> str:
         """Write the explanation as one JSON object.

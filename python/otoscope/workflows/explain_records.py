@@ -19,7 +19,7 @@ from typing import Any
 from otoscope import records, report
 from otoscope.documents import require_types
 from otoscope.errors import ParameterError
-from otoscope.explain.document import RECORD_FORMAT
+from otoscope.explain.document import RECORD_FORMAT, SEGMENT_COLUMNS, tidy_rows
 from otoscope.progress import Progress, silent
 from otoscope.report.sentences import because, cautions
 from otoscope.workflows.explain import ExplainConfig, ExplainResult, PreparedExplain
@@ -46,7 +46,7 @@ COLUMNS = (
     "passes",
     "error",
 )
-"""First columns of a table; the columns of the segments follow."""
+"""First columns of a table, of the excerpt; `explain.document.SEGMENT_COLUMNS` follow."""
 
 _ROW = {"key": dict, "file": str, "error": str}
 _EXPLAINED = {
@@ -65,8 +65,7 @@ _EXPLAINED = {
     "extents": list,
     "warnings": list,
 }
-_EXTENT = {"seconds": list | None, "hz": list | None}
-_SEGMENT_COLUMNS = ("coefficient", "shapley", "start_s", "end_s", "low_hz", "high_hz")
+_EXTENT = {"name": str, "seconds": list | None, "hz": list | None}
 
 
 def explain_to_records(
@@ -231,39 +230,36 @@ def write_index(rows: Iterable[Mapping[str, Any]], html: Path) -> None:
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]] | Path, path: Path) -> None:
-    """Write a table of excerpts: one row per excerpt.
+    """Write a tidy table: one row per segment of each excerpt.
 
     Parameters
     ----------
     rows : sequence of dict, or Path
-        Records, or their file, which is read twice: once for the number of segments.
+        Records, or their file.
     path : Path
         CSV file; written whole or not at all.
 
     Notes
     -----
-    The columns depend only on the largest number of segments: `COLUMNS`, then for all segments
-    "coefficient 0", "coefficient 1", ..., "shapley 0", ..., "start_s 0", ..., "end_s 0", ...,
-    "low_hz 0", ..., "high_hz 0", .... A cell is empty if the number is unknown, and for ``r2`` if
-    the output is saturated. Texts are escaped by `records.cell`: no name is a formula.
+    The columns are the same for all data: those of the excerpt, repeated in each of its rows
+    (``file``, ``start_s``, ``duration_s``, ``target``, ``output``, ``output_none``, ``because``,
+    ``r2``, ``effective_samples``, ``passes``, ``error``), then those of the segment, see
+    `Explanation.to_dataframe`. An excerpt that failed has one row. A cell is empty if the number is
+    unknown, and for ``r2`` if the output is saturated. Texts are escaped by `records.cell`: no name
+    is a formula.
 
     Examples
     --------
     >>> write_csv(Path("songs.jsonl"), Path("songs.csv"))  # doctest: +SKIP
     """
-
-    def each() -> Iterator[Mapping[str, Any]]:
-        return iter(records.stream(rows) if isinstance(rows, Path) else rows)
-
-    n_segments = max((len(r.get("extents", ())) for r in each()), default=0)
-    columns = [f"{name} {i}" for name in _SEGMENT_COLUMNS for i in range(n_segments)]
     with (
         records.replacing(path) as draft,
         draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
-        writer = csv.DictWriter(file, [*COLUMNS, *columns], restval="")
+        writer = csv.DictWriter(file, [*COLUMNS, *SEGMENT_COLUMNS], restval="")
         writer.writeheader()
-        writer.writerows(map(_cells, each()))
+        for record in records.stream(rows) if isinstance(rows, Path) else rows:
+            writer.writerows(_cells(record))
 
 
 class _Done:
@@ -311,7 +307,7 @@ def _check_record(record: Mapping[str, Any], path: Path) -> None:
     require_types(record, _EXPLAINED, f"a record in {path}")
     for extent in record["extents"]:
         require_types(extent, _EXTENT, f"an extent in {path}")
-        if any(len(extent[name] or (0, 0)) != 2 for name in _EXTENT):
+        if any(len(extent[name] or (0, 0)) != 2 for name in ("seconds", "hz")):
             raise ParameterError(f"an extent in {path} has {extent}, needs two bounds")
     if not record["extents"]:
         raise ParameterError(f"a record in {path} has no extents")
@@ -342,31 +338,16 @@ def _differences(stored: Any, settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {stored.get(name)}, not {settings.get(name)}" for name in names)
 
 
-def _cells(record: Mapping[str, Any]) -> dict[str, object]:
-    """Return the cells of one excerpt that are not empty, by column."""
+def _cells(record: Mapping[str, Any]) -> Iterator[dict[str, object]]:
+    """Yield the rows of one excerpt: the cells that are not empty, by column."""
     file = records.cell(record["file"], is_path=True)
     if record["error"]:
-        return {"file": file, "error": records.cell(record["error"])}
-    cells = {
-        "file": file,
-        "start_s": record["start"],
-        "duration_s": record["duration"],
-        "target": records.cell(record["target"] or ""),
-        "output": record["output_all"],
-        "output_none": record["output_none"],
-        "because": records.cell(record["because"] or ""),
-        "r2": None if record["is_saturated"] else record["r2"],
-        "effective_samples": record["effective_samples"],
-        "passes": record["passes"],
-    }
-    extents = record["extents"]
-    unknown = (None, None)
-    start_s, end_s = zip(*(extent["seconds"] or unknown for extent in extents), strict=True)
-    low_hz, high_hz = zip(*(extent["hz"] or unknown for extent in extents), strict=True)
-    columns = (record["coefficients"], record["shapley"] or (), start_s, end_s, low_hz, high_hz)
-    for name, values in zip(_SEGMENT_COLUMNS, columns, strict=True):
-        cells |= {f"{name} {i}": value for i, value in enumerate(values)}
-    return cells
+        yield {"file": file, "error": records.cell(record["error"])}
+        return
+    support = records.cell(record["because"] or "")
+    for row in tidy_rows(record):
+        texts = {name: records.cell(row[name] or "") for name in ("target", "segment_name")}
+        yield {**row, **texts, "file": file, "because": support}
 
 
 def _index_row(record: Mapping[str, Any], html: Path) -> report.IndexRow:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from otoscope.display import data_frame
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 __all__ = ["BestInputs", "MaximisationResult", "Setting"]
+
+_MEASURES = ("activation", "steps", "failed")
 
 
 @dataclass(frozen=True)
@@ -107,3 +115,29 @@ class MaximisationResult(BestInputs):
         """Row with the best activation; the first of equal ones."""
         sign = 1 if self.maximise else -1
         return int((sign * self.activation).nan_to_num(-torch.inf).argmax())
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the searches as a tidy table: one row per seed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``seed``, ``activation`` (NaN if none was finite), ``steps``, ``failed``,
+            ``rate``, ``penalty`` and ``iterations``.
+
+        Raises
+        ------
+        MissingExtra
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> maximiser.run(seeds=8).to_dataframe().nlargest(3, "activation")  # doctest: +SKIP
+        """
+        columns = (self.seeds, *(getattr(self, name).tolist() for name in _MEASURES))
+        rows = (
+            {**dict(zip(("seed", *_MEASURES), row, strict=True)), **vars(self.setting)}
+            for row in zip(*columns, strict=True)
+        )
+        names = (field.name for field in fields(Setting))
+        return data_frame(rows, ("seed", *_MEASURES, *names))

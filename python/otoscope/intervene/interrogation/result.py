@@ -8,16 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from otoscope.display import data_frame
 from otoscope.documents import document
 from otoscope.intervene.base import Intervention
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult, Verdict
 from otoscope.intervene.statistics.bootstrap import ChanceLevel, MetricName
 from otoscope.metrics import Interval
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 __all__ = ["ClassFlips", "Flip", "InterrogationResult", "Item"]
 
+_POINT = ("dose", "gained", "lost", "p", "p_holm")
+_COLUMNS = (
+    *("intervention", "unit", "label_preserving", "placebo", "dose"),
+    *(f"{name}{end}" for name in ("score", "change", "moved") for end in ("", "_low", "_high")),
+    *("gained", "lost", "p", "p_holm"),
+)
 _DETAILS = ("items", "pairs", "settings")  # they grow with the number of items
 
 
@@ -153,6 +163,50 @@ class InterrogationResult:
         """Every dose of every label-preserving intervention, with its curve."""
         return [(c, point) for c in self.curves if c.label_preserving for point in c.points]
 
+    def to_dataframe(self) -> DataFrame:
+        """Return the scores as a tidy table: one row per dose, after one of the unchanged items.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``intervention``, ``unit``, ``label_preserving``, ``placebo``, ``dose``,
+            ``score``, ``change`` and ``moved``, each of these three with its bounds (``score_low``,
+            ``score_high``, ...), ``gained``, ``lost``, ``p`` and ``p_holm`` (Holm-corrected).
+            Unknown numbers are NaN.
+
+        Raises
+        ------
+        MissingExtra
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> result.to_dataframe().query("placebo == False and score < 0.5")  # doctest: +SKIP
+        """
+        unchanged = {
+            "intervention": "unchanged",
+            "label_preserving": True,
+            "placebo": False,
+            "dose": 0.0,
+            **_bounds("score", self.baseline),
+        }
+        changed = (
+            {
+                "intervention": curve.name,
+                "unit": curve.unit,
+                "label_preserving": curve.label_preserving,
+                "placebo": is_placebo,
+                **{name: getattr(point, name) for name in _POINT},
+                **_bounds("score", point.score),
+                **_bounds("change", point.change),
+                **_bounds("moved", point.moved),
+            }
+            for curve in self.curves
+            for is_placebo, points in ((False, curve.points), (True, curve.placebo))
+            for point in points
+        )
+        return data_frame([unchanged, *changed], _COLUMNS)
+
     def to_dict(self, *, is_summary: bool = False) -> dict[str, Any]:
         """Return all fields and ``is_broken`` as a JSON document.
 
@@ -181,3 +235,7 @@ class InterrogationResult:
         if is_summary:
             content = {k: v for k, v in content.items() if k not in _DETAILS}
         return document("otoscope.Interrogation", 3, {**content, "is_broken": self.is_broken})
+
+
+def _bounds(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -1,0 +1,41 @@
+"""Results in notebooks and papers: their tables, and the views that reports give them.
+
+Reports stand on a floor above the results, so a result looks its view up by name when it is shown.
+Pandas and matplotlib are imported then, too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from otoscope.errors import require_extra
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["data_frame", "view"]
+
+
+def view(name: str) -> Callable[..., Any]:
+    """Return a function of `otoscope.report.notebook` that shows a result."""
+    function: Callable[..., Any] = getattr(import_module("otoscope.report.notebook"), name)
+    return function
+
+
+def data_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> DataFrame:
+    """Make a table of rows that may lack columns; a number that is None or lacks becomes NaN.
+
+    Raises
+    ------
+    MissingExtra
+        If pandas is not installed.
+    """
+    pandas = require_extra("pandas", "notebook")
+    cells: list[list[Any]] = [
+        [math.nan if (cell := row.get(name)) is None else cell for name in columns] for row in rows
+    ]
+    frame: DataFrame = pandas.DataFrame(cells, columns=list(columns))
+    return frame
