@@ -119,6 +119,11 @@ class ParameterError(ValueError):
         """Prefix the message with the file or item that the error concerns; keep the advice."""
         return ParameterError(f"{context}: {self.message}", advice=self.advice)
 
+    def without(self, context: object) -> ParameterError:
+        """Remove the name that the message begins with, where it is printed already."""
+        message = self.message.removeprefix(str(context)).lstrip(": ")
+        return ParameterError(message, advice=self.advice)
+
 
 class CudaUnavailable(RuntimeError):
     """Error for a tensor on a CUDA device whose kernels cannot be used; states the reason."""

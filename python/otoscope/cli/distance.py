@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,19 +15,15 @@ from otoscope.cli.output import (
     bars,
     console,
     is_printed,
+    show_skipped,
     truncation_listed,
-    with_options,
     write_json,
 )
 from otoscope.documents import document
 
-if TYPE_CHECKING:
-    from otoscope.workflows.stats import StatsResult
-
 __all__ = ["distance", "stats"]
 
 _OPTIONS = ("padded",)  # what reasons for skipping a file may advise
-_LISTED = 10  # files that were skipped; --json lists all
 
 _CONFIG = Config("workflows.features", "FeatureConfig")
 _Layer = Annotated[str | None, _CONFIG.option("layer", rich_help_panel=MODEL)]
@@ -95,7 +91,7 @@ def distance(  # noqa: PLR0913 - a command has the options it has
         for note in result.notes:
             out.print(note)
     for side in sides.values():
-        _show_skipped(side)
+        show_skipped(side.path, side.skipped, _OPTIONS)
 
 
 def stats(  # noqa: PLR0913 - a command has the options it has
@@ -140,7 +136,7 @@ def stats(  # noqa: PLR0913 - a command has the options it has
         screen.print(_features(result.features))
         for note in result.notes:
             screen.print(note)
-    _show_skipped(result)
+    show_skipped(result.path, result.skipped, _OPTIONS)
 
 
 def _features(about: Mapping[str, Any]) -> str:
@@ -155,13 +151,3 @@ def _features(about: Mapping[str, Any]) -> str:
 
 def _number(n: int | None) -> str:
     return "?" if n is None else f"{n:,}"
-
-
-def _show_skipped(side: StatsResult) -> None:
-    err = console(stderr=True)
-    if side.skipped:
-        err.print(f"{side.path}: {len(side.skipped)} skipped")
-    for name, reason in list(side.skipped.items())[:_LISTED]:
-        err.print(f"  {name}: {with_options(str(reason), reason.advice, _OPTIONS)}")
-    if len(side.skipped) > _LISTED:
-        err.print(f"  and {len(side.skipped) - _LISTED} more; --json lists all")

@@ -29,6 +29,7 @@ from otoscope.cli.output import (
     bars,
     console,
     is_printed,
+    show_skipped,
     truncation_listed,
     write_json,
 )
@@ -84,6 +85,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         Path | None, _CONFIG.option("labels", metavar="CSV", rich_help_panel=INPUT)
     ] = None,
     unlabelled: Annotated[bool, _CONFIG.option("unlabelled", rich_help_panel=INPUT)] = False,
+    strict: Annotated[bool, _CONFIG.option("strict", rich_help_panel=INPUT)] = _CONFIG["strict"],
     groups: Annotated[
         str | None, _CONFIG.option("groups", metavar="COLUMN", rich_help_panel=INPUT)
     ] = None,
@@ -133,7 +135,8 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     """Change sounds in ways that should not matter, and test whether a model's answers stay.
 
     Name the changes that the task does not depend on. Exit code 1 if the score falls by more than
-    --max-drop at any of them (a gate for teams), 0 if it does not, 2 for bad input.
+    --max-drop at any of them (a gate for teams), 0 if it does not, 2 for bad input. Files that
+    cannot be read are skipped and listed.
 
     Example: otoscope interrogate --model net.py:make --data dances --tempo 6 --html horse.html
     """
@@ -146,6 +149,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         interventions=tuple(_interventions(declared_values(ctx))),
         dilation=dilation,
         labels=labels,
+        strict=strict,
         unlabelled=unlabelled,
         groups=groups,
         confound=None if confound is None else tuple(confound),
@@ -175,6 +179,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
             console().print(note)
         if html:
             console().print(f"report: {html}")
+    show_skipped(data, interrogated.skipped)
     raise typer.Exit(1 if interrogated.result.is_broken else 0)
 
 

@@ -14,9 +14,9 @@ import sys
 import sysconfig
 import traceback
 import warnings
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ __all__ = [
     "console",
     "echo",
     "is_printed",
+    "show_skipped",
     "show_tables",
     "truncation_listed",
     "with_options",
@@ -60,6 +61,7 @@ __all__ = [
 
 _PACKAGE = Path(__file__).parents[1]
 _INTERRUPTED, _CLOSED_PIPE = 130, 141  # as of a process that SIGINT or SIGPIPE ends
+_LISTED = 10  # files that were skipped
 _WIDTH = 200  # columns of a table where stdout is a file
 
 
@@ -256,6 +258,19 @@ def show_tables(tables: Iterable[ResultTable], closing_line: str) -> None:
             printed.add_row(*row)
         out.print(printed)
     out.print(closing_line, soft_wrap=True)
+
+
+def show_skipped(
+    place: Path, skipped: Mapping[str, ParameterError], names: Container[str] = ()
+) -> None:
+    """List the files that were skipped, on stderr; ``names`` are those of `with_options`."""
+    err = console(stderr=True)
+    if skipped:
+        err.print(f"{place}: {len(skipped)} skipped")
+    for name, reason in islice(skipped.items(), _LISTED):
+        err.print(f"  {name}: {with_options(str(reason), reason.advice, names)}")
+    if len(skipped) > _LISTED:
+        err.print(f"  and {len(skipped) - _LISTED} more; --json lists all")
 
 
 @contextmanager

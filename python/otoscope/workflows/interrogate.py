@@ -45,6 +45,8 @@ class InterrogateConfig:
         Greatest time dilation of features, in percent.
     labels : Path, optional
         CSV table with the columns file, label and others.
+    strict : bool
+        Refuse data with sound files that cannot be read; otherwise they are skipped.
     unlabelled : bool
         Take the model's answers to the unchanged items as the correct labels.
     groups : str, optional
@@ -79,6 +81,7 @@ class InterrogateConfig:
     interventions: tuple[Intervention, ...] = ()
     dilation: float | None = None
     labels: Path | None = None
+    strict: bool = False
     unlabelled: bool = False
     groups: str | None = None
     confound: tuple[str, ...] | None = None
@@ -105,6 +108,8 @@ class InterrogateResult:
         Interrogation that was run.
     truncated : dict of str to str
         What lacks in each file that was cut off, see `signal.truncation`.
+    skipped : dict of str to ParameterError
+        Why each file that was left out cannot be read.
 
     Examples
     --------
@@ -116,6 +121,7 @@ class InterrogateResult:
     result: InterrogationResult
     interrogation: Interrogation
     truncated: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, ParameterError] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -131,6 +137,7 @@ class InterrogateResult:
         record = report.interrogation_record(self.result)
         return {
             **record,
+            "skipped": {name: str(reason) for name, reason in self.skipped.items()},
             "truncated": dict(self.truncated),
             "config": records.to_plain(config),
             "versions": records.versions(),
@@ -144,6 +151,8 @@ def interrogate_files(
     progress: Progress = silent,
 ) -> InterrogateResult:
     """Interrogate a model on every item, unchanged and changed.
+
+    Sound files that cannot be read are skipped and listed in the result.
 
     Parameters
     ----------
@@ -189,6 +198,11 @@ def interrogate_files(
         confound=items.confound,
         settings=replace(_settings(config, predict, items.labels), system_code=identity["code"]),
     )
+    interrogation, skipped = interrogation.readable(progress)
+    if skipped and config.strict:
+        name, first = next(iter(skipped.items()))
+        n_files = len(skipped) + len(interrogation.items.names)
+        raise first.within(f"{len(skipped)} of {n_files} sound files cannot be read; {name}")
     result = interrogation.run(
         interventions,
         doses=_doses(interventions, config.doses),
@@ -198,8 +212,9 @@ def interrogate_files(
     )
     truncated = {}
     if not isinstance(items.audio, Features):
-        truncated = {str(file): text for file in items.audio if (text := truncation(file))}
-    return InterrogateResult(config, result, interrogation, truncated)
+        files = interrogation.items.names
+        truncated = {file: text for file in files if (text := truncation(file))}
+    return InterrogateResult(config, result, interrogation, truncated, skipped)
 
 
 def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
@@ -225,6 +240,7 @@ def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
         model=Path(config.model).name,
         title=config.data.resolve().name,
         notes=[f"{note}." for note in interrogated.notes],
+        skipped=interrogated.skipped,
     )
 
 

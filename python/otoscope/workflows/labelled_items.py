@@ -23,7 +23,7 @@ from otoscope.documents import require_types
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.foreign import read_arrays, refusing
 from otoscope.intervene.interrogation.items import Features
-from otoscope.workflows.recording import sound_files
+from otoscope.workflows.recording import is_listed, sound_files
 
 __all__ = ["Columns", "LabelledItems", "read_items"]
 
@@ -88,7 +88,7 @@ def read_items(
     else:
         rows, source = _folder(data, unlabelled=unlabelled), data
     files = tuple(data / row["file"] for row in rows)
-    if missing := [file for file in files if not file.is_file()]:
+    if missing := [file for file in files if not is_listed(file)]:
         raise ParameterError(
             f"{source} names {missing[0]}, which is not there ({len(missing)} of {len(files)})"
         )

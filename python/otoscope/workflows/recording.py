@@ -26,6 +26,7 @@ __all__ = [
     "PADDED",
     "SUFFIXES",
     "Recording",
+    "is_listed",
     "load_identified_listener",
     "load_identified_model",
     "load_listening_model",
@@ -55,7 +56,7 @@ def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
         if not sound.exists():
             raise ParameterError(f"{sound} is not there")
         inside = sorted(sound.rglob("*")) if sound.is_dir() else []
-        audible = [p for p in inside if p.suffix.lower() in SUFFIXES and _is_listed(p)]
+        audible = [p for p in inside if p.suffix.lower() in SUFFIXES and is_listed(p)]
         visible = [p for p in audible if not _is_hidden(p.relative_to(sound))]
         files |= dict.fromkeys(visible if sound.is_dir() else [sound])
     if not files:
@@ -64,7 +65,7 @@ def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
     return list(files)
 
 
-def _is_listed(path: Path) -> bool:
+def is_listed(path: Path) -> bool:
     """Return whether a path is a file or a link to nothing, which then fails by its name."""
     return path.is_file() or (path.is_symlink() and not path.exists())
 

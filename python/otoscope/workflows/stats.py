@@ -198,8 +198,7 @@ def _measure(
                 skipped[file_name] = ParameterError(f"it cannot be read: {err.strerror}")
                 continue
             except ParameterError as err:
-                reason = err.message.removeprefix(str(file)).lstrip(": ")
-                skipped[file_name] = ParameterError(reason, advice=err.advice)
+                skipped[file_name] = err.without(file)
                 continue
             if text := truncation(file):
                 state.setdefault("truncated", {})[file_name] = text

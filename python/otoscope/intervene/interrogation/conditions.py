@@ -15,13 +15,15 @@ import numpy as np
 
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.intervene.base import Intervention
-from otoscope.intervene.sound import Chain, SoundIntervention
+from otoscope.intervene.interrogation.items import Features, Sounds
+from otoscope.intervene.sound import Chain, SoundIntervention, longest_duration
 
 __all__ = [
     "GOALS",
     "Condition",
     "ConditionGrid",
     "Goal",
+    "analysed_duration",
     "batches_of_tries",
     "check_goals",
     "check_kind",
@@ -146,6 +148,40 @@ def longest_inputs(
     """
     longest = [max(family, key=lambda i: i.input_length(n_samples, sr)) for family in families]
     return [i for i in longest if i.input_length(n_samples, sr) > n_samples]
+
+
+def analysed_duration(
+    items: Sounds | Features,
+    lengths: Sequence[int],
+    interventions: Sequence[Intervention],
+    composed: Sequence[Sequence[SoundIntervention]] = (),
+    *,
+    asked: float | None,
+) -> float | None:
+    """Return the duration as asked, or the longest that the shortest sound gives.
+
+    ``lengths`` are those of the items in samples; features have no duration.
+    """
+    if isinstance(items, Features):
+        return None
+    shortest, sr = min(lengths), items.sr
+    sounds = [i for i in interventions if isinstance(i, SoundIntervention)]
+    if links := longest_inputs(composed, shortest, sr):
+        sounds.append(Chain(tuple(links)))
+    longest = longest_duration(sounds, shortest, sr)
+    duration = longest if asked is None else asked
+    about = f"{items.names[lengths.index(shortest)]} has {shortest / sr:.6g} s"
+    if round(longest * sr) < 1:
+        raise ParameterError(
+            f"{about}, of which these changes leave nothing; ask for less, or leave out what is "
+            "shorter"
+        )
+    if not 1 <= round(duration * sr) <= round(longest * sr):
+        raise ParameterError(
+            f"{about}, duration is {duration:.6g} s: with these changes analyse at most "
+            f"{longest:.6g} s, or leave out what is shorter"
+        )
+    return duration
 
 
 def composition_placebo(intervention: Intervention) -> SoundIntervention | None:

@@ -7,6 +7,7 @@ answer to the unchanged item. All renderings of an item have the same duration.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
@@ -22,32 +23,24 @@ from otoscope.intervene.interrogation.analysis import Answers, analyse
 from otoscope.intervene.interrogation.conditions import (
     GOALS,
     ConditionGrid,
+    analysed_duration,
     check_goals,
     check_kind,
     families,
-    longest_inputs,
     make_grid,
 )
 from otoscope.intervene.interrogation.items import Features, Sounds, as_items
 from otoscope.intervene.interrogation.labeller import Labeller
 from otoscope.intervene.interrogation.result import Flip, InterrogationResult
-from otoscope.intervene.interrogation.session import (
-    AnswerLog,
-    InterrogationSettings,
-    Session,
-    curve_seed,
-    label_items,
-)
-from otoscope.intervene.sound import Chain, SoundIntervention, longest_duration
+from otoscope.intervene.interrogation.retraining import conditions_of, retraining
+from otoscope.intervene.interrogation.session import AnswerLog, InterrogationSettings, Session
 from otoscope.intervene.statistics.bootstrap import GroupBootstrap, check_classes
 from otoscope.intervene.statistics.confound import confound_only
 from otoscope.intervene.statistics.regulated import Indices, RegulatedBootstrap, RegulatedResult
-from otoscope.intervene.transforms.filters import Gain
 from otoscope.metrics import Interval
 from otoscope.progress import Progress, silent
 
 __all__ = ["Interrogation"]
-
 
 _DEFAULT = InterrogationSettings()
 
@@ -120,9 +113,7 @@ class Interrogation:
         self.groups = None if groups is None else [str(group) for group in groups]
         self.factor = self.groups if factor is None else [str(value) for value in factor]
         self.confound = confound
-        if self.labels is not None:
-            check_classes(self.labels)
-        self._scores(self.labels or ["any"] * n_items)  # two groups, and settings in range
+        self._check()
 
     def run(
         self,
@@ -181,7 +172,13 @@ class Interrogation:
             )
         confound = self._confound()
         lengths, content = self.items.survey(progress)
-        duration = self._duration(lengths, [c.intervention for c in grid.conditions], composed)
+        duration = analysed_duration(
+            self.items,
+            lengths,
+            [condition.intervention for condition in grid.conditions],
+            composed,
+            asked=self.settings.duration,
+        )
         depends_on = self._depends_on(grid, duration, content)
         tries = None
         with AnswerLog(records, depends_on, seed=self.settings.seed) as log:
@@ -247,6 +244,55 @@ class Interrogation:
         )
         return before, after, self.items.sr
 
+    def readable(
+        self, progress: Progress = silent
+    ) -> tuple[Interrogation, dict[str, ParameterError]]:
+        """Leave out the sound files that cannot be read; each file is read once for it.
+
+        Parameters
+        ----------
+        progress : callable (items, description) -> iterable
+            Progress display over the sounds.
+
+        Returns
+        -------
+        others : Interrogation
+            Interrogation of the other items; its first run does not survey them again.
+        skipped : dict of str to ParameterError
+            Errors by name of the file.
+
+        Raises
+        ------
+        ParameterError
+            If a class loses all its items, or too few items or groups are left.
+
+        Examples
+        --------
+        >>> others, skipped = interrogation.readable()  # doctest: +SKIP
+        """
+        if isinstance(self.items, Features):
+            return self, {}
+        items, kept, skipped = self.items.readable(progress)
+        others = copy(self)
+        others.items = items
+        if not skipped:
+            return others, skipped
+        others.labels, others.groups, others.factor = (
+            None if column is None else [column[index] for index in kept]
+            for column in (self.labels, self.groups, self.factor)
+        )
+        if self.confound is not None:
+            others.confound = np.asarray(self.confound)[kept]
+        name, first = next(iter(skipped.items()))
+        context = f"{len(skipped)} of {len(self.items.names)} sound files are skipped"
+        if lost := sorted(set(self.labels or ()) - set(others.labels or ())):
+            raise first.within(f"{context}, and none of {lost[0]!r} is left; {name}")
+        try:
+            others._check()
+        except ParameterError as err:
+            raise first.within(f"{context}, and {err.message}; {name}") from err
+        return others, skipped
+
     def regulated(
         self,
         train: Callable[[Indices], Any],
@@ -292,72 +338,22 @@ class Interrogation:
         """
         if self.labels is None or self.factor is None:
             raise ParameterError("a regulated bootstrap needs labels, and groups or a factor")
-        labels = self.labels
-        if not interventions and isinstance(self.items, Features):
-            raise ParameterError("name an intervention: it says which features are unchanged")
-        off = interventions[0].with_dose(0) if interventions else Gain(0)
-        changes = {str(one): (curve, one) for curve, one in enumerate(interventions)}
-        conditions = {"as it is": (0, off), **changes}
-        if len(conditions) <= len(interventions):
-            raise ParameterError(
-                f"interventions are {', '.join(map(str, interventions))}; name each once"
-            )
         check_kind(interventions, self.items.kind)
-        duration = self._duration(self.items.survey(progress)[0], [off, *interventions])
-
-        def train_labeller(indices: Indices) -> Callable[[Indices, str], list[str]]:
-            labeller = Labeller(train(indices), classes=self.settings.classes, labels=labels)
-
-            def answers(tested: Indices, condition: str) -> list[str]:
-                curve, intervention = conditions[condition]
-                labelled = label_items(
-                    self.items,
-                    labeller,
-                    lambda item: [(intervention, curve_seed(self.settings.seed, item, curve))],
-                    tested.tolist(),
-                    duration=duration,
-                    workers=self.settings.workers,
-                )
-                return [label for _, (label,) in labelled]
-
-            return answers
-
-        bootstrap = RegulatedBootstrap(labels, self.factor, n_regulated, self.settings.metric)
+        conditions = conditions_of(interventions, is_sound=isinstance(self.items, Sounds))
+        duration = analysed_duration(
+            self.items,
+            self.items.survey(progress)[0],
+            [change for _, change in conditions.values()],
+            asked=self.settings.duration,
+        )
+        bootstrap = RegulatedBootstrap(self.labels, self.factor, n_regulated, self.settings.metric)
         return bootstrap.run(
-            train_labeller,
+            retraining(train, self.items, self.labels, conditions, duration, self.settings),
             iterations=iterations,
             seed=self.settings.seed,
             conditions=tuple(conditions),
             progress=progress,
         )
-
-    def _duration(
-        self,
-        lengths: Sequence[int],
-        interventions: Sequence[Intervention],
-        composed: Sequence[Sequence[SoundIntervention]] = (),
-    ) -> float | None:
-        """Return the analysed duration: as set, or the longest that the shortest sound gives."""
-        if isinstance(self.items, Features):
-            return None
-        shortest, sr = min(lengths), self.items.sr
-        sounds = [i for i in interventions if isinstance(i, SoundIntervention)]
-        if links := longest_inputs(composed, shortest, sr):
-            sounds.append(Chain(tuple(links)))
-        longest = longest_duration(sounds, shortest, sr)
-        duration = longest if self.settings.duration is None else self.settings.duration
-        name = f"{self.items.names[lengths.index(shortest)]} has {shortest / sr:.6g} s"
-        if round(longest * sr) < 1:
-            raise ParameterError(
-                f"{name}, of which these changes leave nothing; ask for less, or leave out what is "
-                "shorter"
-            )
-        if not 1 <= round(duration * sr) <= round(longest * sr):
-            raise ParameterError(
-                f"{name}, duration is {duration:.6g} s: with these changes analyse at most "
-                f"{longest:.6g} s, or leave out what is shorter"
-            )
-        return duration
 
     def _depends_on(
         self, grid: ConditionGrid, duration: float | None, content: str
@@ -376,6 +372,12 @@ class Interrogation:
             "sr": getattr(self.items, "sr", None),
             "seed": self.settings.seed,
         }
+
+    def _check(self) -> None:
+        """Raise ParameterError for too few classes, items or groups, or a setting out of range."""
+        if self.labels is not None:
+            check_classes(self.labels)
+        self._scores(self.labels or ["any"] * len(self.items.names))
 
     def _scores(self, labels: Sequence[str]) -> GroupBootstrap:
         settings = self.settings

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any
 
@@ -26,6 +28,18 @@ Seeded = tuple[Intervention, int]
 """An intervention with the seed of its rendering."""
 
 
+@dataclass
+class _Survey:
+    """Lengths of sounds in samples, and a hash of all their samples."""
+
+    lengths: list[int] = field(default_factory=list)
+    digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+
+    def add(self, y: Tensor) -> None:
+        self.digest.update(y.contiguous().numpy().data)
+        self.lengths.append(len(y))
+
+
 class Sounds:
     """Sounds, each read when it is rendered; ``sr`` is the rate that they are converted to."""
 
@@ -35,6 +49,7 @@ class Sounds:
         self, sounds: Sequence[Sound], *, sr: float, cache: RenderCache | None = None
     ) -> None:
         self._sounds, self.sr, self._cache = list(sounds), sr, cache
+        self._survey: _Survey | None = None
         self.names = tuple(
             fspath(sound) if isinstance(sound, str | PathLike) else f"item {i}"
             for i, sound in enumerate(self._sounds)
@@ -55,15 +70,45 @@ class Sounds:
 
     def survey(self, progress: Progress = silent) -> tuple[list[int], str]:
         """Read all sounds, one by one: return their lengths at ``sr`` and a hash of them all."""
-        digest, lengths = hashlib.blake2b(digest_size=16), []
+        survey, self._survey = self._survey, None  # of `readable`: files may change after its use
+        if survey is None:
+            survey = _Survey()
+            for index in tracked(progress, range(len(self.names)), "reading"):
+                survey.add(self._read(index))
+        return survey.lengths, survey.digest.hexdigest()
+
+    def readable(
+        self, progress: Progress = silent
+    ) -> tuple[Sounds, list[int], dict[str, ParameterError]]:
+        """Leave out the files that cannot be read.
+
+        Return the others with their indices, and the errors by the names of the files. What was
+        read serves the next `survey` of the others.
+        """
+        survey, kept, errors = _Survey(), list[int](), dict[str, ParameterError]()
         for index in tracked(progress, range(len(self.names)), "reading"):
-            y = self.sound(index)
-            digest.update(y.contiguous().numpy().data)
-            lengths.append(len(y))
-            sound = self._sounds[index]
-            if isinstance(sound, str | PathLike):
-                warn_if_truncated(sound)
-        return lengths, digest.hexdigest()
+            try:
+                survey.add(self._read(index))
+                kept.append(index)
+            except OSError as err:
+                errors[self.names[index]] = ParameterError(f"it cannot be read: {err.strerror}")
+            except ParameterError as err:
+                if not isinstance(self._sounds[index], str | PathLike):
+                    raise
+                errors[self.names[index]] = err.without(self.names[index])
+        if not kept:
+            raise _none_readable(errors)
+        others = copy(self)
+        others._sounds = [self._sounds[index] for index in kept]
+        others.names = tuple(self.names[index] for index in kept)
+        others._survey = survey
+        return others, kept, errors
+
+    def _read(self, index: int) -> Tensor:
+        y, sound = self.sound(index), self._sounds[index]
+        if isinstance(sound, str | PathLike):
+            warn_if_truncated(sound)
+        return y
 
     def only(self, index: int) -> Sounds:
         """Return one sound as items of their own, to hand to another process."""
@@ -146,11 +191,26 @@ def as_items(audio: Any, *, sr: float | None, cache: RenderCache | None) -> Soun
             )
         audio = [(y, sr) for y in audio]
     if sr is None:
-        first = audio[0]
-        if isinstance(first, str | PathLike):
-            sr = decode(first)[1]
-        elif isinstance(first, tuple) and len(first) == 2:
-            sr = first[1]
-        else:
-            raise ParameterError(f"item 0 is {type(first).__name__}; give a file's name or (y, sr)")
+        sr = _first_rate(audio)
     return Sounds(audio, sr=sr, cache=cache)
+
+
+def _first_rate(audio: Sequence[Any]) -> Any:
+    """Return the sampling rate of the first sound that can be read."""
+    errors = dict[str, ParameterError]()
+    for index, sound in enumerate(audio):
+        if isinstance(sound, tuple) and len(sound) == 2:
+            return sound[1]
+        if not isinstance(sound, str | PathLike):
+            kind = type(sound).__name__
+            raise ParameterError(f"item {index} is {kind}; give a file's name or (y, sr)")
+        try:
+            return decode(sound)[1]
+        except ParameterError as err:
+            errors[fspath(sound)] = err.without(sound)
+    raise _none_readable(errors)
+
+
+def _none_readable(errors: Mapping[str, ParameterError]) -> ParameterError:
+    name, first = next(iter(errors.items()))
+    return first.within(f"none of {len(errors)} sound files can be read; {name}")

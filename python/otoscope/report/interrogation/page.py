@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -132,6 +132,7 @@ def save_interrogation(
     model: str = "",
     title: str = "sounds",
     notes: Sequence[str] = (),
+    skipped: Mapping[str, Exception] | None = None,
 ) -> None:
     """Write the page: one HTML file, with its sounds, that needs no network.
 
@@ -150,6 +151,8 @@ def save_interrogation(
         Name of the data, such as that of the folder; any text, it is escaped.
     notes : sequence of str
         Further cautions.
+    skipped : mapping of str to Exception, optional
+        Why files were left out.
 
     Raises
     ------
@@ -164,7 +167,7 @@ def save_interrogation(
     ... # doctest: +SKIP
     """
     page = interrogation_page(
-        result, render_pair=render_pair, model=model, title=title, notes=notes
+        result, render_pair=render_pair, model=model, title=title, notes=notes, skipped=skipped
     )
     save_page(page, "interrogation.html", path)
 
@@ -176,6 +179,7 @@ def interrogation_page(
     model: str = "",
     title: str = "sounds",
     notes: Sequence[str] = (),
+    skipped: Mapping[str, Exception] | None = None,
 ) -> InterrogationPage:
     """Compute everything that the page shows; arguments as for `save_interrogation`."""
     text = verdict_text(result)
@@ -189,6 +193,7 @@ def interrogation_page(
         Section("Evidence", _sentences(text.evidence)),
         Section("What is not supported", _sentences(text.not_supported)),
         Section("Cautions", (*notes, *_sentences(text.cautions))),
+        _skipped_section(skipped or {}),
     )
     return InterrogationPage(
         title=f"What moves the answers of {model or 'the model'}?",
@@ -226,6 +231,14 @@ def interrogation_page(
 
 def _sentences(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(typeset(text, is_sentence=True) for text in texts)
+
+
+def _skipped_section(skipped: Mapping[str, Exception]) -> Section:
+    n_files = f"{len(skipped):,} sound file{'s' * (len(skipped) > 1)}"
+    return Section(
+        f"Skipped: {n_files} that cannot be read",
+        tuple(f"{name}: {reason}" for name, reason in skipped.items()),
+    )
 
 
 def _references(result: InterrogationResult) -> References:

@@ -1,0 +1,66 @@
+"""Systems that each iteration of a regulated bootstrap trains, and the conditions of their test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from otoscope.errors import ParameterError
+from otoscope.intervene.base import Intervention
+from otoscope.intervene.interrogation.items import Features, Sounds
+from otoscope.intervene.interrogation.labeller import Labeller
+from otoscope.intervene.interrogation.session import (
+    InterrogationSettings,
+    curve_seed,
+    label_items,
+)
+from otoscope.intervene.statistics.regulated import Indices
+from otoscope.intervene.transforms.filters import Gain
+
+__all__ = ["conditions_of", "retraining"]
+
+
+def conditions_of(
+    interventions: Sequence[Intervention], *, is_sound: bool
+) -> dict[str, tuple[int, Intervention]]:
+    """Name the unchanged items and each intervention; values are curve and intervention."""
+    if not interventions and not is_sound:
+        raise ParameterError("name an intervention: it says which features are unchanged")
+    off = interventions[0].with_dose(0) if interventions else Gain(0)
+    changes = {str(one): (curve, one) for curve, one in enumerate(interventions)}
+    conditions = {"as it is": (0, off), **changes}
+    if len(conditions) <= len(interventions):
+        raise ParameterError(
+            f"interventions are {', '.join(map(str, interventions))}; name each once"
+        )
+    return conditions
+
+
+def retraining(
+    train: Callable[[Indices], Any],
+    items: Sounds | Features,
+    labels: Sequence[str],
+    conditions: Mapping[str, tuple[int, Intervention]],
+    duration: float | None,
+    settings: InterrogationSettings,
+) -> Callable[[Indices], Callable[[Indices, str], list[str]]]:
+    """Return a function that trains on some items and returns the function that labels others."""
+
+    def train_labeller(indices: Indices) -> Callable[[Indices, str], list[str]]:
+        labeller = Labeller(train(indices), classes=settings.classes, labels=labels)
+
+        def answers(tested: Indices, condition: str) -> list[str]:
+            curve, intervention = conditions[condition]
+            labelled = label_items(
+                items,
+                labeller,
+                lambda item: [(intervention, curve_seed(settings.seed, item, curve))],
+                tested.tolist(),
+                duration=duration,
+                workers=settings.workers,
+            )
+            return [label for _, (label,) in labelled]
+
+        return answers
+
+    return train_labeller
