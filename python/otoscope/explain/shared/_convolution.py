@@ -201,12 +201,12 @@ def _averaged(
     kernel, stride = (row.kernel, column.kernel), (row.stride, column.stride)
     windows = tensor.windows((row, column), 0.0)
     rows = windows.map(lambda part: F.avg_pool2d(part, kernel, stride))
+    dims = (tensor.dims[0], *_dims_after(axes, windows.target))
+    averaged = FactoredTensor(rows, windows.target, tensor.features, dims)
     if (divisor != whole).any():
-        factor = (whole / divisor).flatten().to(rows)[windows.target.position_of_row]
-        rows = rows * factor[:, None]
-    return FactoredTensor(
-        rows, windows.target, tensor.features, (tensor.dims[0], *_dims_after(axes, windows.target))
-    )
+        factor = (whole / divisor).flatten().to(tensor.rows)[windows.target.position_of_row]
+        averaged = averaged.with_rows(averaged.map_rows(torch.mul, factor[None, :, None]))
+    return averaged
 
 
 @handles("adaptive_avg_pool1d", "adaptive_avg_pool2d")
@@ -270,8 +270,7 @@ def pad(a: Arguments, work: WorkCount) -> FactoredTensor:
         scans[axis] = Scan(_around(tensor.size_of(axis), before, after, mode))
         new_dims[dim] = (axis,)
     windows = tensor.windows((scans[ROW], scans[COLUMN]), float(a["value"] or 0.0))
-    rows = windows.map(lambda part: part)
-    return FactoredTensor(rows, windows.target, tensor.features, tuple(new_dims))
+    return FactoredTensor(windows.gather(), windows.target, tensor.features, tuple(new_dims))
 
 
 def _around(size: int, before: int, after: int, mode: str) -> tuple[int, ...]:

@@ -12,19 +12,18 @@ Example: a batch [sample, 4 channels, 6 frames, 1] is stored as [excerpt, row + 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from otoscope.explain.shared._blocks import Blocks, Gathered, Range, Source, matrix, per_row
 from otoscope.explain.shared._layout import Layout
-from otoscope.explain.shared._scan import Scan, Scans
+from otoscope.explain.shared._scan import PADDING, Scan, Scans
 
 __all__ = ["COLUMN", "ROW", "Axis", "FactoredTensor", "MixesSamples", "NotShareable"]
 
-_CACHED = 1 << 20  # elements of windows per call on a CPU: they stay in its caches
-_AT_ONCE = 1 << 26  # elements of windows per call on a GPU
 _WORTH = 0.7  # fraction of a plain evaluation's values above which sharing only costs time
 
 
@@ -57,14 +56,14 @@ class FactoredTensor:
     and every axis of the plane whose size is not 1, is in exactly one of ``dims``.
     """
 
-    rows: Tensor  # [excerpt, row + 1, feature]; the spare row is written before windows read it
+    source: Source  # [excerpt, row + 1, feature]; the spare row is written before windows read it
     layout: Layout
     features: tuple[Axis, ...]  # axes of a row, row-major
     dims: tuple[Dimension, ...]  # axes of each dimension after the sample, without size 1
 
     @classmethod
     def of(
-        cls, rows: Tensor, layout: Layout, sizes: Sequence[int], *dims: Dimension
+        cls, rows: Source, layout: Layout, sizes: Sequence[int], *dims: Dimension
     ) -> FactoredTensor:
         """Make a tensor of feature dimensions of the given sizes, followed by ``dims``."""
         features = tuple(Axis(size) for size in sizes)
@@ -73,6 +72,16 @@ class FactoredTensor:
         return cls(
             rows, layout, kept, leading + tuple(_without_unit_axes(dim, layout) for dim in dims)
         )
+
+    @property
+    def rows(self) -> Tensor:
+        """The values as one matrix [excerpt, row + 1, feature]."""
+        return matrix(self.source)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the values."""
+        return (self.source.first if isinstance(self.source, Blocks) else self.source).dtype
 
     def size_of(self, axis: Axis) -> int:
         """Return the size of an axis."""
@@ -92,9 +101,13 @@ class FactoredTensor:
             raise MixesSamples("mixes samples")
         return dim % rank - 1
 
-    def with_rows(self, rows: Tensor) -> FactoredTensor:
+    def with_rows(self, source: Source) -> FactoredTensor:
         """Replace the values; layout and axes stay."""
-        return replace(self, rows=rows)
+        return replace(self, source=source)
+
+    def map_rows(self, function: Callable[..., Tensor], *others: Source) -> Source:
+        """Apply a function to each row, and the same row of others."""
+        return per_row(function, self.layout, self.source, *others)
 
     def only_features(self, *dims: int) -> bool:
         """Tell whether some dimensions hold feature axes only."""
@@ -140,8 +153,10 @@ class FactoredTensor:
             return self
         sizes = [axis.size for axis in self.features]
         places = [self.features.index(axis) + 2 for axis in order]
-        rows = self.rows.unflatten(2, sizes).permute(0, 1, *places).flatten(2)
-        return replace(self, rows=rows, features=order)
+        source = self.map_rows(
+            lambda rows: rows.unflatten(2, sizes).permute(0, 1, *places).flatten(2)
+        )
+        return replace(self, source=source, features=order)
 
     def constant_rows(self, constant: Tensor) -> Tensor:
         """Return a constant that broadcasts against the tensor as [row + 1 or 1, feature]."""
@@ -167,8 +182,14 @@ class FactoredTensor:
     def windows(self, scans: Scans, fill: float) -> Windows:
         """Read the values under windows that move over the plane; padding reads ``fill``."""
         target = _require_sharing(self.layout.after_windows(scans))
-        self.rows[:, -1] = fill
-        return Windows(self.rows, target, self.layout.window_rows(target, scans))
+        indices = self.layout.window_rows(target, scans)
+        fill *= any(PADDING in scan.sources for scan in scans)
+        if not fill and isinstance(self.source, Gathered) and not self.source.is_stored:
+            rows, gathered = self.source.rows, self.source.index
+            return Windows(rows, target, [gathered[index] for index in indices], fill)
+        rows = self.rows
+        rows[:, -1] = 0
+        return Windows(rows, target, indices, fill)
 
     def on_layout(self, target: Layout) -> FactoredTensor:
         """Repeat values for the tiles and variants of a finer layout."""
@@ -176,8 +197,8 @@ class FactoredTensor:
             return self
         height, width = (Scan(tuple(range(size))) for size in self.layout.size)
         indices = self.layout.window_rows(target, (height, width))
-        windows = Windows(self.rows, target, indices)
-        return replace(self, rows=windows.map(lambda part: part), layout=target)
+        source = Windows(self.rows, target, indices, 0.0).gather()
+        return replace(self, source=source, layout=target)
 
     def select(self, axis: Axis, positions: Sequence[int]) -> FactoredTensor:
         """Select positions of an axis."""
@@ -187,10 +208,10 @@ class FactoredTensor:
                 for own, size in zip(_PLANE, self.layout.size, strict=True)
             )
             windows = self.windows((scans[0], scans[1]), 0.0)
-            rows, layout = windows.map(lambda part: part), windows.target
+            source, layout = windows.gather(), windows.target
             return replace(
                 self,
-                rows=rows,
+                source=source,
                 layout=layout,
                 dims=tuple(_without_unit_axes(d, layout) for d in self.dims),
             )
@@ -215,7 +236,7 @@ class FactoredTensor:
         )
         windows = self.windows((scans[0], scans[1]), 0.0)
         dims = (*self.dims[:dim], (axis,), *self.dims[dim + 1 :])
-        return FactoredTensor(windows.map(lambda part: part), windows.target, self.features, dims)
+        return FactoredTensor(windows.gather(), windows.target, self.features, dims)
 
     def to_features(self, axis: Axis) -> FactoredTensor:
         """Turn an axis of the plane into a feature axis."""
@@ -259,28 +280,40 @@ class Windows:
     source: Tensor  # [excerpt, row + 1, feature]
     target: Layout
     indices: list[Tensor]  # per group of the target, [variant, place, place]: rows of the source
+    fill: float  # what padding reads
 
-    def parts(self) -> Iterator[Tensor]:
-        """Yield the windows of some variants: Tensor [excerpt * variant, feature, place, place]."""
-        n, _, features = self.source.shape
-        most = _CACHED if self.source.device.type == "cpu" else _AT_ONCE
-        for index in self.indices:
-            step = max(1, most // max(1, n * features * index[0].numel()))
-            for part in index.split(step):
-                read = self.source.index_select(1, part.reshape(-1))
-                yield read.view(n * len(part), *part.shape[1:], features).permute(0, 3, 1, 2)
+    def gather(self) -> Source:
+        """Return what windows of one place read."""
+        if self.fill:
+            return self.map(lambda part: part)
+        spare = self.indices[0].new_tensor([self.source.shape[1] - 1])
+        index = torch.cat([*(index.reshape(-1) for index in self.indices), spare])
+        blocks = Gathered(self.target, self.source, index)
+        return blocks.matrix() if blocks.is_small else blocks
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> Tensor:
-        """Apply a function to all windows; return the target's rows [excerpt, row + 1, feature].
+    def map(self, function: Callable[[Tensor], Tensor]) -> Source:
+        """Apply a function to all windows; return the target's rows.
 
         The function maps [variant, feature, place, place] to [variant, feature, row, column].
         """
-        n, groups = len(self.source), []
-        for part in self.parts():
-            done = function(part).permute(0, 2, 3, 1)
-            groups.append(done.reshape(n, -1, done.shape[-1]))
-        spare = groups[0].new_zeros(n, 1, groups[0].shape[-1])
-        return torch.cat([*groups, spare], 1)
+        n, _, n_features = self.source.shape
+
+        def compute(part: Range) -> Tensor:
+            number, start, end = part
+            index = self.indices[number][start:end]
+            read = self.source.index_select(1, index.reshape(-1))
+            windows = read.view(n * len(index), *index.shape[1:], n_features).permute(0, 3, 1, 2)
+            done = function(windows).permute(0, 2, 3, 1)
+            return done.reshape(n, -1, done.shape[-1])
+
+        widths = [n * n_features * index[0].numel() for index in self.indices]
+        if not self.fill:
+            blocks = Blocks(self.target, widths, compute, self.source.device)
+            return blocks.matrix() if blocks.is_small else blocks
+        self.source[:, -1] = self.fill
+        rows = Blocks(self.target, widths, compute, self.source.device).matrix()
+        self.source[:, -1] = 0  # as deferred windows read it
+        return rows
 
 
 def _require_sharing(layout: Layout) -> Layout:

@@ -108,9 +108,14 @@ class TileGroup:
     start: int  # first row
 
     @property
+    def area(self) -> int:
+        """Number of positions of a tile: rows of a variant."""
+        return self.shape[0] * self.shape[1]
+
+    @property
     def n_rows(self) -> int:
         """Number of rows."""
-        return len(self.tile_of_variant) * self.shape[0] * self.shape[1]
+        return len(self.tile_of_variant) * self.area
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from otoscope.explain.shared._blocks import Source, matrix, per_row
 from otoscope.explain.shared._factored import (
     COLUMN,
     ROW,
@@ -38,15 +40,25 @@ def elementwise(
         raise MixesSamples("mixes samples")
     sizes = torch.broadcast_shapes(*(tensor.sizes for tensor in tensors))
     aligned = align([expanded(tensor, sizes, tensors) for tensor in tensors])
-    following, operands = iter(aligned), []
-    for arg in args:
+    following, sources, places = iter(aligned), list[Source](), list[int]()
+    for place, arg in enumerate(args):
         if isinstance(arg, FactoredTensor):
-            operands.append(next(following).rows)
+            sources.append(next(following).source)
+            places.append(place)
         elif isinstance(arg, Tensor) and arg.ndim:
-            operands.append(aligned[0].constant_rows(arg))
-        else:
-            operands.append(arg)
-    return aligned[0].with_rows(op(*operands, **kwargs))
+            sources.append(aligned[0].constant_rows(arg)[None])
+            places.append(place)
+
+    def apply(*rows: Tensor) -> Tensor:
+        operands = list(args)
+        for place, operand in zip(places, rows, strict=True):
+            operands[place] = operand
+        return op(*operands, **kwargs)
+
+    if isinstance(op, torch._ops.OpOverload) and op._schema.is_mutable:
+        return aligned[0].with_rows(apply(*map(matrix, sources)))  # what it writes may be read
+
+    return aligned[0].with_rows(per_row(apply, aligned[0].layout, *sources))
 
 
 def align(tensors: Sequence[FactoredTensor], last: int | None = None) -> list[FactoredTensor]:
@@ -93,32 +105,26 @@ def expanded(
             if any(axis in like for axis in (ROW, COLUMN)):
                 raise NotShareable("repeats values over the plane")
             new = Axis(size)
-            rows = tensor.rows.repeat_interleave(size, 2)
+            repeated = tensor.map_rows(partial(torch.repeat_interleave, repeats=size, dim=2))
             dims = (*tensor.dims[:dim], (new,), *tensor.dims[dim + 1 :])
-            tensor = FactoredTensor(rows, tensor.layout, (*tensor.features, new), dims)
+            tensor = FactoredTensor(repeated, tensor.layout, (*tensor.features, new), dims)
     return tensor
 
 
-def features_last(tensor: FactoredTensor, dim: int) -> tuple[FactoredTensor, Tensor]:
-    """Order a dimension of features last; return rows [excerpt, row, rest, feature] too."""
+def along_features(
+    tensor: FactoredTensor, dim: int, function: Callable[[Tensor], Tensor], size: int
+) -> FactoredTensor:
+    """Apply a function along a dimension of features; it gives ``size`` of them."""
     if not tensor.only_features(dim):
         raise NotShareable("works along the plane")
-    ordered = tensor.ordered(dim)
-    return ordered, ordered.rows.unflatten(2, (-1, ordered.sizes[dim]))
-
-
-def along_features(
-    tensor: FactoredTensor, dim: int, function: Callable[[Tensor], Tensor]
-) -> FactoredTensor:
-    """Apply a function along a dimension of features; its size may change."""
-    ordered, rows = features_last(tensor, dim)
-    result = function(rows)
-    if result.shape[-1] == rows.shape[-1]:
-        return ordered.with_rows(result.flatten(2))
-    new = () if result.shape[-1] == 1 else (Axis(result.shape[-1]),)
+    ordered, n = tensor.ordered(dim), tensor.sizes[dim]
+    source = ordered.map_rows(lambda rows: function(rows.unflatten(2, (-1, n))).flatten(2))
+    if size == n:
+        return ordered.with_rows(source)
+    new = () if size == 1 else (Axis(size),)
     rest = tuple(axis for axis in ordered.features if axis not in ordered.dims[dim])
     dims = (*ordered.dims[:dim], new, *ordered.dims[dim + 1 :])
-    return FactoredTensor(result.flatten(2), ordered.layout, rest + new, dims)
+    return FactoredTensor(source, ordered.layout, rest + new, dims)
 
 
 @handles("cat", "concat", "concatenate")
@@ -131,12 +137,17 @@ def concatenate(a: Arguments, work: WorkCount) -> FactoredTensor:
     if not all(tensor.only_features(dim) for tensor in tensors):
         raise NotShareable("appends along the plane")
     aligned = align(tensors, dim)
-    parts = [tensor.rows.unflatten(2, (-1, tensor.sizes[dim])) for tensor in aligned]
-    rows, first = torch.cat(parts, -1), aligned[0]
-    new = Axis(rows.shape[-1])
+    sizes, first = [tensor.sizes[dim] for tensor in aligned], aligned[0]
+
+    def join(*rows: Tensor) -> Tensor:
+        parts = [r.unflatten(2, (-1, size)) for r, size in zip(rows, sizes, strict=True)]
+        return torch.cat(parts, -1).flatten(2)
+
+    new = Axis(sum(sizes))
     rest = tuple(axis for axis in first.features if axis not in first.dims[dim])
     dims = (*first.dims[:dim], (new,), *first.dims[dim + 1 :])
-    return FactoredTensor(rows.flatten(2), first.layout, (*rest, new), dims)
+    source = per_row(join, first.layout, *(tensor.source for tensor in aligned))
+    return FactoredTensor(source, first.layout, (*rest, new), dims)
 
 
 @handles("stack")
@@ -169,8 +180,10 @@ def batch_norm(a: Arguments, work: WorkCount) -> FactoredTensor:
     if (bias := constant(a["bias"])) is not None:
         shift = shift + bias
     shape = (-1, *(1,) * (len(tensor.dims) - 1))
-    rows = tensor.rows * tensor.constant_rows(scale.reshape(shape))
-    return tensor.with_rows(rows.add_(tensor.constant_rows(shift.reshape(shape))))
+    constants = (tensor.constant_rows(t.reshape(shape))[None] for t in (scale, shift))
+    return tensor.with_rows(
+        tensor.map_rows(lambda rows, scale, shift: (rows * scale).add_(shift), *constants)
+    )
 
 
 @handles("layer_norm")
@@ -186,6 +199,7 @@ def layer_norm(a: Arguments, work: WorkCount) -> FactoredTensor:
         merged,
         len(merged.dims) - 1,
         lambda rows: F.layer_norm(rows, (size,), weight, bias, a["eps"]),
+        size,
     )
     return normalised.reshape_to(tensor.sizes)
 
@@ -194,15 +208,16 @@ def layer_norm(a: Arguments, work: WorkCount) -> FactoredTensor:
 def softmax(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Normalise exponentials along features."""
     tensor = factored_of(a, "self")
-    function = F.log_softmax if "log" in a["op"] else F.softmax
-    return along_features(tensor, tensor.dimension(a["dim"]), lambda rows: function(rows, dim=-1))
+    function, dim = F.log_softmax if "log" in a["op"] else F.softmax, tensor.dimension(a["dim"])
+    return along_features(tensor, dim, partial(function, dim=-1), tensor.sizes[dim])
 
 
 @handles("glu")
 def glu(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Gate half of the features by the other half."""
     tensor = factored_of(a, "self")
-    return along_features(tensor, tensor.dimension(a["dim"]), lambda rows: F.glu(rows, dim=-1))
+    dim = tensor.dimension(a["dim"])
+    return along_features(tensor, dim, partial(F.glu, dim=-1), tensor.sizes[dim] // 2)
 
 
 @handles("prelu")
@@ -210,5 +225,7 @@ def prelu(a: Arguments, work: WorkCount) -> FactoredTensor:
     """Scale negative values per channel."""
     tensor, weight = factored_of(a, "self"), required(a["weight"])
     slope = weight.reshape(-1, *(1,) * (len(tensor.dims) - 1))
-    rows = torch.where(tensor.rows > 0, tensor.rows, tensor.rows * tensor.constant_rows(slope))
-    return tensor.with_rows(rows)
+    slopes = tensor.constant_rows(slope)[None]
+    return tensor.with_rows(
+        tensor.map_rows(lambda rows, slopes: torch.where(rows > 0, rows, rows * slopes), slopes)
+    )

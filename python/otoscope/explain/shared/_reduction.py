@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from otoscope.explain.shared._blocks import Blocks, Range, Source
 from otoscope.explain.shared._factored import (
     COLUMN,
     ROW,
@@ -53,11 +54,19 @@ def combine_tiles(tensor: FactoredTensor, table: Tensor, mode: str) -> tuple[Ten
 
 def tile_contributions(tensor: FactoredTensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply a function [excerpt, variant, position, feature] -> [.., feature] to each group."""
-    parts = []
-    for group in tensor.layout.groups:
-        rows = tensor.rows[:, group.start : group.start + group.n_rows]
-        parts.append(function(rows.unflatten(1, (len(group.tile_of_variant), -1))))
-    return torch.cat(parts, 1)
+    groups, source = tensor.layout.groups, tensor.source
+    if isinstance(source, Blocks):
+        parts = source.map(lambda rows, part: function(rows.unflatten(1, (part[2] - part[1], -1))))
+        return torch.cat(parts, 1)
+    return torch.cat(
+        [
+            function(
+                source[:, group.start : group.start + group.n_rows].unflatten(1, (-1, group.area))
+            )
+            for group in groups
+        ],
+        1,
+    )
 
 
 @handles("mean", "sum", "amax", "amin")
@@ -90,13 +99,16 @@ def _without_features(
     tensor: FactoredTensor, dim: int, features: list[Axis], reduce: Callable[..., Tensor]
 ) -> FactoredTensor:
     places = [tensor.features.index(axis) + 2 for axis in features]
-    rows = reduce(tensor.rows.unflatten(2, [axis.size for axis in tensor.features]), dim=places)
+    sizes = [axis.size for axis in tensor.features]
     kept = tuple(axis for axis in tensor.features if axis not in features)
+
+    def over_features(rows: Tensor) -> Tensor:
+        reduced = reduce(rows.unflatten(2, sizes), dim=places)
+        return reduced.flatten(2) if kept else reduced[..., None]
+
     dims = list(tensor.dims)
     dims[dim] = tuple(axis for axis in tensor.dims[dim] if axis not in features)
-    return FactoredTensor(
-        rows.flatten(2) if kept else rows[..., None], tensor.layout, kept, tuple(dims)
-    )
+    return FactoredTensor(tensor.map_rows(over_features), tensor.layout, kept, tuple(dims))
 
 
 def _over_plane(tensor: FactoredTensor, op: str) -> FactoredTensor:
@@ -119,11 +131,32 @@ def _over_axis(tensor: FactoredTensor, axis: Axis, reduce: Callable[..., Tensor]
         Scan(tuple(range(size)), kernel=size if mine is axis else 1)
         for mine, size in zip(_PLANE, tensor.layout.size, strict=True)
     )
-    windows = tensor.windows((row, column), 0.0)
-    place = 2 if axis is ROW else 3
-    rows = windows.map(lambda part: reduce(part, dim=place, keepdim=True))
     dims = tuple(tuple(a for a in dim if a is not axis) for dim in tensor.dims)
+    place = 2 if axis is ROW else 3
+    if len(tensor.layout.edges[_PLANE.index(axis)]) == 2 and isinstance(tensor.source, Blocks):
+        # no tile ends within the axis: a block holds all that is reduced
+        target = tensor.layout.after_windows((row, column))
+        return FactoredTensor(
+            _within_tiles(tensor.source, target, partial(reduce, dim=place)),
+            target,
+            tensor.features,
+            dims,
+        )
+    windows = tensor.windows((row, column), 0.0)
+    rows = windows.map(lambda part: reduce(part, dim=place, keepdim=True))
     return FactoredTensor(rows, windows.target, tensor.features, dims)
+
+
+def _within_tiles(source: Blocks, target: Layout, reduce: Callable[[Tensor], Tensor]) -> Source:
+    """Reduce an axis along which every tile is whole: blocks stay blocks."""
+
+    def compute(part: Range) -> Tensor:
+        height, width = source.layout.groups[part[0]].shape
+        tiles = source[part].unflatten(1, (part[2] - part[1], height, width))
+        return reduce(tiles).flatten(1, 2)
+
+    blocks = Blocks(target, source.widths, compute, source.first.device)
+    return blocks.matrix() if blocks.is_small else blocks
 
 
 @handles("max", "min")
@@ -150,7 +183,7 @@ def statistic(a: Arguments, work: WorkCount) -> FactoredTensor:
     }
     name = "linalg.vector_norm" if a["op"] == "linalg_vector_norm" else a["op"]
     function = partial(torch.linalg.vector_norm if "." in name else getattr(torch, name), **options)
-    result = along_features(tensor, dim, lambda rows: function(rows, dim=-1, keepdim=True))
+    result = along_features(tensor, dim, partial(function, dim=-1, keepdim=True), 1)
     sizes = result.sizes
     return result if a["keepdim"] else result.reshape_to([*sizes[:dim], *sizes[dim + 1 :]])
 
@@ -173,7 +206,7 @@ def linear(a: Arguments, work: WorkCount) -> FactoredTensor:
         return _over_tiles(tensor, weight, bias, work)
     for axis in inside:
         tensor = tensor.to_features(axis)
-    out = along_features(tensor, last, lambda rows: F.linear(rows, weight, bias))
+    out = along_features(tensor, last, lambda rows: F.linear(rows, weight, bias), len(weight))
     others = math.prod(tensor.sizes[:last]) // math.prod(
         tensor.size_of(a) for dim in tensor.dims[:last] for a in dim if a in _PLANE
     )

@@ -158,7 +158,9 @@ class SharedForward:
                 unshared.append(node)
             else:
                 try:
-                    values[node] = self._step(node, values, work)
+                    values[node] = value = self._step(node, values, work)
+                    if len(node.users) > 1 and isinstance(value, FactoredTensor):
+                        _ = value.rows  # computed once, for all
                     shared += node.op == "call_function"
                 except MixesSamples as problem:
                     raise NotTraced(f"{name_of(node)} {problem}") from problem
@@ -236,7 +238,7 @@ def _require_as_traced(node: fx.Node, result: Any, batch: int) -> None:
     traced = node.meta["val"]
     if traced.shape[:1] != (batch,):
         raise MixesSamples("mixes samples")
-    if (result.sizes, result.rows.dtype) != (tuple(traced.shape[1:]), traced.dtype):
+    if (result.sizes, result.dtype) != (tuple(traced.shape[1:]), traced.dtype):
         raise NotShareable("gives another shape or type")
 
 
