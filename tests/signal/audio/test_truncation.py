@@ -98,13 +98,6 @@ def test_tags_of_an_mp3_are_no_sound(tmp_path: Path, tags: bytes) -> None:
     assert truncation(path).endswith("tells 4.00 s, 1.00 s are there")
 
 
-def test_an_mp3_without_a_count_gives_no_word(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp3"
-    content = written(path).replace(b"Info", b"none").replace(b"Xing", b"none")
-    path.write_bytes(content[: len(content) // 2])
-    assert truncation(path) == ""
-
-
 @pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
 @pytest.mark.parametrize(
     ("name", "place", "layout"),

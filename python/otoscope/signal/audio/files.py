@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import re
-import sys
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -17,6 +14,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.records import replacing
+from otoscope.signal.audio.reader import SoundReader
 from otoscope.signal.audio.truncation import warn_if_truncated
 
 __all__ = ["FORMATS", "Blocks", "decode", "encode_audio", "mono", "read_audio", "write_audio"]
@@ -25,7 +23,6 @@ FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
 
 _BLOCK = 1 << 16  # samples written at once
 _BLOCK_SECONDS = 30.0  # read at once
-_READ = 1 << 24  # samples of all channels read at once: a header may claim any number
 _LARGEST_RATIO = 64  # of the resulting rate to the file's: a header may claim 1 Hz
 _SMALLEST_RATIO = 1 / 1024  # or 2 GHz
 
@@ -74,16 +71,11 @@ def read_audio(path: str | PathLike[str], *, sr: float | None = None) -> tuple[T
 
 def decode(path: str | PathLike[str], *, sr: float | None = None) -> tuple[Tensor, float]:
     """Read an audio file as `read_audio` does, without its warning."""
-    import soundfile
-
     path = Path(path)
+    with SoundReader(path) as reader:
+        samples = _read_all(reader)
     try:
-        with _open(path) as file:
-            samples = _read_all(file)
-    except (soundfile.SoundFileError, OSError) as err:
-        raise _unreadable(path, err) from err
-    try:
-        return mono(samples.T, file.samplerate, sr=sr)
+        return mono(samples.T, reader.sr, sr=sr)
     except ParameterError as err:
         raise ParameterError(f"{path}: {err}") from err
 
@@ -98,11 +90,11 @@ class Blocks:
 
     def __init__(self, path: str | Path, *, sr: float) -> None:
         self.path, self.sr = Path(path), sr
-        with _open(self.path) as file:
-            self.file_sr: int = file.samplerate
+        with SoundReader(self.path) as reader:
+            self.file_sr: int = reader.sr
             """Sample rate of the file, in Hz."""
-            self.seconds: float = file.frames / file.samplerate
-            """Duration of the file, in seconds, as its header tells it."""
+            self.seconds: float = reader.n_frames / reader.sr
+            """Duration of the file by its header, in seconds; inf if nothing tells it."""
         try:
             _check_rates(self.file_sr, sr)
         except ParameterError as err:
@@ -111,30 +103,17 @@ class Blocks:
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield the blocks in order; none is empty."""
-        with _open(self.path) as file:
-            resample = self._resampler()
-            remaining = file.frames
-            while remaining > 0:
-                samples = self._read(file)
-                remaining -= len(samples)
-                if not len(samples):  # the file is shorter than its header claims
-                    remaining = 0
-                block = torch.from_numpy(resample(samples.mean(1), remaining <= 0))
+        resample, is_last = self._resampler(), False
+        with SoundReader(self.path) as reader:
+            while not is_last:
+                samples = reader.read(round(_BLOCK_SECONDS * self.file_sr))
+                is_last = not len(samples)
+                bad = int((~torch.from_numpy(samples).isfinite()).sum())
+                if bad:
+                    raise ParameterError(f"{self.path}: {bad} samples are NaN or infinite")
+                block = torch.from_numpy(resample(samples.mean(1), is_last))
                 if len(block):
                     yield block
-
-    def _read(self, file: Any) -> Any:
-        import soundfile
-
-        try:
-            n_frames = min(round(_BLOCK_SECONDS * self.file_sr), _block_frames(file))
-            samples = file.read(n_frames, dtype="float32", always_2d=True)
-        except soundfile.SoundFileError as err:
-            raise _unreadable(self.path, err) from err
-        bad = int((~torch.from_numpy(samples).isfinite()).sum())
-        if bad:
-            raise ParameterError(f"{self.path}: {bad} samples are NaN or infinite")
-        return samples
 
     def _resampler(self) -> Any:
         if self.file_sr == self.sr:
@@ -311,30 +290,12 @@ def write_audio(
         draft.write_bytes(content)
 
 
-def _open(path: Path) -> Any:
-    import soundfile
-
-    if not path.is_file():
-        place = "a link to nothing" if path.is_symlink() else "not there"
-        raise ParameterError(f"{path} is {'a folder' if path.is_dir() else place}")
-    if path.stat().st_size == 0:
-        raise ParameterError(f"{path} is empty (0 bytes)")
-    try:  # soundfile encodes no name that is not UTF-8
-        return soundfile.SoundFile(path if sys.platform == "win32" else os.fsencode(path))
-    except (soundfile.SoundFileError, TypeError) as err:  # TypeError: raw samples
-        raise _unreadable(path, err) from err
-
-
-def _read_all(file: Any) -> Any:
+def _read_all(reader: SoundReader) -> Any:
     """Read all samples [frame, channel], however many the header claims."""
-    n_frames, parts = _block_frames(file), list[Any]()
-    while not parts or len(parts[-1]) == n_frames:
-        parts.append(file.read(n_frames, dtype="float32", always_2d=True))
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _block_frames(file: Any) -> int:
-    return max(1, _READ // int(file.channels))
+    parts = [reader.read()]
+    while len(parts[-1]):
+        parts.append(reader.read())
+    return parts[0] if len(parts) < 3 else np.concatenate(parts)
 
 
 def _check_rates(file_sr: float, sr: float | None) -> None:
@@ -346,11 +307,3 @@ def _check_rates(file_sr: float, sr: float | None) -> None:
             f"the sampling rate of the sound is {file_sr:g} Hz; to resample it to {sr:g} Hz it "
             f"must be {sr / _LARGEST_RATIO:g} to {sr / _SMALLEST_RATIO:g} Hz"
         )
-
-
-def _unreadable(path: Path, err: Exception) -> ParameterError:
-    reason = re.sub(r"^Error opening b?(['\"]).*\1: ", "", str(err)).rstrip(".")
-    return ParameterError(
-        f"{path} cannot be read as sound ({reason}); "
-        "wav, flac, ogg and mp3 can: convert others with ffmpeg"
-    )

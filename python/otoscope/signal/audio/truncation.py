@@ -5,23 +5,21 @@ libsndfile shortens the length of such a file to what is there, so that reading 
 
 from __future__ import annotations
 
-import os
 import struct
-import sys
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from os import SEEK_END, PathLike
 from pathlib import Path
-from typing import BinaryIO
+
+from otoscope.errors import ParameterError
+from otoscope.signal.audio import ogg
+from otoscope.signal.audio.lengths import read_pcm_length
+from otoscope.signal.audio.mpeg import read_mpeg
+from otoscope.signal.audio.reader import SoundReader
 
 __all__ = ["TruncatedSound", "truncated_note", "truncation", "warn_if_truncated"]
 
-_STREAMED = 0x7FFFF000
-"""A size from here on is written by programs that do not know it yet: SoX, FFmpeg, arecord."""
 _UNIT = 2  # bytes that may lack: some writers count a padding byte that they do not write
-_MOST_CHUNKS = 10_000
-_OGG_PAGE = 65_307  # bytes, the largest
-_ID3_TAGS = 16
 
 
 class TruncatedSound(UserWarning):
@@ -40,8 +38,11 @@ def truncation(path: str | PathLike[str]) -> str:
     Parameters
     ----------
     path : str or PathLike
-        WAV (RF64, BW64, W64), AIFF, AU, CAF, MP3 with a header of Xing, LAME or Fraunhofer, or Ogg.
-        Of other formats, and of sizes that a stream leaves open, nothing can be told.
+        WAV (RF64, BW64, W64), AIFF, AU and CAF, whose header tells the length; MP3 with a header of
+        Xing, LAME or Fraunhofer; MP3 without one, whose last frame must be whole; Ogg, whose last
+        page must end the sound. A cut between two frames of an MP3 without a header, and the end
+        of a length that a stream leaves open, cannot be known. A FLAC file that was cut within a
+        frame is refused by `read_audio`.
 
     Returns
     -------
@@ -53,28 +54,12 @@ def truncation(path: str | PathLike[str]) -> str:
     >>> truncation("halved.wav")  # doctest: +SKIP
     'halved.wav is cut off: its header tells 10.00 s, 5.00 s are there'
     """
-    import soundfile
-
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, SEEK_END)
-            lengths = _lengths(file, size)
-        if lengths is None:
-            return ""
-        told, there = lengths
-        info = soundfile.info(path if sys.platform == "win32" else os.fsencode(path))
-    except (OSError, struct.error, soundfile.SoundFileError, TypeError):  # TypeError: raw samples
+        text = _lack(path)
+    except (OSError, struct.error, ValueError, ParameterError):
         return ""  # who reads the file says why it cannot be read
-    name, seconds = path.name, info.frames / info.samplerate
-    if told is None:
-        return f"{name} is cut off: its last page does not end the sound; {seconds:.2f} s are there"
-    if info.format == "MP3":  # whose length libsndfile takes from the header
-        seconds *= there / told
-    return (
-        f"{name} is cut off: its header tells {seconds * told / max(there, 1):.2f} s, "
-        f"{seconds:.2f} s are there"
-    )
+    return f"{path.name} is cut off: {text}" if text else ""
 
 
 def truncated_note(texts: Collection[str]) -> list[str]:
@@ -88,119 +73,35 @@ def truncated_note(texts: Collection[str]) -> list[str]:
     return [f"{len(texts)} sound files are cut off; the first: {next(iter(texts))}"]
 
 
-def _lengths(file: BinaryIO, size: int) -> tuple[int | None, int] | None:
-    """Return the bytes of sound that the header tells (None: unknown) and those there, if fewer."""
-    file.seek(0)
-    head = file.read(16)
-    if head[:4] == b"OggS":
-        return None if _ends(file, size) else (None, size)
-    lengths = (
-        _in_chunks(file, head, size)
-        or _of_au(head, size)
-        or (_of_mp3(file, size) if head[:3] == b"ID3" or head[:1] == b"\xff" else None)
-    )
-    if lengths is None:
-        return None
-    told, there = lengths
-    return (told, there) if told - there >= _UNIT else None
+def _lack(path: Path) -> str:
+    with path.open("rb") as file:
+        size = file.seek(0, SEEK_END)
+        file.seek(0)
+        head = file.read(4)
+        if head == b"OggS":
+            if ogg.ends(file, size):
+                return ""
+            return f"its last page does not end the sound; {_seconds(path):.2f} s are there"
+        if head[:3] == b"ID3" or head[:1] == b"\xff":
+            stream = read_mpeg(file, size)
+            if stream is None:
+                return ""
+            if stream.counted is None:
+                lack = f"its last frame is not whole; {stream.seconds:.2f} s are there"
+                return "" if stream.is_whole else lack
+            told, there = stream.counted, size - stream.first
+            seconds = _seconds(path) * there / told  # libsndfile takes the length from the header
+        else:
+            length = read_pcm_length(file, size)
+            if length is None or length.told is None:
+                return ""
+            told, there = length.told, length.there
+            seconds = _seconds(path) if told - there >= _UNIT else 0.0
+    if told - there < _UNIT:
+        return ""
+    return f"its header tells {seconds * told / max(there, 1):.2f} s, {seconds:.2f} s are there"
 
 
-def _in_chunks(file: BinaryIO, head: bytes, size: int) -> tuple[int, int] | None:
-    """Find the chunk of samples: WAV, RF64, W64, AIFF and CAF."""
-    long_size = None
-    for name, told, start in _chunks(file, head):
-        if name == b"ds64":
-            file.seek(start + 8)
-            (long_size,) = struct.unpack("<Q", file.read(8))
-        elif name.lower() in (b"data", b"ssnd"):
-            if long_size is not None and told == 0xFFFFFFFF:
-                told = long_size
-                is_open = told >= 1 << 62
-            elif head[:4] in (b"caff", b"riff"):  # 64 bits; of CAF, -1 is open
-                is_open = told >= 1 << 62
-            else:
-                is_open = told >= _STREAMED
-            return None if is_open else (told, max(0, size - start))
-    return None
-
-
-def _chunks(file: BinaryIO, head: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, size and first byte of each chunk."""
-    kinds = {  # position of the first chunk, layout of its head, alignment
-        b"RIFF": (12, "<4sI", 2),
-        b"RF64": (12, "<4sI", 2),
-        b"BW64": (12, "<4sI", 2),
-        b"RIFX": (12, ">4sI", 2),
-        b"FORM": (12, ">4sI", 2),
-        b"caff": (8, ">4sQ", 1),
-        b"riff": (40, "<4s12xQ", 8),  # Sony's Wave64, whose sizes count the head
-    }
-    if head[:4] not in kinds:
-        return
-    place, layout, alignment = kinds[head[:4]]
-    length = struct.calcsize(layout)
-    for _ in range(_MOST_CHUNKS):
-        file.seek(place)
-        chunk = file.read(length)
-        if len(chunk) < length:
-            return
-        name, told = struct.unpack(layout, chunk)
-        if head[:4] == b"riff":
-            told = max(0, told - length)
-        yield name, told, place + length
-        place += length + told + -told % alignment
-
-
-def _of_au(head: bytes, size: int) -> tuple[int, int] | None:
-    order = {b".snd": ">", b"dns.": "<"}.get(head[:4])
-    if order is None:
-        return None
-    start, told = struct.unpack(order + "II", head[4:12])
-    return None if told >= _STREAMED else (told, max(0, size - start))
-
-
-def _of_mp3(file: BinaryIO, size: int) -> tuple[int, int] | None:
-    """Read the bytes that a header of Xing, LAME (Info) or Fraunhofer (VBRI) counts."""
-    start = 0
-    for _ in range(_ID3_TAGS):
-        file.seek(start)
-        tag = file.read(10)
-        if tag[:3] != b"ID3" or len(tag) < 10:
-            break
-        has_footer = bool(tag[5] & 0x10)
-        start += (
-            10 + sum((b & 0x7F) << 7 * (3 - i) for i, b in enumerate(tag[6:])) + 10 * has_footer
-        )
-    file.seek(start)
-    frame = file.read(4096)
-    padding = len(frame) - len(frame.lstrip(b"\0"))  # of some tags, not counted by them
-    start, frame = start + padding, frame[padding:]
-    if len(frame) < 64 or frame[0] != 0xFF or frame[1] & 0xE0 != 0xE0:
-        return None
-    is_mono, is_mpeg1 = frame[3] >> 6 == 3, frame[1] & 0x18 == 0x18
-    side = (17 if is_mono else 32) if is_mpeg1 else (9 if is_mono else 17)
-    for place in (4 + side, 6 + side):  # behind a checksum
-        if frame[place : place + 4] in (b"Xing", b"Info"):
-            (flags,) = struct.unpack(">I", frame[place + 4 : place + 8])
-            if flags & 2:
-                place += 12 if flags & 1 else 8
-                return struct.unpack(">I", frame[place : place + 4])[0], size - start
-            return None
-    if frame[36:40] == b"VBRI":
-        return struct.unpack(">I", frame[46:50])[0], size - start
-    return None
-
-
-def _ends(file: BinaryIO, size: int) -> bool:
-    """Return whether the last page of an Ogg file is whole and marked as the end of its stream."""
-    file.seek(max(0, size - 2 * _OGG_PAGE))
-    tail = file.read(2 * _OGG_PAGE)
-    place, ends = tail.find(b"OggS"), False
-    while place >= 0:
-        table = tail[place + 27 : place + 27 + tail[place + 26]] if place + 26 < len(tail) else b""
-        end = place + 27 + len(table) + sum(table)
-        is_whole = bool(table) and end <= len(tail)
-        ends = is_whole and bool(tail[place + 5] & 4)
-        is_followed = is_whole and tail[end : end + 4] == b"OggS"
-        place = end if is_followed else tail.find(b"OggS", end if ends else place + 4)
-    return ends
+def _seconds(path: Path) -> float:
+    with SoundReader(path) as reader:
+        return reader.n_frames / reader.sr
