@@ -21,7 +21,15 @@ from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["parse_json", "read_arrays", "read_json", "refusing", "require_small_pickle"]
+__all__ = [
+    "files_below",
+    "is_listed",
+    "parse_json",
+    "read_arrays",
+    "read_json",
+    "refusing",
+    "require_small_pickle",
+]
 
 _DEPTH = 100  # levels of a JSON text: code that walks through a value is recursive
 _TEXT = 1 << 28  # bytes of a JSON text
@@ -58,6 +66,26 @@ def refusing(name: object, claim: str) -> Iterator[None]:
             raise
         reason = f"{type(err).__name__}: {err}".removesuffix(": ")
         raise ParameterError(f"{name} {claim} ({reason})") from err
+
+
+def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """List the files below a folder that have one of some endings, sorted.
+
+    A link to nothing is listed, so that it fails by its name. Hidden files are left out: those
+    below .git, and ._song.wav of a Mac; so are pipes and devices.
+    """
+    paths = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes)
+    return [
+        path
+        for path in paths
+        if is_listed(path)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+
+
+def is_listed(path: Path) -> bool:
+    """Return whether a path is a file or a link to nothing, which then fails by its name."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def parse_json(text: str | bytes, *, name: object) -> Any:

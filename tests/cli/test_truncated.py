@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from otoscope.cli.app import app
 from otoscope.data import synthesise
 
 MODEL = ["--model", "synth-singing"]
+LOST = {"lost.wav": "is a link to nothing"}
 WORD = "halved.wav is cut off: its header tells 8.00 s, 4.00 s are there"
 
 
@@ -49,8 +51,17 @@ def test_explain_tells_it_in_table_report_and_json(folder: Path, tmp_path: Path)
     assert document["truncated"] == WORD
     assert WORD in document["warnings"]
     assert "cut off" not in run("explain", folder / "whole.wav", *options)
-    output = run("explain", folder, *options)
+    index, table = tmp_path / "all.html", tmp_path / "all.csv"
+    output = run("explain", folder, *options, "--html", index, "--csv", table)
     assert WORD in output
+    assert index.read_text().count(WORD) == 1
+    with table.open(newline="") as file:
+        rows = {Path(row["file"]).name: row for row in csv.DictReader(file)}
+    assert [rows[f"{name}.wav"]["truncated"] for name in ("halved", "whole", "lost")] == [
+        WORD,
+        "",
+        "",
+    ]
     assert "1 of 3 could not be explained" in output
     assert "is a link to nothing" in output
 
@@ -78,7 +89,7 @@ def test_distance_and_stats_tell_it_beside_what_was_skipped(folder: Path, tmp_pa
         assert "1 skipped" in output
         document = json.loads(numbers.read_text())
         assert document["truncated"] == {"halved.wav": WORD}
-        assert list(document["skipped"]) == ["lost.wav"]
+        assert document["skipped"] == LOST
     whole = tmp_path / "whole"
     whole.mkdir()
     for name in "ab":
@@ -86,16 +97,37 @@ def test_distance_and_stats_tell_it_beside_what_was_skipped(folder: Path, tmp_pa
     output = run("distance", whole, out, *MODEL, "--json", numbers)
     assert output.count(WORD) == 1
     document = json.loads(numbers.read_text())
-    assert document["real"]["truncated"] == {}
+    assert document["real"]["truncated"] == document["real"]["skipped"] == {}
     assert document["generated"]["truncated"] == {"halved.wav": WORD}
 
 
 def test_maximise_tells_it_in_output_report_and_json(folder: Path, tmp_path: Path) -> None:
     page, numbers = tmp_path / "unit.html", tmp_path / "unit.json"
     options = ("--layer", "fc9", "--seeds", 2, "--iterations", 3, "--every", 2, "--html", page)
-    assert WORD in run("maximise", *MODEL, *options, "--real", folder, "--json", numbers)
+    output = run("maximise", *MODEL, *options, "--real", folder, "--json", numbers)
+    assert WORD in output
+    assert "1 skipped" in output
     assert WORD in page.read_text()
-    assert any(WORD in note for note in json.loads(numbers.read_text())["notes"])
+    assert (
+        "1 sound files are skipped; the first: lost.wav: is a link to nothing" in page.read_text()
+    )
+    document = json.loads(numbers.read_text())
+    assert any(WORD in note for note in document["notes"])
+    assert (document["skipped"], document["truncated"]) == (LOST, {"halved.wav": WORD})
+
+
+def test_a_folder_of_which_nothing_can_be_used_names_each_file_once(tmp_path: Path) -> None:
+    (tmp_path / "sounds").mkdir()
+    (tmp_path / "sounds" / "text.wav").write_text("la la la")
+    sounds = (tmp_path / "sounds", *MODEL)
+    for command in (
+        ("stats", *sounds, "--out", tmp_path / "a.npz"),
+        ("distance", *sounds[:1], *sounds),
+        ("maximise", *MODEL, "--layer", "fc9", "--real", tmp_path / "sounds"),
+        ("explain", *sounds),
+    ):
+        output = run(*command, code=2)
+        assert output.split("otoscope: ")[-1].count("text.wav") == 1, output
 
 
 def test_interrogate_tells_it_in_output_report_and_json(folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -214,6 +215,42 @@ with writer(sys.argv[2]) as draft:
         draft.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+@pytest.mark.parametrize(
+    ("number", "inside", "named"),
+    [
+        (errno.EACCES, "", "new"),
+        (errno.EACCES, "a/b.svg", "new/a/b.svg"),
+        (errno.ENOSPC, None, "new"),  # as writes raise it
+        (errno.EPIPE, None, None),
+        (errno.ENOENT, "../other", "other"),
+    ],
+)
+@pytest.mark.parametrize("writer", [replacing, new_folder])
+def test_errors_name_what_the_user_wrote_and_no_draft(
+    writer: Any, number: int, inside: str | None, named: str | None, tmp_path: Path
+) -> None:
+    def fail() -> None:
+        with writer(tmp_path / "new") as draft:
+            name = None if inside is None else os.path.normpath(draft / inside)
+            raise OSError(number, os.strerror(number), name)
+
+    with pytest.raises(OSError, match=os.strerror(number)) as error:
+        fail()
+    assert error.value.errno == number
+    assert error.value.filename == (None if named is None else str(tmp_path / named))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("writer", [replacing, new_folder])
+def test_a_draft_that_is_gone_is_named_as_its_target(writer: Any, tmp_path: Path) -> None:
+    def lose() -> None:
+        with writer(tmp_path / "new") as draft:
+            draft.rmdir() if draft.is_dir() else draft.unlink()
+
+    with pytest.raises(FileNotFoundError, match=r"new'$"):
+        lose()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")

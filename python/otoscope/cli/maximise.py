@@ -24,6 +24,7 @@ from otoscope.cli.output import (
     bars,
     console,
     is_printed,
+    show_skipped,
     truncation_listed,
     write_json,
 )
@@ -150,5 +151,6 @@ def _show(result: MaximiseResult, page: Path | None) -> None:
     out.print(table, soft_wrap=False)
     for note in result.notes:
         out.print(note)
+    show_skipped(result.files.folder, result.files.skipped)
     if page:
         out.print(f"report: {page}")

@@ -125,7 +125,8 @@ class Group(TyperGroup):
         except KeyboardInterrupt:
             raise typer.Exit(_INTERRUPTED) from None
         except (Exception, SystemExit) as err:  # SystemExit: of a user's model
-            if getattr(err, "errno", None) == errno.EPIPE:  # the reader of a pipe went away
+            errors = (err, err.__context__)  # of a help page, rich raises SystemExit
+            if errno.EPIPE in [getattr(e, "errno", None) for e in errors]:  # nobody reads the pipe
                 raise typer.Exit(_CLOSED_PIPE) from None
             if (
                 hasattr(err, "show") and getattr(err, "exit_code", 1) != 1

@@ -6,6 +6,7 @@ first writes to the folder.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -32,6 +33,7 @@ __all__ = [
 _OURS = re.compile(r"\.otoscope-[0-9a-f]{12}\.(draft|lock)")
 _FOLDER = ".d"  # ending of a folder's draft, beside the file that locks it
 _WAITS = 0.01, 0.03, 0.1, 0.3, 0.5, 1.0  # seconds before a rename is tried again on Windows
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of writes, which name no file
 _AGE = 60.0  # seconds; on Windows a draft is unlocked for a moment before it is renamed
 
 _visited: set[Path] = set()  # folders without dead drafts
@@ -73,12 +75,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise ParameterError(f"{path} is not a regular file; give the path of a file")
     draft, lock = _new_draft(target, path)
     try:
-        yield draft
-        with draft.open("r+b") as written:  # Windows flushes files open for writing only
-            os.fsync(written.fileno())
-        if locks.IS_WINDOWS:  # which renames no open file
-            lock.close()
-        _rename(draft, target)
+        with _as_written(draft, path):
+            yield draft
+            with draft.open("r+b") as written:  # Windows flushes files open for writing only
+                os.fsync(written.fileno())
+            if locks.IS_WINDOWS:  # which renames no open file
+                lock.close()
+            _rename(draft, target)
     finally:
         lock.close()
         draft.unlink(missing_ok=True)
@@ -140,11 +143,12 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         owner, lock = _new_draft(target, path)
         draft = owner.with_name(owner.name + _FOLDER)
         try:
-            draft.mkdir()
-            yield draft
-            if target.exists():
-                target.rmdir()  # some systems do not rename onto an empty folder
-            _rename(draft, target)
+            with _as_written(draft, path):
+                draft.mkdir()
+                yield draft
+                if target.exists():
+                    target.rmdir()  # some systems do not rename onto an empty folder
+                _rename(draft, target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
             lock.close()
@@ -264,6 +268,19 @@ def _new_draft(target: Path, path: str | Path) -> tuple[Path, BinaryIO]:
         if locks.acquire(lock) and draft.exists():
             return draft, lock
         lock.close()  # taken for a dead one before it was locked
+
+
+@contextmanager
+def _as_written(draft: Path, path: str | Path) -> Iterator[None]:
+    """Name the user's path, not the draft, in errors of the system."""
+    try:
+        yield
+    except OSError as err:
+        place = draft if err.filename is None and err.errno in _FULL else err.filename
+        if not isinstance(place, str | Path) or draft not in (Path(place), *Path(place).parents):
+            raise
+        named = Path(path) / Path(place).relative_to(draft)
+        raise OSError(err.errno, err.strerror, str(named)) from err
 
 
 def _rename(draft: Path, target: Path) -> None:

@@ -36,6 +36,8 @@ class IndexRow:
         R² of the surrogate, where it says something.
     error : str
         Reason why there is no report.
+    note : str
+        Reason for caution, such as a file that was cut off.
 
     Examples
     --------
@@ -50,6 +52,7 @@ class IndexRow:
     support: str = ""
     r2: float | None = None
     error: str = ""
+    note: str = ""
 
     @classmethod
     def of(cls, explanation: Explanation, *, name: str, report: str | Path) -> IndexRow:
@@ -130,6 +133,7 @@ def save_index(
             support=row.support or "no segment",
             r2=UNKNOWN if row.r2 is None else decimals(row.r2),
             error=row.error,
+            note=row.note,
         )
         for row in rows
     ]
@@ -147,6 +151,7 @@ class _IndexLine:
     support: str
     r2: str
     error: str
+    note: str
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +19,14 @@ from otoscope.report.numbers import percent, significant
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, lossless_uri
 
-__all__ = ["MaximisationSummary", "Specimen", "save_maximisation", "search_cautions", "sentence"]
+__all__ = [
+    "MaximisationSummary",
+    "Specimen",
+    "save_maximisation",
+    "search_cautions",
+    "sentence",
+    "skipped_note",
+]
 
 _POINTS = 150  # of a trace, as drawn
 
@@ -143,7 +149,6 @@ def sentence(ranking: Ranking, summary: MaximisationSummary, made: float, real: 
 def search_cautions(
     ranking: Ranking,
     made: Specimen,
-    skipped: Mapping[Path, ParameterError],
     *,
     squashed: str | None = None,
 ) -> list[str]:
@@ -171,12 +176,15 @@ def search_cautions(
     if n_failed:
         n_searches = sum(len(row.result.seeds) for row in ranking.rows)
         notes.append(f"{n_failed} of {n_searches} searches met a NaN or an infinity and stopped.")
-    if skipped:
-        path, reason = next(iter(skipped.items()))
-        notes.append(
-            f"{len(skipped)} sound files could not be used; the first: {path.name}: {reason}"
-        )
     return notes
+
+
+def skipped_note(skipped: Mapping[str, ParameterError]) -> list[str]:
+    """Count the sound files that could not be used; without any, nothing."""
+    if not skipped:
+        return []
+    name, reason = next(iter(skipped.items()))
+    return [f"{len(skipped)} sound files are skipped; the first: {name}: {reason}"]
 
 
 _COLUMNS = (

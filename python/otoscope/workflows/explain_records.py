@@ -44,6 +44,7 @@ COLUMNS = (
     "r2",
     "effective_samples",
     "passes",
+    "truncated",
     "error",
 )
 """First columns of a table, of the excerpt; `explain.document.SEGMENT_COLUMNS` follow."""
@@ -167,11 +168,8 @@ def to_record(
         record |= explanation.to_record()
         record["because"] = because(explanation)
         record["truncated"] = result.truncated
-        record["warnings"] = [
-            *filter(None, [result.truncated]),
-            *result.warnings,
-            *cautions(explanation),
-        ]
+        truncated = [result.truncated] if result.truncated else []
+        record["warnings"] = [*truncated, *result.warnings, *cautions(explanation)]
         if is_whole:
             record["explanation"] = json.loads(explanation.to_json())
     plain: dict[str, Any] = records.to_plain(record | {"settings": _settings(config)})
@@ -345,9 +343,10 @@ def _cells(record: Mapping[str, Any]) -> Iterator[dict[str, object]]:
         yield {"file": file, "error": records.cell(record["error"])}
         return
     support = records.cell(record["because"] or "")
+    truncated = records.cell(record.get("truncated", ""))
     for row in tidy_rows(record):
         texts = {name: records.cell(row[name] or "") for name in ("target", "segment_name")}
-        yield {**row, **texts, "file": file, "because": support}
+        yield {**row, **texts, "file": file, "because": support, "truncated": truncated}
 
 
 def _index_row(record: Mapping[str, Any], html: Path) -> report.IndexRow:
@@ -360,6 +359,7 @@ def _index_row(record: Mapping[str, Any], html: Path) -> report.IndexRow:
         output=record["output_all"],
         support=record["because"],
         r2=None if record["is_saturated"] else record["r2"],
+        note=record.get("truncated", ""),
     )
 
 

@@ -21,9 +21,9 @@ import torch
 from otoscope import records
 from otoscope.documents import require_types
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.foreign import read_arrays, refusing
+from otoscope.foreign import is_listed, read_arrays, refusing
 from otoscope.intervene.interrogation.items import Features
-from otoscope.workflows.recording import is_listed, sound_files
+from otoscope.workflows.recording import sound_files
 
 __all__ = ["Columns", "LabelledItems", "read_items"]
 

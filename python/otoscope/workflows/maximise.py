@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from otoscope import records
-from otoscope.data import sample, sample_names
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.maximise import (
     ActivationMaximiser,
@@ -44,7 +43,7 @@ from otoscope.workflows.maximise_specimens import (
     made_specimens,
     real_specimens,
 )
-from otoscope.workflows.recording import load_listening_model, sound_files
+from otoscope.workflows.recording import FolderNotes, load_listening_model
 
 __all__ = [
     "MaximiseConfig",
@@ -204,6 +203,8 @@ class MaximiseResult:
         Number of real excerpts.
     notes : tuple of str
         Reasons for caution.
+    files : FolderNotes
+        Real sound files that were skipped or cut off.
 
     Examples
     --------
@@ -217,6 +218,7 @@ class MaximiseResult:
     real: tuple[maximisation.Specimen, ...]
     n_real: int
     notes: tuple[str, ...]
+    files: FolderNotes
 
     @property
     def summary(self) -> maximisation.MaximisationSummary:
@@ -259,6 +261,7 @@ class MaximiseResult:
                 "ranking": ranking,
                 **specimens,
                 "n_real": self.n_real,
+                **self.files.to_dict(),
                 "notes": self.notes,
                 "versions": records.versions(),
             }
@@ -296,9 +299,7 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
     model = load_listening_model(config.model, device=config.device)
     maximiser = _maximiser(model, config)
     layer = Unit(model, config.rank_layer, 0) if config.rank_layer else None
-    shipped = tuple(sample(name).path for name in sample_names())
-    paths = sound_files(shipped if config.real is None else (config.real,))
-    excerpts = RealExcerpts(model, paths, every=config.every, progress=progress)
+    excerpts = RealExcerpts(model, config.real, every=config.every, progress=progress)
     extremes = maximiser.extremes(excerpts, max(config.seeds, N_SPECIMENS))
     if len(extremes.excerpts) < 2:
         raise ParameterError(f"there is {extremes.n_seen} real excerpt: a distance needs two")
@@ -313,14 +314,13 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
     ranking, warned = _ranked(grid, extremes, layer)
     made = tuple(made_specimens(ranking, model, maximiser.unit))
     if not made:
-        raise ParameterError(
-            "no input has a finite activation", advice=Advice("try a smaller ", Argument("rate"))
-        )
+        smaller = Advice("try a smaller ", Argument("rate"))
+        raise ParameterError("no input has a finite activation", advice=smaller)
     real = tuple(real_specimens(extremes, excerpts, model))
     squashed = config.layer if maximiser.unit.is_squashed else None
-    notes = maximisation.search_cautions(ranking, made[0], excerpts.skipped, squashed=squashed)
-    notes += truncated_note(excerpts.truncated.values())
-    return MaximiseResult(config, ranking, made, real, extremes.n_seen, (*notes, *warned))
+    notes = maximisation.search_cautions(ranking, made[0], squashed=squashed)
+    all_notes = (*notes, *truncated_note(excerpts.files.truncated.values()), *warned)
+    return MaximiseResult(config, ranking, made, real, extremes.n_seen, all_notes, excerpts.files)
 
 
 def save_maximise_page(result: MaximiseResult, page: Path) -> None:
@@ -343,7 +343,7 @@ def save_maximise_page(result: MaximiseResult, page: Path) -> None:
         summary=result.summary,
         made=result.made,
         real=result.real,
-        notes=result.notes,
+        notes=[*result.notes, *maximisation.skipped_note(result.files.skipped)],
     )
 
 

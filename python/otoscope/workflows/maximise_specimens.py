@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from otoscope.data import sample, sample_names
 from otoscope.errors import ParameterError
 from otoscope.explain.maximise import Extremes, RankedResult, Ranking, Unit
 from otoscope.progress import Progress, tracked
 from otoscope.protocols import Patch, device_of
 from otoscope.report.maximisation import Specimen
-from otoscope.signal import read_audio, truncation
+from otoscope.signal.audio.files import decode
 from otoscope.signal.excerpts import sliding
-from otoscope.workflows.recording import Recording
+from otoscope.workflows.recording import FolderNotes, Recording, sound_files
 
 __all__ = ["N_SPECIMENS", "RealExcerpts", "made_specimens", "real_specimens"]
 
@@ -32,42 +33,42 @@ _N_ITER = 100  # iterations of Griffin and Lim, as in the paper
 
 
 class RealExcerpts:
-    """Excerpts [1, frame, mel] of sound files at regular distances, with the place of each."""
+    """Excerpts [1, frame, mel] of sound files at regular distances, with the place of each.
+
+    By default they are of the songs that come with the package; ``files`` says which are skipped.
+    """
 
     def __init__(
-        self, model: Any, paths: Sequence[Path], *, every: float, progress: Progress
+        self,
+        model: Any,
+        sounds: Path | None,
+        *,
+        every: float,
+        progress: Progress,
     ) -> None:
         if not 0 < every < math.inf:
             raise ParameterError(f"every is {every}, must be seconds above 0")
-        self._paths = paths
+        shipped = tuple(sample(name).path for name in sample_names())
+        self._paths = sound_files(shipped if sounds is None else (sounds,))
+        self.files = FolderNotes(sounds or shipped[0].parent)
         self._model, self._progress = model, progress
         self._hop = max(1, round(every * model.sample_rate / model.hop_length))
         self._firsts: list[int] = []  # index of each file's first excerpt
-        self.skipped: dict[Path, ParameterError] = {}
-        self.truncated: dict[Path, str] = {}
 
     def __iter__(self) -> Iterator[Tensor]:
         model, n_seen = self._model, 0
         device = device_of(model)
         for path in tracked(self._progress, self._paths, "files"):
             self._firsts.append(n_seen)
-            try:
-                y = read_audio(path, sr=model.sample_rate)[0]
-                with torch.no_grad():
-                    values = model.prepare(y.to(device))
+            excerpts: Iterable[Tensor] = ()
+            with self.files.reading(path), torch.no_grad():
+                values = model.prepare(decode(path, sr=model.sample_rate)[0].to(device))
                 excerpts = sliding(values, model.patch_frames, hop=self._hop)
-            except ParameterError as err:
-                self.skipped[path] = err
-                continue
-            n_seen += len(excerpts)
-            if text := truncation(path):
-                self.truncated[path] = text
             for excerpt in excerpts:  # a copy: what is kept must not keep its whole file
+                n_seen += 1
                 yield excerpt[None].clone()
         if n_seen == 0:
-            path, reason = next(iter(self.skipped.items()))
-            n_files = len(self._paths)
-            raise reason.within(f"none of {n_files} sound files can be used; {path}")
+            raise self.files.none_usable(f"none of {len(self._paths)} sound files can be used")
 
     def place(self, index: int) -> tuple[Path, float]:
         """Return the file and the second of an excerpt."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import tempfile
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count, takewhile
 from pathlib import Path
@@ -17,16 +18,18 @@ from torch.nn import functional as F
 
 from otoscope import models
 from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.foreign import files_below
 from otoscope.models.loading import load_identified
 from otoscope.protocols import ListeningModel, Patch, device_of
 from otoscope.signal.audio.files import Blocks, decode
+from otoscope.signal.audio.truncation import truncation
 
 __all__ = [
     "CONTEXT",
     "PADDED",
     "SUFFIXES",
+    "FolderNotes",
     "Recording",
-    "is_listed",
     "load_identified_listener",
     "load_identified_model",
     "load_listening_model",
@@ -47,31 +50,61 @@ _BLOCK = 120.0  # seconds of such a block
 
 
 def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
-    """List sound files, each once, in the order given; folders are searched and sorted.
-
-    Hidden files are left out: those below .git, and ._song.wav of a Mac.
-    """
+    """List sound files, each once, in the order given; folders are searched, see `files_below`."""
     files: dict[Path, None] = {}  # a file that is named twice is explained once
     for sound in sounds:
         if not sound.exists():
             raise ParameterError(f"{sound} is not there")
-        inside = sorted(sound.rglob("*")) if sound.is_dir() else []
-        audible = [p for p in inside if p.suffix.lower() in SUFFIXES and is_listed(p)]
-        visible = [p for p in audible if not _is_hidden(p.relative_to(sound))]
-        files |= dict.fromkeys(visible if sound.is_dir() else [sound])
+        files |= dict.fromkeys(files_below(sound, SUFFIXES) if sound.is_dir() else [sound])
     if not files:
         folders = ", ".join(map(str, sounds))
         raise ParameterError(f"{folders}: no sound files ({', '.join(sorted(SUFFIXES))})")
     return list(files)
 
 
-def is_listed(path: Path) -> bool:
-    """Return whether a path is a file or a link to nothing, which then fails by its name."""
-    return path.is_file() or (path.is_symlink() and not path.exists())
+class FolderNotes:
+    """Notes on the files of a folder: why some are skipped, what some lack.
 
+    ``skipped`` and ``truncated`` go by the name of a file, relative to the folder.
+    """
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.skipped: dict[str, ParameterError] = {}
+        self.truncated: dict[str, str] = {}
+
+    def name(self, file: Path) -> str:
+        """Name a file as it is listed."""
+        is_inside = self.folder in file.parents
+        return str(file.relative_to(self.folder)) if is_inside else file.name
+
+    @contextmanager
+    def reading(self, file: Path) -> Iterator[None]:
+        """Skip a file if the block, which reads it, refuses it; otherwise note what it lacks."""
+        name = self.name(file)
+        try:
+            yield
+        except OSError as err:
+            is_lost = file.is_symlink() and not file.exists()
+            reason = f"cannot be read: {err.strerror or err}"
+            self.skipped[name] = ParameterError("is a link to nothing" if is_lost else reason)
+        except ParameterError as err:
+            self.skipped[name] = err.without(file)
+        else:
+            if text := truncation(file):
+                self.truncated[name] = text
+
+    def to_dict(self) -> dict[str, dict[str, str]]:
+        """Convert to JSON's types: reasons and lacks by file."""
+        reasons = {name: str(reason) for name, reason in self.skipped.items()}
+        return {"skipped": reasons, "truncated": dict(self.truncated)}
+
+    def none_usable(self, message: str) -> ParameterError:
+        """Make the error of a folder of which nothing can be used."""
+        if not self.skipped:
+            return ParameterError(message)
+        name, first = next(iter(self.skipped.items()))
+        return first.within(f"{message}; {len(self.skipped)} skipped, the first: {name}")
 
 
 def load_listening_model(name: str, *, device: str) -> Any:

@@ -19,9 +19,9 @@ from otoscope.errors import ParameterError
 from otoscope.metrics import FeatureSet, Statistics, statistics
 from otoscope.metrics.feature_set import few_rows
 from otoscope.progress import Progress, silent, tracked
-from otoscope.signal.audio.truncation import truncated_note, truncation
+from otoscope.signal.audio.truncation import truncated_note
 from otoscope.workflows.features import FeatureConfig, SoundFeatures, differences
-from otoscope.workflows.recording import sound_files
+from otoscope.workflows.recording import FolderNotes, sound_files
 
 __all__ = ["StatsResult", "load_statistics", "measure", "measure_statistics"]
 
@@ -180,31 +180,26 @@ def measure(
 def _measure(
     path: Path, features: SoundFeatures, out: Path | None, name: str, progress: Progress
 ) -> StatsResult:
-    files = {_name(file, path): file for file in sound_files((path,))}
+    noted = FolderNotes(path)
+    files = {noted.name(file): file for file in sound_files((path,))}
     partial = out and out.with_suffix(".partial.npz")
     rows, state = _resumed((partial, out), features, files)
     if not files.keys() <= state["files"].keys():
         features.check()
-    n_done, skipped, saved = len(state["files"]), dict[str, ParameterError](), time.monotonic()
+    n_done, saved = len(state["files"]), time.monotonic()
     try:
         for file_name in tracked(progress, list(files), name):
             if file_name in state["files"]:
                 continue
             file = files[file_name]
-            try:
+            with noted.reading(file):
                 stamp = records.stamp(file)  # first: a change while it is read shows next time
                 new, rate = features.extract(file)
-            except OSError as err:
-                skipped[file_name] = ParameterError(f"it cannot be read: {err.strerror}")
-                continue
-            except ParameterError as err:
-                skipped[file_name] = err.without(file)
-                continue
-            if text := truncation(file):
-                state.setdefault("truncated", {})[file_name] = text
-            rows = rows.joined(new)
-            state["files"][file_name] = stamp
-            state["rates"][str(rate)] = state["rates"].get(str(rate), 0) + 1
+                rows = rows.joined(new)
+                state["files"][file_name] = stamp
+                state["rates"][str(rate)] = state["rates"].get(str(rate), 0) + 1
+            if noted.truncated:
+                state["truncated"] = state.get("truncated", {}) | noted.truncated
             if partial and time.monotonic() - saved > _EVERY:
                 _save(partial, rows, state)
                 saved = time.monotonic()
@@ -213,12 +208,13 @@ def _measure(
             _save(partial, rows, state)
         raise
     if rows.n_rows < 2:
-        raise _too_few(path, rows.n_rows, skipped)
+        message = f"{path} gives {rows.n_rows} excerpts; a covariance takes 2 or more"
+        raise noted.none_usable(message)
     measured = Statistics.of(rows, settings=state)
     if out and partial:
         statistics.save(out, measured)
         partial.unlink(missing_ok=True)
-    return StatsResult(path, measured, skipped, n_done)
+    return StatsResult(path, measured, noted.skipped, n_done)
 
 
 def _resumed(
@@ -252,19 +248,7 @@ def _save(path: Path, rows: FeatureSet, state: Mapping[str, Any]) -> None:
         statistics.save(path, Statistics.of(rows, settings=state))
 
 
-def _too_few(path: Path, n_rows: int, skipped: Mapping[str, ParameterError]) -> ParameterError:
-    message = f"{path} gives {n_rows} excerpts; a covariance takes 2 or more"
-    if not skipped:
-        return ParameterError(message)
-    name, first = next(iter(skipped.items()))
-    return first.within(f"{message}; {len(skipped)} skipped, the first: {name}")
-
-
 def _is_there(name: str, state: Mapping[str, Any], files: Mapping[str, Path]) -> bool:
     """Return whether a file that was measured is there, with the content that it had."""
     stamp = state["files"][name]
     return name in files and isinstance(stamp, dict) and records.is_unchanged(files[name], stamp)
-
-
-def _name(file: Path, root: Path) -> str:
-    return str(file.relative_to(root)) if file != root else file.name

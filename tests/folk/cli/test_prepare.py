@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.folk.abc import to_abc
-from otoscope.folk.data import generate_tune, load_prepared, sources
+from otoscope.folk.data import collections, generate_tune, load_prepared
 
 FILES = {
     "train.txt",
@@ -113,7 +113,7 @@ def test_modes_of_old_prints_are_not_the_papers(tmp_path: Path) -> None:
 def test_a_collection_without_music21_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "find_spec", lambda _: None)
+    monkeypatch.setattr(collections, "find_spec", lambda _: None)
     message = refused("generated:2", "ryan", "--out", tmp_path / "out")
     assert "pip install --no-deps music21" in message
     assert list(tmp_path.iterdir()) == []
@@ -122,7 +122,10 @@ def test_a_collection_without_music21_says_how_to_get_it(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["no.abc"], "no.abc is not there; a source is aird"),
+        (
+            ["no.abc"],
+            "no.abc is not there; need a file, a folder",
+        ),
         (["generated:0"], "generated:0 must be generated: and a number of tunes"),
         (["generated:3", "generated:3"], "generated:3 is given twice"),
         (["generated:3", "--tokens", "v4"], "tokens is 'v4', must be v1, v2 or v3"),

@@ -249,7 +249,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, path: Path) -> None:
     before = sorted(file.name for file in tmp_path.iterdir())
     with full_disk():
         message = refused("sample", "--n", 9, "--model", path, "--out", out, "--max-tokens", 99)
-    assert message == "otoscope: File too large"
+    assert message == f"otoscope: {out}: File too large"
     assert "T:Old" in out.read_text()
     assert sorted(file.name for file in tmp_path.iterdir()) == before
 
@@ -321,6 +321,25 @@ def test_bad_input_to_continue(
 ) -> None:
     (tmp_path / "jig.abc").write_text(JIG)
     assert message in refused("continue", tmp_path / "jig.abc", "--model", path, *options)
+
+
+def test_a_tune_of_a_folder_can_be_continued(tmp_path: Path, path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.abc").write_text(JIG)
+    options = ("--model", path, "--bars", 2, "--n", 1, "--max-tokens", 40)
+    output = run("continue", tmp_path, "--tune", 4, *options)
+    assert "A Jig, continuation 1" in output
+    assert "tune is 5;" in refused("continue", tmp_path, "--tune", 5, *options)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["continue"], ["score"], ["check"], ["render", "--out", "a"], ["nearest", "--in", "a"]],
+)
+def test_what_is_no_source_says_what_is(command: list[str], tmp_path: Path) -> None:
+    message = refused(command[0], tmp_path / "nosuch", *command[1:])
+    assert f"{tmp_path / 'nosuch'} is not there; need a file, a folder of ABC files" in message
+    assert "a printed collection: aird, oneill, ryan, misc (pip install --no-deps m" in message
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\xff" * 99, None])

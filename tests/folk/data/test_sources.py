@@ -65,11 +65,15 @@ def test_folders_are_read_in_order_and_say_which_file(tmp_path: Path) -> None:
     (tmp_path / "empty.abc").write_text("")
     (tmp_path / "notes.txt").write_text("no tune")
     (tmp_path / "sound.abc").write_bytes(b"RIFF\0\0\xff\xfe" * 20)
+    (tmp_path / "._b.abc").write_bytes(b"\0\5\x16\7")  # of a Mac, hidden
+    (tmp_path / "lost.abc").symlink_to(tmp_path / "nowhere.abc")
     kept, rejected = read(tmp_path)
     assert [tune.origin.file for tune in kept] == ["b.abc", str(Path("in") / "a.ABC")]
-    paths = [tmp_path / "empty.abc", tmp_path / "sound.abc"]
+    paths = [tmp_path / f"{name}.abc" for name in ("empty", "lost", "sound")]
     assert [tune.origin.file for tune in rejected] == [path.name for path in paths]
     assert [tune.origin.name for tune in rejected] == [f"{path}#0" for path in paths]
+    assert [tune.reason for tune in rejected] == ["empty file", "unreadable file", "binary file"]
+    assert rejected[1].message == "is a link to nothing"
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\1\2\xff" * 100, b"no tune at all\n"])
@@ -83,7 +87,10 @@ def test_a_file_that_is_no_music_is_refused(tmp_path: Path, content: bytes) -> N
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("no/such.abc", "no/such.abc is not there; a source is aird, oneill, ryan, misc"),
+        (
+            "no/such.abc",
+            "no/such.abc is not there; need a file, a folder of ABC files, generated:N, or a",
+        ),
         ("generated:", "must be generated: and a number of tunes"),
         ("generated:0", "must be generated: and a number of tunes"),
         ("generated:x", "must be generated: and a number of tunes"),
@@ -102,7 +109,7 @@ def test_a_folder_without_abc_is_refused(tmp_path: Path) -> None:
 def test_a_collection_without_music21_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tunes.sources, "find_spec", lambda _: None)
+    monkeypatch.setattr(tunes.collections, "find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match="pip install --no-deps music21"):
         read("ryan")
     with pytest.raises(ParameterError, match="no collection 'bach'; there are aird"):

@@ -88,7 +88,11 @@ def sample(  # noqa: PLR0913 - a command has the options it has
 
 def continue_(  # noqa: PLR0913 - a command has the options it has
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE.abc]", help="ABC file; or give --prime.")
+        Path | None,
+        typer.Argument(
+            metavar="[FILE.abc]",
+            help="ABC file, folder, file of tokens or collection; or give --prime.",
+        ),
     ] = None,
     tune: Annotated[int, _CONTINUE.option("tune")] = _CONTINUE["tune"],
     bars: Annotated[int, _CONTINUE.option("bars")] = _CONTINUE["bars"],

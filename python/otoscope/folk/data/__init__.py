@@ -10,6 +10,7 @@ Sturm et al. (2016) :cite:`sturm2016folkrnn`, section 3.
 
 from __future__ import annotations
 
+from otoscope.folk.data.collections import COLLECTIONS, collection_files
 from otoscope.folk.data.counts import SourceCounts, SplitCounts, TuneCounts, count_tunes
 from otoscope.folk.data.generate import GENERATED_METERS, GENERATED_MODES, generate_tune
 from otoscope.folk.data.prepared import (
@@ -20,12 +21,10 @@ from otoscope.folk.data.prepared import (
     save_prepared,
 )
 from otoscope.folk.data.sources import (
-    COLLECTIONS,
     Origin,
     RejectedTune,
     TokenisedTune,
     TokenVersion,
-    collection_files,
     files_of,
     read_tunes,
 )

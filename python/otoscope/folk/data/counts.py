@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from otoscope.folk.data.collections import COLLECTIONS
 from otoscope.folk.data.prepared import SplitTune
-from otoscope.folk.data.sources import COLLECTIONS, RejectedTune
+from otoscope.folk.data.sources import RejectedTune
 from otoscope.folk.data.split import SPLITS
 
 __all__ = ["SourceCounts", "SplitCounts", "TuneCounts", "count_tunes"]

@@ -3,9 +3,6 @@
 A source is the name of a printed collection ("ryan"), "generated:200", or the path of an ABC file,
 of a folder of ABC files, or of a file of tokens in the form of folk-rnn's authors. A tune that
 cannot be used is returned as a `RejectedTune` with its place and the reason: none is dropped.
-
-The printed collections are ABC files that come in music21's wheel; they are in the public domain.
-music21 itself is not imported, and nothing of it is copied.
 """
 
 from __future__ import annotations
@@ -13,44 +10,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from otoscope.errors import MissingExtra, ParameterError
+from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune, read_book
+from otoscope.folk.data.collections import COLLECTIONS, collection_files, not_there
 from otoscope.folk.data.generate import generate_tune
 from otoscope.folk.tokens import Tokeniser, get_tokeniser, read_token_file
+from otoscope.foreign import files_below
 from otoscope.progress import Progress, silent, tracked
 
 __all__ = [
-    "COLLECTIONS",
     "Origin",
     "RejectedTune",
     "TokenVersion",
     "TokenisedTune",
-    "collection_files",
     "files_of",
     "read_tunes",
 ]
 
-COLLECTIONS: Final = {
-    "aird": "Aird's Airs (1782-1801)",
-    "oneill": "O'Neill's Music of Ireland, 1850 tunes (1903)",
-    "ryan": "Ryan's Mammoth Collection (1883)",
-    "misc": "American fife music and Northumbrian Minstrelsy",
-}
-"""Titles of the printed collections, by name."""
-
 TokenVersion: TypeAlias = Literal["v1", "v2", "v3"]
 """Tokenisers of paper D: characters; tokens on root C; tokens on roots C and C sharp."""
 
-_FOLDERS: Final = {  # in music21's corpus
-    "aird": "airdsAirs",
-    "oneill": "oneills1850",
-    "ryan": "ryansMammoth",
-    "misc": "miscFolk",
-}
 _GENERATED: Final = "generated:"
 # Meter and key on a line each: the first two lines of a file of tokens, and of no ABC file.
 _HEAD: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<s>\s+)?M:\S+\s*\n\s*K:(C?)[a-z]{3}\s*\n")
@@ -182,49 +164,6 @@ class RejectedTune:
         }
 
 
-def collection_files(name: str) -> list[Path]:
-    """Find the ABC files of a printed collection.
-
-    Parameters
-    ----------
-    name : str
-        A key of `COLLECTIONS`: "ryan".
-
-    Returns
-    -------
-    list of Path
-        Files in alphabetical order.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such collection.
-    MissingExtra
-        If music21 is not installed, or comes without the collection.
-
-    Examples
-    --------
-    >>> [path.name for path in collection_files("misc")]  # doctest: +SKIP
-    ['americanfifeopus.abc', 'northumbrianminstrelsyopus.abc']
-    """
-    if name not in COLLECTIONS:
-        raise ParameterError(f"there is no collection {name!r}; there are {', '.join(COLLECTIONS)}")
-    spec = find_spec("music21")  # finds a top-level package without importing it
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtra(
-            f"{COLLECTIONS[name]} comes with music21, which is not installed: "
-            "pip install --no-deps music21"
-        )
-    folder = Path(spec.submodule_search_locations[0]) / "corpus" / _FOLDERS[name]
-    paths = sorted(folder.glob("*.abc"))
-    if not paths:
-        raise MissingExtra(
-            f"music21 is installed without {COLLECTIONS[name]} ({folder}); reinstall it: "
-            "pip install --no-deps --force-reinstall music21"
-        )
-    return paths
-
-
 def files_of(source: str) -> list[Path]:
     """Find the files of a source.
 
@@ -257,11 +196,10 @@ def files_of(source: str) -> list[Path]:
         return collection_files(source)
     path = Path(source)
     if not path.exists():
-        known = ", ".join(COLLECTIONS)
-        raise ParameterError(f"{source} is not there; a source is {known}, {_GENERATED}N or a path")
+        raise not_there(source, f"a file, a folder of ABC files, {_GENERATED}N")
     if not path.is_dir():
         return [path]
-    paths = sorted(p for p in path.rglob("*") if p.suffix.lower() == ".abc" and p.is_file())
+    paths = files_below(path, {".abc"})
     if not paths:
         raise ParameterError(f"{source} has no files that end in .abc")
     return paths
@@ -318,10 +256,18 @@ def read_tunes(
     for path in tracked(progress, paths, "files"):
         try:
             yield from _read_file(path, source, target, strict)
-        except NotationError as err:  # about the whole file
+        except (NotationError, OSError) as err:  # about the whole file
             if len(paths) == 1:
                 raise
-            yield _rejected(Origin(source, _relative_name(path, source), 0), err)
+            yield _rejected(Origin(source, _relative_name(path, source), 0), _of_file(path, err))
+
+
+def _of_file(path: Path, err: NotationError | OSError) -> NotationError:
+    if isinstance(err, NotationError):
+        return err
+    is_lost = path.is_symlink() and not path.exists()
+    message = "is a link to nothing" if is_lost else f"cannot be read: {err.strerror or err}"
+    return NotationError(message, reason="unreadable file")
 
 
 def _n_generated(source: str) -> int:

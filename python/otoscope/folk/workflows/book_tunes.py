@@ -9,6 +9,7 @@ from pathlib import Path
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune, read_book
 from otoscope.folk.data import COLLECTIONS, SPLITS, files_of, is_prepared, load_prepared
+from otoscope.folk.data.collections import not_there
 from otoscope.folk.report.counts import notes_on_voices
 from otoscope.folk.tokens import get_tokeniser, read_token_file
 
@@ -46,8 +47,8 @@ def read_book_tunes(
     if is_prepared(path):
         return list(_of_prepared(path, splits))
     if str(source) not in COLLECTIONS and not path.exists():
-        known = ", ".join(COLLECTIONS)
-        raise ParameterError(f"{source} is not there; need a file, a folder, or one of {known}")
+        kinds = "a file, a folder of ABC files or one that otoscope folk prepare has made"
+        raise not_there(str(source), kinds)
     return [
         BookTune(f"{file.name}#{number}", number, tune)
         for file in files_of(str(source))

@@ -9,9 +9,10 @@ from itertools import accumulate
 from pathlib import Path
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import NotationError, Tune, read_book
+from otoscope.folk.abc import NotationError, Tune
 from otoscope.folk.model import FolkModel
 from otoscope.folk.tokens import get_tokeniser
+from otoscope.folk.workflows.book_tunes import read_book_tunes
 from otoscope.folk.workflows.sample import (
     SampleFolkConfig,
     SampleFolkResult,
@@ -32,9 +33,9 @@ class ContinueFolkConfig:
     Parameters
     ----------
     file : Path
-        File in ABC notation.
+        File of ABC or of tokens, folder of ABC files, collection, or prepared folder.
     tune : int
-        Number of the tune in the file, from 1.
+        Number of the tune in the file or folder, from 1.
     bars : int
         Number of given bars, at least 1; a pickup does not count.
     drawing : SampleFolkConfig
@@ -92,10 +93,10 @@ def continue_folk(settings: ContinueFolkConfig, *, progress: Progress = silent) 
 
 
 def _read_tune(settings: ContinueFolkConfig) -> Tune:
-    tunes = read_book(settings.file, strict=settings.strict)
+    tunes = read_book_tunes(settings.file, strict=settings.strict)
     if settings.tune > len(tunes):
         raise ParameterError(f"tune is {settings.tune}; {settings.file} has {len(tunes)}")
-    tune = tunes[settings.tune - 1]
+    tune = tunes[settings.tune - 1].tune
     if isinstance(tune, NotationError):
         raise ParameterError(f"{settings.file}: {tune}") from tune
     return tune

@@ -1,4 +1,4 @@
-"""Where headers of PCM files tell how much sound follows: WAV, RF64, W64, AIFF, CAF and AU."""
+"""Length of the sound by the headers of PCM files: WAV, RF64, W64, AIFF, CAF and AU."""
 
 from __future__ import annotations
 
