@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain import SoundLIME, content, segments
-from otoscope.explain.evaluator import evaluate, require_same_device
+from otoscope.explain.evaluator import evaluate
+from otoscope.explain.query import require_same_device
 from otoscope.explain.result import Explanation
 from otoscope.protocols import Patch
 from otoscope.signal.mel.domain import Domain
@@ -243,8 +244,8 @@ def test_errors_say_what_came_and_what_to_do() -> None:
         explainer(tagger, target=[]).explain(patch)
     with pytest.raises(ParameterError, match="on cpu, the patch on meta"):
         require_same_device(tagger, torch.ones(1, device="meta"))
-    with pytest.raises(ParameterError, match=r"returned a tuple, must be a Tensor"):
-        explainer(lambda batch: (batch,)).explain(patch)  # type: ignore[arg-type,return-value]
+    with pytest.raises(ParameterError, match=r"returned a dict, must be a Tensor"):
+        explainer(lambda batch: {}).explain(patch)  # type: ignore[arg-type,return-value]
     with pytest.raises(ParameterError, match=r"shape \(8, 1, 6, 2\) for a batch of 8"):
         explainer(lambda batch: batch).explain(patch)
 

@@ -23,12 +23,21 @@ def test_outputs_are_rows_without_a_graph() -> None:
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (lambda x: (x, x), {}, r"returned a tuple, .*wrap it .*lambda x: model\(x\)\[\.\.\.\]"),
-        (lambda x: x.numpy(), {}, r"returned a ndarray, .*torch\.as_tensor"),
+        (lambda x: None, {}, r"returned a NoneType, .* a tuple, dictionary or object that holds"),
+        (
+            lambda x: {"a": x, "b": x},
+            {},
+            r"returned a dict of a, b, .* none .* logits; .*output='a'",
+        ),
+        (lambda x: x.numpy() > "", {}, "raised"),
         (lambda x: x.mean(), {}, r"shape \(\) for a batch of 2, must be \[batch, output\]"),
         (lambda x: x[:1], {}, r"shape \(1, 4\) for a batch of 2"),
         (lambda x: x[:, :0], {}, r"shape \(2, 0\)"),
-        (lambda x: x[..., None], {}, r"shape \(2, 4, 1\) .*pool over time"),
+        (
+            lambda x: x[..., None],
+            {},
+            r"shape \(2, 4, 1\) .*pool outputs per frame with pooling='mean'",
+        ),
         (lambda x: x[..., None, None], {"frames": True}, r"\[batch, frame, output\] or \[batch\]"),
         (lambda x: x * 1j, {}, "torch.complex64, must return real numbers"),
         (lambda x: x.long(), {"gradient": True}, "torch.int64; must return a floating Tensor"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import collections
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -28,27 +26,16 @@ def lime(**changes: Any) -> Any:
     return oto.SoundLIME(nn.Sequential(nn.Flatten(), nn.Linear(160, 3)).eval(), **settings)
 
 
-@dataclasses.dataclass
-class Answer:
-    logits: Tensor
-
-
-Pair = collections.namedtuple("Pair", "logits embedding")
-
-
 @pytest.mark.parametrize(
     ("wrap", "name"),
     [
-        (Answer, "Answer"),
-        (lambda t: Pair(t, t), "Pair"),
-        (lambda t: {"logits": t}, "dict"),
-        (lambda t: [t], "list"),
-        (lambda t: (t, t), "tuple"),
+        (lambda t: {}, "dict"),
+        (lambda t: (), "tuple"),
         (lambda t: None, "NoneType"),
         (lambda t: 3.0, "float"),
     ],
 )
-def test_a_structured_answer_is_refused_by_its_type(wrap: Any, name: str) -> None:
+def test_an_answer_without_numbers_is_refused_by_its_type(wrap: Any, name: str) -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()

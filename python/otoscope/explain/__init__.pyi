@@ -1,5 +1,5 @@
 from . import content, segments
-from .evaluator import Evaluator
+from .evaluator import Evaluator, PlainPasses
 from .fit import Fit
 from .maximise import ActivationMaximiser, FourierPrior, Prior, RawPrior
 from .query import FewEffectiveSamples
@@ -17,6 +17,7 @@ __all__ = [
     "Fit",
     "ForwardSelection",
     "FourierPrior",
+    "PlainPasses",
     "Prior",
     "RawPrior",
     "SoundLIME",

@@ -13,24 +13,22 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from otoscope import ops
 from otoscope.errors import ParameterError
-from otoscope.explain.segments import Segments
 from otoscope.explain.shared import TRACING, NotTraced, SharedForward
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import Model, batch_dependence, call_model, check_outputs, device_of
-from otoscope.protocols.reach import State, state_of
+from otoscope.protocols import Model, batch_dependence, call_model, check_outputs
+from otoscope.protocols.reach import State, modules_of, state_of
+from otoscope.protocols.signature import is_module, with_layout
 
 __all__ = [
     "Choice",
     "Evaluator",
+    "PlainPasses",
     "batch_size",
     "evaluate",
-    "model_name",
-    "require_finite",
-    "require_same_device",
 ]
 
 Choice: TypeAlias = Callable[[int], list[int]]
@@ -38,7 +36,12 @@ Choice: TypeAlias = Callable[[int], list[int]]
 
 _COALITIONS = 4096  # per shared pass: memory does not grow with the number of samples
 _WORTH_A_TRACE = 32  # inputs
+_MANY_PASSES = 1024
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}  # relative to the largest output
+
+
+class PlainPasses(UserWarning):
+    """Warns that a function around a network is evaluated without sharing, and how to share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +92,7 @@ class Evaluator:
 
     Examples
     --------
-    >>> evaluator = Evaluator(nn.Flatten(), shared=True)
+    >>> evaluator = Evaluator(torch.nn.Flatten(), shared=True)
     >>> segment_map = ops.SegmentMap(torch.tensor([[0], [1]]))
     >>> outputs, plan = evaluator(
     ...     torch.tensor([[[1.0], [5.0]]]),
@@ -114,12 +117,13 @@ class Evaluator:
     ) -> None:
         batch_size(torch.device("cpu"), max_batch)  # in range
         self.model = model
-        self.shared = isinstance(model, nn.Module) if shared is None else shared
+        self.shared = is_module(model) if shared is None else shared
         self.max_batch = max_batch
         self.verify, self.seed = verify, seed
         self._at_least = _WORTH_A_TRACE if shared is None else 0
         self._traced: _Traced | None = None
         self._independent: tuple[object, State] | None = None  # of which outputs need no check
+        self._may_advise = shared is None and not self.shared
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is known of the model: it belongs to this process."""
@@ -237,8 +241,21 @@ class Evaluator:
                 outputs = self._plain(table, step)
             except ParameterError as err:
                 raise ParameterError(f"{text}, and alone: {err}") from err
+        self._advise(len(table.values) * len(table.coalitions))
         plan = f"plain batches of {step}: {len(table.coalitions):,} passes"
         return outputs, f"{plan}; {reason}" if reason else plan
+
+    def _advise(self, n_passes: int) -> None:
+        """Say once how to share the passes of a function that calls a network."""
+        if self._may_advise and n_passes >= _MANY_PASSES and modules_of(self.model):
+            self._may_advise = False
+            warnings.warn(
+                f"{n_passes:,} plain passes of a function that calls a network: give the nn.Module "
+                "itself (layout=, fixed=, output= and pooling= do what a function around it "
+                "would), or shared=True if the function has no side effects",
+                PlainPasses,
+                stacklevel=7,
+            )
 
     def _plain(self, table: _Table, step: int) -> Tensor:
         """Return the outputs [excerpt, coalition, column] of batches of ``step`` coalitions."""
@@ -312,40 +329,10 @@ def evaluate(
         if isinstance(content, ops.Noise):
             drawn = replace(content, first_sample=content.first_sample + first)
         excerpts = ops.occlude(values, drawn, segments, coalitions[first : first + step])
-        yield call_model(model, excerpts[:, None]).double().cpu()
-
-
-def require_finite(
-    outputs: Tensor, targets: list[str], coalitions: ops.Coalitions, segments: Segments
-) -> None:
-    """Refuse outputs [coalition, target] that are NaN or infinite, and name the first."""
-    bad = (~outputs.isfinite()).nonzero()
-    if len(bad):
-        row, column = bad[0].tolist()
-        kept = coalitions[row : row + 1].unpack()[0].tolist()
-        off = [e.name for e, stays in zip(segments.extents, kept, strict=True) if not stays]
-        raise ParameterError(
-            f"output {targets[column]!r} is {float(outputs[row, column])} for the patch "
-            f"{'without ' + ', '.join(off) if off else 'as it is'}; each coalition needs a finite "
-            "output: check the model and the content"
-        )
-
-
-def require_same_device(model: object, patch: Tensor) -> None:
-    """Refuse a model and a patch on different devices."""
-    device = device_of(model, default=patch.device)
-    if device != patch.device:
-        raise ParameterError(
-            f"the model is on {device}, the patch on {patch.device}; move one of them: "
-            f"model.to({str(patch.device)!r}) or values.to({str(device)!r})"
-        )
-
-
-def model_name(model: object) -> str:
-    """Name a model for records: its ``name`` if that is a string, its function's or its class's."""
-    names = (getattr(model, "name", None), getattr(model, "__name__", None))
-    own = [name for name in names if isinstance(name, str) and name]
-    return own[0] if own else type(model).__name__
+        try:
+            yield call_model(model, excerpts[:, None]).double().cpu()
+        except ParameterError as err:
+            raise with_layout(err, model, excerpts[:2, None]) from err.__cause__
 
 
 def batch_size(device: torch.device, max_batch: int | None) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 from torch import Tensor
 
+from otoscope.errors import ParameterError
 from otoscope.explain.design import SHAPLEY_DESIGNS, Design
 from otoscope.explain.least_squares import (
     CoefficientKind,
@@ -93,9 +94,17 @@ def ranked(values: Tensor) -> Tensor:
 
 
 def choose_surrogate(
-    surrogate: BaseEstimator | None, *, alpha: float, seed: int
+    surrogate: BaseEstimator | None, *, design: str, alpha: float, seed: int
 ) -> tuple[Surrogate, str]:
-    """Return the surrogate to fit, checked, and its name as a call."""
+    """Return the surrogate to fit, checked, and its name: a call, or that of the design."""
+    if not alpha >= 0:
+        raise ParameterError(f"alpha is {alpha}, must be >= 0")
+    if alpha > 0 and surrogate is not None:
+        raise ParameterError(f"alpha is {alpha} beside a surrogate; set it in the surrogate")
+    if design in SHAPLEY_DESIGNS:
+        if alpha > 0 or surrogate is not None:
+            raise ParameterError(f"design {design!r} takes no alpha and no surrogate")
+        return 0.0, design
     if surrogate is None:
         return float(alpha), f"WeightedRidge(alpha={alpha})" if alpha else "WeightedRidge()"
     from otoscope.explain.surrogate import WeightedRidge, checked_surrogate

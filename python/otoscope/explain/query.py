@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -12,22 +12,28 @@ import torch
 from torch import Tensor
 
 from otoscope import ops, records
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.design import SHAPLEY_DESIGNS, Design, distinct
 from otoscope.explain.fit import Surrogate, fit_table
 from otoscope.explain.kernel import Kernel, effective_samples, kernel_weights
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import Segments
 from otoscope.explain.settings import ExplanationSettings
-from otoscope.protocols import Patch
+from otoscope.protocols import InputLayout, Patch, device_of
+from otoscope.protocols.layout import HOUSE
 from otoscope.protocols.patch import as_tensor
+from otoscope.signal.mel.domain import Domain
 
 __all__ = [
     "FewEffectiveSamples",
     "Query",
-    "as_patch",
+    "as_patches",
     "explain_outputs",
+    "for_model",
     "group_queries",
+    "model_name",
+    "require_finite",
+    "require_same_device",
     "stack_contents",
 ]
 
@@ -81,16 +87,76 @@ def stack_contents(group: Sequence[Query]) -> Tensor | ops.Noise:
     )
 
 
-def as_patch(value: object) -> Patch:
-    """Return a patch, made from a tensor if need be."""
+def as_patches(value: object, layout: InputLayout | None) -> tuple[list[Patch], bool]:
+    """Return patches, made from arrays in a model's layout if need be, and whether it is one."""
+    if isinstance(value, np.ndarray):
+        value = as_tensor("patch", value)
+    if isinstance(value, Tensor):
+        pictures, is_batch = (layout or HOUSE).pictures(value)
+        named = None if layout is None else "frame mel"
+        return [Patch(picture, layout=named) for picture in pictures], not is_batch
     if isinstance(value, Patch):
-        return value
-    if isinstance(value, Tensor | np.ndarray):
-        return Patch(as_tensor("patch", value))
-    raise ParameterError(
-        f"patch is {value!r}, must be a Patch or a Tensor [frame, mel]; "
-        "model.patch(path) cuts one from a sound file"
-    )
+        return [value], True
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ParameterError(
+            f"patch is {value!r}, must be a Patch or a Tensor [frame, mel]; "
+            "model.patch(path) cuts one from a sound file"
+        )
+    items = [as_patches(item, layout) for item in value]
+    return [patch for patches, _ in items for patch in patches], False
+
+
+def for_model(patch: Patch, model: object, layout: InputLayout) -> Patch:
+    """Complete a patch by the model's domain; refuse one of another device, layout or size."""
+    require_same_device(model, patch.values)
+    shape, n_mels = tuple(patch.values.shape), getattr(model, "n_mels", None)
+    if layout.is_sound and shape[1] != 1:
+        raise ParameterError(
+            f"layout is {str(layout)!r}, the patch is a picture {shape}; give the sound [sample], "
+            "or name frame and mel in the layout"
+        )
+    if isinstance(n_mels, int) and n_mels != shape[1] and n_mels == shape[0]:
+        raise ParameterError(
+            f"the patch is [frame, mel] = {shape}, and {n_mels} is the number of bands of the "
+            "model: it is transposed",
+            advice=Advice("name its axes with ", Argument("layout", "mel frame"), " of Patch"),
+        )
+    domain = getattr(model, "domain", None)
+    is_known = patch.domain is not None or not isinstance(domain, Domain)
+    return patch if is_known else replace(patch, domain=domain)
+
+
+def require_finite(
+    outputs: Tensor, targets: list[str], coalitions: ops.Coalitions, segments: Segments
+) -> None:
+    """Refuse outputs [coalition, target] that are NaN or infinite, and name the first."""
+    bad = (~outputs.isfinite()).nonzero()
+    if len(bad):
+        row, column = bad[0].tolist()
+        kept = coalitions[row : row + 1].unpack()[0].tolist()
+        off = [e.name for e, stays in zip(segments.extents, kept, strict=True) if not stays]
+        raise ParameterError(
+            f"output {targets[column]!r} is {float(outputs[row, column])} for the patch "
+            f"{'without ' + ', '.join(off) if off else 'as it is'}; each coalition needs a finite "
+            "output: check the model and the content"
+        )
+
+
+def require_same_device(model: object, patch: Tensor) -> None:
+    """Refuse a model and a patch on different devices."""
+    device = device_of(model, default=patch.device)
+    if device != patch.device:
+        raise ParameterError(
+            f"the model is on {device}, the patch on {patch.device}; move one of them: "
+            f"model.to({str(patch.device)!r}) or values.to({str(device)!r})"
+        )
+
+
+def model_name(model: object) -> str:
+    """Name a model for records: its ``name`` if that is a string, its function's or its class's."""
+    names = (getattr(model, "name", None), getattr(model, "__name__", None))
+    own = [name for name in names if isinstance(name, str) and name]
+    return own[0] if own else type(model).__name__
 
 
 class FewEffectiveSamples(UserWarning):

@@ -70,8 +70,8 @@ class Explanation:
     Examples
     --------
     >>> import torch
-    >>> from otoscope.explain import SoundLIME, segments
-    >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments=segments.temporal(4), content=0.0)
+    >>> from otoscope.explain import SoundLIME
+    >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
     >>> explanation = lime.explain(Patch(torch.ones(4, 1)))
     >>> explanation.coefficients.round(decimals=6).abs().tolist(), explanation.passes
     ([0.0, 0.0, 0.0, 1.0], 16)
@@ -216,8 +216,8 @@ class Explanation:
         Examples
         --------
         >>> import torch
-        >>> from otoscope.explain import SoundLIME, segments
-        >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments=segments.temporal(4), content=0.0)
+        >>> from otoscope.explain import SoundLIME
+        >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
         >>> lime.explain(Patch(torch.ones(4, 1))).top(3)
         [3]
         """
@@ -244,8 +244,8 @@ class Explanation:
         Examples
         --------
         >>> import torch
-        >>> from otoscope.explain import SoundLIME, segments
-        >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments=segments.temporal(4), content=0.0)
+        >>> from otoscope.explain import SoundLIME
+        >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
         >>> lime.explain(Patch(torch.ones(4, 1))).to_record()["top"]
         ['time 3']
         """
@@ -310,11 +310,11 @@ class Explanation:
         Examples
         --------
         >>> import json, torch
-        >>> from otoscope.explain import SoundLIME, segments
-        >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments=segments.temporal(4), content=0.0)
+        >>> from otoscope.explain import SoundLIME
+        >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
         >>> explanation = lime.explain(Patch(torch.ones(4, 1)))
         >>> json.loads(explanation.to_json())["fits"][0]["target"]
-        'output 0'
+        'output 3'
         """
         written: dict[str, object] = {
             "format": document.FORMAT,
@@ -352,11 +352,11 @@ class Explanation:
         Examples
         --------
         >>> import torch
-        >>> from otoscope.explain import SoundLIME, segments
-        >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments=segments.temporal(4), content=0.0)
+        >>> from otoscope.explain import SoundLIME
+        >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
         >>> explanation = lime.explain(Patch(torch.ones(4, 1)))
         >>> Explanation.from_json(explanation.to_json())
-        Explanation(output 0 = 1; top: time 3; R2 1.000, 16 passes)
+        Explanation(output 3 = 1; top: time 3; R2 1.000, 16 passes)
         """
         content = document.read(text)
         with refusing("the explanation", "is damaged or was changed by hand"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from otoscope.errors import ParameterError
+
 __all__ = ["ExplanationSettings", "TopRule"]
 
 TopRule = Literal["clear", "positive"]
@@ -41,13 +43,16 @@ class ExplanationSettings:
         Name of the model; empty if unknown.
     content_description : str
         Description of the content in words; empty if unknown.
+    layout : str
+        Axes of the model's input; empty for "b 1 frame mel".
     top_rule : {"clear", "positive"}
         Rule by which `Explanation.top` names segments.
 
     Examples
     --------
+    >>> import torch
     >>> from otoscope.explain import SoundLIME
-    >>> SoundLIME.paper_a(lambda batch: batch).settings.alpha
+    >>> SoundLIME.paper_a(torch.nn.Flatten()).settings.alpha
     1.0
     """
 
@@ -66,3 +71,8 @@ class ExplanationSettings:
     model: str = ""
     content_description: str = ""
     top_rule: TopRule = "clear"
+    layout: str = ""
+
+    def __post_init__(self) -> None:
+        if self.top_rule not in ("clear", "positive"):
+            raise ParameterError(f"top_rule is {self.top_rule!r}, must be 'clear' or 'positive'")

@@ -6,11 +6,9 @@ linear surrogate, weighted towards the whole patch, gives the contribution of ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,22 +17,35 @@ from otoscope.errors import ParameterError
 from otoscope.explain import segments as segmentation
 from otoscope.explain.content import DEFAULT_CONTENT, Content, resolve
 from otoscope.explain.design import DEFAULT_DESIGN, DESIGNS, SHAPLEY_DESIGNS, draw_design
-from otoscope.explain.evaluator import (
-    Evaluator,
-    model_name,
-    require_finite,
-    require_same_device,
-)
+from otoscope.explain.evaluator import Evaluator
 from otoscope.explain.fit import choose_surrogate
 from otoscope.explain.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
-from otoscope.explain.query import Query, as_patch, explain_outputs, group_queries, stack_contents
+from otoscope.explain.query import (
+    Query,
+    as_patches,
+    explain_outputs,
+    for_model,
+    group_queries,
+    model_name,
+    require_finite,
+    stack_contents,
+)
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import DEFAULT_SEGMENTS, Segmentation
 from otoscope.explain.settings import ExplanationSettings, TopRule
 from otoscope.progress import Progress, silent
-from otoscope.protocols import Model, Patch, Target, choose_targets, dtype_of, evaluating
-from otoscope.protocols.patch import as_tensor
-from otoscope.signal.mel.domain import Domain
+from otoscope.protocols import (
+    Adapted,
+    Fixed,
+    Model,
+    Patch,
+    Pooling,
+    Target,
+    choose_targets,
+    dtype_of,
+    evaluating,
+)
+from otoscope.protocols.layout import HOUSE
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -48,8 +59,8 @@ class SoundLIME:
     Parameters
     ----------
     model : callable
-        [batch, 1, frame, mel] -> [batch, output] or [batch]: an nn.Module or any function. Its
-        modules are in eval mode during the call.
+        [batch, 1, frame, mel] -> [batch, output] or [batch], in any form that `as_outputs` takes:
+        an nn.Module or any function. Its modules are in eval mode during the call.
     segments : str, Segmentation or Tensor [frame, mel]
         Segments to rank: "temporal:10", "spectral:8", "grid:6x4" (time x mel), "beats" or "onsets";
         a segmentation such as ``segments.temporal(10)``; or a label map.
@@ -76,17 +87,21 @@ class SoundLIME:
         Largest number of coalitions per forward pass; default 8 on the CPU, 256 elsewhere.
     surrogate : estimator, optional
         Regressor of scikit-learn instead of the ridge, taking ``sample_weight``, with ``coef_``
-        (``Lasso(0.01)``) or ``feature_importances_`` (forests, gradient boosting). Importances are
-        >= 0 and sum to 1; each takes the sign of its segment's effect on the surrogate's
-        predictions. Not with "kernelshap" and "permutation", which are regressions themselves.
+        (``Lasso(0.01)``) or ``feature_importances_`` (forests, gradient boosting), to which the
+        sign of each segment's effect is added. Not with designs for Shapley values.
     shared : bool, optional
         Compute values that coalitions have in common once: exact, and faster for convolutional
         networks. Default True for an nn.Module; possible for a function without side effects.
     verify : int
         Number of coalitions to evaluate by plain batches too; if outputs differ, all are, and a
         warning says so.
+    layout : str, optional
+        Axes of the model's input, where it is not "b 1 frame mel": "b 1 mel frame", "b mel frame",
+        "b sample", ... Tensors and arrays to explain have these axes too, see `explain`.
+    fixed, output, pooling
+        Other inputs, part of the answer that is meant, pooling: see `protocols.signature`.
     top_rule : {"clear", "positive"}
-        Rule of `Explanation.top`: coefficients of at least 5 % of the largest, or all above 0.
+        Rule of `Explanation.top`: at least 5 % of the largest coefficient, or all above 0.
 
     Raises
     ------
@@ -96,11 +111,6 @@ class SoundLIME:
     References
     ----------
     Mishra et al. (2020) :cite:`mishra2020`, section III. Mishra et al. (2017) :cite:`mishra2017`.
-
-    Notes
-    -----
-    Unlike the papers' settings (`paper_a`, `ismir2017`), the defaults have no sampling error, count
-    more than one coalition, and have no penalty that depends on the number of samples.
 
     Examples
     --------
@@ -128,26 +138,26 @@ class SoundLIME:
         surrogate: BaseEstimator | None = None,
         shared: bool | None = None,
         verify: int = 0,
+        layout: str | None = None,
+        fixed: Fixed = None,
+        output: str | int | None = None,
+        pooling: Pooling = None,
         top_rule: TopRule = "clear",
     ) -> None:
         if design not in DESIGNS:
             raise ParameterError(f"design is {design!r}, must be one of {', '.join(DESIGNS)}")
-        if not alpha >= 0:
-            raise ParameterError(f"alpha is {alpha}, must be >= 0")
-        if alpha > 0 and surrogate is not None:
-            raise ParameterError(f"alpha is {alpha} beside a surrogate; set it in the surrogate")
-        if design in SHAPLEY_DESIGNS and (alpha > 0 or surrogate is not None):
-            raise ParameterError(f"design {design!r} takes no alpha and no surrogate")
-        if top_rule not in ("clear", "positive"):
-            raise ParameterError(f"top_rule is {top_rule!r}, must be 'clear' or 'positive'")
         kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range
         self.model = model
         self._segments = segmentation.resolve(segments)
         self._content = resolve(content)
         self._target = target
-        self._surrogate, surrogate_name = choose_surrogate(surrogate, alpha=alpha, seed=seed)
+        fit, surrogate_name = choose_surrogate(surrogate, design=design, alpha=alpha, seed=seed)
+        self._surrogate = fit
+        adapted = Adapted(model, layout=layout, fixed=fixed, output=output, pooling=pooling)
+        self._called = model if adapted.signature.is_plain else adapted
+        self._layout = None if layout is None else adapted.signature.layout
         self._evaluate = Evaluator(
-            model, shared=shared, max_batch=max_batch, verify=verify, seed=seed
+            self._called, shared=shared, max_batch=max_batch, verify=verify, seed=seed
         )
         self.settings = ExplanationSettings(
             segments=str(self._segments),
@@ -160,11 +170,12 @@ class SoundLIME:
             kernel="shapley" if design in SHAPLEY_DESIGNS else kernel,
             kernel_width=kernel_width,
             alpha=alpha,
-            surrogate=design if design in SHAPLEY_DESIGNS else surrogate_name,
+            surrogate=surrogate_name,
             max_batch=max_batch,
             model=model_name(model),
             content_description=self._content.description,
             top_rule=top_rule,
+            layout=layout or "",
         )
 
     @classmethod
@@ -246,8 +257,7 @@ class SoundLIME:
             Model; for "temporal" of [batch, 1, sample, 1]: patches are waveforms [sample, 1].
         version : {"time-frequency", "temporal"}
             6 x 4 rectangles, 2000 Bernoulli samples, ridge with alpha 1; or 10 blocks in time, 1000
-            samples with a uniform number of removed blocks, the best 3 by forward selection and a
-            ridge with alpha 1 on them.
+            samples with a uniform number of removed blocks, ridge on the best 3 of them.
         content : str, Content, float or Tensor
             Content; the paper's is 0 in both versions.
         target : str, int, or list of these, optional
@@ -310,15 +320,15 @@ class SoundLIME:
         Parameters
         ----------
         patch : Patch, Tensor, or sequence of these
-            Patches. Tensors are [frame, mel]; several are [excerpt, frame, mel] or
-            [excerpt, 1, frame, mel].
+            Patches. Tensors and arrays have the axes of the model's layout, [frame, mel] by
+            default; several have a batch axis, [excerpt, frame, mel] or [excerpt, 1, frame, mel].
         progress : bool or callable
             True shows bars: of the excerpts, and of the operations or batches of each.
 
         Returns
         -------
         Explanation or list of Explanation
-            Explanation; a list for several patches, all with the same coalitions.
+            A list for several patches, all with the same coalitions.
 
         Raises
         ------
@@ -330,27 +340,23 @@ class SoundLIME:
         -----
         FewEffectiveSamples
             If the surrogate rests on fewer effective coalitions than twice the number of segments.
+        PlainPasses, TransposedPicture
+            If a function shares nothing; if a picture looks like [mel, frame].
 
         Examples
         --------
-        >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments="temporal:4", content=0.0)
+        >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
         >>> [explanation.top() for explanation in lime.explain(torch.ones(2, 4, 1))]
         [[3], [3]]
         """
-        if isinstance(patch, np.ndarray):
-            patch = as_tensor("patch", patch)
-        if isinstance(patch, Tensor) and patch.ndim == 4 and patch.shape[1] == 1:
-            patch = patch[:, 0]
-        if isinstance(patch, Tensor) and patch.ndim != 3:
-            patch = Patch(patch)
-        if isinstance(patch, Patch | str) or not isinstance(patch, Iterable):
-            return self._explain([as_patch(patch)], progress)[0]
-        return self._explain([as_patch(item) for item in patch], progress)
+        patches, is_one = as_patches(patch, self._layout)
+        explanations = self._explain(patches, progress)
+        return explanations[0] if is_one else explanations
 
     def _explain(self, patches: Sequence[Patch], progress: Progress) -> list[Explanation]:
         queries = [self._query(patch) for patch in patches]
         explanations = []
-        with evaluating(self.model) as was_training:
+        with evaluating(self._called) as was_training:
             for group in group_queries(queries):
                 names, outputs, plan = self._outputs(group, progress)
                 if was_training:
@@ -361,10 +367,7 @@ class SoundLIME:
         return explanations
 
     def _query(self, patch: Patch) -> Query:
-        require_same_device(self.model, patch.values)
-        if patch.domain is None:
-            domain = getattr(self.model, "domain", None)
-            patch = replace(patch, domain=domain if isinstance(domain, Domain) else None)
+        patch = for_model(patch, self.model, self._layout or HOUSE)
         segments = self._segments(patch)
         content = self._content(patch, segments.map.ids)
         design = draw_design(

@@ -18,6 +18,7 @@ from otoscope.protocols.calls import (
     weights_digest,
 )
 from otoscope.protocols.classifier import SoundClassifier
+from otoscope.protocols.layout import InputLayout, TransposedPicture, parse_layout
 from otoscope.protocols.listening import (
     ListeningModel,
     Outputs,
@@ -26,16 +27,31 @@ from otoscope.protocols.listening import (
     choose_targets,
     declared_outputs,
 )
+from otoscope.protocols.outputs import as_outputs
 from otoscope.protocols.patch import Patch
+from otoscope.protocols.signature import (
+    Adapted,
+    Fixed,
+    Pooling,
+    Signature,
+    signature,
+)
 
 __all__ = [
+    "Adapted",
+    "Fixed",
+    "InputLayout",
     "ListeningModel",
     "Model",
     "Outputs",
     "Patch",
+    "Pooling",
+    "Signature",
     "Sound",
     "SoundClassifier",
     "Target",
+    "TransposedPicture",
+    "as_outputs",
     "batch_dependence",
     "call_guarded",
     "call_model",
@@ -45,5 +61,7 @@ __all__ = [
     "device_of",
     "dtype_of",
     "evaluating",
+    "parse_layout",
+    "signature",
     "weights_digest",
 ]

@@ -16,7 +16,15 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError, Terminated
+from otoscope.errors import (
+    Advice,
+    Argument,
+    CudaUnavailable,
+    MissingExtra,
+    ParameterError,
+    Terminated,
+)
+from otoscope.protocols.outputs import as_outputs
 from otoscope.protocols.reach import modules_of
 
 __all__ = [
@@ -30,8 +38,8 @@ __all__ = [
     "weights_digest",
 ]
 
-Model: TypeAlias = Callable[[Tensor], Tensor]
-"""Any function of a batch, a network or not: Tensor [batch, ...] -> Tensor [batch, output]."""
+Model: TypeAlias = Callable[[Tensor], Any]
+"""Any function of a batch, a network or not: Tensor [batch, ...] -> outputs, see `as_outputs`."""
 
 
 def call_model(
@@ -50,7 +58,7 @@ def call_model(
     Parameters
     ----------
     model : callable
-        Tensor [batch, ...] -> Tensor [batch, output] or [batch].
+        Tensor [batch, ...] -> [batch, output] or [batch], in any form that `as_outputs` takes.
     batch : Tensor [batch, ...]
         Input of the model.
     axes : str
@@ -80,7 +88,7 @@ def call_model(
             [1.]])
     """
     with torch.set_grad_enabled(gradient and torch.is_grad_enabled()):
-        outputs = call_guarded(model, batch, axes=axes)
+        outputs = as_outputs(call_guarded(model, batch, axes=axes))
     if gradient and isinstance(outputs, Tensor):
         if not outputs.is_floating_point():
             raise ParameterError(
@@ -137,6 +145,9 @@ def call_guarded(
         inside = traceback.extract_tb(err.__traceback__)[1:]
         own = [frame for frame in inside if "site-packages" not in frame.filename]
         line = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+        given = getattr(function, "given", None)  # of a model that is called in its own layout
+        if callable(given) and batch.ndim == 4:
+            batch, axes = given(batch)
         shape = f"{list(batch.shape)} = {axes}" if axes else f"{list(batch.shape)}"
         raise ParameterError(
             f"{name} was given {shape} and raised {type(err).__name__}: {err}{line}"
@@ -151,7 +162,7 @@ def check_outputs(
     Parameters
     ----------
     outputs : object
-        Result of the model.
+        Result of the model, in any form that `as_outputs` takes.
     n_items : int
         Size of the batch.
     frames : bool
@@ -167,33 +178,29 @@ def check_outputs(
     Raises
     ------
     ParameterError
-        If the outputs are not a Tensor, are complex, or have another shape.
+        If the outputs hold no Tensor, are complex, or have another shape.
 
     Examples
     --------
     >>> check_outputs(torch.zeros(3), 3).shape
     torch.Size([3, 1])
     """
+    outputs = as_outputs(outputs)
     if not isinstance(outputs, Tensor):
-        remedy = (
-            "return torch.as_tensor(...)"
-            if hasattr(outputs, "__array__")
-            else "wrap it to return the part that is: lambda x: model(x)[...]"
-        )
         raise ParameterError(
-            f"the model returned a {type(outputs).__name__}, must be a Tensor [batch, output]; "
-            f"{remedy}"
+            f"the model returned a {type(outputs).__name__}, must be a Tensor or array "
+            "[batch, output], or a tuple, dictionary or object that holds one"
         )
     ndims = (1, 2, 3) if frames else (1, 2)
     if outputs.ndim not in ndims or len(outputs) != n_items or 0 in outputs.shape[1:]:
-        allowed = "[batch, output]" + (
-            ", [batch, frame, output] or [batch]"
-            if frames
-            else " or [batch]; wrap it to pool over time"
-        )
+        allowed = ", [batch, frame, output] or [batch]" if frames else " or [batch]"
+        is_framewise = not frames and outputs.ndim == 3 and len(outputs) == n_items
         raise ParameterError(
             f"the model returned shape {tuple(outputs.shape)} for a batch of {n_items}, must be "
-            f"{allowed}"
+            f"[batch, output]{allowed}",
+            advice=Advice("pool outputs per frame with ", Argument("pooling", "mean"))
+            if is_framewise
+            else None,
         )
     if outputs.is_complex():
         raise ParameterError(f"the model returned {outputs.dtype}, must return real numbers")

@@ -21,8 +21,8 @@ Sound: TypeAlias = "str | PathLike[str] | tuple[Any, float]"
 """A file, or ``(y, sr)``: array or Tensor [sample] or [channel, sample], and rate in Hz."""
 Outputs: TypeAlias = Literal["logits", "probabilities"]
 """Kind of a model's outputs."""
-Target: TypeAlias = "str | int | Sequence[str | int] | None"
-"""Names or indices of a model's outputs; None: its only one."""
+Target: TypeAlias = "str | int | Tensor | np.ndarray[Any, Any] | Sequence[str | int] | None"
+"""Names or indices of a model's outputs, of any integer type; None: its only one."""
 
 
 @runtime_checkable
@@ -126,8 +126,8 @@ def choose_targets(
 
     Parameters
     ----------
-    target : str, int, sequence of these, or None
-        Names, or indices from 0; None selects the only output.
+    target : str, int, sequence, Tensor or array of these, or None
+        Names, or indices from 0 of any integer type; None selects the only output.
     n_outputs : int
         Number of outputs of the model.
     output_names : sequence of str, optional
@@ -160,13 +160,23 @@ def choose_targets(
             advice=Advice("choose with ", Argument(called)),
         )
     targets: Sequence[object] = [0 if target is None else target]
-    if isinstance(target, Sequence | np.ndarray) and not isinstance(target, str):
-        targets = list(np.ravel(target)) if isinstance(target, np.ndarray) else target
+    if isinstance(target, Tensor | np.ndarray):
+        targets = target.reshape(-1).tolist()  # Python's own numbers
+    elif isinstance(target, Sequence) and not isinstance(target, str):
+        targets = target
     if not targets:
         raise ParameterError(f"{called} is an empty list; name at least one output")
     naming = "" if output_names else "; to name them set model.output_names = [...]"
-    columns = [_column(target, names, naming, called) for target in targets]
+    columns = [_column(target, names, naming, called) for target in map(_plain, targets)]
     return {names[column]: column for column in columns}
+
+
+def _plain(target: object) -> object:
+    """Return an index in a Tensor or array of one number as that number."""
+    if isinstance(target, Tensor | np.ndarray | np.generic) and len(target.reshape(-1)) == 1:
+        number: object = target.item()
+        return number
+    return target
 
 
 def _column(target: object, names: list[str], naming: str, called: str) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import warnings
+from dataclasses import InitVar, dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.protocols.layout import TransposedPicture, looks_transposed, parse_layout
 from otoscope.signal.listen import listen
 from otoscope.signal.mel.domain import Domain
 
@@ -22,7 +24,7 @@ class Patch:
 
     Parameters
     ----------
-    values : Tensor [frame, mel]
+    values : Tensor or array [frame, mel]
         Finite values of a floating type, in the model's input domain.
     y : Tensor or array [sample], optional
         Waveform of the excerpt, kept as float32 on the CPU; requires ``sr``.
@@ -36,11 +38,20 @@ class Patch:
         Time of the first sample in the recording, in seconds.
     domain : Domain, optional
         Relation of ``values`` to log-mel and to energies: mean, std, compression, floor.
+    layout : str, optional
+        Axes of the ``values`` given, such as "mel frame" or "sample"; they are kept as
+        [frame, mel], and samples as [sample, 1].
 
     Raises
     ------
     ParameterError
-        If an array has another shape or is not finite, or ``y`` comes without ``sr``.
+        If an array has another shape or is not finite, its axes are those of a transposed picture,
+        or ``y`` comes without ``sr``.
+
+    Warns
+    -----
+    TransposedPicture
+        If nothing names the axes, and the sizes are rather those of [mel, frame].
 
     Examples
     --------
@@ -56,9 +67,12 @@ class Patch:
     mel_hz: Tensor | None = None
     start: float = 0.0
     domain: Domain | None = None
+    layout: InitVar[str | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, layout: str | None) -> None:
         values = as_tensor("values", self.values)
+        if layout is not None:
+            values = _arranged(values, layout)
         if values.ndim != 2 or values.numel() == 0 or not values.is_floating_point():
             raise ParameterError(
                 f"values has shape {tuple(values.shape)} and dtype {values.dtype}; "
@@ -78,8 +92,10 @@ class Patch:
             object.__setattr__(self, "mel_hz", self._centres())
         if self.domain is not None and len(self.domain.mean) != values.shape[1]:
             raise ParameterError(
-                f"domain has {len(self.domain.mean)} bands, values {values.shape[1]}"
+                f"domain has {len(self.domain.mean)} bands, values {values.shape[1]}",
+                advice=self._if_transposed(len(self.domain.mean)),
             )
+        self._check_axes(is_named=layout is not None)
 
     @property
     def duration(self) -> float | None:
@@ -127,6 +143,29 @@ class Patch:
             self.y, gain.cpu(), sr=self.sr, hop_length=self.hop_length, mel_hz=self.mel_hz
         )
 
+    def _check_axes(self, *, is_named: bool) -> None:
+        """Notice a picture [mel, frame], by its sound or by its sizes."""
+        frames, bands = self.values.shape
+        if self.y is not None and self.hop_length is not None:
+            lengths = frames * self.hop_length, bands * self.hop_length
+            if lengths[1] == len(self.y) != lengths[0]:
+                raise ParameterError(
+                    f"values has shape {(frames, bands)}, y {len(self.y)} samples: as many as "
+                    f"{bands} frames of {self.hop_length}",
+                    advice=_TRANSPOSED,
+                )
+        is_named = is_named or self.mel_hz is not None or self.domain is not None
+        if not is_named and looks_transposed(frames, bands):
+            warnings.warn(
+                f"a picture of {frames} frames and {bands} bands looks transposed; {_TRANSPOSED}, "
+                "otherwise layout='frame mel' (of SoundLIME: layout='b 1 mel frame')",
+                TransposedPicture,
+                stacklevel=4,
+            )
+
+    def _if_transposed(self, n_bands: int) -> Advice | None:
+        return _TRANSPOSED if n_bands == self.values.shape[0] else None
+
     def _sound(self) -> Tensor:
         y = as_tensor("y", self.y).detach().to("cpu", torch.float32)
         if y.ndim != 1:
@@ -140,11 +179,28 @@ class Patch:
         mel_hz = as_tensor("mel_hz", self.mel_hz).detach().to("cpu", torch.float32)
         if mel_hz.shape != self.values.shape[1:]:
             raise ParameterError(
-                f"mel_hz has shape {tuple(mel_hz.shape)}, values has {self.values.shape[1]} bands"
+                f"mel_hz has shape {tuple(mel_hz.shape)}, values has {self.values.shape[1]} bands",
+                advice=self._if_transposed(mel_hz.numel()),
             )
         if not bool((mel_hz.diff() > 0).all()) or not bool(mel_hz.isfinite().all()):
             raise ParameterError("mel_hz must be finite and rise from band to band")
         return mel_hz
+
+
+_TRANSPOSED = Advice("if its axes are [mel, frame], say ", Argument("layout", "mel frame"))
+
+
+def _arranged(values: Tensor, layout: str) -> Tensor:
+    """Bring values in a layout, with or without a batch axis, to [frame, mel]."""
+    has_batch = {"b", "batch"} & set(layout.replace(",", " ").split())
+    axes = parse_layout(layout if has_batch else f"b {layout}")
+    picture, is_batch = axes.pictures(values, "values")
+    if is_batch and len(picture) != 1:
+        raise ParameterError(
+            f"values has shape {tuple(values.shape)}, {len(picture)} pictures in layout "
+            f"{layout!r}; a patch is one"
+        )
+    return picture[0]
 
 
 def as_tensor(name: str, values: object) -> Tensor:

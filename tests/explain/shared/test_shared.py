@@ -262,7 +262,11 @@ def test_inputs_of_any_shape() -> None:
 
 
 def _named(n: Any, x: Tensor) -> Any:
-    return {"out": x.sum((1, 2, 3))}
+    return {"out": x.sum((1, 2, 3)), "again": x.sum((1, 2, 3))}
+
+
+def _nothing(n: Any, x: Tensor) -> Any:
+    return None
 
 
 def _branches(n: Any, x: Tensor) -> Tensor:
@@ -299,7 +303,8 @@ def _writes_wider_numbers(n: Any, x: Tensor) -> Tensor:
         (Net(_writes_what_is_used), "mul_|add_ writes into a tensor that is used elsewhere"),
         (Net(lambda n, x: nn.functional.dropout(x, 0.5, True).sum((1, 2, 3))), "dropout is random"),
         (Net(lambda n, x: x.sum((1, 2, 3)) + torch.rand(1)), "rand is random"),
-        (Net(_named), "something else than one tensor"),
+        (Net(_named), "its control flow depends on data, or it leaves"),
+        (Net(_nothing), "something else than one tensor"),
         (Net(_writes_wider_numbers), "add_ writes into a tensor of a narrower type"),
         (Net(lambda n, x: torch.cat([x, x]).sum((1, 2, 3))), "not return a row for each input"),
         (Net(lambda n, x: x[::2].sum((1, 2, 3))), "not return a row for each input"),

@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from otoscope.explain.shared._replica import LazyTensor, Replica
+from otoscope.protocols.outputs import as_outputs
 
 __all__ = ["TRACING", "NotTraced", "Trace", "trace"]
 
@@ -81,7 +82,7 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> Trace:
 def _recorded(replica: Replica, batch: Tensor) -> fx.GraphModule:
     def reading(fake: Tensor) -> object:
         with replica.reading():
-            return replica.model(fake)
+            return as_outputs(replica.model(fake))
 
     fake = replica.mode.from_tensor(batch)
     return make_fx(reading, tracing_mode="fake", pre_dispatch=True, _allow_non_fake_inputs=True)(

@@ -1,0 +1,222 @@
+"""Signatures: how a model is called, and which part of its answer is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.protocols.layout import HOUSE, InputLayout, parse_layout
+from otoscope.protocols.outputs import as_outputs
+
+__all__ = [
+    "Adapted",
+    "Fixed",
+    "Pooling",
+    "Signature",
+    "is_module",
+    "signature",
+    "with_layout",
+]
+
+Fixed: TypeAlias = "Mapping[str, Any] | tuple[Any, ...] | None"
+"""Other inputs of a model: by name, or by place; ``...`` marks the place of the batch."""
+Pooling: TypeAlias = Literal["mean", "max"] | None
+"""Pooling of a model's second axis, for outputs [batch, frame, output] or [batch, frame]."""
+
+_OTHERS = ("b 1 frame mel", "b 1 mel frame", "b mel frame", "b frame mel", "b 3 mel frame")
+"""Layouts that are tried when a model refuses the one it was given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Signature:
+    """Hold how a model is called; made by `signature`.
+
+    Parameters
+    ----------
+    layout : InputLayout
+        Axes of its input.
+    fixed : mapping, tuple or None
+        Its other inputs.
+    output : str, int or None
+        Part of its answer; see `as_outputs`.
+    pooling : {"mean", "max"} or None
+        Pooling of the second axis of the output.
+    """
+
+    layout: InputLayout = HOUSE
+    fixed: Fixed = None
+    output: str | int | None = None
+    pooling: Pooling = None
+
+    @property
+    def is_plain(self) -> bool:
+        """True if the model is called with [batch, 1, frame, mel] alone."""
+        is_alone = not self.fixed and self.output is None and self.pooling is None
+        return self.layout == HOUSE and is_alone
+
+    def call(self, model: Callable[..., Any], batch: Tensor) -> Any:
+        """Call a model on a batch [batch, 1, frame, mel]; return its outputs."""
+        x = self.layout.arrange(batch)
+        outputs = as_outputs(self._answer(model, x, len(batch)), self.output)
+        if self.pooling is None or not isinstance(outputs, Tensor):
+            return outputs
+        if outputs.ndim not in (2, 3):
+            raise ParameterError(
+                f"pooling is {self.pooling!r} and the model returned shape "
+                f"{tuple(outputs.shape)}, must be [batch, frame, output] or [batch, frame]"
+            )
+        return outputs.mean(1) if self.pooling == "mean" else outputs.amax(1)
+
+    def _answer(self, model: Callable[..., Any], x: Tensor, n: int) -> Any:
+        if not self.fixed:
+            return model(x)
+
+        def given(value: Any) -> Any:
+            if value is ...:
+                return x
+            if not isinstance(value, Tensor):
+                return value
+            value = value.to(x.device)
+            is_one = value.ndim > 0 and len(value) == 1
+            return value.expand(n, *value.shape[1:]) if is_one else value
+
+        if isinstance(self.fixed, Mapping):
+            named = {name: given(value) for name, value in self.fixed.items()}
+            return model(**named) if _names_batch(self.fixed.values()) else model(x, **named)
+        placed = [given(value) for value in self.fixed]
+        return model(*placed) if _names_batch(self.fixed) else model(x, *placed)
+
+
+class Adapted(nn.Module):
+    """Call a model in its own layout, as a module of [batch, 1, frame, mel].
+
+    Parameters
+    ----------
+    model : callable
+        An nn.Module or any function.
+    layout, fixed, output, pooling
+        See `signature`.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(40 * 100, 2))
+    >>> Adapted(net, layout="b mel frame")(torch.zeros(8, 1, 100, 40)).shape
+    torch.Size([8, 2])
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        *,
+        layout: str | InputLayout | None = None,
+        fixed: Fixed = None,
+        output: str | int | None = None,
+        pooling: Pooling = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.signature = signature(layout, fixed, output, pooling)
+
+    def forward(self, batch: Tensor) -> Any:
+        """Compute the outputs [batch, output] of a batch [batch, 1, frame, mel]."""
+        return self.signature.call(self.model, batch)
+
+    def given(self, batch: Tensor) -> tuple[Tensor, str]:
+        """Return what the model is given for a batch, and the names of its axes, for messages."""
+        return self.signature.layout.arrange(batch), self.signature.layout.named
+
+
+def signature(
+    layout: str | InputLayout | None = None,
+    fixed: Fixed = None,
+    output: str | int | None = None,
+    pooling: Pooling = None,
+) -> Signature:
+    """Describe how a model is called.
+
+    Parameters
+    ----------
+    layout : str, optional
+        Axes of the model's input, such as "b 1 mel frame" or "b sample"; see `parse_layout`.
+    fixed : dict or tuple, optional
+        Other inputs: by name, or by place after the batch. ``...`` marks where the batch goes if
+        it is not the first argument: ``{"text": tokens, "audio": ...}``. A Tensor whose first
+        axis has size 1 is repeated for each item of the batch; anything else is passed as it is.
+    output : str or int, optional
+        Part of the answer that is meant; see `as_outputs`.
+    pooling : {"mean", "max"}, optional
+        Pooling of outputs per frame.
+
+    Returns
+    -------
+    Signature
+        The settings, checked.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is of another kind.
+
+    Examples
+    --------
+    >>> net = torch.nn.Bilinear(3, 2, 1)
+    >>> form = signature("b sample", fixed=(torch.ones(1, 2),))
+    >>> form.call(net, torch.zeros(8, 1, 3, 1)).shape
+    torch.Size([8, 1])
+    """
+    if fixed is not None and not isinstance(fixed, Mapping | tuple):
+        raise ParameterError(
+            f"fixed is {type(fixed).__name__}, must be a dictionary by name or a tuple by place"
+        )
+    values = fixed.values() if isinstance(fixed, Mapping) else fixed or ()
+    if sum(value is ... for value in values) > 1:
+        raise ParameterError("fixed holds ... twice; it stands for the batch, which comes once")
+    if output is not None and (isinstance(output, bool) or not isinstance(output, str | int)):
+        raise ParameterError(f"output is {output!r}, must be a part's name or index")
+    if pooling not in (None, "mean", "max"):
+        raise ParameterError(f"pooling is {pooling!r}, must be 'mean' or 'max'")
+    return Signature(parse_layout(layout), fixed, output, pooling)
+
+
+def is_module(model: object) -> bool:
+    """Tell whether a model is an nn.Module, or one adapted."""
+    return isinstance(model.model if isinstance(model, Adapted) else model, nn.Module)
+
+
+def with_layout(err: ParameterError, model: Callable[..., Any], batch: Tensor) -> ParameterError:
+    """Add to a model's error the layout in which it takes the batch [batch, 1, frame, mel].
+
+    A few usual layouts are tried if the model itself raised; the error stays as it is if the model
+    refuses all, or if it has a remedy already.
+    """
+    if err.__cause__ is None or err.advice is not None:
+        return err
+    form = model.signature if isinstance(model, Adapted) else Signature()
+    inner = model.model if isinstance(model, Adapted) else model
+    for layout in _OTHERS:
+        other = replace(form, layout=parse_layout(layout))
+        if other.layout == form.layout or form.layout.is_sound:
+            continue
+        try:
+            with torch.no_grad():
+                outputs = other.call(inner, batch.clone())
+        except Exception:  # whatever a model raises at a wrong shape
+            continue
+        if isinstance(outputs, Tensor) and outputs.shape[:1] == batch.shape[:1]:
+            shape = list(other.layout.arrange(batch).shape)
+            advice = Advice(
+                f"the model takes {shape} = {other.layout.named}: give a Patch, or an array with "
+                "these axes, and ",
+                Argument("layout", layout),
+            )
+            return ParameterError(err.message, advice=advice)
+    return err
+
+
+def _names_batch(values: Any) -> bool:
+    return any(value is ... for value in values)
