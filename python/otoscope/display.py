@@ -16,11 +16,19 @@ from otoscope.errors import require_extra
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["data_frame", "view"]
+__all__ = ["Shown", "data_frame"]
 
 
-def view(name: str) -> Callable[..., Any]:
-    """Return a function of `otoscope.report.notebook` that shows a result."""
+class Shown:
+    """A result that shows itself in notebooks; `otoscope.report.notebook` draws it."""
+
+    def _repr_html_(self) -> str:
+        """Return the top of the report: its sentence, picture and players."""
+        html: str = _view("html")(self)
+        return html
+
+
+def _view(name: str) -> Callable[..., Any]:
     function: Callable[..., Any] = getattr(import_module("otoscope.report.notebook"), name)
     return function
 

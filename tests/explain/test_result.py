@@ -257,13 +257,5 @@ def test_switching_targets_keeps_the_rest() -> None:
     assert explain("leave_one_out").efficiency_error is None
 
 
-def test_notebook_view_is_small_and_escaped() -> None:
-    explanation = explain()
-    extents = (replace(explanation.extents[0], name="<script>"), *explanation.extents[1:])
-    page = replace(explanation, extents=extents)._repr_html_()
-    assert "<script>" not in page
-    assert "&lt;script&gt;" in page
-    assert "1.25-1.27 s" in page
-    assert page.count("<tr>") == 7
-    assert len(page) < 3000
-    assert repr(explanation).startswith("Explanation(output 1 = ")
+def test_an_explanation_is_summarised_in_one_line() -> None:
+    assert repr(explain()).startswith("Explanation(output 1 = ")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from otoscope.display import data_frame
+from otoscope.display import Shown, data_frame
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -28,7 +28,7 @@ _MEASURES = (
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AttackResult:
+class AttackResult(Shown):
     """Adversaries and their measures.
 
     Parameters
@@ -64,6 +64,10 @@ class AttackResult:
         Signal-to-noise ratio of those magnitudes.
     spectrum : Tensor [batch, frame, bin], complex, optional
         Those spectra, with the phase of the sound.
+    sr : float, optional
+        Sample rate in hertz, if the attack knows it.
+    label_names : tuple of str
+        Names of the labels; empty if the model has none.
 
     Examples
     --------
@@ -89,11 +93,19 @@ class AttackResult:
     success_on_spectra: Tensor | None = None
     magnitude_snr_db: Tensor | None = None
     spectrum: Tensor | None = None
+    sr: float | None = None
+    label_names: tuple[str, ...] = ()
 
     @property
     def difference(self) -> Tensor:
         """Difference from the original: Tensor [batch, sample]."""
         return self.sound - self.original
+
+    @property
+    def shown(self) -> int:
+        """Sound that stands for all: a fooled one if any, with the largest change of confidence."""
+        change = (self.confidence_after - self.confidence_before).abs()
+        return int((change + 2 * self.success).argmax())
 
     def to_dataframe(self) -> DataFrame:
         """Return the measures as a tidy table: one row per sound.

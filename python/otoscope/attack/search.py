@@ -218,4 +218,6 @@ def summarise(attack: Attack, problem: Problem, state: SearchState) -> AttackRes
         success_on_spectra=state.success_on_spectra,
         magnitude_snr_db=state.magnitude_snr_db,
         spectrum=state.spectrum,
+        sr=attack.sample_rate,
+        label_names=tuple(getattr(attack.model, "label_names", ())),
     )

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from otoscope import records
-from otoscope.display import data_frame
+from otoscope.display import Shown, data_frame
 from otoscope.errors import ParameterError
 from otoscope.explain import document
 from otoscope.explain.fit import Fit, ranked
@@ -33,7 +32,7 @@ _LEAST = 0.05
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Explanation:
+class Explanation(Shown):
     """Explain a model's output for a patch by the contribution of each segment.
 
     Shows one target at a time; ``explanation["speech"]`` is the same explanation showing another.
@@ -390,22 +389,6 @@ class Explanation:
             f"R2 {r2}, {self.passes} passes)"
         )
 
-    def _repr_html_(self) -> str:
-        """Show a small table in notebooks."""
-        largest = max(float(self.coefficients.abs().max()), 1e-300)
-        rows = "".join(
-            f"<tr><td>{escape(extent.name)}</td><td>{_place(extent)}</td><td>{value:+.4f}</td>"
-            f"<td><meter min=0 max=1 value={abs(value) / largest:.3f}></meter></td></tr>"
-            for extent, value in zip(self.extents, self.coefficients.tolist(), strict=True)
-        )
-        return f"<p>{escape(repr(self))}</p><table>{rows}</table>"
-
     @property
     def _fit(self) -> Fit:
         return self.fits[self.selected]
-
-
-def _place(extent: Extent) -> str:
-    seconds = "{:.2f}-{:.2f} s".format(*extent.seconds) if extent.seconds else ""
-    hz = "{:.0f}-{:.0f} Hz".format(*extent.hz) if extent.hz else ""
-    return " ".join(filter(None, [seconds, hz])) or f"frames {extent.frames}, bands {extent.bands}"

@@ -19,7 +19,16 @@ from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, lossless_uri
 from otoscope.signal import stft
 
-__all__ = ["aim", "cautions", "facts", "save_adversary", "sentence"]
+__all__ = [
+    "aim",
+    "cautions",
+    "facts",
+    "khz_ticks",
+    "panels",
+    "save_adversary",
+    "sentence",
+    "sounds_of",
+]
 
 _RANGE_DB = 90.0  # from the loudest bin of the original down to an empty pixel
 _COLUMNS = 800
@@ -79,10 +88,12 @@ def save_adversary(
         about=f"Excerpt {start:.2f}–{end:.2f} s" + (f" · {model}" if model else ""),
         sentence=sentence(evaluation, model=model or "the model"),
         cautions=[*notes, *cautions(evaluation)],
-        sounds=_sounds(evaluation, original, adversary),
-        panels=_panels(original, adversary, evaluation.sr),
+        sounds=sounds_of(original, adversary, evaluation.sr, _heard(evaluation)),
+        panels=panels(original, adversary, evaluation.sr),
         time_ticks=ticks(start, end),
-        khz_ticks=[t for t in ticks(0, evaluation.sr / 2000, most=4) if 5 < t.at < 95],
+        time_unit="s",
+        khz_ticks=khz_ticks(evaluation.sr),
+        frequency_unit="kHz",
         confidence=_confidence_chart(evaluation),
         value_ticks=ticks(0, 1, most=4),
         aim=aim(evaluation),
@@ -228,7 +239,9 @@ class _AdversaryPage:
     sounds: list[Sound]
     panels: list[Panel]
     time_ticks: list[Tick]
+    time_unit: str
     khz_ticks: list[Tick]
+    frequency_unit: str
     confidence: _ConfidenceChart | None
     value_ticks: list[Tick]
     aim: str
@@ -237,20 +250,23 @@ class _AdversaryPage:
     json: str
 
 
-def _sounds(evaluation: Evaluation, original: Tensor, adversary: Tensor) -> list[Sound]:
-    """Encode without loss, since a lossy code may undo an adversary."""
+def _heard(evaluation: Evaluation) -> tuple[str, str]:
+    return f"heard as “{evaluation.label_before}”", f"heard as “{evaluation.label_after}”"
+
+
+def sounds_of(
+    original: Tensor, adversary: Tensor, sr: float, notes: tuple[str, str]
+) -> list[Sound]:
+    """Encode without loss, since a lossy code may undo an adversary; notes are of these two."""
     clips = [
-        ("original", "Original", f"heard as “{evaluation.label_before}”", original),
-        ("adversary", "Adversary", f"heard as “{evaluation.label_after}”", adversary),
+        ("original", "Original", notes[0], original),
+        ("adversary", "Adversary", notes[1], adversary),
     ]
     gain_db = _gain_db(original, adversary)
     if gain_db is not None:
         louder = (adversary - original) * 10 ** (gain_db / 20)
         clips.append(("difference", f"Difference, {gain_db} dB louder", "", louder))
-    return [
-        Sound(key, label, note, 0, 100, lossless_uri(y, evaluation.sr))
-        for key, label, note, y in clips
-    ]
+    return [Sound(key, label, note, 0, 100, lossless_uri(y, sr)) for key, label, note, y in clips]
 
 
 def _gain_db(original: Tensor, adversary: Tensor) -> int | None:
@@ -265,7 +281,12 @@ def _gain_db(original: Tensor, adversary: Tensor) -> int | None:
     return math.floor(20 * math.log10(min(louder, 0.99 / float(difference.abs().max()))))
 
 
-def _panels(original: Tensor, adversary: Tensor, sr: float) -> list[Panel]:
+def khz_ticks(sr: float) -> list[Tick]:
+    """Mark round frequencies from 0 to half the sample rate, without the ends."""
+    return [tick for tick in ticks(0, sr / 2000, most=4) if 5 < tick.at < 95]
+
+
+def panels(original: Tensor, adversary: Tensor, sr: float) -> list[Panel]:
     """Draw log-spectrograms on one scale, that of the original."""
     sounds = torch.stack([original, adversary, adversary - original]).double()
     n_fft = 1024 if sr >= 16000 else 512

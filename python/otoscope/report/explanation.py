@@ -31,7 +31,7 @@ from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sentences import cautions, sentence
 from otoscope.report.sounds import Sound, has_sound, segment_sounds
 
-__all__ = ["content_in_words", "facts", "save_html"]
+__all__ = ["ExplanationPage", "content_in_words", "explanation_page", "facts", "save_html"]
 
 _BARS = {
     "shapley": "Bars: Shapley values, estimated.",
@@ -91,7 +91,7 @@ def save_html(
         raise ParameterError(
             f"curve is {type(curve).__name__}, must be otoscope.report.OutputCurve"
         )
-    save_page(_explanation_page(explanation, curve, title, truth, notes), "explanation.html", path)
+    save_page(explanation_page(explanation, curve, title, truth, notes), "explanation.html", path)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class _Cells:
 
 
 @dataclass(frozen=True)
-class _ExplanationPage:
+class ExplanationPage:
     """The page of an explanation."""
 
     title: str
@@ -180,13 +180,14 @@ def facts(explanation: Explanation) -> list[Fact]:
     ]
 
 
-def _explanation_page(
+def explanation_page(
     explanation: Explanation,
-    curve: OutputCurve | None,
-    title: str | None,
-    truth: Sequence[tuple[float, float]] | None,
-    notes: Sequence[str],
-) -> _ExplanationPage:
+    curve: OutputCurve | None = None,
+    title: str | None = None,
+    truth: Sequence[tuple[float, float]] | None = None,
+    notes: Sequence[str] = (),
+) -> ExplanationPage:
+    """Compute everything that the page shows; arguments as for `save_html`."""
     patch, bars = explanation.patch, segment_bars(explanation)
     sounds = segment_sounds(explanation)
     given = content_in_words(explanation)
@@ -195,7 +196,7 @@ def _explanation_page(
         listening_note = (
             f"In the players occluded segments are silent; the model was given {given}."
         )
-    return _ExplanationPage(
+    return ExplanationPage(
         title=title or f"Why “{explanation.target}”?",
         about=_about(explanation),
         others=_others(explanation),

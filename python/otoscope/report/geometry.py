@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.errors import ParameterError
@@ -35,6 +36,7 @@ __all__ = [
     "waveform",
 ]
 
+_PIXELS = (4096, 1024)  # more than a screen shows
 _ROUND_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
@@ -75,9 +77,15 @@ def loudness_png(patch: Patch) -> str:
 
 
 def mask_png(values: Tensor) -> str:
-    """Draw values [frame, band] in [0, 1] as luminance: a PNG of one pixel per cell, data URI."""
+    """Draw values [frame, band] in [0, 1] as luminance: a PNG of one pixel per cell, data URI.
+
+    Beyond 4096 frames or 1024 bands a pixel is the largest of several cells.
+    """
     from matplotlib.image import imsave
 
+    size = (min(len(values), _PIXELS[0]), min(values.shape[1], _PIXELS[1]))
+    if size != tuple(values.shape):
+        values = F.adaptive_max_pool2d(values[None], size)[0]
     grey = (255 * values.T.flip(0)).round().to(torch.uint8).numpy()
     buffer = io.BytesIO()
     imsave(buffer, np.repeat(grey[:, :, None], 3, axis=2), format="png")
@@ -90,7 +98,7 @@ def outline(cells: Tensor) -> str:
     columns, lengths = torch.unique_consecutive(cells, dim=0, return_counts=True)
     path, left = "", 0
     for column, length in zip(columns, lengths.tolist(), strict=True):
-        edges = torch.nn.functional.pad(column.int(), (1, 1)).diff().nonzero()[:, 0].tolist()
+        edges = F.pad(column.int(), (1, 1)).diff().nonzero()[:, 0].tolist()
         for low, high in zip(edges[::2], edges[1::2], strict=True):
             path += f"M{left} {n_bands - high}H{left + length}V{n_bands - low}H{left}Z"
         left += length

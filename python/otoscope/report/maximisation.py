@@ -21,10 +21,13 @@ from otoscope.report.sounds import Sound, lossless_uri
 
 __all__ = [
     "MaximisationSummary",
+    "Side",
     "Specimen",
+    "loudness_scale",
     "save_maximisation",
     "search_cautions",
     "sentence",
+    "side",
     "skipped_note",
 ]
 
@@ -104,14 +107,15 @@ def save_maximisation(
     """
     if not made or not real:
         raise ParameterError(f"there are {len(made)} made-up inputs and {len(real)} real excerpts")
-    patch, scale = made[0].patch, _scale([specimen.patch for specimen in real])
+    patch, scale = made[0].patch, loudness_scale([specimen.patch for specimen in real])
     title = f"Real: the furthest of {summary.n_real:,} excerpts"
     page = _MaximisationPage(
         title=f"What drives {summary.unit}?",
         about=" · ".join(filter(None, [summary.model, f"prior {summary.prior}"])),
         sentence=sentence(ranking, summary, made[0].activation, real[0].activation),
         cautions=list(notes),
-        sides=[_side("made", "Made up", made, scale), _side("real", title, real, scale)],
+        sides=[side("made", "Made up", made, scale), side("real", title, real, scale)],
+        scale_of="the real excerpts",
         time_ticks=ticks(*time_span(patch), most=5),
         time_unit="frame" if patch.duration is None else "s",
         mel_ticks=[tick for tick in mel_ticks(patch) if 5 < tick.at < 95],
@@ -201,7 +205,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class _Side:
+class Side:
     """One column of the page: made-up inputs, or real excerpts."""
 
     title: str
@@ -229,7 +233,8 @@ class _MaximisationPage:
     about: str
     sentence: str
     cautions: list[str]
-    sides: list[_Side]
+    sides: list[Side]
+    scale_of: str
     time_ticks: list[Tick]
     time_unit: str
     mel_ticks: list[Tick]
@@ -242,7 +247,8 @@ class _MaximisationPage:
     json: str
 
 
-def _side(key: str, title: str, specimens: Sequence[Specimen], scale: tuple[float, float]) -> _Side:
+def side(key: str, title: str, specimens: Sequence[Specimen], scale: tuple[float, float]) -> Side:
+    """Draw and encode specimens as one column of the page, on a scale of loudness."""
     panels, sounds = [], []
     for i, specimen in enumerate(specimens):
         patch, name = specimen.patch, f"{key}-{i}"
@@ -262,7 +268,7 @@ def _side(key: str, title: str, specimens: Sequence[Specimen], scale: tuple[floa
         if patch.y is not None and patch.sr is not None:
             uri = lossless_uri(patch.y, patch.sr)
         sounds.append(Sound(name, specimen.label, f"{note} · {specimen.origin}", 0, 100, uri))
-    return _Side(title, panels, sounds)
+    return Side(title, panels, sounds)
 
 
 def _log_mel(patch: Patch) -> Tensor:
@@ -270,7 +276,7 @@ def _log_mel(patch: Patch) -> Tensor:
     return values if patch.domain is None else patch.domain.log_mel(values)
 
 
-def _scale(patches: Sequence[Patch]) -> tuple[float, float]:
+def loudness_scale(patches: Sequence[Patch]) -> tuple[float, float]:
     """Find the levels of an empty and of a full pixel from these excerpts."""
     values = torch.cat([_log_mel(patch).flatten() for patch in patches]).numpy()
     low, high = np.quantile(values, [0.15, 0.999])

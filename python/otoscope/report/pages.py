@@ -21,7 +21,7 @@ from otoscope.records import write_text
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Fact", "in_script", "render", "save_page", "share_assets"]
+__all__ = ["Fact", "content_of", "in_script", "render", "save_page", "share_assets"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Fact:
     note: str = ""
 
 
+def content_of(page: DataclassInstance) -> dict[str, Any]:
+    """Return the fields of a page by name, for a template."""
+    return {field.name: getattr(page, field.name) for field in fields(page)}
+
+
 def save_page(
     page: DataclassInstance,
     template: str,
@@ -41,8 +46,7 @@ def save_page(
     package: str = "otoscope.report",
 ) -> None:
     """Write a page, whole or not at all; the template is one of the package's."""
-    content = {field.name: getattr(page, field.name) for field in fields(page)}
-    write_text(Path(path), render(template, content, package=package))
+    write_text(Path(path), render(template, content_of(page), package=package))
 
 
 def render(template: str, content: dict[str, Any], *, package: str = "otoscope.report") -> str:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from otoscope.data import sample, sample_names
 from otoscope.errors import ParameterError
 from otoscope.explain.maximise import Extremes, RankedResult, Ranking, Unit
+from otoscope.explain.maximise.inversion import Inversion
 from otoscope.progress import Progress, tracked
 from otoscope.protocols import Patch, device_of
 from otoscope.report.maximisation import Specimen
@@ -27,9 +28,6 @@ __all__ = ["N_SPECIMENS", "RealExcerpts", "made_specimens", "real_specimens"]
 
 N_SPECIMENS = 3
 """Number of spectrograms that a report shows per side."""
-
-_LOUDEST = 1e8  # energies above it are turned down: the sound's level is set afterwards
-_N_ITER = 100  # iterations of Griffin and Lim, as in the paper
 
 
 class RealExcerpts:
@@ -84,11 +82,8 @@ def made_specimens(ranking: Ranking, model: Any, unit: Unit) -> Iterator[Specime
         (f"{name} setting", row, row.result.best) for name, row in ranking.landmarks
     ]
     if len(ranking.rows) == 1:
-        sign = 1 if best.result.maximise else -1
-        score = (sign * best.result.activation).nan_to_num(-torch.inf)
-        order = score.argsort(descending=True, stable=True).tolist()
         labels = ("Furthest", "Second", "Third")
-        chosen = [(label, best, i) for label, i in zip(labels, order, strict=False)]
+        chosen = [(label, best, i) for label, i in zip(labels, best.result.order, strict=False)]
     for label, row, i in chosen:
         activation, values = row.result.activation[i], row.result.input[i, 0]
         if not bool(activation.isfinite()):
@@ -100,27 +95,18 @@ def made_specimens(ranking: Ranking, model: Any, unit: Unit) -> Iterator[Specime
 
 def _with_sound(values: Tensor, model: Any, unit: Unit, seed: int) -> tuple[Patch, float | None]:
     """Invert a spectrogram to sound (peak 0.99); return also the activation by that sound."""
-    patch = Patch(
-        values.cpu(),
-        sr=model.sample_rate,
-        hop_length=model.hop_length,
-        mel_hz=model.mel_hz,
-        domain=model.domain,
-    )
-    front_end = getattr(model, "front_end", None)
-    if front_end is None:
-        return patch, None
-    domain = model.domain
-    log_mel = domain.log_mel(values.cpu().double())
-    loudest = domain.compression.compress(torch.tensor(_LOUDEST, dtype=torch.float64))
-    log_mel = log_mel - (log_mel.max() - loudest).clamp(min=0)
-    y = front_end.invert(domain.compression.expand(log_mel), n_iter=_N_ITER, seed=seed)
+    inversion = Inversion.of(model)
+    if inversion is None:
+        return Patch(values.cpu()), None
+    y = inversion.sound(values, seed=seed)
+    if y is None:
+        return inversion.patch(values, None), None
+    front_end = inversion.front_end
     padded = F.pad(y, (front_end.first_sample, front_end.n_fft)).to(values)
     with torch.no_grad():
         prepared = model.prepare(padded)[: len(values)]
         of_sound = float(unit(prepared[None, None]))
-    peak = float(y.abs().max())
-    return replace(patch, y=0.99 * y / peak if peak else y), of_sound
+    return inversion.patch(values, y), of_sound
 
 
 def real_specimens(extremes: Extremes, excerpts: RealExcerpts, model: Any) -> Iterator[Specimen]:

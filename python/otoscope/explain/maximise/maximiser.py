@@ -14,6 +14,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain.evaluator import batch_size
 from otoscope.explain.maximise.ascent import Keep, SearchProblem, ascend
 from otoscope.explain.maximise.extremes import Extremes, find_extremes
+from otoscope.explain.maximise.inversion import Inversion
 from otoscope.explain.maximise.priors import Prior
 from otoscope.explain.maximise.ranking import GridResult
 from otoscope.explain.maximise.result import BestInputs, MaximisationResult, Setting
@@ -219,6 +220,8 @@ class ActivationMaximiser:
                         setting=Setting(rate, penalty, n),
                         seeds=range(seed, seed + seeds),
                         maximise=self.maximise,
+                        unit=f"unit {self.unit.name} of {self.unit.layer}",
+                        inversion=Inversion.of(self.model),
                     )
                 )
         return GridResult(tuple(results))

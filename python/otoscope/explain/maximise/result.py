@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from otoscope.display import data_frame
+from otoscope.display import Shown, data_frame
+from otoscope.explain.maximise.inversion import Inversion
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -76,7 +77,7 @@ class BestInputs:
 
 
 @dataclass(frozen=True, eq=False)
-class MaximisationResult(BestInputs):
+class MaximisationResult(BestInputs, Shown):
     """Hold the best inputs of one setting, one row per seed.
 
     Parameters
@@ -99,6 +100,10 @@ class MaximisationResult(BestInputs):
         Random seeds of the rows' first latents.
     maximise : bool
         True if the largest activation is best, False if the smallest.
+    unit : str
+        Name of the unit, such as "unit 0 of fc9".
+    inversion : Inversion, optional
+        Turns inputs into patches and sounds, if the model is a listening model.
 
     Examples
     --------
@@ -109,6 +114,15 @@ class MaximisationResult(BestInputs):
     setting: Setting
     seeds: range
     maximise: bool
+    unit: str = "the unit"
+    inversion: Inversion | None = None
+
+    @property
+    def order(self) -> list[int]:
+        """Rows with a finite activation, the best first; the first of equal ones."""
+        score = (1 if self.maximise else -1) * self.activation
+        rows = score.nan_to_num(-torch.inf).argsort(descending=True, stable=True).tolist()
+        return [row for row in rows if bool(score[row].isfinite())]
 
     @property
     def best(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -192,7 +192,7 @@ class Interrogation:
                 tries = session.label_compositions(
                     before, labels, composed, goals=goals, budget=budget
                 )
-        return analyse(
+        result = analyse(
             Answers(
                 grid=grid,
                 answers=answers,
@@ -211,6 +211,7 @@ class Interrogation:
                 "search": sorted(goals),
             },
         )
+        return replace(result, render_pair=self.render_pair)
 
     def render_pair(self, flip: Flip) -> tuple[Tensor, Tensor, float]:
         """Render the two sounds of a flip, to listen to.

@@ -6,11 +6,13 @@ bootstrap intervals over groups of items (artists), not over items.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from otoscope.display import data_frame
+from torch import Tensor
+
+from otoscope.display import Shown, data_frame
 from otoscope.documents import document
 from otoscope.intervene.base import Intervention
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult, Verdict
@@ -20,7 +22,7 @@ from otoscope.metrics import Interval
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["ClassFlips", "Flip", "InterrogationResult", "Item"]
+__all__ = ["ClassFlips", "Flip", "InterrogationResult", "Item", "RenderPair"]
 
 _POINT = ("dose", "gained", "lost", "p", "p_holm")
 _COLUMNS = (
@@ -76,6 +78,10 @@ class Flip:
     duration: float | None = None
 
 
+RenderPair: TypeAlias = Callable[[Flip], tuple[Tensor, Tensor, float]]
+"""Function that renders the sounds of a flip: before and after [sample], and their rate."""
+
+
 @dataclass(frozen=True)
 class ClassFlips:
     """Items of one class over all label-preserving doses.
@@ -94,7 +100,7 @@ class ClassFlips:
 
 
 @dataclass(frozen=True)
-class InterrogationResult:
+class InterrogationResult(Shown):
     """All results of an interrogation.
 
     Parameters
@@ -129,6 +135,9 @@ class InterrogationResult:
         Analysed duration in seconds; None for features.
     settings : mapping
         Everything that repeats the interrogation.
+    render_pair : callable, optional
+        `Interrogation.render_pair`, for the players in a notebook. It holds all sounds and the
+        system, so that it is left out of comparisons, of `to_dict` and of pickles.
 
     Examples
     --------
@@ -151,6 +160,11 @@ class InterrogationResult:
     max_change: float
     duration: float | None
     settings: Mapping[str, Any]
+    render_pair: RenderPair | None = field(default=None, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the function that renders pairs."""
+        return {**vars(self), "render_pair": None}
 
     @property
     def is_broken(self) -> bool:
@@ -226,7 +240,7 @@ class InterrogationResult:
         >>> result.to_dict()["verdict"]["kind"]  # doctest: +SKIP
         'cleared'
         """
-        content = {f.name: getattr(self, f.name) for f in fields(self)}
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "render_pair"}
         content["pairs"] = [
             {f.name: getattr(flip, f.name) for f in fields(flip)}
             | {"intervention": str(flip.intervention), "settings": flip.intervention.settings}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
-from torch import Tensor
 
-from otoscope.intervene.interrogation.result import ClassFlips, Flip, InterrogationResult
+from otoscope.intervene.interrogation.result import (
+    ClassFlips,
+    Flip,
+    InterrogationResult,
+    RenderPair,
+)
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint
 from otoscope.records import to_json, versions
 from otoscope.report.geometry import Tick, ticks
@@ -27,10 +31,7 @@ from otoscope.report.numbers import format_change, format_p, format_score
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, data_uris
 
-__all__ = ["InterrogationPage", "RenderPair", "interrogation_page", "save_interrogation"]
-
-RenderPair = Callable[[Flip], tuple[Tensor, Tensor, float]]
-"""Function that renders the sounds of a flip: before and after [sample], and their rate."""
+__all__ = ["InterrogationPage", "interrogation_page", "save_interrogation"]
 
 _PAIRS = 12
 _PAIR_BYTES = 400_000  # larger pairs are encoded as Vorbis

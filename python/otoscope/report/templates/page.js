@@ -87,3 +87,7 @@ document.getElementById("download")?.addEventListener("click", () => {
   link.download = `${json.id}.json`;
   link.click();
 });
+
+// In a notebook the page is in a frame, which is made as high as the page.
+const frame = window.frameElement;
+if (frame) new ResizeObserver(() => { frame.style.height = `${root.offsetHeight}px`; }).observe(root);

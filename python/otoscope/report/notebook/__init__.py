@@ -1,0 +1,7 @@
+"""Results in notebooks and papers: the top of their reports, and figures."""
+
+from __future__ import annotations
+
+from otoscope.report.notebook.tops import html
+
+__all__ = ["html"]

@@ -1,0 +1,217 @@
+"""The top of a report for a notebook: its sentence, picture and players in a frame.
+
+A frame keeps the style and the script of the page apart from those of the notebook. It needs no
+network, and is left out, except for the text, where a notebook is not trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import singledispatch
+from html import escape
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from otoscope.attack import AttackResult
+from otoscope.explain import Explanation
+from otoscope.explain.maximise import MaximisationResult
+from otoscope.intervene.interrogation.result import InterrogationResult
+from otoscope.protocols import Patch
+from otoscope.report.adversary import khz_ticks, panels, sounds_of
+from otoscope.report.explanation import explanation_page
+from otoscope.report.geometry import mel_ticks, ticks, time_span
+from otoscope.report.interrogation.page import interrogation_page
+from otoscope.report.maximisation import Specimen, loudness_scale, side
+from otoscope.report.numbers import decibels, number, significant
+from otoscope.report.pages import content_of, render
+
+__all__ = ["LIMIT", "html"]
+
+LIMIT = 3_000_000
+"""Largest number of characters of a frame; a notebook keeps every output."""
+
+_HEIGHT = 560  # pixels, until the page says how high it is
+_PAIRS = 3
+_SPECIMENS = ("Furthest", "Second", "Third")
+
+Content = dict[str, Any]
+
+
+@singledispatch
+def html(result: object) -> str:
+    """Return the top of the report of a result.
+
+    Parameters
+    ----------
+    result : Explanation, AttackResult, InterrogationResult or MaximisationResult
+        Result to show.
+
+    Returns
+    -------
+    str
+        HTML of at most `LIMIT` characters: a frame that needs no network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from otoscope.explain import SoundLIME
+    >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments="temporal:4", content=0.0)
+    >>> html(lime.explain(torch.ones(4, 1)))[:7]
+    '<iframe'
+    """
+    raise TypeError(f"{type(result).__name__} has no report")
+
+
+@html.register
+def _(result: Explanation) -> str:
+    def content(has_sounds: bool) -> Content:
+        page = explanation_page(result)
+        if not has_sounds:
+            page = replace(page, sounds=[], listening_note="")
+        return content_of(page)
+
+    return _framed(content, "explanation.html", repr(result))
+
+
+@html.register
+def _(result: AttackResult) -> str:
+    row = result.shown
+    x, y = (sound[row].detach().cpu() for sound in (result.original, result.sound))
+    sr, n = result.sr, len(result.sound)
+    before, after = (
+        float(confidence[row]) for confidence in (result.confidence_before, result.confidence_after)
+    )
+    notes = (f"confidence {number(before)}", f"confidence {number(after)}")
+    of_which = "" if n == 1 else f"Sound {row} of {n} · "
+
+    def content(has_sounds: bool) -> Content:
+        return {
+            "title": "Adversary" if n == 1 else f"{n} adversaries",
+            "about": f"{of_which}{_aim(result, row)}",
+            "sentence": _attack_sentence(result, row),
+            "cautions": [
+                "Writing a file rounds the sound: count success on the file, with evaluate()."
+            ],
+            "sounds": sounds_of(x, y, sr, notes) if sr and has_sounds else [],
+            "panels": panels(x, y, sr or 1),
+            "time_ticks": ticks(0, len(x) / (sr or 1)),
+            "time_unit": "s" if sr else "sample",
+            "khz_ticks": khz_ticks(sr or 1000),
+            "frequency_unit": "kHz" if sr else "× rate",
+        }
+
+    return _framed(content, "adversary.html", _attack_sentence(result, row))
+
+
+@html.register
+def _(result: InterrogationResult) -> str:
+    shown = replace(result, pairs=result.pairs[:_PAIRS])
+
+    def content(has_sounds: bool) -> Content:
+        render_pair = result.render_pair if has_sounds else None
+        return content_of(interrogation_page(shown, render_pair=render_pair))
+
+    return _framed(content, "interrogation.html", repr(result.verdict))
+
+
+@html.register
+def _(result: MaximisationResult) -> str:
+    rows = result.order[: len(_SPECIMENS)]
+    inputs = [result.input[row].detach().cpu() for row in rows]
+    text = _maximisation_sentence(result)
+    if not rows or not all(_is_plane(values) for values in inputs):
+        return f"<p>{escape(text)}</p>"
+
+    def content(has_sounds: bool) -> Content:
+        specimens = [
+            Specimen(
+                label,
+                _patch(result, values.reshape(values.shape[-2:]), result.seeds[row], has_sounds),
+                float(result.activation[row]),
+                f"seed {result.seeds[row]}",
+            )
+            for label, row, values in zip(_SPECIMENS, rows, inputs, strict=False)
+        ]
+        patch = specimens[0].patch
+        scale = loudness_scale([specimen.patch for specimen in specimens])
+        return {
+            "title": f"What drives {result.unit}?",
+            "about": str(result.setting),
+            "sentence": text,
+            "cautions": [],
+            "sides": [side("made", "Made up", specimens, scale)],
+            "scale_of": "these inputs",
+            "time_ticks": ticks(*time_span(patch), most=5),
+            "time_unit": "frame" if patch.duration is None else "s",
+            "mel_ticks": [tick for tick in mel_ticks(patch) if 5 < tick.at < 95],
+            "mel_unit": "" if patch.mel_hz is None else "Hz",
+        }
+
+    return _framed(content, "maximisation.html", text)
+
+
+def _framed(content: Callable[[bool], Content], template: str, text: str) -> str:
+    """Render the page, without its sounds if it is too large with them, as a frame."""
+    n_characters = 0
+    for has_sounds in (True, False):
+        names = content(has_sounds)
+        if not has_sounds:
+            note = (
+                f"The sounds are left out: with them this output has {n_characters / 1e6:.1f} MB. "
+                "The functions of otoscope.report write pages with all sounds."
+            )
+            names["cautions"] = [note, *names["cautions"]]
+        page = render("notebook.html", {**names, "page_template": template, "framed": True})
+        frame = (
+            f'<iframe srcdoc="{escape(page)}" title="{escape(names["title"])}" '
+            f'style="width:100%;height:{_HEIGHT}px;border:0">{escape(text)}</iframe>'
+        )
+        n_characters = len(frame)
+        if n_characters <= LIMIT:
+            return frame
+    return f"<p>{escape(text)}</p>"
+
+
+def _aim(result: AttackResult, row: int) -> str:
+    if result.labels.ndim > 1:
+        return "labels per frame"
+    label, names = int(result.labels[row]), result.label_names
+    name = f"“{names[label]}”" if label < len(names) else f"label {label}"
+    return f"to reach {name}" if result.targeted else f"to leave {name}"
+
+
+def _attack_sentence(result: AttackResult, row: int) -> str:
+    n, n_fooled = len(result.sound), int(result.success.sum())
+    before, after = (
+        number(float(confidence[row]))
+        for confidence in (result.confidence_before, result.confidence_after)
+    )
+    change = f"confidence in the aim {before}, now {after}; {decibels(float(result.snr_db[row]))}"
+    if n == 1:
+        return f"{'Fooled' if n_fooled else 'Not fooled'}: {change}."
+    return f"Fooled by {n_fooled} of {n} sounds. Sound {row}: {change}."
+
+
+def _maximisation_sentence(result: MaximisationResult) -> str:
+    direction, n = "up" if result.maximise else "down", len(result.seeds)
+    if not result.order:
+        return f"None of {n} searches met a finite activation of {result.unit}."
+    best = significant(float(result.activation[result.best]))
+    searches = "The search drives" if n == 1 else f"The best of {n} searches drives"
+    failed = f" {result.n_failed} met a NaN or an infinity and stopped." if result.n_failed else ""
+    return f"{searches} {result.unit} {direction} to {best}.{failed}"
+
+
+def _is_plane(values: Tensor) -> bool:
+    """Whether an input is one spectrogram, [1, frame, mel] or [frame, mel]."""
+    return values.ndim >= 2 and values.numel() == values.shape[-2] * values.shape[-1] > 1
+
+
+def _patch(result: MaximisationResult, values: Tensor, seed: int, has_sounds: bool) -> Patch:
+    if result.inversion is None:
+        return Patch(values.to(torch.float32))
+    y = result.inversion.sound(values, seed=seed) if has_sounds else None
+    return result.inversion.patch(values, y)

@@ -1,0 +1,1 @@
+"""Tests of results in notebooks and papers."""
