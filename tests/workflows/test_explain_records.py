@@ -191,7 +191,7 @@ def test_columns_of_a_table_do_not_depend_on_the_data(tmp_path: Path) -> None:
     header, *lines = path.read_text().splitlines()
     assert header.split(",") == [*COLUMNS, *SEGMENT_COLUMNS]
     assert lines[0] == "b.wav" + "," * 11 + "empty" + "," * 9
-    assert lines[2] == "a.wav" + "," * 8 + "4.0,4,,1,'=a,,,,,0.2,,"
+    assert lines[2] == "a.wav" + "," * 8 + "4.0,4,,,1,'=a,,,,,0.2,,"
 
 
 KILLED = """
