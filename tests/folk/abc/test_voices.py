@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from otoscope.folk.abc import NotationError, Tune, parse_book, parse_tune, read_book, to_abc
+from otoscope.folk.report.counts import notes_on_voices
 
 HEAD = "X:1\nM:4/4\nL:1/8\nK:C\n"
 
@@ -25,6 +26,10 @@ VOICES = [
     ('C & "a|b" D E {|} & F :| G', [60, 67], [(5, "'&'")]),
     ("C & D [K:D] E [M:3/4] F | F", [60, 65], [(5, "'&'")]),
     ("C & D\nE F | G", [60, 67], [(5, "'&'")]),  # an overlay lasts to the bar line
+    ("(&CD|EF & GA|Bc &)d|c", [60, 62, 64, 65, 74, 72], [(5, "'&'")]),
+    ("(& C | D\nE & F|G\n[K:G]A & B|c &) F|", [60, 62, 64, 65], [(6, "'&'")]),
+    ("CD|EF&&GA|Bc|f", [60, 62, 64, 65, 77], [(5, "'&&'")]),  # two measures back
+    ("C&D|E(& F & A &)G|", [60, 64, 65, 67], [(5, "'&'")]),
     ("V:1\nC & E\nV:2\nD\nV:1\nF", [60, 65], [(6, "'&'"), (7, "voice '2'")]),
 ]
 
@@ -52,6 +57,60 @@ def test_strict_reading_refuses_them(body: str) -> None:
     assert isinstance(error, NotationError)
 
 
+def test_a_region_without_a_second_voice_is_read_whole() -> None:
+    tune = parse_tune(HEAD + "CD|(& EF|GA &)|", strict=True)
+    assert [note.pitch for note in tune.notes] == [60, 62, 64, 65, 67, 69]
+    assert len(tune.measures) == 3
+    with pytest.raises(NotationError, match="line 6, column 3: '\\(&' is not closed"):
+        parse_tune(HEAD + "V:1\nC (& E\nV:2\nF &)|")
+
+
+# What stands before and after K:, and the pitches as abc2midi plays them.
+MOVED = [
+    ("%%MIDI transpose 2\n", "C|", [62]),
+    ("I:MIDI transpose -12\n", "C|", [48]),
+    ("%%MIDI transpose 2 % a comment\n", "C|", [62]),
+    ("", "%%MIDI transpose 2\nC|\n%%MIDI transpose 3\nC|", [62, 63]),
+    ("", "%%MIDI transpose 2\nC|\nI:MIDI=rtranspose 3\nC|[I:MIDI rtranspose 3]C|", [62, 65, 68]),
+    ("", "%%MIDI transpose 2\nC|\nK:D\nF|", [62, 68]),
+    ("", "K:C transpose=5\n%%MIDI transpose 2\nC|", [62]),  # replaces it
+    ("%%MIDI transpose 2\n", "K:C transpose=5\nC|", [65]),
+    ("", "V:1\nC|\nV:2\n%%MIDI transpose 2\nC|\nV:1\nC|", [60, 60]),  # of another voice
+    ("%%MIDI program 12\n%%staves 1\n", "%%MIDI gchord fzcz\nC|", [60]),
+]
+
+
+@pytest.mark.parametrize(("before", "body", "pitches"), MOVED)
+def test_directives_that_transpose_are_read(before: str, body: str, pitches: list[int]) -> None:
+    tune = parse_tune(f"X:1\nM:4/4\n{before}K:C\n{body}", strict="V:" not in body)
+    assert [note.pitch for note in tune.notes] == pitches
+    assert [note.pitch for note in parse_tune(to_abc(tune)).notes] == pitches
+
+
+@pytest.mark.parametrize(
+    "directive",
+    [
+        "%%MIDI nobarlines",
+        "%%MIDI temperamentequal 53",
+        "I:propagate-accidentals not",
+        "%%transpose 2",
+        "%%MIDI transpose x",
+        "%%MIDI transpose",
+    ],
+)
+@pytest.mark.parametrize("place", ["X:1\n{}\nK:C\nC|", "X:1\nK:C\n{}\nC|"])
+def test_other_directives_on_pitches_are_said(place: str, directive: str) -> None:
+    text = place.format(directive)
+    (notice,) = parse_tune(text).notices
+    name = directive.removeprefix("%%").removeprefix("I:")
+    assert f"{name!r} changes pitches" in str(notice)
+    assert (notice.reason, notice.line) == ("directive", 2 + place.startswith("X:1\nK"))
+    with pytest.raises(NotationError, match="changes pitches"):
+        parse_tune(text, strict=True)
+    (note,) = notes_on_voices([("a", ()), ("b", [str(notice)])])
+    assert note.startswith("One tune has directives on pitches that are not read; b: line")
+
+
 def test_voices_of_the_header() -> None:
     tune = parse_tune("X:1\nV:1 name=A\nV:2 name=B\nK:C\nV:1\nC|\nV:2\nE|\n")
     assert [note.pitch for note in tune.notes] == [60]
@@ -70,13 +129,6 @@ def test_one_voice_is_no_second_one(body: str) -> None:
     tune = parse_tune(HEAD + body, strict=True)
     assert [note.pitch for note in tune.notes] == [60, 62]
     assert tune.notices == ()
-
-
-@pytest.mark.parametrize(("body", "column"), [("C (& D | E & F | G &) |", 3), ("C &) D|", 3)])
-def test_overlays_over_several_measures_are_refused(body: str, column: int) -> None:
-    with pytest.raises(NotationError, match="several measures") as caught:
-        parse_tune(HEAD + body)
-    assert (caught.value.line, caught.value.column) == (5, column)
 
 
 def test_no_voice_has_notes() -> None:

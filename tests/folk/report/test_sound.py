@@ -74,3 +74,13 @@ def test_settings_out_of_range_are_refused() -> None:
         play_tune(tune, sound="organ")  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="tempo_bpm is 1"):
         play_tune(tune, tempo_bpm=1)
+
+
+@pytest.mark.parametrize(
+    "body", ["C999999|", "|:C99:|" * 40, "|::::::::C50::::::::|" * 10, "Z999|"]
+)
+def test_a_sound_of_hours_is_refused(body: str) -> None:
+    tune = parse_tune(f"M:4/4\nL:4/1\nQ:1/4=20\nK:C\nC|{body}")
+    with pytest.raises(ParameterError, match=r"lasts [\d,]+ s; at most 3,600 s.*tempo_bpm"):
+        play_tune(tune, sr=SR)
+    assert len(play_tune(parse_tune("M:4/4\nL:1/4\nQ:60\nK:C\n|:C4:|"), sr=SR)) > 0

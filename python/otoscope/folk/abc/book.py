@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
+from otoscope.folk.abc.clef import concerns_pitches
 from otoscope.folk.abc.durations import default_unit, parse_unit
 from otoscope.folk.abc.elements import BarLine, BrokenRhythm, InlineField
 from otoscope.folk.abc.errors import NotationError
@@ -24,6 +25,7 @@ __all__ = ["book_to_abc", "parse_book", "parse_tune", "read_book", "to_abc"]
 
 _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _BODY_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")  # not "d:|", which is music
+_DIRECTIVE = re.compile(r"(?:%%|I:)\s*([^%]*)")
 _COMMENT = re.compile(r'("[^"]*")|(\\%)|%.*')
 _NOT_KEPT = "XMLKVwW+"  # not among a tune's headers
 _MEASURES_PER_LINE = 4
@@ -43,8 +45,8 @@ def read_book(path: str | Path, *, strict: bool = False) -> list[Tune | Notation
         Text file in UTF-8; lines that are not are read as Windows-1252, or in the charset that
         the file names (I:abc-charset).
     strict : bool, default False
-        Refuse tunes with several voices or overlays, instead of reading their first voice; what is
-        left out is in `Tune.notices`.
+        Refuse tunes with several voices, overlays, or directives on pitches that are not read,
+        instead of reading their first voice; what is left out is in `Tune.notices`.
 
     Returns
     -------
@@ -78,8 +80,8 @@ def parse_tune(text: str, *, strict: bool = False) -> Tune:
     text : str
         The tune from X: (which may be missing) to the end of the music.
     strict : bool, default False
-        Refuse tunes with several voices or overlays, instead of reading their first voice; what is
-        left out is in `Tune.notices`.
+        Refuse tunes with several voices, overlays, or directives on pitches that are not read,
+        instead of reading their first voice; what is left out is in `Tune.notices`.
 
     Returns
     -------
@@ -117,8 +119,8 @@ def parse_book(text: str, *, strict: bool = False) -> list[Tune | NotationError]
         Tunes and other text, which is skipped. A tune begins at X: (or, without X:, is a block of
         lines with a K: field) and ends at a blank line.
     strict : bool, default False
-        Refuse tunes with several voices or overlays, instead of reading their first voice; what is
-        left out is in `Tune.notices`.
+        Refuse tunes with several voices, overlays, or directives on pitches that are not read,
+        instead of reading their first voice; what is left out is in `Tune.notices`.
 
     Returns
     -------
@@ -264,7 +266,10 @@ def _parse_block(block: list[_Line], defaults: dict[str, _Line], strict: bool) -
     fields = dict(defaults)
     headers: list[tuple[str, str]] = []
     voices: list[_Line] = []
+    directives: list[_Line] = []
     for index, line in enumerate(block):
+        if directive := _DIRECTIVE.match(line.text):
+            directives.append(_Line(line.number, directive[1]))
         match = _FIELD.match(_without_comment(line.text))
         if match is None:
             if line.text.strip() and not line.text.startswith("%"):
@@ -275,15 +280,19 @@ def _parse_block(block: list[_Line], defaults: dict[str, _Line], strict: bool) -
         if letter == "V":
             voices.append(fields[letter])
         if letter == "K":
-            tune = _parse_music(block[index + 1 :], fields, voices, strict)
+            tune = _parse_music(block[index + 1 :], fields, voices, directives, strict)
             return replace(tune, headers=tuple(headers), line=block[0].number)
-        if letter not in _NOT_KEPT:
+        if letter not in _NOT_KEPT and not (letter == "I" and concerns_pitches(value)):
             headers.append((letter, value))
     raise _error(block[0], "the tune has no K: field", "no key field")
 
 
 def _parse_music(
-    lines: list[_Line], fields: dict[str, _Line], voices: list[_Line], strict: bool
+    lines: list[_Line],
+    fields: dict[str, _Line],
+    voices: list[_Line],
+    directives: list[_Line],
+    strict: bool,
 ) -> Tune:
     key, specifiers = read_key_field(fields["K"].text, line=fields["K"].number, column=3)
     meter = FREE
@@ -295,11 +304,16 @@ def _parse_music(
 
     def read(voice: str | None) -> MusicReader:
         reader = MusicReader(key or Key(None, "none"), meter, unit, voice=voice, strict=strict)
+        for line in directives:
+            reader.read_directive(line.text, line.number, 3)
         reader.read_specifiers(specifiers, fields["K"].number, 3)
         for line in voices:
             reader.declare_voice(line.text, line.number, 3)
         reader.read_line("", fields["K"].number)  # the place of a tune without a line of music
         for line in lines:
+            if directive := _DIRECTIVE.match(line.text):
+                reader.read_directive(directive[1], line.number, 3)
+                continue
             text = _without_comment(line.text)
             match = _BODY_FIELD.match(text)
             if match is None:

@@ -1,11 +1,11 @@
-"""Clefs, octaves and transposition in K: and V: fields (ABC standard 2.1, section 4.6)."""
+"""Clefs, octaves and transposition: K: and V: fields (ABC standard 2.1, 4.6) and directives."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, replace
 
-__all__ = ["Specifiers", "read_specifiers"]
+__all__ = ["Specifiers", "concerns_pitches", "read_directive", "read_specifiers"]
 
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _CLEF = re.compile(
@@ -19,6 +19,12 @@ _DRAWN = re.compile(
     r"(?:middle|m|stafflines|staffscale|cue|style|stems?|gstem|s?name|subname|s?nm|map)=.+"
     r"|[A-Za-z]\w*:\S+|\"[^\"]*\""
 )
+# Directives of abc2midi, abcm2ps and abc2svg that change which pitches sound.
+_OTHER_PITCHES = re.compile(
+    r"transpose|shift|sound|temperament|tuningsystem|percmap|propagate-accidentals"
+    r"|MIDI (?:nobarlines|temperament\w*|tuningsystem|octave|pitchbend|bend\w+|percmap|drummap)"
+)
+_TRANSPOSING = ("MIDI transpose", "MIDI rtranspose")
 _OCTAVES = {None: 0, "+8": 1, "-8": -1, "+15": 2, "-15": -2}
 
 
@@ -68,3 +74,37 @@ def read_specifiers(text: str) -> tuple[Specifiers, tuple[str, ...]]:
         elif not _DRAWN.fullmatch(word):
             others.append(word)
     return specifiers, tuple(others)
+
+
+def concerns_pitches(directive: str) -> bool:
+    """Return whether a directive changes which pitches sound."""
+    name, _ = _parts(directive)
+    return name in _TRANSPOSING or _OTHER_PITCHES.fullmatch(name) is not None
+
+
+def read_directive(text: str, semitones: int) -> Specifiers:
+    """Read a directive, which follows %% or I:, where ``semitones`` is the transposition so far.
+
+    As in abc2midi, "MIDI transpose" replaces what a K: field gives, and "MIDI rtranspose" adds to
+    it. A `ValueError` says what is wrong with a directive on pitches.
+
+    >>> read_directive("MIDI rtranspose -2", 12).semitones
+    10
+    """
+    name, value = _parts(text)
+    if name in _TRANSPOSING:
+        if not re.fullmatch(r"[+-]?\d{1,3}", value.strip()):
+            raise ValueError("changes pitches, and needs a whole number")
+        return Specifiers(semitones=int(value) + semitones * (name == "MIDI rtranspose"))
+    if _OTHER_PITCHES.fullmatch(name):
+        raise ValueError("changes pitches")
+    return Specifiers()
+
+
+def _parts(directive: str) -> tuple[str, str]:
+    """Return name and value of a directive; the names of abc2midi's have two words."""
+    name, _, value = directive.replace("=", " ", 1).strip().partition(" ")
+    if name != "MIDI":
+        return name, value
+    command, _, value = value.strip().partition(" ")
+    return f"MIDI {command}", value

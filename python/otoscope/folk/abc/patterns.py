@@ -35,7 +35,7 @@ TOKEN = re.compile(
   | (?P<note> {_NOTE.format("")} )
   | (?P<rest> [zx] {_LENGTH.format("rest_")} )
   | (?P<measures> [ZX] (?P<count>\d{{0,3}}) )
-  | (?P<overlay> & )
+  | (?P<overlay> &+ )
   | (?P<linebreak> [!$*] )
     """,
     re.VERBOSE,

@@ -4,17 +4,19 @@ Music code is that of the ABC standard 2.1, read liberally where old books diffe
 "!" alone is a line break, "+CE+" is a chord, bar lines may be any run of ``| : [ ]``.
 
 Notes are those that sound: octaves of clefs, "octave=" and "transpose=" move notes and keys while
-they are read. Of several voices one is read, and of overlays (&) what stands before them.
+they are read. Of several voices one is read, and of overlays what stands before them: & and what
+follows up to the bar line, && up to the second one, (& A | B & C | D &) up to its end.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from otoscope.folk.abc.clef import Specifiers, read_specifiers
+from otoscope.folk.abc.clef import Specifiers, read_directive, read_specifiers
 from otoscope.folk.abc.durations import default_normal_notes, parse_length, parse_unit
 from otoscope.folk.abc.elements import (
     BarLine,
@@ -71,7 +73,8 @@ class MusicReader:
         self._voices = set[str]()
         self._voice, self._wanted, self._strict = "", voice, strict
         self._is_left_out = voice is not None
-        self._in_overlay = False
+        self._overlay: float = 0  # bar lines to the end of what is left out
+        self._region: tuple[int, int] | None = None  # place of (& without &)
         self._written_key, self._key, self._specifiers = key, key, _AS_WRITTEN
         self._shift = _NO_SHIFT
         self._meter, self._unit = meter, unit
@@ -119,7 +122,7 @@ class MusicReader:
             match = TOKEN.match(text, at)
             kind = str(match.lastgroup) if match else ""
             at = match.end() if match else at + 1
-            if self._in_overlay and kind not in ("bar", "field"):
+            if self._overlay and kind not in ("bar", "field", "overlays"):
                 continue
             if match is None:
                 raise self._error(f"{text[at - 1 : at + 9]!r} came, needs music", "character")
@@ -132,9 +135,12 @@ class MusicReader:
         self._line, self._column = line, column
         if letter == "V":
             self._voice = self.declare_voice(value, line, column)
-            self._is_left_out, self._in_overlay = self._voice != self._wanted, False
-        elif self._is_left_out or self._in_overlay:
+            self._require_closed()
+            self._is_left_out, self._overlay = self._voice != self._wanted, 0
+        elif self._is_left_out or self._overlay:
             return
+        elif letter == "I":
+            self.read_directive(value, line, column)
         elif letter == "K":
             key, specifiers = read_key_field(value, line=line, column=column)
             self._transpose(specifiers, key)
@@ -149,6 +155,19 @@ class MusicReader:
                 text = text.replace('"', "")
             self._add(InlineField(letter, text, line=line, column=column))
 
+    def read_directive(self, text: str, line: int, column: int) -> None:
+        """Read what follows %% or I:; of what changes pitches, say what is not read."""
+        self._line, self._column = line, column
+        if self._is_left_out and self._voice:
+            return
+        try:
+            specifiers = read_directive(text, self._specifiers.semitones or 0)
+        except ValueError as fault:
+            self._leave_out(f"{text.strip()!r} {fault}", "directive")
+        else:
+            if specifiers != _AS_WRITTEN:
+                self._transpose(specifiers)
+
     @property
     def has_notes(self) -> bool:
         """Whether a note was read."""
@@ -159,6 +178,7 @@ class MusicReader:
         if (sign := self._pending) is not None:
             self._line, self._column = sign.line, sign.column
             raise self._error(f"{sign.sign!r} has no note after it", "broken rhythm")
+        self._require_closed()
         if not self.has_notes:
             raise NotationError("the tune has no notes", reason="no music", line=self._line or None)
         return tuple(self.elements)
@@ -166,11 +186,16 @@ class MusicReader:
     def _error(self, message: str, reason: str) -> NotationError:
         return NotationError(message, reason=reason, line=self._line, column=self._column)
 
-    def _leave_out(self, message: str) -> None:
+    def _leave_out(self, message: str, reason: str = "several voices") -> None:
         """Note that something is left out, or refuse it."""
         if self._strict:
-            raise self._error(message, "several voices")
-        self.notices.append(self._error(f"{message}, left out", "several voices"))
+            raise self._error(message, reason)
+        self.notices.append(self._error(f"{message}, left out", reason))
+
+    def _require_closed(self) -> None:
+        if self._region is not None:
+            self._line, self._column = self._region
+            raise self._error("'(&' is not closed by '&)'", "several voices")
 
     def _end_of_voice(self, text: str, at: int) -> int:
         """Return the index at which a line leaves the voice that is left out."""
@@ -272,8 +297,10 @@ class MusicReader:
         self.read_field(match["field_letter"], match["field_value"], self._line, self._column)
 
     def _on_bar(self, match: re.Match[str]) -> None:
+        self._overlay = max(0, self._overlay - 1)
+        if self._overlay:
+            return
         text = bar_line_text(match["bar_text"])
-        self._in_overlay = False
         self._accidentals.end_measure()
         ending = match["bar_ending"] or ""
         self._add(BarLine(text, ending, line=self._line, column=self._column))
@@ -361,7 +388,11 @@ class MusicReader:
         message = f"{match[0]!r} begins a second voice"
         if self._strict or not any(message in notice.message for notice in self.notices):
             self._leave_out(message)
-        self._in_overlay = True
+        self._overlay = len(match[0]) if self._region is None else math.inf
 
     def _on_overlays(self, match: re.Match[str]) -> None:
-        raise self._error(f"{match[0]!r} overlays several measures, needs &", "several voices")
+        opens = match[0] == "(&"
+        if opens != (self._region is None):
+            message = "begins within another" if opens else "has no '(&' before it"
+            raise self._error(f"{match[0]!r} {message}", "several voices")
+        self._region, self._overlay = (self._line, self._column) if opens else None, 0

@@ -224,7 +224,7 @@ def read_tunes(
     seed : int
         Random seed of generated tunes.
     strict : bool
-        Refuse tunes with several voices or overlays; otherwise their first voice is read.
+        Refuse tunes that are not read whole: second voices, overlays, directives on pitches.
     progress : bool or callable
         True shows a bar over the "files".
 

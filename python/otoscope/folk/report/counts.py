@@ -93,14 +93,22 @@ def notes(counts: TuneCounts) -> tuple[str, ...]:
 
 
 def notes_on_voices(tunes: Iterable[tuple[str, Sequence[str]]]) -> tuple[str, ...]:
-    """Say in how many tunes voices were left out, and where first; name and notices of each."""
-    left_out = [(name, notices[0]) for name, notices in tunes if notices]
-    if not left_out:
-        return ()
-    (name, notice), *others = left_out
-    count = f"{len(left_out):,} tunes have" if others else "One tune has"
-    which = "the first: " if others else ""
-    return (f"{count} several voices, of which one is read; {which}{name}: {notice}",)
+    """Say in how many tunes voices, or directives on pitches, were left out, and where first.
+
+    ``tunes`` are name and notices of each.
+    """
+    kinds = {" second ": "several voices, of which one is read"}
+    kinds["changes pitches"] = "directives on pitches that are not read"
+    notes, known = [], list(tunes)
+    for mark, text in kinds.items():
+        firsts = ((name, next((n for n in notices if mark in n), "")) for name, notices in known)
+        left_out = [(name, notice) for name, notice in firsts if notice]
+        if not left_out:
+            continue
+        (name, notice), *others = left_out
+        count = f"{len(left_out):,} tunes have" if others else "One tune has"
+        notes.append(f"{count} {text}; {'the first: ' * bool(others)}{name}: {notice}")
+    return tuple(notes)
 
 
 def save_counts(counts: TuneCounts, path: str | os.PathLike[str], *, tokens: str) -> None:

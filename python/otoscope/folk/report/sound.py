@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from otoscope.errors import MissingExtra, ParameterError
+from otoscope.errors import Advice, Argument, MissingExtra, ParameterError
 from otoscope.folk.abc import Tune, to_midi
 
 __all__ = ["SOUNDFONT", "play_tune"]
@@ -23,6 +23,7 @@ _APT_LINE: Final = "apt-get install -y fluidsynth timgm6mb-soundfont"
 _TEMPO_BPM: Final = 120.0  # as in `to_midi`
 _PEAK: Final = 0.7
 _OVERTONES: Final = 12
+_LONGEST: Final = 3600.0  # seconds
 _RING: Final = 0.25  # seconds that a string sounds on after its note
 
 
@@ -33,12 +34,18 @@ def play_tune(
     sound: Literal["ours", "fluidsynth"] = "ours",
     tempo_bpm: float | None = None,
 ) -> NDArray[np.float32]:
-    """Synthesise a tune, with its repeats."""
+    """Synthesise a tune, with its repeats; at most an hour."""
     if not 8000 <= sr <= 96000 or sound not in ("ours", "fluidsynth"):
         raise ParameterError(
             f"sr is {sr} and sound {sound!r}; need 8000 to 96000, and ours or fluidsynth"
         )
     midi = to_midi(tune, tempo_bpm)  # checks the tempo
+    seconds = _whole_notes(tune) * _seconds_per_whole_note(tune, tempo_bpm)
+    if seconds > _LONGEST:
+        raise ParameterError(
+            f"the tune, played out, lasts {seconds:,.0f} s; at most {_LONGEST:,.0f} s are played",
+            advice=Advice("take fewer repeats or a higher ", Argument("tempo_bpm")),
+        )
     y = _pluck(tune, sr, tempo_bpm) if sound == "ours" else _fluidsynth(midi, sr)
     peak = float(np.abs(y).max(initial=0.0))
     return (y * (_PEAK / peak if peak else 1.0)).astype(np.float32)
@@ -46,15 +53,22 @@ def play_tune(
 
 def _pluck(tune: Tune, sr: int, tempo_bpm: float | None) -> NDArray[np.float64]:
     """Add the sounds of the plucked strings."""
-    seconds = 240 / (tempo_bpm or tune.tempo_bpm or _TEMPO_BPM)  # of a whole note
-    length = sum((measure.duration for measure in tune.unfolded.measures), start=0)
-    y = np.zeros(round((float(length) * seconds + _RING) * sr))
+    seconds = _seconds_per_whole_note(tune, tempo_bpm)
+    y = np.zeros(round((_whole_notes(tune) * seconds + _RING) * sr))
     strings = cache(partial(_string, sr=sr))  # few notes of a tune differ
     for note in tune.unfolded.notes:
         start = round(float(note.onset) * seconds * sr)
         string = strings(note.pitch, float(note.duration) * seconds)
         y[start : start + len(string)] += string[: len(y) - start]
     return y
+
+
+def _whole_notes(tune: Tune) -> float:
+    return float(sum((measure.duration for measure in tune.unfolded.measures), start=0))
+
+
+def _seconds_per_whole_note(tune: Tune, tempo_bpm: float | None) -> float:
+    return 240 / (tempo_bpm or tune.tempo_bpm or _TEMPO_BPM)
 
 
 def _string(pitch: int, seconds: float, sr: int) -> NDArray[np.float64]:

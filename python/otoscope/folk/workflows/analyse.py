@@ -37,7 +37,7 @@ class AnalyseFolkConfig:
     seed : int
         Random seed of the draws and of the halves.
     strict : bool
-        Refuse tunes with several voices or overlays; otherwise their first voice is read.
+        Refuse tunes that are not read whole: second voices, overlays, directives on pitches.
     """
 
     real: str

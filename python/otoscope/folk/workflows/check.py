@@ -42,7 +42,7 @@ class CheckFolkConfig:
     conventions : Conventions
         Bounds of the rules.
     strict : bool
-        Refuse tunes with several voices or overlays; otherwise their first voice is read.
+        Refuse tunes that are not read whole: second voices, overlays, directives on pitches.
     """
 
     source: str

@@ -41,7 +41,7 @@ class ContinueFolkConfig:
     drawing : SampleFolkConfig
         Number of continuations, network and seed. Meter, mode and prime come from the tune.
     strict : bool
-        Refuse tunes with several voices or overlays; otherwise their first voice is read.
+        Refuse tunes that are not read whole: second voices, overlays, directives on pitches.
     """
 
     file: Path

@@ -34,7 +34,7 @@ class NearestFolkConfig:
     copied : float
         Containment from which a tune counts as a copy, in (0, 1].
     strict : bool
-        Refuse tunes with several voices or overlays; otherwise their first voice is read.
+        Refuse tunes that are not read whole: second voices, overlays, directives on pitches.
     """
 
     source: str

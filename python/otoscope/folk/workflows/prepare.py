@@ -48,7 +48,7 @@ class PrepareFolkConfig:
     seed : int
         Random seed of the split, and of generated tunes; at least 0.
     strict : bool
-        Refuse tunes with several voices or overlays; otherwise their first voice is read.
+        Refuse tunes that are not read whole: second voices, overlays, directives on pitches.
     """
 
     sources: tuple[str, ...]

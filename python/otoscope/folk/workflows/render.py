@@ -41,7 +41,7 @@ class RenderFolkConfig:
     tempo_bpm : float, optional
         Tempo of all tunes in quarter notes per minute; default: the tempo of each tune, else 120.
     strict : bool
-        Refuse tunes with several voices or overlays; otherwise their first voice is read.
+        Refuse tunes that are not read whole: second voices, overlays, directives on pitches.
     """
 
     source: str
@@ -139,7 +139,10 @@ def _render(tune: BookTune, settings: RenderFolkConfig, folder: Path) -> Rendere
     name = f"{tune.number:03}-{_file_name(tune.title)}".rstrip("-")
     svg = engrave(tune.tune)
     sound = cast(Literal["ours", "fluidsynth"], settings.sound)
-    y = play_tune(tune.tune, sr=_SR, sound=sound, tempo_bpm=settings.tempo_bpm)
+    try:
+        y = play_tune(tune.tune, sr=_SR, sound=sound, tempo_bpm=settings.tempo_bpm)
+    except ParameterError as err:
+        raise err.within(tune.name) from err
     write_text(folder / f"{name}.svg", svg)
     (folder / f"{name}.mid").write_bytes(to_midi(tune.tune, settings.tempo_bpm))
     write_audio(folder / f"{name}.wav", torch.from_numpy(y), sr=_SR)

@@ -33,7 +33,7 @@ class ScoreFolkConfig:
     model : str
         "folkrnn-small", the file of a network, or the folder of a training.
     strict : bool
-        Refuse tunes with several voices or overlays; otherwise their first voice is read.
+        Refuse tunes that are not read whole: second voices, overlays, directives on pitches.
     """
 
     source: str
