@@ -24,7 +24,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain.segments import Extent
 from otoscope.foreign import parse_json
 from otoscope.protocols import Patch
-from otoscope.signal.mel.domain import Compression, Domain
+from otoscope.signal.mel.domain import Domain, read_compression
 
 _KIND, _VERSION = "otoscope.Explanation", 2
 FORMAT = f"{_KIND}/{_VERSION}"
@@ -232,5 +232,5 @@ def patch_from_json(content: Mapping[str, Any]) -> Patch:
             domain, {"mean", "std", "compression"}, "the patch's domain in the explanation"
         )
         mean, std = array_from_json(domain["mean"]), array_from_json(domain["std"])
-        plain["domain"] = Domain(mean, std, build(Compression, domain["compression"]))
+        plain["domain"] = Domain(mean, std, read_compression(domain["compression"]))
     return build(Patch, plain)

@@ -22,7 +22,8 @@ from otoscope.foreign import read_json, refusing
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
 from otoscope.records import replacing, write_text
-from otoscope.signal import Compression, FrontEnd
+from otoscope.signal import FrontEnd
+from otoscope.signal.mel.domain import read_compression
 
 __all__ = [
     "NETWORKS",
@@ -54,11 +55,15 @@ _FRONT_END = {
     "fmin": float,
     "fmax": float,
     "filters": str,
-    "window": str,
+    "window": str | float | list,
     "power": float,
     "centred": bool,
     "compression": dict,
+    "win_length": int | None,
+    "norm": str | None,
+    "pad_mode": str,
 }
+_SINCE = {"win_length": None, "norm": "slaney", "pad_mode": "constant"}  # not in older bundles
 _LARGEST = (
     1 << 20
 )  # frames, samples and bands: a description is short, what it asks for need not be
@@ -149,13 +154,18 @@ def load_bundle(path: str | PathLike[str]) -> Listener:
 
 def _front_end(settings: object, patch_frames: int) -> FrontEnd:
     """Build a front end from settings whose types and sizes are checked."""
+    if isinstance(settings, dict):
+        settings = {**_SINCE, **settings}
     checked = require_types(settings, _FRONT_END, "the front end")
+    window = checked["window"]
+    window = tuple(window) if isinstance(window, list) else window
     sizes = {name: checked[name] for name in ("n_fft", "hop_length", "n_mels")}
     if large := [name for name, size in sizes.items() if size > _LARGEST]:
         raise ParameterError(f"{large[0]} is {sizes[large[0]]}, at most {_LARGEST} is read")
     if patch_frames * max(sizes["hop_length"], sizes["n_mels"]) > 1 << 30:
         raise ParameterError(f"patch_frames is {patch_frames}: an excerpt has too many samples")
-    return FrontEnd(**{**checked, "compression": Compression(**checked["compression"])})
+    compression = read_compression(checked["compression"])
+    return FrontEnd(**{**checked, "compression": compression, "window": window})
 
 
 def read_card(path: str | PathLike[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols import Patch, Sound
-from otoscope.signal import Domain, FrontEnd, mono, read_audio
+from otoscope.signal import PCEN, Domain, FrontEnd, mono, read_audio
 from otoscope.signal.excerpts import cut
 from otoscope.taps import Tap
 
@@ -165,7 +165,8 @@ class Listener(nn.Module):
             y = F.pad(y, (lead, self.front_end.n_samples(length) - lead - len(y)))
         with torch.no_grad():
             values = self.prepare(y)
-        patches = [self._excerpt(y, values, start, padded=padded) for start in starts]
+            domain = self._domain_of(y)
+        patches = [self._excerpt(y, values, domain, start, padded=padded) for start in starts]
         if lead:
             patches = [
                 replace(patch, start=patch.start - lead / self.sample_rate) for patch in patches
@@ -203,7 +204,17 @@ class Listener(nn.Module):
         y, sr = sound
         return mono(y, sr, sr=self.sample_rate)[0]
 
-    def _excerpt(self, y: Tensor, values: Tensor, start: float, *, padded: bool) -> Patch:
+    def _domain_of(self, y: Tensor) -> Domain:
+        """Return the domain of a sound: its silence may depend on the loudest cell."""
+        compression = self.front_end.compression
+        if isinstance(compression, PCEN) or not compression.is_relative:
+            return self.domain
+        peak = float(self.front_end.mel(y.to(self.mean.device)).max())
+        return replace(self.domain, compression=compression.at(peak))
+
+    def _excerpt(
+        self, y: Tensor, values: Tensor, domain: Domain, start: float, *, padded: bool
+    ) -> Patch:
         hop, rate, length = self.hop_length, self.sample_rate, self.patch_frames
         last = len(values) - (1 if padded else length)  # last possible first frame of an excerpt
         advice = None if padded else Advice(Argument("padded", True), " fills up with silence")
@@ -225,11 +236,11 @@ class Listener(nn.Module):
         samples = y[offset : offset + length * hop]
         owned[: len(samples)] = samples
         return Patch(
-            cut(values, first, length, floor=self.domain.floor),
+            cut(values, first, length, floor=domain.floor),
             y=owned,
             sr=rate,
             hop_length=hop,
             mel_hz=self.mel_hz,
             start=offset / rate,
-            domain=self.domain,
+            domain=domain,
         )

@@ -13,9 +13,11 @@ from otoscope.signal.listen import listen
 from otoscope.signal.mel.domain import Compression, Domain
 from otoscope.signal.mel.filterbank import EmptyFilters
 from otoscope.signal.mel.frontend import FrontEnd, librosa_mel, svd2015
+from otoscope.signal.mel.pcen import PCEN
 from otoscope.signal.stft import istft, stft
 
 __all__ = [
+    "PCEN",
     "Compression",
     "Domain",
     "EmptyFilters",

@@ -17,9 +17,9 @@ from torch import Tensor, from_numpy
 from otoscope import ops
 from otoscope.errors import ParameterError
 
-__all__ = ["get_window", "hann", "istft", "n_frames", "stft"]
+__all__ = ["PADDINGS", "get_window", "hann", "istft", "n_frames", "stft"]
 
-_PADDINGS = {
+PADDINGS = {
     "constant": "constant",
     "reflect": "reflect",
     "edge": "replicate",
@@ -179,9 +179,9 @@ def istft(
 
 def _padded(y: Tensor, count: int, pad_mode: str) -> Tensor:
     """Pad both ends of [..., sample]."""
-    if pad_mode not in _PADDINGS:
-        raise ParameterError(f"pad_mode is {pad_mode!r}, must be one of {', '.join(_PADDINGS)}")
-    mode = _PADDINGS[pad_mode]
+    if pad_mode not in PADDINGS:
+        raise ParameterError(f"pad_mode is {pad_mode!r}, must be one of {', '.join(PADDINGS)}")
+    mode = PADDINGS[pad_mode]
     needed = {"constant": 0, "replicate": 1, "reflect": count + 1, "circular": count}[mode]
     if y.shape[-1] < needed:
         raise ParameterError(

@@ -239,8 +239,8 @@ def test_domains_that_cannot_be_are_refused() -> None:
         Domain(torch.zeros(2), torch.ones(3))
     with pytest.raises(ParameterError, match="amin is 0"):
         Compression("ln", 0)
-    with pytest.raises(ParameterError, match="kind is 'db'"):
-        Compression("db")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="kind is 'log2'"):
+        Compression("log2")  # type: ignore[arg-type]
 
 
 @examples(20)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -34,10 +35,21 @@ class EmptyFilters(UserWarning):
 
 
 def mel_filters(
-    kind: str, sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: float
+    kind: str,
+    sr: float,
+    n_fft: int,
+    *,
+    n_mels: int,
+    fmin: float,
+    fmax: float,
+    norm: Literal["slaney"] | None = "slaney",
 ) -> Tensor:
-    """Build the filters of a kind, and warn of those without any bin."""
-    filters = _KINDS[kind](sr, n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    """Build the filters of a kind, and warn of those without any bin.
+
+    ``norm`` is that of the kinds "slaney" and "htk": equal area, or None for unit height.
+    """
+    own = {"norm": norm} if kind in ("slaney", "htk") else {}
+    filters = _KINDS[kind](sr, n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, **own)
     if empty := _empty(filters.numpy(), n_fft):
         warnings.warn(empty, EmptyFilters, stacklevel=4)
     return filters
@@ -79,15 +91,29 @@ def svd2015_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: fl
 
 
 def librosa_filters(
-    sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: float, htk: bool = False
+    sr: float,
+    n_fft: int,
+    *,
+    n_mels: int,
+    fmin: float,
+    fmax: float,
+    htk: bool = False,
+    norm: Literal["slaney"] | None = "slaney",
 ) -> Tensor:
-    """Build librosa's filters of equal area (norm "slaney"), on Slaney's or HTK's mel scale."""
+    """Build librosa's filters, of equal area or of unit height, on Slaney's or HTK's mel scale."""
     import librosa
 
     with warnings.catch_warnings():  # `mel_filters` names the bands
         warnings.filterwarnings("ignore", "Empty filters", UserWarning)
         filters = librosa.filters.mel(
-            sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, htk=htk, dtype=np.float64
+            sr=sr,
+            n_fft=n_fft,
+            n_mels=n_mels,
+            fmin=fmin,
+            fmax=fmax,
+            htk=htk,
+            norm=norm,
+            dtype=np.float64,
         )
     return torch.from_numpy(filters.T.copy())
 

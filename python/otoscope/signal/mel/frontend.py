@@ -6,10 +6,11 @@ Front ends with equal settings give equal values. Frame i covers the samples i *
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,7 +19,8 @@ from otoscope.errors import ParameterError
 from otoscope.signal.griffin_lim import griffin_lim
 from otoscope.signal.mel.domain import Compression
 from otoscope.signal.mel.filterbank import mel_centres, mel_filters
-from otoscope.signal.stft import istft, n_frames, stft
+from otoscope.signal.mel.pcen import PCEN
+from otoscope.signal.stft import PADDINGS, get_window, istft, n_frames, stft
 
 __all__ = ["FrontEnd", "librosa_mel", "svd2015"]
 
@@ -39,20 +41,28 @@ class FrontEnd:
         Lower edge of the first and upper edge of the last filter, in Hz; fmax <= sample_rate / 2.
     filters : {"svd2015", "slaney", "htk", "kaldi"}
         Filters of Schlueter and Grill, librosa's on Slaney's or HTK's mel scale, or Kaldi's.
-    window : {"hann", "hann_symmetric"}
-        Periodic Hann window, as in librosa, or symmetric Hann window.
+    window : str, float, tuple, Tensor or array
+        "hann", the periodic Hann window, as in librosa; "hann_symmetric"; another window of
+        ``scipy.signal.get_window``; or the samples of a window.
     power : float
         Exponent of the magnitudes: 1 for magnitudes, 2 for powers.
     centred : bool
         If True, frame i is centred at sample i * hop_length, and both ends are padded with zeros;
         otherwise frame i starts at sample i * hop_length, and only whole frames count.
-    compression : Compression
-        Logarithmic compression.
+    compression : Compression or PCEN
+        Logarithmic compression, or per-channel energy normalisation.
+    win_length : int, optional
+        Length of the window, centred in the frame; by default ``n_fft``.
+    norm : {"slaney"} or None
+        Normalisation of the filters "slaney" and "htk": equal area, or unit height.
+    pad_mode : str
+        Padding of centred frames: "constant" (zeros), "reflect", "edge" or "circular".
 
     Raises
     ------
     ParameterError
-        If a size is below 1 or the range of frequencies exceeds sample_rate / 2.
+        If a size is below 1, the range of frequencies exceeds sample_rate / 2, or a setting is
+        unknown.
 
     Warns
     -----
@@ -75,10 +85,13 @@ class FrontEnd:
     fmin: float
     fmax: float
     filters: Literal["svd2015", "slaney", "htk", "kaldi"]
-    window: Literal["hann", "hann_symmetric"]
+    window: str | float | tuple[Any, ...]
     power: float
     centred: bool
-    compression: Compression
+    compression: Compression | PCEN
+    win_length: int | None = None
+    norm: Literal["slaney"] | None = "slaney"
+    pad_mode: str = "constant"
 
     def __post_init__(self) -> None:
         for name in ("sample_rate", "n_fft", "hop_length", "n_mels"):
@@ -89,13 +102,31 @@ class FrontEnd:
                 f"fmin is {self.fmin}, fmax {self.fmax}; must be 0 <= fmin < fmax <= "
                 f"{self.sample_rate / 2} (half the rate)"
             )
+        if self.norm not in ("slaney", None):
+            raise ParameterError(f"norm is {self.norm!r}, must be 'slaney' or None")
+        if self.norm is None and self.filters == "svd2015":
+            raise ParameterError("norm is None; filters 'svd2015' sum to 1 by their definition")
+        if self.pad_mode not in PADDINGS:
+            raise ParameterError(
+                f"pad_mode is {self.pad_mode!r}, must be one of {', '.join(PADDINGS)}"
+            )
+        if isinstance(self.window, Tensor | np.ndarray):  # a tuple compares, and can be written
+            object.__setattr__(self, "window", tuple(self.window.tolist()))
+        if isinstance(self.compression, PCEN) and self.compression.frame_rate is None:
+            rated = replace(self.compression, frame_rate=self.sample_rate / self.hop_length)
+            object.__setattr__(self, "compression", rated)
+        self.taper  # noqa: B018  # refuses an unknown window at once
 
     @cached_property
     def taper(self) -> Tensor:
         """Window of a frame: Tensor [n_fft], float64."""
-        periodic = self.window == "hann"
-        taper: Tensor = torch.hann_window(self.n_fft, periodic=periodic, dtype=torch.float64)
-        return taper
+        window: Any = self.window
+        length = self.win_length or self.n_fft
+        if window in ("hann", "hann_symmetric"):
+            window = torch.hann_window(length, periodic=window == "hann", dtype=torch.float64)
+        elif isinstance(window, tuple) and not isinstance(window[0], str):
+            window = torch.tensor(window, dtype=torch.float64)
+        return get_window(window, n_fft=self.n_fft, win_length=self.win_length)
 
     @cached_property
     def filterbank(self) -> Tensor:
@@ -107,6 +138,7 @@ class FrontEnd:
             n_mels=self.n_mels,
             fmin=self.fmin,
             fmax=self.fmax,
+            norm=self.norm,
         )
 
     @cached_property
@@ -166,7 +198,13 @@ class FrontEnd:
                 f"y has {y.shape[-1]} samples; one frame needs {self.n_fft} "
                 f"({1000 * self.n_fft / self.sample_rate:.0f} ms)"
             )
-        return stft(y, window=self.taper, hop_length=self.hop_length, center=self.centred)
+        return stft(
+            y,
+            window=self.taper,
+            hop_length=self.hop_length,
+            center=self.centred,
+            pad_mode=self.pad_mode,
+        )
 
     def mel(self, y: Tensor) -> Tensor:
         """Compute mel energies [..., frame, mel], >= 0, of waveforms; differentiable."""
@@ -290,7 +328,7 @@ def svd2015(*, sample_rate: int = 22050, hop_length: int | None = None) -> Front
     )
 
 
-def librosa_mel(
+def librosa_mel(  # noqa: PLR0913 - librosa's arguments
     *,
     sr: int = 22050,
     n_fft: int = 2048,
@@ -298,9 +336,15 @@ def librosa_mel(
     n_mels: int = 128,
     fmin: float = 0.0,
     fmax: float | None = None,
-    compression: Compression | None = None,
+    win_length: int | None = None,
+    window: str | float | tuple[Any, ...] | Tensor = "hann",
+    power: float = 2.0,
+    pad_mode: str = "constant",
+    htk: bool = False,
+    norm: Literal["slaney"] | None = "slaney",
+    compression: Compression | PCEN | None = None,
 ) -> FrontEnd:
-    """Create a front end with the values of ``librosa.feature.melspectrogram``: centred, power 2.
+    """Create a front end with the values of ``librosa.feature.melspectrogram``, centred.
 
     Parameters
     ----------
@@ -308,14 +352,21 @@ def librosa_mel(
         Sample rate in Hz, samples per frame, samples between frames, and number of bands.
     fmin, fmax : float
         Lower and upper edge of the filters, in Hz; by default 0 and sr / 2.
-    compression : Compression, optional
-        Logarithmic compression. Default: ln(max(mel, 1e-10)).
+    win_length, window, power, pad_mode
+        See `FrontEnd`.
+    htk : bool
+        Use HTK's mel scale instead of Slaney's.
+    norm : {"slaney"} or None
+        Filters of equal area, or of unit height.
+    compression : Compression or PCEN, optional
+        Compression. Default: ln(max(mel, 1e-10)). ``Compression("db", 1e-10, ref="max",
+        top_db=80)`` is ``librosa.power_to_db(ref=np.max)``.
 
     Returns
     -------
     FrontEnd
-        Front end with Slaney's mel scale, filters of equal area, a periodic Hann window, and
-        padding by zeros.
+        Front end. torchaudio's ``MelSpectrogram`` has ``htk=True, norm=None,
+        pad_mode="reflect"``.
 
     Examples
     --------
@@ -329,9 +380,12 @@ def librosa_mel(
         n_mels=n_mels,
         fmin=fmin,
         fmax=sr / 2 if fmax is None else fmax,
-        filters="slaney",
-        window="hann",
-        power=2.0,
+        filters="htk" if htk else "slaney",
+        window=window,  # type: ignore[arg-type]  # the front end makes a tuple of a Tensor
+        power=power,
         centred=True,
         compression=compression or Compression("ln", 1e-10),
+        win_length=win_length,
+        norm=norm,
+        pad_mode=pad_mode,
     )
