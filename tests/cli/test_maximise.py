@@ -227,3 +227,51 @@ def test_out_must_be_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "there is no folder" in refused(
         "synth-singing", *QUICK, "--html", tmp_path / "no" / "a.html"
     )
+
+
+NORMALISED = """
+import torch
+from torch import nn
+from otoscope.models.listener import Listener
+from otoscope.signal import svd2015
+
+def make(bias=0.0):
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.BatchNorm2d(1), nn.Conv2d(1, 2, 5), nn.ReLU(), nn.Flatten(), nn.LazyLinear(1)
+    )
+    net[0].running_mean[:], net[0].running_var[:] = -9.0, 9.0  # of log-mel values
+    net(torch.zeros(2, 1, 115, 80))
+    net[1].bias.data += bias
+    mean, std = torch.zeros(80), torch.ones(80)  # the BatchNorm standardises
+    names = ["loud"]
+    return Listener(
+        net.eval(), svd2015(), mean=mean, std=std, patch_frames=115, output_names=names
+    ).eval()
+
+def dead():
+    return make(-1e6)
+"""
+
+
+def test_a_network_that_standardises_its_input_is_driven_beyond_real_sounds(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "normalised.py").write_text(NORMALISED)
+    lively, dead = (
+        maximise_unit(
+            MaximiseConfig(
+                f"{tmp_path / 'normalised.py'}:{name}",
+                "4",
+                seeds=2,
+                iterations=(20,),
+                penalties=(0.0,),
+                rates=(0.05,),
+                every=4.0,
+            )
+        )
+        for name in ("make", "dead")
+    )
+    assert lively.made[0].activation > lively.real[0].activation
+    assert not [note for note in lively.notes if "searches" in note]
+    assert "The gradient is 0 from start to end in 2 of 2 searches" in " ".join(dead.notes)

@@ -17,7 +17,12 @@ from otoscope.errors import ParameterError
 from otoscope.explain.maximise import GridResult, MaximisationResult, Ranking, Setting
 from otoscope.protocols import Patch
 from otoscope.report import save_maximisation
-from otoscope.report.maximisation import MaximisationSummary, Specimen, sentence
+from otoscope.report.maximisation import (
+    MaximisationSummary,
+    Specimen,
+    search_cautions,
+    sentence,
+)
 from tests.support.browser import PHONE, PLAYING, WIDE, lightness, opened, wait_until
 from tests.support.reports import HOSTILE
 
@@ -35,6 +40,7 @@ def result_of(activation: list[float], iterations: int) -> MaximisationResult:
         trace=values[:, None] * torch.linspace(0, 1, iterations),
         steps=torch.full((len(values),), iterations),
         failed=~values.isfinite(),
+        flat=torch.zeros(len(values), dtype=torch.bool),
         setting=Setting(0.01, 0.001, iterations),
         seeds=range(len(values)),
         maximise=True,
@@ -190,3 +196,26 @@ def test_dark_scheme_and_download(browser: Any, report: Path) -> None:
             page.get_by_role("button", name="Download").click()
         assert download.value.suggested_filename == "maximisation.json"
         assert '"settings"' in Path(download.value.path()).read_text()
+
+
+def cautions_of(*results: MaximisationResult, real: float) -> str:
+    ranked = GridResult(results).rank(torch.tensor([real, real - 1]))
+    made = Specimen("Furthest", Patch(torch.zeros(2, 2)), 1.0, "seed 0")
+    return " ".join(search_cautions(ranked, made, real))
+
+
+def test_searches_that_all_end_short_of_real_excerpts_are_warned_of() -> None:
+    low, high = result_of([-3.0, 1.0], 4), result_of([1.0, 7.0], 4)
+    text = "All 2 searches end below the furthest real excerpt"
+    assert text in cautions_of(low, real=5.0)
+    assert cautions_of(low, high, real=5.0) == ""
+    lost = result_of([math.nan, 1.0], 4)
+    assert "All 2 searches end below" in cautions_of(lost, real=5.0)
+    down = replace(high, maximise=False)
+    assert "All 2 searches end above the furthest real excerpt" in cautions_of(down, real=0.5)
+    assert cautions_of(down, real=1.5) == ""
+
+
+def test_searches_without_a_gradient_are_counted() -> None:
+    result = replace(result_of([6.0, 6.0, 6.0], 4), flat=torch.tensor([True, False, True]))
+    assert "The gradient is 0 from start to end in 2 of 3 searches" in cautions_of(result, real=5.0)

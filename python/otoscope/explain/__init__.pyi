@@ -1,7 +1,7 @@
 from . import content, segments
 from .evaluator import Evaluator, PlainPasses
 from .fit import Fit
-from .maximise import ActivationMaximiser, FourierPrior, Prior, RawPrior
+from .maximise import ActivationMaximiser, FourierPrior, Prior, RawPrior, ScaledPrior
 from .query import FewEffectiveSamples
 from .result import Explanation
 from .settings import ExplanationSettings
@@ -20,6 +20,7 @@ __all__ = [
     "PlainPasses",
     "Prior",
     "RawPrior",
+    "ScaledPrior",
     "SoundLIME",
     "WeightedRidge",
     "content",

@@ -153,11 +153,16 @@ def sentence(ranking: Ranking, summary: MaximisationSummary, made: float, real: 
 def search_cautions(
     ranking: Ranking,
     made: Specimen,
+    real: float,
     *,
     squashed: str | None = None,
 ) -> list[str]:
-    """List reasons for caution; ``squashed`` is the layer if its outputs are probabilities."""
-    notes = []
+    """List reasons for caution.
+
+    ``real`` is the activation by the furthest real excerpt; ``squashed`` is the layer if its
+    outputs are probabilities.
+    """
+    notes = _search_failures([row.result for row in ranking.rows], real)
     if squashed is not None:
         notes.append(
             f"{squashed} gives probabilities: where the model is sure they have no gradient. "
@@ -189,6 +194,26 @@ def skipped_note(skipped: Mapping[str, ParameterError]) -> list[str]:
         return []
     name, reason = next(iter(skipped.items()))
     return [f"{len(skipped)} sound files are skipped; the first: {name}: {reason}"]
+
+
+def _search_failures(results: Sequence[MaximisationResult], real: float) -> list[str]:
+    """Say that searches had no gradient, or that all end short of the furthest real excerpt."""
+    notes = []
+    n_searches = sum(len(result.seeds) for result in results)
+    if n_flat := sum(int(result.flat.sum()) for result in results):
+        notes.append(
+            f"The gradient is 0 from start to end in {n_flat} of {n_searches} searches: there was "
+            "nothing to climb. Other seeds or an earlier layer may have a gradient."
+        )
+    sign = 1 if results[0].maximise else -1
+    ends = torch.cat([sign * result.activation for result in results])
+    if not bool((ends >= sign * real).any()):
+        side = "below" if sign > 0 else "above"
+        notes.append(
+            f"All {n_searches} searches end {side} the furthest real excerpt: they do not show "
+            "what drives the unit. Try a larger rate, more iterations or a smaller penalty."
+        )
+    return notes
 
 
 _COLUMNS = (
@@ -356,6 +381,7 @@ def _plain(ranking: Ranking, summary: MaximisationSummary) -> dict[str, object]:
             "activation": row.result.activation,
             "seeds": list(row.result.seeds),
             "failed": row.result.failed,
+            "flat": row.result.flat,
         }
         for row in ranking.rows
     ]

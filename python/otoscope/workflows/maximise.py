@@ -1,13 +1,12 @@
 """Maximise a unit of a listening model, and compare the inputs with real excerpts.
 
-Inputs are optimised in the model's own domain, never below digital silence. Real excerpts are read
-from sound files, each file once.
+Inputs start with the mean and the deviation of the real excerpts and stay above digital silence.
+Real excerpts are read from sound files, each file once.
 """
 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from otoscope import records
 from otoscope.errors import Advice, Argument, ParameterError
@@ -23,17 +21,15 @@ from otoscope.explain.maximise import (
     ActivationMaximiser,
     Extremes,
     FourierPrior,
-    GridResult,
     Prior,
     Ranking,
     RawPrior,
+    ScaledPrior,
     Unit,
 )
 from otoscope.explain.maximise.maximiser import check_search
 from otoscope.explain.maximise.unit import Index, Pool
-from otoscope.metrics import FewRows
 from otoscope.progress import Progress, silent
-from otoscope.protocols import evaluating
 from otoscope.report import maximisation
 from otoscope.signal import write_audio
 from otoscope.signal.audio.truncation import truncated_note
@@ -41,6 +37,7 @@ from otoscope.workflows.maximise_specimens import (
     N_SPECIMENS,
     RealExcerpts,
     made_specimens,
+    rank_settings,
     real_specimens,
 )
 from otoscope.workflows.recording import FolderNotes, load_listening_model
@@ -248,6 +245,7 @@ class MaximiseResult:
                 "seen": row.n_finite,
                 "activation": row.result.activation,
                 "failed": row.result.n_failed,
+                "flat": int(row.result.flat.sum()),
             }
             for row in self.ranking.rows
         ]
@@ -297,12 +295,12 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
     'Furthest'
     """
     model = load_listening_model(config.model, device=config.device)
-    maximiser = _maximiser(model, config)
     layer = Unit(model, config.rank_layer, 0) if config.rank_layer else None
     excerpts = RealExcerpts(model, config.real, every=config.every, progress=progress)
-    extremes = maximiser.extremes(excerpts, max(config.seeds, N_SPECIMENS))
+    extremes = _maximiser(model, config).extremes(excerpts, max(config.seeds, N_SPECIMENS))
     if len(extremes.excerpts) < 2:
         raise ParameterError(f"there is {extremes.n_seen} real excerpt: a distance needs two")
+    maximiser = _maximiser(model, config, extremes)
     grid = maximiser.grid(
         rates=config.rates,
         penalties=config.penalties,
@@ -311,14 +309,14 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
         seed=config.seed,
         progress=progress,
     )
-    ranking, warned = _ranked(grid, extremes, layer)
+    ranking, warned = rank_settings(grid, extremes, layer)
     made = tuple(made_specimens(ranking, model, maximiser.unit))
     if not made:
         smaller = Advice("try a smaller ", Argument("rate"))
         raise ParameterError("no input has a finite activation", advice=smaller)
     real = tuple(real_specimens(extremes, excerpts, model))
     squashed = config.layer if maximiser.unit.is_squashed else None
-    notes = maximisation.search_cautions(ranking, made[0], squashed=squashed)
+    notes = maximisation.search_cautions(ranking, made[0], real[0].activation, squashed=squashed)
     all_notes = (*notes, *truncated_note(excerpts.files.truncated.values()), *warned)
     return MaximiseResult(config, ranking, made, real, extremes.n_seen, all_notes, excerpts.files)
 
@@ -369,11 +367,14 @@ def save_maximise_folder(result: MaximiseResult, folder: Path) -> None:
             write_audio(folder / f"{name}.wav", specimen.patch.y, sr=round(specimen.patch.sr))
 
 
-def _maximiser(model: Any, config: MaximiseConfig) -> ActivationMaximiser:
-    floor = model.domain.floor
+def _maximiser(
+    model: Any, config: MaximiseConfig, real: Extremes | None = None
+) -> ActivationMaximiser:
+    """Compose the search; it starts like real excerpts where these are known."""
+    floor, prior = model.domain.floor, config.prior_of((1, model.patch_frames, model.n_mels))
     return ActivationMaximiser(
         model,
-        config.prior_of((1, model.patch_frames, model.n_mels)),
+        prior if real is None else ScaledPrior.like(prior, real),
         layer=config.layer,
         unit=config.index,
         prepare=lambda x: torch.maximum(x, floor.to(x)),
@@ -381,20 +382,3 @@ def _maximiser(model: Any, config: MaximiseConfig) -> ActivationMaximiser:
         pool=cast(Pool, config.pool),  # checked there
         jitter=config.jitter,
     )
-
-
-def _ranked(grid: GridResult, extremes: Extremes, layer: Unit | None) -> tuple[Ranking, list[str]]:
-    """Rank by activations, or by features in a layer; return the warnings too."""
-    if layer is None:
-        return grid.rank(extremes.activations), []
-
-    def feature(batch: Tensor) -> Tensor:
-        with evaluating(layer.model):
-            output = layer.tap(batch)
-        return output.flatten(2).mean(2) if output.ndim > 2 else output
-
-    real = [cast(Tensor, excerpt.patch) for excerpt in extremes.excerpts]
-    with torch.no_grad(), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", FewRows)
-        ranking = grid.rank(torch.cat([feature(x[None]) for x in real]), feature=feature)
-    return ranking, list(dict.fromkeys(str(warning.message) for warning in caught))

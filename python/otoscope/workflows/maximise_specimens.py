@@ -1,13 +1,14 @@
-"""Specimens of a maximised unit: optimised inputs with sound, and real excerpts."""
+"""Specimens of a maximised unit, made up and real, and the ranking of its settings."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -15,16 +16,17 @@ from torch.nn import functional as F
 
 from otoscope.data import sample, sample_names
 from otoscope.errors import ParameterError
-from otoscope.explain.maximise import Extremes, RankedResult, Ranking, Unit
+from otoscope.explain.maximise import Extremes, GridResult, RankedResult, Ranking, Unit
 from otoscope.explain.maximise.inversion import Inversion
+from otoscope.metrics import FewRows
 from otoscope.progress import Progress, tracked
-from otoscope.protocols import Patch, device_of
+from otoscope.protocols import Patch, device_of, evaluating
 from otoscope.report.maximisation import Specimen
 from otoscope.signal.audio.files import decode
 from otoscope.signal.excerpts import sliding
 from otoscope.workflows.recording import FolderNotes, Recording, sound_files
 
-__all__ = ["N_SPECIMENS", "RealExcerpts", "made_specimens", "real_specimens"]
+__all__ = ["N_SPECIMENS", "RealExcerpts", "made_specimens", "rank_settings", "real_specimens"]
 
 N_SPECIMENS = 3
 """Number of spectrograms that a report shows per side."""
@@ -119,3 +121,22 @@ def real_specimens(extremes: Extremes, excerpts: RealExcerpts, model: Any) -> It
         if patch.y is not None and peak > 1:
             patch = replace(patch, y=patch.y / peak)
         yield Specimen(label, patch, extreme.activation, f"{path.name}, {start:.2f} s")
+
+
+def rank_settings(
+    grid: GridResult, extremes: Extremes, layer: Unit | None
+) -> tuple[Ranking, list[str]]:
+    """Rank by activations, or by features in a layer; return the warnings too."""
+    if layer is None:
+        return grid.rank(extremes.activations), []
+
+    def feature(batch: Tensor) -> Tensor:
+        with evaluating(layer.model):
+            output = layer.tap(batch)
+        return output.flatten(2).mean(2) if output.ndim > 2 else output
+
+    real = [cast(Tensor, excerpt.patch) for excerpt in extremes.excerpts]
+    with torch.no_grad(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FewRows)
+        ranking = grid.rank(torch.cat([feature(x[None]) for x in real]), feature=feature)
+    return ranking, list(dict.fromkeys(str(warning.message) for warning in caught))

@@ -11,6 +11,7 @@ from otoscope.explain.maximise.ranking import (
     scalar_frechet,
 )
 from otoscope.explain.maximise.result import MaximisationResult, Setting
+from otoscope.explain.maximise.scaled import ScaledPrior
 from otoscope.explain.maximise.unit import Unit
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RankedResult",
     "Ranking",
     "RawPrior",
+    "ScaledPrior",
     "Setting",
     "Unit",
     "find_extremes",

@@ -112,7 +112,7 @@ class _Rows:
         self.activation = rate.new_full((n_rows,), torch.nan)
         self._best_latent, self._best_input = latent.clone(), latent.new_empty(0)
         self._steps = torch.zeros(n_rows, dtype=torch.int64, device=latent.device)
-        self._failed = ~self._finite
+        self._failed, self._flat = ~self._finite, self._finite.clone()
 
     def evaluate(self, step: int) -> None:
         """Compute activations and gradients of the rows, and keep the best inputs so far."""
@@ -120,7 +120,8 @@ class _Rows:
             return
         problem, latent = self._problem, self._latent.requires_grad_()
         with torch.enable_grad():
-            x = problem.inputs(latent, self._generators)
+            climbing = latent.view_as(latent)  # its gradient is that of the activation alone
+            x = problem.inputs(climbing, self._generators)
             activation = problem.activation(x)
             if not activation.requires_grad:
                 raise ParameterError(
@@ -129,7 +130,7 @@ class _Rows:
                 )
             # maximise a - lambda p, or minimise a + lambda p: both minimise lambda p -/+ a
             loss = self._penalty * problem.prior.penalty(latent) - problem.sign * activation
-            (self._gradient,) = torch.autograd.grad(loss.sum(), latent)
+            self._gradient, slope = torch.autograd.grad(loss.sum(), (latent, climbing))
         self._latent, x, activation, loss = (t.detach() for t in (latent, x, activation, loss))
         score = problem.sign * activation if problem.keep == "activation" else -loss
         self._finite = score.isfinite() & self._gradient.flatten(1).isfinite().all(1)
@@ -141,6 +142,7 @@ class _Rows:
         self._best_latent[at], self._best_input[at] = self._latent[is_better], x[is_better]
         self._steps[self._active] = step
         self._failed[self._active] = ~self._finite
+        self._flat[self._active] &= ~slope.flatten(1).any(1)
 
     def step(self, step: int) -> None:
         """Move one step; stop the rows that failed and those that do not move any more."""
@@ -169,6 +171,7 @@ class _Rows:
             self.activation[:, None],
             self._steps.clone(),
             self._failed.clone(),
+            self._flat.clone(),
         )
 
 

@@ -51,15 +51,20 @@ class Extremes:
         Excerpts, the furthest first; equal ones in the order of the data set.
     n_seen : int
         Number of excerpts of the data set.
+    mean, deviation : Tensor [band], float64
+        Mean and standard deviation of each band, the last axis, over all excerpts of the data set.
 
     Examples
     --------
-    >>> find_extremes(lambda x: x[:, 0], torch.eye(3), 2).n_seen
-    3
+    >>> extremes = find_extremes(lambda x: x[:, 0], torch.tensor([[1.0, 3.0], [3.0, 3.0]]), 1)
+    >>> extremes.n_seen, extremes.mean.tolist(), extremes.deviation.tolist()
+    (2, [2.0, 3.0], [1.0, 0.0])
     """
 
     excerpts: tuple[ExtremeExcerpt, ...]
     n_seen: int
+    mean: Tensor
+    deviation: Tensor
 
     @property
     def activations(self) -> Tensor:
@@ -114,9 +119,13 @@ def find_extremes(
     # The smallest kept score is on top, the latest of equal ones. Indices differ, so that patches
     # are never compared.
     heap: list[tuple[float, int, Patch | Tensor]] = []
-    n_seen = 0
+    n_seen, moments = 0, _Moments()
     for batch in _batches(patches, max_batch):
-        for patch, value in zip(batch, _activations(activation, batch), strict=True):
+        inputs = _stacked(batch)
+        moments.add(inputs)
+        with torch.no_grad():
+            values = activation(inputs).double().tolist()
+        for patch, value in zip(batch, values, strict=True):
             if not math.isfinite(value):
                 raise ParameterError(f"the activation of excerpt {n_seen} is {value}")
             entry = (sign * value, -n_seen, patch)
@@ -128,19 +137,36 @@ def find_extremes(
     if not heap:
         raise ParameterError("there is no excerpt: patches is empty")
     kept = sorted(heap, key=lambda entry: entry[:2], reverse=True)
-    return Extremes(tuple(ExtremeExcerpt(sign * v, -i, patch) for v, i, patch in kept), n_seen)
+    excerpts = tuple(ExtremeExcerpt(sign * v, -i, patch) for v, i, patch in kept)
+    return Extremes(excerpts, n_seen, moments.mean, (moments.scatter / moments.n).sqrt())
 
 
-def _activations(
-    activation: Callable[[Tensor], Tensor], batch: list[Patch | Tensor]
-) -> list[float]:
+class _Moments:
+    """Number, mean and summed squares of the rows [..., band] so far, merged by Chan's rule."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.mean = self.scatter = torch.zeros((), dtype=torch.float64)
+
+    def add(self, inputs: Tensor) -> None:
+        """Add inputs [excerpt, ..., band]."""
+        rows = inputs.detach().double().cpu().flatten(0, -2)
+        mean, n = rows.mean(0), self.n + len(rows)
+        difference = mean - self.mean
+        self.scatter = (
+            self.scatter
+            + (rows - mean).square().sum(0)
+            + difference.square() * (self.n * len(rows) / n)
+        )
+        self.mean, self.n = self.mean + difference * (len(rows) / n), n
+
+
+def _stacked(batch: list[Patch | Tensor]) -> Tensor:
     inputs = [patch.values[None] if isinstance(patch, Patch) else patch for patch in batch]
     shapes = {tuple(x.shape) for x in inputs}
     if len(shapes) > 1:
         raise ParameterError(f"excerpts have shapes {sorted(shapes)}; all must be of one")
-    with torch.no_grad():
-        values: list[float] = activation(torch.stack(inputs)).double().tolist()
-    return values
+    return torch.stack(inputs)
 
 
 def _batches(patches: Iterable[Patch | Tensor], size: int) -> Iterator[list[Patch | Tensor]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BestInputs", "MaximisationResult", "Setting"]
 
-_MEASURES = ("activation", "steps", "failed")
+_MEASURES = ("activation", "steps", "failed", "flat")
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class BestInputs:
     trace: Tensor  # [row, iteration], activation of the best input so far
     steps: Tensor  # [row], int64, evaluated inputs; fewer than the iterations if the row stopped
     failed: Tensor  # [row], bool, stopped because activation or gradient was not finite
+    flat: Tensor  # [row], bool, the activation's gradient was 0 for all evaluated inputs
 
     @property
     def n_failed(self) -> int:
@@ -94,6 +95,9 @@ class MaximisationResult(BestInputs, Shown):
         Number of evaluated inputs; smaller than the iterations if the row stopped before.
     failed : Tensor [row], bool
         True if the row stopped because its activation or gradient was NaN or infinite.
+    flat : Tensor [row], bool
+        True if the activation's gradient was 0 for all evaluated inputs: there was nothing to
+        climb.
     setting : Setting
         Rate, penalty and iterations.
     seeds : range
@@ -137,7 +141,7 @@ class MaximisationResult(BestInputs, Shown):
         -------
         pandas.DataFrame
             Columns ``seed``, ``activation`` (NaN if none was finite), ``steps``, ``failed``,
-            ``rate``, ``penalty`` and ``iterations``.
+            ``flat``, ``rate``, ``penalty`` and ``iterations``.
 
         Raises
         ------
