@@ -9,8 +9,12 @@ the workers of pytest-xdist do not wait for each other.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when NumPy and PyTorch are imported
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    # librosa, an oracle, is compiled by numba: two processes that write the same cache can crash.
+    os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parent / "build" / "numba" / worker)
 
 import random
 from collections.abc import Iterator

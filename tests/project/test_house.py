@@ -63,13 +63,13 @@ def test_kernels_are_one_folder_per_operator() -> None:
 
 
 def test_importing_otoscope_needs_no_audio_library() -> None:
-    """A GPU machine without librosa and soundfile can still run kernels, models and explainers."""
+    """A GPU machine without soxr and soundfile can still run kernels, models and explainers."""
     import subprocess
     import sys
 
     program = """
 import sys
-for name in ("librosa", "soundfile", "matplotlib", "typer", "rich", "captum"):
+for name in ("soxr", "soundfile", "matplotlib", "typer", "rich", "captum"):
     sys.modules[name] = None
 import otoscope
 theirs = {"metrics", "FrechetDistance"}  # torchmetrics, which needs matplotlib if it is installed

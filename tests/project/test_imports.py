@@ -106,3 +106,11 @@ def test_a_cycle_is_found() -> None:
 @pytest.mark.parametrize("name", sorted(otoscope.__all__))
 def test_the_stub_names_what_is_there(name: str) -> None:
     assert getattr(otoscope, name) is not None
+
+
+def test_nothing_is_compiled_by_numba() -> None:
+    """It takes 20 s on a new machine, and processes that do so at the same time can crash."""
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            roots = {target.split(".")[0] for target in imported(node)}
+            assert not roots & {"librosa", "numba"}, name

@@ -6,6 +6,7 @@ import math
 import sys
 from importlib.util import find_spec
 
+import librosa
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,13 @@ from hypothesis import strategies as st
 
 from otoscope.errors import MissingExtra, ParameterError
 from otoscope.signal.snr import snr_db
-from otoscope.signal.stretch import pitch_shift, resample, resample_round_trip, stretch
+from otoscope.signal.stretch import (
+    STRETCHERS,
+    pitch_shift,
+    resample,
+    resample_round_trip,
+    stretch,
+)
 from tests.support.examples import examples
 from tests.support.sounds import SR, centres, clicks, frequency, sine
 
@@ -114,6 +121,31 @@ def test_what_cannot_be_stretched_is_refused() -> None:
     for rate in (0.0, -1.0, float("nan"), 11.0):
         with pytest.raises(ParameterError, match=r"rate is .*must be in \[0.1, 10\]"):
             stretch(torch.zeros(10), sr=8000, rate=rate, stretcher="librosa")
+
+
+@pytest.mark.parametrize(("sr", "rate"), [(4000, 0.5), (22050, 1.06), (44100, 10.0)])
+@pytest.mark.parametrize("n", [300, 30011])
+def test_phase_vocoder_equals_librosas_of_float64(sr: int, rate: float, n: int) -> None:
+    """Of float32 samples librosa adds phases in float32, and errs by 0.3 in a long sound."""
+    y = 0.1 * np.random.default_rng(0).standard_normal((2, n)).astype(np.float32)
+    n_fft = 4 * round(2048 / 22050 * sr / 4)
+    whole = np.pad(y.astype(np.float64), ((0, 0), (0, max(0, n_fft - n))))
+    expected = librosa.effects.time_stretch(whole, rate=rate, n_fft=n_fft)
+    actual = STRETCHERS["librosa"](y, sr, rate)
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(("orig_sr", "target_sr"), [(44100, 22050), (8000, 8123.4), (9, 9)])
+@pytest.mark.parametrize("shape", [(1,), (2, 1501), (2, 3, 700)])
+def test_resampling_equals_librosas(
+    orig_sr: float, target_sr: float, shape: tuple[int, ...]
+) -> None:
+    y = np.random.default_rng(0).standard_normal(shape)
+    for samples in (y, y.astype(np.float32)):
+        actual = resample(torch.from_numpy(samples), orig_sr=orig_sr, target_sr=target_sr)
+        expected = librosa.resample(samples, orig_sr=orig_sr, target_sr=target_sr)
+        np.testing.assert_array_equal(actual.numpy(), expected, strict=True)
 
 
 def sine_at(hz: float, sr: float, n: int) -> torch.Tensor:

@@ -17,6 +17,7 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.registry import Registry
 from otoscope.protocols.patch import Patch, as_tensor
+from otoscope.signal.rhythm.events import beat_times, onset_times
 
 __all__ = [
     "DEFAULT_SEGMENTS",
@@ -35,6 +36,7 @@ __all__ = [
 
 DEFAULT_SEGMENTS = "temporal:10"
 _Kind = Literal["beat", "onset"]
+_TIMES = {"beat": beat_times, "onset": onset_times}
 
 
 @dataclass(frozen=True)
@@ -249,7 +251,7 @@ class from_labels:  # reads as a function: segments=from_labels(labels)
 
 @dataclass(frozen=True)
 class _Events:
-    """Cut along time at events that librosa detects in the patch's sound."""
+    """Cut along time at onsets or beats of the patch's sound."""
 
     kind: _Kind
 
@@ -261,8 +263,8 @@ class _Events:
                 "give it y, sr and hop_length, or use segments.temporal"
             )
         n_frames = len(patch.values)
-        sample = _event_times(self.kind, patch.y, patch.sr) * patch.sr
-        edges = (sample / patch.hop_length).round().long()
+        seconds = torch.from_numpy(_TIMES[self.kind](patch.y, patch.sr))
+        edges = (seconds * patch.sr / patch.hop_length).round().long()
         edges = edges[(edges > 0) & (edges < n_frames)].unique()
         if len(edges) == 0:
             raise ParameterError(f"no {self.kind} was found in the patch; use segments.temporal")
@@ -276,7 +278,7 @@ class _Events:
 
 
 def beats() -> _Events:
-    """Cut along time at the beats of the patch's sound, as librosa tracks them.
+    """Cut along time at the beats of the patch's sound, found with librosa's method.
 
     Returns
     -------
@@ -354,17 +356,6 @@ def resolve(segments: Segmentation | Tensor | str) -> Segmentation:
             "segments.grid(6, 4) or the like, or a label map [frame, mel]"
         )
     return segments
-
-
-def _event_times(kind: _Kind, y: Tensor, sr: float) -> Tensor:
-    """Return the events in seconds from the start of the sound."""
-    import librosa
-
-    if kind == "beat":
-        times = librosa.beat.beat_track(y=y.numpy(), sr=sr, units="time")[1]
-    else:
-        times = librosa.onset.onset_detect(y=y.numpy(), sr=sr, units="time", backtrack=True)
-    return torch.as_tensor(times, dtype=torch.float64)
 
 
 def _blocks(size: int, n: int, unit: str) -> Tensor:

@@ -6,6 +6,7 @@ effect of tempo.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from otoscope.errors import ParameterError, require_extra
+from otoscope.signal.stft import hann, istft, stft
 
 __all__ = [
     "STRETCHERS",
@@ -38,12 +40,17 @@ def resample(y: Tensor, *, orig_sr: float, target_sr: float) -> Tensor:
             raise ParameterError(f"{name} is {rate}, must be > 0")
     if y.ndim == 0 or y.numel() == 0:
         raise ParameterError(f"y has shape {tuple(y.shape)}, must be [..., sample], not empty")
-    import librosa
+    if orig_sr == target_sr:
+        return y
+    import soxr
 
-    resampled = librosa.resample(
-        y.detach().cpu().numpy(), orig_sr=orig_sr, target_sr=target_sr, res_type="soxr_hq"
-    )
-    return torch.from_numpy(resampled).to(y)
+    n_samples = math.ceil(y.shape[-1] * (float(target_sr) / orig_sr))
+    channels = np.atleast_2d(y.detach().cpu().numpy()).reshape(-1, y.shape[-1])
+    resampled = torch.zeros(len(channels), n_samples, dtype=y.dtype)
+    for channel, out in zip(channels, resampled, strict=True):
+        part = torch.from_numpy(soxr.resample(channel, orig_sr, target_sr, "HQ")[:n_samples])
+        out[: len(part)] = part
+    return resampled.reshape(*y.shape[:-1], n_samples).to(y)
 
 
 def resample_round_trip(y: Tensor, *, sr: float, through_sr: float) -> Tensor:
@@ -107,12 +114,28 @@ def _signalsmith(y: NDArray[np.float32], sr: float, rate: float) -> NDArray[np.f
 
 
 def _phase_vocoder(y: NDArray[np.float32], sr: float, rate: float) -> NDArray[np.float32]:
-    import librosa
+    """Give each new frame the magnitude between two frames, and their difference of phase.
 
-    n_fft = 4 * max(1, round(_FRAME * sr / 4))  # four whole hops
-    # At least one frame: librosa warns of shorter signals.
-    y = np.pad(y, ((0, 0), (0, max(0, n_fft - y.shape[1]))))
-    return np.asarray(librosa.effects.time_stretch(y, rate=rate, n_fft=n_fft), dtype=np.float32)
+    Equals ``librosa.effects.time_stretch`` of float64 samples; librosa adds the phases of float32
+    samples in float32, and loses them in a long sound.
+    """
+    hop_length = max(1, round(_FRAME * sr / 4))  # a quarter of a frame
+    n_fft = 4 * hop_length
+    sound = F.pad(torch.from_numpy(y), (0, max(0, n_fft - y.shape[1])))
+    D = stft(sound, window=hann(n_fft), hop_length=hop_length, center=True)
+    position = torch.arange(0, D.shape[-2], rate, dtype=torch.float64)
+    first = position.long()
+    D = F.pad(D, (0, 0, 0, 1))
+    size = D.abs()
+    phasor = torch.where(size > 0, D / size, 1.0)
+    within = (position - first).float()[:, None]
+    mag = size[:, first].lerp(size[:, first + 1], within)
+    advance = phasor[:, first + 1] * phasor[:, first].conj()
+    phase = torch.cat([phasor[:, :1], advance[:, :-1]], 1).cumprod(1)
+    length = round(sound.shape[-1] / rate)
+    D = mag * phase
+    out = istft(D, window=hann(n_fft), hop_length=hop_length, center=True, length=length)
+    return np.asarray(out.numpy())
 
 
 STRETCHERS: dict[str, Callable[[NDArray[np.float32], float, float], NDArray[np.float32]]] = {

@@ -58,13 +58,20 @@ def test_rhythm_features_equal_their_definition(beat: float) -> None:
     np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("aggregate", ["median", "mean"])
 @pytest.mark.parametrize(("n_samples", "n_mels"), [(2048, 7), (30001, 128), (70000, 2)])
-def test_onset_strength_equals_librosas(n_samples: int, n_mels: int) -> None:
+def test_onset_strength_equals_librosas(
+    n_samples: int, n_mels: int, aggregate: Literal["median", "mean"]
+) -> None:
     y = rhythm()[:n_samples]
     expected = librosa.onset.onset_strength(
-        y=y.double().numpy(), sr=SR, hop_length=1024, n_mels=n_mels, aggregate=np.median
+        y=y.double().numpy(),
+        sr=SR,
+        hop_length=1024,
+        n_mels=n_mels,
+        aggregate=np.median if aggregate == "median" else None,
     )
-    actual = onset_strength(y, librosa_mel(hop_length=1024, n_mels=n_mels))
+    actual = onset_strength(y, librosa_mel(hop_length=1024, n_mels=n_mels), aggregate=aggregate)
     np.testing.assert_allclose(
         actual.numpy(), expected, atol=1e-5
     )  # dB; librosa's filters are float32

@@ -16,6 +16,7 @@ from otoscope.errors import ParameterError
 from otoscope.records import replacing
 from otoscope.signal.audio.reader import SoundReader
 from otoscope.signal.audio.truncation import warn_if_truncated
+from otoscope.signal.stretch import resample
 
 __all__ = ["FORMATS", "Blocks", "decode", "encode_audio", "mono", "read_audio", "write_audio"]
 
@@ -172,10 +173,7 @@ def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, fl
     mixed = y.float() if y.ndim == 1 else y.float().mean(0)
     if sr is None or sr == file_sr:
         return mixed, file_sr
-    import librosa
-
-    resampled = librosa.resample(mixed.numpy(), orig_sr=file_sr, target_sr=sr, res_type="soxr_hq")
-    return torch.from_numpy(resampled), sr
+    return resample(mixed, orig_sr=file_sr, target_sr=sr), sr
 
 
 def encode_audio(

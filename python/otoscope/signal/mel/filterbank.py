@@ -27,6 +27,8 @@ __all__ = [
     "svd2015_filters",
 ]
 
+_KNEE_HZ, _KNEE_MEL = 1000.0, 15.0  # Slaney's scale is linear below, logarithmic above
+_LOG_STEP = np.log(6.4) / 27  # of a mel above
 _LISTED = 8  # empty filters that a message names
 
 
@@ -57,13 +59,7 @@ def mel_filters(
 
 def mel_centres(n_mels: int, *, fmin: float, fmax: float, htk: bool = True) -> Tensor:
     """Compute the centre frequencies of mel filters, in Hz, on HTK's or Slaney's mel scale."""
-    if htk:
-        hz = _htk_hz(np.linspace(_htk_mel(fmin), _htk_mel(fmax), n_mels + 2))
-    else:
-        import librosa
-
-        hz = librosa.mel_frequencies(n_mels + 2, fmin=fmin, fmax=fmax)
-    return torch.from_numpy(hz[1:-1]).float()
+    return torch.from_numpy(_edges(n_mels, fmin, fmax, htk=htk)[1:-1]).float()
 
 
 def svd2015_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: float) -> Tensor:
@@ -76,7 +72,7 @@ def svd2015_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: fl
     sum to be divided by, and is an error.
     """
     f = _bin_hz(sr, n_fft)
-    hz = _htk_hz(np.linspace(_htk_mel(fmin), _htk_mel(fmax), n_mels + 2))
+    hz = _edges(n_mels, fmin, fmax, htk=True)
     bins = np.searchsorted(f, hz)
     filters = np.zeros((len(f), n_mels))
     for mel in range(n_mels):
@@ -101,21 +97,11 @@ def librosa_filters(
     norm: Literal["slaney"] | None = "slaney",
 ) -> Tensor:
     """Build librosa's filters, of equal area or of unit height, on Slaney's or HTK's mel scale."""
-    import librosa
-
-    with warnings.catch_warnings():  # `mel_filters` names the bands
-        warnings.filterwarnings("ignore", "Empty filters", UserWarning)
-        filters = librosa.filters.mel(
-            sr=sr,
-            n_fft=n_fft,
-            n_mels=n_mels,
-            fmin=fmin,
-            fmax=fmax,
-            htk=htk,
-            norm=norm,
-            dtype=np.float64,
-        )
-    return torch.from_numpy(filters.T.copy())
+    hz = _edges(n_mels, fmin, fmax, htk=htk)
+    left, top, right = hz[:-2], hz[1:-1], hz[2:]
+    f = _bin_hz(sr, n_fft)[:, None]
+    sides = np.minimum((f - left) / (top - left), (right - f) / (right - top))
+    return torch.from_numpy(np.maximum(sides, 0) * (2 / (right - left) if norm else 1))
 
 
 def kaldi_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: float) -> Tensor:
@@ -151,6 +137,22 @@ def _empty(filters: np.ndarray, n_fft: int) -> str:
 def _bin_hz(sr: float, n_fft: int) -> np.ndarray:
     """Return the frequencies of the bins; of an odd transform the last is below sr / 2."""
     return np.linspace(0, n_fft // 2 * sr / n_fft, n_fft // 2 + 1)
+
+
+def _edges(n_mels: int, fmin: float, fmax: float, *, htk: bool) -> np.ndarray:
+    """Space the edges of the filters evenly on a mel scale: ndarray [n_mels + 2], in Hz."""
+    mel, hz = (_htk_mel, _htk_hz) if htk else (_slaney_mel, _slaney_hz)
+    return hz(np.linspace(mel(fmin), mel(fmax), n_mels + 2))
+
+
+def _slaney_mel(hz: float) -> np.ndarray:
+    log = _KNEE_MEL + np.log(max(hz, _KNEE_HZ) / _KNEE_HZ) / _LOG_STEP
+    return np.asarray(log if hz >= _KNEE_HZ else hz * _KNEE_MEL / _KNEE_HZ)
+
+
+def _slaney_hz(mel: np.ndarray) -> np.ndarray:
+    log = _KNEE_HZ * np.exp(_LOG_STEP * (np.maximum(mel, _KNEE_MEL) - _KNEE_MEL))
+    return np.asarray(np.where(mel >= _KNEE_MEL, log, mel * _KNEE_HZ / _KNEE_MEL))
 
 
 def _htk_mel(hz: np.ndarray | float) -> np.ndarray:

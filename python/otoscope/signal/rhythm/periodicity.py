@@ -28,13 +28,16 @@ __all__ = [
 _TOP_DB = 80.0  # as in librosa.power_to_db
 
 
-def onset_strength(y: Tensor, front_end: FrontEnd) -> Tensor:
-    """Compute the onset strength [..., frame]: the median over bands of the rises in dB.
+def onset_strength(
+    y: Tensor, front_end: FrontEnd, *, aggregate: Literal["median", "mean"] = "median"
+) -> Tensor:
+    """Compute the onset strength [..., frame]: median or mean over bands of the rises in dB.
 
-    Equals ``librosa.onset.onset_strength(aggregate=np.median)``; the front end is `librosa_mel`.
-    The first hop and half a frame are 0.
+    Equals ``librosa.onset.onset_strength(aggregate=np.median)``, or librosa's default, the mean;
+    the front end is `librosa_mel`. The first hop and half a frame are 0.
     """
-    rise = _median(rises_db(y, front_end))
+    rises = rises_db(y, front_end)
+    rise = _median(rises) if aggregate == "median" else rises.mean(-1)
     n_frames = rise.shape[-1] + 1
     delay = 1 + front_end.n_fft // (2 * front_end.hop_length)
     return F.pad(rise, (delay, 0))[..., :n_frames]
