@@ -6,15 +6,18 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.ticker import MaxNLocator
 
 from otoscope.explain import Explanation
 from otoscope.report import save_html
 from otoscope.report.charts import segment_bars
 from otoscope.report.geometry import mel_ticks, outline, ticks, waveform
+from tests.support.examples import examples
 from tests.support.reports import BANDS, FRAMES, HOP, explain, patch
 
 THREE = {2: 0.5, 3: 0.2, 7: 0.2}
@@ -91,6 +94,16 @@ def test_ticks_are_round_and_where_they_say() -> None:
         ("2.5", 75.0),
         ("3", 100.0),
     ]
+
+
+@given(st.integers(-999, 999), st.integers(1, 999), st.sampled_from([3, 4, 5, 6, 8]))
+@examples(200)
+def test_ticks_are_those_of_matplotlib(first: int, length: int, most: int) -> None:
+    low, size = first * np.pi, length * np.e  # no round number, where rounding decides
+    locator = MaxNLocator(nbins=most, steps=[1, 2, 5, 10])
+    at = 100 * (locator.tick_values(low, low + size) - low) / size
+    ours = [tick.at for tick in ticks(low, low + size, most=most)]
+    np.testing.assert_allclose(ours, at[(at > -1e-7) & (at < 100 + 1e-7)], atol=1e-3)
 
 
 def test_mel_tick_lies_in_the_middle_of_its_band() -> None:

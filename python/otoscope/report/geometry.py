@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -81,14 +82,14 @@ def mask_png(values: Tensor) -> str:
 
     Beyond 4096 frames or 1024 bands a pixel is the largest of several cells.
     """
-    from matplotlib.image import imsave
+    from PIL import Image
 
     size = (min(len(values), _PIXELS[0]), min(values.shape[1], _PIXELS[1]))
     if size != tuple(values.shape):
         values = F.adaptive_max_pool2d(values[None], size)[0]
     grey = (255 * values.T.flip(0)).round().to(torch.uint8).numpy()
     buffer = io.BytesIO()
-    imsave(buffer, np.repeat(grey[:, :, None], 3, axis=2), format="png")
+    Image.fromarray(grey).save(buffer, format="png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
@@ -129,15 +130,22 @@ def time_spans(patch: Patch, seconds: Sequence[tuple[float, float]]) -> list[Tim
 
 
 def ticks(low: float, high: float, *, most: int = 8) -> list[Tick]:
-    """Mark round numbers in [low, high], ``low < high``."""
-    from matplotlib.ticker import MaxNLocator
+    """Mark round numbers in [low, high], ``low < high``: two or more, about ``most`` at most.
 
-    values = MaxNLocator(nbins=most, steps=[1, 2, 5, 10]).tick_values(low, high)
+    They are 1, 2 or 5 times a power of 10 apart.
+    """
     rounding = 1e-9 * (high - low)
+    apart = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(apart))
+    steps = [scale * power for scale in (0.2, 0.5, 1, 2, 5, 10)]
+    enough = next(i for i, step in enumerate(steps) if step >= apart * (1 - 1e-9))
+    for step in reversed(steps[: enough + 1]):
+        first, last = math.ceil((low - rounding) / step), math.floor((high + rounding) / step)
+        if last > first:
+            break
     return [
-        Tick(100 * (value - low) / (high - low), f"{value:g}".replace("-", MINUS))
-        for value in np.asarray(values).tolist()
-        if low - rounding <= value <= high + rounding
+        Tick(100 * (n * step - low) / (high - low), f"{n * step:g}".replace("-", MINUS))
+        for n in range(first, last + 1)
     ]
 
 
