@@ -89,11 +89,11 @@ def test_samples_that_depend_on_each_other_are_evaluated_alone() -> None:
     early = Net(lambda n, x: (x - x.mean(0)).sum((1, 2, 3))).eval()
     with pytest.warns(UserWarning, match="each is evaluated alone"):
         plan = one(lime(early).explain(patches()[0])).plan
-    assert plan == f"plain batches of 1: 32 passes; mean mixes samples{told}"
+    assert plan == f"plain batches of 1: 64 passes; mean mixes samples{told}"
     late = Net(lambda n, x: (x.cumsum(2).exp() - x.cumsum(2).exp().mean(0)).sum((1, 2, 3))).eval()
     with pytest.warns(UserWarning, match="each is evaluated alone"):
         plan = one(lime(late).explain(patches()[0])).plan
-    assert plan == f"plain batches of 1: 32 passes; samples of a batch depend on each other{told}"
+    assert plan == f"plain batches of 1: 64 passes; samples of a batch depend on each other{told}"
     with pytest.raises(ParameterError, match="the model returned shape"):
         lime(Net(lambda n, x: x.mean())).explain(patches()[0])
 
@@ -118,6 +118,36 @@ def test_what_cannot_be_traced_is_evaluated_plainly_and_says_why() -> None:
     explanation = one(lime(branches).explain(patches()[0]))
     assert explanation.plan.startswith("plain batches of 8")
     assert "cannot be traced: its control flow depends on data" in explanation.plan
+
+
+def test_passes_are_those_of_the_work() -> None:
+    """Sharing saves work in the convolution, not in the GRU."""
+    n_frames, n_bands = patches()[0].shape
+
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.early = nn.Conv2d(1, 4, (3, 3), padding=(1, 0))
+            self.late = nn.GRU(4 * (n_bands - 2), 6, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            sound = self.early(x).transpose(1, 2).flatten(2)
+            last: Tensor = self.late(sound)[0][:, -1, :1]
+            return last
+
+    net, patch = Recurrent().eval(), patches()[0]
+    early = one(lime(nn.Sequential(net.early, nn.Flatten()), target=0).explain(patch))
+    assert early.n_coalitions == 32
+    assert 2 < early.passes < 12
+    of_early = n_frames * (n_bands - 2) * 4 * 9  # multiplications: 4 kernels of 3 x 3
+    of_late = n_frames * 3 * 6 * (4 * (n_bands - 2) + 6)  # 3 gates of 6, of input and state
+    expected = (early.passes * of_early + 32 * of_late) / (of_early + of_late)
+    whole = one(lime(net).explain(patch))
+    assert whole.passes == pytest.approx(expected)
+    assert early.passes < expected < 32
+    assert one(lime(net, shared=False).explain(patch)).passes == 32
+    checked = one(lime(nn.Sequential(net.early, nn.Flatten()), target=0, verify=6).explain(patch))
+    assert checked.passes == pytest.approx(early.passes + 6)
 
 
 def test_plan_says_from_where_on_samples_go_one_by_one() -> None:

@@ -109,7 +109,10 @@ def test_a_model_of_sounds_takes_samples() -> None:
         (segment,) = explanation.coefficients.abs().topk(1).indices.tolist()
         assert segment == 3  # samples 600 to 799
     array = y.double().numpy()[::-1].copy()[::-1]
-    assert lime(net.eval(), layout="b 1 sample", segments="temporal:8").explain(array).passes == 256
+    assert (
+        lime(net.eval(), layout="b 1 sample", segments="temporal:8").explain(array).n_coalitions
+        == 256
+    )
     with pytest.raises(
         ParameterError, match=r"layout is 'b 1 sample', the patch is a picture \(60"
     ):

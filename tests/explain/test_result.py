@@ -130,7 +130,7 @@ def test_json_keeps_the_numbers_of_a_bfloat16_patch() -> None:
 
 @pytest.mark.parametrize("text", ["", "not json", "[]", "{}", '{"format": "another/1"}'])
 def test_text_that_is_no_explanation_is_refused(text: str) -> None:
-    with pytest.raises(ParameterError, match=r"format must be otoscope\.Explanation/2"):
+    with pytest.raises(ParameterError, match=r"format must be otoscope\.Explanation/3"):
         Explanation.from_json(text)
 
 
@@ -147,6 +147,7 @@ def version_1(explanation: Explanation) -> dict[str, Any]:
     """The document as otoscope wrote it before it had versions of its schema."""
     document: dict[str, Any] = json.loads(explanation.to_json())
     document["format"] = "otoscope.Explanation/1"
+    del document["passes"]
     for name in ("content_description", "top_rule", "model"):
         del document["settings"][name]
     for fit in document["fits"]:
@@ -163,6 +164,8 @@ def test_json_of_version_1_is_read(design: str, measure: str) -> None:
     assert torch.equal(read.coefficients, explanation.coefficients)
     assert (read.measure, read.settings.top_rule) == (measure, "clear")
     assert read.top() == explanation.top()
+    assert read.evidence == explanation.evidence
+    assert read.passes == explanation.passes  # of the plan in words
 
 
 @pytest.mark.parametrize(
@@ -192,8 +195,8 @@ def test_json_that_lacks_names_is_refused_with_the_names(
 
 
 def test_json_of_a_newer_version_is_refused() -> None:
-    document = {**json.loads(explain().to_json()), "format": "otoscope.Explanation/3"}
-    with pytest.raises(ParameterError, match=r"has format otoscope\.Explanation/3, .* update"):
+    document = {**json.loads(explain().to_json()), "format": "otoscope.Explanation/4"}
+    with pytest.raises(ParameterError, match=r"has format otoscope\.Explanation/4, .* update"):
         Explanation.from_json(json.dumps(document))
 
 
@@ -201,7 +204,7 @@ def test_a_record_has_the_numbers_of_the_target_shown_and_no_table() -> None:
     explanation = explain()["output 0"]
     record = explanation.to_record()
     assert record == records.to_plain(record)
-    assert record["format"] == "otoscope.ExplanationRecord/1"
+    assert record["format"] == "otoscope.ExplanationRecord/2"
     assert record["target"] == "output 0"
     assert record["coefficients"] == explanation.coefficients.tolist()
     assert record["top"] == [explanation.extents[i].name for i in explanation.top(3)]
@@ -239,7 +242,7 @@ def test_records_hold_how_it_was_made() -> None:
     assert written["versions"] == dict(records.versions())
     assert explanation.design == "exact"
     assert explanation.seed == 0
-    assert explanation.passes == 128
+    assert (explanation.n_coalitions, explanation.passes) == (128, 128.0)
     assert "128 passes" in explanation.plan
     assert explanation.extents[1].seconds == pytest.approx((1.275, 1.3))
 

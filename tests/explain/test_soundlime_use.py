@@ -112,7 +112,7 @@ def test_fresh_noise_differs_by_sample_and_not_by_batch(max_batch: int) -> None:
         max_batch=max_batch,
     )
     explanation = lime.explain(patch)
-    assert explanation.passes == 40  # coalitions repeat, their noise does not
+    assert explanation.n_coalitions == 40  # coalitions repeat, their noise does not
     off = explanation.outputs[~explanation.keep.any(1), 0]
     assert len(off.unique()) == len(off) > 3
     lime = SoundLIME(

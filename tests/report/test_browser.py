@@ -146,6 +146,38 @@ def test_phone_needs_no_sideways_scroll(browser: Any, tmp_path: Path, kind: str)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_of_segments_are_seen_on_loud_cells(
+    browser: Any, tmp_path: Path, scheme: str
+) -> None:
+    import io
+
+    from matplotlib.image import imread
+
+    values = torch.zeros(100, 40)
+    values[:, 20:] = 1.0  # every segment has a loud half
+    path = tmp_path / "why.html"
+    save_html(explain({2: 0.6, 5: -0.3}, of=Patch(values), offset=0.3), path)
+    for page in opened(browser, path, color_scheme=scheme):
+        box = page.locator(".picture").bounding_box()
+        picture = imread(io.BytesIO(page.screenshot()), format="png")
+
+        def colour(segment: int, height: float, box: Any = box, picture: Any = picture) -> Any:
+            x = box["x"] + box["width"] * (segment + 0.5) / 10
+            return 255 * picture[int(box["y"] + box["height"] * height), int(x), :3]
+
+        loud, quiet = 0.2, 0.8
+        for height in (loud, quiet):
+            (red, _, blue), grey, (red_against, _, blue_against) = (
+                colour(segment, height) for segment in (2, 8, 5)
+            )
+            assert red - blue > 60  # orange
+            assert blue_against - red_against > 20
+            assert max(grey) - min(grey) < 20
+        assert abs(colour(8, loud) - colour(8, quiet)).mean() > 150  # loudness shows all the same
+        assert abs(colour(2, loud) - colour(2, quiet)).mean() > 40
+
+
 def test_print_is_light_and_without_buttons(browser: Any, report: Path) -> None:
     for page in opened(browser, report, color_scheme="dark"):
         page.emulate_media(media="print", color_scheme="dark")

@@ -166,8 +166,14 @@ def test_loud_sound_is_scaled_not_clipped(tmp_path: Path) -> None:
 
 
 def test_no_sound_is_called_support_where_there_is_none() -> None:
-    for without in (explain({}, offset=0.7), explain({1: -0.3, 5: -0.2, 8: -0.2}, offset=0.8)):
+    for without in (explain({}, offset=0.7), explain({1: 0.3, 5: -0.3}, offset=0.5)):
         assert [sound.key for sound in segment_sounds(without) if sound.label] == ["excerpt"]
+    lowered = segment_sounds(explain({1: -0.3, 5: -0.2, 8: -0.2}, offset=0.8))
+    assert [(sound.label, sound.note) for sound in lowered if sound.label] == [
+        ("Excerpt", "the model gives 0.10"),
+        ("Only the lowering parts", "the model gives 0.10"),
+        ("Everything else", "the model gives 0.80"),
+    ]
 
 
 def test_picture_without_sound_has_no_players(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import gc
+import json
 import signal
 import subprocess
 import sys
 from dataclasses import Field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +30,7 @@ from otoscope.workflows import (
     write_csv,
     write_index,
 )
-from otoscope.workflows.explain_records import COLUMNS
+from otoscope.workflows.explain_rows import COLUMNS, read_rows
 
 
 @pytest.fixture
@@ -64,7 +66,8 @@ def test_a_row_says_of_which_file_and_second_and_what_was_found(
         assert row["coefficients"] == pytest.approx(e.coefficients.tolist(), abs=1e-6)
         assert row["output_all"] == pytest.approx(e.output_all, abs=1e-6)
         assert row["top"] == [e.extents[i].name for i in e.top(3)]
-        assert (row["error"], row["target"], row["passes"]) == ("", "singing", 8)
+        assert (row["error"], row["target"], row["n_coalitions"]) == ("", "singing", 8)
+        assert (row["evidence"], row["passes"]) == (e.evidence.kind, e.passes)
         assert row["settings"]["content"] == "mean_inp"
         assert (row["seed"], row["versions"]) == (0, dict(records.versions()))
 
@@ -81,6 +84,45 @@ def test_rows_that_are_there_are_not_computed_again(songs: Path, tmp_path: Path)
     done = [row["key"] for row in records.read(path)]
     assert list(explain_files(settings(songs, every=1.0), done=done)) == []
     assert len(keys) == len(lines) > 4
+
+
+def version_1(row: dict[str, Any]) -> dict[str, Any]:
+    """Convert a row to the form of version 1, with its claim that nothing matters."""
+    old = {k: v for k, v in row.items() if k not in ("evidence", "named", "n_coalitions")}
+    names = [f.name for f in fields(ExplainConfig) if f.name.startswith("min_")]
+    settings = {k: v for k, v in row["settings"].items() if k not in names}
+    old |= {"format": "otoscope.ExplanationRecord/1", "settings": settings}
+    return old | {"passes": row["n_coalitions"], "because": "no segment"}
+
+
+def test_rows_of_an_older_version_are_taken_up_without_their_claims(
+    songs: Path, tmp_path: Path
+) -> None:
+    path, table = tmp_path / "all.jsonl", tmp_path / "all.csv"
+    config = settings(songs / "a.wav", songs / "b.wav")
+    explain_to_records(config, path)
+    first, second = records.read(path)
+    kept = version_1(first) | {"because": "0.0–0.5 s", "r2": 0.9, "output_none": 0.1}
+    path.write_text("".join(json.dumps(row) + "\n" for row in (kept, version_1(second))))
+    assert explain_to_records(config, path) == 2  # none is computed again
+    kept, untold = read_rows(path)
+    assert (kept["evidence"], kept["because"], kept["named"]) == (
+        "raises",
+        "0.0–0.5 s",
+        kept["top"],
+    )
+    assert (untold["evidence"], untold["because"], untold["named"]) == (
+        "untold",
+        "not told: explained by an older version",
+        [],
+    )
+    assert (untold["n_coalitions"], untold["passes"]) == (8, None)
+    write_csv(path, table)
+    rows = list(csv.DictReader(table.read_text("utf-8").splitlines()))
+    assert {(Path(row["file"]).name, row["because"], row["n_coalitions"]) for row in rows} == {
+        ("a.wav", "0.0–0.5 s", "8"),
+        ("b.wav", untold["because"], "8"),
+    }
 
 
 def test_a_folder_that_has_grown_is_taken_up(songs: Path, tmp_path: Path) -> None:
@@ -185,18 +227,20 @@ def test_columns_of_a_table_do_not_depend_on_the_data(tmp_path: Path) -> None:
     row = dict.fromkeys(
         ("start", "duration", "target", "output_all", "output_none", "because", "r2", "shapley")
     )
-    row |= {"file": "a.wav", "error": "", "passes": 4, "effective_samples": 4.0}
+    row |= {"file": "a.wav", "error": "", "passes": 4.0, "effective_samples": 4.0}
+    row |= {"evidence": "raises", "n_coalitions": 4}
     two = {**row, "is_saturated": True, "extents": [unknown] * 2, "coefficients": [0.1, 0.2]}
     write_csv([failed, two], path)
     header, *lines = path.read_text().splitlines()
     assert header.split(",") == [*COLUMNS, *SEGMENT_COLUMNS]
-    assert lines[0] == "b.wav" + "," * 11 + "empty" + "," * 9
-    assert lines[2] == "a.wav" + "," * 8 + "4.0,4,,,1,'=a,,,,,0.2,,"
+    assert lines[0] == "b.wav" + "," * 13 + "empty" + "," * 9
+    assert lines[2] == "a.wav" + "," * 5 + ",raises,,,4.0,4,4.0,,,1,'=a,,,,,0.2,,"
 
 
 KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path
+from typing import Any
 import torch
 from otoscope.workflows import ExplainConfig, explain_to_records
 settings = ExplainConfig((Path(sys.argv[1]),), "synth-singing", segments="temporal:3", every=0.02)

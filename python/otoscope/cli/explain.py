@@ -62,6 +62,8 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     content: Annotated[str, _CONFIG.option("content")] = _CONFIG["content"],
     design: Annotated[str, _CONFIG.option("design")] = _CONFIG["design"],
     n_samples: Annotated[int | None, _CONFIG.option("n_samples")] = _CONFIG["n_samples"],
+    min_r2: Annotated[float, _CONFIG.option("min_r2")] = _CONFIG["min_r2"],
+    min_change: Annotated[float, _CONFIG.option("min_change")] = _CONFIG["min_change"],
     html: Html = None,
     json_path: Json = None,
     csv_path: Csv = None,
@@ -98,6 +100,8 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         seed=seed,
         device=device,
         padded=padded,
+        min_r2=min_r2,
+        min_change=min_change,
     )
     if config.is_single and json_path:
         files.require_ours(json_path, files.JSON)
@@ -127,7 +131,7 @@ def _explain_one(
 def _explain_many(
     config: ExplainConfig, html: Path | None, json_path: Path | None, csv_path: Path | None
 ) -> None:
-    from otoscope.workflows import explain_to_records, write_index
+    from otoscope.workflows import explain_to_records, read_rows, write_index
 
     printed = is_printed(json_path, csv_path)
     files = [path for path in (html, csv_path) if path and path.name != "-"]
@@ -139,7 +143,7 @@ def _explain_many(
         with truncation_listed(), bars() as progress:
             n_done = explain_to_records(config, rows, html=html, progress=progress)
         if html:
-            write_index(stream(rows), html)
+            write_index(read_rows(rows), html)
         if json_path and not is_file:
             for line in rows.open(encoding="utf-8"):
                 typer.echo(line, nl=False)
@@ -151,7 +155,7 @@ def _explain_many(
                 f"{n_changed} rows of {rows} are computed again: sound, model or page has changed"
             )
         if not printed:
-            _show(stream(rows))
+            _show(read_rows(rows))
 
 
 def _write_csv(rows: list[Mapping[str, Any]] | Path, path: Path | None) -> None:

@@ -1,5 +1,6 @@
 from . import content, segments
 from .evaluator import Evaluator, PlainPasses
+from .evidence import Evidence
 from .fit import Fit
 from .maximise import ActivationMaximiser, FourierPrior, Prior, RawPrior, ScaledPrior
 from .query import FewEffectiveSamples
@@ -11,6 +12,7 @@ from .surrogate import ForwardSelection, WeightedRidge
 __all__ = [
     "ActivationMaximiser",
     "Evaluator",
+    "Evidence",
     "Explanation",
     "ExplanationSettings",
     "FewEffectiveSamples",

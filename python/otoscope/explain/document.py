@@ -2,7 +2,7 @@
 
 Large arrays are base64 of their little-endian bytes beside dtype and shape; tables and coefficients
 are lists of numbers, which Python writes so that they read back the same. ``format`` ends in the
-version of the schema: 2 added names with a default only, so version 1 is read too.
+version of the schema: 2 added names with a default only, 3 added ``passes``; older ones are read.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ from torch import Tensor
 
 from otoscope.documents import read_document, require_fields, require_types
 from otoscope.errors import ParameterError
+from otoscope.explain.fit import Fit
 from otoscope.explain.segments import Extent
+from otoscope.explain.settings import ExplanationSettings
 from otoscope.foreign import parse_json
 from otoscope.protocols import Patch
 from otoscope.signal.mel.domain import Domain, read_compression
 
-_KIND, _VERSION = "otoscope.Explanation", 2
+_KIND, _VERSION = "otoscope.Explanation", 3
 FORMAT = f"{_KIND}/{_VERSION}"
-RECORD_FORMAT = "otoscope.ExplanationRecord/1"
+_RECORD = "otoscope.ExplanationRecord/"
+RECORD_FORMAT = f"{_RECORD}2"
 
 PLAIN = (
     "counts",
@@ -37,6 +40,7 @@ PLAIN = (
     "n_samples",
     "effective_samples",
     "plan",
+    "passes",
     "versions",
     "selected",
 )
@@ -48,8 +52,10 @@ EXCERPT_COLUMNS = (
     "target",
     "output",
     "output_none",
+    "evidence",
     "r2",
     "effective_samples",
+    "n_coalitions",
     "passes",
 )
 """Columns of a tidy table that are the same in all rows of an excerpt."""
@@ -78,13 +84,40 @@ def read(text: str) -> dict[str, Any]:
         parsed = parse_json(text, name="the explanation")
     except ParameterError:  # `read_document` says what is wrong
         parsed = text
-    if isinstance(parsed, dict) and parsed.get("format") == RECORD_FORMAT:
+    if isinstance(parsed, dict) and str(parsed.get("format")).startswith(_RECORD):
         parsed = parsed.get("explanation")  # a record of ``otoscope explain --json``
-    content, _ = read_document(parsed, _KIND, _VERSION, name="explanation")
+    content, version = read_document(parsed, _KIND, _VERSION, name="explanation")
     if "patch" not in content:
         raise ParameterError("the explanation was written with patch=False; write it with it")
+    if version < 3:
+        content.setdefault("passes", _passes_of_plan(content))
     require_fields(content, _NEEDED, "the explanation")
     return content
+
+
+def _passes_of_plan(content: Mapping[str, Any]) -> float | None:
+    """Read the number of passes from the plan in words; the coalitions where it has none."""
+    written = re.search(r"([\d,.]+) passes", str(content.get("plan")))
+    if written is not None:
+        return float(written[1].replace(",", ""))
+    counts = content.get("counts")
+    return float(len(counts)) if isinstance(counts, list) else None
+
+
+def arguments(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an explanation by name, from its document."""
+    settings = build(ExplanationSettings, content["settings"])
+    measure = "shapley" if settings.kernel == "shapley" else "coefficient"  # of version 1
+    fits = [{"measure": measure, **with_tensors(fit)} for fit in content["fits"]]
+    return {
+        "fits": tuple(build(Fit, fit) for fit in fits),
+        "extents": tuple(extent_from_json(extent) for extent in content["extents"]),
+        "patch": patch_from_json(content["patch"]),
+        "segment_ids": array_from_json(content["segment_ids"]),
+        "keep": array_from_json(content["keep"]),
+        "settings": settings,
+        **with_tensors({name: content[name] for name in PLAIN}),
+    }
 
 
 def build(kind: type[Built], content: Any) -> Built:
@@ -189,8 +222,8 @@ def extent_from_json(content: Mapping[str, Any]) -> Extent:
 def tidy_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield one row per segment of a record of an explanation; None where a number is unknown."""
     r2 = None if record["is_saturated"] else record["r2"]
-    numbers = ("start", "duration", "target", "output_all", "output_none")
-    work = (r2, record["effective_samples"], record["passes"])
+    numbers = ("start", "duration", "target", "output_all", "output_none", "evidence")
+    work = (r2, *map(record.get, ("effective_samples", "n_coalitions", "passes")))
     excerpt = dict(zip(EXCERPT_COLUMNS, (*map(record.get, numbers), *work), strict=True))
     measures = [
         record.get(name) or [None] * len(record["extents"])

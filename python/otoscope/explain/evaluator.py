@@ -94,7 +94,7 @@ class Evaluator:
     --------
     >>> evaluator = Evaluator(torch.nn.Flatten(), shared=True)
     >>> segment_map = ops.SegmentMap(torch.tensor([[0], [1]]))
-    >>> outputs, plan = evaluator(
+    >>> outputs, plan, passes = evaluator(
     ...     torch.tensor([[[1.0], [5.0]]]),
     ...     torch.zeros(1, 2, 1),
     ...     segment_map,
@@ -102,8 +102,8 @@ class Evaluator:
     ... )
     >>> outputs[0].tolist()
     [[0.0, 0.0], [1.0, 0.0], [0.0, 5.0], [1.0, 5.0]]
-    >>> plan
-    'shared forward pass: all 1 operations, for 4 coalitions'
+    >>> plan, passes
+    ('shared forward pass: all 1 operations for the work of 2.0 passes, for 4 coalitions', 2.0)
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Evaluator:
         coalitions: ops.Coalitions,
         choose: Choice = lambda n: list(range(n)),
         progress: Progress = silent,
-    ) -> tuple[Tensor, str]:
+    ) -> tuple[Tensor, str, float]:
         """Return the outputs for every excerpt and coalition.
 
         Parameters
@@ -161,6 +161,8 @@ class Evaluator:
             Outputs in the order of the coalitions.
         plan : str
             Description of the evaluation and of the work it saved.
+        passes : float
+            Work for each excerpt, in forward passes of the model.
 
         Raises
         ------
@@ -174,11 +176,11 @@ class Evaluator:
             try:
                 forward = self._forward(values, len(coalitions))
                 forward.progress = progress
-                outputs = self._share(forward, table, contents)
+                outputs, passes = self._share(forward, table, contents)
             except NotTraced as reason:
                 return self._by_batches(table, str(reason))
             outputs = outputs[..., choose(outputs.shape[-1])]
-            plan = _description(forward, coalitions)
+            plan = _description(forward, len(coalitions), passes)
             if self.verify:
                 error = self._error(outputs, table)
                 if error > _TOLERANCE.get(values.dtype, 1e-2):
@@ -186,22 +188,23 @@ class Evaluator:
                     warnings.warn(f"{reason_text}; plain batches are used", stacklevel=2)
                     return self._by_batches(table, reason_text)
                 plan += f"; {self.verify} coalitions checked, off by at most {error:.1g}"
-        return outputs, plan
+        return outputs, plan, passes + self.verify
 
-    def _share(self, forward: SharedForward, table: _Table, contents: Tensor) -> Tensor:
+    def _share(self, forward: SharedForward, table: _Table, fill: Tensor) -> tuple[Tensor, float]:
         ids, at_once = table.segments.ids[None], 4 if table.values.device.type == "cpu" else 16
-        coalitions, firsts = table.coalitions, range(0, len(table.coalitions), _COALITIONS)
-        pairs = list(zip(table.values.split(at_once), contents.split(at_once), strict=True))
+        pairs = list(zip(table.values.split(at_once), fill.split(at_once), strict=True))
+        parts, passes = [], 0.0
         with torch.no_grad():
-            parts = [
-                [
+            for first in range(0, len(table.coalitions), _COALITIONS):
+                rows = table.coalitions[first : first + _COALITIONS]
+                part = [
                     check_outputs(outputs, len(rows)).double().cpu()
                     for patches, content in tracked(table.progress, pairs, "excerpts")
                     for outputs in forward(patches[:, None], content[:, None], ids, rows)
                 ]
-                for rows in (coalitions[i : i + _COALITIONS] for i in firsts)
-            ]
-        return torch.cat([torch.stack(part) for part in parts], dim=1)
+                parts.append(torch.stack(part))
+                passes += forward.report.passes
+        return torch.cat(parts, dim=1), passes
 
     def _forward(self, values: Tensor, n_coalitions: int) -> SharedForward:
         """Trace the model if it or the shape of the patches changed; raise if it is not shared."""
@@ -224,9 +227,9 @@ class Evaluator:
             raise known
         return copy(known)
 
-    def _by_batches(self, table: _Table, reason: str) -> tuple[Tensor, str]:
+    def _by_batches(self, table: _Table, reason: str) -> tuple[Tensor, str, float]:
         """Evaluate plain batches; one coalition at a time if outputs depend on the batch."""
-        step = batch_size(table.values.device, self.max_batch)
+        step, passes = batch_size(table.values.device, self.max_batch), len(table.coalitions)
         outputs = self._plain(table, step)
         dependence = self._dependence(table, outputs, step)
         if dependence == "random":
@@ -236,14 +239,14 @@ class Evaluator:
         elif dependence:
             text = "the outputs for a coalition depend on the others of its batch"
             warnings.warn(f"{text}; each is evaluated alone", stacklevel=6)
-            reason, step = f"{reason}; {text}" if reason else text, 1
+            reason, step, passes = f"{reason}; {text}" if reason else text, 1, 2 * passes
             try:
                 outputs = self._plain(table, step)
             except ParameterError as err:
                 raise ParameterError(f"{text}, and alone: {err}") from err
         self._advise(len(table.values) * len(table.coalitions))
-        plan = f"plain batches of {step}: {len(table.coalitions):,} passes"
-        return outputs, f"{plan}; {reason}" if reason else plan
+        plan = f"plain batches of {step}: {passes:,} passes"
+        return outputs, f"{plan}; {reason}" if reason else plan, float(passes)
 
     def _advise(self, n_passes: int) -> None:
         """Say once how to share the passes of a function that calls a network."""
@@ -342,14 +345,11 @@ def batch_size(device: torch.device, max_batch: int | None) -> int:
     return max_batch or (8 if device.type == "cpu" else 256)
 
 
-def _description(forward: SharedForward, coalitions: ops.Coalitions) -> str:
+def _description(forward: SharedForward, n_coalitions: int, passes: float) -> str:
     report = forward.report
     n_shared = "all" if not report.stopped else f"{report.shared} of"
     plan = f"shared forward pass: {n_shared} {report.operations} operations"
-    if report.work.done:
-        passes = report.work.done * len(coalitions) / report.work.plain
-        plan += f" for the work of {passes:.1f} passes"
-    plan += f", for {len(coalitions):,} coalitions"
+    plan += f" for the work of {passes:.1f} passes, for {n_coalitions:,} coalitions"
     if report.stopped:
         plan += f"; then plain batches of {forward.batch}, because {report.stopped}"
     return plan

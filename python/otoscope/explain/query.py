@@ -168,6 +168,7 @@ def explain_outputs(
     names: list[str],
     outputs: Tensor,
     plan: str,
+    passes: float,
     settings: ExplanationSettings,
     surrogate: Surrogate,
 ) -> list[Explanation]:
@@ -193,6 +194,7 @@ def explain_outputs(
             n_samples=design.n_samples,
             effective_samples=effective,
             plan=plan,
+            passes=passes,
             settings=settings,
             versions=records.versions(),
         )

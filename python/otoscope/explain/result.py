@@ -16,7 +16,8 @@ from otoscope import records
 from otoscope.display import Shown, data_frame
 from otoscope.errors import ParameterError
 from otoscope.explain import document
-from otoscope.explain.fit import Fit, ranked
+from otoscope.explain.evidence import Evidence, clear_segments, least_of, weigh
+from otoscope.explain.fit import Fit
 from otoscope.explain.least_squares import CoefficientKind
 from otoscope.explain.segments import Extent
 from otoscope.explain.settings import ExplanationSettings
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 __all__ = ["Explanation"]
-
-_LEAST = 0.05
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,6 +58,8 @@ class Explanation(Shown):
         Kish's effective number of distinct coalitions on which the surrogate rests.
     plan : str
         Description of how the coalitions were evaluated.
+    passes : float
+        Work of the model, in forward passes: coalitions that share values cost less than one each.
     settings : ExplanationSettings
         Settings of the explainer.
     versions : Mapping of str to str
@@ -73,7 +74,7 @@ class Explanation(Shown):
     >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
     >>> explanation = lime.explain(Patch(torch.ones(4, 1)))
     >>> explanation.coefficients.round(decimals=6).abs().tolist(), explanation.passes
-    ([0.0, 0.0, 0.0, 1.0], 16)
+    ([0.0, 0.0, 0.0, 1.0], 16.0)
     """
 
     fits: tuple[Fit, ...]
@@ -87,6 +88,7 @@ class Explanation(Shown):
     n_samples: int
     effective_samples: float
     plan: str
+    passes: float
     settings: ExplanationSettings
     versions: Mapping[str, str]
     selected: int = 0
@@ -171,6 +173,11 @@ class Explanation(Shown):
         return abs(float(self.shapley.sum()) - (self.output_all - self.output_none))
 
     @property
+    def evidence(self) -> Evidence:
+        """Segments that the output rests on, as far as that can be told."""
+        return weigh(self)
+
+    @property
     def design(self) -> str:
         """Name of the design."""
         return self.settings.design
@@ -181,8 +188,8 @@ class Explanation(Shown):
         return self.settings.seed
 
     @property
-    def passes(self) -> int:
-        """Number of excerpts that the model evaluated."""
+    def n_coalitions(self) -> int:
+        """Number of distinct excerpts for which the model's output is known."""
         return len(self.keep)
 
     def top(self, k: int = 3, *, least: float | None = None) -> list[int]:
@@ -222,14 +229,8 @@ class Explanation(Shown):
         """
         if k < 1:
             raise ParameterError(f"k is {k}, must be >= 1")
-        ids = ranked(self.coefficients)
-        values = self.coefficients[ids]
-        if least is None and self.settings.top_rule == "positive":
-            is_named = values > 0
-        else:
-            fraction = _LEAST if least is None else least
-            is_named = (values > self.rounding) & (values >= fraction * values[0])
-        return ids[:k][is_named[:k]].tolist()
+        fraction = least_of(self.settings) if least is None else least
+        return clear_segments(self.coefficients, self.rounding, fraction)[:k]
 
     def to_record(self) -> dict[str, Any]:
         """Return the numbers of the target shown, without patch and table, in JSON's types.
@@ -237,8 +238,9 @@ class Explanation(Shown):
         Returns
         -------
         dict
-            ``format``, ``start``, ``duration``, names of the ``top`` 3 segments, all fields of
-            `Fit`, ``is_saturated``, ``effective_samples``, ``passes`` and ``extents``.
+            ``format``, ``start``, ``duration``, names of the ``top`` 3 segments, the kind of
+            ``evidence`` and its segments in ``named``, all fields of `Fit`, ``is_saturated``,
+            ``effective_samples``, ``n_coalitions``, ``passes`` and ``extents``.
 
         Examples
         --------
@@ -248,15 +250,19 @@ class Explanation(Shown):
         >>> lime.explain(Patch(torch.ones(4, 1))).to_record()["top"]
         ['time 3']
         """
+        evidence = self.evidence
         record: dict[str, Any] = records.to_plain(
             {
                 "format": document.RECORD_FORMAT,
                 "start": self.patch.start,
                 "duration": self.patch.duration,
                 "top": [self.extents[segment].name for segment in self.top(3)],
+                "evidence": evidence.kind,
+                "named": [self.extents[segment].name for segment in evidence.segments],
                 **{field.name: getattr(self._fit, field.name) for field in fields(Fit)},
                 "is_saturated": self.is_saturated,
                 "effective_samples": self.effective_samples,
+                "n_coalitions": self.n_coalitions,
                 "passes": self.passes,
                 "extents": self.extents,
             }
@@ -355,22 +361,11 @@ class Explanation(Shown):
         >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
         >>> explanation = lime.explain(Patch(torch.ones(4, 1)))
         >>> Explanation.from_json(explanation.to_json())
-        Explanation(output 3 = 1; top: time 3; R2 1.000, 16 passes)
+        Explanation(output 3 = 1; top: time 3; R2 1.000, 16 coalitions, 16 passes)
         """
         content = document.read(text)
         with refusing("the explanation", "is damaged or was changed by hand"):
-            settings = document.build(ExplanationSettings, content["settings"])
-            measure = "shapley" if settings.kernel == "shapley" else "coefficient"  # of version 1
-            fits = [{"measure": measure, **document.with_tensors(fit)} for fit in content["fits"]]
-            explanation = cls(
-                fits=tuple(document.build(Fit, fit) for fit in fits),
-                extents=tuple(document.extent_from_json(extent) for extent in content["extents"]),
-                patch=document.patch_from_json(content["patch"]),
-                segment_ids=document.array_from_json(content["segment_ids"]),
-                keep=document.array_from_json(content["keep"]),
-                settings=settings,
-                **document.with_tensors({name: content[name] for name in document.PLAIN}),
-            )
+            explanation = cls(**document.arguments(content))
             document.check(explanation)
         return explanation
 
@@ -386,7 +381,7 @@ class Explanation(Shown):
         r2 = "-" if self.is_saturated else f"{self.r2:.3f}"
         return (
             f"Explanation({self.target} = {self.output_all:.3g}; top: {names or 'none'}; "
-            f"R2 {r2}, {self.passes} passes)"
+            f"R2 {r2}, {self.n_coalitions:,} coalitions, {self.passes:.3g} passes)"
         )
 
     @property

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from otoscope.errors import ParameterError
+from otoscope.explain.design import DESIGNS
 
 __all__ = ["ExplanationSettings", "TopRule"]
 
@@ -47,6 +49,14 @@ class ExplanationSettings:
         Axes of the model's input; empty for "b 1 frame mel".
     top_rule : {"clear", "positive"}
         Rule by which `Explanation.top` names segments.
+    min_r2, min_change : float
+        Smallest R2, and smallest change |f(all) - f(none)|, for which `Explanation.evidence` names
+        segments. Where outputs leave [0, 1], the change counts as a fraction of their span.
+
+    Raises
+    ------
+    ParameterError
+        If ``design``, ``alpha``, ``top_rule``, ``min_r2`` or ``min_change`` is out of range.
 
     Examples
     --------
@@ -72,7 +82,17 @@ class ExplanationSettings:
     content_description: str = ""
     top_rule: TopRule = "clear"
     layout: str = ""
+    min_r2: float = 0.5
+    min_change: float = 0.05
 
     def __post_init__(self) -> None:
+        if self.design not in DESIGNS:
+            raise ParameterError(f"design is {self.design!r}, must be one of {', '.join(DESIGNS)}")
+        if not self.alpha >= 0:
+            raise ParameterError(f"alpha is {self.alpha}, must be >= 0")
         if self.top_rule not in ("clear", "positive"):
             raise ParameterError(f"top_rule is {self.top_rule!r}, must be 'clear' or 'positive'")
+        if not (self.min_r2 <= 1 and math.isfinite(self.min_r2)):
+            raise ParameterError(f"min_r2 is {self.min_r2}, must be a finite number, at most 1")
+        if not (self.min_change >= 0 and math.isfinite(self.min_change)):
+            raise ParameterError(f"min_change is {self.min_change}, must be finite and >= 0")

@@ -16,7 +16,7 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain import segments as segmentation
 from otoscope.explain.content import DEFAULT_CONTENT, Content, resolve
-from otoscope.explain.design import DEFAULT_DESIGN, DESIGNS, SHAPLEY_DESIGNS, draw_design
+from otoscope.explain.design import DEFAULT_DESIGN, SHAPLEY_DESIGNS, draw_design
 from otoscope.explain.evaluator import Evaluator
 from otoscope.explain.fit import choose_surrogate
 from otoscope.explain.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
@@ -78,9 +78,8 @@ class SoundLIME:
     alpha : float
         Ridge penalty of the surrogate, >= 0; 0 is weighted least squares.
     n_samples : int, optional
-        Number of coalitions to draw, default 2000. The design "exact" draws none: there it is the
-        sum of the rows' counts, each ``n_samples / 2**n_segments``, default 1 per row; it changes
-        the result only if ``alpha > 0``.
+        Number of coalitions to draw, default 2000. "exact" draws none: there it is the sum of the
+        counts, ``n_samples / 2**n_segments`` per row (default 1); it matters only if ``alpha > 0``.
     seed : int
         Random seed of the design, and of a surrogate whose ``random_state`` is None.
     max_batch : int, optional
@@ -93,8 +92,7 @@ class SoundLIME:
         Compute values that coalitions have in common once: exact, and faster for convolutional
         networks. Default True for an nn.Module; possible for a function without side effects.
     verify : int
-        Number of coalitions to evaluate by plain batches too; if outputs differ, all are, and a
-        warning says so.
+        Number of coalitions to check by plain batches; if outputs differ, all are, with a warning.
     layout : str, optional
         Axes of the model's input, where it is not "b 1 frame mel": "b 1 mel frame", "b mel frame",
         "b sample", ... Tensors and arrays to explain have these axes too, see `explain`.
@@ -102,6 +100,8 @@ class SoundLIME:
         Other inputs, part of the answer that is meant, pooling: see `protocols.signature`.
     top_rule : {"clear", "positive"}
         Rule of `Explanation.top`: at least 5 % of the largest coefficient, or all above 0.
+    min_r2, min_change : float
+        Where `Explanation.evidence` begins to name segments; see `ExplanationSettings`.
 
     Raises
     ------
@@ -143,16 +143,15 @@ class SoundLIME:
         output: str | int | None = None,
         pooling: Pooling = None,
         top_rule: TopRule = "clear",
+        min_r2: float = 0.5,
+        min_change: float = 0.05,
     ) -> None:
-        if design not in DESIGNS:
-            raise ParameterError(f"design is {design!r}, must be one of {', '.join(DESIGNS)}")
         kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range
         self.model = model
         self._segments = segmentation.resolve(segments)
         self._content = resolve(content)
         self._target = target
-        fit, surrogate_name = choose_surrogate(surrogate, design=design, alpha=alpha, seed=seed)
-        self._surrogate = fit
+        self._surrogate, name = choose_surrogate(surrogate, design=design, alpha=alpha, seed=seed)
         adapted = Adapted(model, layout=layout, fixed=fixed, output=output, pooling=pooling)
         self._called = model if adapted.signature.is_plain else adapted
         self._layout = None if layout is None else adapted.signature.layout
@@ -170,12 +169,14 @@ class SoundLIME:
             kernel="shapley" if design in SHAPLEY_DESIGNS else kernel,
             kernel_width=kernel_width,
             alpha=alpha,
-            surrogate=surrogate_name,
+            surrogate=name,
             max_batch=max_batch,
             model=model_name(model),
             content_description=self._content.description,
             top_rule=top_rule,
             layout=layout or "",
+            min_r2=min_r2,
+            min_change=min_change,
         )
 
     @classmethod
@@ -358,11 +359,11 @@ class SoundLIME:
         explanations = []
         with evaluating(self._called) as was_training:
             for group in group_queries(queries):
-                names, outputs, plan = self._outputs(group, progress)
+                names, outputs, plan, passes = self._outputs(group, progress)
                 if was_training:
                     plan += "; the model was in train mode, eval mode was used, the mode restored"
                 explanations += explain_outputs(
-                    group, names, outputs, plan, self.settings, self._surrogate
+                    group, names, outputs, plan, passes, self.settings, self._surrogate
                 )
         return explanations
 
@@ -381,8 +382,7 @@ class SoundLIME:
         values = patch.values.to(dtype_of(self.model, patch.values.dtype))
         return Query(patch, values, segments, content, design)
 
-    def _outputs(self, group: list[Query], progress: Progress) -> tuple[list[str], Tensor, str]:
-        """Return the targets' names, their outputs [excerpt, coalition, target], and the plan."""
+    def _outputs(self, group: list[Query], bars: Progress) -> tuple[list[str], Tensor, str, float]:
         first, columns = group[0], dict[str, int]()
         segments, coalitions = first.segments, first.design.coalitions
         output_names = getattr(self.model, "output_names", None)
@@ -392,9 +392,9 @@ class SoundLIME:
             return list(columns.values())
 
         values = torch.stack([query.values for query in group])
-        outputs, plan = self._evaluate(
-            values, stack_contents(group), segments.map, coalitions, choose, progress
+        outputs, plan, passes = self._evaluate(
+            values, stack_contents(group), segments.map, coalitions, choose, bars
         )
         for table in outputs:
             require_finite(table, list(columns), coalitions, segments)
-        return list(columns), outputs, plan
+        return list(columns), outputs, plan, passes

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation
+from otoscope.explain.evidence import is_constant
 from otoscope.explain.fit import ranked
 from otoscope.report.geometry import Tick, polyline, ticks
 from otoscope.report.numbers import signed
-from otoscope.report.sentences import is_constant, place
+from otoscope.report.sentences import place
 
 __all__ = ["OutputChart", "OutputCurve", "OutputLine", "SegmentBar", "output_chart", "segment_bars"]
 

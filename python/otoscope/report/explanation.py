@@ -159,13 +159,23 @@ def facts(explanation: Explanation) -> list[Fact]:
             "replaces the occluded segments",
         ),
         Fact("Design", f"{settings.design}, seed {settings.seed}", "choice of the coalitions"),
-        Fact("Passes", f"{explanation.passes:,} for {explanation.n_samples:,} samples"),
+        Fact("Coalitions", f"{explanation.n_coalitions:,} for {explanation.n_samples:,} samples"),
+        Fact(
+            "Passes",
+            significant(explanation.passes),
+            "work of the model, in evaluations of one excerpt",
+        ),
         kernel,
         Fact("Surrogate", settings.surrogate, surrogate),
         Fact(
             "R²",
             UNKNOWN if explanation.is_saturated else decimals(explanation.r2, 3),
             "fraction of the outputs’ variance that the sum explains",
+        ),
+        Fact(
+            "Named from",
+            f"R² {settings.min_r2:g}, change {settings.min_change:g}",
+            "below these no segment is said to matter",
         ),
         Fact("Error at the excerpt", number(explanation.local_error), "sum against model"),
         Fact(
@@ -243,7 +253,9 @@ def _bars_legend(explanation: Explanation, bars: Sequence[SegmentBar]) -> str:
     if bars[0].error:
         parts.append("Lines: two standard errors to each side, for another draw of samples.")
     elif explanation.design == "exact":
-        parts.append(f"All {explanation.passes:,} coalitions were evaluated: no sampling error.")
+        parts.append(
+            f"All {explanation.n_coalitions:,} coalitions were evaluated: no sampling error."
+        )
     return " ".join(parts)
 
 

@@ -31,7 +31,7 @@ class IndexRow:
     output : float, optional
         Value of that output.
     support : str
-        Places of the supporting segments.
+        Places of the segments that it rests on, or why none are named.
     r2 : float, optional
         R² of the surrogate, where it says something.
     error : str
@@ -130,7 +130,7 @@ def save_index(
             link="" if row.report is None else _link(row.report, folder),
             target=row.target,
             output="" if row.output is None else number(row.output),
-            support=row.support or "no segment",
+            support=row.support,
             r2=UNKNOWN if row.r2 is None else decimals(row.r2),
             error=row.error,
             note=row.note,

@@ -1,7 +1,7 @@
 """Sentences about an explanation: the model's output, the segments it rests on, and cautions.
 
-A segment speaks for the output if its coefficient is above 0, against it if below. The supporting
-segments are those of `support`.
+A segment speaks for the output if its coefficient is above 0, against it if below. Sentences name
+the segments of `Explanation.evidence`.
 """
 
 from __future__ import annotations
@@ -9,51 +9,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
-from otoscope.explain import Explanation
-from otoscope.explain.fit import ranked
+from otoscope.explain import Evidence, Explanation
+from otoscope.explain.evidence import coalition_output, is_constant, is_probability
 from otoscope.explain.segments import Extent
-from otoscope.report.numbers import UNKNOWN, decimals, number
+from otoscope.report.numbers import UNKNOWN, decimals, number, percent
 
 __all__ = [
     "because",
     "cautions",
-    "coalition_output",
-    "is_constant",
-    "is_probability",
     "place",
     "places",
     "r2",
-    "rests_on_none",
     "sentence",
-    "support",
 ]
 
-_TOP = 3  # segments that count as the support, as in paper A
+_ALL = 0.95  # share of the change from which on all of it rests on the named segments
+_SMALL = 0.005  # outputs below it, of 1 or of their span, are nothing
 _NBSP = "\N{NO-BREAK SPACE}"
 
 
 def sentence(explanation: Explanation) -> str:
-    """Say what the model outputs and on which segments that rests: one to three sentences."""
-    opening, supporting = _output_clause(explanation), support(explanation)
-    if is_constant(explanation):
+    """Say what the model outputs, how much of it needs nothing, and on what the rest rests."""
+    opening, evidence = _output_clause(explanation), explanation.evidence
+    if evidence.kind == "none":
         return f"{opening}, whichever segments are occluded: no segment explains it."
-    if not supporting:
-        return " ".join([f"{opening}{_without_support(explanation)}.", *_against(explanation)])
-    coefficients = explanation.coefficients.clamp(min=0)
-    if explanation.output_all <= 0:
-        rests = f"what raises it most is {_at(explanation, supporting)}"
-    elif float(coefficients[supporting].sum()) > float(coefficients.sum()) / 2:
-        rests = f"most of that rests on {_at(explanation, supporting)}"
+    none, whole = explanation.output_none, explanation.output_all
+    if evidence.kind == "untold":
+        replaced = "" if none is None else f", and {number(none)} with every segment replaced"
+        return f"{opening}{replaced}. {_not_told(explanation, evidence)}."
+    if evidence.kind == "raises" and none is not None and 0 <= none < whole:
+        clause = _parts(explanation, evidence, none)
     else:
-        rests = f"its reasons are spread out, most of all over {_at(explanation, supporting)}"
-    return " ".join([f"{opening}; {rests}.", *_proof(explanation, supporting)])
+        clause = "" if none is None else f", and {number(none)} with every segment replaced"
+        clause += f"; what {evidence.kind} it most is {_at(explanation, evidence.segments)}"
+    return " ".join([f"{opening}{clause}.", *_proof(explanation, evidence.segments)])
 
 
 def because(explanation: Explanation) -> str:
-    """Name the places of the supporting segments; "no segment" where there are none."""
-    return _at(explanation, support(explanation)) or "no segment"
+    """Name the places of the evidence, or say briefly why none are named."""
+    evidence = explanation.evidence
+    if evidence.kind == "none":
+        return "no segment"
+    if evidence.kind == "untold":
+        return f"not told: {_reason(explanation, evidence)}"
+    return f"{'lowered by ' * (evidence.kind == 'lowers')}{_at(explanation, evidence.segments)}"
 
 
 def r2(explanation: Explanation) -> str:
@@ -81,50 +80,7 @@ def cautions(explanation: Explanation) -> list[str]:
             f"The effective number of samples is {effective:.1f} for {n_segments} segments; "
             f"{2 * n_segments} are needed to trust them."
         )
-    none = explanation.output_none
-    if none is not None and rests_on_none(explanation):
-        notes.append(
-            f"With every segment replaced ({explanation.settings.content}) the model still gives "
-            f"{number(none)}: much of the output rests on none of them."
-        )
     return notes
-
-
-def is_probability(explanation: Explanation) -> bool:
-    """Whether all outputs lie in [0, 1]."""
-    outputs = explanation.outputs[:, explanation.selected]
-    return float(outputs.min()) >= 0 and float(outputs.max()) <= 1
-
-
-def is_constant(explanation: Explanation) -> bool:
-    """Whether the output is the same for all coalitions, to rounding."""
-    outputs = explanation.outputs[:, explanation.selected]
-    is_zero = is_probability(explanation) and number(float(outputs.max())) == "0"
-    return is_zero or float(outputs.max() - outputs.min()) <= explanation.rounding
-
-
-def rests_on_none(explanation: Explanation) -> bool:
-    """Whether more than half of the output remains with every segment replaced."""
-    none, whole = explanation.output_none, explanation.output_all
-    return none is not None and (none > whole / 2 if whole > 0 else none >= whole)
-
-
-def support(explanation: Explanation) -> list[int]:
-    """List the supporting segments; none if nine tenths of the output remain without them."""
-    if is_constant(explanation) or rests_on_none(explanation):
-        return []
-    top, whole = explanation.top(_TOP), explanation.output_all
-    without = _output_without(explanation, top)
-    fall = max(explanation.rounding, abs(whole) / 10)
-    return top if without is None or without < whole - fall else []
-
-
-def coalition_output(explanation: Explanation, segments: Sequence[int]) -> float | None:
-    """Return the output with only these segments kept, or None if it was not computed."""
-    kept = torch.zeros(len(explanation.extents), dtype=torch.bool)
-    kept[list(segments)] = True
-    row = (explanation.keep == kept).all(1).nonzero()
-    return float(explanation.outputs[row[0, 0], explanation.selected]) if len(row) else None
 
 
 def _output_without(explanation: Explanation, segments: Sequence[int]) -> float | None:
@@ -174,32 +130,41 @@ def _output_clause(explanation: Explanation) -> str:
     return f"The model says “{target}” with {value}"
 
 
-def _without_support(explanation: Explanation) -> str:
-    """Return the output without the segments that speak for it, and what follows."""
-    none, whole, top = explanation.output_none, explanation.output_all, explanation.top(_TOP)
-    if none is not None and rests_on_none(explanation):
-        if none < whole and (whole >= 0.5 or not is_probability(explanation)):
-            verdict = "most of that rests on no segment"
-        elif is_probability(explanation):
-            verdict = "no segment makes it say so"
-        else:
-            verdict = "together the segments do not raise it"
-        return f", and {number(none)} with every segment replaced: {verdict}"
-    without = _output_without(explanation, top)
-    if not top or without is None:
-        return ". No segment speaks for it"
-    return f", and {number(without)} without {_at(explanation, top)}: none of that is needed for it"
+def _parts(explanation: Explanation, evidence: Evidence, none: float) -> str:
+    """Divide an output: the part that needs nothing, and the part that rests on segments."""
+    whole, outputs = explanation.output_all, explanation.outputs[:, explanation.selected]
+    scale = 1 if is_probability(explanation) else float(outputs.max() - outputs.min())
+    needs_nothing, other = "; ", "that"
+    if none >= _SMALL * scale:
+        needs_nothing = f"; {number(none)} of that needs nothing, "
+        is_rounded = min(none, whole - none) >= _SMALL  # printed with two decimals, to be added up
+        rest = round(whole, 2) - round(none, 2) if is_rounded else whole - none
+        other = f"the other {number(rest)}"
+    at = _at(explanation, evidence.segments)
+    if evidence.share <= 0.5:
+        return f"{needs_nothing}the reasons for {other} are spread out, most of all over {at}"
+    amount = "most of " if evidence.share < _ALL else "all of " * (other == "that")
+    return f"{needs_nothing}{amount}{other} rests on {at}"
 
 
-def _against(explanation: Explanation) -> list[str]:
-    """Name the segments that lower the output most, where none raises it."""
-    against = -explanation.coefficients
-    strongest = ranked(against)[:_TOP].tolist()
-    least = max(explanation.rounding, float(against.max()) / 20)
-    named = [segment for segment in strongest if against[segment] > least]
-    if explanation.top(_TOP) or not named:
-        return []
-    return [f"Strongest against it: {_at(explanation, named)}."]
+def _not_told(explanation: Explanation, evidence: Evidence) -> str:
+    """Say why no segments are named, as a sentence."""
+    subject = "Which segments it rests on cannot be told"
+    if evidence.reason == "r2":
+        return f"{subject}: no sum over segments fits the model ({_reason(explanation, evidence)})"
+    return f"{subject}: {_reason(explanation, evidence)}"
+
+
+def _reason(explanation: Explanation, evidence: Evidence) -> str:
+    """Give the reason why no segments are named, with its threshold."""
+    settings = explanation.settings
+    if evidence.reason == "r2":
+        return f"R² {r2(explanation)}, below {settings.min_r2:g}"
+    if evidence.reason == "removal":
+        return "the output stays as it is without the strongest"
+    if is_probability(explanation):
+        return f"the change is below {settings.min_change:g}"
+    return f"the change is below {percent(settings.min_change)} of the outputs’ span"
 
 
 def _at(explanation: Explanation, segments: Sequence[int]) -> str:
@@ -208,8 +173,8 @@ def _at(explanation: Explanation, segments: Sequence[int]) -> str:
     return text if any("," in name for name in named) else text.replace("; ", ", ")
 
 
-def _proof(explanation: Explanation, supporting: list[int]) -> list[str]:
-    """Return the outputs for the support alone and without it, where they were computed."""
+def _proof(explanation: Explanation, supporting: Sequence[int]) -> list[str]:
+    """Return the outputs for the evidence alone and without it, where they were computed."""
     alone, without = (
         coalition_output(explanation, supporting),
         _output_without(explanation, supporting),
@@ -222,7 +187,7 @@ def _proof(explanation: Explanation, supporting: list[int]) -> list[str]:
 
 def _needs_no_average(explanation: Explanation) -> bool:
     """Whether each coefficient is a difference of outputs, or exact, however few count."""
-    is_complete = explanation.passes == 2 ** len(explanation.extents)
+    is_complete = explanation.n_coalitions == 2 ** len(explanation.extents)
     is_estimate = explanation.settings.kernel == "shapley"
     return explanation.design == "leave_one_out" or (is_estimate and is_complete)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from otoscope.explain import Explanation
+from otoscope.explain.evidence import coalition_output
 from otoscope.protocols import Patch
 from otoscope.report.numbers import number
-from otoscope.report.sentences import coalition_output, support
 from otoscope.signal import encode_audio
 
 __all__ = ["Sound", "data_uri", "data_uris", "has_sound", "lossless_uri", "segment_sounds"]
@@ -48,14 +49,15 @@ def segment_sounds(explanation: Explanation) -> list[Sound]:
     if not has_sound(patch) or patch.sr is None:
         return []
     n_frames, n_segments = len(patch.values), len(explanation.extents)
-    supporting = support(explanation)
-    groups = {
+    evidence = explanation.evidence
+    named = evidence.segments
+    role = "lowering" if evidence.kind == "lowers" else "supporting"
+    groups: dict[str, tuple[str, Sequence[int]]] = {
         "excerpt": ("Excerpt", range(n_segments)),
-        "support": ("Only the supporting parts", supporting),
+        "support": (f"Only the {role} parts", named),
     }
-    if 0 < len(supporting) < n_segments:
-        rest = [i for i in range(n_segments) if i not in supporting]
-        groups["rest"] = ("Everything else", rest)
+    if 0 < len(named) < n_segments:
+        groups["rest"] = ("Everything else", [i for i in range(n_segments) if i not in named])
     cuts = []
     for key, (label, kept) in groups.items():
         if kept:

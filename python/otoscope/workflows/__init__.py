@@ -12,9 +12,9 @@ from otoscope.workflows.explain_records import (
     explain_to_records,
     save_explain_page,
     to_record,
-    write_csv,
     write_index,
 )
+from otoscope.workflows.explain_rows import read_rows, write_csv
 from otoscope.workflows.features import FeatureConfig
 from otoscope.workflows.interrogate import (
     InterrogateConfig,
@@ -50,6 +50,7 @@ __all__ = [
     "maximise_unit",
     "measure_distance",
     "measure_statistics",
+    "read_rows",
     "save_attack_page",
     "save_explain_page",
     "save_interrogate_page",

@@ -8,6 +8,7 @@ one excerpt of one file is explained, the reason is raised.
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -60,6 +61,11 @@ class ExplainConfig:
         Device that the model runs on: cpu or cuda.
     padded : bool
         Append silence to a file that is shorter than an excerpt.
+    min_r2 : float
+        Smallest R2 of the surrogate for which segments are named.
+    min_change : float
+        Smallest change of the output, all segments kept against all occluded, for which segments
+        are named; as a fraction of the outputs' span where they leave [0, 1].
 
     Examples
     --------
@@ -79,6 +85,8 @@ class ExplainConfig:
     seed: int = 0
     device: str = "cpu"
     padded: bool = False
+    min_r2: float = 0.5
+    min_change: float = 0.05
 
     @property
     def is_single(self) -> bool:
@@ -111,6 +119,8 @@ class ExplainResult:
         Warnings raised while explaining.
     truncated : str
         What lacks in a file that was cut off, see `signal.truncation`; empty otherwise.
+    seconds : float, optional
+        Duration of the explanation itself, without loading the model and the sound.
     sources : Mapping
         What identifies the contents of the file ("sound", see `records.stamp`; None if it cannot be
         read) and of the model ("model", see `models.loading.load_identified`).
@@ -129,6 +139,7 @@ class ExplainResult:
     advice: Advice | None = None
     warnings: tuple[str, ...] = ()
     truncated: str = ""
+    seconds: float | None = None
     sources: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -243,6 +254,8 @@ def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
         target=target,
         n_samples=config.n_samples,
         seed=config.seed,
+        min_r2=config.min_r2,
+        min_change=config.min_change,
     )
 
 
@@ -270,7 +283,9 @@ def _explain_file(
             patch = recording.patch(second)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("ignore", FewEffectiveSamples)  # `cautions` say it
+                began = time.perf_counter()
                 explanation = lime.explain(patch, progress=progress)
+                seconds = time.perf_counter() - began
         except ParameterError as err:
             if config.every is None:
                 raise
@@ -286,6 +301,7 @@ def _explain_file(
             outputs[near],
             warnings=messages,
             truncated=truncated,
+            seconds=seconds,
         )
 
 

@@ -7,66 +7,28 @@ grow with the number of files, apart from one key per record.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from otoscope import records, report
-from otoscope.documents import require_types
 from otoscope.errors import ParameterError
-from otoscope.explain.document import RECORD_FORMAT, SEGMENT_COLUMNS, tidy_rows
+from otoscope.explain.document import RECORD_FORMAT
 from otoscope.progress import Progress, silent
 from otoscope.report.sentences import because, cautions
 from otoscope.workflows.explain import ExplainConfig, ExplainResult, PreparedExplain
+from otoscope.workflows.explain_rows import check_record
 
 __all__ = [
-    "COLUMNS",
     "explain_to_records",
     "save_explain_page",
     "to_record",
-    "write_csv",
     "write_index",
 ]
-
-COLUMNS = (
-    "file",
-    "start_s",
-    "duration_s",
-    "target",
-    "output",
-    "output_none",
-    "because",
-    "r2",
-    "effective_samples",
-    "passes",
-    "truncated",
-    "error",
-)
-"""First columns of a table, of the excerpt; `explain.document.SEGMENT_COLUMNS` follow."""
-
-_ROW = {"key": dict, "file": str, "error": str}
-_EXPLAINED = {
-    "start": float,
-    "duration": float | None,
-    "target": str,
-    "output_all": float,
-    "output_none": float | None,
-    "because": str,
-    "is_saturated": bool,
-    "r2": float | None,
-    "effective_samples": float,
-    "passes": int,
-    "coefficients": list,
-    "shapley": list | None,
-    "extents": list,
-    "warnings": list,
-}
-_EXTENT = {"name": str, "seconds": list | None, "hz": list | None}
 
 
 def explain_to_records(
@@ -144,9 +106,9 @@ def to_record(
     dict
         ``format`` (the schema and its version), ``file``, ``start``, ``settings`` and ``error``;
         for an explained excerpt also the numbers of `Explanation.to_record`, the places of the
-        supporting segments (``because``), what lacks in a file that was cut off (``truncated``) and
-        cautions (``warnings``). ``sources`` identifies the
-        contents of the file and of the model, see `ExplainResult`.
+        segments that it rests on (``because``), what lacks in a file that was cut off
+        (``truncated``) and cautions (``warnings``). ``sources`` identifies the contents of the file
+        and of the model, see `ExplainResult`.
 
     Examples
     --------
@@ -222,42 +184,9 @@ def write_index(rows: Iterable[Mapping[str, Any]], html: Path) -> None:
 
     Examples
     --------
-    >>> write_index(records.stream("songs.jsonl"), Path("songs.html"))  # doctest: +SKIP
+    >>> write_index(read_rows(Path("songs.jsonl")), Path("songs.html"))  # doctest: +SKIP
     """
     report.save_index([_index_row(record, html) for record in rows], html)
-
-
-def write_csv(rows: Sequence[Mapping[str, Any]] | Path, path: Path) -> None:
-    """Write a tidy table: one row per segment of each excerpt.
-
-    Parameters
-    ----------
-    rows : sequence of dict, or Path
-        Records, or their file.
-    path : Path
-        CSV file; written whole or not at all.
-
-    Notes
-    -----
-    The columns are the same for all data: those of the excerpt, repeated in each of its rows
-    (``file``, ``start_s``, ``duration_s``, ``target``, ``output``, ``output_none``, ``because``,
-    ``r2``, ``effective_samples``, ``passes``, ``error``), then those of the segment, see
-    `Explanation.to_dataframe`. An excerpt that failed has one row. A cell is empty if the number is
-    unknown, and for ``r2`` if the output is saturated. Texts are escaped by `records.cell`: no name
-    is a formula.
-
-    Examples
-    --------
-    >>> write_csv(Path("songs.jsonl"), Path("songs.csv"))  # doctest: +SKIP
-    """
-    with (
-        records.replacing(path) as draft,
-        draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        writer = csv.DictWriter(file, [*COLUMNS, *SEGMENT_COLUMNS], restval="")
-        writer.writeheader()
-        for record in records.stream(rows) if isinstance(rows, Path) else rows:
-            writer.writerows(_cells(record))
 
 
 class _Done:
@@ -296,21 +225,6 @@ def _is_current(identity: Mapping[str, str], file: str, sources: str) -> bool:
     return not Path(file).exists() or records.is_unchanged(file, before["sound"])
 
 
-def _check_record(record: Mapping[str, Any], path: Path) -> None:
-    """Refuse a record of a file that lacks what tables and pages show, or has it in other types."""
-    require_types(record, _ROW, f"a record in {path}")
-    require_types(record["key"], {"file": str}, f"the key of a record in {path}")
-    if record["error"]:
-        return
-    require_types(record, _EXPLAINED, f"a record in {path}")
-    for extent in record["extents"]:
-        require_types(extent, _EXTENT, f"an extent in {path}")
-        if any(len(extent[name] or (0, 0)) != 2 for name in ("seconds", "hz")):
-            raise ParameterError(f"an extent in {path} has {extent}, needs two bounds")
-    if not record["extents"]:
-        raise ParameterError(f"a record in {path} has no extents")
-
-
 def _check_settings(path: Path, config: ExplainConfig) -> None:
     settings = _settings(config)
     for record in records.stream(path):
@@ -319,7 +233,7 @@ def _check_settings(path: Path, config: ExplainConfig) -> None:
                 f"{path} holds rows of other settings ({differences}); "
                 "name another file, or delete it"
             )
-        _check_record(record, path)
+        check_record(record, path)
 
 
 def _settings(config: ExplainConfig) -> dict[str, Any]:
@@ -332,21 +246,10 @@ def _settings(config: ExplainConfig) -> dict[str, Any]:
 def _differences(stored: Any, settings: dict[str, Any]) -> str:
     if not isinstance(stored, dict):
         return "none are recorded"
+    # Records of an older version lack a setting: there it had the value that is its default now.
+    stored = {**{f.name: f.default for f in fields(ExplainConfig) if f.name in settings}, **stored}
     names = [name for name in {**settings, **stored} if stored.get(name) != settings.get(name)]
     return ", ".join(f"{name} {stored.get(name)}, not {settings.get(name)}" for name in names)
-
-
-def _cells(record: Mapping[str, Any]) -> Iterator[dict[str, object]]:
-    """Yield the rows of one excerpt: the cells that are not empty, by column."""
-    file = records.cell(record["file"], is_path=True)
-    if record["error"]:
-        yield {"file": file, "error": records.cell(record["error"])}
-        return
-    support = records.cell(record["because"] or "")
-    truncated = records.cell(record.get("truncated", ""))
-    for row in tidy_rows(record):
-        texts = {name: records.cell(row[name] or "") for name in ("target", "segment_name")}
-        yield {**row, **texts, "file": file, "because": support, "truncated": truncated}
 
 
 def _index_row(record: Mapping[str, Any], html: Path) -> report.IndexRow:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, fx
 
 from otoscope.explain.shared._factored import FactoredTensor, NotShareable
+from otoscope.explain.shared._trace import bound, name_of
 
-__all__ = ["HANDLERS", "Arguments", "WorkCount", "handles"]
+__all__ = ["HANDLERS", "Arguments", "WorkCount", "handles", "multiplications"]
 
 Arguments: TypeAlias = dict[str, Any]
 
@@ -31,6 +33,31 @@ class WorkCount:
         layout = tensor.layout
         self.done += per_position * layout.n_rows
         self.plain += per_position * layout.area * len(layout.samples)
+
+
+_PRODUCTS = {"linear": "input", "matmul": "self", "mm": "self", "bmm": "self", "addmm": "mat1"}
+_PRODUCTS |= {"baddbmm": "batch1"}
+
+
+def multiplications(node: fx.Node) -> int:
+    """Count an operation's multiplications by weights and of attention, for the traced batch."""
+    if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+        return 0
+    name, output = name_of(node), node.meta["val"]
+    written: Any = bound(node)
+    arguments: Any = fx.node.map_arg(written, lambda used: used.meta["val"])
+    out: Tensor = output if isinstance(output, Tensor) else output[0]
+    if name in _PRODUCTS:
+        return out.numel() * int(arguments[_PRODUCTS[name]].shape[-1])
+    if name.startswith("conv"):
+        positions = arguments["input"] if "transpose" in name else out
+        return int(positions.numel() * arguments["weight"][0].numel())
+    if name in ("gru", "lstm", "rnn_tanh", "rnn_relu"):
+        weights = sum(weight.numel() for weight in arguments["params"] if weight.ndim == 2)
+        return int(weights * out.numel() // out.shape[-1])
+    if name == "scaled_dot_product_attention":
+        return int((arguments["query"].numel() + out.numel()) * arguments["key"].shape[-2])
+    return 0
 
 
 Handler: TypeAlias = Callable[[Arguments, WorkCount], Any]

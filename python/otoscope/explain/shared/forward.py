@@ -26,7 +26,7 @@ from otoscope.explain.shared._factored import (
     MixesSamples,
     NotShareable,
 )
-from otoscope.explain.shared._handlers import HANDLERS, WorkCount
+from otoscope.explain.shared._handlers import HANDLERS, WorkCount, multiplications
 from otoscope.explain.shared._layout import CoalitionTable, Layout, cut_plane
 from otoscope.explain.shared._pointwise import elementwise
 from otoscope.explain.shared._trace import NotTraced, bound, name_of, trace
@@ -48,6 +48,7 @@ class SharingReport:
     operations: int  # of the whole graph
     stopped: str  # the first operation that was not shared, and the reason; empty if there is none
     work: WorkCount  # multiplications by weights of the shared operations
+    passes: float  # the work of all operations for all samples, in forward passes of the model
 
 
 class SharedForward:
@@ -94,7 +95,7 @@ class SharedForward:
     ) -> None:
         self.batch = max(2, batch)
         self.trace = trace(model, torch.zeros(self.batch, *shape, dtype=dtype, device=device))
-        self.report = SharingReport(0, 0, "", WorkCount(self.batch))
+        self.report = SharingReport(0, 0, "", WorkCount(self.batch), 0.0)
         self.progress: Progress = silent
         self._layouts: deque[tuple[Tensor, Tensor, Layout]] = deque(maxlen=1)  # the last
 
@@ -172,7 +173,9 @@ class SharedForward:
                     if last_use[used] is node and not any(user in unshared for user in used.users):
                         values.pop(used, None)
         total = sum(node.op == "call_function" for node in nodes)
-        self.report = SharingReport(shared, total, stopped, work)
+        rest = sum(map(multiplications, unshared)) / self.batch
+        passes = _passes(work, rest, start.layout)
+        self.report = SharingReport(shared, total, stopped, work, passes)
         output = nodes[-1]
         if output in unshared:
             return self._by_batches(unshared, values, start)
@@ -227,6 +230,18 @@ class SharedForward:
             ]
             excerpts.append(torch.cat(parts))
         return torch.stack(excerpts)
+
+
+def _passes(work: WorkCount, rest: float, layout: Layout) -> float:
+    """Express work in forward passes; ``rest`` is that of a sample after the shared operations.
+
+    A model without weights does work in proportion to its input's positions.
+    """
+    n_samples = len(layout.samples)
+    done, plain = work.done + rest * n_samples, work.plain + rest * n_samples
+    if not plain:
+        done, plain = layout.n_rows, layout.area * n_samples
+    return n_samples * done / plain
 
 
 def _require_as_traced(node: fx.Node, result: Any, batch: int) -> None:
