@@ -36,6 +36,7 @@ from .explain import (
     ActivationMaximiser as ActivationMaximiser,
     Explanation as Explanation,
     SoundLIME as SoundLIME,
+    components as components,
     content as content,
     segments as segments,
 )

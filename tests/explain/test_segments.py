@@ -189,7 +189,7 @@ def test_what_is_no_segmentation_is_refused_with_what_to_pass(number: object) ->
 
 
 def test_a_frame_at_an_event_belongs_to_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(segments._TIMES, "beat", lambda *_: np.array([0.3, 0.7]))
+    monkeypatch.setitem(segments.EVENT_TIMES, "beat", lambda *_: np.array([0.3, 0.7]))
     patch = Patch(torch.zeros(10, 4), y=torch.zeros(1000), sr=1000, hop_length=100)
     extents = segments.beats()(patch).extents
     assert [extent.frames for extent in extents] == [(0, 3), (3, 7), (7, 10)]

@@ -1,8 +1,9 @@
-from . import content, segments
+from . import components, content, segments
 from .evaluator import Evaluator, PlainPasses
 from .evidence import Evidence
 from .fit import Fit
 from .maximise import ActivationMaximiser, FourierPrior, Prior, RawPrior, ScaledPrior
+from .mixture import Mixture
 from .query import FewEffectiveSamples
 from .result import Explanation
 from .settings import ExplanationSettings
@@ -19,12 +20,14 @@ __all__ = [
     "Fit",
     "ForwardSelection",
     "FourierPrior",
+    "Mixture",
     "PlainPasses",
     "Prior",
     "RawPrior",
     "ScaledPrior",
     "SoundLIME",
     "WeightedRidge",
+    "components",
     "content",
     "segments",
 ]

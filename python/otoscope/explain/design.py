@@ -6,8 +6,11 @@ all segments, the whole patch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -23,6 +26,7 @@ __all__ = [
     "SHAPLEY_DESIGNS",
     "Design",
     "draw_design",
+    "resolve_design",
 ]
 
 DEFAULT_DESIGN = "exact"
@@ -93,14 +97,14 @@ def draw_design(
 
     Sources: Mishra et al. (2020) :cite:`mishra2020`, section III (bernoulli); Mishra et al. (2017)
     :cite:`mishra2017` (uniform_size: the temporal version); Lundberg and Lee (2017)
-    :cite:`lundberg2017` (kernelshap); Castro et al. (2009) :cite:`castro2009` (permutation).
+    :cite:`lundberg2017` (kernelshap); Castro et al. (2009) :cite:`castro2009` (permutation);
+    Bolaños et al. (2025) :cite:`bolanos2025` (windows).
     """
-    if kind not in DESIGNS:
-        raise ParameterError(f"design is {kind!r}, must be one of {', '.join(DESIGNS)}")
+    make = resolve_design(kind)
     if n_segments < 1:
         raise ParameterError(f"n_segments is {n_segments}, must be >= 1")
     target = torch.device(device or "cpu")
-    rows = DESIGNS[kind](n_segments, n_samples, seed).to(target)
+    rows = make(n_segments, n_samples, seed).to(target)
     if merge:
         bits, row_of_sample, counts = distinct(rows.bits)
     else:
@@ -110,6 +114,26 @@ def draw_design(
     if kind == "exact" and n_samples is not None:
         counts *= n_samples / len(rows)
     return Design(kind, ops.Coalitions(bits, n_segments), counts, row_of_sample)
+
+
+def resolve_design(kind: str) -> _Draw:
+    """Return the function that draws a design; "windows" may have its numbers: "windows:3,0.4"."""
+    name, colon, numbers = kind.partition(":")
+    if name not in DESIGNS or (colon and name != "windows"):
+        raise ParameterError(f"design is {kind!r}, must be one of {', '.join(DESIGNS)}")
+    if not colon:
+        return DESIGNS[name]
+    try:
+        length, fraction = numbers.split(",")
+        window = int(length), float(fraction)
+    except ValueError:
+        window = 0, 0.0
+    if window[0] < 1 or not 0 < window[1] < 1:
+        raise ParameterError(
+            f"design is {kind!r}; windows takes the length of a window in segments, >= 1, and the "
+            "fraction of segments to remove, between 0 and 1: write windows:3,0.4"
+        )
+    return partial(_windows, length=window[0], fraction=window[1])
 
 
 def _exact(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
@@ -163,13 +187,36 @@ def _permutation(n_segments: int, n_samples: int | None, seed: int) -> ops.Coali
     return ops.pack((joins_at < step).reshape(-1, n_segments))
 
 
-DESIGNS: dict[str, Callable[[int, int | None, int], ops.Coalitions]] = {
+def _windows(
+    n_segments: int, n_samples: int | None, seed: int, *, length: int = 3, fraction: float = 0.4
+) -> ops.Coalitions:
+    """Remove runs of neighbours: ``length`` at once, until a fraction of all is removed.
+
+    Runs begin anywhere and may meet; the last is cut so that each coalition removes
+    ``ceil(fraction * n_segments)``.
+    """
+    n_drawn = _samples(n_samples, at_least=1) - 1
+    n_removed = math.ceil(fraction * n_segments)
+    generator = torch.Generator().manual_seed(seed)
+    # in the order of `start`: the runs of a sample cover more segments with each further run
+    start = torch.rand(n_drawn, n_segments, generator=generator).argsort(1) - length // 2
+    run = (start[..., None] + torch.arange(length)).clamp(0, n_segments - 1).flatten(1)
+    first = torch.full((n_drawn, n_segments), run.shape[1], dtype=torch.int64)
+    first.scatter_reduce_(1, run, torch.arange(run.shape[1]).expand_as(run), "amin")
+    keep = first.argsort(1).argsort(1) >= n_removed
+    return _prepend(ops.pack(keep), [True])
+
+
+_Draw: TypeAlias = Callable[[int, "int | None", int], ops.Coalitions]
+
+DESIGNS: dict[str, _Draw] = {
     "exact": _exact,
     "bernoulli": _bernoulli,
     "uniform_size": _uniform_size,
     "leave_one_out": _leave_one_out,
     "kernelshap": _kernelshap,
     "permutation": _permutation,
+    "windows": _windows,
 }
 
 

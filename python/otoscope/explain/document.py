@@ -19,9 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from otoscope import ops, records
 from otoscope.documents import read_document, require_fields, require_types
 from otoscope.errors import ParameterError
 from otoscope.explain.fit import Fit
+from otoscope.explain.mixture import Mixture
 from otoscope.explain.segments import Extent
 from otoscope.explain.settings import ExplanationSettings
 from otoscope.foreign import parse_json
@@ -116,8 +118,48 @@ def arguments(content: Mapping[str, Any]) -> dict[str, Any]:
         "segment_ids": array_from_json(content["segment_ids"]),
         "keep": array_from_json(content["keep"]),
         "settings": settings,
+        "mixture": mixture_from_json(content.get("mixture")),
         **with_tensors({name: content[name] for name in PLAIN}),
     }
+
+
+def written(explanation: Any, *, patch: bool) -> str:
+    """Write an explanation as JSON; `arguments` reads it if the patch is there."""
+    names: dict[str, object] = {
+        "format": FORMAT,
+        **{name: getattr(explanation, name) for name in PLAIN},
+        "fits": explanation.fits,
+        "extents": explanation.extents,
+        "keep": array_to_json(explanation.keep),
+        "settings": explanation.settings,
+    }
+    if patch:
+        names["patch"] = patch_to_json(explanation.patch)
+        names["segment_ids"] = array_to_json(explanation.segment_ids)
+        names["mixture"] = mixture_to_json(explanation.mixture)
+    return records.to_json(names)
+
+
+def record_of(explanation: Any) -> dict[str, Any]:
+    """Return the numbers of the target shown, in JSON's types."""
+    fit, evidence = explanation.fits[explanation.selected], explanation.evidence
+    record: dict[str, Any] = records.to_plain(
+        {
+            "format": RECORD_FORMAT,
+            "start": explanation.patch.start,
+            "duration": explanation.patch.duration,
+            "top": [explanation.extents[segment].name for segment in explanation.top(3)],
+            "evidence": evidence.kind,
+            "named": [explanation.extents[segment].name for segment in evidence.segments],
+            **{field.name: getattr(fit, field.name) for field in fields(Fit)},
+            "is_saturated": explanation.is_saturated,
+            "effective_samples": explanation.effective_samples,
+            "n_coalitions": explanation.n_coalitions,
+            "passes": explanation.passes,
+            "extents": explanation.extents,
+        }
+    )
+    return record
 
 
 def build(kind: type[Built], content: Any) -> Built:
@@ -235,6 +277,39 @@ def tidy_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield excerpt | dict(zip(SEGMENT_COLUMNS, cells, strict=True))
 
 
+def mixture_to_json(mixture: Mixture | None) -> dict[str, object] | None:
+    """Write the components of a sound; a replacement by zeros is left out."""
+    if mixture is None:
+        return None
+    return {
+        "kept": array_to_json(mixture.kept),
+        "replaced": array_to_json(mixture.replaced) if bool(mixture.replaced.any()) else None,
+        "ids": array_to_json(mixture.ids),
+        "n_components": mixture.n_components,
+        "n_channels": mixture.n_channels,
+    }
+
+
+def mixture_from_json(content: Mapping[str, Any] | None) -> Mixture | None:
+    """Read the components of a sound that `mixture_to_json` wrote."""
+    if content is None:
+        return None
+    names = {"kept", "replaced", "ids", "n_components", "n_channels"}
+    require_fields(content, names, "the mixture in the explanation")
+    require_types(content, {"n_components": int, "n_channels": int}, "the mixture")
+    kept, ids = array_from_json(content["kept"]), array_from_json(content["ids"])
+    replaced = torch.zeros_like(kept)
+    if content["replaced"] is not None:
+        replaced = array_from_json(content["replaced"])
+    if kept.ndim != 2 or not kept.shape == replaced.shape == ids.shape:
+        raise ParameterError(
+            f"the mixture has arrays {tuple(kept.shape)}, {tuple(replaced.shape)} and "
+            f"{tuple(ids.shape)}; all must be [sample, layer]"
+        )
+    ops.SegmentMap(ids, content["n_components"])  # ids are in range
+    return Mixture(kept, replaced, ids, content["n_components"], content["n_channels"])
+
+
 def patch_to_json(patch: Patch) -> dict[str, object]:
     """Write a patch with its sound and its domain."""
     domain = patch.domain
@@ -267,3 +342,12 @@ def patch_from_json(content: Mapping[str, Any]) -> Patch:
         mean, std = array_from_json(domain["mean"]), array_from_json(domain["std"])
         plain["domain"] = Domain(mean, std, read_compression(domain["compression"]))
     return build(Patch, plain)
+
+
+def kept_of(segments: list[int], n_segments: int) -> Tensor:
+    """Mark some segments of an explanation: Tensor [segment], bool."""
+    if not all(0 <= i < n_segments for i in segments):
+        raise ParameterError(f"segments are {segments}, must be in 0..{n_segments - 1}")
+    kept = torch.zeros(n_segments, dtype=torch.bool)
+    kept[segments] = True
+    return kept

@@ -129,6 +129,13 @@ class Evaluator:
         """Leave out what is known of the model: it belongs to this process."""
         return {**vars(self), "_traced": None, "_independent": None}
 
+    def around(self, model: Model) -> Evaluator:
+        """Make an evaluator of a module around the model, with the same settings."""
+        evaluator = copy(self)
+        evaluator.model = model
+        evaluator._may_advise = self._may_advise and bool(modules_of(self.model))
+        return evaluator
+
     def __call__(
         self,
         values: Tensor,

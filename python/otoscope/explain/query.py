@@ -16,6 +16,7 @@ from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.design import SHAPLEY_DESIGNS, Design, distinct
 from otoscope.explain.fit import Surrogate, fit_table
 from otoscope.explain.kernel import Kernel, effective_samples, kernel_weights
+from otoscope.explain.mixture import Mixture
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import Segments
 from otoscope.explain.settings import ExplanationSettings
@@ -47,6 +48,14 @@ class Query:
     segments: Segments
     content: Tensor | ops.Noise
     design: Design
+    settings: ExplanationSettings
+    mixture: Mixture | None = None  # of a sound
+    shown_ids: Tensor | None = None  # [frame, mel] of the patch, if `segments` are of a mixture
+
+    @property
+    def n_channels(self) -> int | None:
+        """Number of channels of a sound, 0 for [sample]; None for a patch."""
+        return None if self.mixture is None else self.mixture.n_channels
 
     def shares_table(self, other: Query) -> bool:
         """Tell whether both have the same coalitions of the same segments, and no noise."""
@@ -55,6 +64,7 @@ class Query:
             isinstance(self.content, Tensor)
             and isinstance(other.content, Tensor)
             and self.values.dtype == other.values.dtype
+            and self.n_channels == other.n_channels
             and own.device == others.device
             and torch.equal(own, others)
             and torch.equal(self.design.coalitions.bits, other.design.coalitions.bits)
@@ -169,11 +179,10 @@ def explain_outputs(
     outputs: Tensor,
     plan: str,
     passes: float,
-    settings: ExplanationSettings,
     surrogate: Surrogate,
 ) -> list[Explanation]:
     """Explain the outputs [excerpt, coalition, target], float64, of queries that share a table."""
-    design = queries[0].design.cpu()
+    design, settings = queries[0].design.cpu(), queries[0].settings
     keep = design.coalitions.unpack()
     weights = design.counts * _kernel_of_coalitions(settings, keep)
     coalition = distinct(design.coalitions.bits)[1]
@@ -186,7 +195,9 @@ def explain_outputs(
             fits=fits[i * len(names) : (i + 1) * len(names)],
             patch=query.patch,
             extents=query.segments.extents,
-            segment_ids=query.segments.map.ids.cpu(),
+            segment_ids=query.segments.map.ids.cpu()
+            if query.shown_ids is None
+            else query.shown_ids,
             keep=keep,
             counts=design.counts,
             weights=weights,
@@ -197,6 +208,7 @@ def explain_outputs(
             passes=passes,
             settings=settings,
             versions=records.versions(),
+            mixture=query.mixture and query.mixture.to("cpu"),
         )
         for i, query in enumerate(queries)
     ]

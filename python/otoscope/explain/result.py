@@ -6,19 +6,19 @@ stays. All numbers are float64 on the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from otoscope import records
 from otoscope.display import Shown, data_frame
 from otoscope.errors import ParameterError
 from otoscope.explain import document
 from otoscope.explain.evidence import Evidence, clear_segments, least_of, weigh
 from otoscope.explain.fit import Fit
 from otoscope.explain.least_squares import CoefficientKind
+from otoscope.explain.mixture import Mixture
 from otoscope.explain.segments import Extent
 from otoscope.explain.settings import ExplanationSettings
 from otoscope.foreign import refusing
@@ -66,6 +66,8 @@ class Explanation(Shown):
         Versions of otoscope and of the libraries that it computed with.
     selected : int
         Index of the target shown.
+    mixture : Mixture, optional
+        Components of a sound and what replaces them; ``patch`` is its picture then.
 
     Examples
     --------
@@ -92,6 +94,7 @@ class Explanation(Shown):
     settings: ExplanationSettings
     versions: Mapping[str, str]
     selected: int = 0
+    mixture: Mixture | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -232,6 +235,33 @@ class Explanation(Shown):
         fraction = least_of(self.settings) if least is None else least
         return clear_segments(self.coefficients, self.rounding, fraction)[:k]
 
+    def listen(self, segments: Iterable[int]) -> Tensor:
+        """Make the sound in which only some segments stay.
+
+        Parameters
+        ----------
+        segments : iterable of int
+            Ids of the segments that stay.
+
+        Returns
+        -------
+        Tensor [sample] or [channel, sample]
+            For a model of sounds exactly what it heard, with the content in place of the others;
+            of a patch with sound, that of these cells, the others silent.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from otoscope.explain import SoundLIME
+        >>> lime = SoundLIME(lambda y: y.mean(1), components="time:2")
+        >>> lime.explain(torch.arange(1.0, 5.0)).listen([1])
+        tensor([0.0000, 0.0000, 3.0000, 4.0000])
+        """
+        kept = document.kept_of(list(segments), len(self.extents))
+        if self.mixture is not None:
+            return self.mixture.render(kept[None])[0]
+        return self.patch.listen(kept[self.segment_ids.long()])
+
     def to_record(self) -> dict[str, Any]:
         """Return the numbers of the target shown, without patch and table, in JSON's types.
 
@@ -250,24 +280,7 @@ class Explanation(Shown):
         >>> lime.explain(Patch(torch.ones(4, 1))).to_record()["top"]
         ['time 3']
         """
-        evidence = self.evidence
-        record: dict[str, Any] = records.to_plain(
-            {
-                "format": document.RECORD_FORMAT,
-                "start": self.patch.start,
-                "duration": self.patch.duration,
-                "top": [self.extents[segment].name for segment in self.top(3)],
-                "evidence": evidence.kind,
-                "named": [self.extents[segment].name for segment in evidence.segments],
-                **{field.name: getattr(self._fit, field.name) for field in fields(Fit)},
-                "is_saturated": self.is_saturated,
-                "effective_samples": self.effective_samples,
-                "n_coalitions": self.n_coalitions,
-                "passes": self.passes,
-                "extents": self.extents,
-            }
-        )
-        return record
+        return document.record_of(self)
 
     def to_dataframe(self) -> DataFrame:
         """Return the target shown as a tidy table: one row per segment.
@@ -321,18 +334,7 @@ class Explanation(Shown):
         >>> json.loads(explanation.to_json())["fits"][0]["target"]
         'output 3'
         """
-        written: dict[str, object] = {
-            "format": document.FORMAT,
-            **{name: getattr(self, name) for name in document.PLAIN},
-            "fits": self.fits,
-            "extents": self.extents,
-            "keep": document.array_to_json(self.keep),
-            "settings": self.settings,
-        }
-        if patch:
-            written["patch"] = document.patch_to_json(self.patch)
-            written["segment_ids"] = document.array_to_json(self.segment_ids)
-        return records.to_json(written)
+        return document.written(self, patch=patch)
 
     @classmethod
     def from_json(cls, text: str) -> Explanation:

@@ -36,7 +36,7 @@ __all__ = [
 
 DEFAULT_SEGMENTS = "temporal:10"
 _Kind = Literal["beat", "onset"]
-_TIMES = {"beat": beat_times, "onset": onset_times}
+EVENT_TIMES = {"beat": beat_times, "onset": onset_times}
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ class _Events:
                 "give it y, sr and hop_length, or use segments.temporal"
             )
         n_frames = len(patch.values)
-        seconds = torch.from_numpy(_TIMES[self.kind](patch.y, patch.sr))
+        seconds = torch.from_numpy(EVENT_TIMES[self.kind](patch.y, patch.sr))
         edges = (seconds * patch.sr / patch.hop_length).round().long()
         edges = edges[(edges > 0) & (edges < n_frames)].unique()
         if len(edges) == 0:

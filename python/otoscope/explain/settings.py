@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.explain.design import DESIGNS
+from otoscope.explain.design import resolve_design
 
-__all__ = ["ExplanationSettings", "TopRule"]
+__all__ = ["ExplanationSettings", "Link", "TopRule", "apply_link"]
+
+Link = Literal["identity", "log_odds"]
+"""Scale on which the outputs are explained: as they are, or log(p / (1 - p))."""
+
+_ODDS_OF_ONE = 1e-7  # distance of probabilities from 0 and 1: the resolution of float32
 
 TopRule = Literal["clear", "positive"]
 """Rule of `Explanation.top`: at least 5 % of the largest coefficient, or above 0 (papers)."""
@@ -49,6 +56,8 @@ class ExplanationSettings:
         Axes of the model's input; empty for "b 1 frame mel".
     top_rule : {"clear", "positive"}
         Rule by which `Explanation.top` names segments.
+    link : {"identity", "log_odds"}
+        Scale of the outputs that are explained.
     min_r2, min_change : float
         Smallest R2, and smallest change |f(all) - f(none)|, for which `Explanation.evidence` names
         segments. Where outputs leave [0, 1], the change counts as a fraction of their span.
@@ -56,7 +65,8 @@ class ExplanationSettings:
     Raises
     ------
     ParameterError
-        If ``design``, ``alpha``, ``top_rule``, ``min_r2`` or ``min_change`` is out of range.
+        If ``design``, ``alpha``, ``top_rule``, ``link``, ``min_r2`` or ``min_change`` is out of
+        range.
 
     Examples
     --------
@@ -84,15 +94,35 @@ class ExplanationSettings:
     layout: str = ""
     min_r2: float = 0.5
     min_change: float = 0.05
+    link: Link = "identity"
 
     def __post_init__(self) -> None:
-        if self.design not in DESIGNS:
-            raise ParameterError(f"design is {self.design!r}, must be one of {', '.join(DESIGNS)}")
+        resolve_design(self.design)
         if not self.alpha >= 0:
             raise ParameterError(f"alpha is {self.alpha}, must be >= 0")
-        if self.top_rule not in ("clear", "positive"):
-            raise ParameterError(f"top_rule is {self.top_rule!r}, must be 'clear' or 'positive'")
+        for name, kind in (("top_rule", TopRule), ("link", Link)):
+            if getattr(self, name) not in get_args(kind):
+                raise ParameterError(
+                    f"{name} is {getattr(self, name)!r}, must be "
+                    f"{' or '.join(map(repr, get_args(kind)))}"
+                )
         if not (self.min_r2 <= 1 and math.isfinite(self.min_r2)):
             raise ParameterError(f"min_r2 is {self.min_r2}, must be a finite number, at most 1")
         if not (self.min_change >= 0 and math.isfinite(self.min_change)):
             raise ParameterError(f"min_change is {self.min_change}, must be finite and >= 0")
+
+
+def apply_link(link: Link, names: list[str], outputs: Tensor) -> tuple[list[str], Tensor]:
+    """Transform outputs [..., target], and name what they are then.
+
+    Source: Bolaños et al. (2025) :cite:`bolanos2025`, log-odds.
+    """
+    if link == "identity":
+        return names, outputs
+    low, high = float(outputs.min()), float(outputs.max())
+    if low < 0 or high > 1:
+        raise ParameterError(
+            f"link is 'log_odds', which takes probabilities, and the outputs lie in "
+            f"[{low:.4g}, {high:.4g}]; logits of one class are log-odds already"
+        )
+    return [f"log-odds of {name}" for name in names], outputs.logit(eps=_ODDS_OF_ONE)

@@ -7,19 +7,20 @@ linear surrogate, weighted towards the whole patch, gives the contribution of ea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.errors import ParameterError
 from otoscope.explain import segments as segmentation
+from otoscope.explain.components import Components
 from otoscope.explain.content import DEFAULT_CONTENT, Content, resolve
 from otoscope.explain.design import DEFAULT_DESIGN, SHAPLEY_DESIGNS, draw_design
 from otoscope.explain.evaluator import Evaluator
 from otoscope.explain.fit import choose_surrogate
 from otoscope.explain.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
+from otoscope.explain.presets import ismir2017, paper_a
 from otoscope.explain.query import (
     Query,
     as_patches,
@@ -32,7 +33,8 @@ from otoscope.explain.query import (
 )
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import DEFAULT_SEGMENTS, Segmentation
-from otoscope.explain.settings import ExplanationSettings, TopRule
+from otoscope.explain.settings import ExplanationSettings, Link, TopRule, apply_link
+from otoscope.explain.waveform import Sounds, Waveform
 from otoscope.progress import Progress, silent
 from otoscope.protocols import (
     Adapted,
@@ -54,21 +56,28 @@ __all__ = ["SoundLIME"]
 
 
 class SoundLIME:
-    """Explain a model's output for a patch by the contributions of its segments.
+    """Explain a model's output for a patch or a sound by the contributions of its segments.
 
     Parameters
     ----------
     model : callable
         [batch, 1, frame, mel] -> [batch, output] or [batch], in any form that `as_outputs` takes:
-        an nn.Module or any function. Its modules are in eval mode during the call.
+        an nn.Module or any function. Its modules are in eval mode during the call. Sounds are
+        [batch, sample], or [batch, channel, sample] if they have channels.
     segments : str, Segmentation or Tensor [frame, mel]
         Segments to rank: "temporal:10", "spectral:8", "grid:6x4" (time x mel), "beats" or "onsets";
         a segmentation such as ``segments.temporal(10)``; or a label map.
+    components : Components or str, optional
+        Components of a sound to rank, as `otoscope.components` makes them, or their text:
+        "hpss * time:5". Every input is a sound then. By default those that ``segments`` mean.
     content : str, Content, float or Tensor
-        Values that replace an occluded segment: "mean_inp", "zero", "blur(8, 4)", ...
-    design : str
-        Coalitions to evaluate: "exact", "bernoulli", "uniform_size", "leave_one_out", "kernelshap"
-        or "permutation"; see `draw_design`.
+        Values that replace an occluded segment: "mean_inp", "zero", "blur(8, 4)", ... For sounds:
+        "silence", "noise" of the sound's spectrum, "noise:0,-60" (white, -60 dB), "mean_band" (its
+        mean spectrum), ``content.donor([(y, sr)])``.
+    design : str, optional
+        Coalitions to evaluate: "exact", "bernoulli", "uniform_size", "leave_one_out", "kernelshap",
+        "permutation" or "windows" (runs of neighbours removed; "windows:3,0.4" has their length and
+        fraction). By default "exact"; "kernelshap" for a sound of more than 12 components.
     target : str, int, or list of these, optional
         Outputs to explain, by name or index; optional if there is one.
     kernel : {"cosine", "l2"}
@@ -102,6 +111,8 @@ class SoundLIME:
         Rule of `Explanation.top`: at least 5 % of the largest coefficient, or all above 0.
     min_r2, min_change : float
         Where `Explanation.evidence` begins to name segments; see `ExplanationSettings`.
+    link : {"identity", "log_odds"}
+        Scale of the outputs to explain: as they are, or probabilities as log(p / (1 - p)).
 
     Raises
     ------
@@ -126,8 +137,9 @@ class SoundLIME:
         model: Model,
         *,
         segments: str | Segmentation | Tensor = DEFAULT_SEGMENTS,
+        components: str | Components | None = None,
         content: str | Content | float | Tensor = DEFAULT_CONTENT,
-        design: str = DEFAULT_DESIGN,
+        design: str | None = None,
         target: Target = None,
         kernel: Kernel = DEFAULT_KERNEL,
         kernel_width: float = DEFAULT_WIDTH,
@@ -145,7 +157,9 @@ class SoundLIME:
         top_rule: TopRule = "clear",
         min_r2: float = 0.5,
         min_change: float = 0.05,
+        link: Link = "identity",
     ) -> None:
+        self._is_exact, design = design is not None, design or DEFAULT_DESIGN
         kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range
         self.model = model
         self._segments = segmentation.resolve(segments)
@@ -177,136 +191,22 @@ class SoundLIME:
             layout=layout or "",
             min_r2=min_r2,
             min_change=min_change,
+            link=link,
+        )
+        self._sounds = Sounds(
+            model, self._evaluate, self._layout, components, self._segments, self._content
         )
 
-    @classmethod
-    def paper_a(
-        cls,
-        model: Model,
-        *,
-        content: str | Content | float | Tensor = "mean_inp",
-        segments: str | Segmentation | None = None,
-        target: Target = None,
-        design: Literal["bernoulli", "exact"] = "bernoulli",
-        n_samples: int = 70_000,
-        seed: int = 0,
-    ) -> SoundLIME:
-        """Make the explainer of the 2020 paper: l2 distance, width 0.25, ridge with alpha 1.
-
-        Parameters
-        ----------
-        model : callable
-            Model; its output should be the probability.
-        content : str, Content, float or Tensor
-            Content: the paper's "zero", "min_inp", "mean_inp" (its choice), "noise", or others.
-        segments : str or Segmentation, optional
-            Segments, default the paper's "temporal:10"; its other choice is "spectral:10".
-        target : str, int, or list of these, optional
-            Outputs to explain.
-        design : {"bernoulli", "exact"}
-            Design. "exact" is the limit of many runs: each coalition counts
-            ``n_samples / 2**n_segments``.
-        n_samples : int
-            Number of samples, N_s in the paper; the first is the whole patch.
-        seed : int
-            Random seed of the draws.
-
-        Returns
-        -------
-        SoundLIME
-            Explainer whose ``top(3)`` is the paper's list, all coefficients above 0. Its
-            explanations warn: under this kernel a single coalition counts.
-
-        References
-        ----------
-        Mishra et al. (2020) :cite:`mishra2020`, section III.
-
-        Examples
-        --------
-        >>> SoundLIME.paper_a(torch.nn.Flatten()).settings.n_samples
-        70000
-        """
-        return cls(
-            model,
-            segments=segments or "temporal:10",
-            content=content,
-            design=design,
-            target=target,
-            kernel="l2",
-            kernel_width=0.25,
-            alpha=1.0,
-            n_samples=n_samples,
-            seed=seed,
-            top_rule="positive",
-        )
-
-    @classmethod
-    def ismir2017(
-        cls,
-        model: Model,
-        *,
-        version: Literal["time-frequency", "temporal"] = "time-frequency",
-        content: str | Content | float | Tensor = "zero",
-        target: Target = None,
-        seed: int = 0,
-    ) -> SoundLIME:
-        """Make an explainer of the 2017 paper: cosine distance, width 0.25.
-
-        Parameters
-        ----------
-        model : callable
-            Model; for "temporal" of [batch, 1, sample, 1]: patches are waveforms [sample, 1].
-        version : {"time-frequency", "temporal"}
-            6 x 4 rectangles, 2000 Bernoulli samples, ridge with alpha 1; or 10 blocks in time, 1000
-            samples with a uniform number of removed blocks, ridge on the best 3 of them.
-        content : str, Content, float or Tensor
-            Content; the paper's is 0 in both versions.
-        target : str, int, or list of these, optional
-            Outputs to explain.
-        seed : int
-            Random seed of the draws.
-
-        Returns
-        -------
-        SoundLIME
-            Explainer for ``top(3)``, which names all coefficients above 0.
-
-        Notes
-        -----
-        The surrogate of the time-frequency version is not certain: only the temporal one is known.
-
-        Examples
-        --------
-        >>> SoundLIME.ismir2017(torch.nn.Flatten()).settings.segments
-        'grid(6, 4)'
-        """
-        from otoscope.explain.surrogate import ForwardSelection
-
-        is_temporal = version == "temporal"
-        if not is_temporal and version != "time-frequency":
-            raise ParameterError(f"version is {version!r}, must be 'time-frequency' or 'temporal'")
-        return cls(
-            model,
-            segments="temporal:10" if is_temporal else "grid:6x4",
-            content=content,
-            design="uniform_size" if is_temporal else "bernoulli",
-            target=target,
-            kernel="cosine",
-            kernel_width=0.25,
-            alpha=0.0 if is_temporal else 1.0,
-            n_samples=1000 if is_temporal else 2000,
-            seed=seed,
-            surrogate=ForwardSelection(3, alpha=1.0) if is_temporal else None,
-            top_rule="positive",
-        )
+    paper_a = classmethod(paper_a)
+    ismir2017 = classmethod(ismir2017)
 
     @overload
     def explain(
-        self, patch: Patch, *, progress: Progress = ...
+        self, patch: Patch | tuple[Any, float], *, progress: Progress = ...
     ) -> Explanation: ...  # numpydoc ignore=GL08
     @overload
     def explain(
-        self, patch: Sequence[Patch | Tensor], *, progress: Progress = ...
+        self, patch: Sequence[Patch | Tensor | tuple[Any, float]], *, progress: Progress = ...
     ) -> list[Explanation]: ...  # numpydoc ignore=GL08
     @overload
     def explain(
@@ -314,15 +214,19 @@ class SoundLIME:
     ) -> Explanation | list[Explanation]: ...  # numpydoc ignore=GL08
 
     def explain(
-        self, patch: Patch | Tensor | Sequence[Patch | Tensor], *, progress: Progress = silent
+        self,
+        patch: Patch | Tensor | tuple[Any, float] | Sequence[Any],
+        *,
+        progress: Progress = silent,
     ) -> Explanation | list[Explanation]:
-        """Explain the model's output for one patch or for several.
+        """Explain the model's output for one patch or sound, or for several.
 
         Parameters
         ----------
-        patch : Patch, Tensor, or sequence of these
+        patch : Patch, Tensor, (y, sr), or sequence of these
             Patches. Tensors and arrays have the axes of the model's layout, [frame, mel] by
             default; several have a batch axis, [excerpt, frame, mel] or [excerpt, 1, frame, mel].
+            Sounds are ``(y, sr)`` or Tensor [sample]; of several channels, [channel, sample].
         progress : bool or callable
             True shows bars: of the excerpts, and of the operations or batches of each.
 
@@ -350,11 +254,14 @@ class SoundLIME:
         >>> [explanation.top() for explanation in lime.explain(torch.ones(2, 4, 1))]
         [[3], [3]]
         """
-        patches, is_one = as_patches(patch, self._layout)
-        explanations = self._explain(patches, progress)
+        sounds = self._sounds.read(patch)
+        items, is_one = sounds or as_patches(patch, self._layout)
+        explanations = self._explain(items, progress)
         return explanations[0] if is_one else explanations
 
-    def _explain(self, patches: Sequence[Patch], progress: Progress) -> list[Explanation]:
+    def _explain(
+        self, patches: Sequence[Patch | Waveform], progress: Progress
+    ) -> list[Explanation]:
         queries = [self._query(patch) for patch in patches]
         explanations = []
         with evaluating(self._called) as was_training:
@@ -363,11 +270,13 @@ class SoundLIME:
                 if was_training:
                     plan += "; the model was in train mode, eval mode was used, the mode restored"
                 explanations += explain_outputs(
-                    group, names, outputs, plan, passes, self.settings, self._surrogate
+                    group, names, outputs, plan, passes, self._surrogate
                 )
         return explanations
 
-    def _query(self, patch: Patch) -> Query:
+    def _query(self, patch: Patch | Waveform) -> Query:
+        if isinstance(patch, Waveform):
+            return self._sounds.query(patch, self.settings, is_exact=self._is_exact)
         patch = for_model(patch, self.model, self._layout or HOUSE)
         segments = self._segments(patch)
         content = self._content(patch, segments.map.ids)
@@ -380,7 +289,7 @@ class SoundLIME:
             device=patch.values.device,
         )
         values = patch.values.to(dtype_of(self.model, patch.values.dtype))
-        return Query(patch, values, segments, content, design)
+        return Query(patch, values, segments, content, design, self.settings)
 
     def _outputs(self, group: list[Query], bars: Progress) -> tuple[list[str], Tensor, str, float]:
         first, columns = group[0], dict[str, int]()
@@ -392,9 +301,11 @@ class SoundLIME:
             return list(columns.values())
 
         values = torch.stack([query.values for query in group])
-        outputs, plan, passes = self._evaluate(
-            values, stack_contents(group), segments.map, coalitions, choose, bars
-        )
+        evaluate = self._sounds.evaluator(first) or self._evaluate
+        with self._sounds.same_answers(group):
+            outputs, plan, passes = evaluate(
+                values, stack_contents(group), segments.map, coalitions, choose, bars
+            )
         for table in outputs:
             require_finite(table, list(columns), coalitions, segments)
-        return list(columns), outputs, plan, passes
+        return *apply_link(self.settings.link, list(columns), outputs), plan, passes

@@ -183,6 +183,7 @@ def facts(explanation: Explanation) -> list[Fact]:
             f"{explanation.effective_samples:.1f}",
             "equally weighted outputs that would be as good",
         ),
+        *([Fact("Link", settings.link, "scale of the outputs")] * (settings.link != "identity")),
         Fact("Output, all kept", significant(explanation.output_all, 4)),
         Fact("Output, none kept", "not computed" if none is None else significant(none, 4)),
         Fact("Intercept", significant(explanation.intercept, 4), "where the sum starts"),
@@ -202,7 +203,9 @@ def explanation_page(
     sounds = segment_sounds(explanation)
     given = content_in_words(explanation)
     listening_note = ""
-    if any(sound.key == "rest" for sound in sounds):
+    if sounds and explanation.mixture is not None:
+        listening_note = f"You hear what the model heard: {given} replaces the other components."
+    elif any(sound.key == "rest" for sound in sounds):
         listening_note = (
             f"In the players occluded segments are silent; the model was given {given}."
         )

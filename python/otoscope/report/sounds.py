@@ -6,7 +6,6 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from otoscope.explain import Explanation
@@ -15,7 +14,15 @@ from otoscope.protocols import Patch
 from otoscope.report.numbers import number
 from otoscope.signal import encode_audio
 
-__all__ = ["Sound", "data_uri", "data_uris", "has_sound", "lossless_uri", "segment_sounds"]
+__all__ = [
+    "Sound",
+    "data_uri",
+    "data_uris",
+    "gain_of",
+    "has_sound",
+    "lossless_uri",
+    "segment_sounds",
+]
 
 _LOSSLESS_BYTES = 800_000  # above it Vorbis: ten seconds and their parts stay below 2 MB
 _FLAC_BLOCK = 4096  # samples; Chromium never ends a FLAC of one block, but a WAV
@@ -44,8 +51,11 @@ def has_sound(patch: Patch) -> bool:
 
 
 def segment_sounds(explanation: Explanation) -> list[Sound]:
-    """Cut and filter the sound of the patch: first with several segments, then one per segment."""
-    patch, ids = explanation.patch, explanation.segment_ids
+    """Make the sounds with only some segments: first with several, then with one, cut to its time.
+
+    Of a model of sounds they are what it heard; the first are encoded without loss, in 24 bits.
+    """
+    patch = explanation.patch
     if not has_sound(patch) or patch.sr is None:
         return []
     n_frames, n_segments = len(patch.values), len(explanation.extents)
@@ -61,33 +71,47 @@ def segment_sounds(explanation: Explanation) -> list[Sound]:
     cuts = []
     for key, (label, kept) in groups.items():
         if kept:
-            gain = torch.isin(ids, torch.tensor(list(kept), dtype=ids.dtype))
             output = coalition_output(explanation, kept)
             note = "" if output is None else f"the model gives {number(output)}"
-            cuts.append((key, label, note, (0, n_frames), patch.listen(gain)))
+            cuts.append((key, label, note, (0, n_frames), explanation.listen(kept)))
+    n_exact = len(cuts) if explanation.mixture is not None else 0
     for i, extent in enumerate(explanation.extents):
-        cuts.append((str(i), "", "", extent.frames, _cut(patch, ids == i, extent.frames)))
-    uris = data_uris([cut[-1] for cut in cuts], sr=round(patch.sr))
+        first, end = (frame * (patch.hop_length or 1) for frame in extent.frames)
+        cuts.append((str(i), "", "", extent.frames, explanation.listen([i])[..., first:end]))
+    uris = data_uris([cut[-1] for cut in cuts], sr=round(patch.sr), n_exact=n_exact)
     return [
         Sound(key, label, note, 100 * a / n_frames, 100 * b / n_frames, uri)
         for (key, label, note, (a, b), _), uri in zip(cuts, uris, strict=True)
     ]
 
 
-def _cut(patch: Patch, cells: Tensor, frames: tuple[int, int]) -> Tensor:
-    """Cut some cells out, without the silence before and after their frames."""
-    hop = patch.hop_length or 1
-    return patch.listen(cells)[frames[0] * hop : frames[1] * hop]
+def gain_of(clips: Sequence[Tensor]) -> float:
+    """Return the gain that keeps all sounds within full scale, at most 1."""
+    return 1 / max(1.0, *(float(clip.abs().max()) for clip in clips if clip.numel()))
 
 
-def data_uris(clips: list[Tensor], *, sr: int, lossless_bytes: int = _LOSSLESS_BYTES) -> list[str]:
-    """Encode sounds in one format and with one gain, so that their levels compare."""
-    peak = max(1.0, *(float(clip.abs().max()) for clip in clips if len(clip)))
-    lossless = "WAV" if min(map(len, clips), default=0) <= _FLAC_BLOCK else "FLAC"
-    files = [encode_audio(clip / peak, sr=sr, format=lossless, subtype="PCM_16") for clip in clips]
+def data_uris(
+    clips: list[Tensor], *, sr: int, lossless_bytes: int = _LOSSLESS_BYTES, n_exact: int = 0
+) -> list[str]:
+    """Encode sounds in one format and with one gain, so that their levels compare.
+
+    The first ``n_exact`` have 24 bits whatever their size; the others 16, or Vorbis if they are
+    long.
+    """
+    gain = gain_of(clips)
+    shortest = min((clip.shape[-1] for clip in clips), default=0)
+    lossless = "WAV" if shortest <= _FLAC_BLOCK else "FLAC"
+
+    def encoded(clip: Tensor, bits: int) -> bytes:
+        return encode_audio(clip * gain, sr=sr, format=lossless, subtype=f"PCM_{bits}")
+
+    exact, others = clips[:n_exact], clips[n_exact:]
+    mime, files = f"audio/{lossless.lower()}", [encoded(clip, 16) for clip in others]
+    uris = [data_uri(mime, encoded(clip, 24)) for clip in exact]
     if sum(map(len, files)) <= lossless_bytes:
-        return [data_uri(f"audio/{lossless.lower()}", content) for content in files]
-    return [data_uri("audio/ogg", encode_audio(clip / peak, sr=sr, format="OGG")) for clip in clips]
+        return uris + [data_uri(mime, content) for content in files]
+    vorbis = (encode_audio(clip * gain, sr=sr, format="OGG") for clip in others)
+    return uris + [data_uri("audio/ogg", content) for content in vorbis]
 
 
 def data_uri(mime: str, content: bytes) -> str:

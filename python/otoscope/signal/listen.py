@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.signal.stft import istft, stft
+from otoscope.signal.stft import hann, istft, stft
 
-__all__ = ["fade", "filter_cells", "listen"]
+__all__ = ["fade", "filter_cells", "listen", "sound_of", "spectrum_of", "window_length"]
 
 FADE_SECONDS = 0.005
 WINDOW_SECONDS = 0.046
@@ -82,14 +82,33 @@ def filter_cells(y: Tensor, gain: Tensor, *, sr: float, hop_length: int, mel_hz:
 
     Gains are interpolated linearly in Hz between band centres and constant beyond the outer ones.
     """
-    n_fft = 2 ** round(np.log2(WINDOW_SECONDS * sr))
-    hop = n_fft // 4
-    window = torch.hann_window(n_fft, dtype=y.dtype, device=y.device)
-    D = stft(F.pad(y, (n_fft, n_fft + hop)), window=window, hop_length=hop)
-    centre = torch.arange(D.shape[0], device=y.device) * hop - n_fft // 2
+    n_fft = window_length(sr)
+    D = spectrum_of(y, n_fft)
+    centre = torch.arange(D.shape[0], device=y.device) * (n_fft // 4) - n_fft // 2
     frame_gain = gain[_frame_of(centre, hop_length, len(gain))]
     bin_gain = frame_gain.to(y) @ _bands_to_bins(mel_hz, sr=sr, n_fft=n_fft).to(y)
-    return istft(D * bin_gain, window=window, hop_length=hop)[n_fft : n_fft + len(y)]
+    return sound_of(D * bin_gain, n_fft, len(y))
+
+
+def window_length(sr: float) -> int:
+    """Return the length of the window of a filter in samples: a power of two near 46 ms."""
+    return int(max(16, 2 ** round(np.log2(WINDOW_SECONDS * sr))))
+
+
+def spectrum_of(y: Tensor, n_fft: int) -> Tensor:
+    """Compute the spectrum [..., frame, bin] of a sound [..., sample], four frames per sample.
+
+    Frame i is centred on sample i * n_fft / 4 - n_fft / 2. Gains that add up to 1 in each cell
+    give sounds (`sound_of`) that add up to the sound.
+    """
+    hop = n_fft // 4
+    return stft(F.pad(y, (n_fft, n_fft + hop)), window=hann(n_fft), hop_length=hop)
+
+
+def sound_of(D: Tensor, n_fft: int, n_samples: int) -> Tensor:
+    """Invert `spectrum_of` by least squares: a sound [..., sample]."""
+    y = istft(D, window=hann(n_fft), hop_length=n_fft // 4)
+    return y[..., n_fft : n_fft + n_samples]
 
 
 def _frame_of(sample: Tensor, hop_length: int, count: int) -> Tensor:

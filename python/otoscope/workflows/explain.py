@@ -51,8 +51,8 @@ class ExplainConfig:
         Content that replaces a segment: a number, or zero, silence, min_inp, mean_inp, min_band,
         mean_band, noise, fresh_noise, blur or inpaint; with numbers as in blur:8,4.
     design : str
-        Coalitions to evaluate: exact, bernoulli, uniform_size, leave_one_out, kernelshap or
-        permutation.
+        Coalitions to evaluate: exact, bernoulli, uniform_size, leave_one_out, kernelshap,
+        permutation, or windows (runs of neighbours removed; windows:3,0.4).
     n_samples : int, optional
         Number of coalitions to draw, for designs that draw (neither exact nor leave_one_out).
     seed : int

@@ -17,7 +17,16 @@ from otoscope.explain.registry import Registry
 from otoscope.protocols import Patch
 from otoscope.protocols.patch import as_tensor
 
-__all__ = ["CONTENTS", "DEFAULT_CONTENT", "Content", "Given", "Space", "register", "resolve"]
+__all__ = [
+    "CONTENTS",
+    "DEFAULT_CONTENT",
+    "Content",
+    "Given",
+    "SoundSource",
+    "Space",
+    "register",
+    "resolve",
+]
 
 Space = Literal["values", "log_mel", "mel"]
 
@@ -27,8 +36,36 @@ _Arguments = ParamSpec("_Arguments")
 
 
 @dataclass(frozen=True, eq=False)
+class SoundSource:
+    """Sound that a content replaces: all of a sound, or one of its sources.
+
+    Parameters
+    ----------
+    y : Tensor [..., sample], float64
+        Waveform of the source.
+    sr : float, optional
+        Sampling rate in Hz.
+    name : str
+        Name of the source; noise is independent between names.
+    share : float
+        Fraction of a content that is not made of the source; over all sources they add up to 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> SoundSource(torch.zeros(4).double()).share
+    1.0
+    """
+
+    y: Tensor
+    sr: float | None = None
+    name: str = ""
+    share: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
 class Content:
-    """Make the values that occlude segments of a patch.
+    """Make the values that occlude segments of a patch, or the sound that replaces components.
 
     Parameters
     ----------
@@ -42,6 +79,11 @@ class Content:
         Random seed, if the content is drawn.
     description : str
         Noun phrase for reports: "the excerpt's mean level". Registered contents have one.
+    sound : callable (SoundSource) -> Tensor, optional
+        Content as a waveform, for models of waveforms: a number of 0 dimensions, or shaped as the
+        source. None for contents of spectrograms alone.
+    sound_description : str
+        Noun phrase for reports of sounds, by default ``description``.
 
     Examples
     --------
@@ -56,6 +98,8 @@ class Content:
     space: Space = "values"
     seed: int | None = None
     description: str = ""
+    sound: Callable[[SoundSource], Tensor] | None = None
+    sound_description: str = ""
 
     def __call__(self, patch: Patch, ids: Tensor) -> Tensor | ops.Noise:
         """Make the content for one patch.
@@ -94,6 +138,42 @@ class Content:
         mean, std = (band.to(patch.values) for band in (patch.domain.mean, patch.domain.std))
         return replace(drawn, loc=(drawn.loc - mean) / std, scale=drawn.scale / std)
 
+    def of_sound(self, source: SoundSource) -> Tensor:
+        """Make the content of a source as a waveform.
+
+        Parameters
+        ----------
+        source : SoundSource
+            Sound to replace.
+
+        Returns
+        -------
+        Tensor [..., sample], float64
+            Waveform of the shape of the source.
+
+        Raises
+        ------
+        ParameterError
+            If the content is one of spectrograms alone, or does not fit the sound.
+        """
+        if self.sound is None:
+            able = [
+                name
+                for name, entry in CONTENTS.entries.items()
+                if entry.example == name and entry.make().sound is not None
+            ]
+            raise ParameterError(
+                f"content {self.name!r} fills spectrograms, not sounds; use a number, "
+                f"{', '.join(able)}, or content.donor([(y, sr)])"
+            )
+        made = self.sound(source).detach().cpu().double()
+        if made.ndim and made.shape != source.y.shape:
+            raise ParameterError(
+                f"content {self.name!r} has shape {tuple(made.shape)}, the sound "
+                f"{tuple(source.y.shape)}; give as many channels and samples"
+            )
+        return made.expand_as(source.y)
+
 
 @dataclass(frozen=True, eq=False)
 class Given:
@@ -104,6 +184,11 @@ class Given:
     def __call__(self, patch: Patch, ids: Tensor) -> Tensor | ops.Noise:
         """Return the values."""
         return self.values
+
+    def sound(self, source: SoundSource) -> Tensor:
+        """Return the values as samples, by share."""
+        assert isinstance(self.values, Tensor)  # noqa: S101 - for mypy: noise has no sound
+        return self.values.double() * source.share
 
 
 CONTENTS: Registry[Content] = Registry("content")
@@ -187,7 +272,8 @@ def resolve(content: Content | Tensor | float | str) -> Content:
                 f"content: {bad} of {content.numel()} numbers are NaN or infinite; all must be "
                 "finite"
             )
-        return Content("given", Given(content), description="given values")
+        given = Given(content)
+        return Content("given", given, description="given values", sound=given.sound)
     if isinstance(content, Real) or (isinstance(content, np.ndarray) and content.size == 1):
         return CONTENTS.entries["constant"].make(float(content))
     if not isinstance(content, str):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.explain.content.base import Content, Given, register
+from otoscope.explain.content.base import Content, Given, SoundSource, register
 from otoscope.protocols import Patch
+from otoscope.protocols.patch import as_tensor
+from otoscope.signal.audio.files import channels_of, resampled
 
 __all__ = ["Excerpts", "donor", "mean_band_data", "min_band_data", "min_data"]
 
-Excerpts: TypeAlias = "Tensor | Sequence[Tensor | Patch]"
+Excerpts: TypeAlias = "Tensor | Sequence[Tensor | Patch | tuple[Any, float]]"
 """Excerpts in the domain of the values: Tensor [excerpt, frame, mel], or a sequence."""
 
 
@@ -101,8 +105,9 @@ def donor(
 
     Parameters
     ----------
-    excerpts : Tensor [excerpt, frame, mel], or sequence of Patch or Tensor [frame, mel]
-        Data set, or one excerpt in a list; of the patches' shape.
+    excerpts : Tensor [excerpt, frame, mel], or sequence of Patch, Tensor [frame, mel] or (y, sr)
+        Data set, or one excerpt in a list; of the patches' shape. For models of sounds: recordings
+        ``(y, sr)``, at least as long as the excerpt, with its channels.
     labels : sequence, optional
         Class of each excerpt.
     label : object
@@ -113,12 +118,12 @@ def donor(
     Returns
     -------
     Content
-        Values [frame, mel], the same for all patches.
+        Values [frame, mel] or the beginning of a recording, the same for all patches.
 
     Raises
     ------
     ParameterError
-        If no excerpt has the label.
+        If no excerpt has the label, or a recording is too short or has other channels.
 
     Examples
     --------
@@ -127,7 +132,8 @@ def donor(
     >>> float(content(Patch(loud), torch.zeros(4, 2)).max())
     0.0
     """
-    values = _values_of(excerpts)
+    given: list[Any] = list(excerpts)
+    values = given if given and _is_recording(given[0]) else _values_of(given)
     if labels is not None:
         if len(labels) != len(values):
             raise ParameterError(f"{len(labels)} labels came for {len(values)} excerpts")
@@ -136,10 +142,47 @@ def donor(
             raise ParameterError(f"no excerpt has the label {label!r}; there are {set(labels)}")
     generator = torch.Generator().manual_seed(seed)
     chosen = values[int(torch.randint(len(values), (), generator=generator))]
-    return Content("donor", Given(chosen), seed=seed)
+    if not _is_recording(chosen):
+        return Content("donor", Given(chosen), seed=seed)
+    recording = _Recording(as_tensor("y", chosen[0]).detach().cpu().double(), float(chosen[1]))
+    return Content(
+        "donor", recording, seed=seed, sound=recording.sound, sound_description="another recording"
+    )
 
 
-def _values_of(excerpts: Excerpts) -> list[Tensor]:
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    """Beginning of a recording, at the rate of the sound that it replaces."""
+
+    y: Tensor
+    sr: float
+
+    def __call__(self, patch: Patch, ids: Tensor) -> Tensor:
+        raise ParameterError(
+            "content 'donor' is a recording, and the model hears spectrograms; give excerpts "
+            "[frame, mel], such as model.patch((y, sr))"
+        )
+
+    def sound(self, source: SoundSource) -> Tensor:
+        """Return the recording's beginning, by share."""
+        n, y = source.y.shape[-1], self.y
+        if y.shape[:-1] != source.y.shape[:-1]:
+            raise ParameterError(
+                f"the donor is {channels_of(y)}, the sound {channels_of(source.y)}; give both "
+                "alike: y.mean(0) mixes channels to mono"
+            )
+        if source.sr is not None:
+            y = resampled(y, self.sr, source.sr)
+        if y.shape[-1] < n:
+            raise ParameterError(f"the donor has {y.shape[-1]} samples, the sound {n}; take more")
+        return y[..., :n] * source.share
+
+
+def _is_recording(excerpt: object) -> bool:
+    return isinstance(excerpt, tuple) and len(excerpt) == 2 and isinstance(excerpt[1], Real)
+
+
+def _values_of(excerpts: Iterable[Any]) -> list[Tensor]:
     """Return the values [frame, mel] of each excerpt."""
     values = [e.values if isinstance(e, Patch) else e for e in excerpts]
     if not values or any(v.ndim != 2 for v in values):

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.explain.content.base import Content, Given, Space, register
+from otoscope.errors import ParameterError
+from otoscope.explain.content.base import Content, Given, SoundSource, Space, register
 from otoscope.protocols import Patch
+from otoscope.seeds import item_seed
 
 __all__ = ["fresh_noise", "noise"]
 
 
 @register("noise")
-def noise(seed: int = 0, *, space: Space = "log_mel") -> Content:
+def noise(seed: int = 0, level_db: float | None = None, *, space: Space = "log_mel") -> Content:
     """Occlude with one array of N(0, 1), the same for all samples and patches of a shape.
+
+    As a sound: stationary noise with the spectrum of the sound, or white noise of a level.
 
     Parameters
     ----------
     seed : int
         Random seed of the array.
+    level_db : float, optional
+        For sounds only: level of white noise, in dB of its root mean square against full scale;
+        -60 is hardly audible. By default the noise has the power spectrum of the sound itself.
     space : {"values", "log_mel", "mel"}
         Domain of the drawn numbers; the paper draws log-mel values and standardises them.
 
@@ -44,7 +52,26 @@ def noise(seed: int = 0, *, space: Space = "log_mel") -> Content:
     3
     """
 
-    return Content("noise", partial(_drawn, seed), space, seed)
+    if level_db is None:
+        sound = partial(_surrogate, seed)
+        return Content(
+            "noise",
+            partial(_drawn, seed),
+            space,
+            seed,
+            sound=sound,
+            sound_description="noise of the sound’s spectrum",
+        )
+    if not math.isfinite(level_db):
+        raise ParameterError(f"level_db is {level_db}, must be finite")
+    return Content(
+        f"noise({seed}, {level_db:g})",
+        partial(_no_level, level_db),
+        space,
+        seed,
+        description=f"white noise of {level_db:g} dB",
+        sound=partial(_white, seed, level_db),
+    )
 
 
 @register("noise")
@@ -78,3 +105,28 @@ def fresh_noise(
 
 def _drawn(seed: int, patch: Patch, ids: Tensor) -> Tensor:
     return torch.randn(patch.values.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _no_level(level_db: float, patch: Patch, ids: Tensor) -> Tensor:
+    raise ParameterError(
+        f"level_db is {level_db:g}, which noise in a sound has; leave it out for a spectrogram"
+    )
+
+
+def _surrogate(seed: int, source: SoundSource) -> Tensor:
+    """Give each bin of the spectrum of the whole sound a random phase."""
+    generator = torch.Generator().manual_seed(item_seed(seed, source.name))
+    spectrum = torch.fft.rfft(source.y)
+    phase = 2 * torch.pi * torch.rand(spectrum.shape, generator=generator, dtype=torch.float64)
+    phase[..., 0] = 0
+    if source.y.shape[-1] % 2 == 0:
+        phase[..., -1] = 0
+    noise: Tensor = torch.fft.irfft(spectrum.abs() * torch.exp(1j * phase), source.y.shape[-1])
+    return noise
+
+
+def _white(seed: int, level_db: float, source: SoundSource) -> Tensor:
+    generator = torch.Generator().manual_seed(item_seed(seed, source.name))
+    drawn = torch.randn(source.y.shape, generator=generator, dtype=torch.float64)
+    scale: float = source.share**0.5 * 10 ** (level_db / 20)
+    return drawn * scale

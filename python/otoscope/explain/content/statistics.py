@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.explain.content.base import Content, Given, Space, register
+from otoscope.explain.content.base import Content, Given, SoundSource, Space, register
 from otoscope.protocols import Patch
+from otoscope.signal.listen import sound_of, spectrum_of, window_length
 
 __all__ = ["constant", "mean_band", "mean_inp", "min_band", "min_inp", "silence", "zero"]
 
@@ -43,7 +44,9 @@ def constant(value: float, *, space: Space = "values") -> Content:
     if not math.isfinite(value):
         raise ParameterError(f"content is {value}, must be a finite number")
     name = f"constant({value}{'' if space == 'values' else f', {space}'})"
-    return Content(name, Given(torch.tensor(value)), space, description=f"the value {value:g}")
+    given = Given(torch.tensor(value))
+    sound = given.sound if space == "values" else None
+    return Content(name, given, space, description=f"the value {value:g}", sound=sound)
 
 
 @register("the value 0")
@@ -60,7 +63,8 @@ def zero() -> Content:
     >>> zero().name
     'zero'
     """
-    return Content("zero", Given(torch.tensor(0.0)))
+    given = Given(torch.tensor(0.0))
+    return Content("zero", given, sound=given.sound, sound_description="silence")
 
 
 @register("the values of digital silence")
@@ -77,7 +81,8 @@ def silence() -> Content:
     >>> silence().space
     'mel'
     """
-    return Content("silence", Given(torch.tensor(0.0)), "mel")
+    given = Given(torch.tensor(0.0))
+    return Content("silence", given, "mel", sound=given.sound, sound_description="silence")
 
 
 @register("the excerpt’s lowest level")
@@ -106,7 +111,8 @@ def mean_inp() -> Content:
     Returns
     -------
     Content
-        One value per patch (paper A's choice: "average magnitude of mel-spectrogram bins").
+        One value per patch (paper A's choice: "average magnitude of mel-spectrogram bins"). As a
+        sound, the mean of the samples: silence for most sounds.
 
     Examples
     --------
@@ -115,7 +121,7 @@ def mean_inp() -> Content:
     >>> mean_inp()(patch, torch.zeros(2, 2)).item()
     3.0
     """
-    return Content("mean_inp", _mean)
+    return Content("mean_inp", _mean, sound=_mean_sample, sound_description=_MEAN_SAMPLE)
 
 
 @register("the lowest level of each band")
@@ -144,7 +150,8 @@ def mean_band() -> Content:
     Returns
     -------
     Content
-        One value per band.
+        One value per band. As a sound, the mean magnitude of each bin of the spectrum in all
+        frames, with the phases of the sound.
 
     Examples
     --------
@@ -153,7 +160,12 @@ def mean_band() -> Content:
     >>> mean_band()(patch, torch.zeros(2, 2)).tolist()
     [2.0, 6.5]
     """
-    return Content("mean_band", _mean_of_bands)
+    return Content(
+        "mean_band",
+        _mean_of_bands,
+        sound=_mean_spectrum,
+        sound_description="the sound’s mean spectrum",
+    )
 
 
 def _least(patch: Patch, ids: Tensor) -> Tensor:
@@ -170,3 +182,25 @@ def _least_of_bands(patch: Patch, ids: Tensor) -> Tensor:
 
 def _mean_of_bands(patch: Patch, ids: Tensor) -> Tensor:
     return patch.values.mean(0)
+
+
+_MEAN_SAMPLE = "the sound’s mean sample (silence, if it has no offset)"
+
+
+def _mean_sample(source: SoundSource) -> Tensor:
+    return source.y.mean()
+
+
+def _mean_spectrum(source: SoundSource) -> Tensor:
+    n_fft = window_length(source.sr or 16_000)
+    spectrum = spectrum_of(source.y, n_fft)
+    magnitude = spectrum.abs()
+    held = _frames_of(magnitude, source.y.shape[-1], n_fft).mean(-2, keepdim=True)
+    phase = torch.where(magnitude > 0, spectrum / magnitude.clamp(min=1e-300), 1)
+    return sound_of(held * phase, n_fft, source.y.shape[-1])
+
+
+def _frames_of(magnitude: Tensor, n_samples: int, n_fft: int) -> Tensor:
+    """Select the frames [..., frame, bin] that lie within the sound, or all if it is short."""
+    first, last = 4, 4 + (n_samples - n_fft) // (n_fft // 4) + 1
+    return magnitude[..., first:last, :] if last > first else magnitude

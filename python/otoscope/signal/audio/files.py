@@ -18,7 +18,17 @@ from otoscope.signal.audio.reader import SoundReader
 from otoscope.signal.audio.truncation import warn_if_truncated
 from otoscope.signal.stretch import resample
 
-__all__ = ["FORMATS", "Blocks", "decode", "encode_audio", "mono", "read_audio", "write_audio"]
+__all__ = [
+    "FORMATS",
+    "Blocks",
+    "channels_of",
+    "decode",
+    "encode_audio",
+    "mono",
+    "read_audio",
+    "resampled",
+    "write_audio",
+]
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
 
@@ -173,7 +183,20 @@ def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, fl
     mixed = y.float() if y.ndim == 1 else y.float().mean(0)
     if sr is None or sr == file_sr:
         return mixed, file_sr
-    return resample(mixed, orig_sr=file_sr, target_sr=sr), sr
+    return resampled(mixed, file_sr, sr), sr
+
+
+def resampled(y: Tensor, file_sr: float, sr: float) -> Tensor:
+    """Resample a waveform [..., sample] from ``file_sr`` to ``sr`` Hz, with soxr (high quality)."""
+    if sr == file_sr:
+        return y
+    _check_rates(file_sr, sr)
+    return resample(y, orig_sr=file_sr, target_sr=sr)
+
+
+def channels_of(y: Tensor) -> str:
+    """Say how many channels a waveform [sample] or [channel, sample] has, for messages."""
+    return "mono" if y.ndim == 1 else f"of {y.shape[0]} channels"
 
 
 def encode_audio(

@@ -1,0 +1,327 @@
+"""Queries of sounds: a waveform with its components, ready to be evaluated, and its picture."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from otoscope import ops
+from otoscope.errors import ParameterError
+from otoscope.explain import components as parts_of_sound
+from otoscope.explain.components.base import Components, Excerpt, Part
+from otoscope.explain.content.base import Content, SoundSource
+from otoscope.explain.design import DEFAULT_DESIGN, MOST_EXACT, SHAPLEY_DESIGNS, draw_design
+from otoscope.explain.evaluator import Evaluator
+from otoscope.explain.mixture import Mixed, ask, mix, require_same_answer
+from otoscope.explain.query import Query
+from otoscope.explain.segments import Extent, Segmentation, Segments, grid
+from otoscope.explain.settings import ExplanationSettings
+from otoscope.protocols import InputLayout, Patch, device_of, dtype_of
+from otoscope.protocols.patch import as_tensor
+from otoscope.signal.audio.files import resampled
+from otoscope.signal.mel.domain import Compression
+from otoscope.signal.mel.filterbank import EmptyFilters
+from otoscope.signal.mel.frontend import FrontEnd, librosa_mel
+
+__all__ = ["Sounds", "Waveform", "components_of", "hears_sounds"]
+
+_BEYOND_EXACT = "kernelshap"
+_RANGE_DB = 80.0  # of the picture
+_FRAME_SECONDS = 0.01
+_MOST_FRAMES = 600
+_RATE_UNKNOWN = 16_000
+
+
+@dataclass(frozen=True, eq=False)
+class Waveform:
+    """A sound to explain, [sample] or [channel, sample], and where it begins in its recording."""
+
+    y: Tensor
+    sr: float | None = None
+    start: float = 0.0
+
+
+class Sounds:
+    """Keep what an explainer needs for sounds: components, content, and evaluators."""
+
+    def __init__(
+        self,
+        model: Any,
+        evaluate: Evaluator,
+        layout: InputLayout | None,
+        components: Components | str | None,
+        segments: Segmentation,
+        content: Content,
+    ) -> None:
+        self._model, self._plain, self._layout = model, evaluate, layout
+        self._segments, self._content = segments, content
+        self._components = None if components is None else parts_of_sound.resolve(components)
+        self._evaluators: dict[int, Evaluator] = {}  # by the number of channels
+
+    def read(self, value: Any) -> tuple[list[Waveform], bool] | None:
+        """Return the sounds that a user gives, and whether it is one; None for other things.
+
+        Sounds are (y, sr), samples, or patches of a model of sounds. With components, tensors of
+        any shape are sounds.
+        """
+        if (sound := self._read_one(value)) is not None:
+            return [sound], True
+        is_array = isinstance(value, Tensor | np.ndarray)
+        if is_array and self._layout is not None and self._layout.is_sound:
+            pictures, is_batch = self._layout.pictures(as_tensor("y", value))
+            return [_checked(Waveform(picture[:, 0])) for picture in pictures], not is_batch
+        if isinstance(value, list | tuple) and value:
+            sounds = [self._read_one(item) for item in value]
+            if all(sound is not None for sound in sounds):
+                return [sound for sound in sounds if sound is not None], False
+        return None
+
+    def _read_one(self, value: object) -> Waveform | None:
+        only = self._components is not None or hears_sounds(self._model)
+        may_be = only or self._layout is None or self._layout.is_sound
+        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Real):
+            return _checked(Waveform(as_tensor("y", value[0]), float(value[1])))
+        if isinstance(value, Patch) and only:
+            if value.y is None:
+                raise ParameterError("the patch has no sound to explain: give (y, sr)")
+            return Waveform(value.y, value.sr, value.start)
+        if isinstance(value, Tensor | np.ndarray) and (only or (may_be and value.ndim == 1)):
+            return _checked(Waveform(as_tensor("y", value)))
+        return None
+
+    def query(self, sound: Waveform, settings: ExplanationSettings, *, is_exact: bool) -> Query:
+        """Split a sound, and draw the coalitions of its components.
+
+        ``is_exact`` is False for the default design: exact up to 12 components, drawn beyond.
+        """
+        model, content = self._model, self._content
+        components = self._components or components_of(self._segments)
+        sound = _at_rate_of(model, sound)
+
+        def replacement(y: Tensor, name: str, share: float) -> Tensor:
+            return content.of_sound(SoundSource(y, sound.sr, name, share))
+
+        excerpt = Excerpt(sound.y.cpu().double(), sound.sr, replacement, sound.start)
+        mixture, parts = mix(components, excerpt)
+        device = device_of(model)
+        mixture = mixture.to(device, dtype_of(model, sound.y.dtype))
+        kind, n = settings.design, len(parts)
+        if kind == DEFAULT_DESIGN and not is_exact and n > MOST_EXACT:
+            kind = _BEYOND_EXACT
+        is_shapley = kind in SHAPLEY_DESIGNS
+        n_samples, seed = settings.n_samples, settings.seed
+        shown, ids, extents = draw_picture(sound, parts)
+        return Query(
+            shown,
+            mixture.kept,
+            Segments(ops.SegmentMap(mixture.ids, n), extents),
+            mixture.replaced,
+            draw_design(kind, n, n_samples=n_samples, seed=seed, device=device),
+            replace(
+                settings,
+                segments=str(components),
+                content_space="samples",
+                content_description=content.sound_description or content.description,
+                design=kind,
+                kernel="shapley" if is_shapley else settings.kernel,
+                surrogate=kind if is_shapley else settings.surrogate,
+            ),
+            mixture,
+            ids,
+        )
+
+    def evaluator(self, query: Query) -> Evaluator | None:
+        """Return the evaluator of a sound, which adds the layers up; None for a patch."""
+        if query.mixture is None:
+            return None
+        n_channels = query.mixture.n_channels
+        if n_channels not in self._evaluators:
+            mixed = Mixed(self._plain.model, n_channels, self._layout)
+            self._evaluators[n_channels] = self._plain.around(mixed)
+        return self._evaluators[n_channels]
+
+    @contextmanager
+    def same_answers(self, group: Sequence[Query]) -> Iterator[None]:
+        """Refuse a model that answers otherwise to the same sound, at once or after the block."""
+        evaluator = self.evaluator(group[0])
+        if evaluator is None:
+            yield
+            return
+
+        def answers() -> list[Tensor]:
+            return [ask(evaluator.model, query.mixture) for query in group if query.mixture]
+
+        before = answers()
+        for answer, again in zip(before, answers(), strict=True):
+            require_same_answer(answer, again)
+        yield
+        for answer, after in zip(before, answers(), strict=True):
+            require_same_answer(answer, after)
+
+
+def hears_sounds(model: object) -> bool:
+    """Whether a model declares that it hears waveforms, as `models.WaveformListener` does."""
+    return getattr(model, "hears_sounds", False) is True
+
+
+def components_of(segments: Segmentation) -> Components:
+    """Return the components of a sound that a segmentation of spectrograms means."""
+    if isinstance(segments, grid):
+        named = [
+            cut
+            for cut, is_cut in (
+                (parts_of_sound.time(segments.n_time), segments.n_time > 1 or segments.n_mel == 1),
+                (parts_of_sound.bands(segments.n_mel), segments.n_mel > 1),
+            )
+            if is_cut
+        ]
+        return named[0] * named[1] if len(named) > 1 else named[0]
+    events = {"beats()": parts_of_sound.beats, "onsets()": parts_of_sound.onsets}
+    if str(segments) in events:
+        return events[str(segments)]()
+    raise ParameterError(
+        f"segments {segments} cut spectrograms; for a sound give components=, such as "
+        "oto.components.time(10)"
+    )
+
+
+def _checked(sound: Waveform) -> Waveform:
+    y, sr = sound.y.detach(), sound.sr
+    if y.ndim not in (1, 2) or y.numel() == 0 or not y.is_floating_point():
+        raise ParameterError(
+            f"y has shape {tuple(y.shape)} and dtype {y.dtype}; a sound is [sample] or "
+            "[channel, sample], not empty, floating"
+        )
+    if y.ndim == 2 and y.shape[0] > y.shape[1]:
+        raise ParameterError(
+            f"y has {y.shape[0]} channels of {y.shape[1]} samples; for [sample, channel] pass y.T"
+        )
+    if bad := int((~y.isfinite()).sum()):
+        raise ParameterError(f"y: {bad} of {y.numel()} samples are NaN or infinite")
+    if sr is not None and not 0 < sr < math.inf:
+        raise ParameterError(f"sr is {sr}, must be a sampling rate in Hz, > 0")
+    return replace(sound, y=y)
+
+
+def _at_rate_of(model: Any, sound: Waveform) -> Waveform:
+    """Resample a sound to the model's rate, and refuse another length than the model's."""
+    rate, n_samples = getattr(model, "sample_rate", None), getattr(model, "n_samples", None)
+    if isinstance(rate, Real):
+        y = sound.y if sound.sr is None else resampled(sound.y.cpu(), sound.sr, float(rate))
+        sound = replace(sound, y=y, sr=float(rate))
+        if isinstance(n_samples, int) and y.shape[-1] != n_samples:
+            raise ParameterError(
+                f"the sound lasts {y.shape[-1] / rate:.2f} s, the model hears "
+                f"{n_samples / rate:.2f} s at once; cut an excerpt: model.patch((y, sr), start=0)"
+            )
+    return sound
+
+
+def draw_picture(
+    sound: Waveform, parts: Sequence[Part]
+) -> tuple[Patch, Tensor, tuple[Extent, ...]]:
+    """Draw the sound as a patch [frame, mel], with the component of each cell, and name them.
+
+    A cell that several sources share belongs to the one with the most energy in it.
+    """
+    front_end, hop = _front_end(sound)
+    y = sound.y.detach().cpu().float()
+    mono = y if y.ndim == 1 else y.mean(0)
+    log_mel = _energies(front_end, mono).log()
+    log_mel = log_mel.clamp(min=float(log_mel.max()) - _RANGE_DB / 10 * math.log(10))
+    n_frames, n_mels = log_mel.shape
+    patch = Patch(
+        log_mel,
+        y=None if sound.sr is None else mono,
+        sr=sound.sr,
+        hop_length=hop,
+        mel_hz=None if sound.sr is None else front_end.mel_hz,
+        start=sound.start,
+    )
+    rate = sound.sr or float(_RATE_UNKNOWN)
+    frame = (torch.arange(n_frames) + 0.5).clamp(max=len(mono) / hop - 1e-6) * hop
+    boxes, owners = [], []
+    for part in parts:
+        first, end = part.first, part.first + part.kept.shape[-1]
+        span = (first, end) if part.seconds is None else tuple(s * rate for s in part.seconds)
+        frames = _bounds((frame >= span[0]) & (frame < span[1]), sum(span) / 2 / hop)
+        mels = (0, n_mels)
+        if part.hz is not None:
+            inside = (front_end.mel_hz >= part.hz[0]) & (front_end.mel_hz < part.hz[1])
+            centre = np.interp(sum(part.hz) / 2, front_end.mel_hz, np.arange(n_mels))
+            mels = _bounds(inside, float(centre))
+        boxes.append((frames, mels))
+        owner = torch.full((n_frames, n_mels), -1.0)
+        box = (slice(*frames), slice(*mels))
+        owner[box] = 0.0
+        if part.is_source:
+            kept = part.kept if part.kept.ndim == 1 else part.kept.mean(0)
+            alone = F.pad(kept.float(), (first, len(mono) - end))
+            owner[box] = _energies(front_end, alone)[box]
+        owners.append(owner)
+    ids = torch.stack(owners).argmax(0).int()
+    return (
+        patch,
+        ids,
+        tuple(_extent(part, *box, sound) for part, box in zip(parts, boxes, strict=True)),
+    )
+
+
+def _front_end(sound: Waveform) -> tuple[FrontEnd, int]:
+    rate = round(sound.sr or _RATE_UNKNOWN)
+    hop = max(1, round(rate * _FRAME_SECONDS), math.ceil(sound.y.shape[-1] / _MOST_FRAMES))
+    n_fft = max(32, 2 ** round(math.log2(max(1, rate * 0.046))))
+    n_mels = min(64, n_fft // 16)
+    return (
+        librosa_mel(
+            sr=max(2, rate),
+            n_fft=n_fft,
+            hop_length=hop,
+            n_mels=n_mels,
+            compression=Compression("ln", 1e-10),
+        ),
+        hop,
+    )
+
+
+def _energies(front_end: FrontEnd, mono: Tensor) -> Tensor:
+    """Compute energies [frame, mel] in frames centred on the samples that they stand for."""
+    hop = front_end.hop_length
+    n_frames = math.ceil(len(mono) / hop)
+    shifted = F.pad(mono[hop // 2 :], (0, n_frames * hop))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyFilters)
+        return front_end.mel(shifted)[:n_frames].clamp(min=1e-12)
+
+
+def _bounds(inside: Tensor, centre: float) -> tuple[int, int]:
+    """Return the first index inside and one past the last; the nearest where none is inside."""
+    at = inside.nonzero()[:, 0]
+    if len(at):
+        return int(at[0]), int(at[-1]) + 1
+    nearest = min(max(0, int(centre)), len(inside) - 1)
+    return nearest, nearest + 1
+
+
+def _extent(part: Part, frames: tuple[int, int], mels: tuple[int, int], sound: Waveform) -> Extent:
+    seconds = hz = None
+    if sound.sr is not None:
+        hz = part.hz or (0.0, sound.sr / 2)
+        first, last = part.seconds or (0.0, sound.y.shape[-1] / sound.sr)
+        seconds = (sound.start + first, sound.start + last)
+    names = [text for _, text in part.labels]
+    if part.is_source:  # shares its place with others, so the name says it
+        places = {"time": seconds and "{:.2f}-{:.2f} s".format(*seconds)}
+        places["band"] = hz and "{:.0f}-{:.0f} Hz".format(*hz)
+        names = [places.get(kind) or text for kind, text in part.labels]
+    return Extent(", ".join(names), frames, mels, seconds, hz)
