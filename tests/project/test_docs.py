@@ -70,12 +70,29 @@ def commands_of(page: Path) -> list[list[str]]:
 )
 def test_commands_of_a_page_exist_with_their_options(page: Path) -> None:
     for arguments in commands_of(page):
-        command: Any = typer.main.get_command(app)
-        while hasattr(command, "commands") and arguments != ["--help"]:
-            context = command.make_context(command.name, [], resilient_parsing=True)
-            _, command, arguments = command.resolve_command(context, arguments)
-        if arguments != ["--help"]:
-            command.make_context(command.name, arguments)  # raises if an option is not known
+        parse(arguments)
+
+
+def parse(arguments: list[str]) -> dict[str, Any]:
+    """Parse a command line, which raises if an option is not known; return its values."""
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands") and arguments != ["--help"]:
+        context = command.make_context(command.name, [], resilient_parsing=True)
+        _, command, arguments = command.resolve_command(context, arguments)
+    if arguments == ["--help"]:
+        return {}
+    values: dict[str, Any] = command.make_context(command.name, arguments).params
+    return values
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("python/**/*.json")), ids=lambda p: p.name)
+def test_commands_of_a_card_exist_with_their_options(path: Path) -> None:
+    commands = re.findall(r'"otoscope ([^"]* --[^"]*)"', path.read_text())
+    values = [parse(shlex.split(command)) for command in commands]
+    if path.name == "folkrnn-small.json":
+        (prepared,) = [v for v in values if "sources" in v]
+        assert prepared["strict"]  # the network was trained on tunes that are read whole
+        assert prepared["seed"] == 1
 
 
 @pytest.mark.parametrize("page", sorted({*PAGES, *ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")}))

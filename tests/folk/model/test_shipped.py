@@ -56,7 +56,7 @@ def test_bars_add_up_with_the_mask_and_not_always_without() -> None:
 @pytest.mark.skipif(find_spec("music21") is None, reason="music21's tunes are not installed")
 def test_beats_a_trigram_on_the_tunes_that_it_has_not_seen(tmp_path: Path) -> None:
     sources = ("aird", "oneill", "ryan", "misc")
-    save_folk(prepare_folk(PrepareFolkConfig(sources, seed=1)), tmp_path / "tunes")
+    save_folk(prepare_folk(PrepareFolkConfig(sources, seed=1, strict=True)), tmp_path / "tunes")
     tunes, model = load_prepared(tmp_path / "tunes"), load_folkrnn()
     assert tunes.vocabulary.tokens == model.vocabulary.tokens
     train, test = ([model.encode(tune) for tune in part] for part in (tunes.train, tunes.test))
