@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from otoscope.adapters.captum import FeatureAblation, KernelShap, ShapleyValueSampling
+from otoscope.attack import WaveformPGD
 from otoscope.errors import ParameterError
 from otoscope.explain import ActivationMaximiser, SoundLIME
 from otoscope.explain.maximise import RawPrior
 from otoscope.models import timeline
-from otoscope.protocols import batch_dependence
+from otoscope.protocols import SoundClassifier, batch_dependence
 from tests.support.listeners import listener
 from tests.support.networks import Net
 
@@ -128,3 +130,45 @@ def test_rounding_and_nan_are_no_dependence() -> None:
         assert batch_dependence(lambda a, b: outputs[a:b] * (1 + 1e-7), outputs, step) == ""
         assert batch_dependence(lambda a, b: outputs[a:b] + 1e3, outputs, step) == "batch"
     assert batch_dependence(lambda a, b: outputs[a:b] * 0, outputs, 1) == ""
+
+
+def test_a_classifier_of_sounds_does_not_depend_on_the_batch() -> None:
+    model = listener()
+    model.network = nn.Sequential(model.network, Net(lambda n, x: x - 0.5 * x.mean(0))).eval()
+    sounds = torch.randn(3, 44100, generator=torch.Generator().manual_seed(0)) / 10
+    single = SoundClassifier(model, hop=20)
+    alone = torch.cat([single.label_scores(y[None, :37000]) for y in sounds])  # of one excerpt each
+    classifier = SoundClassifier(model, hop=20)
+    with pytest.warns(UserWarning, match="for an excerpt depend on .*; each is evaluated alone"):
+        scores = classifier.label_scores(sounds[:, :37000])
+    torch.testing.assert_close(scores, alone)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # told once
+        torch.testing.assert_close(classifier.label_scores(sounds[:, :37000]), alone)
+        SoundClassifier(listener(), hop=20).label_scores(sounds)
+
+
+def test_an_attack_on_sounds_that_meet_is_told() -> None:
+    torch.manual_seed(0)
+    linear = nn.Linear(64, 2)
+    net = Net(lambda n, x: n.f(x) - 0.5 * n.f(x).mean(0), f=linear).eval()
+    sounds = torch.randn(3, 64, generator=torch.Generator().manual_seed(1)) / 10
+    with pytest.warns(UserWarning, match="the outputs for a sound depend on the others of its ba"):
+        WaveformPGD(net, steps=1).run(sounds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        WaveformPGD(net, steps=1).run(sounds[:1])
+        WaveformPGD(linear, steps=1).run(sounds)
+
+
+@pytest.mark.parametrize("method", [FeatureAblation, ShapleyValueSampling, KernelShap])
+def test_captums_methods_tell_that_coalitions_meet(method: Any) -> None:
+    torch.manual_seed(0)
+    x, linear = torch.randn(1, 6), nn.Linear(6, 2)
+    met = method(lambda x: linear(x) - 0.5 * linear(x).mean(0))
+    with pytest.warns(UserWarning, match="perturbations_per_eval=1 evaluates each alone"):
+        met.attribute(x, target=0, perturbations_per_eval=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        met.attribute(x, target=0)
+        method(linear.forward).attribute(x, target=0, perturbations_per_eval=4)

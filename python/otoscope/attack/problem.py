@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from otoscope.attack.classifier import kind_of_outputs, predict
 from otoscope.attack.objective import Objective, aggregate, check_labels, log_posterior
 from otoscope.attack.transforms import Transform
 from otoscope.errors import ParameterError
+from otoscope.protocols import batch_dependence, dependence_text
 from otoscope.seeds import torch_generator
 from otoscope.signal.masking import MaskingThreshold, masking_threshold
 
@@ -91,6 +93,16 @@ def pose(attack: Attack, x: Tensor, y: int | Tensor | None, first_example: int) 
 def _objective(attack: Attack, x: Tensor, y: int | Tensor | None, first_example: int) -> Objective:
     with torch.no_grad():
         outputs = predict(attack.model, x)
+        dependence = batch_dependence(
+            lambda first, last: predict(attack.model, x[first:last]),
+            outputs,
+            len(x),
+            inputs=x.dtype,
+        )
+    if dependence:
+        text = dependence_text(dependence, "a sound")
+        remedy = "" if dependence == "random" else "; adversaries may fail when they are alone"
+        warnings.warn(f"{text}{remedy}", stacklevel=5)
     kind = kind_of_outputs(attack.model, attack.outputs, outputs)
     posterior = log_posterior(outputs, kind).exp()
     n_labels = posterior.shape[-1]

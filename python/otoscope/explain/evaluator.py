@@ -19,7 +19,7 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.shared import TRACING, NotTraced, SharedForward
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import Model, batch_dependence, call_model, check_outputs
+from otoscope.protocols import Model, batch_dependence, call_model, check_outputs, dependence_text
 from otoscope.protocols.reach import State, modules_of, state_of
 from otoscope.protocols.signature import is_module, with_layout
 
@@ -239,12 +239,11 @@ class Evaluator:
         step, passes = batch_size(table.values.device, self.max_batch), len(table.coalitions)
         outputs = self._plain(table, step)
         dependence = self._dependence(table, outputs, step)
+        text = dependence_text(dependence, "a coalition")
         if dependence == "random":
-            text = "the model is random: it has other outputs when the same batch comes again"
             warnings.warn(text, stacklevel=6)
             reason = f"{reason}; {text}" if reason else text
         elif dependence:
-            text = "the outputs for a coalition depend on the others of its batch"
             warnings.warn(f"{text}; each is evaluated alone", stacklevel=6)
             reason, step, passes = f"{reason}; {text}" if reason else text, 1, 2 * passes
             try:

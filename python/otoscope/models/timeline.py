@@ -14,6 +14,7 @@ from otoscope.protocols import (
     batch_dependence,
     call_model,
     choose_targets,
+    dependence_text,
     evaluating,
 )
 from otoscope.signal.excerpts import pad, sliding
@@ -114,11 +115,10 @@ def _evaluated(model: ListeningModel, excerpts: Tensor, max_batch: int) -> Tenso
     dependence = batch_dependence(
         lambda first, last: call_model(model, excerpts[first:last]), outputs, max_batch
     )
+    text = dependence_text(dependence, "an excerpt")
     if dependence == "random":
-        text = "the model is random: it has other outputs when the same batch comes again"
         warnings.warn(text, stacklevel=3)
     elif dependence:
-        text = "the outputs for an excerpt depend on the others of its batch"
         warnings.warn(f"{text}; each is evaluated alone", stacklevel=3)
         outputs = torch.cat([call_model(model, part).cpu() for part in excerpts.split(1)])
     return outputs

@@ -6,7 +6,7 @@
 Frame i of a patch owns the samples i * hop_length ... (i + 1) * hop_length of its sound.
 """
 
-from otoscope.protocols.batches import batch_dependence
+from otoscope.protocols.batches import batch_dependence, dependence_text
 from otoscope.protocols.calls import (
     Model,
     call_guarded,
@@ -58,6 +58,7 @@ __all__ = [
     "check_outputs",
     "choose_targets",
     "declared_outputs",
+    "dependence_text",
     "device_of",
     "dtype_of",
     "evaluating",

@@ -8,13 +8,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["batch_dependence"]
+__all__ = ["batch_dependence", "dependence_text"]
 
 _ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}  # relative to the largest output
 
 
 def batch_dependence(
-    evaluate: Callable[[int, int], Tensor], outputs: Tensor, step: int
+    evaluate: Callable[[int, int], Tensor],
+    outputs: Tensor,
+    step: int,
+    *,
+    inputs: torch.dtype | None = None,
 ) -> Literal["", "random", "batch"]:
     """Find out whether outputs depend on the batches in which they were computed.
 
@@ -26,6 +30,8 @@ def batch_dependence(
         Outputs computed in batches of ``step`` rows.
     step : int
         Size of these batches.
+    inputs : torch.dtype, optional
+        Type of the model's inputs, which may be less exact than that of its outputs.
 
     Returns
     -------
@@ -47,7 +53,8 @@ def batch_dependence(
     last = first + (2 if n > 2 else 1)
     known, other = outputs[first:last].cpu(), evaluate(first, last)
     is_exact = other.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-    tolerance = _ROUNDING.get(other.dtype, 1e-2) if is_exact else 1e-2
+    types = (other.dtype, inputs or other.dtype)
+    tolerance = max(_ROUNDING.get(dtype, 1e-2) for dtype in types) if is_exact else 1e-2
     scale = float(outputs[outputs.isfinite()].abs().max()) if outputs.isfinite().any() else 0.0
 
     def agree(a: Tensor, b: Tensor) -> bool:
@@ -58,3 +65,28 @@ def batch_dependence(
     if agree(known, other):
         return ""
     return "batch" if agree(other, evaluate(first, last)) else "random"
+
+
+def dependence_text(dependence: str, row: str) -> str:
+    """Say what `batch_dependence` returned of the outputs for a row, such as "a sound".
+
+    Parameters
+    ----------
+    dependence : {"random", "batch"}
+        What was returned.
+    row : str
+        What the rows of a batch are.
+
+    Returns
+    -------
+    str
+        Clause of a warning.
+
+    Examples
+    --------
+    >>> dependence_text("batch", "a sound")
+    'the outputs for a sound depend on the others of its batch'
+    """
+    if dependence == "random":
+        return "the model is random: it has other outputs when the same batch comes again"
+    return f"the outputs for {row} depend on the others of its batch"

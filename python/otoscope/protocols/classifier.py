@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
+from otoscope.protocols.batches import batch_dependence, dependence_text
 from otoscope.protocols.calls import call_model, evaluating
 from otoscope.protocols.listening import (
     ListeningModel,
@@ -21,6 +24,9 @@ from otoscope.signal.excerpts import sliding
 __all__ = ["SoundClassifier"]
 
 _MAX_BATCH = 64  # excerpts per forward pass without a graph
+
+# Not an attribute, which would change the state that traces and records go by.
+_is_independent: WeakKeyDictionary[SoundClassifier, bool] = WeakKeyDictionary()
 
 
 class SoundClassifier(nn.Module):
@@ -128,9 +134,10 @@ class SoundClassifier(nn.Module):
         """
         excerpts = torch.stack([self._excerpts(y) for y in sounds])
         batch, has_graph = excerpts.flatten(0, 1)[:, None], torch.is_grad_enabled()
-        parts = [batch] if has_graph else batch.split(_MAX_BATCH)
-        tables = [call_model(self.model, part, gradient=has_graph) for part in parts]
-        table = torch.cat(tables)
+        if has_graph:
+            table = call_model(self.model, batch, gradient=True)
+        else:
+            table = self._without_graph(batch)
         choose_targets(0, table.shape[1], self.model.output_names)  # as many names as outputs
         outputs: Tensor = table.unflatten(0, excerpts.shape[:2])[..., self.columns]
         if self.pooling == "none":
@@ -157,6 +164,31 @@ class SoundClassifier(nn.Module):
         if len(self.columns) > 1:
             return outputs
         return torch.cat([torch.full_like(outputs, self.threshold), outputs], -1)
+
+    def _without_graph(self, batch: Tensor) -> Tensor:
+        """Evaluate excerpts in batches; one at a time if outputs depend on the batch."""
+        if _is_independent.get(self, True):
+            table = self._in_batches(batch, _MAX_BATCH)
+            if self in _is_independent or len(batch) < 2:
+                return table
+            dependence = batch_dependence(
+                lambda first, last: call_model(self.model, batch[first:last]),
+                table,
+                _MAX_BATCH,
+                inputs=batch.dtype,
+            )
+            _is_independent[self] = dependence != "batch"
+            if not dependence:
+                return table
+            text = dependence_text(dependence, "an excerpt")
+            if dependence == "random":
+                warnings.warn(text, stacklevel=3)
+                return table
+            warnings.warn(f"{text}; each is evaluated alone", stacklevel=3)
+        return self._in_batches(batch, 1)
+
+    def _in_batches(self, batch: Tensor, size: int) -> Tensor:
+        return torch.cat([call_model(self.model, part) for part in batch.split(size)])
 
     def _excerpts(self, y: Tensor) -> Tensor:
         """Cut a sound [sample] into excerpts [excerpt, frame, mel]."""

@@ -6,6 +6,7 @@ A feature that stays has the input's values, a removed one the baseline's. ``kee
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,7 @@ from otoscope.adapters.captum._arguments import (
     select,
 )
 from otoscope.explain.shared import NotTraced, SharedForward
+from otoscope.protocols import batch_dependence, dependence_text
 
 __all__ = ["Game", "evaluate_coalitions", "in_parts", "number"]
 
@@ -78,6 +80,8 @@ def evaluate_coalitions(
             forward, output = None, torch.cat(list(_by_batches(game, keep, like, progress)))
         else:
             progress(len(keep))
+        if forward is None and not outputs:
+            _warn_if_rows_meet(game, keep, output, like)
         outputs.append(output)
     return torch.cat(outputs) if outputs else like.new_zeros(0, *like.shape)
 
@@ -114,6 +118,22 @@ def _by_batches(
             )
         progress(len(rows))
         yield output.reshape(len(rows), *like.shape)
+
+
+def _warn_if_rows_meet(game: Game, keep: Tensor, outputs: Tensor, like: Tensor) -> None:
+    """Warn if the outputs for a coalition depend on the others of its pass."""
+
+    def again(first: int, last: int) -> Tensor:
+        alone = replace(game, per_eval=last - first)
+        return torch.cat(list(_by_batches(alone, keep[first:last], like, lambda done: None)))
+
+    step = min(game.per_eval, len(keep))
+    floats = [x.dtype for x in game.inputs if x.is_floating_point()]
+    least = max(floats, key=lambda dtype: torch.finfo(dtype).eps, default=None)
+    if dependence := batch_dependence(again, outputs, step, inputs=least):
+        text = dependence_text(dependence, "a coalition")
+        remedy = "" if dependence == "random" else "; perturbations_per_eval=1 evaluates each alone"
+        warnings.warn(f"{text}{remedy}", stacklevel=4)
 
 
 def _shared(game: Game, like: Tensor) -> SharedForward | None:
