@@ -244,6 +244,8 @@ def test_the_real_set_may_be_statistics(pair: tuple[Tensor, Tensor], tmp_path: P
             metric.update(y, real=False)
             torch.testing.assert_close(metric.compute(), frechet_of(rows, y), rtol=1e-9, atol=0)
             metric.reset()
+        torch.testing.assert_close(metric(y, real=False), frechet_of(rows, y), rtol=1e-9, atol=0)
+        metric.reset()
         with pytest.raises(ParameterError, match="the real set is given by statistics"):
             metric.update(x, real=True)
     metric.update(y[:, :5], real=False)

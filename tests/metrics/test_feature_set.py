@@ -128,6 +128,16 @@ def test_features_too_large_for_float64_are_refused(n_rows: int, size: float) ->
         FeatureSet.of(x).normal()
 
 
+@pytest.mark.parametrize("ddof", [0, 1])
+@pytest.mark.parametrize("n_rows", [3, 30])
+def test_a_covariance_divides_by_rows_less_ddof(
+    n_rows: int, ddof: int, random: torch.Generator
+) -> None:
+    x = torch.randn(n_rows, 5, generator=random, dtype=torch.float64)
+    expected = torch.cov(x.mT, correction=ddof).trace()
+    torch.testing.assert_close(FeatureSet.of(x).normal(ddof).trace, expected)
+
+
 def test_a_single_row_has_no_covariance() -> None:
     with pytest.raises(ParameterError, match="1 rows; a covariance takes 2 or more"):
         FeatureSet.of(torch.zeros(1, 3)).normal()

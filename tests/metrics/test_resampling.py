@@ -47,6 +47,15 @@ def test_rows_of_a_group_are_drawn_together(random: torch.Generator) -> None:
     assert together.high - together.low > 1.6 * (apart.high - apart.low)  # 2 in the long run
 
 
+def test_rows_of_a_group_may_be_apart(random: torch.Generator) -> None:
+    x, y = draw(random, 40)
+    songs = torch.arange(8).repeat_interleave(5)
+    order = torch.randperm(40, generator=random)
+    side_by_side = frechet_interval(x, y, resamples=20, groups=(songs, songs))
+    mixed = frechet_interval(x[order], y, resamples=20, groups=(songs[order], songs))
+    assert (mixed.low, mixed.high) == pytest.approx((side_by_side.low, side_by_side.high))
+
+
 def test_the_same_seed_draws_the_same(random: torch.Generator) -> None:
     x, y = draw(random, 40)
     first, again, other = (frechet_interval(x, y, resamples=20, seed=seed) for seed in (3, 3, 4))

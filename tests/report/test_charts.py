@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from otoscope.explain import Explanation
 from otoscope.report import save_html
-from otoscope.report.charts import segment_bars
+from otoscope.report.charts import OutputCurve, output_chart, segment_bars
 from otoscope.report.geometry import mel_ticks, outline, ticks, waveform
 from tests.support.examples import examples
 from tests.support.reports import BANDS, FRAMES, HOP, explain, patch
@@ -54,6 +54,9 @@ def test_bars_show_two_standard_errors_where_there_are_any(three: Explanation) -
     assert row.error is not None
     unit = (row.span[1] - row.span[0]) / 0.5
     assert row.error[1] - row.error[0] == pytest.approx(0.2 * unit, rel=1e-3)
+    for effective_samples, has_error in ((19.0, False), (20.0, True)):
+        few = replace(drawn, fits=(wide,), effective_samples=effective_samples)
+        assert (segment_bars(few)[0].error is not None) == has_error
 
 
 def test_effects_tiny_against_the_output_are_drawn_tiny(tmp_path: Path) -> None:
@@ -116,3 +119,25 @@ def test_waveform_of_silence_is_a_line() -> None:
     silent = replace(patch(), y=torch.zeros(FRAMES * HOP))
     heights = {float(y) for y in re.findall(r" (-?[\d.]+)", waveform(silent))}
     assert heights == {-0.01, 0.01}
+
+
+def test_the_top_of_a_waveform_is_its_maximum() -> None:
+    half = torch.zeros(FRAMES * HOP)
+    half[: len(half) // 2] = 0.5
+    first, last = (float(waveform(replace(patch(), y=y)).split()[1].split("L")[0])
+                   for y in (half, half.flip(0)))  # fmt: skip
+    assert (first, last) == (-1.01, -0.01)
+
+
+def test_the_output_explained_is_drawn_over_the_three_largest_others(three: Explanation) -> None:
+    names = ("drums", "singing", "bass", "flute", "noise")
+    values = torch.tensor([0.4, 0.1, 0.9, 0.2, 0.3]).expand(3, 5)
+    chart = output_chart(OutputCurve(torch.arange(3.0), values, names), three)
+    assert [(line.name, line.style) for line in chart.lines] == [
+        ("bass", "other-1"),
+        ("drums", "other-2"),
+        ("noise", "other-3"),
+        ("singing", "target"),
+    ]
+    assert chart.lines[0].path.split()[0] == "M0.00"
+    assert chart.lines[-1].path.endswith("100.00 90.00")

@@ -10,11 +10,13 @@ from otoscope.metrics import Interval
 from otoscope.report.numbers import (
     decibels,
     decimals,
+    equals_p,
     format_change,
     format_p,
     format_score,
     number,
     percent,
+    points_text,
     signed,
     significant,
     with_bounds,
@@ -23,7 +25,14 @@ from otoscope.report.numbers import (
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (1.654, "1.65"), (999.4, "999"), (26752.4, "26,752"), (-1e-4, "−0.0001")],
+    [
+        (0.0, "0"),
+        (1.654, "1.65"),
+        (999.4, "999"),
+        (1000.0, "1,000"),
+        (26752.4, "26,752"),
+        (-1e-4, "−0.0001"),
+    ],
 )
 def test_significant_digits(value: float, text: str) -> None:
     assert significant(value) == text
@@ -48,7 +57,9 @@ def test_an_interval_follows_its_number() -> None:
 def test_scores_changes_and_p_values() -> None:
     assert format_score(Interval(0.714, 0.66, 0.75, 0.95)) == "0.71 (0.66–0.75)"
     assert format_change(Interval(-0.25, -0.3, 0.01, 0.95)) == "−0.25 (−0.30 to +0.01)"
-    assert [format_p(0.0312), format_p(5e-9), format_p(None)] == ["0.031", "< 0.0001", "–"]
+    assert [format_p(0.0312), format_p(1e-4), format_p(None)] == ["0.031", "0.0001", "–"]
+    assert [equals_p(0.0312), equals_p(9e-5)] == ["= 0.031", "< 0.0001"]
+    assert [points_text(0.125), points_text(0.01)] == ["12.5 points", "1 point"]
 
 
 def test_fractions_in_percent() -> None:

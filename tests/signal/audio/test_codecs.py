@@ -77,6 +77,14 @@ def test_the_gradient_passes_through_what_the_coder_keeps_and_nothing_else() -> 
         assert float(share) == pytest.approx(passes, abs=0.1)
 
 
+@pytest.mark.parametrize("gain", [0.5, 2.0])
+def test_the_gradient_is_never_that_of_an_amplifier(gain: float) -> None:
+    y = chord(8000, 0.5)
+    torch.testing.assert_close(
+        codecs._filter_as_coded(y, gain * y), min(gain, 1.0) * y, rtol=1e-4, atol=1e-5
+    )
+
+
 def test_a_batch_is_its_rows_and_a_sound_of_one_sample_has_one() -> None:
     y = torch.stack([chord(16000, 0.4), chord(16000, 0.4).flip(0)])
     assert torch.equal(mp3(y, sr=16000)[1], mp3(y[1], sr=16000))
