@@ -21,7 +21,7 @@ def test_an_item_seed_is_a_hash_of_its_arguments() -> None:
 
 
 def test_equal_keys_give_equal_streams_and_different_keys_others() -> None:
-    keys = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 5)]
+    keys = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 5), (0, 1, 2), (0, 1, 3)]
     numbers = [numpy_generator(*key).random() for key in keys]
     assert numbers == [numpy_generator(*key).random() for key in keys]
     assert len(set(numbers)) == len(keys)

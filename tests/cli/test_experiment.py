@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,20 @@ def test_a_value_equal_to_the_default_replaces_the_quick_value(
 ) -> None:
     config = config_of(monkeypatch, tmp_path, "--quick", "--n", str(FolkSamplesConfig().n))
     assert config == replace(FolkSamplesConfig.quick(), n=FolkSamplesConfig().n)
+
+
+@each
+def test_json_prints_the_settings_and_nothing_else(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = import_module(f"otoscope.papers.{experiment.module}")
+    monkeypatch.setattr(module, experiment.function, lambda config, out, *, progress: [])
+    monkeypatch.chdir(tmp_path)
+    command = ["experiment", experiment.name, *experiment.example.split(), "--json"]
+    result = RUNNER.invoke(app, command)
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert (document["tables"], document["out"]) == ([], "results")
 
 
 @each

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +13,8 @@ from typer.testing import CliRunner
 from otoscope.cli.app import app
 from otoscope.papers import EXPERIMENTS
 from tests.cli.test_help import COMMANDS, options
+from tests.support.ignored_options import fails_without
+from tests.support.paths import ROOT
 
 # Function that does the work of a command, and the arguments without which it does not run.
 WORK: dict[str, tuple[str, str]] = {
@@ -54,22 +58,97 @@ VALUES: tuple[str, ...] = (
 )
 VALUES += ("paper", "v1", "cuda", "fluidsynth")
 
-# Options that are read by the command line itself, or change what is written: other tests see them.
-OUTPUTS = {
-    *("--json", "--html", "--csv", "--records"),
-    *("--at-max", "--untargeted"),  # the default, spelled out
-    *("demo --out", "maximise --out", "folk check --min-valid", "folk nearest --gate"),
-    *(f"folk {name} --out" for name in ("prepare", "import-folkrnn", "sample", "continue")),
-    *(f"folk continue {name}" for name in ("--prime", "--meter", "--mode")),  # not beside a file
+# Options that do not reach the work, since the command line itself reads them or writes what came
+# out: each with the test that fails if it is ignored. The others are tried here.
+SEEN_BY: dict[str, dict[str, str]] = {
+    "demo": dict.fromkeys(
+        ("--out", "--json"), "cli/test_explain.py::test_demo_needs_nothing_and_finds_the_voice"
+    ),
+    "explain": {
+        "--at-max": "cli/test_explain.py::test_bad_options_get_one_line",
+        **dict.fromkeys(
+            ("--html", "--json", "--csv"),
+            "cli/test_explain.py::test_writes_a_report_an_explanation_and_a_table",
+        ),
+    },
+    "maximise": {
+        "--out": "cli/test_maximise.py::test_writes_a_report_and_sounds_at_one_level",
+        "--html": "cli/test_maximise.py::test_regularisers_and_the_layer_to_rank_by_are_passed_on",
+        "--json": "cli/test_maximise.py::test_json_tells_what_python_finds",
+    },
+    "attack": {
+        "--untargeted": "cli/test_attack.py::test_bad_options_get_one_line",
+        "--html": "cli/test_attack.py::test_report_is_one_page_with_the_sounds",
+        "--json": "cli/test_attack.py::test_whole_file_is_attacked_in_pieces_and_silence_is_left",
+    },
+    "interrogate": {
+        "--records": "cli/test_interrogate.py::test_answers_on_the_disk_are_not_asked_again",
+        **dict.fromkeys(
+            ("--html", "--json"), "cli/test_interrogate.py::test_a_planted_horse_breaks_the_bound"
+        ),
+    },
+    "distance": {"--json": "cli/test_distance.py::test_distance_is_that_of_the_features"},
+    "stats": {"--json": "cli/test_distance.py::test_statistics_are_taken_up_and_added_to"},
+    "models": {"--json": "cli/test_explain.py::test_models_lists_licences_and_install_lines"},
+    "doctor": {"--json": "cli/test_cli.py::test_doctor_finds_a_kernel_that_differs"},
+    "folk prepare": {
+        "--out": "folk/cli/test_prepare.py::test_writes_a_folder_that_training_reads",
+        **dict.fromkeys(
+            ("--html", "--json"),
+            "folk/cli/test_prepare.py::test_json_and_report_tell_what_was_rejected_and_why",
+        ),
+    },
+    "folk train": {
+        "--json": "folk/cli/test_train.py::test_a_trained_model_is_compared_and_can_be_sampled"
+    },
+    "folk import-folkrnn": dict.fromkeys(
+        ("--out", "--json"),
+        "folk/cli/test_import.py::test_an_imported_model_is_one_to_sample_from",
+    ),
+    "folk sample": {
+        "--out": "folk/cli/test_sample.py::test_every_tune_is_in_the_file_numbered_and_named",
+        "--json": "folk/cli/test_sample.py::test_json_tells_the_settings",
+    },
+    "folk continue": {
+        "--prime": "folk/cli/test_sample.py::test_continuing_a_prime_is_sampling",
+        **dict.fromkeys(
+            ("--meter", "--mode"), "folk/cli/test_sample.py::test_bad_input_to_continue"
+        ),
+        "--out": "folk/cli/test_sample.py::"
+        "test_continuations_begin_with_the_given_bars_in_the_tunes_key",
+        "--json": "folk/cli/test_sample.py::test_characters_go_on_after_the_given_bars",
+    },
+    "folk score": {
+        "--html": "folk/cli/test_score.py::test_page_shows_every_token_and_escapes_titles",
+        "--json": "folk/cli/test_score.py::test_says_the_mean_over_all_tokens",
+    },
+    "folk check": {
+        "--min-valid": "folk/cli/test_check.py::test_exit_code_tells_a_gate",
+        "--json": "folk/cli/test_check.py::test_json_has_one_object_a_tune_and_rates",
+    },
+    "folk analyse": {"--json": "folk/cli/test_analyse.py::test_names_what_differs"},
+    "folk nearest": {
+        "--gate": "folk/cli/test_nearest.py::test_prints_a_table_and_gates",
+        "--json": "folk/cli/test_nearest.py::test_planted_copy_is_found",
+    },
+    "folk render": {
+        "--json": "folk/report/test_tune_sheets.py::test_render_takes_the_first_tunes_and_says_so"
+    },
+    "corpus singing": {"--json": "cli/test_cli.py::test_corpus_prints_json_for_machines"},
+    "corpus dance": {"--json": "data/test_dance.py::test_command_writes_a_corpus"},
+    **{
+        f"experiment {name}": {
+            "--json": "cli/test_experiment.py::test_json_prints_the_settings_and_nothing_else"
+        }
+        for name in EXPERIMENTS
+    },
 }
 
 
-def reached(command: str) -> list[str]:
-    """Name the options of a command that its work depends on."""
+def options_of(command: str) -> dict[str, Any]:
+    """Options of a command by their names."""
     every = options(COMMANDS[tuple(command.split())])
-    return [
-        name for name in every if name[:2] == "--" and not {name, f"{command} {name}"} & OUTPUTS
-    ]
+    return {name: option for name, option in every.items() if name[:2] == "--"}
 
 
 class Reached(BaseException):
@@ -109,8 +188,8 @@ def test_every_option_reaches_the_work(
     arguments = base.format_map(places).split()
     without = called_with(command, *arguments)
     assert without
-    every = options(COMMANDS[tuple(command.split())])
-    for name in reached(command):
+    every = options_of(command)
+    for name in every.keys() - SEEN_BY[command]:
         given = [[name, value.format_map(places)] for value in VALUES]
         others = (
             called_with(command, *arguments, *more)
@@ -119,5 +198,25 @@ def test_every_option_reaches_the_work(
         assert any(other not in ("", without) for other in others), name
 
 
-def test_every_command_with_work_is_listed() -> None:
-    assert {" ".join(names) for names in COMMANDS} == {*WORK, "models", "doctor"}
+def test_every_command_is_listed() -> None:
+    assert {" ".join(names) for names in COMMANDS} == {*WORK, "models", "doctor"} == {*SEEN_BY}
+
+
+SEEN = [(command, *seen) for command, tests in SEEN_BY.items() for seen in tests.items()]
+
+
+@pytest.mark.parametrize(("command", "option", "test"), SEEN)
+def test_every_other_option_is_seen_by_a_test(command: str, option: str, test: str) -> None:
+    path, _, name = test.partition("::")
+    assert option in options_of(command)
+    assert f"\ndef {name}(" in (ROOT / "tests" / path).read_text("utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a run forks")
+@pytest.mark.parametrize(("command", "option", "test"), SEEN)
+def test_that_test_fails_if_the_option_is_ignored(
+    command: str, option: str, test: str, tmp_path: Path
+) -> None:
+    parameter = options_of(command)[option]
+    assert fails_without(f"tests/{test}", option, command, parameter, tmp_path / "log")

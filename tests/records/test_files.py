@@ -260,6 +260,7 @@ def test_drafts_of_the_killed_are_removed_and_those_of_the_living_kept(
 ) -> None:
     monkeypatch.setattr(files, "_visited", set())
     (tmp_path / ".otoscope-mine.draft").mkdir()  # no draft of ours
+    (tmp_path / ".otoscope-notes").write_text("mine")
     for _ in range(2):
         subprocess.run([sys.executable, "-c", KILLED, writer, str(tmp_path / "new")], check=False)
     assert len(list(tmp_path.iterdir())) > 1
@@ -270,6 +271,7 @@ def test_drafts_of_the_killed_are_removed_and_those_of_the_living_kept(
         write_text(tmp_path / "next", "")
     assert {path.name for path in tmp_path.iterdir()} == {
         ".otoscope-mine.draft",
+        ".otoscope-notes",
         "living",
         "folder",
         "next",

@@ -106,3 +106,11 @@ def test_a_folder_in_a_folder_that_cannot_be_written_is_claimed(tmp_path: Path) 
     with claimed(tmp_path / "out"):
         assert len(list((tmp_path / "out").iterdir())) == 1
     tmp_path.chmod(0o700)
+
+
+def test_missing_parents_are_removed_if_they_stay_empty(tmp_path: Path) -> None:
+    claim(tmp_path / "a" / "b" / "new")
+    assert not list(tmp_path.iterdir())
+    with claimed(tmp_path / "a" / "b" / "new"):
+        (tmp_path / "a" / "kept").touch()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["kept"]

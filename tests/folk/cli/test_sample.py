@@ -312,6 +312,7 @@ def test_characters_go_on_after_the_given_bars(tmp_path: Path) -> None:
         (["--tune", 2, "--bars", 5], "bars is 5; tune 2 of"),
         (["--tune", 2, "--bars", 0], "bars is 0, must be at least 1"),
         (["--tune", 2, "--meter", "3/4"], "meter, mode and prime are the tune's"),
+        (["--tune", 2, "--mode", "dor"], "meter, mode and prime are the tune's"),
         (["--prime", "G"], "give either FILE.abc or --prime"),
         (["--tune", 2, "--n", -1], "n is -1, must be at least 1"),
     ],
