@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from otoscope.documents import document, read_document
+from otoscope.documents import document, read_document, require_types
 from otoscope.errors import ParameterError
 from otoscope.records import to_json
 
@@ -36,3 +36,10 @@ def test_a_document_is_read_back_with_its_version() -> None:
 def test_other_documents_are_refused(source: object, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         read_document(source, "otoscope.Curve", 2, name="curve", required=["x", "y"])
+
+
+@pytest.mark.parametrize("needed", [int, float, int | None])
+def test_a_bool_is_no_number(needed: type) -> None:
+    assert require_types({"n": 1}, {"n": needed}, "the card") == {"n": 1}
+    with pytest.raises(ParameterError, match="the card has n True, needs"):
+        require_types({"n": True}, {"n": needed}, "the card")

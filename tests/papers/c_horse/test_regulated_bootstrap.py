@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.errors import ParameterError
+from otoscope.metrics import Interval
+from otoscope.papers.c_horse import regulated_bootstrap as experiment
 from otoscope.papers.c_horse.regulated_bootstrap import (
     RegulatedBootstrapConfig,
     _corpus,
@@ -91,3 +93,9 @@ def test_intervals_hold_the_truth_in_nine_of_ten_corpora(tmp_path: Path) -> None
     for shares in record["coverage"].values():
         assert min(shares) >= 0.9
     assert record["rows"][1]["truth"]["effect"] > 0.2
+
+
+def test_shares_count_intervals_that_hold_the_truth_and_those_without_0() -> None:
+    found = [{"effect": Interval(0.2, low, 0.4, 0.95)} for low in (0.1, 0.25, -0.1, 0.3)]
+    shares = experiment._shares({"truth": {"effect": 0.2}, "found": found}, "effect")
+    assert (shares["holds"], shares["finds"]) == (0.5, 0.75)

@@ -18,6 +18,7 @@ from otoscope import models
 from otoscope.attack import Evaluation, evaluate
 from otoscope.cli.app import app
 from otoscope.errors import ParameterError
+from otoscope.papers.e_adversary import _tables
 from otoscope.papers.e_adversary._tables import draw_figure, tables
 from otoscope.papers.e_adversary.adversary_zoo import AdversaryZooConfig, Task, adversary_zoo
 from otoscope.protocols import SoundClassifier
@@ -305,3 +306,23 @@ def test_quick_experiment_runs_from_the_command_line(tmp_path: Path) -> None:
     assert np.mean([int(count[0]) for count in counts]) >= 1  # of two
     published = document["tables"][1]["rows"][0]
     assert published[4] == "0 of 2"  # none is fooled within the bound that is claimed
+
+
+@pytest.mark.parametrize(("snr_db", "holds"), [(39.95, True), (39.8, False), (None, True)])
+def test_a_bound_holds_but_for_a_tenth_of_a_decibel(snr_db: float | None, holds: bool) -> None:
+    assert _tables._holds({"success": True, "snr_db": snr_db, "snr_bound_db": 40.0}) == holds
+
+
+def test_a_filter_cures_where_the_adversary_is_heard_as_the_original_was() -> None:
+    heard = [("on", "off"), ("on", "on"), ("off", "on")]
+    rows = [
+        {
+            "iterations": 1,
+            "success": True,
+            "label_before": "on",
+            "low_pass": [{"cutoff_hz": 4000, "original": original, "adversary": adversary}],
+        }
+        for original, adversary in heard
+    ]
+    (row,) = _tables._defence(("task", "method", 40), rows)
+    assert row[2:] == ("4000 Hz", "2 of 3", "1 of 2")
