@@ -191,6 +191,7 @@ def test_exact_up_to_twelve_components_and_drawn_beyond() -> None:
         "shapley",
     )
     assert drawn.n_samples == 2000
+    assert explained(13, alpha=1.0).design == "bernoulli"  # a ridge, as asked
     with pytest.raises(ParameterError, match="design 'exact' with 13 segments costs"):
         explained(13, design="exact")
 
@@ -294,6 +295,8 @@ def test_the_shared_pass_gives_what_plain_batches_give() -> None:
         plain = SoundLIME(Deaf().eval(), components=cut, shared=False).explain((y, SR))
         shared = SoundLIME(Deaf().eval(), components=cut, shared=True).explain((y, SR))
         assert "shared forward pass" in shared.plan
+        chosen = SoundLIME(Deaf().eval(), components=cut).explain((y, SR))
+        assert ("shared forward pass" in chosen.plan) == (cut != "bands:5")  # where it pays
         torch.testing.assert_close(shared.outputs, plain.outputs, rtol=0, atol=1e-6)
 
 

@@ -59,6 +59,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         "every"
     ],
     segments: Annotated[str, _CONFIG.option("segments")] = _CONFIG["segments"],
+    components: Annotated[str | None, _CONFIG.option("components")] = _CONFIG["components"],
     content: Annotated[str, _CONFIG.option("content")] = _CONFIG["content"],
     design: Annotated[str, _CONFIG.option("design")] = _CONFIG["design"],
     n_samples: Annotated[int | None, _CONFIG.option("n_samples")] = _CONFIG["n_samples"],
@@ -94,6 +95,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         start=start,
         every=every,
         segments=segments,
+        components=components,
         content=content,
         design=design,
         n_samples=n_samples,

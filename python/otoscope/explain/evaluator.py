@@ -129,9 +129,10 @@ class Evaluator:
         """Leave out what is known of the model: it belongs to this process."""
         return {**vars(self), "_traced": None, "_independent": None}
 
-    def around(self, model: Model) -> Evaluator:
-        """Make an evaluator of a module around the model, with the same settings."""
+    def around(self, model: Model, *, pays: bool) -> Evaluator:
+        """Make an evaluator of a module around the model; it shares by default if that pays."""
         evaluator = copy(self)
+        evaluator.shared = self.shared and (pays or not self._at_least)
         evaluator.model = model
         evaluator._may_advise = self._may_advise and bool(modules_of(self.model))
         return evaluator

@@ -66,6 +66,12 @@ class Mixture:
         segments = ops.SegmentMap(self.ids, self.n_components)
         return add_layers(ops.occlude(self.kept, self.replaced, segments, keep), self.n_channels)
 
+    def variants(self, n_coalitions: int) -> float:
+        """Return the mean number of values that a sample has over some coalitions, at most."""
+        is_there = (self.kept != 0) | (self.replaced != 0)
+        at_once = is_there.sum(1) / max(1, self.n_channels)
+        return float(torch.exp2(at_once).clamp(max=n_coalitions).mean())
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Mixture:
         """Move the samples to a device and a type."""
         return Mixture(

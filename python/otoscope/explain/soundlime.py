@@ -77,7 +77,8 @@ class SoundLIME:
     design : str, optional
         Coalitions to evaluate: "exact", "bernoulli", "uniform_size", "leave_one_out", "kernelshap",
         "permutation" or "windows" (runs of neighbours removed; "windows:3,0.4" has their length and
-        fraction). By default "exact"; "kernelshap" for a sound of more than 12 components.
+        fraction). By default "exact"; for a sound of more than 12 components "kernelshap",
+        or "bernoulli" with a surrogate or alpha.
     target : str, int, or list of these, optional
         Outputs to explain, by name or index; optional if there is one.
     kernel : {"cosine", "l2"}
@@ -159,7 +160,9 @@ class SoundLIME:
         min_change: float = 0.05,
         link: Link = "identity",
     ) -> None:
-        self._is_exact, design = design is not None, design or DEFAULT_DESIGN
+        is_plain = surrogate is None and alpha == 0
+        self._drawn = design or ("kernelshap" if is_plain else "bernoulli")
+        design = design or DEFAULT_DESIGN
         kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range
         self.model = model
         self._segments = segmentation.resolve(segments)
@@ -276,7 +279,7 @@ class SoundLIME:
 
     def _query(self, patch: Patch | Waveform) -> Query:
         if isinstance(patch, Waveform):
-            return self._sounds.query(patch, self.settings, is_exact=self._is_exact)
+            return self._sounds.query(patch, self.settings, drawn=self._drawn)
         patch = for_model(patch, self.model, self._layout or HOUSE)
         segments = self._segments(patch)
         content = self._content(patch, segments.map.ids)

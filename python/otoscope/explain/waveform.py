@@ -35,11 +35,11 @@ from otoscope.signal.mel.frontend import FrontEnd, librosa_mel
 
 __all__ = ["Sounds", "Waveform", "components_of", "hears_sounds"]
 
-_BEYOND_EXACT = "kernelshap"
 _RANGE_DB = 80.0  # of the picture
 _FRAME_SECONDS = 0.01
 _MOST_FRAMES = 600
 _RATE_UNKNOWN = 16_000
+_SHARED_VARIANTS = 0.25  # of the coalitions: where more of a sound differ, little is shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class Sounds:
         self._model, self._plain, self._layout = model, evaluate, layout
         self._segments, self._content = segments, content
         self._components = None if components is None else parts_of_sound.resolve(components)
-        self._evaluators: dict[int, Evaluator] = {}  # by the number of channels
+        self._evaluators: dict[tuple[int, bool], Evaluator] = {}
 
     def read(self, value: Any) -> tuple[list[Waveform], bool] | None:
         """Return the sounds that a user gives, and whether it is one; None for other things.
@@ -99,10 +99,10 @@ class Sounds:
             return _checked(Waveform(as_tensor("y", value)))
         return None
 
-    def query(self, sound: Waveform, settings: ExplanationSettings, *, is_exact: bool) -> Query:
+    def query(self, sound: Waveform, settings: ExplanationSettings, *, drawn: str) -> Query:
         """Split a sound, and draw the coalitions of its components.
 
-        ``is_exact`` is False for the default design: exact up to 12 components, drawn beyond.
+        ``drawn`` is the design that replaces the default for more than 12 components.
         """
         model, content = self._model, self._content
         components = self._components or components_of(self._segments)
@@ -116,8 +116,8 @@ class Sounds:
         device = device_of(model)
         mixture = mixture.to(device, dtype_of(model, sound.y.dtype))
         kind, n = settings.design, len(parts)
-        if kind == DEFAULT_DESIGN and not is_exact and n > MOST_EXACT:
-            kind = _BEYOND_EXACT
+        if kind == DEFAULT_DESIGN and n > MOST_EXACT:
+            kind = drawn
         is_shapley = kind in SHAPLEY_DESIGNS
         n_samples, seed = settings.n_samples, settings.seed
         shown, ids, extents = draw_picture(sound, parts)
@@ -145,10 +145,12 @@ class Sounds:
         if query.mixture is None:
             return None
         n_channels = query.mixture.n_channels
-        if n_channels not in self._evaluators:
+        variants = query.mixture.variants(len(query.design.coalitions))
+        key = n_channels, variants < _SHARED_VARIANTS * len(query.design.coalitions)
+        if key not in self._evaluators:
             mixed = Mixed(self._plain.model, n_channels, self._layout)
-            self._evaluators[n_channels] = self._plain.around(mixed)
-        return self._evaluators[n_channels]
+            self._evaluators[key] = self._plain.around(mixed, pays=key[1])
+        return self._evaluators[key]
 
     @contextmanager
     def same_answers(self, group: Sequence[Query]) -> Iterator[None]:

@@ -10,12 +10,14 @@ from otoscope.models.listener import Listener
 from otoscope.models.loading import load
 from otoscope.models.svdnet import SVDNet
 from otoscope.models.timeline import Timeline, timeline
+from otoscope.models.waveform import WaveformListener
 from otoscope.models.zoo import describe
 
 __all__ = [
     "Listener",
     "SVDNet",
     "Timeline",
+    "WaveformListener",
     "describe",
     "load",
     "load_bundle",

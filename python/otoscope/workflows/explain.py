@@ -21,6 +21,7 @@ from torch import Tensor
 from otoscope import models, records
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
+from otoscope.explain.design import DEFAULT_DESIGN
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import ListeningModel, choose_targets
 from otoscope.signal import truncation
@@ -47,6 +48,9 @@ class ExplainConfig:
         Distance between excerpts, in seconds, to explain a whole file.
     segments : str
         Segments to occlude: temporal:N, spectral:N, grid:TxM, beats or onsets.
+    components : str, optional
+        Components of the sound to occlude instead, for a model of waveforms: time:N, every:SECONDS,
+        bands:N, grid:TxM, beats, onsets or hpss; * crosses and | joins them.
     content : str
         Content that replaces a segment: a number, or zero, silence, min_inp, mean_inp, min_band,
         mean_band, noise, fresh_noise, blur or inpaint; with numbers as in blur:8,4.
@@ -79,6 +83,7 @@ class ExplainConfig:
     start: float | None = None
     every: float | None = None
     segments: str = "temporal:10"
+    components: str | None = None
     content: str = "mean_inp"
     design: str = "exact"
     n_samples: int | None = None
@@ -246,11 +251,19 @@ def _check_samples(config: ExplainConfig) -> None:
 
 def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
     choose_targets(target, len(model.output_names), model.output_names)
+    of_sounds = getattr(model, "hears_sounds", False) is True
+    if config.components is not None and not of_sounds:
+        raise ParameterError(
+            f"components is {config.components!r}, and {config.model} hears spectrograms",
+            advice=Advice("cut them with ", Argument("segments", "temporal:10")),
+        )
     return SoundLIME(
         model,
         segments=config.segments,
+        components=config.components,
         content=config.content,
-        design=config.design,
+        # more than 12 components of a sound are drawn
+        design=None if of_sounds and config.design == DEFAULT_DESIGN else config.design,
         target=target,
         n_samples=config.n_samples,
         seed=config.seed,

@@ -88,7 +88,8 @@ class SoundFeatures:
         if not isinstance(network, nn.Module):
             raise ParameterError(f"{config.model} is no nn.Module, so it has no layers to tap")
         layer, axis = _layer(network, config)
-        self._tap = Tap(network, layer)
+        own = getattr(self._model, "tap", None)
+        self._tap: Tap = own(layer) if callable(own) else Tap(network, layer)
         self._axis = axis
         self._padded = config.padded
         frame_rate = self._model.sample_rate / self._model.hop_length

@@ -101,6 +101,11 @@ class ActivationMaximiser:
             raise ParameterError(f"keep is {keep!r}, must be 'activation' or 'objective'")
         if len(jitter) != 2 or not all(isinstance(j, int) and j >= 0 for j in jitter):
             raise ParameterError(f"jitter is {jitter}, must be two counts >= 0: frames, bands")
+        if getattr(model, "hears_sounds", False) is True:
+            raise ParameterError(
+                "the model hears waveforms, and maximisation draws spectrograms; take a model "
+                "whose front end is outside the network (models.Listener)"
+            )
         self.model, self.prior, self.maximise = model, prior, maximise
         self.unit = Unit(model, layer, unit, pool)
         self._problem = SearchProblem(

@@ -1,0 +1,84 @@
+"""A network of waveforms in a file of ten lines, in every command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from otoscope.cli.app import app
+from otoscope.errors import ParameterError
+from otoscope.signal import write_audio
+from otoscope.workflows import ExplainConfig, explain_files
+
+SR = 8000
+FILE = """
+import torch
+from otoscope.models import WaveformListener
+
+def make():
+    torch.manual_seed(0)
+    front = torch.nn.Conv1d(1, 4, 32, 16)
+    pool = [torch.nn.ReLU(), torch.nn.AdaptiveAvgPool1d(1), torch.nn.Flatten()]
+    end = [torch.nn.Linear(4, 2), torch.nn.Softmax(1)]
+    net = torch.nn.Sequential(torch.nn.Unflatten(1, (1, -1)), front, *pool, *end)
+    return WaveformListener(net, sample_rate=8000, seconds=0.5, output_names=["speech", "music"])
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of ten lines, and sounds by class."""
+    folder = tmp_path_factory.mktemp("ear")
+    (folder / "ear.py").write_text(FILE)
+    generator = torch.Generator().manual_seed(0)
+    for label in ("speech", "music"):
+        (folder / "data" / label).mkdir(parents=True)
+        for i in range(4):
+            y = 0.1 * torch.randn(SR, generator=generator)
+            write_audio(folder / "data" / label / f"{i}.wav", y, sr=SR)
+    return folder
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_files_are_explained_by_components(folder: Path) -> None:
+    sound, model = folder / "data" / "speech" / "0.wav", f"{folder / 'ear.py'}:make"
+    config = ExplainConfig((sound,), model, components="hpss * time:2", target="speech")
+    (row,) = explain_files(config)
+    assert row.explanation is not None
+    assert row.explanation.settings.segments == "hpss() * time(2)"
+    assert row.explanation.settings.model == "ear.py:make"
+    plain = ExplainConfig((sound,), model, segments="temporal:3", start=0.25)
+    (row,) = explain_files(plain)
+    assert row.explanation is not None
+    assert row.explanation.settings.segments == "time(3)"
+    with pytest.raises(ParameterError, match="hears spectrograms; cut them with"):
+        list(explain_files(ExplainConfig((sound,), "synth-singing", components="time:3")))
+
+
+@pytest.mark.slow
+def test_every_command_takes_a_file_of_ten_lines(folder: Path, tmp_path: Path) -> None:
+    sound, model = str(folder / "data" / "speech" / "0.wav"), f"{folder / 'ear.py'}:make"
+    page = tmp_path / "why.html"
+    explain = ["explain", sound, "--model", model, "--components", "time:4", "--html", str(page)]
+    run(*explain)
+    assert "You hear what the model heard" in page.read_text("utf-8")
+    attack = ["attack", sound, "--model", model, "--out", str(tmp_path / "out.wav"), "--json"]
+    assert json.loads(run(*attack))
+    data = str(folder / "data")
+    verdict = run("interrogate", "--data", data, "--model", model, "--gain", "6", "--json")
+    assert json.loads(verdict)
+    one, two = str(folder / "data" / "speech"), str(folder / "data" / "music")
+    distance = run("distance", one, two, "--model", model, "--layer", "5", "--json")
+    assert np.isfinite(json.loads(distance)["distance"])
+    said = run("maximise", "--model", model, "--layer", "5", "--out", tmp_path / "max", code=2)
+    assert "hears waveforms, and maximisation draws spectrograms" in " ".join(said.split())
