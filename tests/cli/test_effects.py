@@ -62,6 +62,26 @@ def test_explain_draws_with_the_seed(song: Path, tmp_path: Path) -> None:
     assert not torch.allclose(given[0].coefficients, expected)
 
 
+def test_passes_draw_pairs_with_error_bars(song: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    options = [*MODEL, "--segments", "temporal:8", "--start", 0, "--json", path]
+    run("explain", song, *options, "--passes", 60)
+    explanation = Explanation.from_json(path.read_text())
+    assert explanation.design == "paired"
+    assert explanation.passes <= 60
+    assert explanation.measure == "shapley"
+    errors = explanation.standard_error
+    assert errors is not None
+    lime = SoundLIME(models.load("synth-singing"), segments="temporal:8", content="mean_inp")
+    exact = lime.explain(explanation.patch).shapley
+    assert exact is not None
+    assert ((explanation.coefficients - exact).abs() < 4 * errors + 1e-3).all()
+    run("explain", song, *options, "--passes", 300)  # all 256 coalitions are fewer
+    explanation = Explanation.from_json(path.read_text())
+    assert explanation.passes == 256
+    torch.testing.assert_close(explanation.coefficients, exact, rtol=0, atol=1e-9)
+
+
 def attacked(song: Path, out: Path, *options: object) -> np.ndarray:
     """Attack a song in vain, and read the difference that was made."""
     CliRunner().invoke(app, ["attack", *map(str, (song, *MODEL, "--out", out, *options))])

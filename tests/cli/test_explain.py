@@ -223,6 +223,12 @@ def test_models_lists_licences_and_install_lines() -> None:
         ),
         ([*MODEL, "--n-samples", "5"], "choose a design that draws, such as --design kernelshap"),
         (["--model", "synth-singing", "--segments", "beats", "--n-samples", "5"], "all coalitions"),
+        ([*MODEL, "--passes", "9", "--n-samples", "5"], "leave out --design and --n-samples"),
+        (
+            [*MODEL, "--passes", "9", "--design", "bernoulli"],
+            "passes is 9, which chooses",
+        ),
+        ([*MODEL, "--passes", "9"], "n_samples is 9, must be >= 12 for this design"),
         ([*MODEL, "--design", "leave_one_out", "--n-samples", "5"], "'leave_one_out' has 5 coal"),
         ([*MODEL, "--segments", "diagonal:3"], "segments is 'diagonal:3'; write temporal:10"),
         (

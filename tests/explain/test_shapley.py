@@ -11,12 +11,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import t as student_t
 from torch import Tensor
 
 from otoscope import ops
+from otoscope.errors import ParameterError
 from otoscope.explain.design import draw_design
 from otoscope.explain.shapley import (
     kernel_shap,
+    kernel_shap_error,
     permutation_shapley,
     shapley_interactions,
     shapley_values,
@@ -148,3 +151,59 @@ def test_agrees_with_captum() -> None:
     sampled = attr.KernelShap(forward).attribute(everything, n_samples=4000)[0]
     # captum weighs the two ends by 1e6 and samples: it approaches the exact values
     torch.testing.assert_close(shapley_values(keep, outputs)[0].float(), sampled, rtol=0, atol=0.15)
+
+
+@pytest.mark.parametrize(
+    ("design", "n_samples"), [("paired", 62), ("paired", 122), ("kernelshap", 122)]
+)
+def test_error_bars_cover_the_exact_values(design: str, n_samples: int) -> None:
+    """Over 150 seeds, values are unbiased, and intervals of 95 % hold the exact ones."""
+    n, seeds = 8, 150
+    table, outputs, _ = random_game(n, 21)
+    exact = shapley_values(table, outputs)
+    estimates, errors = [], []
+    for seed in range(seeds):
+        drawn = draw_design(design, n, n_samples=n_samples, seed=seed)
+        assert len(drawn.coalitions) <= n_samples
+        keep, f = drawn.coalitions.unpack(), outputs[drawn.coalitions.bits[:, 0]]
+        values = kernel_shap(keep, drawn.counts, f)
+        groups = drawn.row_of_sample[2:].reshape(-1, 2 if design == "paired" else 1)
+        error = kernel_shap_error(keep, f, groups, values)
+        assert error is not None
+        estimates.append(values)
+        errors.append(error)
+    values, error = torch.stack(estimates), torch.stack(errors)
+    spread = values.std(0)
+    assert ((values.mean(0) - exact).abs() < 4 * spread / seeds**0.5 + 0.02 * spread).all()
+    ratio = float((error.square().mean(0).sqrt() / spread).mean())
+    assert ratio == pytest.approx(1, abs=0.15)  # of 8 values, of 150 draws each
+    within = float(student_t.ppf(0.975, len(groups) - n + 1))
+    covered = float(((values - exact).abs() < within * error).double().mean())
+    assert 0.9 < covered < 0.985
+
+
+def test_pairs_are_complements_and_err_less_than_single_draws() -> None:
+    n = 8
+    table = random_game(n, 4)[0]
+    weights = torch.randn(n, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    outputs = (table.double() @ weights).square()[:, None]  # pairs of segments interact
+    exact, off = shapley_values(table, outputs), {}
+    for design in ("paired", "kernelshap"):
+        squares = []
+        for seed in range(60):
+            drawn = draw_design(design, n, n_samples=82, seed=seed)
+            keep = drawn.coalitions.unpack()
+            if design == "paired":
+                first, second = keep[drawn.row_of_sample[2:].reshape(-1, 2)].unbind(1)
+                assert torch.equal(first, ~second)
+            values = kernel_shap(keep, drawn.counts, outputs[drawn.coalitions.bits[:, 0]])
+            squares.append((values - exact).square().mean())
+        off[design] = float(torch.stack(squares).mean())
+    assert off["paired"] < 0.7 * off["kernelshap"]
+
+
+def test_pairs_of_few_segments_are_all_coalitions() -> None:
+    assert draw_design("paired", 5, n_samples=32).is_complete
+    assert not draw_design("paired", 5, n_samples=31).is_complete
+    with pytest.raises(ParameterError, match="n_samples is 19, must be >= 20 for this design"):
+        draw_design("paired", 8, n_samples=19)

@@ -33,7 +33,7 @@ DEFAULT_DESIGN = "exact"
 DEFAULT_SAMPLES = 2000
 MOST_EXACT = 12
 """Largest number of segments of the design "exact": 4096 coalitions."""
-SHAPLEY_DESIGNS = ("kernelshap", "permutation")
+SHAPLEY_DESIGNS = ("kernelshap", "paired", "permutation")
 """Designs made for Shapley values: these are the coefficients, and f(none) is the intercept.
 
 The values are exact if the draws happen to hold all coalitions."""
@@ -97,8 +97,9 @@ def draw_design(
 
     Sources: Mishra et al. (2020) :cite:`mishra2020`, section III (bernoulli); Mishra et al. (2017)
     :cite:`mishra2017` (uniform_size: the temporal version); Lundberg and Lee (2017)
-    :cite:`lundberg2017` (kernelshap); Castro et al. (2009) :cite:`castro2009` (permutation);
-    Bolaños et al. (2025) :cite:`bolanos2025` (windows).
+    :cite:`lundberg2017` (kernelshap); Covert and Lee (2021) :cite:`covert2021`, section 4.2
+    (paired); Castro et al. (2009) :cite:`castro2009` (permutation); Bolaños et al. (2025)
+    :cite:`bolanos2025` (windows).
     """
     make = resolve_design(kind)
     if n_segments < 1:
@@ -179,6 +180,17 @@ def _kernelshap(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalit
     return _prepend(ops.coalitions(n_segments, "by_size", n_drawn, seed=seed), [True, False])
 
 
+def _paired(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
+    """Draw coalitions as "kernelshap" does, each with its complement; or list all, if few."""
+    n = _samples(n_samples, at_least=2)
+    if n_segments < 63 and n >= 1 << n_segments:
+        return ops.coalitions(n_segments, "exact")
+    n_pairs = (_samples(n, at_least=2 * n_segments + 4) - 2) // 2
+    keep = ops.coalitions(n_segments, "by_size", n_pairs, seed=seed).unpack()
+    pairs = torch.stack([keep, ~keep], 1).flatten(0, 1)
+    return _prepend(ops.pack(pairs), [True, False])
+
+
 def _permutation(n_segments: int, n_samples: int | None, seed: int) -> ops.Coalitions:
     n_orders = _samples(n_samples, at_least=n_segments + 1) // (n_segments + 1)
     generator = torch.Generator().manual_seed(seed)
@@ -215,6 +227,7 @@ DESIGNS: dict[str, _Draw] = {
     "uniform_size": _uniform_size,
     "leave_one_out": _leave_one_out,
     "kernelshap": _kernelshap,
+    "paired": _paired,
     "permutation": _permutation,
     "windows": _windows,
 }

@@ -18,6 +18,7 @@ from otoscope.explain.least_squares import (
 )
 from otoscope.explain.shapley import (
     kernel_shap,
+    kernel_shap_error,
     permutation_shapley,
     row_of_all,
     row_of_none,
@@ -163,8 +164,10 @@ def fit_table(
 
 def _estimate(design: Design, keep: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor | None]:
     """Estimate Shapley values [target, segment], and their standard error where it is known."""
-    if design.kind == "kernelshap":
-        return kernel_shap(keep, design.counts, outputs), None
+    if design.kind in ("kernelshap", "paired"):
+        values = kernel_shap(keep, design.counts, outputs)
+        drawn = design.row_of_sample[2:].reshape(-1, 2 if design.kind == "paired" else 1)
+        return values, kernel_shap_error(keep, outputs, drawn, values)
     paths = design.row_of_sample.reshape(-1, keep.shape[1] + 1)
     return permutation_shapley(keep[paths], outputs[paths])
 

@@ -12,7 +12,13 @@ from math import lgamma
 import torch
 from torch import Tensor
 
-__all__ = ["kernel_shap", "permutation_shapley", "shapley_interactions", "shapley_values"]
+__all__ = [
+    "kernel_shap",
+    "kernel_shap_error",
+    "permutation_shapley",
+    "shapley_interactions",
+    "shapley_values",
+]
 
 
 def shapley_values(keep: Tensor, outputs: Tensor) -> Tensor:
@@ -64,16 +70,48 @@ def kernel_shap(keep: Tensor, weights: Tensor, outputs: Tensor) -> Tensor:
 
     Source: Lundberg and Lee (2017) :cite:`lundberg2017`, theorem 2.
     """
+    rows, residual, total = _centred(keep, outputs)
     n = keep.shape[1]
-    f = outputs.double()
-    gain, total = f - f[row_of_none(keep)], f[row_of_all(keep)] - f[row_of_none(keep)]
-    # values = total / n + deviation; deviations sum to 0, and rows less their mean see only those
-    size = keep.double().sum(1, keepdim=True)
-    rows, residual = keep.double() - size / n, gain - size / n * total
     root = weights.double().sqrt()[:, None]
     deviation = torch.linalg.pinv(root * rows) @ (root * residual)
     values: Tensor = (total / n + deviation).T
     return values
+
+
+def kernel_shap_error(
+    keep: Tensor, outputs: Tensor, row_of_sample: Tensor, values: Tensor
+) -> Tensor | None:
+    """Estimate the standard errors, Tensor [target, segment], of the values of `kernel_shap`.
+
+    ``row_of_sample`` [group, member] are the rows of ``keep`` drawn, by independent groups: pairs
+    of complements, or single draws. The error is that of a least squares of which each group's
+    pull is known, corrected for its leverage (HC2); None for no more groups than segments.
+
+    Sources: White (1980) :cite:`white1980`; Covert and Lee (2021) :cite:`covert2021`, section 4.2.
+    """
+    rows, residual, total = _centred(keep, outputs)
+    n = keep.shape[1]
+    if len(row_of_sample) <= n:
+        return None
+    error = residual - rows @ (values.T - total / n)  # [coalition, target]
+    drawn = rows[row_of_sample]  # [group, member, segment]
+    bread = torch.linalg.pinv(drawn.flatten(0, 1).T @ drawn.flatten(0, 1))
+    leverage = torch.einsum("gms,st,gmt->g", drawn, bread, drawn)
+    pull = torch.einsum("gms,gmt->gts", drawn, error[row_of_sample])
+    pulled: Tensor = pull / (1 - leverage).clamp(min=1e-6).sqrt()[:, None, None] @ bread
+    errors: Tensor = pulled.square().sum(0).sqrt()
+    return errors
+
+
+def _centred(keep: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return rows, residuals and f(all) - f(none) for values = total / n + deviation.
+
+    Deviations sum to 0, and rows less their mean see only those.
+    """
+    f, n = outputs.double(), keep.shape[1]
+    gain, total = f - f[row_of_none(keep)], f[row_of_all(keep)] - f[row_of_none(keep)]
+    size = keep.double().sum(1, keepdim=True)
+    return keep.double() - size / n, gain - size / n * total, total
 
 
 def permutation_shapley(keep: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -76,8 +76,8 @@ class SoundLIME:
         mean spectrum), ``content.donor([(y, sr)])``.
     design : str, optional
         Coalitions to evaluate: "exact", "bernoulli", "uniform_size", "leave_one_out", "kernelshap",
-        "permutation" or "windows" (runs of neighbours removed; "windows:3,0.4" has their length and
-        fraction). By default "exact"; for a sound of more than 12 components "kernelshap",
+        "paired", "permutation" or "windows" (runs of neighbours removed; "windows:3,0.4" has length
+        and fraction). By default "exact"; for a sound of more than 12 components "kernelshap",
         or "bernoulli" with a surrogate or alpha.
     target : str, int, or list of these, optional
         Outputs to explain, by name or index; optional if there is one.

@@ -99,6 +99,11 @@ def save_bundle(path: str | PathLike[str], model: Listener, *, card: Mapping[str
         raise ParameterError(
             f"front_end is {type(model.front_end).__name__}; a bundle holds a plain FrontEnd"
         )
+    if not model.signature.is_plain or model.per_excerpt:
+        raise ParameterError(
+            "the listener has layout, fixed, output, pooling or per_excerpt; a bundle holds a "
+            "network of [batch, 1, frame, mel]"
+        )
     description = {
         "format": _FORMAT,
         "network": {"class": name, "settings": getattr(model.network, "settings", {})},

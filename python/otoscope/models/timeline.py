@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.errors import ParameterError
@@ -17,6 +18,7 @@ from otoscope.protocols import (
     dependence_text,
     evaluating,
 )
+from otoscope.protocols.listening import excerpts_alone
 from otoscope.signal.excerpts import pad, sliding
 
 __all__ = ["Timeline", "timeline"]
@@ -96,11 +98,17 @@ def timeline(
         raise ParameterError(f"hop is {hop} and max_batch {max_batch}; both must be >= 1")
     length, frame_duration = model.patch_frames, model.hop_length / model.sample_rate
     with torch.no_grad(), evaluating(model):
-        values = model.prepare(y)
         before = length // 2 if padded else 0
-        if padded:
-            values = pad(values, before, length - 1 - before, floor=model.domain.floor)
-        excerpts = sliding(values, length, hop=hop)
+        if getattr(model, "per_excerpt", False) or (padded and model.domain is None):
+            ends = (before * model.hop_length, (length - 1 - before) * model.hop_length)
+            y = F.pad(y, ends) if padded else y
+        if getattr(model, "per_excerpt", False):
+            excerpts = excerpts_alone(model, y, hop=hop)
+        else:
+            values = model.prepare(y)
+            if padded and model.domain is not None:
+                values = pad(values, before, length - 1 - before, floor=model.domain.floor)
+            excerpts = sliding(values, length, hop=hop)
         outputs = _evaluated(model, excerpts[:, None], max_batch)
     choose_targets(0, outputs.shape[1], model.output_names)  # as many names as outputs
     first = torch.arange(len(outputs), dtype=torch.float64) * hop - before

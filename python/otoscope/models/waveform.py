@@ -131,6 +131,10 @@ class WaveformListener(Listener):
         outputs: Tensor = self.network(_waveforms(batch))
         return outputs
 
+    def given(self, batch: Tensor) -> tuple[Tensor, str]:
+        """Return what the network is given for a batch, and the names of its axes, for messages."""
+        return _waveforms(batch), "[batch, sample]"
+
     def invert(self, values: Tensor, *, y: Tensor | None = None) -> Tensor:
         """Join the frames [frame, sample of the frame] to the waveform that they are."""
         return values.flatten()

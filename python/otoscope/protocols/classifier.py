@@ -18,6 +18,7 @@ from otoscope.protocols.listening import (
     Target,
     choose_targets,
     declared_outputs,
+    excerpts_alone,
 )
 from otoscope.signal.excerpts import sliding
 
@@ -192,6 +193,8 @@ class SoundClassifier(nn.Module):
 
     def _excerpts(self, y: Tensor) -> Tensor:
         """Cut a sound [sample] into excerpts [excerpt, frame, mel]."""
+        if getattr(self.model, "per_excerpt", False):
+            return excerpts_alone(self.model, y, hop=self.hop, tail=self.tail)
         values, length = self.model.prepare(y), self.model.patch_frames
         if len(values) < length:
             missing = (length - len(values)) * self.model.hop_length / self.sample_rate

@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from otoscope.errors import Advice, Argument, ParameterError
@@ -80,6 +81,25 @@ class ListeningModel(Protocol):
     def __call__(self, batch: Tensor) -> Tensor:
         """Evaluate excerpts, [batch, 1, frame, mel] -> [batch, output]."""
         ...
+
+
+def excerpts_alone(model: Any, y: Tensor, *, hop: int, tail: bool = False) -> Tensor:
+    """Cut a sound [sample] for a model that transforms each excerpt by itself.
+
+    ``hop`` is in frames; ``tail`` adds the excerpt that ends with the sound. The result is
+    [excerpt, frame, mel].
+    """
+    n, step, length = model.excerpt_samples, hop * model.hop_length, model.patch_frames
+    if len(y) < n:
+        rate = model.sample_rate
+        raise ParameterError(
+            f"the sound lasts {len(y) / rate:.2f} s; the model takes {n / rate:.2f} s at once: "
+            f"take {(n - len(y)) / rate:.2f} s more"
+        )
+    starts = [*range(0, len(y) - n + 1, step)]
+    if tail and (len(y) - n) % step:
+        starts.append(len(y) - n)
+    return torch.stack([model.prepare(y[start : start + n])[:length] for start in starts])
 
 
 def declared_outputs(model: object) -> Outputs | None:

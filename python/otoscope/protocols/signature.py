@@ -196,8 +196,11 @@ def with_layout(err: ParameterError, model: Callable[..., Any], batch: Tensor) -
     """
     if err.__cause__ is None or err.advice is not None:
         return err
-    form = model.signature if isinstance(model, Adapted) else Signature()
-    inner = model.model if isinstance(model, Adapted) else model
+    form = getattr(model, "signature", None)
+    if not isinstance(form, Signature):
+        form, inner = Signature(), model
+    else:  # an adapted model, or a listener
+        inner = model.model if isinstance(model, Adapted) else getattr(model, "network", model)
     for layout in _OTHERS:
         other = replace(form, layout=parse_layout(layout))
         if other.layout == form.layout or form.layout.is_sound:

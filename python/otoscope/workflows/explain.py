@@ -55,10 +55,13 @@ class ExplainConfig:
         Content that replaces a segment: a number, or zero, silence, min_inp, mean_inp, min_band,
         mean_band, noise, fresh_noise, blur or inpaint; with numbers as in blur:8,4.
     design : str
-        Coalitions to evaluate: exact, bernoulli, uniform_size, leave_one_out, kernelshap,
+        Coalitions to evaluate: exact, bernoulli, uniform_size, leave_one_out, kernelshap, paired,
         permutation, or windows (runs of neighbours removed; windows:3,0.4).
     n_samples : int, optional
         Number of coalitions to draw, for designs that draw (neither exact nor leave_one_out).
+    passes : int, optional
+        Largest number of forward passes, for models that share none, such as transformers: draws
+        coalitions with their complements, and estimates each contribution with an error bar.
     seed : int
         Random seed.
     device : str
@@ -87,6 +90,7 @@ class ExplainConfig:
     content: str = "mean_inp"
     design: str = "exact"
     n_samples: int | None = None
+    passes: int | None = None
     seed: int = 0
     device: str = "cpu"
     padded: bool = False
@@ -192,6 +196,7 @@ class PreparedExplain:
 
     def __init__(self, config: ExplainConfig) -> None:
         _check_places(config)
+        config = _with_passes(config)
         _check_samples(config)
         self.config, self.paths = config, sound_files(config.sounds)
         self.model, self.identity = load_identified_listener(config.model, device=config.device)
@@ -234,6 +239,18 @@ def _check_places(config: ExplainConfig) -> None:
         raise ParameterError(f"start is {start}; it must be seconds, 0 or more")
     if every is not None and not (every > 0 and math.isfinite(every)):
         raise ParameterError(f"every is {every}; it must be seconds above 0")
+
+
+def _with_passes(config: ExplainConfig) -> ExplainConfig:
+    """Return the design that a number of passes stands for."""
+    if config.passes is None:
+        return config
+    if config.n_samples is not None or config.design not in ("exact", "paired"):
+        raise ParameterError(
+            f"passes is {config.passes}, which chooses the design and its number of coalitions",
+            advice=Advice("leave out ", Argument("design"), " and ", Argument("n_samples")),
+        )
+    return replace(config, design="paired", n_samples=config.passes)
 
 
 def _check_samples(config: ExplainConfig) -> None:

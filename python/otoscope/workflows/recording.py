@@ -207,6 +207,9 @@ class Recording:
     def _count_frames(self) -> int:
         """Count the frames of the sound by those of its beginning: one more per hop."""
         hop = self._model.hop_length
+        if getattr(self._model, "per_excerpt", False):
+            later: int = (self._n - self._model.excerpt_samples) // hop
+            return self._model.patch_frames + later if later >= 0 else 0
         n_hops = self._model.patch_frames + math.ceil(_MARGIN * self._sr / hop)
         n_beginning = min(self._n, self._n % hop + n_hops * hop)
         beginning = self._sound(0, n_beginning).to(device_of(self._model))
