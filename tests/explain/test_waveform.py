@@ -22,8 +22,10 @@ import otoscope as oto
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation, SoundLIME, components, content, segments
 from otoscope.explain.design import draw_design
-from otoscope.protocols import Patch
+from otoscope.explain.evidence import coalition_output
+from otoscope.protocols import Patch, SoundClassifier
 from otoscope.report import save_html
+from tests.support.listeners import listener
 
 SR = 8000
 N = 4000
@@ -355,6 +357,18 @@ def test_sounds_of_any_length_have_a_picture(n: int) -> None:
     explanation = SoundLIME(lambda x: x.mean(1), components="time:1").explain((y, SR))
     assert explanation.patch.values.shape == explanation.segment_ids.shape
     assert explanation.patch.values.isfinite().all()
+
+
+def test_models_with_a_spectrogram_are_explained_by_sources_through_the_classifier() -> None:
+    model = listener()
+    y, sr = noise(50_000).float(), model.sample_rate
+    lime = SoundLIME(SoundClassifier(model), components="hpss * time:2", content="silence")
+    explanation = lime.explain((y, sr))
+    assert explanation.target == "singing"
+    for kept in ([0, 3], [1]):
+        heard = SoundClassifier(model).label_scores(explanation.listen(kept)[None])[0, 1]
+        wanted = coalition_output(explanation, kept)
+        assert wanted == pytest.approx(float(heard), abs=1e-5)
 
 
 def test_an_explanation_reads_back_with_its_sounds() -> None:

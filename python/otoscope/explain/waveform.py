@@ -96,7 +96,7 @@ class Sounds:
                 raise ParameterError("the patch has no sound to explain: give (y, sr)")
             return Waveform(value.y, value.sr, value.start)
         if isinstance(value, Tensor | np.ndarray) and (only or (may_be and value.ndim == 1)):
-            return _checked(Waveform(as_tensor("y", value)))
+            return _checked(Waveform(as_tensor("y" if only else "patch", value)))
         return None
 
     def query(self, sound: Waveform, settings: ExplanationSettings, *, drawn: str) -> Query:
@@ -146,10 +146,11 @@ class Sounds:
             return None
         n_channels = query.mixture.n_channels
         variants = query.mixture.variants(len(query.design.coalitions))
-        key = n_channels, variants < _SHARED_VARIANTS * len(query.design.coalitions)
+        pays = not n_channels and variants < _SHARED_VARIANTS * len(query.design.coalitions)
+        key = n_channels, pays
         if key not in self._evaluators:
             mixed = Mixed(self._plain.model, n_channels, self._layout)
-            self._evaluators[key] = self._plain.around(mixed, pays=key[1])
+            self._evaluators[key] = self._plain.around(mixed, pays=pays)
         return self._evaluators[key]
 
     @contextmanager

@@ -109,6 +109,11 @@ class SoundClassifier(nn.Module):
         return self.model.sample_rate
 
     @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs, one per column: those of the classes."""
+        return self.class_names
+
+    @property
     def label_names(self) -> tuple[str, ...]:
         """Names of the labels; a single class X has the labels "not X" and "X"."""
         names = self.class_names
