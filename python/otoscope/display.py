@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from otoscope.errors import require_extra
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from pandas import DataFrame
 
 __all__ = ["Shown", "data_frame"]
@@ -26,6 +27,33 @@ class Shown:
         """Return the top of the report: its sentence, picture and players."""
         html: str = _view("html")(self)
         return html
+
+    def plot(self, kind: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """Draw the result with matplotlib, with labels and units.
+
+        Parameters
+        ----------
+        kind : str, optional
+            Kind of figure, by default the first. Explanation: "spectrogram" (with the segments'
+            coefficients in colour) or "bars". AttackResult: "confidence" (over steps) or "spectrum"
+            (of original and difference). InterrogationResult: "scores" (of all changes) or the name
+            of an intervention (its dose curve). MaximisationResult: "trace" (over iterations) or
+            "input" (the best one).
+        ax : Axes, optional
+            Axes to draw on; new ones by default.
+
+        Returns
+        -------
+        Axes
+            The axes; ``ax.figure.savefig("figure.pdf")`` saves them.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such kind, ``ax`` is not Axes, or there is nothing to draw.
+        """
+        axes: Axes = _view("plot")(self, kind, ax)
+        return axes
 
 
 def _view(name: str) -> Callable[..., Any]:

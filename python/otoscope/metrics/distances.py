@@ -74,6 +74,8 @@ class FrechetDistance(TwoSets):
     tensor(1., dtype=torch.float64)
     """
 
+    axis_label = "Fréchet distance"
+
     def __init__(
         self,
         feature: Callable[[Any], Tensor] | None = None,
@@ -213,6 +215,8 @@ class KernelDistance(TwoSets):
     >>> metric.compute()
     tensor(7., dtype=torch.float64)
     """
+
+    axis_label = "Kernel distance"
 
     def __init__(
         self,

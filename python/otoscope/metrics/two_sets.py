@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torchmetrics
@@ -20,6 +20,9 @@ from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet, check_features
 from otoscope.metrics.statistics import Statistics
 from otoscope.protocols import evaluating
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["TwoSets"]
 
@@ -35,6 +38,7 @@ class TwoSets(torchmetrics.Metric):
 
     higher_is_better = False
     is_differentiable = False
+    axis_label = "Distance"
     full_state_update = True  # forward resets and updates again; single states cannot be merged
 
     def __init__(
@@ -84,6 +88,39 @@ class TwoSets(torchmetrics.Metric):
         columns = present.columns or self._side(_SIDES[real]).columns
         check_features(features, sets=self._sets(side), columns=columns)
         self._set_side(side, present.added(features, keep_rows=self._keep_rows))
+
+    def plot(self, val: Any = None, ax: Axes | None = None) -> tuple[Any, Axes]:
+        """Draw the distance, in torchmetrics' convention.
+
+        Parameters
+        ----------
+        val : Tensor or sequence of Tensor, optional
+            Values of `compute` to draw, such as one per epoch; by default that of the sets now, one
+            per candidate.
+        ax : Axes, optional
+            Axes of matplotlib; new ones by default.
+
+        Returns
+        -------
+        figure, axes : Figure, Axes
+            Figure, and its axes with the distances.
+
+        Raises
+        ------
+        ParameterError
+            As `compute` does, if no values are given.
+        """
+        values = torch.as_tensor(self.compute() if val is None else val).detach().reshape(-1).cpu()
+        if ax is None:
+            from matplotlib import pyplot
+
+            ax = pyplot.subplots(figsize=(5.5, 3.5), layout="constrained")[1]
+        ax.plot(range(len(values)), values.tolist(), "o" if val is None else "o-")
+        ax.axhline(0, color="black", linewidth=0.8)
+        ax.set_xticks(range(0, len(values), 1 + len(values) // 12))
+        ax.set_xlabel("Candidate" if val is None else "Step")
+        ax.set_ylabel(self.axis_label)
+        return ax.figure, ax
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Add a batch and compute the distance of this batch alone to the real set.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from otoscope.report.notebook.plots import plot
 from otoscope.report.notebook.tops import html
 
-__all__ = ["html"]
+__all__ = ["html", "plot"]

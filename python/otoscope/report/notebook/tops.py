@@ -28,7 +28,7 @@ from otoscope.report.maximisation import Specimen, loudness_scale, side
 from otoscope.report.numbers import decibels, number, significant
 from otoscope.report.pages import content_of, render
 
-__all__ = ["LIMIT", "html"]
+__all__ = ["LIMIT", "html", "patch_of"]
 
 LIMIT = 3_000_000
 """Largest number of characters of a frame; a notebook keeps every output."""
@@ -129,7 +129,7 @@ def _(result: MaximisationResult) -> str:
         specimens = [
             Specimen(
                 label,
-                _patch(result, values.reshape(values.shape[-2:]), result.seeds[row], has_sounds),
+                patch_of(result, values, result.seeds[row] if has_sounds else None),
                 float(result.activation[row]),
                 f"seed {result.seeds[row]}",
             )
@@ -210,8 +210,10 @@ def _is_plane(values: Tensor) -> bool:
     return values.ndim >= 2 and values.numel() == values.shape[-2] * values.shape[-1] > 1
 
 
-def _patch(result: MaximisationResult, values: Tensor, seed: int, has_sounds: bool) -> Patch:
+def patch_of(result: MaximisationResult, values: Tensor, seed: int | None) -> Patch:
+    """Make a patch of an input [1, frame, mel], with sound if a seed of its phases is given."""
+    values = values.reshape(values.shape[-2:])
     if result.inversion is None:
         return Patch(values.to(torch.float32))
-    y = result.inversion.sound(values, seed=seed) if has_sounds else None
+    y = None if seed is None else result.inversion.sound(values, seed=seed)
     return result.inversion.patch(values, y)
