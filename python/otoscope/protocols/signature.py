@@ -59,10 +59,10 @@ class Signature:
         is_alone = not self.fixed and self.output is None and self.pooling is None
         return self.layout == HOUSE and is_alone
 
-    def call(self, model: Callable[..., Any], batch: Tensor) -> Any:
-        """Call a model on a batch [batch, 1, frame, mel]; return its outputs."""
+    def call(self, model: Callable[..., Any], batch: Tensor, *others: Any) -> Any:
+        """Call a model on a batch [batch, 1, frame, mel] and others; return its outputs."""
         x = self.layout.arrange(batch)
-        outputs = as_outputs(self._answer(model, x, len(batch)), self.output)
+        outputs = as_outputs(self._answer(model, x, len(batch), others), self.output)
         if self.pooling is None or not isinstance(outputs, Tensor):
             return outputs
         if outputs.ndim not in (2, 3):
@@ -72,9 +72,9 @@ class Signature:
             )
         return outputs.mean(1) if self.pooling == "mean" else outputs.amax(1)
 
-    def _answer(self, model: Callable[..., Any], x: Tensor, n: int) -> Any:
+    def _answer(self, model: Callable[..., Any], x: Tensor, n: int, others: tuple[Any, ...]) -> Any:
         if not self.fixed:
-            return model(x)
+            return model(x, *others)
 
         def given(value: Any) -> Any:
             if value is ...:
@@ -87,8 +87,9 @@ class Signature:
 
         if isinstance(self.fixed, Mapping):
             named = {name: given(value) for name, value in self.fixed.items()}
-            return model(**named) if _names_batch(self.fixed.values()) else model(x, **named)
-        placed = [given(value) for value in self.fixed]
+            is_named = _names_batch(self.fixed.values())
+            return model(*others, **named) if is_named else model(x, *others, **named)
+        placed = [given(value) for value in (*self.fixed, *others)]
         return model(*placed) if _names_batch(self.fixed) else model(x, *placed)
 
 
@@ -119,12 +120,13 @@ class Adapted(nn.Module):
         pooling: Pooling = None,
     ) -> None:
         super().__init__()
+        self.training = False  # the model's own mode counts
         self.model = model
         self.signature = signature(layout, fixed, output, pooling)
 
-    def forward(self, batch: Tensor) -> Any:
-        """Compute the outputs [batch, output] of a batch [batch, 1, frame, mel]."""
-        return self.signature.call(self.model, batch)
+    def forward(self, batch: Tensor, *others: Any) -> Any:
+        """Compute the outputs [batch, output] of a batch [batch, 1, frame, mel] and others."""
+        return self.signature.call(self.model, batch, *others)
 
     def given(self, batch: Tensor) -> tuple[Tensor, str]:
         """Return what the model is given for a batch, and the names of its axes, for messages."""

@@ -371,6 +371,11 @@ def _maximiser(
     model: Any, config: MaximiseConfig, real: Extremes | None = None
 ) -> ActivationMaximiser:
     """Compose the search; it starts like real excerpts where these are known."""
+    if model.domain is None:
+        raise ParameterError(
+            "the front end is a function whose compression is not known, so silence has no value; "
+            "give Listener(compression=)"
+        )
     floor, prior = model.domain.floor, config.prior_of((1, model.patch_frames, model.n_mels))
     return ActivationMaximiser(
         model,

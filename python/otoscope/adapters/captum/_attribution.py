@@ -14,17 +14,23 @@ from torch import Tensor
 from torch.futures import Future
 
 from otoscope.adapters.captum._arguments import ArgumentError, Inputs
+from otoscope.protocols import Adapted
 
 __all__ = ["Attribution", "in_the_form_of", "require_count", "with_additional"]
 
 
 class Attribution:
-    """Base of attribution methods; ``forward_func`` takes the inputs, then additional arguments."""
+    """Base of attribution methods; ``forward_func`` takes the inputs, then additional arguments.
+
+    With ``layout``, inputs, masks and baselines are [batch, 1, frame, mel], and the forward
+    function gets them in its own layout, such as "b mel frame".
+    """
 
     attribute: Callable[..., Any]
 
-    def __init__(self, forward_func: Callable[..., Any]) -> None:
-        self.forward_func = forward_func
+    def __init__(self, forward_func: Callable[..., Any], *, layout: str | None = None) -> None:
+        is_plain = layout is None
+        self.forward_func = forward_func if is_plain else Adapted(forward_func, layout=layout)
 
     @classmethod
     def get_name(cls) -> str:

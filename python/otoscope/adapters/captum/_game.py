@@ -25,6 +25,7 @@ from otoscope.adapters.captum._arguments import (
 )
 from otoscope.explain.shared import NotTraced, SharedForward
 from otoscope.protocols import batch_dependence, dependence_text
+from otoscope.protocols.signature import is_module
 
 __all__ = ["Game", "evaluate_coalitions", "in_parts", "number"]
 
@@ -139,7 +140,8 @@ def _warn_if_rows_meet(game: Game, keep: Tensor, outputs: Tensor, like: Tensor) 
 def _shared(game: Game, like: Tensor) -> SharedForward | None:
     model, x, baseline = game.forward_func, game.inputs[0], game.baselines[0]
     fits = (
-        isinstance(model, nn.Module)
+        is_module(model)
+        and isinstance(model, nn.Module)
         and not any(part.training for part in model.modules())
         and len(game.inputs) == 1
         and not game.additional

@@ -43,6 +43,9 @@ class FeatureAblation(Attribution):
     forward_func : callable
         Model; returns one row per example or, with ``perturbations_per_eval=1``, an output of any
         fixed shape for the batch.
+    layout : str, optional
+        Axes of the model's input, such as "b mel frame"; inputs, masks and baselines then are
+        [batch, 1, frame, mel] for every model.
 
     Examples
     --------
@@ -162,6 +165,9 @@ class Occlusion(FeatureAblation):
     ----------
     forward_func : callable
         Model, as for `FeatureAblation`.
+    layout : str, optional
+        Axes of the model's input, such as "b mel frame"; inputs, masks and baselines then are
+        [batch, 1, frame, mel] for every model.
 
     References
     ----------

@@ -49,6 +49,9 @@ class Lime(LimeBase):
     perturb_func : callable, optional
         Function (inputs, keywords) -> binary row [1, feature], or a generator function of such
         rows; default fair coins from torch's global generator.
+    layout : str, optional
+        Axes of the model's input, such as "b mel frame"; inputs, masks and baselines then are
+        [batch, 1, frame, mel] for every model.
 
     Notes
     -----
@@ -73,6 +76,8 @@ class Lime(LimeBase):
         interpretable_model: Any = None,
         similarity_func: Callable[..., Any] | None = None,
         perturb_func: Callable[..., Any] | None = None,
+        *,
+        layout: str | None = None,
     ) -> None:
         super().__init__(
             forward_func,
@@ -82,6 +87,7 @@ class Lime(LimeBase):
             True,
             _from_row,
             None,
+            layout=layout,
         )
 
     @torch.no_grad()

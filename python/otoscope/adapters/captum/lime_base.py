@@ -39,6 +39,9 @@ class LimeBase(Attribution):
     from_interp_rep_transform, to_interp_rep_transform : callable or None
         Functions (sample, inputs, keywords) -> inputs, or -> interpretable row. The direction that
         the samples need must be given.
+    layout : str, optional
+        Axes of the model's input, such as "b mel frame"; inputs, masks and baselines then are
+        [batch, 1, frame, mel] for every model.
 
     Raises
     ------
@@ -60,7 +63,7 @@ class LimeBase(Attribution):
 
     multiplies_by_inputs = False  # as in captum
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - captum's signature
         self,
         forward_func: Callable[..., Any],
         interpretable_model: Any,
@@ -69,8 +72,10 @@ class LimeBase(Attribution):
         perturb_interpretable_space: bool,
         from_interp_rep_transform: Callable[..., Any] | None,
         to_interp_rep_transform: Callable[..., Any] | None,
+        *,
+        layout: str | None = None,
     ) -> None:
-        super().__init__(forward_func)
+        super().__init__(forward_func, layout=layout)
         self.interpretable_model = interpretable_model
         self.similarity_func = similarity_func
         self.perturb_func = perturb_func

@@ -45,6 +45,9 @@ class ShapleyValueSampling(Attribution):
     forward_func : callable
         Model; returns one row per example or, with ``perturbations_per_eval=1``, an output of any
         fixed shape for the batch.
+    layout : str, optional
+        Axes of the model's input, such as "b mel frame"; inputs, masks and baselines then are
+        [batch, 1, frame, mel] for every model.
 
     Notes
     -----
@@ -184,6 +187,9 @@ class ShapleyValues(ShapleyValueSampling):
     ----------
     forward_func : callable
         Model, as for `ShapleyValueSampling`.
+    layout : str, optional
+        Axes of the model's input, such as "b mel frame"; inputs, masks and baselines then are
+        [batch, 1, frame, mel] for every model.
 
     References
     ----------

@@ -29,6 +29,9 @@ class KernelShap(Lime):
     ----------
     forward_func : callable
         Model; returns one number per example, or one for the batch.
+    layout : str, optional
+        Axes of the model's input, such as "b mel frame"; inputs, masks and baselines then are
+        [batch, 1, frame, mel] for every model.
 
     Notes
     -----
@@ -47,8 +50,8 @@ class KernelShap(Lime):
     tensor([[3., 3.]])
     """
 
-    def __init__(self, forward_func: Callable[..., Any]) -> None:
-        super().__init__(forward_func)
+    def __init__(self, forward_func: Callable[..., Any], *, layout: str | None = None) -> None:
+        super().__init__(forward_func, layout=layout)
 
     def _explain(
         self, game: Game, n_features: int, n_samples: int, is_tuple: bool, show_progress: bool
@@ -79,6 +82,9 @@ class SoundLIME(Lime):
         Width of the exponential kernel, > 0.
     seed : int
         Random seed of the draws.
+    layout : str, optional
+        Axes of the model's input, such as "b mel frame"; inputs, masks and baselines then are
+        [batch, 1, frame, mel] for every model.
 
     Raises
     ------
@@ -110,9 +116,10 @@ class SoundLIME(Lime):
         kernel: Kernel = DEFAULT_KERNEL,
         kernel_width: float = DEFAULT_WIDTH,
         seed: int = 0,
+        layout: str | None = None,
     ) -> None:
         model = WeightedRidge() if interpretable_model is None else interpretable_model
-        super().__init__(forward_func, model)
+        super().__init__(forward_func, model, layout=layout)
         kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range
         self.kernel, self.kernel_width, self.seed = kernel, kernel_width, seed
 
