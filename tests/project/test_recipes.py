@@ -82,6 +82,6 @@ def test_transformers_are_explained(block: str) -> None:
     torch.manual_seed(0)
     scope = run(block)
     if "explanation" in scope:
-        assert scope["explanation"].passes <= 60
+        assert len(scope["explanation"].keep) <= 60
         assert scope["explanation"].standard_error.isfinite().all()
         assert scope["model"].per_excerpt
