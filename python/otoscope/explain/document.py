@@ -157,9 +157,20 @@ def record_of(explanation: Any) -> dict[str, Any]:
             "n_coalitions": explanation.n_coalitions,
             "passes": explanation.passes,
             "extents": explanation.extents,
+            "levels": _levels(explanation),
         }
     )
     return record
+
+
+def _levels(explanation: Any) -> Tensor:
+    """Return the mean value of the patch in each segment; empty for components of a sound."""
+    if explanation.mixture is not None:
+        return torch.zeros(0)
+    ids = explanation.segment_ids.flatten().long()
+    values = explanation.patch.values.detach().cpu().double().flatten()
+    levels: Tensor = ids.bincount(values, len(explanation.extents)) / ids.bincount()
+    return levels
 
 
 def build(kind: type[Built], content: Any) -> Built:

@@ -15,9 +15,11 @@ from typing import Generic, TypeVar
 
 from otoscope.errors import ParameterError
 
-__all__ = ["Registry", "RegistryEntry"]
+__all__ = ["Registry", "RegistryEntry", "entries_of"]
 
 Made = TypeVar("Made")
+
+_ENTRY = re.compile(r"[A-Za-z_]\w*(?:\([^)]*\)|:[^,]*(?:,\s*[-+.\d][^,]*)*)?|[^,]+")
 
 _WRITTEN = re.compile(r"(\w+)(?::([^()]*)|\(([^()]*)\))?")
 
@@ -30,6 +32,17 @@ class RegistryEntry(Generic[Made]):
     make: Callable[..., Made]
     description: str
     example: str
+
+
+def entries_of(text: str) -> list[str]:
+    """Split a list of entries at its commas, except those between the numbers of an entry.
+
+    Examples
+    --------
+    >>> entries_of("mean_inp, blur:8,4, noise,-0.5")
+    ['mean_inp', 'blur:8,4', 'noise', '-0.5']
+    """
+    return [entry.strip() for entry in _ENTRY.findall(text) if entry.strip()] or [text]
 
 
 class Registry(Generic[Made]):

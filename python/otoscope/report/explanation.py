@@ -31,7 +31,15 @@ from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sentences import cautions, sentence
 from otoscope.report.sounds import Sound, has_sound, segment_sounds
 
-__all__ = ["ExplanationPage", "content_in_words", "explanation_page", "facts", "save_html"]
+__all__ = [
+    "Cells",
+    "ExplanationPage",
+    "content_in_words",
+    "explanation_page",
+    "facts",
+    "save_html",
+    "segment_cells",
+]
 
 _BARS = {
     "shapley": "Bars: Shapley values, estimated.",
@@ -95,7 +103,7 @@ def save_html(
 
 
 @dataclass(frozen=True)
-class _Cells:
+class Cells:
     """A segment of the spectrogram: its outline, colour and style, and the row in words."""
 
     segment: int
@@ -120,7 +128,7 @@ class ExplanationPage:
     target: str
     spectrogram: str
     size: tuple[int, ...]
-    cells: list[_Cells]
+    cells: list[Cells]
     time_unit: str
     time_ticks: list[Tick]
     mel_unit: str
@@ -220,7 +228,7 @@ def explanation_page(
         target=explanation.target,
         spectrogram=loudness_png(patch),
         size=tuple(patch.values.shape),
-        cells=_cells(explanation, bars),
+        cells=segment_cells(explanation, bars),
         time_unit="frame" if patch.duration is None else "s",
         time_ticks=ticks(*time_span(patch)),
         mel_unit="" if patch.mel_hz is None else "Hz",
@@ -235,14 +243,14 @@ def explanation_page(
     )
 
 
-def _cells(explanation: Explanation, bars: Sequence[SegmentBar]) -> list[_Cells]:
+def segment_cells(explanation: Explanation, bars: Sequence[SegmentBar]) -> list[Cells]:
     """Describe the segments of the spectrogram in the order of their ids."""
     cells = []
     for bar in sorted(bars, key=lambda bar: bar.segment):
         path = outline(explanation.segment_ids == bar.segment)
         opacity = f"{0.9 * bar.strength**0.75:.3f}"
         box = " box" if path.count("M") == 1 else ""
-        cells.append(_Cells(bar.segment, path, bar.side, opacity, box, bar.spoken))
+        cells.append(Cells(bar.segment, path, bar.side, opacity, box, bar.spoken))
     return cells
 
 

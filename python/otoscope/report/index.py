@@ -13,7 +13,7 @@ from otoscope.report.numbers import UNKNOWN, decimals, number
 from otoscope.report.pages import save_page
 from otoscope.report.sentences import because
 
-__all__ = ["IndexRow", "save_index"]
+__all__ = ["IndexRow", "link_from", "save_index"]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def save_index(
     lines = [
         _IndexLine(
             name=row.name,
-            link="" if row.report is None else _link(row.report, folder),
+            link="" if row.report is None else link_from(row.report, folder),
             target=row.target,
             output="" if row.output is None else number(row.output),
             support=row.support,
@@ -162,6 +162,6 @@ class _IndexPage:
     rows: list[_IndexLine]
 
 
-def _link(report: str | Path, folder: Path) -> str:
+def link_from(report: str | Path, folder: Path) -> str:
     """Write a relative address; quoting the colon keeps a file named javascript: a file."""
     return quote(os.fsencode(Path(os.path.relpath(folder / report, folder)).as_posix()))

@@ -17,6 +17,7 @@ from otoscope.report.numbers import UNKNOWN, decimals, number, percent
 __all__ = [
     "because",
     "cautions",
+    "join",
     "place",
     "places",
     "r2",
@@ -168,7 +169,11 @@ def _reason(explanation: Explanation, evidence: Evidence) -> str:
 
 
 def _at(explanation: Explanation, segments: Sequence[int]) -> str:
-    named = places(explanation, segments)
+    return join(places(explanation, segments))
+
+
+def join(named: Sequence[str]) -> str:
+    """Join the names of places by commas and "and"; by semicolons where they contain commas."""
     text = " and ".join(filter(None, ["; ".join(named[:-1]), *named[-1:]]))
     return text if any("," in name for name in named) else text.replace("; ", ", ")
 

@@ -8,11 +8,17 @@ from otoscope.workflows.attack import (
 )
 from otoscope.workflows.distance import DistanceResult, measure_distance
 from otoscope.workflows.explain import ExplainConfig, ExplainResult, explain_files
+from otoscope.workflows.explain_compare import (
+    CompareResult,
+    compare_explanations,
+    save_compare_page,
+)
 from otoscope.workflows.explain_records import (
     explain_to_records,
     save_explain_page,
     to_record,
     write_index,
+    write_summary,
 )
 from otoscope.workflows.explain_rows import read_rows, write_csv
 from otoscope.workflows.features import FeatureConfig
@@ -34,6 +40,7 @@ from otoscope.workflows.stats import StatsResult, measure_statistics
 __all__ = [
     "AttackFileConfig",
     "AttackFileResult",
+    "CompareResult",
     "DistanceResult",
     "ExplainConfig",
     "ExplainResult",
@@ -44,6 +51,7 @@ __all__ = [
     "MaximiseResult",
     "StatsResult",
     "attack_file",
+    "compare_explanations",
     "explain_files",
     "explain_to_records",
     "interrogate_files",
@@ -52,6 +60,7 @@ __all__ = [
     "measure_statistics",
     "read_rows",
     "save_attack_page",
+    "save_compare_page",
     "save_explain_page",
     "save_interrogate_page",
     "save_maximise_folder",
@@ -59,4 +68,5 @@ __all__ = [
     "to_record",
     "write_csv",
     "write_index",
+    "write_summary",
 ]

@@ -128,6 +128,8 @@ class ExplainResult:
         Warnings raised while explaining.
     truncated : str
         What lacks in a file that was cut off, see `signal.truncation`; empty otherwise.
+    second : float, optional
+        Start of the excerpt that was explained, in seconds as in ``start``.
     seconds : float, optional
         Duration of the explanation itself, without loading the model and the sound.
     sources : Mapping
@@ -148,6 +150,7 @@ class ExplainResult:
     advice: Advice | None = None
     warnings: tuple[str, ...] = ()
     truncated: str = ""
+    second: float | None = None
     seconds: float | None = None
     sources: Mapping[str, Any] = field(default_factory=dict)
 
@@ -194,12 +197,15 @@ def explain_files(
 class PreparedExplain:
     """A configuration that was checked, with its files listed and its model loaded."""
 
-    def __init__(self, config: ExplainConfig) -> None:
+    def __init__(
+        self, config: ExplainConfig, *, loaded: tuple[Any, dict[str, str]] | None = None
+    ) -> None:
         _check_places(config)
         config = _with_passes(config)
         _check_samples(config)
         self.config, self.paths = config, sound_files(config.sounds)
-        self.model, self.identity = load_identified_listener(config.model, device=config.device)
+        loaded = loaded or load_identified_listener(config.model, device=config.device)
+        self.model, self.identity = loaded
         self._explainer = cache(lambda target: _explainer(self.model, config, target))
         self._explainer(config.target or self.model.output_names[0])  # fails before the work
 
@@ -331,6 +337,7 @@ def _explain_file(
             outputs[near],
             warnings=messages,
             truncated=truncated,
+            second=second,
             seconds=seconds,
         )
 

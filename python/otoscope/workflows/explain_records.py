@@ -25,9 +25,11 @@ from otoscope.workflows.explain_rows import check_record
 
 __all__ = [
     "explain_to_records",
+    "pages_of",
     "save_explain_page",
     "to_record",
     "write_index",
+    "write_summary",
 ]
 
 
@@ -75,7 +77,7 @@ def explain_to_records(
         _check_settings(path, config)
         prepared = PreparedExplain(config)
         if html:
-            _pages(html).mkdir(exist_ok=True)
+            pages_of(html).mkdir(exist_ok=True)
         done = _Done(stored, path, prepared, html)
         for result in prepared.run(done=done, progress=progress):
             record = to_record(result, config)
@@ -189,6 +191,27 @@ def write_index(rows: Iterable[Mapping[str, Any]], html: Path) -> None:
     report.save_index([_index_row(record, html) for record in rows], html)
 
 
+def write_summary(rows: Iterable[Mapping[str, Any]], path: Path, *, html: Path | None) -> None:
+    """Write the page that summarises all excerpts: see `report.save_summary`.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Records; see `to_record`.
+    path : Path
+        HTML file; written whole or not at all.
+    html : Path, optional
+        Index, as given to `explain_to_records`, whose pages are linked.
+
+    Examples
+    --------
+    >>> write_summary(read_rows(Path("songs.jsonl")), Path("all.html"))  # doctest: +SKIP
+    """
+    listed = list(rows)
+    pages = [_page(html, row) for row in listed if html and not row["error"]]
+    report.save_summary(listed, path, reports=[page.absolute() for page in pages])
+
+
 class _Done:
     """Keys that need no more work: those with a record and, if pages are written, a page.
 
@@ -266,7 +289,8 @@ def _index_row(record: Mapping[str, Any], html: Path) -> report.IndexRow:
     )
 
 
-def _pages(html: Path) -> Path:
+def pages_of(html: Path) -> Path:
+    """Return the folder beside a page for the reports that it links."""
     return html.with_name(f"{html.stem}-pages")
 
 
@@ -275,7 +299,7 @@ def _page(html: Path, record: Mapping[str, Any]) -> Path:
     sources = record.get("sources") or {}
     content = (sources.get("sound") or {}).get("sha256")
     digest = _digest([record["key"], record.get("settings"), sources.get("model"), content])
-    return _pages(html) / f"{Path(record['key']['file']).stem[:50]}-{digest}.html"
+    return pages_of(html) / f"{Path(record['key']['file']).stem[:50]}-{digest}.html"
 
 
 def _digest(key: object) -> str:

