@@ -1,5 +1,6 @@
 """Sphinx: ``sphinx-build -W --keep-going -n docs docs/_build``."""
 
+import shutil
 import sys
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -12,10 +13,16 @@ author = "the otoscope developers"
 copyright = "the otoscope developers, Apache-2.0"
 release = version = installed("otoscope")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "sphinxcontrib.bibtex"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinxcontrib.bibtex"]
 html_theme = "furo"
 html_title = "otoscope"
 exclude_patterns = ["_build"]
+
+nb_execution_mode = "force"  # notebooks are kept without outputs
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600
+nb_execution_show_tb = True
+nb_output_stderr = "remove"  # progress bars
 
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -31,3 +38,5 @@ bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "unsrt"
 
 write_reference(Path(__file__).parent / "generated")
+for notebook in (Path(__file__).parents[1] / "examples").glob("*.ipynb"):
+    shutil.copy(notebook, Path(__file__).parent / "generated")

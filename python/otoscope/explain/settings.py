@@ -59,8 +59,8 @@ class ExplanationSettings:
     link : {"identity", "log_odds"}
         Scale of the outputs that are explained.
     min_r2, min_change : float
-        Smallest R2, and smallest change |f(all) - f(none)|, for which `Explanation.evidence` names
-        segments. Where outputs leave [0, 1], the change counts as a fraction of their span.
+        Smallest R2, and smallest change ``|f(all) - f(none)|``, for which `Explanation.evidence`
+        names segments. Where outputs leave [0, 1], the change counts as a fraction of their span.
 
     Raises
     ------

@@ -75,6 +75,14 @@ def test_by_default_the_first_kind_on_new_axes(make: Callable[[], Any], kind: st
     assert first.get_xlabel() == second.get_xlabel()
 
 
+def test_a_name_is_text_and_no_formula() -> None:
+    explanation = explained()
+    fits = tuple(replace(fit, target="a $\\frac$ b") for fit in explanation.fits)
+    ax = replace(explanation, fits=fits).plot("bars")
+    ax.figure.savefig(io.BytesIO(), format="svg")
+    assert ax.get_title().startswith("a $\\frac$ b")
+
+
 def test_bars_and_colours_are_the_coefficients() -> None:
     explanation = explained()
     bars = explanation.plot("bars")

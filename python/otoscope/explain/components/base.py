@@ -195,7 +195,7 @@ def resolve(components: Components | str) -> Components:
     Parameters
     ----------
     components : Components or str
-        Components, or their text: names with numbers, crossed by * and joined by |, as in
+        Components, or their text: names with numbers, crossed by ``*`` and joined by ``|``, as in
         "hpss * time:5" or "bands:4".
 
     Returns

@@ -90,7 +90,7 @@ def _(result: Explanation, kind: str | None, ax: Any) -> Any:
             **{"cmap": _diverging(), "vmin": -largest, "vmax": largest, "alpha": 0.55},
         )
         ax.figure.colorbar(drawn, ax=ax, label=measure)
-    ax.set_title(f"{result.target}: {significant(result.output_all)}")
+    ax.set_title(f"{result.target}: {significant(result.output_all)}", parse_math=False)
     return ax
 
 
@@ -163,7 +163,8 @@ def _(result: MaximisationResult, kind: str | None, ax: Any) -> Any:
         label = f"{len(trace)} searches"
         ax.fill_between(steps, low, high, color=_BLUE, alpha=0.2, linewidth=0, label=label)
         ax.plot(steps, trace[0], color=_BLUE, label="best")
-        ax.set(xlabel="Iteration", ylabel=f"Activation of {result.unit}", title=str(result.setting))
+        ax.set(xlabel="Iteration", title=str(result.setting))
+        ax.set_ylabel(f"Activation of {result.unit}", parse_math=False)
         ax.legend(frameon=False)
         return ax
     values = result.input[best].detach().cpu()
@@ -173,7 +174,8 @@ def _(result: MaximisationResult, kind: str | None, ax: Any) -> Any:
         )
     ax = _axes(ax)
     _draw_spectrogram(ax, patch_of(result, values, None))
-    ax.set_title(f"{result.unit}: {significant(float(result.activation[best]))}")
+    title = f"{result.unit}: {significant(float(result.activation[best]))}"
+    ax.set_title(title, parse_math=False)
     return ax
 
 
