@@ -64,7 +64,7 @@ def run(*arguments: object, code: int = 0) -> str:
 
 def test_lists_of_contents_are_split_between_entries() -> None:
     assert entries_of("mean_inp") == ["mean_inp"]
-    assert entries_of("mean_inp,blur:8,4, noise,-0.5") == ["mean_inp", "blur:8,4", "noise", "-0.5"]
+    assert entries_of("mean_inp, blur:8,4, noise,-0.5") == ["mean_inp", "blur:8,4", "noise", "-0.5"]
     assert entries_of("blur(8, 4),zero") == ["blur(8, 4)", "zero"]
     assert entries_of("0.5,zero") == ["0.5", "zero"]
     assert entries_of("") == [""]

@@ -19,7 +19,7 @@ __all__ = ["Registry", "RegistryEntry", "entries_of"]
 
 Made = TypeVar("Made")
 
-_ENTRY = re.compile(r"[A-Za-z_]\w*(?:\([^)]*\)|:[^,]*(?:,\s*[-+.\d][^,]*)*)?|[^,]+")
+_ENTRY = re.compile(r"\s*[A-Za-z_]\w*(?:\([^)]*\)|:[^,]*(?:,\s*[-+.\d][^,]*)*)?|[^,]+")
 
 _WRITTEN = re.compile(r"(\w+)(?::([^()]*)|\(([^()]*)\))?")
 
