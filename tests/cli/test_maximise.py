@@ -86,7 +86,7 @@ def test_real_extremes_are_what_the_model_says_of_the_file(tmp_path: Path) -> No
         logit = math.log(probability / (1 - probability))
         assert logit == pytest.approx(specimen.activation, abs=0.02)  # the second is rounded
         assert specimen.patch.start == pytest.approx(float(second), abs=0.03)
-    assert any("1 sound files could not be used; the first: a.wav" in note for note in result.notes)
+    assert list(result.files.skipped) == ["a.wav"]
 
 
 def test_grid_is_ranked_and_shows_each_setting_once() -> None:
@@ -164,7 +164,7 @@ def test_bad_settings_are_told_before_a_sound_is_read(
     def read(*_: object, **__: object) -> None:
         raise AssertionError("a sound was read")
 
-    monkeypatch.setattr("otoscope.workflows.maximise_specimens.read_audio", read)
+    monkeypatch.setattr("otoscope.workflows.maximise_specimens.decode", read)
     refused("synth-singing", "--layer", "fc9", *options)
 
 
