@@ -19,7 +19,10 @@ from tests.support.paths import ROOT
 # Function that does the work of a command, and the arguments without which it does not run.
 WORK: dict[str, tuple[str, str]] = {
     "demo": ("workflows:explain_files", ""),
-    "explain": ("workflows:explain_files explain_to_records", "{sound} --model m"),
+    "explain": (
+        "workflows:explain_files explain_to_records compare_explanations",
+        "{sound} --model m",
+    ),
     "maximise": ("workflows:maximise_unit", "--model m --layer fc8 --prior raw"),
     "attack": ("workflows:attack_file", "{sound} --model m --out {folder}/a.wav"),
     "interrogate": (
@@ -66,6 +69,7 @@ SEEN_BY: dict[str, dict[str, str]] = {
     ),
     "explain": {
         "--at-max": "cli/test_explain.py::test_bad_options_get_one_line",
+        "--summary": "workflows/test_explain_compare.py::test_command_summarises_many_excerpts",
         **dict.fromkeys(
             ("--html", "--json", "--csv"),
             "cli/test_explain.py::test_writes_a_report_an_explanation_and_a_table",
