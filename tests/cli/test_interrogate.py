@@ -96,7 +96,7 @@ def test_a_planted_horse_breaks_the_bound(systems: Path, data: Path, tmp_path: P
     assert "The bound of 5 points is broken at" in output
     assert f"report: {page}" in output
     document = json.loads(json_path.read_text())
-    assert document["format"] == "otoscope.Interrogation/3"
+    assert document["format"] == "otoscope.Interrogation/4"
     assert document["is_broken"] is True
     assert document["verdict"]["kind"] == "horse"
     assert document["baseline"]["value"] == 1.0

@@ -16,7 +16,7 @@ from otoscope.intervene.interrogation.verdict import (
     SearchResult,
     Verdict,
 )
-from otoscope.intervene.statistics.bootstrap import ChanceLevel
+from otoscope.intervene.statistics.chance import ChanceLevel
 from otoscope.intervene.statistics.significance import CochranQ
 from otoscope.metrics import Interval
 

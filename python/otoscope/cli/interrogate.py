@@ -110,6 +110,9 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     max_drop: Annotated[
         float, _CONFIG.option("max_drop", extra="Exit code 1 beyond it.")
     ] = _CONFIG["max_drop"],
+    min_score: Annotated[
+        float, _SETTINGS.option("min_score", extra="Exit code 1 below it.")
+    ] = _SETTINGS["min_score"],
     metric: Annotated[
         str,
         typer.Option(
@@ -135,8 +138,8 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     """Change sounds in ways that should not matter, and test whether a model's answers stay.
 
     Name the changes that the task does not depend on. Exit code 1 if the score falls by more than
-    --max-drop at any of them (a gate for teams), 0 if it does not, 2 for bad input. Files that
-    cannot be read are skipped and listed.
+    --max-drop at any of them, or is less than --min-score (a gate for teams), 0 if not, 2 for bad
+    input. Files that cannot be read are skipped and listed.
 
     Example: otoscope interrogate --model net.py:make --data dances --tempo 6 --html horse.html
     """
@@ -160,6 +163,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         max_drop=max_drop,
         settings=InterrogationSettings(
             duration=duration,
+            min_score=min_score,
             metric=cast("MetricName", metric),
             seed=seed,
             workers=workers,
@@ -180,7 +184,8 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         if html:
             console().print(f"report: {html}")
     show_skipped(data, interrogated.skipped)
-    raise typer.Exit(1 if interrogated.result.is_broken else 0)
+    result = interrogated.result
+    raise typer.Exit(1 if result.is_broken or result.is_below else 0)
 
 
 def _interventions(values: dict[str, Any]) -> list[SoundIntervention]:
@@ -202,29 +207,18 @@ def _name(option: str) -> str:
 
 
 def _show(result: InterrogationResult) -> None:
-    from otoscope.report import numbers, verdict_text
+    from otoscope.report import verdict_text
     from otoscope.report.interrogation import text
 
     out, verdict = console(), verdict_text(result)
     out.print(text.typeset(verdict.sentence, is_sentence=True))
     out.print(text.bound_text(result))
-    table = Table(box=None, pad_edge=False)
-    for heading in (
-        "largest change at",
-        text.metric_name(result),
-        "difference from unchanged",
-        "p",
-    ):
-        table.add_column(heading)
-    table.add_row("no change", numbers.format_score(result.baseline), "", "")
-    for curve in result.curves:
-        worst = curve.worst
-        table.add_row(
-            text.typeset(worst.intervention) + " (positive control)" * (not curve.label_preserving),
-            numbers.format_score(worst.score),
-            numbers.format_change(worst.change),
-            numbers.format_p(worst.p_holm),
-        )
+    if least := text.min_score_text(result):
+        out.print(least)
+    headings, *rows = text.change_table(result)
+    table = Table(*headings, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
     out.print(table, soft_wrap=False)
     parts = {
         "Evidence": verdict.evidence,

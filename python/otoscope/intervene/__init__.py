@@ -10,7 +10,8 @@ from otoscope.intervene.interrogation.session import InterrogationSettings
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult, Verdict
 from otoscope.intervene.registry import registered
 from otoscope.intervene.sound import Chain, SoundIntervention, longest_duration
-from otoscope.intervene.statistics.bootstrap import ChanceLevel, GroupBootstrap, chance_level
+from otoscope.intervene.statistics.bootstrap import GroupBootstrap
+from otoscope.intervene.statistics.chance import ChanceLevel, chance_level
 from otoscope.intervene.statistics.regulated import RegulatedBootstrap, RegulatedResult
 from otoscope.intervene.statistics.significance import cochran_q, holm, mcnemar
 from otoscope.intervene.transforms.features import FeatureDilation

@@ -65,7 +65,8 @@ class InterrogateConfig:
     max_drop : float
         Largest tolerated fall of the score in points, in [0, 100).
     settings : InterrogationSettings
-        Metric, duration, seed, workers and cache; its classes and bound are those above.
+        Metric, least score, duration, seed, workers and cache; its classes and bound are those
+        above.
     device : str
         Device of the model, "cpu" or "cuda".
 
@@ -110,6 +111,9 @@ class InterrogateResult:
         What lacks in each file that was cut off, see `signal.truncation`.
     skipped : dict of str to ParameterError
         Why each file that was left out cannot be read.
+    assumed_columns : tuple of str or None
+        Names that were taken for the columns of the scores of a function that names none: the
+        classes in alphabetical order.
 
     Examples
     --------
@@ -122,11 +126,20 @@ class InterrogateResult:
     interrogation: Interrogation
     truncated: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, ParameterError] = field(default_factory=dict)
+    assumed_columns: tuple[str, ...] | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Reasons for caution with the sounds."""
-        return tuple(truncated_note(self.truncated.values()))
+        """Reasons for caution with the sounds, and with columns that nobody has named."""
+        notes = truncated_note(self.truncated.values())
+        if self.assumed_columns:
+            columns = (f"{i} is {name}" for i, name in enumerate(self.assumed_columns))
+            notes.append(
+                "the model names no columns of its scores; they were taken for the classes in "
+                f"alphabetical order ({', '.join(columns)}); name others as classes (--classes) "
+                "or as output_names of the model"
+            )
+        return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return configuration, result with its sentences, and versions in JSON's types."""
@@ -210,11 +223,21 @@ def interrogate_files(
         records=answers,
         progress=progress,
     )
+    is_assumed = config.classes is None and _has_unnamed_columns(predict, items.labels)
+    if is_assumed:
+        _check_columns(result)
     truncated = {}
     if not isinstance(items.audio, Features):
         files = interrogation.items.names
         truncated = {file: text for file in files if (text := truncation(file))}
-    return InterrogateResult(config, result, interrogation, truncated, skipped)
+    return InterrogateResult(
+        config,
+        result,
+        interrogation,
+        truncated,
+        skipped,
+        assumed_columns=result.columns if is_assumed else None,
+    )
 
 
 def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
@@ -301,13 +324,33 @@ def _predict(model: Any, config: InterrogateConfig, labels: Sequence[str] | None
 def _settings(
     config: InterrogateConfig, predict: Any, labels: Sequence[str] | None
 ) -> InterrogationSettings:
-    classes = None
-    if not isinstance(predict, SoundClassifier):
-        classes = config.classes
-        if classes is None and labels is not None and not hasattr(predict, "output_names"):
-            classes = tuple(sorted(set(labels)))
+    classes = config.classes
+    if isinstance(predict, SoundClassifier):
+        classes = None
+    elif classes is None and _has_unnamed_columns(predict, labels):
+        classes = tuple(sorted(set(labels or ())))
     return replace(
         config.settings, classes=classes, max_change=config.max_drop / 100, system=config.model
+    )
+
+
+def _has_unnamed_columns(predict: Any, labels: Sequence[str] | None) -> bool:
+    """Whether the columns of scores, if a system returns scores, are taken for the classes."""
+    is_named = isinstance(predict, SoundClassifier) or hasattr(predict, "output_names")
+    return labels is not None and not is_named
+
+
+def _check_columns(result: InterrogationResult) -> None:
+    """Raise ParameterError if another order of columns that nobody has named fits better."""
+    if result.columns is None or result.renaming is None:
+        return
+    order = [result.renaming.get(name, name) for name in result.columns]
+    raise ParameterError(
+        f"the columns of the scores were taken for {', '.join(result.columns)}, the classes in "
+        f"alphabetical order, and with {', '.join(order)} more answers are right",
+        advice=Advice(
+            "name the columns in their order with ", Argument("classes"), f" {','.join(order)}"
+        ),
     )
 
 

@@ -10,6 +10,8 @@ from otoscope.intervene import ChanceLevel, SearchResult
 from otoscope.intervene.interrogation.verdict import Evidence, decide
 from tests.support.verdicts import HORSE, STILL, about, curve, evidence, point, search
 
+LOST = replace(STILL, points=(replace(point(-2, -0.04, p=0.4), lost_classes=("jive",)),))
+
 
 @pytest.mark.parametrize(
     ("measured", "kind", "rule"),
@@ -30,7 +32,16 @@ from tests.support.verdicts import HORSE, STILL, about, curve, evidence, point, 
         (evidence(STILL, n_groups=58), "undecided", "too_few_groups"),  # 0.95 ** 58 > 0.05
         (evidence(STILL, n_groups=59), "cleared", "within_bound"),
         (evidence(curve(0.0, 0.0, spread=0.0), max_change=0.0), "undecided", "too_few_groups"),
+        # few groups show nothing, however wide their intervals
+        (evidence(curve(-0.04, 0.0), n_groups=20), "undecided", "too_few_groups"),
+        # a class that loses decides, though the score may not
+        (evidence(LOST, n_groups=8), "horse", "moved"),
         # chance comes first
+        (
+            evidence(LOST, chance=ChanceLevel(0.7, 0.6, 0.8, 1.0, p_below=0.001)),
+            "chance",
+            "worse_than_chance",
+        ),
         (evidence(HORSE, chance=ChanceLevel(0.7, 0.6, 0.8, 0.4)), "chance", "chance"),
     ],
 )

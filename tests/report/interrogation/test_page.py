@@ -25,9 +25,11 @@ from otoscope.report.interrogation.dose_charts import (
 from otoscope.report.interrogation.page import interrogation_page
 from otoscope.report.interrogation.text import (
     bound_text,
+    change_table,
     curve_text,
     facts,
     metric_name,
+    min_score_text,
     typeset,
 )
 from otoscope.report.numbers import format_change, format_p, format_score
@@ -236,6 +238,38 @@ def test_table_has_every_dose_and_placebo(report: Path) -> None:
     assert table.count(">placebo<") == 6
     assert "tempo −6 %" in table
     assert ">< 0.0001<" in table.replace("&lt;", "<")
+
+
+def test_each_change_has_one_row_at_its_worst_dose(report: Path) -> None:
+    """One table, on the page as on the command line, in place of a sentence per change."""
+    headings, *rows = change_table(HORSE)
+    assert headings == (
+        "largest change at",
+        "mean recall",
+        "difference from unchanged",
+        "p (Holm)",
+        "worst to best dose per item",
+        "the same of placebos",
+    )
+    names = [row[0] for row in rows]
+    assert names[:3] == ["no change", "tempo +6 %", "tempo +6 %"]
+    assert names[-2:] == ["high-pass 2000 Hz (positive control)", "compositions, 40 tries per item"]
+    assert len(rows) == 1 + len(HORSE.curves) + 1
+    assert rows[1][4:] == ("0.12 to 0.91", "0.68 to 0.76")
+    text = report.read_text()
+    assert text.count('<td data-name="largest change at">') == len(rows)
+    assert '<th class="number">p (Holm)</th>' in text
+    unlabelled = replace(HONEST, has_labels=False, searches=())
+    assert len(change_table(unlabelled)[0]) <= 4
+
+
+def test_a_least_score_is_told_as_reached_or_missed(tmp_path: Path) -> None:
+    assert min_score_text(HORSE) == ""
+    below = replace(HORSE, min_score=0.8)
+    assert min_score_text(below) == "The least mean recall of 0.800 is missed: it is 0.720."
+    assert min_score_text(replace(HORSE, min_score=0.72)).endswith("is reached: it is 0.720.")
+    text = written(tmp_path / "a.html", below)
+    assert '<p class="bound broken">The least mean recall of 0.800 is missed' in text
 
 
 def test_classes_that_lose_most_come_first_and_name_three_answers(report: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from otoscope.intervene import ChanceLevel
+from otoscope.intervene.interrogation.result import Item
 from otoscope.report import interrogation_record, verdict_text
 from tests.support.verdicts import HORSE, STILL, about, curve, evidence, point, result, search
 
@@ -76,6 +78,55 @@ def test_sentence_of_chance_names_the_chance_level() -> None:
         "reach (0.050 to 0.150)"
     )
     assert text.evidence == ()
+
+
+def test_a_score_below_chance_is_told_as_such() -> None:
+    contrary = ChanceLevel(0.5, 0.4, 0.6, 1.0, p_below=0.0005)
+    text = verdict_text(result(evidence(HORSE, chance=contrary, baseline=about(0.0, 0.1))))
+    assert text.sentence == (
+        "worse than chance: the mean recall of 0.000 is below what the same answers in random "
+        "order reach (0.400 to 0.600), p = 0.0005"
+    )
+    assert "mixed up" in text.evidence[0]
+
+
+def test_many_changes_are_told_in_few_sentences() -> None:
+    """One row each in the table; sentences name the largest."""
+    still = [curve(0.0, 0.0, p=1.0, name=f"change {i}") for i in range(12)]
+    text = verdict_text(result(evidence(*still)))
+    assert text.evidence == (
+        "at no dose the mean recall differs from 0.700; with so many items a change of up to 0.030 "
+        "could have been missed",
+    )
+    slight = verdict_text(result(evidence(*still, curve(0.02, 0.0, p=1.0, name="gain"))))
+    assert len(slight.evidence) == 1
+    assert slight.evidence[0].startswith("the mean recall is furthest off at tempo -2 %, 0.720")
+    moved = [curve(-0.3 + 0.01 * i, name=f"change {i}") for i in range(12)]
+    horse = verdict_text(result(evidence(*moved)))
+    assert len(horse.evidence) == 4
+    assert horse.evidence[-1] == "9 more changes move the answers: see the table"
+    assert len(horse.not_supported) == 1
+    assert horse.not_supported[0].endswith("preserve that, and move the answers")
+
+
+def test_a_class_that_loses_is_named_with_its_test() -> None:
+    lost = replace(point(-2, -0.1, p=0.4), lost_classes=("jive", "waltz"))
+    text = verdict_text(result(evidence(replace(HORSE, points=(lost, point(2, 0.0, p=1.0))))))
+    assert text.sentence == "a horse: its answers move with tempo"
+    assert text.evidence[1] == (
+        "tempo -2 %: 'jive' and 'waltz' lose right answers, p < 0.05 by Fisher's test, corrected "
+        "for all doses, placebos and classes"
+    )
+
+
+def test_names_that_are_confused_are_a_caution() -> None:
+    items = tuple(Item(str(i), label, str(i), "ba"[i % 2]) for i, label in enumerate("ab" * 4))
+    confused = replace(result(evidence(HORSE)), items=items, renaming={"a": "b", "b": "a"})
+    (caution,) = verdict_text(confused).cautions
+    assert caution == (
+        "answers seem to be named wrongly: with 'b' for 'a' and 'a' for 'b' 8 of 8 would be right, "
+        "not 0; check the order of the columns of scores, or the labels"
+    )
 
 
 def test_artefacts_and_a_still_positive_control_are_cautions() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,17 +16,19 @@ from otoscope.intervene.interrogation.conditions import ConditionGrid
 from otoscope.intervene.interrogation.result import ClassFlips, Flip, InterrogationResult, Item
 from otoscope.intervene.interrogation.session import Tries, curve_seed
 from otoscope.intervene.interrogation.verdict import (
+    LEVEL,
     DoseCurve,
     DosePoint,
     Evidence,
     SearchResult,
     decide,
 )
-from otoscope.intervene.statistics.bootstrap import GroupBootstrap, chance_level
-from otoscope.intervene.statistics.significance import cochran_q, holm, mcnemar
+from otoscope.intervene.statistics.bootstrap import GroupBootstrap
+from otoscope.intervene.statistics.chance import chance_level
+from otoscope.intervene.statistics.significance import cochran_q, fisher_falls, holm, mcnemar
 from otoscope.metrics import Interval
 
-__all__ = ["Answers", "analyse"]
+__all__ = ["Answers", "analyse", "best_renaming"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,7 @@ class Answers:
     labels: NDArray[np.str_]
     has_labels: bool
     scores: GroupBootstrap
+    max_change: float
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -67,9 +71,13 @@ def analyse(
     names: Sequence[str],
     groups: Sequence[str] | None,
     confound: Interval | None,
+    columns: Sequence[str] | None,
     settings: Mapping[str, Any],
 ) -> InterrogationResult:
-    """Compute all results; ``tries`` are the answers to compositions, if there was a budget."""
+    """Compute all results; ``tries`` are the answers to compositions, if there was a budget.
+
+    ``columns`` are those of the system's scores, if it returned scores.
+    """
     goals, scores = frozenset(settings["search"]), answers.scores
     searches = _grid_searches(answers, goals)
     if tries:
@@ -112,12 +120,15 @@ def analyse(
         max_change=evidence.max_change,
         duration=duration,
         settings=settings,
+        min_score=settings["min_score"],
+        columns=None if columns is None else tuple(columns),
+        renaming=best_renaming(labels, before) if answers.has_labels else None,
     )
 
 
 def _dose_curves(answers: Answers) -> tuple[DoseCurve, ...]:
     """Compare each dose with the unchanged items, and correct p-values for their number."""
-    curves = []
+    curves, lost = [], _lost_classes(answers)
     for index, intervention in enumerate(answers.grid.interventions):
         columns = answers.grid.columns(index)
         placebos = answers.grid.columns(index, placebo=True)
@@ -127,8 +138,8 @@ def _dose_curves(answers: Answers) -> tuple[DoseCurve, ...]:
                 name=intervention.name,
                 unit=intervention.unit,
                 label_preserving=intervention.label_preserving,
-                points=tuple(_point(answers, column) for column in columns),
-                placebo=tuple(_point(answers, column) for column in placebos),
+                points=tuple(_point(answers, column, lost) for column in columns),
+                placebo=tuple(_point(answers, column, lost) for column in placebos),
                 q=q,
             )
         )
@@ -268,7 +279,54 @@ def _pairs(
     return tuple(pairs.values())
 
 
-def _point(answers: Answers, column: int) -> DosePoint:
+def _lost_classes(answers: Answers) -> dict[int, tuple[str, ...]]:
+    """Find the classes that lose beyond doubt, by column of label-preserving changes (rule 2)."""
+    names, codes = np.unique(answers.labels, return_inverse=True)
+    columns = [
+        column
+        for curve, intervention in enumerate(answers.grid.interventions)
+        if intervention.label_preserving
+        for placebo in (False, True)
+        for column in answers.grid.columns(curve, placebo=placebo)
+    ]
+    n_items, right = np.bincount(codes), answers.right
+    n_right = np.stack([np.bincount(codes, right[:, column]) for column in [0, *columns]])
+    p = fisher_falls(n_right[:1], n_right[1:], n_items)
+    is_significant = np.reshape(holm(p.ravel().tolist()), p.shape) < LEVEL
+    lost: dict[int, tuple[str, ...]] = {}
+    for column, of_classes in zip(columns, is_significant, strict=True):
+        if of_classes.any():
+            changes = answers.scores.recall_differences(right[:, 0], right[:, column])
+            lost[column] = tuple(
+                name
+                for name in names[of_classes].tolist()
+                if changes[name].high < -answers.max_change
+            )
+    return lost
+
+
+def best_renaming(labels: Sequence[str], answers: Sequence[str]) -> dict[str, str] | None:
+    """Rename a system's answers so that most of them are right; None if that shows no confusion.
+
+    The names of answers are confused if more answers are right under the other names by McNemar's
+    exact test, with Bonferroni's correction for all orders of the names.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    names, codes = np.unique([*labels, *answers], return_inverse=True)
+    truth, answered = np.split(codes, 2)
+    table = np.zeros((len(names), len(names)))
+    np.add.at(table, (answered, truth), 1 / np.bincount(truth, minlength=len(names))[truth])
+    new = linear_sum_assignment(table + 1e-9 * np.eye(len(names)), maximize=True)[1]
+    after = new[answered] == truth
+    p = mcnemar(answered == truth, after)
+    is_better = after.sum() > (answered == truth).sum()
+    if not is_better or math.log(max(p, 1e-300)) + math.lgamma(len(names) + 1) > math.log(LEVEL):
+        return None
+    return {str(names[i]): str(names[j]) for i, j in enumerate(new.tolist()) if i != j}
+
+
+def _point(answers: Answers, column: int, lost: Mapping[int, tuple[str, ...]]) -> DosePoint:
     right, scores = answers.right, answers.scores
     before, after = right[:, 0], right[:, column]
     condition = answers.grid.conditions[column]
@@ -279,9 +337,10 @@ def _point(answers: Answers, column: int) -> DosePoint:
         change=scores.difference(before, after),
         gained=int((after & ~before).sum()),
         lost=int((before & ~after).sum()),
-        moved=scores.mean(answers.answers[:, column] != answers.answers[:, 0]),
+        moved=scores.mean(answers.answers[:, column] != answers.answers[:, 0], bounds=(0, 1)),
         p=mcnemar(before, after) if answers.has_labels else None,
         p_holm=None,
+        lost_classes=lost.get(column, ()),
     )
 
 

@@ -42,8 +42,6 @@ from otoscope.progress import Progress, silent
 
 __all__ = ["Interrogation"]
 
-_DEFAULT = InterrogationSettings()
-
 
 class Interrogation:
     """Compare the answers of a system to sounds with its answers to changed sounds.
@@ -97,10 +95,10 @@ class Interrogation:
         groups: Sequence[str] | None = None,
         factor: Sequence[str] | None = None,
         confound: Any = None,
-        settings: InterrogationSettings = _DEFAULT,
+        settings: InterrogationSettings | None = None,
     ) -> None:
-        self.settings = settings
-        self.labels = None if labels is None else [str(label) for label in labels]
+        self.settings = settings = settings or InterrogationSettings()
+        self.labels = None if labels is None else list(map(str, labels))
         self._labeller = Labeller(predict, classes=settings.classes, labels=self.labels)
         cache = None if settings.cache is None else RenderCache(Path(settings.cache))
         rate = settings.sr or self._labeller.sample_rate
@@ -110,9 +108,11 @@ class Interrogation:
         for name, column in columns.items():
             if column is not None and len(column) != n_items:
                 raise ParameterError(f"{name} has {len(column)} entries for {n_items} items")
-        self.groups = None if groups is None else [str(group) for group in groups]
-        self.factor = self.groups if factor is None else [str(value) for value in factor]
+        self.groups = None if groups is None else list(map(str, groups))
+        self.factor = self.groups if factor is None else list(map(str, factor))
         self.confound = confound
+        if self.labels is None and settings.min_score:
+            raise ParameterError("min_score needs labels: without, every unchanged item is right")
         self._check()
 
     def run(
@@ -199,11 +199,13 @@ class Interrogation:
                 labels=np.array(labels),
                 has_labels=self.labels is not None,
                 scores=self._scores(labels),
+                max_change=self.settings.max_change,
             ),
             tries,
             names=self.items.names,
             groups=self.groups,
             confound=confound,
+            columns=self._labeller.columns if log.by_scores else None,
             settings={
                 **asdict(self.settings),
                 **depends_on,
@@ -252,8 +254,8 @@ class Interrogation:
 
         Parameters
         ----------
-        progress : callable (items, description) -> iterable
-            Progress display over the sounds.
+        progress : bool or callable (items, description) -> iterable
+            True shows a bar over the sounds.
 
         Returns
         -------

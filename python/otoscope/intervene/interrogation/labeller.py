@@ -55,10 +55,12 @@ class Labeller:
         if names is None:
             is_classifier = isinstance(self._predict, SoundClassifier)
             names = getattr(self._predict, "label_names" if is_classifier else "output_names", None)
-        self._columns = None if names is None else tuple(map(str, names))
+        self.columns = None if names is None else tuple(map(str, names))
         expected = set() if labels is None else set(map(str, labels))
-        self._permitted = set(self._columns or expected)
-        self.identity = {"weights": weights_digest(self._predict), "columns": self._columns}
+        self._permitted = set(self.columns or expected)
+        self.by_scores = False
+        """Whether scores were returned to the last call of a function."""
+        self.identity = {"weights": weights_digest(self._predict), "columns": self.columns}
         if isinstance(self._predict, SoundClassifier):
             front_end = getattr(self._predict.model, "front_end", None)
             names_of_settings = ("columns", "pooling", "hop", "tail", "threshold", "outputs")
@@ -83,6 +85,7 @@ class Labeller:
                 f"predict returned {response!r}, must be one label per item, or scores"
             )
         is_scores = isinstance(response, Tensor)
+        self.by_scores = is_scores and not isinstance(model, SoundClassifier)
         labels = self._from_scores(response) if is_scores else [str(label) for label in response]
         if len(labels) != len(batch):
             raise ParameterError(f"predict returned {len(labels)} answers to {len(batch)} items")
@@ -97,18 +100,18 @@ class Labeller:
         return labels
 
     def _from_scores(self, scores: Tensor) -> list[str]:
-        if self._columns is None:
+        if self.columns is None:
             raise ParameterError(
                 f"predict returned scores of shape {tuple(scores.shape)}",
                 advice=Advice(
                     "name their columns with ", Argument("classes"), ", or return labels"
                 ),
             )
-        if scores.ndim != 2 or scores.shape[1] != len(self._columns):
+        if scores.ndim != 2 or scores.shape[1] != len(self.columns):
             raise ParameterError(
                 f"predict returned shape {tuple(scores.shape)}, must be "
-                f"[item, {len(self._columns)}]: {', '.join(self._columns)}"
+                f"[item, {len(self.columns)}]: {', '.join(self.columns)}"
             )
         if not bool(scores.isfinite().all()):
             raise ParameterError("predict returned scores that are NaN or infinite")
-        return [self._columns[i] for i in scores.argmax(1).tolist()]
+        return [self.columns[i] for i in scores.argmax(1).tolist()]

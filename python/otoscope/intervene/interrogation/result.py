@@ -16,7 +16,8 @@ from otoscope.display import Shown, data_frame
 from otoscope.documents import document
 from otoscope.intervene.base import Intervention
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult, Verdict
-from otoscope.intervene.statistics.bootstrap import ChanceLevel, MetricName
+from otoscope.intervene.statistics.bootstrap import MetricName
+from otoscope.intervene.statistics.chance import ChanceLevel
 from otoscope.metrics import Interval
 
 if TYPE_CHECKING:
@@ -135,6 +136,13 @@ class InterrogationResult(Shown):
         Analysed duration in seconds; None for features.
     settings : mapping
         Everything that repeats the interrogation.
+    min_score : float
+        Least score of the unchanged items, in [0, 1].
+    columns : tuple of str or None
+        Names of the columns of the system's scores, in order; None if it returned labels.
+    renaming : mapping of str to str or None
+        Other names for some of the system's answers, under which significantly more answers are
+        right: names or columns are confused; None if there are none, or no labels.
     render_pair : callable, optional
         `Interrogation.render_pair`, for the players in a notebook. It holds all sounds and the
         system, so that it is left out of comparisons, of `to_dict` and of pickles.
@@ -160,11 +168,19 @@ class InterrogationResult(Shown):
     max_change: float
     duration: float | None
     settings: Mapping[str, Any]
+    min_score: float = 0.0
+    columns: tuple[str, ...] | None = None
+    renaming: Mapping[str, str] | None = None
     render_pair: RenderPair | None = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the function that renders pairs."""
         return {**vars(self), "render_pair": None}
+
+    @property
+    def is_below(self) -> bool:
+        """Whether the score of the unchanged items is less than ``min_score``."""
+        return self.baseline.value < self.min_score - 1e-9
 
     @property
     def is_broken(self) -> bool:
@@ -222,7 +238,7 @@ class InterrogationResult(Shown):
         return data_frame([unchanged, *changed], _COLUMNS)
 
     def to_dict(self, *, is_summary: bool = False) -> dict[str, Any]:
-        """Return all fields and ``is_broken`` as a JSON document.
+        """Return all fields, ``is_broken`` and ``is_below`` as a JSON document.
 
         Parameters
         ----------
@@ -248,7 +264,11 @@ class InterrogationResult(Shown):
         ]
         if is_summary:
             content = {k: v for k, v in content.items() if k not in _DETAILS}
-        return document("otoscope.Interrogation", 3, {**content, "is_broken": self.is_broken})
+        return document(
+            "otoscope.Interrogation",
+            4,
+            {**content, "is_broken": self.is_broken, "is_below": self.is_below},
+        )
 
 
 def _bounds(name: str, interval: Interval) -> dict[str, float]:

@@ -70,6 +70,8 @@ class InterrogationSettings:
         Metric of the score.
     max_change : float
         Tolerated change of the score, in [0, 1).
+    min_score : float
+        Least score of the unchanged items, in [0, 1].
     n_draws : int
         Number of bootstrap draws, >= 20.
     n_neighbours : int
@@ -99,6 +101,7 @@ class InterrogationSettings:
     duration: float | None = None
     metric: MetricName = "mean_recall"
     max_change: float = 0.05
+    min_score: float = 0.0
     n_draws: int = 2000
     n_neighbours: int = 9
     seed: int = 0
@@ -111,6 +114,8 @@ class InterrogationSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.max_change < 1:
             raise ParameterError(f"max_change is {self.max_change}, must be in [0, 1)")
+        if not 0 <= self.min_score <= 1:
+            raise ParameterError(f"min_score is {self.min_score:g}, must be in [0, 1]")
         if self.workers < 1 or self.max_batch < 1:
             raise ParameterError(
                 f"workers is {self.workers} and max_batch {self.max_batch}; both must be >= 1"
@@ -228,7 +233,7 @@ class Session:
         shown = iter(tracked(self.progress, remaining, what) if remaining else remaining)
         next(shown, None)  # each further step reports one item as done
         for item, of_item in labelled:
-            self.log.put(item, what, of_item)
+            self.log.put(item, what, of_item, by_scores=self.labeller.by_scores)
             answers[item] = of_item
             next(shown, None)
         return answers
@@ -302,6 +307,8 @@ class AnswerLog:
         self, path: str | PathLike[str] | None, depends_on: Mapping[str, Any], *, seed: int
     ) -> None:
         self._answers: dict[tuple[int, str], list[str]] = {}
+        self.by_scores = False
+        """Whether the system returned scores, so that the names of their columns matter."""
         self._seed = seed
         self._records: Records | None = None
         if path is None:
@@ -317,11 +324,15 @@ class AnswerLog:
         """Return the answers of an item in a round, or None."""
         return self._answers.get((item, round_name))
 
-    def put(self, item: int, round_name: str, answers: Sequence[str]) -> None:
+    def put(
+        self, item: int, round_name: str, answers: Sequence[str], *, by_scores: bool = False
+    ) -> None:
         """Store the answers of an item in a round, in the order of its renderings."""
         self._answers[item, round_name] = list(answers)
+        self.by_scores |= by_scores
         if self._records is not None:
-            self._records.append([item, round_name], {"answers": list(answers)}, seed=self._seed)
+            record = {"answers": list(answers), "by_scores": by_scores}
+            self._records.append([item, round_name], record, seed=self._seed)
 
     def __enter__(self) -> AnswerLog:
         """Return the open log."""
@@ -362,3 +373,4 @@ class AnswerLog:
             ):
                 raise ParameterError(f"{path} has a record {key} that holds no list of answers")
             self._answers[key[0], key[1]] = list(logged_list or ())
+            self.by_scores |= record.get("by_scores") is True

@@ -1,17 +1,21 @@
 """The verdict of an interrogation, as a decision list: the first rule that matches decides.
 
-1. *chance*: there are labels, and p > 0.05 for the score against shuffled answers.
+1. *chance*: there are labels, and p > 0.05 for the score against shuffled answers; the rule is
+   "worse_than_chance" if p < 0.05 for a score as low.
 2. *horse*: for a label-preserving change,
 
    * at some dose |change| > max_change, p < 0.05 after Holm's correction, and the interval of the
      change excludes 0 (without labels: the whole interval lies beyond max_change); or
+   * at some dose a class loses: p < 0.05 by Fisher's exact test after Holm's correction over all
+     doses, placebos and classes, and the whole interval of the change of its recall lies below
+     -max_change; or
    * with the dose chosen per item, the intervals of the best and of the worst score both lie
      further out than those of as many placebos (without placebos: than the baseline's), by more
      than max_change: answers turn both ways, though the score may stay.
 3. *undecided*: no change is label-preserving.
-4. *undecided*: some interval of a label-preserving change exceeds +-max_change.
-5. *undecided*: there are too few groups: if a fraction m = max_change of all groups moves, n
+4. *undecided*: there are too few groups: if a fraction m = max_change of all groups moves, n
    groups show none of them with probability (1 - m)^n, which must be <= 0.05.
+5. *undecided*: some interval of a label-preserving change exceeds +-max_change.
 6. *cleared*: the rest.
 
 The verdict holds facts; `otoscope.report.verdict_text` writes the sentences.
@@ -24,11 +28,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from otoscope.intervene.statistics.bootstrap import ChanceLevel
+from otoscope.intervene.statistics.chance import ChanceLevel
 from otoscope.intervene.statistics.significance import CochranQ
 from otoscope.metrics import Interval
 
-__all__ = ["DoseCurve", "DosePoint", "SearchResult", "Verdict", "decide", "has_moved"]
+__all__ = ["LEVEL", "DoseCurve", "DosePoint", "SearchResult", "Verdict", "decide", "has_moved"]
 
 LEVEL = 0.05  # significance level of the corrected tests
 
@@ -56,6 +60,8 @@ class DosePoint:
     p_holm : float or None
         The same p-value, corrected for all doses and placebos of all label-preserving
         interventions.
+    lost_classes : tuple of str
+        Classes that lose beyond doubt (rule 2).
 
     Examples
     --------
@@ -72,6 +78,7 @@ class DosePoint:
     moved: Interval
     p: float | None
     p_holm: float | None
+    lost_classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,13 @@ class SearchResult:
 
 Kind = Literal["horse", "cleared", "undecided", "chance"]
 Rule = Literal[
-    "chance", "moved", "nothing_claimed", "intervals_too_wide", "too_few_groups", "within_bound"
+    "chance",
+    "worse_than_chance",
+    "moved",
+    "nothing_claimed",
+    "intervals_too_wide",
+    "too_few_groups",
+    "within_bound",
 ]
 
 
@@ -166,8 +179,8 @@ class Verdict:
         Answers move with a change that should not matter; they do not, within the bound; too few
         items to tell; the score is no better than answers in random order.
     rule : str
-        Rule of the decision list that matched: "chance", "moved", "nothing_claimed",
-        "intervals_too_wide", "too_few_groups" or "within_bound".
+        Rule of the decision list that matched: "chance", "worse_than_chance", "moved",
+        "nothing_claimed", "too_few_groups", "intervals_too_wide" or "within_bound".
     curves : tuple of str
         Names of the dose curves that the rule is about.
     n_groups : int
@@ -242,21 +255,24 @@ def _first_match(
 ) -> tuple[Kind, Rule, Sequence[DoseCurve]]:
     """Return the verdict's kind, the rule that matches first, and the curves that it is about."""
     if evidence.chance is not None and evidence.chance.p > LEVEL:
-        return "chance", "chance", ()
+        is_worse = evidence.chance.p_below < LEVEL
+        return "chance", "worse_than_chance" if is_worse else "chance", ()
     if moving := [curve for curve in claimed if _curve_moves(curve, evidence)]:
         return "horse", "moved", moving
     if not claimed:
         return "undecided", "nothing_claimed", ()
-    if wide := [curve for curve in claimed if not _is_bounded(curve, evidence.max_change)]:
-        return "undecided", "intervals_too_wide", wide
     if (1 - evidence.max_change) ** evidence.n_groups > LEVEL:
         return "undecided", "too_few_groups", claimed
+    if wide := [curve for curve in claimed if not _is_bounded(curve, evidence.max_change)]:
+        return "undecided", "intervals_too_wide", wide
     return "cleared", "within_bound", claimed
 
 
 def has_moved(point: DosePoint, max_change: float) -> bool:
-    """Whether a score changed by more than ``max_change``, and not by chance (rule 2)."""
+    """Whether a score changed by more than ``max_change``, or a class lost, not by chance."""
     change = point.change
+    if point.lost_classes:
+        return True
     if point.p_holm is None:
         return max(-change.high, change.low) > max_change
     is_significant = point.p_holm < LEVEL and (change.low > 0 or change.high < 0)

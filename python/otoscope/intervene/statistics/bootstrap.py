@@ -1,8 +1,8 @@
-"""Bootstrap intervals of scores over groups of items, and the chance level of shuffled answers.
+"""Bootstrap intervals of scores over groups of items.
 
-Excerpts of one artist or album are not independent: groups are resampled, never items. Two scores
-of the same items are compared on the same draws. Arrays are over items; ``right`` tells whether
-each answer is right.
+Excerpts of one artist or album are not independent: groups are weighted at random, never items. Two
+scores of the same items are compared on the same draws. Arrays are over items; ``right`` tells
+whether each answer is right.
 """
 
 from __future__ import annotations
@@ -18,13 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from otoscope.errors import ParameterError
 from otoscope.metrics import Interval
 
-__all__ = [
-    "ChanceLevel",
-    "GroupBootstrap",
-    "MetricName",
-    "chance_level",
-    "check_classes",
-]
+__all__ = ["GroupBootstrap", "MetricName", "check_classes"]
 
 MetricName = Literal["mean_recall", "accuracy"]
 """Metric: mean over classes of the fraction of right answers, or fraction over all items."""
@@ -32,34 +26,15 @@ MetricName = Literal["mean_recall", "accuracy"]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class ChanceLevel:
-    """Score of the same answers in random order.
-
-    Parameters
-    ----------
-    mean : float
-        Mean score over random orders, in [0, 1].
-    low, high : float
-        Central 95 % interval of the scores.
-    p : float
-        Fraction of orders that score as high as the true one or higher, in (0, 1].
-
-    Examples
-    --------
-    >>> ChanceLevel(mean=0.13, low=0.08, high=0.18, p=0.0005).mean
-    0.13
-    """
-
-    mean: float
-    low: float
-    high: float
-    p: float
-
-
 @dataclass(frozen=True, eq=False)
 class GroupBootstrap:
-    """Scores with percentile bootstrap intervals over groups, each drawn with all its items.
+    """Scores with intervals by the Bayesian bootstrap over groups.
+
+    Each draw weights the groups, with all their items, at random (gamma distributed), beside
+    a prior of a fraction of a group that is all right and as much that is all wrong, shared by the
+    classes (Jeffreys' prior: half a group each). Intervals are percentiles of the draws, extended
+    to the score itself. Where each item is a group and there is one class, they are close to
+    Jeffreys' and Wilson's intervals of a proportion.
 
     Parameters
     ----------
@@ -68,13 +43,16 @@ class GroupBootstrap:
     groups : sequence of str, optional
         Group of each item, such as its artist or album. By default each item is its own group.
     metric : {"mean_recall", "accuracy"}
-        Metric of the score. A class that a draw misses does not count in its mean recall.
+        Metric of the score.
     n_draws : int
-        Number of bootstrap draws, >= 20.
+        Number of bootstrap draws, >= 20, rounded up to an even number.
     level : float
         Confidence level of the intervals, in (0, 1).
     seed : int
         Random seed.
+    prior : float
+        Weight of each of the two parts of the prior, in groups, >= 0; 0: no prior. Differences
+        have half of it.
 
     Raises
     ------
@@ -83,12 +61,12 @@ class GroupBootstrap:
 
     Notes
     -----
-    If all answers are right, so are those of every draw: the interval is [1, 1], however few items
-    there are.
+    Of 24 answers that are all right the interval is about [0.90, 1]: a few more items might be
+    wrong. Without the prior its width would be 0.
 
     References
     ----------
-    Davison and Hinkley (1997) :cite:`davison1997`, section 3.8.
+    Rubin (1981) :cite:`rubin1981`; Brown, Cai and DasGupta (2001) :cite:`brown2001`, section 4.1.
 
     Examples
     --------
@@ -103,6 +81,7 @@ class GroupBootstrap:
     n_draws: int = 2000
     level: float = 0.95
     seed: int = 0
+    prior: float = 0.5
 
     def __post_init__(self) -> None:
         if self.metric not in ("mean_recall", "accuracy"):
@@ -111,11 +90,13 @@ class GroupBootstrap:
             raise ParameterError(
                 f"n_draws is {self.n_draws} and level {self.level}; must be >= 20 and in (0, 1)"
             )
+        if not 0 <= self.prior < float("inf"):
+            raise ParameterError(f"prior is {self.prior}, must be >= 0 and finite")
         if self.groups is not None and len(self.groups) != len(self.labels):
             raise ParameterError(f"{len(self.groups)} groups for {len(self.labels)} labels")
-        if self._n_groups < 2:
+        if self.n_groups < 2:
             raise ParameterError(
-                f"{len(self.labels)} items in {self._n_groups} group; an interval takes 2 groups "
+                f"{len(self.labels)} items in {self.n_groups} group; an interval takes 2 groups "
                 "or more"
             )
 
@@ -137,7 +118,7 @@ class GroupBootstrap:
         >>> GroupBootstrap(["a", "b", "b"], metric="accuracy").score([True, True, False])
         0.6666666666666666
         """
-        return float(self._means(self._checked(right), self._classes, self._once)[0])
+        return self._value(self._checked(right), self.columns)
 
     def estimate(self, right: ArrayLike) -> Interval:
         """Compute the score and its interval.
@@ -157,7 +138,7 @@ class GroupBootstrap:
         >>> GroupBootstrap(["a", "b"] * 50).estimate([1, 0] * 50).value
         0.5
         """
-        return self._interval(self._checked(right), self._classes)
+        return self._interval(self._checked(right), self.columns, (0, 1))
 
     def difference(self, right: ArrayLike, other: ArrayLike) -> Interval:
         """Compute the difference of two scores of the same items, on the same draws.
@@ -179,15 +160,46 @@ class GroupBootstrap:
         >>> GroupBootstrap(["a", "b"] * 50).difference([1, 0] * 50, [1, 1] * 50).value
         0.5
         """
-        return self._interval(self._checked(other) - self._checked(right), self._classes)
+        change = self._checked(other) - self._checked(right)
+        return self._interval(change, self.columns, (-1, 1))
 
-    def mean(self, values: ArrayLike) -> Interval:
+    def recall_differences(self, right: ArrayLike, other: ArrayLike) -> dict[str, Interval]:
+        """Compute the difference of the recalls of each class, on the same draws.
+
+        Parameters
+        ----------
+        right, other : array_like [item]
+            Whether each answer is right before and after a change.
+
+        Returns
+        -------
+        dict of str to Interval
+            Differences in [-1, 1] by class, each with a whole prior of its own.
+
+        Examples
+        --------
+        >>> scores = GroupBootstrap(["a", "b"] * 8)
+        >>> changes = scores.recall_differences([1] * 16, [0, 1] * 8)
+        >>> changes["a"].high < -0.4 < changes["b"].low
+        True
+        """
+        change = self._checked(other) - self._checked(right)
+        names, codes = np.unique(np.asarray(self.labels), return_inverse=True)
+        values = np.bincount(codes, change) / np.bincount(codes)
+        draws = self._draws_of(change, codes, (-1, 1), n_sharing=1)
+        columns = zip(names.tolist(), values.tolist(), draws.T, strict=True)
+        return {name: self._around(value, of_class) for name, value, of_class in columns}
+
+    def mean(self, values: ArrayLike, *, bounds: tuple[float, float] | None = None) -> Interval:
         """Compute the mean over items, whatever their class.
 
         Parameters
         ----------
         values : array_like [item]
             One number per item, such as the number of labels reached.
+        bounds : tuple of float, optional
+            Smallest and largest possible value, which the prior has; without them there is no
+            prior, and the interval of equal values has no width.
 
         Returns
         -------
@@ -199,48 +211,84 @@ class GroupBootstrap:
         >>> GroupBootstrap(["a", "b"] * 50).mean([1, 4] * 50).value
         2.5
         """
-        return self._interval(self._checked(values), np.zeros_like(self._classes))
+        return self._interval(self._checked(values), np.zeros_like(self.columns), bounds)
 
     @cached_property
-    def _classes(self) -> NDArray[np.intp]:
+    def columns(self) -> NDArray[np.intp]:
         """Class of each item as a column; one column for all items if the metric is accuracy."""
         codes = np.unique(np.asarray(self.labels), return_inverse=True)[1]
         return codes if self.metric == "mean_recall" else np.zeros_like(codes)
 
     @cached_property
-    def _group_codes(self) -> NDArray[np.intp]:
+    def group_codes(self) -> NDArray[np.intp]:
         return _codes(self.groups, len(self.labels))
 
     @property
-    def _n_groups(self) -> int:
-        return int(self._group_codes.max(initial=-1)) + 1
-
-    @property
-    def _once(self) -> Floats:
-        """The draw that is the sample itself."""
-        return np.ones((1, self._n_groups))
+    def n_groups(self) -> int:
+        return int(self.group_codes.max(initial=-1)) + 1
 
     @cached_property
-    def _draws(self) -> Floats:
-        """Number of times that each group is drawn: [draw, group]."""
-        n_groups, rng = self._n_groups, np.random.default_rng(self.seed)
-        probabilities = np.full(n_groups, 1 / n_groups)
-        return rng.multinomial(n_groups, probabilities, size=self.n_draws).astype(np.float64)
+    def _weights(self) -> Floats:
+        """Weight of each group in half of the draws: [draw, group].
 
-    def _interval(self, values: Floats, columns: NDArray[np.intp]) -> Interval:
-        (value,) = self._means(values, columns, self._once)
-        tails = [(1 - self.level) / 2, (1 + self.level) / 2]
-        low, high = np.quantile(self._means(values, columns, self._draws), tails)
-        return Interval(float(value), float(low), float(high), self.level)
+        With n groups in a class, shape 1 - 1 / n makes the variance of a recall that of n groups
+        drawn with replacement; shape 1, of exponential weights, has n / (n + 1) of it.
+        """
+        pairs = np.unique(np.stack([self.columns, self.group_codes]), axis=1)
+        n_in_class = pairs.shape[1] / (self.columns.max() + 1)
+        rng = np.random.default_rng(self.seed)
+        shape = max(0.5, 1 - 1 / n_in_class)
+        return rng.gamma(shape, size=((self.n_draws + 1) // 2, self.n_groups))
 
-    def _means(self, values: Floats, columns: NDArray[np.intp], draws: Floats) -> Floats:
-        """Average the means of the columns, per draw, without the columns that the draw misses."""
-        shape = (self._n_groups, int(columns.max()) + 1)
-        cells = np.ravel_multi_index((self._group_codes, columns), shape)
-        counts = draws @ np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
-        sums = draws @ np.bincount(cells, values, shape[0] * shape[1]).reshape(shape)
-        means: Floats = (sums / np.maximum(counts, 1)).sum(1) / (counts > 0).sum(1)
-        return means
+    def _prior(self, n_columns: int, shape: float) -> Floats:
+        """Weights of the two parts of the prior for each column: [part, draw, column]."""
+        rng = np.random.default_rng([self.seed, n_columns])
+        return rng.gamma(shape, size=(2, (self.n_draws + 1) // 2, n_columns))
+
+    def _interval(
+        self, values: Floats, columns: NDArray[np.intp], bounds: tuple[float, float] | None
+    ) -> Interval:
+        value = self._value(values, columns)
+        return self._around(value, self._draws_of(values, columns, bounds).mean(1))
+
+    def _around(self, value: float, draws: Floats) -> Interval:
+        """Return the percentiles of draws, extended to the value itself."""
+        low, high = np.quantile(draws, [(1 - self.level) / 2, (1 + self.level) / 2])
+        return Interval(value, min(float(low), value), max(float(high), value), self.level)
+
+    def _value(self, values: Floats, columns: NDArray[np.intp]) -> float:
+        """Average the means of the columns."""
+        return float((np.bincount(columns, values) / np.bincount(columns)).mean())
+
+    def _draws_of(
+        self,
+        values: Floats,
+        columns: NDArray[np.intp],
+        bounds: tuple[float, float] | None,
+        *,
+        n_sharing: int | None = None,
+    ) -> Floats:
+        """Draw the mean of each column, with the prior if there are ``bounds``: [draw, column].
+
+        ``n_sharing`` columns share the prior, by default all. The second half of the draws has the
+        two parts of the prior exchanged: a difference and its reverse have the same interval but
+        for the sign.
+        """
+        shape = (self.n_groups, int(columns.max()) + 1)
+        cells = np.ravel_multi_index((self.group_codes, columns), shape)
+        n_items = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+        totals = np.bincount(cells, values, shape[0] * shape[1]).reshape(shape)
+        counts, sums = self._weights @ n_items + 1e-300, self._weights @ totals
+        if bounds is None or not self.prior:
+            return np.concatenate([sums / counts] * 2)
+        group_size = n_items.sum(0) / (n_items > 0).sum(0)
+        low, high = bounds
+        part = self.prior / (2 if low < 0 else 1)  # a change of 0 lies between, and needs less
+        first, second = group_size * self._prior(shape[1], part / (n_sharing or shape[1]))
+        counts = counts + first + second
+        halves = (sums + low * first + high * second, sums + high * first + low * second)
+        draws: Floats = np.concatenate([half / counts for half in halves])
+        return draws
 
     def _checked(self, values: ArrayLike) -> Floats:
         array = np.asarray(values, dtype=np.float64)
@@ -265,67 +313,6 @@ def check_classes(labels: Sequence[str]) -> None:
             f"{', '.join(map(repr, alone[:10]))}; need 2 items or more per class, "
             "or leave these out"
         )
-
-
-def chance_level(
-    labels: Sequence[str],
-    answers: Sequence[str],
-    *,
-    groups: Sequence[str] | None = None,
-    metric: MetricName = "mean_recall",
-    n_draws: int = 2000,
-    seed: int = 0,
-) -> ChanceLevel:
-    """Score the same answers in random order: the score of a system that hears nothing.
-
-    Parameters
-    ----------
-    labels, answers : sequence of str
-        Class of each item, and answer of the system.
-    groups : sequence of str, optional
-        Group of each item. The answers of a group stay together: groups are put in random order,
-        and the answers within each group too, for it may hold several classes. By default each
-        answer is permuted by itself.
-    metric : {"mean_recall", "accuracy"}
-        Metric of the score.
-    n_draws : int
-        Number of random orders, >= 20.
-    seed : int
-        Random seed.
-
-    Returns
-    -------
-    ChanceLevel
-        Distribution of the scores. Its p counts the true order among the others, so it is at least
-        1 / (n_draws + 1).
-
-    References
-    ----------
-    Good (2005) :cite:`good2005`, chapter 3.
-
-    Examples
-    --------
-    >>> chance_level(["a", "b"] * 20, ["a", "b"] * 20).p < 0.01
-    True
-    """
-    scores = GroupBootstrap(labels, groups, metric=metric, n_draws=n_draws, seed=seed)
-    if len(answers) != len(labels):
-        raise ParameterError(f"{len(answers)} answers for {len(labels)} labels")
-    columns, codes = scores._classes, scores._group_codes
-    counts = np.bincount(columns)
-    weights = 1 / (counts[columns] * len(counts))  # the score is a weighted mean of right answers
-    both = np.unique([*labels, *answers], return_inverse=True)[1]
-    truth, answered = np.split(both, 2)
-    by_group, rng = np.argsort(codes, kind="stable"), np.random.default_rng(seed)
-    sorted_truth, sorted_weights = truth[by_group], weights[by_group]
-    draws = np.empty(n_draws)
-    for draw in range(n_draws):
-        order = np.lexsort([rng.random(len(codes)), rng.permutation(scores._n_groups)[codes]])
-        draws[draw] = sorted_weights[answered[order] == sorted_truth].sum()
-    low, high = np.quantile(draws, [0.025, 0.975])
-    as_good = (draws >= weights[answered == truth].sum() - 1e-9).sum()
-    p = (1 + int(as_good)) / (1 + n_draws)
-    return ChanceLevel(float(draws.mean()), float(low), float(high), p)
 
 
 def _codes(groups: Sequence[str] | None, n_items: int) -> NDArray[np.intp]:

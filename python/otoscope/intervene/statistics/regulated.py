@@ -64,7 +64,7 @@ class RegulatedResult:
     Examples
     --------
     >>> known, new = np.array([[1.0, 0.5] * 9]), np.array([[0.5, 0.5] * 9])
-    >>> bootstrap = GroupBootstrap(["waltz", "tango"] * 9)
+    >>> bootstrap = GroupBootstrap(["waltz", "tango"] * 9, prior=0)
     >>> RegulatedResult(("as it is",), known, regulated=new, bootstrap=bootstrap).effect().value
     0.25
     """
@@ -113,7 +113,7 @@ class RegulatedResult:
         Examples
         --------
         >>> all_right, half = np.ones((1, 40)), np.full((1, 40), 0.5)
-        >>> bootstrap = GroupBootstrap(["a", "b"] * 20)
+        >>> bootstrap = GroupBootstrap(["a", "b"] * 20, prior=0)
         >>> RegulatedResult(("as it is",), all_right, half, bootstrap).effect().low
         0.5
         """
@@ -307,7 +307,12 @@ class RegulatedBootstrap:
         unregulated, regulated = right[:, :, both] / tested[:, None, both]
         factor = np.asarray(self.factor)[both].tolist()
         bootstrap = GroupBootstrap(
-            labels[both].tolist(), factor, metric=self.metric, level=self.level, seed=seed
+            labels[both].tolist(),
+            factor,
+            metric=self.metric,
+            level=self.level,
+            seed=seed,
+            prior=0,  # means over trainings, and bounds that are widened
         )
         return RegulatedResult(tuple(conditions), unregulated, regulated, bootstrap)
 

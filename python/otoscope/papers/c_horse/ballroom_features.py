@@ -32,7 +32,7 @@ from otoscope.intervene import (
     InterrogationResult,
     InterrogationSettings,
 )
-from otoscope.intervene.statistics.bootstrap import chance_level
+from otoscope.intervene.statistics.chance import chance_level
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent, tracked
 from otoscope.report import interrogation_record

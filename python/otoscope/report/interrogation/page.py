@@ -25,7 +25,14 @@ from otoscope.report.interrogation.dose_charts import (
     ranges,
     search_charts,
 )
-from otoscope.report.interrogation.text import bound_text, facts, metric_name, typeset
+from otoscope.report.interrogation.text import (
+    bound_text,
+    change_table,
+    facts,
+    metric_name,
+    min_score_text,
+    typeset,
+)
 from otoscope.report.interrogation.verdict import interrogation_record, verdict_text
 from otoscope.report.numbers import format_change, format_p, format_score
 from otoscope.report.pages import Fact, in_script, save_page
@@ -107,7 +114,10 @@ class InterrogationPage:
     sentence: str
     cautions: tuple[str, ...]
     bound: str
+    least: str
     is_broken: bool
+    is_below: bool
+    changes: tuple[tuple[str, ...], ...]
     has_labels: bool
     has_placebo: bool
     can_play: bool
@@ -203,7 +213,10 @@ def interrogation_page(
         sentence=typeset(text.sentence, is_sentence=True),
         cautions=(),  # they follow the evidence
         bound=bound_text(result),
+        least=min_score_text(result),
         is_broken=result.is_broken,
+        is_below=result.is_below,
+        changes=tuple(change_table(result)),
         has_labels=result.has_labels,
         has_placebo=any(chart.placebo for chart in charts),
         can_play=bool(pairs) and bool(pairs[0].sounds),

@@ -9,11 +9,28 @@ import re
 from collections.abc import Mapping
 
 from otoscope.intervene.interrogation.result import InterrogationResult
-from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint
-from otoscope.report.numbers import decimals, equals_p, format_score, points_text
+from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult
+from otoscope.metrics import Interval
+from otoscope.report.numbers import (
+    decimals,
+    equals_p,
+    format_change,
+    format_p,
+    format_score,
+    points_text,
+)
 from otoscope.report.pages import Fact
 
-__all__ = ["METRIC_NAMES", "bound_text", "curve_text", "facts", "metric_name", "typeset"]
+__all__ = [
+    "METRIC_NAMES",
+    "bound_text",
+    "change_table",
+    "curve_text",
+    "facts",
+    "metric_name",
+    "min_score_text",
+    "typeset",
+]
 
 METRIC_NAMES = {"mean_recall": "mean recall", "accuracy": "accuracy"}
 _METRIC_NOTES = {
@@ -46,6 +63,60 @@ def bound_text(result: InterrogationResult) -> str:
     return f"{bound} {state}; at {_dose(worst)} the score falls by {fall}."
 
 
+def min_score_text(result: InterrogationResult) -> str:
+    """Say whether the score of the unchanged items reaches the least one; "" if none is asked."""
+    if not result.min_score:
+        return ""
+    score, least = decimals(result.baseline.value, 3), decimals(result.min_score, 3)
+    state = f"is missed: it is {score}" if result.is_below else f"is reached: it is {score}"
+    return f"The least {metric_name(result)} of {least} {state}."
+
+
+def change_table(result: InterrogationResult) -> list[tuple[str, ...]]:
+    """Tabulate every intervention at its worst dose, with its search; the headings come first."""
+    searches = {search.name: search for search in result.searches}
+    rows = [
+        (
+            "largest change at",
+            metric_name(result),
+            "difference from unchanged",
+            "p (Holm)",
+            "worst to best dose per item",
+            "the same of placebos",
+        ),
+        ("no change", format_score(result.baseline), "", "", "", ""),
+    ]
+    for curve in result.curves:
+        worst = curve.worst
+        rows.append(
+            (
+                typeset(worst.intervention) + " (positive control)" * (not curve.label_preserving),
+                format_score(worst.score),
+                format_change(worst.change),
+                "" if worst.p_holm is None else format_p(worst.p_holm),
+                *_worst_to_best(searches.pop(curve.name, None)),
+            )
+        )
+    for search in searches.values():
+        name = f"{search.name}, {search.tries:,} tries per item"
+        rows.append((name, "", "", "", *_worst_to_best(search)))
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    return list(zip(*columns, strict=True))
+
+
+def _worst_to_best(search: SearchResult | None) -> tuple[str, str]:
+    if search is None:
+        return "", ""
+    return (
+        _from_to(search.deflated, search.inflated),
+        _from_to(search.control_deflated, search.control_inflated),
+    )
+
+
+def _from_to(low: Interval | None, high: Interval | None) -> str:
+    return "" if low is None or high is None else f"{decimals(low.value)} to {decimals(high.value)}"
+
+
 def curve_text(curve: DoseCurve, result: InterrogationResult) -> str:
     """Describe a dose curve, every dose and its score, for readers who do not see the chart."""
     parts = [
@@ -67,7 +138,11 @@ def facts(result: InterrogationResult, *, model: str = "") -> list[Fact]:
         *([Fact("Model", model)] if model else []),
         Fact("Metric", metric_name(result), _METRIC_NOTES[result.metric] * result.has_labels),
         Fact("Items", f"{len(result.items):,} of {len(result.classes)} classes"),
-        Fact("Groups", f"{n_groups:,}", f"intervals ({level}) resample groups, not items"),
+        Fact(
+            "Groups",
+            f"{n_groups:,}",
+            f"intervals ({level}) by a Bayesian bootstrap of groups, not items",
+        ),
         Fact("Unchanged", format_score(result.baseline)),
     ]
     if result.chance is not None:
@@ -80,6 +155,8 @@ def facts(result: InterrogationResult, *, model: str = "") -> list[Fact]:
                 f"the same answers in random order; p {equals_p(chance.p)}",
             )
         )
+    if result.columns:
+        rows.append(Fact("Columns of the scores", ", ".join(result.columns), "in this order"))
     if result.confound is not None:
         rows.append(
             Fact("Confound alone", format_score(result.confound), "nearest neighbours, no sound")
@@ -87,6 +164,8 @@ def facts(result: InterrogationResult, *, model: str = "") -> list[Fact]:
     if result.duration is not None:
         rows.append(Fact("Analysed", f"{result.duration:.4g} s of each sound"))
     rows.append(Fact("Bound", points_text(result.max_change), "largest tolerated fall"))
+    if result.min_score:
+        rows.append(Fact("Least score", decimals(result.min_score, 3), "of the unchanged items"))
     return [*rows, *_settings(result.settings)]
 
 

@@ -6,17 +6,19 @@ command line, the page and the text fields of the JSON take the sentences from h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from otoscope.intervene.interrogation.result import InterrogationResult
-from otoscope.intervene.interrogation.verdict import DoseCurve, SearchResult, has_moved
+from otoscope.intervene.interrogation.verdict import LEVEL, DoseCurve, SearchResult, has_moved
 from otoscope.records import to_plain
 from otoscope.report.interrogation.text import METRIC_NAMES
 from otoscope.report.numbers import equals_p, points_text, with_bounds
 
 __all__ = ["VerdictText", "interrogation_record", "verdict_text"]
+
+_MOST = 3  # curves that sentences describe
 
 
 @dataclass(frozen=True)
@@ -78,22 +80,31 @@ def verdict_text(result: InterrogationResult) -> VerdictText:
             f"({result.chance.low:.3f} to {result.chance.high:.3f})"
         )
         return VerdictText(sentence, (), (f"{score} is no evidence of anything",), cautions)
+    if verdict.rule == "worse_than_chance" and result.chance is not None:
+        sentence = (
+            f"worse than chance: {score} is below what the same answers in random order reach "
+            f"({result.chance.low:.3f} to {result.chance.high:.3f}), "
+            f"p {equals_p(result.chance.p_below)}"
+        )
+        doubts = "labels, names of answers or columns of scores may be mixed up"
+        return VerdictText(sentence, (doubts,), (f"{score} is no evidence of skill",), cautions)
     if verdict.rule == "moved":
         subject = score if result.has_labels else "what it answers"
         return VerdictText(
             f"a horse: its answers move with {_and([curve.name for curve in curves])}",
-            tuple(line for curve in curves for line in _horse_evidence(curve, result)),
-            tuple(
+            _horses_evidence(curves, result),
+            (
                 f"{subject} is no evidence that the system hears what makes the classes: "
-                f"{_extent(curve)} preserves that, and moves the answers"
-                for curve in curves
+                + _and([_extent(curve) for curve in curves])
+                + (" preserves that, and moves" if len(curves) == 1 else " preserve that, and move")
+                + " the answers",
             ),
             cautions,
         )
     claimed = [curve for curve in result.curves if curve.label_preserving]
     return VerdictText(
         _unmoved_sentence(score, curves, result),
-        tuple(line for curve in claimed for line in _still_evidence(curve, result)),
+        _still_evidence(claimed, result),
         (
             "that the system relies on nothing else: only the changes named here were tried, up to "
             "these doses",
@@ -153,6 +164,15 @@ def _unmoved_sentence(score: str, curves: Sequence[DoseCurve], result: Interroga
     return f"no horse found: {score} moves by no more than {tolerated} under {changes}"
 
 
+def _horses_evidence(curves: Sequence[DoseCurve], result: InterrogationResult) -> tuple[str, ...]:
+    """Describe the curves that move most; the table of changes has the others."""
+    strongest = sorted(curves, key=lambda curve: -abs(curve.worst.change.value))[:_MOST]
+    lines = [line for curve in strongest for line in _horse_evidence(curve, result)]
+    if more := len(curves) - len(strongest):
+        lines.append(f"{more} more change{'s' * (more > 1)} move the answers: see the table")
+    return tuple(lines)
+
+
 def _horse_evidence(curve: DoseCurve, result: InterrogationResult) -> list[str]:
     worst, metric = curve.worst, _short_metric(result)
     turned = f"{worst.lost} answers become others"
@@ -164,6 +184,13 @@ def _horse_evidence(curve: DoseCurve, result: InterrogationResult) -> list[str]:
     lines = [
         f"{worst.intervention} takes the {metric} from {result.baseline.value:.3f} to "
         f"{with_bounds(worst.score, count=3)}: {turned}"
+    ]
+    lines += [
+        f"{point.intervention}: {_and([repr(name) for name in point.lost_classes])} "
+        f"lose{'s' * (len(point.lost_classes) == 1)} right answers, p < {LEVEL:g} by Fisher's "
+        "test, corrected for all doses, placebos and classes"
+        for point in [max(curve.points, key=lambda point: len(point.lost_classes))]
+        if point.lost_classes
     ]
     placebo = max(curve.placebo, key=lambda point: abs(point.change.value), default=None)
     if placebo is not None:
@@ -179,14 +206,22 @@ def _horse_evidence(curve: DoseCurve, result: InterrogationResult) -> list[str]:
     return lines + _search_evidence(curve, result)
 
 
-def _still_evidence(curve: DoseCurve, result: InterrogationResult) -> list[str]:
-    worst = curve.worst
-    line = (
-        f"{_extent(curve)}: the {_short_metric(result)} is furthest off at {worst.intervention}, "
-        f"{with_bounds(worst.score, count=3)}, a change of "
-        f"{with_bounds(worst.change, count=3)}"
+def _still_evidence(curves: Sequence[DoseCurve], result: InterrogationResult) -> tuple[str, ...]:
+    """Name the largest change of all; the table of changes has one row per intervention."""
+    if not curves:
+        return ()
+    worst = max((curve.worst for curve in curves), key=lambda point: abs(point.change.value))
+    metric = _short_metric(result)
+    if not any(point.change.value for curve in curves for point in curve.points):
+        bounds = [b for c in curves for p in c.points for b in (-p.change.low, p.change.high)]
+        return (
+            f"at no dose the {metric} differs from {result.baseline.value:.3f}; with so many items "
+            f"a change of up to {max(bounds):.3f} could have been missed",
+        )
+    return (
+        f"the {metric} is furthest off at {worst.intervention}, "
+        f"{with_bounds(worst.score, count=3)}, a change of {with_bounds(worst.change, count=3)}",
     )
-    return [line, *_search_evidence(curve, result)]
 
 
 def _search_evidence(curve: DoseCurve, result: InterrogationResult) -> list[str]:
@@ -222,9 +257,21 @@ def _cautions(result: InterrogationResult) -> tuple[str, ...]:
         "or there are too few items to show it"
         for name in verdict.ineffective_controls
     ]
+    if result.renaming:
+        lines.append(_renaming_caution(result, result.renaming))
     if not result.has_labels:
         lines.append("no labels: the score says whether answers stay, not whether they are right")
     return tuple(lines)
+
+
+def _renaming_caution(result: InterrogationResult, renaming: Mapping[str, str]) -> str:
+    pairs = _and([f"{new!r} for {old!r}" for old, new in renaming.items()])
+    n_right = sum(renaming.get(item.answer, item.answer) == item.label for item in result.items)
+    n_now = sum(item.answer == item.label for item in result.items)
+    return (
+        f"answers seem to be named wrongly: with {pairs} {n_right} of {len(result.items)} would be "
+        f"right, not {n_now}; check the order of the columns of scores, or the labels"
+    )
 
 
 def _short_metric(result: InterrogationResult) -> str:
