@@ -19,7 +19,6 @@ from otoscope.cli.options import (
     Device,
     Html,
     Json,
-    Model,
     Seed,
     annotated,
     command_with,
@@ -33,17 +32,19 @@ from otoscope.cli.output import (
     truncation_listed,
     write_json,
 )
+from otoscope.errors import Advice, Argument, ParameterError
 
 if TYPE_CHECKING:
     from otoscope.intervene import InterrogationResult, SoundIntervention
     from otoscope.intervene.registry import Modifier
     from otoscope.intervene.statistics.bootstrap import MetricName
+    from otoscope.workflows import InterrogateConfig
 
 __all__ = ["InterrogateCommand", "interrogate"]
 
 _INTERVENTIONS = "Interventions"
 _CACHE = files.output("shared folder")
-_CONFIG = Config("workflows.interrogate", "InterrogateConfig")
+_CONFIG = Config("workflows.interrogate_config", "InterrogateConfig")
 _SETTINGS = Config("intervene.interrogation.session", "InterrogationSettings")
 
 
@@ -79,8 +80,17 @@ InterrogateCommand = command_with(_declare)
 
 def interrogate(  # noqa: PLR0913 - one parameter per option
     ctx: typer.Context,
-    data: Annotated[Path, _CONFIG.option("data", rich_help_panel=INPUT)],
-    model: Model,
+    data: Annotated[Path | None, _CONFIG.option("data", rich_help_panel=INPUT)] = None,
+    model: Annotated[str | None, _CONFIG.option("model", rich_help_panel=MODEL)] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            "--import",
+            metavar="CSV",
+            help="Predictions (id, label) for the sounds of an export: give the verdict.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     labels: Annotated[
         Path | None, _CONFIG.option("labels", metavar="CSV", rich_help_panel=INPUT)
     ] = None,
@@ -113,6 +123,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     min_score: Annotated[
         float, _SETTINGS.option("min_score", extra="Exit code 1 below it.")
     ] = _SETTINGS["min_score"],
+    sr: Annotated[float | None, _SETTINGS.option("sr")] = _SETTINGS["sr"],
     metric: Annotated[
         str,
         typer.Option(
@@ -132,20 +143,38 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            callback=files.output("new folder"),
+            help="Folder for the changed sounds with anonymous names and a manifest, in place of "
+            "asking a model.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     html: Html = None,
     json_file: Json = None,
 ) -> None:
     """Change sounds in ways that should not matter, and test whether a model's answers stay.
 
-    Name the changes that the task does not depend on. Exit code 1 if the score falls by more than
-    --max-drop at any of them, or is less than --min-score (a gate for teams), 0 if not, 2 for bad
-    input. Files that cannot be read are skipped and listed.
+    Name the changes that the task does not depend on. Exit code 1 if the
+    score falls by more than --max-drop at any of them, or is less than
+    --min-score (a gate for teams), 0 if not, 2 for bad input. Files that
+    cannot be read are skipped and listed.
+
+    For systems that are not Python, --export writes the sounds, and
+    --import reads predictions.
 
     Example: otoscope interrogate --model net.py:make --data dances --tempo 6 --html horse.html
     """
     from otoscope import workflows
     from otoscope.intervene import InterrogationSettings
 
+    data = _data(data, model, export, predictions)
+    if (export or predictions) and records:
+        raise ParameterError("records cannot be written: no model is asked")
+    if export and html:
+        raise ParameterError("html cannot be written before there are predictions")
     config = workflows.InterrogateConfig(
         model=model,
         data=data,
@@ -162,6 +191,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         budget=budget,
         max_drop=max_drop,
         settings=InterrogationSettings(
+            sr=sr,
             duration=duration,
             min_score=min_score,
             metric=cast("MetricName", metric),
@@ -171,8 +201,14 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         ),
         device=device,
     )
+    if export:
+        _export(config, export, json_file)
+        return
     with truncation_listed(), bars() as progress:
-        interrogated = workflows.interrogate_files(config, answers=records, progress=progress)
+        if predictions:
+            interrogated = workflows.import_interrogation(config, predictions)
+        else:
+            interrogated = workflows.interrogate_files(config, answers=records, progress=progress)
         if html:
             workflows.save_interrogate_page(interrogated, html)
     if json_file:
@@ -186,6 +222,41 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     show_skipped(data, interrogated.skipped)
     result = interrogated.result
     raise typer.Exit(1 if result.is_broken or result.is_below else 0)
+
+
+def _data(
+    data: Path | None, model: str | None, export: Path | None, predictions: Path | None
+) -> Path:
+    """Return the data; there is one of a model, an export and an import."""
+    ways = {"--model": model, "--export": export, "--import": predictions}
+    chosen = [name for name, value in ways.items() if value is not None]
+    if len(chosen) != 1:
+        problem = f"{' and '.join(chosen)} exclude each other" if chosen else "no model is named"
+        raise ParameterError(f"{problem}; give one of {', '.join(ways)}")
+    if data is None and predictions is None:
+        raise ParameterError(
+            "no data are named", advice=Advice("name them with ", Argument("data"))
+        )
+    return predictions.parent if data is None and predictions else data or Path()
+
+
+def _export(config: InterrogateConfig, folder: Path, json_file: Path | None) -> None:
+    from otoscope import workflows
+
+    with truncation_listed(), bars() as progress:
+        exported = workflows.export_interrogation(config, folder, progress=progress)
+    write_json(exported.to_dict(), json_file)
+    if not is_printed(json_file):
+        out = console()
+        out.print(f"{folder}: {exported.n_sounds:,} sounds of {exported.n_items:,} items")
+        out.print(
+            f"answer {folder / 'manifest.csv'} with a table of id and label, keep "
+            f"{folder / 'key.json'} to yourself, then: otoscope interrogate --data {folder} "
+            "--import predictions.csv"
+        )
+        for note in exported.notes:
+            out.print(note)
+    show_skipped(config.data, exported.skipped)
 
 
 def _interventions(values: dict[str, Any]) -> list[SoundIntervention]:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from otoscope.intervene.base import Intervention
 from otoscope.intervene.cache import RenderCache
+from otoscope.intervene.interrogation.exchange import (
+    Export,
+    Unasked,
+    export_sounds,
+    import_predictions,
+    read_export,
+)
 from otoscope.intervene.interrogation.interrogation import Interrogation
 from otoscope.intervene.interrogation.result import Flip, InterrogationResult
 from otoscope.intervene.interrogation.session import InterrogationSettings
@@ -29,6 +36,7 @@ __all__ = [
     "DoseCurve",
     "DosePoint",
     "Equaliser",
+    "Export",
     "FeatureDilation",
     "Flip",
     "Gain",
@@ -50,13 +58,17 @@ __all__ = [
     "SearchResult",
     "SoundIntervention",
     "Tempo",
+    "Unasked",
     "Verdict",
     "WhiteNoise",
     "chance_level",
     "cochran_q",
     "dilation_percent",
+    "export_sounds",
     "holm",
+    "import_predictions",
     "longest_duration",
     "mcnemar",
+    "read_export",
     "registered",
 ]

@@ -11,9 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeVar
 
-from otoscope.intervene.sound import SoundIntervention
+from otoscope.errors import ParameterError
+from otoscope.intervene.sound import Chain, SoundIntervention
 
-__all__ = ["THEMES", "Modifier", "Registered", "Theme", "register", "registered"]
+__all__ = [
+    "THEMES",
+    "Modifier",
+    "Registered",
+    "Theme",
+    "all_settings",
+    "from_settings",
+    "register",
+    "registered",
+]
 
 Theme = Literal["time", "spectrum", "quality", "playback"]
 THEMES: dict[Theme, str] = {
@@ -133,3 +143,31 @@ def registered() -> tuple[Registered, ...]:
     """Return all registered interventions, by theme and then in the order of their files."""
     order = list(THEMES)
     return tuple(sorted(_REGISTERED.values(), key=lambda entry: order.index(entry.theme)))
+
+
+def all_settings(intervention: SoundIntervention) -> dict[str, Any]:
+    """Return the settings that `from_settings` makes an intervention of, its claim included."""
+    claim = {"label_preserving": intervention.label_preserving}
+    if isinstance(intervention, Chain):
+        return {
+            "intervention": "Chain",
+            **claim,
+            "links": list(map(all_settings, intervention.links)),
+        }
+    return {**intervention.settings, **claim}
+
+
+def from_settings(settings: Mapping[str, Any]) -> SoundIntervention:
+    """Make an intervention of this package again; a file names no other class."""
+    values = dict(settings)
+    name = values.pop("intervention", None)
+    if name == "Chain":
+        links = tuple(map(from_settings, values.pop("links")))
+        return Chain(links, **values)
+    kinds = {entry.kind.__name__: entry.kind for entry in registered()}
+    if name not in kinds:
+        raise ParameterError(f"intervention is {name!r}, must be one of {', '.join(sorted(kinds))}")
+    known = {f.name for f in fields(kinds[name])}
+    if unknown := sorted(set(values) - known):
+        raise ParameterError(f"{name} has no setting {unknown[0]!r}")
+    return kinds[name](**values)

@@ -23,10 +23,15 @@ from otoscope.workflows.explain_records import (
 from otoscope.workflows.explain_rows import read_rows, write_csv
 from otoscope.workflows.features import FeatureConfig
 from otoscope.workflows.interrogate import (
-    InterrogateConfig,
     InterrogateResult,
     interrogate_files,
     save_interrogate_page,
+)
+from otoscope.workflows.interrogate_config import InterrogateConfig
+from otoscope.workflows.interrogate_exchange import (
+    ExportResult,
+    export_interrogation,
+    import_interrogation,
 )
 from otoscope.workflows.maximise import (
     MaximiseConfig,
@@ -44,6 +49,7 @@ __all__ = [
     "DistanceResult",
     "ExplainConfig",
     "ExplainResult",
+    "ExportResult",
     "FeatureConfig",
     "InterrogateConfig",
     "InterrogateResult",
@@ -54,6 +60,8 @@ __all__ = [
     "compare_explanations",
     "explain_files",
     "explain_to_records",
+    "export_interrogation",
+    "import_interrogation",
     "interrogate_files",
     "maximise_unit",
     "measure_distance",

@@ -10,89 +10,28 @@ from typing import Any
 from otoscope import records, report
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.intervene import (
-    FeatureDilation,
     Interrogation,
     InterrogationResult,
     InterrogationSettings,
-    Intervention,
 )
-from otoscope.intervene.interrogation.items import Features
+from otoscope.intervene.interrogation.exchange import Exported
 from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, SoundClassifier
-from otoscope.signal.audio.truncation import truncated_note, truncation
-from otoscope.workflows.labelled_items import Columns, LabelledItems, read_items
+from otoscope.signal.audio.truncation import truncated_note
+from otoscope.workflows.interrogate_config import (
+    InterrogateConfig,
+    doses_of,
+    prepared,
+    readable,
+    truncated_files,
+)
 from otoscope.workflows.recording import load_identified_model
 
-__all__ = ["InterrogateConfig", "InterrogateResult", "interrogate_files", "save_interrogate_page"]
-
-
-@dataclass(frozen=True)
-class InterrogateConfig:
-    """Model, data and interventions of an interrogation.
-
-    Parameters
-    ----------
-    model : str
-        Name for `otoscope.models.load`: a zoo model, a bundle, or "FILE.py:FUNCTION", whose
-        ``FUNCTION()`` returns a model or a function: Tensor [item, sample] (or [item, feature])
-        to labels, or to scores [item, class]. The sampling rate of a function is its attribute
-        ``sample_rate``, if it has one, else that of the first file.
-    data : Path
-        Folder with one sub-folder per class, folder of a dance corpus, or features (.npz).
-    interventions : tuple of Intervention
-        Interventions on sounds, each with its greatest dose.
-    dilation : float, optional
-        Greatest time dilation of features, in percent.
-    labels : Path, optional
-        CSV table with the columns file, label and others.
-    strict : bool
-        Refuse data with sound files that cannot be read; otherwise they are skipped.
-    unlabelled : bool
-        Take the model's answers to the unchanged items as the correct labels.
-    groups : str, optional
-        Name of the column of groups.
-    confound : tuple of str, optional
-        Names of columns of numbers that may reveal the class.
-    classes : tuple of str, optional
-        Outputs that a model may answer with, or answers of a function in the order of its columns;
-        default: the labels.
-    threshold : float, optional
-        Decision threshold for models with one output.
-    doses : int, optional
-        Number of doses to each side of 0 for proportional interventions; default: three.
-    budget : int
-        Number of random combinations of changes to try per item.
-    max_drop : float
-        Largest tolerated fall of the score in points, in [0, 100).
-    settings : InterrogationSettings
-        Metric, least score, duration, seed, workers and cache; its classes and bound are those
-        above.
-    device : str
-        Device of the model, "cpu" or "cuda".
-
-    Examples
-    --------
-    >>> from otoscope.intervene import Tempo
-    >>> InterrogateConfig("musicnn-mtt", Path("songs"), (Tempo(6),)).max_drop
-    5.0
-    """
-
-    model: str
-    data: Path
-    interventions: tuple[Intervention, ...] = ()
-    dilation: float | None = None
-    labels: Path | None = None
-    strict: bool = False
-    unlabelled: bool = False
-    groups: str | None = None
-    confound: tuple[str, ...] | None = None
-    classes: tuple[str, ...] | None = None
-    threshold: float | None = None
-    doses: int | None = None
-    budget: int = 0
-    max_drop: float = 5.0
-    settings: InterrogationSettings = field(default_factory=InterrogationSettings)
-    device: str = "cpu"
+__all__ = [
+    "InterrogateResult",
+    "interrogate_files",
+    "save_interrogate_page",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +69,7 @@ class InterrogateResult:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Reasons for caution with the sounds, and with columns that nobody has named."""
+        """Reasons for caution with the sounds, and with columns without names."""
         notes = truncated_note(self.truncated.values())
         if self.assumed_columns:
             columns = (f"{i} is {name}" for i, name in enumerate(self.assumed_columns))
@@ -192,15 +131,11 @@ def interrogate_files(
     >>> interrogate_files(config).result.verdict.kind  # doctest: +SKIP
     'horse'
     """
-    if not 0 <= config.max_drop < 100:
-        raise ParameterError(f"max_drop is {config.max_drop:g} points, must be in [0, 100)")
-    items = read_items(
-        config.data,
-        config.labels,
-        unlabelled=config.unlabelled,
-        columns=Columns(config.groups, config.confound),
-    )
-    interventions = _interventions(config, items)
+    if config.model is None:
+        raise ParameterError(
+            "no model is named", advice=Advice("name one with ", Argument("model"))
+        )
+    items, interventions = prepared(config)
     model, identity = load_identified_model(config.model, device=config.device)
     predict = _predict(model, config, items.labels)
     interrogation = Interrogation(
@@ -211,14 +146,10 @@ def interrogate_files(
         confound=items.confound,
         settings=replace(_settings(config, predict, items.labels), system_code=identity["code"]),
     )
-    interrogation, skipped = interrogation.readable(progress)
-    if skipped and config.strict:
-        name, first = next(iter(skipped.items()))
-        n_files = len(skipped) + len(interrogation.items.names)
-        raise first.within(f"{len(skipped)} of {n_files} sound files cannot be read; {name}")
+    interrogation, skipped = readable(interrogation, config, progress)
     result = interrogation.run(
         interventions,
-        doses=_doses(interventions, config.doses),
+        doses=doses_of(interventions, config.doses),
         budget=config.budget,
         records=answers,
         progress=progress,
@@ -226,15 +157,11 @@ def interrogate_files(
     is_assumed = config.classes is None and _has_unnamed_columns(predict, items.labels)
     if is_assumed:
         _check_columns(result)
-    truncated = {}
-    if not isinstance(items.audio, Features):
-        files = interrogation.items.names
-        truncated = {file: text for file in files if (text := truncation(file))}
     return InterrogateResult(
         config,
         result,
         interrogation,
-        truncated,
+        truncated_files(items, interrogation),
         skipped,
         assumed_columns=result.columns if is_assumed else None,
     )
@@ -256,42 +183,18 @@ def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
     """
     config = interrogated.config
     has_sounds = config.dilation is None
+    title = config.data.resolve().name
+    if isinstance(interrogated.interrogation.items, Exported):
+        title = interrogated.interrogation.items.title
     report.save_interrogation(
         interrogated.result,
         page,
         render_pair=interrogated.interrogation.render_pair if has_sounds else None,
-        model=Path(config.model).name,
-        title=config.data.resolve().name,
+        model=Path(config.model or str(interrogated.result.settings["system"])).name,
+        title=title,
         notes=[f"{note}." for note in interrogated.notes],
         skipped=interrogated.skipped,
     )
-
-
-def _interventions(config: InterrogateConfig, items: LabelledItems) -> Sequence[Intervention]:
-    if not items.dilations:
-        if config.dilation is not None:
-            raise ParameterError(
-                f"dilation is {config.dilation:g}, and {config.data} holds sounds",
-                advice=Advice("change sounds with ", Argument("tempo")),
-            )
-        if not config.interventions:
-            raise ParameterError(
-                "nothing is to be changed",
-                advice=Advice(
-                    "name one or more changes: ",
-                    Argument("tempo", 6),
-                    " or ",
-                    Argument("highpass", 20),
-                ),
-            )
-        return config.interventions
-    if config.dilation is None or config.interventions:
-        available = ", ".join(f"{percent:g}" for percent in items.dilations)
-        raise ParameterError(
-            f"{config.data} holds features, which have dilations only",
-            advice=Advice("choose with ", Argument("dilation"), f" one of {available}"),
-        )
-    return [FeatureDilation(config.dilation, available=items.dilations)]
 
 
 def _predict(model: Any, config: InterrogateConfig, labels: Sequence[str] | None) -> Any:
@@ -341,7 +244,7 @@ def _has_unnamed_columns(predict: Any, labels: Sequence[str] | None) -> bool:
 
 
 def _check_columns(result: InterrogationResult) -> None:
-    """Raise ParameterError if another order of columns that nobody has named fits better."""
+    """Raise ParameterError if another order of unnamed columns fits better."""
     if result.columns is None or result.renaming is None:
         return
     order = [result.renaming.get(name, name) for name in result.columns]
@@ -352,20 +255,3 @@ def _check_columns(result: InterrogationResult) -> None:
             "name the columns in their order with ", Argument("classes"), f" {','.join(order)}"
         ),
     )
-
-
-def _doses(
-    interventions: Sequence[Intervention], n_each: int | None
-) -> Mapping[str, Sequence[float]] | None:
-    """Space ``n_each`` doses evenly on each side of 0, for proportional interventions."""
-    if n_each is None:
-        return None
-    if n_each < 1:
-        raise ParameterError(f"doses is {n_each}, must be >= 1")
-    doses = {}
-    for intervention in interventions:
-        if intervention.is_proportional:
-            steps = [abs(intervention.dose) * k / n_each for k in range(1, n_each + 1)]
-            low, high = intervention.bounds
-            doses[intervention.name] = [d for s in steps for d in (-s, s) if low <= d <= high]
-    return doses

@@ -10,7 +10,7 @@ from otoscope.intervene import ChanceLevel, SearchResult
 from otoscope.intervene.interrogation.verdict import Evidence, decide
 from tests.support.verdicts import HORSE, STILL, about, curve, evidence, point, search
 
-LOST = replace(STILL, points=(replace(point(-2, -0.04, p=0.4), lost_classes=("jive",)),))
+LOST = replace(STILL, points=(replace(point(-2, -0.1, p=0.4), lost_classes=("jive",)),))
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ LOST = replace(STILL, points=(replace(point(-2, -0.04, p=0.4), lost_classes=("ji
         (evidence(curve(-0.04, 0.0), n_groups=20), "undecided", "too_few_groups"),
         # a class that loses decides, though the score may not
         (evidence(LOST, n_groups=8), "horse", "moved"),
+        (evidence(LOST, max_change=0.2), "cleared", "within_bound"),
         # chance comes first
         (
             evidence(LOST, chance=ChanceLevel(0.7, 0.6, 0.8, 1.0, p_below=0.001)),

@@ -95,7 +95,7 @@ def test_many_changes_are_told_in_few_sentences() -> None:
     still = [curve(0.0, 0.0, p=1.0, name=f"change {i}") for i in range(12)]
     text = verdict_text(result(evidence(*still)))
     assert text.evidence == (
-        "at no dose the mean recall differs from 0.700; with so many items a change of up to 0.030 "
+        "at no dose the mean recall differs from 0.700; with 0 items a change of up to 0.030 "
         "could have been missed",
     )
     slight = verdict_text(result(evidence(*still, curve(0.02, 0.0, p=1.0, name="gain"))))

@@ -45,7 +45,6 @@ class Answers:
     labels: NDArray[np.str_]
     has_labels: bool
     scores: GroupBootstrap
-    max_change: float
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -298,9 +297,7 @@ def _lost_classes(answers: Answers) -> dict[int, tuple[str, ...]]:
         if of_classes.any():
             changes = answers.scores.recall_differences(right[:, 0], right[:, column])
             lost[column] = tuple(
-                name
-                for name in names[of_classes].tolist()
-                if changes[name].high < -answers.max_change
+                name for name in names[of_classes].tolist() if changes[name].high < 0
             )
     return lost
 

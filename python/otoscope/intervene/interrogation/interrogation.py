@@ -22,18 +22,17 @@ from otoscope.intervene.cache import RenderCache
 from otoscope.intervene.interrogation.analysis import Answers, analyse
 from otoscope.intervene.interrogation.conditions import (
     GOALS,
-    ConditionGrid,
     analysed_duration,
     check_goals,
     check_kind,
-    families,
     make_grid,
 )
 from otoscope.intervene.interrogation.items import Features, Sounds, as_items
 from otoscope.intervene.interrogation.labeller import Labeller
+from otoscope.intervene.interrogation.plan import Plan, make_plan
 from otoscope.intervene.interrogation.result import Flip, InterrogationResult
 from otoscope.intervene.interrogation.retraining import conditions_of, retraining
-from otoscope.intervene.interrogation.session import AnswerLog, InterrogationSettings, Session
+from otoscope.intervene.interrogation.session import AnswerLog, InterrogationSettings
 from otoscope.intervene.statistics.bootstrap import GroupBootstrap, check_classes
 from otoscope.intervene.statistics.confound import confound_only
 from otoscope.intervene.statistics.regulated import Indices, RegulatedBootstrap, RegulatedResult
@@ -101,7 +100,10 @@ class Interrogation:
         self.labels = None if labels is None else list(map(str, labels))
         self._labeller = Labeller(predict, classes=settings.classes, labels=self.labels)
         cache = None if settings.cache is None else RenderCache(Path(settings.cache))
-        rate = settings.sr or self._labeller.sample_rate
+        rate, of_system = settings.sr, self._labeller.sample_rate
+        if rate and of_system and rate != of_system:
+            raise ParameterError(f"sr is {rate:g} Hz, and the system hears {of_system:g} Hz")
+        rate = rate or of_system
         self.items: Sounds | Features = as_items(audio, sr=rate, cache=cache)
         n_items = len(self.items.names)
         columns = {"labels": labels, "groups": groups, "factor": factor, "confound": confound}
@@ -123,6 +125,7 @@ class Interrogation:
         search: Iterable[str] = GOALS,
         budget: int = 0,
         records: str | PathLike[str] | None = None,
+        answers: Mapping[tuple[int, str], Sequence[str]] | None = None,
         progress: Progress = silent,
     ) -> InterrogationResult:
         """Label all items under all interventions and analyse the answers.
@@ -142,6 +145,9 @@ class Interrogation:
         records : str or PathLike, optional
             JSON Lines file that answers are written to as they come. If it exists, the answers that
             it holds are not asked again.
+        answers : mapping of (int, str) to sequence of str, optional
+            Answers that are known beforehand and not asked, by index of the item and round, as
+            `import_predictions` has them.
         progress : bool or callable (items, description) -> iterable
             True shows bars: of the sounds that are read, then of each round.
 
@@ -160,46 +166,20 @@ class Interrogation:
         --------
         >>> interrogation.run([Tempo(6), HighPass(20)], budget=32)  # doctest: +SKIP
         """
-        goals = check_goals(search)
-        if budget < 0:
-            raise ParameterError(f"budget is {budget} tries, must be >= 0")
-        grid = make_grid(interventions, doses, kind=self.items.kind)
-        composed = families(grid) if budget else []
-        if budget and not composed:
-            raise ParameterError(
-                f"budget is {budget}: only sounds can be changed several times in a row, by "
-                "label-preserving interventions"
-            )
         confound = self._confound()
-        lengths, content = self.items.survey(progress)
-        duration = analysed_duration(
-            self.items,
-            lengths,
-            [condition.intervention for condition in grid.conditions],
-            composed,
-            asked=self.settings.duration,
-        )
-        depends_on = self._depends_on(grid, duration, content)
-        tries = None
-        with AnswerLog(records, depends_on, seed=self.settings.seed) as log:
-            session = Session(
-                self.items, self._labeller, log, duration, self.settings, progress=progress
+        plan = self.plan(interventions, doses, search=search, budget=budget, progress=progress)
+        seed = self.settings.seed
+        with AnswerLog(records, plan.depends_on, seed=seed, known=answers) as log:
+            given, tries, labels = plan.asked(
+                self.items, self._labeller, log, self.labels, self.settings, progress
             )
-            answers = session.label_grid(grid)
-            before = answers[:, 0].tolist()
-            labels = before if self.labels is None else self.labels
-            if budget:
-                tries = session.label_compositions(
-                    before, labels, composed, goals=goals, budget=budget
-                )
         result = analyse(
             Answers(
-                grid=grid,
-                answers=answers,
+                grid=plan.grid,
+                answers=given,
                 labels=np.array(labels),
                 has_labels=self.labels is not None,
                 scores=self._scores(labels),
-                max_change=self.settings.max_change,
             ),
             tries,
             names=self.items.names,
@@ -208,12 +188,36 @@ class Interrogation:
             columns=self._labeller.columns if log.by_scores else None,
             settings={
                 **asdict(self.settings),
-                **depends_on,
+                **plan.depends_on,
                 "budget": budget,
-                "search": sorted(goals),
+                "search": sorted(plan.goals),
             },
         )
         return replace(result, render_pair=self.render_pair)
+
+    def plan(
+        self,
+        interventions: Iterable[Intervention],
+        doses: Mapping[str, Sequence[float]] | None = None,
+        *,
+        search: Iterable[str] = GOALS,
+        budget: int = 0,
+        progress: Progress = silent,
+    ) -> Plan:
+        """Survey the items and lay out what is asked; arguments as for `run`."""
+        return make_plan(
+            self.items,
+            make_grid(interventions, doses, kind=self.items.kind),
+            {
+                "system": self.settings.system or self._labeller.name,
+                "system_identity": self._labeller.identity,
+                "labels": self.labels,
+            },
+            self.settings,
+            goals=check_goals(search),
+            budget=budget,
+            progress=progress,
+        )
 
     def render_pair(self, flip: Flip) -> tuple[Tensor, Tensor, float]:
         """Render the two sounds of a flip, to listen to.
@@ -357,24 +361,6 @@ class Interrogation:
             conditions=tuple(conditions),
             progress=progress,
         )
-
-    def _depends_on(
-        self, grid: ConditionGrid, duration: float | None, content: str
-    ) -> dict[str, Any]:
-        """Return everything that the answers depend on."""
-        return {
-            "system": self.settings.system or self._labeller.name,
-            "system_code": self.settings.system_code,
-            "system_identity": self._labeller.identity,
-            "conditions": [condition.intervention.settings for condition in grid.conditions],
-            "label_preserving": [i.label_preserving for i in grid.interventions],
-            "items": self.items.names,
-            "content": content,
-            "labels": self.labels,
-            "duration": duration,
-            "sr": getattr(self.items, "sr", None),
-            "seed": self.settings.seed,
-        }
 
     def _check(self) -> None:
         """Raise ParameterError for too few classes, items or groups, or a setting out of range."""

@@ -175,7 +175,7 @@ class Features:
 
 def as_items(audio: Any, *, sr: float | None, cache: RenderCache | None) -> Sounds | Features:
     """Make items of sounds or features, as `Interrogation` accepts them."""
-    if isinstance(audio, Features):
+    if isinstance(audio, Features | Sounds):
         return audio
     if isinstance(audio, Tensor) and audio.ndim == 3:
         return Features(audio)

@@ -99,6 +99,12 @@ class Labeller:
             )
         return labels
 
+    def label_item(
+        self, renderings: Tensor, item: int = 0, *, round_name: str = "", max_batch: int = 64
+    ) -> list[str]:
+        """Return one label per rendering, of at most ``max_batch`` at once; see `Answering`."""
+        return [label for batch in renderings.split(max_batch) for label in self(batch)]
+
     def _from_scores(self, scores: Tensor) -> list[str]:
         if self.columns is None:
             raise ParameterError(

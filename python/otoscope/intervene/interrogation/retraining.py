@@ -53,7 +53,7 @@ def retraining(
             curve, intervention = conditions[condition]
             labelled = label_items(
                 items,
-                labeller,
+                labeller.label_item,
                 lambda item: [(intervention, curve_seed(settings.seed, item, curve))],
                 tested.tolist(),
                 duration=duration,

@@ -14,7 +14,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,6 @@ from otoscope.intervene.interrogation.conditions import (
     is_settled,
 )
 from otoscope.intervene.interrogation.items import Features, Seeded, Sounds
-from otoscope.intervene.interrogation.labeller import Labeller
 from otoscope.intervene.sound import SoundIntervention
 from otoscope.intervene.statistics.bootstrap import MetricName
 from otoscope.progress import Progress, silent, tracked
@@ -131,12 +130,23 @@ def curve_seed(seed: int, item: int, curve: int) -> int:
     return item_seed(seed, item, "curve", curve)
 
 
+class Answering(Protocol):
+    """Answer for items: the system itself, or a writer of files that others answer later."""
+
+    by_scores: bool
+
+    def label_item(
+        self, renderings: Tensor, item: int, *, round_name: str, max_batch: int
+    ) -> list[str]:
+        """Return one answer per rendering of an item in a round."""
+
+
 @dataclass(frozen=True, eq=False)
 class Session:
     """Items, the system that labels them, the log, and how they are rendered."""
 
     items: Sounds | Features
-    labeller: Labeller
+    labeller: Answering
     log: AnswerLog
     duration: float | None
     settings: InterrogationSettings
@@ -223,12 +233,11 @@ class Session:
         remaining = [item for item in items if item not in answers]
         labelled = label_items(
             self.items,
-            self.labeller,
+            partial(self.labeller.label_item, round_name=what, max_batch=self.settings.max_batch),
             interventions,
             remaining,
             duration=self.duration,
             workers=self.settings.workers,
-            max_batch=self.settings.max_batch,
         )
         shown = iter(tracked(self.progress, remaining, what) if remaining else remaining)
         next(shown, None)  # each further step reports one item as done
@@ -241,18 +250,17 @@ class Session:
 
 def label_items(
     items: Sounds | Features,
-    labeller: Labeller,
+    label_item: Callable[[Tensor, int], list[str]],
     interventions: Callable[[int], list[Seeded]],
     indices: Iterable[int],
     *,
     duration: float | None,
     workers: int = 1,
-    max_batch: int = 64,
 ) -> Iterator[tuple[int, list[str]]]:
     """Render items and label the renderings, with a few items in memory at a time.
 
-    ``interventions`` maps the index of an item to what it is rendered under. ``workers`` processes
-    render; the system stays in this process and gets at most ``max_batch`` renderings at once.
+    ``interventions`` maps the index of an item to what it is rendered under, ``label_item`` its
+    renderings and its index to answers. ``workers`` processes render; the system stays in this one.
     Yields the index of each item with one answer per rendering.
     """
     from joblib import Parallel, delayed
@@ -268,14 +276,10 @@ def label_items(
             )
             with _ending_quietly(rendered):
                 for index, renderings in zip(part, rendered, strict=True):
-                    yield index, _labels(labeller, renderings, max_batch, items.names[index])
-
-
-def _labels(labeller: Labeller, renderings: Tensor, max_batch: int, name: str) -> list[str]:
-    try:
-        return [label for batch in renderings.split(max_batch) for label in labeller(batch)]
-    except ParameterError as err:
-        raise err.within(name) from err
+                    try:
+                        yield index, label_item(renderings, index)
+                    except ParameterError as err:
+                        raise err.within(items.names[index]) from err
 
 
 @contextmanager
@@ -293,7 +297,7 @@ class AnswerLog:
     """Answers by index of the item and by round, kept in a JSON Lines file if a path is given.
 
     ``depends_on`` is everything that the answers depend on; a file of another interrogation is
-    refused.
+    refused. ``known`` are answers that are there beforehand.
 
     Examples
     --------
@@ -304,9 +308,14 @@ class AnswerLog:
     """
 
     def __init__(
-        self, path: str | PathLike[str] | None, depends_on: Mapping[str, Any], *, seed: int
+        self,
+        path: str | PathLike[str] | None,
+        depends_on: Mapping[str, Any],
+        *,
+        seed: int,
+        known: Mapping[tuple[int, str], Sequence[str]] | None = None,
     ) -> None:
-        self._answers: dict[tuple[int, str], list[str]] = {}
+        self._answers = {key: list(answers) for key, answers in (known or {}).items()}
         self.by_scores = False
         """Whether the system returned scores, so that the names of their columns matter."""
         self._seed = seed

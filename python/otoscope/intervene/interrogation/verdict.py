@@ -6,9 +6,9 @@
 
    * at some dose |change| > max_change, p < 0.05 after Holm's correction, and the interval of the
      change excludes 0 (without labels: the whole interval lies beyond max_change); or
-   * at some dose a class loses: p < 0.05 by Fisher's exact test after Holm's correction over all
-     doses, placebos and classes, and the whole interval of the change of its recall lies below
-     -max_change; or
+   * at some dose |change| > max_change and a class loses: p < 0.05 by Fisher's exact test after
+     Holm's correction over all doses, placebos and classes, and the interval of the change of its
+     recall excludes 0; or
    * with the dose chosen per item, the intervals of the best and of the worst score both lie
      further out than those of as many placebos (without placebos: than the baseline's), by more
      than max_change: answers turn both ways, though the score may stay.
@@ -272,7 +272,7 @@ def has_moved(point: DosePoint, max_change: float) -> bool:
     """Whether a score changed by more than ``max_change``, or a class lost, not by chance."""
     change = point.change
     if point.lost_classes:
-        return True
+        return abs(change.value) > max_change
     if point.p_holm is None:
         return max(-change.high, change.low) > max_change
     is_significant = point.p_holm < LEVEL and (change.low > 0 or change.high < 0)

@@ -215,7 +215,8 @@ def _still_evidence(curves: Sequence[DoseCurve], result: InterrogationResult) ->
     if not any(point.change.value for curve in curves for point in curve.points):
         bounds = [b for c in curves for p in c.points for b in (-p.change.low, p.change.high)]
         return (
-            f"at no dose the {metric} differs from {result.baseline.value:.3f}; with so many items "
+            f"at no dose the {metric} differs from {result.baseline.value:.3f}; "
+            f"with {len(result.items):,} items "
             f"a change of up to {max(bounds):.3f} could have been missed",
         )
     return (

@@ -1,0 +1,103 @@
+"""The plan of an interrogation: what is asked of each item, and all that answers depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.errors import ParameterError
+from otoscope.intervene.interrogation.conditions import (
+    ConditionGrid,
+    analysed_duration,
+    families,
+)
+from otoscope.intervene.interrogation.items import Features, Sounds
+from otoscope.intervene.interrogation.session import (
+    Answering,
+    AnswerLog,
+    InterrogationSettings,
+    Session,
+    Tries,
+)
+from otoscope.intervene.sound import SoundIntervention
+from otoscope.progress import Progress
+
+__all__ = ["Plan", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Conditions of every item, tries of compositions, and all that the answers depend on.
+
+    ``lengths`` are those of the items, in samples; ``duration`` is analysed, in seconds.
+    """
+
+    grid: ConditionGrid
+    composed: Sequence[Sequence[SoundIntervention]]
+    goals: frozenset[str]
+    budget: int
+    lengths: Sequence[int]
+    duration: float | None
+    depends_on: Mapping[str, Any]
+
+    def asked(
+        self,
+        items: Sounds | Features,
+        labeller: Answering,
+        log: AnswerLog,
+        labels: Sequence[str] | None,
+        settings: InterrogationSettings,
+        progress: Progress,
+    ) -> tuple[NDArray[np.str_], Tries | None, Sequence[str]]:
+        """Ask for all answers: return those of the grid and of the tries, and the right ones."""
+        session = Session(items, labeller, log, self.duration, settings, progress=progress)
+        answers, tries = session.label_grid(self.grid), None
+        before: list[str] = answers[:, 0].tolist()
+        right = before if labels is None else labels
+        if self.budget:
+            tries = session.label_compositions(
+                before, right, self.composed, goals=self.goals, budget=self.budget
+            )
+        return answers, tries, right
+
+
+def make_plan(
+    items: Sounds | Features,
+    grid: ConditionGrid,
+    about: Mapping[str, Any],
+    settings: InterrogationSettings,
+    *,
+    goals: frozenset[str],
+    budget: int,
+    progress: Progress,
+) -> Plan:
+    """Survey the items and lay out what is asked; ``about`` is the system, with the labels."""
+    if budget < 0:
+        raise ParameterError(f"budget is {budget} tries, must be >= 0")
+    composed = families(grid) if budget else []
+    if budget and not composed:
+        raise ParameterError(
+            f"budget is {budget}: only sounds can be changed several times in a row, by "
+            "label-preserving interventions"
+        )
+    lengths, content = items.survey(progress)
+    changes = [condition.intervention for condition in grid.conditions]
+    duration = analysed_duration(items, lengths, changes, composed, asked=settings.duration)
+    depends_on = {
+        "system": about["system"],
+        "system_code": settings.system_code,
+        "system_identity": about["system_identity"],
+        "conditions": [change.settings for change in changes],
+        "label_preserving": [i.label_preserving for i in grid.interventions],
+        "items": items.names,
+        "content": content,
+        "labels": about["labels"],
+        "duration": duration,
+        "sr": getattr(items, "sr", None),
+        "seed": settings.seed,
+    }
+    return Plan(grid, composed, goals, budget, lengths, duration, depends_on)

@@ -1,0 +1,194 @@
+"""Configuration of an interrogation, and what it says of items, changes and doses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.intervene import (
+    FeatureDilation,
+    Interrogation,
+    InterrogationSettings,
+    Intervention,
+)
+from otoscope.intervene.interrogation.items import Features
+from otoscope.progress import Progress
+from otoscope.signal.audio.truncation import truncation
+from otoscope.workflows.labelled_items import Columns, LabelledItems, read_items
+
+__all__ = [
+    "DECIDED",
+    "InterrogateConfig",
+    "check_bound",
+    "doses_of",
+    "prepared",
+    "readable",
+    "truncated_files",
+]
+
+DECIDED = (
+    "interventions",
+    "labels",
+    "strict",
+    "unlabelled",
+    "groups",
+    "confound",
+    "doses",
+    "budget",
+    "dilation",
+    "threshold",
+)
+"""Settings that an export has decided."""
+
+
+@dataclass(frozen=True)
+class InterrogateConfig:
+    """Model, data and interventions of an interrogation.
+
+    Parameters
+    ----------
+    model : str, optional
+        Name for `otoscope.models.load`: a zoo model, a bundle, or "FILE.py:FUNCTION", whose
+        ``FUNCTION()`` returns a model or a function: Tensor [item, sample] (or [item, feature])
+        to labels, or to scores [item, class]. The sampling rate of a function is its attribute
+        ``sample_rate``, if it has one, else that of the first file. An export and an import
+        need none.
+    data : Path
+        Folder with one sub-folder per class, folder of a dance corpus, or features (.npz); for an
+        import, the folder of the export.
+    interventions : tuple of Intervention
+        Interventions on sounds, each with its greatest dose.
+    dilation : float, optional
+        Greatest time dilation of features, in percent.
+    labels : Path, optional
+        CSV table with the columns file, label and others.
+    strict : bool
+        Refuse data with sound files that cannot be read; otherwise they are skipped.
+    unlabelled : bool
+        Take the model's answers to the unchanged items as the correct labels.
+    groups : str, optional
+        Name of the column of groups.
+    confound : tuple of str, optional
+        Names of columns of numbers that may reveal the class.
+    classes : tuple of str, optional
+        Outputs that a model may answer with, or answers of a function in the order of its columns;
+        default: the labels.
+    threshold : float, optional
+        Decision threshold for models with one output.
+    doses : int, optional
+        Number of doses to each side of 0 for proportional interventions; default: three.
+    budget : int
+        Number of random combinations of changes to try per item.
+    max_drop : float
+        Largest tolerated fall of the score in points, in [0, 100).
+    settings : InterrogationSettings
+        Metric, least score, duration, seed, workers and cache; its classes and bound are those
+        above.
+    device : str
+        Device of the model, "cpu" or "cuda".
+
+    Examples
+    --------
+    >>> from otoscope.intervene import Tempo
+    >>> InterrogateConfig("musicnn-mtt", Path("songs"), (Tempo(6),)).max_drop
+    5.0
+    """
+
+    model: str | None
+    data: Path
+    interventions: tuple[Intervention, ...] = ()
+    dilation: float | None = None
+    labels: Path | None = None
+    strict: bool = False
+    unlabelled: bool = False
+    groups: str | None = None
+    confound: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    threshold: float | None = None
+    doses: int | None = None
+    budget: int = 0
+    max_drop: float = 5.0
+    settings: InterrogationSettings = field(default_factory=InterrogationSettings)
+    device: str = "cpu"
+
+
+def check_bound(config: InterrogateConfig) -> None:
+    if not 0 <= config.max_drop < 100:
+        raise ParameterError(f"max_drop is {config.max_drop:g} points, must be in [0, 100)")
+
+
+def prepared(config: InterrogateConfig) -> tuple[LabelledItems, Sequence[Intervention]]:
+    """Read the items, and choose the interventions on them."""
+    check_bound(config)
+    items = read_items(
+        config.data,
+        config.labels,
+        unlabelled=config.unlabelled,
+        columns=Columns(config.groups, config.confound),
+    )
+    return items, _interventions(config, items)
+
+
+def readable(
+    interrogation: Interrogation, config: InterrogateConfig, progress: Progress
+) -> tuple[Interrogation, Mapping[str, ParameterError]]:
+    """Leave out the files that cannot be read, or refuse them."""
+    others, skipped = interrogation.readable(progress)
+    if skipped and config.strict:
+        name, first = next(iter(skipped.items()))
+        n_files = len(interrogation.items.names)
+        raise first.within(f"{len(skipped)} of {n_files} sound files cannot be read; {name}")
+    return others, skipped
+
+
+def truncated_files(items: LabelledItems, interrogation: Interrogation) -> dict[str, str]:
+    if isinstance(items.audio, Features):
+        return {}
+    files = interrogation.items.names
+    return {file: text for file in files if (text := truncation(file))}
+
+
+def _interventions(config: InterrogateConfig, items: LabelledItems) -> Sequence[Intervention]:
+    if not items.dilations:
+        if config.dilation is not None:
+            raise ParameterError(
+                f"dilation is {config.dilation:g}, and {config.data} holds sounds",
+                advice=Advice("change sounds with ", Argument("tempo")),
+            )
+        if not config.interventions:
+            raise ParameterError(
+                "nothing is to be changed",
+                advice=Advice(
+                    "name one or more changes: ",
+                    Argument("tempo", 6),
+                    " or ",
+                    Argument("highpass", 20),
+                ),
+            )
+        return config.interventions
+    if config.dilation is None or config.interventions:
+        available = ", ".join(f"{percent:g}" for percent in items.dilations)
+        raise ParameterError(
+            f"{config.data} holds features, which have dilations only",
+            advice=Advice("choose with ", Argument("dilation"), f" one of {available}"),
+        )
+    return [FeatureDilation(config.dilation, available=items.dilations)]
+
+
+def doses_of(
+    interventions: Sequence[Intervention], n_each: int | None
+) -> Mapping[str, Sequence[float]] | None:
+    """Space ``n_each`` doses evenly on each side of 0, for proportional interventions."""
+    if n_each is None:
+        return None
+    if n_each < 1:
+        raise ParameterError(f"doses is {n_each}, must be >= 1")
+    doses = {}
+    for intervention in interventions:
+        if intervention.is_proportional:
+            steps = [abs(intervention.dose) * k / n_each for k in range(1, n_each + 1)]
+            low, high = intervention.bounds
+            doses[intervention.name] = [d for s in steps for d in (-s, s) if low <= d <= high]
+    return doses
