@@ -90,6 +90,11 @@ SEEN_BY: dict[str, dict[str, str]] = {
         **dict.fromkeys(
             ("--html", "--json"), "cli/test_interrogate.py::test_a_planted_horse_breaks_the_bound"
         ),
+        **dict.fromkeys(
+            ("--export", "--import"),
+            "cli/test_interrogate_exchange.py::"
+            "test_the_verdict_equals_the_one_of_the_model_in_python",
+        ),
     },
     "distance": {"--json": "cli/test_distance.py::test_distance_is_that_of_the_features"},
     "stats": {"--json": "cli/test_distance.py::test_statistics_are_taken_up_and_added_to"},

@@ -135,3 +135,15 @@ def test_a_cache_that_cannot_be_written_is_warned_of_once(tmp_path: Path) -> Non
         result = loudness(cache=place / "below").run([Gain(6)])
     assert len(warned) == 1
     assert result.curves == loudness().run([Gain(6)]).curves
+
+
+def test_a_rate_that_the_system_does_not_hear_is_refused() -> None:
+    def predict(sounds: Tensor) -> list[str]:
+        return ["a"] * len(sounds)
+
+    vars(predict)["sample_rate"] = 16000
+    sounds = [(torch.ones(40), 8000)] * 4
+    with pytest.raises(ParameterError, match="sr is 8000 Hz, and the system hears 16000 Hz"):
+        Interrogation(predict, sounds, ["a", "b"] * 2, settings=InterrogationSettings(sr=8000))
+    same = InterrogationSettings(sr=16000)
+    assert Interrogation(predict, sounds, ["a", "b"] * 2, settings=same).items.sr == 16000  # type: ignore[union-attr]
