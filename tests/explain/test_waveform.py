@@ -18,7 +18,6 @@ import soundfile
 import torch
 from torch import Tensor, nn
 
-import otoscope as oto
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation, SoundLIME, components, content, segments
 from otoscope.explain.design import draw_design
@@ -394,11 +393,5 @@ def test_an_explanation_reads_back_with_its_sounds() -> None:
 def test_an_explainer_of_sounds_is_pickled() -> None:
     y = noise().float()
     lime = SoundLIME(Ear().eval(), components="hpss * time:2", content="noise")
-    wanted = lime.explain((y, SR)).coefficients
-    torch.testing.assert_close(
-        pickle.loads(pickle.dumps(lime)).explain((y, SR)).coefficients, wanted
-    )
-
-
-def test_the_names_are_public() -> None:
-    assert oto.components.time is components.time
+    again = pickle.loads(pickle.dumps(lime))
+    assert torch.equal(again.explain((y, SR)).coefficients, lime.explain((y, SR)).coefficients)

@@ -32,6 +32,8 @@ def paper_a(  # noqa: PLR0913 - the settings that a reader may vary
 
     Parameters
     ----------
+    cls : type
+        `SoundLIME` or a class derived from it.
     model : callable
         Model; its output should be the probability.
     content : str, Content, float or Tensor
@@ -92,6 +94,8 @@ def ismir2017(
 
     Parameters
     ----------
+    cls : type
+        `SoundLIME` or a class derived from it.
     model : callable
         Model; for "temporal" of [batch, 1, sample, 1]: patches are waveforms [sample, 1].
     version : {"time-frequency", "temporal"}

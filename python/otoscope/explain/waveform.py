@@ -155,7 +155,18 @@ class Sounds:
 
     @contextmanager
     def same_answers(self, group: Sequence[Query]) -> Iterator[None]:
-        """Refuse a model that answers otherwise to the same sound, at once or after the block."""
+        """Refuse a model that answers otherwise to the same sound, at once or after the block.
+
+        Parameters
+        ----------
+        group : sequence of Query
+            Queries of one evaluator.
+
+        Yields
+        ------
+        None
+            The block runs between two rounds of answers.
+        """
         evaluator = self.evaluator(group[0])
         if evaluator is None:
             yield

@@ -74,10 +74,10 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     path : Path
         JSON Lines file of `explain_to_records`.
 
-    Yields
-    ------
-    dict
-        Record; see `to_record`.
+    Returns
+    -------
+    iterator of dict
+        Records; see `to_record`.
 
     Examples
     --------

@@ -115,6 +115,7 @@ class InterrogateConfig:
 
 
 def check_bound(config: InterrogateConfig) -> None:
+    """Refuse a largest drop that no score can have."""
     if not 0 <= config.max_drop < 100:
         raise ParameterError(f"max_drop is {config.max_drop:g} points, must be in [0, 100)")
 
@@ -144,6 +145,7 @@ def readable(
 
 
 def truncated_files(items: LabelledItems, interrogation: Interrogation) -> dict[str, str]:
+    """Describe the files that end before their headers say."""
     if isinstance(items.audio, Features):
         return {}
     files = interrogation.items.names

@@ -156,11 +156,13 @@ def export_sounds(
         asked.
     folder : str or PathLike
         Folder that does not exist or is empty; written completely or not at all.
-    interventions, doses, budget, progress
+    interventions, doses, budget
         As for `Interrogation.run`. All tries are written: which of them are needed depends on
         answers.
     title : str
         Name of the data in reports.
+    progress : Progress
+        As for `Interrogation.run`.
 
     Returns
     -------

@@ -50,6 +50,7 @@ def retraining(
         labeller = Labeller(train(indices), classes=settings.classes, labels=labels)
 
         def answers(tested: Indices, condition: str) -> list[str]:
+            """Label the tested items under a condition."""
             curve, intervention = conditions[condition]
             labelled = label_items(
                 items,

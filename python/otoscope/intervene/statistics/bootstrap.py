@@ -221,10 +221,12 @@ class GroupBootstrap:
 
     @cached_property
     def group_codes(self) -> NDArray[np.intp]:
+        """Number of each item's group, from 0."""
         return _codes(self.groups, len(self.labels))
 
     @property
     def n_groups(self) -> int:
+        """Number of groups."""
         return int(self.group_codes.max(initial=-1)) + 1
 
     @cached_property

@@ -31,6 +31,13 @@ _Frames = NDArray[np.int64]
 def onset_times(y: Tensor, sr: float) -> _Floats:
     """Find the onsets of a sound [sample], each moved back to a minimum of onset strength.
 
+    Parameters
+    ----------
+    y : Tensor [sample]
+        Sound, finite.
+    sr : float
+        Sample rate in Hz.
+
     Returns
     -------
     ndarray [onset]
@@ -59,6 +66,13 @@ def onset_times(y: Tensor, sr: float) -> _Floats:
 
 def beat_times(y: Tensor, sr: float) -> _Floats:
     """Track the beats of a sound [sample].
+
+    Parameters
+    ----------
+    y : Tensor [sample]
+        Sound, finite.
+    sr : float
+        Sample rate in Hz.
 
     Returns
     -------
