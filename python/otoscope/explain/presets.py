@@ -62,6 +62,7 @@ def paper_a(  # noqa: PLR0913 - the settings that a reader may vary
 
     Examples
     --------
+    >>> import torch
     >>> from otoscope.explain import SoundLIME
     >>> SoundLIME.paper_a(torch.nn.Flatten()).settings.n_samples
     70000
@@ -120,6 +121,7 @@ def ismir2017(
 
     Examples
     --------
+    >>> import torch
     >>> from otoscope.explain import SoundLIME
     >>> SoundLIME.ismir2017(torch.nn.Flatten()).settings.segments
     'grid(6, 4)'

@@ -85,6 +85,8 @@ class FolderNotes:
         try:
             yield
         except OSError as err:
+            if err.errno is None or (err.filename and Path(err.filename) != file):
+                raise  # of the model, not of this file
             is_lost = file.is_symlink() and not file.exists()
             reason = f"cannot be read: {err.strerror or err}"
             self.skipped[name] = ParameterError("is a link to nothing" if is_lost else reason)
