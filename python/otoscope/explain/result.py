@@ -255,7 +255,7 @@ class Explanation(Shown):
         >>> from otoscope.explain import SoundLIME
         >>> lime = SoundLIME(lambda y: y.mean(1), components="time:2", content=0.0)
         >>> lime.explain(torch.arange(1.0, 5.0)).listen([1])
-        tensor([0.0000, 0.0000, 3.0000, 4.0000])
+        tensor([0., 0., 3., 4.])
         """
         kept = document.kept_of(list(segments), len(self.extents))
         if self.mixture is not None:
