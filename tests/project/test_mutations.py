@@ -130,7 +130,6 @@ def test_fifteen_mistakes_of_the_package_are_noticed() -> None:
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
 
 
-@pytest.mark.slow
 def test_every_mistake_can_be_planted() -> None:
     """Its right text stands once in its file; a table that has aged is renewed with the code."""
     aged = [m for m in mistakes() if (PACKAGE / m.path).read_text("utf-8").count(m.right) != 1]
