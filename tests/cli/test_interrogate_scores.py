@@ -133,7 +133,7 @@ def test_the_least_score_is_a_gate(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_class_that_loses_all_is_decided_however_many_changes_are_tried(data: Path) -> None:
-    """8 of 8 lost; McNemar's test after Holm's correction for so many doses shows nothing."""
+    """All 8 are lost; McNemar's test finds nothing after Holm's correction for the doses."""
     many = ["--gain", 6, "--eq", 1, "--noise", 60, "--highpass", 20, "--polarity", "--bits", 16]
     document = json.loads(run(1, data, "by_level", *many, "--doses", 6, "--json", "-"))
     gain = document["curves"][[curve["name"] for curve in document["curves"]].index("gain")]

@@ -126,7 +126,7 @@ class Group(TyperGroup):
             raise typer.Exit(_INTERRUPTED) from None
         except (Exception, SystemExit) as err:  # SystemExit: of a user's model
             errors = (err, err.__context__)  # of a help page, rich raises SystemExit
-            if errno.EPIPE in [getattr(e, "errno", None) for e in errors]:  # nobody reads the pipe
+            if errno.EPIPE in [getattr(e, "errno", None) for e in errors]:  # its reader has ended
                 raise typer.Exit(_CLOSED_PIPE) from None
             if (
                 hasattr(err, "show") and getattr(err, "exit_code", 1) != 1

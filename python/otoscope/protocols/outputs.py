@@ -30,7 +30,7 @@ def as_outputs(answer: Any, output: str | int | None = None) -> Any:
     -------
     Tensor or object
         * A Tensor stays, an array or a list of numbers becomes one.
-        * Of a tuple or list without names, the first member.
+        * A tuple or list without names gives its first member.
         * Of named parts (a dictionary, dataclass, named tuple, or an object with the attribute
           ``logits``), the part ``logits`` or, without one, the only Tensor or array.
 

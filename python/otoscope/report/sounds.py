@@ -53,7 +53,7 @@ def has_sound(patch: Patch) -> bool:
 def segment_sounds(explanation: Explanation) -> list[Sound]:
     """Make the sounds with only some segments: first with several, then with one, cut to its time.
 
-    Of a model of sounds they are what it heard; the first are encoded without loss, in 24 bits.
+    A model of sounds heard exactly these; the first are encoded without loss, in 24 bits.
     """
     patch = explanation.patch
     if not has_sound(patch) or patch.sr is None:

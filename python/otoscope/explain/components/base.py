@@ -7,6 +7,7 @@ replaces a part in the same way, so that all parts replaced add up to the conten
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -71,7 +72,7 @@ class Excerpt:
         return self.sr
 
 
-class Components:
+class Components(ABC):
     """Parts of a sound to rank.
 
     ``a | b`` joins two lists, ``a * b`` crosses them (each part of one is split by the other), and
@@ -88,9 +89,9 @@ class Components:
     rank = 2
     """Order of crossing: sources (0, 1) first, then bands (2), then time (3)."""
 
+    @abstractmethod
     def split(self, part: Part, excerpt: Excerpt) -> list[Part]:
         """Split one part of an excerpt."""
-        raise NotImplementedError
 
     def __or__(self, other: Components) -> Components:
         """Join two lists."""

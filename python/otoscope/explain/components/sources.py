@@ -125,7 +125,7 @@ def stems(sounds: Mapping[str, Any] | str | PathLike[str], *, rest: bool = False
     ----------
     sounds : mapping of str to sound, or path of a folder
         Sounds by name: Tensor or array [sample] or [channel, sample], ``(y, sr)`` or a file, with
-        the channels of the sound, and of its length or that of its whole recording. Of a folder:
+        the channels of the sound, as long as it or its whole recording. A folder gives
         its sound files.
     rest : bool
         Add what the stems lack of the sound as the component "rest".
