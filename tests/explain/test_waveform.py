@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation, SoundLIME, components, content, segments
 from otoscope.explain.design import draw_design
-from otoscope.explain.evidence import coalition_output
+from otoscope.explain.fit.evidence import coalition_output
 from otoscope.protocols import Patch, SoundClassifier
 from otoscope.report import save_html
 from tests.support.listeners import listener

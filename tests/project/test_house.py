@@ -32,6 +32,12 @@ def test_a_module_says_what_it_does(path: Path) -> None:
     assert len(docstring.splitlines()[0]) <= 100
 
 
+def test_a_package_has_about_a_dozen_modules() -> None:
+    for package in (ROOT / "python").rglob("__init__.py"):
+        modules = [path for path in package.parent.glob("*.py") if path != package]
+        assert len(modules) <= 15, package.parent
+
+
 CSRC = ROOT / "csrc"
 
 

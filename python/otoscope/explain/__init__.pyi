@@ -1,14 +1,14 @@
 from . import components, content, segments
 from .evaluator import Evaluator, PlainPasses
-from .evidence import Evidence
-from .fit import Fit
+from .fit.evidence import Evidence
+from .fit.contributions import Fit
 from .maximise import ActivationMaximiser, FourierPrior, Prior, RawPrior, ScaledPrior
-from .mixture import Mixture
+from .components.mixture import Mixture
 from .query import FewEffectiveSamples
 from .result import Explanation
 from .settings import ExplanationSettings
 from .soundlime import SoundLIME
-from .surrogate import ForwardSelection, WeightedRidge
+from .fit.surrogate import ForwardSelection, WeightedRidge
 
 __all__ = [
     "ActivationMaximiser",

@@ -22,8 +22,8 @@ from torch import Tensor
 from otoscope import ops, records
 from otoscope.documents import read_document, require_fields, require_types
 from otoscope.errors import ParameterError
-from otoscope.explain.fit import Fit
-from otoscope.explain.mixture import Mixture
+from otoscope.explain.components.mixture import Mixture
+from otoscope.explain.fit.contributions import Fit
 from otoscope.explain.segments import Extent
 from otoscope.explain.settings import ExplanationSettings
 from otoscope.foreign import parse_json

@@ -126,7 +126,7 @@ def ismir2017(
     >>> SoundLIME.ismir2017(torch.nn.Flatten()).settings.segments
     'grid(6, 4)'
     """
-    from otoscope.explain.surrogate import ForwardSelection
+    from otoscope.explain.fit.surrogate import ForwardSelection
 
     is_temporal = version == "temporal"
     if not is_temporal and version != "time-frequency":

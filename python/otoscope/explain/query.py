@@ -13,10 +13,10 @@ from torch import Tensor
 
 from otoscope import ops, records
 from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.explain.components.mixture import Mixture
 from otoscope.explain.design import SHAPLEY_DESIGNS, Design, distinct
-from otoscope.explain.fit import Surrogate, fit_table
-from otoscope.explain.kernel import Kernel, effective_samples, kernel_weights
-from otoscope.explain.mixture import Mixture
+from otoscope.explain.fit.contributions import Surrogate, fit_table
+from otoscope.explain.fit.kernel import Kernel, effective_samples, kernel_weights
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import Segments
 from otoscope.explain.settings import ExplanationSettings

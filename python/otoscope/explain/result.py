@@ -15,10 +15,10 @@ from torch import Tensor
 from otoscope.display import Shown, data_frame
 from otoscope.errors import ParameterError
 from otoscope.explain import document
-from otoscope.explain.evidence import Evidence, clear_segments, least_of, weigh
-from otoscope.explain.fit import Fit
-from otoscope.explain.least_squares import CoefficientKind
-from otoscope.explain.mixture import Mixture
+from otoscope.explain.components.mixture import Mixture
+from otoscope.explain.fit.contributions import Fit
+from otoscope.explain.fit.evidence import Evidence, clear_segments, least_of, weigh
+from otoscope.explain.fit.least_squares import CoefficientKind
 from otoscope.explain.segments import Extent
 from otoscope.explain.settings import ExplanationSettings
 from otoscope.foreign import refusing

@@ -18,8 +18,8 @@ from otoscope.explain.components import Components
 from otoscope.explain.content import DEFAULT_CONTENT, Content, resolve
 from otoscope.explain.design import DEFAULT_DESIGN, SHAPLEY_DESIGNS, draw_design
 from otoscope.explain.evaluator import Evaluator
-from otoscope.explain.fit import choose_surrogate
-from otoscope.explain.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
+from otoscope.explain.fit.contributions import choose_surrogate
+from otoscope.explain.fit.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
 from otoscope.explain.presets import ismir2017, paper_a
 from otoscope.explain.query import (
     Query,

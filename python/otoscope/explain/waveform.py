@@ -19,10 +19,10 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain import components as parts_of_sound
 from otoscope.explain.components.base import Components, Excerpt, Part
+from otoscope.explain.components.mixture import Mixed, ask, mix, require_same_answer
 from otoscope.explain.content.base import Content, SoundSource
 from otoscope.explain.design import DEFAULT_DESIGN, MOST_EXACT, SHAPLEY_DESIGNS, draw_design
 from otoscope.explain.evaluator import Evaluator
-from otoscope.explain.mixture import Mixed, ask, mix, require_same_answer
 from otoscope.explain.query import Query
 from otoscope.explain.segments import Extent, Segmentation, Segments, grid
 from otoscope.explain.settings import ExplanationSettings

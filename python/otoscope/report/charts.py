@@ -13,8 +13,8 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation
-from otoscope.explain.evidence import is_constant
-from otoscope.explain.fit import ranked
+from otoscope.explain.fit.contributions import ranked
+from otoscope.explain.fit.evidence import is_constant
 from otoscope.report.geometry import Tick, polyline, ticks
 from otoscope.report.numbers import signed
 from otoscope.report.sentences import place

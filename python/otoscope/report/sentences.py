@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from otoscope.explain import Evidence, Explanation
-from otoscope.explain.evidence import coalition_output, is_constant, is_probability
+from otoscope.explain.fit.evidence import coalition_output, is_constant, is_probability
 from otoscope.explain.segments import Extent
 from otoscope.report.numbers import UNKNOWN, decimals, number, percent
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from otoscope.explain import Explanation
-from otoscope.explain.evidence import coalition_output
+from otoscope.explain.fit.evidence import coalition_output
 from otoscope.protocols import Patch
 from otoscope.report.numbers import number
 from otoscope.signal import encode_audio

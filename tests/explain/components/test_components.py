@@ -16,7 +16,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain import components
 from otoscope.explain.components import COMPONENTS, Components
 from otoscope.explain.components.base import Excerpt, Part
-from otoscope.explain.mixture import mix
+from otoscope.explain.components.mixture import mix
 from otoscope.signal import write_audio
 
 SR = 8000

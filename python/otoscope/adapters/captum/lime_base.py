@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from otoscope.adapters.captum._arguments import ArgumentError, CaptumTarget, Inputs, as_tuple
 from otoscope.adapters.captum._attribution import Attribution, require_count, with_additional
 from otoscope.adapters.captum._game import Game, number
-from otoscope.explain.surrogate import regress
+from otoscope.explain.fit.surrogate import regress
 
 __all__ = ["LimeBase", "draw_as_captum", "fit"]
 

@@ -30,7 +30,7 @@ from otoscope.adapters.captum._attribution import (
     with_additional,
 )
 from otoscope.adapters.captum._game import Game, evaluate_coalitions, in_parts, number
-from otoscope.explain.shapley import shapley_values
+from otoscope.explain.fit.shapley import shapley_values
 
 __all__ = ["ShapleyValueSampling", "ShapleyValues"]
 

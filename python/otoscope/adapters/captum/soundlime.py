@@ -15,9 +15,9 @@ from otoscope.adapters.captum._game import Game
 from otoscope.adapters.captum.lime import Lime
 from otoscope.adapters.captum.lime_base import draw_as_captum, fit
 from otoscope.explain.design import MOST_EXACT, draw_design
-from otoscope.explain.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
-from otoscope.explain.shapley import kernel_shap, shapley_values
-from otoscope.explain.surrogate import WeightedRidge
+from otoscope.explain.fit.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
+from otoscope.explain.fit.shapley import kernel_shap, shapley_values
+from otoscope.explain.fit.surrogate import WeightedRidge
 
 __all__ = ["KernelShap", "SoundLIME"]
 

@@ -1,6 +1,5 @@
 """ABC notation: tunes read and written, MIDI, transposition, and an index of interval n-grams."""
 
-from otoscope.folk.abc.book import book_to_abc, parse_book, parse_tune, read_book, to_abc
 from otoscope.folk.abc.durations import TimedElement
 from otoscope.folk.abc.elements import (
     BarLine,
@@ -20,10 +19,10 @@ from otoscope.folk.abc.key import Key
 from otoscope.folk.abc.meter import Meter
 from otoscope.folk.abc.midi import to_midi
 from otoscope.folk.abc.ngrams import Neighbour, NgramIndex
-from otoscope.folk.abc.sounding import MidiNote
 from otoscope.folk.abc.structure import Measure, Part
+from otoscope.folk.abc.text.book import book_to_abc, parse_book, parse_tune, read_book, to_abc
 from otoscope.folk.abc.transposition import transpose
-from otoscope.folk.abc.tune import Tune
+from otoscope.folk.abc.tune import MidiNote, Tune
 
 __all__ = [
     "REASONS",

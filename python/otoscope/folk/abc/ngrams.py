@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc.sounding import MidiNote
-from otoscope.folk.abc.tune import Tune
+from otoscope.folk.abc.tune import MidiNote, Tune
 
 __all__ = ["Neighbour", "NgramIndex"]
 

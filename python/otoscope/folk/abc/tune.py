@@ -3,22 +3,49 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 
 from otoscope.folk.abc.durations import TimedElement, time_elements
-from otoscope.folk.abc.elements import Element
+from otoscope.folk.abc.elements import Chord, Element, Note
 from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.abc.key import Key
 from otoscope.folk.abc.meter import Meter
-from otoscope.folk.abc.sounding import MidiNote, highest_notes, sounding_notes
 from otoscope.folk.abc.structure import Measure, Part, find_measures, find_parts, unfold
 
-__all__ = ["Tune"]
+__all__ = ["MidiNote", "Tune"]
 
 _TEMPO = re.compile(r"(?:(\d{1,3})/([1-9]\d{0,2})\s*=\s*)?(\d{1,5}(?:\.\d{1,5})?)")
+
+
+@dataclass(frozen=True)
+class MidiNote:
+    """A sounding note.
+
+    Parameters
+    ----------
+    pitch : int
+        MIDI number, 60 for middle C.
+    onset, duration : Fraction
+        Exact time in whole notes.
+    line, column : int
+        Place of the (first tied) note in the text; not compared.
+
+    Examples
+    --------
+    >>> from otoscope.folk.abc import parse_tune
+    >>> parse_tune("L:1/4\\nK:C\\nE-E|").notes
+    (MidiNote(pitch=64, onset=Fraction(0, 1), duration=Fraction(1, 2), line=3, column=1),)
+    """
+
+    pitch: int
+    onset: Fraction
+    duration: Fraction
+    line: int = field(default=0, compare=False)
+    column: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -106,12 +133,12 @@ class Tune:
     @cached_property
     def notes(self) -> tuple[MidiNote, ...]:
         """The sounding notes, ties joined, without grace notes or repeats (see `unfolded`)."""
-        return sounding_notes(self.timed_elements)
+        return _sounding_notes(self.timed_elements)
 
     @cached_property
     def melody(self) -> tuple[MidiNote, ...]:
         """The highest note at each onset."""
-        return highest_notes(self.notes)
+        return _highest_notes(self.notes)
 
     @property
     def intervals(self) -> tuple[int, ...]:
@@ -120,3 +147,36 @@ class Tune:
 
     def _header(self, letter: str) -> str:
         return next((text for name, text in self.headers if name == letter), "")
+
+
+def _sounding_notes(timed_elements: Iterable[TimedElement]) -> tuple[MidiNote, ...]:
+    """Return the sounding notes by onset, then pitch; grace notes take no time and are left out.
+
+    A tie joins one note to one adjoining note of its pitch, as abc2midi does: of equal notes in a
+    chord the first is joined, the others are struck anew. ``C-[CC]`` with L:1/8 is one note from 0
+    to 2/8 and another from 1/8 to 2/8.
+    """
+    notes: list[MidiNote] = []
+    ties: dict[tuple[int, Fraction], list[int]] = {}  # indices of tied notes by pitch and end
+    for timed in timed_elements:
+        element, onset = timed.element, timed.onset
+        if not isinstance(element, Note | Chord):
+            continue
+        next_ties: dict[tuple[int, Fraction], list[int]] = {}
+        for note in (element,) if isinstance(element, Note) else element.notes:
+            duration = timed.duration if isinstance(element, Note) else timed.duration * note.length
+            if tied := ties.get((note.pitch, onset)):
+                index = tied.pop(0)
+                notes[index] = replace(notes[index], duration=notes[index].duration + duration)
+            else:
+                index = len(notes)
+                notes.append(MidiNote(note.pitch, onset, duration, note.line, note.column))
+            if note.tie:
+                next_ties.setdefault((note.pitch, onset + duration), []).append(index)
+        ties = next_ties
+    return tuple(sorted(notes, key=lambda note: (note.onset, note.pitch)))
+
+
+def _highest_notes(notes: Iterable[MidiNote]) -> tuple[MidiNote, ...]:
+    """Return the highest note at each onset of notes sorted by onset, then pitch."""
+    return tuple({note.onset: note for note in notes}.values())

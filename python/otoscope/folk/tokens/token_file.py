@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from otoscope.folk.abc.errors import NotationError
-from otoscope.folk.abc.text import decode_text, split_lines
+from otoscope.folk.abc.text.lines import decode_text, split_lines
 from otoscope.folk.tokens.vocabulary import START, STOP
 from otoscope.records import write_text
 

@@ -21,8 +21,8 @@ from otoscope.folk.abc.elements import BrokenRhythm, Element, Note
 from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.abc.key import LETTERS, NATURAL, Key
 from otoscope.folk.abc.meter import Meter
-from otoscope.folk.abc.reading import MusicReader
-from otoscope.folk.abc.spelling import pieces
+from otoscope.folk.abc.text.reading import MusicReader
+from otoscope.folk.abc.text.spelling import pieces
 from otoscope.folk.abc.transposition import change_notes
 from otoscope.folk.abc.tune import Tune
 from otoscope.folk.tokens.normal_form import TOKEN_MODES, TOKEN_UNIT, is_normalised, normalise_tune

@@ -41,8 +41,8 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain import SoundLIME
 from otoscope.explain.design import draw_design
-from otoscope.explain.least_squares import sampling_error, weighted_r2
-from otoscope.explain.surrogate import ForwardSelection, WeightedRidge
+from otoscope.explain.fit.least_squares import sampling_error, weighted_r2
+from otoscope.explain.fit.surrogate import ForwardSelection, WeightedRidge
 from otoscope.protocols import Patch
 from tests.support.examples import examples
 

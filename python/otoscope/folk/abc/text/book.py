@@ -15,10 +15,10 @@ from otoscope.folk.abc.elements import BarLine, BrokenRhythm, InlineField
 from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.abc.key import Key, read_key_field
 from otoscope.folk.abc.meter import FREE, Meter
-from otoscope.folk.abc.reading import MusicReader
-from otoscope.folk.abc.spelling import pieces
 from otoscope.folk.abc.structure import check_size
-from otoscope.folk.abc.text import decode_text, split_lines
+from otoscope.folk.abc.text.lines import decode_text, split_lines
+from otoscope.folk.abc.text.reading import MusicReader
+from otoscope.folk.abc.text.spelling import pieces
 from otoscope.folk.abc.tune import Tune
 
 __all__ = ["book_to_abc", "parse_book", "parse_tune", "read_book", "to_abc"]

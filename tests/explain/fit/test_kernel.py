@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
-from otoscope.explain.kernel import effective_samples, kernel_weights
+from otoscope.explain.fit.kernel import effective_samples, kernel_weights
 
 
 def test_cosine_weights_of_ten_segments() -> None:

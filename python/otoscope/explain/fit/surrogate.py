@@ -3,7 +3,7 @@
 Scikit-learn's convention: ``X`` [coalition, segment], ``y`` [coalition] or [coalition, target],
 ``sample_weight`` [coalition]. `regress` takes any regressor of scikit-learn that has coefficients
 or feature importances. Everything is solved in float64. The surrogate of an explainer to which no
-other is passed needs no scikit-learn, see `explain.least_squares`: importing that takes seconds.
+other is passed needs no scikit-learn, see `fit.least_squares`: importing that takes seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from otoscope.errors import ParameterError
-from otoscope.explain.least_squares import (
+from otoscope.explain.fit.least_squares import (
     CoefficientKind,
     weighted_least_squares,
     weighted_r2,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from otoscope.explain.fit import ranked
+from otoscope.explain.fit.contributions import ranked
 from otoscope.explain.settings import ExplanationSettings
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.explain.design import SHAPLEY_DESIGNS, Design
-from otoscope.explain.least_squares import (
+from otoscope.explain.fit.least_squares import (
     CoefficientKind,
     sampling_error,
     weighted_least_squares,
     weighted_r2,
 )
-from otoscope.explain.shapley import (
+from otoscope.explain.fit.shapley import (
     kernel_shap,
     kernel_shap_error,
     permutation_shapley,
@@ -108,7 +108,7 @@ def choose_surrogate(
         return 0.0, design
     if surrogate is None:
         return float(alpha), f"WeightedRidge(alpha={alpha})" if alpha else "WeightedRidge()"
-    from otoscope.explain.surrogate import WeightedRidge, checked_surrogate
+    from otoscope.explain.fit.surrogate import WeightedRidge, checked_surrogate
 
     estimator = checked_surrogate(surrogate, seed)
     chosen = float(estimator.alpha) if isinstance(estimator, WeightedRidge) else estimator
@@ -179,7 +179,7 @@ def _regress(
     if isinstance(surrogate, float):
         coefficients, intercepts = weighted_least_squares(rows, outputs, weights, alpha=surrogate)
         return coefficients, intercepts, rows @ coefficients.T + intercepts, "coefficient"
-    from otoscope.explain.surrogate import regress
+    from otoscope.explain.fit.surrogate import regress
 
     regression = regress(surrogate, rows.numpy(), outputs.numpy(), weights.numpy())
     numbers = (regression.coefficients, regression.intercepts, regression.fitted)

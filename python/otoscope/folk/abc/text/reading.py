@@ -34,8 +34,8 @@ from otoscope.folk.abc.elements import (
 from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.abc.key import LETTERS, SIGNS, Key, read_key_field
 from otoscope.folk.abc.meter import Meter
-from otoscope.folk.abc.patterns import INSIDE, NO_NOTES, OLD_CHORD, TOKEN, VOICE, bar_line_text
-from otoscope.folk.abc.spelling import Accidentals
+from otoscope.folk.abc.text.patterns import INSIDE, NO_NOTES, OLD_CHORD, TOKEN, VOICE, bar_line_text
+from otoscope.folk.abc.text.spelling import Accidentals
 from otoscope.folk.abc.transposition import (
     Shift,
     change_notes,

@@ -10,8 +10,8 @@ import pytest
 import torch
 from sklearn.linear_model import LinearRegression, Ridge
 
-from otoscope.explain.fit import ranked
-from otoscope.explain.least_squares import weighted_least_squares
+from otoscope.explain.fit.contributions import ranked
+from otoscope.explain.fit.least_squares import weighted_least_squares
 
 USED = """
 import sys

@@ -17,7 +17,7 @@ from torch import Tensor
 from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.design import draw_design
-from otoscope.explain.shapley import (
+from otoscope.explain.fit.shapley import (
     kernel_shap,
     kernel_shap_error,
     permutation_shapley,

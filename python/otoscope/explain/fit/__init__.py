@@ -1,0 +1,1 @@
+"""Fits to the outputs for all coalitions: surrogates, Shapley values, and what they rest on."""
