@@ -26,6 +26,7 @@ from otoscope.workers import watched_backend
 def work(seconds):
     print(os.getpid(), flush=True)
     time.sleep(seconds)
+    print("outlived its parent", flush=True)
 
 Parallel(n_jobs=2, backend=watched_backend())(delayed(work)(60) for _ in range(2))
 """

@@ -160,6 +160,7 @@ def test_doctor_finds_a_kernel_that_differs(
     result = RUNNER.invoke(app, arguments, env={"COLUMNS": "200"})
     assert result.exit_code == 1
     assert "[3] is [off]" in result.stdout
+    assert result.stdout.startswith("{") == ("--json" in arguments)
 
 
 METADATA = f"""\

@@ -115,6 +115,22 @@ def test_a_short_sound_is_refused_or_filled_with_the_floor() -> None:
     assert not patch.y[SR:].any()
 
 
+def test_an_excerpt_by_itself_is_filled_with_silence_to_the_last_sample() -> None:
+    plain = listener()
+    model = Listener(
+        Loudness(), svd2015(), patch_frames=115, output_names=["loudness"], per_excerpt=True
+    )
+    n, y = plain.excerpt_samples, sound(2)
+    last = (len(y) - 1) // 315  # first frame of the last excerpt that holds a sample
+    patch = model.patch((y, SR), start=last * 315 / SR, padded=True)
+    filled = torch.cat([y[last * 315 :], torch.zeros(n)])[:n]
+    torch.testing.assert_close(patch.values, svd2015().log_mel(filled)[:115])
+    with pytest.raises(ParameterError, match=r"start is 2 s, must be in \[0, 1\.99\]"):
+        model.patch((y, SR), start=2.0, padded=True)
+    with pytest.raises(ParameterError, match=r"start is 0\.5 s, must be in \[0, 0\.31\]"):
+        model.patch((y, SR), start=0.5)
+
+
 @pytest.mark.parametrize("start", [-1, 2, float("nan")])
 def test_a_start_beyond_the_sound_names_the_possible_range(start: float) -> None:
     with pytest.raises(ParameterError, match=r"start is .* must be in \[0, 0\.31\]"):

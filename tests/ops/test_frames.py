@@ -14,7 +14,7 @@ from torch._subclasses import FakeTensorMode
 
 from otoscope.errors import ParameterError
 from otoscope.ops import frames, istft_ls, stft
-from otoscope.ops.frames import bin_weights, frames_of
+from otoscope.ops.frames import bin_weights, frames_of, replace_magnitude
 from tests.oracles import stft as definitions
 
 ONE = torch.zeros(1)
@@ -104,6 +104,18 @@ def test_a_window_that_is_changed_in_place_is_measured_again(inference: bool) ->
         torch.testing.assert_close(frames_of(window, 4, like=y).overlap[:4], squares)
         back = istft_ls(stft(y, window=window, hop_length=4), window=window, hop_length=4)
         torch.testing.assert_close(back, y)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.99, 2.0])
+def test_a_replaced_magnitude_keeps_the_phase_and_momentum_carries_it_on(momentum: float) -> None:
+    D, previous = np.random.default_rng(0).standard_normal((2, 3, 5, 2)).view(complex)[..., 0]
+    magnitude = np.arange(15.0).reshape(3, 5)
+    phase = np.angle(D + momentum * D - momentum * previous)
+    spectrum, size, before = (torch.from_numpy(x) for x in (D, magnitude, previous))
+    carried = replace_magnitude(spectrum, size, before, momentum)
+    np.testing.assert_allclose(carried, magnitude * np.exp(1j * phase), atol=1e-12)
+    alone = replace_magnitude(spectrum, size, momentum=momentum)
+    np.testing.assert_allclose(alone, magnitude * D / abs(D), atol=1e-12)
 
 
 def test_what_is_kept_goes_with_its_window() -> None:

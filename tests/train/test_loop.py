@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -109,6 +110,39 @@ def test_a_time_limit_validates_and_saves_the_last_step(tmp_path: Path) -> None:
     assert (history.step, len(history.scores), history.is_done) == (1, 1, False)
     again = run_training(LinearTrainee(), CONFIG, tmp_path / "a.ckpt", resume=True)
     assert again.step == 12
+
+
+def test_a_time_limit_is_in_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainee = LinearTrainee(scores=[1.0])  # a step takes half an hour
+    clock = SimpleNamespace(monotonic=lambda: 1800.0 * trainee.n_losses)
+    monkeypatch.setattr("otoscope.train.loop.time", clock)
+    history = run_training(trainee, CONFIG, tmp_path / "a.ckpt", hours=1)
+    assert history.step == 3
+
+
+class WatchedTrainee(LinearTrainee):
+    """Note the learning rate and a random number of each step."""
+
+    def __init__(self) -> None:
+        super().__init__([1.0] * 4)
+        self.rates: list[float] = []
+        self.draws: list[float] = []
+
+    def loss(self, step: int) -> Tensor:
+        if self.network.training:
+            self.rates.append(self.optimiser.param_groups[0]["lr"])
+            self.draws.append(torch.rand(()).item())
+        return super().loss(step)
+
+
+def test_every_step_has_its_learning_rate_and_random_numbers_of_its_own(tmp_path: Path) -> None:
+    first, again, other = (WatchedTrainee() for _ in range(3))
+    run_training(first, CONFIG, tmp_path / "a.ckpt")
+    run_training(again, CONFIG, tmp_path / "b.ckpt")
+    run_training(other, replace(CONFIG, seed=6), tmp_path / "c.ckpt")
+    assert first.rates == [first.learning_rate(step) for step in range(12)]
+    assert first.draws == again.draws
+    assert len({*first.draws, *other.draws}) == 24
 
 
 def test_the_global_generator_is_left_alone(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from otoscope.adapters import captum as ours
 from otoscope.errors import ParameterError
+from otoscope.explain.design import draw_design
+from otoscope.explain.fit.kernel import Kernel
 from tests.support.captum_calls import (
     assert_same,
     attribute,
@@ -210,6 +212,27 @@ def test_sound_lime_draws_by_its_seed_where_coalitions_are_too_many() -> None:
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
     torch.testing.assert_close(one, exact, rtol=0, atol=0.1 * float(exact.abs().max()))
+
+
+@pytest.mark.parametrize("n_samples", [32, 31])
+@pytest.mark.parametrize("kernel", ["cosine", "l2"])
+@pytest.mark.parametrize("width", [0.25, 1.5])
+def test_sound_lime_weighs_coalitions_by_kernel_and_count(
+    kernel: Kernel, width: float, n_samples: int
+) -> None:
+    """Of 32 coalitions all are there once; of 31 draws some are there several times."""
+    x, net = torch.arange(1.0, 6.0)[None].double(), net_of([5], 2)
+    kind = "exact" if n_samples == 32 else "bernoulli"
+    design = draw_design(kind, 5, n_samples=n_samples, seed=7)
+    keep = design.coalitions.unpack().double()
+    removed = 5 - keep.sum(1)
+    distance = removed.sqrt() if kernel == "l2" else 1 - (keep.sum(1) / 5).sqrt()
+    root = (design.counts * torch.exp(-0.5 * (distance / width) ** 2)).sqrt()[:, None]
+    rows = torch.cat([keep, torch.ones(len(keep), 1)], 1)
+    wanted = torch.linalg.lstsq(root * rows, root * net(keep * x)[:, :1]).solution[:5, 0]
+    lime = ours.SoundLIME(net, kernel=kernel, kernel_width=width, seed=7)
+    values = lime.attribute(x, target=0, n_samples=n_samples)[0]
+    torch.testing.assert_close(values.double(), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_example_shows_that_the_lasso_of_0_01_drops_most_of_a_probability() -> None:
