@@ -146,7 +146,7 @@ def load_bundle(path: str | PathLike[str]) -> Listener:
         if not all(isinstance(name, str) for name in description["output_names"]):
             raise ParameterError("the output_names must be texts")
         model = Listener(
-            NETWORKS[network["class"]](**network["settings"]),
+            NETWORKS[network["class"]](**network["settings"], seed=None),
             _front_end(description["front_end"], description["patch_frames"]),
             mean=tensors["mean"],
             std=tensors["std"],

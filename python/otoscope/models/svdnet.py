@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from otoscope.errors import ParameterError
+from otoscope.models.empty import empty
 from otoscope.taps import Tap
 
 __all__ = ["SVDNet"]
@@ -27,8 +28,9 @@ class SVDNet(nn.Sequential):
     shrink : {1, 2, 4, 8, 16, 32}
         Divisor of the width of every hidden layer: 1 is the paper's network, 4 leaves 88,249
         parameters.
-    seed : int
-        Random seed of the orthogonal initial weights; biases start at 0.
+    seed : int or None
+        Random seed of the orthogonal initial weights; biases start at 0. None leaves the weights
+        without values, for a state that is loaded next.
 
     Raises
     ------
@@ -51,7 +53,7 @@ class SVDNet(nn.Sequential):
     torch.Size([2, 1])
     """
 
-    def __init__(self, n_outputs: int = 1, *, shrink: int = 1, seed: int = 0) -> None:
+    def __init__(self, n_outputs: int = 1, *, shrink: int = 1, seed: int | None = 0) -> None:
         if n_outputs not in (1, 2):
             raise ParameterError(f"n_outputs is {n_outputs}, must be 1 (sigmoid) or 2 (softmax)")
         if shrink not in (1, 2, 4, 8, 16, 32):
@@ -70,11 +72,13 @@ class SVDNet(nn.Sequential):
                 dropout8=nn.Dropout(0.5),
                 fc8=_dense(w256, w64),
                 dropout9=nn.Dropout(0.5),
-                fc9=_empty(nn.Linear, w64, n_outputs),
+                fc9=empty(nn.Linear, w64, n_outputs),
                 probability=nn.Sigmoid() if n_outputs == 1 else nn.Softmax(dim=1),
             )
         )
         self.n_outputs, self.shrink = n_outputs, shrink
+        if seed is None:
+            return
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
@@ -98,15 +102,9 @@ class SVDNet(nn.Sequential):
         return Tap(self, layer)
 
 
-def _empty(layer: type[nn.Module], *sizes: int) -> nn.Module:
-    """Make a layer without initial weights: torch's would draw from the global generator."""
-    empty: nn.Module = nn.utils.skip_init(layer, *sizes)
-    return empty
-
-
 def _convolution(channels_in: int, channels_out: int) -> nn.Sequential:
-    return nn.Sequential(_empty(nn.Conv2d, channels_in, channels_out, 3), nn.LeakyReLU(0.01))
+    return nn.Sequential(empty(nn.Conv2d, channels_in, channels_out, 3), nn.LeakyReLU(0.01))
 
 
 def _dense(units_in: int, units_out: int) -> nn.Sequential:
-    return nn.Sequential(_empty(nn.Linear, units_in, units_out), nn.LeakyReLU(0.01))
+    return nn.Sequential(empty(nn.Linear, units_in, units_out), nn.LeakyReLU(0.01))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -38,7 +39,7 @@ def elementwise(
     tensors = [arg for arg in args if isinstance(arg, FactoredTensor)]
     if len({len(tensor.dims) for tensor in tensors}) > 1:  # samples would meet features
         raise MixesSamples("mixes samples")
-    sizes = torch.broadcast_shapes(*(tensor.sizes for tensor in tensors))
+    sizes = np.broadcast_shapes(*(tensor.sizes for tensor in tensors))
     aligned = align([expanded(tensor, sizes, tensors) for tensor in tensors])
     following, sources, places = iter(aligned), list[Source](), list[int]()
     for place, arg in enumerate(args):

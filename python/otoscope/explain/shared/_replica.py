@@ -1,8 +1,9 @@
 """Replicas: copies of a model to be traced, so that a trace never touches the model itself.
 
-A replica has its own modules, containers, plain objects and closures; its tensors are without
-values. What the model's code writes, it writes into the replica. Objects of other kinds, globals of
-methods and attributes of classes are the model's own.
+A replica has its own modules, containers, plain objects and closures; its tensors are the model's
+by another name, which the recorder lets nothing write into. What the model's code writes, it writes
+into the replica. Objects of other kinds, globals of methods and attributes of classes are the
+model's own.
 """
 
 from __future__ import annotations
@@ -18,9 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.nn.parameter import is_lazy
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.hooks import RemovableHandle
 
@@ -28,10 +27,6 @@ from otoscope.protocols.reach import attributes, is_constant_code, mentioned
 
 __all__ = ["LazyTensor", "Replica"]
 
-_READERS = {
-    *(Tensor.item, Tensor.tolist, Tensor.__float__, Tensor.__int__, Tensor.__bool__),
-    *(Tensor.__index__, Tensor.__complex__, Tensor.numpy, Tensor.__array__),
-}
 _MOST_BYTES = 1 << 22  # of an array
 _CONTAINERS = (dict, list, set, deque)
 _HOLDERS = (nn.Module, *_CONTAINERS, tuple, functools.partial, types.MethodType)
@@ -42,13 +37,12 @@ class LazyTensor(Exception):
 
 
 class Replica:
-    """Copy a model for a trace, with fake tensors of one mode in place of its own.
+    """Copy a model for a trace.
 
     ``reads`` are the tensors whose values the trace read into Python, with these values.
     """
 
     def __init__(self, model: Callable[..., Any]) -> None:
-        self.mode = FakeTensorMode(allow_fallback_kernels=True, allow_non_fake_inputs=True)
         self.reads: list[tuple[Tensor, Tensor]] = []
         self._memo: dict[int, Any] = {}
         self._alive: list[object] = []
@@ -59,23 +53,29 @@ class Replica:
         """Return the model's tensor for a tensor of the trace; a tensor of its own for itself."""
         return self._originals.get(id(tensor), tensor)
 
-    def reading(self) -> TorchFunctionMode:
-        """Return a mode in which reading a tensor's values reads the model's."""
-        return _Reading(self)
+    def tensors(self) -> Iterable[Tensor]:
+        """Return the tensors of the model."""
+        return self._originals.values()
 
-    def read(self, reader: Callable[..., Any], tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
-        """Read values of a tensor of the model by a method such as ``Tensor.item``."""
+    def note(self, tensor: Tensor) -> Tensor:
+        """Note that the trace read a tensor of the model, and return its values."""
         with _disable_current_modes():
             values = tensor.detach().clone()
             self.reads.append((tensor, values))
-            return reader(values.clone(), *args, **kwargs)
+            return values.clone()
+
+    def read(self, reader: Callable[..., Any], tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Read values of a tensor of the model by a method such as ``Tensor.item``."""
+        values = self.note(tensor)
+        with _disable_current_modes():
+            return reader(values, *args, **kwargs)
 
     def _copy(self, value: Any) -> Any:
         if (known := self._memo.get(id(value))) is not None:
             return known
         kind = type(value)
         if isinstance(value, Tensor):
-            return self._keep(value, self._fake(value))
+            return self._keep(value, self._alias(value))
         if isinstance(value, types.FunctionType):
             return self._function(value)
         if isinstance(value, types.MethodType):
@@ -101,15 +101,15 @@ class Replica:
         self._alive.append(value)
         return replica
 
-    def _fake(self, tensor: Tensor) -> Tensor:
+    def _alias(self, tensor: Tensor) -> Tensor:
+        """Return a tensor that shares the memory, so that what is set in it is set in it alone."""
         if is_lazy(tensor):
             raise LazyTensor
-        if isinstance(tensor, FakeTensor):
-            return tensor
-        fake = self.mode.from_tensor(tensor)
-        self._originals[id(fake)] = tensor
-        fake.tolist = functools.partial(self.read, Tensor.tolist, tensor)  # type: ignore[method-assign]
-        return fake
+        alias = tensor.detach()
+        if isinstance(tensor, nn.Parameter):
+            alias = nn.Parameter(alias, requires_grad=tensor.requires_grad)
+        self._originals[id(alias)] = tensor
+        return alias
 
     def _container(self, value: Any) -> Any:
         replica = self._keep(value, copy.copy(value))
@@ -197,16 +197,3 @@ def _is_plain(value: object) -> bool:
         and kind.__reduce_ex__ is object.__reduce_ex__
         and kind.__reduce__ is object.__reduce__
     )
-
-
-class _Reading(TorchFunctionMode):
-    def __init__(self, replica: Replica) -> None:
-        super().__init__()
-        self._replica = replica
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _READERS and isinstance(args[0], Tensor):
-            original = self._replica.original(args[0])
-            if not isinstance(original, FakeTensor):
-                return self._replica.read(func, original, *args[1:], **(kwargs or {}))
-        return func(*args, **(kwargs or {}))

@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.fx.experimental.proxy_tensor import make_fx
 
+from otoscope.explain.shared._recorder import NotRecorded, bound_arguments, record
 from otoscope.explain.shared._replica import LazyTensor, Replica
 from otoscope.protocols.outputs import as_outputs
 
@@ -50,7 +50,7 @@ class Trace:
 def trace(model: Callable[[Tensor], object], batch: Tensor) -> Trace:
     """Record the operations of a model on a batch, and refuse any that may differ between calls.
 
-    Nothing is computed, and the model is not touched: a replica is traced. The graph has no side
+    The model is not touched: a replica is traced. The graph has no side
     effects; its sizes are those of the batch. Raises `NotTraced` if the control flow depends on
     data, or if the model is random, writes into a tensor that it uses elsewhere, or does not return
     one tensor with a row per input.
@@ -59,47 +59,26 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> Trace:
         with TRACING, warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             replica = Replica(model)
-            graph = _recorded(replica, batch)
+            graph, answer = record(replica, lambda x: as_outputs(replica.model(x)), batch)
     except LazyTensor:
         raise NotTraced("it has lazy layers that have not run") from None
+    except NotRecorded as problem:
+        raise NotTraced(str(problem)) from problem
     except Exception as problem:  # whatever a model may raise on tensors without values
         raise NotTraced("its control flow depends on data, or it leaves PyTorch") from problem
     nodes = list(graph.graph.nodes)
     output = nodes[-1].args[0]
-    if not isinstance(output, fx.Node) or not isinstance(output.meta.get("val"), Tensor):
+    if isinstance(answer, Tensor):
+        raise NotTraced("the output does not depend on the input")
+    if not isinstance(output, fx.Node):
         raise NotTraced("it returns something else than one tensor")
     if output.meta["val"].shape[:1] != batch.shape[:1]:
         raise NotTraced("it does not return a row for each input")
     for node in nodes:
         if node.op == "call_function":
-            _refuse_random(node)
             _without_writing(node)
     graph.graph.eliminate_dead_code()
-    _with_originals(graph, replica)
     return Trace(graph, replica.reads)
-
-
-def _recorded(replica: Replica, batch: Tensor) -> fx.GraphModule:
-    def reading(fake: Tensor) -> object:
-        with replica.reading():
-            return as_outputs(replica.model(fake))
-
-    fake = replica.mode.from_tensor(batch)
-    return make_fx(reading, tracing_mode="fake", pre_dispatch=True, _allow_non_fake_inputs=True)(
-        fake
-    )
-
-
-def _with_originals(graph: fx.GraphModule, replica: Replica) -> None:
-    """Put the model's own tensors into a graph, so that their values are read at every call."""
-    for node in graph.graph.nodes:
-        if node.op == "get_attr":
-            name = str(node.target)
-            tensor = replica.original(getattr(graph, name))
-            if isinstance(tensor, FakeTensor):
-                raise NotTraced("it keeps tensors that the trace made")
-            delattr(graph, name)
-            setattr(graph, name, tensor)
 
 
 def name_of(node: fx.Node) -> str:
@@ -108,28 +87,9 @@ def name_of(node: fx.Node) -> str:
     return target._schema.name.split("::")[1] if isinstance(target, torch._ops.OpOverload) else ""
 
 
-def bound(node: fx.Node) -> dict[str, object]:
+def bound(node: fx.Node) -> dict[str, Any]:
     """Return an operation's arguments by name, defaults included."""
-    arguments: dict[str, object] = {}
-    schema = node.target._schema  # type: ignore[union-attr]
-    for place, argument in enumerate(schema.arguments):
-        if place < len(node.args):
-            arguments[argument.name] = node.args[place]
-        else:
-            default = argument.default_value if argument.has_default_value() else None
-            arguments[argument.name] = node.kwargs.get(argument.name, default)
-    return arguments
-
-
-def _refuse_random(node: fx.Node) -> None:
-    target = node.target
-    if not isinstance(target, torch._ops.OpOverload):
-        return
-    name, named = name_of(node), bound(node)
-    is_random = torch.Tag.nondeterministic_seeded in target.tags or "dropout" in name
-    is_off = named.get("train") is False or 0.0 in (named.get("dropout_p"), named.get("dropout"))
-    if is_random and not is_off:
-        raise NotTraced(f"{name} is random")
+    return bound_arguments(node.target, node.args, node.kwargs)
 
 
 def _without_writing(node: fx.Node) -> None:

@@ -6,10 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
-import scipy.stats
 
 from otoscope.folk.metrics.check import TuneCheck
 from otoscope.folk.metrics.features import DEGREES, TuneFeatures
@@ -74,9 +74,12 @@ class Rate:
         >>> Rate.of_counts(1, 2).interval.value
         0.5
         """
-        bounds = scipy.stats.binomtest(count, of).proportion_ci(_LEVEL, method="wilson")
-        interval = Interval(count / of, float(bounds.low), float(bounds.high), _LEVEL)
-        return cls(count, of, interval)
+        rate, z = count / of, NormalDist().inv_cdf(0.5 + _LEVEL / 2)
+        middle, shrink = rate + z * z / (2 * of), 1 + z * z / of
+        half = z * math.sqrt(rate * (1 - rate) / of + (z / (2 * of)) ** 2)
+        low = (middle - half) / shrink if count else 0.0
+        high = (middle + half) / shrink if count < of else 1.0
+        return cls(count, of, Interval(rate, low, high, _LEVEL))
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ def load_folkrnn(path: str | PathLike[str] = "folkrnn-small") -> FolkModel:
         require_types(description, _DESCRIPTION, "the description")
         settings = require_types(description["network"], _NETWORK, "the network")
         _require_sizes(settings, tensors)
-        network = FolkRNN(**settings)
+        network = FolkRNN(**settings, seed=None)
         network.load_state_dict(tensors)
         if not all(isinstance(token, str) for token in description["vocabulary"]):
             raise ParameterError("the vocabulary must be texts")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otoscope.errors import ParameterError
+from otoscope.models.empty import empty
 
 __all__ = ["FolkRNN", "State"]
 
@@ -37,8 +38,9 @@ class FolkRNN(nn.Module):
         Dropout rate after each layer, in training.
     forget_bias : float, default 5.0
         Initial bias of the forget gates; all other biases are 0 initially.
-    seed : int, default 0
-        Random seed of the orthogonal initial weights and the initial state.
+    seed : int or None, default 0
+        Random seed of the orthogonal initial weights and the initial state. None leaves them
+        without values, for a state that is loaded next.
 
     Raises
     ------
@@ -77,7 +79,7 @@ class FolkRNN(nn.Module):
         layers: int = 3,
         dropout: float = 0.5,
         forget_bias: float = 5.0,
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> None:
         sizes = {"n_tokens": n_tokens, "embedding": embedding, "hidden": hidden, "layers": layers}
         for name, size in sizes.items():
@@ -94,14 +96,17 @@ class FolkRNN(nn.Module):
         else:
             self.embedding = nn.Parameter(torch.empty(n_tokens, embedding))
         between = dropout if layers > 1 else 0.0  # torch warns of one that does nothing
-        self.lstm = nn.LSTM(
-            embedding or n_tokens, hidden, layers, batch_first=True, dropout=between, device="meta"
-        ).to_empty(device="cpu")  # torch's own weights would draw from the global generator
+        self.lstm = empty(
+            nn.LSTM, embedding or n_tokens, hidden, layers, batch_first=True, dropout=between
+        )
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.utils.skip_init(nn.Linear, hidden, n_tokens)
+        self.output = empty(nn.Linear, hidden, n_tokens)
         for name in ("hidden_init", "cell_init"):
             self.register_buffer(name, torch.empty(layers, hidden))
-        self._begin(forget_bias, torch.Generator().manual_seed(seed))
+        for layer in range(layers):  # two biases a gate: the second stays 0
+            getattr(self.lstm, f"bias_hh_l{layer}").requires_grad_(False)
+        if seed is not None:
+            self._begin(forget_bias, torch.Generator().manual_seed(seed))
 
     @property
     def input_rows(self) -> Tensor:
@@ -169,6 +174,5 @@ class FolkRNN(nn.Module):
         forget = slice(self.hidden, 2 * self.hidden)  # torch's order of gates: i, f, g, o
         for layer in range(self.layers):
             getattr(self.lstm, f"bias_ih_l{layer}")[forget] = forget_bias
-            getattr(self.lstm, f"bias_hh_l{layer}").requires_grad_(False)
         for row in (self.hidden_init, self.cell_init):
             row.copy_(F.normalize(torch.randn(row.shape, generator=generator), dim=1))

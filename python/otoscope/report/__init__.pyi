@@ -1,0 +1,25 @@
+from .adversary import save_adversary
+from .charts import OutputCurve
+from .comparison import agreement, save_comparison
+from .explanation import save_html
+from .index import IndexRow, save_index
+from .interrogation.page import save_interrogation
+from .interrogation.verdict import VerdictText, interrogation_record, verdict_text
+from .maximisation import save_maximisation
+from .summary import save_summary
+
+__all__ = [
+    "IndexRow",
+    "OutputCurve",
+    "VerdictText",
+    "agreement",
+    "interrogation_record",
+    "save_adversary",
+    "save_comparison",
+    "save_html",
+    "save_index",
+    "save_interrogation",
+    "save_maximisation",
+    "save_summary",
+    "verdict_text",
+]

@@ -1,0 +1,78 @@
+from .attack import (
+    AttackFileConfig,
+    AttackFileResult,
+    attack_file,
+    save_attack_page,
+)
+from .distance import DistanceResult, measure_distance
+from .explain import ExplainConfig, ExplainResult, explain_files
+from .explain_compare import (
+    CompareResult,
+    compare_explanations,
+    save_compare_page,
+)
+from .explain_records import (
+    explain_to_records,
+    save_explain_page,
+    to_record,
+    write_index,
+    write_summary,
+)
+from .explain_rows import read_rows, write_csv
+from .features import FeatureConfig
+from .interrogate import (
+    InterrogateResult,
+    interrogate_files,
+    save_interrogate_page,
+)
+from .interrogate_config import InterrogateConfig
+from .interrogate_exchange import (
+    ExportResult,
+    export_interrogation,
+    import_interrogation,
+)
+from .maximise import (
+    MaximiseConfig,
+    MaximiseResult,
+    maximise_unit,
+    save_maximise_folder,
+    save_maximise_page,
+)
+from .stats import StatsResult, measure_statistics
+
+__all__ = [
+    "AttackFileConfig",
+    "AttackFileResult",
+    "CompareResult",
+    "DistanceResult",
+    "ExplainConfig",
+    "ExplainResult",
+    "ExportResult",
+    "FeatureConfig",
+    "InterrogateConfig",
+    "InterrogateResult",
+    "MaximiseConfig",
+    "MaximiseResult",
+    "StatsResult",
+    "attack_file",
+    "compare_explanations",
+    "explain_files",
+    "explain_to_records",
+    "export_interrogation",
+    "import_interrogation",
+    "interrogate_files",
+    "maximise_unit",
+    "measure_distance",
+    "measure_statistics",
+    "read_rows",
+    "save_attack_page",
+    "save_compare_page",
+    "save_explain_page",
+    "save_interrogate_page",
+    "save_maximise_folder",
+    "save_maximise_page",
+    "to_record",
+    "write_csv",
+    "write_index",
+    "write_summary",
+]
