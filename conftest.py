@@ -9,12 +9,8 @@ the workers of pytest-xdist do not wait for each other.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when NumPy and PyTorch are imported
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    # librosa, an oracle, is compiled by numba: two processes that write the same cache can crash.
-    os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parent / "build" / "numba" / worker)
 
 import random
 from collections.abc import Iterator
@@ -23,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, register_random, settings
+from tests.support.interpreted import interpret
 
 from otoscope import native
 
@@ -38,6 +35,7 @@ settings.register_profile(
 )
 settings.load_profile("quick")
 
+interpret()
 torch.set_num_threads(1)
 _ISA = native.isa()
 torch.manual_seed(0)  # of each device, from its first use on

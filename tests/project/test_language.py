@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -73,24 +72,22 @@ def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.body[0].lineno, text
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_docstrings_and_texts_of_a_module(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    faults = [
-        f"line {line}: {fault}"
-        for line, text in docstrings(tree)
-        for fault in faults_of_docstring(text)
-    ]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            faults += [f"line {node.lineno}: {fault}" for fault in faults_anywhere(node.value)]
+def test_docstrings_and_texts_of_modules() -> None:
+    faults = []
+    for path in SOURCES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        texts = [(line, fault) for line, t in docstrings(tree) for fault in faults_of_docstring(t)]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts += [(node.lineno, fault) for fault in faults_anywhere(node.value)]
+        faults += [f"{path.relative_to(ROOT)}:{line}: {fault}" for line, fault in texts]
     assert not faults, "\n".join(dict.fromkeys(faults))
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_pages(path: Path) -> None:
+def test_pages() -> None:
     faults = [
-        f"line {number}: {fault}"
+        f"{path.relative_to(ROOT)}:{number}: {fault}"
+        for path in PAGES
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         for fault in faults_anywhere(line)
     ]

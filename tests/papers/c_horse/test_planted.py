@@ -31,7 +31,8 @@ RECIPE = DanceRecipe(styles=("Samba", "ChaChaCha"), n_groups=3, seconds=2.0, sr=
 def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run the quick experiment once, from the command line."""
     out = tmp_path_factory.mktemp("planted") / "new"
-    result = CliRunner().invoke(app, ["experiment", "horse-planted", "--quick", "--out", str(out)])
+    small = ["--quick", "--train-clips", "2", "--seconds", "4.5"]
+    result = CliRunner().invoke(app, ["experiment", "horse-planted", *small, "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert "How weak a confound is found" in result.output
     assert "tempo horse" in "".join(ET.parse(out / "horse_planted.svg").getroot().itertext())

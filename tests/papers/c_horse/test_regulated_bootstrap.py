@@ -45,7 +45,7 @@ def test_strong_artists_are_found_and_absent_ones_are_not(tmp_path: Path) -> Non
 
 
 def test_same_seed_same_record(tmp_path: Path) -> None:
-    few = replace(SMALL, runs=1, worlds=5)
+    few = replace(SMALL, runs=1, worlds=2, iterations=10)
     rows = [run(few, tmp_path)["rows"] for _ in range(2)]
     assert rows[0] == rows[1]
     assert run(replace(few, seed=1), tmp_path)["rows"] != rows[0]
@@ -68,7 +68,7 @@ def test_truth_grows_with_the_mark() -> None:
 
 
 def test_command_prints_how_often_intervals_hold_the_truth(tmp_path: Path) -> None:
-    command = ["experiment", "regulated-bootstrap", "--quick", "--runs", "1"]
+    command = ["experiment", "regulated-bootstrap", "--quick", "--runs", "1", "--worlds", "20"]
     command += ["--out", str(tmp_path), "--json", str(tmp_path / "tables.json")]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
