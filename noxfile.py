@@ -114,7 +114,7 @@ def gates(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; warnings are errors."""
-    install(session, "docs")
+    install(session, "docs", "horse", "folk", "models")
     run(session, "sphinx", "-W", "--keep-going", "-n", "-q", "docs", "docs/_build/html")
 
 

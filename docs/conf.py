@@ -6,6 +6,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+from gallery import write_gallery
 from reference import write_reference
 
 project = "otoscope"
@@ -16,7 +17,10 @@ release = version = installed("otoscope")
 extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinxcontrib.bibtex"]
 html_theme = "furo"
 html_title = "otoscope"
-exclude_patterns = ["_build"]
+html_static_path = ["_css"]
+html_css_files = ["reports.css"]
+html_extra_path = ["generated/extra"]  # the reports of the gallery
+exclude_patterns = ["_build", "generated/extra"]
 
 nb_execution_mode = "force"  # notebooks are kept without outputs
 nb_execution_raise_on_error = True
@@ -37,6 +41,8 @@ nitpick_ignore_regex = [("py:.*", r"(?!otoscope).*")]
 bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "unsrt"
 
-write_reference(Path(__file__).parent / "generated")
-for notebook in (Path(__file__).parents[1] / "examples").glob("*.ipynb"):
-    shutil.copy(notebook, Path(__file__).parent / "generated")
+here = Path(__file__).parent
+write_reference(here / "generated")
+for notebook in (here.parent / "examples").glob("*.ipynb"):
+    shutil.copy(notebook, here / "generated")
+write_gallery(here / "gallery.md", here / "generated/gallery", here / "generated/extra/gallery")

@@ -253,7 +253,7 @@ class Explanation(Shown):
         --------
         >>> import torch
         >>> from otoscope.explain import SoundLIME
-        >>> lime = SoundLIME(lambda y: y.mean(1), components="time:2", content=0.0)
+        >>> lime = SoundLIME(torch.nn.AvgPool1d(4), components="time:2", content=0.0)
         >>> lime.explain(torch.arange(1.0, 5.0)).listen([1])
         tensor([0., 0., 3., 4.])
         """
@@ -302,8 +302,8 @@ class Explanation(Shown):
         Examples
         --------
         >>> import torch
-        >>> from otoscope.explain import SoundLIME, segments
-        >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments=segments.temporal(4), content=0.0)
+        >>> from otoscope.explain import SoundLIME
+        >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
         >>> explanation = lime.explain(Patch(torch.ones(4, 1)))
         >>> explanation.to_dataframe()["coefficient"].round(6).abs().tolist()
         [0.0, 0.0, 0.0, 1.0]

@@ -88,7 +88,7 @@ def save_html(
     >>> from pathlib import Path
     >>> from otoscope.explain import SoundLIME, segments
     >>> lime = SoundLIME(
-    ...     lambda batch: batch[:, 0, 4:6].mean((1, 2)), segments=segments.temporal(5), content=0.0
+    ...     torch.nn.Flatten(), segments=segments.temporal(5), content=0.0, target=4
     ... )
     >>> path = Path(tempfile.mkdtemp()) / "why.html"
     >>> save_html(lime.explain(torch.ones(10, 3)), path)

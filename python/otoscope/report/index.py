@@ -77,9 +77,7 @@ class IndexRow:
         >>> import torch
         >>> from otoscope.explain import SoundLIME, segments
         >>> lime = SoundLIME(
-        ...     lambda batch: batch[:, 0, 4:6].mean((1, 2)),
-        ...     segments=segments.temporal(5),
-        ...     content=0.0,
+        ...     torch.nn.Flatten(), segments=segments.temporal(5), content=0.0, target=4
         ... )
         >>> IndexRow.of(lime.explain(torch.ones(10, 3)), name="ones", report="ones.html").output
         1.0

@@ -206,7 +206,7 @@ class MaximiseResult:
     Examples
     --------
     >>> maximise_unit(MaximiseConfig("synth-singing", "fc9")).sentence  # doctest: +SKIP
-    'A made-up input drives unit 0 of fc9 up to 60.9; the furthest of 34 real excerpts, to 9.35.'
+    'A made-up input drives unit 0 of fc9 up to 65.3; the furthest of 34 real excerpts, to 6.83.'
     """
 
     config: MaximiseConfig

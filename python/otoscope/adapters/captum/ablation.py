@@ -49,7 +49,10 @@ class FeatureAblation(Attribution):
 
     Examples
     --------
-    >>> ablation = FeatureAblation(lambda x: x[:, 0] * x[:, 1])
+    >>> class Product(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return x.prod(1)
+    >>> ablation = FeatureAblation(Product())
     >>> ablation.attribute(torch.tensor([[2.0, 3.0]]), baselines=1)
     tensor([[3., 4.]])
     """
@@ -100,7 +103,10 @@ class FeatureAblation(Attribution):
         Examples
         --------
         >>> x, mask = torch.tensor([[2.0, 3.0, 4.0]]), torch.tensor([[0, 0, 7]])
-        >>> FeatureAblation(lambda x: x.sum(1)).attribute(x, feature_mask=mask)
+        >>> class Total(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x.sum(1)
+        >>> FeatureAblation(Total()).attribute(x, feature_mask=mask)
         tensor([[5., 5., 4.]])
         """
         tensors = as_tuple(inputs)
@@ -175,7 +181,10 @@ class Occlusion(FeatureAblation):
 
     Examples
     --------
-    >>> occlusion = Occlusion(lambda x: x.sum(1))
+    >>> class Total(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return x.sum(1)
+    >>> occlusion = Occlusion(Total())
     >>> occlusion.attribute(torch.tensor([[2.0, 3.0, 4.0]]), (2,))
     tensor([[5., 6., 7.]])
     """
@@ -226,7 +235,10 @@ class Occlusion(FeatureAblation):
         Examples
         --------
         >>> x = torch.tensor([[2.0, 3.0, 4.0]])
-        >>> Occlusion(lambda x: x.sum(1)).attribute(x, (2,), strides=2)
+        >>> class Total(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x.sum(1)
+        >>> Occlusion(Total()).attribute(x, (2,), strides=2)
         tensor([[5., 5., 4.]])
         """
         tensors = as_tuple(inputs)

@@ -66,7 +66,10 @@ class Lime(LimeBase):
     Examples
     --------
     >>> x = torch.tensor([[20.0, 50.0, 30.0]])
-    >>> Lime(lambda x: x.sum(1)).attribute(x, n_samples=200).round(decimals=0)
+    >>> class Total(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return x.sum(1)
+    >>> Lime(Total()).attribute(x, n_samples=200).round(decimals=0)
     tensor([[20., 50., 30.]])
     """
 
@@ -142,7 +145,10 @@ class Lime(LimeBase):
         Examples
         --------
         >>> x, mask = torch.tensor([[20.0, 50.0, 30.0]]), torch.tensor([[0, 0, 1]])
-        >>> Lime(lambda x: x.sum(1)).attribute(x, feature_mask=mask).round(decimals=0)
+        >>> class Total(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x.sum(1)
+        >>> Lime(Total()).attribute(x, feature_mask=mask).round(decimals=0)
         tensor([[70., 70., 30.]])
         """
         tensors = as_tuple(inputs)

@@ -55,7 +55,10 @@ class LimeBase(Attribution):
     Examples
     --------
     >>> from sklearn.linear_model import LinearRegression
-    >>> lime = LimeBase(lambda x: x.sum(1), LinearRegression(), lambda *_, **__: 1.0,
+    >>> class Total(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return x.sum(1)
+    >>> lime = LimeBase(Total(), LinearRegression(), lambda *_, **__: 1.0,
     ...                 lambda x: torch.randn_like(x), False, None, lambda row, x: row)
     >>> lime.attribute(torch.zeros(1, 2)).round(decimals=2)
     tensor([[1., 1.]])
@@ -130,7 +133,10 @@ class LimeBase(Attribution):
         Examples
         --------
         >>> from sklearn.linear_model import LinearRegression
-        >>> lime = LimeBase(lambda x: x.sum(1), LinearRegression(), lambda *_, **__: 1.0,
+        >>> class Total(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x.sum(1)
+        >>> lime = LimeBase(Total(), LinearRegression(), lambda *_, **__: 1.0,
         ...                 lambda x: torch.randn_like(x), False, None, lambda row, x: row)
         >>> lime.attribute(torch.zeros(1, 2)).round(decimals=2)
         tensor([[1., 1.]])

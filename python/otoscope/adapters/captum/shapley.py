@@ -61,7 +61,10 @@ class ShapleyValueSampling(Attribution):
 
     Examples
     --------
-    >>> sampling = ShapleyValueSampling(lambda x: x[:, 0] * x[:, 1])
+    >>> class Product(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return x.prod(1)
+    >>> sampling = ShapleyValueSampling(Product())
     >>> sampling.attribute(torch.tensor([[2.0, 3.0]]))
     tensor([[3., 3.]])
     """
@@ -112,7 +115,10 @@ class ShapleyValueSampling(Attribution):
         Examples
         --------
         >>> x, mask = torch.tensor([[2.0, 3.0, 4.0]]), torch.tensor([[0, 0, 1]])
-        >>> ShapleyValueSampling(lambda x: x.prod(1)).attribute(x, baselines=1, feature_mask=mask)
+        >>> class Product(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x.prod(1)
+        >>> ShapleyValueSampling(Product()).attribute(x, baselines=1, feature_mask=mask)
         tensor([[12.5000, 12.5000, 10.5000]])
         """
         require_count("n_samples", n_samples)
@@ -197,7 +203,10 @@ class ShapleyValues(ShapleyValueSampling):
 
     Examples
     --------
-    >>> ShapleyValues(lambda x: x.prod(1)).attribute(torch.tensor([[2.0, 3.0]]), baselines=1)
+    >>> class Product(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return x.prod(1)
+    >>> ShapleyValues(Product()).attribute(torch.tensor([[2.0, 3.0]]), baselines=1)
     tensor([[2., 3.]])
     """
 
@@ -232,7 +241,10 @@ class ShapleyValues(ShapleyValueSampling):
 
         Examples
         --------
-        >>> ShapleyValues(lambda x: x.amax(1)).attribute(torch.tensor([[2.0, 3.0]]))
+        >>> class Largest(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x.amax(1)
+        >>> ShapleyValues(Largest()).attribute(torch.tensor([[2.0, 3.0]]))
         tensor([[1., 2.]])
         """
         n_features = _count(as_masks(feature_mask, as_tuple(inputs)), warn=False)

@@ -46,7 +46,10 @@ class KernelShap(Lime):
 
     Examples
     --------
-    >>> KernelShap(lambda x: x[:, 0] * x[:, 1]).attribute(torch.tensor([[2.0, 3.0]]))
+    >>> class Product(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return x.prod(1)
+    >>> KernelShap(Product()).attribute(torch.tensor([[2.0, 3.0]]))
     tensor([[3., 3.]])
     """
 
@@ -104,7 +107,10 @@ class SoundLIME(Lime):
     Examples
     --------
     >>> x = torch.tensor([[2.0, 3.0]])
-    >>> SoundLIME(lambda x: 0.01 * x.sum(1)).attribute(x)
+    >>> class Total(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return 0.01 * x.sum(1)
+    >>> SoundLIME(Total()).attribute(x)
     tensor([[0.0200, 0.0300]])
     """
 
@@ -155,7 +161,10 @@ class SoundLIME(Lime):
         Examples
         --------
         >>> x, mask = torch.tensor([[2.0, 3.0, 4.0]]), torch.tensor([[0, 0, 1]])
-        >>> SoundLIME(lambda x: x.sum(1)).attribute(x, feature_mask=mask)
+        >>> class Total(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x.sum(1)
+        >>> SoundLIME(Total()).attribute(x, feature_mask=mask)
         tensor([[5., 5., 4.]])
         """
         return super().attribute(

@@ -88,7 +88,9 @@ class Content:
     Examples
     --------
     >>> import torch
-    >>> loudest = Content("loudest", lambda patch, ids: patch.values.max())
+    >>> def largest(patch, ids):
+    ...     return patch.values.max()
+    >>> loudest = Content("loudest", largest)
     >>> loudest(Patch(torch.eye(3)), torch.zeros(3, 3, dtype=torch.int32))
     tensor(1.)
     """
@@ -215,9 +217,11 @@ def register(
 
     Examples
     --------
+    >>> def largest(patch, ids):
+    ...     return patch.values.amax()
     >>> @register("the excerpt's highest level")
     ... def max_inp() -> Content:
-    ...     return Content("max_inp", lambda patch, ids: patch.values.amax())
+    ...     return Content("max_inp", largest)
     >>> resolve("max_inp").description
     "the excerpt's highest level"
     >>> del CONTENTS.entries["max_inp"]

@@ -57,7 +57,7 @@ def plot(result: object, kind: str | None, ax: Any) -> Any:
     Examples
     --------
     >>> from otoscope.explain import SoundLIME
-    >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments="temporal:4", content=0.0)
+    >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
     >>> plot(lime.explain(torch.ones(4, 1)), "bars", None).get_xlabel()
     'Coefficient'
     """

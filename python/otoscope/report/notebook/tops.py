@@ -58,7 +58,7 @@ def html(result: object) -> str:
     --------
     >>> import torch
     >>> from otoscope.explain import SoundLIME
-    >>> lime = SoundLIME(lambda x: x[:, 0, 3], segments="temporal:4", content=0.0)
+    >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
     >>> html(lime.explain(torch.ones(4, 1)))[:7]
     '<iframe'
     """
