@@ -21,7 +21,16 @@ __all__ = ["Shown", "data_frame"]
 
 
 class Shown:
-    """A result that shows itself in notebooks; `otoscope.report.notebook` draws it."""
+    """A result that shows itself; `otoscope.report.notebook` draws it, and words its sentence."""
+
+    def __str__(self) -> str:
+        """Return the sentence at the top of the report."""
+        text: str = _view("headline")(self)
+        return text
+
+    def __repr__(self) -> str:
+        """Return the sentence with the name of the class: tensors and tables do not fit a line."""
+        return f"{type(self).__name__}({self})"
 
     def _repr_html_(self) -> str:
         """Return the top of the report: its sentence, picture and players."""

@@ -47,7 +47,7 @@ def spoiled(value: float) -> Tensor:
         (torch.ones(0, N), r"x has shape \(0, 2048\).*not empty"),
         (torch.ones(N, dtype=torch.int16), "x is torch.int16, must be a Tensor of float32 or"),
         (torch.ones(N, dtype=torch.float16), "x is torch.float16, must be"),
-        ([0.1, 0.2], "x is list, must be a Tensor"),
+        ([0.1, 0.2], "x is list, must be a sound"),
     ],
 )
 def test_sounds_that_cannot_be_attacked(x: Any, message: str) -> None:

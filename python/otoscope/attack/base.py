@@ -12,6 +12,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral
 from typing import TypeVar
 
+import numpy as np
 from torch import Tensor
 
 from otoscope.attack.bounds import Bound
@@ -21,7 +22,7 @@ from otoscope.attack.result import AttackResult
 from otoscope.attack.transforms import Transform
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress, silent
-from otoscope.protocols import ListeningModel, Model, SoundClassifier
+from otoscope.protocols import ListeningModel, Model, Sound, SoundClassifier
 
 __all__ = ["Attack"]
 
@@ -140,14 +141,14 @@ class Attack(ABC):
         self.bound  # noqa: B018  # checks its own settings
 
     def __call__(
-        self, x: Tensor, y: int | Tensor | None = None, *, first_example: int = 0
+        self, x: Tensor | Sound, y: int | Tensor | None = None, *, first_example: int = 0
     ) -> Tensor:
         """Make adversaries, in the convention of torchattacks; see `run`.
 
         Parameters
         ----------
-        x : Tensor [sample] or [batch, sample]
-            Sounds.
+        x : Tensor or array [sample] or [batch, sample], (y, sr), or file
+            Sounds; see `run`.
         y : int or Tensor [batch] or [batch, frame], optional
             Labels of the sounds.
         first_example : int
@@ -156,7 +157,7 @@ class Attack(ABC):
         Returns
         -------
         Tensor
-            Adversaries, of the shape of ``x``.
+            Adversaries, of the shape of ``x``; [sample] for (y, sr) and a file.
 
         Examples
         --------
@@ -165,7 +166,8 @@ class Attack(ABC):
         >>> WaveformPGD(torch.nn.Linear(100, 2))(torch.rand(3, 100), 0).shape
         torch.Size([3, 100])
         """
-        return self.run(x, y, first_example=first_example).sound.view(x.shape)
+        sounds = self.run(x, y, first_example=first_example).sound
+        return sounds.view(x.shape) if isinstance(x, Tensor | np.ndarray) else sounds[0]
 
     def targeted(self: Self, label: int | Tensor | Goal) -> Self:
         """Return the same attack with a target.
@@ -193,7 +195,7 @@ class Attack(ABC):
     @abstractmethod
     def run(
         self,
-        x: Tensor,
+        x: Tensor | Sound,
         y: int | Tensor | None = None,
         *,
         first_example: int = 0,
@@ -203,8 +205,9 @@ class Attack(ABC):
 
         Parameters
         ----------
-        x : Tensor [sample] or [batch, sample]
-            Sounds, float32 or float64, within the amplitude, none of them silent.
+        x : Tensor or array [sample] or [batch, sample], (y, sr), or file
+            Sounds within the amplitude, none of them silent. A Tensor is float32 or float64;
+            (y, sr) and a file are one sound, mixed to mono and resampled to the model's rate.
         y : int or Tensor [batch] or [batch, frame], optional
             Labels that an untargeted attack leads away from; default: the model's predictions.
         first_example : int

@@ -27,7 +27,7 @@ from otoscope.attack.search import search, summarise
 from otoscope.attack.waveform import step_length
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress, silent
-from otoscope.protocols import evaluating
+from otoscope.protocols import Sound, evaluating
 from otoscope.signal.stft import hann, n_frames
 
 __all__ = ["MagnitudeAdversary"]
@@ -204,7 +204,7 @@ class MagnitudeAdversary(Attack):
 
     def run(
         self,
-        x: Tensor,
+        x: Tensor | Sound,
         y: int | Tensor | None = None,
         *,
         first_example: int = 0,

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,17 @@ from otoscope.attack.classifier import kind_of_outputs, predict
 from otoscope.attack.objective import Objective, aggregate, check_labels, log_posterior
 from otoscope.attack.transforms import Transform
 from otoscope.errors import ParameterError
-from otoscope.protocols import batch_dependence, dependence_text
+from otoscope.protocols import (
+    Sound,
+    batch_dependence,
+    dependence_text,
+    device_of,
+    dtype_of,
+    read_sound,
+)
+from otoscope.protocols.layout import SOUND
+from otoscope.protocols.patch import as_tensor
+from otoscope.protocols.signature import with_layout
 from otoscope.seeds import torch_generator
 from otoscope.signal.masking import MaskingThreshold, masking_threshold
 
@@ -73,9 +84,9 @@ class Problem:
         return torch.stack(rows)
 
 
-def pose(attack: Attack, x: Tensor, y: int | Tensor | None, first_example: int) -> Problem:
+def pose(attack: Attack, x: Tensor | Sound, y: int | Tensor | None, first_example: int) -> Problem:
     """Check the arguments of `Attack.run` and pose the problem; the model is in eval mode."""
-    x = _check_sounds(x, attack.amplitude)
+    x = _check_sounds(_read(attack, x), attack.amplitude)
     threshold = None
     if attack.masking and attack.sample_rate:
         threshold = masking_threshold(x, sr=attack.sample_rate)
@@ -92,7 +103,12 @@ def pose(attack: Attack, x: Tensor, y: int | Tensor | None, first_example: int) 
 
 def _objective(attack: Attack, x: Tensor, y: int | Tensor | None, first_example: int) -> Objective:
     with torch.no_grad():
-        outputs = predict(attack.model, x)
+        try:
+            outputs = predict(attack.model, x)
+        except ParameterError as err:
+            raise with_layout(
+                err, attack.model, x[:, None, :, None], layout=SOUND
+            ) from err.__cause__
         dependence = batch_dependence(
             lambda first, last: predict(attack.model, x[first:last]),
             outputs,
@@ -132,11 +148,19 @@ def _objective(attack: Attack, x: Tensor, y: int | Tensor | None, first_example:
     )
 
 
+def _read(attack: Attack, x: Tensor | Sound) -> Tensor:
+    """Return the sounds given; other things than a Tensor in the model's type, on its device."""
+    if isinstance(x, Tensor):
+        return x
+    is_array = isinstance(x, np.ndarray)
+    y = as_tensor("x", x) if is_array else read_sound(x, attack.sample_rate, name="x")[0]
+    return y.to(device_of(attack.model), dtype_of(attack.model, torch.float32))
+
+
 def _check_sounds(x: Tensor, amplitude: float | None) -> Tensor:
     """Check sounds [sample] or [batch, sample]; return them as [batch, sample]."""
-    if not isinstance(x, Tensor) or x.dtype not in (torch.float32, torch.float64):
-        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise ParameterError(f"x is {kind}, must be a Tensor of float32 or float64")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise ParameterError(f"x is {x.dtype}, must be a Tensor of float32 or float64")
     if x.ndim not in (1, 2) or x.numel() == 0:
         raise ParameterError(
             f"x has shape {tuple(x.shape)}, must be [sample] or [batch, sample], not empty"

@@ -27,7 +27,7 @@ _MEASURES = (
 )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class AttackResult(Shown):
     """Adversaries and their measures.
 

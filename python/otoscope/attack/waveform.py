@@ -16,7 +16,7 @@ from otoscope.attack.result import AttackResult
 from otoscope.attack.search import search, summarise
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress, silent
-from otoscope.protocols import evaluating
+from otoscope.protocols import Sound, evaluating
 
 __all__ = ["WaveformPGD"]
 
@@ -73,7 +73,7 @@ class WaveformPGD(Attack):
 
     def run(
         self,
-        x: Tensor,
+        x: Tensor | Sound,
         y: int | Tensor | None = None,
         *,
         first_example: int = 0,

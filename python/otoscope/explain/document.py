@@ -72,6 +72,7 @@ SEGMENT_COLUMNS = (
     "coefficient",
     "shapley",
     "standard_error",
+    "named",
 )
 """Columns of a tidy table that differ from segment to segment."""
 
@@ -284,7 +285,8 @@ def tidy_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     ]
     for i, (extent, *measured) in enumerate(zip(record["extents"], *measures, strict=True)):
         place = (*(extent["seconds"] or (None, None)), *(extent["hz"] or (None, None)))
-        cells = (i, extent["name"], *place, *measured)
+        is_named = extent["name"] in record["named"] if "named" in record else None
+        cells = (i, extent["name"], *place, *measured, is_named)
         yield excerpt | dict(zip(SEGMENT_COLUMNS, cells, strict=True))
 
 

@@ -107,10 +107,10 @@ def as_patches(value: object, layout: InputLayout | None) -> tuple[list[Patch], 
         return [Patch(picture, layout=named) for picture in pictures], not is_batch
     if isinstance(value, Patch):
         return [value], True
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if not isinstance(value, Iterable):
         raise ParameterError(
-            f"patch is {value!r}, must be a Patch or a Tensor [frame, mel]; "
-            "model.patch(path) cuts one from a sound file"
+            f"patch is {value!r}, must be a Patch, a Tensor [frame, mel], or a sound: a file's "
+            "name or (y, sr)"
         )
     items = [as_patches(item, layout) for item in value]
     return [patch for patches, _ in items for patch in patches], False

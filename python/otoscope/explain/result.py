@@ -289,10 +289,12 @@ class Explanation(Shown):
         Returns
         -------
         pandas.DataFrame
-            Columns ``start_s``, ``duration_s``, ``target``, ``output``, ``output_none``, ``r2``,
-            ``effective_samples`` and ``passes`` of the excerpt; ``segment``, ``segment_name``,
+            Columns ``start_s``, ``duration_s``, ``target``, ``output``, ``output_none``,
+            ``evidence``, ``r2``, ``effective_samples``, ``n_coalitions`` and ``passes`` of the
+            excerpt; ``segment``, ``segment_name``,
             ``segment_start_s``, ``segment_end_s``, ``segment_low_hz``, ``segment_high_hz``,
-            ``coefficient``, ``shapley`` and ``standard_error``. Unknown numbers are NaN.
+            ``coefficient``, ``shapley``, ``standard_error``, and ``named``: True for the segments
+            of the `evidence`. Unknown numbers are NaN.
 
         Raises
         ------

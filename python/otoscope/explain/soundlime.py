@@ -7,6 +7,7 @@ linear surrogate, weighted towards the whole patch, gives the contribution of ea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
@@ -34,14 +35,17 @@ from otoscope.explain.query import (
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import DEFAULT_SEGMENTS, Segmentation
 from otoscope.explain.settings import ExplanationSettings, Link, TopRule, apply_link
-from otoscope.explain.waveform import Sounds, Waveform
+from otoscope.explain.waveform import Sounds, Waveform, hears_sounds
 from otoscope.progress import Progress, silent
 from otoscope.protocols import (
     Adapted,
     Fixed,
+    ListeningModel,
     Model,
     Patch,
     Pooling,
+    Sound,
+    SoundClassifier,
     Target,
     choose_targets,
     dtype_of,
@@ -164,6 +168,8 @@ class SoundLIME:
         self._drawn = design or ("kernelshap" if is_plain else "bernoulli")
         design = design or DEFAULT_DESIGN
         kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range
+        if components is not None and isinstance(model, ListeningModel) and not hears_sounds(model):
+            model = SoundClassifier(model)
         self.model = model
         self._segments = segmentation.resolve(segments)
         self._content = resolve(content)
@@ -205,11 +211,14 @@ class SoundLIME:
 
     @overload
     def explain(
-        self, patch: Patch | tuple[Any, float], *, progress: Progress = ...
+        self, patch: Patch | Sound, *, progress: Progress = ...
     ) -> Explanation: ...  # numpydoc ignore=GL08
     @overload
     def explain(
-        self, patch: Sequence[Patch | Tensor | tuple[Any, float]], *, progress: Progress = ...
+        self,
+        patch: Sequence[Patch | Tensor | PathLike[str] | tuple[Any, float]],
+        *,
+        progress: Progress = ...,
     ) -> list[Explanation]: ...  # numpydoc ignore=GL08
     @overload
     def explain(
@@ -218,7 +227,7 @@ class SoundLIME:
 
     def explain(
         self,
-        patch: Patch | Tensor | tuple[Any, float] | Sequence[Any],
+        patch: Patch | Tensor | Sound | Sequence[Any],
         *,
         progress: Progress = silent,
     ) -> Explanation | list[Explanation]:
@@ -226,10 +235,11 @@ class SoundLIME:
 
         Parameters
         ----------
-        patch : Patch, Tensor, (y, sr), or sequence of these
+        patch : Patch, Tensor, (y, sr), file, or sequence of these
             Patches. Tensors and arrays have the axes of the model's layout, [frame, mel] by
             default; several have a batch axis, [excerpt, frame, mel] or [excerpt, 1, frame, mel].
-            Sounds are ``(y, sr)`` or Tensor [sample]; of several channels, [channel, sample].
+            Sounds are ``(y, sr)`` or Tensor [sample]; of several channels, [channel, sample]; or
+            the name of a file, in mono. A `ListeningModel` of spectrograms makes patches of them.
         progress : bool or callable
             True shows bars: of the excerpts, and of the operations or batches of each.
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any
+from os import PathLike
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from otoscope.explain.evaluator import Evaluator
 from otoscope.explain.query import Query
 from otoscope.explain.segments import Extent, Segmentation, Segments, grid
 from otoscope.explain.settings import ExplanationSettings
-from otoscope.protocols import InputLayout, Patch, device_of, dtype_of
+from otoscope.protocols import InputLayout, ListeningModel, Patch, device_of, dtype_of, read_sound
 from otoscope.protocols.patch import as_tensor
 from otoscope.signal.audio.files import resampled
 from otoscope.signal.mel.domain import Compression
@@ -66,13 +67,15 @@ class Sounds:
         self._model, self._plain, self._layout = model, evaluate, layout
         self._segments, self._content = segments, content
         self._components = None if components is None else parts_of_sound.resolve(components)
+        is_of_pictures = isinstance(model, ListeningModel) and not hears_sounds(model)
+        self._listener = cast(ListeningModel, model) if is_of_pictures else None
         self._evaluators: dict[tuple[int, bool], Evaluator] = {}
 
-    def read(self, value: Any) -> tuple[list[Waveform], bool] | None:
+    def read(self, value: Any) -> tuple[list[Waveform | Patch], bool] | None:
         """Return the sounds that a user gives, and whether it is one; None for other things.
 
-        Sounds are (y, sr), samples, or patches of a model of sounds. With components, tensors of
-        any shape are sounds.
+        Sounds are files, (y, sr), samples, or patches of a model of sounds; for a listening model
+        of spectrograms they become patches. With components, tensors of any shape are sounds.
         """
         if (sound := self._read_one(value)) is not None:
             return [sound], True
@@ -86,16 +89,21 @@ class Sounds:
                 return [sound for sound in sounds if sound is not None], False
         return None
 
-    def _read_one(self, value: object) -> Waveform | None:
+    def _read_one(self, value: object) -> Waveform | Patch | None:
         only = self._components is not None or hears_sounds(self._model)
         may_be = only or self._layout is None or self._layout.is_sound
+        is_samples = isinstance(value, Tensor | np.ndarray) and may_be and value.ndim == 1
+        if self._listener is not None and (is_samples or _is_file_or_rated(value)):
+            return excerpt_of(self._listener, value)
+        if isinstance(value, str | PathLike):
+            value = read_sound(value)
         if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Real):
             return _checked(Waveform(as_tensor("y", value[0]), float(value[1])))
         if isinstance(value, Patch) and only:
             if value.y is None:
                 raise ParameterError("the patch has no sound to explain: give (y, sr)")
             return Waveform(value.y, value.sr, value.start)
-        if isinstance(value, Tensor | np.ndarray) and (only or (may_be and value.ndim == 1)):
+        if isinstance(value, Tensor | np.ndarray) and (only or is_samples):
             return _checked(Waveform(as_tensor("y" if only else "patch", value)))
         return None
 
@@ -183,6 +191,29 @@ class Sounds:
             require_same_answer(answer, after)
 
 
+def _is_file_or_rated(value: object) -> bool:
+    """Whether a user gives a file, or (y, sr)."""
+    is_pair = isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Real)
+    return is_pair or isinstance(value, str | PathLike)
+
+
+def excerpt_of(model: ListeningModel, sound: object) -> Patch:
+    """Make the patch of a sound as long as a model's excerpt; refuse a longer one."""
+    rate, hop = model.sample_rate, model.hop_length
+    y, _ = read_sound(sound, rate)
+    n_samples = getattr(model, "excerpt_samples", model.patch_frames * hop)
+    if len(y) >= n_samples + hop:
+        raise _too_long(len(y) / rate, n_samples / rate)
+    return model.patch((y, rate))
+
+
+def _too_long(seconds: float, most: float) -> ParameterError:
+    return ParameterError(
+        f"the sound lasts {seconds:.2f} s, the model hears {most:.2f} s at once; cut an excerpt: "
+        "model.patch((y, sr), start=0)"
+    )
+
+
 def hears_sounds(model: object) -> bool:
     """Whether a model declares that it hears waveforms, as `models.WaveformListener` does."""
     return getattr(model, "hears_sounds", False) is True
@@ -228,16 +259,17 @@ def _checked(sound: Waveform) -> Waveform:
 
 
 def _at_rate_of(model: Any, sound: Waveform) -> Waveform:
-    """Resample a sound to the model's rate, and refuse another length than the model's."""
+    """Resample a sound to the model's rate; refuse another length or more channels than its."""
+    if hears_sounds(model) and sound.y.ndim == 2:
+        raise ParameterError(
+            f"the sound has {len(sound.y)} channels, the model hears one: mix it with y.mean(0)"
+        )
     rate, n_samples = getattr(model, "sample_rate", None), getattr(model, "n_samples", None)
     if isinstance(rate, Real):
         y = sound.y if sound.sr is None else resampled(sound.y.cpu(), sound.sr, float(rate))
         sound = replace(sound, y=y, sr=float(rate))
         if isinstance(n_samples, int) and y.shape[-1] != n_samples:
-            raise ParameterError(
-                f"the sound lasts {y.shape[-1] / rate:.2f} s, the model hears "
-                f"{n_samples / rate:.2f} s at once; cut an excerpt: model.patch((y, sr), start=0)"
-            )
+            raise _too_long(y.shape[-1] / float(rate), n_samples / float(rate))
     return sound
 
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.models.listener import Listener
+from otoscope.protocols import Fixed, Pooling
 from otoscope.signal import Compression
-from otoscope.taps import Tap
 
 __all__ = ["WaveformListener"]
 
@@ -63,7 +63,7 @@ class WaveformListener(Listener):
     Parameters
     ----------
     network : nn.Module
-        Network from waveforms [batch, sample] to [batch, output].
+        Network from waveforms [batch, sample] to [batch, output] or [batch].
     sample_rate : int
         Sampling rate of the waveforms, in Hz.
     seconds : float
@@ -72,6 +72,11 @@ class WaveformListener(Listener):
         Names of the outputs, one per column.
     name : str
         Name in records and reports; `load` sets it if empty.
+    layout : str, optional
+        Axes of the network's input if they are others: "b 1 sample".
+    fixed, output, pooling
+        Its other inputs, the part of its answer that is meant, and the pooling of outputs per
+        frame; see `protocols.signature`.
 
     Raises
     ------
@@ -93,7 +98,7 @@ class WaveformListener(Listener):
 
     hears_sounds = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the facts of a model, all keyword-only
         self,
         network: nn.Module,
         *,
@@ -101,6 +106,10 @@ class WaveformListener(Listener):
         seconds: float,
         output_names: Sequence[str],
         name: str = "",
+        layout: str | None = None,
+        fixed: Fixed = None,
+        output: str | int | None = None,
+        pooling: Pooling = None,
     ) -> None:
         if not isinstance(network, nn.Module):
             raise ParameterError(f"network is {type(network).__name__}, must be an nn.Module")
@@ -119,7 +128,13 @@ class WaveformListener(Listener):
             patch_frames=n_samples // hop,
             output_names=output_names,
             name=name,
+            layout=layout or "b sample",
+            fixed=fixed,
+            output=output,
+            pooling=pooling,
         )
+        if not self.signature.layout.is_sound:
+            raise ParameterError(f"layout is {layout!r}, must name the axis sample: 'b 1 sample'")
 
     @property
     def n_samples(self) -> int:
@@ -128,31 +143,23 @@ class WaveformListener(Listener):
 
     def forward(self, batch: Tensor) -> Tensor:
         """Compute the outputs [batch, output] of waveforms [batch, sample], or of their frames."""
-        outputs: Tensor = self.network(_waveforms(batch))
+        outputs: Tensor = self.signature.call(self.network, _planes(batch))
         return outputs
 
     def given(self, batch: Tensor) -> tuple[Tensor, str]:
         """Return what the network is given for a batch, and the names of its axes, for messages."""
-        return _waveforms(batch), "[batch, sample]"
+        layout = self.signature.layout
+        return layout.arrange(_planes(batch)), layout.named
 
     def invert(self, values: Tensor, *, y: Tensor | None = None) -> Tensor:
         """Join the frames [frame, sample of the frame] to the waveform that they are."""
         return values.flatten()
 
-    def tap(self, layer: str) -> Tap:
-        """Return a layer of ``network.named_modules()`` as a function of the input."""
-        return _WaveformTap(self.network, layer)
 
-
-@dataclass(frozen=True)
-class _WaveformTap(Tap):
-    """Tap that joins frames before the network hears them."""
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        """Return the layer's output for waveforms or their frames."""
-        return super().__call__(_waveforms(batch))
-
-
-def _waveforms(batch: Tensor) -> Tensor:
-    """Join [batch, 1, frame, sample of the frame] to [batch, sample]."""
-    return batch.flatten(1) if batch.ndim == 4 else batch
+def _planes(batch: Tensor) -> Tensor:
+    """Join waveforms [batch, sample], or their frames, to [batch, 1, sample, 1]."""
+    if batch.ndim == 3 and batch.shape[1] > 1:
+        raise ParameterError(
+            f"the sound has {batch.shape[1]} channels, the model hears one: mix it with y.mean(0)"
+        )
+    return batch.flatten(1)[:, None, :, None]

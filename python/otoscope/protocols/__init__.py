@@ -26,6 +26,7 @@ from otoscope.protocols.listening import (
     Target,
     choose_targets,
     declared_outputs,
+    read_sound,
 )
 from otoscope.protocols.outputs import as_outputs
 from otoscope.protocols.patch import Patch
@@ -63,6 +64,7 @@ __all__ = [
     "dtype_of",
     "evaluating",
     "parse_layout",
+    "read_sound",
     "signature",
     "weights_digest",
 ]

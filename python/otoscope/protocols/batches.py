@@ -37,7 +37,8 @@ def batch_dependence(
     -------
     {"", "random", "batch"}
         Empty if two rows have the same outputs in another batch, up to rounding; "random" if the
-        same batch has other outputs when it is evaluated again; otherwise "batch".
+        same batch has other outputs when it is evaluated again; otherwise "batch". A single row is
+        evaluated again.
 
     Examples
     --------
@@ -47,7 +48,7 @@ def batch_dependence(
     'batch'
     """
     n = len(outputs)
-    if n < 2 or step < 2:
+    if n == 0 or step < min(n, 2):  # each row was alone in its batch
         return ""
     first = step - 1 if step < n else 0  # one row of either batch, or fewer rows than before
     last = first + (2 if n > 2 else 1)
@@ -64,7 +65,7 @@ def batch_dependence(
 
     if agree(known, other):
         return ""
-    return "batch" if agree(other, evaluate(first, last)) else "random"
+    return "batch" if n > 1 and agree(other, evaluate(first, last)) else "random"
 
 
 def dependence_text(dependence: str, row: str) -> str:

@@ -20,6 +20,7 @@ from otoscope.protocols.listening import (
     declared_outputs,
     excerpts_alone,
 )
+from otoscope.protocols.signature import with_layout
 from otoscope.signal.excerpts import sliding
 
 __all__ = ["SoundClassifier"]
@@ -140,10 +141,13 @@ class SoundClassifier(nn.Module):
         """
         excerpts = torch.stack([self._excerpts(y) for y in sounds])
         batch, has_graph = excerpts.flatten(0, 1)[:, None], torch.is_grad_enabled()
-        if has_graph:
-            table = call_model(self.model, batch, gradient=True)
-        else:
-            table = self._without_graph(batch)
+        try:
+            if has_graph:
+                table = call_model(self.model, batch, gradient=True)
+            else:
+                table = self._without_graph(batch)
+        except ParameterError as err:
+            raise with_layout(err, self.model, batch) from err.__cause__
         choose_targets(0, table.shape[1], self.model.output_names)  # as many names as outputs
         outputs: Tensor = table.unflatten(0, excerpts.shape[:2])[..., self.columns]
         if self.pooling == "none":

@@ -127,6 +127,8 @@ class InputLayout:
 
 HOUSE = InputLayout(("b", "1", "frame", "mel"))
 """Layout of otoscope's own batches."""
+SOUND = InputLayout(("b", "sample"))
+"""Layout of sounds."""
 
 
 def parse_layout(layout: str | InputLayout | None) -> InputLayout:

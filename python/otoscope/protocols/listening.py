@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from numbers import Integral
+from numbers import Integral, Real
 from os import PathLike
 from typing import Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
@@ -13,10 +13,19 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.protocols.patch import Patch
+from otoscope.protocols.patch import Patch, as_tensor
+from otoscope.signal.audio.files import mono, read_audio
 from otoscope.signal.mel.domain import Domain
 
-__all__ = ["ListeningModel", "Outputs", "Sound", "Target", "choose_targets", "declared_outputs"]
+__all__ = [
+    "ListeningModel",
+    "Outputs",
+    "Sound",
+    "Target",
+    "choose_targets",
+    "declared_outputs",
+    "read_sound",
+]
 
 Sound: TypeAlias = "str | PathLike[str] | tuple[Any, float]"
 """A file, or ``(y, sr)``: array or Tensor [sample] or [channel, sample], and rate in Hz."""
@@ -100,6 +109,48 @@ def excerpts_alone(model: Any, y: Tensor, *, hop: int, tail: bool = False) -> Te
     if tail and (len(y) - n) % step:
         starts.append(len(y) - n)
     return torch.stack([model.prepare(y[start : start + n])[:length] for start in starts])
+
+
+def read_sound(
+    sound: object, sr: float | None = None, *, name: str = "y"
+) -> tuple[Tensor, float | None]:
+    """Read a sound that a user gives, in mono: a file, (y, sr), or an array of samples.
+
+    Parameters
+    ----------
+    sound : str, PathLike, (y, sr), Tensor or array
+        Samples are [sample] or [channel, sample]; without a rate they are taken to be at ``sr``.
+    sr : float, optional
+        Sampling rate of the result in Hz; by default the sound's own.
+    name : str
+        Name of the sound in messages.
+
+    Returns
+    -------
+    y : Tensor [sample], float32
+        Samples.
+    sr : float or None
+        Sampling rate in Hz, if it is known.
+
+    Raises
+    ------
+    ParameterError
+        If the file cannot be read, or the argument is no sound.
+
+    Examples
+    --------
+    >>> read_sound((np.zeros((2, 8)), 8000.0))[0].shape
+    torch.Size([8])
+    """
+    if isinstance(sound, str | PathLike):
+        return read_audio(sound, sr=sr)
+    if isinstance(sound, Tensor | np.ndarray):
+        return mono(as_tensor(name, sound), sr or 1.0)[0], sr
+    if isinstance(sound, tuple) and len(sound) == 2 and isinstance(sound[1], Real):
+        return mono(as_tensor(name, sound[0]), float(sound[1]), sr=sr)
+    raise ParameterError(
+        f"{name} is {type(sound).__name__}, must be a sound: a file's name, (y, sr) or samples"
+    )
 
 
 def declared_outputs(model: object) -> Outputs | None:

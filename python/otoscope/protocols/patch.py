@@ -18,7 +18,7 @@ from otoscope.signal.mel.domain import Domain
 __all__ = ["Patch", "as_tensor"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Patch:
     """An excerpt in the input domain of a model, with its waveform.
 
@@ -103,6 +103,16 @@ class Patch:
         if self.sr is None or self.hop_length is None:
             return None
         return self.values.shape[0] * self.hop_length / self.sr
+
+    def __repr__(self) -> str:
+        """Describe the excerpt in one line."""
+        frames, bands = self.values.shape
+        text = f"{frames} frames, {bands} bands"
+        if self.sr is not None:
+            text += f", {self.sr:,g} Hz"
+        if self.duration is not None:
+            text += f", {self.start:.2f}-{self.start + self.duration:.2f} s"
+        return f"Patch({text})"
 
     def listen(self, gain: Tensor) -> Tensor:
         """Synthesise the sound of selected cells, with the phase of the original.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.protocols.layout import HOUSE, InputLayout, parse_layout
+from otoscope.protocols.layout import HOUSE, InputLayout, looks_transposed, parse_layout
 from otoscope.protocols.outputs import as_outputs
 
 __all__ = [
@@ -30,6 +30,7 @@ Pooling: TypeAlias = Literal["mean", "max"] | None
 
 _OTHERS = ("b 1 frame mel", "b 1 mel frame", "b mel frame", "b frame mel", "b 3 mel frame")
 """Layouts that are tried when a model refuses the one it was given."""
+_SOUNDS = ("b 1 sample", "b 2 sample", "b sample")
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,22 +191,29 @@ def is_module(model: object) -> bool:
     return isinstance(model.model if isinstance(model, Adapted) else model, nn.Module)
 
 
-def with_layout(err: ParameterError, model: Callable[..., Any], batch: Tensor) -> ParameterError:
+def with_layout(
+    err: ParameterError,
+    model: Callable[..., Any],
+    batch: Tensor,
+    *,
+    layout: InputLayout = HOUSE,
+) -> ParameterError:
     """Add to a model's error the layout in which it takes the batch [batch, 1, frame, mel].
 
     A few usual layouts are tried if the model itself raised; the error stays as it is if the model
-    refuses all, or if it has a remedy already.
+    refuses all, or if it has a remedy already. ``layout`` is that of a model without signature.
     """
     if err.__cause__ is None or err.advice is not None:
         return err
     form = getattr(model, "signature", None)
     if not isinstance(form, Signature):
-        form, inner = Signature(), model
+        form, inner = Signature(layout), model
     else:  # an adapted model, or a listener
         inner = model.model if isinstance(model, Adapted) else getattr(model, "network", model)
-    for layout in _OTHERS:
-        other = replace(form, layout=parse_layout(layout))
-        if other.layout == form.layout or form.layout.is_sound:
+    batch = batch[:1].expand(2, *batch.shape[1:])
+    for name in _SOUNDS if form.layout.is_sound else _OTHERS:
+        other = replace(form, layout=parse_layout(name))
+        if other.layout == form.layout:
             continue
         try:
             with torch.no_grad():
@@ -213,14 +221,27 @@ def with_layout(err: ParameterError, model: Callable[..., Any], batch: Tensor) -
         except Exception:  # whatever a model raises at a wrong shape
             continue
         if isinstance(outputs, Tensor) and outputs.shape[:1] == batch.shape[:1]:
-            shape = list(other.layout.arrange(batch).shape)
-            advice = Advice(
-                f"the model takes {shape} = {other.layout.named}: give a Patch, or an array with "
-                "these axes, and ",
-                Argument("layout", layout),
-            )
-            return ParameterError(err.message, advice=advice)
+            return ParameterError(err.message, advice=_advice(batch, form.layout, other.layout))
     return err
+
+
+def _advice(batch: Tensor, given: InputLayout, taken: InputLayout) -> Advice:
+    """Say how to give a model the batch [batch, 1, frame, mel] that it takes in another layout."""
+    shape, place = list(taken.arrange(batch).shape), Argument("layout", str(taken))
+    if taken.is_sound:
+        return Advice(
+            f"it takes {shape} = {taken.named}: give SoundLIME or WaveformListener ", place
+        )
+    swapped = tuple({"frame": "mel", "mel": "frame"}.get(axis, axis) for axis in given.axes)
+    if given != HOUSE and taken.axes == swapped and looks_transposed(*batch.shape[2:]):
+        return Advice(
+            f"it takes {shape}, so the axes of the array are not those of the layout: give its "
+            "transpose, or a Patch"
+        )
+    return Advice(
+        f"the model takes {shape} = {taken.named}: give a Patch, or an array with these axes, and ",
+        place,
+    )
 
 
 def _names_batch(values: Any) -> bool:

@@ -20,9 +20,11 @@ from otoscope.report.sounds import Sound, lossless_uri
 from otoscope.signal import stft
 
 __all__ = [
+    "FLAT",
     "aim",
     "cautions",
     "facts",
+    "is_flat",
     "khz_ticks",
     "panels",
     "save_adversary",
@@ -30,6 +32,11 @@ __all__ = [
     "sounds_of",
 ]
 
+FLAT = (
+    "No step changed the confidence at all: the model’s gradient is 0 "
+    "there, as where outputs are saturated or a threshold is applied. This says nothing of its "
+    "robustness: attack logits before the last sigmoid or softmax, or begin elsewhere (restarts)."
+)
 _RANGE_DB = 90.0  # from the loudest bin of the original down to an empty pixel
 _COLUMNS = 800
 _AUDIBLE_DB = 20.0  # noise this near to a segment's level is heard in most music
@@ -147,6 +154,8 @@ def sentence(evaluation: Evaluation, *, model: str = "the model") -> str:
 def cautions(evaluation: Evaluation) -> list[str]:
     """List reasons for caution with the result, in sentences."""
     notes = []
+    if is_flat(evaluation.confidence, success=evaluation.success):
+        notes.append(FLAT)
     if evaluation.success_before_writing and not evaluation.success:
         notes.append("Rounding to 16 bits undid it: the sound fooled the model, the file does not.")
     if evaluation.segmental_snr_db == -math.inf:
@@ -172,6 +181,12 @@ def cautions(evaluation: Evaluation) -> list[str]:
     if evaluation.success:
         notes.append(_defence(evaluation))
     return notes
+
+
+def is_flat(confidence: Sequence[float], *, success: bool) -> bool:
+    """Whether a search without success took steps, and all left the confidence as it was."""
+    known = {value for value in confidence if not math.isnan(value)}
+    return not success and len(confidence) > 1 and len(known) == 1
 
 
 def facts(evaluation: Evaluation, *, model: str = "", start: float = 0.0) -> list[Fact]:

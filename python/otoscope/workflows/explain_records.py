@@ -130,7 +130,7 @@ def to_record(
     if result.explanation is not None:
         explanation = result.explanation
         record |= explanation.to_record()
-        record["because"] = because(explanation)
+        record["because"] = because(explanation).replace("\N{NO-BREAK SPACE}", " ")
         record["truncated"] = result.truncated
         truncated = [result.truncated] if result.truncated else []
         record["warnings"] = [*truncated, *result.warnings, *cautions(explanation)]

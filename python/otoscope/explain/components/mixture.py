@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from otoscope import ops
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, ParameterError
 from otoscope.explain.components.base import Components, Excerpt, Part
 from otoscope.protocols import InputLayout, call_model
+from otoscope.protocols.layout import SOUND
+from otoscope.protocols.signature import with_layout
 
 __all__ = ["Mixed", "Mixture", "ask", "mix", "require_same_answer"]
 
@@ -135,8 +137,27 @@ def mix(components: Components, excerpt: Excerpt) -> tuple[Mixture, list[Part]]:
 
 def ask(model: Any, mixture: Mixture) -> Tensor:
     """Return the outputs [output] of a model of mixtures for the sound itself."""
-    outputs = call_model(model, mixture.kept[None, None])
+    batch = mixture.kept[None, None]
+    try:
+        outputs = call_model(model, batch)
+    except ParameterError as err:
+        raise _with_channels(err, model, batch) from err.__cause__
     return outputs[0].double().cpu()
+
+
+def _with_channels(err: ParameterError, model: Any, batch: Tensor) -> ParameterError:
+    """Add to a model's error the layout, or the number of channels, with which it takes a sound."""
+    if not isinstance(model, Mixed):
+        return err
+    sounds = add_layers(batch[:, 0], model.n_channels)
+    if not model.n_channels:
+        layout = model.layout or SOUND
+        return with_layout(err, model.model, sounds[:, None, :, None], layout=layout)
+    try:
+        call_model(model.model, sounds.mean(1))
+    except ParameterError:
+        return err
+    return ParameterError(err.message, advice=Advice("the model takes mono: give y.mean(0)"))
 
 
 def require_same_answer(before: Tensor, after: Tensor) -> None:

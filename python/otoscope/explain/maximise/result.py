@@ -77,8 +77,8 @@ class BestInputs:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class MaximisationResult(BestInputs, Shown):
+@dataclass(frozen=True, eq=False, repr=False)
+class MaximisationResult(Shown, BestInputs):
     """Hold the best inputs of one setting, one row per seed.
 
     Parameters

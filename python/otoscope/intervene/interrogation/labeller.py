@@ -15,6 +15,7 @@ from otoscope.protocols import (
     ListeningModel,
     SoundClassifier,
     call_guarded,
+    declared_outputs,
     device_of,
     evaluating,
     weights_digest,
@@ -32,6 +33,7 @@ class Labeller:
     ``predict`` is a `Predict` or a ListeningModel; an nn.Module is called in eval mode, on the
     device of its weights. ``classes`` names the columns of scores and the permitted labels, by
     default the ``output_names`` of the system; without either, the permitted labels are ``labels``.
+    A system with one output, named X, answers "X" or "not X", as a `SoundClassifier` does.
     ``identity`` holds all that is known to decide the answers of a system besides its code.
     """
 
@@ -56,6 +58,9 @@ class Labeller:
             is_classifier = isinstance(self._predict, SoundClassifier)
             names = getattr(self._predict, "label_names" if is_classifier else "output_names", None)
         self.columns = None if names is None else tuple(map(str, names))
+        self._is_single = classes is None and self.columns is not None and len(self.columns) == 1
+        if self._is_single and self.columns:
+            self.columns = (f"not {self.columns[0]}", self.columns[0])
         expected = set() if labels is None else set(map(str, labels))
         self._permitted = set(self.columns or expected)
         self.by_scores = False
@@ -107,12 +112,18 @@ class Labeller:
 
     def _from_scores(self, scores: Tensor) -> list[str]:
         if self.columns is None:
+            is_single = scores.ndim == 1 or scores.shape[1:] == (1,)
             raise ParameterError(
                 f"predict returned scores of shape {tuple(scores.shape)}",
                 advice=Advice(
-                    "name their columns with ", Argument("classes"), ", or return labels"
-                ),
+                    "name the one output X by output_names = ['X'] of the model, which then "
+                    "answers 'X' or 'not X'; or return labels"
+                )
+                if is_single
+                else Advice("name their columns with ", Argument("classes"), ", or return labels"),
             )
+        if self._is_single and scores.ndim > 0 and scores.numel() == len(scores):
+            scores = self._with_threshold(scores.reshape(-1, 1))
         if scores.ndim != 2 or scores.shape[1] != len(self.columns):
             raise ParameterError(
                 f"predict returned shape {tuple(scores.shape)}, must be "
@@ -121,3 +132,14 @@ class Labeller:
         if not bool(scores.isfinite().all()):
             raise ParameterError("predict returned scores that are NaN or infinite")
         return [self.columns[i] for i in scores.argmax(1).tolist()]
+
+    def _with_threshold(self, scores: Tensor) -> Tensor:
+        """Put the decision threshold beside the scores [item, 1] of one output."""
+        outputs = declared_outputs(self._predict)
+        if outputs is None and not bool(((scores >= 0) & (scores <= 1)).all()):
+            raise ParameterError(
+                f"predict returned {float(scores.min()):.3g}..{float(scores.max()):.3g}, no "
+                "probabilities; set the attribute outputs = 'logits' of the model, or return labels"
+            )
+        threshold = 0.0 if outputs == "logits" else 0.5
+        return torch.cat([torch.full_like(scores, threshold), scores], 1)

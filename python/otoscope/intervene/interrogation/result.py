@@ -100,7 +100,7 @@ class ClassFlips:
     to: Mapping[str, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InterrogationResult(Shown):
     """All results of an interrogation.
 

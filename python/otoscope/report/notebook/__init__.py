@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from otoscope.report.notebook.plots import plot
-from otoscope.report.notebook.tops import html
+from otoscope.report.notebook.tops import headline, html
 
-__all__ = ["html", "plot"]
+__all__ = ["headline", "html", "plot"]

@@ -20,15 +20,18 @@ from otoscope.explain import Explanation
 from otoscope.explain.maximise import MaximisationResult
 from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.protocols import Patch
-from otoscope.report.adversary import khz_ticks, panels, sounds_of
+from otoscope.report.adversary import FLAT, is_flat, khz_ticks, panels, sounds_of
 from otoscope.report.explanation import explanation_page
 from otoscope.report.geometry import mel_ticks, ticks, time_span
 from otoscope.report.interrogation.page import interrogation_page
+from otoscope.report.interrogation.text import typeset
+from otoscope.report.interrogation.verdict import verdict_text
 from otoscope.report.maximisation import Specimen, loudness_scale, side
 from otoscope.report.numbers import decibels, number, significant
 from otoscope.report.pages import content_of, render
+from otoscope.report.sentences import sentence
 
-__all__ = ["LIMIT", "html", "patch_of"]
+__all__ = ["LIMIT", "headline", "html", "patch_of"]
 
 LIMIT = 3_000_000
 """Largest number of characters of a frame; a notebook keeps every output."""
@@ -38,6 +41,50 @@ _PAIRS = 3
 _SPECIMENS = ("Furthest", "Second", "Third")
 
 Content = dict[str, Any]
+
+
+@singledispatch
+def headline(result: object) -> str:
+    """Return the sentence at the top of the report of a result.
+
+    Parameters
+    ----------
+    result : Explanation, AttackResult, InterrogationResult or MaximisationResult
+        Result to put into words.
+
+    Returns
+    -------
+    str
+        Text in one line.
+
+    Examples
+    --------
+    >>> from otoscope.explain import SoundLIME
+    >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
+    >>> headline(lime.explain(torch.ones(4, 1)))[:35]
+    'The model says “output 3” with 1.00'
+    """
+    raise TypeError(f"{type(result).__name__} has no report")
+
+
+@headline.register
+def _(result: Explanation) -> str:
+    return sentence(result)
+
+
+@headline.register
+def _(result: AttackResult) -> str:
+    return _attack_sentence(result, result.shown)
+
+
+@headline.register
+def _(result: InterrogationResult) -> str:
+    return typeset(verdict_text(result).sentence, is_sentence=True)
+
+
+@headline.register
+def _(result: MaximisationResult) -> str:
+    return _maximisation_sentence(result)
 
 
 @singledispatch
@@ -73,14 +120,14 @@ def _(result: Explanation) -> str:
             page = replace(page, sounds=[], listening_note="")
         return content_of(page)
 
-    return _framed(content, "explanation.html", repr(result))
+    return _framed(content, "explanation.html", headline(result))
 
 
 @html.register
 def _(result: AttackResult) -> str:
     row = result.shown
     x, y = (sound[row].detach().cpu() for sound in (result.original, result.sound))
-    sr, n = result.sr, len(result.sound)
+    sr, n, fooled = result.sr, len(result.sound), bool(result.success[row])
     before, after = (
         float(confidence[row]) for confidence in (result.confidence_before, result.confidence_after)
     )
@@ -91,9 +138,10 @@ def _(result: AttackResult) -> str:
         return {
             "title": "Adversary" if n == 1 else f"{n} adversaries",
             "about": f"{of_which}{_aim(result, row)}",
-            "sentence": _attack_sentence(result, row),
+            "sentence": headline(result),
             "cautions": [
-                "Writing a file rounds the sound: count success on the file, with evaluate()."
+                *([FLAT] if is_flat(result.confidence[row].tolist(), success=fooled) else []),
+                "Writing a file rounds the sound: count success on the file, with evaluate().",
             ],
             "sounds": sounds_of(x, y, sr, notes) if sr and has_sounds else [],
             "panels": panels(x, y, sr or 1),
@@ -103,7 +151,7 @@ def _(result: AttackResult) -> str:
             "frequency_unit": "kHz" if sr else "× rate",
         }
 
-    return _framed(content, "adversary.html", _attack_sentence(result, row))
+    return _framed(content, "adversary.html", headline(result))
 
 
 @html.register
@@ -114,14 +162,14 @@ def _(result: InterrogationResult) -> str:
         render_pair = result.render_pair if has_sounds else None
         return content_of(interrogation_page(shown, render_pair=render_pair))
 
-    return _framed(content, "interrogation.html", repr(result.verdict))
+    return _framed(content, "interrogation.html", headline(result))
 
 
 @html.register
 def _(result: MaximisationResult) -> str:
     rows = result.order[: len(_SPECIMENS)]
     inputs = [result.input[row].detach().cpu() for row in rows]
-    text = _maximisation_sentence(result)
+    text = headline(result)
     if not rows or not all(_is_plane(values) for values in inputs):
         return f"<p>{escape(text)}</p>"
 
