@@ -19,6 +19,18 @@ from tests.support.reports import explain
 pandas = pytest.importorskip("pandas")
 
 
+def test_results_print_their_sentence_in_one_line() -> None:
+    results = (explain({4: 1.0}), attacked(), HORSE, maximised([1.0, 2.0], 0.1))
+    words = ("rests on", "ooled", "A horse", "drive")
+    for result, word in zip(results, words, strict=True):
+        assert word in str(result)
+        for text in (str(result), repr(result)):
+            assert len(text) < 300
+            assert "\n" not in text
+            assert "tensor" not in text
+        assert repr(result).startswith(f"{type(result).__name__}(")
+
+
 def attacked() -> Any:
     return WaveformPGD(torch.nn.Linear(50, 2), steps=2).run(torch.ones(3, 50) / 2)
 

@@ -250,9 +250,16 @@ def test_errors_say_what_came_and_what_to_do() -> None:
         explainer(lambda batch: batch).explain(patch)
 
 
-@pytest.mark.parametrize("given", ["song.ogg", None, 3, ["song.ogg"], Path("song.ogg")])
-def test_what_is_no_patch_is_refused_with_the_way_to_one(given: object) -> None:
-    with pytest.raises(ParameterError, match=r"patch is .*; model\.patch\(path\) cuts one from a"):
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        *((given, r"patch is .*, must be a Patch, .* or a sound: a file") for given in (None, 3)),
+        *((given, r"song\.ogg is not there") for given in ("song.ogg", Path("song.ogg"))),
+        (["song.ogg"], r"song\.ogg is not there"),
+    ],
+)
+def test_what_is_no_patch_is_refused_with_the_way_to_one(given: object, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
         explainer(Tagger(), target=0).explain(given)  # type: ignore[call-overload]
 
 

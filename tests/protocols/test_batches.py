@@ -172,3 +172,10 @@ def test_captums_methods_tell_that_coalitions_meet(method: Any) -> None:
         warnings.simplefilter("error")
         met.attribute(x, target=0)
         method(linear.forward).attribute(x, target=0, perturbations_per_eval=4)
+
+
+def test_single_row_is_asked_again() -> None:
+    one = torch.ones(1, 1)
+    assert batch_dependence(lambda a, b: one, one, 8) == ""
+    assert batch_dependence(lambda a, b: 2 * one, one, 8) == "random"
+    assert batch_dependence(lambda a, b: one[:0], one[:0], 8) == ""

@@ -59,6 +59,17 @@ FOUND = Evaluation(
 )
 
 
+STUCK = replace(FOUND, success=False, confidence=(0.1, 0.1, 0.1), low_pass=())
+
+
+def test_search_that_moved_nothing_is_no_proof_of_robustness() -> None:
+    assert "gradient is 0" in cautions(STUCK)[0]
+    moved = replace(STUCK, confidence=(0.1, 0.1, 0.11))
+    no_step = replace(STUCK, confidence=(0.1,), iterations=0)
+    for other in (FOUND, moved, no_step):
+        assert not any("gradient is 0" in text for text in cautions(other))
+
+
 # the adversary is heard as the original was, and there the original is not
 _SWAPPED = LowPassResult(500.0, "singing", "not singing", 0.6, 0.3)
 

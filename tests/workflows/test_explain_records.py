@@ -233,8 +233,8 @@ def test_columns_of_a_table_do_not_depend_on_the_data(tmp_path: Path) -> None:
     write_csv([failed, two], path)
     header, *lines = path.read_text().splitlines()
     assert header.split(",") == [*COLUMNS, *SEGMENT_COLUMNS]
-    assert lines[0] == "b.wav" + "," * 15 + "empty" + "," * 9
-    assert lines[2] == "a.wav" + "," * 5 + ",raises,,,4.0,4,4.0,,,,,1,'=a,,,,,0.2,,"
+    assert lines[0] == "b.wav" + "," * 15 + "empty" + "," * 10
+    assert lines[2] == "a.wav" + "," * 5 + ",raises,,,4.0,4,4.0,,,,,1,'=a,,,,,0.2,,,"
 
 
 KILLED = """

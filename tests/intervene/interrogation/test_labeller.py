@@ -122,3 +122,32 @@ def test_a_shipped_model_says_the_same_of_a_batch_and_one_by_one() -> None:
     judge = Labeller(load("synth-singing"))
     sounds = 0.1 * torch.randn(3, 44100, generator=torch.Generator().manual_seed(0))
     assert judge(sounds) == [answer for y in sounds for answer in judge(y[None])]
+
+
+class Loudness(nn.Module):
+    """One score per sound, of one name: its mean."""
+
+    output_names = ("loud",)
+    outputs: Any = None
+
+    def forward(self, sounds: Tensor) -> Tensor:
+        return sounds.mean(1)
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+def test_one_named_output_answers_its_name_or_not(axes: int) -> None:
+    net = Loudness()
+    judge = Labeller(net if axes == 1 else nn.Sequential(net, nn.Unflatten(0, (-1, 1))))
+    assert judge.columns == (("not loud", "loud") if axes == 1 else None)
+    sounds = torch.tensor([[0.4, 0.4], [0.6, 0.6]])
+    if axes == 2:
+        with pytest.raises(ParameterError, match=r"\(2, 1\).*output_names = \['X'\] .* 'not X'"):
+            judge(sounds)
+        return
+    assert judge(sounds) == ["not loud", "loud"]
+    with pytest.raises(ParameterError, match="no probabilities; set the attribute outputs"):
+        judge(2 * sounds)
+    net.outputs = "logits"
+    assert judge(sounds - 0.5) == ["not loud", "loud"]
+    with pytest.raises(ParameterError, match=r"label 'soft' is none .* \(loud, not loud\)"):
+        Labeller(net, labels=["loud", "soft"])
