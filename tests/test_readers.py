@@ -27,6 +27,7 @@ from otoscope.metrics import statistics
 from otoscope.models import load
 from otoscope.models.bundle import load_bundle, save_bundle, save_with_checksum
 from otoscope.models.zoo.tf1_checkpoint import read_variables
+from otoscope.models.zoo.weights import read_onnx
 from otoscope.protocols import Patch
 from otoscope.records import Records, read
 from otoscope.signal import read_audio
@@ -36,6 +37,7 @@ from otoscope.workflows.labelled_items import read_items
 from otoscope.workflows.stats import load_statistics
 from tests.folk.model.test_pickles import arrays, written
 from tests.models.test_zoo import EIGHT_BYTES, FLOATS, TWO, checkpoint
+from tests.models.zoo.test_weights import INTEGERS, PACKED, RAW, onnx_of
 
 Reader = Callable[[Path], object]
 
@@ -98,6 +100,10 @@ def make_index(path: Path) -> None:
     checkpoint(path.with_suffix(""), FLOATS + TWO + EIGHT_BYTES, bytes(8))
 
 
+def make_onnx(path: Path) -> None:
+    path.write_bytes(onnx_of(RAW, PACKED, INTEGERS))
+
+
 def make_folk(path: Path) -> None:
     vocabulary = Vocabulary.of([["M:4/4", "K:Cmaj", "C"]])
     save_folkrnn(path, FolkModel(FolkRNN(len(vocabulary), hidden=4, layers=1), vocabulary))
@@ -124,6 +130,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any], Reader]] = {
     "folk description": ("f.json", make_folk, load_folkrnn),
     "pickle": ("m.pkl", lambda path: written(path, arrays(3)), import_folkrnn),
     "index": ("c.index", make_index, variables),
+    "onnx": ("a.onnx", make_onnx, lambda path: read_onnx(path, command="")),
     "records": ("r.jsonl", make_records, read),
     "records to continue": ("r.jsonl", make_records, lambda path: Records(path).close()),
     "answers": ("a.jsonl", make_answers, answers),

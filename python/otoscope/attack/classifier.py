@@ -118,13 +118,18 @@ def kind_of_outputs(model: Model, outputs: Outputs | None, values: Tensor) -> Ou
             "pass outputs='probabilities' or outputs='logits'"
         )
     if declared == "probabilities" and not could_be:
+        span = f"outputs in {float(values.min()):.3g}..{float(values.max()):.3g}"
+        if values.shape[-1] == 1:
+            raise ParameterError(
+                f"{span} are no probability of a label; pass outputs='logits', or attack a model "
+                "that decides between labels"
+            )
         remedy = "pass outputs='logits'"
         if within:
             remedy += ", or choose one of its tags with SoundClassifier(model, classes=...)"
         raise ParameterError(
-            f"outputs in {float(values.min()):.3g}..{float(values.max()):.3g} that sum to "
-            f"{float(total.flatten()[0]):.3g} are not probabilities of exclusive labels; "
-            f"{remedy}"
+            f"{span} that sum to {float(total.flatten()[0]):.3g} are not probabilities of "
+            f"exclusive labels; {remedy}"
         )
     return declared or "logits"
 

@@ -30,11 +30,16 @@ _IN_USE = ("base", "models", "horse", "folk")  # extras that features of this ve
 _FOR_DEVELOPMENT = ("bench", "build", "docs", "lint", "test")
 _MODEL_KEYS = (
     "name",
+    "argument",
+    "task",
     "description",
+    "licence",
+    "sample_rate",
+    "size_mb",
+    "source",
+    "url",
     "package",
     "version",
-    "licence",
-    "size_mb",
     "install",
     "is_installed",
 )
@@ -100,7 +105,10 @@ def doctor(json_path: Json = None) -> None:
 
 
 def models(json_path: Json = None) -> None:
-    """List the models that can be loaded by name.
+    """List the models that can be loaded by name: tasks, licences, rates, sizes and sources.
+
+    Below the table are the commands that install what is missing. With --json, the list also says
+    what the outputs mean.
 
     Example: otoscope models
     """
@@ -110,14 +118,30 @@ def models(json_path: Json = None) -> None:
     write_json([{key: getattr(entry, key) for key in _MODEL_KEYS} for entry in entries], json_path)
     if is_printed(json_path):
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "outputs", "licence", "size", "installed"):
-        table.add_column(heading)
+    out, table = console(), Table(box=None, pad_edge=False)
+    for heading in ("name", "task", "licence", "kHz", "MB", "source", "installed"):
+        table.add_column(
+            heading,
+            justify="right" if heading in ("kHz", "MB") else "left",
+            no_wrap=heading not in ("task", "source"),
+        )
     for entry in entries:
-        installed = "yes" if entry.is_installed else f"no: {entry.install}"
-        size = f"{entry.size_mb:g} MB"
-        table.add_row(entry.name, entry.description, entry.licence, size, installed)
-    console().print(table, soft_wrap=False)
+        table.add_row(
+            f"{entry.name}:{entry.argument}" if entry.argument else entry.name,
+            entry.task,
+            entry.licence,
+            f"{entry.sample_rate / 1000:g}",
+            f"{entry.size_mb:g}",
+            entry.source,
+            "yes" if entry.is_installed else "no",
+        )
+    out.print(table, soft_wrap=False)
+    missing: dict[str, list[str]] = {}
+    for entry in entries:
+        if not entry.is_installed:
+            missing.setdefault(entry.install, []).append(entry.name)
+    for command, names in missing.items():
+        out.print(f"{', '.join(names)}: {command}")
 
 
 def diagnose() -> Diagnosis:

@@ -259,10 +259,23 @@ def _column(target: object, names: list[str], naming: str, called: str) -> int:
             raise ParameterError(f"{called} is {target}, must be in 0..{len(names) - 1}")
         return target
     if target not in names:
-        near = get_close_matches(target, names, n=3, cutoff=0.4)
+        near = _nearest_numbers(target, names) or get_close_matches(target, names, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f": {_some(names)}"
         raise ParameterError(f"{called} is {target!r}, the model has no such output{hint}{naming}")
     return names.index(target)
+
+
+def _nearest_numbers(target: str, names: list[str]) -> list[str]:
+    """Return the two names nearest to a number, where all are numbers with one unit ("440 Hz")."""
+    number, _, unit = target.partition(" ")
+    numbers, _, units = zip(*(name.partition(" ") for name in names), strict=True)
+    try:
+        distances = [abs(float(other) - float(number)) for other in numbers]
+    except ValueError:
+        return []
+    if not set(units) <= {unit or units[0]}:
+        return []
+    return [names[i] for i in sorted(range(len(names)), key=distances.__getitem__)[:2]]
 
 
 def _some(names: list[str]) -> str:

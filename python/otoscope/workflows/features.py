@@ -35,6 +35,13 @@ _DEFAULT_LAYERS = {
     "MusicTagger": ("dense", 1),  # 200, after ReLU and norm
     "EventDetector": ("leave.1", 2),  # 256 per frame, after ReLU
     "SVDNet": ("fc8", 1),  # 64 / shrink, after leaky ReLU
+    "SileroVAD": ("leave.0", 1),  # 128 per chunk, after ReLU
+    "JaVAD": ("head.1", 1),  # 256 or 320, after ReLU
+    "Crepe": ("features", 2),  # 256 per window
+    "SpeakerEncoder": ("embedding", 1),  # 256, after ReLU
+    "SpeakerVerifier": ("encoder.embedding", 1),
+    "DNSMOS": ("opinion.dense", 1),  # 64, after ReLU
+    "Opinion": ("dense", 1),
 }
 
 

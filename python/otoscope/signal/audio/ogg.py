@@ -29,7 +29,8 @@ def links(file: BinaryIO, size: int) -> list[tuple[int, int]]:
         was_first = is_first
         n_segments = page[26]
         place += _HEAD + n_segments + sum(page[_HEAD : _HEAD + n_segments])
-    return list(zip(starts, [*starts[1:], size], strict=True))
+    stops = [*starts[1:], size] if starts else []  # no page says that it is the first
+    return list(zip(starts, stops, strict=True))
 
 
 def ends(file: BinaryIO, size: int) -> bool:

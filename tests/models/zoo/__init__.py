@@ -1,0 +1,1 @@
+"""Tests of the models that are loaded by name."""
