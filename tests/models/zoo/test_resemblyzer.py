@@ -65,10 +65,13 @@ def test_an_enrolment_is_embedded_as_the_package_embeds_an_utterance(
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
 
 
-def test_the_threshold_is_one_half_of_a_scale_from_0_to_1(enrolled: Path) -> None:
+def test_the_threshold_is_one_half_of_a_scale_from_0_to_1(
+    enrolled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = load_resemblyzer(str(enrolled), threshold=0.6)
     for similarity, scaled in [(0.0, 0.0), (0.3, 0.25), (0.6, 0.5), (0.8, 0.75), (1.0, 1.0)]:
-        model.network.similarity = lambda batch, s=similarity: torch.tensor([[s]])
+        cosine = torch.tensor([[similarity]])
+        monkeypatch.setattr(model.network, "similarity", lambda batch, s=cosine: s)
         assert float(model.network(torch.zeros(1))) == pytest.approx(scaled, abs=1e-6)
     for threshold in (0.0, 1.0, float("nan")):
         with pytest.raises(ParameterError, match=r"threshold is .*, must be in \(0, 1\)"):

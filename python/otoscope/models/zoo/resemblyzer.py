@@ -168,4 +168,5 @@ def _front_end(kind: type[FrontEnd]) -> FrontEnd:
 def _gain(y: Tensor) -> Tensor:
     """Compute the factor [..., 1], at least 1, that raises a sound to the level; 1 in silence."""
     level = torch.linalg.vector_norm(y, dim=-1, keepdim=True) / y.shape[-1] ** 0.5
-    return (_LEVEL / level.clamp(min=1e-8)).clamp(min=1)
+    gain: Tensor = (_LEVEL / level.clamp(min=1e-8)).clamp(min=1)
+    return gain
