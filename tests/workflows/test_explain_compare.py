@@ -145,3 +145,22 @@ def test_command_summarises_many_excerpts(song: Path, tmp_path: Path) -> None:
     assert "5 excerpts of 1 file" in text
     assert "index-pages/" in text
     assert "--summary needs many excerpts" in run(*command, "--summary", page, code=2)
+
+
+def test_smallest_sets_are_compared_and_heard_by_the_other_model(
+    song: Path, model: str, tmp_path: Path
+) -> None:
+    config = ExplainConfig((song,), "synth-singing", segments="temporal:3", start=1.0)
+    compared = compare_explanations(config, contents=("mean_inp", "min_band"))
+    assert {s.kind for s in compared.sets} <= {"sufficient", "flipping"}
+    assert all(len(s.holds) == 2 for s in compared.sets)
+    assert compared.transfers == ()
+    page = tmp_path / "compared.json"
+    options = ("--segments", "temporal:2", "--model", model, "--decision", "highest")
+    run("explain", song, "--model", model, *options[:2], *options[4:], "--json", page)
+    stored = json.loads(page.read_text())["decisive_sets"]
+    assert stored["decision"] == "highest"
+    two = compare_explanations(config, models=("synth-singing", model))
+    assert len(two.transfers) == 2
+    assert two.transfers[0][1] is None  # it has no output "singing"
+    assert json.loads(json.dumps(two.to_dict(), default=lambda x: x.__dict__))["transfers"]

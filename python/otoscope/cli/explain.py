@@ -74,6 +74,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     n_samples: Annotated[int | None, _CONFIG.option("n_samples")] = _CONFIG["n_samples"],
     min_r2: Annotated[float, _CONFIG.option("min_r2")] = _CONFIG["min_r2"],
     min_change: Annotated[float, _CONFIG.option("min_change")] = _CONFIG["min_change"],
+    decision: Annotated[str | None, _CONFIG.option("decision")] = _CONFIG["decision"],
     passes: Annotated[int | None, _CONFIG.option("passes")] = _CONFIG["passes"],
     html: Html = None,
     json_path: Json = None,
@@ -128,6 +129,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         padded=padded,
         min_r2=min_r2,
         min_change=min_change,
+        decision=decision,
     )
     if summary and config.is_single:
         raise ParameterError("--summary needs many excerpts: a folder, several files, or --every")

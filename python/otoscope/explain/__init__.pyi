@@ -1,4 +1,5 @@
 from . import components, content, segments
+from .fit.decisive import DecisiveSet, DecisiveSets, SharedSet, decisive_sets, shared_sets
 from .evaluator import Evaluator, PlainPasses
 from .fit.evidence import Evidence
 from .fit.contributions import Fit
@@ -9,9 +10,12 @@ from .result import Explanation
 from .settings import ExplanationSettings
 from .soundlime import SoundLIME
 from .fit.surrogate import ForwardSelection, WeightedRidge
+from .transfer import Transfer, transfer_set
 
 __all__ = [
     "ActivationMaximiser",
+    "DecisiveSet",
+    "DecisiveSets",
     "Evaluator",
     "Evidence",
     "Explanation",
@@ -25,9 +29,14 @@ __all__ = [
     "Prior",
     "RawPrior",
     "ScaledPrior",
+    "SharedSet",
     "SoundLIME",
+    "Transfer",
     "WeightedRidge",
     "components",
     "content",
+    "decisive_sets",
     "segments",
+    "shared_sets",
+    "transfer_set",
 ]

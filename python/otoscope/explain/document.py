@@ -24,6 +24,7 @@ from otoscope.documents import read_document, require_fields, require_types
 from otoscope.errors import ParameterError
 from otoscope.explain.components.mixture import Mixture
 from otoscope.explain.fit.contributions import Fit
+from otoscope.explain.fit.decisive import DecisiveSets, decision_of, decisive_sets
 from otoscope.explain.segments import Extent
 from otoscope.explain.settings import ExplanationSettings
 from otoscope.foreign import parse_json
@@ -159,9 +160,15 @@ def record_of(explanation: Any) -> dict[str, Any]:
             "passes": explanation.passes,
             "extents": explanation.extents,
             "levels": _levels(explanation),
+            "decisive_sets": _decisive_sets(explanation),
         }
     )
     return record
+
+
+def _decisive_sets(explanation: Any) -> DecisiveSets | None:
+    """Return the sets that decide the answer; None if no threshold of an answer is known."""
+    return None if decision_of(explanation) is None else decisive_sets(explanation)
 
 
 def _levels(explanation: Any) -> Tensor:

@@ -270,8 +270,8 @@ class Explanation(Shown):
         dict
             ``format``, ``start``, ``duration``, names of the ``top`` 3 segments, the kind of
             ``evidence`` and its segments in ``named``, all fields of `Fit`, ``is_saturated``,
-            ``effective_samples``, ``n_coalitions``, ``passes``, ``extents``, and the mean values of
-            the patch in them, ``levels``.
+            ``effective_samples``, ``n_coalitions``, ``passes``, ``extents``, the mean values of the
+            patch in them, ``levels``, and ``decisive_sets``, or None without a threshold.
 
         Examples
         --------

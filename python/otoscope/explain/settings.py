@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.explain.design import resolve_design
 
-__all__ = ["ExplanationSettings", "Link", "TopRule", "apply_link"]
+__all__ = ["Decision", "ExplanationSettings", "Link", "TopRule", "apply_link", "read_decision"]
 
 Link = Literal["identity", "log_odds"]
 """Scale on which the outputs are explained: as they are, or log(p / (1 - p))."""
+
+Decision: TypeAlias = "float | Literal['highest']"
+"""Threshold that an answer reaches or not; or "highest": the answer is the highest target."""
 
 _ODDS_OF_ONE = 1e-7  # distance of probabilities from 0 and 1: the resolution of float32
 
@@ -61,12 +64,14 @@ class ExplanationSettings:
     min_r2, min_change : float
         Smallest R2, and smallest change ``|f(all) - f(none)|``, for which `Explanation.evidence`
         names segments. Where outputs leave [0, 1], the change counts as a fraction of their span.
+    decision : float, str or None
+        Threshold that an answer reaches or not, or "highest"; see `decisive_sets`.
 
     Raises
     ------
     ParameterError
-        If ``design``, ``alpha``, ``top_rule``, ``link``, ``min_r2`` or ``min_change`` is out of
-        range.
+        If ``design``, ``alpha``, ``top_rule``, ``link``, ``min_r2``, ``min_change`` or ``decision``
+        is out of range.
 
     Examples
     --------
@@ -95,6 +100,7 @@ class ExplanationSettings:
     min_r2: float = 0.5
     min_change: float = 0.05
     link: Link = "identity"
+    decision: float | str | None = None
 
     def __post_init__(self) -> None:
         resolve_design(self.design)
@@ -108,8 +114,23 @@ class ExplanationSettings:
                 )
         if not (self.min_r2 <= 1 and math.isfinite(self.min_r2)):
             raise ParameterError(f"min_r2 is {self.min_r2}, must be a finite number, at most 1")
+        if self.decision is not None:
+            read_decision(self.decision)
         if not (self.min_change >= 0 and math.isfinite(self.min_change)):
             raise ParameterError(f"min_change is {self.min_change}, must be finite and >= 0")
+
+
+def read_decision(given: float | str) -> Decision:
+    """Read a threshold, or "highest", from a number or its text."""
+    if given == "highest":
+        return "highest"
+    try:
+        threshold = float(given)
+    except (TypeError, ValueError):
+        threshold = math.nan
+    if not math.isfinite(threshold):
+        raise ParameterError(f"decision is {given!r}, must be a finite threshold or 'highest'")
+    return threshold
 
 
 def apply_link(link: Link, names: list[str], outputs: Tensor) -> tuple[list[str], Tensor]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from otoscope import ops
+from otoscope.errors import ParameterError
 from otoscope.explain import segments as segmentation
 from otoscope.explain.components import Components
 from otoscope.explain.content import DEFAULT_CONTENT, Content, resolve
@@ -34,7 +35,7 @@ from otoscope.explain.query import (
 )
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import DEFAULT_SEGMENTS, Segmentation
-from otoscope.explain.settings import ExplanationSettings, Link, TopRule, apply_link
+from otoscope.explain.settings import Decision, ExplanationSettings, Link, TopRule, apply_link
 from otoscope.explain.waveform import Sounds, Waveform, hears_sounds
 from otoscope.progress import Progress, silent
 from otoscope.protocols import (
@@ -118,6 +119,8 @@ class SoundLIME:
         Where `Explanation.evidence` begins to name segments; see `ExplanationSettings`.
     link : {"identity", "log_odds"}
         Scale of the outputs to explain: as they are, or probabilities as log(p / (1 - p)).
+    decision : float or "highest", optional
+        Threshold that an answer reaches, or "highest": see `decisive_sets`.
 
     Raises
     ------
@@ -163,6 +166,7 @@ class SoundLIME:
         min_r2: float = 0.5,
         min_change: float = 0.05,
         link: Link = "identity",
+        decision: Decision | None = None,
     ) -> None:
         is_plain = surrogate is None and alpha == 0
         self._drawn = design or ("kernelshap" if is_plain else "bernoulli")
@@ -201,6 +205,7 @@ class SoundLIME:
             min_r2=min_r2,
             min_change=min_change,
             link=link,
+            decision=decision,
         )
         self._sounds = Sounds(
             model, self._evaluate, self._layout, components, self._segments, self._content
@@ -311,6 +316,11 @@ class SoundLIME:
 
         def choose(n_outputs: int) -> list[int]:
             columns.update(choose_targets(self._target, n_outputs, output_names))
+            if self.settings.decision == "highest" and len(columns) < 2:
+                raise ParameterError(
+                    f"decision is 'highest', and of {n_outputs} outputs only "
+                    f"{next(iter(columns))!r} is explained; give a list of targets, or a threshold"
+                )
             return list(columns.values())
 
         values = torch.stack([query.values for query in group])

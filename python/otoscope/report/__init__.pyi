@@ -1,6 +1,7 @@
 from .adversary import save_adversary
 from .charts import OutputCurve
 from .comparison import agreement, save_comparison
+from .decisive import sets_in_common
 from .explanation import save_html
 from .index import IndexRow, save_index
 from .interrogation.page import save_interrogation
@@ -21,5 +22,6 @@ __all__ = [
     "save_interrogation",
     "save_maximisation",
     "save_summary",
+    "sets_in_common",
     "verdict_text",
 ]

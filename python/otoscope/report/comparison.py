@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 
 from otoscope.errors import ParameterError
-from otoscope.explain import Explanation
+from otoscope.explain import Explanation, Transfer
 from otoscope.report.charts import segment_bars
+from otoscope.report.decisive import SharedRow, TransferTable, shared_rows, transfer_table
 from otoscope.report.explanation import Cells, segment_cells
 from otoscope.report.geometry import Tick, loudness_png, mel_ticks, ticks, time_span
 from otoscope.report.index import link_from
@@ -31,6 +32,7 @@ def save_comparison(
     title: str | None = None,
     names: Sequence[str] | None = None,
     reports: Sequence[str | Path] = (),
+    transfers: Sequence[Sequence[Transfer | None]] = (),
 ) -> None:
     """Write explanations of one excerpt, by several contents or models, on one page.
 
@@ -46,6 +48,8 @@ def save_comparison(
         Name of each explanation; by default what differs between them, model or content.
     reports : sequence of str or Path
         Report of each explanation, to be linked; none by default.
+    transfers : sequence of sequence of Transfer or None
+        What several models say of each explanation's smallest sufficient sound, see `transfer_set`.
 
     Raises
     ------
@@ -71,7 +75,11 @@ def save_comparison(
     'Both explanations name frames 3–3. Rank correlation of the contributions: 1.00.'
     """
     names = variant_names(explanations) if names is None else names
-    for kind, given in (("names", names), ("reports", reports or names)):
+    for kind, given in (
+        ("names", names),
+        ("reports", reports or names),
+        ("transfers", transfers or names),
+    ):
         if len(given) != len(explanations):
             raise ParameterError(f"{kind} are {len(given)}, explanations {len(explanations)}")
     folder = Path(path).absolute().parent
@@ -112,6 +120,8 @@ def save_comparison(
             time_unit="s" if is_timed else "frame",
             time_ticks=ticks(low, high),
             rows=_rows(explanations),
+            sets=shared_rows(explanations),
+            transfers=transfer_table(transfers),
         ),
         "comparison.html",
         path,
@@ -212,6 +222,8 @@ class _ComparisonPage:
     time_unit: str
     time_ticks: list[Tick]
     rows: list[_Row]
+    sets: list[SharedRow]
+    transfers: TransferTable | None
 
 
 def _about(explanations: Sequence[Explanation]) -> str:

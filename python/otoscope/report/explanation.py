@@ -15,6 +15,12 @@ from otoscope.report.charts import (
     output_chart,
     segment_bars,
 )
+from otoscope.report.decisive import (
+    DecisiveView,
+    InteractionRow,
+    decisive_view,
+    interaction_rows,
+)
 from otoscope.report.geometry import (
     Tick,
     TimeSpan,
@@ -138,6 +144,8 @@ class ExplanationPage:
     bars: list[SegmentBar]
     bars_legend: str
     chart: OutputChart | None
+    decisive: DecisiveView | None
+    interactions: list[InteractionRow]
     facts: list[Fact]
     json: str
 
@@ -238,6 +246,8 @@ def explanation_page(
         bars=bars,
         bars_legend=_bars_legend(explanation, bars),
         chart=None if curve is None else output_chart(curve, explanation),
+        decisive=decisive_view(explanation),
+        interactions=interaction_rows(explanation),
         facts=facts(explanation),
         json=in_script(explanation.to_json(patch=False)),
     )

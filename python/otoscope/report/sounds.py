@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from otoscope.explain import Explanation
+from otoscope.explain.fit.decisive import decision_of, decisive_sets
 from otoscope.explain.fit.evidence import coalition_output
 from otoscope.protocols import Patch
 from otoscope.report.numbers import number
 from otoscope.signal import encode_audio
 
 __all__ = [
+    "DECISIVE_KEYS",
     "Sound",
     "data_uri",
     "data_uris",
+    "decisive_players",
     "gain_of",
     "has_sound",
     "lossless_uri",
@@ -25,6 +28,7 @@ __all__ = [
 ]
 
 _LOSSLESS_BYTES = 800_000  # above it Vorbis: ten seconds and their parts stay below 2 MB
+DECISIVE_KEYS = ("enough", "without")
 _FLAC_BLOCK = 4096  # samples; Chromium never ends a FLAC of one block, but a WAV
 
 
@@ -32,9 +36,9 @@ _FLAC_BLOCK = 4096  # samples; Chromium never ends a FLAC of one block, but a WA
 class Sound:
     """A sound of a page, with its position on the time axis, percent.
 
-    ``key`` is unique on the page; for an explanation: "excerpt", "support", "rest", or the id of a
-    segment. ``label`` and ``note`` are the texts of its button, empty if it has none. ``uri`` is
-    the encoded sound as a data URI, empty if there is none to hear.
+    ``key`` is unique on the page; for an explanation: "excerpt", "support", "rest", "enough",
+    "without", or the id of a segment. ``label`` and ``note`` are the texts of its button, empty if
+    it has none. ``uri`` is the encoded sound as a data URI, empty if there is none to hear.
     """
 
     key: str
@@ -58,22 +62,13 @@ def segment_sounds(explanation: Explanation) -> list[Sound]:
     patch = explanation.patch
     if not has_sound(patch) or patch.sr is None:
         return []
-    n_frames, n_segments = len(patch.values), len(explanation.extents)
-    evidence = explanation.evidence
-    named = evidence.segments
-    role = "lowering" if evidence.kind == "lowers" else "supporting"
-    groups: dict[str, tuple[str, Sequence[int]]] = {
-        "excerpt": ("Excerpt", range(n_segments)),
-        "support": (f"Only the {role} parts", named),
-    }
-    if 0 < len(named) < n_segments:
-        groups["rest"] = ("Everything else", [i for i in range(n_segments) if i not in named])
+    n_frames, groups = len(patch.values), _groups(explanation)
     cuts = []
     for key, (label, kept) in groups.items():
-        if kept:
-            output = coalition_output(explanation, kept)
-            note = "" if output is None else f"the model gives {number(output)}"
-            cuts.append((key, label, note, (0, n_frames), explanation.listen(kept)))
+        if key == _key_of(groups, key):
+            shown = "" if key in DECISIVE_KEYS else label  # they have players of their own
+            sound = explanation.listen(kept)
+            cuts.append((key, shown, _note(explanation, kept), (0, n_frames), sound))
     n_exact = len(cuts) if explanation.mixture is not None else 0
     for i, extent in enumerate(explanation.extents):
         first, end = (frame * (patch.hop_length or 1) for frame in extent.frames)
@@ -83,6 +78,47 @@ def segment_sounds(explanation: Explanation) -> list[Sound]:
         Sound(key, label, note, 100 * a / n_frames, 100 * b / n_frames, uri)
         for (key, label, note, (a, b), _), uri in zip(cuts, uris, strict=True)
     ]
+
+
+def decisive_players(explanation: Explanation) -> list[Sound]:
+    """Return the players of the smallest sets: keys among `segment_sounds`, texts, no sounds."""
+    if not has_sound(explanation.patch):
+        return []
+    groups = _groups(explanation)
+    return [
+        Sound(_key_of(groups, key), groups[key][0], _note(explanation, groups[key][1]), 0, 100, "")
+        for key in DECISIVE_KEYS
+        if key in groups
+    ]
+
+
+def _groups(explanation: Explanation) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Name the sounds of several segments: label, and the segments that stay; none is silent."""
+    every, evidence = range(len(explanation.extents)), explanation.evidence
+    named = evidence.segments
+    role = "lowering" if evidence.kind == "lowers" else "supporting"
+    groups = {"excerpt": ("Excerpt", tuple(every)), "support": (f"Only the {role} parts", named)}
+    if named:
+        groups["rest"] = ("Everything else", tuple(i for i in every if i not in named))
+    if decision_of(explanation) is not None:
+        sets = decisive_sets(explanation)
+        groups["enough"] = ("The smallest part that keeps it", sets.sufficient[0].segments)
+        for flipping in sets.flipping[:1]:
+            others = tuple(i for i in every if i not in flipping.segments)
+            groups["without"] = ("All but the smallest part that changes it", others)
+    return {key: (label, kept) for key, (label, kept) in groups.items() if kept}
+
+
+def _key_of(groups: Mapping[str, tuple[str, tuple[int, ...]]], key: str) -> str:
+    """Return the first key whose sound is that of a key: no sound is on a page twice."""
+    wanted = sorted(groups[key][1])
+    same = (other for other in groups if other == key or sorted(groups[other][1]) == wanted)
+    return next(same) if key in DECISIVE_KEYS else key
+
+
+def _note(explanation: Explanation, kept: Sequence[int]) -> str:
+    output = coalition_output(explanation, kept)
+    return "" if output is None else f"the model gives {number(output)}"
 
 
 def gain_of(clips: Sequence[Tensor]) -> float:

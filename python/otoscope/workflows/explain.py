@@ -22,6 +22,7 @@ from otoscope import models, records
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
 from otoscope.explain.design import DEFAULT_DESIGN
+from otoscope.explain.settings import read_decision
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import ListeningModel, choose_targets
 from otoscope.signal import truncation
@@ -73,6 +74,9 @@ class ExplainConfig:
     min_change : float
         Smallest change of the output, all segments kept against all occluded, for which segments
         are named; as a fraction of the outputs' span where they leave [0, 1].
+    decision : str, optional
+        Answer that the smallest sets of segments keep or change: a threshold that the output
+        reaches or not, by default 0.5 for probabilities; or "highest", the highest output.
 
     Examples
     --------
@@ -96,6 +100,7 @@ class ExplainConfig:
     padded: bool = False
     min_r2: float = 0.5
     min_change: float = 0.05
+    decision: str | None = None
 
     @property
     def is_single(self) -> bool:
@@ -280,6 +285,8 @@ def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
             f"components is {config.components!r}, and {config.model} hears spectrograms",
             advice=Advice("cut them with ", Argument("segments", "temporal:10")),
         )
+    decision = None if config.decision is None else read_decision(config.decision)
+    is_highest = decision == "highest" and len(model.output_names) > 1
     return SoundLIME(
         model,
         segments=config.segments,
@@ -287,11 +294,12 @@ def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
         content=config.content,
         # more than 12 components of a sound are drawn
         design=None if of_sounds and config.design == DEFAULT_DESIGN else config.design,
-        target=target,
+        target=list(model.output_names) if is_highest else target,
         n_samples=config.n_samples,
         seed=config.seed,
         min_r2=config.min_r2,
         min_change=config.min_change,
+        decision=decision,
     )
 
 
@@ -320,7 +328,7 @@ def _explain_file(
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("ignore", FewEffectiveSamples)  # `cautions` say it
                 began = time.perf_counter()
-                explanation = lime.explain(patch, progress=progress)
+                explanation = lime.explain(patch, progress=progress)[model.output_names[column]]
                 seconds = time.perf_counter() - began
         except ParameterError as err:
             if config.every is None:

@@ -10,7 +10,8 @@ from typing import Any
 from otoscope import report
 from otoscope.documents import document
 from otoscope.errors import ParameterError
-from otoscope.explain import Explanation
+from otoscope.explain import Explanation, SharedSet, Transfer, decisive_sets, transfer_set
+from otoscope.explain.fit.decisive import decision_of
 from otoscope.progress import Progress, silent, tracked
 from otoscope.report.comparison import variant_names
 from otoscope.workflows.explain import ExplainConfig, ExplainResult, PreparedExplain
@@ -30,6 +31,9 @@ class CompareResult:
         Explanation of each pair of model and content; the contents of a model follow each other.
     configs : tuple of ExplainConfig
         Configuration of each result.
+    transfers : tuple of tuple of Transfer or None
+        For several models: what each of them, in the order given, says of each result's smallest
+        sufficient sound; None where it has no output for the answer. Empty for one model.
 
     Examples
     --------
@@ -39,6 +43,7 @@ class CompareResult:
 
     results: tuple[ExplainResult, ...]
     configs: tuple[ExplainConfig, ...]
+    transfers: tuple[tuple[Transfer | None, ...], ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -60,8 +65,19 @@ class CompareResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to the JSON document of ``--json``."""
-        content = {"agreement": self.agreement, "names": self.names, "records": self.records()}
+        content = {
+            "agreement": self.agreement,
+            "names": self.names,
+            "records": self.records(),
+            "sets": self.sets,
+            "transfers": self.transfers,
+        }
         return document("otoscope.Comparison", 1, content)
+
+    @property
+    def sets(self) -> tuple[SharedSet, ...]:
+        """Under how many explanations each smallest set holds; empty where they do not compare."""
+        return report.sets_in_common(self._explanations)
 
     @property
     def _explanations(self) -> list[Explanation]:
@@ -130,7 +146,33 @@ def compare_explanations(
         (result,) = PreparedExplain(variant, loaded=loaded[model]).run(done=(), progress=progress)
         results.append(result)
         configs.append(variant)
-    return CompareResult(tuple(results), tuple(configs))
+    heard = [loaded[name][0] for name in models] if len(models) > 1 else []
+    return CompareResult(tuple(results), tuple(configs), _transfers(results, heard))
+
+
+def _transfers(
+    results: Sequence[ExplainResult], models: Sequence[Any]
+) -> tuple[tuple[Transfer | None, ...], ...]:
+    """Ask each model about the smallest sufficient sound of each result."""
+    if not models:
+        return ()
+
+    def asked(explanation: Explanation, model: Any) -> Transfer | None:
+        sets = decisive_sets(explanation)
+        is_known = sets.target in model.output_names or len(model.output_names) == 1
+        if not is_known or not sets.sufficient[0].segments:
+            return None  # no such output; or nothing is needed, which sounds like nothing
+        return transfer_set(explanation, model)
+
+    return tuple(
+        tuple(
+            None
+            if explanation is None or decision_of(explanation) is None
+            else asked(explanation, model)
+            for model in models
+        )
+        for explanation in (result.explanation for result in results)
+    )
 
 
 def save_compare_page(compared: CompareResult, html: Path) -> None:
@@ -158,4 +200,5 @@ def save_compare_page(compared: CompareResult, html: Path) -> None:
         title=compared.results[0].path.name,
         names=compared.names,
         reports=reports,
+        transfers=compared.transfers,
     )

@@ -153,6 +153,25 @@ def test_agrees_with_captum() -> None:
     torch.testing.assert_close(shapley_values(keep, outputs)[0].float(), sampled, rtol=0, atol=0.15)
 
 
+@pytest.mark.slow  # its import takes seconds
+def test_values_and_interactions_agree_with_shapiq() -> None:
+    shapiq = pytest.importorskip("shapiq", reason="shapiq is not installed (extra 'bench')")
+    n = 6
+    keep, outputs, _ = random_game(n, 5)
+
+    def game(coalitions: np.ndarray) -> np.ndarray:
+        rows = (np.asarray(coalitions, int) << np.arange(n)).sum(-1)
+        values: np.ndarray = outputs[rows, 0].numpy()
+        return values
+
+    computer = shapiq.ExactComputer(game, n_players=n)
+    values, index = computer("SV", 1), computer("SII", 2)
+    ours, pairs = shapley_values(keep, outputs)[0], shapley_interactions(keep, outputs)[0]
+    assert ours.tolist() == pytest.approx([values[(i,)] for i in range(n)], abs=1e-12)
+    for i, j in itertools.combinations(range(n), 2):
+        assert float(pairs[i, j]) == pytest.approx(index[(i, j)], abs=1e-12)
+
+
 @pytest.mark.parametrize(
     ("design", "n_samples"), [("paired", 62), ("paired", 122), ("kernelshap", 122)]
 )

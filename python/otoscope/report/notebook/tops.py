@@ -30,6 +30,7 @@ from otoscope.report.maximisation import Specimen, loudness_scale, side
 from otoscope.report.numbers import decibels, number, significant
 from otoscope.report.pages import content_of, render
 from otoscope.report.sentences import sentence
+from otoscope.report.sounds import DECISIVE_KEYS
 
 __all__ = ["LIMIT", "headline", "html", "patch_of"]
 
@@ -116,9 +117,11 @@ def html(result: object) -> str:
 def _(result: Explanation) -> str:
     def content(has_sounds: bool) -> Content:
         page = explanation_page(result)
+        # The players of the smallest sets are below the top: their sounds stay in the report.
+        sounds = [sound for sound in page.sounds if sound.key not in DECISIVE_KEYS]
         if not has_sounds:
-            page = replace(page, sounds=[], listening_note="")
-        return content_of(page)
+            page, sounds = replace(page, listening_note=""), []
+        return content_of(replace(page, sounds=sounds))
 
     return _framed(content, "explanation.html", headline(result))
 
