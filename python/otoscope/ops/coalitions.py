@@ -15,7 +15,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.native import kernels
-from otoscope.ops.library import register, require_tensor
+from otoscope.ops.library import call_constant, register, require_tensor
 
 __all__ = ["Coalitions", "DesignKind", "coalitions", "pack"]
 
@@ -118,7 +118,7 @@ def pack(keep: Tensor) -> Coalitions:
         raise ParameterError(
             f"keep is {keep.dtype} {tuple(keep.shape)}; it must be torch.bool [sample, segment]"
         )
-    return Coalitions(torch.ops.otoscope.pack(keep), keep.shape[1])
+    return Coalitions(call_constant(torch.ops.otoscope.pack.default, keep), keep.shape[1])
 
 
 def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each would be more to learn
@@ -193,8 +193,9 @@ def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each wou
             raise ParameterError(f'n_samples is None; design "{design}" needs a number >= 0')
         n_samples = _integer("n_samples", n_samples, least=0)
         bits = torch.empty(n_samples, _n_words(n_segments), dtype=torch.int64, device=target)
-        torch.ops.otoscope.draw_coalitions(
-            bits, n_segments, signed(seed), first_sample, threshold, size_cdf
+        call_constant(
+            *(torch.ops.otoscope.draw_coalitions.default, bits, n_segments),
+            *(signed(seed), first_sample, threshold, size_cdf),
         )
         return Coalitions(bits, n_segments)
     if n_samples is not None:

@@ -143,10 +143,11 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
     to = _dtype(dtype, batch, out)
     shared = (batch, values, spread, key, segments.ids, packed.bits, segments.n, *factors)
     if out is None:
-        result: Tensor = torch.ops.otoscope.occlude(*shared, to)
+        result: Tensor = torch.ops.otoscope.occlude.default(*shared, to)
         return result if patch.ndim == 3 else result[0]
     shape = (batch.shape[0], len(packed), batch.shape[1], batch.shape[2])
-    call_constant(torch.ops.otoscope.occlude_out, *shared, _buffer(out, shape, batch, values))
+    buffer = _buffer(out, shape, batch, values)
+    call_constant(torch.ops.otoscope.occlude_out.default, *shared, buffer)
     return out
 
 
