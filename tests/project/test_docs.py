@@ -115,7 +115,23 @@ def test_bibliography_holds_the_cited_works_and_no_others() -> None:
 
 def test_committed_performance_page_is_that_of_the_committed_results() -> None:
     written = (ROOT / "docs" / "performance.md").read_text()
-    assert written == WRITER.page(*WRITER.measured(ROOT / "benchmarks"))
+    results, benchmarks = WRITER.measured(ROOT / "benchmarks")
+    assert written == WRITER.page(results, benchmarks)
+    drawn = (ROOT / "docs" / "_static" / "performance.svg").read_text(encoding="utf-8")
+    assert drawn == WRITER.chart(results)
+    assert drawn.count("<rect") == len(WRITER._CHARTED)  # each job was measured, once
+
+
+def test_chart_shows_a_lost_job_left_of_the_line() -> None:
+    measured = result("cpu") | {"benchmark": "folkrnn"}
+    case = measured["cases"][0] | {"name": "1 tune", "ratios": {"ONNX Runtime": 0.5}}
+    drawn = WRITER.chart([measured | {"cases": [case]}])
+    ((kind, x, width),) = re.findall(r'<rect class="(\w+)" x="([\d.]+)" .*width="([\d.]+)"', drawn)
+    (line,) = re.findall(r'<line x1="([\d.]+)".*opacity="1"', drawn)
+    assert kind == "theirs"
+    assert float(x) + float(width) == pytest.approx(float(line), abs=0.11)
+    assert WRITER.page([result("cpu")], []).startswith(WRITER._INTRODUCTION[:30])
+    assert "performance.svg" not in WRITER.page([result("cpu")], [])
 
 
 def result(device: str, **bar: Any) -> dict[str, Any]:
