@@ -202,3 +202,12 @@ def test_explanations_are_measured_and_exact(tmp_path: Path) -> None:
     assert {"torch, best batch", "torch, batch 128", "NumPy, 2017"} <= set(first["rivals"])
     assert first["parameters"]["largest_difference"] < 1e-5
     assert first["parameters"]["plan"].startswith("shared forward pass: all")
+
+
+def test_start_times_whole_processes(tmp_path: Path) -> None:
+    done = run_quick(tmp_path, "bench_start.py", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    (case,) = result(tmp_path / "start.cpu.json")["cases"]
+    assert case["name"] == "otoscope folk sample --help"
+    assert case["bar"]["at_least"] == 1 / 0.25
+    assert set(case["rivals"]) == {"ours", "import torch"}
