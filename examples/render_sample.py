@@ -43,7 +43,7 @@ def write_samples(folder: Path) -> None:
             "seed": seed,
             "groove": rendered.groove,
             "tempo_bpm": rendered.score.tempo_bpm,
-            "tools": {**sinsy.versions(), **mma.versions(RECIPE.soundfont)},
+            "tools": {**sinsy.versions(), **mma.versions(*RECIPE.soundfonts)},
         }
         with records.replacing(folder / f"{name}.json") as draft:
             draft.write_text(records.to_json(truth, indent=2) + "\n")

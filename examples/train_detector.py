@@ -63,7 +63,7 @@ def stems(corpus: Path, n_synthetic: int) -> list[Song]:
             for stem in ("voice", "backing")
         )
         sung = tuple((start, end) for start, end in record["sung"])
-        found.append(Song(voice, backing, FRONT_END.sample_rate, sung, record["recipe"]["snr_db"]))
+        found.append(Song(voice, backing, FRONT_END.sample_rate, sung, record["snr_db"]))
     return found
 
 

@@ -70,6 +70,8 @@ ARGUMENTS = {
     "folk analyse": "{book} {book}",
     "folk nearest": "{book} --in {book}",
     "folk render": "{book} --out {folder}/t.mid",
+    "evaluate": "--instrumental {sounds} --model {model}",
+    "train singing": "{sounds} --validation {sounds} --out {folder}/model",
     "corpus singing": "--n 1 --out {folder}/corpus",
     "corpus dance": "--n 1 --out {folder}/corpus",
     "experiment horse-ballroom-features": "--quick --out {folder}/x --data {sound}",

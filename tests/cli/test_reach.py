@@ -41,6 +41,11 @@ WORK: dict[str, tuple[str, str]] = {
     "folk analyse": ("folk.workflows.analyse:analyse_folk", "{folder} {file}"),
     "folk nearest": ("folk.workflows.nearest:nearest_folk", "{file} --in {file}"),
     "folk render": ("folk.workflows.render:render_folk", "{file} --out {folder}/new"),
+    "evaluate": ("workflows:evaluate_detector", "{folder} --model m"),
+    "train singing": (
+        "train.singing:train_singing",
+        "{folder} --validation {folder} --out {folder}/new",
+    ),
     "corpus singing": ("data:write_singing", "--out {folder}/new"),
     "corpus dance": ("data:write_dance", "--out {folder}/new"),
     **{
@@ -55,6 +60,8 @@ VALUES: tuple[str, ...] = (
     "0.3",
     "4000",
     "other",
+    "varied",
+    "start",
     "3,1",
     "{folder}",
     *("fourier", "mp3:64", "librosa", "mma"),
@@ -142,6 +149,12 @@ SEEN_BY: dict[str, dict[str, str]] = {
     },
     "folk render": {
         "--json": "folk/report/test_tune_sheets.py::test_render_takes_the_first_tunes_and_says_so"
+    },
+    "evaluate": {
+        "--json": "workflows/test_evaluate.py::test_command_prints_scores_and_writes_json"
+    },
+    "train singing": {
+        "--json": "train/singing/test_training.py::test_command_trains_and_prints_json"
     },
     "corpus singing": {"--json": "cli/test_cli.py::test_corpus_prints_json_for_machines"},
     "corpus dance": {"--json": "data/test_dance.py::test_command_writes_a_corpus"},

@@ -8,16 +8,25 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from otoscope import records
 from otoscope.data import singing
-from otoscope.data.singing import SingingRecipe, SungSong, synthesise, write_singing
-from otoscope.data.synthesis import mma, sinsy
+from otoscope.data.singing import (
+    SINGING_RECIPES,
+    SingingRecipe,
+    SungSong,
+    synthesise,
+    write_singing,
+)
+from otoscope.data.synthesis import mma, sinsy, speech
 from otoscope.data.synthesis.score import CHORDS, Score, SungNote, compose
 from otoscope.data.synthesis.song import frame_truth
 from otoscope.errors import MissingExtra, ParameterError
@@ -25,6 +34,7 @@ from tests.support.progress import recording
 
 SR = 16000
 RECIPE = SingingRecipe(seconds=5.0, sr=SR)
+SNR_DB = 6.0
 
 
 def missing_tool() -> str:
@@ -45,7 +55,7 @@ def without_tools(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def render(seed: tuple[int, int], recipe: SingingRecipe) -> SungSong:
         number = 100 * seed[0] + seed[1]
-        song = synthesise(number, seconds=recipe.seconds, sr=recipe.sr, snr_db=recipe.snr_db)
+        song = synthesise(number, seconds=recipe.seconds, sr=recipe.sr, snr_db=SNR_DB)
         score = compose(np.random.default_rng(seed), seconds=recipe.seconds)
         return SungSong(song, score, "Folk", 0.55)
 
@@ -228,6 +238,80 @@ def test_rendered_corpus_is_the_same_bytes_each_time(tmp_path: Path) -> None:
 def test_every_groove_is_known_to_mma() -> None:
     for groove in mma.GROOVES:
         assert mma.accompany(Score(120, 0, ("C",), ()), groove, seed=1, sr=8000).any()
+
+
+def test_a_recipe_draws_from_all_its_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tools are replaced by what records their settings."""
+    seen: dict[str, list[Any]] = {"fonts": [], "tract": [], "formants": [], "leads": []}
+    noise = np.random.default_rng(0).standard_normal(20 * SR).astype(np.float32)
+
+    def band(score: Score, groove: str, *, soundfont: str, **_: object) -> NDArray[np.float32]:
+        seen["fonts"].append(soundfont)
+        return noise
+
+    def voice(score: Score, *, tract: float, formants: int, **_: object) -> Any:
+        seen["tract"].append(tract)
+        seen["formants"].append(formants)
+        return noise, score.phrases()
+
+    monkeypatch.setattr(mma, "accompany", band)
+    monkeypatch.setattr(mma, "play", lambda midi, **_: seen["leads"].append(midi) or noise)
+    monkeypatch.setattr(sinsy, "sing", voice)
+    monkeypatch.setattr(speech, "speak", lambda *_, **__: noise)
+    recipe = replace(SINGING_RECIPES["varied"], sr=SR, seconds=6.0)
+    songs = [singing.render((0, index), recipe) for index in range(60)]
+    assert set(seen["fonts"]) == set(recipe.soundfonts)
+    assert min(seen["formants"]) < -2
+    assert max(seen["formants"]) > 2
+    assert all(0.52 <= tract <= 0.59 for tract in seen["tract"])
+    assert all(-3 <= sung.song.snr_db <= 12 for sung in songs)
+    assert 15 < len(seen["leads"]) == sum("lead" in sung.others for sung in songs) < 45
+    assert 8 < sum("speech" in sung.others for sung in songs) < 30
+    assert {sung.groove for sung in songs} <= set(recipe.grooves)
+    again = singing.render((0, 7), recipe)
+    np.testing.assert_array_equal(again.song.mix, songs[7].song.mix)
+
+
+def test_held_out_songs_share_no_singer_style_or_soundfont() -> None:
+    seen, held_out = SINGING_RECIPES["varied"], SINGING_RECIPES["held-out"]
+    assert not set(seen.grooves) & set(held_out.grooves)
+    assert not set(seen.soundfonts) & set(held_out.soundfonts)
+    for one, other in product(seen.singers, held_out.singers):
+        assert one.tract[1] < other.tract[0] or other.tract[1] < one.tract[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"grooves": ()}, "grooves is empty"),
+        ({"speech": 1.5}, r"speech is 1\.5"),
+        ({"tempi": (50, 90)}, r"tempi is \(50, 90\)"),
+    ],
+)
+def test_impossible_recipes_are_refused(changes: dict[str, Any], match: str) -> None:
+    with pytest.raises(ParameterError, match=match):
+        SingingRecipe(**changes)
+
+
+@needs_tools
+def test_formants_move_and_melody_and_times_do_not() -> None:
+    score = Score(120, 0, ("C", "C"), (SungNote(8, 8, 67, "a"),))
+    (plain, times), (shifted, same) = (
+        sinsy.sing(score, sr=16000, formants=formants) for formants in (0, 4)
+    )
+    np.testing.assert_allclose(same, times, atol=0.01)
+    hz, envelopes = np.arange(1, 7000), []
+    for y in (plain, shifted):
+        power = np.abs(np.fft.rfft(y[16000:32000] * np.hanning(16000))) ** 2  # a bin per Hz
+        fundamental = 300 + power[300:450].argmax()
+        assert abs(1200 * np.log2(fundamental / 392.0)) < 150
+        envelopes.append(10 * np.log10(np.convolve(power, np.hanning(801), "same")))
+
+    def likeness(semitones: int) -> float:
+        moved = np.interp(hz / 2 ** (semitones / 12), np.arange(8001), envelopes[0])
+        return float(np.corrcoef(moved, envelopes[1][1:7000])[0, 1])
+
+    assert max(range(-6, 9), key=likeness) in (3, 4, 5)
 
 
 def test_importing_the_room_needs_no_tool() -> None:

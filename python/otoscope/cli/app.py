@@ -13,12 +13,14 @@ from otoscope.cli.corpus import corpus
 from otoscope.cli.demo import demo
 from otoscope.cli.distance import distance, stats
 from otoscope.cli.doctor import doctor, models
+from otoscope.cli.evaluate import evaluate
 from otoscope.cli.experiment import experiment
 from otoscope.cli.explain import explain
 from otoscope.cli.folk import folk
 from otoscope.cli.interrogate import InterrogateCommand, interrogate
 from otoscope.cli.maximise import maximise
 from otoscope.cli.output import Group
+from otoscope.cli.train import train
 from otoscope.errors import Terminated
 from otoscope.records import versions
 
@@ -39,6 +41,8 @@ app.command()(attack)
 app.command(cls=InterrogateCommand)(interrogate)
 app.command()(distance)
 app.command()(stats)
+app.command()(evaluate)
+app.add_typer(train, name="train")
 app.add_typer(folk, name="folk")
 app.add_typer(corpus, name="corpus")
 app.add_typer(experiment, name="experiment")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.options import METHOD, Config, Json, Out
+from otoscope.cli.options import INPUT, METHOD, Config, Json, Out
 from otoscope.cli.output import (
     Group,
     bars,
@@ -15,28 +17,49 @@ from otoscope.cli.output import (
     write_json,
 )
 from otoscope.documents import document
+from otoscope.errors import ParameterError
 
 __all__ = ["corpus"]
 
-_SONG = Config("data.singing", "SingingRecipe")
 _CLIP = Config("data.dance", "DanceRecipe")
 
 corpus = typer.Typer(cls=Group, help="Render sounds with known ground truth.", no_args_is_help=True)
 
 
 @corpus.command()
-def singing(
+def singing(  # noqa: PLR0913 - a command has the options it has
     out: Out,
     n: Annotated[int, options.number("Number of songs.")] = 10,
-    seconds: Annotated[
-        float, typer.Option(help="Length of a song, in seconds.", rich_help_panel=METHOD)
-    ] = _SONG["seconds"],
-    snr_db: Annotated[
-        float,
+    recipe: Annotated[
+        str,
         typer.Option(
-            help="Level of the voice over the accompaniment, in dB.", rich_help_panel=METHOD
+            help="Settings: plain; varied, with several singers, tempi, two SoundFonts, leads and "
+            "speech; held-out, with singers, styles and instruments that varied lacks.",
+            rich_help_panel=METHOD,
         ),
-    ] = _SONG["snr_db"],
+    ] = "plain",
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Length of a song, in seconds. Default: the recipe's, 12 or 20.",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
+    snr_db: Annotated[
+        float | None,
+        typer.Option(
+            help="Level of the voice over the accompaniment, in dB. Default: the recipe's, 6 or a "
+            "range from -3 to 12.",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
+    soundfont: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="SoundFont file, which may be repeated. Default: the recipe's.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     seed: Annotated[int, options.seed("Songs are equal bit for bit.")] = 0,
     json_path: Json = None,
 ) -> None:
@@ -44,12 +67,18 @@ def singing(
 
     Example: otoscope corpus singing --out corpus --n 40 --seed 1
     """
-    from otoscope.data import SingingRecipe, write_singing
+    from otoscope.data import SINGING_RECIPES, write_singing
 
-    recipe = SingingRecipe(seconds=seconds, snr_db=snr_db)
+    if recipe not in SINGING_RECIPES:
+        names = ", ".join(SINGING_RECIPES)
+        raise ParameterError(f"recipe is {recipe!r}, must be one of {names}")
+    fonts = tuple(map(str, soundfont or ()))
+    changes = {"seconds": seconds, "snr_db": snr_db, "soundfont": fonts or None}
+    given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+    settings = replace(SINGING_RECIPES[recipe], **given)
     with bars() as progress:
-        manifest = write_singing(out, n, seed, recipe=recipe, progress=progress)
-    content = {"songs": n, "seed": seed, "recipe": recipe, "manifest": manifest}
+        manifest = write_singing(out, n, seed, recipe=settings, progress=progress)
+    content = {"songs": n, "seed": seed, "recipe": settings, "manifest": manifest}
     write_json(document("otoscope.SingingCorpus", 1, content), json_path)
     if not is_printed(json_path):
         typer.echo(f"{n} songs; ground truth: {manifest}")

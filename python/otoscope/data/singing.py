@@ -7,7 +7,7 @@ uses a sampled singer (`otoscope.data.synthesis.sinsy`; CC-BY 3.0) and sampled i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from otoscope import records
 from otoscope.data import corpus
-from otoscope.data.synthesis import mma, sinsy
+from otoscope.data.synthesis import lead, mma, sinsy, speech
 from otoscope.data.synthesis.band import accompany
 from otoscope.data.synthesis.score import Score, compose
 from otoscope.data.synthesis.song import Song, mix_stems
@@ -26,7 +26,39 @@ from otoscope.progress import Progress, silent, tracked
 from otoscope.seeds import numpy_generator
 from otoscope.signal.audio.files import write_audio
 
-__all__ = ["SingingRecipe", "SungSong", "render", "synthesise", "write_singing"]
+__all__ = [
+    "SINGING_RECIPES",
+    "Singer",
+    "SingingRecipe",
+    "SungSong",
+    "render",
+    "synthesise",
+    "write_singing",
+]
+
+
+@dataclass(frozen=True)
+class Singer:
+    """Ranges of a sampled singer's settings, both ends included.
+
+    Parameters
+    ----------
+    tract : (float, float)
+        All-pass constant: lower for a shorter vocal tract, about 0.49 to 0.61.
+    formants : (int, int)
+        Shift of the formants, in semitones.
+    transpose : (int, int)
+        Shift of the melody, in semitones.
+
+    Examples
+    --------
+    >>> Singer(formants=(-6, -3), transpose=(-12, -7)).tract
+    (0.52, 0.58)
+    """
+
+    tract: tuple[float, float] = (0.52, 0.58)
+    formants: tuple[int, int] = (0, 0)
+    transpose: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -39,10 +71,22 @@ class SingingRecipe:
         Length of a song, in seconds, >= 4.
     sr : int
         Sample rate in Hz.
-    snr_db : float
-        Level of the voice over the accompaniment, in dB, measured in the sung intervals.
-    soundfont : str
-        SoundFont file of the accompaniment.
+    snr_db : float or (float, float)
+        Level of the voice over the accompaniment, in dB, measured in the sung intervals; or a range
+        from which each song's level is drawn.
+    soundfont : str or tuple of str
+        SoundFont file of the accompaniment, or several, one of which each song draws.
+    grooves : tuple of str
+        Styles in 4/4, by mma's names.
+    tempi : (int, int)
+        Range of tempo in beats per minute.
+    singers : tuple of Singer
+        Singers, one of whom each song draws.
+    lead : float
+        Probability that an instrument with a voice's pitches, glides and vibrato plays a melody of
+        its own.
+    speech : float
+        Probability that somebody speaks, which is not sung.
 
     Examples
     --------
@@ -52,8 +96,63 @@ class SingingRecipe:
 
     seconds: float = 12.0
     sr: int = 22050
-    snr_db: float = 6.0
-    soundfont: str = mma.SOUNDFONT
+    snr_db: float | tuple[float, float] = 6.0
+    soundfont: str | tuple[str, ...] = mma.SOUNDFONT
+    grooves: tuple[str, ...] = mma.GROOVES
+    tempi: tuple[int, int] = (84, 132)
+    singers: tuple[Singer, ...] = (Singer(),)
+    lead: float = 0.0
+    speech: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("grooves", "singers"):
+            if not getattr(self, name):
+                raise ParameterError(f"{name} is empty, must name one at least")
+        for name in ("lead", "speech"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ParameterError(f"{name} is {getattr(self, name)}, must be in [0, 1]")
+        low, high = self.tempi
+        if not 60 <= low <= high <= 240:
+            raise ParameterError(f"tempi is {self.tempi}, must be a range in [60, 240]")
+
+    @property
+    def soundfonts(self) -> tuple[str, ...]:
+        """SoundFont files."""
+        return (self.soundfont,) if isinstance(self.soundfont, str) else self.soundfont
+
+
+SINGING_RECIPES = {
+    "plain": SingingRecipe(),
+    "varied": SingingRecipe(
+        seconds=20.0,
+        snr_db=(-3.0, 12.0),
+        soundfont=(mma.SOUNDFONT, mma.THIRD_SOUNDFONT),
+        grooves=mma.MORE_GROOVES,
+        tempi=(70, 150),
+        singers=(
+            Singer(formants=(-2, 2), transpose=(-3, 3)),
+            Singer(tract=(0.53, 0.59), formants=(-6, -3), transpose=(-12, -7)),
+            Singer(tract=(0.52, 0.55), formants=(2, 4), transpose=(2, 6)),
+        ),
+        lead=0.5,
+        speech=0.3,
+    ),
+    "held-out": SingingRecipe(
+        seconds=20.0,
+        snr_db=(-3.0, 12.0),
+        soundfont=mma.SECOND_SOUNDFONT,
+        grooves=mma.HELD_OUT_GROOVES,
+        tempi=(75, 145),
+        singers=(
+            Singer(tract=(0.49, 0.515), formants=(-1, 3), transpose=(-2, 5)),
+            Singer(tract=(0.595, 0.61), formants=(-5, -1), transpose=(-11, -4)),
+        ),
+        lead=0.5,
+        speech=0.3,
+    ),
+}
+"""Recipes by name: "varied" to train detectors, "held-out" to test them with singers, styles and
+instruments that "varied" does not have."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +169,12 @@ class SungSong:
         Style of the accompaniment.
     tract : float
         All-pass constant of the singer; see `otoscope.data.synthesis.sinsy.sing`.
+    formants : int
+        Shift of the singer's formants, in semitones.
+    soundfont : str
+        Name of the SoundFont of the instruments; empty for the default.
+    others : tuple of str
+        What else sounds that may be taken for singing: "lead", "speech".
 
     Examples
     --------
@@ -81,6 +186,9 @@ class SungSong:
     score: Score
     groove: str
     tract: float
+    formants: int = 0
+    soundfont: str = ""
+    others: tuple[str, ...] = ()
 
 
 def synthesise(seed: int, *, seconds: float = 10.0, sr: int = 22050, snr_db: float = 6.0) -> Song:
@@ -159,21 +267,67 @@ def render(seed: int | tuple[int, ...], recipe: SingingRecipe | None = None) -> 
     if np.min(seed) < 0:
         raise ParameterError(f"seed is {seed}, must not be negative")
     rng = np.random.default_rng(seed)
-    score = compose(rng, seconds=recipe.seconds)
-    groove = mma.GROOVES[rng.integers(len(mma.GROOVES))]
-    tract = round(float(rng.uniform(0.52, 0.58)), 3)
+    (variety,) = rng.spawn(1)  # what a plain recipe does not draw
+    score = compose(rng, seconds=recipe.seconds, tempi=recipe.tempi)
+    groove = recipe.grooves[rng.integers(len(recipe.grooves))]
+    singer = recipe.singers[variety.integers(len(recipe.singers))]
+    tract = round(float(rng.uniform(*singer.tract)), 3)
     mma_seed = int(rng.integers(1, 2**31))
-    backing = mma.accompany(score, groove, seed=mma_seed, sr=recipe.sr, soundfont=recipe.soundfont)
-    voice, sung = sinsy.sing(score, sr=recipe.sr, tract=tract)
+    soundfont = recipe.soundfonts[variety.integers(len(recipe.soundfonts))]
+    formants, transpose = (
+        int(variety.integers(low, high + 1)) for low, high in (singer.formants, singer.transpose)
+    )
+    snr_db = recipe.snr_db
+    if isinstance(snr_db, tuple):
+        snr_db = round(float(variety.uniform(*snr_db)), 2)
     n_samples = round(recipe.seconds * recipe.sr)
+    band = mma.accompany(score, groove, seed=mma_seed, sr=recipe.sr, soundfont=soundfont)
+    backing, others = _fit(band, n_samples), []
+    for name, probability in (("lead", recipe.lead), ("speech", recipe.speech)):
+        if variety.random() < probability:
+            y = _lead if name == "lead" else _speech
+            backing = _added(backing, y(score, recipe, soundfont, variety), variety)
+            others.append(name)
+    notes = tuple(replace(note, pitch=note.pitch + transpose) for note in score.notes)
+    score = replace(score, notes=notes)
+    voice, sung = sinsy.sing(score, sr=recipe.sr, tract=tract, formants=formants)
     song = mix_stems(
         _fit(voice, n_samples),
-        _fit(backing, n_samples),
+        backing,
         sr=recipe.sr,
         sung=sung,
-        snr_db=recipe.snr_db,
+        snr_db=snr_db,
     )
-    return SungSong(song, score, groove, tract)
+    return SungSong(song, score, groove, tract, formants, Path(soundfont).stem, tuple(others))
+
+
+def _lead(
+    score: Score, recipe: SingingRecipe, soundfont: str, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Play another melody in the tempo and key of a score."""
+    melody = compose(rng, seconds=recipe.seconds, tempo_bpm=int(score.tempo_bpm))
+    shift = score.key - melody.key + 12 * int(rng.integers(-1, 2))
+    notes = tuple(replace(note, pitch=note.pitch + shift) for note in melody.notes)
+    program = int(rng.choice(list(lead.INSTRUMENTS.values())))
+    midi = lead.lead_midi(replace(melody, notes=notes), program, rng)
+    return mma.play(midi, sr=recipe.sr, soundfont=soundfont)
+
+
+def _speech(
+    _: Score, recipe: SingingRecipe, __: str, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    return speech.speak(rng, seconds=recipe.seconds, sr=recipe.sr)
+
+
+def _added(
+    backing: NDArray[np.float32], y: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Add a sound at a random level, -6 to 6 dB over the backing, where the sound is not silent."""
+    y = _fit(y, len(backing))
+    active = np.abs(y) > 0.05 * (np.abs(y).max() or 1.0)
+    level = np.sqrt(np.mean(np.square(y[active]))) if active.any() else 1.0
+    gain = np.sqrt(np.mean(np.square(backing))) / level * 10 ** (rng.uniform(-6, 6) / 20)
+    return np.asarray(backing + gain * y, np.float32)
 
 
 def write_singing(
@@ -222,7 +376,9 @@ def write_singing(
     recipe = recipe or SingingRecipe()
     if n < 1 or seed < 0:
         raise ParameterError(f"n is {n} and seed {seed}: need n >= 1 and seed >= 0")
-    tools = {**sinsy.versions(), **mma.versions(recipe.soundfont)}
+    tools = {**sinsy.versions(), **mma.versions(*recipe.soundfonts)}
+    if recipe.speech:
+        tools |= speech.versions()
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     manifest = out_dir / "manifest.jsonl"
@@ -261,6 +417,10 @@ def _describe(sung_song: SungSong) -> dict[str, object]:
         "chords": score.chords,
         "groove": sung_song.groove,
         "tract": sung_song.tract,
+        "formants": sung_song.formants,
+        "soundfont": sung_song.soundfont,
+        "others": sung_song.others,
+        "snr_db": sung_song.song.snr_db,
     }
 
 

@@ -5,6 +5,12 @@ from .attack import (
     save_attack_page,
 )
 from .distance import DistanceResult, measure_distance
+from .evaluate import (
+    EvaluateConfig,
+    EvaluateResult,
+    SongScores,
+    evaluate_detector,
+)
 from .explain import ExplainConfig, ExplainResult, explain_files
 from .explain_compare import (
     CompareResult,
@@ -45,6 +51,8 @@ __all__ = [
     "AttackFileResult",
     "CompareResult",
     "DistanceResult",
+    "EvaluateConfig",
+    "EvaluateResult",
     "ExplainConfig",
     "ExplainResult",
     "ExportResult",
@@ -53,9 +61,11 @@ __all__ = [
     "InterrogateResult",
     "MaximiseConfig",
     "MaximiseResult",
+    "SongScores",
     "StatsResult",
     "attack_file",
     "compare_explanations",
+    "evaluate_detector",
     "explain_files",
     "explain_to_records",
     "export_interrogation",

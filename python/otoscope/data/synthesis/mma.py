@@ -15,11 +15,23 @@ from otoscope.data.synthesis.score import Score
 from otoscope.errors import MissingExtra, ParameterError
 from otoscope.signal.audio.files import read_audio
 
-__all__ = ["GROOVES", "SECOND_SOUNDFONT", "SOUNDFONT", "accompany", "versions"]
+__all__ = [
+    "GROOVES",
+    "HELD_OUT_GROOVES",
+    "MORE_GROOVES",
+    "SECOND_SOUNDFONT",
+    "SOUNDFONT",
+    "THIRD_SOUNDFONT",
+    "accompany",
+    "play",
+    "versions",
+]
 
 SOUNDFONT = "/usr/share/sounds/sf2/TimGM6mb.sf2"
 SECOND_SOUNDFONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 """The same instruments in another timbre."""
+THIRD_SOUNDFONT = "/usr/share/sounds/sf2/OPL-3_FM_128M.sf2"
+"""The same instruments as a synthesiser of the 1990s imitates them."""
 
 GROOVES = (
     "PopBallad", "Folk", "BasicRock", "CountrySwing", "BossaNova", "Ska", "8Beat", "RockBallad",
@@ -27,6 +39,17 @@ GROOVES = (
 )  # fmt: skip
 """Styles in 4/4, by mma's names."""
 
+MORE_GROOVES = (
+    *GROOVES, "Swing", "EasySwing", "Merengue", "HipHop", "House", "Salsa", "SlowRock", "FastBlues",
+    "Foxtrot", "SlowJazz", "Bebop", "March", "Son", "CountryBlues", "JazzCombo",
+)  # fmt: skip
+HELD_OUT_GROOVES = (
+    "Hymn", "JazzGuitar", "Polka", "BoneyM", "Trance", "BVFunk", "BlueGrass", "Rhumba", "Samba",
+    "Tango", "MellowJazz", "Dixie", "Soul", "Zydeco",
+)  # fmt: skip
+"""Styles in 4/4 for songs that no detector of ours was trained on."""
+
+_PACKAGES = {SECOND_SOUNDFONT: "fluid-soundfont-gm", THIRD_SOUNDFONT: "opl3-soundfont"}
 _APT_LINE = "apt-get install -y mma fluidsynth timgm6mb-soundfont"
 
 
@@ -42,21 +65,34 @@ def accompany(
     lines = [f"RndSeed {seed}", f"Tempo {score.tempo_bpm}", f"Transpose {score.key}"]
     lines += [f"Groove {groove}", *(f"{bar} {chord}" for bar, chord in enumerate(score.chords, 1))]
     with tempfile.TemporaryDirectory() as folder:
-        source, midi, wav = (Path(folder) / f"band.{suffix}" for suffix in ("mma", "mid", "wav"))
+        source, midi = (Path(folder) / f"band.{suffix}" for suffix in ("mma", "mid"))
         source.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
         _run("mma", "-f", midi, source)
+        return play(midi.read_bytes(), sr=sr, soundfont=soundfont)
+
+
+def play(midi: bytes, *, sr: int, soundfont: str = SOUNDFONT) -> NDArray[np.float32]:
+    """Play a Standard MIDI File with fluidsynth; float32 [sample], with the last notes' decay."""
+    _check_installed(soundfont)
+    with tempfile.TemporaryDirectory() as folder:
+        source, wav = (Path(folder) / f"band.{suffix}" for suffix in ("mid", "wav"))
+        source.write_bytes(midi)
         flags = ("-ni", "-q", "-T", "wav", "-r", sr, "-g", "0.6")
-        _run("fluidsynth", *flags, "-F", wav, soundfont, midi)
+        _run("fluidsynth", *flags, "-F", wav, soundfont, source)
         return read_audio(wav, sr=sr)[0].numpy()
 
 
-def versions(soundfont: str = SOUNDFONT) -> dict[str, str]:
-    """Return the versions of mma and fluidsynth, and the SHA-256 of the SoundFont."""
-    _check_installed(soundfont)
+def versions(*soundfonts: str) -> dict[str, str]:
+    """Return the versions of mma and fluidsynth, and the SHA-256 of the SoundFonts."""
+    soundfonts = soundfonts or (SOUNDFONT,)
+    for soundfont in soundfonts:
+        _check_installed(soundfont)
     return {
         "mma": _run("mma", "-v").split()[-1],
         "fluidsynth": _run("fluidsynth", "--version").split()[3],
-        "soundfont_sha256": hashlib.sha256(Path(soundfont).read_bytes()).hexdigest(),
+        "soundfont_sha256": " ".join(
+            hashlib.sha256(Path(soundfont).read_bytes()).hexdigest() for soundfont in soundfonts
+        ),
     }
 
 
@@ -67,8 +103,8 @@ def _check_installed(soundfont: str) -> None:
     if not Path(soundfont).is_file():
         if soundfont == SOUNDFONT:
             raise MissingExtra(f"{soundfont} is not there; it comes with: {_APT_LINE}")
-        if soundfont == SECOND_SOUNDFONT:
-            line = "apt-get install -y fluid-soundfont-gm"
+        if soundfont in _PACKAGES:
+            line = f"apt-get install -y {_PACKAGES[soundfont]}"
             raise MissingExtra(f"{soundfont} is not there; it comes with: {line}")
         raise ParameterError(f"soundfont {soundfont} is not a file; name a SoundFont 2 (.sf2)")
 

@@ -59,7 +59,7 @@ class SungNote:
 class Score:
     """Chords and melody of a song."""
 
-    tempo_bpm: int  # quarter notes per minute
+    tempo_bpm: float  # quarter notes per minute
     key: int  # semitones by which chords are transposed from C; notes are transposed already
     chords: tuple[str, ...]  # one of CHORDS per bar
     notes: tuple[SungNote, ...]  # melody, ascending, with rests in between
@@ -79,15 +79,21 @@ class Score:
         return tuple((self.seconds(start), self.seconds(end)) for start, end in runs)
 
 
-def compose(rng: np.random.Generator, *, seconds: float, tempo_bpm: int | None = None) -> Score:
+def compose(
+    rng: np.random.Generator,
+    *,
+    seconds: float,
+    tempo_bpm: int | None = None,
+    tempi: tuple[int, int] = (84, 132),
+) -> Score:
     """Compose chords, and sung phrases between rests, within ``seconds`` (>= 4).
 
-    The tempo is drawn from 84 to 132 unless given. The song starts with a rest; phrases last half a
-    bar to a bar, rests 3 to 6 eighths.
+    The tempo is drawn from ``tempi``, both ends included, unless given. The song starts with a
+    rest; phrases last half a bar to a bar, rests 3 to 6 eighths.
     """
     if not seconds >= 4:
         raise ParameterError(f"seconds is {seconds}, must be at least 4")
-    tempo = int(rng.integers(84, 133)) if tempo_bpm is None else tempo_bpm
+    tempo = int(rng.integers(tempi[0], tempi[1] + 1)) if tempo_bpm is None else tempo_bpm
     if not 60 <= tempo <= 240:
         raise ParameterError(f"tempo_bpm is {tempo}, must be in [60, 240]")
     key = int(rng.integers(-3, 4))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -37,13 +38,17 @@ _PAUSES = ("pau", "sil", "br", "xx")
 
 
 def sing(
-    score: Score, *, sr: int, tract: float = 0.55
+    score: Score, *, sr: int, tract: float = 0.55, formants: int = 0
 ) -> tuple[NDArray[np.float32], list[SungInterval]]:
     """Sing a score; return the waveform, float32, and the sung intervals in seconds.
 
     ``tract`` is the all-pass constant that warps the frequency axis: lower for a shorter vocal
-    tract; 0.52 to 0.58 sound like different singers.
+    tract; 0.52 to 0.58 sound like different singers. ``formants`` shifts the formants by so many
+    semitones: the score is sung that much lower and slower, and played back faster.
     """
+    speed = 2 ** (formants / 12)
+    lower = tuple(replace(note, pitch=note.pitch - formants) for note in score.notes)
+    score = replace(score, tempo_bpm=score.tempo_bpm / speed, notes=lower)
     pysinsy = _pysinsy()
     singer = pysinsy.Sinsy()
     singer.setLanguages("j", pysinsy.get_default_dic_dir())
@@ -54,8 +59,9 @@ def sing(
         path.write_text(_musicxml(score), encoding="utf-8")
         singer.loadScoreFromMusicXML(str(path))
     y, sinsy_sr = singer.synthesize()  # float64 on the scale of 16-bit integers
-    voice, _ = mono(np.asarray(y) / 32768, sinsy_sr, sr=sr)
-    sung = _sung(singer.createLabelData(True, 1, 1).getData())
+    voice, _ = mono(np.asarray(y) / 32768, sinsy_sr * speed, sr=sr)
+    labels = _sung(singer.createLabelData(True, 1, 1).getData())
+    sung = [(start / speed, end / speed) for start, end in labels]
     return _compress(voice.numpy(), sung, sr), sung
 
 
@@ -111,7 +117,7 @@ def _musicxml(score: Score) -> str:
         "<attributes><divisions>4</divisions><key><fifths>0</fifths><mode>major</mode></key>"
         "<time><beats>4</beats><beat-type>4</beat-type></time>"
         "<clef><sign>G</sign><line>2</line></clef></attributes>"
-        f'<direction><sound tempo="{score.tempo_bpm}"/></direction>',
+        f'<direction><sound tempo="{score.tempo_bpm:g}"/></direction>',
     )
     measures = "".join(
         f'<measure number="{number}">{"".join(bar)}</measure>' for number, bar in enumerate(bars, 1)

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc.tune import Tune
+from otoscope.midi import midi_file
 
 __all__ = ["to_midi"]
 
@@ -51,33 +52,16 @@ def to_midi(tune: Tune, tempo_bpm: float | None = None) -> bytes:
     for note in tune.unfolded.notes:
         events.append((_ticks(note.onset), True, note.pitch))
         events.append((_ticks(note.onset + note.duration), False, note.pitch))
-    track = bytearray(_meta(0x03, tune.title.encode()))
-    track += _meta(0x51, round(60e6 / tempo_bpm).to_bytes(3, "big"))
-    now = 0
-    for tick, is_on, pitch in sorted(events):
-        track += _variable(tick - now) + bytes([0x90, pitch, _VELOCITY if is_on else 0])
-        now = tick
-    track += _meta(0x2F, b"")
-    one_track = b"".join(number.to_bytes(2, "big") for number in (0, 1, _TICKS))
-    return _chunk(b"MThd", one_track) + _chunk(b"MTrk", bytes(track))
+    return midi_file(
+        [
+            (tick, bytes([0x90, pitch, _VELOCITY if is_on else 0]))
+            for tick, is_on, pitch in sorted(events)
+        ],
+        ticks=_TICKS,
+        tempo_bpm=tempo_bpm,
+        title=tune.title,
+    )
 
 
 def _ticks(time: Fraction) -> int:
     return round(4 * time * _TICKS)
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return name + len(content).to_bytes(4, "big") + content
-
-
-def _meta(kind: int, content: bytes) -> bytes:
-    """Write a meta event with delta time 0."""
-    return bytes([0, 0xFF, kind]) + _variable(len(content)) + content
-
-
-def _variable(number: int) -> bytes:
-    """Write 7 bits per byte, high bits first; all bytes but the last have the top bit set."""
-    groups = [number & 0x7F]
-    while number := number >> 7:
-        groups.append(number & 0x7F | 0x80)
-    return bytes(reversed(groups))

@@ -163,6 +163,11 @@ class FrontEnd:
         """Index of the first sample that frame 0 covers."""
         return 0 if self.centred else self.lead
 
+    @property
+    def frame_offset(self) -> float:
+        """Time of the middle of frame 0, in seconds."""
+        return 0.0 if self.centred else (self.lead + self.hop_length / 2) / self.sample_rate
+
     def n_samples(self, n_frames: int) -> int:
         """Compute the smallest number of samples that gives a number of frames.
 
