@@ -42,7 +42,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """What to evaluate, and how.
+    """Settings of an evaluation.
 
     Parameters
     ----------

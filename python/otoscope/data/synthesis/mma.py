@@ -49,7 +49,6 @@ HELD_OUT_GROOVES = (
 )  # fmt: skip
 """Styles in 4/4 for songs that no detector of ours was trained on."""
 
-_PACKAGES = {SECOND_SOUNDFONT: "fluid-soundfont-gm", THIRD_SOUNDFONT: "opl3-soundfont"}
 _APT_LINE = "apt-get install -y mma fluidsynth timgm6mb-soundfont"
 
 
@@ -103,8 +102,9 @@ def _check_installed(soundfont: str) -> None:
     if not Path(soundfont).is_file():
         if soundfont == SOUNDFONT:
             raise MissingExtra(f"{soundfont} is not there; it comes with: {_APT_LINE}")
-        if soundfont in _PACKAGES:
-            line = f"apt-get install -y {_PACKAGES[soundfont]}"
+        packages = {SECOND_SOUNDFONT: "fluid-soundfont-gm", THIRD_SOUNDFONT: "opl3-soundfont"}
+        if soundfont in packages:
+            line = f"apt-get install -y {packages[soundfont]}"
             raise MissingExtra(f"{soundfont} is not there; it comes with: {line}")
         raise ParameterError(f"soundfont {soundfont} is not a file; name a SoundFont 2 (.sf2)")
 

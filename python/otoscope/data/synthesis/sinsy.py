@@ -43,8 +43,8 @@ def sing(
     """Sing a score; return the waveform, float32, and the sung intervals in seconds.
 
     ``tract`` is the all-pass constant that warps the frequency axis: lower for a shorter vocal
-    tract; 0.52 to 0.58 sound like different singers. ``formants`` shifts the formants by so many
-    semitones: the score is sung that much lower and slower, and played back faster.
+    tract; 0.52 to 0.58 sound like different singers. ``formants`` is the shift of the
+    formants in semitones: the score is sung lower and slower by as much, and played faster.
     """
     speed = 2 ** (formants / 12)
     lower = tuple(replace(note, pitch=note.pitch - formants) for note in score.notes)

@@ -47,7 +47,7 @@ class Stem:
 
 @dataclass(frozen=True)
 class Mixing:
-    """How excerpts are mixed.
+    """Settings of the mixing of excerpts.
 
     Parameters
     ----------
