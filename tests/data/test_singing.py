@@ -254,8 +254,12 @@ def test_a_recipe_draws_from_all_its_ranges(monkeypatch: pytest.MonkeyPatch) -> 
         seen["formants"].append(formants)
         return noise, score.phrases()
 
+    def play(midi: bytes, **_: object) -> NDArray[np.float32]:
+        seen["leads"].append(midi)
+        return noise
+
     monkeypatch.setattr(mma, "accompany", band)
-    monkeypatch.setattr(mma, "play", lambda midi, **_: seen["leads"].append(midi) or noise)
+    monkeypatch.setattr(mma, "play", play)
     monkeypatch.setattr(sinsy, "sing", voice)
     monkeypatch.setattr(speech, "speak", lambda *_, **__: noise)
     recipe = replace(SINGING_RECIPES["varied"], sr=SR, seconds=6.0)

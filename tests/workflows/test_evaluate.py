@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,9 +71,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config(folder: Path, function: str = "loud", **changes: object) -> EvaluateConfig:
+def config(folder: Path, function: str = "loud", **changes: Any) -> EvaluateConfig:
     settings = {"songs": folder / "corpus", "model": f"{folder}/model.py:{function}", **changes}
-    return EvaluateConfig(**settings)  # type: ignore[arg-type]
+    return EvaluateConfig(**settings)
 
 
 def test_error_is_the_half_second_that_is_not_heard(folder: Path) -> None:
@@ -98,7 +99,7 @@ def test_alarms_are_counted_per_minute(folder: Path) -> None:
 
 def test_a_click_is_no_alarm_after_the_median(folder: Path, tmp_path: Path) -> None:
     tones(tmp_path / "click.wav", [(3.0, 3.2)])
-    only = {"songs": None, "instrumental": tmp_path}
+    only: dict[str, Any] = {"songs": None, "instrumental": tmp_path}
     assert evaluate_detector(config(folder, **only)).alarms_per_minute == 0
     raw = evaluate_detector(config(folder, median=0.01, **only))
     assert [song.alarms for song in raw.instrumental] == [1]
@@ -139,9 +140,7 @@ def test_hop_keeps_the_times(folder: Path) -> None:
         ({"frame_time": "end"}, "frame_time is 'end'"),
     ],
 )
-def test_impossible_settings_are_refused(
-    folder: Path, changes: dict[str, object], match: str
-) -> None:
+def test_impossible_settings_are_refused(folder: Path, changes: dict[str, Any], match: str) -> None:
     with pytest.raises(ParameterError, match=match):
         config(folder, **changes)
 
