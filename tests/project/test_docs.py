@@ -77,6 +77,8 @@ def parse(arguments: list[str]) -> dict[str, Any]:
     """Parse a command line, which raises if an option is not known; return its values."""
     command: Any = typer.main.get_command(app)
     while hasattr(command, "commands") and arguments != ["--help"]:
+        if command.invoke_without_command and not any(a in command.commands for a in arguments):
+            break
         context = command.make_context(command.name, [], resilient_parsing=True)
         _, command, arguments = command.resolve_command(context, arguments)
     if arguments == ["--help"]:

@@ -21,6 +21,7 @@ from otoscope.records import claimed, remove_dead_drafts
 
 __all__ = [
     "ADVERSARY",
+    "BUNDLE",
     "HTML",
     "JSON",
     "JSON_OR_RECORDS",
@@ -46,6 +47,7 @@ RECORDS = re.compile(rb'\A\{"key": ')
 TABLE = re.compile(rb"^file,start_s,duration_s,target,output,")
 TUNES = re.compile(rb"\AX:\d+\nT:[^\n]*, (seed \d+, tune|continuation) \d+\n")
 ADVERSARY = re.compile(rb"otoscope attack")
+BUNDLE = re.compile(rb'\A\{\s*"format": "otoscope bundle ')
 MODEL_FILE = re.compile(rb'\A\{\s*"format": "otoscope folk-rnn ')
 
 Kind = Literal["file", "folder", "new folder", "shared folder", "bundle"]

@@ -6,6 +6,7 @@ Excerpts are [batch, 1, frame, mel], standardised; outputs are [batch, output].
 from __future__ import annotations
 
 from otoscope.models.bundle import load_bundle, read_card, save_bundle
+from otoscope.models.import_svdnet import import_svdnet
 from otoscope.models.listener import Listener
 from otoscope.models.loading import load
 from otoscope.models.svdnet import SVDNet
@@ -19,6 +20,7 @@ __all__ = [
     "Timeline",
     "WaveformListener",
     "describe",
+    "import_svdnet",
     "load",
     "load_bundle",
     "read_card",

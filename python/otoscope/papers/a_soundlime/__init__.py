@@ -1,0 +1,1 @@
+"""Paper A: SoundLIME, and the singing-voice detector that it explains."""
