@@ -1,0 +1,85 @@
+# ruff: noqa: T201
+"""Measure the time to first results of the newcomers' models: python -m tests.newcomers.
+
+Each cell is one command in a fresh process, from the sound to the correct answer. Processor seconds
+are given, and their ratio to those of `import torch` on the same machine, measured beside them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from otoscope.signal import write_audio
+from tests.newcomers.sounds import SR, whistle_and_hum, write_corpus
+
+MODELS = Path(__file__).parent / "models"
+KINDS = {
+    "stft_inside": "waveform, STFT inside",
+    "mel_frame": "[batch, mel, frame]",
+    "batch_time": "[batch, time]",
+    "two_softmax": "softmax of two",
+    "crnn": "CRNN with pooling",
+}
+CORRECT = {"explain": "0.20–0.30", "attack": "Fooled: ", "interrogate": "A horse: "}
+COMMAND = (sys.executable, "-m", "otoscope.cli")
+
+
+def cpu_seconds(*command: str, answer: str = "") -> float:
+    """Run a command, check that it prints the answer, and return its processor seconds."""
+    before = os.times()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    after = os.times()
+    if answer not in done.stdout:
+        raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+    user, system = (getattr(after, f) - getattr(before, f) for f in _CHILDREN)
+    return float(user + system)
+
+
+_CHILDREN = ("children_user", "children_system")
+
+
+def commands(name: str, folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return the command of each task for a model."""
+    model, sound = f"{MODELS / name}.py:make", str(folder / "sound.wav")
+    data = str(folder / ("other" if name == "two_softmax" else "not whistle"))
+    page = str(folder / f"{name}.html")
+    return {
+        "explain": ("explain", sound, "--model", model, *("--target", "whistle"), "--html", page),
+        "attack": (
+            *("attack", sound, "--model", model, "--snr-db", "6"),
+            *("--out", str(folder / f"{name}.wav")),
+        ),
+        "interrogate": ("interrogate", "--model", model, "--data", data, "--gain", "20"),
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    print("| model | lines of its file | `explain` | `attack` | `interrogate` |")
+    print("|---|---|---|---|---|")
+    torch_seconds = []
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_audio(folder / "sound.wav", torch.from_numpy(whistle_and_hum(0.2)), sr=SR)
+        for other in ("other", "not whistle"):
+            write_corpus(folder / other, other)
+        for name, kind in KINDS.items():
+            torch_seconds.append(cpu_seconds(sys.executable, "-c", "import torch"))
+            lines = (MODELS / f"{name}.py").read_text().splitlines()
+            cells = []
+            for task, arguments in commands(name, folder).items():
+                options = ("--segments", "grid:5x2") if task == "explain" else ()
+                seconds = cpu_seconds(*COMMAND, *arguments, *options, answer=CORRECT[task])
+                cells.append(f"{seconds:.1f} s ({seconds / torch_seconds[-1]:.1f}×)")
+            print(f"| {kind} | {sum(map(bool, lines))} | {' | '.join(cells)} |", flush=True)
+    print(f"\n`import torch`: {min(torch_seconds):.1f} to {max(torch_seconds):.1f} s")
+
+
+if __name__ == "__main__":
+    main()
