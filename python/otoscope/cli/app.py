@@ -12,7 +12,7 @@ from otoscope.cli.attack import attack
 from otoscope.cli.corpus import corpus
 from otoscope.cli.demo import demo
 from otoscope.cli.distance import distance, stats
-from otoscope.cli.doctor import doctor
+from otoscope.cli.doctor import doctor, models
 from otoscope.cli.evaluate import evaluate
 from otoscope.cli.experiment import experiment
 from otoscope.cli.explain import explain
@@ -20,7 +20,6 @@ from otoscope.cli.folk import folk
 from otoscope.cli.interrogate import InterrogateCommand, interrogate
 from otoscope.cli.maximise import maximise
 from otoscope.cli.output import Group
-from otoscope.cli.svdnet import models
 from otoscope.cli.train import train
 from otoscope.errors import Terminated
 from otoscope.records import versions
