@@ -135,3 +135,29 @@ def test_sounds_that_mask_nothing_are_refused() -> None:
         masking_threshold(torch.ones(4000), sr=SR)
     with pytest.raises(ParameterError, match="sr is 0"):
         masking_threshold(torch.ones(1, 4000), sr=0)
+
+
+def test_the_noise_to_mask_ratio_equals_its_definition_band_by_band() -> None:
+    y, noise = music(), 1e-3 * torch.rand(4000, dtype=torch.float64)
+    threshold = masking_threshold(y[None], sr=SR, n_fft=N, hop_length=N // 4)
+    filled = torch.nn.functional.pad(noise, (N - N // 4, N - N // 4 + -len(noise) % (N // 4)))
+    ratios = []
+    for frame, level in enumerate(threshold.level_db[0].tolist()):
+        power = spectrum_db(filled[frame * N // 4 :][:N]) + threshold.gain_db[0]
+        bands: dict[int, list[int]] = {}
+        for k in range(N // 2 + 1):
+            bands.setdefault(math.floor(formula_bark(k * SR / N)), []).append(k)
+        for bins in bands.values():
+            total = sum(10 ** (float(power[k]) / 10) for k in bins)
+            ratios.append(total / 10 ** (min(level[k] for k in bins) / 10))
+    expected = 10 * math.log10(sum(ratios) / len(ratios))
+    assert float(threshold.noise_to_mask_db(noise[None])) == pytest.approx(expected, abs=1e-6)
+    assert float(threshold.noise_to_mask_db(0 * noise[None])) == -math.inf
+
+
+def test_noise_beside_a_tone_is_masked_more_than_noise_far_away() -> None:
+    threshold = masking_threshold(tone(1000)[None], sr=SR)
+    near, far = (float(threshold.noise_to_mask_db(tone(hz, 1e-3)[None])) for hz in (1050.0, 5000.0))
+    assert near < far - 10
+    louder = float(threshold.noise_to_mask_db(tone(5000, 1e-2)[None]))
+    assert louder == pytest.approx(far + 20, abs=0.1)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from otoscope.attack.objective import Outputs
 from otoscope.errors import ParameterError
-from otoscope.protocols import Model, SoundClassifier, call_model, declared_outputs
+from otoscope.protocols import (
+    Model,
+    SoundClassifier,
+    Target,
+    call_model,
+    choose_targets,
+    declared_outputs,
+)
 from otoscope.signal.stft import hann, stft
 
 __all__ = [
     "SpectrumClassifier",
     "check_differentiable",
+    "classifier_of",
     "gradient_of",
     "kind_of_outputs",
     "predict",
@@ -132,6 +142,27 @@ def kind_of_outputs(model: Model, outputs: Outputs | None, values: Tensor) -> Ou
             f"exclusive labels; {remedy}"
         )
     return declared or "logits"
+
+
+def classifier_of(model: Any, x: Tensor, target: str | None) -> SoundClassifier:
+    """Use all outputs if they are exclusive classes; else the target's tag, or the highest."""
+    n_frames = len(model.prepare(x))
+    n_hops = max(1, math.ceil(n_frames / model.patch_frames) - 1)
+    hop = max(1, (n_frames - model.patch_frames) // n_hops)  # excerpts reach to the end
+
+    def of(classes: Target) -> SoundClassifier:
+        return SoundClassifier(model, classes=classes, hop=hop, tail=False)
+
+    names, every = model.output_names, of(None)
+    with torch.no_grad():
+        values = predict(every, x[None])[0]
+    exclusive = every.outputs == "logits" or abs(float(values.sum()) - 1) < 1e-3
+    are_tags = len(names) > 1 and not exclusive
+    column = int(values.argmax())
+    if target is not None:
+        name = target if len(names) > 1 and exclusive else target.removeprefix("not ")
+        (column,) = choose_targets(name, len(names), names).values()
+    return of(column) if are_tags else every
 
 
 def gradient_of(loss: Tensor, at: Tensor) -> Tensor:

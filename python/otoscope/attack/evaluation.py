@@ -29,6 +29,7 @@ from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import evaluating
 from otoscope.records import to_plain
 from otoscope.signal.audio.files import read_audio, write_audio
+from otoscope.signal.masking import noise_to_mask_db
 from otoscope.signal.snr import radius, segmental_snr_db, snr_db
 from otoscope.signal.stft import hann
 
@@ -122,6 +123,10 @@ class Evaluation:
         Success as the published method counts it.
     magnitude_snr_db : float, optional
         Ratio that the published method bounds.
+    noise_to_mask_db : float, optional
+        Mean power of the change over the masking threshold: a proxy for whether it is heard.
+    dnsmos_before, dnsmos_after : float, optional
+        Quality of speech, 1 to 5, that DNSMOS predicts for original and file: a proxy.
 
     Examples
     --------
@@ -155,6 +160,9 @@ class Evaluation:
     low_pass: tuple[LowPassResult, ...] = ()
     success_on_spectra: bool | None = None
     magnitude_snr_db: float | None = None
+    noise_to_mask_db: float | None = None
+    dnsmos_before: float | None = None
+    dnsmos_after: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON's types; infinite ratios become None."""
@@ -196,10 +204,6 @@ def evaluate(
         If the number of paths is not that of the sounds, a path does not end in .wav or .flac, the
         sample rate is unknown, or an original is beyond full scale.
 
-    Notes
-    -----
-    The inconsistency is weighted as `otoscope.ops.project` is: bins between DC and Nyquist twice.
-
     References
     ----------
     Kereliuk et al. (2015) :cite:`kereliuk2015`, sections IV and V (which count success on spectra).
@@ -240,7 +244,10 @@ def round_to_16_bits(y: Tensor) -> Tensor:
 
 
 def inconsistency(spectrum: Tensor, *, window: Tensor, hop_length: int) -> Tensor:
-    """Measure ||P S - S|| / ||S|| in [0, 1] of spectra [..., frame, bin]: 0 if S is an STFT."""
+    """Measure ||P S - S|| / ||S|| in [0, 1] of spectra [..., frame, bin]: 0 if S is an STFT.
+
+    Bins between DC and Nyquist count twice, as in `otoscope.ops.project`.
+    """
     S = spectrum.to(torch.complex128)
     residual = ops.project(S, window=window.double(), hop_length=hop_length) - S
     return _norm(residual) / _norm(S)
@@ -292,6 +299,7 @@ def _evaluate_one(
         snr_db=float(snr_db(x, y)),
         support_snr_db=float(snr_db(x[sounding], y[sounding])),
         segmental_snr_db=float(segmental_snr_db(x, y, segment_length=attack.bound.segment_length)),
+        noise_to_mask_db=noise_to_mask_db(x, y, sr=sr),
         clipped_before=int(result.clipped[i]),
         clipped=int((sound.abs() > 1).sum()),
         low_pass=tuple(
@@ -362,8 +370,7 @@ def _guaranteed(x: Tensor, sound: Tensor, attack: Attack) -> float | None:
         return None
     at_the_top = int((sound > 1 - 2**-16).sum())
     norm = float(x.double().norm())
-    of_16_bits = 2**-16 * math.sqrt(len(x) + 3 * at_the_top)
-    most = float(radius(x, attack.snr_db)) + of_16_bits
+    most = float(radius(x, attack.snr_db)) + 2**-16 * math.sqrt(len(x) + 3 * at_the_top)
     return 20 * math.log10(norm / most)
 
 

@@ -52,6 +52,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
     steps: Annotated[int, _CONFIG.option("steps")] = _CONFIG["steps"],
     restarts: Annotated[int, _CONFIG.option("restarts")] = _CONFIG["restarts"],
     confidence: Annotated[float, _CONFIG.option("confidence")] = _CONFIG["confidence"],
+    speech: Annotated[bool, _CONFIG.option("speech")] = _CONFIG["speech"],
     html: Html = None,
     json_path: Json = None,
     seed: Seed = _CONFIG["seed"],
@@ -84,6 +85,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         steps=steps,
         restarts=restarts,
         confidence=confidence,
+        speech=speech,
         seed=seed,
         device=device,
     )

@@ -212,6 +212,7 @@ def facts(evaluation: Evaluation, *, model: str = "", start: float = 0.0) -> lis
             "without digital silence",
         ),
         Fact("Worst 25 ms", decibels(evaluation.segmental_snr_db), "where a change is heard first"),
+        *_proxies(evaluation),
         Fact(
             "Inconsistency",
             f"{_small(evaluation.inconsistency_before)} → {_small(evaluation.inconsistency_after)}",
@@ -220,6 +221,18 @@ def facts(evaluation: Evaluation, *, model: str = "", start: float = 0.0) -> lis
         *([Fact("Ratio of magnitudes", decibels(ratio), "what was bounded")] if ratio else []),
         Fact("Clipped samples", f"{evaluation.clipped:,}"),
     ]
+
+
+def _proxies(evaluation: Evaluation) -> list[Fact]:
+    """List what stands for listeners: neither measure replaces them."""
+    proxies = []
+    if evaluation.noise_to_mask_db is not None:
+        note = "a proxy for the ear; below 0 dB the change is masked on average"
+        proxies.append(Fact("Noise-to-mask ratio", decibels(evaluation.noise_to_mask_db), note))
+    if evaluation.dnsmos_before is not None and evaluation.dnsmos_after is not None:
+        change = f"{decimals(evaluation.dnsmos_before)} → {decimals(evaluation.dnsmos_after)}"
+        proxies.append(Fact("DNSMOS", change, "a proxy for listeners to speech, 1 to 5"))
+    return proxies
 
 
 @dataclass(frozen=True)

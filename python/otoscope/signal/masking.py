@@ -7,7 +7,7 @@ spreading function over critical bands, and the threshold in quiet. Sources: Qin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,13 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.signal.stft import hann, stft
 
-__all__ = ["MaskingThreshold", "bark", "masking_threshold", "threshold_in_quiet"]
+__all__ = [
+    "MaskingThreshold",
+    "bark",
+    "masking_threshold",
+    "noise_to_mask_db",
+    "threshold_in_quiet",
+]
 
 _FULL_SCALE_DB = 96.0  # level of the loudest bin of a sound
 _SILENCE = 1e-20  # added to powers, for the logarithm
@@ -28,6 +34,7 @@ class MaskingThreshold:
 
     level_db: Tensor  # sound pressure level [batch, frame, bin]
     gain_db: Tensor  # [batch], from the power of a bin to that scale
+    band: Tensor  # number of the critical band of each bin
     n_fft: int
     hop_length: int
 
@@ -39,10 +46,23 @@ class MaskingThreshold:
         power_db = _power_db(difference, self.n_fft, self.hop_length)
         return (power_db + self.gain_db[:, None, None] - self.level_db).relu().mean((1, 2))
 
+    def noise_to_mask_db(self, difference: Tensor) -> Tensor:
+        """Measure the noise-to-mask ratio [batch], in dB, of an added signal [batch, sample].
+
+        It is the mean, over frames and critical bands, of the band's power of the signal over the
+        lowest threshold in the band (Brandenburg 1987 :cite:`brandenburg1987`); -inf without one.
+        """
+        power_db = _power_db(difference, self.n_fft, self.hop_length)
+        power = 10 ** ((power_db + self.gain_db[:, None, None]) / 10)
+        bands = self.band.expand_as(power)
+        shape = (*power.shape[:2], int(self.band.max()) + 1)
+        noise = power.new_zeros(shape).scatter_add(2, bands, power)
+        lowest = power.new_full(shape, torch.inf).scatter_reduce(2, bands, self.level_db, "amin")
+        ratio_db = 10 * torch.log10((noise / 10 ** (lowest / 10)).mean((1, 2)))
+        return ratio_db.where(difference.any(1), -torch.inf)
+
     def __getitem__(self, examples: Tensor) -> MaskingThreshold:
-        return MaskingThreshold(
-            self.level_db[examples], self.gain_db[examples], self.n_fft, self.hop_length
-        )
+        return replace(self, level_db=self.level_db[examples], gain_db=self.gain_db[examples])
 
 
 def masking_threshold(
@@ -65,7 +85,15 @@ def masking_threshold(
     quiet, z = threshold_in_quiet(hz), bark(hz)
     frames = (power_db + gain_db[:, None, None]).flatten(0, 1)
     level = torch.stack([_threshold(frame, quiet, z) for frame in frames])
-    return MaskingThreshold(level.view(power_db.shape), gain_db, n_fft, hop_length)
+    return MaskingThreshold(
+        level.view(power_db.shape), gain_db, z.floor().long(), n_fft, hop_length
+    )
+
+
+def noise_to_mask_db(y: Tensor, changed: Tensor, *, sr: float) -> float:
+    """Measure the noise-to-mask ratio of a change of a sound [sample], in dB, in float64."""
+    original, other = (sound.double().cpu()[None] for sound in (y, changed))
+    return float(masking_threshold(original, sr=sr).noise_to_mask_db(other - original))
 
 
 def bark(hz: Tensor) -> Tensor:

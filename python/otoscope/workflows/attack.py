@@ -8,7 +8,7 @@ samples; the bound then also holds for the whole file.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,13 +20,13 @@ from torch import Tensor
 from otoscope import records, report
 from otoscope.attack import Evaluation, MagnitudeAdversary, WaveformPGD, evaluate
 from otoscope.attack.base import Attack
-from otoscope.attack.classifier import kind_of_outputs, predict
+from otoscope.attack.classifier import classifier_of, kind_of_outputs, predict
 from otoscope.attack.evaluation import round_to_16_bits
 from otoscope.attack.objective import log_posterior
 from otoscope.documents import document
 from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.models.zoo.dnsmos import speech_rating
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import SoundClassifier, Target, choose_targets
 from otoscope.signal import read_audio, truncation, write_audio
 from otoscope.signal.snr import check_snr, snr_db
 from otoscope.workflows.recording import load_listening_model
@@ -72,6 +72,9 @@ class AttackFileConfig:
     confidence : float
         Confidence at which the search stops, in (0, 1]; the model is fooled as soon as the
         prediction is the aim.
+    speech : bool
+        Also predict the quality of speech before and after, with DNSMOS; for music it means
+        nothing.
     seed : int
         Random seed of the restarts.
     device : str
@@ -95,6 +98,7 @@ class AttackFileConfig:
     steps: int = Attack.steps
     restarts: int = Attack.restarts
     confidence: float = 0.9
+    speech: bool = False
     seed: int = 0
     device: str = "cpu"
 
@@ -245,6 +249,7 @@ def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> Att
     True
     """
     _check(config)
+    rate = speech_rating() if config.speech else None
     model = load_listening_model(config.model, device=config.device)
     y, sr = read_audio(config.sound, sr=model.sample_rate)
     gain = 1 / max(1.0, float(y.abs().max()))  # resampling may go beyond full scale
@@ -253,7 +258,7 @@ def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> Att
         spans = _spans(len(y), sr, config)
         attack = _attack(model, _first_sounding(y, spans), config)
         attacked = _attacked(y, sr, spans, attack, progress)
-        pieces = tuple(_in_file(piece, config.out) for piece in attacked)
+        pieces = tuple(_in_file(_rated(piece, sr, rate), config.out) for piece in attacked)
         if all(piece.left for piece in pieces):
             raise ParameterError(
                 f"the model hears {config.target!r} already: choose another target"
@@ -331,7 +336,7 @@ def _first_sounding(y: Tensor, spans: list[tuple[int, int]]) -> Tensor:
 
 def _attack(model: Any, x: Tensor, config: AttackFileConfig) -> Attack:
     """Compose the classifier and its attack."""
-    classifier = _classifier(model, x, config.target)
+    classifier = classifier_of(model, x, config.target)
     kind = WaveformPGD if config.domain == "waveform" else MagnitudeAdversary
     attack = kind(
         classifier,
@@ -344,27 +349,6 @@ def _attack(model: Any, x: Tensor, config: AttackFileConfig) -> Attack:
     if config.target is None:
         return attack
     return attack.targeted(classifier.label_names.index(config.target))
-
-
-def _classifier(model: Any, x: Tensor, target: str | None) -> SoundClassifier:
-    """Use all outputs if they are exclusive classes; else the target's tag, or the highest."""
-    n_frames = len(model.prepare(x))
-    n_hops = max(1, math.ceil(n_frames / model.patch_frames) - 1)
-    hop = max(1, (n_frames - model.patch_frames) // n_hops)  # excerpts reach to the end
-
-    def of(classes: Target) -> SoundClassifier:
-        return SoundClassifier(model, classes=classes, hop=hop, tail=False)
-
-    names, every = model.output_names, of(None)
-    with torch.no_grad():
-        values = predict(every, x[None])[0]
-    exclusive = every.outputs == "logits" or abs(float(values.sum()) - 1) < 1e-3
-    are_tags = len(names) > 1 and not exclusive
-    column = int(values.argmax())
-    if target is not None:
-        name = target if len(names) > 1 and exclusive else target.removeprefix("not ")
-        (column,) = choose_targets(name, len(names), names).values()
-    return of(column) if are_tags else every
 
 
 def _attacked(
@@ -381,6 +365,17 @@ def _attacked(
                 continue
             (evaluation,) = evaluate(attack.run(x, progress=progress), judge, [path])
             yield AttackedPiece(first / sr, x.cpu(), read_audio(path)[0], evaluation)
+
+
+def _rated(
+    piece: AttackedPiece, sr: float, rate: Callable[[Tensor, float], float] | None
+) -> AttackedPiece:
+    """Add the quality of speech to the measures of a piece."""
+    if rate is None or piece.evaluation is None:
+        return piece
+    before, after = rate(piece.original, sr), rate(piece.adversary, sr)
+    evaluation = replace(piece.evaluation, dnsmos_before=before, dnsmos_after=after)
+    return replace(piece, evaluation=evaluation)
 
 
 def _in_file(piece: AttackedPiece, out: Path) -> AttackedPiece:

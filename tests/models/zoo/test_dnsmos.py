@@ -8,10 +8,22 @@ from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from otoscope.cli.app import app
 from otoscope.models.zoo.dnsmos import DNSMOS
-from otoscope.signal import write_audio
-from tests.support.zoo import SR, imported, n_weights, refused, run, sounds, voice, zoo_model
+from otoscope.signal import read_audio, write_audio
+from tests.support.zoo import (
+    SR,
+    imported,
+    n_weights,
+    refused,
+    run,
+    sounds,
+    voice,
+    without,
+    zoo_model,
+)
 
 
 @pytest.fixture
@@ -72,3 +84,34 @@ def test_quality_is_explained_and_is_no_label_to_attack(tmp_path: Path) -> None:
     message = refused("attack", *command, "--out", tmp_path / "out.wav")
     assert "no probability of a label" in message
     assert "attack a model that decides between labels" in message
+
+
+@pytest.mark.slow
+def test_an_attack_on_speech_says_what_it_costs(tmp_path: Path) -> None:
+    rate = zoo_model("dnsmos").network.rate
+    path, out = tmp_path / "voice.wav", tmp_path / "out.wav"
+    write_audio(path, voice(30_000), sr=SR)
+    page = tmp_path / "out.html"
+    command = ("attack", path, "--model", "synth-singing", "--snr-db", 10, "--steps", 2)
+    result = CliRunner().invoke(
+        app, [*map(str, command), "--out", str(out), "--html", str(page), "--speech"]
+    )
+    assert result.exit_code in (0, 1), result.output
+    assert "DNSMOS" in result.output
+    assert "Noise-to-mask ratio" in result.output
+    text = page.read_text("utf-8")
+    assert "a proxy for the ear" in text
+    assert "a proxy for listeners to speech" in text
+    adversary, _ = read_audio(out, sr=SR)
+    after = rate(adversary)["overall"]
+    assert f"→ {after:.2f}" in result.output
+
+
+def test_speech_without_the_package_names_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, "speechmos")
+    path = tmp_path / "voice.wav"
+    write_audio(path, voice(3_000), sr=SR)
+    command = ("attack", path, "--model", "synth-singing", "--out", tmp_path / "out.wav")
+    assert "pip install speechmos==0.0.1.1" in refused(*command, "--speech")

@@ -7,6 +7,7 @@ without running their graphs; the networks are implemented here, and differentia
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +15,14 @@ from torch import Tensor, nn
 from otoscope.models.listener import Listener
 from otoscope.models.waveform import WaveformListener
 from otoscope.models.zoo.weights import fill, package_file, read_onnx
-from otoscope.signal import Compression, FrontEnd
+from otoscope.signal import Compression, FrontEnd, mono
 
-__all__ = ["DNSMOS", "Opinion", "load_dnsmos", "load_p808"]
+__all__ = ["DNSMOS", "Opinion", "load_dnsmos", "load_p808", "speech_rating"]
 
 INSTALL = "pip install speechmos==0.0.1.1"
 SECONDS = 9.01
 
-_SR = 16000
+SAMPLE_RATE = 16000
 _BINS = 161
 _LEAST = 1e-12  # power
 _PARTS = ("real", "imag")
@@ -90,33 +91,26 @@ class DNSMOS(nn.Module):
 
         A short sound is repeated; of a long one, the scores of every second are averaged.
         """
-        n = int(SECONDS * _SR)
+        n = int(SECONDS * SAMPLE_RATE)
         while len(y) < n:
             y = torch.cat([y, y])
-        n_hops = int(len(y) // _SR - SECONDS) + 1
-        excerpts = [y[i * _SR :][:n] for i in range(n_hops)]
+        n_hops = int(len(y) // SAMPLE_RATE - SECONDS) + 1
+        excerpts = [y[i * SAMPLE_RATE :][:n] for i in range(n_hops)]
         scores = torch.cat([self(excerpt[None]) for excerpt in excerpts if len(excerpt) == n])
         return dict(zip(_SCALES, scores.mean(0).tolist(), strict=True))
 
 
 def load_dnsmos() -> WaveformListener:
     """Read DNSMOS P.835 from the installed package, whose scores agree to 1e-4."""
-    path = package_file("speechmos", "dnsmos_models/sig_bak_ovr.onnx", command=INSTALL)
-    weights = read_onnx(path, command=INSTALL)
-    with torch.device("meta"):  # no memory and no random numbers before the weights
-        network = DNSMOS()
-    parts = [weights.get(f"time2freq/stft-{part}/kernel:0", torch.empty(0)) for part in _PARTS]
-    state = {
-        "spectrum.weight": torch.cat([part.mT for part in parts]),
-        "scales": torch.tensor(list(_SCALES.values())).T,
-        **_state(network.opinion, weights, prefix="opinion."),
-    }
     return WaveformListener(
-        fill(network, state, path, command=INSTALL),
-        sample_rate=_SR,
-        seconds=SECONDS,
-        output_names=list(_SCALES),
+        _read_dnsmos(), sample_rate=SAMPLE_RATE, seconds=SECONDS, output_names=list(_SCALES)
     ).eval()
+
+
+def speech_rating() -> Callable[[Tensor, float], float]:
+    """Read DNSMOS P.835 as a function of a sound [sample] and its rate: overall quality, 1 to 5."""
+    network = _read_dnsmos()
+    return lambda y, sr: network.rate(mono(y, sr, sr=SAMPLE_RATE)[0])["overall"]
 
 
 def load_p808() -> Listener:
@@ -129,12 +123,12 @@ def load_p808() -> Listener:
         network = Opinion((32, 32, 32, 32, 64), (0, 1, 3), 64, 1)
     state = _state(network, read_onnx(path, command=INSTALL))
     front_end = FrontEnd(
-        sample_rate=_SR,
+        sample_rate=SAMPLE_RATE,
         n_fft=321,
         hop_length=160,
         n_mels=120,
         fmin=0.0,
-        fmax=_SR / 2,
+        fmax=SAMPLE_RATE / 2,
         filters="slaney",
         window="hann",
         power=2.0,
@@ -150,6 +144,20 @@ def load_p808() -> Listener:
         output_names=["quality"],
         per_excerpt=True,
     ).eval()
+
+
+def _read_dnsmos() -> DNSMOS:
+    path = package_file("speechmos", "dnsmos_models/sig_bak_ovr.onnx", command=INSTALL)
+    weights = read_onnx(path, command=INSTALL)
+    with torch.device("meta"):  # no memory and no random numbers before the weights
+        network = DNSMOS()
+    parts = [weights.get(f"time2freq/stft-{part}/kernel:0", torch.empty(0)) for part in _PARTS]
+    state = {
+        "spectrum.weight": torch.cat([part.mT for part in parts]),
+        "scales": torch.tensor(list(_SCALES.values())).T,
+        **_state(network.opinion, weights, prefix="opinion."),
+    }
+    return fill(network, state, path, command=INSTALL)
 
 
 def _state(network: Opinion, weights: dict[str, Tensor], *, prefix: str = "") -> dict[str, Tensor]:
