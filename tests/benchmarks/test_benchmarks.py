@@ -140,7 +140,7 @@ def test_an_interrogation_is_measured_in_multiples_of_real_time(tmp_path: Path) 
     facts = case["parameters"]
     whole = case["rivals"]["ours"]["median_s"]
     assert facts["times_real_time"] == pytest.approx(16 * 3 * 10 / whole)
-    assert 0 < facts["stretcher_share"] < 1
+    assert facts["stretcher_share"] > 0  # of times: on a busy machine also above 1
     assert facts["peak_mb"] > 100
 
 
