@@ -55,7 +55,7 @@ def test_workers_of_a_killed_parent_end_and_its_pipe_is_closed() -> None:
         assert parent.stdout is not None
         children = [int(parent.stdout.readline()) for _ in range(2)]
         parent.send_signal(signal.SIGKILL)
-        assert parent.stdout.read() == ""  # ends only when the workers have
+        assert parent.stdout.readline() == ""  # the end comes only when the workers have ended
     assert all(ended(child, 30) for child in children)
 
 
