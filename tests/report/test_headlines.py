@@ -81,7 +81,7 @@ def explained(weights: dict[int, float], link: str, bias: float = 0.0) -> Explan
 
 def places_of(explanation: Explanation, text: str) -> set[int]:
     """Segments whose middle lies in the spans "0.2–0.6 s" of a text."""
-    spans = re.findall(r"(\d+\.\d+)–(\d+\.\d+)" + NBSP, text)
+    spans = re.findall(r"(\d+\.\d+)–(\d+\.\d+)\s", text)
     middles = [sum(e.seconds) / 2 for e in explanation.extents if e.seconds]
     return {i for a, b in spans for i, middle in enumerate(middles) if float(a) < middle < float(b)}
 
