@@ -325,10 +325,9 @@ class SoundLIME:
 
         values = torch.stack([query.values for query in group])
         evaluate = self._sounds.evaluator(first) or self._evaluate
-        with self._sounds.same_answers(group):
-            outputs, plan, passes = evaluate(
-                values, stack_contents(group), segments.map, coalitions, choose, bars
-            )
+        outputs, plan, passes = evaluate(
+            values, stack_contents(group), segments.map, coalitions, choose, bars
+        )
         for table in outputs:
             require_finite(table, list(columns), coalitions, segments)
         return *apply_link(self.settings.link, list(columns), outputs), plan, passes

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from os import PathLike
@@ -20,7 +19,7 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain import components as parts_of_sound
 from otoscope.explain.components.base import Components, Excerpt, Part
-from otoscope.explain.components.mixture import Mixed, ask, mix, require_same_answer
+from otoscope.explain.components.mixture import Mixed, mix, require_answer
 from otoscope.explain.content.base import Content, SoundSource
 from otoscope.explain.design import DEFAULT_DESIGN, MOST_EXACT, SHAPLEY_DESIGNS, draw_design
 from otoscope.explain.evaluator import Evaluator
@@ -153,42 +152,14 @@ class Sounds:
         if query.mixture is None:
             return None
         n_channels = query.mixture.n_channels
+        mixed = Mixed(self._plain.model, n_channels, self._layout)
+        require_answer(mixed, query.mixture)
         variants = query.mixture.variants(len(query.design.coalitions))
         pays = not n_channels and variants < _SHARED_VARIANTS * len(query.design.coalitions)
         key = n_channels, pays
         if key not in self._evaluators:
-            mixed = Mixed(self._plain.model, n_channels, self._layout)
             self._evaluators[key] = self._plain.around(mixed, pays=pays)
         return self._evaluators[key]
-
-    @contextmanager
-    def same_answers(self, group: Sequence[Query]) -> Iterator[None]:
-        """Refuse a model that answers otherwise to the same sound, at once or after the block.
-
-        Parameters
-        ----------
-        group : sequence of Query
-            Queries of one evaluator.
-
-        Yields
-        ------
-        None
-            The block runs between two rounds of answers.
-        """
-        evaluator = self.evaluator(group[0])
-        if evaluator is None:
-            yield
-            return
-
-        def answers() -> list[Tensor]:
-            return [ask(evaluator.model, query.mixture) for query in group if query.mixture]
-
-        before = answers()
-        for answer, again in zip(before, answers(), strict=True):
-            require_same_answer(answer, again)
-        yield
-        for answer, after in zip(before, answers(), strict=True):
-            require_same_answer(answer, after)
 
 
 def _is_file_or_rated(value: object) -> bool:

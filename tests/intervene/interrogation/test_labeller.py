@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -151,3 +152,37 @@ def test_one_named_output_answers_its_name_or_not(axes: int) -> None:
     assert judge(sounds - 0.5) == ["not loud", "loud"]
     with pytest.raises(ParameterError, match=r"label 'soft' is none .* \(loud, not loud\)"):
         Labeller(net, labels=["loud", "soft"])
+
+
+def test_random_systems_and_systems_of_batches_are_noted() -> None:
+    """A function is asked again, about a rendering in another batch."""
+    generator = torch.Generator().manual_seed(0)
+
+    def guessing(sounds: Tensor) -> list[str]:
+        return ["ab"[int(torch.randint(2, (), generator=generator))] for _ in sounds]
+
+    def relative(sounds: Tensor) -> list[str]:
+        return ["ab"[int(y.mean() > sounds.mean())] for y in sounds]
+
+    renderings = torch.tensor([[1.0], [2.0], [3.0], [4.0]])
+    judge = Labeller(guessing)
+    with pytest.warns(UserWarning, match="the model is random: .*; some of its flips are chance"):
+        [judge.label_item(renderings) for _ in range(12)]
+    with pytest.warns(UserWarning, match="depend on the others of its batch; each is evaluated"):
+        assert Labeller(relative).label_item(renderings) == ["a"] * 4
+
+
+def test_steady_systems_are_not_noted_and_hardly_asked_again() -> None:
+    n_asked = 0
+
+    def steady(sounds: Tensor) -> list[str]:
+        nonlocal n_asked
+        n_asked += len(sounds)
+        return ["a" if y.mean() > 2 else "b" for y in sounds]
+
+    judge = Labeller(steady)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for item in range(100):
+            judge.label_item(torch.tensor([[1.0], [2.0], [3.0], [4.0]]), item)
+    assert 400 < n_asked < 430

@@ -104,7 +104,7 @@ def test_no_item_is_rendered_before_those_ahead_of_it_are_answered() -> None:
     Interrogation(answers, steady(AMPLITUDES), LABELS, settings=FAST).run(
         [Watched(3)], doses={"gain": doses}
     )
-    assert ahead == [len(doses) * item for item in range(1, 13)]
+    assert list(dict.fromkeys(ahead)) == [len(doses) * item for item in range(1, 13)]
 
 
 def test_one_item_of_many_is_handed_on_without_the_others() -> None:

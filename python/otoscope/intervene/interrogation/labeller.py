@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import is_dataclass
 from typing import Any, TypeAlias
@@ -14,8 +15,10 @@ from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols import (
     ListeningModel,
     SoundClassifier,
+    batch_dependence,
     call_guarded,
     declared_outputs,
+    dependence_text,
     device_of,
     evaluating,
     weights_digest,
@@ -25,6 +28,9 @@ __all__ = ["Labeller", "Predict"]
 
 Predict: TypeAlias = "Callable[[Tensor], Sequence[str] | Tensor]"
 """Function of sounds [item, sample] or features [item, feature]: labels or scores [item, class]."""
+
+_N_CHECKED = 12  # batches; a system that guesses one of two labels agrees in a batch by 1/4
+_N_REPEATS = 4  # of a batch that differed
 
 
 class Labeller:
@@ -65,6 +71,8 @@ class Labeller:
         self._permitted = set(self.columns or expected)
         self.by_scores = False
         """Whether scores were returned to the last call of a function."""
+        self._n_unchecked = 0 if isinstance(self._predict, SoundClassifier) else _N_CHECKED
+        self._is_alone = False  # each rendering in a batch of its own
         self.identity = {"weights": weights_digest(self._predict), "columns": self.columns}
         if isinstance(self._predict, SoundClassifier):
             front_end = getattr(self._predict.model, "front_end", None)
@@ -107,8 +115,38 @@ class Labeller:
     def label_item(
         self, renderings: Tensor, item: int = 0, *, round_name: str = "", max_batch: int = 64
     ) -> list[str]:
-        """Return one label per rendering, of at most ``max_batch`` at once; see `Answering`."""
-        return [label for batch in renderings.split(max_batch) for label in self(batch)]
+        """Return one label per rendering, of at most ``max_batch`` at once; see `Answering`.
+
+        Warns if the labels are random, or depend on the batch; then each rendering is alone.
+        """
+        if not self._is_alone:
+            labels = [label for batch in renderings.split(max_batch) for label in self(batch)]
+            self._check_dependence(renderings, labels, max_batch)
+        if self._is_alone:
+            labels = [label for rendering in renderings.split(1) for label in self(rendering)]
+        return labels
+
+    def _check_dependence(self, renderings: Tensor, labels: Sequence[str], max_batch: int) -> None:
+        """Compare some labels with those of another batch, for the first items."""
+        if not self._n_unchecked:
+            return
+        self._n_unchecked -= 1
+        numbers = {label: number for number, label in enumerate(dict.fromkeys(labels), 1)}
+
+        def numbered(answers: Sequence[str]) -> Tensor:
+            return torch.tensor([[numbers.get(label, 0)] for label in answers], dtype=torch.float64)
+
+        dependence = batch_dependence(
+            lambda first, last: numbered(self(renderings[first:last])), numbered(labels), max_batch
+        )
+        if not dependence:
+            return
+        if len({tuple(self(renderings[:max_batch])) for _ in range(_N_REPEATS)}) > 1:
+            dependence = "random"  # and the same in two batches by chance
+        self._n_unchecked, self._is_alone = 0, dependence == "batch"
+        text = dependence_text(dependence, "a sound")
+        remedy = "each is evaluated alone" if self._is_alone else "some of its flips are chance"
+        warnings.warn(f"{text}; {remedy}", stacklevel=2)
 
     def _from_scores(self, scores: Tensor) -> list[str]:
         if self.columns is None:
