@@ -1,4 +1,5 @@
-from . import components, content, segments
+from . import components, content, evaluation, segments
+from .evaluation import ExplanationReport, explanation_report
 from .fit.decisive import DecisiveSet, DecisiveSets, SharedSet, decisive_sets, shared_sets
 from .evaluator import Evaluator, PlainPasses
 from .fit.evidence import Evidence
@@ -19,6 +20,7 @@ __all__ = [
     "Evaluator",
     "Evidence",
     "Explanation",
+    "ExplanationReport",
     "ExplanationSettings",
     "FewEffectiveSamples",
     "Fit",
@@ -36,6 +38,8 @@ __all__ = [
     "components",
     "content",
     "decisive_sets",
+    "evaluation",
+    "explanation_report",
     "segments",
     "shared_sets",
     "transfer_set",

@@ -7,6 +7,8 @@ linear surrogate, weighted towards the whole patch, gives the contribution of ea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
@@ -276,6 +278,70 @@ class SoundLIME:
         items, is_one = sounds or as_patches(patch, self._layout)
         explanations = self._explain(items, progress)
         return explanations[0] if is_one else explanations
+
+    def outputs(self, patch: Patch | Tensor | Sound, keep: Tensor) -> Tensor:
+        """Evaluate the model on coalitions of one patch or sound, without a fit.
+
+        Parameters
+        ----------
+        patch : Patch, Tensor, (y, sr) or file
+            What `explain` takes.
+        keep : Tensor [coalition, segment], bool
+            True where a segment stays; the content replaces the others.
+
+        Returns
+        -------
+        Tensor [coalition, target], float64, on the CPU
+            Outputs on the scale of ``link``.
+
+        Examples
+        --------
+        >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
+        >>> lime.outputs(torch.ones(4, 1), torch.tensor([[False, False, False, True]]))
+        tensor([[1.]], dtype=torch.float64)
+        """
+        sounds = self._sounds.read(patch)
+        query = self._query((sounds or as_patches(patch, self._layout))[0][0])
+        n = query.design.coalitions.n_segments
+        if keep.dtype != torch.bool or keep.ndim != 2 or keep.shape[1] != n:
+            raise ParameterError(
+                f"keep is {keep.dtype} {tuple(keep.shape)}, must be torch.bool [coalition, {n}]"
+            )
+        coalitions = ops.pack(keep.to(query.values.device))
+        with evaluating(self._called):
+            group = [replace(query, design=replace(query.design, coalitions=coalitions))]
+            return self._outputs(group, silent)[1][0]
+
+    def varied(
+        self, *, seed: int | None = None, segments: str | Segmentation | Tensor | None = None
+    ) -> SoundLIME:
+        """Return an explainer of the same model that differs in seed or segments.
+
+        Parameters
+        ----------
+        seed : int, optional
+            Other seed of the design.
+        segments : str, Segmentation or Tensor [frame, mel], optional
+            Other segments.
+
+        Returns
+        -------
+        SoundLIME
+            It shares what is known of the model.
+
+        Examples
+        --------
+        >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
+        >>> lime.varied(segments="temporal:2").settings.segments
+        'temporal(2)'
+        """
+        other = copy(self)
+        if segments is not None:
+            other._segments = segmentation.resolve(segments)
+            other._sounds = self._sounds.cut(other._segments)
+        seed = self.settings.seed if seed is None else seed
+        other.settings = replace(self.settings, seed=seed, segments=str(other._segments))
+        return other
 
     def _explain(
         self, patches: Sequence[Patch | Waveform], progress: Progress

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from numbers import Real
 from os import PathLike
@@ -69,6 +70,12 @@ class Sounds:
         is_of_pictures = isinstance(model, ListeningModel) and not hears_sounds(model)
         self._listener = cast(ListeningModel, model) if is_of_pictures else None
         self._evaluators: dict[tuple[int, bool], Evaluator] = {}
+
+    def cut(self, segments: Segmentation) -> Sounds:
+        """Return the same for other segments; components that were given stay."""
+        other = copy(self)
+        other._segments = segments
+        return other
 
     def read(self, value: Any) -> tuple[list[Waveform | Patch], bool] | None:
         """Return the sounds that a user gives, and whether it is one; None for other things.
