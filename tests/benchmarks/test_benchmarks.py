@@ -211,3 +211,15 @@ def test_start_times_whole_processes(tmp_path: Path) -> None:
     assert case["name"] == "otoscope folk sample --help"
     assert case["bar"]["at_least"] == 1 / 0.25
     assert set(case["rivals"]) == {"ours", "import torch"}
+
+
+@pytest.mark.slow  # the import of Quantus takes seconds
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_measures_equal_quantus_before_they_are_timed(tmp_path: Path) -> None:
+    pytest.importorskip("quantus", reason="quantus is not installed (extra 'bench')")
+    done = run_quick(tmp_path, "bench_evaluation.py", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    first, *others = result(tmp_path / "evaluation.cpu.json")["cases"]
+    assert set(first["rivals"]) == {"ours", "Quantus", "ours, explaining too"}
+    assert first["bar"]["at_least"] == 20
+    assert len(others) == 2

@@ -75,6 +75,8 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     min_r2: Annotated[float, _CONFIG.option("min_r2")] = _CONFIG["min_r2"],
     min_change: Annotated[float, _CONFIG.option("min_change")] = _CONFIG["min_change"],
     decision: Annotated[str | None, _CONFIG.option("decision")] = _CONFIG["decision"],
+    measured: Annotated[bool, _CONFIG.option("measured")] = _CONFIG["measured"],
+    attribution: Annotated[Path | None, _CONFIG.option("attribution")] = _CONFIG["attribution"],
     passes: Annotated[int | None, _CONFIG.option("passes")] = _CONFIG["passes"],
     html: Html = None,
     json_path: Json = None,
@@ -130,6 +132,8 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         min_r2=min_r2,
         min_change=min_change,
         decision=decision,
+        measured=measured,
+        attribution=attribution,
     )
     if summary and config.is_single:
         raise ParameterError("--summary needs many excerpts: a folder, several files, or --every")
@@ -190,6 +194,11 @@ def _explain_one(
     _write_csv([record], csv_path)
     if not is_printed(json_path, csv_path):
         _show([record])
+        if row.measures is not None:
+            from otoscope.report.measures import measure_facts
+
+            for fact in measure_facts(row.measures):
+                console().print(f"{fact.name}: {fact.value} ({fact.note})")
 
 
 def _explain_many(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from otoscope.errors import ParameterError
-from otoscope.explain import Explanation
+from otoscope.explain import Explanation, ExplanationReport
 from otoscope.report.charts import (
     OutputChart,
     OutputCurve,
@@ -32,6 +32,7 @@ from otoscope.report.geometry import (
     time_spans,
     waveform,
 )
+from otoscope.report.measures import measure_facts
 from otoscope.report.numbers import UNKNOWN, decimals, number, significant
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sentences import cautions, sentence
@@ -62,6 +63,7 @@ def save_html(
     title: str | None = None,
     truth: Sequence[tuple[float, float]] | None = None,
     notes: Sequence[str] = (),
+    measures: ExplanationReport | None = None,
 ) -> None:
     """Write an explanation as one HTML file, with its sounds, that needs no network.
 
@@ -79,6 +81,8 @@ def save_html(
         Seconds of the recording in which the target is present, drawn below the spectrogram.
     notes : sequence of str
         Sentences to print with the cautions.
+    measures : ExplanationReport, optional
+        Measures of the explanation to print, see `explanation_report`.
 
     Raises
     ------
@@ -105,7 +109,9 @@ def save_html(
         raise ParameterError(
             f"curve is {type(curve).__name__}, must be otoscope.report.OutputCurve"
         )
-    save_page(explanation_page(explanation, curve, title, truth, notes), "explanation.html", path)
+    page = explanation_page(explanation, curve, title, truth, notes)
+    facts = [] if measures is None else measure_facts(measures)
+    save_page(replace(page, measures=facts), "explanation.html", path)
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,7 @@ class ExplanationPage:
     chart: OutputChart | None
     decisive: DecisiveView | None
     interactions: list[InteractionRow]
+    measures: list[Fact]
     facts: list[Fact]
     json: str
 
@@ -248,6 +255,7 @@ def explanation_page(
         chart=None if curve is None else output_chart(curve, explanation),
         decisive=decisive_view(explanation),
         interactions=interaction_rows(explanation),
+        measures=[],
         facts=facts(explanation),
         json=in_script(explanation.to_json(patch=False)),
     )

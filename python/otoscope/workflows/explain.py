@@ -20,7 +20,14 @@ from torch import Tensor
 
 from otoscope import models, records
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.explain import Explanation, FewEffectiveSamples, SoundLIME, segments
+from otoscope.explain import (
+    Explanation,
+    ExplanationReport,
+    FewEffectiveSamples,
+    SoundLIME,
+    explanation_report,
+    segments,
+)
 from otoscope.explain.design import DEFAULT_DESIGN
 from otoscope.explain.settings import read_decision
 from otoscope.progress import Progress, silent, tracked
@@ -77,6 +84,11 @@ class ExplainConfig:
     decision : str, optional
         Answer that the smallest sets of segments keep or change: a threshold that the output
         reaches or not, by default 0.5 for probabilities; or "highest", the highest output.
+    measured : bool
+        Measure the explanation: faithfulness, stability, sparseness; nine further explanations.
+    attribution : Path, optional
+        Attribution made elsewhere to measure instead: a .npy, .npz or .csv file with one number per
+        segment, frame, or frame and band. Stability is left out then.
 
     Examples
     --------
@@ -101,6 +113,8 @@ class ExplainConfig:
     min_r2: float = 0.5
     min_change: float = 0.05
     decision: str | None = None
+    measured: bool = False
+    attribution: Path | None = None
 
     @property
     def is_single(self) -> bool:
@@ -137,6 +151,8 @@ class ExplainResult:
         Start of the excerpt that was explained, in seconds as in ``start``.
     seconds : float, optional
         Duration of the explanation itself, without loading the model and the sound.
+    measures : ExplanationReport, optional
+        Measures of the explanation, or of an attribution made elsewhere, if asked for.
     sources : Mapping
         What identifies the contents of the file ("sound", see `records.stamp`; None if it cannot be
         read) and of the model ("model", see `models.loading.load_identified`).
@@ -157,6 +173,7 @@ class ExplainResult:
     truncated: str = ""
     second: float | None = None
     seconds: float | None = None
+    measures: ExplanationReport | None = None
     sources: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -330,6 +347,11 @@ def _explain_file(
                 began = time.perf_counter()
                 explanation = lime.explain(patch, progress=progress)[model.output_names[column]]
                 seconds = time.perf_counter() - began
+                measures = None
+                if config.measured or config.attribution is not None:
+                    measures = explanation_report(
+                        lime, explanation, attribution=config.attribution, seed=config.seed
+                    )
         except ParameterError as err:
             if config.every is None:
                 raise
@@ -347,6 +369,7 @@ def _explain_file(
             truncated=truncated,
             second=second,
             seconds=seconds,
+            measures=measures,
         )
 
 

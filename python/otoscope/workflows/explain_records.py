@@ -134,6 +134,8 @@ def to_record(
         record["truncated"] = result.truncated
         truncated = [result.truncated] if result.truncated else []
         record["warnings"] = [*truncated, *result.warnings, *cautions(explanation)]
+        if result.measures is not None:
+            record["measures"] = result.measures.to_record()
         if is_whole:
             record["explanation"] = json.loads(explanation.to_json())
     plain: dict[str, Any] = records.to_plain(record | {"settings": _settings(config)})
@@ -170,7 +172,13 @@ def save_explain_page(
         curve = report.OutputCurve(result.times, result.outputs[:, None], (target,))
     notes = [f"{result.truncated}."] if result.truncated else []
     report.save_html(
-        result.explanation, page, curve=curve, title=result.path.name, truth=truth, notes=notes
+        result.explanation,
+        page,
+        curve=curve,
+        title=result.path.name,
+        truth=truth,
+        notes=notes,
+        measures=result.measures,
     )
 
 

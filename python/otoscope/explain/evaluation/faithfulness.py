@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from math import comb
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from otoscope.errors import ParameterError
@@ -157,21 +159,25 @@ def faithfulness(
 
 def outputs_of(lime: SoundLIME, explanation: Explanation, rows: Tensor) -> tuple[Tensor, int]:
     """Return the outputs [row] of the target shown, and how many the table did not hold."""
-    known = {
-        row.numpy().tobytes(): float(output)
-        for row, output in zip(
-            explanation.keep, explanation.outputs[:, explanation.selected], strict=True
-        )
-    }
-    keys = [row.numpy().tobytes() for row in rows]
-    missing = [i for i, key in enumerate({key: None for key in keys}) if key not in known]
-    if missing:
-        distinct = list(dict.fromkeys(keys))
-        first = {key: i for i, key in reversed(list(enumerate(keys)))}
-        table = rows[[first[distinct[i]] for i in missing]]
-        found = lime.outputs(explanation.patch, table)[:, explanation.selected]
-        known |= {distinct[i]: float(value) for i, value in zip(missing, found, strict=True)}
-    return torch.tensor([known[key] for key in keys], dtype=torch.float64), len(missing)
+    known, index = np.unique(_keys(explanation.keep), return_index=True)
+    keys, at = np.unique(_keys(rows), return_inverse=True)
+    first = np.empty(len(keys), int)
+    first[at[::-1]] = np.arange(len(rows))[::-1]  # a row for each key
+    place = np.searchsorted(known, keys).clip(max=len(known) - 1)
+    is_known = known[place] == keys
+    values = explanation.outputs[torch.from_numpy(index[place]), explanation.selected].clone()
+    if not is_known.all():
+        missing = torch.from_numpy(~is_known)
+        further = rows[torch.from_numpy(first)[missing]]
+        values[missing] = lime.outputs(explanation.patch, further)[:, explanation.selected]
+    return values[torch.from_numpy(at)], int((~is_known).sum())
+
+
+def _keys(keep: Tensor) -> NDArray[np.bytes_]:
+    """Return one sortable value per row of a mask."""
+    packed = np.packbits(keep.numpy(), axis=1)
+    keys: NDArray[np.bytes_] = packed.view(f"S{packed.shape[1]}")[:, 0]
+    return keys
 
 
 def _rows(n: int, sets: Sequence[Sequence[int]]) -> Tensor:
