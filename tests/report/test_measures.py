@@ -14,7 +14,7 @@ from otoscope.cli.app import app
 from otoscope.data import synthesise
 from otoscope.explain import ExplanationReport
 from otoscope.explain.evaluation import Faithfulness, Stability
-from otoscope.report.measures import measure_facts
+from otoscope.report.explanation import measure_facts
 from otoscope.signal import write_audio
 
 FAITHFUL = Faithfulness(

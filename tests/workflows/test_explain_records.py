@@ -153,7 +153,7 @@ def test_other_settings_are_refused(
     assert path.read_bytes() == before
 
 
-OTHERS = {str: "other", int: 7, float: 7.0, bool: True}
+OTHERS = {str: "other", int: 7, float: 7.0, bool: True, Path: Path("a.npy")}
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def _explain_one(
     if not is_printed(json_path, csv_path):
         _show([record])
         if row.measures is not None:
-            from otoscope.report.measures import measure_facts
+            from otoscope.report.explanation import measure_facts
 
             for fact in measure_facts(row.measures):
                 console().print(f"{fact.name}: {fact.value} ({fact.note})")
