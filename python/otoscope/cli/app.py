@@ -13,14 +13,14 @@ from otoscope.cli.corpus import corpus
 from otoscope.cli.demo import demo
 from otoscope.cli.distance import distance, stats
 from otoscope.cli.doctor import doctor, models
-from otoscope.cli.evaluate import evaluate
 from otoscope.cli.experiment import experiment
 from otoscope.cli.explain import explain
 from otoscope.cli.folk import folk
 from otoscope.cli.interrogate import InterrogateCommand, interrogate
 from otoscope.cli.maximise import maximise
 from otoscope.cli.output import Group
-from otoscope.cli.train import train
+from otoscope.cli.singing.evaluate import evaluate
+from otoscope.cli.singing.train import train
 from otoscope.errors import Terminated
 from otoscope.records import versions
 

@@ -1,0 +1,1 @@
+"""otoscope train singing, otoscope evaluate: commands of singing detectors."""
