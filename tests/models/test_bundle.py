@@ -50,6 +50,28 @@ def test_a_bundle_gives_the_same_model_back(tmp_path: Path, n_outputs: int) -> N
     assert read_card(tmp_path / "detector") == CARD
 
 
+def test_half_precision_halves_the_file_and_rounds_the_weights_only(tmp_path: Path) -> None:
+    saved = model()
+    for name, half in (("whole", False), ("half", True)):
+        save_bundle(tmp_path / name, saved, card=CARD, half=half)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole")]
+    assert 0.5 < sizes[0] / sizes[1] < 0.51
+    loaded = load_bundle(tmp_path / "half")
+    assert loaded.mean.equal(saved.mean)
+    assert loaded.std.equal(saved.std)
+    for ours, rounded in zip(saved.parameters(), loaded.parameters(), strict=True):
+        assert rounded.dtype == torch.float32
+        assert rounded.equal(ours.half().float())
+
+
+def test_weights_beyond_float16_are_refused(tmp_path: Path) -> None:
+    saved = model()
+    torch.nn.init.constant_(saved.network.fc9.weight, 1e6)
+    with pytest.raises(ParameterError, match=r"network\.fc9\.weight has values .* half=False"):
+        save_bundle(tmp_path / "half", saved, card=CARD, half=True)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_other_front_ends_travel_too(tmp_path: Path) -> None:
     front_end = librosa_mel(n_mels=80, compression=Compression("log10", 1e-4))
     saved = Listener(

@@ -69,7 +69,9 @@ _LARGEST = (
 )  # frames, samples and bands: a description is short, what it asks for need not be
 
 
-def save_bundle(path: str | PathLike[str], model: Listener, *, card: Mapping[str, str]) -> None:
+def save_bundle(
+    path: str | PathLike[str], model: Listener, *, card: Mapping[str, str], half: bool = False
+) -> None:
     """Write a model to a bundle.
 
     Parameters
@@ -80,11 +82,15 @@ def save_bundle(path: str | PathLike[str], model: Listener, *, card: Mapping[str
         Model whose network is of a class in ``NETWORKS``.
     card : mapping of str to str
         Model card: purpose, licence, training data, limits.
+    half : bool
+        Store the weights of the network in float16, for half the size; they are loaded as float32.
+        Mean and std stay float32.
 
     Raises
     ------
     ParameterError
-        If the network's class is not in ``NETWORKS``, or the front end is not a plain FrontEnd.
+        If the network's class is not in ``NETWORKS``, the front end is not a plain FrontEnd, or a
+        weight is too large for float16.
     OSError
         If the folder cannot be written to.
 
@@ -112,7 +118,17 @@ def save_bundle(path: str | PathLike[str], model: Listener, *, card: Mapping[str
         "output_names": list(model.output_names),
         "card": dict(card),
     }
-    save_with_checksum(path, model.state_dict(), description)
+    tensors = model.state_dict()
+    if half:
+        tensors = {
+            name: value.half() if name.startswith("network.") else value
+            for name, value in tensors.items()
+        }
+        if large := [name for name, value in tensors.items() if not value.isfinite().all()]:
+            raise ParameterError(
+                f"{large[0]} has values that float16 does not hold; use half=False"
+            )
+    save_with_checksum(path, tensors, description)
 
 
 def load_bundle(path: str | PathLike[str]) -> Listener:

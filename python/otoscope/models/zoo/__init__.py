@@ -184,19 +184,19 @@ def _musicnn(name: str, data: Literal["MTT", "MSD"], described: str) -> ZooEntry
     )
 
 
-def _ours() -> ZooEntry:
+def _ours(name: str, about: str, size_mb: float) -> ZooEntry:
     return ZooEntry(
-        name="synth-singing",
+        name=name,
         task="singing detection",
-        description="probability that the middle of 1.64 s is sung; small, for demonstrations",
+        description=f"probability that the middle of 1.64 s is sung; {about}",
         package="otoscope",
         version="comes with it",
         licence="Apache-2.0",
         sample_rate=22050,
-        size_mb=0.4,
+        size_mb=size_mb,
         install="pip install otoscope",
         url="",
-        load=partial(load_bundle, Path(__file__).parents[1] / "bundles" / "synth-singing"),
+        load=partial(load_bundle, Path(__file__).parents[1] / "bundles" / name),
     )
 
 
@@ -297,7 +297,8 @@ CATALOGUE: dict[str, ZooEntry] = {
             "dnsmos", "quality of the speech, of the background and overall", dnsmos.load_dnsmos
         ),
         _dnsmos("dnsmos-p808", "overall quality", dnsmos.load_p808),
-        _ours(),
+        _ours("synth-singing", "small, for demonstrations", 0.4),
+        _ours("svdnet-synth", "the network of paper A at full size, trained on songs we made", 2.9),
     )
 }
 """Models by name, in the order to list them."""
