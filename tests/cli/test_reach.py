@@ -166,7 +166,7 @@ SEEN_BY: dict[str, dict[str, str]] = {
         "--json": "folk/report/test_tune_sheets.py::test_render_takes_the_first_tunes_and_says_so"
     },
     "evaluate": {
-        "--json": "workflows/test_evaluate.py::test_command_prints_scores_and_writes_json"
+        "--json": "workflows/singing/test_evaluate.py::test_command_prints_scores_and_writes_json"
     },
     "train singing": {
         "--json": "train/singing/test_training.py::test_command_trains_and_prints_json"

@@ -5,7 +5,7 @@ from .attack import (
     save_attack_page,
 )
 from .distance import DistanceResult, measure_distance
-from .evaluate import (
+from .singing.evaluate import (
     EvaluateConfig,
     EvaluateResult,
     SongScores,

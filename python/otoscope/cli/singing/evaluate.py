@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_CONFIG = Config("workflows.evaluate", "EvaluateConfig")
+_CONFIG = Config("workflows.singing.evaluate", "EvaluateConfig")
 
 
 def evaluate(  # noqa: PLR0913 - a command has the options it has
