@@ -64,6 +64,34 @@ EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         Experiment(
+            "ns-stability",
+            "a_soundlime.ns_stability",
+            "NsStabilityConfig",
+            "ns_stability",
+            "Count how many draws make an explanation repeatable (paper A).",
+        ),
+        Experiment(
+            "content-sensitivity",
+            "a_soundlime.content_sensitivity",
+            "ContentSensitivityConfig",
+            "content_sensitivity",
+            "Compare explanations with each content to those with zero (paper A).",
+        ),
+        Experiment(
+            "content-stability",
+            "a_soundlime.content_stability",
+            "ContentStabilityConfig",
+            "content_stability",
+            "Repeat explanations with each content under other draws (paper A).",
+        ),
+        Experiment(
+            "content-selection",
+            "a_soundlime.content_selection",
+            "ContentSelectionConfig",
+            "content_selection",
+            "Rank contents by the sung segments that they find in mixes of stems (paper A).",
+        ),
+        Experiment(
             "horse-ballroom-features",
             "c_horse.ballroom_features",
             "HorseBallroomFeaturesConfig",

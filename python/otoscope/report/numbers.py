@@ -60,9 +60,11 @@ def decibels(value: float) -> str:
 
 
 def with_bounds(interval: Interval | None, *, count: int = 2) -> str:
-    """Write a number with its interval, "0.71 [0.65, 0.78]"."""
+    """Write a number with its interval, "0.71 [0.65, 0.78]"; alone where no bounds are known."""
     if interval is None:
         return UNKNOWN
+    if math.isnan(interval.low):
+        return f"{interval.value:.{count}f}"
     bounds = (f"{bound:.{count}f}" for bound in (interval.value, interval.low, interval.high))
     return "{} [{}, {}]".format(*bounds)
 
