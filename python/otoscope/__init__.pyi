@@ -34,8 +34,10 @@ from .errors import (
 )
 from .explain import (
     ActivationMaximiser as ActivationMaximiser,
+    ContentChoice as ContentChoice,
     Explanation as Explanation,
     SoundLIME as SoundLIME,
+    choose_content as choose_content,
     components as components,
     content as content,
     segments as segments,

@@ -105,7 +105,7 @@ def test_pieces_of_a_file_are_heard_as_the_whole(
     y, _ = read_audio(path, sr=heard.sample_rate)
     with torch.no_grad():
         whole = sliding(heard.prepare(y), heard.patch_frames, hop=hop)[:, None]
-        expected = tapped._columns(tapped._tap(whole))
+        expected = features_of_sounds._columns(tapped._tap, tapped._axis, whole)
     held, sr = tapped.extract(path)
     assert sr == 22050
     assert held.n_rows == len(expected)

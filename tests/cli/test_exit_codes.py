@@ -53,6 +53,7 @@ ABC = "X:1\nT:a\nM:4/4\nL:1/8\nK:C\nCDEF GABc|c8|]\n"
 ARGUMENTS = {
     "demo": "",
     "explain": "{sound} --model {model} --segments temporal:2",
+    "contents": "{sound} --model {model} --segments temporal:3 --changes 0",
     "maximise": "--model {model} --layer flat --iterations 1 --seeds 1 --real {sound}",
     "attack": "{sound} --model {model} --steps 1 --duration 2 --out {folder}/adv.wav",
     "interrogate": "--data {sounds} --unlabelled --model {model} --gain 6 --doses 1",

@@ -23,6 +23,7 @@ WORK: dict[str, tuple[str, str]] = {
         "workflows:explain_files explain_to_records compare_explanations",
         "{sound} --model m",
     ),
+    "contents": ("workflows.contents:choose_contents", "{sound} --model m"),
     "maximise": ("workflows:maximise_unit", "--model m --layer fc8 --prior raw"),
     "attack": ("workflows:attack_file", "{sound} --model m --out {folder}/a.wav"),
     "interrogate": (
@@ -89,6 +90,10 @@ SEEN_BY: dict[str, dict[str, str]] = {
             ("--html", "--json", "--csv"),
             "cli/test_explain.py::test_writes_a_report_an_explanation_and_a_table",
         ),
+    },
+    "contents": {
+        "--stems": "workflows/test_contents.py::test_command_chooses_by_stems",
+        "--json": "workflows/test_contents.py::test_command_chooses_by_stems",
     },
     "maximise": {
         "--out": "cli/test_maximise.py::test_writes_a_report_and_sounds_at_one_level",

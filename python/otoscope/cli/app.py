@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from otoscope.cli.attack import attack
+from otoscope.cli.contents import contents
 from otoscope.cli.corpus import corpus
 from otoscope.cli.demo import demo
 from otoscope.cli.distance import distance, stats
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(explain)
+app.command()(contents)
 app.command()(maximise)
 app.command()(attack)
 app.command(cls=InterrogateCommand)(interrogate)

@@ -1,4 +1,4 @@
-from . import components, content, evaluation, segments
+from . import components, content, evaluation, segments, selection
 from .evaluation import ExplanationReport, explanation_report
 from .fit.decisive import DecisiveSet, DecisiveSets, SharedSet, decisive_sets, shared_sets
 from .evaluator import Evaluator, PlainPasses
@@ -8,6 +8,7 @@ from .maximise import ActivationMaximiser, FourierPrior, Prior, RawPrior, Scaled
 from .components.mixture import Mixture
 from .query import FewEffectiveSamples
 from .result import Explanation
+from .selection import ContentChoice, choose_content
 from .settings import ExplanationSettings
 from .soundlime import SoundLIME
 from .fit.surrogate import ForwardSelection, WeightedRidge
@@ -15,6 +16,7 @@ from .transfer import Transfer, transfer_set
 
 __all__ = [
     "ActivationMaximiser",
+    "ContentChoice",
     "DecisiveSet",
     "DecisiveSets",
     "Evaluator",
@@ -35,12 +37,14 @@ __all__ = [
     "SoundLIME",
     "Transfer",
     "WeightedRidge",
+    "choose_content",
     "components",
     "content",
     "decisive_sets",
     "evaluation",
     "explanation_report",
     "segments",
+    "selection",
     "shared_sets",
     "transfer_set",
 ]

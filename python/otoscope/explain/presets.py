@@ -1,10 +1,15 @@
-"""Presets: explainers with the settings of the papers, as class methods of `SoundLIME`."""
+"""Presets: explainers with the settings of the papers, and variations; methods of `SoundLIME`."""
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from otoscope.errors import ParameterError
+from otoscope.explain import segments as segmentation
+from otoscope.explain.content import resolve
+from otoscope.explain.settings import content_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +19,7 @@ if TYPE_CHECKING:
     from otoscope.explain.soundlime import SoundLIME
     from otoscope.protocols import Model, Target
 
-__all__ = ["ismir2017", "paper_a"]
+__all__ = ["ismir2017", "paper_a", "varied"]
 
 
 def paper_a(  # noqa: PLR0913 - the settings that a reader may vary
@@ -145,3 +150,51 @@ def ismir2017(
         surrogate=ForwardSelection(3, alpha=1.0) if is_temporal else None,
         top_rule="positive",
     )
+
+
+def varied(
+    self: SoundLIME,
+    *,
+    seed: int | None = None,
+    segments: str | Segmentation | Tensor | None = None,
+    content: str | Content | float | Tensor | None = None,
+) -> SoundLIME:
+    """Return an explainer of the same model that differs in seed, segments or content.
+
+    Parameters
+    ----------
+    self : SoundLIME
+        Explainer.
+    seed : int, optional
+        Other seed of the design.
+    segments : str, Segmentation or Tensor [frame, mel], optional
+        Other segments.
+    content : str, Content, float or Tensor, optional
+        Other content.
+
+    Returns
+    -------
+    SoundLIME
+        It shares what is known of the model.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from otoscope.explain import SoundLIME
+    >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
+    >>> lime.varied(segments="temporal:2", content="min_inp").settings.content
+    'min_inp'
+    """
+    other = copy(self)
+    if segments is not None:
+        other._segments = segmentation.resolve(segments)
+    if content is not None:
+        other._content = resolve(content)
+    other._sounds = self._sounds.varied(other._segments, other._content)
+    other.settings = replace(
+        self.settings,
+        seed=self.settings.seed if seed is None else seed,
+        segments=str(other._segments),
+        **content_settings(other._content),
+    )
+    return other

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from torch import Tensor
 
 from otoscope.errors import ParameterError
+from otoscope.explain.content.base import Content
 from otoscope.explain.design import resolve_design
 
-__all__ = ["Decision", "ExplanationSettings", "Link", "TopRule", "apply_link", "read_decision"]
+__all__ = [
+    "Decision",
+    "ExplanationSettings",
+    "Link",
+    "TopRule",
+    "apply_link",
+    "content_settings",
+    "read_decision",
+]
 
 Link = Literal["identity", "log_odds"]
 """Scale on which the outputs are explained: as they are, or log(p / (1 - p))."""
@@ -118,6 +127,16 @@ class ExplanationSettings:
             read_decision(self.decision)
         if not (self.min_change >= 0 and math.isfinite(self.min_change)):
             raise ParameterError(f"min_change is {self.min_change}, must be finite and >= 0")
+
+
+def content_settings(content: Content) -> dict[str, Any]:
+    """Return the settings that describe a content."""
+    return {
+        "content": content.name,
+        "content_space": content.space,
+        "content_seed": content.seed,
+        "content_description": content.description,
+    }
 
 
 def read_decision(given: float | str) -> Decision:

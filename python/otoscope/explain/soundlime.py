@@ -7,7 +7,6 @@ linear surrogate, weighted towards the whole patch, gives the contribution of ea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
@@ -24,7 +23,7 @@ from otoscope.explain.design import DEFAULT_DESIGN, SHAPLEY_DESIGNS, draw_design
 from otoscope.explain.evaluator import Evaluator
 from otoscope.explain.fit.contributions import choose_surrogate
 from otoscope.explain.fit.kernel import DEFAULT_KERNEL, DEFAULT_WIDTH, Kernel, kernel_weights
-from otoscope.explain.presets import ismir2017, paper_a
+from otoscope.explain.presets import ismir2017, paper_a, varied
 from otoscope.explain.query import (
     Query,
     as_patches,
@@ -37,7 +36,14 @@ from otoscope.explain.query import (
 )
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import DEFAULT_SEGMENTS, Segmentation
-from otoscope.explain.settings import Decision, ExplanationSettings, Link, TopRule, apply_link
+from otoscope.explain.settings import (
+    Decision,
+    ExplanationSettings,
+    Link,
+    TopRule,
+    apply_link,
+    content_settings,
+)
 from otoscope.explain.waveform import Sounds, Waveform, hears_sounds
 from otoscope.progress import Progress, silent
 from otoscope.protocols import (
@@ -189,9 +195,7 @@ class SoundLIME:
         )
         self.settings = ExplanationSettings(
             segments=str(self._segments),
-            content=self._content.name,
-            content_space=self._content.space,
-            content_seed=self._content.seed,
+            **content_settings(self._content),
             design=design,
             n_samples=n_samples,
             seed=seed,
@@ -201,7 +205,6 @@ class SoundLIME:
             surrogate=name,
             max_batch=max_batch,
             model=model_name(model),
-            content_description=self._content.description,
             top_rule=top_rule,
             layout=layout or "",
             min_r2=min_r2,
@@ -213,8 +216,14 @@ class SoundLIME:
             model, self._evaluate, self._layout, components, self._segments, self._content
         )
 
+    @property
+    def content(self) -> Content:
+        """Content that replaces an occluded segment."""
+        return self._content
+
     paper_a = classmethod(paper_a)
     ismir2017 = classmethod(ismir2017)
+    varied = varied
 
     @overload
     def explain(
@@ -311,37 +320,6 @@ class SoundLIME:
         with evaluating(self._called):
             group = [replace(query, design=replace(query.design, coalitions=coalitions))]
             return self._outputs(group, silent)[1][0]
-
-    def varied(
-        self, *, seed: int | None = None, segments: str | Segmentation | Tensor | None = None
-    ) -> SoundLIME:
-        """Return an explainer of the same model that differs in seed or segments.
-
-        Parameters
-        ----------
-        seed : int, optional
-            Other seed of the design.
-        segments : str, Segmentation or Tensor [frame, mel], optional
-            Other segments.
-
-        Returns
-        -------
-        SoundLIME
-            It shares what is known of the model.
-
-        Examples
-        --------
-        >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
-        >>> lime.varied(segments="temporal:2").settings.segments
-        'temporal(2)'
-        """
-        other = copy(self)
-        if segments is not None:
-            other._segments = segmentation.resolve(segments)
-            other._sounds = self._sounds.cut(other._segments)
-        seed = self.settings.seed if seed is None else seed
-        other.settings = replace(self.settings, seed=seed, segments=str(other._segments))
-        return other
 
     def _explain(
         self, patches: Sequence[Patch | Waveform], progress: Progress

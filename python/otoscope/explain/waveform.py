@@ -71,10 +71,10 @@ class Sounds:
         self._listener = cast(ListeningModel, model) if is_of_pictures else None
         self._evaluators: dict[tuple[int, bool], Evaluator] = {}
 
-    def cut(self, segments: Segmentation) -> Sounds:
-        """Return the same for other segments; components that were given stay."""
+    def varied(self, segments: Segmentation, content: Content) -> Sounds:
+        """Return the same for other segments or content; components that were given stay."""
         other = copy(self)
-        other._segments = segments
+        other._segments, other._content = segments, content
         return other
 
     def read(self, value: Any) -> tuple[list[Waveform | Patch], bool] | None:

@@ -4,6 +4,7 @@ from .attack import (
     attack_file,
     save_attack_page,
 )
+from .contents import ContentsConfig, ContentsResult, choose_contents
 from .distance import DistanceResult, measure_distance
 from .singing.evaluate import (
     EvaluateConfig,
@@ -50,6 +51,8 @@ __all__ = [
     "AttackFileConfig",
     "AttackFileResult",
     "CompareResult",
+    "ContentsConfig",
+    "ContentsResult",
     "DistanceResult",
     "EvaluateConfig",
     "EvaluateResult",
@@ -64,6 +67,7 @@ __all__ = [
     "SongScores",
     "StatsResult",
     "attack_file",
+    "choose_contents",
     "compare_explanations",
     "evaluate_detector",
     "explain_files",

@@ -7,7 +7,7 @@ more axes than [batch, channel] is averaged over the other axes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -25,7 +25,7 @@ from otoscope.signal.excerpts import sliding
 from otoscope.taps import Tap
 from otoscope.workflows.recording import PADDED, load_identified_listener
 
-__all__ = ["FeatureConfig", "SoundFeatures", "comparable", "differences"]
+__all__ = ["FeatureConfig", "SoundFeatures", "comparable", "differences", "layer_feature"]
 
 _BATCH = 16  # excerpts per forward pass
 _MARGIN = 1.0  # seconds around a piece: more than any window
@@ -91,19 +91,14 @@ class SoundFeatures:
             )
         self._model: Any
         self._model, identity = load_identified_listener(config.model, device=config.device)
-        network = getattr(self._model, "network", self._model)
-        if not isinstance(network, nn.Module):
-            raise ParameterError(f"{config.model} is no nn.Module, so it has no layers to tap")
-        layer, axis = _layer(network, config)
-        own = getattr(self._model, "tap", None)
-        self._tap: Tap = own(layer) if callable(own) else Tap(network, layer)
-        self._axis = axis
+        self._tap, self._axis = tap, axis = _tapped(self._model, config)
+        layer = tap.layer
         self._padded = config.padded
         frame_rate = self._model.sample_rate / self._model.hop_length
         length = self._model.patch_frames
         self._hop = length if config.hop is None else max(1, round(config.hop * frame_rate))
         self._margin = ceil(_MARGIN * frame_rate)
-        self._device = device_of(network)
+        self._device = device_of(getattr(self._model, "network", self._model))
         self.about: dict[str, Any] = {
             "model": config.model,
             "weights": identity["weights"],
@@ -138,17 +133,7 @@ class SoundFeatures:
         """
         with torch.no_grad(), evaluating(self._model):
             for batch in self._batches(sound):
-                yield self._columns(self._tap(batch))
-
-    def _columns(self, output: Tensor) -> Tensor:
-        if not -output.ndim <= self._axis < output.ndim or self._axis % output.ndim == 0:
-            raise ParameterError(
-                f"channel_axis is {self._axis}; layer {self._tap.layer!r} gives "
-                f"{tuple(output.shape)}, of which the first axis is the batch"
-            )
-        if output.ndim > 2:
-            output = output.movedim(self._axis, 1).flatten(2).mean(2)
-        return output.cpu()
+                yield _columns(self._tap, self._axis, batch)
 
     def _batches(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Cut a sound that comes in blocks into excerpts [batch, 1, frame, mel]."""
@@ -191,6 +176,19 @@ class SoundFeatures:
         return values
 
 
+def layer_feature(
+    model: Any, name: str, layer: str | None = None
+) -> tuple[Callable[[Tensor], Tensor], str]:
+    """Return the features [batch, column] of a layer as a function of a batch, and its name."""
+    tap, axis = _tapped(model, FeatureConfig(name, layer))
+
+    def feature(batch: Tensor) -> Tensor:
+        with torch.no_grad(), evaluating(model):
+            return _columns(tap, axis, batch)
+
+    return feature, tap.layer
+
+
 def comparable(about: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out the model's name: the weights identify it, whatever name it was loaded by."""
     return {name: value for name, value in about.items() if name != "model"}
@@ -204,6 +202,28 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
     if "weights" in names:
         texts.insert(0, f"model {here.get('model')} and {there.get('model')}")
     return ", ".join(texts)
+
+
+def _tapped(model: Any, config: FeatureConfig) -> tuple[Tap, int]:
+    """Return the tap of the layer that is named, or of the default one, and its channel axis."""
+    network = getattr(model, "network", model)
+    if not isinstance(network, nn.Module):
+        raise ParameterError(f"{config.model} is no nn.Module, so it has no layers to tap")
+    layer, axis = _layer(network, config)
+    own = getattr(model, "tap", None)
+    return (own(layer) if callable(own) else Tap(network, layer)), axis
+
+
+def _columns(tap: Tap, axis: int, batch: Tensor) -> Tensor:
+    output = tap(batch)
+    if not -output.ndim <= axis < output.ndim or axis % output.ndim == 0:
+        raise ParameterError(
+            f"channel_axis is {axis}; layer {tap.layer!r} gives {tuple(output.shape)}, of which "
+            "the first axis is the batch"
+        )
+    if output.ndim > 2:
+        output = output.movedim(axis, 1).flatten(2).mean(2)
+    return output.cpu()
 
 
 def _layer(network: nn.Module, config: FeatureConfig) -> tuple[str, int]:

@@ -48,6 +48,13 @@ def test_equal_scores_share_a_rank_and_none_is_clear() -> None:
     assert not ranking.is_clear
 
 
+def test_a_difference_of_rounding_is_none() -> None:
+    values = np.tile([1.0, 1.0 + 1e-8, 0.0], (20, 1))
+    ranking = rank_contents("x", NAMES, mean_scores(values), n_songs=20)
+    assert [rank.rank for rank in ranking.ranks] == [1, 1, 3]
+    assert not ranking.is_clear
+
+
 def test_chance_is_seldom_called_clear() -> None:
     rng = np.random.default_rng(1)
     clear = [

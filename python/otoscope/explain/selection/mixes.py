@@ -15,10 +15,17 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.explain.segments import Segmentation, Segments, resolve
-from otoscope.protocols import ListeningModel, Patch
+from otoscope.protocols import (
+    ListeningModel,
+    Patch,
+    Target,
+    call_model,
+    choose_targets,
+    evaluating,
+)
 from otoscope.seeds import numpy_generator
 
-__all__ = ["StemMix", "draw_mixes", "replace_segments"]
+__all__ = ["StemMix", "answer", "draw_mixes", "replace_segments"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,6 +208,14 @@ def draw_mixes(  # noqa: PLR0913 - the numbers of the recipe, all keyword-only
                 )
             )
     return mixes
+
+
+def answer(model: Any, target: Target, patch: Patch) -> float:
+    """Ask a model for one output for an excerpt."""
+    with torch.no_grad(), evaluating(model):
+        outputs = call_model(model, patch.values[None, None])[0]
+    (column,) = choose_targets(target, len(outputs), model.output_names).values()
+    return float(outputs[column])
 
 
 def _excerpt_samples(model: Any) -> int:

@@ -17,6 +17,8 @@ __all__ = ["ContentRank", "ContentRanking", "Scores", "mean_scores", "rank_conte
 
 Floats: TypeAlias = NDArray[np.float64]
 
+_ROUNDING = 1e-6  # of the largest score: outputs are float32
+
 Scores: TypeAlias = Callable[[Floats], Floats]
 """Scores [draw, content] of songs that count as often as the weights [draw, song] say."""
 
@@ -155,11 +157,12 @@ def rank_contents(
     is_known = n_songs > 1 and len(drawn) > 0
     tails = (1 - level) / 2, (1 + level) / 2
     low, high = np.quantile(drawn, tails, axis=0) if is_known else np.full((2, n), np.nan)
-    of_draws = _ranks(drawn) if is_known else np.array([np.ones(n), np.full(n, n)])
+    least = _ROUNDING * float(np.abs(value).max())
+    of_draws = _ranks(drawn, least) if is_known else np.array([np.ones(n), np.full(n, n)])
     worst, best = (np.quantile(of_draws, tail, axis=0) for tail in (tails[1], tails[0]))
-    rank, order = _ranks(value[None])[0], np.argsort(-value, kind="stable")
+    rank, order = _ranks(value[None], least)[0], np.argsort(-value, kind="stable")
     first, others = order[0], order[1:]
-    behind = [float(np.mean(drawn[:, first] <= drawn[:, other])) for other in others]
+    behind = [float(np.mean(drawn[:, first] - drawn[:, other] <= least)) for other in others]
     p = max(0.5**n_songs, max(behind) if is_known else 1.0)
     return ContentRanking(
         criterion,
@@ -178,7 +181,7 @@ def rank_contents(
     )
 
 
-def _ranks(scores: Floats) -> NDArray[np.int64]:
-    """Return ranks [draw, content] from 1; equal scores have the better rank."""
-    ahead: NDArray[np.int64] = (scores[:, None, :] > scores[:, :, None]).sum(-1)
+def _ranks(scores: Floats, least: float) -> NDArray[np.int64]:
+    """Return ranks [draw, content] from 1; scores that differ by rounding have the better rank."""
+    ahead: NDArray[np.int64] = (scores[:, None, :] - scores[:, :, None] > least).sum(-1)
     return ahead + 1

@@ -14,7 +14,8 @@ from otoscope.data import load_stems, synthesise
 from otoscope.errors import ParameterError
 from otoscope.explain import content
 from otoscope.explain.content import Content
-from otoscope.protocols import Patch, Target, call_model, choose_targets, evaluating
+from otoscope.explain.selection.mixes import answer
+from otoscope.protocols import Patch, Target
 from otoscope.seeds import item_seed, numpy_generator
 
 __all__ = [
@@ -83,10 +84,7 @@ def contents_of(model: Any, names: Sequence[str]) -> dict[str, str | Content]:
 
 def probability(model: Any, target: Target, patch: Patch) -> float:
     """Ask a model for the probability of an excerpt."""
-    with torch.no_grad(), evaluating(model):
-        outputs = call_model(model, patch.values[None, None])[0]
-    (column,) = choose_targets(target, len(outputs), model.output_names).values()
-    p = float(outputs[column])
+    p = answer(model, target, patch)
     if not 0 <= p <= 1:
         raise ParameterError(f"the model answers {p:g}, must be a probability in [0, 1]")
     return p
