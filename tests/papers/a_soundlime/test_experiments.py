@@ -35,7 +35,8 @@ from otoscope.papers.a_soundlime.content_stability import (
 )
 from otoscope.papers.a_soundlime.ns_stability import NsStabilityConfig, ns_stability
 from otoscope.protocols import Patch
-from tests.support.tones import detector, write_detector, write_songs
+from otoscope.signal.audio.files import write_audio
+from tests.support.tones import SR, detector, stems, write_detector, write_songs
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +167,23 @@ def test_nan_for_an_occluded_excerpt_names_content_and_coalition(
     broken = write_detector(tmp_path, "nan_below=-17.0")
     with pytest.raises(ParameterError, match=r"content min_inp: .*nan for the patch without time"):
         content_selection(replace(config, model=broken), tmp_path / "out")
+
+
+def test_mixes_with_pauses_are_left_out_on_request(
+    config: ContentSelectionConfig, songs: Path, tmp_path: Path
+) -> None:
+    voice, backing = stems()
+    (tmp_path / "songs" / "a").mkdir(parents=True)
+    for name, y in (("voice", voice), ("backing", backing)):
+        write_audio(tmp_path / "songs" / "a" / f"{name}.wav", y, sr=SR)
+    own = replace(config, songs=tmp_path / "songs", n_songs=1, n_mixes=3, voiced=True)
+    content_selection(own, tmp_path / "sung")
+    record = json.loads((tmp_path / "sung" / "content_selection.json").read_text())
+    assert len(record["rows"][0]["probabilities"]) == 3
+    voice[: len(voice) - 800] = 0  # sung at the end, which is left out
+    write_audio(tmp_path / "songs" / "a" / "voice.wav", voice, sr=SR)
+    with pytest.raises(ParameterError, match="the voice pauses in every mix"):
+        content_selection(own, tmp_path / "pause")
 
 
 def test_one_content_is_no_choice() -> None:

