@@ -15,6 +15,7 @@ from otoscope.metrics import (
     frechet_interval,
     frechet_of,
     kernel_distance,
+    kernel_interval,
 )
 
 COLUMNS = 4
@@ -114,6 +115,50 @@ def test_kernel_distance_is_its_definition(random: torch.Generator) -> None:
     assert float(kernel_distance(x, y)) == pytest.approx(mean(x, x) + mean(y, y) - 2 * mean(x, y))
 
 
+def test_kernel_intervals_hold_the_true_distance(random: torch.Generator) -> None:
+    """For xy + 1 it is the square of the difference of the means.
+
+    Songs of three equal excerpts are drawn whole; P(fewer than 30 of 40 cover) is about 0.002.
+    """
+    songs, n_covered = torch.arange(60).repeat_interleave(3), 0
+    for seed in range(40):
+        x, y = torch.randn(2, 60, 1, generator=random, dtype=torch.float64)
+        rows = (part.repeat_interleave(3, 0) for part in (x, y + 0.6))
+        interval = kernel_interval(
+            *rows, level=0.9, resamples=100, groups=(songs, songs), degree=1, seed=seed
+        )
+        n_covered += interval.low <= 0.36 <= interval.high
+    assert n_covered >= 30
+
+
+def test_a_kernel_interval_is_that_of_samples_drawn_by_hand(random: torch.Generator) -> None:
+    """A row and its copy are no pair, whatever the order of the groups."""
+    x, y = torch.randn(2, 6, 2, generator=random, dtype=torch.float64)
+    groups = torch.tensor([2, 0, 1, 2, 0, 1])
+    interval = kernel_interval(x, y, level=0.5, resamples=50, groups=(groups, groups.flip(0)))
+    generator = torch.Generator().manual_seed(0)
+    drawn = [torch.randint(3, (50, 3), generator=generator).tolist() for _ in range(2)]
+
+    def mean(a: Tensor, b: Tensor, rows: list[int], others: list[int], same: bool) -> float:
+        pairs = [
+            float((a[i] @ b[j]) / 2 + 1) ** 3 for i in rows for j in others if not (same and i == j)
+        ]
+        return sum(pairs) / len(pairs)
+
+    distances = []
+    for drawn_x, drawn_y in zip(*drawn, strict=True):
+        rows = [i for g in drawn_x for i in range(6) if groups[i] == g]
+        others = [i for g in drawn_y for i in range(6) if groups.flip(0)[i] == g]
+        distances.append(
+            mean(x, x, rows, rows, True)
+            + mean(y, y, others, others, True)
+            - 2 * mean(x, y, rows, others, False)
+        )
+    quartiles = torch.tensor(distances).double().quantile(torch.tensor([0.25, 0.75]).double())
+    assert interval.value == pytest.approx(float(kernel_distance(x, y)))
+    assert [interval.low, interval.high] == pytest.approx(quartiles.tolist(), rel=1e-5)
+
+
 def test_kernel_distance_has_no_bias(random: torch.Generator) -> None:
     result = torch.stack(
         [kernel_distance(*torch.randn(2, 6, 3, generator=random)) for _ in range(400)]
@@ -136,9 +181,12 @@ def test_kernel_distance_has_no_bias(random: torch.Generator) -> None:
         ),
         (lambda x: frechet_infinity(x, x, points=1), "points is 1"),
         (lambda x: frechet_infinity(x, x, smallest=9), r"smallest 9; must be >= 2 and in \[2, 8\]"),
-        (lambda x: frechet_infinity(x, x[:3]), r"for 3 rows"),
         (
-            lambda x: frechet_infinity(x, x),
+            lambda x: frechet_infinity(x, x[:3]),
+            r"has 3 rows of 2 columns; an extrapolation takes 17 or more",
+        ),
+        (
+            lambda x: frechet_infinity(x, x, smallest=3),
             r"points is 15; from 3 to 9 rows there are only 7 sizes",
         ),
         (lambda x: frechet_infinity(x, x[:, 0]), r"shape \(9,\); they must be \[row, column\]"),
@@ -150,6 +198,11 @@ def test_kernel_distance_has_no_bias(random: torch.Generator) -> None:
         (
             lambda x: frechet_of(Statistics(torch.zeros(2), torch.eye(2), ddof=0), x),
             "ddof is 1, the real statistics have ddof=0",
+        ),
+        (lambda x: kernel_interval(x, x, level=1.0), r"level is 1.0"),
+        (
+            lambda x: kernel_interval(x, x, groups=(None, torch.zeros(9))),
+            "the generated set is one group",
         ),
         (lambda x: kernel_distance(x, x[:, :1]), "have 1 columns"),
         (lambda x: kernel_distance(x[:1], x), "the real set has 1 rows; pairs take 2"),

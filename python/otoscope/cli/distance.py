@@ -1,16 +1,16 @@
-"""otoscope distance and stats: Fréchet distance of sounds in a layer of a model."""
+"""otoscope distance and stats: distances of sounds in a layer of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from otoscope.cli import files, options
-from otoscope.cli.options import INPUT, MODEL, OUTPUT, Config, Device, Json, Model
+from otoscope.cli.options import INPUT, METHOD, MODEL, OUTPUT, Config, Device, Json, Model, Seed
 from otoscope.cli.output import (
     bars,
     console,
@@ -21,11 +21,16 @@ from otoscope.cli.output import (
 )
 from otoscope.documents import document
 
+if TYPE_CHECKING:
+    from otoscope.workflows import DistanceResult
+
 __all__ = ["distance", "stats"]
 
+_NAMES = {"frechet": "Fréchet distance", "kernel": "kernel distance"}
 _OPTIONS = ("padded",)  # what reasons for skipping a file may advise
 
 _CONFIG = Config("workflows.features", "FeatureConfig")
+_DISTANCE = Config("workflows.distance", "DistanceConfig")
 _Layer = Annotated[str | None, _CONFIG.option("layer", rich_help_panel=MODEL)]
 _Hop = Annotated[float | None, _CONFIG.option("hop", rich_help_panel=INPUT)]
 _Axis = Annotated[int | None, _CONFIG.option("channel_axis", rich_help_panel=MODEL)]
@@ -51,6 +56,10 @@ def distance(  # noqa: PLR0913 - a command has the options it has
     hop: _Hop = _CONFIG["hop"],
     channel_axis: _Axis = _CONFIG["channel_axis"],
     padded: _Padded = _CONFIG["padded"],
+    metric: Annotated[str, _DISTANCE.option("metric")] = _DISTANCE["metric"],
+    infinity: Annotated[bool, _DISTANCE.option("infinity")] = _DISTANCE["infinity"],
+    interval: Annotated[bool, _DISTANCE.option("interval")] = _DISTANCE["interval"],
+    per_file: Annotated[bool, _DISTANCE.option("per_file")] = _DISTANCE["per_file"],
     keep: Annotated[
         Path | None,
         typer.Option(
@@ -60,36 +69,27 @@ def distance(  # noqa: PLR0913 - a command has the options it has
         ),
     ] = None,
     json_path: Json = None,
+    seed: Seed = _DISTANCE["seed"],
     device: Device = _CONFIG["device"],
 ) -> None:
-    """Measure the Fréchet distance between two folders of sounds, in a layer of a model.
+    """Measure how far two folders of sounds are apart, in a layer of a model.
 
     Files that cannot be read are skipped and listed. With --keep the same command resumes where it
     stopped, and a folder is measured once.
 
     Example: otoscope distance songs/ generated/ --model musicnn-mtt --json distance.json
     """
-    from otoscope.workflows import FeatureConfig
+    from otoscope.workflows import DistanceConfig, FeatureConfig
     from otoscope.workflows.distance import measure_distance
 
     config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
+    measures = DistanceConfig(metric, infinity, interval, per_file, seed)
     with truncation_listed(), bars() as progress:
-        result = measure_distance(real, generated, config, keep=keep, progress=progress)
+        result = measure_distance(real, generated, config, measures, keep=keep, progress=progress)
     write_json(document("otoscope.Distance", 1, result.to_dict()), json_path)
     sides = {"real": result.real, "generated": result.generated}
     if not is_printed(json_path):
-        out = console()
-        out.print(f"Fréchet distance {result.distance:.6g}")
-        out.print(_features(result.real.features or result.generated.features))
-        table = Table(box=None, pad_edge=False)
-        for heading in ("", "from", "files", "excerpts"):
-            table.add_column(heading)
-        for name, side in sides.items():
-            count = side.statistics.count
-            table.add_row(name, str(side.path), _number(side.n_files), _number(count))
-        out.print(table, soft_wrap=False)
-        for note in result.notes:
-            out.print(note)
+        _show(result)
     for side in sides.values():
         show_skipped(side.path, side.skipped, _OPTIONS)
 
@@ -102,6 +102,15 @@ def stats(  # noqa: PLR0913 - a command has the options it has
     hop: _Hop = _CONFIG["hop"],
     channel_axis: _Axis = _CONFIG["channel_axis"],
     padded: _Padded = _CONFIG["padded"],
+    rows: Annotated[
+        bool,
+        typer.Option(
+            "--rows",
+            help="Keep the features of all excerpts too: a kernel distance, intervals and "
+            "distances of files need them.",
+            rich_help_panel=METHOD,
+        ),
+    ] = False,
     json_path: Json = None,
     device: Device = _CONFIG["device"],
 ) -> None:
@@ -117,7 +126,7 @@ def stats(  # noqa: PLR0913 - a command has the options it has
 
     config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
     with truncation_listed(), bars() as progress:
-        result = measure_statistics(sounds, config, out, progress=progress)
+        result = measure_statistics(sounds, config, out, keep_rows=rows, progress=progress)
     record = {
         "out": out,
         "n": result.statistics.count,
@@ -125,7 +134,7 @@ def stats(  # noqa: PLR0913 - a command has the options it has
         **result.statistics.settings,
         "skipped": {name: str(reason) for name, reason in result.skipped.items()},
         "truncated": result.truncated,
-        "notes": result.notes,
+        "notes": [*filter(None, [*result.notes, result.few_rows])],
     }
     write_json(document("otoscope.Stats", 1, record), json_path)
     if not is_printed(json_path):
@@ -134,9 +143,38 @@ def stats(  # noqa: PLR0913 - a command has the options it has
         n_excerpts, n_files = _number(result.statistics.count), _number(result.n_files)
         screen.print(f"{out}: {n_excerpts} excerpts of {n_files} files{before}")
         screen.print(_features(result.features))
-        for note in result.notes:
+        for note in filter(None, [*result.notes, result.few_rows]):
             screen.print(note)
     show_skipped(result.path, result.skipped, _OPTIONS)
+
+
+def _show(result: DistanceResult) -> None:
+    from otoscope.report.numbers import significant
+
+    out, name = console(), _NAMES[result.config.metric]
+    out.print(f"{name} {result.distance:.6g}")
+    if it := result.interval:
+        out.print(f"{it.level:.0%} of bootstrap samples of files: {it.low:.4g} to {it.high:.4g}")
+    if result.infinity:
+        out.print(f"extrapolated to infinitely many excerpts: {result.infinity.value:.6g}")
+    out.print(_features(result.real.features or result.generated.features))
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "from", "files", "excerpts"):
+        table.add_column(heading)
+    for name, side in (("real", result.real), ("generated", result.generated)):
+        count = side.statistics.count
+        table.add_row(name, str(side.path), _number(side.n_files), _number(count))
+    out.print(table, soft_wrap=False)
+    if result.files:
+        ranked = Table("", "file", "excerpts", "distance", box=None, pad_edge=False)
+        for rank, file in enumerate(result.files, 1):
+            value = "–" if file.distance is None else significant(file.distance)
+            ranked.add_row(str(rank), file.file, _number(file.n), value)
+        out.print(ranked, soft_wrap=False)
+    for note in result.notes:
+        out.print(note)
+    if result.is_of_few and not result.infinity:
+        out.print("--metric kernel measures few excerpts without bias")
 
 
 def _features(about: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from otoscope.metrics import statistics
 from otoscope.metrics.feature_set import FeatureSet, FewRows
 from otoscope.metrics.gaussian import frechet_distance
-from otoscope.metrics.kernel import kernel_distance
+from otoscope.metrics.kernel import kernel_distance, kernel_interval
 from otoscope.metrics.resampling import (
     Extrapolation,
     Interval,
@@ -49,5 +49,6 @@ __all__ = [
     "frechet_interval",
     "frechet_of",
     "kernel_distance",
+    "kernel_interval",
     "statistics",
 ]

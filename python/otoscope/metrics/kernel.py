@@ -6,6 +6,7 @@ scatters around 0, with both signs, for sets from one distribution.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import check_features
+from otoscope.metrics.resampling import Interval, check_level, group_numbers
 
-__all__ = ["kernel_distance"]
+__all__ = ["KernelSums", "kernel_distance", "kernel_interval"]
 
 _BLOCK = 2048  # rows per block: a block of the kernel matrix has 32 MB
 
@@ -61,28 +63,184 @@ def kernel_distance(
     >>> kernel_distance(torch.tensor([[0.0], [0.0]]), torch.tensor([[1.0], [1.0]]))
     tensor(7., dtype=torch.float64)
     """
-    check_features(real)
-    check_features(generated, columns=real.shape[-1])
-    scale = 1 / real.shape[-1] if gamma is None else gamma
-    if not isinstance(degree, int) or degree < 1 or not 0 < scale < inf or not 0 <= coef < inf:
-        raise ParameterError(
-            f"degree is {degree}, gamma {gamma} and coef {coef}; must be a whole number >= 1, "
-            "and finite, > 0 and >= 0"
-        )
-    x, y = real.detach().double(), generated.detach().double()
-    for side, rows in (("real", x), ("generated", y)):
-        if len(rows) < 2:
-            raise ParameterError(f"the {side} set has {len(rows)} rows; pairs take 2 or more")
-        bad = (~rows.isfinite()).any(-1).nonzero()
-        if len(bad):
-            raise ParameterError(f"row {int(bad[0])} of the {side} set holds NaN or infinity")
+    sums = KernelSums.of(real, generated, degree=degree, gamma=gamma, coef=coef)
+    return sums.distances(*(torch.ones(1, 1, dtype=torch.float64, device=real.device),) * 2)[0]
 
-    def total(a: Tensor, b: Tensor) -> Tensor:
-        parts = [(scale * part @ b.mT + coef).pow(degree).sum() for part in a.split(_BLOCK)]
-        return torch.stack(parts).sum()
 
-    def within(a: Tensor) -> Tensor:
-        own = (scale * a.square().sum(-1) + coef).pow(degree).sum()
-        return (total(a, a) - own) / (len(a) * (len(a) - 1))
+def kernel_interval(  # noqa: PLR0913  # settings are keyword-only
+    real: Tensor,
+    generated: Tensor,
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    groups: tuple[Tensor | None, Tensor | None] = (None, None),
+    degree: int = 3,
+    gamma: float | None = None,
+    coef: float = 1.0,
+    seed: int = 0,
+) -> Interval:
+    """Compute a bootstrap interval of the kernel distance, of percentiles.
 
-    return within(x) + within(y) - 2 * total(x, y) / (len(x) * len(y))
+    Parameters
+    ----------
+    real, generated : Tensor [row, column]
+        Features, at least 2 rows each.
+    level : float
+        Confidence level, in (0, 1).
+    resamples : int
+        Number of bootstrap samples, >= 20.
+    groups : (Tensor [row] or None, Tensor [row] or None)
+        Group number of each row of the real and of the generated set. Groups are drawn whole:
+        excerpts of one song are not independent. By default each row is a group.
+    degree, gamma, coef : int, float or None, float
+        Kernel, see `kernel_distance`.
+    seed : int
+        Random seed.
+
+    Returns
+    -------
+    Interval
+        Distance of the samples, with bounds of the distance between their distributions.
+
+    Raises
+    ------
+    ParameterError
+        If features do not fit, as in `kernel_distance`, a side has fewer than 2 groups, or a
+        setting is out of range.
+
+    Notes
+    -----
+    A bootstrap sample weighs each group by the number of its copies; a row and its own copy are no
+    pair. The sums of the kernel over the pairs of two groups, [group, group], are computed once;
+    without groups that is the whole kernel matrix.
+
+    References
+    ----------
+    Davison and Hinkley (1997) :cite:`davison1997`, section 5.3.
+
+    Examples
+    --------
+    >>> x = torch.arange(40.0)[:, None] / 40
+    >>> interval = kernel_interval(x, x + 1)
+    >>> interval.low < interval.value < interval.high
+    True
+    """
+    check_level(level, resamples)
+    sums = KernelSums.of(
+        real, generated, groups=groups, degree=degree, gamma=gamma, coef=coef, by_row=True
+    )
+    generator = torch.Generator().manual_seed(seed)
+
+    def copies(side: str, n_groups: int) -> Tensor:
+        if n_groups < 2:
+            raise ParameterError(f"the {side} set is one group; an interval takes 2 or more")
+        drawn = torch.randint(n_groups, (resamples, n_groups), generator=generator)
+        counts = torch.zeros(resamples, n_groups, dtype=torch.float64)
+        return counts.scatter_add_(1, drawn, torch.ones_like(counts)).to(real.device)
+
+    drawn = sums.distances(
+        copies("real", len(sums.real.counts)), copies("generated", len(sums.generated.counts))
+    )
+    whole = [torch.ones_like(side.counts)[None] for side in (sums.real, sums.generated)]
+    value = float(sums.distances(*whole)[0])
+    drawn = drawn[drawn.isfinite()]  # not of single rows, all copies of one another
+    tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    low, high = drawn.cpu().quantile(tails).tolist()
+    return Interval(value, low, high, level)
+
+
+@dataclass(frozen=True, eq=False)
+class _Within:
+    """Rows [group] of a set, and sums of the kernel over pairs of groups and rows with themselves.
+
+    ``pairs`` is [group, group], ``own`` [group].
+    """
+
+    counts: Tensor
+    pairs: Tensor
+    own: Tensor
+
+    def mean(self, copies: Tensor) -> Tensor:
+        """Average over pairs of distinct rows, where each group has some copies [sample, group]."""
+        total = ((copies @ self.pairs) * copies).sum(1) - copies.square() @ self.own
+        n_pairs = (copies @ self.counts).square() - copies.square() @ self.counts
+        return total / n_pairs
+
+
+@dataclass(frozen=True, eq=False)
+class KernelSums:
+    """Sums of the kernel over the pairs of groups, from which distances of subsets follow."""
+
+    real: _Within
+    generated: _Within
+    between: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        real: Tensor,
+        generated: Tensor,
+        *,
+        groups: tuple[Tensor | None, Tensor | None] = (None, None),
+        by_row: bool = False,
+        degree: int = 3,
+        gamma: float | None = None,
+        coef: float = 1.0,
+    ) -> KernelSums:
+        """Sum the kernel of `kernel_distance`.
+
+        ``groups`` are numbers [row]; without them a set is one group, or each row is (``by_row``).
+        """
+        check_features(real)
+        check_features(generated, columns=real.shape[-1])
+        scale = 1 / real.shape[-1] if gamma is None else gamma
+        if not isinstance(degree, int) or degree < 1 or not 0 < scale < inf or not 0 <= coef < inf:
+            raise ParameterError(
+                f"degree is {degree}, gamma {gamma} and coef {coef}; must be a whole number >= 1, "
+                "and finite, > 0 and >= 0"
+            )
+        x, y = real.detach().double(), generated.detach().double()
+        for side, rows in (("real", x), ("generated", y)):
+            if len(rows) < 2:
+                raise ParameterError(f"the {side} set has {len(rows)} rows; pairs take 2 or more")
+            bad = (~rows.isfinite()).any(-1).nonzero()
+            if len(bad):
+                raise ParameterError(f"row {int(bad[0])} of the {side} set holds NaN or infinity")
+        numbers = [
+            group_numbers(side, rows, group, by_row=by_row)
+            for side, rows, group in (("real", x, groups[0]), ("generated", y, groups[1]))
+        ]
+
+        def totals(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor) -> Tensor:
+            n_a, n_b = int(of_a.max()) + 1, int(of_b.max()) + 1
+            total = a.new_zeros(n_a, n_b)
+            for part, of_part in zip(a.split(_BLOCK), of_a.split(_BLOCK), strict=True):
+                values = (scale * part @ b.mT + coef).pow(degree)
+                total.index_add_(0, of_part, _by_group(values, of_b, n_b))
+            return total
+
+        def within(a: Tensor, of_a: Tensor) -> _Within:
+            own = (scale * a.square().sum(-1) + coef).pow(degree)[None]
+            n = int(of_a.max()) + 1
+            counts = torch.bincount(of_a, minlength=n).double()
+            return _Within(counts, totals(a, a, of_a, of_a), _by_group(own, of_a, n)[0])
+
+        return cls(within(x, numbers[0]), within(y, numbers[1]), totals(x, y, *numbers))
+
+    def distances(self, real: Tensor, generated: Tensor) -> Tensor:
+        """Compute distances [sample] of samples that hold so many copies of each group.
+
+        Copies are [sample, group]. A sample of a single row, which has no pairs, gives NaN.
+        """
+        cross = ((real @ self.between) * generated).sum(1)
+        n_cross = (real @ self.real.counts) * (generated @ self.generated.counts)
+        return self.real.mean(real) + self.generated.mean(generated) - 2 * cross / n_cross
+
+
+def _by_group(values: Tensor, of: Tensor, n: int) -> Tensor:
+    """Sum columns [row, column] by group: [row, group]."""
+    if n == 1:
+        return values.sum(1, keepdim=True)
+    if n == len(of):
+        return values[:, of.argsort()]
+    return values.new_zeros(len(values), n).index_add_(1, of, values)

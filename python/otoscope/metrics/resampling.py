@@ -168,10 +168,7 @@ def frechet_interval(  # noqa: PLR0913  # settings are keyword-only
     >>> frechet_interval(x, x + 5).value
     25.0
     """
-    if not 0 < level < 1 or resamples < 20:
-        raise ParameterError(
-            f"level is {level} and resamples {resamples}; must be in (0, 1) and >= 20"
-        )
+    check_level(level, resamples)
     check_features(generated)
     value = float(frechet_of(real, generated, ddof=ddof))
     generator = torch.Generator().manual_seed(seed)
@@ -242,6 +239,11 @@ def frechet_infinity(
     _, columns = _shape(real)
     check_features(generated, columns=columns)
     n_rows = len(generated)
+    if smallest is None and n_rows < columns + points:
+        raise ParameterError(
+            f"the generated set has {n_rows} rows of {columns} columns; an extrapolation takes "
+            f"{columns + points} or more, a narrower layer, or fewer points"
+        )
     smallest = max(n_rows // 10, columns + 1) if smallest is None else smallest
     if points < 2 or not ddof < smallest < n_rows:
         raise ParameterError(
@@ -268,6 +270,28 @@ def frechet_infinity(
     return Extrapolation(value, slope, sizes, distances)
 
 
+def check_level(level: float, resamples: int) -> None:
+    """Check the settings of a bootstrap interval."""
+    if not 0 < level < 1 or resamples < 20:
+        raise ParameterError(
+            f"level is {level} and resamples {resamples}; must be in (0, 1) and >= 20"
+        )
+
+
+def group_numbers(
+    side: str, features: Tensor, group: Tensor | None, *, by_row: bool = True
+) -> Tensor:
+    """Number groups of rows [row] from 0; without groups each row is one, or all rows are."""
+    if group is None:
+        numbers = torch.arange(len(features), device=features.device)
+        return numbers if by_row else torch.zeros_like(numbers)
+    if group.shape != features.shape[:1]:
+        raise ParameterError(
+            f"the {side} set has {len(features)} rows, its groups {tuple(group.shape)}"
+        )
+    return group.to(features.device).unique(return_inverse=True)[1]
+
+
 def _shape(real: Tensor | Statistics) -> tuple[int | None, int]:
     """Return the number of rows (None if unknown) and of columns of a reference."""
     if isinstance(real, Statistics):
@@ -288,14 +312,8 @@ def _drawing(
     side: str, features: Tensor, group: Tensor | None, generator: torch.Generator
 ) -> Callable[[], Tensor]:
     """Make a function that draws whole groups of rows with replacement."""
-    if group is None:
-        group = torch.arange(len(features))
-    if group.shape != features.shape[:1]:
-        raise ParameterError(
-            f"the {side} set has {len(features)} rows, its groups {tuple(group.shape)}"
-        )
-    order = group.cpu().argsort(stable=True)
-    members = order.split(group.cpu().unique(return_counts=True)[1].tolist())
+    numbers = group_numbers(side, features, group).cpu()
+    members = numbers.argsort(stable=True).split(torch.bincount(numbers).tolist())
     if len(members) < 2:
         raise ParameterError(f"the {side} set is one group; an interval takes 2 or more")
 

@@ -130,7 +130,7 @@ class Statistics:
     def features(self) -> FeatureSet:
         """Return the set of features within rounding, to add rows; the count must be known."""
         if self.rows is not None:
-            return FeatureSet.of(self.rows)
+            return FeatureSet.none().added(self.rows, keep_rows=True)
         if self.count is None:
             raise ParameterError("these statistics have no count: no more rows can be added")
         n = torch.tensor(float(self.count), dtype=torch.float64)

@@ -79,9 +79,13 @@ class FeatureConfig:
 
 
 class SoundFeatures:
-    """Features of sound files, by one model and layer; wrong settings fail at construction."""
+    """Features of sound files, by one model and layer; wrong settings fail at construction.
 
-    def __init__(self, config: FeatureConfig) -> None:
+    ``keep_rows`` keeps the features of all excerpts, however many, beside their moments.
+    """
+
+    def __init__(self, config: FeatureConfig, *, keep_rows: bool = False) -> None:
+        self.keep_rows = keep_rows
         if config.hop is not None and not 0 < config.hop < float("inf"):
             raise ParameterError(f"hop is {config.hop}, must be seconds above 0")
         if config.model is None:
@@ -123,7 +127,7 @@ class SoundFeatures:
         blocks = Blocks(path, sr=self._model.sample_rate)
         features = FeatureSet.none()
         for rows in self.rows(blocks):
-            features = features.added(rows)
+            features = features.added(rows, keep_rows=self.keep_rows)
         return features, blocks.file_sr
 
     def rows(self, sound: Iterable[Tensor]) -> Iterator[Tensor]:

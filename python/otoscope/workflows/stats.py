@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from otoscope import records
 from otoscope.documents import require_types
 from otoscope.errors import ParameterError
@@ -85,7 +88,7 @@ class StatsResult:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Reasons for caution with a distance from these statistics."""
+        """Reasons for caution with statistics and features of these sounds."""
         notes = []
         rate = self.features.get("sample_rate", 0)
         rates = self.statistics.settings.get("rates", {})
@@ -99,10 +102,42 @@ class StatsResult:
                 "their rate counts as a difference"
             )
         notes += [f"{self.path}: {note}" for note in truncated_note(self.truncated.values())]
-        if self.statistics.count is not None:
-            few = few_rows(str(self.path), self.statistics.count, len(self.statistics.mean))
-            notes += [few] if few else []
         return tuple(notes)
+
+    @property
+    def few_rows(self) -> str:
+        """Caution with a Fréchet distance of too few excerpts; empty if there are enough."""
+        count, columns = self.statistics.count, len(self.statistics.mean)
+        return "" if count is None else few_rows(str(self.path), count, columns)
+
+    @property
+    def excerpts(self) -> dict[str, int]:
+        """Number of excerpts of each file, in the order of the rows; empty if it is unknown."""
+        excerpts: dict[str, int] = self.statistics.settings.get("excerpts", {})
+        return excerpts if sum(excerpts.values()) == self.statistics.count else {}
+
+    def rows(self) -> Tensor:
+        """Return the features [excerpt, column] of all excerpts.
+
+        Raises
+        ------
+        ParameterError
+            If these are statistics without features.
+        """
+        if self.statistics.rows is None:
+            raise ParameterError(
+                f"{self.path} holds mean and covariance, not the features of its "
+                f"{self.statistics.count or ''} excerpts; name the folder of its sounds, or "
+                "measure them with otoscope stats --rows"
+            )
+        return self.statistics.rows
+
+    def song_of_row(self) -> Tensor | None:
+        """Number the file of each row [excerpt]; None if it is unknown."""
+        if not self.excerpts:
+            return None
+        counts = torch.tensor(list(self.excerpts.values()))
+        return torch.arange(len(counts)).repeat_interleave(counts)
 
 
 def load_statistics(path: Path) -> Statistics:
@@ -111,7 +146,7 @@ def load_statistics(path: Path) -> Statistics:
     settings = loaded.settings
     present = {
         name: dict
-        for name in ("features", "files", "rates", "truncated", "versions")
+        for name in ("features", "files", "rates", "excerpts", "truncated", "versions")
         if name in settings
     }
     require_types(settings, present, f"{path}: settings")
@@ -125,11 +160,18 @@ def load_statistics(path: Path) -> Statistics:
     rates = settings.get("rates", {})
     if not all(sr.isascii() and sr.isdecimal() and type(n) is int for sr, n in rates.items()):
         raise ParameterError(f"{path}: rates must be counts of files by sampling rate")
+    if not all(type(n) is int and n >= 0 for n in settings.get("excerpts", {}).values()):
+        raise ParameterError(f"{path}: excerpts must be counts by file")
     return loaded
 
 
 def measure_statistics(
-    path: Path, config: FeatureConfig, out: Path, *, progress: Progress = silent
+    path: Path,
+    config: FeatureConfig,
+    out: Path,
+    *,
+    keep_rows: bool = False,
+    progress: Progress = silent,
 ) -> StatsResult:
     """Measure statistics of a folder of sounds and write them to a file.
 
@@ -141,6 +183,8 @@ def measure_statistics(
         Model, layer and excerpts.
     out : Path
         File that ends in .npz. If it exists with the same settings, only new files are added.
+    keep_rows : bool
+        Write the features of all excerpts too: a kernel distance and intervals are of these.
     progress : bool or callable
         True shows a bar over the "files".
 
@@ -161,7 +205,8 @@ def measure_statistics(
     """
     if out.suffix != ".npz":
         raise ParameterError(f"{out} ends in {out.suffix!r}, must end in .npz")
-    return measure(path, SoundFeatures(config), out, progress=progress)
+    features = SoundFeatures(config, keep_rows=keep_rows)
+    return measure(path, features, out, progress=progress)
 
 
 def measure(
@@ -184,6 +229,7 @@ def _measure(
     files = {noted.name(file): file for file in sound_files((path,))}
     partial = out and out.with_suffix(".partial.npz")
     rows, state = _resumed((partial, out), features, files)
+    features.keep_rows |= len(rows.rows) > rows.columns  # of a file that has them all
     if not files.keys() <= state["files"].keys():
         features.check()
     n_done, saved = len(state["files"]), time.monotonic()
@@ -195,8 +241,10 @@ def _measure(
             with noted.reading(file):
                 stamp = records.stamp(file)  # first: a change while it is read shows next time
                 new, rate = features.extract(file)
-                rows = rows.joined(new)
+                rows = rows.joined(new, keep_rows=features.keep_rows)
                 state["files"][file_name] = stamp
+                if "excerpts" in state:
+                    state["excerpts"][file_name] = new.n_rows
                 state["rates"][str(rate)] = state["rates"].get(str(rate), 0) + 1
             if noted.truncated:
                 state["truncated"] = state.get("truncated", {}) | noted.truncated
@@ -238,9 +286,14 @@ def _resumed(
                 f"{place} holds {gone[0]}, which is not in the folder or has changed; "
                 "delete it to measure all files again"
             )
+        if features.keep_rows and (before.rows is None or "excerpts" not in state):
+            raise ParameterError(
+                f"{place} holds mean and covariance without the features of each file; name "
+                "another file, or delete it"
+            )
         return before.features(), {**state, "versions": dict(records.versions())}
     state = {"features": dict(features.about), "code": features.code, "files": {}, "rates": {}}
-    return FeatureSet.none(), {**state, "versions": dict(records.versions())}
+    return FeatureSet.none(), {**state, "excerpts": {}, "versions": dict(records.versions())}
 
 
 def _save(path: Path, rows: FeatureSet, state: Mapping[str, Any]) -> None:

@@ -1,0 +1,152 @@
+"""Kernel distance, extrapolation, intervals and single files are those of the features."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from otoscope.metrics import (
+    frechet_infinity,
+    frechet_interval,
+    frechet_of,
+    kernel_distance,
+    kernel_interval,
+)
+from otoscope.workflows.features import SoundFeatures
+from tests.cli.test_distance import MODEL, features, refused, run, sounds
+
+__all__ = ["sounds"]  # a fixture
+
+HOP = ["--hop", "0.1"]
+pytestmark = pytest.mark.filterwarnings("ignore::otoscope.metrics.FewRows")
+
+
+@pytest.fixture(scope="module")
+def sides(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Measure both folders, with the features of all excerpts."""
+    folder = tmp_path_factory.mktemp("statistics")
+    for side in ("real", "made"):
+        run("stats", sounds / side, *MODEL, *HOP, "--rows", "--out", folder / f"{side}.npz")
+    return folder / "real.npz", folder / "made.npz"
+
+
+@pytest.fixture(scope="module")
+def rows(sounds: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Compute the features by hand; 55 excerpts of each file."""
+    real, made = (features(sounds / side, hop=7) for side in ("real", "made"))
+    assert len(real) % 4 == len(made) % 3 == 0
+    return real, made
+
+
+def measured(tmp_path: Path, *arguments: object) -> tuple[str, dict[str, Any]]:
+    printed = run("distance", *arguments, "--json", tmp_path / "d.json")
+    return printed, json.loads((tmp_path / "d.json").read_text())
+
+
+def songs(rows: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    return (
+        torch.arange(4).repeat_interleave(len(rows[0]) // 4),
+        torch.arange(3).repeat_interleave(len(rows[1]) // 3),
+    )
+
+
+def test_frechet_with_all_measures(
+    sides: tuple[Path, Path], rows: tuple[torch.Tensor, torch.Tensor], tmp_path: Path
+) -> None:
+    printed, result = measured(tmp_path, *sides, "--interval", "--infinity", "--per-file")
+    value, interval = float(frechet_of(*rows)), frechet_interval(*rows, groups=songs(rows))
+    assert result["distance"] == pytest.approx(value, rel=1e-3)
+    bounds = [result["interval"][name] for name in ("low", "high", "level")]
+    assert bounds == pytest.approx([interval.low, interval.high, 0.95], rel=5e-3, abs=1e-3)
+    infinity = frechet_infinity(*rows).value
+    assert result["infinity"]["value"] == pytest.approx(infinity, rel=5e-3)
+    assert "extrapolated to infinitely many excerpts:" in printed
+    by_hand = {
+        f"{10 + i}.wav": float(frechet_of(rows[0], part))
+        for i, part in enumerate(rows[1].split(len(rows[1]) // 3))
+    }
+    ranked = sorted(by_hand, key=lambda name: -by_hand[name])
+    assert [file["file"] for file in result["per_file"]] == ranked
+    assert [file["distance"] for file in result["per_file"]] == pytest.approx(
+        [by_hand[name] for name in ranked], rel=1e-3
+    )
+    assert printed.index(ranked[0]) < printed.index(ranked[1]) < printed.index(ranked[2])
+
+
+def test_kernel_with_all_measures(
+    sides: tuple[Path, Path], rows: tuple[torch.Tensor, torch.Tensor], tmp_path: Path
+) -> None:
+    command = (*sides, "--metric", "kernel", "--interval", "--per-file", "--seed", 3)
+    printed, result = measured(tmp_path, *command)
+    interval = kernel_interval(*rows, groups=songs(rows), seed=3)
+    assert (result["metric"], result["infinity"]) == ("kernel", None)
+    assert result["distance"] == pytest.approx(float(kernel_distance(*rows)), rel=1e-3)
+    assert printed.startswith("kernel distance")
+    bounds = [result["interval"][name] for name in ("low", "high")]
+    assert bounds == pytest.approx([interval.low, interval.high], rel=1e-3)
+    parts = rows[1].split(len(rows[1]) // 3)
+    expected = sorted((float(kernel_distance(rows[0], part)) for part in parts), reverse=True)
+    distances = [file["distance"] for file in result["per_file"]]
+    assert distances == pytest.approx(expected, rel=1e-3)
+
+
+def test_kept_features_are_found_again(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by a command that needs none."""
+    command = ["distance", sounds / "real", sounds / "made", *MODEL, "--keep", tmp_path / "kept"]
+    first = run(*command, "--metric", "kernel")
+    monkeypatch.setattr(SoundFeatures, "extract", None)
+    assert run(*command, "--metric", "kernel") == first
+    assert "Fréchet distance" in run(*command, "--per-file")
+    assert "Fréchet distance" in run(*command)
+
+
+def test_rows_are_kept_when_files_are_added(
+    sides: tuple[Path, Path], sounds: Path, tmp_path: Path
+) -> None:
+    """Without the option too, and in the order of the songs."""
+    folder, out = tmp_path / "songs", tmp_path / "s.npz"
+    folder.mkdir()
+    for name in ("0.wav", "1.wav"):
+        (folder / name).write_bytes((sounds / "real" / name).read_bytes())
+    run("stats", folder, *MODEL, *HOP, "--rows", "--out", out)
+    (folder / "2.wav").write_bytes((sounds / "real" / "2.wav").read_bytes())
+    run("stats", folder, *MODEL, *HOP, "--out", out)
+    expected = features(folder, hop=7)
+    _, result = measured(tmp_path, out, sides[1], "--metric", "kernel")
+    distance = float(kernel_distance(expected, features(sounds / "made", hop=7)))
+    assert result["distance"] == pytest.approx(distance, rel=1e-3)
+
+
+def test_what_cannot_be_measured_gets_one_line(sounds: Path, tmp_path: Path) -> None:
+    real, made = tmp_path / "real.npz", sounds / "made"
+    run("stats", sounds / "real", *MODEL, "--hop", "0.3", "--out", real)
+    for arguments in ((real, made, "--metric", "kernel"), (made, real, "--per-file", *MODEL)):
+        assert "measure them with otoscope stats --rows" in refused("distance", *arguments)
+    assert "leave out --infinity" in refused(
+        "distance", real, made, "--metric", "kernel", "--infinity"
+    )
+    assert "metric is 'kid', must be frechet or kernel" in refused(
+        "distance", real, made, "--metric", "kid"
+    )
+    few = ["distance", sounds / "real", made, *MODEL]
+    assert "an extrapolation takes 31 or more" in refused(*few, "--infinity")
+    assert "without the features of each file" in refused(
+        "stats", sounds / "real", *MODEL, "--hop", "0.3", "--rows", "--out", real
+    )
+    printed = run(*few, "--per-file")
+    assert "--metric kernel measures few excerpts without bias" in printed
+    assert "files have as few as 4 excerpts of 16 columns" in printed
+
+
+def test_statistics_without_features_are_exact_in_an_interval(sounds: Path, tmp_path: Path) -> None:
+    real = tmp_path / "real.npz"
+    run("stats", sounds / "real", *MODEL, "--hop", "0.3", "--out", real)
+    printed, result = measured(tmp_path, real, sounds / "made", "--interval")
+    assert "is taken as exact in the interval" in printed
+    assert 0 <= result["interval"]["low"] < result["interval"]["high"]
