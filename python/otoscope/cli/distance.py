@@ -30,7 +30,7 @@ _NAMES = {"frechet": "Fréchet distance", "kernel": "kernel distance"}
 _OPTIONS = ("padded",)  # what reasons for skipping a file may advise
 
 _CONFIG = Config("workflows.features", "FeatureConfig")
-_DISTANCE = Config("workflows.distance", "DistanceConfig")
+_DISTANCE = Config("workflows.distance_result", "DistanceConfig")
 _Layer = Annotated[str | None, _CONFIG.option("layer", rich_help_panel=MODEL)]
 _Hop = Annotated[float | None, _CONFIG.option("hop", rich_help_panel=INPUT)]
 _Axis = Annotated[int | None, _CONFIG.option("channel_axis", rich_help_panel=MODEL)]
