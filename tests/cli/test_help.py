@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
-from otoscope.cli.options import OPTIONAL_PATH
+from otoscope.cli.options import OPTIONAL_PATH, PANELS
 
 
 def commands(group: Any, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -53,6 +53,22 @@ def test_an_option_of_one_meaning_has_one_wording() -> None:
     assert {seed.help.partition(".")[0] for seed in seeds} == {
         "Random seed: the same seed gives the same result"
     }
+
+
+def test_every_command_and_option_is_in_a_panel() -> None:
+    """None is left in a panel "Commands" or "Options", which say nothing, but ``--help``."""
+    program = typer.main.get_command(app)
+    for group in (program, program.commands["folk"]):  # type: ignore[attr-defined]
+        panels = [command.rich_help_panel for command in group.commands.values()]
+        assert set(panels) == set(group.panels)
+        shown = CliRunner().invoke(app, ["folk"] * (group is not program) + ["--help"]).stdout
+        places = [shown.index(f"─ {panel} ─") for panel in group.panels]
+        assert places == sorted(places)
+        assert "─ Commands ─" not in shown
+    for names, command in COMMANDS.items():
+        for option, parameter in options(command).items():
+            if option.startswith("-"):
+                assert parameter.rich_help_panel in (*PANELS, "Interventions"), (names, option)
 
 
 def test_json_may_be_printed_by_every_command() -> None:

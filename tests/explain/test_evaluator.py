@@ -14,9 +14,8 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation, SoundLIME, segments
 from otoscope.explain.evaluator import Evaluator
-from otoscope.explain.query import model_name
 from otoscope.explain.shared import SharedForward
-from otoscope.protocols import Patch, choose_targets
+from otoscope.protocols import Patch, choose_targets, model_name
 from tests.support.networks import FRAMES, MELS, Net, other_networks, prepared, segment_maps
 
 assert_close = partial(torch.testing.assert_close, rtol=1e-3, atol=1e-5)  # of float32

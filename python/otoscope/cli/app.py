@@ -19,7 +19,7 @@ from otoscope.cli.explain import explain
 from otoscope.cli.folk import folk
 from otoscope.cli.interrogate import InterrogateCommand, interrogate
 from otoscope.cli.maximise import maximise
-from otoscope.cli.output import Group
+from otoscope.cli.output import group_of
 from otoscope.cli.singing.evaluate import evaluate
 from otoscope.cli.singing.train import train
 from otoscope.errors import Terminated
@@ -27,29 +27,35 @@ from otoscope.records import versions
 
 __all__ = ["app", "main"]
 
+MODELS, DETECTORS, SETS, TUNES, PAPERS, INSTALLATION = (
+    "Look into a model",
+    "Singing detectors",
+    "Sets of sounds",
+    "Folk tunes",
+    "Papers",
+    "Installation",
+)
+"""Panels of the commands."""
+
 app = typer.Typer(
     name="otoscope",
-    cls=Group,
+    cls=group_of(MODELS, DETECTORS, SETS, TUNES, PAPERS, INSTALLATION),
     help="Look into machine-listening models: what they hear, rely on, and are fooled by.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(demo)
-app.command()(explain)
-app.command()(contents)
-app.command()(maximise)
-app.command()(attack)
-app.command(cls=InterrogateCommand)(interrogate)
-app.command()(distance)
-app.command()(stats)
-app.command()(evaluate)
-app.add_typer(train, name="train")
-app.add_typer(folk, name="folk")
-app.add_typer(corpus, name="corpus")
-app.add_typer(experiment, name="experiment")
-app.add_typer(models, name="models", rich_help_panel="Installation")
-app.command(rich_help_panel="Installation")(doctor)
+for command in (demo, explain, contents, attack, maximise):
+    app.command(rich_help_panel=MODELS)(command)
+app.command(cls=InterrogateCommand, rich_help_panel=MODELS)(interrogate)
+app.command(rich_help_panel=DETECTORS)(evaluate)
+app.add_typer(train, name="train", rich_help_panel=DETECTORS)
+app.command(rich_help_panel=SETS)(distance)
+app.command(rich_help_panel=SETS)(stats)
+app.add_typer(corpus, name="corpus", rich_help_panel=SETS)
+app.add_typer(folk, name="folk", rich_help_panel=TUNES)
+app.add_typer(experiment, name="experiment", rich_help_panel=PAPERS)
+app.add_typer(models, name="models", rich_help_panel=INSTALLATION)
+app.command(rich_help_panel=INSTALLATION)(doctor)
 
 
 def _print_version(is_given: bool) -> None:

@@ -104,7 +104,7 @@ def _show(result: AttackFileResult, html: Path | None) -> None:
 
     out, config = console(), result.config
     piece, measures = result.shown
-    out.print(sentence(measures, model=config.model))
+    out.print(sentence(measures, model=result.model))
     table = Table.grid(padding=(0, 2))
     for fact in facts(measures, start=piece.start):
         table.add_row(fact.name, fact.value)

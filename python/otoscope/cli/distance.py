@@ -182,7 +182,7 @@ def _features(about: Mapping[str, Any]) -> str:
         return "neither side names its model and layer"
     rate = about["sample_rate"] / about["hop_length"]
     return (
-        f"{about['model']}, layer {about['layer']}: excerpts of "
+        f"{about.get('name') or about['model']}, layer {about['layer']}: excerpts of "
         f"{about['excerpt_frames'] / rate:.2f} s every {about['hop_frames'] / rate:.2f} s"
     )
 

@@ -169,8 +169,13 @@ def import_svdnet(
             metavar="CHECKPOINT", help="Prefix of a TensorFlow 1 checkpoint, or an .npz file."
         ),
     ],
-    mean: Annotated[Path, typer.Option(help="Mean of the 80 bands: .npy, .npz or text.")],
-    std: Annotated[Path, typer.Option(help="Deviation of the bands; may be the same .npz.")],
+    mean: Annotated[
+        Path, typer.Option(help="Mean of the 80 bands: .npy, .npz or text.", rich_help_panel=INPUT)
+    ],
+    std: Annotated[
+        Path,
+        typer.Option(help="Deviation of the bands; may be the same .npz.", rich_help_panel=INPUT),
+    ],
     out: Annotated[
         Path,
         options.out(

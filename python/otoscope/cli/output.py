@@ -50,6 +50,7 @@ __all__ = [
     "bars",
     "console",
     "echo",
+    "group_of",
     "is_printed",
     "show_skipped",
     "show_tables",
@@ -75,6 +76,9 @@ class Group(TyperGroup):
     check has found something, and nothing else.
     """
 
+    panels: tuple[str, ...] = ()
+    """Panels of the commands in the help, in this order; see `group_of`."""
+
     def __init__(self, **settings: Any) -> None:
         """Order the panels of the help, and show all texts as written."""
         super().__init__(**settings)
@@ -86,6 +90,23 @@ class Group(TyperGroup):
         for command in (self, *self.commands.values()):
             for parameter in command.params:
                 as_written(parameter)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """List the commands by their panels."""
+
+        def panel(name: str) -> int:
+            at = getattr(self.commands[name], "rich_help_panel", None)
+            return self.panels.index(at) if at in self.panels else len(self.panels)
+
+        return sorted(super().list_commands(ctx), key=panel)
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the options; typer adds those of shell completion last, with a type."""
+        parameters = super().get_params(ctx)
+        for parameter in parameters:
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""
+        return parameters
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return ``--help`` as an option without a type."""
@@ -141,6 +162,16 @@ class Group(TyperGroup):
         line = with_options(message, getattr(error, "advice", None), names)
         echo(f"otoscope: {' '.join(line.split())}\n", err=True)
         raise typer.Exit(2)
+
+
+def group_of(*panels: str) -> type[Group]:
+    """Make a group whose help shows its commands in these panels, in this order."""
+
+    class GroupInPanels(Group):
+        """Commands in panels."""
+
+    GroupInPanels.panels = panels
+    return GroupInPanels
 
 
 def _message(err: BaseException) -> str:

@@ -20,7 +20,7 @@ from otoscope.explain.fit.kernel import Kernel, effective_samples, kernel_weight
 from otoscope.explain.result import Explanation
 from otoscope.explain.segments import Segments
 from otoscope.explain.settings import ExplanationSettings
-from otoscope.protocols import InputLayout, Patch, SoundClassifier, device_of
+from otoscope.protocols import InputLayout, Patch, device_of
 from otoscope.protocols.layout import HOUSE
 from otoscope.protocols.patch import as_tensor
 from otoscope.signal.mel.domain import Domain
@@ -32,7 +32,6 @@ __all__ = [
     "explain_outputs",
     "for_model",
     "group_queries",
-    "model_name",
     "require_finite",
     "require_same_device",
     "stack_contents",
@@ -160,18 +159,6 @@ def require_same_device(model: object, patch: Tensor) -> None:
             f"the model is on {device}, the patch on {patch.device}; move one of them: "
             f"model.to({str(patch.device)!r}) or values.to({str(device)!r})"
         )
-
-
-def model_name(model: object) -> str:
-    """Name a model for records: its ``name`` if that is a string, its function's or its class's.
-
-    A `SoundClassifier` has the name of its model.
-    """
-    if isinstance(model, SoundClassifier):
-        return model_name(model.model)
-    names = (getattr(model, "name", None), getattr(model, "__name__", None))
-    own = [name for name in names if isinstance(name, str) and name]
-    return own[0] if own else type(model).__name__
 
 
 class FewEffectiveSamples(UserWarning):

@@ -30,7 +30,6 @@ from otoscope.explain.query import (
     explain_outputs,
     for_model,
     group_queries,
-    model_name,
     require_finite,
     stack_contents,
 )
@@ -59,6 +58,7 @@ from otoscope.protocols import (
     choose_targets,
     dtype_of,
     evaluating,
+    model_name,
 )
 from otoscope.protocols.layout import HOUSE
 

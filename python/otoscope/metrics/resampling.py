@@ -289,7 +289,8 @@ def group_numbers(
         raise ParameterError(
             f"the {side} set has {len(features)} rows, its groups {tuple(group.shape)}"
         )
-    return group.to(features.device).unique(return_inverse=True)[1]
+    numbers = group.to(features.device).unique(return_inverse=True)[1]
+    return numbers
 
 
 def _shape(real: Tensor | Statistics) -> tuple[int | None, int]:

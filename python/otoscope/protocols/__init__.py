@@ -17,7 +17,7 @@ from otoscope.protocols.calls import (
     evaluating,
     weights_digest,
 )
-from otoscope.protocols.classifier import SoundClassifier
+from otoscope.protocols.classifier import SoundClassifier, model_name
 from otoscope.protocols.layout import InputLayout, TransposedPicture, parse_layout
 from otoscope.protocols.listening import (
     ListeningModel,
@@ -63,6 +63,7 @@ __all__ = [
     "device_of",
     "dtype_of",
     "evaluating",
+    "model_name",
     "parse_layout",
     "read_sound",
     "signature",

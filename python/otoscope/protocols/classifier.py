@@ -23,7 +23,7 @@ from otoscope.protocols.listening import (
 from otoscope.protocols.signature import with_layout
 from otoscope.signal.excerpts import sliding
 
-__all__ = ["SoundClassifier"]
+__all__ = ["SoundClassifier", "model_name"]
 
 _MAX_BATCH = 64  # excerpts per forward pass without a graph
 
@@ -215,3 +215,30 @@ class SoundClassifier(nn.Module):
         if self.tail and (len(values) - length) % self.hop:
             excerpts = torch.cat([excerpts, values[None, -length:]])
         return excerpts
+
+
+def model_name(model: object) -> str:
+    """Name a model in records and reports.
+
+    Parameters
+    ----------
+    model : object
+        Any model or function.
+
+    Returns
+    -------
+    str
+        Its ``name`` if that is a text, otherwise the name of its function or its class. A
+        `SoundClassifier` has the name of its model.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> model_name(nn.Flatten())
+    'Flatten'
+    """
+    if isinstance(model, SoundClassifier):
+        return model_name(model.model)
+    names = (getattr(model, "name", None), getattr(model, "__name__", None))
+    own = [name for name in names if isinstance(name, str) and name]
+    return own[0] if own else type(model).__name__

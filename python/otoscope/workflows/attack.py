@@ -27,6 +27,7 @@ from otoscope.documents import document
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.models.zoo.dnsmos import speech_rating
 from otoscope.progress import Progress, silent, tracked
+from otoscope.protocols import model_name
 from otoscope.signal import read_audio, truncation, write_audio
 from otoscope.signal.snr import check_snr, snr_db
 from otoscope.workflows.recording import load_listening_model
@@ -148,6 +149,8 @@ class AttackFileResult:
         Pieces in the order of time.
     truncation : str
         What lacks in a file that was cut off, see `signal.truncation`.
+    model : str
+        Name of the model.
     """
 
     config: AttackFileConfig
@@ -155,6 +158,7 @@ class AttackFileResult:
     gain_db: float
     pieces: tuple[AttackedPiece, ...]
     truncation: str = ""
+    model: str = ""
 
     @property
     def n_fooled(self) -> int:
@@ -188,6 +192,7 @@ class AttackFileResult:
             "otoscope.AttackFile",
             1,
             {
+                "model": self.model,
                 "settings": self.config,
                 "is_fooled": self.is_fooled,
                 "snr_db": self.snr_db,
@@ -267,7 +272,8 @@ def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> Att
         raise err.within(config.sound) from err
     adversary = torch.cat([piece.adversary for piece in pieces])
     write_audio(config.out, adversary, sr=sr, subtype="PCM_16", comment="otoscope attack")
-    return AttackFileResult(config, sr, 20 * math.log10(gain), pieces, truncation(config.sound))
+    gain_db, lack = 20 * math.log10(gain), truncation(config.sound)
+    return AttackFileResult(config, sr, gain_db, pieces, lack, model_name(model))
 
 
 def save_attack_page(result: AttackFileResult, path: Path) -> None:
@@ -289,7 +295,7 @@ def save_attack_page(result: AttackFileResult, path: Path) -> None:
         evaluation,
         path,
         (piece.original, piece.adversary),
-        model=result.config.model,
+        model=result.model,
         title=result.config.sound.name,
         start=piece.start,
         notes=result.notes,

@@ -107,10 +107,10 @@ def to_record(
     -------
     dict
         ``format`` (the schema and its version), ``file``, ``start``, ``settings`` and ``error``;
-        for an explained excerpt also the numbers of `Explanation.to_record`, the places of the
-        segments that it rests on (``because``), what lacks in a file that was cut off
-        (``truncated``) and cautions (``warnings``). ``sources`` identifies the contents of the file
-        and of the model, see `ExplainResult`.
+        for an explained excerpt also the model's own name (``model``), the numbers of
+        `Explanation.to_record`, the places of the segments that it rests on (``because``), what
+        lacks in a file that was cut off (``truncated``) and cautions (``warnings``). ``sources``
+        identifies the contents of the file and of the model, see `ExplainResult`.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def to_record(
         record["advice"] = result.advice.to_list()
     if result.explanation is not None:
         explanation = result.explanation
-        record |= explanation.to_record()
+        record |= {"model": explanation.settings.model, **explanation.to_record()}
         record["because"] = because(explanation).replace("\N{NO-BREAK SPACE}", " ")
         record["truncated"] = result.truncated
         truncated = [result.truncated] if result.truncated else []

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.metrics import FeatureSet
-from otoscope.protocols import device_of, evaluating
+from otoscope.protocols import device_of, evaluating, model_name
 from otoscope.signal.audio.files import Blocks
 from otoscope.signal.excerpts import sliding
 from otoscope.taps import Tap
@@ -105,6 +105,7 @@ class SoundFeatures:
         self._device = device_of(getattr(self._model, "network", self._model))
         self.about: dict[str, Any] = {
             "model": config.model,
+            "name": model_name(self._model),
             "weights": identity["weights"],
             "layer": layer,
             "channel_axis": axis,
@@ -194,8 +195,8 @@ def layer_feature(
 
 
 def comparable(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the model's name: the weights identify it, whatever name it was loaded by."""
-    return {name: value for name, value in about.items() if name != "model"}
+    """Leave out the model's names: the weights identify it, whatever name it was loaded by."""
+    return {name: value for name, value in about.items() if name not in ("model", "name")}
 
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:

@@ -190,7 +190,7 @@ def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
         interrogated.result,
         page,
         render_pair=interrogated.interrogation.render_pair if has_sounds else None,
-        model=Path(config.model or str(interrogated.result.settings["system"])).name,
+        model=str(interrogated.result.settings["system"]),
         title=title,
         notes=[f"{note}." for note in interrogated.notes],
         skipped=interrogated.skipped,
@@ -232,9 +232,7 @@ def _settings(
         classes = None
     elif classes is None and _has_unnamed_columns(predict, labels):
         classes = tuple(sorted(set(labels or ())))
-    return replace(
-        config.settings, classes=classes, max_change=config.max_drop / 100, system=config.model
-    )
+    return replace(config.settings, classes=classes, max_change=config.max_drop / 100)
 
 
 def _has_unnamed_columns(predict: Any, labels: Sequence[str] | None) -> bool:

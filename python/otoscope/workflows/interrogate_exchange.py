@@ -173,7 +173,6 @@ def import_interrogation(config: InterrogateConfig, predictions: Path) -> Interr
             config.settings,
             classes=config.classes,
             max_change=config.max_drop / 100,
-            system=config.model,
         ),
     )
     return InterrogateResult(config, result, interrogation)

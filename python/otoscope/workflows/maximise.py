@@ -30,6 +30,7 @@ from otoscope.explain.maximise import (
 from otoscope.explain.maximise.maximiser import check_search
 from otoscope.explain.maximise.unit import Index, Pool
 from otoscope.progress import Progress, silent
+from otoscope.protocols import model_name
 from otoscope.report import maximisation
 from otoscope.signal import write_audio
 from otoscope.signal.audio.truncation import truncated_note
@@ -202,6 +203,8 @@ class MaximiseResult:
         Reasons for caution.
     files : FolderNotes
         Real sound files that were skipped or cut off.
+    model : str
+        Name of the model.
 
     Examples
     --------
@@ -216,6 +219,7 @@ class MaximiseResult:
     n_real: int
     notes: tuple[str, ...]
     files: FolderNotes
+    model: str = ""
 
     @property
     def summary(self) -> maximisation.MaximisationSummary:
@@ -223,7 +227,7 @@ class MaximiseResult:
         config = self.config
         return maximisation.MaximisationSummary(
             unit=f"unit {config.unit} of {config.layer}",
-            model=config.model,
+            model=self.model,
             prior=config.regularisers,
             n_real=self.n_real,
             maximise=not config.minimise,
@@ -255,6 +259,7 @@ class MaximiseResult:
         }
         plain: dict[str, Any] = records.to_plain(
             {
+                "model": self.model,
                 "settings": self.config,
                 "ranking": ranking,
                 **specimens,
@@ -318,7 +323,16 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
     squashed = config.layer if maximiser.unit.is_squashed else None
     notes = maximisation.search_cautions(ranking, made[0], real[0].activation, squashed=squashed)
     all_notes = (*notes, *truncated_note(excerpts.files.truncated.values()), *warned)
-    return MaximiseResult(config, ranking, made, real, extremes.n_seen, all_notes, excerpts.files)
+    return MaximiseResult(
+        config,
+        ranking,
+        made,
+        real,
+        extremes.n_seen,
+        all_notes,
+        excerpts.files,
+        model_name(model),
+    )
 
 
 def save_maximise_page(result: MaximiseResult, page: Path) -> None:

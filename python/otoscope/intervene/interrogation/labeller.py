@@ -21,6 +21,7 @@ from otoscope.protocols import (
     dependence_text,
     device_of,
     evaluating,
+    model_name,
     weights_digest,
 )
 
@@ -56,9 +57,7 @@ class Labeller:
             )
         self._predict = SoundClassifier(predict) if isinstance(predict, ListeningModel) else predict
         self.sample_rate: int | None = getattr(self._predict, "sample_rate", None)
-        model = getattr(predict, "model", predict)
-        kind = getattr(predict, "__qualname__", type(predict).__name__)
-        self.name = str(getattr(model, "name", "") or kind)
+        self.name = model_name(predict)
         names = classes
         if names is None:
             is_classifier = isinstance(self._predict, SoundClassifier)
