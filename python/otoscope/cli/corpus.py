@@ -76,7 +76,7 @@ def singing(  # noqa: PLR0913 - a command has the options it has
     changes = {"seconds": seconds, "snr_db": snr_db, "soundfont": fonts or None}
     given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     settings = replace(SINGING_RECIPES[recipe], **given)
-    with bars() as progress:
+    with bars(f"{out} holds the sounds until now: the same command resumes") as progress:
         manifest = write_singing(out, n, seed, recipe=settings, progress=progress)
     content = {"songs": n, "seed": seed, "recipe": settings, "manifest": manifest}
     write_json(document("otoscope.SingingCorpus", 1, content), json_path)
@@ -113,7 +113,7 @@ def dance(
     from otoscope.data import DanceRecipe, write_dance
 
     recipe = DanceRecipe(confounding=confounding, band=band, seconds=seconds)
-    with bars() as progress:
+    with bars(f"{out} holds the sounds until now: the same command resumes") as progress:
         manifest = write_dance(out, n, seed, recipe=recipe, progress=progress)
     content = {"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}
     write_json(document("otoscope.DanceCorpus", 1, content), json_path)

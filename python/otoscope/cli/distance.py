@@ -12,6 +12,7 @@ from rich.table import Table
 from otoscope.cli import files, options
 from otoscope.cli.options import INPUT, METHOD, MODEL, OUTPUT, Config, Device, Json, Model, Seed
 from otoscope.cli.output import (
+    NOTHING_KEPT,
     bars,
     console,
     is_printed,
@@ -84,7 +85,12 @@ def distance(  # noqa: PLR0913 - a command has the options it has
 
     config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
     measures = DistanceConfig(metric, infinity, interval, per_file, seed)
-    with truncation_listed(), bars() as progress:
+    kept = (
+        f"{keep} holds the files until now: the same command resumes"
+        if keep
+        else f"{NOTHING_KEPT}; with --keep FOLDER it resumes"
+    )
+    with truncation_listed(), bars(kept) as progress:
         result = measure_distance(real, generated, config, measures, keep=keep, progress=progress)
     write_json(document("otoscope.Distance", 1, result.to_dict()), json_path)
     sides = {"real": result.real, "generated": result.generated}
@@ -125,7 +131,8 @@ def stats(  # noqa: PLR0913 - a command has the options it has
     from otoscope.workflows.stats import measure_statistics
 
     config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
-    with truncation_listed(), bars() as progress:
+    kept = f"{out.with_suffix('.partial.npz')} holds the files until now: the same command resumes"
+    with truncation_listed(), bars(kept) as progress:
         result = measure_statistics(sounds, config, out, keep_rows=rows, progress=progress)
     record = {
         "out": out,

@@ -82,7 +82,11 @@ def _run(entry: Experiment) -> Callable[..., None]:
     def run(ctx: typer.Context, out: Path, json_file: Json = None) -> None:
         kind, function = entry.load()
         config = _configure(kind, given_values(ctx))
-        with bars() as progress:
+        if entry.resumes:
+            kept = f"{out} holds the answers until now: the same command resumes"
+        else:
+            kept = f"what is in {out} is not complete: the same command begins anew"
+        with bars(kept) as progress:
             tables = function(config, out, progress=progress)
         content = {"settings": config, "tables": tables, "out": out}
         write_json(document("otoscope.Experiment", 1, content), json_file)

@@ -16,6 +16,7 @@ from rich.text import Text
 from otoscope.cli import files
 from otoscope.cli.options import INPUT, MODEL, OUTPUT, Config, Csv, Device, Html, Json, Seed
 from otoscope.cli.output import (
+    NOTHING_KEPT,
     bars,
     console,
     is_printed,
@@ -217,7 +218,9 @@ def _explain_many(
         is_file = json_path is not None and not is_printed(json_path)
         rows = json_path if json_path and is_file else beside.with_suffix(".jsonl")
         n_before = sum(1 for _ in stream(rows)) if rows.exists() else 0
-        with truncation_listed(), bars() as progress:
+        kept = f"{rows} holds the excerpts until now: the same command resumes"
+        is_kept = is_file or bool(files)
+        with truncation_listed(), bars(kept if is_kept else NOTHING_KEPT) as progress:
             n_done = explain_to_records(config, rows, html=html, progress=progress)
         if html:
             write_index(read_rows(rows), html)

@@ -25,6 +25,7 @@ from otoscope.cli.options import (
     declared_values,
 )
 from otoscope.cli.output import (
+    NOTHING_KEPT,
     bars,
     console,
     is_printed,
@@ -204,7 +205,12 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     if export:
         _export(config, export, json_file)
         return
-    with truncation_listed(), bars() as progress:
+    kept = (
+        f"{records} holds the answers until now: the same command resumes"
+        if records
+        else f"{NOTHING_KEPT}; with --records FILE.jsonl it resumes"
+    )
+    with truncation_listed(), bars(kept) as progress:
         if predictions:
             interrogated = workflows.import_interrogation(config, predictions)
         else:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
     from otoscope.report.figures import ResultTable
 
 __all__ = [
+    "NOTHING_KEPT",
     "Group",
     "bars",
     "console",
@@ -64,6 +65,14 @@ _PACKAGE = Path(__file__).parents[1]
 _INTERRUPTED, _CLOSED_PIPE = 130, 141  # as of a process that SIGINT or SIGPIPE ends
 _LISTED = 10  # files that were skipped
 _WIDTH = 200  # columns of a table where stdout is a file
+
+
+NOTHING_KEPT = "nothing is written: the same command begins anew"
+"""What an interrupted command says that keeps nothing."""
+
+
+class _Interrupted(KeyboardInterrupt):
+    """An interruption that says what is kept."""
 
 
 class Group(TyperGroup):
@@ -143,7 +152,8 @@ class Group(TyperGroup):
                 _flush()
         except (typer.Exit, typer.Abort, Terminated):
             raise
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as err:
+            echo(f"otoscope: interrupted; {err if str(err) else NOTHING_KEPT}\n", err=True)
             raise typer.Exit(_INTERRUPTED) from None
         except (Exception, SystemExit) as err:  # SystemExit: of a user's model
             errors = (err, err.__context__)  # of a help page, rich raises SystemExit
@@ -316,10 +326,12 @@ def truncation_listed() -> Iterator[None]:
 
 
 @contextmanager
-def bars() -> Iterator[Display]:
+def bars(kept: str = NOTHING_KEPT) -> Iterator[Display]:
     """Show nested progress bars on stderr, if stderr is a terminal; they vanish when done.
 
     The bar of a single item moves without an end, since no part of the item is known to be done.
+    After an interruption in the block the command ends with a line that says what is ``kept`` and
+    how to go on.
     """
     stderr = _PlainConsole(stderr=True)
     shown = ProgressBars(
@@ -340,8 +352,11 @@ def bars() -> Iterator[Display]:
         finally:  # also where a search ends early
             shown.remove_task(bar)
 
-    with shown:
-        yield progress
+    try:
+        with shown:
+            yield progress
+    except KeyboardInterrupt as err:
+        raise _Interrupted(kept) from err
 
 
 def with_options(text: str, advice: Advice | None, names: Container[str]) -> str:

