@@ -73,7 +73,7 @@ VALUES: tuple[str, ...] = (
     "start",
     "3,1",
     "{folder}",
-    *("fourier", "mp3:64", "librosa", "mma"),
+    *("fourier", "mp3:64", "librosa", "mma", "kernel"),
 )
 VALUES += ("paper", "v1", "cuda", "fluidsynth")
 

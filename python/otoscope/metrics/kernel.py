@@ -228,7 +228,7 @@ class KernelSums:
         return cls(within(x, numbers[0]), within(y, numbers[1]), totals(x, y, *numbers))
 
     def distances(self, real: Tensor, generated: Tensor) -> Tensor:
-        """Compute distances [sample] of samples that hold so many copies of each group.
+        """Compute distances [sample] of samples, given the copies of each group.
 
         Copies are [sample, group]. A sample of a single row, which has no pairs, gives NaN.
         """

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from torch import nn
@@ -39,7 +39,8 @@ def load(name: str | PathLike[str]) -> Any:
     Returns
     -------
     Listener, or the return value of FUNCTION
-        Model; an ``nn.Module`` is in eval mode. A Listener without a name gets the one requested.
+        Model; an ``nn.Module`` is in eval mode. A Listener or
+        a function without a name gets the one requested.
 
     Raises
     ------
@@ -109,7 +110,8 @@ def _load(name: str) -> tuple[Any, set[Path]]:
 
 
 def _named(model: Any, name: str) -> Any:
-    if isinstance(model, Listener) and not model.name:
+    """Name a listener or a function that has no name of its own; see `protocols.model_name`."""
+    if isinstance(model, Listener | FunctionType) and not getattr(model, "name", ""):
         model.name = name
     return model
 

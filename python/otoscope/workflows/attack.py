@@ -211,16 +211,14 @@ class AttackFileResult:
         """Sentences about the file beyond the piece that is shown."""
         notes = [f"{self.truncation}."] if self.truncation else []
         if (loss := -self.gain_db) > 0:
-            notes.append(
-                f"The sound was attenuated by {loss:.2f} dB first: it exceeded full scale."
-            )
+            notes += [f"The sound was attenuated by {loss:.2f} dB first: it exceeded full scale."]
         if self.config.whole:
             n_left = sum(bool(piece.left) for piece in self.pieces)
             notes.append(
                 f"Fooled in {self.n_fooled} of {len(self.pieces)} pieces"
                 + (f" ({n_left} unchanged)" if n_left else "")
-                + f"; the whole file has {self.snr_db:.2f} dB. The piece shown has the largest "
-                "change of confidence."
+                + f"; the whole file has {self.snr_db:.2f} dB. The piece shown has the largest change "
+                "of confidence."
             )
         return tuple(notes)
 
@@ -272,8 +270,8 @@ def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> Att
         raise err.within(config.sound) from err
     adversary = torch.cat([piece.adversary for piece in pieces])
     write_audio(config.out, adversary, sr=sr, subtype="PCM_16", comment="otoscope attack")
-    gain_db, lack = 20 * math.log10(gain), truncation(config.sound)
-    return AttackFileResult(config, sr, gain_db, pieces, lack, model_name(model))
+    about = truncation(config.sound), model_name(model)
+    return AttackFileResult(config, sr, 20 * math.log10(gain), pieces, *about)
 
 
 def save_attack_page(result: AttackFileResult, path: Path) -> None:

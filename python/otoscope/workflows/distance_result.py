@@ -16,7 +16,7 @@ __all__ = ["DistanceConfig", "DistanceResult", "FileDistance"]
 
 @dataclass(frozen=True)
 class DistanceConfig:
-    """What is measured between two sets of features.
+    """Say what to measure between two sets of features.
 
     Parameters
     ----------

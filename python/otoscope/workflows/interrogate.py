@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from otoscope import records, report
@@ -137,14 +138,16 @@ def interrogate_files(
         )
     items, interventions = prepared(config)
     model, identity = load_identified_model(config.model, device=config.device)
-    predict = _predict(model, config, items.labels)
+    predict, code = _predict(model, config, items.labels), identity["code"]
+    if not isinstance(model, ListeningModel | FunctionType):  # objects of one class may differ
+        code += config.model.rpartition(":")[2]
     interrogation = Interrogation(
         predict,
         items.audio,
         items.labels,
         groups=items.groups,
         confound=items.confound,
-        settings=replace(_settings(config, predict, items.labels), system_code=identity["code"]),
+        settings=replace(_settings(config, predict, items.labels), system_code=code),
     )
     interrogation, skipped = readable(interrogation, config, progress)
     result = interrogation.run(

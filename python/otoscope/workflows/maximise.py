@@ -323,16 +323,8 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
     squashed = config.layer if maximiser.unit.is_squashed else None
     notes = maximisation.search_cautions(ranking, made[0], real[0].activation, squashed=squashed)
     all_notes = (*notes, *truncated_note(excerpts.files.truncated.values()), *warned)
-    return MaximiseResult(
-        config,
-        ranking,
-        made,
-        real,
-        extremes.n_seen,
-        all_notes,
-        excerpts.files,
-        model_name(model),
-    )
+    about = extremes.n_seen, all_notes, excerpts.files, model_name(model)
+    return MaximiseResult(config, ranking, made, real, *about)
 
 
 def save_maximise_page(result: MaximiseResult, page: Path) -> None:
