@@ -57,8 +57,8 @@ def test_an_option_of_one_meaning_has_one_wording() -> None:
 
 def test_every_command_and_option_is_in_a_panel() -> None:
     """None is left in a panel "Commands" or "Options", which say nothing, but ``--help``."""
-    program = typer.main.get_command(app)
-    for group in (program, program.commands["folk"]):  # type: ignore[attr-defined]
+    program: Any = typer.main.get_command(app)
+    for group in (program, program.commands["folk"]):
         panels = [command.rich_help_panel for command in group.commands.values()]
         assert set(panels) == set(group.panels)
         shown = CliRunner().invoke(app, ["folk"] * (group is not program) + ["--help"]).stdout

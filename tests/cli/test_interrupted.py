@@ -13,7 +13,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
-from otoscope.workflows import explain as explain_workflow
+from otoscope.workflows.recording import Recording
 from tests.cli.test_reach import WORK
 
 KEPT = {
@@ -75,7 +75,7 @@ def test_the_same_command_resumes_as_it_was_said(
     for name in "ab":
         noise = np.random.default_rng(ord(name)).normal(scale=0.1, size=2 * 22050)
         soundfile.write(tmp_path / f"{name}.wav", noise, 22050)
-    work, read = explain_workflow.Recording, list[str]()
+    work, read = Recording, list[str]()
 
     def stopping(path: Path, *arguments: Any, **keywords: Any) -> Any:
         read.append(path.name)
@@ -83,7 +83,7 @@ def test_the_same_command_resumes_as_it_was_said(
             raise KeyboardInterrupt
         return work(path, *arguments, **keywords)
 
-    monkeypatch.setattr(explain_workflow, "Recording", stopping)
+    monkeypatch.setattr("otoscope.workflows.explain.Recording", stopping)
     rows = tmp_path / "all.jsonl"
     command = ["explain", str(tmp_path), "--model", "synth-singing", "--segments", "temporal:2"]
     command += ["--json", str(rows)]

@@ -289,7 +289,7 @@ def group_numbers(
         raise ParameterError(
             f"the {side} set has {len(features)} rows, its groups {tuple(group.shape)}"
         )
-    numbers = group.to(features.device).unique(return_inverse=True)[1]
+    numbers: Tensor = torch.unique(group.to(features.device), return_inverse=True)[1]
     return numbers
 
 

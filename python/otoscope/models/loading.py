@@ -112,7 +112,7 @@ def _load(name: str) -> tuple[Any, set[Path]]:
 def _named(model: Any, name: str) -> Any:
     """Name a listener or a function that has no name of its own; see `protocols.model_name`."""
     if isinstance(model, Listener | FunctionType) and not getattr(model, "name", ""):
-        model.name = name
+        vars(model)["name"] = name
     return model
 
 

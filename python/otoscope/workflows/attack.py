@@ -214,11 +214,10 @@ class AttackFileResult:
             notes += [f"The sound was attenuated by {loss:.2f} dB first: it exceeded full scale."]
         if self.config.whole:
             n_left = sum(bool(piece.left) for piece in self.pieces)
+            left = f" ({n_left} unchanged)" if n_left else ""
             notes.append(
-                f"Fooled in {self.n_fooled} of {len(self.pieces)} pieces"
-                + (f" ({n_left} unchanged)" if n_left else "")
-                + f"; the whole file has {self.snr_db:.2f} dB. The piece shown has the largest change "
-                "of confidence."
+                f"Fooled in {self.n_fooled} of {len(self.pieces)} pieces{left}; the whole file has "
+                f"{self.snr_db:.2f} dB. The piece shown has the largest change of confidence."
             )
         return tuple(notes)
 
@@ -350,9 +349,8 @@ def _attack(model: Any, x: Tensor, config: AttackFileConfig) -> Attack:
         confidence=config.confidence,
         seed=config.seed,
     )
-    if config.target is None:
-        return attack
-    return attack.targeted(classifier.label_names.index(config.target))
+    target = config.target
+    return attack if target is None else attack.targeted(classifier.label_names.index(target))
 
 
 def _attacked(
@@ -363,8 +361,7 @@ def _attacked(
         path = Path(folder) / "piece.wav"
         for first, end in tracked(progress, spans, "pieces"):
             x = y[first:end]
-            reason = _reason_to_leave(attack, x)
-            if reason:
+            if reason := _reason_to_leave(attack, x):
                 yield AttackedPiece(first / sr, x.cpu(), round_to_16_bits(x).cpu(), left=reason)
                 continue
             (evaluation,) = evaluate(attack.run(x, progress=progress), judge, [path])
@@ -384,8 +381,7 @@ def _rated(
 
 def _in_file(piece: AttackedPiece, out: Path) -> AttackedPiece:
     """Name the whole file in the measures of a piece: they hold for its samples there too."""
-    evaluation = piece.evaluation
-    return replace(piece, evaluation=evaluation and replace(evaluation, path=str(out)))
+    return replace(piece, evaluation=piece.evaluation and replace(piece.evaluation, path=str(out)))
 
 
 def _reason_to_leave(attack: Attack, x: Tensor) -> Literal["", "silent", "heard already"]:
