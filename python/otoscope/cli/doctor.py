@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from rich.table import Table
 
 from otoscope.cli import files, options
-from otoscope.cli.options import METHOD, Config, Device, Json
+from otoscope.cli.options import INPUT, METHOD, Config, Device, Json
 from otoscope.cli.output import Group, bars, console, is_printed, write_json
 from otoscope.documents import document
 from otoscope.records import versions

@@ -283,8 +283,8 @@ def group_numbers(
 ) -> Tensor:
     """Number groups of rows [row] from 0; without groups each row is one, or all rows are."""
     if group is None:
-        numbers = torch.arange(len(features), device=features.device)
-        return numbers if by_row else torch.zeros_like(numbers)
+        each = torch.arange(len(features), device=features.device)
+        return each if by_row else torch.zeros_like(each)
     if group.shape != features.shape[:1]:
         raise ParameterError(
             f"the {side} set has {len(features)} rows, its groups {tuple(group.shape)}"

@@ -5,7 +5,8 @@ from .attack import (
     save_attack_page,
 )
 from .contents import ContentsConfig, ContentsResult, choose_contents
-from .distance import DistanceResult, measure_distance
+from .distance import measure_distance
+from .distance_result import DistanceConfig, DistanceResult, FileDistance
 from .singing.evaluate import (
     EvaluateConfig,
     EvaluateResult,
@@ -53,6 +54,7 @@ __all__ = [
     "CompareResult",
     "ContentsConfig",
     "ContentsResult",
+    "DistanceConfig",
     "DistanceResult",
     "EvaluateConfig",
     "EvaluateResult",
@@ -60,6 +62,7 @@ __all__ = [
     "ExplainResult",
     "ExportResult",
     "FeatureConfig",
+    "FileDistance",
     "InterrogateConfig",
     "InterrogateResult",
     "MaximiseConfig",
