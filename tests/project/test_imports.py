@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,3 +116,21 @@ def test_nothing_is_compiled_by_numba() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             roots = {target.split(".")[0] for target in imported(node)}
             assert not roots & {"librosa", "numba"}, name
+
+
+def test_drawing_and_tables_are_imported_at_their_first_use() -> None:
+    """Of all reports, results and workflows: pandas may be missing, and matplotlib is slow."""
+    late = ("pandas", "matplotlib", "tqdm.auto", "IPython", "ipywidgets")
+    script = f"""
+import sys
+from importlib import import_module
+for name in ("", ".report", ".report.figures", ".report.notebook.plots", ".report.notebook.tops",
+             ".workflows", ".explain", ".attack", ".intervene", ".metrics", ".progress"):
+    module = import_module("otoscope" + name)
+    if name in (".report", ".workflows"):
+        for public in module.__all__:
+            getattr(module, public)
+print([name for name in {late} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
