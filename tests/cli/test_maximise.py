@@ -294,7 +294,7 @@ def make(compression=None):
                     compression=compression)
 
 def known():
-    return make(Compression("log", 1e-6))
+    return make(Compression("ln", 1e-6))
 """)
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(size=16000) * 0.1, 16000)
     options = ["--layer", "1", "--iterations", 1, "--seeds", 1, "--prior", "raw"]

@@ -117,6 +117,11 @@ def kind_of_outputs(model: Model, outputs: Outputs | None, values: Tensor) -> Ou
     the values contradict it, or if nothing is declared and the values could be probabilities.
     """
     declared = outputs or declared_outputs(model)
+    if declared == "values":
+        raise ParameterError(
+            "the model's outputs are values, such as ratings or an embedding, and no probability "
+            "of a label; attack a model that decides between labels"
+        )
     if declared not in (None, "logits", "probabilities"):
         raise ParameterError(f"outputs is {declared!r}, must be 'logits' or 'probabilities'")
     total = values.sum(-1) if values.shape[-1] > 1 else torch.ones(())

@@ -34,7 +34,7 @@ __all__ = ["explain"]
 
 _TABLE = 100  # rows of one table; more follow in another, so that no number of files is too large
 
-_CONFIG = Config("workflows.explain", "ExplainConfig")
+_CONFIG = Config("workflows.explain.explain", "ExplainConfig")
 
 
 def explain(  # noqa: PLR0913 - a command has the options it has

@@ -45,7 +45,7 @@ __all__ = ["InterrogateCommand", "interrogate"]
 
 _INTERVENTIONS = "Interventions"
 _CACHE = files.output("shared folder")
-_CONFIG = Config("workflows.interrogate_config", "InterrogateConfig")
+_CONFIG = Config("workflows.interrogate.config", "InterrogateConfig")
 _SETTINGS = Config("intervene.interrogation.session", "InterrogationSettings")
 
 

@@ -69,8 +69,8 @@ _DESCRIBED = re.compile(r"^(\w+(?:, \w+)*) : .*\n((?:(?: {4}.*)?(?:\n|$))*)", re
 class Config(Mapping[str, Any]):
     """Settings of a dataclass: a mapping of names to defaults, ``...`` if there is none.
 
-    ``module`` is the dataclass's module below ``otoscope``, such as "workflows.explain". Defaults
-    must be literals or constants of the same module.
+    ``module`` is the dataclass's module below ``otoscope``, such as "workflows.explain.explain".
+    Defaults must be literals or constants of the same module.
     """
 
     def __init__(self, module: str, name: str) -> None:

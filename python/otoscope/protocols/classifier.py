@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal
+from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols.batches import batch_dependence, dependence_text
 from otoscope.protocols.calls import call_model, evaluating
 from otoscope.protocols.listening import (
@@ -25,6 +25,7 @@ from otoscope.signal.excerpts import sliding
 
 __all__ = ["SoundClassifier", "model_name"]
 
+_THRESHOLD = Argument("threshold")
 _MAX_BATCH = 64  # excerpts per forward pass without a graph
 
 # Not an attribute, which would change the state that traces and records go by.
@@ -52,8 +53,9 @@ class SoundClassifier(nn.Module):
     threshold : float, optional
         Decision threshold of a single class, for `label_scores`; by default 0.5 for probabilities
         and 0 for logits.
-    outputs : {"probabilities", "logits"}, optional
+    outputs : {"probabilities", "logits", "values"}, optional
         Scale of the model's outputs; by default its attribute ``outputs``, or probabilities.
+        Values, such as ratings or an embedding, have no labels without a threshold.
 
     Raises
     ------
@@ -90,10 +92,12 @@ class SoundClassifier(nn.Module):
         )
         if threshold is not None and len(columns) > 1:
             raise ParameterError(f"threshold is {threshold} for {len(columns)} classes; name one")
-        if outputs not in (None, "probabilities", "logits"):
-            raise ParameterError(f"outputs is {outputs!r}, must be 'probabilities' or 'logits'")
+        if outputs not in (None, *get_args(Outputs)):
+            raise ParameterError(
+                f"outputs is {outputs!r}, must be 'probabilities', 'logits' or 'values'"
+            )
         outputs = outputs or declared_outputs(model) or "probabilities"
-        if threshold is None:
+        if threshold is None and outputs != "values":
             threshold = 0.0 if outputs == "logits" else 0.5
         self.model = model
         self.columns = list(columns.values())
@@ -116,8 +120,20 @@ class SoundClassifier(nn.Module):
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """Names of the labels; a single class X has the labels "not X" and "X"."""
+        """Names of the labels; a single class X has the labels "not X" and "X".
+
+        Raises
+        ------
+        ParameterError
+            If the outputs are values, and no threshold makes one of them a decision.
+        """
         names = self.class_names
+        if self.outputs == "values" and self.threshold is None:
+            raise ParameterError(
+                "the model's outputs are values, such as ratings or an embedding, and name no "
+                "class",
+                advice=Advice("choose one with ", Argument("classes"), " and ", _THRESHOLD),
+            )
         return names if len(names) > 1 else (f"not {names[0]}", names[0])
 
     def forward(self, sounds: Tensor) -> Tensor:
@@ -171,7 +187,8 @@ class SoundClassifier(nn.Module):
         """
         with evaluating(self):
             outputs: Tensor = self(sounds).cpu()
-        if len(self.columns) > 1:
+        names = self.label_names
+        if self.threshold is None or len(names) == len(self.columns):
             return outputs
         return torch.cat([torch.full_like(outputs, self.threshold), outputs], -1)
 

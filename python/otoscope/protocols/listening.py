@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, cast, get_args, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,8 +29,8 @@ __all__ = [
 
 Sound: TypeAlias = "str | PathLike[str] | tuple[Any, float]"
 """A file, or ``(y, sr)``: array or Tensor [sample] or [channel, sample], and rate in Hz."""
-Outputs: TypeAlias = Literal["logits", "probabilities"]
-"""Kind of a model's outputs."""
+Outputs: TypeAlias = Literal["logits", "probabilities", "values"]
+"""Kind of a model's outputs; values decide nothing: ratings, an embedding."""
 Target: TypeAlias = "str | int | Tensor | np.ndarray[Any, Any] | Sequence[str | int] | None"
 """Names or indices of a model's outputs, of any integer type; None: its only one."""
 
@@ -164,7 +164,7 @@ def declared_outputs(model: object) -> Outputs | None:
 
     Returns
     -------
-    "logits", "probabilities" or None
+    "logits", "probabilities", "values" or None
         None: nothing is declared.
 
     Raises
@@ -181,8 +181,10 @@ def declared_outputs(model: object) -> Outputs | None:
     if not isinstance(declared, str):
         network = getattr(model, "network", None)
         return None if network is None else declared_outputs(network)
-    if declared not in ("logits", "probabilities"):
-        raise ParameterError(f"outputs is {declared!r}, must be 'logits' or 'probabilities'")
+    if declared not in get_args(Outputs):
+        raise ParameterError(
+            f"outputs is {declared!r}, must be 'logits', 'probabilities' or 'values'"
+        )
     return cast("Outputs", declared)
 
 

@@ -1,4 +1,4 @@
-"""Workflows: one module per command, with its configuration, its function and its result.
+"""Workflows: of each command its configuration, its function and its result.
 
 Names are imported when they are first used.
 """

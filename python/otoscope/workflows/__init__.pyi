@@ -13,28 +13,28 @@ from .singing.evaluate import (
     SongScores,
     evaluate_detector,
 )
-from .explain import ExplainConfig, ExplainResult, explain_files
-from .explain_compare import (
+from .explain.explain import ExplainConfig, ExplainResult, explain_files
+from .explain.compare import (
     CompareResult,
     compare_explanations,
     save_compare_page,
 )
-from .explain_records import (
+from .explain.records import (
     explain_to_records,
     save_explain_page,
     to_record,
     write_index,
     write_summary,
 )
-from .explain_rows import read_rows, write_csv
+from .explain.rows import read_rows, write_csv
 from .features import FeatureConfig
-from .interrogate import (
+from .interrogate.interrogate import (
     InterrogateResult,
     interrogate_files,
     save_interrogate_page,
 )
-from .interrogate_config import InterrogateConfig
-from .interrogate_exchange import (
+from .interrogate.config import InterrogateConfig
+from .interrogate.exchange import (
     ExportResult,
     export_interrogation,
     import_interrogation,

@@ -41,6 +41,8 @@ class Opinion(nn.Module):
     ``channels`` are those of the convolutions; a pooling follows those in ``pooled``.
     """
 
+    outputs = "values"
+
     def __init__(
         self, channels: tuple[int, ...], pooled: tuple[int, ...], n_hidden: int, n_scores: int
     ) -> None:
@@ -69,6 +71,8 @@ class DNSMOS(nn.Module):
     """
 
     scales: Tensor
+
+    outputs = "values"
 
     def __init__(self) -> None:
         super().__init__()

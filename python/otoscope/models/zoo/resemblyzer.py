@@ -45,6 +45,8 @@ class SpeakerEncoder(nn.Module):
     Source: Wan et al. (2018) :cite:`wan2018`.
     """
 
+    outputs = "values"
+
     def __init__(self) -> None:
         super().__init__()
         self.lstm = nn.LSTM(40, _SIZE, num_layers=3, batch_first=True)

@@ -19,7 +19,7 @@ from otoscope.intervene.interrogation.exchange import Exported
 from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, SoundClassifier
 from otoscope.signal.audio.truncation import truncated_note
-from otoscope.workflows.interrogate_config import (
+from otoscope.workflows.interrogate.config import (
     InterrogateConfig,
     doses_of,
     prepared,

@@ -14,8 +14,8 @@ from otoscope.explain import Explanation, SharedSet, Transfer, decisive_sets, tr
 from otoscope.explain.fit.decisive import decision_of
 from otoscope.progress import Progress, silent, tracked
 from otoscope.report.comparison import variant_names
-from otoscope.workflows.explain import ExplainConfig, ExplainResult, PreparedExplain
-from otoscope.workflows.explain_records import pages_of, save_explain_page, to_record
+from otoscope.workflows.explain.explain import ExplainConfig, ExplainResult, PreparedExplain
+from otoscope.workflows.explain.records import pages_of, save_explain_page, to_record
 from otoscope.workflows.recording import load_identified_listener
 
 __all__ = ["CompareResult", "compare_explanations", "save_compare_page"]

@@ -30,7 +30,7 @@ from otoscope.workflows import (
     write_csv,
     write_index,
 )
-from otoscope.workflows.explain_rows import COLUMNS, read_rows
+from otoscope.workflows.explain.rows import COLUMNS, read_rows
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ from otoscope.intervene import (
 from otoscope.intervene.interrogation.items import Features
 from otoscope.progress import Progress, silent
 from otoscope.signal.audio.truncation import truncated_note
-from otoscope.workflows.interrogate import InterrogateResult
-from otoscope.workflows.interrogate_config import (
+from otoscope.workflows.interrogate.config import (
     DECIDED,
     InterrogateConfig,
     check_bound,
@@ -31,6 +30,7 @@ from otoscope.workflows.interrogate_config import (
     readable,
     truncated_files,
 )
+from otoscope.workflows.interrogate.interrogate import InterrogateResult
 
 __all__ = ["ExportResult", "export_interrogation", "import_interrogation"]
 

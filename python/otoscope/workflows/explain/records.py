@@ -20,8 +20,8 @@ from otoscope.errors import ParameterError
 from otoscope.explain.document import RECORD_FORMAT
 from otoscope.progress import Progress, silent
 from otoscope.report.sentences import because, cautions
-from otoscope.workflows.explain import ExplainConfig, ExplainResult, PreparedExplain
-from otoscope.workflows.explain_rows import check_record
+from otoscope.workflows.explain.explain import ExplainConfig, ExplainResult, PreparedExplain
+from otoscope.workflows.explain.rows import check_record
 
 __all__ = [
     "explain_to_records",

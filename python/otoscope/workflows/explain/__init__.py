@@ -1,0 +1,1 @@
+"""Workflow of explain: excerpts of files, comparisons, records and tables."""

@@ -1,0 +1,1 @@
+"""Workflow of interrogate: its config, its function, and the exchange with other systems."""
