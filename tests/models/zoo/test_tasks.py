@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
@@ -32,7 +31,6 @@ def sounds() -> list[Any]:
 def test_answers_are_interrogated(name: str) -> None:
     result = Interrogation(zoo_model(name), sounds()).run([Gain(0.5)])
     assert result.baseline.value == 1.0
-    assert len(result.answers) == 4
 
 
 @pytest.mark.slow
@@ -43,8 +41,9 @@ def test_values_are_interrogated_by_a_threshold_alone(name: str) -> None:
         Interrogation(model, sounds())
     first = model.output_names[0]
     classifier = SoundClassifier(model, classes=first, threshold=0.0)
+    assert classifier.label_names == (f"not {first}", first)
     result = Interrogation(classifier, sounds()).run([Gain(0.5)])
-    assert set(result.answers[:, 0]) <= {first, f"not {first}"}
+    assert result.baseline.value == 1.0
 
 
 @pytest.mark.slow
@@ -55,10 +54,10 @@ def test_distance_and_maximise(name: str, tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         for i, (y, _) in enumerate(sounds()):
             write_audio(tmp_path / folder / f"{i}.wav", level * y, sr=SR)
-    command = ("distance", str(tmp_path / "a"), str(tmp_path / "b"), "--model", name)
-    measured = CliRunner().invoke(app, command)
+    folders = [str(tmp_path / "a"), str(tmp_path / "b")]
+    measured = CliRunner().invoke(app, ["distance", *folders, "--model", name])
     assert measured.exit_code == 0, measured.output
-    command = ("maximise", "--model", name, "--layer", DRAWN.get(name, "any"), "--seeds", "2")
+    command = ["maximise", "--model", name, "--layer", DRAWN.get(name, "any"), "--seeds", "2"]
     drawn = CliRunner().invoke(app, [*command, "--iterations", "3", "--real", str(tmp_path / "a")])
     assert drawn.exit_code == (0 if name in DRAWN else 2), drawn.output
     assert name in DRAWN or "maximisation draws spectrograms" in drawn.output
@@ -69,7 +68,7 @@ def test_values_have_no_labels_without_a_threshold() -> None:
     mean.outputs = "values"  # type: ignore[assignment]
     with pytest.raises(ParameterError, match="outputs are values, such as ratings"):
         _ = SoundClassifier(mean).label_names
-    classifier = SoundClassifier(mean, threshold=2.5)
+    classifier = SoundClassifier(mean, classes=mean.output_names[0], threshold=2.5)
     assert len(classifier.label_names) == 2
-    with pytest.raises(ParameterError, match="must be 'logits', 'probabilities' or 'values'"):
+    with pytest.raises(ParameterError, match="must be 'probabilities', 'logits' or 'values'"):
         SoundClassifier(load("synth-singing"), outputs="ratings")  # type: ignore[arg-type]

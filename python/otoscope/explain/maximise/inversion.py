@@ -48,7 +48,7 @@ class Inversion:
             return None
         compression = self.domain.compression
         log_mel = self.domain.log_mel(values.cpu().double())
-        loudest = compression.compress(torch.tensor(_LOUDEST, dtype=torch.float64))
+        loudest = compression.compress(torch.full((1, 1), _LOUDEST, dtype=torch.float64))
         log_mel = log_mel - (log_mel.max() - loudest).clamp(min=0)
         y: Tensor = self.front_end.invert(compression.expand(log_mel), n_iter=_N_ITER, seed=seed)
         return y
