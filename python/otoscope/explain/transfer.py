@@ -1,4 +1,4 @@
-"""Transfer: does another model accept the sound that is sufficient for the first?"""
+"""Transfer: whether another model accepts the sound that is sufficient for the first."""
 
 from __future__ import annotations
 

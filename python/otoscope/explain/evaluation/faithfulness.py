@@ -1,4 +1,4 @@
-"""Faithfulness: does the output follow the attribution when segments are replaced?"""
+"""Faithfulness: how the output follows the attribution when segments are replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stability and dependence on the weights: does an explanation change when it should?
+"""Stability and dependence on the weights: does an explanation change when it should.
 
 An explanation should stay under another seed, a small shift of the segments and faint noise in the
 input, and should not stay when the weights of the model are replaced.

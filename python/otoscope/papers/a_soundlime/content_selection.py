@@ -1,4 +1,4 @@
-"""Choose the content as paper A does: which one finds the segments that the voice replaced?
+"""Choose the content as paper A does: the one that finds the segments that the voice replaced.
 
 Three of ten segments of an excerpt without voice are replaced by those of the voice. Mixes that the
 model calls sung are explained with each content; N_ce counts how many of the three segments named

@@ -1,4 +1,4 @@
-"""otoscope contents: which content should replace the segments of an explanation?"""
+"""Workflow of contents: which content should replace the segments of an explanation."""
 
 from otoscope.workflows.contents.choose import (
     ContentsConfig,
