@@ -94,7 +94,7 @@ class SoundClassifier(nn.Module):
             raise ParameterError(f"threshold is {threshold} for {len(columns)} classes; name one")
         if outputs not in (None, *get_args(Outputs)):
             raise ParameterError(
-                f"outputs is {outputs!r}, must be 'probabilities', 'logits' or 'values'"
+                f"outputs is {outputs!r}, must be 'logits', 'probabilities' or 'values'"
             )
         outputs = outputs or declared_outputs(model) or "probabilities"
         if threshold is None and outputs != "values":

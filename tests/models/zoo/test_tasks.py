@@ -70,5 +70,5 @@ def test_values_have_no_labels_without_a_threshold() -> None:
         _ = SoundClassifier(mean).label_names
     classifier = SoundClassifier(mean, classes=mean.output_names[0], threshold=2.5)
     assert len(classifier.label_names) == 2
-    with pytest.raises(ParameterError, match="must be 'probabilities', 'logits' or 'values'"):
+    with pytest.raises(ParameterError, match="must be 'logits', 'probabilities' or 'values'"):
         SoundClassifier(load("synth-singing"), outputs="ratings")  # type: ignore[arg-type]
