@@ -19,6 +19,7 @@ from tests.cli.test_reach import WORK
 KEPT = {
     "stats": "s.partial.npz holds the files until now: the same command resumes",
     "folk train": "with --resume goes on from the last checkpoint in",
+    "train singing": "with --resume goes on from the last checkpoint in",
     "corpus singing": "holds the sounds until now: the same command resumes",
     "corpus dance": "holds the sounds until now: the same command resumes",
     "distance": "with --keep FOLDER it resumes",

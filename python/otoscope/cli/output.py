@@ -55,6 +55,7 @@ __all__ = [
     "is_printed",
     "show_skipped",
     "show_tables",
+    "training_kept",
     "truncation_listed",
     "with_options",
     "write_json",
@@ -357,6 +358,12 @@ def bars(kept: str = NOTHING_KEPT) -> Iterator[Display]:
             yield progress
     except KeyboardInterrupt as err:
         raise _Interrupted(kept) from err
+
+
+def training_kept(folder: Path, *, resume: bool) -> str:
+    """Say how an interrupted training goes on, for `bars`."""
+    how = "the same command resumes" if resume else "the same command with --resume goes on"
+    return f"{how} from the last checkpoint in {folder}, if there is one"
 
 
 def with_options(text: str, advice: Advice | None, names: Container[str]) -> str:

@@ -14,6 +14,7 @@ from otoscope.cli.output import (
     bars,
     console,
     is_printed,
+    training_kept,
     write_json,
 )
 from otoscope.documents import document
@@ -115,8 +116,7 @@ def train(  # noqa: PLR0913 - a command has the options it has
             "device": device,
         },
     )
-    how = "the same command resumes" if resume else "the same command with --resume goes on"
-    with bars(f"{how} from the last checkpoint in {out}, if there is one") as progress:
+    with bars(training_kept(out, resume=resume)) as progress:
         result = train_folk(
             folder,
             out,

@@ -10,7 +10,7 @@ import typer
 
 from otoscope.cli import files, options
 from otoscope.cli.options import INPUT, METHOD, Config, Json
-from otoscope.cli.output import Group, bars, is_printed, write_json
+from otoscope.cli.output import Group, bars, is_printed, training_kept, write_json
 
 __all__ = ["train"]
 
@@ -92,7 +92,7 @@ def singing(  # noqa: PLR0913 - a command has the options it has
         validate_every=validate_every,
         seed=seed,
     )
-    with bars() as progress:
+    with bars(training_kept(out, resume=resume)) as progress:
         result = train_singing(
             corpora,
             out,
