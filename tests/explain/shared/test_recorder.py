@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from otoscope.explain.shared._recorder import NotRecorded, record
 from otoscope.explain.shared._replica import Replica
@@ -127,11 +127,12 @@ def test_operations_are_recorded_before_they_are_decomposed() -> None:
     net = nn.Sequential(
         nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(24, 1)
     )
-    graph, answer = record(Replica(net.eval()), net.eval(), BATCH)
-    called = [node.target._schema.name for node in graph.graph.nodes if node.op == "call_function"]
+    _, graph, answer = record(Replica(net.eval()), net.eval(), BATCH)
+    called = [node.target._schema.name for node in graph.nodes if node.op == "call_function"]
     assert called == ["aten::conv2d", "aten::batch_norm", "aten::flatten", "aten::linear"]
-    assert answer is None
-    (output,) = (node for node in graph.graph.nodes if node.op == "output")
+    assert isinstance(answer, Tensor)
+    assert torch.equal(answer, net(BATCH))
+    (output,) = (node for node in graph.nodes if node.op == "output")
     assert output.args[0].meta["val"].shape == (2, 1)
     assert output.args[0].meta["val"].is_meta
 
@@ -143,12 +144,40 @@ def test_parts_of_a_result_are_recorded_each() -> None:
         return values + places
 
     batch = torch.rand(2, 1, 4, 3)
-    graph, _ = record(Replica(call), call, batch)
-    assert torch.equal(graph(batch), call(batch))
+    root, graph, _ = record(Replica(call), call, batch)
+    assert torch.equal(fx.GraphModule(root, graph)(batch), call(batch))
 
 
 def test_what_is_returned_besides_recorded_tensors_is_handed_back() -> None:
     constant = torch.ones(2)
-    assert record(Replica(len), lambda x: constant, BATCH)[1] is constant
+    assert record(Replica(len), lambda x: constant, BATCH)[-1] is constant
     with pytest.raises(NotRecorded, match="rand is random"):
         record(Replica(len), lambda x: torch.rand(2), BATCH)
+
+
+SWALLOWED: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "a value of the batch": lambda weight, x: float(x.max()),
+    "a value by NumPy": lambda weight, x: float(x.numpy().max()),
+    "a number drawn": lambda weight, x: torch.rand(()),
+    "a weight written": lambda weight, x: weight.data.add_(1.0),
+}
+
+
+@pytest.mark.parametrize("way", SWALLOWED)
+@pytest.mark.parametrize("caught", [Exception, BaseException])
+def test_a_model_that_catches_the_refusal_is_refused_too(
+    way: str, caught: type[BaseException]
+) -> None:
+    weight = nn.Parameter(torch.ones(()))
+
+    def model(x: Tensor) -> Any:
+        gain: Any = 1.0
+        try:
+            gain = SWALLOWED[way](weight, x)
+        except caught:
+            gain = 1.0
+        return x.sum((1, 2, 3)) * gain
+
+    with pytest.raises(NotTraced):
+        trace(model, BATCH)
+    assert float(weight.detach()) == 1.0

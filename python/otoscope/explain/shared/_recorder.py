@@ -42,19 +42,21 @@ class NotRecorded(Exception):
 
 def record(
     replica: Replica, call: Callable[[Tensor], object], batch: Tensor
-) -> tuple[fx.GraphModule, object]:
-    """Compute ``call(batch)`` and return its operations, with a node's shape in ``meta["val"]``.
+) -> tuple[nn.Module, fx.Graph, object]:
+    """Compute ``call(batch)``; return its operations, with a node's shape in ``meta["val"]``.
 
-    Tensors of the replica's model are attributes of the graph, so that their values are read at
-    every call. Also returns what the call returned if it is no recorded tensor, else None.
+    Tensors of the replica's model are attributes of a module for the graph, so that their values
+    are read at every call. Returns this module, the graph, and what the call returned.
     """
     recorder = _Recorder(replica)
     recorder.keep(batch, recorder.graph.placeholder("batch"))
     with enable_python_dispatcher(), recorder, _Readings(replica, recorder):
         answer = call(batch)
+    if recorder.refusal is not None:  # which the model's code has caught
+        raise recorder.refusal
     node = recorder.nodes.get(answer) if isinstance(answer, Tensor) else None
     recorder.graph.output(node)
-    return fx.GraphModule(recorder.root, recorder.graph), None if node is not None else answer
+    return recorder.root, recorder.graph, answer
 
 
 def _is_random(func: object, arguments: dict[str, object]) -> bool:
@@ -79,6 +81,8 @@ def bound_arguments(func: Any, args: Iterable[Any], kwargs: dict[str, Any]) -> d
 class _Recorder(ProxyTorchDispatchMode):
     """Write each operation down when it is computed."""
 
+    refusal: NotRecorded | None = None
+
     def __init__(self, replica: Replica) -> None:
         TorchDispatchMode.__init__(self, _dispatch_key=DispatchKey.PreDispatch)
         self._mode_key = _TorchDispatchModeKey.PROXY
@@ -99,7 +103,13 @@ class _Recorder(ProxyTorchDispatchMode):
         self.nodes[tensor] = node
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        try:
+            return self._write(func, args, kwargs or {})
+        except NotRecorded as problem:
+            self.refusal = problem
+            raise
+
+    def _write(self, func: Any, args: Any, kwargs: Any) -> Any:
         if not isinstance(func, torch._ops.OpOverload):
             raise NotRecorded(f"{func} is no operation of ATen")
         name = func._schema.name.partition("::")[2]
@@ -179,7 +189,13 @@ class _Readings(TorchFunctionMode):
         self._replica, self._recorder = replica, recorder
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        try:
+            return self._read(func, args, kwargs or {})
+        except NotRecorded as problem:
+            self._recorder.refusal = problem
+            raise
+
+    def _read(self, func: Any, args: Any, kwargs: Any) -> Any:
         name = getattr(func, "__name__", "")
         if name == "__repr__":
             return f"tensor(..., size={tuple(args[0].shape)})"

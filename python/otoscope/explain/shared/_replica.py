@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import copy
 import functools
+import random
 import types
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,16 @@ from torch.utils.hooks import RemovableHandle
 
 from otoscope.protocols.reach import attributes, is_constant_code, mentioned
 
-__all__ = ["LazyTensor", "Replica"]
+__all__ = ["NotReplicated", "Replica"]
 
 _MOST_BYTES = 1 << 22  # of an array
 _CONTAINERS = (dict, list, set, deque)
+_DRAWING = (random.Random, np.random.Generator, np.random.RandomState)
 _HOLDERS = (nn.Module, *_CONTAINERS, tuple, functools.partial, types.MethodType)
 
 
-class LazyTensor(Exception):
-    """Raised for a model with a weight that does not exist before the first call."""
+class NotReplicated(Exception):
+    """Raised for a model of which a call leaves something changed; the message says what."""
 
 
 class Replica:
@@ -94,7 +96,13 @@ class Replica:
             return self._container(value)
         if isinstance(value, np.ndarray) and value.nbytes <= _MOST_BYTES:
             return self._keep(value, value.copy())
-        return self._object(value) if _is_plain(value) else value
+        if isinstance(value, _DRAWING):
+            return self._keep(value, copy.deepcopy(value))
+        if _is_plain(value):
+            return self._object(value)
+        if isinstance(value, Iterator):
+            raise NotReplicated(f"it holds a {kind.__name__}, which a call moves on")
+        return value
 
     def _keep(self, value: object, replica: Any) -> Any:
         self._memo[id(value)] = replica
@@ -104,7 +112,7 @@ class Replica:
     def _alias(self, tensor: Tensor) -> Tensor:
         """Return a tensor that shares the memory, so that what is set in it is set in it alone."""
         if is_lazy(tensor):
-            raise LazyTensor
+            raise NotReplicated("it has lazy layers that have not run")
         alias = tensor.detach()
         if isinstance(tensor, nn.Parameter):
             alias = nn.Parameter(alias, requires_grad=tensor.requires_grad)
@@ -156,17 +164,17 @@ class Replica:
         named: Iterable[str] = ()
         if not is_constant_code(scope.get("__name__")):
             named = [n for n in mentioned(function.__code__) if _holds(scope.get(n))]
-        if not (named or function.__closure__ or vars(function)):
+        defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+        if not (named or function.__closure__ or vars(function) or any(map(_holds, defaults))):
             return function
         if id(scope) not in self._memo:
             self._keep(scope, scope.copy())
         own_scope = self._memo[id(scope)] if named else scope
         cells = tuple(types.CellType() for _ in function.__closure__ or ())
-        replica = types.FunctionType(
-            function.__code__, own_scope, function.__name__, function.__defaults__, cells
-        )
+        replica = types.FunctionType(function.__code__, own_scope, function.__name__, None, cells)
         self._keep(function, replica)
-        replica.__kwdefaults__ = function.__kwdefaults__
+        replica.__defaults__ = self._copy(function.__defaults__)
+        replica.__kwdefaults__ = self._copy(function.__kwdefaults__)
         replica.__dict__.update({n: self._copy(v) for n, v in vars(function).copy().items()})
         for cell, own in zip(cells, function.__closure__ or (), strict=True):
             try:
@@ -179,7 +187,7 @@ class Replica:
 
 
 def _holds(value: object) -> bool:
-    """Whether a global is, or may hold, something that a call writes into."""
+    """Whether a global or default is, or may hold, something that a call writes into."""
     if isinstance(value, types.FunctionType):
         return not is_constant_code(value.__globals__.get("__name__"))
     return isinstance(value, _HOLDERS) or _is_plain(value)

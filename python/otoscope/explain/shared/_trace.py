@@ -11,16 +11,19 @@ from functools import reduce
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from otoscope.explain.shared._recorder import NotRecorded, bound_arguments, record
-from otoscope.explain.shared._replica import LazyTensor, Replica
+from otoscope.explain.shared._replica import NotReplicated, Replica
 from otoscope.protocols.outputs import as_outputs
 
 __all__ = ["TRACING", "NotTraced", "Trace", "trace"]
 
 _PERHAPS_VIEWS = {"reshape", "contiguous", "flatten", "to", "type_as", "broadcast_tensors"}
 _PERHAPS_VIEWS |= {"atleast_1d", "atleast_2d", "atleast_3d", "meshgrid", "einsum"}
+
+_ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}  # relative to the largest output
+_COARSE = 0.05
 
 TRACING = threading.RLock()
 """Held during a trace: PyTorch's tracer is for one thread at a time."""
@@ -30,12 +33,17 @@ class NotTraced(Exception):
     """Raised for a model that is not a fixed graph of operations; the message says why."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Trace:
-    """Graph of a model, and the tensors whose values it depends on, with these values."""
+    """Graph of a model, and the tensors whose values it depends on, with these values.
+
+    The replica that was traced stays until `compare` has called it.
+    """
 
     graph: fx.GraphModule
     reads: list[tuple[Tensor, Tensor]]
+    replica: Replica | None
+    problem: str = ""
 
     @property
     def is_current(self) -> bool:
@@ -44,6 +52,39 @@ class Trace:
             (tensor.shape, tensor.dtype, tensor.device) == (value.shape, value.dtype, value.device)
             and torch.equal(tensor, value)
             for tensor, value in self.reads
+        )
+
+    def compare(self, inputs: Callable[[], Tensor], outputs: Callable[[], Tensor]) -> None:
+        """Compare outputs with those of the replica, once; raise `NotTraced` if they differ.
+
+        A second call, with other values and another number of rows, shows what operations alone
+        do not: counters, the size of the batch in a sum, work of other threads.
+        """
+        with TRACING:
+            replica, self.replica = self.replica, None
+            if replica is not None and not self._agrees(replica, inputs(), outputs()):
+                self.problem = "a second call of the model does not repeat the first"
+        if self.problem:
+            raise NotTraced(self.problem)
+
+    def _agrees(self, replica: Replica, inputs: Tensor, outputs: Tensor) -> bool:
+        values = (node.meta.get("val") for node in self.graph.graph.nodes)
+        types = {value.dtype for value in values if isinstance(value, Tensor)}
+        is_exact = inputs.device.type == "cpu" and not types & {torch.float16, torch.bfloat16}
+        tolerance = _ROUNDING.get(inputs.dtype, _COARSE) if is_exact else _COARSE
+        try:
+            *_, answer = _recorded(replica, inputs)
+        except Exception:  # whatever a model may raise
+            return False
+        if not isinstance(answer, Tensor) or answer.shape != outputs.shape:
+            return False
+        scale = outputs[outputs.isfinite()].abs().max() if outputs.isfinite().any() else 0.0
+        return torch.allclose(
+            answer.to(torch.promote_types(answer.dtype, torch.float32)),
+            outputs.to(torch.promote_types(answer.dtype, torch.float32)),
+            rtol=0,
+            atol=tolerance * float(scale),
+            equal_nan=True,
         )
 
 
@@ -56,29 +97,34 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> Trace:
     one tensor with a row per input.
     """
     try:
-        with TRACING, warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
+        with TRACING:
             replica = Replica(model)
-            graph, answer = record(replica, lambda x: as_outputs(replica.model(x)), batch)
-    except LazyTensor:
-        raise NotTraced("it has lazy layers that have not run") from None
+            root, operations, answer = _recorded(replica, batch)
+    except NotReplicated as problem:
+        raise NotTraced(str(problem)) from None
     except NotRecorded as problem:
         raise NotTraced(str(problem)) from problem
     except Exception as problem:  # whatever a model may raise on tensors without values
         raise NotTraced("its control flow depends on data, or it leaves PyTorch") from problem
-    nodes = list(graph.graph.nodes)
+    nodes = list(operations.nodes)
     output = nodes[-1].args[0]
-    if isinstance(answer, Tensor):
-        raise NotTraced("the output does not depend on the input")
     if not isinstance(output, fx.Node):
+        if isinstance(answer, Tensor):
+            raise NotTraced("the output does not depend on the input")
         raise NotTraced("it returns something else than one tensor")
     if output.meta["val"].shape[:1] != batch.shape[:1]:
         raise NotTraced("it does not return a row for each input")
     for node in nodes:
         if node.op == "call_function":
             _without_writing(node)
-    graph.graph.eliminate_dead_code()
-    return Trace(graph, replica.reads)
+    operations.eliminate_dead_code()
+    return Trace(fx.GraphModule(root, operations), replica.reads, replica)
+
+
+def _recorded(replica: Replica, batch: Tensor) -> tuple[nn.Module, fx.Graph, object]:
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        return record(replica, lambda x: as_outputs(replica.model(x)), batch)
 
 
 def name_of(node: fx.Node) -> str:

@@ -132,7 +132,13 @@ class SharedForward:
         rows = _input_rows(flat, content, planes, keep, layout)
         sizes = inputs.shape[1:]
         plane = ((ROW,), (COLUMN,))[-min(2, len(sizes)) :]
-        return self._run(FactoredTensor.of(rows, layout, sizes[:-2], *plane))
+        outputs = self._run(FactoredTensor.of(rows, layout, sizes[:-2], *plane))
+        few = _few_of(len(keep), self.batch)
+        self.trace.compare(
+            lambda: _samples(inputs[0], contents.expand_as(inputs)[0], ids, keep[few]),
+            lambda: outputs[0, few],
+        )
+        return outputs
 
     def _layout_of(self, ids: Tensor, coalitions: ops.Coalitions) -> Layout:
         bits = coalitions.bits
@@ -230,6 +236,17 @@ class SharedForward:
             ]
             excerpts.append(torch.cat(parts))
         return torch.stack(excerpts)
+
+
+def _few_of(n_samples: int, batch: int) -> list[int]:
+    """Choose samples for a batch of another size than the traced one."""
+    few = [n_samples // 2, n_samples - 1]
+    return few if batch != len(few) else [0, *few]
+
+
+def _samples(values: Tensor, content: Tensor, ids: Tensor, keep: Tensor) -> Tensor:
+    """Return an excerpt's samples [sample, ...] as the model gets them."""
+    return torch.where(keep[:, ids.to(keep.device).long()].to(values.device), values, content)
 
 
 def _passes(work: WorkCount, rest: float, layout: Layout) -> float:
