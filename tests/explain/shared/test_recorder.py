@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -181,3 +182,14 @@ def test_a_model_that_catches_the_refusal_is_refused_too(
     with pytest.raises(NotTraced):
         trace(model, BATCH)
     assert float(weight.detach()) == 1.0
+
+
+def test_what_a_graph_cannot_name_is_refused() -> None:
+    if torch.backends.quantized.engine == "none":
+        pytest.skip("PyTorch has no quantised layers here")
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 1)).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantised = torch.ao.quantization.quantize_dynamic(net, {nn.Linear})
+    with pytest.raises(NotTraced):
+        trace(quantised, BATCH)

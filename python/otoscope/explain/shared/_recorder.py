@@ -17,13 +17,14 @@ from torch._dispatch.python import enable_python_dispatcher, no_python_dispatche
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from otoscope.explain.shared._replica import Replica
 
 __all__ = ["NotRecorded", "bound_arguments", "record"]
 
+_SIMPLE = {int, float, bool, str, type(None), torch.dtype, torch.device, torch.memory_format}
 _READ = {
     *("item", "tolist", "numpy", "__array__", "__bool__", "__int__", "__float__", "__complex__"),
     *("__index__", "__format__", "__dlpack__", "__deepcopy__", "__reduce_ex__", "data_ptr"),
@@ -59,13 +60,13 @@ def record(
     return recorder.root, recorder.graph, answer
 
 
-def _is_random(func: object, arguments: dict[str, object]) -> bool:
+def _is_random(func: torch._ops.OpOverload, args: Any, kwargs: Any) -> bool:
     """Whether an operation draws numbers."""
-    if not isinstance(func, torch._ops.OpOverload):
+    if torch.Tag.nondeterministic_seeded not in func.tags and "dropout" not in func._schema.name:
         return False
-    may = torch.Tag.nondeterministic_seeded in func.tags or "dropout" in func._schema.name
+    arguments = bound_arguments(func, args, kwargs)
     probability = (arguments.get("dropout_p"), arguments.get("dropout"))
-    return may and arguments.get("train") is not False and 0.0 not in probability
+    return arguments.get("train") is not False and 0.0 not in probability
 
 
 def bound_arguments(func: Any, args: Iterable[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +114,7 @@ class _Recorder(ProxyTorchDispatchMode):
         if not isinstance(func, torch._ops.OpOverload):
             raise NotRecorded(f"{func} is no operation of ATen")
         name = func._schema.name.partition("::")[2]
-        if _is_random(func, bound_arguments(func, args, kwargs)):
+        if _is_random(func, args, kwargs):
             raise NotRecorded(f"{name} is random")
         is_ours = any(self._is_ours(value) for value in _tensors(args, kwargs))
         if is_ours and (_OF_DATA & set(func.tags) or (name.startswith("index") and _is_mask(args))):
@@ -126,9 +127,7 @@ class _Recorder(ProxyTorchDispatchMode):
             if is_ours and result is not None and name not in _OF_SHAPE:
                 raise NotRecorded(f"the result of {name} depends on data")
             return result
-        node = self.graph.call_function(
-            func, tree_map(self._argument, tuple(args)), tree_map(self._argument, kwargs)
-        )
+        node = self.graph.call_function(func, self._argument(tuple(args)), self._argument(kwargs))
         if isinstance(result, Tensor):
             self.keep(result, node)
         else:
@@ -143,7 +142,11 @@ class _Recorder(ProxyTorchDispatchMode):
         return tensor in self.nodes or self._replica.original(tensor) is not tensor
 
     def _argument(self, value: Any) -> Any:
-        """Return the node of a tensor; a tensor from outside becomes an attribute."""
+        """Return the node of a tensor, in lists too; one from outside becomes an attribute."""
+        if isinstance(value, (tuple, list)) and not isinstance(value, torch.Size):
+            return type(value)(map(self._argument, value))
+        if isinstance(value, dict):
+            return {name: self._argument(own) for name, own in value.items()}
         if not isinstance(value, Tensor):
             return value
         if value not in self.nodes:
@@ -223,7 +226,15 @@ class _Readings(TorchFunctionMode):
 
 
 def _tensors(*values: object) -> Iterator[Tensor]:
-    return (leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor))
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (tuple, list)):
+            yield from _tensors(*value)
+        elif isinstance(value, dict):
+            yield from _tensors(*value.values())
+        elif type(value) not in _SIMPLE:  # of a class that PyTorch may know
+            yield from (leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
 
 
 def _is_mask(args: Any) -> bool:

@@ -100,13 +100,14 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> Trace:
         with TRACING:
             replica = Replica(model)
             root, operations, answer = _recorded(replica, batch)
+            graph = fx.GraphModule(root, operations)
     except NotReplicated as problem:
         raise NotTraced(str(problem)) from None
     except NotRecorded as problem:
         raise NotTraced(str(problem)) from problem
     except Exception as problem:  # whatever a model may raise on tensors without values
         raise NotTraced("its control flow depends on data, or it leaves PyTorch") from problem
-    nodes = list(operations.nodes)
+    nodes = list(graph.graph.nodes)
     output = nodes[-1].args[0]
     if not isinstance(output, fx.Node):
         if isinstance(answer, Tensor):
@@ -117,8 +118,8 @@ def trace(model: Callable[[Tensor], object], batch: Tensor) -> Trace:
     for node in nodes:
         if node.op == "call_function":
             _without_writing(node)
-    operations.eliminate_dead_code()
-    return Trace(fx.GraphModule(root, operations), replica.reads, replica)
+    graph.graph.eliminate_dead_code()
+    return Trace(graph, replica.reads, replica)
 
 
 def _recorded(replica: Replica, batch: Tensor) -> tuple[nn.Module, fx.Graph, object]:
