@@ -10,6 +10,7 @@ import io
 import os
 import subprocess
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
@@ -294,6 +295,8 @@ class Program:
         (ParameterError("a\nis 3"), "otoscope: a is 3\n"),
         (KeyError("a"), "raised KeyError: 'a' (test_exit_codes.py, line "),
         (SystemExit(0), "raised SystemExit: 0 (test_exit_codes.py, line "),
+        (CancelledError(), "raised CancelledError (test_exit_codes.py, line "),
+        (GeneratorExit(), "raised GeneratorExit (test_exit_codes.py, line "),
         (SystemExit(), "raised SystemExit (test_exit_codes.py, line "),
         (AssertionError(), "raised AssertionError (test_exit_codes.py, line "),
         (EOFError("end"), "raised EOFError: end"),
@@ -353,10 +356,11 @@ def test_what_is_printed_ends_no_command_in_silence(shell: str, code: str, tmp_p
     assert "Traceback" not in stderr
 
 
-def test_what_the_encoding_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_what_the_encoding_lacks_is_escaped(errors: str, monkeypatch: pytest.MonkeyPatch) -> None:
     written_bytes = io.BytesIO()
     for stream in ("stdout", "stderr"):
-        monkeypatch.setattr(sys, stream, io.TextIOWrapper(written_bytes, "cp1252"))
+        monkeypatch.setattr(sys, stream, io.TextIOWrapper(written_bytes, "cp1252", errors))
     program = typer.Typer(cls=Group)
 
     @program.command()

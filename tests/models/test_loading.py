@@ -77,6 +77,7 @@ def test_own_code_that_makes_no_model_is_refused(own: Path) -> None:
         ("def bad():\n    raise ValueError('oops')", "ValueError: oops (plain.py, line 2)"),
         ("def bad():\n    raise RuntimeError", "RuntimeError (plain.py, line 2)"),
         ("import no_such_module", "No module named 'no_such_module' (plain.py, line 1)"),
+        ("def bad():\n    raise GeneratorExit", "GeneratorExit (plain.py, line 2)"),
         ("import sys\n\nsys.exit(3)", "SystemExit: 3 (plain.py, line 3)"),
         ("def bad(:\n", "SyntaxError: invalid syntax (plain.py, line 1)"),
         ("import torch\ndef bad():\n    torch.ones(2) @ torch.ones(3)", "(plain.py, line 3)"),

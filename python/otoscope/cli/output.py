@@ -156,7 +156,7 @@ class Group(TyperGroup):
         except KeyboardInterrupt as err:
             echo(f"otoscope: interrupted; {err if str(err) else NOTHING_KEPT}\n", err=True)
             raise typer.Exit(_INTERRUPTED) from None
-        except (Exception, SystemExit) as err:  # SystemExit: of a user's model
+        except BaseException as err:  # SystemExit, CancelledError: of a user's model
             errors = (err, err.__context__)  # of a help page, rich raises SystemExit
             if errno.EPIPE in [getattr(e, "errno", None) for e in errors]:  # its reader has ended
                 raise typer.Exit(_CLOSED_PIPE) from None
@@ -213,10 +213,13 @@ def _is_own(file: str) -> bool:
     return not (file.startswith(("<", *installed)) or "site-packages" in file)
 
 
+_ENDING = ("strict", "surrogateescape")  # the latter in the C locale
+
+
 def _escape_what_the_encoding_lacks() -> None:
     """Let no character end a command after its work: what the encoding lacks is escaped."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in _ENDING:
             stream.reconfigure(errors="backslashreplace")
 
 

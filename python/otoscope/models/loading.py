@@ -139,9 +139,9 @@ def _reporting_errors(file: Path, function: str) -> Iterator[None]:
     """Report an exception in a user's code in a single line, with its line number in the file."""
     try:
         yield
-    except (CudaUnavailable, MissingExtra, Terminated):
+    except (CudaUnavailable, MissingExtra, Terminated, KeyboardInterrupt):
         raise  # these state their remedy, or end the process
-    except (Exception, SystemExit) as err:
+    except BaseException as err:
         message = f"{file}:{function} raised {type(err).__name__}: {err}".rstrip(": ")
         lines = [
             frame.lineno

@@ -139,9 +139,11 @@ def call_guarded(
     """
     try:
         return function(batch.clone())  # it may write into its input
-    except (ParameterError, CudaUnavailable, MissingExtra, Terminated, torch.OutOfMemoryError):
-        raise  # these state their remedy, or end the process
-    except (Exception, SystemExit) as err:
+    except (ParameterError, CudaUnavailable, MissingExtra, torch.OutOfMemoryError):
+        raise  # these state their remedy
+    except (KeyboardInterrupt, Terminated):
+        raise  # these end the process
+    except BaseException as err:
         inside = traceback.extract_tb(err.__traceback__)[1:]
         own = [frame for frame in inside if "site-packages" not in frame.filename]
         line = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
