@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 from otoscope import ops
 from otoscope.cli.app import app
 from otoscope.cli.doctor import Extra, diagnose
-from otoscope.cli.output import Group, bars
+from otoscope.cli.groups import Group
+from otoscope.cli.output import bars
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.ops.self_test import Check
 from otoscope.progress import Display

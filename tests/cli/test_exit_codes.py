@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from asyncio import CancelledError
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -24,9 +24,9 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from otoscope.cli.app import app
-from otoscope.cli.output import Group
+from otoscope.cli.groups import Group
 from otoscope.errors import ParameterError
+from tests.support.commands import PROGRAM, commands
 
 OWN = """
 import torch
@@ -92,16 +92,7 @@ ARGUMENTS = {
 """Arguments of every command: a file or folder of sounds, a tune book, a model, outputs."""
 
 
-def leaves(group: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    for name, command in group.commands.items():
-        if isinstance(command, Group):
-            yield from leaves(command, (*names, name))
-        else:
-            yield " ".join((*names, name)), command
-
-
-PROGRAM = typer.main.get_command(app)
-COMMANDS = dict(leaves(PROGRAM))
+COMMANDS = {" ".join(names): command for names, command in commands(PROGRAM)}
 OUTPUTS = [
     (name, parameter.opts[-1])
     for name, command in COMMANDS.items()
@@ -328,7 +319,7 @@ def test_an_interruption_and_a_closed_pipe_have_their_codes(
 
 
 def test_a_defect_of_ours_asks_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("otoscope.cli.output._is_own", lambda file: False)
+    monkeypatch.setattr("otoscope.cli.groups._is_own", lambda file: False)
     result = Program(KeyError("a")).run()
     assert "a defect of otoscope; please report it" in result.stderr
     assert result.exit_code == 2

@@ -10,7 +10,6 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
@@ -18,6 +17,7 @@ from otoscope.papers import EXPERIMENTS, Experiment
 from otoscope.papers.d_folkrnn import FolkSamplesConfig, samples
 from otoscope.progress import Progress
 from otoscope.report.figures import ResultTable
+from tests.support.commands import PROGRAM
 
 RUNNER = CliRunner()
 each = pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=list(EXPERIMENTS))
@@ -121,8 +121,7 @@ def test_json_prints_the_settings_and_nothing_else(
 
 @each
 def test_the_example_is_a_complete_command(experiment: Experiment) -> None:
-    group = typer.main.get_command(app).commands["experiment"]  # type: ignore[attr-defined]
-    command = group.commands[experiment.name]
+    command = PROGRAM.load("experiment").load(experiment.name)
     command.make_context(experiment.name, experiment.example.split())  # raises if not
 
 

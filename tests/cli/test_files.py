@@ -6,20 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import typer
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.cli.options import OUTPUT
 from otoscope.records import claimed
+from tests.support.commands import COMMANDS
 
 ABC = "X:1\nM:4/4\nL:1/8\nK:C\nCDEF GABc|\n"
 MODEL = ["--model", "synth-singing", "--segments", "temporal:2"]
@@ -239,18 +237,9 @@ def test_a_shared_folder_has_many_writers() -> None:
     assert code == 0, message
 
 
-def commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Iterate over all commands."""
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, f"{path} {name}")
-        else:
-            yield f"{path} {name}", command
-
-
 def test_every_option_of_the_outputs_is_declared() -> None:
     declared = {}
-    for name, command in commands(typer.main.get_command(app)):
+    for name, command in COMMANDS.items():
         for parameter in command.params:
             is_output = getattr(parameter, "rich_help_panel", None) == OUTPUT
             assert not is_output or hasattr(parameter.callback, "output"), (name, parameter.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,18 +11,7 @@ from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.cli.options import OPTIONAL_PATH, PANELS
-
-
-def commands(group: Any, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Go over all commands of a group and of the groups in it."""
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, *names, name)
-        else:
-            yield (*names, name), command
-
-
-COMMANDS = dict(commands(typer.main.get_command(app)))
+from tests.support.commands import COMMANDS, PROGRAM
 
 
 def options(command: Any) -> dict[str, Any]:
@@ -57,11 +45,10 @@ def test_an_option_of_one_meaning_has_one_wording() -> None:
 
 def test_every_command_and_option_is_in_a_panel() -> None:
     """None is left in a panel "Commands" or "Options", which say nothing, but ``--help``."""
-    program: Any = typer.main.get_command(app)
-    for group in (program, program.commands["folk"]):
+    for group in (PROGRAM, PROGRAM.load("folk")):
         panels = [command.rich_help_panel for command in group.commands.values()]
         assert set(panels) == set(group.panels)
-        shown = CliRunner().invoke(app, ["folk"] * (group is not program) + ["--help"]).stdout
+        shown = CliRunner().invoke(app, ["folk"] * (group is not PROGRAM) + ["--help"]).stdout
         places = [shown.index(f"─ {panel} ─") for panel in group.panels]
         assert places == sorted(places)
         assert "─ Commands ─" not in shown
@@ -69,6 +56,19 @@ def test_every_command_and_option_is_in_a_panel() -> None:
         for option, parameter in options(command).items():
             if option.startswith("-"):
                 assert parameter.rich_help_panel in (*PANELS, "Interventions"), (names, option)
+
+
+def test_the_list_of_commands_has_the_first_line_of_their_help() -> None:
+    """The list is made before the commands are imported."""
+    program: Any = typer.main.get_command(app)
+    for group in (program, program.load("folk")):
+        listed = {name: (c.help, c.rich_help_panel) for name, c in group.commands.items()}
+        assert len(listed) >= 10
+        for name, (line, panel) in listed.items():
+            command = group.load(name)
+            assert command.callback is not None or command.commands
+            first = command.help.partition("\n")[0]
+            assert (line.replace("[", r"\["), panel) == (first, command.rich_help_panel), name
 
 
 def test_json_may_be_printed_by_every_command() -> None:

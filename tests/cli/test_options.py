@@ -11,8 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from otoscope.cli.groups import Group
 from otoscope.cli.options import Config, Csv, Json, Seed
-from otoscope.cli.output import Group, is_printed, write_json, write_text
+from otoscope.cli.output import is_printed, write_json, write_text
 
 RUNNER = CliRunner()
 

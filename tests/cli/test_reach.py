@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.papers import EXPERIMENTS
-from tests.cli.test_help import COMMANDS, options
+from tests.cli.test_help import options
+from tests.support.commands import COMMANDS
 from tests.support.ignored_options import fails_without
 from tests.support.paths import ROOT
 

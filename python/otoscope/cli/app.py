@@ -8,26 +8,13 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from otoscope.cli.attack import attack
-from otoscope.cli.contents import contents
-from otoscope.cli.corpus import corpus
-from otoscope.cli.demo import demo
-from otoscope.cli.distance import distance, stats
-from otoscope.cli.doctor import doctor, models
-from otoscope.cli.experiment import experiment
-from otoscope.cli.explain import explain
-from otoscope.cli.folk import folk
-from otoscope.cli.interrogate import InterrogateCommand, interrogate
-from otoscope.cli.maximise import maximise
-from otoscope.cli.output import group_of
-from otoscope.cli.singing.evaluate import evaluate
-from otoscope.cli.singing.train import train
+from otoscope.cli.groups import Entry, group_of
 from otoscope.errors import Terminated
 from otoscope.records import versions
 
 __all__ = ["app", "main"]
 
-MODELS, DETECTORS, SETS, TUNES, PAPERS, INSTALLATION = (
+MODEL, DETECTORS, SETS, TUNES, PAPERS, INSTALLATION = (
     "Look into a model",
     "Singing detectors",
     "Sets of sounds",
@@ -37,25 +24,97 @@ MODELS, DETECTORS, SETS, TUNES, PAPERS, INSTALLATION = (
 )
 """Panels of the commands."""
 
+COMMANDS = (
+    Entry(
+        "demo",
+        "demo:demo",
+        MODEL,
+        'Explain why a singing detector outputs "singing" for a short song, and write the report.',
+    ),
+    Entry(
+        "explain",
+        "explain:explain",
+        MODEL,
+        "Explain a model's output for sound files, by occluding segments of the sound.",
+    ),
+    Entry(
+        "contents",
+        "contents:contents",
+        MODEL,
+        "Rank contents for a model, and say whether one is clearly best.",
+    ),
+    Entry(
+        "attack",
+        "attack:attack",
+        MODEL,
+        "Change a sound slightly until a model's output changes; write it and measure the file.",
+    ),
+    Entry(
+        "maximise",
+        "maximise:maximise",
+        MODEL,
+        "Find inputs that drive a unit of a network furthest, beside the real excerpts that do.",
+    ),
+    Entry(
+        "interrogate",
+        "interrogate:interrogate",
+        MODEL,
+        "Change sounds in ways that should not matter, and test whether a model's answers stay.",
+        kind="InterrogateCommand",
+    ),
+    Entry(
+        "evaluate",
+        "singing.evaluate:evaluate",
+        DETECTORS,
+        "Evaluate a singing-voice detector frame by frame: precision, recall, F1, error.",
+    ),
+    Entry("train", "singing.train:train", DETECTORS, "Train detectors on generated songs."),
+    Entry(
+        "distance",
+        "sets.distance:distance",
+        SETS,
+        "Measure how far two folders of sounds are apart, in a layer of a model.",
+    ),
+    Entry(
+        "stats",
+        "sets.distance:stats",
+        SETS,
+        "Measure mean and covariance of the features of a folder, for `otoscope distance`.",
+    ),
+    Entry("corpus", "sets.corpus:corpus", SETS, "Render sounds with known ground truth."),
+    Entry(
+        "folk",
+        "folk:folk",
+        TUNES,
+        "Check, compare and render folk tunes in ABC notation; train a network that writes them.",
+    ),
+    Entry(
+        "experiment",
+        "experiment:experiment",
+        PAPERS,
+        "Run an experiment of a paper; it writes a record (JSON) and figures.",
+    ),
+    Entry(
+        "models",
+        "doctor:models",
+        INSTALLATION,
+        "List the models that can be loaded by name; import and check those of paper A.",
+    ),
+    Entry(
+        "doctor",
+        "doctor:doctor",
+        INSTALLATION,
+        "Report what works on this machine, and test each kernel against its definition.",
+    ),
+)
+
 app = typer.Typer(
     name="otoscope",
-    cls=group_of(MODELS, DETECTORS, SETS, TUNES, PAPERS, INSTALLATION),
+    cls=group_of(*COMMANDS),
     help="Look into machine-listening models: what they hear, rely on, and are fooled by.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, explain, contents, attack, maximise):
-    app.command(rich_help_panel=MODELS)(command)
-app.command(cls=InterrogateCommand, rich_help_panel=MODELS)(interrogate)
-app.command(rich_help_panel=DETECTORS)(evaluate)
-app.add_typer(train, name="train", rich_help_panel=DETECTORS)
-app.command(rich_help_panel=SETS)(distance)
-app.command(rich_help_panel=SETS)(stats)
-app.add_typer(corpus, name="corpus", rich_help_panel=SETS)
-app.add_typer(folk, name="folk", rich_help_panel=TUNES)
-app.add_typer(experiment, name="experiment", rich_help_panel=PAPERS)
-app.add_typer(models, name="models", rich_help_panel=INSTALLATION)
-app.command(rich_help_panel=INSTALLATION)(doctor)
 
 
 def _print_version(is_given: bool) -> None:

@@ -19,8 +19,9 @@ from packaging.requirements import Requirement
 from rich.table import Table
 
 from otoscope.cli import files, options
+from otoscope.cli.groups import Group
 from otoscope.cli.options import INPUT, METHOD, Config, Device, Json
-from otoscope.cli.output import Group, bars, console, is_printed, write_json
+from otoscope.cli.output import bars, console, is_printed, write_json
 from otoscope.documents import document
 from otoscope.records import versions
 

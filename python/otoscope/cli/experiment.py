@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import typer
 
 from otoscope.cli import files, options
+from otoscope.cli.groups import Group
 from otoscope.cli.options import (
     METHOD,
     Config,
@@ -24,7 +25,6 @@ from otoscope.cli.options import (
     given_values,
 )
 from otoscope.cli.output import (
-    Group,
     bars,
     is_printed,
     show_tables,

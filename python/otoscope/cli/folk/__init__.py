@@ -4,29 +4,80 @@ from __future__ import annotations
 
 import typer
 
-from otoscope.cli.folk.check import analyse, check
-from otoscope.cli.folk.nearest import nearest
-from otoscope.cli.folk.prepare import prepare
-from otoscope.cli.folk.render import render, score
-from otoscope.cli.folk.sample import continue_, sample
-from otoscope.cli.folk.train import import_folkrnn, train
-from otoscope.cli.output import group_of
+from otoscope.cli.groups import Entry, group_of
 
 __all__ = ["folk"]
 
-_PANELS = {
-    "Make a model": (prepare, train, import_folkrnn),
-    "Write tunes": (sample, continue_),
-    "Measure tunes": (check, score, analyse, nearest),
-    "See and hear tunes": (render,),
-}
+MAKE, WRITE, MEASURE, PRESENT = (
+    "Make a model",
+    "Write tunes",
+    "Measure tunes",
+    "See and hear tunes",
+)
+"""Panels of the commands."""
+
+COMMANDS = (
+    Entry(
+        "prepare",
+        "folk.prepare:prepare",
+        MAKE,
+        "Turn tunes into tokens for training; tunes that cannot be used are listed with reasons.",
+    ),
+    Entry(
+        "train",
+        "folk.train:train",
+        MAKE,
+        "Train a network on prepared tunes, and compare it with n-grams on held-out tunes.",
+    ),
+    Entry(
+        "import-folkrnn",
+        "folk.train:import_folkrnn",
+        MAKE,
+        "Convert a model file of folk-rnn's authors; no code in the pickle is executed.",
+    ),
+    Entry(
+        "sample", "folk.sample:sample", WRITE, "Draw tunes from a network and write them as ABC."
+    ),
+    Entry(
+        "continue",
+        "folk.sample:continue_",
+        WRITE,
+        "Continue a tune after its first bars, several times, in the tune's key.",
+    ),
+    Entry(
+        "check",
+        "folk.check:check",
+        MEASURE,
+        "Check tunes one by one: bars, repeats, parts, range, tonic, cadence, accidentals.",
+    ),
+    Entry(
+        "score",
+        "folk.render:score",
+        MEASURE,
+        "Measure the surprise of a network at each tune: nats per token, most surprising tokens.",
+    ),
+    Entry(
+        "analyse",
+        "folk.check:analyse",
+        MEASURE,
+        "Compare generated tunes with real ones as populations, beside real tunes with real tunes.",
+    ),
+    Entry(
+        "nearest",
+        "folk.nearest:nearest",
+        MEASURE,
+        "Look for tunes in known ones: the fraction of their runs of ten intervals in common.",
+    ),
+    Entry(
+        "render",
+        "folk.render:render",
+        PRESENT,
+        "Write SVG, MIDI and WAV of each tune, and a page with sheet music, sound and checks.",
+    ),
+)
 
 folk = typer.Typer(
-    cls=group_of(*_PANELS),
+    cls=group_of(*COMMANDS),
     help="Check, compare and render folk tunes in ABC notation; train a network that writes them.",
     no_args_is_help=True,
 )
-for panel, commands in _PANELS.items():
-    for command in commands:
-        name = command.__name__.rstrip("_").replace("_", "-")
-        folk.command(name, rich_help_panel=panel)(command)

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from otoscope.cli import files, options
+from otoscope.cli.groups import Group
 from otoscope.cli.options import INPUT, METHOD, Config, Json
-from otoscope.cli.output import Group, bars, is_printed, training_kept, write_json
+from otoscope.cli.output import bars, is_printed, training_kept, write_json
 
 __all__ = ["train"]
 

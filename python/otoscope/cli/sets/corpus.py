@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from otoscope.cli import options
+from otoscope.cli.groups import Group
 from otoscope.cli.options import INPUT, METHOD, Config, Json, Out
 from otoscope.cli.output import (
-    Group,
     bars,
     is_printed,
     write_json,

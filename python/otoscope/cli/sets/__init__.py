@@ -1,0 +1,1 @@
+"""otoscope distance, stats and corpus: sets of sounds."""
