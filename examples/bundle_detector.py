@@ -22,7 +22,7 @@ from otoscope.data.songs import sample, sample_names
 from otoscope.data.synthesis.song import frame_truth
 from otoscope.metrics.singing import singing_scores, smooth
 from otoscope.models import Listener, load, load_bundle, save_bundle, timeline
-from otoscope.models.bundle import bundle_files
+from otoscope.models.checksummed import bundle_files
 from otoscope.signal import read_audio, svd2015
 from otoscope.workflows import EvaluateConfig, EvaluateResult, evaluate_detector
 

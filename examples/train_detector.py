@@ -28,7 +28,7 @@ from otoscope.data.synthesis.song import Song, frame_truth, mix_stems
 from otoscope.models.bundle import save_bundle
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
-from otoscope.models.timeline import timeline
+from otoscope.models.timelines import timeline
 from otoscope.signal import svd2015
 from otoscope.signal.audio.files import read_audio
 

@@ -25,7 +25,8 @@ from otoscope.folk.tokens import Vocabulary, read_token_file
 from otoscope.intervene.interrogation.session import AnswerLog
 from otoscope.metrics import statistics
 from otoscope.models import load
-from otoscope.models.bundle import load_bundle, save_bundle, save_with_checksum
+from otoscope.models.bundle import load_bundle, save_bundle
+from otoscope.models.checksummed import save_with_checksum
 from otoscope.models.zoo.tf1_checkpoint import read_variables
 from otoscope.models.zoo.weights import read_onnx
 from otoscope.protocols import Patch

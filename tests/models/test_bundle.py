@@ -11,7 +11,7 @@ import torch
 
 from otoscope.errors import ParameterError
 from otoscope.models import Listener, SVDNet, load, load_bundle, read_card, save_bundle
-from otoscope.models.bundle import save_with_checksum
+from otoscope.models.checksummed import save_with_checksum
 from otoscope.models.zoo.omnivad import KaldiFbank
 from otoscope.signal import Compression, librosa_mel, svd2015
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
+
+import pytest
 
 from tests.support.paths import ROOT
 
@@ -96,3 +99,16 @@ assert otoscope.content is otoscope.explain.content
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+LAZY = sorted(path.parent for path in (ROOT / "python").rglob("__init__.pyi"))
+
+
+@pytest.mark.parametrize("package", LAZY, ids=lambda path: path.name)
+def test_no_module_hides_a_name_that_is_imported_when_used(package: Path) -> None:
+    """The import of a module ``a.b`` makes ``a.b`` the module, whatever ``a`` promises."""
+    stub = ast.parse((package / "__init__.pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    names = {alias.name for node in imports if node.module for alias in node.names}
+    assert names
+    assert not names & {path.stem for path in package.iterdir()}

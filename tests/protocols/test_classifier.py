@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from otoscope.attack import MagnitudeAdversary, SpectrumClassifier, WaveformPGD
 from otoscope.errors import ParameterError
-from otoscope.models.timeline import timeline
+from otoscope.models.timelines import timeline
 from otoscope.protocols import ListeningModel, SoundClassifier
 from tests.support.listeners import Mean, listener
 

@@ -16,7 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from otoscope.explain import Explanation
 from otoscope.report import save_html
 from otoscope.report.charts import OutputCurve, output_chart, segment_bars
-from otoscope.report.geometry import mel_ticks, outline, ticks, waveform
+from otoscope.report.geometry import mel_ticks, outline, waveform
+from otoscope.report.numbers import ticks
 from tests.support.examples import examples
 from tests.support.reports import BANDS, FRAMES, HOP, explain, patch
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
-from otoscope.metrics.resampling import Interval
+from otoscope.metrics.interval import Interval
 from otoscope.seeds import numpy_generator
 
 __all__ = ["group_draws", "grouped_mean"]

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import check_features
-from otoscope.metrics.resampling import Interval, check_level, group_numbers
+from otoscope.metrics.interval import Interval
+from otoscope.metrics.resampling import check_level, group_numbers
 
 __all__ = ["KernelSums", "kernel_distance", "kernel_interval"]
 

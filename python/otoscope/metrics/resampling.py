@@ -17,35 +17,11 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet, FewRows, check_features, few_rows
 from otoscope.metrics.gaussian import Normal, distance
+from otoscope.metrics.interval import Interval
 from otoscope.metrics.statistics import Statistics
 from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["Extrapolation", "Interval", "frechet_infinity", "frechet_interval", "frechet_of"]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its confidence interval.
-
-    Parameters
-    ----------
-    value : float
-        Estimate from the sample.
-    low, high : float
-        Bounds of the interval.
-    level : float
-        Confidence level, in (0, 1).
-
-    Examples
-    --------
-    >>> Interval(1.2, low=0.7, high=1.3, level=0.95).low
-    0.7
-    """
-
-    value: float
-    low: float
-    high: float
-    level: float
 
 
 @dataclass(frozen=True, eq=False)

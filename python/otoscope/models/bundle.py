@@ -6,33 +6,26 @@ network, front end, excerpt length, output names, model card, and a SHA-256 over
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from os import PathLike
-from pathlib import Path
-from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from otoscope.documents import require_types
 from otoscope.errors import ParameterError
-from otoscope.foreign import read_json, refusing
+from otoscope.foreign import refusing
+from otoscope.models.checksummed import load_with_checksum, save_with_checksum
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
-from otoscope.records import replacing, write_text
 from otoscope.signal import FrontEnd
 from otoscope.signal.mel.domain import read_compression
 
 __all__ = [
     "NETWORKS",
-    "bundle_files",
     "load_bundle",
-    "load_with_checksum",
     "read_card",
     "save_bundle",
-    "save_with_checksum",
 ]
 
 NETWORKS: dict[str, type[nn.Module]] = {"SVDNet": SVDNet}
@@ -210,70 +203,3 @@ def read_card(path: str | PathLike[str]) -> dict[str, str]:
     description = load_with_checksum(path, _FORMAT)[1]
     card: dict[str, str] = require_types(description, {"card": dict}, f"{path}")["card"]
     return card
-
-
-def save_with_checksum(
-    path: str | PathLike[str], tensors: Mapping[str, Tensor], description: Mapping[str, Any]
-) -> None:
-    """Write tensors and their description with a checksum over both.
-
-    ``description`` carries a ``format``, which `load_with_checksum` checks.
-    """
-    from safetensors.torch import save
-
-    weights = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
-    contents = {**description, "sha256": _checksum(weights, description)}
-    weights_path, json_path = bundle_files(path)
-    # The description last: an interruption between the two writes leaves a wrong checksum.
-    with replacing(weights_path) as draft:
-        draft.write_bytes(weights)
-    write_text(json_path, json.dumps(contents, indent=2) + "\n")
-
-
-def load_with_checksum(
-    path: str | PathLike[str], expected_format: str
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read tensors (on the CPU) and their description; check format and checksum."""
-    from safetensors.torch import load
-
-    weights_path, json_path = bundle_files(path)
-    for file in (weights_path, json_path):
-        if not file.is_file():
-            raise ParameterError(f"{file} is not there; a bundle is two files, both needed")
-    weights = weights_path.read_bytes()
-    try:
-        description = read_json(json_path)
-    except ParameterError as err:
-        reason = f"not a bundle's description ({expected_format!r})"
-        raise ParameterError(f"{err}; it is {reason}") from err
-    file_format = str(description.get("format")) if isinstance(description, dict) else ""
-    kind, _, version = file_format.rpartition(" ")
-    expected_kind, _, known = expected_format.rpartition(" ")
-    if kind == expected_kind and version.isdecimal() and int(version[:9]) > int(known):
-        raise ParameterError(
-            f"{json_path} has format {file_format!r}, newer than {expected_format!r}; "
-            "update otoscope"
-        )
-    if file_format != expected_format:
-        raise ParameterError(f"{json_path} is not a bundle's description ({expected_format!r})")
-    if description.pop("sha256", None) != _checksum(weights, description):
-        raise ParameterError(
-            f"{json_path.with_suffix('')} was altered or cut short after it was written: "
-            "its SHA-256 does not match; get it again"
-        )
-    with refusing(weights_path, "is not a file of tensors"):
-        return load(weights), description
-
-
-def bundle_files(path: str | PathLike[str]) -> tuple[Path, Path]:
-    """Return the files of tensors and of the description, from either with or without suffix."""
-    path = Path(path)
-    stem = path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
-    return stem.with_name(stem.name + ".safetensors"), stem.with_name(stem.name + ".json")
-
-
-def _checksum(weights: bytes, description: Mapping[str, Any]) -> str:
-    """Compute the SHA-256 of the weights and of the description without checksum, keys sorted."""
-    digest = hashlib.sha256(weights)
-    digest.update(json.dumps(description, sort_keys=True).encode())
-    return digest.hexdigest()

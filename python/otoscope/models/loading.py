@@ -17,7 +17,8 @@ from torch import nn
 
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError, Terminated
 from otoscope.models import zoo
-from otoscope.models.bundle import bundle_files, load_bundle
+from otoscope.models.bundle import load_bundle
+from otoscope.models.checksummed import bundle_files
 from otoscope.models.listener import Listener
 from otoscope.models.sources import files_read, own_sources
 from otoscope.protocols import weights_digest

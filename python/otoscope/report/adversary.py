@@ -13,8 +13,8 @@ from torch import Tensor
 from otoscope.attack.evaluation import Evaluation
 from otoscope.errors import ParameterError
 from otoscope.records import to_json, versions
-from otoscope.report.geometry import Panel, Tick, mask_png, polyline, ticks
-from otoscope.report.numbers import UNKNOWN, decibels, decimals, number
+from otoscope.report.geometry import Panel, mask_png, polyline
+from otoscope.report.numbers import UNKNOWN, Tick, decibels, decimals, number, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, lossless_uri
 from otoscope.signal import stft

@@ -15,8 +15,8 @@ from otoscope.errors import ParameterError
 from otoscope.explain import Explanation
 from otoscope.explain.fit.contributions import ranked
 from otoscope.explain.fit.evidence import is_constant
-from otoscope.report.geometry import Tick, polyline, ticks
-from otoscope.report.numbers import signed
+from otoscope.report.geometry import polyline
+from otoscope.report.numbers import Tick, signed, ticks
 from otoscope.report.sentences import place
 
 __all__ = ["OutputChart", "OutputCurve", "OutputLine", "SegmentBar", "output_chart", "segment_bars"]

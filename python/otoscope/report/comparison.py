@@ -16,9 +16,9 @@ from otoscope.explain import Explanation, Transfer
 from otoscope.report.charts import segment_bars
 from otoscope.report.decisive import SharedRow, TransferTable, shared_rows, transfer_table
 from otoscope.report.explanation import Cells, segment_cells
-from otoscope.report.geometry import Tick, loudness_png, mel_ticks, ticks, time_span
+from otoscope.report.geometry import loudness_png, mel_ticks, time_span
 from otoscope.report.index import link_from
-from otoscope.report.numbers import UNKNOWN, decimals, number, signed
+from otoscope.report.numbers import UNKNOWN, Tick, decimals, number, signed, ticks
 from otoscope.report.pages import save_page
 from otoscope.report.sentences import because, join, place, places, r2
 

@@ -23,17 +23,15 @@ from otoscope.report.decisive import (
     interaction_rows,
 )
 from otoscope.report.geometry import (
-    Tick,
     TimeSpan,
     loudness_png,
     mel_ticks,
     outline,
-    ticks,
     time_span,
     time_spans,
     waveform,
 )
-from otoscope.report.numbers import UNKNOWN, decimals, number, significant
+from otoscope.report.numbers import UNKNOWN, Tick, decimals, number, significant, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sentences import cautions, sentence
 from otoscope.report.sounds import Sound, has_sound, segment_sounds

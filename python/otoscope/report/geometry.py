@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,18 +19,16 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.protocols import Patch
-from otoscope.report.numbers import MINUS
+from otoscope.report.numbers import Tick, ticks
 
 __all__ = [
     "Panel",
-    "Tick",
     "TimeSpan",
     "loudness_png",
     "mask_png",
     "mel_ticks",
     "outline",
     "polyline",
-    "ticks",
     "time_span",
     "time_spans",
     "waveform",
@@ -39,14 +36,6 @@ __all__ = [
 
 _PIXELS = (4096, 1024)  # more than a screen shows
 _ROUND_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10000)
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A mark on an axis: its position, percent from the low end, and its label."""
-
-    at: float
-    label: str
 
 
 @dataclass(frozen=True)
@@ -127,26 +116,6 @@ def time_spans(patch: Patch, seconds: Sequence[tuple[float, float]]) -> list[Tim
         if first < last:
             spans.append(TimeSpan(first, last))
     return spans
-
-
-def ticks(low: float, high: float, *, most: int = 8) -> list[Tick]:
-    """Mark round numbers in [low, high], ``low < high``: two or more, about ``most`` at most.
-
-    They are 1, 2 or 5 times a power of 10 apart.
-    """
-    rounding = 1e-9 * (high - low)
-    apart = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(apart))
-    steps = [scale * power for scale in (0.2, 0.5, 1, 2, 5, 10)]
-    enough = next(i for i, step in enumerate(steps) if step >= apart * (1 - 1e-9))
-    for step in reversed(steps[: enough + 1]):
-        first, last = math.ceil((low - rounding) / step), math.floor((high + rounding) / step)
-        if last > first:
-            break
-    return [
-        Tick(100 * (n * step - low) / (high - low), f"{n * step:g}".replace("-", MINUS))
-        for n in range(first, last + 1)
-    ]
 
 
 def mel_ticks(patch: Patch) -> list[Tick]:

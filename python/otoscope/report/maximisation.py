@@ -14,8 +14,14 @@ from otoscope.errors import ParameterError
 from otoscope.explain.maximise import MaximisationResult, RankedResult, Ranking
 from otoscope.protocols import Patch
 from otoscope.records import to_json, versions
-from otoscope.report.geometry import Panel, Tick, mask_png, mel_ticks, polyline, ticks, time_span
-from otoscope.report.numbers import percent, significant
+from otoscope.report.geometry import (
+    Panel,
+    mask_png,
+    mel_ticks,
+    polyline,
+    time_span,
+)
+from otoscope.report.numbers import Tick, percent, significant, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, lossless_uri
 

@@ -1,14 +1,16 @@
-"""Numbers as reports, tables and the command line print them, with a true minus sign."""
+"""Numbers as reports, axes, tables and the command line print them, with a true minus sign."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from otoscope.metrics import Interval
 
 __all__ = [
     "MINUS",
     "UNKNOWN",
+    "Tick",
     "decibels",
     "decimals",
     "equals_p",
@@ -20,12 +22,21 @@ __all__ = [
     "points_text",
     "signed",
     "significant",
+    "ticks",
     "with_bounds",
 ]
 
 MINUS = "\N{MINUS SIGN}"
 UNKNOWN = "–"
 """Printed for a number that is not known."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis: its position, percent from the low end, and its label."""
+
+    at: float
+    label: str
 
 
 def number(value: float) -> str:
@@ -105,3 +116,23 @@ def equals_p(p: float) -> str:
     """Format a p-value with its sign of comparison: "= 0.03" or "< 0.0001"."""
     text = format_p(p)
     return text if text.startswith("<") else f"= {text}"
+
+
+def ticks(low: float, high: float, *, most: int = 8) -> list[Tick]:
+    """Mark round numbers in [low, high], ``low < high``: two or more, about ``most`` at most.
+
+    They are 1, 2 or 5 times a power of 10 apart.
+    """
+    rounding = 1e-9 * (high - low)
+    apart = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(apart))
+    steps = [scale * power for scale in (0.2, 0.5, 1, 2, 5, 10)]
+    enough = next(i for i, step in enumerate(steps) if step >= apart * (1 - 1e-9))
+    for step in reversed(steps[: enough + 1]):
+        first, last = math.ceil((low - rounding) / step), math.floor((high + rounding) / step)
+        if last > first:
+            break
+    return [
+        Tick(100 * (n * step - low) / (high - low), f"{n * step:g}".replace("-", MINUS))
+        for n in range(first, last + 1)
+    ]

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from otoscope.errors import ParameterError
-from otoscope.report.geometry import Tick, ticks
 from otoscope.report.index import link_from
-from otoscope.report.numbers import decimals, number, signed
+from otoscope.report.numbers import Tick, decimals, number, signed, ticks
 from otoscope.report.pages import save_page
 from otoscope.report.profiles import Array, Features, Profile, features_of, profile_of
 

@@ -237,10 +237,15 @@ def test_a_network_of_another_vocabulary_is_refused(tmp_path: Path, path: Path) 
 def test_the_shipped_network_may_be_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("otoscope.folk.model.bundle._SHIPPED", tmp_path)
+    monkeypatch.setattr("otoscope.folk.model.bundle.SHIPPED", tmp_path)
     monkeypatch.chdir(tmp_path)
     message = refused("sample", "--n", 2)
     assert "folkrnn-small does not come with this installation; train a model" in message
+    monkeypatch.setattr("otoscope.folk.model.shipped.SHIPPED", tmp_path)
+    (tmp_path / "a.abc").write_text("X:1\nM:2/4\nL:1/4\nK:C\nCD|EF|]\n", encoding="utf-8")
+    message = refused("check", "a.abc")
+    assert "folkrnn-small does not come with this installation; give tunes" in message
+    assert "by --against" in message
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, path: Path) -> None:

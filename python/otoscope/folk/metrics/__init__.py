@@ -16,60 +16,9 @@ degree 2, 3, 5 or 7, flat or not. At most a tenth of the notes as written are **
 outside the key in force.
 
 Real tunes break these rules, too: rates of generated tunes mean something only beside those of
-real tunes.
+real tunes. Names are imported when they are first used.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from otoscope.folk.metrics.check import Conventions, TuneCheck, check_tune
-from otoscope.folk.metrics.features import (
-    DEGREES,
-    PartShape,
-    TuneFeatures,
-    accidentals,
-    degrees,
-    ending,
-    form,
-    is_aabb,
-    part_shapes,
-    tune_features,
-)
-from otoscope.folk.metrics.measures import (
-    MEASURE_KINDS,
-    ClassifiedMeasure,
-    MeasureKind,
-    classify_measures,
-)
-from otoscope.folk.metrics.population import PopulationDistance, compare_tunes
-from otoscope.folk.metrics.rules import RULES, Violation, check_repeats
-from otoscope.folk.metrics.summary import RATES, Rate, Summary, difference, summarise
-
-__all__ = [
-    "DEGREES",
-    "MEASURE_KINDS",
-    "RATES",
-    "RULES",
-    "ClassifiedMeasure",
-    "Conventions",
-    "MeasureKind",
-    "PartShape",
-    "PopulationDistance",
-    "Rate",
-    "Summary",
-    "TuneCheck",
-    "TuneFeatures",
-    "Violation",
-    "accidentals",
-    "check_repeats",
-    "check_tune",
-    "classify_measures",
-    "compare_tunes",
-    "degrees",
-    "difference",
-    "ending",
-    "form",
-    "is_aabb",
-    "part_shapes",
-    "summarise",
-    "tune_features",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

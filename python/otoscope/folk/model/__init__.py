@@ -1,26 +1,8 @@
-"""The folk-rnn network (paper D): model files, likelihood, sampling, and an n-gram baseline."""
+"""The folk-rnn network (paper D): model files, likelihood, sampling, and an n-gram baseline.
 
-from __future__ import annotations
+Names are imported when they are first used.
+"""
 
-from otoscope.folk.model.bundle import FolkModel, load_folkrnn, save_folkrnn
-from otoscope.folk.model.config import SamplingConfig
-from otoscope.folk.model.kneser_ney import KneserNey
-from otoscope.folk.model.likelihood import nats_per_token, surprise
-from otoscope.folk.model.network import FolkRNN
-from otoscope.folk.model.pickles import import_folkrnn
-from otoscope.folk.model.sampler import SampledTune, sample, sample_stream
+import lazy_loader
 
-__all__ = [
-    "FolkModel",
-    "FolkRNN",
-    "KneserNey",
-    "SampledTune",
-    "SamplingConfig",
-    "import_folkrnn",
-    "load_folkrnn",
-    "nats_per_token",
-    "sample",
-    "sample_stream",
-    "save_folkrnn",
-    "surprise",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

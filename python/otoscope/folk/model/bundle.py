@@ -18,9 +18,10 @@ from torch import Tensor
 from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.folk.model.network import FolkRNN
+from otoscope.folk.model.shipped import SHIPPED
 from otoscope.folk.tokens import Vocabulary
 from otoscope.foreign import refusing
-from otoscope.models.bundle import load_with_checksum, save_with_checksum
+from otoscope.models.checksummed import load_with_checksum, save_with_checksum
 
 __all__ = ["FolkModel", "load_folkrnn", "save_folkrnn"]
 
@@ -35,7 +36,6 @@ _NETWORK = {
     "layers": int,
     "dropout": float,
 }
-_SHIPPED = Path(__file__).parent / "bundles"
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def load_folkrnn(path: str | PathLike[str] = "folkrnn-small") -> FolkModel:
     >>> load_folkrnn().tokeniser
     'v2'
     """
-    shipped = _SHIPPED / f"{path}.json"
+    shipped = SHIPPED / f"{path}.json"
     here = shipped if Path(path).name == str(path) and shipped.is_file() else path
     tensors, description = load_with_checksum(here, _FORMAT)
     with refusing(path, "does not describe a model of this version"):

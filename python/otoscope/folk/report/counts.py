@@ -13,8 +13,7 @@ from markupsafe import Markup
 from otoscope.documents import document
 from otoscope.folk.data import COLLECTIONS, TuneCounts
 from otoscope.records import to_json, versions
-from otoscope.report.geometry import Tick, ticks
-from otoscope.report.numbers import UNKNOWN, percent
+from otoscope.report.numbers import UNKNOWN, Tick, percent, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 
 __all__ = ["notes", "notes_on_voices", "save_counts", "sentence"]

@@ -17,6 +17,7 @@ from otoscope.folk.metrics import (
     difference,
     summarise,
 )
+from otoscope.folk.model.shipped import shipped_card
 from otoscope.folk.workflows.book_tunes import (
     BookTune,
     held_out_tunes,
@@ -159,9 +160,7 @@ def _real(settings: CheckFolkConfig, progress: Progress) -> Summary | None:
         )
     if settings.conventions != Conventions():
         return None
-    from otoscope.folk.model import load_folkrnn  # torch takes seconds to load
-
-    return Summary.from_dict(load_folkrnn().card["held_out"])
+    return Summary.from_dict(shipped_card()["held_out"])
 
 
 def _check(tune: BookTune, settings: CheckFolkConfig) -> TuneCheck:

@@ -14,9 +14,9 @@ from typing import Any
 from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult
 from otoscope.metrics import Interval
-from otoscope.report.geometry import Tick, polyline, ticks
+from otoscope.report.geometry import polyline
 from otoscope.report.interrogation.text import curve_text, typeset
-from otoscope.report.numbers import decimals, format_score
+from otoscope.report.numbers import Tick, decimals, format_score, ticks
 
 __all__ = [
     "DoseChart",

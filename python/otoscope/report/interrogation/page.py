@@ -16,7 +16,6 @@ from otoscope.intervene.interrogation.result import (
 )
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint
 from otoscope.records import to_json, versions
-from otoscope.report.geometry import Tick, ticks
 from otoscope.report.interrogation.dose_charts import (
     DoseChart,
     Range,
@@ -34,7 +33,7 @@ from otoscope.report.interrogation.text import (
     typeset,
 )
 from otoscope.report.interrogation.verdict import interrogation_record, verdict_text
-from otoscope.report.numbers import format_change, format_p, format_score
+from otoscope.report.numbers import Tick, format_change, format_p, format_score, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, data_uris
 

@@ -22,12 +22,12 @@ from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.protocols import Patch
 from otoscope.report.adversary import FLAT, is_flat, khz_ticks, panels, sounds_of
 from otoscope.report.explanation import explanation_page
-from otoscope.report.geometry import mel_ticks, ticks, time_span
+from otoscope.report.geometry import mel_ticks, time_span
 from otoscope.report.interrogation.page import interrogation_page
 from otoscope.report.interrogation.text import typeset
 from otoscope.report.interrogation.verdict import verdict_text
 from otoscope.report.maximisation import Specimen, loudness_scale, side
-from otoscope.report.numbers import decibels, number, significant
+from otoscope.report.numbers import decibels, number, significant, ticks
 from otoscope.report.pages import content_of, render
 from otoscope.report.sentences import sentence
 from otoscope.report.sounds import DECISIVE_KEYS

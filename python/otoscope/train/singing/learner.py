@@ -18,7 +18,7 @@ from otoscope.metrics.singing import choose_threshold, singing_scores, smooth
 from otoscope.models.bundle import save_bundle
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
-from otoscope.models.timeline import timeline
+from otoscope.models.timelines import timeline
 from otoscope.records import to_plain
 from otoscope.seeds import numpy_generator
 from otoscope.signal import svd2015

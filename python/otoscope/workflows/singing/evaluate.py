@@ -25,7 +25,7 @@ from otoscope.metrics.singing import (
     singing_scores,
     smooth,
 )
-from otoscope.models.timeline import timeline
+from otoscope.models.timelines import timeline
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import ListeningModel, choose_targets
 from otoscope.signal.audio.files import read_audio

@@ -1,0 +1,52 @@
+from .check import Conventions, TuneCheck, check_tune
+from .features import (
+    DEGREES,
+    PartShape,
+    TuneFeatures,
+    accidentals,
+    degrees,
+    ending,
+    form,
+    is_aabb,
+    part_shapes,
+    tune_features,
+)
+from .measures import (
+    MEASURE_KINDS,
+    ClassifiedMeasure,
+    MeasureKind,
+    classify_measures,
+)
+from .population import PopulationDistance, compare_tunes
+from .rules import RULES, Violation, check_repeats
+from .summary import RATES, Rate, Summary, difference, summarise
+
+__all__ = [
+    "DEGREES",
+    "MEASURE_KINDS",
+    "RATES",
+    "RULES",
+    "ClassifiedMeasure",
+    "Conventions",
+    "MeasureKind",
+    "PartShape",
+    "PopulationDistance",
+    "Rate",
+    "Summary",
+    "TuneCheck",
+    "TuneFeatures",
+    "Violation",
+    "accidentals",
+    "check_repeats",
+    "check_tune",
+    "classify_measures",
+    "compare_tunes",
+    "degrees",
+    "difference",
+    "ending",
+    "form",
+    "is_aabb",
+    "part_shapes",
+    "summarise",
+    "tune_features",
+]

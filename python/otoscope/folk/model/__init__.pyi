@@ -1,0 +1,22 @@
+from .bundle import FolkModel, load_folkrnn, save_folkrnn
+from .config import SamplingConfig
+from .kneser_ney import KneserNey
+from .likelihood import nats_per_token, surprise
+from .network import FolkRNN
+from .pickles import import_folkrnn
+from .sampler import SampledTune, sample, sample_stream
+
+__all__ = [
+    "FolkModel",
+    "FolkRNN",
+    "KneserNey",
+    "SampledTune",
+    "SamplingConfig",
+    "import_folkrnn",
+    "load_folkrnn",
+    "nats_per_token",
+    "sample",
+    "sample_stream",
+    "save_folkrnn",
+    "surprise",
+]
