@@ -17,7 +17,7 @@ from torch import Tensor
 
 from otoscope import ops
 from otoscope.errors import ParameterError
-from otoscope.explain.shared import TRACING, NotTraced, SharedForward
+from otoscope.explain.shared import TRACING, NotTraced, SharedForward, settings_of_torch
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import Model, batch_dependence, call_model, check_outputs, dependence_text
 from otoscope.protocols.reach import State, modules_of, state_of
@@ -223,7 +223,7 @@ class Evaluator:
         shape, batch = (1, *values.shape[1:]), batch_size(values.device, self.max_batch)
         if batch == 1:
             raise NotTraced("max_batch is 1, sharing needs 2")
-        settings = (shape, values.dtype, values.device, _settings_of_torch(values.device))
+        settings = (shape, values.dtype, values.device, settings_of_torch(values.device))
         with TRACING:
             state = state_of(self.model)
             if self._traced is not None and self._traced.serves(settings, state):
@@ -369,17 +369,6 @@ def _attempt(
         return SharedForward(model, shape, values.dtype, values.device, batch)
     except NotTraced as problem:
         return NotTraced(f"the model cannot be traced: {problem}")
-
-
-def _settings_of_torch(device: torch.device) -> object:
-    """Return PyTorch's settings that choose the operations of a trace."""
-    return (
-        torch.get_default_dtype(),
-        torch.is_autocast_enabled(device.type),
-        torch.get_autocast_dtype(device.type),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.backends.mha.get_fastpath_enabled(),
-    )
 
 
 @contextmanager

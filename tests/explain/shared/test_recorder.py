@@ -28,6 +28,8 @@ LEAVING: dict[str, Callable[[Tensor], Any]] = {
     "a ufunc": lambda x: x + torch.from_numpy(np.sqrt(x)),
     "dlpack": lambda x: x + torch.from_numpy(np.from_dlpack(x).copy()),
     "a tensor of numbers": lambda x: x + torch.tensor([x[0, 0, 0, 0], 1.0, 2.0]),
+    "a new tensor of numbers": lambda x: x + x.new_tensor([x[0, 0, 0, 0], 1.0, 2.0]),
+    "an array of numbers": lambda x: x + torch.asarray([x[0, 0, 0, 0], 1.0, 2.0]),
     "a copy": lambda x: x + copy.deepcopy(x),
     "data": lambda x: x + x.data,
     "text": lambda x: x * float(f"{x[0, 0, 0, 0]:.3f}"),
@@ -193,3 +195,39 @@ def test_what_a_graph_cannot_name_is_refused() -> None:
         quantised = torch.ao.quantization.quantize_dynamic(net, {nn.Linear})
     with pytest.raises(NotTraced):
         trace(quantised, BATCH)
+
+
+def _in_autocast(x: Tensor) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
+        return (x[:, 0] @ torch.ones(3, 1)).float().sum((1, 2))
+
+
+def _by_default_dtype(x: Tensor) -> Tensor:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        return x.sum((1, 2, 3)) * (torch.arange(1, 2) / 3)
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize("model", [_in_autocast, _by_default_dtype])
+def test_settings_inside_a_model_are_refused(model: Callable[[Tensor], Any]) -> None:
+    with pytest.raises(NotTraced, match="changes PyTorch's settings"):
+        trace(model, BATCH)
+
+
+CONSTANTS: dict[str, Callable[[Tensor], Any]] = {
+    "a tensor of numbers": lambda x: x.index_select(2, torch.tensor([3, 1])),
+    "an array": lambda x: x * torch.from_numpy(np.hanning(3)).float(),
+    "a scalar": lambda x: x * torch.tensor(0.3),
+    "rrelu": lambda x: nn.functional.rrelu(x - 0.5, training=False),
+}
+
+
+@pytest.mark.parametrize("way", CONSTANTS)
+def test_constants_made_by_a_call_are_part_of_the_graph(way: str) -> None:
+    model = CONSTANTS[way]
+    result = trace(lambda x: model(x).sum((2, 3)), BATCH)
+    batch = torch.rand(BATCH.shape)
+    assert torch.equal(result.graph(batch), model(batch).sum((2, 3)))

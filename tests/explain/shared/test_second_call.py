@@ -108,6 +108,68 @@ def test_an_explanation_is_that_of_plain_passes(way: str) -> None:
     assert net.calls == plain.calls
 
 
+def keeping(net: Any, x: Tensor) -> Any:
+    """Let the last batch count a little."""
+    y = net.scale(x)
+    if net.calls:
+        y = y + 1e-4 * net.last.mean()
+    net.calls, net.last = 1, y
+    return total(y)
+
+
+class Streaming(nn.Module):
+    """Keeps the state of its recurrent layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.hidden = nn.RNN(4, 3, batch_first=True), None
+
+    def forward(self, x: Tensor) -> Any:
+        before: Any = self.hidden
+        before = None if before is None else before[:, :1].expand(-1, len(x), -1).contiguous()
+        outputs, self.hidden = self.rnn(x.squeeze(1), before)
+        return outputs[:, -1].sum(1)
+
+
+def cooling(net: Any, x: Tensor) -> Any:
+    net.calls += 1e-5
+    return total(x) * (1 + net.calls)
+
+
+def logging(net: Any, x: Tensor) -> Tensor:
+    net.last = net.scale(x)
+    return total(net.last)
+
+
+LITTLE: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "the last batch": (lambda: scaled(keeping), "changes the answers of the next"),
+    "a recurrent state": (Streaming, "changes the answers of the next"),
+    "a temperature": (lambda: scaled(cooling), "changes the answers of the next"),
+    "nothing": (lambda: scaled(logging), "shared forward pass"),
+}
+
+
+def scaled(answer: Callable[[Any, Tensor], Any]) -> Any:
+    net: Any = Net(answer)
+    net.scale = nn.Linear(4, 4)
+    return net
+
+
+@pytest.mark.parametrize("kept", LITTLE)
+@pytest.mark.filterwarnings("ignore:.*(outputs for a coalition|model is random)")
+def test_a_call_that_changes_the_next_a_little_is_noticed(kept: str) -> None:
+    make, plan = LITTLE[kept]
+    torch.manual_seed(0)
+    net = make().eval()
+    plain = copy.deepcopy(net)
+    explanation, right = (
+        explained(SoundLIME(n, shared=s, **OPTIONS), PICTURE)
+        for n, s in ((net, True), (plain, False))
+    )
+    assert plan in explanation.plan
+    torch.testing.assert_close(explanation.shapley, right.shapley, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("batch", [2, 5])
 def test_the_second_call_has_another_number_of_rows(batch: int) -> None:
     def model(x: Tensor) -> Tensor:

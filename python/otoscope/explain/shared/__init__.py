@@ -6,7 +6,8 @@ different values, and each is computed once. `SharedForward` does so for any tra
 example of 4 coalitions and 6 frames), `_factored` and `forward` in this order for the method.
 """
 
+from otoscope.explain.shared._recorder import settings_of_torch
 from otoscope.explain.shared._trace import TRACING, NotTraced
 from otoscope.explain.shared.forward import SharedForward
 
-__all__ = ["TRACING", "NotTraced", "SharedForward"]
+__all__ = ["TRACING", "NotTraced", "SharedForward", "settings_of_torch"]

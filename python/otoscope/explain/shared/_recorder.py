@@ -22,7 +22,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from otoscope.explain.shared._replica import Replica
 
-__all__ = ["NotRecorded", "bound_arguments", "record"]
+__all__ = ["NotRecorded", "bound_arguments", "record", "settings_of_torch"]
 
 _SIMPLE = {int, float, bool, str, type(None), torch.dtype, torch.device, torch.memory_format}
 _READ = {
@@ -30,6 +30,7 @@ _READ = {
     *("__index__", "__format__", "__dlpack__", "__deepcopy__", "__reduce_ex__", "data_ptr"),
     *("storage", "untyped_storage", "_typed_storage"),
 }
+_OF_NUMBERS = {"tensor", "as_tensor", "asarray", "new_tensor"}  # read tensors in their lists
 _OF_DATA = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 _OF_SHAPE = {
     *("size", "stride", "dim", "numel", "storage_offset", "is_floating_point", "is_complex"),
@@ -49,7 +50,7 @@ def record(
     Tensors of the replica's model are attributes of a module for the graph, so that their values
     are read at every call. Returns this module, the graph, and what the call returned.
     """
-    recorder = _Recorder(replica)
+    recorder = _Recorder(replica, batch.device)
     recorder.keep(batch, recorder.graph.placeholder("batch"))
     with enable_python_dispatcher(), recorder, _Readings(replica, recorder):
         answer = call(batch)
@@ -60,13 +61,42 @@ def record(
     return recorder.root, recorder.graph, answer
 
 
+def settings_of_torch(device: torch.device) -> object:
+    """Return PyTorch's settings that choose the operations of a trace and their types.
+
+    Parameters
+    ----------
+    device : torch.device
+        Device of the inputs.
+
+    Returns
+    -------
+    object
+        Settings, to be compared: default dtype, autocast, deterministic algorithms, fast attention.
+
+    Examples
+    --------
+    >>> cpu = torch.device("cpu")
+    >>> settings_of_torch(cpu) == settings_of_torch(cpu)
+    True
+    """
+    return (
+        torch.get_default_dtype(),
+        torch.is_autocast_enabled(device.type),
+        torch.get_autocast_dtype(device.type),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.mha.get_fastpath_enabled(),
+    )
+
+
 def _is_random(func: torch._ops.OpOverload, args: Any, kwargs: Any) -> bool:
     """Whether an operation draws numbers."""
     if torch.Tag.nondeterministic_seeded not in func.tags and "dropout" not in func._schema.name:
         return False
     arguments = bound_arguments(func, args, kwargs)
     probability = (arguments.get("dropout_p"), arguments.get("dropout"))
-    return arguments.get("train") is not False and 0.0 not in probability
+    is_training = arguments.get("train", arguments.get("training"))
+    return is_training is not False and 0.0 not in probability
 
 
 def bound_arguments(func: Any, args: Iterable[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -84,13 +114,14 @@ class _Recorder(ProxyTorchDispatchMode):
 
     refusal: NotRecorded | None = None
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: Replica, device: torch.device) -> None:
         TorchDispatchMode.__init__(self, _dispatch_key=DispatchKey.PreDispatch)
         self._mode_key = _TorchDispatchModeKey.PROXY
         self.enter_stack = []
         self.root, self.graph = nn.Module(), fx.Graph()
         self.nodes: Any = WeakTensorKeyDictionary()
         self._replica = replica
+        self._device, self._settings = device, settings_of_torch(device)
         self._constants: list[Tensor] = []  # alive as long as the recorder knows them
 
     @classmethod
@@ -105,7 +136,8 @@ class _Recorder(ProxyTorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         try:
-            return self._write(func, args, kwargs or {})
+            with torch._C.DisableTorchFunction():  # `_Readings` sees the model's calls alone
+                return self._write(func, args, kwargs or {})
         except NotRecorded as problem:
             self.refusal = problem
             raise
@@ -116,6 +148,10 @@ class _Recorder(ProxyTorchDispatchMode):
         name = func._schema.name.partition("::")[2]
         if _is_random(func, args, kwargs):
             raise NotRecorded(f"{name} is random")
+        if settings_of_torch(self._device) != self._settings:
+            raise NotRecorded("it changes PyTorch's settings, such as autocast")
+        if name == "detach_" and not args[0].requires_grad:
+            return args[0]  # of a new tensor of numbers: nothing to do
         is_ours = any(self._is_ours(value) for value in _tensors(args, kwargs))
         if is_ours and (_OF_DATA & set(func.tags) or (name.startswith("index") and _is_mask(args))):
             raise NotRecorded(f"the result of {name} depends on data")
@@ -203,6 +239,8 @@ class _Readings(TorchFunctionMode):
         if name == "__repr__":
             return f"tensor(..., size={tuple(args[0].shape)})"
         used = list(_tensors(args, kwargs))
+        if not used:
+            return func(*args, **kwargs)
         recorded = [tensor for tensor in used if tensor in self._recorder.nodes]
         originals = [t for t in used if self._replica.original(t) is not t]
         if name in _READ and originals:
@@ -210,7 +248,9 @@ class _Readings(TorchFunctionMode):
         if name in _READ and recorded:
             raise NotRecorded("its control flow depends on data, or it leaves PyTorch")
         result = func(*args, **kwargs)
-        if used and any(
+        lists = [part for part in (*args, *kwargs.values()) if not isinstance(part, Tensor)]
+        is_read = name in _OF_NUMBERS and any(True for _ in _tensors(lists))
+        if is_read or any(
             value not in self._recorder.nodes and self._replica.original(value) is value
             for value in _tensors(result)
         ):

@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from otoscope.explain.shared._recorder import NotRecorded, bound_arguments, record
 from otoscope.explain.shared._replica import NotReplicated, Replica
 from otoscope.protocols.outputs import as_outputs
+from otoscope.protocols.reach import state_of
 
 __all__ = ["TRACING", "NotTraced", "Trace", "trace"]
 
@@ -24,6 +25,7 @@ _PERHAPS_VIEWS |= {"atleast_1d", "atleast_2d", "atleast_3d", "meshgrid", "einsum
 
 _ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}  # relative to the largest output
 _COARSE = 0.05
+_SAME_OPERATIONS = 1000  # times smaller are the differences of the same operations on a batch
 
 TRACING = threading.RLock()
 """Held during a trace: PyTorch's tracer is for one thread at a time."""
@@ -58,34 +60,48 @@ class Trace:
         """Compare outputs with those of the replica, once; raise `NotTraced` if they differ.
 
         A second call, with other values and another number of rows, shows what operations alone
-        do not: counters, the size of the batch in a sum, work of other threads.
+        do not: counters, the size of the batch in a sum, work of other threads. If that call
+        changed the replica, a third shows whether the changes matter.
         """
         with TRACING:
             replica, self.replica = self.replica, None
-            if replica is not None and not self._agrees(replica, inputs(), outputs()):
-                self.problem = "a second call of the model does not repeat the first"
+            if replica is not None:
+                self.problem = self._difference(replica, inputs(), outputs())
         if self.problem:
             raise NotTraced(self.problem)
 
-    def _agrees(self, replica: Replica, inputs: Tensor, outputs: Tensor) -> bool:
+    def _difference(self, replica: Replica, inputs: Tensor, outputs: Tensor) -> str:
+        """Say how other calls of the replica differ from the graph; empty if they do not."""
         values = (node.meta.get("val") for node in self.graph.graph.nodes)
         types = {value.dtype for value in values if isinstance(value, Tensor)}
         is_exact = inputs.device.type == "cpu" and not types & {torch.float16, torch.bfloat16}
         tolerance = _ROUNDING.get(inputs.dtype, _COARSE) if is_exact else _COARSE
+        before = state_of(replica.model)
         try:
-            *_, answer = _recorded(replica, inputs)
+            answer = again = _recorded(replica, inputs)[-1]
+            if state_of(replica.model) != before:
+                again = _recorded(replica, inputs)[-1]
         except Exception:  # whatever a model may raise
-            return False
-        if not isinstance(answer, Tensor) or answer.shape != outputs.shape:
-            return False
-        scale = outputs[outputs.isfinite()].abs().max() if outputs.isfinite().any() else 0.0
-        return torch.allclose(
-            answer.to(torch.promote_types(answer.dtype, torch.float32)),
-            outputs.to(torch.promote_types(answer.dtype, torch.float32)),
-            rtol=0,
-            atol=tolerance * float(scale),
-            equal_nan=True,
-        )
+            answer = again = None
+        if not _agree(answer, outputs, tolerance):
+            return "a second call of the model does not repeat the first"
+        if not _agree(again, answer, tolerance / _SAME_OPERATIONS):
+            return "a call of the model changes the answers of the next"
+        return ""
+
+
+def _agree(answer: object, outputs: Any, tolerance: float) -> bool:
+    """Compare outputs, up to a tolerance relative to the largest of them."""
+    if not isinstance(answer, Tensor) or answer.shape != outputs.shape:
+        return False
+    scale = outputs[outputs.isfinite()].abs().max() if outputs.isfinite().any() else 0.0
+    return torch.allclose(
+        answer.to(torch.promote_types(answer.dtype, torch.float32)),
+        outputs.to(torch.promote_types(outputs.dtype, torch.float32)),
+        rtol=0,
+        atol=tolerance * float(scale),
+        equal_nan=True,
+    )
 
 
 def trace(model: Callable[[Tensor], object], batch: Tensor) -> Trace:
