@@ -68,6 +68,11 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     ],
     segments: Annotated[str, _CONFIG.option("segments")] = _CONFIG["segments"],
     components: Annotated[str | None, _CONFIG.option("components")] = _CONFIG["components"],
+    stems: Annotated[
+        list[Path] | None,
+        _CONFIG.option("stems", extra="Give it once per file or folder.", metavar="PATH"),
+    ] = None,
+    rest: Annotated[bool, _CONFIG.option("rest")] = _CONFIG["rest"],
     content: Annotated[
         str, _CONFIG.option("content", extra="Several are compared: mean_inp,blur:8,4,noise.")
     ] = _CONFIG["content"],
@@ -123,6 +128,8 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         every=every,
         segments=segments,
         components=components,
+        stems=tuple(stems) if stems else None,
+        rest=rest,
         content=contents[0],
         design=design,
         n_samples=n_samples,

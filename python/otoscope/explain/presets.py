@@ -14,6 +14,7 @@ from otoscope.explain.settings import content_settings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from otoscope.explain.components import Components
     from otoscope.explain.content import Content
     from otoscope.explain.segments import Segmentation
     from otoscope.explain.soundlime import SoundLIME
@@ -158,8 +159,9 @@ def varied(
     seed: int | None = None,
     segments: str | Segmentation | Tensor | None = None,
     content: str | Content | float | Tensor | None = None,
+    components: str | Components | None = None,
 ) -> SoundLIME:
-    """Return an explainer of the same model that differs in seed, segments or content.
+    """Return an explainer of the same model that differs from this one in some settings.
 
     Parameters
     ----------
@@ -171,6 +173,8 @@ def varied(
         Other segments.
     content : str, Content, float or Tensor, optional
         Other content.
+    components : str or Components, optional
+        Other components, of an explainer that has some.
 
     Returns
     -------
@@ -190,7 +194,7 @@ def varied(
         other._segments = segmentation.resolve(segments)
     if content is not None:
         other._content = resolve(content)
-    other._sounds = self._sounds.varied(other._segments, other._content)
+    other._sounds = self._sounds.varied(other._segments, other._content, components)
     other.settings = replace(
         self.settings,
         seed=self.settings.seed if seed is None else seed,

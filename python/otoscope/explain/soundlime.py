@@ -221,6 +221,11 @@ class SoundLIME:
         """Content that replaces an occluded segment."""
         return self._content
 
+    @property
+    def components(self) -> Components | None:
+        """Components of the sound that are ranked; None for segments of a spectrogram."""
+        return self._sounds.components
+
     paper_a = classmethod(paper_a)
     ismir2017 = classmethod(ismir2017)
     varied = varied

@@ -66,15 +66,21 @@ class Sounds:
     ) -> None:
         self._model, self._plain, self._layout = model, evaluate, layout
         self._segments, self._content = segments, content
-        self._components = None if components is None else parts_of_sound.resolve(components)
+        self.components = None if components is None else parts_of_sound.resolve(components)
         is_of_pictures = isinstance(model, ListeningModel) and not hears_sounds(model)
         self._listener = cast(ListeningModel, model) if is_of_pictures else None
         self._evaluators: dict[tuple[int, bool], Evaluator] = {}
 
-    def varied(self, segments: Segmentation, content: Content) -> Sounds:
-        """Return the same for other segments or content; components that were given stay."""
+    def varied(
+        self, segments: Segmentation, content: Content, components: Components | str | None = None
+    ) -> Sounds:
+        """Return the same for other segments, content or components."""
         other = copy(self)
         other._segments, other._content = segments, content
+        if components is not None:
+            if self.components is None:
+                raise ParameterError("components are those of an explainer that has some already")
+            other.components = parts_of_sound.resolve(components)
         return other
 
     def read(self, value: Any) -> tuple[list[Waveform | Patch], bool] | None:
@@ -96,7 +102,7 @@ class Sounds:
         return None
 
     def _read_one(self, value: object) -> Waveform | Patch | None:
-        only = self._components is not None or hears_sounds(self._model)
+        only = self.components is not None or hears_sounds(self._model)
         may_be = only or self._layout is None or self._layout.is_sound
         is_samples = isinstance(value, Tensor | np.ndarray) and may_be and value.ndim == 1
         if self._listener is not None and (is_samples or _is_file_or_rated(value)):
@@ -119,7 +125,7 @@ class Sounds:
         ``drawn`` is the design that replaces the default for more than 12 components.
         """
         model, content = self._model, self._content
-        components = self._components or components_of(self._segments)
+        components = self.components or components_of(self._segments)
         sound = _at_rate_of(model, sound)
 
         def replacement(y: Tensor, name: str, share: float) -> Tensor:

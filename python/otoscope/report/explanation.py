@@ -34,7 +34,7 @@ from otoscope.report.geometry import (
 from otoscope.report.numbers import UNKNOWN, Tick, decimals, number, significant, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sentences import cautions, sentence
-from otoscope.report.sounds import Sound, has_sound, segment_sounds
+from otoscope.report.sounds import Sound, has_sound, segment_sounds, source_players
 
 __all__ = [
     "Cells",
@@ -142,6 +142,7 @@ class ExplanationPage:
     cautions: list[str]
     sounds: list[Sound]
     listening_note: str
+    sources: list[Sound]
     target: str
     spectrogram: str
     size: tuple[int, ...]
@@ -228,7 +229,7 @@ def explanation_page(
 ) -> ExplanationPage:
     """Compute everything that the page shows; arguments as for `save_html`."""
     patch, bars = explanation.patch, segment_bars(explanation)
-    sounds = segment_sounds(explanation)
+    sounds, sources = segment_sounds(explanation), source_players(explanation)
     given = content_in_words(explanation)
     listening_note = ""
     if sounds and explanation.mixture is not None:
@@ -245,6 +246,7 @@ def explanation_page(
         cautions=[*notes, *cautions(explanation)],
         sounds=sounds,
         listening_note=listening_note,
+        sources=sources,
         target=explanation.target,
         spectrogram=loudness_png(patch),
         size=tuple(patch.values.shape),

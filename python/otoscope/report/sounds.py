@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,10 +26,14 @@ __all__ = [
     "has_sound",
     "lossless_uri",
     "segment_sounds",
+    "source_players",
 ]
 
 _LOSSLESS_BYTES = 800_000  # above it Vorbis: ten seconds and their parts stay below 2 MB
 DECISIVE_KEYS = ("enough", "without")
+_FIRST = ("excerpt", "support", "rest")
+_MOST_SOURCES = 8
+_PLACE = re.compile(r"[\d.]+-[\d.]+ (s|Hz)")
 _FLAC_BLOCK = 4096  # samples; Chromium never ends a FLAC of one block, but a WAV
 
 
@@ -37,8 +42,9 @@ class Sound:
     """A sound of a page, with its position on the time axis, percent.
 
     ``key`` is unique on the page; for an explanation: "excerpt", "support", "rest", "enough",
-    "without", or the id of a segment. ``label`` and ``note`` are the texts of its button, empty if
-    it has none. ``uri`` is the encoded sound as a data URI, empty if there is none to hear.
+    "without", "source0" and so on, or the id of a segment. ``label`` and ``note`` are the texts of
+    its button, empty if it has none. ``uri`` is the encoded sound as a data URI, empty if there is
+    none to hear.
     """
 
     key: str
@@ -66,7 +72,7 @@ def segment_sounds(explanation: Explanation) -> list[Sound]:
     cuts = []
     for key, (label, kept) in groups.items():
         if key == _key_of(groups, key):
-            shown = "" if key in DECISIVE_KEYS else label  # they have players of their own
+            shown = label if key in _FIRST else ""  # the others have players of their own
             sound = explanation.listen(kept)
             cuts.append((key, shown, _note(explanation, kept), (0, n_frames), sound))
     n_exact = len(cuts) if explanation.mixture is not None else 0
@@ -82,14 +88,35 @@ def segment_sounds(explanation: Explanation) -> list[Sound]:
 
 def decisive_players(explanation: Explanation) -> list[Sound]:
     """Return the players of the smallest sets: keys among `segment_sounds`, texts, no sounds."""
+    return _players(explanation, DECISIVE_KEYS)
+
+
+def source_players(explanation: Explanation) -> list[Sound]:
+    """Return a player for each source of a sound alone, as `decisive_players` does."""
+    return _players(explanation, [f"source{i}" for i in range(_MOST_SOURCES)])
+
+
+def _players(explanation: Explanation, keys: Sequence[str]) -> list[Sound]:
     if not has_sound(explanation.patch):
         return []
     groups = _groups(explanation)
     return [
         Sound(_key_of(groups, key), groups[key][0], _note(explanation, groups[key][1]), 0, 100, "")
-        for key in DECISIVE_KEYS
+        for key in keys
         if key in groups
     ]
+
+
+def _sources(explanation: Explanation) -> dict[str, tuple[int, ...]]:
+    """Return the segments of each source: components that share their place with others."""
+    extents = explanation.extents
+    if explanation.mixture is None or len({(e.frames, e.bands) for e in extents}) == len(extents):
+        return {}
+    sources: dict[str, tuple[int, ...]] = {}
+    for i, extent in enumerate(extents):
+        names = [part for part in extent.name.split(", ") if not _PLACE.fullmatch(part)]
+        sources[", ".join(names)] = (*sources.get(", ".join(names), ()), i)
+    return sources if 1 < len(sources) <= _MOST_SOURCES else {}
 
 
 def _groups(explanation: Explanation) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -100,6 +127,8 @@ def _groups(explanation: Explanation) -> dict[str, tuple[str, tuple[int, ...]]]:
     groups = {"excerpt": ("Excerpt", tuple(every)), "support": (f"Only the {role} parts", named)}
     if named:
         groups["rest"] = ("Everything else", tuple(i for i in every if i not in named))
+    for i, (name, segments) in enumerate(_sources(explanation).items()):
+        groups[f"source{i}"] = (name, segments)
     if decision_of(explanation) is not None:
         sets = decisive_sets(explanation)
         groups["enough"] = ("The smallest part that keeps it", sets.sufficient[0].segments)
@@ -113,7 +142,7 @@ def _key_of(groups: Mapping[str, tuple[str, tuple[int, ...]]], key: str) -> str:
     """Return the first key whose sound is that of a key: no sound is on a page twice."""
     wanted = sorted(groups[key][1])
     same = (other for other in groups if other == key or sorted(groups[other][1]) == wanted)
-    return next(same) if key in DECISIVE_KEYS else key
+    return key if key in _FIRST else next(same)
 
 
 def _note(explanation: Explanation, kept: Sequence[int]) -> str:

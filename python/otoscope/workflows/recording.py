@@ -33,6 +33,7 @@ __all__ = [
     "load_identified_listener",
     "load_identified_model",
     "load_listening_model",
+    "samples",
     "sound_files",
 ]
 
@@ -150,7 +151,9 @@ class Recording:
 
     def __init__(self, path: Path, model: Any, *, padded: bool) -> None:
         self._model, self._sr, self._padded = model, model.sample_rate, padded
-        self._y = _samples(path, sr=self._sr)
+        self.sr: float = model.sample_rate
+        """Sampling rate, in Hz."""
+        self._y = samples(path, sr=self._sr)
         hop, length = model.hop_length, model.patch_frames
         self._n = n = len(self._y)
         if padded:
@@ -205,6 +208,25 @@ class Recording:
         sound = self._sound(first * hop, end)
         patch: Patch = self._model.patch((sound, self._sr), start=begin)
         return replace(patch, start=patch.start + first * hop / self._sr)
+
+    def sound(self, start: float) -> Patch:
+        """Cut an excerpt as a sound alone: the samples that its frames are computed from."""
+        patch, y = self.patch(start), self.cut(self._y, start)
+        hop = self._model.hop_length
+        return replace(patch, y=y, start=round(start * self._sr / hop) * hop / self._sr)
+
+    def cut(self, y: Tensor | _OnDisk, start: float) -> Tensor:
+        """Cut the samples of an excerpt from another sound of this length; silence fills it up."""
+        hop = self._model.hop_length
+        n: int = getattr(self._model, "excerpt_samples", self._model.patch_frames * hop)
+        first = round(start * self._sr / hop) * hop
+        part = y[first : min(first + n, self.n_samples)]
+        return F.pad(part, (0, n - len(part)))
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples of the file, at the model's rate."""
+        return len(self._y)
 
     def _count_frames(self) -> int:
         """Count the frames of the sound by those of its beginning: one more per hop."""
@@ -283,6 +305,7 @@ class _OnDisk:
         return torch.frombuffer(bytearray(self._file.read(4 * (end - first))), dtype=torch.float32)
 
 
-def _samples(path: Path, *, sr: float) -> Tensor | _OnDisk:
+def samples(path: Path, *, sr: float) -> Tensor | _OnDisk:
+    """Read a sound in mono; a long one is kept on disk."""
     blocks = Blocks(path, sr=sr)
     return _OnDisk(blocks) if blocks.seconds > _LONG else decode(path, sr=sr)[0]

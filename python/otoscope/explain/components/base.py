@@ -14,10 +14,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.registry import Registry
 
-__all__ = ["COMPONENTS", "Components", "Excerpt", "Part", "resolve"]
+__all__ = ["COMPONENTS", "SOURCE", "Components", "Excerpt", "Part", "resolve"]
 
 Kind = Literal["source", "band", "time"]
 
@@ -186,11 +186,14 @@ class _Selection(Components):
         return f"{of}[{text}{'' if self.index.step is None else f':{self.index.step}'}]"
 
 
+SOURCE = "source"
+"""Name of a user's stems in text."""
+
 COMPONENTS: Registry[Components] = Registry("components")
 """All components by name; the resolver, the command line and the tests read it."""
 
 
-def resolve(components: Components | str) -> Components:
+def resolve(components: Components | str, *, stems: Components | None = None) -> Components:
     """Make the components that a user names.
 
     Parameters
@@ -198,6 +201,8 @@ def resolve(components: Components | str) -> Components:
     components : Components or str
         Components, or their text: names with numbers, crossed by ``*`` and joined by ``|``, as in
         "hpss * time:5" or "bands:4".
+    stems : Components, optional
+        What the name "source" stands for, see `components.stems`.
 
     Returns
     -------
@@ -207,7 +212,7 @@ def resolve(components: Components | str) -> Components:
     Raises
     ------
     ParameterError
-        If a name is unknown or its numbers are wrong.
+        If a name is unknown or its numbers are wrong, or "source" comes without stems.
 
     Examples
     --------
@@ -223,7 +228,7 @@ def resolve(components: Components | str) -> Components:
         )
     joined: list[Components] = []
     for listed in components.split("|"):
-        crossed = [_named(text.strip(), components) for text in listed.split("*")]
+        crossed = [_named(text.strip(), components, stems) for text in listed.split("*")]
         product = crossed[0]
         for factor in crossed[1:]:
             product = product * factor
@@ -237,19 +242,26 @@ def resolve(components: Components | str) -> Components:
 _SELECTED = re.compile(r"(.+?)\[(-?\d+)?(?:(:)(-?\d+)?)?\]")
 
 
-def _named(text: str, whole: str) -> Components:
+def _named(text: str, whole: str, stems: Components | None) -> Components:
     if selected := _SELECTED.fullmatch(text):
         of, first, colon, end = selected.groups()
         bounds = [None if number is None else int(number) for number in (first, end)]
         if colon:
-            return _named(of, whole)[slice(*bounds)]
+            return _named(of, whole, stems)[slice(*bounds)]
         if bounds[0] is not None:
-            return _named(of, whole)[bounds[0]]
+            return _named(of, whole, stems)[bounds[0]]
+    if text == SOURCE:
+        if stems is None:
+            raise ParameterError(
+                f"components is {whole!r}; {SOURCE} stands for stems, and there are none",
+                advice=Advice("give ", Argument("stems"), ": a folder or files"),
+            )
+        return stems
     made = COMPONENTS.make(text)
     if made is None:
         raise ParameterError(
-            f"components is {whole!r}; {text!r} is none of {COMPONENTS.choices()}; "
-            "* crosses and | joins them"
+            f"components is {whole!r}; {text!r} is none of {COMPONENTS.choices()}, "
+            f"nor {SOURCE}, which stands for stems; * crosses and | joins them"
         )
     return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -13,21 +13,23 @@ import scipy  # loads its parts when they are used
 import torch
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.components.base import COMPONENTS, Components, Excerpt, Part
 from otoscope.protocols.patch import as_tensor
-from otoscope.signal.audio.files import channels_of, read_audio, resampled
+from otoscope.signal.audio.files import channels_of, read_audio, read_channels, resampled
 from otoscope.signal.listen import sound_of, spectrum_of, window_length
 
-__all__ = ["hpss", "stems"]
+__all__ = ["Stems", "hpss", "stem_files", "stems", "tolerant"]
 
 
 @dataclass(frozen=True, eq=False)
-class _Stems(Components):
-    """Sources that a user has."""
+class Stems(Components):
+    """Sources that a user has; ``note`` is said where they do not add up to the sound."""
 
     sounds: Mapping[str, Any]
-    rest: bool
+    rest: bool = False
+    note: str = ""
+    limit_db: float = -60.0  # of the difference from the sound
 
     rank = 0
 
@@ -44,14 +46,9 @@ class _Stems(Components):
         error = excerpt.y - torch.stack(list(stems.values())).sum(0)
         if self.rest:
             stems["rest"] = error
-        elif (level := _level_db(error, excerpt.y)) > -60:
-            side = "below" if level < 0 else "above"
-            raise ParameterError(
-                f"{self} do not sum to the sound: the difference is {abs(level):.1f} dB {side} it "
-                "(other start, gain or mix?); explain the sum of the stems, or take the "
-                "difference as a component with rest=True"
-            )
-        else:  # rounding of files: it goes to the loudest
+        else:
+            self._require_sum(error, excerpt.y)
+            # What is left is the rounding of files: it goes to the loudest.
             loudest = max(stems, key=lambda name: float(stems[name].square().sum()))
             stems[loudest] = stems[loudest] + error
         share = part.share / len(stems)
@@ -60,17 +57,32 @@ class _Stems(Components):
             for name, stem in stems.items()
         ]
 
+    def _require_sum(self, error: Tensor, sound: Tensor) -> None:
+        if (level := _level_db(error, sound)) <= self.limit_db:
+            return
+        side = "below" if level < 0 else "above"
+        raise ParameterError(
+            f"{self} do not sum to the sound: the difference is {abs(level):.1f} dB {side} it "
+            f"(other start, gain or mix?{self.note})",
+            advice=Advice(
+                "explain the sum of the stems, or take the difference as a component with ",
+                Argument("rest", True),
+            ),
+        )
+
     def _stem(self, name: str, sound: Any, excerpt: Excerpt) -> Tensor:
         """Return a stem at the rate of the excerpt, of its length and channels."""
         y, sr = sound if isinstance(sound, tuple) else (sound, excerpt.sr)
         if isinstance(y, str | PathLike):
-            y, sr = read_audio(y, sr=excerpt.sr)
+            y, sr = read_channels(y) if excerpt.y.ndim == 2 else read_audio(y)
         stem = as_tensor(f"stem {name!r}", y).detach().cpu().double()
         if stem.ndim != excerpt.y.ndim or stem.shape[:-1] != excerpt.y.shape[:-1]:
             raise ParameterError(
                 f"stem {name!r} is {channels_of(stem)}, the sound {channels_of(excerpt.y)}; give "
                 "both alike: y.mean(0) mixes channels to mono"
             )
+        if bad := int((~stem.isfinite()).sum()):
+            raise ParameterError(f"stem {name!r}: {bad} samples are NaN or infinite")
         if sr is not None and excerpt.sr is not None:
             stem = resampled(stem, sr, excerpt.sr)
         n = excerpt.n_samples
@@ -147,17 +159,46 @@ def stems(sounds: Mapping[str, Any] | str | PathLike[str], *, rest: bool = False
     'stems(vocals, drums)'
     """
     if isinstance(sounds, str | PathLike):
-        folder = Path(sounds)
-        if not folder.is_dir():
-            raise ParameterError(f"sounds is {str(folder)!r}, must be a folder of stems")
-        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
-        sounds = {file.stem: file for file in files}
+        if not Path(sounds).is_dir():
+            raise ParameterError(f"sounds is {str(sounds)!r}, must be a folder of stems")
+        sounds = stem_files([Path(sounds)])
     if not isinstance(sounds, Mapping) or not sounds:
         raise ParameterError(
             f"sounds is {type(sounds).__name__} of no stems; give names with sounds, such as "
             "{'vocals': y, 'drums': y2}"
         )
-    return _Stems({str(name): sound for name, sound in sounds.items()}, rest)
+    return Stems({str(name): sound for name, sound in sounds.items()}, rest)
+
+
+def tolerant(components: Components | None) -> Components | None:
+    """Return components whose stems may differ from the sound, for a sound that is changed."""
+    if components is None or isinstance(components, Stems):
+        return components and replace(components, limit_db=math.inf)
+    parts: Any = {
+        name: tolerant(part)
+        for name, part in vars(components).items()
+        if isinstance(part, Components)
+    }
+    return replace(components, **parts) if parts else components  # type: ignore[type-var]
+
+
+def stem_files(paths: Sequence[Path], *, of: Path | None = None) -> dict[str, Path]:
+    """List stems by name: files, and those in folders, except the mix that they are ``of``."""
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise ParameterError(f"stems: {path} is not there")
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        files += [file for file in inside if file == path or file.suffix.lower() in _SUFFIXES]
+    named: dict[str, Path] = {}
+    for file in files:
+        if of is not None and file.samefile(of):
+            continue
+        if (other := named.setdefault(file.stem, file)) is not file:
+            raise ParameterError(f"stems {other} and {file} have one name; rename one of them")
+    if not named:
+        raise ParameterError(f"stems: no sound files in {', '.join(map(str, paths))}")
+    return named
 
 
 def hpss(margin: float = 1.0) -> Components:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
+from otoscope.explain.components.sources import tolerant
 from otoscope.explain.query import FewEffectiveSamples
 from otoscope.explain.result import Explanation
 from otoscope.explain.soundlime import SoundLIME
@@ -103,7 +104,8 @@ def stability(
         raise ParameterError(f"n is {n}, must be >= 1; noise is {noise}, must be > 0")
     patch, target = explanation.patch, explanation.target
     random = torch.Generator().manual_seed(seed)
-    explain = explainer or (lambda changed: _cells(lime, changed, target))
+    tolerating = lime.varied(components=tolerant(lime.components))
+    explain = explainer or (lambda changed: _cells(tolerating, changed, target))
     reference = _of(explanation) if explainer is None else torch.as_tensor(explainer(patch))
 
     def mean(changed: Iterator[Tensor]) -> float:

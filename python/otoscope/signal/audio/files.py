@@ -26,6 +26,7 @@ __all__ = [
     "encode_audio",
     "mono",
     "read_audio",
+    "read_channels",
     "resampled",
     "write_audio",
 ]
@@ -89,6 +90,14 @@ def decode(path: str | PathLike[str], *, sr: float | None = None) -> tuple[Tenso
         return mono(samples.T, reader.sr, sr=sr)
     except ParameterError as err:
         raise ParameterError(f"{path}: {err}") from err
+
+
+def read_channels(path: str | PathLike[str]) -> tuple[Tensor, float]:
+    """Read an audio file with its channels, [channel, sample], at its own rate; mono: [sample]."""
+    with SoundReader(Path(path)) as reader:
+        samples = torch.from_numpy(_read_all(reader).T)
+    warn_if_truncated(path)
+    return samples[0] if len(samples) == 1 else samples, reader.sr
 
 
 class Blocks:

@@ -33,6 +33,7 @@ from otoscope.explain.settings import read_decision
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import ListeningModel, choose_targets
 from otoscope.signal import truncation
+from otoscope.workflows.explain.stems import StemFiles, components_of, stem_stamps
 from otoscope.workflows.recording import CONTEXT, Recording, load_identified_listener, sound_files
 
 __all__ = ["ExplainConfig", "ExplainResult", "PreparedExplain", "explain_files"]
@@ -57,8 +58,13 @@ class ExplainConfig:
     segments : str
         Segments to occlude: temporal:N, spectral:N, grid:TxM, beats or onsets.
     components : str, optional
-        Components of the sound to occlude instead, for a model of waveforms: time:N, every:SECONDS,
-        bands:N, grid:TxM, beats, onsets or hpss; * crosses and | joins them.
+        Components of the sound to occlude instead of cells of a spectrogram: time:N, every:SECONDS,
+        bands:N, grid:TxM, beats, onsets, hpss or source; * crosses and | joins them.
+    stems : tuple of Path, optional
+        Stems that source stands for: files, or a folder of them; for several sounds, a folder with
+        a folder for each that is named like it.
+    rest : bool
+        Take what the stems lack of the sound as one more source; otherwise they must add up to it.
     content : str
         Content that replaces a segment: a number, or zero, silence, min_inp, mean_inp, min_band,
         mean_band, noise, fresh_noise, blur or inpaint; with numbers as in blur:8,4.
@@ -103,6 +109,8 @@ class ExplainConfig:
     every: float | None = None
     segments: str = "temporal:10"
     components: str | None = None
+    stems: tuple[Path, ...] | None = None
+    rest: bool = False
     content: str = "mean_inp"
     design: str = "exact"
     n_samples: int | None = None
@@ -238,7 +246,9 @@ class PreparedExplain:
             if ExplainResult(path, config.start).key in done:
                 continue
             # The stamp comes first: a change while the file is read shows next time.
-            sources = {"sound": _stamp(path), "model": self.identity}
+            sources: dict[str, Any] = {"sound": _stamp(path), "model": self.identity}
+            if config.stems:
+                sources["stems"] = stem_stamps(config, path)
             try:
                 for result in _explain_file(
                     path, self.model, config, self._explainer, done, progress
@@ -296,18 +306,14 @@ def _check_samples(config: ExplainConfig) -> None:
 
 def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
     choose_targets(target, len(model.output_names), model.output_names)
-    of_sounds = getattr(model, "hears_sounds", False) is True
-    if config.components is not None and not of_sounds:
-        raise ParameterError(
-            f"components is {config.components!r}, and {config.model} hears spectrograms",
-            advice=Advice("cut them with ", Argument("segments", "temporal:10")),
-        )
+    components = components_of(config)
+    of_sounds = components is not None or getattr(model, "hears_sounds", False) is True
     decision = None if config.decision is None else read_decision(config.decision)
     is_highest = decision == "highest" and len(model.output_names) > 1
     return SoundLIME(
         model,
         segments=config.segments,
-        components=config.components,
+        components=components,
         content=config.content,
         # more than 12 components of a sound are drawn
         design=None if of_sounds and config.design == DEFAULT_DESIGN else config.design,
@@ -330,6 +336,7 @@ def _explain_file(
 ) -> Iterator[ExplainResult]:
     recording = Recording(path, model, padded=config.padded)
     truncated = truncation(path)
+    stems = StemFiles(config, path, recording) if config.stems else None
     starts = [config.start] if config.every is None else recording.starts(config.every)
     starts = [start for start in starts if ExplainResult(path, start).key not in done]
     if not starts:
@@ -341,7 +348,10 @@ def _explain_file(
     for start in tracked(progress, starts, "excerpts"):
         second = float(timeline.starts[int(outputs.argmax())]) if start is None else start
         try:
-            patch = recording.patch(second)
+            is_sound = stems or config.components is not None
+            patch = recording.sound(second) if is_sound else recording.patch(second)
+            if stems:
+                lime = lime.varied(components=stems.components(second))
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("ignore", FewEffectiveSamples)  # `cautions` say it
                 began = time.perf_counter()

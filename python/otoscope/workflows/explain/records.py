@@ -22,6 +22,7 @@ from otoscope.progress import Progress, silent
 from otoscope.report.sentences import because, cautions
 from otoscope.workflows.explain.explain import ExplainConfig, ExplainResult, PreparedExplain
 from otoscope.workflows.explain.rows import check_record
+from otoscope.workflows.explain.stems import are_unchanged
 
 __all__ = [
     "explain_to_records",
@@ -230,11 +231,17 @@ class _Done:
         self, stored: records.Records, path: Path, prepared: PreparedExplain, html: Path | None
     ) -> None:
         self._stored, self._without_page, self.n_records = stored, set[str](), 0
+        config = prepared.config
         is_current = cache(partial(_is_current, prepared.identity))
         outdated = []
         for record in records.stream(path):
             sources = record.get("sources")
-            if not is_current(record["file"], records.to_json(sources)):
+            if not is_current(record["file"], records.to_json(sources)) or (
+                config.stems
+                and not are_unchanged(
+                    config, Path(record["file"]), (sources or {}).get("stems", {})
+                )
+            ):
                 outdated.append(record["key"])
             elif html and not record["error"] and not _page(html, record).is_file():
                 self._without_page.add(_digest(record["key"]))
