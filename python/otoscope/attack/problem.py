@@ -79,7 +79,7 @@ class Problem:
         rows = []
         for row, generator in zip(sound, self.generators, strict=True):
             for transform in self.transforms:
-                row = transform(row, generator)
+                row = transform(row.clone(), generator)
             rows.append(row)
         return torch.stack(rows)
 
@@ -165,7 +165,7 @@ def _check_sounds(x: Tensor, amplitude: float | None) -> Tensor:
         raise ParameterError(
             f"x has shape {tuple(x.shape)}, must be [sample] or [batch, sample], not empty"
         )
-    x = torch.atleast_2d(x.detach())
+    x = torch.atleast_2d(x.detach().clone())
     bad = int((~x.isfinite()).sum())
     if bad:
         raise ParameterError(f"{bad} of {x.numel()} samples of x are NaN or infinite")

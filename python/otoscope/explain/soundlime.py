@@ -345,7 +345,7 @@ class SoundLIME:
         if isinstance(patch, Waveform):
             return self._sounds.query(patch, self.settings, drawn=self._drawn)
         patch = for_model(patch, self.model, self._layout or HOUSE)
-        segments = self._segments(patch)
+        segments = self._segments(patch.copied())
         content = self._content(patch, segments.map.ids)
         design = draw_design(
             self.settings.design,

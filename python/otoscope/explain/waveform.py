@@ -131,7 +131,8 @@ class Sounds:
         def replacement(y: Tensor, name: str, share: float) -> Tensor:
             return content.of_sound(SoundSource(y, sound.sr, name, share))
 
-        excerpt = Excerpt(sound.y.cpu().double(), sound.sr, replacement, sound.start)
+        y = sound.y.to("cpu", torch.float64, copy=True)
+        excerpt = Excerpt(y, sound.sr, replacement, sound.start)
         mixture, parts = mix(components, excerpt)
         device = device_of(model)
         mixture = mixture.to(device, dtype_of(model, sound.y.dtype))
@@ -225,7 +226,7 @@ def components_of(segments: Segmentation) -> Components:
 
 
 def _checked(sound: Waveform) -> Waveform:
-    y, sr = sound.y.detach(), sound.sr
+    y, sr = sound.y.detach().clone(), sound.sr  # the caller may write into its own
     if y.ndim not in (1, 2) or y.numel() == 0 or not y.is_floating_point():
         raise ParameterError(
             f"y has shape {tuple(y.shape)} and dtype {y.dtype}; a sound is [sample] or "

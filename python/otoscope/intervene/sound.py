@@ -112,7 +112,8 @@ class SoundIntervention(Intervention):
     @torch.no_grad()
     def apply(self, source: RenderInput) -> Tensor:
         """Render a prepared sound, on the CPU; at a dose of 0 the result is a view of it."""
-        changed = self._transform(source) if self.dose else source.y
+        own = replace(source, y=source.y.clone())  # a transform may write into its input
+        changed = self._transform(own) if self.dose else source.y
         return changed[..., : source.n_samples]
 
     def longest_rendering(self, n_samples: int, sr: float) -> int:

@@ -118,7 +118,7 @@ class GivenFrontEnd(nn.Module):
                 f"front_end returned a {type(answer).__name__}{shape} for a sound [{len(y)}]; "
                 "must return [frame, mel] or [mel, frame]"
             )
-        return spectrogram
+        return spectrogram.clone()  # a function may write the next into the same memory
 
     def _frame_axis_of(self, shape: tuple[int, ...]) -> int:
         """Return the axis of time of a spectrogram of a fixed size, by its number of bands."""

@@ -74,7 +74,7 @@ def call_model(
     Returns
     -------
     Tensor [batch, output] or [batch, frame, output]
-        Outputs; [batch] becomes [batch, 1].
+        Outputs, copied; [batch] becomes [batch, 1].
 
     Raises
     ------
@@ -99,7 +99,8 @@ def call_model(
                 f"the model returned outputs on {outputs.device}, x is on {batch.device}: "
                 "move x with .to()"
             )
-    return check_outputs(outputs, len(batch), frames=frames, finite=finite)
+    # a model may write its next outputs into the same memory
+    return check_outputs(outputs, len(batch), frames=frames, finite=finite).clone()
 
 
 def call_guarded(

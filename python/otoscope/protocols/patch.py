@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from copy import copy
 from dataclasses import InitVar, dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ class Patch:
     Parameters
     ----------
     values : Tensor or array [frame, mel]
-        Finite values of a floating type, in the model's input domain.
+        Finite values of a floating type, in the model's input domain; arrays are copied.
     y : Tensor or array [sample], optional
         Waveform of the excerpt, kept as float32 on the CPU; requires ``sr``.
     sr : float, optional
@@ -70,7 +71,7 @@ class Patch:
     layout: InitVar[str | None] = None
 
     def __post_init__(self, layout: str | None) -> None:
-        values = as_tensor("values", self.values)
+        values = as_tensor("values", self.values).clone()  # the caller may write into its own
         if layout is not None:
             values = _arranged(values, layout)
         if values.ndim != 2 or values.numel() == 0 or not values.is_floating_point():
@@ -153,6 +154,27 @@ class Patch:
             self.y, gain.cpu(), sr=self.sr, hop_length=self.hop_length, mel_hz=self.mel_hz
         )
 
+    def copied(self) -> Patch:
+        """Return the same patch with values and sound of its own, for code that may write there.
+
+        Returns
+        -------
+        Patch
+            Equal patch.
+
+        Examples
+        --------
+        >>> import torch
+        >>> patch = Patch(torch.zeros(4, 2))
+        >>> patch.copied().values.add_(1)[0], patch.values[0]
+        (tensor([1., 1.]), tensor([0., 0.]))
+        """
+        other = copy(self)
+        object.__setattr__(other, "values", self.values.clone())
+        if self.y is not None:
+            object.__setattr__(other, "y", self.y.clone())
+        return other
+
     def _check_axes(self, *, is_named: bool) -> None:
         """Notice a picture [mel, frame], by its sound or by its sizes."""
         frames, bands = self.values.shape
@@ -177,7 +199,7 @@ class Patch:
         return _TRANSPOSED if n_bands == self.values.shape[0] else None
 
     def _sound(self) -> Tensor:
-        y = as_tensor("y", self.y).detach().to("cpu", torch.float32)
+        y = as_tensor("y", self.y).detach().to("cpu", torch.float32, copy=True)
         if y.ndim != 1:
             raise ParameterError(f"y has shape {tuple(y.shape)}, must be [sample], mono")
         if self.sr is None:
@@ -186,7 +208,7 @@ class Patch:
         return y
 
     def _centres(self) -> Tensor:
-        mel_hz = as_tensor("mel_hz", self.mel_hz).detach().to("cpu", torch.float32)
+        mel_hz = as_tensor("mel_hz", self.mel_hz).detach().to("cpu", torch.float32, copy=True)
         if mel_hz.shape != self.values.shape[1:]:
             raise ParameterError(
                 f"mel_hz has shape {tuple(mel_hz.shape)}, values has {self.values.shape[1]} bands",

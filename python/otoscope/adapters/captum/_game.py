@@ -50,7 +50,8 @@ class Game:
     def evaluate(self, inputs: tuple[Tensor, ...], times: int = 1) -> Any:
         """Call the forward function on ``times`` copies of the examples and select the target."""
         more = tuple(repeated(argument, times) for argument in self.additional)
-        return select(self.forward_func(*inputs, *more), repeated_target(self.target, times))
+        own = [x.clone() for x in inputs]  # a forward function may write into its inputs
+        return select(self.forward_func(*own, *more), repeated_target(self.target, times))
 
     def perturbed(self, keep: Tensor) -> tuple[Tensor, ...]:
         """Make the inputs of some coalitions."""
@@ -97,7 +98,7 @@ def in_parts(n_rows: int, n_features: int) -> Iterator[tuple[int, int]]:
 def number(output: object) -> Tensor:
     """Return a forward function's output as a tensor."""
     if isinstance(output, Tensor):
-        return output
+        return output.clone()  # a forward function may write the next into the same memory
     if not isinstance(output, int | float):
         raise ArgumentError(
             f"forward_func returned a {type(output).__name__}, must be a Tensor or a number"

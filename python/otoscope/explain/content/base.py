@@ -124,9 +124,9 @@ class Content:
         ParameterError
             If the content is drawn in another domain and the patch has no ``domain`` to convert it.
         """
-        drawn = self.draw(patch, ids)
+        drawn = self.draw(patch.copied(), ids.clone())
         if self.space == "values":
-            return drawn if isinstance(drawn, ops.Noise) else drawn.to(patch.values)
+            return drawn if isinstance(drawn, ops.Noise) else drawn.to(patch.values, copy=True)
         if patch.domain is None:
             raise ParameterError(
                 f"content {self.name!r} is drawn as {self.space}, and the patch has no domain to "
@@ -271,6 +271,7 @@ def resolve(content: Content | Tensor | float | str) -> Content:
     if isinstance(content, np.ndarray) and content.ndim:
         content = as_tensor("content", content)
     if isinstance(content, Tensor):
+        content = content.clone()
         if bad := int((~content.isfinite()).sum()):
             raise ParameterError(
                 f"content: {bad} of {content.numel()} numbers are NaN or infinite; all must be "

@@ -143,8 +143,9 @@ def donor(
     generator = torch.Generator().manual_seed(seed)
     chosen = values[int(torch.randint(len(values), (), generator=generator))]
     if not _is_recording(chosen):
-        return Content("donor", Given(chosen), seed=seed)
-    recording = _Recording(as_tensor("y", chosen[0]).detach().cpu().double(), float(chosen[1]))
+        return Content("donor", Given(chosen.clone()), seed=seed)
+    y = as_tensor("y", chosen[0]).detach().to("cpu", torch.float64, copy=True)
+    recording = _Recording(y, float(chosen[1]))
     return Content(
         "donor", recording, seed=seed, sound=recording.sound, sound_description="another recording"
     )

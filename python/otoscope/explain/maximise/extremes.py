@@ -171,5 +171,5 @@ def _stacked(batch: list[Patch | Tensor]) -> Tensor:
 
 def _batches(patches: Iterable[Patch | Tensor], size: int) -> Iterator[list[Patch | Tensor]]:
     stream = iter(patches)
-    while batch := list(islice(stream, size)):
+    while batch := [x if isinstance(x, Patch) else x.clone() for x in islice(stream, size)]:
         yield batch
