@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from otoscope.timing import in_units
+
 
 def show(path: Path) -> None:
     """Print what `timing.write` has written to ``path``."""
@@ -24,14 +26,6 @@ def show(path: Path) -> None:
     console.print(f"\n[bold]{result['benchmark']}[/] on {where['name']}: {result['command']}")
     console.print(table)
     console.print(f"{sum(bars)} of {len(bars)} bars met; {path}")
-
-
-def in_units(seconds: float) -> str:
-    """Format seconds with three digits, in s, ms, us or ns."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
 
 
 def _verdict(bar: dict[str, Any] | None) -> str:

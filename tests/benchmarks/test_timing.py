@@ -74,7 +74,7 @@ def test_time_is_that_of_one_call_of_many(monkeypatch: pytest.MonkeyPatch) -> No
     def two_seconds() -> None:
         clock[0] += 2
 
-    monkeypatch.setattr("timing.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("otoscope.timing.perf_counter", lambda: clock[0])
     assert measure(two_seconds, repeats=3, warmup=1, calls=5).seconds == (2.0, 2.0, 2.0)
     assert clock == [2.0 * 5 * (3 + 1)]
 

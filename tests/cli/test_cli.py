@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from otoscope import ops
 from otoscope.cli.app import app
-from otoscope.cli.doctor import Extra, diagnose
 from otoscope.cli.groups import Group
+from otoscope.cli.installation.doctor import Extra, diagnose
 from otoscope.cli.output import bars
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
 from otoscope.ops.self_test import Check
@@ -218,7 +218,7 @@ def test_doctor_says_when_all_that_works_today_is_installed(
         Extra(name, ("more",) if name == missing else (), "pip install more")
         for name in ("base", "docs", "models", "train")
     ]
-    monkeypatch.setattr("otoscope.cli.doctor._extras", lambda: tuple(extras))
+    monkeypatch.setattr("otoscope.cli.installation.doctor._extras", lambda: tuple(extras))
     shown = RUNNER.invoke(app, ["doctor"], env={"COLUMNS": "200"}).stdout
     assert ("everything that this version uses is installed" in shown) == is_complete
     assert "docs (to develop otoscope): complete" in shown

@@ -63,6 +63,7 @@ ARGUMENTS = {
     "models import-svdnet": "{book} --mean {book} --std {book} --out {folder}/m",
     "models check-svdnet": "{sound} --songs {sounds} --predictions {book}",
     "doctor": "",
+    "bench": "--quick",
     "folk prepare": "{book} --out {folder}/prepared",
     "folk train": "{sounds} --out {folder}/model --epochs 1",
     "folk import-folkrnn": "{book} --out {folder}/model",

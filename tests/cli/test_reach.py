@@ -51,6 +51,7 @@ WORK: dict[str, tuple[str, str]] = {
     "folk analyse": ("folk.workflows.analyse:analyse_folk", "{folder} {file}"),
     "folk nearest": ("folk.workflows.nearest:nearest_folk", "{file} --in {file}"),
     "folk render": ("folk.workflows.render:render_folk", "{file} --out {folder}/new"),
+    "bench": ("workflows.bench:run_bench", ""),
     "evaluate": ("workflows:evaluate_detector", "{folder} --model m"),
     "train singing": (
         "train.singing:train_singing",
@@ -127,6 +128,7 @@ SEEN_BY: dict[str, dict[str, str]] = {
         name: "models/test_import_svdnet.py::test_commands_import_and_check"
         for name in ("--songs", "--predictions", "--tolerance", "--json")
     },
+    "bench": {"--json": "workflows/test_bench.py::test_the_command_prints_a_table_and_json"},
     "doctor": {"--json": "cli/test_cli.py::test_doctor_finds_a_kernel_that_differs"},
     "folk prepare": {
         "--out": "folk/cli/test_prepare.py::test_writes_a_folder_that_training_reads",

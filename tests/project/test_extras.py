@@ -8,7 +8,7 @@ import sys
 import pytest
 from packaging.requirements import Requirement
 
-from otoscope.cli.doctor import _FOR_DEVELOPMENT
+from otoscope.cli.installation.doctor import _FOR_DEVELOPMENT
 from tests.support.paths import ROOT
 
 if sys.version_info >= (3, 11):

@@ -96,15 +96,21 @@ COMMANDS = (
     ),
     Entry(
         "models",
-        "doctor:models",
+        "installation.doctor:models",
         INSTALLATION,
         "List the models that can be loaded by name; import and check those of paper A.",
     ),
     Entry(
         "doctor",
-        "doctor:doctor",
+        "installation.doctor:doctor",
         INSTALLATION,
         "Report what works on this machine, and test each kernel against its definition.",
+    ),
+    Entry(
+        "bench",
+        "installation.bench:bench",
+        INSTALLATION,
+        "Measure this machine: the operators, and explanations against plain passes.",
     ),
 )
 

@@ -4,6 +4,7 @@ from .attack import (
     attack_file,
     save_attack_page,
 )
+from .bench import BenchConfig, BenchResult, run_bench
 from .contents import ContentsConfig, ContentsResult, choose_contents
 from .distance import measure_distance
 from .distance_result import DistanceConfig, DistanceResult, FileDistance
@@ -51,6 +52,8 @@ from .stats import StatsResult, measure_statistics
 __all__ = [
     "AttackFileConfig",
     "AttackFileResult",
+    "BenchConfig",
+    "BenchResult",
     "CompareResult",
     "ContentsConfig",
     "ContentsResult",
@@ -82,6 +85,7 @@ __all__ = [
     "measure_distance",
     "measure_statistics",
     "read_rows",
+    "run_bench",
     "save_attack_page",
     "save_compare_page",
     "save_explain_page",

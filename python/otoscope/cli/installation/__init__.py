@@ -1,0 +1,1 @@
+"""otoscope doctor, models and bench: what works on this machine, and how fast."""
