@@ -78,6 +78,7 @@ ARGUMENTS = {
     "train singing": "{sounds} --validation {sounds} --out {folder}/model",
     "corpus singing": "--n 1 --out {folder}/corpus",
     "corpus dance": "--n 1 --out {folder}/corpus",
+    "benchmark-explainers": "--quick --out {folder}/x",
     "experiment ns-stability": "--quick --out {folder}/x --songs {sounds}",
     "experiment content-sensitivity": "--quick --out {folder}/x --songs {sounds}",
     "experiment content-stability": "--quick --out {folder}/x --songs {sounds}",

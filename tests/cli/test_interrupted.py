@@ -13,6 +13,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
+from otoscope.papers import EXPERIMENTS
 from otoscope.workflows.recording import Recording
 from tests.cli.test_reach import WORK
 
@@ -24,7 +25,12 @@ KEPT = {
     "corpus dance": "holds the sounds until now: the same command resumes",
     "distance": "with --keep FOLDER it resumes",
     "interrogate": "with --records FILE.jsonl it resumes",
-    "experiment horse-zoo": "holds the answers until now: the same command resumes",
+    "benchmark-explainers": "holds the answers until now: the same command resumes",
+    **{
+        f"experiment {name}": "holds the answers until now: the same command resumes"
+        for name, experiment in EXPERIMENTS.items()
+        if experiment.module.startswith("a_soundlime.") or name == "horse-zoo"
+    },
 }
 
 

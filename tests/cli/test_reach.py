@@ -52,6 +52,10 @@ WORK: dict[str, tuple[str, str]] = {
     "folk nearest": ("folk.workflows.nearest:nearest_folk", "{file} --in {file}"),
     "folk render": ("folk.workflows.render:render_folk", "{file} --out {folder}/new"),
     "bench": ("workflows.bench:run_bench", ""),
+    "benchmark-explainers": (
+        "papers.explainers.benchmark:benchmark_explainers",
+        "--out {folder}",
+    ),
     "evaluate": ("workflows:evaluate_detector", "{folder} --model m"),
     "train singing": (
         "train.singing:train_singing",
@@ -96,6 +100,9 @@ SEEN_BY: dict[str, dict[str, str]] = {
     "contents": {
         "--stems": "workflows/test_contents.py::test_command_chooses_by_stems",
         "--json": "workflows/test_contents.py::test_command_chooses_by_stems",
+    },
+    "benchmark-explainers": {
+        "--json": "papers/explainers/test_benchmark.py::test_the_command_prints_the_tables"
     },
     "maximise": {
         "--out": "cli/test_maximise.py::test_writes_a_report_and_sounds_at_one_level",

@@ -44,6 +44,13 @@ COMMANDS = (
         "Rank contents for a model, and say whether one is clearly best.",
     ),
     Entry(
+        "benchmark-explainers",
+        "experiment:benchmark_explainers",
+        MODEL,
+        "Compare explainers on tasks whose truth is known: which of them finds it?",
+        kind="BenchmarkCommand",
+    ),
+    Entry(
         "attack",
         "attack:attack",
         MODEL,

@@ -31,9 +31,9 @@ from otoscope.cli.output import (
     write_json,
 )
 from otoscope.documents import document
-from otoscope.papers import EXPERIMENTS, Experiment
+from otoscope.papers import BENCHMARK, EXPERIMENTS, Experiment
 
-__all__ = ["experiment"]
+__all__ = ["BenchmarkCommand", "benchmark_explainers", "experiment"]
 
 _PLAIN = (bool, int, float, str, Path)
 
@@ -107,6 +107,15 @@ def _plain_type(hint: Any) -> Any:
         return str
     return hint if hint in _PLAIN else None
 
+
+BenchmarkCommand = command_with(partial(_declare, BENCHMARK))
+"""Class of the command ``benchmark-explainers``."""
+
+benchmark_explainers = _run(BENCHMARK)
+benchmark_explainers.__doc__ = f"""{BENCHMARK.help}
+
+    Example: otoscope {BENCHMARK.name} --quick {BENCHMARK.example}
+    """
 
 for _entry in EXPERIMENTS.values():
     experiment.command(

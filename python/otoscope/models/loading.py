@@ -24,7 +24,7 @@ from otoscope.models.sources import files_read, own_sources
 from otoscope.protocols import weights_digest
 from otoscope.records.files import file_digest
 
-__all__ = ["load", "load_identified"]
+__all__ = ["load", "load_function", "load_identified"]
 
 
 def load(name: str | PathLike[str]) -> Any:
@@ -117,15 +117,26 @@ def _named(model: Any, name: str) -> Any:
     return model
 
 
-def _call_factory(file: Path, function: str) -> Any:
+def load_function(place: str) -> Any:
+    """Import a function of a user's file, "FILE.py:FUNCTION"."""
+    file, _, function = (place + ":" if place.endswith(".py") else place).rpartition(":")
+    return _function(Path(file), function, "")
+
+
+def _function(file: Path, function: str, purpose: str) -> Any:
     if not file.is_file():
         raise ParameterError(f"{file} is not there; give code as FILE.py:FUNCTION")
     if not function:
         raise ParameterError(f"{file} is a file; name the function: {file}:make")
     with _reporting_errors(file, function):
-        make = getattr(_module(file), function, None)
-    if not callable(make):
-        raise ParameterError(f"{file} has no function {function!r} that makes a model")
+        named = getattr(_module(file), function, None)
+    if not callable(named):
+        raise ParameterError(f"{file} has no function {function!r}{purpose}")
+    return named
+
+
+def _call_factory(file: Path, function: str) -> Any:
+    make = _function(file, function, " that makes a model")
     with _reporting_errors(file, function):
         model = make()
     if not callable(model):

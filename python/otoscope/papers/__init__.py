@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-__all__ = ["EXPERIMENTS", "Experiment"]
+__all__ = ["BENCHMARK", "EXPERIMENTS", "Experiment"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ EXPERIMENTS = {
             "NsStabilityConfig",
             "ns_stability",
             "Count how many draws make an explanation repeatable (paper A).",
+            resumes=True,
         ),
         Experiment(
             "content-sensitivity",
@@ -79,6 +80,7 @@ EXPERIMENTS = {
             "ContentSensitivityConfig",
             "content_sensitivity",
             "Compare explanations with each content to those with zero (paper A).",
+            resumes=True,
         ),
         Experiment(
             "content-stability",
@@ -86,6 +88,7 @@ EXPERIMENTS = {
             "ContentStabilityConfig",
             "content_stability",
             "Repeat explanations with each content under other draws (paper A).",
+            resumes=True,
         ),
         Experiment(
             "content-selection",
@@ -93,6 +96,7 @@ EXPERIMENTS = {
             "ContentSelectionConfig",
             "content_selection",
             "Rank contents by the sung segments that they find in mixes of stems (paper A).",
+            resumes=True,
         ),
         Experiment(
             "horse-ballroom-features",
@@ -148,3 +152,13 @@ EXPERIMENTS = {
     )
 }
 """All experiments, by name."""
+
+BENCHMARK = Experiment(
+    "benchmark-explainers",
+    "explainers.benchmark",
+    "BenchmarkExplainersConfig",
+    "benchmark_explainers",
+    "Compare explainers on tasks whose truth is known: which of them finds it?",
+    resumes=True,
+)
+"""Benchmark of explainers, a command of its own."""

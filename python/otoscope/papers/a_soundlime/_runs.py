@@ -1,59 +1,20 @@
-"""Runs that resume: one line per song, on disk as soon as the song is done, and no half of it."""
+"""Runs over excerpts of songs' mixes, which resume."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.papers.a_soundlime._excerpts import heard, song_names, song_stems
-from otoscope.papers.output import write_record
-from otoscope.progress import Progress, tracked
+from otoscope.papers.runs import rows_of_songs
+from otoscope.progress import Progress
 from otoscope.protocols import Patch
-from otoscope.report.figures import ResultTable
 from otoscope.seeds import item_seed
 from otoscope.workflows.recording import load_identified_listener
 
-__all__ = ["Settings", "rows_of_excerpts", "rows_of_songs", "write_run"]
-
-_SETTINGS = "settings"
-
-
-def rows_of_songs(
-    out: Path,
-    name: str,
-    settings: Any,
-    songs: Sequence[str],
-    compute: Callable[[int], dict[str, Any]],
-    *,
-    progress: Progress,
-) -> list[dict[str, Any]]:
-    """Compute a row for each song that has none yet; an interrupted run continues.
-
-    ``settings`` are all that the rows depend on; a run of others in the folder is refused.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{name}.jsonl"
-    with records.Records(path) as written:
-        if _SETTINGS not in written:
-            written.append(_SETTINGS, {"of": settings}, seed=None)
-        before = next(records.stream(path))
-        if records.to_json(before.get("of")) != records.to_json(settings):
-            raise ParameterError(
-                f"{path} is of an unfinished run with other settings or another model; name "
-                "another folder, or remove it"
-            )
-        for index in tracked(progress, range(len(songs)), "songs"):
-            if songs[index] not in written:
-                began = time.monotonic()
-                row = compute(index)
-                seconds = {"seconds": round(time.monotonic() - began, 3)}
-                written.append(songs[index], {**row, **seconds}, seed=None)
-    rows = {row["key"]: row for row in records.stream(path)}
-    return [{"song": song, **_without(rows[song])} for song in songs]
+__all__ = ["Settings", "rows_of_excerpts"]
 
 
 class Settings(Protocol):
@@ -123,28 +84,3 @@ def rows_of_excerpts(
             "probability below 0.5; take more songs, or another model"
         )
     return rows, excerpts, identity
-
-
-def _without(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in ("key", "seed", "versions")}
-
-
-def write_run(
-    out: Path,
-    name: str,
-    config: Any,
-    tables: Sequence[ResultTable],
-    rows: Sequence[dict[str, Any]],
-    about: dict[str, Any],
-) -> None:
-    """Write the record of a complete run, and remove its lines."""
-    record = {
-        "settings": config,
-        "versions": records.versions(),
-        **about,
-        "seconds": round(sum(row["seconds"] for row in rows)),
-        "tables": tables,
-        "rows": rows,
-    }
-    write_record(out / f"{name}.json", record)
-    (out / f"{name}.jsonl").unlink()

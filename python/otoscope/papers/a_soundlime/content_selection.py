@@ -27,8 +27,8 @@ from otoscope.papers.a_soundlime._excerpts import (
     song_stems,
 )
 from otoscope.papers.a_soundlime._figures import draw_counts
-from otoscope.papers.a_soundlime._runs import rows_of_songs, write_run
 from otoscope.papers.a_soundlime._tables import METHODS, N_TOP, all_coalitions, tops_of
+from otoscope.papers.runs import rows_of_songs, write_run
 from otoscope.progress import Progress, silent
 from otoscope.report.figures import ResultTable
 from otoscope.report.numbers import with_bounds

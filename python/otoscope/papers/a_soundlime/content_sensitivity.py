@@ -14,8 +14,9 @@ from otoscope.errors import ParameterError
 from otoscope.metrics.grouped import grouped_mean
 from otoscope.papers.a_soundlime._excerpts import contents_of, origin
 from otoscope.papers.a_soundlime._figures import draw_violins
-from otoscope.papers.a_soundlime._runs import rows_of_excerpts, write_run
+from otoscope.papers.a_soundlime._runs import rows_of_excerpts
 from otoscope.papers.a_soundlime._tables import METHODS, all_coalitions, tops_of
+from otoscope.papers.runs import write_run
 from otoscope.progress import Progress, silent
 from otoscope.protocols import Patch
 from otoscope.report.figures import ResultTable

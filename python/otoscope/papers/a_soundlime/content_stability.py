@@ -13,8 +13,9 @@ from otoscope.errors import ParameterError
 from otoscope.metrics.grouped import grouped_mean
 from otoscope.papers.a_soundlime._excerpts import contents_of, origin, spread
 from otoscope.papers.a_soundlime._figures import draw_violins
-from otoscope.papers.a_soundlime._runs import rows_of_excerpts, write_run
+from otoscope.papers.a_soundlime._runs import rows_of_excerpts
 from otoscope.papers.a_soundlime._tables import N_TOP, all_coalitions, top_of_draws
+from otoscope.papers.runs import write_run
 from otoscope.progress import Progress, silent
 from otoscope.protocols import Patch
 from otoscope.report.figures import ResultTable

@@ -1,0 +1,1 @@
+"""Benchmark of explainers, on sounds and models whose truth is known."""

