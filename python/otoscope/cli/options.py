@@ -69,7 +69,7 @@ _DESCRIBED = re.compile(r"^(\w+(?:, \w+)*) : .*\n((?:(?: {4}.*)?(?:\n|$))*)", re
 class Config(Mapping[str, Any]):
     """Settings of a dataclass: a mapping of names to defaults, ``...`` if there is none.
 
-    ``module`` is the dataclass's module below ``otoscope``, such as "workflows.explain.explain".
+    ``module`` is the dataclass's module below ``otoscope``, such as "workflows.explain.config".
     Defaults must be literals or constants of the same module.
     """
 

@@ -1,6 +1,6 @@
 from .adversary import save_adversary
 from .charts import OutputCurve
-from .comparison import agreement, save_comparison
+from .comparison import agreement, agreement_numbers, overall_agreement, save_comparison
 from .decisive import sets_in_common
 from .explanation import save_html
 from .index import IndexRow, save_index
@@ -14,7 +14,9 @@ __all__ = [
     "OutputCurve",
     "VerdictText",
     "agreement",
+    "agreement_numbers",
     "interrogation_record",
+    "overall_agreement",
     "save_adversary",
     "save_comparison",
     "save_html",

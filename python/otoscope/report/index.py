@@ -93,7 +93,11 @@ class IndexRow:
 
 
 def save_index(
-    rows: Sequence[IndexRow], path: str | os.PathLike[str], *, title: str = "Explanations"
+    rows: Sequence[IndexRow],
+    path: str | os.PathLike[str],
+    *,
+    title: str = "Explanations",
+    sentence: str = "",
 ) -> None:
     """Write a page that lists files and links their reports.
 
@@ -105,6 +109,8 @@ def save_index(
         File to write; links are relative to its folder.
     title : str
         Heading. Any text; it is escaped.
+    sentence : str
+        What the files have in common, above the list.
 
     Raises
     ------
@@ -135,7 +141,7 @@ def save_index(
         )
         for row in rows
     ]
-    save_page(_IndexPage(title, lines), "index.html", path)
+    save_page(_IndexPage(title, sentence, lines), "index.html", path)
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,7 @@ class _IndexPage:
     """The index page."""
 
     title: str
+    sentence: str
     rows: list[_IndexLine]
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from otoscope.explain import Explanation
@@ -19,6 +20,7 @@ from otoscope.signal import encode_audio
 __all__ = [
     "DECISIVE_KEYS",
     "Sound",
+    "compared_sounds",
     "data_uri",
     "data_uris",
     "decisive_players",
@@ -84,6 +86,28 @@ def segment_sounds(explanation: Explanation) -> list[Sound]:
         Sound(key, label, note, 100 * a / n_frames, 100 * b / n_frames, uri)
         for (key, label, note, (a, b), _), uri in zip(cuts, uris, strict=True)
     ]
+
+
+def compared_sounds(explanations: Sequence[Explanation]) -> list[list[Sound]]:
+    """Make the sounds of each explanation of a comparison: the excerpt once, what it rests on."""
+    made: list[list[Sound]] = []
+    excerpts: list[Tensor] = []
+    for i, explanation in enumerate(explanations):
+        made.append([])
+        if not has_sound(explanation.patch) or explanation.patch.sr is None:
+            continue
+        groups = {key: group for key, group in _groups(explanation).items() if key in _FIRST}
+        sounds = {key: explanation.listen(kept) for key, (_, kept) in groups.items()}
+        if any(torch.equal(sounds["excerpt"], other) for other in excerpts):
+            del sounds["excerpt"]  # another plays it
+        else:
+            excerpts.append(sounds["excerpt"])
+        n_exact = len(sounds) if explanation.mixture is not None else 0
+        uris = data_uris([*sounds.values()], sr=round(explanation.patch.sr), n_exact=n_exact)
+        for key, uri in zip(sounds, uris, strict=True):
+            label, kept = groups[key]
+            made[-1].append(Sound(f"{key}{i}", label, _note(explanation, kept), 0, 100, uri))
+    return made
 
 
 def decisive_players(explanation: Explanation) -> list[Sound]:
@@ -152,7 +176,7 @@ def _note(explanation: Explanation, kept: Sequence[int]) -> str:
 
 def gain_of(clips: Sequence[Tensor]) -> float:
     """Return the gain that keeps all sounds within full scale, at most 1."""
-    return 1 / max(1.0, *(float(clip.abs().max()) for clip in clips if clip.numel()))
+    return 1 / max([1.0, *(float(clip.abs().max()) for clip in clips if clip.numel())])
 
 
 def data_uris(

@@ -14,13 +14,17 @@ from .singing.evaluate import (
     SongScores,
     evaluate_detector,
 )
-from .explain.explain import ExplainConfig, ExplainResult, explain_files
+from .explain.config import ExplainConfig
+from .explain.explain import ExplainResult, explain_files
 from .explain.compare import (
     CompareResult,
+    Comparison,
     compare_explanations,
     save_compare_page,
 )
+from .explain.comparisons import compare_to_records
 from .explain.records import (
+    compared_agreement,
     explain_to_records,
     save_explain_page,
     to_record,
@@ -55,6 +59,7 @@ __all__ = [
     "BenchConfig",
     "BenchResult",
     "CompareResult",
+    "Comparison",
     "ContentsConfig",
     "ContentsResult",
     "DistanceConfig",
@@ -75,6 +80,8 @@ __all__ = [
     "attack_file",
     "choose_contents",
     "compare_explanations",
+    "compare_to_records",
+    "compared_agreement",
     "evaluate_detector",
     "explain_files",
     "explain_to_records",

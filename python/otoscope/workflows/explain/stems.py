@@ -16,7 +16,7 @@ from otoscope.signal.audio.reader import SoundReader
 from otoscope.workflows.recording import Recording, samples
 
 if TYPE_CHECKING:
-    from otoscope.workflows.explain.explain import ExplainConfig
+    from otoscope.workflows.explain.config import ExplainConfig
 
 __all__ = ["StemFiles", "are_unchanged", "components_of", "stem_stamps"]
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
 from pathlib import Path
-
-import torch
 
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation, Transfer
 from otoscope.report.charts import segment_bars
+from otoscope.report.comparison.consensus import agreement, are_same_segments
 from otoscope.report.decisive import SharedRow, TransferTable, shared_rows, transfer_table
 from otoscope.report.explanation import Cells, segment_cells
 from otoscope.report.geometry import loudness_png, mel_ticks, time_span
 from otoscope.report.index import link_from
-from otoscope.report.numbers import UNKNOWN, Tick, decimals, number, signed, ticks
+from otoscope.report.numbers import UNKNOWN, Tick, number, signed, ticks
 from otoscope.report.pages import save_page
-from otoscope.report.sentences import because, join, place, places, r2
+from otoscope.report.sentences import because, place, r2
+from otoscope.report.sounds import Sound, compared_sounds
 
-__all__ = ["agreement", "save_comparison", "variant_names"]
+__all__ = ["save_comparison", "variant_names"]
 
 
 def save_comparison(
@@ -88,8 +86,8 @@ def save_comparison(
     is_timed = all(explanation.patch.duration is not None for explanation in explanations)
     low, high = min(start for start, _ in spans), max(end for _, end in spans)
     variants = []
-    for explanation, name, link, (start, end) in zip(
-        explanations, names, links, spans, strict=True
+    for explanation, name, link, (start, end), sounds in zip(
+        explanations, names, links, spans, compared_sounds(explanations), strict=True
     ):
         left, width = (start - low) / (high - low), (end - start) / (high - low)
         none = explanation.output_none
@@ -109,6 +107,7 @@ def save_comparison(
                 width=100 * width,
                 mel_unit="" if explanation.patch.mel_hz is None else "Hz",
                 mel_ticks=mel_ticks(explanation.patch),
+                sounds=sounds,
             )
         )
     save_page(
@@ -143,45 +142,6 @@ def variant_names(
     return [f"{i}. {name}".rstrip(". ") for i, name in enumerate(names, 1)]
 
 
-def agreement(explanations: Sequence[Explanation]) -> str:
-    """Say which places explanations agree on, and how well their contributions correlate.
-
-    Parameters
-    ----------
-    explanations : sequence of Explanation
-        Explanations of one excerpt.
-
-    Returns
-    -------
-    str
-        One to three sentences. Places are compared by segment, or in time if the segments differ;
-        contributions of the same segments by Spearman's rank correlation.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from otoscope.explain import SoundLIME
-    >>> lime = SoundLIME(torch.nn.Flatten(), segments="temporal:4", content=0.0, target=3)
-    >>> agreement([lime.explain(torch.ones(4, 1)), lime.explain(2 * torch.ones(4, 1))])
-    'Both explanations name frames 3–3. Rank correlation of the contributions: 1.00.'
-    """
-    n = len(explanations)
-    told = [e for e in explanations if e.evidence.segments]
-    sentences = [_common(told, n)] if told else []
-    if untold := n - len(told):
-        sentences.append(
-            f"It cannot be told which segments the output rests on in {untold} of {n} explanations."
-        )
-    if _are_same_segments(explanations):
-        values = [explanation.coefficients for explanation in explanations]
-        known = [value for value in values if float(value.max() - value.min()) > 0]
-        if pairs := [_rank_correlation(a, b) for a, b in combinations(known, 2)]:
-            low, high = decimals(min(pairs)), decimals(max(pairs))
-            span = low if low == high else f"{low} to {high}"
-            sentences.append(f"Rank correlation of the contributions: {span}.")
-    return " ".join(sentences)
-
-
 @dataclass(frozen=True)
 class _Variant:
     """One explanation of the page: its row in the table, and its picture."""
@@ -200,6 +160,7 @@ class _Variant:
     width: float
     mel_unit: str
     mel_ticks: list[Tick]
+    sounds: list[Sound]
 
 
 @dataclass(frozen=True)
@@ -244,7 +205,7 @@ def _about(explanations: Sequence[Explanation]) -> str:
 
 def _rows(explanations: Sequence[Explanation]) -> list[_Row]:
     """Lay out a row per segment; none where the explanations have other segments."""
-    if not _are_same_segments(explanations):
+    if not are_same_segments(explanations):
         return []
     first = explanations[0]
     scales = [max(float(e.coefficients.abs().max()), 1e-300) for e in explanations]
@@ -262,69 +223,3 @@ def _rows(explanations: Sequence[Explanation]) -> list[_Row]:
             )
         )
     return rows
-
-
-def _are_same_segments(explanations: Sequence[Explanation]) -> bool:
-    return all(
-        torch.equal(e.segment_ids, explanations[0].segment_ids)
-        and e.extents == explanations[0].extents
-        for e in explanations
-    )
-
-
-def _common(told: Sequence[Explanation], n: int) -> str:
-    """Say which places most explanations name, of ``n``."""
-    if _are_same_segments(told):
-        votes = Counter(segment for e in told for segment in e.evidence.segments)
-        most = max(votes.values())
-        common = places(told[0], [segment for segment, count in votes.items() if count == most])
-    else:
-        intervals = [_intervals(explanation) for explanation in told]
-        if not all(intervals):
-            return "Their segments differ and are not all in time, so that places do not compare."
-        edges = sorted({edge for spans in intervals for span in spans for edge in span})
-        counts = [
-            sum(any(a <= low and high <= b for a, b in spans) for spans in intervals)
-            for low, high in pairwise(edges)
-        ]
-        most = max(counts)
-        common = _merged(edges, [count == most for count in counts])
-    if len(told) == 1:
-        return f"1 of {n} explanations names {join(common)}."
-    if most == 1:
-        return "No two explanations name the same place."
-    everyone = "Both" if n == 2 else f"All {n}"
-    return f"{everyone if most == n else f'{most} of {n}'} explanations name {join(common)}."
-
-
-def _intervals(explanation: Explanation) -> list[tuple[float, float]]:
-    """Return the seconds of the named segments; empty if they are not known or whole."""
-    extents = [explanation.extents[segment] for segment in explanation.evidence.segments]
-    n_bands = explanation.patch.values.shape[1]
-    if any(extent.seconds is None or extent.bands != (0, n_bands) for extent in extents):
-        return []
-    return [extent.seconds for extent in extents if extent.seconds]
-
-
-def _merged(edges: Sequence[float], chosen: Sequence[bool]) -> list[str]:
-    """Name the intervals between edges that are chosen; neighbours are merged."""
-    spans: list[list[float]] = []
-    for (low, high), is_chosen in zip(pairwise(edges), chosen, strict=True):
-        if is_chosen and spans and spans[-1][1] == low:
-            spans[-1][1] = high
-        elif is_chosen:
-            spans.append([low, high])
-    return [f"{low:.2f}–{high:.2f}\N{NO-BREAK SPACE}s" for low, high in spans]
-
-
-def _rank_correlation(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Spearman's correlation; ties have their mean rank."""
-    ranks = torch.stack([_ranks(a), _ranks(b)])
-    return float(torch.corrcoef(ranks)[0, 1])
-
-
-def _ranks(values: torch.Tensor) -> torch.Tensor:
-    values = (values * (1e9 / values.abs().max())).round()  # rounding makes no difference
-    below = (values[:, None] > values).sum(1)
-    equal = (values[:, None] == values).sum(1)
-    return below.double() + (equal.double() - 1) / 2
