@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import itertools
 import sys
 import threading
 from collections.abc import Callable
@@ -11,11 +13,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
 
 from otoscope import FrechetDistance
 from otoscope.explain import SoundLIME
+from otoscope.explain.maximise import find_extremes
 from otoscope.models import timeline
-from otoscope.protocols import dtype_of, evaluating, weights_digest
+from otoscope.models.given import GivenFrontEnd
+from otoscope.protocols import Adapted, dtype_of, evaluating, weights_digest
 from otoscope.taps import Tap
 from tests.protocols.test_reach import Holder, Outer
 from tests.support.listeners import listener
@@ -43,6 +48,76 @@ WAYS: dict[str, Callable[[Any], Callable[[Tensor], Any]]] = {
     "closure": lambda net: lambda batch: net(batch),
     "module in a list of a module": Outer,
 }
+
+
+def _loaded_late(net: Any) -> Callable[[Tensor], Any]:
+    class Late:
+        net: Any = None
+
+        def __call__(self, batch: Tensor) -> Any:
+            if self.net is None:
+                self.net = copy.deepcopy(net)
+            return self.net(batch)
+
+    return Late()
+
+
+def _from_a_generator(net: Any) -> Callable[[Tensor], Any]:
+    nets = itertools.repeat(net)
+    return lambda batch: next(nets)(batch)
+
+
+def _from_a_cache(net: Any) -> Callable[[Tensor], Any]:
+    @functools.cache
+    def load(name: str) -> list[Any]:
+        return [copy.deepcopy(net)]
+
+    return lambda batch: load("net")[0](batch)
+
+
+HIDDEN: dict[str, Callable[[Any], Any]] = {
+    "made by the first call": _loaded_late,
+    "in a layout of its own": lambda net: Adapted(_loaded_late(net), layout="b 1 frame mel"),
+    "from a generator": _from_a_generator,
+    "loaded by a cached function": _from_a_cache,
+}
+
+
+@pytest.mark.parametrize("way", HIDDEN)
+def test_networks_that_nothing_reaches_before_they_are_called(way: str) -> None:
+    net = network()
+    statistics = {name: value.clone() for name, value in net.state_dict().items()}
+    explanation: Any = SoundLIME(HIDDEN[way](net), **OPTIONS).explain(PICTURE)
+    assert all(part.training for part in net.modules())
+    assert all(value.equal(statistics[name]) for name, value in net.state_dict().items())
+    right: Any = SoundLIME(net.eval(), shared=False, **OPTIONS).explain(PICTURE)
+    torch.testing.assert_close(explanation.outputs, right.outputs, rtol=1e-4, atol=1e-5)
+    assert not torch_module._global_forward_pre_hooks
+
+
+def test_a_model_may_put_its_own_layers_into_train_mode() -> None:
+    """Monte Carlo dropout, as its author wants it."""
+    net = network()
+
+    def call(batch: Tensor) -> Any:
+        net[5].train()
+        return net(batch)
+
+    with evaluating(call):
+        batch = torch.randn(2, 1, 12, 6)
+        assert not torch.equal(call(batch), call(batch))
+
+
+def test_extremes_and_front_ends_are_those_of_eval_mode() -> None:
+    net, excerpts = network(), torch.randn(6, 1, 12, 6)
+    found = find_extremes(lambda batch: net(batch)[:, 0], excerpts, 6)
+    front_end = GivenFrontEnd(
+        nn.Sequential(nn.Unflatten(0, (-1, 100)), nn.Dropout()), sample_rate=8000, hop_length=100
+    )
+    assert front_end.log_mel(torch.ones(1000)).unique().tolist() == [1.0]
+    assert net.training
+    right = net.eval()(excerpts)[:, 0].double().sort(descending=True).values.detach()
+    torch.testing.assert_close(found.activations, right)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -74,7 +149,7 @@ def test_features_of_a_distance_are_those_of_eval_mode(way: str) -> None:
     torch.testing.assert_close(metric.compute(), right.compute())
 
 
-@pytest.mark.parametrize("way", ["tap", "partial", "bound method", "module"])
+@pytest.mark.parametrize("way", WAYS)
 def test_networks_of_float64_are_explained_in_any_wrapping(way: str) -> None:
     net = network().double().eval()
     wrapped = WAYS[way](net)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError
-from otoscope.protocols import call_model, device_of, dtype_of
+from otoscope.protocols import call_model, device_of, dtype_of, weights_digest
 
 
 def test_outputs_are_rows_without_a_graph() -> None:
@@ -77,3 +79,80 @@ def test_device_and_dtype_are_those_of_a_parameter_or_a_buffer() -> None:
     assert dtype_of(net) == torch.float64
     assert device_of(torch.sigmoid) == torch.device("cpu")
     assert dtype_of(torch.sigmoid) == torch.float32
+
+
+class Holding(nn.Module):
+    """Holds a tensor as a buffer."""
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("values", values)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+FORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "float32": lambda w: w,
+    "bfloat16": lambda w: w.bfloat16(),
+    "bool": lambda w: w > 0,
+    "number": lambda w: w[0, 0].clone(),
+    "transposed": lambda w: w.T,
+    "complex": lambda w: torch.complex(w, w),
+    "conjugate": lambda w: torch.complex(w, w).conj(),
+    "COO": lambda w: w.to_sparse(),
+    "CSR": lambda w: w.to_sparse_csr(),
+    "CSC": lambda w: w.to_sparse_csc(),
+    "blocks": lambda w: w.to_sparse_bsr((2, 2)),
+    "oneDNN": lambda w: w.to_mkldnn(),
+    "quantised": lambda w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8),
+    "nested": lambda w: torch.nested.nested_tensor([w, w[:2]]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.filterwarnings("ignore")
+def test_digests_are_of_the_values_in_any_form(form: str) -> None:
+    if form == "oneDNN" and not torch.backends.mkldnn.is_available():
+        pytest.skip("PyTorch has no oneDNN here")
+    make, values = FORMS[form], torch.linspace(-1, 1, 16).reshape(4, 4)
+    digests = [weights_digest(Holding(make(w))) for w in (values, values.clone(), -values)]
+    assert digests[0] == digests[1] != digests[2]
+    assert digests[0]
+
+
+class Packing(nn.Linear):
+    """Keeps a threshold in its state."""
+
+    def get_extra_state(self) -> Any:
+        return {"threshold": [self.threshold]}
+
+    threshold = 0.5
+
+
+class Listing(nn.Module):
+    """Holds a layer where PyTorch does not look."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.hidden = [layer]
+
+    def forward(self, x: Tensor) -> Any:
+        return self.hidden[0](x)
+
+
+def test_digests_are_of_all_that_is_reached() -> None:
+    layer = nn.Linear(2, 1)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+    ways: list[Any] = [layer, lambda x: layer(x), Listing(layer), {"layer": layer}.get]
+    before = [weights_digest(way) for way in ways]
+    assert all(before)
+    with torch.no_grad():
+        layer.weight.fill_(2.0)
+    assert not set(before) & {weights_digest(way) for way in ways}
+    packed = Packing(2, 1)
+    before[0] = weights_digest(packed)
+    packed.threshold = 0.7
+    assert weights_digest(packed) != before[0]
+    assert weights_digest(nn.LazyLinear(3)) == ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +57,43 @@ def _decorated(net: nn.Module) -> Callable[..., Any]:
     return call
 
 
+def _cached(net: nn.Module) -> Callable[..., Any]:
+    nets = {"net": net}
+    pop = nets.pop
+
+    @functools.lru_cache
+    def load(name: str) -> nn.Module:
+        return pop(name)
+
+    load("net")
+    return lambda batch: load("net")(batch)
+
+
+def _weak(net: nn.Module) -> Callable[..., Any]:
+    known: Any = weakref.ref(net)
+    return lambda batch: known()(batch)
+
+
+def _weak_dictionary(net: nn.Module) -> Callable[..., Any]:
+    known = weakref.WeakValueDictionary({"net": net})
+    return lambda batch: known["net"](batch)
+
+
+class _Calling(type):
+    """Class whose call is one of the network."""
+
+    net = NET
+
+    def __call__(cls, batch: Tensor) -> Any:
+        return cls.net(batch)
+
+
+class Called(metaclass=_Calling):
+    """Called as a class."""
+
+
+CURRENT = contextvars.ContextVar[nn.Module]("CURRENT", default=NET)
+
 WAYS: dict[str, Callable[[nn.Module], Callable[..., Any]]] = {
     "itself": lambda net: net,
     "tap": lambda net: Tap(net, "1"),
@@ -69,6 +108,11 @@ WAYS: dict[str, Callable[[nn.Module], Callable[..., Any]]] = {
     "global": lambda net: of_the_module,
     "attribute of a class": lambda net: lambda batch: Holder.shared(batch),
     "module in a list": Outer,
+    "result of a cached function": _cached,
+    "weak reference": _weak,
+    "weak dictionary": _weak_dictionary,
+    "context variable": lambda net: lambda batch: CURRENT.get()(batch),
+    "class of a class": lambda net: Called,
     "partial of a method of a tap": lambda net: functools.partial(Tap(net, "1").__call__),
 }
 

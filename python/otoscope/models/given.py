@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.protocols import as_outputs, call_guarded
+from otoscope.protocols import as_outputs, call_guarded, evaluating
 from otoscope.protocols.patch import as_tensor
 from otoscope.signal import PCEN, Compression, FrontEnd
 
@@ -108,7 +108,8 @@ class GivenFrontEnd(nn.Module):
     def _raw(self, y: Tensor) -> Tensor:
         if not isinstance(self.transform, nn.Module):
             y = y.cpu()
-        answer = call_guarded(self.transform, y, name="front_end", axes="[sample]")
+        with evaluating(self.transform):
+            answer = call_guarded(self.transform, y, name="front_end", axes="[sample]")
         spectrogram = as_outputs(answer)
         while isinstance(spectrogram, Tensor) and spectrogram.ndim > 2 and len(spectrogram) == 1:
             spectrogram = spectrogram[0]

@@ -14,7 +14,6 @@ from otoscope.protocols.calls import (
     check_outputs,
     device_of,
     dtype_of,
-    evaluating,
     weights_digest,
 )
 from otoscope.protocols.classifier import SoundClassifier, model_name
@@ -28,6 +27,7 @@ from otoscope.protocols.listening import (
     declared_outputs,
     read_sound,
 )
+from otoscope.protocols.modes import evaluating
 from otoscope.protocols.outputs import as_outputs
 from otoscope.protocols.patch import Patch
 from otoscope.protocols.signature import (

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from types import MethodType
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from otoscope.errors import (
     Advice,
@@ -25,7 +23,7 @@ from otoscope.errors import (
     Terminated,
 )
 from otoscope.protocols.outputs import as_outputs
-from otoscope.protocols.reach import modules_of
+from otoscope.protocols.reach import module_of, modules_of
 
 __all__ = [
     "Model",
@@ -34,7 +32,6 @@ __all__ = [
     "check_outputs",
     "device_of",
     "dtype_of",
-    "evaluating",
     "weights_digest",
 ]
 
@@ -53,7 +50,7 @@ def call_model(
 ) -> Tensor:
     """Call a model on a batch and check its outputs.
 
-    The caller sets eval mode: see `evaluating`.
+    The caller sets eval mode: see `modes.evaluating`.
 
     Parameters
     ----------
@@ -233,7 +230,7 @@ def device_of(model: object, default: torch.device | str = "cpu") -> torch.devic
 
     Examples
     --------
-    >>> device_of(nn.Linear(1, 1)), device_of(torch.sigmoid)
+    >>> device_of(torch.nn.Linear(1, 1)), device_of(torch.sigmoid)
     (device(type='cpu'), device(type='cpu'))
     """
     return next((weight.device for weight in _weights(model)), torch.device(default))
@@ -245,7 +242,8 @@ def dtype_of(model: object, default: torch.dtype = torch.float32) -> torch.dtype
     Parameters
     ----------
     model : object
-        An nn.Module, or any callable.
+        An nn.Module, or any callable. If a function reaches networks of float64 alone, its inputs
+        are float64; functions convert to other types themselves.
     default : torch.dtype
         Type for a model without floating parameters and buffers.
 
@@ -256,10 +254,16 @@ def dtype_of(model: object, default: torch.dtype = torch.float32) -> torch.dtype
 
     Examples
     --------
-    >>> dtype_of(nn.Linear(1, 1).double())
-    torch.float64
+    >>> net = torch.nn.Linear(1, 1).double()
+    >>> dtype_of(net), dtype_of(lambda x: net(x))
+    (torch.float64, torch.float64)
     """
-    return next((w.dtype for w in _weights(model) if w.is_floating_point()), default)
+    own = next((w.dtype for w in _weights(model) if w.is_floating_point()), None)
+    if own is not None:
+        return own
+    reached = chain.from_iterable(map(_weights, modules_of(model)))
+    types = {weight.dtype for weight in reached if weight.is_floating_point()}
+    return torch.float64 if types == {torch.float64} else default
 
 
 def weights_digest(model: object) -> str:
@@ -268,7 +272,7 @@ def weights_digest(model: object) -> str:
     Parameters
     ----------
     model : object
-        An nn.Module, or any callable.
+        An nn.Module, or any callable: then the modules that it reaches count.
 
     Returns
     -------
@@ -277,80 +281,46 @@ def weights_digest(model: object) -> str:
 
     Examples
     --------
-    >>> weights_digest(nn.ReLU()), len(weights_digest(nn.Linear(1, 1)))
+    >>> weights_digest(torch.nn.ReLU()), len(weights_digest(torch.nn.Linear(1, 1)))
     ('', 16)
     """
-    module = _unwrapped(model)
-    state = module.state_dict() if isinstance(module, nn.Module) else {}
-    digest = hashlib.sha256()
-    for name, values in sorted(state.items()):
-        if isinstance(values, Tensor):
-            digest.update(name.encode())
-            content = values.detach().cpu().contiguous().flatten().view(torch.uint8)
-            digest.update(content.numpy().data)
-    return digest.hexdigest()[:16] if state else ""
+    digest, is_empty, known = hashlib.sha256(), True, set[int]()
+    only = module_of(model)
+    for module in (*([only] if only else []), *modules_of(model)):
+        if id(module) in known:
+            continue
+        known.update(map(id, module.modules()))
+        for name, values in sorted(module.state_dict().items()):
+            for content in _contents(values):
+                digest.update(name.encode() + content)
+                is_empty = False
+    return "" if is_empty else digest.hexdigest()[:16]
 
 
-@contextmanager
-def evaluating(model: object) -> Iterator[bool]:
-    """Put a model in eval mode; restore the mode of each module afterwards.
-
-    Several threads may evaluate one model at once: the last restores the modes.
-
-    Parameters
-    ----------
-    model : object
-        Module, or a callable: then all modules that it reaches, by a tap, a partial function, a
-        bound method, a closure or a global.
-
-    Yields
-    ------
-    bool
-        True if a module was in train mode.
-
-    Examples
-    --------
-    >>> net = nn.Dropout()
-    >>> with evaluating(net.forward) as was_training:
-    ...     net.training, was_training
-    (False, True)
-    >>> net.training
-    True
-    """
-    modules = modules_of(model)
-    with _EVALUATING:
-        held = [part for part in modules if part.training or id(part) in _HELD]
-        for part in held:
-            _HELD[id(part)] = _HELD.get(id(part), 0) + 1
-            part.training = False
-    try:
-        yield bool(held)
-    finally:
-        with _EVALUATING:
-            for part in held:
-                _HELD[id(part)] -= 1
-                if not _HELD[id(part)]:
-                    del _HELD[id(part)]
-                    part.training = True
-
-
-_EVALUATING = threading.Lock()
-_HELD: dict[int, int] = {}
-"""Number of evaluations of each module that was in train mode before the first of them."""
+def _contents(values: object) -> Iterator[bytes]:
+    """Return the bytes of a member of a state: a Tensor, or what a module packs."""
+    if isinstance(values, Tensor) and values.is_nested:
+        yield from _contents(values.unbind())
+    elif isinstance(values, Tensor) and not is_lazy(values) and not values.is_meta:
+        if values.layout is not torch.strided and values.layout is not torch._mkldnn:  # type: ignore[attr-defined]
+            pairs = values.to_sparse_coo().coalesce()
+            yield from _contents((list(values.shape), pairs.indices(), pairs.values()))
+            return
+        whole = values.detach().cpu().to_dense() if values.is_mkldnn else values.detach().cpu()
+        whole = whole.dequantize() if whole.is_quantized else whole.resolve_conj().resolve_neg()
+        yield whole.contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    elif isinstance(values, (tuple, list)):
+        for part in values:
+            yield from _contents(part)
+    elif isinstance(values, Mapping):
+        yield from _contents(list(values.items()))
+    elif isinstance(values, np.ndarray):
+        yield np.ascontiguousarray(values).tobytes()
+    elif isinstance(values, (bool, int, float, str, torch.dtype)):
+        yield repr(values).encode()
 
 
 def _weights(model: object) -> Iterator[Tensor]:
-    module = _unwrapped(model)
-    if isinstance(module, nn.Module):
+    module = module_of(model)
+    if module is not None:
         yield from chain(module.parameters(), module.buffers())
-
-
-def _unwrapped(model: object) -> object:
-    """Return the module that a tap, a partial function or a bound method passes its input to."""
-    if isinstance(model, nn.Module):
-        return model
-    if isinstance(model, partial):
-        return _unwrapped(model.func)
-    if isinstance(model, MethodType):
-        return _unwrapped(model.__self__)
-    return getattr(model, "module", None)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols.batches import batch_dependence, dependence_text
-from otoscope.protocols.calls import call_model, evaluating
+from otoscope.protocols.calls import call_model
 from otoscope.protocols.listening import (
     ListeningModel,
     Outputs,
@@ -20,6 +20,7 @@ from otoscope.protocols.listening import (
     declared_outputs,
     excerpts_alone,
 )
+from otoscope.protocols.modes import evaluating
 from otoscope.protocols.signature import with_layout
 from otoscope.signal.excerpts import sliding
 

@@ -7,12 +7,14 @@ code of PyTorch, NumPy, scikit-learn, the standard library and this package coun
 
 from __future__ import annotations
 
+import contextvars
 import datetime
 import decimal
 import dis
 import enum
 import fractions
 import functools
+import gc
 import logging
 import pathlib
 import random
@@ -32,7 +34,15 @@ from torch import Tensor, nn
 from torch.nn.modules import module as _torch_module
 from torch.nn.parameter import is_lazy
 
-__all__ = ["State", "attributes", "is_constant_code", "mentioned", "modules_of", "state_of"]
+__all__ = [
+    "State",
+    "attributes",
+    "is_constant_code",
+    "mentioned",
+    "module_of",
+    "modules_of",
+    "state_of",
+]
 
 _CONSTANT_CODE = {"torch", "numpy", "scipy", "otoscope", *sys.stdlib_module_names}
 _CONSTANT_CODE |= {"sklearn", "joblib", "threadpoolctl", "pandas", "librosa", "numba"}
@@ -49,7 +59,7 @@ _BY_VALUE = (
 _BY_IDENTITY = (
     *(types.BuiltinFunctionType, types.WrapperDescriptorType, types.MethodDescriptorType),
     *(types.ClassMethodDescriptorType, types.MethodWrapperType, types.MemberDescriptorType),
-    *(types.GetSetDescriptorType, np.ufunc, logging.Logger, weakref.ref),
+    *(types.GetSetDescriptorType, np.ufunc, logging.Logger),
     *(type(threading.Lock()), type(threading.RLock()), types.CodeType, types.GenericAlias),
     *(torch._ops.OpOverload, torch._ops.OpOverloadPacket, torch._ops._OpNamespace),
 )
@@ -138,6 +148,34 @@ def modules_of(model: object) -> list[nn.Module]:
     return list({id(part): part for part in (*direct, *reached)}.values())
 
 
+def module_of(model: object) -> nn.Module | None:
+    """Return the module that a tap, a partial function or a bound method passes its input to.
+
+    Parameters
+    ----------
+    model : object
+        An nn.Module or any callable.
+
+    Returns
+    -------
+    nn.Module or None
+        Module; None for other functions.
+
+    Examples
+    --------
+    >>> module_of(nn.ReLU().forward), module_of(lambda batch: batch)
+    (ReLU(), None)
+    """
+    if isinstance(model, nn.Module):
+        return model
+    if isinstance(model, functools.partial):
+        return module_of(model.func)
+    if isinstance(model, types.MethodType):
+        return module_of(model.__self__)
+    module = (attributes(model) or {}).get("module")
+    return module if isinstance(module, nn.Module) else None
+
+
 def state_of(*roots: object) -> State:
     """Return the state that the answers of some callables depend on."""
     walk = _Walk()
@@ -186,7 +224,7 @@ class _Walk:
         self._alive.append(value)
         if isinstance(value, Tensor):
             self.tokens.append(_Same(value))
-            if not is_lazy(value):
+            if not is_lazy(value) and not value.is_nested:
                 self.tokens += (value.shape, value.dtype, value.device)
         elif isinstance(value, types.FunctionType):
             self._function(value)
@@ -263,7 +301,7 @@ class _Walk:
                     self.queue.append(own)
                 else:
                     self._waiting.setdefault(needed, []).append(own)
-        self.queue.extend(value.__mro__[1:-1])
+        self.queue.extend((type(value), *value.__mro__[1:-1]))
 
     def _function(self, value: types.FunctionType) -> None:
         self.tokens.append(_Same(value.__code__))
@@ -327,8 +365,23 @@ def _parts(value: Any) -> list[object] | None:
     if isinstance(value, functools.cached_property):
         return [value.func]
     if isinstance(value, functools._lru_cache_wrapper):
-        return [value.__wrapped__]
+        is_constant = is_constant_code(value.__module__)
+        return [value.__wrapped__] if is_constant else [value.__wrapped__, *_results(value)]
+    if isinstance(value, weakref.ref):
+        return [value()]
+    if isinstance(value, contextvars.ContextVar):
+        try:
+            return [value.get()]
+        except LookupError:  # not yet set
+            return []
     return None
+
+
+def _results(cached: Any) -> list[object]:
+    """Return the modules among the results that a cached function keeps."""
+    parts = [part for part in gc.get_referents(cached) if part is not vars(cached)]
+    kept = [own for part in parts if isinstance(part, dict) for own in part.values()]
+    return [part for part in (*parts, *kept) if isinstance(part, nn.Module)]
 
 
 def _is_code(value: object) -> bool:

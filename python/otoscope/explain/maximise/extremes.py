@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.protocols import Patch
+from otoscope.protocols import Patch, evaluating
 
 __all__ = ["ExtremeExcerpt", "Extremes", "find_extremes"]
 
@@ -123,7 +123,7 @@ def find_extremes(
     for batch in _batches(patches, max_batch):
         inputs = _stacked(batch)
         moments.add(inputs)
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(activation):
             values = activation(inputs).double().tolist()
         for patch, value in zip(batch, values, strict=True):
             if not math.isfinite(value):

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from otoscope.errors import ParameterError
 from otoscope.folk.model.bundle import FolkModel
 from otoscope.folk.model.network import FolkRNN
+from otoscope.protocols import evaluating
 
 __all__ = ["nats_per_token", "surprise", "surprise_of_ids"]
 
@@ -24,7 +25,7 @@ def surprise(
     Parameters
     ----------
     model : FolkModel
-        Model in evaluation mode.
+        Model; it is evaluated in eval mode.
     tunes : sequence of sequence of str
         Tokens of each tune without ``<s>`` and ``</s>``.
     batch : int, default 64
@@ -57,7 +58,7 @@ def nats_per_token(model: FolkModel, tunes: Sequence[Sequence[str]], *, batch: i
     Parameters
     ----------
     model : FolkModel
-        Model in evaluation mode.
+        Model; it is evaluated in eval mode.
     tunes : sequence of sequence of str
         Tokens of each tune, at least one tune.
     batch : int, default 64
@@ -102,7 +103,8 @@ def surprise_of_ids(
         places = by_length[first : first + batch]
         ids = pad_sequence([torch.tensor(tunes[place]) for place in places], batch_first=True)
         ids = ids.to(device)
-        logits, _ = network(ids[:, :-1])
+        with evaluating(network):
+            logits, _ = network(ids[:, :-1])
         nats = torch.nn.functional.cross_entropy(logits.mT, ids[:, 1:], reduction="none")
         for place, row in zip(places, nats.cpu().double().numpy(), strict=True):
             nats_of_tunes[place] = row[: len(tunes[place]) - 1]
