@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from otoscope.protocols.reach import attributes, modules_of, state_of
+from otoscope.protocols.inside import attributes
+from otoscope.protocols.reach import modules_of, state_of
 from otoscope.taps import Tap
 
 NET = nn.Sequential(nn.Flatten(), nn.Dropout())

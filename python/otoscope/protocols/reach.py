@@ -7,14 +7,11 @@ code of PyTorch, NumPy, scikit-learn, the standard library and this package coun
 
 from __future__ import annotations
 
-import contextvars
 import datetime
 import decimal
-import dis
 import enum
 import fractions
 import functools
-import gc
 import logging
 import pathlib
 import random
@@ -23,9 +20,8 @@ import sys
 import threading
 import types
 import uuid
-import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -34,18 +30,18 @@ from torch import Tensor, nn
 from torch.nn.modules import module as _torch_module
 from torch.nn.parameter import is_lazy
 
-__all__ = [
-    "State",
-    "attributes",
-    "is_constant_code",
-    "mentioned",
-    "module_of",
-    "modules_of",
-    "state_of",
-]
+from otoscope.protocols.inside import (
+    attributes,
+    contents_of,
+    is_code,
+    is_constant_code,
+    loaded_globals,
+    mentioned,
+    parts_of,
+)
 
-_CONSTANT_CODE = {"torch", "numpy", "scipy", "otoscope", *sys.stdlib_module_names}
-_CONSTANT_CODE |= {"sklearn", "joblib", "threadpoolctl", "pandas", "librosa", "numba"}
+__all__ = ["State", "module_of", "modules_of", "state_of"]
+
 _CHANGING = {"random", "time", "datetime", "secrets", "uuid"}  # modules whose answers vary
 _CHANGING_NAMES = {"environ", "getenv", "open", "input"}
 _MOST = 50_000  # tokens; a state beyond is not compared
@@ -74,7 +70,6 @@ _LATER = object()
 _SETTING_UP = {"__init__", "__new__", "__post_init__"}
 _NOT_CALLED = {"__repr__", "__str__", "__reduce__", "__reduce_ex__", "__getstate__", "__del__"}
 _NOT_CALLED |= {"__setstate__", "__init_subclass__", "__deepcopy__", "__copy__"}
-_LOADS_GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME"}
 _ANY_NAME = {"getattr", "vars", "__dict__", "eval", "exec", "globals"}
 
 
@@ -246,7 +241,7 @@ class _Walk:
             owner = getattr(value, "__self__", None)
             if owner is not None and not isinstance(owner, (types.ModuleType, type)):
                 self.queue.append(owner)
-        elif (parts := _parts(value)) is not None:
+        elif (parts := parts_of(value)) is not None:
             self._all(parts)
         else:
             self._attributes(value)
@@ -297,7 +292,7 @@ class _Walk:
                 self.tokens.append(name)
                 needed = value.__name__ if name in _SETTING_UP else name
                 is_special = name.startswith("__") and name not in _SETTING_UP
-                if not _is_code(own) or is_special or needed in self._names:
+                if not is_code(own) or is_special or needed in self._names:
                     self.queue.append(own)
                 else:
                     self._waiting.setdefault(needed, []).append(own)
@@ -305,7 +300,7 @@ class _Walk:
 
     def _function(self, value: types.FunctionType) -> None:
         self.tokens.append(_Same(value.__code__))
-        cells = list(_contents(value))
+        cells = list(contents_of(value))
         attached = vars(value)
         self._all([value.__defaults__, value.__kwdefaults__, *cells, *list(attached.values())])
         if is_constant_code(value.__globals__.get("__name__")):
@@ -350,103 +345,3 @@ class _Walk:
                 self.is_complete = False
             if not is_constant_code(value.__name__) and id(vars(value)) not in seen:
                 self._named(names, names, vars(value), seen)
-
-
-def _parts(value: Any) -> list[object] | None:
-    """Return the parts of a callable or descriptor; None for any other object."""
-    if isinstance(value, types.MethodType):
-        return [value.__func__, value.__self__]
-    if isinstance(value, functools.partial):
-        return [value.func, value.args, value.keywords]
-    if isinstance(value, property):
-        return [value.fget, value.fset]
-    if isinstance(value, (classmethod, staticmethod)):
-        return [value.__func__]
-    if isinstance(value, functools.cached_property):
-        return [value.func]
-    if isinstance(value, functools._lru_cache_wrapper):
-        is_constant = is_constant_code(value.__module__)
-        return [value.__wrapped__] if is_constant else [value.__wrapped__, *_results(value)]
-    if isinstance(value, weakref.ref):
-        return [value()]
-    if isinstance(value, contextvars.ContextVar):
-        try:
-            return [value.get()]
-        except LookupError:  # not yet set
-            return []
-    return None
-
-
-def _results(cached: Any) -> list[object]:
-    """Return the modules among the results that a cached function keeps."""
-    parts = [part for part in gc.get_referents(cached) if part is not vars(cached)]
-    kept = [own for part in parts if isinstance(part, dict) for own in part.values()]
-    return [part for part in (*parts, *kept) if isinstance(part, nn.Module)]
-
-
-def _is_code(value: object) -> bool:
-    """Whether an attribute of a class does something only when it is called or read."""
-    return isinstance(value, types.FunctionType) or (
-        not isinstance(value, (types.MethodType, functools.partial)) and _parts(value) is not None
-    )
-
-
-def _contents(function: types.FunctionType) -> Iterator[object]:
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # not yet assigned
-            yield None
-
-
-def attributes(value: object) -> dict[str, Any] | None:
-    """Return the attributes that an object holds, in dictionary and slots; None if it has none."""
-    kind: Any = type(value)
-    held = {name: getattr(value, name) for name in _slots(kind) if hasattr(value, name)}
-    own = getattr(value, "__dict__", None)
-    if isinstance(own, dict):
-        held.update(own.copy())
-    elif not held and not isinstance(value, (dict, list, tuple, set, frozenset, deque)):
-        return None
-    return held
-
-
-@functools.lru_cache(4096)
-def _slots(kind: type) -> tuple[str, ...]:
-    """Return the attributes in slots of a class's instances, by the names that reach them."""
-    names = []
-    for base in kind.__mro__:
-        slots = vars(base).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else tuple(slots):
-            is_private = name.startswith("__") and not name.endswith("__")
-            names.append(f"_{base.__name__.lstrip('_')}{name}" if is_private else name)
-    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
-
-
-def is_constant_code(module_name: object) -> bool:
-    """Whether a Python module's code and globals count as constant."""
-    return isinstance(module_name, str) and module_name.partition(".")[0] in _CONSTANT_CODE
-
-
-@functools.lru_cache(4096)
-def mentioned(code: types.CodeType) -> tuple[str, ...]:
-    """Return the names and strings in code, inner functions included, sorted."""
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names.update(mentioned(constant))
-        elif isinstance(constant, str):
-            names.add(constant)
-        elif isinstance(constant, tuple):
-            names.update(part for part in constant if isinstance(part, str))
-    return tuple(sorted(names))
-
-
-@functools.lru_cache(4096)
-def loaded_globals(code: types.CodeType) -> tuple[str, ...]:
-    """Return the names that code, inner functions included, loads from the globals, sorted."""
-    names = {step.argval for step in dis.get_instructions(code) if step.opname in _LOADS_GLOBALS}
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names.update(loaded_globals(constant))
-    return tuple(sorted(names))

@@ -24,7 +24,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.hooks import RemovableHandle
 
-from otoscope.protocols.reach import attributes, is_constant_code, mentioned
+from otoscope.protocols.inside import attributes, is_constant_code, mentioned
 
 __all__ = ["NotReplicated", "Replica"]
 
