@@ -20,7 +20,7 @@ from otoscope.models import zoo
 from otoscope.models.bundle import load_bundle
 from otoscope.models.checksummed import bundle_files
 from otoscope.models.listener import Listener
-from otoscope.models.sources import files_read, own_sources
+from otoscope.models.sources import environment_of, files_read, own_sources
 from otoscope.protocols import weights_digest
 from otoscope.records.files import file_digest
 
@@ -73,8 +73,9 @@ def load_identified(name: str | PathLike[str]) -> tuple[Any, dict[str, str]]:
         Model.
     identity : dict of str to str
         ``weights``, the digest of parameters and buffers, and ``code``, the digest of the files of
-        a bundle, or of a user's code: the file, the user's modules that it imports, and the files
-        that it reads while the model is made. Either is empty if there is none.
+        a bundle, or of a user's code: the file, the user's modules that it imports, the files that
+        it reads while the model is made or names, and the variables of the environment that it
+        names. Either is empty if there is none.
 
     Raises
     ------
@@ -90,6 +91,8 @@ def load_identified(name: str | PathLike[str]) -> tuple[Any, dict[str, str]]:
     code = hashlib.sha256()
     for file in sorted(files):
         code.update(file.name.encode("utf-8", "surrogatepass") + file_digest(file).encode())
+    for variable, value in sorted(environment_of(files).items()):
+        code.update(f"{variable}={value}".encode("utf-8", "surrogateescape"))
     return model, {
         "weights": weights_digest(model),
         "code": code.hexdigest()[:16] if files else "",

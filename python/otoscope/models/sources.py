@@ -6,19 +6,26 @@ What is installed (the standard library, packages, otoscope) is left out.
 from __future__ import annotations
 
 import ast
+import importlib.machinery
 import os
+import re
 import site
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import nn
 
-__all__ = ["files_read", "own_sources"]
+__all__ = ["environment_of", "files_read", "own_sources"]
+
+_EXTENSIONS = importlib.machinery.EXTENSION_SUFFIXES
+_NAME = re.compile(r"[^\0\n*?<>|]{1,200}")  # a text that may be a file's name
+_READS_ENVIRONMENT = re.compile(rb"environ|getenv")
+_WRITTEN_BY_PROGRAMS = {"", ".log", ".out", ".tmp", ".jsonl", ".pyc"}  # or not files of data
 
 _recorded: set[Path] | None = None
 
@@ -43,7 +50,11 @@ def files_read() -> Iterator[set[Path]]:
 
 
 def own_sources(main: Path, model: Any) -> set[Path]:
-    """Return a user's file, the user's files that it imports, and those of the model's classes."""
+    """Return a user's file, and the user's files that it needs.
+
+    These are the sources and extension modules that it imports, those of the model's classes, and
+    the files that texts in the code name, such as weights that are read at the first call.
+    """
     parts = list(model.modules()) if isinstance(model, nn.Module) else [model]
     names = {str(getattr(part, "__module__", type(part).__module__)) for part in parts}
     modules = [sys.modules[name] for name in names if name in sys.modules]
@@ -51,16 +62,29 @@ def own_sources(main: Path, model: Any) -> set[Path]:
     sources: set[Path] = set()
     while waiting:
         file = waiting.pop()
-        if file not in sources and file.suffix == ".py" and file.is_file() and _is_own(file):
-            sources.add(file)
-            waiting += _imported(file, main.resolve().parent)
+        if file in sources or not file.is_file() or not _is_own(file):
+            continue
+        sources.add(file)
+        if file.suffix == ".py":
+            tree = ast.parse(file.read_bytes())
+            waiting += [*_imported(tree, file, main.resolve().parent), *_named(tree, file)]
     return sources
 
 
-def _imported(file: Path, folder: Path) -> Iterator[Path]:
-    """List the places where the modules may be that a file imports, in any of its lines."""
+def environment_of(sources: Iterable[Path]) -> dict[str, str]:
+    """Return the variables of the environment that code names, if it reads the environment."""
+    values: dict[str, str] = {}
+    for file in sources:
+        if file.suffix == ".py" and _READS_ENVIRONMENT.search(file.read_bytes()):
+            texts = _texts(ast.parse(file.read_bytes()))
+            values |= {text: os.environ[text] for text in texts if text in os.environ}
+    return values
+
+
+def _imported(tree: ast.AST, file: Path, folder: Path) -> Iterator[Path]:
+    """List the places where the modules may be that code imports, in any of its lines."""
     roots = [folder, *(Path(entry).resolve() for entry in sys.path)]
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             places = [(root, alias.name) for alias in node.names for root in roots]
         elif isinstance(node, ast.ImportFrom):
@@ -68,6 +92,8 @@ def _imported(file: Path, folder: Path) -> Iterator[Path]:
             parent = node.module or ""
             names = [parent, *(f"{parent}.{alias.name}".strip(".") for alias in node.names)]
             places = [(root, name) for name in names for root in within]
+        elif isinstance(node, ast.Constant) and _is_module_name(node.value):
+            places = [(root, node.value) for root in roots]  # for importlib
         else:
             continue
         for root, name in places:
@@ -76,7 +102,27 @@ def _imported(file: Path, folder: Path) -> Iterator[Path]:
                 place = root.joinpath(*steps[:depth])
                 yield place / "__init__.py"
                 if depth:
-                    yield place.with_name(f"{place.name}.py")
+                    yield from (place.with_name(place.name + end) for end in (".py", *_EXTENSIONS))
+
+
+def _named(tree: ast.AST, file: Path) -> Iterator[Path]:
+    """List the places of the data that code may mean by its texts, two of which may make a path."""
+    texts = [text for text in _texts(tree) if _NAME.fullmatch(text)]
+    roots = [file.parent, Path.cwd()]
+    folders = [root / text for root in roots for text in texts if (root / text).is_dir()]
+    for folder in (*roots, *folders):
+        yield from (
+            place for text in texts if (place := folder / text).suffix not in _WRITTEN_BY_PROGRAMS
+        )
+
+
+def _texts(tree: ast.AST) -> list[str]:
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return sorted({node.value for node in nodes if isinstance(node.value, str)})
+
+
+def _is_module_name(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and all(step.isidentifier() for step in value.split("."))
 
 
 def _is_data(file: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What Python objects hold: parts of callables, attributes, and the names in code."""
+"""Parts of callables, attributes of objects, and names in code."""
 
 from __future__ import annotations
 
