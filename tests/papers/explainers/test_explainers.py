@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.papers.explainers.benchmark import judged
-from otoscope.papers.explainers.problem import Item, Problem, best_possible, is_off_grid
+from otoscope.papers.explainers.problem import Item, Problem, Stems, best_possible, is_off_grid
 from otoscope.papers.explainers.registry import EXPLAINERS, MOST_SETTINGS, Explainer, chosen
 
 N, LENGTH, BANDS = 6, 5, 3
@@ -37,7 +37,7 @@ def make_item() -> Item:
     x = 1 + torch.rand(N * LENGTH, BANDS, generator=torch.Generator().manual_seed(0))
     ids = (torch.arange(N * LENGTH) // LENGTH).int()[:, None].expand(-1, BANDS).contiguous()
     contents = {"zero": torch.zeros_like(x), "half": torch.full_like(x, 0.5)}
-    stems = torch.stack([0.9 * x, 0.1 * x])
+    stems = Stems(torch.stack([0.9 * x, 0.1 * x]))
     network = Weighted(truth).eval().requires_grad_(False)
     return Item(network, x, ids, contents, truth, stems)
 

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from otoscope.papers.a_soundlime._excerpts import SongStems
+from otoscope.papers.explainers.adversary import Adversary
 from otoscope.papers.explainers.planted import Horse, Planted, horse_scene
 from otoscope.papers.explainers.problem import Item, edges_of
 from otoscope.papers.explainers.sounds import SECONDS, SR, Plant, bell_in_babble, snare_in_drums
+from otoscope.papers.explainers.sung import Sung, unheard
+from tests.support import tones
 
 PLANTS = {"horse": horse_scene, "drums": snare_in_drums, "speech": bell_in_babble}
 
@@ -33,7 +37,7 @@ def test_the_horse_hears_the_tone_and_nothing_else(items: list[Item]) -> None:
     assert len(items) == 2
     for item in items:
         assert item.stems is not None
-        background, event = item.stems
+        background, event = item.stems.parts
         alone, without = (float(item.network(y[None, None])) for y in (event, background))
         assert without < 0 < alone
         assert alone == pytest.approx(
@@ -46,4 +50,47 @@ def test_edges_of_events_lie_off_those_of_windows(items: list[Item]) -> None:
         changes = (item.truth[1:] != item.truth[:-1]).nonzero()[:, 0] + 1
         distance = (changes[:, None] - edges_of(item.ids)).abs().min()
         assert int(distance) >= 0.1 * SR / 10 - 1
-        assert torch.equal(item.stems.sum(0), item.x)  # type: ignore[union-attr]
+        assert torch.equal(item.stems.parts.sum(0), item.x)  # type: ignore[union-attr]
+
+
+def half_sung(song: int) -> SongStems:
+    """Make a song of 3 s whose voice sounds from 1.0 to 1.93 s."""
+    voice, backing = tones.stems(3.0, seed=song)
+    voice[: tones.SR], voice[round(1.93 * tones.SR) :] = 0.0, 0.0
+    return SongStems(f"song {song}", voice, backing)
+
+
+def test_sung_frames_are_those_in_which_the_voice_sounds() -> None:
+    model = tones.detector(bias=17.0)
+    found = list(Sung(model, half_sung, 7, 0).items(0, 2))
+    assert len(found) == 2
+    for item in found:
+        time = item.about["start"] + (torch.arange(len(item.truth)) + 0.5) * 0.01
+        expected = (time >= 1.0) & (time < 1.93)
+        assert int((item.truth != expected).sum()) <= 2
+        assert item.about["output"] >= 0.5
+        assert item.stems is not None
+        mixed = item.stems.out(item.stems.parts.sum(0))
+        assert float((mixed - item.x).abs().median()) < 0.05  # energies of two tones add up
+
+
+def test_an_adversary_differs_in_its_region_alone() -> None:
+    model = tones.detector(bias=21.6)
+    (item,) = Adversary(model, half_sung, 7, 0).items(0, 1)
+    assert item.about["before"] < 0.5 <= item.about["output"]
+    start = float(item.about["second"])
+    y = half_sung(0).backing[round(start * tones.SR) :][: model.excerpt_samples]
+    before = model.patch((y, tones.SR)).values
+    changed = (item.x - before).abs().amax(1) > 1e-4
+    inside = item.truth.nonzero()[:, 0]
+    assert bool(changed[inside].any())
+    near = torch.zeros_like(changed)
+    near[max(0, int(inside[0]) - 2) : int(inside[-1]) + 3] = True  # a window of 256 samples
+    assert not bool(changed[~near].any())
+
+
+def test_songs_of_the_other_synthesiser_are_sung_in_part() -> None:
+    song, again = unheard(3, sr=8000, seed=0), unheard(3, sr=8000, seed=0)
+    assert torch.equal(song.voice, again.voice)
+    loud = song.voice.unfold(0, 400, 400).square().mean(1) > 1e-4 * song.voice.square().max()
+    assert 0.3 < float(loud.float().mean()) < 0.9

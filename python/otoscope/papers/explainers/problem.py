@@ -5,7 +5,7 @@ Every explainer gets the same segments, the same contents and the same number of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,16 @@ from torch import Tensor, nn
 from otoscope.errors import ParameterError
 from otoscope.metrics import attributions
 
-__all__ = ["Counted", "Item", "Problem", "best_possible", "edges_of", "is_off_grid", "judge"]
+__all__ = [
+    "Counted",
+    "Item",
+    "Problem",
+    "Stems",
+    "best_possible",
+    "edges_of",
+    "is_off_grid",
+    "judge",
+]
 
 
 class Counted(nn.Module):
@@ -40,6 +49,27 @@ class Counted(nn.Module):
             )
 
 
+def _same(values: Tensor) -> Tensor:
+    return values
+
+
+@dataclass(frozen=True, eq=False)
+class Stems:
+    """Parts of a sound, in a domain in which they add up.
+
+    Parameters
+    ----------
+    parts : Tensor [stem, frame, mel]
+        Samples, or energies.
+    into, out : callable
+        Maps from the input's domain to that of the parts, and back.
+    """
+
+    parts: Tensor
+    into: Callable[[Tensor], Tensor] = _same
+    out: Callable[[Tensor], Tensor] = _same
+
+
 @dataclass(frozen=True, eq=False)
 class Item:
     """An excerpt with its truth, made by a task.
@@ -56,8 +86,8 @@ class Item:
         What may replace a segment, by name.
     truth : Tensor [frame], bool
         Frames, or samples, that the output rests on.
-    stems : Tensor [stem, frame, mel], optional
-        Parts of a sound that add up to it, where they are known.
+    stems : Stems, optional
+        Parts of the sound, where they are known.
     about : mapping of str to number
         Place and output of the excerpt, for the record.
     """
@@ -67,7 +97,7 @@ class Item:
     ids: Tensor
     contents: Mapping[str, Tensor]
     truth: Tensor
-    stems: Tensor | None = None
+    stems: Stems | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def problem(self, budget: int, seed: int) -> Problem:
@@ -96,8 +126,8 @@ class Problem:
         Largest number of evaluations.
     seed : int
         Random seed.
-    stems : Tensor [stem, frame, mel], optional
-        Parts of a sound that add up to it; None where they are not known.
+    stems : Stems, optional
+        Parts of the sound; None where they are not known.
     """
 
     model: Counted
@@ -106,7 +136,7 @@ class Problem:
     contents: Mapping[str, Tensor]
     budget: int
     seed: int
-    stems: Tensor | None = None
+    stems: Stems | None = None
 
     @property
     def n_segments(self) -> int:

@@ -13,6 +13,7 @@ from otoscope.errors import ParameterError
 from otoscope.models.loading import load_function
 from otoscope.papers.explainers import gradients, perturbations, rivals
 from otoscope.papers.explainers.problem import Problem
+from otoscope.records.files import file_digest
 
 __all__ = ["CONTENTS", "EXPLAINERS", "MOST_SETTINGS", "OURS", "Explainer", "chosen"]
 
@@ -35,6 +36,7 @@ class Explainer:
     is_ours: bool = False
     needs: str = ""  # package without which it is left out
     given: str = ""  # what it is given and the others are not
+    identity: str = ""  # digest of a user's file
 
     @property
     def is_installed(self) -> bool:
@@ -108,4 +110,5 @@ def _added(place: str) -> Explainer:
     def explain(problem: Problem, setting: str) -> object:
         return function(problem, setting) if settings else function(problem)
 
-    return Explainer(place.rpartition("/")[2], explain, settings or ("",))
+    digest = file_digest(place.rpartition(":")[0])
+    return Explainer(place.rpartition("/")[2], explain, settings or ("",), identity=digest)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from otoscope.explain.content import resolve
 from otoscope.explain.segments import temporal
-from otoscope.papers.a_soundlime._excerpts import SongStems, song_stems
-from otoscope.papers.explainers.problem import Item, is_off_grid
+from otoscope.papers.a_soundlime._excerpts import SECONDS, SongStems
+from otoscope.papers.explainers.problem import Item, Stems, is_off_grid
+from otoscope.papers.explainers.sounds import strange_song
 from otoscope.protocols import Patch, choose_targets
 from otoscope.seeds import item_seed, numpy_generator
 
-__all__ = ["Sung", "excerpt_item", "output_of"]
+__all__ = ["Sung", "excerpt_item", "output_of", "unheard"]
 
 CONTENTS = ("mean_inp", "zero", "min_inp", "mean_band", "noise")
 _TRIES = 60
@@ -49,7 +50,7 @@ class Sung:
     """Excerpts of songs that are sung in part, and a detector's probability of singing."""
 
     model: Any
-    songs: Path | None
+    stems: Callable[[int], SongStems]
     n_segments: int
     seed: int
     note: str = ""
@@ -57,20 +58,25 @@ class Sung:
     def items(self, song: int, n: int) -> Iterator[Item]:
         """Yield excerpts of a song that the model calls sung, whose edges are off the grid."""
         model, found = self.model, 0
-        stems = song_stems(self.songs, song, sr=model.sample_rate, seed=self.seed)
+        stems = self.stems(song)
         network, rate = output_of(model), model.sample_rate
         seconds = len(stems.voice) / rate - model.excerpt_samples / rate
         sung = _sung_samples(stems, model.hop_length, rate)
         rng = numpy_generator(item_seed(self.seed, "excerpts", song))
         for start in rng.uniform(0, max(seconds, 0), _TRIES):
-            patch = model.patch((stems.voice + stems.backing, rate), start=float(start))
+            begin = float(start)
+            patch = model.patch((stems.voice + stems.backing, rate), start=begin)
             truth = _owned(sung, patch)
             if not 0.1 <= float(truth.float().mean()) <= 0.7:
                 continue
             item = excerpt_item(network, patch, truth, self.n_segments)
             if is_off_grid(truth, item.ids) and item.about["output"] >= 0.5:
                 found += 1
-                yield item
+                both = (stems.voice, stems.backing)
+                parts = [model.patch((y, rate), start=begin).values for y in both]
+                domain = model.domain
+                energies = torch.stack([domain.mel(values) for values in parts])
+                yield replace(item, stems=Stems(energies, domain.mel, domain.from_mel))
             if found == n:
                 return
 
@@ -91,6 +97,13 @@ def excerpt_item(
         output = float(network(patch.values[None, None]))
     about = {"start": patch.start, "output": output, **about}
     return Item(network, patch.values, ids, contents, truth, about=about)
+
+
+def unheard(song: int, *, sr: int, seed: int) -> SongStems:
+    """Make a song of a synthesiser that no detector heard in its training."""
+    voice, backing = strange_song(item_seed(seed, "strange", song), seconds=SECONDS, sr=sr)
+    parts = [torch.from_numpy(np.asarray(y, np.float32)) for y in (voice, backing)]
+    return SongStems(f"strange-{song:04d}", *parts)
 
 
 def _sung_samples(stems: SongStems, hop: int, rate: int) -> Tensor:

