@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -208,6 +209,16 @@ def test_doctor_names_the_line_for_a_checkout(
     (tmp_path / "direct_url.json").write_text(origin)
     monkeypatch.setattr(metadata, "distribution", lambda _: metadata.PathDistribution(tmp_path))
     assert install in {extra.install for extra in diagnose().extras}
+
+
+def test_doctor_knows_what_each_extra_is_for() -> None:
+    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
+    section = pyproject.partition("[project.optional-dependencies]\n")[2].partition("\n[")[0]
+    names = re.findall(r"^(\w+) = \[", section, re.MULTILINE)
+    assert {"captum", "notebook", "models"} < set(names)
+    for name in names:
+        extra = Extra(name, (), "")
+        assert extra.is_in_use != extra.is_for_development, name
 
 
 @pytest.mark.parametrize(("missing", "is_complete"), [("train", True), ("models", False)])

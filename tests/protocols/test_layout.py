@@ -10,8 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otoscope.data import sample
 from otoscope.errors import ParameterError
 from otoscope.protocols import Patch, TransposedPicture, parse_layout
+from otoscope.protocols.layout import square_looks_transposed
+from otoscope.signal import librosa_mel, read_audio
 from tests.support.examples import examples
 
 PICTURE: Any = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
@@ -92,6 +95,14 @@ def test_a_transposed_picture_is_noticed_by_its_size_its_bands_and_its_sound() -
         Patch(torch.zeros(shape), layout="mel frame")
     for shape in ((100, 40), (96, 64), (64, 96), (128, 128), (80, 513), (12, 14), (50, 60)):
         Patch(torch.zeros(shape))  # no warning
+    random = torch.rand(64, 64, generator=torch.Generator().manual_seed(0))
+    smooth = random.cumsum(0)  # along its first axis, as frames are in time
+    Patch(random)  # nothing is to be seen
+    Patch(smooth)
+    with pytest.warns(TransposedPicture, match=r"64 bands looks transposed \(it is smoother"):
+        Patch(smooth.T)
+    Patch(smooth.T, layout="mel frame")
+    Patch(smooth.T, layout="frame mel")  # as they say
     bands = torch.arange(1.0, 41.0)
     with pytest.raises(ParameterError, match=r"mel_hz .* if its axes .* say layout='mel frame'"):
         Patch(torch.zeros(40, 40 + 60), mel_hz=bands)
@@ -99,3 +110,17 @@ def test_a_transposed_picture_is_noticed_by_its_size_its_bands_and_its_sound() -
     with pytest.raises(ParameterError, match="1600 samples: as many as 100 frames of 16; if its"):
         Patch(torch.zeros(50, 100), y=sound, sr=8000, hop_length=16)
     Patch(torch.zeros(50, 100), y=sound, sr=8000, hop_length=16, layout="mel frame")
+
+
+@pytest.mark.parametrize("is_standardised", [False, True])
+def test_square_pictures_of_music_are_told_apart_by_their_values(is_standardised: bool) -> None:
+    y, sr = read_audio(sample().path)
+    front_end = librosa_mel(sr=round(sr), n_fft=1024, hop_length=315, n_mels=64)
+    values = front_end.log_mel(y)
+    if is_standardised:
+        values = (values - values.mean(0)) / values.std(0)
+    squares = values[: len(values) // 64 * 64].unflatten(0, (-1, 64))
+    for square in squares:
+        Patch(square)  # no warning
+    seen = sum(square_looks_transposed(square.T) for square in squares)
+    assert seen >= 0.8 * len(squares)

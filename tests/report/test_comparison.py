@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from otoscope.errors import ParameterError
 from otoscope.explain import Explanation, segments
 from otoscope.report import agreement, save_comparison, save_summary
-from otoscope.report.comparison import variant_names
+from otoscope.report.comparison.page import variant_names
 from otoscope.report.profiles import features_of, profile_of
 from tests.support.browser import PHONE, WIDE, opened
 from tests.support.reports import HOSTILE, explain, patch

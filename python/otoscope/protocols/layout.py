@@ -9,7 +9,14 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 
-__all__ = ["HOUSE", "InputLayout", "TransposedPicture", "looks_transposed", "parse_layout"]
+__all__ = [
+    "HOUSE",
+    "InputLayout",
+    "TransposedPicture",
+    "looks_transposed",
+    "parse_layout",
+    "square_looks_transposed",
+]
 
 _NAMES = {
     **dict.fromkeys(("b", "batch"), "b"),
@@ -22,6 +29,9 @@ _BANDS = {12, 13, 16, 20, 24, 26, 30, 32, 40, 48, 60, 64, 72, 80, 84, 88, 96, 12
 """Usual numbers of bands: chroma, MFCC, mel, constant Q."""
 _BINS = {200, 256, 400, 512, 1024, 2048, 4096}
 """Usual numbers of bins of a spectrum, less one."""
+
+
+_SMALLEST_SQUARE, _ROUGHER = 32, 1.25
 
 
 class TransposedPicture(UserWarning):
@@ -182,3 +192,22 @@ def looks_transposed(frames: int, bands: int) -> bool:
     is_spectrum = bands - 1 in _BINS
     least = 4 * frames if frames < 32 else 2 * frames if bands in _BANDS else frames + 1
     return not is_spectrum and frames in _BANDS and bands >= least
+
+
+def square_looks_transposed(picture: Tensor) -> bool:
+    """Tell whether a square picture [frame, mel] is rather [mel, frame], by its values.
+
+    Frames of a spectrogram overlap, so that neighbours in time differ less than those in frequency:
+    of speech and music the mean differences have ratios of 0.3 to 1.1, standardised or not.
+
+    Examples
+    --------
+    >>> square_looks_transposed(torch.rand(40, 1) + torch.zeros(40, 40))
+    True
+    """
+    frames, bands = picture.shape
+    if frames != bands or frames < _SMALLEST_SQUARE:
+        return False
+    values = picture.detach().double()
+    along = [float(values.diff(dim=axis).abs().mean()) for axis in (0, 1)]
+    return along[0] > _ROUGHER * along[1]

@@ -12,7 +12,12 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.protocols.layout import TransposedPicture, looks_transposed, parse_layout
+from otoscope.protocols.layout import (
+    TransposedPicture,
+    looks_transposed,
+    parse_layout,
+    square_looks_transposed,
+)
 from otoscope.signal.listen import listen
 from otoscope.signal.mel.domain import Domain
 
@@ -187,9 +192,14 @@ class Patch:
                     advice=_TRANSPOSED,
                 )
         is_named = is_named or self.mel_hz is not None or self.domain is not None
-        if not is_named and looks_transposed(frames, bands):
+        if is_named:
+            return
+        is_square = square_looks_transposed(self.values)
+        if is_square or looks_transposed(frames, bands):
+            seen = " (it is smoother along its second axis, as along time)" if is_square else ""
             warnings.warn(
-                f"a picture of {frames} frames and {bands} bands looks transposed; {_TRANSPOSED}, "
+                f"a picture of {frames} frames and {bands} bands looks transposed{seen}; "
+                f"{_TRANSPOSED}, "
                 "otherwise layout='frame mel' (of SoundLIME: layout='b 1 mel frame')",
                 TransposedPicture,
                 stacklevel=4,

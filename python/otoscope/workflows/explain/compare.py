@@ -13,7 +13,7 @@ from otoscope.errors import Advice, ParameterError
 from otoscope.explain import Explanation, SharedSet, Transfer, decisive_sets, transfer_set
 from otoscope.explain.fit.decisive import decision_of
 from otoscope.progress import Progress, silent, tracked
-from otoscope.report.comparison import variant_names
+from otoscope.report.comparison.page import variant_names
 from otoscope.workflows.explain.config import ExplainConfig
 from otoscope.workflows.explain.explain import Excerpts, ExplainResult, PreparedExplain
 from otoscope.workflows.explain.records import pages_of, save_explain_page, to_record
