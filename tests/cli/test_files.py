@@ -57,6 +57,27 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("name", ["m.json", "m.safetensors"])
+def test_neither_file_of_a_bundle_may_be_an_input(name: str, folder: Path) -> None:
+    Path(name).write_bytes(b"80 numbers")
+    arguments = ["models", "import-svdnet", "a.npz", "--mean", name, "--std", name, "--out", "m"]
+    assert "is an input of this command" in kept(folder / name, *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["folk", "prepare", "t.abc", "--out", "full"],
+        ["interrogate", "--data", "songs", "--labels", "labels.csv", "--export", "full"],
+    ],
+)
+def test_a_new_folder_is_empty(arguments: list[str], folder: Path) -> None:
+    (folder / "full").mkdir()
+    (folder / "full" / "mine.txt").write_text("mine")
+    message = kept(folder / "full" / "mine.txt", *arguments)
+    assert "full is not an empty folder; name a new one" in message
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

@@ -51,6 +51,15 @@ FORMS: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("answer", [(X * 0, X), {"first": X * 0, "second": X}])
+def test_an_index_counts_from_either_end(answer: Any) -> None:
+    for output, expected in ((-1, X), (1, X), (0, X * 0), (-2, X * 0)):
+        torch.testing.assert_close(as_outputs(answer, output), expected)
+    for outside in (2, -3):
+        with pytest.raises(ParameterError, match=f"output is {outside}, .* of 2 parts"):
+            as_outputs(answer, outside)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_gives_the_same_outputs(form: str) -> None:
     outputs = call_model(lambda x: FORMS[form](X), X)

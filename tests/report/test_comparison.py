@@ -64,6 +64,27 @@ def test_explanations_with_other_segments_are_compared_in_time() -> None:
     assert agreement([first, bands]).startswith("Their segments differ and are not all in time")
 
 
+def test_explanations_without_an_order_are_in_no_correlation() -> None:
+    none, first, second = explain({}, offset=0.4), explain(FIRST), explain(SECOND)
+    assert "Rank correlation" not in agreement([none, first])
+    assert agreement([none, first, second]).count("Rank correlation") == 1
+    assert "nan" not in agreement([none, first, second])
+
+
+def test_page_places_the_excerpts_on_one_axis_and_bars_by_their_sign(tmp_path: Path) -> None:
+    early, late = explain({2: 0.5, 4: -0.25}), explain({2: 0.5, 4: -0.25}, of=patch(n_frames=50))
+    late = replace(late, patch=replace(late.patch, start=4.5))
+    save_comparison([early, late], tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text("utf-8")
+    places = re.findall(r'class="panel" style="margin-left:([\d.]+)%;width:([\d.]+)%"', page)
+    assert [(float(left), float(width)) for left, width in places] == [(0, 100), (50, 50)]
+    save_comparison([early, early], tmp_path / "b.html")
+    page = (tmp_path / "b.html").read_text("utf-8")
+    cells = re.findall(r'<td class="number (for|against)[^>]*>([^<]*)</td>', page)
+    assert cells.count(("for", "+0.50")) == 2
+    assert cells.count(("against", "\N{MINUS SIGN}0.25")) == 2
+
+
 def test_names_are_what_differs() -> None:
     base = explain(FIRST)
     a, b = named(base, content="noise", model="m"), named(base, content="zero", model="m")
@@ -98,6 +119,9 @@ def test_profiles_divide_contributions_between_parts_of_an_axis() -> None:
     assert in_time.names[0] == "0.00–1.00 s"
     np.testing.assert_allclose(in_time.values, [[0.5, 0, 0, 0, 0]], atol=1e-9)
     np.testing.assert_allclose(in_bands.values, [[0.25, 0.25]], atol=1e-9)
+    lows = [float(name.split("\N{EN DASH}")[0]) for name in in_bands.names]
+    assert len(lows) == 2
+    assert lows == sorted(lows)
     assert in_bands.names[0].endswith(" Hz")
     other = explain({2: 0.5}, cut=segments.temporal(7)).to_record()
     mixed = profile_of([row, other], "shapley", "frames")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import librosa
@@ -17,6 +18,7 @@ from otoscope.explain import components
 from otoscope.explain.components import COMPONENTS, Components
 from otoscope.explain.components.base import Excerpt, Part
 from otoscope.explain.components.mixture import mix
+from otoscope.explain.components.sources import _soft_mask
 from otoscope.signal import write_audio
 
 SR = 8000
@@ -73,6 +75,8 @@ def test_all_components_add_up_to_the_sound(text: str, channels: int) -> None:
         parts, mixture.render(keep), mixture.render(~keep), strict=True
     ):
         content = mixture.render(torch.zeros(1, len(parts), dtype=torch.bool))[0]
+        replaced = sum(placed(replace(part, kept=part.replaced), 5000) for part in parts)
+        torch.testing.assert_close(content, replaced, rtol=0, atol=1e-12)
         kept = placed(part, 5000)
         torch.testing.assert_close(alone + without, whole + content, rtol=0, atol=1e-12)
         assert not kept.isnan().any()
@@ -85,6 +89,8 @@ def test_windows_in_time_are_one_inside_and_cross_half_way_at_borders() -> None:
     assert first.kept[:1960].eq(1).all()
     assert placed(first, SR)[2000] == pytest.approx(0.5)
     assert placed(second, SR)[2000] == pytest.approx(0.5)
+    for part in (first, second, third):
+        assert torch.equal(part.replaced, -part.kept)  # the content fades as the sound does
     steps = placed(first, SR)[1960:2041].diff()
     assert (steps <= 0).all()
     assert third.seconds == (0.5, 1.0)
@@ -107,6 +113,42 @@ def test_a_tone_lies_in_its_band_only() -> None:
     for part, tone in zip(parts, tones.values(), strict=True):
         error = (part.kept - tone)[500:-500].square().mean() / tone.square().mean()
         assert 10 * math.log10(float(error)) < -60
+
+
+def test_a_tone_on_a_border_is_shared_by_both_bands() -> None:
+    t = torch.arange(2 * SR).double() / SR
+    tone = torch.sin(2 * torch.pi * 1000 * t)
+    for part in split(components.bands([0, 1000, 4000]), tone):
+        torch.testing.assert_close(part.kept[500:-500], tone[500:-500] / 2, rtol=0, atol=1e-3)
+
+
+def test_a_part_that_begins_later_is_filtered_as_within_the_whole_sound() -> None:
+    y = noise(6000)
+    later = Part(y[2000:3000], -y[2000:3000], first=2000)
+    whole = torch.nn.functional.pad(later.kept, (2000, 3000))
+    bands = components.bands(3)
+    for part, wanted in zip(bands.split(later, excerpt(y)), split(bands, whole), strict=True):
+        torch.testing.assert_close(placed(part, 6000), wanted.kept, rtol=0, atol=1e-3)
+        assert part.first < 2000
+
+
+@pytest.mark.parametrize(("samples", "n"), [(5000, 6), (5280, 7), (5200, 6), (200, 1)])
+def test_the_last_of_equal_blocks_is_up_to_half_a_block_longer_or_shorter(
+    samples: int, n: int
+) -> None:
+    parts = split(components.every(0.1, fade=0), noise(samples))
+    lengths = [len(part.kept) for part in parts]
+    assert sum(lengths) == samples
+    assert lengths == pytest.approx([800] * (n - 1) + [samples - 800 * (n - 1)], abs=1)
+
+
+@pytest.mark.parametrize("margin", [1.0, 3.0])
+def test_cells_without_energy_are_shared_as_librosa_shares_them(margin: float) -> None:
+    wanted, other = (torch.tensor(values).double() for values in ([0.0, 1, 0, 2], [0.0, 0, 3, 1]))
+    mask = librosa.util.softmask(
+        wanted.numpy(), margin * other.numpy(), power=2, split_zeros=margin == 1
+    )
+    np.testing.assert_allclose(_soft_mask(wanted, other, margin), mask)
 
 
 def test_mel_bands_have_librosa_s_borders() -> None:

@@ -126,9 +126,14 @@ def _correlations(explanations: Sequence[Explanation]) -> list[float]:
     """Correlate the contributions of all pairs; of other segments, or if constant, of none."""
     if not are_same_segments(explanations):
         return []
-    values = [explanation.coefficients for explanation in explanations]
-    known = [value for value in values if float(value.max() - value.min()) > 0]
+    known = [e.coefficients for e in explanations if _has_order(e)]
     return [_rank_correlation(a, b) for a, b in combinations(known, 2)]
+
+
+def _has_order(explanation: Explanation) -> bool:
+    """Return whether the coefficients differ by more than rounding."""
+    values = explanation.coefficients
+    return float(values.max() - values.min()) > 1e-6 * float(explanation.outputs.abs().max())
 
 
 def _votes(told: Sequence[Explanation]) -> tuple[int, list[str]] | None:
