@@ -13,8 +13,16 @@ from otoscope.errors import ParameterError
 from otoscope.explain import SoundLIME, choose_content
 from otoscope.explain.content import Content
 from otoscope.explain.selection import criteria, draw_mixes
-from otoscope.explain.selection.criteria import closeness, cross_faithfulness, other_contents
+from otoscope.explain.selection.criteria import (
+    OccludedFeatures,
+    closeness,
+    cross_faithfulness,
+    frechet,
+    occluded_features,
+    other_contents,
+)
 from otoscope.explain.selection.road import linear_imputation, road_scores
+from otoscope.metrics import frechet_distance
 from otoscope.protocols import Patch
 from tests.support.tones import detector, stems
 
@@ -149,7 +157,8 @@ def test_closeness_is_the_kernel_distance_over_pairs_of_songs() -> None:
     def feature(batch: Tensor) -> Tensor:
         return batch.mean((1, 3))
 
-    scores = closeness(feature, limes, explained, range(5), seed=0)(np.ones((1, 5)))[0]
+    features = occluded_features(feature, limes, explained, range(5), seed=0)
+    scores = closeness(features)(np.ones((1, 5)))[0]
     assert scores[0] > scores[1] + 100
     blocks = criteria._blocks
     real = criteria._features(feature, torch.stack([p.values for p in patches]))
@@ -157,6 +166,42 @@ def test_closeness_is_the_kernel_distance_over_pairs_of_songs() -> None:
     within = blocks(real, place, real, place, 5)
     by_hand = np.array([[(a @ b / 6 + 1) ** 3 for b in real] for a in real])
     assert within == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("n_columns", [2, 30])
+def test_frechet_is_the_distance_of_the_drawn_excerpts(n_columns: int) -> None:
+    rng = np.random.default_rng(0)
+    songs = np.array([0, 0, 1, 2, 2, 2])
+    made = [rng.normal(k, 1 + k, (24, n_columns)) for k in range(2)]
+    features = OccludedFeatures(rng.normal(size=(6, n_columns)), made, songs)
+    draws = np.array([[1.0, 1, 1], [2, 0, 1], [0, 3, 0]])
+    scores = frechet(features)(draws)
+    for draw, row in zip(draws, scores, strict=True):
+        times = draw.astype(int)
+        real = features.real.repeat(times[songs], 0)
+        for content, occluded in enumerate(made):
+            drawn = occluded.repeat(times[songs].repeat(4), 0)
+            moments = [
+                torch.from_numpy(part)
+                for x in (real, drawn)
+                for part in (x.mean(0), np.cov(x, rowvar=False))
+            ]
+            assert -row[content] == pytest.approx(float(frechet_distance(*moments)), rel=1e-6)
+
+
+def test_frechet_stands_beside_the_kernel_distance() -> None:
+    contents = ("zero", "constant:50", "min_inp")
+    choice = choose_content(
+        LIME,
+        excerpts(5),
+        contents=contents,
+        feature=lambda batch: batch.mean((1, 3)),
+        n_changes=0,
+        resamples=50,
+    )
+    near, also = ranking(choice, "closeness"), ranking(choice, "frechet")
+    assert near.ranks[-1].content == also.ranks[-1].content == "constant(50.0)"
+    assert choice.ranking.criterion == "faithfulness"
 
 
 def test_excerpts_of_one_song_leave_no_content_clear() -> None:

@@ -20,6 +20,8 @@ from otoscope.explain.selection.criteria import (
     Feature,
     closeness,
     cross_faithfulness,
+    frechet,
+    occluded_features,
     other_contents,
     repeatability,
     right_segments,
@@ -43,11 +45,15 @@ DEFAULT_CONTENTS = ("mean_inp", "zero", "min_inp", "mean_band", "noise")
 _FEW_SONGS = 4
 """Fewest songs for a distance: its pairs are of different songs."""
 
+_DISTANCES = 200
+"""Bootstrap samples of the Frechet distance, which takes a decomposition for each."""
+
 CRITERIA = {
     "truth": "segments named among those that the voice replaced",
     "faithfulness": "insertion less deletion, occluded with the other contents",
     "road": "least less most relevant removed first, filled by imputation (ROAD)",
     "closeness": "occluded inputs near real ones in a layer (kernel distance, negative)",
+    "frechet": "the same by the Frechet distance, negative",
     "stability": "rank correlation after shifted segments and faint noise",
 }
 """Criteria, in the order in which they decide; higher is better."""
@@ -156,7 +162,8 @@ def choose_content(  # noqa: PLR0913 - the criteria's inputs, all keyword-only
         decide then.
     feature : callable, optional
         [batch, 1, frame, mel] -> [batch, column], such as ``model.tap("fc8")``: occluded inputs are
-        compared with real ones there, if there are four songs or more.
+        compared with real ones there by the kernel and the Frechet distance, if there are four
+        songs or more.
     n_changes : int
         Number of shifts of the segments, and of noises, for the stability; 0 leaves it out.
     level : float
@@ -231,7 +238,8 @@ def choose_content(  # noqa: PLR0913 - the criteria's inputs, all keyword-only
     if len(limes) > 2:
         scores["faithfulness"] = other_contents(by_song)
     if feature is not None and n_songs >= _FEW_SONGS and not is_sound:
-        scores["closeness"] = closeness(feature, limes, explained, place, seed=seed)
+        features = occluded_features(feature, limes, explained, place, seed=seed)
+        scores["closeness"], scores["frechet"] = closeness(features), frechet(features)
     rankings = tuple(
         rank_contents(
             name,
@@ -239,7 +247,7 @@ def choose_content(  # noqa: PLR0913 - the criteria's inputs, all keyword-only
             scores[name],
             n_songs=n_songs,
             level=level,
-            resamples=resamples,
+            resamples=min(resamples, _DISTANCES) if name == "frechet" else resamples,
             seed=seed,
         )
         for name in CRITERIA

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,11 +18,15 @@ from otoscope.explain.evaluation.stability import stability
 from otoscope.explain.result import Explanation
 from otoscope.explain.selection.ranking import Scores
 from otoscope.explain.soundlime import SoundLIME
+from otoscope.metrics import gaussian
 
 __all__ = [
     "Feature",
+    "OccludedFeatures",
     "closeness",
     "cross_faithfulness",
+    "frechet",
+    "occluded_features",
     "other_contents",
     "repeatability",
     "right_segments",
@@ -33,7 +38,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Feature: TypeAlias = Callable[[Tensor], Tensor]
 """Function of a batch [batch, 1, frame, mel] that returns features [batch, column]."""
 
-_COALITIONS = 4  # occluded versions of an excerpt, for the distance
+_COALITIONS = 4  # occluded versions of an excerpt, for the distances
+_DRAWS = 32  # distances of that many draws at once
 
 
 def cross_faithfulness(limes: Sequence[SoundLIME], explained: Sequence[Explanation]) -> Floats:
@@ -94,35 +100,70 @@ def song_means(values: Floats, songs: Sequence[int], n_songs: int) -> Floats:
     return np.stack([values[place == song].mean(0) for song in range(n_songs)])
 
 
-def closeness(
+@dataclass(frozen=True, eq=False)
+class OccludedFeatures:
+    """Hold features of real excerpts, and of the same ones occluded with each content.
+
+    Parameters
+    ----------
+    real : ndarray [excerpt, column]
+        Features of the excerpts.
+    made : list of ndarray [coalition * excerpt, column]
+        Features of occluded excerpts, by content.
+    songs : ndarray [excerpt]
+        Number of the song of each excerpt.
+    """
+
+    real: Floats
+    made: list[Floats]
+    songs: NDArray[np.int64]
+
+    @property
+    def n_songs(self) -> int:
+        """Number of songs."""
+        return int(self.songs.max()) + 1
+
+    @property
+    def songs_made(self) -> NDArray[np.int64]:
+        """Number of the song of each occluded excerpt."""
+        return np.repeat(self.songs, _COALITIONS)
+
+
+def occluded_features(
     feature: Feature,
     limes: Sequence[SoundLIME],
     explained: Sequence[Sequence[Explanation]],
     songs: Sequence[int],
     *,
     seed: int,
-) -> Scores:
-    """Make scores of contents by the kernel distance of occluded inputs from real ones.
+) -> OccludedFeatures:
+    """Compute features of excerpts and of occluded ones, by content.
 
-    The distance is KID's, over pairs of excerpts of different songs: those of one song would be
-    close whatever replaces a part of them. Each excerpt is occluded in four random coalitions, the
-    same for all contents. Scores are negative distances.
+    Each excerpt is occluded in four random coalitions, the same for all contents.
     """
-    n_songs = max(songs) + 1
     generator = torch.Generator().manual_seed(seed)
     n_segments = len(explained[0][0].extents)
     keep = torch.rand(len(songs), _COALITIONS, n_segments, generator=generator) < 0.5
     real = _features(feature, torch.stack([e.patch.values for e in explained[0]]))
-    place = np.asarray(songs)
-    within_real = _blocks(real, place, real, place, n_songs)
-    parts = []
+    made = []
     for lime, explanations in zip(limes, explained, strict=True):
-        inputs = torch.cat(
-            [_occluded(lime, e, rows) for e, rows in zip(explanations, keep, strict=True)]
-        )
-        made, of_made = _features(feature, inputs), place.repeat(_COALITIONS)
+        pairs = zip(explanations, keep, strict=True)
+        made.append(_features(feature, torch.cat([_occluded(lime, e, rows) for e, rows in pairs])))
+    return OccludedFeatures(real, made, np.asarray(songs))
+
+
+def closeness(features: OccludedFeatures) -> Scores:
+    """Make scores of contents by the kernel distance of occluded inputs from real ones.
+
+    The distance is KID's, over pairs of excerpts of different songs: those of one song would be
+    close whatever replaces a part of them. Scores are negative distances.
+    """
+    n_songs, place, of_made = features.n_songs, features.songs, features.songs_made
+    within_real = _blocks(features.real, place, features.real, place, n_songs)
+    parts = []
+    for made in features.made:
         within = _blocks(made, of_made, made, of_made, n_songs)
-        across = _blocks(real, place, made, of_made, n_songs)
+        across = _blocks(features.real, place, made, of_made, n_songs)
         parts.append(within_real + within - across - across.T)
     table = np.stack(parts)  # [content, song, song]
     table[:, range(n_songs), range(n_songs)] = 0
@@ -135,6 +176,38 @@ def closeness(
         return -distances
 
     return scores
+
+
+def frechet(features: OccludedFeatures) -> Scores:
+    """Make scores of contents by the Frechet distance of occluded inputs from real ones.
+
+    A song that is drawn twice has its excerpts twice. Scores are negative distances, which are
+    biased upwards for few excerpts, for all contents alike.
+    """
+
+    def scores(weights: Floats) -> Floats:
+        parts = np.array_split(weights, max(1, len(weights) // _DRAWS))
+        return np.concatenate([of_part(part) for part in parts])
+
+    def of_part(weights: Floats) -> Floats:
+        real = _normal(features.real, weights[:, features.songs])
+        weights_made = weights[:, features.songs_made]
+        columns = [gaussian.distance(real, _normal(made, weights_made)) for made in features.made]
+        distances: Floats = torch.stack(columns, 1).numpy()
+        return -distances
+
+    return scores
+
+
+def _normal(rows: Floats, weights: Floats) -> gaussian.Normal:
+    """Return the normal distributions [draw] of weighted rows; weights are counts."""
+    x, counts = torch.from_numpy(rows), torch.from_numpy(weights)
+    n = counts.sum(1, keepdim=True)
+    mean = counts @ x / n
+    centred = (counts / (n - 1)).sqrt()[..., None] * (x - mean[:, None])
+    if len(rows) < rows.shape[1]:
+        return gaussian.Normal(mean, rows=centred)
+    return gaussian.Normal(mean, covariance=centred.mT @ centred)
 
 
 def _occluded(lime: SoundLIME, explanation: Explanation, keep: Tensor) -> Tensor:
