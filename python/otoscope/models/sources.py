@@ -57,8 +57,8 @@ def own_sources(main: Path, model: Any) -> set[Path]:
     """
     parts = list(model.modules()) if isinstance(model, nn.Module) else [model]
     names = {str(getattr(part, "__module__", type(part).__module__)) for part in parts}
-    modules = [sys.modules[name] for name in names if name in sys.modules]
-    waiting = [main.resolve(), *(Path(it.__file__).resolve() for it in modules if it.__file__)]
+    files = [getattr(sys.modules[name], "__file__", None) for name in names if name in sys.modules]
+    waiting = [main.resolve(), *(Path(file).resolve() for file in files if file)]
     sources: set[Path] = set()
     while waiting:
         file = waiting.pop()

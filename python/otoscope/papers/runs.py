@@ -39,7 +39,7 @@ def rows_of_songs(
         before = next(records.stream(path))
         if records.to_json(before.get("of")) != records.to_json(settings):
             raise ParameterError(
-                f"{path} is of an unfinished run with other settings or another model; name "
+                f"{path} is of an unfinished run with other settings, songs or another model; name "
                 "another folder, or remove it"
             )
         for index in tracked(progress, range(len(songs)), "songs"):

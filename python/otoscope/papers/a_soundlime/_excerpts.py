@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,13 @@ from otoscope.explain import content
 from otoscope.explain.content import Content
 from otoscope.explain.selection.mixes import answer
 from otoscope.protocols import Patch, Target
+from otoscope.records.files import file_digest
 from otoscope.seeds import item_seed, numpy_generator
 
 __all__ = [
     "SongStems",
     "contents_of",
+    "digest_of_songs",
     "heard",
     "origin",
     "probability",
@@ -50,6 +53,15 @@ def song_names(folder: Path | None, n: int) -> list[str]:
         return [f"synthesised-{i:04d}" for i in range(n)]
     names = [song.name for song in load_stems(folder)[:n]]
     return [name if names.count(name) == 1 else f"{name} ({i})" for i, name in enumerate(names)]
+
+
+def digest_of_songs(folder: Path | None, n: int) -> str:
+    """Digest the stems of the first songs of a folder; empty for our synthesiser's."""
+    songs = () if folder is None else load_stems(folder)[:n]
+    digest = hashlib.sha256()
+    for file in (file for song in songs for file in (song.voice, *song.backing)):
+        digest.update(file.name.encode("utf-8", "surrogatepass") + file_digest(file).encode())
+    return digest.hexdigest()[:16] if songs else ""
 
 
 def song_stems(folder: Path | None, index: int, *, sr: int, seed: int) -> SongStems:

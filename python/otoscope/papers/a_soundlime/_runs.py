@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from otoscope.errors import ParameterError
-from otoscope.papers.a_soundlime._excerpts import heard, song_names, song_stems
+from otoscope.papers.a_soundlime._excerpts import digest_of_songs, heard, song_names, song_stems
 from otoscope.papers.runs import rows_of_songs
 from otoscope.progress import Progress
 from otoscope.protocols import Patch
@@ -75,7 +75,8 @@ def rows_of_excerpts(
         }
 
     names = song_names(config.songs, config.n_songs)
-    settings = {"config": config, "model": identity}
+    songs = digest_of_songs(config.songs, config.n_songs)
+    settings = {"config": config, "model": identity, "songs": songs}
     rows = rows_of_songs(out, name, settings, names, compute, progress=progress)
     excerpts = [{"song": row["song"], **each} for row in rows for each in row["excerpts"]]
     if not excerpts:

@@ -21,6 +21,7 @@ from otoscope.explain.selection.ranking import ContentRanking, mean_scores, rank
 from otoscope.metrics.grouped import grouped_mean
 from otoscope.papers.a_soundlime._excerpts import (
     contents_of,
+    digest_of_songs,
     origin,
     probability,
     song_names,
@@ -147,7 +148,8 @@ def content_selection(
     """
     model, identity = load_identified_listener(config.model, device=config.device)
     names = song_names(config.songs, config.n_songs)
-    settings = {"config": config, "model": identity}
+    songs = digest_of_songs(config.songs, config.n_songs)
+    settings = {"config": config, "model": identity, "songs": songs}
     rows = rows_of_songs(
         out,
         "content_selection",

@@ -163,8 +163,10 @@ class PreparedExplain:
                 )
 
     def sources(self, path: Path) -> dict[str, Any]:
-        """Identify the contents of a file, its stems and the model."""
+        """Identify the contents of a file, its stems, the attribution and the model."""
         sources: dict[str, Any] = {"sound": _stamp(path), "model": self.identity}
+        if self.config.attribution is not None:
+            sources["attribution"] = _stamp(self.config.attribution)
         if self.config.stems:
             sources["stems"] = stem_stamps(self.config, path)
         return sources

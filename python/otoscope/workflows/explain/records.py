@@ -282,16 +282,23 @@ class _Done:
 
 
 def is_current(prepared: PreparedExplain, file: str, sources: str) -> bool:
-    """Return whether a record's model and stems are these, and its file as it was, or not there."""
+    """Return whether a record's model and stems are these, and its files as they were."""
     before = json.loads(sources)
     if not isinstance(before, dict) or not isinstance(before.get("sound"), dict):
         return False
     if before.get("model") != prepared.identity or not before["sound"]:
         return False
+    attribution = prepared.config.attribution
+    if attribution is not None and not _is_as_before(attribution, before.get("attribution")):
+        return False
     stems = before.get("stems") or {}
     if prepared.config.stems and not are_unchanged(prepared.config, Path(file), stems):
         return False
     return not Path(file).exists() or records.is_unchanged(file, before["sound"])
+
+
+def _is_as_before(file: Path, stamp: object) -> bool:
+    return isinstance(stamp, dict) and file.exists() and records.is_unchanged(file, stamp)
 
 
 def check_settings(
