@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -68,17 +69,23 @@ def test_explanation_names_the_whistle(model: Any, start: float) -> None:
     assert rows.index[rows["named"]].tolist() == [named]
 
 
-@pytest.mark.parametrize("name", ["stft_inside", "crnn"])
-def test_explanation_is_shown(name: str, tmp_path: Path) -> None:
-    model = oto.models.load(f"{MODELS / name}.py:make")
-    explanation = oto.SoundLIME(model, segments=CUT, target="whistle").explain(
-        (whistle_and_hum(0.2), SR)
-    )
-    assert names_whistle(re.findall("The model says.*?without", explanation._repr_html_())[0], 0.2)
+def test_results_are_shown_in_notebooks_and_papers(model: Any, tmp_path: Path) -> None:
+    lime = oto.SoundLIME(model, segments=CUT, target="whistle")
+    explanation = lime.explain((whistle_and_hum(0.2), SR))
+    headline = re.findall("The model says.*?without", explanation._repr_html_())[0]
+    assert names_whistle(headline, 0.2)
+    attack = WaveformPGD(model, snr_db=FOOLING_DB, steps=60).run((whistle_and_hum(0.2), SR))
+    sounds = [(y, SR) for y, _ in corpus(20)]
+    labels = ["whistle" if is_it else other_than_whistle(model) for _, is_it in corpus(20)]
+    interrogation = Interrogation(model, sounds, labels).run([Gain(20)], doses={"gain": [-20.0]})
+    results: tuple[Any, ...] = (explanation, attack, interrogation)
+    for result, n_rows in zip(results, (10, 1, 2), strict=True):
+        assert "<iframe" in result._repr_html_()
+        assert len(result.to_dataframe()) == n_rows
+        result.plot().figure.savefig(tmp_path / f"{n_rows}.pdf")
     for kind in ("spectrogram", "bars"):
-        ax: Any = explanation.plot(kind)
-        assert ax.get_title().startswith("whistle")
-        ax.figure.savefig(tmp_path / f"{kind}.pdf")
+        assert explanation.plot(kind).get_title().startswith("whistle")
+    plt.close("all")
     oto.report.save_html(explanation, tmp_path / "why.html")
     assert str(explanation).partition(";")[0] in (tmp_path / "why.html").read_text()
     again = Explanation.from_json(explanation.to_json())

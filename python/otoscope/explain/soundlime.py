@@ -315,7 +315,9 @@ class SoundLIME:
         tensor([[1.]], dtype=torch.float64)
         """
         sounds = self._sounds.read(patch)
-        query = self._query((sounds or as_patches(patch, self._layout))[0][0])
+        # The coalitions are given: the design draws none, however many segments there are.
+        settings = replace(self.settings, design="leave_one_out", n_samples=None)
+        query = self._query((sounds or as_patches(patch, self._layout))[0][0], settings)
         n = query.design.coalitions.n_segments
         if keep.dtype != torch.bool or keep.ndim != 2 or keep.shape[1] != n:
             raise ParameterError(
@@ -329,7 +331,7 @@ class SoundLIME:
     def _explain(
         self, patches: Sequence[Patch | Waveform], progress: Progress
     ) -> list[Explanation]:
-        queries = [self._query(patch) for patch in patches]
+        queries = [self._query(patch, self.settings) for patch in patches]
         explanations = []
         with evaluating(self._called) as was_training:
             for group in group_queries(queries):
@@ -341,22 +343,22 @@ class SoundLIME:
                 )
         return explanations
 
-    def _query(self, patch: Patch | Waveform) -> Query:
+    def _query(self, patch: Patch | Waveform, settings: ExplanationSettings) -> Query:
         if isinstance(patch, Waveform):
-            return self._sounds.query(patch, self.settings, drawn=self._drawn)
+            return self._sounds.query(patch, settings, drawn=self._drawn)
         patch = for_model(patch, self.model, self._layout or HOUSE)
         segments = self._segments(patch.copied())
         content = self._content(patch, segments.map.ids)
         design = draw_design(
-            self.settings.design,
+            settings.design,
             len(segments),
-            n_samples=self.settings.n_samples,
-            seed=self.settings.seed,
+            n_samples=settings.n_samples,
+            seed=settings.seed,
             merge=not isinstance(content, ops.Noise),
             device=patch.values.device,
         )
         values = patch.values.to(dtype_of(self.model, patch.values.dtype))
-        return Query(patch, values, segments, content, design, self.settings)
+        return Query(patch, values, segments, content, design, settings)
 
     def _outputs(self, group: list[Query], bars: Progress) -> tuple[list[str], Tensor, str, float]:
         first, columns = group[0], dict[str, int]()

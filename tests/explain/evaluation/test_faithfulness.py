@@ -155,6 +155,16 @@ def test_wrong_sizes_are_refused(net: Net, patch: Patch) -> None:
         lime.outputs(patch, torch.ones(1, 5, dtype=torch.bool))
 
 
+def test_outputs_of_given_coalitions_draw_none(net: Net, patch: Patch) -> None:
+    lime = SoundLIME(net, segments="grid:12x4", content=0.0, target=1)  # 2^48 coalitions
+    keep = torch.rand(5, 48, generator=torch.Generator().manual_seed(2)) < 0.5
+    pictures = patch.values * keep.reshape(5, FRAMES, MELS)
+    with torch.no_grad():
+        expected = net(pictures[:, None])[:, 1].double()
+    torch.testing.assert_close(lime.outputs(patch, keep)[:, 0], expected, rtol=0, atol=1e-6)
+    assert lime.settings.design == "exact"
+
+
 def test_report_measures_all_at_once(net: Net, patch: Patch) -> None:
     lime = lime_of(net)
     truth = torch.zeros(FRAMES, dtype=torch.bool)
