@@ -5,6 +5,7 @@ Every message names the argument or file, states what came, and states what is n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -20,6 +21,8 @@ __all__ = [
     "Terminated",
     "require_extra",
 ]
+
+_LONG = re.compile(r"""(?<![\w.])'[^'/]{400,}'|(?<![\w.])"[^"/]{400,}"|[^\s/\\]{400,}""")
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,26 @@ class Advice:
         )
 
 
+def shortened(text: str) -> str:
+    """Shorten the words and quoted values of a text that are 400 characters or longer.
+
+    Paths stay whole.
+
+    Examples
+    --------
+    >>> len(shortened(f"L: is {'1' * 5_000!r}, needs a fraction"))
+    106
+    """
+    return _LONG.sub(lambda match: f"{match[0][:40]}... ({len(match[0]):,} characters)", text)
+
+
 class ParameterError(ValueError):
     """Error for an argument, file or tensor that cannot be used.
 
     Parameters
     ----------
     message : str
-        Name, what came, and what is needed.
+        Name, what came, and what is needed. A value of 400 characters or more is shortened.
     advice : Advice, optional
         Remedy that names arguments; it follows the message after a semicolon.
 
@@ -111,6 +127,7 @@ class ParameterError(ValueError):
     """
 
     def __init__(self, message: str = "", *, advice: Advice | None = None) -> None:
+        message = shortened(message)
         super().__init__(message if advice is None else f"{message}; {advice}")
         self.message = message
         self.advice = advice

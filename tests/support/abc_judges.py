@@ -143,13 +143,15 @@ def agree(ours: Sounding, theirs: Sounding) -> bool:
 def bare(lines: Sequence[str]) -> str:
     """The source of a tune without what tokens leave away, by rules of text alone.
 
-    Left are M, L, K and the notes; repeats and endings become bar lines, so that each note is
+    Left are M, L, K, the scope of accidentals and the notes; repeats and endings become bar lines, so that each note is
     played once.
     """
     kept = []
     for line in lines:
         if re.match(r"[A-Za-z]:(?![|:])", line):
             kept += [line.split("%")[0]] if line[0] in "MLK" else []
+        elif line.startswith("%%MIDI nobarlines"):
+            kept.append(line)
         elif not line.startswith("%"):
             text = re.sub(r'"[^"]*"|%.*|![\w.]+!', "", line)
             text = re.sub(r"\[[^ML]:[^]]*\]|[~THLMOPSuv.$*`!]|\\$", "", text)

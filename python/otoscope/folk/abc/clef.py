@@ -1,4 +1,4 @@
-"""Clefs, octaves and transposition: K: and V: fields (ABC standard 2.1, 4.6) and directives."""
+"""Clefs, octaves, transposition, scope of accidentals: fields (ABC standard 2.1), directives."""
 
 from __future__ import annotations
 
@@ -21,24 +21,29 @@ _DRAWN = re.compile(
 )
 # Directives of abc2midi, abcm2ps and abc2svg that change which pitches sound.
 _OTHER_PITCHES = re.compile(
-    r"transpose|shift|sound|temperament|tuningsystem|percmap|propagate-accidentals"
-    r"|MIDI (?:nobarlines|temperament\w*|tuningsystem|octave|pitchbend|bend\w+|percmap|drummap)"
+    r"transpose|shift|sound|temperament|tuningsystem|percmap"
+    r"|MIDI (?:temperament\w*|tuningsystem|octave|pitchbend|bend\w+|percmap|drummap)"
 )
 _TRANSPOSING = ("MIDI transpose", "MIDI rtranspose")
+_SCOPE = "propagate-accidentals"
+_SCOPES = {"MIDI nobarlines": "not", "MIDI barlines": "pitch"}
 _OCTAVES = {None: 0, "+8": 1, "-8": -1, "+15": 2, "-15": -2}
 
 
 @dataclass(frozen=True)
 class Specifiers:
-    """Octave and transposition of a K: or V: field; None where it says nothing.
+    """How notes sound by a K: or V: field or a directive; None where it says nothing.
 
     ``clef_octave`` is that of the clef ("treble-8"), ``octave`` that of "octave=", ``semitones``
     that of "transpose=". They add up, and hold until another field gives another value.
+    ``scope`` is that of accidentals: "not" beyond their note, in their "octave" to the bar line, or
+    at their "pitch" in all octaves (ABC standard 2.1, 11.3; the default).
     """
 
     clef_octave: int | None = None
     octave: int | None = None
     semitones: int | None = None
+    scope: str | None = None
 
     @property
     def octaves(self) -> int:
@@ -57,7 +62,7 @@ def read_specifiers(text: str) -> tuple[Specifiers, tuple[str, ...]]:
     Words that concern the drawing alone are left out; a `ValueError` names a fault.
 
     >>> read_specifiers("Gm clef=treble-8 transpose=2")
-    (Specifiers(clef_octave=-1, octave=None, semitones=2), ('Gm',))
+    (Specifiers(clef_octave=-1, octave=None, semitones=2, scope=None), ('Gm',))
     """
     specifiers, others = Specifiers(), list[str]()
     for word in _WORD.findall(text):
@@ -79,23 +84,32 @@ def read_specifiers(text: str) -> tuple[Specifiers, tuple[str, ...]]:
 def concerns_pitches(directive: str) -> bool:
     """Return whether a directive changes which pitches sound."""
     name, _ = _parts(directive)
-    return name in _TRANSPOSING or _OTHER_PITCHES.fullmatch(name) is not None
+    is_read = name in _TRANSPOSING or name in _SCOPES or name == _SCOPE
+    return is_read or _OTHER_PITCHES.fullmatch(name) is not None
 
 
-def read_directive(text: str, semitones: int) -> Specifiers:
+def read_directive(text: str, semitones: int | None) -> Specifiers:
     """Read a directive, which follows %% or I:, where ``semitones`` is the transposition so far.
 
     As in abc2midi, "MIDI transpose" replaces what a K: field gives, and "MIDI rtranspose" adds to
-    it. A `ValueError` says what is wrong with a directive on pitches.
+    it; outside of tunes, where ``semitones`` is None, neither is read. A `ValueError` says what is wrong with a directive on pitches.
 
     >>> read_directive("MIDI rtranspose -2", 12).semitones
     10
     """
     name, value = _parts(text)
     if name in _TRANSPOSING:
+        if semitones is None:
+            raise ValueError("changes pitches, and is outside of a tune")
         if not re.fullmatch(r"[+-]?\d{1,3}", value.strip()):
             raise ValueError("changes pitches, and needs a whole number")
         return Specifiers(semitones=int(value) + semitones * (name == "MIDI rtranspose"))
+    if name == _SCOPE:
+        if value.strip() not in ("not", "octave", "pitch"):
+            raise ValueError("changes pitches, and needs not, octave or pitch")
+        return Specifiers(scope=value.strip())
+    if name in _SCOPES:
+        return Specifiers(scope=_SCOPES[name])
     if _OTHER_PITCHES.fullmatch(name):
         raise ValueError("changes pitches")
     return Specifiers()

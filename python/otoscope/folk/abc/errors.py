@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, shortened
 
 __all__ = ["REASONS", "ConversionError", "NotationError"]
 
@@ -32,7 +32,7 @@ class NotationError(ParameterError):
     ) -> None:
         places = [f"{name} {at}" for name, at in (("line", line), ("column", column)) if at]
         super().__init__(f"{', '.join(places)}: {message}" if places else message)
-        self.message = message
+        self.message = shortened(message)
         self.reason = reason
         self.line = line
         self.column = column

@@ -95,6 +95,20 @@ def test_byte_order_marks(tmp_path: Path, encoding: str) -> None:
     assert (tune.title, pitches(tune)) == ("Fáinne", [60, 62])
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_wide_characters_without_the_mark_of_utf_16_are_refused(
+    tmp_path: Path, encoding: str
+) -> None:
+    with pytest.raises(NotationError, match="needs text"):
+        read(tmp_path, "X:1\nK:C\nC|\n".encode(encoding))
+
+
+@pytest.mark.parametrize("broken", [b"\x00", b"\x00\xd8C\x00"])
+def test_broken_utf_16_is_refused(tmp_path: Path, broken: bytes) -> None:
+    with pytest.raises(NotationError, match="broken UTF-16 at byte 24"):
+        read(tmp_path, "X:1\nK:C\nC|\n".encode("utf-16") + broken)
+
+
 @pytest.mark.parametrize("field", [b"I:abc-charset iso-8859-2", b"%%abc-charset ISO-8859-2"])
 def test_charset_of_the_standard(tmp_path: Path, field: bytes) -> None:
     content = field + b"\n" + HEAD.replace(b"T:a", "T:Dvořák".encode("iso-8859-2"))

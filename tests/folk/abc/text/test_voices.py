@@ -87,12 +87,37 @@ def test_directives_that_transpose_are_read(before: str, body: str, pitches: lis
     assert [note.pitch for note in parse_tune(to_abc(tune)).notes] == pitches
 
 
+SCOPES = [  # as abc2midi plays "MIDI nobarlines"; by the standard, section 11.3
+    ("X:1\n%%MIDI nobarlines\nK:C\n", "^FF|Ff|", [66, 65, 65, 77]),
+    ("X:1\n%%MIDI nobarlines\nK:C\n", "^F-FF|^F-|FF|", [66, 65, 66, 65]),
+    ("X:1\n%%MIDI nobarlines\nK:C\n", "^FF|\n%%MIDI barlines\n^FF|", [66, 65, 66, 66]),
+    ("%%MIDI nobarlines\nX:1\nK:D\n", "=FF[K:C]F^cc|", [65, 66, 65, 73, 72]),
+    ("%%MIDI nobarlines\n\nX:1\n%%MIDI transpose 2\nK:C\n", "^CC|", [63, 62]),
+    ("X:1\nI:propagate-accidentals not\nK:C\n", "[^FA]F|", [66, 69, 65]),
+    ("X:1\nI:propagate-accidentals octave\nK:C\n", "^FFfF|F|", [66, 66, 77, 66, 65]),
+    ("I:propagate-accidentals pitch\nX:1\nK:C\n", "^FfF,|F|", [66, 78, 54, 65]),
+    ("X:1\nK:C\n", "[I:propagate-accidentals not]^FF|", [66, 65]),
+]
+
+
+@pytest.mark.parametrize(("head", "music", "pitches"), SCOPES)
+def test_accidentals_hold_as_directives_say(head: str, music: str, pitches: list[int]) -> None:
+    tune = parse_tune(f"{head}{music}", strict=True)
+    assert [note.pitch for note in tune.notes] == pitches
+    assert parse_tune(to_abc(tune)) == tune
+
+
+def test_abc2midi_reads_no_transposition_outside_of_a_tune() -> None:
+    tune = parse_tune("%%MIDI transpose 2\n\nX:1\nK:C\nC|")
+    assert [note.pitch for note in tune.notes] == [60]
+    assert "outside of a tune" in str(tune.notices[0])
+
+
 @pytest.mark.parametrize(
     "directive",
     [
-        "%%MIDI nobarlines",
         "%%MIDI temperamentequal 53",
-        "I:propagate-accidentals not",
+        "I:propagate-accidentals no",
         "%%transpose 2",
         "%%MIDI transpose x",
         "%%MIDI transpose",

@@ -42,8 +42,8 @@ def read_book(path: str | Path, *, strict: bool = False) -> list[Tune | Notation
     Parameters
     ----------
     path : str or Path
-        Text file in UTF-8; lines that are not are read as Windows-1252, or in the charset that
-        the file names (I:abc-charset).
+        Text file in UTF-8, or in UTF-16 with its byte order mark; lines that are not are read as
+        Windows-1252, or in the charset that the file names (I:abc-charset).
     strict : bool, default False
         Refuse tunes with several voices, overlays, or directives on pitches that are not read,
         instead of reading their first voice; what is left out is in `Tune.notices`.
@@ -56,7 +56,7 @@ def read_book(path: str | Path, *, strict: bool = False) -> list[Tune | Notation
     Raises
     ------
     NotationError
-        If the file is empty, binary, or has no tune.
+        If the file is empty, binary, broken UTF-16, or has no tune.
 
     Examples
     --------
@@ -141,13 +141,16 @@ def parse_book(text: str, *, strict: bool = False) -> list[Tune | NotationError]
     """
     tunes: list[Tune | NotationError] = []
     defaults: dict[str, _Line] = {}
+    directives: list[_Line] = []
     for block in _blocks(text):
         if _is_tune(block):
             try:
-                tunes.append(_parse_block(block, defaults, strict))
+                tunes.append(_parse_block(block, defaults, directives, strict))
             except NotationError as error:
                 tunes.append(error)
-        elif not tunes:
+            continue
+        directives += _directives(block)
+        if not tunes:
             defaults |= _default_fields(block)
     if not tunes:
         raise NotationError("no tune found, needs a K: field and music after it", reason="no tune")
@@ -230,7 +233,8 @@ def _lines_of_music(tune: Tune) -> list[str]:
 def _blocks(text: str) -> Iterator[list[_Line]]:
     """Yield the lines from X: (or the first field) to the blank line after the music.
 
-    A blank line between X: and K:, which some books have, ends no tune.
+    A blank line between X: and K:, which some books have, ends no tune. A directive between tunes
+    is a block of its own.
     """
     block: list[_Line] = []
     is_complete = False  # a blank line ends the block
@@ -239,7 +243,9 @@ def _blocks(text: str) -> Iterator[list[_Line]]:
         if block and (begins or (not line.strip() and is_complete)):
             yield block
             block = []
-        if begins or block or _FIELD.match(line):
+        if not block and line.startswith("%%"):
+            yield [_Line(number, line)]
+        elif begins or block or _FIELD.match(line):
             is_complete = (
                 (is_complete and bool(block)) or line.startswith("K:") or not (begins or block)
             )
@@ -262,14 +268,19 @@ def _default_fields(block: list[_Line]) -> dict[str, _Line]:
     }
 
 
-def _parse_block(block: list[_Line], defaults: dict[str, _Line], strict: bool) -> Tune:
+def _directives(block: list[_Line]) -> list[_Line]:
+    matches = [(_DIRECTIVE.match(line.text), line.number) for line in block]
+    return [_Line(number, match[1]) for match, number in matches if match]
+
+
+def _parse_block(
+    block: list[_Line], defaults: dict[str, _Line], before: list[_Line], strict: bool
+) -> Tune:
+    """Read a tune; ``defaults`` and ``before`` are fields and directives of all tunes."""
     fields = dict(defaults)
     headers: list[tuple[str, str]] = []
     voices: list[_Line] = []
-    directives: list[_Line] = []
     for index, line in enumerate(block):
-        if directive := _DIRECTIVE.match(line.text):
-            directives.append(_Line(line.number, directive[1]))
         match = _FIELD.match(_without_comment(line.text))
         if match is None:
             if line.text.strip() and not line.text.startswith("%"):
@@ -280,8 +291,10 @@ def _parse_block(block: list[_Line], defaults: dict[str, _Line], strict: bool) -
         if letter == "V":
             voices.append(fields[letter])
         if letter == "K":
-            tune = _parse_music(block[index + 1 :], fields, voices, directives, strict)
-            return replace(tune, headers=tuple(headers), line=block[0].number)
+            directives = before + _directives(block[:index])
+            start = block[0].number
+            tune = _parse_music(block[index + 1 :], start, fields, voices, directives, strict)
+            return replace(tune, headers=tuple(headers), line=start)
         if letter not in _NOT_KEPT and not (letter == "I" and concerns_pitches(value)):
             headers.append((letter, value))
     raise _error(block[0], "the tune has no K: field", "no key field")
@@ -289,6 +302,7 @@ def _parse_block(block: list[_Line], defaults: dict[str, _Line], strict: bool) -
 
 def _parse_music(
     lines: list[_Line],
+    start: int,
     fields: dict[str, _Line],
     voices: list[_Line],
     directives: list[_Line],
@@ -305,7 +319,7 @@ def _parse_music(
     def read(voice: str | None) -> MusicReader:
         reader = MusicReader(key or Key(None, "none"), meter, unit, voice=voice, strict=strict)
         for line in directives:
-            reader.read_directive(line.text, line.number, 3)
+            reader.read_directive(line.text, line.number, 3, in_tune=line.number >= start)
         reader.read_specifiers(specifiers, fields["K"].number, 3)
         for line in voices:
             reader.declare_voice(line.text, line.number, 3)

@@ -22,12 +22,18 @@ def decode_text(content: bytes) -> str:
     """Decode a file's content; refuse a file that is empty or binary.
 
     A line that is not UTF-8 is read in the charset that the file names (I:abc-charset), else as
-    Windows-1252. A file that begins with the mark of UTF-16 is UTF-16.
+    Windows-1252. A file that begins with the mark of UTF-16 is UTF-16, and refused where it is
+    broken; one in UTF-16 without the mark is binary, as is UTF-32.
     """
     if not content.strip():
         raise NotationError("the file is empty, needs a tune", reason="empty file")
     if content.startswith(_UTF_16):
-        return content.decode("utf-16", "replace")
+        try:
+            text = content.decode("utf-16")
+        except UnicodeDecodeError as fault:
+            message = f"the file is broken UTF-16 at byte {fault.start:,}, needs text in UTF-8"
+            raise NotationError(message, reason="broken encoding") from None
+        content = text.encode()
     if _CONTROLS.search(content):
         raise NotationError("the file is binary, needs text", reason="binary file")
     content = content.removeprefix(codecs.BOM_UTF8)

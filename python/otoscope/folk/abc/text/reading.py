@@ -2,10 +2,9 @@
 
 Music code is that of the ABC standard 2.1, read liberally where old books differ: "A 2" is A2,
 "!" alone is a line break, "+CE+" is a chord, bar lines may be any run of ``| : [ ]``.
-
-Notes are those that sound: octaves of clefs, "octave=" and "transpose=" move notes and keys while
-they are read. Of several voices one is read, and of overlays what stands before them: & and what
-follows up to the bar line, && up to the second one, (& A | B & C | D &) up to its end.
+Notes are those that sound: octaves of clefs, "octave=" and "transpose=" move notes and keys. Of
+several voices one is read, and of overlays what stands before them: & and what follows up to the
+bar line, && up to the second one, (& A | B & C | D &) up to its end.
 """
 
 from __future__ import annotations
@@ -155,13 +154,13 @@ class MusicReader:
                 text = text.replace('"', "")
             self._add(InlineField(letter, text, line=line, column=column))
 
-    def read_directive(self, text: str, line: int, column: int) -> None:
+    def read_directive(self, text: str, line: int, column: int, *, in_tune: bool = True) -> None:
         """Read what follows %% or I:; of what changes pitches, say what is not read."""
         self._line, self._column = line, column
         if self._is_left_out and self._voice:
             return
         try:
-            specifiers = read_directive(text, self._specifiers.semitones or 0)
+            specifiers = read_directive(text, self._specifiers.semitones or 0 if in_tune else None)
         except ValueError as fault:
             self._leave_out(f"{text.strip()!r} {fault}", "directive")
         else:
@@ -210,6 +209,7 @@ class MusicReader:
         if key is not None:
             self._written_key = key
             self._accidentals.change_key(key)
+        self._accidentals.scope = self._specifiers.scope or "pitch"
         octaves, semitones = self._specifiers.octaves, self._specifiers.semitones or 0
         steps = nearest_shift(self._written_key, semitones).steps if semitones else 0
         self._shift = Shift(steps + 7 * octaves, semitones + 12 * octaves)
@@ -249,13 +249,15 @@ class MusicReader:
         letter, octave, sign = match["letter"], match["octave"], match["sign"]
         step = LETTERS.index(letter.upper()) + 7 * (letter.islower() + octave.count("'"))
         step -= 7 * octave.count(",")
-        if sign is not None:
-            self._accidentals.write_sign(step, SIGNS[sign])
+        alter = self._accidentals.as_read(step) if sign is None else SIGNS[sign]
+        written = sign is not None or alter != self._accidentals.alteration(step)
+        if written:
+            self._accidentals.write_sign(step, alter)
         note = Note(
             step,
-            self._accidentals.alteration(step),
+            alter,
             self._length(match["length"]) * unit,
-            written=sign is not None,
+            written=written,
             line=self._line,
             column=self._column,
         )

@@ -33,6 +33,7 @@ class Accidentals:
 
     Conventions of abc2midi: a sign holds to the next bar line, for its letter in every octave, also
     a sign at a grace note; a tie carries the alteration across a bar line, to that note alone.
+    `as_read` follows the ``scope`` of what is read: "not", "octave" or, by default, "pitch".
 
     >>> accidentals = Accidentals(Key.parse("G"))
     >>> accidentals.write_sign(3, 0)  # =F
@@ -45,19 +46,26 @@ class Accidentals:
 
     def __init__(self, key: Key) -> None:
         self._signature = key.signature
+        self.scope = "pitch"
         self._signs: dict[int, int] = {}
+        self._in_octave: dict[int, int] = {}
         self._tied: dict[int, int] = {}
 
     def alteration(self, step: int) -> int:
         """Return the alteration of a note without sign."""
-        letter = step % 7
-        if letter in self._signs:
-            return self._signs[letter]
-        return self._tied.get(step, self._signature.get(LETTERS[letter], 0))
+        return self._signs[step % 7] if step % 7 in self._signs else self._without_signs(step)
+
+    def as_read(self, step: int) -> int:
+        """Return the alteration, by the scope of what is read, of a note without sign."""
+        if self.scope == "pitch":
+            return self.alteration(step)
+        if self.scope == "octave" and step in self._in_octave:
+            return self._in_octave[step]
+        return self._without_signs(step)
 
     def write_sign(self, step: int, alter: int) -> None:
         """Register a written sign."""
-        self._signs[step % 7] = alter
+        self._signs[step % 7] = self._in_octave[step] = alter
 
     def hold_ties(self, notes: Iterable[Note]) -> None:
         """Register the ties that follow the latest notes; no notes for a rest."""
@@ -65,12 +73,15 @@ class Accidentals:
 
     def end_measure(self) -> None:
         """Forget the signs of the measure."""
-        self._signs = {}
+        self._signs, self._in_octave = {}, {}
 
     def change_key(self, key: Key) -> None:
         """Set another key."""
         self._signature = key.signature
-        self._signs = {}
+        self.end_measure()
+
+    def _without_signs(self, step: int) -> int:
+        return self._tied.get(step, self._signature.get(LETTERS[step % 7], 0))
 
 
 def pieces(
