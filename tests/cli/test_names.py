@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.table import Table
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
@@ -96,6 +97,15 @@ def test_printable_text(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
+def test_a_line_feed_in_a_name_breaks_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("a\nb.wav", box=None)
+    table.add_row("c\td\n.wav")
+    console().print("e\r\nf.wav")
+    console().print(table)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [r"e\r\nf.wav", r"a\nb.wav", r"c\td\n.wav"]
+
+
 @pytest.mark.parametrize(
     ("text", "path", "other"),
     [
@@ -103,6 +113,7 @@ def test_printable_text(text: str, shown: str) -> None:
         (" +1", "./ +1", "' +1"),
         ("\t1", "./\t1", "'\t1"),
         ("a=1", "a=1", "a=1"),
+        ("a\nb", r"a\nb", r"a\nb"),
         ("/=1", "/=1", "/=1"),
         ("", "", ""),
     ],

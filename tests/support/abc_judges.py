@@ -143,8 +143,8 @@ def agree(ours: Sounding, theirs: Sounding) -> bool:
 def bare(lines: Sequence[str]) -> str:
     """The source of a tune without what tokens leave away, by rules of text alone.
 
-    Left are M, L, K, the scope of accidentals and the notes; repeats and endings become bar lines, so that each note is
-    played once.
+    Left are M, L, K, the scope of accidentals and the notes; repeats and endings become bar lines,
+    so that each note is played once.
     """
     kept = []
     for line in lines:

@@ -327,7 +327,9 @@ def _table(records: Sequence[Mapping[str, Any]], names: list[str] | None = None)
         if "comparison" in record:
             name += f" · {record['comparison']['name']}"
         if record["error"]:
-            table.add_row(name, "", "", Text(printable(_reason(record)), style="red"), "")
+            table.add_row(
+                name, "", "", Text(printable(_reason(record), is_line=True), style="red"), ""
+            )
             continue
         table.add_row(
             name,

@@ -87,7 +87,7 @@ def write_text(text: str, path: Path | None) -> None:
 
 
 class _PlainConsole(Console):
-    """A console without markup and emoji codes, whose texts are printable."""
+    """A console without markup and emoji codes, whose texts are printable lines."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **settings)
@@ -97,12 +97,12 @@ class _PlainConsole(Console):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def render_str(self, text: str, **settings: Any) -> Any:
-        """Escape control characters: names of files may hold any."""
-        return super().render_str(printable(text), **settings)
+        """Escape control characters and line feeds: names of files may hold any."""
+        return super().render_str(printable(text, is_line=True), **settings)
 
 
 def console(*, stderr: bool = False, quiet: bool = False) -> Console:
-    """Make a console that prints texts as they are, without markup; controls are escaped."""
+    """Make a console that prints lines as they are, without markup; controls are escaped."""
     return _PlainConsole(soft_wrap=True, stderr=stderr, quiet=quiet)
 
 

@@ -24,6 +24,7 @@ __all__ = ["cell", "printable", "to_json", "to_plain", "versions"]
 _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_BREAKS = re.compile(f"[\t\n]|{_OBEYED.pattern}")
 _FORMULAS = tuple("=+-@＝＋－＠")
 _SPACES = tuple("\t\r\n")
 
@@ -104,26 +105,29 @@ def to_plain(value: object) -> Any:
     )
 
 
-def printable(text: str) -> str:
+def printable(text: str, *, is_line: bool = False) -> str:
     r"""Escape what a terminal or an editor would obey: control characters, marks of direction.
 
     Parameters
     ----------
     text : str
         Text of anybody, such as the name of a file.
+    is_line : bool, default False
+        Whether the text is one line: tabs and line feeds are escaped as well.
 
     Returns
     -------
     str
         Text in which those characters, and those that no encoding has, are escaped as in Python;
-        tabs and line feeds stay.
+        tabs and line feeds of a text stay.
 
     Examples
     --------
     >>> printable("\x1b[31mred.wav")
     '\\x1b[31mred.wav'
     """
-    return _OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    obeyed = _BREAKS if is_line else _OBEYED
+    return obeyed.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def cell(text: str, *, is_path: bool = False) -> str:
@@ -148,7 +152,7 @@ def cell(text: str, *, is_path: bool = False) -> str:
     """
     begins = text[:1] in _SPACES or text.lstrip()[:1] in _FORMULAS
     prefix = ("./" if is_path else "'") if text and begins else ""
-    return prefix + printable(text)
+    return prefix + printable(text).replace("\n", "\\n")
 
 
 @cache

@@ -32,7 +32,7 @@ _OCTAVES = {None: 0, "+8": 1, "-8": -1, "+15": 2, "-15": -2}
 
 @dataclass(frozen=True)
 class Specifiers:
-    """How notes sound by a K: or V: field or a directive; None where it says nothing.
+    """Octave, transposition and accidentals of a field or directive; None where it says nothing.
 
     ``clef_octave`` is that of the clef ("treble-8"), ``octave`` that of "octave=", ``semitones``
     that of "transpose=". They add up, and hold until another field gives another value.
@@ -92,7 +92,8 @@ def read_directive(text: str, semitones: int | None) -> Specifiers:
     """Read a directive, which follows %% or I:, where ``semitones`` is the transposition so far.
 
     As in abc2midi, "MIDI transpose" replaces what a K: field gives, and "MIDI rtranspose" adds to
-    it; outside of tunes, where ``semitones`` is None, neither is read. A `ValueError` says what is wrong with a directive on pitches.
+    it; outside of tunes, where ``semitones`` is None, neither is read. A `ValueError` says what is
+    wrong with a directive on pitches.
 
     >>> read_directive("MIDI rtranspose -2", 12).semitones
     10
