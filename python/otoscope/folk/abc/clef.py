@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 __all__ = ["Specifiers", "concerns_pitches", "read_directive", "read_specifiers"]
 
@@ -70,7 +71,7 @@ def read_specifiers(text: str) -> tuple[Specifiers, tuple[str, ...]]:
         if name.lower() in _NUMBERS:
             if not re.fullmatch(r"[+-]?\d{1,3}", value):
                 raise ValueError(f"{name}= needs a whole number, {value!r} came")
-            given = {_NUMBERS[name.lower()]: int(value)}
+            given: dict[str, Any] = {_NUMBERS[name.lower()]: int(value)}
             specifiers = replace(specifiers, **given)
         elif name in _MOVING and value:
             raise ValueError(f"{word!r} came, needs octave= or transpose= of the standard")
