@@ -7,15 +7,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from joblib import Parallel, delayed
 
 from otoscope import workers
+from otoscope.errors import ParameterError
 from otoscope.signal import write_audio
+from otoscope.workers import results, watched_backend
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 PARENT = """
@@ -65,6 +70,36 @@ def test_a_worker_whose_parent_ended_before_it_began_ends() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=50).returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("work", "match"),
+    [
+        (
+            delayed(os._exit)(9),
+            r"was ended before its work was done \(EXIT\(9\).*\), perhaps for lack of memory; "
+            "take fewer workers=",
+        ),
+        (
+            delayed(id)(threading.Lock()),
+            r"\(TypeError: cannot pickle '_thread.lock' object\); take workers=1",
+        ),
+    ],
+)
+def test_a_worker_that_cannot_do_its_work_is_an_error_with_its_remedy(
+    work: Any, match: str
+) -> None:
+    parallel = Parallel(2, return_as="generator", backend=watched_backend())
+    with pytest.raises(ParameterError, match=match):
+        list(results(parallel(work for _ in range(2))))
+
+
+@POSIX
+def test_an_interruption_of_a_terminal_reaches_the_parent_alone() -> None:
+    ask = delayed(signal.pthread_sigmask)(signal.SIG_BLOCK, ())
+    masks = Parallel(2, backend=watched_backend())(ask for _ in range(4))
+    assert all(signal.SIGINT in mask for mask in masks)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 @pytest.mark.parametrize(("handle", "waits"), [(7, [(7, 0xFFFFFFFF)]), (None, [])])
 def test_on_windows_a_worker_waits_for_the_handle_of_its_parent(
     handle: int | None, waits: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
@@ -111,15 +146,23 @@ def test_a_stopped_interrogation_leaves_nothing(stop: str, tmp_path: Path) -> No
     command += ["--tempo", "6", "--workers", "2", "--html", "a.html"]
     before = sorted(tmp_path.rglob("*"))
     with subprocess.Popen(
-        [sys.executable, "-m", "otoscope.cli", *command], cwd=tmp_path, stdout=subprocess.PIPE
+        [sys.executable, "-m", "otoscope.cli", *command],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     ) as job:
         while len(workers_of_job := family(job.pid)) < 2:
             assert job.poll() is None
             time.sleep(0.05)
         time.sleep(1)
-        job.send_signal(getattr(signal, stop))
+        if stop == "SIGINT":  # a terminal sends it to all
+            os.killpg(job.pid, signal.SIGINT)
+        else:
+            job.send_signal(getattr(signal, stop))
         assert job.stdout is not None
-        job.stdout.read()  # ends only when the workers have
+        shown = job.stdout.read()  # ends only when the workers have
+        assert b"Traceback" not in shown
         assert job.wait() != 0
     assert all(ended(worker, 30) for worker in workers_of_job)
     if stop != "SIGKILL":

@@ -1,14 +1,23 @@
-"""Worker processes that end with their parent, however it ends."""
+"""Worker processes that end with their parent, however it ends, and whose end is an error."""
 
 from __future__ import annotations
 
 import os
+import pickle
+import re
+import signal
 import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
-__all__ = ["end_with", "watched_backend"]
+from otoscope.errors import Advice, Argument, ParameterError
+
+__all__ = ["end_with", "results", "watched_backend"]
+
+_Result = TypeVar("_Result")
 
 _POLL = 0.5  # seconds
 _SYNCHRONIZE = 0x00100000  # right to wait for a process, on Windows
@@ -38,11 +47,58 @@ def watched_backend() -> Any:
 
         def configure(self, *args: Any, **settings: Any) -> Any:
             """Start processes that watch this one."""
+            _start_trackers()
             return super().configure(
                 *args, initializer=end_with, initargs=(os.getpid(),), **settings
             )
 
+        def submit(self, *args: Any, **settings: Any) -> Any:
+            """Start processes that Ctrl-C, which all of a terminal receive, does not reach."""
+            with _interrupts_blocked():
+                return super().submit(*args, **settings)
+
     return Watched()
+
+
+def results(computed: Iterable[_Result]) -> Iterator[_Result]:
+    """Yield what workers compute; a worker that ends before its work is done is an error.
+
+    Parameters
+    ----------
+    computed : iterable
+        Results of ``joblib.Parallel(return_as="generator")``.
+
+    Yields
+    ------
+    object
+        The results, in order.
+
+    Raises
+    ------
+    ParameterError
+        If a worker was killed, as by a system that lacks memory, or its work cannot be sent to it.
+
+    Examples
+    --------
+    >>> list(results([1, 2]))
+    [1, 2]
+    """
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    try:
+        yield from computed
+    except BrokenProcessPool as err:
+        codes = re.search(r"\{(.+?)\}", str(err))
+        raise ParameterError(
+            f"a worker process was ended before its work was done ({codes[1] if codes else err}), "
+            "perhaps for lack of memory",
+            advice=Advice("take fewer ", Argument("workers")),
+        ) from err
+    except pickle.PicklingError as err:
+        raise ParameterError(
+            f"the work cannot be sent to worker processes ({_last_line(err.__cause__ or err)})",
+            advice=Advice("take ", Argument("workers", 1)),
+        ) from err
 
 
 def end_with(parent: int) -> None:
@@ -59,6 +115,35 @@ def end_with(parent: int) -> None:
     >>> end_with(os.getppid())
     """
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _last_line(err: BaseException) -> str:
+    """Return what a traceback that came as a text ends in: the error."""
+    return str(err).strip('"\n').rpartition("\n")[2]
+
+
+def _start_trackers() -> None:
+    """Start the trackers of resources first: their start ends `_interrupts_blocked`."""
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as loky_tracker
+
+    loky_tracker.ensure_running()
+    if sys.platform != "win32":
+        resource_tracker.ensure_running()
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Hold interruptions back until the end of the block; processes begun in it inherit that."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _watch(parent: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from otoscope.cli.app import app
+from otoscope.cli.app import app, main
 from otoscope.papers import EXPERIMENTS
 from otoscope.workflows.recording import Recording
 from tests.cli.test_reach import WORK
@@ -104,3 +105,17 @@ def test_the_same_command_resumes_as_it_was_said(
     files = [Path(json.loads(line)["file"]).name for line in rows.read_text().splitlines()]
     assert sorted(files) == ["a.wav", "b.wav"]
     assert read == ["a.wav", "b.wav", "b.wav"]
+
+
+def test_what_a_command_was_started_to_ignore_it_ignores(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)}
+    monkeypatch.setattr("otoscope.cli.app.app", lambda **_: None)
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup otoscope ...
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        main()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert callable(signal.getsignal(signal.SIGTERM))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

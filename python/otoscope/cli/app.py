@@ -151,11 +151,15 @@ def _options(
 def main() -> None:
     """Run the command line and exit with its code.
 
-    A termination ends it as an interruption does: drafts and locks are removed.
+    A termination ends it as an interruption does: drafts and locks are removed. What whoever
+    started the command lets it ignore, it ignores: under nohup, the end of a terminal.
     """
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
-            signal.signal(getattr(signal, name), _stop)
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is None or threading.current_thread() is not threading.main_thread():
+            continue
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
     app(prog_name="otoscope")
 
 

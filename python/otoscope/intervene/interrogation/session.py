@@ -34,7 +34,7 @@ from otoscope.intervene.statistics.bootstrap import MetricName
 from otoscope.progress import Progress, silent, tracked
 from otoscope.records import Records, read, to_plain
 from otoscope.seeds import item_seed
-from otoscope.workers import watched_backend
+from otoscope.workers import results, watched_backend
 
 __all__ = [
     "AnswerLog",
@@ -275,7 +275,7 @@ def label_items(
                 for index in part
             )
             with _ending_quietly(rendered):
-                for index, renderings in zip(part, rendered, strict=True):
+                for index, renderings in zip(part, results(rendered), strict=True):
                     try:
                         yield index, label_item(renderings, index)
                     except ParameterError as err:
