@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 
 from otoscope.errors import MissingExtra, ParameterError
-from otoscope.foreign import parse_json, read_arrays, read_json, refusing, require_small_pickle
+from otoscope.foreign import (
+    parse_json,
+    read_arrays,
+    read_json,
+    read_text,
+    refusing,
+    require_small_pickle,
+)
 
 
 @pytest.mark.parametrize("depth", [101, 300, 5_000, 200_000])
@@ -192,3 +199,28 @@ def test_errors_with_a_remedy_pass() -> None:
 
 def test_nan_and_infinity_stay_what_they_are() -> None:
     assert json.dumps(parse_json("[NaN, Infinity]", name="a")) == "[NaN, Infinity]"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_texts_are_read_as_programs_for_windows_write_them(
+    encoding: str, end: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "names.csv"
+    path.write_bytes(f"file,label{end}Dvořák.wav,chœur{end}".encode(encoding))
+    assert read_text(path) == f"file,label{end}Dvořák.wav,chœur{end}"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "shift-jis"])
+def test_a_text_in_another_encoding_is_refused(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "names.csv"
+    path.write_bytes("Größe 音".encode(encoding, "ignore") + b"\n\n")
+    with pytest.raises(ParameterError, match=r"names\.csv is no text in UTF-8: .*save it as UTF-8"):
+        read_text(path)
+
+
+def test_a_text_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="is a folder"):
+        read_text(tmp_path)
+    with pytest.raises(ParameterError, match=r"lost\.csv is not there"):
+        read_text(tmp_path / "lost.csv")

@@ -7,6 +7,7 @@ file becomes one `ParameterError` (`refusing`).
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import pickletools
@@ -27,6 +28,7 @@ __all__ = [
     "parse_json",
     "read_arrays",
     "read_json",
+    "read_text",
     "refusing",
     "require_small_pickle",
 ]
@@ -86,6 +88,23 @@ def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
 def is_listed(path: Path) -> bool:
     """Return whether a path is a file or a link to nothing, which then fails by its name."""
     return path.is_file() or (path.is_symlink() and not path.exists())
+
+
+def read_text(path: Path) -> str:
+    """Read a text in UTF-8, with or without a mark at its beginning, or in UTF-16 with a mark.
+
+    Programs for Windows write marks; spreadsheets and PowerShell write UTF-16. Ends of lines stay.
+    """
+    if not path.is_file():
+        raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
+    if (size := path.stat().st_size) > _TEXT:
+        raise ParameterError(f"{path} has {size:,} bytes; at most {_TEXT:,} are read as text")
+    content = path.read_bytes()
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    except UnicodeDecodeError as err:
+        raise ParameterError(f"{path} is no text in UTF-8: {err}; save it as UTF-8") from err
 
 
 def parse_json(text: str | bytes, *, name: object) -> Any:

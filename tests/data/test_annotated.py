@@ -41,6 +41,14 @@ def test_jamendo_is_read_in_the_order_of_its_list(jamendo: Path) -> None:
     assert load_annotated(jamendo) == songs
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_jamendo_may_have_been_edited_on_windows(jamendo: Path, encoding: str) -> None:
+    songs = load_jamendo(jamendo, "test")
+    for file in (jamendo / "filelists/test", jamendo / "labels/b.lab"):
+        file.write_bytes(file.read_text().replace("\n", "\r\n").encode(encoding))
+    assert load_jamendo(jamendo, "test") == songs
+
+
 @pytest.mark.parametrize(
     "line", ["1.0 sing", "0 1 singing", "x 1 sing", "2 1 sing", "nan 1 sing", "0 inf sing"]
 )

@@ -68,14 +68,15 @@ def test_a_table_chooses_among_features(tmp_path: Path) -> None:
         label=["x", "y", "x"],
     )
     table = tmp_path / "table.csv"
-    table.write_text("file,label,group\nc,z,1\na,x,2\n")
-    items = read_items(tmp_path, table)
+    for encoding in ("utf-8-sig", "utf-16", "utf-8"):
+        table.write_bytes("file,label,group\r\nc,z,1\r\na,x,2\r\n".encode(encoding))
+        items = read_items(tmp_path, table)
+        assert (items.labels, items.groups) == (("z", "x"), ("1", "2"))
     assert isinstance(items.audio, Features)
     assert items.audio.names == ("c", "a")
     slower = [(FeatureDilation(dose, available=items.dilations), 0) for dose in (0, 4)]
     rows = [items.audio.rendered(i, slower, None).tolist() for i in (0, 1)]
     assert rows == [[[4, 5], [10, 11]], [[0, 1], [6, 7]]]
-    assert (items.labels, items.groups) == (("z", "x"), ("1", "2"))
     assert items.dilations == (0.0, 4.0)
     table.write_text("file,label\nd,z\n")
     with pytest.raises(ParameterError, match="names d, which is not in"):

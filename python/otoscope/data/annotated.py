@@ -12,6 +12,7 @@ from pathlib import Path
 from otoscope import records
 from otoscope.data.synthesis.song import SungInterval
 from otoscope.errors import ParameterError
+from otoscope.foreign import read_text
 
 __all__ = ["JAMENDO_SPLITS", "AnnotatedSong", "load_annotated", "load_jamendo", "load_sung"]
 
@@ -160,7 +161,7 @@ def load_jamendo(folder: str | Path, split: str) -> tuple[AnnotatedSong, ...]:
             f"{listing} is not there; Jamendo's folder holds audio, labels and filelists/"
             f"{{{','.join(JAMENDO_SPLITS)}}}"
         )
-    files = [line.strip() for line in listing.read_text("utf-8").splitlines() if line.strip()]
+    files = [line.strip() for line in read_text(listing).splitlines() if line.strip()]
     if not files:
         raise ParameterError(f"{listing} lists no file")
     places = {file: folder / "audio" / file for file in files}
@@ -177,7 +178,7 @@ def load_jamendo(folder: str | Path, split: str) -> tuple[AnnotatedSong, ...]:
 def _read_labels(path: Path) -> tuple[SungInterval, ...]:
     """Read the sung intervals of lines "start end sing" and "start end nosing"."""
     sung, last = [], 0.0
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip():
             continue
         try:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
-from otoscope.foreign import read_arrays
+from otoscope.foreign import read_arrays, read_text
 
 __all__ = [
     "BALLROOM_STYLES",
@@ -157,7 +157,7 @@ def load_ballroom(folder: str | Path) -> tuple[BallroomRecording, ...]:
     listed = {
         _name(Path(line.strip()))
         for listing in folder.rglob(_LISTING)
-        for line in listing.read_text("utf-8").splitlines()
+        for line in read_text(listing).splitlines()
         if line.strip().endswith(".wav")
     }
     _refuse(f"are listed in {_LISTING} and not there", sorted(listed - set(wavs)))
@@ -258,9 +258,7 @@ def _read_tempi(folder: Path) -> dict[str, float]:
     tempi, unreadable = dict[str, float](), list[str]()
     for suffix in ("beats", "bpm"):
         for path in sorted(folder.rglob(f"*.{suffix}")):
-            numbers = [
-                line.split()[0] for line in path.read_text("utf-8").splitlines() if line.strip()
-            ]
+            numbers = [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
             try:
                 tempo = _tempo([float(number) for number in numbers], suffix)
             except (ValueError, IndexError, ZeroDivisionError):

@@ -66,7 +66,7 @@ def own_sources(main: Path, model: Any) -> set[Path]:
             continue
         sources.add(file)
         if file.suffix == ".py":
-            tree = ast.parse(file.read_bytes())
+            tree = _parsed(file)
             waiting += [*_imported(tree, file, main.resolve().parent), *_named(tree, file)]
     return sources
 
@@ -76,7 +76,7 @@ def environment_of(sources: Iterable[Path]) -> dict[str, str]:
     values: dict[str, str] = {}
     for file in sources:
         if file.suffix == ".py" and _READS_ENVIRONMENT.search(file.read_bytes()):
-            texts = _texts(ast.parse(file.read_bytes()))
+            texts = _texts(_parsed(file))
             values |= {text: os.environ[text] for text in texts if text in os.environ}
     return values
 
@@ -114,6 +114,14 @@ def _named(tree: ast.AST, file: Path) -> Iterator[Path]:
         yield from (
             place for text in texts if (place := folder / text).suffix not in _WRITTEN_BY_PROGRAMS
         )
+
+
+def _parsed(file: Path) -> ast.Module:
+    """Return the code of a file; none if it is a text of another kind, which nothing imports."""
+    try:
+        return ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module([], [])
 
 
 def _texts(tree: ast.AST) -> list[str]:

@@ -6,6 +6,7 @@ shape, which no other has, and each bias by its name or its place beside its wei
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.foreign import read_arrays, refusing
+from otoscope.foreign import read_arrays, read_text, refusing
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
 from otoscope.models.zoo.tf1_checkpoint import read_variables
@@ -242,8 +243,10 @@ def _scaling(path: Path, name: Literal["mean", "std"]) -> Tensor:
         raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
     else:
         with refusing(path, "is no array of 80 numbers (.npy, .npz or text)"):
-            is_npy = path.suffix == ".npy"
-            values = np.load(path, allow_pickle=False) if is_npy else np.loadtxt(path, ndmin=1)
+            if path.suffix == ".npy":
+                values = np.load(path, allow_pickle=False)
+            else:
+                values = np.loadtxt(io.StringIO(read_text(path)), ndmin=1)
     array = np.asarray(values)
     if array.dtype.kind not in "fiu" or array.size != 80:
         raise ParameterError(f"{path} has {array.dtype} {array.shape}, {name} must be 80 numbers")
@@ -264,7 +267,7 @@ def _check_config(path: Path) -> None:
     if not path.is_file():
         raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
     with refusing(path, "is no text of lines name=value"):
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     pairs = [line.partition("=")[::2] for line in lines if "=" in line]
     fields = {name.strip(): value.strip() for name, value in pairs}
     if not fields.keys() & _CONFIG.keys():

@@ -8,6 +8,7 @@ Items are read from a folder with one sub-folder per class, from one with a ``ma
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ import torch
 from otoscope import records
 from otoscope.documents import require_types
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.foreign import is_listed, read_arrays, refusing
+from otoscope.foreign import is_listed, read_arrays, read_text, refusing
 from otoscope.intervene.interrogation.items import Features
 from otoscope.workflows.recording import sound_files
 
@@ -139,7 +140,7 @@ def _folder(data: Path, *, unlabelled: bool) -> list[dict[str, Any]]:
             advice=Advice("make one per class, or give ", *_LABELLING),
         )
     taken = files if unlabelled else classed
-    return [{"file": str(file), "label": file.parts[0]} for file in taken]
+    return [{"file": file.as_posix(), "label": file.parts[0]} for file in taken]
 
 
 def _manifest(path: Path) -> list[dict[str, Any]]:
@@ -156,13 +157,11 @@ def _manifest(path: Path) -> list[dict[str, Any]]:
 
 
 def _table(path: Path, *, with_labels: bool) -> list[dict[str, Any]]:
-    if not path.is_file():
-        raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
+    lines = io.StringIO(read_text(path), newline="")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="", strict=True, skipinitialspace=True)
-            rows, names = list(reader), reader.fieldnames or []
-    except (csv.Error, UnicodeDecodeError) as err:
+        reader = csv.DictReader(lines, restkey="", strict=True, skipinitialspace=True)
+        rows, names = list(reader), reader.fieldnames or []
+    except csv.Error as err:
         raise ParameterError(f"{path} cannot be read as CSV: {err}") from err
     needed = ["file", "label"] if with_labels else ["file"]
     if lacking := [name for name in needed if name not in names]:

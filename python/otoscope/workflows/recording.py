@@ -77,7 +77,7 @@ class FolderNotes:
     def name(self, file: Path) -> str:
         """Name a file as it is listed."""
         is_inside = self.folder in file.parents
-        return str(file.relative_to(self.folder)) if is_inside else file.name
+        return file.relative_to(self.folder).as_posix() if is_inside else file.name
 
     @contextmanager
     def reading(self, file: Path) -> Iterator[None]:

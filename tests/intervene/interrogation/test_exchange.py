@@ -176,7 +176,7 @@ def test_files_that_are_none_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="not there"):
         import_predictions(tmp_path / "none.csv", folder)
     (tmp_path / "bad.csv").write_bytes(b"id,label\n\xff\xfe,\xff\n")
-    with pytest.raises(ParameterError, match="cannot be read as CSV"):
+    with pytest.raises(ParameterError, match="is no text in UTF-8"):
         import_predictions(tmp_path / "bad.csv", folder)
     with pytest.raises(ParameterError, match=r"holds no key\.json"):
         import_predictions(tmp_path / "bad.csv")

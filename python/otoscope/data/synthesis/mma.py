@@ -110,7 +110,9 @@ def _check_installed(soundfont: str) -> None:
 
 
 def _run(*command: object) -> str:
-    finished = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    finished = subprocess.run(
+        [str(word) for word in command], capture_output=True, encoding="utf-8", errors="replace"
+    )
     if finished.returncode:
         message = " ".join((finished.stdout + finished.stderr).split())
         raise ParameterError(

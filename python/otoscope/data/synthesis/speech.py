@@ -81,7 +81,9 @@ def _spoken(
         capture_output=True,
     )
     if finished.returncode:
-        *_, last = finished.stderr.decode().split("\n")[:-1] or ["it says nothing"]
+        *_, last = finished.stderr.decode("utf-8", "replace").split("\n")[:-1] or [
+            "it says nothing"
+        ]
         raise ParameterError(f"espeak-ng failed with status {finished.returncode}: {last}")
     espeak_sr, content = int.from_bytes(finished.stdout[:4], "little"), finished.stdout[4:]
     spoken = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.explain.result import Explanation
-from otoscope.foreign import read_arrays, refusing
+from otoscope.foreign import read_arrays, read_text, refusing
 from otoscope.protocols.patch import as_tensor
 
 __all__ = ["Attribution", "read_attribution"]
@@ -107,4 +108,6 @@ def _read(path: Path) -> Any:
     with refusing(path, "is no array of numbers"):
         if path.suffix == ".npy":
             return np.load(path, allow_pickle=False)
-        return np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None)
+        return np.loadtxt(
+            io.StringIO(read_text(path)), delimiter="," if path.suffix == ".csv" else None
+        )

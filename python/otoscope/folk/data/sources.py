@@ -282,7 +282,7 @@ def _n_generated(source: str) -> int:
 def _relative_name(path: Path, source: str) -> str:
     """Return the name of the file, relative to the source if that is a folder."""
     folder = Path(source)
-    return str(path.relative_to(folder)) if folder in path.parents else path.name
+    return path.relative_to(folder).as_posix() if folder in path.parents else path.name
 
 
 def _read_file(

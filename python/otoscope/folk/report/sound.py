@@ -93,7 +93,9 @@ def _fluidsynth(midi: bytes, sr: int) -> NDArray[np.float64]:
         source.write_bytes(midi)
         flags = ["-ni", "-q", "-T", "wav", "-r", sr, "-F", wav]
         command = ["fluidsynth", *map(str, [*flags, SOUNDFONT, source])]
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        finished = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
         if finished.returncode or not wav.exists():
             message = " ".join((finished.stdout + finished.stderr).split())
             raise ParameterError(

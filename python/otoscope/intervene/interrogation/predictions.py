@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.foreign import read_text
 
 __all__ = ["read_predictions"]
 
@@ -29,19 +31,17 @@ def read_predictions(
         raise ParameterError(f"{path} has more than {_BYTES:,} bytes")
     known, lines, answers = set(ids), dict[str, int](), dict[str, str]()
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for line, name, label in _rows(path, file, classes):
-                if name not in known:
-                    raise ParameterError(
-                        f"{path}, line {line}: id {name!r} is not in the manifest of the export"
-                    )
-                if name in lines:
-                    raise ParameterError(
-                        f"{path}, line {line}: id {name} is there twice, first in line "
-                        f"{lines[name]}"
-                    )
-                lines[name], answers[name] = line, label
-    except (csv.Error, UnicodeDecodeError) as err:
+        for line, name, label in _rows(path, io.StringIO(read_text(path), newline=""), classes):
+            if name not in known:
+                raise ParameterError(
+                    f"{path}, line {line}: id {name!r} is not in the manifest of the export"
+                )
+            if name in lines:
+                raise ParameterError(
+                    f"{path}, line {line}: id {name} is there twice, first in line {lines[name]}"
+                )
+            lines[name], answers[name] = line, label
+    except csv.Error as err:
         raise ParameterError(f"{path} cannot be read as CSV: {err}") from err
     if missing := [name for name in ids if name not in answers]:
         raise ParameterError(
