@@ -74,6 +74,9 @@ COMMANDS = {
     "--html {out}.html --json {out}.json",
     "distance": "{songs} {songs} --layer {layer} --json {out}.json",
     "stats": "{songs} --layer {layer} --out {out}.npz --json {out}.json",
+    "contents": "{songs} --contents zero,min_inp,mean_inp --segments temporal:2 --changes 0 --n 1 "
+    "--target low --json {out}.json",
+    "evaluate": "--instrumental {songs} --output low --json {out}.json",
 }
 
 
@@ -99,6 +102,8 @@ def named(command: str, result: Any) -> str:
         "maximise": lambda r: r["model"],
         "distance": lambda r: r["features"]["name"],
         "stats": lambda r: r["features"]["name"],
+        "contents": lambda r: r["model_name"],
+        "evaluate": lambda r: r["model_name"],
     }
     return str(places[command](result))
 
@@ -112,8 +117,16 @@ def test_a_models_own_name_is_in_all_that_is_written(
     assert "m1l.py:make" not in page
     if page:
         assert "my ear" in page
-    if command in ("attack", "distance", "stats"):
+    if command in ("attack", "distance", "stats", "contents", "evaluate"):
         assert "my ear" in printed
+
+
+def test_a_summary_names_the_model_and_what_was_replaced(folder: Path, tmp_path: Path) -> None:
+    page, model = tmp_path / "all.html", f"{folder / 'm1l.py'}:make"
+    command = ["explain", str(folder / "songs"), "--model", model, "--components", "time:2"]
+    result = CliRunner().invoke(app, [*command, "--summary", str(page)])
+    assert result.exit_code == 0, result.output
+    assert "2 excerpts of 2 files · my ear · time:2 · mean_inp" in page.read_text()
 
 
 @pytest.mark.parametrize("command", ["explain", "attack", "distance"])

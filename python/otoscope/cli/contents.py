@@ -92,5 +92,6 @@ def _show(result: ContentsResult) -> None:
     )
     for ranking in choice.rankings:
         out.print(f"{ranking.criterion}: {CRITERIA[ranking.criterion]}")
+    out.print(f"model: {result.model}")
     for note in result.notes:
         out.print(note)

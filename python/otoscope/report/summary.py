@@ -178,7 +178,7 @@ class _SummaryPage:
 
 
 def _about(rows: Sequence[Mapping[str, Any]], n_failed: int) -> str:
-    settings = [row.get("settings") or {} for row in rows]
+    settings = [_settings(row) for row in rows]
     shared: list[str] = []
     for name in ("model", "segments", "content"):
         values = {str(setting[name]) for setting in settings if name in setting}
@@ -189,6 +189,16 @@ def _about(rows: Sequence[Mapping[str, Any]], n_failed: int) -> str:
         counted += f" of {len(files):,} file{'s' * (len(files) != 1)}"
     failed = [f"{n_failed:,} could not be explained"] if n_failed else []
     return " · ".join([counted, *failed, *shared])
+
+
+def _settings(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a row: the model's own name, and the components if there are any."""
+    settings = dict(row.get("settings") or {})
+    if row.get("model"):
+        settings["model"] = row["model"]
+    if settings.get("components") or settings.get("stems"):
+        settings["segments"] = settings.get("components") or "source"
+    return settings
 
 
 def _kinds(rows: Sequence[Mapping[str, Any]]) -> str:

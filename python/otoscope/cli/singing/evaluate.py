@@ -70,6 +70,7 @@ def evaluate(  # noqa: PLR0913 - a command has the options it has
 
 def _show(result: EvaluateResult) -> None:
     out = console()
+    out.print(f"model: {result.model}")
     if result.scores:
         table = Table(box=None, pad_edge=False)
         for heading in ("song", "precision", "recall", "specificity", "F1", "error"):

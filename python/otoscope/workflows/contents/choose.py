@@ -12,6 +12,7 @@ from otoscope.explain.registry import entries_of
 from otoscope.explain.selection import ContentChoice, choose_content
 from otoscope.explain.selection.criteria import Feature
 from otoscope.progress import Progress, silent
+from otoscope.protocols import model_name
 from otoscope.workflows.contents.excerpts import cut_excerpts
 from otoscope.workflows.features import layer_feature
 from otoscope.workflows.recording import load_identified_listener
@@ -103,6 +104,8 @@ class ContentsResult:
         Layer of the distance; empty if none was measured.
     notes : tuple of str
         Remarks: skipped files, outputs that are low.
+    model : str
+        Name of the model.
 
     Examples
     --------
@@ -116,11 +119,17 @@ class ContentsResult:
     identity: dict[str, str]
     layer: str
     notes: tuple[str, ...]
+    model: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return settings, ranks and notes in JSON's types."""
-        about = {"model": self.identity, "layer": self.layer, "notes": list(self.notes)}
-        return {**self.choice.to_dict(), **about}
+        return {
+            **self.choice.to_dict(),
+            "model": self.identity,
+            "model_name": self.model,
+            "layer": self.layer,
+            "notes": list(self.notes),
+        }
 
 
 def choose_contents(config: ContentsConfig, *, progress: Progress = silent) -> ContentsResult:
@@ -171,7 +180,8 @@ def choose_contents(config: ContentsConfig, *, progress: Progress = silent) -> C
         seed=config.seed,
         progress=progress,
     )
-    return ContentsResult(config, choice, identity, layer, (*excerpts.notes, *notes))
+    remarks = (*excerpts.notes, *notes)
+    return ContentsResult(config, choice, identity, layer, remarks, model_name(model))
 
 
 def _feature(model: Any, config: ContentsConfig) -> tuple[Feature | None, str, list[str]]:

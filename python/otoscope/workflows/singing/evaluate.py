@@ -27,7 +27,7 @@ from otoscope.metrics.singing import (
 )
 from otoscope.models.timelines import timeline
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import ListeningModel, choose_targets
+from otoscope.protocols import ListeningModel, choose_targets, model_name
 from otoscope.signal.audio.files import read_audio
 from otoscope.workflows.recording import load_identified_listener, sound_files
 
@@ -142,6 +142,8 @@ class EvaluateResult:
         Scores of each recording without voice.
     identity : dict of str to str
         Digests of the model.
+    model : str
+        Name of the model.
 
     Examples
     --------
@@ -156,6 +158,7 @@ class EvaluateResult:
     songs: tuple[SongScores, ...]
     instrumental: tuple[SongScores, ...]
     identity: dict[str, str] = field(default_factory=dict)
+    model: str = ""
 
     @property
     def alarms_per_minute(self) -> float:
@@ -183,6 +186,7 @@ class EvaluateResult:
             {
                 "config": asdict(self.config),
                 "model": self.identity,
+                "model_name": self.model,
                 "threshold": self.threshold,
                 "scores": self.scores and _described(self.scores),
                 "songs": [_row(song) for song in self.songs],
@@ -244,7 +248,13 @@ def evaluate_detector(config: EvaluateConfig, *, progress: Progress = silent) ->
     )
     scores = singing_scores(*_columns(rest[: len(songs)]), threshold) if songs else None
     return EvaluateResult(
-        config, threshold, scores, rows[: len(songs)], rows[len(songs) :], identity
+        config,
+        threshold,
+        scores,
+        rows[: len(songs)],
+        rows[len(songs) :],
+        identity,
+        model_name(model),
     )
 
 
