@@ -92,6 +92,7 @@ SEEN_BY: dict[str, dict[str, str]] = {
     "explain": {
         "--at-max": "cli/test_explain.py::test_bad_options_get_one_line",
         "--summary": "workflows/explain/test_compare.py::test_command_summarises_many_excerpts",
+        "--song": "workflows/explain/test_compare.py::test_command_maps_a_whole_song",
         **dict.fromkeys(
             ("--html", "--json", "--csv"),
             "cli/test_explain.py::test_writes_a_report_an_explanation_and_a_table",

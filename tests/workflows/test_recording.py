@@ -9,7 +9,7 @@ import torch
 
 from otoscope.models import Listener
 from otoscope.protocols import ListeningModel
-from otoscope.signal import read_audio, svd2015, write_audio
+from otoscope.signal import Compression, librosa_mel, read_audio, svd2015, write_audio
 from otoscope.workflows import recording
 from otoscope.workflows.recording import Recording
 
@@ -90,3 +90,30 @@ def test_a_long_sound_is_transformed_in_short_pieces(
     sound.patch(20.0)
     sound.timeline(around=None)
     assert max(lengths) < 45 * model.sample_rate  # a block or an excerpt, with its context
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_excerpts_near_each_other_are_cut_from_one_transform(
+    path: Path, model: ListeningModel, relative: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where values depend on the loudest cell around an excerpt, each is prepared alone."""
+    if relative:
+        front_end = librosa_mel(n_mels=80, compression=Compression("db", 1e-10, "max"))
+        network, names = model.network, model.output_names  # type: ignore[attr-defined]
+        model = Listener(network, front_end, patch_frames=115, output_names=names).eval()
+    sound = Recording(path, model, padded=False)
+    starts = [3.0, 3.7, 9.0]
+    expected = [sound.patch(start) for start in starts]
+    calls: list[int] = []
+    prepare = model.prepare
+
+    def counted(y: torch.Tensor) -> torch.Tensor:
+        calls.append(len(y))
+        return prepare(y)
+
+    monkeypatch.setattr(model, "prepare", counted)
+    patches = sound.patches(starts)
+    assert len(calls) == (3 if relative else 1)
+    for patch, reference in zip(patches, expected, strict=True):
+        assert patch.start == pytest.approx(reference.start, abs=1e-9)
+        assert torch.allclose(patch.values, reference.values, rtol=0, atol=1e-5)

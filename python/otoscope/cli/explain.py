@@ -97,6 +97,16 @@ def explain(  # noqa: PLR0913 - a command has the options it has
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    song: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            callback=files.output("file", files.HTML),
+            help="Write one map over a whole song, with its sound and a cursor; excerpts begin a "
+            "second apart, or as --every says.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     padded: Annotated[bool, _CONFIG.option("padded", rich_help_panel=INPUT)] = _CONFIG["padded"],
     seed: Seed = _CONFIG["seed"],
     device: Device = _CONFIG["device"],
@@ -120,6 +130,8 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     from otoscope.workflows import ExplainConfig
 
     contents = entries_of(content)
+    if song:
+        every = _check_song(sounds, len(model) * len(contents), start, every)
     config = ExplainConfig(
         sounds=tuple(sounds),
         model=model[0],
@@ -155,11 +167,26 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         _explain_one(config, html, json_path, csv_path)
     else:
         compared = {"models": model, "contents": contents} if is_compared else None
-        _explain_many(config, html, json_path, csv_path, summary, compared)
+        _explain_many(config, html, json_path, csv_path, summary, song, compared)
     if summary and not printed:
         console().print(f"summary: {summary}")
+    if song and not printed:
+        console().print(f"song: {song}")
     if html and not printed:
         console().print(f"report: {html}")
+
+
+def _check_song(
+    sounds: list[Path], n_compared: int, start: float | None, every: float | None
+) -> float:
+    """Refuse what no map of a song shows; return the distance of its excerpts in seconds."""
+    if len(sounds) != 1 or sounds[0].is_dir():
+        raise ParameterError("--song shows one song: name one file")
+    if n_compared > 1:
+        raise ParameterError("--song shows one model and one content")
+    if start is not None:
+        raise ParameterError("--song beside --start: choose one")
+    return 1.0 if every is None else every
 
 
 def _compare(
@@ -216,6 +243,7 @@ def _explain_many(
     json_path: Path | None,
     csv_path: Path | None,
     summary: Path | None,
+    song: Path | None,
     compared: Mapping[str, list[str]] | None,
 ) -> None:
     from otoscope.workflows import (
@@ -225,11 +253,12 @@ def _explain_many(
         explain_to_records,
         read_rows,
         write_index,
+        write_song,
         write_summary,
     )
 
     printed = is_printed(json_path, csv_path)
-    files = [path for path in (html, csv_path, summary) if path and path.name != "-"]
+    files = [path for path in (html, csv_path, summary, song) if path and path.name != "-"]
     with TemporaryDirectory() as folder:
         beside = files[0] if files else Path(folder) / "rows"
         is_file = json_path is not None and not is_printed(json_path)
@@ -239,7 +268,9 @@ def _explain_many(
         is_kept = is_file or bool(files)
         with truncation_listed(), bars(kept if is_kept else NOTHING_KEPT) as progress:
             if compared is None:
-                n_done = explain_to_records(config, rows, html=html, progress=progress)
+                n_done = explain_to_records(
+                    config, rows, html=html, is_song=song is not None, progress=progress
+                )
             else:
                 comparison = Comparison(config, **compared)
                 n_done = compare_to_records(comparison, rows, html=html, progress=progress)
@@ -247,6 +278,8 @@ def _explain_many(
             write_index(read_rows(rows), html)
         if summary and any(not row["error"] for row in read_rows(rows)):
             write_summary(read_rows(rows), summary, html=html)
+        if song:
+            write_song(read_rows(rows), song)
         if json_path and not is_file:
             for line in rows.open(encoding="utf-8"):
                 typer.echo(line, nl=False)

@@ -7,11 +7,13 @@ from .index import IndexRow, save_index
 from .interrogation.page import save_interrogation
 from .interrogation.verdict import VerdictText, interrogation_record, verdict_text
 from .maximisation import save_maximisation
+from .song import SongMap, save_song, song_map
 from .summary import save_summary
 
 __all__ = [
     "IndexRow",
     "OutputCurve",
+    "SongMap",
     "VerdictText",
     "agreement",
     "agreement_numbers",
@@ -23,7 +25,9 @@ __all__ = [
     "save_index",
     "save_interrogation",
     "save_maximisation",
+    "save_song",
     "save_summary",
     "sets_in_common",
+    "song_map",
     "verdict_text",
 ]

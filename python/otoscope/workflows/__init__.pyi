@@ -32,6 +32,7 @@ from .explain.records import (
     write_summary,
 )
 from .explain.rows import read_rows, write_csv
+from .explain.song import write_song
 from .features import FeatureConfig
 from .interrogate.interrogate import (
     InterrogateResult,
@@ -102,5 +103,6 @@ __all__ = [
     "to_record",
     "write_csv",
     "write_index",
+    "write_song",
     "write_summary",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count, takewhile
@@ -21,6 +21,7 @@ from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.foreign import files_below
 from otoscope.models.loading import load_identified
 from otoscope.protocols import ListeningModel, Patch, device_of
+from otoscope.signal import Compression, FrontEnd
 from otoscope.signal.audio.files import Blocks, decode
 from otoscope.signal.audio.truncation import truncation
 
@@ -209,6 +210,22 @@ class Recording:
         patch: Patch = self._model.patch((sound, self._sr), start=begin)
         return replace(patch, start=patch.start + first * hop / self._sr)
 
+    def patches(self, starts: Sequence[float]) -> list[Patch]:
+        """Cut excerpts that begin near each other, as `patch` does; their sound is prepared once.
+
+        Where values depend on more of the sound than a frame's window, each is prepared alone.
+        """
+        if not starts or not _is_local(self._model):
+            return [self.patch(start) for start in starts]
+        for start in starts:
+            self._check(start)
+        first, end = self._context(min(starts))[0], self._context(max(starts))[1]
+        hop, sr = self._model.hop_length, self._sr
+        begins = [(round(start * sr / hop) - first) * hop / sr for start in starts]
+        sound = self._sound(first * hop, end)
+        patches: list[Patch] = self._model.patches((sound, sr), begins)
+        return [replace(patch, start=patch.start + first * hop / sr) for patch in patches]
+
     def sound(self, start: float) -> Patch:
         """Cut an excerpt as a sound alone: the samples that its frames are computed from."""
         patch, y = self.patch(start), self.cut(self._y, start)
@@ -282,6 +299,18 @@ class Recording:
         """Return samples first .. end - 1, silence beyond the file if it is padded."""
         y = self._y[first:end]
         return F.pad(y, (0, min(end, self._n) - first - len(y)))
+
+
+def _is_local(model: Any) -> bool:
+    """Whether a frame's values depend on its window alone, not on the loudest or earlier frames."""
+    front_end = getattr(model, "front_end", None)
+    return (
+        isinstance(model, models.Listener)
+        and not model.per_excerpt
+        and isinstance(front_end, FrontEnd)
+        and isinstance(front_end.compression, Compression)
+        and not front_end.compression.is_relative
+    )
 
 
 class _OnDisk:

@@ -147,6 +147,25 @@ def test_command_summarises_many_excerpts(song: Path, tmp_path: Path) -> None:
     assert "--summary needs many excerpts" in run(*command, "--summary", page, code=2)
 
 
+def test_command_maps_a_whole_song(song: Path, model: str, tmp_path: Path) -> None:
+    page = tmp_path / "map.html"
+    command = ("explain", song, "--model", "synth-singing", "--segments", "temporal:3")
+    shown = run(*command, "--every", 0.5, "--song", page)
+    assert f"song: {page}" in shown
+    assert "5 excerpts" in page.read_text()
+    assert "5 rows were in" in run(*command, "--every", 0.5, "--song", page)
+    run(*command, "--song", tmp_path / "other.html")
+    assert "3 excerpts" in (tmp_path / "other.html").read_text()  # a second apart
+    for options, message in (
+        (("--start", 1), "--song beside --start"),
+        (("--content", "zero,noise"), "--song shows one model and one content"),
+        ((song, "--every", 1), "--song shows one song: name one file"),
+    ):
+        assert message in run(*command, *options, "--song", page, code=2)
+    several = ("explain", song, "--model", model, "--song", tmp_path / "a.html")
+    assert "one map, and the model has outputs" in run(*several, code=2)
+
+
 def test_smallest_sets_are_compared_and_heard_by_the_other_model(
     song: Path, model: str, tmp_path: Path
 ) -> None:

@@ -71,6 +71,29 @@ document.addEventListener("keydown", event => {
   event.preventDefault();
 });
 
+// A map of a whole song is heard from where it is clicked; arrows move the cursor by 5 s.
+const seek = (stage, seconds) => {
+  const key = stage.dataset.seek;
+  const at = Math.min(Math.max(seconds, 0), Number(stage.dataset.seconds));
+  if (heard?.key !== key) play(key);
+  document.getElementById(`sound-${key}`).currentTime = at;
+  stage.setAttribute("aria-valuenow", at);
+  stage.setAttribute("aria-valuetext", `${at.toFixed(1)} s`);
+};
+all("[data-seek]").forEach(stage => {
+  const audio = document.getElementById(`sound-${stage.dataset.seek}`);
+  stage.onclick = event => {
+    const { left, width } = stage.getBoundingClientRect();
+    seek(stage, Number(stage.dataset.seconds) * (event.clientX - left) / width);
+  };
+  stage.onkeydown = event => {
+    if (event.key === "Enter" || event.key === " ") play(stage.dataset.seek);
+    else if (event.key in steps) seek(stage, audio.currentTime + 5 * steps[event.key]);
+    else return;
+    event.preventDefault();
+  };
+});
+
 // A segment lights up in the picture and in its row alike.
 const light = event => {
   all(".lit").forEach(part => part.classList.remove("lit"));

@@ -29,7 +29,7 @@ from otoscope.explain import (
 from otoscope.explain.design import DEFAULT_DESIGN
 from otoscope.explain.settings import read_decision
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import ListeningModel, choose_targets
+from otoscope.protocols import ListeningModel, Patch, choose_targets
 from otoscope.signal import truncation
 from otoscope.workflows.explain.config import ExplainConfig, checked
 from otoscope.workflows.explain.stems import StemFiles, components_of, stem_stamps
@@ -224,6 +224,7 @@ class Excerpts:
         self._truncated = truncation(path)
         self._stems = StemFiles(config, path, recording) if config.stems else None
         self._timeline = cache(lambda around: recording.timeline(around=around))
+        self._ahead: dict[float, Patch] = {}
 
     @property
     def starts(self) -> list[float | None]:
@@ -232,6 +233,16 @@ class Excerpts:
         if config.every is None:
             return [config.start]
         return [*self._recording.starts(config.every)]
+
+    def _patch(self, second: float) -> Patch:
+        """Cut an excerpt; those that follow within some seconds are cut with it, and kept."""
+        if self._prepared.config.every is None:
+            return self._recording.patch(second)
+        if second not in self._ahead:
+            later = [s for s in self._recording.starts(self._prepared.config.every) if s >= second]
+            group = [second, *(s for s in later if second < s <= second + CONTEXT)]
+            self._ahead = dict(zip(group, self._recording.patches(group), strict=True))
+        return self._ahead.pop(second)
 
     def explain(
         self,
@@ -254,7 +265,7 @@ class Excerpts:
         if second is None:
             second = float(timeline.starts[int(outputs.argmax())]) if start is None else start
         is_sound = self._stems or config.components is not None
-        patch = recording.sound(second) if is_sound else recording.patch(second)
+        patch = recording.sound(second) if is_sound else self._patch(second)
         if self._stems:
             lime = lime.varied(components=self._stems.components(second))
         with warnings.catch_warnings(record=True) as caught:

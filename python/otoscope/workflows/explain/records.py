@@ -23,6 +23,7 @@ from otoscope.report.sentences import because, cautions
 from otoscope.workflows.explain.config import ExplainConfig
 from otoscope.workflows.explain.explain import ExplainResult, PreparedExplain
 from otoscope.workflows.explain.rows import check_comparison, check_record
+from otoscope.workflows.explain.song import require_one_output
 from otoscope.workflows.explain.stems import are_unchanged
 
 __all__ = [
@@ -46,6 +47,7 @@ def explain_to_records(
     path: Path,
     *,
     html: Path | None = None,
+    is_song: bool = False,
     progress: Progress = silent,
 ) -> int:
     """Explain files, and append a record per excerpt that the file of records lacks.
@@ -62,6 +64,8 @@ def explain_to_records(
     html : Path, optional
         Index that will be written. The page of each excerpt is written to the folder beside the
         index, before the record; an excerpt whose page is missing is explained again.
+    is_song : bool
+        The excerpts are those of one song, and will be drawn as one map of one output.
     progress : bool or callable
         See `explain_files`.
 
@@ -84,6 +88,8 @@ def explain_to_records(
     with records.Records(path) as stored:
         check_settings(path, [config])
         prepared = PreparedExplain(config)
+        if is_song:
+            require_one_output(prepared.model.output_names, config.target)
         if html:
             pages_of(html).mkdir(exist_ok=True)
         done = _Done(stored, path, prepared, html)
