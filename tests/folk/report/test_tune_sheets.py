@@ -124,6 +124,8 @@ def test_plays_and_shows_without_complaint(browser: Any, page: Path, size: dict[
         assert view.locator("h1").inner_text() == HOSTILE
         assert view.evaluate("document.documentElement.scrollWidth") <= size["width"]
         button = view.get_by_role("button", name="Play").nth(1)
+        slow = "document.getElementById('sound-2').playbackRate = 0.1"  # it must not end meanwhile
+        view.evaluate(slow)
         button.click()
         assert view.evaluate(PLAYING) == "2"
         wait_until(view, "document.getElementById('sound-2').currentTime > 0")

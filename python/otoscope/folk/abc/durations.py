@@ -1,7 +1,7 @@
 """Durations in ABC: note lengths, broken rhythm and tuplets; the only table of each.
 
 The reader, the writer, the tokeniser and the measure grammar of `otoscope.folk.model` all use these
-rules. Times are exact fractions; in `time_elements` they are fractions of a whole note.
+rules. Times are exact: fractions of a whole note, in `time_elements` whole ticks of one.
 
 For example, with L:1/8, ``(3C>DE`` lasts 2/8: the length 1 of each note is multiplied by 2/3 (three
 notes in the time of two), and the broken rhythm moves half of D's length to C: 1/8, 1/24 and 1/12.
@@ -9,13 +9,15 @@ notes in the time of two), and the broken rhythm moves half of D's length to C: 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from otoscope.folk.abc.elements import (
+    BarLine,
     BrokenRhythm,
     Chord,
     Element,
@@ -49,6 +51,7 @@ LENGTH = r"\d+(?:/+\d*)?|/+\d*"
 _NORMAL_NOTES = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 _ONE, _ZERO = Fraction(1), Fraction(0)
+_LASTING = {Note, Chord, Rest, MeasureRest}
 
 
 def default_normal_notes(notes: int, *, is_compound: bool) -> int:
@@ -115,20 +118,34 @@ def default_unit(meter: Meter) -> Fraction:
     return Fraction(1, 16) if is_short else Fraction(1, 8)
 
 
-@dataclass(frozen=True)
-class TimedElement:
-    """An element with its onset and duration in whole notes; only notes and rests have a duration.
+class TimedElement(NamedTuple):
+    """An element with its place in time; only notes and rests have a duration.
+
+    ``start`` and ``ticks`` are whole numbers of ticks, of which a whole note has ``unit``: the
+    least number that makes all times of the tune whole.
 
     Examples
     --------
     >>> from otoscope.folk.abc import parse_tune
-    >>> parse_tune("L:1/4\\nK:C\\nC>D|").timed_elements[2].onset
-    Fraction(3, 8)
+    >>> timed = parse_tune("L:1/4\\nK:C\\nC>D|").timed_elements[2]
+    >>> timed.onset, timed.start, timed.unit
+    (Fraction(3, 8), 3, 8)
     """
 
     element: Element
-    onset: Fraction
-    duration: Fraction
+    start: int
+    ticks: int
+    unit: int
+
+    @property
+    def onset(self) -> Fraction:
+        """Onset in whole notes."""
+        return Fraction(self.start, self.unit)
+
+    @property
+    def duration(self) -> Fraction:
+        """Duration in whole notes."""
+        return Fraction(self.ticks, self.unit)
 
 
 def time_elements(elements: Iterable[Element], meter: Meter) -> tuple[TimedElement, ...]:
@@ -137,17 +154,23 @@ def time_elements(elements: Iterable[Element], meter: Meter) -> tuple[TimedEleme
     durations = [_ZERO] * len(elements)
     factor, remaining = _ONE, 0  # of the open tuplet: its factor, the number of notes to come
     last, next_factor = 0, _ONE  # of broken rhythm: the index before it, the factor after it
+    ratios = {1}  # denominators of the lengths inside chords
     for index, element in enumerate(elements):
-        if isinstance(element, Note | Chord | Rest | MeasureRest):
-            if isinstance(element, MeasureRest):
-                duration = element.count * (meter.length or _ZERO)
+        kind = type(element)
+        if kind in _LASTING:
+            if kind is MeasureRest:
+                duration = element.count * (meter.length or _ZERO)  # type: ignore[attr-defined]
             else:
-                duration = element.length
+                duration = element.length  # type: ignore[attr-defined]
             if remaining:
                 duration, remaining = duration * factor, remaining - 1
             if next_factor is not _ONE:
                 duration, next_factor = duration * next_factor, _ONE
             durations[index], last = duration, index
+            if isinstance(element, Chord):
+                ratios.update(note.length.denominator for note in element.notes)
+        elif kind is BarLine:
+            continue
         elif isinstance(element, Tuplet):
             factor, remaining = tuplet_factor(element.notes, element.normal_notes), element.count
         elif isinstance(element, BrokenRhythm):
@@ -155,9 +178,13 @@ def time_elements(elements: Iterable[Element], meter: Meter) -> tuple[TimedEleme
             durations[last] *= last_factor
         elif isinstance(element, InlineField) and isinstance(element.value, Meter):
             meter = element.value
-    timed, onset = [], _ZERO
-    for element, duration in zip(elements, durations, strict=True):
-        timed.append(TimedElement(element, onset, duration))
-        if duration:
-            onset += duration
+    pairs = [duration.as_integer_ratio() for duration in durations]
+    divisors = {divisor for _, divisor in pairs}
+    unit = math.lcm(*divisors) * math.lcm(*ratios)
+    per_tick = {divisor: unit // divisor for divisor in divisors}
+    timed, start = [], 0
+    for element, (number, divisor) in zip(elements, pairs, strict=True):
+        ticks = number * per_tick[divisor]
+        timed.append(TimedElement(element, start, ticks, unit))
+        start += ticks
     return tuple(timed)

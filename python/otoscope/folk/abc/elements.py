@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from otoscope.folk.abc.key import LETTERS, NATURAL, Key
 from otoscope.folk.abc.meter import Meter
@@ -44,6 +45,17 @@ class Element:
 
     line: int = field(default=0, compare=False, kw_only=True)
     column: int = field(default=0, compare=False, kw_only=True)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Line and column."""
+        return self.line, self.column
+
+    def at_line(self, line: int) -> Element:
+        """Copy the element to another line; faster than `dataclasses.replace`."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, line=line)
+        return other
 
 
 @dataclass(frozen=True)
@@ -196,11 +208,7 @@ class BarLine(Element):
     @property
     def endings(self) -> tuple[int, ...]:
         """The passes that play what follows; empty for all passes."""
-        numbers: list[int] = []
-        for span in filter(None, self.ending.split(",")):
-            first, _, last = span.partition("-")
-            numbers += range(int(first), int(last or first) + 1)
-        return tuple(numbers)
+        return _numbers(self.ending) if self.ending else ()
 
 
 @dataclass(frozen=True)
@@ -235,12 +243,29 @@ class Mark(Element):
 
 def join_bar_lines(bar_lines: Sequence[BarLine]) -> BarLine:
     """Join consecutive bar lines, with no music between them, to the one they mean together."""
+    text, ending = _joined(tuple([(x.text, x.ending) for x in bar_lines]))
+    return BarLine(text, ending, line=bar_lines[0].line, column=bar_lines[0].column)
+
+
+@lru_cache(maxsize=4096)
+def _joined(pairs: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    """Return text and ending of the bar line that several mean together."""
+    bar_lines = [BarLine(text, ending) for text, ending in pairs]
     closing, opening = (max(counts) for counts in zip(*(x.repeats for x in bar_lines), strict=True))
     heavy = [x.text for x in bar_lines if x.is_heavy]
     plain = heavy[0] if heavy else max((x.text for x in bar_lines), key=len)
     ending = ",".join(x.ending for x in bar_lines if x.ending)
-    text = repeat_mark(closing, opening) or plain
-    return BarLine(text, ending, line=bar_lines[0].line, column=bar_lines[0].column)
+    return repeat_mark(closing, opening) or plain, ending
+
+
+@lru_cache(maxsize=4096)
+def _numbers(text: str) -> tuple[int, ...]:
+    """Read the passes of an ending: "1,3-4" is 1, 3, 4."""
+    numbers: list[int] = []
+    for span in filter(None, text.split(",")):
+        first, _, last = span.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return tuple(numbers)
 
 
 def repeat_mark(closing: int, opening: int) -> str:

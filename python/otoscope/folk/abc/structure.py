@@ -134,24 +134,25 @@ def find_measures(timed_elements: Iterable[TimedElement], meter: Meter) -> tuple
     spans: list[tuple[list[BarLine], list[TimedElement]]] = [([], [])]  # bar lines, then music
     has_duration = False
     for timed in timed_elements:
-        element = timed.element
-        if isinstance(element, BarLine) and (element.text or not has_duration):
+        element = timed[0]
+        if type(element) is BarLine and (element.text or not has_duration):
             if has_duration:
                 spans.append(([], []))
             spans[-1][0].append(element)
             has_duration = False
         else:
             spans[-1][1].append(timed)
-            has_duration = has_duration or timed.duration > 0
+            has_duration = has_duration or timed[2] > 0
     bar_lines = [join_bar_lines(group) if group else None for group, _ in spans] + [None]
     measures: list[Measure] = []
     for index, (_, span) in enumerate(spans):
-        elements = tuple(timed.element for timed in span)
+        elements = tuple([timed[0] for timed in span])
         for element in elements:
-            if isinstance(element, InlineField) and isinstance(element.value, Meter):
+            if type(element) is InlineField and isinstance(element.value, Meter):
                 meter = element.value
-        duration = sum((timed.duration for timed in span if timed.duration), Fraction(0))
-        if duration:
+        ticks = sum([timed[2] for timed in span])
+        if ticks:
+            duration = Fraction(ticks, span[0].unit)
             place = (elements[0].line, elements[0].column)
             around = (bar_lines[index], bar_lines[index + 1])
             measures.append(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 from otoscope.folk.abc.durations import TimedElement, time_elements
 from otoscope.folk.abc.elements import Chord, Element, Note
@@ -16,7 +17,7 @@ from otoscope.folk.abc.key import Key
 from otoscope.folk.abc.meter import Meter
 from otoscope.folk.abc.structure import Measure, Part, find_measures, find_parts, unfold
 
-__all__ = ["MidiNote", "Tune"]
+__all__ = ["MidiNote", "SoundingNote", "Tune"]
 
 _TEMPO = re.compile(r"(?:(\d{1,3})/([1-9]\d{0,2})\s*=\s*)?(\d{1,5}(?:\.\d{1,5})?)")
 
@@ -46,6 +47,16 @@ class MidiNote:
     duration: Fraction
     line: int = field(default=0, compare=False)
     column: int = field(default=0, compare=False)
+
+
+class SoundingNote(NamedTuple):
+    """A note that sounds, its times in ticks."""
+
+    start: int
+    pitch: int
+    ticks: int
+    line: int
+    column: int
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,21 @@ class Tune:
     @cached_property
     def notes(self) -> tuple[MidiNote, ...]:
         """The sounding notes, ties joined, without grace notes or repeats (see `unfolded`)."""
+        unit = self.timed_elements[0].unit if self.timed_elements else 1
+        return tuple(
+            MidiNote(note.pitch, Fraction(note.start, unit), Fraction(note.ticks, unit), *note[3:])
+            for note in self.sounding
+        )
+
+    @cached_property
+    def sounding(self) -> tuple[SoundingNote, ...]:
+        """The same notes with times in ticks, see `TimedElement`."""
         return _sounding_notes(self.timed_elements)
+
+    @cached_property
+    def sounding_melody(self) -> tuple[SoundingNote, ...]:
+        """The highest note at each onset, with times in ticks."""
+        return tuple({note.start: note for note in self.sounding}.values())
 
     @cached_property
     def melody(self) -> tuple[MidiNote, ...]:
@@ -143,38 +168,42 @@ class Tune:
     @property
     def intervals(self) -> tuple[int, ...]:
         """The intervals between successive notes of the melody, in semitones."""
-        return tuple(after.pitch - before.pitch for before, after in pairwise(self.melody))
+        melody = self.sounding_melody
+        return tuple(after.pitch - before.pitch for before, after in pairwise(melody))
 
     def _header(self, letter: str) -> str:
         return next((text for name, text in self.headers if name == letter), "")
 
 
-def _sounding_notes(timed_elements: Iterable[TimedElement]) -> tuple[MidiNote, ...]:
+def _sounding_notes(timed_elements: Iterable[TimedElement]) -> tuple[SoundingNote, ...]:
     """Return the sounding notes by onset, then pitch; grace notes take no time and are left out.
 
     A tie joins one note to one adjoining note of its pitch, as abc2midi does: of equal notes in a
     chord the first is joined, the others are struck anew. ``C-[CC]`` with L:1/8 is one note from 0
     to 2/8 and another from 1/8 to 2/8.
     """
-    notes: list[MidiNote] = []
-    ties: dict[tuple[int, Fraction], list[int]] = {}  # indices of tied notes by pitch and end
-    for timed in timed_elements:
-        element, onset = timed.element, timed.onset
-        if not isinstance(element, Note | Chord):
+    notes: list[SoundingNote] = []
+    ties: dict[tuple[int, int], list[int]] = {}  # indices of tied notes by pitch and end
+    for element, start, ticks, _ in timed_elements:
+        if isinstance(element, Note):
+            members: Iterable[tuple[Note, int]] = ((element, ticks),)
+        elif isinstance(element, Chord):
+            members = [(note, int(ticks * note.length)) for note in element.notes]
+        else:
             continue
-        next_ties: dict[tuple[int, Fraction], list[int]] = {}
-        for note in (element,) if isinstance(element, Note) else element.notes:
-            duration = timed.duration if isinstance(element, Note) else timed.duration * note.length
-            if tied := ties.get((note.pitch, onset)):
+        next_ties: dict[tuple[int, int], list[int]] = {}
+        for note, length in members:
+            pitch = note.pitch
+            if ties and (tied := ties.get((pitch, start))):
                 index = tied.pop(0)
-                notes[index] = replace(notes[index], duration=notes[index].duration + duration)
+                notes[index] = notes[index]._replace(ticks=notes[index].ticks + length)
             else:
                 index = len(notes)
-                notes.append(MidiNote(note.pitch, onset, duration, note.line, note.column))
+                notes.append(SoundingNote(start, pitch, length, note.line, note.column))
             if note.tie:
-                next_ties.setdefault((note.pitch, onset + duration), []).append(index)
+                next_ties.setdefault((pitch, start + length), []).append(index)
         ties = next_ties
-    return tuple(sorted(notes, key=lambda note: (note.onset, note.pitch)))
+    return tuple(sorted(notes, key=lambda note: note[:2]))
 
 
 def _highest_notes(notes: Iterable[MidiNote]) -> tuple[MidiNote, ...]:

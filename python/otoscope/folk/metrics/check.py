@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from otoscope.errors import ParameterError
@@ -202,6 +202,7 @@ def check_tune(
     if isinstance(tune, NotationError):
         violation = Violation("parse", tune.line, tune.column, tune.message)
         return TuneCheck(name, tune.line, (violation,), None)
+    tune = replace(tune)  # what is derived from it goes with this copy
     features = tune_features(tune)
     violations = list(_violations(tune, features, conventions or Conventions()))
     violations.sort(key=lambda violation: (violation.line or 0, violation.column or 0))
@@ -214,14 +215,14 @@ def _violations(tune: Tune, features: TuneFeatures, bounds: Conventions) -> Iter
     else:
         yield from (_bar_violation(measure) for measure in features.measures if measure.is_wrong)
     yield from check_repeats(tune)
-    melody = tune.unfolded.melody
+    melody = tune.unfolded.sounding_melody
     begin = (tune.measures[0].line, tune.measures[0].column) if tune.measures else (tune.line, 1)
     end = (melody[-1].line, melody[-1].column) if melody else begin
     if not is_aabb(features.parts):
         shape = ", ".join(_part(part) for part in features.parts) or "no part"
         yield Violation("parts", *begin, f"the form is {features.form or 'empty'}: {shape}")
     if features.range > bounds.widest_range:
-        top = max(tune.notes, key=lambda note: note.pitch)
+        top = max(tune.sounding, key=lambda note: note.pitch)
         message = f"the range is {features.range} semitones, more than {bounds.widest_range}"
         yield Violation("range", top.line, top.column, f"{message}; here is the highest note")
     if features.last and features.last != "1":

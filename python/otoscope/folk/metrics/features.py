@@ -145,7 +145,7 @@ def tune_features(tune: Tune) -> TuneFeatures:
     >>> tune_features(parse_tune("M:2/4\\nL:1/4\\nK:D\\n|:FE|D2:|")).form
     'AA'
     """
-    pitches = [note.pitch for note in tune.notes]
+    pitches = [note.pitch for note in tune.sounding]
     outside, count = accidentals(tune)
     last, before_last = ending(tune)
     return TuneFeatures(
@@ -294,17 +294,17 @@ def degrees(tune: Tune) -> tuple[dict[str, float], dict[str, float]]:
     >>> by_count["1"], by_duration["1"]
     (0.5, 0.75)
     """
-    tonic, notes = tune.key.tonic_pitch_class, tune.unfolded.notes
+    tonic, notes = tune.key.tonic_pitch_class, tune.unfolded.sounding
     if tonic is None or not notes:
         return {}, {}
     count: Counter[int] = Counter()
     time: Counter[int] = Counter()
-    whole = sum((note.duration for note in notes), Fraction(0))
+    whole = sum(note.ticks for note in notes)
     for note in notes:
         count[(note.pitch - tonic) % 12] += 1
-        time[(note.pitch - tonic) % 12] += note.duration  # type: ignore[assignment]
+        time[(note.pitch - tonic) % 12] += note.ticks
     by_count = {name: count[i] / len(notes) for i, name in enumerate(DEGREES)}
-    return by_count, {name: float(time[i] / whole) for i, name in enumerate(DEGREES)}
+    return by_count, {name: time[i] / whole for i, name in enumerate(DEGREES)}
 
 
 def ending(tune: Tune) -> tuple[str, str]:
@@ -328,7 +328,9 @@ def ending(tune: Tune) -> tuple[str, str]:
     ('1', '2')
     """
     tonic = _last_key(tune).tonic_pitch_class
-    classes = [kind for kind, _ in groupby(note.pitch % 12 for note in tune.unfolded.melody)]
+    classes = [
+        kind for kind, _ in groupby(note.pitch % 12 for note in tune.unfolded.sounding_melody)
+    ]
     if tonic is None:
         return "", ""
     last = [DEGREES[(kind - tonic) % 12] for kind in classes[-2:]]

@@ -95,21 +95,18 @@ def classify_measures(tune: Tune) -> tuple[ClassifiedMeasure, ...]:
     >>> [measure.kind for measure in classify_measures(tune)]
     ['pickup', 'full', 'short', 'split', 'full', 'end']
     """
-    # Elements carry their index as line, so that a played measure names the written ones.
-    numbered = replace(
-        tune, elements=tuple(replace(element, line=i) for i, element in enumerate(tune.elements))
-    )
-    played = numbered.unfolded.measures
-    boundaries = _boundaries(tune)
+    placed = _with_places(tune)
+    played = placed.unfolded.measures
+    boundaries = _boundaries(placed)
     number_of = {
-        id(element): measure.number for measure in tune.measures for element in measure.elements
+        id(element): measure.number for measure in placed.measures for element in measure.elements
     }
     kinds: dict[int, MeasureKind] = {}
     for measure, kind in zip(played, _kinds(played, boundaries), strict=True):
-        for element in measure.elements:  # of several written measures if a bar line is not played
-            number = number_of.get(id(tune.elements[element.line]))
-            if number is not None:
-                kinds[number] = max(kinds.get(number, kind), kind, key=MEASURE_KINDS.index)
+        # A played measure is of several written ones if a bar line is not played.
+        written = (number_of.get(id(element)) for element in measure.elements)
+        for number in {number for number in written if number is not None}:
+            kinds[number] = max(kinds.get(number, kind), kind, key=MEASURE_KINDS.index)
     return tuple(
         ClassifiedMeasure(
             measure.number,
@@ -119,13 +116,26 @@ def classify_measures(tune: Tune) -> tuple[ClassifiedMeasure, ...]:
             measure.meter.text,
             measure.line,
             measure.column,
-            any(bar is None or bar.line in boundaries for bar in (indexed.left, indexed.right)),
+            any(bar is None or bar.place in boundaries for bar in (own.left, own.right)),
         )
-        for measure, indexed in zip(tune.measures, numbered.measures, strict=True)
+        for measure, own in zip(tune.measures, placed.measures, strict=True)
     )
 
 
-def _kinds(played: Sequence[Measure], boundaries: set[int]) -> list[MeasureKind]:
+def _with_places(tune: Tune) -> Tune:
+    """Return the tune if the place of each element is its own, otherwise a copy with such places.
+
+    By the place a bar line of a played measure is found in what is written.
+    """
+    n = len(tune.elements)
+    places = {element.place for element in tune.elements}
+    if len(places) == len({id(element) for element in tune.elements}) == n:
+        return tune
+    elements = tuple(element.at_line(i) for i, element in enumerate(tune.elements))
+    return replace(tune, elements=elements)
+
+
+def _kinds(played: Sequence[Measure], boundaries: set[tuple[int, int]]) -> list[MeasureKind]:
     """Classify measures in the order of playing."""
     onsets = [Fraction(0), *accumulate(measure.duration for measure in played)]
     run_end = list(range(1, len(played) + 1))  # index after the measures that boundaries join
@@ -152,19 +162,19 @@ def _kinds(played: Sequence[Measure], boundaries: set[int]) -> list[MeasureKind]
     return kinds
 
 
-def _is_boundary(measure: Measure, boundaries: set[int]) -> bool:
-    return measure.right is not None and measure.right.line in boundaries
+def _is_boundary(measure: Measure, boundaries: set[tuple[int, int]]) -> bool:
+    return measure.right is not None and measure.right.place in boundaries
 
 
-def _boundaries(tune: Tune) -> set[int]:
-    """Return the indices of the bar lines between parts; the first stands for several in a row."""
-    boundaries: set[int] = set()
-    first = 0
+def _boundaries(tune: Tune) -> set[tuple[int, int]]:
+    """Return the places of the bar lines between parts; the first stands for several in a row."""
+    boundaries: set[tuple[int, int]] = set()
+    first = (0, 0)
     for i, element in enumerate(tune.elements):
         if not isinstance(element, BarLine):
             continue
         if i == 0 or not isinstance(tune.elements[i - 1], BarLine):
-            first = i
+            first = element.place
         if element.text not in ("|", "") or element.ending:
             boundaries.add(first)
     return boundaries
