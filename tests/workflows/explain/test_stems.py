@@ -151,6 +151,15 @@ def test_what_does_not_fit_is_said_with_the_remedy(folder: Path, tmp_path: Path)
     ):
         with pytest.raises(ParameterError, match=message):
             list(explain_files(explained(folder, stems=stems, start=0.5)))
+    model = f"{folder / 'ear.py'}:make"
+    files = [
+        folder / "mix.wav",
+        folder / "parts" / "ticks.wav",
+    ]  # as --stems parts/*.wav gives them
+    stray = run(
+        "explain", *files, "--stems", folder / "parts" / "hum.wav", "--model", model, code=2
+    )
+    assert "of one sound, each file has its own --stems" in stray
     only = {"stems": (folder / "parts" / "hum.wav",), "rest": True, "start": 0.5}
     (row,) = explain_files(explained(folder, **only))
     assert row.explanation is not None

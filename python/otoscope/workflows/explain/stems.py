@@ -92,6 +92,12 @@ def _paths(config: ExplainConfig, path: Path) -> list[Path]:
     paths = list(config.stems or ())
     if len(config.sounds) == 1 and not config.sounds[0].is_dir():
         return paths
+    if any(file.is_file() for file in paths):
+        raise ParameterError(
+            f"stems are files, and the sounds are {len(config.sounds)}: of several sounds each "
+            "needs a folder of stems",
+            advice=Advice("of one sound, each file has its own ", Argument("stems")),
+        )
     folders = [folder / path.stem for folder in paths if (folder / path.stem).is_dir()]
     if not folders:
         raise ParameterError(
