@@ -202,7 +202,7 @@ def test_commands_import_and_check(variables: Variables, scaling: Path, tmp_path
     model = load_bundle(bundle)
     songs = tmp_path / "songs"
     songs.mkdir()
-    y = 0.1 * torch.randn(3 * 22050, generator=torch.Generator().manual_seed(2))
+    y = 0.1 * torch.randn(30_000, generator=torch.Generator().manual_seed(2))
     write_audio(songs / "a.wav", y, sr=22050)
     outputs = timeline(model, y, padded=True).outputs[:, 0].numpy()
     np.savez(tmp_path / "p.npz", **{"a.mp3": outputs[3:].astype(np.float32)})  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -73,9 +74,15 @@ def test_commands_of_a_page_exist_with_their_options(page: Path) -> None:
         parse(arguments)
 
 
+@cache
+def tree_of_commands() -> Any:
+    """Build the tree once: that takes most of the time."""
+    return typer.main.get_command(app)
+
+
 def parse(arguments: list[str]) -> dict[str, Any]:
     """Parse a command line, which raises if an option is not known; return its values."""
-    command: Any = typer.main.get_command(app)
+    command: Any = tree_of_commands()
     while hasattr(command, "commands") and arguments != ["--help"]:
         if command.invoke_without_command and not any(a in command.commands for a in arguments):
             break
