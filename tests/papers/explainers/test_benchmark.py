@@ -19,6 +19,7 @@ from otoscope.papers.explainers.benchmark import BenchmarkExplainersConfig, benc
 from otoscope.papers.explainers.problem import Item, judge
 from otoscope.papers.explainers.registry import OURS
 from tests.papers.explainers.test_explainers import make_item
+from tests.support.tones import write_detector, write_songs
 
 NAMES = "captum Saliency,SoundLIME paper_a"
 
@@ -75,6 +76,8 @@ def test_who_knows_the_truth_wins_and_chance_is_last(tmp_path: Path) -> None:
     assert [row[0] for row in contents.rows] == [OURS, "SoundLIME paper_a"]
     assert lost.rows[0][0] in ("none", "known")
     assert ("known: made up",) in notes.rows
+    (above,) = [row[0] for row in notes.rows if "are above random" in row[0]]
+    assert above.startswith(("known: 2 of 3", "known: 3 of 3"))
     ET.parse(tmp_path / "benchmark_explainers.svg")
     assert not (tmp_path / "benchmark_explainers.jsonl").exists()
 
@@ -155,3 +158,12 @@ def test_the_command_prints_the_tables(tmp_path: Path) -> None:
     assert printed["tables"][0]["columns"][1] == "explainer"
     assert "Tier 1, known by construction" in result.stdout
     assert "all numbers: " in result.stdout
+
+
+def test_a_folder_with_too_few_songs_is_an_error(tmp_path: Path) -> None:
+    songs = write_songs(tmp_path / "songs", 3)
+    config = BenchmarkExplainersConfig(
+        tasks="sung", model=write_detector(tmp_path), songs=songs, n_tuning=2
+    )
+    with pytest.raises(ParameterError, match="has 3 songs; 2 are for tuning, and two more"):
+        benchmark_explainers(config, tmp_path / "out")

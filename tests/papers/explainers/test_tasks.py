@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from otoscope.papers.a_soundlime._excerpts import SongStems
 from otoscope.papers.explainers.adversary import Adversary
-from otoscope.papers.explainers.planted import Horse, Planted, horse_scene
+from otoscope.papers.explainers.planted import Horse, Planted, horse_scene, planted
 from otoscope.papers.explainers.problem import Item, edges_of
 from otoscope.papers.explainers.sounds import SECONDS, SR, Plant, bell_in_babble, snare_in_drums
 from otoscope.papers.explainers.sung import Sung, unheard
+from otoscope.progress import silent
 from tests.support import tones
 
 PLANTS = {"horse": horse_scene, "drums": snare_in_drums, "speech": bell_in_babble}
@@ -94,3 +97,17 @@ def test_songs_of_the_other_synthesiser_are_sung_in_part() -> None:
     assert torch.equal(song.voice, again.voice)
     loud = song.voice.unfold(0, 400, 400).square().mean(1) > 1e-4 * song.voice.square().max()
     assert 0.3 < float(loud.float().mean()) < 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant", [snare_in_drums, bell_in_babble])
+def test_a_trained_detector_hears_events_of_other_songs(plant: Plant, tmp_path: Path) -> None:
+    path = tmp_path / "detector.safetensors"
+    task = planted(plant, path, n_clips=160, seed=0, progress=silent)
+    accuracy = int(task.note.split(" % of ")[0].rpartition(" ")[2])
+    assert accuracy >= 80
+    (item,) = task.items(0, 1)
+    assert item.about["output"] > 0
+    written = path.read_bytes()
+    assert planted(plant, path, n_clips=160, seed=0, progress=silent).note == task.note
+    assert path.read_bytes() == written  # read, not trained again

@@ -17,7 +17,15 @@ from otoscope.report.figures import COLOURS, ResultTable, svg_figure
 from otoscope.report.numbers import UNKNOWN, decimals, with_bounds
 from otoscope.report.sentences import join
 
-__all__ = ["Rank", "best_settings", "draw_benchmark", "losses", "ranks_of", "tables_of"]
+__all__ = [
+    "Rank",
+    "above_chance",
+    "best_settings",
+    "draw_benchmark",
+    "losses",
+    "ranks_of",
+    "tables_of",
+]
 
 
 class _Config(Protocol):
@@ -102,6 +110,15 @@ def difference(first: Rank, second: Rank, *, seed: int) -> Interval:
     """Return the mean difference of two explainers on the same items, over songs."""
     pairs = [a - b for a, b in zip(first.areas, second.areas, strict=True)]
     return grouped_mean(pairs, first.songs, seed=seed)
+
+
+def above_chance(ranks: Sequence[Rank], *, seed: int) -> list[Rank]:
+    """Return the explainers that are above random on the same items, beyond the interval."""
+    chance = next((rank for rank in ranks if rank.explainer == "random"), None)
+    if chance is None:
+        return []
+    others = [r for r in ranks if r is not chance and r.songs == chance.songs]
+    return [rank for rank in others if difference(rank, chance, seed=seed).low > 0]
 
 
 def losses(ranks: Sequence[Rank], *, seed: int) -> list[tuple[Rank, Interval]]:
@@ -230,6 +247,11 @@ def _notes(
         *notes,
     ]
     for task, of_task in ranks.items():
+        better = above_chance(of_task, seed=config.seed)
+        sentences.append(
+            f"{task}: {len(better)} of {len(of_task) - 1} explainers are above random, whose "
+            "difference’s interval is above 0"
+        )
         there = {rank.explainer for rank in of_task}
         if missing := [e.name for e in explainers if e.name not in there]:
             sentences.append(
