@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,20 @@ def test_a_users_explainer_is_a_function_of_a_file(tmp_path: Path) -> None:
 def test_an_unknown_explainer_is_an_error(names: str, further: str, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         chosen(names, further)
+
+
+def test_what_another_package_cannot_explain_has_a_reason() -> None:
+    def fails(problem: Problem, setting: str) -> object:
+        raise AssertionError("a module is used twice\nmore")
+
+    other = Explainer("b", fails, ("",), needs="captum")
+    made = judged(other, make_item(), "", budget=64, seed=0)
+    assert made == {"reason": "captum: a module is used twice"}
+    with pytest.raises(AssertionError):  # a mistake of a user's explainer is shown
+        judged(Explainer("mine", fails, ("",)), make_item(), "", budget=64, seed=0)
+
+
+def test_grad_cam_needs_convolutions_that_are_called() -> None:
+    item = replace(make_item(), network=nn.Sequential(nn.Flatten(), nn.Linear(N * LENGTH * 3, 1)))
+    made = judged(EXPLAINERS["Grad-CAM"], item, "last", budget=64, seed=0)
+    assert made == {"reason": "the network calls 0 convolutions as modules"}

@@ -56,6 +56,12 @@ def test_edges_of_events_lie_off_those_of_windows(items: list[Item]) -> None:
         assert torch.equal(item.stems.parts.sum(0), item.x)  # type: ignore[union-attr]
 
 
+def songs(song: int) -> list[SongStems]:
+    """Give a song without an excerpt that fits, and one with some."""
+    silent_voice = torch.zeros(3 * tones.SR)
+    return [SongStems("unsung", silent_voice, tones.stems(3.0)[1]), half_sung(song)]
+
+
 def half_sung(song: int) -> SongStems:
     """Make a song of 3 s whose voice sounds from 1.0 to 1.93 s."""
     voice, backing = tones.stems(3.0, seed=song)
@@ -65,7 +71,7 @@ def half_sung(song: int) -> SongStems:
 
 def test_sung_frames_are_those_in_which_the_voice_sounds() -> None:
     model = tones.detector(bias=17.0)
-    found = list(Sung(model, half_sung, 7, 0).items(0, 2))
+    found = list(Sung(model, songs, 7, 0).items(0, 2))
     assert len(found) == 2
     for item in found:
         time = item.about["start"] + (torch.arange(len(item.truth)) + 0.5) * 0.01
@@ -79,7 +85,7 @@ def test_sung_frames_are_those_in_which_the_voice_sounds() -> None:
 
 def test_an_adversary_differs_in_its_region_alone() -> None:
     model = tones.detector(bias=21.6)
-    (item,) = Adversary(model, half_sung, 7, 0).items(0, 1)
+    (item,) = Adversary(model, lambda song: [half_sung(song)], 7, 0).items(0, 1)
     assert item.about["before"] < 0.5 <= item.about["output"]
     start = float(item.about["second"])
     y = half_sung(0).backing[round(start * tones.SR) :][: model.excerpt_samples]

@@ -5,8 +5,9 @@ Praher et al. (2021): what was changed is what the new answer rests on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -46,44 +47,36 @@ class Adversary:
     """Excerpts without voice, changed in one region until a detector calls them sung."""
 
     model: Any
-    stems: Callable[[int], SongStems]
+    stems: Callable[[int], Iterable[SongStems]]
     n_segments: int
     seed: int
     note: str = ""
 
     def items(self, song: int, n: int) -> Iterator[Item]:
         """Yield adversaries made from a song's backing."""
-        model, found = self.model, 0
-        stems = self.stems(song)
+        found = (item for stems in self.stems(song) for item in self._found(stems.backing, song))
+        return islice(found, n)
+
+    def _found(self, backing: Tensor, song: int) -> Iterator[Item]:
+        model = self.model
         network, rate, length = output_of(model), model.sample_rate, model.excerpt_samples
         rng = numpy_generator(item_seed(self.seed, "regions", song))
         for _ in range(_TRIES):
-            start = int(rng.integers(max(1, len(stems.backing) - length)))
-            y = stems.backing[start : start + length]
+            start = int(rng.integers(max(1, len(backing) - length)))
+            y = backing[start : start + length]
             first, end = _region(rng, length, rate)
-            patch = model.patch((y, rate))
-            item = excerpt_item(
-                network, patch, _frames(model, first, end), self.n_segments, second=start / rate
-            )
-            if item.about["output"] >= 0.5 or not is_off_grid(item.truth, item.ids):
+            truth, second = _frames(model, first, end), start / rate
+            before = excerpt_item(network, model.patch((y, rate)), truth, self.n_segments)
+            if before.about["output"] >= 0.5 or not is_off_grid(truth, before.ids):
                 continue
-            if (made := self._attacked(network, y, first, end)) is not None:
-                changed, snr_db = made
-                patch = model.patch((changed, rate))
-                item = excerpt_item(
-                    network,
-                    patch,
-                    item.truth,
-                    self.n_segments,
-                    second=start / rate,
-                    before=item.about["output"],
-                    snr_db=snr_db,
-                )
-                if item.about["output"] >= 0.5:
-                    found += 1
-                    yield item
-            if found == n:
-                return
+            if (made := self._attacked(network, y, first, end)) is None:
+                continue
+            changed, snr_db = made
+            about = {"second": second, "before": before.about["output"], "snr_db": snr_db}
+            patch = model.patch((changed, rate))
+            item = excerpt_item(network, patch, truth, self.n_segments, **about)
+            if item.about["output"] >= 0.5:
+                yield item
 
     def _attacked(
         self, network: nn.Module, y: Tensor, first: int, end: int

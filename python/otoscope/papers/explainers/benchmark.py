@@ -255,6 +255,10 @@ def judged(
             scores = problem.pooled(explainer.explain(problem, setting))
     except NotImplementedError as err:
         return {"reason": str(err)}
+    except (AssertionError, RuntimeError) as err:
+        if not explainer.needs:
+            raise
+        return {"reason": f"{explainer.needs}: {err}".splitlines()[0]}
     except ParameterError as err:
         raise err.within(f"explainer {explainer.name}") from err
     seconds = time.perf_counter() - began

@@ -37,20 +37,24 @@ def smooth_grad(problem: Problem, setting: str) -> Tensor:
 
 def grad_cam(problem: Problem, setting: str) -> Tensor:
     """Weigh the channels of a convolution by their mean gradients (Selvaraju et al. 2017)."""
-    kinds = (nn.Conv1d, nn.Conv2d)
-    layers = [module for module in problem.model.modules() if isinstance(module, kinds)]
     place = 2 if "but one" in setting else 1
-    if len(layers) < place:
-        raise NotImplementedError("the network has too few convolutions")
-    kept: list[Tensor] = []
-    hook = layers[-place].register_forward_hook(lambda _, __, output: kept.append(output))
+    called: list[Tensor] = []  # in the order of the calls; some modules only hold weights
+    hooks = [
+        module.register_forward_hook(lambda _, __, output: called.append(output))
+        for module in problem.model.modules()
+        if isinstance(module, nn.Conv1d | nn.Conv2d)
+    ]
     try:
-        output = problem.model(problem.x[None, None].requires_grad_())
+        output = problem.model(problem.x[None, None].clone().requires_grad_())
     finally:
-        hook.remove()
-    (gradient,) = torch.autograd.grad(output.sum(), kept[0])
+        for hook in hooks:
+            hook.remove()
+    if len(called) < place:
+        raise NotImplementedError(f"the network calls {len(called)} convolutions as modules")
+    layer = called[-place]
+    (gradient,) = torch.autograd.grad(output.sum(), layer)
     axes = tuple(range(2, gradient.ndim))
-    maps = (gradient.mean(axes, keepdim=True) * kept[0]).sum(1)[0].detach()
+    maps = (gradient.mean(axes, keepdim=True) * layer).sum(1)[0].detach()
     maps = maps if "no ReLU" in setting else maps.relu()
     frames = maps if maps.ndim == 1 else None
     shape = problem.x.shape

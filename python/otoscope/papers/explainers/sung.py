@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from otoscope.seeds import item_seed, numpy_generator
 __all__ = ["Sung", "excerpt_item", "output_of", "unheard"]
 
 CONTENTS = ("mean_inp", "zero", "min_inp", "mean_band", "noise")
-_TRIES = 60
+_TRIES = 40
 _QUIET = 1e-4  # of the loudest frame's power: 40 dB
 _GAP_SECONDS = 0.1  # shorter pauses are part of the singing
 
@@ -50,35 +51,33 @@ class Sung:
     """Excerpts of songs that are sung in part, and a detector's probability of singing."""
 
     model: Any
-    stems: Callable[[int], SongStems]
+    stems: Callable[[int], Iterable[SongStems]]
     n_segments: int
     seed: int
     note: str = ""
 
     def items(self, song: int, n: int) -> Iterator[Item]:
         """Yield excerpts of a song that the model calls sung, whose edges are off the grid."""
-        model, found = self.model, 0
-        stems = self.stems(song)
+        found = (item for stems in self.stems(song) for item in self._found(stems, song))
+        return islice(found, n)
+
+    def _found(self, stems: SongStems, song: int) -> Iterator[Item]:
+        model, both = self.model, (stems.voice, stems.backing)
         network, rate = output_of(model), model.sample_rate
-        seconds = len(stems.voice) / rate - model.excerpt_samples / rate
+        seconds = (len(stems.voice) - model.excerpt_samples) / rate
         sung = _sung_samples(stems, model.hop_length, rate)
         rng = numpy_generator(item_seed(self.seed, "excerpts", song))
-        for start in rng.uniform(0, max(seconds, 0), _TRIES):
-            begin = float(start)
-            patch = model.patch((stems.voice + stems.backing, rate), start=begin)
+        for start in map(float, rng.uniform(0, max(seconds, 0), _TRIES)):
+            patch = model.patch((stems.voice + stems.backing, rate), start=start)
             truth = _owned(sung, patch)
             if not 0.1 <= float(truth.float().mean()) <= 0.7:
                 continue
             item = excerpt_item(network, patch, truth, self.n_segments)
             if is_off_grid(truth, item.ids) and item.about["output"] >= 0.5:
-                found += 1
-                both = (stems.voice, stems.backing)
-                parts = [model.patch((y, rate), start=begin).values for y in both]
+                parts = [model.patch((y, rate), start=start).values for y in both]
                 domain = model.domain
                 energies = torch.stack([domain.mel(values) for values in parts])
                 yield replace(item, stems=Stems(energies, domain.mel, domain.from_mel))
-            if found == n:
-                return
 
 
 def excerpt_item(

@@ -19,6 +19,8 @@ from otoscope.workflows.recording import load_listening_model
 
 __all__ = ["TASKS", "TIERS", "Settings", "Task", "TaskEntry", "named_tasks"]
 
+_MADE, _APART = 8, 1_000_000  # songs that are tried for one, and the distance of their numbers
+
 TIERS = {
     1: "known by construction",
     2: "planted signal",
@@ -93,10 +95,15 @@ def _of_songs(
         model = load_listening_model(name or config.model, device="cpu")
         rate, seed = model.sample_rate, config.seed
 
-        def stems(song: int) -> SongStems:
-            if is_unheard:
-                return unheard(song, sr=rate, seed=seed)
-            return song_stems(config.songs, song, sr=rate, seed=seed)
+        def stems(song: int) -> Iterator[SongStems]:
+            """Yield a song; of those that are made, further ones, where it has too few items."""
+            for number in range(song, song + _MADE * _APART, _APART):
+                if is_unheard:
+                    yield unheard(number, sr=rate, seed=seed)
+                else:
+                    yield song_stems(config.songs, number, sr=rate, seed=seed)
+                    if config.songs is not None:
+                        return
 
         task: Task = kind(model, stems, config.n_segments, seed)
         return task
