@@ -13,9 +13,9 @@ from otoscope.adapters.captum import FeatureAblation, KernelShap, ShapleyValueSa
 from otoscope.attack import WaveformPGD
 from otoscope.errors import ParameterError
 from otoscope.explain import ActivationMaximiser, SoundLIME
-from otoscope.explain.maximise import RawPrior
+from otoscope.explain.maximise import RawPrior, find_extremes
 from otoscope.models import timeline
-from otoscope.protocols import SoundClassifier, batch_dependence
+from otoscope.protocols import Rows, SoundClassifier, batch_dependence
 from tests.support.listeners import listener
 from tests.support.networks import Net
 
@@ -56,6 +56,84 @@ def test_explanations_do_not_depend_on_max_batch(
         assert "plain batches of 1:" in explanation.plan
 
 
+MEETINGS: dict[str, Any] = {
+    "mean": lambda x: x - 0.1 * x.mean(0),
+    "largest of the batch": lambda x: x / (x.abs().amax() + 1),
+    "largest above a limit": lambda x: x / x.abs().amax().clamp(min=9.0),
+    "least of the batch": lambda x: x - x.amin(),
+    "first of the batch": lambda x: x - 0.5 * x[:1],
+    "last of the batch": lambda x: x - 0.5 * x[-1:],
+    "neighbour": lambda x: x + 0.5 * x.roll(1, 0),
+    "running sum": lambda x: x.cumsum(0),
+    "softmax over the batch": lambda x: x.flatten(1).softmax(0),
+    "place in the batch": lambda x: x + torch.arange(float(len(x)))[:, None, None, None],
+    "size of the batch": lambda x: x / len(x),
+    "rank": lambda x: x.flatten(1).argsort(0).float(),
+    "batch norm": lambda x: nn.functional.batch_norm(x, None, None, training=True),
+}
+
+
+@pytest.mark.parametrize("loud", [0, 4])
+@pytest.mark.parametrize("kind", MEETINGS)
+@pytest.mark.filterwarnings("ignore:.*each is evaluated alone")
+def test_whatever_way_rows_meet_explanations_do_not_depend_on_it(kind: str, loud: int) -> None:
+    picture = PICTURE.abs() + 0.1
+    picture[loud * 2 : loud * 2 + 2] += 20
+
+    def model(batch: Tensor) -> Tensor:
+        met: Tensor = MEETINGS[kind](batch.flatten(1)[:, None, None] if kind == "rank" else batch)
+        return met.flatten(1)[:, ::3].square().sum(1, keepdim=True)
+
+    options: Any = {"segments": "temporal:5", "content": 0.0}
+    alone: Any = SoundLIME(model, max_batch=1, **options).explain(picture)
+    for size in (2, 3, 8, 31, 64):
+        explanation: Any = SoundLIME(model, max_batch=size, **options).explain(picture)
+        torch.testing.assert_close(explanation.outputs, alone.outputs, rtol=1e-4, atol=1e-4)
+
+
+def test_models_that_take_no_single_row_are_not_asked_for_one() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 1), nn.Flatten(0)).eval()
+    call = Net(lambda n, x: n.f(x).squeeze(), f=model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SoundLIME(call, segments="temporal:4", content=0.0, shared=False).explain(PICTURE)
+
+
+def test_rows_of_a_louder_excerpt_may_meet() -> None:
+    """The limit is never reached by the first excerpt."""
+
+    def model(batch: Tensor) -> Tensor:
+        return (batch / batch.abs().amax().clamp(min=9.0)).sum((1, 2, 3))
+
+    options: Any = {"segments": "temporal:6", "content": 0.0}
+    quiet, loud = PICTURE.abs(), 20 * PICTURE.abs()
+    (alone,) = SoundLIME(model, max_batch=1, **options).explain(loud[None])  # type: ignore[misc]
+    lime = SoundLIME(model, max_batch=2, **options)
+    with pytest.warns(UserWarning, match="each is evaluated alone"):
+        explanations: Any = lime.explain(torch.stack([quiet, loud]))
+    torch.testing.assert_close(explanations[1].outputs, alone.outputs)
+
+
+def test_extremes_rankings_and_features_do_not_depend_on_the_batch() -> None:
+    net = centred().eval()
+    excerpts = torch.randn(9, 1, 12, 4, generator=torch.Generator().manual_seed(1))
+
+    def activation(batch: Tensor) -> Tensor:
+        return net(batch)[:, 0]  # type: ignore[no-any-return]
+
+    right = find_extremes(activation, excerpts, 4, max_batch=1)
+    for size in (2, 8):
+        with pytest.warns(UserWarning, match="an excerpt depend .*; each is evaluated alone"):
+            extremes = find_extremes(activation, excerpts, 4, max_batch=size)
+        torch.testing.assert_close(extremes.activations, right.activations)
+    rows = Rows(net, "a number")
+    with pytest.warns(UserWarning, match="a number depend"), torch.no_grad():
+        first = rows(excerpts, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # told once
+        torch.testing.assert_close(rows(excerpts).detach(), first)
+
+
 def test_a_model_that_needs_a_batch_is_refused() -> None:
     for size in (2, 8, 64):
         lime = SoundLIME(normalised().eval(), segments="temporal:4", content=0.0, max_batch=size)
@@ -88,7 +166,7 @@ def test_models_of_independent_rows_are_checked_once_and_not_told() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         lime.explain(PICTURE)
-    assert sizes == [8, 8, 2]
+    assert sizes == [8, 8, 2, 4]
 
 
 def test_unchanged_models_are_checked_once() -> None:
@@ -97,7 +175,7 @@ def test_unchanged_models_are_checked_once() -> None:
     calls.register_forward_hook(lambda module, inputs, output: n_calls.add_(1) and None)
     net = nn.Sequential(calls, nn.Linear(48, 1)).eval()
     lime = SoundLIME(net, segments="temporal:3", content=0.0, shared=False)
-    for wanted in (2, 3, 4):
+    for wanted in (3, 4, 5):
         lime.explain(PICTURE)
         assert float(n_calls) == wanted
 

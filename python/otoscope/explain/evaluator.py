@@ -19,7 +19,14 @@ from otoscope import ops
 from otoscope.errors import ParameterError
 from otoscope.explain.shared import TRACING, NotTraced, SharedForward, settings_of_torch
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import Model, batch_dependence, call_model, check_outputs, dependence_text
+from otoscope.protocols import (
+    Model,
+    among_louder,
+    batch_dependence,
+    call_model,
+    check_outputs,
+    dependence_text,
+)
 from otoscope.protocols.reach import State, modules_of, state_of
 from otoscope.protocols.signature import is_module, with_layout
 
@@ -241,12 +248,12 @@ class Evaluator:
         outputs = self._plain(table, step)
         dependence = self._dependence(table, outputs, step)
         text = dependence_text(dependence, "a coalition")
+        reason = "; ".join(filter(None, (reason, text if dependence else "")))
         if dependence == "random":
             warnings.warn(text, stacklevel=6)
-            reason = f"{reason}; {text}" if reason else text
         elif dependence:
             warnings.warn(f"{text}; each is evaluated alone", stacklevel=6)
-            reason, step, passes = f"{reason}; {text}" if reason else text, 1, 2 * passes
+            step, passes = 1, 2 * passes
             try:
                 outputs = self._plain(table, step)
             except ParameterError as err:
@@ -272,24 +279,24 @@ class Evaluator:
         tables, firsts = [], range(0, len(table.coalitions), step)
         for excerpt in tracked(table.progress, range(len(table.values)), "excerpts"):
             shown = tracked(table.progress, firsts, "batches")
-            rows = torch.cat(
-                [part for i in shown for part in self._rows(table, excerpt, i, i + step)]
-            )
+            rows = torch.cat([next(self._rows(table, excerpt, i, i + step)) for i in shown])
             tables.append(rows[:, table.choose(rows.shape[1])])
         return torch.stack(tables)
 
     def _rows(self, table: _Table, excerpt: int, first: int, last: int) -> Iterator[Tensor]:
         """Yield the outputs of one batch."""
-        content = table.contents
-        if isinstance(content, ops.Noise):
-            content = replace(content, first_sample=content.first_sample + first)
-        else:
-            content = content[excerpt]
+        content = self._content(table, excerpt, first)
         values, some = table.values[excerpt], table.coalitions[first:last]
         return evaluate(self.model, values, content, table.segments, some, max_batch=last - first)
 
+    def _content(self, table: _Table, excerpt: int, first: int) -> Tensor | ops.Noise:
+        """Return the content of an excerpt for the coalitions from ``first`` on."""
+        if isinstance(table.contents, ops.Noise):
+            return replace(table.contents, first_sample=table.contents.first_sample + first)
+        return table.contents[excerpt]
+
     def _dependence(self, table: _Table, outputs: Tensor, step: int) -> str:
-        """Compare two rows with another batch, once for each state of the model."""
+        """Compare some rows with other batches, once for each state of the model."""
         if step == 1:
             return ""
         key = (step, table.values.shape[1:], table.values.dtype), state_of(self.model)
@@ -300,9 +307,19 @@ class Evaluator:
             (rows,) = self._rows(table, 0, first, last)
             return rows[:, table.choose(rows.shape[1])].to(table.values.dtype)
 
-        dependence = batch_dependence(again, outputs[0], step)
+        dependence = batch_dependence(again, outputs[0], step, beside=lambda: self._beside(table))
         self._independent = None if dependence else key
         return dependence
+
+    def _beside(self, table: _Table) -> Tensor:
+        """Return the outputs of the first and the last coalition, evaluated among louder rows."""
+        x, n = table.values[0], len(table.coalitions)
+        ends = [
+            ops.occlude(x, self._content(table, 0, i), table.segments, table.coalitions[i : i + 1])
+            for i in (0, n - 1)
+        ]
+        outputs = call_model(self.model, among_louder(torch.cat(ends))[:, None])[1:-1]
+        return outputs[:, table.choose(outputs.shape[1])].to("cpu", table.values.dtype)
 
     def _error(self, outputs: Tensor, table: _Table) -> float:
         """Compare some coalitions with plain batches: error relative to the largest output."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.fit.decisive import DecisiveSets, decisive_sets
 from otoscope.explain.settings import Decision
-from otoscope.protocols import ListeningModel, Patch, call_model, choose_targets, evaluating
+from otoscope.protocols import ListeningModel, Patch, Rows, call_model, choose_targets, evaluating
 
 if TYPE_CHECKING:
     from otoscope.explain.result import Explanation
@@ -148,7 +148,9 @@ def _outputs(model: Any, y: Tensor, sr: float) -> Tensor:
     starts = [i * length / 2 for i in range(n_steps + 1)]
     with torch.no_grad(), evaluating(model):
         values = torch.stack([model.patch((y, sr), start=start).values for start in starts])
-        return call_model(model, values[:, None]).double().cpu()
+        rows = Rows(lambda batch: call_model(model, batch), "an excerpt")
+        outputs: Tensor = rows(values[:, None])
+        return outputs.double().cpu()
 
 
 def _best(outputs: Tensor, column: int, sets: DecisiveSets) -> Tensor:

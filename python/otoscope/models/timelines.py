@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +11,9 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.protocols import (
     ListeningModel,
-    batch_dependence,
+    Rows,
     call_model,
     choose_targets,
-    dependence_text,
     evaluating,
 )
 from otoscope.protocols.listening import excerpts_alone
@@ -109,24 +107,8 @@ def timeline(
             if padded and model.domain is not None:
                 values = pad(values, before, length - 1 - before, floor=model.domain.floor)
             excerpts = sliding(values, length, hop=hop)
-        outputs = _evaluated(model, excerpts[:, None], max_batch)
+        rows = Rows(lambda batch: call_model(model, batch).cpu(), "an excerpt")
+        outputs = rows(excerpts[:, None], max_batch)
     choose_targets(0, outputs.shape[1], model.output_names)  # as many names as outputs
     first = torch.arange(len(outputs), dtype=torch.float64) * hop - before
     return Timeline(first * frame_duration, outputs, length * frame_duration)
-
-
-def _evaluated(model: ListeningModel, excerpts: Tensor, max_batch: int) -> Tensor:
-    """Evaluate excerpts in batches; one at a time if their outputs depend on the batch."""
-    outputs = torch.cat([call_model(model, part).cpu() for part in excerpts.split(max_batch)])
-    if len(outputs) < 3 or max_batch == 1:
-        return outputs
-    dependence = batch_dependence(
-        lambda first, last: call_model(model, excerpts[first:last]), outputs, max_batch
-    )
-    text = dependence_text(dependence, "an excerpt")
-    if dependence == "random":
-        warnings.warn(text, stacklevel=3)
-    elif dependence:
-        warnings.warn(f"{text}; each is evaluated alone", stacklevel=3)
-        outputs = torch.cat([call_model(model, part).cpu() for part in excerpts.split(1)])
-    return outputs

@@ -6,7 +6,7 @@
 Frame i of a patch owns the samples i * hop_length ... (i + 1) * hop_length of its sound.
 """
 
-from otoscope.protocols.batches import batch_dependence, dependence_text
+from otoscope.protocols.batches import Rows, among_louder, batch_dependence, dependence_text
 from otoscope.protocols.calls import (
     Model,
     call_guarded,
@@ -47,11 +47,13 @@ __all__ = [
     "Outputs",
     "Patch",
     "Pooling",
+    "Rows",
     "Signature",
     "Sound",
     "SoundClassifier",
     "Target",
     "TransposedPicture",
+    "among_louder",
     "as_outputs",
     "batch_dependence",
     "call_guarded",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-__all__ = ["batch_dependence", "dependence_text"]
+from otoscope.errors import ParameterError
+
+__all__ = ["Rows", "among_louder", "batch_dependence", "dependence_text"]
 
 _ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}  # relative to the largest output
 
@@ -19,6 +22,7 @@ def batch_dependence(
     step: int,
     *,
     inputs: torch.dtype | None = None,
+    beside: Callable[[], Tensor] | None = None,
 ) -> Literal["", "random", "batch"]:
     """Find out whether outputs depend on the batches in which they were computed.
 
@@ -32,6 +36,10 @@ def batch_dependence(
         Size of these batches.
     inputs : torch.dtype, optional
         Type of the model's inputs, which may be less exact than that of its outputs.
+    beside : callable, optional
+        Evaluates the first row and the last in a batch with louder ones, see `among_louder`, and
+        returns their outputs: a largest value over the batch changes the quiet rows alone. A model
+        that refuses such rows is not asked further.
 
     Returns
     -------
@@ -63,9 +71,86 @@ def batch_dependence(
             a.double().cpu(), b.double().cpu(), rtol=0, atol=tolerance * scale, equal_nan=True
         )
 
-    if agree(known, other):
+    if not agree(known, other):
+        return "batch" if n > 1 and agree(other, evaluate(first, last)) else "random"
+    if beside is None:
         return ""
-    return "batch" if n > 1 and agree(other, evaluate(first, last)) else "random"
+    try:
+        other = beside()
+    except ParameterError:
+        return ""
+    if agree(outputs[[0, -1]], other):
+        return ""
+    return "batch" if agree(other, beside()) else "random"
+
+
+def among_louder(rows: Tensor) -> Tensor:
+    """Put rows between two beyond their range: the last one raised, and lowered.
+
+    Parameters
+    ----------
+    rows : Tensor [row, ...]
+        Inputs of a floating type.
+
+    Returns
+    -------
+    Tensor [row + 2, ...]
+        Inputs for a batch.
+
+    Examples
+    --------
+    >>> among_louder(torch.tensor([[0.0], [1.0]])).tolist()
+    [[10.0], [0.0], [1.0], [-8.0]]
+    """
+    shift = 8 * rows.abs().amax() + 1
+    return torch.cat([rows[-1:] + shift, rows, rows[-1:] - shift])
+
+
+class Rows:
+    """Evaluate batches of rows, each row alone once outputs were seen to depend on the batch.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Function of a batch [row, ...] that returns outputs [row, ...].
+    row : str
+        What the rows are, for the warning: "an excerpt".
+
+    Examples
+    --------
+    >>> rows = Rows(lambda batch: batch * 2, "a number")
+    >>> rows(torch.ones(3, 1)).tolist()
+    [[2.0], [2.0], [2.0]]
+    """
+
+    def __init__(self, evaluate: Callable[[Tensor], Tensor], row: str) -> None:
+        self._evaluate, self._row = evaluate, row
+        self._is_checked = self._is_alone = False
+
+    def __call__(self, batch: Tensor, step: int | None = None) -> Tensor:
+        """Return the outputs of rows, evaluated ``step`` at a time, by default at once."""
+        step = step or max(1, len(batch))
+        outputs = self._in_batches(batch, 1 if self._is_alone else step)
+        if self._is_checked or step == 1 or len(batch) < 2:
+            return outputs
+        self._is_checked = True
+        dependence = batch_dependence(
+            lambda first, last: self._evaluate(batch[first:last]),
+            outputs,
+            step,
+            beside=lambda: self._evaluate(among_louder(batch[[0, -1]]))[1:-1],
+        )
+        text = dependence_text(dependence, self._row)
+        if dependence == "random":
+            warnings.warn(text, stacklevel=3)
+        elif dependence:
+            warnings.warn(f"{text}; each is evaluated alone", stacklevel=3)
+            self._is_alone = True
+            outputs = self._in_batches(batch, 1)
+        return outputs
+
+    def _in_batches(self, batch: Tensor, step: int) -> Tensor:
+        return torch.cat([self._evaluate(part) for part in batch.split(step)])
 
 
 def dependence_text(dependence: str, row: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.protocols.batches import batch_dependence, dependence_text
+from otoscope.protocols.batches import among_louder, batch_dependence, dependence_text
 from otoscope.protocols.calls import call_model
 from otoscope.protocols.listening import (
     ListeningModel,
@@ -204,6 +204,7 @@ class SoundClassifier(nn.Module):
                 table,
                 _MAX_BATCH,
                 inputs=batch.dtype,
+                beside=lambda: call_model(self.model, among_louder(batch[[0, -1]]))[1:-1],
             )
             _is_independent[self] = dependence != "batch"
             if not dependence:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.metrics import FeatureSet
-from otoscope.protocols import device_of, evaluating, model_name
+from otoscope.protocols import Rows, device_of, evaluating, model_name
 from otoscope.signal.audio.files import Blocks
 from otoscope.signal.excerpts import sliding
 from otoscope.taps import Tap
@@ -97,6 +97,7 @@ class SoundFeatures:
         self._model, identity = load_identified_listener(config.model, device=config.device)
         self._tap, self._axis = tap, axis = _tapped(self._model, config)
         layer = tap.layer
+        self._columns = Rows(lambda batch: _columns(tap, axis, batch), "an excerpt")
         self._padded = config.padded
         frame_rate = self._model.sample_rate / self._model.hop_length
         length = self._model.patch_frames
@@ -138,7 +139,7 @@ class SoundFeatures:
         """
         with torch.no_grad(), evaluating(self._model):
             for batch in self._batches(sound):
-                yield _columns(self._tap, self._axis, batch)
+                yield self._columns(batch)
 
     def _batches(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Cut a sound that comes in blocks into excerpts [batch, 1, frame, mel]."""

@@ -75,7 +75,7 @@ def test_features_are_taken_in_eval_mode_batch_by_batch(tapped: bool) -> None:
     real = torch.tensor([[1.0], [2.0], [4.0]])
     feature = Tap(net, "0") if tapped else net
     ranking = grid.rank(real, feature=feature, max_batch=2)
-    assert sizes == [2, 2, 1]
+    assert sizes == [2, 2, 1, 2, 4]  # the last two see that rows do not meet
     assert net.training
     assert norm.training
     assert norm.running_mean is not None

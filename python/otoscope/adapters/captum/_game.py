@@ -24,7 +24,7 @@ from otoscope.adapters.captum._arguments import (
     select,
 )
 from otoscope.explain.shared import NotTraced, SharedForward
-from otoscope.protocols import batch_dependence, dependence_text
+from otoscope.protocols import among_louder, batch_dependence, dependence_text
 from otoscope.protocols.signature import is_module
 
 __all__ = ["Game", "evaluate_coalitions", "in_parts", "number"]
@@ -132,7 +132,16 @@ def _warn_if_rows_meet(game: Game, keep: Tensor, outputs: Tensor, like: Tensor) 
     step = min(game.per_eval, len(keep))
     floats = [x.dtype for x in game.inputs if x.is_floating_point()]
     least = max(floats, key=lambda dtype: torch.finfo(dtype).eps, default=None)
-    if dependence := batch_dependence(again, outputs, step, inputs=least):
+
+    def beside() -> Tensor:
+        ends = [x.unflatten(0, (2, -1)) for x in game.perturbed(keep[[0, -1]])]
+        rows = tuple(among_louder(x).flatten(0, 1) for x in ends)
+        return number(game.evaluate(rows, 4)).reshape(4, *like.shape)[1:-1]
+
+    is_float = len(floats) == len(game.inputs) and like.ndim > 0
+    if dependence := batch_dependence(
+        again, outputs, step, inputs=least, beside=beside if is_float else None
+    ):
         text = dependence_text(dependence, "a coalition")
         remedy = "" if dependence == "random" else "; perturbations_per_eval=1 evaluates each alone"
         warnings.warn(f"{text}{remedy}", stacklevel=4)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.protocols import Patch, evaluating
+from otoscope.protocols import Patch, Rows, evaluating
 
 __all__ = ["ExtremeExcerpt", "Extremes", "find_extremes"]
 
@@ -120,11 +120,12 @@ def find_extremes(
     # are never compared.
     heap: list[tuple[float, int, Patch | Tensor]] = []
     n_seen, moments = 0, _Moments()
+    rows = Rows(lambda batch: activation(batch)[:, None], "an excerpt")
     for batch in _batches(patches, max_batch):
         inputs = _stacked(batch)
         moments.add(inputs)
         with torch.no_grad(), evaluating(activation):
-            values = activation(inputs).double().tolist()
+            values = rows(inputs)[:, 0].double().tolist()
         for patch, value in zip(batch, values, strict=True):
             if not math.isfinite(value):
                 raise ParameterError(f"the activation of excerpt {n_seen} is {value}")

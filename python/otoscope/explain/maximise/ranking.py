@@ -17,7 +17,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain.evaluator import batch_size
 from otoscope.explain.maximise.result import MaximisationResult, Setting
 from otoscope.metrics import frechet_of
-from otoscope.protocols import evaluating
+from otoscope.protocols import Rows, evaluating
 from otoscope.taps import Tap
 
 __all__ = ["Distance", "GridResult", "RankedResult", "Ranking", "scalar_frechet"]
@@ -239,5 +239,4 @@ class GridResult:
 def _features(feature: Callable[[Tensor], Tensor], inputs: Tensor, max_batch: int | None) -> Tensor:
     model = feature.module if isinstance(feature, Tap) else feature
     with torch.no_grad(), evaluating(model):
-        batches = inputs.split(batch_size(inputs.device, max_batch))
-        return torch.cat([feature(batch) for batch in batches])
+        return Rows(feature, "an input")(inputs, batch_size(inputs.device, max_batch))
