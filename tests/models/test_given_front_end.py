@@ -15,6 +15,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain import SoundLIME
 from otoscope.models import Listener, SVDNet, timeline
 from otoscope.models.bundle import save_bundle
+from otoscope.models.given import GivenFrontEnd
 from otoscope.protocols import ListeningModel, SoundClassifier
 from otoscope.signal import Compression, librosa_mel, svd2015, write_audio
 from otoscope.workflows import ExplainConfig, explain_files
@@ -276,6 +277,13 @@ def test_a_front_end_that_does_not_fit_is_named(front_end: Any, options: Any, me
         return
     with pytest.raises(ParameterError, match=message):
         listener(front_end, **options)
+
+
+def test_frames_that_are_lacking_at_the_ends_are_counted() -> None:
+    front_end = GivenFrontEnd(
+        lambda y: y.unfold(0, 256, HOP)[:, :20], sample_rate=SR, hop_length=HOP
+    )
+    assert len(front_end(torch.zeros(front_end.n_samples(60)))) == 60
 
 
 def test_what_a_function_lacks_is_said(tmp_path: Path) -> None:

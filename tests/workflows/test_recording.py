@@ -11,7 +11,7 @@ from otoscope.models import Listener
 from otoscope.protocols import ListeningModel
 from otoscope.signal import Compression, librosa_mel, read_audio, svd2015, write_audio
 from otoscope.workflows import recording
-from otoscope.workflows.recording import Recording
+from otoscope.workflows.recording import FolderNotes, Recording
 
 SECONDS = 50.3
 
@@ -117,3 +117,14 @@ def test_excerpts_near_each_other_are_cut_from_one_transform(
     for patch, reference in zip(patches, expected, strict=True):
         assert patch.start == pytest.approx(reference.start, abs=1e-9)
         assert torch.allclose(patch.values, reference.values, rtol=0, atol=1e-5)
+
+
+def test_a_link_to_nothing_is_told_from_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "real.wav").touch()
+    notes = FolderNotes(tmp_path)
+    for name, reason in (("real.wav", ""), ("none.wav", "is a link to nothing")):
+        link = tmp_path / f"link-{name}"
+        link.symlink_to(tmp_path / name)
+        with notes.reading(link):
+            raise OSError(13, "Permission denied", str(link))
+        assert str(notes.skipped[link.name]) == (reason or "cannot be read: Permission denied")

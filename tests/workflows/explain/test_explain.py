@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -12,10 +14,12 @@ import torch
 from otoscope.data import sample
 from otoscope.explain import content, segments
 from otoscope.explain.design import DEFAULT_DESIGN, DESIGNS
-from otoscope.models import load
+from otoscope.models import Timeline, load
 from otoscope.report.sentences import cautions
 from otoscope.signal import write_audio
 from otoscope.workflows import ExplainConfig, explain_files, to_record
+from otoscope.workflows.explain.config import checked
+from otoscope.workflows.explain.explain import _column
 
 
 @pytest.mark.cuda
@@ -87,6 +91,27 @@ def test_the_defaults_are_those_of_the_library() -> None:
     settings = ExplainConfig((), "synth-singing")
     chosen = (settings.segments, settings.content, settings.design)
     assert chosen == (segments.DEFAULT_SEGMENTS, content.DEFAULT_CONTENT, DEFAULT_DESIGN)
+
+
+def test_one_excerpt_is_of_one_file(tmp_path: Path) -> None:
+    one = ExplainConfig((tmp_path / "a.wav",), "synth-singing")
+    assert one.is_single
+    assert not replace(one, every=1.0).is_single
+    assert not replace(one, sounds=one.sounds * 2).is_single
+    assert not replace(one, sounds=(tmp_path,)).is_single
+
+
+def test_passes_are_coalitions_in_pairs() -> None:
+    config = checked(ExplainConfig((), "synth-singing", passes=40))
+    assert (config.design, config.n_samples) == ("paired", 40)
+
+
+def test_the_output_to_explain_is_the_highest_of_the_file_or_at_its_start() -> None:
+    model: Any = SimpleNamespace(output_names=("a", "b"))
+    outputs = torch.tensor([[0.9, 0.1], [0.1, 0.5], [0.1, 0.6]])  # b is higher on average
+    timeline = Timeline(torch.arange(3.0), outputs, ("a", "b"))
+    columns = [_column(model, None, timeline, start) for start in (None, 0.2, 1.8)]
+    assert columns == [0, 0, 1]
 
 
 def test_the_curve_of_outputs_has_the_times_of_the_excerpts() -> None:

@@ -30,6 +30,7 @@ from otoscope.workflows import (
     write_csv,
     write_index,
 )
+from otoscope.workflows.explain.records import _index_row
 from otoscope.workflows.explain.rows import COLUMNS, read_rows
 
 
@@ -192,6 +193,14 @@ def test_pages_have_their_own_names_and_come_before_their_records(
     index = html.read_text()
     assert all(f'href="all-pages/{page.name}"' in index for page in pages)
     assert all(page.read_text().rstrip().endswith("</html>") for page in pages)
+
+
+def test_a_fit_where_the_output_is_saturated_has_no_r2(songs: Path, tmp_path: Path) -> None:
+    explain_to_records(settings(songs / "a.wav"), tmp_path / "rows.jsonl")
+    (row,) = records.read(tmp_path / "rows.jsonl")
+    assert row["r2"] is not None
+    for is_saturated, r2 in ((False, row["r2"]), (True, None)):
+        assert _index_row({**row, "is_saturated": is_saturated}, tmp_path / "i.html").r2 == r2
 
 
 def test_a_table_has_all_segments_and_errors(songs: Path, tmp_path: Path) -> None:
