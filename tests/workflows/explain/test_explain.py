@@ -109,7 +109,7 @@ def test_passes_are_coalitions_in_pairs() -> None:
 def test_the_output_to_explain_is_the_highest_of_the_file_or_at_its_start() -> None:
     model: Any = SimpleNamespace(output_names=("a", "b"))
     outputs = torch.tensor([[0.9, 0.1], [0.1, 0.5], [0.1, 0.6]])  # b is higher on average
-    timeline = Timeline(torch.arange(3.0), outputs, ("a", "b"))
+    timeline = Timeline(torch.arange(3.0), outputs, 1.0)
     columns = [_column(model, None, timeline, start) for start in (None, 0.2, 1.8)]
     assert columns == [0, 0, 1]
 
