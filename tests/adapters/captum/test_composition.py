@@ -117,3 +117,62 @@ def test_inputs_without_cells_have_no_values_or_are_refused(shape: tuple[int, ..
         except ArgumentError:
             continue
         assert values.shape == shape
+
+
+X = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+MASK = (torch.arange(12) // 3).reshape(1, 3, 4)
+WEIGHTS = torch.randn(12, 3, generator=torch.Generator().manual_seed(1))
+FORMS: dict[str, tuple[torch.Tensor, dict[str, Any]]] = {
+    "numbers far apart": (X, {"feature_mask": 5 * MASK}),
+    "a mask per example": (X, {"feature_mask": torch.cat([MASK, MASK.flip(2)])}),
+    "a mask of rows": (X, {"feature_mask": MASK[:, :1]}),
+    "a mask of one axis": (X, {"feature_mask": torch.tensor([0, 0, 1, 1])}),
+    "a fractional baseline": (X, {"baselines": 0.5}),
+    "a baseline per example": (X, {"baselines": X.flip(0)}),
+    "integers": ((X * 10).int(), {"baselines": 0.5}),
+    "integers alone": ((X * 10).long(), {"baselines": 2}),
+    "booleans": (X > 0, {}),
+    "float64": (X.double(), {}),
+    "bfloat16": (X.bfloat16(), {}),
+    "a gradient": (X.clone().requires_grad_(), {}),
+    "strides": (X.transpose(1, 2).contiguous().transpose(1, 2), {}),
+    "a target per example": (X, {"target": torch.tensor([0, 2])}),
+    "a list of targets": (X, {"target": [2, 0]}),
+    "tuples of targets": (X, {"target": [(0,), (2,)]}),
+    "the last target": (X, {"target": -1}),
+    "several at once": (X, {"perturbations_per_eval": 3}),
+    "more than there are": (X, {"perturbations_per_eval": 100}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["FeatureAblation", "Lime"])
+def test_arguments_of_any_form_are_captums(name: str, form: str) -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x.float().flatten(1) @ WEIGHTS)
+
+    x, given = FORMS[form]
+    options = {"feature_mask": MASK, "target": 1, **given}
+    options |= {"n_samples": 30} if name == "Lime" else {}
+    own, other = (
+        attributed(getattr(library, name)(forward), x, **options) for library in (OWN, theirs)
+    )
+    torch.testing.assert_close(own.float(), other.float(), rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["FeatureAblation", "Lime", "Occlusion"])
+def test_the_sensitivity_of_captums_metrics_is_the_same(name: str) -> None:
+    metrics = pytest.importorskip("captum.metrics")
+    shape = {"sliding_window_shapes": (1, 2)} if name == "Occlusion" else {"feature_mask": MASK}
+    values = []
+    for library in (OWN, theirs):
+        torch.manual_seed(0)
+        explainer = getattr(library, name)(lambda x: torch.tanh(x.flatten(1) @ WEIGHTS))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            values.append(
+                metrics.sensitivity_max(
+                    explainer.attribute, X, target=1, n_perturb_samples=2, **shape
+                )
+            )
+    torch.testing.assert_close(*values, rtol=1e-3, atol=1e-4)
