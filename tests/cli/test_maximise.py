@@ -164,7 +164,7 @@ def test_bad_settings_are_told_before_a_sound_is_read(
     def read(*_: object, **__: object) -> None:
         raise AssertionError("a sound was read")
 
-    monkeypatch.setattr("otoscope.workflows.maximise_specimens.decode", read)
+    monkeypatch.setattr("otoscope.workflows.maximise_specimens.samples", read)
     refused("synth-singing", "--layer", "fc9", *options)
 
 
@@ -212,7 +212,7 @@ def test_files_that_are_too_short_leave_nothing_to_compare_with(tmp_path: Path) 
     soundfile.write(tmp_path / "short.wav", np.zeros(1000), 22050)
     record = refused("synth-singing", *QUICK, "--real", tmp_path)
     assert "none of 1 sound files can be used" in record
-    assert "short.wav: y has 1000 samples; one frame needs 1024" in record
+    assert "short.wav: the sound lasts 0.05 s, too short for an excerpt of 1.64 s" in record
     (tmp_path / "short.wav").unlink()
     assert "no sound files" in refused("synth-singing", *QUICK, "--real", tmp_path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -23,9 +24,11 @@ from otoscope.protocols import (
     evaluating,
     signature,
 )
+from otoscope.protocols.listening import CONTEXT, depends_on_clip
 from otoscope.protocols.patch import as_tensor
 from otoscope.protocols.signature import with_layout
-from otoscope.signal import PCEN, Compression, Domain, FrontEnd, mono, read_audio
+from otoscope.signal import PCEN, Compression, Domain, FrontEnd, mono
+from otoscope.signal.audio.files import LONG, SamplesOnDisk, samples
 from otoscope.signal.excerpts import cut
 from otoscope.taps import Tap
 
@@ -227,9 +230,12 @@ class Listener(nn.Module):
         ParameterError
             If the sound cannot be read, or an excerpt ends beyond it and ``padded`` is False.
         """
-        y, lead = self._samples(sound), 0
+        whole, lead = self._samples(sound), 0
         if self.per_excerpt:
-            return [self._alone(y, start, padded=padded) for start in starts]
+            return [self._alone(whole, start, padded=padded) for start in starts]
+        if len(whole) > LONG * self.sample_rate and not depends_on_clip(self):
+            return [self._around(whole, start, padded=padded) for start in starts]
+        y = whole[:]
         length, hop = self.patch_frames, self.hop_length
         if length * hop <= len(y) < self.front_end.n_samples(length):
             # The sound of a patch: its frames cover it, but their windows reach beyond.
@@ -241,11 +247,7 @@ class Listener(nn.Module):
             values = self.prepare(y)
             domain = self._domain_of(y)
         patches = [self._excerpt(y, values, domain, start, padded=padded) for start in starts]
-        if lead:
-            patches = [
-                replace(patch, start=patch.start - lead / self.sample_rate) for patch in patches
-            ]
-        return patches
+        return [replace(patch, start=patch.start - lead / self.sample_rate) for patch in patches]
 
     def invert(self, values: Tensor, *, y: Tensor | None = None) -> Tensor:
         """Synthesise a sound from input values.
@@ -285,9 +287,9 @@ class Listener(nn.Module):
                 raise with_layout(err, self, batch) from err.__cause__
         return [f"output {i}" for i in range(outputs.shape[1])]
 
-    def _samples(self, sound: Sound) -> Tensor:
+    def _samples(self, sound: Sound) -> Tensor | SamplesOnDisk:
         if isinstance(sound, str | PathLike):
-            return read_audio(sound, sr=self.sample_rate)[0]
+            return samples(sound, sr=self.sample_rate)
         if not isinstance(sound, tuple) or len(sound) != 2:
             raise ParameterError(
                 f"sound is {type(sound).__name__}, must be a file's name or (y, sr)"
@@ -295,7 +297,22 @@ class Listener(nn.Module):
         y, sr = sound
         return mono(y, sr, sr=self.sample_rate)[0]
 
-    def _alone(self, y: Tensor, start: float, *, padded: bool) -> Patch:
+    def _around(self, y: Tensor | SamplesOnDisk, start: float, *, padded: bool) -> Patch:
+        """Cut an excerpt of a long sound, of which only the part around it is transformed."""
+        hop, rate, length = self.hop_length, self.sample_rate, self.patch_frames
+        context = math.ceil(max(CONTEXT * rate / hop, length + rate / hop))
+        first = last = len(y) // hop - context - length  # the end refuses what is out of range
+        if 0 <= start < len(y) / rate:
+            first = max(0, min(last, round(start * rate / hop) - context))
+        end = (first + 2 * context + length) * hop
+        part, padded = y[first * hop : end], padded and end >= len(y)
+        with torch.no_grad():
+            if padded and self.domain is None:
+                part = F.pad(part, (0, self.excerpt_samples))
+            values, domain = self.prepare(part), self._domain_of(part)
+        return self._excerpt(y, values, domain, start, padded=padded, before=first)
+
+    def _alone(self, y: Tensor | SamplesOnDisk, start: float, *, padded: bool) -> Patch:
         """Cut an excerpt of the sound, then transform it."""
         hop, n, length = self.hop_length, self.excerpt_samples, self.patch_frames
         last = (len(y) - (1 if padded else n)) // hop
@@ -328,11 +345,19 @@ class Listener(nn.Module):
         return replace(self.domain, compression=compression.at(peak))
 
     def _excerpt(
-        self, y: Tensor, values: Tensor, domain: Domain | None, start: float, *, padded: bool
+        self,
+        y: Tensor | SamplesOnDisk,
+        values: Tensor,
+        domain: Domain | None,
+        start: float,
+        *,
+        padded: bool,
+        before: int = 0,
     ) -> Patch:
+        """Cut an excerpt of values that begin ``before`` frames after the sound."""
         hop, rate, length = self.hop_length, self.sample_rate, self.patch_frames
         is_filled = padded and domain is not None
-        last = len(values) - (1 if is_filled else length)  # last first frame of an excerpt
+        last = before + len(values) - (1 if is_filled else length)  # last first frame of an excerpt
         self._check_start(y, start, last, padded=padded)
         first = round(start * rate / hop)
         offset = first * hop + self.front_end.first_sample
@@ -340,9 +365,9 @@ class Listener(nn.Module):
         samples = y[offset : offset + length * hop]
         owned[: len(samples)] = samples
         if domain is None:
-            excerpt = values[first : first + length]
+            excerpt = values[first - before : first - before + length]
         else:
-            excerpt = cut(values, first, length, floor=domain.floor)
+            excerpt = cut(values, first - before, length, floor=domain.floor)
         return Patch(
             excerpt,
             y=owned,
@@ -354,7 +379,9 @@ class Listener(nn.Module):
             layout="frame mel",
         )
 
-    def _check_start(self, y: Tensor, start: float, last: int, *, padded: bool) -> None:
+    def _check_start(
+        self, y: Tensor | SamplesOnDisk, start: float, last: int, *, padded: bool
+    ) -> None:
         """Refuse a start beyond the frame that may be the first of an excerpt."""
         hop, rate, length = self.hop_length, self.sample_rate, self.patch_frames
         advice = None if padded else Advice(Argument("padded", True), " fills up with silence")

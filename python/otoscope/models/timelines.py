@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +17,29 @@ from otoscope.protocols import (
     Rows,
     call_model,
     choose_targets,
+    device_of,
     evaluating,
 )
-from otoscope.protocols.listening import excerpts_alone
+from otoscope.protocols.listening import CONTEXT, depends_on_clip, excerpts_alone
+from otoscope.signal.audio.files import LONG
 from otoscope.signal.excerpts import pad, sliding
 
 __all__ = ["Timeline", "timeline"]
+
+_BLOCK = 120.0  # seconds of a long sound that are evaluated at once
+_MARGIN = 1.0  # more than any window
+
+
+class Samples(Protocol):
+    """Samples in memory or on disk; a slice is a Tensor [sample]."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def __getitem__(self, part: Any, /) -> Tensor:
+        """Return a slice."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +73,7 @@ class Timeline:
 
 def timeline(
     model: ListeningModel,
-    y: Tensor,
+    y: Samples,
     *,
     hop: int = 1,
     padded: bool = False,
@@ -65,8 +85,9 @@ def timeline(
     ----------
     model : ListeningModel
         Model to evaluate.
-    y : Tensor [sample]
-        Waveform at the model's ``sample_rate``.
+    y : Tensor [sample], or samples on disk
+        Waveform at the model's ``sample_rate``. More than ten minutes are evaluated in blocks,
+        each with 15 s of context.
     hop : int
         Frames from one excerpt to the next, >= 1.
     padded : bool
@@ -95,20 +116,49 @@ def timeline(
     if hop < 1 or max_batch < 1:
         raise ParameterError(f"hop is {hop} and max_batch {max_batch}; both must be >= 1")
     length, frame_duration = model.patch_frames, model.hop_length / model.sample_rate
+    before = length // 2 if padded else 0
+    pads = (before, length - 1 - before) if padded else (0, 0)
+    rows = Rows(lambda batch: call_model(model, batch).cpu(), "an excerpt")
     with torch.no_grad(), evaluating(model):
-        before = length // 2 if padded else 0
-        if getattr(model, "per_excerpt", False) or (padded and model.domain is None):
-            ends = (before * model.hop_length, (length - 1 - before) * model.hop_length)
-            y = F.pad(y, ends) if padded else y
-        if getattr(model, "per_excerpt", False):
-            excerpts = excerpts_alone(model, y, hop=hop)
+        if len(y) <= LONG * model.sample_rate or depends_on_clip(model):
+            outputs = rows(_excerpts(model, y[:], hop, pads), max_batch)
         else:
-            values = model.prepare(y)
-            if padded and model.domain is not None:
-                values = pad(values, before, length - 1 - before, floor=model.domain.floor)
-            excerpts = sliding(values, length, hop=hop)
-        rows = Rows(lambda batch: call_model(model, batch).cpu(), "an excerpt")
-        outputs = rows(excerpts[:, None], max_batch)
+            parts = _parts(model, y, hop, pads)
+            outputs = torch.cat([rows(excerpts, max_batch)[own] for excerpts, own in parts])
     choose_targets(0, outputs.shape[1], model.output_names)  # as many names as outputs
     first = torch.arange(len(outputs), dtype=torch.float64) * hop - before
     return Timeline(first * frame_duration, outputs, length * frame_duration)
+
+
+def _parts(
+    model: ListeningModel, y: Samples, hop: int, pads: tuple[int, int]
+) -> Iterator[tuple[Tensor, slice]]:
+    """Cut a long sound in blocks, each with its context; say which excerpts are the block's own.
+
+    A block begins with an excerpt of the whole timeline, at frames -before + i * hop.
+    """
+    step, rate, n_frames = model.hop_length, model.sample_rate, len(y) // model.hop_length
+    least = model.patch_frames * step / rate + _MARGIN
+    block, context = (
+        hop * math.ceil(seconds * rate / step / hop) for seconds in (_BLOCK, max(CONTEXT, least))
+    )
+    for begin in range(-pads[0], n_frames + 1, block):
+        first = max(-pads[0], begin - context)
+        end = (begin + block + model.patch_frames + context) * step
+        part = y[max(0, first) * step : end].to(device_of(model))
+        ends = max(0, -first), pads[1] if end >= len(y) else 0
+        skipped = (begin - first) // hop
+        yield _excerpts(model, part, hop, ends), slice(skipped, skipped + block // hop)
+
+
+def _excerpts(model: ListeningModel, y: Tensor, hop: int, pads: tuple[int, int]) -> Tensor:
+    """Cut [excerpt, 1, frame, mel] from a sound with frames of silence before and after it."""
+    is_alone = getattr(model, "per_excerpt", False)
+    if any(pads) and (is_alone or model.domain is None):
+        y = F.pad(y, (pads[0] * model.hop_length, pads[1] * model.hop_length))
+    if is_alone:
+        return excerpts_alone(model, y, hop=hop)[:, None]
+    values = model.prepare(y)
+    if any(pads) and model.domain is not None:
+        values = pad(values, *pads, floor=model.domain.floor)
+    return sliding(values, model.patch_frames, hop=hop)[:, None]

@@ -15,7 +15,7 @@ from torch import Tensor
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols.patch import Patch, as_tensor
 from otoscope.signal.audio.files import mono, read_audio
-from otoscope.signal.mel.domain import Domain
+from otoscope.signal.mel.domain import Compression, Domain
 
 __all__ = [
     "ListeningModel",
@@ -26,6 +26,9 @@ __all__ = [
     "declared_outputs",
     "read_sound",
 ]
+
+CONTEXT = 15.0
+"""Seconds of sound that are transformed on either side of an excerpt of a long sound."""
 
 Sound: TypeAlias = "str | PathLike[str] | tuple[Any, float]"
 """A file, or ``(y, sr)``: array or Tensor [sample] or [channel, sample], and rate in Hz."""
@@ -109,6 +112,14 @@ def excerpts_alone(model: Any, y: Tensor, *, hop: int, tail: bool = False) -> Te
     if tail and (len(y) - n) % step:
         starts.append(len(y) - n)
     return torch.stack([model.prepare(y[start : start + n])[:length] for start in starts])
+
+
+def depends_on_clip(model: Any) -> bool:
+    """Whether values depend on the loudest cell of a whole sound, so that it has no parts."""
+    if getattr(model, "per_excerpt", False):
+        return False
+    compression = getattr(getattr(model, "front_end", None), "compression", None)
+    return isinstance(compression, Compression) and compression.is_relative
 
 
 def read_sound(

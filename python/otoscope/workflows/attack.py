@@ -29,6 +29,7 @@ from otoscope.models.zoo.dnsmos import speech_rating
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import model_name
 from otoscope.signal import read_audio, truncation, write_audio
+from otoscope.signal.audio.files import samples
 from otoscope.signal.snr import check_snr, snr_db
 from otoscope.workflows.recording import load_listening_model
 
@@ -39,6 +40,8 @@ __all__ = [
     "attack_file",
     "save_attack_page",
 ]
+
+_READ = 1 << 22  # samples of a long sound that are read at once
 
 
 @dataclass(frozen=True)
@@ -253,13 +256,15 @@ def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> Att
     _check(config)
     rate = speech_rating() if config.speech else None
     model = load_listening_model(config.model, device=config.device)
-    y, sr = read_audio(config.sound, sr=model.sample_rate)
-    gain = 1 / max(1.0, float(y.abs().max()))  # resampling may go beyond full scale
-    y = (y * gain).to(config.device)
+    sr = model.sample_rate
+    y = samples(config.sound, sr=sr)
+    peak = max(float(y[i : i + _READ].abs().max()) for i in range(0, len(y), _READ))
+    gain = 1 / max(1.0, peak)  # resampling may go beyond full scale
     try:
         spans = _spans(len(y), sr, config)
-        attack = _attack(model, _first_sounding(y, spans), config)
-        attacked = _attacked(y, sr, spans, attack, progress)
+        sounds = [(first, (y[first:end] * gain).to(config.device)) for first, end in spans]
+        attack = _attack(model, _first_sounding([x for _, x in sounds]), config)
+        attacked = _attacked(sounds, sr, attack, progress)
         pieces = tuple(_in_file(_rated(piece, sr, rate), config.out) for piece in attacked)
         if all(piece.left for piece in pieces):
             raise ParameterError(
@@ -326,13 +331,12 @@ def _spans(n_samples: int, sr: float, config: AttackFileConfig) -> list[tuple[in
     return [(first, min(first + length, n_samples))]
 
 
-def _first_sounding(y: Tensor, spans: list[tuple[int, int]]) -> Tensor:
-    for first, end in spans:
-        if bool(y[first:end].any()):
-            return y[first:end]
-    first, end = spans[0][0], spans[-1][1]
+def _first_sounding(sounds: list[Tensor]) -> Tensor:
+    for x in sounds:
+        if bool(x.any()):
+            return x
     raise ParameterError(
-        f"all {end - first} samples are silent: silence has no signal-to-noise ratio",
+        f"all {sum(map(len, sounds))} samples are silent: silence has no signal-to-noise ratio",
         advice=Advice("choose another excerpt with ", Argument("start")),
     )
 
@@ -354,13 +358,12 @@ def _attack(model: Any, x: Tensor, config: AttackFileConfig) -> Attack:
 
 
 def _attacked(
-    y: Tensor, sr: float, spans: list[tuple[int, int]], attack: Attack, progress: Progress
+    sounds: list[tuple[int, Tensor]], sr: float, attack: Attack, progress: Progress
 ) -> Iterator[AttackedPiece]:
     judge = replace(attack, confidence=None)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "piece.wav"
-        for first, end in tracked(progress, spans, "pieces"):
-            x = y[first:end]
+        for first, x in tracked(progress, sounds, "pieces"):
             if reason := _reason_to_leave(attack, x):
                 yield AttackedPiece(first / sr, x.cpu(), round_to_16_bits(x).cpu(), left=reason)
                 continue

@@ -1,34 +1,29 @@
 """Features of the excerpts of sound files, in a layer of a model, computed in a stream.
 
-A file is read and processed in pieces, each with enough sound on both sides that its frames equal
-those of the whole file; memory does not grow with the length of the file. A layer's output with
-more axes than [batch, channel] is averaged over the other axes.
+A file is read and processed in pieces, see `models.pieces`; memory does not grow with its length. A
+layer's output with more axes than [batch, channel] is averaged over the other axes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.metrics import FeatureSet
-from otoscope.protocols import Rows, device_of, evaluating, model_name
+from otoscope.models.pieces import excerpt_batches
+from otoscope.protocols import Rows, evaluating, model_name
+from otoscope.protocols.listening import depends_on_clip
 from otoscope.signal.audio.files import Blocks
-from otoscope.signal.excerpts import sliding
 from otoscope.taps import Tap
-from otoscope.workflows.recording import PADDED, load_identified_listener
+from otoscope.workflows.recording import load_identified_listener
 
 __all__ = ["FeatureConfig", "SoundFeatures", "comparable", "differences", "layer_feature"]
-
-_BATCH = 16  # excerpts per forward pass
-_MARGIN = 1.0  # seconds around a piece: more than any window
 
 # The last layer before the outputs, and the axis of its channels.
 _DEFAULT_LAYERS = {
@@ -102,8 +97,6 @@ class SoundFeatures:
         frame_rate = self._model.sample_rate / self._model.hop_length
         length = self._model.patch_frames
         self._hop = length if config.hop is None else max(1, round(config.hop * frame_rate))
-        self._margin = ceil(_MARGIN * frame_rate)
-        self._device = device_of(getattr(self._model, "network", self._model))
         self.about: dict[str, Any] = {
             "model": config.model,
             "name": model_name(self._model),
@@ -115,14 +108,15 @@ class SoundFeatures:
             "excerpt_frames": length,
             "hop_frames": self._hop,
             "padded": config.padded,
+            **({"transformed": alone} if (alone := _transformed(self._model)) else {}),
         }
         """Everything that the features depend on but the code of a user's model, as JSON."""
         self.code = identity["code"]
 
     def check(self) -> None:
         """Process an excerpt of silence: a wrong channel axis fails before any file is read."""
-        n_frames = self._model.patch_frames + self._margin
-        list(self.rows([torch.zeros(n_frames * self._model.hop_length)]))
+        model = self._model
+        list(self.rows([torch.zeros(model.patch_frames * model.hop_length + model.sample_rate)]))
 
     def extract(self, path: Path) -> tuple[FeatureSet, int]:
         """Compute the features of all excerpts of a file; return the file's sampling rate too."""
@@ -138,48 +132,8 @@ class SoundFeatures:
         The rows are on the CPU and in the order of time.
         """
         with torch.no_grad(), evaluating(self._model):
-            for batch in self._batches(sound):
+            for batch in excerpt_batches(self._model, sound, hop=self._hop, padded=self._padded):
                 yield self._columns(batch)
-
-    def _batches(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Cut a sound that comes in blocks into excerpts [batch, 1, frame, mel]."""
-        model = self._model
-        length, step = model.patch_frames, model.hop_length
-        margin = self._margin
-        n_batch_frames = (_BATCH - 1) * self._hop + length
-        sound, before = torch.zeros(0), 0  # frames in `sound` before the next excerpt
-        n_samples = n_excerpts = 0
-        for block in blocks:
-            sound, n_samples = torch.cat([sound, block]), n_samples + len(block)
-            while len(sound) >= (before + n_batch_frames + margin) * step:
-                values = self._prepared(sound[: (before + n_batch_frames + margin) * step])
-                yield sliding(values[before : before + n_batch_frames], length, hop=self._hop)[
-                    :, None
-                ]
-                n_excerpts += _BATCH
-                before += _BATCH * self._hop
-                dropped = min(max(0, before - margin), len(sound) // step)
-                sound, before = sound[dropped * step :], before - dropped
-        rest = len(sound) - before * step
-        if self._padded and n_excerpts == 0 and 0 < rest < (length + margin) * step:
-            values = self._prepared(F.pad(sound, (0, (length + margin) * step)))[:length]
-        elif rest < (length - 1) * step:
-            values = torch.zeros(0, model.n_mels)  # too few samples for some front ends to say so
-        else:
-            values = self._prepared(sound)[before:]
-        if len(values) >= length:
-            for part in sliding(values, length, hop=self._hop).split(_BATCH):
-                yield part[:, None]
-        elif n_excerpts == 0:
-            raise ParameterError(
-                f"the sound lasts {n_samples / model.sample_rate:.2f} s, too short for an excerpt "
-                f"of {length * step / model.sample_rate:.2f} s",
-                advice=None if self._padded else PADDED,
-            )
-
-    def _prepared(self, sound: Tensor) -> Tensor:
-        values: Tensor = self._model.prepare(sound.to(self._device))
-        return values
 
 
 def layer_feature(
@@ -218,6 +172,13 @@ def _tapped(model: Any, config: FeatureConfig) -> tuple[Tap, int]:
     layer, axis = _layer(network, config)
     own = getattr(model, "tap", None)
     return (own(layer) if callable(own) else Tap(network, layer)), axis
+
+
+def _transformed(model: Any) -> str:
+    """Say what is transformed at once, if it is no matter of frames."""
+    if getattr(model, "per_excerpt", False):
+        return "each excerpt"
+    return "the sound" if depends_on_clip(model) else ""
 
 
 def _columns(tap: Tap, axis: int, batch: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,14 +19,16 @@ from otoscope.errors import ParameterError
 from otoscope.explain.maximise import Extremes, GridResult, RankedResult, Ranking, Unit
 from otoscope.explain.maximise.inversion import Inversion
 from otoscope.metrics import FewRows
+from otoscope.models.pieces import excerpt_batches
 from otoscope.progress import Progress, tracked
-from otoscope.protocols import Patch, device_of, evaluating
+from otoscope.protocols import Patch, evaluating
 from otoscope.report.maximisation import Specimen
-from otoscope.signal.audio.files import decode
-from otoscope.signal.excerpts import sliding
+from otoscope.signal.audio.files import samples
 from otoscope.workflows.recording import FolderNotes, Recording, sound_files
 
 __all__ = ["N_SPECIMENS", "RealExcerpts", "made_specimens", "rank_settings", "real_specimens"]
+
+_BLOCK = 1 << 20  # samples of a file that are transformed at once
 
 N_SPECIMENS = 3
 """Number of spectrograms that a report shows per side."""
@@ -57,16 +59,15 @@ class RealExcerpts:
 
     def __iter__(self) -> Iterator[Tensor]:
         model, n_seen = self._model, 0
-        device = device_of(model)
         for path in tracked(self._progress, self._paths, "files"):
             self._firsts.append(n_seen)
-            excerpts: Iterable[Tensor] = ()
-            with self.files.reading(path), torch.no_grad():
-                values = model.prepare(decode(path, sr=model.sample_rate)[0].to(device))
-                excerpts = sliding(values, model.patch_frames, hop=self._hop)
-            for excerpt in excerpts:  # a copy: what is kept must not keep its whole file
-                n_seen += 1
-                yield excerpt[None].clone()
+            with self.files.reading(path):
+                y = samples(path, sr=model.sample_rate)  # the whole file is read, or refused
+                blocks = (y[i : i + _BLOCK] for i in range(0, len(y), _BLOCK))
+                for batch in excerpt_batches(model, blocks, hop=self._hop):
+                    for excerpt in batch:  # a copy: what is kept must not keep its piece
+                        n_seen += 1
+                        yield excerpt.clone()
         if n_seen == 0:
             raise self.files.none_usable(f"none of {len(self._paths)} sound files can be used")
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import tempfile
-import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count, takewhile
@@ -17,16 +15,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otoscope import models
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import ParameterError
 from otoscope.foreign import files_below
 from otoscope.models.loading import load_identified
+from otoscope.models.pieces import PADDED
 from otoscope.protocols import ListeningModel, Patch, device_of
+from otoscope.protocols.listening import CONTEXT, depends_on_clip
 from otoscope.signal import Compression, FrontEnd
-from otoscope.signal.audio.files import Blocks, decode
+from otoscope.signal.audio.files import SamplesOnDisk, samples
 from otoscope.signal.audio.truncation import truncation
 
 __all__ = [
-    "CONTEXT",
     "PADDED",
     "SUFFIXES",
     "FolderNotes",
@@ -34,21 +33,13 @@ __all__ = [
     "load_identified_listener",
     "load_identified_model",
     "load_listening_model",
-    "samples",
     "sound_files",
 ]
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"}
 
-PADDED = Advice(Argument("padded", True), " fills up with silence")
-
-CONTEXT = 15.0
-"""Seconds of sound that are processed on either side of an excerpt."""
-
 _STEP = 0.25  # seconds from one excerpt to the next in an output over time
 _MARGIN = 1.0  # seconds that a front end may need beyond its last frame: more than any window
-_LONG = 600.0  # seconds; a longer sound is kept on disk, and transformed in blocks
-_BLOCK = 120.0  # seconds of such a block
 
 
 def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
@@ -187,16 +178,9 @@ class Recording:
         step = max(1, round(_STEP * self._sr / hop))
         if around is not None:
             self._check(around)
-            parts = [self._part(*self._context(around), step)]
-        elif self._n <= _LONG * self._sr:
-            parts = [self._part(0, self._n, step)]
+            timeline = self._part(*self._context(around), step)
         else:
-            parts = list(self._blocks(step))
-        timeline = replace(
-            parts[0],
-            starts=torch.cat([part.starts for part in parts]),
-            outputs=torch.cat([part.outputs for part in parts]),
-        )
+            timeline = models.timeline(self._model, _Padded(self), hop=step)
         inside = timeline.starts < self.last + hop / self._sr / 2
         return replace(timeline, starts=timeline.starts[inside], outputs=timeline.outputs[inside])
 
@@ -213,9 +197,9 @@ class Recording:
     def patches(self, starts: Sequence[float]) -> list[Patch]:
         """Cut excerpts that begin near each other, as `patch` does; their sound is prepared once.
 
-        Where values depend on more of the sound than a frame's window, each is prepared alone.
+        Where values depend on earlier frames, each is prepared alone.
         """
-        if not starts or not _is_local(self._model):
+        if not starts or not (_is_local(self._model) or depends_on_clip(self._model)):
             return [self.patch(start) for start in starts]
         for start in starts:
             self._check(start)
@@ -232,7 +216,7 @@ class Recording:
         hop = self._model.hop_length
         return replace(patch, y=y, start=round(start * self._sr / hop) * hop / self._sr)
 
-    def cut(self, y: Tensor | _OnDisk, start: float) -> Tensor:
+    def cut(self, y: Tensor | SamplesOnDisk, start: float) -> Tensor:
         """Cut the samples of an excerpt from another sound of this length; silence fills it up."""
         hop = self._model.hop_length
         n: int = getattr(self._model, "excerpt_samples", self._model.patch_frames * hop)
@@ -259,22 +243,6 @@ class Recording:
         n_later: int = (self._n - n_beginning) // hop
         return n_frames + n_later
 
-    def _blocks(self, step: int) -> Iterable[models.Timeline]:
-        """Compute the outputs in blocks, each with its context; the context's outputs go."""
-        hop = self._model.hop_length
-        block, context = (
-            step * math.ceil(seconds * self._sr / hop / step) for seconds in (_BLOCK, CONTEXT)
-        )
-        for begin in range(0, self._n // hop, block):
-            first = max(0, begin - context)
-            end = (begin + block + self._model.patch_frames + context) * hop
-            if self._n - first * hop < self._model.patch_frames * hop:
-                return
-            part = self._part(first, end, step)
-            frame = first + step * torch.arange(len(part.starts))
-            own = (frame >= begin) & (frame < begin + block)
-            yield replace(part, starts=part.starts[own], outputs=part.outputs[own])
-
     def _part(self, first: int, end: int, step: int) -> models.Timeline:
         """Compute the outputs from frame ``first`` to sample ``end``."""
         hop = self._model.hop_length
@@ -291,6 +259,8 @@ class Recording:
 
     def _context(self, start: float) -> tuple[int, int]:
         """Return the first frame, and one past the last sample, around an excerpt."""
+        if depends_on_clip(self._model):
+            return 0, self._n
         hop, context = self._model.hop_length, round(CONTEXT * self._sr)
         first = max(0, (round(start * self._sr) - context) // hop)
         return first, round(start * self._sr) + self._model.patch_frames * hop + context
@@ -313,28 +283,15 @@ def _is_local(model: Any) -> bool:
     )
 
 
-class _OnDisk:
-    """Samples of a long sound in a temporary file; slices are read when they are needed."""
+class _Padded:
+    """Samples of a recording with the silence behind it, read when they are needed."""
 
-    def __init__(self, blocks: Iterable[Tensor]) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
-        weakref.finalize(self, self._file.close)
-        for block in blocks:
-            self._file.write(block.numpy().tobytes())
-        self._n = self._file.tell() // 4
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
 
     def __len__(self) -> int:
-        return self._n
+        return self._recording._n
 
     def __getitem__(self, part: slice) -> Tensor:
-        first, end, _ = part.indices(self._n)
-        if end <= first:
-            return torch.zeros(0)
-        self._file.seek(4 * first)
-        return torch.frombuffer(bytearray(self._file.read(4 * (end - first))), dtype=torch.float32)
-
-
-def samples(path: Path, *, sr: float) -> Tensor | _OnDisk:
-    """Read a sound in mono; a long one is kept on disk."""
-    blocks = Blocks(path, sr=sr)
-    return _OnDisk(blocks) if blocks.seconds > _LONG else decode(path, sr=sr)[0]
+        first, end, _ = part.indices(len(self))
+        return self._recording._sound(first, end)

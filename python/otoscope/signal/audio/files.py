@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,9 @@ from otoscope.signal.stretch import resample
 
 __all__ = [
     "FORMATS",
+    "LONG",
     "Blocks",
+    "SamplesOnDisk",
     "channels_of",
     "decode",
     "encode_audio",
@@ -28,10 +32,14 @@ __all__ = [
     "read_audio",
     "read_channels",
     "resampled",
+    "samples",
     "write_audio",
 ]
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG"}
+
+LONG = 600.0
+"""Seconds beyond which a sound is kept on disk, and transformed in blocks."""
 
 _BLOCK = 1 << 16  # samples written at once
 _BLOCK_SECONDS = 30.0  # read at once
@@ -141,6 +149,36 @@ class Blocks:
         import soxr
 
         return soxr.ResampleStream(self.file_sr, self.sr, 1, quality="HQ").resample_chunk
+
+
+def samples(path: str | PathLike[str], *, sr: float) -> Tensor | SamplesOnDisk:
+    """Read a sound in mono; one that is longer than ten minutes is kept on disk.
+
+    Errors are those of `read_audio`, at once.
+    """
+    blocks = Blocks(Path(path), sr=sr)
+    return SamplesOnDisk(blocks) if blocks.seconds > LONG else decode(path, sr=sr)[0]
+
+
+class SamplesOnDisk:
+    """Samples of a long sound in a temporary file; slices are read when they are needed."""
+
+    def __init__(self, blocks: Iterable[Tensor]) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        weakref.finalize(self, self._file.close)
+        for block in blocks:
+            self._file.write(block.numpy().tobytes())
+        self._n = self._file.tell() // 4
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, part: slice) -> Tensor:
+        first, end, _ = part.indices(self._n)
+        if end <= first:
+            return torch.zeros(0)
+        self._file.seek(4 * first)
+        return torch.frombuffer(bytearray(self._file.read(4 * (end - first))), dtype=torch.float32)
 
 
 def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, float]:

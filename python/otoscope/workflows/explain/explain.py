@@ -30,10 +30,11 @@ from otoscope.explain.design import DEFAULT_DESIGN
 from otoscope.explain.settings import read_decision
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import ListeningModel, Patch, choose_targets
+from otoscope.protocols.listening import CONTEXT
 from otoscope.signal import truncation
 from otoscope.workflows.explain.config import ExplainConfig, checked
 from otoscope.workflows.explain.stems import StemFiles, components_of, stem_stamps
-from otoscope.workflows.recording import CONTEXT, Recording, load_identified_listener, sound_files
+from otoscope.workflows.recording import Recording, load_identified_listener, sound_files
 
 __all__ = ["Excerpts", "ExplainResult", "PreparedExplain", "explain_files"]
 

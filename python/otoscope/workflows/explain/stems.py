@@ -12,8 +12,9 @@ from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.components import Components, resolve
 from otoscope.explain.components.base import SOURCE
 from otoscope.explain.components.sources import Stems, stem_files
+from otoscope.signal.audio.files import samples
 from otoscope.signal.audio.reader import SoundReader
-from otoscope.workflows.recording import Recording, samples
+from otoscope.workflows.recording import Recording
 
 if TYPE_CHECKING:
     from otoscope.workflows.explain.config import ExplainConfig

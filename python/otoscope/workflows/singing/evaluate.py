@@ -28,7 +28,7 @@ from otoscope.metrics.singing import (
 from otoscope.models.timelines import timeline
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import ListeningModel, choose_targets, model_name
-from otoscope.signal.audio.files import read_audio
+from otoscope.signal.audio.files import samples
 from otoscope.workflows.recording import load_identified_listener, sound_files
 
 __all__ = [
@@ -262,7 +262,7 @@ def frame_probabilities(
     model: ListeningModel, song: AnnotatedSong, *, column: int = 0, hop: int = 1
 ) -> tuple[NDArray[np.float64], float]:
     """Predict each frame of a song from the excerpt around it; return the song's seconds, too."""
-    y, _ = read_audio(song.path, sr=model.sample_rate)
+    y = samples(song.path, sr=model.sample_rate)
     outputs = timeline(model, y, hop=hop, padded=True).outputs[:, column]
     p = outputs.double().numpy()
     if np.isnan(p).any():
