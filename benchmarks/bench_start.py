@@ -63,7 +63,7 @@ def cases(device: str, sizes: tuple[Sequence[Command], int]) -> Iterator[Case]:
                 "ours": partial(_process, folder, *OTOSCOPE, *command.arguments),
                 "import torch": partial(_process, folder, "-c", "import torch"),
             }
-            timings = compare(rivals, repeats=repeats, warmup=1)
+            timings = compare(rivals, repeats=repeats, warmup=min(1, repeats - 1))
             value = ratio(timings["import torch"], timings["ours"])
             bar = Bar("import torch / ours", value, 1 / command.at_most)
             yield Case(command.name, {"at_most": command.at_most}, timings, bar)
