@@ -99,7 +99,7 @@ def rendered(n_trained: int, n_tested: int) -> Rendered:
 @pytest.mark.parametrize(
     ("features", "n_trained", "n_tested", "least"),
     [
-        (ScaleTransform(), 96, 24, 0.8),
+        (ScaleTransform(), 72, 16, 0.8),
         pytest.param(RhythmFeatures(), 160, 80, 0.3, marks=pytest.mark.slow),
         pytest.param(ScaleTransform(), 160, 80, 0.9, marks=pytest.mark.slow),
     ],
