@@ -175,18 +175,17 @@ def test_without_labels_its_own_answers_are_right(
     assert document["baseline"]["value"] == 1.0
 
 
-def test_answers_on_the_disk_are_not_asked_again(
-    systems: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answers_on_the_disk_are_not_asked_again(systems: Path, data: Path, tmp_path: Path) -> None:
     """The same again, of a system that answers no more, goes by what was written."""
     own, answers = tmp_path / "own.py", tmp_path / "answers.jsonl"
     asked = ["--data", data, "--gain", 6, "--records", answers, "--html", tmp_path / "a.html"]
     own.write_text(
-        f"{SYSTEMS}\ndef mortal():\n    import os\n    is_dead = 'IS_DEAD' in os.environ\n"
+        f"{SYSTEMS}\ndef mortal():\n    from pathlib import Path\n"
+        "    is_dead = Path(__file__).with_name('dead').exists()\n"
         "    return (lambda sounds: 1 / 0) if is_dead else horse()\n"
     )
     printed = run(1, "--model", f"{own}:mortal", *asked)
-    monkeypatch.setenv("IS_DEAD", "1")
+    (tmp_path / "dead").touch()
     assert run(1, "--model", f"{own}:mortal", *asked) == printed
     assert printed.startswith("A horse")
     output = run(2, "--model", f"{systems}:twins", *asked)
