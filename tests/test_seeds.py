@@ -40,5 +40,5 @@ def test_a_generator_without_a_key_is_numpys_own() -> None:
 @pytest.mark.parametrize("arguments", [(-1,), (0, -1)])
 def test_negative_seeds_and_keys_are_refused(make: object, arguments: tuple[int, ...]) -> None:
     assert callable(make)
-    with pytest.raises(ParameterError, match="all must be >= 0"):
+    with pytest.raises(ParameterError, match="must be an integer >= 0"):
         make(*arguments)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from numbers import Integral
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,9 @@ __all__ = [
     "ParameterError",
     "Terminated",
     "require_extra",
+    "require_integer",
+    "require_number",
+    "shortened",
 ]
 
 _LONG = re.compile(r"""(?<![\w.])'[^'/]{400,}'|(?<![\w.])"[^"/]{400,}"|[^\s/\\]{400,}""")
@@ -132,6 +136,10 @@ class ParameterError(ValueError):
         self.message = message
         self.advice = advice
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without a call of the class, whose subclasses have arguments of their own."""
+        return _error_again, (type(self), self.args, self.__dict__)
+
     def within(self, context: object) -> ParameterError:
         """Prefix the message with the file or item that the error concerns; keep the advice."""
         return ParameterError(f"{context}: {self.message}", advice=self.advice)
@@ -140,6 +148,14 @@ class ParameterError(ValueError):
         """Remove the name that the message begins with, where it is printed already."""
         message = self.message.removeprefix(str(context)).lstrip(": ")
         return ParameterError(message, advice=self.advice)
+
+
+def _error_again(
+    kind: type[ParameterError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> ParameterError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class CudaUnavailable(RuntimeError):
@@ -152,6 +168,22 @@ class MissingExtra(ImportError):
 
 class Terminated(SystemExit):
     """Exit at a signal of termination; `SystemExit` itself may come from a user's model."""
+
+
+def require_integer(name: str, value: object, *, least: int) -> None:
+    """Raise ParameterError if an argument is not an integer of Python or NumPy, >= ``least``."""
+    if not isinstance(value, Integral) or value < least:
+        raise ParameterError(f"{name} is {value!r}, must be an integer >= {least}")
+
+
+def require_number(name: str, value: object) -> None:
+    """Raise ParameterError if an argument is no real number, of Python, NumPy or torch."""
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError):
+        raise ParameterError(f"{name} is {value!r}, must be a number") from None
 
 
 def require_extra(module: str, extra: str, *, command: str | None = None) -> ModuleType:

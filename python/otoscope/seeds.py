@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from otoscope.errors import ParameterError
+from otoscope.errors import require_integer
 from otoscope.records import to_json
 
 if TYPE_CHECKING:
@@ -46,5 +46,5 @@ def torch_generator(seed: int, *key: int) -> torch.Generator:
 
 
 def _check(seed: int, key: tuple[int, ...]) -> None:
-    if seed < 0 or min(key, default=0) < 0:
-        raise ParameterError(f"seed is {seed} and the key {list(key)}; all must be >= 0")
+    for number in (seed, *key):
+        require_integer("seed" if number is seed else "key of an item", number, least=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -104,6 +105,49 @@ def test_memory_that_a_kernel_cannot_read_is_refused() -> None:
                 patch, torch.zeros(1, 1, 1), None, [0, 0, 0], ids, keep, 1, None, None,
                 torch.float32,
             )  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [0, 1, 18, 35])
+def test_an_output_that_an_input_shares_is_refused(place: int) -> None:
+    """The kernel reads a patch once for each coalition, after it has written the one before."""
+    memory, ids = torch.zeros(54), torch.zeros(6, 3, dtype=torch.int64)
+    keep = torch.tensor([[True], [False]])
+    patch, out = memory[place : place + 18].view(6, 3), memory[:36].view(2, 6, 3)
+    with pytest.raises(ParameterError, match="out shares memory with an input"):
+        occlude(patch, 0.0, ids, keep, out=out)
+    with pytest.raises(ParameterError, match="out shares memory with an input"):
+        occlude(torch.ones(6, 3), patch, ids, keep, out=out)
+    apart = memory[36:].view(6, 3).fill_(2)
+    assert occlude(apart, 0.0, ids, keep, out=out).sum((1, 2)).tolist() == [36, 0]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch calls some of them prototypes
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (torch.Tensor.to_sparse, "sparse_coo"),
+        (torch.Tensor.to_sparse_csr, "sparse_csr"),
+        (torch.Tensor.to_mkldnn, "mkldnn"),
+        (lambda x: torch.nested.nested_tensor([x[0], x[1, :2]]), "nested"),
+    ],
+)
+def test_tensors_that_are_not_dense_are_refused(
+    make: Callable[[torch.Tensor], torch.Tensor], kind: str
+) -> None:
+    tensor = make(torch.ones(6, 3))
+    dense, ids = torch.ones(6, 3), torch.zeros(6, 3, dtype=torch.int64)
+    keep = torch.ones(2, 1, dtype=torch.bool)
+    for call in (
+        lambda: stft(tensor, window=torch.ones(2), hop_length=1),
+        lambda: stft(dense, window=tensor, hop_length=1),
+        lambda: occlude(tensor, 0.0, ids, keep),
+        lambda: occlude(dense, 0.0, tensor, keep),
+        lambda: occlude(dense, tensor, ids, keep),
+        lambda: pack(tensor),
+        lambda: moments(tensor),
+    ):
+        with pytest.raises(ParameterError, match=f"is a {kind} tensor, must be dense"):
+            call()
 
 
 def test_gaps_between_frames_are_zeros_in_a_gradient(backend: Backend) -> None:

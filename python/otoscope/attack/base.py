@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from numbers import Integral
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from otoscope.attack.classifier import check_differentiable
 from otoscope.attack.objective import Aggregation, Goal, Outputs, UntargetedLoss
 from otoscope.attack.result import AttackResult
 from otoscope.attack.transforms import Transform
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, require_integer
 from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, Model, Sound, SoundClassifier
 
@@ -112,9 +111,7 @@ class Attack(ABC):
             object.__setattr__(self, "model", SoundClassifier(self.model))
         check_differentiable(self.model)
         for name, least in (("steps", 1), ("restarts", 1), ("draws", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < least:
-                raise ParameterError(f"{name} is {value}, must be an integer >= {least}")
+            require_integer(name, getattr(self, name), least=least)
         if self.outputs not in (None, "logits", "probabilities"):
             raise ParameterError(
                 f"outputs is {self.outputs!r}, must be 'logits', 'probabilities' or None"

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, require_number
 from otoscope.signal.audio.codecs import mp3
 from otoscope.signal.snr import add_noise, check_snr
 
@@ -42,6 +42,7 @@ class RandomGain:
     gain_db: float
 
     def __post_init__(self) -> None:
+        require_number("gain_db", self.gain_db)
         if not 0 <= self.gain_db < float("inf"):
             raise ParameterError(f"gain_db is {self.gain_db}, must be finite and >= 0 dB")
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from typing import TypeAlias
 
 import torch
@@ -119,7 +120,7 @@ def draw_design(
 
 def resolve_design(kind: str) -> _Draw:
     """Return the function that draws a design; "windows" may have its numbers: "windows:3,0.4"."""
-    name, colon, numbers = kind.partition(":")
+    name, colon, numbers = str(kind).partition(":")
     if name not in DESIGNS or (colon and name != "windows"):
         raise ParameterError(f"design is {kind!r}, must be one of {', '.join(DESIGNS)}")
     if not colon:
@@ -235,7 +236,7 @@ DESIGNS: dict[str, _Draw] = {
 
 def _samples(n_samples: int | None, *, at_least: int) -> int:
     n = DEFAULT_SAMPLES if n_samples is None else n_samples
-    if n < at_least:
+    if not isinstance(n, Integral) or n < at_least:
         raise ParameterError(f"n_samples is {n}, must be >= {at_least} for this design")
     return n
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, require_integer
 from otoscope.explain.shared import TRACING, NotTraced, SharedForward, settings_of_torch
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import (
@@ -123,6 +123,8 @@ class Evaluator:
         seed: int = 0,
     ) -> None:
         batch_size(torch.device("cpu"), max_batch)  # in range
+        if shared not in (None, True, False):
+            raise ParameterError(f"shared is {shared!r}, must be True, False or None")
         self.model = model
         self.shared = is_module(model) if shared is None else shared
         self.max_batch = max_batch
@@ -364,8 +366,8 @@ def evaluate(
 
 def batch_size(device: torch.device, max_batch: int | None) -> int:
     """Return the number of coalitions per batch: a CPU's caches hold about 8."""
-    if max_batch is not None and max_batch < 1:
-        raise ParameterError(f"max_batch is {max_batch}, must be >= 1")
+    if max_batch is not None:
+        require_integer("max_batch", max_batch, least=1)
     return max_batch or (8 if device.type == "cpu" else 256)
 
 

@@ -87,13 +87,17 @@ def stack_contents(group: Sequence[Query]) -> Tensor | ops.Noise:
     first = group[0].content
     if isinstance(first, ops.Noise):
         return first
-    return torch.stack(
-        [
-            query.content.to(query.values).expand_as(query.values)
-            for query in group
-            if isinstance(query.content, Tensor)
-        ]
-    )
+    contents = [(query.content, query.values) for query in group]
+    return torch.stack([_expanded(x, to) for x, to in contents if isinstance(x, Tensor)])
+
+
+def _expanded(content: Tensor, values: Tensor) -> Tensor:
+    try:
+        return content.to(values).expand_as(values)
+    except RuntimeError:
+        raise ParameterError(
+            f"content has shape {tuple(content.shape)}, the patch {tuple(values.shape)}"
+        ) from None
 
 
 def as_patches(value: object, layout: InputLayout | None) -> tuple[list[Patch], bool]:

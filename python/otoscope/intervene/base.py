@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, require_number
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -42,6 +42,7 @@ class Intervention(ABC):
     label_preserving: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
+        require_number(f"{self.name}: {self._dose_name()}", getattr(self, self._dose_name()))
         low, high = self.bounds
         if not (self.dose == 0 or low <= self.dose <= high):
             raise ParameterError(

@@ -16,8 +16,9 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.metrics.gaussian import Normal
 from otoscope.ops import Moments, moments_merge, moments_update
+from otoscope.ops.library import require_tensor
 
-__all__ = ["FeatureSet", "FewRows", "check_features", "few_rows"]
+__all__ = ["FeatureSet", "FewRows", "check_features", "few_rows", "set_count"]
 
 
 class FewRows(UserWarning):
@@ -60,7 +61,7 @@ class FeatureSet(NamedTuple):
     @classmethod
     def of(cls, features: Tensor) -> FeatureSet:
         """Make a set of rows [row, column], or of sets of equal length [set, row, column]."""
-        sets = len(features) if features.ndim == 3 else None
+        sets = set_count(features)
         check_features(features, sets=sets)
         return cls.none(sets=sets, device=features.device).added(features)
 
@@ -168,8 +169,15 @@ class FeatureSet(NamedTuple):
         return FeatureSet(self.rows.new_zeros(*lead, 0, columns), *moments)
 
 
+def set_count(features: Tensor) -> int | None:
+    """Return the number of sets of features [set, row, column]; None for [row, column]."""
+    require_tensor("features", features)
+    return len(features) if features.ndim == 3 else None
+
+
 def check_features(features: Tensor, *, sets: int | None = None, columns: int = 0) -> None:
     """Check that features have shape [row, column] or [sets, row, column] and a floating type."""
+    require_tensor("features", features)
     shape = tuple(features.shape)
     axes = "[row, column]" if sets is None else f"[{sets} sets, row, column]"
     advice = "pool or flatten a layer's output" if len(shape) > 2 else "one neuron is x[:, None]"

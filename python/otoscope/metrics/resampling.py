@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.metrics.feature_set import FeatureSet, FewRows, check_features, few_rows
+from otoscope.metrics.feature_set import FeatureSet, FewRows, check_features, few_rows, set_count
 from otoscope.metrics.gaussian import Normal, distance
 from otoscope.metrics.interval import Interval
 from otoscope.metrics.statistics import Statistics
@@ -84,7 +84,7 @@ def frechet_of(real: Tensor | Statistics, generated: Tensor, *, ddof: int = 1) -
     tensor(1., dtype=torch.float64)
     """
     count, columns = _shape(real)
-    check_features(generated, sets=len(generated) if generated.ndim == 3 else None, columns=columns)
+    check_features(generated, sets=set_count(generated), columns=columns)
     for name, n_rows in (("the real set", count), ("the generated set", generated.shape[-2])):
         if n_rows is not None and (message := few_rows(name, n_rows, columns)):
             warnings.warn(message, FewRows, stacklevel=2)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import require_integer
 from otoscope.protocols import (
     ListeningModel,
     Rows,
@@ -113,8 +113,8 @@ def timeline(
     >>> timeline(load("synth-singing"), torch.zeros(44100), hop=20).outputs.shape
     torch.Size([2, 1])
     """
-    if hop < 1 or max_batch < 1:
-        raise ParameterError(f"hop is {hop} and max_batch {max_batch}; both must be >= 1")
+    require_integer("hop", hop, least=1)
+    require_integer("max_batch", max_batch, least=1)
     length, frame_duration = model.patch_frames, model.hop_length / model.sample_rate
     before = length // 2 if padded else 0
     pads = (before, length - 1 - before) if padded else (0, 0)

@@ -54,8 +54,14 @@ def _torch_istft(D: Tensor, window: Tensor, overlap: Tensor | None, hop_length: 
 
 def _reciprocal_overlap(D: Tensor, window: Tensor, overlap: Tensor, hop_length: int) -> Tensor:
     """Return 1 / W[n], or 0 for samples that no window reaches: Tensor [sample]."""
-    squares = (window.double() ** 2).expand(1, D.shape[1], -1)
-    W = _overlap_add(squares, hop_length)[0]
+    count, n_fft = D.shape[1], len(window)
+    # Blocks of a hop, for inductor compiles F.fold of a transposed tensor to other numbers.
+    squares = F.pad(window.double() ** 2, (0, -n_fft % hop_length)).view(-1, hop_length)
+    frame = torch.arange(count + len(squares) - 1, device=window.device)[:, None] - torch.arange(
+        len(squares), device=window.device
+    )
+    W = (((frame >= 0) & (frame < count)).double() @ squares).flatten()
+    W = W[: (count - 1) * hop_length + n_fft]
     is_reached = overlap[-1] < W
     return torch.where(is_reached, 1 / torch.where(is_reached, W, 1), 0).to(window.dtype)
 

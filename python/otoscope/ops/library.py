@@ -197,19 +197,28 @@ def _unfold(rows: Tensor, n: int) -> Tensor:
 
 
 def require_tensor(name: str, value: object) -> None:
-    """Raise ParameterError if an argument is not a Tensor."""
+    """Raise ParameterError if an argument is not a dense Tensor."""
     if not isinstance(value, Tensor):
         raise ParameterError(
             f"{name} is {type(value).__name__}, must be a torch.Tensor: torch.as_tensor({name})"
         )
+    _require_dense(name, value)
 
 
 def require_device(name: str, tensor: Tensor, device: torch.device) -> None:
-    """Raise ParameterError if a tensor is on another device: nothing is copied silently."""
+    """Raise ParameterError if a tensor is on another device (nothing is copied) or not dense."""
+    _require_dense(name, tensor)
     if tensor.device != device:
         raise ParameterError(
             f"{name} is on {tensor.device}, the rest is on {device}: move one with .to()"
         )
+
+
+def _require_dense(name: str, tensor: Tensor) -> None:
+    if tensor.layout != torch.strided or tensor.is_nested:
+        layout = str(tensor.layout).removeprefix("torch.").strip("_")
+        kind = "nested" if tensor.is_nested else layout
+        raise ParameterError(f"{name} is a {kind} tensor, must be dense: to_dense() or padded")
 
 
 def share_memory(a: Tensor, b: Tensor) -> bool:

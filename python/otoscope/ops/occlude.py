@@ -25,6 +25,7 @@ from otoscope.ops.library import (
     register,
     require_device,
     require_tensor,
+    share_memory,
 )
 from otoscope.ops.segment_map import SegmentMap
 
@@ -147,6 +148,8 @@ def occlude(  # noqa: PLR0913 - a name that scripts outside rely on (architectur
         return result if patch.ndim == 3 else result[0]
     shape = (batch.shape[0], len(packed), batch.shape[1], batch.shape[2])
     buffer = _buffer(out, shape, batch, values)
+    if any(isinstance(x, Tensor) and share_memory(out, x) for x in shared):
+        raise ParameterError("out shares memory with an input, which the operator still reads")
     call_constant(torch.ops.otoscope.occlude_out.default, *shared, buffer)
     return out
 

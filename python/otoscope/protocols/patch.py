@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.ops.library import require_tensor
 from otoscope.protocols.layout import (
     TransposedPicture,
     looks_transposed,
@@ -271,7 +272,10 @@ def as_tensor(name: str, values: object) -> Tensor:
     tensor([2, 1, 0])
     """
     if isinstance(values, Tensor):
+        require_tensor(name, values)
         return values
+    if np.ma.is_masked(values):
+        raise ParameterError(f"{name} has masked values, which would count: fill them first")
     try:
         array = np.asarray(values)
         if not array.dtype.isnative or any(step < 0 for step in array.strides):

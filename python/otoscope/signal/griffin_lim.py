@@ -8,6 +8,7 @@ are the spectra of some signal. Arguments are those of ``librosa.griffinlim``; m
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -15,8 +16,9 @@ import torch
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, require_integer
 from otoscope.ops.frames import replace_magnitude
+from otoscope.ops.library import require_tensor
 from otoscope.signal.stft import get_window, istft, n_frames, stft
 
 __all__ = ["Projection", "griffin_lim"]
@@ -116,17 +118,18 @@ def griffin_lim(  # noqa: PLR0913 - librosa's arguments
     """
     _check_magnitudes(S)
     S = S.contiguous()
-    if n_iter < 0 or not 0 <= momentum <= 1:
-        raise ParameterError(
-            f"n_iter is {n_iter}, momentum {momentum}; must be n_iter >= 0, momentum in [0, 1]"
-        )
+    require_integer("n_iter", n_iter, least=0)
+    if not isinstance(momentum, Real) or not 0 <= momentum <= 1:
+        raise ParameterError(f"momentum is {momentum!r}, must be in [0, 1]")
     if algorithm not in ("fast", "plain", "admm"):
         raise ParameterError(f"algorithm is {algorithm!r}, must be fast, plain or admm")
     n_fft = 2 * (S.shape[-1] - 1) if n_fft is None else n_fft
+    for name, value in (("n_fft", n_fft), ("win_length", win_length)):
+        if value is not None:
+            require_integer(name, value, least=1)
     if hop_length is None:
         hop_length = (n_fft if win_length is None else win_length) // 4
-    if hop_length < 1:
-        raise ParameterError(f"hop_length is {hop_length}, must be >= 1")
+    require_integer("hop_length", hop_length, least=1)
     P = Projection(
         window=get_window(window, n_fft=n_fft, win_length=win_length),
         hop_length=hop_length,
@@ -165,6 +168,7 @@ def _admm(P: Projection, S: Tensor, C: Tensor, n_iter: int) -> Tensor:
 
 
 def _check_magnitudes(S: Tensor) -> None:
+    require_tensor("S", S)
     if S.ndim < 2 or S.dtype not in (torch.float32, torch.float64) or 0 in S.shape[-2:]:
         raise ParameterError(
             f"S is {S.dtype} {tuple(S.shape)}; it must be float32 or float64 [..., frame, bin] "
@@ -183,9 +187,10 @@ def _signal_length(
     padding = 2 * (n_fft // 2) if center else 0
     fewest = (count - 1) * hop_length + n_fft - padding
     length = fewest if length is None else length
-    if length < 1 or n_frames(length + padding, n_fft=n_fft, hop_length=hop_length) != count:
+    is_integer = isinstance(length, Integral) and length >= 1
+    if not is_integer or n_frames(length + padding, n_fft=n_fft, hop_length=hop_length) != count:
         raise ParameterError(
-            f"length is {length}; with {count} frames in S it must be {max(1, fewest)} to "
+            f"length is {length!r}; with {count} frames in S it must be {max(1, fewest)} to "
             f"{fewest + hop_length - 1}"
         )
     return length
@@ -205,7 +210,7 @@ def _initial_spectrum(
                 "and finite"
             )
         return init.to(dtype, copy=True, memory_format=torch.contiguous_format)
-    if init != "random":
+    if not isinstance(init, str) or init != "random":
         raise ParameterError(f"init is {init!r}, must be 'random', None or a complex Tensor")
     if isinstance(source, torch.Generator):
         cycles = torch.rand(S.shape, generator=source, dtype=S.dtype, device=S.device)

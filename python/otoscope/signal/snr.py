@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, require_number
+from otoscope.ops.library import require_tensor
 
 __all__ = [
     "add_noise",
@@ -114,6 +115,7 @@ def add_noise(y: Tensor, *, snr_db: float, generator: torch.Generator) -> Tensor
 
 def check_snr(name: str, snr_db: float) -> None:
     """Check that the ratio called ``name`` is positive and finite."""
+    require_number(name, snr_db)
     if not 0 < snr_db < math.inf:
         raise ParameterError(
             f"{name} is {snr_db}, must be finite and > 0 dB (30 to 60 are hard to hear)"
@@ -121,6 +123,8 @@ def check_snr(name: str, snr_db: float) -> None:
 
 
 def _pair(y: Tensor, noisy: Tensor) -> tuple[Tensor, Tensor]:
+    require_tensor("y", y)
+    require_tensor("noisy", noisy)
     if y.shape != noisy.shape or y.ndim == 0 or y.shape[-1] == 0:
         raise ParameterError(
             f"y and noisy have shapes {tuple(y.shape)} and {tuple(noisy.shape)}; "

@@ -11,7 +11,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, require_integer
 from otoscope.protocols import Patch, Rows, evaluating
 
 __all__ = ["ExtremeExcerpt", "Extremes", "find_extremes"]
@@ -113,8 +113,8 @@ def find_extremes(
     >>> [excerpt.index for excerpt in largest.excerpts], largest.activations
     ([1, 3, 2], tensor([7., 7., 5.], dtype=torch.float64))
     """
-    if k < 1 or max_batch < 1:
-        raise ParameterError(f"k is {k} and max_batch {max_batch}; both must be >= 1")
+    require_integer("k", k, least=1)
+    require_integer("max_batch", max_batch, least=1)
     sign = 1 if largest else -1
     # The smallest kept score is on top, the latest of equal ones. Indices differ, so that patches
     # are never compared.

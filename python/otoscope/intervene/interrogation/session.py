@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, require_integer
 from otoscope.intervene.interrogation.conditions import (
     ConditionGrid,
     batches_of_tries,
@@ -115,12 +116,10 @@ class InterrogationSettings:
             raise ParameterError(f"max_change is {self.max_change}, must be in [0, 1)")
         if not 0 <= self.min_score <= 1:
             raise ParameterError(f"min_score is {self.min_score:g}, must be in [0, 1]")
-        if self.workers < 1 or self.max_batch < 1:
-            raise ParameterError(
-                f"workers is {self.workers} and max_batch {self.max_batch}; both must be >= 1"
-            )
-        if not 0 <= self.seed < 2**32:
-            raise ParameterError(f"seed is {self.seed}, must be in [0, 2^32)")
+        require_integer("workers", self.workers, least=1)
+        require_integer("max_batch", self.max_batch, least=1)
+        if not isinstance(self.seed, Integral) or not 0 <= self.seed < 2**32:
+            raise ParameterError(f"seed is {self.seed!r}, must be in [0, 2^32)")
         if self.duration is not None and not 0 < self.duration < float("inf"):
             raise ParameterError(f"duration is {self.duration} s, must be > 0")
 

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, require_number
+from otoscope.ops.library import require_tensor
 from otoscope.records import replacing
 from otoscope.signal.audio.reader import SoundReader
 from otoscope.signal.audio.truncation import warn_if_truncated
@@ -211,7 +212,11 @@ def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, fl
     >>> mono(torch.tensor([[0.0, 1.0], [1.0, 1.0]]), 8000)
     (tensor([0.5000, 1.0000]), 8000)
     """
-    y = torch.as_tensor(y).detach().cpu()
+    try:
+        y = torch.as_tensor(y).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as err:
+        raise ParameterError(f"y is {type(y).__name__}, must be a Tensor or array: {err}") from None
+    require_tensor("y", y)
     if y.numel() == 0:
         raise ParameterError("there are no samples in y")
     if y.ndim > 2 or y.ndim == 0 or not y.is_floating_point():
@@ -287,6 +292,8 @@ def encode_audio(
     """
     import soundfile
 
+    require_tensor("y", y)
+    require_number("sr", sr)
     y = y.detach().cpu()
     peak = float(y.abs().max()) if y.numel() else 0.0
     if not peak < float("inf"):
@@ -295,8 +302,8 @@ def encode_audio(
         raise ParameterError(
             f"y peaks at {peak:.3f} and would clip; scale it to 1 or use subtype='FLOAT'"
         )
-    if sr != int(sr):
-        raise ParameterError(f"sr is {sr}; files hold whole rates only")
+    if not 1 <= sr < 2**31 or sr != int(sr):
+        raise ParameterError(f"sr is {sr}; files hold whole rates of at least 1 Hz only")
     if format not in FORMATS.values() or not soundfile.check_format(format, subtype):
         raise ParameterError(
             f"format {format!r} with subtype {subtype!r} cannot be written; "
@@ -368,6 +375,8 @@ def _read_all(reader: SoundReader) -> Any:
 
 def _check_rates(file_sr: float, sr: float | None) -> None:
     for name, rate in (("file_sr", file_sr), ("sr", sr)):
+        if rate is not None or name == "file_sr":
+            require_number(name, rate)
         if rate is not None and not rate > 0:
             raise ParameterError(f"{name} is {rate}, must be > 0")
     if sr is not None and not _SMALLEST_RATIO <= sr / file_sr <= _LARGEST_RATIO:
