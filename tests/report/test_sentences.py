@@ -223,7 +223,16 @@ def test_caution_for_few_effective_samples(three: Explanation) -> None:
 def test_differences_of_answers_need_no_effective_samples() -> None:
     one_out = explain(THREE, design="leave_one_out")
     assert one_out.effective_samples < 20
-    assert not any("in effect" in caution for caution in cautions(one_out))
+    assert not any("effective number" in caution for caution in cautions(one_out))
+
+
+def test_few_segments_have_no_more_coalitions_than_are_there() -> None:
+    two = explain({0: 0.9}, cut=segments.temporal(2))  # as two stems
+    assert two.n_coalitions == 4
+    assert 2 <= two.effective_samples < 4
+    assert cautions(two) == []
+    (caution,) = cautions(replace(two, effective_samples=1.2))  # by a narrow kernel
+    assert "effective number of samples is 1.2 for 2 segments" in caution
 
 
 @pytest.mark.parametrize(

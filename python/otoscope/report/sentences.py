@@ -191,10 +191,16 @@ def _proof(explanation: Explanation, supporting: Sequence[int]) -> list[str]:
 
 
 def _needs_no_average(explanation: Explanation) -> bool:
-    """Whether each coefficient is a difference of outputs, or exact, however few count."""
-    is_complete = explanation.n_coalitions == 2 ** len(explanation.extents)
+    """Whether each coefficient is a difference of outputs, or exact, however few count.
+
+    Of few segments, such as two stems, there are no more coalitions than are there.
+    """
+    n = explanation.n_coalitions
+    are_all = n == 2 ** len(explanation.extents)
     is_estimate = explanation.settings.kernel == "shapley"
-    return explanation.design == "leave_one_out" or (is_estimate and is_complete)
+    if explanation.design == "leave_one_out" or (is_estimate and are_all):
+        return True
+    return are_all and explanation.effective_samples >= n / 2
 
 
 def _are_boxes(explanation: Explanation) -> bool:
