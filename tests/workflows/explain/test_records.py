@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gc
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,16 +35,22 @@ from otoscope.workflows.explain.records import _index_row
 from otoscope.workflows.explain.rows import COLUMNS, read_rows
 
 
-@pytest.fixture
-def songs(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made_songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder of three short songs, two of one name, and a file that is none."""
-    folder = tmp_path / "songs"
+    folder = tmp_path_factory.mktemp("made") / "songs"
     for number, name in enumerate(("a.wav", "b.wav", "live/a.wav")):
         made = synthesise(number, seconds=4)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_audio(folder / name, torch.from_numpy(made.mix), sr=made.sr)
     (folder / "c.wav").write_text("la la la")
     return folder
+
+
+@pytest.fixture
+def songs(made_songs: Path, tmp_path: Path) -> Path:
+    """Copy the songs to where a test may change them."""
+    return shutil.copytree(made_songs, tmp_path / "songs")
 
 
 def settings(*sounds: Path, every: float | None = None) -> ExplainConfig:
