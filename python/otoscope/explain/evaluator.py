@@ -127,8 +127,7 @@ class Evaluator:
             raise ParameterError(f"shared is {shared!r}, must be True, False or None")
         self.model = model
         self.shared = is_module(model) if shared is None else shared
-        self.max_batch = max_batch
-        self.verify, self.seed = verify, seed
+        self.max_batch, self.verify, self.seed = max_batch, verify, seed
         self._at_least = _WORTH_A_TRACE if shared is None else 0
         self._traced: _Traced | None = None
         self._independent: tuple[object, State] | None = None  # of which outputs need no check
@@ -366,8 +365,7 @@ def evaluate(
 
 def batch_size(device: torch.device, max_batch: int | None) -> int:
     """Return the number of coalitions per batch: a CPU's caches hold about 8."""
-    if max_batch is not None:
-        require_integer("max_batch", max_batch, least=1)
+    require_integer("max_batch", 1 if max_batch is None else max_batch, least=1)
     return max_batch or (8 if device.type == "cpu" else 256)
 
 
