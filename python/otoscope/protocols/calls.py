@@ -254,9 +254,8 @@ def dtype_of(model: object, default: torch.dtype = torch.float32) -> torch.dtype
 
     Examples
     --------
-    >>> net = torch.nn.Linear(1, 1).double()
-    >>> dtype_of(net), dtype_of(lambda x: net(x))
-    (torch.float64, torch.float64)
+    >>> dtype_of(torch.nn.Linear(1, 1).double())
+    torch.float64
     """
     own = next((w.dtype for w in _weights(model) if w.is_floating_point()), None)
     if own is not None:
