@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -39,13 +40,19 @@ def refused(*arguments: object) -> str:
     return " ".join(result.output.split())
 
 
-@pytest.fixture
-def song(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made_song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a short song of our synthesiser."""
-    path = tmp_path / "song.wav"
+    path = tmp_path_factory.mktemp("made") / "song.wav"
     made = synthesise(0, seconds=4)
     soundfile.write(path, made.mix, made.sr)
     return path
+
+
+@pytest.fixture
+def song(made_song: Path, tmp_path: Path) -> Path:
+    """Copy the song to a folder of the test's own."""
+    return Path(shutil.copy(made_song, tmp_path / "song.wav"))
 
 
 def test_writes_a_report_an_explanation_and_a_table(song: Path, tmp_path: Path) -> None:
