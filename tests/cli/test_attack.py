@@ -16,6 +16,7 @@ from otoscope import models
 from otoscope.cli.app import app
 from otoscope.data import synthesise
 from otoscope.signal import read_audio
+from otoscope.signal.audio import files
 from tests.support.scripts import run_script
 
 MODEL = ["--model", "synth-singing"]
@@ -96,6 +97,25 @@ def test_same_seed_gives_the_same_file(song: Path, tmp_path: Path) -> None:
     for out in (a, b):
         attack(0, song, *MODEL, "--out", out, "--steps", 2, "--snr-db", 60, "--seed", 3)
     assert a.read_bytes() == b.read_bytes()
+
+
+@pytest.mark.parametrize("options", [("--start", 0.8, "--duration", 1.7), ("--whole",)])
+def test_a_sound_kept_on_disk_gives_the_same_file(
+    options: tuple[object, ...], song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    y, _ = read_audio(song)
+    loud = torch.cat([y, y * 3 / y.abs().max(), y])  # the peak of the whole sound counts
+    soundfile.write(tmp_path / "loud.wav", loud.numpy(), SR, subtype="FLOAT")
+    written = []
+    for seconds in (600.0, 1.0):
+        monkeypatch.setattr(files, "LONG", seconds)
+        monkeypatch.setattr("otoscope.workflows.attack._READ", 10_000)
+        out = tmp_path / "a.wav"
+        attack(
+            0, tmp_path / "loud.wav", *MODEL, "--out", out, "--snr-db", 80, "--steps", 1, *options
+        )
+        written.append(out.read_bytes())
+    assert written[0] == written[1]
 
 
 def test_report_is_one_page_with_the_sounds(song: Path, tmp_path: Path) -> None:

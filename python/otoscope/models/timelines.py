@@ -26,7 +26,7 @@ from otoscope.signal.excerpts import pad, sliding
 
 __all__ = ["Timeline", "timeline"]
 
-_BLOCK = 120.0  # seconds of a long sound that are evaluated at once
+_BLOCK = 30.0  # seconds of a long sound that are evaluated at once
 _MARGIN = 1.0  # more than any window
 
 
@@ -123,8 +123,14 @@ def timeline(
         if len(y) <= LONG * model.sample_rate or depends_on_clip(model):
             outputs = rows(_excerpts(model, y[:], hop, pads), max_batch)
         else:
-            parts = _parts(model, y, hop, pads)
-            outputs = torch.cat([rows(excerpts, max_batch)[own] for excerpts, own in parts])
+            n_rows, most = 0, (len(y) // model.hop_length + sum(pads)) // hop + 1
+            for part, ends, own in _parts(model, y, hop, pads):
+                new = rows(_excerpts(model, part, hop, ends), max_batch)[own]
+                if n_rows == 0:  # one table: small ones that stay would break up what is freed
+                    outputs = new.new_empty(most, new.shape[1])
+                outputs[n_rows : n_rows + len(new)] = new
+                n_rows += len(new)
+            outputs = outputs[:n_rows]
     choose_targets(0, outputs.shape[1], model.output_names)  # as many names as outputs
     first = torch.arange(len(outputs), dtype=torch.float64) * hop - before
     return Timeline(first * frame_duration, outputs, length * frame_duration)
@@ -132,8 +138,10 @@ def timeline(
 
 def _parts(
     model: ListeningModel, y: Samples, hop: int, pads: tuple[int, int]
-) -> Iterator[tuple[Tensor, slice]]:
-    """Cut a long sound in blocks, each with its context; say which excerpts are the block's own.
+) -> Iterator[tuple[Tensor, tuple[int, int], slice]]:
+    """Cut a long sound in blocks, each with its context and the frames of silence at its ends.
+
+    The slice says which excerpts are the block's own.
 
     A block begins with an excerpt of the whole timeline, at frames -before + i * hop.
     """
@@ -148,7 +156,7 @@ def _parts(
         part = y[max(0, first) * step : end].to(device_of(model))
         ends = max(0, -first), pads[1] if end >= len(y) else 0
         skipped = (begin - first) // hop
-        yield _excerpts(model, part, hop, ends), slice(skipped, skipped + block // hop)
+        yield part, ends, slice(skipped, skipped + block // hop)
 
 
 def _excerpts(model: ListeningModel, y: Tensor, hop: int, pads: tuple[int, int]) -> Tensor:
