@@ -109,7 +109,7 @@ def shortened(text: str) -> str:
     Examples
     --------
     >>> len(shortened(f"L: is {'1' * 5_000!r}, needs a fraction"))
-    106
+    86
     """
     return _LONG.sub(lambda match: f"{match[0][:40]}... ({len(match[0]):,} characters)", text)
 
@@ -171,13 +171,49 @@ class Terminated(SystemExit):
 
 
 def require_integer(name: str, value: object, *, least: int) -> None:
-    """Raise ParameterError if an argument is not an integer of Python or NumPy, >= ``least``."""
+    """Refuse an argument that is not an integer of Python or NumPy, or is too small.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    value : object
+        What came.
+    least : int
+        Smallest value that is allowed.
+
+    Raises
+    ------
+    ParameterError
+        If it is not an integer >= ``least``.
+
+    Examples
+    --------
+    >>> require_integer("n", 3, least=1)
+    """
     if not isinstance(value, Integral) or value < least:
         raise ParameterError(f"{name} is {value!r}, must be an integer >= {least}")
 
 
 def require_number(name: str, value: object) -> None:
-    """Raise ParameterError if an argument is no real number, of Python, NumPy or torch."""
+    """Refuse an argument that is no real number, of Python, NumPy or torch.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    value : object
+        What came.
+
+    Raises
+    ------
+    ParameterError
+        If it is not a number.
+
+    Examples
+    --------
+    >>> require_number("fade", 0.5)
+    """
     try:
         if isinstance(value, str | bytes):
             raise TypeError
