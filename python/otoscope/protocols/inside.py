@@ -70,6 +70,7 @@ def is_code(value: object) -> bool:
 
 
 def contents_of(function: types.FunctionType) -> Iterator[object]:
+    """Yield what a function holds of the functions around it."""
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents

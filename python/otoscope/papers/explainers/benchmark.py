@@ -1,4 +1,4 @@
-"""Benchmark of explainers: who finds what the model rests on, where that is known?"""
+"""Benchmark of explainers: which ones find what a model rests on, where that is known."""
 
 from __future__ import annotations
 

@@ -33,22 +33,32 @@ class Settings(Protocol):
     """Settings of the benchmark that tasks read."""
 
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """Name of the detector of singing."""
+
     @property
-    def songs(self) -> Path | None: ...
+    def songs(self) -> Path | None:
+        """Folder of songs."""
+
     @property
-    def n_segments(self) -> int: ...
+    def n_segments(self) -> int:
+        """Number of segments of an item."""
+
     @property
-    def n_clips(self) -> int: ...
+    def n_clips(self) -> int:
+        """Number of clips that a detector is trained on."""
+
     @property
-    def seed(self) -> int: ...
+    def seed(self) -> int:
+        """Random seed."""
 
 
 class Task(Protocol):
     """A task: items of songs that depend on nothing but its settings and the song."""
 
     @property
-    def note(self) -> str: ...
+    def note(self) -> str:
+        """What the page says of the task."""
 
     def items(self, song: int, n: int) -> Iterator[Item]:
         """Yield at most ``n`` items of a song."""

@@ -392,4 +392,5 @@ def page_of(html: Path, record: Mapping[str, Any]) -> Path:
 
 
 def digest(key: object) -> str:
+    """Digest what identifies something, in twelve hexadecimal digits."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
