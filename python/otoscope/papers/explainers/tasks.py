@@ -58,7 +58,7 @@ class Task(Protocol):
 
     @property
     def note(self) -> str:
-        """What the page says of the task."""
+        """Say what the page notes of the task."""
 
     def items(self, song: int, n: int) -> Iterator[Item]:
         """Yield at most ``n`` items of a song."""
