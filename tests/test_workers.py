@@ -21,6 +21,7 @@ from otoscope import workers
 from otoscope.errors import ParameterError
 from otoscope.signal import write_audio
 from otoscope.workers import results, watched_backend
+from tests.support.processes import ended, family
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 PARENT = """
@@ -35,21 +36,6 @@ def work(seconds):
 
 Parallel(n_jobs=2, backend=watched_backend())(delayed(work)(60) for _ in range(2))
 """
-
-
-def ended(process: int, seconds: float) -> bool:
-    """Wait for the end of a process that is no child of ours."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            return True
-        stat = Path(f"/proc/{process}/stat")
-        if stat.exists() and ") Z " in stat.read_text():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @POSIX
@@ -124,12 +110,6 @@ import torch
 def make():
     return lambda y: torch.stack([y.square().mean(-1), 1 - y.square().mean(-1)], -1)
 """
-
-
-def family(process: int) -> list[int]:
-    """List the processes below one."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [*map(int, children), *(below for child in children for below in family(int(child)))]
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ __all__ = [
     "MissingExtra",
     "ParameterError",
     "Terminated",
+    "WorkerEnded",
     "require_extra",
     "require_integer",
     "require_number",
@@ -156,6 +157,10 @@ def _error_again(
     error = kind.__new__(kind, *args)
     error.__dict__.update(attributes)
     return error
+
+
+class WorkerEnded(ParameterError):
+    """Error for a file whose worker process was ended, such as by a lack of memory."""
 
 
 class CudaUnavailable(RuntimeError):

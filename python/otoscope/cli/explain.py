@@ -14,7 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from otoscope.cli import files
-from otoscope.cli.options import INPUT, MODEL, OUTPUT, Config, Csv, Device, Html, Json, Seed
+from otoscope.cli.options import (
+    INPUT,
+    MODEL,
+    OUTPUT,
+    Config,
+    Csv,
+    Device,
+    Html,
+    Json,
+    Seed,
+    Workers,
+)
 from otoscope.cli.output import (
     NOTHING_KEPT,
     bars,
@@ -109,6 +120,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     ] = None,
     padded: Annotated[bool, _CONFIG.option("padded", rich_help_panel=INPUT)] = _CONFIG["padded"],
     seed: Seed = _CONFIG["seed"],
+    workers: Workers = None,
     device: Device = _CONFIG["device"],
 ) -> None:
     """Explain a model's output for sound files, by occluding segments of the sound.
@@ -164,10 +176,10 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         _compare(config, model, contents, html, json_path, csv_path)
         return
     if config.is_single:
-        _explain_one(config, html, json_path, csv_path)
+        _explain_one(config, html, json_path, csv_path, workers)
     else:
         compared = {"models": model, "contents": contents} if is_compared else None
-        _explain_many(config, html, json_path, csv_path, summary, song, compared)
+        _explain_many(config, html, json_path, csv_path, summary, song, compared, workers)
     if summary and not printed:
         console().print(f"summary: {summary}")
     if song and not printed:
@@ -216,12 +228,16 @@ def _compare(
 
 
 def _explain_one(
-    config: ExplainConfig, html: Path | None, json_path: Path | None, csv_path: Path | None
+    config: ExplainConfig,
+    html: Path | None,
+    json_path: Path | None,
+    csv_path: Path | None,
+    workers: int | None,
 ) -> None:
     from otoscope.workflows import explain_files, save_explain_page, to_record
 
     with truncation_listed(), bars() as progress:
-        (row,) = explain_files(config, progress=progress)
+        (row,) = explain_files(config, workers=workers, progress=progress)
         if html:
             save_explain_page(row, html)
     record = to_record(row, config)
@@ -245,6 +261,7 @@ def _explain_many(
     summary: Path | None,
     song: Path | None,
     compared: Mapping[str, list[str]] | None,
+    workers: int | None,
 ) -> None:
     from otoscope.workflows import (
         Comparison,
@@ -267,13 +284,11 @@ def _explain_many(
         kept = f"{rows} holds the excerpts until now: the same command resumes"
         is_kept = is_file or bool(files)
         with truncation_listed(), bars(kept if is_kept else NOTHING_KEPT) as progress:
+            shared: dict[str, Any] = {"html": html, "workers": workers, "progress": progress}
             if compared is None:
-                n_done = explain_to_records(
-                    config, rows, html=html, is_song=song is not None, progress=progress
-                )
+                n_done = explain_to_records(config, rows, is_song=song is not None, **shared)
             else:
-                comparison = Comparison(config, **compared)
-                n_done = compare_to_records(comparison, rows, html=html, progress=progress)
+                n_done = compare_to_records(Comparison(config, **compared), rows, **shared)
         if html:
             write_index(read_rows(rows), html)
         if summary and any(not row["error"] for row in read_rows(rows)):

@@ -133,7 +133,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     ] = _SETTINGS["metric"],
     duration: Annotated[float | None, _SETTINGS.option("duration")] = None,
     seed: Seed = 0,
-    workers: Annotated[int, _SETTINGS.option("workers")] = _SETTINGS["workers"],
+    workers: Annotated[int | None, _SETTINGS.option("workers")] = _SETTINGS["workers"],
     cache: Annotated[Path | None, _SETTINGS.option("cache", callback=_CACHE)] = None,
     device: Device = "cpu",
     records: Annotated[

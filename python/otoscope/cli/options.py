@@ -259,7 +259,12 @@ Quick: TypeAlias = Annotated[
     ),
 ]
 Workers: TypeAlias = Annotated[
-    int, typer.Option(help="Number of processes that render.", rich_help_panel=METHOD)
+    int | None,
+    typer.Option(
+        help="Number of processes that share the files, each on one core; by default as many as "
+        "there are cores, if the files repay their start.",
+        rich_help_panel=METHOD,
+    ),
 ]
 
 

@@ -15,7 +15,8 @@ from .singing.evaluate import (
     evaluate_detector,
 )
 from .explain.config import ExplainConfig
-from .explain.explain import ExplainResult, explain_files
+from .explain.excerpts import ExplainResult
+from .explain.explain import Explainer, explain_files
 from .explain.compare import (
     CompareResult,
     Comparison,
@@ -69,6 +70,7 @@ __all__ = [
     "EvaluateResult",
     "ExplainConfig",
     "ExplainResult",
+    "Explainer",
     "ExportResult",
     "FeatureConfig",
     "FileDistance",

@@ -40,6 +40,7 @@ def measure_distance(
     measures: DistanceConfig | None = None,
     *,
     keep: Path | None = None,
+    workers: int | None = None,
     progress: Progress = silent,
 ) -> DistanceResult:
     """Measure the distance between two folders of sounds.
@@ -55,6 +56,9 @@ def measure_distance(
         Metric, interval, extrapolation, distances of files. By default the Fréchet distance.
     keep : Path, optional
         Folder for the statistics of folders: another run reads them there, or resumes.
+    workers : int, optional
+        Number of processes that share the files, see `pool.mapped`: the result is the same for
+        any number. The file of a process that was killed is skipped, and measured by the next run.
     progress : bool or callable
         True shows bars over "real files" and "generated files", and of the bootstrap.
 
@@ -92,6 +96,7 @@ def measure_distance(
                 features,
                 keep and _statistics_file(keep, path, features),
                 name=f"{name} files",
+                workers=workers,
                 progress=progress,
             )
             for side, path, name in zip(

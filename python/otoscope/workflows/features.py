@@ -80,7 +80,7 @@ class SoundFeatures:
     """
 
     def __init__(self, config: FeatureConfig, *, keep_rows: bool = False) -> None:
-        self.keep_rows = keep_rows
+        self.config, self.keep_rows = config, keep_rows
         if config.hop is not None and not 0 < config.hop < float("inf"):
             raise ParameterError(f"hop is {config.hop}, must be seconds above 0")
         if config.model is None:

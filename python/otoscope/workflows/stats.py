@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.metrics import FeatureSet, Statistics, statistics
 from otoscope.metrics.feature_set import few_rows
+from otoscope.pool import check_same, mapped
 from otoscope.progress import Progress, silent, tracked
 from otoscope.signal.audio.truncation import truncated_note
 from otoscope.workflows.features import FeatureConfig, SoundFeatures, differences
@@ -171,6 +173,7 @@ def measure_statistics(
     out: Path,
     *,
     keep_rows: bool = False,
+    workers: int | None = None,
     progress: Progress = silent,
 ) -> StatsResult:
     """Measure statistics of a folder of sounds and write them to a file.
@@ -185,6 +188,9 @@ def measure_statistics(
         File that ends in .npz. If it exists with the same settings, only new files are added.
     keep_rows : bool
         Write the features of all excerpts too: a kernel distance and intervals are of these.
+    workers : int, optional
+        Number of processes that share the files, see `pool.mapped`: the result is the same for
+        any number. The file of a process that was killed is skipped, and measured by the next run.
     progress : bool or callable
         True shows a bar over the "files".
 
@@ -206,7 +212,7 @@ def measure_statistics(
     if out.suffix != ".npz":
         raise ParameterError(f"{out} ends in {out.suffix!r}, must end in .npz")
     features = SoundFeatures(config, keep_rows=keep_rows)
-    return measure(path, features, out, progress=progress)
+    return measure(path, features, out, workers=workers, progress=progress)
 
 
 def measure(
@@ -215,32 +221,43 @@ def measure(
     out: Path | None = None,
     *,
     name: str = "files",
+    workers: int | None = None,
     progress: Progress = silent,
 ) -> StatsResult:
     """Measure statistics of a folder; without ``out`` nothing is written."""
     with records.claimed(*filter(None, [out])):
-        return _measure(path, features, out, name, progress)
+        return _measure(path, features, out, name, workers, progress)
 
 
 def _measure(
-    path: Path, features: SoundFeatures, out: Path | None, name: str, progress: Progress
+    path: Path,
+    features: SoundFeatures,
+    out: Path | None,
+    name: str,
+    workers: int | None,
+    progress: Progress,
 ) -> StatsResult:
     noted = FolderNotes(path)
     files = {noted.name(file): file for file in sound_files((path,))}
-    partial = out and out.with_suffix(".partial.npz")
-    rows, state = _resumed((partial, out), features, files)
+    draft = out and out.with_suffix(".partial.npz")
+    rows, state = _resumed((draft, out), features, files)
     features.keep_rows |= len(rows.rows) > rows.columns  # of a file that has them all
     if not files.keys() <= state["files"].keys():
         features.check()
     n_done, saved = len(state["files"]), time.monotonic()
+    remaining = [file_name for file_name in files if file_name not in state["files"]]
+    extracted = mapped(
+        partial(_worker, features.config, features.about, keep_rows=features.keep_rows),
+        [files[file_name] for file_name in remaining],
+        here=partial(_extracted, features),
+        workers=workers,
+        device=features.config.device,
+    )
+    shown = tracked(progress, remaining, name)
     try:
-        for file_name in tracked(progress, list(files), name):
-            if file_name in state["files"]:
-                continue
-            file = files[file_name]
-            with noted.reading(file):
-                stamp = records.stamp(file)  # first: a change while it is read shows next time
-                new, rate = features.extract(file)
+        for file_name, extraction in zip(shown, extracted, strict=True):
+            with noted.reading(files[file_name]):
+                ((stamp, new, rate),) = extraction
                 rows = rows.joined(new, keep_rows=features.keep_rows)
                 state["files"][file_name] = stamp
                 if "excerpts" in state:
@@ -248,21 +265,37 @@ def _measure(
                 state["rates"][str(rate)] = state["rates"].get(str(rate), 0) + 1
             if noted.truncated:
                 state["truncated"] = state.get("truncated", {}) | noted.truncated
-            if partial and time.monotonic() - saved > _EVERY:
-                _save(partial, rows, state)
+            if draft and time.monotonic() - saved > _EVERY:
+                _save(draft, rows, state)
                 saved = time.monotonic()
     except BaseException:
-        if partial and len(state["files"]) > n_done:
-            _save(partial, rows, state)
+        if draft and len(state["files"]) > n_done:
+            _save(draft, rows, state)
         raise
+    finally:
+        extracted.close()
     if rows.n_rows < 2:
         message = f"{path} gives {rows.n_rows} excerpts; a covariance takes 2 or more"
         raise noted.none_usable(message)
     measured = Statistics.of(rows, settings=state)
-    if out and partial:
+    if out and draft:
         statistics.save(out, measured)
-        partial.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
     return StatsResult(path, measured, noted.skipped, n_done)
+
+
+def _worker(config: FeatureConfig, about: Mapping[str, Any], *, keep_rows: bool) -> Any:
+    """Load the model in a worker."""
+    features = SoundFeatures(config, keep_rows=keep_rows)
+    check_same(features.about, about)
+    return partial(_extracted, features)
+
+
+def _extracted(
+    features: SoundFeatures, file: Path
+) -> Iterator[tuple[dict[str, Any], FeatureSet, int]]:
+    stamp = records.stamp(file)  # first: a change while it is read shows next time
+    yield stamp, *features.extract(file)
 
 
 def _resumed(

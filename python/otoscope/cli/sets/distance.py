@@ -10,7 +10,18 @@ import typer
 from rich.table import Table
 
 from otoscope.cli import files, options
-from otoscope.cli.options import INPUT, METHOD, MODEL, OUTPUT, Config, Device, Json, Model, Seed
+from otoscope.cli.options import (
+    INPUT,
+    METHOD,
+    MODEL,
+    OUTPUT,
+    Config,
+    Device,
+    Json,
+    Model,
+    Seed,
+    Workers,
+)
 from otoscope.cli.output import (
     NOTHING_KEPT,
     bars,
@@ -71,6 +82,7 @@ def distance(  # noqa: PLR0913 - a command has the options it has
     ] = None,
     json_path: Json = None,
     seed: Seed = _DISTANCE["seed"],
+    workers: Workers = None,
     device: Device = _CONFIG["device"],
 ) -> None:
     """Measure how far two folders of sounds are apart, in a layer of a model.
@@ -91,7 +103,9 @@ def distance(  # noqa: PLR0913 - a command has the options it has
         else f"{NOTHING_KEPT}; with --keep FOLDER it resumes"
     )
     with truncation_listed(), bars(kept) as progress:
-        result = measure_distance(real, generated, config, measures, keep=keep, progress=progress)
+        result = measure_distance(
+            real, generated, config, measures, keep=keep, workers=workers, progress=progress
+        )
     write_json(document("otoscope.Distance", 1, result.to_dict()), json_path)
     sides = {"real": result.real, "generated": result.generated}
     if not is_printed(json_path):
@@ -118,6 +132,7 @@ def stats(  # noqa: PLR0913 - a command has the options it has
         ),
     ] = False,
     json_path: Json = None,
+    workers: Workers = None,
     device: Device = _CONFIG["device"],
 ) -> None:
     """Measure mean and covariance of the features of a folder, for `otoscope distance`.
@@ -133,7 +148,9 @@ def stats(  # noqa: PLR0913 - a command has the options it has
     config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
     kept = f"{out.with_suffix('.partial.npz')} holds the files until now: the same command resumes"
     with truncation_listed(), bars(kept) as progress:
-        result = measure_statistics(sounds, config, out, keep_rows=rows, progress=progress)
+        result = measure_statistics(
+            sounds, config, out, keep_rows=rows, workers=workers, progress=progress
+        )
     record = {
         "out": out,
         "n": result.statistics.count,

@@ -32,6 +32,7 @@ from otoscope.intervene.interrogation.conditions import (
 from otoscope.intervene.interrogation.items import Features, Seeded, Sounds
 from otoscope.intervene.sound import SoundIntervention
 from otoscope.intervene.statistics.bootstrap import MetricName
+from otoscope.pool import n_cores
 from otoscope.progress import Progress, silent, tracked
 from otoscope.records import Records, read, to_plain
 from otoscope.seeds import item_seed
@@ -50,6 +51,7 @@ Tries: TypeAlias = "tuple[NDArray[np.str_], NDArray[np.str_]]"
 """Answers to compositions and to their placebos, [item, try]; "" where a try was not needed."""
 
 _HEADER = "interrogation"
+_WORTH = 500.0  # seconds of renderings that repay the start of a process
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,9 @@ class InterrogationSettings:
         Number of nearest neighbours of the confound-only baseline, >= 1.
     seed : int
         Random seed of renderings, tries and bootstrap, in [0, 2^32).
-    workers : int
-        Number of processes that render, >= 1.
+    workers : int, optional
+        Number of processes that render, >= 1. By default all cores, or this process alone if there
+        is too little to render to repay a start.
     cache : str or Path, optional
         Folder of the render cache, up to 2 GB.
     max_batch : int
@@ -105,7 +108,7 @@ class InterrogationSettings:
     n_draws: int = 2000
     n_neighbours: int = 9
     seed: int = 0
-    workers: int = 1
+    workers: int | None = None
     cache: str | PathLike[str] | None = None
     max_batch: int = 64
     system: str | None = None
@@ -116,7 +119,8 @@ class InterrogationSettings:
             raise ParameterError(f"max_change is {self.max_change}, must be in [0, 1)")
         if not 0 <= self.min_score <= 1:
             raise ParameterError(f"min_score is {self.min_score:g}, must be in [0, 1]")
-        require_integer("workers", self.workers, least=1)
+        if self.workers is not None:
+            require_integer("workers", self.workers, least=1)
         require_integer("max_batch", self.max_batch, least=1)
         if not isinstance(self.seed, Integral) or not 0 <= self.seed < 2**32:
             raise ParameterError(f"seed is {self.seed!r}, must be in [0, 2^32)")
@@ -254,17 +258,21 @@ def label_items(
     indices: Iterable[int],
     *,
     duration: float | None,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> Iterator[tuple[int, list[str]]]:
     """Render items and label the renderings, with a few items in memory at a time.
 
     ``interventions`` maps the index of an item to what it is rendered under, ``label_item`` its
     renderings and its index to answers. ``workers`` processes render; the system stays in this one.
+    By default as many as repay their start, at most one per core.
     Yields the index of each item with one answer per rendering.
     """
     from joblib import Parallel, delayed
 
     remaining = list(indices)
+    if workers is None:
+        n_renderings = len(remaining) * len(interventions(remaining[0])) if remaining else 0
+        workers = min(n_cores(), max(1, int(n_renderings * (duration or 0.0) / _WORTH)))
     ahead = 4 * workers  # joblib renders on while the system answers, without a bound of its own
     settings = {"backend": watched_backend()} if workers > 1 else {}
     with Parallel(workers, return_as="generator", batch_size=1, **settings) as parallel:

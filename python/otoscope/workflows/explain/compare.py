@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from otoscope import report
 from otoscope.documents import document
-from otoscope.errors import Advice, ParameterError
+from otoscope.errors import Advice, ParameterError, WorkerEnded
 from otoscope.explain import Explanation, SharedSet, Transfer, decisive_sets, transfer_set
 from otoscope.explain.fit.decisive import decision_of
+from otoscope.pool import check_same
 from otoscope.progress import Progress, silent, tracked
 from otoscope.report.comparison.page import variant_names
 from otoscope.workflows.explain.config import ExplainConfig
-from otoscope.workflows.explain.explain import Excerpts, ExplainResult, PreparedExplain
+from otoscope.workflows.explain.excerpts import Excerpts, ExplainResult
+from otoscope.workflows.explain.explain import Explainer, over_files
 from otoscope.workflows.explain.records import pages_of, save_explain_page, to_record
 from otoscope.workflows.recording import load_identified_listener
 
@@ -151,8 +154,13 @@ def compare_explanations(
             "several excerpts are compared by `workflows.compare_to_records`; name one file, "
             "without every"
         )
+    compared: CompareResult
     (compared,) = Comparison(config, models=models, contents=contents).run(progress=progress)
     return compared
+
+
+def _itself(_: Comparison, result: CompareResult) -> CompareResult:
+    return result
 
 
 class Comparison:
@@ -188,43 +196,61 @@ class Comparison:
         loaded = {name: load_identified_listener(name, device=config.device) for name in models}
         self.config = config
         self.variants = [
-            PreparedExplain(replace(config, model=model, content=content), loaded=loaded[model])
+            Explainer(replace(config, model=model, content=content), loaded=loaded[model])
             for model, content in pairs
         ]
         self._heard = [loaded[name][0] for name in models] if len(models) > 1 else []
 
     def run(
-        self, *, done: Container[object] = (), progress: Progress = silent
-    ) -> Iterator[CompareResult]:
+        self,
+        *,
+        done: Iterable[Mapping[str, Any]] = (),
+        workers: int | None = None,
+        progress: Progress = silent,
+        finish: Callable[[Comparison, CompareResult], Any] = _itself,
+    ) -> Generator[Any, None, None]:
         """Compare the explanations of one excerpt after another.
 
-        ``done`` has keys of `CompareResult.key` to skip. Where one of the explanations fails, so
+        ``done`` has keys of `CompareResult.key` to skip; ``workers`` and ``finish``, which also
+        gets the comparison, are those of `Explainer.run`. Where one of the explanations fails, so
         does the comparison; that of a single excerpt raises the reason.
         """
-        config, first = self.config, self.variants[0]
-        for path in tracked(progress, first.paths, "files"):
-            if CompareResult(path=path, start=config.start).key in done:
-                continue
-            sources = first.sources(path)  # first: a change while the file is read shows next time
+        config = self.config
+        pairs = [(variant.config.model, variant.config.content) for variant in self.variants]
+        models, contents = (tuple(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
+        identities = [variant.identity for variant in self.variants]
+        make = partial(_worker, replace(config, sounds=()), models, contents, identities, finish)
+        here = partial(_finished, self, finish, progress)
+        for path, results in over_files(config, make, here, done, workers, progress):
             try:
-                for compared in self._of(path, done, progress):
-                    yield replace(compared, sources=sources)
-            except ParameterError as err:
-                if config.is_single:
-                    raise (err if str(path) in str(err) else err.within(path)) from err
-                yield CompareResult(
-                    path=path,
-                    start=config.start,
-                    error=str(err),
-                    advice=err.advice,
-                    sources=sources,
+                yield from results
+            except WorkerEnded as err:
+                failed = CompareResult(
+                    path=path, start=config.start, error=str(err), advice=err.advice
                 )
+                yield finish(self, failed)
+
+    def of(
+        self, path: Path, *, done: Container[float | None] = (), progress: Progress = silent
+    ) -> Iterator[CompareResult]:
+        """Compare the explanations of a file's excerpts, except those of starts that are done."""
+        config, first = self.config, self.variants[0]
+        sources = first.sources(path)  # first: a change while the file is read shows next time
+        try:
+            for compared in self._of(path, done, progress):
+                yield replace(compared, sources=sources)
+        except ParameterError as err:
+            if config.is_single:
+                raise (err if str(path) in str(err) else err.within(path)) from err
+            yield CompareResult(
+                path=path, start=config.start, error=str(err), advice=err.advice, sources=sources
+            )
 
     def _of(
-        self, path: Path, done: Container[object], progress: Progress
+        self, path: Path, done: Container[float | None], progress: Progress
     ) -> Iterator[CompareResult]:
         opened = [Excerpts(variant, path) for variant in self.variants]
-        starts = [s for s in opened[0].starts if CompareResult(path=path, start=s).key not in done]
+        starts = [start for start in opened[0].starts if start not in done]
         for start in tracked(progress, starts, "excerpts"):
             try:
                 yield self._compared(opened, start, progress)
@@ -257,6 +283,30 @@ class Comparison:
             path=opened[0].path,
             start=start,
         )
+
+
+def _worker(
+    config: ExplainConfig,
+    models: Sequence[str],
+    contents: Sequence[str],
+    identities: Sequence[Mapping[str, str]],
+    finish: Callable[[Comparison, CompareResult], Any],
+) -> Any:
+    """Load the models in a worker."""
+    comparison = Comparison(config, models=models, contents=contents)
+    check_same([variant.identity for variant in comparison.variants], list(identities))
+    return partial(_finished, comparison, finish, silent)
+
+
+def _finished(
+    comparison: Comparison,
+    finish: Callable[[Comparison, CompareResult], Any],
+    progress: Progress,
+    item: tuple[Path, Container[float | None]],
+) -> Iterator[Any]:
+    path, done = item
+    for compared in comparison.of(path, done=done, progress=progress):
+        yield finish(comparison, compared)
 
 
 def _transfers(

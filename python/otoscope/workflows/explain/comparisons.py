@@ -6,16 +6,17 @@ names file, start, model and content. So tables, indices and summaries read them
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from otoscope import records, report
 from otoscope.progress import Progress, silent
 from otoscope.workflows.explain.compare import CompareResult, Comparison, save_compare_page
-from otoscope.workflows.explain.explain import ExplainResult
+from otoscope.workflows.explain.excerpts import ExplainResult
 from otoscope.workflows.explain.records import (
-    check_settings,
     digest,
     is_current,
     page_of,
@@ -23,6 +24,7 @@ from otoscope.workflows.explain.records import (
     place_of,
     to_record,
 )
+from otoscope.workflows.explain.settings import check_settings
 
 __all__ = ["compare_to_records"]
 
@@ -32,6 +34,7 @@ def compare_to_records(
     path: Path,
     *,
     html: Path | None = None,
+    workers: int | None = None,
     progress: Progress = silent,
 ) -> int:
     """Compare explanations of many excerpts, and append the records that the file lacks.
@@ -46,6 +49,8 @@ def compare_to_records(
     html : Path, optional
         Index that will be written. The page of each comparison, and a report of each of its
         explanations, are written to the folder beside it.
+    workers : int, optional
+        Number of processes that share the files, see `explain_to_records`.
     progress : bool or callable
         True shows bars over "files", "excerpts", "explanations" and the work on each.
 
@@ -91,15 +96,19 @@ def compare_to_records(
         stored.remove(outdated)
         whole = [keys for keys in excerpts.values() if len(keys) == len(variants) and all(keys)]
         done = [place_of(keys[0]) for keys in whole]
-        for compared in comparison.run(done=done, progress=progress):
-            _append(stored, comparison, compared, html)
+        finish = partial(_recorded, html)
+        rows = comparison.run(done=done, workers=workers, progress=progress, finish=finish)
+        with closing(rows):
+            for key, record in chain.from_iterable(rows):
+                if key not in stored:
+                    stored.append(key, record, seed=comparison.config.seed)
     return len(variants) * len(done)
 
 
-def _append(
-    stored: records.Records, comparison: Comparison, compared: CompareResult, html: Path | None
-) -> None:
-    """Write the page of a comparison, then its records."""
+def _recorded(
+    html: Path | None, comparison: Comparison, compared: CompareResult
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Convert a comparison to keys and records, and write its page."""
     about: dict[str, Any] = {}
     if not compared.error:
         about = {
@@ -126,6 +135,4 @@ def _append(
         rows.append(({**compared.key, "model": config.model, "content": config.content}, record))
     if html and not compared.error:
         save_compare_page(compared, page_of(html, {"key": rows[0][0], **rows[0][1]}))
-    for key, record in rows:
-        if key not in stored:
-            stored.append(key, record, seed=comparison.config.seed)
+    return rows

@@ -130,7 +130,7 @@ def _with_passes(config: ExplainConfig) -> ExplainConfig:
             f"passes is {config.passes}, which chooses the design and its number of coalitions",
             advice=Advice("leave out ", Argument("design"), " and ", Argument("n_samples")),
         )
-    return replace(config, design="paired", n_samples=config.passes)
+    return replace(config, design="paired", n_samples=config.passes, passes=None)
 
 
 def _check_samples(config: ExplainConfig) -> None:

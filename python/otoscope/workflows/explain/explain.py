@@ -7,100 +7,37 @@ one excerpt of one file is explained, the reason is raised.
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cache
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from otoscope import models, records
-from otoscope.errors import Advice, ParameterError
+from otoscope import records
+from otoscope.errors import ParameterError, WorkerEnded
 from otoscope.explain import (
-    Explanation,
-    ExplanationReport,
-    FewEffectiveSamples,
     SoundLIME,
-    explanation_report,
 )
 from otoscope.explain.design import DEFAULT_DESIGN
 from otoscope.explain.settings import read_decision
+from otoscope.pool import check_same, mapped
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import ListeningModel, Patch, choose_targets
-from otoscope.protocols.listening import CONTEXT
-from otoscope.signal import truncation
+from otoscope.protocols import choose_targets
 from otoscope.workflows.explain.config import ExplainConfig, checked
-from otoscope.workflows.explain.stems import StemFiles, components_of, stem_stamps
-from otoscope.workflows.recording import Recording, load_identified_listener, sound_files
+from otoscope.workflows.explain.excerpts import Excerpts, ExplainResult
+from otoscope.workflows.explain.stems import components_of, stem_stamps
+from otoscope.workflows.recording import load_identified_listener, sound_files
 
-__all__ = ["Excerpts", "ExplainResult", "PreparedExplain", "explain_files"]
-
-
-@dataclass(frozen=True)
-class ExplainResult:
-    """Explanation of one excerpt, or the reason why the excerpt or its file has none.
-
-    Parameters
-    ----------
-    path : Path
-        Sound file.
-    start : float, optional
-        Requested start of the excerpt, in seconds; None for the excerpt with the highest output,
-        and if the whole file failed.
-    explanation : Explanation, optional
-        Explanation; None if there is an error.
-    times : Tensor [position], optional
-        Centres of excerpts around the explained one, in seconds.
-    outputs : Tensor [position], optional
-        Output of the target at those times.
-    error : str
-        Reason why the file could not be explained; empty otherwise.
-    advice : Advice, optional
-        Remedy that ``error`` ends with.
-    warnings : tuple of str
-        Warnings raised while explaining.
-    truncated : str
-        What lacks in a file that was cut off, see `signal.truncation`; empty otherwise.
-    second : float, optional
-        Start of the excerpt that was explained, in seconds as in ``start``.
-    seconds : float, optional
-        Duration of the explanation itself, without loading the model and the sound.
-    measures : ExplanationReport, optional
-        Measures of the explanation, or of an attribution made elsewhere, if asked for.
-    sources : Mapping
-        What identifies the contents of the file ("sound", see `records.stamp`; None if it cannot be
-        read) and of the model ("model", see `models.loading.load_identified`).
-
-    Examples
-    --------
-    >>> ExplainResult(Path("empty.wav"), error="empty.wav is empty (0 bytes)").explanation
-    """
-
-    path: Path
-    start: float | None = None
-    explanation: Explanation | None = None
-    times: Tensor | None = None
-    outputs: Tensor | None = None
-    error: str = ""
-    advice: Advice | None = None
-    warnings: tuple[str, ...] = ()
-    truncated: str = ""
-    second: float | None = None
-    seconds: float | None = None
-    measures: ExplanationReport | None = None
-    sources: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> dict[str, object]:
-        """File and requested start: the same in another run of the same configuration."""
-        return {"file": str(self.path), "start": self.start}
+__all__ = ["Explainer", "explain_files", "over_files"]
 
 
 def explain_files(
-    config: ExplainConfig, *, done: Container[object] = (), progress: Progress = silent
+    config: ExplainConfig,
+    *,
+    done: Iterable[Mapping[str, Any]] = (),
+    workers: int | None = None,
+    progress: Progress = silent,
 ) -> Iterator[ExplainResult]:
     """Explain files, one excerpt at a time.
 
@@ -108,8 +45,10 @@ def explain_files(
     ----------
     config : ExplainConfig
         Excerpts, model and method.
-    done : container
+    done : iterable
         Keys of results to skip; see `ExplainResult.key`.
+    workers : int, optional
+        Number of processes that share the files, see `Explainer.run`.
     progress : bool or callable
         True shows bars over "files", "excerpts" and the work on each.
 
@@ -130,38 +69,102 @@ def explain_files(
     >>> [result.explanation.target for result in explain_files(config)]  # doctest: +SKIP
     ['singing']
     """
-    yield from PreparedExplain(config).run(done=done, progress=progress)
+    sound_files(config.sounds)  # fails before the model is loaded
+    yield from Explainer(config).run(done=done, workers=workers, progress=progress)
 
 
-class PreparedExplain:
-    """A configuration that was checked, with its files listed and its model loaded."""
+def _itself(result: ExplainResult) -> ExplainResult:
+    return result
+
+
+class Explainer:
+    """Explains one file after another, with a model that is loaded once.
+
+    Parameters
+    ----------
+    config : ExplainConfig
+        Excerpts, model and method; its ``sounds`` may be empty.
+    loaded : tuple, optional
+        Model and identity, see `recording.load_identified_listener`; by default loaded by name.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is wrong, or the model cannot be used.
+
+    Examples
+    --------
+    >>> from otoscope.data import sample
+    >>> explainer = Explainer(ExplainConfig((), "synth-singing"))
+    >>> [result.explanation.target for result in explainer.of(sample().path)]
+    ['singing']
+    """
 
     def __init__(
         self, config: ExplainConfig, *, loaded: tuple[Any, dict[str, str]] | None = None
     ) -> None:
-        config = checked(config)
-        self.config, self.paths = config, sound_files(config.sounds)
+        self.config = config = checked(config)
         loaded = loaded or load_identified_listener(config.model, device=config.device)
         self.model, self.identity = loaded
-        self.explainer = cache(lambda target: _explainer(self.model, config, target))
-        self.explainer(config.target or self.model.output_names[0])  # fails before the work
+        self.lime = cache(lambda target: _explainer(self.model, config, target))
+        self.lime(config.target or self.model.output_names[0])  # fails before the work
 
-    def run(self, *, done: Container[object], progress: Progress) -> Iterator[ExplainResult]:
-        """Explain files, see `explain_files`."""
+    def of(
+        self, path: Path, *, done: Container[float | None] = (), progress: Progress = silent
+    ) -> Iterator[ExplainResult]:
+        """Explain the excerpts of a file, except those of the requested starts that are done.
+
+        A file that cannot be explained gives a result with the reason, unless it is the only one of
+        the configuration.
+        """
         config = self.config
-        for path in tracked(progress, self.paths, "files"):
-            if ExplainResult(path, config.start).key in done:
-                continue
-            sources = self.sources(path)  # first: a change while the file is read shows next time
+        sources = self.sources(path)  # first: a change while the file is read shows next time
+        try:
+            for result in self._of(path, done, progress):
+                yield replace(result, sources=sources)
+        except ParameterError as err:
+            if config.is_single:
+                raise (err if str(path) in str(err) else err.within(path)) from err
+            yield ExplainResult(
+                path, config.start, error=str(err), advice=err.advice, sources=sources
+            )
+
+    def run(
+        self,
+        *,
+        done: Iterable[Mapping[str, Any]] = (),
+        workers: int | None = None,
+        progress: Progress = silent,
+        finish: Callable[[ExplainResult], Any] = _itself,
+    ) -> Generator[Any, None, None]:
+        """Explain all files of the configuration, in their order.
+
+        Parameters
+        ----------
+        done : iterable
+            Keys of results to skip; see `ExplainResult.key`.
+        workers : int, optional
+            Number of processes that share the files, see `pool.mapped`: the results are the same
+            for any number. The file of a process that was killed gives a result with the reason.
+        progress : bool or callable
+            See `explain_files`; workers show the files only.
+        finish : callable
+            What is made of each result, in the worker; a function that can be pickled.
+
+        Yields
+        ------
+        object
+            What ``finish`` returns, by default the results.
+        """
+        config = self.config
+        make = partial(_worker, replace(config, sounds=()), self.identity, finish)
+        here = partial(_finished, self, finish, progress)
+        for path, results in over_files(config, make, here, done, workers, progress):
             try:
-                for result in self._of(path, done, progress):
-                    yield replace(result, sources=sources)
-            except ParameterError as err:
-                if config.is_single:
-                    raise (err if str(path) in str(err) else err.within(path)) from err
-                yield ExplainResult(
-                    path, config.start, error=str(err), advice=err.advice, sources=sources
-                )
+                yield from results
+            except WorkerEnded as err:
+                failed = ExplainResult(path, config.start, error=str(err), advice=err.advice)
+                yield finish(failed)
 
     def sources(self, path: Path) -> dict[str, Any]:
         """Identify the contents of a file, its stems, the attribution and the model."""
@@ -173,10 +176,10 @@ class PreparedExplain:
         return sources
 
     def _of(
-        self, path: Path, done: Container[object], progress: Progress
+        self, path: Path, done: Container[float | None], progress: Progress
     ) -> Iterator[ExplainResult]:
         excerpts = Excerpts(self, path)
-        starts = [s for s in excerpts.starts if ExplainResult(path, s).key not in done]
+        starts = [start for start in excerpts.starts if start not in done]
         for start in tracked(progress, starts, "excerpts"):
             try:
                 yield excerpts.explain(start, progress=progress)
@@ -184,6 +187,52 @@ class PreparedExplain:
                 if self.config.every is None:
                     raise
                 yield ExplainResult(path, start, error=str(err), advice=err.advice)
+
+
+def over_files(
+    config: ExplainConfig,
+    make: Callable[[], Any],
+    here: Callable[[tuple[Path, Container[float | None]]], Iterable[Any]],
+    done: Iterable[Mapping[str, Any]],
+    workers: int | None,
+    progress: Progress,
+) -> Generator[tuple[Path, Iterator[Any]], None, None]:
+    """Yield the files that are not done, each with what workers make of it; see `mapped`.
+
+    An item of the work is a file with the requested starts that are done.
+    """
+    starts = dict[str, set[float | None]]()
+    for key in done:
+        starts.setdefault(key["file"], set()).add(key.get("start"))
+    remaining = [
+        (path, starts.get(str(path), set[float | None]()))
+        for path in sound_files(config.sounds)
+        if config.start not in starts.get(str(path), ())
+    ]
+    parts = mapped(make, remaining, here=here, workers=workers, device=config.device)
+    with closing(parts):
+        shown = tracked(progress, remaining, "files")
+        for (path, _), results in zip(shown, parts, strict=True):
+            yield path, results
+
+
+def _worker(
+    config: ExplainConfig, identity: Mapping[str, str], finish: Callable[[ExplainResult], Any]
+) -> Any:
+    """Load the model in a worker."""
+    explainer = Explainer(config)
+    check_same(explainer.identity, identity)
+    return partial(_finished, explainer, finish, silent)
+
+
+def _finished(
+    explainer: Explainer,
+    finish: Callable[[ExplainResult], Any],
+    progress: Progress,
+    item: tuple[Path, Container[float | None]],
+) -> Iterator[Any]:
+    path, done = item
+    return map(finish, explainer.of(path, done=done, progress=progress))
 
 
 def _stamp(path: Path) -> dict[str, Any] | None:
@@ -213,94 +262,3 @@ def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
         min_change=config.min_change,
         decision=decision,
     )
-
-
-class Excerpts:
-    """Excerpts of one file, which a prepared model explains one at a time."""
-
-    def __init__(self, prepared: PreparedExplain, path: Path) -> None:
-        config = prepared.config
-        self._prepared, self.path = prepared, path
-        self._recording = recording = Recording(path, prepared.model, padded=config.padded)
-        self._truncated = truncation(path)
-        self._stems = StemFiles(config, path, recording) if config.stems else None
-        self._timeline = cache(lambda around: recording.timeline(around=around))
-        self._ahead: dict[float, Patch] = {}
-
-    @property
-    def starts(self) -> list[float | None]:
-        """Requested starts, in seconds; None is where the output is highest."""
-        config = self._prepared.config
-        if config.every is None:
-            return [config.start]
-        return [*self._recording.starts(config.every)]
-
-    def _patch(self, second: float) -> Patch:
-        """Cut an excerpt; those that follow within some seconds are cut with it, and kept."""
-        if self._prepared.config.every is None:
-            return self._recording.patch(second)
-        if second not in self._ahead:
-            later = [s for s in self._recording.starts(self._prepared.config.every) if s >= second]
-            group = [second, *(s for s in later if second < s <= second + CONTEXT)]
-            self._ahead = dict(zip(group, self._recording.patches(group), strict=True))
-        return self._ahead.pop(second)
-
-    def explain(
-        self,
-        start: float | None,
-        *,
-        second: float | None = None,
-        target: str | None = None,
-        progress: Progress,
-    ) -> ExplainResult:
-        """Explain one excerpt; in comparisons at a given second, and for a given target."""
-        config, model = self._prepared.config, self._prepared.model
-        is_given = second is not None
-        around = second if is_given and config.every is None else config.start
-        timeline, recording = self._timeline(around), self._recording
-        near = second if is_given else config.start
-        column = _column(model, target or config.target, timeline, near)
-        name, outputs = model.output_names[column], timeline.outputs[:, column]
-        lime = self._prepared.explainer(name)
-        centres = timeline.centres + recording.offset
-        if second is None:
-            second = float(timeline.starts[int(outputs.argmax())]) if start is None else start
-        is_sound = self._stems or config.components is not None
-        patch = recording.sound(second) if is_sound else self._patch(second)
-        if self._stems:
-            lime = lime.varied(components=self._stems.components(second))
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("ignore", FewEffectiveSamples)  # `cautions` say it
-            began = time.perf_counter()
-            explanation = lime.explain(patch, progress=progress)[name]
-            seconds = time.perf_counter() - began
-            measures = None
-            if config.measured or config.attribution is not None:
-                measures = explanation_report(
-                    lime, explanation, attribution=config.attribution, seed=config.seed
-                )
-        is_near = (timeline.starts - second).abs() <= CONTEXT
-        return ExplainResult(
-            self.path,
-            start,
-            explanation,
-            centres[is_near],
-            outputs[is_near],
-            warnings=tuple(str(warning.message) for warning in caught),
-            truncated=self._truncated,
-            second=second,
-            seconds=seconds,
-            measures=measures,
-        )
-
-
-def _column(
-    model: ListeningModel, target: str | None, timeline: models.Timeline, start: float | None
-) -> int:
-    """Number the output to explain: the target, or the highest in the excerpt or the file."""
-    names = list(model.output_names)
-    if target is not None:
-        return next(iter(choose_targets(target, len(names), names).values()))
-    if start is None:
-        return int(timeline.outputs.max(0).values.argmax())
-    return int(timeline.outputs[int((timeline.starts - start).abs().argmin())].argmax())

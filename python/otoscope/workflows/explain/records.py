@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ from otoscope.explain.document import RECORD_FORMAT
 from otoscope.progress import Progress, silent
 from otoscope.report.sentences import because, cautions
 from otoscope.workflows.explain.config import ExplainConfig
-from otoscope.workflows.explain.explain import ExplainResult, PreparedExplain
-from otoscope.workflows.explain.rows import check_comparison, check_record
+from otoscope.workflows.explain.excerpts import ExplainResult
+from otoscope.workflows.explain.explain import Explainer
+from otoscope.workflows.explain.settings import check_settings, settings_of
 from otoscope.workflows.explain.song import require_one_output
 from otoscope.workflows.explain.stems import are_unchanged
+from otoscope.workflows.recording import sound_files
 
 __all__ = [
-    "check_settings",
     "compared_agreement",
     "digest",
     "explain_to_records",
@@ -48,6 +49,7 @@ def explain_to_records(
     *,
     html: Path | None = None,
     is_song: bool = False,
+    workers: int | None = None,
     progress: Progress = silent,
 ) -> int:
     """Explain files, and append a record per excerpt that the file of records lacks.
@@ -66,6 +68,9 @@ def explain_to_records(
         index, before the record; an excerpt whose page is missing is explained again.
     is_song : bool
         The excerpts are those of one song, and will be drawn as one map of one output.
+    workers : int, optional
+        Number of processes that share the files, see `Explainer.run`. The file of a process that
+        was killed has a record with the reason, and is explained by the next run.
     progress : bool or callable
         See `explain_files`.
 
@@ -87,19 +92,30 @@ def explain_to_records(
     """
     with records.Records(path) as stored:
         check_settings(path, [config])
-        prepared = PreparedExplain(config)
+        sound_files(config.sounds)  # fails before the model is loaded
+        explainer = Explainer(config)
         if is_song:
-            require_one_output(prepared.model.output_names, config.target)
+            require_one_output(explainer.model.output_names, config.target)
         if html:
             pages_of(html).mkdir(exist_ok=True)
-        done = _Done(stored, path, prepared, html)
-        for result in prepared.run(done=done, progress=progress):
-            record = to_record(result, config)
-            if html and result.explanation is not None:
-                save_explain_page(result, page_of(html, {"key": result.key, **record}))
-            if result.key not in stored:
-                stored.append(result.key, record, seed=config.seed)
-    return done.n_records
+        done = _done(stored, path, explainer, html)
+        finish = partial(_recorded, config, html)
+        rows = explainer.run(done=done, workers=workers, progress=progress, finish=finish)
+        with closing(rows):
+            for key, record in rows:
+                if key not in stored:
+                    stored.append(key, record, seed=config.seed)
+    return len(done)
+
+
+def _recorded(
+    config: ExplainConfig, html: Path | None, result: ExplainResult
+) -> tuple[dict[str, object], dict[str, Any]]:
+    """Convert a result to its key and record, and write its page."""
+    record = to_record(result, config)
+    if html and result.explanation is not None:
+        save_explain_page(result, page_of(html, {"key": result.key, **record}))
+    return result.key, record
 
 
 def to_record(
@@ -152,7 +168,7 @@ def to_record(
             record["measures"] = result.measures.to_record()
         if is_whole:
             record["explanation"] = json.loads(explanation.to_json())
-    plain: dict[str, Any] = records.to_plain(record | {"settings": _settings(config)})
+    plain: dict[str, Any] = records.to_plain(record | {"settings": settings_of(config)})
     return plain
 
 
@@ -262,90 +278,42 @@ def compared_agreement(rows: Iterable[Mapping[str, Any]]) -> str:
     return report.overall_agreement([*numbers.values()]) if numbers else ""
 
 
-class _Done:
-    """Keys that need no more work: those with a record and, if pages are written, a page.
+def _done(
+    stored: records.Records, path: Path, explainer: Explainer, html: Path | None
+) -> list[dict[str, Any]]:
+    """List the keys that need no more work: those with a record and, if asked for, a page.
 
     Records of other contents are removed.
     """
-
-    def __init__(
-        self, stored: records.Records, path: Path, prepared: PreparedExplain, html: Path | None
-    ) -> None:
-        self._stored, self._without_page, self.n_records = stored, set[str](), 0
-        is_now = cache(partial(is_current, prepared))
-        outdated = []
-        for record in records.stream(path):
-            if not is_now(record["file"], records.to_json(record.get("sources"))):
-                outdated.append(record["key"])
-            elif html and not record["error"] and not page_of(html, record).is_file():
-                self._without_page.add(digest(record["key"]))
-            else:
-                self.n_records += 1
-        stored.remove(outdated)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._stored and digest(key) not in self._without_page
+    is_now = cache(partial(is_current, explainer))
+    outdated, done = [], []
+    for record in records.stream(path):
+        if not is_now(record["file"], records.to_json(record.get("sources"))):
+            outdated.append(record["key"])
+        elif not html or record["error"] or page_of(html, record).is_file():
+            done.append(record["key"])
+    stored.remove(outdated)
+    return done
 
 
-def is_current(prepared: PreparedExplain, file: str, sources: str) -> bool:
+def is_current(explainer: Explainer, file: str, sources: str) -> bool:
     """Return whether a record's model and stems are these, and its files as they were."""
     before = json.loads(sources)
     if not isinstance(before, dict) or not isinstance(before.get("sound"), dict):
         return False
-    if before.get("model") != prepared.identity or not before["sound"]:
+    if before.get("model") != explainer.identity or not before["sound"]:
         return False
-    attribution = prepared.config.attribution
+    attribution = explainer.config.attribution
     if attribution is not None and not _is_as_before(attribution, before.get("attribution")):
         return False
     stems = before.get("stems") or {}
-    if prepared.config.stems and not are_unchanged(prepared.config, Path(file), stems):
+    if explainer.config.stems and not are_unchanged(explainer.config, Path(file), stems):
         return False
     return not Path(file).exists() or records.is_unchanged(file, before["sound"])
 
 
 def _is_as_before(file: Path, stamp: object) -> bool:
     return isinstance(stamp, dict) and file.exists() and records.is_unchanged(file, stamp)
-
-
-def check_settings(
-    path: Path, configs: Sequence[ExplainConfig], *, is_comparison: bool = False
-) -> None:
-    """Refuse a file whose records have other settings, or are no comparison's and should be."""
-    variants: dict[Any, dict[str, Any]] = {
-        (config.model, config.content): _settings(config) for config in configs
-    }
-    first = next(iter(variants.values()))
-    for record in records.stream(path):
-        stored, compared = record.get("settings"), record.get("comparison")
-        pair = (stored.get("model"), stored.get("content")) if isinstance(stored, dict) else None
-        differences = _differences(stored, variants.get(pair, first) if pair else first)
-        if (compared is not None) != is_comparison:
-            other = "single explanations" if is_comparison else "a comparison"
-            differences = differences or f"of {other}"
-        if differences:
-            raise ParameterError(
-                f"{path} holds rows of other settings ({differences}); "
-                "name another file, or delete it"
-            )
-        check_record(record, path)
-        if is_comparison:
-            check_comparison(record, path)
-
-
-def _settings(config: ExplainConfig) -> dict[str, Any]:
-    """Return the settings that all records of a file must share, as read from JSON."""
-    shared = {name: value for name, value in asdict(config).items() if name != "sounds"}
-    plain: dict[str, Any] = records.to_plain(shared)
-    return plain
-
-
-def _differences(stored: Any, settings: dict[str, Any]) -> str:
-    if not isinstance(stored, dict):
-        return "none are recorded"
-    # Records of an older version lack a setting: there it had the value that is its default now.
-    stored = {**{f.name: f.default for f in fields(ExplainConfig) if f.name in settings}, **stored}
-    names = [name for name in {**settings, **stored} if stored.get(name) != settings.get(name)]
-    return ", ".join(f"{name} {stored.get(name)}, not {settings.get(name)}" for name in names)
 
 
 def _by_variant(record: Mapping[str, Any]) -> Mapping[str, Any]:
