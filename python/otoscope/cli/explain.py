@@ -253,7 +253,7 @@ def _explain_one(
                 console().print(f"{fact.name}: {fact.value} ({fact.note})")
 
 
-def _explain_many(
+def _explain_many(  # noqa: PLR0913 - one parameter per output
     config: ExplainConfig,
     html: Path | None,
     json_path: Path | None,
