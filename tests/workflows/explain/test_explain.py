@@ -19,7 +19,7 @@ from otoscope.report.sentences import cautions
 from otoscope.signal import write_audio
 from otoscope.workflows import ExplainConfig, explain_files, to_record
 from otoscope.workflows.explain.config import checked
-from otoscope.workflows.explain.explain import _column
+from otoscope.workflows.explain.excerpts import _column
 
 
 @pytest.mark.cuda
