@@ -91,7 +91,7 @@ def test_the_same_command_resumes_as_it_was_said(
             raise KeyboardInterrupt
         return work(path, *arguments, **keywords)
 
-    monkeypatch.setattr("otoscope.workflows.explain.explain.Recording", stopping)
+    monkeypatch.setattr("otoscope.workflows.explain.excerpts.Recording", stopping)
     rows = tmp_path / "all.jsonl"
     command = ["explain", str(tmp_path), "--model", "synth-singing", "--segments", "temporal:2"]
     command += ["--json", str(rows)]
