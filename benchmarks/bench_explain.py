@@ -2,9 +2,9 @@
 
 "ours" is the whole of `SoundLIME.explain`, fit and Shapley values included, once the model is
 traced; what the first call takes more is in `first_call_s`. "torch" only computes the outputs, in
-batches of the size that a sweep finds fastest here, and of 128. captum gets 128 samples a pass
-too. "NumPy" is SoundLIME in the manner of 2017: masks, copies and distances in NumPy, batches of
-128, scikit-learn's ridge.
+the memory layout and in batches of the size that a sweep finds fastest here, and in contiguous ones
+of 128. captum gets 128 samples a pass too. "NumPy" is SoundLIME in the manner of 2017: masks,
+copies and distances in NumPy, batches of 128, scikit-learn's ridge.
 
     python benchmarks/bench_explain.py [--device cpu|cuda] [--quick]
 """
@@ -19,7 +19,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,10 +35,10 @@ from otoscope import native
 from otoscope.errors import MissingExtra
 from otoscope.explain import Explanation
 from otoscope.models import SVDNet
+from otoscope.workflows.bench.plain import Question, fastest
 from table import show
 from timing import ROOT, Bar, Case, Timing, compare, ratio, write
 
-BATCHES = (1, 2, 4, 8, 16, 32, 128)
 CPU_BARS = {"torch, best batch": 80, "torch, batch 128": 200, "captum Lime": 250}
 
 
@@ -68,78 +68,6 @@ class ResidualNet(nn.Module):
             h = h + block(h)
         out: Tensor = self.last(h.mean(-1)).sigmoid()
         return out
-
-
-@dataclass(frozen=True)
-class Question:
-    """A model, excerpts, segments in time, and the coalitions to evaluate."""
-
-    name: str
-    model: nn.Module
-    values: Tensor  # [excerpt, frame, mel]
-    n_segments: int
-    n_samples: int | None = None  # all coalitions, if not given
-    target: int = 0
-
-    @property
-    def lime(self) -> oto.SoundLIME:
-        """Our explainer."""
-        design = "exact" if self.n_samples is None else "bernoulli"
-        return oto.SoundLIME(
-            self.model,
-            segments=oto.segments.temporal(self.n_segments),
-            content="mean_inp",
-            design=design,
-            n_samples=self.n_samples,
-            target=self.target,
-        )
-
-    @property
-    def ids(self) -> Tensor:
-        """Segment of each frame."""
-        frames = self.values.shape[1]
-        length = frames // self.n_segments
-        ids = (torch.arange(frames) // length).clamp(max=self.n_segments - 1)
-        return ids.to(self.values.device)
-
-    def content(self, excerpt: int) -> Tensor:
-        """The mean of an excerpt, everywhere."""
-        return torch.full_like(self.values[excerpt], float(self.values[excerpt].mean()))
-
-    def in_batches(self, keep: Tensor, batch: int) -> Tensor:
-        """The outputs of all excerpts, as one writes it in torch: Tensor [excerpt, coalition]."""
-        with torch.inference_mode():
-            return torch.stack(
-                [
-                    torch.cat(
-                        [
-                            self.model(
-                                torch.where(rows[:, self.ids][:, None, :, None], patch, content)
-                            )[:, self.target]
-                            for rows in keep.split(batch)
-                        ]
-                    )
-                    for patch, content in zip(
-                        self.values, map(self.content, range(len(self.values))), strict=True
-                    )
-                ]
-            )
-
-
-def sweep(question: Question, keep: Tensor) -> int:
-    """Find plain torch's fastest batch size on some of the coalitions; print all."""
-    some = keep[:: max(1, len(keep) // 128)][:128]
-    one = replace(question, values=question.values[:1])
-    seconds = {}
-    for batch in (b for b in BATCHES if b <= len(some)):
-        one.in_batches(some[:batch], batch)
-        start = time.perf_counter()
-        one.in_batches(some, batch).cpu()
-        seconds[batch] = time.perf_counter() - start
-    best = min(seconds, key=seconds.__getitem__)
-    times = ", ".join(f"{b}: {s / len(some) * 1e3:.2f} ms" for b, s in seconds.items())
-    print(f"{question.name}: torch, ms per coalition by batch size: {times}; best {best}")
-    return best
 
 
 def numpy_lime(question: Question, keep: Tensor) -> np.ndarray:
@@ -199,13 +127,16 @@ def explanation_case(
     first_call = time.perf_counter() - start
     explanations = [first] if isinstance(first, Explanation) else first
     keep = explanations[0].keep.to(device)
-    best = sweep(question, keep)
+    best, tried = fastest(question, keep)
+    times = ", ".join(f"{name}: {1e3 * seconds:.2f} ms" for name, seconds in tried.items())
+    print(f"{question.name}: torch, ms per coalition: {times}; best {best}")
+    usual = question.plain("contiguous", 128)
     calls: dict[str, Callable[[], object]] = {
         "ours": lambda: lime.explain(question.values),
         "torch, best batch": lambda: question.in_batches(keep, best),
     }
     if rivals:
-        calls["torch, batch 128"] = lambda: question.in_batches(keep, 128)
+        calls["torch, batch 128"] = lambda: question.in_batches(keep, usual)
         calls["NumPy, 2017"] = lambda: numpy_lime(question, keep)
         calls.update(captum_calls(question, len(keep)))
     alone = replace(question, values=question.values[:1])
@@ -217,13 +148,14 @@ def explanation_case(
         "shape": tuple(question.values.shape[1:]),
         "segments": question.n_segments,
         "coalitions": len(keep),
-        "best_batch": best,
+        "best_batch": best.batch,
+        "best_layout": best.layout,
         "first_call_s": first_call,
         "largest_difference": float(off.abs().max()),
         "plan": explanations[0].plan,
     }
     bar = _bar(timings) if bars else None
-    return Case(f"{question.name}, torch's best batch {best}", parameters, timings, bar)
+    return Case(f"{question.name}, torch's best batch {best.batch}", parameters, timings, bar)
 
 
 def _bar(timings: dict[str, Timing]) -> Bar:

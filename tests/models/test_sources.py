@@ -120,7 +120,7 @@ def test_an_extension_module_is_part_of_a_model(tmp_path: Path) -> None:
 
 def test_what_python_cannot_parse_is_part_of_a_model(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
-        "TEMPLATE = 'old.py'\ntry:\n    import older\nexcept Exception: pass\n"
+        "TEMPLATE = 'old.py'\ntry:\n    import older\nexcept ImportError:\n    older = None\n"
     )
     (tmp_path / "old.py").write_text("print 'Python 2'\n")
     (tmp_path / "older.py").write_bytes(b"# coding: latin-1\nNAME = 'G\xf6del'\n\0")

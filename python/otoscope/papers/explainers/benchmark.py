@@ -12,7 +12,7 @@ from typing import Any
 
 from otoscope.data import load_stems
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.papers.explainers.problem import Item, best_possible, judge
+from otoscope.papers.explainers.problem import Item, NotApplicable, best_possible, judge
 from otoscope.papers.explainers.registry import MOST_SETTINGS, Explainer, chosen
 from otoscope.papers.explainers.tables import best_settings, draw_benchmark, tables_of
 from otoscope.papers.explainers.tasks import TaskEntry, named_tasks
@@ -253,7 +253,7 @@ def judged(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of hooks and gradients that captum sets
             scores = problem.pooled(explainer.explain(problem, setting))
-    except NotImplementedError as err:
+    except NotApplicable as err:
         return {"reason": str(err)}
     except (AssertionError, RuntimeError) as err:
         if not explainer.needs:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from otoscope.papers.explainers.problem import Problem
+from otoscope.papers.explainers.problem import NotApplicable, Problem
 
 __all__ = ["LAYERS", "NOISES", "RULES", "grad_cam", "lrp", "smooth_grad"]
 
@@ -50,7 +50,7 @@ def grad_cam(problem: Problem, setting: str) -> Tensor:
         for hook in hooks:
             hook.remove()
     if len(called) < place:
-        raise NotImplementedError(f"the network calls {len(called)} convolutions as modules")
+        raise NotApplicable(f"the network calls {len(called)} convolutions as modules")
     layer = called[-place]
     (gradient,) = torch.autograd.grad(output.sum(), layer)
     axes = tuple(range(2, gradient.ndim))

@@ -11,7 +11,7 @@ from sklearn.ensemble import RandomForestRegressor
 from torch import Tensor, nn
 
 from otoscope.explain import FewEffectiveSamples, SoundLIME
-from otoscope.papers.explainers.problem import Problem
+from otoscope.papers.explainers.problem import NotApplicable, Problem
 
 __all__ = ["DRAWN", "paper_a", "random_forest", "random_scores", "rise", "soundlime", "stems"]
 
@@ -69,7 +69,7 @@ def rise(problem: Problem, content: str) -> Tensor:
 def stems(problem: Problem, content: str) -> Tensor:
     """Rank the parts of each stem, as audioLIME does, and add up those of a segment."""
     if problem.stems is None:
-        raise NotImplementedError("the task has no stems")
+        raise NotApplicable("the task has no stems")
     n, parts = problem.n_segments, problem.stems.parts
     generator = torch.Generator().manual_seed(problem.seed)
     keep = torch.rand(problem.budget, len(parts) * n, generator=generator) < 0.5

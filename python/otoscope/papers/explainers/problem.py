@@ -18,6 +18,7 @@ from otoscope.metrics import attributions
 __all__ = [
     "Counted",
     "Item",
+    "NotApplicable",
     "Problem",
     "Stems",
     "best_possible",
@@ -25,6 +26,10 @@ __all__ = [
     "is_off_grid",
     "judge",
 ]
+
+
+class NotApplicable(ParameterError):
+    """Error of an explainer for a problem that lacks what it needs; the table shows the reason."""
 
 
 class Counted(nn.Module):
