@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,12 +98,19 @@ def test_few_items_do_not_repay_a_process(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 MODEL = """
-import time, torch
+import os, time, torch
+from pathlib import Path
 from otoscope.models import Listener
 from otoscope.signal import svd2015
 
+def hold(is_loud):
+    if is_loud and os.environ.get("HOLD"):
+        Path(f"held-{os.getpid()}").touch()
+        time.sleep(3600)
+
 class Slow(torch.nn.Linear):
     def forward(self, x):
+        hold(x.mean() > 1)
         time.sleep(.02)
         return super().forward(x.flatten(1)).sigmoid()
 
@@ -113,17 +121,23 @@ def make():
                     output_names=["up"])
 
 def label():
-    return lambda y: torch.stack([y.square().mean(-1), 1 - y.square().mean(-1)], -1)
+    def scores(y):
+        power = y.square().mean(-1)
+        hold(power.max() > .02)
+        return torch.stack([power, 1 - power], -1)
+    return scores
 """
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Make a folder with 24 sounds, and a model."""
+    """Make a folder with 24 sounds, of which those in b are loud, and a model."""
     for i in range(24):
         path = tmp_path / "data" / "ab"[i % 2] / f"{i}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        y = torch.randn(6 * 16000, generator=torch.Generator().manual_seed(i)) / 20
+        y = torch.randn(6 * 16000, generator=torch.Generator().manual_seed(i)) / (
+            4 if i % 2 else 20
+        )
         write_audio(path, y.clamp(-1, 1), sr=16000)
     (tmp_path / "m.py").write_text(MODEL)
     return tmp_path
@@ -161,14 +175,16 @@ LINUX = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="Linux l
     ],
 )
 def test_a_stopped_command_leaves_no_process(
-    command: str, kept: str, stop: str, folder: Path
+    command: str, kept: str, stop: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("HOLD", "yes")  # at the loud sounds, until it is stopped
     before = sorted(folder.rglob("*"))
     with started(folder, command) as job:
         workers_of_job = family(job.pid)
-        while kept.startswith("rows") and not (folder / "rows.jsonl").exists():
+        while len(list(folder.glob("held-*"))) < 1 + (not kept.startswith("nothing")):
+            assert job.poll() is None, job.communicate()
             time.sleep(0.05)
-        time.sleep(3)
+        time.sleep(2)  # in which it takes what the quiet sounds gave
         job.send_signal(getattr(signal, stop))
         _, errors = job.communicate()  # ends only when the workers have
         assert job.returncode != 0
@@ -176,7 +192,7 @@ def test_a_stopped_command_leaves_no_process(
     if stop == "SIGINT":
         assert kept in errors.decode()
     if stop != "SIGKILL" and kept.startswith("nothing"):
-        left = [path for path in sorted(folder.rglob("*")) if "__pycache__" not in str(path)]
+        left = [p for p in sorted(folder.rglob("*")) if not re.search("held-|__pycache__", str(p))]
         assert left == before
 
 

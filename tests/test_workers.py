@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
+from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -148,3 +150,17 @@ def test_a_stopped_interrogation_leaves_nothing(stop: str, tmp_path: Path) -> No
     if stop != "SIGKILL":
         left = [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in str(path)]
         assert left == before
+
+
+def test_work_that_nobody_asks_for_any_more_ends_without_a_word() -> None:
+    def computed() -> Generator[int]:
+        try:
+            yield from (1, 2)
+        finally:
+            warnings.warn("1 task has been cancelled", stacklevel=2)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        left: Any = results(computed())
+        assert next(left) == 1
+        left.close()

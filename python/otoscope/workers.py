@@ -9,7 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -86,7 +87,8 @@ def results(computed: Iterable[_Result]) -> Iterator[_Result]:
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     try:
-        yield from computed
+        for result in computed:  # noqa: UP028 - which would close it with its warning
+            yield result
     except BrokenProcessPool as err:
         codes = re.search(r"\{(.+?)\}", str(err))
         raise ParameterError(
@@ -99,6 +101,11 @@ def results(computed: Iterable[_Result]) -> Iterator[_Result]:
             f"the work cannot be sent to worker processes ({_last_line(err.__cause__ or err)})",
             advice=Advice("take ", Argument("workers", 1)),
         ) from err
+    finally:
+        if isinstance(computed, Generator):
+            with warnings.catch_warnings():  # joblib warns of the rest, which nobody asks for
+                warnings.simplefilter("ignore")
+                computed.close()
 
 
 def end_with(parent: int) -> None:
