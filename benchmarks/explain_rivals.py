@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
+from io import StringIO
 
 import numpy as np
 import torch
@@ -108,17 +110,17 @@ def lime_call(question: Question, n_samples: int, plain: Plain) -> dict[str, Cal
         return outputs.cpu().numpy()
 
     def explain() -> object:
-        return LimeImageExplainer(random_state=0).explain_instance(
-            image,
-            classify,
-            labels=[question.target],
-            top_labels=None,
-            hide_color=None,
-            num_samples=n_samples,
-            batch_size=plain.batch,
-            segmentation_fn=lambda _: segments,
-            progress_bar=False,
-        )
+        with redirect_stderr(StringIO()):  # its progress bar
+            return LimeImageExplainer(random_state=0).explain_instance(
+                image,
+                classify,
+                labels=[question.target],
+                top_labels=None,
+                hide_color=None,
+                num_samples=n_samples,
+                batch_size=plain.batch,
+                segmentation_fn=lambda _: segments,
+            )
 
     return {"lime": explain}
 
