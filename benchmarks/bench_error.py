@@ -109,7 +109,7 @@ def estimators(question: Question, explanation: Explanation) -> Iterator[Estimat
         torch.manual_seed(seed)
         with torch.no_grad():
             attribution = make(model).attribute(
-                patch, n_samples=max(1, n // each), perturbations_per_eval=8, **options
+                patch, n_samples=max(1, n // each), perturbations_per_eval=64, **options
             )
         values: Tensor = attribution[0, 0, first, 0].double().cpu()
         return values
@@ -196,5 +196,5 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
 
 
 if __name__ == "__main__":
-    full = Sizes(tuple(2**power for power in range(6, 19)), 5, 10)
+    full = Sizes(tuple(2**power for power in range(6, 15, 2)), 3, 10)
     run("error", __doc__, cases, {"cpu": full, "cuda": full, "quick": Sizes((16, 64), 2, 4)})
