@@ -85,6 +85,9 @@ _JOBS = (
     Job("folkrnn", "256 whole tunes", "256 folk tunes", "ONNX Runtime"),
     Job("folkrnn", "1 tune", "one folk tune", "ONNX Runtime"),
 )
+_CURVES = "Error of estimators against their time; at 0.01 they are within 1 % of the exact value"
+_LEAST = 1e-4  # smaller errors are drawn as this one
+_COLOURS = ("#bc4c00", "#8250df", "#0969da", "#9a6700", "#cf222e", "#1b7c83", "#6e7781", "#bf3989")
 _LEFT, _WIDTH, _ROW, _FROM, _TO = 370, 340, 24, 0.5, 200.0
 _STYLE = (
     "text { fill: #24292f } .ours { fill: #1a7f64 } .theirs { fill: #bc4c00 } "
@@ -121,6 +124,69 @@ def chart(results: list[dict[str, Any]]) -> str:
             f'<text x="{ends[1] + 6:.1f}" y="{y + 13}">{ratio:.3g}</text>'
         )
     return "\n".join([*parts, "</svg>\n"])
+
+
+def curves(results: list[dict[str, Any]]) -> str:
+    """Draw the error of estimators against their time, over that of ours, on logarithmic axes."""
+    lines = _estimates(results)
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 360" '
+        f'font-family="sans-serif" font-size="13" role="img" aria-label="{_CURVES}">',
+        f"<style>{_STYLE}</style>",
+    ]
+
+    def place(time: float, error: float) -> tuple[float, float]:
+        low, high = (math.log(limit) for limit in (_LEAST, 1.0))
+        down = (high - math.log(min(1.0, max(_LEAST, error)))) / (high - low)
+        return 60 + 400 * math.log10(max(1.0, time)) / 4, 20 + 290 * down
+
+    for exponent in range(5):
+        x, _ = place(10.0**exponent, 1)
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="20" y2="310" opacity="0.25"/>'
+            f'<text x="{x:.1f}" y="328" text-anchor="middle">{10**exponent:,}</text>'
+        )
+    for error in (1.0, 0.1, 0.01, 0.001):
+        _, y = place(1, error)
+        parts.append(
+            f'<line x1="60" x2="460" y1="{y:.1f}" y2="{y:.1f}" '
+            f'opacity="{1 if error == 0.01 else 0.25}"/>'
+            f'<text x="52" y="{y + 4:.1f}" text-anchor="end">{error:.3g}</text>'
+        )
+    parts.append(
+        '<text x="260" y="350" text-anchor="middle">time / ours</text>'
+        f'<text x="66" y="{place(1, _LEAST)[1] - 6:.1f}" class="ours">ours: exact, at 1</text>'
+    )
+    for number, (words, line) in enumerate(lines):
+        points = " ".join("{:.1f},{:.1f}".format(*place(*point)) for point in line)
+        colour = _COLOURS[number % len(_COLOURS)]
+        y = 30 + 22 * number
+        parts.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+            f'<line x1="480" x2="500" y1="{y}" y2="{y}" style="stroke: {colour}; stroke-width: 3"/>'
+            f'<text x="508" y="{y + 4}">{escape(words)}</text>'
+        )
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _estimates(results: list[dict[str, Any]]) -> list[tuple[str, list[tuple[float, float]]]]:
+    """Name each estimator of a CPU, with its times over ours and its errors."""
+    cases = [
+        (next(iter(case["ratios"])), case["parameters"])
+        for result in results
+        if result["benchmark"] == "error" and result["environment"]["device"] == "cpu"
+        for case in result["cases"]
+    ]
+    return [
+        (
+            name,
+            [
+                (int(n) * facts["times_as_long"] / facts["evaluations"], error)
+                for n, error in facts["error"].items()
+            ],
+        )
+        for name, facts in cases
+    ]
 
 
 def _bars(results: list[dict[str, Any]]) -> list[tuple[str, str, float]]:
@@ -179,6 +245,7 @@ def page(results: list[dict[str, Any]], benchmarks: list[str]) -> str:
     names = sorted({*benchmarks, *(result["benchmark"] for result in results)})
     shown = f"![{_CAPTION}](_static/performance.svg)\n" if _bars(results) else ""
     shown += "\n".join([*_table(results), ""])
+    shown += f"![{_CURVES}](_static/error.svg)\n\n" if _estimates(results) else ""
     introduction = _INTRODUCTION.format(chart=shown)
     if not names:
         return f"{introduction}\nNothing has been measured yet.\n"
@@ -244,6 +311,9 @@ def _notes(name: str, facts: dict[str, Any]) -> Iterator[str]:
             f"- {_cell(name)}: in one thread each, torch at its best takes "
             f"{facts['in_one_thread']:.0f} times as long as ours."
         )
+    if "times_as_long" in facts:
+        errors = ", ".join(f"{int(n):,}: {error:.2g}" for n, error in facts["error"].items())
+        yield f"- {_cell(name)}. Error by evaluations: {errors}."
     if "plan_since" in facts:
         yield f"- {_cell(name)}: not timed again since its plan is {facts['plan_since']}."
     if "times_real_time" in facts and "stretcher_share" not in facts:
@@ -310,6 +380,8 @@ def main() -> None:
         draft.write_text(page(results, benchmarks), encoding="utf-8")
     with replacing(ROOT / "docs" / "_static" / "performance.svg") as draft:
         draft.write_text(chart(results), encoding="utf-8")
+    with replacing(ROOT / "docs" / "_static" / "error.svg") as draft:
+        draft.write_text(curves(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

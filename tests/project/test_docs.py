@@ -128,6 +128,9 @@ def test_committed_performance_page_is_that_of_the_committed_results() -> None:
     assert written == WRITER.page(results, benchmarks)
     drawn = (ROOT / "docs" / "_static" / "performance.svg").read_text(encoding="utf-8")
     assert drawn == WRITER.chart(results)
+    curves = (ROOT / "docs" / "_static" / "error.svg").read_text(encoding="utf-8")
+    assert curves == WRITER.curves(results)
+    assert curves.count("<polyline") == len(WRITER._estimates(results)) > 0
     assert drawn.count("<rect") == sum(bool(job.rival) for job in WRITER._JOBS)
     assert len(WRITER._jobs(results)) == len(WRITER._JOBS)  # each job was measured, once
 
