@@ -204,6 +204,22 @@ def test_explanations_are_measured_and_exact(tmp_path: Path) -> None:
     assert first["parameters"]["plan"].startswith("shared forward pass: all")
 
 
+def test_estimators_come_close_to_what_they_estimate(tmp_path: Path) -> None:
+    for name in ("captum", "shap", "shapiq"):
+        pytest.importorskip(name)
+    done = run_quick(tmp_path, "bench_error.py", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    cases = {
+        name: case["parameters"]
+        for case in result(tmp_path / "error.cpu.json")["cases"]
+        for name in case["ratios"]
+    }
+    assert set(cases) > {"captum Lime", "shap KernelExplainer", "shapiq KernelSHAP"}
+    for name in ("shap KernelExplainer", "shapiq KernelSHAP"):  # 4 segments have 16 coalitions
+        assert list(cases[name]["error"].values())[-1] < 1e-5
+    assert all(min(facts["error"].values()) < 1 for facts in cases.values())
+
+
 def test_start_times_whole_processes(tmp_path: Path) -> None:
     done = run_quick(tmp_path, "bench_start.py", "--device", "cpu")
     assert done.returncode == 0, done.stderr
