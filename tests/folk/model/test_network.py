@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_begins_with_its_seed_and_draws_nothing_else() -> None:
         ({"n_tokens": 5, "dropout": 1.0}, "dropout is 1.0"),
     ],
 )
-def test_impossible_sizes_are_refused(settings: dict[str, int], message: str) -> None:
+def test_impossible_sizes_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         FolkRNN(**settings)
 

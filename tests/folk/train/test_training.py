@@ -18,6 +18,7 @@ from otoscope.errors import CudaUnavailable, ParameterError
 from otoscope.folk.data import SplitTune, TokenisedTune, read_tunes, save_prepared
 from otoscope.folk.model import FolkModel, load_folkrnn, nats_per_token, sample
 from otoscope.folk.train import TrainFolkConfig, train_folk
+from otoscope.records import to_plain
 from otoscope.train import StepResult
 
 TINY = TrainFolkConfig(
@@ -70,7 +71,7 @@ def test_a_quick_training_beats_the_trigram_on_held_out_tunes(tmp_path: Path) ->
     loaded = load_folkrnn(tmp_path / "out" / "model")
     assert loaded.card["nats"] == trained.nats
     document = json.loads((tmp_path / "out" / "result.json").read_text())
-    assert document["settings"] == asdict(settings)
+    assert document["settings"] == to_plain(settings)
     assert document["nats"]["test"]["model"] == trained.nats["test"]["model"]
     assert all(len(tune.tokens) > 2 for tune in sample(loaded, 3))
 

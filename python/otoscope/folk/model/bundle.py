@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from torch import Tensor
 from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.folk.model.network import FolkRNN
+from otoscope.folk.model.position import PositionReader
 from otoscope.folk.model.shipped import SHIPPED
 from otoscope.folk.tokens import Vocabulary
 from otoscope.foreign import refusing
@@ -36,6 +38,7 @@ _NETWORK = {
     "layers": int,
     "dropout": float,
 }
+_POSITIONS = {"inputs": list, "input_size": int}  # of a network with inputs
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,11 @@ class FolkModel:
             raise ParameterError(
                 f"tokeniser is {self.tokeniser!r}, must be one of {', '.join(TOKENISERS)}"
             )
+        if self.network.inputs and self.tokeniser == "v1":
+            raise ParameterError(
+                f"a network of characters has no {' and '.join(self.network.inputs)} inputs: "
+                "they are positions of v2 or v3 tokens"
+            )
 
     def encode(self, tune: Sequence[str], *, name: str = "the tune") -> list[int]:
         """Convert a tune's tokens to ids, with ``<s>`` before and ``</s>`` after them.
@@ -116,6 +124,12 @@ class FolkModel:
                     f"{len(self.vocabulary)}: it knows another vocabulary"
                 )
         return [self.vocabulary.start, *self.vocabulary.encode(tune), self.vocabulary.stop]
+
+    @cached_property
+    def positions(self) -> PositionReader | None:
+        """Reader of the positions that are inputs of the network; None without inputs."""
+        inputs = self.network.inputs
+        return PositionReader(self.vocabulary, inputs) if inputs else None
 
 
 def save_folkrnn(path: str | PathLike[str], model: FolkModel) -> None:
@@ -176,6 +190,8 @@ def load_folkrnn(path: str | PathLike[str] = "folkrnn-small") -> FolkModel:
     with refusing(path, "does not describe a model of this version"):
         require_types(description, _DESCRIPTION, "the description")
         settings = require_types(description["network"], _NETWORK, "the network")
+        if "inputs" in settings:
+            require_types(settings, _POSITIONS, "the network")
         _require_sizes(settings, tensors)
         network = FolkRNN(**settings, seed=None)
         network.load_state_dict(tensors)
@@ -193,6 +209,8 @@ def _require_sizes(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
     sizes = {"n_tokens": output.shape[0], "hidden": output.shape[1], "layers": state.shape[0]}
     if "embedding" in tensors:
         sizes["embedding"] = tensors["embedding"].shape[1]
+    if "positions" in tensors:
+        sizes["input_size"] = tensors["positions"].shape[1]
     for name, size in sizes.items():
         if settings.get(name) != size:
             raise ParameterError(f"{name} is {settings.get(name)}, the tensors have {size}")

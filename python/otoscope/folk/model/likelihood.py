@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from otoscope.errors import ParameterError
 from otoscope.folk.model.bundle import FolkModel
-from otoscope.folk.model.network import FolkRNN
 from otoscope.protocols import evaluating
 
-__all__ = ["nats_per_token", "surprise", "surprise_of_ids"]
+__all__ = ["nats_per_token", "surprise"]
 
 
 def surprise(
@@ -48,8 +48,17 @@ def surprise(
     >>> surprise(model, [["A", "B"]])[0].shape
     (3,)
     """
+    if batch < 1:
+        raise ParameterError(f"batch is {batch}, must be at least 1")
     ids = [model.encode(tune, name=f"tune {at}") for at, tune in enumerate(tunes, start=1)]
-    return surprise_of_ids(model.network, ids, batch=batch)
+    nats_of_tunes: list[NDArray[np.float64]] = [np.empty(0)] * len(ids)
+    by_length = sorted(range(len(ids)), key=lambda place: len(ids[place]))
+    for first in range(0, len(ids), batch):
+        places = by_length[first : first + batch]
+        rows = _nats(model, [ids[place] for place in places])
+        for place, row in zip(places, rows, strict=True):
+            nats_of_tunes[place] = row[: len(ids[place]) - 1]
+    return nats_of_tunes
 
 
 def nats_per_token(model: FolkModel, tunes: Sequence[Sequence[str]], *, batch: int = 64) -> float:
@@ -87,25 +96,17 @@ def nats_per_token(model: FolkModel, tunes: Sequence[Sequence[str]], *, batch: i
 
 
 @torch.inference_mode()
-def surprise_of_ids(
-    network: FolkRNN, tunes: Sequence[Sequence[int]], *, batch: int = 64
-) -> list[NDArray[np.float64]]:
-    """Compute the surprise of tunes given as ids, ``<s>`` first and ``</s>`` last.
-
-    Returns one array [id - 1] per tune, float64, nats: one number for each id but the first.
-    """
-    if batch < 1:
-        raise ParameterError(f"batch is {batch}, must be at least 1")
+def _nats(model: FolkModel, tunes: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+    """Return the surprise [tune, id] of each id but the first; that of padding means nothing."""
+    network, reader = model.network, model.positions
     device = network.hidden_init.device
-    nats_of_tunes: list[NDArray[np.float64]] = [np.empty(0)] * len(tunes)
-    by_length = sorted(range(len(tunes)), key=lambda place: len(tunes[place]))
-    for first in range(0, len(tunes), batch):
-        places = by_length[first : first + batch]
-        ids = pad_sequence([torch.tensor(tunes[place]) for place in places], batch_first=True)
-        ids = ids.to(device)
-        with evaluating(network):
-            logits, _ = network(ids[:, :-1])
-        nats = torch.nn.functional.cross_entropy(logits.mT, ids[:, 1:], reduction="none")
-        for place, row in zip(places, nats.cpu().double().numpy(), strict=True):
-            nats_of_tunes[place] = row[: len(tunes[place]) - 1]
-    return nats_of_tunes
+    ids = _padded(tunes).to(device)
+    positions = _padded([reader.read(tune[:-1]) for tune in tunes]).to(device) if reader else None
+    with evaluating(network):
+        logits, _ = network(ids[:, :-1], positions=positions)
+    nats = torch.nn.functional.cross_entropy(logits.mT, ids[:, 1:], reduction="none")
+    return nats.cpu().double().numpy()
+
+
+def _padded(rows: Sequence[ArrayLike]) -> Tensor:
+    return pad_sequence([torch.as_tensor(row) for row in rows], batch_first=True)

@@ -1,11 +1,14 @@
 """The network of folk-rnn: from the tokens of a tune to the logits of each next token.
 
 Tokens are ids [tune, step], int64; logits [tune, step, token]; a state is hidden and cell, each
-[layer, tune, unit]. A tune begins with ``<s>`` in the stored initial state, which is not zero.
+[layer, tune, unit]. A tune begins with ``<s>`` in the stored initial state, which is not zero. A
+network may also read positions [tune, step, column] of `otoscope.folk.model.position`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -13,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from otoscope.errors import ParameterError
+from otoscope.folk.model.position import position_columns
 from otoscope.models.empty import empty
 
-__all__ = ["FolkRNN", "State"]
+__all__ = ["FolkRNN", "State", "raise_copied"]
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell, each [layer, tune, unit]."""
@@ -38,6 +42,10 @@ class FolkRNN(nn.Module):
         Dropout rate after each layer, in training.
     forget_bias : float, default 5.0
         Initial bias of the forget gates; all other biases are 0 initially.
+    inputs : sequence of {"bar", "part", "earlier"}, default ()
+        Positions that the network reads with each token; none in the paper.
+    input_size : int, default 16
+        Dimension of the embedding of each column of positions.
     seed : int or None, default 0
         Random seed of the orthogonal initial weights and the initial state. None leaves them
         without values, for a state that is loaded next.
@@ -45,7 +53,7 @@ class FolkRNN(nn.Module):
     Raises
     ------
     ParameterError
-        If a size is below 1 or dropout not in [0, 1).
+        If a size is below 1, dropout not in [0, 1), or there is no such input.
 
     Notes
     -----
@@ -54,6 +62,9 @@ class FolkRNN(nn.Module):
 
     ``hidden_init`` and ``cell_init`` [layer, unit] are the state before a tune: buffers, random
     rows of norm 1 initially (an orthogonal matrix with one row), stored with the weights.
+
+    With the input "earlier" the logits of the tokens that followed some bars before are raised by
+    gates, linear in the last layer's output: what is repeated need not pass through the layers.
 
     References
     ----------
@@ -69,8 +80,10 @@ class FolkRNN(nn.Module):
     hidden_init: Tensor
     cell_init: Tensor
     one_hot: Tensor
+    offsets: Tensor
+    copied: Tensor
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a network has the settings it has
         self,
         n_tokens: int,
         *,
@@ -79,10 +92,12 @@ class FolkRNN(nn.Module):
         layers: int = 3,
         dropout: float = 0.5,
         forget_bias: float = 5.0,
+        inputs: Sequence[str] = (),
+        input_size: int = 16,
         seed: int | None = 0,
     ) -> None:
         sizes = {"n_tokens": n_tokens, "embedding": embedding, "hidden": hidden, "layers": layers}
-        for name, size in sizes.items():
+        for name, size in {**sizes, "input_size": input_size}.items():
             if size is not None and size < 1:
                 raise ParameterError(f"{name} is {size}, must be at least 1")
         if not 0 <= dropout < 1:
@@ -95,10 +110,22 @@ class FolkRNN(nn.Module):
             self.register_buffer("one_hot", torch.eye(n_tokens), persistent=False)
         else:
             self.embedding = nn.Parameter(torch.empty(n_tokens, embedding))
+        n_inputs = embedding or n_tokens
+        columns = position_columns(inputs, n_tokens)
+        self.inputs = tuple(inputs)
+        copied = [place for place, column in enumerate(columns) if column.is_token]
+        self.register_buffer("copied", torch.tensor(copied, dtype=torch.int64), persistent=False)
+        if self.inputs:
+            self.settings |= {"inputs": list(inputs), "input_size": input_size}
+            self.column_sizes = [column.size for column in columns]
+            ends = list(accumulate(self.column_sizes))
+            self.positions = nn.Parameter(torch.empty(ends[-1], input_size))
+            self.register_buffer("offsets", torch.tensor([0, *ends[:-1]]), persistent=False)
+            n_inputs += input_size * len(columns)
+        if copied:
+            self.gates = empty(nn.Linear, hidden, len(copied))
         between = dropout if layers > 1 else 0.0  # torch warns of one that does nothing
-        self.lstm = empty(
-            nn.LSTM, embedding or n_tokens, hidden, layers, batch_first=True, dropout=between
-        )
+        self.lstm = empty(nn.LSTM, n_inputs, hidden, layers, batch_first=True, dropout=between)
         self.dropout = nn.Dropout(dropout)
         self.output = empty(nn.Linear, hidden, n_tokens)
         for name in ("hidden_init", "cell_init"):
@@ -137,7 +164,9 @@ class FolkRNN(nn.Module):
         )
         return hidden, cell
 
-    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(
+        self, ids: Tensor, state: State | None = None, *, positions: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """Compute the logits of the next token after each token.
 
         Parameters
@@ -146,6 +175,8 @@ class FolkRNN(nn.Module):
             Tokens; padding at the end changes nothing before it.
         state : tuple of Tensor [layer, tune, unit], optional
             Hidden and cell state before the first token; the initial state if not given.
+        positions : Tensor [tune, step, column], int64, optional
+            Positions after each token, of a network with inputs.
 
         Returns
         -------
@@ -158,15 +189,21 @@ class FolkRNN(nn.Module):
         >>> logits.shape
         torch.Size([3, 7, 5])
         """
-        outputs, state = self.lstm(
-            F.embedding(ids, self.input_rows), state or self.initial_state(len(ids))
-        )
-        return self.output(self.dropout(outputs)), state
+        rows = F.embedding(ids, self.input_rows)
+        if positions is not None:
+            read = F.embedding(positions + self.offsets, self.positions)
+            rows = torch.cat([rows, read.flatten(2)], dim=2)
+        outputs, state = self.lstm(rows, state or self.initial_state(len(ids)))
+        outputs = self.dropout(outputs)
+        logits = self.output(outputs)
+        if positions is not None and len(self.copied):
+            logits = raise_copied(logits, self.gates(outputs), positions[..., self.copied])
+        return logits, state
 
     @torch.no_grad()
     def _begin(self, forget_bias: float, generator: torch.Generator) -> None:
         for name, weight in self.named_parameters():
-            if weight.ndim == 1:
+            if weight.ndim == 1 or name.startswith("gates"):
                 nn.init.zeros_(weight)
                 continue
             for block in weight.chunk(4) if name.startswith("lstm") else [weight]:  # a gate each
@@ -176,3 +213,12 @@ class FolkRNN(nn.Module):
             getattr(self.lstm, f"bias_ih_l{layer}")[forget] = forget_bias
         for row in (self.hidden_init, self.cell_init):
             row.copy_(F.normalize(torch.randn(row.shape, generator=generator), dim=1))
+
+
+def raise_copied(logits: Tensor, gates: Tensor, tokens: Tensor) -> Tensor:
+    """Add gates [..., column] to the logits [..., token] of the tokens [..., column] copied.
+
+    >>> raise_copied(torch.zeros(3), torch.tensor([2.0, 5.0]), torch.tensor([1, 3]))  # 3 is none
+    tensor([0., 2., 0.])
+    """
+    return F.pad(logits, (0, 1)).scatter_add(-1, tokens, gates)[..., :-1]

@@ -14,6 +14,7 @@ from itertools import islice
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.folk.model.bundle import FolkModel
@@ -21,6 +22,7 @@ from otoscope.folk.model.config import SamplingConfig
 from otoscope.folk.model.draw import draw, log_sum
 from otoscope.folk.model.measure_grammar import MeasureState
 from otoscope.folk.model.opening import Opening
+from otoscope.folk.model.position import Position
 from otoscope.folk.model.stepper import Stepper
 
 __all__ = ["SampledTune", "sample", "sample_stream"]
@@ -153,6 +155,7 @@ class _Tune:
         self.uniform = np.random.default_rng([seed, index]).random(settings.max_tokens)
         self.ids: list[int] = []
         self.measure: MeasureState | None = None
+        self.position: Position | None = None
         self.log_probability = self.masked_nats = 0.0
         self.n_drawn = 0
 
@@ -203,7 +206,8 @@ class _Sampler:
         """Read the latest token of each tune, and draw the next."""
         start = self._model.vocabulary.start
         last = torch.tensor([tune.ids[-1] if tune.ids else start for tune in running])
-        logits = stepper.step(last.to(self._device)).cpu().double().numpy()
+        positions = self._positions(running, last.tolist())
+        logits = stepper.step(last.to(self._device), positions).cpu().double().numpy()
         allowed = np.stack([self._allowed(tune) for tune in running])
         uniform = np.array([tune.uniform[len(tune.ids)] for tune in running])
         tokens, removed = draw(logits, allowed, uniform, self._settings)
@@ -212,6 +216,16 @@ class _Sampler:
             running, tokens.tolist(), gained.tolist(), removed.tolist(), strict=True
         ):
             self._take(tune, token, nats, masked)
+
+    def _positions(self, running: list[_Tune], last: list[int]) -> Tensor | None:
+        """Return the positions [tune, column] after the latest tokens; None without inputs."""
+        if self._model.positions is None:
+            return None
+        rows = []
+        for tune, token in zip(running, last, strict=True):
+            tune.position = tune.position or self._model.positions.begin()
+            rows.append(tune.position.after(token))
+        return torch.tensor(rows, device=self._device)
 
     def _allowed(self, tune: _Tune) -> NDArray[np.bool_]:
         place = len(tune.ids)

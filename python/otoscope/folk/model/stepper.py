@@ -13,8 +13,9 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from otoscope.folk.model.network import FolkRNN
+from otoscope.folk.model.network import FolkRNN, raise_copied
 
 __all__ = ["Stepper"]
 
@@ -43,25 +44,44 @@ class Stepper:
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
         self._bias = [input_ + state for input_, state in zip(*biases, strict=True)]
-        self._rows = network.input_rows @ from_below[0].T + self._bias[0]
+        self._rows = network.input_rows @ from_below[0][:, : network.input_rows.shape[1]].T
+        self._rows += self._bias[0]
+        if network.inputs:
+            self._positions = _position_rows(network, from_below[0])
+            self._offsets = network.offsets
         both = zip(from_below[1:], recurrent[1:], strict=True)
         self._products = [_Product(recurrent[0]), *(_Product(torch.cat(pair, 1)) for pair in both)]
         self._output = network.output.weight.T, network.output.bias
+        self._gates = network.gates if len(network.copied) else None
+        self._copied = network.copied
         self._begin = network.hidden_init.flatten(), network.cell_init.flatten()
         self._hidden, self._cell = (row.repeat(n_tunes, 1) for row in self._begin)
         self._lay_out()
 
-    def step(self, ids: Tensor) -> Tensor:
-        """Read one token, its id, of each tune; return the logits [tune, token] of the next."""
+    def step(self, ids: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Read one token, its id, of each tune; return the logits [tune, token] of the next.
+
+        A network with inputs needs the positions [tune, column] after the tokens.
+        """
         for layer, (read, hidden, cell) in enumerate(self._slices):
             gates = self._products[layer](read)
-            gates += self._rows[ids] if layer == 0 else self._bias[layer]
+            gates += self._first(ids, positions) if layer == 0 else self._bias[layer]
             gates[:, : 3 * self._hidden_size].sigmoid_()
             from_input, forget, out, new = gates.split(self._hidden_size, dim=1)
             cell.mul_(forget).addcmul_(from_input, new.tanh_())
             torch.tanh(cell, out=hidden).mul_(out)
         weight, bias = self._output
-        return torch.addmm(bias, hidden, weight)
+        logits = torch.addmm(bias, hidden, weight)
+        if positions is not None and self._gates is not None:
+            logits = raise_copied(logits, self._gates(hidden), positions[:, self._copied])
+        return logits
+
+    def _first(self, ids: Tensor, positions: Tensor | None) -> Tensor:
+        """Return the first layer's product with its input, a sum of rows of tables."""
+        rows = self._rows[ids]
+        if positions is not None:
+            rows += F.embedding_bag(positions + self._offsets, self._positions, mode="sum")
+        return rows
 
     def restart(self, row: int) -> None:
         """Replace the tune of a row by another one, in the initial state."""
@@ -87,6 +107,13 @@ def _packed(weight: Tensor) -> Tensor:
     """Order the gates input, forget, output, new: the three sigmoids are neighbours."""
     input_, forget, new, output = weight.chunk(4)
     return torch.cat([input_, forget, output, new])
+
+
+def _position_rows(network: FolkRNN, weight: Tensor) -> Tensor:
+    """Return the product of each value of each column with the first layer's weight."""
+    rows = network.positions.split(network.column_sizes)
+    weights = weight[:, network.input_rows.shape[1] :].split(network.positions.shape[1], dim=1)
+    return torch.cat([row @ part.T for row, part in zip(rows, weights, strict=True)])
 
 
 class _Product:

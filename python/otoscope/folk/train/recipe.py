@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,12 +18,14 @@ from otoscope.errors import ParameterError
 from otoscope.folk.data import PreparedTunes
 from otoscope.folk.model import FolkModel, nats_per_token, save_folkrnn
 from otoscope.folk.model.network import State
-from otoscope.folk.train.batches import PADDING, Streams, WholeTunes
+from otoscope.folk.model.position import position_columns
+from otoscope.folk.train.batches import PADDING, Streams, TuneRows, WholeTunes
 from otoscope.records import to_json
 
 __all__ = ["Learner", "TrainFolkConfig"]
 
 _MODES = ("paper", "quick")
+_PRECISIONS = ("float32", "bfloat16")
 _WARM_UP_STEPS = 50  # Adam's first steps are too long for a rate of .01
 _DECAY, _DECAY_AFTER = 0.97, 20  # the paper's, per epoch
 
@@ -47,12 +51,24 @@ class TrainFolkConfig:
         Dropout probability after each layer.
     forget_bias : float
         Initial bias of the forget gates.
+    inputs : tuple of {"bar", "part", "earlier"}
+        Positions that the network reads with each token; see `FolkRNN`.
     learning_rate : float
         Highest learning rate.
+    last_rate : float, in [0, 1]
+        Fraction of the learning rate that quick mode's last step has.
+    weight_decay : float
+        Weight decay per step and learning rate, in quick mode.
+    average : float, in [0, 1)
+        Decay per step of the moving average of weights that is validated and kept; 0 keeps the
+        weights themselves.
+    precision : {"float32", "bfloat16"}
+        Precision of the products in training; weights and everything after it are float32.
     batch : int
         Batch size: tunes in paper mode, streams in quick mode.
-    window : int
-        Tokens per stream and step, in quick mode.
+    window : int or None
+        Tokens per stream and step, in quick mode; None for whole tunes of similar length, as in
+        paper mode.
     epochs : int
         Largest number of epochs; the learning rate is planned for all of them.
     clip : float
@@ -87,9 +103,14 @@ class TrainFolkConfig:
     layers: int = 1
     dropout: float = 0.0
     forget_bias: float = 1.0
+    inputs: tuple[str, ...] = ()
     learning_rate: float = 1e-2
+    last_rate: float = 0.0
+    weight_decay: float = 0.0
+    average: float = 0.0
+    precision: str = "float32"
     batch: int = 16
-    window: int = 64
+    window: int | None = 64
     epochs: int = 6
     clip: float = 1.0
     valid_every: int | None = None
@@ -102,8 +123,15 @@ class TrainFolkConfig:
         if self.mode not in _MODES:
             raise ParameterError(f"mode is {self.mode!r}, must be one of {', '.join(_MODES)}")
         for name in ("learning_rate", "batch", "window", "epochs", "clip", "patience"):
-            if not getattr(self, name) > 0:
-                raise ParameterError(f"{name} is {getattr(self, name)}, must be above 0")
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise ParameterError(f"{name} is {value}, must be above 0")
+        for name, top in (("last_rate", 1), ("average", 1 - 1e-9), ("weight_decay", math.inf)):
+            if not 0 <= getattr(self, name) <= top:
+                raise ParameterError(f"{name} is {getattr(self, name)}, must be in [0, {top:.0f}]")
+        if self.precision not in _PRECISIONS:
+            known = " or ".join(_PRECISIONS)
+            raise ParameterError(f"precision is {self.precision!r}, must be {known}")
+        position_columns(self.inputs, 0)
         for name in ("valid_every", "checkpoint_every"):
             if (steps := getattr(self, name)) is not None and steps < 1:
                 raise ParameterError(f"{name} is {steps}, must be at least 1, or None")
@@ -147,17 +175,22 @@ class Learner:
         }
         del identity["device"]
         self.identity: Mapping[str, object] = identity
-        self.batches = _batches([model.encode(tune) for tune in tunes.train], config)
+        self.batches = _batches([_rows(model, tune) for tune in tunes.train], config)
         self.steps = config.epochs * self.batches.per_epoch
         weights = [weight for weight in self.network.parameters() if weight.requires_grad]
         self.optimiser: torch.optim.Optimizer
         if config.mode == "paper":
             self.optimiser = torch.optim.RMSprop(weights, alpha=0.9, eps=1e-6)
         else:
-            self.optimiser = torch.optim.Adam(weights)
-        self._model, self._valid, self._config = model, tunes.valid, config
-        self._bundle = bundle
+            self.optimiser = torch.optim.AdamW(
+                weights, weight_decay=config.weight_decay, fused=True
+            )
+        self._valid, self._config, self._bundle = tunes.valid, config, bundle
         self._carried: State = self.network.initial_state(config.batch)
+        self._model = replace(model, network=deepcopy(self.network)) if config.average else model
+        self._n_averaged = 0
+        if config.average:
+            self.optimiser.register_step_post_hook(lambda *_: self._average())
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of a step: decaying per epoch, or warm-up and cosine."""
@@ -166,22 +199,34 @@ class Learner:
             epoch = step // self.batches.per_epoch
             return rate * float(_DECAY ** max(0, epoch - _DECAY_AFTER))
         warm = min(1.0, (step + 1) / _WARM_UP_STEPS)
-        return rate * (warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps))))
+        falling = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        last = self._config.last_rate
+        return rate * warm * (last + (1 - last) * falling)
 
     def loss(self, step: int) -> Tensor:
         """Return the nats per token of a batch, over all its tokens."""
         batch = self.batches.at(step).to(self._config.device)
-        begins = batch[:, 0] == self._model.vocabulary.start
-        state = self.network.initial_state(len(batch))
+        ids, positions = (batch, None) if batch.ndim == 2 else (batch[..., 0], batch[:, :-1, 1:])
+        begins = ids[:, 0] == self._model.vocabulary.start
+        state = self.network.initial_state(len(ids))
         if step % self.batches.per_epoch and not begins.all():
             hidden, cell = (
                 torch.where(begins[:, None], initial, carried.to(self._config.device))
                 for initial, carried in zip(state, self._carried, strict=True)
             )
             state = hidden, cell
-        logits, state = self.network(batch[:, :-1].clamp(min=0), state)
-        self._carried = state[0].detach(), state[1].detach()
-        return nn.functional.cross_entropy(logits.mT, batch[:, 1:], ignore_index=PADDING)
+        with torch.autocast(
+            self._config.device, torch.bfloat16, enabled=self._config.precision == "bfloat16"
+        ):
+            logits, state = self.network(
+                ids[:, :-1].clamp(min=0),
+                state,
+                positions=None if positions is None else positions.clamp(min=0),
+            )
+        self._carried = state[0].detach().float(), state[1].detach().float()
+        return nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), ids[:, 1:].flatten(), ignore_index=PADDING
+        )
 
     def validate(self) -> float:
         """Return the nats per token of the validation tunes."""
@@ -192,16 +237,37 @@ class Learner:
         save_folkrnn(self._bundle, self._model)
 
     def state(self) -> dict[str, Any]:
-        """Return the LSTM state that the next window begins with."""
-        return {"carried": self._carried}
+        """Return the LSTM state that the next window begins with, and the average of weights."""
+        averaged = self._model.network.state_dict() if self._config.average else {}
+        return {"carried": self._carried, "average": dict(averaged), "n": self._n_averaged}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Set the LSTM state that the next window begins with."""
+        """Restore what `state` returned."""
         hidden, cell = state["carried"]
         self._carried = hidden, cell
+        if self._config.average:
+            self._model.network.load_state_dict(state["average"])
+            self._n_averaged = state["n"]
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the average towards the weights; at first faster, so that it forgets the start."""
+        self._n_averaged += 1
+        decay = min(self._config.average, self._n_averaged / (self._n_averaged + 9))
+        pairs = zip(self._model.network.parameters(), self.network.parameters(), strict=True)
+        for average, weight in pairs:
+            average.lerp_(weight, 1 - decay)
 
 
-def _batches(tunes: list[list[int]], config: TrainFolkConfig) -> Streams | WholeTunes:
-    if config.mode == "paper":
+def _rows(model: FolkModel, tune: Sequence[str]) -> TuneRows:
+    """Return a tune's ids, or [id, 1 + column] with its positions."""
+    ids = model.encode(tune)
+    if model.positions is None:
+        return ids
+    return np.column_stack([ids, model.positions.read(ids)])
+
+
+def _batches(tunes: list[TuneRows], config: TrainFolkConfig) -> Streams | WholeTunes:
+    if config.mode == "paper" or config.window is None:
         return WholeTunes(tunes, batch=config.batch, seed=config.seed)
     return Streams(tunes, batch=config.batch, window=config.window, seed=config.seed)

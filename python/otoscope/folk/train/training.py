@@ -189,6 +189,7 @@ def _initial_model(tunes: PreparedTunes, settings: TrainFolkConfig) -> FolkModel
         layers=settings.layers,
         dropout=settings.dropout,
         forget_bias=settings.forget_bias,
+        inputs=settings.inputs,
         seed=settings.seed,
     )
     card = {
