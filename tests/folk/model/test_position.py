@@ -110,10 +110,11 @@ def test_bars_and_parts_are_counted_after_the_pickup() -> None:
     # The pickup of 8 32nds is known after its bar line, and again where the part begins anew.
     assert column("pickup", *tokens)[4:16] == [9] * 12
     assert column("pickup", *tokens)[-3:] == [0, 0, 9]
-    assert column("carried", *tokens)[4] == 8
-    assert column("carried", *tokens)[9] == 0
-    assert column("carried", *tokens)[-4] == 24, "what the next pickup has to complete"
-    assert column("carried", *tokens)[-1] == 0, "it does"
+    carried, whole = column("carried", *tokens), 32 + 1
+    assert [carried[at] for at in (4, 9)] == [whole - 8, whole]
+    assert carried[-4] == whole - 24, "what the next pickup has to complete"
+    assert carried[-1] == whole, "it does"
+    assert column("return", *tokens)[-5] == 1, "the last measure and the pickup are a bar"
 
 
 def test_a_second_ending_is_at_the_place_of_the_first() -> None:

@@ -189,16 +189,23 @@ class FolkRNN(nn.Module):
         >>> logits.shape
         torch.Size([3, 7, 5])
         """
+        outputs, state = self.lstm(self.read(ids, positions), state or self.initial_state(len(ids)))
+        return self.predict(self.dropout(outputs), positions), state
+
+    def read(self, ids: Tensor, positions: Tensor | None) -> Tensor:
+        """Return the input of the first layer for tokens: Tensor [tune, step, column]."""
         rows = F.embedding(ids, self.input_rows)
-        if positions is not None:
-            read = F.embedding(positions + self.offsets, self.positions)
-            rows = torch.cat([rows, read.flatten(2)], dim=2)
-        outputs, state = self.lstm(rows, state or self.initial_state(len(ids)))
-        outputs = self.dropout(outputs)
-        logits = self.output(outputs)
-        if positions is not None and len(self.copied):
-            logits = raise_copied(logits, self.gates(outputs), positions[..., self.copied])
-        return logits, state
+        if positions is None:
+            return rows
+        read = F.embedding(positions + self.offsets, self.positions)
+        return torch.cat([rows, read.flatten(2)], dim=2)
+
+    def predict(self, outputs: Tensor, positions: Tensor | None) -> Tensor:
+        """Return the logits [tune, step, token] after the last layer's outputs."""
+        logits: Tensor = self.output(outputs)
+        if positions is None or not len(self.copied):
+            return logits
+        return raise_copied(logits, self.gates(outputs), positions[..., self.copied])
 
     @torch.no_grad()
     def _begin(self, forget_bias: float, generator: torch.Generator) -> None:

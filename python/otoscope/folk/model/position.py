@@ -23,7 +23,7 @@ __all__ = ["INPUTS", "Column", "Position", "PositionReader", "position_columns"]
 
 INPUTS: Final = {
     "bar": ("remaining", "carried", "inside"),
-    "part": ("pickup", "number", "part", "previous"),
+    "part": ("pickup", "return", "number", "part", "previous"),
     "earlier": ("earlier 1", "earlier 2", "earlier 4", "earlier 8"),
 }
 """Columns of each input, by the input's name."""
@@ -37,9 +37,10 @@ _AFTER_BAR = 99
 _BAR_BEGINS = ("bar", "meter", "key")
 _SIZES = {
     "remaining": 2 * (_LONGEST + 2),
-    "carried": _LONGEST + 1,
+    "carried": 2 * (_LONGEST + 2),
     "inside": 4 * (_MOST_NOTES + 1),
     "pickup": _LONGEST + 2,
+    "return": 2 * (_LONGEST + 2),
     "number": _MOST_BARS + 1,
     "part": 6 * (_MOST_PARTS + 1),
     "previous": _MOST_BARS + 1,
@@ -150,6 +151,12 @@ def _kind(token: str) -> _Kind:
     return _Kind()
 
 
+def _in_steps(ticks: int) -> int:
+    """Return a duration in 32nds; what is between them, or longer, has its own values."""
+    steps, rest = divmod(ticks, _STEP)
+    return min(max(steps, -1), _LONGEST) + 1 + (_LONGEST + 2 if rest else 0)
+
+
 class PositionReader:
     """Reader of positions from the tokens of one vocabulary.
 
@@ -168,11 +175,12 @@ class PositionReader:
     Notes
     -----
     bar: ``remaining`` is the time to the end of the bar, in 32nds, if the latest note ends now;
-    ``carried`` the length of the measure before if it was short, which the next measure may have to
-    complete; ``inside`` tells tuplets and chords that are open, and broken rhythm.
+    ``carried`` the same if the measure before was short and this one completes it; ``inside`` tells
+    tuplets and chords that are open, and broken rhythm.
 
-    part: ``pickup`` is the length of the part's first measure if that is short; ``number`` that of
-    the bar in the part; ``part`` that of the part, whether it is repeated, and the ending;
+    part: ``pickup`` is the length of the part's first measure if that is short; ``return`` the time
+    to the end of a bar that the pickup completes when the part is repeated; ``number`` that of the
+    bar in the part; ``part`` that of the part, whether it is repeated, and the ending;
     ``previous`` the number of bars of the part before.
 
     earlier: the token that followed at the same place 1, 2, 4 and 8 bars before; a second ending is
@@ -212,7 +220,7 @@ class PositionReader:
         Examples
         --------
         >>> PositionReader(Vocabulary(("<s>", "</s>")), ["part"]).read([0]).shape
-        (1, 4)
+        (1, 5)
         """
         position = self.begin()
         rows = [position.after(token) for token in ids]
@@ -335,17 +343,17 @@ class Position:
         return (self._bar_line + self._at - self._first_full) // max(self._full, 1)
 
     def _bar_values(self) -> list[int]:
-        steps, rest = divmod(self._full - self._at, _STEP)
-        remaining = min(max(steps, -1), _LONGEST) + 1 + (_LONGEST + 2 if rest else 0)
+        left = self._full - self._at
         notes = min(self._tuplet_left, _MOST_NOTES)
         inside = 4 * notes + 2 * (self._next_factor != (1, 1)) + self._in_chord
-        return [remaining, min(self._carried // _STEP, _LONGEST), inside]
+        return [_in_steps(left), _in_steps(left - self._carried), inside]
 
     def _part_values(self) -> list[int]:
         pickup = 0 if self._is_first_bar else 1 + min(self._pickup // _STEP, _LONGEST)
         part = 3 * (2 * min(self._part, _MOST_PARTS) + self._is_repeated) + self._ending
         return [
             pickup,
+            _in_steps(self._full - self._at - self._pickup),
             max(0, min(self._number(), _MOST_BARS)),
             part,
             max(0, min(self._previous, _MOST_BARS)),

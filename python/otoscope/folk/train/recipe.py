@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from otoscope.folk.model import FolkModel, nats_per_token, save_folkrnn
 from otoscope.folk.model.network import State
 from otoscope.folk.model.position import position_columns
 from otoscope.folk.train.batches import PADDING, Streams, TuneRows, WholeTunes
+from otoscope.folk.train.dropout import Dropout
 from otoscope.records import to_json
 
 __all__ = ["Learner", "TrainFolkConfig"]
@@ -49,6 +51,10 @@ class TrainFolkConfig:
         Number of LSTM layers.
     dropout : float, in [0, 1)
         Dropout probability after each layer.
+    locked : bool
+        Whether a tune's dropout is the same at all steps; needed by the next two.
+    input_dropout, weight_dropout : float, in [0, 1)
+        Dropout probability of the first layer's input, and of the weights from state to state.
     forget_bias : float
         Initial bias of the forget gates.
     inputs : tuple of {"bar", "part", "earlier"}
@@ -102,6 +108,9 @@ class TrainFolkConfig:
     hidden: int = 128
     layers: int = 1
     dropout: float = 0.0
+    locked: bool = False
+    input_dropout: float = 0.0
+    weight_dropout: float = 0.0
     forget_bias: float = 1.0
     inputs: tuple[str, ...] = ()
     learning_rate: float = 1e-2
@@ -125,9 +134,14 @@ class TrainFolkConfig:
         for name in ("learning_rate", "batch", "window", "epochs", "clip", "patience"):
             if (value := getattr(self, name)) is not None and not value > 0:
                 raise ParameterError(f"{name} is {value}, must be above 0")
-        for name, top in (("last_rate", 1), ("average", 1 - 1e-9), ("weight_decay", math.inf)):
+        for name, top in (("last_rate", 1), ("weight_decay", math.inf)):
             if not 0 <= getattr(self, name) <= top:
-                raise ParameterError(f"{name} is {getattr(self, name)}, must be in [0, {top:.0f}]")
+                raise ParameterError(f"{name} is {getattr(self, name)}, must be in [0, {top}]")
+        for name in ("average", "input_dropout", "weight_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ParameterError(f"{name} is {getattr(self, name)}, must be in [0, 1)")
+            if name != "average" and getattr(self, name) and not self.locked:
+                raise ParameterError(f"{name} is {getattr(self, name)}, which needs locked")
         if self.precision not in _PRECISIONS:
             known = " or ".join(_PRECISIONS)
             raise ParameterError(f"precision is {self.precision!r}, must be {known}")
@@ -185,6 +199,8 @@ class Learner:
             self.optimiser = torch.optim.AdamW(
                 weights, weight_decay=config.weight_decay, fused=True
             )
+        rates = config.input_dropout, config.dropout, config.weight_dropout
+        self._forward = partial(Dropout(*rates), self.network) if config.locked else self.network
         self._valid, self._config, self._bundle = tunes.valid, config, bundle
         self._carried: State = self.network.initial_state(config.batch)
         self._model = replace(model, network=deepcopy(self.network)) if config.average else model
@@ -218,7 +234,7 @@ class Learner:
         with torch.autocast(
             self._config.device, torch.bfloat16, enabled=self._config.precision == "bfloat16"
         ):
-            logits, state = self.network(
+            logits, state = self._forward(
                 ids[:, :-1].clamp(min=0),
                 state,
                 positions=None if positions is None else positions.clamp(min=0),
