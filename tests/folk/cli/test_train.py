@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.cli.folk.train import PAPER
+from otoscope.cli.folk.train import SMALL as SMALL_MODE
 from otoscope.folk.abc import read_book
+from otoscope.folk.model import load_folkrnn
 from otoscope.folk.train import TrainFolkConfig
 
 SMALL = ("--hidden", 8, "--embedding", 4, "--epochs", 1, "--batch", 4, "--window", 32)
@@ -78,16 +80,54 @@ def test_an_option_is_over_what_its_mode_says(tunes: Path, tmp_path: Path) -> No
     assert settings["embedding"] is None
 
 
+def test_a_network_may_read_positions(tunes: Path, tmp_path: Path) -> None:
+    """Trained, scored, sampled and continued by the commands, as any other network."""
+    out, written = tmp_path / "reels", tmp_path / "a.abc"
+    options = (
+        "--mode",
+        "small",
+        *SMALL[:-2],
+        "--inputs",
+        "bar, earlier",
+        "--precision",
+        "bfloat16",
+    )
+    document = json.loads(run("train", tunes, "--out", out, *options, "--json"))
+    settings = document["settings"]
+    assert (settings["mode"], settings["inputs"]) == ("small", ["bar", "earlier"])
+    assert load_folkrnn(out / "model").network.inputs == ("bar", "earlier")
+    run("sample", "--model", out, "--n", 2, "--max-tokens", 40, "--bars-add-up", "--out", written)
+    assert "nats per token" in run("score", tunes / "test.txt", "--model", out)
+    continued = tmp_path / "more.abc"
+    run(
+        "continue",
+        tunes / "test.txt",
+        "--bars",
+        2,
+        "--n",
+        2,
+        "--model",
+        out,
+        "--max-tokens",
+        60,
+        "--out",
+        continued,
+    )
+    assert len(read_book(continued)) == 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--mode", "slow"], "mode is 'slow', must be quick or paper"),
+        (["--mode", "slow"], "mode is 'slow', must be one of quick, small, paper"),
         (["--hours", 0], "hours is 0.0, must be above 0"),
         (["--epochs", 0], "epochs is 0"),
         (["--hidden", 0], "hidden is 0"),
         (["--dropout", 1.5], "dropout is 1.5"),
         (["--learning-rate", -1], "learning_rate is -1.0"),
         (["--seed", -1], "seed is -1"),
+        (["--inputs", "bar,chords"], "inputs are bar, chords; must be some of bar, part, earlier"),
+        (["--precision", "half"], "precision is 'half', must be float32 or bfloat16"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -99,8 +139,8 @@ def test_bad_input_is_one_line(
 
 def test_help_states_the_defaults_of_the_papers_mode() -> None:
     """The options have no default of their own: the mode decides, and the help repeats it."""
-    paper = TrainFolkConfig.paper()
-    assert {name: getattr(paper, name) for name in PAPER} == PAPER
+    for config, stated in ((TrainFolkConfig.paper(), PAPER), (TrainFolkConfig.small(), SMALL_MODE)):
+        assert {name: getattr(config, name) for name in stated} == stated
 
 
 def test_what_is_no_prepared_folder_is_refused(tmp_path: Path) -> None:

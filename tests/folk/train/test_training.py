@@ -16,7 +16,7 @@ import torch
 
 from otoscope.errors import CudaUnavailable, ParameterError
 from otoscope.folk.data import SplitTune, TokenisedTune, read_tunes, save_prepared
-from otoscope.folk.model import FolkModel, load_folkrnn, nats_per_token, sample
+from otoscope.folk.model import FolkModel, FolkRNN, load_folkrnn, nats_per_token, sample
 from otoscope.folk.train import TrainFolkConfig, train_folk
 from otoscope.records import to_plain
 from otoscope.train import StepResult
@@ -119,6 +119,65 @@ def test_whole_tunes_resume_too(tunes: Path, tmp_path: Path) -> None:
     assert resumed.steps == 3 * 4
 
 
+SMALL = replace(
+    TrainFolkConfig.small(), embedding=8, hidden=12, batch=4, valid_every=9, checkpoint_every=5
+)
+
+
+def test_averages_positions_and_locked_dropout_resume_too(tunes: Path, tmp_path: Path) -> None:
+    settings = replace(SMALL, epochs=3)
+    whole = train_folk(tunes, tmp_path / "whole", settings=settings)
+    with pytest.raises(Stopped):
+        train_folk(tunes, tmp_path / "stopped", settings=settings, on_step=until(13))
+    resumed = train_folk(tunes, tmp_path / "stopped", settings=settings, resume=True)
+    assert resumed.history == whole.history
+    assert resumed.nats == whole.nats
+    assert resumed.steps == 3 * 8
+
+
+def test_the_average_is_kept_and_not_the_weights(tunes: Path, tmp_path: Path) -> None:
+    """Against the definition; at first it moves faster, after step n by 9 / (n + 9)."""
+    plain: list[dict[str, torch.Tensor]] = []
+    for last in range(1, 5):  # weights after each step, from trainings that end there
+        settings = replace(
+            SMALL, epochs=1, average=0.0, last_rate=1.0, valid_every=1, patience=99, inputs=("bar",)
+        )
+        folder = tmp_path / f"plain {last}"
+        with pytest.raises(Stopped):
+            train_folk(
+                tunes, folder, settings=replace(settings, checkpoint_every=1), on_step=until(last)
+            )
+        saved = torch.load(folder / "checkpoint.ckpt", weights_only=True)
+        plain.append(saved["network"])
+    averaged = replace(settings, average=0.5, checkpoint_every=1)
+    folder = tmp_path / "averaged"
+    with pytest.raises(Stopped):
+        train_folk(tunes, folder, settings=averaged, on_step=until(4))
+    saved = torch.load(folder / "checkpoint.ckpt", weights_only=True)
+    network = load_folkrnn(folder / "model").network
+    initial = FolkRNN(**network.settings, forget_bias=settings.forget_bias, seed=settings.seed)
+    wanted = dict(initial.state_dict())
+    for step, weights in enumerate(plain, start=1):
+        decay = min(0.5, step / (step + 9))
+        wanted = {name: decay * wanted[name] + (1 - decay) * weights[name] for name in wanted}
+    for name, value in saved["state"]["average"].items():
+        torch.testing.assert_close(value, wanted[name])
+        assert (
+            name.endswith("_init") or "bias_hh" in name or not torch.equal(value, plain[-1][name])
+        )
+
+
+def test_half_precision_learns_nearly_as_well(tunes: Path, tmp_path: Path) -> None:
+    nats = {
+        precision: train_folk(
+            tunes, tmp_path / precision, settings=replace(SMALL, epochs=4, precision=precision)
+        ).nats["test"]["model"]
+        for precision in ("float32", "bfloat16")
+    }
+    assert nats["float32"] != nats["bfloat16"]
+    assert nats["bfloat16"] == pytest.approx(nats["float32"], abs=0.03)
+
+
 def test_a_finished_training_is_left_as_it_is(tunes: Path, tmp_path: Path) -> None:
     first = train_folk(tunes, tmp_path, settings=TINY)
     again = train_folk(tunes, tmp_path, settings=TINY, resume=True)
@@ -212,7 +271,7 @@ def test_nothing_to_hold_out_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mode": "slow"}, "mode is 'slow', must be one of paper, quick"),
+        ({"mode": "slow"}, "mode is 'slow', must be one of quick, small, paper"),
         ({"batch": 0}, "batch is 0"),
         ({"learning_rate": -1.0}, r"learning_rate is -1\.0"),
         ({"valid_every": 0}, "valid_every is 0"),

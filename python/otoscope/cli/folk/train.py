@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from otoscope.folk.train import TrainFolkConfig, TrainFolkResult
     from otoscope.train import StepResult
 
-__all__ = ["PAPER", "import_folkrnn", "train"]
+__all__ = ["PAPER", "SMALL", "import_folkrnn", "train"]
 
 _QUICK = options.Config("folk.train.recipe", "TrainFolkConfig")
 PAPER = {
@@ -37,14 +37,25 @@ PAPER = {
     "batch": 64,
 }
 """Defaults of the paper's mode, for the help."""
+SMALL = {
+    "epochs": 220,
+    "hidden": 256,
+    "layers": 2,
+    "inputs": ("bar", "part", "earlier"),
+    "dropout": 0.4,
+    "learning_rate": 0.004,
+    "batch": 32,
+}
+"""Defaults of the mode of folkrnn-small."""
 
 
 def _setting(name: str) -> Any:
     """Declare the option of a setting whose default the mode decides."""
-    defaults = f"Default: {_QUICK[name]}"
-    if name in PAPER:
-        defaults += f"; in paper mode {'one-hot' if PAPER[name] is None else PAPER[name]}"
-    return _QUICK.option(name, extra=f"{defaults}.")
+    defaults = [f"Default: {_QUICK[name]}"]
+    for mode, values in (("small", SMALL), ("paper", PAPER)):
+        if name in values:
+            defaults.append(f"in {mode} mode {values[name]}")
+    return _QUICK.option(name, extra="; ".join(defaults) + ".")
 
 
 def train(  # noqa: PLR0913 - a command has the options it has
@@ -57,7 +68,8 @@ def train(  # noqa: PLR0913 - a command has the options it has
     mode: Annotated[
         str,
         typer.Option(
-            help="quick: minutes on a CPU; paper: network and recipe of the paper.",
+            help="quick: minutes on a CPU; small: network and recipe of folkrnn-small, an hour; "
+            "paper: network and recipe of the paper.",
             rich_help_panel=options.METHOD,
         ),
     ] = _QUICK["mode"],
@@ -89,6 +101,15 @@ def train(  # noqa: PLR0913 - a command has the options it has
     learning_rate: Annotated[float | None, _setting("learning_rate")] = None,
     batch: Annotated[int | None, _setting("batch")] = None,
     window: Annotated[int | None, _setting("window")] = None,
+    inputs: Annotated[
+        str | None,
+        _QUICK.option(
+            "inputs",
+            extra="Separated by commas; none for no inputs. Default: none; in small mode all.",
+            metavar="NAMES",
+        ),
+    ] = None,
+    precision: Annotated[str, _QUICK.option("precision")] = _QUICK["precision"],
     json_path: options.Json = None,
     seed: options.Seed = _QUICK["seed"],
     device: options.Device = _QUICK["device"],
@@ -112,6 +133,8 @@ def train(  # noqa: PLR0913 - a command has the options it has
             "learning_rate": learning_rate,
             "batch": batch,
             "window": window,
+            "inputs": inputs,
+            "precision": precision,
             "seed": seed,
             "device": device,
         },
@@ -134,12 +157,19 @@ def train(  # noqa: PLR0913 - a command has the options it has
 def _settings(mode: str, changes: dict[str, Any]) -> TrainFolkConfig:
     from otoscope.folk.train import TrainFolkConfig
 
-    modes = {"quick": TrainFolkConfig, "paper": TrainFolkConfig.paper}
+    modes = {
+        "quick": TrainFolkConfig,
+        "small": TrainFolkConfig.small,
+        "paper": TrainFolkConfig.paper,
+    }
     if mode not in modes:
-        raise ParameterError(f"mode is {mode!r}, must be quick or paper")
+        raise ParameterError(f"mode is {mode!r}, must be one of {', '.join(modes)}")
     changes = {name: value for name, value in changes.items() if value is not None}
     if changes.get("embedding") == 0:
         changes["embedding"] = None
+    if "inputs" in changes:
+        names = [name.strip() for name in changes["inputs"].split(",")]
+        changes["inputs"] = () if names == ["none"] else tuple(names)
     return replace(modes[mode](), **changes)
 
 

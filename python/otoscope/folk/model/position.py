@@ -107,7 +107,7 @@ _UNBROKEN: Final = (1, 1), (1, 1)
 
 
 class _Kind(NamedTuple):
-    """What a token does; ratios are two numbers."""
+    """Say what a token does; ratios are two numbers."""
 
     name: str = ""
     length: _Ratio = (1, 1)

@@ -26,7 +26,7 @@ from otoscope.records import to_json
 
 __all__ = ["Learner", "TrainFolkConfig"]
 
-_MODES = ("paper", "quick")
+_MODES = ("quick", "small", "paper")
 _PRECISIONS = ("float32", "bfloat16")
 _WARM_UP_STEPS = 50  # Adam's first steps are too long for a rate of .01
 _DECAY, _DECAY_AFTER = 0.97, 20  # the paper's, per epoch
@@ -38,11 +38,11 @@ class TrainFolkConfig:
 
     Parameters
     ----------
-    mode : {"quick", "paper"}
+    mode : {"quick", "small", "paper"}
         quick: windows of streams of tunes, the state carried from one window to the next
-        (truncated backpropagation through time), Adam, learning rate falling to 0 along a cosine.
-        paper: whole tunes bucketed by length, RMSprop, learning rate times .97 per epoch after
-        epoch 20.
+        (truncated backpropagation through time), Adam, learning rate falling along a cosine.
+        small: the same for whole tunes of similar length, without windows.
+        paper: whole tunes, RMSprop, learning rate times .97 per epoch after epoch 20.
     embedding : int or None
         Size of the embedding; None for one-hot tokens.
     hidden : int
@@ -62,9 +62,9 @@ class TrainFolkConfig:
     learning_rate : float
         Highest learning rate.
     last_rate : float, in [0, 1]
-        Fraction of the learning rate that quick mode's last step has.
+        Fraction of the learning rate that the last step has; not in paper mode.
     weight_decay : float
-        Weight decay per step and learning rate, in quick mode.
+        Weight decay per step and learning rate; not in paper mode.
     average : float, in [0, 1)
         Decay per step of the moving average of weights that is validated and kept; 0 keeps the
         weights themselves.
@@ -72,9 +72,8 @@ class TrainFolkConfig:
         Precision of the products in training; weights and everything after it are float32.
     batch : int
         Batch size: tunes in paper mode, streams in quick mode.
-    window : int or None
-        Tokens per stream and step, in quick mode; None for whole tunes of similar length, as in
-        paper mode.
+    window : int
+        Tokens per stream and step, in quick mode.
     epochs : int
         Largest number of epochs; the learning rate is planned for all of them.
     clip : float
@@ -119,7 +118,7 @@ class TrainFolkConfig:
     average: float = 0.0
     precision: str = "float32"
     batch: int = 16
-    window: int | None = 64
+    window: int = 64
     epochs: int = 6
     clip: float = 1.0
     valid_every: int | None = None
@@ -132,8 +131,8 @@ class TrainFolkConfig:
         if self.mode not in _MODES:
             raise ParameterError(f"mode is {self.mode!r}, must be one of {', '.join(_MODES)}")
         for name in ("learning_rate", "batch", "window", "epochs", "clip", "patience"):
-            if (value := getattr(self, name)) is not None and not value > 0:
-                raise ParameterError(f"{name} is {value}, must be above 0")
+            if not getattr(self, name) > 0:
+                raise ParameterError(f"{name} is {getattr(self, name)}, must be above 0")
         for name, top in (("last_rate", 1), ("weight_decay", math.inf)):
             if not 0 <= getattr(self, name) <= top:
                 raise ParameterError(f"{name} is {getattr(self, name)}, must be in [0, {top}]")
@@ -153,6 +152,28 @@ class TrainFolkConfig:
             raise ParameterError(f"seed is {self.seed}, must be at least 0")
         if self.device not in ("cpu", "cuda"):
             raise ParameterError(f"device is {self.device!r}, must be cpu or cuda")
+
+    @classmethod
+    def small(cls) -> TrainFolkConfig:
+        """Return the settings of folkrnn-small: positions as inputs, much dropout, an average."""
+        return cls(
+            mode="small",
+            hidden=256,
+            layers=2,
+            dropout=0.4,
+            locked=True,
+            input_dropout=0.15,
+            weight_dropout=0.3,
+            inputs=("bar", "part", "earlier"),
+            learning_rate=0.004,
+            last_rate=0.2,
+            average=0.999,
+            batch=32,
+            epochs=220,
+            valid_every=240,
+            checkpoint_every=240,
+            patience=60,
+        )
 
     @classmethod
     def paper(cls) -> TrainFolkConfig:
@@ -284,6 +305,6 @@ def _rows(model: FolkModel, tune: Sequence[str]) -> TuneRows:
 
 
 def _batches(tunes: list[TuneRows], config: TrainFolkConfig) -> Streams | WholeTunes:
-    if config.mode == "paper" or config.window is None:
-        return WholeTunes(tunes, batch=config.batch, seed=config.seed)
-    return Streams(tunes, batch=config.batch, window=config.window, seed=config.seed)
+    if config.mode == "quick":
+        return Streams(tunes, batch=config.batch, window=config.window, seed=config.seed)
+    return WholeTunes(tunes, batch=config.batch, seed=config.seed)
