@@ -73,6 +73,7 @@ ARGUMENTS = {
     "folk check": "{book}",
     "folk analyse": "{book} {book}",
     "folk nearest": "{book} --in {book}",
+    "folk judge": "{book} --in {book}",
     "folk render": "{book} --out {folder}/t.mid",
     "evaluate": "--instrumental {sounds} --model {model}",
     "train singing": "{sounds} --validation {sounds} --out {folder}/model",

@@ -50,6 +50,7 @@ WORK: dict[str, tuple[str, str]] = {
     "folk check": ("folk.workflows.check:check_folk", "{file}"),
     "folk analyse": ("folk.workflows.analyse:analyse_folk", "{folder} {file}"),
     "folk nearest": ("folk.workflows.nearest:nearest_folk", "{file} --in {file}"),
+    "folk judge": ("folk.workflows.judge:judge_folk", "{file} --in {file}"),
     "folk render": ("folk.workflows.render:render_folk", "{file} --out {folder}/new"),
     "bench": ("workflows.bench:run_bench", ""),
     "benchmark-explainers": (
@@ -177,6 +178,11 @@ SEEN_BY: dict[str, dict[str, str]] = {
     "folk nearest": {
         "--gate": "folk/cli/test_nearest.py::test_prints_a_table_and_gates",
         "--json": "folk/cli/test_nearest.py::test_planted_copy_is_found",
+    },
+    "folk judge": {
+        "--n": "folk/cli/test_judge.py::test_page_shows_the_first_of_the_ranking",
+        "--html": "folk/cli/test_judge.py::test_page_shows_the_first_of_the_ranking",
+        "--json": "folk/cli/test_judge.py::test_copies_and_broken_bars_come_last",
     },
     "folk render": {
         "--json": "folk/report/test_tune_sheets.py::test_render_takes_the_first_tunes_and_says_so"

@@ -69,6 +69,12 @@ COMMANDS = (
         "Look for tunes in known ones: the fraction of their runs of ten intervals in common.",
     ),
     Entry(
+        "judge",
+        "folk.judge:judge",
+        MEASURE,
+        "Rank tunes: screens that they pass or not, then grades, against a reference collection.",
+    ),
+    Entry(
         "render",
         "folk.render:render",
         PRESENT,

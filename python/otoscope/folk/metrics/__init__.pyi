@@ -11,6 +11,7 @@ from .features import (
     part_shapes,
     tune_features,
 )
+from .judge import JUDGES, Judge, Judgement, Screen
 from .measures import (
     MEASURE_KINDS,
     ClassifiedMeasure,
@@ -23,15 +24,19 @@ from .summary import RATES, Rate, Summary, difference, summarise
 
 __all__ = [
     "DEGREES",
+    "JUDGES",
     "MEASURE_KINDS",
     "RATES",
     "RULES",
     "ClassifiedMeasure",
     "Conventions",
+    "Judge",
+    "Judgement",
     "MeasureKind",
     "PartShape",
     "PopulationDistance",
     "Rate",
+    "Screen",
     "Summary",
     "TuneCheck",
     "TuneFeatures",

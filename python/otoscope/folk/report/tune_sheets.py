@@ -38,12 +38,15 @@ class RenderedTune:
         Sound of the tune, in [-1, 1].
     sr : int
         Sampling rate in Hz.
+    remarks : tuple of (str, str), optional
+        What to say of the tune, in place of the violations: what it is about, and the text.
     """
 
     check: TuneCheck
     svg: str | None = None
     y: NDArray[np.float32] | None = None
     sr: int = 22050
+    remarks: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def save_sheets(
     path: str | os.PathLike[str],
     *,
     title: str = "Tunes",
+    sentence: str = "",
     notes: Sequence[str] = (),
 ) -> None:
     """Write the page: one HTML file that needs no network, whole or not at all."""
@@ -84,7 +88,7 @@ def save_sheets(
     page = _SheetsPage(
         title=title,
         about=f"{len(tunes):,} tune{'s' * (len(tunes) != 1)}",
-        sentence=_sentence(checks),
+        sentence=sentence or _sentence(checks),
         cautions=list(notes),
         sections=[_section(i, tune) for i, tune in enumerate(tunes, start=1)],
         json=in_script(to_json(document("otoscope.TuneChecks", 2, record))),
@@ -110,7 +114,8 @@ def _section(key: int, tune: RenderedTune) -> _Section:
         key,
         tune.check.name,
         _about(tune.check),
-        tuple((violation.rule, str(violation)) for violation in tune.check.violations),
+        tune.remarks
+        or tuple((violation.rule, str(violation)) for violation in tune.check.violations),
         data_uri("image/svg+xml", tune.svg.encode()) if tune.svg and size else "",
         f"{size[1]} / {size[2]}" if size else "1 / 1",
         sound,
