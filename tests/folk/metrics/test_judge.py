@@ -97,7 +97,7 @@ def test_shuffled_notes_are_graded_lower(jigs: Judge) -> None:
 
 
 def test_short_tunes_are_judged(jigs: Judge) -> None:
-    for text in ("K:C\nz4|", "M:6/8\nK:C\nCDE|"):
+    for text in ("K:C\nC|", "M:6/8\nK:C\nCDE|"):
         judgement = jigs(parse_tune(text))
         assert 0 <= judgement.grade <= 1
         assert not judgement.passed

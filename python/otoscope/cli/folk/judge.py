@@ -37,7 +37,7 @@ def judge(  # noqa: PLR0913 - a command has the options it has
     strict: Annotated[bool, _JUDGE.option("strict")] = _JUDGE["strict"],
     n: Annotated[
         int,
-        typer.Option("--n", help="Tunes on the page, at least 1.", rich_help_panel=options.OUTPUT),
+        typer.Option("--n", help="Tunes on the page, at least 1.", rich_help_panel=options.METHOD),
     ] = 16,
     html: options.Html = None,
     json_path: options.Json = None,

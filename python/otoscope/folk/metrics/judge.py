@@ -125,7 +125,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Traits:
-    """What is compared of a tune."""
+    """Hold what is compared of a tune."""
 
     features: TuneFeatures
     mode: str

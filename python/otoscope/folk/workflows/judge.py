@@ -161,7 +161,7 @@ class JudgeFolkResult:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the ranking is worth."""
+        """Limits of the ranking, or its agreement with musicians."""
         if self.agreement is None:
             worth = (
                 "This is a screen, not a jury: its agreement with musicians has not been measured; "
