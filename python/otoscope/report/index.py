@@ -1,4 +1,4 @@
-"""The index page: files, what was explained of them, and links to their reports."""
+"""Index pages: files, what was explained or attacked of them, and links to their reports."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from pathlib import Path
 from urllib.parse import quote
 
 from otoscope.explain import Explanation
-from otoscope.report.numbers import UNKNOWN, decimals, number
+from otoscope.report.numbers import UNKNOWN, decibels, decimals, number
 from otoscope.report.pages import save_page
 from otoscope.report.sentences import because
 
-__all__ = ["IndexRow", "link_from", "save_index"]
+__all__ = [
+    "AdversaryRow",
+    "IndexRow",
+    "adversaries_sentence",
+    "link_from",
+    "save_adversary_index",
+    "save_index",
+]
 
 
 @dataclass(frozen=True)
@@ -132,16 +139,156 @@ def save_index(
         _IndexLine(
             name=row.name,
             link="" if row.report is None else link_from(row.report, folder),
-            target=row.target,
-            output="" if row.output is None else number(row.output),
-            support=row.support,
-            r2=UNKNOWN if row.r2 is None else decimals(row.r2),
+            cells=[
+                row.target,
+                "" if row.output is None else number(row.output),
+                row.support,
+                UNKNOWN if row.r2 is None else decimals(row.r2),
+            ],
             error=row.error,
             note=row.note,
         )
         for row in rows
     ]
-    save_page(_IndexPage(title, sentence, lines), "index.html", path)
+    save_page(_IndexPage(title, sentence, _EXPLAINED, lines), "index.html", path)
+
+
+@dataclass(frozen=True)
+class AdversaryRow:
+    """An attacked file of an index page.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file.
+    report : str or Path, optional
+        Its page; a relative path counts from the index page's folder.
+    before, after : str
+        Labels predicted for the original and for the adversary.
+    confidence : float, optional
+        Confidence in the aim, of the adversary.
+    snr_db : float, optional
+        Signal-to-noise ratio of the adversary; None if nothing was changed.
+    is_fooled : bool
+        True if the adversary fools the model.
+    error : str
+        Reason why there is no adversary.
+
+    Examples
+    --------
+    >>> AdversaryRow("empty.wav", error="is empty (0 bytes)").is_fooled
+    False
+    """
+
+    name: str
+    report: str | Path | None = None
+    before: str = ""
+    after: str = ""
+    confidence: float | None = None
+    snr_db: float | None = None
+    is_fooled: bool = False
+    error: str = ""
+
+    @property
+    def cells(self) -> list[str]:
+        """Texts in the order of the columns: verdict, labels, confidence, ratio."""
+        return [
+            "fooled" if self.is_fooled else "not fooled",
+            self.before,
+            self.after,
+            UNKNOWN if self.confidence is None else decimals(self.confidence),
+            UNKNOWN if self.snr_db is None else decibels(self.snr_db),
+        ]
+
+
+def adversaries_sentence(rows: Sequence[AdversaryRow]) -> str:
+    """Say how many files fool the model, and how many could not be attacked.
+
+    Parameters
+    ----------
+    rows : sequence of AdversaryRow
+        Files.
+
+    Returns
+    -------
+    str
+        A sentence.
+
+    Examples
+    --------
+    >>> adversaries_sentence([AdversaryRow("a.wav", is_fooled=True), AdversaryRow("b.wav")])
+    'Fooled by 1 of 2 files.'
+    """
+    n_fooled, n_failed = sum(r.is_fooled for r in rows), sum(bool(r.error) for r in rows)
+    failed = f"; {n_failed} could not be attacked" if n_failed else ""
+    return f"Fooled by {n_fooled} of {len(rows) - n_failed} files{failed}."
+
+
+def save_adversary_index(
+    rows: Sequence[AdversaryRow], path: str | os.PathLike[str], *, title: str = "Adversaries"
+) -> None:
+    """Write a page that lists attacked files and links their pages.
+
+    Parameters
+    ----------
+    rows : sequence of AdversaryRow
+        Files in the order to list them.
+    path : str or PathLike
+        File to write; links are relative to its folder.
+    title : str
+        Heading. Any text; it is escaped.
+
+    Raises
+    ------
+    ParameterError
+        If ``path`` is a folder.
+    OSError
+        If the folder is missing or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "index.html"
+    >>> save_adversary_index([AdversaryRow("a.ogg", path.with_name("a.html"), "rock")], path)
+    >>> 'href="a.html"' in path.read_text()
+    True
+    """
+    folder = Path(path).absolute().parent
+    lines = [
+        _IndexLine(
+            name=row.name,
+            link="" if row.report is None else link_from(row.report, folder),
+            cells=row.cells,
+            error=row.error,
+        )
+        for row in rows
+    ]
+    page = _IndexPage(title, adversaries_sentence(rows), _ATTACKED, lines)
+    save_page(page, "index.html", path)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of an index page: its heading, and the name of a cell on a narrow screen."""
+
+    heading: str
+    name: str
+    is_number: bool = False
+
+
+_EXPLAINED = [
+    _Column("Output", "Output"),
+    _Column("The model gives", "Model gives", is_number=True),
+    _Column("It rests on", "It rests on"),
+    _Column("R²", "R²", is_number=True),
+]
+_ATTACKED = [
+    _Column("Verdict", "Verdict"),
+    _Column("Heard before", "Heard before"),
+    _Column("Heard in the file", "Heard in the file"),
+    _Column("Confidence", "Confidence", is_number=True),
+    _Column("Signal-to-noise ratio", "SNR", is_number=True),
+]
 
 
 @dataclass(frozen=True)
@@ -150,12 +297,9 @@ class _IndexLine:
 
     name: str
     link: str
-    target: str
-    output: str
-    support: str
-    r2: str
+    cells: list[str]
     error: str
-    note: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,6 +308,7 @@ class _IndexPage:
 
     title: str
     sentence: str
+    columns: list[_Column]
     rows: list[_IndexLine]
 
 

