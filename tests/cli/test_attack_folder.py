@@ -165,7 +165,7 @@ def test_the_file_of_a_killed_worker_is_named_and_attacked_by_the_next_run(
 @pytest.mark.usefixtures("folder")
 def test_rows_are_the_same_for_any_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", ":".join(p for p in __import__("sys").path if p))
-    rows = []
+    rows: list[list[Any]] = []
     for n in (1, 2):
         attack(1, "--workers", n)
         rows.append([])

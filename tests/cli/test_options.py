@@ -86,7 +86,10 @@ def test_brackets_are_printed_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [("workflows.explain.config", "ExplainConfig"), ("workflows.attack_result", "AttackFileConfig")],
+    [
+        ("workflows.explain.config", "ExplainConfig"),
+        ("workflows.attack_result", "AttackFileConfig"),
+    ],
 )
 def test_a_config_has_the_defaults_and_fields_of_the_dataclass(module: str, name: str) -> None:
     config = Config(module, name)

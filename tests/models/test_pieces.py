@@ -16,8 +16,7 @@ from otoscope.models.pieces import excerpt_batches
 from otoscope.progress import silent
 from otoscope.signal import Compression, librosa_mel, write_audio
 from otoscope.signal.audio import files
-from otoscope.workflows import features
-from otoscope.workflows.attack import AttackFileConfig, attack_file
+from otoscope.workflows import AttackFileConfig, attack_file, features
 from otoscope.workflows.features import FeatureConfig, SoundFeatures
 from otoscope.workflows.maximise_specimens import RealExcerpts
 from otoscope.workflows.recording import Recording
