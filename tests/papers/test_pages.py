@@ -113,6 +113,8 @@ def test_nats_of_paper_d_are_those_of_card_and_record() -> None:
         assert nats[split]["model"] == pytest.approx(card[split]["model"], abs=2e-3)
     assert f"On {nats['train']['tunes']} of the tunes it was trained on it has " in text
     assert f"it has {nats['train']['model']:.3f}" in text
+    per_tune, per_note = nats["test"]["per_tune"], nats["test"]["per_note"]
+    assert f"{per_tune:.1f} nats per tune and {per_note:.3f} per note of the test tunes" in text
 
 
 def test_sampled_tunes_of_paper_d_are_those_of_the_record() -> None:
@@ -130,8 +132,11 @@ def test_sampled_tunes_of_paper_d_are_those_of_the_record() -> None:
         assert f"| {label} | {' | '.join(cells)} |" in text
     masked = content["samples"]["bars add up"]
     per_token = f"{masked['masked_nats_per_token']:.3f}".lstrip("0")
-    assert f"{masked['masked_nats_per_tune']:.0f} nats per tune, {per_token} per token" in text
-    assert f"{masked['unfinished']} of the 64 tunes then do not end" in text
+    n = content["settings"]["n"]
+    assert f"removes {masked['masked_nats_per_tune']:.1f} nats per tune, {per_token} per" in text
+    assert f"{masked['unfinished']} of the {n} tunes then do not end" in text
+    free = content["samples"]["temperature 1"]["valid_and_finished"]
+    assert f"{free['count']} of {n} tunes ({with_bounds(free).replace(' (', ', ')} are" in text
     nearest = content["nearest"]
     assert nearest["copies"] == 0
     assert f"more than {100 * nearest['largest']:.0f} %" in text

@@ -29,7 +29,7 @@ from otoscope.progress import Progress, silent
 from otoscope.records import claimed, to_json, versions, write_text
 from otoscope.train import LoopConfig, StepResult, run_training
 
-__all__ = ["TrainFolkResult", "train_folk"]
+__all__ = ["TrainFolkResult", "held_out_nats", "train_folk"]
 
 _ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}
 
@@ -171,7 +171,7 @@ def train_folk(
             on_step=on_step,
         )
         best = load_folkrnn(folder / "model")
-        nats = _nats(best, tunes)
+        nats = held_out_nats(best, tunes)
         best = replace(best, card={**best.card, "nats": nats, "steps": history.step})
         save_folkrnn(folder / "model", best)
         result = TrainFolkResult(
@@ -201,8 +201,25 @@ def _initial_model(tunes: PreparedTunes, settings: TrainFolkConfig) -> FolkModel
     return FolkModel(network, tunes.vocabulary, tunes.tokens, card)
 
 
-def _nats(model: FolkModel, tunes: PreparedTunes) -> dict[str, dict[str, float]]:
-    """Return nats per token on held-out tunes, of the model and of n-grams of the same tunes."""
+def held_out_nats(model: FolkModel, tunes: PreparedTunes) -> dict[str, dict[str, float]]:
+    """Compute nats per token on held-out tunes, of a model and of n-grams of its training tunes.
+
+    Parameters
+    ----------
+    model : FolkModel
+        Model that was trained on the training tunes, or on none.
+    tunes : PreparedTunes
+        Tunes in the model's tokens.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        By split, "valid" and "test": nats of "model", "unigram", "bigram", "trigram".
+
+    Examples
+    --------
+    >>> held_out_nats(load_folkrnn(), load_prepared("tunes"))  # doctest: +SKIP
+    """
     encoded = {split: [model.encode(tune) for tune in getattr(tunes, split)] for split in SPLITS}
     n_tokens = len(model.vocabulary)
     n_grams = {

@@ -17,9 +17,11 @@ import numpy as np
 from otoscope import records
 from otoscope.folk.data import SPLITS, load_prepared
 from otoscope.folk.metrics import Summary, TuneCheck, check_tune, summarise
-from otoscope.folk.model import SamplingConfig, nats_per_token
+from otoscope.folk.metrics.summary import Rate
+from otoscope.folk.model import FolkModel, SamplingConfig, surprise
+from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.book_tunes import read_book_tunes
-from otoscope.folk.workflows.check import CheckFolkConfig, check_folk
+from otoscope.folk.workflows.check import CheckFolkConfig, CheckFolkResult, check_folk
 from otoscope.folk.workflows.nearest import NearestFolkConfig, nearest_folk
 from otoscope.folk.workflows.prepare import PrepareFolkConfig, prepare_folk, save_folk
 from otoscope.folk.workflows.sample import (
@@ -67,14 +69,14 @@ class FolkSamplesConfig:
     Examples
     --------
     >>> FolkSamplesConfig().n
-    64
+    200
     """
 
     model: str = SHIPPED
     sources: tuple[str, ...] = ("aird", "oneill", "ryan", "misc")
     split_seed: int = 1
-    n: int = 64
-    seed: int = 1
+    n: int = 200
+    seed: int = 0
 
     @classmethod
     def quick(cls) -> FolkSamplesConfig:
@@ -114,7 +116,8 @@ def folkrnn_samples(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepared = prepare_folk(
-            PrepareFolkConfig(settings.sources, seed=settings.split_seed), progress=progress
+            PrepareFolkConfig(settings.sources, seed=settings.split_seed, strict=True),
+            progress=progress,
         )
         save_folk(prepared, folder / "tunes")
         record: dict[str, Any] = {
@@ -138,6 +141,7 @@ def folkrnn_samples(
             real = result.real
             record.setdefault("samples", {})[label] = {
                 "summary": result.summary.to_dict(),
+                "valid_and_finished": _finished(result),
                 **_sampling_facts(sampled),
             }
         record["real"] = real and real.to_dict()
@@ -149,21 +153,29 @@ def folkrnn_samples(
 
 
 def _nats(model_name: str, folder: Path) -> dict[str, Any]:
-    """Return nats per token of the network on training, validation and test tunes."""
+    """Return nats of the network on training, validation and test tunes."""
     model, tunes = load_model(model_name), load_prepared(folder)
     splits = {split: getattr(tunes, split) for split in SPLITS}
     splits["train"] = splits["train"][::_TRAIN_STEP]
+    return {split: _nats_of(model, rows) for split, rows in splits.items() if rows}
+
+
+def _nats_of(model: FolkModel, rows: Sequence[Sequence[str]]) -> dict[str, float]:
+    nats = [float(tokens.sum()) for tokens in surprise(model, rows)]
+    tokeniser = get_tokeniser(model.tokeniser)
+    n_notes = sum(len(tokeniser.tune(row).notes) for row in rows)
     return {
-        split: {"tunes": len(rows), "model": nats_per_token(model, rows)}
-        for split, rows in splits.items()
-        if rows
+        "tunes": len(rows),
+        "model": sum(nats) / sum(len(row) + 1 for row in rows),
+        "per_tune": sum(nats) / len(rows),
+        "per_note": sum(nats) / n_notes,
     }
 
 
 def _rates(source: str, progress: Progress) -> dict[str, Any]:
     """Return the rates of a collection as printed."""
     summary: dict[str, Any] = check_folk(
-        CheckFolkConfig(source), progress=progress
+        CheckFolkConfig(source, strict=True), progress=progress
     ).summary.to_dict()
     return {"tunes": summary["tunes"], "rates": summary["rates"]}
 
@@ -177,6 +189,14 @@ def _in_tokens(checks: Sequence[TuneCheck]) -> dict[str, Any]:
     ]
     rates = summarise(checks).to_dict()["rates"]
     return {"tunes": len(checks), "rates": rates, "valid_without_cut": sum(uncut) / len(checks)}
+
+
+def _finished(result: CheckFolkResult) -> dict[str, float]:
+    """Return the rate of tunes that are valid and were not broken off."""
+    valid = [check.is_valid and "finished" not in check.broken for _, check in result.tunes]
+    rate = Rate.of_counts(sum(valid), len(valid))
+    bounds = {name: getattr(rate.interval, name) for name in ("value", "low", "high")}
+    return {"count": rate.count, "of": rate.of, **bounds}
 
 
 def _sampling_facts(sampled: SampleFolkResult) -> dict[str, float]:
