@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -151,6 +152,7 @@ def _kind(token: str) -> _Kind:
     return _Kind()
 
 
+@cache
 def _in_steps(ticks: int) -> int:
     """Return a duration in 32nds; what is between them, or longer, has its own values."""
     steps, rest = divmod(ticks, _STEP)
@@ -238,7 +240,7 @@ class Position:
 
     def __init__(self, reader: PositionReader) -> None:
         self._reader = reader
-        self._full, self._is_compound = 0, False
+        self._full, self._bar, self._is_compound = 0, 1, False
         self._at = self._onset = 0  # ticks in the bar: now, and before the latest note
         self._unit = _EIGHTH  # ticks of the latest note if its length is 1
         self._takes_length = self._in_chord = False
@@ -249,6 +251,7 @@ class Position:
         self._is_first_bar = True  # of the part
         self._part_line = self._first_full = 0  # ticks before the part, before its first full bar
         self._part, self._previous, self._is_repeated, self._ending = 0, 0, False, 0
+        self._pickup_value = self._part_value = 0
         self._branch = (0, 0)  # bar line and carried length before the first ending
         self._tokens: list[int] = []
         self._next: dict[tuple[int, int, bool], int] = {}  # index of the token after a place
@@ -273,6 +276,7 @@ class Position:
             self._tuplet = p or 1, q
         elif name == "meter":
             self._full, self._is_compound = kind.full, kind.is_compound
+            self._bar = max(kind.full, 1)
         elif name == "[":
             self._in_chord, self._takes_length = True, False
         elif name == "]":
@@ -333,14 +337,14 @@ class Position:
         elif kind.begins_part or (kind.ends_part and self._ending != 1):
             if self._bar_line != self._part_line:
                 self._part += 1
-                self._previous = self._number()
+                bars = (self._bar_line - self._first_full) // self._bar
+                self._previous = min(max(bars, 0), _MOST_BARS)
                 self._part_line = self._first_full = self._bar_line
                 self._is_first_bar, self._pickup = True, 0
             self._is_repeated, self._ending = kind.begins_part, 0
-
-    def _number(self) -> int:
-        """Return the number of full bars since the part's beginning or pickup."""
-        return (self._bar_line + self._at - self._first_full) // max(self._full, 1)
+        self._pickup_value = 0 if self._is_first_bar else 1 + min(self._pickup // _STEP, _LONGEST)
+        part = min(self._part, _MOST_PARTS)
+        self._part_value = 3 * (2 * part + self._is_repeated) + self._ending
 
     def _bar_values(self) -> list[int]:
         left = self._full - self._at
@@ -349,14 +353,13 @@ class Position:
         return [_in_steps(left), _in_steps(left - self._carried), inside]
 
     def _part_values(self) -> list[int]:
-        pickup = 0 if self._is_first_bar else 1 + min(self._pickup // _STEP, _LONGEST)
-        part = 3 * (2 * min(self._part, _MOST_PARTS) + self._is_repeated) + self._ending
+        number = (self._bar_line + self._at - self._first_full) // self._bar
         return [
-            pickup,
+            self._pickup_value,
             _in_steps(self._full - self._at - self._pickup),
-            max(0, min(self._number(), _MOST_BARS)),
-            part,
-            max(0, min(self._previous, _MOST_BARS)),
+            0 if number < 0 else number if number < _MOST_BARS else _MOST_BARS,
+            self._part_value,
+            self._previous,
         ]
 
     def _earlier(self, token: int, *, begins_bar: bool) -> list[int]:
@@ -365,19 +368,19 @@ class Position:
         A place is a time, the number of tokens since that time was reached, and whether the latest
         note may still get a length; all bar lines at a time are one place.
         """
-        now = self._bar_line + self._at
-        self._n_here = _AFTER_BAR if begins_bar else self._n_here + 1 if now == self._now else 0
-        self._now = now
-        self._tokens.append(token)
-        self._next[now, self._n_here, self._takes_length] = len(self._tokens)
-        return [self._followed(now - lag * self._full) for lag in _LAGS]
-
-    def _followed(self, time: int) -> int:
-        reader, tokens = self._reader, self._tokens
-        index = self._next.get((time, self._n_here, self._takes_length), len(tokens))
-        if index < len(tokens):
-            return tokens[index]
-        index = self._next.get((time, self._n_here, not self._takes_length), len(tokens))
-        if index < len(tokens) and reader.kinds[tokens[index]].name not in ("length", "broken"):
-            return tokens[index]
-        return reader.none
+        now, tokens = self._bar_line + self._at, self._tokens
+        n_here = _AFTER_BAR if begins_bar else self._n_here + 1 if now == self._now else 0
+        self._now, self._n_here = now, n_here
+        tokens.append(token)
+        is_open, n_tokens = self._takes_length, len(tokens)
+        self._next[now, n_here, is_open] = n_tokens
+        find, kinds, values = self._next.get, self._reader.kinds, []
+        for lag in _LAGS:
+            time = now - lag * self._full
+            index = find((time, n_here, is_open), n_tokens)
+            if index == n_tokens:
+                index = find((time, n_here, not is_open), n_tokens)
+                if index < n_tokens and kinds[tokens[index]].name in ("length", "broken"):
+                    index = n_tokens
+            values.append(tokens[index] if index < n_tokens else self._reader.none)
+        return values

@@ -225,7 +225,7 @@ class _Sampler:
         for tune, token in zip(running, last, strict=True):
             tune.position = tune.position or self._model.positions.begin()
             rows.append(tune.position.after(token))
-        return torch.tensor(rows, device=self._device)
+        return torch.from_numpy(np.array(rows)).to(self._device)
 
     def _allowed(self, tune: _Tune) -> NDArray[np.bool_]:
         place = len(tune.ids)
