@@ -149,7 +149,9 @@ SEEN_BY: dict[str, dict[str, str]] = {
     },
     "folk train": {
         "--json": "folk/cli/test_train.py::test_a_trained_model_is_compared_and_can_be_sampled",
-        "--inputs": "folk/cli/test_train.py::test_a_network_may_read_positions",
+        **dict.fromkeys(
+            ("--inputs", "--precision"), "folk/cli/test_train.py::test_a_network_may_read_positions"
+        ),
     },
     "folk import-folkrnn": dict.fromkeys(
         ("--out", "--json"),
