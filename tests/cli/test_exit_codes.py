@@ -90,6 +90,7 @@ ARGUMENTS = {
     "experiment horse-zoo": "--quick --out {folder}/x --corpus {sounds}",
     "experiment regulated-bootstrap": "--quick --out {folder}/x",
     "experiment folkrnn-samples": "--quick --out {folder}/x",
+    "experiment folk-options": "--quick --out {folder}/x",
     "experiment adversary-zoo": "--quick --out {folder}/x --corpus {sounds}",
 }
 """Arguments of every command: a file or folder of sounds, a tune book, a model, outputs."""

@@ -143,6 +143,14 @@ EXPERIMENTS = {
             "Compare sampled tunes with held-out real tunes by the rules of notation (paper D).",
         ),
         Experiment(
+            "folk-options",
+            "d_folkrnn.options",
+            "FolkOptionsConfig",
+            "folk_options",
+            "Train folkrnn-small briefly, with one part of its recipe changed at a time (paper D).",
+            resumes=True,
+        ),
+        Experiment(
             "adversary-zoo",
             "e_adversary.adversary_zoo",
             "AdversaryZooConfig",

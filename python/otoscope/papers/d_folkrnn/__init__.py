@@ -1,7 +1,8 @@
-"""Experiments of paper D: the tunes that the network of this package writes, beside real ones."""
+"""Experiments of paper D: what the network of this package writes, and what its recipe is worth."""
 
 from __future__ import annotations
 
+from otoscope.papers.d_folkrnn.options import FolkOptionsConfig, folk_options
 from otoscope.papers.d_folkrnn.samples import FolkSamplesConfig, folkrnn_samples
 
-__all__ = ["FolkSamplesConfig", "folkrnn_samples"]
+__all__ = ["FolkOptionsConfig", "FolkSamplesConfig", "folk_options", "folkrnn_samples"]
