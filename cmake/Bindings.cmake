@@ -1,5 +1,7 @@
 # Writes the headers that list the bindings of all operators; target otoscope_bindings includes them.
+# <op>/binding.h serves every backend; <op>/host_binding.h is that of a kernel of the CPU only.
 file(GLOB bindings RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/csrc" CONFIGURE_DEPENDS csrc/*/binding.h)
+file(GLOB on_host RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/csrc" CONFIGURE_DEPENDS csrc/*/host_binding.h)
 file(GLOB emulated RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/csrc" CONFIGURE_DEPENDS csrc/*/emulated.h)
 
 set(binding_includes "")
@@ -8,6 +10,13 @@ foreach(header IN LISTS bindings)
     get_filename_component(op "${header}" DIRECTORY)
     string(APPEND binding_includes "#include \"${header}\"\n")
     string(APPEND binding_calls "    define_${op}<B>(m);\n")
+endforeach()
+set(host_includes "")
+set(host_calls "")
+foreach(header IN LISTS on_host)
+    get_filename_component(op "${header}" DIRECTORY)
+    string(APPEND host_includes "#include \"${header}\"\n")
+    string(APPEND host_calls "    define_host_${op}(m);\n")
 endforeach()
 set(emulated_includes "")
 foreach(header IN LISTS emulated)
@@ -27,6 +36,19 @@ template <Backend B>
 void define_all(nb::module_& m) {
     translate_errors();
 ${binding_calls}}
+}  // namespace otoscope::bind
+"
+)
+file(
+    CONFIGURE
+    OUTPUT "${generated}/bindings/all_host_bindings.h"
+    CONTENT
+        "// Written by cmake/Bindings.cmake.
+#pragma once
+${host_includes}
+namespace otoscope::bind {
+inline void define_all_on_host(nb::module_& m) {
+${host_calls}}
 }  // namespace otoscope::bind
 "
 )

@@ -2,6 +2,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "bindings/all_bindings.h"
+#include "bindings/all_host_bindings.h"
 #include "simd/isa.h"
 
 namespace {
@@ -20,6 +21,7 @@ struct Cpu {
 NB_MODULE(_cpu, m) {
     m.doc() = "CPU kernels; arrays are exchanged through DLPack without copies.";
     bind::define_all<Cpu>(m);
+    bind::define_all_on_host(m);
     m.def("features", &cpu::features);
     m.def("isa", &cpu::isa_name);
     m.def("use_isa", &cpu::use_isa, nanobind::arg("name"));

@@ -19,6 +19,7 @@ __all__ = [
     "CudaUnavailable",
     "MissingExtra",
     "ParameterError",
+    "StaleBuild",
     "Terminated",
     "WorkerEnded",
     "require_extra",
@@ -169,6 +170,10 @@ class CudaUnavailable(RuntimeError):
 
 class MissingExtra(ImportError):
     """Error for an optional dependency that is not installed; states the install command."""
+
+
+class StaleBuild(MissingExtra):
+    """Error for compiled modules that are older than the Python files; states how to build."""
 
 
 class Terminated(SystemExit):

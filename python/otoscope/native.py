@@ -11,6 +11,7 @@ needs no driver: CUDA is queried once, at the first use.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -18,9 +19,9 @@ from types import ModuleType
 
 import torch
 
-from otoscope.errors import CudaUnavailable, ParameterError
+from otoscope.errors import CudaUnavailable, ParameterError, StaleBuild
 
-__all__ = ["CudaStatus", "cuda_status", "features", "isa", "kernels", "use_isa"]
+__all__ = ["CudaStatus", "cuda_status", "features", "host_kernel", "isa", "kernels", "use_isa"]
 
 _cpu = import_module("otoscope._cpu")  # import-linter misreads an import statement
 features = _cpu.features
@@ -123,3 +124,35 @@ def kernels(device: torch.device) -> tuple[ModuleType, int]:
             "move it to the CPU, or reinstall otoscope where nvcc works (docs/howto/gpu.md)"
         )
     return _cuda, torch.cuda.current_stream(device).cuda_stream
+
+
+def host_kernel(name: str) -> Callable[..., None]:
+    """Return a kernel that runs on the CPU only, by name.
+
+    Parameters
+    ----------
+    name : str
+        Name of the function in the compiled module.
+
+    Returns
+    -------
+    callable
+        The function; its tensors are on the CPU.
+
+    Raises
+    ------
+    StaleBuild
+        If the compiled module is older than the Python files beside it and lacks the kernel.
+
+    Examples
+    --------
+    >>> host_kernel("propagate_phases").__name__
+    'propagate_phases'
+    """
+    kernel: Callable[..., None] | None = getattr(_cpu, name, None)
+    if kernel is None:
+        raise StaleBuild(
+            f"otoscope._cpu lacks {name}, it was compiled from older sources; "
+            "build it again: pip install --force-reinstall --no-deps ."
+        )
+    return kernel

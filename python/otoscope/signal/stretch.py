@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -15,8 +16,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from otoscope import native
 from otoscope.errors import ParameterError, require_extra
-from otoscope.signal.stft import hann, istft, stft
+from otoscope.signal.stft import get_window, hann, istft, stft
 
 __all__ = [
     "STRETCHERS",
@@ -27,6 +29,8 @@ __all__ = [
     "stretch",
 ]
 
+_WINDOW = 0.12  # s, of the own stretcher
+_AT_ONCE = 64  # frames of it whose spectra fit a second-level cache
 _FRAME = 2048 / 22050  # s, of the phase vocoder; a frame as long as a beat would keep the tempo
 
 
@@ -113,6 +117,11 @@ def _signalsmith(y: NDArray[np.float32], sr: float, rate: float) -> NDArray[np.f
     return np.asarray(stretcher.process(y), dtype=np.float32)
 
 
+@lru_cache
+def _padded_hann(win_length: int, n_fft: int) -> Tensor:
+    return get_window(hann(win_length), n_fft=n_fft, win_length=win_length)
+
+
 def _phase_vocoder(y: NDArray[np.float32], sr: float, rate: float) -> NDArray[np.float32]:
     """Give each new frame the magnitude between two frames, and their difference of phase.
 
@@ -138,7 +147,38 @@ def _phase_vocoder(y: NDArray[np.float32], sr: float, rate: float) -> NDArray[np
     return np.asarray(out.numpy())
 
 
+def _phase_keeper(y: NDArray[np.float32], sr: float, rate: float) -> NDArray[np.float32]:
+    """Move the frames, and turn them so that phases go on over time and over frequency.
+
+    After the stretcher of Luff (Signalsmith): predictions over time and frequency, weighted by
+    energies; its window and hop.
+    """
+    hop_length = max(16, round(_WINDOW * sr / 4))
+    win_length = 4 * hop_length
+    n_fft = 1 << (win_length - 1).bit_length()
+    window = _padded_hann(win_length, n_fft)
+    loudest = float(np.abs(y).max()) or 1.0
+    before = hop_length + n_fft // 2
+    sound = F.pad(torch.from_numpy(y / loudest), (before, before + n_fft))
+    starts = sound.unfold(-1, n_fft, 1)  # [channel, start, sample], without a copy
+    length = round(y.shape[1] / rate)
+    position = (torch.arange(-(-length // hop_length) + 4, dtype=torch.float64) * hop_length * rate)
+    start = (position.round().long() + hop_length).clamp(max=starts.shape[1] - 1)
+    turned = torch.empty(len(y), len(start), n_fft // 2 + 1, dtype=torch.complex64)
+    turn = native.host_kernel("propagate_phases")
+    for first in range(0, len(start), _AT_ONCE):
+        at = start[first : first + _AT_ONCE]
+        spectra = [
+            stft(starts[:, places].flatten(1), window=window, hop_length=n_fft)
+            for places in (at, at - hop_length)
+        ]
+        turn(*map(torch.view_as_real, (*spectra, turned)), first, rate, round(4 * n_fft / win_length))
+    out = istft(turned, window=window, hop_length=hop_length, center=True, length=length)
+    return np.asarray((out * loudest).numpy())
+
+
 STRETCHERS: dict[str, Callable[[NDArray[np.float32], float, float], NDArray[np.float32]]] = {
+    "otoscope": _phase_keeper,
     "python-stretch": _signalsmith,
     "librosa": _phase_vocoder,
 }
