@@ -17,12 +17,12 @@ struct Numbers {  // complex, re and im apart; [bin]
 
 struct Scratch {
     Step short_step, long_step;
-    Numbers x;           // input; bins below 0 that a step reaches are 0
-    Numbers follow;      // H: prediction over time
-    float* energy;       // [bin]
-    Numbers rotations;   // r
-    Numbers sum;         // predictions that need no rotation of this frame
-    Numbers near, far;   // what the rotations at b - 1 and b - reach are multiplied by
+    Numbers x;                 // input; bins below 0 that a step reaches are 0
+    Numbers follow;            // H: prediction over time
+    float* energy;             // [bin]
+    Numbers rotations;         // r
+    Numbers sum;               // predictions that need no rotation of this frame
+    Numbers near, far;         // what the rotations at b - 1 and b - reach are multiplied by
     std::int64_t predictions;  // floats from sum.re on: sum, near and far
 };
 

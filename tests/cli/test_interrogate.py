@@ -140,10 +140,10 @@ def test_doses_are_as_many_as_asked_for(systems: Path, data: Path) -> None:
 
 def test_two_stretchers_are_two_opinions(systems: Path, data: Path) -> None:
     pytest.importorskip("python_stretch", reason="extra horse: pip install python-stretch")
-    both = ["--stretcher", "python-stretch", "--stretcher", "librosa"]
+    both = ["--stretcher", "otoscope", "--stretcher", "python-stretch"]
     model = ["--model", f"{systems}:honest", "--data", data, "--max-drop", 99, "--json", "-"]
     document = json.loads(run(0, *model, "--tempo", 6, "--doses", 1, *both))
-    assert [curve["name"] for curve in document["curves"]] == ["tempo", "tempo by librosa"]
+    assert [curve["name"] for curve in document["curves"]] == ["tempo", "tempo by python-stretch"]
     assert [len(curve["placebo"]) for curve in document["curves"]] == [2, 2]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import pickle
 from dataclasses import replace
-from importlib.util import find_spec
 from inspect import isabstract
 
 import pytest
@@ -44,7 +43,7 @@ from otoscope.seeds import item_seed
 from tests.support.examples import examples
 
 SR = 16000
-STRETCHER = "python-stretch" if find_spec("python_stretch") else "librosa"
+STRETCHER = "otoscope"
 
 
 def installed(entry: Registered) -> list[SoundIntervention]:
@@ -362,5 +361,5 @@ def test_a_value_of_the_command_line_makes_interventions() -> None:
     ]
     assert entries["--highpass"].from_option(20.0, {"design": True}) == [HighPass(20, "steep")]
     assert entries["--highpass"].from_option(20.0, {"design": False}) == [HighPass(20)]
-    both = entries["--pitch"].from_option(50.0, {"stretcher": ["python-stretch", "librosa"]})
+    both = entries["--pitch"].from_option(50.0, {"stretcher": ["otoscope", "librosa"]})
     assert both == [Pitch(50), Pitch(50, "librosa")]

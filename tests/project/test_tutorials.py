@@ -68,7 +68,7 @@ def missing(claimed: str, printed: str) -> Iterator[str]:
     ("page", "needs", "codes"),
     [
         ("attack", "numpy", [1, 1, 0]),
-        ("interrogation", "python_stretch", [0, 0, 1, 1]),
+        ("interrogation", "numpy", [0, 0, 1, 1]),
         ("folk", "music21", [0, 0, 0, 0, 0, 0]),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
@@ -183,9 +182,6 @@ def by_tempo(sounds: Tensor) -> list[str]:
     return ["jive" if lag + 25 < 42 else "waltz" for lag in likeness.argmax(1).tolist()]
 
 
-@pytest.mark.skipif(
-    find_spec("python_stretch") is None, reason="python-stretch (extra horse) is not installed"
-)
 def test_a_tempo_horse_is_found_and_its_placebo_and_other_changes_let_it_be() -> None:
     sounds = [clicks(period) for period in (0.20, 0.218) for _ in range(8)]
     labels = ["jive"] * 8 + ["waltz"] * 8

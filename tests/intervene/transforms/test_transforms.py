@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +34,8 @@ from otoscope.signal.snr import snr_db
 from tests.support.sounds import centres, clicks, frequency, sine
 
 SR = 22050
-STRETCHER = "python-stretch" if find_spec("python_stretch") else "librosa"
-REACH = 20 if STRETCHER == "python-stretch" else 1100
+STRETCHER = "otoscope"
+REACH = 20
 
 
 def noise(n: int = SR, *, seed: int = 0) -> Tensor:

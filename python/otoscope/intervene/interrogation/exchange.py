@@ -260,7 +260,7 @@ def read_export(folder: str | PathLike[str]) -> Export:
     Examples
     --------
     >>> read_export("export").interventions  # doctest: +SKIP
-    (Tempo(percent=6, stretcher='python-stretch'),)
+    (Tempo(percent=6, stretcher='otoscope'),)
     """
     folder = Path(folder)
     path = folder / _KEY

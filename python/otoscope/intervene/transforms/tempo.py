@@ -11,15 +11,14 @@ from otoscope.errors import ParameterError
 from otoscope.intervene.base import RenderInput
 from otoscope.intervene.registry import Modifier, register
 from otoscope.intervene.sound import Chain, SoundIntervention
-from otoscope.signal.stretch import check_stretcher, pitch_shift, stretch
+from otoscope.signal.stretch import DEFAULT_STRETCHER, check_stretcher, pitch_shift, stretch
 
 __all__ = ["Pitch", "Tempo", "dilation_percent"]
 
-_DEFAULT = "python-stretch"
 _STRETCHER = Modifier(
     "--stretcher",
-    f"Time stretcher of --tempo and --pitch: {_DEFAULT} (default) or librosa. Repeatable: each "
-    "stretcher is interrogated on its own.",
+    f"Time stretcher of --tempo and --pitch: {DEFAULT_STRETCHER} (default), "
+    "python-stretch or librosa. Repeatable: each stretcher is interrogated on its own.",
     field="stretcher",
 )
 
@@ -40,10 +39,10 @@ class Tempo(SoundIntervention):
     ----------
     percent : float
         Tempo change in percent, in [-50, 100]: +6 is 6 % faster, a dilation of -5.66 %.
-    stretcher : {"python-stretch", "librosa"}
-        Library that stretches. Its artefacts are a confound: interrogate with both, each with its
-        placebo. python-stretch comes with the extra ``horse``; without it a rendering raises
-        MissingExtra.
+    stretcher : {"otoscope", "python-stretch", "librosa"}
+        Library that stretches. Its artefacts are a confound: interrogate with two, each with its
+        placebo. python-stretch, the reference, comes with the extra ``horse``; without it a
+        rendering raises MissingExtra.
     label_preserving : bool
         Claim that the right answer stays.
 
@@ -59,7 +58,7 @@ class Tempo(SoundIntervention):
     """
 
     percent: float
-    stretcher: str = _DEFAULT
+    stretcher: str = DEFAULT_STRETCHER
 
     unit = "%"
     bounds = (-50.0, 100.0)
@@ -106,7 +105,7 @@ class Pitch(SoundIntervention):
     ----------
     cents : float
         Pitch change in cents, in [-1200, 1200]: 100 is a semitone up.
-    stretcher : {"python-stretch", "librosa"}
+    stretcher : {"otoscope", "python-stretch", "librosa"}
         As for `Tempo`.
     label_preserving : bool
         Claim that the right answer stays.
@@ -118,7 +117,7 @@ class Pitch(SoundIntervention):
     """
 
     cents: float
-    stretcher: str = _DEFAULT
+    stretcher: str = DEFAULT_STRETCHER
 
     unit = "cents"
     bounds = (-1200.0, 1200.0)
@@ -171,4 +170,4 @@ def dilation_percent(tempo_percent: float) -> float:
 
 
 def _by(stretcher: str) -> str:
-    return "" if stretcher == _DEFAULT else f" by {stretcher}"
+    return "" if stretcher == DEFAULT_STRETCHER else f" by {stretcher}"

@@ -20,7 +20,9 @@ from otoscope.errors import ParameterError
 from otoscope.intervene import FeatureDilation, Tempo
 from otoscope.progress import Progress, tracked
 
-__all__ = ["Dances", "HeardDances", "StretchedTempo", "hear_dances"]
+PAPER_STRETCHER = "python-stretch"  # of the results that docs/papers/C.md records
+
+__all__ = ["PAPER_STRETCHER", "Dances", "HeardDances", "StretchedTempo", "hear_dances"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class StretchedTempo(FeatureDilation):
     @property
     def sound(self) -> Any:
         """Intervention that rendered the row: Tempo, or its placebo."""
-        tempo = Tempo(self.percent)
+        tempo = Tempo(self.percent, stretcher=PAPER_STRETCHER)
         return tempo.placebo() if self.is_back and self.percent else tempo
 
     def placebo(self) -> StretchedTempo:

@@ -25,9 +25,12 @@ from otoscope.intervene import (
     Interrogation,
     InterrogationResult,
     InterrogationSettings,
+    Pitch,
     SoundIntervention,
+    Tempo,
     registered,
 )
+from otoscope.papers.c_horse.stretched_dances import PAPER_STRETCHER
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent
 from otoscope.protocols import SoundClassifier
@@ -91,7 +94,12 @@ class HorseZooConfig:
     n: int = 60
     seconds: float = 6.0
     interventions: tuple[SoundIntervention, ...] = field(
-        default_factory=lambda: tuple(e.example for e in registered() if e.is_harmless)
+        default_factory=lambda: tuple(
+            replace(change, stretcher=PAPER_STRETCHER)
+            if isinstance(change, Tempo | Pitch)
+            else change
+            for change in (entry.example for entry in registered() if entry.is_harmless)
+        )
     )
     tasks: tuple[ZooTask, ...] = field(
         default=(
