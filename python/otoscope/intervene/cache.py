@@ -29,7 +29,7 @@ from otoscope.records import replacing, to_json
 __all__ = ["RenderCache"]
 
 _COMPUTING = ("otoscope", "torch", "scipy", "soxr", "soundfile", "python-stretch")
-_REVISION = 4  # of the renderings: increase it when one of them changes
+_REVISION = 3  # of the renderings: increase it when one of them changes
 _DIGEST = 32  # bytes
 _SUFFIX = ".samples"
 
