@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias, TypeVar
+from functools import partial
+from typing import TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from otoscope.explain.shared._layout import Layout
+from otoscope.native import host_kernel
 
-__all__ = ["Blocks", "Gathered", "Range", "Source", "matrix", "per_row"]
+__all__ = ["Blocks", "Depthwise", "Gathered", "Range", "Source", "is_plain", "matrix", "per_row"]
 
 Range: TypeAlias = tuple[int, int, int]
 """A group of a layout, and its variants from the second number to before the third."""
@@ -25,6 +27,7 @@ Result = TypeVar("Result")
 
 _CACHED = 1 << 19  # elements of the largest tensor of a block on a CPU
 _AT_ONCE = 1 << 26  # on a GPU, where few large calls are faster
+_MOST_SKIPS = 4  # of the kernel
 _DEFERRED = 1 << 20  # elements of a matrix from which it is not stored
 
 
@@ -38,7 +41,8 @@ class Blocks:
     widths : sequence of int
         Elements, per variant of each group, of the largest tensor that a block is computed from.
     compute : callable
-        `Range` -> Tensor [excerpt, rows of that range, feature].
+        `Range` -> Tensor [excerpt, rows of that range, feature]; None of a subclass that overrides
+        ``_compute``, since a method of its own would keep it and what it reads until a collection.
     device : torch.device
         Device of the rows.
     """
@@ -47,14 +51,14 @@ class Blocks:
         self,
         layout: Layout,
         widths: Sequence[int],
-        compute: Callable[[Range], Tensor],
+        compute: Callable[[Range], Tensor] | None,
         device: torch.device,
     ) -> None:
-        self.layout, self.widths, self._compute = layout, list(widths), compute
+        self.layout, self.widths, self._function = layout, list(widths), compute
         self._most = _CACHED if device.type == "cpu" else _AT_ONCE
         self._matrix: Tensor | None = None
         self._first = next(self.ranges())
-        self.first = compute(self._first)  # tells type and features
+        self.first = self._compute(self._first)  # tells type and features
         size = len(self.first) * self.first.shape[-1]
         groups = layout.groups
         self.widths = [max(w, size * g.area) for w, g in zip(widths, groups, strict=True)]
@@ -75,14 +79,17 @@ class Blocks:
 
     def map(self, function: Callable[[Tensor, Range], Result]) -> list[Result]:
         """Apply a function to each block, in as many threads as torch has."""
+        return self._each(lambda part: function(self[part], part))
+
+    def _each(self, function: Callable[[Range], Result]) -> list[Result]:
         ranges, n_threads = list(self.ranges()), torch.get_num_threads()
         if n_threads == 1 or len(ranges) < 8 * n_threads:
-            return [function(self[part], part) for part in ranges]
+            return [function(part) for part in ranges]
         grad = torch.is_grad_enabled()
 
         def apply(part: Range) -> Result:
             with torch.set_grad_enabled(grad):
-                return function(self[part], part)
+                return function(part)
 
         with ThreadPoolExecutor(
             n_threads, initializer=torch.set_num_threads, initargs=(1,)
@@ -90,6 +97,17 @@ class Blocks:
             results = list(pool.map(apply, ranges))
         torch.set_num_threads(n_threads)  # also of threads that begin later
         return results
+
+    def _compute(self, part: Range) -> Tensor:
+        return cast("Callable[[Range], Tensor]", self._function)(part)
+
+    def _forget(self) -> None:
+        """Release what blocks are computed from, once all rows are stored."""
+        self._function = None
+
+    def _write(self, rows: Tensor, part: Range) -> None:
+        """Write a block into the matrix."""
+        rows_of(rows, self.layout, part).copy_(self[part])
 
     @property
     def is_stored(self) -> bool:
@@ -102,9 +120,9 @@ class Blocks:
             n, _, n_features = self.first.shape
             rows = self.first.new_empty(n, self.layout.n_rows + 1, n_features)
             rows[:, -1] = 0
-            self.map(lambda block, part: rows_of(rows, self.layout, part).copy_(block))
+            self._each(partial(self._write, rows))
             self._matrix = rows
-            del self._compute  # what it reads need no longer be kept
+            self._forget()
         return self._matrix
 
 
@@ -117,10 +135,101 @@ class Gathered(Blocks):
     def __init__(self, layout: Layout, rows: Tensor, index: Tensor) -> None:
         self.rows, self.index = rows, index
         widths = [len(rows) * rows.shape[-1] * group.area for group in layout.groups]
-        super().__init__(layout, widths, self._gather, rows.device)
+        super().__init__(layout, widths, None, rows.device)
 
-    def _gather(self, part: Range) -> Tensor:
+    def _compute(self, part: Range) -> Tensor:
         return self.rows.index_select(1, rows_of(self.index[None], self.layout, part)[0])
+
+    def _forget(self) -> None:
+        del self.rows, self.index
+
+
+class Depthwise(Blocks):
+    """Rows that are sums over the taps of windows, and rows of other matrices added to them.
+
+    A kernel on the CPU reads the windows where they are; none is written.
+
+    Parameters
+    ----------
+    layout : Layout
+        Layout of the rows.
+    rows : Tensor [excerpt, row + 1, channel]
+        What the windows read, contiguous float32.
+    windows : sequence of Tensor
+        Rows of each group's windows [variant, place].
+    taps : Tensor [tap, channel]
+        Weights, contiguous.
+    bias : Tensor [channel], optional
+        Constant that is added.
+    skips : sequence of Gathered
+        Rows that are added.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        rows: Tensor,
+        windows: Sequence[Tensor],
+        taps: Tensor,
+        bias: Tensor | None,
+        skips: Sequence[Gathered] = (),
+    ) -> None:
+        self.rows, self.windows, self.taps, self.bias = rows, windows, taps, bias
+        self.skips = tuple(skips)
+        self._kernel = host_kernel("depthwise")
+        widths = [len(rows) * rows.shape[-1] * group.area for group in layout.groups]
+        super().__init__(layout, widths, None, rows.device)
+
+    def plus(self, skip: Gathered) -> Depthwise:
+        """Add rows of another matrix."""
+        return Depthwise(
+            self.layout, self.rows, self.windows, self.taps, self.bias, (*self.skips, skip)
+        )
+
+    def takes(self, skip: Source) -> bool:
+        """Tell whether `plus` can add these rows."""
+        return (
+            isinstance(skip, Gathered)
+            and not (self.is_stored or skip.is_stored)
+            and len(self.skips) < _MOST_SKIPS
+            and is_plain(skip.rows)
+            and skip.first.shape == self.first.shape
+        )
+
+    def _compute(self, part: Range) -> Tensor:
+        number, start, end = part
+        n_rows = (end - start) * self.layout.groups[number].area
+        sums = self.rows.new_empty(len(self.rows), n_rows, self.rows.shape[-1])
+        self._write_sums(part, sums)
+        return sums
+
+    def _forget(self) -> None:
+        del self.rows, self.windows, self.skips
+
+    def _write(self, rows: Tensor, part: Range) -> None:
+        self._write_sums(part, rows_of(rows, self.layout, part))
+
+    def _write_sums(self, part: Range, sums: Tensor) -> None:
+        number, start, end = part
+        size = end - start, self.layout.groups[number].area
+        windows = self.windows[number][start:end]
+        indices = [rows_of(s.index[None], self.layout, part).view(size) for s in self.skips]
+        threads = torch.get_num_threads()
+        for excerpt, (rows, out) in enumerate(zip(self.rows, sums, strict=True)):
+            skips = [skip.rows[excerpt] for skip in self.skips]
+            out = out.view(*size, -1)
+            self._kernel(rows, windows, self.taps, self.bias, skips, indices, out, threads)
+
+
+def is_plain(*tensors: Tensor) -> bool:
+    """Tell whether kernels of the CPU can read tensors: float32, contiguous, without gradients."""
+    return all(
+        tensor.device.type == "cpu"
+        and tensor.dtype == torch.float32
+        and tensor.is_contiguous()
+        and not (torch.is_grad_enabled() and tensor.requires_grad)
+        for tensor in tensors
+    )
 
 
 Source: TypeAlias = Tensor | Blocks

@@ -102,10 +102,27 @@ def convolution(a: Arguments, work: WorkCount) -> FactoredTensor:
         return F.conv2d(part, flat, bias, steps, 0, dilations, a["groups"])
 
     windows = tensor.windows(scans_of(tensor, axes, scans), 0.0)
-    rows = windows.map(convolve)
+    rows = None
+    if (
+        weight.shape[1] == 1
+        and a["groups"] == len(weight)
+        and _are_lines(tensor, flat, strides, dilations)
+    ):
+        rows = windows.weigh(flat.flatten(1).T.contiguous(), bias)
+    if rows is None:
+        rows = windows.map(convolve)
     out = FactoredTensor.of(rows, windows.target, [len(weight)], *((axis,) for axis in axes))
     work.add(out, weight.numel())
     return out
+
+
+def _are_lines(
+    tensor: FactoredTensor, weight: Tensor, strides: tuple[int, int], dilations: tuple[int, int]
+) -> bool:
+    """Tell whether windows are lines of neighbours along the only axis of several positions."""
+    return (1, 1) == strides == dilations and any(
+        size == 1 == taps for size, taps in zip(tensor.layout.size, weight.shape[2:], strict=True)
+    )
 
 
 def _features_as_channels(

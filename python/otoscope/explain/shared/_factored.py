@@ -18,7 +18,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from otoscope.explain.shared._blocks import Blocks, Gathered, Range, Source, matrix, per_row
+from otoscope.explain.shared._blocks import (
+    Blocks,
+    Depthwise,
+    Gathered,
+    Range,
+    Source,
+    is_plain,
+    matrix,
+    per_row,
+)
 from otoscope.explain.shared._layout import Layout
 from otoscope.explain.shared._scan import PADDING, Scan, Scans
 
@@ -289,6 +298,18 @@ class Windows:
         spare = self.indices[0].new_tensor([self.source.shape[1] - 1])
         index = torch.cat([*(index.reshape(-1) for index in self.indices), spare])
         blocks = Gathered(self.target, self.source, index)
+        return blocks.matrix() if blocks.is_small else blocks
+
+    def weigh(self, taps: Tensor, bias: Tensor | None) -> Source | None:
+        """Sum over the taps [tap, channel] of each window, if a kernel can, and windows are lines.
+
+        Lines: their stride is 1, and they move over the only axis that has more than one position.
+        """
+        known = (self.source, taps) if bias is None else (self.source, taps, bias)
+        if self.fill or not is_plain(*known):
+            return None
+        lines = [index.flatten(1) for index in self.indices]
+        blocks = Depthwise(self.target, self.source, lines, taps, bias)
         return blocks.matrix() if blocks.is_small else blocks
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Source:

@@ -296,12 +296,22 @@ class Layout:
         return rows
 
     def refined(self, other: Layout) -> Layout:
-        """Return the layout cut wherever this or the other of equal size is; it sees both's."""
+        """Return the layout cut wherever this or the other of equal size is; it sees both's.
+
+        It is one of the two where that is as fine: its rows stay where they are.
+        """
         if other not in self._refined:
             rows, columns = (np.union1d(a, b) for a, b in zip(self.edges, other.edges, strict=True))
             sees = self._seen_in(rows, columns) | other._seen_in(rows, columns)
-            self._refined[other] = coarsest(Layout(self.samples, (rows, columns), sees))
+            finer = coarsest(Layout(self.samples, (rows, columns), sees))
+            same = (layout for layout in (self, other) if finer.equals(layout))
+            self._refined[other] = next(same, finer)
         return self._refined[other]
+
+    def equals(self, other: Layout) -> bool:
+        """Tell whether the tiles are the same, and see the same."""
+        pairs = zip((*self.edges, self.sees), (*other.edges, other.sees), strict=True)
+        return self.samples is other.samples and all(np.array_equal(*pair) for pair in pairs)
 
     def _seen_in(self, rows: Integers, columns: Integers) -> Booleans:
         """Return ``sees`` for the tiles between finer edges: each lies in one tile of this."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from otoscope.explain.shared._blocks import Source, matrix, per_row
+from otoscope.explain.shared._blocks import Depthwise, Gathered, Source, matrix, per_row
 from otoscope.explain.shared._factored import (
     COLUMN,
     ROW,
@@ -59,6 +59,10 @@ def elementwise(
     if isinstance(op, torch._ops.OpOverload) and op._schema.is_mutable:
         return aligned[0].with_rows(apply(*map(matrix, sources)))  # what it writes may be read
 
+    if op is torch.ops.aten.add.Tensor and not kwargs and len(sources) == 2:
+        for sums, skip in (sources, reversed(sources)):
+            if isinstance(sums, Depthwise) and sums.takes(skip):
+                return aligned[0].with_rows(sums.plus(cast(Gathered, skip)))
     return aligned[0].with_rows(per_row(apply, aligned[0].layout, *sources))
 
 
