@@ -14,7 +14,7 @@ namespace otoscope {
 
 struct RowsAt {
     const float* X;             // [row, channel]
-    const std::int64_t* index;  // [variant, place]; numbers of rows
+    const std::int32_t* index;  // [variant, place]; numbers of rows
 };
 
 struct DepthwiseArgs {

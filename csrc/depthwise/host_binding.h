@@ -16,7 +16,7 @@ inline RowsAt rows_at(const TensorArg& X, const TensorArg& index, std::int64_t c
                       std::int64_t variants, std::int64_t places) {
     const DeviceType host = DeviceType::cpu;
     const RowsAt at{X.data<const float>("X", host, 2),
-                    index.data<const std::int64_t>("index", host, 2)};
+                    index.data<const std::int32_t>("index", host, 2)};
     X.expect("X", {X.size(0), channels});
     index.expect("index", {variants, places});
     for (std::int64_t i = 0; i < variants * places; ++i)

@@ -195,7 +195,12 @@ class FactoredTensor:
         fill *= any(PADDING in scan.sources for scan in scans)
         if not fill and isinstance(self.source, Gathered) and not self.source.is_stored:
             rows, gathered = self.source.rows, self.source.index
-            return Windows(rows, target, [gathered[index] for index in indices], fill)
+            return Windows(
+                rows,
+                target,
+                [gathered.index_select(0, index.flatten()).view_as(index) for index in indices],
+                fill,
+            )
         rows = self.rows
         rows[:, -1] = 0
         return Windows(rows, target, indices, fill)

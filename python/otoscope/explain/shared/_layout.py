@@ -179,7 +179,7 @@ class Layout:
 
         Invariant: samples with the same variant of a tile have the same values in that tile.
         """
-        table = np.stack([variant for variant, _ in self._variants])
+        table = np.stack([variant for variant, _ in self._variants]).astype(np.int32)
         return torch.from_numpy(table).to(self.samples.device)
 
     @cached_property
@@ -191,7 +191,7 @@ class Layout:
         plane, for index -1 (padding): there start is the spare row, and step and tile are 0.
         """
         height, width = self.size
-        planes = np.zeros((3, height + 1, width + 1), np.int64)
+        planes = np.zeros((3, height + 1, width + 1), np.int32)
         planes[0] = self.n_rows
         tops, lefts = self.edges
         for group in self.groups:
@@ -225,8 +225,8 @@ class Layout:
     def row_of_sample(self) -> Tensor:
         """Row of each sample at each position: Tensor [sample, position]."""
         start, step, tile = self._planes[:, :-1, :-1].flatten(1)
-        rows: Tensor = start + self.variant_of_sample[tile].T * step
-        return rows
+        rows = start + self.variant_of_sample[tile.long()].T * step
+        return rows.long()
 
     @cached_property
     def contribution_of_sample(self) -> Tensor:
@@ -266,7 +266,7 @@ class Layout:
     def window_rows(self, target: Layout, scans: Scans) -> list[Tensor]:
         """Return the rows of this layout that the windows of each group of ``target`` read.
 
-        Each Tensor [variant, place, place] covers all windows of a tile. ``target`` has one
+        Each Tensor [variant, place, place] of int32, the largest of a pass, covers all windows of a tile. ``target`` has one
         position per window and must see all that its windows see.
         """
         key = target, scans
@@ -291,9 +291,10 @@ class Layout:
         start, step, tile = self._planes[:, places[0][:, :, None], places[1][:, None, :]]
         tile_of_variant = torch.from_numpy(group.tile_of_variant).to(device)
         sample = torch.from_numpy(group.sample_of_variant).to(device)
-        variant = self.variant_of_sample[tile[tile_of_variant], sample[:, None, None]]
-        rows: Tensor = start[tile_of_variant] + variant * step[tile_of_variant]
-        return rows
+        tiles = tile.long()[tile_of_variant]
+        rows: Tensor = self.variant_of_sample[tiles, sample[:, None, None]]
+        del tiles
+        return rows.mul_(step[tile_of_variant]).add_(start[tile_of_variant])
 
     def refined(self, other: Layout) -> Layout:
         """Return the layout cut wherever this or the other of equal size is; it sees both's.
