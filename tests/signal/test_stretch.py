@@ -119,7 +119,8 @@ def rotations(X: np.ndarray, P: np.ndarray, Y: np.ndarray, rate: float, reach: i
     def at(b: float) -> np.ndarray:
         low = math.floor(b)
         left, right = (centred[:, i] if i >= 0 else 0 * centred[:, 0] for i in (low, low + 1))
-        return left + (right - left) * (b - low)
+        between: np.ndarray = left + (right - left) * (b - low)
+        return between
 
     r = np.ones(bins, complex)
     for b in range(bins):
@@ -149,10 +150,10 @@ def test_phases_follow_their_definition(isa: str, bins: int, reach: int, rate: f
         kernel(*(torch.from_numpy(part[:, 2:].copy()) for part in (X, P)), Y, 2, rate, reach)
     finally:
         native.use_isa(usual)
-    X, P, found = (part[..., 0] + 1j * part[..., 1] for part in (X, P, Y.numpy()))
-    np.testing.assert_allclose(found[:, 0], X[:, 0], rtol=1e-6)
+    x, p, found = (part[..., 0] + 1j * part[..., 1] for part in (X, P, Y.numpy()))
+    np.testing.assert_allclose(found[:, 0], x[:, 0], rtol=1e-6)
     for k in range(1, 5):
-        expected = X[:, k] * rotations(X[:, k], P[:, k], found[:, k - 1], rate, reach)
+        expected = x[:, k] * rotations(x[:, k], p[:, k], found[:, k - 1], rate, reach)
         np.testing.assert_allclose(found[:, k], expected, rtol=0, atol=2e-4)
 
 

@@ -225,7 +225,7 @@ class Layout:
     def row_of_sample(self) -> Tensor:
         """Row of each sample at each position: Tensor [sample, position]."""
         start, step, tile = self._planes[:, :-1, :-1].flatten(1)
-        rows = start + self.variant_of_sample[tile.long()].T * step
+        rows: Tensor = start + self.variant_of_sample[tile.long()].T * step
         return rows.long()
 
     @cached_property
@@ -294,7 +294,8 @@ class Layout:
         tiles = tile.long()[tile_of_variant]
         rows: Tensor = self.variant_of_sample[tiles, sample[:, None, None]]
         del tiles
-        return rows.mul_(step[tile_of_variant]).add_(start[tile_of_variant])
+        rows.mul_(step[tile_of_variant]).add_(start[tile_of_variant])
+        return rows
 
     def refined(self, other: Layout) -> Layout:
         """Return the layout cut wherever this or the other of equal size is; it sees both's.

