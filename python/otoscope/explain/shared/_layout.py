@@ -266,8 +266,9 @@ class Layout:
     def window_rows(self, target: Layout, scans: Scans) -> list[Tensor]:
         """Return the rows of this layout that the windows of each group of ``target`` read.
 
-        Each Tensor [variant, place, place] of int32, the largest of a pass, covers all windows of a tile. ``target`` has one
-        position per window and must see all that its windows see.
+        Each Tensor [variant, place, place] covers all windows of a tile; int32, since these are the
+        largest tensors of a pass. ``target`` has one position per window and must see all that its
+        windows see.
         """
         key = target, scans
         if key not in self._windows:
