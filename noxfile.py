@@ -36,7 +36,7 @@ WITHOUT_REQUIREMENTS = {
 }
 # One process per core. Each begins with its share in order: a module's fixtures are made once.
 PER_CORE = ("-n", "auto", "--dist", "worksteal")
-TESTED = ("horse", "folk", "test", "models")
+TESTED = ("horse", "folk", "serve", "test", "models")
 
 
 @nox.session
@@ -117,7 +117,7 @@ def gates(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; warnings are errors."""
-    install(session, "docs", "horse", "folk", "models")
+    install(session, "docs", "horse", "folk", "serve", "models")
     run(session, "sphinx", "-W", "--keep-going", "-n", "-q", "docs", "docs/_build/html")
 
 

@@ -23,7 +23,7 @@ from typing import IO, Any, NoReturn, TypeAlias, TypeVar
 from otoscope.errors import Advice, Argument, ParameterError, Terminated, WorkerEnded
 from otoscope.workers import end_with
 
-__all__ = ["check_same", "mapped", "n_cores"]
+__all__ = ["Worker", "check_same", "mapped", "n_cores"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -176,7 +176,7 @@ class _Pool:
         self._messages = [SimpleQueue[_Message]() for _ in items]
         self._next, self._room = iter(range(len(items))), threading.Semaphore(_AHEAD * n)
         self._lock, self._is_closed = threading.Lock(), False
-        self._processes: list[_Worker] = []
+        self._processes: list[Worker] = []
 
     def results(self) -> Iterator[Iterator[Any]]:
         """Yield the results of each item."""
@@ -231,7 +231,7 @@ class _Pool:
             with self._lock:
                 number = None if self._is_closed else next(self._next, None)
                 if number is not None and worker is None:
-                    worker = _Worker(self._make)
+                    worker = Worker(self._make)
                     self._processes.append(worker)
             if number is None or worker is None:
                 break
@@ -245,8 +245,20 @@ class _Pool:
             worker.stop()
 
 
-class _Worker:
-    """Process that answers for one item after another; see `serve`."""
+class Worker:
+    """Process that makes its work once, and answers for one item after another.
+
+    Parameters
+    ----------
+    make : bytes
+        Pickle of a function that makes the work: a function of an item that yields its results.
+
+    Examples
+    --------
+    >>> worker = Worker(pickle.dumps(lambda: range))  # doctest: +SKIP
+    >>> [value for kind, value, _ in worker.work(2)]  # doctest: +SKIP
+    [0, 1, None]
+    """
 
     def __init__(self, make: bytes) -> None:
         is_windows = sys.platform == "win32"
@@ -262,7 +274,28 @@ class _Worker:
         self._hello: tuple[Any, ...] = sys.path, (os.getpid(), list(warnings.filters), make)
 
     def work(self, item: Any) -> Iterator[_Message]:
-        """Yield the messages for an item."""
+        """Yield the messages for an item.
+
+        Parameters
+        ----------
+        item : object
+            Anything that can be pickled.
+
+        Yields
+        ------
+        tuple of (str, object, sequence)
+            Kind ("result", and at the end "done" or "failed"), result, and warnings.
+
+        Raises
+        ------
+        EOFError, OSError
+            If the process was ended.
+
+        Examples
+        --------
+        >>> next(worker.work(2))  # doctest: +SKIP
+        ('result', 0, ())
+        """
         source, sink = self._process.stdout, self._process.stdin
         for sent in (*self._hello, item):
             _send(sink, sent)
@@ -274,11 +307,27 @@ class _Worker:
                 return
 
     def terminate(self) -> None:
-        """Ask the process to end."""
+        """Ask the process to end.
+
+        Examples
+        --------
+        >>> worker.terminate()  # doctest: +SKIP
+        """
         self._process.terminate()
 
     def stop(self) -> str:
-        """End the process, and say what has ended it."""
+        """End the process.
+
+        Returns
+        -------
+        str
+            What has ended it: "signal 9", "exit code 1".
+
+        Examples
+        --------
+        >>> worker.stop()  # doctest: +SKIP
+        'signal 15'
+        """
         self.terminate()
         with suppress(OSError, ValueError):
             self._process.stdin.close()  # type: ignore[union-attr]

@@ -75,6 +75,7 @@ ARGUMENTS = {
     "folk nearest": "{book} --in {book}",
     "folk judge": "{book} --in {book}",
     "folk render": "{book} --out {folder}/t.mid",
+    "serve": "--model {book}",
     "evaluate": "--instrumental {sounds} --model {model}",
     "train singing": "{sounds} --validation {sounds} --out {folder}/model",
     "corpus singing": "--n 1 --out {folder}/corpus",

@@ -52,6 +52,7 @@ WORK: dict[str, tuple[str, str]] = {
     "folk nearest": ("folk.workflows.nearest:nearest_folk", "{file} --in {file}"),
     "folk judge": ("folk.workflows.judge:judge_folk", "{file} --in {file}"),
     "folk render": ("folk.workflows.render:render_folk", "{file} --out {folder}/new"),
+    "serve": ("serve.application:make_app", ""),
     "bench": ("workflows.bench:run_bench", ""),
     "benchmark-explainers": (
         "papers.explainers.benchmark:benchmark_explainers",
@@ -190,6 +191,12 @@ SEEN_BY: dict[str, dict[str, str]] = {
     },
     "folk render": {
         "--json": "folk/report/test_tune_sheets.py::test_render_takes_the_first_tunes_and_says_so"
+    },
+    "serve": {
+        "--model": "serve/test_command.py::test_what_cannot_be_served_is_said",
+        "--in": "serve/test_command.py::test_what_cannot_be_served_is_said",
+        "--host": "serve/test_command.py::test_what_cannot_be_served_is_said",
+        "--port": "serve/test_command.py::test_the_server_answers_at_its_port_and_ends",
     },
     "evaluate": {
         "--json": "workflows/singing/test_evaluate.py::test_command_prints_scores_and_writes_json"

@@ -96,6 +96,12 @@ COMMANDS = (
         "Check, compare and render folk tunes in ABC notation; train a network that writes them.",
     ),
     Entry(
+        "serve",
+        "serve:serve",
+        TUNES,
+        "Open a page to compose folk tunes with a network, in the browser on this machine.",
+    ),
+    Entry(
         "experiment",
         "experiment:experiment",
         PAPERS,

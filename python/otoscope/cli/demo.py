@@ -66,3 +66,4 @@ def demo(
         f"explained in {row.seconds:.1f} s"
     )
     screen.print(f"Open {page}")
+    screen.print("To compose with a network: otoscope serve (pip install 'otoscope[serve]')")

@@ -1,1 +1,1 @@
-"""The local web pages."""
+"""The local web pages: a server for one person's browser on the same machine."""

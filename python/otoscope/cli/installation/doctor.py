@@ -38,7 +38,7 @@ models = typer.Typer(
     invoke_without_command=True,
 )
 
-_IN_USE = ("base", "models", "notebook", "captum", "horse", "folk")  # by features
+_IN_USE = ("base", "models", "notebook", "captum", "horse", "folk", "serve")  # by features
 _FOR_DEVELOPMENT = ("bench", "build", "docs", "lint", "test")
 _MODEL_KEYS = (
     "name",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from otoscope.errors import Advice, Argument, MissingExtra, ParameterError
 from otoscope.folk.abc import Tune, to_midi
 
-__all__ = ["SOUNDFONT", "play_tune"]
+__all__ = ["SOUNDFONT", "play_note", "play_tune"]
 
 SOUNDFONT: Final = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 
@@ -49,6 +49,13 @@ def play_tune(
     y = _pluck(tune, sr, tempo_bpm) if sound == "ours" else _fluidsynth(midi, sr)
     peak = float(np.abs(y).max(initial=0.0))
     return (y * (_PEAK / peak if peak else 1.0)).astype(np.float32)
+
+
+def play_note(pitch: int, seconds: float, *, sr: int = 22050) -> NDArray[np.float32]:
+    """Synthesise one note of the plucked string, in [-0.7, 0.7]."""
+    y = _string(pitch, seconds, sr)
+    scaled = y * (_PEAK / np.abs(y).max())
+    return np.asarray(scaled, np.float32)
 
 
 def _pluck(tune: Tune, sr: int, tempo_bpm: float | None) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from otoscope.folk.data.collections import not_there
 from otoscope.folk.report.counts import notes_on_voices
 from otoscope.folk.tokens import get_tokeniser, read_token_file
 
-__all__ = ["BookTune", "held_out_tunes", "left_out_notes", "read_book_tunes"]
+__all__ = ["BookTune", "find_tunes", "held_out_tunes", "left_out_notes", "read_book_tunes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +43,25 @@ def read_book_tunes(
 
     ``strict`` refuses tunes with several voices or overlays.
     """
+    files = find_tunes(source)
+    if is_prepared(Path(source)):
+        return list(_of_prepared(Path(source), splits))
+    return [
+        BookTune(f"{file.name}#{number}", number, tune)
+        for file in files
+        for number, tune in enumerate(_tunes_of_file(file, strict), start=1)
+    ]
+
+
+def find_tunes(source: str | Path) -> list[Path]:
+    """Find the files of a source, or say that there are none; of a prepared folder, itself."""
     path = Path(source)
     if is_prepared(path):
-        return list(_of_prepared(path, splits))
+        return [path]
     if str(source) not in COLLECTIONS and not path.exists():
         kinds = "a file, a folder of ABC files or one that otoscope folk prepare has made"
         raise not_there(str(source), kinds)
-    return [
-        BookTune(f"{file.name}#{number}", number, tune)
-        for file in files_of(str(source))
-        for number, tune in enumerate(_tunes_of_file(file, strict), start=1)
-    ]
+    return list(files_of(str(source)))
 
 
 def left_out_notes(tunes: Iterable[BookTune]) -> tuple[str, ...]:

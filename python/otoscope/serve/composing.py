@@ -1,0 +1,176 @@
+"""The work behind the composing page, in a process of its own: tunes as JSON in, JSON out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+from otoscope.errors import ParameterError
+from otoscope.folk.abc import NotationError, Tune, parse_tune, to_midi
+from otoscope.folk.model import SamplingConfig
+from otoscope.folk.workflows.compose import ComposeConfig, Composer
+from otoscope.records import to_plain
+
+__all__ = ["ComposingSettings", "make_work"]
+
+_SR = 22050
+_MOST_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True)
+class ComposingSettings:
+    """Networks and reference tunes of the page.
+
+    Parameters
+    ----------
+    models : tuple of str
+        Names, files or folders of networks; the first is the default. Only these can be asked for.
+    reference : tuple of str
+        Collections, files or folders of tunes that the judge compares with.
+    """
+
+    models: tuple[str, ...]
+    reference: tuple[str, ...] = ()
+
+
+def make_work(settings: ComposingSettings) -> Callable[[Any], Iterator[Any]]:
+    """Load the first network, and return the work."""
+    work = _Work(settings)
+    work.composer(0)
+    return work
+
+
+class _Work:
+    def __init__(self, settings: ComposingSettings) -> None:
+        self._settings = settings
+        self._composers: dict[int, Composer] = {}
+        self._reference: Sequence[tuple[str, Tune]] | None = None
+
+    def __call__(self, item: Mapping[str, Any] | None) -> Iterator[Any]:
+        """Yield the answer, or the `ParameterError` that belongs in its place."""
+        if item is None:
+            return
+        try:
+            yield to_plain(self._answer(item))
+        except (ParameterError, NotationError) as err:
+            yield ParameterError(str(err))
+
+    def composer(self, model: int, *, with_judge: bool = False) -> Composer:
+        if not 0 <= model < len(self._settings.models):
+            raise ParameterError(f"model is {model}; there are {len(self._settings.models)}")
+        key = model + len(self._settings.models) * with_judge
+        if key not in self._composers:
+            reference = self._tunes() if with_judge else ()
+            self._composers[key] = Composer(self._settings.models[model], reference)
+        return self._composers[key]
+
+    def _answer(self, item: Mapping[str, Any]) -> Any:
+        kind, model = item.get("kind"), _number(item, "model", 0)
+        if kind == "compose":
+            composer = self.composer(model)
+            written = composer.compose(_config(item))
+            return [{**to_plain(one), "view": composer.view(one.abc).to_dict()} for one in written]
+        if kind == "prime":
+            self.composer(model).prime(_config(item))
+            return "can be read"
+        if kind == "view":
+            composer = self.composer(model, with_judge=bool(item.get("judge")))
+            return composer.view(_text(item, "abc")).to_dict()
+        if kind == "file":
+            return _file(_text(item, "abc"), _text(item, "format"))
+        raise ParameterError(f"kind is {kind!r}; it can be compose, prime, view or file")
+
+    def _tunes(self) -> Sequence[tuple[str, Tune]]:
+        """Read the reference once."""
+        if self._reference is None:
+            from otoscope.folk.workflows.book_tunes import read_book_tunes
+
+            books = (tune for name in self._settings.reference for tune in read_book_tunes(name))
+            self._reference = [(b.title, b.tune) for b in books if isinstance(b.tune, Tune)]
+        return self._reference
+
+
+def _config(item: Mapping[str, Any]) -> ComposeConfig:
+    """Read settings that came from a browser."""
+    keep = item.get("keep")
+    if keep is not None and not (isinstance(keep, list) and all(type(k) is int for k in keep)):
+        raise ParameterError("keep must be a list of numbers of bars")
+    sampling = SamplingConfig(
+        temperature=_real(item, "temperature", 1.0),
+        top_p=_real(item, "top_p", 1.0),
+        meter=_text(item, "meter", "*") or "*",
+        mode=_text(item, "mode", "*") or "*",
+        bars_add_up=bool(item.get("bars_add_up", True)),
+    )
+    from_bar = item.get("from_bar")
+    return ComposeConfig(
+        n=_number(item, "n", 1),
+        seed=_number(item, "seed", 0),
+        sampling=sampling,
+        prime=_text(item, "prime", ""),
+        abc=_text(item, "abc", ""),
+        from_bar=None if from_bar is None else _number(item, "from_bar", 1),
+        keep=None if keep is None else tuple(keep),
+        semitones=_number(item, "semitones", 0),
+    )
+
+
+def _text(item: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    value = item.get(name, default)
+    if not isinstance(value, str) or len(value) > _MOST_CHARACTERS:
+        raise ParameterError(f"{name} must be a text of at most {_MOST_CHARACTERS:,} characters")
+    return value
+
+
+def _number(item: Mapping[str, Any], name: str, default: int) -> int:
+    value = item.get(name, default)
+    if type(value) is not int:
+        raise ParameterError(f"{name} is {value!r}, must be a whole number")
+    return value
+
+
+def _real(item: Mapping[str, Any], name: str, default: float) -> float:
+    value = item.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ParameterError(f"{name} is {value!r}, must be a number")
+    return float(value)
+
+
+def _file(abc: str, form: str) -> dict[str, Any]:
+    """Convert a tune to a file: type, ending and bytes."""
+    tune = parse_tune(abc)
+    makers: dict[str, tuple[str, Callable[[], bytes]]] = {
+        "mid": ("audio/midi", partial(to_midi, tune, None)),
+        "wav": ("audio/wav", partial(_wav, tune)),
+        "musicxml": ("application/vnd.recordare.musicxml+xml", partial(_musicxml, abc)),
+    }
+    if form not in makers:
+        raise ParameterError(f"format is {form!r}; it can be {', '.join(makers)}")
+    media_type, make = makers[form]
+    return {"media_type": media_type, "hex": make().hex()}
+
+
+def _wav(tune: Tune) -> bytes:
+    import torch
+
+    from otoscope.folk.report.sound import play_tune
+    from otoscope.signal import encode_audio
+
+    return encode_audio(torch.from_numpy(play_tune(tune, sr=_SR)), sr=_SR, format="WAV")
+
+
+def _musicxml(abc: str) -> bytes:
+    if find_spec("music21") is None:
+        raise ParameterError(
+            "MusicXML needs music21, which is not installed: pip install --no-deps music21 "
+            "chardet joblib jsonpickle more-itertools"
+        )
+    import music21
+
+    score = music21.converter.parse(abc, format="abc")
+    exporter = music21.musicxml.m21ToXml.GeneralObjectExporter(score)
+    written: bytes = exporter.parse()
+    return written

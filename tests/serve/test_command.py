@@ -1,0 +1,60 @@
+"""otoscope serve: it says where it listens, refuses what it cannot serve, and ends with Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from otoscope.cli.app import app
+
+needs_server = pytest.mark.skipif(
+    not (find_spec("starlette") and find_spec("uvicorn")),
+    reason='the extra serve is not installed: pip install "otoscope[serve]"',
+)
+
+
+@needs_server
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--host", "0.0.0.0"], "--host is 0.0.0.0"),
+        (["--port", "0"], "--port is 0"),
+        (["--model", "none.json"], "none.safetensors is not there"),
+        (["--in", "none.abc"], "none.abc"),
+    ],
+)
+def test_what_cannot_be_served_is_said(arguments: list[str], words: str) -> None:
+    result = CliRunner().invoke(app, ["serve", *arguments])
+    assert result.exit_code == 2, result.output
+    assert words in " ".join(result.output.split())
+
+
+@needs_server
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_the_server_answers_at_its_port_and_ends(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-u", "-m", "otoscope.cli", "serve", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline().decode()
+        assert f"http://127.0.0.1:{port}/folk" in line
+        for _ in range(600):
+            try:
+                page = urllib.request.urlopen(f"http://127.0.0.1:{port}/folk/about", timeout=60)
+                break
+            except OSError:
+                process.poll()
+        assert b"folkrnn-small" in page.read()
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=120)

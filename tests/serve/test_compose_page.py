@@ -1,0 +1,250 @@
+"""The composing page in Chromium: write, hear, change, download, reload, link, keys, phone."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from otoscope.folk.abc import parse_tune
+from tests.support.browser import launched, wait_until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (find_spec("starlette") and find_spec("uvicorn")),
+        reason='the extra serve is not installed: pip install "otoscope[serve]"',
+    ),
+    pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
+]
+HOSTILE = "X:1\nT:<img src=x onerror=alert(1)>\nM:4/4\nL:1/8\nK:D\n|:DEFG ABcd|d4 D4:|\n"
+
+
+class Server:
+    """otoscope serve in a process of its own."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/folk"
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "otoscope.cli", "serve", "--port", str(self.port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.url}/about", timeout=60).read()
+                return
+            except OSError:
+                assert self.process.poll() is None
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> None:
+        self.process.send_signal(how)
+        self.process.wait(timeout=120)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    here = Server()
+    yield here
+    here.end()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    yield from launched()
+
+
+@pytest.fixture
+def page(browser: Any, server: Server, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Open the page; nothing may complain, and nothing be asked of another host."""
+    size = getattr(request, "param", {"width": 1100, "height": 900})
+    context = browser.new_context(viewport=size, accept_downloads=True)
+    here = context.new_page()
+    complaints: list[str] = []
+    asked: list[str] = []
+    here.on("pageerror", lambda error: complaints.append(str(error)))
+    here.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
+    here.on("console", lambda message: complaints.append(message.text))
+    here.on("request", lambda sent: asked.append(sent.url))
+    opened(here, server.url)
+    yield here
+    context.close()
+    expected = ("ERR_", "Failed to load resource")  # the server that a test ends
+    assert [text for text in complaints if not any(e in text for e in expected)] == []
+    local = (f"http://127.0.0.1:{server.port}/", "data:", "blob:")
+    assert [url for url in asked if not url.startswith(local)] == []
+
+
+def opened(page: Any, url: str) -> None:
+    page.goto(url)
+    wait_until(page, "document.body.dataset.ready == 'yes'")
+
+
+def told(page: Any) -> int:
+    return int(page.evaluate("Number(document.body.dataset.told || 0)"))
+
+
+def write(page: Any, button: str = "#write") -> str:
+    """Press a button that writes; return the tune."""
+    before = page.evaluate("Number(document.body.dataset.written || 0)")
+    page.click(button)
+    wait_until(page, f"Number(document.body.dataset.written || 0) > {before}")
+    return str(page.input_value("#abc"))
+
+
+def typed(page: Any, abc: str) -> None:
+    before = told(page)
+    page.fill("#abc", abc)
+    wait_until(page, f"Number(document.body.dataset.told || 0) > {before}")
+
+
+def bars_of(abc: str) -> list[tuple[int, ...]]:
+    """Pitches of each bar."""
+    tune = parse_tune(abc)
+    return [
+        tuple(n.pitch for n in tune.notes if m.onset <= n.onset < m.onset + m.duration)
+        for m in tune.measures
+    ]
+
+
+def test_a_tune_is_written_seen_and_heard(page: Any) -> None:
+    page.select_option("#meter", "6/8")
+    page.select_option("#semitones", "2")
+    tune = parse_tune(write(page))
+    assert tune.meter.text == "6/8"
+    assert tune.key.abc.startswith("D")
+    assert page.locator("#sheet .abcjs-note").count() > 10
+    assert page.locator("#candidates button").count() == 3
+    page.click("#candidates button >> nth=1")
+    page.click(".abcjs-midi-start")
+    wait_until(page, "Number(document.body.dataset.followed || 0) > 2")
+    page.check("#coloured")
+    wait_until(
+        page, "!!document.querySelector('#sheet .abcjs-note[data-nats]:not([data-nats=\"\"])')"
+    )
+
+
+def test_bars_are_kept_and_the_others_written_anew(page: Any) -> None:
+    page.select_option("#meter", "4/4")
+    page.select_option("#mode", "maj")
+    before = write(page)
+    wait_until(page, "document.querySelectorAll('#bars button').length > 4")
+    bars = bars_of(before)
+    page.click("#bars button >> nth=0")
+    page.click("#bars button >> nth=2")
+    after = bars_of(write(page, "#anew"))
+    assert len(after) == len(bars)
+    assert (after[0], after[2]) == (bars[0], bars[2])
+    assert after != bars
+    whole = page.input_value("#abc")
+    page.click("#bars button >> nth=3")
+    assert page.inner_text("#from") == "4"
+    on = bars_of(write(page, "#continue"))
+    assert on[:3] == bars_of(whole)[:3]
+    moved = bars_of(write(page, "#up"))
+    assert moved[0] == tuple(pitch + 1 for pitch in bars_of(page.evaluate("tune.past.at(-1)"))[0])
+    page.click("#undo")
+    wait_until(page, "document.getElementById('abc').value === tune.abc")
+
+
+def test_edits_are_kept_and_hostile_text_stays_text(page: Any) -> None:
+    typed(page, HOSTILE)
+    assert page.locator("img").count() == 0
+    assert "<img" in page.inner_text("#title")
+    page.fill("#prime", "<script>alert(1)</script>")
+    wait_until(page, "document.getElementById('prime-said').textContent != ''")
+    page.fill("#prime", "|: G2 ;")
+    wait_until(page, "document.getElementById('prime-said').textContent.includes('column')")
+    typed(page, HOSTILE.replace("ABcd", "AB;d"))
+    assert "line 6, column 10" in page.inner_text("#said")
+    typed(page, HOSTILE)
+    page.reload()
+    wait_until(page, "document.body.dataset.ready == 'yes'")
+    assert page.input_value("#abc") == HOSTILE
+    assert page.locator("#history li").count() >= 2
+    assert page.locator("img").count() == 0
+
+
+def test_files_and_link(page: Any, server: Server, tmp_path: Path) -> None:
+    write(page)
+    wait_until(page, "document.getElementById('link').getAttribute('href').length > 10")
+    for form, begins in (("abc", b"X:"), ("mid", b"MThd"), ("svg", b"<svg"), ("wav", b"RIFF")):
+        with page.expect_download() as download:
+            page.click(f"[data-file={form}]")
+        path = tmp_path / f"tune.{form}"
+        download.value.save_as(path)
+        assert path.read_bytes().startswith(begins)
+    y, _ = soundfile.read(tmp_path / "tune.wav")
+    assert np.sqrt(np.mean(y**2)) > 0.01
+    abc, link = page.input_value("#abc"), page.get_attribute("#link", "href")
+    page.evaluate("localStorage.clear()")
+    page.goto("about:blank")
+    opened(page, server.url + link)
+    assert page.input_value("#abc") == abc
+
+
+@pytest.mark.parametrize("page", [{"width": 390, "height": 780}], indirect=True)
+def test_phone_and_keyboard_only(page: Any) -> None:
+    page.locator("body").press("n")
+    wait_until(page, "Number(document.body.dataset.written || 0) > 0")
+    assert page.evaluate("document.documentElement.scrollWidth <= 390")
+    wait_until(page, "document.querySelectorAll('#bars button').length > 2")
+    page.focus("#bars button >> nth=1")
+    page.keyboard.press("Space")
+    assert page.get_attribute("#bars button >> nth=1", "aria-pressed") == "true"
+    page.focus("#continue")
+    before = page.evaluate("Number(document.body.dataset.written)")
+    page.keyboard.press("Enter")
+    wait_until(page, f"Number(document.body.dataset.written) > {before}")
+    names = page.evaluate(
+        "[...document.querySelectorAll('button, input, select, textarea')].filter("
+        "e => !(e.labels && e.labels.length) && !e.ariaLabel && !e.textContent.trim() "
+        "&& !e.title).length"
+    )
+    assert names == 0
+
+
+def test_ten_at_once_are_answered_and_a_cancelled_one_frees_the_worker(
+    page: Any, server: Server
+) -> None:
+    tunes = page.evaluate(
+        "Promise.all(Array.from({length: 10}, (_, i) => work(request({seed: i, n: 1}))))"
+    )
+    assert len({one[0]["abc"] for one in tunes}) == 10
+    gone = page.evaluate(
+        """(async () => {
+          let key = null;
+          const slow = work(request({n: 8, seed: 1}), now => { key = now.key; });
+          while (!key) await new Promise(wait => setTimeout(wait, 5));
+          await post(`/folk/jobs/${key}/cancel`, {});
+          return slow.then(() => "done", problem => problem.message);
+        })()"""
+    )
+    assert gone in ("cancelled", "done")
+    assert len(page.evaluate("work(request({n: 1, seed: 3}))")) == 1
+
+
+def test_a_killed_server_loses_nothing_that_the_browser_has(page: Any, server: Server) -> None:
+    abc = write(page)
+    server.end(signal.SIGKILL)
+    page.click("#write")
+    wait_until(page, "document.getElementById('state').classList.contains('wrong')")
+    assert "otoscope serve" in page.inner_text("#state")
+    server.start()
+    page.reload()
+    wait_until(page, "document.body.dataset.ready == 'yes'")
+    assert page.input_value("#abc") == abc
+    assert write(page) != abc
