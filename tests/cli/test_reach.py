@@ -179,7 +179,10 @@ SEEN_BY: dict[str, dict[str, str]] = {
         "--min-valid": "folk/cli/test_check.py::test_exit_code_tells_a_gate",
         "--json": "folk/cli/test_check.py::test_json_has_one_object_a_tune_and_rates",
     },
-    "folk analyse": {"--json": "folk/cli/test_analyse.py::test_names_what_differs"},
+    "folk analyse": {
+        "--html": "folk/cli/test_analyse.py::test_page_draws_every_aspect_of_both",
+        "--json": "folk/cli/test_analyse.py::test_names_what_differs",
+    },
     "folk nearest": {
         "--gate": "folk/cli/test_nearest.py::test_prints_a_table_and_gates",
         "--json": "folk/cli/test_nearest.py::test_planted_copy_is_found",

@@ -46,14 +46,16 @@ def test_names_what_differs(prepared: Path, tmp_path: Path) -> None:
 
 def test_same_kind_cannot_be_told(prepared: Path, tmp_path: Path) -> None:
     alike = book(tmp_path / "alike.abc", 30)
-    assert "cannot be told from 40 real ones" in run("analyse", prepared, alike, "--draws", 300)
+    assert "cannot be told from 40 real ones" in run("analyse", prepared, alike, "--draws", 600)
 
 
 def test_halves_stand_in_for_a_prepared_folder_and_say_so(tmp_path: Path) -> None:
     real, alike = book(tmp_path / "real.abc", 20), book(tmp_path / "alike.abc", 6, "6/8")
     document = json.loads(run("analyse", real, alike, "--draws", 20, "--json", "-"))
     assert (document["held_out"], document["train"]) == (10, 10)
-    assert "two random halves" in document["notes"][0]
+    few, halves = document["notes"]
+    assert "With 20 draws none of 25 distances can be significant; take --draws 500" in few
+    assert "two random halves" in halves
 
 
 def test_bad_input_is_refused(tmp_path: Path) -> None:
@@ -64,3 +66,24 @@ def test_bad_input_is_refused(tmp_path: Path) -> None:
     single = book(tmp_path / "one.abc", 1)
     assert "1 generated" in run("analyse", enough, single, code=2)
     assert "n_draws is 0" in run("analyse", enough, few, "--draws", 0, code=2)
+
+
+def test_page_draws_every_aspect_of_both(prepared: Path, tmp_path: Path) -> None:
+    jigs, page = book(tmp_path / "<b>jigs.abc", 30, "6/8"), tmp_path / "page.html"
+    document = json.loads(
+        run("analyse", prepared, jigs, "--draws", 1000, "--html", page, "--json", "-")
+    )
+    text = page.read_text()
+    assert "<b>jigs" not in text
+    figures = {figure["aspect"]: figure for figure in document["figures"]}
+    assert set(figures) == {distance["aspect"] for distance in document["distances"]}
+    assert text.count("<section") == len(figures)
+    meters = dict(zip(figures["meter"]["labels"], figures["meter"]["generated"], strict=True))
+    assert meters.pop("6/8") == 1
+    assert set(meters.values()) == {0}
+    assert {"tokens", "pitch tokens", "first pitch", "last pitch", "parts", "repeats"} <= set(
+        figures
+    )
+    tokens = figures["tokens"]
+    assert len(tokens["values"]) == len(tokens["generated"]) + 1
+    assert tokens["generated"] == sorted(tokens["generated"])

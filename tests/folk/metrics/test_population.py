@@ -12,7 +12,14 @@ import scipy.stats
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError
 from otoscope.folk.data import generate_tune
-from otoscope.folk.metrics import PopulationDistance, TuneCheck, check_tune, compare_tunes
+from otoscope.folk.metrics import (
+    PopulationDistance,
+    TuneCheck,
+    check_tune,
+    compare_tunes,
+    tune_figures,
+)
+from otoscope.folk.tokens import get_tokeniser
 
 
 @functools.cache
@@ -113,3 +120,35 @@ def test_too_few_tunes_are_refused() -> None:
         compare_tunes([*book(0, 1), unreadable], book(1, 5))
     with pytest.raises(ParameterError, match="n_draws is 0"):
         compare_tunes(book(0, 5), book(1, 5), n_draws=0)
+
+
+def test_figures_are_the_distributions_that_the_distances_compare() -> None:
+    ours, theirs = book(0, 30), book(1, 50)
+    distances = by_name(compare_tunes(ours, theirs, n_draws=5))
+    for figure in tune_figures(ours, theirs):
+        difference = np.abs(np.subtract(figure.generated, figure.held_out))
+        kind = "total variation" if figure.labels else "Kolmogorov-Smirnov"
+        value = difference.sum() / 2 if figure.labels else difference.max(initial=0)
+        assert distances[figure.aspect, kind].value.value == pytest.approx(value)
+        if figure.labels:
+            assert sum(figure.generated) == pytest.approx(1)
+
+
+def test_aspects_of_tokens_are_counted_by_hand() -> None:
+    rows = [["M:4/4", "K:Cmaj", "C", "2", "^F", "|", "c'"], None, ["M:4/4", "K:Cmaj", "G,", "z"]]
+    checks = book(0, 3)
+    figures = {f.aspect: f for f in tune_figures(checks, checks[:1], tokens=[rows, rows[:1]])}
+    pitches = figures["pitch tokens"]
+    assert pitches.labels == ("G,", "C", "^F", "c'")
+    assert pitches.generated == pytest.approx((1 / 3, 1 / 9, 1 / 9, 1 / 9))
+    assert figures["first pitch"].labels == ("", "C", "G,")
+    assert figures["last pitch"].held_out == (0, 0, 1)
+    assert figures["tokens"].values == (0, 4, 7)
+
+
+def test_equal_populations_have_no_distance() -> None:
+    real = [generate_tune(3, i) for i in range(60)]
+    checks = [check_tune(tune) for tune in real]
+    tokens = [get_tokeniser("v2").tokens(tune) for tune in real]
+    same = by_name(compare_tunes(checks, checks, tokens=[tokens, tokens, ()], n_draws=50))
+    assert {distance.value.value for distance in same.values()} == {0}

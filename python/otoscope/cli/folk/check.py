@@ -121,21 +121,25 @@ def analyse(
     generated: Annotated[str, typer.Argument(help=_ANALYSE.help("generated"))],
     draws: Annotated[int, _ANALYSE.option("n_draws", "--draws")] = _ANALYSE["n_draws"],
     strict: Annotated[bool, _ANALYSE.option("strict")] = _ANALYSE["strict"],
+    html: options.Html = None,
     json_path: options.Json = None,
     seed: options.Seed = _ANALYSE["seed"],
 ) -> None:
     """Compare generated tunes with real ones as populations, beside real tunes with real tunes.
 
-    Meters, modes, forms, endings and degrees are compared by total variation; numbers of measures
-    and notes, range and accidentals by Kolmogorov-Smirnov and Wasserstein distances.
+    Meters, modes, forms, endings, pitches and degrees are compared by total variation; numbers of
+    tokens, measures, parts and notes, range and accidentals by Kolmogorov-Smirnov and Wasserstein
+    distances.
 
-    Example: otoscope folk analyse tunes a.abc
+    Example: otoscope folk analyse tunes a.abc --html page.html
     """
-    from otoscope.folk.workflows.analyse import AnalyseFolkConfig, analyse_folk
+    from otoscope.folk.workflows.analyse import AnalyseFolkConfig, analyse_folk, save_analysis
 
     settings = AnalyseFolkConfig(real, generated, n_draws=draws, seed=seed, strict=strict)
     with bars() as progress:
         result = analyse_folk(settings, progress=progress)
+    if html:
+        save_analysis(result, html)
     write_json(result.to_dict() if json_path else None, json_path)
     if not is_printed(json_path):
         _show_analysis(result)

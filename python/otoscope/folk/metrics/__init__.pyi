@@ -18,7 +18,7 @@ from .measures import (
     MeasureKind,
     classify_measures,
 )
-from .population import PopulationDistance, compare_tunes
+from .population import AspectFigure, PopulationDistance, compare_tunes, tune_figures
 from .rules import RULES, Violation, check_repeats
 from .summary import RATES, Rate, Summary, difference, summarise
 
@@ -28,6 +28,7 @@ __all__ = [
     "MEASURE_KINDS",
     "RATES",
     "RULES",
+    "AspectFigure",
     "ClassifiedMeasure",
     "Conventions",
     "Judge",
@@ -54,4 +55,5 @@ __all__ = [
     "part_shapes",
     "summarise",
     "tune_features",
+    "tune_figures",
 ]

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from otoscope import records
 from otoscope.documents import document
 from otoscope.errors import ParameterError
+from otoscope.folk.abc import NotationError
 from otoscope.folk.data import is_prepared
-from otoscope.folk.metrics import PopulationDistance, check_tune, compare_tunes
+from otoscope.folk.metrics import (
+    AspectFigure,
+    PopulationDistance,
+    check_tune,
+    compare_tunes,
+    tune_figures,
+)
+from otoscope.folk.report.population import save_population
+from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.book_tunes import BookTune, left_out_notes, read_book_tunes
 from otoscope.progress import Progress, silent, tracked
 from otoscope.seeds import numpy_generator
 
-__all__ = ["AnalyseFolkConfig", "AnalyseFolkResult", "analyse_folk"]
+__all__ = ["AnalyseFolkConfig", "AnalyseFolkResult", "analyse_folk", "save_analysis"]
 
 _ALPHA = 0.05
 
@@ -63,6 +73,8 @@ class AnalyseFolkResult:
         Whether the held-out tunes are a random half, which the model may have been trained on.
     left_out : tuple of str
         Note on tunes of which voices were left out.
+    figures : tuple of AspectFigure
+        Distributions of generated and held-out tunes by aspect.
     """
 
     settings: AnalyseFolkConfig
@@ -72,6 +84,7 @@ class AnalyseFolkResult:
     distances: tuple[PopulationDistance, ...]
     halves: bool
     left_out: tuple[str, ...] = ()
+    figures: tuple[AspectFigure, ...] = ()
 
     @property
     def significant(self) -> tuple[PopulationDistance, ...]:
@@ -89,12 +102,25 @@ class AnalyseFolkResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """Limits of the comparison."""
+        few = self._few_draws
         if not self.halves:
-            return self.left_out
+            return (*few, *self.left_out)
         return (
+            *few,
             f"{self.settings.real} is not a prepared folder: held-out tunes and those of the "
             "floor are two random halves of it. A model trained on them has an unfair advantage.",
             *self.left_out,
+        )
+
+    @property
+    def _few_draws(self) -> tuple[str, ...]:
+        """Say so if no p can be small enough: it is at least 1 / (draws + 1)."""
+        n, draws = len(self.distances), self.settings.n_draws
+        if n < _ALPHA * (1 + draws):
+            return ()
+        return (
+            f"With {draws:,} draws none of {n} distances can be significant; take --draws "
+            f"{round(n / _ALPHA):,} or more.",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,6 +134,8 @@ class AnalyseFolkResult:
                 "held_out": self.n_held_out,
                 "train": self.n_train,
                 "distances": self.distances,
+                "figures": self.figures,
+                "sentence": self.sentence,
                 "notes": self.notes,
                 "versions": records.versions(),
             },
@@ -132,10 +160,34 @@ def analyse_folk(settings: AnalyseFolkConfig, *, progress: Progress = silent) ->
         [check_tune(tune.tune) for tune in tracked(progress, tunes, name)] if tunes else []
         for name, tunes in books.items()
     ]
-    distances = compare_tunes(*checks, n_draws=settings.n_draws, seed=settings.seed)
+    tokens = [[_tokens(tune) for tune in tunes] for tunes in books.values()]
+    distances = compare_tunes(*checks, tokens=tokens, n_draws=settings.n_draws, seed=settings.seed)
+    figures = tune_figures(*checks[:2], tokens=tokens[:2])
     n, m, n_train = map(len, checks)
     left_out = left_out_notes(tune for tunes in books.values() for tune in tunes)
-    return AnalyseFolkResult(settings, n, m, n_train, distances, halves, left_out)
+    return AnalyseFolkResult(settings, n, m, n_train, distances, halves, left_out, figures)
+
+
+def save_analysis(result: AnalyseFolkResult, path: Path) -> None:
+    """Write a page with a figure of each aspect, its distances, and the noise floor."""
+    save_population(
+        result.distances,
+        result.figures,
+        path,
+        title=f"{Path(result.settings.generated).name} beside {Path(result.settings.real).name}",
+        about=f"{result.n_generated:,} generated tunes, {result.n_held_out:,} held-out real ones",
+        record=result.to_dict(),
+    )
+
+
+def _tokens(tune: BookTune) -> list[str] | None:
+    """Tokens on root C, or None."""
+    if isinstance(tune.tune, NotationError):
+        return None
+    try:
+        return get_tokeniser("v2").tokens(tune.tune)
+    except NotationError:
+        return None
 
 
 def _halves(tunes: list[BookTune], seed: int) -> tuple[list[BookTune], list[BookTune]]:
