@@ -84,7 +84,7 @@ _PITCH: Final = re.compile(r"[\^_=]*[A-Ga-g][,']*")
 
 @dataclass(frozen=True)
 class AspectFigure:
-    """What is drawn of one aspect: a bar for each category, or the steps of a distribution.
+    """Bars of the categories of one aspect, or the steps of its distributions.
 
     Parameters
     ----------
