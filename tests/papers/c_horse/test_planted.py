@@ -21,7 +21,12 @@ from otoscope.data import DanceRecipe, plan_dance, render_dance
 from otoscope.errors import ParameterError
 from otoscope.intervene import Interrogation, InterrogationSettings, Tempo
 from otoscope.papers.c_horse.planted import HorsePlantedConfig, horse_planted
-from otoscope.papers.c_horse.stretched_dances import Dances, StretchedTempo, hear_dances
+from otoscope.papers.c_horse.stretched_dances import (
+    PAPER_STRETCHER,
+    Dances,
+    StretchedTempo,
+    hear_dances,
+)
 
 DOSES = (-6.0, 6.0)
 RECIPE = DanceRecipe(styles=("Samba", "ChaChaCha"), n_groups=3, seconds=2.0, sr=8000)
@@ -112,7 +117,7 @@ def test_lookup_answers_as_the_interrogated_sounds_do(version: int) -> None:
 
     by_sound = Interrogation(
         lambda y: by_levels(describe(y)), sounds, labels, settings=settings
-    ).run([Tempo(6)], doses={"tempo": DOSES})
+    ).run([Tempo(6, stretcher=PAPER_STRETCHER)], doses={"tempo": DOSES})
     looked_up = Interrogation(
         by_levels, dances.features["level"][version], labels, settings=settings
     ).run([StretchedTempo(6, available=(0, *DOSES))])
