@@ -117,7 +117,7 @@ def test_lookup_answers_as_the_interrogated_sounds_do(version: int) -> None:
 
     by_sound = Interrogation(
         lambda y: by_levels(describe(y)), sounds, labels, settings=settings
-    ).run([Tempo(6, stretcher=PAPER_STRETCHER)], doses={"tempo": DOSES})
+    ).run([Tempo(6, stretcher=PAPER_STRETCHER)], doses={StretchedTempo.name: DOSES})
     looked_up = Interrogation(
         by_levels, dances.features["level"][version], labels, settings=settings
     ).run([StretchedTempo(6, available=(0, *DOSES))])

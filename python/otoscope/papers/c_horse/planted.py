@@ -241,7 +241,7 @@ def _asked(
         confound=tested.tempo_bpm,
         settings=InterrogationSettings(seed=config.seed),
     )
-    return interrogation.run([tempo], doses={"tempo": config.doses})
+    return interrogation.run([tempo], doses={StretchedTempo.name: config.doses})
 
 
 def _power(

@@ -35,7 +35,7 @@ class StretchedTempo(FeatureDilation):
 
     is_back: bool = field(default=False, kw_only=True)
 
-    name = "tempo"
+    name = Tempo(1, stretcher=PAPER_STRETCHER).name
 
     @property
     def sound(self) -> Any:
