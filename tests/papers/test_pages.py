@@ -134,7 +134,7 @@ def test_sampled_tunes_of_paper_d_are_those_of_the_record() -> None:
     per_token = f"{masked['masked_nats_per_token']:.3f}".lstrip("0")
     n = content["settings"]["n"]
     assert f"removes {masked['masked_nats_per_tune']:.1f} nats per tune, {per_token} per" in text
-    assert f"{masked['unfinished']} of the {n} tunes then do not end" in text
+    assert f"of the {n} tunes then {masked['unfinished']} is broken off" in text
     free = content["samples"]["temperature 1"]["valid_and_finished"]
     assert f"{free['count']} of {n} tunes ({with_bounds(free).replace(' (', ', ')} are" in text
     nearest = content["nearest"]

@@ -192,6 +192,14 @@ def test_one_token_at_a_time_is_the_same(inputs: tuple[str, ...]) -> None:
     assert (without[0][0] - wanted).abs().max() > 0.1, "positions matter"
 
 
+def test_positions_are_given_to_networks_that_read_them_and_to_no_others() -> None:
+    ids = torch.tensor([[0, 3]])
+    with pytest.raises(ParameterError, match="the network has bar and part inputs; positions must"):
+        FolkRNN(5, hidden=4, inputs=["bar", "part"])(ids)
+    with pytest.raises(ParameterError, match="the network has no inputs; positions must be"):
+        FolkRNN(5, hidden=4)(ids, positions=torch.zeros(1, 2, 3, dtype=torch.int64))
+
+
 @pytest.mark.parametrize("bars_add_up", [False, True])
 def test_a_tune_is_as_likely_as_it_was_when_drawn(bars_add_up: bool) -> None:
     model, settings = informed(), SamplingConfig(max_tokens=80, bars_add_up=bars_add_up)

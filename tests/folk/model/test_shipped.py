@@ -31,6 +31,7 @@ def test_is_small_and_says_what_it_is() -> None:
     assert BUNDLE.stat().st_size < 6e6
     model = load_folkrnn()
     assert model.tokeniser == "v2"
+    assert model.network.inputs == ("bar", "part", "earlier")
     assert {"what", "data", "licence", "limits", "training", "nats_per_token"} <= set(model.card)
     assert all(nats["model"] < nats["trigram"] for nats in model.card["nats_per_token"].values())
 
@@ -44,12 +45,16 @@ def test_same_seed_same_tunes() -> None:
 
 @pytest.mark.slow
 def test_bars_add_up_with_the_mask_and_not_always_without() -> None:
+    """Without it, as the goal of paper D's page says; tunes that were broken off do not count."""
     model = load_folkrnn()
     shares = []
-    for masked in (False, True):
-        drawn = sample(model, 64, seed=1, settings=SamplingConfig(bars_add_up=masked))
-        shares.append(summarise([check_tune(tune_of(tune.tokens)) for tune in drawn]).valid)
-    assert shares[0] < 0.98 <= shares[1]
+    for masked, n in ((False, 200), (True, 64)):
+        drawn = sample(model, n, settings=SamplingConfig(bars_add_up=masked))
+        checks = [check_tune(tune_of(tune.tokens)) for tune in drawn if tune.is_finished]
+        shares.append(sum(check.is_valid for check in checks) / n)
+        if not masked:
+            assert summarise(checks).rates["parts"].interval.value > 0.25, "AABB was learnt"
+    assert 0.7 <= shares[0] < 0.98 <= shares[1]
 
 
 @pytest.mark.slow
@@ -62,6 +67,6 @@ def test_beats_a_trigram_on_the_tunes_that_it_has_not_seen(tmp_path: Path) -> No
     train, test = ([model.encode(tune) for tune in part] for part in (tunes.train, tunes.test))
     trigram = KneserNey(train, n_tokens=len(model.vocabulary)).nats_per_token(test)
     nats = nats_per_token(model, tunes.test)
-    assert nats < trigram
+    assert nats < 1.2 < trigram
     means = model.card["nats_per_token"]["test"]
     np.testing.assert_allclose([nats, trigram], [means["model"], means["trigram"]], atol=2e-3)

@@ -4,12 +4,14 @@ from .kneser_ney import KneserNey
 from .likelihood import nats_per_token, surprise
 from .network import FolkRNN
 from .pickles import import_folkrnn
+from .position import PositionReader
 from .sampler import SampledTune, sample, sample_stream
 
 __all__ = [
     "FolkModel",
     "FolkRNN",
     "KneserNey",
+    "PositionReader",
     "SampledTune",
     "SamplingConfig",
     "import_folkrnn",

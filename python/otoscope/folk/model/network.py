@@ -176,12 +176,17 @@ class FolkRNN(nn.Module):
         state : tuple of Tensor [layer, tune, unit], optional
             Hidden and cell state before the first token; the initial state if not given.
         positions : Tensor [tune, step, column], int64, optional
-            Positions after each token, of a network with inputs.
+            Positions after each token, of a network with inputs: `PositionReader.read`.
 
         Returns
         -------
         tuple of Tensor [tune, step, token] and tuple of Tensor [layer, tune, unit]
             Logits of the token after each, and the state after the last.
+
+        Raises
+        ------
+        ParameterError
+            If positions are missing, or the network has no inputs.
 
         Examples
         --------
@@ -194,6 +199,11 @@ class FolkRNN(nn.Module):
 
     def read(self, ids: Tensor, positions: Tensor | None) -> Tensor:
         """Return the input of the first layer for tokens: Tensor [tune, step, column]."""
+        if (positions is None) == bool(self.inputs):
+            raise ParameterError(
+                f"the network has {' and '.join(self.inputs) or 'no'} inputs; positions must be "
+                "those that FolkModel.positions.read returns, or None without inputs"
+            )
         rows = F.embedding(ids, self.input_rows)
         if positions is None:
             return rows
