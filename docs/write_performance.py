@@ -314,6 +314,8 @@ def _notes(name: str, facts: dict[str, Any]) -> Iterator[str]:
     if "times_as_long" in facts:
         errors = ", ".join(f"{int(n):,}: {error:.2g}" for n, error in facts["error"].items())
         yield f"- {_cell(name)}. Error by evaluations: {errors}."
+    if "cause" in facts:
+        yield f"- {_cell(name)}: missed because {facts['cause']}."
     if "plan_since" in facts:
         yield f"- {_cell(name)}: not timed again since its plan is {facts['plan_since']}."
     if "times_real_time" in facts and "stretcher_share" not in facts:
