@@ -53,8 +53,13 @@ class Specifiers:
 
     def updated(self, later: Specifiers) -> Specifiers:
         """Return the specifiers after those of a later field."""
+        if later == _NOTHING:
+            return self
         given = {x.name: getattr(later, x.name) for x in fields(later)}
         return replace(self, **{name: x for name, x in given.items() if x is not None})
+
+
+_NOTHING = Specifiers()
 
 
 def read_specifiers(text: str) -> tuple[Specifiers, tuple[str, ...]]:

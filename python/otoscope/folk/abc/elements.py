@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
+from typing import Self
 
 from otoscope.folk.abc.key import LETTERS, NATURAL, Key
 from otoscope.folk.abc.meter import Meter
@@ -31,6 +32,7 @@ __all__ = [
     "repeat_mark",
 ]
 
+_new = object.__new__
 _NATURALS = tuple(NATURAL[letter] for letter in LETTERS)
 
 
@@ -51,10 +53,12 @@ class Element:
         """Line and column."""
         return self.line, self.column
 
-    def at_line(self, line: int) -> Element:
-        """Copy the element to another line; faster than `dataclasses.replace`."""
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, line=line)
+    def at(self, line: int, column: int) -> Self:
+        """Copy the element to another place; faster than `dataclasses.replace`."""
+        other = _new(self.__class__)
+        values = other.__dict__
+        values.update(self.__dict__)
+        values["line"], values["column"] = line, column
         return other
 
 

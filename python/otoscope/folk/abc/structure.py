@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from otoscope.folk.abc.durations import TimedElement
 from otoscope.folk.abc.elements import (
@@ -224,8 +226,12 @@ def unfold(elements: Sequence[Element], key: Key, meter: Meter) -> tuple[Element
 
 def check_size(elements: Sequence[Element], key: Key, meter: Meter) -> None:
     """Refuse a tune that few characters make too large: by repeats, rests or odd note lengths."""
-    counts = [max(*x.repeats, *x.endings, 1) for x in elements if isinstance(x, BarLine)]
-    rests = sum(x.count for x in elements if isinstance(x, MeasureRest))
+    of_kind: defaultdict[type[Element], list[Any]] = defaultdict(list)
+    for element in elements:
+        of_kind[type(element)].append(element)
+    bar_lines = {(x.text, x.ending): x for x in of_kind[BarLine]}.values()
+    counts = [max(*x.repeats, *x.endings, 1) for x in bar_lines]
+    rests = sum(x.count for x in of_kind[MeasureRest])
     if (len(elements) + rests) * (1 + max(counts, default=0)) > MOST_ELEMENTS:
         n_played = len(unfold(elements, key, meter))
         if n_played + rests > MOST_ELEMENTS:
@@ -233,16 +239,12 @@ def check_size(elements: Sequence[Element], key: Key, meter: Meter) -> None:
                 f"rests of {rests:,} measures came, needs at most {MOST_ELEMENTS - n_played:,}"
             )
             raise NotationError(message, reason="size", line=elements[0].line)
-    divisors = {meter.length.denominator} if meter.length else {1}
-    for element in elements:
-        if isinstance(element, Note | Chord | Rest):
-            divisors.add(element.length.denominator)
-        if isinstance(element, Chord):
-            divisors.update(note.length.denominator for note in element.notes)
-        elif isinstance(element, Tuplet):
-            divisors.add(element.notes)
-        elif isinstance(element, InlineField) and isinstance(element.value, Meter):
-            divisors.add((element.value.length or Fraction(1)).denominator)
+    meters = [meter, *(x.value for x in of_kind[InlineField] if isinstance(x.value, Meter))]
+    chords = of_kind[Chord]
+    lasting = [*of_kind[Note], *of_kind[Rest], *chords, *(x for y in chords for x in y.notes)]
+    divisors = {x.length.denominator for x in lasting}
+    divisors |= {x.length.denominator for x in meters if x.length}
+    divisors |= {x.notes for x in of_kind[Tuplet]}
     if math.lcm(*divisors) > _LARGEST_DIVISOR:
         message = f"note lengths have no common unit of at least 1/{_LARGEST_DIVISOR:.0e} note"
         raise NotationError(message, reason="size", line=elements[0].line)

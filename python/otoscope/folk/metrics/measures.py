@@ -131,7 +131,7 @@ def _with_places(tune: Tune) -> Tune:
     places = {element.place for element in tune.elements}
     if len(places) == len({id(element) for element in tune.elements}) == n:
         return tune
-    elements = tuple(element.at_line(i) for i, element in enumerate(tune.elements))
+    elements = tuple(element.at(i, element.column) for i, element in enumerate(tune.elements))
     return replace(tune, elements=elements)
 
 

@@ -240,7 +240,7 @@ def _blocks(text: str) -> Iterator[list[_Line]]:
     is_complete = False  # a blank line ends the block
     for number, line in enumerate(split_lines(text), 1):
         begins = line.startswith("X:")
-        if block and (begins or (not line.strip() and is_complete)):
+        if block and (begins or (is_complete and not line.strip())):
             yield block
             block = []
         if not block and line.startswith("%%"):
@@ -312,9 +312,10 @@ def _parse_music(
     meter = FREE
     if "M" in fields:
         meter = Meter.parse(fields["M"].text, line=fields["M"].number, column=3)
-    unit = default_unit(meter)
     if "L" in fields:
         unit = parse_unit(fields["L"].text, line=fields["L"].number, column=3)
+    else:
+        unit = default_unit(meter)
 
     def read(voice: str | None) -> MusicReader:
         reader = MusicReader(key or Key(None, "none"), meter, unit, voice=voice, strict=strict)

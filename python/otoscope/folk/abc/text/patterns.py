@@ -8,7 +8,7 @@ from functools import cache
 from otoscope.folk.abc.durations import LENGTH
 from otoscope.folk.abc.elements import repeat_mark
 
-__all__ = ["INSIDE", "NO_NOTES", "OLD_CHORD", "TOKEN", "VOICE", "bar_line_text"]
+__all__ = ["INSIDE", "NO_NOTES", "OLD_CHORD", "SPLIT", "TOKEN", "VOICE", "bar_line_text"]
 
 # Numbers have few digits, so that a hostile file cannot ask for ages of music.
 _LENGTH = rf"(?:\ *(?P<{{0}}length>{LENGTH}))?"
@@ -17,12 +17,14 @@ _ENDING = r"\d{1,2}(?:[,-]\d{1,2})*"
 _CLOSING, _OPENING = r"(?::+|:\ +)", r"(?::+|\ +:(?!\ *[:|\]]))"  # also ": |" and "| :"
 TOKEN = re.compile(
     rf"""
-    (?P<skip> [\s`]+ | y\d* | \\\s*$ )
+    (?P<note> {_NOTE.format("")} ) \ *
+  | (?P<skip> [\s`]+ | y\d* )
+  | (?P<continuation> \\ )
   | (?P<text> "[^"]*" )
   | (?P<field> \[(?P<field_letter>[A-Za-z]):(?P<field_value>[^\]]*)\] )
   | (?P<bar> (?P<bar_text> \[\|\] | {_CLOSING}\|+{_OPENING} | {_CLOSING}\|[\]|]? | ::+
              | \[\|{_OPENING}? | \|[\]|]?{_OPENING}? )
-             (?P<bar_ending> {_ENDING} )? )
+             (?P<bar_ending> {_ENDING} )? ) \ *
   | (?P<ending> \[(?P<ending_list> {_ENDING} ) )
   | (?P<chord> \[ (?P<chord_inside>(?:"[^"]*"|[^\]"])*) \] {_LENGTH.format("chord_")} )
   | (?P<grace> \{{ (?P<grace_slash>/?) (?P<grace_inside>[^}}]*) \}} )
@@ -32,14 +34,16 @@ TOKEN = re.compile(
   | (?P<tuplet> \( (?P<p>\d{{2}}(?=:)|\d) (?: :(?P<q>\d{{0,3}}) (?: :(?P<r>\d{{0,3}}) )? )? )
   | (?P<tie> - )
   | (?P<broken> >{{1,3}} | <{{1,3}} )
-  | (?P<note> {_NOTE.format("")} )
   | (?P<rest> [zx] {_LENGTH.format("rest_")} )
   | (?P<measures> [ZX] (?P<count>\d{{0,3}}) )
   | (?P<overlay> &+ )
   | (?P<linebreak> [!$*] )
+  | (?P<other> . )
     """,
     re.VERBOSE,
 )
+# The same without names, which is faster, to split a line into its signs.
+SPLIT = re.compile(re.sub(r"\(\?P<\w+>", "(?:", TOKEN.pattern), re.VERBOSE)
 INSIDE = re.compile(rf"(?P<note>{_NOTE.format('')})|(?P<tie>-)|(?P<chord>\[[^\]]*\])|(?P<skip>.)")
 VOICE = re.compile(r'"[^"]*"|\[V:(?P<name>[^\]]*)\]')
 NO_NOTES = re.compile(r'"[^"]*"|![^!]*!|\[[A-Za-z]:[^\]]*\]|[^A-Ga-g]')

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -27,13 +27,13 @@ from otoscope.folk.abc.elements import (
     Mark,
     MeasureRest,
     Note,
-    Rest,
     Tuplet,
 )
 from otoscope.folk.abc.errors import NotationError
-from otoscope.folk.abc.key import LETTERS, SIGNS, Key, read_key_field
+from otoscope.folk.abc.key import Key, read_key_field
 from otoscope.folk.abc.meter import Meter
-from otoscope.folk.abc.text.patterns import INSIDE, NO_NOTES, OLD_CHORD, TOKEN, VOICE, bar_line_text
+from otoscope.folk.abc.text.patterns import INSIDE, NO_NOTES, OLD_CHORD, SPLIT, VOICE
+from otoscope.folk.abc.text.signs import Sign, sign_reader
 from otoscope.folk.abc.text.spelling import Accidentals
 from otoscope.folk.abc.transposition import (
     Shift,
@@ -45,7 +45,8 @@ from otoscope.folk.abc.transposition import (
 
 __all__ = ["MusicReader"]
 
-_NO_SHIFT, _AS_WRITTEN = Shift(0, 0), Specifiers()
+_NO_SHIFT, _AS_WRITTEN, _ONE = Shift(0, 0), Specifiers(), Fraction(1)
+_ENDING_OVERLAYS = ("bar", "field", "overlays")
 
 
 class MusicReader:
@@ -75,19 +76,16 @@ class MusicReader:
         self._overlay: float = 0  # bar lines to the end of what is left out
         self._region: tuple[int, int] | None = None  # place of (& without &)
         self._written_key, self._key, self._specifiers = key, key, _AS_WRITTEN
-        self._shift = _NO_SHIFT
+        self._shift, self._moves = _NO_SHIFT, False
         self._meter, self._unit = meter, unit
         self._accidentals = Accidentals(key)
         self._last: int | None = None  # index of the latest note, chord or rest
         self._latest: tuple[Note, ...] = ()  # its notes as written
         self._tuplet = 0  # notes that the open tuplet still needs
         self._pending: BrokenRhythm | None = None
-        self._line = self._column = 0
-        self._handlers: dict[str, Callable[[re.Match[str]], None]] = {
-            name: getattr(self, f"_on_{name}")
-            for name in TOKEN.groupindex
-            if hasattr(self, f"_on_{name}")
-        }
+        self._line = self._column = self._first_column = 0
+        self._text = ""  # of the line of which the first character is at that column
+        self._read_sign = sign_reader(key, unit)
 
     def read_specifiers(self, specifiers: Specifiers, line: int, column: int) -> None:
         """Change the octave or the transposition, the key as written being the same."""
@@ -113,21 +111,20 @@ class MusicReader:
 
     def read_line(self, text: str, line: int, column: int = 1) -> None:
         """Read one line of music, comments removed; ``column`` is that of its first character."""
-        self._line, at = line, 0
+        self._line, self._text, self._first_column, at = line, text, column, 0
         while at < len(text):
             if self._is_left_out and (at := self._end_of_voice(text, at)) == len(text):
                 return
-            self._column = column + at
-            match = TOKEN.match(text, at)
-            kind = str(match.lastgroup) if match else ""
-            at = match.end() if match else at + 1
-            if self._overlay and kind not in ("bar", "field", "overlays"):
-                continue
-            if match is None:
-                raise self._error(f"{text[at - 1 : at + 9]!r} came, needs music", "character")
-            handler = self._handlers.get(kind)
-            if handler is not None:
-                handler(match)
+            for written in SPLIT.findall(text, at):
+                start, at = at, at + len(written)
+                sign = self._read_sign(written)
+                handler = _HANDLERS.get(sign.kind)
+                if handler is None or (self._overlay and sign.kind not in _ENDING_OVERLAYS):
+                    continue
+                self._column = column + start
+                handler(self, sign)
+                if self._is_left_out:
+                    break
 
     def read_field(self, letter: str, value: str, line: int, column: int) -> None:
         """Read a field within the music."""
@@ -148,6 +145,7 @@ class MusicReader:
             self._add(InlineField(letter, self._meter, line=line, column=column))
         elif letter == "L":
             self._unit = parse_unit(value, line=line, column=column)
+            self._read_sign = sign_reader(self._written_key, self._unit)
         elif letter in "PQ":
             text = value.strip().replace("]", "")  # it is written within brackets
             if text.count('"') % 2:  # would hide a comment, or make one of what follows
@@ -209,10 +207,12 @@ class MusicReader:
         if key is not None:
             self._written_key = key
             self._accidentals.change_key(key)
+            self._read_sign = sign_reader(key, self._unit)
         self._accidentals.scope = self._specifiers.scope or "pitch"
         octaves, semitones = self._specifiers.octaves, self._specifiers.semitones or 0
         steps = nearest_shift(self._written_key, semitones).steps if semitones else 0
         self._shift = Shift(steps + 7 * octaves, semitones + 12 * octaves)
+        self._moves = self._shift != _NO_SHIFT
         try:
             sounding = shift_key(self._written_key, self._shift)
         except NotationError as fault:
@@ -224,7 +224,7 @@ class MusicReader:
         self._key = sounding
 
     def _add(self, element: Element) -> None:
-        if self._shift != _NO_SHIFT:
+        if self._moves:
             (element,) = change_notes((element,), self._sounding)
         self.elements.append(element)
 
@@ -234,124 +234,113 @@ class MusicReader:
     def _add_timed(self, element: Element) -> None:
         """Add an element that has a duration."""
         self._last, self._pending = len(self.elements), None
-        self._tuplet = max(0, self._tuplet - 1)
+        self._tuplet = self._tuplet and self._tuplet - 1
         self._add(element)
 
     def _length(self, text: str | None) -> Fraction:
-        length = parse_length(text or "")
-        if length is None:
-            raise self._error(
-                f"length is {text!r}, needs a number above 0, of at most 6 digits", "length"
-            )
+        if (length := parse_length(text or "")) is None:
+            raise self._length_error(text)
         return length
 
-    def _make_note(self, match: re.Match[str], unit: Fraction) -> Note:
-        letter, octave, sign = match["letter"], match["octave"], match["sign"]
-        step = LETTERS.index(letter.upper()) + 7 * (letter.islower() + octave.count("'"))
-        step -= 7 * octave.count(",")
-        alter = self._accidentals.as_read(step) if sign is None else SIGNS[sign]
-        written = sign is not None or alter != self._accidentals.alteration(step)
-        if written:
-            self._accidentals.write_sign(step, alter)
-        note = Note(
-            step,
-            alter,
-            self._length(match["length"]) * unit,
-            written=written,
-            line=self._line,
-            column=self._column,
-        )
-        if not 0 <= (pitch := note.pitch + self._shift.semitones) <= 127:
-            raise self._error(f"{match[0]!r} sounds as {pitch}, needs to be in [0, 127]", "pitch")
-        return note
+    def _length_error(self, text: str | None) -> NotationError:
+        message = f"length is {text!r}, needs a number above 0, of at most 6 digits"
+        return self._error(message, "length")
 
-    def _hold(self, notes: tuple[Note, ...]) -> None:
+    def _make_note(self, sign: Sign) -> Note:
+        """Return the note of a sign, with the accidentals in force."""
+        if sign.note is None:
+            raise self._length_error(sign.match["length"])
+        note = self._accidentals.in_force(sign.note)
+        if not 0 <= (pitch := note.pitch + self._shift.semitones) <= 127:
+            raise self._error(f"{sign.text!r} sounds as {pitch}, needs to be in [0, 127]", "pitch")
+        return note.at(self._line, self._column)
+
+    def _hold(self, *notes: Note) -> None:
         """Remember the notes of the latest element, as written; none for a rest."""
         self._latest = notes
-        self._accidentals.hold_ties(notes)
-
-    def _notes(self, text: str) -> Iterator[Note]:
-        """Yield the notes within a chord, lengths in units of their own; skip other signs."""
-        notes: list[Note] = []
-        for match in INSIDE.finditer(re.sub(r'"[^"]*"|![^!]*!', "", text)):
-            if match.lastgroup == "note":
-                notes.append(self._make_note(match, Fraction(1)))
-            elif match.lastgroup == "tie" and notes:
-                notes[-1] = replace(notes[-1], tie=True)
-        yield from notes
+        if notes or not self._accidentals.are_of_key:
+            self._accidentals.hold_ties(notes)
 
     def _make_chord(self, inside: str, length: Fraction) -> Chord:
-        notes = list(self._notes(inside))
+        notes, read_sign = list[Note](), sign_reader(self._written_key, _ONE)
+        for match in INSIDE.finditer(re.sub(r'"[^"]*"|![^!]*!', "", inside)):
+            if match.lastgroup == "note":
+                notes.append(self._make_note(read_sign(match[0])))
+            elif match.lastgroup == "tie" and notes:
+                notes[-1] = replace(notes[-1], tie=True)
         if not notes:
             raise self._error(f"chord is {inside!r}, needs notes", "chord")
         first = notes[0].length  # the chord lasts as long as its first note
-        notes = [replace(note, length=note.length / first) for note in notes]
-        return Chord(
-            tuple(notes), first * length * self._unit, line=self._line, column=self._column
-        )
+        members = tuple(replace(note, length=note.length / first) for note in notes)
+        return Chord(members, first * length * self._unit, line=self._line, column=self._column)
 
-    def _on_text(self, match: re.Match[str]) -> None:
-        self._add(Mark(match[0], line=self._line, column=self._column))
+    def _on_mark(self, sign: Sign) -> None:
+        if sign.other is not None:
+            self._add(sign.other.at(self._line, self._column))
 
-    _on_mark = _on_text
+    _on_text = _on_mark
 
-    def _on_field(self, match: re.Match[str]) -> None:
-        self.read_field(match["field_letter"], match["field_value"], self._line, self._column)
+    def _on_other(self, sign: Sign) -> None:
+        rest = self._text[self._column - self._first_column :]
+        if sign.kind == "other" or rest[1:].strip():  # not a backslash at the end of a line
+            raise self._error(f"{rest[:10]!r} came, needs music", "character")
 
-    def _on_bar(self, match: re.Match[str]) -> None:
+    _on_continuation = _on_other
+
+    def _on_field(self, sign: Sign) -> None:
+        letter, value = sign.match["field_letter"], sign.match["field_value"]
+        self.read_field(letter, value, self._line, self._column)
+
+    def _on_bar(self, sign: Sign) -> None:
         self._overlay = max(0, self._overlay - 1)
         if self._overlay:
             return
-        text = bar_line_text(match["bar_text"])
         self._accidentals.end_measure()
-        ending = match["bar_ending"] or ""
-        self._add(BarLine(text, ending, line=self._line, column=self._column))
+        self._on_mark(sign)
 
-    def _on_ending(self, match: re.Match[str]) -> None:
+    def _on_ending(self, sign: Sign) -> None:
         last = self.elements[-1] if self.elements else None
         if isinstance(last, BarLine) and not last.ending:
-            self.elements[-1] = replace(last, ending=match["ending_list"])
+            self.elements[-1] = replace(last, ending=sign.match["ending_list"])
         else:
-            self._add(BarLine("", match["ending_list"], line=self._line, column=self._column))
+            self._add(BarLine("", sign.match["ending_list"], line=self._line, column=self._column))
 
-    def _on_chord(self, match: re.Match[str]) -> None:
-        chord = self._make_chord(match["chord_inside"], self._length(match["chord_length"]))
+    def _on_chord(self, sign: Sign) -> None:
+        inside, length = sign.match[f"{sign.kind}_inside"], sign.match[f"{sign.kind}_length"]
+        chord = self._make_chord(inside, self._length(length))
         self._add_timed(chord)
-        self._hold(chord.notes)
+        self._hold(*chord.notes)
 
-    def _on_plus(self, match: re.Match[str]) -> None:
-        if not OLD_CHORD.fullmatch(match["plus_inside"]):
-            self._on_text(match)
-            return
-        chord = self._make_chord(match["plus_inside"], self._length(match["plus_length"]))
-        self._add_timed(chord)
-        self._hold(chord.notes)
+    def _on_plus(self, sign: Sign) -> None:
+        if OLD_CHORD.fullmatch(sign.match["plus_inside"]):
+            self._on_chord(sign)
+        else:
+            self._add(Mark(sign.text, line=self._line, column=self._column))
 
-    def _on_grace(self, match: re.Match[str]) -> None:
+    def _on_grace(self, sign: Sign) -> None:
         notes: list[Note | Chord] = []
-        for part in INSIDE.finditer(match["grace_inside"]):
+        for part in INSIDE.finditer(sign.match["grace_inside"]):
             if part.lastgroup == "note":
-                notes.append(self._make_note(part, self._unit))
+                notes.append(self._make_note(self._read_sign(part[0])))
             elif part.lastgroup == "chord":
                 notes.append(self._make_chord(part[0][1:-1], Fraction(1)))
-        slash = match["grace_slash"] != ""
+        slash = sign.match["grace_slash"] != ""
         if notes:
             self._add(GraceNotes(tuple(notes), slash, line=self._line, column=self._column))
 
-    def _on_tuplet(self, match: re.Match[str]) -> None:
+    def _on_tuplet(self, sign: Sign) -> None:
         if self._tuplet:
-            raise self._error(f"{match[0]!r} begins within another tuplet", "tuplet")
-        notes = int(match["p"])
-        normal_notes = int(
-            match["q"] or default_normal_notes(notes, is_compound=self._meter.is_compound)
-        )
-        count = int(match["r"] or notes)
+            raise self._error(f"{sign.text!r} begins within another tuplet", "tuplet")
+        notes = int(sign.match["p"])
+        usual = default_normal_notes(notes, is_compound=self._meter.is_compound)
+        normal_notes = int(sign.match["q"] or usual)
+        count = int(sign.match["r"] or notes)
         if not notes * normal_notes * count:
-            raise self._error(f"tuplet is {match[0]!r}, needs numbers above 0", "tuplet")
+            raise self._error(f"tuplet is {sign.text!r}, needs numbers above 0", "tuplet")
         self._tuplet = count
         self._add(Tuplet(notes, normal_notes, count, line=self._line, column=self._column))
 
-    def _on_tie(self, match: re.Match[str]) -> None:
+    def _on_tie(self, sign: Sign) -> None:
         last = None if self._last is None else self.elements[self._last]
         between = self.elements[(self._last or 0) + 1 :]
         if not isinstance(last, Note | Chord) or any(isinstance(x, BarLine) for x in between):
@@ -361,40 +350,51 @@ class MusicReader:
         else:
             tied = tuple(replace(note, tie=True) for note in last.notes)
             self.elements[self._last or 0] = replace(last, notes=tied)
-        self._hold(tuple(replace(note, tie=True) for note in self._latest))
+        self._hold(*(replace(note, tie=True) for note in self._latest))
 
-    def _on_broken(self, match: re.Match[str]) -> None:
+    def _on_broken(self, sign: Sign) -> None:
         if self._last is None or self._pending is not None:
-            raise self._error(f"{match[0]!r} has no note before it", "broken rhythm")
-        self._pending = BrokenRhythm(match[0], line=self._line, column=self._column)
+            raise self._error(f"{sign.text!r} has no note before it", "broken rhythm")
+        self._pending = BrokenRhythm(sign.text, line=self._line, column=self._column)
         self._add(self._pending)
 
-    def _on_note(self, match: re.Match[str]) -> None:
-        note = self._make_note(match, self._unit)
+    def _on_note(self, sign: Sign) -> None:
+        if sign.is_plain and sign.note and self._accidentals.are_of_key and not self._moves:
+            note = sign.note.at(self._line, self._column)
+        else:
+            note = self._make_note(sign)
+            self._accidentals.hold_ties(())  # ties to this note end; one from it comes later
         self._add_timed(note)
-        self._hold((note,))
+        self._latest = (note,)
 
-    def _on_rest(self, match: re.Match[str]) -> None:
-        length = self._length(match["rest_length"]) * self._unit
-        visible = match[0][0] == "z"
-        self._add_timed(Rest(length, visible, line=self._line, column=self._column))
-        self._hold(())
+    def _on_rest(self, sign: Sign) -> None:
+        if sign.other is None:
+            raise self._length_error(sign.match["rest_length"])
+        self._add_timed(sign.other.at(self._line, self._column))
+        self._hold()
 
-    def _on_measures(self, match: re.Match[str]) -> None:
-        count = int(match["count"] or 1)
+    def _on_measures(self, sign: Sign) -> None:
+        count = int(sign.match["count"] or 1)
         if self._meter.length is None or not count:
-            raise self._error(f"{match[0]!r} needs a meter and a number above 0", "length")
+            raise self._error(f"{sign.text!r} needs a meter and a number above 0", "length")
         self._add_timed(MeasureRest(count, line=self._line, column=self._column))
 
-    def _on_overlay(self, match: re.Match[str]) -> None:
-        message = f"{match[0]!r} begins a second voice"
+    def _on_overlay(self, sign: Sign) -> None:
+        message = f"{sign.text!r} begins a second voice"
         if self._strict or not any(message in notice.message for notice in self.notices):
             self._leave_out(message)
-        self._overlay = len(match[0]) if self._region is None else math.inf
+        self._overlay = len(sign.text) if self._region is None else math.inf
 
-    def _on_overlays(self, match: re.Match[str]) -> None:
-        opens = match[0] == "(&"
+    def _on_overlays(self, sign: Sign) -> None:
+        opens = sign.text == "(&"
         if opens != (self._region is None):
             message = "begins within another" if opens else "has no '(&' before it"
-            raise self._error(f"{match[0]!r} {message}", "several voices")
+            raise self._error(f"{sign.text!r} {message}", "several voices")
         self._region, self._overlay = (self._line, self._column) if opens else None, 0
+
+
+_HANDLERS: dict[str, Callable[[MusicReader, Sign], None]] = {
+    name.removeprefix("_on_"): function
+    for name, function in vars(MusicReader).items()
+    if name.startswith("_on_")
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -50,6 +51,7 @@ class Accidentals:
         self._signs: dict[int, int] = {}
         self._in_octave: dict[int, int] = {}
         self._tied: dict[int, int] = {}
+        self.are_of_key = True  # neither a sign nor a tie is in force
 
     def alteration(self, step: int) -> int:
         """Return the alteration of a note without sign."""
@@ -63,17 +65,33 @@ class Accidentals:
             return self._in_octave[step]
         return self._without_signs(step)
 
+    def in_force(self, note: Note) -> Note:
+        """Return a note of the key, or with its own sign, as it is read here; register its sign."""
+        if note.written:
+            self.write_sign(note.step, note.alter)
+        elif not self.are_of_key:
+            alter = self.as_read(note.step)
+            written = alter != self.alteration(note.step)
+            if written:
+                self.write_sign(note.step, alter)
+            if written or alter != note.alter:
+                return replace(note, alter=alter, written=written)
+        return note
+
     def write_sign(self, step: int, alter: int) -> None:
         """Register a written sign."""
         self._signs[step % 7] = self._in_octave[step] = alter
+        self.are_of_key = False
 
     def hold_ties(self, notes: Iterable[Note]) -> None:
         """Register the ties that follow the latest notes; no notes for a rest."""
         self._tied = {note.step: note.alter for note in notes if note.tie}
+        self.are_of_key = not (self._tied or self._signs)
 
     def end_measure(self) -> None:
         """Forget the signs of the measure."""
         self._signs, self._in_octave = {}, {}
+        self.are_of_key = not self._tied
 
     def change_key(self, key: Key) -> None:
         """Set another key."""
