@@ -156,14 +156,11 @@ def test_no_work_transforms_a_long_file_at_once(
     monkeypatch.setattr(model, "prepare", counted)
     identity: dict[str, str] = {}
     loaders = {
-        "otoscope.workflows.attack.load_listening_model": lambda *_, **__: model,
-        "otoscope.workflows.singing.evaluate.load_identified_listener": lambda *_, **__: (
-            model,
-            identity,
-        ),
+        "otoscope.workflows.attack.load_identified_listener",
+        "otoscope.workflows.singing.evaluate.load_identified_listener",
     }
-    for place, load in loaders.items():
-        monkeypatch.setattr(place, load)
+    for place in loaders:
+        monkeypatch.setattr(place, lambda *_, **__: (model, identity))
     shorten(monkeypatch)
     monkeypatch.setattr(files, "_read_all", None)  # which reads a file at once
     if work == "attack":

@@ -74,7 +74,8 @@ class Desk:
         self._current: Job | None = None
         self._is_closed = False
         self._at_work, self._spare = _Warm(self._make), _Warm(self._make)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def submit(self, item: Any) -> Job:
         """Put a job at the end of the line."""
@@ -115,8 +116,9 @@ class Desk:
         with self._lock:
             self._is_closed = True
             self._lock.notify_all()
-        for warm in (self._at_work, self._spare):
-            warm.worker.terminate()
+            self._at_work.worker.terminate()
+            self._spare.worker.terminate()
+        self._thread.join()
         for warm in (self._at_work, self._spare):
             warm.worker.stop()
 
@@ -134,11 +136,12 @@ class Desk:
             except ParameterError as err:
                 self._end(job, "failed", str(err))
             except Exception:  # the pipe is closed: the process was ended
-                if self._is_closed:
-                    return
                 how = self._at_work.worker.stop()
                 self._end(job, "failed", f"the process that worked on it was ended ({how})")
-                self._at_work, self._spare = self._spare, _Warm(self._make)
+                with self._lock:
+                    if self._is_closed:
+                        return
+                    self._at_work, self._spare = self._spare, _Warm(self._make)
 
     def _end(self, job: Job, state: JobState, result: Any) -> None:
         with self._lock:

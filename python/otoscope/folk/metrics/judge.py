@@ -163,7 +163,8 @@ class Judge:
     >>> from otoscope.folk.data import generate_tune
     >>> tunes = [(str(i), generate_tune(0, i)) for i in range(400)]
     >>> judge = Judge(tunes, preset="challenge2020")
-    >>> [screen.name for screen in judge(tunes[0][1]).screens if not screen.passed][:1]
+    >>> jig = next(tune for _, tune in tunes if tune.meter.text == "6/8")
+    >>> [screen.name for screen in judge(jig).screens if not screen.passed]
     ['plagiarism']
     """
 

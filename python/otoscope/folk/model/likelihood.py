@@ -43,6 +43,7 @@ def surprise(
 
     Examples
     --------
+    >>> from otoscope.folk.model import FolkRNN
     >>> from otoscope.folk.tokens import Vocabulary
     >>> model = FolkModel(FolkRNN(4, hidden=8).eval(), Vocabulary(("<s>", "</s>", "A", "B")))
     >>> surprise(model, [["A", "B"]])[0].shape
@@ -85,6 +86,7 @@ def nats_per_token(model: FolkModel, tunes: Sequence[Sequence[str]], *, batch: i
 
     Examples
     --------
+    >>> from otoscope.folk.model import FolkRNN
     >>> from otoscope.folk.tokens import Vocabulary
     >>> model = FolkModel(FolkRNN(4, hidden=8).eval(), Vocabulary(("<s>", "</s>", "A", "B")))
     >>> 0 < nats_per_token(model, [["A", "B"]]) < 3
