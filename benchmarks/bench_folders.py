@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import torch
 
@@ -122,22 +122,22 @@ def songs_of(folder: Path, n: int) -> None:
 
 def _process(job: Job, folder: Path, n: int, workers: int, device: str) -> tuple[float, float]:
     """Run a command; return its wall-clock and its CPU seconds, those of its workers included."""
-    with TemporaryDirectory() as out:
+    with TemporaryDirectory() as out, TemporaryFile() as errors:
         words = job.arguments.format(songs=folder / f"{n}", out=Path(out) / "out").split()
         words += ["--workers", str(workers), "--device", device]
         start = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "otoscope.cli", *words],
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=errors,
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
-        code = os.waitstatus_to_exitcode(status)
-        process.returncode = code
-        message = process.stderr.read().decode() if process.stderr else ""
-        if code not in (0, 1):  # 1: a gate failed
-            raise RuntimeError(f"{' '.join(words)} ended with {code}: {message}")
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in (0, 1):  # 1: a gate failed
+            errors.seek(0)
+            message = errors.read().decode()
+            raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}: {message}")
         return wall, usage.ru_utime + usage.ru_stime
 
 

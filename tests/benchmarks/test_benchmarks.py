@@ -231,16 +231,6 @@ def test_start_times_whole_processes(tmp_path: Path) -> None:
     assert set(case["rivals"]) == {"ours", "import torch"}
 
 
-@pytest.mark.slow  # four processes load torch
-def test_a_further_file_of_a_folder_is_timed_with_one_worker_and_with_two(tmp_path: Path) -> None:
-    done = run_quick(tmp_path, "bench_folders.py", "--device", "cpu")
-    assert done.returncode == 0, done.stderr
-    (case,) = result(tmp_path / "folders.cpu.json")["cases"]
-    assert case["name"] == "attack, a further file"
-    assert case["bar"]["at_least"] == 1.7
-    assert set(case["rivals"]) == {"ours", "one worker", "CPU, one worker", "start"}
-
-
 @pytest.mark.slow  # the import of Quantus takes seconds
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_measures_equal_quantus_before_they_are_timed(tmp_path: Path) -> None:
