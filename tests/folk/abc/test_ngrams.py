@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,3 +150,36 @@ def test_bad_arguments() -> None:
         index.groups(0)
     assert NgramIndex().groups() == []
     assert len(index) == 1
+
+
+class Counted(list[Any]):
+    """A list that counts what is read of it."""
+
+    reads = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        self.reads += 1
+        return super().__getitem__(index)
+
+    def __iter__(self) -> Iterator[Any]:
+        self.reads += len(self)
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("n_tunes", [20, 400])
+def test_work_of_a_query_does_not_grow_with_unrelated_tunes(n_tunes: int) -> None:
+    index = NgramIndex()
+    for number, steps in enumerate(walks(n_tunes)):
+        index.add(str(number), melody(steps))
+    index._names, index._melodies = Counted(index._names), Counted(index._melodies)
+    assert index.nearest(melody(walks(1)[0]), k=3)[0].containment == 1
+    assert (index._names.reads, index._melodies.reads) == (1, 1)
+
+
+def test_the_index_keeps_no_notes() -> None:
+    index, tune = NgramIndex(), melody(walks(1)[0])
+    index.add("tune", tune)
+    note = weakref.ref(tune.elements[0])
+    del tune
+    gc.collect()
+    assert note() is None

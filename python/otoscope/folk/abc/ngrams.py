@@ -7,12 +7,14 @@ copy, near 0 for unrelated tunes.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from heapq import nsmallest
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc.tune import MidiNote, Tune
+from otoscope.folk.abc.tune import Tune
 
 __all__ = ["Neighbour", "NgramIndex"]
 
@@ -51,9 +53,16 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class _Melody:
-    notes: tuple[MidiNote, ...]
+    places: array[int]  # line and column of each note, in turn
     intervals: bytes
-    grams: frozenset[bytes]
+
+    def grams(self, n: int) -> set[bytes]:
+        """Return the different runs of n intervals."""
+        return {self.intervals[end - n : end] for end in range(n, len(self.intervals) + 1)}
+
+    def place(self, note: int) -> tuple[int, int]:
+        """Return line and column of a note."""
+        return self.places[2 * note], self.places[2 * note + 1]
 
 
 class NgramIndex:
@@ -78,7 +87,8 @@ class NgramIndex:
         if n < 1:
             raise ParameterError(f"n is {n}, needs to be at least 1")
         self.n = n
-        self._names: dict[str, int] = {}
+        self._names: list[str] = []
+        self._known = set[str]()
         self._melodies: list[_Melody] = []
         self._holders: defaultdict[bytes, list[int]] = defaultdict(list)
 
@@ -108,12 +118,13 @@ class NgramIndex:
         >>> len(index)
         1
         """
-        if name in self._names:
+        if name in self._known:
             raise ParameterError(f"name {name!r} is in the index, needs another")
-        melody = self._melody(tune)
-        number = self._names[name] = len(self._melodies)
+        melody, number = _melody(tune), len(self)
+        self._known.add(name)
+        self._names.append(name)
         self._melodies.append(melody)
-        for gram in melody.grams:
+        for gram in melody.grams(self.n):
             self._holders[gram].append(number)
 
     def nearest(self, tune: Tune, k: int = 5) -> list[Neighbour]:
@@ -139,12 +150,12 @@ class NgramIndex:
         >>> [neighbour.name for neighbour in index.nearest(parse_tune("K:G\\nGABc|"))]
         ['scale']
         """
-        melody = self._melody(tune)
-        names = list(self._names)
-        shared = sorted(self._shared(melody).items(), key=lambda item: (-item[1], item[0]))
+        melody = _melody(tune)
+        grams = melody.grams(self.n)
+        shared = nsmallest(k, self._shared(grams).items(), key=lambda item: (-item[1], item[0]))
         return [
-            self._neighbour(names[number], melody, self._melodies[number], count)
-            for number, count in shared[:k]
+            _neighbour(self._names[number], melody, self._melodies[number], count / len(grams))
+            for number, count in shared
         ]
 
     def groups(self, threshold: float = 0.5) -> list[list[str]]:
@@ -185,38 +196,32 @@ class NgramIndex:
             return number
 
         for number, melody in enumerate(self._melodies):
-            for other, count in self._shared(melody).items():
+            grams = melody.grams(self.n)
+            for other, count in self._shared(grams).items():
                 # the containment of the other in this melody is computed at the other's turn
-                if count >= threshold * len(melody.grams):
+                if count >= threshold * len(grams):
                     parent[root(number)] = root(other)
         groups: defaultdict[int, list[str]] = defaultdict(list)
-        for name, number in self._names.items():
+        for number, name in enumerate(self._names):
             groups[root(number)].append(name)
         return list(groups.values())
 
-    def _melody(self, tune: Tune) -> _Melody:
-        notes = tune.melody
-        intervals = bytes(interval % 256 for interval in tune.intervals)
-        ends = range(self.n, len(intervals) + 1)
-        return _Melody(notes, intervals, frozenset(intervals[end - self.n : end] for end in ends))
-
-    def _shared(self, melody: _Melody) -> Counter[int]:
+    def _shared(self, grams: set[bytes]) -> Counter[int]:
         """Count the n-grams shared with each tune of the index."""
         shared: Counter[int] = Counter()
-        for gram in melody.grams:
+        for gram in grams:
             shared.update(self._holders.get(gram, ()))
         return shared
 
-    def _neighbour(self, name: str, query: _Melody, other: _Melody, count: int) -> Neighbour:
-        matcher = SequenceMatcher(None, query.intervals, other.intervals, autojunk=False)
-        run = matcher.find_longest_match()
-        ours, theirs = query.notes[run.a], other.notes[run.b]
-        return Neighbour(
-            name,
-            count / len(query.grams),
-            run.size + 1,
-            ours.line,
-            ours.column,
-            theirs.line,
-            theirs.column,
-        )
+
+def _melody(tune: Tune) -> _Melody:
+    """Return what the index keeps of a tune: no notes, so that it takes 100,000 tunes."""
+    places = array("I", [x for note in tune.sounding_melody for x in (note.line, note.column)])
+    return _Melody(places, bytes(interval % 256 for interval in tune.intervals))
+
+
+def _neighbour(name: str, query: _Melody, other: _Melody, containment: float) -> Neighbour:
+    matcher = SequenceMatcher(None, query.intervals, other.intervals, autojunk=False)
+    run = matcher.find_longest_match()
+    ours, theirs = query.place(run.a), other.place(run.b)
+    return Neighbour(name, containment, run.size + 1, *ours, *theirs)
