@@ -152,7 +152,7 @@ def test_a_stopped_interrogation_leaves_nothing(stop: str, tmp_path: Path) -> No
         assert left == before
 
 
-def test_work_that_nobody_asks_for_any_more_ends_without_a_word() -> None:
+def test_work_that_is_no_longer_needed_ends_without_a_warning() -> None:
     def computed() -> Generator[int]:
         try:
             yield from (1, 2)

@@ -103,7 +103,7 @@ def results(computed: Iterable[_Result]) -> Iterator[_Result]:
         ) from err
     finally:
         if isinstance(computed, Generator):
-            with warnings.catch_warnings():  # joblib warns of the rest, which nobody asks for
+            with warnings.catch_warnings():  # joblib warns of tasks that are no longer needed
                 warnings.simplefilter("ignore")
                 computed.close()
 

@@ -35,6 +35,6 @@ def test_a_process_is_timed_and_its_errors_are_raised(tmp_path: Path) -> None:
     (job,) = bench_folders.QUICK
     wall, cpu = bench_folders._process(job, tmp_path, 1, 1, "cpu")
     assert min(wall, cpu) > 0
-    wrong = bench_folders.Job("attack", "attack {songs} --model nobody --out {out}", 1, 2)
-    with pytest.raises(RuntimeError, match=r"ended with 2: otoscope: .*nobody"):
+    wrong = bench_folders.Job("attack", "attack {songs} --model missing --out {out}", 1, 2)
+    with pytest.raises(RuntimeError, match=r"ended with 2: otoscope: .*missing"):
         bench_folders._process(wrong, tmp_path, 1, 1, "cpu")

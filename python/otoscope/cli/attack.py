@@ -54,8 +54,8 @@ def attack(  # noqa: PLR0913 - a command has the options it has
     out: Annotated[
         Path,
         options.out(
-            "Adversary to write, .wav or .flac: 16 bits, mono. Of a folder: folder for the "
-            "adversaries, .wav.",
+            "Adversary to write, .wav or .flac: 16 bits, mono. For a folder of sounds: the folder "
+            "in which the adversaries are written, as .wav.",
             files.output("file or folder", files.ADVERSARY),
         ),
     ],
