@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 pytest.importorskip("starlette", reason='starlette is not installed: "otoscope[serve]"')
-pytest.importorskip("httpx", reason='httpx is not installed: "otoscope[test]"')
+pytest.importorskip("httpx2", reason='httpx2 is not installed: "otoscope[test]"')
 from starlette.testclient import TestClient
 
 from otoscope.folk.abc import parse_tune, to_abc
