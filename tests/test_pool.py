@@ -237,3 +237,15 @@ def comparable(row: dict[str, Any]) -> dict[str, Any]:
     if "adversary" in row["sources"]:
         row["sources"]["adversary"] = row["sources"]["adversary"]["sha256"]
     return {name: value for name, value in row.items() if name not in ("seconds", "created")}
+
+
+@POSIX
+def test_a_worker_that_is_asked_twice_to_end_ends_without_a_word() -> None:
+    """The second signal comes while Python ends, and would be reported as an ignored exception."""
+    code = (
+        "import atexit, os, signal; from otoscope import pool; "
+        "end = lambda: os.kill(os.getpid(), signal.SIGTERM); atexit.register(end); "
+        "signal.signal(signal.SIGTERM, pool._stop); end()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")

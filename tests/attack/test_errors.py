@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from otoscope.attack import Goal, MagnitudeAdversary, SpectrumClassifier, WaveformPGD
+from otoscope.attack.classifier import kind_of_outputs
 from otoscope.errors import ParameterError
 
 N = 2048
@@ -173,3 +174,20 @@ def test_frames_of_the_attack_and_the_model_must_agree_in_the_published_method()
     wrong: Any = "mel"
     with pytest.raises(ParameterError, match="model_input is 'mel'"):
         MagnitudeAdversary.dnn(spectra, model_input=wrong)
+
+
+def test_a_target_may_be_named_if_the_model_names_its_outputs() -> None:
+    net = torch.nn.Linear(8, 2)
+    with pytest.raises(ParameterError, match="names no labels; give its number, or set model"):
+        WaveformPGD(net).targeted("b")
+    net.output_names = ["a", "b"]  # type: ignore[assignment]
+    goal = WaveformPGD(net).targeted("b").goal
+    assert goal is not None
+    assert goal.label == 1
+    with pytest.raises(ParameterError, match="its labels are a, b"):
+        WaveformPGD(net).targeted("c")
+
+
+def test_the_remedy_for_logits_works_on_the_command_line_too() -> None:
+    with pytest.raises(ParameterError, match=r"set model\.outputs = 'logits', or pass outputs="):
+        kind_of_outputs(torch.nn.Linear(2, 1), "probabilities", torch.tensor([[8.0]]))

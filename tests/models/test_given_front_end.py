@@ -293,3 +293,11 @@ def test_what_a_function_lacks_is_said(tmp_path: Path) -> None:
     svd = Listener(SVDNet(), svd2015(), patch_frames=115, output_names=["x"], per_excerpt=True)
     with pytest.raises(ParameterError, match="has layout, fixed, output, pooling or per_excerpt"):
         save_bundle(tmp_path / "x", svd, card={})
+
+
+def test_a_front_end_that_takes_numpy_has_its_remedy() -> None:
+    def librosas(y: object) -> Tensor:
+        raise TypeError("Audio data must be of type numpy.ndarray")
+
+    with pytest.raises(ParameterError, match=r"librosa or NumPy take y\.numpy\(\)"):
+        Listener(nn.Flatten(), librosas, sample_rate=8000, hop_length=80)

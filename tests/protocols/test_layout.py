@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from otoscope.data import sample
 from otoscope.errors import ParameterError
+from otoscope.explain import SoundLIME
 from otoscope.protocols import Patch, TransposedPicture, parse_layout
 from otoscope.protocols.layout import square_looks_transposed
 from otoscope.signal import librosa_mel, read_audio
@@ -124,3 +125,17 @@ def test_square_pictures_of_music_are_told_apart_by_their_values(is_standardised
         Patch(square)  # no warning
     seen = sum(square_looks_transposed(square.T) for square in squares)
     assert seen >= 0.8 * len(squares)
+
+
+def test_a_transposed_picture_without_channel_has_the_remedy_for_its_axes() -> None:
+    """[mel, frame] given to a network of [batch, mel, frame], which nothing says."""
+    net = torch.nn.Sequential(
+        torch.nn.Conv1d(40, 2, 3), torch.nn.AdaptiveMaxPool1d(1), torch.nn.Flatten()
+    )
+    with (
+        pytest.warns(TransposedPicture),
+        pytest.raises(
+            ParameterError, match=r"mel, frame\], as it looks, give layout='b mel frame'"
+        ),
+    ):
+        SoundLIME(net, target=0).explain(torch.rand(40, 100))

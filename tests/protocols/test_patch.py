@@ -50,7 +50,7 @@ def test_duration_counts_frames_times_hop() -> None:
     [
         ({"values": torch.zeros(3)}, r"shape \(3,\)"),
         ({"values": torch.zeros(0, 3)}, "not empty"),
-        ({"values": torch.zeros(10, 3, dtype=torch.int64)}, "dtype torch.int64"),
+        ({"values": torch.zeros(10, 3, dtype=torch.complex64)}, "dtype torch.complex64"),
         ({"values": torch.full((10, 3), torch.nan)}, "values: 30 of 30 numbers"),
         ({"y": torch.zeros(2, 100)}, r"y has shape \(2, 100\)"),
         ({"y": torch.tensor([0, torch.inf])}, "y: 1 of 2 numbers"),
@@ -87,3 +87,11 @@ def test_listening_needs_sound_and_the_right_shape() -> None:
 
 def test_a_plain_module_is_no_listening_model() -> None:
     assert not isinstance(torch.nn.Linear(2, 2), ListeningModel)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
+def test_images_and_piano_rolls_become_numbers(dtype: torch.dtype) -> None:
+    roll = torch.eye(4)
+    assert torch.equal(Patch(roll.to(dtype), layout="frame mel").values, roll)
+    with pytest.raises(ParameterError, match="not empty, real"):
+        Patch(roll.to(torch.complex64))

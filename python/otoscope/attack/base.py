@@ -166,13 +166,14 @@ class Attack(ABC):
         sounds = self.run(x, y, first_example=first_example).sound
         return sounds.view(x.shape) if isinstance(x, Tensor | np.ndarray) else sounds[0]
 
-    def targeted(self: Self, label: int | Tensor | Goal) -> Self:
+    def targeted(self: Self, label: int | str | Tensor | Goal) -> Self:
         """Return the same attack with a target.
 
         Parameters
         ----------
-        label : int, Tensor [batch] or [batch, frame], or Goal
-            Label that the model is to predict; 0 is a label.
+        label : int, str, Tensor [batch] or [batch, frame], or Goal
+            Label that the model is to predict; 0 is a label. A model that names its outputs has
+            labels by name.
 
         Returns
         -------
@@ -186,8 +187,22 @@ class Attack(ABC):
         >>> WaveformPGD(torch.nn.Linear(100, 2)).targeted(0).goal.label
         0
         """
+        if isinstance(label, str):
+            label = self._label_of(label)
         goal = label if isinstance(label, Goal) else Goal("all_same", label=label)
         return replace(self, goal=goal)
+
+    def _label_of(self, name: str) -> int:
+        """Return the number of a label by its name."""
+        model = self.model
+        names = getattr(model, "label_names", None) or getattr(model, "output_names", None) or ()
+        if name not in names:
+            known = f"its labels are {', '.join(names)}" if names else "it names no labels"
+            raise ParameterError(
+                f"label is {name!r}, the model has none of this name: {known}; give its number, "
+                "or set model.output_names = [...]"
+            )
+        return list(names).index(name)
 
     @abstractmethod
     def run(

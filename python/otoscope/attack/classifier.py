@@ -96,6 +96,9 @@ class SpectrumClassifier(nn.Module):
         return self.model(stft(sound, window=window, hop_length=self.hop_length).abs())
 
 
+_AS_LOGITS = "if they are logits, set model.outputs = 'logits', or pass outputs='logits'"
+
+
 def predict(model: Model, sound: Tensor) -> Tensor:
     """Call a model on sounds [batch, sample] (or on spectra) and check its outputs."""
     return call_model(model, sound, axes="[batch, sample]", frames=True, gradient=True, finite=True)
@@ -104,9 +107,16 @@ def predict(model: Model, sound: Tensor) -> Tensor:
 def check_differentiable(model: object) -> None:
     """Refuse a listening model whose ``differentiable`` is False."""
     if isinstance(model, SoundClassifier) and not model.model.differentiable:
+        made = getattr(model.model, "front_end", None)
+        if getattr(made, "differentiable", True):
+            remedy = "load a copy of the network in torch, not in ONNX"
+        else:
+            remedy = (
+                "compute the spectrogram in torch (its front_end leaves torch, as librosa does)"
+            )
         raise ParameterError(
             f"{type(model.model).__name__} gives no gradient (differentiable is False); attacks "
-            "need one: load a copy of the network in torch, not in ONNX"
+            f"need one: {remedy}"
         )
 
 
@@ -136,10 +146,10 @@ def kind_of_outputs(model: Model, outputs: Outputs | None, values: Tensor) -> Ou
         span = f"outputs in {float(values.min()):.3g}..{float(values.max()):.3g}"
         if values.shape[-1] == 1:
             raise ParameterError(
-                f"{span} are no probability of a label; pass outputs='logits', or attack a model "
-                "that decides between labels"
+                f"{span} are no probability of a label; {_AS_LOGITS}, or attack a model that "
+                "decides between labels"
             )
-        remedy = "pass outputs='logits'"
+        remedy = _AS_LOGITS
         if within:
             remedy += ", or choose one of its tags with SoundClassifier(model, classes=...)"
         raise ParameterError(

@@ -177,6 +177,8 @@ class SoundLIME:
         decision: Decision | None = None,
     ) -> None:
         is_plain = surrogate is None and alpha == 0
+        if not callable(model):
+            raise ParameterError(f"model is {type(model).__name__}, must be a module or function")
         self._drawn = design or ("kernelshap" if is_plain else "bernoulli")
         design = design or DEFAULT_DESIGN
         kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range

@@ -15,6 +15,7 @@ from otoscope.signal import PCEN, Compression, FrontEnd
 
 __all__ = ["GivenFrontEnd", "complete_front_end"]
 
+_TENSOR = Advice("it is given a Tensor: in front of librosa or NumPy take y.numpy()")
 _HOPS = 8  # by which two sounds differ whose spectrograms are compared
 
 
@@ -109,7 +110,12 @@ class GivenFrontEnd(nn.Module):
         if not isinstance(self.transform, nn.Module):
             y = y.cpu()
         with evaluating(self.transform):
-            answer = call_guarded(self.transform, y, name="front_end", axes="[sample]")
+            try:
+                answer = call_guarded(self.transform, y, name="front_end", axes="[sample]")
+            except ParameterError as err:
+                if err.__cause__ is None or err.advice is not None:
+                    raise
+                raise ParameterError(err.message, advice=_TENSOR) from err.__cause__
         spectrogram = as_outputs(answer)
         while isinstance(spectrogram, Tensor) and spectrogram.ndim > 2 and len(spectrogram) == 1:
             spectrogram = spectrogram[0]

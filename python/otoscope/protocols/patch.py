@@ -80,10 +80,12 @@ class Patch:
         values = as_tensor("values", self.values).clone()  # the caller may write into its own
         if layout is not None:
             values = _arranged(values, layout)
-        if values.ndim != 2 or values.numel() == 0 or not values.is_floating_point():
+        if not values.is_floating_point() and not values.is_complex():  # an image, a piano roll
+            values = values.to(torch.get_default_dtype())
+        if values.ndim != 2 or values.numel() == 0 or values.is_complex():
             raise ParameterError(
                 f"values has shape {tuple(values.shape)} and dtype {values.dtype}; "
-                "a patch is [frame, mel], not empty, floating"
+                "a patch is [frame, mel], not empty, real"
             )
         _check_finite("values", values)
         object.__setattr__(self, "values", values)

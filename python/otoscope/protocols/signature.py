@@ -232,16 +232,29 @@ def _advice(batch: Tensor, given: InputLayout, taken: InputLayout) -> Advice:
         return Advice(
             f"it takes {shape} = {taken.named}: give SoundLIME or WaveformListener ", place
         )
-    swapped = tuple({"frame": "mel", "mel": "frame"}.get(axis, axis) for axis in given.axes)
-    if given != HOUSE and taken.axes == swapped and looks_transposed(*batch.shape[2:]):
+    is_odd = looks_transposed(*batch.shape[2:])
+    if given != HOUSE and taken.axes == _swapped(given) and is_odd:
         return Advice(
             f"it takes {shape}, so the axes of the array are not those of the layout: give its "
             "transpose, or a Patch"
+        )
+    if given == HOUSE and is_odd and "frame" in taken.axes:
+        other = InputLayout(_swapped(taken))
+        return Advice(
+            f"the model takes {shape}: if that is {other.named}, as it looks, give ",
+            Argument("layout", str(other)),
+            f"; if {taken.named}, ",
+            place,
         )
     return Advice(
         f"the model takes {shape} = {taken.named}: give a Patch, or an array with these axes, and ",
         place,
     )
+
+
+def _swapped(layout: InputLayout) -> tuple[str, ...]:
+    """Name the axes of the transposed picture."""
+    return tuple({"frame": "mel", "mel": "frame"}.get(axis, axis) for axis in layout.axes)
 
 
 def _names_batch(values: Any) -> bool:

@@ -110,6 +110,12 @@ def save_html(
     >>> path.read_text()[:15]
     '<!doctype html>'
     """
+    if not isinstance(explanation, Explanation):
+        raise ParameterError(
+            f"explanation is {type(explanation).__name__}, must be an Explanation; other results "
+            "have report.save_interrogation, save_adversary (of attack.evaluate) and "
+            "save_maximisation"
+        )
     if curve is not None and not isinstance(curve, OutputCurve):
         raise ParameterError(
             f"curve is {type(curve).__name__}, must be otoscope.report.OutputCurve"

@@ -196,9 +196,12 @@ def _columns(tap: Tap, axis: int, batch: Tensor) -> Tensor:
 def _layer(network: nn.Module, config: FeatureConfig) -> tuple[str, int]:
     kind = type(network).__name__
     default, axis = _DEFAULT_LAYERS.get(kind, ("", 1))
+    layers = dict(network.named_modules())
     layer = config.layer or default
+    if layer not in layers:  # of a listener, whose layers are those of its network
+        layer = layer.removeprefix("network.")
     if not layer:
-        names = [name for name, _ in network.named_modules() if name]
+        names = [name for name in layers if name]
         raise ParameterError(
             f"{config.model} has no default layer",
             advice=Advice("name one with ", Argument("layer"), f": {', '.join(names[-8:])}"),

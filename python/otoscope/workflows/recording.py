@@ -113,7 +113,8 @@ def load_identified_listener(name: str, *, device: str) -> tuple[Any, dict[str, 
     if not isinstance(model, ListeningModel):
         raise ParameterError(
             f"{name} has no front end, so it cannot hear a file; tie one to it with "
-            "otoscope.models.Listener (docs/howto/own-model.md)"
+            "otoscope.models.Listener, or, if it takes waveforms, its sampling rate with "
+            "otoscope.models.WaveformListener (docs/howto/own-model.md)"
         )
     return model, identity
 

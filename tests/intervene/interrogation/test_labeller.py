@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -186,3 +187,30 @@ def test_steady_systems_are_not_noted_and_hardly_asked_again() -> None:
         for item in range(100):
             judge.label_item(torch.tensor([[1.0], [2.0], [3.0], [4.0]]), item)
     assert 400 < n_asked < 430
+
+
+@dataclass
+class _Answer:
+    logits: Tensor
+    hidden: Tensor
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda x: {"logits": x, "embedding": x[:, :1]},
+        lambda x: (x, x[:, :1]),
+        lambda x: _Answer(x, x[:, :1]),
+        lambda x: x.numpy(),
+    ],
+    ids=["dict", "tuple", "dataclass", "array"],
+)
+def test_scores_come_in_any_form_that_other_tasks_take(wrapped: Any) -> None:
+    scores = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 2.0]])
+    labeller = Labeller(lambda _: wrapped(scores), classes=["a", "b"])
+    assert labeller(torch.zeros(3, 4)) == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize("labels", [("a", "b"), ["a", "b"], np.array(["a", "b"])])
+def test_labels_stay_labels(labels: Any) -> None:
+    assert Labeller(lambda _: labels, classes=["a", "b"])(torch.zeros(2, 4)) == ["a", "b"]

@@ -16,10 +16,12 @@ import torch
 from torch import nn
 
 from otoscope.attack import AttackResult, WaveformPGD
+from otoscope.errors import ParameterError
 from otoscope.explain import ActivationMaximiser, RawPrior
 from otoscope.explain.maximise import MaximisationResult
 from otoscope.intervene import Gain, Interrogation
 from otoscope.protocols import Patch
+from otoscope.report import save_html
 from otoscope.report.notebook import tops
 from tests.support.browser import PLAYING, opened
 from tests.support.interrogations import HORSE, flip, render_pair
@@ -169,3 +171,8 @@ def test_frames_are_as_high_as_their_pages_and_play(page: Any) -> None:
                 break
             page.wait_for_timeout(50)
         assert frame.evaluate(PLAYING)
+
+
+def test_save_html_names_the_functions_of_other_results(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="is dict, must be an Explanation; other results have"):
+        save_html({}, tmp_path / "why.html")  # type: ignore[arg-type]

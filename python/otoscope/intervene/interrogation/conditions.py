@@ -109,7 +109,11 @@ def make_grid(
 def check_kind(interventions: Sequence[Intervention], kind: type[Intervention]) -> None:
     """Raise ParameterError for interventions that the items cannot be rendered under."""
     if wrong := [i for i in interventions if not isinstance(i, kind)]:
-        raise ParameterError(f"{wrong[0]!r} does not act on these items; they take {kind.__name__}")
+        example = "Gain(6)" if issubclass(kind, SoundIntervention) else "FeatureDilation()"
+        raise ParameterError(
+            f"{wrong[0]!r} does not act on these items; they take a {kind.__name__}, such as "
+            f"otoscope.{example}"
+        )
 
 
 def families(grid: ConditionGrid) -> list[list[SoundIntervention]]:

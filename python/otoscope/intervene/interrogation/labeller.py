@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import is_dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols import (
     ListeningModel,
     SoundClassifier,
+    as_outputs,
     batch_dependence,
     call_guarded,
     declared_outputs,
@@ -90,8 +90,8 @@ class Labeller:
         predict = model.label_scores if isinstance(model, SoundClassifier) else model
         with torch.no_grad(), evaluating(model):
             response = call_guarded(predict, batch.to(device_of(model)), name="predict")
-        if isinstance(response, np.ndarray) and response.ndim > 1:
-            response = torch.as_tensor(response)
+        if _holds_scores(response):
+            response = as_outputs(response)
         if isinstance(response, str) or not hasattr(response, "__iter__"):
             raise ParameterError(
                 f"predict returned {response!r}, must be one label per item, or scores"
@@ -180,3 +180,10 @@ class Labeller:
             )
         threshold = 0.0 if outputs == "logits" else 0.5
         return torch.cat([torch.full_like(scores, threshold), scores], 1)
+
+
+def _holds_scores(response: Any) -> bool:
+    """Tell whether a response is not a list of labels: it is what `as_outputs` reduces."""
+    if isinstance(response, tuple | list) and not hasattr(response, "_fields"):
+        return bool(response) and getattr(response[0], "ndim", 0) > 1
+    return not isinstance(response, str | Tensor) and getattr(response, "ndim", 2) > 1

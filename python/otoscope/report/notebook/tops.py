@@ -240,7 +240,10 @@ def _attack_sentence(result: AttackResult, row: int) -> str:
         number(float(confidence[row]))
         for confidence in (result.confidence_before, result.confidence_after)
     )
-    change = f"confidence in the aim {before}, now {after}; {decibels(float(result.snr_db[row]))}"
+    change = (
+        f"the confidence in the aim went from {before} to {after}, at a signal-to-noise ratio of "
+        f"{decibels(float(result.snr_db[row]))}"
+    )
     if n == 1:
         return f"{'Fooled' if n_fooled else 'Not fooled'}: {change}."
     return f"Fooled by {n_fooled} of {n} sounds. Sound {row}: {change}."
