@@ -30,7 +30,8 @@ KEPT = {
     **{
         f"experiment {name}": "holds the answers until now: the same command resumes"
         for name, experiment in EXPERIMENTS.items()
-        if experiment.module.startswith("a_soundlime.") or name in ("horse-zoo", "folk-options")
+        if experiment.module.startswith("a_soundlime.")
+        or name in ("horse-zoo", "folk-options", "folk-endless")
     },
 }
 

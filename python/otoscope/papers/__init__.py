@@ -151,6 +151,14 @@ EXPERIMENTS = {
             resumes=True,
         ),
         Experiment(
+            "folk-endless",
+            "d_folkrnn.endless",
+            "FolkEndlessConfig",
+            "folk_endless",
+            "Write 10,000 tunes, screened by the judge: how fast, how many pass, how many are new.",
+            resumes=True,
+        ),
+        Experiment(
             "adversary-zoo",
             "e_adversary.adversary_zoo",
             "AdversaryZooConfig",
