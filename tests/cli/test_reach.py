@@ -83,7 +83,7 @@ VALUES: tuple[str, ...] = (
     "{folder}",
     *("fourier", "mp3:64", "librosa", "mma", "kernel"),
 )
-VALUES += ("paper", "v1", "cuda", "fluidsynth", "challenge2020")
+VALUES += ("paper", "v1", "cuda", "fluidsynth", "challenge2020", "challenge2022")
 
 # Options that do not reach the work, since the command line itself reads them or writes what came
 # out: each with the test that fails if it is ignored. The others are tried here.
