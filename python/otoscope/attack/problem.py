@@ -25,7 +25,7 @@ from otoscope.protocols import (
 )
 from otoscope.protocols.layout import SOUND
 from otoscope.protocols.patch import as_tensor
-from otoscope.protocols.signature import with_layout
+from otoscope.protocols.signature import with_remedy
 from otoscope.seeds import torch_generator
 from otoscope.signal.masking import MaskingThreshold, masking_threshold
 
@@ -106,7 +106,7 @@ def _objective(attack: Attack, x: Tensor, y: int | Tensor | None, first_example:
         try:
             outputs = predict(attack.model, x)
         except ParameterError as err:
-            raise with_layout(
+            raise with_remedy(
                 err, attack.model, x[:, None, :, None], layout=SOUND
             ) from err.__cause__
         dependence = batch_dependence(

@@ -28,7 +28,7 @@ from otoscope.protocols import (
     dependence_text,
 )
 from otoscope.protocols.reach import State, modules_of, state_of
-from otoscope.protocols.signature import is_module, with_layout
+from otoscope.protocols.signature import is_module, with_remedy
 
 __all__ = [
     "Choice",
@@ -360,7 +360,7 @@ def evaluate(
         try:
             yield call_model(model, excerpts[:, None]).double().cpu()
         except ParameterError as err:
-            raise with_layout(err, model, excerpts[:2, None]) from err.__cause__
+            raise with_remedy(err, model, excerpts[:2, None]) from err.__cause__
 
 
 def batch_size(device: torch.device, max_batch: int | None) -> int:

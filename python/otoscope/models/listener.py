@@ -26,7 +26,7 @@ from otoscope.protocols import (
 )
 from otoscope.protocols.listening import CONTEXT, depends_on_clip
 from otoscope.protocols.patch import as_tensor
-from otoscope.protocols.signature import with_layout
+from otoscope.protocols.signature import with_remedy
 from otoscope.signal import PCEN, Compression, Domain, FrontEnd, mono
 from otoscope.signal.audio.files import LONG, SamplesOnDisk, samples
 from otoscope.signal.excerpts import cut
@@ -284,7 +284,7 @@ class Listener(nn.Module):
             try:
                 outputs = call_model(self, batch)
             except ParameterError as err:
-                raise with_layout(err, self, batch) from err.__cause__
+                raise with_remedy(err, self, batch) from err.__cause__
         return [f"output {i}" for i in range(outputs.shape[1])]
 
     def _samples(self, sound: Sound) -> Tensor | SamplesOnDisk:

@@ -242,8 +242,8 @@ def dtype_of(model: object, default: torch.dtype = torch.float32) -> torch.dtype
     Parameters
     ----------
     model : object
-        An nn.Module, or any callable. If a function reaches networks of float64 alone, its inputs
-        are float64; functions convert to other types themselves.
+        An nn.Module, or any callable. If all networks that a function reaches are float32, or all
+        float64, so are its inputs; functions convert to other types themselves.
     default : torch.dtype
         Type for a model without floating parameters and buffers.
 
@@ -262,7 +262,8 @@ def dtype_of(model: object, default: torch.dtype = torch.float32) -> torch.dtype
         return own
     reached = chain.from_iterable(map(_weights, modules_of(model)))
     types = {weight.dtype for weight in reached if weight.is_floating_point()}
-    return torch.float64 if types == {torch.float64} else default
+    (only,) = types if len(types) == 1 else (default,)
+    return only if only in (torch.float32, torch.float64) else default
 
 
 def weights_digest(model: object) -> str:

@@ -21,7 +21,7 @@ from otoscope.protocols.listening import (
     excerpts_alone,
 )
 from otoscope.protocols.modes import evaluating
-from otoscope.protocols.signature import with_layout
+from otoscope.protocols.signature import with_remedy
 from otoscope.signal.excerpts import sliding
 
 __all__ = ["SoundClassifier", "model_name"]
@@ -164,7 +164,7 @@ class SoundClassifier(nn.Module):
             else:
                 table = self._without_graph(batch)
         except ParameterError as err:
-            raise with_layout(err, self.model, batch) from err.__cause__
+            raise with_remedy(err, self.model, batch) from err.__cause__
         choose_targets(0, table.shape[1], self.model.output_names)  # as many names as outputs
         outputs: Tensor = table.unflatten(0, excerpts.shape[:2])[..., self.columns]
         if self.pooling == "none":

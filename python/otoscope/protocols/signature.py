@@ -20,7 +20,7 @@ __all__ = [
     "Signature",
     "is_module",
     "signature",
-    "with_layout",
+    "with_remedy",
 ]
 
 Fixed: TypeAlias = "Mapping[str, Any] | tuple[Any, ...] | None"
@@ -30,6 +30,7 @@ Pooling: TypeAlias = Literal["mean", "max"] | None
 
 _OTHERS = ("b 1 frame mel", "b 1 mel frame", "b mel frame", "b frame mel", "b 3 mel frame")
 """Layouts that are tried when a model refuses the one it was given."""
+_TYPES = {torch.float32: "float", torch.float64: "double"}
 _SOUNDS = ("b 1 sample", "b 2 sample", "b sample")
 
 
@@ -191,17 +192,17 @@ def is_module(model: object) -> bool:
     return isinstance(model.model if isinstance(model, Adapted) else model, nn.Module)
 
 
-def with_layout(
+def with_remedy(
     err: ParameterError,
     model: Callable[..., Any],
     batch: Tensor,
     *,
     layout: InputLayout = HOUSE,
 ) -> ParameterError:
-    """Add to a model's error the layout in which it takes the batch [batch, 1, frame, mel].
+    """Add to a model's error the layout or type in which it takes the batch [batch, 1, frame, mel].
 
-    A few usual layouts are tried if the model itself raised; the error stays as it is if the model
-    refuses all, or if it has a remedy already. ``layout`` is that of a model without signature.
+    Usual ones are tried if the model itself raised; the error stays as it is if the model refuses
+    all, or if it has a remedy already. ``layout`` is that of a model without signature.
     """
     if err.__cause__ is None or err.advice is not None:
         return err
@@ -211,18 +212,28 @@ def with_layout(
     else:  # an adapted model, or a listener
         inner = model.model if isinstance(model, Adapted) else getattr(model, "network", model)
     batch = batch[:1].expand(2, *batch.shape[1:])
+    for kind, name in _TYPES.items():
+        if kind != batch.dtype and _takes(form, inner, batch.to(kind)):
+            advice = (
+                f"it takes {kind}, and the input is {batch.dtype}: convert it, with .{name}() or, "
+                f"of an array, .astype({str(kind).removeprefix('torch.')!r})"
+            )
+            return ParameterError(err.message, advice=Advice(advice))
     for name in _SOUNDS if form.layout.is_sound else _OTHERS:
         other = replace(form, layout=parse_layout(name))
-        if other.layout == form.layout:
-            continue
-        try:
-            with torch.no_grad():
-                outputs = other.call(inner, batch.clone())
-        except Exception:  # whatever a model raises at a wrong shape
-            continue
-        if isinstance(outputs, Tensor) and outputs.shape[:1] == batch.shape[:1]:
+        if other.layout != form.layout and _takes(other, inner, batch):
             return ParameterError(err.message, advice=_advice(batch, form.layout, other.layout))
     return err
+
+
+def _takes(form: Signature, model: Callable[..., Any], batch: Tensor) -> bool:
+    """Tell whether a model that is called in a form has an output for each item of a batch."""
+    try:
+        with torch.no_grad():
+            outputs = form.call(model, batch.clone())
+    except Exception:  # whatever a model raises at a wrong shape or type
+        return False
+    return isinstance(outputs, Tensor) and outputs.shape[:1] == batch.shape[:1]
 
 
 def _advice(batch: Tensor, given: InputLayout, taken: InputLayout) -> Advice:

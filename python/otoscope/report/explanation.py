@@ -29,11 +29,12 @@ from otoscope.report.geometry import (
     outline,
     time_span,
     time_spans,
+    time_unit,
     waveform,
 )
 from otoscope.report.numbers import UNKNOWN, Tick, decimals, number, significant, ticks
 from otoscope.report.pages import Fact, in_script, save_page
-from otoscope.report.sentences import cautions, sentence
+from otoscope.report.sentences import cautions, others, sentence
 from otoscope.report.sounds import Sound, has_sound, segment_sounds, source_players
 
 __all__ = [
@@ -257,7 +258,7 @@ def explanation_page(
         spectrogram=loudness_png(patch),
         size=tuple(patch.values.shape),
         cells=segment_cells(explanation, bars),
-        time_unit="frame" if patch.duration is None else "s",
+        time_unit=time_unit(patch),
         time_ticks=ticks(*time_span(patch)),
         mel_unit="" if patch.mel_hz is None else "Hz",
         mel_ticks=mel_ticks(patch),
@@ -311,12 +312,11 @@ def _about(explanation: Explanation) -> str:
 
 
 def _others(explanation: Explanation) -> str:
-    """Say how to see the targets that the page does not show; empty if there are none."""
-    others = [target for target in explanation.targets if target != explanation.target]
-    if not others:
+    """Tell the targets that the page does not show, and how to see one; empty if there are none."""
+    names = [target for target in explanation.targets if target != explanation.target]
+    if not names:
         return ""
-    shows = "the other" if len(others) == 1 else "another"
-    return f"1 of {len(others) + 1} targets; explanation[{others[0]!r}] shows {shows}"
+    return f"{others(explanation)} A page shows one: save explanation[{names[0]!r}] for another."
 
 
 def measure_facts(measures: ExplanationReport) -> list[Fact]:

@@ -31,6 +31,7 @@ __all__ = [
     "polyline",
     "time_span",
     "time_spans",
+    "time_unit",
     "waveform",
 ]
 
@@ -96,9 +97,17 @@ def outline(cells: Tensor) -> str:
 
 
 def time_span(patch: Patch) -> tuple[float, float]:
-    """Return the first and last second of a patch, or its frames where the rate is not known."""
-    duration = patch.duration
-    return (0, patch.values.shape[0]) if duration is None else (patch.start, patch.start + duration)
+    """Return the ends of the time axis of a patch, in `time_unit`."""
+    if patch.duration is not None:
+        return patch.start, patch.start + patch.duration
+    return 0, len(patch.values) * (patch.hop_length or 1)
+
+
+def time_unit(patch: Patch) -> str:
+    """Name the unit of the time axis: seconds; without a rate samples, of frames alone frames."""
+    if patch.duration is not None:
+        return "s"
+    return "frame" if patch.hop_length is None else "sample"
 
 
 def time_spans(patch: Patch, seconds: Sequence[tuple[float, float]]) -> list[TimeSpan]:

@@ -20,6 +20,7 @@ from otoscope.report.geometry import (
     mel_ticks,
     polyline,
     time_span,
+    time_unit,
 )
 from otoscope.report.numbers import Tick, percent, significant, ticks
 from otoscope.report.pages import Fact, in_script, save_page
@@ -123,7 +124,7 @@ def save_maximisation(
         sides=[side("made", "Made up", made, scale), side("real", title, real, scale)],
         scale_of="the real excerpts",
         time_ticks=ticks(*time_span(patch), most=5),
-        time_unit="frame" if patch.duration is None else "s",
+        time_unit=time_unit(patch),
         mel_ticks=[tick for tick in mel_ticks(patch) if 5 < tick.at < 95],
         mel_unit="" if patch.mel_hz is None else "Hz",
         charts=_trace_charts(ranking, real[0].activation),

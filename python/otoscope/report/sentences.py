@@ -18,6 +18,7 @@ __all__ = [
     "because",
     "cautions",
     "join",
+    "others",
     "place",
     "places",
     "r2",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 _ALL = 0.95  # share of the change from which on all of it rests on the named segments
+_OTHERS = 3  # targets beside the one shown that are told
 _SMALL = 0.005  # outputs below it, of 1 or of their span, are nothing
 _NBSP = "\N{NO-BREAK SPACE}"
 
@@ -43,7 +45,22 @@ def sentence(explanation: Explanation) -> str:
     else:
         clause = "" if none is None else f", and {number(none)} with every segment replaced"
         clause += f"; what {evidence.kind} it most is {_at(explanation, evidence.segments)}"
-    return " ".join([f"{opening}{clause}.", *_proof(explanation, evidence.segments)])
+    proof = _proof(explanation, evidence.segments)
+    return " ".join([f"{opening}{clause}.", *proof, *_for_want_of_rate(explanation)])
+
+
+def others(explanation: Explanation) -> str:
+    """Say what the model outputs for the other targets, and why; empty if there are none."""
+    shown = [name for name in explanation.targets if name != explanation.target]
+    if not shown:
+        return ""
+    told = [
+        f"“{name}” {number(other.output_all)} ({because(other)})"
+        for name in shown[:_OTHERS]
+        for other in [explanation[name]]
+    ]
+    more = f"; {len(shown) - _OTHERS} more" * (len(shown) > _OTHERS)
+    return f"Also explained: {'; '.join(told)}{more}."
 
 
 def because(explanation: Explanation) -> str:
@@ -103,7 +120,7 @@ def place(explanation: Explanation, extent: Extent, *, decimals: int = 2) -> str
     whole_band = all(e.bands == bands for e in explanation.extents)
     parts = []
     if not whole_time or whole_band:
-        parts.append(_time(extent, decimals))
+        parts.append(_time(explanation, extent, decimals))
     if not whole_band:
         parts.append(_frequency(extent))
     return ", ".join(parts)
@@ -178,6 +195,13 @@ def join(named: Sequence[str]) -> str:
     return text if any("," in name for name in named) else text.replace("; ", ", ")
 
 
+def _for_want_of_rate(explanation: Explanation) -> list[str]:
+    """Ask for the rate of a sound whose places are told in samples."""
+    if explanation.mixture is None or explanation.patch.sr is not None:
+        return []
+    return ["No sampling rate came with the sound: with (y, sr) places are in seconds."]
+
+
 def _proof(explanation: Explanation, supporting: Sequence[int]) -> list[str]:
     """Return the outputs for the evidence alone and without it, where they were computed."""
     alone, without = (
@@ -222,7 +246,11 @@ def _union(first: Extent, second: Extent) -> Extent | None:
     return None
 
 
-def _time(extent: Extent, decimals: int) -> str:
+def _time(explanation: Explanation, extent: Extent, decimals: int) -> str:
+    if extent.seconds is None and (hop := explanation.patch.hop_length):
+        mixture, end = explanation.mixture, extent.frames[1] * hop
+        end = end if mixture is None else min(end, len(mixture.kept))
+        return f"samples {extent.frames[0] * hop:,}–{end - 1:,}"
     if extent.seconds is None:
         return f"frames {extent.frames[0]}–{extent.frames[1] - 1}"
     first, end = extent.seconds

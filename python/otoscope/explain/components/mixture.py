@@ -20,7 +20,7 @@ from otoscope.errors import Advice, ParameterError
 from otoscope.explain.components.base import Components, Excerpt, Part
 from otoscope.protocols import InputLayout, call_model
 from otoscope.protocols.layout import SOUND
-from otoscope.protocols.signature import with_layout
+from otoscope.protocols.signature import with_remedy
 
 __all__ = ["Mixed", "Mixture", "mix", "require_answer"]
 
@@ -148,7 +148,7 @@ def _with_channels(err: ParameterError, model: Mixed, batch: Tensor) -> Paramete
     sounds = add_layers(batch[:, 0], model.n_channels)
     if not model.n_channels:
         layout = model.layout or SOUND
-        return with_layout(err, model.model, sounds[:, None, :, None], layout=layout)
+        return with_remedy(err, model.model, sounds[:, None, :, None], layout=layout)
     try:
         call_model(model.model, sounds.mean(1))
     except ParameterError:

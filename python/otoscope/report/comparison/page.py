@@ -13,7 +13,7 @@ from otoscope.report.charts import segment_bars
 from otoscope.report.comparison.consensus import agreement, are_same_segments
 from otoscope.report.decisive import SharedRow, TransferTable, shared_rows, transfer_table
 from otoscope.report.explanation import Cells, segment_cells
-from otoscope.report.geometry import loudness_png, mel_ticks, time_span
+from otoscope.report.geometry import loudness_png, mel_ticks, time_span, time_unit
 from otoscope.report.index import link_from
 from otoscope.report.numbers import UNKNOWN, Tick, number, signed, ticks
 from otoscope.report.pages import save_page
@@ -83,7 +83,7 @@ def save_comparison(
     folder = Path(path).absolute().parent
     links = [link_from(report, folder) for report in reports] or [""] * len(names)
     spans = [time_span(explanation.patch) for explanation in explanations]
-    is_timed = all(explanation.patch.duration is not None for explanation in explanations)
+    units = {time_unit(explanation.patch) for explanation in explanations}
     low, high = min(start for start, _ in spans), max(end for _, end in spans)
     variants = []
     for explanation, name, link, (start, end), sounds in zip(
@@ -116,7 +116,7 @@ def save_comparison(
             about=_about(explanations),
             sentence=agreement(explanations),
             variants=variants,
-            time_unit="s" if is_timed else "frame",
+            time_unit=units.pop() if len(units) == 1 else "frame",
             time_ticks=ticks(low, high),
             rows=_rows(explanations),
             sets=shared_rows(explanations),

@@ -19,7 +19,7 @@ from otoscope.explain.maximise import MaximisationResult
 from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.protocols import Patch
 from otoscope.report.figures import COLOURS
-from otoscope.report.geometry import mel_ticks, time_span
+from otoscope.report.geometry import mel_ticks, time_span, time_unit
 from otoscope.report.interrogation.dose_charts import draw_dose_curve
 from otoscope.report.interrogation.text import metric_name, typeset
 from otoscope.report.notebook.tops import patch_of
@@ -207,7 +207,8 @@ def _draw_spectrogram(ax: Any, patch: Patch) -> None:
     )
     marks = mel_ticks(patch)
     ax.set_yticks([tick.at / 100 * n_bands for tick in marks], [tick.label for tick in marks])
-    ax.set_xlabel("Frame" if patch.duration is None else "Time (s)")
+    unit = time_unit(patch)
+    ax.set_xlabel("Time (s)" if unit == "s" else unit.capitalize())
     ax.set_ylabel("Mel band" if patch.mel_hz is None else "Frequency (Hz)")
 
 

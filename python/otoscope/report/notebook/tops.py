@@ -22,14 +22,14 @@ from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.protocols import Patch
 from otoscope.report.adversary import FLAT, is_flat, khz_ticks, panels, sounds_of
 from otoscope.report.explanation import explanation_page
-from otoscope.report.geometry import mel_ticks, time_span
+from otoscope.report.geometry import mel_ticks, time_span, time_unit
 from otoscope.report.interrogation.page import interrogation_page
 from otoscope.report.interrogation.text import typeset
 from otoscope.report.interrogation.verdict import verdict_text
 from otoscope.report.maximisation import Specimen, loudness_scale, side
 from otoscope.report.numbers import decibels, number, significant, ticks
 from otoscope.report.pages import content_of, render
-from otoscope.report.sentences import sentence
+from otoscope.report.sentences import others, sentence
 from otoscope.report.sounds import DECISIVE_KEYS
 
 __all__ = ["LIMIT", "headline", "html", "patch_of"]
@@ -70,7 +70,7 @@ def headline(result: object) -> str:
 
 @headline.register
 def _(result: Explanation) -> str:
-    return sentence(result)
+    return " ".join(filter(None, [sentence(result), others(result)]))
 
 
 @headline.register
@@ -196,7 +196,7 @@ def _(result: MaximisationResult) -> str:
             "sides": [side("made", "Made up", specimens, scale)],
             "scale_of": "these inputs",
             "time_ticks": ticks(*time_span(patch), most=5),
-            "time_unit": "frame" if patch.duration is None else "s",
+            "time_unit": time_unit(patch),
             "mel_ticks": [tick for tick in mel_ticks(patch) if 5 < tick.at < 95],
             "mel_unit": "" if patch.mel_hz is None else "Hz",
         }
