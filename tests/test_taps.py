@@ -82,8 +82,30 @@ def test_layers_without_a_tensor_output_are_refused() -> None:
     net, x = network()
     with pytest.raises(ParameterError, match="'unused' did not run"):
         layer_outputs(net, x, "unused")
-    with pytest.raises(ParameterError, match="'pair' gives tuple"):
+    net.pair.register_forward_hook(lambda *_: "text")
+    with pytest.raises(ParameterError, match="'pair' gives str, must give a Tensor"):
         layer_outputs(net, x, "pair")
+
+
+class Named(nn.Module):
+    """Returns named parts."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.names = names
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {name: x + i for i, name in enumerate(self.names)}
+
+
+def test_layers_that_return_more_than_a_tensor_follow_the_rule_for_outputs() -> None:
+    x = torch.rand(2, 3, 4)
+    gru = nn.GRU(4, 5, batch_first=True)
+    assert torch.equal(layer_outputs(nn.Sequential(gru), x, "0")["0"], gru(x)[0])
+    net = nn.Sequential(Named("hidden", "logits"))
+    assert torch.equal(layer_outputs(net, x, "0")["0"], x + 1)
+    with pytest.raises(ParameterError, match=r"layer '0' returned a dict of a, b.*a layer inside"):
+        layer_outputs(nn.Sequential(Named("a", "b")), x, "0")
 
 
 class Residual(nn.Module):

@@ -46,8 +46,8 @@ class Shown:
             Kind of figure, by default the first. Explanation: "spectrogram" (with the segments'
             coefficients in colour) or "bars". AttackResult: "confidence" (over steps) or "spectrum"
             (of original and difference). InterrogationResult: "scores" (of all changes) or the name
-            of an intervention (its dose curve). MaximisationResult: "trace" (over iterations) or
-            "input" (the best one).
+            of an intervention (its dose curve). MaximisationResult: "trace" (over iterations),
+            "input" (the best one) or "spectrogram" (of an input that is a waveform).
         ax : Axes, optional
             Axes to draw on; new ones by default.
 

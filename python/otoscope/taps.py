@@ -14,7 +14,8 @@ from threading import Lock, get_ident
 
 from torch import Tensor, nn
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, ParameterError
+from otoscope.protocols import as_outputs
 
 __all__ = ["Tap", "layer_outputs", "recording"]
 
@@ -86,7 +87,8 @@ def layer_outputs(module: nn.Module, batch: Tensor, *layers: str) -> dict[str, T
     Raises
     ------
     ParameterError
-        If there is no such layer, it did not run, or its output is not a Tensor.
+        If there is no such layer, it did not run, or its output holds no Tensor; of several parts,
+        `otoscope.protocols.as_outputs` takes one.
 
     Examples
     --------
@@ -152,9 +154,17 @@ def _keep(
 ) -> None:
     if get_ident() != thread:
         return
-    if not isinstance(output, Tensor):
-        raise ParameterError(f"layer {name!r} gives {type(output).__name__}, not a tensor")
-    outputs[name] = output.clone()
+    try:
+        part = as_outputs(output)
+    except ParameterError as err:  # several parts, of which none is the usual one
+        message = err.message.replace("the model", f"layer {name!r}", 1)
+        raise ParameterError(message, advice=Advice("name a layer inside it")) from None
+    if not isinstance(part, Tensor):
+        raise ParameterError(
+            f"layer {name!r} gives {type(output).__name__}, must give a Tensor, or a tuple, "
+            "dictionary or object that holds one"
+        )
+    outputs[name] = part.clone()
 
 
 def _layer(module: nn.Module, name: str) -> nn.Module:

@@ -266,8 +266,8 @@ def test_unfit_arguments_are_refused(pair: tuple[Tensor, Tensor]) -> None:
     half.update(pair[1][:1], real=False)
     with pytest.raises(ParameterError, match="generated set has 1 rows; a covariance takes 2"):
         half.compute()
-    with pytest.raises(ParameterError, match="features are list, must be a tensor"):
-        half.update([1.0], real=True)
+    with pytest.raises(ParameterError, match="features are str, must be a Tensor, or an array"):
+        half.update("rows", real=True)
     with pytest.raises(ParameterError, match="feature is 'fc8'; it must be a tap"):
         FrechetDistance(feature="fc8")  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="ddof is 2"):

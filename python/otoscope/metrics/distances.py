@@ -29,7 +29,8 @@ class FrechetDistance(TwoSets):
     Parameters
     ----------
     feature : Tap, nn.Module, callable or None
-        Function of a batch that returns features [sample, column]; None if batches are features.
+        Function of a batch that returns features [sample, column], in any form that `as_outputs`
+        takes; None if batches are features.
     ddof : {0, 1}
         Covariance = scatter / (rows - ddof); 1 is unbiased, and the choice of other libraries.
     reset_real_features : bool
@@ -39,6 +40,8 @@ class FrechetDistance(TwoSets):
         per candidate.
     real : Statistics, optional
         Statistics of the real set, from `otoscope.metrics.statistics.load`; replaces real batches.
+    output : str or int, optional
+        Part of what ``feature`` returns, where it returns several; see `protocols.as_outputs`.
     **metric
         Settings of torchmetrics.Metric: process_group, dist_sync_fn and others.
 
@@ -84,10 +87,13 @@ class FrechetDistance(TwoSets):
         reset_real_features: bool = True,
         sets: int | None = None,
         real: Statistics | None = None,
+        output: str | int | None = None,
         **metric: Any,
     ) -> None:
         keep_real = real is not None or not reset_real_features
-        super().__init__(feature, reset_real_features=not keep_real, sets=sets, **metric)
+        super().__init__(
+            feature, reset_real_features=not keep_real, sets=sets, output=output, **metric
+        )
         if ddof not in (0, 1):
             raise ParameterError(f"ddof is {ddof}, must be 0 or 1")
         if real is not None and real.ddof != ddof:
@@ -181,7 +187,8 @@ class KernelDistance(TwoSets):
     Parameters
     ----------
     feature : Tap, nn.Module, callable or None
-        Function of a batch that returns features [sample, column]; None if batches are features.
+        Function of a batch that returns features [sample, column], in any form that `as_outputs`
+        takes; None if batches are features.
     degree : int
         Degree of the kernel (gamma x.y + coef)^degree, >= 1.
     gamma : float, optional
@@ -193,6 +200,8 @@ class KernelDistance(TwoSets):
     sets : int, optional
         Number of candidates. Generated features are then [set, sample, column], with one distance
         per candidate.
+    output : str or int, optional
+        Part of what ``feature`` returns, where it returns several; see `protocols.as_outputs`.
     **metric
         Settings of torchmetrics.Metric: process_group, dist_sync_fn and others.
 
@@ -227,10 +236,16 @@ class KernelDistance(TwoSets):
         coef: float = 1.0,
         reset_real_features: bool = True,
         sets: int | None = None,
+        output: str | int | None = None,
         **metric: Any,
     ) -> None:
         super().__init__(
-            feature, reset_real_features=reset_real_features, sets=sets, keep_rows=True, **metric
+            feature,
+            reset_real_features=reset_real_features,
+            sets=sets,
+            keep_rows=True,
+            output=output,
+            **metric,
         )
         self.degree, self.gamma, self.coef = degree, gamma, coef
 

@@ -19,7 +19,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from otoscope.errors import ParameterError
 from otoscope.metrics.feature_set import FeatureSet, check_features
 from otoscope.metrics.statistics import Statistics
-from otoscope.protocols import evaluating
+from otoscope.protocols import as_outputs, evaluating
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +48,7 @@ class TwoSets(torchmetrics.Metric):
         reset_real_features: bool = True,
         sets: int | None = None,
         keep_rows: bool = False,
+        output: str | int | None = None,
         **metric: Any,
     ) -> None:
         super().__init__(**metric)
@@ -60,6 +61,7 @@ class TwoSets(torchmetrics.Metric):
         self.feature = feature
         self.reset_real_features = reset_real_features
         self.sets = sets
+        self.output = output
         self._keep_rows = keep_rows
         for side in _SIDES:
             empty = FeatureSet.none(sets=self._sets(side))
@@ -207,9 +209,12 @@ class TwoSets(torchmetrics.Metric):
         else:
             own = batch.clone() if isinstance(batch, Tensor) else batch  # it may be written into
             with torch.no_grad(), evaluating(self.feature):
-                features = self.feature(own)
+                features = as_outputs(self.feature(own), self.output)
         if not isinstance(features, Tensor):
-            raise ParameterError(f"features are {type(features).__name__}, must be a tensor")
+            raise ParameterError(
+                f"features are {type(features).__name__}, must be a Tensor, or an array, tuple, "
+                "dictionary or object that holds one"
+            )
         return features
 
     def _sets(self, side: str) -> int | None:

@@ -32,6 +32,7 @@ __all__ = [
     "time_span",
     "time_spans",
     "time_unit",
+    "wave_path",
     "waveform",
 ]
 
@@ -49,13 +50,17 @@ class TimeSpan:
 
 @dataclass(frozen=True)
 class Panel:
-    """One of several spectrograms on a common time axis: its mask as PNG, and frames and bands."""
+    """One of several spectrograms on a common time axis: its mask as PNG, and frames and bands.
+
+    ``wave`` is the path of the waveform to draw below it, if any.
+    """
 
     label: str
     spoken: str
     key: str
     png: str
     size: tuple[int, ...]
+    wave: str = ""
 
 
 def loudness_png(patch: Patch) -> str:
@@ -141,12 +146,19 @@ def mel_ticks(patch: Patch) -> list[Tick]:
     return marks
 
 
-def waveform(patch: Patch, *, n_columns: int = 800) -> str:
-    """Trace the extremes of the sound per column as a filled SVG path, its peak 1 unit from 0."""
+def waveform(patch: Patch) -> str:
+    """Trace the sound of a patch, see `wave_path`; empty if it has none."""
     if patch.y is None or patch.hop_length is None:
         return ""
-    n_samples = patch.values.shape[0] * patch.hop_length
-    y = patch.y[:n_samples].numpy()
+    return wave_path(patch.y, len(patch.values) * patch.hop_length)
+
+
+def wave_path(samples: Tensor, n_samples: int, *, n_columns: int = 800) -> str:
+    """Trace the extremes of samples per column as a filled SVG path, their peak 1 unit from 0.
+
+    The columns divide ``n_samples``, the length of the time axis.
+    """
+    y = samples[:n_samples].numpy()
     y = y / max(float(np.abs(y).max(initial=0)), 1e-9)
     edges = np.linspace(0, n_samples, n_columns + 1).astype(int)
     parts = [y[a : max(b, a + 1)] for a, b in pairwise(edges.tolist()) if a < len(y)]

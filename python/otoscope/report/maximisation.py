@@ -21,6 +21,7 @@ from otoscope.report.geometry import (
     polyline,
     time_span,
     time_unit,
+    wave_path,
 )
 from otoscope.report.numbers import Tick, percent, significant, ticks
 from otoscope.report.pages import Fact, in_script, save_page
@@ -63,7 +64,7 @@ class Specimen:
 
     ``origin`` is the setting that made the input, or file and second; ``of_sound`` is the
     activation by the sound if the sound was made from the spectrogram. The sound's peak is at most
-    1.
+    1. ``waveform`` is an input that is a sound itself, to draw.
     """
 
     label: str
@@ -71,6 +72,7 @@ class Specimen:
     activation: float
     origin: str
     of_sound: float | None = None
+    waveform: Tensor | None = None
 
 
 def save_maximisation(
@@ -277,6 +279,7 @@ class _MaximisationPage:
     table_legend: str
     facts: list[Fact]
     json: str
+    are_sounds: bool = False
 
 
 def side(key: str, title: str, specimens: Sequence[Specimen], scale: tuple[float, float]) -> Side:
@@ -291,6 +294,7 @@ def side(key: str, title: str, specimens: Sequence[Specimen], scale: tuple[float
                 f"picture-{name}",
                 mask_png(_loudness(patch, scale)),
                 tuple(patch.values.shape),
+                _wave(specimen),
             )
         )
         note = significant(specimen.activation)
@@ -301,6 +305,11 @@ def side(key: str, title: str, specimens: Sequence[Specimen], scale: tuple[float
             uri = lossless_uri(patch.y, patch.sr)
         sounds.append(Sound(name, specimen.label, f"{note} · {specimen.origin}", 0, 100, uri))
     return Side(title, panels, sounds)
+
+
+def _wave(specimen: Specimen) -> str:
+    y, patch = specimen.waveform, specimen.patch
+    return "" if y is None else wave_path(y, len(patch.values) * (patch.hop_length or 1))
 
 
 def _log_mel(patch: Patch) -> Tensor:

@@ -14,7 +14,12 @@ from matplotlib.figure import Figure
 
 from otoscope.errors import ParameterError
 from otoscope.protocols import Patch
-from tests.report.notebook.test_tops import attacked, interrogated, maximised_listener
+from tests.report.notebook.test_tops import (
+    attacked,
+    interrogated,
+    maximised_listener,
+    maximised_sound,
+)
 from tests.support.interrogations import HORSE
 from tests.support.maximisations import maximised
 from tests.support.reports import explain
@@ -42,6 +47,8 @@ FIGURES: list[tuple[Callable[[], Any], str, str, str]] = [
     (interrogated, "scores", "Mean recall", "Change (open: placebo)"),
     (interrogated, "tempo", "Dose of tempo (%)", "Mean recall"),
     (maximised_listener, "input", "Time (s)", "Frequency (Hz)"),
+    (maximised_sound, "input", "Time (s)", "Amplitude"),
+    (maximised_sound, "spectrogram", "Time (s)", "Frequency (Hz)"),
     (maximised_listener, "trace", "Iteration", "Activation of"),
 ]
 
@@ -109,6 +116,11 @@ def test_scores_and_traces_are_those_of_the_result() -> None:
     result = maximised_listener()
     traced: Any = result.plot()
     assert list(traced.lines[0].get_ydata()) == pytest.approx(result.trace[result.best].tolist())
+    sound = maximised_sound()
+    drawn: Any = sound.plot("input")
+    assert list(drawn.lines[0].get_ydata()) == sound.input[sound.best].flatten().tolist()
+    assert drawn.lines[0].get_xdata()[-1] == pytest.approx(899 / 8000)
+    assert maximised_sound(None).plot("spectrogram").get_xlabel() == "Sample"
 
 
 def test_what_cannot_be_drawn_is_an_error_with_its_remedy() -> None:
@@ -120,6 +132,6 @@ def test_what_cannot_be_drawn_is_an_error_with_its_remedy() -> None:
         HORSE.plot(ax=Figure())  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="no search met a finite activation"):
         maximised([float("nan")], 0.1).plot()
-    with pytest.raises(ParameterError, match=r"an input is \[1\]; only one spectrogram"):
+    with pytest.raises(ParameterError, match=r"an input is \[1\]; one spectrogram"):
         maximised([1.0], 0.1).plot("input")
     assert replace(maximised([1.0, 2.0], 0.1), maximise=False).best == 0

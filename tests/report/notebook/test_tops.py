@@ -58,11 +58,20 @@ def maximised_listener() -> MaximisationResult:
     return replace(maximiser.run(iterations=2, seeds=4), unit=HOSTILE)
 
 
+@cache
+def maximised_sound(sr: int | None = 8000) -> MaximisationResult:
+    net = nn.Sequential(nn.Conv1d(1, 2, 8), nn.Flatten())
+    net.sample_rate = sr  # type: ignore[assignment]
+    maximiser = ActivationMaximiser(net, RawPrior((1, 900)), layer="0", unit=(0,))
+    return replace(maximiser.run(rate=0.5, iterations=9, seeds=4), unit=HOSTILE)
+
+
 RESULTS: list[tuple[Callable[[], Any], int]] = [  # with the number of sounds to play
     (explanation, 13),
     (attacked, 3),
     (interrogated, 6),
     (maximised_listener, 3),
+    (maximised_sound, 3),
 ]
 
 
@@ -129,6 +138,15 @@ def test_a_result_without_pictures_is_a_sentence() -> None:
         "<p>None of 2 searches met a finite activation of the unit.</p>"
     )
     assert "The best of 2 searches drives the unit up to 3." in maximised([1, 3.0], 1)._repr_html_()
+
+
+def test_a_maximised_waveform_is_drawn_as_wave_and_spectrogram() -> None:
+    page = page_of(maximised_sound(None))
+    assert page.count('class="wave"') == page.count('class="picture"') == 3
+    assert "<audio" not in page  # of an unknown rate
+    assert ">sample<" in page
+    assert "Griffin" not in page
+    assert "Griffin" in page_of(maximised_listener())
 
 
 def test_an_interrogation_renders_its_pairs_and_pickles_without_its_sounds() -> None:

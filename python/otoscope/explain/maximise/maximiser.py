@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -118,6 +119,8 @@ class ActivationMaximiser:
         )
         self._device, self._dtype = device_of(model), dtype_of(model)
         self._max_batch = batch_size(self._device, max_batch)
+        rate = getattr(model, "sample_rate", None)
+        self._sr = float(rate) if isinstance(rate, Real) else None
 
     def run(
         self,
@@ -227,6 +230,7 @@ class ActivationMaximiser:
                         maximise=self.maximise,
                         unit=f"unit {self.unit.name} of {self.unit.layer}",
                         inversion=Inversion.of(self.model),
+                        sr=self._sr,
                     )
                 )
         return GridResult(tuple(results))

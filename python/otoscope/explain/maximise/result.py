@@ -108,6 +108,8 @@ class MaximisationResult(Shown, BestInputs):
         Name of the unit, such as "unit 0 of fc9".
     inversion : Inversion, optional
         Turns inputs into patches and sounds, if the model is a listening model.
+    sr : float, optional
+        Sampling rate of inputs that are waveforms, in Hz: the model's ``sample_rate``.
 
     Examples
     --------
@@ -120,6 +122,7 @@ class MaximisationResult(Shown, BestInputs):
     maximise: bool
     unit: str = "the unit"
     inversion: Inversion | None = None
+    sr: float | None = None
 
     @property
     def order(self) -> list[int]:

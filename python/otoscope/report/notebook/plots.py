@@ -22,7 +22,7 @@ from otoscope.report.figures import COLOURS
 from otoscope.report.geometry import mel_ticks, time_span, time_unit
 from otoscope.report.interrogation.dose_charts import draw_dose_curve
 from otoscope.report.interrogation.text import metric_name, typeset
-from otoscope.report.notebook.tops import patch_of
+from otoscope.report.notebook.tops import is_plane, is_waveform, patch_of
 from otoscope.report.numbers import significant
 from otoscope.report.sentences import place
 
@@ -152,11 +152,11 @@ def _(result: InterrogationResult, kind: str | None, ax: Any) -> Any:
 
 @plot.register
 def _(result: MaximisationResult, kind: str | None, ax: Any) -> Any:
-    of_steps = _chosen(kind, ("trace", "input")) == "trace"
+    kind = _chosen(kind, ("trace", "input", "spectrogram"))
     if not result.order:
         raise ParameterError(f"no search met a finite activation of {result.unit}: nothing to draw")
     best = result.best
-    if of_steps:
+    if kind == "trace":
         ax, trace = _axes(ax), result.trace[result.order].double().cpu()
         steps = torch.arange(1, trace.shape[1] + 1)
         low, high = trace.nan_to_num(torch.inf).amin(0), trace.nan_to_num(-torch.inf).amax(0)
@@ -168,12 +168,18 @@ def _(result: MaximisationResult, kind: str | None, ax: Any) -> Any:
         ax.legend(frameon=False)
         return ax
     values = result.input[best].detach().cpu()
-    if values.ndim < 2 or values.numel() != values.shape[-2] * values.shape[-1]:
+    is_sound = is_waveform(values)
+    if not is_sound and not is_plane(values):
         raise ParameterError(
-            f"an input is {list(values.shape)}; only one spectrogram [1, frame, mel] can be drawn"
+            f"an input is {list(values.shape)}; one spectrogram [1, frame, mel] or one waveform "
+            "[sample] can be drawn"
         )
     ax = _axes(ax)
-    _draw_spectrogram(ax, patch_of(result, values, None))
+    if is_sound and kind == "input":
+        ax.plot(torch.arange(values.numel()) / (result.sr or 1), values.flatten(), linewidth=0.8)
+        ax.set(xlabel="Time (s)" if result.sr else "Sample", ylabel="Amplitude")
+    else:
+        _draw_spectrogram(ax, patch_of(result, values, None))
     title = f"{result.unit}: {significant(float(result.activation[best]))}"
     ax.set_title(title, parse_math=False)
     return ax

@@ -18,6 +18,7 @@ from torch import Tensor
 from otoscope.attack import AttackResult
 from otoscope.explain import Explanation
 from otoscope.explain.maximise import MaximisationResult
+from otoscope.explain.waveform import Waveform, picture_of
 from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.protocols import Patch
 from otoscope.report.adversary import FLAT, is_flat, khz_ticks, panels, sounds_of
@@ -32,7 +33,7 @@ from otoscope.report.pages import content_of, render
 from otoscope.report.sentences import others, sentence
 from otoscope.report.sounds import DECISIVE_KEYS
 
-__all__ = ["LIMIT", "headline", "html", "patch_of"]
+__all__ = ["LIMIT", "headline", "html", "is_plane", "is_waveform", "patch_of"]
 
 LIMIT = 3_000_000
 """Largest number of characters of a frame; a notebook keeps every output."""
@@ -173,7 +174,8 @@ def _(result: MaximisationResult) -> str:
     rows = result.order[: len(_SPECIMENS)]
     inputs = [result.input[row].detach().cpu() for row in rows]
     text = headline(result)
-    if not rows or not all(_is_plane(values) for values in inputs):
+    are_sounds = all(map(is_waveform, inputs))
+    if not rows or not (are_sounds or all(map(is_plane, inputs))):
         return f"<p>{escape(text)}</p>"
 
     def content(has_sounds: bool) -> Content:
@@ -183,6 +185,7 @@ def _(result: MaximisationResult) -> str:
                 patch_of(result, values, result.seeds[row] if has_sounds else None),
                 float(result.activation[row]),
                 f"seed {result.seeds[row]}",
+                waveform=values.flatten().float() if are_sounds else None,
             )
             for label, row, values in zip(_SPECIMENS, rows, inputs, strict=False)
         ]
@@ -195,6 +198,7 @@ def _(result: MaximisationResult) -> str:
             "cautions": [],
             "sides": [side("made", "Made up", specimens, scale)],
             "scale_of": "these inputs",
+            "are_sounds": are_sounds,
             "time_ticks": ticks(*time_span(patch), most=5),
             "time_unit": time_unit(patch),
             "mel_ticks": [tick for tick in mel_ticks(patch) if 5 < tick.at < 95],
@@ -259,15 +263,33 @@ def _maximisation_sentence(result: MaximisationResult) -> str:
     return f"{searches} {result.unit} {direction} to {best}.{failed}"
 
 
-def _is_plane(values: Tensor) -> bool:
+def is_plane(values: Tensor) -> bool:
     """Whether an input is one spectrogram, [1, frame, mel] or [frame, mel]."""
     return values.ndim >= 2 and values.numel() == values.shape[-2] * values.shape[-1] > 1
 
 
+def is_waveform(values: Tensor) -> bool:
+    """Whether an input is one waveform: one axis of more than one value."""
+    return values.ndim >= 1 and values.shape[-1] == values.numel() > 1
+
+
 def patch_of(result: MaximisationResult, values: Tensor, seed: int | None) -> Patch:
-    """Make a patch of an input [1, frame, mel], with sound if a seed of its phases is given."""
+    """Make a patch of an input [1, frame, mel], with sound if a seed of its phases is given.
+
+    Of a waveform it is the spectrogram, with the waveform at a peak of at most 1.
+    """
+    if is_waveform(values):
+        y = values.flatten().to(torch.float32)
+        patch = picture_of(Waveform(y, result.sr))
+        return replace(patch, y=None) if seed is None else _within_full_scale(patch)
     values = values.reshape(values.shape[-2:])
     if result.inversion is None:
         return Patch(values.to(torch.float32))
     y = None if seed is None else result.inversion.sound(values, seed=seed)
     return result.inversion.patch(values, y)
+
+
+def _within_full_scale(patch: Patch) -> Patch:
+    """Turn the sound of a patch down if it goes beyond full scale."""
+    peak = 0.0 if patch.y is None else float(patch.y.abs().max())
+    return patch if patch.y is None or peak <= 1 else replace(patch, y=patch.y / peak)
