@@ -155,16 +155,16 @@ def _keep(
     if get_ident() != thread:
         return
     try:
-        part = as_outputs(output)
+        output = as_outputs(output)
     except ParameterError as err:  # several parts, of which none is the usual one
         message = err.message.replace("the model", f"layer {name!r}", 1)
         raise ParameterError(message, advice=Advice("name a layer inside it")) from None
-    if not isinstance(part, Tensor):
+    if not isinstance(output, Tensor):
         raise ParameterError(
             f"layer {name!r} gives {type(output).__name__}, must give a Tensor, or a tuple, "
             "dictionary or object that holds one"
         )
-    outputs[name] = part.clone()
+    outputs[name] = output.clone()
 
 
 def _layer(module: nn.Module, name: str) -> nn.Module:

@@ -21,7 +21,6 @@ from otoscope.report.geometry import (
     polyline,
     time_span,
     time_unit,
-    wave_path,
 )
 from otoscope.report.numbers import Tick, percent, significant, ticks
 from otoscope.report.pages import Fact, in_script, save_page
@@ -64,7 +63,7 @@ class Specimen:
 
     ``origin`` is the setting that made the input, or file and second; ``of_sound`` is the
     activation by the sound if the sound was made from the spectrogram. The sound's peak is at most
-    1. ``waveform`` is an input that is a sound itself, to draw.
+    1. ``wave`` is the path of an input that is a waveform.
     """
 
     label: str
@@ -72,7 +71,7 @@ class Specimen:
     activation: float
     origin: str
     of_sound: float | None = None
-    waveform: Tensor | None = None
+    wave: str = ""
 
 
 def save_maximisation(
@@ -294,7 +293,7 @@ def side(key: str, title: str, specimens: Sequence[Specimen], scale: tuple[float
                 f"picture-{name}",
                 mask_png(_loudness(patch, scale)),
                 tuple(patch.values.shape),
-                _wave(specimen),
+                specimen.wave,
             )
         )
         note = significant(specimen.activation)
@@ -305,11 +304,6 @@ def side(key: str, title: str, specimens: Sequence[Specimen], scale: tuple[float
             uri = lossless_uri(patch.y, patch.sr)
         sounds.append(Sound(name, specimen.label, f"{note} · {specimen.origin}", 0, 100, uri))
     return Side(title, panels, sounds)
-
-
-def _wave(specimen: Specimen) -> str:
-    y, patch = specimen.waveform, specimen.patch
-    return "" if y is None else wave_path(y, len(patch.values) * (patch.hop_length or 1))
 
 
 def _log_mel(patch: Patch) -> Tensor:

@@ -23,7 +23,7 @@ from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.protocols import Patch
 from otoscope.report.adversary import FLAT, is_flat, khz_ticks, panels, sounds_of
 from otoscope.report.explanation import explanation_page
-from otoscope.report.geometry import mel_ticks, time_span, time_unit
+from otoscope.report.geometry import mel_ticks, time_span, time_unit, wave_path
 from otoscope.report.interrogation.page import interrogation_page
 from otoscope.report.interrogation.text import typeset
 from otoscope.report.interrogation.verdict import verdict_text
@@ -179,16 +179,14 @@ def _(result: MaximisationResult) -> str:
         return f"<p>{escape(text)}</p>"
 
     def content(has_sounds: bool) -> Content:
-        specimens = [
-            Specimen(
-                label,
-                patch_of(result, values, result.seeds[row] if has_sounds else None),
-                float(result.activation[row]),
-                f"seed {result.seeds[row]}",
-                waveform=values.flatten().float() if are_sounds else None,
-            )
-            for label, row, values in zip(_SPECIMENS, rows, inputs, strict=False)
-        ]
+        specimens = []
+        for label, row, values in zip(_SPECIMENS, rows, inputs, strict=False):
+            seed, activation = result.seeds[row], float(result.activation[row])
+            patch, wave = patch_of(result, values, seed if has_sounds else None), ""
+            if are_sounds:
+                n_samples = len(patch.values) * (patch.hop_length or 1)
+                wave = wave_path(values.flatten().float(), n_samples)
+            specimens.append(Specimen(label, patch, activation, f"seed {seed}", wave=wave))
         patch = specimens[0].patch
         scale = loudness_scale([specimen.patch for specimen in specimens])
         return {
