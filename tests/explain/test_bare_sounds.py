@@ -40,8 +40,8 @@ def test_a_sound_of_another_type_than_the_function_takes_has_its_remedy(given: t
     with pytest.raises(ParameterError, match=f"it takes {taken}, and the input is {given}: conv"):
         lime.explain(noise().to(given))
     net = nn.Linear(N, 2, dtype=taken)
-    explanation = SoundLIME(lambda x: net(x), components="time:2", target=0).explain(
-        noise().to(given)
+    (explanation,) = SoundLIME(lambda x: net(x), components="time:2", target=0).explain(
+        [noise().to(given)]
     )
     assert explanation.mixture is not None
     assert explanation.mixture.kept.dtype == taken

@@ -248,9 +248,9 @@ def _union(first: Extent, second: Extent) -> Extent | None:
 
 def _time(explanation: Explanation, extent: Extent, decimals: int) -> str:
     if extent.seconds is None and (hop := explanation.patch.hop_length):
-        mixture, end = explanation.mixture, extent.frames[1] * hop
-        end = end if mixture is None else min(end, len(mixture.kept))
-        return f"samples {extent.frames[0] * hop:,}–{end - 1:,}"
+        mixture, beyond = explanation.mixture, extent.frames[1] * hop
+        beyond = beyond if mixture is None else min(beyond, len(mixture.kept))
+        return f"samples {extent.frames[0] * hop:,}–{beyond - 1:,}"
     if extent.seconds is None:
         return f"frames {extent.frames[0]}–{extent.frames[1] - 1}"
     first, end = extent.seconds

@@ -277,8 +277,7 @@ def patch_of(result: MaximisationResult, values: Tensor, seed: int | None) -> Pa
     Of a waveform it is the spectrogram, with the waveform at a peak of at most 1.
     """
     if is_waveform(values):
-        y = values.flatten().to(torch.float32)
-        patch = picture_of(Waveform(y, result.sr))
+        patch = picture_of(Waveform(values.flatten().to(torch.float32), result.sr))
         return replace(patch, y=None) if seed is None else _within_full_scale(patch)
     values = values.reshape(values.shape[-2:])
     if result.inversion is None:
