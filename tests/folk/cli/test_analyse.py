@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -53,9 +55,50 @@ def test_halves_stand_in_for_a_prepared_folder_and_say_so(tmp_path: Path) -> Non
     real, alike = book(tmp_path / "real.abc", 20), book(tmp_path / "alike.abc", 6, "6/8")
     document = json.loads(run("analyse", real, alike, "--draws", 20, "--json", "-"))
     assert (document["held_out"], document["train"]) == (10, 10)
-    few, halves = document["notes"]
-    assert "With 20 draws none of 25 distances can be significant; take --draws 500" in few
+    _, few, halves = document["notes"]
+    assert "With 20 draws none of 45 distances can be significant; take --draws 900" in few
     assert "two random halves" in halves
+
+
+def test_near_duplicates_are_in_one_half(tmp_path: Path) -> None:
+    tunes = [generate_tune(5, i) for i in range(10)]
+    real = tmp_path / "real.abc"
+    real.write_text(book_to_abc([tune for tune in tunes for _ in range(2)]))
+    document = json.loads(run("analyse", real, real, "--draws", 20, "--json", "-"))
+    assert (document["held_out"], document["train"]) == (10, 10)
+    assert max(document["originality"]["held_out"]) < 0.5
+
+
+def test_embeddings_of_files_and_of_a_network(prepared: Path, tmp_path: Path) -> None:
+    alike, rows = book(tmp_path / "alike.abc", 6), np.random.default_rng(0).normal(size=(40, 2))
+    real, generated = tmp_path / "real.npy", tmp_path / "generated.npz"
+    np.save(real, rows)
+    np.savez(generated, rows[:20] + 9)
+    files = "--real-embeddings", real, "--generated-embeddings", generated
+    document = json.loads(run("analyse", prepared, alike, *files, "--draws", 60, "--json", "-"))
+    distance = document["distances"][-1]
+    assert (distance["aspect"], distance["p"]) == ("Frechet music distance", 1 / 61)
+    assert distance["value"]["low"] > distance["floor"]["high"]
+    assert document["embedding"]["infinity"]["value"] == pytest.approx(162, rel=0.2)
+    model, page = ("--embedding", "folkrnn-small"), tmp_path / "page.html"
+    output = run("analyse", prepared, alike, *model, "--draws", 20, "--html", page)
+    assert "embeddings of 256 columns: too few to extrapolate" in output
+    assert "Frechet music distance" in page.read_text()
+
+
+def test_embeddings_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    tunes, array = book(tmp_path / "tunes.abc", 8), tmp_path / "rows.npy"
+    np.save(array, np.zeros(4))
+    run_bad = partial(run, "analyse", tunes, tunes, "--draws", 1, code=2)
+    single = run_bad("--real-embeddings", array)
+    assert "no embeddings of the generated tunes" in single
+    assert "--generated-embeddings" in single
+    both = "--real-embeddings", array, "--generated-embeddings", array
+    assert "has an array (4,) of float64; need numbers" in run_bad(*both)
+    assert "need one of them" in run_bad(*both, "--embedding", "folkrnn-small")
+    missing = tmp_path / "none.npy"
+    gone = "--real-embeddings", array, "--generated-embeddings", missing
+    assert "is not there" in run_bad(*gone)
 
 
 def test_bad_input_is_refused(tmp_path: Path) -> None:
@@ -76,8 +119,14 @@ def test_page_draws_every_aspect_of_both(prepared: Path, tmp_path: Path) -> None
     text = page.read_text()
     assert "<b>jigs" not in text
     figures = {figure["aspect"]: figure for figure in document["figures"]}
-    assert set(figures) == {distance["aspect"] for distance in document["distances"]}
-    assert text.count("<section") == len(figures)
+    measured = {distance["aspect"] for distance in document["distances"]}
+    assert measured == {*figures, *(row["aspect"] for row in document["densities"]), "nearness"}
+    pairs = [figure["aspect"] for figure in document["densities"]]
+    assert len(pairs) == 9
+    assert text.count("<section") == len(figures) + len(pairs) + 1  # originality
+    assert text.count('class="between"') == len(pairs)
+    nearest = document["originality"]["generated"][0]
+    assert f"{100 * nearest['percentile']:.1f} %" in text
     meters = dict(zip(figures["meter"]["labels"], figures["meter"]["generated"], strict=True))
     assert meters.pop("6/8") == 1
     assert set(meters.values()) == {0}

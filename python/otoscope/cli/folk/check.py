@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["analyse", "check"]
 
 _PRINTED = 20  # violations
-_SHORT = {"total variation": "TV", "Kolmogorov-Smirnov": "KS", "Wasserstein": "W"}
+_SHORT = {
+    "total variation": "TV",
+    "Kolmogorov-Smirnov": "KS",
+    "Wasserstein": "W",
+    "Kullback-Leibler": "KL",
+    "1 - overlapped area": "1-OA",
+    "Frechet": "F",
+}
 
 _CHECK = options.Config("folk.workflows.check", "CheckFolkConfig")
 _CONVENTIONS = options.Config("folk.metrics.check", "Conventions")
@@ -116,9 +124,16 @@ def _percent(rate: Rate) -> tuple[str, str]:
     )
 
 
-def analyse(
+def analyse(  # noqa: PLR0913 - a command has the options it has
     real: Annotated[str, typer.Argument(help=_ANALYSE.help("real"))],
     generated: Annotated[str, typer.Argument(help=_ANALYSE.help("generated"))],
+    embedding: Annotated[str | None, _ANALYSE.option("embedding")] = _ANALYSE["embedding"],
+    real_embeddings: Annotated[Path | None, _ANALYSE.option("real_embeddings")] = _ANALYSE[
+        "real_embeddings"
+    ],
+    generated_embeddings: Annotated[Path | None, _ANALYSE.option("generated_embeddings")] = (
+        _ANALYSE["generated_embeddings"]
+    ),
     draws: Annotated[int, _ANALYSE.option("n_draws", "--draws")] = _ANALYSE["n_draws"],
     strict: Annotated[bool, _ANALYSE.option("strict")] = _ANALYSE["strict"],
     html: options.Html = None,
@@ -129,13 +144,24 @@ def analyse(
 
     Meters, modes, forms, endings, pitches and degrees are compared by total variation; numbers of
     tokens, measures, parts and notes, range and accidentals by Kolmogorov-Smirnov and Wasserstein
-    distances.
+    distances. Distances between generated tunes are compared with distances to real ones (KL
+    divergence and overlapped area of their densities, nine features); how near tunes are to the
+    training tunes is compared with held-out real ones; embeddings by the Frechet music distance.
 
     Example: otoscope folk analyse tunes a.abc --html page.html
     """
     from otoscope.folk.workflows.analyse import AnalyseFolkConfig, analyse_folk, save_analysis
 
-    settings = AnalyseFolkConfig(real, generated, n_draws=draws, seed=seed, strict=strict)
+    settings = AnalyseFolkConfig(
+        real,
+        generated,
+        embedding,
+        real_embeddings,
+        generated_embeddings,
+        n_draws=draws,
+        seed=seed,
+        strict=strict,
+    )
     with bars() as progress:
         result = analyse_folk(settings, progress=progress)
     if html:
@@ -156,7 +182,11 @@ def _show_analysis(result: AnalyseFolkResult) -> None:
         row = [*_bounds(distance.value), f"{distance.p_holm:.3f}", *floor]
         table.add_row(distance.aspect, _SHORT[distance.kind], *row)
     lines.print(table)
-    lines.print("TV: total variation, KS: Kolmogorov-Smirnov, W: Wasserstein, in its own unit")
+    lines.print(
+        "TV: total variation, KS: Kolmogorov-Smirnov, W: Wasserstein, in its own unit; "
+        "KL and 1-OA: distances between generated tunes beside those to real ones"
+        + ("; F: Frechet" if result.embedding else "")
+    )
     for note in result.notes:
         lines.print(note)
 

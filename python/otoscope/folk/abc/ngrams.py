@@ -158,6 +158,30 @@ class NgramIndex:
             for number, count in shared
         ]
 
+    def containment(self, tune: Tune) -> dict[str, float]:
+        """Return how much of a query each tune of the index contains.
+
+        Parameters
+        ----------
+        tune : Tune
+            Query.
+
+        Returns
+        -------
+        dict of str to float
+            Containment, in (0, 1], by the names of the tunes with a common n-gram.
+
+        Examples
+        --------
+        >>> from otoscope.folk.abc import parse_tune
+        >>> index = NgramIndex(2)
+        >>> index.add("scale", parse_tune("K:C\\nCDEF|"))
+        >>> index.containment(parse_tune("K:G\\nGABG|"))
+        {'scale': 0.5}
+        """
+        grams = _melody(tune).grams(self.n)
+        return {self._names[i]: n / len(grams) for i, n in self._shared(grams).items()}
+
     def groups(self, threshold: float = 0.5) -> list[list[str]]:
         """Group near duplicates.
 

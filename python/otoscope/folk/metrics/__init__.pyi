@@ -1,4 +1,6 @@
+from .aspects import AspectFigure, PopulationDistance
 from .check import Conventions, TuneCheck, check_tune
+from .embedding import EmbeddingDistance, compare_embeddings
 from .features import (
     DEGREES,
     PartShape,
@@ -18,11 +20,22 @@ from .measures import (
     MeasureKind,
     classify_measures,
 )
-from .population import AspectFigure, PopulationDistance, compare_tunes, tune_figures
+from .originality import Nearness, Originality, measure_originality
+from .overlap import DensityFigure, compare_pairs, density_overlap, pair_features
+from .population import compare_tunes, tune_figures
 from .rules import RULES, Violation, check_repeats
 from .summary import RATES, Rate, Summary, difference, summarise
 
 __all__ = [
+    "pair_features",
+    "measure_originality",
+    "density_overlap",
+    "compare_pairs",
+    "compare_embeddings",
+    "Originality",
+    "Nearness",
+    "EmbeddingDistance",
+    "DensityFigure",
     "DEGREES",
     "JUDGES",
     "MEASURE_KINDS",

@@ -1,5 +1,6 @@
 from .bundle import FolkModel, load_folkrnn, save_folkrnn
 from .config import SamplingConfig
+from .hidden import embed_tunes, hidden_states
 from .kneser_ney import KneserNey
 from .likelihood import nats_per_token, surprise
 from .network import FolkRNN
@@ -14,6 +15,8 @@ __all__ = [
     "PositionReader",
     "SampledTune",
     "SamplingConfig",
+    "embed_tunes",
+    "hidden_states",
     "import_folkrnn",
     "load_folkrnn",
     "nats_per_token",

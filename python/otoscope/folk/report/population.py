@@ -10,16 +10,23 @@ from typing import Any, Final
 import numpy as np
 from markupsafe import Markup
 
-from otoscope.folk.metrics import AspectFigure, PopulationDistance
+from otoscope.folk.metrics import (
+    AspectFigure,
+    DensityFigure,
+    EmbeddingDistance,
+    Originality,
+    PopulationDistance,
+)
 from otoscope.metrics import Interval
 from otoscope.records import to_json
 from otoscope.report.numbers import Tick, percent, significant, ticks
 from otoscope.report.pages import in_script, save_page
 
-__all__ = ["save_population"]
+__all__ = ["PopulationContent", "save_population"]
 
 _ALPHA: Final = 0.05
 _MOST_BARS: Final = 24
+_NEAREST: Final = 10  # tunes listed
 _FURTHEST: Final = 0.995  # fraction of the tunes that is drawn of a distribution
 
 
@@ -58,6 +65,17 @@ class _Section:
     held_out: str
     value_ticks: list[Tick]
     share_ticks: list[Tick]
+    between: str = ""
+
+
+@dataclass(frozen=True)
+class _Near:
+    """A generated tune and the tune of the collection that it resembles most."""
+
+    name: str
+    nearest: str
+    containment: str
+    percentile: str
 
 
 @dataclass(frozen=True)
@@ -69,12 +87,26 @@ class _PopulationPage:
     sentence: str
     cautions: list[str]
     sections: list[_Section]
+    pairs: list[_Section]
+    originality: _Section | None
+    nearest: list[_Near]
+    embedding: _Section | None
     json: Markup
 
 
+@dataclass(frozen=True, eq=False)
+class PopulationContent:
+    """What was compared: all distances, and what is drawn of them."""
+
+    distances: Sequence[PopulationDistance]
+    figures: Sequence[AspectFigure]
+    densities: Sequence[DensityFigure] = ()
+    originality: Originality | None = None
+    embedding: EmbeddingDistance | None = None
+
+
 def save_population(
-    distances: Sequence[PopulationDistance],
-    figures: Sequence[AspectFigure],
+    content: PopulationContent,
     path: str | os.PathLike[str],
     *,
     title: str,
@@ -85,32 +117,68 @@ def save_population(
 
     ``record`` is the result as JSON, with its sentence and notes.
     """
-    sections = [
-        _section(figure, [d for d in distances if d.aspect == figure.aspect]) for figure in figures
-    ]
+
+    def of(aspect: str) -> list[_Row]:
+        return [_row(distance) for distance in content.distances if distance.aspect == aspect]
+
+    originality, embedding = content.originality, content.embedding
+    near = originality.generated[:_NEAREST] if originality else ()
     page = _PopulationPage(
         title,
         about,
         record["sentence"],
         list(record["notes"]),
-        sections,
+        [_section(figure, of(figure.aspect)) for figure in content.figures],
+        [_pairs(figure, of(figure.aspect)) for figure in content.densities],
+        _section(originality.figure, of(originality.figure.aspect)) if originality else None,
+        [
+            _Near(row.name, row.nearest, percent(row.containment, 1), percent(row.percentile, 1))
+            for row in near
+        ],
+        _embedding(embedding, of(embedding.distance.aspect)) if embedding else None,
         in_script(to_json(record)),
     )
     save_page(page, "population.html", path, package="otoscope.folk.report")
 
 
-def _section(figure: AspectFigure, distances: Sequence[PopulationDistance]) -> _Section:
-    rows = [
-        _Row(
-            distance.kind,
-            _bounds(distance.value),
-            f"{distance.p_holm:.3f}",
-            _bounds(distance.floor) if distance.floor else "",
-            distance.p_holm < _ALPHA,
-        )
-        for distance in distances
+def _row(distance: PopulationDistance) -> _Row:
+    return _Row(
+        distance.kind,
+        _bounds(distance.value),
+        f"{distance.p_holm:.3f}",
+        _bounds(distance.floor) if distance.floor else "",
+        distance.p_holm < _ALPHA,
+    )
+
+
+def _embedding(embedding: EmbeddingDistance, rows: list[_Row]) -> _Section:
+    title, definition = embedding.distance.aspect, embedding.definition
+    return _Section(title, definition, rows, [], "", "", "", [], [])
+
+
+def _pairs(figure: DensityFigure, rows: list[_Row]) -> _Section:
+    """Draw three densities over the distance."""
+    low, high = figure.distances[0], figure.distances[-1]
+    curves = (figure.generated, figure.held_out, figure.between)
+    highest = max(max(curve) for curve in curves) or 1.0
+    x = 100 * (np.array(figure.distances) - low) / ((high - low) or 1.0)
+    paths = [
+        "M" + "L".join(f"{a:.2f} {b:.2f}" for a, b in zip(x, 100 - 100 * y, strict=True))
+        for y in (np.array(curve) / highest for curve in curves)
     ]
-    title = figure.aspect[0].upper() + figure.aspect[1:]
+    return _Section(
+        _title(figure.aspect),
+        figure.definition,
+        *(rows, [], "", paths[0], paths[1], ticks(low, high, most=6), [], paths[2]),
+    )
+
+
+def _title(aspect: str) -> str:
+    return aspect[0].upper() + aspect[1:]
+
+
+def _section(figure: AspectFigure, rows: list[_Row]) -> _Section:
+    title = _title(figure.aspect)
     if figure.labels:
         bars, more = _bars(figure)
         return _Section(title, figure.definition, rows, bars, more, "", "", [], [])

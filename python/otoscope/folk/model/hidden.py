@@ -1,0 +1,122 @@
+"""Hidden states of a network that reads tunes, and embeddings of tunes made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from otoscope.errors import ParameterError
+from otoscope.folk.model.bundle import FolkModel
+from otoscope.folk.model.network import FolkRNN
+from otoscope.protocols import evaluating
+
+__all__ = ["embed_tunes", "hidden_states"]
+
+
+def hidden_states(
+    model: FolkModel, tunes: Sequence[Sequence[str]], *, batch: int = 64
+) -> Iterator[NDArray[np.float32]]:
+    """Compute the hidden states of all layers after each token of tunes.
+
+    Parameters
+    ----------
+    model : FolkModel
+        Model; it is evaluated in eval mode.
+    tunes : sequence of sequence of str
+        Tokens of each tune without ``<s>`` and ``</s>``.
+    batch : int, default 64
+        Number of tunes per batch, at least 1.
+
+    Returns
+    -------
+    iterator of array [token + 1, layer, unit]
+        Outputs of each layer after ``<s>`` and after each token, tune by tune.
+
+    Raises
+    ------
+    ParameterError
+        If a token is unknown (names the token and its place) or batch is below 1.
+
+    Examples
+    --------
+    >>> from otoscope.folk.tokens import Vocabulary
+    >>> model = FolkModel(FolkRNN(4, hidden=8).eval(), Vocabulary(("<s>", "</s>", "A", "B")))
+    >>> next(hidden_states(model, [["A", "B"]])).shape
+    (3, 3, 8)
+    """
+    if batch < 1:
+        raise ParameterError(f"batch is {batch}, must be at least 1")
+    ids = [model.encode(tune, name=f"tune {at}")[:-1] for at, tune in enumerate(tunes, start=1)]
+    return _states(model, ids, batch)
+
+
+def embed_tunes(
+    model: FolkModel, tunes: Sequence[Sequence[str]], *, batch: int = 64
+) -> NDArray[np.float64]:
+    """Embed each tune as the mean of the last layer's hidden states after its tokens.
+
+    Parameters
+    ----------
+    model : FolkModel
+        Model; it is evaluated in eval mode.
+    tunes : sequence of sequence of str
+        Tokens of each tune.
+    batch : int, default 64
+        Number of tunes per batch.
+
+    Returns
+    -------
+    array [tune, unit], float64
+        One row per tune.
+
+    Raises
+    ------
+    ParameterError
+        As by `hidden_states`.
+
+    Examples
+    --------
+    >>> from otoscope.folk.tokens import Vocabulary
+    >>> model = FolkModel(FolkRNN(4, hidden=8).eval(), Vocabulary(("<s>", "</s>", "A", "B")))
+    >>> embed_tunes(model, [["A", "B"], ["B"]]).shape
+    (2, 8)
+    """
+    rows = [state[:, -1].mean(0, dtype=float) for state in hidden_states(model, tunes, batch=batch)]
+    return np.array(rows).reshape(len(rows), -1)
+
+
+def _states(
+    model: FolkModel, ids: Sequence[Sequence[int]], batch: int
+) -> Iterator[NDArray[np.float32]]:
+    network, reader = model.network, model.positions
+    for first in range(0, len(ids), batch):
+        rows = ids[first : first + batch]
+        padded = pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+        positions = None
+        if reader:
+            read = [torch.from_numpy(reader.read(row)) for row in rows]
+            positions = pad_sequence(read, batch_first=True)
+        with evaluating(network), torch.inference_mode():
+            layers = _layers(network, padded, positions).cpu().numpy()
+        for row, states in zip(rows, layers, strict=True):
+            yield states[: len(row)]
+
+
+def _layers(network: FolkRNN, ids: Tensor, positions: Tensor | None) -> Tensor:
+    """Return the outputs [tune, step, layer, unit] of all layers; nn.LSTM returns the last only."""
+    device = network.hidden_init.device
+    rows = network.read(ids.to(device), positions if positions is None else positions.to(device))
+    hidden, cell = network.initial_state(len(ids))
+    outputs = []
+    for layer in range(network.layers):
+        lstm = nn.LSTM(rows.shape[-1], network.hidden, batch_first=True).to(rows)
+        own = {name: getattr(network.lstm, f"{name[:-1]}{layer}") for name in lstm.state_dict()}
+        lstm.load_state_dict(own)
+        rows, _ = lstm(rows, (hidden[layer, None], cell[layer, None]))
+        outputs.append(rows)
+    return torch.stack(outputs, 2)
