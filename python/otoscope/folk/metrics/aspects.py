@@ -6,7 +6,7 @@ that are not functions of means (of pairs, of covariances) use `summarise_draws`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -179,13 +179,15 @@ def of_distributions(
     return Aspect(name, "total variation", vectors.reshape(len(rows), -1), labels)
 
 
-def of_numbers(name: str, numbers: Sequence[float]) -> Iterator[Aspect]:
+def of_numbers(name: str, numbers: Sequence[float]) -> list[Aspect]:
     """Make the two aspects of one number per tune."""
     values = np.array(numbers, dtype=np.float64)
     grid = np.unique(values)
     steps = (values[:, None] <= grid[:-1]).astype(np.float64)  # at the last value all are 1
-    yield Aspect(name, "Kolmogorov-Smirnov", steps, values=grid)
-    yield Aspect(name, "Wasserstein", steps, widths=np.diff(grid))
+    return [
+        Aspect(name, "Kolmogorov-Smirnov", steps, values=grid),
+        Aspect(name, "Wasserstein", steps, widths=np.diff(grid)),
+    ]
 
 
 def distance_of(

@@ -62,7 +62,7 @@ class EmbeddingDistance:
 
     @property
     def definition(self) -> str:
-        """What the distance is computed from."""
+        """Inputs of the distance."""
         return f"normal distributions fitted to embeddings of {self.sizes[2]} columns"
 
     @property

@@ -105,7 +105,7 @@ class Originality:
 
     @property
     def sentence(self) -> str:
-        """Where the generated tunes lie among the real ones."""
+        """Number of copies, and place of the median generated tune among the real ones."""
         median = float(np.median([tune.percentile for tune in self.generated]))
         return (
             f"{self.copies:,} of {len(self.generated):,} generated tunes have half of their runs "
@@ -178,9 +178,9 @@ def measure_originality(
     ]
     values = [round(value, _DIGITS) for value in [*(c for _, c in ours), *theirs, *others]]
     rng = numpy_generator(seed)
-    aspects = list(of_numbers(_ASPECT, values))
+    aspects = of_numbers(_ASPECT, values)
     distances = correct_together([distance_of(a, sizes, n_draws, rng) for a in aspects])
-    drawn = next(of_numbers(_ASPECT, values[: sum(sizes[:2])]))
+    drawn = of_numbers(_ASPECT, values[: sum(sizes[:2])])[0]
     real = np.sort(theirs)
     rows = [
         Nearness(

@@ -96,7 +96,7 @@ class _PopulationPage:
 
 @dataclass(frozen=True, eq=False)
 class PopulationContent:
-    """What was compared: all distances, and what is drawn of them."""
+    """Hold all distances, and what is drawn of them."""
 
     distances: Sequence[PopulationDistance]
     figures: Sequence[AspectFigure]

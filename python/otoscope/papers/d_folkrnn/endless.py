@@ -247,7 +247,10 @@ def _throughput(blocks: Iterable[dict[str, Any]]) -> dict[str, float]:
 def _novelty(out: Path, blocks: Iterable[dict[str, Any]], model: FolkModel) -> dict[str, Any]:
     """Write the tunes that pass; count, after each block, those that copy no earlier one."""
     index, n, curve = NgramIndex(), 0, [(0, 0, 0)]
-    with records.replacing(out / "folk_endless.abc") as draft, draft.open("w") as file:
+    with (
+        records.replacing(out / "folk_endless.abc") as draft,
+        draft.open("w", encoding="utf-8", newline="\n") as file,
+    ):
         passed = copies = 0
         for row in blocks:
             for number, tune in _passed(row, model, n):
