@@ -37,6 +37,7 @@ from otoscope.signal.audio.truncation import truncated_note
 from otoscope.workflows.maximise_specimens import (
     N_SPECIMENS,
     RealExcerpts,
+    floor_of,
     made_specimens,
     rank_settings,
     real_specimens,
@@ -320,9 +321,11 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
         smaller = Advice("try a smaller ", Argument("rate"))
         raise ParameterError("no input has a finite activation", advice=smaller)
     real = tuple(real_specimens(extremes, excerpts, model))
+    no_sound = made[0].patch.y is None and real[0].patch.y is not None
     squashed = config.layer if maximiser.unit.is_squashed else None
     notes = maximisation.search_cautions(ranking, made[0], real[0].activation, squashed=squashed)
-    all_notes = (*notes, *truncated_note(excerpts.files.truncated.values()), *warned)
+    unheard = ("The made-up inputs have no sound: the front end has no inverse.",) * no_sound
+    all_notes = (*notes, *unheard, *truncated_note(excerpts.files.truncated.values()), *warned)
     about = extremes.n_seen, all_notes, excerpts.files, model_name(model)
     return MaximiseResult(config, ranking, made, real, *about)
 
@@ -377,18 +380,14 @@ def _maximiser(
     model: Any, config: MaximiseConfig, real: Extremes | None = None
 ) -> ActivationMaximiser:
     """Compose the search; it starts like real excerpts where these are known."""
-    if model.domain is None:
-        raise ParameterError(
-            "the front end is a function whose compression is not known, so silence has no value; "
-            "give Listener(compression=)"
-        )
-    floor, prior = model.domain.floor, config.prior_of((1, model.patch_frames, model.n_mels))
+    prior = config.prior_of((1, model.patch_frames, model.n_mels))
+    floor = None if real is None else floor_of(model, real)
     return ActivationMaximiser(
         model,
         prior if real is None else ScaledPrior.like(prior, real),
         layer=config.layer,
         unit=config.index,
-        prepare=lambda x: torch.maximum(x, floor.to(x)),
+        prepare=None if floor is None else lambda x: torch.maximum(x, floor.to(x)),
         maximise=not config.minimise,
         pool=cast(Pool, config.pool),  # checked there
         jitter=config.jitter,

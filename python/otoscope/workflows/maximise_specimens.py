@@ -26,7 +26,14 @@ from otoscope.report.maximisation import Specimen
 from otoscope.signal.audio.files import samples
 from otoscope.workflows.recording import FolderNotes, Recording, sound_files
 
-__all__ = ["N_SPECIMENS", "RealExcerpts", "made_specimens", "rank_settings", "real_specimens"]
+__all__ = [
+    "N_SPECIMENS",
+    "RealExcerpts",
+    "floor_of",
+    "made_specimens",
+    "rank_settings",
+    "real_specimens",
+]
 
 _BLOCK = 1 << 20  # samples of a file that are transformed at once
 
@@ -141,3 +148,18 @@ def rank_settings(
         warnings.simplefilter("always", FewRows)
         ranking = grid.rank(torch.cat([feature(x[None]) for x in real]), feature=feature)
     return ranking, list(dict.fromkeys(str(warning.message) for warning in caught))
+
+
+def floor_of(model: Any, real: Extremes) -> Tensor | None:
+    """Return the values of digital silence [mel]; None if they are no least values.
+
+    Where the compression is not known, silence is transformed. It is no floor for a front end that
+    normalises each sound.
+    """
+    if model.domain is not None:
+        floor: Tensor = model.domain.floor
+        return floor
+    n_samples = getattr(model, "excerpt_samples", model.patch_frames * model.hop_length)
+    with torch.no_grad(), evaluating(model):
+        silence: Tensor = model.prepare(torch.zeros(n_samples)).amin(0)
+    return silence if bool((silence.double().cpu() <= real.mean).all()) else None

@@ -21,30 +21,33 @@ _N_ITER = 100  # iterations of Griffin and Lim, as in the paper
 class Inversion:
     """Turn inputs of a listening model into patches; into sounds, if ``front_end`` can invert.
 
+    ``domain`` is None if the compression of the front end is not known.
+
     It holds no network, so that a result that is saved does not hold one either.
     """
 
     sr: float
     hop_length: int
     mel_hz: Tensor | None
-    domain: Domain
+    domain: Domain | None
     front_end: Any
 
     @classmethod
     def of(cls, model: Any) -> Inversion | None:
         """Take what is needed from a model; None if it is no listening model of spectrograms."""
         domain, front_end = getattr(model, "domain", None), getattr(model, "front_end", None)
-        if not isinstance(domain, Domain) or not hasattr(model, "sample_rate"):
+        is_picture = isinstance(domain, Domain) or hasattr(model, "domain")
+        if not is_picture or not hasattr(model, "sample_rate"):
             return None
         mel_hz = getattr(model, "mel_hz", None)
-        can_invert = hasattr(front_end, "invert")
+        can_invert = hasattr(front_end, "invert") and domain is not None
         return cls(
             model.sample_rate, model.hop_length, mel_hz, domain, front_end if can_invert else None
         )
 
     def sound(self, values: Tensor, *, seed: int) -> Tensor | None:
         """Invert values [frame, mel] by the Griffin-Lim algorithm; None if that cannot be done."""
-        if self.front_end is None:
+        if self.front_end is None or self.domain is None:
             return None
         compression = self.domain.compression
         log_mel = self.domain.log_mel(values.cpu().double())
