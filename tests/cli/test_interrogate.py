@@ -92,7 +92,7 @@ def test_a_planted_horse_breaks_the_bound(systems: Path, data: Path, tmp_path: P
         "--json",
         json_path,
     )
-    assert output.startswith("A horse: its answers move with gain.")
+    assert output.startswith("A horse: its answers move with gain.\nA horse answers by something")
     assert "The bound of 5 points is broken at" in output
     assert f"report: {page}" in output
     document = json.loads(json_path.read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,16 @@ FILE = """
 import torch
 from otoscope.models import WaveformListener
 
-def make():
+def make(seconds=0.5, output_names=("speech", "music")):
     torch.manual_seed(0)
     front = torch.nn.Conv1d(1, 4, 32, 16)
     pool = [torch.nn.ReLU(), torch.nn.AdaptiveAvgPool1d(1), torch.nn.Flatten()]
     end = [torch.nn.Linear(4, 2), torch.nn.Softmax(1)]
     net = torch.nn.Sequential(torch.nn.Unflatten(1, (1, -1)), front, *pool, *end)
-    return WaveformListener(net, sample_rate=8000, seconds=0.5, output_names=["speech", "music"])
+    return WaveformListener(net, sample_rate=8000, seconds=seconds, output_names=output_names)
+
+def unnamed():
+    return make(1.0, ["output 0", "output 1"])
 """
 
 
@@ -46,6 +50,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(*arguments: object, code: int = 0) -> str:
     result = CliRunner().invoke(app, [str(a) for a in arguments])
     assert result.exit_code == code, result.output
+    return result.output
+
+
+def printed(*arguments: object) -> str:
+    """Run a gate, whatever its answer."""
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code in (0, 1), result.output
     return result.output
 
 
@@ -83,3 +94,40 @@ def test_every_command_takes_a_file_of_ten_lines(folder: Path, tmp_path: Path) -
     assert np.isfinite(json.loads(distance)["distance"])
     said = run("maximise", "--model", model, "--layer", "5", "--out", tmp_path / "max", code=2)
     assert "hears waveforms, and maximisation draws spectrograms" in " ".join(said.split())
+
+
+def test_outputs_without_names_are_named_on_the_command_line(folder: Path, tmp_path: Path) -> None:
+    sound, out = folder / "data" / "speech" / "0.wav", tmp_path / "adv.wav"
+    model = ("--model", f"{folder / 'ear.py'}:unnamed")
+    attack = ("attack", sound, *model, "--out", out, "--snr-db", 6, "--steps", 2)
+    number, name = (
+        re.findall(r"Heard before +(\w.*?) *\n", printed(*attack, *options))[0]
+        for options in ((), ("--outputs", "speech, music"))
+    )
+    assert (number, name) in (("output 0", "speech"), ("output 1", "music"))
+    other = {"speech": "music", "music": "speech"}[name]
+    error = run(*attack, "--target", other, code=2)
+    assert "the model names its outputs output 0 to output 1; name them with --outputs" in error
+    assert f"“{other}”" in printed(*attack, "--outputs", "speech,music", "--target", other)
+    error = run(*attack, "--outputs", "speech", code=2)
+    assert "outputs names 'speech'; the model has 2 outputs" in error
+    interrogate = ("interrogate", *model, "--data", folder / "data", "--gain", 6, "--doses", 1)
+    assert "name the columns in their order with --classes" in run(*interrogate, code=2)
+    record = tmp_path / "record.json"
+    printed(*interrogate, "--outputs", "speech,music", "--json", record)
+    assert json.loads(record.read_text())["classes"] == ["music", "speech"]
+
+
+def test_sounds_as_long_as_an_excerpt_are_filled_up_when_a_tempo_shortens_them(
+    folder: Path, tmp_path: Path
+) -> None:
+    options = ("--model", f"{folder / 'ear.py'}:unnamed", "--classes", "speech,music")
+    tempo = ("interrogate", *options, "--data", folder / "data", "--tempo", 4, "--doses", 1)
+    error = run(*tempo, code=2)
+    assert "a change such as a tempo or a crop shortens them" in error
+    assert "--padded fills up with silence" in error
+    page = tmp_path / "page.html"
+    output = printed(*tempo, "--padded", "--html", page)
+    assert "tempo +4 %" in output.replace("\N{MINUS SIGN}", "+")
+    for text in (output, page.read_text()):
+        assert "excerpt were filled up with silence" in text

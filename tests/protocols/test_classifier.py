@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from otoscope.attack import MagnitudeAdversary, SpectrumClassifier, WaveformPGD
 from otoscope.errors import ParameterError
+from otoscope.models import Listener
 from otoscope.models.timelines import timeline
 from otoscope.protocols import ListeningModel, SoundClassifier
 from tests.support.listeners import Mean, listener
@@ -125,8 +126,32 @@ def test_labels_are_scored_in_eval_mode_and_the_mode_is_restored() -> None:
 
 def test_sounds_shorter_than_an_excerpt_are_refused() -> None:
     message = r"lasts 1\.00 s, which is 67 frames; the model takes 115 at once: .* 0\.69 s longer"
-    with pytest.raises(ParameterError, match=message):
+    with pytest.raises(ParameterError, match=message + ".*; padded=True fills up with silence"):
         SoundClassifier(listener())(noise(1, 1.0))
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.9])
+def test_short_sounds_are_filled_up_with_silence(seconds: float) -> None:
+    model, y = listener(), noise(1, seconds)
+    silence = torch.zeros(1, model.excerpt_samples - y.shape[1])
+    filled, short = SoundClassifier(model)(torch.cat([y, silence], 1)), y.requires_grad_()
+    padded = SoundClassifier(model, padded=True)(short)
+    assert torch.equal(padded, filled)
+    assert padded.requires_grad
+    long = noise(1, 2.0)
+    classifier = SoundClassifier(model, padded=True)
+    assert torch.equal(classifier(long), SoundClassifier(model)(long))
+
+
+def test_sounds_for_models_of_single_excerpts_are_filled_up_too() -> None:
+    front_end = lambda y: y[: len(y) // 4 * 4].reshape(-1, 4).sub(y.mean())  # noqa: E731
+    net = nn.Sequential(nn.Flatten(), nn.Linear(40, 1))
+    model = Listener(net, front_end, sample_rate=8, hop_length=4, patch_frames=10, per_excerpt=True)
+    y = noise(1, 1.0)[:, :30]
+    with pytest.raises(ParameterError, match="s more; padded=True fills up with silence"):
+        SoundClassifier(model)(y)
+    whole = torch.cat([y, torch.zeros(1, 10)], 1)
+    assert torch.equal(SoundClassifier(model, padded=True)(y), SoundClassifier(model)(whole))
 
 
 @pytest.mark.parametrize("n_frames", [4, 5, 7, 8, 10, 11])

@@ -59,6 +59,9 @@ def attack(  # noqa: PLR0913 - a command has the options it has
             files.output("file or folder", files.ADVERSARY),
         ),
     ],
+    outputs: Annotated[
+        str | None, _CONFIG.option("outputs", metavar="A,B,...", rich_help_panel=MODEL)
+    ] = None,
     target: Annotated[str | None, _CONFIG.option("target", rich_help_panel=MODEL)] = _CONFIG[
         "target"
     ],
@@ -109,6 +112,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         sound=sound,
         model=model,
         out=out,
+        outputs=None if outputs is None else tuple(name.strip() for name in outputs.split(",")),
         target=target,
         snr_db=snr_db,
         domain=domain,

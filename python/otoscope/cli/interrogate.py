@@ -111,6 +111,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         ),
     ] = None,
     threshold: Annotated[float | None, _CONFIG.option("threshold", rich_help_panel=MODEL)] = None,
+    padded: Annotated[bool, _CONFIG.option("padded", rich_help_panel=INPUT)] = _CONFIG["padded"],
     dilation: Annotated[
         float | None, _CONFIG.option("dilation", rich_help_panel=_INTERVENTIONS)
     ] = None,
@@ -158,6 +159,10 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Change sounds in ways that should not matter, and test whether a model's answers stay.
 
+    A model whose answers move is a horse: it answers by something other
+    than its task, as Clever Hans, who could not count, watched the faces
+    around him.
+
     Name the changes that the task does not depend on. Exit code 1 if the
     score falls by more than --max-drop at any of them, or is less than
     --min-score (a gate for teams), 0 if not, 2 for bad input. Files that
@@ -188,6 +193,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         confound=None if confound is None else tuple(confound),
         classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
         threshold=threshold,
+        padded=padded,
         doses=doses,
         budget=budget,
         max_drop=max_drop,
@@ -286,9 +292,12 @@ def _name(option: str) -> str:
 def _show(result: InterrogationResult) -> None:
     from otoscope.report import verdict_text
     from otoscope.report.interrogation import text
+    from otoscope.report.interrogation.verdict import gloss
 
     out, verdict = console(), verdict_text(result)
     out.print(text.typeset(verdict.sentence, is_sentence=True))
+    if meaning := gloss(verdict):
+        out.print(meaning)
     out.print(text.bound_text(result))
     if least := text.min_score_text(result):
         out.print(least)

@@ -24,7 +24,7 @@ from otoscope.protocols import (
     evaluating,
     signature,
 )
-from otoscope.protocols.listening import CONTEXT, depends_on_clip
+from otoscope.protocols.listening import CONTEXT, depends_on_clip, numbered
 from otoscope.protocols.patch import as_tensor
 from otoscope.protocols.signature import with_remedy
 from otoscope.signal import PCEN, Compression, Domain, FrontEnd, mono
@@ -285,7 +285,7 @@ class Listener(nn.Module):
                 outputs = call_model(self, batch)
             except ParameterError as err:
                 raise with_remedy(err, self, batch) from err.__cause__
-        return [f"output {i}" for i in range(outputs.shape[1])]
+        return numbered(outputs.shape[1])
 
     def _samples(self, sound: Sound) -> Tensor | SamplesOnDisk:
         if isinstance(sound, str | PathLike):

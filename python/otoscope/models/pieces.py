@@ -10,14 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import ParameterError
 from otoscope.protocols import device_of
-from otoscope.protocols.listening import depends_on_clip, excerpts_alone
+from otoscope.protocols.listening import PADDED, depends_on_clip, excerpts_alone
 from otoscope.signal.excerpts import sliding
 
-__all__ = ["PADDED", "excerpt_batches"]
+__all__ = ["excerpt_batches"]
 
-PADDED = Advice(Argument("padded", True), " fills up with silence")
 
 _BATCH = 16  # excerpts at once
 _MARGIN = 1.0  # seconds around a piece: more than any window

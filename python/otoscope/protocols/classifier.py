@@ -7,12 +7,14 @@ from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols.batches import among_louder, batch_dependence, dependence_text
 from otoscope.protocols.calls import call_model
 from otoscope.protocols.listening import (
+    PADDED,
     ListeningModel,
     Outputs,
     Target,
@@ -51,6 +53,8 @@ class SoundClassifier(nn.Module):
         Frames from one excerpt to the next; by default excerpts are adjacent.
     tail : bool
         If the excerpts do not reach the end of the sound, add one that ends there.
+    padded : bool
+        Append silence to a sound that is shorter than an excerpt, as a faster tempo makes it.
     threshold : float, optional
         Decision threshold of a single class, for `label_scores`; by default 0.5 for probabilities
         and 0 for logits.
@@ -71,7 +75,7 @@ class SoundClassifier(nn.Module):
     (torch.Size([2, 1]), ('not singing', 'singing'))
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, all keyword-only
         self,
         model: ListeningModel,
         *,
@@ -79,6 +83,7 @@ class SoundClassifier(nn.Module):
         pooling: Literal["mean", "max", "none"] = "mean",
         hop: int | None = None,
         tail: bool = True,
+        padded: bool = False,
         threshold: float | None = None,
         outputs: Outputs | None = None,
     ) -> None:
@@ -106,6 +111,7 @@ class SoundClassifier(nn.Module):
         self.pooling = pooling
         self.hop = model.patch_frames if hop is None else hop
         self.tail = tail
+        self.padded = padded
         self.threshold = threshold
         self.outputs = outputs
 
@@ -221,6 +227,10 @@ class SoundClassifier(nn.Module):
 
     def _excerpts(self, y: Tensor) -> Tensor:
         """Cut a sound [sample] into excerpts [excerpt, frame, mel]."""
+        model, hop = self.model, self.model.hop_length
+        least = getattr(model, "excerpt_samples", model.patch_frames * hop)
+        if self.padded and len(y) < least and self._is_short(y):
+            y = F.pad(y, (0, least - len(y)))
         if getattr(self.model, "per_excerpt", False):
             return excerpts_alone(self.model, y, hop=self.hop, tail=self.tail)
         values, length = self.model.prepare(y), self.model.patch_frames
@@ -230,12 +240,22 @@ class SoundClassifier(nn.Module):
                 f"the sound lasts {len(y) / self.sample_rate:.2f} s, which is {len(values)} "
                 f"frames; the model takes {length} at once: take sounds that are {missing:.2f} s "
                 "longer (a change such as a tempo or a crop shortens them), or a model of shorter "
-                "excerpts"
+                "excerpts",
+                advice=PADDED,
             )
         excerpts = sliding(values, length, hop=self.hop)
         if self.tail and (len(values) - length) % self.hop:
             excerpts = torch.cat([excerpts, values[None, -length:]])
         return excerpts
+
+    def _is_short(self, y: Tensor) -> bool:
+        """Whether a sound is shorter than an excerpt: some front ends need less than they cover."""
+        if getattr(self.model, "per_excerpt", False):
+            return True
+        try:
+            return len(self.model.prepare(y)) < self.model.patch_frames
+        except ParameterError:  # too short for a frame
+            return True
 
 
 def model_name(model: object) -> str:

@@ -27,6 +27,8 @@ __all__ = [
     "read_sound",
 ]
 
+PADDED = Advice(Argument("padded", True), " fills up with silence")
+"""Remedy of a sound that is shorter than an excerpt."""
 CONTEXT = 15.0
 """Seconds of sound that are transformed on either side of an excerpt of a long sound."""
 
@@ -106,7 +108,8 @@ def excerpts_alone(model: Any, y: Tensor, *, hop: int, tail: bool = False) -> Te
         rate = model.sample_rate
         raise ParameterError(
             f"the sound lasts {len(y) / rate:.2f} s; the model takes {n / rate:.2f} s at once: "
-            f"take {(n - len(y)) / rate:.2f} s more"
+            f"take {(n - len(y)) / rate:.2f} s more",
+            advice=PADDED,
         )
     starts = [*range(0, len(y) - n + 1, step)]
     if tail and (len(y) - n) % step:
@@ -235,7 +238,7 @@ def choose_targets(
     >>> choose_targets("speech", 2, ["singing", "speech"])
     {'speech': 1}
     """
-    names = list(output_names or [f"output {i}" for i in range(n_outputs)])
+    names = list(output_names or numbered(n_outputs))
     if len(names) != n_outputs:
         raise ParameterError(f"the model names {len(names)} outputs and returns {n_outputs}")
     if target is None and n_outputs != 1:
@@ -250,9 +253,38 @@ def choose_targets(
         targets = target
     if not targets:
         raise ParameterError(f"{called} is an empty list; name at least one output")
-    naming = "" if output_names else "; to name them set model.output_names = [...]"
+    naming = "; to name them set model.output_names = [...]" if are_unnamed(names) else ""
     columns = [_column(target, names, naming, called) for target in map(_plain, targets)]
     return {names[column]: column for column in columns}
+
+
+def numbered(n_outputs: int) -> list[str]:
+    """Name outputs by their numbers."""
+    return [f"output {i}" for i in range(n_outputs)]
+
+
+def are_unnamed(names: Sequence[str]) -> bool:
+    """Whether outputs have numbers for names."""
+    return list(names) == numbered(len(names))
+
+
+def named_outputs(model: Any, names: Sequence[str] | None) -> Any:
+    """Give the outputs of a listening model these names; None leaves them."""
+    if names is None:
+        return model
+    own = model.output_names
+    if len(names) != len(own) or len({*names, ""}) <= len(own):
+        raise ParameterError(
+            f"outputs names {', '.join(map(repr, names))}; the model has {len(own)} outputs, and "
+            "each needs a name of its own"
+        )
+    try:
+        model.output_names = tuple(names)
+    except AttributeError:
+        raise ParameterError(
+            f"{type(model).__name__} names its outputs itself: {_some(list(own))}"
+        ) from None
+    return model
 
 
 def _plain(target: object) -> object:

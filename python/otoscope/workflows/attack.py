@@ -32,6 +32,7 @@ from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.models.zoo.dnsmos import speech_rating
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import SoundClassifier, choose_targets, model_name
+from otoscope.protocols.listening import are_unnamed, named_outputs
 from otoscope.signal import read_audio, truncation, write_audio
 from otoscope.signal.audio.files import samples
 from otoscope.signal.snr import check_snr
@@ -100,10 +101,17 @@ class Attacker:
         self.config = config
         _check(config)
         self._rate = speech_rating() if config.speech else None
-        self.model, self.identity = load_identified_listener(config.model, device=config.device)
+        model, self.identity = load_identified_listener(config.model, device=config.device)
+        self.model = named_outputs(model, config.outputs)
         check_differentiable(SoundClassifier(self.model))
         if config.target is not None:
             names = self.model.output_names
+            if are_unnamed(names) and config.target.removeprefix("not ") not in names:
+                raise ParameterError(
+                    f"target is {config.target!r}, the model names its outputs "
+                    f"{names[0]} to {names[-1]}",
+                    advice=Advice("name them with ", Argument("outputs")),
+                )
             choose_targets(config.target.removeprefix("not "), len(names), names)
 
     def of(self, sound: Path, out: Path, *, progress: Progress = silent) -> AttackFileResult:

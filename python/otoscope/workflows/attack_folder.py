@@ -266,7 +266,8 @@ def _about(
 def _settings(config: AttackFileConfig) -> dict[str, Any]:
     """Return the settings that all records of a file share, as read from JSON."""
     settings = records.to_plain(replace(config, sound=Path(), out=Path()))
-    return {name: value for name, value in settings.items() if name not in ("sound", "out")}
+    left_out = {"sound", "out", *(["outputs"] if config.outputs is None else [])}  # as in old rows
+    return {name: value for name, value in settings.items() if name not in left_out}
 
 
 def _check_settings(path: Path, config: AttackFileConfig) -> None:

@@ -34,6 +34,8 @@ class AttackFileConfig:
     out : Path
         File for the adversary, .wav or .flac: 16 bits, mono. For `attack_to_records` the folder for
         the adversaries.
+    outputs : tuple of str, optional
+        Names of the model's outputs, one per column, in place of its own.
     target : str, optional
         Output that the model is to predict, or "not " and an output. By default any label other
         than the prediction.
@@ -71,6 +73,7 @@ class AttackFileConfig:
     sound: Path
     model: str
     out: Path
+    outputs: tuple[str, ...] | None = None
     target: str | None = None
     snr_db: float = Attack.snr_db
     domain: str = "waveform"

@@ -18,9 +18,8 @@ from otoscope import models
 from otoscope.errors import ParameterError
 from otoscope.foreign import files_below
 from otoscope.models.loading import load_identified
-from otoscope.models.pieces import PADDED
 from otoscope.protocols import ListeningModel, Patch, device_of
-from otoscope.protocols.listening import CONTEXT, depends_on_clip
+from otoscope.protocols.listening import CONTEXT, PADDED, depends_on_clip
 from otoscope.signal import Compression, FrontEnd
 from otoscope.signal.audio.files import SamplesOnDisk, samples
 from otoscope.signal.audio.truncation import truncation

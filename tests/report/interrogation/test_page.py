@@ -289,6 +289,7 @@ def test_a_page_of_nothing_found_opens(tmp_path: Path) -> None:
     text = written(tmp_path / "a.html", HONEST, model="", title="dances")
     assert "What moves the answers of the model?" in text
     assert "No horse found" in text
+    assert "A horse answers by something other than its task, as Clever Hans" in text
     for absent in ("Answers that changed", "the confound alone"):
         assert absent not in text
 

@@ -75,7 +75,8 @@ class Labeller:
         self.identity = {"weights": weights_digest(self._predict), "columns": self.columns}
         if isinstance(self._predict, SoundClassifier):
             front_end = getattr(self._predict.model, "front_end", None)
-            names_of_settings = ("columns", "pooling", "hop", "tail", "threshold", "outputs")
+            names_of_settings = ["columns", "pooling", "hop", "tail", "threshold", "outputs"]
+            names_of_settings += ["padded"] * self._predict.padded  # as records before it
             self.identity |= {name: getattr(self._predict, name) for name in names_of_settings}
             self.identity["front_end"] = repr(front_end) if is_dataclass(front_end) else None
         if impossible := sorted(expected - self._permitted):

@@ -32,7 +32,7 @@ from otoscope.report.interrogation.text import (
     min_score_text,
     typeset,
 )
-from otoscope.report.interrogation.verdict import interrogation_record, verdict_text
+from otoscope.report.interrogation.verdict import gloss, interrogation_record, verdict_text
 from otoscope.report.numbers import Tick, format_change, format_p, format_score, ticks
 from otoscope.report.pages import Fact, in_script, save_page
 from otoscope.report.sounds import Sound, data_uris
@@ -111,6 +111,7 @@ class InterrogationPage:
     title: str
     about: str
     sentence: str
+    gloss: str
     cautions: tuple[str, ...]
     bound: str
     least: str
@@ -210,6 +211,7 @@ def interrogation_page(
         about=f"{len(result.items):,} items of {title} · {n_classes} "
         f"class{'' if n_classes == 1 else 'es'}",
         sentence=typeset(text.sentence, is_sentence=True),
+        gloss=gloss(text),
         cautions=(),  # they follow the evidence
         bound=bound_text(result),
         least=min_score_text(result),

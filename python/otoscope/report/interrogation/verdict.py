@@ -16,8 +16,12 @@ from otoscope.records import to_plain
 from otoscope.report.interrogation.text import METRIC_NAMES
 from otoscope.report.numbers import equals_p, points_text, with_bounds
 
-__all__ = ["VerdictText", "interrogation_record", "verdict_text"]
+__all__ = ["VerdictText", "gloss", "interrogation_record", "verdict_text"]
 
+_HORSE = (
+    "A horse answers by something other than its task, as Clever Hans, who could not count, watched "
+    "the faces around him."
+)
 _MOST = 3  # curves that sentences describe
 
 
@@ -111,6 +115,11 @@ def verdict_text(result: InterrogationResult) -> VerdictText:
         ),
         cautions,
     )
+
+
+def gloss(verdict: VerdictText) -> str:
+    """Explain the word "horse" of a verdict; empty if its sentence does not use it."""
+    return _HORSE if "horse" in verdict.sentence else ""
 
 
 def interrogation_record(

@@ -77,6 +77,9 @@ class InterrogateConfig:
         default: the labels.
     threshold : float, optional
         Decision threshold for models with one output.
+    padded : bool
+        Append silence to sounds that are shorter than the model's excerpt, as a faster tempo makes
+        those that are just as long.
     doses : int, optional
         Number of doses to each side of 0 for proportional interventions; default: three.
     budget : int
@@ -107,6 +110,7 @@ class InterrogateConfig:
     confound: tuple[str, ...] | None = None
     classes: tuple[str, ...] | None = None
     threshold: float | None = None
+    padded: bool = False
     doses: int | None = None
     budget: int = 0
     max_drop: float = 5.0

@@ -18,6 +18,7 @@ from otoscope.intervene import (
 from otoscope.intervene.interrogation.exchange import Exported
 from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, SoundClassifier
+from otoscope.protocols.listening import are_unnamed, named_outputs
 from otoscope.signal.audio.truncation import truncated_note
 from otoscope.workflows.interrogate.config import (
     InterrogateConfig,
@@ -72,6 +73,8 @@ class InterrogateResult:
     def notes(self) -> tuple[str, ...]:
         """Reasons for caution with the sounds, and with columns without names."""
         notes = truncated_note(self.truncated.values())
+        if self.config.padded:
+            notes.append("sounds shorter than the model's excerpt were filled up with silence")
         if self.assumed_columns:
             columns = (f"{i} is {name}" for i, name in enumerate(self.assumed_columns))
             notes.append(
@@ -203,6 +206,10 @@ def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
 def _predict(model: Any, config: InterrogateConfig, labels: Sequence[str] | None) -> Any:
     """Restrict a listening model to the outputs asked for, or to those that are labels."""
     if not isinstance(model, ListeningModel):
+        if config.padded:
+            raise ParameterError(
+                f"padded is True, and {config.model} has no excerpts; append silence in it"
+            )
         if config.threshold is not None:
             raise ParameterError(
                 f"threshold is {config.threshold:g}, and {config.model} returns labels or one "
@@ -212,17 +219,21 @@ def _predict(model: Any, config: InterrogateConfig, labels: Sequence[str] | None
     if config.dilation is not None:
         raise ParameterError(f"{config.model} hears sounds; features need a FILE.py:FUNCTION")
     outputs = config.classes
+    if outputs is not None and are_unnamed(model.output_names):
+        named_outputs(model, outputs)
     if outputs is None and labels is not None and set(labels) <= set(model.output_names):
         outputs = tuple(sorted(set(labels)))
-    classifier = SoundClassifier(model, classes=outputs, threshold=config.threshold)
+    classifier = SoundClassifier(
+        model, classes=outputs, threshold=config.threshold, padded=config.padded
+    )
     names = classifier.label_names
     if unknown := sorted(set(labels or ()) - set(names)):
         raise ParameterError(
             f"label {unknown[0]!r} is none of the model's answers "
             f"({', '.join(names[:8])}{', ...' * (len(names) > 8)})",
-            advice=Advice(
-                "name folders or labels as these, or pass ", Argument("unlabelled", True)
-            ),
+            advice=Advice("name the columns in their order with ", Argument("classes"))
+            if are_unnamed(model.output_names)
+            else Advice("name folders or labels as these, or pass ", Argument("unlabelled", True)),
         )
     return classifier
 
