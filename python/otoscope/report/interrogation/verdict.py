@@ -19,8 +19,8 @@ from otoscope.report.numbers import equals_p, points_text, with_bounds
 __all__ = ["VerdictText", "gloss", "interrogation_record", "verdict_text"]
 
 _HORSE = (
-    "A horse answers by something other than its task, as Clever Hans, who could not count, watched "
-    "the faces around him."
+    "A horse answers by something other than its task, as Clever Hans, who could not count, "
+    "watched the faces around him."
 )
 _MOST = 3  # curves that sentences describe
 
