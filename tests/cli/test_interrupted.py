@@ -31,7 +31,8 @@ KEPT = {
         f"experiment {name}": "holds the answers until now: the same command resumes"
         for name, experiment in EXPERIMENTS.items()
         if experiment.module.startswith("a_soundlime.")
-        or name in ("horse-zoo", "folk-options", "folk-endless")
+        or name == "horse-zoo"
+        or (name.startswith("folk-") and name != "folkrnn-samples")
     },
 }
 

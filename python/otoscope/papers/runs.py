@@ -26,9 +26,11 @@ def rows_of_songs(
     compute: Callable[[int], dict[str, Any]],
     *,
     progress: Progress,
+    shown: str = "songs",
 ) -> list[dict[str, Any]]:
     """Compute a row for each song that has none yet; an interrupted run continues.
 
+    A song is whatever has a name and takes a while; ``shown`` names it on the progress bar.
     ``settings`` are all that the rows depend on; a run of others in the folder is refused.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -42,7 +44,7 @@ def rows_of_songs(
                 f"{path} is of an unfinished run with other settings, songs or another model; name "
                 "another folder, or remove it"
             )
-        for index in tracked(progress, range(len(songs)), "songs"):
+        for index in tracked(progress, range(len(songs)), shown):
             if songs[index] not in written:
                 began = time.monotonic()
                 row = compute(index)

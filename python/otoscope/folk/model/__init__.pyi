@@ -1,6 +1,6 @@
 from .bundle import FolkModel, load_folkrnn, save_folkrnn
 from .config import SamplingConfig
-from .hidden import embed_tunes, hidden_states
+from .hidden import embed_tunes, freeze_units, hidden_states
 from .kneser_ney import KneserNey
 from .likelihood import nats_per_token, surprise
 from .network import FolkRNN
@@ -16,6 +16,7 @@ __all__ = [
     "SampledTune",
     "SamplingConfig",
     "embed_tunes",
+    "freeze_units",
     "hidden_states",
     "import_folkrnn",
     "load_folkrnn",

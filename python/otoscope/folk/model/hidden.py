@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from otoscope.folk.model.bundle import FolkModel
 from otoscope.folk.model.network import FolkRNN
 from otoscope.protocols import evaluating
 
-__all__ = ["embed_tunes", "hidden_states"]
+__all__ = ["embed_tunes", "freeze_units", "hidden_states"]
 
 
 def hidden_states(
@@ -88,6 +90,57 @@ def embed_tunes(
     """
     rows = [state[:, -1].mean(0, dtype=float) for state in hidden_states(model, tunes, batch=batch)]
     return np.array(rows).reshape(len(rows), -1)
+
+
+@torch.no_grad()
+def freeze_units(model: FolkModel, values: Mapping[tuple[int, int], float]) -> FolkModel:
+    """Return a model in which the outputs of units are constants: what they compute is ablated.
+
+    Parameters
+    ----------
+    model : FolkModel
+        Model; it stays as it is.
+    values : mapping of (layer, unit) to float
+        Output of each unit, for example its mean over many tunes.
+
+    Returns
+    -------
+    FolkModel
+        Network of the same form. Whatever reads a unit, the gates of its own layer and of the next,
+        or the softmax, has the constant in its biases and a weight of 0 for the unit.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such layer or unit.
+
+    Examples
+    --------
+    >>> from otoscope.folk.tokens import Vocabulary
+    >>> model = FolkModel(FolkRNN(4, hidden=8).eval(), Vocabulary(("<s>", "</s>", "A", "B")))
+    >>> frozen = freeze_units(model, {(2, 5): 0.5})
+    >>> bool((frozen.network.output.weight[:, 5] == 0).all())
+    True
+    """
+    network = deepcopy(model.network)
+    lstm, last = network.lstm, network.layers - 1
+    for (layer, unit), value in values.items():
+        if not (0 <= layer <= last and 0 <= unit < network.hidden):
+            raise ParameterError(
+                f"there is no unit {unit} of layer {layer}; the network has {last + 1} layers of "
+                f"{network.hidden} units"
+            )
+        readers = [(f"hh_l{layer}", f"ih_l{layer}")]  # the second bias of a gate stays 0
+        if layer < last:
+            readers.append((f"ih_l{layer + 1}", f"ih_l{layer + 1}"))
+        pairs = [(getattr(lstm, f"weight_{w}"), getattr(lstm, f"bias_{b}")) for w, b in readers]
+        if layer == last:
+            heads = [network.output, *([network.gates] if len(network.copied) else [])]
+            pairs += [(head.weight, head.bias) for head in heads]
+        for weight, bias in pairs:
+            bias += value * weight[:, unit]
+            weight[:, unit] = 0
+    return replace(model, network=network)
 
 
 def _states(

@@ -36,7 +36,13 @@ from otoscope.folk.workflows.sample import load_model
 from otoscope.progress import Progress, silent, tracked
 from otoscope.seeds import numpy_generator
 
-__all__ = ["AnalyseFolkConfig", "AnalyseFolkResult", "analyse_folk", "save_analysis"]
+__all__ = [
+    "AnalyseFolkConfig",
+    "AnalyseFolkResult",
+    "analyse_books",
+    "analyse_folk",
+    "save_analysis",
+]
 
 _ALPHA = 0.05
 _MOST_EMBEDDED = 1000  # training tunes, for the noise floor
@@ -195,8 +201,22 @@ def analyse_folk(settings: AnalyseFolkConfig, *, progress: Progress = silent) ->
     else:
         held_out = read(settings.real, splits=("valid", "test"))
         train = read(settings.real, splits=("train",))
+    generated = read(settings.generated)
+    return analyse_books(settings, generated, held_out, train, halves=halves, progress=progress)
+
+
+def analyse_books(
+    settings: AnalyseFolkConfig,
+    generated: list[BookTune],
+    held_out: list[BookTune],
+    train: list[BookTune],
+    *,
+    halves: bool = False,
+    progress: Progress = silent,
+) -> AnalyseFolkResult:
+    """Compare tunes that are read already; of the settings, the sources are only named."""
     books = {
-        "generated tunes": read(settings.generated),
+        "generated tunes": generated,
         "held-out tunes": held_out,
         "training tunes": train,
     }
