@@ -1,4 +1,4 @@
-"""Populations whose faults are known: does the comparison of populations find them, and no others?
+"""Populations with known faults: the comparison of populations should find them, and no others.
 
 Each population is compared with held-out real tunes, in all aspects of ``otoscope folk analyse``:
 
