@@ -56,7 +56,7 @@ def test_halves_stand_in_for_a_prepared_folder_and_say_so(tmp_path: Path) -> Non
     document = json.loads(run("analyse", real, alike, "--draws", 20, "--json", "-"))
     assert (document["held_out"], document["train"]) == (10, 10)
     _, few, halves = document["notes"]
-    assert "With 20 draws none of 45 distances can be significant; take --draws 900" in few
+    assert "With 20 draws none of 47 distances can be significant; take --draws 940" in few
     assert "two random halves" in halves
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -105,6 +106,40 @@ def test_shuffled_notes_differ_in_transitions_and_in_no_histogram() -> None:
         step = figure.distances[1] - figure.distances[0]
         for curve in (figure.generated, figure.held_out, figure.between):
             assert sum(curve) * step == pytest.approx(1, abs=0.05)
+
+
+def test_order_beyond_chance_is_spelled_out() -> None:
+    ours, theirs = book(0, 30), book(1, 30)
+
+    def excess(tune: Tune, place: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Fractions of pairs, minus the products of the fractions of their members."""
+        features = pair_features(tune)
+        pairs, single = features[place], features[place - 1]
+        return np.array(
+            [pairs[12 * i + j] - single[i] * single[j] for i in range(12) for j in range(12)]
+        )
+
+    result = by_name(compare_pairs(ours, theirs, n_draws=1)[0])
+    for name, place in (("pitch transitions", 2), ("length transitions", 8)):
+        means = [np.mean([excess(t, place) for t in tunes], axis=0) for tunes in (ours, theirs)]
+        value = result[name, "order beyond chance"].value.value
+        assert value == pytest.approx(np.abs(means[0] - means[1]).sum() / 2)
+
+
+def in_lengths(lengths: Sequence[int], seed: int) -> Tune:
+    pitches = np.random.default_rng(seed).choice(list("CDEFGAB"), len(lengths))
+    body = " ".join(f"{pitch}{length}" for pitch, length in zip(pitches, lengths, strict=True))
+    return parse_tune(f"M:4/4\nL:1/8\nK:C\n{body}|")
+
+
+def test_lengths_in_another_order_differ_in_order_alone() -> None:
+    """From tune to tune the lengths differ more than by their order in a tune."""
+    alternating = [in_lengths([1 + i % 6, 3 + i % 6] * 6, i) for i in range(40)]
+    in_blocks = [in_lengths([1 + i % 6] * 6 + [3 + i % 6] * 6, i + 99) for i in range(40)]
+    result = by_name(compare_pairs(alternating, in_blocks, n_draws=500)[0])
+    assert result["length transitions", "order beyond chance"].p_holm < 0.05
+    assert result["pitch transitions", "order beyond chance"].p_holm > 0.05
+    assert result["note lengths", "1 - overlapped area"].p > 0.05
 
 
 def test_tunes_all_alike_overlap_little_and_equal_sets_fully() -> None:

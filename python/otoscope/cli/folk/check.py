@@ -27,6 +27,7 @@ _SHORT = {
     "Wasserstein": "W",
     "Kullback-Leibler": "KL",
     "1 - overlapped area": "1-OA",
+    "order beyond chance": "order",
     "Frechet": "F",
 }
 

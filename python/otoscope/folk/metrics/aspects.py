@@ -38,6 +38,7 @@ DistanceKind: TypeAlias = Literal[
     "Wasserstein",
     "Kullback-Leibler",
     "1 - overlapped area",
+    "order beyond chance",
     "Frechet",
 ]
 
@@ -82,8 +83,10 @@ class PopulationDistance:
     ----------
     aspect : str
         Aspect of the tunes: "meter", "mode", ..., "notes".
-    kind : {"total variation", "Kolmogorov-Smirnov", "Wasserstein"}
-        The first two are in [0, 1]; the last is in the unit of ``aspect``.
+    kind : str
+        "total variation" and "Kolmogorov-Smirnov", in [0, 1]; "Wasserstein", in the unit of
+        ``aspect``; "Kullback-Leibler", in nats; "1 - overlapped area" and "order beyond chance", in
+        [0, 1]; "Frechet".
     value : Interval
         Distance of generated from held-out tunes, with bootstrap bounds corrected for their bias.
     p : float

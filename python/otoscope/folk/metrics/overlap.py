@@ -10,6 +10,13 @@ other. With p and q the densities of intra- and inter-set distances (Gaussian ke
 Sets alike in mean and in variety have 0 in both. A set that is less varied than the other, or lies
 elsewhere, has nearer pairs inside than across. Both numbers are of generated tunes (intra) and of
 generated with held-out tunes (inter).
+
+Where tunes of one set differ much from each other, a shift of all of them hardly changes these
+distances: a jig and a reel have other lengths, in whatever order. So transitions are compared once
+more, without what the tune's own notes give in any order: with T the matrix of a tune's transitions
+and v its fractions, x = T - v v^T. With m and m' the means of x in two sets,
+
+- order beyond chance = sum_ij |m_ij - m'_ij| / 2.
 """
 
 from __future__ import annotations
@@ -29,9 +36,11 @@ from otoscope.errors import ParameterError
 from otoscope.folk.abc import Tune
 from otoscope.folk.metrics.aspects import (
     Array,
+    Aspect,
     DistanceKind,
     PopulationDistance,
     correct_together,
+    distance_of,
     summarise_draws,
 )
 from otoscope.seeds import numpy_generator
@@ -48,6 +57,7 @@ _GRID: Final = 4 * _BINS
 _SHOWN: Final = 128  # points of a figure
 _TINY: Final = 1e-12  # of the highest density: less is rounding
 _KINDS: Final[tuple[DistanceKind, ...]] = ("Kullback-Leibler", "1 - overlapped area")
+_ORDERS: Final = {2: 1, 8: 7}  # transitions, and what they are transitions of
 _PITCHES: Final = 12
 _LENGTHS: Final = tuple(
     Fraction(*length)
@@ -126,7 +136,8 @@ def compare_pairs(
     Returns
     -------
     tuple of PopulationDistance, tuple of DensityFigure
-        Two distances and a figure for each of the nine features.
+        Two distances and a figure for each of the nine features; of the two matrices of
+        transitions a third distance.
 
     Raises
     ------
@@ -153,7 +164,7 @@ def compare_pairs(
     >>> tunes = [generate_tune(0, i) for i in range(12)]
     >>> distances, figures = compare_pairs(tunes[:6], tunes[6:], n_draws=5)
     >>> len(distances), figures[0].aspect
-    (18, 'pitch count')
+    (20, 'pitch count')
     """
     rng = numpy_generator(seed)
     most = (_MOST_TUNES, _MOST_TUNES, _MOST_TRAIN)
@@ -172,6 +183,10 @@ def compare_pairs(
     for place, name in enumerate(_DEFINITIONS):
         pairs = _Pairs(np.array([row[place] for row in features]), sum(sizes[:2]))
         distances += _distances(name, pairs, sizes, n_draws, rng)
+        if place in _ORDERS:
+            rows = np.array([_excess(row[place], row[_ORDERS[place]]) for row in features])
+            aspect = Aspect(name, "order beyond chance", rows)
+            distances.append(distance_of(aspect, sizes, n_draws, rng))
         figures.append(_figure(name, pairs, sizes))
     return correct_together(distances), tuple(figures)
 
@@ -343,6 +358,11 @@ def _compared(p: Array, q: Array) -> tuple[Array, Array]:
     p, q = (np.maximum(density, tiny) for density in (p, q))
     divergence = np.maximum((p * np.log(p / q)).sum(1), 0.0)
     return divergence, np.maximum(1 - np.minimum(p, q).sum(1), 0.0)
+
+
+def _excess(transitions: Array, shares: Array) -> Array:
+    """Return transitions without those expected of the same notes in random order."""
+    return np.asarray(transitions - np.outer(shares, shares).ravel())
 
 
 def _length_class(duration: Fraction) -> int:

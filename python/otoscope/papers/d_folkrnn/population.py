@@ -82,7 +82,7 @@ class FolkPopulationConfig:
     epochs : int
         Number of epochs of the quick network's training.
     n_draws : int
-        Number of draws of each test; with 45 distances, at least 900.
+        Number of draws of each test; with 47 distances, at least 940.
     seed : int
         Random seed.
 
