@@ -17,6 +17,13 @@ namespace {
 inline Lanes<float> square_root(Lanes<float> v) { return _mm256_sqrt_ps(v); }
 inline Lanes<double> square_root(Lanes<double> v) { return _mm256_sqrt_pd(v); }
 
+inline Lanes<float> broadcast(float x) { return _mm256_set1_ps(x); }
+
+// a b + c, rounded once.
+inline Lanes<float> fused(Lanes<float> a, Lanes<float> b, Lanes<float> c) {
+    return _mm256_fmadd_ps(a, b, c);
+}
+
 // Stores past the cache; `out` is aligned to kWidth.
 inline void stream_store(void* out, const void* lanes) {
     _mm256_stream_si256(static_cast<__m256i*>(out),

@@ -19,9 +19,24 @@ std::atomic<Isa>& current() {
     return value;
 }
 
+bool has_avx512() {
+#ifdef OTOSCOPE_X86
+    return __builtin_cpu_supports("avx512f");
+#else
+    return false;
+#endif
+}
+
+std::atomic<bool>& wide() {
+    static std::atomic<bool> value{has_avx512()};
+    return value;
+}
+
 }  // namespace
 
 Isa isa() { return current().load(std::memory_order_relaxed); }
+
+bool uses_avx512() { return isa() == Isa::avx2 && wide().load(std::memory_order_relaxed); }
 
 const char* isa_name() { return isa() == Isa::avx2 ? "avx2" : "baseline"; }
 
@@ -36,6 +51,7 @@ void use_isa(const std::string& name) {
         throw std::invalid_argument(
             "instruction set \"" + name +
             "\" is not available on this processor; use baseline, avx2 or best");
+    wide() = name == "best" && has_avx512();
 }
 
 std::vector<std::string> features() {

@@ -9,6 +9,8 @@ namespace otoscope::cpu {
 enum class Isa { baseline, avx2 };  // avx2 includes FMA: every processor with AVX2 has it
 
 Isa isa();
+// Beside avx2: for kernels whose bits do not depend on the lanes. Not after use_isa("avx2").
+bool uses_avx512();
 const char* isa_name();  // "baseline" or "avx2"
 
 // name: "baseline", "avx2" or "best"; throws std::invalid_argument for a set that is not available.

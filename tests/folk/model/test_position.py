@@ -16,6 +16,7 @@ from otoscope.errors import ParameterError
 from otoscope.folk.abc import Tune
 from otoscope.folk.model import FolkModel, FolkRNN, SamplingConfig, sample, surprise
 from otoscope.folk.model.bundle import load_folkrnn, save_folkrnn
+from otoscope.folk.model.fixed_order import FixedOrderStepper
 from otoscope.folk.model.position import INPUTS, PositionReader, position_columns
 from otoscope.folk.model.stepper import Stepper
 from otoscope.folk.tokens import Vocabulary, get_tokeniser
@@ -185,10 +186,10 @@ def test_one_token_at_a_time_is_the_same(inputs: tuple[str, ...]) -> None:
     with torch.inference_mode():
         wanted = model.network(torch.tensor([ids]), positions=positions[None])[0][0]
         without = model.network(torch.tensor([ids]), positions=torch.zeros_like(positions)[None])
-        stepper = Stepper(model.network, 1, dtype=torch.float64)
+    for stepper in (Stepper(model.network, 1), FixedOrderStepper(model.network, 1)):
         for at, token in enumerate(ids):
-            logits = stepper.step(torch.tensor([token]), positions[at : at + 1])
-            torch.testing.assert_close(logits[0].float(), wanted[at], rtol=0, atol=2e-5)
+            logits = stepper.step(np.array([token]), positions[at : at + 1].numpy())
+            np.testing.assert_allclose(logits[0], wanted[at], rtol=0, atol=2e-5)
     assert (without[0][0] - wanted).abs().max() > 0.1, "positions matter"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from scipy.stats import chisquare
 from otoscope.errors import ParameterError
 from otoscope.folk.model import FolkModel, SamplingConfig, sample, sample_stream, surprise
 from otoscope.folk.model.draw import draw
+from otoscope.folk.model.fixed_order import FixedOrderStepper
 from otoscope.folk.model.stepper import Stepper
 from otoscope.folk.tokens import Vocabulary
 from tests.support.tunes import VOCABULARY, folk_model, ids_of, network
@@ -22,28 +25,23 @@ from tests.support.tunes import VOCABULARY, folk_model, ids_of, network
 SHORT = SamplingConfig(max_tokens=60)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_the_cell_computes_what_the_network_does(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("of", [Stepper, partial(Stepper, dtype=torch.float64), FixedOrderStepper])
+def test_the_cell_computes_what_the_network_does(of: Callable[..., Stepper]) -> None:
     """Also after a tune has made room for another, and after some have left."""
     net = network(9, gain=5)
     ids = torch.randint(9, (4, 12), generator=torch.Generator().manual_seed(0))
+    stepper, given = of(net, 4), ids.numpy()
+    for step in range(5):
+        logits = stepper.step(given[:, step])
+    close = partial(np.testing.assert_allclose, rtol=0, atol=1e-5)
     with torch.inference_mode():
-        stepper = Stepper(net, 4, dtype=dtype)
-        for step in range(5):
-            logits = stepper.step(ids[:, step])
-        torch.testing.assert_close(
-            logits, net(ids[:, :5])[0][:, -1], rtol=0, atol=1e-5, check_dtype=False
-        )
+        close(logits, net(ids[:, :5])[0][:, -1])
         stepper.restart(2)
         stepper.keep([0, 2])
         for step in range(5, 12):
-            logits = stepper.step(ids[[0, 2], step])
-        torch.testing.assert_close(
-            logits[0], net(ids[:1])[0][0, -1], rtol=0, atol=1e-5, check_dtype=False
-        )
-        torch.testing.assert_close(
-            logits[1], net(ids[2:3, 5:])[0][0, -1], rtol=0, atol=1e-5, check_dtype=False
-        )
+            logits = stepper.step(given[[0, 2], step])
+        close(logits[0], net(ids[:1])[0][0, -1])
+        close(logits[1], net(ids[2:3, 5:])[0][0, -1])
 
 
 @pytest.mark.parametrize("batch", [1, 7, 40, 64])

@@ -36,10 +36,11 @@ class SamplingConfig:
         of the authors' tunes has 1,954.
     bars_add_up : bool, default False
         Allow only tokens that keep each measure at its meter's length.
-    precision : {"float64", "float32"}
-        Precision of the network's arithmetic. float32 is twice as fast, but rounding decides
-        between tokens once in about 1e5 draws: then a tune may depend on the batch and on the
-        machine.
+    precision : {"float32", "float64"}, optional
+        Precision of the network's arithmetic. float32, the default on the CPU, is computed in one
+        order whatever the batch and the processor. On a GPU the order is torch's, and float64 is
+        the default: with float32 a tune may depend there on the batch, as rounding decides between
+        tokens once in about 1e5 draws.
 
     Raises
     ------
@@ -60,7 +61,7 @@ class SamplingConfig:
     prime: tuple[str, ...] = ()
     max_tokens: int = 2000
     bars_add_up: bool = False
-    precision: str = "float64"
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature)):
@@ -71,7 +72,7 @@ class SamplingConfig:
             raise ParameterError(f"top_p is {self.top_p}, must be in (0, 1]")
         if not 1 <= self.max_tokens <= _MOST_TOKENS:
             raise ParameterError(f"max_tokens is {self.max_tokens}, must be in [1, {_MOST_TOKENS}]")
-        if self.precision not in ("float64", "float32"):
+        if self.precision not in (None, "float64", "float32"):
             raise ParameterError(f"precision is {self.precision!r}, must be float64 or float32")
         if isinstance(self.prime, str):
             raise ParameterError(f"prime is {self.prime!r}; needs a sequence of tokens")

@@ -1,7 +1,8 @@
 """Sampling of tunes from a model, many at a time, each with the result that it would have alone.
 
-Tune i has its own generator, made of the seed and i, and is the same in any batch. The rounding of
-sums does depend on the batch, by 1e-15 in double precision, too little to decide a draw.
+Tune i has its own generator, made of the seed and i, and is the same in any batch: on the CPU all
+numbers are, bit for bit. On a GPU the rounding of torch's sums depends on the batch, by 1e-15 in
+double precision, too little to decide a draw.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.folk.model.bundle import FolkModel
 from otoscope.folk.model.config import SamplingConfig
 from otoscope.folk.model.draw import draw, log_sum
+from otoscope.folk.model.fixed_order import FixedOrderStepper
 from otoscope.folk.model.measure_grammar import MeasureState
 from otoscope.folk.model.opening import Opening
 from otoscope.folk.model.position import Position
@@ -27,6 +29,7 @@ from otoscope.folk.model.stepper import Stepper
 
 __all__ = ["SampledTune", "sample", "sample_stream"]
 
+_Stepper: TypeAlias = Stepper | FixedOrderStepper
 _ONE_THREAD_TUNES = 4  # a step of at most this number of tunes is too short for threads to share
 
 
@@ -173,10 +176,9 @@ class _Sampler:
     def run(self, waiting: Iterator[_Tune], batch: int) -> Iterator[SampledTune]:
         """Keep as many tunes running as the batch holds; where one ends, the next begins."""
         running = list(islice(waiting, batch))
-        dtype = getattr(torch, self._settings.precision)
-        stepper = Stepper(self._model.network, len(running), dtype=dtype)
+        stepper = self._stepper(len(running))
         while running:
-            with _threads_for(len(running)), torch.inference_mode():
+            with _threads_for(len(running)):
                 ended = self._until_some_end(stepper, running)
                 done = [running[row] for row in ended]
                 for row, tune in zip(list(ended), waiting, strict=False):
@@ -189,7 +191,14 @@ class _Sampler:
                     stepper.keep(kept)
             yield from map(self._sampled, done)
 
-    def _until_some_end(self, stepper: Stepper, running: list[_Tune]) -> list[int]:
+    def _stepper(self, n_tunes: int) -> _Stepper:
+        is_on_cpu = self._device.type == "cpu"
+        precision = self._settings.precision or ("float32" if is_on_cpu else "float64")
+        if is_on_cpu and precision == "float32":
+            return FixedOrderStepper(self._model.network, n_tunes)
+        return Stepper(self._model.network, n_tunes, dtype=getattr(torch, precision))
+
+    def _until_some_end(self, stepper: _Stepper, running: list[_Tune]) -> list[int]:
         """Step until tunes end; return their rows."""
         stop = self._model.vocabulary.stop
         while True:
@@ -202,12 +211,11 @@ class _Sampler:
             if ended:
                 return ended
 
-    def _step(self, stepper: Stepper, running: list[_Tune]) -> None:
+    def _step(self, stepper: _Stepper, running: list[_Tune]) -> None:
         """Read the latest token of each tune, and draw the next."""
         start = self._model.vocabulary.start
-        last = torch.tensor([tune.ids[-1] if tune.ids else start for tune in running])
-        positions = self._positions(running, last.tolist())
-        logits = stepper.step(last.to(self._device), positions).cpu().double().numpy()
+        last = [tune.ids[-1] if tune.ids else start for tune in running]
+        logits = stepper.step(np.array(last), self._positions(running, last))
         allowed = np.stack([self._allowed(tune) for tune in running])
         uniform = np.array([tune.uniform[len(tune.ids)] for tune in running])
         tokens, removed = draw(logits, allowed, uniform, self._settings)
@@ -217,7 +225,7 @@ class _Sampler:
         ):
             self._take(tune, token, nats, masked)
 
-    def _positions(self, running: list[_Tune], last: list[int]) -> Tensor | None:
+    def _positions(self, running: list[_Tune], last: list[int]) -> NDArray[np.int64] | None:
         """Return the positions [tune, column] after the latest tokens; None without inputs."""
         if self._model.positions is None:
             return None
@@ -225,7 +233,7 @@ class _Sampler:
         for tune, token in zip(running, last, strict=True):
             tune.position = tune.position or self._model.positions.begin()
             rows.append(tune.position.after(token))
-        return torch.from_numpy(np.array(rows)).to(self._device)
+        return np.array(rows)
 
     def _allowed(self, tune: _Tune) -> NDArray[np.bool_]:
         place = len(tune.ids)
