@@ -48,12 +48,13 @@ class Sizes:
     in_step: int  # of each of 64
     tunes: int  # whole ones, 64 at a time; an eighth of them 8 at a time
     rounds: int
+    longest: int = 2000  # tokens, at which whole tunes are cut
 
 
 SIZES = {
     "cpu": Sizes(512, 3, alone=172, in_step=60, tunes=256, rounds=5),
     "cuda": Sizes(512, 3, alone=172, in_step=172, tunes=256, rounds=5),
-    "quick": Sizes(8, 2, alone=6, in_step=4, tunes=70, rounds=1),
+    "quick": Sizes(8, 2, alone=6, in_step=4, tunes=70, rounds=1, longest=5),
 }
 
 
@@ -158,7 +159,8 @@ def graph(model: FolkModel, ends: list[int], batch: int) -> Callable[[], int]:
 def cases(device: str, sizes: Sizes) -> Iterator[Case]:
     """Run all cases on a device."""
     torch.set_num_threads(1)
-    few, whole = lengths(sizes.tunes // 8), lengths(sizes.tunes)
+    whole = [min(length, sizes.longest) for length in lengths(sizes.tunes)]
+    few = whole[: sizes.tunes // 8]
     in_step = [sizes.in_step] * 64
     for model, name in ((folk_model(sizes, device), ""), (shipped(), "folkrnn-small: ")):
         model.network.to(device)

@@ -22,12 +22,6 @@ def onnx_step(network: FolkRNN) -> bytes:
     onnx = import_module("onnx")
     helper, kinds = onnx.helper, onnx.TensorProto
 
-    def onnx_order(weight: torch.Tensor) -> NDArray[np.float32]:
-        """Gates i, f, g, o as ONNX has them, i, o, f, c; with an axis of directions."""
-        i, f, g, o = weight.detach().chunk(4)
-        stacked: NDArray[np.float32] = torch.cat([i, o, f, g])[None].numpy()
-        return stacked
-
     nodes, values = [], {"rows": network.input_rows.detach().numpy(), "direction": np.array([1])}
     values["step"] = np.array([0])
     values["weight"] = network.output.weight.detach().numpy()
@@ -35,28 +29,11 @@ def onnx_step(network: FolkRNN) -> bytes:
     nodes.append(helper.make_node("Gather", ["rows", "ids"], ["x" if network.inputs else "x0"]))
     if network.inputs:
         nodes += _read_positions(network, values)
-    layers = range(network.layers)
-    for state in ("h", "c"):
-        names = [f"{state}{layer}" for layer in layers]
-        nodes.append(helper.make_node("Split", [state], names, axis=0, num_outputs=len(names)))
-    for layer in layers:
-        for name, kind in (("W", "weight_ih"), ("R", "weight_hh")):
-            values[f"{name}{layer}"] = onnx_order(getattr(network.lstm, f"{kind}_l{layer}"))
-        biases = [getattr(network.lstm, f"bias_{kind}_l{layer}") for kind in ("ih", "hh")]
-        values[f"B{layer}"] = np.concatenate([onnx_order(bias) for bias in biases], axis=1)
-        given = [f"{name}{layer}" for name in ("x", "W", "R", "B")]
-        made = [f"y{layer}", f"new_h{layer}", f"new_c{layer}"]
-        given += ["", f"h{layer}", f"c{layer}"]
-        nodes.append(helper.make_node("LSTM", given, made, hidden_size=network.hidden))
-        nodes.append(helper.make_node("Squeeze", [f"y{layer}", "direction"], [f"x{layer + 1}"]))
-    nodes.append(helper.make_node("Squeeze", [f"x{network.layers}", "step"], ["top"]))
+    nodes += _layers(network, values)
     top = "plain" if len(network.copied) else "logits"
     nodes.append(helper.make_node("Gemm", ["top", "weight", "bias"], [top], transB=1))
     if len(network.copied):
         nodes += _raise_copied(network, values)
-    for state in ("h", "c"):
-        parts = [f"new_{state}{layer}" for layer in layers]
-        nodes.append(helper.make_node("Concat", parts, [f"new_{state}"], axis=0))
     size = ["layer", "tune", "unit"]
     inputs = [helper.make_tensor_value_info("ids", kinds.INT64, [1, "tune"])]
     inputs += [helper.make_tensor_value_info(state, kinds.FLOAT, size) for state in ("h", "c")]
@@ -74,6 +51,37 @@ def onnx_step(network: FolkRNN) -> bytes:
         made_graph, opset_imports=opset, ir_version=10
     ).SerializeToString()
     return written
+
+
+def _layers(network: FolkRNN, values: dict[str, NDArray[Any]]) -> list[Any]:
+    """Read x0, h and c with all layers; gives top, new_h and new_c."""
+    node, layers = import_module("onnx").helper.make_node, range(network.layers)
+    nodes = []
+    for state in ("h", "c"):
+        names = [f"{state}{layer}" for layer in layers]
+        nodes.append(node("Split", [state], names, axis=0, num_outputs=len(names)))
+    for layer in layers:
+        for name, kind in (("W", "weight_ih"), ("R", "weight_hh")):
+            values[f"{name}{layer}"] = _onnx_order(getattr(network.lstm, f"{kind}_l{layer}"))
+        biases = [getattr(network.lstm, f"bias_{kind}_l{layer}") for kind in ("ih", "hh")]
+        values[f"B{layer}"] = np.concatenate([_onnx_order(bias) for bias in biases], axis=1)
+        given = [f"{name}{layer}" for name in ("x", "W", "R", "B")]
+        made = [f"y{layer}", f"new_h{layer}", f"new_c{layer}"]
+        given += ["", f"h{layer}", f"c{layer}"]
+        nodes.append(node("LSTM", given, made, hidden_size=network.hidden))
+        nodes.append(node("Squeeze", [f"y{layer}", "direction"], [f"x{layer + 1}"]))
+    nodes.append(node("Squeeze", [f"x{network.layers}", "step"], ["top"]))
+    for state in ("h", "c"):
+        parts = [f"new_{state}{layer}" for layer in layers]
+        nodes.append(node("Concat", parts, [f"new_{state}"], axis=0))
+    return nodes
+
+
+def _onnx_order(weight: torch.Tensor) -> NDArray[np.float32]:
+    """Gates i, f, g, o as ONNX has them, i, o, f, c; with an axis of directions."""
+    i, f, g, o = weight.detach().chunk(4)
+    stacked: NDArray[np.float32] = torch.cat([i, o, f, g])[None].numpy()
+    return stacked
 
 
 def _read_positions(network: FolkRNN, values: dict[str, NDArray[Any]]) -> list[Any]:

@@ -8,20 +8,29 @@ import numpy as np
 import pytest
 import torch
 
-from bench_folkrnn import SIZES, folk_model, lengths, onnx_step, ours, plain
+from bench_folkrnn import SIZES, folk_model, lengths, ours, plain
+from folkrnn_graph import onnx_step
 from otoscope.folk.model import FolkRNN
 from tests.support.benchmark_runs import result, run_quick
 
 
-def test_the_graph_computes_what_the_network_does() -> None:
+@pytest.mark.parametrize("inputs", [(), ("bar",), ("part", "earlier")])
+def test_the_graph_computes_what_the_network_does(inputs: tuple[str, ...]) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    net = FolkRNN(9, hidden=8, layers=3).eval()
+    net = FolkRNN(9, hidden=8, layers=3, inputs=inputs).eval()
+    if "earlier" in inputs:
+        torch.nn.init.ones_(net.gates.bias)
     session = onnxruntime.InferenceSession(onnx_step(net), providers=["CPUExecutionProvider"])
     h, c = net.initial_state(4)
-    ids = torch.tensor([1, 2, 3, 8])
-    made = session.run(None, {"ids": ids[None].numpy(), "h": h.numpy(), "c": c.numpy()})
-    logits, state = net(ids[:, None])
+    ids, positions = torch.tensor([1, 2, 3, 8]), None
+    given = {"ids": ids[None].numpy(), "h": h.numpy(), "c": c.numpy()}
+    if inputs:
+        sizes = net.column_sizes
+        given["positions"] = np.random.default_rng(0).integers(0, sizes, (1, 4, len(sizes)))
+        positions = torch.from_numpy(given["positions"][0])[:, None]
+    made = session.run(None, given)
+    logits, state = net(ids[:, None], positions=positions)
     for found, wanted in zip(made, (logits[:, 0], *state), strict=True):
         np.testing.assert_allclose(found, wanted.detach().numpy(), rtol=0, atol=1e-5)
 

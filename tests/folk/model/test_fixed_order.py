@@ -40,7 +40,7 @@ def decided(hidden: int, layers: int, inputs: tuple[str, ...] = ()) -> FolkRNN:
     rng = torch.Generator().manual_seed(hidden)
     with torch.no_grad():
         for weight in net.parameters():
-            weight += torch.randn(weight.shape, generator=rng)
+            weight.add_(torch.randn(weight.shape, generator=rng))
     return net.eval()
 
 
@@ -99,8 +99,9 @@ def test_the_functions_of_the_gates_are_exact_to_rounding(isa: str, gate: float)
     """One unit without a past: its state is sigmoid(g) tanh(sigmoid(g) tanh(g))."""
     net = FolkRNN(1, hidden=1, layers=1, forget_bias=gate)
     with torch.no_grad():
-        net.lstm.bias_ih_l0.fill_(gate)
-        for state in (net.lstm.weight_hh_l0, net.lstm.weight_ih_l0, net.cell_init, net.output.bias):
+        lstm = dict(net.lstm.named_parameters())
+        lstm["bias_ih_l0"].fill_(gate)
+        for state in (lstm["weight_hh_l0"], lstm["weight_ih_l0"], net.cell_init, net.output.bias):
             state.zero_()
         net.output.weight.fill_(1)
     with computing_with(isa, 1):
@@ -115,7 +116,7 @@ def test_the_functions_of_the_gates_are_exact_to_rounding(isa: str, gate: float)
 def test_what_is_no_number_stays_none() -> None:
     net = decided(4, 2)
     with torch.no_grad():
-        net.lstm.weight_hh_l0[3, 2] = torch.nan
+        dict(net.lstm.named_parameters())["weight_hh_l0"][3, 2] = torch.nan
     assert np.isnan(read(net, np.zeros((2, STEPS), np.int64))).all()
 
 
