@@ -24,7 +24,7 @@ from otoscope.protocols import (
     read_sound,
 )
 from otoscope.protocols.layout import SOUND
-from otoscope.protocols.patch import as_tensor
+from otoscope.protocols.patch import as_samples
 from otoscope.protocols.signature import with_remedy
 from otoscope.seeds import torch_generator
 from otoscope.signal.masking import MaskingThreshold, masking_threshold
@@ -153,7 +153,7 @@ def _read(attack: Attack, x: Tensor | Sound) -> Tensor:
     if isinstance(x, Tensor):
         return x
     is_array = isinstance(x, np.ndarray)
-    y = as_tensor("x", x) if is_array else read_sound(x, attack.sample_rate, name="x")[0]
+    y = as_samples("x", x) if is_array else read_sound(x, attack.sample_rate, name="x")[0]
     return y.to(device_of(attack.model), dtype_of(attack.model, torch.float32))
 
 

@@ -28,7 +28,7 @@ from otoscope.explain.query import Query
 from otoscope.explain.segments import Extent, Segmentation, Segments, grid
 from otoscope.explain.settings import ExplanationSettings
 from otoscope.protocols import InputLayout, ListeningModel, Patch, device_of, dtype_of, read_sound
-from otoscope.protocols.patch import as_tensor
+from otoscope.protocols.patch import as_samples
 from otoscope.signal.audio.files import resampled
 from otoscope.signal.mel.domain import Compression
 from otoscope.signal.mel.filterbank import EmptyFilters
@@ -93,7 +93,7 @@ class Sounds:
             return [sound], True
         is_array = isinstance(value, Tensor | np.ndarray)
         if is_array and self._layout is not None and self._layout.is_sound:
-            pictures, is_batch = self._layout.pictures(as_tensor("y", value))
+            pictures, is_batch = self._layout.pictures(as_samples("y", value))
             return [_checked(Waveform(picture[:, 0])) for picture in pictures], not is_batch
         if isinstance(value, list | tuple) and value:
             sounds = [self._read_one(item) for item in value]
@@ -110,13 +110,13 @@ class Sounds:
         if isinstance(value, str | PathLike):
             value = read_sound(value)
         if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Real):
-            return _checked(Waveform(as_tensor("y", value[0]), float(value[1])))
+            return _checked(Waveform(as_samples("y", value[0]), float(value[1])))
         if isinstance(value, Patch) and only:
             if value.y is None:
                 raise ParameterError("the patch has no sound to explain: give (y, sr)")
             return Waveform(value.y, value.sr, value.start)
         if isinstance(value, Tensor | np.ndarray) and (only or is_samples):
-            return _checked(Waveform(as_tensor("y" if only else "patch", value)))
+            return _checked(Waveform(as_samples("y" if only else "patch", value)))
         return None
 
     def query(self, sound: Waveform, settings: ExplanationSettings, *, drawn: str) -> Query:

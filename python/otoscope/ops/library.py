@@ -29,6 +29,7 @@ __all__ = [
     "in_forward_mode",
     "register",
     "require_device",
+    "require_samples",
     "require_tensor",
     "share_memory",
 ]
@@ -203,6 +204,19 @@ def require_tensor(name: str, value: object) -> None:
             f"{name} is {type(value).__name__}, must be a torch.Tensor: torch.as_tensor({name})"
         )
     _require_dense(name, value)
+
+
+def require_samples(name: str, y: Tensor) -> None:
+    """Raise ParameterError if samples of a sound are integers; say how to scale PCM."""
+    if y.is_floating_point() or y.is_complex():
+        return
+    remedy = {
+        torch.uint8: "of 8-bit PCM give (samples - 128.0) / 128",
+        torch.int16: "of 16-bit PCM give samples / 32768",
+        torch.int32: "of 32-bit PCM give samples / 2**31",
+    }.get(y.dtype, "convert them, with .float() or .astype('float32')")
+    kind = str(y.dtype).removeprefix("torch.")
+    raise ParameterError(f"{name} is {kind}, a sound has floating samples in [-1, 1]; {remedy}")
 
 
 def require_device(name: str, tensor: Tensor, device: torch.device) -> None:

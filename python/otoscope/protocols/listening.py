@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.protocols.patch import Patch, as_tensor
+from otoscope.protocols.patch import Patch, as_samples
 from otoscope.signal.audio.files import mono, read_audio
 from otoscope.signal.mel.domain import Compression, Domain
 
@@ -159,9 +159,9 @@ def read_sound(
     if isinstance(sound, str | PathLike):
         return read_audio(sound, sr=sr)
     if isinstance(sound, Tensor | np.ndarray):
-        return mono(as_tensor(name, sound), sr or 1.0)[0], sr
+        return mono(as_samples(name, sound), sr or 1.0)[0], sr
     if isinstance(sound, tuple) and len(sound) == 2 and isinstance(sound[1], Real):
-        return mono(as_tensor(name, sound[0]), float(sound[1]), sr=sr)
+        return mono(as_samples(name, sound[0]), float(sound[1]), sr=sr)
     raise ParameterError(
         f"{name} is {type(sound).__name__}, must be a sound: a file's name, (y, sr) or samples"
     )

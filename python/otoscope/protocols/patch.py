@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.ops.library import require_tensor
+from otoscope.ops.library import require_samples, require_tensor
 from otoscope.protocols.layout import (
     TransposedPicture,
     looks_transposed,
@@ -22,7 +22,7 @@ from otoscope.protocols.layout import (
 from otoscope.signal.listen import listen
 from otoscope.signal.mel.domain import Domain
 
-__all__ = ["Patch", "as_tensor"]
+__all__ = ["Patch", "as_samples", "as_tensor"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -212,7 +212,7 @@ class Patch:
         return _TRANSPOSED if n_bands == self.values.shape[0] else None
 
     def _sound(self) -> Tensor:
-        y = as_tensor("y", self.y).detach().to("cpu", torch.float32, copy=True)
+        y = as_samples("y", self.y).detach().to("cpu", torch.float32, copy=True)
         if y.ndim != 1:
             raise ParameterError(f"y has shape {tuple(y.shape)}, must be [sample], mono")
         if self.sr is None:
@@ -287,6 +287,13 @@ def as_tensor(name: str, values: object) -> Tensor:
         raise ParameterError(
             f"{name} is {type(values).__name__}, must be a Tensor or an array of numbers: {err}"
         ) from err
+
+
+def as_samples(name: str, values: object) -> Tensor:
+    """Convert samples of a sound as `as_tensor` does; refuse integers, which need a scale."""
+    y = as_tensor(name, values)
+    require_samples(name, y)
+    return y
 
 
 def _check_finite(name: str, values: Tensor) -> None:

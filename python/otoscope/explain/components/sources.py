@@ -15,7 +15,7 @@ from torch import Tensor
 
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.components.base import COMPONENTS, Components, Excerpt, Part
-from otoscope.protocols.patch import as_tensor
+from otoscope.protocols.patch import as_samples
 from otoscope.signal.audio.files import channels_of, read_audio, read_channels, resampled
 from otoscope.signal.listen import sound_of, spectrum_of, window_length
 
@@ -75,7 +75,7 @@ class Stems(Components):
         y, sr = sound if isinstance(sound, tuple) else (sound, excerpt.sr)
         if isinstance(y, str | PathLike):
             y, sr = read_channels(y) if excerpt.y.ndim == 2 else read_audio(y)
-        stem = as_tensor(f"stem {name!r}", y).detach().cpu().double()
+        stem = as_samples(f"stem {name!r}", y).detach().cpu().double()
         if stem.ndim != excerpt.y.ndim or stem.shape[:-1] != excerpt.y.shape[:-1]:
             raise ParameterError(
                 f"stem {name!r} is {channels_of(stem)}, the sound {channels_of(excerpt.y)}; give "

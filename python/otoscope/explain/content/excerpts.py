@@ -13,7 +13,7 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.explain.content.base import Content, Given, SoundSource, register
 from otoscope.protocols import Patch
-from otoscope.protocols.patch import as_tensor
+from otoscope.protocols.patch import as_samples
 from otoscope.signal.audio.files import channels_of, resampled
 
 __all__ = ["Excerpts", "donor", "mean_band_data", "min_band_data", "min_data"]
@@ -144,7 +144,7 @@ def donor(
     chosen = values[int(torch.randint(len(values), (), generator=generator))]
     if not _is_recording(chosen):
         return Content("donor", Given(chosen.clone()), seed=seed)
-    y = as_tensor("y", chosen[0]).detach().to("cpu", torch.float64, copy=True)
+    y = as_samples("y", chosen[0]).detach().to("cpu", torch.float64, copy=True)
     recording = _Recording(y, float(chosen[1]))
     return Content(
         "donor", recording, seed=seed, sound=recording.sound, sound_description="another recording"

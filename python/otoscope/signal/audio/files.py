@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError, require_number
-from otoscope.ops.library import require_tensor
+from otoscope.ops.library import require_samples, require_tensor
 from otoscope.records import replacing
 from otoscope.signal.audio.reader import SoundReader
 from otoscope.signal.audio.truncation import warn_if_truncated
@@ -219,6 +219,7 @@ def mono(y: Any, file_sr: float, *, sr: float | None = None) -> tuple[Tensor, fl
     require_tensor("y", y)
     if y.numel() == 0:
         raise ParameterError("there are no samples in y")
+    require_samples("y", y)
     if y.ndim > 2 or y.ndim == 0 or not y.is_floating_point():
         raise ParameterError(
             f"y has shape {tuple(y.shape)} and dtype {y.dtype}; "
