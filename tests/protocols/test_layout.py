@@ -53,6 +53,9 @@ def test_the_batch_and_axes_of_a_fixed_size_may_be_left_out() -> None:
             pictures, has_batch = layout.pictures(values)
             assert has_batch == is_batch
             assert all(picture.equal(PICTURE) for picture in pictures)
+    pictures, is_batch = parse_layout("b frame mel 1").pictures(PICTURE[..., None])
+    assert not is_batch  # and no batch of pictures of one band
+    assert pictures[0].equal(PICTURE)
     sounds, is_batch = parse_layout("b 1 sample").pictures(torch.arange(3.0))
     assert sounds.tolist() == [[[0.0], [1.0], [2.0]]]
     assert not is_batch

@@ -96,7 +96,12 @@ class InputLayout:
         spatial = [axis for axis in self.axes if axis in self._spatial]
         batched = [axis for axis in self.axes if axis in ("b", *spatial)]
         whole = [axis for axis in self.axes if axis != "b"]
-        for axes in (list(self.axes), batched, spatial, whole):
+        forms = [list(self.axes), batched, spatial, whole]
+        if len(batched) == values.ndim and 1 in [
+            size for axis, size in zip(batched, values.shape, strict=True) if axis in spatial
+        ]:  # [frame, mel, 1] of "b frame mel 1" is no batch of pictures of one band
+            forms.insert(1, whole)
+        for axes in forms:
             if values.ndim == len(axes):
                 break
         else:
