@@ -32,6 +32,15 @@ def test_places_of_sounds_of_any_length_are_told(n: int, sr: int | None) -> None
         assert "No sampling rate came with the sound: with (y, sr) places are in seconds." in text
 
 
+@pytest.mark.parametrize(("n_parts", "place"), [(4, "0.25–0.50"), (2, "0.5–1.0"), (3, "0.33–0.67")])
+def test_places_are_rounded_to_what_they_are(n_parts: int, place: str) -> None:
+    y, width = 1e-3 * noise(SR), SR // n_parts
+    first = SR // 2 if n_parts == 2 else width
+    y[first : first + width] *= 1e4
+    lime = SoundLIME(lambda x: x.square().mean(1), components=f"time:{n_parts}")
+    assert place in str(lime.explain((y, SR)))
+
+
 @pytest.mark.parametrize("given", [torch.float32, torch.float64])
 def test_a_sound_of_another_type_than_the_function_takes_has_its_remedy(given: torch.dtype) -> None:
     taken = torch.float64 if given == torch.float32 else torch.float32

@@ -50,6 +50,11 @@ def test_examples_of_a_page_run_from_top_to_bottom(page: Path) -> None:
     exec(compile(python_of(page), str(page), "exec"), {})
 
 
+def test_no_page_advises_a_lambda() -> None:
+    """A function around a network shares nothing; options and modules serve."""
+    assert not [page.name for page in PAGES if "lambda" in page.read_text(encoding="utf-8")]
+
+
 def test_readme_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
     code = python_of(ROOT / "README.md")
     exec(compile(code, "README.md", "exec"), {})

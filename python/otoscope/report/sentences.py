@@ -254,7 +254,8 @@ def _time(explanation: Explanation, extent: Extent, decimals: int) -> str:
     if extent.seconds is None:
         return f"frames {extent.frames[0]}–{extent.frames[1] - 1}"
     first, end = extent.seconds
-    if end - first < 0.15:
+    error = max(abs(bound - round(bound, decimals)) for bound in (first, end))
+    if end - first < 0.15 or error > 0.05 * (end - first):
         decimals = 2
     return f"{first:.{decimals}f}–{end:.{decimals}f}{_NBSP}s"
 
