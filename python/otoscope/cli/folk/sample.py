@@ -40,6 +40,7 @@ _Mode: TypeAlias = Annotated[str, _SAMPLING.option("mode")]
 _Prime: TypeAlias = Annotated[str, _SAMPLE.option("prime")]
 _MaxTokens: TypeAlias = Annotated[int, _SAMPLING.option("max_tokens")]
 _BarsAddUp: TypeAlias = Annotated[bool, _SAMPLING.option("bars_add_up")]
+_Form: TypeAlias = Annotated[str, _SAMPLING.option("form")]
 _Batch: TypeAlias = Annotated[int, _SAMPLE.option("batch")]
 _Seed: TypeAlias = Annotated[int, options.seed("Tune i of a seed is always the same.")]
 
@@ -56,6 +57,22 @@ def sample(  # noqa: PLR0913 - a command has the options it has
     prime: _Prime = _SAMPLE["prime"],
     max_tokens: _MaxTokens = _SAMPLING["max_tokens"],
     bars_add_up: _BarsAddUp = _SAMPLING["bars_add_up"],
+    form: _Form = _SAMPLING["form"],
+    key: Annotated[str, _SAMPLE.option("key")] = _SAMPLE["key"],
+    rhythm: Annotated[str, _SAMPLE.option("rhythm")] = _SAMPLE["rhythm"],
+    best: Annotated[int | None, _SAMPLE.option("best")] = None,
+    of: Annotated[
+        int | None,
+        typer.Option(
+            "--of",
+            help="Number of tunes to pick the best from, in place of --n.",
+            rich_help_panel=options.METHOD,
+        ),
+    ] = None,
+    reference: Annotated[
+        list[str],
+        _SAMPLE.option("reference", "--in", extra="Can be repeated."),
+    ] = _SAMPLE["reference"],
     batch: _Batch = _SAMPLE["batch"],
     json_path: options.Json = None,
     seed: _Seed = _SAMPLE["seed"],
@@ -65,7 +82,10 @@ def sample(  # noqa: PLR0913 - a command has the options it has
     Unfinished tunes, and tokens that are not a tune, are written as well, with a note (N:).
 
     Example: otoscope folk sample --n 64 --seed 1 --out a.abc
+    Example: otoscope folk sample --form AABB:8 --bars-add-up --rhythm jig --key D --best 8 --of 64
     """
+    if of is not None and best is None:
+        raise ParameterError("--of is given without --best; give both, or --n alone")
     from otoscope.folk.model import SamplingConfig
     from otoscope.folk.workflows.sample import SampleFolkConfig, sample_folk, save_book
 
@@ -77,8 +97,20 @@ def sample(  # noqa: PLR0913 - a command has the options it has
         mode=mode,
         max_tokens=max_tokens,
         bars_add_up=bars_add_up,
+        form=form,
     )
-    settings = SampleFolkConfig(n, model, prime, sampling, seed, batch)
+    settings = SampleFolkConfig(
+        n if of is None else of,
+        model,
+        prime,
+        sampling,
+        seed,
+        batch,
+        key=key,
+        rhythm=rhythm,
+        best=best,
+        reference=tuple(reference),
+    )
     with progress_bars() as progress:
         result = sample_folk(settings, progress=progress)
         if out:
@@ -107,6 +139,7 @@ def continue_(  # noqa: PLR0913 - a command has the options it has
     mode: _Mode = _SAMPLING["mode"],
     max_tokens: _MaxTokens = _SAMPLING["max_tokens"],
     bars_add_up: _BarsAddUp = _SAMPLING["bars_add_up"],
+    form: _Form = _SAMPLING["form"],
     batch: _Batch = _SAMPLE["batch"],
     strict: Annotated[bool, _CONTINUE.option("strict")] = _CONTINUE["strict"],
     json_path: options.Json = None,
@@ -130,6 +163,7 @@ def continue_(  # noqa: PLR0913 - a command has the options it has
         mode=mode,
         max_tokens=max_tokens,
         bars_add_up=bars_add_up,
+        form=form,
     )
     drawing = SampleFolkConfig(n, model, prime, sampling, seed, batch)
     with progress_bars() as progress:

@@ -15,6 +15,7 @@ from otoscope.folk.abc.elements import (
     Tuplet,
 )
 from otoscope.folk.abc.errors import REASONS, ConversionError, NotationError
+from otoscope.folk.abc.form import Form, Section
 from otoscope.folk.abc.key import Key
 from otoscope.folk.abc.meter import Meter
 from otoscope.folk.abc.midi import to_midi
@@ -31,6 +32,7 @@ __all__ = [
     "Chord",
     "ConversionError",
     "Element",
+    "Form",
     "GraceNotes",
     "InlineField",
     "Key",
@@ -45,6 +47,7 @@ __all__ = [
     "Note",
     "Part",
     "Rest",
+    "Section",
     "TimedElement",
     "Tune",
     "Tuplet",

@@ -24,6 +24,7 @@ from .originality import Nearness, Originality, measure_originality
 from .overlap import DensityFigure, compare_pairs, density_overlap, pair_features
 from .population import compare_tunes, tune_figures
 from .rules import RULES, Violation, check_repeats
+from .sections import has_form
 from .summary import RATES, Rate, Summary, difference, summarise
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "difference",
     "ending",
     "form",
+    "has_form",
     "is_aabb",
     "part_shapes",
     "summarise",

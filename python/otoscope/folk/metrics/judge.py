@@ -49,6 +49,8 @@ JUDGES: Final[dict[str, _Preset]] = {
 }
 """Presets: dance, its meters, and the screens in the order of the challenge."""
 
+_ALL_SCREENS = ("plagiarism", "range", "rhythm", "mode", "accidentals")
+
 Value = TypeVar("Value")
 
 _LEAST = 20  # reference tunes
@@ -141,9 +143,9 @@ class Judge:
     ----------
     reference : sequence of (str, Tune)
         Names and tunes of the tradition; those in the meters of the preset are used.
-    preset : {"challenge2020", "challenge2022"}
+    preset : {"challenge2020", "challenge2022"} or str
         Screens: plagiarism, range, rhythm for double jigs; or plagiarism, rhythm, mode, accidentals
-        for reels.
+        for reels; or a meter such as "2/4": all five, for tunes in it.
     copied : float
         Fraction of a tune's runs of ten intervals in one reference tune from which it counts as
         plagiarism, in (0, 1].
@@ -172,14 +174,16 @@ class Judge:
         self,
         reference: Sequence[tuple[str, Tune]],
         *,
-        preset: PresetName = "challenge2022",
+        preset: PresetName | str = "challenge2022",
         copied: float = 0.5,
     ) -> None:
-        if preset not in JUDGES:
-            raise ParameterError(f"preset is {preset!r}, must be {' or '.join(JUDGES)}")
+        if preset not in JUDGES and not preset.partition("/")[2].isdigit():
+            raise ParameterError(f"preset is {preset!r}, must be {' or '.join(JUDGES)}, or a meter")
         if not 0 < copied <= 1:
             raise ParameterError(f"copied is {copied:g}, must be in (0, 1]")
-        self.preset, self.copied, self._asked = preset, copied, JUDGES[preset]
+        self.preset, self.copied = preset, copied
+        by_meter = _Preset(f"tunes in {preset}", _spellings(preset), _ALL_SCREENS)
+        self._asked = JUDGES.get(preset, by_meter)
         tunes = [(name, tune) for name, tune in reference if self._is_dance(tune)]
         if len(tunes) < _LEAST:
             raise ParameterError(
@@ -337,6 +341,11 @@ def _traits(tune: Tune) -> _Traits:
 def _meter(text: str) -> str:
     """Write common and cut time as fractions."""
     return {"C": "4/4", "C|": "2/2"}.get(text, text)
+
+
+def _spellings(meter: str) -> tuple[str, ...]:
+    """Return a meter and its other sign."""
+    return meter, *(text for text in ("C", "C|") if _meter(text) == meter)
 
 
 def _fractions(values: Iterable[Value]) -> dict[Value, float]:

@@ -89,6 +89,8 @@ class MeasureState(NamedTuple):
         Whether the previous measure was the pickup; then this one is full.
     in_first_ending : bool
         Whether the tune is in a first ending, so that ``:|`` and a second ending must come.
+    ends_part : bool or None
+        Whether a part ends with this measure, short by the pickup; None if the model chooses.
 
     Examples
     --------
@@ -109,6 +111,7 @@ class MeasureState(NamedTuple):
     pickup: int | None = None
     is_after_pickup: bool = False
     in_first_ending: bool = False
+    ends_part: bool | None = None
 
 
 class MeasureGrammar:
@@ -259,10 +262,13 @@ class MeasureGrammar:
         if pickup is None:  # the first measure; one before a repeat is not repeated
             may = at == full or token in ("|", "|:")
             pickup = at % full if token == "|" else 0
+        elif state.ends_part:
+            is_cut = may = at == state.expected
         elif at == state.expected:
             may = token == "|" or (at == full and (token not in _PART_ENDS or not pickup))
         else:
-            is_cut = at == full - pickup and state.expected == full and not state.is_after_pickup
+            can_end = state.ends_part is None and not state.is_after_pickup
+            is_cut = can_end and at == full - pickup and state.expected == full
             may = is_cut and token != "|1"
         if not may or token not in _BAR_LINES or (in_first and token not in ("|", ":|")):
             return None

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
+from otoscope.folk.abc.form import Form
 from otoscope.folk.model.bundle import FolkModel
 from otoscope.folk.model.config import SamplingConfig
+from otoscope.folk.model.form_grammar import FormGrammar, FormState
 from otoscope.folk.model.measure_grammar import MeasureGrammar, MeasureState
 
-__all__ = ["Opening"]
+__all__ = ["Opening", "RuleState"]
+
+RuleState: TypeAlias = MeasureState | FormState
+"""Position of a tune within the rules that it keeps."""
+
+
+class Grammar(Protocol):
+    """Rules of tokens."""
+
+    def begin(self, meter: str) -> Any:
+        """Return the state before the first token of the body."""
+
+    def allowed(self, state: Any) -> NDArray[np.bool_]:
+        """Return the mask [token] of the tokens that may follow."""
+
+    def after(self, state: Any, token: int) -> Any:
+        """Return the state after a token's id, or None if the token may not follow."""
 
 
 class Opening:
@@ -20,7 +39,7 @@ class Opening:
 
     ``masks`` [place][token] are True for the tokens that may stand at that place: a meter, a key,
     then the prime. ``is_given`` [place] is True where the user, not the model, chose. ``grammar``
-    is that of the tokens after the opening, None if measures need not add up.
+    is that of the tokens after the opening, None if the settings have no rules.
     """
 
     def __init__(self, model: FolkModel, settings: SamplingConfig) -> None:
@@ -36,11 +55,8 @@ class Opening:
             self.masks = [self._header(*line) for line in header]
         self.is_given = [bool(mask.sum() == 1) for mask in self.masks]
         prime = self._prime(settings.prime)
-        self.grammar: MeasureGrammar | None = None
-        if settings.bars_add_up:
-            if model.tokeniser == "v1":
-                raise ParameterError("bars of characters cannot be made to add up; needs v2 or v3")
-            self.grammar = MeasureGrammar(model.vocabulary)
+        self.grammar = _grammar(model, settings)
+        if self.grammar is not None:
             self._fit(prime)
         self.masks += [np.arange(len(model.vocabulary)) == token for token in prime]
         self.is_given += [True] * len(prime)
@@ -50,11 +66,11 @@ class Opening:
                 f"meter, key and prime have {len(self.masks)} already"
             )
 
-    def state(self, ids: Sequence[int]) -> MeasureState | None:
-        """Return the measure's state after ids; None before the key or without grammar."""
+    def state(self, ids: Sequence[int]) -> RuleState | None:
+        """Return the grammar's state after ids; None before the key or without grammar."""
         if self.grammar is None or len(ids) < 2:
             return None
-        state: MeasureState | None = self.grammar.begin(self._vocabulary.tokens[ids[0]])
+        state: RuleState | None = self.grammar.begin(self._vocabulary.tokens[ids[0]])
         for token in ids[2:]:
             state = state and self.grammar.after(state, token)
         return state
@@ -92,11 +108,36 @@ class Opening:
         for place in range(len(prime) + 1):
             fits = [x for x in meters if self.state([x, x, *prime[:place]]) is not None]
             if not fits:
-                raise ParameterError(
-                    f"prime token {place}, {self._vocabulary.tokens[prime[place - 1]]!r}, "
-                    "leaves a bar that cannot add up in "
-                    f"{' or '.join(self._vocabulary.tokens[meter] for meter in meters)}; "
-                    "mend it, or sample without bars_add_up"
-                )
+                raise self._misfit(meters, prime[:place])
             meters = fits
         self.masks[0] = np.isin(np.arange(len(self._vocabulary)), meters)
+
+    def _misfit(self, meters: Sequence[int], prime: Sequence[int]) -> ParameterError:
+        """Say which rule the latest token of a prime breaks."""
+        vocabulary = self._vocabulary
+        known = " or ".join(vocabulary.tokens[meter] for meter in meters)
+        token = f"prime token {len(prime)}, {vocabulary.tokens[prime[-1]]!r},"
+        if isinstance(self.grammar, FormGrammar):
+            return ParameterError(
+                f"{token} does not fit the form {self.grammar.form.text} in {known}; "
+                "mend it, or sample without form"
+            )
+        return ParameterError(
+            f"{token} leaves a bar that cannot add up in {known}; "
+            "mend it, or sample without bars_add_up"
+        )
+
+
+def _grammar(model: FolkModel, settings: SamplingConfig) -> Grammar | None:
+    """Return the grammar of the rules that the settings ask for."""
+    has_form = bool(settings.form.strip())
+    if not (settings.bars_add_up or has_form):
+        return None
+    if model.tokeniser == "v1":
+        rule = "bars of characters cannot be made to add up"
+        rule = rule if settings.bars_add_up else "characters cannot be made to have a form"
+        raise ParameterError(f"{rule}; needs v2 or v3")
+    measures = MeasureGrammar(model.vocabulary) if settings.bars_add_up else None
+    if not has_form:
+        return measures
+    return FormGrammar(model.vocabulary, Form.parse(settings.form), model.tokeniser, measures)

@@ -22,8 +22,7 @@ from otoscope.folk.model.bundle import FolkModel
 from otoscope.folk.model.config import SamplingConfig
 from otoscope.folk.model.draw import draw, log_sum
 from otoscope.folk.model.fixed_order import FixedOrderStepper
-from otoscope.folk.model.measure_grammar import MeasureState
-from otoscope.folk.model.opening import Opening
+from otoscope.folk.model.opening import Opening, RuleState
 from otoscope.folk.model.position import Position
 from otoscope.folk.model.stepper import Stepper
 
@@ -51,8 +50,8 @@ class SampledTune:
         Whether ``</s>`` was drawn before the limit.
     masked_nats : float
         Minus the log of the probability of the allowed tokens, summed over the draws: how much the
-        rules, not the model, determined the tune. Rules are `SamplingConfig.bars_add_up`, and that
-        a tune begins with a meter and a key.
+        rules, not the model, determined the tune. Rules are `SamplingConfig.bars_add_up`,
+        `SamplingConfig.form`, and that a tune begins with a meter and a key.
 
     Examples
     --------
@@ -157,7 +156,7 @@ class _Tune:
         self.index = index
         self.uniform = np.random.default_rng([seed, index]).random(settings.max_tokens)
         self.ids: list[int] = []
-        self.measure: MeasureState | None = None
+        self.measure: RuleState | None = None
         self.position: Position | None = None
         self.log_probability = self.masked_nats = 0.0
         self.n_drawn = 0

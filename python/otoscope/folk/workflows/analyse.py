@@ -30,7 +30,12 @@ from otoscope.folk.metrics import (
 from otoscope.folk.metrics.aspects import correct_together
 from otoscope.folk.report.population import PopulationContent, save_population
 from otoscope.folk.tokens import get_tokeniser
-from otoscope.folk.workflows.book_tunes import BookTune, left_out_notes, read_book_tunes
+from otoscope.folk.workflows.book_tunes import (
+    BookTune,
+    left_out_notes,
+    picked_notes,
+    read_book_tunes,
+)
 from otoscope.folk.workflows.embeddings import embed_books, read_embeddings
 from otoscope.folk.workflows.sample import load_model
 from otoscope.progress import Progress, silent, tracked
@@ -105,7 +110,7 @@ class AnalyseFolkResult:
     halves : bool
         Whether the held-out tunes are a random half, which the model may have been trained on.
     left_out : tuple of str
-        Note on tunes of which voices were left out.
+        Notes on picked tunes, and on tunes of which voices were left out.
     figures : tuple of AspectFigure
         Distributions of generated and held-out tunes by aspect.
     densities : tuple of DensityFigure
@@ -215,8 +220,14 @@ def analyse_books(
     progress: Progress = silent,
 ) -> AnalyseFolkResult:
     """Compare tunes that are read already; of the settings, the sources are only named."""
+    drawn = [tune for tune in generated if not tune.is_picked]
+    if generated and not drawn:
+        raise ParameterError(
+            f"all tunes of {settings.generated} were picked by --best: they are no sample of the "
+            "model; write tunes without --best"
+        )
     books = {
-        "generated tunes": generated,
+        "generated tunes": drawn,
         "held-out tunes": held_out,
         "training tunes": train,
     }
@@ -244,6 +255,7 @@ def analyse_books(
         distances += (embedding.distance,)
     n, m, n_train = map(len, checks)
     left_out = left_out_notes(tune for tunes in books.values() for tune in tunes)
+    left_out = (*picked_notes(generated), *left_out)
     return AnalyseFolkResult(
         settings,
         n,

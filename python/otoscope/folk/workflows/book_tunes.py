@@ -13,7 +13,18 @@ from otoscope.folk.data.collections import not_there
 from otoscope.folk.report.counts import notes_on_voices
 from otoscope.folk.tokens import get_tokeniser, read_token_file
 
-__all__ = ["BookTune", "find_tunes", "held_out_tunes", "left_out_notes", "read_book_tunes"]
+__all__ = [
+    "PICKED",
+    "BookTune",
+    "find_tunes",
+    "held_out_tunes",
+    "left_out_notes",
+    "picked_notes",
+    "read_book_tunes",
+]
+
+PICKED = "picked:"
+"""Beginning of the note (N:) of a tune that was picked from many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +40,12 @@ class BookTune:
         """Title of the tune, else its number."""
         title = "" if isinstance(self.tune, NotationError) else self.tune.title
         return title or f"tune {self.number}"
+
+    @property
+    def is_picked(self) -> bool:
+        """Whether the tune is one of those that were picked from many by a judge."""
+        headers = () if isinstance(self.tune, NotationError) else self.tune.headers
+        return any(letter == "N" and text.startswith(PICKED) for letter, text in headers)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -67,6 +84,16 @@ def find_tunes(source: str | Path) -> list[Path]:
 def left_out_notes(tunes: Iterable[BookTune]) -> tuple[str, ...]:
     """Say in how many tunes voices were left out, and where first."""
     return notes_on_voices((tune.name, tune.notices) for tune in tunes)
+
+
+def picked_notes(tunes: Iterable[BookTune], *, are_counted: bool = False) -> tuple[str, ...]:
+    """Say how many tunes were picked by a judge: they are no sample of a model."""
+    n = sum(tune.is_picked for tune in tunes)
+    if not n:
+        return ()
+    count = "1 tune was" if n == 1 else f"{n:,} tunes were"
+    end = "say nothing of the model" if are_counted else "are without these"
+    return (f"{count} picked by --best (N:picked): figures {end}.",)
 
 
 def held_out_tunes(source: str | Path, *, strict: bool = False) -> list[BookTune]:

@@ -22,6 +22,7 @@ from otoscope.folk.workflows.book_tunes import (
     BookTune,
     held_out_tunes,
     left_out_notes,
+    picked_notes,
     read_book_tunes,
 )
 from otoscope.progress import Progress, silent, tracked
@@ -63,9 +64,10 @@ class CheckFolkResult:
     tunes : tuple of (BookTune, TuneCheck)
         Tunes in the order of the file.
     summary : Summary
-        Rates of the tunes.
+        Rates of the tunes; without those picked by a judge, unless all are.
     real : Summary, optional
-        Rates of the real tunes; None if those of the model card were measured with other bounds.
+        Rates of the real tunes; None if those of the model card were measured with other bounds, or
+        all tunes are picked ones.
     """
 
     settings: CheckFolkConfig
@@ -91,8 +93,9 @@ class CheckFolkResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """Origin of the real tunes, and voices that were left out."""
-        left_out = left_out_notes(tune for tune, _ in self.tunes)
-        if self.settings.against is not None:
+        tunes = [tune for tune, _ in self.tunes]
+        left_out = (*picked_notes(tunes, are_counted=self._all_picked), *left_out_notes(tunes))
+        if self.settings.against is not None or self._all_picked:
             return left_out
         if self.real is None:
             return (
@@ -127,6 +130,10 @@ class CheckFolkResult:
         )
 
     @property
+    def _all_picked(self) -> bool:
+        return all(tune.is_picked for tune, _ in self.tunes)
+
+    @property
     def _differences(self) -> dict[str, dict[str, float]] | None:
         """Rates minus those of real tunes, with bounds."""
         if self.real is None:
@@ -149,7 +156,9 @@ def check_folk(settings: CheckFolkConfig, *, progress: Progress = silent) -> Che
         raise ParameterError(f"{settings.source} has no tune")
     checks = [_check(tune, settings) for tune in tracked(progress, tunes, "tunes")]
     checked = tuple(zip(tunes, checks, strict=True))
-    return CheckFolkResult(settings, checked, summarise(checks), _real(settings, progress))
+    drawn = [check for tune, check in checked if not tune.is_picked]
+    real = _real(settings, progress) if drawn else None
+    return CheckFolkResult(settings, checked, summarise(drawn or checks), real)
 
 
 def _real(settings: CheckFolkConfig, progress: Progress) -> Summary | None:

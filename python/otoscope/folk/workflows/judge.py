@@ -20,7 +20,12 @@ from otoscope.folk.metrics.judge import JUDGES, PresetName
 from otoscope.folk.report.sheet import engrave
 from otoscope.folk.report.sound import play_tune
 from otoscope.folk.report.tune_sheets import RenderedTune, save_sheets
-from otoscope.folk.workflows.book_tunes import BookTune, left_out_notes, read_book_tunes
+from otoscope.folk.workflows.book_tunes import (
+    BookTune,
+    left_out_notes,
+    picked_notes,
+    read_book_tunes,
+)
 from otoscope.metrics import Interval
 from otoscope.progress import Progress, silent, tracked
 from otoscope.seeds import numpy_generator
@@ -211,7 +216,8 @@ def judge_folk(settings: JudgeFolkConfig, *, progress: Progress = silent) -> Jud
     judged = [_judged(tune, judge, ratings) for tune in tracked(progress, tunes, "tunes")]
     ranked = tuple(sorted(judged, key=lambda tune: tune.order))
     agreement = _agreement(ranked, settings.seed) if ratings else None
-    notes = left_out_notes([*tunes, *reference])
+    picked = picked_notes(tunes, are_counted=True)
+    notes = (*picked, *left_out_notes([*tunes, *reference]))
     return JudgeFolkResult(settings, ranked, judge.n_reference, agreement, notes)
 
 

@@ -11,7 +11,12 @@ from otoscope import records
 from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import Neighbour, NgramIndex, NotationError
-from otoscope.folk.workflows.book_tunes import BookTune, left_out_notes, read_book_tunes
+from otoscope.folk.workflows.book_tunes import (
+    BookTune,
+    left_out_notes,
+    picked_notes,
+    read_book_tunes,
+)
 from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["NearestFolkConfig", "NearestFolkResult", "TuneNeighbours", "nearest_folk"]
@@ -153,7 +158,7 @@ def nearest_folk(settings: NearestFolkConfig, *, progress: Progress = silent) ->
     tunes = tuple(
         _neighbours(index, query, settings.k) for query in tracked(progress, queries, "tunes")
     )
-    notes = left_out_notes(tunes_read)
+    notes = (*picked_notes(queries, are_counted=True), *left_out_notes(tunes_read))
     return NearestFolkResult(settings, len(index), tunes, tuple(unreadable), notes)
 
 

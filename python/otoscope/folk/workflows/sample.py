@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from otoscope import records
 from otoscope.documents import document
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import BarLine, NotationError, parse_tune, to_abc, transpose
+from otoscope.folk.abc import BarLine, Form, NotationError, parse_tune
+from otoscope.folk.metrics import has_form
 from otoscope.folk.model import FolkModel, SampledTune, SamplingConfig, load_folkrnn, sample_stream
 from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.tokens.normal_form import TOKEN_MODES
+from otoscope.folk.workflows.best import rank_tunes
+from otoscope.folk.workflows.book_tunes import PICKED
+from otoscope.folk.workflows.writing import WrittenTune, meter_of, read_key, write_tune
 from otoscope.progress import Progress, silent, tracked
 
 __all__ = [
@@ -33,9 +36,6 @@ __all__ = [
 
 SHIPPED = "folkrnn-small"
 
-_BARS = frozenset("|:")
-_LENGTH = frozenset("0123456789/")
-_TAKES_LENGTH = frozenset("ABCDEFGabcdefgz,']")
 _HEADER_LINES = 3
 _LISTED = 8
 
@@ -58,6 +58,16 @@ class SampleFolkConfig:
         Random seed; tune i of a seed is always the same.
     batch : int
         Batch size; it changes the speed, not the tunes.
+    key : str
+        Key that the tunes are written in: a tonic ("D", the mode is the model's choice) or tonic
+        and mode ("Em", "Ador"); "" for root C, as the model writes.
+    rhythm : str
+        Dance: jig, reel, hornpipe, polka, slip jig, slide, waltz, mazurka, march, strathspey,
+        barndance or three-two. It sets the meter, the note length and the field R:.
+    best : int, optional
+        Write only the tunes that the judge ranks first, this number of all.
+    reference : tuple of str
+        Tunes that the judge compares with: files, folders or collections.
     """
 
     n: int = 64
@@ -66,6 +76,10 @@ class SampleFolkConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     seed: int = 0
     batch: int = 64
+    key: str = ""
+    rhythm: str = ""
+    best: int | None = None
+    reference: tuple[str, ...] = ("aird", "oneill", "ryan", "misc")
 
     def __post_init__(self) -> None:
         for name, value, least in (
@@ -75,46 +89,22 @@ class SampleFolkConfig:
         ):
             if value < least:
                 raise ParameterError(f"{name} is {value}, must be at least {least}")
+        if self.best is not None and not 1 <= self.best <= self.n:
+            raise ParameterError(f"best is {self.best} of {self.n} tunes, must be in [1, {self.n}]")
+        _ = self.asked  # refuses a key, dance, meter and mode that exclude each other
 
-
-@dataclass(frozen=True)
-class WrittenTune:
-    """A sampled tune and its ABC.
-
-    Parameters
-    ----------
-    number : int
-        Number of the tune in its file (X:), from 1.
-    title : str
-        Title (T:).
-    sampled : SampledTune
-        Tokens and log-probability.
-    abc : str
-        ABC; ends in a newline.
-    error : str
-        Reason why the tokens are not a tune, and place (line 3 is the tune's body), or "".
-    """
-
-    number: int
-    title: str
-    sampled: SampledTune
-    abc: str
-    error: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a row in JSON's types."""
-        sampled = self.sampled
-        return {
-            "number": self.number,
-            "title": self.title,
-            "finished": sampled.is_finished,
-            "log_probability": sampled.log_probability,
-            "drawn": sampled.n_drawn,
-            "masked_nats": sampled.masked_nats,
-            "error": self.error or None,
-            "tokens": sampled.tokens,
-            "abc": self.abc,
-        }
+    @property
+    def asked(self) -> SamplingConfig:
+        """Sampling with the meter of the dance and the mode of the key."""
+        sampling = self.sampling
+        if self.rhythm:
+            sampling = replace(sampling, meter=meter_of(self.rhythm, sampling.meter))
+        mode = read_key(self.key)[1] if self.key else ""
+        if mode and sampling.mode not in ("*", mode):
+            raise ParameterError(
+                f"key is {self.key!r} and mode {sampling.mode!r}; give one of both"
+            )
+        return replace(sampling, mode=mode or sampling.mode)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,17 +118,25 @@ class SampleFolkResult:
     prime : tuple of str
         Tokens that every tune begins with, after meter and key.
     tunes : tuple of WrittenTune
-        Tunes by their number.
+        Tunes that were drawn, by their number; all figures are theirs.
+    picked : tuple of WrittenTune, optional
+        Tunes that the judge ranks first, from the first; None if none were picked.
     """
 
     settings: SampleFolkConfig
     prime: tuple[str, ...]
     tunes: tuple[WrittenTune, ...]
+    picked: tuple[WrittenTune, ...] | None = None
+
+    @property
+    def written(self) -> tuple[WrittenTune, ...]:
+        """The tunes that are written: the picked ones, or all."""
+        return self.tunes if self.picked is None else self.picked
 
     @property
     def abc(self) -> str:
-        """All tunes, with a blank line between."""
-        return "\n".join(tune.abc for tune in self.tunes)
+        """The written tunes, with a blank line between."""
+        return "\n".join(tune.abc for tune in self.written)
 
     @property
     def nats_per_token(self) -> float:
@@ -170,11 +168,24 @@ class SampleFolkResult:
                 f"Tokens that are no tune, written and marked so (N:no tune): "
                 f"{_numbers(self._broken)}. Tune {self._broken[0].number}: {self._broken[0].error}"
             )
-        if self.settings.sampling.bars_add_up:
+        if rules := self._rules:
+            nats = self._masked_nats / len(self.tunes)
             notes.append(
-                f"The mask that makes bars add up took {self._masked_nats / len(self.tunes):.3f} "
-                f"nats per tune ({self._masked_nats / self._n_drawn:.5f} per token); 0 if the "
-                "model gave forbidden tokens no probability."
+                f"The mask that {' and '.join(rules)} took {nats:.3f} nats per tune "
+                f"({self._masked_nats / self._n_drawn:.5f} per token); 0 if the model "
+                "gave forbidden tokens no probability."
+            )
+        if self._form:
+            more = "" if self.settings.sampling.bars_add_up else "; with --bars-add-up, more do"
+            notes.append(
+                f"{self._n_with_form:,} of {len(self.tunes):,} tunes have the form "
+                f"{self._form.text}{more}."
+            )
+        if self.picked is not None:
+            notes.append(
+                f"Written: the {len(self.picked):,} of {len(self.tunes):,} tunes that the judge "
+                "ranks first, marked so (N:picked). All figures are of the tunes drawn: picked "
+                "ones say nothing of the model, and folk check and folk analyse leave them out."
             )
         return tuple(notes)
 
@@ -186,7 +197,9 @@ class SampleFolkResult:
             {
                 "settings": self.settings,
                 "prime": self.prime,
-                "tunes": [tune.to_dict() for tune in self.tunes],
+                "tunes": [tune.to_dict() for tune in self.written],
+                "of": len(self.tunes),
+                "with_form": self._n_with_form if self._form else None,
                 "finished": len(self.tunes) - len(self._unfinished),
                 "no_tune": len(self._broken),
                 "nats_per_token": self.nats_per_token,
@@ -194,6 +207,25 @@ class SampleFolkResult:
                 "notes": self.notes,
                 "versions": records.versions(),
             },
+        )
+
+    @property
+    def _form(self) -> Form | None:
+        text = self.settings.sampling.form
+        return Form.parse(text) if text.strip() else None
+
+    @property
+    def _rules(self) -> list[str]:
+        """What the mask does."""
+        bars = ["makes bars add up"] if self.settings.sampling.bars_add_up else []
+        return [*bars, *([f"gives the form {self._form.text}"] if self._form else [])]
+
+    @property
+    def _n_with_form(self) -> int:
+        return sum(
+            tune.tune is not None and has_form(tune.tune, self._form)
+            for tune in self.tunes
+            if self._form
         )
 
     @property
@@ -216,14 +248,38 @@ class SampleFolkResult:
 def sample_folk(settings: SampleFolkConfig, *, progress: Progress = silent) -> SampleFolkResult:
     """Draw tunes and write them as ABC."""
     model = load_model(settings.model)
-    prime = prime_tokens(settings.prime, model, mode=settings.sampling.mode)
-    sampled = draw_tunes(settings, model, replace(settings.sampling, prime=prime), progress)
+    asked = settings.asked
+    prime = prime_tokens(settings.prime, model, mode=asked.mode)
+    sampled = draw_tunes(settings, model, replace(asked, prime=prime), progress)
+    tunes = tuple(_written(tune, settings, model.tokeniser) for tune in sampled)
+    if settings.best is None:
+        return SampleFolkResult(settings, prime, tunes)
+    finished = [tune.tune if tune.sampled.is_finished else None for tune in tunes]
+    ranked = rank_tunes(finished, settings.reference)[: settings.best]
+    picked = (
+        _written(
+            tunes[one.index].sampled,
+            settings,
+            model.tokeniser,
+            notes=(f"{PICKED} rank {rank} of {len(tunes)} by the judge",),
+        )
+        for rank, one in enumerate(ranked, start=1)
+    )
+    return SampleFolkResult(settings, prime, tunes, tuple(picked))
+
+
+def _written(
+    sampled: SampledTune, settings: SampleFolkConfig, version: str, notes: Sequence[str] = ()
+) -> WrittenTune:
     name = f"{model_title(settings.model)}, seed {settings.seed}"
-    tunes = [
-        write_tune(tune, model.tokeniser, title=f"{name}, tune {tune.index + 1}")
-        for tune in sampled
-    ]
-    return SampleFolkResult(settings, prime, tuple(tunes))
+    return write_tune(
+        sampled,
+        version,
+        title=f"{name}, tune {sampled.index + 1}",
+        notes=notes,
+        tonic=read_key(settings.key)[0] if settings.key else "",
+        rhythm=settings.rhythm,
+    )
 
 
 def save_book(result: SampleFolkResult, path: Path) -> None:
@@ -260,45 +316,6 @@ def draw_tunes(
     shown = tracked(progress, range(settings.n), "tunes")
     tunes = [tune for _, tune in zip(shown, stream, strict=False)]
     return sorted(tunes, key=lambda tune: tune.index)
-
-
-def write_tune(
-    sampled: SampledTune,
-    version: str,
-    *,
-    title: str,
-    notes: Sequence[str] = (),
-    semitones: int = 0,
-) -> WrittenTune:
-    """Write a sampled tune as ABC, transposed if it is a tune; N: fields tell its faults."""
-    number = sampled.index + 1
-    if not sampled.is_finished:
-        notes = [*notes, f"unfinished: broken off after {len(sampled.tokens)} tokens"]
-    fields = [("T", title), *(("N", note) for note in notes)]
-    try:
-        tune = get_tokeniser(version).tune(sampled.tokens)
-    except NotationError as err:
-        fields.append(("N", f"no tune: {err}"))
-        head = [f"X:{number}", *(f"{letter}:{text}" for letter, text in fields)]
-        abc = "\n".join([*head, *_raw_lines(sampled.tokens, version)])
-        return WrittenTune(number, title, sampled, f"{abc}\n", str(err))
-    if semitones:
-        tune = transpose(tune, semitones)
-    tune = replace(tune, headers=(*fields, *tune.headers))  # a v1 tune has a title of its own
-    return WrittenTune(number, title, sampled, to_abc(tune, number))
-
-
-def _raw_lines(tokens: Sequence[str], version: str) -> list[str]:
-    """Write tokens that are not a tune as lines of ABC in which the fault stays visible."""
-    if version == "v1":
-        return [line for line in "".join(tokens).split("\n") if line.strip()]
-    meter, key, *body = tokens
-    text = "".join(body[:1])
-    for before, token in pairwise(body):
-        is_stray = token[0] in _LENGTH and before[-1] not in _TAKES_LENGTH
-        is_bar = token[0] in _BARS or before[0] in _BARS
-        text += f" {token}" if is_stray or is_bar else token
-    return [meter, "L:1/8", key if key[2:3] == "C" else f"K:C{key[2:]}", text.strip() or "|"]
 
 
 def prime_tokens(text: str, model: FolkModel, *, mode: str) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ _BODY_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")  # not "d:|", which is mus
 _DIRECTIVE = re.compile(r"(?:%%|I:)\s*([^%]*)")
 _COMMENT = re.compile(r'("[^"]*")|(\\%)|%.*')
 _NOT_KEPT = "XMLKVwW+"  # not among a tune's headers
-_MEASURES_PER_LINE = 4
+_BARS_PER_LINE = 4
 
 
 class _Line(NamedTuple):
@@ -170,7 +170,8 @@ def to_abc(tune: Tune, number: int | None = None) -> str:
     Returns
     -------
     str
-        Text with four measures per line and a newline at the end; `parse_tune` reads an equal tune.
+        Text with four full bars per line, the last line of a part excepted, and a newline at the
+        end; `parse_tune` reads an equal tune.
 
     Examples
     --------
@@ -208,7 +209,8 @@ def book_to_abc(tunes: Iterable[Tune]) -> str:
 def _lines_of_music(tune: Tune) -> list[str]:
     """Write the music: spaces at beats and around bar lines, none between a note and its signs."""
     lines, line = list[str](), ""
-    meter, n_bar_lines, start = tune.meter, 0, Fraction(0)  # start: onset of the measure
+    meter, start = tune.meter, Fraction(0)  # start: onset of the measure
+    n_bars, missing = 0, Fraction(0)  # missing: what the next measure must last to complete a bar
     last_space, after_broken = Fraction(0), False  # last_space: onset of the element after it
     spelled = pieces(tune.elements, tune.key, tune.meter, tune.unit)
     for timed, parts in zip(tune.timed_elements, spelled, strict=True):
@@ -216,10 +218,17 @@ def _lines_of_music(tune: Tune) -> list[str]:
         if isinstance(element, InlineField) and isinstance(element.value, Meter):
             meter = element.value
         if isinstance(element, BarLine):
+            length, full = timed.onset - start, meter.length or timed.onset - start
+            is_piece = length == missing or (not start and length < full)
+            if length:
+                n_bars += element.text != "" and not is_piece
+                missing = Fraction(0) if is_piece else max(full - length, Fraction(0))
+            if n_bars and element.opens and not element.closes:  # a part begins a line
+                lines, line, n_bars = [*lines, line.strip()], "", 0
             line, start = f"{line.rstrip()} {text} ", timed.onset
-            n_bar_lines += element.text != ""
-            if n_bar_lines == _MEASURES_PER_LINE:
-                lines, line, n_bar_lines = [*lines, line.strip()], "", 0
+            ends_part = element.closes and not element.opens and not element.ending
+            if n_bars and (n_bars == _BARS_PER_LINE or ends_part):
+                lines, line, n_bars = [*lines, line.strip()], "", 0
             continue
         clings = isinstance(element, BrokenRhythm) or text == ")" or after_broken
         if not (clings or last_space == timed.onset or (timed.onset - start) % meter.beat):

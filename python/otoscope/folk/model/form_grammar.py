@@ -1,0 +1,316 @@
+"""A grammar of tokens in which a tune has a given form, with or without the grammar of measures.
+
+Only bar lines are decided by the form: a section ends after its number of bars, a pickup not
+counted; a repeated one is closed by ``:|`` and may have two endings. A copy of an earlier section
+has the same tokens, but for the last quarter of its bars, which the model writes anew. Two short
+measures that make up one bar count as one, as do the end of a section and the pickup of the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.errors import ParameterError
+from otoscope.folk.abc import NotationError
+from otoscope.folk.abc.form import Form, Section
+from otoscope.folk.model.measure_grammar import MeasureGrammar, MeasureState
+from otoscope.folk.tokens import Vocabulary, get_tokeniser
+
+__all__ = ["FormGrammar", "FormState"]
+
+_Measures = tuple[tuple[int, ...], ...]
+_BAR_SIGNS = frozenset("|:")
+_PITCH = re.compile(r"[\^_=]?[A-Ga-g][,']*")
+_LONGEST = 100  # tokens of a measure whose length is computed
+
+
+class FormState(NamedTuple):
+    """Position of a tune within its form.
+
+    Attributes
+    ----------
+    meter : str
+        Token of the meter.
+    measure : MeasureState or None
+        Position within the measure, if measures must add up.
+    section, bars : int
+        Number of complete sections as written, and of complete bars of the current one.
+    ending : int
+        1 or 2 in a first or second ending, else 0.
+    before_ending : (int, Fraction)
+        ``bars`` and ``carried`` before the first ending.
+    carried : Fraction
+        Length of a short measure that the next may complete, in full bars; 0 if there is none.
+    is_begun : bool
+        Whether a bar, or a pickup, is complete.
+    content : tuple of int
+        Tokens since the latest bar line.
+    bar_line : str
+        Latest bar line, "" before the first.
+    pickups, heads : tuple
+        Tokens of each section's pickup, and of its measures that copies repeat.
+    n_measures : int
+        Number of measures of the section, with the pickup.
+
+    Examples
+    --------
+    >>> FormState("M:4/4", None).section
+    0
+    """
+
+    meter: str
+    measure: MeasureState | None
+    section: int = 0
+    bars: int = 0
+    ending: int = 0
+    before_ending: tuple[int, Fraction] = (0, Fraction(0))
+    carried: Fraction = Fraction(0)
+    is_begun: bool = False
+    content: tuple[int, ...] = ()
+    bar_line: str = ""
+    pickups: _Measures = ((),)
+    heads: tuple[_Measures, ...] = ((),)
+    n_measures: int = 0
+
+
+class FormGrammar:
+    """The grammar of a form over one vocabulary of v2 or v3 tokens.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        Tokens of the model.
+    form : Form
+        Form of the tunes.
+    version : str
+        "v2" or "v3".
+    measures : MeasureGrammar, optional
+        Grammar that makes measures add up.
+
+    Raises
+    ------
+    ParameterError
+        If the vocabulary has no token that the form needs.
+
+    Examples
+    --------
+    >>> tokens = ("<s>", "</s>", "M:2/4", "K:Cmaj", "|", ":|", "C", "4")
+    >>> grammar = FormGrammar(Vocabulary(tokens), Form.parse("AA:2"), "v2")
+    >>> state = grammar.begin("M:2/4")
+    >>> for token in (6, 7, 4, 6, 7):  # C4|C4
+    ...     state = grammar.after(state, token)
+    >>> grammar.allowed(state)[[1, 4, 5]].tolist()
+    [False, False, True]
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        form: Form,
+        version: str,
+        measures: MeasureGrammar | None = None,
+    ) -> None:
+        self.vocabulary, self.form, self._measures = vocabulary, form, measures
+        self._sections = form.written
+        letters = [section.letter for section in self._sections]
+        self._source = [letters.index(letter) for letter in letters]
+        needed = {"|", *([":|"] if any(s.is_repeated for s in self._sections) else [])}
+        if missing := [token for token in sorted(needed) if token not in vocabulary]:
+            raise ParameterError(f"form {form.text} needs {missing[0]}, which the model has not")
+        self._stop = vocabulary.tokens[vocabulary.stop]
+        self._has_endings = "|1" in vocabulary and "|2" in vocabulary
+        self._is_bar = [t[0] in _BAR_SIGNS or t == self._stop for t in vocabulary.tokens]
+        self._is_start = np.arange(len(vocabulary)) == vocabulary.start
+        self._tokeniser = get_tokeniser(version)
+        self._pitch = next(t for t in vocabulary.tokens if _PITCH.fullmatch(t))
+        self._key = next(token for token in vocabulary.tokens if token.startswith("K:"))
+        self._mask = cache(self._mask_of)
+        self._length = lru_cache(maxsize=4096)(self._length_of)
+
+    def begin(self, meter: str) -> FormState:
+        """Return the state before the first token of the body; ``meter`` is a token: "M:6/8"."""
+        return FormState(meter, self._measures.begin(meter) if self._measures else None)
+
+    def allowed(self, state: FormState) -> NDArray[np.bool_]:
+        """Return the mask [token] of the tokens that may follow: at least one; read-only."""
+        tokens = frozenset(self._bar_lines(state))
+        copied = self._copied(state)
+        if copied is None:
+            mask = self._mask(tokens, self._may_play(state))
+        elif len(state.content) < len(copied):
+            mask = self._mask(frozenset() if state.content else tokens, False).copy()
+            mask[copied[len(state.content)]] = True
+        else:
+            mask = self._mask(tokens, False)
+        if self._measures and state.measure:
+            return mask & self._measures.allowed(state.measure)
+        return mask
+
+    def after(self, state: FormState, token: int) -> FormState | None:
+        """Return the state after a token's id, or None if the token may not follow."""
+        if not self.allowed(state)[token]:
+            return None
+        if self._measures and state.measure:
+            state = state._replace(measure=self._measures.after(state.measure, token))
+        if not self._is_bar[token]:
+            return state._replace(content=(*state.content, token))
+        return self._with_end(self._after_bar_line(state, self.vocabulary.tokens[token]))
+
+    def _section(self, state: FormState, ahead: int = 0) -> Section | None:
+        index = state.section + ahead
+        return self._sections[index] if index < len(self._sections) else None
+
+    def _may_play(self, state: FormState) -> bool:
+        """Whether a note may follow."""
+        return self._section(state) is not None and not self._needs_second_ending(state)
+
+    def _needs_second_ending(self, state: FormState) -> bool:
+        return state.ending == 1 and state.bar_line == ":|"
+
+    def _bar_lines(self, state: FormState) -> Iterable[str]:
+        """Return the bar lines, or the tune's end, that the form allows here."""
+        section = self._section(state)
+        if section is None:
+            return (self._stop,)
+        may_open = section.is_repeated and (
+            state.bar_line == ":|" if state.is_begun else state.bar_line == ""
+        )
+        if not state.content:
+            if self._needs_second_ending(state):
+                return ("|2",)
+            return ("|:",) if may_open and not state.bars else ()
+        if self._is_piece(state):
+            return ("|", "|:") if may_open and not state.is_begun else ("|",)
+        left = section.bars - state.bars - 1
+        if left:
+            may_end = left <= section.ending and self._may_have_endings(state)
+            return ("|", "|1") if may_end and not state.ending else ("|",)
+        if section.is_repeated and state.ending < 2:
+            return (":|",)
+        following = self._section(state, 1)
+        if following is None:
+            return "|", self._stop
+        return ("|:",) if following.is_repeated else ("|",)
+
+    def _may_have_endings(self, state: FormState) -> bool:
+        """Whether the section is repeated, and what follows begins with a mark."""
+        section, following = self._section(state), self._section(state, 1)
+        is_marked = following is None or following.is_repeated
+        return bool(section and section.is_repeated and is_marked and self._has_endings)
+
+    def _is_piece(self, state: FormState) -> bool:
+        """Whether the measure, if it ended now, would be a pickup or complete the one before."""
+        if state.is_begun and not state.carried:
+            return False
+        if self._pickup(state):
+            return True
+        length = self._length(state.meter, state.content)
+        return length is not None and (
+            length < 1 if not state.is_begun else length + state.carried == 1
+        )
+
+    def _pickup(self, state: FormState) -> tuple[int, ...]:
+        """Return the tokens of the pickup that a copy begins with, () if there is none."""
+        source = self._source[state.section] if self._section(state) else state.section
+        if source == state.section or state.n_measures or not state.carried:
+            return ()
+        pickup = state.pickups[source]
+        fits = pickup and self._length(state.meter, pickup) == 1 - state.carried
+        return pickup if fits else ()
+
+    def _copied(self, state: FormState) -> tuple[int, ...] | None:
+        """Return the tokens of the measure that is to be copied, None if the model writes it."""
+        if not self._section(state) or self._source[state.section] == state.section:
+            return None
+        if pickup := self._pickup(state):
+            return pickup
+        if not state.n_measures and state.carried and self._measures:
+            return None  # a pickup that the first one did not have
+        head = state.heads[self._source[state.section]]
+        index = state.n_measures - bool(state.pickups[state.section])
+        return head[index] if index < len(head) and not state.ending else None
+
+    def _after_bar_line(self, state: FormState, text: str) -> FormState:
+        state, content = state._replace(content=(), bar_line=text), state.content
+        section = self._section(state)
+        if text == "|2":
+            bars, carried = state.before_ending
+            return state._replace(ending=2, bars=bars, carried=carried)
+        if not content or section is None:
+            return state
+        is_piece = self._is_piece(state._replace(content=content))
+        length = self._length(state.meter, content) or Fraction(1)
+        at_start = not state.n_measures
+        copied = section.bars - section.ending
+        pickups, heads = state.pickups, state.heads
+        opens = is_piece and text == "|:"  # what is before the mark is not of the section
+        if is_piece and at_start:
+            pickups = (*pickups[:-1], () if opens else content)
+        elif not state.ending and state.bars + (not is_piece) <= copied:
+            heads = (*heads[:-1], (*heads[-1], content))
+        state = state._replace(
+            is_begun=True,
+            bars=state.bars + (not is_piece),
+            carried=Fraction(0) if is_piece or length >= 1 else length,
+            pickups=pickups,
+            heads=heads,
+            n_measures=0 if opens else state.n_measures + 1,
+        )
+        if text == "|1":
+            return state._replace(ending=1, before_ending=(state.bars, state.carried))
+        if is_piece or state.bars < section.bars or (state.ending == 1 and text == ":|"):
+            return state
+        return state._replace(
+            section=state.section + 1,
+            bars=0,
+            ending=0,
+            n_measures=0,
+            pickups=(*pickups, ()),
+            heads=(*heads, ()),
+        )
+
+    def _with_end(self, state: FormState) -> FormState:
+        """Say to the grammar of measures whether this one ends a part, short by the pickup."""
+        section, measure = self._section(state), state.measure
+        if measure is None or section is None:
+            return state
+        following = self._section(state, 1)
+        is_marked = section.is_repeated or following is None or following.is_repeated
+        is_last = is_marked and state.bars + 1 == section.bars
+        is_whole = measure.expected == measure.full
+        if is_last and is_whole and measure.pickup:
+            expected = measure.full - measure.pickup
+            return state._replace(measure=measure._replace(ends_part=True, expected=expected))
+        return state._replace(measure=measure._replace(ends_part=False))
+
+    def _mask_of(self, bar_lines: frozenset[str], may_play: bool) -> NDArray[np.bool_]:
+        mask = np.array(
+            [
+                text in bar_lines if is_bar else may_play
+                for text, is_bar in zip(self.vocabulary.tokens, self._is_bar, strict=True)
+            ]
+        )
+        mask &= ~self._is_start
+        mask.flags.writeable = False
+        return mask
+
+    def _length_of(self, meter: str, content: tuple[int, ...]) -> Fraction | None:
+        """Return the length of a measure in full bars; None if it cannot be read."""
+        if len(content) > _LONGEST:
+            return None
+        music = [*self.vocabulary.decode(content), "|", self._pitch]  # a tune needs a note
+        try:
+            tune = self._tokeniser.tune([meter, self._key, *music])
+        except NotationError:
+            return None
+        full = tune.meter.length
+        if not full or len(tune.measures) < 2:
+            return None
+        return sum((measure.duration for measure in tune.measures[:-1]), Fraction(0)) / full
