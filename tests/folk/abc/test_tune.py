@@ -187,8 +187,8 @@ def test_written_tune_has_four_full_bars_a_line() -> None:
 
 def test_a_pickup_is_no_bar_and_a_part_begins_a_line() -> None:
     part = "G2|c8|c8|c8|c6"
-    lines = to_abc(tune(f"|:{part}:||:{part}:|")).splitlines()[4:]
-    assert lines == ["|: G2 | c8 | c8 | c8 | c6 :|", "|: G2 | c8 | c8 | c8 | c6 :|"]
+    lines = to_abc(tune(f"|:{part}:|{part}:|")).splitlines()[4:]
+    assert lines == ["|: G2 | c8 | c8 | c8 | c6 :|", "G2 | c8 | c8 | c8 | c6 :|"]
     lines = to_abc(tune("c8|c8|c8|d8|e8|1f8:|2g8|:c8|c8|")).splitlines()[4:]
     assert lines == ["c8 | c8 | c8 | d8 |", "e8 |1 f8 :|2 g8", "|: c8 | c8 |"]
 

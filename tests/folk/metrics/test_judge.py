@@ -105,7 +105,7 @@ def test_short_tunes_are_judged(jigs: Judge) -> None:
 
 def test_bad_input() -> None:
     with pytest.raises(ParameterError, match="preset is 'x', must be challenge2020 or"):
-        Judge(NAMED, preset="x")  # type: ignore[arg-type]
+        Judge(NAMED, preset="x")
     with pytest.raises(ParameterError, match=r"copied is 0, must be in \(0, 1\]"):
         Judge(NAMED, copied=0)
     with pytest.raises(ParameterError, match=r"of 4 reference tunes are in 6/8; .* at least 20"):

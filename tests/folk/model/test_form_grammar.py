@@ -1,4 +1,4 @@
-"""Tunes with a form: judged by a reader of tokens of its own, which knows nothing of the grammar."""
+"""Tunes with a form, judged by a reader of tokens that knows nothing of the grammar."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_prime_begins_the_form_or_is_refused() -> None:
 
 def test_models_that_cannot_keep_a_form_say_so() -> None:
     few = Vocabulary.of([["M:2/4", "K:Cmaj", "|", "C"]])
-    with pytest.raises(ParameterError, match="form AABB:8 needs :|, which the model has not"):
+    with pytest.raises(ParameterError, match=r"form AABB:8 needs :\|, which the model has not"):
         sample(FolkModel(network(len(few)), few), 1, settings=SamplingConfig(form="AABB:8"))
     characters = Vocabulary.of([list("CDE|:\n")])
     model = FolkModel(network(len(characters)), characters, "v1")

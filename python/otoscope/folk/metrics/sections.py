@@ -76,7 +76,7 @@ def _bars(tune: Tune) -> list[_Bar]:
             element, onset = struck[at].element, struck[at].onset
             notes = element.notes if isinstance(element, Chord) else (element,)
             if onset >= begin:
-                inside += [(onset - begin, note.pitch) for note in notes]
+                inside += [(onset - begin, n.pitch) for n in notes if isinstance(n, Note)]
             at += 1
         bars.append(tuple(inside))
     return bars

@@ -312,7 +312,7 @@ class Composer:
                 continue
             if name not in self._judges:
                 try:
-                    self._judges[name] = Judge(self._reference, preset=name)  # type: ignore[arg-type]
+                    self._judges[name] = Judge(self._reference, preset=name)
                 except ParameterError:  # too few of this meter
                     self._judges[name] = None
             return self._judges[name]

@@ -226,7 +226,7 @@ def _lines_of_music(tune: Tune) -> list[str]:
             if n_bars and element.opens and not element.closes:  # a part begins a line
                 lines, line, n_bars = [*lines, line.strip()], "", 0
             line, start = f"{line.rstrip()} {text} ", timed.onset
-            ends_part = element.closes and not element.opens and not element.ending
+            ends_part = element.closes and not element.ending
             if n_bars and (n_bars == _BARS_PER_LINE or ends_part):
                 lines, line, n_bars = [*lines, line.strip()], "", 0
             continue
