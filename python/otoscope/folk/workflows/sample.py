@@ -216,7 +216,7 @@ class SampleFolkResult:
 
     @property
     def _rules(self) -> list[str]:
-        """What the mask does."""
+        """Say what the mask does."""
         bars = ["makes bars add up"] if self.settings.sampling.bars_add_up else []
         return [*bars, *([f"gives the form {self._form.text}"] if self._form else [])]
 
