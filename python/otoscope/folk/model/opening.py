@@ -12,8 +12,8 @@ from otoscope.errors import ParameterError
 from otoscope.folk.abc.form import Form
 from otoscope.folk.model.bundle import FolkModel
 from otoscope.folk.model.config import SamplingConfig
-from otoscope.folk.model.form_grammar import FormGrammar, FormState
-from otoscope.folk.model.measure_grammar import MeasureGrammar, MeasureState
+from otoscope.folk.model.rules.form_grammar import FormGrammar, FormState
+from otoscope.folk.model.rules.measure_grammar import MeasureGrammar, MeasureState
 
 __all__ = ["Opening", "RuleState"]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError
 from otoscope.folk.abc.form import Form, Section
-from otoscope.folk.model.measure_grammar import MeasureGrammar, MeasureState
+from otoscope.folk.model.rules.measure_grammar import MeasureGrammar, MeasureState
 from otoscope.folk.tokens import Vocabulary, get_tokeniser
 
 __all__ = ["FormGrammar", "FormState"]

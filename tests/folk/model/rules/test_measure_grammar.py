@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from otoscope.folk.abc import Meter, Tune
 from otoscope.folk.metrics import ClassifiedMeasure, classify_measures
 from otoscope.folk.model import FolkModel, SamplingConfig, sample
-from otoscope.folk.model.measure_grammar import MeasureGrammar
+from otoscope.folk.model.rules.measure_grammar import MeasureGrammar
 from otoscope.folk.tokens import Vocabulary, get_tokeniser
 from tests.support.examples import examples
 from tests.support.tunes import VOCABULARY, folk_model
