@@ -74,6 +74,7 @@ ARGUMENTS = {
     "folk analyse": "{book} {book}",
     "folk nearest": "{book} --in {book}",
     "folk judge": "{book} --in {book}",
+    "folk convert": "{book} --out {folder}/scores",
     "folk render": "{book} --out {folder}/t.mid",
     "serve": "--model {book}",
     "evaluate": "--instrumental {sounds} --model {model}",

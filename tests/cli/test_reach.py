@@ -51,6 +51,7 @@ WORK: dict[str, tuple[str, str]] = {
     "folk analyse": ("folk.workflows.analyse:analyse_folk", "{folder} {file}"),
     "folk nearest": ("folk.workflows.nearest:nearest_folk", "{file} --in {file}"),
     "folk judge": ("folk.workflows.judge:judge_folk", "{file} --in {file}"),
+    "folk convert": ("folk.workflows.convert:convert_folk", "{file} --out {folder}/new"),
     "folk render": ("folk.workflows.render:render_folk", "{file} --out {folder}/new"),
     "serve": ("serve.application:make_app", ""),
     "bench": ("workflows.bench:run_bench", ""),
@@ -83,7 +84,7 @@ VALUES: tuple[str, ...] = (
     "{folder}",
     *("fourier", "mp3:64", "librosa", "mma", "kernel"),
 )
-VALUES += ("paper", "v1", "cuda", "fluidsynth", "challenge2020", "challenge2022")
+VALUES += ("paper", "v1", "cuda", "fluidsynth", "challenge2020", "challenge2022", "midi")
 
 # Options that do not reach the work, since the command line itself reads them or writes what came
 # out: each with the test that fails if it is ignored. The others are tried here.
@@ -191,6 +192,9 @@ SEEN_BY: dict[str, dict[str, str]] = {
         "--n": "folk/cli/test_judge.py::test_page_shows_the_first_of_the_ranking",
         "--html": "folk/cli/test_judge.py::test_page_shows_the_first_of_the_ranking",
         "--json": "folk/cli/test_judge.py::test_copies_and_broken_bars_come_last",
+    },
+    "folk convert": {
+        "--json": "folk/cli/test_convert.py::test_every_tune_is_a_file_and_comes_back"
     },
     "folk render": {
         "--json": "folk/report/test_tune_sheets.py::test_render_takes_the_first_tunes_and_says_so"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import struct
@@ -11,13 +10,16 @@ import subprocess
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from otoscope.folk.abc import MidiNote
 from tests.support.paths import ROOT
 
 MUSIC21_BOOKS = ("airdsAirs", "oneills1850", "ryansMammoth", "miscFolk")
 
+Reading = list[tuple[float, float, int]]  # onset and duration in whole notes, pitch
 Sounding = list[tuple[float, frozenset[int]]]  # onset in whole notes, pitches
 
 
@@ -68,25 +70,84 @@ def read_midi(content: bytes) -> Sounding:
 
 def warnings_of_abcjs(tunes: Sequence[str]) -> list[list[str]]:
     """The warnings of abcjs' parser, tune by tune."""
-    modules = ROOT / "build" / "node" / "node_modules"
+    warnings: list[list[str]] = _by_abcjs(tunes, "abcjs.parseOnly(tune)[0].warnings || []")
+    return warnings
+
+
+def read_by_abcjs(tunes: Sequence[str]) -> list[Reading]:
+    """The notes that abcjs plays, repeats played."""
+    script = """abcjs.parseOnly(tune)[0].setUpAudio({chordsOff: true}).tracks.flat()
+        .filter(event => event.cmd === "note").map(x => [x.start, x.duration, x.pitch])"""
+    return [[tuple(note) for note in notes] for notes in _by_abcjs(tunes, script)]
+
+
+def _by_abcjs(tunes: Sequence[str], script: str) -> Any:
+    """Evaluate a script of one tune with the abcjs that comes with the composing page."""
     node = shutil.which("node")
-    if node is None or not (modules / "abcjs").is_dir():
-        pytest.skip("node or abcjs is not installed: npm install --prefix build/node abcjs")
-    script = """
-        const abcjs = require("abcjs");
+    if node is None:
+        pytest.skip("node is not installed: apt install nodejs")
+    abcjs = ROOT / "python" / "otoscope" / "serve" / "static" / "abcjs" / "abcjs-basic-min.js"
+    program = f"""
+        const abcjs = require({json.dumps(str(abcjs))});
         const tunes = JSON.parse(require("fs").readFileSync(0));
-        console.log(JSON.stringify(tunes.map(tune => abcjs.parseOnly(tune)[0].warnings || [])));
+        console.log(JSON.stringify(tunes.map(tune => {script})));
     """
+    text = json.dumps(list(tunes))
     ran = subprocess.run(
-        [node, "-e", script],
-        input=json.dumps(list(tunes)),
-        env={**os.environ, "NODE_PATH": str(modules)},
+        [node, "-e", program],
+        input=text,
         capture_output=True,
         text=True,
         check=True,
     )
-    warnings: list[list[str]] = json.loads(ran.stdout)
-    return warnings
+    return json.loads(ran.stdout)
+
+
+def read_by_abc2midi(abc: str, folder: Path) -> Reading:
+    """The notes that abc2midi plays, repeats played."""
+    need_abc2midi()
+    mido = pytest.importorskip("mido", reason='mido is not installed: "otoscope[folk]"')
+    abc2midi(abc, folder)
+    file = mido.MidiFile(folder / "judged.mid")
+    notes: Reading = []
+    for track in file.tracks:
+        now, begun = 0, dict[int, list[int]]()
+        for message in track:
+            now += message.time
+            if message.type == "note_on" and message.velocity:
+                begun.setdefault(message.note, []).append(now)
+            elif message.type in ("note_on", "note_off") and begun.get(message.note):
+                onset = begun[message.note].pop(0)
+                whole = 4 * file.ticks_per_beat
+                notes.append((onset / whole, (now - onset) / whole, message.note))
+    return notes
+
+
+def read_by_music21(abc: str) -> Reading:
+    """The notes that music21 reads, ties joined, repeats not played."""
+    music21 = pytest.importorskip("music21", reason="music21 is not installed: pip install music21")
+    read = music21.converter.parse(abc, format="abc")
+    notes = read.stripTies().flatten().notes
+    return [
+        (float(note.offset) / 4, float(note.quarterLength) / 4, pitch.midi)
+        for note in notes
+        for pitch in note.pitches
+    ]
+
+
+def are_alike(theirs: Reading, ours: Sequence[MidiNote]) -> bool:
+    """Whether two readings have the same onsets and durations (to 1/128) and pitches."""
+    mine = [(float(note.onset), float(note.duration), note.pitch) for note in ours]
+    first, second = (
+        sorted(notes, key=lambda note: (round(64 * note[0]), note[2])) for notes in (theirs, mine)
+    )
+    if not first or len(first) != len(second):
+        return len(first) == len(second)
+    shift = first[0][0] - second[0][0]
+    return all(
+        abs(x[0] - y[0] - shift) < 1 / 128 and abs(x[1] - y[1]) < 1 / 128 and x[2] == y[2]
+        for x, y in zip(first, second, strict=True)
+    )
 
 
 def tempo_of(content: bytes) -> int:

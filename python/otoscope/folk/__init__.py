@@ -1,8 +1,8 @@
 """Folk tunes (paper D), from ABC notation to networks that write tunes.
 
-Floors, from below: ``abc`` (notation), ``tokens``, ``model`` (folk-rnn), ``data`` (sources and
-splits), ``metrics`` (conventions), ``train``, ``report`` (pages, sheet music, sound), ``workflows``
-(commands). Names are imported when they are first used.
+Floors, from below: ``abc`` (notation), ``interchange`` (MusicXML, MIDI), ``tokens``, ``model``
+(folk-rnn), ``data`` (sources and splits), ``metrics`` (conventions), ``train``, ``report`` (pages,
+sheet music, sound), ``workflows`` (commands). Names are imported when they are first used.
 """
 
 import lazy_loader

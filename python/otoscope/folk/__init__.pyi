@@ -1,4 +1,4 @@
-from . import abc, data, metrics, model, report, tokens, train, workflows
+from . import abc, data, interchange, metrics, model, report, tokens, train, workflows
 from .abc import Tune, book_to_abc, parse_tune, read_book, to_abc
 from .data import generate_tune, load_prepared, read_tunes
 from .metrics import check_tune, compare_tunes, summarise
@@ -28,6 +28,7 @@ __all__ = [
     "data",
     "generate_tune",
     "import_folkrnn",
+    "interchange",
     "load_folkrnn",
     "load_prepared",
     "metrics",

@@ -120,13 +120,14 @@ async def _events(request: Request) -> Response:
 async def _told(request: Request, job: Job) -> AsyncIterator[str]:
     told: dict[str, Any] = {}
     while not await request.is_disconnected():
+        is_over = job.is_over  # once: the job may end at any time
         now = {"state": job.state, "place": request.app.state.desk.place(job)}
-        if job.is_over:
+        if is_over:
             now["result"] = job.result
         if now != told:
             told = now
             yield f"data: {json.dumps(now)}\n\n"
-        if job.is_over:
+        if is_over:
             return
         await asyncio.sleep(_POLL)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune, parse_tune, to_midi
+from otoscope.folk.interchange import to_musicxml
 from otoscope.folk.model import SamplingConfig
 from otoscope.folk.workflows.compose import ComposeConfig, Composer
 from otoscope.records import to_plain
@@ -145,7 +145,7 @@ def _file(abc: str, form: str) -> dict[str, Any]:
     makers: dict[str, tuple[str, Callable[[], bytes]]] = {
         "mid": ("audio/midi", partial(to_midi, tune, None)),
         "wav": ("audio/wav", partial(_wav, tune)),
-        "musicxml": ("application/vnd.recordare.musicxml+xml", partial(_musicxml, abc)),
+        "musicxml": ("application/vnd.recordare.musicxml+xml", partial(to_musicxml, tune)),
     }
     if form not in makers:
         raise ParameterError(f"format is {form!r}; it can be {', '.join(makers)}")
@@ -160,17 +160,3 @@ def _wav(tune: Tune) -> bytes:
     from otoscope.signal import encode_audio
 
     return encode_audio(torch.from_numpy(play_tune(tune, sr=_SR)), sr=_SR, format="WAV")
-
-
-def _musicxml(abc: str) -> bytes:
-    if find_spec("music21") is None:
-        raise ParameterError(
-            "MusicXML needs music21, which is not installed: pip install --no-deps music21 "
-            "chardet joblib jsonpickle more-itertools"
-        )
-    import music21
-
-    score = music21.converter.parse(abc, format="abc")
-    exporter = music21.musicxml.m21ToXml.GeneralObjectExporter(score)
-    written: bytes = exporter.parse()
-    return written

@@ -147,7 +147,7 @@ class Desk:
         with self._lock:
             self._current = None
             if job.state != "cancelled":
-                job.state, job.result, job.ended = state, result, time.monotonic()
+                job.result, job.ended, job.state = result, time.monotonic(), state
 
     def _forget(self) -> None:
         """Drop what ended long ago, and the oldest of too many."""

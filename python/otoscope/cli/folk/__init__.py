@@ -75,6 +75,12 @@ COMMANDS = (
         "Rank tunes: screens that they pass or not, then grades, against a reference collection.",
     ),
     Entry(
+        "convert",
+        "folk.convert:convert",
+        PRESENT,
+        "Convert tunes from ABC, MusicXML or MIDI to MusicXML, MIDI or ABC, a file for each.",
+    ),
+    Entry(
         "render",
         "folk.render:render",
         PRESENT,

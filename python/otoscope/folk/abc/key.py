@@ -101,6 +101,18 @@ class Key:
         return {letter: alter for letter, alter in signature.items() if alter}
 
     @property
+    def fifths(self) -> int | None:
+        """The number of sharps or, below 0, flats, in [-7, 7]; None of a signature no key has.
+
+        >>> Key.parse("Bb").fifths, Key.parse("D exp ^g").fifths
+        (-2, None)
+        """
+        count = len(self.signature)
+        if self.signature == dict.fromkeys(_FIFTHS[:count], 1):
+            return count
+        return -count if self.signature == dict.fromkeys(_FIFTHS[7 - count :], -1) else None
+
+    @property
     def tonic_pitch_class(self) -> int | None:
         """The tonic's pitch class, 0 for C; None without tonic."""
         if self.tonic is None:

@@ -77,6 +77,15 @@ class Meter:
         return cls(text, Fraction(beats, int(match[2])))
 
     @property
+    def counted(self) -> tuple[int, int]:
+        """Number of beats, and the beat type: (6, 8) for 6/8, (4, 4) for C, (0, 4) for none."""
+        if self.length is None:
+            return 0, 4
+        text = {"C": "4/4", "C|": "2/2"}.get(self.text, self.text)
+        beats, beat_type = re.sub(r"[()]", "", text).split("/")
+        return sum(map(int, beats.split("+"))), int(beat_type)
+
+    @property
     def is_compound(self) -> bool:
         """Whether beats divide into three: 6/8, 9/8, 12/8."""
         return self.text in ("6/8", "9/8", "12/8")

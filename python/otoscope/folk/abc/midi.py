@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 from otoscope.errors import ParameterError
+from otoscope.folk.abc.elements import InlineField
+from otoscope.folk.abc.key import Key
+from otoscope.folk.abc.meter import Meter
 from otoscope.folk.abc.tune import Tune
-from otoscope.midi import midi_file
+from otoscope.midi import key_event, meter_event, midi_file
 
 __all__ = ["to_midi"]
 
@@ -15,7 +19,7 @@ _VELOCITY = 80
 
 
 def to_midi(tune: Tune, tempo_bpm: float | None = None) -> bytes:
-    """Write a tune as a Standard MIDI File with one track.
+    """Write a tune as a Standard MIDI File with one track: notes, tempo, meter, key and title.
 
     Parameters
     ----------
@@ -48,19 +52,36 @@ def to_midi(tune: Tune, tempo_bpm: float | None = None) -> bytes:
         raise ParameterError(
             f"pitches are {min(pitches)} to {max(pitches)}, need to be in [0, 127]"
         )
-    events = []  # (tick, is_on, pitch): at the same tick, notes end before others begin
+    events = []  # (tick, kind, bytes): at one tick signatures first, and notes end before others
     for note in tune.unfolded.notes:
-        events.append((_ticks(note.onset), True, note.pitch))
-        events.append((_ticks(note.onset + note.duration), False, note.pitch))
+        for time, velocity in ((note.onset, _VELOCITY), (note.onset + note.duration, 0)):
+            events.append((_ticks(time), 1 + (velocity > 0), bytes([0x90, note.pitch, velocity])))
+    events += [(_ticks(time), 0, event) for time, event in _signatures(tune.unfolded)]
     return midi_file(
-        [
-            (tick, bytes([0x90, pitch, _VELOCITY if is_on else 0]))
-            for tick, is_on, pitch in sorted(events)
-        ],
+        [(tick, event) for tick, _, event in sorted(events)],
         ticks=_TICKS,
         tempo_bpm=tempo_bpm,
         title=tune.title,
     )
+
+
+def _signatures(tune: Tune) -> Iterator[tuple[Fraction, bytes]]:
+    """Yield meters and keys; a pickup has a meter of its own, so that bars begin where they do."""
+    fields = [
+        (timed.onset, timed.element.value)
+        for timed in tune.timed_elements
+        if isinstance(timed.element, InlineField)
+    ]
+    pickup = tune.measures[0].duration if tune.measures else Fraction(0)
+    if not 0 < pickup < (tune.meter.length or 0):
+        pickup = Fraction(0)
+    elif event := meter_event(pickup.numerator, pickup.denominator):
+        yield Fraction(0), event
+    for time, value in ((pickup, tune.meter), (Fraction(0), tune.key), *fields):
+        if isinstance(value, Meter) and (event := meter_event(*value.counted)):
+            yield time, event
+        elif isinstance(value, Key) and value.fifths is not None:
+            yield time, key_event(value.fifths, is_minor=value.mode == "min")
 
 
 def _ticks(time: Fraction) -> int:

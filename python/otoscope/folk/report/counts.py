@@ -92,11 +92,12 @@ def notes(counts: TuneCounts) -> tuple[str, ...]:
 
 
 def notes_on_voices(tunes: Iterable[tuple[str, Sequence[str]]]) -> tuple[str, ...]:
-    """Say in how many tunes voices, or directives on pitches, were left out, and where first.
+    """Say in how many tunes voices or directives were left out or keys estimated, and where first.
 
     ``tunes`` are name and notices of each.
     """
     kinds = {" second ": "several voices, of which one is read"}
+    kinds |= {"estimated": "no key; theirs is estimated", "played, not": "times of a performance"}
     kinds["changes pitches"] = "directives on pitches that are not read"
     notes, known = [], list(tunes)
     for mark, text in kinds.items():

@@ -1,7 +1,8 @@
-"""Tunes of users' files, as written: ABC, tokens, collections and prepared folders."""
+"""Tunes of users' files, as written: ABC, scores, tokens, collections and prepared folders."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune, read_book
 from otoscope.folk.data import COLLECTIONS, SPLITS, files_of, is_prepared, load_prepared
 from otoscope.folk.data.collections import not_there
+from otoscope.folk.interchange import SUFFIXES, read_score
 from otoscope.folk.report.counts import notes_on_voices
 from otoscope.folk.tokens import get_tokeniser, read_token_file
+from otoscope.foreign import files_below
 
 __all__ = [
     "PICKED",
@@ -48,6 +51,11 @@ class BookTune:
         return any(letter == "N" and text.startswith(PICKED) for letter, text in headers)
 
     @property
+    def file_name(self) -> str:
+        """The title in small letters and hyphens, of at most 40 characters."""
+        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")[:40].rstrip("-")
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """Voices and overlays that were left out, with line and column."""
         return () if isinstance(self.tune, NotationError) else tuple(map(str, self.tune.notices))
@@ -56,7 +64,7 @@ class BookTune:
 def read_book_tunes(
     source: str | Path, *, splits: Sequence[str] = SPLITS, strict: bool = False
 ) -> list[BookTune]:
-    """Read a file, a folder of ABC files, a collection ("ryan"), or splits of a prepared folder.
+    """Read a file, a folder of files, a collection ("ryan"), or splits of a prepared folder.
 
     ``strict`` refuses tunes with several voices or overlays.
     """
@@ -78,6 +86,11 @@ def find_tunes(source: str | Path) -> list[Path]:
     if str(source) not in COLLECTIONS and not path.exists():
         kinds = "a file, a folder of ABC files or one that otoscope folk prepare has made"
         raise not_there(str(source), kinds)
+    if path.is_dir():
+        endings = (".abc", *SUFFIXES)
+        if not (files := files_below(path, set(endings))):
+            raise ParameterError(f"{source} has no files that end in {', '.join(endings)}")
+        return files
     return list(files_of(str(source)))
 
 
@@ -105,7 +118,12 @@ def held_out_tunes(source: str | Path, *, strict: bool = False) -> list[BookTune
 
 
 def _tunes_of_file(path: Path, strict: bool) -> Sequence[Tune | NotationError]:
-    """Read a file of tokens if it is one, else a book of ABC."""
+    """Read a score (see `read_score`), a file of tokens, or a book of ABC."""
+    try:
+        if path.suffix.lower() in SUFFIXES:
+            return [read_score(path, strict=strict)]
+    except NotationError as err:
+        return [err]
     try:
         rows = read_token_file(path)
     except NotationError as err:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -136,7 +135,7 @@ def _render(tune: BookTune, settings: RenderFolkConfig, folder: Path) -> Rendere
     check = check_tune(tune.tune, name=tune.title)
     if not isinstance(tune.tune, Tune):
         return RenderedTune(check)
-    name = f"{tune.number:03}-{_file_name(tune.title)}".rstrip("-")
+    name = f"{tune.number:03}-{tune.file_name}".rstrip("-")
     svg = engrave(tune.tune)
     sound = cast(Literal["ours", "fluidsynth"], settings.sound)
     try:
@@ -147,7 +146,3 @@ def _render(tune: BookTune, settings: RenderFolkConfig, folder: Path) -> Rendere
     (folder / f"{name}.mid").write_bytes(to_midi(tune.tune, settings.tempo_bpm))
     write_audio(folder / f"{name}.wav", torch.from_numpy(y), sr=_SR)
     return RenderedTune(check, svg, y, _SR)
-
-
-def _file_name(title: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40].rstrip("-")
