@@ -93,6 +93,10 @@ ARGUMENTS = {
     "experiment regulated-bootstrap": "--quick --out {folder}/x",
     "experiment folkrnn-samples": "--quick --out {folder}/x",
     "experiment folk-options": "--quick --out {folder}/x",
+    "experiment folk-endless": "--quick --out {folder}/x",
+    "experiment folk-temperature": "--quick --out {folder}/x",
+    "experiment folk-population": "--quick --out {folder}/x",
+    "experiment folk-model": "--quick --out {folder}/x",
     "experiment adversary-zoo": "--quick --out {folder}/x --corpus {sounds}",
 }
 """Arguments of every command: a file or folder of sounds, a tune book, a model, outputs."""

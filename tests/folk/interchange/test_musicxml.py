@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import GraceNotes, Mark, NotationError, Tune, parse_tune, to_abc
+from otoscope.folk.abc import GraceNotes, Mark, NotationError, Note, Tune, parse_tune, to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.interchange import read_score, to_musicxml
 from otoscope.folk.interchange.chords import chord_symbol, harmony
@@ -62,7 +62,9 @@ def test_a_tune_comes_back(tmp_path: Path, tune: Tune) -> None:
 def test_grace_notes_chord_symbols_and_parts_come_back(tmp_path: Path) -> None:
     again = read(to_musicxml(TUNES[0]), tmp_path)
     graces = [x.notes for x in again.elements if isinstance(x, GraceNotes)]
-    assert [[note.pitch for note in notes] for notes in graces] == [[76]]
+    assert [[note for note in notes if isinstance(note, Note)] for notes in graces] == [
+        [Note(9, 0, Fraction(1, 8))]
+    ]
     assert [x.text for x in again.elements if isinstance(x, Mark)] == ['"Am7/G"']
     assert "[P:B]" in to_abc(again)
     assert "[K:none exp _b ^f]" in to_abc(again)

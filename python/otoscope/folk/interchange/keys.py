@@ -40,6 +40,11 @@ def most_fitting_key(
         Number of sharps, below 0 of flats, where it is known.
     mode : str
         Mode where no usual mode (major, minor, Dorian, Mixolydian) ends on the last note.
+
+    Returns
+    -------
+    Key
+        Key with the number of signs that leaves the least of the notes outside.
     """
     if fifths is None:
         fits = {
