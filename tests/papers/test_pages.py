@@ -161,3 +161,50 @@ def test_prints_of_the_howto_are_those_of_the_record() -> None:
     valid = percent(in_tokens["rates"]["valid"])
     assert f"{valid} of the {in_tokens['tunes']:,} convertible tunes are valid" in text
     assert f"{100 * in_tokens['valid_without_cut']:.1f} % if cut bars count as wrong" in text
+
+
+COLUMNS_OF_D = {
+    ("folk_population", 0): (1, 2, 3),
+    ("folk_temperature", 0): (0, 1, 2, 3, 4, 5, 8, 10),
+    ("folk_model", 3): (0, 1, 2, 3, 4, 5),
+    ("folk_model", 4): (0, 1, 2, 3, 4),
+    ("folk_model", 5): (0, 1, 2, 3, 5, 7),
+}
+
+
+@pytest.mark.parametrize(("name", "table"), COLUMNS_OF_D)
+def test_tables_of_paper_d_are_those_of_the_records(name: str, table: int) -> None:
+    text, rows = page("papers/D.md"), record(name)["tables"][table]["rows"]
+    for row in rows:
+        cells = [row[column] for column in COLUMNS_OF_D[name, table]]
+        assert f"| {' | '.join(cells)} |" in text
+
+
+def test_shuffled_tunes_of_paper_d_differ_in_order_and_in_no_histogram() -> None:
+    rows = {row["song"]: row for row in record("folk_population")["rows"]}
+    assert rows["shuffled"]["ordered"]["same"] == []
+    assert rows["shuffled"]["histograms"]["differ"] == []
+    assert rows["real"]["ordered"]["differ"] + rows["real"]["histograms"]["differ"] == []
+    text = page("papers/D.md")
+    for name, label in (("bigram", "bigram"), ("quick", "quick network")):
+        differ = rows[name]["ordered"]["differ"] + rows[name]["histograms"]["differ"]
+        assert f"{label}: {', '.join(differ)}" in text
+
+
+def test_endless_tunes_and_the_softmax_layer_of_paper_d_are_those_of_the_records() -> None:
+    text, endless = page("papers/D.md"), record("folk_endless")
+    for label, name in (("sampled", "sampled"), ("real, held out", "real")):
+        rates = [*endless[name]["screens"].values(), endless[name]["passed"]]
+        cells = [f"{endless[name]['tunes']:,}", *map(with_bounds, rates)]
+        assert f"| {label} | {' | '.join(cells)} |" in text
+    speed = endless["throughput"]
+    assert f"{speed['tokens_per_sampling_second']:,.0f} tokens" in text
+    assert f"{speed['tunes_per_second']:.0f} both" in text
+    softmax = record("folk_model")["rows"][0]
+    assert (
+        f"the effective rank (exponential of the entropy of their squares) is {softmax['effective_rank']:.0f}"
+        in text
+    )
+    assert (
+        f"With 16 of them kept the test tunes take {softmax['nats_by_rank']['16']:.3f} nats" in text
+    )
