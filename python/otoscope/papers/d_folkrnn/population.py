@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -367,11 +368,10 @@ def _draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         axes = figure.subplots()
         colours = (COLOURS[3], COLOURS[1], COLOURS[2], "#8a4fbf", COLOURS[0])
         for row, colour, marker in zip(rows, colours, "osD^v", strict=False):
-            ratios = {
-                one["aspect"]: one["value"]["value"] / max(one["floor"]["high"], 1e-9)
-                for one in row["distances"]
-                if one["floor"]
-            }
+            ratios: dict[str, float] = {}
+            for one in filter(itemgetter("floor"), row["distances"]):
+                ratio = one["value"]["value"] / max(one["floor"]["high"], 1e-9)
+                ratios[one["aspect"]] = max(ratio, ratios.get(one["aspect"], 0.0))
             places = [place for place, aspect in enumerate(aspects) if aspect in ratios]
             values = [ratios[aspects[place]] for place in places]
             axes.plot(values, places, marker, color=colour, label=row["song"], markersize=4)
