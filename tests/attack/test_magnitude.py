@@ -123,7 +123,7 @@ def test_a_step_is_a_waveform_step_preconditioned_by_the_overlap() -> None:
         x.shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64
     )
     gradient[:, :2048] = gradient[:, -2048:] = 0  # frames of padding have no phase
-    found = attack.magnitude_step.move(x, x, gradient, attack.step)
+    found = attack.magnitude_step(x).move(x, gradient, attack.step)
     before, after = 1024, 1024 + -N % 512
     D = stft(F.pad(x, (before, after)), window=WINDOW, hop_length=512)
     ones = torch.ones(D.shape[1], 1, dtype=torch.float64)
@@ -145,7 +145,7 @@ def test_without_a_gradient_nothing_moves() -> None:
     x = music(2)
     for normalised in (True, False):
         attack = MagnitudeAdversary(frames_net(), normalised=normalised)
-        moved = attack.magnitude_step.move(x, x, torch.zeros_like(x), 0.1)
+        moved = attack.magnitude_step(x).move(x, torch.zeros_like(x), 0.1)
         torch.testing.assert_close(moved, x, rtol=0, atol=1e-12)
 
 

@@ -300,11 +300,11 @@ def test_a_model_may_count_in_another_type_than_the_sound(kind: Any, theirs: tor
 
 @pytest.mark.parametrize(("norm", "order"), [("l2", 2), ("linf", 1)])
 def test_gradients_are_normalised_before_they_are_added(norm: Any, order: int) -> None:
-    step = GradientStep(Bound(snr_db=20.0, norm=norm), 0.1, 0.5)
     x, first = sounds(1, 3), torch.tensor([[3.0, 4.0, 0.0]], dtype=torch.float64)
+    step = GradientStep(Bound(snr_db=20.0, norm=norm), x, 0.1, 0.5)
     second = torch.tensor([[1.0, 1.0, 1.0]], dtype=torch.float64)
-    _, memory = step(x, x, first, torch.zeros_like(x), 0)
-    _, memory = step(x, x, second, memory, 1)
+    _, memory = step(x.clone(), first, torch.zeros_like(x), 0)
+    _, memory = step(x.clone(), second, memory, 1)
     expected = 0.5 * first / first.norm(p=order) + second / second.norm(p=order)
     torch.testing.assert_close(memory, expected)
 
@@ -312,3 +312,33 @@ def test_gradients_are_normalised_before_they_are_added(norm: Any, order: int) -
 def test_only_steps_that_shorten_become_shorter() -> None:
     assert step_length(0.1, 10, shortens=False) == 0.1
     assert step_length(0.1, 10, shortens=True) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("kind", [WaveformPGD, MagnitudeAdversary])
+def test_a_step_calls_the_model_once_and_leaves_its_weights_alone(kind: Any) -> None:
+    """Three calls before: the labels, whether the model is random, and the sounds themselves."""
+    calls, model = list[bool](), torch.nn.Linear(1500, 2)
+
+    def counted(x: torch.Tensor) -> torch.Tensor:
+        calls.append(any(weight.requires_grad for weight in model.parameters()))
+        out: torch.Tensor = model(x)
+        return out
+
+    for steps in (1, 5):
+        calls.clear()
+        kind(counted, steps=steps, confidence=1.0, snr_db=60.0, outputs="logits").run(
+            sounds(1, 1500).float(), 0
+        )
+        assert calls == [False] * (2 + 1 + steps)
+    assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_sounds_that_leave_the_search_do_not_change_the_others() -> None:
+    x = sounds(6, 100)
+    attack = WaveformPGD(linear(100, 2), snr_db=12.0, steps=30, step=0.05, confidence=0.7)
+    together = attack.run(x)
+    assert len(set(together.iterations.tolist())) > 1
+    for i in range(6):
+        alone = attack.run(x[i : i + 1], first_example=i)
+        torch.testing.assert_close(together.sound[i], alone.sound[0])
+        assert together.iterations[i] == alone.iterations[0]

@@ -17,7 +17,7 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.signal.snr import check_snr, radius, segment_energy
 
-__all__ = ["Bound", "shrink"]
+__all__ = ["Bound", "Region", "shrink"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,55 +66,19 @@ class Bound:
         if self.amplitude is not None and not self.amplitude > 0:
             raise ParameterError(f"amplitude is {self.amplitude}, must be > 0 or None")
 
-    def reach(self, x: Tensor) -> Tensor:
-        """Return the reach of the bound for each sound.
-
-        ``x`` [batch, sample] -> [batch, 1].
-        """
-        length = radius(x, self.snr_db)[:, None]
-        return (length if self.norm == "l2" else length / x.shape[1] ** 0.5).to(x)
-
     def project(self, difference: Tensor, x: Tensor) -> Tensor:
-        """Project differences onto the bound.
+        """Project differences onto the bound; see `Region`.
 
         ``difference`` [batch, sample]; ``x`` [batch, sample] -> [batch, sample].
-
-        Each segment is projected onto its ball; then the whole onto its ball, with the absolute
-        values of the first result as caps. This is the exact projection: with e the difference, d
-        its projection, and multipliers a_s >= 0 of segment s and b >= 0 of the whole, the KKT
-        conditions are |d_i| = min(cap_i, |e_i| / (1 + a_s + b)), a ball being full where its
-        multiplier is > 0. With the divisors m_s of segment s alone and M of the second projection,
-        b = M - 1 and a_s = max(m_s - M, 0) satisfy them, since the result is
-        min(cap_i, |e_i| / max(m_s, M)): a segment with m_s > M keeps its first projection, which
-        fills its ball.
         """
-        return self._nearest(difference, x).to(x)
-
-    def _nearest(self, difference: Tensor, x: Tensor) -> Tensor:
-        """Project in double precision: Tensor [batch, sample]."""
-        size = difference.double().abs()
-        cap = torch.full_like(size, torch.inf)
-        if self.amplitude is not None:
-            cap = (self.amplitude - x.double() * difference.sign()).clamp(min=0)
-        if self.norm == "linf":
-            cap = torch.minimum(cap, radius(x, self.snr_db)[:, None] / x.shape[1] ** 0.5)
-        if self.segmental_snr_db is not None:
-            cap = self._segments(size, cap, x, self.segmental_snr_db)
-        if self.norm == "l2":
-            cap = shrink(size, cap, radius(x, self.snr_db))
-        return torch.minimum(size, cap) * difference.sign()
+        return Region(self, x).project_(difference.clone()).to(x)
 
     def place(self, sound: Tensor, x: Tensor) -> Tensor:
         """Project sounds so that the difference from ``x`` is within the bound.
 
         ``sound, x`` [batch, sample] -> [batch, sample].
         """
-        difference = self._nearest(sound - x, x)
-        placed = (x + difference).to(x)
-        is_beyond = (placed.double() - x.double()).abs() > difference.abs()
-        placed = torch.where(is_beyond, placed.nextafter(x), placed)
-        limit = self.amplitude
-        return placed if limit is None else placed.clamp(-limit, limit)  # the cap is rounded
+        return Region(self, x).place_(sound.to(x, copy=True))
 
     def draw(self, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Draw sounds uniformly from the ball (or cube), then project them onto the bound.
@@ -122,7 +86,8 @@ class Bound:
         ``x`` [batch, sample] -> [batch, sample].
         """
         rows = [self._drawn(x.shape[1], generator) for generator in generators]
-        return self.place(x + self.reach(x) * torch.stack(rows).to(x), x)
+        region = Region(self, x)
+        return region.place_(x + region.reach * torch.stack(rows).to(x))
 
     def _drawn(self, n_samples: int, generator: torch.Generator) -> Tensor:
         """Draw from the ball or cube of reach 1: Tensor [sample]."""
@@ -133,14 +98,107 @@ class Bound:
         drawn: Tensor = direction / direction.norm() * fraction ** (1 / n_samples)
         return drawn
 
-    def _segments(self, size: Tensor, cap: Tensor, x: Tensor, segmental_snr_db: float) -> Tensor:
+
+class Region:
+    """Sounds within a bound of some sounds, and the memory that all projections onto it share.
+
+    Parameters
+    ----------
+    bound : Bound
+        Bound on the difference.
+    x : Tensor [batch, sample]
+        Sounds in the middle, none of them silent.
+
+    Notes
+    -----
+    Each segment is projected onto its ball; then the whole onto its ball, with the absolute values
+    of the first result as caps. This is the exact projection: with e the difference, d its
+    projection, and multipliers a_s >= 0 of segment s and b >= 0 of the whole, the KKT conditions
+    are |d_i| = min(cap_i, |e_i| / (1 + a_s + b)), a ball being full where its multiplier is > 0.
+    With the divisors m_s of segment s alone and M of the second projection, b = M - 1 and
+    a_s = max(m_s - M, 0) satisfy them, since the result is min(cap_i, |e_i| / max(m_s, M)): a
+    segment with m_s > M keeps its first projection, which fills its ball.
+
+    Examples
+    --------
+    >>> region = Region(Bound(snr_db=20.0), torch.tensor([[0.6, 0.8]]))
+    >>> region.place_(torch.tensor([[0.6, 0.9]]))
+    tensor([[0.6000, 0.9000]])
+    """
+
+    def __init__(self, bound: Bound, x: Tensor) -> None:
+        self.bound, self.x = bound, x
+        self._radius = radius(x, bound.snr_db)[:, None]
+        self._edge = self._radius / x.shape[1] ** 0.5  # half the edge of the cube
+        self.reach = (self._radius if bound.norm == "l2" else self._edge).to(x)
+        """Reach of the bound for each sound, [batch, 1]: its radius, or half its edge."""
+        self._wide, self._difference = torch.empty_like(x, dtype=torch.float64), torch.empty_like(x)
+        self._placed, self._spare = torch.empty_like(x), torch.empty_like(x)
+        self._is_beyond = torch.empty_like(x, dtype=torch.bool)
+
+    def place_(self, sound: Tensor) -> Tensor:
+        """Project sounds [batch, sample] of the type of ``x``, in place.
+
+        All steps are taken in that type, with the norm in double precision: the bound is smaller by
+        the error of rounding, and what is still beyond it comes nearer by a step of a float.
+        """
+        wanted = torch.sub(sound, self.x, out=self._difference)
+        difference = self.project_(wanted, slack=2 * torch.finfo(sound.dtype).eps)
+        placed = torch.add(self.x, difference, out=self._placed)
+        torch.gt(
+            torch.sub(placed, self.x, out=self._spare).abs_(),
+            difference.abs_(),
+            out=self._is_beyond,
+        )
+        weight = difference.copy_(self._is_beyond)
+        # Faster than `where`, which mispredicts every other sample.
+        torch.lerp(placed, torch.nextafter(placed, self.x, out=self._spare), weight, out=sound)
+        limit = self.bound.amplitude
+        return sound if limit is None else sound.clamp_(-limit, limit)  # the cap is rounded
+
+    def project_(self, difference: Tensor, slack: float = 0.0) -> Tensor:
+        """Project differences [batch, sample], in place; ``slack`` makes the bound smaller."""
+        bound, wide = self.bound, self._wide.copy_(difference)
+        if bound.segmental_snr_db is None:
+            if bound.norm == "l2":
+                divisor = _divisor(wide.norm(dim=1), (1 - slack) * self._radius)
+                difference.mul_(divisor.reciprocal().to(difference))
+            else:
+                edge = ((1 - slack) * self._edge).to(difference)
+                torch.clamp(difference, -edge, edge, out=difference)
+            if bound.amplitude is None:
+                return difference
+            low, high = (
+                self.x + difference
+                if difference.dtype != self.x.dtype
+                else torch.add(self.x, difference, out=self._placed)
+            ).aminmax()
+            if -bound.amplitude <= float(low) and float(high) <= bound.amplitude:
+                return difference
+        return difference.copy_(self._capped(wide).mul_(1 - slack))
+
+    def _capped(self, difference: Tensor) -> Tensor:
+        """Project onto the ball of each segment, or samples that would clip."""
+        bound, size = self.bound, difference.abs()
+        cap = torch.full_like(size, torch.inf)
+        if bound.amplitude is not None:
+            cap = (bound.amplitude - self.x.double() * difference.sign()).clamp_(min=0)
+        if bound.norm == "linf":
+            cap = torch.minimum(cap, self._edge)
+        if bound.segmental_snr_db is not None:
+            cap = self._segments(size, cap, bound.segmental_snr_db)
+        if bound.norm == "l2":
+            cap = shrink(size, cap, self._radius[:, 0])
+        return torch.minimum(size, cap).mul_(difference.sign())
+
+    def _segments(self, size: Tensor, cap: Tensor, segmental_snr_db: float) -> Tensor:
         """Shrink each segment into its own ball: Tensor [batch, sample]."""
-        length, n_samples = self.segment_length, size.shape[1]
-        room = segment_energy(x, length).sqrt() / 10 ** (segmental_snr_db / 20)
+        length, n_samples = self.bound.segment_length, size.shape[1]
+        room = segment_energy(self.x, length).sqrt() / 10 ** (segmental_snr_db / 20)
         sizes, caps = (
             F.pad(part, (0, -n_samples % length)).reshape(-1, length) for part in (size, cap)
         )
-        return shrink(sizes, caps, room.flatten()).reshape(len(x), -1)[:, :n_samples]
+        return shrink(sizes, caps, room.flatten()).reshape(len(size), -1)[:, :n_samples]
 
 
 def shrink(size: Tensor, cap: Tensor, radius: Tensor) -> Tensor:
@@ -149,33 +207,25 @@ def shrink(size: Tensor, cap: Tensor, radius: Tensor) -> Tensor:
     ``cap`` [row, sample] are half the edges of the box, >= 0, may be inf; ``radius`` [row] is that
     of the ball. Returns min(cap, size / m) with the smallest m >= 1 that lies in the ball.
 
-    Samples reach their caps in the order of size / cap. With the first j capped, m^2 is the energy
-    of the others divided by radius^2 minus the energy of the caps; the right j is the one whose m
-    lies between the ratios of its neighbours. Example: size (3, 4), cap (inf, 1), radius 2: j = 1
-    gives m^2 = 9 / (4 - 1), so the result is (sqrt(3), 1).
+    m is approached from above: the samples beyond their caps at one m are capped, and the ball
+    that is left to the others has a smaller m, at which the same samples and perhaps more are
+    beyond. It is the solution when no sample comes to them. Example: size (3, 4), cap (inf, 1),
+    radius 2: m is 5 / 2, which caps the second; then m^2 = 9 / (4 - 1), so the result is
+    (sqrt(3), 1).
     """
-    divisor = (size.norm(dim=-1) / radius).nan_to_num(1.0, posinf=torch.inf).clamp(min=1)
-    plain: Tensor = size / divisor[:, None]
-    is_capped = (plain > cap).any(-1)
-    if is_capped.any():
-        rows = is_capped.nonzero()[:, 0]
-        plain[rows] = _capped(size[rows], cap[rows], radius[rows])
-    return plain
+    radius = radius[:, None]
+    divisor = _divisor(size.norm(dim=-1), radius)
+    is_capped = size > divisor * cap
+    while True:
+        rest = size.masked_fill(is_capped, 0).norm(dim=-1, keepdim=True)
+        taken = cap.masked_fill(~is_capped, 0).square().sum(-1, keepdim=True)
+        divisor = _divisor(rest[:, 0], (radius.square() - taken).clamp(min=0).sqrt())
+        is_beyond = size > divisor * cap
+        if not bool((is_beyond & ~is_capped).any()):
+            return torch.where(is_capped, cap, size / divisor)
+        is_capped |= is_beyond
 
 
-def _capped(size: Tensor, cap: Tensor, radius: Tensor) -> Tensor:
-    ratio, order = (size / cap).nan_to_num(0.0, posinf=torch.inf).sort(-1, descending=True)
-    energy = size.gather(-1, order).square()
-    taken = _from_zero(cap.gather(-1, order).square().cumsum(-1))  # by the first j samples
-    rest = _from_zero(energy.flip(-1).cumsum(-1)).flip(-1)  # of all others
-    # f(m), which falls with m, where m is the ratio of a sample: that one and those before it
-    # are capped at the solution if the ball is not yet full there. 0 / 0 is no sample to cap.
-    held = taken[:, 1:] + rest[:, 1:] / ratio.square()
-    n_capped = (held <= radius.square()[:, None]).sum(-1, keepdim=True)
-    left = (radius.square()[:, None] - taken.gather(-1, n_capped)).clamp(min=0)
-    divisor = (rest.gather(-1, n_capped) / left).sqrt().nan_to_num(1.0, posinf=torch.inf)
-    return torch.minimum(cap, size / divisor.clamp(min=1))
-
-
-def _from_zero(total: Tensor) -> Tensor:
-    return F.pad(total, (1, 0))
+def _divisor(norm: Tensor, radius: Tensor) -> Tensor:
+    """Return the least m >= 1, [row, 1], at which norms [row] / m are within radii [row, 1]."""
+    return (norm[:, None] / radius).nan_to_num(1.0, posinf=torch.inf).clamp(min=1)

@@ -25,6 +25,7 @@ __all__ = [
     "SpectrumClassifier",
     "check_differentiable",
     "classifier_of",
+    "divisor_of",
     "gradient_of",
     "kind_of_outputs",
     "predict",
@@ -190,7 +191,8 @@ def gradient_of(loss: Tensor, at: Tensor) -> Tensor:
             "the model gives no gradient: its outputs do not depend on the sound through torch; "
             "leave out torch.no_grad, .detach() and numpy, or use a copy of the network in torch"
         )
-    if not bool(gradient.isfinite().all()):
+    # A sum of squares is finite only if all its terms are; it may overflow by itself.
+    if not bool(gradient.norm().isfinite()) and not bool(gradient.isfinite().all()):
         raise ParameterError(
             "the model's gradient is NaN or infinite (a square root or a logarithm of 0?); "
             "add a small constant there"
@@ -198,8 +200,13 @@ def gradient_of(loss: Tensor, at: Tensor) -> Tensor:
     return gradient
 
 
-def unit(vector: Tensor, *, order: int = 2) -> Tensor:
+def unit(vector: Tensor) -> Tensor:
     """Scale each row [batch, ...] to norm 1; rows of zeros stay."""
-    norm = vector.flatten(1).norm(p=order, dim=1).view(-1, *[1] * (vector.ndim - 1))
-    direction: Tensor = vector / norm.where(norm > 0, 1)
+    direction: Tensor = vector / divisor_of(vector)
     return direction
+
+
+def divisor_of(vector: Tensor, order: int = 2) -> Tensor:
+    """Return the norm of each row [batch, ...], as [batch, 1, ...]; 1 for rows of zeros."""
+    norm = vector.flatten(1).norm(p=order, dim=1).view(-1, *[1] * (vector.ndim - 1))
+    return norm.where(norm > 0, 1)

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from otoscope import ops
 from otoscope.attack.base import Attack
-from otoscope.attack.bounds import Bound
-from otoscope.attack.classifier import SpectrumClassifier, unit
+from otoscope.attack.bounds import Bound, Region
+from otoscope.attack.classifier import SpectrumClassifier, divisor_of
 from otoscope.attack.objective import Outputs
 from otoscope.attack.problem import pose
 from otoscope.attack.published import PublishedConfig, momentum_of, search_as_published
@@ -26,8 +26,9 @@ from otoscope.attack.result import AttackResult
 from otoscope.attack.search import search, summarise
 from otoscope.attack.waveform import step_length
 from otoscope.errors import ParameterError
+from otoscope.ops.frames import bin_weights, frames_of
 from otoscope.progress import Progress, silent
-from otoscope.protocols import Sound, evaluating
+from otoscope.protocols import Sound, differentiating
 from otoscope.signal.stft import hann, n_frames
 
 __all__ = ["MagnitudeAdversary"]
@@ -211,7 +212,7 @@ class MagnitudeAdversary(Attack):
         progress: Progress = silent,
     ) -> AttackResult:
         """Make adversaries; see `otoscope.attack.base.Attack.run`."""
-        with evaluating(self.model), torch.enable_grad():
+        with differentiating(self.model), torch.enable_grad():
             problem, bound = pose(self, x, y, first_example), self.bound
             if self.faithful:
                 window = hann(self.n_fft, periodic=False)
@@ -231,11 +232,11 @@ class MagnitudeAdversary(Attack):
                 )
         return summarise(self, problem, state)
 
-    @property
-    def magnitude_step(self) -> MagnitudeStep:
-        """Step of the search."""
+    def magnitude_step(self, x: Tensor) -> MagnitudeStep:
+        """Make the step of a search around sounds [batch, sample]."""
         return MagnitudeStep(
             self.bound,
+            x,
             self.step,
             self.n_fft,
             self.hop_length,
@@ -244,7 +245,6 @@ class MagnitudeAdversary(Attack):
         )
 
 
-@dataclass(frozen=True)
 class MagnitudeStep:
     """A step on magnitudes with FISTA's momentum, projected onto the bound; a `Step` of `search`.
 
@@ -252,52 +252,66 @@ class MagnitudeStep:
     `MagnitudeAdversary`; with ``shortens`` it is that of the first step, and decreases.
     """
 
-    bound: Bound
-    length: float
-    n_fft: int
-    hop_length: int
-    normalised: bool = True
-    shortens: bool = False
+    def __init__(
+        self,
+        bound: Bound,
+        x: Tensor,
+        length: float,
+        n_fft: int,
+        hop_length: int,
+        *,
+        normalised: bool = True,
+        shortens: bool = False,
+    ) -> None:
+        self._x, self._region, self._length, self._shortens = x, Region(bound, x), length, shortens
+        self._window, self._hop_length = hann(n_fft, periodic=False), hop_length
+        # Padding is a frame at least, and whole hops, so that no frame moves.
+        self._lead = math.ceil(n_fft / hop_length) * hop_length
+        overlap = frames_of(self._window, hop_length, like=x).overlap[:-1]
+        self._gain = overlap.reciprocal().to(x).repeat(-(-x.shape[1] // hop_length))[: x.shape[1]]
+        self._weights = bin_weights(self._window).to(x) / n_fft
+        self._reach: Tensor | None = None
+        if normalised:
+            size = self._analysis(x).abs().norm(dim=(1, 2), keepdim=True)
+            self._reach = size / 10 ** (bound.snr_db / 20)
+        self._n_frames = n_frames(x.shape[1], n_fft=n_fft, hop_length=hop_length)
 
     def __call__(
-        self, x: Tensor, sound: Tensor, gradient: Tensor, memory: Tensor, iteration: int
+        self, sound: Tensor, gradient: Tensor, memory: Tensor, iteration: int
     ) -> tuple[Tensor, Tensor]:
         """Step: z <- P(move(sound)); sound <- P(z + momentum (z - memory)); memory <- z."""
-        length = step_length(self.length, iteration, shortens=self.shortens)
-        moved = self.bound.project(self.move(x, sound, gradient, length) - x, x)
-        ahead = moved + momentum_of(iteration) * (moved - memory)
-        return self.bound.place(x + ahead, x), moved
+        length = step_length(self._length, iteration, shortens=self._shortens)
+        moved = self.move(sound, gradient, length)
+        z = sound.copy_(self._region.project_(moved.sub_(self._x)))
+        momentum = momentum_of(iteration)
+        ahead = memory.mul_(-momentum).add_(z, alpha=1 + momentum)
+        return self._region.place_(ahead.add_(self._x)), z
 
-    def move(self, x: Tensor, sound: Tensor, gradient: Tensor, length: float) -> Tensor:
+    def move(self, sound: Tensor, gradient: Tensor, length: float) -> Tensor:
         """Step against the gradient with respect to the magnitudes, and return to sound.
 
         With S and phase those of the sound, T(S) = istft(S e^{j phase}): returns
         T(max(S - length slope, 0)), slope = T^* gradient (normalised, or times the frames).
         """
-        w = hann(self.n_fft, periodic=False)
-        D = ops.stft(self._padded(sound), window=w, hop_length=self.hop_length)
-        S, phase = D.abs(), torch.where(D == 0, 1, D.sgn())
-
-        def synthesis(magnitude: Tensor) -> Tensor:
-            y = ops.istft_ls(magnitude * phase, window=w, hop_length=self.hop_length)
-            return y[:, self._lead :][:, : x.shape[1]]
-
-        _, (slope,) = torch.autograd.functional.vjp(synthesis, (S,), gradient)
-        if self.normalised:
-            X = ops.stft(self._padded(x), window=w, hop_length=self.hop_length).abs()
-            radius = X.norm(dim=(1, 2), keepdim=True) / 10 ** (self.bound.snr_db / 20)
-            slope = unit(slope) * radius
+        D = self._analysis(sound)
+        S, phase = D.abs(), D.sgn().masked_fill_(D == 0, 1)
+        slope = self._slope(gradient, phase)
+        if self._reach is None:
+            slope *= length * self._n_frames
         else:
-            slope = slope * n_frames(x.shape[1], n_fft=self.n_fft, hop_length=self.hop_length)
-        return synthesis((S - length * slope).clamp(min=0))
+            slope *= length * self._reach / divisor_of(slope)
+        magnitude = torch.sub(S, slope, out=S).clamp_(min=0)
+        y = ops.istft_ls(phase.mul_(magnitude), window=self._window, hop_length=self._hop_length)
+        return y[:, self._lead :][:, : self._x.shape[1]]
 
-    @property
-    def _lead(self) -> int:
-        """Samples of padding: at least a frame, and whole hops, so that no frame moves."""
-        return math.ceil(self.n_fft / self.hop_length) * self.hop_length
+    def _slope(self, gradient: Tensor, phase: Tensor) -> Tensor:
+        """Apply T^*: omega / n_fft Re(e^{-j phase} A (gradient / W)), omega 1 or 2 for each bin."""
+        D = self._analysis(gradient * self._gain)
+        return D.mul_(phase.conj()).real * self._weights
 
-    def _padded(self, y: Tensor) -> Tensor:
-        return F.pad(y, (self._lead, self._lead + -y.shape[1] % self.hop_length))
+    def _analysis(self, y: Tensor) -> Tensor:
+        padded = F.pad(y, (self._lead, self._lead + -y.shape[1] % self._hop_length))
+        return ops.stft(padded, window=self._window, hop_length=self._hop_length)
 
 
 def _as_sound(

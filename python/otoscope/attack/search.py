@@ -6,6 +6,7 @@ stops when it succeeds. `WaveformPGD` and `MagnitudeAdversary` differ in the ste
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,12 +26,15 @@ __all__ = ["Response", "SearchState", "Step", "respond", "search", "summarise"]
 
 
 class Step(Protocol):
-    """A step of the search: from a sound within the bound to another one within the bound."""
+    """A step of the search around some sounds: from a point of their bound to another one."""
 
     def __call__(
-        self, x: Tensor, sound: Tensor, gradient: Tensor, memory: Tensor, iteration: int
+        self, sound: Tensor, gradient: Tensor, memory: Tensor, iteration: int
     ) -> tuple[Tensor, Tensor]:
-        """Return the next sound and memory; all tensors are [batch, sample], memory starts at 0."""
+        """Return the next sound and memory, in the memory of the arguments.
+
+        All tensors are [batch, sample]; memory starts at 0.
+        """
         ...
 
 
@@ -123,10 +127,15 @@ class SearchState:
         """Keep those candidates of some sounds that are better than the best so far."""
         self.history[rows, iteration] = response.confidence
         self.iterations[rows] = iteration
-        better = response.score > self.score[rows]
+        score = response.score
+        better = score > self.score[rows]
         at = rows[better]
-        self.sound[at] = sound[better]
-        self.score[at] = response.score[better]
+        if len(at) == len(self.sound):
+            self.sound.copy_(sound)
+        else:
+            for best, candidate in zip(at.tolist(), better.nonzero()[:, 0].tolist(), strict=True):
+                self.sound[best].copy_(sound[candidate])
+        self.score[at] = score[better]
         self.confidence[at] = response.confidence[better]
         self.success[at] = response.success[better]
 
@@ -142,14 +151,18 @@ def search(
     model: Model,
     problem: Problem,
     bound: Bound,
-    step: Step,
+    make_step: Callable[[Tensor], Step],
     *,
     steps: int,
     restarts: int = 1,
     progress: Progress = silent,
 ) -> SearchState:
-    """Search from the sounds themselves; restart failures from random points of the bound."""
-    state = _descend(model, problem, problem.x, step, steps, progress)
+    """Search from the sounds themselves; restart failures from random points of the bound.
+
+    ``make_step`` makes the step around sounds [batch, sample]: once, and again when some of them
+    leave the search.
+    """
+    state = _descend(model, problem, problem.x, make_step, steps, progress)
     state.confidence_before = state.history[:, 0].clone()
     for _ in range(1, restarts):
         failed = (~state.success).nonzero()[:, 0]
@@ -157,26 +170,32 @@ def search(
             break
         rest = problem[failed]
         start = bound.draw(rest.x, rest.generators)
-        state.merge(failed, _descend(model, rest, start, step, steps, progress))
+        state.merge(failed, _descend(model, rest, start, make_step, steps, progress))
     return state
 
 
 def _descend(
-    model: Model, problem: Problem, start: Tensor, step: Step, steps: int, progress: Progress
+    model: Model,
+    problem: Problem,
+    start: Tensor,
+    make_step: Callable[[Tensor], Step],
+    steps: int,
+    progress: Progress,
 ) -> SearchState:
     sound, memory = start.clone(), torch.zeros_like(start)
-    state = SearchState.at(start, steps=steps)
+    state, step = SearchState.at(start, steps=steps), make_step(problem.x)
     active = torch.arange(len(start), device=start.device)
     for iteration in tracked(progress, range(steps + 1), "steps"):
-        response = respond(model, problem[active], sound[active])
-        state.update(active, iteration, sound[active], response)
-        gradient = response.gradient[~response.is_done]
-        active = active[~response.is_done]
-        if iteration == steps or len(active) == 0:
+        response = respond(model, problem, sound)
+        state.update(active, iteration, sound, response)
+        goes_on, gradient = ~response.is_done, response.gradient
+        if iteration == steps or not bool(goes_on.any()):
             break
-        sound[active], memory[active] = step(
-            problem.x[active], sound[active], gradient, memory[active], iteration
-        )
+        if not bool(goes_on.all()):
+            active, problem = active[goes_on], problem[goes_on.nonzero()[:, 0]]
+            sound, memory, gradient = sound[goes_on], memory[goes_on], gradient[goes_on]
+            step = make_step(problem.x)
+        sound, memory = step(sound, gradient, memory, iteration)
     return state
 
 

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from otoscope.attack.base import Attack
-from otoscope.attack.bounds import Bound
-from otoscope.attack.classifier import unit
+from otoscope.attack.bounds import Bound, Region
+from otoscope.attack.classifier import divisor_of
 from otoscope.attack.problem import pose
 from otoscope.attack.result import AttackResult
 from otoscope.attack.search import search, summarise
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress, silent
-from otoscope.protocols import Sound, evaluating
+from otoscope.protocols import Sound, differentiating
 
 __all__ = ["WaveformPGD"]
 
@@ -80,23 +80,25 @@ class WaveformPGD(Attack):
         progress: Progress = silent,
     ) -> AttackResult:
         """Make adversaries; see `otoscope.attack.base.Attack.run`."""
-        with evaluating(self.model), torch.enable_grad():
+        with differentiating(self.model), torch.enable_grad():
             problem, bound = pose(self, x, y, first_example), self.bound
-            momentum = 0.0 if self.masking else self.momentum
-            step = GradientStep(bound, self.step, momentum, shortens=self.masking > 0)
             state = search(
                 self.model,
                 problem,
                 bound,
-                step,
+                self.gradient_step,
                 steps=self.steps,
                 restarts=self.restarts,
                 progress=progress,
             )
         return summarise(self, problem, state)
 
+    def gradient_step(self, x: Tensor) -> GradientStep:
+        """Make the step of a search around sounds [batch, sample]."""
+        momentum = 0.0 if self.masking else self.momentum
+        return GradientStep(self.bound, x, self.step, momentum, shortens=self.masking > 0)
 
-@dataclass(frozen=True)
+
 class GradientStep:
     """A normalised gradient step with momentum, projected onto the bound; a `Step` of `search`.
 
@@ -104,20 +106,24 @@ class GradientStep:
     and decreases.
     """
 
-    bound: Bound
-    length: float
-    momentum: float
-    shortens: bool = False
+    def __init__(
+        self, bound: Bound, x: Tensor, length: float, momentum: float, *, shortens: bool = False
+    ) -> None:
+        self._region = Region(bound, x)
+        self._length, self._momentum, self._shortens = length, momentum, shortens
 
     def __call__(
-        self, x: Tensor, sound: Tensor, gradient: Tensor, memory: Tensor, iteration: int
+        self, sound: Tensor, gradient: Tensor, memory: Tensor, iteration: int
     ) -> tuple[Tensor, Tensor]:
         """Step: memory <- momentum memory + gradient / |gradient|; sound <- P(sound - length d)."""
-        is_l2 = self.bound.norm == "l2"
-        memory = self.momentum * memory + unit(gradient, order=2 if is_l2 else 1)
-        direction = unit(memory) if is_l2 else memory.sign()
-        length = step_length(self.length, iteration, shortens=self.shortens)
-        return self.bound.place(sound - length * self.bound.reach(x) * direction, x), memory
+        region, is_l2 = self._region, self._region.bound.norm == "l2"
+        length = step_length(self._length, iteration, shortens=self._shortens) * region.reach
+        memory.mul_(self._momentum).addcdiv_(gradient, divisor_of(gradient, 2 if is_l2 else 1))
+        if is_l2:
+            sound.addcdiv_(memory, divisor_of(memory) / length, value=-1)
+        else:
+            sound.addcmul_(memory.sign(), length, value=-1)
+        return region.place_(sound), memory
 
 
 def step_length(first: float, iteration: int, *, shortens: bool) -> float:

@@ -27,7 +27,7 @@ from otoscope.protocols.listening import (
     declared_outputs,
     read_sound,
 )
-from otoscope.protocols.modes import evaluating
+from otoscope.protocols.modes import differentiating, evaluating
 from otoscope.protocols.outputs import as_outputs
 from otoscope.protocols.patch import Patch
 from otoscope.protocols.signature import (
@@ -63,6 +63,7 @@ __all__ = [
     "declared_outputs",
     "dependence_text",
     "device_of",
+    "differentiating",
     "dtype_of",
     "evaluating",
     "model_name",

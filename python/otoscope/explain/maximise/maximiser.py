@@ -21,7 +21,7 @@ from otoscope.explain.maximise.ranking import GridResult
 from otoscope.explain.maximise.result import BestInputs, MaximisationResult, Setting
 from otoscope.explain.maximise.unit import Index, Pool, Unit
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import Patch, batch_dependence, device_of, dtype_of, evaluating
+from otoscope.protocols import Patch, batch_dependence, device_of, differentiating, dtype_of, evaluating
 
 __all__ = ["ActivationMaximiser", "check_search"]
 
@@ -281,7 +281,7 @@ class ActivationMaximiser:
         parts = []
         rows = range(len(rate))
         batches = [rows[i : i + self._max_batch] for i in rows[:: self._max_batch]]
-        with evaluating(self.model):
+        with differentiating(self.model):
             if self._max_batch > 1:
                 self._warn_if_rows_meet(first[:3])
             for batch in tracked(progress, batches, "rows"):
