@@ -68,6 +68,27 @@ def test_the_item_of_a_killed_worker_is_named_and_the_rest_goes_on() -> None:
 
 
 @pytest.mark.usefixtures("_parent")
+def test_workers_stay_from_call_to_call_and_what_cannot_be_sent_is_done_here() -> None:
+    def sent(item: int) -> int:
+        if item == 11:
+            raise TypeError("cannot be pickled")
+        return item
+
+    with pool.Pool(squared) as workers:
+        rounds = []
+        for _ in range(2):
+            mapped = workers.mapped([10, 11, 12, 13], 2, here=squared(), sent=sent)
+            rounds.append([list(results) for results in mapped])
+        processes = [worker._process for worker in workers.idle]
+        assert len(processes) == 2
+    assert [[first[0] for first, _ in rows] for rows in rounds] == [[100, 121, 144, 169]] * 2
+    assert rounds[0][1][1][1] == os.getpid()
+    pids = {last[1] for rows in rounds for _, last in rows} - {os.getpid()}
+    assert pids <= {process.pid for process in processes}
+    assert all(process.poll() is not None for process in processes)
+
+
+@pytest.mark.usefixtures("_parent")
 def test_what_no_worker_can_make_is_done_here() -> None:
     assert outcomes(2, [1, 2, 4], broken) == [[1, -1], [4, -2], [16, -4]]
     with pytest.raises(ParameterError, match="workers is 0, must be >= 1"):
@@ -243,9 +264,9 @@ def comparable(row: dict[str, Any]) -> dict[str, Any]:
 def test_a_worker_that_is_asked_twice_to_end_ends_without_a_word() -> None:
     """The second signal comes while Python ends, and would be reported as an ignored exception."""
     code = (
-        "import atexit, os, signal; from otoscope import pool; "
+        "import atexit, os, signal; from otoscope import workers; "
         "end = lambda: os.kill(os.getpid(), signal.SIGTERM); atexit.register(end); "
-        "signal.signal(signal.SIGTERM, pool._stop); end()"
+        "signal.signal(signal.SIGTERM, workers._stop); end()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")

@@ -7,48 +7,42 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-import warnings
-from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
-from joblib import Parallel, delayed
 
 from otoscope import workers
-from otoscope.errors import ParameterError
 from otoscope.signal import write_audio
-from otoscope.workers import results, watched_backend
+from tests.support.paths import ROOT
 from tests.support.processes import ended, family
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 PARENT = """
-import os, sys, time
-from joblib import Parallel, delayed
-from otoscope.workers import watched_backend
+from otoscope.pool import mapped
+from tests.support.squares import sleeping
 
-def work(seconds):
-    print(os.getpid(), flush=True)
-    time.sleep(seconds)
-    print("outlived its parent", flush=True)
-
-Parallel(n_jobs=2, backend=watched_backend())(delayed(work)(60) for _ in range(2))
+for results in mapped(sleeping, [60, 60], here=sleeping(), workers=2):
+    print(next(results), flush=True)
 """
 
 
 @POSIX
 def test_workers_of_a_killed_parent_end_and_its_pipe_is_closed() -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PARENT],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
     ) as parent:
         assert parent.stdout is not None
-        children = [int(parent.stdout.readline()) for _ in range(2)]
+        assert all(int(parent.stdout.readline()) for _ in range(2))
+        children = family(parent.pid)
         parent.send_signal(signal.SIGKILL)
         assert parent.stdout.readline() == ""  # the end comes only when the workers have ended
+    assert children
     assert all(ended(child, 30) for child in children)
 
 
@@ -56,36 +50,6 @@ def test_workers_of_a_killed_parent_end_and_its_pipe_is_closed() -> None:
 def test_a_worker_whose_parent_ended_before_it_began_ends() -> None:
     code = "from otoscope.workers import end_with; import time; end_with(1); time.sleep(60)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=50).returncode == 1
-
-
-@pytest.mark.parametrize(
-    ("work", "match"),
-    [
-        (
-            delayed(os._exit)(9),
-            r"was ended before its work was done \(EXIT\(9\).*\), perhaps for lack of memory; "
-            "take fewer workers=",
-        ),
-        (
-            delayed(id)(threading.Lock()),
-            r"\(TypeError: cannot pickle '_thread.lock' object\); take workers=1",
-        ),
-    ],
-)
-def test_a_worker_that_cannot_do_its_work_is_an_error_with_its_remedy(
-    work: Any, match: str
-) -> None:
-    parallel = Parallel(2, return_as="generator", backend=watched_backend())
-    with pytest.raises(ParameterError, match=match):
-        list(results(parallel(work for _ in range(2))))
-
-
-@POSIX
-def test_an_interruption_of_a_terminal_reaches_the_parent_alone() -> None:
-    ask = delayed(signal.pthread_sigmask)(signal.SIG_BLOCK, ())
-    masks = Parallel(2, backend=watched_backend())(ask for _ in range(4))
-    assert all(signal.SIGINT in mask for mask in masks)
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @pytest.mark.parametrize(("handle", "waits"), [(7, [(7, 0xFFFFFFFF)]), (None, [])])
@@ -150,17 +114,3 @@ def test_a_stopped_interrogation_leaves_nothing(stop: str, tmp_path: Path) -> No
     if stop != "SIGKILL":
         left = [path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in str(path)]
         assert left == before
-
-
-def test_work_that_is_no_longer_needed_ends_without_a_warning() -> None:
-    def computed() -> Generator[int]:
-        try:
-            yield from (1, 2)
-        finally:
-            warnings.warn("1 task has been cancelled", stacklevel=2)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        left: Any = results(computed())
-        assert next(left) == 1
-        left.close()

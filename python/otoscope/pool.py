@@ -9,35 +9,27 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
-import subprocess
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import IO, Any, NoReturn, TypeAlias, TypeVar
+from types import TracebackType
+from typing import Any, TypeVar
 
-from otoscope.errors import Advice, Argument, ParameterError, Terminated, WorkerEnded
-from otoscope.workers import end_with
+from otoscope.errors import Advice, Argument, ParameterError, WorkerEnded
+from otoscope.workers import Message, Worker, end
 
-__all__ = ["Worker", "check_same", "mapped", "n_cores"]
+__all__ = ["Pool", "check_same", "mapped", "n_cores"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_Message: TypeAlias = tuple[str, Any, Sequence[warnings.WarningMessage]]
+Self = TypeVar("Self", bound="Pool")
 
 _POLL = 0.5  # seconds
-_GRACE = 5.0  # seconds that a worker has to remove its temporary files
 _WORTH = 4  # items that repay the start of a process, which takes as long as two or three of them
 _AHEAD = 2  # items per worker that are computed before they are asked for
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-_CODE = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "from otoscope.pool import serve; serve()"
-)
 
 
 def mapped(
@@ -87,12 +79,84 @@ def mapped(
         raise ParameterError(f"workers is {workers}, must be >= 1")
     n = workers or (n_cores() if device == "cpu" else 1)
     n = min(n, len(items) // (1 if workers else _WORTH))
-    if n > 1:
-        yield from _Pool(make, items, here, n).results()
-        return
-    with _one_thread() if workers and len(items) > 1 else nullcontext():
+    with (
+        _one_thread() if n <= 1 and workers and len(items) > 1 else nullcontext(),
+        Pool(make) as pool,
+    ):
+        yield from pool.mapped(items, n, here=here)
+
+
+class Pool:
+    """Processes that stay from one call to the next, and end with the block.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the work in each worker, see `mapped`.
+
+    Examples
+    --------
+    >>> with Pool(lambda: range) as pool:
+    ...     [[*results] for n in (1, 2) for results in pool.mapped([n], 1, here=range)]
+    [[0], [0, 1]]
+    """
+
+    def __init__(self, make: Callable[[], Callable[[Any], Iterable[Any]]]) -> None:
+        self.make, self.idle = make, list[Worker]()
+
+    def mapped(
+        self,
+        items: Sequence[Item],
+        n: int,
+        *,
+        here: Callable[[Item], Iterable[Result]],
+        sent: Callable[[Item], Any] | None = None,
+    ) -> Generator[Iterator[Result], None, None]:
+        """Work on items in ``n`` processes, and yield the results of each item, in order.
+
+        Parameters
+        ----------
+        items : sequence
+            Items to work on.
+        n : int
+            Number of workers; with one, the work is done in this process.
+        here : callable
+            The same work in this process, see `otoscope.pool.mapped`.
+        sent : callable, optional
+            What a worker gets for an item; by default the item. If it raises an error, the item is
+            worked on here.
+
+        Yields
+        ------
+        iterator
+            Results of an item, see `otoscope.pool.mapped`.
+
+        Examples
+        --------
+        >>> with Pool(lambda: range) as pool:
+        ...     [[*results] for results in pool.mapped([1, 2], 1, here=range)]
+        [[0], [0, 1]]
+        """
+        n = min(n, len(items))
+        if n > 1:
+            yield from _Run(self, items, n, here, sent or (lambda item: item)).results()
+            return
         for item in items:
             yield iter(here(item))
+
+    def __enter__(self: Self) -> Self:
+        """Return the pool."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the processes."""
+        end(self.idle)
+        self.idle.clear()
 
 
 def n_cores() -> int:
@@ -117,65 +181,15 @@ def check_same(here: Any, there: Any) -> None:
         raise ParameterError(f"the model is {here} in a worker, {there} in its parent")
 
 
-def serve() -> None:
-    """Work as the process of a worker: read items from stdin, write messages to stdout."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a model prints must not come between the messages
-    with answers, suppress(Terminated, BrokenPipeError):
-        _serve(sys.stdin.buffer, answers)
+class _Run:
+    """Workers of a pool for some items, each attended by a thread of this process."""
 
-
-def _serve(source: IO[bytes], answers: IO[bytes]) -> None:
-    parent, filters, make = pickle.load(source)
-    end_with(parent)
-    signal.signal(signal.SIGTERM, _stop)  # temporary files are removed
-    warnings.filters[:] = filters  # type: ignore[index]
-    work: Any = None
-
-    def answer(kind: str, value: Any, caught: list[warnings.WarningMessage]) -> None:
-        _send(answers, (kind, value, tuple(caught)))
-        caught.clear()
-
-    while True:
-        try:
-            item = pickle.load(source)
-        except EOFError:
-            _ignore_signals()
-            return
-        with warnings.catch_warnings(record=True) as caught:
-            try:
-                if work is None:
-                    work = _refuse  # what cannot be made once is not tried again
-                    work = pickle.loads(make)()
-                for result in work(item):
-                    answer("result", result, caught)
-                answer("done", None, caught)
-            except Exception:  # the parent meets it again
-                answer("failed", None, [])
-
-
-def _refuse(_: Any) -> NoReturn:
-    raise ParameterError("there is nothing to work with")
-
-
-def _stop(*_: Any) -> NoReturn:
-    _ignore_signals()
-    raise Terminated(1)
-
-
-def _ignore_signals() -> None:
-    """End without a word, whatever the parent sends while the work is freed."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-class _Pool:
-    """Workers for some items, each attended by a thread of this process."""
-
-    def __init__(self, make: Any, items: Sequence[Any], here: Any, n: int) -> None:
-        self._make, self._items, self._here, self._n = pickle.dumps(make), items, here, n
-        self._messages = [SimpleQueue[_Message]() for _ in items]
+    def __init__(self, pool: Pool, items: Sequence[Any], n: int, here: Any, sent: Any) -> None:
+        self._pool, self._items, self._n, self._here, self._sent = pool, items, n, here, sent
+        self._make = pickle.dumps(pool.make)
+        self._messages = [SimpleQueue[Message]() for _ in items]
         self._next, self._room = iter(range(len(items))), threading.Semaphore(_AHEAD * n)
-        self._lock, self._is_closed = threading.Lock(), False
+        self._lock, self._is_closed, self._is_complete = threading.Lock(), False, False
         self._processes: list[Worker] = []
 
     def results(self) -> Iterator[Iterator[Any]]:
@@ -187,14 +201,13 @@ class _Pool:
             for number in range(len(self._items)):
                 yield self._results_of(number)
                 self._room.release()
+            self._is_complete = True
         finally:
             with self._lock:
                 self._is_closed = True
             self._room.release(self._n)
-            for process in self._processes:
-                process.terminate()
-            for process in self._processes:
-                process.stop()
+            if not self._is_complete:
+                end(self._processes)
             for thread in threads:
                 thread.join()
 
@@ -218,7 +231,7 @@ class _Pool:
                     advice=Advice("less is needed with ", Argument("workers", self._n - 1)),
                 )
 
-    def _message(self, number: int) -> _Message:
+    def _message(self, number: int) -> Message:
         while True:  # in short waits: on Windows nothing interrupts a long one
             with suppress(Empty):
                 return self._messages[number].get(timeout=_POLL)
@@ -231,119 +244,34 @@ class _Pool:
             with self._lock:
                 number = None if self._is_closed else next(self._next, None)
                 if number is not None and worker is None:
-                    worker = Worker(self._make)
+                    worker = self._worker()
                     self._processes.append(worker)
             if number is None or worker is None:
                 break
             try:
-                for message in worker.work(self._items[number]):
+                item = self._sent(self._items[number])
+            except Exception:  # it cannot be sent, so that it is worked on here
+                self._messages[number].put(("failed", None, ()))
+                continue
+            try:
+                for message in worker.work(item):
                     self._messages[number].put(message)
             except Exception:  # the pipe is closed, or what came through it is torn
                 self._messages[number].put(("ended", worker.stop(), ()))
                 worker = None
-        if worker is not None:
+        if worker is not None and (self._is_complete or not self._is_closed):
+            self._pool.idle.append(worker)
+        elif worker is not None:
             worker.stop()
 
-
-class Worker:
-    """Process that makes its work once, and answers for one item after another.
-
-    Parameters
-    ----------
-    make : bytes
-        Pickle of a function that makes the work: a function of an item that yields its results.
-
-    Examples
-    --------
-    >>> worker = Worker(pickle.dumps(lambda: range))  # doctest: +SKIP
-    >>> [value for kind, value, _ in worker.work(2)]  # doctest: +SKIP
-    [0, 1, None]
-    """
-
-    def __init__(self, make: bytes) -> None:
-        is_windows = sys.platform == "win32"
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _CODE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **dict.fromkeys(_THREADS, "1")},
-            # A Ctrl-C is for the parent, which then stops its workers.
-            start_new_session=not is_windows,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
-        self._hello: tuple[Any, ...] = sys.path, (os.getpid(), list(warnings.filters), make)
-
-    def work(self, item: Any) -> Iterator[_Message]:
-        """Yield the messages for an item.
-
-        Parameters
-        ----------
-        item : object
-            Anything that can be pickled.
-
-        Yields
-        ------
-        tuple of (str, object, sequence)
-            Kind ("result", and at the end "done" or "failed"), result, and warnings.
-
-        Raises
-        ------
-        EOFError, OSError
-            If the process was ended.
-
-        Examples
-        --------
-        >>> next(worker.work(2))  # doctest: +SKIP
-        ('result', 0, ())
-        """
-        source, sink = self._process.stdout, self._process.stdin
-        for sent in (*self._hello, item):
-            _send(sink, sent)
-        self._hello = ()
-        while True:
-            message: _Message = pickle.load(source)  # type: ignore[arg-type]
-            yield message
-            if message[0] != "result":
-                return
-
-    def terminate(self) -> None:
-        """Ask the process to end.
-
-        Examples
-        --------
-        >>> worker.terminate()  # doctest: +SKIP
-        """
-        self._process.terminate()
-
-    def stop(self) -> str:
-        """End the process.
-
-        Returns
-        -------
-        str
-            What has ended it: "signal 9", "exit code 1".
-
-        Examples
-        --------
-        >>> worker.stop()  # doctest: +SKIP
-        'signal 15'
-        """
-        self.terminate()
-        with suppress(OSError, ValueError):
-            self._process.stdin.close()  # type: ignore[union-attr]
-        try:
-            code = self._process.wait(timeout=_GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
-        with suppress(OSError):
-            self._process.stdout.close()  # type: ignore[union-attr]
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _send(sink: Any, thing: Any) -> None:
-    sink.write(pickle.dumps(thing, pickle.HIGHEST_PROTOCOL))
-    sink.flush()
+    def _worker(self) -> Worker:
+        """Take a worker of an earlier run, or start one."""
+        while self._pool.idle:
+            worker = self._pool.idle.pop()
+            if worker.is_alive():
+                return worker
+            worker.stop()
+        return Worker(self._make)
 
 
 @contextmanager

@@ -1,111 +1,159 @@
-"""Worker processes that end with their parent, however it ends, and whose end is an error."""
+"""Worker processes: each makes its work once, keeps it, and ends with its parent.
+
+A worker is a Python of its own that runs on one core: the threads of torch and of BLAS would
+compete with those of other workers.
+"""
 
 from __future__ import annotations
 
 import os
 import pickle
-import re
 import signal
+import subprocess
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import IO, Any, NoReturn, TypeAlias
 
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import ParameterError, Terminated
 
-__all__ = ["end_with", "results", "watched_backend"]
+__all__ = ["Message", "Worker", "end", "end_with"]
 
-_Result = TypeVar("_Result")
+Message: TypeAlias = "tuple[str, Any, Sequence[warnings.WarningMessage]]"
+"""What a worker sends: "result", "done" or "failed"; a result; warnings."""
 
 _POLL = 0.5  # seconds
+_GRACE = 5.0  # seconds that a worker has to remove its temporary files
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_CODE = (
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
+    "from otoscope.workers import serve; serve()"
+)
 _SYNCHRONIZE = 0x00100000  # right to wait for a process, on Windows
 _INFINITE = 0xFFFFFFFF
 
 
-def watched_backend() -> Any:
-    """Make a backend for ``joblib.Parallel`` whose processes end with this one.
-
-    Returns
-    -------
-    joblib's loky backend
-        Backend that starts `end_with` in each process, before any job.
-
-    Examples
-    --------
-    >>> from joblib import Parallel, delayed
-    >>> Parallel(n_jobs=1, backend=watched_backend())(delayed(abs)(n) for n in (-1, 1))
-    [1, 1]
-    """
-    from joblib.parallel import BACKENDS
-
-    loky: Any = BACKENDS["loky"]
-
-    class Watched(loky):  # type: ignore[misc]
-        """The loky backend, with an initializer."""
-
-        def configure(self, *args: Any, **settings: Any) -> Any:
-            """Start processes that watch this one."""
-            _start_trackers()
-            return super().configure(
-                *args, initializer=end_with, initargs=(os.getpid(),), **settings
-            )
-
-        def submit(self, *args: Any, **settings: Any) -> Any:
-            """Start processes that Ctrl-C, which all of a terminal receive, does not reach."""
-            with _interrupts_blocked():
-                return super().submit(*args, **settings)
-
-    return Watched()
-
-
-def results(computed: Iterable[_Result]) -> Iterator[_Result]:
-    """Yield what workers compute; a worker that ends before its work is done is an error.
+class Worker:
+    """Process that makes its work once, and answers for one item after another.
 
     Parameters
     ----------
-    computed : iterable
-        Results of ``joblib.Parallel(return_as="generator")``.
-
-    Yields
-    ------
-    object
-        The results, in order.
-
-    Raises
-    ------
-    ParameterError
-        If a worker was killed, as by a system that lacks memory, or its work cannot be sent to it.
+    make : bytes
+        Pickle of a function that makes the work: a function of an item that yields its results.
 
     Examples
     --------
-    >>> list(results([1, 2]))
-    [1, 2]
+    >>> worker = Worker(pickle.dumps(lambda: range))  # doctest: +SKIP
+    >>> [value for kind, value, _ in worker.work(2)]  # doctest: +SKIP
+    [0, 1, None]
     """
-    from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    try:
-        for result in computed:  # noqa: UP028 - which would close it with its warning
-            yield result
-    except BrokenProcessPool as err:
-        codes = re.search(r"\{(.+?)\}", str(err))
-        raise ParameterError(
-            f"a worker process was ended before its work was done ({codes[1] if codes else err}), "
-            "perhaps for lack of memory",
-            advice=Advice("take fewer ", Argument("workers")),
-        ) from err
-    except pickle.PicklingError as err:
-        raise ParameterError(
-            f"the work cannot be sent to worker processes ({_last_line(err.__cause__ or err)})",
-            advice=Advice("take ", Argument("workers", 1)),
-        ) from err
-    finally:
-        if isinstance(computed, Generator):
-            with warnings.catch_warnings():  # joblib warns of tasks that are no longer needed
-                warnings.simplefilter("ignore")
-                computed.close()
+    def __init__(self, make: bytes) -> None:
+        is_windows = sys.platform == "win32"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _CODE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **dict.fromkeys(_THREADS, "1")},
+            # A Ctrl-C is for the parent, which then stops its workers.
+            start_new_session=not is_windows,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        self._hello: tuple[Any, ...] = sys.path, (os.getpid(), list(warnings.filters), make)
+
+    def work(self, item: Any) -> Iterator[Message]:
+        """Yield the messages for an item.
+
+        Parameters
+        ----------
+        item : object
+            Anything that can be pickled.
+
+        Yields
+        ------
+        tuple of (str, object, sequence)
+            Kind ("result", and at the end "done" or "failed"), result, and warnings.
+
+        Raises
+        ------
+        EOFError, OSError
+            If the process was ended.
+
+        Examples
+        --------
+        >>> next(worker.work(2))  # doctest: +SKIP
+        ('result', 0, ())
+        """
+        source, sink = self._process.stdout, self._process.stdin
+        for sent in (*self._hello, item):
+            _send(sink, sent)
+        self._hello = ()
+        while True:
+            message: Message = pickle.load(source)  # type: ignore[arg-type]
+            yield message
+            if message[0] != "result":
+                return
+
+    def is_alive(self) -> bool:
+        """Tell whether the process has not ended.
+
+        Examples
+        --------
+        >>> worker.is_alive()  # doctest: +SKIP
+        True
+        """
+        return self._process.poll() is None
+
+    def terminate(self) -> None:
+        """Ask the process to end.
+
+        Examples
+        --------
+        >>> worker.terminate()  # doctest: +SKIP
+        """
+        self._process.terminate()
+
+    def stop(self) -> str:
+        """End the process.
+
+        Returns
+        -------
+        str
+            What has ended it: "signal 9", "exit code 1".
+
+        Examples
+        --------
+        >>> worker.stop()  # doctest: +SKIP
+        'signal 15'
+        """
+        self.terminate()
+        with suppress(OSError, ValueError):
+            self._process.stdin.close()  # type: ignore[union-attr]
+        try:
+            code = self._process.wait(timeout=_GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        with suppress(OSError):
+            self._process.stdout.close()  # type: ignore[union-attr]
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _send(sink: Any, thing: Any) -> None:
+    sink.write(pickle.dumps(thing, pickle.HIGHEST_PROTOCOL))
+    sink.flush()
+
+
+def end(workers: Iterable[Worker]) -> None:
+    """End workers, all at once."""
+    workers = [*workers]
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.stop()
 
 
 def end_with(parent: int) -> None:
@@ -124,33 +172,55 @@ def end_with(parent: int) -> None:
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
-def _last_line(err: BaseException) -> str:
-    """Return what a traceback that came as a text ends in: the error."""
-    return str(err).strip('"\n').rpartition("\n")[2]
+def serve() -> None:
+    """Work as the process of a worker: read items from stdin, write messages to stdout."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a model prints must not come between the messages
+    with answers, suppress(Terminated, BrokenPipeError):
+        _serve(sys.stdin.buffer, answers)
 
 
-def _start_trackers() -> None:
-    """Start the trackers of resources first: their start ends `_interrupts_blocked`."""
-    from multiprocessing import resource_tracker
+def _serve(source: IO[bytes], answers: IO[bytes]) -> None:
+    parent, filters, make = pickle.load(source)
+    end_with(parent)
+    signal.signal(signal.SIGTERM, _stop)  # temporary files are removed
+    warnings.filters[:] = filters  # type: ignore[index]
+    work: Any = None
 
-    from joblib.externals.loky.backend import resource_tracker as loky_tracker
+    def answer(kind: str, value: Any, caught: list[warnings.WarningMessage]) -> None:
+        _send(answers, (kind, value, tuple(caught)))
+        caught.clear()
 
-    loky_tracker.ensure_running()
-    if sys.platform != "win32":
-        resource_tracker.ensure_running()
+    while True:
+        try:
+            item = pickle.load(source)
+        except EOFError:
+            _ignore_signals()
+            return
+        with warnings.catch_warnings(record=True) as caught:
+            try:
+                if work is None:
+                    work = _refuse  # what cannot be made once is not tried again
+                    work = pickle.loads(make)()
+                for result in work(item):
+                    answer("result", result, caught)
+                answer("done", None, caught)
+            except Exception:  # the parent meets it again
+                answer("failed", None, [])
 
 
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Hold interruptions back until the end of the block; processes begun in it inherit that."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _refuse(_: Any) -> NoReturn:
+    raise ParameterError("there is nothing to work with")
+
+
+def _stop(*_: Any) -> NoReturn:
+    _ignore_signals()
+    raise Terminated(1)
+
+
+def _ignore_signals() -> None:
+    """End without a word, whatever the parent sends while the work is freed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _watch(parent: int) -> None:

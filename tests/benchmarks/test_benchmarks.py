@@ -241,3 +241,16 @@ def test_measures_equal_quantus_before_they_are_timed(tmp_path: Path) -> None:
     assert set(first["rivals"]) == {"ours", "Quantus", "ours, explaining too"}
     assert first["bar"]["at_least"] == 20
     assert len(others) == 2
+
+
+@pytest.mark.slow
+def test_searches_are_measured_beside_the_passes_of_their_model(tmp_path: Path) -> None:
+    done = run_quick(tmp_path, "bench_attack.py", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    cases = result(tmp_path / "attack.cpu.json")["cases"]
+    assert [case["name"].split(",")[0] for case in cases] == [
+        "WaveformPGD",
+        "MagnitudeAdversary",
+        "ActivationMaximiser",
+    ]
+    assert all(set(case["rivals"]) == {"ours", "passes"} for case in cases)

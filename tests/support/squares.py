@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -25,6 +26,16 @@ def squared() -> Callable[[int], Iterator[tuple[int, int]]]:
         if item == 6:
             warnings.warn("6 is odd", UserWarning, stacklevel=1)
         yield -item, os.getpid()
+
+    return work
+
+
+def sleeping() -> Callable[[float], Iterator[int]]:
+    """Make work that says which process it is in, and takes seconds."""
+
+    def work(seconds: float) -> Iterator[int]:
+        yield os.getpid()
+        time.sleep(seconds)
 
     return work
 

@@ -209,4 +209,5 @@ def unit(vector: Tensor) -> Tensor:
 def divisor_of(vector: Tensor, order: int = 2) -> Tensor:
     """Return the norm of each row [batch, ...], as [batch, 1, ...]; 1 for rows of zeros."""
     norm = vector.flatten(1).norm(p=order, dim=1).view(-1, *[1] * (vector.ndim - 1))
-    return norm.where(norm > 0, 1)
+    divisor: Tensor = norm.where(norm > 0, 1)
+    return divisor

@@ -114,9 +114,10 @@ class _Watch:
         if self._is_constant:
             new = (module for module in modules if not self.knows(module))
             weights = list({id(w): w for m in new for w in m.parameters() if w.is_leaf}.values())
+        parts: list[nn.Module | Tensor] = [*modules, *weights]
         with _EVALUATING:
             self._known.update({id(part): part for part in modules})
-            for part in (*modules, *weights):
+            for part in parts:
                 if getattr(part, _switch(part)) or id(part) in _HELD:
                     self.held.append(part)
                     _HELD[id(part)] = _HELD.get(id(part), 0) + 1

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from otoscope.errors import ParameterError
-from otoscope.pool import Worker
+from otoscope.workers import Worker
 
 __all__ = ["Desk", "Job", "JobState"]
 

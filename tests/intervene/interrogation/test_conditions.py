@@ -43,6 +43,7 @@ from otoscope.intervene.interrogation.conditions import (
 )
 from otoscope.intervene.interrogation.items import Sounds
 from otoscope.intervene.interrogation.labeller import Labeller
+from otoscope.intervene.interrogation.rendering import RenderPool
 from otoscope.intervene.interrogation.session import AnswerLog, Session, Tries
 from otoscope.seeds import item_seed
 from tests.support.examples import examples
@@ -175,8 +176,8 @@ def searched(salt: int, goals: set[str], budget: int) -> Tries:
         sounds,
         labeller,
         AnswerLog(None, {}, seed=0),
-        0.002,
         InterrogationSettings(seed=salt, max_batch=3),
+        RenderPool(sounds, 0.002, 1),
     )
     before = [labeller(sounds.sound(item)[None])[0] for item in range(N_ITEMS)]
     return session.label_compositions(

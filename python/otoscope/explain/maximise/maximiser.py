@@ -21,7 +21,14 @@ from otoscope.explain.maximise.ranking import GridResult
 from otoscope.explain.maximise.result import BestInputs, MaximisationResult, Setting
 from otoscope.explain.maximise.unit import Index, Pool, Unit
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import Patch, batch_dependence, device_of, differentiating, dtype_of, evaluating
+from otoscope.protocols import (
+    Patch,
+    batch_dependence,
+    device_of,
+    differentiating,
+    dtype_of,
+    evaluating,
+)
 
 __all__ = ["ActivationMaximiser", "check_search"]
 

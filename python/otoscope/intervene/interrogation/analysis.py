@@ -37,7 +37,8 @@ class Answers:
 
     ``answers`` is an array of str [item, condition], whose column 0 belongs to the unchanged items;
     ``labels`` are the right answers [item], which are column 0 if ``has_labels`` is False;
-    ``scores`` computes scores of these items.
+    ``scores`` computes scores of these items; ``indices`` are the items' own, from which the seeds
+    of their renderings come.
     """
 
     grid: ConditionGrid
@@ -45,6 +46,7 @@ class Answers:
     labels: NDArray[np.str_]
     has_labels: bool
     scores: GroupBootstrap
+    indices: Sequence[int]
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -272,7 +274,7 @@ def _pairs(
                     before=str(table[item, 0]),
                     after=str(table[item, column]),
                     intervention=conditions[column].intervention,
-                    seed=seed(item, conditions[column].curve),
+                    seed=seed(answers.indices[item], conditions[column].curve),
                     duration=duration,
                 )
     return tuple(pairs.values())

@@ -197,7 +197,9 @@ def export_sounds(
         writer = _Writer(draft / _SOUNDS, items.sr, f"{seed} {content}")
         every_try = replace(plan, goals=frozenset(["any"]))
         with AnswerLog(None, {}, seed=seed) as log:
-            every_try.asked(items, writer, log, None, interrogation.settings, progress)
+            asked = every_try.asked(items, writer, log, None, interrogation.settings, progress)
+        for item, reason in asked.lost.items():  # an export has all sounds or is none
+            raise reason.within(items.names[item]) from reason
         names = sorted(name for entry in writer.ids for name in entry["ids"])
         rows = "".join(f"{name},{_SOUNDS}/{name}.wav\n" for name in names)
         write_text(draft / _MANIFEST, f"id,file\n{rows}")

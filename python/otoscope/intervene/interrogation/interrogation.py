@@ -30,6 +30,7 @@ from otoscope.intervene.interrogation.conditions import (
 from otoscope.intervene.interrogation.items import Features, Sounds, as_items
 from otoscope.intervene.interrogation.labeller import Labeller
 from otoscope.intervene.interrogation.plan import Plan, make_plan
+from otoscope.intervene.interrogation.rendering import RenderPool
 from otoscope.intervene.interrogation.result import Flip, InterrogationResult
 from otoscope.intervene.interrogation.retraining import conditions_of, retraining
 from otoscope.intervene.interrogation.session import AnswerLog, InterrogationSettings
@@ -170,20 +171,26 @@ class Interrogation:
         plan = self.plan(interventions, doses, search=search, budget=budget, progress=progress)
         seed = self.settings.seed
         with AnswerLog(records, plan.depends_on, seed=seed, known=answers) as log:
-            given, tries, labels = plan.asked(
+            asked = plan.asked(
                 self.items, self._labeller, log, self.labels, self.settings, progress
             )
+        others, kept = self, [*range(len(self.items.names))]
+        if skipped := {self.items.names[item]: reason for item, reason in asked.lost.items()}:
+            kept = [item for item in kept if item not in asked.lost]
+            others, asked = self._keep(kept, skipped), asked.only(kept)
+            confound = others._confound()
         result = analyse(
             Answers(
                 grid=plan.grid,
-                answers=given,
-                labels=np.array(labels),
+                answers=asked.answers,
+                labels=np.array(asked.labels),
                 has_labels=self.labels is not None,
-                scores=self._scores(labels),
+                scores=others._scores(asked.labels),
+                indices=kept,
             ),
-            tries,
-            names=self.items.names,
-            groups=self.groups,
+            asked.tries,
+            names=others.items.names,
+            groups=others.groups,
             confound=confound,
             columns=self._labeller.columns if log.by_scores else None,
             settings={
@@ -193,7 +200,7 @@ class Interrogation:
                 "search": sorted(plan.goals),
             },
         )
-        return replace(result, render_pair=self.render_pair)
+        return replace(result, skipped=skipped, render_pair=others.render_pair)
 
     def plan(
         self,
@@ -280,10 +287,14 @@ class Interrogation:
         if isinstance(self.items, Features):
             return self, {}
         items, kept, skipped = self.items.readable(progress)
+        others = self._keep(kept, skipped) if skipped else copy(self)
+        others.items = items  # with what was read
+        return others, skipped
+
+    def _keep(self, kept: Sequence[int], skipped: Mapping[str, ParameterError]) -> Interrogation:
+        """Select some of the items, unless a class loses all its items or too few are left."""
         others = copy(self)
-        others.items = items
-        if not skipped:
-            return others, skipped
+        others.items = self.items.keep(kept)
         others.labels, others.groups, others.factor = (
             None if column is None else [column[index] for index in kept]
             for column in (self.labels, self.groups, self.factor)
@@ -298,7 +309,7 @@ class Interrogation:
             others._check()
         except ParameterError as err:
             raise first.within(f"{context}, and {err.message}; {name}") from err
-        return others, skipped
+        return others
 
     def regulated(
         self,
@@ -354,13 +365,14 @@ class Interrogation:
             asked=self.settings.duration,
         )
         bootstrap = RegulatedBootstrap(self.labels, self.factor, n_regulated, self.settings.metric)
-        return bootstrap.run(
-            retraining(train, self.items, self.labels, conditions, duration, self.settings),
-            iterations=iterations,
-            seed=self.settings.seed,
-            conditions=tuple(conditions),
-            progress=progress,
-        )
+        with RenderPool(self.items, duration, self.settings.workers) as pool:
+            return bootstrap.run(
+                retraining(train, self.items, self.labels, conditions, self.settings, pool),
+                iterations=iterations,
+                seed=self.settings.seed,
+                conditions=tuple(conditions),
+                progress=progress,
+            )
 
     def _check(self) -> None:
         """Raise ParameterError for too few classes, items or groups, or a setting out of range."""

@@ -98,11 +98,17 @@ class Sounds:
                 errors[self.names[index]] = err.without(self.names[index])
         if not kept:
             raise _none_readable(errors)
-        others = copy(self)
-        others._sounds = [self._sounds[index] for index in kept]
-        others.names = tuple(self.names[index] for index in kept)
+        others = self.keep(kept)
         others._survey = survey
         return others, kept, errors
+
+    def keep(self, indices: Sequence[int]) -> Sounds:
+        """Select some of the sounds."""
+        others = copy(self)
+        others._sounds = [self._sounds[index] for index in indices]
+        others.names = tuple(self.names[index] for index in indices)
+        others._survey = None
+        return others
 
     def _read(self, index: int) -> Tensor:
         y, sound = self.sound(index), self._sounds[index]
@@ -160,6 +166,10 @@ class Features:
         content = self._features.detach().cpu().contiguous().numpy()
         digest = hashlib.blake2b(content.data, digest_size=16).hexdigest()
         return [content.shape[1]] * len(content), digest
+
+    def keep(self, indices: Sequence[int]) -> Features:
+        """Select some of the items."""
+        return Features(self._features[list(indices)], [self.names[index] for index in indices])
 
     def only(self, index: int) -> Features:
         """Return one item as items of their own, to hand to another process."""

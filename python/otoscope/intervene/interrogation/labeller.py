@@ -71,6 +71,9 @@ class Labeller:
         self.by_scores = False
         """Whether scores were returned to the last call of a function."""
         self._n_unchecked = 0 if isinstance(self._predict, SoundClassifier) else _N_CHECKED
+        on_cpu = device_of(self._predict).type == "cpu"
+        self.is_stateless = isinstance(self._predict, SoundClassifier) and on_cpu
+        """Whether a copy in another process gives the same answers in any order of items."""
         self._is_alone = False  # each rendering in a batch of its own
         self.identity = {"weights": weights_digest(self._predict), "columns": self.columns}
         if isinstance(self._predict, SoundClassifier):

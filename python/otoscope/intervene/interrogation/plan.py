@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, WorkerEnded
 from otoscope.intervene.interrogation.conditions import (
     ConditionGrid,
     analysed_duration,
     families,
 )
 from otoscope.intervene.interrogation.items import Features, Sounds
+from otoscope.intervene.interrogation.rendering import Answering, RenderPool
 from otoscope.intervene.interrogation.session import (
-    Answering,
     AnswerLog,
     InterrogationSettings,
     Session,
@@ -26,7 +26,21 @@ from otoscope.intervene.interrogation.session import (
 from otoscope.intervene.sound import SoundIntervention
 from otoscope.progress import Progress
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Asked", "Plan", "make_plan"]
+
+
+class Asked(NamedTuple):
+    """Answers to the grid and to the tries, the right ones, and the items without answers."""
+
+    answers: NDArray[np.str_]  # [item, condition]
+    tries: Tries | None
+    labels: Sequence[str]
+    lost: Mapping[int, WorkerEnded]
+
+    def only(self, kept: Sequence[int]) -> Asked:
+        """Select some of the items."""
+        tries = None if self.tries is None else (self.tries[0][kept], self.tries[1][kept])
+        return Asked(self.answers[kept], tries, [self.labels[item] for item in kept], {})
 
 
 @dataclass(frozen=True)
@@ -52,17 +66,18 @@ class Plan:
         labels: Sequence[str] | None,
         settings: InterrogationSettings,
         progress: Progress,
-    ) -> tuple[NDArray[np.str_], Tries | None, Sequence[str]]:
-        """Ask for all answers: return those of the grid and of the tries, and the right ones."""
-        session = Session(items, labeller, log, self.duration, settings, progress=progress)
-        answers, tries = session.label_grid(self.grid), None
-        before: list[str] = answers[:, 0].tolist()
-        right = before if labels is None else labels
-        if self.budget:
-            tries = session.label_compositions(
-                before, right, self.composed, goals=self.goals, budget=self.budget
-            )
-        return answers, tries, right
+    ) -> Asked:
+        """Ask for all answers."""
+        with RenderPool(items, self.duration, settings.workers, labeller) as pool:
+            session = Session(items, labeller, log, settings, pool, progress)
+            answers, tries = session.label_grid(self.grid), None
+            before: list[str] = answers[:, 0].tolist()
+            right = before if labels is None else labels
+            if self.budget:
+                tries = session.label_compositions(
+                    before, right, self.composed, goals=self.goals, budget=self.budget
+                )
+        return Asked(answers, tries, right, session.lost)
 
 
 def make_plan(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from otoscope.display import Shown, data_frame
 from otoscope.documents import document
+from otoscope.errors import WorkerEnded
 from otoscope.intervene.base import Intervention
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult, Verdict
 from otoscope.intervene.statistics.bootstrap import MetricName
@@ -143,6 +144,9 @@ class InterrogationResult(Shown):
     renaming : mapping of str to str or None
         Other names for some of the system's answers, under which significantly more answers are
         right: names or columns are confused; None if there are none, or no labels.
+    skipped : mapping of str to WorkerEnded
+        Items that are left out, and why: the processes that worked on them were killed. A run with
+        the same records asks for them again. Left out of comparisons and of `to_dict`.
     render_pair : callable, optional
         `Interrogation.render_pair`, for the players in a notebook. It holds all sounds and the
         system, so that it is left out of comparisons, of `to_dict` and of pickles.
@@ -171,6 +175,7 @@ class InterrogationResult(Shown):
     min_score: float = 0.0
     columns: tuple[str, ...] | None = None
     renaming: Mapping[str, str] | None = None
+    skipped: Mapping[str, WorkerEnded] = field(default_factory=dict, compare=False, repr=False)
     render_pair: RenderPair | None = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -256,7 +261,7 @@ class InterrogationResult(Shown):
         >>> result.to_dict()["verdict"]["kind"]  # doctest: +SKIP
         'cleared'
         """
-        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "render_pair"}
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
         content["pairs"] = [
             {f.name: getattr(flip, f.name) for f in fields(flip)}
             | {"intervention": str(flip.intervention), "settings": flip.intervention.settings}

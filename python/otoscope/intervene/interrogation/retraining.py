@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from otoscope.errors import ParameterError
+from otoscope.errors import ParameterError, WorkerEnded
 from otoscope.intervene.base import Intervention
 from otoscope.intervene.interrogation.items import Features, Sounds
 from otoscope.intervene.interrogation.labeller import Labeller
-from otoscope.intervene.interrogation.session import (
-    InterrogationSettings,
-    curve_seed,
-    label_items,
-)
+from otoscope.intervene.interrogation.rendering import RenderPool
+from otoscope.intervene.interrogation.session import InterrogationSettings, curve_seed
 from otoscope.intervene.statistics.regulated import Indices
 from otoscope.intervene.transforms.filters import Gain
 
@@ -41,10 +38,13 @@ def retraining(
     items: Sounds | Features,
     labels: Sequence[str],
     conditions: Mapping[str, tuple[int, Intervention]],
-    duration: float | None,
     settings: InterrogationSettings,
+    pool: RenderPool,
 ) -> Callable[[Indices], Callable[[Indices, str], list[str]]]:
-    """Return a function that trains on some items and returns the function that labels others."""
+    """Return a function that trains on some items and returns the function that labels others.
+
+    ``pool`` renders for all of them; it knows none of the systems, which answer here.
+    """
 
     def train_labeller(indices: Indices) -> Callable[[Indices, str], list[str]]:
         labeller = Labeller(train(indices), classes=settings.classes, labels=labels)
@@ -52,15 +52,17 @@ def retraining(
         def answers(tested: Indices, condition: str) -> list[str]:
             """Label the tested items under a condition."""
             curve, intervention = conditions[condition]
-            labelled = label_items(
-                items,
-                labeller.label_item,
+            labelled = pool.label(
+                labeller,
                 lambda item: [(intervention, curve_seed(settings.seed, item, curve))],
                 tested.tolist(),
-                duration=duration,
-                workers=settings.workers,
             )
-            return [label for _, (label,) in labelled]
+            labels = list[str]()
+            for item, answers in labelled:
+                if isinstance(answers, WorkerEnded):
+                    raise answers.within(items.names[item]) from answers
+                labels += answers
+            return labels
 
         return answers
 

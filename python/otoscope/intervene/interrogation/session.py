@@ -6,22 +6,19 @@ again.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from otoscope.errors import ParameterError, require_integer
+from otoscope.errors import ParameterError, WorkerEnded, require_integer
 from otoscope.intervene.interrogation.conditions import (
     ConditionGrid,
     batches_of_tries,
@@ -30,13 +27,12 @@ from otoscope.intervene.interrogation.conditions import (
     is_settled,
 )
 from otoscope.intervene.interrogation.items import Features, Seeded, Sounds
+from otoscope.intervene.interrogation.rendering import Answering, RenderPool
 from otoscope.intervene.sound import SoundIntervention
 from otoscope.intervene.statistics.bootstrap import MetricName
-from otoscope.pool import n_cores
 from otoscope.progress import Progress, silent, tracked
 from otoscope.records import Records, read, to_plain
 from otoscope.seeds import item_seed
-from otoscope.workers import results, watched_backend
 
 __all__ = [
     "AnswerLog",
@@ -44,14 +40,12 @@ __all__ = [
     "Session",
     "Tries",
     "curve_seed",
-    "label_items",
 ]
 
 Tries: TypeAlias = "tuple[NDArray[np.str_], NDArray[np.str_]]"
 """Answers to compositions and to their placebos, [item, try]; "" where a try was not needed."""
 
 _HEADER = "interrogation"
-_WORTH = 500.0  # seconds of renderings that repay the start of a process
 
 
 @dataclass(frozen=True)
@@ -81,8 +75,9 @@ class InterrogationSettings:
     seed : int
         Random seed of renderings, tries and bootstrap, in [0, 2^32).
     workers : int, optional
-        Number of processes that render, >= 1. By default all cores, or this process alone if there
-        is too little to render to repay a start.
+        Number of processes that render, and answer if the system is a listening model on the CPU,
+        >= 1. By default all cores, or this process alone if there is too little to render to repay
+        a start. Answers are the same for any number; an item whose process was killed is left out.
     cache : str or Path, optional
         Folder of the render cache, up to 2 GB.
     max_batch : int
@@ -133,27 +128,21 @@ def curve_seed(seed: int, item: int, curve: int) -> int:
     return item_seed(seed, item, "curve", curve)
 
 
-class Answering(Protocol):
-    """Answer for items: the system itself, or a writer of files that others answer later."""
-
-    by_scores: bool
-
-    def label_item(
-        self, renderings: Tensor, item: int, *, round_name: str, max_batch: int
-    ) -> list[str]:
-        """Return one answer per rendering of an item in a round."""
-
-
 @dataclass(frozen=True, eq=False)
 class Session:
-    """Items, the system that labels them, the log, and how they are rendered."""
+    """Items, the system that labels them, the log, and how they are rendered.
+
+    ``lost`` are the items whose workers were killed: they are asked nothing more, and have "" for
+    all answers.
+    """
 
     items: Sounds | Features
     labeller: Answering
     log: AnswerLog
-    duration: float | None
     settings: InterrogationSettings
+    pool: RenderPool
     progress: Progress = silent
+    lost: dict[int, WorkerEnded] = field(default_factory=dict)
 
     def label_grid(self, grid: ConditionGrid) -> NDArray[np.str_]:
         """Label every item under every condition: [item, condition]."""
@@ -166,7 +155,8 @@ class Session:
             range(len(self.items.names)),
             len(grid.conditions),
         )
-        return np.array([answers[item] for item in range(len(self.items.names))])
+        blank = [""] * len(grid.conditions)
+        return np.array([answers.get(item, blank) for item in range(len(self.items.names))])
 
     def label_compositions(
         self,
@@ -203,7 +193,7 @@ class Session:
                 unsettled = [
                     item
                     for item, of_item in enumerate(answers)
-                    if not is_settled(of_item, labels[item], goals)
+                    if item not in self.lost and not is_settled(of_item, labels[item], goals)
                 ]
                 further = self._round(
                     f"{what} {tries.start + 1} to {tries.stop}",
@@ -234,70 +224,23 @@ class Session:
                 f"not {n_answers}; name another file, or remove it to begin anew"
             )
         remaining = [item for item in items if item not in answers]
-        labelled = label_items(
-            self.items,
-            partial(self.labeller.label_item, round_name=what, max_batch=self.settings.max_batch),
+        labelled = self.pool.label(
+            self.labeller,
             interventions,
             remaining,
-            duration=self.duration,
-            workers=self.settings.workers,
+            round_name=what,
+            max_batch=self.settings.max_batch,
         )
         shown = iter(tracked(self.progress, remaining, what) if remaining else remaining)
         next(shown, None)  # each further step reports one item as done
         for item, of_item in labelled:
-            self.log.put(item, what, of_item, by_scores=self.labeller.by_scores)
-            answers[item] = of_item
+            if isinstance(of_item, WorkerEnded):
+                self.lost[item] = of_item
+            else:
+                self.log.put(item, what, of_item, by_scores=self.labeller.by_scores)
+                answers[item] = of_item
             next(shown, None)
         return answers
-
-
-def label_items(
-    items: Sounds | Features,
-    label_item: Callable[[Tensor, int], list[str]],
-    interventions: Callable[[int], list[Seeded]],
-    indices: Iterable[int],
-    *,
-    duration: float | None,
-    workers: int | None = None,
-) -> Iterator[tuple[int, list[str]]]:
-    """Render items and label the renderings, with a few items in memory at a time.
-
-    ``interventions`` maps the index of an item to what it is rendered under, ``label_item`` its
-    renderings and its index to answers. ``workers`` processes render; the system stays in this one.
-    By default as many as repay their start, at most one per core.
-    Yields the index of each item with one answer per rendering.
-    """
-    from joblib import Parallel, delayed
-
-    remaining = list(indices)
-    if workers is None:
-        n_renderings = len(remaining) * len(interventions(remaining[0])) if remaining else 0
-        workers = min(n_cores(), max(1, int(n_renderings * (duration or 0.0) / _WORTH)))
-    ahead = 4 * workers  # joblib renders on while the system answers, without a bound of its own
-    settings = {"backend": watched_backend()} if workers > 1 else {}
-    with Parallel(workers, return_as="generator", batch_size=1, **settings) as parallel:
-        for part in (remaining[at : at + ahead] for at in range(0, len(remaining), ahead)):
-            rendered = parallel(
-                delayed(items.only(index).rendered)(0, interventions(index), duration)
-                for index in part
-            )
-            with _ending_quietly(rendered):
-                for index, renderings in zip(part, results(rendered), strict=True):
-                    try:
-                        yield index, label_item(renderings, index)
-                    except ParameterError as err:
-                        raise err.within(items.names[index]) from err
-
-
-@contextmanager
-def _ending_quietly(rendered: Generator[Tensor, None, None]) -> Iterator[None]:
-    """Suppress joblib's warning about renderings in vain when an error or the user stops it."""
-    try:
-        yield
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            rendered.close()
 
 
 class AnswerLog:

@@ -51,7 +51,7 @@ class InterrogateResult:
     truncated : dict of str to str
         What lacks in each file that was cut off, see `signal.truncation`.
     skipped : dict of str to ParameterError
-        Why each file that was left out cannot be read.
+        Why each file was left out: it cannot be read, or the process that worked on it was killed.
     assumed_columns : tuple of str or None
         Names that were taken for the columns of the scores of a function that names none: the
         classes in alphabetical order.
@@ -160,6 +160,9 @@ def interrogate_files(
         records=answers,
         progress=progress,
     )
+    if result.skipped and config.strict:
+        name, first = next(iter(result.skipped.items()))
+        raise first.within(name)
     is_assumed = config.classes is None and _has_unnamed_columns(predict, items.labels)
     if is_assumed:
         _check_columns(result)
@@ -168,7 +171,7 @@ def interrogate_files(
         result,
         interrogation,
         truncated_files(items, interrogation),
-        skipped,
+        {**skipped, **result.skipped},
         assumed_columns=result.columns if is_assumed else None,
     )
 
