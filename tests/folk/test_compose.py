@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import Chord, Note, Rest, parse_tune, to_abc
+from otoscope.folk.abc import Chord, Form, Note, Rest, parse_tune, to_abc
 from otoscope.folk.data import generate_tune
+from otoscope.folk.metrics import has_form
 from otoscope.folk.model import SamplingConfig, surprise
 from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.compose import (
@@ -102,6 +103,16 @@ def test_a_tune_goes_on_from_a_bar_in_its_key(composer: Composer) -> None:
         assert bars_of(written.abc)[:4] == before[:4]
         assert parse_tune(written.abc).key.abc == TUNE.key.abc
         assert written.nats > 0
+
+
+def test_new_tunes_have_the_form_and_kept_bars_do_without(composer: Composer) -> None:
+    sampling = SamplingConfig(bars_add_up=True, form="AABB:4")
+    (new,) = composer.compose(ComposeConfig(seed=1, sampling=sampling))
+    assert has_form(parse_tune(new.abc), Form.parse("AABB:4"))
+    (anew,) = composer.compose(ComposeConfig(abc=ABC, keep=(1, 2), sampling=sampling))
+    assert bars_of(anew.abc)[:2] == bars_of(ABC)[:2]
+    with pytest.raises(ParameterError, match=r"does not fit the form AABB:4 in M:4/4"):
+        composer.compose(ComposeConfig(abc=ABC, from_bar=8, sampling=sampling))
 
 
 def test_transposition_moves_every_note(composer: Composer) -> None:

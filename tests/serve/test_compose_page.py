@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from otoscope.folk.abc import parse_tune
+from otoscope.folk.abc import Form, parse_tune
+from otoscope.folk.metrics import has_form
 from tests.support.browser import launched, wait_until
 
 pytestmark = [
@@ -135,6 +136,17 @@ def test_a_tune_is_written_seen_and_heard(page: Any) -> None:
     wait_until(
         page, "!!document.querySelector('#sheet .abcjs-note[data-nats]:not([data-nats=\"\"])')"
     )
+
+
+def test_a_form_is_kept_or_refused(page: Any) -> None:
+    page.fill("#form", "AABA:4")
+    assert has_form(parse_tune(write(page)), Form.parse("AABA:4"))
+    page.fill("#form", "<b>8")
+    page.click("#write")
+    wait_until(page, "document.getElementById('state').textContent.includes('neither letters')")
+    assert page.locator("#state b").count() == 0
+    page.fill("#form", "")
+    write(page)
 
 
 def test_bars_are_kept_and_the_others_written_anew(page: Any) -> None:

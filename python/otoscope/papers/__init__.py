@@ -175,6 +175,14 @@ EXPERIMENTS = {
             resumes=True,
         ),
         Experiment(
+            "folk-form",
+            "d_folkrnn.form",
+            "FolkFormConfig",
+            "folk_form",
+            "Ask for tunes with a form: how many have it, and what the mask costs (paper D).",
+            resumes=True,
+        ),
+        Experiment(
             "folk-endless",
             "d_folkrnn.endless",
             "FolkEndlessConfig",

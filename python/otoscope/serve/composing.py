@@ -104,6 +104,7 @@ def _config(item: Mapping[str, Any]) -> ComposeConfig:
         meter=_text(item, "meter", "*") or "*",
         mode=_text(item, "mode", "*") or "*",
         bars_add_up=bool(item.get("bars_add_up", True)),
+        form=_text(item, "form", ""),
     )
     from_bar = item.get("from_bar")
     return ComposeConfig(

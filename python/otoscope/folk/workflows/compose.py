@@ -257,7 +257,7 @@ class Composer:
     ) -> list[str]:
         """Draw one bar without its bar line; of several draws, that which fits what follows."""
         limit = len(begun) + _LONGEST_BAR
-        after = replace(self._after(begun, sampling), max_tokens=limit)
+        after = replace(self._after(begun, sampling), max_tokens=limit, form="")
         n_tries = _TRIES if following else 1
         try:
             drawn = self._draw(n_tries, seed, after)

@@ -4,7 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const KEYS = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const HISTORY = "otoscope.folk.history", KEPT = 50;
-const SETTINGS = ["meter", "mode", "prime"], NUMBERS = ["temperature", "top_p"], WHOLE = ["seed", "n", "semitones", "model"];
+const SETTINGS = ["meter", "mode", "form", "prime"], NUMBERS = ["temperature", "top_p"], WHOLE = ["seed", "n", "semitones", "model"];
 const tune = { abc: "", request: null, view: null, bar: 1, keep: new Set(), past: [] };
 let job = null, visual = null, control = null, viewed = 0;
 
