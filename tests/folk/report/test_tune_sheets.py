@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 from collections import Counter
@@ -12,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
 from otoscope import errors
@@ -151,10 +153,11 @@ def test_render_writes_all_forms_and_a_page(tmp_path: Path) -> None:
     assert "Not rendered: tune 3: line " in output
     assert f"page: {out / 'index.html'}" in output
     names = ["001-polka-0-0", "002-polka-0-1"]
-    forms = {f"{name}.{form}" for name in names for form in ("svg", "mid", "wav")}
+    forms = {f"{name}.{form}" for name in names for form in ("svg", "mid", "ogg", "abc")}
     assert {path.name for path in out.iterdir()} == forms | {"index.html"}
     assert (out / "001-polka-0-0.mid").read_bytes()[:4] == b"MThd"
-    assert (out / "001-polka-0-0.wav").read_bytes()[:4] == b"RIFF"
+    assert (out / "001-polka-0-0.ogg").read_bytes()[:4] == b"OggS"
+    assert sum(path.stat().st_size for path in out.iterdir()) < 1_000_000  # 5 MB as WAV
 
 
 def test_render_takes_the_first_tunes_and_says_so(tmp_path: Path) -> None:
@@ -181,3 +184,33 @@ def test_render_refuses_bad_input_and_leaves_nothing(tmp_path: Path) -> None:
     assert "is not a folder" in run(book, "--out", book / "x", code=2)
     book.write_bytes(b"\0\1\2")
     assert "binary" in run(book, "--out", out, code=2)
+
+
+@pytest.mark.browser
+def test_a_tune_is_slowed_down_and_downloaded_and_fits_a_phone(
+    browser: Any, tmp_path: Path
+) -> None:
+    tune = generate_tune(0, 0, meter="2/4")
+    book, out = tmp_path / "a.abc", tmp_path / "out"
+    book.write_text(to_abc(tune, 1))
+    run(book, "--out", out)
+    for view in opened(browser, out / "index.html", viewport=PHONE):
+        assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert view.locator(".sheet.narrow").is_visible()
+        assert not view.locator(".sheet.wide").is_visible()
+        assert view.evaluate(
+            "document.querySelector('.scrolled').scrollWidth"
+            " <= document.querySelector('.scrolled').clientWidth"
+        )
+        view.locator("[data-tempo]").fill("50")
+        assert view.evaluate("document.querySelector('audio').playbackRate") == 0.5
+        view.locator(".abc summary").click()
+        assert view.locator(".abc pre").inner_text().strip() == to_abc(tune, 1).strip()
+        for name, begins in (("ABC", b"X:1"), ("MIDI", b"MThd"), ("WAV", b"RIFF")):
+            with view.expect_download() as waiting:
+                view.locator(".files").get_by_text(name, exact=True).click()
+            content = Path(waiting.value.path()).read_bytes()
+            assert content.startswith(begins)
+        y, sr = soundfile.read(io.BytesIO(content))
+        assert sr == 22050
+        assert abs(y).max() > 0.3

@@ -84,7 +84,7 @@ COMMANDS = (
         "render",
         "folk.render:render",
         PRESENT,
-        "Write SVG, MIDI and WAV of each tune, and a page with sheet music, sound and checks.",
+        "Write SVG, MIDI, OGG and ABC of each tune, and a page with sheet music, sound, checks.",
     ),
 )
 

@@ -34,7 +34,7 @@ def render(
     strict: Annotated[bool, _RENDER.option("strict")] = _RENDER["strict"],
     json_path: options.Json = None,
 ) -> None:
-    """Write SVG, MIDI and WAV of each tune, and a page with sheet music, sound and checks.
+    """Write SVG, MIDI, OGG and ABC of each tune, and a page with sheet music, sound, checks.
 
     Sheet music is engraved by verovio: pip install "otoscope[folk]".
 

@@ -32,20 +32,22 @@ _OPTIONS: Final = {
     "svgViewBox": True,
     "xmlIdSeed": 1,  # the same tune, the same file
 }
+_NARROW: Final = 800
 _SOUNDING: Final = {f"{{{_MEI}}}{name}" for name in ("note", "rest", "chord", "mRest", "space")}
 
 
-def engrave(tune: Tune) -> str:
-    """Engrave a tune as sheet music."""
+def engrave(tune: Tune, *, narrow: bool = False) -> str:
+    """Engrave a tune as sheet music; ``narrow`` breaks lines so that they fit a phone."""
     verovio: Any = require_extra("verovio", "folk")
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()
-    toolkit.setOptions({**_OPTIONS, "inputFrom": "abc"})
+    options = {**_OPTIONS, "pageWidth": _NARROW} if narrow else _OPTIONS
+    toolkit.setOptions({**options, "inputFrom": "abc"})
     if not toolkit.loadData(_abc(tune)):
         raise ParameterError(f"verovio cannot read {tune.title or 'the tune'!r} as it was written")
     mei = _with_endings(toolkit.getMEI(), tune.measures)
     if mei is not None:
-        toolkit.setOptions({**_OPTIONS, "inputFrom": "mei"})
+        toolkit.setOptions({**options, "inputFrom": "mei"})
         toolkit.loadData(mei)
     svg: str = toolkit.renderToSVG(1)
     return svg

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +13,14 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from otoscope.documents import document
+from otoscope.folk.abc import Tune, to_abc, to_midi
 from otoscope.folk.metrics import TuneCheck
 from otoscope.records import to_json, versions
 from otoscope.report.pages import in_script, save_page
 from otoscope.report.sounds import data_uri
 from otoscope.signal import encode_audio
 
-__all__ = ["RenderedTune", "save_sheets"]
+__all__ = ["RenderedTune", "compressed", "save_sheets"]
 
 _VIEW_BOX = re.compile(r'viewBox="0 0 (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)"')
 
@@ -40,6 +41,14 @@ class RenderedTune:
         Sampling rate in Hz.
     remarks : tuple of (str, str), optional
         What to say of the tune, in place of the violations: what it is about, and the text.
+    narrow : str, optional
+        Sheet music in short lines, for phones.
+    tune : Tune, optional
+        The tune, to be shown as ABC and downloaded.
+    tempo_bpm : float, optional
+        Tempo of the MIDI file; that of the tune by default.
+    file_name : str
+        Name of downloaded files, without ending.
     """
 
     check: TuneCheck
@@ -47,19 +56,26 @@ class RenderedTune:
     y: NDArray[np.float32] | None = None
     sr: int = 22050
     remarks: tuple[tuple[str, str], ...] | None = None
+    narrow: str | None = None
+    tune: Tune | None = None
+    tempo_bpm: float | None = None
+    file_name: str = ""
 
 
 @dataclass(frozen=True)
 class _Section:
-    """A tune of the page; picture and sound are data URIs, or ""."""
+    """A tune of the page; pictures, sound and MIDI are data URIs, or ""."""
 
     key: int
     title: str
     about: str
     violations: tuple[tuple[str, str], ...]
-    picture: str
-    aspect_ratio: str
+    pictures: tuple[tuple[str, str, str], ...]  # class, URI, aspect ratio
     sound: str
+    abc: str
+    abc_file: str
+    midi: str
+    file_name: str
 
 
 @dataclass(frozen=True)
@@ -105,21 +121,35 @@ def _sentence(checks: Sequence[TuneCheck]) -> str:
 
 
 def _section(key: int, tune: RenderedTune) -> _Section:
-    size = _VIEW_BOX.search(tune.svg or "")
     sound = ""
     if tune.y is not None and len(tune.y):
-        encoded = encode_audio(torch.from_numpy(tune.y), sr=tune.sr, format="OGG")
-        sound = data_uri("audio/ogg", encoded)
+        sound = data_uri("audio/ogg", compressed(tune.y, tune.sr))
+    drawn = [("wide", tune.svg), ("narrow", tune.narrow)] if tune.narrow else [("", tune.svg)]
+    abc = to_abc(tune.tune) if tune.tune else ""
     return _Section(
         key,
         tune.check.name,
         _about(tune.check),
         tune.remarks
         or tuple((violation.rule, str(violation)) for violation in tune.check.violations),
-        data_uri("image/svg+xml", tune.svg.encode()) if tune.svg and size else "",
-        f"{size[1]} / {size[2]}" if size else "1 / 1",
+        tuple(picture for name, svg in drawn for picture in _pictures(name, svg)),
         sound,
+        abc,
+        data_uri("text/vnd.abc", abc.encode()) if abc else "",
+        data_uri("audio/midi", to_midi(tune.tune, tune.tempo_bpm)) if tune.tune else "",
+        tune.file_name or f"tune-{key}",
     )
+
+
+def compressed(y: NDArray[np.float32], sr: int) -> bytes:
+    """Encode the sound of a tune as OGG, a tenth of a WAV file."""
+    return encode_audio(torch.from_numpy(y), sr=sr, format="OGG")
+
+
+def _pictures(name: str, svg: str | None) -> Iterator[tuple[str, str, str]]:
+    size = _VIEW_BOX.search(svg or "")
+    if svg and size:
+        yield name, data_uri("image/svg+xml", svg.encode()), f"{size[1]} / {size[2]}"
 
 
 def _about(check: TuneCheck) -> str:

@@ -260,7 +260,16 @@ def _rendered(rank: int, judged: JudgedTune, book: BookTune) -> RenderedTune:
     if judged.rating is not None:
         remarks.append(("musicians", f"{judged.rating:.2f}"))
     y = play_tune(book.tune, sr=_SR)
-    return RenderedTune(check, engrave(book.tune), y, _SR, tuple(remarks))
+    return RenderedTune(
+        check,
+        engrave(book.tune),
+        y,
+        _SR,
+        tuple(remarks),
+        narrow=engrave(book.tune, narrow=True),
+        tune=book.tune,
+        file_name=book.file_name,
+    )
 
 
 def _read_ratings(path: Path, n_tunes: int) -> dict[int, float]:

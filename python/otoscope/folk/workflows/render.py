@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import torch
-
 from otoscope.documents import document
 from otoscope.errors import ParameterError, require_extra
-from otoscope.folk.abc import NotationError, Tune, to_midi
+from otoscope.folk.abc import NotationError, Tune, to_abc, to_midi
 from otoscope.folk.metrics import check_tune
 from otoscope.folk.report.sheet import engrave
 from otoscope.folk.report.sound import play_tune
-from otoscope.folk.report.tune_sheets import RenderedTune, save_sheets
+from otoscope.folk.report.tune_sheets import RenderedTune, compressed, save_sheets
 from otoscope.folk.workflows.book_tunes import BookTune, left_out_notes, read_book_tunes
 from otoscope.progress import Progress, silent, tracked
 from otoscope.records import new_folder, write_text
-from otoscope.signal import write_audio
 
 __all__ = ["RenderFolkConfig", "RenderFolkResult", "render_folk"]
 
@@ -102,7 +99,7 @@ class RenderFolkResult:
 def render_folk(
     settings: RenderFolkConfig, folder: Path, *, progress: Progress = silent
 ) -> RenderFolkResult:
-    """Write SVG, MIDI and WAV of each tune, and ``index.html``, whole or not at all."""
+    """Write SVG, MIDI, OGG and ABC of each tune, and ``index.html``, whole or not at all."""
     require_extra("verovio", "folk")
     tunes = read_book_tunes(settings.source, strict=settings.strict)
     shown = tunes[: settings.n]
@@ -144,5 +141,16 @@ def _render(tune: BookTune, settings: RenderFolkConfig, folder: Path) -> Rendere
         raise err.within(tune.name) from err
     write_text(folder / f"{name}.svg", svg)
     (folder / f"{name}.mid").write_bytes(to_midi(tune.tune, settings.tempo_bpm))
-    write_audio(folder / f"{name}.wav", torch.from_numpy(y), sr=_SR)
-    return RenderedTune(check, svg, y, _SR)
+    (folder / f"{name}.ogg").write_bytes(compressed(y, _SR))
+    write_text(folder / f"{name}.abc", to_abc(tune.tune, tune.number))
+    narrow = engrave(tune.tune, narrow=True)
+    return RenderedTune(
+        check,
+        svg,
+        y,
+        _SR,
+        narrow=narrow,
+        tune=tune.tune,
+        tempo_bpm=settings.tempo_bpm,
+        file_name=name,
+    )

@@ -111,6 +111,39 @@ document.getElementById("download")?.addEventListener("click", () => {
   link.click();
 });
 
+// A sound is played at another tempo, and saved as a WAV file of 16 bits.
+document.addEventListener("input", event => {
+  const { tempo } = event.target.dataset;
+  if (tempo === undefined) return;
+  document.getElementById(`sound-${tempo}`).playbackRate = event.target.value / 100;
+  event.target.parentElement.querySelector("output").textContent = `${event.target.value} %`;
+});
+
+const wav = (samples, rate) => {
+  const file = new DataView(new ArrayBuffer(44 + 2 * samples.length));
+  const words = [[0, "RIFF"], [8, "WAVE"], [12, "fmt "], [36, "data"]];
+  for (const [at, text] of words) [...text].forEach((letter, i) => file.setUint8(at + i, letter.charCodeAt(0)));
+  const numbers = [[4, 36 + 2 * samples.length], [16, 16], [24, rate], [28, 2 * rate], [40, 2 * samples.length]];
+  for (const [at, number] of numbers) file.setUint32(at, number, true);
+  for (const [at, number] of [[20, 1], [22, 1], [32, 2], [34, 16]]) file.setUint16(at, number, true);
+  samples.forEach((y, i) => file.setInt16(44 + 2 * i, 32767 * Math.max(-1, Math.min(1, y)), true));
+  return file.buffer;
+};
+
+document.addEventListener("click", async event => {
+  const button = event.target.closest("[data-wav]");
+  if (!button) return;
+  const sound = atob(document.getElementById(`sound-${button.dataset.wav}`).src.split(",")[1]);
+  const rate = 22050;
+  const decoder = new OfflineAudioContext(1, 1, rate);
+  const { buffer } = Uint8Array.from(sound, letter => letter.charCodeAt(0));
+  const samples = (await decoder.decodeAudioData(buffer)).getChannelData(0);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([wav(samples, rate)], { type: "audio/wav" }));
+  link.download = button.dataset.name;
+  link.click();
+});
+
 // In a notebook the page is in a frame, which is made as high as the page.
 const frame = window.frameElement;
 if (frame) new ResizeObserver(() => { frame.style.height = `${root.offsetHeight}px`; }).observe(root);
