@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import Key, Meter, NgramIndex, Note, Tune, parse_tune, transpose
+from otoscope.folk.abc.ngrams import Melody
 from tests.support.examples import examples
 
 EIGHTH = Fraction(1, 8)
@@ -183,3 +184,16 @@ def test_the_index_keeps_no_notes() -> None:
     del tune
     gc.collect()
     assert note() is None
+
+
+def test_a_melody_stands_for_its_tune() -> None:
+    tunes = [melody(steps) for steps in walks(12)]
+    whole, kept = NgramIndex(3), NgramIndex(3)
+    for number, tune in enumerate(tunes):
+        whole.add(str(number), tune)
+        kept.add(str(number), Melody.of(tune))
+    for tune in tunes:
+        wanted = whole.nearest(tune, k=12)
+        assert len(wanted) > 1
+        assert kept.nearest(Melody.of(tune), k=12) == wanted
+    assert kept.groups(0.2) == whole.groups(0.2)

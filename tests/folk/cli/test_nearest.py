@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
+from otoscope.errors import ParameterError
 from otoscope.folk.abc import Tune, book_to_abc, parse_tune, to_abc, transpose
 from otoscope.folk.data import generate_tune
+from otoscope.folk.workflows.book_tunes import BookTune, read_book_tunes, stream_book_tunes
 from tests.support.tune_faults import first_part, ornamented
 
 # Made up for this test.
@@ -121,3 +124,18 @@ def test_bad_input_is_refused(known: Path, tmp_path: Path) -> None:
     assert "no tune that can be read: line 3, column 2" in run(bad, "--in", known, code=2)
     bad.write_bytes(b"")
     assert "empty" in run(known, "--in", bad, code=2)
+
+
+def test_a_book_is_read_without_its_tunes_being_held(known: Path) -> None:
+    """Of what was read only the latest tune lives, however many there are."""
+    seen, most = list[weakref.ref[BookTune]](), 0
+    for tune in stream_book_tunes(known):
+        seen.append(weakref.ref(tune))
+        most = max(most, sum(ref() is not None for ref in seen))
+    assert len(seen) == len(read_book_tunes(known)) > 50
+    assert most <= 2
+
+
+def test_a_book_that_is_not_there_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="is not there"):
+        stream_book_tunes(tmp_path / "none.abc")

@@ -16,7 +16,7 @@ from heapq import nsmallest
 from otoscope.errors import ParameterError
 from otoscope.folk.abc.tune import Tune
 
-__all__ = ["Neighbour", "NgramIndex"]
+__all__ = ["Melody", "Neighbour", "NgramIndex"]
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,20 @@ class Neighbour:
     their_column: int
 
 
-@dataclass(frozen=True)
-class _Melody:
+@dataclass(frozen=True, slots=True)
+class Melody:
+    """What the index keeps of a tune: no notes, so that it takes 100,000 tunes."""
+
     places: array[int]  # line and column of each note, in turn
     intervals: bytes
+
+    @classmethod
+    def of(cls, tune: Tune | Melody) -> Melody:
+        """Return the melody of a tune; a melody itself."""
+        if isinstance(tune, Melody):
+            return tune
+        places = array("I", [x for note in tune.sounding_melody for x in (note.line, note.column)])
+        return cls(places, bytes(interval % 256 for interval in tune.intervals))
 
     def grams(self, n: int) -> set[bytes]:
         """Return the different runs of n intervals."""
@@ -89,20 +99,20 @@ class NgramIndex:
         self.n = n
         self._names: list[str] = []
         self._known = set[str]()
-        self._melodies: list[_Melody] = []
-        self._holders: defaultdict[bytes, list[int]] = defaultdict(list)
+        self._melodies: list[Melody] = []
+        self._holders: dict[bytes, int | list[int]] = {}  # most runs have one holder
 
     def __len__(self) -> int:
         return len(self._melodies)
 
-    def add(self, name: str, tune: Tune) -> None:
+    def add(self, name: str, tune: Tune | Melody) -> None:
         """Add a tune.
 
         Parameters
         ----------
         name : str
             Name in the index.
-        tune : Tune
+        tune : Tune or Melody
             Tune in any key; a tune with fewer than n intervals has no n-grams and matches none.
 
         Raises
@@ -120,19 +130,23 @@ class NgramIndex:
         """
         if name in self._known:
             raise ParameterError(f"name {name!r} is in the index, needs another")
-        melody, number = _melody(tune), len(self)
+        melody, number = Melody.of(tune), len(self)
         self._known.add(name)
         self._names.append(name)
         self._melodies.append(melody)
         for gram in melody.grams(self.n):
-            self._holders[gram].append(number)
+            holders = self._holders.setdefault(gram, number)
+            if isinstance(holders, list):
+                holders.append(number)
+            elif holders != number:
+                self._holders[gram] = [holders, number]
 
-    def nearest(self, tune: Tune, k: int = 5) -> list[Neighbour]:
+    def nearest(self, tune: Tune | Melody, k: int = 5) -> list[Neighbour]:
         """Return the tunes that contain most of a query.
 
         Parameters
         ----------
-        tune : Tune
+        tune : Tune or Melody
             Query; if it is in the index, it is its own nearest neighbour.
         k : int, default 5
             Maximum number of neighbours.
@@ -150,7 +164,7 @@ class NgramIndex:
         >>> [neighbour.name for neighbour in index.nearest(parse_tune("K:G\\nGABc|"))]
         ['scale']
         """
-        melody = _melody(tune)
+        melody = Melody.of(tune)
         grams = melody.grams(self.n)
         shared = nsmallest(k, self._shared(grams).items(), key=lambda item: (-item[1], item[0]))
         return [
@@ -179,7 +193,7 @@ class NgramIndex:
         >>> index.containment(parse_tune("K:G\\nGABG|"))
         {'scale': 0.5}
         """
-        grams = _melody(tune).grams(self.n)
+        grams = Melody.of(tune).grams(self.n)
         return {self._names[i]: n / len(grams) for i, n in self._shared(grams).items()}
 
     def groups(self, threshold: float = 0.5) -> list[list[str]]:
@@ -234,17 +248,12 @@ class NgramIndex:
         """Count the n-grams shared with each tune of the index."""
         shared: Counter[int] = Counter()
         for gram in grams:
-            shared.update(self._holders.get(gram, ()))
+            holders = self._holders.get(gram, ())
+            shared.update((holders,) if isinstance(holders, int) else holders)
         return shared
 
 
-def _melody(tune: Tune) -> _Melody:
-    """Return what the index keeps of a tune: no notes, so that it takes 100,000 tunes."""
-    places = array("I", [x for note in tune.sounding_melody for x in (note.line, note.column)])
-    return _Melody(places, bytes(interval % 256 for interval in tune.intervals))
-
-
-def _neighbour(name: str, query: _Melody, other: _Melody, containment: float) -> Neighbour:
+def _neighbour(name: str, query: Melody, other: Melody, containment: float) -> Neighbour:
     matcher = SequenceMatcher(None, query.intervals, other.intervals, autojunk=False)
     run = matcher.find_longest_match()
     ours, theirs = query.place(run.a), other.place(run.b)

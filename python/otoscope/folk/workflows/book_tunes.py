@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import NotationError, Tune, read_book
+from otoscope.folk.abc import NotationError, Tune
+from otoscope.folk.abc.text.book import stream_book
 from otoscope.folk.data import COLLECTIONS, SPLITS, files_of, is_prepared, load_prepared
 from otoscope.folk.data.collections import not_there
 from otoscope.folk.interchange import SUFFIXES, read_score
@@ -22,8 +23,10 @@ __all__ = [
     "find_tunes",
     "held_out_tunes",
     "left_out_notes",
+    "note_of_picked",
     "picked_notes",
     "read_book_tunes",
+    "stream_book_tunes",
 ]
 
 PICKED = "picked:"
@@ -68,14 +71,21 @@ def read_book_tunes(
 
     ``strict`` refuses tunes with several voices or overlays.
     """
+    return list(stream_book_tunes(source, splits=splits, strict=strict))
+
+
+def stream_book_tunes(
+    source: str | Path, *, splits: Sequence[str] = SPLITS, strict: bool = False
+) -> Iterator[BookTune]:
+    """Read the same tunes one after the other; a source that is not there is refused at once."""
     files = find_tunes(source)
     if is_prepared(Path(source)):
-        return list(_of_prepared(Path(source), splits))
-    return [
+        return _of_prepared(Path(source), splits)
+    return (
         BookTune(f"{file.name}#{number}", number, tune)
         for file in files
         for number, tune in enumerate(_tunes_of_file(file, strict), start=1)
-    ]
+    )
 
 
 def find_tunes(source: str | Path) -> list[Path]:
@@ -101,7 +111,11 @@ def left_out_notes(tunes: Iterable[BookTune]) -> tuple[str, ...]:
 
 def picked_notes(tunes: Iterable[BookTune], *, are_counted: bool = False) -> tuple[str, ...]:
     """Say how many tunes were picked by a judge: they are no sample of a model."""
-    n = sum(tune.is_picked for tune in tunes)
+    return note_of_picked(sum(tune.is_picked for tune in tunes), are_counted=are_counted)
+
+
+def note_of_picked(n: int, *, are_counted: bool) -> tuple[str, ...]:
+    """Say so if n tunes, more than none, were picked."""
     if not n:
         return ()
     count = "1 tune was" if n == 1 else f"{n:,} tunes were"
@@ -117,7 +131,7 @@ def held_out_tunes(source: str | Path, *, strict: bool = False) -> list[BookTune
     return tunes
 
 
-def _tunes_of_file(path: Path, strict: bool) -> Sequence[Tune | NotationError]:
+def _tunes_of_file(path: Path, strict: bool) -> Iterable[Tune | NotationError]:
     """Read a score (see `read_score`), a file of tokens, or a book of ABC."""
     try:
         if path.suffix.lower() in SUFFIXES:
@@ -129,10 +143,10 @@ def _tunes_of_file(path: Path, strict: bool) -> Sequence[Tune | NotationError]:
     except NotationError as err:
         if err.reason != "no tune":
             raise
-        return read_book(path, strict=strict)
+        return stream_book(path, strict=strict)
     heads = [row[1] for row in rows if not isinstance(row, NotationError)]
     version = "v2" if heads[0].startswith("K:C") else "v3"
-    return [row if isinstance(row, NotationError) else _tune(row, version) for row in rows]
+    return (row if isinstance(row, NotationError) else _tune(row, version) for row in rows)
 
 
 def _of_prepared(folder: Path, splits: Sequence[str]) -> Iterator[BookTune]:

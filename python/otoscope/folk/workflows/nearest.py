@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from otoscope import records
 from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import Neighbour, NgramIndex, NotationError
-from otoscope.folk.workflows.book_tunes import (
-    BookTune,
-    left_out_notes,
-    picked_notes,
-    read_book_tunes,
-)
+from otoscope.folk.abc.ngrams import Melody
+from otoscope.folk.report.counts import notes_on_voices
+from otoscope.folk.workflows.book_tunes import BookTune, note_of_picked, stream_book_tunes
 from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["NearestFolkConfig", "NearestFolkResult", "TuneNeighbours", "nearest_folk"]
@@ -141,39 +139,63 @@ class NearestFolkResult:
 
 
 def nearest_folk(settings: NearestFolkConfig, *, progress: Progress = silent) -> NearestFolkResult:
-    """Look for each tune in known ones."""
-    queries = read_book_tunes(settings.source, strict=settings.strict)
-    _require_readable(queries, settings.source)
-    index, unreadable, tunes_read = NgramIndex(_N), list[str](), [*queries]
+    """Look for each tune in known ones; no more than one parsed tune is held at a time."""
+    read = partial(stream_book_tunes, strict=settings.strict)
+    notices = list[tuple[str, tuple[str, ...]]]()
+    queries = _melodies(read(settings.source), settings.source, notices)
+    index, unreadable = NgramIndex(_N), list[str]()
     for source in settings.known:
-        known = read_book_tunes(source, strict=settings.strict)
-        _require_readable(known, source)
-        tunes_read += known
+        known = _melodies(read(source), source, notices)
         for tune in tracked(progress, known, "known tunes"):
-            name = _known_name(tune, Path(source).name)
-            if isinstance(tune.tune, NotationError):
+            name = _known_name(tune.name, Path(source).name)
+            if isinstance(tune.melody, str):
                 unreadable.append(name)
             else:
-                index.add(f"{name} {tune.tune.title}".rstrip(), tune.tune)
+                index.add(f"{name} {tune.written_title}".rstrip(), tune.melody)
     tunes = tuple(
         _neighbours(index, query, settings.k) for query in tracked(progress, queries, "tunes")
     )
-    notes = (*picked_notes(queries, are_counted=True), *left_out_notes(tunes_read))
+    n_picked = sum(tune.is_picked for tune in queries)
+    notes = (*note_of_picked(n_picked, are_counted=True), *notes_on_voices(notices))
     return NearestFolkResult(settings, len(index), tunes, tuple(unreadable), notes)
 
 
-def _neighbours(index: NgramIndex, query: BookTune, k: int) -> TuneNeighbours:
-    if isinstance(query.tune, NotationError):
-        return TuneNeighbours(query.number, query.title, str(query.tune), ())
-    return TuneNeighbours(query.number, query.title, "", tuple(index.nearest(query.tune, k)))
+class _Melody(NamedTuple):
+    """What is kept of a tune: its melody, or the error at which reading it ended."""
+
+    number: int
+    name: str
+    title: str
+    written_title: str
+    melody: Melody | str
+    is_picked: bool
 
 
-def _known_name(tune: BookTune, source: str) -> str:
-    return tune.name if tune.name.startswith(source) else f"{source}/{tune.name}"
-
-
-def _require_readable(tunes: Sequence[BookTune], source: str) -> None:
-    errors = [tune.tune for tune in tunes if isinstance(tune.tune, NotationError)]
-    if len(errors) == len(tunes):
-        first = f": {errors[0]}" if errors else ""
+def _melodies(
+    tunes: Iterable[BookTune], source: str, notices: list[tuple[str, tuple[str, ...]]]
+) -> list[_Melody]:
+    """Keep the melodies of tunes, and what was left out of them; refuse a source without any."""
+    melodies, first = list[_Melody](), ""
+    for tune in tunes:
+        if isinstance(tune.tune, NotationError):
+            melody: Melody | str = str(tune.tune)
+            written_title, first = "", first or f": {melody}"
+        else:
+            melody, written_title = Melody.of(tune.tune), tune.tune.title
+        titles = (tune.title, written_title)
+        melodies.append(_Melody(tune.number, tune.name, *titles, melody, tune.is_picked))
+        if tune.notices:
+            notices.append((tune.name, tune.notices))
+    if all(isinstance(tune.melody, str) for tune in melodies):
         raise ParameterError(f"{source} has no tune that can be read{first}")
+    return melodies
+
+
+def _neighbours(index: NgramIndex, query: _Melody, k: int) -> TuneNeighbours:
+    if isinstance(query.melody, str):
+        return TuneNeighbours(query.number, query.title, query.melody, ())
+    return TuneNeighbours(query.number, query.title, "", tuple(index.nearest(query.melody, k)))
+
+
+def _known_name(name: str, source: str) -> str:
+    return name if name.startswith(source) else f"{source}/{name}"

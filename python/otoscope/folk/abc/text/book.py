@@ -66,8 +66,13 @@ def read_book(path: str | Path, *, strict: bool = False) -> list[Tune | Notation
     >>> [tune.title for tune in read_book(path) if isinstance(tune, Tune)]
     ['The Scale']
     """
+    return list(stream_book(path, strict=strict))
+
+
+def stream_book(path: str | Path, *, strict: bool = False) -> Iterator[Tune | NotationError]:
+    """Read the same tunes one after the other, so that no more than one need be held."""
     try:
-        return parse_book(decode_text(Path(path).read_bytes()), strict=strict)
+        yield from _tunes(decode_text(Path(path).read_bytes()), strict)
     except NotationError as error:
         raise NotationError(f"{path}: {error}", reason=error.reason) from None
 
@@ -139,22 +144,27 @@ def parse_book(text: str, *, strict: bool = False) -> list[Tune | NotationError]
     >>> [str(tune) for tune in tunes if isinstance(tune, NotationError)]
     ["line 7, column 2: ';DE|' came, needs music"]
     """
-    tunes: list[Tune | NotationError] = []
+    return list(_tunes(text, strict))
+
+
+def _tunes(text: str, strict: bool) -> Iterator[Tune | NotationError]:
     defaults: dict[str, _Line] = {}
     directives: list[_Line] = []
+    has_tune = False
     for block in _blocks(text):
         if _is_tune(block):
+            has_tune = True
             try:
-                tunes.append(_parse_block(block, defaults, directives, strict))
+                tune: Tune | NotationError = _parse_block(block, defaults, directives, strict)
             except NotationError as error:
-                tunes.append(error)
+                tune = error
+            yield tune
             continue
         directives += _directives(block)
-        if not tunes:
+        if not has_tune:
             defaults |= _default_fields(block)
-    if not tunes:
+    if not has_tune:
         raise NotationError("no tune found, needs a K: field and music after it", reason="no tune")
-    return tunes
 
 
 def to_abc(tune: Tune, number: int | None = None) -> str:

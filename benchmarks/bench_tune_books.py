@@ -1,0 +1,100 @@
+"""Books of 10,000 and 100,000 tunes: CPU time per 1,000 tunes, and the most memory of a process.
+
+Each job is a process of its own, on random tunes of 16 bars. "read" reads a book tune by tune, as
+the commands do; "nearest" looks for 100 tunes in the book (`otoscope folk nearest`). If time grows
+with the number of tunes and no faster, the tunes of the smaller book take as long each: the bar.
+
+    python benchmarks/bench_tune_books.py [--quick]
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import process_time
+
+import numpy as np
+
+from command import run
+from otoscope.folk.workflows.book_tunes import stream_book_tunes
+from otoscope.folk.workflows.nearest import NearestFolkConfig, nearest_folk
+from timing import Bar, Case, Timing
+
+SIZES = {"cpu": (10_000, 100_000), "cuda": (10_000, 100_000), "quick": (20, 60)}
+JOBS = ("read", "nearest")
+_NOTES = np.array([*"DEFGABcdefg", "f2", "e2", "A2", "^c", "G>A", "(3def"])
+
+
+def book(n: int) -> str:
+    """Write n random tunes of two repeated parts of eight bars."""
+    drawn = _NOTES[np.random.default_rng(n).integers(0, len(_NOTES), (n, 16, 6))]
+    bars = [["".join(bar) for bar in tune] for tune in drawn.tolist()]
+    return "\n".join(
+        f"X:{number}\nT:Tune {number}\nM:6/8\nL:1/8\nK:D\n"
+        f"|:{'|'.join(tune[:8])}:|\n|:{'|'.join(tune[8:])}:|\n"
+        for number, tune in enumerate(bars, start=1)
+    )
+
+
+def do(job: str, path: Path, queries: Path) -> dict[str, float]:
+    """Do a job in this process; return its CPU seconds and the process's most memory."""
+    import resource  # of Unix
+
+    start = process_time()
+    if job == "read":
+        for _ in stream_book_tunes(path):
+            pass
+    else:
+        nearest_folk(NearestFolkConfig(str(queries), (str(path),)))
+    seconds = process_time() - start
+    return {
+        "seconds": seconds,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+    }
+
+
+def cases(device: str, sizes: tuple[int, int]) -> Iterator[Case]:
+    """Measure each job with both books."""
+    del device  # reading is the CPU's
+    with TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{n}.abc" for n in (min(100, sizes[0]), *sizes)]
+        for path in paths:
+            path.write_text(book(int(path.stem)))
+        for job in JOBS:
+            yield case(job, paths[0], dict(zip(sizes, paths[1:], strict=True)))
+
+
+def case(job: str, queries: Path, books: dict[int, Path]) -> Case:
+    """Measure a job with both books, three times in turn."""
+    (few, many), repeats = books, 3
+    rows = {n: list[dict[str, float]]() for n in books}
+    for _ in range(repeats):
+        for n, path in books.items():
+            command = (sys.executable, __file__, "--do", job, str(path), str(queries))
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            rows[n].append(json.loads(done.stdout))
+    timings = {n: Timing(tuple(row["seconds"] * 1e3 / n for row in rows[n])) for n in books}
+    peaks = {n: max(row["peak_mb"] for row in rows[n]) for n in books}
+    text = ", ".join(f"{peaks[n]:,.0f} MB at {n:,}" for n in books)
+    rivals = {"ours": timings[many], f"of {few:,}": timings[few]}
+    linear = timings[few].median_s / timings[many].median_s
+    facts = {"tunes": many, "peak_mb": {str(n): peak for n, peak in peaks.items()}}
+    bar = Bar(f"time per tune, {few:,} / {many:,}", linear, 0.8)
+    return Case(f"{job}, per 1,000 of {many:,} tunes; {text}", facts, rivals, bar)
+
+
+def main() -> None:
+    """Measure, and write the results; with --do, do one job."""
+    if sys.argv[1:2] == ["--do"]:
+        job, *paths = sys.argv[2:]
+        print(json.dumps(do(job, *map(Path, paths))))
+    else:
+        run("tune_books", __doc__, cases, SIZES)
+
+
+if __name__ == "__main__":
+    main()
