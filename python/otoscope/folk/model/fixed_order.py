@@ -17,6 +17,7 @@ from otoscope.folk.model.network import FolkRNN
 
 __all__ = ["FixedOrderStepper"]
 
+_GATES = (0, 1, 3, 2)  # torch's input, forget, new and output, in the kernel's order
 _PANEL = 16  # of csrc/lstm: numbers of units and of outputs are filled up to multiples of it
 
 
@@ -35,14 +36,14 @@ class FixedOrderStepper:
     def __init__(self, network: FolkRNN, n_tunes: int) -> None:
         self._n_tokens, self._copied = network.n_tokens, network.copied.numpy()
         self._step = native.host_kernel("lstm_step")
-        lstm = network.lstm
+        lstm, layers = network.lstm, range(network.layers)
         below, own, *biases = (
-            [_by_gate(getattr(lstm, f"{name}_l{layer}")) for layer in range(network.layers)]
+            [getattr(lstm, f"{name}_l{layer}").float() for layer in layers]
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
-        bias = [input_ + state for input_, state in zip(*biases, strict=True)]
-        both = zip(map(_filled, below[1:]), map(_filled, own[1:]), strict=True)
-        self._weights = [_packed(_filled(own[0])), *(_packed(torch.cat(pair, 1)) for pair in both)]
+        bias = [_by_gate(input_ + state) for input_, state in zip(*biases, strict=True)]
+        read = [[own[0]], *map(list, zip(below[1:], own[1:], strict=True))]
+        self._weights = [_packed_gates(weights, _up(network.hidden)) for weights in read]
         self._biases = bias[1:]
         self._table = _table(network, below[0], bias[0])
         if network.inputs:
@@ -53,7 +54,8 @@ class FixedOrderStepper:
             for name in ("weight", "bias")
         )
         self._n_out = len(weight)
-        self._output = _packed(_filled(_filled(weight).T).T), _filled(bias_out[None])[0]
+        packed = torch.zeros(_up(len(weight)) // _PANEL, _up(network.hidden), _PANEL)
+        self._output = _pack(weight, packed), _filled(bias_out)
         self._begin = [_filled(state.float()) for state in (network.hidden_init, network.cell_init)]
         self._hidden, self._cell = (state.repeat(n_tunes, 1, 1) for state in self._begin)
         self._lay_out(n_tunes)
@@ -98,21 +100,40 @@ class FixedOrderStepper:
         self._logits = self._out.numpy()[:, : self._n_tokens]
 
 
+def _up(n: int) -> int:
+    """Return the next multiple of a panel."""
+    return n + -n % _PANEL
+
+
 def _filled(rows: Tensor) -> Tensor:
     """Append columns of zeros up to whole panels."""
-    return F.pad(rows, (0, -rows.shape[1] % _PANEL))
+    return F.pad(rows, (0, -rows.shape[-1] % _PANEL))
 
 
-def _by_gate(weight: Tensor) -> Tensor:
+def _by_gate(bias: Tensor) -> Tensor:
     """Order torch's gates input, forget, new, output as the kernel's, each in whole panels."""
-    gates = [weight.float().chunk(4)[gate] for gate in (0, 1, 3, 2)]
-    fill = (0, 0) * (weight.ndim - 1) + (0, -len(gates[0]) % _PANEL)
-    return torch.cat([F.pad(gate, fill) for gate in gates])
+    return torch.cat([_filled(bias.chunk(4)[gate]) for gate in _GATES])
 
 
-def _packed(weight: Tensor) -> Tensor:
-    """Order a weight [output, input] as [panel, input, output of the panel]."""
-    return weight.reshape(-1, _PANEL, weight.shape[1]).transpose(1, 2).contiguous()
+def _packed_gates(weights: list[Tensor], n_columns: int) -> Tensor:
+    """Pack weights [gate, column] side by side, each filled up to so many columns."""
+    units = len(weights[0]) // 4
+    packed = torch.zeros(4, _up(units) // _PANEL, n_columns * len(weights), _PANEL)
+    for gate, panels in zip(_GATES, packed, strict=True):
+        for weight, part in zip(weights, panels.split(n_columns, dim=1), strict=True):
+            _pack(weight[gate * units : (gate + 1) * units], part)
+    return packed.flatten(0, 1)
+
+
+def _pack(weight: Tensor, packed: Tensor) -> Tensor:
+    """Write a weight [output, input] as [panel, input, output of the panel]."""
+    outputs, inputs = weight.shape
+    whole = outputs // _PANEL
+    panels = weight[: whole * _PANEL].reshape(whole, _PANEL, inputs)
+    packed[:whole, :inputs] = panels.transpose(1, 2)
+    if rest := outputs % _PANEL:
+        packed[whole, :inputs, :rest] = weight[whole * _PANEL :].T
+    return packed
 
 
 def _table(network: FolkRNN, weight: Tensor, bias: Tensor) -> Tensor:
@@ -122,10 +143,11 @@ def _table(network: FolkRNN, weight: Tensor, bias: Tensor) -> Tensor:
         rows += network.positions.split(network.column_sizes)
     weights = weight.split([part.shape[1] for part in rows], dim=1)
     product = native.host_kernel("packed_product")
-    table = torch.empty(sum(map(len, rows)), len(weight))
+    table = torch.empty(sum(map(len, rows)), len(bias))
     parts = table.split([len(part) for part in rows])
     for read, columns, part in zip(rows, weights, parts, strict=True):
         contiguous = read.detach().float().contiguous()
-        product(contiguous, _packed(columns), part, torch.get_num_threads())
+        packed = _packed_gates([columns], columns.shape[1])
+        product(contiguous, packed, part, torch.get_num_threads())
     parts[0].add_(bias)
     return table
