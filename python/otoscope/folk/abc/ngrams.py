@@ -53,7 +53,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Melody:
-    """What the index keeps of a tune: no notes, so that it takes 100,000 tunes."""
+    """Melody of a tune as the index keeps it: without notes, so that it takes 100,000 tunes."""
 
     places: array[int]  # line and column of each note, in turn
     intervals: bytes

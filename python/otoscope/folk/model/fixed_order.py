@@ -116,7 +116,7 @@ def _by_gate(bias: Tensor) -> Tensor:
 
 
 def _packed_gates(weights: list[Tensor], n_columns: int) -> Tensor:
-    """Pack weights [gate, column] side by side, each filled up to so many columns."""
+    """Pack weights [gate, column] side by side, each filled up to n_columns."""
     units = len(weights[0]) // 4
     packed = torch.zeros(4, _up(units) // _PANEL, n_columns * len(weights), _PANEL)
     for gate, panels in zip(_GATES, packed, strict=True):

@@ -161,7 +161,7 @@ def nearest_folk(settings: NearestFolkConfig, *, progress: Progress = silent) ->
 
 
 class _Melody(NamedTuple):
-    """What is kept of a tune: its melody, or the error at which reading it ended."""
+    """Melody of a tune, or the error at which reading it ended."""
 
     number: int
     name: str
