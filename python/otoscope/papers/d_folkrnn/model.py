@@ -138,6 +138,10 @@ def folk_model(
     MissingExtra
         If music21's tunes are not installed.
 
+    References
+    ----------
+    Sturm (2018) :cite:`sturm2018parameters`.
+
     Examples
     --------
     >>> folk_model(FolkModelConfig.quick(), Path("model"))  # doctest: +SKIP
