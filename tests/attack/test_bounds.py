@@ -123,6 +123,8 @@ def test_clipped_samples_move_inwards_only() -> None:
     inwards = Bound(snr_db=6.0).place(x * 0.9, x)
     assert torch.equal(outwards, x)
     assert torch.equal(inwards, x * 0.9)
+    both = Bound(snr_db=6.0).place(x * torch.tensor([1.1, 1.1, 0.9, 0.9]), x)
+    torch.testing.assert_close(both, x * torch.tensor([1.0, 1.0, 0.9, 0.9]))
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
