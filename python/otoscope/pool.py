@@ -243,11 +243,16 @@ class _Run:
             self._room.acquire()
             with self._lock:
                 number = None if self._is_closed else next(self._next, None)
-                if number is not None and worker is None:
-                    worker = self._worker()
-                    self._processes.append(worker)
-            if number is None or worker is None:
+            if number is None:
                 break
+            try:
+                if worker is None:
+                    worker = self._worker()
+                    with self._lock:
+                        self._processes.append(worker)
+            except OSError:  # no process can be started, so that it is worked on here
+                self._messages[number].put(("failed", None, ()))
+                continue
             try:
                 item = self._sent(self._items[number])
             except Exception:  # it cannot be sent, so that it is worked on here

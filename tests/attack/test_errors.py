@@ -188,6 +188,14 @@ def test_a_target_may_be_named_if_the_model_names_its_outputs() -> None:
         WaveformPGD(net).targeted("c")
 
 
+def test_the_name_of_a_single_output_means_that_it_is_there() -> None:
+    net = torch.nn.Linear(8, 1)
+    net.output_names = ["singing"]  # type: ignore[assignment]
+    goal = WaveformPGD(net).targeted("singing").goal
+    assert goal is not None
+    assert goal.label == 1
+
+
 def test_the_remedy_for_logits_works_on_the_command_line_too() -> None:
     with pytest.raises(ParameterError, match=r"set model\.outputs = 'logits', or pass outputs="):
         kind_of_outputs(torch.nn.Linear(2, 1), "probabilities", torch.tensor([[8.0]]))

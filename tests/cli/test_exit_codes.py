@@ -93,6 +93,7 @@ ARGUMENTS = {
     "experiment regulated-bootstrap": "--quick --out {folder}/x",
     "experiment folkrnn-samples": "--quick --out {folder}/x",
     "experiment folk-options": "--quick --out {folder}/x",
+    "experiment folk-form": "--quick --out {folder}/x",
     "experiment folk-endless": "--quick --out {folder}/x",
     "experiment folk-temperature": "--quick --out {folder}/x",
     "experiment folk-population": "--quick --out {folder}/x",

@@ -85,6 +85,7 @@ VALUES: tuple[str, ...] = (
     *("fourier", "mp3:64", "librosa", "mma", "kernel"),
 )
 VALUES += ("paper", "v1", "cuda", "fluidsynth", "challenge2020", "challenge2022", "midi")
+VALUES += ("Dmaj", "jig")
 
 # Options that do not reach the work, since the command line itself reads them or writes what came
 # out: each with the test that fails if it is ignored. The others are tried here.
@@ -160,6 +161,10 @@ SEEN_BY: dict[str, dict[str, str]] = {
         "folk/cli/test_import.py::test_an_imported_model_is_one_to_sample_from",
     ),
     "folk sample": {
+        **dict.fromkeys(
+            ("--best", "--of", "--in"),
+            "folk/cli/test_sample_form.py::test_the_best_are_those_of_the_judge_and_no_population",
+        ),
         "--out": "folk/cli/test_sample.py::test_every_tune_is_in_the_file_numbered_and_named",
         "--json": "folk/cli/test_sample.py::test_json_tells_the_settings",
     },

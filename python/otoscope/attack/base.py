@@ -202,7 +202,8 @@ class Attack(ABC):
                 f"label is {name!r}, the model has none of this name: {known}; give its number, "
                 "or set model.output_names = [...]"
             )
-        return list(names).index(name)
+        index = list(names).index(name)
+        return 1 if len(names) == 1 else index  # one output has two labels: without and with it
 
     @abstractmethod
     def run(

@@ -97,10 +97,11 @@ class InputLayout:
         batched = [axis for axis in self.axes if axis in ("b", *spatial)]
         whole = [axis for axis in self.axes if axis != "b"]
         forms = [list(self.axes), batched, spatial, whole]
-        if len(batched) == values.ndim and 1 in [
-            size for axis, size in zip(batched, values.shape, strict=True) if axis in spatial
-        ]:  # [frame, mel, 1] of "b frame mel 1" is no batch of pictures of one band
-            forms.insert(1, whole)
+        is_flat = len(batched) == values.ndim and any(
+            size == 1 for axis, size in zip(batched, values.shape, strict=True) if axis in spatial
+        )
+        if is_flat and whole[0] in spatial:
+            forms.insert(1, whole)  # [frame, mel, 1] is no batch of pictures of one band
         for axes in forms:
             if values.ndim == len(axes):
                 break

@@ -152,3 +152,8 @@ def test_title_and_tempo_are_lines_of_text() -> None:
     tune = tune_of_midi(midi_of((0, 480, 60), head=head))
     assert (tune.title, tune.tempo_bpm) == ("a b c", 150)
     assert replace(tune, headers=()) == tune_of_midi(midi_of((0, 480, 60)))
+
+
+def test_a_small_file_that_lasts_for_years_is_refused() -> None:
+    with pytest.raises(NotationError, match="whole notes, needs at most 20,000"):
+        tune_of_midi(midi_of((0, 2**27, 60), ticks=1))

@@ -194,10 +194,13 @@ BOMB = (
         (b"<score-timewise/>", "begins with <score-timewise>, needs <score-partwise>"),
         (b"<score-partwise/>", "no note with a pitch"),
         (b"PK\3\4 not an archive", "no MusicXML that can be read"),
-        (score(measure(note("C4", 4))).replace(b">2<", b">x<"), "a number cannot be read"),
+        (score(measure(note("C4", 4))).replace(b">2<", b">x<"), "a value cannot be read"),
         (score(measure(note("C4", 4))).replace(b">2<", b">0<", 1), "divisions are 0"),
         (score(measure(note("C4", 4))).replace(b"<fifths>0", b"<fifths>9"), "9 fifths"),
-        (score(measure(note("H4", 4))), "a number cannot be read"),
+        (score(measure(note("H4", 4))), "a pitch is 'H' in octave 4"),
+        (score(measure(note("C4", 4))).replace(b"C</step>", b"DE</step>"), "a pitch is 'DE'"),
+        (score(measure(note("C45", 4))), "more than two semitones"),
+        (b"<?xml version='1.0' encoding='none'?><a/>", "no MusicXML that can be read"),
         (score(measure(note("C4", 0))), "no note"),
     ],
 )
@@ -239,3 +242,18 @@ def test_chord_symbols() -> None:
         assert chord_symbol(xml) == text
     assert harmony('"^not a chord"') is harmony("(") is None
     assert chord_symbol(ET.fromstring("<harmony><function>V</function></harmony>")) is None
+
+
+def test_chord_symbols_of_a_transposing_instrument_are_left_out_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    symbol = "<harmony><root><root-step>D</root-step></root><kind>major</kind></harmony>"
+    shift = "<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose>"
+    tune = read(score(measure(symbol, note("D4", 4)), attributes=shift), tmp_path)
+    assert not any(isinstance(element, Mark) for element in tune.elements)
+    assert "chord symbols" in str(tune.notices[0])
+
+
+def test_control_characters_of_a_title_are_dropped() -> None:
+    tune = replace(TUNES[1], headers=(("T", "a\x00b\x1b"),))
+    assert ET.fromstring(to_musicxml(tune)).findtext("work/work-title") == "ab"

@@ -10,7 +10,7 @@ from otoscope.errors import ParameterError
 
 __all__ = ["Form", "Section"]
 
-_GROUP = re.compile(r"\s*([A-Za-z]+)\s*:?\s*(\d+)?[\s,;]*")
+_GROUP = re.compile(r"\s*([A-Za-z]+)\s*:?\s*(\d{1,4})?[\s,;]*")
 _BARS = 8
 _LEAST_BARS, _MOST_BARS = 2, 32
 _MOST_SECTIONS = 32

@@ -63,7 +63,8 @@ def chord_symbol(xml: ET.Element) -> str | None:
         return None
     names = {name: text for text, name in reversed(_KINDS.items())}
     text = kind.get("text") if kind.get("text") is not None else names.get(kind.text or "", "")
-    return f'"{root}{text}{f"/{bass}" if bass else ""}"'.replace("\n", " ")
+    text = re.sub(r'["\s\\]', "", text or "")
+    return f'"{root}{text}{f"/{bass}" if bass else ""}"'
 
 
 def _letter(xml: ET.Element, name: str) -> str | None:

@@ -63,10 +63,10 @@ def elements_of(
     fields = {
         time for time, texts in signs.items() if any(isinstance(x, InlineField) for x in texts)
     }
-    cuts = sorted(fields | bar_lines.keys())
+    cuts = fields | bar_lines.keys()
     elements: list[Element] = []
     group: list[_Span] = []  # what one tuplet joins
-    for span in _cut(_spans(notes, end), cuts):
+    for span in _cut(_spans(notes, end), sorted(cuts)):
         if span.start in cuts:
             elements += _written(group, signs)
             elements += [bar_lines[span.start]] if span.start in bar_lines else []

@@ -19,6 +19,7 @@ __all__ = ["tune_of_midi"]
 _NOTATED = (192, 160)  # per whole note: units of which notated times are multiples, most of them
 _LEAST_NOTATED = 0.9
 _GRID = 96  # per whole note: thirty-second notes and their triplets, for times that were played
+_LONGEST = 20_000  # whole notes: an hour of music has about 1,800
 _NO_METER = "4/4"  # what a MIDI file without meter means
 
 
@@ -110,6 +111,9 @@ def _tune(
 ) -> Tune:
     """Make a tune of the notes of one channel; ``changes`` are meters, and fifths and mode."""
     end = max(note.end for note in notes)
+    if end > _LONGEST:
+        message = f"the file lasts {float(end):,.0f} whole notes, needs at most {_LONGEST:,}"
+        raise NotationError(message, reason="size")
     meters = {time: value for time, value in changes if isinstance(value, Meter) and time < end}
     meters.setdefault(Fraction(0), Meter.parse(_NO_METER))
     pickup = _pickup(meters)

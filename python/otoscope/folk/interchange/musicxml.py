@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from fractions import Fraction
 from xml.etree import ElementTree as ET
@@ -35,13 +37,19 @@ __all__ = ["tune_of_musicxml"]
 _MODES = {"major": "maj", "minor": "min", "dorian": "dor", "mixolydian": "mix", "ionian": "maj"}
 _MODES |= {"phrygian": "phr", "lydian": "lyd", "locrian": "loc", "aeolian": "min"}
 
+_MOST_SEMITONES, _MOST_REPEATS = 60, 20
+
 
 def tune_of_musicxml(content: bytes, most_bytes: int) -> Tune:
     """Read the first voice of the first part with notes; ``most_bytes`` limits an archive."""
     try:
         root = ET.fromstring(_of_archive(content, most_bytes) if content[:2] == b"PK" else content)
-    except (ET.ParseError, zipfile.BadZipFile, KeyError, ValueError, NotImplementedError) as err:
+    except NotationError:
+        raise
+    except (ET.ParseError, zipfile.BadZipFile, zlib.error, LookupError, ValueError) as err:
         raise NotationError(f"this is no MusicXML that can be read: {err}", reason="file") from err
+    except RuntimeError as err:  # encrypted, or compressed in a way that zipfile does not know
+        raise NotationError(f"the archive cannot be read: {err}", reason="file") from err
     if root.tag != "score-partwise":
         message = f"the file begins with <{root.tag[:40]}>, needs <score-partwise>"
         raise NotationError(message, reason="file")
@@ -49,18 +57,25 @@ def tune_of_musicxml(content: bytes, most_bytes: int) -> Tune:
     if not parts:
         raise NotationError("there is no note with a pitch in it", reason="no notes")
     try:
-        reader = _PartReader(parts[0])
-    except (ValueError, ZeroDivisionError) as err:
-        if isinstance(err, NotationError):
-            raise
-        raise NotationError(f"a number cannot be read: {err}", reason="file") from err
+        return _tune(root, parts)
+    except NotationError:
+        raise
+    except (ValueError, LookupError, ArithmeticError) as err:
+        raise NotationError(f"a value cannot be read: {err}", reason="file") from err
+
+
+def _tune(root: ET.Element, parts: list[ET.Element]) -> Tune:
+    reader = _PartReader(parts[0])
     if not reader.notes:
         raise NotationError("there is no note that lasts in it", reason="no notes")
     notices = list[NotationError]()
     if len(parts) > 1 or reader.has_other_voices:
         message = "a second voice or part came, left out"
         notices.append(NotationError(message, reason="voices"))
-    return reader.tune(_headers(root), notices)
+    tune = reader.tune(_headers(root), notices)
+    if any(abs(note.alter) > 2 for note in reader.notes):
+        raise NotationError("a note is altered by more than two semitones", reason="pitch")
+    return tune
 
 
 def _of_archive(content: bytes, most_bytes: int) -> bytes:
@@ -135,6 +150,10 @@ class _PartReader:
         elements = elements_of(self.notes, bar_lines, self.signs, self._end)
         unit = default_unit(meter)
         headers += [("Q", self.tempo)] if self.tempo else []
+        if self.semitones and any(isinstance(element, Mark) for element in elements):
+            elements = tuple(x for x in elements if not isinstance(x, Mark))
+            message = "chord symbols of a transposing instrument are left out"
+            notices.append(NotationError(message, reason="chords"))
         tune = Tune(elements, key, meter, unit, tuple(headers), notices=tuple(notices))
         return transpose(tune, self.semitones) if self.semitones else tune
 
@@ -193,13 +212,17 @@ class _PartReader:
         if (shift := xml.find("transpose")) is not None:
             octaves = int(shift.findtext("octave-change", "0"))
             self.semitones = int(shift.findtext("chromatic", "0")) + 12 * octaves
+            if abs(self.semitones) > _MOST_SEMITONES:
+                message = f"an instrument sounds {self.semitones} semitones from what is written"
+                raise NotationError(message, reason="pitch")
 
     def _read_direction(self, xml: ET.Element) -> None:
         """Read a tempo, or the name of a part."""
         tempo, part = xml.find("sound[@tempo]"), xml.findtext("direction-type/rehearsal")
         if tempo is not None:
-            text = f"1/4={float(tempo.get('tempo', '')):g}"
-            if self._now:
+            bpm = float(tempo.get("tempo", ""))
+            text = f"1/4={bpm:g}" if math.isfinite(bpm) and bpm > 0 else ""
+            if text and self._now:
                 self._sign(InlineField("Q", text))
             else:
                 self.tempo = text
@@ -222,9 +245,11 @@ class _PartReader:
         if voice != self._voice:
             self.has_other_voices = True
             return
-        step = LETTERS.index(pitch.findtext("step", "")) + 7 * (
-            int(pitch.findtext("octave", "4")) - 4
-        )
+        letter, octave = (pitch.findtext("step") or "").strip(), int(pitch.findtext("octave", "4"))
+        if letter not in tuple(LETTERS) or not 0 <= octave <= 9:
+            message = f"a pitch is {letter!r} in octave {octave}, needs A to G and 0 to 9"
+            raise NotationError(message, reason="pitch")
+        step = LETTERS.index(letter) + 7 * (octave - 4)
         alter = int(pitch.findtext("alter", "0"))
         if is_grace:
             self._read_grace(xml, Note(step, alter, Fraction(1, 8)))
@@ -254,7 +279,7 @@ class _PartReader:
             if repeat.get("direction") == "forward":
                 bar.opening = 1
             else:
-                bar.closing = max(int(repeat.get("times", "2")) - 1, 1)
+                bar.closing = min(max(int(repeat.get("times", "2")) - 1, 1), _MOST_REPEATS)
                 opened = [x for x, other in self.bars.items() if other.opening and x < time]
                 if opened and bar.closing > 1:
                     self.bars[max(opened)].opening = bar.closing
@@ -281,7 +306,7 @@ def _read_key(xml: ET.Element) -> tuple[int, str | None] | Key:
 def _read_time(xml: ET.Element) -> Meter:
     beats = [x.text or "" for x in xml.iterfind("beats")]
     types = {(x.text or "").strip() for x in xml.iterfind("beat-type")}
-    if not beats:
+    if not beats or not types:
         return FREE
     if len(types) > 1:
         raise NotationError(

@@ -174,19 +174,9 @@ def _with_signs(elements: Iterable[Element], key: Key) -> Iterator[Element]:
             altered.clear()
         elif isinstance(element, InlineField) and isinstance(element.value, Key):
             key = element.value
-        if isinstance(element, Note):
-            yield signed(element)
-        elif isinstance(element, Chord):
-            yield replace(element, notes=tuple(map(signed, element.notes)))
+        if isinstance(element, Note | Chord):
+            yield signed_together(element)
         elif isinstance(element, GraceNotes):
-            yield replace(
-                element,
-                notes=tuple(
-                    replace(x, notes=tuple(map(signed, x.notes)))
-                    if isinstance(x, Chord)
-                    else signed(x)
-                    for x in element.notes
-                ),
-            )
+            yield replace(element, notes=tuple(map(signed_together, element.notes)))
         else:
             yield element

@@ -73,17 +73,22 @@ def to_musicxml(tune: Tune) -> bytes:
         raise ParameterError("the tune has no note to be written")
     root = ET.Element("score-partwise", version="3.1")
     if tune.title:
-        ET.SubElement(ET.SubElement(root, "work"), "work-title").text = tune.title
+        ET.SubElement(ET.SubElement(root, "work"), "work-title").text = _printable(tune.title)
     identification = ET.SubElement(root, "identification")
     for name, text in tune.headers:
         if name == "C" and text:
-            ET.SubElement(identification, "creator", type="composer").text = text
+            ET.SubElement(identification, "creator", type="composer").text = _printable(text)
     ET.SubElement(ET.SubElement(identification, "encoding"), "software").text = "otoscope"
     score_part = ET.SubElement(ET.SubElement(root, "part-list"), "score-part", id="P1")
     ET.SubElement(score_part, "part-name").text = ""
     root.append(_part(replace(tune, elements=tuple(measure_by_measure(tune)))))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{_DOCTYPE}\n'.encode() + ET.tostring(root)
+
+
+def _printable(text: str) -> str:
+    """Drop control characters, which XML cannot hold."""
+    return "".join(x for x in text if x.isprintable())
 
 
 class _Piece(NamedTuple):
@@ -313,7 +318,7 @@ def _field(tune: Tune, field: InlineField) -> list[ET.Element]:
         bpm = replace(tune, headers=(("Q", field.text),)).tempo_bpm
         return [_tempo(bpm)] if bpm else []
     xml = ET.Element("direction", placement="above")
-    ET.SubElement(ET.SubElement(xml, "direction-type"), "rehearsal").text = field.text
+    ET.SubElement(ET.SubElement(xml, "direction-type"), "rehearsal").text = _printable(field.text)
     return [xml]
 
 

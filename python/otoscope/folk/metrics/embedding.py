@@ -174,7 +174,7 @@ def _floor(
     n: int,
     rng: np.random.Generator,
 ) -> float:
-    if train is not None:
+    if train is not None and len(train) > n:
         return _distance(rng.permutation(train)[:n], held_out)
     dealt, size = rng.permutation(held_out), min(n, len(held_out) // 2)
     return _distance(dealt[:size], dealt[size:])

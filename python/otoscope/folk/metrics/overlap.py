@@ -301,7 +301,7 @@ def _distances(
     dealt = rng.permuted(np.tile(np.arange(n + m), (n_draws, 1)), axis=1)
     permuted = pairs.compare(dealt[:, :n], dealt[:, n:])
     floors: tuple[Array | None, Array | None] = (None, None)
-    if n_train > 1:
+    if n_train > n:  # else each draw would be all of them
         train = np.tile(np.arange(n + m, n + m + n_train), (few, 1))
         subset = rng.permuted(train, axis=1)[:, : min(n, n_train)]
         floors = pairs.compare(subset, np.tile(held_out, (few, 1)))

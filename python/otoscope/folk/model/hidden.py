@@ -167,7 +167,8 @@ def _layers(network: FolkRNN, ids: Tensor, positions: Tensor | None) -> Tensor:
     hidden, cell = network.initial_state(len(ids))
     outputs = []
     for layer in range(network.layers):
-        lstm = nn.LSTM(rows.shape[-1], network.hidden, batch_first=True).to(rows)
+        with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced
+            lstm = nn.LSTM(rows.shape[-1], network.hidden, batch_first=True).to(rows)
         own = {name: getattr(network.lstm, f"{name[:-1]}{layer}") for name in lstm.state_dict()}
         lstm.load_state_dict(own)
         rows, _ = lstm(rows, (hidden[layer, None], cell[layer, None]))

@@ -255,7 +255,7 @@ def sample_folk(settings: SampleFolkConfig, *, progress: Progress = silent) -> S
     if settings.best is None:
         return SampleFolkResult(settings, prime, tunes)
     finished = [tune.tune if tune.sampled.is_finished else None for tune in tunes]
-    ranked = rank_tunes(finished, settings.reference)[: settings.best]
+    ranked = [one for one in rank_tunes(finished, settings.reference) if one.judgement is not None]
     picked = (
         _written(
             tunes[one.index].sampled,
@@ -263,7 +263,7 @@ def sample_folk(settings: SampleFolkConfig, *, progress: Progress = silent) -> S
             model.tokeniser,
             notes=(f"{PICKED} rank {rank} of {len(tunes)} by the judge",),
         )
-        for rank, one in enumerate(ranked, start=1)
+        for rank, one in enumerate(ranked[: settings.best], start=1)
     )
     return SampleFolkResult(settings, prime, tunes, tuple(picked))
 

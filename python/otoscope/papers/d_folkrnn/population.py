@@ -202,7 +202,7 @@ def shuffle_notes(tune: Sequence[str], rng: np.random.Generator) -> list[str]:
     bar lines and repeats stay where they are.
 
     >>> shuffle_notes("M:4/4 K:Cmaj C 2 | D :|".split(), np.random.default_rng(1))
-    ['M:4/4', 'K:Cmaj', 'D', '|', 'C', '2', ':|']
+    ['M:4/4', 'K:Cmaj', 'C', '2', '|', 'D', ':|']
     """
     frame: list[str | None] = []  # None stands for a group of notes
     groups: list[list[str]] = []
