@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
-import struct
 import subprocess
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -55,17 +55,38 @@ def abc2midi(abc: str, folder: Path) -> tuple[Sounding, list[str]]:
 
 def read_midi(content: bytes) -> Sounding:
     """Read the onsets of a Standard MIDI File; abc2midi spreads a chord: 1/128 is together."""
-    ticks = struct.unpack(">H", content[12:14])[0] if len(content) > 14 else 1
-    begins = sorted((tick / ticks / 4, pitch) for tick, pitch in _begins(content))
     sounding: Sounding = []
     before = -1.0
-    for onset, pitch in begins:
+    for onset, _, pitch in sorted(notes_of_midi(content)):
         if onset - before < 1 / 128:
             sounding[-1] = (sounding[-1][0], sounding[-1][1] | {pitch})
         else:
             sounding.append((onset, frozenset({pitch})))
         before = onset
     return sounding
+
+
+def notes_of_midi(content: bytes) -> Reading:
+    """Read the notes of all tracks with mido."""
+    file = midi_file(content)
+    notes: Reading = []
+    for track in file.tracks:
+        now, begun = 0, dict[int, list[int]]()
+        for message in track:
+            now += message.time
+            if message.type == "note_on" and message.velocity:
+                begun.setdefault(message.note, []).append(now)
+            elif message.type in ("note_on", "note_off") and begun.get(message.note):
+                onset = begun[message.note].pop(0)
+                whole = 4 * file.ticks_per_beat
+                notes.append((onset / whole, (now - onset) / whole, message.note))
+    return notes
+
+
+def midi_file(content: bytes) -> Any:
+    """Read a Standard MIDI File with mido."""
+    mido = pytest.importorskip("mido", reason='mido is not installed: "otoscope[test]"')
+    return mido.MidiFile(file=io.BytesIO(content))
 
 
 def warnings_of_abcjs(tunes: Sequence[str]) -> list[list[str]]:
@@ -106,21 +127,8 @@ def _by_abcjs(tunes: Sequence[str], script: str) -> Any:
 def read_by_abc2midi(abc: str, folder: Path) -> Reading:
     """The notes that abc2midi plays, repeats played."""
     need_abc2midi()
-    mido = pytest.importorskip("mido", reason='mido is not installed: "otoscope[folk]"')
     abc2midi(abc, folder)
-    file = mido.MidiFile(folder / "judged.mid")
-    notes: Reading = []
-    for track in file.tracks:
-        now, begun = 0, dict[int, list[int]]()
-        for message in track:
-            now += message.time
-            if message.type == "note_on" and message.velocity:
-                begun.setdefault(message.note, []).append(now)
-            elif message.type in ("note_on", "note_off") and begun.get(message.note):
-                onset = begun[message.note].pop(0)
-                whole = 4 * file.ticks_per_beat
-                notes.append((onset / whole, (now - onset) / whole, message.note))
-    return notes
+    return notes_of_midi((folder / "judged.mid").read_bytes())
 
 
 def read_by_music21(abc: str) -> Reading:
@@ -152,40 +160,8 @@ def are_alike(theirs: Reading, ours: Sequence[MidiNote]) -> bool:
 
 def tempo_of(content: bytes) -> int:
     """Microseconds a quarter note, of the first tempo event."""
-    at = content.index(b"\xff\x51\x03") + 3
-    return int.from_bytes(content[at : at + 3], "big")
-
-
-def _begins(content: bytes) -> list[tuple[int, int]]:
-    found, at = [], 14
-    while at + 8 <= len(content):
-        end = at + 8 + struct.unpack(">I", content[at + 4 : at + 8])[0]
-        at, tick, status = at + 8, 0, 0
-        while at < end:
-            delta, at = _variable(content, at)
-            tick += delta
-            if content[at] & 0x80:
-                status, at = content[at], at + 1
-            if status == 0xFF:
-                length, at = _variable(content, at + 1)
-                at += length
-            elif status in (0xF0, 0xF7):
-                length, at = _variable(content, at)
-                at += length
-            else:
-                if status >> 4 == 9 and content[at + 1]:
-                    found.append((tick, content[at]))
-                at += 1 if status >> 4 in (12, 13) else 2
-        at = end
-    return found
-
-
-def _variable(content: bytes, at: int) -> tuple[int, int]:
-    number = 0
-    while True:
-        number, at = number << 7 | content[at] & 0x7F, at + 1
-        if content[at - 1] < 0x80:
-            return number, at
+    (track,) = midi_file(content).tracks
+    return next(int(message.tempo) for message in track if message.type == "set_tempo")
 
 
 def agree(ours: Sounding, theirs: Sounding) -> bool:

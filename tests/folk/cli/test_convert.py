@@ -46,10 +46,18 @@ def test_every_tune_is_a_file_and_comes_back(tmp_path: Path, book: Path, to: str
 
 
 def test_other_commands_read_scores(tmp_path: Path, book: Path) -> None:
-    run("convert", book, "--out", tmp_path / "scores")
-    rows = json.loads(run("check", tmp_path / "scores", "--json"))["tunes"]
-    assert len(rows) == 3
+    scores = tmp_path / "scores"
+    run("convert", book, "--out", scores)
+    nearest = json.loads(run("nearest", scores, "--in", book, "--json"))
+    assert [row["neighbours"][0]["containment"] for row in nearest["tunes"]] == [1, 1, 1]
+    for command in ("score", "check"):
+        rows = json.loads(run(command, scores, "--json"))["tunes"]
+        assert len(rows) == 3
     assert {row["valid"] for row in rows} == {True}
+    run("prepare", scores, "--valid", 0, "--test", 0, "--out", tmp_path / "prepared")
+    assert len(read_book_tunes(tmp_path / "prepared")) == 3
+    (first, *_) = scores.iterdir()
+    assert "K:" in run("continue", first, "--bars", 1, "--n", 1)
 
 
 def test_a_score_becomes_abc(tmp_path: Path, book: Path) -> None:

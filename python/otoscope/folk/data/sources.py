@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import NotationError, Tune, read_book
+from otoscope.folk.abc import NotationError, Tune
 from otoscope.folk.data.collections import COLLECTIONS, collection_files, not_there
 from otoscope.folk.data.generate import generate_tune
+from otoscope.folk.interchange import BOOKS, stream_file
 from otoscope.folk.tokens import Tokeniser, get_tokeniser, read_token_file
 from otoscope.foreign import files_below
 from otoscope.progress import Progress, silent, tracked
@@ -170,7 +171,8 @@ def files_of(source: str) -> list[Path]:
     Parameters
     ----------
     source : str
-        Source, as for `read_tunes`. For a folder, the files that end in .abc are taken.
+        Source, as for `read_tunes`. For a folder, its ABC files and scores are taken: .abc,
+        .musicxml, .mxl, .xml, .mid and .midi.
 
     Returns
     -------
@@ -199,9 +201,9 @@ def files_of(source: str) -> list[Path]:
         raise not_there(source, f"a file, a folder of ABC files, {_GENERATED}N")
     if not path.is_dir():
         return [path]
-    paths = files_below(path, {".abc"})
+    paths = files_below(path, set(BOOKS))
     if not paths:
-        raise ParameterError(f"{source} has no files that end in .abc")
+        raise ParameterError(f"{source} has no files that end in {', '.join(BOOKS)}")
     return paths
 
 
@@ -292,7 +294,7 @@ def _read_file(
     if version := _version_of(path):
         yield from _read_tokens(path, origin, target, get_tokeniser(version))
         return
-    for number, tune in enumerate(read_book(path, strict=strict), start=1):
+    for number, tune in enumerate(stream_file(path, strict=strict), start=1):
         numbered = replace(origin, number=number)
         if isinstance(tune, NotationError):
             yield _rejected(numbered, tune)

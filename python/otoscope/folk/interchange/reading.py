@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune
+from otoscope.folk.abc.text.book import stream_book
 from otoscope.folk.interchange.midi import tune_of_midi
 from otoscope.folk.interchange.musicxml import tune_of_musicxml
 
-__all__ = ["SUFFIXES", "read_score"]
+__all__ = ["BOOKS", "SUFFIXES", "read_score", "stream_file"]
 
 SUFFIXES = (".musicxml", ".mxl", ".xml", ".mid", ".midi")
 """Endings of the files that `read_score` reads."""
+
+BOOKS = (".abc", *SUFFIXES)
+"""Endings of the files that are taken from a folder of tunes."""
 
 _MOST_BYTES = 30 * 2**20
 
@@ -21,10 +26,11 @@ def read_score(path: str | Path, *, strict: bool = False) -> Tune:
     """Read the melody of a MusicXML or MIDI file: the first voice of its first part with notes.
 
     Of MusicXML are read notes, rests, ties, grace notes, bar lines, repeats, endings, keys, meters,
-    transposing instruments, the tempo, title and composer; of MIDI notes, meters, keys, tempo and
-    title. MIDI has neither spelling nor bar lines: pitches are spelled in the key, bars begin where
-    the meter says. Without key, and for the modes that MIDI does not know, the key is that which
-    has most of the notes and ends on the last. A note ends at the latest where the next begins.
+    transposing instruments, chord symbols, names of parts, tempo, title and composer; of MIDI
+    notes, meters, keys, tempo and title. MIDI has neither spelling nor bar lines: pitches are
+    spelled in the key, bars begin where the meter says. A file without key gets the key that has
+    most of its notes and ends on the last one; so do the modes that MIDI cannot name. A note ends
+    at the latest where the next begins.
 
     Parameters
     ----------
@@ -75,3 +81,44 @@ def read_score(path: str | Path, *, strict: bool = False) -> Tune:
     except NotationError as err:
         raise NotationError(f"{path.name}: {err.message}", reason=err.reason) from err
     return tune
+
+
+def stream_file(path: Path, *, strict: bool = False) -> Iterator[Tune | NotationError]:
+    """Read a score, or else a book of ABC tune by tune.
+
+    Parameters
+    ----------
+    path : Path
+        File with an ending of `SUFFIXES`, or ABC.
+    strict : bool
+        As for `read_score` and `read_book`.
+
+    Yields
+    ------
+    Tune or NotationError
+        Each tune, or the error at which reading it ended.
+
+    Raises
+    ------
+    NotationError
+        If a file of ABC has no tune.
+    OSError
+        If the file is missing.
+    MissingExtra
+        If mido, which reads MIDI, is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.abc"
+    >>> _ = path.write_text("X:1\\nT:One\\nK:C\\nC|\\n\\nX:2\\nT:Two\\nK:C\\nD|\\n")
+    >>> [tune.title for tune in stream_file(path)]
+    ['One', 'Two']
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        yield from stream_book(path, strict=strict)
+        return
+    try:
+        yield read_score(path, strict=strict)
+    except NotationError as err:
+        yield err

@@ -123,8 +123,8 @@ def compare_pairs(
     Parameters
     ----------
     generated, held_out : sequence of Tune
-        At least two tunes each with two notes; the others are left out. Of a larger set, 200 tunes
-        are drawn.
+        At least two tunes, each with two notes or more; shorter ones are left out. From a larger
+        set, 200 tunes are drawn at random.
     train : sequence of Tune
         Real tunes for the noise floor; at most 1,000 are drawn.
     n_draws : int

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from otoscope.errors import ParameterError
 from otoscope.folk.model.bundle import FolkModel
+from otoscope.folk.model.likelihood import padded
 from otoscope.folk.model.network import FolkRNN
 from otoscope.protocols import evaluating
 
@@ -149,13 +149,9 @@ def _states(
     network, reader = model.network, model.positions
     for first in range(0, len(ids), batch):
         rows = ids[first : first + batch]
-        padded = pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
-        positions = None
-        if reader:
-            read = [torch.from_numpy(reader.read(row)) for row in rows]
-            positions = pad_sequence(read, batch_first=True)
+        positions = padded([reader.read(row) for row in rows]) if reader else None
         with evaluating(network), torch.inference_mode():
-            layers = _layers(network, padded, positions).cpu().numpy()
+            layers = _layers(network, padded(rows), positions).cpu().numpy()
         for row, states in zip(rows, layers, strict=True):
             yield states[: len(row)]
 

@@ -14,7 +14,7 @@ from otoscope.errors import ParameterError
 from otoscope.folk.model.bundle import FolkModel
 from otoscope.protocols import evaluating
 
-__all__ = ["nats_per_token", "surprise"]
+__all__ = ["nats_per_token", "padded", "surprise"]
 
 
 def surprise(
@@ -102,13 +102,14 @@ def _nats(model: FolkModel, tunes: Sequence[Sequence[int]]) -> NDArray[np.float6
     """Return the surprise [tune, id] of each id but the first; that of padding means nothing."""
     network, reader = model.network, model.positions
     device = network.hidden_init.device
-    ids = _padded(tunes).to(device)
-    positions = _padded([reader.read(tune[:-1]) for tune in tunes]).to(device) if reader else None
+    ids = padded(tunes).to(device)
+    positions = padded([reader.read(tune[:-1]) for tune in tunes]).to(device) if reader else None
     with evaluating(network):
         logits, _ = network(ids[:, :-1], positions=positions)
     nats = torch.nn.functional.cross_entropy(logits.mT, ids[:, 1:], reduction="none")
     return nats.cpu().double().numpy()
 
 
-def _padded(rows: Sequence[ArrayLike]) -> Tensor:
+def padded(rows: Sequence[ArrayLike]) -> Tensor:
+    """Stack rows of different lengths, filled up with 0 at the end."""
     return pad_sequence([torch.as_tensor(row) for row in rows], batch_first=True)

@@ -9,13 +9,11 @@ from pathlib import Path
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune
-from otoscope.folk.abc.text.book import stream_book
 from otoscope.folk.data import COLLECTIONS, SPLITS, files_of, is_prepared, load_prepared
 from otoscope.folk.data.collections import not_there
-from otoscope.folk.interchange import SUFFIXES, read_score
+from otoscope.folk.interchange import SUFFIXES, stream_file
 from otoscope.folk.report.counts import notes_on_voices
 from otoscope.folk.tokens import get_tokeniser, read_token_file
-from otoscope.foreign import files_below
 
 __all__ = [
     "PICKED",
@@ -27,6 +25,7 @@ __all__ = [
     "picked_notes",
     "read_book_tunes",
     "stream_book_tunes",
+    "tune_of_tokens",
 ]
 
 PICKED = "picked:"
@@ -88,6 +87,14 @@ def stream_book_tunes(
     )
 
 
+def tune_of_tokens(tokens: Sequence[str], version: str) -> Tune | NotationError:
+    """Read the tokens of a tokeniser ("v3"), or return the error at which reading ended."""
+    try:
+        return get_tokeniser(version).tune(tokens)
+    except NotationError as err:
+        return err
+
+
 def find_tunes(source: str | Path) -> list[Path]:
     """Find the files of a source, or say that there are none; of a prepared folder, itself."""
     path = Path(source)
@@ -96,11 +103,6 @@ def find_tunes(source: str | Path) -> list[Path]:
     if str(source) not in COLLECTIONS and not path.exists():
         kinds = "a file, a folder of ABC files or one that otoscope folk prepare has made"
         raise not_there(str(source), kinds)
-    if path.is_dir():
-        endings = (".abc", *SUFFIXES)
-        if not (files := files_below(path, set(endings))):
-            raise ParameterError(f"{source} has no files that end in {', '.join(endings)}")
-        return files
     return list(files_of(str(source)))
 
 
@@ -132,21 +134,18 @@ def held_out_tunes(source: str | Path, *, strict: bool = False) -> list[BookTune
 
 
 def _tunes_of_file(path: Path, strict: bool) -> Iterable[Tune | NotationError]:
-    """Read a score (see `read_score`), a file of tokens, or a book of ABC."""
-    try:
-        if path.suffix.lower() in SUFFIXES:
-            return [read_score(path, strict=strict)]
-    except NotationError as err:
-        return [err]
+    """Read a file of tokens if it is one, else a score or a book of ABC."""
+    if path.suffix.lower() in SUFFIXES:
+        return stream_file(path, strict=strict)
     try:
         rows = read_token_file(path)
     except NotationError as err:
         if err.reason != "no tune":
             raise
-        return stream_book(path, strict=strict)
+        return stream_file(path, strict=strict)
     heads = [row[1] for row in rows if not isinstance(row, NotationError)]
     version = "v2" if heads[0].startswith("K:C") else "v3"
-    return (row if isinstance(row, NotationError) else _tune(row, version) for row in rows)
+    return (row if isinstance(row, NotationError) else tune_of_tokens(row, version) for row in rows)
 
 
 def _of_prepared(folder: Path, splits: Sequence[str]) -> Iterator[BookTune]:
@@ -156,11 +155,4 @@ def _of_prepared(folder: Path, splits: Sequence[str]) -> Iterator[BookTune]:
         copies = 2 if prepared.tokens == "v3" else 1  # on C, and on C sharp
         names = [row["name"] for row in prepared.tunes if row["split"] == split]
         for number, (name, tune) in enumerate(zip(names, tokens[::copies], strict=True), start=1):
-            yield BookTune(name, number, _tune(tune, prepared.tokens))
-
-
-def _tune(tokens: Sequence[str], version: str) -> Tune | NotationError:
-    try:
-        return get_tokeniser(version).tune(tokens)
-    except NotationError as err:
-        return err
+            yield BookTune(name, number, tune_of_tokens(tune, prepared.tokens))

@@ -10,8 +10,7 @@ from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune
 from otoscope.folk.data import is_prepared
 from otoscope.folk.model import FolkModel
-from otoscope.folk.tokens import get_tokeniser
-from otoscope.folk.workflows.book_tunes import read_book_tunes
+from otoscope.folk.workflows.book_tunes import read_book_tunes, tune_of_tokens
 from otoscope.folk.workflows.prepare import PrepareFolkConfig, prepare_folk, save_folk
 from otoscope.foreign import read_json
 from otoscope.progress import Progress
@@ -44,10 +43,7 @@ def held_out_tunes(folder: Path) -> list[tuple[str, Tune]]:
 
 def tune_of(model: FolkModel, tokens: Sequence[str]) -> Tune | NotationError:
     """Read sampled tokens."""
-    try:
-        return get_tokeniser(model.tokeniser).tune(tokens)
-    except NotationError as error:
-        return error
+    return tune_of_tokens(tokens, model.tokeniser)
 
 
 def digest(model: FolkModel) -> str:

@@ -17,10 +17,11 @@ from typing import Any, Final, cast
 from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NgramIndex, NotationError, Tune, to_abc
-from otoscope.folk.metrics import Judge, Rate
+from otoscope.folk.metrics import Judge
 from otoscope.folk.metrics.judge import JUDGES, PresetName
 from otoscope.folk.model import FolkModel, SamplingConfig, sample
 from otoscope.folk.workflows.sample import SHIPPED, load_model
+from otoscope.papers.d_folkrnn._rates import rate_cell, rate_of
 from otoscope.papers.d_folkrnn._tunes import (
     digest,
     held_out_tunes,
@@ -210,20 +211,14 @@ def _summary(tunes: Iterable[dict[str, Any]]) -> dict[str, Any]:
     n, read = counts["tunes"], counts["readable"]
     return {
         "tunes": n,
-        **{name: _rate(counts[name], n) for name in ("finished", "readable", "passed")},
-        "screens": {name: _rate(read - failed[name], n) for name in names},
+        **{name: rate_of(counts[name], n) for name in ("finished", "readable", "passed")},
+        "screens": {name: rate_of(read - failed[name], n) for name in names},
         "grade": grades / read,
     }
 
 
 def _passes(tune: dict[str, Any]) -> bool:
     return bool(tune["passed"] and tune.get("finished", True))
-
-
-def _rate(count: int, of: int) -> dict[str, float]:
-    interval = Rate.of_counts(count, of).interval
-    bounds = {"value": interval.value, "low": interval.low, "high": interval.high}
-    return {"count": count, "of": of, **bounds}
 
 
 def _throughput(blocks: Iterable[dict[str, Any]]) -> dict[str, float]:
@@ -284,7 +279,7 @@ def _tables(record: dict[str, Any]) -> list[ResultTable]:
     for label, summary in (("sampled", sampled), ("real, held out", real)):
         if "passed" in summary:
             rates = [summary["readable"], *(summary["screens"].get(name) for name in names)]
-            cells = [_cell(rate) for rate in (*rates, summary["passed"])]
+            cells = [rate_cell(rate) for rate in (*rates, summary["passed"])]
             rows.append((label, f"{summary['tunes']:,}", *cells, f"{summary['grade']:.3f}"))
     return [
         ResultTable(
@@ -305,13 +300,6 @@ def _tables(record: dict[str, Any]) -> list[ResultTable]:
             ),
         ),
     ]
-
-
-def _cell(rate: dict[str, float] | None) -> str:
-    if rate is None:
-        return ""
-    bounds = f"{100 * rate['low']:.1f} to {100 * rate['high']:.1f}"
-    return f"{100 * rate['value']:.1f} % ({bounds})"
 
 
 def _draw(novelty: dict[str, Any], path: Path) -> None:

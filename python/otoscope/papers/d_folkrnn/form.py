@@ -15,9 +15,10 @@ import numpy as np
 
 from otoscope.folk.abc import Form, NotationError, Tune
 from otoscope.folk.data import load_prepared
-from otoscope.folk.metrics import Rate, check_tune, has_form
+from otoscope.folk.metrics import check_tune, has_form
 from otoscope.folk.model import SamplingConfig, sample, surprise
 from otoscope.folk.workflows.sample import SHIPPED, load_model
+from otoscope.papers.d_folkrnn._rates import nats_of_drawn, rate_cell, rate_of
 from otoscope.papers.d_folkrnn._tunes import digest, held_out_tunes, prepared_tunes, tune_of
 from otoscope.papers.runs import rows_of_songs, write_run
 from otoscope.progress import Progress, silent
@@ -106,7 +107,7 @@ def folk_form(
             return _row([tune for _, tune in held_out_tunes(folder)], settings.forms, nats, 0.0)
         drawn = sample(model, settings.n, seed=settings.seed, settings=samplings[names[place]])
         read = [tune_of(model, t.tokens) if t.is_finished else None for t in drawn]
-        nats = -sum(t.log_probability for t in drawn) / sum(t.n_drawn for t in drawn)
+        nats = nats_of_drawn(drawn)
         return _row(read, settings.forms, nats, sum(t.masked_nats for t in drawn) / len(drawn))
 
     about = {"settings": settings, "model": digest(model)}
@@ -138,14 +139,9 @@ def _row(
 
 def _table(rows: Sequence[dict[str, Any]], forms: Sequence[str]) -> ResultTable:
     def cells(row: dict[str, Any]) -> tuple[str, ...]:
-        rates = (Rate.of_counts(row["counts"][name], row["tunes"]) for name in (*forms, "valid"))
-        shown = (
-            f"{100 * r.interval.value:.1f} % ({100 * r.interval.low:.1f} to "
-            f"{100 * r.interval.high:.1f})"
-            for r in rates
-        )
+        rates = (rate_of(row["counts"][name], row["tunes"]) for name in (*forms, "valid"))
         nats = f"{row['nats_per_token']:.3f}", f"{row['masked_nats_per_tune']:.1f}"
-        return (row["song"], *shown, *nats)
+        return (row["song"], *map(rate_cell, rates), *nats)
 
     return ResultTable(
         "Tunes that have a form, 95 % bounds; nats by the unmasked network, and of the mask",

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from otoscope import records
-from otoscope.folk.abc import NotationError, Tune
 from otoscope.folk.data import SPLITS, is_prepared, load_prepared
 from otoscope.folk.metrics import check_tune
-from otoscope.folk.metrics.summary import Rate
 from otoscope.folk.model import FolkModel, sample, surprise
 from otoscope.folk.tokens import Vocabulary, get_tokeniser, write_token_file
 from otoscope.folk.train import TrainFolkConfig, train_folk
 from otoscope.folk.workflows.prepare import PrepareFolkConfig, prepare_folk, save_folk
+from otoscope.papers.d_folkrnn._rates import rate_of
+from otoscope.papers.d_folkrnn._tunes import tune_of
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent, tracked
 from otoscope.report.figures import ResultTable
@@ -249,17 +249,8 @@ def _valid(model: FolkModel, n: int) -> dict[str, float]:
     """Return the rate of sampled tunes that are finished, can be read and have no bad bar."""
     count = 0
     for drawn in sample(model, n):
-        count += drawn.is_finished and check_tune(_tune(model, drawn.tokens)).is_valid
-    rate = Rate.of_counts(count, n)
-    bounds = {name: getattr(rate.interval, name) for name in ("value", "low", "high")}
-    return {"count": rate.count, "of": rate.of, **bounds}
-
-
-def _tune(model: FolkModel, tokens: Sequence[str]) -> Tune | NotationError:
-    try:
-        return get_tokeniser(model.tokeniser).tune(_text(tokens))
-    except NotationError as error:
-        return error
+        count += drawn.is_finished and check_tune(tune_of(model, _text(drawn.tokens))).is_valid
+    return rate_of(count, n)
 
 
 def _text(tokens: Sequence[str]) -> list[str]:

@@ -29,10 +29,9 @@ from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError
 from otoscope.folk.data import PreparedTunes, load_prepared
 from otoscope.folk.model import FolkModel, sample
-from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.train import TrainFolkConfig, train_folk
 from otoscope.folk.workflows.analyse import AnalyseFolkConfig, AnalyseFolkResult, analyse_books
-from otoscope.folk.workflows.book_tunes import BookTune, read_book_tunes
+from otoscope.folk.workflows.book_tunes import BookTune, read_book_tunes, tune_of_tokens
 from otoscope.folk.workflows.sample import SHIPPED, load_model
 from otoscope.papers.d_folkrnn._tunes import digest, prepared_tunes
 from otoscope.papers.runs import rows_of_songs, write_run
@@ -279,7 +278,10 @@ def _compared(
     train: list[BookTune],
 ) -> dict[str, Any]:
     """Compare a population; return what is kept of the result."""
-    books = [_book(name, number, tune) for number, tune in enumerate(tokens, start=1)]
+    books = [
+        BookTune(f"{name}#{number}", number, tune_of_tokens(tune, "v2"))
+        for number, tune in enumerate(tokens, start=1)
+    ]
     readable = sum(not isinstance(book.tune, NotationError) for book in books)
     if readable < _FEWEST:
         return {"tunes": len(books), "readable": readable, "distances": []}
@@ -309,13 +311,6 @@ def _count(differs: dict[str, bool], *, is_ordered: bool) -> dict[str, Any]:
         "differ": [name for name, found in some.items() if found],
         "same": [name for name, found in some.items() if not found],
     }
-
-
-def _book(name: str, number: int, tokens: Sequence[str]) -> BookTune:
-    try:
-        return BookTune(f"{name}#{number}", number, get_tokeniser("v2").tune(tokens))
-    except NotationError as error:
-        return BookTune(f"{name}#{number}", number, error)
 
 
 def _counts(rows: Sequence[dict[str, Any]]) -> ResultTable:

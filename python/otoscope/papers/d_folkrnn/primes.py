@@ -9,8 +9,9 @@ from typing import Any, Final
 import numpy as np
 
 from otoscope.folk.abc import NotationError
-from otoscope.folk.metrics import Rate, classify_measures
+from otoscope.folk.metrics import classify_measures
 from otoscope.folk.model import FolkModel, SamplingConfig, sample, surprise
+from otoscope.papers.d_folkrnn._rates import rate_of
 from otoscope.papers.d_folkrnn._tunes import tune_of
 from otoscope.papers.d_folkrnn.units import is_bar_line
 
@@ -64,9 +65,8 @@ def continue_prime(
         name: _mean([row[name] for row in rows if row[name] is not None])
         for name in ("nats", "accidentals", "accidentals_early", "tokens")
     }
-    rates = {
-        name: _rate([row[name] for row in rows]) for name in ("finished", "valid", "comes_again")
-    }
+    kinds = ("finished", "valid", "comes_again")
+    rates = {name: rate_of(sum(bool(row[name]) for row in rows), len(rows)) for name in kinds}
     return {"prime_nats": float(np.concatenate(nats).mean()), **means, **rates}
 
 
@@ -115,8 +115,3 @@ def _mean(values: Sequence[float]) -> dict[str, float]:
     value = float(np.mean(values)) if values else 0.0
     half = 1.96 * float(np.std(values)) / max(len(values), 1) ** 0.5 if values else 0.0
     return {"value": value, "low": value - half, "high": value + half}
-
-
-def _rate(values: Sequence[bool]) -> dict[str, float]:
-    interval = Rate.of_counts(sum(map(bool, values)), len(values)).interval
-    return {"value": interval.value, "low": interval.low, "high": interval.high}

@@ -17,7 +17,6 @@ import numpy as np
 from otoscope import records
 from otoscope.folk.data import SPLITS, load_prepared
 from otoscope.folk.metrics import Summary, TuneCheck, check_tune, summarise
-from otoscope.folk.metrics.summary import Rate
 from otoscope.folk.model import FolkModel, SamplingConfig, surprise
 from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.book_tunes import read_book_tunes
@@ -32,10 +31,10 @@ from otoscope.folk.workflows.sample import (
     sample_folk,
     save_book,
 )
+from otoscope.papers.d_folkrnn._rates import rate_cell, rate_of
 from otoscope.papers.output import write_record
 from otoscope.progress import Progress, silent, tracked
 from otoscope.report.figures import ResultTable
-from otoscope.report.numbers import UNKNOWN
 
 __all__ = ["FolkSamplesConfig", "folkrnn_samples"]
 
@@ -194,9 +193,7 @@ def _in_tokens(checks: Sequence[TuneCheck]) -> dict[str, Any]:
 def _finished(result: CheckFolkResult) -> dict[str, float]:
     """Return the rate of tunes that are valid and were not broken off."""
     valid = [check.is_valid and "finished" not in check.broken for _, check in result.tunes]
-    rate = Rate.of_counts(sum(valid), len(valid))
-    bounds = {name: getattr(rate.interval, name) for name in ("value", "low", "high")}
-    return {"count": rate.count, "of": rate.of, **bounds}
+    return rate_of(sum(valid), len(valid))
 
 
 def _sampling_facts(sampled: SampleFolkResult) -> dict[str, float]:
@@ -225,15 +222,9 @@ def _table(record: dict[str, Any]) -> ResultTable:
     rows = {label: sample["summary"]["rates"] for label, sample in record["samples"].items()}
     if record["real"]:
         rows["real tunes"] = record["real"]["rates"]
-    return ResultTable(
-        "Tunes that keep each rule, 95 % bounds",
-        ("", *_COLUMNS),
-        tuple((label, *(_cell(rates.get(c)) for c in _COLUMNS)) for label, rates in rows.items()),
+    cells = (
+        (label, *(rate_cell(rates.get(column)) for column in _COLUMNS))
+        for label, rates in rows.items()
     )
-
-
-def _cell(rate: dict[str, float] | None) -> str:
-    if rate is None:
-        return UNKNOWN
-    bounds = f"{100 * rate['low']:.1f} to {100 * rate['high']:.1f}"
-    return f"{100 * rate['value']:.1f} % ({bounds})"
+    title = "Tunes that keep each rule, 95 % bounds"
+    return ResultTable(title, ("", *_COLUMNS), tuple(cells))

@@ -16,9 +16,10 @@ import numpy as np
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NgramIndex, NotationError, Tune
 from otoscope.folk.data import load_prepared
-from otoscope.folk.metrics import Rate, check_tune
+from otoscope.folk.metrics import check_tune
 from otoscope.folk.model import FolkModel, SampledTune, SamplingConfig, sample, surprise
 from otoscope.folk.workflows.sample import SHIPPED, load_model
+from otoscope.papers.d_folkrnn._rates import nats_of_drawn, rate_cell, rate_of
 from otoscope.papers.d_folkrnn._tunes import (
     digest,
     held_out_tunes,
@@ -134,8 +135,7 @@ def folk_temperature(
         config = SamplingConfig(settings.temperatures[place])
         drawn = sample(model, settings.n, seed=settings.seed, settings=config)
         tunes = _finished(model, drawn)
-        nats_per_token = -sum(t.log_probability for t in drawn) / sum(t.n_drawn for t in drawn)
-        return _row(tunes, index, len(drawn), nats_per_token)
+        return _row(tunes, index, len(drawn), nats_of_drawn(drawn))
 
     names = [*(f"{value:g}" for value in settings.temperatures), "real tunes"]
     about = {"settings": settings, "model": digest(model)}
@@ -172,17 +172,12 @@ def _row(tunes: Sequence[Tune], known: NgramIndex, n: int, nats: float) -> dict[
     return {
         "tunes": n,
         "nats_per_token": nats,
-        "rates": {name: _rate(count, n) for name, count in counts.items()},
+        "rates": {name: rate_of(count, n) for name, count in counts.items()},
         "notes": float(np.median(notes)) if notes else None,
         "nearness": float(np.median(nearness)) if nearness else None,
-        "copies": _rate(sum(value >= _COPIED for value in nearness), n),
-        "alike": _rate(sum(value >= _COPIED for value in among), n),
+        "copies": rate_of(sum(value >= _COPIED for value in nearness), n),
+        "alike": rate_of(sum(value >= _COPIED for value in among), n),
     }
-
-
-def _rate(count: int, of: int) -> dict[str, float]:
-    interval = Rate.of_counts(count, of).interval
-    return {"count": count, "value": interval.value, "low": interval.low, "high": interval.high}
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> ResultTable:
@@ -190,11 +185,11 @@ def _table(rows: Sequence[dict[str, Any]]) -> ResultTable:
         (
             row["song"],
             f"{row['nats_per_token']:.3f}",
-            *(_cell(row["rates"][name]) for name in ("readable", *_RULES)),
+            *(rate_cell(row["rates"][name]) for name in ("readable", *_RULES)),
             f"{row['notes'] or 0:.0f}",
             f"{100 * (row['nearness'] or 0):.1f} %",
-            _cell(row["copies"]),
-            _cell(row["alike"]),
+            rate_cell(row["copies"]),
+            rate_cell(row["alike"]),
         )
         for row in rows
     )
@@ -203,10 +198,6 @@ def _table(rows: Sequence[dict[str, Any]]) -> ResultTable:
         *("notes", "nearness", "copies", "copies of each other"),
     )
     return ResultTable("Sampled tunes by temperature (medians; rates with 95 %)", columns, cells)
-
-
-def _cell(rate: dict[str, float]) -> str:
-    return f"{100 * rate['value']:.1f} % ({100 * rate['low']:.1f} to {100 * rate['high']:.1f})"
 
 
 def _draw(rows: Sequence[dict[str, Any]], path: Path) -> None:

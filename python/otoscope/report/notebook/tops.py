@@ -274,7 +274,7 @@ def is_waveform(values: Tensor) -> bool:
 def patch_of(result: MaximisationResult, values: Tensor, seed: int | None) -> Patch:
     """Make a patch of an input [1, frame, mel], with sound if a seed of its phases is given.
 
-    Of a waveform it is the spectrogram, with the waveform at a peak of at most 1.
+    The patch of a waveform is its spectrogram; its sound is scaled to a peak of at most 1.
     """
     if is_waveform(values):
         patch = picture_of(Waveform(values.flatten().to(torch.float32), result.sr))
