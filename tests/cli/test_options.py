@@ -11,9 +11,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from otoscope.cli.app import app as cli
 from otoscope.cli.groups import Group
 from otoscope.cli.options import Config, Csv, Json, Seed
 from otoscope.cli.output import is_printed, write_json, write_text
+from tests.cli.test_help import options
+from tests.support.commands import COMMANDS
 
 RUNNER = CliRunner()
 
@@ -71,6 +74,23 @@ def test_only_one_of_json_and_csv_is_printed() -> None:
     assert result.exit_code == 2
     assert "both print" in result.stderr
     assert RUNNER.invoke(app, ["run", "a.ogg", "--csv"]).stdout == "sound,seed\n"
+
+
+def test_an_option_of_one_value_is_given_once() -> None:
+    result = RUNNER.invoke(app, ["run", "a.ogg", "--seed", "1", "--json", "--seed=1"])
+    assert result.exit_code == 2
+    assert result.stderr == "otoscope: --seed is given 2 times, must be given once\n"
+    assert RUNNER.invoke(app, ["run", "--seed", "1", "--", "--seed"]).exit_code == 0
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_no_command_keeps_the_last_of_two_values(names: tuple[str, ...]) -> None:
+    for name, option in options(COMMANDS[names]).items():
+        if not name.startswith("--") or option.is_flag or option.multiple:
+            continue
+        result = RUNNER.invoke(cli, [*names, f"{name}=1", f"{name}=2"])
+        assert result.exit_code == 2
+        assert f"{name} is given 2 times" in result.stderr
 
 
 def test_an_option_after_a_double_dash_is_an_argument() -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 import sysconfig
 import traceback
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -191,8 +192,31 @@ def _prepare(command: Any) -> Any:
     for parameter in command.params:
         as_written(parameter)
     if not isinstance(command, TyperGroup):
+        _refuse_repeats(command)
         _guard(command)
     return command
+
+
+def _refuse_repeats(command: Any) -> None:
+    """Refuse an option of one value that is given twice, where click keeps the last."""
+    make_parser = command.make_parser
+
+    def make_strict_parser(ctx: Any) -> Any:
+        parser = make_parser(ctx)
+        parse = parser.parse_args
+
+        def parse_strictly(args: list[str]) -> Any:
+            values, rest, given = parse(args)
+            repeated = [(option, n) for option, n in Counter(given).items() if n > 1]
+            for option, n in repeated if not ctx.resilient_parsing else ():
+                if not (option.multiple or option.is_flag):
+                    raise ParameterError(f"{option.opts[0]} is given {n} times, must be given once")
+            return values, rest, given
+
+        parser.parse_args = parse_strictly
+        return parser
+
+    command.make_parser = make_strict_parser
 
 
 def _guard(command: Any) -> None:
