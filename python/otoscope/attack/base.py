@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -87,6 +87,9 @@ class Attack(ABC):
     True
     """
 
+    needs_gradient: ClassVar[bool] = True
+    """Whether the model must be differentiable."""
+
     model: Model
     _: KW_ONLY
     snr_db: float = 40.0
@@ -109,7 +112,8 @@ class Attack(ABC):
     def __post_init__(self) -> None:
         if isinstance(self.model, ListeningModel):
             object.__setattr__(self, "model", SoundClassifier(self.model))
-        check_differentiable(self.model)
+        if self.needs_gradient:
+            check_differentiable(self.model)
         for name, least in (("steps", 1), ("restarts", 1), ("draws", 1), ("seed", 0)):
             require_integer(name, getattr(self, name), least=least)
         if self.outputs not in (None, "logits", "probabilities"):

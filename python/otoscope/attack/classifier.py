@@ -117,7 +117,7 @@ def check_differentiable(model: object) -> None:
             )
         raise ParameterError(
             f"{type(model.model).__name__} gives no gradient (differentiable is False); attacks "
-            f"need one: {remedy}"
+            f"need one: {remedy}; or use Square, which needs none"
         )
 
 
@@ -189,7 +189,8 @@ def gradient_of(loss: Tensor, at: Tensor) -> Tensor:
     if gradient is None:
         raise ParameterError(
             "the model gives no gradient: its outputs do not depend on the sound through torch; "
-            "leave out torch.no_grad, .detach() and numpy, or use a copy of the network in torch"
+            "leave out torch.no_grad, .detach() and numpy, use a copy of the network in torch, or "
+            "use Square, which needs none"
         )
     # A sum of squares is finite only if all its terms are; it may overflow by itself.
     if not bool(gradient.norm().isfinite()) and not bool(gradient.isfinite().all()):

@@ -52,12 +52,15 @@ class Response:
         Mean level of the difference above the masking threshold, dB; 0 without masking.
     gradient : Tensor [batch, sample]
         Gradient of the loss.
+    loss : Tensor [batch]
+        Loss; with transforms the sum of those of the sound and of the mean draw.
     """
 
     confidence: Tensor
     success: Tensor
     excess: Tensor
     gradient: Tensor
+    loss: Tensor
 
     @property
     def score(self) -> Tensor:
@@ -199,21 +202,25 @@ def _descend(
     return state
 
 
-def respond(model: Model, problem: Problem, sound: Tensor) -> Response:
-    """Evaluate candidates [batch, sample] and differentiate the loss."""
+def respond(
+    model: Model, problem: Problem, sound: Tensor, *, differentiates: bool = True
+) -> Response:
+    """Evaluate candidates [batch, sample] and differentiate the loss, or leave gradients at 0."""
     sound = sound.detach().requires_grad_()
     assessment = problem.objective.assess(predict(model, sound))
     loss, success = assessment.loss, assessment.success
     for _ in range(problem.draws if problem.transforms else 0):
         drawn = problem.objective.assess(predict(model, problem.transformed(sound)))
         loss, success = loss + drawn.loss / problem.draws, success & drawn.success
-    gradient = gradient_of(loss, sound)
+    gradient = gradient_of(loss, sound) if differentiates else torch.zeros_like(sound)
     excess = torch.zeros_like(sound[:, 0])
     if problem.threshold is not None:
         excess = problem.threshold.excess(sound - problem.x)
+    if problem.threshold is not None and differentiates:
         to_success = unit(gradient) * ~success[:, None]
         gradient = to_success + problem.masking * unit(gradient_of(excess, sound))
-    return Response(assessment.confidence.to(sound.dtype), success, excess.detach(), gradient)
+    confidence = assessment.confidence.to(sound.dtype)
+    return Response(confidence, success, excess.detach(), gradient, loss.detach())
 
 
 def summarise(attack: Attack, problem: Problem, state: SearchState) -> AttackResult:
