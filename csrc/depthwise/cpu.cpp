@@ -7,6 +7,7 @@ namespace {
 
 DepthwiseVariants variants() {
 #ifdef OTOSCOPE_X86
+    if (uses_avx512()) return depthwise_variants_avx512();
     if (isa() == Isa::avx2) return depthwise_variants_avx2();
 #endif
     return depthwise_variants_baseline();

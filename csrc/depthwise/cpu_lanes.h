@@ -9,6 +9,7 @@ using DepthwiseVariants = void (*)(const DepthwiseArgs& args, std::int64_t begin
 DepthwiseVariants depthwise_variants_baseline();
 #ifdef OTOSCOPE_X86
 DepthwiseVariants depthwise_variants_avx2();
+DepthwiseVariants depthwise_variants_avx512();
 #endif
 
 }  // namespace otoscope::cpu
