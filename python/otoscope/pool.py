@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from otoscope.errors import Advice, Argument, ParameterError, WorkerEnded
 from otoscope.workers import Message, Worker, end
 
-__all__ = ["Pool", "check_same", "mapped", "n_cores"]
+__all__ = ["Pool", "check_same", "mapped", "n_cores", "one_thread"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -80,7 +80,7 @@ def mapped(
     n = workers or (n_cores() if device == "cpu" else 1)
     n = min(n, len(items) // (1 if workers else _WORTH))
     with (
-        _one_thread() if n <= 1 and workers and len(items) > 1 else nullcontext(),
+        one_thread() if n <= 1 and workers and len(items) > 1 else nullcontext(),
         Pool(make) as pool,
     ):
         yield from pool.mapped(items, n, here=here)
@@ -280,7 +280,7 @@ class _Run:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Let torch run in one thread, as in a worker."""
     import torch
 

@@ -44,6 +44,7 @@ from otoscope.explain.settings import (
     content_settings,
 )
 from otoscope.explain.waveform import Sounds, Waveform, hears_sounds
+from otoscope.pool import one_thread
 from otoscope.progress import Progress, silent
 from otoscope.protocols import (
     Adapted,
@@ -340,9 +341,10 @@ class SoundLIME:
                 names, outputs, plan, passes = self._outputs(group, progress)
                 if was_training:
                     plan += "; the model was in train mode, eval mode was used, the mode restored"
-                explanations += explain_outputs(
-                    group, names, outputs, plan, passes, self._surrogate
-                )
+                with one_thread():  # a fit is too short to wait for others
+                    explanations += explain_outputs(
+                        group, names, outputs, plan, passes, self._surrogate
+                    )
         return explanations
 
     def _query(self, patch: Patch | Waveform, settings: ExplanationSettings) -> Query:

@@ -7,14 +7,16 @@ as they come. A block is some variants of a group of tiles, so it holds tiles wh
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor
 
+from otoscope.explain.shared._crew import for_each
 from otoscope.explain.shared._layout import Layout
 from otoscope.native import host_kernel
 
@@ -26,9 +28,13 @@ Range: TypeAlias = tuple[int, int, int]
 Result = TypeVar("Result")
 
 _CACHED = 1 << 19  # elements of the largest tensor of a block on a CPU
+_WORTH = 1 << 17  # elements of a block that repay its overhead
+_PARTS = 6  # least number of blocks of a layer, where they are worth it
 _AT_ONCE = 1 << 26  # on a GPU, where few large calls are faster
+_LARGE = 1 << 23  # bytes of a matrix from which it has pages of its own
+_PAGE = 1 << 21  # bytes of a huge page
 _MOST_SKIPS = 4  # of the kernel
-_DEFERRED = 1 << 20  # elements of a matrix from which it is not stored
+_DEFERRED = 1 << 18  # elements of a matrix from which it is not stored
 
 
 class Blocks:
@@ -55,10 +61,16 @@ class Blocks:
         device: torch.device,
     ) -> None:
         self.layout, self.widths, self._function = layout, list(widths), compute
-        self._most = _CACHED if device.type == "cpu" else _AT_ONCE
+        all_widths = sum(
+            width * len(group.tile_of_variant)
+            for width, group in zip(widths, layout.groups, strict=True)
+        )
+        some = max(_WORTH, all_widths // _PARTS)
+        self._most = min(_CACHED, some) if device.type == "cpu" else _AT_ONCE
         self._matrix: Tensor | None = None
-        self._first = next(self.ranges())
-        self.first = self._compute(self._first)  # tells type and features
+        # tells type and features; of a large layout little is computed before threads share it
+        self._first = next(self.ranges()) if all_widths <= self._most else (0, 0, 1)
+        self.first = self._compute(self._first)
         size = len(self.first) * self.first.shape[-1]
         groups = layout.groups
         self.widths = [max(w, size * g.area) for w, g in zip(widths, groups, strict=True)]
@@ -78,25 +90,8 @@ class Blocks:
                 yield number, start, min(start + step, n)
 
     def map(self, function: Callable[[Tensor, Range], Result]) -> list[Result]:
-        """Apply a function to each block, in as many threads as torch has."""
-        return self._each(lambda part: function(self[part], part))
-
-    def _each(self, function: Callable[[Range], Result]) -> list[Result]:
-        ranges, n_threads = list(self.ranges()), torch.get_num_threads()
-        if n_threads == 1 or len(ranges) < 8 * n_threads:
-            return [function(part) for part in ranges]
-        grad = torch.is_grad_enabled()
-
-        def apply(part: Range) -> Result:
-            with torch.set_grad_enabled(grad):
-                return function(part)
-
-        with ThreadPoolExecutor(
-            n_threads, initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            results = list(pool.map(apply, ranges))
-        torch.set_num_threads(n_threads)  # also of threads that begin later
-        return results
+        """Apply a function to each block."""
+        return for_each(list(self.ranges()), lambda part: function(self[part], part))
 
     def _compute(self, part: Range) -> Tensor:
         return cast("Callable[[Range], Tensor]", self._function)(part)
@@ -118,9 +113,9 @@ class Blocks:
         """Compute all rows once: Tensor [excerpt, row + 1, feature]."""
         if self._matrix is None:
             n, _, n_features = self.first.shape
-            rows = self.first.new_empty(n, self.layout.n_rows + 1, n_features)
+            rows = _empty_like(self.first, (n, self.layout.n_rows + 1, n_features))
             rows[:, -1] = 0
-            self._each(partial(self._write, rows))
+            for_each(list(self.ranges()), partial(self._write, rows))
             self._matrix = rows
             self._forget()
         return self._matrix
@@ -219,6 +214,22 @@ class Depthwise(Blocks):
             skips = [skip.rows[excerpt] for skip in self.skips]
             out = out.view(*size, -1)
             self._kernel(rows, windows, self.taps, self.bias, skips, indices, out, threads)
+
+
+def _empty_like(example: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Reserve a matrix of the example's type, in huge pages where the system has them.
+
+    Memory costs most when its pages are first written: 512 times as rarely in pages of 2 MB.
+    """
+    size = math.prod(shape)
+    n_bytes = size * example.element_size()
+    if example.device.type != "cpu" or n_bytes < _LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return example.new_empty(shape)
+    room = n_bytes + 2 * _PAGE - n_bytes % _PAGE  # whole pages, wherever they begin
+    memory = mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    begin = -torch.frombuffer(memory, dtype=torch.uint8).data_ptr() % _PAGE
+    return torch.frombuffer(memory, dtype=example.dtype, count=size, offset=begin).view(shape)
 
 
 def is_plain(*tensors: Tensor) -> bool:

@@ -19,6 +19,7 @@ from torch import Tensor, fx
 
 from otoscope import ops
 from otoscope.explain.shared import _convolution, _reduction, _views  # noqa: F401 - their handlers
+from otoscope.explain.shared._crew import crew
 from otoscope.explain.shared._factored import (
     COLUMN,
     ROW,
@@ -125,20 +126,35 @@ class SharedForward:
         NotTraced
             If samples of a batch depend on each other, or the output on no sample.
         """
-        planes = _as_planes(ids)
-        layout = self._layout_of(planes, coalitions)
-        keep = coalitions.unpack()
-        flat, content = (_as_planes(t, batched=True) for t in (inputs, contents.expand_as(inputs)))
-        rows = _input_rows(flat, content, planes, keep, layout)
-        sizes = inputs.shape[1:]
-        plane = ((ROW,), (COLUMN,))[-min(2, len(sizes)) :]
-        outputs = self._run(FactoredTensor.of(rows, layout, sizes[:-2], *plane))
+        work, values = WorkCount(self.batch), dict[fx.Node, Any]()
+        with crew(inputs.device):
+            keep = coalitions.unpack()
+            start = self._start(inputs, contents.expand_as(inputs), ids, coalitions, keep)
+            unshared = self._share(start, values, work)
+        outputs = self._outputs(start, values, unshared)
         few = _few_of(len(keep), self.batch)
         self.trace.compare(
             lambda: _samples(inputs[0], contents.expand_as(inputs)[0], ids, keep[few]),
             lambda: outputs[0, few],
         )
         return outputs
+
+    def _start(
+        self,
+        inputs: Tensor,
+        contents: Tensor,
+        ids: Tensor,
+        coalitions: ops.Coalitions,
+        keep: Tensor,
+    ) -> FactoredTensor:
+        """Factor the inputs of all samples."""
+        planes = _as_planes(ids)
+        layout = self._layout_of(planes, coalitions)
+        flat, content = (_as_planes(t, batched=True) for t in (inputs, contents))
+        rows = _input_rows(flat, content, planes, keep, layout)
+        sizes = inputs.shape[1:]
+        plane = ((ROW,), (COLUMN,))[-min(2, len(sizes)) :]
+        return FactoredTensor.of(rows, layout, sizes[:-2], *plane)
 
     def _layout_of(self, ids: Tensor, coalitions: ops.Coalitions) -> Layout:
         bits = coalitions.bits
@@ -149,11 +165,12 @@ class SharedForward:
         self._layouts.append((ids, bits, layout))
         return layout
 
-    def _run(self, start: FactoredTensor) -> Tensor:
-        work = WorkCount(self.batch)
+    def _share(
+        self, start: FactoredTensor, values: dict[fx.Node, Any], work: WorkCount
+    ) -> list[fx.Node]:
+        """Apply the operations that are local, and report them; return the others."""
         nodes = list(self.trace.graph.graph.nodes)
         last_use = {used: node for node in nodes for used in node.all_input_nodes}
-        values: dict[fx.Node, Any] = {}
         unshared: list[fx.Node] = []
         stopped, shared = "", 0
         for node in tracked(self.progress, nodes, "operations"):
@@ -166,7 +183,9 @@ class SharedForward:
             else:
                 try:
                     values[node] = value = self._step(node, values, work)
-                    if len(node.users) > 1 and isinstance(value, FactoredTensor):
+                    if isinstance(value, FactoredTensor) and (
+                        len(node.users) > 1 or node.op == "output"
+                    ):
                         _ = value.rows  # computed once, for all
                     shared += node.op == "call_function"
                 except MixesSamples as problem:
@@ -182,7 +201,13 @@ class SharedForward:
         rest = sum(map(multiplications, unshared)) / self.batch
         passes = _passes(work, rest, start.layout)
         self.report = SharingReport(shared, total, stopped, work, passes)
-        output = nodes[-1]
+        return unshared
+
+    def _outputs(
+        self, start: FactoredTensor, values: dict[fx.Node, Any], unshared: list[fx.Node]
+    ) -> Tensor:
+        """Return the outputs of all samples, after plain batches where they are needed."""
+        output = list(self.trace.graph.graph.nodes)[-1]
         if output in unshared:
             return self._by_batches(unshared, values, start)
         result = values[output]
