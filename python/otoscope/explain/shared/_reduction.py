@@ -7,7 +7,7 @@ the contributions of its variants.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
-from otoscope.explain.shared._blocks import Blocks, Range, Source
+from otoscope.explain.shared._blocks import Blocks, Range, Source, is_plain
+from otoscope.explain.shared._crew import for_each
 from otoscope.explain.shared._factored import (
     COLUMN,
     ROW,
@@ -31,6 +33,9 @@ from otoscope.explain.shared._pointwise import along_features, elementwise
 from otoscope.explain.shared._scan import Scan
 
 _PLANE = (ROW, COLUMN)
+_WORTH_ONEDNN = 4096  # elements of a matrix
+_MOST_PACKED = 1 << 22  # elements of a matrix that is kept in another order
+_PACKED = WeakIdKeyDictionary()
 
 
 def combine_tiles(tensor: FactoredTensor, table: Tensor, mode: str) -> tuple[Tensor, Layout]:
@@ -206,12 +211,62 @@ def linear(a: Arguments, work: WorkCount) -> FactoredTensor:
         return _over_tiles(tensor, weight, bias, work)
     for axis in inside:
         tensor = tensor.to_features(axis)
-    out = along_features(tensor, last, lambda rows: F.linear(rows, weight, bias), len(weight))
+    out = along_features(tensor, last, lambda rows: multiplied(rows, weight, bias), len(weight))
     others = math.prod(tensor.sizes[:last]) // math.prod(
         tensor.size_of(a) for dim in tensor.dims[:last] for a in dim if a in _PLANE
     )
     work.add(out, weight.numel() * others)
     return out
+
+
+def multiplied(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Multiply rows [..., feature] by a matrix, with the faster of torch's two libraries.
+
+    oneDNN has AVX-512 for every processor, MKL's products use it on Intel's only.
+    """
+    known = (rows, weight) if bias is None else (rows, weight, bias)
+    has_onednn = torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+    if weight.numel() >= _WORTH_ONEDNN and has_onednn and is_plain(*known):
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
+        return product
+    return F.linear(rows, weight, bias)
+
+
+def _are_equal(matrix: Tensor, other: Tensor) -> bool:
+    """Compare matrices of one shape, eight bytes at a time where their rows allow it."""
+    if matrix.shape != other.shape or matrix.dtype != other.dtype:
+        return False
+    whole = matrix.shape[1] * matrix.element_size() % 8 == 0
+    if whole and matrix.is_contiguous() and other.is_contiguous():
+        matrix, other = matrix.view(torch.int64), other.view(torch.int64)
+    parts = zip(matrix.tensor_split(8), other.tensor_split(8), strict=True)
+    return all(for_each(list(parts), lambda pair: torch.equal(*pair)))
+
+
+def _packed(weight: Tensor, sizes: tuple[int, ...], places: tuple[int, ...]) -> Tensor:
+    """Order a matrix [output, axes] of axes of some sizes as [axes in those places, output].
+
+    The last result for a matrix is kept while the matrix is as it was, and there.
+    """
+    key, known = (sizes, places), _PACKED.get(weight)
+    if known is not None and known[0] == key and _are_equal(known[1], weight):
+        kept: Tensor = known[2]
+        return kept
+    packed = weight.T.reshape(*sizes, len(weight)).permute(*places, -1).contiguous()
+    if weight.numel() <= _MOST_PACKED and not (torch.is_grad_enabled() and weight.requires_grad):
+        _PACKED[weight] = key, weight.detach().clone(), packed
+    return packed
+
+
+def _tiles(layout: Layout) -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield the number, height, width, and first and last row + 1 of each tile, by its rows."""
+    for group in layout.groups:
+        start = group.start
+        counts = np.bincount(group.tile_of_variant, minlength=len(group.tiles))
+        for number, count in zip(group.tiles, counts, strict=True):
+            end = start + int(count) * group.area
+            yield int(number), *group.shape, start, end
+            start = end
 
 
 def _over_tiles(
@@ -223,20 +278,20 @@ def _over_tiles(
     if any(axis not in axes for axis in tensor.features):
         raise NotShareable("multiplies features apart from the plane")
     stored = (*(axis for axis in _PLANE if axis in axes), *tensor.features)
-    split = weight.T.reshape(*(tensor.size_of(axis) for axis in axes), len(weight))
-    split = split.permute(*(axes.index(axis) for axis in stored), -1)
-    plane = split.reshape(*tensor.layout.size, -1, len(weight))  # [row, column, feature, output]
-    parts = []
+    sizes = tuple(tensor.size_of(axis) for axis in axes)
+    places = tuple(axes.index(axis) for axis in stored)
+    plane = _packed(weight, sizes, places).view(*tensor.layout.size, -1, len(weight))
     tops, lefts = tensor.layout.edges
-    for group in tensor.layout.groups:
-        (h, w), start = group.shape, group.start
-        for number, tile in enumerate(group.tiles):
-            row, column = divmod(int(tile), len(lefts) - 1)
-            count = int(np.count_nonzero(group.tile_of_variant == number))
-            rows = tensor.rows[:, start : start + count * h * w].unflatten(1, (count, h * w))
-            part = plane[tops[row] : tops[row] + h, lefts[column] : lefts[column] + w]
-            parts.append(rows.flatten(2) @ part.flatten(0, 2))
-            start += count * h * w
+
+    def contribution(tile: tuple[int, int, int, int, int]) -> Tensor:
+        number, h, w, start, end = tile
+        row, column = divmod(number, len(lefts) - 1)
+        rows = tensor.rows[:, start:end].unflatten(1, (-1, h * w))
+        part = plane[tops[row] : tops[row] + h, lefts[column] : lefts[column] + w]
+        product: Tensor = rows.flatten(2) @ part.flatten(0, 2)
+        return product
+
+    parts = for_each(list(_tiles(tensor.layout)), contribution)
     rows, layout = combine_tiles(tensor, torch.cat(parts, 1), "sum")
     if bias is not None:
         rows += bias
