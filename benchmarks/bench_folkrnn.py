@@ -10,7 +10,8 @@ Ours is all of `otoscope.folk.model.sample`, each tune with its own generator. O
 Lengths of "whole tunes" have the quantiles of the authors' corpus (median 152, 5 % below 92, 95 %
 below 314): tunes that have ended leave our batch and the next come in; in the loop they wait for
 the longest. "in step": all tunes are equally long, and none waits. There a batch of 64 is bound
-by the multiplications, which all rivals must do.
+by the multiplications, which all rivals must do: at folk-rnn's size, those alone are a third of
+nn.LSTM's time. The bars are 4 against nn.LSTM, except there, and 1 against ONNX Runtime.
 
     python benchmarks/bench_folkrnn.py [--device cpu|cuda] [--quick]
 """
@@ -52,8 +53,8 @@ class Sizes:
 
 
 SIZES = {
-    "cpu": Sizes(512, 3, alone=172, in_step=60, tunes=256, rounds=5),
-    "cuda": Sizes(512, 3, alone=172, in_step=172, tunes=256, rounds=5),
+    "cpu": Sizes(512, 3, alone=172, in_step=60, tunes=128, rounds=3),
+    "cuda": Sizes(512, 3, alone=172, in_step=172, tunes=128, rounds=3),
     "quick": Sizes(8, 2, alone=6, in_step=4, tunes=70, rounds=1, longest=5),
 }
 
@@ -205,9 +206,8 @@ def case(
     target = None
     if bar is not None:
         target = Bar("nn.LSTM / ours", ratio(timings["nn.LSTM"], timings["ours"]), bar)
-        if batch == 1 and "ONNX Runtime" in timings:  # the fastest there
-            faster = ratio(timings["ONNX Runtime"], timings["ours"])
-            target = Bar("ONNX Runtime / ours", faster, 1.0) if target.met else target
+    if "ONNX Runtime" in timings and (target is None or target.met):  # the fastest rival
+        target = Bar("ONNX Runtime / ours", ratio(timings["ONNX Runtime"], timings["ours"]), 1.0)
     rate = f"{rates['ours']:,.0f} tokens/s"
     return Case(f"{name}, {tokens:,} tokens: {rate}", facts, timings, target)
 

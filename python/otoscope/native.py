@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -126,7 +127,7 @@ def kernels(device: torch.device) -> tuple[ModuleType, int]:
     return _cuda, torch.cuda.current_stream(device).cuda_stream
 
 
-def host_kernel(name: str) -> Callable[..., None]:
+def host_kernel(name: str) -> Callable[..., Any]:
     """Return a kernel that runs on the CPU only, by name.
 
     Parameters
@@ -149,7 +150,7 @@ def host_kernel(name: str) -> Callable[..., None]:
     >>> host_kernel("propagate_phases").__name__
     'propagate_phases'
     """
-    kernel: Callable[..., None] | None = getattr(_cpu, name, None)
+    kernel: Callable[..., Any] | None = getattr(_cpu, name, None)
     if kernel is None:
         raise StaleBuild(
             f"otoscope._cpu lacks {name}, it was compiled from older sources; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -118,6 +120,48 @@ def test_what_is_no_number_stays_none() -> None:
     with torch.no_grad():
         dict(net.lstm.named_parameters())["weight_hh_l0"][3, 2] = torch.nan
     assert np.isnan(read(net, np.zeros((2, STEPS), np.int64))).all()
+
+
+@pytest.mark.parametrize("way", ["inplace", "replaced", "loaded", "assigned", "buffer"])
+def test_a_network_that_changed_is_read_anew(way: str) -> None:
+    net, other = decided(9, 2), decided(9, 2)
+    ids, _ = drawn(net, 2)
+    read(net, ids)  # packs the weights
+    with torch.no_grad():
+        other.output.weight.mul_(2)
+        other.cell_init.add_(1)
+        if way == "inplace":
+            net.output.weight.mul_(2)
+            net.cell_init.add_(1)
+        elif way == "buffer":
+            other.output.weight.copy_(net.output.weight)
+            net.cell_init.add_(1)
+        elif way == "replaced":
+            net.output.weight = torch.nn.Parameter(net.output.weight * 2)
+            net.cell_init = net.cell_init + 1
+        else:
+            net.load_state_dict(other.state_dict(), assign=way == "assigned")
+    assert np.array_equal(read(net, ids), read(other, ids))
+
+
+def test_a_network_of_inference_tensors_is_read_anew_each_time() -> None:
+    """torch does not count their changes."""
+    with torch.inference_mode():
+        net = decided(9, 2)
+        ids, _ = drawn(net, 2)
+        before = read(net, ids)
+        net.output.weight.mul_(2)
+        assert not np.array_equal(read(net, ids), before)
+
+
+def test_weights_are_packed_once_and_go_with_their_network() -> None:
+    net = decided(9, 2)
+    packed = weakref.ref(FixedOrderStepper(net, 1)._packed)
+    gc.collect()
+    assert packed() is FixedOrderStepper(net, 2)._packed
+    del net
+    gc.collect()
+    assert packed() is None
 
 
 def step_arguments() -> dict[str, Any]:

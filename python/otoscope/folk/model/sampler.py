@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from otoscope.errors import ParameterError
 from otoscope.folk.model.bundle import FolkModel
 from otoscope.folk.model.config import SamplingConfig
-from otoscope.folk.model.draw import draw, log_sum
+from otoscope.folk.model.draw import draw
 from otoscope.folk.model.fixed_order import FixedOrderStepper
 from otoscope.folk.model.opening import Opening, RuleState
 from otoscope.folk.model.position import Position
@@ -171,6 +171,9 @@ class _Sampler:
         self._not_start: NDArray[np.bool_] = (
             np.arange(len(model.vocabulary)) != model.vocabulary.start
         )
+        self._bodies: NDArray[np.bool_] = self._not_start[
+            :0, None
+        ]  # masks of tunes that no rule binds
 
     def run(self, waiting: Iterator[_Tune], batch: int) -> Iterator[SampledTune]:
         """Keep as many tunes running as the batch holds; where one ends, the next begins."""
@@ -215,14 +218,13 @@ class _Sampler:
         start = self._model.vocabulary.start
         last = [tune.ids[-1] if tune.ids else start for tune in running]
         logits = stepper.step(np.array(last), self._positions(running, last))
-        allowed = np.stack([self._allowed(tune) for tune in running])
-        uniform = np.array([tune.uniform[len(tune.ids)] for tune in running])
-        tokens, removed = draw(logits, allowed, uniform, self._settings)
-        gained = logits[np.arange(len(running)), tokens] - log_sum(logits)
-        for tune, token, nats, masked in zip(
-            running, tokens.tolist(), gained.tolist(), removed.tolist(), strict=True
+        places = [len(tune.ids) for tune in running]
+        numbers = [tune.uniform[place] for tune, place in zip(running, places, strict=True)]
+        drawn = draw(logits, self._allowed(running, places), np.array(numbers), self._settings)
+        for tune, place, token, *nats in zip(
+            running, places, *(column.tolist() for column in drawn), strict=True
         ):
-            self._take(tune, token, nats, masked)
+            self._take(tune, place, token, *nats)
 
     def _positions(self, running: list[_Tune], last: list[int]) -> NDArray[np.int64] | None:
         """Return the positions [tune, column] after the latest tokens; None without inputs."""
@@ -234,26 +236,35 @@ class _Sampler:
             rows.append(tune.position.after(token))
         return np.array(rows)
 
-    def _allowed(self, tune: _Tune) -> NDArray[np.bool_]:
-        place = len(tune.ids)
-        if place < len(self._opening.masks):
-            return self._opening.masks[place]
-        if self._opening.grammar and tune.measure:
-            return self._opening.grammar.allowed(tune.measure)
-        return self._not_start
+    def _allowed(self, running: list[_Tune], places: list[int]) -> NDArray[np.bool_]:
+        """Return the masks [tune, token] of the tokens that may come next."""
+        opening = self._opening
+        if opening.grammar is None and min(places) >= len(opening.masks):
+            if len(self._bodies) != len(running):
+                self._bodies = np.tile(self._not_start, (len(running), 1))
+            return self._bodies
+        masks = []
+        for tune, place in zip(running, places, strict=True):
+            if place < len(opening.masks):
+                masks.append(opening.masks[place])
+            elif opening.grammar and tune.measure:
+                masks.append(opening.grammar.allowed(tune.measure))
+            else:
+                masks.append(self._not_start)
+        return np.array(masks)
 
-    def _take(self, tune: _Tune, token: int, nats: float, masked: float) -> None:
-        place, given = len(tune.ids), self._opening.is_given
+    def _take(self, tune: _Tune, place: int, token: int, gained: float, masked: float) -> None:
+        opening = self._opening
         tune.ids.append(token)
-        if not (place < len(given) and given[place]):
+        if place >= len(opening.is_given) or not opening.is_given[place]:
             tune.n_drawn += 1
-            tune.log_probability += nats
+            tune.log_probability += gained
             tune.masked_nats += masked
-        if self._opening.grammar:
+        if opening.grammar:
             tune.measure = (
-                self._opening.grammar.after(tune.measure, token)
+                opening.grammar.after(tune.measure, token)
                 if tune.measure
-                else self._opening.state(tune.ids)
+                else opening.state(tune.ids)
             )
 
     @property
