@@ -53,8 +53,8 @@ class Sizes:
 
 
 SIZES = {
-    "cpu": Sizes(512, 3, alone=172, in_step=60, tunes=128, rounds=3),
-    "cuda": Sizes(512, 3, alone=172, in_step=172, tunes=128, rounds=3),
+    "cpu": Sizes(512, 3, alone=172, in_step=60, tunes=256, rounds=3),
+    "cuda": Sizes(512, 3, alone=172, in_step=172, tunes=256, rounds=3),
     "quick": Sizes(8, 2, alone=6, in_step=4, tunes=70, rounds=1, longest=5),
 }
 
