@@ -20,10 +20,10 @@ from otoscope.attack.base import Attack
 from otoscope.attack.bounds import Bound, Region
 from otoscope.attack.classifier import SpectrumClassifier, divisor_of
 from otoscope.attack.objective import Outputs
-from otoscope.attack.problem import pose
+from otoscope.attack.problem import Problem, pose
 from otoscope.attack.published import PublishedConfig, momentum_of, search_as_published
 from otoscope.attack.result import AttackResult
-from otoscope.attack.search import search, summarise
+from otoscope.attack.search import SearchState, search, summarise
 from otoscope.attack.waveform import step_length
 from otoscope.errors import ParameterError
 from otoscope.ops.frames import bin_weights, frames_of
@@ -213,24 +213,25 @@ class MagnitudeAdversary(Attack):
     ) -> AttackResult:
         """Make adversaries; see `otoscope.attack.base.Attack.run`."""
         with differentiating(self.model), torch.enable_grad():
-            problem, bound = pose(self, x, y, first_example), self.bound
-            if self.faithful:
-                window = hann(self.n_fft, periodic=False)
-                config = PublishedConfig(
-                    self.snr_db, self.step, self.steps, window, self.hop_length
-                )
-                state, _ = search_as_published(self.model, problem, config, progress)
-            else:
-                state = search(
-                    self.model,
-                    problem,
-                    bound,
-                    self.magnitude_step,
-                    steps=self.steps,
-                    restarts=self.restarts,
-                    progress=progress,
-                )
+            problem = pose(self, x, y, first_example)
+            state = self.solve(problem, progress)
         return summarise(self, problem, state)
+
+    def solve(self, problem: Problem, progress: Progress = silent) -> SearchState:
+        """Search for adversaries; the model is in eval mode, and gradients are enabled."""
+        if self.faithful:
+            window = hann(self.n_fft, periodic=False)
+            config = PublishedConfig(self.snr_db, self.step, self.steps, window, self.hop_length)
+            return search_as_published(self.model, problem, config, progress)[0]
+        return search(
+            self.model,
+            problem,
+            self.bound,
+            self.magnitude_step,
+            steps=self.steps,
+            restarts=self.restarts,
+            progress=progress,
+        )
 
     def magnitude_step(self, x: Tensor) -> MagnitudeStep:
         """Make the step of a search around sounds [batch, sample]."""

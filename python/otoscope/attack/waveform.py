@@ -11,9 +11,9 @@ from torch import Tensor
 from otoscope.attack.base import Attack
 from otoscope.attack.bounds import Bound, Region
 from otoscope.attack.classifier import divisor_of
-from otoscope.attack.problem import pose
+from otoscope.attack.problem import Problem, pose
 from otoscope.attack.result import AttackResult
-from otoscope.attack.search import search, summarise
+from otoscope.attack.search import SearchState, search, summarise
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress, silent
 from otoscope.protocols import Sound, differentiating
@@ -81,17 +81,21 @@ class WaveformPGD(Attack):
     ) -> AttackResult:
         """Make adversaries; see `otoscope.attack.base.Attack.run`."""
         with differentiating(self.model), torch.enable_grad():
-            problem, bound = pose(self, x, y, first_example), self.bound
-            state = search(
-                self.model,
-                problem,
-                bound,
-                self.gradient_step,
-                steps=self.steps,
-                restarts=self.restarts,
-                progress=progress,
-            )
+            problem = pose(self, x, y, first_example)
+            state = self.solve(problem, progress)
         return summarise(self, problem, state)
+
+    def solve(self, problem: Problem, progress: Progress = silent) -> SearchState:
+        """Search for adversaries; the model is in eval mode, and gradients are enabled."""
+        return search(
+            self.model,
+            problem,
+            self.bound,
+            self.gradient_step,
+            steps=self.steps,
+            restarts=self.restarts,
+            progress=progress,
+        )
 
     def gradient_step(self, x: Tensor) -> GradientStep:
         """Make the step of a search around sounds [batch, sample]."""

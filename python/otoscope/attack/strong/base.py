@@ -81,12 +81,15 @@ class StrongAttack(Attack):
         mode = differentiating if self.needs_gradient else evaluating
         with mode(self.model), torch.set_grad_enabled(self.needs_gradient):
             problem = pose(self, x, y, first_example)
-            problem = replace(problem, objective=LossObjective.of(problem.objective, self.loss))
-            state = self._restarted(problem, progress)
+            state = self.solve(problem, progress)
         return summarise(self, problem, state)
 
-    def _restarted(self, problem: Problem, progress: Progress) -> SearchState:
-        """Search from the sounds; restart failures from random points of the bound."""
+    def solve(self, problem: Problem, progress: Progress = silent) -> SearchState:
+        """Search from the sounds; restart failures from random points of the bound.
+
+        The model is in eval mode, and gradients are enabled if they are needed.
+        """
+        problem = replace(problem, objective=LossObjective.of(problem.objective, self.loss))
         state = self.search_from(problem, problem.x, progress)
         state.confidence_before = state.history[:, 0].clone()
         for _ in range(1, self.restarts):

@@ -1,0 +1,143 @@
+"""Each sound counts once, survivors go on, and one difference is optimal for a linear model."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from otoscope.attack.strong import (
+    APGD,
+    FABT,
+    Ensemble,
+    Square,
+    Universal,
+    robustness_curve,
+    strong,
+)
+from otoscope.errors import ParameterError
+from otoscope.signal.snr import radius
+from tests.attack.strong.test_apgd import curved, linear, sounds
+
+
+def test_only_sounds_first_classified_rightly_count_and_each_once() -> None:
+    x, model = sounds(20, 60), curved(60, 5, width=8)
+    y = model(x).argmax(1)
+    y[:4] = (y[:4] + 1) % 5
+    attack = APGD(model, snr_db=7.0, steps=10, outputs="logits")
+    result = strong(attack).run(x, y)
+    assert result.is_counted.tolist() == [False] * 4 + [True] * 16
+    right = model(result.sound).argmax(1) == y
+    assert torch.equal(result.success, ~right)
+    assert result.robust.value == float(right[4:].double().mean())
+    for i, name in enumerate(result.fooled_by):
+        assert bool(name) == (i >= 4 and bool(result.success[i]))
+    single = attack.run(x, y).success
+    assert bool((result.success | ~single).all())
+
+
+def test_survivors_alone_are_attacked_again() -> None:
+    x, inner, sizes = sounds(12, 60), linear(60, 2), []
+
+    def model(sound: Tensor) -> Tensor:
+        sizes.append((torch.is_grad_enabled(), len(sound)))
+        return inner(sound)  # type: ignore[no-any-return]
+
+    apgd = APGD(model, snr_db=14.0, steps=20, outputs="logits")
+    square = Square(model, snr_db=14.0, steps=30, outputs="logits")
+    result = Ensemble({"apgd": apgd, "square": square}).run(x)
+    n_left = result.fooled_by.count("") + result.fooled_by.count("square")
+    assert 0 < n_left < 12
+    assert {n for is_enabled, n in sizes[-25:] if not is_enabled} == {n_left}
+    assert result.robust.value == pytest.approx(1 - float(result.success.double().mean()))
+
+
+@pytest.mark.parametrize("labels", [1, 2, 4])
+def test_the_ensemble_fits_the_number_of_labels(labels: int) -> None:
+    x, model = sounds(3, 60), linear(60, labels)
+    attack = APGD(model, snr_db=3.0, steps=10, outputs="logits")
+    ensemble = strong(attack)
+    assert bool(ensemble.run(x).success.all())
+    assert bool(ensemble.targeted(1).run(x).success.all())
+    assert list(strong(APGD(model, norm="linf")).attacks) == ["apgd-ce", "apgd-dlr-t", "square"]
+
+
+def test_ensembles_that_make_no_sense() -> None:
+    model, other = linear(20, 2), linear(20, 2)
+    with pytest.raises(ParameterError, match="attacks is empty"):
+        Ensemble({})
+    with pytest.raises(ParameterError, match="different models"):
+        Ensemble({"a": APGD(model), "b": APGD(other)})
+    with pytest.raises(ParameterError, match="different goals"):
+        Ensemble({"a": APGD(model), "b": FABT(model).targeted(1)})
+    x = sounds(2, 20)
+    wrong = 1 - model(x).argmax(1)
+    with pytest.raises(ParameterError, match="none of 2 sounds was classified rightly"):
+        _ = strong(APGD(model, outputs="logits")).run(x, wrong).robust
+
+
+def test_the_interval_of_the_fraction_is_wilsons() -> None:
+    z, n, k = 1.959963984540054, 30, 21
+    middle = (k + z * z / 2) / (n + z * z)
+    half = z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
+    curve = robustness_curve([20.0] * k + [40.0] * (n - k), [30.0])
+    assert curve.robust[0].value == k / n
+    assert curve.robust[0].low == pytest.approx(middle - half)
+    assert curve.robust[0].high == pytest.approx(middle + half)
+
+
+def test_a_curve_counts_the_sounds_without_an_adversary_so_quiet() -> None:
+    ratios = [12.0, 30.0, 55.0, -math.inf]
+    curve = robustness_curve(ratios, [60, 10, 30, 30.5])
+    assert curve.snr_db == (10.0, 30.0, 30.5, 60.0)
+    assert [f.value for f in curve.robust] == [0.25, 0.5, 0.75, 1.0]
+    assert curve.median_db == 21.0
+    assert [row["n_sounds"] for row in curve.to_rows()] == [4] * 4
+    for bad, message in (([], "found_db is empty"), ([math.nan], "a ratio is NaN")):
+        with pytest.raises(ParameterError, match=message):
+            robustness_curve(bad)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("level", ["relative", "fixed"])
+def test_the_best_difference_for_a_linear_model_is_along_its_weights(norm: Any, level: Any) -> None:
+    w = linear(80, 1)(torch.eye(80, dtype=torch.float64))[:, 0]
+    x = sounds(8, 80) * torch.linspace(0.5, 1, 8, dtype=torch.float64)[:, None]
+    attack = Universal(
+        linear(80, 1), snr_db=10.0, norm=norm, level=level, outputs="logits", amplitude=None,
+        confidence=1.0, steps=60,
+    ).targeted(1)  # fmt: skip
+    result = attack.run(x)
+    best = w / w.norm() if norm == "l2" else w.sign()
+    torch.testing.assert_close(result.direction, best, rtol=1e-3, atol=1e-3)
+    reach = radius(x, 10.0) / (1 if norm == "l2" else 80**0.5)
+    reach = reach.amin().expand(8) if level == "fixed" else reach
+    torch.testing.assert_close(result.difference, reach[:, None] * result.direction)
+    other = sounds(3, 80, seed=5)
+    moved = attack.apply(result.direction, other) - other
+    assert bool((moved.norm(dim=1) <= radius(other, 10.0) * (1 + 1e-12)).all())
+
+
+def test_one_difference_fools_the_sounds_near_enough_to_the_hyperplane() -> None:
+    x, model = sounds(16, 60), linear(60, 1)
+    w = model(torch.eye(60, dtype=torch.float64))[:, 0]
+    result = Universal(model, snr_db=4.0, outputs="logits").targeted(1).run(x)
+    is_near = model(x)[:, 0] + radius(x, 4.0) * w.norm() > 0
+    assert 0 < int((model(x)[:, 0] > 0).sum()) < int(is_near.sum())
+    assert torch.equal(result.success, is_near)
+    assert bool((result.snr_db >= 4.0 - 1e-9).all())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"level": "loud"}, "level is 'loud'"),
+        ({"restarts": 2}, "restarts is 2, Universal has none"),
+    ],
+)
+def test_settings_of_a_universal_perturbation(settings: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        Universal(linear(20, 2), **settings)
