@@ -8,7 +8,7 @@ and lime the model as torch runs it best; lime sees the excerpt as a picture.
 "NumPy" is SoundLIME in the manner of 2017: masks, copies and distances in NumPy, batches of 128,
 scikit-learn's ridge.
 
-    python benchmarks/bench_explain.py [--device cpu|cuda] [--quick]
+    python benchmarks/bench_explain.py [--device cpu|cuda] [--quick] [--only NAME]
 """
 
 from __future__ import annotations
@@ -304,6 +304,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=["cpu", "cuda"])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, into build/quick: a test")
+    parser.add_argument("--only", metavar="NAME", help="the question of this name; others stay")
     parser.add_argument("--peak", type=int, help="print the peak memory for this many segments")
     arguments = parser.parse_args()
     if arguments.peak:
@@ -314,6 +315,8 @@ def main() -> None:
     for device in [arguments.device] if arguments.device else usable:
         cases: list[Case] = []
         for question, against in questions(device, arguments.quick):
+            if arguments.only not in (None, question.name):
+                continue
             rounds = 3 if any(against.values()) and not arguments.quick else 1
             cases.append(explanation_case(question, device, rounds, **against))
             if against["rivals"]:
@@ -321,7 +324,10 @@ def main() -> None:
                 cases += [] if arguments.quick else [memory_case(device)]
             if against["bars"] and torch.get_num_threads() > 1:
                 cases += threads_cases(question, 3 * rounds)
-            path = write("explain", cases, device=device)  # what is measured is not lost
+            # what is measured is not lost
+            path = write("explain", cases, device=device, is_part=arguments.only is not None)
+        if not cases:
+            parser.error(f"--only is {arguments.only!r}, which is not the name of a question")
         show(path)
 
 

@@ -21,6 +21,7 @@ quartiles. Nothing is written for a device that did not run it.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -96,8 +97,14 @@ def environment(device: str = "cpu") -> dict[str, Any]:
     return {"commit": _commit(), "malloc": malloc, **machine(device)}
 
 
-def write(benchmark: str, cases: Iterable[Case], *, device: str = "cpu") -> Path:
-    """Write the JSON of a benchmark that has run on ``device``, and return its path."""
+def write(
+    benchmark: str, cases: Iterable[Case], *, device: str = "cpu", is_part: bool = False
+) -> Path:
+    """Write the JSON of a benchmark that has run on ``device``, and return its path.
+
+    If ``is_part``, cases of other subjects stay that were measured
+    with the same commit, machine and versions.
+    """
     where = environment(device)
     slug = "cpu" if where["device"] == "cpu" else re.sub(r"[^a-z0-9]+", "-", where["name"].lower())
     folder = Path(os.environ.get("OUT", ROOT / "benchmarks" / "results"))
@@ -109,16 +116,31 @@ def write(benchmark: str, cases: Iterable[Case], *, device: str = "cpu") -> Path
         "environment": where,
         "cases": [case.summary() for case in cases],
     }
+    if is_part and path.exists():
+        before = json.loads(path.read_text())
+        written = json.loads(to_json(result))  # numbers as they are read
+        if before["environment"] == written["environment"]:
+            new = {_subject(case["name"]) for case in written["cases"]}
+            kept = [case for case in before["cases"] if _subject(case["name"]) not in new]
+            result["cases"] = kept + written["cases"]
     with replacing(path) as draft:
         draft.write_text(to_json(result, indent=1) + "\n")
     return path
 
 
+def _subject(name: str) -> str:
+    """Return what a case is about: its name without results of the measurement."""
+    return re.split(r"; |: (?=\d+ |leave)", name)[0]
+
+
 def _command() -> str:
-    """Return the command line of this run, as typed in the repository."""
-    script = Path(sys.argv[0]).resolve()
+    """Return the command line of this run, as typed in the repository, for all its cases."""
+    script, arguments = Path(sys.argv[0]).resolve(), sys.argv[1:]
+    if "--only" in arguments:
+        at = arguments.index("--only")
+        arguments = arguments[:at] + arguments[at + 2 :]
     name = script.relative_to(ROOT) if script.is_relative_to(ROOT) else script
-    return shlex.join(["python", str(name), *sys.argv[1:]])
+    return shlex.join(["python", str(name), *arguments])
 
 
 def _commit() -> str:

@@ -15,6 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import timing
 from otoscope.errors import CudaUnavailable, ParameterError
 from tests.support.paths import ROOT
 from timing import Bar, Case, Timing, compare, environment, measure, ratio, write
@@ -140,3 +141,24 @@ def test_json_has_the_form_that_the_docs_read(
     assert small["ratios"] == {"fill_": 2.0}
     assert small["bar"] == {"text": "fill_ / ours", "value": 2.0, "at_least": 0.9, "met": True}
     assert bare["bar"] is None
+
+
+def test_parts_of_one_state_of_the_sources_are_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUT", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["b.py", "--only", "a net", "--device", "cpu"])
+    here = environment()
+    monkeypatch.setattr(timing, "environment", lambda device: here)
+
+    def written(*names: str) -> list[str]:
+        cases = [Case(name, {}, {"ours": Timing((1.0,))}) for name in names]
+        result = json.loads(write("explain", cases, is_part=True).read_text())
+        assert result["command"] == "python b.py --device cpu"
+        return [case["name"] for case in result["cases"]]
+
+    first = written("a net; batch 4", "a net: 2 threads", "peak, a net: 8 MB")
+    assert written("a net, deep; batch 8") == [*first, "a net, deep; batch 8"]
+    assert written("a net; batch 2") == [first[2], "a net, deep; batch 8", "a net; batch 2"]
+    here = {**here, "commit": "another"}
+    assert written("a net; batch 2") == ["a net; batch 2"]
