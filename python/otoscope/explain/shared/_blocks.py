@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 _CACHED = 1 << 19  # elements of the largest tensor of a block on a CPU
 _WORTH = 1 << 17  # elements of a block that repay its overhead
-_PARTS = 6  # least number of blocks of a layer, where they are worth it
+_PARTS = 4  # least number of blocks of a layer, where they are worth it
 _AT_ONCE = 1 << 26  # on a GPU, where few large calls are faster
 _LARGE = 1 << 23  # bytes of a matrix from which it has pages of its own
 _PAGE = 1 << 21  # bytes of a huge page
