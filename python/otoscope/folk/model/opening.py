@@ -39,7 +39,9 @@ class Opening:
 
     ``masks`` [place][token] are True for the tokens that may stand at that place: a meter, a key,
     then the prime. ``is_given`` [place] is True where the user, not the model, chose. ``grammar``
-    is that of the tokens after the opening, None if the settings have no rules.
+    is that of the tokens after the opening, None if the settings have no rules. ``kind`` [token] is
+    True for the tokens that stand for each other: with a form, the model says where a bar ends, and
+    the form by which bar line.
     """
 
     def __init__(self, model: FolkModel, settings: SamplingConfig) -> None:
@@ -56,6 +58,7 @@ class Opening:
         self.is_given = [bool(mask.sum() == 1) for mask in self.masks]
         prime = self._prime(settings.prime)
         self.grammar = _grammar(model, settings)
+        self.kind = self.grammar.bar_lines if isinstance(self.grammar, FormGrammar) else None
         if self.grammar is not None:
             self._fit(prime)
         self.masks += [np.arange(len(model.vocabulary)) == token for token in prime]
@@ -137,7 +140,7 @@ def _grammar(model: FolkModel, settings: SamplingConfig) -> Grammar | None:
         rule = "bars of characters cannot be made to add up"
         rule = rule if settings.bars_add_up else "characters cannot be made to have a form"
         raise ParameterError(f"{rule}; needs v2 or v3")
-    measures = MeasureGrammar(model.vocabulary) if settings.bars_add_up else None
     if not has_form:
-        return measures
-    return FormGrammar(model.vocabulary, Form.parse(settings.form), model.tokeniser, measures)
+        return MeasureGrammar(model.vocabulary)
+    form, add_up = Form.parse(settings.form), settings.bars_add_up
+    return FormGrammar(model.vocabulary, form, model.tokeniser, bars_add_up=add_up)

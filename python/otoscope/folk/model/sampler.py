@@ -49,9 +49,11 @@ class SampledTune:
     is_finished : bool
         Whether ``</s>`` was drawn before the limit.
     masked_nats : float
-        Minus the log of the probability of the allowed tokens, summed over the draws: how much the
-        rules, not the model, determined the tune. Rules are `SamplingConfig.bars_add_up`,
-        `SamplingConfig.form`, and that a tune begins with a meter and a key.
+        Log ratio of the probabilities of the drawn tokens under the rules and by the model: how
+        much the rules, not the model, determined the tune. Where rules only forbid tokens it is
+        minus the log of the probability of the others, summed over the draws. Rules are
+        `SamplingConfig.bars_add_up`, `SamplingConfig.form`, and that a tune begins with a meter and
+        a key.
 
     Examples
     --------
@@ -220,7 +222,8 @@ class _Sampler:
         logits = stepper.step(np.array(last), self._positions(running, last))
         places = [len(tune.ids) for tune in running]
         numbers = [tune.uniform[place] for tune, place in zip(running, places, strict=True)]
-        drawn = draw(logits, self._allowed(running, places), np.array(numbers), self._settings)
+        allowed, settings = self._allowed(running, places), self._settings
+        drawn = draw(logits, allowed, np.array(numbers), settings, self._opening.kind)
         for tune, place, token, *nats in zip(
             running, places, *(column.tolist() for column in drawn), strict=True
         ):

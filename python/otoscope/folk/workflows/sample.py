@@ -173,13 +173,12 @@ class SampleFolkResult:
             notes.append(
                 f"The mask that {' and '.join(rules)} took {nats:.3f} nats per tune "
                 f"({self._masked_nats / self._n_drawn:.5f} per token); 0 if the model "
-                "gave forbidden tokens no probability."
+                "keeps the rules by itself."
             )
         if self._form:
-            more = "" if self.settings.sampling.bars_add_up else "; with --bars-add-up, more do"
             notes.append(
                 f"{self._n_with_form:,} of {len(self.tunes):,} tunes have the form "
-                f"{self._form.text}{more}."
+                f"{self._form.text}."
             )
         if self.picked is not None:
             notes.append(

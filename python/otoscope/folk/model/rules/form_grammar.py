@@ -1,9 +1,14 @@
 """A grammar of tokens in which a tune has a given form, with or without the grammar of measures.
 
-Only bar lines are decided by the form: a section ends after its number of bars, a pickup not
+The form decides the kind of each bar line: a section ends after its number of bars, a pickup not
 counted; a repeated one is closed by ``:|`` and may have two endings. A copy of an earlier section
 has the same tokens, but for the last quarter of its bars, which the model writes anew. Two short
 measures that make up one bar count as one, as do the end of a section and the pickup of the next.
+
+Bars are counted as when the repeats are played, whatever their lengths. Without the grammar of
+measures it is still asked twice, as otherwise the count would depend on the pass: the first measure
+is no longer than a bar, and where a repeat leads back to a pickup, the measure before it is short
+by as much. In 4/4, ``G2|C8|...|C8:|`` would have a stray bar of G2 in its second pass.
 """
 
 from __future__ import annotations
@@ -39,7 +44,7 @@ class FormState(NamedTuple):
     meter : str
         Token of the meter.
     measure : MeasureState or None
-        Position within the measure, if measures must add up.
+        Position within the measure, if it must have a length.
     section, bars : int
         Number of complete sections as written, and of complete bars of the current one.
     ending : int
@@ -91,8 +96,8 @@ class FormGrammar:
         Form of the tunes.
     version : str
         "v2" or "v3".
-    measures : MeasureGrammar, optional
-        Grammar that makes measures add up.
+    bars_add_up : bool, default False
+        Keep each measure at its meter's length.
 
     Raises
     ------
@@ -115,9 +120,11 @@ class FormGrammar:
         vocabulary: Vocabulary,
         form: Form,
         version: str,
-        measures: MeasureGrammar | None = None,
+        *,
+        bars_add_up: bool = False,
     ) -> None:
-        self.vocabulary, self.form, self._measures = vocabulary, form, measures
+        self.vocabulary, self.form = vocabulary, form
+        self._measures, self._bars_add_up = MeasureGrammar(vocabulary), bars_add_up
         self._sections = form.written
         letters = [section.letter for section in self._sections]
         self._source = [letters.index(letter) for letter in letters]
@@ -126,7 +133,10 @@ class FormGrammar:
             raise ParameterError(f"form {form.text} needs {missing[0]}, which the model has not")
         self._stop = vocabulary.tokens[vocabulary.stop]
         self._has_endings = "|1" in vocabulary and "|2" in vocabulary
-        self._is_bar = [t[0] in _BAR_SIGNS or t == self._stop for t in vocabulary.tokens]
+        self.bar_lines: NDArray[np.bool_] = np.array(
+            [token[0] in _BAR_SIGNS or token == self._stop for token in vocabulary.tokens]
+        )
+        self._bar_line = vocabulary.encode(["|"])[0]
         self._is_start = np.arange(len(vocabulary)) == vocabulary.start
         self._tokeniser = get_tokeniser(version)
         self._pitch = next(t for t in vocabulary.tokens if _PITCH.fullmatch(t))
@@ -136,7 +146,7 @@ class FormGrammar:
 
     def begin(self, meter: str) -> FormState:
         """Return the state before the first token of the body; ``meter`` is a token: "M:6/8"."""
-        return FormState(meter, self._measures.begin(meter) if self._measures else None)
+        return FormState(meter, self._measures.begin(meter))
 
     def allowed(self, state: FormState) -> NDArray[np.bool_]:
         """Return the mask [token] of the tokens that may follow: at least one; read-only."""
@@ -149,19 +159,27 @@ class FormGrammar:
             mask[copied[len(state.content)]] = True
         else:
             mask = self._mask(tokens, False)
-        if self._measures and state.measure:
-            return mask & self._measures.allowed(state.measure)
-        return mask
+        if state.measure is None:
+            return mask
+        inside = self._measures.allowed(state.measure)
+        if self._bars_add_up:
+            return mask & inside
+        may_end = inside[self._bar_line] or not state.content  # any bar line ends a measure
+        return mask & np.where(self.bar_lines, may_end, inside)
 
     def after(self, state: FormState, token: int) -> FormState | None:
         """Return the state after a token's id, or None if the token may not follow."""
         if not self.allowed(state)[token]:
             return None
-        if self._measures and state.measure:
+        is_bar_line = bool(self.bar_lines[token])
+        if state.measure and (self._bars_add_up or not is_bar_line):
             state = state._replace(measure=self._measures.after(state.measure, token))
-        if not self._is_bar[token]:
+        if not is_bar_line:
             return state._replace(content=(*state.content, token))
-        return self._with_end(self._after_bar_line(state, self.vocabulary.tokens[token]))
+        ended = self._after_bar_line(state, self.vocabulary.tokens[token])
+        if self._bars_add_up:
+            return self._with_end(ended)
+        return ended._replace(measure=self._before_repeat(ended)) if ended.is_begun else ended
 
     def _section(self, state: FormState, ahead: int = 0) -> Section | None:
         index = state.section + ahead
@@ -187,11 +205,15 @@ class FormGrammar:
                 return ("|2",)
             return ("|:",) if may_open and not state.bars else ()
         if self._is_piece(state):
+            if self._extends_copy(state):
+                return ()
             return ("|", "|:") if may_open and not state.is_begun else ("|",)
         left = section.bars - state.bars - 1
         if left:
-            may_end = left <= section.ending and self._may_have_endings(state)
-            return ("|", "|1") if may_end and not state.ending else ("|",)
+            in_reach = left <= section.ending and not state.ending
+            return ("|", "|1") if in_reach and self._may_have_endings(state) else ("|",)
+        if self._joins_what_follows(state):
+            return ()
         if section.is_repeated and state.ending < 2:
             return (":|",)
         following = self._section(state, 1)
@@ -200,10 +222,15 @@ class FormGrammar:
         return ("|:",) if following.is_repeated else ("|",)
 
     def _may_have_endings(self, state: FormState) -> bool:
-        """Whether the section is repeated, and what follows begins with a mark."""
+        """Whether the section is repeated, what follows begins with a mark, and the bar is whole.
+
+        A first ending that completed a short measure would belong to a bar that copies repeat.
+        """
         section, following = self._section(state), self._section(state, 1)
         is_marked = following is None or following.is_repeated
-        return bool(section and section.is_repeated and is_marked and self._has_endings)
+        is_whole = self._bars_add_up or (self._length(state.meter, state.content) or 1) >= 1
+        is_repeated = section is not None and section.is_repeated
+        return is_repeated and is_marked and is_whole and self._has_endings
 
     def _is_piece(self, state: FormState) -> bool:
         """Whether the measure, if it ended now, would be a pickup or complete the one before."""
@@ -231,7 +258,7 @@ class FormGrammar:
             return None
         if pickup := self._pickup(state):
             return pickup
-        if not state.n_measures and state.carried and self._measures:
+        if not state.n_measures and state.carried and self._bars_add_up:
             return None  # a pickup that the first one did not have
         head = state.heads[self._source[state.section]]
         index = state.n_measures - bool(state.pickups[state.section])
@@ -276,6 +303,43 @@ class FormGrammar:
             heads=(*heads, ()),
         )
 
+    def _joins_what_follows(self, state: FormState) -> bool:
+        """Whether a section's last measure would make up a bar with a first one that is copied."""
+        length = None if self._bars_add_up else self._length(state.meter, state.content)
+        if not length or length >= 1:
+            return False
+        first = list[int]()  # sections whose first measure may be played next, as it was before
+        if self._sections[state.section].is_repeated and state.ending < 2 and not state.pickups[-1]:
+            first.append(state.section)
+        for source in self._source[state.section + 1 : state.section + 2]:
+            if state.ending != 1 and source <= state.section:
+                pickup = state.pickups[source]
+                fits = pickup and self._length(state.meter, pickup) == 1 - length
+                first += [] if fits else [source]
+        measures = [state.heads[section][0] for section in first if state.heads[section]]
+        return any(self._length(state.meter, measure) == 1 - length for measure in measures)
+
+    def _extends_copy(self, state: FormState) -> bool:
+        """Whether a measure that the model writes would complete the last one that was copied."""
+        section = self._sections[state.section]
+        is_copy = self._source[state.section] != state.section
+        is_next = state.n_measures > 0 and state.bars == section.bars - section.ending
+        return is_copy and is_next and not self._bars_add_up and self._copied(state) is None
+
+    def _before_repeat(self, state: FormState) -> MeasureState | None:
+        """Return the state of a measure that the section's pickup completes, else None."""
+        section, pickup = self._section(state), state.pickups[-1]
+        is_first_pass = section is not None and section.is_repeated and state.ending < 2
+        is_last = section is not None and state.bars + 1 == section.bars
+        if not (pickup and is_first_pass and is_last):
+            return None
+        begun = self._measures.begin(state.meter)
+        ticks = (self._length(state.meter, pickup) or 0) * begun.full
+        measure = begun._replace(
+            expected=begun.full - int(ticks), pickup=int(ticks), bar_line="|", ends_part=True
+        )
+        return measure if self._measures.allowed(measure).any() else None
+
     def _with_end(self, state: FormState) -> FormState:
         """Say to the grammar of measures whether this one ends a part, short by the pickup."""
         section, measure = self._section(state), state.measure
@@ -293,8 +357,8 @@ class FormGrammar:
     def _mask_of(self, bar_lines: frozenset[str], may_play: bool) -> NDArray[np.bool_]:
         mask = np.array(
             [
-                text in bar_lines if is_bar else may_play
-                for text, is_bar in zip(self.vocabulary.tokens, self._is_bar, strict=True)
+                text in bar_lines if is_bar_line else may_play
+                for text, is_bar_line in zip(self.vocabulary.tokens, self.bar_lines, strict=True)
             ]
         )
         mask &= ~self._is_start
