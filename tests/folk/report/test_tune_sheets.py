@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -22,8 +22,10 @@ from otoscope.errors import MissingExtra
 from otoscope.folk.abc import NotationError, book_to_abc, parse_tune, to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import check_tune
+from otoscope.folk.model import SamplingConfig
 from otoscope.folk.report.sheet import engrave
 from otoscope.folk.report.tune_sheets import RenderedTune, save_sheets
+from otoscope.folk.workflows.sample import SampleFolkConfig, sample_folk, save_book
 from tests.support.browser import PHONE, PLAYING, WIDE, opened, wait_until
 
 pytest.importorskip("verovio", reason='verovio is not installed: pip install "otoscope[folk]"')
@@ -102,8 +104,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_page_has_music_sound_and_findings(page: Path) -> None:
     html = page.read_text()
     assert html.count("<audio") == 2
-    pictures = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", html)
-    assert [drawn(base64.b64decode(picture).decode())["measure"] for picture in pictures] == [3, 16]
+    pictures = re.findall(r"<svg .*?</svg></svg>", html, re.S)
+    assert [drawn(picture)["measure"] for picture in pictures] == [3, 16]
     assert "bar 2 lasts 3/4, the meter is 2/4" in html
     assert "All conventions are kept." in html
     assert "line 3, column 2: &#39;;&#39; came" in html
@@ -160,6 +162,14 @@ def test_render_writes_all_forms_and_a_page(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in out.iterdir()) < 1_000_000  # 5 MB as WAV
 
 
+def test_the_page_of_eight_sampled_tunes_is_small(tmp_path: Path) -> None:
+    """It was 20 MB with sound as WAV, and is 2.7 MB; encoders differ."""
+    sampled = sample_folk(SampleFolkConfig(8, sampling=SamplingConfig(bars_add_up=True)))
+    save_book(sampled, tmp_path / "a.abc")
+    run(tmp_path / "a.abc", "--out", tmp_path / "out")
+    assert (tmp_path / "out" / "index.html").stat().st_size < 4e6
+
+
 def test_render_takes_the_first_tunes_and_says_so(tmp_path: Path) -> None:
     book = tmp_path / "a.abc"
     book.write_text(book_to_abc(generate_tune(0, i, meter="2/4") for i in range(3)))
@@ -214,3 +224,57 @@ def test_a_tune_is_slowed_down_and_downloaded_and_fits_a_phone(
         y, sr = soundfile.read(io.BytesIO(content))
         assert sr == 22050
         assert abs(y).max() > 0.3
+
+
+def test_every_event_is_numbered_as_written_and_grace_notes_are_none() -> None:
+    tune = parse_tune("M:4/4\nL:1/8\nK:D\n{g}D2-D>F (3GAB [DF]2|z4 {ab}c2 d2|Z|x4 [df]4|")
+    groups = re.findall(r'data-event="(\d+)" class="(\w+)"', engrave(tune))
+    kinds = ["note"] * 6 + ["chord", "rest", "note", "note", "multiRest"]
+    assert [kind for _, kind in groups] == [*kinds, "chord"]  # an invisible rest has a number too
+    assert [int(number) for number, _ in groups] == [*range(11), 12]
+
+
+BY_HAND = "X:1\nT:By hand\nM:4/4\nL:1/4\nK:D\n|:{g}D2 E-E|[FA]2 z2:|(3GAB c2|]\n"
+# Event and onset in quarters, the repeat played; 4 is the rest, -1 the end.
+PLAYED = [(0, 0), (1, 2), (2, 3), (3, 4), (4, 6), (0, 8), (1, 10), (2, 11), (3, 12), (4, 14)]
+PLAYED += [(5, 16), (6, 16 + 2 / 3), (7, 16 + 4 / 3), (8, 18), (-1, 20)]
+QUARTER = 0.25  # seconds
+LIT = "[...new Set([...document.querySelectorAll('.sounding')].map(note => note.dataset.event))]"
+LOG = """
+document.log = [];
+new MutationObserver(changes => changes.forEach(({ target }) => {
+  if (target.classList.contains("sounding") && target.closest(".wide"))
+    document.log.push([Number(target.dataset.event), document.querySelector("#sound-2").currentTime]);
+})).observe(document.querySelectorAll(".scrolled")[1], { subtree: true, attributes: true });
+"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("percent", [100, 200])
+def test_notes_light_up_as_they_sound(browser: Any, tmp_path: Path, percent: int) -> None:
+    book, out = tmp_path / "a.abc", tmp_path / "out"
+    book.write_text(to_abc(generate_tune(0, 0), 1) + "\n" + BY_HAND.replace("X:1", "X:2"))
+    run(book, "--out", out, "--tempo-bpm", 60 / QUARTER)
+    for view in opened(browser, out / "index.html"):
+        view.locator("[data-tempo]").nth(1).fill(str(percent))
+        view.get_by_role("button", name="Play").nth(1).click()
+        view.evaluate("document.getElementById('sound-2').pause()")  # the page follows it still
+        for (event, onset), (_, end) in pairwise(PLAYED):
+            middle = QUARTER * (onset + end) / 2
+            view.evaluate(f"document.getElementById('sound-2').currentTime = {middle}")
+            wait_until(view, "!document.getElementById('sound-2').seeking")
+            view.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
+            assert view.evaluate(LIT) == ([] if event == 4 else [str(event)])
+            assert view.locator("section").nth(0).locator(".sounding").count() == 0
+        view.evaluate(f"document.getElementById('sound-2').currentTime = {QUARTER * 14.5}")
+        view.evaluate(LOG)
+        view.evaluate("document.getElementById('sound-2').play()")
+        wait_until(view, "document.documentElement.dataset.playing === undefined")
+        assert view.evaluate(LIT) == []  # none after the end
+        spans = {event: (on, off) for (event, on), (_, off) in pairwise(PLAYED)}
+        log = view.evaluate("document.log")
+        assert log
+        for event, at in log:
+            assert spans[event][0] * QUARTER <= at < spans[event][1] * QUARTER + 0.2
+        rate = view.evaluate("document.getElementById('sound-2').playbackRate")
+        assert rate == percent / 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Final, Literal
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 
 from otoscope.errors import Advice, Argument, MissingExtra, ParameterError
 from otoscope.folk.abc import Tune, to_midi
+from otoscope.folk.abc.elements import Chord, Note
+from otoscope.folk.report.sheet import EVENTS
 
-__all__ = ["SOUNDFONT", "play_note", "play_tune"]
+__all__ = ["SOUNDFONT", "event_onsets", "play_note", "play_tune"]
 
 SOUNDFONT: Final = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 
@@ -49,6 +52,31 @@ def play_tune(
     y = _pluck(tune, sr, tempo_bpm) if sound == "ours" else _fluidsynth(midi, sr)
     peak = float(np.abs(y).max(initial=0.0))
     return (y * (_PEAK / peak if peak else 1.0)).astype(np.float32)
+
+
+def event_onsets(tune: Tune, *, tempo_bpm: float | None = None) -> list[tuple[int, float]]:
+    """Return what sounds from when, in seconds, with the repeats played.
+
+    Each is the number of a note or chord among the tune's events (see `engrave`), or -1 for a
+    silence; the last is the silence after the tune.
+
+    >>> from otoscope.folk.abc import parse_tune
+    >>> event_onsets(parse_tune("M:2/4\\nL:1/4\\nQ:60\\nK:C\\n|:Cz|D2:|"))[:4]
+    [(0, 0.0), (-1, 1.0), (2, 2.0), (0, 4.0)]
+    """
+    places = (i for i, element in enumerate(tune.elements) if isinstance(element, EVENTS))
+    numbers = {place: number for number, place in enumerate(places)}
+    numbered = tuple(
+        replace(element, line=numbers.get(i, -1)) for i, element in enumerate(tune.elements)
+    )
+    played = replace(tune, elements=numbered).unfolded
+    seconds = _seconds_per_whole_note(tune, tempo_bpm)
+    onsets = [
+        (timed[0].line if isinstance(timed[0], Note | Chord) else -1, float(timed.onset) * seconds)
+        for timed in played.timed_elements
+        if timed[2] > 0
+    ]
+    return [*onsets, (-1, _whole_notes(tune) * seconds)]
 
 
 def play_note(pitch: int, seconds: float, *, sr: int = 22050) -> NDArray[np.float32]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +14,14 @@ from numpy.typing import NDArray
 from otoscope.documents import document
 from otoscope.folk.abc import Tune, to_abc, to_midi
 from otoscope.folk.metrics import TuneCheck
+from otoscope.folk.report.sheet import in_page
+from otoscope.folk.report.sound import event_onsets
 from otoscope.records import to_json, versions
 from otoscope.report.pages import in_script, save_page
 from otoscope.report.sounds import data_uri
 from otoscope.signal import encode_audio
 
 __all__ = ["RenderedTune", "compressed", "save_sheets"]
-
-_VIEW_BOX = re.compile(r'viewBox="0 0 (\d+(?:\.\d+)?) (\d+(?:\.\d+)?)"')
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +63,15 @@ class RenderedTune:
 
 @dataclass(frozen=True)
 class _Section:
-    """A tune of the page; pictures, sound and MIDI are data URIs, or ""."""
+    """A tune of the page; sound and MIDI are data URIs, or ""."""
 
     key: int
     title: str
     about: str
     violations: tuple[tuple[str, str], ...]
-    pictures: tuple[tuple[str, str, str], ...]  # class, URI, aspect ratio
+    pictures: tuple[tuple[str, Markup], ...]  # class, SVG
     sound: str
+    events: str  # what sounds from when: number of an event or -1, milliseconds
     abc: str
     abc_file: str
     midi: str
@@ -121,9 +121,11 @@ def _sentence(checks: Sequence[TuneCheck]) -> str:
 
 
 def _section(key: int, tune: RenderedTune) -> _Section:
-    sound = ""
+    sound = events = ""
     if tune.y is not None and len(tune.y):
         sound = data_uri("audio/ogg", compressed(tune.y, tune.sr))
+        onsets = event_onsets(tune.tune, tempo_bpm=tune.tempo_bpm) if tune.tune else []
+        events = " ".join(f"{event} {1000 * onset:.0f}" for event, onset in onsets)
     drawn = [("wide", tune.svg), ("narrow", tune.narrow)] if tune.narrow else [("", tune.svg)]
     abc = to_abc(tune.tune) if tune.tune else ""
     return _Section(
@@ -132,8 +134,9 @@ def _section(key: int, tune: RenderedTune) -> _Section:
         _about(tune.check),
         tune.remarks
         or tuple((violation.rule, str(violation)) for violation in tune.check.violations),
-        tuple(picture for name, svg in drawn for picture in _pictures(name, svg)),
+        tuple((name, Markup(in_page(svg, f"{key}{name[:1]}"))) for name, svg in drawn if svg),
         sound,
+        events,
         abc,
         data_uri("text/vnd.abc", abc.encode()) if abc else "",
         data_uri("audio/midi", to_midi(tune.tune, tune.tempo_bpm)) if tune.tune else "",
@@ -144,12 +147,6 @@ def _section(key: int, tune: RenderedTune) -> _Section:
 def compressed(y: NDArray[np.float32], sr: int) -> bytes:
     """Encode the sound of a tune as OGG, a tenth of a WAV file."""
     return encode_audio(torch.from_numpy(y), sr=sr, format="OGG")
-
-
-def _pictures(name: str, svg: str | None) -> Iterator[tuple[str, str, str]]:
-    size = _VIEW_BOX.search(svg or "")
-    if svg and size:
-        yield name, data_uri("image/svg+xml", svg.encode()), f"{size[1]} / {size[2]}"
 
 
 def _about(check: TuneCheck) -> str:

@@ -13,8 +13,36 @@ let heard = null;
 const press = (key, isPressed) =>
   all(`[data-play="${key}"]`).forEach(button => button.setAttribute("aria-pressed", isPressed));
 
+// Notes light up as they sound: a tune's sound says which event begins when, -1 for a silence.
+const scores = new Map();
+const scoreOf = audio => {
+  if (!scores.has(audio)) {
+    const numbers = (audio.dataset.events ?? "").split(" ").map(Number);
+    scores.set(audio, {
+      events: numbers.filter((_, i) => i % 2 === 0),
+      onsets: numbers.filter((_, i) => i % 2 === 1),
+    });
+  }
+  return scores.get(audio);
+};
+
+const sound = event => {
+  if (heard.event === event) return;
+  heard.event = event;
+  all(".sounding").forEach(note => note.classList.remove("sounding"));
+  const section = heard.audio.closest("section");
+  section?.querySelectorAll(`[data-event="${event}"]`).forEach(note => note.classList.add("sounding"));
+};
+
+const followNotes = () => {
+  const { events, onsets } = scoreOf(heard.audio);
+  const at = onsets.findLastIndex(onset => onset <= 1000 * heard.audio.currentTime);
+  sound(at < 0 ? -1 : events[at]);
+};
+
 const silence = () => {
   if (!heard) return;
+  sound(-1);
   heard.audio.pause();
   press(heard.key, false);
   playhead.hidden = true;
@@ -26,6 +54,7 @@ const follow = () => {
   if (!heard) return;
   const { currentTime, duration, dataset } = heard.audio;
   const [start, end] = [Number(dataset.start), Number(dataset.end)];
+  if (heard.audio.dataset.events) followNotes();
   playhead.style.left = `${start + (end - start) * currentTime / (duration || 1)}%`;
   requestAnimationFrame(follow);
 };
