@@ -12,13 +12,12 @@ from otoscope.errors import ParameterError
 from otoscope.folk.abc import Chord, Form, Note, Rest, parse_tune, to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import has_form
-from otoscope.folk.model import SamplingConfig, surprise
+from otoscope.folk.model import SamplingConfig, note_nats, surprise
 from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.compose import (
     ComposeConfig,
     Composer,
     bar_spans,
-    note_nats,
 )
 
 TUNE = next(tune for tune in (generate_tune(0, i) for i in range(50)) if tune.meter.text == "4/4")

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
-from otoscope.folk.abc import to_abc
+from otoscope.folk.abc import parse_tune, to_abc
 from otoscope.folk.data import generate_tune
-from otoscope.folk.model import FolkModel
+from otoscope.folk.model import FolkModel, FolkRNN, save_folkrnn
 from otoscope.folk.report.surprise import TuneSurprise, save_surprise
-from otoscope.folk.tokens import get_tokeniser
+from otoscope.folk.tokens import Vocabulary, get_tokeniser
 from tests.support.folk_models import log_probability, memoryless
 
 HOSTILE = "<script>alert(1)</script>"
@@ -136,6 +137,57 @@ def test_page_shows_every_token_and_escapes_titles(tmp_path: Path) -> None:
     document = json.loads(re.search(r'id="surprise">(.*?)</script>', html, re.S)[1])  # type: ignore[index]
     assert document["format"] == "otoscope.TuneSurprises/2"
     assert len(document["tunes"][0]["nats"]) == n_tokens + 1
+
+
+IN_D = "X:1\nT:In D\nM:4/4\nL:1/8\nK:D\n|:{g}D2 E>E [FA]2 z2|(3GAB c2 D4:|\n"
+# Its tokens on root C, by note: the grace note is none, bar lines and "(3" belong to no note.
+BY_NOTE = [["C", "2"], ["D", ">"], ["D"], ["[", "E", "G", "]", "2"], ["z", "2"], ["F"], ["G"]]
+BY_NOTE += [["A"], ["B", "2"], ["C", "4"]]
+
+
+def test_notes_on_the_staff_are_coloured_in_the_tunes_own_key(tmp_path: Path) -> None:
+    pytest.importorskip("verovio", reason='verovio is not installed: pip install "otoscope[folk]"')
+    vocabulary = Vocabulary.of([get_tokeniser("v2").tokens(parse_tune(IN_D))])
+    network = FolkRNN(len(vocabulary), hidden=4, layers=1).eval()
+    with torch.no_grad():
+        network.output.weight.zero_()
+        network.output.bias.copy_(torch.linspace(-4, 4, len(vocabulary)))
+    model = FolkModel(network, vocabulary, "v2")
+    save_folkrnn(tmp_path / "tiny", model)
+    (tmp_path / "a.abc").write_text(IN_D)
+    run(tmp_path / "a.abc", "--model", tmp_path / "tiny", "--html", tmp_path / "a.html")
+    html = (tmp_path / "a.html").read_text()
+    expected = [sum(-log_probability(model, t) for t in tokens) for tokens in BY_NOTE]
+    drawn = r'data-event="(\d+)" class="\w+" style="--surprise:(\d+)"><title>([\d.]+) nats'
+    for width in ("wide", "narrow"):
+        sheet = re.search(rf'class="sheet heat {width}".*?</svg></svg>', html, re.S)
+        assert sheet is not None
+        sharps, lines = (sheet[0].count(f'class="{name}"') for name in ("keyAccid", "clef"))
+        assert sharps == 2 * lines > 0  # of D major
+        notes = re.findall(drawn, sheet[0])
+        assert [int(number) for number, _, _ in notes] == list(range(len(BY_NOTE)))
+        assert [float(nats) for _, _, nats in notes] == pytest.approx(expected, abs=0.006)
+        strengths = [round(100 * min(nats / 8, 1)) for nats in expected]
+        assert [int(strength) for _, strength, _ in notes] == pytest.approx(strengths, abs=1)
+    assert "The colour of a note in the sheet music" in html
+
+
+@pytest.mark.usefixtures("model")
+def test_picked_tunes_are_not_in_the_mean(tmp_path: Path) -> None:
+    path = book(tmp_path, n=3)
+    drawn = run(path, "--model", tmp_path / "tiny").split("\n")[0]
+    picked = to_abc(generate_tune(5, 7), 4).replace("M:", "N:picked: rank 1 of 9\nM:", 1)
+    path.write_text(f"{path.read_text()}\n{picked}")
+    output = run(path, "--model", tmp_path / "tiny", "--html", tmp_path / "a.html")
+    assert output.split("\n")[0] == drawn
+    assert "1 tune was picked by --best (N:picked): figures are without these." in output
+    assert "picked by --best" in (tmp_path / "a.html").read_text()
+    document = json.loads(run(path, "--model", tmp_path / "tiny", "--json"))
+    assert [tune["picked"] for tune in document["tunes"]] == [False, False, False, True]
+    path.write_text(picked)
+    output = run(path, "--model", tmp_path / "tiny")
+    assert "1 tune costs tiny" in output
+    assert "figures say nothing of the model" in output
 
 
 def test_the_darker_the_more_surprising(tmp_path: Path) -> None:

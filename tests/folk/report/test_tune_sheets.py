@@ -236,15 +236,26 @@ def test_every_event_is_numbered_as_written_and_grace_notes_are_none() -> None:
 
 BY_HAND = "X:1\nT:By hand\nM:4/4\nL:1/4\nK:D\n|:{g}D2 E-E|[FA]2 z2:|(3GAB c2|]\n"
 # Event and onset in quarters, the repeat played; 4 is the rest, -1 the end.
-PLAYED = [(0, 0), (1, 2), (2, 3), (3, 4), (4, 6), (0, 8), (1, 10), (2, 11), (3, 12), (4, 14)]
-PLAYED += [(5, 16), (6, 16 + 2 / 3), (7, 16 + 4 / 3), (8, 18), (-1, 20)]
+PLAYED: list[tuple[int, float]] = [(0, 0), (1, 2), (2, 3), (3, 4), (4, 6)]
+PLAYED += [
+    (0, 8),
+    (1, 10),
+    (2, 11),
+    (3, 12),
+    (4, 14),
+    (5, 16),
+    (6, 16 + 2 / 3),
+    (7, 16 + 4 / 3),
+    (8, 18),
+    (-1, 20),
+]
 QUARTER = 0.25  # seconds
 LIT = "[...new Set([...document.querySelectorAll('.sounding')].map(note => note.dataset.event))]"
 LOG = """
-document.log = [];
+window.log = [];
 new MutationObserver(changes => changes.forEach(({ target }) => {
   if (target.classList.contains("sounding") && target.closest(".wide"))
-    document.log.push([Number(target.dataset.event), document.querySelector("#sound-2").currentTime]);
+    log.push([Number(target.dataset.event), document.querySelector("#sound-2").currentTime]);
 })).observe(document.querySelectorAll(".scrolled")[1], { subtree: true, attributes: true });
 """
 
@@ -272,7 +283,7 @@ def test_notes_light_up_as_they_sound(browser: Any, tmp_path: Path, percent: int
         wait_until(view, "document.documentElement.dataset.playing === undefined")
         assert view.evaluate(LIT) == []  # none after the end
         spans = {event: (on, off) for (event, on), (_, off) in pairwise(PLAYED)}
-        log = view.evaluate("document.log")
+        log = view.evaluate("window.log")
         assert log
         for event, at in log:
             assert spans[event][0] * QUARTER <= at < spans[event][1] * QUARTER + 0.2

@@ -2,7 +2,7 @@ from .bundle import FolkModel, load_folkrnn, save_folkrnn
 from .config import SamplingConfig
 from .hidden import embed_tunes, freeze_units, hidden_states
 from .kneser_ney import KneserNey
-from .likelihood import nats_per_token, surprise
+from .likelihood import nats_per_token, note_nats, surprise
 from .network import FolkRNN
 from .pickles import import_folkrnn
 from .position import PositionReader
@@ -21,6 +21,7 @@ __all__ = [
     "import_folkrnn",
     "load_folkrnn",
     "nats_per_token",
+    "note_nats",
     "sample",
     "sample_stream",
     "save_folkrnn",

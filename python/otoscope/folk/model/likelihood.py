@@ -14,7 +14,9 @@ from otoscope.errors import ParameterError
 from otoscope.folk.model.bundle import FolkModel
 from otoscope.protocols import evaluating
 
-__all__ = ["nats_per_token", "padded", "surprise"]
+__all__ = ["nats_per_token", "note_nats", "padded", "surprise"]
+
+_HEADER = 2  # tokens: meter and key
 
 
 def surprise(
@@ -113,3 +115,39 @@ def _nats(model: FolkModel, tunes: Sequence[Sequence[int]]) -> NDArray[np.float6
 def padded(rows: Sequence[ArrayLike]) -> Tensor:
     """Stack rows of different lengths, filled up with 0 at the end."""
     return pad_sequence([torch.as_tensor(row) for row in rows], batch_first=True)
+
+
+def note_nats(tokens: Sequence[str], nats: Sequence[float] | NDArray[np.float64]) -> list[float]:
+    """Sum the surprise of each note, rest and chord over its tokens.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        Tokens of a tune in v2 or v3, with meter and key.
+    nats : sequence of float [token]
+        Surprise of each token.
+
+    Returns
+    -------
+    list of float
+        A sum for each note, rest and chord: of its sign, pitches, length, tie and broken rhythm.
+        Meter, key, bar lines and signs of tuplets belong to none.
+
+    Examples
+    --------
+    >>> note_nats(["M:2/4", "K:Cmaj", "C", "2", "|", "[", "C", "E", "]", "2"], range(10))
+    [5.0, 35.0]
+    """
+    sums: list[float] = []
+    in_chord = is_note = False
+    for token, value in zip(tokens[_HEADER:], nats[_HEADER:], strict=True):
+        begins = token == "[" or (not in_chord and token.strip("=^_,'").isalpha())
+        if begins:
+            sums.append(0.0)
+            is_note = True
+        elif token[0] in "|:(":
+            is_note = False
+        in_chord = token == "[" or (in_chord and token != "]")
+        if is_note:
+            sums[-1] += float(value)
+    return sums

@@ -1,9 +1,14 @@
-"""The page of scored tunes: the darker the background of a token, the less it was expected."""
+"""The page of scored tunes: sheet music with coloured notes, and every token.
+
+The darker the background of a token, the less it was expected. A note has the surprise of all its
+tokens: its pitch, length, tie and broken rhythm.
+"""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +19,21 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from otoscope.documents import document
+from otoscope.errors import MissingExtra, ParameterError
+from otoscope.folk.abc import Tune
+from otoscope.folk.abc.elements import MeasureRest
+from otoscope.folk.report.sheet import EVENTS, engrave, in_page
 from otoscope.records import to_json, versions
 from otoscope.report.pages import Fact, in_script, save_page
 
 __all__ = ["TuneSurprise", "save_surprise", "sentence"]
 
 _SHOWN: Final = 100  # tunes on a page
+_ENGRAVED: Final = 16  # of them as sheet music, as on the page of folk render
 _DARKEST: Final = 8.0  # nats: probability 1 / 3,000
 _SCALE: Final = (0, 1, 2, 4, _DARKEST)
 _END: Final = "end"
+_EVENT: Final = re.compile(r'(data-event="(\d+)" class="\w+")>')
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +50,21 @@ class TuneSurprise:
         Tokens without boundaries.
     nats : array [token + 1], float64
         Negative log-probability of each token, and of the end, given all tokens before it.
+    tune : Tune, optional
+        Tune as written, to be drawn in its own key.
+    by_note : tuple of float
+        Surprise of each note, rest and chord; empty if it is not known.
+    is_picked : bool
+        Whether the tune was picked from many by a judge: means are without it.
     """
 
     name: str
     title: str
     tokens: tuple[str, ...]
     nats: NDArray[np.float64]
+    tune: Tune | None = None
+    by_note: tuple[float, ...] = ()
+    is_picked: bool = False
 
     @cached_property
     def nats_per_token(self) -> float:
@@ -65,6 +85,7 @@ class TuneSurprise:
         return {
             "name": self.name,
             "title": self.title,
+            "picked": self.is_picked,
             "log_probability": -float(self.nats.sum()),
             "nats_per_token": self.nats_per_token,
             "perplexity": math.exp(self.nats_per_token),
@@ -89,6 +110,7 @@ class _TuneView:
 
     title: str
     about: str
+    pictures: list[tuple[str, Markup]]  # class, SVG with coloured notes
     tokens: tuple[_TokenView, ...]
 
 
@@ -107,7 +129,11 @@ class _SurprisePage:
 
 
 def sentence(tunes: Sequence[TuneSurprise], model: str) -> str:
-    """Return a sentence on the mean surprise over all tokens of at least one tune."""
+    """Return a sentence on the mean surprise over all tokens of at least one tune.
+
+    Tunes that were picked by a judge are left out, unless all were.
+    """
+    tunes = [tune for tune in tunes if not tune.is_picked] or tunes
     nats = float(np.concatenate([tune.nats for tune in tunes]).mean())
     count = f"{len(tunes):,} tunes cost" if len(tunes) > 1 else "1 tune costs"
     return f"{count} {model} {nats:.3f} nats per token: a perplexity of {math.exp(nats):,.1f}."
@@ -122,11 +148,14 @@ def save_surprise(
 ) -> None:
     """Write the page: one HTML file that needs no network, whole or not at all.
 
-    The first hundred tunes are shown; the numbers of all can be downloaded.
+    The first hundred tunes are shown, the first 16 with sheet music; the numbers of all can be
+    downloaded.
     """
     notes = list(notes)
     if len(tunes) > _SHOWN:
         notes.append(f"The first {_SHOWN} of {len(tunes):,} tunes are shown.")
+    views, without_sheet = _tune_views(tunes[:_SHOWN])
+    notes += without_sheet
     rows = [tune.to_dict() for tune in tunes]
     record = {"model": model, "tunes": rows, "versions": versions()}
     page = _SurprisePage(
@@ -134,7 +163,7 @@ def save_surprise(
         about=model,
         sentence=sentence(tunes, model),
         cautions=notes,
-        tunes=[_tune_view(tune) for tune in tunes[:_SHOWN]],
+        tunes=views,
         scale=[
             (f"{nats:.0f}{' nats or more' * (nats == _DARKEST)}", _strength(nats))
             for nats in _SCALE
@@ -145,11 +174,54 @@ def save_surprise(
     save_page(page, "surprise.html", path, package="otoscope.folk.report")
 
 
-def _tune_view(tune: TuneSurprise) -> _TuneView:
+def _tune_views(tunes: Sequence[TuneSurprise]) -> tuple[list[_TuneView], list[str]]:
+    """Return the tunes of the page, and why some are without sheet music."""
+    views, notes = list[_TuneView](), list[str]()
+    for number, tune in enumerate(tunes):
+        pictures = list[tuple[str, Markup]]()
+        if tune.tune and tune.by_note and number < _ENGRAVED and not notes:
+            nats = _by_event(tune.tune, tune.by_note)
+            try:
+                pictures = [_picture(tune.tune, nats, number, x) for x in ("wide", "narrow")]
+            except MissingExtra as err:
+                notes.append(f"Without sheet music: {err}")
+            except ParameterError:  # the tokens are shown all the same
+                pictures = []
+        views.append(_tune_view(tune, pictures))
+    drawn = sum(bool(view.pictures) for view in views)
+    if not notes and drawn < sum(bool(tune.by_note) for tune in tunes):
+        notes.append(f"The first {drawn} tunes are shown as sheet music, too.")
+    return views, notes
+
+
+def _picture(tune: Tune, nats: Sequence[float], number: int, name: str) -> tuple[str, Markup]:
+    """Draw a tune in its own key; each note has the strength of its surprise as a variable."""
+    svg = in_page(engrave(tune, narrow=name == "narrow"), f"{number}{name[0]}")
+
+    def coloured(match: re.Match[str]) -> str:
+        value = nats[int(match[2])]
+        hint = f"{value:.2f} nats"
+        return f'{match[1]} style="--surprise:{_strength(value)}"><title>{hint}</title>'
+
+    return name, Markup(_EVENT.sub(coloured, svg))
+
+
+def _by_event(tune: Tune, by_note: Sequence[float]) -> list[float]:
+    """Return the surprise of each event: a rest of several measures is a rest in each of them."""
+    values, sums = iter(by_note), list[float]()
+    for element in tune.elements:
+        if isinstance(element, EVENTS):
+            count = element.count if isinstance(element, MeasureRest) else 1
+            sums.append(sum(next(values) for _ in range(count)))
+    return sums
+
+
+def _tune_view(tune: TuneSurprise, pictures: list[tuple[str, Markup]]) -> _TuneView:
     tops = [(n, tune.token(n), f"{tune.nats[n - 1]:.1f}") for n in tune.top(3)]
     listed = ", ".join(f"token {n} “{token}” {nats}" for n, token, nats in tops)
     title = tune.title or tune.name
     about = [
+        "picked by --best" if tune.is_picked else "",
         f"{tune.nats_per_token:.3f} nats per token over {len(tune.nats):,}",
         tune.name if tune.name != title else "",
         f"most surprising: {listed} nats",
@@ -158,6 +230,7 @@ def _tune_view(tune: TuneSurprise) -> _TuneView:
     return _TuneView(
         title,
         " · ".join(filter(None, about)),
+        pictures,
         tuple(_token_view(number, token, nats) for number, (token, nats) in tokens),
     )
 

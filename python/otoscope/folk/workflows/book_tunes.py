@@ -20,6 +20,7 @@ __all__ = [
     "BookTune",
     "find_tunes",
     "held_out_tunes",
+    "is_picked",
     "left_out_notes",
     "note_of_picked",
     "picked_notes",
@@ -49,8 +50,7 @@ class BookTune:
     @property
     def is_picked(self) -> bool:
         """Whether the tune is one of those that were picked from many by a judge."""
-        headers = () if isinstance(self.tune, NotationError) else self.tune.headers
-        return any(letter == "N" and text.startswith(PICKED) for letter, text in headers)
+        return isinstance(self.tune, Tune) and is_picked(self.tune)
 
     @property
     def file_name(self) -> str:
@@ -61,6 +61,11 @@ class BookTune:
     def notices(self) -> tuple[str, ...]:
         """Voices and overlays that were left out, with line and column."""
         return () if isinstance(self.tune, NotationError) else tuple(map(str, self.tune.notices))
+
+
+def is_picked(tune: Tune) -> bool:
+    """Whether a tune says that it was picked from many by a judge."""
+    return any(letter == "N" and text.startswith(PICKED) for letter, text in tune.headers)
 
 
 def read_book_tunes(

@@ -17,7 +17,7 @@ from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune, parse_tune, to_abc, transpose
 from otoscope.folk.metrics import Judge, Judgement, TuneCheck, check_tune
 from otoscope.folk.metrics.judge import JUDGES
-from otoscope.folk.model import SampledTune, SamplingConfig, surprise
+from otoscope.folk.model import SampledTune, SamplingConfig, note_nats, surprise
 from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.sample import (
     SampleFolkConfig,
@@ -221,7 +221,7 @@ class Composer:
             (nats,) = surprise(self.model, [tokens])
         except ParameterError as err:
             return View(check, len(tune.measures), (), str(err), judgement)
-        by_note = tuple(note_nats(tokens, nats[:-1].tolist()))
+        by_note = tuple(note_nats(tokens, nats[:-1]))
         return View(check, len(bar_spans(tokens)), by_note, "", judgement)
 
     def _new(self, config: ComposeConfig) -> tuple[Composition, ...]:
@@ -337,23 +337,6 @@ def bar_spans(tokens: Sequence[str]) -> list[tuple[int, int, int]]:
             at += 1
         spans.append((start, content, at))
     return spans
-
-
-def note_nats(tokens: Sequence[str], nats: Sequence[float]) -> list[float]:
-    """Sum the surprise of each note, rest and chord over its tokens."""
-    sums: list[float] = []
-    in_chord = is_note = False
-    for token, value in zip(tokens[_HEADER:], nats[_HEADER:], strict=True):
-        begins = token == "[" or (not in_chord and token.strip("=^_,'").isalpha())
-        if begins and not token[0].isdigit():
-            sums.append(0.0)
-            is_note = True
-        elif _is_bar(token) or token.startswith("("):
-            is_note = False
-        in_chord = token == "[" or (in_chord and token != "]")
-        if is_note:
-            sums[-1] += float(value)
-    return sums
 
 
 def _first_bar(tokens: Sequence[str]) -> list[str]:

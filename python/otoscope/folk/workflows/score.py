@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from otoscope import records
 from otoscope.documents import document
 from otoscope.errors import ParameterError
-from otoscope.folk.data import Origin, RejectedTune, TokenVersion, read_tunes
-from otoscope.folk.model import FolkModel, surprise
+from otoscope.folk.abc.elements import MeasureRest
+from otoscope.folk.data import RejectedTune, TokenisedTune, TokenVersion, read_tunes
+from otoscope.folk.model import FolkModel, note_nats, surprise
 from otoscope.folk.report.counts import notes_on_voices
+from otoscope.folk.report.sheet import EVENTS
 from otoscope.folk.report.surprise import TuneSurprise, save_surprise, sentence
+from otoscope.folk.workflows.book_tunes import is_picked, note_of_picked
 from otoscope.folk.workflows.sample import SHIPPED, load_model, model_title
 from otoscope.progress import Progress, silent, tracked
 
@@ -64,18 +70,20 @@ class ScoreFolkResult:
 
     @property
     def sentence(self) -> str:
-        """Mean surprise over all tokens."""
+        """Mean surprise over all tokens; without tunes picked by a judge, unless all were."""
         return sentence(self.tunes, model_title(self.settings.model))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Number of tunes that could not be scored, and voices that were left out."""
+        """Tunes picked by a judge, tunes that could not be scored, voices that were left out."""
+        n_picked = sum(tune.is_picked for tune in self.tunes)
+        picked = note_of_picked(n_picked, are_counted=n_picked == len(self.tunes))
         if not self.rejected:
-            return self.left_out
+            return *picked, *self.left_out
         first = self.rejected[0]
         count = f"{len(self.rejected):,} tune{'s' * (len(self.rejected) > 1)}"
         rejected = f"{count} could not be scored; the first: {first.origin.name}: {first.message}"
-        return rejected, *self.left_out
+        return *picked, rejected, *self.left_out
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in JSON's types."""
@@ -95,7 +103,7 @@ class ScoreFolkResult:
 def score_folk(settings: ScoreFolkConfig, *, progress: Progress = silent) -> ScoreFolkResult:
     """Measure the surprise of each token of each tune."""
     model = load_model(settings.model)
-    known: list[tuple[Origin, tuple[str, ...]]] = []
+    known: list[TokenisedTune] = []
     rejected: list[RejectedTune] = []
     version = cast(TokenVersion, model.tokeniser)
     left_out: list[tuple[str, tuple[str, ...]]] = []
@@ -107,7 +115,7 @@ def score_folk(settings: ScoreFolkConfig, *, progress: Progress = silent) -> Sco
             origin = tune.origin
             rejected.append(RejectedTune(origin, origin.line, None, "unknown token", message))
         else:
-            known.append((tune.origin, tune.copies[0]))
+            known.append(tune)
             left_out.append((tune.origin.name, tune.notices))
     if not known:
         first = rejected[0]
@@ -134,10 +142,29 @@ def _unknown_token(tokens: tuple[str, ...], model: FolkModel) -> str | None:
 
 
 def _surprises(
-    tunes: list[tuple[Origin, tuple[str, ...]]], model: FolkModel, progress: Progress
+    tunes: list[TokenisedTune], model: FolkModel, progress: Progress
 ) -> Iterator[TuneSurprise]:
     for first in tracked(progress, range(0, len(tunes), _BATCH), "batches"):
         batch = tunes[first : first + _BATCH]
-        rows = surprise(model, [tokens for _, tokens in batch], batch=_BATCH)
-        for (origin, tokens), nats in zip(batch, rows, strict=True):
-            yield TuneSurprise(origin.name, origin.title, tokens, nats)
+        rows = surprise(model, [tune.copies[0] for tune in batch], batch=_BATCH)
+        for tune, nats in zip(batch, rows, strict=True):
+            yield TuneSurprise(
+                tune.origin.name,
+                tune.origin.title,
+                tune.copies[0],
+                nats,
+                tune=tune.tune,
+                by_note=_by_note(tune, nats) if model.tokeniser != "v1" else (),
+                is_picked=is_picked(tune.tune),
+            )
+
+
+def _by_note(tune: TokenisedTune, nats: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the surprise of each note, rest and chord; none where tokens and tune differ in them.
+
+    Tokens are those of the tune on root C, which has the same notes in the same order.
+    """
+    sums = note_nats(tune.copies[0], nats[:-1])
+    events = [element for element in tune.tune.elements if isinstance(element, EVENTS)]
+    count = sum(event.count if isinstance(event, MeasureRest) else 1 for event in events)
+    return tuple(sums) if len(sums) == count else ()
