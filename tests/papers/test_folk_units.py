@@ -13,7 +13,14 @@ import torch
 
 from otoscope.errors import ParameterError
 from otoscope.folk.data import generate_tune
-from otoscope.folk.model import FolkModel, FolkRNN, freeze_units, hidden_states, surprise
+from otoscope.folk.model import (
+    FolkModel,
+    FolkRNN,
+    freeze_units,
+    hidden_states,
+    save_folkrnn,
+    surprise,
+)
 from otoscope.folk.tokens import Vocabulary, get_tokeniser
 from otoscope.papers.d_folkrnn import FolkModelConfig, folk_model, model
 from otoscope.papers.d_folkrnn.primes import continue_prime, prime_of
@@ -139,10 +146,13 @@ def test_primes_are_two_bars_and_only_what_follows_is_measured(counting: FolkMod
 def test_record_has_softmax_units_groups_and_primes_and_is_continued(
     counting: FolkModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """From a file, whose network has no position inputs."""
+    assert counting.positions is None
+    file = str(tmp_path / "counting")
+    save_folkrnn(file, counting)
     settings = FolkModelConfig(
-        sources=("generated:60",), units=1, group=2, random=2, n=2, n_draws=20
+        file, sources=("generated:60",), units=1, group=2, random=2, n=2, n_draws=20
     )
-    monkeypatch.setattr(model, "load_model", lambda _: counting)
     monkeypatch.setattr(model, "_RANKS", (1,))
     tables = folk_model(settings, tmp_path)
     record = json.loads((tmp_path / "folk_model.json").read_text())
@@ -158,8 +168,11 @@ def test_record_has_softmax_units_groups_and_primes_and_is_continued(
     assert harm["low"] > max(random)
     assert len(tables) == 6
     assert (tmp_path / "folk_model.svg").is_file()
-    with pytest.raises(ParameterError, match="need v2 or v3, and 200 units"):
-        folk_model(FolkModelConfig(group=200), tmp_path)
+    with pytest.raises(ParameterError, match=r"8 units; need v2, .* and 200 units"):
+        folk_model(FolkModelConfig(file, group=200), tmp_path)
+    save_folkrnn(file, FolkModel(counting.network, counting.vocabulary, "v3"))
+    with pytest.raises(ParameterError, match="the network has tokens v3 and 8 units; need v2"):
+        folk_model(settings, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["units", "group", "random", "n", "n_draws"])

@@ -134,7 +134,7 @@ def folk_model(
     Raises
     ------
     ParameterError
-        If the network's tokens are characters, or it has too few units.
+        If the network's tokens are not v2, or it has too few units.
     MissingExtra
         If music21's tunes are not installed.
 
@@ -150,10 +150,10 @@ def folk_model(
     network = model.network
     n_units = network.layers * network.hidden
     needed = max(settings.group, len(CONCEPTS) * settings.units + settings.random)
-    if model.tokeniser == "v1" or n_units < needed:
+    if model.tokeniser != "v2" or n_units < needed:
         raise ParameterError(
-            f"the network has tokens {model.tokeniser} and {n_units} units; need v2 or v3, and "
-            f"{needed} units for these settings"
+            f"the network has tokens {model.tokeniser} and {n_units} units; need v2, the tokens of "
+            f"the tunes and primes here, and {needed} units for these settings"
         )
     folder = prepared_tunes(settings.sources, settings.split_seed, out, progress)
     tunes = load_prepared(folder)
