@@ -124,7 +124,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run every benchmark and write docs/performance.md."""
-    install(session, "bench", "horse", "models", "folk")
+    install(session, "bench", "horse", "models", "folk", "serve")
     for script in sorted((ROOT / "benchmarks").rglob("bench_*.py")):
         session.run(sys.executable, str(script.relative_to(ROOT)), external=True)
     session.run(sys.executable, "docs/write_performance.py", external=True)
