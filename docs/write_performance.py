@@ -65,6 +65,7 @@ _JOBS = (
     ),
     Job("start", "otoscope demo", "otoscope demo", floor="import torch"),
     Job("start", "otoscope explain SONG", "otoscope explain SONG", floor="import torch"),
+    Job("compose", "first tune", "first tune on the composing page"),
     Job("start", "otoscope folk sample --n 1", "otoscope folk sample --n 1", floor="import torch"),
     Job("occlude", "kernel, 36.8 MB, temporal(10), avx2", "1,000 occluded patches", floor="fill_"),
     Job("occlude", "perturbation step", "1,000 perturbed patches", "captum"),
