@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from otoscope.folk.abc import Form, parse_tune
+from otoscope.folk.abc import Form, book_to_abc, parse_tune, to_abc
+from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import has_form
 from tests.support.browser import launched, wait_until
 
@@ -34,7 +35,8 @@ HOSTILE = "X:1\nT:<img src=x onerror=alert(1)>\nM:4/4\nL:1/8\nK:D\n|:DEFG ABcd|d
 class Server:
     """otoscope serve in a process of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: str) -> None:
+        self.arguments = arguments
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -43,7 +45,7 @@ class Server:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "otoscope.cli", "serve", "--port", str(self.port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*command, *self.arguments], stdout=subprocess.DEVNULL)
         while True:
             try:
                 urllib.request.urlopen(f"{self.url}/about", timeout=60).read()
@@ -85,8 +87,9 @@ def page(browser: Any, server: Server, request: pytest.FixtureRequest) -> Iterat
     context.close()
     expected = ("ERR_", "Failed to load resource")  # the server that a test ends
     assert [text for text in complaints if not any(e in text for e in expected)] == []
-    local = (f"http://127.0.0.1:{server.port}/", "data:", "blob:")
-    assert [url for url in asked if not url.startswith(local)] == []
+    assert [
+        url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+    ] == []
 
 
 def opened(page: Any, url: str) -> None:
@@ -180,6 +183,12 @@ def test_edits_are_kept_and_hostile_text_stays_text(page: Any) -> None:
     wait_until(page, "document.getElementById('prime-said').textContent != ''")
     page.fill("#prime", "|: G2 ;")
     wait_until(page, "document.getElementById('prime-said').textContent.includes('column')")
+    assert page.get_attribute("#prime", "aria-invalid") == "true"
+    page.fill("#prime", "|: ^^^G2")
+    wait_until(page, "document.getElementById('prime-said').textContent.includes('^^^')")
+    page.fill("#prime", "|: G2 E")
+    wait_until(page, "document.getElementById('prime-said').textContent == 'can be read'")
+    assert page.get_attribute("#prime", "aria-invalid") == "false"
     typed(page, HOSTILE.replace("ABcd", "AB;d"))
     assert "line 6, column 10" in page.inner_text("#said")
     typed(page, HOSTILE)
@@ -193,7 +202,8 @@ def test_edits_are_kept_and_hostile_text_stays_text(page: Any) -> None:
 def test_files_and_link(page: Any, server: Server, tmp_path: Path) -> None:
     write(page)
     wait_until(page, "document.getElementById('link').getAttribute('href').length > 10")
-    for form, begins in (("abc", b"X:"), ("mid", b"MThd"), ("svg", b"<svg"), ("wav", b"RIFF")):
+    files = {"abc": b"X:", "mid": b"MThd", "svg": b"<svg", "wav": b"RIFF", "musicxml": b"<?xml"}
+    for form, begins in files.items():
         with page.expect_download() as download:
             page.click(f"[data-file={form}]")
         path = tmp_path / f"tune.{form}"
@@ -260,3 +270,69 @@ def test_a_killed_server_loses_nothing_that_the_browser_has(page: Any, server: S
     wait_until(page, "document.body.dataset.ready == 'yes'")
     assert page.input_value("#abc") == abc
     assert write(page) != abc
+
+
+def test_a_kept_seed_writes_the_same_and_a_bar_is_chosen_in_the_sheet(page: Any) -> None:
+    first = write(page)
+    page.check("#locked")
+    assert write(page) == first
+    page.uncheck("#locked")
+    assert write(page) != first
+    page.locator("#sheet .abcjs-note.abcjs-mm2").first.click(force=True)
+    assert page.inner_text("#from") == "3"
+    bars = bars_of(page.input_value("#abc"))
+    assert bars_of(write(page, "#continue"))[:2] == bars[:2]
+
+
+def test_every_control_is_reached_and_used_by_keyboard_alone(page: Any) -> None:
+    write(page)
+    wait_until(page, "document.querySelectorAll('#bars button').length > 2")
+    controls = "button, input, select, textarea, a[href], #sheet"
+    wanted = page.evaluate(
+        f"[...document.querySelectorAll('{controls}')].filter(e => e.offsetParent || "
+        "getComputedStyle(e).position === 'fixed').filter(e => !e.disabled).length"
+    )
+    page.evaluate("window.reached = new Set(); document.activeElement.blur()")
+    for _ in range(3 * wanted):
+        page.keyboard.press("Tab")
+        page.evaluate(
+            f"document.activeElement.matches('{controls}') && "
+            "window.reached.add(document.activeElement)"
+        )
+        if page.evaluate("window.reached.size") == wanted:
+            break
+    assert page.evaluate("window.reached.size") == wanted
+    while page.evaluate("document.activeElement.id") != "write":
+        page.keyboard.press("Tab")
+    before = page.evaluate("Number(document.body.dataset.written)")
+    page.keyboard.press("Enter")
+    wait_until(page, f"Number(document.body.dataset.written) > {before}")
+
+
+@pytest.fixture(scope="module")
+def judging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    """A server that knows forty jigs, and one of them."""
+    tunes = [generate_tune(1, i, meter="6/8") for i in range(40)]
+    known = tmp_path_factory.mktemp("judging") / "known.abc"
+    known.write_text(book_to_abc(tunes))
+    here = Server("--in", str(known))
+    yield here, to_abc(tunes[7], 1)
+    here.end()
+
+
+def test_candidates_are_ranked_and_a_known_tune_is_told(
+    page: Any, judging: tuple[Server, str]
+) -> None:
+    server, known = judging
+    opened(page, server.url)
+    page.select_option("#meter", "6/8")
+    write(page)
+    wait_until(page, "document.body.dataset.ranked === 'yes'")
+    ranks = page.locator("#candidates small").all_inner_texts()
+    assert [text[:2] for text in ranks] == ["1.", "2.", "3."]
+    failed = [text.count(",") + 1 if " fails " in text else 0 for text in ranks]
+    assert failed == sorted(failed)
+    typed(page, known)
+    assert any(
+        text.startswith("plagiarism") for text in page.locator("#remarks li").all_inner_texts()
+    )

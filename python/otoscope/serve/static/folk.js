@@ -278,11 +278,12 @@ function write() {
 
 async function checkPrime() {
   const prime = $("prime").value;
-  if (!prime.trim()) return say("prime-said", "");
+  const told = (text, wrong = false) => { say("prime-said", text, wrong); $("prime").setAttribute("aria-invalid", String(wrong)); };
+  if (!prime.trim()) return told("");
   try {
     await work({ ...request(), kind: "prime" });
-    say("prime-said", "can be read");
-  } catch (problem) { say("prime-said", problem.message, true); }
+    told("can be read");
+  } catch (problem) { told(problem.message, true); }
 }
 
 async function begin() {
