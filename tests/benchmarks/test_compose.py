@@ -31,5 +31,5 @@ def test_what_is_not_installed_is_told_in_one_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(bench_compose, "find_spec", lambda name: name != "playwright")
     assert bench_compose.missing() == 'playwright is not installed: pip install "otoscope[test]"'
     monkeypatch.setattr(bench_compose, "find_spec", lambda _: True)
-    monkeypatch.setattr(bench_compose.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     assert bench_compose.missing().startswith("none of chromium")
