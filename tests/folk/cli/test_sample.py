@@ -55,7 +55,7 @@ def full_disk() -> Iterator[None]:
 
 def sampled(path: Path, *options: object, n: int = 8) -> dict[str, Any]:
     """Return the JSON that the command prints."""
-    limit = ("--max-tokens", 150)
+    limit = () if "--max-tokens" in options else ("--max-tokens", 150)
     output = run("sample", "--n", n, "--model", path, *limit, *options, "--json")
     return dict(json.loads(output))
 

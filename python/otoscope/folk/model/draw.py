@@ -91,7 +91,10 @@ def _draw_kind(
     kind: NDArray[np.bool_],
 ) -> Draw:
     """Draw where the allowed tokens of a kind have the probability of all of it, in proportion."""
-    scores = logits / settings.temperature
+    with np.errstate(over="ignore"):
+        scores = logits / settings.temperature
+    if not np.isfinite(scores).all():
+        return draw(logits, allowed, uniform, settings)  # which says so
     masked = np.where(allowed[:, kind], scores[:, kind], -np.inf)
     rows = np.flatnonzero(allowed[:, kind].any(axis=1))
     more = np.zeros(len(logits))

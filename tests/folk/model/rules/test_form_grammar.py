@@ -127,9 +127,9 @@ def test_the_model_says_where_a_bar_ends_and_the_form_by_which_line() -> None:
         for x in np.linspace(0, 0.999, 1000)
     ]
     assert np.bincount(drawn, minlength=4).tolist() == pytest.approx([90, 0, 910, 0], abs=1)
-    (token,), (nats,) = draw(logits, allowed, np.array([0.5]), SamplingConfig(), kind)
+    (token,), _, (nats,) = draw(logits, allowed, np.array([0.5]), SamplingConfig(), kind)
     assert (token, nats) == (2, pytest.approx(np.log(0.91 / 0.01)))
-    (token,), (nats,) = draw(logits, allowed, np.array([0.0]), SamplingConfig(), kind)
+    (token,), _, (nats,) = draw(logits, allowed, np.array([0.0]), SamplingConfig(), kind)
     assert (token, nats) == (0, pytest.approx(0.0, abs=1e-8))
     none = np.array([[True, False, False, True]])  # no bar line may follow: notes get it all
     assert draw(logits, none, np.array([0.5]), SamplingConfig(), kind)[0][0] == 0
