@@ -92,6 +92,67 @@ def test_model_that_holds_gives_0(song: Path, tmp_path: Path) -> None:
     assert out.is_file()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--method", "pgd", "--masking", 0.5),
+        ("--method", "apgd", "--norm", "linf", "--segmental-snr-db", 6),
+        ("--method", "apgd", "--transforms", "gain:3,noise:30", "--draws", 2),
+        ("--method", "fab"),
+        ("--method", "cw"),
+        ("--method", "clipping"),
+        ("--method", "strong"),
+        ("--method", "least-norm"),
+        ("--nearest", "--domain", "magnitude"),
+    ],
+)
+def test_every_method_tells_the_truth_of_the_file(
+    options: tuple[object, ...], song: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "adv.wav"
+    command = ["attack", song, *MODEL, "--out", out, "--snr-db", 12, "--steps", 6, "--json"]
+    result = CliRunner().invoke(app, [*map(str, (*command, *options))])
+    document = json.loads(result.stdout)
+    (piece,) = document["pieces"]
+    evaluation = piece["evaluation"]
+    x, y = (soundfile.read(path)[0] for path in (song, out))
+    if (x == y).all():
+        assert not document["is_fooled"]
+        return
+    ratio = 20 * np.log10(np.linalg.norm(x) / np.linalg.norm(y - x))
+    assert evaluation["snr_db"] == pytest.approx(ratio, abs=1e-4)
+    assert ratio >= evaluation["snr_guaranteed_db"] - 1e-6
+    assert document["is_fooled"] == (says(out) < 0.5) == bool(result.exit_code)
+    if "--segmental-snr-db" in options:
+        assert evaluation["segmental_snr_db"] >= 6 - 0.1  # rounding
+    if "least-norm" in options:
+        assert document["is_fooled"]
+        assert says(out) > 0.4  # it is near the boundary
+
+
+def test_a_model_without_gradient_is_attacked_by_queries(song: Path, tmp_path: Path) -> None:
+    code = tmp_path / "own.py"
+    code.write_text(
+        "from otoscope.models import Listener, load\n"
+        "import torch\n"
+        "def make():\n"
+        "    model = load('synth-singing')\n"
+        "    def net(batch):\n"
+        "        with torch.no_grad():\n"
+        "            return torch.from_numpy(model(batch).numpy())\n"
+        "    own = Listener(net, model.prepare, patch_frames=model.patch_frames,\n"
+        "        sample_rate=22050, hop_length=model.hop_length, output_names=['singing'])\n"
+        "    own.differentiable = False\n"
+        "    return own\n"
+    )
+    words = (song, "--model", f"{code}:make", "--out", tmp_path / "adv.wav", "--snr-db", 5)
+    refusal = attack(2, *words)
+    assert "gives no gradient (differentiable is False)" in refusal
+    assert "or use Square, which needs none (--method square)" in refusal
+    output = attack(0, *words, "--method", "square", "--steps", 1)
+    assert "fooled" in output.lower()
+
+
 def test_same_seed_gives_the_same_file(song: Path, tmp_path: Path) -> None:
     a, b = tmp_path / "a.wav", tmp_path / "b.wav"
     for out in (a, b):
@@ -230,6 +291,17 @@ def deaf():
         (["--duration", 0.5], "frames; the model takes 115 at once"),
         (["--steps", 0], "steps is 0, must be an integer >= 1"),
         (["--confidence", 1.5], "confidence is 1.5, must be in (0, 1]"),
+        (["--method", "fgsm"], "method is 'fgsm', must be one of pgd, magnitude, apgd, fab, cw"),
+        (["--method", "fab", "--domain", "magnitude"], "method is 'fab' beside domain 'magnitude'"),
+        (["--method", "fab", "--norm", "linf"], "norm is 'linf', method fab has l2 only"),
+        (["--method", "cw", "--nearest"], "method is 'cw', the nearest adversary is searched for"),
+        (["--method", "apgd", "--masking", 0.5], "masking is 0.5, APGD has none"),
+        (["--transforms", "echo:3"], "transforms has 'echo:3', must be gain:DB, shift:SAMPLES"),
+        (["--transforms", "shift:0.5"], "transforms has 'shift:0.5', must be gain:DB"),
+        (["--transforms", "gain:-1"], "gain_db is -1.0"),
+        (["--draws", 0], "draws is 0, must be an integer >= 1"),
+        (["--segmental-snr-db", 0], "segmental_snr_db is 0.0, must be finite and > 0 dB"),
+        (["--curve"], "which is no folder: a curve needs one adversary of each of many files"),
         (["--device", "gpu"], "device is 'gpu', must be cpu or cuda"),
         (["--model", "synth-singin"], "nearest: synth-singing"),
         (["--html", "/no/such/folder/x.html"], "there is no folder /no/such/folder"),

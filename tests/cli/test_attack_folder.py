@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +92,34 @@ def test_each_file_has_an_adversary_a_row_and_a_page() -> None:
     assert len(pages) == len([*Path("a-pages").iterdir()]) == 2
     assert all(Path(page).is_file() for page in pages)
     assert "all 2000 samples are silent" in index
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_curve_counts_the_files_that_keep_their_label() -> None:
+    shown = attack(1, "--curve", "--steps", 10, "--html", "a.html")
+    a, b, c = read()
+    assert b["error"]
+    ratios = sorted(row["pieces"][0]["evaluation"]["snr_db"] for row in (a, c))
+    for row in (a, c):
+        x, y = (soundfile.read(row[name])[0] for name in ("file", "out"))
+        assert row["is_fooled"]
+        if row is a:  # the other is not PCM
+            ratio = 10 * math.log10((x**2).sum() / ((y - x) ** 2).sum())
+            assert row["snr_db"] == pytest.approx(ratio, abs=1e-3)
+    document = json.loads(Path("adv/curve.json").read_text())
+    assert document["format"] == "otoscope.RobustnessCurve/1"
+    assert document["median_db"] == pytest.approx(sum(ratios) / 2)
+    for row in document["rows"]:
+        assert row["robust"] == sum(ratio < row["snr_db"] for ratio in ratios) / 2
+        assert row["low"] <= row["robust"] <= row["high"]
+        assert row["n_sounds"] == 2
+    assert "Of 2 sounds, half fool the model at" in shown
+    assert "curve: adv/curve.svg, adv/curve.json" in shown
+    assert "<svg" in Path("adv/curve.svg").read_text()
+    assert "data:image/svg+xml;base64," in Path("a.html").read_text()
+    Path("adv/curve.json").write_text("mine")
+    shown = attack(2, "--curve", "--steps", 10)
+    assert "curve.json exists, and this option has not written it" in shown
 
 
 @pytest.mark.usefixtures("folder")

@@ -85,7 +85,7 @@ VALUES: tuple[str, ...] = (
     *("fourier", "mp3:64", "librosa", "mma", "kernel"),
 )
 VALUES += ("paper", "v1", "cuda", "fluidsynth", "challenge2020", "challenge2022", "midi")
-VALUES += ("Dmaj", "jig")
+VALUES += ("Dmaj", "jig", "apgd", "linf", "gain:3")
 
 # Options that do not reach the work, since the command line itself reads them or writes what came
 # out: each with the test that fails if it is ignored. The others are tried here.
@@ -116,6 +116,7 @@ SEEN_BY: dict[str, dict[str, str]] = {
     },
     "attack": {
         "--untargeted": "cli/test_attack.py::test_bad_options_get_one_line",
+        "--curve": "cli/test_attack_folder.py::test_a_curve_counts_the_files_that_keep_their_label",
         "--html": "cli/test_attack.py::test_report_is_one_page_with_the_sounds",
         "--json": "cli/test_attack.py::test_whole_file_is_attacked_in_pieces_and_silence_is_left",
         "--workers": "cli/test_attack_folder.py::test_a_pool_is_asked_for_the_workers",

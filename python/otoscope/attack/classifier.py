@@ -117,7 +117,7 @@ def check_differentiable(model: object) -> None:
             )
         raise ParameterError(
             f"{type(model.model).__name__} gives no gradient (differentiable is False); attacks "
-            f"need one: {remedy}; or use Square, which needs none"
+            f"need one: {remedy}; or use Square, which needs none (--method square)"
         )
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from otoscope.cli import files, options
 from otoscope.cli.options import (
     INPUT,
+    METHOD,
     MODEL,
     Config,
     Device,
@@ -28,6 +29,7 @@ from otoscope.cli.output import (
     console,
     echo_lines,
     is_printed,
+    show_tables,
     truncation_listed,
     with_options,
     write_json,
@@ -74,6 +76,9 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         ),
     ] = False,
     snr_db: Annotated[float, _CONFIG.option("snr_db")] = _CONFIG["snr_db"],
+    segmental_snr_db: Annotated[float | None, _CONFIG.option("segmental_snr_db")] = None,
+    norm: Annotated[str, _CONFIG.option("norm")] = _CONFIG["norm"],
+    method: Annotated[str | None, _CONFIG.option("method")] = None,
     domain: Annotated[str, _CONFIG.option("domain")] = _CONFIG["domain"],
     start: Annotated[float, _CONFIG.option("start", rich_help_panel=INPUT)] = _CONFIG["start"],
     duration: Annotated[float, _CONFIG.option("duration", rich_help_panel=INPUT)] = _CONFIG[
@@ -82,7 +87,21 @@ def attack(  # noqa: PLR0913 - a command has the options it has
     whole: Annotated[bool, _CONFIG.option("whole", rich_help_panel=INPUT)] = _CONFIG["whole"],
     steps: Annotated[int, _CONFIG.option("steps")] = _CONFIG["steps"],
     restarts: Annotated[int, _CONFIG.option("restarts")] = _CONFIG["restarts"],
+    masking: Annotated[float, _CONFIG.option("masking")] = _CONFIG["masking"],
+    transforms: Annotated[str | None, _CONFIG.option("transforms", metavar="A,B,...")] = None,
+    draws: Annotated[int, _CONFIG.option("draws")] = _CONFIG["draws"],
     confidence: Annotated[float, _CONFIG.option("confidence")] = _CONFIG["confidence"],
+    nearest: Annotated[bool, _CONFIG.option("nearest")] = _CONFIG["nearest"],
+    curve: Annotated[
+        bool,
+        typer.Option(
+            "--curve",
+            help="Search for the nearest adversary of each file of a folder (--nearest), and write "
+            "the fraction of files that keep their label, against the SNR: curve.svg and "
+            "curve.json in --out, a table, and a figure in the index of --html.",
+            rich_help_panel=METHOD,
+        ),
+    ] = False,
     speech: Annotated[bool, _CONFIG.option("speech")] = _CONFIG["speech"],
     html: Html = None,
     json_path: Json = None,
@@ -105,6 +124,9 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         raise ParameterError("--untargeted beside --target: choose one")
     if whole and start:
         raise ParameterError("--whole beside --start: choose one")
+    if curve and (whole or not sound.is_dir()):
+        reason = "beside --whole" if whole else f"for {sound}, which is no folder"
+        raise ParameterError(f"--curve {reason}: a curve needs one adversary of each of many files")
     printed = is_printed(json_path)
     from otoscope import workflows  # torch takes seconds to load
 
@@ -112,22 +134,29 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         sound=sound,
         model=model,
         out=out,
-        outputs=None if outputs is None else tuple(name.strip() for name in outputs.split(",")),
+        outputs=_listed(outputs) or None,
         target=target,
         snr_db=snr_db,
+        segmental_snr_db=segmental_snr_db,
+        norm=norm,
+        method=method,
         domain=domain,
         start=start,
         duration=duration,
         whole=whole,
         steps=steps,
         restarts=restarts,
+        masking=masking,
+        transforms=_listed(transforms),
+        draws=draws,
         confidence=confidence,
+        nearest=nearest or curve,
         speech=speech,
         seed=seed,
         device=device,
     )
     if sound.is_dir():
-        _attack_folder(config, html, json_path, workers)
+        _attack_folder(config, html, json_path, workers, curve=curve)
     if json_path:
         files.require_ours(json_path, files.JSON)
     with truncation_listed(), bars() as progress:
@@ -141,12 +170,21 @@ def attack(  # noqa: PLR0913 - a command has the options it has
 
 
 def _attack_folder(
-    config: AttackFileConfig, html: Path | None, json_path: Path | None, workers: int | None
+    config: AttackFileConfig,
+    html: Path | None,
+    json_path: Path | None,
+    workers: int | None,
+    *,
+    curve: bool = False,
 ) -> NoReturn:
     """Attack each file of a folder; print the table, and exit as a gate."""
     from otoscope import workflows
+    from otoscope.workflows.attack_curve import CURVE_DATA, CURVE_FIGURE
 
     printed = is_printed(json_path)
+    if curve:
+        files.require_ours(config.out / CURVE_DATA, files.JSON)
+        files.require_ours(config.out / CURVE_FIGURE, files.FIGURE)
     rows = json_path if json_path and not printed else config.out / "attack.jsonl"
     for place in workflows.adversaries(config).values():
         files.require_ours(place, files.ADVERSARY)
@@ -158,8 +196,11 @@ def _attack_folder(
         n_done = workflows.attack_to_records(
             config, rows, html=html, workers=workers, progress=progress
         )
+    figure, caption = None, ""
+    if curve:
+        figure, caption = _draw_curve(rows, config.out, is_quiet=printed)
     if html:
-        workflows.write_attack_index(stream(rows), html)
+        workflows.write_attack_index(stream(rows), html, figure=figure, caption=caption)
     if printed:
         echo_lines(rows)
     if n_done:
@@ -170,9 +211,33 @@ def _attack_folder(
     if not printed:
         console().print(f"adversaries: {config.out}")
         console().print(f"rows: {rows}")
+        if figure:
+            console().print(f"curve: {figure}, {config.out / CURVE_DATA}")
         if html:
             console().print(f"report: {html}")
     raise typer.Exit(1 if is_fooled else 0)
+
+
+def _draw_curve(rows: Path, folder: Path, *, is_quiet: bool) -> tuple[Path | None, str]:
+    """Write the robustness curve and print its table; return the figure with its caption.
+
+    Without an attacked file there is none: `_show_rows` tells why.
+    """
+    from otoscope import report, workflows
+    from otoscope.workflows.attack_curve import CURVE_FIGURE
+
+    if all(row["error"] for row in stream(rows)):
+        return None, ""
+    result = workflows.attack_curve(stream(rows), folder)
+    sentence = report.curve_sentence(result)
+    if not is_quiet:
+        show_tables([report.curve_table(result)], sentence)
+    return folder / CURVE_FIGURE, sentence
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    """Split a list at its commas."""
+    return () if text is None else tuple(part.strip() for part in text.split(","))
 
 
 def _show_rows(path: Path, *, is_quiet: bool) -> bool:

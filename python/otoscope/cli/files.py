@@ -22,6 +22,7 @@ from otoscope.records import claimed, remove_dead_drafts
 __all__ = [
     "ADVERSARY",
     "BUNDLE",
+    "FIGURE",
     "HTML",
     "JSON",
     "JSON_OR_RECORDS",
@@ -47,6 +48,7 @@ RECORDS = re.compile(rb'\A\{"key": ')
 TABLE = re.compile(rb"^file,start_s,duration_s,target,output,")
 TUNES = re.compile(rb"\AX:\d+\nT:[^\n]*, (seed \d+, tune|continuation) \d+\n")
 ADVERSARY = re.compile(rb"otoscope attack")
+FIGURE = re.compile(rb"Matplotlib v")
 BUNDLE = re.compile(rb'\A\{\s*"format": "otoscope bundle ')
 MODEL_FILE = re.compile(rb'\A\{\s*"format": "otoscope folk-rnn ')
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from otoscope.explain import Explanation
 from otoscope.report.numbers import UNKNOWN, decibels, decimals, number
 from otoscope.report.pages import save_page
+from otoscope.report.robustness import curve_image
 from otoscope.report.sentences import because
 
 __all__ = [
@@ -225,7 +226,12 @@ def adversaries_sentence(rows: Sequence[AdversaryRow]) -> str:
 
 
 def save_adversary_index(
-    rows: Sequence[AdversaryRow], path: str | os.PathLike[str], *, title: str = "Adversaries"
+    rows: Sequence[AdversaryRow],
+    path: str | os.PathLike[str],
+    *,
+    title: str = "Adversaries",
+    figure: Path | None = None,
+    caption: str = "",
 ) -> None:
     """Write a page that lists attacked files and links their pages.
 
@@ -237,6 +243,10 @@ def save_adversary_index(
         File to write; links are relative to its folder.
     title : str
         Heading. Any text; it is escaped.
+    figure : Path, optional
+        SVG file of the robustness curve, which becomes a part of the page.
+    caption : str
+        Sentence about the figure.
 
     Raises
     ------
@@ -263,7 +273,8 @@ def save_adversary_index(
         )
         for row in rows
     ]
-    page = _IndexPage(title, adversaries_sentence(rows), _ATTACKED, lines)
+    image = "" if figure is None else curve_image(figure)
+    page = _IndexPage(title, adversaries_sentence(rows), _ATTACKED, lines, image, caption)
     save_page(page, "index.html", path)
 
 
@@ -310,6 +321,8 @@ class _IndexPage:
     sentence: str
     columns: list[_Column]
     rows: list[_IndexLine]
+    figure: str = ""
+    caption: str = ""
 
 
 def link_from(report: str | Path, folder: Path) -> str:

@@ -1,4 +1,5 @@
 from .attack import Attacker, attack_file, save_attack_page
+from .attack_curve import attack_curve
 from .attack_folder import (
     adversaries,
     adversary_row,
@@ -85,6 +86,7 @@ __all__ = [
     "StatsResult",
     "adversaries",
     "adversary_row",
+    "attack_curve",
     "attack_file",
     "attack_to_records",
     "choose_contents",

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from otoscope import report
-from otoscope.attack import MagnitudeAdversary, WaveformPGD, evaluate
+from otoscope.attack import evaluate
 from otoscope.attack.base import Attack
 from otoscope.attack.classifier import (
     check_differentiable,
@@ -36,6 +36,7 @@ from otoscope.protocols.listening import are_unnamed, named_outputs
 from otoscope.signal import read_audio, truncation, write_audio
 from otoscope.signal.audio.files import samples
 from otoscope.signal.snr import check_snr
+from otoscope.workflows.attack_methods import Search, make_search, needs_gradient
 from otoscope.workflows.attack_result import AttackedPiece, AttackFileConfig, AttackFileResult
 from otoscope.workflows.recording import load_identified_listener
 
@@ -103,7 +104,8 @@ class Attacker:
         self._rate = speech_rating() if config.speech else None
         model, self.identity = load_identified_listener(config.model, device=config.device)
         self.model = named_outputs(model, config.outputs)
-        check_differentiable(SoundClassifier(self.model))
+        if needs_gradient(config):
+            check_differentiable(SoundClassifier(self.model))
         if config.target is not None:
             names = self.model.output_names
             if are_unnamed(names) and config.target.removeprefix("not ") not in names:
@@ -123,8 +125,8 @@ class Attacker:
         try:
             spans = _spans(len(y), sr, config)
             sounds = [(first, (y[first:end] * gain).to(config.device)) for first, end in spans]
-            attack = _attack(self.model, _first_sounding([x for _, x in sounds]), config)
-            attacked = _attacked(sounds, sr, attack, progress)
+            search = _search(self.model, _first_sounding([x for _, x in sounds]), config)
+            attacked = _attacked(sounds, sr, search, progress)
             pieces = tuple(_in_file(_rated(piece, sr, self._rate), out) for piece in attacked)
             if all(piece.left for piece in pieces):
                 raise ParameterError(
@@ -166,13 +168,13 @@ def save_attack_page(result: AttackFileResult, path: Path) -> None:
 
 def _check(config: AttackFileConfig) -> None:
     check_snr("snr_db", config.snr_db)
-    if config.domain not in ("waveform", "magnitude"):
-        raise ParameterError(f"domain is {config.domain!r}, must be waveform or magnitude")
     if not 0 <= config.start < math.inf:
         raise ParameterError(f"start is {config.start:g}; it must be seconds, 0 or more")
     if not 0 < config.duration < math.inf:
         raise ParameterError(f"duration is {config.duration:g}; it must be seconds above 0")
-    _search(torch.nn.Identity(), config)
+    stand_in = torch.nn.Identity()
+    stand_in.sample_rate = 22050  # type: ignore[assignment]
+    make_search(stand_in, config)
 
 
 def _check_out(out: Path) -> None:
@@ -205,37 +207,24 @@ def _first_sounding(sounds: list[Tensor]) -> Tensor:
     )
 
 
-def _attack(model: Any, x: Tensor, config: AttackFileConfig) -> Attack:
+def _search(model: Any, x: Tensor, config: AttackFileConfig) -> Search:
     """Compose the classifier and its attack."""
-    classifier = classifier_of(model, x, config.target)
-    attack = _search(classifier, config)
-    target = config.target
-    return attack if target is None else attack.targeted(classifier.label_names.index(target))
-
-
-def _search(model: Any, config: AttackFileConfig) -> Attack:
-    kind = WaveformPGD if config.domain == "waveform" else MagnitudeAdversary
-    return kind(
-        model,
-        snr_db=config.snr_db,
-        steps=config.steps,
-        restarts=config.restarts,
-        confidence=config.confidence,
-        seed=config.seed,
-    )
+    classifier, target = classifier_of(model, x, config.target), config.target
+    label = None if target is None else classifier.label_names.index(target)
+    return make_search(classifier, config, label)
 
 
 def _attacked(
-    sounds: list[tuple[int, Tensor]], sr: float, attack: Attack, progress: Progress
+    sounds: list[tuple[int, Tensor]], sr: float, search: Search, progress: Progress
 ) -> Iterator[AttackedPiece]:
-    judge = replace(attack, confidence=None)
+    judge = replace(search.attack, confidence=None)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "piece.wav"
         for first, x in tracked(progress, sounds, "pieces"):
-            if reason := _reason_to_leave(attack, x):
+            if reason := _reason_to_leave(search.attack, x):
                 yield AttackedPiece(first / sr, x.cpu(), round_to_16_bits(x).cpu(), left=reason)
                 continue
-            (evaluation,) = evaluate(attack.run(x, progress=progress), judge, [path])
+            (evaluation,) = evaluate(search.run(x, progress), judge, [path])
             yield AttackedPiece(first / sr, x.cpu(), read_audio(path)[0], evaluation)
 
 

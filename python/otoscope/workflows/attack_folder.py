@@ -162,7 +162,9 @@ def adversaries(config: AttackFileConfig) -> dict[Path, Path]:
     return places
 
 
-def write_attack_index(rows: Iterable[Mapping[str, Any]], html: Path) -> None:
+def write_attack_index(
+    rows: Iterable[Mapping[str, Any]], html: Path, *, figure: Path | None = None, caption: str = ""
+) -> None:
     """Write the page that lists the attacked files and links to the page of each.
 
     Parameters
@@ -171,12 +173,17 @@ def write_attack_index(rows: Iterable[Mapping[str, Any]], html: Path) -> None:
         Records, see `attack_to_records`.
     html : Path
         Index, as given to `attack_to_records`.
+    figure : Path, optional
+        SVG file of the robustness curve.
+    caption : str
+        Sentence about the figure.
 
     Examples
     --------
     >>> write_attack_index(records.stream(Path("a.jsonl")), Path("a.html"))  # doctest: +SKIP
     """
-    report.save_adversary_index([adversary_row(row, html) for row in rows], html)
+    lines = [adversary_row(row, html) for row in rows]
+    report.save_adversary_index(lines, html, figure=figure, caption=caption)
 
 
 def adversary_row(record: Mapping[str, Any], html: Path | None = None) -> report.AdversaryRow:
@@ -266,7 +273,12 @@ def _about(
 def _settings(config: AttackFileConfig) -> dict[str, Any]:
     """Return the settings that all records of a file share, as read from JSON."""
     settings = records.to_plain(replace(config, sound=Path(), out=Path()))
-    left_out = {"sound", "out", *(["outputs"] if config.outputs is None else [])}  # as in old rows
+    later = ("outputs", "method", "norm", "masking", "segmental_snr_db", "transforms", "draws")
+    default = AttackFileConfig(Path(), config.model, Path())
+    unset = {
+        name for name in (*later, "nearest") if getattr(config, name) == getattr(default, name)
+    }
+    left_out = {"sound", "out", *unset}  # as in old rows
     return {name: value for name, value in settings.items() if name not in left_out}
 
 

@@ -43,6 +43,13 @@ class AttackFileConfig:
         Minimum signal-to-noise ratio, dB, > 0.
     domain : {"waveform", "magnitude"}
         What is changed: the waveform, or the magnitude of the spectrum.
+    method : str, optional
+        Attack: pgd, magnitude, apgd, fab, cw, clipping, square (ten queries for each step; needs no
+        gradient), strong (the worst case of four) or least-norm (apgd, at the largest SNR that
+        fools the model). By default pgd, or magnitude in that domain; with ``nearest`` least-norm.
+    norm : {"l2", "linf"}
+        Norm of the bound: of all samples, or of each sample; not for fab, cw, clipping and
+        magnitude.
     start : float
         Start of the excerpt in seconds.
     duration : float
@@ -53,9 +60,21 @@ class AttackFileConfig:
         Maximum number of steps per piece.
     restarts : int
         Maximum number of searches per piece: those after the first begin at random points.
+    masking : float
+        Weight, >= 0, of a change that is masked against success, for pgd and magnitude; 0.5 is a
+        good start.
+    segmental_snr_db : float, optional
+        Minimum signal-to-noise ratio in each 25 ms as well, dB, > 0.
+    transforms : tuple of str
+        Random changes that the adversary must survive: gain:DB, shift:SAMPLES, noise:DB, mp3:KBIT.
+    draws : int
+        Number of draws of ``transforms`` per step.
     confidence : float
         Confidence at which the search stops, in (0, 1]; the model is fooled as soon as the
-        prediction is the aim.
+        prediction is the aim. ``nearest`` ignores it.
+    nearest : bool
+        Search for the adversary of the largest signal-to-noise ratio, from 5 to 80 dB, in place of
+        ``snr_db``; for pgd, magnitude, apgd and square.
     speech : bool
         Also predict the quality of speech before and after, with DNSMOS; for music it means
         nothing.
@@ -77,12 +96,19 @@ class AttackFileConfig:
     target: str | None = None
     snr_db: float = Attack.snr_db
     domain: str = "waveform"
+    method: str | None = None
+    norm: str = "l2"
     start: float = 0.0
     duration: float = 10.0
     whole: bool = False
     steps: int = Attack.steps
     restarts: int = Attack.restarts
+    masking: float = Attack.masking
+    segmental_snr_db: float | None = Attack.segmental_snr_db
+    transforms: tuple[str, ...] = ()
+    draws: int = Attack.draws
     confidence: float = 0.9
+    nearest: bool = False
     speech: bool = False
     seed: int = 0
     device: str = "cpu"

@@ -13,6 +13,7 @@ from torch import Tensor
 from otoscope.attack.base import Attack
 from otoscope.attack.bounds import Bound
 from otoscope.attack.classifier import predict
+from otoscope.attack.evaluation import round_to_16_bits
 from otoscope.attack.problem import Problem, pose
 from otoscope.attack.result import AttackResult
 from otoscope.attack.search import SearchState, respond, summarise
@@ -133,7 +134,12 @@ def each_target(
 
 
 def nearer(
-    model: Model, problem: Problem, sound: Tensor, *, halvings: int = 10
+    model: Model,
+    problem: Problem,
+    sound: Tensor,
+    *,
+    halvings: int = 10,
+    in_16_bits: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Move adversaries towards their sounds, as long as they succeed.
 
@@ -147,6 +153,8 @@ def nearer(
         Adversaries that succeed.
     halvings : int
         Number of times that the part of the way is halved in which success begins.
+    in_16_bits : bool
+        Round the adversaries to 16 bits.
 
     Returns
     -------
@@ -156,16 +164,18 @@ def nearer(
         Confidence in the aim.
     """
     difference = sound - problem.x
-    low, high = torch.zeros_like(sound[:, :1]), torch.ones_like(sound[:, :1])
+    low, high = torch.zeros_like(sound[:, :1]), 2 * torch.ones_like(sound[:, :1])
     nearest = sound
     with torch.no_grad():
         confidence = respond(model, problem, sound, differentiates=False).confidence
-        for _ in range(halvings):
+        for _ in range(halvings + 1):  # the first is the sound itself
             middle = (low + high) / 2
             candidate = problem.x + middle * difference
+            candidate = round_to_16_bits(candidate) if in_16_bits else candidate
             response = respond(model, problem, candidate, differentiates=False)
             succeeds = response.success[:, None]
             nearest = torch.where(succeeds, candidate, nearest)
             confidence = torch.where(response.success, response.confidence, confidence)
-            low, high = torch.where(succeeds, low, middle), torch.where(succeeds, middle, high)
+            low = torch.where(succeeds, low, middle).clamp(max=0.999)
+            high = torch.where(succeeds, middle, high).clamp(max=1.0)
     return nearest, confidence

@@ -61,6 +61,9 @@ class LeastNorm:
         Range of ratios, dB, > 0.
     tolerance_db : float
         Distance of the ratios that are tried, dB, > 0.
+    in_16_bits : bool
+        Round the adversaries to the samples that a 16-bit file holds, so that the file succeeds as
+        well; an adversary that does not survive this stays as it is.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class LeastNorm:
     lowest_db: float = 5.0
     highest_db: float = 80.0
     tolerance_db: float = 0.5
+    in_16_bits: bool = False
 
     def __post_init__(self) -> None:
         check_snr("lowest_db", self.lowest_db)
@@ -156,7 +160,9 @@ class LeastNorm:
         """Move the adversaries to the boundary; return the ratios [batch] of all sounds, dB."""
         rows = (state.success & (state.sound != problem.x).any(1)).nonzero()[:, 0]
         if len(rows):
-            sound, confidence = nearer(self.attack.model, problem[rows], state.sound[rows])
+            sound, confidence = nearer(
+                self.attack.model, problem[rows], state.sound[rows], in_16_bits=self.in_16_bits
+            )
             state.sound[rows], state.confidence[rows] = sound, confidence
         return snr_db(problem.x, state.sound)
 
