@@ -17,6 +17,7 @@ from otoscope.cli.app import app
 from otoscope.data import synthesise
 from otoscope.signal import read_audio
 from otoscope.signal.audio import files
+from tests.support.commands import given_once
 from tests.support.scripts import run_script
 
 MODEL = ["--model", "synth-singing"]
@@ -25,7 +26,7 @@ SR = 22050
 
 def attack(code: int, *arguments: object) -> str:
     """Run the command, which must end with an exit code."""
-    result = CliRunner().invoke(app, ["attack", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["attack", *given_once(arguments)])
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
     return " ".join(result.output.split())

@@ -18,6 +18,7 @@ from otoscope import pool
 from otoscope.cli.app import app
 from otoscope.errors import WorkerEnded
 from otoscope.signal import read_audio
+from tests.support.commands import given_once
 
 SR = 8000
 MODEL = """
@@ -58,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def attack(code: int, *options: object, words: tuple[object, ...] = ()) -> str:
     """Run the command, which must end with an exit code."""
     words = words or ("songs", "--model", "m.py:make", "--out", "adv", "--snr-db", 6)
-    result = CliRunner().invoke(app, ["attack", *map(str, (*words, *options))])
+    result = CliRunner().invoke(app, ["attack", *given_once((*words, *options))])
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
     return " ".join(result.output.split())

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from otoscope.cli.app import app
 from otoscope.papers import EXPERIMENTS
 from tests.cli.test_help import options
-from tests.support.commands import COMMANDS
+from tests.support.commands import COMMANDS, given_once
 from tests.support.ignored_options import fails_without
 from tests.support.paths import ROOT
 
@@ -247,7 +247,7 @@ def begin(*arguments: object, **keywords: object) -> None:
 def called_with(command: str, *arguments: str) -> str:
     """Return the arguments of the work, which is not done; empty if they are refused."""
     REACHED.clear()
-    CliRunner().invoke(app, [*command.split(), *arguments])
+    CliRunner().invoke(app, [*command.split(), *given_once(arguments)])
     return REACHED[0] if REACHED else ""
 
 

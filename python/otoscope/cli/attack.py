@@ -223,15 +223,16 @@ def _draw_curve(rows: Path, folder: Path, *, is_quiet: bool) -> tuple[Path | Non
 
     Without an attacked file there is none: `_show_rows` tells why.
     """
-    from otoscope import report, workflows
+    from otoscope import workflows
+    from otoscope.report.figures import curve_sentence, curve_table
     from otoscope.workflows.attack_curve import CURVE_FIGURE
 
     if all(row["error"] for row in stream(rows)):
         return None, ""
-    result = workflows.attack_curve(stream(rows), folder)
-    sentence = report.curve_sentence(result)
+    result = workflows.write_attack_curve(stream(rows), folder)
+    sentence = curve_sentence(result)
     if not is_quiet:
-        show_tables([report.curve_table(result)], sentence)
+        show_tables([curve_table(result)], sentence)
     return folder / CURVE_FIGURE, sentence
 
 

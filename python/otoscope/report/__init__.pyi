@@ -13,7 +13,6 @@ from .index import (
 from .interrogation.page import save_interrogation
 from .interrogation.verdict import VerdictText, interrogation_record, verdict_text
 from .maximisation import save_maximisation
-from .robustness import curve_sentence, curve_table, draw_robustness_curve
 from .song import SongMap, save_song, song_map
 from .summary import save_summary
 
@@ -26,9 +25,6 @@ __all__ = [
     "adversaries_sentence",
     "agreement",
     "agreement_numbers",
-    "curve_sentence",
-    "curve_table",
-    "draw_robustness_curve",
     "interrogation_record",
     "overall_agreement",
     "save_adversary",

@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from otoscope.explain import Explanation
+from otoscope.report.figures import curve_image
 from otoscope.report.numbers import UNKNOWN, decibels, decimals, number
 from otoscope.report.pages import save_page
-from otoscope.report.robustness import curve_image
 from otoscope.report.sentences import because
 
 __all__ = [

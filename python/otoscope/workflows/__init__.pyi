@@ -1,5 +1,5 @@
 from .attack import Attacker, attack_file, save_attack_page
-from .attack_curve import attack_curve
+from .attack_curve import write_attack_curve
 from .attack_folder import (
     adversaries,
     adversary_row,
@@ -86,7 +86,6 @@ __all__ = [
     "StatsResult",
     "adversaries",
     "adversary_row",
-    "attack_curve",
     "attack_file",
     "attack_to_records",
     "choose_contents",
@@ -111,6 +110,7 @@ __all__ = [
     "save_maximise_folder",
     "save_maximise_page",
     "to_record",
+    "write_attack_curve",
     "write_attack_index",
     "write_csv",
     "write_index",

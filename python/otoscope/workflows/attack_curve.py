@@ -7,19 +7,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from otoscope import report
 from otoscope.attack.strong import RobustnessCurve, robustness_curve
 from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.records import to_json, write_text
+from otoscope.report.figures import draw_robustness_curve
 
-__all__ = ["CURVE_DATA", "CURVE_FIGURE", "attack_curve"]
+__all__ = ["CURVE_DATA", "CURVE_FIGURE", "write_attack_curve"]
 
 CURVE_FIGURE, CURVE_DATA = "curve.svg", "curve.json"
 """Names of the files of a curve."""
 
 
-def attack_curve(rows: Iterable[Mapping[str, Any]], folder: Path) -> RobustnessCurve:
+def write_attack_curve(rows: Iterable[Mapping[str, Any]], folder: Path) -> RobustnessCurve:
     """Compute the robustness curve of records, and write it as figure and data.
 
     Success and ratio are those of the written file. The label of a sound is the model's prediction
@@ -45,7 +45,7 @@ def attack_curve(rows: Iterable[Mapping[str, Any]], folder: Path) -> RobustnessC
 
     Examples
     --------
-    >>> attack_curve(records.stream(Path("a.jsonl")), Path("adversaries"))  # doctest: +SKIP
+    >>> write_attack_curve(records.stream(Path("a.jsonl")), Path("adversaries"))  # doctest: +SKIP
     """
     found_db: list[float] = []
     model = ""
@@ -63,7 +63,7 @@ def attack_curve(rows: Iterable[Mapping[str, Any]], folder: Path) -> RobustnessC
     if not found_db:
         raise ParameterError("no file could be attacked: there is no curve")
     curve = robustness_curve(found_db)
-    report.draw_robustness_curve(curve, folder / CURVE_FIGURE)
+    draw_robustness_curve(curve, folder / CURVE_FIGURE)
     median_db = None if math.isinf(curve.median_db) else curve.median_db
     about = {"model": model, "median_db": median_db, "rows": curve.to_rows()}
     write_text(
