@@ -1,8 +1,10 @@
-"""Books of 10,000 and 100,000 tunes: CPU time per 1,000 tunes, and the most memory of a process.
+"""Books of up to 100,000 tunes: CPU time per 1,000 tunes, and the most memory of a process.
 
 Each job is a process of its own, on random tunes of 16 bars. "read" reads a book tune by tune, as
-the commands do; "nearest" looks for 100 tunes in the book (`otoscope folk nearest`). If time grows
-with the number of tunes and no faster, the tunes of the smaller book take as long each: the bar.
+the commands do; "nearest" looks for 100 tunes in the book (`otoscope folk nearest`), "analyse"
+compares 100 tunes with halves of it (`otoscope folk analyse`, 50 draws). If time grows with the
+number of tunes and no faster, the tunes of the smaller book take as long each: the bar. Times are
+CPU seconds of one run each. Analysis takes books of a third of the tunes, to end in minutes.
 
     python benchmarks/bench_tune_books.py [--quick]
 """
@@ -20,12 +22,13 @@ from time import process_time
 import numpy as np
 
 from command import run
+from otoscope.folk.workflows.analyse import AnalyseFolkConfig, analyse_folk
 from otoscope.folk.workflows.book_tunes import stream_book_tunes
 from otoscope.folk.workflows.nearest import NearestFolkConfig, nearest_folk
 from timing import Bar, Case, Timing
 
 SIZES = {"cpu": (10_000, 100_000), "cuda": (10_000, 100_000), "quick": (20, 60)}
-JOBS = ("read", "nearest")
+JOBS = {"read": 1, "nearest": 1, "analyse": 3}  # by what the numbers of tunes are divided
 _NOTES = np.array([*"DEFGABcdefg", "f2", "e2", "A2", "^c", "G>A", "(3def"])
 
 
@@ -48,8 +51,10 @@ def do(job: str, path: Path, queries: Path) -> dict[str, float]:
     if job == "read":
         for _ in stream_book_tunes(path):
             pass
-    else:
+    elif job == "nearest":
         nearest_folk(NearestFolkConfig(str(queries), (str(path),)))
+    else:
+        analyse_folk(AnalyseFolkConfig(str(path), str(queries), n_draws=50))
     seconds = process_time() - start
     return {
         "seconds": seconds,
@@ -61,24 +66,25 @@ def cases(device: str, sizes: tuple[int, int]) -> Iterator[Case]:
     """Measure each job with both books."""
     del device  # reading is the CPU's
     with TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{n}.abc" for n in (min(100, sizes[0]), *sizes)]
-        for path in paths:
-            path.write_text(book(int(path.stem)))
-        for job in JOBS:
-            yield case(job, paths[0], dict(zip(sizes, paths[1:], strict=True)))
+        queries = Path(folder) / "queries.abc"
+        queries.write_text(book(min(100, sizes[0])))
+        for job, divisor in JOBS.items():
+            books = {n // divisor: Path(folder) / f"{n // divisor}.abc" for n in sizes}
+            for n, path in books.items():
+                path.write_text(book(n))
+            yield case(job, queries, books)
 
 
 def case(job: str, queries: Path, books: dict[int, Path]) -> Case:
-    """Measure a job with both books, three times in turn."""
-    (few, many), repeats = books, 3
-    rows = {n: list[dict[str, float]]() for n in books}
-    for _ in range(repeats):
-        for n, path in books.items():
-            command = (sys.executable, __file__, "--do", job, str(path), str(queries))
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            rows[n].append(json.loads(done.stdout))
-    timings = {n: Timing(tuple(row["seconds"] * 1e3 / n for row in rows[n])) for n in books}
-    peaks = {n: max(row["peak_mb"] for row in rows[n]) for n in books}
+    """Measure a job with both books."""
+    few, many = books
+    rows: dict[int, dict[str, float]] = {}
+    for n, path in books.items():
+        command = (sys.executable, __file__, "--do", job, str(path), str(queries))
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        rows[n] = json.loads(done.stdout)
+    timings = {n: Timing((row["seconds"] * 1e3 / n,)) for n, row in rows.items()}
+    peaks = {n: row["peak_mb"] for n, row in rows.items()}
     text = ", ".join(f"{peaks[n]:,.0f} MB at {n:,}" for n in books)
     rivals = {"ours": timings[many], f"of {few:,}": timings[few]}
     linear = timings[few].median_s / timings[many].median_s

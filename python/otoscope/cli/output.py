@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import warnings
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -159,7 +159,7 @@ def truncation_listed() -> Iterator[None]:
 def bars(kept: str = NOTHING_KEPT) -> Iterator[Display]:
     """Show nested progress bars on stderr, if stderr is a terminal; they vanish when done.
 
-    The bar of a single item moves without an end, since no part of the item is known to be done.
+    The bar of a single item, or of items without a number, moves without an end.
     After an interruption in the block the command ends with a line that says what is ``kept`` and
     how to go on.
     """
@@ -173,8 +173,9 @@ def bars(kept: str = NOTHING_KEPT) -> Iterator[Display]:
         disable=not stderr.is_terminal,
     )
 
-    def progress(items: Sequence[Any], description: str) -> Iterator[Any]:
-        bar = shown.add_task(description, total=len(items) if len(items) > 1 else None)
+    def progress(items: Iterable[Any], description: str) -> Iterator[Any]:
+        n = len(items) if isinstance(items, Sized) else 1
+        bar = shown.add_task(description, total=n if n > 1 else None)
         try:
             for item in items:
                 yield item

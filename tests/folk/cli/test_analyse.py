@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
-from otoscope.folk.abc import book_to_abc
+from otoscope.folk.abc import Tune, book_to_abc
 from otoscope.folk.data import generate_tune
+from otoscope.folk.workflows import analyse
+from otoscope.folk.workflows.book_tunes import BookTune, stream_book_tunes
 
 
 def run(*arguments: object, code: int = 0) -> str:
@@ -136,3 +141,23 @@ def test_page_draws_every_aspect_of_both(prepared: Path, tmp_path: Path) -> None
     tokens = figures["tokens"]
     assert len(tokens["values"]) == len(tokens["generated"]) + 1
     assert tokens["generated"] == sorted(tokens["generated"])
+
+
+def test_no_more_than_two_parsed_tunes_are_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that was read last, and the one that is being read."""
+    held: list[weakref.ref[Tune]] = []
+    read = stream_book_tunes
+
+    def watched(*arguments: Any, **options: Any) -> Iterator[BookTune]:
+        for tune in read(*arguments, **options):
+            assert isinstance(tune.tune, Tune)
+            held.append(weakref.ref(tune.tune))
+            assert sum(one() is not None for one in held) <= 2
+            yield tune
+
+    monkeypatch.setattr(analyse, "stream_book_tunes", watched)
+    source = str(book(tmp_path / "a.abc", 30, "6/8"))
+    result = analyse.analyse_folk(analyse.AnalyseFolkConfig(source, source, n_draws=2))
+    assert (result.n_generated, result.n_held_out, result.n_train) == (30, 15, 15)

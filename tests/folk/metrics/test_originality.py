@@ -65,3 +65,11 @@ def test_near_duplicates_in_the_collection_do_not_raise_the_floor() -> None:
 def test_too_few_tunes_are_refused() -> None:
     with pytest.raises(ParameterError, match="1 generated tunes, 3 held-out ones and 0 of the"):
         measure_originality(book(0, 1), book(1, 3), [])
+
+
+def test_of_equally_near_tunes_the_first_is_named() -> None:
+    (tune,) = book(0, 1)
+    known = [*book(1, 3), *((f"copy {i}", tune[1]) for i in range(9))]
+    assert measure_originality([tune, tune], book(2, 3), known, n_draws=1).generated[0].nearest == (
+        "copy 0"
+    )

@@ -172,12 +172,12 @@ class NgramIndex:
             for number, count in shared
         ]
 
-    def containment(self, tune: Tune) -> dict[str, float]:
+    def containment(self, tune: Tune | Melody) -> dict[str, float]:
         """Return how much of a query each tune of the index contains.
 
         Parameters
         ----------
-        tune : Tune
+        tune : Tune or Melody
             Query.
 
         Returns

@@ -8,6 +8,7 @@ from typing import Final
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NgramIndex, Tune
+from otoscope.folk.abc.ngrams import Melody
 from otoscope.seeds import numpy_generator
 
 __all__ = ["SPLITS", "group_tunes", "split_groups"]
@@ -15,13 +16,13 @@ __all__ = ["SPLITS", "group_tunes", "split_groups"]
 SPLITS: Final = ("train", "valid", "test")
 
 
-def group_tunes(tunes: Iterable[Tune], *, shared: float = 0.5) -> list[int]:
+def group_tunes(tunes: Iterable[Tune | Melody], *, shared: float = 0.5) -> list[int]:
     """Group near duplicates, in any key: settings of one tune, and copies of a part of it.
 
     Parameters
     ----------
-    tunes : iterable of Tune
-        Tunes as written.
+    tunes : iterable of Tune or Melody
+        Tunes as written, or their melodies.
     shared : float
         Fraction, in (0, 1], of the interval 10-grams of a tune that another tune must contain for
         the two to be joined.

@@ -216,13 +216,29 @@ def distance_of(
     return PopulationDistance(aspect.name, aspect.kind, interval, p, p, floor)
 
 
+_MOST_NUMBERS: Final = 2**25  # of draws at a time: 256 MB
+
+
+def _parts(n_draws: int, n: int) -> list[int]:
+    """Divide draws of n tunes into parts that memory holds, whatever the number of tunes."""
+    most = max(_MOST_NUMBERS // max(n, 1), 1)
+    return [min(most, n_draws - first) for first in range(0, n_draws, most)]
+
+
 def _resampled(vectors: Array, n_draws: int, rng: np.random.Generator) -> Array:
     """Return means [draw, column] of bootstrap samples (drawn with replacement)."""
-    counts = rng.multinomial(len(vectors), np.full(len(vectors), 1 / len(vectors)), size=n_draws)
-    return counts @ vectors / len(vectors)
+    n = len(vectors)
+    equal = np.full(n, 1 / n)
+    rows = [rng.multinomial(n, equal, size=part) @ vectors for part in _parts(n_draws, n)]
+    return np.concatenate(rows) / n
 
 
 def _subset_means(vectors: Array, size: int, n_draws: int, rng: np.random.Generator) -> Array:
     """Return means [draw, column] of ``size`` vectors drawn without replacement."""
-    chosen = np.broadcast_to(np.arange(len(vectors)) < size, (n_draws, len(vectors)))
-    return rng.permuted(chosen, axis=1) @ vectors / size
+    chosen = np.arange(len(vectors)) < size
+    parts = _parts(n_draws, len(vectors))
+    rows = [
+        rng.permuted(np.broadcast_to(chosen, (part, len(vectors))), axis=1) @ vectors
+        for part in parts
+    ]
+    return np.concatenate(rows) / size

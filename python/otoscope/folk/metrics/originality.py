@@ -16,6 +16,7 @@ import numpy as np
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NgramIndex, Tune
+from otoscope.folk.abc.ngrams import Melody
 from otoscope.folk.metrics.aspects import (
     AspectFigure,
     PopulationDistance,
@@ -116,9 +117,9 @@ class Originality:
 
 
 def measure_originality(
-    generated: Sequence[tuple[str, Tune]],
-    held_out: Sequence[tuple[str, Tune]],
-    collection: Sequence[tuple[str, Tune]],
+    generated: Sequence[tuple[str, Tune | Melody]],
+    held_out: Sequence[tuple[str, Tune | Melody]],
+    collection: Sequence[tuple[str, Tune | Melody]],
     *,
     n_draws: int = 2000,
     seed: int = 0,
@@ -127,8 +128,8 @@ def measure_originality(
 
     Parameters
     ----------
-    generated, held_out, collection : sequence of (str, Tune)
-        Names and tunes, at least two of each.
+    generated, held_out, collection : sequence of (str, Tune or Melody)
+        Names and tunes, or their melodies, at least two of each.
     n_draws : int
         Number of draws of the bootstrap, of the permutation test and of the noise floor.
     seed : int
@@ -200,8 +201,10 @@ def measure_originality(
     )
 
 
-def _nearest(index: NgramIndex, tune: Tune, without: Container[str] = ()) -> tuple[str, float]:
-    """Return the tune of the index that contains most of a tune, and how much."""
+def _nearest(
+    index: NgramIndex, tune: Tune | Melody, without: Container[str] = ()
+) -> tuple[str, float]:
+    """Return the first tune of the index that contains most of a tune, and how much."""
     shared = index.containment(tune)
     others = [(name, value) for name, value in shared.items() if name not in without]
-    return max(others, key=lambda item: item[1], default=("", 0.0))
+    return max(others, key=lambda item: (item[1], -int(item[0])), default=("", 0.0))

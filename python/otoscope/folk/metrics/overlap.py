@@ -21,9 +21,11 @@ and v its fractions, x = T - v v^T. With m and m' the means of x in two sets,
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from math import log2
 from typing import Final, TypeAlias
@@ -45,7 +47,7 @@ from otoscope.folk.metrics.aspects import (
 )
 from otoscope.seeds import numpy_generator
 
-__all__ = ["DensityFigure", "compare_pairs", "density_overlap", "pair_features"]
+__all__ = ["DensityFigure", "PairMelody", "compare_pairs", "density_overlap", "pair_features"]
 
 _Indices: TypeAlias = "NDArray[np.int64]"
 
@@ -110,10 +112,34 @@ class DensityFigure:
     between: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PairMelody:
+    """Melody of a tune as its features need it: small, so that many tunes can wait for a draw."""
+
+    pitches: array[int]
+    lengths: bytes  # numbers of the notes' lengths among the twelve
+    mean_gap: float  # 0 of fewer than two notes
+    tonic: int  # pitch class; 0 without tonic
+
+    @classmethod
+    def of(cls, tune: Tune | PairMelody) -> PairMelody:
+        """Return the melody of a tune; a melody itself."""
+        if isinstance(tune, PairMelody):
+            return tune
+        melody = tune.melody
+        gaps = [float(after.onset - before.onset) for before, after in pairwise(melody)]
+        return cls(
+            array("h", [note.pitch for note in melody]),
+            bytes(_length_class(note.duration) for note in melody),
+            float(np.mean(gaps)) if gaps else 0.0,
+            tune.key.tonic_pitch_class or 0,
+        )
+
+
 def compare_pairs(
-    generated: Sequence[Tune],
-    held_out: Sequence[Tune],
-    train: Sequence[Tune] = (),
+    generated: Sequence[Tune | PairMelody],
+    held_out: Sequence[Tune | PairMelody],
+    train: Sequence[Tune | PairMelody] = (),
     *,
     n_draws: int = 2000,
     seed: int = 0,
@@ -122,10 +148,10 @@ def compare_pairs(
 
     Parameters
     ----------
-    generated, held_out : sequence of Tune
+    generated, held_out : sequence of Tune or PairMelody
         At least two tunes, each with two notes or more; shorter ones are left out. From a larger
         set, 200 tunes are drawn at random.
-    train : sequence of Tune
+    train : sequence of Tune or PairMelody
         Real tunes for the noise floor; at most 1,000 are drawn.
     n_draws : int
         Number of draws of the permutation test, at least 1; the bootstrap and the floor have at
@@ -169,7 +195,7 @@ def compare_pairs(
     rng = numpy_generator(seed)
     most = (_MOST_TUNES, _MOST_TUNES, _MOST_TRAIN)
     sets = [
-        _drawn([tune for tune in tunes if len(tune.melody) > 1], limit, rng)
+        _drawn([tune for tune in map(PairMelody.of, tunes) if len(tune.pitches) > 1], limit, rng)
         for tunes, limit in zip((generated, held_out, train), most, strict=True)
     ]
     sizes = [len(tunes) for tunes in sets]
@@ -191,13 +217,13 @@ def compare_pairs(
     return correct_together(distances), tuple(figures)
 
 
-def pair_features(tune: Tune) -> list[Array]:
+def pair_features(tune: Tune | PairMelody) -> list[Array]:
     """Compute the nine features of a tune.
 
     Parameters
     ----------
-    tune : Tune
-        Tune with at least two notes.
+    tune : Tune or PairMelody
+        Tune with at least two notes, or its melody.
 
     Returns
     -------
@@ -211,19 +237,17 @@ def pair_features(tune: Tune) -> list[Array]:
     >>> [row.tolist() for row in pair_features(parse_tune("L:1/4\\nK:G\\nGAG2|"))[3:7]]
     [[2.0], [2.0], [3.0], [0.25]]
     """
-    melody = tune.melody
-    pitches = [note.pitch for note in melody]
-    classes = [(pitch - (tune.key.tonic_pitch_class or 0)) % _PITCHES for pitch in pitches]
-    lengths = [_length_class(note.duration) for note in melody]
-    gaps = [float(after.onset - before.onset) for before, after in pairwise(melody)]
+    melody = PairMelody.of(tune)
+    pitches, lengths = list(melody.pitches), list(melody.lengths)
+    classes = [(pitch - melody.tonic) % _PITCHES for pitch in pitches]
     return [
         np.array([len(set(pitches))], float),
         _fractions(classes, _PITCHES),
         _fractions([_PITCHES * a + b for a, b in pairwise(classes)], _PITCHES**2),
         np.array([max(pitches) - min(pitches)], float),
         np.array([np.abs(np.diff(pitches)).mean()]),
-        np.array([len(melody)], float),
-        np.array([np.mean(gaps)]),
+        np.array([len(pitches)], float),
+        np.array([melody.mean_gap]),
         _fractions(lengths, len(_LENGTHS)),
         _fractions([len(_LENGTHS) * a + b for a, b in pairwise(lengths)], len(_LENGTHS) ** 2),
     ]
@@ -284,7 +308,7 @@ class _Pairs:
         return _compared(self.densities(first, first), self.densities(first, second))
 
 
-def _drawn(tunes: list[Tune], most: int, rng: np.random.Generator) -> list[Tune]:
+def _drawn(tunes: list[PairMelody], most: int, rng: np.random.Generator) -> list[PairMelody]:
     if len(tunes) <= most:
         return tunes
     return [tunes[i] for i in sorted(rng.choice(len(tunes), most, replace=False).tolist())]
@@ -365,6 +389,7 @@ def _excess(transitions: Array, shares: Array) -> Array:
     return np.asarray(transitions - np.outer(shares, shares).ravel())
 
 
+@lru_cache(maxsize=4096)
 def _length_class(duration: Fraction) -> int:
     return min(range(len(_LENGTHS)), key=lambda i: abs(log2(duration / _LENGTHS[i])))
 

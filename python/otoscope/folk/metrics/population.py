@@ -15,9 +15,13 @@ the means of two populations:
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeAlias
+from sys import intern
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import Key
@@ -36,7 +40,7 @@ from otoscope.folk.metrics.check import TuneCheck
 from otoscope.folk.metrics.features import DEGREES, TuneFeatures
 from otoscope.seeds import numpy_generator
 
-__all__ = ["compare_tunes", "tune_figures"]
+__all__ = ["TuneRow", "compare_tunes", "tune_figures"]
 
 Tokens: TypeAlias = "Sequence[Sequence[str] | None]"
 
@@ -85,10 +89,58 @@ _DEFINITIONS: Final = {
 _PITCH: Final = re.compile(r"[\^_=]*[A-Ga-g][,']*")
 
 
+class TuneRow(NamedTuple):
+    """What is compared of a tune: small, so that a population is held without its tunes.
+
+    Attributes
+    ----------
+    categories : tuple of str
+        Meter, mode, form and the others.
+    degrees : tuple of array
+        Fractions of the twelve scale degrees, by count and by duration; empty without tonic.
+    numbers : array
+        Measures, parts and the others.
+    pitches : dict of str to float, optional
+        Fractions of the pitch tokens; None without tokens.
+    first_pitch, last_pitch : str
+        First and last pitch token; "" without one.
+    n_tokens : int
+        Number of tokens.
+    """
+
+    categories: tuple[str, ...]
+    degrees: tuple[array[float], ...]
+    numbers: array[float]
+    pitches: dict[str, float] | None = None
+    first_pitch: str = ""
+    last_pitch: str = ""
+    n_tokens: int = 0
+
+    @classmethod
+    def of(cls, features: TuneFeatures, tokens: Sequence[str] | None = None) -> TuneRow:
+        """Return the row of a tune with its tokens on root C (v2), if it has some."""
+        degrees = [distribution(features) for distribution in _DISTRIBUTIONS.values()]
+        row = cls(
+            tuple(intern(category(features)) for category in _CATEGORIES.values()),
+            tuple(array("d", [d.get(name, 0.0) for name in DEGREES] if d else []) for d in degrees),
+            array("d", [number(features) for number in _NUMBERS.values()]),
+        )
+        pitches = [intern(token) for token in tokens or () if _PITCH.fullmatch(token)]
+        counts = Counter(pitches)
+        first, last = (pitches[0], pitches[-1]) if pitches else ("", "")
+        fractions = {pitch: n / counts.total() for pitch, n in counts.items()}
+        return row._replace(
+            pitches=fractions, first_pitch=first, last_pitch=last, n_tokens=len(tokens or ())
+        )
+
+
+_Tunes: TypeAlias = "Sequence[TuneCheck | TuneRow | None]"
+
+
 def compare_tunes(
-    generated: Sequence[TuneCheck],
-    held_out: Sequence[TuneCheck],
-    train: Sequence[TuneCheck] = (),
+    generated: _Tunes,
+    held_out: _Tunes,
+    train: _Tunes = (),
     *,
     tokens: Sequence[Tokens] = (),
     n_draws: int = 2000,
@@ -98,13 +150,13 @@ def compare_tunes(
 
     Parameters
     ----------
-    generated, held_out : sequence of TuneCheck
-        At least two tunes each; tunes that cannot be read are left out.
-    train : sequence of TuneCheck
+    generated, held_out : sequence of TuneCheck or TuneRow
+        At least two tunes each; tunes that cannot be read, or None, are left out.
+    train : sequence of TuneCheck or TuneRow
         Real tunes for the noise floor.
     tokens : sequence of sequences of (sequence of str, optional)
         Tokens on root C (v2) of each tune of the three populations, None for a tune that has none;
-        without them, the aspects of tokens are left out.
+        without them, the aspects of tokens are left out. Rows have theirs.
     n_draws : int
         Number of draws of the bootstrap, of the permutation test and of the floor, at least 1.
     seed : int
@@ -144,8 +196,8 @@ def compare_tunes(
 
 
 def tune_figures(
-    generated: Sequence[TuneCheck],
-    held_out: Sequence[TuneCheck],
+    generated: _Tunes,
+    held_out: _Tunes,
     *,
     tokens: Sequence[Tokens] = (),
 ) -> tuple[AspectFigure, ...]:
@@ -153,7 +205,7 @@ def tune_figures(
 
     Parameters
     ----------
-    generated, held_out : sequence of TuneCheck
+    generated, held_out : sequence of TuneCheck or TuneRow
         At least one tune each that can be read.
     tokens : sequence of sequences of (sequence of str, optional)
         Tokens of each tune of the two populations, as in `compare_tunes`.
@@ -185,45 +237,49 @@ def tune_figures(
 
 
 def _prepared(
-    populations: Sequence[Sequence[TuneCheck]], tokens: Sequence[Tokens]
+    populations: Sequence[_Tunes], tokens: Sequence[Tokens]
 ) -> tuple[list[int], list[Aspect]]:
     """Return the numbers of tunes that can be read, and their aspects."""
-    features = [[check.features for check in checks if check.features] for checks in populations]
-    sizes = [len(population) for population in features]
-    tunes = [tune for population in features for tune in population]
-    if not tunes:
+    read = [list(_rows(tunes, tokens[i] if tokens else ())) for i, tunes in enumerate(populations)]
+    sizes = [len(population) for population in read]
+    rows = [row for population in read for row in population]
+    if not rows:
         return sizes, []
-    aspects = list(_aspects(tunes))
-    if tokens:
-        read = [
-            row
-            for checks, rows in zip(populations, tokens, strict=True)
-            for check, row in zip(checks, rows, strict=True)
-            if check.features
-        ]
-        aspects += _aspects_of_tokens(read)
+    aspects = list(_aspects(rows))
+    if any(row.pitches is not None for row in rows):
+        aspects += _aspects_of_tokens(rows)
     return sizes, aspects
 
 
-def _aspects(tunes: Sequence[TuneFeatures]) -> Iterator[Aspect]:
-    for name, category in _CATEGORIES.items():
-        yield of_categories(name, [category(tune) for tune in tunes])
-    for name, distribution in _DISTRIBUTIONS.items():
-        yield of_distributions(name, [distribution(tune) for tune in tunes], DEGREES)
-    for name, number in _NUMBERS.items():
-        yield from of_numbers(name, [number(tune) for tune in tunes])
+def _rows(tunes: _Tunes, tokens: Tokens) -> Iterator[TuneRow]:
+    """Yield the rows of the tunes that can be read."""
+    for place, tune in enumerate(tunes):
+        if isinstance(tune, TuneRow):
+            yield tune
+        elif tune is not None and tune.features:
+            row = TuneRow.of(tune.features, tokens[place] if tokens else None)
+            yield row if tokens else row._replace(pitches=None)
 
 
-def _aspects_of_tokens(rows: Tokens) -> Iterator[Aspect]:
+def _aspects(rows: Sequence[TuneRow]) -> Iterator[Aspect]:
+    for place, name in enumerate(_CATEGORIES):
+        yield of_categories(name, [row.categories[place] for row in rows])
+    for place, name in enumerate(_DISTRIBUTIONS):
+        none = array("d", bytes(8 * len(DEGREES)))
+        vectors = np.array([row.degrees[place] or none for row in rows])
+        yield Aspect(name, "total variation", vectors, DEGREES)
+    for place, name in enumerate(_NUMBERS):
+        yield from of_numbers(name, [row.numbers[place] for row in rows])
+
+
+def _aspects_of_tokens(rows: Sequence[TuneRow]) -> Iterator[Aspect]:
     """Yield the aspects of tokens; a tune without tokens has none of them."""
-    yield from of_numbers("tokens", [len(row or ()) for row in rows])
-    pitches = [[token for token in row or () if _PITCH.fullmatch(token)] for row in rows]
-    counts = [Counter(row) for row in pitches]
-    fractions = [{p: n / count.total() for p, n in count.items()} for count in counts]
-    names = sorted({p for count in counts for p in count}, key=_height)
+    yield from of_numbers("tokens", [row.n_tokens for row in rows])
+    fractions = [row.pitches or {} for row in rows]
+    names = sorted({pitch for row in fractions for pitch in row}, key=_height)
     yield of_distributions("pitch tokens", fractions, names)
-    for name, place in (("first pitch", 0), ("last pitch", -1)):
-        yield of_categories(name, [row[place] if row else "" for row in pitches])
+    yield of_categories("first pitch", [row.first_pitch for row in rows])
+    yield of_categories("last pitch", [row.last_pitch for row in rows])
 
 
 def _height(pitch: str) -> tuple[float, str]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from otoscope import records
 from otoscope.documents import document
 from otoscope.errors import Advice, Argument, ParameterError
-from otoscope.folk.abc import NotationError, Tune, parse_tune
+from otoscope.folk.abc import NotationError
+from otoscope.folk.abc.ngrams import Melody
 from otoscope.folk.data import group_tunes, is_prepared
 from otoscope.folk.metrics import (
     AspectFigure,
@@ -28,15 +30,22 @@ from otoscope.folk.metrics import (
     tune_figures,
 )
 from otoscope.folk.metrics.aspects import correct_together
+from otoscope.folk.metrics.overlap import PairMelody
+from otoscope.folk.metrics.population import TuneRow
+from otoscope.folk.model import FolkModel
+from otoscope.folk.report.counts import notes_on_voices
 from otoscope.folk.report.population import PopulationContent, save_population
-from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.book_tunes import (
     BookTune,
-    left_out_notes,
-    picked_notes,
-    read_book_tunes,
+    note_of_picked,
+    stream_book_tunes,
 )
-from otoscope.folk.workflows.embeddings import embed_books, read_embeddings
+from otoscope.folk.workflows.embeddings import (
+    book_tokens,
+    embed_books,
+    model_ids,
+    read_embeddings,
+)
 from otoscope.folk.workflows.sample import load_model
 from otoscope.progress import Progress, silent, tracked
 from otoscope.seeds import numpy_generator
@@ -51,7 +60,7 @@ __all__ = [
 
 _ALPHA = 0.05
 _MOST_EMBEDDED = 1000  # training tunes, for the noise floor
-_NO_TUNE = parse_tune("K:C\nC|")  # has no near duplicate
+_NO_MELODY = Melody(array("I"), b"")  # has no near duplicate
 
 
 class _Draws(TypedDict):
@@ -197,17 +206,58 @@ class AnalyseFolkResult:
         )
 
 
+class _Row(NamedTuple):
+    """What is compared of a tune, without the tune; Nones if it cannot be read."""
+
+    name: str
+    is_picked: bool
+    notices: tuple[str, ...]
+    aspects: TuneRow | None = None
+    pairs: PairMelody | None = None
+    named: tuple[str, Melody] | None = None
+    ids: array[int] | None = None  # for embeddings by a model
+
+
+class _Reader:
+    """Reader of tunes, one after the other, to rows; loads the model of embeddings."""
+
+    def __init__(self, settings: AnalyseFolkConfig, progress: Progress) -> None:
+        self.model = load_model(settings.embedding) if settings.embedding else None
+        self._progress = progress
+
+    def rows(self, tunes: Iterable[BookTune], name: str) -> list[_Row]:
+        """Read all tunes."""
+        if isinstance(tunes, Sized) and not len(tunes):
+            return []
+        return [self._row(tune) for tune in tracked(self._progress, tunes, name)]
+
+    def _row(self, book: BookTune) -> _Row:
+        tune = book.tune
+        row = _Row(book.name, book.is_picked, book.notices)
+        features = check_tune(tune).features
+        if isinstance(tune, NotationError) or not features:
+            return row
+        return row._replace(
+            aspects=TuneRow.of(features, book_tokens(book, "v2")),
+            pairs=PairMelody.of(tune),
+            named=(f"{book.name} {tune.title}".rstrip(), Melody.of(tune)),
+            ids=model_ids(self.model, book) if self.model else None,
+        )
+
+
 def analyse_folk(settings: AnalyseFolkConfig, *, progress: Progress = silent) -> AnalyseFolkResult:
-    """Compare two populations of tunes."""
-    read = partial(read_book_tunes, strict=settings.strict)
+    """Compare two populations of tunes; no more than one parsed tune is held at a time."""
+    reader, strict = _Reader(settings, progress), settings.strict
     halves = not is_prepared(settings.real)
+    real = partial(stream_book_tunes, settings.real, strict=strict)
     if halves:
-        held_out, train = _halves(read(settings.real), settings.seed)
+        held_out, train = _halves(reader.rows(real(), "real tunes"), settings.seed)
     else:
-        held_out = read(settings.real, splits=("valid", "test"))
-        train = read(settings.real, splits=("train",))
-    generated = read(settings.generated)
-    return analyse_books(settings, generated, held_out, train, halves=halves, progress=progress)
+        held_out = reader.rows(real(splits=("valid", "test")), "held-out tunes")
+        train = reader.rows(real(splits=("train",)), "training tunes")
+    tunes = stream_book_tunes(settings.generated, strict=strict)
+    generated = reader.rows(tunes, "generated tunes")
+    return _analyse(settings, (generated, held_out, train), reader.model, halves, progress)
 
 
 def analyse_books(
@@ -216,46 +266,55 @@ def analyse_books(
     held_out: list[BookTune],
     train: list[BookTune],
     *,
-    halves: bool = False,
     progress: Progress = silent,
 ) -> AnalyseFolkResult:
     """Compare tunes that are read already; of the settings, the sources are only named."""
+    reader, names = _Reader(settings, progress), ("generated", "held-out", "training")
+    books = [
+        reader.rows(tunes, f"{name} tunes")
+        for name, tunes in zip(names, (generated, held_out, train), strict=True)
+    ]
+    return _analyse(settings, books, reader.model, False, progress)
+
+
+def _analyse(
+    settings: AnalyseFolkConfig,
+    books: Sequence[list[_Row]],
+    model: FolkModel | None,
+    halves: bool,
+    progress: Progress,
+) -> AnalyseFolkResult:
+    """Compare generated, held-out and training tunes."""
+    generated, held_out, train = books
     drawn = [tune for tune in generated if not tune.is_picked]
     if generated and not drawn:
         raise ParameterError(
             f"all tunes of {settings.generated} were picked by --best: they are no sample of the "
             "model; write tunes without --best"
         )
-    books = {
-        "generated tunes": drawn,
-        "held-out tunes": held_out,
-        "training tunes": train,
-    }
-    checks = [
-        [check_tune(tune.tune) for tune in tracked(progress, tunes, name)] if tunes else []
-        for name, tunes in books.items()
-    ]
-    tokens = [[_tokens(tune) for tune in tunes] for tunes in books.values()]
+    books = drawn, held_out, train
+    aspects = [[tune.aspects for tune in tunes] for tunes in books]
     draws: _Draws = {"n_draws": settings.n_draws, "seed": settings.seed}
-    distances = compare_tunes(*checks, tokens=tokens, **draws)
+    distances = compare_tunes(*aspects, **draws)
     densities, originality, missing = tuple[DensityFigure, ...](), None, list[str]()
-    named = [list(_readable(tunes)) for tunes in books.values()]
     try:
-        of_pairs, densities = compare_pairs(*([tune for _, tune in row] for row in named), **draws)
+        pairs = ([tune.pairs for tune in tunes if tune.pairs] for tunes in books)
+        of_pairs, densities = compare_pairs(*pairs, **draws)
         distances += of_pairs
     except ParameterError as error:
         missing.append(f"Pairs of tunes are not compared: {error}.")
     try:
+        named = ([tune.named for tune in tunes if tune.named] for tunes in books)
         originality = measure_originality(*named, **draws)
         distances += originality.distances
     except ParameterError as error:
         missing.append(f"Originality is not measured: {error}.")
-    embedding, unknown = _embedding(settings, list(books.values()), progress)
+    embedding, unknown = _embedding(settings, books, model, progress)
     if embedding:
         distances += (embedding.distance,)
-    n, m, n_train = map(len, checks)
-    left_out = left_out_notes(tune for tunes in books.values() for tune in tunes)
-    left_out = (*picked_notes(generated), *left_out)
+    n, m, n_train = map(len, books)
+    n_picked = len(generated) - len(drawn)
+    left_out = notes_on_voices((tune.name, tune.notices) for tunes in books for tune in tunes)
     return AnalyseFolkResult(
         settings,
         n,
@@ -263,8 +322,8 @@ def analyse_books(
         n_train,
         correct_together(distances),
         halves,
-        left_out,
-        tune_figures(*checks[:2], tokens=tokens[:2]),
+        (*note_of_picked(n_picked, are_counted=False), *left_out),
+        tune_figures(*aspects[:2]),
         densities,
         originality,
         embedding,
@@ -290,7 +349,10 @@ def save_analysis(result: AnalyseFolkResult, path: Path) -> None:
 
 
 def _embedding(
-    settings: AnalyseFolkConfig, books: list[list[BookTune]], progress: Progress
+    settings: AnalyseFolkConfig,
+    books: Sequence[list[_Row]],
+    model: FolkModel | None,
+    progress: Progress,
 ) -> tuple[EmbeddingDistance | None, tuple[str, ...]]:
     """Measure the Frechet music distance; say how many tunes have no embedding."""
     files = settings.generated_embeddings, settings.real_embeddings
@@ -307,47 +369,31 @@ def _embedding(
             f"there are no embeddings of the {side} tunes",
             advice=Advice("give them with ", Argument(f"{side}_embeddings")),
         )
-    if settings.embedding is None:
+    if model is None:
         return None, ()
-    model = load_model(settings.embedding)
     generated_tunes, held_out_tunes, train_tunes = books
     chosen = numpy_generator(settings.seed).permutation(len(train_tunes))[:_MOST_EMBEDDED]
     some = [train_tunes[i] for i in chosen.tolist()]
     (generated, n), (held_out, m), (train, _) = (
-        embed_books(model, tunes) for tunes in (generated_tunes, held_out_tunes, some)
+        embed_books(model, [tune.ids for tune in tunes])
+        for tunes in (generated_tunes, held_out_tunes, some)
     )
     unknown = f"{n:,} generated and {m:,} held-out tunes have no embedding by {settings.embedding}."
     return compare(generated, held_out, train if len(train) > 1 else None), (unknown,) * (n + m > 0)
 
 
-def _readable(tunes: list[BookTune]) -> Iterator[tuple[str, Tune]]:
-    for book in tunes:
-        if isinstance(book.tune, Tune):
-            yield f"{book.name} {book.tune.title}".rstrip(), book.tune
-
-
-def _tokens(tune: BookTune) -> list[str] | None:
-    """Tokens on root C, or None."""
-    if isinstance(tune.tune, NotationError):
-        return None
-    try:
-        return get_tokeniser("v2").tokens(tune.tune)
-    except NotationError:
-        return None
-
-
-def _halves(tunes: list[BookTune], seed: int) -> tuple[list[BookTune], list[BookTune]]:
+def _halves(tunes: list[_Row], seed: int) -> tuple[list[_Row], list[_Row]]:
     """Deal the tunes into halves; near duplicates are in one."""
     if len(tunes) < 4:
         raise ParameterError(f"{len(tunes)} real tunes are too few to compare with; need 4")
-    groups = group_tunes(t.tune if isinstance(t.tune, Tune) else _NO_TUNE for t in tunes)
-    members = defaultdict[int, list[BookTune]](list)
+    groups = group_tunes(tune.named[1] if tune.named else _NO_MELODY for tune in tunes)
+    members = defaultdict[int, list[_Row]](list)
     for group, tune in zip(groups, tunes, strict=True):
         members[group].append(tune)
     first: dict[int, None] = dict.fromkeys(
         groups[i] for i in numpy_generator(seed).permutation(len(tunes)).tolist()
     )
-    halves: tuple[list[BookTune], list[BookTune]] = ([], [])
+    halves: tuple[list[_Row], list[_Row]] = ([], [])
     for group in first:
         halves[len(halves[0]) >= len(tunes) // 2].extend(members[group])
     return halves

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.book_tunes import BookTune
 from otoscope.foreign import read_arrays, refusing
 
-__all__ = ["embed_books", "read_embeddings"]
+__all__ = ["book_tokens", "embed_books", "model_ids", "read_embeddings"]
 
 
 def read_embeddings(path: Path) -> NDArray[np.float64]:
@@ -46,9 +47,14 @@ def read_embeddings(path: Path) -> NDArray[np.float64]:
     return np.asarray(rows, dtype=np.float64)
 
 
-def embed_books(model: FolkModel, tunes: Sequence[BookTune]) -> tuple[NDArray[np.float64], int]:
-    """Return a network's embeddings [tune, unit], and the number of tunes that it cannot read."""
-    rows = [row for tune in tunes if (row := _tokens(model, tune))]
+def embed_books(
+    model: FolkModel, tunes: Sequence[Sequence[int] | None]
+) -> tuple[NDArray[np.float64], int]:
+    """Return a network's embeddings [tune, unit], and the number of tunes that it cannot read.
+
+    ``tunes`` are ids without boundaries, as `model_ids` returns them.
+    """
+    rows = [model.vocabulary.decode(tune) for tune in tunes if tune]
     if not rows and tunes:
         raise ParameterError(
             f"none of {len(tunes)} tunes has tokens that the model knows",
@@ -57,11 +63,19 @@ def embed_books(model: FolkModel, tunes: Sequence[BookTune]) -> tuple[NDArray[np
     return embed_tunes(model, rows), len(tunes) - len(rows)
 
 
-def _tokens(model: FolkModel, tune: BookTune) -> list[str] | None:
+def model_ids(model: FolkModel, tune: BookTune) -> array[int] | None:
+    """Return the ids of a tune's tokens; None if the model cannot read it."""
+    tokens = book_tokens(tune, model.tokeniser)
+    if tokens is None or not all(token in model.vocabulary for token in tokens):
+        return None
+    return array("l", model.vocabulary.encode(tokens))
+
+
+def book_tokens(tune: BookTune, tokeniser: str) -> list[str] | None:
+    """Return a tune's tokens; None if it cannot be read, or has what no token stands for."""
     if isinstance(tune.tune, NotationError):
         return None
     try:
-        tokens = get_tokeniser(model.tokeniser).tokens(tune.tune)
+        return get_tokeniser(tokeniser).tokens(tune.tune)
     except NotationError:
         return None
-    return list(tokens) if all(token in model.vocabulary for token in tokens) else None
