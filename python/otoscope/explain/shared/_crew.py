@@ -7,13 +7,11 @@ core. Here every operation runs in one thread, and parts of a layer are divided 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cache
 from typing import TypeVar
 
 import torch
@@ -42,21 +40,14 @@ def crew(device: torch.device) -> Iterator[None]:
         yield
         return
     torch.set_num_threads(1)
-    _HERE.pool, _HERE.size = _pool(n_threads - 1), n_threads - 1
     try:
-        yield
+        # begun anew: the system puts a new thread on an idle core, an old one beside its waker
+        with ThreadPoolExecutor(n_threads - 1, "crew", torch.set_num_threads, (1,)) as pool:
+            _HERE.pool, _HERE.size = pool, n_threads - 1
+            yield
     finally:
         _HERE.pool = None
         torch.set_num_threads(n_threads)  # also of threads that begin later
-
-
-@cache
-def _pool(n_helpers: int) -> Executor:
-    return ThreadPoolExecutor(n_helpers, "crew", torch.set_num_threads, (1,))
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
 
 
 def for_each(parts: Sequence[Part], function: Callable[[Part], Result]) -> list[Result]:
