@@ -43,11 +43,21 @@ def crew(device: torch.device) -> Iterator[None]:
     try:
         # begun anew: the system puts a new thread on an idle core, an old one beside its waker
         with ThreadPoolExecutor(n_threads - 1, "crew", torch.set_num_threads, (1,)) as pool:
+            begun = threading.Barrier(n_threads)
+            for _ in range(n_threads - 1):
+                pool.submit(_begin, begun)
+            begun.wait()
             _HERE.pool, _HERE.size = pool, n_threads - 1
             yield
     finally:
         _HERE.pool = None
         torch.set_num_threads(n_threads)  # also of threads that begin later
+
+
+def _begin(begun: threading.Barrier) -> None:
+    """Let torch read its number of threads, which clears caches, before any thread computes."""
+    torch.get_num_threads()
+    begun.wait()
 
 
 def for_each(parts: Sequence[Part], function: Callable[[Part], Result]) -> list[Result]:

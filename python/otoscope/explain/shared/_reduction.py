@@ -282,11 +282,12 @@ def _over_tiles(
     places = tuple(axes.index(axis) for axis in stored)
     plane = _packed(weight, sizes, places).view(*tensor.layout.size, -1, len(weight))
     tops, lefts = tensor.layout.edges
+    rows_of_tiles = tensor.rows  # computed once, before threads read them
 
     def contribution(tile: tuple[int, int, int, int, int]) -> Tensor:
         number, h, w, start, end = tile
         row, column = divmod(number, len(lefts) - 1)
-        rows = tensor.rows[:, start:end].unflatten(1, (-1, h * w))
+        rows = rows_of_tiles[:, start:end].unflatten(1, (-1, h * w))
         part = plane[tops[row] : tops[row] + h, lefts[column] : lefts[column] + w]
         product: Tensor = rows.flatten(2) @ part.flatten(0, 2)
         return product
