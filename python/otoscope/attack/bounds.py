@@ -132,29 +132,40 @@ class Region:
         self._edge = self._radius / x.shape[1] ** 0.5  # half the edge of the cube
         self.reach = (self._radius if bound.norm == "l2" else self._edge).to(x)
         """Reach of the bound for each sound, [batch, 1]: its radius, or half its edge."""
-        self._wide, self._difference = torch.empty_like(x, dtype=torch.float64), torch.empty_like(x)
-        self._placed, self._spare = torch.empty_like(x), torch.empty_like(x)
-        self._is_beyond = torch.empty_like(x, dtype=torch.bool)
+        self._wide, self._spare = torch.empty_like(x, dtype=torch.float64), torch.empty_like(x)
+        limit = bound.amplitude
+        peak = x.abs().amax(1) + 1.001 * self.reach[:, 0]
+        self._is_clear = limit is None or bool((peak < limit).all())
+        """Whether no difference within the ball or cube reaches the amplitude."""
 
     def place_(self, sound: Tensor) -> Tensor:
-        """Project sounds [batch, sample] of the type of ``x``, in place.
+        """Project sounds [batch, sample] of the type of ``x``, in place."""
+        return self.shift_(sound.sub_(self.x))
+
+    def shift_(self, difference: Tensor) -> Tensor:
+        """Replace differences from ``x`` [batch, sample], of its type, by the sounds placed there.
 
         All steps are taken in that type, with the norm in double precision: the bound is smaller by
-        the error of rounding, and what is still beyond it comes nearer by a step of a float.
+        two roundings. If the sums leave it all the same, or segments have bounds of their own, each
+        sample that was rounded outwards comes nearer by a step of a float.
         """
-        wanted = torch.sub(sound, self.x, out=self._difference)
-        difference = self.project_(wanted, slack=2 * torch.finfo(sound.dtype).eps)
-        placed = torch.add(self.x, difference, out=self._placed)
-        torch.gt(
-            torch.sub(placed, self.x, out=self._spare).abs_(),
-            difference.abs_(),
-            out=self._is_beyond,
-        )
-        weight = difference.copy_(self._is_beyond)
-        # Faster than `where`, which mispredicts every other sample.
-        torch.lerp(placed, torch.nextafter(placed, self.x, out=self._spare), weight, out=sound)
-        limit = self.bound.amplitude
-        return sound if limit is None else sound.clamp_(-limit, limit)  # the cap is rounded
+        limit, dtype = self.bound.amplitude, difference.dtype
+        difference = self.project_(difference, slack=2 * torch.finfo(dtype).eps)
+        placed = torch.add(self.x, difference, out=self._spare)
+        if self.bound.segmental_snr_db is not None or not self._holds(placed):
+            is_beyond = ((placed - self.x).abs_() > difference.abs_()).to(dtype)
+            # Faster than `where`, which mispredicts every other sample.
+            torch.lerp(placed, torch.nextafter(placed, self.x), is_beyond, out=placed)
+        if limit is not None and not self._is_clear:
+            placed.clamp_(-limit, limit)  # the cap is rounded
+        return difference.copy_(placed)
+
+    def _holds(self, sound: Tensor) -> bool:
+        """Check the ball, or the cube, in double precision."""
+        change = torch.sub(sound, self.x, out=self._wide)
+        if self.bound.norm == "linf":
+            return bool((change.abs_().amax(1, keepdim=True) <= self._edge).all())
+        return bool((change.norm(dim=1, keepdim=True) <= self._radius).all())
 
     def project_(self, difference: Tensor, slack: float = 0.0) -> Tensor:
         """Project differences [batch, sample], in place; ``slack`` makes the bound smaller."""
@@ -166,14 +177,10 @@ class Region:
             else:
                 edge = ((1 - slack) * self._edge).to(difference)
                 torch.clamp(difference, -edge, edge, out=difference)
-            if bound.amplitude is None:
+            if self._is_clear or bound.amplitude is None:
                 return difference
-            low, high = (
-                self.x + difference
-                if difference.dtype != self.x.dtype
-                else torch.add(self.x, difference, out=self._placed)
-            ).aminmax()
-            if -bound.amplitude <= float(low) and float(high) <= bound.amplitude:
+            extremes = torch.stack((self.x + difference).aminmax())
+            if bool((extremes.abs() <= bound.amplitude).all()):
                 return difference
         return difference.copy_(self._capped(wide).mul_(1 - slack))
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope import ops
@@ -56,7 +55,7 @@ class MagnitudeAdversary(Attack):
     ------
     ParameterError
         If frames do not cover all samples, or a faithful attack is given settings that the
-        published method lacks: restarts, segments, transforms, masking.
+        published method lacks: restarts, segments, transforms, masking, another memory format.
 
     References
     ----------
@@ -106,6 +105,7 @@ class MagnitudeAdversary(Attack):
             "segmental_snr_db": self.segmental_snr_db is not None,
             "transforms": bool(self.transforms),
             "masking": self.masking > 0,
+            "memory_format": self.memory_format != "contiguous",
         }
         if self.faithful and any(extra.values()):
             names = ", ".join(name for name, is_set in extra.items() if is_set)
@@ -223,15 +223,7 @@ class MagnitudeAdversary(Attack):
             window = hann(self.n_fft, periodic=False)
             config = PublishedConfig(self.snr_db, self.step, self.steps, window, self.hop_length)
             return search_as_published(self.model, problem, config, progress)[0]
-        return search(
-            self.model,
-            problem,
-            self.bound,
-            self.magnitude_step,
-            steps=self.steps,
-            restarts=self.restarts,
-            progress=progress,
-        )
+        return search(self, problem, self.magnitude_step, progress=progress)
 
     def magnitude_step(self, x: Tensor) -> MagnitudeStep:
         """Make the step of a search around sounds [batch, sample]."""
@@ -264,16 +256,20 @@ class MagnitudeStep:
         normalised: bool = True,
         shortens: bool = False,
     ) -> None:
-        self._x, self._region, self._length, self._shortens = x, Region(bound, x), length, shortens
+        self._region, self._length, self._shortens = Region(bound, x), length, shortens
         self._window, self._hop_length = hann(n_fft, periodic=False), hop_length
         # Padding is a frame at least, and whole hops, so that no frame moves.
         self._lead = math.ceil(n_fft / hop_length) * hop_length
         overlap = frames_of(self._window, hop_length, like=x).overlap[:-1]
         self._gain = overlap.reciprocal().to(x).repeat(-(-x.shape[1] // hop_length))[: x.shape[1]]
         self._weights = bin_weights(self._window).to(x) / n_fft
+        n_padded = 2 * self._lead + -(-x.shape[1] // hop_length) * hop_length
+        self._padded = x.new_zeros(len(x), n_padded)
+        self._inner = self._padded[:, self._lead :][:, : x.shape[1]]  # silence around it
         self._reach: Tensor | None = None
         if normalised:
-            size = self._analysis(x).abs().norm(dim=(1, 2), keepdim=True)
+            self._inner.copy_(x)
+            size = self._analysis().abs().norm(dim=(1, 2), keepdim=True)
             self._reach = size / 10 ** (bound.snr_db / 20)
         self._n_frames = n_frames(x.shape[1], n_fft=n_fft, hop_length=hop_length)
 
@@ -282,11 +278,12 @@ class MagnitudeStep:
     ) -> tuple[Tensor, Tensor]:
         """Step: z <- P(move(sound)); sound <- P(z + momentum (z - memory)); memory <- z."""
         length = step_length(self._length, iteration, shortens=self._shortens)
+        region = self._region
         moved = self.move(sound, gradient, length)
-        z = sound.copy_(self._region.project_(moved.sub_(self._x)))
+        z = region.project_(torch.sub(moved, region.x, out=sound))
         momentum = momentum_of(iteration)
         ahead = memory.mul_(-momentum).add_(z, alpha=1 + momentum)
-        return self._region.place_(ahead.add_(self._x)), z
+        return region.shift_(ahead), z
 
     def move(self, sound: Tensor, gradient: Tensor, length: float) -> Tensor:
         """Step against the gradient with respect to the magnitudes, and return to sound.
@@ -294,25 +291,37 @@ class MagnitudeStep:
         With S and phase those of the sound, T(S) = istft(S e^{j phase}): returns
         T(max(S - length slope, 0)), slope = T^* gradient (normalised, or times the frames).
         """
-        D = self._analysis(sound)
-        S, phase = D.abs(), D.sgn().masked_fill_(D == 0, 1)
-        slope = self._slope(gradient, phase)
+        self._inner.copy_(sound)
+        D = self._analysis()
+        S, size = _polar_(D)
+        torch.mul(gradient, self._gain, out=self._inner)
+        slope = self._slope(D, size)
         if self._reach is None:
             slope *= length * self._n_frames
         else:
             slope *= length * self._reach / divisor_of(slope)
         magnitude = torch.sub(S, slope, out=S).clamp_(min=0)
-        y = ops.istft_ls(phase.mul_(magnitude), window=self._window, hop_length=self._hop_length)
-        return y[:, self._lead :][:, : self._x.shape[1]]
+        moved = D.mul_(magnitude.div_(size))
+        y = ops.istft_ls(moved, window=self._window, hop_length=self._hop_length)
+        return y[:, self._lead :][:, : sound.shape[1]]
 
-    def _slope(self, gradient: Tensor, phase: Tensor) -> Tensor:
+    def _slope(self, D: Tensor, size: Tensor) -> Tensor:
         """Apply T^*: omega / n_fft Re(e^{-j phase} A (gradient / W)), omega 1 or 2 for each bin."""
-        D = self._analysis(gradient * self._gain)
-        return D.mul_(phase.conj()).real * self._weights
+        slope = self._analysis().mul_(D.conj()).real / size
+        return slope.mul_(self._weights)
 
-    def _analysis(self, y: Tensor) -> Tensor:
-        padded = F.pad(y, (self._lead, self._lead + -y.shape[1] % self._hop_length))
-        return ops.stft(padded, window=self._window, hop_length=self._hop_length)
+    def _analysis(self) -> Tensor:
+        """Transform what was written to the padded sound."""
+        return ops.stft(self._padded, window=self._window, hop_length=self._hop_length)
+
+
+def _polar_(D: Tensor) -> tuple[Tensor, Tensor]:
+    """Return magnitudes S of spectra, and the size of D; bins of 0 in D become 1, of phase 0."""
+    re, im = D.real, D.imag
+    S = torch.mul(re, re).addcmul_(im, im).sqrt_()  # abs takes three times as long
+    is_zero = torch.eq(S, 0, out=torch.empty_like(S))
+    re.add_(is_zero)
+    return S, is_zero.add_(S)
 
 
 def _as_sound(

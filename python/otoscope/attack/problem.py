@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -52,6 +52,9 @@ class Problem:
         Random transforms that the adversary must survive.
     draws : int
         Draws of the transforms per step.
+    first : list of (Tensor, Tensor)
+        Originals as a leaf, and the model's outputs for them with their graph: at most one pair,
+        which the first step takes out.
     """
 
     x: Tensor
@@ -61,6 +64,7 @@ class Problem:
     masking: float = 0.0
     transforms: Sequence[Transform] = ()
     draws: int = 1
+    first: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def __getitem__(self, rows: Tensor) -> Problem:
         """Select sounds: Tensor [row], int64."""
@@ -90,18 +94,24 @@ def pose(attack: Attack, x: Tensor | Sound, y: int | Tensor | None, first_exampl
     threshold = None
     if attack.masking and attack.sample_rate:
         threshold = masking_threshold(x, sr=attack.sample_rate)
+    outputs, first = _outputs(attack, x)
     return Problem(
         x=x,
-        objective=_objective(attack, x, y, first_example),
+        objective=_objective(attack, x, y, outputs, first_example),
         generators=tuple(torch_generator(attack.seed, first_example + i) for i in range(len(x))),
         threshold=threshold,
         masking=attack.masking,
         transforms=attack.transforms,
         draws=attack.draws,
+        first=first,
     )
 
 
-def _objective(attack: Attack, x: Tensor, y: int | Tensor | None, first_example: int) -> Objective:
+def _outputs(attack: Attack, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Evaluate sounds, warn if the outputs depend on their batch, and return `Problem.first`.
+
+    A single sound is evaluated again, with the graph that the first step needs.
+    """
     with torch.no_grad():
         try:
             outputs = predict(attack.model, x)
@@ -109,8 +119,16 @@ def _objective(attack: Attack, x: Tensor, y: int | Tensor | None, first_example:
             raise with_remedy(
                 err, attack.model, x[:, None, :, None], layout=SOUND
             ) from err.__cause__
+    first = []
+    if len(x) == 1 and attack.memory_format == "contiguous":
+        leaf = x.clone().requires_grad_()
+        first = [(leaf, predict(attack.model, leaf))]
+        again = first[0][1].detach()
+        if not batch_dependence(lambda *_: again, outputs, 1, inputs=x.dtype):
+            return outputs, first
+    with torch.no_grad():
         dependence = batch_dependence(
-            lambda first, last: predict(attack.model, x[first:last]),
+            lambda start, end: predict(attack.model, x[start:end]),
             outputs,
             len(x),
             inputs=x.dtype,
@@ -119,6 +137,12 @@ def _objective(attack: Attack, x: Tensor, y: int | Tensor | None, first_example:
         text = dependence_text(dependence, "a sound")
         remedy = "" if dependence == "random" else "; adversaries may fail when they are alone"
         warnings.warn(f"{text}{remedy}", stacklevel=5)
+    return outputs, first
+
+
+def _objective(
+    attack: Attack, x: Tensor, y: int | Tensor | None, outputs: Tensor, first_example: int
+) -> Objective:
     kind = kind_of_outputs(attack.model, attack.outputs, outputs)
     posterior = log_posterior(outputs, kind).exp()
     n_labels = posterior.shape[-1]

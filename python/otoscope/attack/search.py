@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from otoscope.attack.base import Attack
-from otoscope.attack.bounds import Bound
 from otoscope.attack.classifier import gradient_of, predict, unit
 from otoscope.attack.problem import Problem
 from otoscope.attack.result import AttackResult
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import Model
+from otoscope.protocols import FormatTrial, Model, in_channels_last
 from otoscope.signal.snr import segmental_snr_db, snr_db
 
 __all__ = ["Response", "SearchState", "Step", "respond", "search", "summarise"]
@@ -151,34 +150,38 @@ class SearchState:
 
 
 def search(
-    model: Model,
+    attack: Attack,
     problem: Problem,
-    bound: Bound,
     make_step: Callable[[Tensor], Step],
     *,
-    steps: int,
-    restarts: int = 1,
     progress: Progress = silent,
 ) -> SearchState:
     """Search from the sounds themselves; restart failures from random points of the bound.
 
     ``make_step`` makes the step around sounds [batch, sample]: once, and again when some of them
-    leave the search.
+    leave the search. The model is in eval mode, its weights constant.
     """
-    state = _descend(model, problem, problem.x, make_step, steps, progress)
+    trial: FormatTrial[Model] = FormatTrial(
+        attack.model,
+        in_channels_last(attack.model) if attack.memory_format != "contiguous" else None,
+        problem.x,
+        memory_format=attack.memory_format,
+        n_passes=attack.steps + 1,
+    )
+    state = _descend(trial, problem, problem.x, make_step, attack.steps, progress)
     state.confidence_before = state.history[:, 0].clone()
-    for _ in range(1, restarts):
+    for _ in range(1, attack.restarts):
         failed = (~state.success).nonzero()[:, 0]
         if len(failed) == 0:
             break
         rest = problem[failed]
-        start = bound.draw(rest.x, rest.generators)
-        state.merge(failed, _descend(model, rest, start, make_step, steps, progress))
+        start = attack.bound.draw(rest.x, rest.generators)
+        state.merge(failed, _descend(trial, rest, start, make_step, attack.steps, progress))
     return state
 
 
 def _descend(
-    model: Model,
+    trial: FormatTrial[Model],
     problem: Problem,
     start: Tensor,
     make_step: Callable[[Tensor], Step],
@@ -189,7 +192,9 @@ def _descend(
     state, step = SearchState.at(start, steps=steps), make_step(problem.x)
     active = torch.arange(len(start), device=start.device)
     for iteration in tracked(progress, range(steps + 1), "steps"):
-        response = respond(model, problem, sound)
+        with trial.timed(len(sound)) as model:
+            first = problem.first.pop() if start is problem.x and problem.first else None
+            response = respond(model, problem, sound, differentiates=iteration < steps, first=first)
         state.update(active, iteration, sound, response)
         goes_on, gradient = ~response.is_done, response.gradient
         if iteration == steps or not bool(goes_on.any()):
@@ -203,11 +208,23 @@ def _descend(
 
 
 def respond(
-    model: Model, problem: Problem, sound: Tensor, *, differentiates: bool = True
+    model: Model,
+    problem: Problem,
+    sound: Tensor,
+    *,
+    differentiates: bool = True,
+    first: tuple[Tensor, Tensor] | None = None,
 ) -> Response:
-    """Evaluate candidates [batch, sample] and differentiate the loss, or leave gradients at 0."""
-    sound = sound.detach().requires_grad_()
-    assessment = problem.objective.assess(predict(model, sound))
+    """Evaluate candidates [batch, sample] and differentiate the loss, or leave gradients at 0.
+
+    ``first`` are the same sounds as a leaf, and the outputs for them: see `Problem`.
+    """
+    if first is None:
+        sound = sound.detach().requires_grad_()
+        outputs = predict(model, sound)
+    else:
+        sound, outputs = first
+    assessment = problem.objective.assess(outputs)
     loss, success = assessment.loss, assessment.success
     for _ in range(problem.draws if problem.transforms else 0):
         drawn = problem.objective.assess(predict(model, problem.transformed(sound)))

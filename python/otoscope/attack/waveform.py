@@ -87,15 +87,7 @@ class WaveformPGD(Attack):
 
     def solve(self, problem: Problem, progress: Progress = silent) -> SearchState:
         """Search for adversaries; the model is in eval mode, and gradients are enabled."""
-        return search(
-            self.model,
-            problem,
-            self.bound,
-            self.gradient_step,
-            steps=self.steps,
-            restarts=self.restarts,
-            progress=progress,
-        )
+        return search(self, problem, self.gradient_step, progress=progress)
 
     def gradient_step(self, x: Tensor) -> GradientStep:
         """Make the step of a search around sounds [batch, sample]."""

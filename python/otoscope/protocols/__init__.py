@@ -27,6 +27,12 @@ from otoscope.protocols.listening import (
     declared_outputs,
     read_sound,
 )
+from otoscope.protocols.memory_format import (
+    FormatTrial,
+    MemoryFormat,
+    check_memory_format,
+    in_channels_last,
+)
 from otoscope.protocols.modes import differentiating, evaluating
 from otoscope.protocols.outputs import as_outputs
 from otoscope.protocols.patch import Patch
@@ -41,8 +47,10 @@ from otoscope.protocols.signature import (
 __all__ = [
     "Adapted",
     "Fixed",
+    "FormatTrial",
     "InputLayout",
     "ListeningModel",
+    "MemoryFormat",
     "Model",
     "Outputs",
     "Patch",
@@ -58,6 +66,7 @@ __all__ = [
     "batch_dependence",
     "call_guarded",
     "call_model",
+    "check_memory_format",
     "check_outputs",
     "choose_targets",
     "declared_outputs",
@@ -66,6 +75,7 @@ __all__ = [
     "differentiating",
     "dtype_of",
     "evaluating",
+    "in_channels_last",
     "model_name",
     "parse_layout",
     "read_sound",

@@ -82,6 +82,7 @@ class StrongAttack(Attack):
         mode = differentiating if self.needs_gradient else evaluating
         with mode(self.model), torch.set_grad_enabled(self.needs_gradient):
             problem = pose(self, x, y, first_example)
+            problem.first.clear()  # it holds a graph, which this search does not use
             state = self.solve(problem, progress)
         return summarise(self, problem, state)
 

@@ -93,6 +93,7 @@ class Universal(StrongAttack):
         """Make adversaries; see `otoscope.attack.base.Attack.run`."""
         with differentiating(self.model), torch.enable_grad():
             problem = pose(self, x, y, first_example)
+            problem.first.clear()  # it holds a graph, which this search does not use
             problem = replace(problem, objective=LossObjective.of(problem.objective, self.loss))
             state, direction = self._descended(problem, progress)
         result = summarise(self, problem, state)

@@ -18,6 +18,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain.maximise.priors import Prior
 from otoscope.explain.maximise.result import BestInputs
 from otoscope.progress import Progress, silent, tracked
+from otoscope.protocols import FormatTrial
 
 __all__ = ["Keep", "RowAdam", "SearchProblem", "ascend"]
 
@@ -30,7 +31,7 @@ _STILL = torch.finfo(torch.float32).eps  # in coarser types, small cells move by
 class SearchProblem:
     """The problem of all rows: a(x) - penalty to maximise, or a(x) + penalty to minimise."""
 
-    activation: Callable[[Tensor], Tensor]  # inputs [row, ...] -> [row]
+    activation: FormatTrial[Callable[[Tensor], Tensor]]  # inputs [row, ...] -> [row]
     prior: Prior
     prepare: Callable[[Tensor], Tensor]  # from the prior's outputs to inputs x
     maximise: bool
@@ -82,12 +83,13 @@ def ascend(
     rows = _Rows(problem, latent, rate, penalty, seeds)
     best: dict[int, BestInputs] = {}
     traces: list[Tensor] = []
-    for i in tracked(progress, range(max(iterations)), "iterations"):
-        rows.evaluate(i + 1)
+    for step in tracked(progress, range(1, max(iterations) + 1), "iterations"):
+        rows.evaluate(step)
         traces.append(rows.activation.clone())
-        if i + 1 in iterations:
-            best[i + 1] = replace(rows.best(), trace=torch.stack(traces, 1))
-        rows.step(i + 1)
+        if step in iterations:
+            best[step] = replace(rows.best(), trace=torch.stack(traces, 1))
+        if step < max(iterations):
+            rows.step(step)
     return [best[n] for n in iterations]
 
 
@@ -119,10 +121,10 @@ class _Rows:
         if len(self._active) == 0:
             return
         problem, latent = self._problem, self._latent.requires_grad_()
-        with torch.enable_grad():
+        with torch.enable_grad(), problem.activation.timed(len(latent)) as activation_of:
             climbing = latent.view_as(latent)  # its gradient is that of the activation alone
             x = problem.inputs(climbing, self._generators)
-            activation = problem.activation(x)
+            activation = activation_of(x)
             if not activation.requires_grad:
                 raise ParameterError(
                     "the model gives no gradient: its unit does not depend on the input in a "
