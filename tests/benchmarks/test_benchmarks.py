@@ -14,6 +14,7 @@ from torch import Tensor
 
 import bench_occlude
 import bench_rhythm
+import bench_strong
 from bench_occlude import FRAMES, MELS, Occlusion, segment_maps
 from bench_stft import Noise, Sizes, Torch
 from otoscope import native
@@ -241,6 +242,29 @@ def test_measures_equal_quantus_before_they_are_timed(tmp_path: Path) -> None:
     assert set(first["rivals"]) == {"ours", "Quantus", "ours, explaining too"}
     assert first["bar"]["at_least"] == 20
     assert len(others) == 2
+
+
+def test_sounds_become_images_and_the_radius_is_half() -> None:
+    x = 2 * torch.rand(3, 16) - 1
+    x *= 2 / x.norm(dim=1, keepdim=True)
+    u = bench_strong.to_unit(x)
+    assert u.shape == (3, 1, 4, 4)
+    torch.testing.assert_close(bench_strong.from_unit(u), x)
+    d = torch.randn(3, 16)
+    d *= 2 / 10 ** (12 / 20) / d.norm(dim=1, keepdim=True)  # 12 dB
+    moved = (bench_strong.to_unit(x + d) - u).flatten(1).norm(dim=1)
+    torch.testing.assert_close(moved, torch.full((3,), bench_strong.image_radius(x, 12.0)))
+
+
+@pytest.mark.slow
+def test_strong_attacks_are_measured_beside_torchattacks(tmp_path: Path) -> None:
+    pytest.importorskip("torchattacks", reason="pip install --no-deps torchattacks")
+    done = run_quick(tmp_path, "bench_strong.py", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    cases = result(tmp_path / "strong.cpu.json")["cases"]
+    names = {case["name"].split(",")[0] for case in cases}
+    assert names == {"APGD-CE", "APGD-DLR", "APGD-T", "FAB-T", "Square"}
+    assert all(set(case["rivals"]) == {"ours", "torchattacks"} for case in cases)
 
 
 @pytest.mark.slow

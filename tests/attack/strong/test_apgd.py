@@ -114,7 +114,14 @@ def test_the_points_are_those_of_the_algorithm_written_out(seed: int) -> None:
             return self.inner(sound)  # type: ignore[no-any-return]
 
     attack = APGD(
-        Spy(), snr_db=6.0, steps=steps, outputs="logits", loss="ce", confidence=1.0, amplitude=None
+        Spy(),
+        random_start=False,
+        snr_db=6.0,
+        steps=steps,
+        outputs="logits",
+        loss="ce",
+        confidence=1.0,
+        amplitude=None,
     )
     y = model(x).argmax(1)
     attack.run(x, y)
@@ -186,6 +193,19 @@ def test_more_sounds_are_fooled_than_by_pgd_of_as_many_steps() -> None:
         theirs = WaveformPGD(model, **common).run(x).success
         assert 0 < int(theirs.sum()) < 60
         assert int(ours.sum()) >= int(theirs.sum())
+
+
+def test_a_random_start_depends_on_the_sound_alone_and_leaves_what_has_the_aim() -> None:
+    x, model = sounds(5, 50), curved(50, 4)
+    y = model(x).argmax(1)
+    y[0] = (y[0] + 1) % 4
+    attack = APGD(model, snr_db=9.0, steps=8, outputs="logits", restarts=2, seed=4)
+    result = attack.run(x, y)
+    assert torch.equal(result.sound[0], x[0])
+    assert result.iterations[0] == 0
+    assert torch.equal(result.confidence[:, 0], result.confidence_before)
+    alone = [attack.run(x[i : i + 1], y[i : i + 1], first_example=i).sound for i in range(5)]
+    torch.testing.assert_close(result.sound, torch.cat(alone))
 
 
 @pytest.mark.parametrize("labels", [1, 2, 3, 4])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -13,8 +13,9 @@ from otoscope.attack.classifier import unit
 from otoscope.attack.problem import Problem
 from otoscope.attack.search import SearchState, respond
 from otoscope.attack.strong.base import StrongAttack, each_target
+from otoscope.attack.strong.losses import LossObjective
 from otoscope.errors import require_integer
-from otoscope.progress import Progress, tracked
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = ["APGD", "checkpoints"]
 
@@ -35,6 +36,9 @@ class APGD(StrongAttack):
     n_targets : int
         Number of labels, >= 0, that an attack without a goal leads to, one after another,
         strongest first: the paper's APGD-DLR-T has 9. 0: the loss of the label to leave.
+    random_start : bool
+        Start the first search at a random point of the bound as well, as the paper does; from the
+        sound itself, "dlr" fools fewer sounds.
 
     References
     ----------
@@ -45,9 +49,8 @@ class APGD(StrongAttack):
     A search of N steps has checkpoints w_j = ceil(p_j N), see `checkpoints`. At each, the step is
     halved and the search continues from the best point if (1) fewer than 75 % of the steps since
     the last checkpoint lowered the loss, or (2) the step was not halved at the last checkpoint and
-    the best loss is still the same. The check comes as soon as the loss of point w_j is known. The
-    first search starts at the sound itself, restarts at random points. A sound that succeeds leaves
-    the search.
+    the best loss is still the same. The check comes as soon as the loss of point w_j is known. A
+    sound that succeeds leaves the search, before the first step if it has the aim already.
 
     Examples
     --------
@@ -59,10 +62,32 @@ class APGD(StrongAttack):
 
     step: float = 2.0
     n_targets: int = 0
+    random_start: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_integer("n_targets", self.n_targets, least=0)
+
+    def solve(self, problem: Problem, progress: Progress = silent) -> SearchState:
+        """Search from random points, or from the sounds; see `StrongAttack.solve`."""
+        if not self.random_start:
+            return super().solve(problem, progress)
+        problem = replace(problem, objective=LossObjective.of(problem.objective, self.loss))
+        state = SearchState.at(problem.x, steps=self.steps)
+        response = respond(self.model, problem, problem.x, differentiates=False)
+        state.update(torch.arange(len(problem.x), device=problem.x.device), 0, problem.x, response)
+        state.confidence_before = response.confidence
+        for _ in range(self.restarts):
+            failed = (~state.success).nonzero()[:, 0]
+            if len(failed) == 0:
+                break
+            rest = problem[failed]
+            start = self.bound.draw(rest.x, rest.generators)
+            state.merge(failed, self.search_from(rest, start, progress))
+        state.history[:, 0] = state.confidence_before
+        is_changed = (state.sound != problem.x).any(1)
+        state.iterations.clamp_(min=is_changed.long())  # a random point alone may succeed
+        return state
 
     def search_from(self, problem: Problem, start: Tensor, progress: Progress) -> SearchState:
         """Search once from sounds [batch, sample] within the bound."""
