@@ -21,20 +21,21 @@ from otoscope.explain import Explanation
 from otoscope.explain.content import CONTENTS
 from otoscope.report.sentences import cautions, r2
 from otoscope.workflows import ExplainConfig, explain_files
+from tests.support.commands import given_once
 
 MODEL = ["--model", "synth-singing", "--segments", "temporal:4"]
 
 
 def run(*arguments: object) -> str:
     """Run a command that must succeed."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    result = CliRunner().invoke(app, given_once(arguments))
     assert result.exit_code == 0, result.output
     return result.output
 
 
 def refused(*arguments: object) -> str:
     """Run a command that must end with one line and exit code 2."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    result = CliRunner().invoke(app, given_once(arguments))
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output
     return " ".join(result.output.split())

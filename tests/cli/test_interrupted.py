@@ -17,12 +17,15 @@ from otoscope.cli.app import app, main
 from otoscope.papers import EXPERIMENTS
 from otoscope.workflows.recording import Recording
 from tests.cli.test_reach import WORK
+from tests.support.commands import given_once
 
 KEPT = {
     "stats": "s.partial.npz holds the files until now: the same command resumes",
     "folk train": "with --resume goes on from the last checkpoint in",
     "train singing": "with --resume goes on from the last checkpoint in",
     "corpus singing": "holds the sounds until now: the same command resumes",
+    "train genre": "with --resume goes on from the last checkpoint in",
+    "corpus genres": "holds the sounds until now: the same command resumes",
     "corpus dance": "holds the sounds until now: the same command resumes",
     "distance": "with --keep FOLDER it resumes",
     "interrogate": "with --records FILE.jsonl it resumes",
@@ -54,7 +57,7 @@ def test_every_command_says_how_to_go_on(
     filled = arguments.format(
         sound=tmp_path / "song.wav", file=tmp_path / "a.abc", folder=tmp_path
     ).replace("a.npz", "s.npz")
-    result = CliRunner().invoke(app, [*command.split(), *filled.split()])
+    result = CliRunner().invoke(app, [*command.split(), *given_once(filled.split())])
     assert result.exit_code == 130, result.output
     lines = result.stderr.splitlines()
     assert lines[-1].startswith("otoscope: interrupted; ")

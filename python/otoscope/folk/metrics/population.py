@@ -90,7 +90,7 @@ _PITCH: Final = re.compile(r"[\^_=]*[A-Ga-g][,']*")
 
 
 class TuneRow(NamedTuple):
-    """What is compared of a tune: small, so that a population is held without its tunes.
+    """Facts of a tune that are compared: small, so that a population is held without its tunes.
 
     Attributes
     ----------

@@ -207,7 +207,7 @@ class AnalyseFolkResult:
 
 
 class _Row(NamedTuple):
-    """What is compared of a tune, without the tune; Nones if it cannot be read."""
+    """Facts of a tune that are compared, without the tune; Nones if it cannot be read."""
 
     name: str
     is_picked: bool
