@@ -81,6 +81,8 @@ ARGUMENTS = {
     "train singing": "{sounds} --validation {sounds} --out {folder}/model",
     "corpus singing": "--n 1 --out {folder}/corpus",
     "corpus dance": "--n 1 --out {folder}/corpus",
+    "corpus genres": "--n 1 --out {folder}/corpus",
+    "train genre": "{sounds} --out {folder}/model",
     "benchmark-explainers": "--quick --out {folder}/x",
     "experiment ns-stability": "--quick --out {folder}/x --songs {sounds}",
     "experiment content-sensitivity": "--quick --out {folder}/x --songs {sounds}",

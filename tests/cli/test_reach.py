@@ -66,6 +66,8 @@ WORK: dict[str, tuple[str, str]] = {
     ),
     "corpus singing": ("data:write_singing", "--out {folder}/new"),
     "corpus dance": ("data:write_dance", "--out {folder}/new"),
+    "corpus genres": ("data:write_genres", "--band mma --out {folder}/new"),
+    "train genre": ("train.genre:train_genre", "{folder} --out {folder}/new"),
     **{
         f"experiment {e.name}": (f"papers.{e.module}:{e.function}", f"{e.example} --out {{folder}}")
         for e in EXPERIMENTS.values()
@@ -85,7 +87,7 @@ VALUES: tuple[str, ...] = (
     *("fourier", "mp3:64", "librosa", "mma", "kernel"),
 )
 VALUES += ("paper", "v1", "cuda", "fluidsynth", "challenge2020", "challenge2022", "midi")
-VALUES += ("Dmaj", "jig", "apgd", "linf", "gain:3")
+VALUES += ("Dmaj", "jig", "apgd", "linf", "gain:3", "windows", "synth")
 
 # Options that do not reach the work, since the command line itself reads them or writes what came
 # out: each with the test that fails if it is ignored. The others are tried here.
@@ -219,6 +221,10 @@ SEEN_BY: dict[str, dict[str, str]] = {
     },
     "corpus singing": {"--json": "cli/test_cli.py::test_corpus_prints_json_for_machines"},
     "corpus dance": {"--json": "data/test_dance.py::test_command_writes_a_corpus"},
+    "train genre": {
+        "--json": "train/genre/test_training.py::test_the_command_trains_and_prints_json"
+    },
+    "corpus genres": {"--json": "data/test_genres.py::test_the_command_writes_a_corpus"},
     **{
         f"experiment {name}": {
             "--json": "cli/test_experiment.py::test_json_prints_the_settings_and_nothing_else"

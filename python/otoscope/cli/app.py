@@ -75,7 +75,12 @@ COMMANDS = (
         DETECTORS,
         "Evaluate a singing-voice detector frame by frame: precision, recall, F1, error.",
     ),
-    Entry("train", "singing.train:train", DETECTORS, "Train detectors on generated songs."),
+    Entry(
+        "train",
+        "training.group:train",
+        DETECTORS,
+        "Train detectors of singing and classifiers of genres.",
+    ),
     Entry(
         "distance",
         "sets.distance:distance",

@@ -2,7 +2,8 @@
 
 `synthesise` makes songs without further packages; `write_singing` renders songs with sampled voice
 and instruments; `sample` returns songs of the package. `plan_dance` and `render_dance` make dances
-whose style and tempo are confounded or not; `load_ballroom` loads real ones. `load_annotated` and
+whose style and tempo are confounded or not; `write_genres` a corpus of ten genres with artists.
+`load_ballroom` loads real dances. `load_annotated` and
 `load_stems` load songs of others. Times are in seconds,
 waveforms float32.
 """
@@ -17,6 +18,21 @@ from otoscope.data.ballroom import (
     load_ballroom_rhythm,
 )
 from otoscope.data.dance import DanceClip, DanceRecipe, plan_dance, render_dance, write_dance
+from otoscope.data.genres import (
+    GenreClip,
+    GenreRecipe,
+    plan_genres,
+    render_genre,
+    write_genres,
+)
+from otoscope.data.labelled import (
+    LabelledSound,
+    load_genre_folders,
+    load_genres,
+    load_gtzan,
+    load_lmd,
+)
+from otoscope.data.partition import DividedFolder, Partition, partition, read_partition
 from otoscope.data.singing import (
     SINGING_RECIPES,
     Singer,
@@ -37,6 +53,11 @@ __all__ = [
     "BallroomRhythm",
     "DanceClip",
     "DanceRecipe",
+    "DividedFolder",
+    "GenreClip",
+    "GenreRecipe",
+    "LabelledSound",
+    "Partition",
     "Sample",
     "Singer",
     "SingingRecipe",
@@ -47,16 +68,25 @@ __all__ = [
     "load_annotated",
     "load_ballroom",
     "load_ballroom_rhythm",
+    "load_genre_folders",
+    "load_genres",
+    "load_gtzan",
     "load_jamendo",
+    "load_lmd",
     "load_stems",
     "load_sung",
     "mix_stems",
+    "partition",
     "plan_dance",
+    "plan_genres",
+    "read_partition",
     "render",
     "render_dance",
+    "render_genre",
     "sample",
     "sample_names",
     "synthesise",
     "write_dance",
+    "write_genres",
     "write_singing",
 ]

@@ -2,14 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from otoscope import records
 from otoscope.errors import ParameterError
+from otoscope.progress import Progress, tracked
 from otoscope.records.files import file_digest
+from otoscope.signal.audio.files import write_audio
 
-__all__ = ["digests", "resume"]
+__all__ = ["digests", "resume", "write_clips"]
+
+
+class Clip(Protocol):
+    """Ground truth of a clip, of which a name ``class/file`` is known here."""
+
+    @property
+    def name(self) -> str:
+        """Path of the sound in the corpus, without suffix."""
+
+
+C = TypeVar("C", bound=Clip)
+
+
+def write_clips(
+    out_dir: Path,
+    clips: Sequence[C],
+    render: Callable[[C], NDArray[np.float32]],
+    *,
+    sr: int,
+    seed: int,
+    made: Mapping[str, object],
+    progress: Progress,
+) -> Path:
+    """Write one folder of clips per class, and ``manifest.jsonl`` with the ground truth.
+
+    ``made`` has the keys recipe and tools.
+    """
+    for folder in {(out_dir / clip.name).parent for clip in clips}:
+        folder.mkdir(parents=True, exist_ok=True)
+    manifest = out_dir / "manifest.jsonl"
+    with records.Records(manifest) as written:
+        resume(written, manifest, seed=seed, **made)
+        for clip in tracked(progress, clips, "clips"):
+            if clip.name not in written:
+                file = f"{clip.name}.wav"
+                write_audio(out_dir / file, torch.from_numpy(render(clip)), sr=sr)
+                truth = {"file": file, "clip": clip, **made, "sha256": digests(out_dir, [file])}
+                written.append(clip.name, truth, seed=seed)
+    return manifest
 
 
 def digests(folder: Path, files: Iterable[str]) -> dict[str, str]:

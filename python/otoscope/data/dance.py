@@ -11,25 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy  # imports its modules lazily
-import torch
 from numpy.typing import NDArray
 
-from otoscope import records
 from otoscope.data import corpus
 from otoscope.data.synthesis import mma
 from otoscope.data.synthesis.drums import TIMBRES, draw_kit, drum
+from otoscope.data.synthesis.mixing import levelled, mixed
 from otoscope.data.synthesis.score import CHORDS, Score
 from otoscope.data.synthesis.styles import STYLES
 from otoscope.errors import ParameterError
-from otoscope.progress import Progress, silent, tracked
+from otoscope.progress import Progress, silent
 from otoscope.seeds import numpy_generator
-from otoscope.signal.audio.files import write_audio
 
 __all__ = ["DanceClip", "DanceRecipe", "plan_dance", "render_dance", "write_dance"]
-
-_RMS = 0.05
-_PEAK = 8.0  # largest peak over level, by a limiter: drums reach the common level unclipped
 
 
 @dataclass(frozen=True)
@@ -219,9 +213,7 @@ def render_dance(clip: DanceClip, recipe: DanceRecipe | None = None) -> NDArray[
     recipe = recipe or DanceRecipe()
     artist_rng, mix_rng = numpy_generator(*clip.group_seed).spawn(2)
     play = _play_mma if recipe.band == "mma" else _play_drums
-    y = _mix(play(clip, recipe, artist_rng), recipe.sr, mix_rng)
-    y = np.tanh(y / (_PEAK * _rms(y)))
-    return np.asarray(_RMS / _rms(y) * y, np.float32)
+    return levelled(mixed(play(clip, recipe, artist_rng), recipe.sr, mix_rng))
 
 
 def write_dance(
@@ -269,23 +261,16 @@ def write_dance(
     'manifest.jsonl'
     """
     recipe = recipe or DanceRecipe()
-    clips = plan_dance(n, seed, recipe=recipe)
     tools = [mma.versions(soundfont) for soundfont in recipe.sounds if recipe.band == "mma"]
-    out_dir = Path(out_dir)
-    for style in recipe.styles:
-        (out_dir / style).mkdir(parents=True, exist_ok=True)
-    manifest = out_dir / "manifest.jsonl"
-    with records.Records(manifest) as written:
-        corpus.resume(written, manifest, seed=seed, recipe=recipe, tools=tools)
-        for clip in tracked(progress, clips, "clips"):
-            if clip.name not in written:
-                file = f"{clip.name}.wav"
-                sound = torch.from_numpy(render_dance(clip, recipe))
-                write_audio(out_dir / file, sound, sr=recipe.sr)
-                truth = {"file": file, "clip": clip, "recipe": recipe, "tools": tools}
-                digests = corpus.digests(out_dir, [file])
-                written.append(clip.name, {**truth, "sha256": digests}, seed=seed)
-    return manifest
+    return corpus.write_clips(
+        Path(out_dir),
+        plan_dance(n, seed, recipe=recipe),
+        lambda clip: render_dance(clip, recipe),
+        sr=recipe.sr,
+        seed=seed,
+        made={"recipe": recipe, "tools": tools},
+        progress=progress,
+    )
 
 
 def _plan_clip(index: int, seed: int, recipe: DanceRecipe) -> DanceClip:
@@ -339,19 +324,3 @@ def _play_mma(
     )
     first = int(rng.random() * bar_seconds * recipe.sr)
     return y[first : first + round(recipe.seconds * recipe.sr)].astype(np.float64)
-
-
-def _mix(y: NDArray[np.float64], sr: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Tilt the spectrum by up to 6 dB at each end and add reverberation."""
-    bass = scipy.signal.sosfilt(scipy.signal.butter(1, 800, fs=sr, output="sos"), y)
-    gain = 10 ** (rng.uniform(-6, 6) / 20)
-    tilted = bass * gain + (y - bass) / gain
-    seconds, wet = rng.uniform(0.1, 0.5), rng.uniform(0.0, 0.1)
-    time = np.arange(int(seconds * sr)) / sr
-    tail = rng.standard_normal(len(time)) * np.exp(-6.9 * time / seconds)
-    echo = scipy.signal.oaconvolve(tilted, tail)[: len(y)]
-    return np.asarray(tilted + wet * echo)
-
-
-def _rms(y: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(np.square(y))))

@@ -32,7 +32,8 @@ from otoscope.protocols.patch import as_samples
 from otoscope.signal.audio.files import resampled
 from otoscope.signal.mel.domain import Compression
 from otoscope.signal.mel.filterbank import EmptyFilters
-from otoscope.signal.mel.frontend import FrontEnd, librosa_mel
+from otoscope.signal.mel.frontend import FrontEnd
+from otoscope.signal.mel.presets import librosa_mel
 
 __all__ = ["Sounds", "Waveform", "components_of", "hears_sounds", "picture_of"]
 

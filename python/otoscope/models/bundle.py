@@ -16,6 +16,7 @@ from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.foreign import refusing
 from otoscope.models.checksummed import load_with_checksum, save_with_checksum
+from otoscope.models.genre import ConvDNN, FrameDNN
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
 from otoscope.signal import FrontEnd
@@ -28,7 +29,9 @@ __all__ = [
     "save_bundle",
 ]
 
-NETWORKS: dict[str, type[nn.Module]] = {"SVDNet": SVDNet}
+NETWORKS: dict[str, type[nn.Module]] = {
+    network.__name__: network for network in (SVDNet, FrameDNN, ConvDNN)
+}
 """Networks that a bundle can name; each has ``settings`` that build it again."""
 
 _FORMAT = "otoscope bundle 1"

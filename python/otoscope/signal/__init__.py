@@ -12,8 +12,9 @@ from otoscope.signal.griffin_lim import griffin_lim
 from otoscope.signal.listen import listen
 from otoscope.signal.mel.domain import Compression, Domain
 from otoscope.signal.mel.filterbank import EmptyFilters
-from otoscope.signal.mel.frontend import FrontEnd, librosa_mel, svd2015
+from otoscope.signal.mel.frontend import FrontEnd
 from otoscope.signal.mel.pcen import PCEN
+from otoscope.signal.mel.presets import librosa_mel, magnitude_spectrum, svd2015
 from otoscope.signal.stft import istft, stft
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "istft",
     "librosa_mel",
     "listen",
+    "magnitude_spectrum",
     "mono",
     "read_audio",
     "stft",

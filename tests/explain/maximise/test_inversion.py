@@ -10,7 +10,7 @@ import torch
 from otoscope.explain.maximise.inversion import Inversion
 from otoscope.models import Listener
 from otoscope.signal.mel.domain import Compression
-from otoscope.signal.mel.frontend import librosa_mel
+from otoscope.signal.mel.presets import librosa_mel
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from otoscope.errors import ParameterError
 from otoscope.signal.mel.domain import Compression, Domain
 from otoscope.signal.mel.filterbank import EmptyFilters, svd2015_filters
-from otoscope.signal.mel.frontend import librosa_mel, svd2015
+from otoscope.signal.mel.presets import librosa_mel, svd2015
 from tests.support.examples import examples
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
-from otoscope.signal.mel.frontend import librosa_mel
+from otoscope.signal.mel.presets import librosa_mel
 from otoscope.signal.rhythm.periodicity import (
     RhythmFeatures,
     autocorrelation,

@@ -22,6 +22,7 @@ from otoscope.errors import ParameterError
 __all__ = ["corpus"]
 
 _CLIP = Config("data.dance", "DanceRecipe")
+_GENRE = Config("data.genres", "GenreRecipe")
 
 corpus = typer.Typer(cls=Group, help="Render sounds with known ground truth.", no_args_is_help=True)
 
@@ -117,5 +118,47 @@ def dance(
         manifest = write_dance(out, n, seed, recipe=recipe, progress=progress)
     content = {"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}
     write_json(document("otoscope.DanceCorpus", 1, content), json_path)
+    if not is_printed(json_path):
+        typer.echo(f"{n} clips; ground truth: {manifest}")
+
+
+@corpus.command()
+def genres(  # noqa: PLR0913 - a command has the options it has
+    out: Out,
+    n: Annotated[int, options.number("Number of clips; the ten genres take turns.")] = 160,
+    seconds: Annotated[
+        float, typer.Option(help="Length of a clip, in seconds.", rich_help_panel=METHOD)
+    ] = _GENRE["seconds"],
+    n_groups: Annotated[
+        int, typer.Option(help="Number of artists per genre.", rich_help_panel=METHOD)
+    ] = _GENRE["n_groups"],
+    band: Annotated[
+        str,
+        typer.Option(
+            help="Instruments: synth (the package's own) or mma (sampled).", rich_help_panel=METHOD
+        ),
+    ] = _GENRE["band"],
+    soundfont: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="SoundFont file for mma, which may be repeated: artists take turns. Default: two.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    seed: Annotated[int, options.seed("Clips are equal bit for bit.")] = 0,
+    json_path: Json = None,
+) -> None:
+    """Render music of ten genres: one folder per genre, and each clip's genre and artist.
+
+    Example: otoscope corpus genres --out music --n 640 --band mma
+    """
+    from otoscope.data import GenreRecipe, write_genres
+
+    fonts = tuple(map(str, soundfont or ())) or None
+    recipe = GenreRecipe(n_groups=n_groups, band=band, timbres=fonts, seconds=seconds)
+    with bars(f"{out} holds the sounds until now: the same command resumes") as progress:
+        manifest = write_genres(out, n, seed, recipe=recipe, progress=progress)
+    content = {"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}
+    write_json(document("otoscope.GenreCorpus", 1, content), json_path)
     if not is_printed(json_path):
         typer.echo(f"{n} clips; ground truth: {manifest}")

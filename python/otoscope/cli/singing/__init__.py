@@ -1,1 +1,1 @@
-"""otoscope train singing, otoscope evaluate: commands of singing detectors."""
+"""otoscope evaluate: commands of singing detectors."""

@@ -7,6 +7,8 @@ succeed by detecting sustained tones.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import scipy  # imports its modules lazily
@@ -14,44 +16,87 @@ from numpy.typing import NDArray
 
 from otoscope.data.synthesis.score import CHORDS, Score
 
-__all__ = ["accompany"]
+__all__ = ["BandStyle", "accompany"]
 
-_DRUMS = (  # kick, snare, hi-hat: sixteenths of a bar
-    ("x.......x.......", "....x.......x...", "x.x.x.x.x.x.x.x."),
-    ("x.....x.x.......", "....x.......x..x", "x.x.x.x.x.x.x.x."),
-    ("x..x..x...x.....", "....x.......x...", "xxxxxxxxxxxxxxxx"),
-    ("x...x...x...x...", "....x.......x...", "..x...x...x...x."),
-    ("x.........x.....", "........x.......", "x...x...x...x..."),
-)
-_BASS = ("x.......x.......", "x...x...x...x...", "x.....x.x.....x.", "x.x.x.x.x.x.x.x.")
-_CHORDS = ("x.......x.......", "x...x...x...x...", "x..x..x.x..x..x.", "..x...x...x...x.")
-_MELODY = ("x...x.x.x...x...", "x.x.x...x.....x.", "x.......x...x...", "....x..x..x.x...")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BandStyle:
+    """Patterns and instruments from which a band draws one of each part per song.
+
+    Parameters
+    ----------
+    drums : tuple of (str, str, str)
+        Patterns of kick, snare and hi-hat.
+    bass, chords, melody : tuple of str
+        Patterns of the bass, of the chords, and of a melody instrument.
+    accompanying, leading : tuple of str
+        Instruments of the chords and of the melody: "pluck", "keys", "reed".
+    lead : float
+        Probability that a melody instrument plays.
+    drum_level : (float, float)
+        Range of the drums' level.
+    """
+
+    drums: tuple[tuple[str, str, str], ...] = (
+        ("x.......x.......", "....x.......x...", "x.x.x.x.x.x.x.x."),
+        ("x.....x.x.......", "....x.......x..x", "x.x.x.x.x.x.x.x."),
+        ("x..x..x...x.....", "....x.......x...", "xxxxxxxxxxxxxxxx"),
+        ("x...x...x...x...", "....x.......x...", "..x...x...x...x."),
+        ("x.........x.....", "........x.......", "x...x...x...x..."),
+    )
+    bass: tuple[str, ...] = (
+        "x.......x.......", "x...x...x...x...", "x.....x.x.....x.", "x.x.x.x.x.x.x.x.",
+    )  # fmt: skip
+    chords: tuple[str, ...] = (
+        "x.......x.......", "x...x...x...x...", "x..x..x.x..x..x.", "..x...x...x...x.",
+    )  # fmt: skip
+    melody: tuple[str, ...] = (
+        "x...x.x.x...x...", "x.x.x...x.....x.", "x.......x...x...", "....x..x..x.x...",
+    )  # fmt: skip
+    accompanying: tuple[str, ...] = ("pluck", "keys", "reed")
+    leading: tuple[str, ...] = ("keys", "reed", "reed")
+    lead: float = 0.7
+    drum_level: tuple[float, float] = (0.2, 0.8)
+
+
+_DEFAULT = BandStyle()
 
 
 def accompany(
-    score: Score, *, sr: int, n_samples: int, rng: np.random.Generator
+    score: Score,
+    *,
+    sr: int,
+    n_samples: int,
+    rng: np.random.Generator,
+    style: BandStyle = _DEFAULT,
 ) -> NDArray[np.float64]:
     """Play the chords of a score; in 70 % of songs, a melody instrument plays as well.
 
     The guitar and the bass are plucked strings after Karplus and Strong (1983) :cite:`karplus1983`.
     """
+
+    def draw(choices: tuple[T, ...]) -> T:
+        return choices[rng.integers(len(choices))]
+
     y = np.zeros(n_samples)
-    drums, drum_level = _DRUMS[rng.integers(len(_DRUMS))], rng.uniform(0.2, 0.8)
+    drums, drum_level = draw(style.drums), rng.uniform(*style.drum_level)
     for pattern, drum in zip(drums, (_kick, _snare, _hat), strict=True):
         for start, _, _ in _hits(score, pattern):
             _add(y, start, sr, drum_level * drum(sr, rng))
 
-    for start, seconds, chord in _hits(score, _BASS[rng.integers(len(_BASS))]):
+    for start, seconds, chord in _hits(score, draw(style.bass)):
         _add(y, start, sr, 0.8 * _pluck(36 + chord[0], seconds, sr, rng))
 
-    instrument = (_pluck, _keys, _reed)[rng.integers(3)]
-    for start, seconds, chord in _hits(score, _CHORDS[rng.integers(len(_CHORDS))]):
+    instrument = _INSTRUMENTS[draw(style.accompanying)]
+    for start, seconds, chord in _hits(score, draw(style.chords)):
         for tone in chord:
             _add(y, start, sr, 0.3 * instrument(55 + (tone + 5) % 12, seconds, sr, rng))
 
-    if rng.random() < 0.7:
-        instrument = (_keys, _reed, _reed)[rng.integers(3)]
-        for start, seconds, chord in _hits(score, _MELODY[rng.integers(len(_MELODY))]):
+    if rng.random() < style.lead:
+        instrument = _INSTRUMENTS[draw(style.leading)]
+        for start, seconds, chord in _hits(score, draw(style.melody)):
             tone = chord[rng.integers(3)]
             _add(y, start, sr, 0.5 * instrument(62 + (tone - 2) % 12, seconds, sr, rng))
     return y
@@ -59,7 +104,8 @@ def accompany(
 
 def _hits(score: Score, pattern: str) -> Iterator[tuple[float, float, tuple[int, ...]]]:
     """Yield start, seconds until the next hit, and pitch classes for each hit of each bar."""
-    steps = [step for step, mark in enumerate(pattern) if mark == "x"]
+    if not (steps := [step for step, mark in enumerate(pattern) if mark == "x"]):
+        return
     for bar, name in enumerate(score.chords):
         chord = tuple((tone + score.key) % 12 for tone in CHORDS[name])
         for step, following in zip(steps, [*steps[1:], 16 + steps[0]], strict=True):
@@ -132,3 +178,6 @@ def _gate(n: int, sr: int) -> NDArray[np.float64]:
 
 def _hz(pitch: int) -> float:
     return float(440.0 * 2 ** ((pitch - 69) / 12))
+
+
+_INSTRUMENTS = {"pluck": _pluck, "keys": _keys, "reed": _reed}

@@ -13,7 +13,7 @@ from otoscope.papers.explainers.sounds import SR, Plant
 from otoscope.progress import Progress, tracked
 from otoscope.records import replacing
 from otoscope.seeds import item_seed
-from otoscope.signal.mel.frontend import librosa_mel
+from otoscope.signal.mel.presets import librosa_mel
 
 __all__ = ["Detector", "trained_detector"]
 

@@ -23,13 +23,14 @@ __all__ = ["Compression", "Domain", "read_compression"]
 
 @dataclass(frozen=True)
 class Compression:
-    """Logarithmic compression of mel energies.
+    """Compression of mel energies, logarithmic or none.
 
     Parameters
     ----------
-    kind : {"ln", "log10", "ln_plus", "db"}
+    kind : {"ln", "log10", "ln_plus", "db", "none"}
         "ln": ln(max(mel, amin)). "log10": log10(1 + mel / amin), smooth, and 0 in silence.
         "ln_plus": ln(mel + amin). "db": 10 log10(max(mel, amin) / ref), librosa's power_to_db.
+        "none": the energies themselves.
         Of another base, for example log10(max(mel, amin)), the factor goes into mean and std.
     amin : float
         Smallest energy ("ln", "db"), energy that is added ("ln_plus"), or the energy at the bend of
@@ -50,14 +51,14 @@ class Compression:
     tensor([[ -3.0103,   0.0000, -80.0000]])
     """
 
-    kind: Literal["ln", "log10", "ln_plus", "db"] = "ln"
+    kind: Literal["ln", "log10", "ln_plus", "db", "none"] = "ln"
     amin: float = 1e-7
     ref: float | Literal["max"] = 1.0
     top_db: float | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ("ln", "log10", "ln_plus", "db"):
-            raise ParameterError(f"kind is {self.kind!r}, must be 'ln', 'log10', 'ln_plus' or 'db'")
+        if self.kind not in (kinds := ("ln", "log10", "ln_plus", "db", "none")):
+            raise ParameterError(f"kind is {self.kind!r}, must be one of {', '.join(kinds)}")
         if not self.amin > 0:
             raise ParameterError(f"amin is {self.amin}, must be > 0")
         if self.ref != "max" and (isinstance(self.ref, str) or not self.ref > 0):
@@ -75,7 +76,7 @@ class Compression:
     @property
     def silence(self) -> float:
         """Value of digital silence; beside sound, see `at`."""
-        if self.kind == "log10":
+        if self.kind in ("log10", "none"):
             return 0.0
         if self.kind != "db":
             return math.log(self.amin)
@@ -94,6 +95,8 @@ class Compression:
 
     def compress(self, mel: Tensor) -> Tensor:
         """Compress energies [..., frame, mel], >= 0 (of any shape unless `is_relative`)."""
+        if self.kind == "none":
+            return mel
         if self.kind == "ln":
             return mel.clamp(min=self.amin).log()
         if self.kind == "ln_plus":
@@ -114,6 +117,8 @@ class Compression:
 
         With ``ref="max"``, energies are relative to the largest.
         """
+        if self.kind == "none":
+            return log_mel.clamp(min=0)
         if self.kind == "ln":
             return log_mel.exp()
         if self.kind == "ln_plus":

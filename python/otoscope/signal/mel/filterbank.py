@@ -20,6 +20,8 @@ from otoscope.errors import ParameterError
 
 __all__ = [
     "EmptyFilters",
+    "bin_filters",
+    "bin_hz",
     "kaldi_filters",
     "librosa_filters",
     "mel_centres",
@@ -71,7 +73,7 @@ def svd2015_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: fl
     voice detection with neural networks", ISMIR 2015, section 3.1. A filter without any bin has no
     sum to be divided by, and is an error.
     """
-    f = _bin_hz(sr, n_fft)
+    f = bin_hz(sr, n_fft)
     hz = _edges(n_mels, fmin, fmax, htk=True)
     bins = np.searchsorted(f, hz)
     filters = np.zeros((len(f), n_mels))
@@ -99,7 +101,7 @@ def librosa_filters(
     """Build librosa's filters, of equal area or of unit height, on Slaney's or HTK's mel scale."""
     hz = _edges(n_mels, fmin, fmax, htk=htk)
     left, top, right = hz[:-2], hz[1:-1], hz[2:]
-    f = _bin_hz(sr, n_fft)[:, None]
+    f = bin_hz(sr, n_fft)[:, None]
     sides = np.minimum((f - left) / (top - left), (right - f) / (right - top))
     return torch.from_numpy(np.maximum(sides, 0) * (2 / (right - left) if norm else 1))
 
@@ -108,9 +110,20 @@ def kaldi_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: floa
     """Build Kaldi's filters: triangles of unit height, linear in mel, 0 at the Nyquist bin."""
     points = np.linspace(_htk_mel(fmin), _htk_mel(fmax), n_mels + 2)
     left, top, right = points[:-2], points[1:-1], points[2:]
-    mel = _htk_mel(_bin_hz(sr, n_fft))[:, None]
+    mel = _htk_mel(bin_hz(sr, n_fft))[:, None]
     sides = np.minimum((mel - left) / (top - left), (right - mel) / (right - top))
     return torch.from_numpy(np.maximum(sides, 0))
+
+
+def bin_filters(sr: float, n_fft: int, *, n_mels: int, fmin: float, fmax: float) -> Tensor:
+    """Build filters that are the bins of the transform: a spectrum that is not filtered."""
+    n_bins = n_fft // 2 + 1
+    if n_mels != n_bins or fmin != 0 or fmax != sr / 2:
+        raise ParameterError(
+            f"n_mels is {n_mels}, fmin {fmin} and fmax {fmax}; filters 'bins' are the {n_bins} "
+            f"bins from 0 to {sr / 2} Hz"
+        )
+    return torch.eye(n_bins, dtype=torch.float64)
 
 
 _KINDS: dict[str, Callable[..., Tensor]] = {
@@ -118,6 +131,7 @@ _KINDS: dict[str, Callable[..., Tensor]] = {
     "slaney": librosa_filters,
     "htk": partial(librosa_filters, htk=True),
     "kaldi": kaldi_filters,
+    "bins": bin_filters,
 }
 
 
@@ -134,7 +148,7 @@ def _empty(filters: np.ndarray, n_fft: int) -> str:
     )
 
 
-def _bin_hz(sr: float, n_fft: int) -> np.ndarray:
+def bin_hz(sr: float, n_fft: int) -> np.ndarray:
     """Return the frequencies of the bins; of an odd transform the last is below sr / 2."""
     return np.linspace(0, n_fft // 2 * sr / n_fft, n_fft // 2 + 1)
 

@@ -18,11 +18,11 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.signal.griffin_lim import griffin_lim
 from otoscope.signal.mel.domain import Compression
-from otoscope.signal.mel.filterbank import mel_centres, mel_filters
+from otoscope.signal.mel.filterbank import bin_hz, mel_centres, mel_filters
 from otoscope.signal.mel.pcen import PCEN
 from otoscope.signal.stft import PADDINGS, get_window, istft, n_frames, stft
 
-__all__ = ["FrontEnd", "librosa_mel", "svd2015"]
+__all__ = ["FrontEnd"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,9 @@ class FrontEnd:
         Number of mel bands.
     fmin, fmax : float
         Lower edge of the first and upper edge of the last filter, in Hz; fmax <= sample_rate / 2.
-    filters : {"svd2015", "slaney", "htk", "kaldi"}
-        Filters of Schlueter and Grill, librosa's on Slaney's or HTK's mel scale, or Kaldi's.
+    filters : {"svd2015", "slaney", "htk", "kaldi", "bins"}
+        Filters of Schlueter and Grill, librosa's on Slaney's or HTK's mel scale, or Kaldi's; or
+        the bins of the transform, unfiltered.
     window : str, float, tuple, Tensor or array
         "hann", the periodic Hann window, as in librosa; "hann_symmetric"; another window of
         ``scipy.signal.get_window``; or the samples of a window.
@@ -72,6 +73,7 @@ class FrontEnd:
 
     Examples
     --------
+    >>> from otoscope.signal import svd2015
     >>> svd2015().log_mel(torch.zeros(44100)).shape
     torch.Size([137, 80])
     >>> svd2015().spectrum(torch.zeros(44100)).shape
@@ -84,7 +86,7 @@ class FrontEnd:
     n_mels: int
     fmin: float
     fmax: float
-    filters: Literal["svd2015", "slaney", "htk", "kaldi"]
+    filters: Literal["svd2015", "slaney", "htk", "kaldi", "bins"]
     window: str | float | tuple[Any, ...]
     power: float
     centred: bool
@@ -150,6 +152,8 @@ class FrontEnd:
     @cached_property
     def mel_hz(self) -> Tensor:
         """Centre frequency of each band: Tensor [mel], in Hz."""
+        if self.filters == "bins":
+            return torch.from_numpy(bin_hz(self.sample_rate, self.n_fft)).float()
         htk = self.filters != "slaney"
         return mel_centres(self.n_mels, fmin=self.fmin, fmax=self.fmax, htk=htk)
 
@@ -214,7 +218,8 @@ class FrontEnd:
     def mel(self, y: Tensor) -> Tensor:
         """Compute mel energies [..., frame, mel], >= 0, of waveforms; differentiable."""
         S = self.spectrum(y).abs()
-        return (S if self.power == 1 else S**self.power) @ self.filterbank.to(S)
+        S = S if self.power == 1 else S**self.power
+        return S if self.filters == "bins" else S @ self.filterbank.to(S)
 
     def log_mel(self, y: Tensor) -> Tensor:
         """Compute log-mel spectrograms [..., frame, mel] of waveforms; differentiable."""
@@ -253,6 +258,7 @@ class FrontEnd:
 
         Examples
         --------
+        >>> from otoscope.signal import svd2015
         >>> svd2015().invert(torch.zeros(2, 80)).shape
         torch.Size([630])
         """
@@ -279,118 +285,3 @@ class FrontEnd:
             y = istft(torch.polar(S, phase), window=window, hop_length=hop_length)
         owned = y[self.lead :][: len(mel) * hop_length]
         return F.pad(owned, (0, len(mel) * hop_length - len(owned)))
-
-
-def svd2015(*, sample_rate: int = 22050, hop_length: int | None = None) -> FrontEnd:
-    """Create the front end of Schlueter and Grill (2015): 80 bands, 70 frames per second.
-
-    Parameters
-    ----------
-    sample_rate : int
-        Sample rate of the waveforms, in Hz.
-    hop_length : int, optional
-        Samples between frames. Default: 315 at 22,050 Hz; required at other rates.
-
-    Returns
-    -------
-    FrontEnd
-        Front end with 1024 samples per frame, not centred, a symmetric Hann window, magnitudes, and
-        ln(max(mel, 1e-7)).
-
-    Raises
-    ------
-    ParameterError
-        If the rate is not 22,050 Hz and ``hop_length`` is not given.
-
-    References
-    ----------
-    Schlüter and Grill (2015) :cite:`schlueter2015`, section 3.1.
-
-    Examples
-    --------
-    >>> svd2015().hop_length
-    315
-    """
-    if hop_length is None:
-        if sample_rate != 22050:
-            raise ParameterError(
-                f"sample_rate is {sample_rate}; the hop of 315 samples is for 22050 Hz: "
-                f"give hop_length (70 frames per second are {sample_rate / 70:.2f} samples)"
-            )
-        hop_length = 315
-    return FrontEnd(
-        sample_rate=sample_rate,
-        n_fft=1024,
-        hop_length=hop_length,
-        n_mels=80,
-        fmin=27.5,
-        fmax=8000.0,
-        filters="svd2015",
-        window="hann_symmetric",
-        power=1.0,
-        centred=False,
-        compression=Compression("ln", 1e-7),
-    )
-
-
-def librosa_mel(  # noqa: PLR0913 - librosa's arguments
-    *,
-    sr: int = 22050,
-    n_fft: int = 2048,
-    hop_length: int = 512,
-    n_mels: int = 128,
-    fmin: float = 0.0,
-    fmax: float | None = None,
-    win_length: int | None = None,
-    window: str | float | tuple[Any, ...] | Tensor = "hann",
-    power: float = 2.0,
-    pad_mode: str = "constant",
-    htk: bool = False,
-    norm: Literal["slaney"] | None = "slaney",
-    compression: Compression | PCEN | None = None,
-) -> FrontEnd:
-    """Create a front end with the values of ``librosa.feature.melspectrogram``, centred.
-
-    Parameters
-    ----------
-    sr, n_fft, hop_length, n_mels : int
-        Sample rate in Hz, samples per frame, samples between frames, and number of bands.
-    fmin, fmax : float
-        Lower and upper edge of the filters, in Hz; by default 0 and sr / 2.
-    win_length, window, power, pad_mode
-        See `FrontEnd`.
-    htk : bool
-        Use HTK's mel scale instead of Slaney's.
-    norm : {"slaney"} or None
-        Filters of equal area, or of unit height.
-    compression : Compression or PCEN, optional
-        Compression. Default: ln(max(mel, 1e-10)). ``Compression("db", 1e-10, ref="max",
-        top_db=80)`` is ``librosa.power_to_db(ref=np.max)``.
-
-    Returns
-    -------
-    FrontEnd
-        Front end. torchaudio's ``MelSpectrogram`` has ``htk=True, norm=None,
-        pad_mode="reflect"``.
-
-    Examples
-    --------
-    >>> librosa_mel().mel(torch.zeros(22050)).shape
-    torch.Size([44, 128])
-    """
-    return FrontEnd(
-        sample_rate=sr,
-        n_fft=n_fft,
-        hop_length=hop_length,
-        n_mels=n_mels,
-        fmin=fmin,
-        fmax=sr / 2 if fmax is None else fmax,
-        filters="htk" if htk else "slaney",
-        window=window,  # type: ignore[arg-type]  # the front end makes a tuple of a Tensor
-        power=power,
-        centred=True,
-        compression=compression or Compression("ln", 1e-10),
-        win_length=win_length,
-        norm=norm,
-        pad_mode=pad_mode,
-    )

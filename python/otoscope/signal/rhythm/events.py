@@ -13,7 +13,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
-from otoscope.signal.mel.frontend import FrontEnd, librosa_mel
+from otoscope.signal.mel.frontend import FrontEnd
+from otoscope.signal.mel.presets import librosa_mel
 from otoscope.signal.rhythm.periodicity import onset_strength
 
 __all__ = ["beat_times", "onset_times"]

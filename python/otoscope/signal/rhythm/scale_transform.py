@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.signal.mel.frontend import FrontEnd, librosa_mel
+from otoscope.signal.mel.frontend import FrontEnd
+from otoscope.signal.mel.presets import librosa_mel
 from otoscope.signal.rhythm.periodicity import autocorrelation, rises_db
 
 __all__ = ["ScaleTransform"]

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.errors import ParameterError
-from otoscope.signal.mel.frontend import FrontEnd, librosa_mel
+from otoscope.signal.mel.frontend import FrontEnd
+from otoscope.signal.mel.presets import librosa_mel
 
 __all__ = ["SpectralPeriodicity", "lag_distances"]
 

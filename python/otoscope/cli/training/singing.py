@@ -1,4 +1,4 @@
-"""otoscope train: detectors from corpora of stems."""
+"""otoscope train singing: detectors from corpora of stems."""
 
 from __future__ import annotations
 
@@ -9,23 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from otoscope.cli import files, options
-from otoscope.cli.groups import Group
 from otoscope.cli.options import INPUT, METHOD, Config, Json
 from otoscope.cli.output import bars, is_printed, training_kept, write_json
 
-__all__ = ["train"]
+__all__ = ["singing"]
 
 _CONFIG = Config("train.singing.learner", "TrainSingingConfig")
 
-train = typer.Typer(cls=Group, help="Train detectors on generated songs.", no_args_is_help=True)
 
-
-@train.callback()
-def _group() -> None:
-    """Keep the name of the command, although there is one."""
-
-
-@train.command()
 def singing(  # noqa: PLR0913 - a command has the options it has
     corpora: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="Folders of otoscope corpus singing.")

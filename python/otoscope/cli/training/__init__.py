@@ -1,0 +1,1 @@
+"""otoscope train: detectors of singing, and classifiers of genres."""

@@ -1,0 +1,103 @@
+"""otoscope train genre: paper E's classifiers from a folder of labelled sounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from otoscope.cli import files, options
+from otoscope.cli.options import INPUT, METHOD, Config, Json
+from otoscope.cli.output import bars, is_printed, training_kept, write_json
+
+__all__ = ["genre"]
+
+_CONFIG = Config("train.genre.learner", "TrainGenreConfig")
+
+
+def genre(  # noqa: PLR0913 - a command has the options it has
+    sounds: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help="Folder of otoscope corpus genres, GTZAN, or any with a folder of sounds per "
+            "label.",
+        ),
+    ],
+    out: Annotated[
+        Path, options.out("Folder for the model.", files.output("folder"), metavar="MODEL")
+    ],
+    partition: Annotated[
+        str,
+        typer.Option(
+            help="How sounds are divided: random, or grouped, with no artist in two parts; with "
+            "--lists, which lists: random or fault of GTZAN.",
+            rich_help_panel=INPUT,
+        ),
+    ] = "random",
+    lists: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of lists train_KIND.txt, valid_KIND.txt and test_KIND.txt, for KIND of "
+            "--partition.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    system: Annotated[
+        Literal["frames", "windows"],
+        typer.Option(
+            help="Network: frames (FrameDNN), or windows of 100 frames (ConvDNN); its schedule is "
+            "the paper's.",
+            rich_help_panel=METHOD,
+        ),
+    ] = "frames",
+    hidden: Annotated[int, _CONFIG.option("hidden")] = _CONFIG["hidden"],
+    dropout: Annotated[bool, _CONFIG.option("dropout")] = _CONFIG["dropout"],
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Largest number of passes over the sounds. Default: the paper's.",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(help="Time limit; the best model until then is kept.", rich_help_panel=METHOD),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue from MODEL's checkpoint, if it has one.",
+            rich_help_panel=METHOD,
+        ),
+    ] = False,
+    seed: options.Seed = _CONFIG["seed"],
+    json_path: Json = None,
+) -> None:
+    """Train a classifier of genres as in Kereliuk, Sturm and Larsen (2015).
+
+    With --resume, a training that was interrupted continues from its last checkpoint.
+
+    Example: otoscope train genre music --partition grouped --out classifier --hours 1
+    """
+    from otoscope.data.partition import DividedFolder
+    from otoscope.train.genre import TrainGenreConfig, train_genre
+
+    settings = TrainGenreConfig.paper(system, hidden=hidden, dropout=dropout, seed=seed)
+    if epochs is not None:
+        settings = replace(settings, epochs=epochs)
+    parts = DividedFolder(sounds, partition, lists, seed)
+    with bars(training_kept(out, resume=resume)) as progress:
+        result = train_genre(
+            parts, out, settings=settings, hours=hours, resume=resume, progress=progress
+        )
+    write_json(result.to_dict(), json_path)
+    if not is_printed(json_path):
+        step, error = min(result.history, key=lambda score: score[1])
+        typer.echo(
+            f"{result.epochs:g} epochs; {100 * error:.1f} % of the validation {system} wrong "
+            f"(step {step}): {result.path}.json"
+        )

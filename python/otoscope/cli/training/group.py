@@ -1,0 +1,17 @@
+"""otoscope train: detectors of singing, and classifiers of genres."""
+
+from __future__ import annotations
+
+import typer
+
+from otoscope.cli.groups import Group
+from otoscope.cli.training.genre import genre
+from otoscope.cli.training.singing import singing
+
+__all__ = ["train"]
+
+train = typer.Typer(
+    cls=Group, help="Train detectors of singing and classifiers of genres.", no_args_is_help=True
+)
+train.command("singing")(singing)
+train.command("genre")(genre)

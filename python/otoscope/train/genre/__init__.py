@@ -1,0 +1,14 @@
+"""Training of paper E's genre classifiers on folders of labelled sounds."""
+
+from otoscope.train.genre.learner import TrainGenreConfig
+from otoscope.train.genre.spectra import Spectra, read_spectra, standardisation
+from otoscope.train.genre.training import TrainGenreResult, train_genre
+
+__all__ = [
+    "Spectra",
+    "TrainGenreConfig",
+    "TrainGenreResult",
+    "read_spectra",
+    "standardisation",
+    "train_genre",
+]

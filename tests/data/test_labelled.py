@@ -1,0 +1,107 @@
+"""Labelled sounds: folders of our corpora, GTZAN and LMD; what is missing is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otoscope.data import (
+    GenreRecipe,
+    LabelledSound,
+    load_genre_folders,
+    load_genres,
+    load_gtzan,
+    load_lmd,
+    write_genres,
+)
+from otoscope.errors import ParameterError
+
+GTZAN = [
+    "blues",
+    "classical",
+    "country",
+    "disco",
+    "hiphop",
+    "jazz",
+    "metal",
+    "pop",
+    "reggae",
+    "rock",
+]
+
+
+def files(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+    return root
+
+
+def gtzan(root: Path, n: int = 2, suffix: str = "wav") -> Path:
+    return files(root, *(f"genres/{g}/{g}.{i:05d}.{suffix}" for g in GTZAN for i in range(n)))
+
+
+def test_our_corpus_has_labels_and_artists(tmp_path: Path) -> None:
+    recipe = GenreRecipe(("jazz", "rock"), n_groups=2, seconds=4.0, sr=8000)
+    write_genres(tmp_path, 4, recipe=recipe)
+    sounds = load_genres(tmp_path)
+    assert [(sound.label, sound.group) for sound in sounds] == [
+        ("jazz", "jazz-0"),
+        ("rock", "rock-0"),
+        ("jazz", "jazz-1"),
+        ("rock", "rock-1"),
+    ]
+    sounds[1].path.unlink()
+    with pytest.raises(ParameterError, match=r"names .*rock.00000.wav, which is not there"):
+        load_genres(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "au"])
+def test_gtzan_is_found_by_its_folders(suffix: str, tmp_path: Path) -> None:
+    folder = gtzan(tmp_path, suffix=suffix)
+    sounds = load_genres(folder)
+    assert sounds == load_gtzan(folder) == load_gtzan(folder / "genres")
+    assert len(sounds) == 20
+    assert sounds[2] == LabelledSound(
+        "classical/classical.00000",
+        folder / f"genres/classical/classical.00000.{suffix}",
+        "classical",
+        "classical/classical.00000",
+    )
+
+
+def test_what_gtzan_lacks_is_named(tmp_path: Path) -> None:
+    folder = gtzan(tmp_path)
+    for path in (folder / "genres/metal").iterdir():
+        path.unlink()
+    (folder / "genres/metal").rmdir()
+    with pytest.raises(ParameterError, match="has no folder metal; GTZAN has blues"):
+        load_gtzan(folder)
+
+
+def test_artists_of_lmd_are_read_from_the_names(tmp_path: Path) -> None:
+    files(tmp_path, "tango/Carlos Gardel - A.mp3", "tango/carlos gardel - B.mp3", "axe/X - Y.mp3")
+    groups = [sound.group for sound in load_lmd(tmp_path)]
+    assert groups == ["x", "carlos gardel", "carlos gardel"]
+
+
+def test_names_without_artists_are_refused(tmp_path: Path) -> None:
+    files(tmp_path, "tango/a.mp3", "axe/b.mp3")
+    with pytest.raises(ParameterError, match='no file is named "ARTIST - TITLE"'):
+        load_lmd(tmp_path)
+    assert [sound.label for sound in load_genre_folders(tmp_path)] == ["axe", "tango"]
+
+
+def test_a_folder_of_one_label_is_refused(tmp_path: Path) -> None:
+    files(tmp_path, "tango/a.mp3", "notes/readme.txt")
+    with pytest.raises(ParameterError, match=r"holds 1 folders with sounds .*two at least"):
+        load_genres(tmp_path)
+    with pytest.raises(ParameterError, match="is not a folder"):
+        load_genre_folders(tmp_path / "nowhere")
+
+
+def test_a_manifest_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.jsonl").write_text('{"key": "a", "file": "a.wav"}\n')
+    with pytest.raises(ParameterError, match=r"names no genres; otoscope corpus genres"):
+        load_genres(tmp_path)
