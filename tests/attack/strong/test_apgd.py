@@ -260,6 +260,7 @@ def test_frames_are_pooled_by_their_mean_posterior() -> None:
     [
         ({"loss": "hinge"}, "loss is 'hinge', must be 'auto', 'ce', 'dlr' or 'margin'"),
         ({"masking": 0.5, "sr": 800}, "masking is 0.5, APGD has none: use WaveformPGD"),
+        ({"memory_format": "auto"}, "memory_format is 'auto', APGD has none: use WaveformPGD"),
         ({"untargeted_loss": "cross_entropy"}, "untargeted_loss is .*pass loss= instead"),
         ({"norm": "l1"}, "norm is 'l1'"),
     ],

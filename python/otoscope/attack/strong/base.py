@@ -30,7 +30,7 @@ class StrongAttack(Attack):
     """An attack whose searches choose their own steps; see `APGD`, `FABT` and `Square`.
 
     Settings that are not listed are those of every attack: see `otoscope.attack.base.Attack`;
-    ``masking`` and ``untargeted_loss`` do not apply.
+    ``masking``, ``untargeted_loss`` and ``memory_format`` do not apply.
 
     Parameters
     ----------
@@ -58,12 +58,15 @@ class StrongAttack(Attack):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_loss(self.loss)
-        if self.masking or self.untargeted_loss != "strongest_other":
-            name = "masking" if self.masking else "untargeted_loss"
-            remedy = "use WaveformPGD" if self.masking else "pass loss= instead"
-            raise ParameterError(
-                f"{name} is {getattr(self, name)!r}, {type(self).__name__} has none: {remedy}"
-            )
+        for name, usual, remedy in (
+            ("masking", 0.0, "use WaveformPGD"),
+            ("untargeted_loss", "strongest_other", "pass loss= instead"),
+            ("memory_format", "contiguous", "use WaveformPGD"),
+        ):
+            if (value := getattr(self, name)) != usual:
+                raise ParameterError(
+                    f"{name} is {value!r}, {type(self).__name__} has none: {remedy}"
+                )
 
     @property
     def bound(self) -> Bound:
