@@ -59,6 +59,11 @@ class Spectra:
         """Label of each frame, [frame]."""
         return self.labels.repeat_interleave(self.lengths)
 
+    def parts(self) -> Sequence[Tensor]:
+        """Return the magnitudes [frame, bin] of each sound."""
+        parts: Sequence[Tensor] = self.magnitudes.split(self.lengths.tolist())
+        return parts
+
     def windows(self, n_frames: int, hop: int) -> tuple[Tensor, Tensor]:
         """Return the first frames [window] of all windows within a sound, and their labels."""
         starts, labels = [], []
