@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from otoscope import models
 from otoscope.papers.a_soundlime._excerpts import SongStems
 from otoscope.papers.explainers.adversary import Adversary
 from otoscope.papers.explainers.planted import Horse, Planted, horse_scene, planted
@@ -81,6 +82,17 @@ def test_sung_frames_are_those_in_which_the_voice_sounds() -> None:
         assert item.stems is not None
         mixed = item.stems.out(item.stems.parts.sum(0))
         assert float((mixed - item.x).abs().median()) < 0.05  # energies of two tones add up
+
+
+def test_excerpts_end_with_the_song() -> None:
+    """A song that is longer than an excerpt by less than a frame has one place for it."""
+    model = models.load("synth-singing")
+    n = model.excerpt_samples + model.hop_length - 1
+    voice = 0.1 * torch.sin(0.06 * torch.arange(n)) * (torch.arange(n) > 0.6 * n)
+    sung = Sung(model, lambda song: [SongStems("short", voice, 0.1 * voice.roll(99))], 7, 0)
+    assert {item.about["start"] for item in sung.items(0, 3)} <= {
+        model.patch((voice, model.sample_rate)).start
+    }
 
 
 def test_an_adversary_differs_in_its_region_alone() -> None:

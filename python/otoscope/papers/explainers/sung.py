@@ -67,7 +67,9 @@ class Sung:
         seconds = (len(stems.voice) - model.excerpt_samples) / rate
         sung = _sung_samples(stems, model.hop_length, rate)
         rng = numpy_generator(item_seed(self.seed, "excerpts", song))
-        for start in map(float, rng.uniform(0, max(seconds, 0), _TRIES)):
+        last = max(0, int(seconds * rate) // model.hop_length) * model.hop_length / rate
+        for drawn in map(float, rng.uniform(0, max(seconds, 0), _TRIES)):
+            start = min(drawn, last)  # a whole frame
             patch = model.patch((stems.voice + stems.backing, rate), start=start)
             truth = _owned(sung, patch)
             if not 0.1 <= float(truth.float().mean()) <= 0.7:
