@@ -263,7 +263,7 @@ def judged(
         raise err.within(f"explainer {explainer.name}") from err
     seconds = time.perf_counter() - began
     return {
-        **judge(scores, item),
+        **{name: round(value, 5) for name, value in judge(scores, item).items()},
         "seconds": round(seconds, 4),
         "evaluations": problem.model.spent,
     }
