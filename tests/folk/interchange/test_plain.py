@@ -50,4 +50,4 @@ def test_generated_tunes_are_read_alike(tmp_path: Path, judge: str) -> None:
 def test_real_and_sampled_tunes_are_read_alike(tmp_path: Path, judge: str) -> None:
     """Nearly all of each tenth tune of O'Neill and of 200 of the network that is shipped."""
     assert share_that_agree(sampled_tunes(), judge, tmp_path) >= 0.965  # 193 of 199: docs/papers/D
-    assert share_that_agree(oneill()[::10], judge, tmp_path) >= 0.98
+    assert share_that_agree(oneill()[::10], judge, tmp_path) >= 0.96  # abcjs: docs/papers/D
