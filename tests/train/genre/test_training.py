@@ -249,6 +249,7 @@ def test_an_adversary_takes_the_place_of_each_batch(sounds: Partition, tmp_path:
     [
         (lambda: TrainGenreConfig("songs"), "system is 'songs'"),  # type: ignore[arg-type]
         (lambda: TrainGenreConfig("windows", dropout=True), "dropout is a setting of the system"),
+        (lambda: TrainGenreConfig.paper("windows", dropout=True), "dropout is a setting of the"),
         (lambda: TrainGenreConfig(batch=0), "batch is 0, must be >= 1"),
         (lambda: TrainGenreConfig(momentum=(0.5, 1.0)), r"momentum \(0.5, 1.0\)"),
     ],

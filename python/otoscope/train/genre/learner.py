@@ -119,7 +119,13 @@ class TrainGenreConfig:
         """
         common: dict[str, Any] = {"system": system, "hidden": hidden, "seed": seed}
         if system == "windows":
-            return cls(**common, batch=5, learning_rate=0.001, ramp=100, epochs=200, patience=20)
+            rates: dict[str, Any] = {
+                "learning_rate": 0.001,
+                "ramp": 100,
+                "epochs": 200,
+                "patience": 20,
+            }
+            return cls(**common, dropout=dropout, batch=5, **rates)  # refuses dropout
         if dropout:
             return cls(**common, dropout=True, learning_rate=0.1, ramp=200, epochs=400, patience=50)
         return cls(**common)
