@@ -190,7 +190,7 @@ def test_genres_of_different_pitch_are_told_apart(sounds: Partition, tmp_path: P
 
 
 def test_windows_are_learnt(sounds: Partition, tmp_path: Path) -> None:
-    """Of the same few windows the loss falls, whatever the weights were at first."""
+    """The loss on a few windows that come again falls, whatever the first weights are."""
     losses: list[float] = []
     settings = replace(
         WINDOWS, channels=4, hidden=32, epochs=12, ramp=50, patience=50, learning_rate=0.003
