@@ -19,6 +19,7 @@ from otoscope.data import GenreRecipe, plan_genres, render_genre, write_genres
 from otoscope.data.synthesis import mma
 from otoscope.data.synthesis.genres import GENRES
 from otoscope.errors import MissingExtra, ParameterError
+from otoscope.workflows.labelled_items import read_items
 
 SHORT = GenreRecipe(seconds=4.0, sr=8000)
 
@@ -78,6 +79,12 @@ def test_the_manifest_tells_the_truth_and_the_corpus_goes_on(tmp_path: Path) -> 
     assert (tmp_path / "blues/blues.00000.wav").read_bytes() == first
     with pytest.raises(ParameterError, match="name another folder"):
         write_genres(tmp_path, 3, seed=1, recipe=SHORT)
+
+
+def test_an_interrogation_reads_genres_and_artists(tmp_path: Path) -> None:
+    write_genres(tmp_path, 2, recipe=SHORT)
+    items = read_items(tmp_path)
+    assert (items.labels, items.groups) == (("blues", "country"), ("blues-0", "country-0"))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Labelled items of an interrogation: their classes, groups and numbers that may be confounds.
 
 Items are read from a folder with one sub-folder per class, from one with a ``manifest.jsonl`` (as
-`otoscope corpus dance` writes it), from a table (CSV), or from ``features.npz``: features
-[dose, item, feature], ``dilation_percent`` [dose], ``recording`` [item], ``label`` [item].
+`otoscope corpus dance` or `genres` writes it), from a table (CSV), or from ``features.npz``:
+features [dose, item, feature], ``dilation_percent`` [dose], ``recording`` [item], ``label`` [item].
 """
 
 from __future__ import annotations
@@ -147,10 +147,11 @@ def _manifest(path: Path) -> list[dict[str, Any]]:
     rows = []
     for record in records.stream(path):
         clip = record.get("clip")
-        if not isinstance(clip, dict) or "style" not in clip:
+        clip = clip if isinstance(clip, dict) else {}
+        if (label := clip.get("style", clip.get("genre"))) is None:
             raise ParameterError(f"{path} has no styles", advice=Advice("give ", *_LABELLING))
         require_types(record, {"file": str}, f"{path}: a record")
-        rows.append({**clip, "file": record["file"], "label": clip["style"]})
+        rows.append({**clip, "file": record["file"], "label": label})
     if not rows:
         raise ParameterError(f"{path} is empty")
     return rows
