@@ -188,7 +188,7 @@ def load_genre_folders(folder: str | Path) -> tuple[LabelledSound, ...]:
 
 
 def _of_manifest(folder: Path) -> tuple[LabelledSound, ...]:
-    sounds = []
+    sounds, missing = [], []
     for record in records.stream(folder / "manifest.jsonl"):
         clip = record.get("clip")
         if not isinstance(clip, dict) or not {"genre", "style"} & set(clip):
@@ -197,9 +197,14 @@ def _of_manifest(folder: Path) -> tuple[LabelledSound, ...]:
             )
         path = folder / str(record["file"])
         if not path.is_file():
-            raise ParameterError(f"{folder / 'manifest.jsonl'} names {path}, which is not there")
+            missing.append(path)
         label = str(clip.get("genre", clip.get("style")))
         sounds.append(LabelledSound(record["key"], path, label, str(clip["group"])))
+    if missing:
+        raise ParameterError(
+            f"{folder / 'manifest.jsonl'} names {missing[0]}, which is not there ({len(missing)} "
+            f"of {len(sounds)} are missing)"
+        )
     return tuple(sounds)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +56,12 @@ class Partition:
     def labels(self) -> tuple[str, ...]:
         """Labels of the sounds to train on, sorted."""
         return tuple(sorted({sound.label for sound in self.train}))
+
+    @property
+    def digest(self) -> str:
+        """Digest of the names in each part, by which a model's card tells its partition."""
+        names = [[sound.name for sound in getattr(self, part)] for part in _PARTS]
+        return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -177,4 +177,5 @@ def _card(settings: TrainGenreConfig, sounds: Partition) -> dict[str, str]:
         "network": f"{name} (Kereliuk, Sturm and Larsen, 2015)",
         "trained on": f"{len(sounds.train)} sounds of "
         f"{len({sound.group for sound in sounds.train})} artists",
+        "partition": sounds.digest,
     }
