@@ -190,7 +190,9 @@ def test_a_pickup_is_no_bar_and_a_part_begins_a_line() -> None:
     lines = to_abc(tune(f"|:{part}:|{part}:|")).splitlines()[4:]
     assert lines == ["|: G2 | c8 | c8 | c8 | c6 :|", "G2 | c8 | c8 | c8 | c6 :|"]
     lines = to_abc(tune("c8|c8|c8|d8|e8|1f8:|2g8|:c8|c8|")).splitlines()[4:]
-    assert lines == ["c8 | c8 | c8 | d8 |", "e8 |1 f8 :|2 g8", "|: c8 | c8 |"]
+    assert lines == ["c8 | c8 | c8 | d8 |", "e8 |1 f8 :|2 g8 |:", "c8 | c8 |"]
+    lines = to_abc(tune("c8|c8||[M:3/4]|:e6:|")).splitlines()[4:]
+    assert lines == ["c8 | c8 || [M:3/4]", "|: e6 :|"]
 
 
 def test_books_are_numbered() -> None:

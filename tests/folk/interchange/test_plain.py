@@ -17,6 +17,7 @@ BODIES = (
     "G>A (3B>AG A>B2|Z2|x4|=c^c c'_b|[^F-A]F-[FG] z2|1 AB||2 GA:|BB||",
     "AB:|cd|1 ef:|2 fg:|ga:|",
     "|::AB::|",
+    "|::AB|1 cd:|2 ef::ga|1 ab::|2,3 bc:|",  # "::" after the second of three passes repeats
 )
 
 
@@ -35,7 +36,7 @@ def test_what_is_read_in_different_ways_is_written_out() -> None:
     assert lines == [
         "|: ^F-FFG |1 FG :|2 E2 :| ",
         "|: G>A(3B3/2A/2G A3/2B | z8 | z8 | z4 | =c^c^c'_b | [^F-A]F-[FG]z2 |1 AB ||2 GA :| BB || ",
-        "|: AB :: cd |1 ef :|2 fg :: ga :| ",
+        "|: AB :: cd |1 ef :|2 fg |: ga :| ",
     ]
 
 
@@ -49,5 +50,5 @@ def test_generated_tunes_are_read_alike(tmp_path: Path, judge: str) -> None:
 @pytest.mark.parametrize("judge", JUDGES)
 def test_real_and_sampled_tunes_are_read_alike(tmp_path: Path, judge: str) -> None:
     """Nearly all of each tenth tune of O'Neill and of 200 of the network that is shipped."""
-    assert share_that_agree(sampled_tunes(), judge, tmp_path) >= 0.965  # 193 of 199: docs/papers/D
-    assert share_that_agree(oneill()[::10], judge, tmp_path) >= 0.96  # abcjs: docs/papers/D
+    assert share_that_agree(sampled_tunes(), judge, tmp_path) >= 0.98
+    assert share_that_agree(oneill()[::10], judge, tmp_path) >= 0.975  # 4 of 201 may not

@@ -32,7 +32,8 @@ def unambiguous(tune: Tune) -> Tune:
 
     An accidental is written at each note that it alters, since not all programs carry it through
     the measure; a tie stays only where the same pitch follows (others are slurs, which some
-    programs join to one note); consecutive bar lines become one; each repeat has its opening mark;
+    programs join to one note); consecutive bar lines become one; each repeat has its opening mark,
+    and "::" after a last ending becomes "|:";
     rests are visible and at most a measure long; broken rhythms in tuplets and between notes of
     different lengths become numbers.
 
@@ -43,6 +44,7 @@ def unambiguous(tune: Tune) -> Tune:
     '|: ^F-^F ^FG |1 FG :|'
     """
     elements = _with_opening_marks(list(_with_one_bar_line(measure_by_measure(tune))))
+    elements = list(_without_vain_marks(elements))
     elements = list(_with_plain_lengths(elements))
     return replace(tune, elements=tuple(_with_signs(_with_real_ties(elements), tune.key)))
 
@@ -94,6 +96,20 @@ def _with_opening_marks(elements: list[Element]) -> list[Element]:
         elif bar.opens or bar.closes or is_end:
             begins, begun, in_later_ending = index, bar, False
     return marked if marked[0] != BarLine("") else marked[1:]
+
+
+def _without_vain_marks(elements: Iterable[Element]) -> Iterator[Element]:
+    """Leave out closing marks after a last ending, before an opening mark: nothing is repeated."""
+    begun, turn = BarLine(""), 1  # turn: last pass that plays the ending
+    for element in elements:
+        if isinstance(element, BarLine):
+            passes = 1 + max(element.repeats[0], begun.repeats[1], 1)
+            if element.opens and not element.ending and turn >= passes:
+                element = replace(element, text=repeat_mark(0, element.repeats[1]))
+            is_end = element.opens or (element.closes and not element.ending)
+            begun = element if is_end else begun
+            turn = max(element.endings, default=1 if is_end else turn)
+        yield element
 
 
 def _with_plain_lengths(elements: list[Element]) -> Iterator[Element]:

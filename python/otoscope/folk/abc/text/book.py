@@ -233,10 +233,12 @@ def _lines_of_music(tune: Tune) -> list[str]:
             if length:
                 n_bars += element.text != "" and not is_piece
                 missing = Fraction(0) if is_piece else max(full - length, Fraction(0))
-            if n_bars and element.opens and not element.closes:  # a part begins a line
+            begins_part = element.opens and not element.closes
+            if n_bars and begins_part and not length:  # after a bar line, so that it begins a line
                 lines, line, n_bars = [*lines, line.strip()], "", 0
             line, start = f"{line.rstrip()} {text} ", timed.onset
-            ends_part = element.closes and not element.ending
+            # |: as the only bar line ends a line: abcjs plays notes twice before one that it begins
+            ends_part = (element.closes or begins_part) and not element.ending
             if n_bars and (n_bars == _BARS_PER_LINE or ends_part):
                 lines, line, n_bars = [*lines, line.strip()], "", 0
             continue
