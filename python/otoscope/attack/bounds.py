@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from otoscope.attack.kernels import on_kernel, shift_into_ball_
 from otoscope.errors import ParameterError
 from otoscope.signal.snr import check_snr, radius, segment_energy
 
@@ -137,6 +138,12 @@ class Region:
         peak = x.abs().amax(1) + 1.001 * self.reach[:, 0]
         self._is_clear = limit is None or bool((peak < limit).all())
         """Whether no difference within the ball or cube reaches the amplitude."""
+        self._is_ball = self._is_clear and bound.norm == "l2" and bound.segmental_snr_db is None
+
+    @property
+    def radius(self) -> Tensor:
+        """Radius of the ball around each sound: Tensor [batch], float64."""
+        return self._radius[:, 0]
 
     def place_(self, sound: Tensor) -> Tensor:
         """Project sounds [batch, sample] of the type of ``x``, in place."""
@@ -150,7 +157,10 @@ class Region:
         sample that was rounded outwards comes nearer by a step of a float.
         """
         limit, dtype = self.bound.amplitude, difference.dtype
-        difference = self.project_(difference, slack=2 * torch.finfo(dtype).eps)
+        slack = 2 * torch.finfo(dtype).eps
+        if self._is_ball and on_kernel(difference, self.x):
+            return shift_into_ball_(difference, self.x, self.radius, slack=slack)
+        difference = self.project_(difference, slack=slack)
         placed = torch.add(self.x, difference, out=self._spare)
         if self.bound.segmental_snr_db is not None or not self._holds(placed):
             is_beyond = ((placed - self.x).abs_() > difference.abs_()).to(dtype)
@@ -169,6 +179,8 @@ class Region:
 
     def project_(self, difference: Tensor, slack: float = 0.0) -> Tensor:
         """Project differences [batch, sample], in place; ``slack`` makes the bound smaller."""
+        if self._is_ball and on_kernel(difference):
+            return shift_into_ball_(difference, None, self.radius, slack=slack)
         bound, wide = self.bound, self._wide.copy_(difference)
         if bound.segmental_snr_db is None:
             if bound.norm == "l2":

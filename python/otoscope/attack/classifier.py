@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from otoscope.attack.kernels import divisor_of
 from otoscope.attack.objective import Outputs
 from otoscope.errors import ParameterError
 from otoscope.protocols import (
@@ -25,7 +26,6 @@ __all__ = [
     "SpectrumClassifier",
     "check_differentiable",
     "classifier_of",
-    "divisor_of",
     "gradient_of",
     "kind_of_outputs",
     "predict",
@@ -193,7 +193,7 @@ def gradient_of(loss: Tensor, at: Tensor) -> Tensor:
             "use Square, which needs none"
         )
     # A sum of squares is finite only if all its terms are; it may overflow by itself.
-    if not bool(gradient.norm().isfinite()) and not bool(gradient.isfinite().all()):
+    if not math.isfinite(gradient.norm()) and not bool(gradient.isfinite().all()):
         raise ParameterError(
             "the model's gradient is NaN or infinite (a square root or a logarithm of 0?); "
             "add a small constant there"
@@ -205,10 +205,3 @@ def unit(vector: Tensor) -> Tensor:
     """Scale each row [batch, ...] to norm 1; rows of zeros stay."""
     direction: Tensor = vector / divisor_of(vector)
     return direction
-
-
-def divisor_of(vector: Tensor, order: int = 2) -> Tensor:
-    """Return the norm of each row [batch, ...], as [batch, 1, ...]; 1 for rows of zeros."""
-    norm = vector.flatten(1).norm(p=order, dim=1).view(-1, *[1] * (vector.ndim - 1))
-    divisor: Tensor = norm.where(norm > 0, 1)
-    return divisor

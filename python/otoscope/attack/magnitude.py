@@ -17,7 +17,8 @@ from torch import Tensor
 from otoscope import ops
 from otoscope.attack.base import Attack
 from otoscope.attack.bounds import Bound, Region
-from otoscope.attack.classifier import SpectrumClassifier, divisor_of
+from otoscope.attack.classifier import SpectrumClassifier
+from otoscope.attack.kernels import scale_magnitudes_
 from otoscope.attack.objective import Outputs
 from otoscope.attack.problem import Problem, pose
 from otoscope.attack.published import PublishedConfig, momentum_of, search_as_published
@@ -266,12 +267,14 @@ class MagnitudeStep:
         n_padded = 2 * self._lead + -(-x.shape[1] // hop_length) * hop_length
         self._padded = x.new_zeros(len(x), n_padded)
         self._inner = self._padded[:, self._lead :][:, : x.shape[1]]  # silence around it
-        self._reach: Tensor | None = None
-        if normalised:
+        self._normalised = normalised
+        if normalised:  # to the ball of magnitudes
             self._inner.copy_(x)
-            size = self._analysis().abs().norm(dim=(1, 2), keepdim=True)
+            size = self._analysis().abs().norm(dim=(1, 2), dtype=torch.float64)
             self._reach = size / 10 ** (bound.snr_db / 20)
-        self._n_frames = n_frames(x.shape[1], n_fft=n_fft, hop_length=hop_length)
+        else:
+            count = n_frames(x.shape[1], n_fft=n_fft, hop_length=hop_length)
+            self._reach = x.new_full((len(x),), count, dtype=torch.float64)
 
     def __call__(
         self, sound: Tensor, gradient: Tensor, memory: Tensor, iteration: int
@@ -293,35 +296,16 @@ class MagnitudeStep:
         """
         self._inner.copy_(sound)
         D = self._analysis()
-        S, size = _polar_(D)
         torch.mul(gradient, self._gain, out=self._inner)
-        slope = self._slope(D, size)
-        if self._reach is None:
-            slope *= length * self._n_frames
-        else:
-            slope *= length * self._reach / divisor_of(slope)
-        magnitude = torch.sub(S, slope, out=S).clamp_(min=0)
-        moved = D.mul_(magnitude.div_(size))
-        y = ops.istft_ls(moved, window=self._window, hop_length=self._hop_length)
+        # T^* gradient: omega / n_fft Re(e^{-j phase} A (gradient / W)), omega 1 or 2 for each bin.
+        lengths, normalises = length * self._reach, self._normalised
+        scale_magnitudes_(D, self._analysis(), self._weights, lengths, normalises=normalises)
+        y = ops.istft_ls(D, window=self._window, hop_length=self._hop_length)
         return y[:, self._lead :][:, : sound.shape[1]]
-
-    def _slope(self, D: Tensor, size: Tensor) -> Tensor:
-        """Apply T^*: omega / n_fft Re(e^{-j phase} A (gradient / W)), omega 1 or 2 for each bin."""
-        slope = self._analysis().mul_(D.conj()).real / size
-        return slope.mul_(self._weights)
 
     def _analysis(self) -> Tensor:
         """Transform what was written to the padded sound."""
         return ops.stft(self._padded, window=self._window, hop_length=self._hop_length)
-
-
-def _polar_(D: Tensor) -> tuple[Tensor, Tensor]:
-    """Return magnitudes S of spectra, and the size of D; bins of 0 in D become 1, of phase 0."""
-    re, im = D.real, D.imag
-    S = torch.mul(re, re).addcmul_(im, im).sqrt_()  # abs takes three times as long
-    is_zero = torch.eq(S, 0, out=torch.empty_like(S))
-    re.add_(is_zero)
-    return S, is_zero.add_(S)
 
 
 def _as_sound(

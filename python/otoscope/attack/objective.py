@@ -142,7 +142,8 @@ class Objective:
             posterior = aggregate(posterior, self.aggregation)
         aim = self.labels if self.targeted else _strongest_other(posterior, self.labels)
         confidence = posterior.gather(-1, aim[..., None])[..., 0]
-        success = (posterior.argmax(-1) == self.labels) == self.targeted
+        highest = posterior.argmax(-1)
+        success = highest == self.labels if self.targeted else highest != self.labels
         climbs = not self.targeted and self.untargeted_loss == "cross_entropy"
         expected = self.labels if climbs else aim
         if pools:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from otoscope.attack.base import Attack
 from otoscope.attack.bounds import Bound, Region
-from otoscope.attack.classifier import divisor_of
+from otoscope.attack.kernels import descend_, divisor_of
 from otoscope.attack.problem import Problem, pose
 from otoscope.attack.result import AttackResult
 from otoscope.attack.search import SearchState, search, summarise
@@ -112,13 +112,14 @@ class GradientStep:
         self, sound: Tensor, gradient: Tensor, memory: Tensor, iteration: int
     ) -> tuple[Tensor, Tensor]:
         """Step: memory <- momentum memory + gradient / |gradient|; sound <- P(sound - length d)."""
-        region, is_l2 = self._region, self._region.bound.norm == "l2"
-        length = step_length(self._length, iteration, shortens=self._shortens) * region.reach
-        memory.mul_(self._momentum).addcdiv_(gradient, divisor_of(gradient, 2 if is_l2 else 1))
-        if is_l2:
-            sound.addcdiv_(memory, divisor_of(memory) / length, value=-1)
-        else:
-            sound.addcmul_(memory.sign(), length, value=-1)
+        region = self._region
+        length = step_length(self._length, iteration, shortens=self._shortens)
+        if region.bound.norm == "l2":
+            radii, momentum = length * region.radius, self._momentum
+            descend_(sound, memory, gradient, region.x, length=radii, momentum=momentum)
+            return region.shift_(sound), memory
+        memory.mul_(self._momentum).addcdiv_(gradient, divisor_of(gradient, 1))
+        sound.addcmul_(memory.sign(), length * region.reach, value=-1)
         return region.place_(sound), memory
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
@@ -204,7 +205,9 @@ def check_outputs(
         )
     if outputs.is_complex():
         raise ParameterError(f"the model returned {outputs.dtype}, must return real numbers")
-    n_bad = int((~outputs.isfinite()).sum()) if finite else 0
+    # A sum is finite only if all its terms are; it may overflow by itself.
+    is_suspect = finite and not math.isfinite(outputs.detach().sum())
+    n_bad = int((~outputs.isfinite()).sum()) if is_suspect else 0
     if n_bad:
         raise ParameterError(
             f"{n_bad} of {outputs.numel()} outputs of the model are NaN or infinite: "

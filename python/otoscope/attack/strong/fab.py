@@ -84,6 +84,8 @@ class NearestAttack(StrongAttack):
 class NearestResponse(Response):
     """Evaluation of candidates; ``excess`` is their distance in units of the bound's radius."""
 
+    excess: Tensor
+
     @property
     def score(self) -> Tensor:
         """Rank of each candidate: the nearest success, else the highest confidence within 1."""
