@@ -270,7 +270,8 @@ class MagnitudeStep:
         self._normalised = normalised
         if normalised:  # to the ball of magnitudes
             self._inner.copy_(x)
-            size = self._analysis().abs().norm(dim=(1, 2), dtype=torch.float64)
+            numbers = torch.view_as_real(self._analysis()).flatten(1)
+            size = numbers.norm(dim=1, dtype=torch.float64)
             self._reach = size / 10 ** (bound.snr_db / 20)
         else:
             count = n_frames(x.shape[1], n_fft=n_fft, hop_length=hop_length)
