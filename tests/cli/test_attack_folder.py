@@ -58,7 +58,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def attack(code: int, *options: object, words: tuple[object, ...] = ()) -> str:
     """Run the command, which must end with an exit code."""
-    words = words or ("songs", "--model", "m.py:make", "--out", "adv", "--snr-db", 6)
+    words = words or ("songs", "--model", "m.py:make", "--out", "adv")
+    words += () if {"--curve", "--snr-db"} & {*words, *options} else ("--snr-db", 6)
     result = CliRunner().invoke(app, ["attack", *given_once((*words, *options))])
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output

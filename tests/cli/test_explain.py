@@ -245,6 +245,17 @@ def test_models_lists_licences_and_install_lines() -> None:
         ),
         ([*MODEL, "--content", "nan"], "content is nan, must be a finite number"),
         ([*MODEL, "--design", "all"], "design is 'all'"),
+        (
+            [*MODEL, "--components", "time:5"],
+            "segments is 'temporal:4' beside components, whose parts are occluded in their place; "
+            "leave out --segments or --components",
+        ),
+        (
+            ["--model", "synth-singing", "--segments", "temporal:10", "--components", "time:5"],
+            "segments is 'temporal:10' beside components",
+        ),
+        (["--model", "synth-singing", "--segments", "beats", "--stems", "."], "beside stems"),
+        ([*MODEL, "--passes", "99", "--design", "exact"], "passes is 99, which chooses the design"),
         ([*MODEL, "--start", "99"], "99"),
         ([*MODEL, "--start", "nan"], "start is nan; it must be seconds, 0 or more"),
         ([*MODEL, "--every", "0"], "every is 0.0; it must be seconds above 0"),

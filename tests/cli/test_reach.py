@@ -26,7 +26,10 @@ WORK: dict[str, tuple[str, str]] = {
     ),
     "contents": ("workflows.contents:choose_contents", "{sound} --model m"),
     "maximise": ("workflows:maximise_unit", "--model m --layer fc8 --prior raw"),
-    "attack": ("workflows:attack_file", "{sound} --model m --out {folder}/a.wav"),
+    "attack": (
+        "workflows:attack_file",
+        "{sound} --model m --out {folder}/a.wav --transforms noise:30",
+    ),
     "interrogate": (
         "workflows:interrogate_files",
         "--model m --data {folder} --tempo 6 --highpass 20",
@@ -87,7 +90,7 @@ VALUES: tuple[str, ...] = (
     *("fourier", "mp3:64", "librosa", "mma", "kernel"),
 )
 VALUES += ("paper", "v1", "cuda", "fluidsynth", "challenge2020", "challenge2022", "midi")
-VALUES += ("Dmaj", "jig", "apgd", "linf", "gain:3", "windows", "synth")
+VALUES += ("Dmaj", "jig", "apgd", "linf", "gain:3", "windows", "synth", "magnitude")
 
 # Options that do not reach the work, since the command line itself reads them or writes what came
 # out: each with the test that fails if it is ignored. The others are tried here.

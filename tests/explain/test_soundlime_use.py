@@ -263,6 +263,16 @@ def test_what_is_no_patch_is_refused_with_the_way_to_one(given: object, message:
         explainer(Tagger(), target=0).explain(given)  # type: ignore[call-overload]
 
 
+def test_segments_beside_components_are_refused() -> None:
+    network = torch.nn.Linear(100, 1)
+    with pytest.raises(ParameterError, match=r"'temporal:10' beside components.*leave out seg"):
+        SoundLIME(network, segments="temporal:10", components="time:5")
+    lime = SoundLIME(network, components="time:5", content="silence")
+    with pytest.raises(ParameterError, match="segments is 'spectral:4' beside components"):
+        lime.varied(segments="spectral:4")
+    assert str(lime.varied(components="time:4").components) == "time(4)"
+
+
 def test_no_patches_have_no_explanations() -> None:
     assert explainer(Tagger(), target=0).explain([]) == []
     assert explainer(Tagger(), target=0).explain(torch.ones(0, 6, 2)) == []

@@ -26,6 +26,21 @@ def test_what_is_hidden_is_no_class(tmp_path: Path) -> None:
     assert read_items(tmp_path).labels == ("high", "high", "low", "low")
 
 
+def test_no_class_is_without_sounds_and_no_sound_without_class(tmp_path: Path) -> None:
+    for label in ("high", "low"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "0.wav").touch()
+    (tmp_path / "noise").mkdir()
+    with pytest.raises(ParameterError, match="noise has no sound files, and each sub-folder is a"):
+        read_items(tmp_path)
+    labels = read_items(tmp_path, unlabelled=True).labels
+    assert labels is None
+    (tmp_path / "noise").rmdir()
+    (tmp_path / "loose.wav").touch()
+    with pytest.raises(ParameterError, match=r"loose.wav is in no sub-folder.*1 of 3 sounds"):
+        read_items(tmp_path)
+
+
 def test_a_dance_corpus_tells_style_artist_and_tempo(tmp_path: Path) -> None:
     recipe = DanceRecipe(styles=("Waltz", "Tango"), seconds=2.0, sr=SR, n_groups=2)
     write_dance(tmp_path / "dances", 12, recipe=recipe)

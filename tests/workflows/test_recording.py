@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from otoscope.errors import ParameterError
 from otoscope.models import Listener, listener, timelines
 from otoscope.protocols import ListeningModel
 from otoscope.signal import Compression, librosa_mel, read_audio, svd2015, write_audio
 from otoscope.signal.audio import files
-from otoscope.workflows.recording import FolderNotes, Recording
+from otoscope.workflows.recording import FolderNotes, Recording, sound_files
 
 SECONDS = 50.3
 
@@ -120,6 +121,14 @@ def test_excerpts_near_each_other_are_cut_from_one_transform(
     for patch, reference in zip(patches, expected, strict=True):
         assert patch.start == pytest.approx(reference.start, abs=1e-9)
         assert torch.allclose(patch.values, reference.values, rtol=0, atol=1e-5)
+
+
+def test_an_empty_folder_is_refused_also_beside_others(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "none" / "deeper").mkdir(parents=True)
+    with pytest.raises(ParameterError, match=r"none: no sound files \(\.aif"):
+        sound_files((tmp_path / "a.wav", tmp_path / "none"))
+    assert sound_files((tmp_path,)) == [tmp_path / "a.wav"]
 
 
 def test_a_link_to_nothing_is_told_from_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from otoscope.cli.options import (
     Model,
     Seed,
     Workers,
+    given_names,
 )
 from otoscope.cli.output import (
     bars,
@@ -49,6 +50,7 @@ _TABLE = 100  # rows of one table; more follow in another, so that no number of 
 
 
 def attack(  # noqa: PLR0913 - a command has the options it has
+    ctx: typer.Context,
     sound: Annotated[
         Path, typer.Argument(metavar="AUDIO", help="Sound file to attack, or a folder of them.")
     ],
@@ -129,6 +131,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         raise ParameterError(f"--curve {reason}: a curve needs one adversary of each of many files")
     printed = is_printed(json_path)
     from otoscope import workflows  # torch takes seconds to load
+    from otoscope.workflows.attack_methods import check_options
 
     config = workflows.AttackFileConfig(
         sound=sound,
@@ -155,6 +158,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         seed=seed,
         device=device,
     )
+    check_options(config, given_names(ctx))
     if sound.is_dir():
         _attack_folder(config, html, json_path, workers, curve=curve)
     if json_path:

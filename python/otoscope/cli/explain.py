@@ -25,6 +25,7 @@ from otoscope.cli.options import (
     Json,
     Seed,
     Workers,
+    given_names,
 )
 from otoscope.cli.output import (
     NOTHING_KEPT,
@@ -50,6 +51,7 @@ _CONFIG = Config("workflows.explain.config", "ExplainConfig")
 
 
 def explain(  # noqa: PLR0913 - a command has the options it has
+    ctx: typer.Context,
     sounds: Annotated[
         list[Path], typer.Argument(metavar="AUDIO", help="Sound files, or folders of them.")
     ],
@@ -135,12 +137,9 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     """
     if at_max and (start is not None or every is not None):
         raise ParameterError("--at-max beside --start or --every: choose one")
-    for sound in sounds:
-        if not sound.exists():
-            raise ParameterError(f"{sound} is not there")
     printed = is_printed(json_path, csv_path)
     from otoscope.explain.registry import entries_of
-    from otoscope.workflows import ExplainConfig
+    from otoscope.workflows.explain.config import ExplainConfig, refuse_unused
 
     contents = entries_of(content)
     if song:
@@ -168,6 +167,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
         measured=measured,
         attribution=attribution,
     )
+    refuse_unused(config, given_names(ctx))
     if summary and config.is_single:
         raise ParameterError("--summary needs many excerpts: a folder, several files, or --every")
     is_compared = len(model) * len(contents) > 1

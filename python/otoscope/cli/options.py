@@ -46,6 +46,7 @@ __all__ = [
     "as_written",
     "command_with",
     "declared_values",
+    "given_names",
     "given_values",
     "number",
     "out",
@@ -188,11 +189,16 @@ def declared_values(ctx: typer.Context) -> dict[str, Any]:
 
 def given_values(ctx: typer.Context) -> dict[str, Any]:
     """Return the values of the further options that the command line gives, by name."""
-    return {
-        name: value
-        for name, value in declared_values(ctx).items()
-        if getattr(ctx.get_parameter_source(name), "name", "DEFAULT") != "DEFAULT"
-    }
+    return {name: value for name, value in declared_values(ctx).items() if _is_given(ctx, name)}
+
+
+def given_names(ctx: typer.Context) -> set[str]:
+    """Return the names of the parameters that the command line gives, even with their default."""
+    return {name for name in ctx.params if _is_given(ctx, name)}
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    return getattr(ctx.get_parameter_source(name), "name", "DEFAULT") != "DEFAULT"
 
 
 def as_written(parameter: Any) -> Any:

@@ -10,6 +10,7 @@ from otoscope.errors import ParameterError
 from otoscope.explain import segments as segmentation
 from otoscope.explain.content import resolve
 from otoscope.explain.settings import content_settings
+from otoscope.explain.waveform import segments_beside_components
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -181,6 +182,11 @@ def varied(
     SoundLIME
         It shares what is known of the model.
 
+    Raises
+    ------
+    ParameterError
+        If a setting is unknown, or there are segments for an explainer of components.
+
     Examples
     --------
     >>> import torch
@@ -190,6 +196,8 @@ def varied(
     'min_inp'
     """
     other = copy(self)
+    if segments is not None and self.components is not None:
+        raise segments_beside_components(segments)
     if segments is not None:
         other._segments = segmentation.resolve(segments)
     if content is not None:

@@ -43,7 +43,12 @@ from otoscope.explain.settings import (
     apply_link,
     content_settings,
 )
-from otoscope.explain.waveform import Sounds, Waveform, hears_sounds
+from otoscope.explain.waveform import (
+    Sounds,
+    Waveform,
+    hears_sounds,
+    segments_beside_components,
+)
 from otoscope.pool import one_thread
 from otoscope.progress import Progress, silent
 from otoscope.protocols import (
@@ -78,12 +83,13 @@ class SoundLIME:
         [batch, 1, frame, mel] -> [batch, output] or [batch], in any form that `as_outputs` takes:
         an nn.Module or any function. Its modules are in eval mode during the call. Sounds are
         [batch, sample], or [batch, channel, sample] if they have channels.
-    segments : str, Segmentation or Tensor [frame, mel]
-        Segments to rank: "temporal:10", "spectral:8", "grid:6x4" (time x mel), "beats" or "onsets";
-        a segmentation such as ``segments.temporal(10)``; or a label map.
+    segments : str, Segmentation or Tensor [frame, mel], optional
+        Segments to rank: "temporal:10" (the default), "spectral:8", "grid:6x4" (time x mel),
+        "beats" or "onsets"; a segmentation such as ``segments.temporal(10)``; or a label map.
     components : Components or str, optional
         Components of a sound to rank, as `otoscope.components` makes them, or their text:
-        "hpss * time:5". Every input is a sound then. By default those that ``segments`` mean.
+        "hpss * time:5". Every input is a sound then, and ``segments`` are not given. By default
+        those that ``segments`` mean.
     content : str, Content, float or Tensor
         Values that replace an occluded segment: "mean_inp", "zero", "blur(8, 4)", ... For sounds:
         "silence", "noise" of the sound's spectrum, "noise:0,-60" (white, -60 dB), "mean_band" (its
@@ -134,7 +140,7 @@ class SoundLIME:
     Raises
     ------
     ParameterError
-        If a setting is unknown or out of range.
+        If a setting is unknown or out of range, or there are both segments and components.
 
     References
     ----------
@@ -153,7 +159,7 @@ class SoundLIME:
         self,
         model: Model,
         *,
-        segments: str | Segmentation | Tensor = DEFAULT_SEGMENTS,
+        segments: str | Segmentation | Tensor | None = None,
         components: str | Components | None = None,
         content: str | Content | float | Tensor = DEFAULT_CONTENT,
         design: str | None = None,
@@ -182,11 +188,13 @@ class SoundLIME:
             raise ParameterError(f"model is {type(model).__name__}, must be a module or function")
         self._drawn = design or ("kernelshap" if is_plain else "bernoulli")
         design = design or DEFAULT_DESIGN
+        if components is not None and segments is not None:
+            raise segments_beside_components(segments)
         kernel_weights(torch.zeros(1), 1, kernel=kernel, width=kernel_width)  # known and in range
         if components is not None and isinstance(model, ListeningModel) and not hears_sounds(model):
             model = SoundClassifier(model)
         self.model = model
-        self._segments = segmentation.resolve(segments)
+        self._segments = segmentation.resolve(DEFAULT_SEGMENTS if segments is None else segments)
         self._content = resolve(content)
         self._target = target
         self._surrogate, name = choose_surrogate(surrogate, design=design, alpha=alpha, seed=seed)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope import ops
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain import components as parts_of_sound
 from otoscope.explain.components.base import Components, Excerpt, Part
 from otoscope.explain.components.mixture import Mixed, mix, require_answer
@@ -35,7 +35,14 @@ from otoscope.signal.mel.filterbank import EmptyFilters
 from otoscope.signal.mel.frontend import FrontEnd
 from otoscope.signal.mel.presets import librosa_mel
 
-__all__ = ["Sounds", "Waveform", "components_of", "hears_sounds", "picture_of"]
+__all__ = [
+    "Sounds",
+    "Waveform",
+    "components_of",
+    "hears_sounds",
+    "picture_of",
+    "segments_beside_components",
+]
 
 _RANGE_DB = 80.0  # of the picture
 _FRAME_SECONDS = 0.01
@@ -203,6 +210,15 @@ def _too_long(seconds: float, most: float) -> ParameterError:
 def hears_sounds(model: object) -> bool:
     """Whether a model declares that it hears waveforms, as `models.WaveformListener` does."""
     return getattr(model, "hears_sounds", False) is True
+
+
+def segments_beside_components(segments: object) -> ParameterError:
+    """Make the error of segments, which cut pictures, beside components, which cut the sound."""
+    given = segments if isinstance(segments, str) else type(segments).__name__
+    return ParameterError(
+        f"segments is {given!r} beside components, which are occluded in their place",
+        advice=Advice("leave out ", Argument("segments"), " or ", Argument("components")),
+    )
 
 
 def components_of(segments: Segmentation) -> Components:

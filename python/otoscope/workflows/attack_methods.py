@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -30,16 +30,31 @@ from otoscope.attack.strong import (
 )
 from otoscope.attack.strong.least_norm import Solver
 from otoscope.attack.transforms import Transform
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.progress import Progress
 from otoscope.workflows.attack_result import AttackFileConfig
 
-__all__ = ["METHODS", "Search", "make_search", "needs_gradient"]
+__all__ = ["METHODS", "USED_BY", "Search", "check_options", "make_search", "needs_gradient"]
 
 METHODS = ("pgd", "magnitude", "apgd", "fab", "cw", "clipping", "square", "strong", "least-norm")
 """Names of the attacks."""
 
-_NEAREST = ("pgd", "magnitude", "apgd", "square", "least-norm")  # whose ratio may be bisected
+_BOUNDED = tuple(method for method in METHODS if method != "least-norm")  # not with ``nearest``
+_PROJECTED = ("pgd", "magnitude", "apgd", "square", "strong", "least-norm")
+
+USED_BY: Mapping[str, tuple[str, ...]] = {
+    "snr_db": _BOUNDED,
+    "confidence": _BOUNDED,
+    "segmental_snr_db": _PROJECTED,
+    "transforms": _PROJECTED,
+    "draws": _PROJECTED,
+    "norm": ("pgd", "apgd", "square", "strong", "least-norm"),
+    "masking": ("pgd", "magnitude"),
+    "nearest": ("pgd", "magnitude", "apgd", "square", "least-norm"),
+}
+"""Settings that not every method uses, each with the methods that do."""
+
+_MOST_ADVISED = 5  # methods that an error names
 _KINDS: dict[str, type[Attack]] = {
     "pgd": WaveformPGD,
     "magnitude": MagnitudeAdversary,
@@ -51,7 +66,6 @@ _KINDS: dict[str, type[Attack]] = {
     "strong": APGD,
     "least-norm": APGD,
 }
-_NORMED = ("pgd", "apgd", "square", "strong", "least-norm")
 _QUERIES = 10  # of Square, for each step
 
 
@@ -65,6 +79,7 @@ class Search:
 
 def make_search(model: Any, config: AttackFileConfig, label: int | None = None) -> Search:
     """Make the attack that the settings name; ``label`` is the target, if there is one."""
+    check_options(config)
     method = method_of(config)
     kind = _KINDS[method]
     settings: dict[str, Any] = {
@@ -78,18 +93,13 @@ def make_search(model: Any, config: AttackFileConfig, label: int | None = None) 
         "draws": config.draws,
         "seed": config.seed,
     }
-    if method in _NORMED:
+    if method in USED_BY["norm"]:
         settings["norm"] = config.norm
-    elif config.norm != "l2":
-        raise ParameterError(
-            f"norm is {config.norm!r}, method {method} has l2 only; choose one of "
-            f"{', '.join(_NORMED)}"
-        )
     attack = kind(model, **settings)
     if label is not None:
         attack = attack.targeted(label)
     if config.nearest or method == "least-norm":
-        return _nearest(attack, method)
+        return _nearest(attack)
     if method == "strong":
         ensemble = strong(cast(APGD, attack))
         return Search(attack, lambda x, progress: ensemble.run(x, progress=progress))
@@ -117,6 +127,54 @@ def method_of(config: AttackFileConfig) -> str:
             "choose one"
         )
     return config.method
+
+
+def check_options(config: AttackFileConfig, given: Collection[str] = ()) -> None:
+    """Refuse settings that the method does not use; `USED_BY` decides.
+
+    Parameters
+    ----------
+    config : AttackFileConfig
+        Settings.
+    given : collection of str
+        Names of the settings that a user gave, even if the value is the default; those of another
+        value count as given.
+
+    Raises
+    ------
+    ParameterError
+        If a setting that was given would change nothing, or the method is unknown.
+    """
+    method = method_of(config)
+    default = AttackFileConfig(config.sound, config.model, config.out)
+
+    def is_given(name: str) -> bool:
+        return name in given or getattr(config, name) != getattr(default, name)
+
+    if method == "magnitude" and "domain" in given and config.domain == "waveform":
+        raise ParameterError("domain is 'waveform' beside method 'magnitude': choose one")
+    for name, methods in USED_BY.items():
+        if not is_given(name):
+            continue
+        value = getattr(config, name)
+        if method not in methods:
+            raise _unused(f"{name} is {value!r}, which method {method} does not use", name, methods)
+        if config.nearest and methods is _BOUNDED:
+            raise _unused(f"{name} is {value!r}, which nearest does not use", name)
+    if is_given("draws") and not config.transforms:
+        raise ParameterError(
+            f"draws is {config.draws}, and there are no transforms to draw",
+            advice=Advice("give ", Argument("transforms")),
+        )
+
+
+def _unused(message: str, name: str, methods: tuple[str, ...] = ()) -> ParameterError:
+    """Name the methods that use a setting, if they are few."""
+    parts: list[str | Argument] = ["leave out ", Argument(name)]
+    if len(methods) <= _MOST_ADVISED:
+        for method in methods:
+            parts += [", or choose " if len(parts) == 2 else " or ", Argument("method", method)]
+    return ParameterError(message, advice=Advice(*parts))
 
 
 def transforms_of(specs: tuple[str, ...], sr: float | None) -> tuple[Transform, ...]:
@@ -149,13 +207,8 @@ def transforms_of(specs: tuple[str, ...], sr: float | None) -> tuple[Transform, 
     return tuple(made)
 
 
-def _nearest(attack: Attack, method: str) -> Search:
+def _nearest(attack: Attack) -> Search:
     """Bisect the ratio; the adversary is where the prediction of 16-bit samples changes."""
-    if method not in _NEAREST:
-        raise ParameterError(
-            f"method is {method!r}, the nearest adversary is searched for with one of "
-            f"{', '.join(_NEAREST)}"
-        )
     bare = replace(cast(Solver, attack), confidence=None)
     least = LeastNorm(bare, in_16_bits=True)
     judged = replace(bare, snr_db=least.lowest_db)

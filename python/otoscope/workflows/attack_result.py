@@ -40,7 +40,8 @@ class AttackFileConfig:
         Output that the model is to predict, or "not " and an output. By default any label other
         than the prediction.
     snr_db : float
-        Minimum signal-to-noise ratio, dB, > 0.
+        Minimum signal-to-noise ratio, dB, > 0; not for least-norm and ``nearest``, which search for
+        the largest.
     domain : {"waveform", "magnitude"}
         What is changed: the waveform, or the magnitude of the spectrum.
     method : str, optional
@@ -48,8 +49,8 @@ class AttackFileConfig:
         gradient), strong (the worst case of four) or least-norm (apgd, at the largest SNR that
         fools the model). By default pgd, or magnitude in that domain; with ``nearest`` least-norm.
     norm : {"l2", "linf"}
-        Norm of the bound: of all samples, or of each sample; not for fab, cw, clipping and
-        magnitude.
+        Norm of the bound: of all samples, or of each sample; for pgd, apgd, square, strong and
+        least-norm.
     start : float
         Start of the excerpt in seconds.
     duration : float
@@ -64,14 +65,15 @@ class AttackFileConfig:
         Weight, >= 0, of a change that is masked against success, for pgd and magnitude; 0.5 is a
         good start.
     segmental_snr_db : float, optional
-        Minimum signal-to-noise ratio in each 25 ms as well, dB, > 0.
+        Minimum signal-to-noise ratio in each 25 ms as well, dB, > 0; not for fab, cw and clipping.
     transforms : tuple of str
-        Random changes that the adversary must survive: gain:DB, shift:SAMPLES, noise:DB, mp3:KBIT.
+        Random changes that the adversary must survive: gain:DB, shift:SAMPLES, noise:DB, mp3:KBIT;
+        not for fab, cw and clipping.
     draws : int
         Number of draws of ``transforms`` per step.
     confidence : float
         Confidence at which the search stops, in (0, 1]; the model is fooled as soon as the
-        prediction is the aim. ``nearest`` ignores it.
+        prediction is the aim. Not for least-norm and ``nearest``.
     nearest : bool
         Search for the adversary of the largest signal-to-noise ratio, from 5 to 80 dB, in place of
         ``snr_db``; for pgd, magnitude, apgd and square.

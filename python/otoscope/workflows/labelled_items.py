@@ -133,14 +133,32 @@ def _folder(data: Path, *, unlabelled: bool) -> list[dict[str, Any]]:
     if not data.is_dir():
         raise ParameterError(f"{data} is a file; give a folder of sounds, or features as .npz")
     files = [file.relative_to(data) for file in sound_files((data,))]
-    classed = [file for file in files if len(file.parts) > 1]
-    if not classed and not unlabelled:
+    if not unlabelled:
+        _check_classes(data, files)
+    return [{"file": file.as_posix(), "label": file.parts[0]} for file in files]
+
+
+def _check_classes(data: Path, files: Sequence[Path]) -> None:
+    """Refuse sounds without a class, and classes without sounds."""
+    loose = [file for file in files if len(file.parts) == 1]
+    if len(loose) == len(files):
         raise ParameterError(
             f"{data} has no sub-folder with sounds",
             advice=Advice("make one per class, or give ", *_LABELLING),
         )
-    taken = files if unlabelled else classed
-    return [{"file": file.as_posix(), "label": file.parts[0]} for file in taken]
+    if loose:
+        raise ParameterError(
+            f"{data / loose[0]} is in no sub-folder, so it has no class ({len(loose)} of "
+            f"{len(files)} sounds)",
+            advice=Advice("move it into one, or give ", *_LABELLING),
+        )
+    named = {file.parts[0] for file in files}
+    folders = (it for it in sorted(data.iterdir()) if it.is_dir() and not it.name.startswith("."))
+    if empty := [folder for folder in folders if folder.name not in named]:
+        raise ParameterError(
+            f"{empty[0]} has no sound files, and each sub-folder is a class",
+            advice=Advice("remove it, or give ", *_LABELLING),
+        )
 
 
 def _manifest(path: Path) -> list[dict[str, Any]]:

@@ -42,15 +42,18 @@ _MARGIN = 1.0  # seconds that a front end may need beyond its last frame: more t
 
 
 def sound_files(sounds: tuple[Path, ...]) -> list[Path]:
-    """List sound files, each once, in the order given; folders are searched, see `files_below`."""
+    """List sound files, each once, in the order given; folders are searched, see `files_below`.
+
+    A folder without sound files is refused, also beside others.
+    """
     files: dict[Path, None] = {}  # a file that is named twice is explained once
     for sound in sounds:
         if not sound.exists():
             raise ParameterError(f"{sound} is not there")
-        files |= dict.fromkeys(files_below(sound, SUFFIXES) if sound.is_dir() else [sound])
-    if not files:
-        folders = ", ".join(map(str, sounds))
-        raise ParameterError(f"{folders}: no sound files ({', '.join(sorted(SUFFIXES))})")
+        inside = files_below(sound, SUFFIXES) if sound.is_dir() else [sound]
+        if not inside:
+            raise ParameterError(f"{sound}: no sound files ({', '.join(sorted(SUFFIXES))})")
+        files |= dict.fromkeys(inside)
     return list(files)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain import segments
 
-__all__ = ["ExplainConfig", "checked"]
+__all__ = ["ExplainConfig", "checked", "refuse_unused"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class ExplainConfig:
     every : float, optional
         Distance between excerpts, in seconds, to explain a whole file.
     segments : str
-        Segments to occlude: temporal:N, spectral:N, grid:TxM, beats or onsets.
+        Segments to occlude: temporal:N, spectral:N, grid:TxM, beats or onsets; not beside
+        ``components`` or ``stems``.
     components : str, optional
         Components of the sound to occlude instead of cells of a spectrogram: time:N, every:SECONDS,
         bands:N, grid:TxM, beats, onsets, hpss or source; * crosses and | joins them.
@@ -103,8 +105,38 @@ class ExplainConfig:
         return self.every is None and len(self.sounds) == 1 and not self.sounds[0].is_dir()
 
 
+def refuse_unused(config: ExplainConfig, given: Collection[str] = ()) -> None:
+    """Refuse settings that others replace.
+
+    Parameters
+    ----------
+    config : ExplainConfig
+        Settings.
+    given : collection of str
+        Names of the settings that a user gave, even if the value is the default; those of another
+        value count as given.
+
+    Raises
+    ------
+    ParameterError
+        If segments are given beside components or stems, or a design beside passes.
+    """
+    default = ExplainConfig((), config.model)
+    if "segments" in given or config.segments != default.segments:
+        for name in ("components", "stems"):
+            if getattr(config, name):
+                raise ParameterError(
+                    f"segments is {config.segments!r} beside {name}, whose parts are occluded in "
+                    "their place",
+                    advice=Advice("leave out ", Argument("segments"), " or ", Argument(name)),
+                )
+    if config.passes is not None and "design" in given and config.design != "paired":
+        raise _of_passes(config)
+
+
 def checked(config: ExplainConfig) -> ExplainConfig:
     """Refuse settings that exclude each other, and choose the design that a setting stands for."""
+    refuse_unused(config)
     _check_places(config)
     config = _with_passes(config)
     _check_samples(config)
@@ -126,11 +158,15 @@ def _with_passes(config: ExplainConfig) -> ExplainConfig:
     if config.passes is None:
         return config
     if config.n_samples is not None or config.design not in ("exact", "paired"):
-        raise ParameterError(
-            f"passes is {config.passes}, which chooses the design and its number of coalitions",
-            advice=Advice("leave out ", Argument("design"), " and ", Argument("n_samples")),
-        )
+        raise _of_passes(config)
     return replace(config, design="paired", n_samples=config.passes, passes=None)
+
+
+def _of_passes(config: ExplainConfig) -> ParameterError:
+    return ParameterError(
+        f"passes is {config.passes}, which chooses the design and its number of coalitions",
+        advice=Advice("leave out ", Argument("design"), " and ", Argument("n_samples")),
+    )
 
 
 def _check_samples(config: ExplainConfig) -> None:

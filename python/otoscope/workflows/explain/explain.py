@@ -250,7 +250,7 @@ def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
     is_highest = decision == "highest" and len(model.output_names) > 1
     return SoundLIME(
         model,
-        segments=config.segments,
+        segments=config.segments if components is None else None,
         components=components,
         content=config.content,
         # more than 12 components of a sound are drawn
