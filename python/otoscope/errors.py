@@ -53,7 +53,8 @@ class Argument:
 
     def __str__(self) -> str:
         """Spell the argument as in Python."""
-        return f"{self.name}=" if self.value is ... else f"{self.name}={self.value!r}"
+        value = repr(self.value).replace("Ellipsis", "...")
+        return f"{self.name}=" if self.value is ... else f"{self.name}={value}"
 
 
 class Advice:

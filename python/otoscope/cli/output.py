@@ -209,5 +209,7 @@ def with_options(text: str, advice: Advice | None, names: Container[str]) -> str
 
 
 def _option(argument: Argument) -> str:
-    flag = f"--{argument.name.replace('_', '-')}"
-    return flag if argument.value in (..., True) else f"{flag} {argument.value}"
+    flag, value = f"--{argument.name.replace('_', '-')}", argument.value
+    if isinstance(value, tuple):  # 3,10 and ...,3 as options of several parts are written
+        value = ",".join("..." if part is ... else str(part) for part in value)
+    return flag if value in (..., True) else f"{flag} {value}"

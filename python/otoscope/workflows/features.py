@@ -1,13 +1,13 @@
 """Features of the excerpts of sound files, in a layer of a model, computed in a stream.
 
 A file is read and processed in pieces, see `models.pieces`; memory does not grow with its length. A
-layer's output with more axes than [batch, channel] is averaged over the other axes.
+layer's output with more axes than [batch, unit] is averaged over the other axes, see `taps`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +20,25 @@ from otoscope.models.pieces import excerpt_batches
 from otoscope.protocols import Rows, evaluating, model_name
 from otoscope.protocols.listening import depends_on_clip
 from otoscope.signal.audio.files import Blocks
-from otoscope.taps import Tap
+from otoscope.taps import OutputAxes, Tap
 from otoscope.workflows.recording import load_identified_listener
 
 __all__ = ["FeatureConfig", "SoundFeatures", "comparable", "differences", "layer_feature"]
 
-# The last layer before the outputs, and the axis of its channels.
+# The last layer before the outputs.
 _DEFAULT_LAYERS = {
-    "MusicTagger": ("dense", 1),  # 200, after ReLU and norm
-    "EventDetector": ("leave.1", 2),  # 256 per frame, after ReLU
-    "SVDNet": ("fc8", 1),  # 64 / shrink, after leaky ReLU
-    "SileroVAD": ("leave.0", 1),  # 128 per chunk, after ReLU
-    "JaVAD": ("head.1", 1),  # 256 or 320, after ReLU
-    "Crepe": ("features", 2),  # 256 per window
-    "SpeakerEncoder": ("embedding", 1),  # 256, after ReLU
-    "SpeakerVerifier": ("encoder.embedding", 1),
-    "DNSMOS": ("opinion.dense", 1),  # 64, after ReLU
-    "Opinion": ("dense", 1),
+    "MusicTagger": "dense",  # 200, after ReLU and norm
+    "EventDetector": "leave.1",  # 256 per frame, after ReLU
+    "SVDNet": "fc8",  # 64 / shrink, after leaky ReLU
+    "SileroVAD": "leave.0",  # 128 per chunk, after ReLU
+    "JaVAD": "head.1",  # 256 or 320, after ReLU
+    "Crepe": "features",  # 256 per window
+    "SpeakerEncoder": "embedding",  # 256, after ReLU
+    "SpeakerVerifier": "encoder.embedding",
+    "DNSMOS": "opinion.dense",  # 64, after ReLU
+    "Opinion": "dense",
 }
+_UNITS_OF_CREPE = 2  # [batch, window, unit], flattened from windows [time, channel]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ class FeatureConfig:
     hop : float, optional
         Distance between excerpts, in seconds. By default the length of an excerpt.
     channel_axis : int, optional
-        Axis of the layer's output that becomes the columns; the others are averaged. By default 1.
+        Axis of the layer's output that becomes the columns; the others are averaged. By default
+        that of the units: the last of recurrent, linear, attention and embedding layers, 1 of
+        convolutions. Required where the layer's type does not say it.
     padded : bool
         Append silence to files that are shorter than an excerpt.
     device : str
@@ -90,9 +93,10 @@ class SoundFeatures:
             )
         self._model: Any
         self._model, identity = load_identified_listener(config.model, device=config.device)
-        self._tap, self._axis = tap, axis = _tapped(self._model, config)
+        advice = Advice("name it with ", Argument("channel_axis", 2), " or another axis")
+        tap, axes = _tapped(self._model, config, advice)
         layer = tap.layer
-        self._columns = Rows(lambda batch: _columns(tap, axis, batch), "an excerpt")
+        self._columns = Rows(lambda batch: _columns(tap, axes, batch), "an excerpt")
         self._padded = config.padded
         frame_rate = self._model.sample_rate / self._model.hop_length
         length = self._model.patch_frames
@@ -102,7 +106,7 @@ class SoundFeatures:
             "name": model_name(self._model),
             "weights": identity["weights"],
             "layer": layer,
-            "channel_axis": axis,
+            "channel_axis": axes.units,
             "sample_rate": self._model.sample_rate,
             "hop_length": self._model.hop_length,
             "excerpt_frames": length,
@@ -114,9 +118,8 @@ class SoundFeatures:
         self.code = identity["code"]
 
     def check(self) -> None:
-        """Process an excerpt of silence: a wrong channel axis fails before any file is read."""
-        model = self._model
-        list(self.rows([torch.zeros(model.patch_frames * model.hop_length + model.sample_rate)]))
+        """Process an excerpt of silence: what fails for it fails before any file is read."""
+        list(self.rows([_silence(self._model)]))
 
     def extract(self, path: Path) -> tuple[FeatureSet, int]:
         """Compute the features of all excerpts of a file; return the file's sampling rate too."""
@@ -140,11 +143,12 @@ def layer_feature(
     model: Any, name: str, layer: str | None = None
 ) -> tuple[Callable[[Tensor], Tensor], str]:
     """Return the features [batch, column] of a layer as a function of a batch, and its name."""
-    tap, axis = _tapped(model, FeatureConfig(name, layer))
+    advice = Advice("take a layer whose type does with ", Argument("layer"))
+    tap, axes = _tapped(model, FeatureConfig(name, layer), advice)
 
     def feature(batch: Tensor) -> Tensor:
         with torch.no_grad(), evaluating(model):
-            return _columns(tap, axis, batch)
+            return _columns(tap, axes, batch)
 
     return feature, tap.layer
 
@@ -164,14 +168,35 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
     return ", ".join(texts)
 
 
-def _tapped(model: Any, config: FeatureConfig) -> tuple[Tap, int]:
-    """Return the tap of the layer that is named, or of the default one, and its channel axis."""
+def _tapped(model: Any, config: FeatureConfig, advice: Advice) -> tuple[Tap, OutputAxes]:
+    """Return the tap of the layer that is named, or of the default one, and its axes.
+
+    ``advice`` is the remedy where the axis of the units is not known.
+    """
     network = getattr(model, "network", model)
     if not isinstance(network, nn.Module):
         raise ParameterError(f"{config.model} is no nn.Module, so it has no layers to tap")
-    layer, axis = _layer(network, config)
+    layer = _layer(network, config)
     own = getattr(model, "tap", None)
-    return (own(layer) if callable(own) else Tap(network, layer)), axis
+    tap = own(layer) if callable(own) else Tap(network, layer)
+    silence = next(excerpt_batches(model, [_silence(model)], hop=model.patch_frames))
+    axes = tap.axes(silence)
+    if config.channel_axis is not None:
+        n, axis = len(axes.shape), config.channel_axis
+        if not -n <= axis < n or axis % n == axes.rows:
+            raise ParameterError(
+                f"channel_axis is {axis}; layer {tap.layer!r} gives {axes.shape}, of which "
+                f"axis {axes.rows} is the batch"
+            )
+        axes = replace(axes, units=axis)
+    elif axes.units is None and type(network).__name__ == "Crepe" and config.layer is None:
+        axes = replace(axes, units=_UNITS_OF_CREPE)
+    axes.require_units(advice)
+    return tap, axes
+
+
+def _silence(model: Any) -> Tensor:
+    return torch.zeros(model.patch_frames * model.hop_length + model.sample_rate)
 
 
 def _transformed(model: Any) -> str:
@@ -181,23 +206,13 @@ def _transformed(model: Any) -> str:
     return "the sound" if depends_on_clip(model) else ""
 
 
-def _columns(tap: Tap, axis: int, batch: Tensor) -> Tensor:
-    output = tap(batch)
-    if not -output.ndim <= axis < output.ndim or axis % output.ndim == 0:
-        raise ParameterError(
-            f"channel_axis is {axis}; layer {tap.layer!r} gives {tuple(output.shape)}, of which "
-            "the first axis is the batch"
-        )
-    if output.ndim > 2:
-        output = output.movedim(axis, 1).flatten(2).mean(2)
-    return output.cpu()
+def _columns(tap: Tap, axes: OutputAxes, batch: Tensor) -> Tensor:
+    return axes.arrange(tap(batch)).mean(2).cpu()
 
 
-def _layer(network: nn.Module, config: FeatureConfig) -> tuple[str, int]:
-    kind = type(network).__name__
-    default, axis = _DEFAULT_LAYERS.get(kind, ("", 1))
+def _layer(network: nn.Module, config: FeatureConfig) -> str:
+    layer = config.layer or _DEFAULT_LAYERS.get(type(network).__name__, "")
     layers = dict(network.named_modules())
-    layer = config.layer or default
     if layer not in layers:  # of a listener, whose layers are those of its network
         layer = layer.removeprefix("network.")
     if not layer:
@@ -206,6 +221,4 @@ def _layer(network: nn.Module, config: FeatureConfig) -> tuple[str, int]:
             f"{config.model} has no default layer",
             advice=Advice("name one with ", Argument("layer"), f": {', '.join(names[-8:])}"),
         )
-    if config.channel_axis is not None:
-        axis = config.channel_axis
-    return layer, axis
+    return layer

@@ -25,7 +25,6 @@ from otoscope.explain.maximise import (
     Ranking,
     RawPrior,
     ScaledPrior,
-    Unit,
 )
 from otoscope.explain.maximise.maximiser import check_search
 from otoscope.explain.maximise.unit import Index, Pool
@@ -38,6 +37,7 @@ from otoscope.workflows.maximise_specimens import (
     N_SPECIMENS,
     RealExcerpts,
     floor_of,
+    layer_features,
     made_specimens,
     rank_settings,
     real_specimens,
@@ -72,7 +72,8 @@ class MaximiseConfig:
     layer : str
         Layer of the network; the logits, not the probabilities.
     unit : str
-        Index of the unit in the layer's output: 3, or 3,10,5, or ...,3 (channel 3 everywhere).
+        Unit or channel of the layer, averaged over its positions: 3. Or an index into the layer's
+        output, such as 3,10,5 (one position of a map) or ...,3 (entry 3 of the last axis).
     minimise : bool
         Minimise the activation instead of maximising it.
     prior : {"fourier", "raw"}
@@ -301,7 +302,7 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
     'Furthest'
     """
     model = load_listening_model(config.model, device=config.device)
-    layer = Unit(model, config.rank_layer, 0) if config.rank_layer else None
+    feature = layer_features(model, config.rank_layer) if config.rank_layer else None
     excerpts = RealExcerpts(model, config.real, every=config.every, progress=progress)
     extremes = _maximiser(model, config).extremes(excerpts, max(config.seeds, N_SPECIMENS))
     if len(extremes.excerpts) < 2:
@@ -315,7 +316,7 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
         seed=config.seed,
         progress=progress,
     )
-    ranking, warned = rank_settings(grid, extremes, layer)
+    ranking, warned = rank_settings(grid, extremes, feature)
     made = tuple(made_specimens(ranking, model, maximiser.unit))
     if not made:
         smaller = Advice("try a smaller ", Argument("rate"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from otoscope.data import sample, sample_names
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.explain.maximise import Extremes, GridResult, RankedResult, Ranking, Unit
 from otoscope.explain.maximise.inversion import Inversion
 from otoscope.metrics import FewRows
 from otoscope.models.pieces import excerpt_batches
 from otoscope.progress import Progress, tracked
-from otoscope.protocols import Patch, evaluating
+from otoscope.protocols import Patch, device_of, dtype_of, evaluating
 from otoscope.report.maximisation import Specimen
 from otoscope.signal.audio.files import samples
 from otoscope.workflows.recording import FolderNotes, Recording, sound_files
@@ -30,6 +30,7 @@ __all__ = [
     "N_SPECIMENS",
     "RealExcerpts",
     "floor_of",
+    "layer_features",
     "made_specimens",
     "rank_settings",
     "real_specimens",
@@ -132,22 +133,30 @@ def real_specimens(extremes: Extremes, excerpts: RealExcerpts, model: Any) -> It
 
 
 def rank_settings(
-    grid: GridResult, extremes: Extremes, layer: Unit | None
+    grid: GridResult, extremes: Extremes, feature: Callable[[Tensor], Tensor] | None
 ) -> tuple[Ranking, list[str]]:
     """Rank by activations, or by features in a layer; return the warnings too."""
-    if layer is None:
+    if feature is None:
         return grid.rank(extremes.activations), []
-
-    def feature(batch: Tensor) -> Tensor:
-        with evaluating(layer.model):
-            output = layer.tap(batch)
-        return output.flatten(2).mean(2) if output.ndim > 2 else output
-
     real = [cast(Tensor, excerpt.patch) for excerpt in extremes.excerpts]
     with torch.no_grad(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FewRows)
         ranking = grid.rank(torch.cat([feature(x[None]) for x in real]), feature=feature)
     return ranking, list(dict.fromkeys(str(warning.message) for warning in caught))
+
+
+def layer_features(model: Any, layer: str) -> Callable[[Tensor], Tensor]:
+    """Return the features [batch, unit] of a layer, the means over positions, as a function."""
+    tap = Unit(model, layer, 0).tap
+    empty = torch.zeros(2, 1, model.patch_frames, model.n_mels)
+    axes = tap.axes(empty.to(device_of(model), dtype_of(model)))
+    axes.require_units(Advice("take a layer whose type does with ", Argument("rank_layer")))
+
+    def feature(batch: Tensor) -> Tensor:
+        with evaluating(model):
+            return axes.arrange(tap(batch)).mean(2)
+
+    return feature
 
 
 def floor_of(model: Any, real: Extremes) -> Tensor | None:

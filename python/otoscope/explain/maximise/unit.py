@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import EllipsisType
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from torch import Tensor, nn
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols import call_guarded
-from otoscope.taps import Tap
+from otoscope.taps import OutputAxes, Tap
 
 __all__ = ["Index", "Pool", "Unit"]
 
@@ -33,9 +33,10 @@ class Unit:
         Name of the layer. Choose the layer before the sigmoid or softmax: a probability has no
         gradient where the model is certain.
     unit : int or tuple of int and ``...``
-        Index into the layer's output without its batch axis: ``3`` is channel 3 of a map
-        [channel, frame, mel], ``(3, 10, 5)`` one position of it, ``(..., 3)`` unit 3 of each frame
-        of [frame, unit].
+        ``3`` is unit or channel 3 at all positions, on the axis that the layer's type says, see
+        `Tap.axes`. Several parts are an index into the layer's output without its batch axis:
+        ``(3, 10, 5)`` is one position of a map [channel, frame, mel], ``(..., 3)`` unit 3 of each
+        frame of [frame, unit], ``(3, ...)`` channel 3 of [channel, frame].
     pool : {"mean", "max"}
         Pooling of the remaining positions into one number.
 
@@ -43,7 +44,8 @@ class Unit:
     ------
     ParameterError
         If the layer does not exist (the message names the nearest); at the first input, if the
-        unit does not exist (the message gives the range).
+        unit does not exist (the message gives the range), or the layer does not say which axis has
+        the units.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class Unit:
     layer: str
     unit: Index
     pool: Pool = "mean"
+    _axes: OutputAxes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, nn.Module):
@@ -77,7 +80,12 @@ class Unit:
     def __call__(self, batch: Tensor) -> Tensor:
         """Return the unit's activations [batch] for inputs [batch, ...]."""
         output: Tensor = call_guarded(self.tap, batch)
-        self._check(output)
+        shape = list(output.shape[1:])
+        if output.ndim > 2:
+            axes = self._axes_of(batch)
+            shape = list(output.movedim(axes.rows, 0).shape[1:])
+            output = self._arranged(output, axes)
+        self._check(output, shape)
         positions: Tensor = output[(slice(None), *self._index)].reshape(len(output), -1)
         return positions.mean(1) if self.pool == "mean" else positions.amax(1)
 
@@ -104,13 +112,28 @@ class Unit:
     def _index(self) -> tuple[int | EllipsisType, ...]:
         return self.unit if isinstance(self.unit, tuple) else (self.unit,)
 
-    def _check(self, output: Tensor) -> None:
+    def _axes_of(self, batch: Tensor) -> OutputAxes:
+        """Return the axes of the layer's output, which are found at the first batch."""
+        if self._axes is None:
+            object.__setattr__(self, "_axes", self.tap.axes(batch))
+        return cast(OutputAxes, self._axes)
+
+    def _arranged(self, output: Tensor, axes: OutputAxes) -> Tensor:
+        """Put the batch first, and the units second if the index is that of a unit alone."""
+        unit, *others = self._index
+        if others or unit is ...:
+            return output.movedim(axes.rows, 0)
+        last, first = (Argument("unit", index) for index in ((..., unit), (unit, ...)))
+        axes.require_units(Advice("write ", last, " for the last axis, or ", first))
+        return axes.arrange(output)
+
+    def _check(self, output: Tensor, given: list[int]) -> None:
         shape, index = tuple(output.shape[1:]), self._index
         gap = index.index(...) if ... in index else len(index)
         after = index[gap + 1 :]
         pairs = [*zip(index[:gap], shape, strict=False)]
         pairs += zip(after, shape[len(shape) - len(after) :], strict=False)
-        gives = f"unit is {self.name}, layer {self.layer!r} gives {list(shape)} for each input"
+        gives = f"unit is {self.name}, layer {self.layer!r} gives {given} for each input"
         if gap + len(after) > len(shape):
             raise ParameterError(f"{gives}: at most {len(shape)} indices")
         for i, size in pairs:
