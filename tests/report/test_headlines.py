@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import re
 import sys
 import warnings
+from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 from typer.testing import CliRunner
@@ -56,10 +59,18 @@ def explained(weights: dict[int, float], link: str, bias: float = 0.0) -> Explan
     """Explain a model of six segments of which some count: evidence is known."""
     function, _ = LINKS[link]
 
-    def model(batch: Tensor) -> Tensor:
-        present = batch[:, 0, ::4, 0].double()  # [batch, segment]
+    def output(present: Tensor) -> Tensor:
         score = bias + sum(weight * present[:, i] for i, weight in weights.items())
         return function(score)  # type: ignore[no-any-return]
+
+    return explained_by(output)
+
+
+def explained_by(output: Callable[[Tensor], Tensor]) -> Explanation:
+    """Explain a function of which segments are present [batch, segment]."""
+
+    def model(batch: Tensor) -> Tensor:
+        return output(batch[:, 0, ::4, 0].double())
 
     n_frames = 4 * N_SEGMENTS
     patch = Patch(
@@ -104,9 +115,112 @@ def test_named_segments_are_the_true_ones_or_none(
     assert evidence.kind == (LINKS[link][1] if is_clear else "untold")
     named = set(weights) if is_clear else set()
     assert set(evidence.segments) == named
-    assert places_of(explanation, text) == places_of(explanation, because(explanation)) == named
-    assert is_clear != ("cannot be told" in text)
-    assert is_clear != because(explanation).startswith("not told: ")
+    assert is_clear != ("cannot be told" in text or "does not describe the model" in text)
+    assert is_clear != because(explanation).startswith(("not told: ", "no sum fits ("))
+    if is_clear:
+        assert places_of(explanation, text) == places_of(explanation, because(explanation)) == named
+    else:
+        expect_true_sets(explanation, text)
+
+
+def rules() -> st.SearchStrategy[tuple[str, list[int]]]:
+    """Draw a rule that is no sum: all, any, an odd number or at least k of some segments."""
+    some = st.lists(st.integers(0, N_SEGMENTS - 1), min_size=2, max_size=N_SEGMENTS, unique=True)
+    return st.tuples(st.sampled_from(["all", "any", "odd", "even", "two"]), some)
+
+
+@given(rule=rules(), low=st.floats(0, 0.6), high=st.floats(0.4, 1))
+@example(rule=("all", [1, 2, 4, 5]), low=0.0, high=0.9)
+@example(rule=("any", [1, 2, 4]), low=0.0, high=0.9)
+@example(rule=("odd", [1, 4]), low=0.0, high=0.9)
+def test_sets_named_where_no_sum_fits_are_the_smallest(
+    rule: tuple[str, list[int]], low: float, high: float
+) -> None:
+    kind, members = rule
+
+    def output(present: Tensor) -> Tensor:
+        n = present[:, members].sum(1)
+        odd = n % 2 == 1
+        holds = {"all": n == len(members), "any": n > 0, "odd": odd, "even": ~odd, "two": n > 1}
+        return torch.where(holds[kind], high, low).to(present)
+
+    explanation = explained_by(output)
+    if explanation.evidence.kind == "untold":
+        expect_true_sets(explanation, sentence(explanation))
+    if low < 0.4 and high > 0.6 and len(members) > 3 and kind != "two":
+        assert explanation.evidence.kind == "untold"
+        assert "does not describe the model (R²" in sentence(explanation)
+        assert "smallest set that" in sentence(explanation)
+
+
+def smallest_sets(explanation: Explanation, role: str) -> set[frozenset[int]]:
+    """Try all sets from small to large: of those kept alone, or of those replaced."""
+    table = {
+        frozenset(keep.nonzero()[:, 0].tolist()): float(output)
+        for keep, output in zip(explanation.keep, explanation.outputs[:, 0], strict=True)
+    }
+    every = frozenset(range(N_SEGMENTS))
+    is_yes = table[every] >= 0.5
+    for size in range(N_SEGMENTS + 1):
+        sets = {frozenset(c) for c in combinations(range(N_SEGMENTS), size)}
+        if role == "alone":
+            sets = {s for s in sets if (table[s] >= 0.5) == is_yes}
+        else:
+            sets = {s for s in sets if (table[every - s] >= 0.5) != is_yes}
+        if sets:
+            return sets
+    return set()
+
+
+def expect_true_sets(explanation: Explanation, text: str) -> None:
+    """Check the sets that a headline names, their outputs and numbers, and the short form."""
+    outputs = explanation.outputs[:, 0]
+    brief = because(explanation)
+    if not (outputs.min() >= 0 and outputs.max() <= 1):  # no answer, so no sets
+        assert places_of(explanation, text) == places_of(explanation, brief) == set()
+        return
+    alone, absent = (smallest_sets(explanation, role) for role in ("alone", "absent"))
+    for sets, does, role in (
+        (alone, "keeps the answer “.*?” alone", "enough alone"),
+        (absent, "changes it by its absence", "changed without"),
+    ):
+        in_text = re.findall(
+            rf"(\w+) smallest set that {does} is (.*?) \(.*?\)(, one of \d+)?", text
+        )
+        in_brief = re.findall(rf"{role}: (.*?)(?: \(one of (\d+)\))?(?:; |$)", brief)
+        if not sets or frozenset() in sets:
+            assert (in_text, in_brief) == ([], [])
+            continue
+        ((article, places, count),), ((short, short_count),) = in_text, in_brief
+        named = frozenset(places_of(explanation, places))
+        assert named in sets
+        assert named == places_of(explanation, short)
+        assert count == (f", one of {len(sets)}" if len(sets) > 1 else "")
+        assert short_count == (str(len(sets)) if len(sets) > 1 else "")
+        assert article.lower() == ("a" if len(sets) > 1 else "the")
+    if frozenset() in alone and absent:
+        assert "stays with every segment replaced" in text
+    if absent == set() and "does not describe" in text:
+        assert "stays whichever segments are replaced" in text or "no removal changes it" in text
+
+
+def told_everywhere(
+    explanation: Explanation, folder: Path
+) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """Return the record, the first row of the CSV, and the headline of each file and table."""
+    result = ExplainResult(Path("a.wav"), 0.0, explanation, sources={"sound": {"sha256": "1"}})
+    record = to_record(result, ExplainConfig((Path("a.wav"),), "mine"))
+    write_csv([record], folder / "a.csv")
+    row, *others = csv.DictReader((folder / "a.csv").read_text("utf-8").splitlines())
+    assert {other["because"] for other in others} == {row["because"]}
+    save_index([IndexRow.of(explanation, name="a", report="a.html")], folder / "index.html")
+    save_html(explanation, folder / "a.html")
+    cells = list(_table([record]).columns[3].cells)
+    texts = [row["because"], record["because"], *map(str, cells)]
+    texts.append((folder / "index.html").read_text("utf-8").split("<tbody>")[1])
+    texts.append((folder / "a.html").read_text("utf-8").split('class="lead"')[1].split("<")[0])
+    texts.append(html.unescape(explanation._repr_html_()).split('class="lead"')[1].split("<")[0])
+    return record, row, texts
 
 
 @pytest.mark.parametrize("link", LINKS)
@@ -119,17 +233,7 @@ def test_table_files_index_page_and_players_name_what_the_headline_names(
     if "other class of softmax of 50" in link:  # from 0.02 to 0
         kind = "untold"
     named = set(weights) if kind != "untold" else set()
-    result = ExplainResult(Path("a.wav"), 0.0, explanation, sources={"sound": {"sha256": "1"}})
-    record = to_record(result, ExplainConfig((Path("a.wav"),), "mine"))
-    write_csv([record], tmp_path / "a.csv")
-    row, *others = csv.DictReader((tmp_path / "a.csv").read_text("utf-8").splitlines())
-    assert {other["because"] for other in others} == {row["because"]}
-    save_index([IndexRow.of(explanation, name="a", report="a.html")], tmp_path / "index.html")
-    save_html(explanation, tmp_path / "a.html")
-    cells = list(_table([record]).columns[3].cells)
-    texts = [row["because"], record["because"], *map(str, cells)]
-    texts.append((tmp_path / "index.html").read_text("utf-8").split("<tbody>")[1])
-    texts.append((tmp_path / "a.html").read_text("utf-8").split('class="lead"')[1].split("<")[0])
+    record, row, texts = told_everywhere(explanation, tmp_path)
     for text in texts:
         assert places_of(explanation, text) == named, text
         assert "no segment" not in text
@@ -139,6 +243,16 @@ def test_table_files_index_page_and_players_name_what_the_headline_names(
     ]
     players = {sound.key: sound for sound in segment_sounds(explanation) if sound.label}
     assert set(players) == ({"excerpt", "support", "rest"} if named else {"excerpt"})
+
+
+def test_sets_are_named_in_every_table_and_file(tmp_path: Path) -> None:
+    """All of four segments are needed, so that R² is below 0.5; one of them changes the answer."""
+    explanation = explained_by(lambda present: 0.9 * present[:, [1, 2, 4, 5]].prod(1))
+    record, row, texts = told_everywhere(explanation, tmp_path)
+    for text in (*texts, str(explanation)):
+        assert places_of(explanation, text) == {1, 2, 4, 5}, text
+        assert "R² 0.39, below 0.5" in text
+    assert (record["evidence"], row["evidence"], record["named"]) == ("untold", "untold", [])
 
 
 def test_neutral_answer_of_two_classes_is_no_doubt() -> None:

@@ -117,15 +117,33 @@ def test_other_thresholds_name_more_or_less(three: Explanation) -> None:
     fine = replace(weak, settings=replace(weak.settings, min_change=0.01))
     assert sentence(fine).startswith("The model gives “singing” 0.03; all of that rests on 3.0–4.0")
     strict = replace(three, settings=replace(three.settings, min_change=0.95))
-    assert because(strict) == "not told: the change is below 0.95"
+    third = "3.0–3.5\N{NO-BREAK SPACE}s"
+    assert because(strict) == (
+        f"not told: the change is below 0.95; enough alone: {third}; changed without: {third}"
+    )
 
 
 def test_sentence_names_nothing_where_no_sum_fits(three: Explanation) -> None:
     bad = replace(three, fits=(replace(three.fits[0], r2=0.31),))
+    third = "3.0–3.5\N{NO-BREAK SPACE}s"  # weights 0.5, 0.3 and 0.1
     assert sentence(bad).endswith(
-        "cannot be told: no sum over segments fits the model (R² 0.31, below 0.5)."
+        "replaced. A sum over segments does not describe the model (R² 0.31, below 0.5). The "
+        f"smallest set that keeps the answer “singing” alone is {third} (output 0.50); the "
+        f"smallest set that changes it by its absence is {third} (output 0.40)."
     )
+    assert because(bad) == (
+        f"no sum fits (R² 0.31, below 0.5); enough alone: {third}; changed without: {third}"
+    )
+    near = replace(three, fits=(replace(three.fits[0], r2=0.4987),))
+    assert "(R² 0.4987, below 0.5)" in sentence(near)
+
+
+def test_sets_are_named_only_where_an_answer_is_known(three: Explanation) -> None:
+    bad = replace(three, fits=(replace(three.fits[0], r2=0.31),), outputs=10 * three.outputs)
+    assert sentence(bad).endswith("does not describe the model (R² 0.31, below 0.5).")
     assert because(bad) == "not told: R² 0.31, below 0.5"
+    decided = replace(bad, settings=replace(bad.settings, decision=8.5))
+    assert "keeps the answer “singing” alone is 3.0–4.0" in sentence(decided)
 
 
 def test_sentence_when_the_answer_does_not_fall_without_the_top_segments() -> None:
@@ -134,7 +152,7 @@ def test_sentence_when_the_answer_does_not_fall_without_the_top_segments() -> No
     outputs = additive.outputs.clone()
     outputs[rest] = 0.95
     text = sentence(replace(additive, outputs=outputs))
-    assert text.endswith("cannot be told: the output stays as it is without the strongest.")
+    assert "cannot be told: the output stays as it is without the strongest. The smallest" in text
 
 
 def test_evidence_that_is_there_more_than_once_is_named_whole() -> None:

@@ -1,7 +1,8 @@
 """Sentences about an explanation: the model's output, the segments it rests on, and cautions.
 
 A segment speaks for the output if its coefficient is above 0, against it if below. Sentences name
-the segments of `Explanation.evidence`.
+the segments of `Explanation.evidence`; where none are named, the smallest sets of segments that
+keep or change the answer, which the outputs of the coalitions prove, whatever the model is.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from otoscope.explain import Evidence, Explanation
+from otoscope.explain import DecisiveSet, DecisiveSets, Evidence, Explanation, decisive_sets
+from otoscope.explain.fit.decisive import decision_of
 from otoscope.explain.fit.evidence import coalition_output, is_constant, is_probability
 from otoscope.explain.segments import Extent
 from otoscope.report.numbers import UNKNOWN, decimals, number, percent
@@ -39,7 +41,9 @@ def sentence(explanation: Explanation) -> str:
     none, whole = explanation.output_none, explanation.output_all
     if evidence.kind == "untold":
         replaced = "" if none is None else f", and {number(none)} with every segment replaced"
-        return f"{opening}{replaced}. {_not_told(explanation, evidence)}."
+        told = [f"{opening}{replaced}.", f"{_not_told(explanation, evidence)}."]
+        proven = _proven(explanation) if evidence.reason == "r2" or _sets_named(explanation) else []
+        return " ".join([*told, *proven, *_for_want_of_rate(explanation)])
     if evidence.kind == "raises" and none is not None and 0 <= none < whole:
         clause = _parts(explanation, evidence, none)
     else:
@@ -64,12 +68,14 @@ def others(explanation: Explanation) -> str:
 
 
 def because(explanation: Explanation) -> str:
-    """Name the places of the evidence, or say briefly why none are named."""
+    """Name the places of the evidence, or say briefly why none are named, and the smallest sets."""
     evidence = explanation.evidence
     if evidence.kind == "none":
         return "no segment"
     if evidence.kind == "untold":
-        return f"not told: {_reason(explanation, evidence)}"
+        reason, proven = _reason(explanation, evidence), _sets_named(explanation)
+        is_sum = evidence.reason != "r2" or not proven
+        return "; ".join([f"not told: {reason}" if is_sum else f"no sum fits ({reason})", *proven])
     return f"{'lowered by ' * (evidence.kind == 'lowers')}{_at(explanation, evidence.segments)}"
 
 
@@ -167,17 +173,70 @@ def _parts(explanation: Explanation, evidence: Evidence, none: float) -> str:
 
 def _not_told(explanation: Explanation, evidence: Evidence) -> str:
     """Say why no segments are named, as a sentence."""
-    subject = "Which segments it rests on cannot be told"
+    reason = _reason(explanation, evidence)
     if evidence.reason == "r2":
-        return f"{subject}: no sum over segments fits the model ({_reason(explanation, evidence)})"
-    return f"{subject}: {_reason(explanation, evidence)}"
+        return f"A sum over segments does not describe the model ({reason})"
+    return f"Which segments it rests on cannot be told: {reason}"
+
+
+def _proven(explanation: Explanation) -> list[str]:
+    """Name the smallest sets that keep the answer alone, and that change it by their absence."""
+    sets = _sets(explanation)
+    if sets is None:
+        return []
+    answer, first = f"the answer “{sets.answer}”", sets.sufficient[0]
+    if not first.segments and not sets.flipping:
+        tried = "" if sets.flipping_is_exact else ", of those tried"
+        return [f"T{answer[1:]} stays whichever segments are replaced{tried}."]
+    keeps = f"keeps {answer} alone"
+    stays = _smallest(explanation, sets.sufficient, keeps, is_exact=sets.sufficient_is_exact)
+    if not first.segments:
+        stays = f"{answer} stays with every segment replaced ({number(first.output)})"
+    changes = "no removal changes it" if sets.flipping_is_exact else "no removal tried changes it"
+    if sets.flipping:
+        does = "changes it by its absence"
+        changes = _smallest(explanation, sets.flipping, does, is_exact=sets.flipping_is_exact)
+    return [f"{stays[0].upper()}{stays[1:]}; {changes}."]
+
+
+def _smallest(
+    explanation: Explanation, sets: Sequence[DecisiveSet], does: str, *, is_exact: bool
+) -> str:
+    """Name the first of the smallest sets, with its output, and say how many there are."""
+    article, count = ("a", f", one of {len(sets)}") if len(sets) > 1 else ("the", "")
+    tried, at = "" if is_exact else " tried", _at(explanation, sets[0].segments)
+    output = number(sets[0].output)
+    return f"{article} smallest set{tried} that {does} is {at} (output {output}){count}"
+
+
+def _sets_named(explanation: Explanation) -> list[str]:
+    """Name the sets of `_proven` by their places; none if no segment is in any."""
+    sets = _sets(explanation)
+    if sets is None:
+        return []
+    named = []
+    for role, members, is_exact in (
+        ("enough alone", sets.sufficient, sets.sufficient_is_exact),
+        ("changed without", sets.flipping, sets.flipping_is_exact),
+    ):
+        if members and members[0].segments:
+            count = f"one of {len(members)}" if len(members) > 1 else ""
+            remarks = ", ".join(filter(None, [count, "" if is_exact else "of those tried"]))
+            at = _at(explanation, members[0].segments)
+            named.append(f"{role}: {at}{f' ({remarks})' if remarks else ''}")
+    return named
+
+
+def _sets(explanation: Explanation) -> DecisiveSets | None:
+    return None if decision_of(explanation) is None else decisive_sets(explanation)
 
 
 def _reason(explanation: Explanation, evidence: Evidence) -> str:
     """Give the reason why no segments are named, with its threshold."""
     settings = explanation.settings
     if evidence.reason == "r2":
-        return f"R² {r2(explanation)}, below {settings.min_r2:g}"
+        digits = 2 if round(explanation.r2, 2) < settings.min_r2 else 4
+        return f"R² {decimals(explanation.r2, digits)}, below {settings.min_r2:g}"
     if evidence.reason == "removal":
         return "the output stays as it is without the strongest"
     if is_probability(explanation):
