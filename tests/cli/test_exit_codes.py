@@ -101,6 +101,7 @@ ARGUMENTS = {
     "experiment folk-population": "--quick --out {folder}/x",
     "experiment folk-model": "--quick --out {folder}/x",
     "experiment adversary-genre": "--quick --out {folder}/x --corpus {sounds}",
+    "experiment ten-songs": "--quick --out {folder}/x --corpus {sounds}",
     "experiment adversary-zoo": "--quick --out {folder}/x --corpus {sounds}",
 }
 """Arguments of every command: a file or folder of sounds, a tune book, a model, outputs."""

@@ -205,6 +205,14 @@ EXPERIMENTS = {
             "Attack classifiers of genres until all answers are wrong, right or random (paper E).",
             resumes=True,
         ),
+        Experiment(
+            "ten-songs",
+            "e_adversary.ten_songs",
+            "TenSongsConfig",
+            "ten_songs",
+            "Push each of ten songs to every genre, with as little as possible added (paper E).",
+            resumes=True,
+        ),
     )
 }
 """All experiments, by name."""
