@@ -240,6 +240,10 @@ def test_of_classes_one_holds(song: Path, tmp_path: Path) -> None:
     document = json.loads(attack(0, song, *model, "--out", out, *_FEW, "--target", "played"))
     result = document["pieces"][0]["evaluation"]
     assert (result["aim"], result["label_before"]) == ("played", "sung")
+    refusal = attack(2, song, *model, "--out", out, *_FEW, "--target", "not sung")
+    assert "outputs are exclusive classes; must be one of sung, played, or none" in refusal
+    refusal = attack(2, song, *model, "--out", out, *_FEW, "--target", "sung")
+    assert "the model hears 'sung' already: choose another target (played)" in refusal
 
 
 _FEW = ("--steps", 1, "--snr-db", 90, "--json")
@@ -283,7 +287,7 @@ def deaf():
         (["--snr-db", -3], "snr_db is -3.0, must be finite and > 0 dB"),
         (["--snr-db", "inf"], "snr_db is inf, must be finite and > 0 dB"),
         (["--snr-db", "nan"], "snr_db is nan, must be finite and > 0 dB"),
-        (["--target", "singing"], "song.wav: the model hears 'singing' already: choose another"),
+        (["--target", "singing"], "the model hears 'singing' already: choose another target (not "),
         (["--target", "singin"], "target is 'singin', the model has no such output; did you mean"),
         (["--target", "not singing", "--untargeted"], "--untargeted beside --target: choose one"),
         (["--whole", "--start", 1], "--whole beside --start: choose one"),

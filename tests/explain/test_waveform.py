@@ -152,7 +152,7 @@ def test_segments_stay_valid_for_sounds() -> None:
     ):
         explanation = SoundLIME(linear(y), segments=cut, content="silence").explain((y, SR))
         assert explanation.settings.segments == named
-    with pytest.raises(ParameterError, match="cut spectrograms; for a sound give components="):
+    with pytest.raises(ParameterError, match="cut spectrograms, and this is a sound"):
         SoundLIME(linear(y), segments=torch.zeros(3, 2).long()).explain((y, SR))
     patch = Patch(torch.ones(8, 2))
     assert SoundLIME(lambda x: x.mean((1, 2, 3)), segments="temporal:4").explain(patch).passes == 16

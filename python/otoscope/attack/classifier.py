@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from otoscope.attack.kernels import divisor_of
 from otoscope.attack.objective import Outputs
@@ -160,14 +161,17 @@ def kind_of_outputs(model: Model, outputs: Outputs | None, values: Tensor) -> Ou
     return declared or "logits"
 
 
-def classifier_of(model: Any, x: Tensor, target: str | None) -> SoundClassifier:
+def classifier_of(
+    model: Any, x: Tensor, target: str | None, *, padded: bool = False
+) -> SoundClassifier:
     """Use all outputs if they are exclusive classes; else the target's tag, or the highest."""
-    n_frames = len(model.prepare(x))
+    least = getattr(model, "excerpt_samples", model.patch_frames * model.hop_length)
+    n_frames = len(model.prepare(F.pad(x, (0, max(0, least - len(x)))) if padded else x))
     n_hops = max(1, math.ceil(n_frames / model.patch_frames) - 1)
     hop = max(1, (n_frames - model.patch_frames) // n_hops)  # excerpts reach to the end
 
     def of(classes: Target) -> SoundClassifier:
-        return SoundClassifier(model, classes=classes, hop=hop, tail=False)
+        return SoundClassifier(model, classes=classes, hop=hop, tail=False, padded=padded)
 
     names, every = model.output_names, of(None)
     with torch.no_grad():
@@ -176,7 +180,12 @@ def classifier_of(model: Any, x: Tensor, target: str | None) -> SoundClassifier:
     are_tags = len(names) > 1 and not exclusive
     column = int(values.argmax())
     if target is not None:
-        name = target if len(names) > 1 and exclusive else target.removeprefix("not ")
+        name = target.removeprefix("not ")
+        if name != target and name in names and len(names) > 1 and exclusive:
+            raise ParameterError(
+                f"target is {target!r}, and the outputs are exclusive classes; must be one of "
+                f"{', '.join(names)}, or none: then the aim is any other than the prediction"
+            )
         (column,) = choose_targets(name, len(names), names).values()
     return of(column) if are_tags else every
 
@@ -190,7 +199,7 @@ def gradient_of(loss: Tensor, at: Tensor) -> Tensor:
         raise ParameterError(
             "the model gives no gradient: its outputs do not depend on the sound through torch; "
             "leave out torch.no_grad, .detach() and numpy, use a copy of the network in torch, or "
-            "use Square, which needs none"
+            "use Square, which needs none (--method square)"
         )
     # A sum of squares is finite only if all its terms are; it may overflow by itself.
     if not math.isfinite(gradient.norm()) and not bool(gradient.isfinite().all()):

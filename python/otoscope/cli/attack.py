@@ -87,6 +87,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         "duration"
     ],
     whole: Annotated[bool, _CONFIG.option("whole", rich_help_panel=INPUT)] = _CONFIG["whole"],
+    padded: Annotated[bool, _CONFIG.option("padded", rich_help_panel=INPUT)] = _CONFIG["padded"],
     steps: Annotated[int, _CONFIG.option("steps")] = _CONFIG["steps"],
     restarts: Annotated[int, _CONFIG.option("restarts")] = _CONFIG["restarts"],
     masking: Annotated[float, _CONFIG.option("masking")] = _CONFIG["masking"],
@@ -147,6 +148,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         start=start,
         duration=duration,
         whole=whole,
+        padded=padded,
         steps=steps,
         restarts=restarts,
         masking=masking,

@@ -137,6 +137,9 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     """
     if at_max and (start is not None or every is not None):
         raise ParameterError("--at-max beside --start or --every: choose one")
+    for sound in sounds:
+        if not sound.exists():
+            raise ParameterError(f"{sound} is not there")
     printed = is_printed(json_path, csv_path)
     from otoscope.explain.registry import entries_of
     from otoscope.workflows.explain.config import ExplainConfig, refuse_unused
@@ -181,12 +184,9 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     else:
         compared = {"models": model, "contents": contents} if is_compared else None
         _explain_many(config, html, json_path, csv_path, summary, song, compared, workers)
-    if summary and not printed:
-        console().print(f"summary: {summary}")
-    if song and not printed:
-        console().print(f"song: {song}")
-    if html and not printed:
-        console().print(f"report: {html}")
+    for name, path in {"summary": summary, "song": song, "report": html}.items():
+        if path and not printed:
+            console().print(f"{name}: {path}")
 
 
 def _check_song(

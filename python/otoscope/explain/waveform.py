@@ -237,8 +237,8 @@ def components_of(segments: Segmentation) -> Components:
     if str(segments) in events:
         return events[str(segments)]()
     raise ParameterError(
-        f"segments {segments} cut spectrograms; for a sound give components=, such as "
-        "oto.components.time(10)"
+        f"segments {segments} cut spectrograms, and this is a sound",
+        advice=Advice("give components, such as ", Argument("components", "time:10")),
     )
 
 

@@ -8,7 +8,7 @@ samples; the bound then also holds for the whole file.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,6 +42,7 @@ from otoscope.workflows.recording import load_identified_listener
 
 __all__ = ["Attacker", "attack_file", "save_attack_page"]
 
+_NAMED = 8  # labels in an error
 _READ = 1 << 22  # samples of a long sound that are read at once
 
 
@@ -129,9 +130,7 @@ class Attacker:
             attacked = _attacked(sounds, sr, search, progress)
             pieces = tuple(_in_file(_rated(piece, sr, self._rate), out) for piece in attacked)
             if all(piece.left for piece in pieces):
-                raise ParameterError(
-                    f"the model hears {config.target!r} already: choose another target"
-                )
+                raise _heard(config, getattr(search.attack.model, "label_names", ()))
         except ParameterError as err:
             raise err.within(sound) from err
         adversary = torch.cat([piece.adversary for piece in pieces])
@@ -209,7 +208,8 @@ def _first_sounding(sounds: list[Tensor]) -> Tensor:
 
 def _search(model: Any, x: Tensor, config: AttackFileConfig) -> Search:
     """Compose the classifier and its attack."""
-    classifier, target = classifier_of(model, x, config.target), config.target
+    classifier = classifier_of(model, x, config.target, padded=config.padded)
+    target = config.target
     label = None if target is None else classifier.label_names.index(target)
     return make_search(classifier, config, label)
 
@@ -242,6 +242,16 @@ def _rated(
 def _in_file(piece: AttackedPiece, out: Path) -> AttackedPiece:
     """Name the whole file in the measures of a piece: they hold for its samples there too."""
     return replace(piece, evaluation=piece.evaluation and replace(piece.evaluation, path=str(out)))
+
+
+def _heard(config: AttackFileConfig, labels: Sequence[str]) -> ParameterError:
+    """Make the error of a target that is the prediction already; name the other labels."""
+    others = [label for label in labels if label != config.target]
+    more = ", ..." if len(others) > _NAMED else ""
+    return ParameterError(
+        f"the model hears {config.target!r} already: choose another target "
+        f"({', '.join(others[:_NAMED])}{more})"
+    )
 
 
 def _reason_to_leave(attack: Attack, x: Tensor) -> Literal["", "silent", "heard already"]:

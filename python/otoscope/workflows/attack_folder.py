@@ -273,11 +273,12 @@ def _about(
 def _settings(config: AttackFileConfig) -> dict[str, Any]:
     """Return the settings that all records of a file share, as read from JSON."""
     settings = records.to_plain(replace(config, sound=Path(), out=Path()))
-    later = ("outputs", "method", "norm", "masking", "segmental_snr_db", "transforms", "draws")
+    later = (
+        *("outputs", "method", "norm", "masking", "segmental_snr_db", "transforms", "draws"),
+        *("nearest", "padded"),
+    )
     default = AttackFileConfig(Path(), config.model, Path())
-    unset = {
-        name for name in (*later, "nearest") if getattr(config, name) == getattr(default, name)
-    }
+    unset = {name for name in later if getattr(config, name) == getattr(default, name)}
     left_out = {"sound", "out", *unset}  # as in old rows
     return {name: value for name, value in settings.items() if name not in left_out}
 

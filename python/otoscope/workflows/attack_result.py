@@ -37,8 +37,8 @@ class AttackFileConfig:
     outputs : tuple of str, optional
         Names of the model's outputs, one per column, in place of its own.
     target : str, optional
-        Output that the model is to predict, or "not " and an output. By default any label other
-        than the prediction.
+        Output that the model is to predict; of a tag or a single output, also "not " and its name.
+        By default any label other than the prediction.
     snr_db : float
         Minimum signal-to-noise ratio, dB, > 0; not for least-norm and ``nearest``, which search for
         the largest.
@@ -57,6 +57,9 @@ class AttackFileConfig:
         Duration of the excerpt, or of a piece, in seconds.
     whole : bool
         Attack the whole file, piece by piece of ``duration``.
+    padded : bool
+        Append silence to a sound, or a piece, that is shorter than the model's excerpt, before the
+        model hears it; the adversary has the length of the sound.
     steps : int
         Maximum number of steps per piece.
     restarts : int
@@ -103,6 +106,7 @@ class AttackFileConfig:
     start: float = 0.0
     duration: float = 10.0
     whole: bool = False
+    padded: bool = False
     steps: int = Attack.steps
     restarts: int = Attack.restarts
     masking: float = Attack.masking

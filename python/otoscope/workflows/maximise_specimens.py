@@ -125,7 +125,7 @@ def real_specimens(extremes: Extremes, excerpts: RealExcerpts, model: Any) -> It
     labels = ("Furthest", "Second", "Third")
     for label, extreme in zip(labels, extremes.excerpts, strict=False):
         path, start = excerpts.place(extreme.index)
-        patch = Recording(path, model, padded=False).patch(start)
+        patch = Recording(path, model, padded=None).patch(start)
         peak = float(patch.y.abs().max()) if patch.y is not None else 0.0
         if patch.y is not None and peak > 1:
             patch = replace(patch, y=patch.y / peak)

@@ -141,10 +141,11 @@ def load_identified_model(name: str, *, device: str) -> tuple[Any, dict[str, str
 class Recording:
     """A sound file, read once for one model. Second 0 is the start of the first frame.
 
-    Memory does not grow with the length of the sound beyond ten minutes.
+    Memory does not grow with the length of the sound beyond ten minutes. ``padded`` is None where a
+    user cannot choose: then no error advises it.
     """
 
-    def __init__(self, path: Path, model: Any, *, padded: bool) -> None:
+    def __init__(self, path: Path, model: Any, *, padded: bool | None) -> None:
         self._model, self._sr, self._padded = model, model.sample_rate, padded
         self.sr: float = model.sample_rate
         """Sampling rate, in Hz."""
@@ -162,7 +163,7 @@ class Recording:
             raise ParameterError(
                 f"the sound lasts {n / self._sr:.2f} s, too short for an excerpt of "
                 f"{length * hop / self._sr:.2f} s",
-                advice=PADDED,
+                advice=PADDED if padded is False else None,
             )
         self.last = (n_frames - length) * hop / self._sr
 
@@ -257,7 +258,7 @@ class Recording:
         if not 0 <= start < self.last + self._model.hop_length / self._sr / 2:
             raise ParameterError(
                 f"start is {start:g} s, the last excerpt begins at {self.last:.2f} s",
-                advice=None if self._padded else PADDED,
+                advice=PADDED if self._padded is False else None,
             )
 
     def _context(self, start: float) -> tuple[int, int]:

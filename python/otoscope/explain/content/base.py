@@ -166,7 +166,7 @@ class Content:
             ]
             raise ParameterError(
                 f"content {self.name!r} fills spectrograms, not sounds; use a number, "
-                f"{', '.join(able)}, or content.donor([(y, sr)])"
+                f"{', '.join(able)}, or in Python content.donor([(y, sr)])"
             )
         made = self.sound(source).detach().cpu().double()
         if made.ndim and made.shape != source.y.shape:

@@ -96,7 +96,7 @@ def _from_sounds(model: Any, config: _Config, progress: Progress) -> Excerpts:
     songs, outputs = [], []
     for i, file in enumerate(tracked(progress, files, "songs")):
         with folder.reading(file):
-            recording = Recording(file, model, padded=False)
+            recording = Recording(file, model, padded=None)
             curve = recording.timeline(around=None)
             for k in apart(curve.outputs[:, column].tolist(), curve, config.n):
                 patches.append(recording.patch(float(curve.starts[k])))
