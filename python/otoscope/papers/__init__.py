@@ -213,6 +213,14 @@ EXPERIMENTS = {
             "Push each of ten songs to every genre, with as little as possible added (paper E).",
             resumes=True,
         ),
+        Experiment(
+            "defence-filter",
+            "e_adversary.defence_filter",
+            "DefenceFilterConfig",
+            "defence_filter",
+            "Defend classifiers of genres by low-pass filters, and attack through these (paper E).",
+            resumes=True,
+        ),
     )
 }
 """All experiments, by name."""

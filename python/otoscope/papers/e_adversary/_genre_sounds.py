@@ -21,7 +21,7 @@ from otoscope.signal import read_audio
 from otoscope.signal.audio.files import resampled
 from otoscope.train.genre import TrainGenreConfig
 
-__all__ = ["GenreSettings", "GenreTest", "OwnCorpus", "genre_tests", "soundfonts"]
+__all__ = ["GenreSettings", "GenreTest", "OwnCorpus", "SoundSettings", "genre_tests", "soundfonts"]
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,13 @@ class OwnCorpus:
         return cls(32, recipe, training)
 
 
-class GenreSettings(Protocol):
-    """Settings that all experiments on genres have."""
+class SoundSettings(Protocol):
+    """Settings of the sounds that experiments on genres have."""
 
     @property
     def corpus(self) -> Path | None: ...
     @property
     def lists(self) -> Path | None: ...
-    @property
-    def models(self) -> str: ...
     @property
     def partition_seed(self) -> int: ...
     @property
@@ -69,6 +67,13 @@ class GenreSettings(Protocol):
     def seed(self) -> int: ...
     @property
     def own(self) -> OwnCorpus: ...
+
+
+class GenreSettings(SoundSettings, Protocol):
+    """Settings of experiments on given models."""
+
+    @property
+    def models(self) -> str: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +118,7 @@ class GenreTest:
 
 
 def genre_tests(
-    config: GenreSettings, kinds: Sequence[str], out: Path, *, progress: Progress
+    config: SoundSettings, kinds: Sequence[str], out: Path, *, progress: Progress
 ) -> dict[str, GenreTest]:
     """Draw the sounds of the test part of each partition.
 
@@ -151,7 +156,7 @@ def soundfonts(sounds: Sequence[LabelledSound], corpus: Path) -> list[str] | Non
     return None if None in known else [Path(str(name)).name for name in known]
 
 
-def _drawn(kind: str, parts: Partition, config: GenreSettings) -> GenreTest:
+def _drawn(kind: str, parts: Partition, config: SoundSettings) -> GenreTest:
     """Draw sounds, labels in turn, and of each label artists in turn."""
     sounds, excerpts = list[LabelledSound](), list[tuple[Tensor, float]]()
     broken: list[ParameterError] = []
