@@ -225,7 +225,11 @@ SEEN_BY: dict[str, dict[str, str]] = {
     "corpus singing": {"--json": "cli/test_cli.py::test_corpus_prints_json_for_machines"},
     "corpus dance": {"--json": "data/test_dance.py::test_command_writes_a_corpus"},
     "train genre": {
-        "--json": "train/genre/test_training.py::test_the_command_trains_and_prints_json"
+        **dict.fromkeys(
+            ("--channels", "--window-hop"),
+            "train/genre/test_training.py::test_the_command_trains_windows_by_its_options",
+        ),
+        "--json": "train/genre/test_training.py::test_the_command_trains_and_prints_json",
     },
     "corpus genres": {"--json": "data/test_genres.py::test_the_command_writes_a_corpus"},
     **{

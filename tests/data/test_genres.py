@@ -134,3 +134,6 @@ def test_the_command_writes_a_corpus(tmp_path: Path) -> None:
     assert len(records.read(Path(content["manifest"]))) == 2
     again = CliRunner().invoke(app, [*arguments, "--seconds", "4"])
     assert "2 clips; ground truth: " in again.stdout
+    said = " ".join(again.stderr.split())
+    assert "no clip of 8 of the 10 genres (disco, folk, " in said
+    assert "--n 10 makes one of each, --n 30 the three" in said

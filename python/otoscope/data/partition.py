@@ -146,7 +146,10 @@ def partition(
         units = sorted({_unit(sound, kind) for sound in own})
         if len(units) < 3:
             what = "sounds" if kind == "random" else "artists"
-            raise ParameterError(f"{label} has {len(units)} {what}; three parts need three")
+            raise ParameterError(
+                f"{label} has {len(units)} {what}; three parts need three of each label: add "
+                f"{what}, or make more with `otoscope corpus genres --n 30`"
+            )
         order = numpy_generator(seed, number).permutation(len(units))
         first = min(max(1, round(fractions[0] * len(units))), len(units) - 2)
         second = min(max(1, round(fractions[1] * len(units))), len(units) - first - 1)

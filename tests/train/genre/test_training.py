@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 from otoscope import models
 from otoscope.cli.app import app
 from otoscope.data import LabelledSound, Partition
+from otoscope.data.partition import DividedFolder
 from otoscope.errors import ParameterError
 from otoscope.models.genre import FrameDNN
 from otoscope.protocols import SoundClassifier
@@ -121,23 +124,65 @@ def test_standardisation_is_numpys_and_drops_bins_that_hardly_vary() -> None:
     assert made.kept.tolist() == [1, 1, 0, 0]
 
 
-def test_a_broken_file_is_left_out_and_said(sounds: Partition, tmp_path: Path) -> None:
-    broken = tmp_path / "jazz.00054.wav"
-    broken.write_bytes(b"RIFF")
-    part = [*sounds.train, LabelledSound("low/x", broken, "low", "")]
-    with pytest.warns(UserWarning, match=r"1 of 13 sounds cannot be read .*jazz\.00054\.wav first"):
-        made = read_spectra(part, front_end(), sounds.labels)
+FAULTS = {
+    "broken": "is cut off|cannot be read",
+    "silent": "all 16000 samples are silent",
+    "short": "needs 256",
+}
+
+
+def faulty(folder: Path, name: str, label: str = "low") -> LabelledSound:
+    """Write a file that cannot be used."""
+    path = folder / f"{name}.wav"
+    if name == "broken":
+        path.write_bytes(b"RIFF")
+    else:
+        write_audio(path, torch.zeros(2 * SR) if name == "silent" else tone(label, 0, 0.01), sr=SR)
+    return LabelledSound(f"{label}/{name}", path, label, name)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_file_that_cannot_be_used_is_left_out_and_listed(
+    name: str, sounds: Partition, tmp_path: Path
+) -> None:
+    part = [*sounds.train, faulty(tmp_path, name)]
+    made = read_spectra(part, front_end(), sounds.labels)
     assert made.sounds == sounds.train
-    with pytest.raises(ParameterError, match=r"no sound of low can be read: .*jazz\.00054"):
+    (said,) = made.skipped.items()
+    assert said[0] == f"low/{name}"
+    assert re.search(FAULTS[name], str(said[1]))
+    whole = read_spectra(sounds.train, front_end(), sounds.labels)
+    assert torch.equal(made.magnitudes, whole.magnitudes)
+    assert not whole.skipped
+    with pytest.raises(
+        ParameterError, match=rf"no sound of low can be used \(1 of 1 .*low/{name}: "
+    ):
         read_spectra(part[-1:], front_end(), sounds.labels)
 
 
-def test_silence_and_unknown_labels_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    write_audio(path, torch.zeros(SR), sr=SR)
-    for label, message in (("x", r"a\.wav is silent"), ("z", "has label 'z', not one of")):
-        with pytest.raises(ParameterError, match=message):
-            read_spectra([LabelledSound("a", path, label, "")], front_end(), ["x", "y"])
+def test_more_than_half_that_cannot_be_used_are_refused(sounds: Partition, tmp_path: Path) -> None:
+    silent = faulty(tmp_path, "silent")
+    kept = [next(it for it in sounds.train if it.label == label) for label in HZ]
+    assert len(read_spectra([*kept, silent, silent], front_end(), sounds.labels).sounds) == 2
+    with pytest.raises(
+        ParameterError, match=r"more than half .* \(3 of 5 skipped\): low/silent: all"
+    ):
+        read_spectra([*kept, *[silent] * 3], front_end(), sounds.labels)
+
+
+def test_a_sound_that_was_cut_off_is_told(sounds: Partition, tmp_path: Path) -> None:
+    whole = sounds.train[0].path.read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    cut = LabelledSound("low/cut", tmp_path / "cut.wav", "low", "cut")
+    made = read_spectra([*sounds.train, cut], front_end(), sounds.labels)
+    assert made.sounds[-1] == cut
+    assert "cut.wav is cut off" in made.truncated["low/cut"]
+
+
+def test_unknown_labels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="has label 'z', not one of"):
+        read_spectra([faulty(tmp_path, "silent", "z")], front_end(), ["x", "y"])
 
 
 @pytest.mark.parametrize(
@@ -275,3 +320,49 @@ def test_the_command_trains_and_prints_json(sounds: Partition, tmp_path: Path) -
     again = CliRunner().invoke(app, [*arguments, "--resume"])
     assert "1 epochs; " in again.stdout
     assert "% of the validation frames wrong" in again.stdout
+
+
+def test_the_command_trains_windows_by_its_options(sounds: Partition, tmp_path: Path) -> None:
+    folder = sounds.train[0].path.parents[1]
+    words = f"--system windows --channels 2 --window-hop 25 --hidden 4 --batch 3 --out {tmp_path}/m"
+    words += " --epochs 1 --learning-rate 0.02 --ramp 7 --patience 3 --json"
+    result = CliRunner().invoke(app, ["train", "genre", str(folder), *words.split()])
+    assert result.exit_code == 0, result.stderr
+    settings = json.loads(result.stdout)["settings"]
+    given: dict[str, float] = {
+        "channels": 2,
+        "window_hop": 25,
+        "hidden": 4,
+        "batch": 3,
+        "epochs": 1,
+        "ramp": 7,
+    }
+    given |= {"learning_rate": 0.02, "patience": 3}
+    assert {name: settings[name] for name in given} == given
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_command_lists_what_it_skips_and_names_its_options(
+    sounds: Partition, tmp_path: Path
+) -> None:
+    folder = tmp_path / "music"
+    shutil.copytree(sounds.train[0].path.parents[1], folder)
+    for name in FAULTS:
+        faulty(folder / "low", name)
+    words = ["train", "genre", str(folder), "--out", str(tmp_path / "model"), "--epochs", "1"]
+    result = CliRunner().invoke(app, [*words, "--batch", "99999", "--seed", "1"])
+    assert result.exit_code == 2
+    assert "fewer than a batch of 99999; use more sounds, or a smaller --batch" in result.stderr
+    result = CliRunner().invoke(app, [*words, "--batch", "300", "--seed", "1", "--json"])
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["settings"]["batch"] == 300
+    parts = DividedFolder(folder, seed=1).parts()
+    read = {sound.name for sound in (*parts.train, *parts.valid)}
+    skipped = {f"low/{name}" for name in FAULTS} & read
+    assert document["skipped"].keys() == skipped
+    assert skipped
+    assert f"{len(skipped)} skipped" in result.stderr
+    assert all(name in result.stderr for name in skipped)
+    result = CliRunner().invoke(app, [*words, "--channels", "4"])
+    assert "--channels is of the network of windows: give --system windows" in result.stderr

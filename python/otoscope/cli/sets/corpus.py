@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from otoscope.cli.groups import Group
 from otoscope.cli.options import INPUT, METHOD, Config, Json, Out
 from otoscope.cli.output import (
     bars,
+    console,
     is_printed,
     write_json,
 )
@@ -118,6 +120,7 @@ def dance(
         manifest = write_dance(out, n, seed, recipe=recipe, progress=progress)
     content = {"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}
     write_json(document("otoscope.DanceCorpus", 1, content), json_path)
+    _note_missing(n, recipe.styles, "styles")
     if not is_printed(json_path):
         typer.echo(f"{n} clips; ground truth: {manifest}")
 
@@ -160,5 +163,16 @@ def genres(  # noqa: PLR0913 - a command has the options it has
         manifest = write_genres(out, n, seed, recipe=recipe, progress=progress)
     content = {"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}
     write_json(document("otoscope.GenreCorpus", 1, content), json_path)
+    _note_missing(n, recipe.genres, "genres")
     if not is_printed(json_path):
         typer.echo(f"{n} clips; ground truth: {manifest}")
+
+
+def _note_missing(n: int, kinds: Sequence[str], what: str) -> None:
+    """Say which styles or genres have no clip; a partition needs three of each."""
+    if missing := kinds[n:]:
+        console(stderr=True).print(
+            f"there is no clip of {len(missing)} of the {len(kinds)} {what} "
+            f"({', '.join(missing)}): --n {len(kinds)} makes one of each, --n {3 * len(kinds)} the "
+            "three that a division into parts needs"
+        )

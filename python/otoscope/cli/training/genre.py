@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from otoscope.cli import files, options
 from otoscope.cli.options import INPUT, METHOD, Config, Json
-from otoscope.cli.output import bars, is_printed, training_kept, write_json
+from otoscope.cli.output import (
+    bars,
+    console,
+    is_printed,
+    show_skipped,
+    training_kept,
+    write_json,
+)
+from otoscope.errors import ParameterError
 
 __all__ = ["genre"]
 
 _CONFIG = Config("train.genre.learner", "TrainGenreConfig")
+_PAPERS = "Default: the paper's."
 
 
 def genre(  # noqa: PLR0913 - a command has the options it has
@@ -54,14 +63,16 @@ def genre(  # noqa: PLR0913 - a command has the options it has
         ),
     ] = "frames",
     hidden: Annotated[int, _CONFIG.option("hidden")] = _CONFIG["hidden"],
-    dropout: Annotated[bool, _CONFIG.option("dropout")] = _CONFIG["dropout"],
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            help="Largest number of passes over the sounds. Default: the paper's.",
-            rich_help_panel=METHOD,
-        ),
-    ] = None,
+    dropout: Annotated[
+        bool, _CONFIG.option("dropout", extra="The paper's schedule is then another.")
+    ] = _CONFIG["dropout"],
+    channels: Annotated[int | None, _CONFIG.option("channels", extra=_PAPERS)] = None,
+    window_hop: Annotated[int | None, _CONFIG.option("window_hop", extra=_PAPERS)] = None,
+    batch: Annotated[int | None, _CONFIG.option("batch", extra=_PAPERS)] = None,
+    epochs: Annotated[int | None, _CONFIG.option("epochs", extra=_PAPERS)] = None,
+    learning_rate: Annotated[float | None, _CONFIG.option("learning_rate", extra=_PAPERS)] = None,
+    ramp: Annotated[int | None, _CONFIG.option("ramp", extra=_PAPERS)] = None,
+    patience: Annotated[int | None, _CONFIG.option("patience", extra=_PAPERS)] = None,
     hours: Annotated[
         float | None,
         typer.Option(help="Time limit; the best model until then is kept.", rich_help_panel=METHOD),
@@ -84,17 +95,33 @@ def genre(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope train genre music --partition grouped --out classifier --hours 1
     """
     from otoscope.data.partition import DividedFolder
+    from otoscope.signal.audio.truncation import truncated_note
     from otoscope.train.genre import TrainGenreConfig, train_genre
 
+    changes: dict[str, Any] = {
+        "channels": channels,
+        "window_hop": window_hop,
+        "batch": batch,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "ramp": ramp,
+        "patience": patience,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    if system == "frames" and (unused := {"channels", "window_hop"} & given.keys()):
+        option = f"--{min(unused).replace('_', '-')}"
+        raise ParameterError(f"{option} is of the network of windows: give --system windows")
     settings = TrainGenreConfig.paper(system, hidden=hidden, dropout=dropout, seed=seed)
-    if epochs is not None:
-        settings = replace(settings, epochs=epochs)
+    settings = replace(settings, **given)
     parts = DividedFolder(sounds, partition, lists, seed)
     with bars(training_kept(out, resume=resume)) as progress:
         result = train_genre(
             parts, out, settings=settings, hours=hours, resume=resume, progress=progress
         )
     write_json(result.to_dict(), json_path)
+    show_skipped(sounds, result.skipped)
+    for note in truncated_note(result.truncated.values()):
+        console(stderr=True).print(note)
     if not is_printed(json_path):
         step, error = min(result.history, key=lambda score: score[1])
         typer.echo(

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.models.bundle import save_bundle
 from otoscope.models.genre import ConvDNN, FrameDNN
 from otoscope.models.listener import Listener
@@ -40,13 +40,15 @@ class TrainGenreConfig:
     hidden : int
         Units of a hidden layer.
     dropout : bool
-        Dropout, of frames only.
+        Drop a quarter of the units of each hidden layer at random; of frames only.
     channels : int
         Filters of each convolution, of windows only.
     window_hop : int
         Frames from one window to the next, of windows only.
-    batch, epochs : int
-        Frames or windows in a batch, and largest number of passes over them.
+    batch : int
+        Number of frames or windows in a batch.
+    epochs : int
+        Largest number of passes over the sounds.
     learning_rate : float
         Rate of the first epoch; it falls linearly to 1 % over ``ramp`` epochs.
     momentum : (float, float)
@@ -161,7 +163,8 @@ class GenreLearner:
         if len(self.train) < settings.batch:
             raise ParameterError(
                 f"there are {len(self.train)} {settings.system} to train on, fewer than a batch of "
-                f"{settings.batch}: use more sounds, or a smaller batch"
+                f"{settings.batch}",
+                advice=Advice("use more sounds, or a smaller ", Argument("batch")),
             )
         self.identity: Mapping[str, object] = {
             "settings": to_plain(asdict(settings)),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -16,10 +16,12 @@ from otoscope.errors import ParameterError
 from otoscope.progress import Progress, silent, tracked
 from otoscope.signal import FrontEnd
 from otoscope.signal.audio.files import read_audio
+from otoscope.signal.audio.truncation import TruncatedSound, truncation
 
 __all__ = ["Spectra", "Standardisation", "read_spectra", "standardisation"]
 
 _SECONDS = 30.0
+_MOST_SKIPPED = 0.5  # of the sounds
 _LEAST_DEVIATION = 0.05  # bins of a smaller one are dropped: the inverse exceeds 20
 
 
@@ -37,6 +39,10 @@ class Spectra:
         Numbers of the labels.
     sounds : tuple of LabelledSound
         The sounds.
+    skipped : mapping of str to ParameterError
+        Sounds that are left out, by name, each with the reason.
+    truncated : mapping of str to str
+        What lacks in sounds that were cut off, by name.
 
     Examples
     --------
@@ -48,6 +54,8 @@ class Spectra:
     first: Tensor
     labels: Tensor
     sounds: tuple[LabelledSound, ...]
+    skipped: Mapping[str, ParameterError] = field(default_factory=dict)
+    truncated: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def lengths(self) -> Tensor:
@@ -113,46 +121,54 @@ def read_spectra(
     Returns
     -------
     Spectra
-        Spectra, without the sounds that cannot be read.
+        Spectra, without the sounds that are silent, too short or cannot be read, as jazz.00054 of
+        GTZAN: ``skipped`` lists them.
 
     Raises
     ------
     ParameterError
-        If a sound is silent or has a label that is not named, or none of a label can be read.
-
-    Warns
-    -----
-    UserWarning
-        If sounds cannot be read, as jazz.00054 of GTZAN; names the first, and says how many.
+        If a sound has a label that is not named, none of a label can be used, or more than half of
+        all sounds cannot.
 
     Examples
     --------
     >>> read_spectra(sounds, magnitude_spectrum(), ["jazz", "rock"])  # doctest: +SKIP
     """
-    parts, kept, broken = [], [], []
+    parts, kept = list[Tensor](), list[LabelledSound]()
+    skipped, truncated = dict[str, ParameterError](), dict[str, str]()
     for sound in tracked(progress, sounds, "sounds"):
         if sound.label not in labels:
             raise ParameterError(f"{sound.path} has label {sound.label!r}, not one of {labels}")
         try:
-            y = read_audio(sound.path, sr=front_end.sample_rate)[0]
+            parts.append(_magnitudes(sound, front_end))
         except ParameterError as err:
-            broken.append((sound, err))
+            skipped[sound.name] = err.without(sound.path)
             continue
-        if not bool(y.any()):
-            raise ParameterError(f"{sound.path} is silent")
-        parts.append(front_end.mel(y[: round(_SECONDS * front_end.sample_rate)]))
         kept.append(sound)
-    if lost := {sound.label for sound in sounds} - {sound.label for sound in kept}:
-        raise ParameterError(f"no sound of {min(lost)} can be read: {broken[0][1]}")
-    if broken:
-        warnings.warn(
-            f"{len(broken)} of {len(sounds)} sounds cannot be read and are left out, "
-            f"{broken[0][0].path} first: {broken[0][1]}",
-            stacklevel=2,
+        if text := truncation(sound.path):
+            truncated[sound.name] = text
+    lost = {sound.label for sound in sounds} - {sound.label for sound in kept}
+    n_skipped = len(sounds) - len(kept)
+    if lost or n_skipped > _MOST_SKIPPED * len(sounds):
+        what = f"no sound of {min(lost)} can" if lost else "more than half of the sounds cannot"
+        own = [sound.name for sound in sounds if sound.label in lost or not lost]
+        name = next(name for name in own if name in skipped)
+        raise ParameterError(
+            f"{what} be used ({n_skipped} of {len(sounds)} skipped): {name}: {skipped[name]}"
         )
     first = torch.tensor([0, *(len(part) for part in parts)]).cumsum(0)
     numbers = torch.tensor([list(labels).index(sound.label) for sound in kept])
-    return Spectra(torch.cat(parts), first, numbers, tuple(kept))
+    return Spectra(torch.cat(parts), first, numbers, tuple(kept), skipped, truncated)
+
+
+def _magnitudes(sound: LabelledSound, front_end: FrontEnd) -> Tensor:
+    """Compute the magnitudes [frame, bin] of the beginning of a sound."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncatedSound)  # `Spectra.truncated` tells them
+        y = read_audio(sound.path, sr=front_end.sample_rate)[0]
+    if not bool(y.any()):
+        raise ParameterError(f"all {len(y)} samples are silent")
+    return front_end.mel(y[: round(_SECONDS * front_end.sample_rate)])
 
 
 def standardisation(spectra: Spectra) -> Standardisation:

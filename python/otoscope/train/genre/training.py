@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,10 @@ class TrainGenreResult:
         Number of passes over the sounds, those before an interruption included.
     history : list of (step, error)
         Fraction of the validation frames, or windows, with a wrong label.
+    skipped : mapping of str to ParameterError
+        Sounds that are left out, by name: silent, too short, or not readable.
+    truncated : mapping of str to str
+        What lacks in sounds that were cut off, by name.
 
     Examples
     --------
@@ -50,9 +54,11 @@ class TrainGenreResult:
     path: Path
     epochs: float
     history: list[tuple[int, float]]
+    skipped: Mapping[str, ParameterError] = field(default_factory=dict)
+    truncated: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return settings, epochs and errors in JSON's types."""
+        """Return settings, epochs, errors and what was skipped in JSON's types."""
         return document(
             "otoscope.TrainGenre",
             1,
@@ -61,6 +67,8 @@ class TrainGenreResult:
                 "epochs": self.epochs,
                 "history": self.history,
                 "model": self.path,
+                "skipped": {name: str(reason) for name, reason in self.skipped.items()},
+                "truncated": dict(self.truncated),
                 "versions": versions(),
             },
         )
@@ -111,7 +119,7 @@ def train_genre(  # noqa: PLR0913 - what is trained, and arguments of run_traini
     Raises
     ------
     ParameterError
-        If a sound is silent, all sounds of a label are unreadable, ``out`` holds a training
+        If no sound of a label or less than half of the sounds can be used, ``out`` holds a training
         already or another process trains into it, or training diverges.
 
     References
@@ -165,6 +173,8 @@ def train_genre(  # noqa: PLR0913 - what is trained, and arguments of run_traini
             folder / "model",
             round(history.step / per_epoch, 3),
             history.scores,
+            {**train.skipped, **valid.skipped},
+            {**train.truncated, **valid.truncated},
         )
         write_text(folder / "result.json", to_json(result.to_dict(), indent=2) + "\n")
     return result
