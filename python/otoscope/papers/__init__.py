@@ -221,6 +221,14 @@ EXPERIMENTS = {
             "Defend classifiers of genres by low-pass filters, and attack through these (paper E).",
             resumes=True,
         ),
+        Experiment(
+            "adversarial-training",
+            "e_adversary.adversarial_training",
+            "AdversarialTrainingConfig",
+            "adversarial_training",
+            "Train networks of frames against adversaries, and attack them strongly (paper E).",
+            resumes=True,
+        ),
     )
 }
 """All experiments, by name."""

@@ -20,7 +20,7 @@ from otoscope.seeds import torch_generator
 from otoscope.signal import FrontEnd
 from otoscope.train.genre.spectra import Spectra, Standardisation
 
-__all__ = ["Adversary", "GenreLearner", "TrainGenreConfig"]
+__all__ = ["Adversary", "GenreLearner", "TrainGenreConfig", "logits_of"]
 
 Adversary: TypeAlias = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """Function (network, standardised batch, labels) -> batch that takes its place."""
@@ -196,7 +196,7 @@ class GenreLearner:
         values, labels = self._batch(self.train, rows)
         if self.adversary is not None:
             values = self.adversary(self.network, values, labels)
-        return F.cross_entropy(_logits(self.network, values), labels)
+        return F.cross_entropy(logits_of(self.network, values), labels)
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -205,7 +205,7 @@ class GenreLearner:
         at_once = _AT_ONCE if self.settings.system == "frames" else 32
         for rows in torch.arange(len(self.valid)).split(at_once):
             values, labels = self._batch(self.valid, rows)
-            n_wrong += int((_logits(self.network, values).argmax(-1) != labels).sum())
+            n_wrong += int((logits_of(self.network, values).argmax(-1) != labels).sum())
         return n_wrong / len(self.valid)
 
     def save_best(self) -> None:
@@ -289,7 +289,7 @@ def _network(settings: TrainGenreConfig, n_labels: int, n_bins: int) -> Any:
     )
 
 
-def _logits(network: Any, values: Tensor) -> Tensor:
+def logits_of(network: Any, values: Tensor) -> Tensor:
     """Call the network on frames or windows."""
     outputs: Tensor = (network.frames if values.ndim == 2 else network.windows)(values)
     return outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -80,6 +80,12 @@ class Spectra:
             starts.append(own)
             labels.append(label.expand(len(own)))
         return torch.cat(starts), torch.cat(labels)
+
+    def thinned(self, every: int) -> Spectra:
+        """Keep each frame whose number divides by ``every``, for networks of frames."""
+        parts = [part[::every] for part in self.parts()]
+        first = torch.tensor([0, *map(len, parts)]).cumsum(0)
+        return replace(self, magnitudes=torch.cat(parts), first=first)
 
     @property
     def digest(self) -> str:

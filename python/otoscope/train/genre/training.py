@@ -16,10 +16,10 @@ from otoscope.progress import Progress, silent
 from otoscope.records import claimed, to_json, versions, write_text
 from otoscope.signal import FrontEnd, magnitude_spectrum
 from otoscope.train.genre.learner import Adversary, GenreLearner, TrainGenreConfig
-from otoscope.train.genre.spectra import read_spectra, standardisation
+from otoscope.train.genre.spectra import Spectra, read_spectra, standardisation
 from otoscope.train.loop import LoopConfig, StepResult, run_training
 
-__all__ = ["TrainGenreResult", "train_genre"]
+__all__ = ["TrainGenreResult", "train_genre", "train_on_spectra"]
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,76 @@ def train_genre(  # noqa: PLR0913 - what is trained, and arguments of run_traini
     if hours is not None and not hours > 0:
         raise ParameterError(f"hours is {hours}, must be above 0")
     parts = sounds.parts() if isinstance(sounds, DividedFolder) else sounds
-    folder, labels = Path(out), parts.labels
-    train = read_spectra(parts.train, front_end, labels, progress=progress)
-    valid = read_spectra(parts.valid, front_end, labels, progress=progress)
+    train, valid = (
+        read_spectra(part, front_end, parts.labels, progress=progress)
+        for part in (parts.train, parts.valid)
+    )
+    return train_on_spectra(
+        train,
+        valid,
+        out,
+        labels=parts.labels,
+        settings=settings,
+        front_end=front_end,
+        card=_card(settings, parts),
+        adversary=adversary,
+        hours=hours,
+        resume=resume,
+        progress=progress,
+        on_step=on_step,
+    )
+
+
+def train_on_spectra(  # noqa: PLR0913 - what is trained, and arguments of run_training
+    train: Spectra,
+    valid: Spectra,
+    out: str | Path,
+    *,
+    labels: tuple[str, ...],
+    settings: TrainGenreConfig | None = None,
+    front_end: FrontEnd | None = None,
+    card: Mapping[str, str] | None = None,
+    adversary: Adversary | None = None,
+    hours: float | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    on_step: Callable[[StepResult], None] | None = None,
+) -> TrainGenreResult:
+    """Train a genre classifier on spectra in memory, for several trainings on the same sounds.
+
+    Parameters
+    ----------
+    train, valid : Spectra
+        Spectra to train on and to validate with.
+    out : str or Path
+        Folder; see `train_genre`.
+    labels : tuple of str
+        Names of the labels, by number.
+    settings : TrainGenreConfig, optional
+        Settings; see `train_genre`.
+    front_end : FrontEnd, optional
+        Front end that made the spectra. Default: `otoscope.signal.magnitude_spectrum`.
+    card : mapping of str to str, optional
+        Model card of the bundle.
+    adversary, hours, resume, progress, on_step
+        See `train_genre`.
+
+    Returns
+    -------
+    TrainGenreResult
+        Best model and history.
+
+    Raises
+    ------
+    ParameterError
+        See `train_genre`.
+
+    Examples
+    --------
+    >>> train_on_spectra(train, valid, "out", labels=("jazz", "rock"))  # doctest: +SKIP
+    """
+    settings, front_end = settings or TrainGenreConfig(), front_end or magnitude_spectrum()
+    folder = Path(out)
     with claimed(folder):
         folder.mkdir(parents=True, exist_ok=True)
         learner = GenreLearner(
@@ -147,7 +214,7 @@ def train_genre(  # noqa: PLR0913 - what is trained, and arguments of run_traini
             folder / "model",
             front_end=front_end,
             labels=labels,
-            card=_card(settings, parts),
+            card=card or {},
             adversary=adversary,
         )
         per_epoch = learner.steps_per_epoch
