@@ -59,7 +59,7 @@ def svg_figure(path: Path, *, width: float, height: float) -> Iterator[Any]:
 
 
 def curve_sentence(curve: RobustnessCurve) -> str:
-    """Say at which ratio half of the sounds fool the model.
+    """Say up to which ratio half of the sounds fool the model, beside the rows around it.
 
     Parameters
     ----------
@@ -74,13 +74,21 @@ def curve_sentence(curve: RobustnessCurve) -> str:
     Examples
     --------
     >>> from otoscope.attack.strong import robustness_curve
-    >>> curve_sentence(robustness_curve([40.0, 42.0, 50.0]))
-    'Of 3 sounds, half fool the model at 42.00 dB or less.'
+    >>> curve_sentence(robustness_curve([40.0, 42.0, 50.0])).partition(":")[0]
+    'Of 3 sounds, at least half fool the model up to 42.00 dB, and fewer above'
     """
     if math.isinf(curve.median_db):
         return f"Of {curve.n_sounds} sounds, less than half fool the model."
+    rows = list(zip(curve.snr_db, curve.robust, strict=True))
+    below = [row for row in rows if row[0] <= curve.median_db][-1:]
+    above = [row for row in rows if row[0] > curve.median_db][:1]
+    around = " and ".join(
+        f"{decimals(robust.value)} at {decibels(snr_db)}" for snr_db, robust in [*below, *above]
+    )
     return (
-        f"Of {curve.n_sounds} sounds, half fool the model at {decibels(curve.median_db)} or less."
+        f"Of {curve.n_sounds} sounds, at least half fool the model up to "
+        f"{decibels(curve.median_db)}, and fewer above: the fraction that keeps its label is "
+        f"{around}."
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from otoscope.attack.strong import (
@@ -19,6 +22,7 @@ from otoscope.attack.strong import (
     strong,
 )
 from otoscope.errors import ParameterError
+from otoscope.report.figures import curve_sentence, curve_table
 from otoscope.signal.snr import radius
 from tests.attack.strong.test_apgd import curved, linear, sounds
 
@@ -94,11 +98,37 @@ def test_a_curve_counts_the_sounds_without_an_adversary_so_quiet() -> None:
     curve = robustness_curve(ratios, [60, 10, 30, 30.5])
     assert curve.snr_db == (10.0, 30.0, 30.5, 60.0)
     assert [f.value for f in curve.robust] == [0.25, 0.5, 0.75, 1.0]
-    assert curve.median_db == 21.0
+    assert curve.median_db == 30.0
     assert [row["n_sounds"] for row in curve.to_rows()] == [4] * 4
     for bad, message in (([], "found_db is empty"), ([math.nan], "a ratio is NaN")):
         with pytest.raises(ParameterError, match=message):
             robustness_curve(bad)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.one_of(st.just(-math.inf), st.floats(5, 80)), min_size=1, max_size=9),
+    st.lists(st.floats(5, 80), min_size=1, max_size=6, unique=True),
+)
+@example([10.2, 14.74, 18.0], [10.0, 15.0])
+@example([12.0, 30.0, 55.0, -math.inf], [10.0, 30.0])
+@example([40.0, -math.inf], [40.0])
+def test_the_sentence_says_what_the_table_does(ratios: list[float], levels: list[float]) -> None:
+    curve = robustness_curve(ratios, levels)
+    text = curve_sentence(curve)
+    half = len(ratios) / 2
+    for level, robust in zip(curve.snr_db, curve.robust, strict=True):
+        assert (robust.value <= 0.5) == (level <= curve.median_db)
+    if sum(map(math.isfinite, ratios)) < half:
+        assert text == f"Of {len(ratios)} sounds, less than half fool the model."
+        return
+    assert sum(ratio >= curve.median_db for ratio in ratios) >= half
+    assert sum(ratio > curve.median_db for ratio in ratios) < half or curve.median_db == max(ratios)
+    rows = {row[0]: row[1] for row in curve_table(curve).rows}
+    told = re.findall(r"(0\.\d+|1\.00) at (\d+\.\d+ dB)", text)
+    assert told
+    for fraction, level_text in told:
+        assert rows[level_text] == fraction or list(rows).count(level_text) != 1
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])

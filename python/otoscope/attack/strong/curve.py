@@ -30,7 +30,9 @@ class RobustnessCurve:
     n_sounds : int
         Number of sounds.
     median_db : float
-        Median over sounds of the largest ratio that fools the model; -inf if most were not fooled.
+        Largest ratio at which at least half of the sounds fool the model, the (upper) median of
+        their ratios; -inf if less than half fool it at any. At ``snr_db`` up to this, ``robust`` is
+        0.5 or less, and above it more.
 
     Examples
     --------
@@ -93,8 +95,7 @@ def robustness_curve(
         raise ParameterError("a ratio is NaN, must be dB")
     n = len(ratios)
     robust = tuple(wilson(sum(ratio < level for ratio in ratios), n) for level in levels)
-    middle = (ratios[(n - 1) // 2] + ratios[n // 2]) / 2
-    return RobustnessCurve(tuple(levels), robust, n, middle)
+    return RobustnessCurve(tuple(levels), robust, n, ratios[n // 2])
 
 
 def wilson(n_true: int, n: int, level: float = 0.95) -> Interval:

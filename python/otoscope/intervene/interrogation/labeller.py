@@ -168,7 +168,10 @@ class Labeller:
         if scores.ndim != 2 or scores.shape[1] != len(self.columns):
             raise ParameterError(
                 f"predict returned shape {tuple(scores.shape)}, must be "
-                f"[item, {len(self.columns)}]: {', '.join(self.columns)}"
+                f"[item, {len(self.columns)}]: {', '.join(self.columns)}",
+                advice=Advice("name all its columns, in their order, with ", Argument("classes"))
+                if scores.ndim == 2
+                else None,
             )
         if not bool(scores.isfinite().all()):
             raise ParameterError("predict returned scores that are NaN or infinite")
