@@ -27,6 +27,11 @@ from .attack import (
     MagnitudeAdversary as MagnitudeAdversary,
     WaveformPGD as WaveformPGD,
 )
+from .attack.strong import (
+    APGD as APGD,
+    LeastNorm as LeastNorm,
+    Square as Square,
+)
 from .errors import (
     CudaUnavailable as CudaUnavailable,
     MissingExtra as MissingExtra,

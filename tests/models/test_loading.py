@@ -12,6 +12,7 @@ import otoscope
 from otoscope.errors import MissingExtra, ParameterError
 from otoscope.models import describe, load
 from otoscope.models.bundle import save_bundle
+from otoscope.models.loading import load_identified
 
 OWN = """
 from __future__ import annotations
@@ -45,6 +46,23 @@ def test_own_code_is_run_beside_its_modules(own: Path) -> None:
     model = load(f"{own}:make")
     assert not model.training
     assert model(torch.zeros(2, 1, 3, 2)).shape == (2, 1)
+
+
+def test_the_folder_of_a_training_is_its_model_and_names_it(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    save_bundle(folder / "model", load("synth-singing"), card={})
+    for name in (folder, folder / "model.json", folder / "model"):
+        assert load(name).name == "mine"
+    assert load_identified(str(folder))[1] == load_identified(str(folder / "model.json"))[1]
+    save_bundle(folder / "other", load("synth-singing"), card={})
+    with pytest.raises(
+        ParameterError, match=r"is a folder, and a bundle .* in it is .*model\.json or"
+    ):
+        load(tmp_path)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ParameterError, match=r"none is a folder.*there is none in it"):
+        load(tmp_path / "none")
 
 
 def test_a_listener_is_named_as_it_was_asked_for(tmp_path: Path) -> None:

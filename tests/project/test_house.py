@@ -95,6 +95,7 @@ assert not hasattr(otoscope, "no_such_name")
 assert isinstance(otoscope.__version__, str)
 import otoscope.data
 assert not {"scipy.signal", "scipy.ndimage", "scipy.stats"} & set(sys.modules)
+assert otoscope.APGD is otoscope.attack.strong.APGD
 assert otoscope.content is otoscope.explain.content
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

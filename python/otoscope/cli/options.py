@@ -219,7 +219,8 @@ Device: TypeAlias = Annotated[
 Model: TypeAlias = Annotated[
     str,
     typer.Option(
-        help="Name of a model (see: otoscope models), a bundle, or FILE.py:FUNCTION.",
+        help="Name of a model (see: otoscope models), a bundle, the folder of a training, or "
+        "FILE.py:FUNCTION.",
         rich_help_panel=MODEL,
     ),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,10 @@ def load_with_checksum(
     from safetensors.torch import load
 
     weights_path, json_path = bundle_files(path)
+    if Path(path).is_dir() and not json_path.exists():
+        raise ParameterError(
+            f"{path} is a folder, and a bundle is two files; {_inside(Path(path))}"
+        )
     for file in (weights_path, json_path):
         if not file.is_file():
             raise ParameterError(f"{file} is not there; a bundle is two files, both needed")
@@ -76,6 +81,13 @@ def bundle_files(path: str | PathLike[str]) -> tuple[Path, Path]:
     path = Path(path)
     stem = path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
     return stem.with_name(stem.name + ".safetensors"), stem.with_name(stem.name + ".json")
+
+
+def _inside(folder: Path) -> str:
+    """Say which bundles a folder holds."""
+    named = (file for file in sorted(folder.rglob("*.json")) if bundle_files(file)[0].is_file())
+    names = [str(file) for file in islice(named, 3)]
+    return f"in it is {' or '.join(names)}" if names else "there is none in it"
 
 
 def _checksum(weights: bytes, description: Mapping[str, Any]) -> str:

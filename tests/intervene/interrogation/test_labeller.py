@@ -59,7 +59,10 @@ def test_numbers_are_labels_too() -> None:
         ("ab", "predict returned 'ab', must be one label per item, or scores"),
         (None, "predict returned None, must be one label per item"),
         (torch.zeros(2), r"predict returned shape \(2,\), must be \[item, 2\]: a, b"),
-        (torch.zeros(2, 3), r"predict returned shape \(2, 3\)"),
+        (
+            torch.zeros(2, 3),
+            r"predict returned shape \(2, 3\).* b; name all its columns.* classes=",
+        ),
         (np.zeros((2, 2, 2)), r"predict returned shape \(2, 2, 2\)"),
         (torch.zeros(1, 2), "predict returned 1 answers to 2 items"),
         (torch.full((2, 2), float("nan")), "NaN or infinite"),

@@ -23,7 +23,7 @@ from otoscope.folk.model.position import PositionReader
 from otoscope.folk.model.shipped import SHIPPED
 from otoscope.folk.tokens import Vocabulary
 from otoscope.foreign import refusing
-from otoscope.models.checksummed import load_with_checksum, save_with_checksum
+from otoscope.models.checksummed import bundle_files, load_with_checksum, save_with_checksum
 
 __all__ = ["FolkModel", "load_folkrnn", "save_folkrnn"]
 
@@ -185,7 +185,18 @@ def load_folkrnn(path: str | PathLike[str] = "folkrnn-small") -> FolkModel:
     'v2'
     """
     shipped = SHIPPED / f"{path}.json"
-    here = shipped if Path(path).name == str(path) and shipped.is_file() else path
+    is_name = Path(path).name == str(path) and Path(path).suffix not in (".json", ".safetensors")
+    here = shipped if is_name and shipped.is_file() else path
+    if (
+        here is path
+        and is_name
+        and not any(file.exists() for file in (*bundle_files(path), Path(path)))
+    ):
+        names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.json")))
+        raise ParameterError(
+            f"there is no model {str(path)!r}; in the package is {names or 'none'}; other models "
+            "are bundles (NAME.json), or folders of otoscope folk train"
+        )
     tensors, description = load_with_checksum(here, _FORMAT)
     with refusing(path, "does not describe a model of this version"):
         require_types(description, _DESCRIPTION, "the description")
