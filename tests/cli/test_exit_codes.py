@@ -104,6 +104,7 @@ ARGUMENTS = {
     "experiment ten-songs": "--quick --out {folder}/x --corpus {sounds}",
     "experiment defence-filter": "--quick --out {folder}/x --corpus {sounds}",
     "experiment adversarial-training": "--quick --out {folder}/x --corpus {sounds}",
+    "experiment transfer": "--quick --out {folder}/x --corpus {sounds}",
     "experiment adversary-zoo": "--quick --out {folder}/x --corpus {sounds}",
 }
 """Arguments of every command: a file or folder of sounds, a tune book, a model, outputs."""

@@ -222,6 +222,14 @@ EXPERIMENTS = {
             resumes=True,
         ),
         Experiment(
+            "transfer",
+            "e_adversary.transfer",
+            "TransferConfig",
+            "transfer",
+            "Ask whether a sound that fools one system fools another (paper E).",
+            resumes=True,
+        ),
+        Experiment(
             "adversarial-training",
             "e_adversary.adversarial_training",
             "AdversarialTrainingConfig",

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from otoscope.cli.app import app
 from otoscope.data import GenreRecipe, load_genres, write_genres
 from otoscope.errors import ParameterError
+from otoscope.papers.e_adversary import _genre_systems
 from otoscope.papers.e_adversary import adversary_genre as module
 from otoscope.papers.e_adversary._genre_sounds import soundfonts
 from otoscope.papers.e_adversary._genre_systems import attack_rows
@@ -46,11 +47,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> AdversaryGenreConfig:
 @pytest.fixture(scope="module")
 def run(config: AdversaryGenreConfig, tmp_path_factory: pytest.TempPathFactory) -> Any:
     out = tmp_path_factory.mktemp("genre")
-    module._FOREST_FRAMES, before = 40, module._FOREST_FRAMES
+    _genre_systems.FOREST_FRAMES, before = 40, _genre_systems.FOREST_FRAMES
     try:
         tables = adversary_genre(config, out)
     finally:
-        module._FOREST_FRAMES = before
+        _genre_systems.FOREST_FRAMES = before
     return tables, json.loads((out / "adversary_genre.json").read_text()), out
 
 

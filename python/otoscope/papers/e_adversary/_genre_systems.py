@@ -23,14 +23,16 @@ from otoscope.papers.e_adversary._genre_sounds import GenreSettings, GenreTest
 from otoscope.progress import Progress
 from otoscope.protocols import SoundClassifier, evaluating
 from otoscope.signal.snr import snr_db
-from otoscope.train.genre import train_genre
+from otoscope.train.genre import Spectra, fit_forest, train_genre
 from otoscope.workflows.recording import load_identified_listener
 
 __all__ = [
+    "FOREST_FRAMES",
     "VOTES",
     "GenreSystem",
     "Vote",
     "attack_rows",
+    "forest_on",
     "genre_systems",
     "partition_kinds",
     "predicted",
@@ -41,6 +43,9 @@ Vote = Literal["soft", "hard"]
 VOTES: tuple[Vote, ...] = ("soft", "hard")
 
 _KINDS = ("random", "grouped")
+FOREST_FRAMES = 200
+"""Frames of a window of the paper's forest."""
+
 _BATCH = 10  # sounds attacked at once
 
 
@@ -159,7 +164,17 @@ def system_of(
         )
     else:
         model = SoundClassifier(listener, pooling="none", tail=False)
-    return GenreSystem(name, partition, model, listener.output_names, identity or {}, listener)
+    labels = getattr(model, "label_names", listener.output_names)  # of one output there are two
+    return GenreSystem(name, partition, model, labels, identity or {}, listener)
+
+
+def forest_on(system: GenreSystem, spectra: Spectra, n_trees: int, *, seed: int = 0) -> GenreSystem:
+    """Fit the paper's forest to the activations of a network of frames."""
+    forest = fit_forest(
+        system.listener, spectra, n_trees=n_trees, n_frames=FOREST_FRAMES, seed=seed
+    )
+    name = f"forest on {system.name}"
+    return GenreSystem(name, system.partition, forest, system.labels, system.identity)
 
 
 def attack_rows(

@@ -32,6 +32,7 @@ from otoscope.papers.e_adversary._genre_systems import (
     GenreSystem,
     Vote,
     attack_rows,
+    forest_on,
     genre_systems,
     partition_kinds,
 )
@@ -39,13 +40,12 @@ from otoscope.papers.e_adversary._genre_tables import draw_genres, genre_tables
 from otoscope.papers.runs import rows_of_songs, write_run
 from otoscope.progress import Progress, silent
 from otoscope.report.figures import ResultTable
-from otoscope.train.genre import Spectra, fit_forest, read_spectra
+from otoscope.train.genre import Spectra, read_spectra
 
 __all__ = ["AdversaryGenreConfig", "adversary_genre"]
 
 _NAME = "adversary_genre"
 _AIMS = ("all_wrong", "truth", "random")
-_FOREST_FRAMES = 200  # of a window of the paper's forest
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def adversary_genre(
             )
             baselines.append({"partition": kind, **_spectrum_baseline(test, heard, spectra)})
             if config.trees:
-                forests[kind] = _forest(heard, spectra, config)
+                forests[kind] = forest_on(heard, spectra, config.trees, seed=config.seed)
         if (by_font := _soundfont_baseline(test, corpus)) is not None:
             baselines.append({"partition": kind, **by_font})
         cells += [cell for system in of_kind for cell in _cells(system, config)]
@@ -255,18 +255,6 @@ def _run(attack: Attack, x: Tensor, y: Tensor, first: int, *, aim: str, seed: in
     if aim != "any_wrong":
         attack = attack.targeted(Goal(cast(Any, aim), seed=seed))
     return attack.run(x, y, first_example=first)
-
-
-def _forest(system: GenreSystem, spectra: Spectra, config: AdversaryGenreConfig) -> GenreSystem:
-    forest = fit_forest(
-        system.listener,
-        spectra,
-        n_trees=config.trees,
-        n_frames=_FOREST_FRAMES,
-        seed=config.seed,
-    )
-    name = f"forest on {system.name}"
-    return GenreSystem(name, system.partition, forest, system.labels, system.identity)
 
 
 def _soundfont_baseline(test: GenreTest, corpus: Path) -> dict[str, Any] | None:
