@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 __all__ = [
+    "IN_MODEL_FILE",
     "Advice",
     "Argument",
     "CudaUnavailable",
@@ -31,6 +32,10 @@ __all__ = [
 _LONG = re.compile(r"""(?<![\w.])'[^'/]{400,}'|(?<![\w.])"[^"/]{400,}"|[^\s/\\]{400,}""")
 
 
+IN_MODEL_FILE = "of Listener, in the model's file"
+"""Where an argument is given, on the command line, that says how a model is called."""
+
+
 @dataclass(frozen=True)
 class Argument:
     """Argument in an advice; each front end spells it in its own way.
@@ -41,6 +46,9 @@ class Argument:
         Name in Python.
     value : object
         Value to pass; ``...`` leaves the choice to the reader.
+    where : str
+        Where the argument is given if a command of its name means another one, or there is none:
+        "of Listener, in the model's file".
 
     Examples
     --------
@@ -50,6 +58,7 @@ class Argument:
 
     name: str
     value: object = ...
+    where: str = ""
 
     def __str__(self) -> str:
         """Spell the argument as in Python."""
@@ -87,7 +96,9 @@ class Advice:
         return [
             part
             if isinstance(part, str)
-            else {"argument": part.name} | ({} if part.value is ... else {"value": part.value})
+            else {"argument": part.name}
+            | ({} if part.value is ... else {"value": part.value})
+            | ({"where": part.where} if part.where else {})
             for part in self.parts
         ]
 
@@ -98,7 +109,7 @@ class Advice:
             *(
                 part
                 if isinstance(part, str)
-                else Argument(part["argument"], part.get("value", ...))
+                else Argument(part["argument"], part.get("value", ...), part.get("where", ""))
                 for part in parts
             )
         )

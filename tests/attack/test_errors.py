@@ -197,5 +197,5 @@ def test_the_name_of_a_single_output_means_that_it_is_there() -> None:
 
 
 def test_the_remedy_for_logits_works_on_the_command_line_too() -> None:
-    with pytest.raises(ParameterError, match=r"set model\.outputs = 'logits', or pass outputs="):
+    with pytest.raises(ParameterError, match=r"if they are logits, give outputs='logits'"):
         kind_of_outputs(torch.nn.Linear(2, 1), "probabilities", torch.tensor([[8.0]]))

@@ -225,7 +225,7 @@ def test_what_the_outputs_are_is_not_guessed() -> None:
         assert kind_of_outputs(model, "logits", torch.tensor(values)) == "logits"
         assert kind_of_outputs(model, "probabilities", torch.tensor(values)) == "probabilities"
     assert kind_of_outputs(model, None, torch.tensor([[2.0, -1.0]])) == "logits"
-    with pytest.raises(ParameterError, match=r"not probabilities.*pass outputs='logits'"):
+    with pytest.raises(ParameterError, match=r"not probabilities.*give outputs='logits'"):
         kind_of_outputs(model, "probabilities", torch.tensor([[2.0, -1.0]]))
     with pytest.raises(ParameterError, match=r"one of its tags with SoundClassifier"):
         kind_of_outputs(model, "probabilities", torch.tensor([[0.9, 0.8]]))

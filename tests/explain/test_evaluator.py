@@ -274,7 +274,7 @@ def test_train_mode_is_left_for_the_shared_pass_and_restored() -> None:
 
 def test_nan_of_a_coalition_is_named() -> None:
     net = Net(lambda n, x: x.mean((1, 2, 3)).log()[:, None])
-    with pytest.raises(ParameterError, match="is nan for the patch without"):
+    with pytest.raises(ParameterError, match="is nan for the excerpt with every segment"):
         lime(net, content=-1.0).explain(torch.ones(FRAMES, MELS))
 
 

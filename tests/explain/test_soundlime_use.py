@@ -292,9 +292,36 @@ def test_output_that_is_not_finite_is_named() -> None:
         return batch[:, 0, 2, 0].log()
 
     with pytest.raises(
-        ParameterError, match=r"'output 0' is -inf for the patch without time 0, ti"
+        ParameterError, match=r"'output 0' is -inf for the excerpt with every segment replaced"
     ):
         explainer(log_of_the_third).explain(Patch(torch.ones(6, 2)))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_untouched_excerpt_is_named_where_its_output_is_not_finite(shared: bool) -> None:
+    """Not a coalition, however many of these are NaN too."""
+
+    class Broken(torch.nn.Module):
+        def __init__(self, lost: tuple[float, ...]) -> None:
+            super().__init__()
+            self.lost = torch.tensor(lost)
+
+        def forward(self, batch: Tensor) -> Tensor:
+            n = batch.flatten(1).sum(1, keepdim=True)
+            return torch.where(torch.isin(n, self.lost), torch.nan, n)
+
+    def refused(*lost: float) -> str:
+        lime = SoundLIME(Broken(lost), segments="temporal:3", content=0.0, shared=shared)
+        with pytest.raises(ParameterError) as caught:
+            lime.explain(Patch(torch.ones(3, 1)))
+        return str(caught.value)
+
+    as_it_is = "'output 0' is nan for the excerpt as it is, with nothing occluded: check the model"
+    for lost in ((3.0,), (0.0, 1.0, 2.0, 3.0), (1.0, 3.0)):
+        assert as_it_is in refused(*lost)
+    assert "for the excerpt with every segment replaced; each coalition" in refused(0.0)
+    assert "for the excerpt with time 0 alone; each coalition" in refused(1.0)
+    assert "for the excerpt without time 2; each coalition" in refused(2.0)
 
 
 @pytest.mark.parametrize(

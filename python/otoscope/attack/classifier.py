@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from otoscope.attack.kernels import divisor_of
 from otoscope.attack.objective import Outputs
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols import (
     Model,
     SoundClassifier,
@@ -98,7 +98,8 @@ class SpectrumClassifier(nn.Module):
         return self.model(stft(sound, window=window, hop_length=self.hop_length).abs())
 
 
-_AS_LOGITS = "if they are logits, set model.outputs = 'logits', or pass outputs='logits'"
+_KIND = "as an attribute of the model, in its file"
+_AS_LOGITS = ("if they are logits, give ", Argument("outputs", "logits", _KIND))
 
 
 def predict(model: Model, sound: Tensor) -> Tensor:
@@ -141,22 +142,24 @@ def kind_of_outputs(model: Model, outputs: Outputs | None, values: Tensor) -> Ou
     could_be = within and bool(((total - 1).abs() < 1e-3).all())
     if declared is None and could_be:
         raise ParameterError(
-            "the model's outputs could be probabilities or logits; "
-            "pass outputs='probabilities' or outputs='logits'"
+            "the model's outputs could be probabilities or logits",
+            advice=Advice(
+                *("give ", Argument("outputs", "probabilities", _KIND)),
+                *(" or ", Argument("outputs", "logits", _KIND)),
+            ),
         )
     if declared == "probabilities" and not could_be:
         span = f"outputs in {float(values.min()):.3g}..{float(values.max()):.3g}"
         if values.shape[-1] == 1:
             raise ParameterError(
-                f"{span} are no probability of a label; {_AS_LOGITS}, or attack a model that "
-                "decides between labels"
+                f"{span} are no probability of a label",
+                advice=Advice(*_AS_LOGITS, ", or attack a model that decides between labels"),
             )
-        remedy = _AS_LOGITS
-        if within:
-            remedy += ", or choose one of its tags with SoundClassifier(model, classes=...)"
+        tags = (", or choose one of its tags with SoundClassifier(model, classes=...)",)
         raise ParameterError(
             f"{span} that sum to {float(total.flatten()[0]):.3g} are not probabilities of "
-            f"exclusive labels; {remedy}"
+            "exclusive labels",
+            advice=Advice(*_AS_LOGITS, *(tags if within else ())),
         )
     return declared or "logits"
 

@@ -199,13 +199,18 @@ def training_kept(folder: Path, *, resume: bool) -> str:
 def with_options(text: str, advice: Advice | None, names: Container[str]) -> str:
     """Spell the advice in an error's text with options: ``n_samples=500`` is ``--n-samples 500``.
 
-    Arguments that are not among ``names``, the command's parameters, stay as they are.
+    Arguments that are not among ``names``, the command's parameters, stay as they are; so do those
+    of a place of their own, which is told.
     """
     if advice is None:
         return text
-    return text.replace(
-        str(advice), advice.spelled(lambda it: _option(it) if it.name in names else str(it))
-    )
+
+    def spelled(argument: Argument) -> str:
+        if argument.where:
+            return f"{argument} {argument.where}"
+        return _option(argument) if argument.name in names else str(argument)
+
+    return text.replace(str(advice), advice.spelled(spelled))
 
 
 def _option(argument: Argument) -> str:

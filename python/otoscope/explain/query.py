@@ -142,17 +142,32 @@ def for_model(patch: Patch, model: object, layout: InputLayout) -> Patch:
 def require_finite(
     outputs: Tensor, targets: list[str], coalitions: ops.Coalitions, segments: Segments
 ) -> None:
-    """Refuse outputs [coalition, target] that are NaN or infinite, and name the first."""
-    bad = (~outputs.isfinite()).nonzero()
-    if len(bad):
-        row, column = bad[0].tolist()
-        kept = coalitions[row : row + 1].unpack()[0].tolist()
-        off = [e.name for e, stays in zip(segments.extents, kept, strict=True) if not stays]
+    """Refuse outputs [coalition, target] that are NaN or infinite.
+
+    The message names the excerpt as it is, if its output is one of them, else the first coalition.
+    """
+    is_bad = ~outputs.isfinite()
+    if not is_bad.any():
+        return
+    keep = coalitions.unpack()
+    untouched = (keep.all(1).cpu() & is_bad.any(1).cpu()).nonzero()[:, 0]
+    row = int(untouched[0]) if len(untouched) else int(is_bad.any(1).nonzero()[0, 0])
+    column = int(is_bad[row].nonzero()[0, 0])
+    given = f"output {targets[column]!r} is {float(outputs[row, column])} for the excerpt"
+    if len(untouched):
         raise ParameterError(
-            f"output {targets[column]!r} is {float(outputs[row, column])} for the patch "
-            f"{'without ' + ', '.join(off) if off else 'as it is'}; each coalition needs a finite "
-            "output: check the model and the content"
+            f"{given} as it is, with nothing occluded: check the model, and the sound for silence "
+            "or other values that it cannot take"
         )
+    kept = [e.name for e, stays in zip(segments.extents, keep[row].tolist(), strict=True) if stays]
+    off = [e.name for e in segments.extents if e.name not in kept]
+    which = (
+        f"without {', '.join(off)}" if len(off) <= len(kept) else f"with {', '.join(kept)} alone"
+    )
+    raise ParameterError(
+        f"{given} {which if kept else 'with every segment replaced'}; each coalition needs a "
+        "finite output: check the model and the content"
+    )
 
 
 def require_same_device(model: object, patch: Tensor) -> None:

@@ -24,7 +24,7 @@ from otoscope.protocols import (
     evaluating,
     signature,
 )
-from otoscope.protocols.listening import CONTEXT, depends_on_clip, numbered
+from otoscope.protocols.listening import CONTEXT, depends_on_clip, numbered, require_distinct
 from otoscope.protocols.patch import as_tensor
 from otoscope.protocols.signature import with_remedy
 from otoscope.signal import PCEN, Compression, Domain, FrontEnd, mono
@@ -76,7 +76,7 @@ class Listener(nn.Module):
     ------
     ParameterError
         If mean and std do not fit the bands of the front end, its frames are not ``hop_length``
-        apart, or a setting is missing or unknown.
+        apart, two outputs have one name, or a setting is missing or unknown.
 
     Examples
     --------
@@ -140,6 +140,7 @@ class Listener(nn.Module):
                 f"patch_frames is {patch_frames} and there are {len(output_names or ())} output "
                 "names; both must be >= 1"
             )
+        require_distinct("output_names", output_names or ())
         self.name = name
         self.network = network
         self.front_end = front_end

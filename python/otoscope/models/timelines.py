@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from otoscope.errors import require_integer
+from otoscope.errors import ParameterError, require_integer
 from otoscope.protocols import (
     ListeningModel,
     Rows,
@@ -21,6 +22,7 @@ from otoscope.protocols import (
     evaluating,
 )
 from otoscope.protocols.listening import CONTEXT, depends_on_clip, excerpts_alone
+from otoscope.protocols.signature import with_remedy
 from otoscope.signal.audio.files import LONG
 from otoscope.signal.excerpts import pad, sliding
 
@@ -118,7 +120,7 @@ def timeline(
     length, frame_duration = model.patch_frames, model.hop_length / model.sample_rate
     before = length // 2 if padded else 0
     pads = (before, length - 1 - before) if padded else (0, 0)
-    rows = Rows(lambda batch: call_model(model, batch).cpu(), "an excerpt")
+    rows = Rows(partial(_outputs, model), "an excerpt")
     with torch.no_grad(), evaluating(model):
         if len(y) <= LONG * model.sample_rate or depends_on_clip(model):
             outputs = rows(_excerpts(model, y[:], hop, pads), max_batch)
@@ -134,6 +136,13 @@ def timeline(
     choose_targets(0, outputs.shape[1], model.output_names)  # as many names as outputs
     first = torch.arange(len(outputs), dtype=torch.float64) * hop - before
     return Timeline(first * frame_duration, outputs, length * frame_duration)
+
+
+def _outputs(model: ListeningModel, batch: Tensor) -> Tensor:
+    try:
+        return call_model(model, batch).cpu()
+    except ParameterError as err:
+        raise with_remedy(err, model, batch) from err.__cause__
 
 
 def _parts(

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from otoscope.errors import (
+    IN_MODEL_FILE,
     Advice,
     Argument,
     CudaUnavailable,
@@ -199,7 +200,9 @@ def check_outputs(
         raise ParameterError(
             f"the model returned shape {tuple(outputs.shape)} for a batch of {n_items}, must be "
             f"[batch, output]{allowed}",
-            advice=Advice("pool outputs per frame with ", Argument("pooling", "mean"))
+            advice=Advice(
+                "pool outputs per frame with ", Argument("pooling", "mean", IN_MODEL_FILE)
+            )
             if is_framewise
             else None,
         )

@@ -230,8 +230,8 @@ def choose_targets(
     Raises
     ------
     ParameterError
-        If a target is unknown (the message lists the nearest names), or None while there are
-        several outputs.
+        If a target is unknown (the message lists the nearest names) or given twice, None while
+        there are several outputs, or two outputs have one name.
 
     Examples
     --------
@@ -241,6 +241,7 @@ def choose_targets(
     names = list(output_names or numbered(n_outputs))
     if len(names) != n_outputs:
         raise ParameterError(f"the model names {len(names)} outputs and returns {n_outputs}")
+    require_distinct("output_names", names)
     if target is None and n_outputs != 1:
         raise ParameterError(
             f"the model has {n_outputs} outputs ({_some(names)})",
@@ -255,6 +256,7 @@ def choose_targets(
         raise ParameterError(f"{called} is an empty list; name at least one output")
     naming = "; to name them set model.output_names = [...]" if are_unnamed(names) else ""
     columns = [_column(target, names, naming, called) for target in map(_plain, targets)]
+    require_distinct(called, [names[column] for column in columns])
     return {names[column]: column for column in columns}
 
 
@@ -268,11 +270,23 @@ def are_unnamed(names: Sequence[str]) -> bool:
     return list(names) == numbered(len(names))
 
 
+def require_distinct(called: str, names: Sequence[str]) -> None:
+    """Refuse a list that names one output twice; ``called`` is its name in the message."""
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if list(names).count(name) > 1)
+        places = [str(i) for i, name in enumerate(names) if name == twice]
+        raise ParameterError(
+            f"{called} has {twice!r} at {', '.join(places[:-1])} and {places[-1]}; each output "
+            "needs a name of its own"
+        )
+
+
 def named_outputs(model: Any, names: Sequence[str] | None) -> Any:
     """Give the outputs of a listening model these names; None leaves them."""
     if names is None:
         return model
     own = model.output_names
+    require_distinct("outputs", names)
     if len(names) != len(own) or len({*names, ""}) <= len(own):
         raise ParameterError(
             f"outputs names {', '.join(map(repr, names))}; the model has {len(own)} outputs, and "

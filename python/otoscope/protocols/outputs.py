@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import IN_MODEL_FILE, Advice, Argument, ParameterError
 from otoscope.protocols.patch import as_tensor
 
 __all__ = ["as_outputs"]
@@ -74,7 +74,9 @@ def _usual(answer: object, parts: dict[str, Any]) -> Any:
         raise ParameterError(
             f"the model returned a {type(answer).__name__} of {', '.join(names)}, "
             "and none of them is called logits",
-            advice=Advice("name the one to take with ", Argument("output", names[0])),
+            advice=Advice(
+                "name the one to take with ", Argument("output", names[0], IN_MODEL_FILE)
+            ),
         )
     return parts[names[0]] if names else None
 

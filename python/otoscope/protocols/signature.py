@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import IN_MODEL_FILE, Advice, Argument, ParameterError
 from otoscope.protocols.layout import HOUSE, InputLayout, looks_transposed, parse_layout
 from otoscope.protocols.outputs import as_outputs
 
@@ -238,7 +238,7 @@ def _takes(form: Signature, model: Callable[..., Any], batch: Tensor) -> bool:
 
 def _advice(batch: Tensor, given: InputLayout, taken: InputLayout) -> Advice:
     """Say how to give a model the batch [batch, 1, frame, mel] that it takes in another layout."""
-    shape, place = list(taken.arrange(batch).shape), Argument("layout", str(taken))
+    shape, place = list(taken.arrange(batch).shape), Argument("layout", str(taken), IN_MODEL_FILE)
     if taken.is_sound:
         return Advice(
             f"it takes {shape} = {taken.named}: give SoundLIME or WaveformListener ", place
@@ -253,7 +253,7 @@ def _advice(batch: Tensor, given: InputLayout, taken: InputLayout) -> Advice:
         other = InputLayout(_swapped(taken))
         return Advice(
             f"the model takes {shape}: if that is {other.named}, as it looks, give ",
-            Argument("layout", str(other)),
+            Argument("layout", str(other), IN_MODEL_FILE),
             f"; if {taken.named}, ",
             place,
         )

@@ -244,7 +244,7 @@ def test_nan_names_content_and_coalition() -> None:
     lime = SoundLIME(Broken(), segments="temporal:3")
     contents = ("zero", "constant:-9", "min_inp")
     with pytest.raises(
-        ParameterError, match=r"content constant\(-9\.0\): .*nan for the patch without time 0"
+        ParameterError, match=r"content constant\(-9\.0\): .*nan for the excerpt with every"
     ):
         choose_content(lime, excerpts(1), contents=contents)
 

@@ -165,7 +165,7 @@ def test_nan_for_an_occluded_excerpt_names_content_and_coalition(
     config: ContentSelectionConfig, tmp_path: Path
 ) -> None:
     broken = write_detector(tmp_path, "nan_below=-17.0")
-    with pytest.raises(ParameterError, match=r"content min_inp: .*nan for the patch without time"):
+    with pytest.raises(ParameterError, match=r"content min_inp: .*nan for the excerpt with"):
         content_selection(replace(config, model=broken), tmp_path / "out")
 
 

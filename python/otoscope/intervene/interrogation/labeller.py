@@ -24,6 +24,7 @@ from otoscope.protocols import (
     model_name,
     weights_digest,
 )
+from otoscope.protocols.listening import require_distinct
 
 __all__ = ["Labeller", "Predict"]
 
@@ -63,6 +64,7 @@ class Labeller:
             is_classifier = isinstance(self._predict, SoundClassifier)
             names = getattr(self._predict, "label_names" if is_classifier else "output_names", None)
         self.columns = None if names is None else tuple(map(str, names))
+        require_distinct("output_names" if classes is None else "classes", self.columns or ())
         self._is_single = classes is None and self.columns is not None and len(self.columns) == 1
         if self._is_single and self.columns:
             self.columns = (f"not {self.columns[0]}", self.columns[0])

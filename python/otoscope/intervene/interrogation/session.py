@@ -31,6 +31,7 @@ from otoscope.intervene.interrogation.rendering import Answering, RenderPool
 from otoscope.intervene.sound import SoundIntervention
 from otoscope.intervene.statistics.bootstrap import MetricName
 from otoscope.progress import Progress, silent, tracked
+from otoscope.protocols.listening import require_distinct
 from otoscope.records import Records, read, to_plain
 from otoscope.seeds import item_seed
 
@@ -121,6 +122,7 @@ class InterrogationSettings:
             raise ParameterError(f"seed is {self.seed!r}, must be in [0, 2^32)")
         if self.duration is not None and not 0 < self.duration < float("inf"):
             raise ParameterError(f"duration is {self.duration} s, must be > 0")
+        require_distinct("classes", self.classes or ())
 
 
 def curve_seed(seed: int, item: int, curve: int) -> int:
