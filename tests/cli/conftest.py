@@ -17,7 +17,8 @@ _CLASSES = (
     *("Config", "HighPass", "Tempo"),
 )
 _PYTHON = re.compile(f"{_ARGUMENT}|\\b(?:{'|'.join(_CLASSES)})\\b")
-_OF_PYTHON = re.compile(r"\(in Python [^)]*\)|\bin Python [^;]*")
+_IN_FILE = r"\w+='[^']*' (?:of Listener|as an attribute of the model), in \w+(?: model's)? file"
+_OF_PYTHON = re.compile(rf"\(in Python [^)]*\)|\bin Python [^;]*|{_IN_FILE}")
 
 
 @pytest.fixture(autouse=True)

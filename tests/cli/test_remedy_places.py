@@ -54,7 +54,7 @@ IN_FILE = "of Listener, in the model's file"
         ("explain", "parts", f"name the one to take with output='a' {IN_FILE}"),
         ("evaluate --output x", "parts", f"name the one to take with output='a' {IN_FILE}"),
         ("explain", "frames", f"pool outputs per frame with pooling='mean' {IN_FILE}"),
-        ("explain", "mel_frame", f"and layout='b mel frame' {IN_FILE}"),
+        ("explain", "mel_frame", f"[batch, mel, frame]: give layout='b mel frame' {IN_FILE}"),
         ("attack", "logits", "give outputs='logits' as an attribute of the model, in its file"),
     ],
 )

@@ -214,15 +214,18 @@ def with_remedy(
     batch = batch[:1].expand(2, *batch.shape[1:])
     for kind, name in _TYPES.items():
         if kind != batch.dtype and _takes(form, inner, batch.to(kind)):
-            advice = (
+            conversion = (
                 f"it takes {kind}, and the input is {batch.dtype}: convert it, with .{name}() or, "
                 f"of an array, .astype({str(kind).removeprefix('torch.')!r})"
             )
-            return ParameterError(err.message, advice=Advice(advice))
+            return ParameterError(err.message, advice=Advice(conversion))
     for name in _SOUNDS if form.layout.is_sound else _OTHERS:
         other = replace(form, layout=parse_layout(name))
         if other.layout != form.layout and _takes(other, inner, batch):
-            return ParameterError(err.message, advice=_advice(batch, form.layout, other.layout))
+            advice = _advice(
+                batch, form.layout, other.layout, is_listener=hasattr(model, "prepare")
+            )
+            return ParameterError(err.message, advice=advice)
     return err
 
 
@@ -236,13 +239,15 @@ def _takes(form: Signature, model: Callable[..., Any], batch: Tensor) -> bool:
     return isinstance(outputs, Tensor) and outputs.shape[:1] == batch.shape[:1]
 
 
-def _advice(batch: Tensor, given: InputLayout, taken: InputLayout) -> Advice:
+def _advice(batch: Tensor, given: InputLayout, taken: InputLayout, *, is_listener: bool) -> Advice:
     """Say how to give a model the batch [batch, 1, frame, mel] that it takes in another layout."""
     shape, place = list(taken.arrange(batch).shape), Argument("layout", str(taken), IN_MODEL_FILE)
     if taken.is_sound:
         return Advice(
             f"it takes {shape} = {taken.named}: give SoundLIME or WaveformListener ", place
         )
+    if is_listener:  # which arranges the pictures itself
+        return Advice(f"the model takes {shape} = {taken.named}: give ", place)
     is_odd = looks_transposed(*batch.shape[2:])
     if given != HOUSE and taken.axes == _swapped(given) and is_odd:
         return Advice(
