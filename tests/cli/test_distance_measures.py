@@ -17,7 +17,7 @@ from otoscope.metrics import (
     kernel_interval,
 )
 from otoscope.workflows.features import SoundFeatures
-from tests.cli.test_distance import MODEL, features, refused, run, sounds
+from tests.cli.test_distance import MODEL, features, refused, run, sounds, written
 
 __all__ = ["sounds"]  # a fixture
 
@@ -140,6 +140,7 @@ def test_what_cannot_be_measured_gets_one_line(sounds: Path, tmp_path: Path) -> 
         "stats", sounds / "real", *MODEL, "--hop", "0.3", "--rows", "--out", real
     )
     printed = run(*few, "--per-file")
+    assert "one excerpt each" not in printed
     assert "--metric kernel measures few excerpts without bias" in printed
     assert "files have as few as 4 excerpts of 16 columns" in printed
 
@@ -150,3 +151,25 @@ def test_statistics_without_features_are_exact_in_an_interval(sounds: Path, tmp_
     printed, result = measured(tmp_path, real, sounds / "made", "--interval")
     assert "is taken as exact in the interval" in printed
     assert 0 <= result["interval"]["low"] < result["interval"]["high"]
+
+
+@pytest.mark.parametrize(("metric", "lack"), [("frechet", "covariance"), ("kernel", "pairs")])
+def test_files_of_one_excerpt_are_told_why_they_have_no_distance(
+    metric: str, lack: str, sounds: Path, tmp_path: Path
+) -> None:
+    real, made = sounds / "real", written(tmp_path / "made", [1, 2], seconds=4.0)
+    command = (real, made, *MODEL, "--metric", metric, "--per-file")
+    _, result = measured(tmp_path, *command, "--hop", 3)
+    assert [(file["n"], file["distance"]) for file in result["per_file"]] == [(1, None)] * 2
+    reason = f"2 of 2 files have one excerpt each, which has no {lack}, and so no distance"
+    for text in (
+        " ".join(run("distance", *command, "--hop", 3).split()),
+        " ".join(result["notes"]),
+    ):
+        assert reason in text
+        assert "a smaller hop (--hop) gives more excerpts of files that are longer than" in text
+        assert "an excerpt (1.64 s)" in text
+        assert "as few as" not in text
+    more, measured_now = measured(tmp_path, *command, "--hop", 0.5)
+    assert "one excerpt each" not in more
+    assert all(file["distance"] is not None for file in measured_now["per_file"])

@@ -200,7 +200,7 @@ def test_settings_that_do_not_fit_are_refused() -> None:
         )
     with pytest.raises(ParameterError, match="patch_frames is 0"):
         Listener(Loudness(), svd2015(), patch_frames=0, output_names=names, **good)
-    with pytest.raises(ParameterError, match="std > 0"):
+    with pytest.raises(ParameterError, match="std is 0 in band"):
         Listener(
             Loudness(),
             svd2015(),

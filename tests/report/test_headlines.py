@@ -215,7 +215,7 @@ def told_everywhere(
     assert {other["because"] for other in others} == {row["because"]}
     save_index([IndexRow.of(explanation, name="a", report="a.html")], folder / "index.html")
     save_html(explanation, folder / "a.html")
-    cells = list(_table([record]).columns[3].cells)
+    cells = list(_table([record], ["a.wav"]).columns[3].cells)
     texts = [row["because"], record["because"], *map(str, cells)]
     texts.append((folder / "index.html").read_text("utf-8").split("<tbody>")[1])
     texts.append((folder / "a.html").read_text("utf-8").split('class="lead"')[1].split("<")[0])

@@ -36,7 +36,7 @@ from otoscope.cli.output import (
     write_json,
 )
 from otoscope.errors import Advice, ParameterError
-from otoscope.records import printable, stream
+from otoscope.records import distinct_names, printable, stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -254,13 +254,14 @@ def _show_rows(path: Path, *, is_quiet: bool) -> bool:
 
     out, records = console(quiet=is_quiet), stream(path)
     rows, first = [], ""
+    names = distinct_names(workflows.adversary_row(record).name for record in stream(path))
     while part := list(islice(records, _TABLE)):
         table = Table(
             "file", "", "before", "in the file", "confidence", "SNR", box=None, pad_edge=False
         )
         for record in part:
             row = workflows.adversary_row(record)
-            name = Path(row.name).name
+            name = names[row.name]
             if row.error:
                 reason = printable(_reason(record), is_line=True)
                 first = first or f"{row.name}: {reason}"

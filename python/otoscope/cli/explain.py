@@ -38,7 +38,7 @@ from otoscope.cli.output import (
     write_text,
 )
 from otoscope.errors import Advice, ParameterError
-from otoscope.records import printable, stream, to_json
+from otoscope.records import distinct_names, printable, stream, to_json
 
 if TYPE_CHECKING:
     from otoscope.workflows import ExplainConfig
@@ -222,7 +222,7 @@ def _compare(
     _write_csv(records, csv_path)
     if not is_printed(json_path, csv_path):
         out = console()
-        out.print(_table(records, names=compared.names), soft_wrap=False)
+        out.print(_table(records, compared.names, "explanation"), soft_wrap=False)
         out.print(compared.agreement)
         if html:
             out.print(f"report: {html}")
@@ -246,7 +246,7 @@ def _explain_one(
         write_text(to_json(to_record(row, config, is_whole=True)) + "\n", json_path)
     _write_csv([record], csv_path)
     if not is_printed(json_path, csv_path):
-        _show([record])
+        _show([record], distinct_names([record["file"]]))
         if row.measures is not None:
             from otoscope.report.explanation import measure_facts
 
@@ -306,7 +306,7 @@ def _explain_many(  # noqa: PLR0913 - one parameter per output
                 f"{n_changed} rows of {rows} are computed again: sound, model or page has changed"
             )
         if not printed:
-            _show(read_rows(rows))
+            _show(read_rows(rows), distinct_names(row["file"] for row in read_rows(rows)))
             if agreement := compared_agreement(read_rows(rows)):
                 console().print(agreement)
 
@@ -326,7 +326,7 @@ def _write_csv(rows: Sequence[Mapping[str, Any]] | Path, path: Path | None) -> N
         typer.echo(table.read_text("utf-8"), nl=False)
 
 
-def _show(records: Iterable[Mapping[str, Any]]) -> None:
+def _show(records: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> None:
     """Print the rows and their notes; rows of which none could be explained are an error."""
     from otoscope.signal.audio.truncation import truncated_note
 
@@ -335,13 +335,13 @@ def _show(records: Iterable[Mapping[str, Any]]) -> None:
     error, notes = "", list[str]()  # of the first row that has some
     truncated = dict[str, str]()  # by file
     while part := list(islice(rows, _TABLE)):
-        out.print(_table(part), soft_wrap=False)
+        out.print(_table(part, [names[record["file"]] for record in part]), soft_wrap=False)
         failed = [record for record in part if record["error"]]
         warned = [record for record in part if record.get("warnings")]
         if failed and not error:
             error = f"{failed[0]['file']}: {_reason(failed[0])}"
         if warned and not notes:
-            notes = [f"{Path(warned[0]['file']).name}: {note}" for note in warned[0]["warnings"]]
+            notes = [f"{names[warned[0]['file']]}: {note}" for note in warned[0]["warnings"]]
         truncated |= {r["file"]: r["truncated"] for r in part if r.get("truncated")}
         n_rows += len(part)
         n_failed += len(failed)
@@ -357,23 +357,18 @@ def _show(records: Iterable[Mapping[str, Any]]) -> None:
         _warn(f"{n_failed} of {n_rows} could not be explained")
 
 
-def _table(records: Sequence[Mapping[str, Any]], names: list[str] | None = None) -> Table:
-    """Lay out rows by the names of their files, or by names given."""
+def _table(
+    records: Sequence[Mapping[str, Any]], names: Sequence[str], heading: str = "file"
+) -> Table:
+    """Lay out rows by names, those of their files or of what is compared."""
     from otoscope.report.numbers import decimals
 
     table = Table(box=None, pad_edge=False)
-    for heading in (
-        "file" if names is None else "explanation",
-        "start",
-        "output",
-        "because of",
-        "R²",
-    ):
-        table.add_column(heading)
-    for i, record in enumerate(records):
-        name = names[i] if names else Path(record["file"]).name
+    for column in (heading, "excerpt", "output", "because of", "R²"):
+        table.add_column(column)
+    for name, record in zip(names, records, strict=True):
         if "comparison" in record:
-            name += f" · {record['comparison']['name']}"
+            name = f"{name} · {record['comparison']['name']}"
         if record["error"]:
             table.add_row(
                 name, "", "", Text(printable(_reason(record), is_line=True), style="red"), ""
@@ -381,12 +376,18 @@ def _table(records: Sequence[Mapping[str, Any]], names: list[str] | None = None)
             continue
         table.add_row(
             name,
-            f"{record['start']:.2f} s",
+            _span(record),
             f"{record['target']} {decimals(record['output_all'], 3)}",
             record["because"],
             "–" if record["is_saturated"] else decimals(record["r2"]),
         )
     return table
+
+
+def _span(record: Mapping[str, Any]) -> str:
+    """Say from which second to which an excerpt lasts, which may be less than was asked for."""
+    start, duration = record["start"], record["duration"]
+    return f"{start:.2f}" + (" s" if duration is None else f"–{start + duration:.2f} s")
 
 
 def _reason(record: Mapping[str, Any]) -> str:

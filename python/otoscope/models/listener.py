@@ -53,7 +53,7 @@ class Listener(nn.Module):
         Length of the excerpts in frames, >= 1. May be changed later if the network takes any
         length.
     seconds : float, optional
-        Length of the excerpts in seconds, instead of ``patch_frames``.
+        Length of the excerpts in seconds, instead of ``patch_frames``; rounded to whole frames.
     output_names : sequence of str, optional
         Names of the outputs, one per column. Default: "output 0" and so on; the network is called
         once to count them.
@@ -135,11 +135,10 @@ class Listener(nn.Module):
             raise ParameterError(
                 f"mean has shape {tuple(mean.shape)}, the front end has {front_end.n_mels} bands"
             )
-        if patch_frames < 1 or (output_names is not None and not output_names):
-            raise ParameterError(
-                f"patch_frames is {patch_frames} and there are {len(output_names or ())} output "
-                "names; both must be >= 1"
-            )
+        if patch_frames < 1:
+            raise ParameterError(f"patch_frames is {patch_frames}, must be >= 1")
+        if output_names is not None and not output_names:
+            raise ParameterError("output_names is empty, must name each output, or be None")
         require_distinct("output_names", output_names or ())
         self.name = name
         self.network = network

@@ -16,12 +16,13 @@ from otoscope.records.files import (
 )
 from otoscope.records.lines import Records, read, stream
 from otoscope.records.locks import claimed
-from otoscope.records.plain import cell, printable, to_json, to_plain, versions
+from otoscope.records.plain import cell, distinct_names, printable, to_json, to_plain, versions
 
 __all__ = [
     "Records",
     "cell",
     "claimed",
+    "distinct_names",
     "is_unchanged",
     "new_folder",
     "printable",

@@ -1,4 +1,4 @@
-"""Values as JSON.
+"""Values as JSON, and texts as they are shown.
 
 JSON has no NaN and no infinity: both are written as null. Scalars and arrays of NumPy and torch
 become numbers and lists, dataclasses become objects.
@@ -10,16 +10,18 @@ import json
 import math
 import platform
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib import metadata
-from pathlib import Path
+from os import PathLike
+from pathlib import Path, PurePath
 from typing import Any
 
 from otoscope.errors import ParameterError
 
-__all__ = ["cell", "printable", "to_json", "to_plain", "versions"]
+__all__ = ["cell", "distinct_names", "printable", "to_json", "to_plain", "versions"]
 
 _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -27,6 +29,38 @@ _OBEYED = re.compile(
 _BREAKS = re.compile(f"[\t\n]|{_OBEYED.pattern}")
 _FORMULAS = tuple("=+-@＝＋－＠")
 _SPACES = tuple("\t\r\n")
+
+
+def distinct_names(paths: Iterable[str | PathLike[str]]) -> dict[str, str]:
+    """Name files by the shortest ends of their paths that tell them apart.
+
+    Parameters
+    ----------
+    paths : iterable of str or PathLike
+        Paths; one that is given again is one file.
+
+    Returns
+    -------
+    dict of str to str
+        Name of each path.
+
+    Examples
+    --------
+    >>> distinct_names(["data/a/1.wav", "data/b/1.wav", "data/b/2.wav"])
+    {'data/a/1.wav': 'a/1.wav', 'data/b/1.wav': 'b/1.wav', 'data/b/2.wav': '2.wav'}
+    """
+    parts = {str(path): PurePath(path).parts for path in paths}
+    names, left, length = {path: path for path in parts}, dict(parts), 1
+    while left:
+        ends = {path: of_path[-length:] for path, of_path in left.items()}
+        counts = Counter(of_path[-length:] for of_path in parts.values())
+        for path, end in ends.items():
+            if counts[end] == 1:
+                names[path] = str(PurePath(*end))
+            if counts[end] == 1 or len(end) < length:
+                del left[path]
+        length += 1
+    return names
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:

@@ -124,8 +124,10 @@ class DistanceResult:
         notes = [note for side in sides for note in side.notes]
         if self.is_of_few:
             notes += [side.few_rows for side in sides if side.few_rows]
-        if self.config.per_file and self.config.metric == "frechet" and self.files:
-            fewest, columns = min(file.n for file in self.files), len(self.real.statistics.mean)
+        notes += self._files_of_one
+        measured = [file.n for file in self.files if file.distance is not None]
+        if self.config.metric == "frechet" and measured:
+            fewest, columns = min(measured), len(self.real.statistics.mean)
             if fewest <= columns:
                 notes.append(
                     f"files have as few as {fewest} excerpts of {columns} columns: their distances "
@@ -149,6 +151,23 @@ class DistanceResult:
                 "distance means something only if both codes compute the same"
             )
         return tuple(notes)
+
+    @property
+    def _files_of_one(self) -> list[str]:
+        """Say why files have no distance of their own, and how they get one."""
+        n_alone = sum(file.distance is None for file in self.files)
+        if not n_alone:
+            return []
+        lacks = "no covariance" if self.config.metric == "frechet" else "no pairs"
+        about = self.generated.features
+        of = "an excerpt"
+        if about:
+            of += f" ({about['excerpt_frames'] * about['hop_length'] / about['sample_rate']:.2f} s)"
+        return [
+            f"{n_alone} of {len(self.files)} files have one excerpt each, which has {lacks}, and "
+            "so no distance of their own: a smaller hop (--hop) gives more excerpts of files that "
+            f"are longer than {of}; others need longer sounds, or a model of shorter excerpts"
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON's types: distances, settings of the features, both sides, notes."""

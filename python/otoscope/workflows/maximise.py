@@ -169,11 +169,12 @@ class MaximiseConfig:
             return RawPrior(shape, self.l2, self.variation, self.blur, self.blur_every)
         if self.prior != "fourier":
             raise ParameterError(f"prior is {self.prior!r}, must be raw or fourier")
-        if (self.l2, self.variation, self.blur) != (1, 0, 0):
-            raise ParameterError(
-                f"l2 is {self.l2:g}, variation {self.variation:g}, blur {self.blur:g}; these are "
-                "of prior raw, not fourier"
-            )
+        for name, usual in (("l2", 1), ("variation", 0), ("blur", 0)):
+            if (value := getattr(self, name)) != usual:
+                raise ParameterError(
+                    f"{name} is {value:g}, which is of prior raw, not fourier",
+                    advice=Advice("leave it out, or choose ", Argument("prior", "raw")),
+                )
         return FourierPrior(shape)
 
     @property

@@ -129,7 +129,8 @@ def real_specimens(extremes: Extremes, excerpts: RealExcerpts, model: Any) -> It
         peak = float(patch.y.abs().max()) if patch.y is not None else 0.0
         if patch.y is not None and peak > 1:
             patch = replace(patch, y=patch.y / peak)
-        yield Specimen(label, patch, extreme.activation, f"{path.name}, {start:.2f} s")
+        name = excerpts.files.name(path)
+        yield Specimen(label, patch, extreme.activation, f"{name}, {start:.2f} s")
 
 
 def rank_settings(

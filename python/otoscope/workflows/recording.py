@@ -70,8 +70,9 @@ class FolderNotes:
 
     def name(self, file: Path) -> str:
         """Name a file as it is listed."""
-        is_inside = self.folder in file.parents
-        return file.relative_to(self.folder).as_posix() if is_inside else file.name
+        if self.folder in file.parents:
+            return file.relative_to(self.folder).as_posix()
+        return file.name if file == self.folder else str(file)
 
     @contextmanager
     def reading(self, file: Path) -> Iterator[None]:

@@ -174,8 +174,10 @@ def test_bad_content_is_refused(random: torch.Generator) -> None:
         content.inpaint()(patch_of(random), torch.zeros(6, 3))
     with pytest.raises(ParameterError, match="sigmas are -1"):
         content.blur(-1)
-    with pytest.raises(ParameterError, match="excerpts have shapes"):
+    with pytest.raises(ParameterError, match="there is no excerpt; give at least one"):
         content.min_data([])
+    with pytest.raises(ParameterError, match=r"excerpt 1 has shape \(3,\), must be \[frame, mel\]"):
+        content.min_data([torch.zeros(2, 3), torch.zeros(3)])
     patch = patch_of(random)
     with pytest.raises(ParameterError, match="noise must be log_mel"):
         content.Content("odd", lambda p, i: ops.Noise(0), "mel")(patch, patch.values)

@@ -194,5 +194,5 @@ def test_what_cannot_be_gone_over_is_told() -> None:
         find_extremes(first, torch.zeros(2, 1), 0)
     with pytest.raises(ParameterError, match="activation of excerpt 1 is nan"):
         find_extremes(first, torch.tensor([[1.0], [math.nan]]), 1)
-    with pytest.raises(ParameterError, match=r"excerpts have shapes \[\(2,\), \(3,\)\]"):
+    with pytest.raises(ParameterError, match=r"excerpt 1 has shape \(3,\), excerpt 0 has \(2,\)"):
         find_extremes(first, [torch.zeros(2), torch.zeros(3)], 1)

@@ -186,7 +186,9 @@ def _is_recording(excerpt: object) -> bool:
 def _values_of(excerpts: Iterable[Any]) -> list[Tensor]:
     """Return the values [frame, mel] of each excerpt."""
     values = [e.values if isinstance(e, Patch) else e for e in excerpts]
-    if not values or any(v.ndim != 2 for v in values):
-        shapes = [tuple(v.shape) for v in values[:3]]
-        raise ParameterError(f"excerpts have shapes {shapes}; give at least one [frame, mel]")
+    if not values:
+        raise ParameterError("there is no excerpt; give at least one [frame, mel]")
+    for i, v in enumerate(values):
+        if v.ndim != 2:
+            raise ParameterError(f"excerpt {i} has shape {tuple(v.shape)}, must be [frame, mel]")
     return values

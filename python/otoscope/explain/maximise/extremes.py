@@ -122,7 +122,7 @@ def find_extremes(
     n_seen, moments = 0, _Moments()
     rows = Rows(lambda batch: activation(batch)[:, None], "an excerpt")
     for batch in _batches(patches, max_batch):
-        inputs = _stacked(batch)
+        inputs = _stacked(batch, n_seen)
         moments.add(inputs)
         with torch.no_grad(), evaluating(activation):
             values = rows(inputs)[:, 0].double().tolist()
@@ -162,11 +162,15 @@ class _Moments:
         self.mean, self.n = self.mean + difference * (len(rows) / n), n
 
 
-def _stacked(batch: list[Patch | Tensor]) -> Tensor:
+def _stacked(batch: list[Patch | Tensor], first: int) -> Tensor:
     inputs = [patch.values[None] if isinstance(patch, Patch) else patch for patch in batch]
-    shapes = {tuple(x.shape) for x in inputs}
-    if len(shapes) > 1:
-        raise ParameterError(f"excerpts have shapes {sorted(shapes)}; all must be of one")
+    shape = tuple(inputs[0].shape)
+    for i, x in enumerate(inputs, first):
+        if tuple(x.shape) != shape:
+            raise ParameterError(
+                f"excerpt {i} has shape {tuple(x.shape)}, excerpt {first} has {shape}; all must be "
+                "of one"
+            )
     return torch.stack(inputs)
 
 

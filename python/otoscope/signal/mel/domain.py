@@ -168,8 +168,15 @@ class Domain:
                 f"mean has shape {tuple(self.mean.shape)}, std {tuple(self.std.shape)}; "
                 "both must be [mel]"
             )
-        if not (bool(self.mean.isfinite().all()) and bool((self.std > 0).all())):
-            raise ParameterError("mean must be finite and std > 0 in every band")
+        for name, values, is_right, needed in (
+            ("mean", self.mean, self.mean.isfinite(), "be finite"),
+            ("std", self.std, self.std > 0, "be > 0"),
+        ):
+            if not is_right.all():
+                band = int((~is_right).nonzero()[0, 0])
+                raise ParameterError(
+                    f"{name} is {float(values[band]):g} in band {band}, must {needed} in every band"
+                )
 
     @property
     def floor(self) -> Tensor:

@@ -15,6 +15,7 @@ from otoscope.explain import Explanation, SharedSet, Transfer, decisive_sets, tr
 from otoscope.explain.fit.decisive import decision_of
 from otoscope.pool import check_same
 from otoscope.progress import Progress, silent, tracked
+from otoscope.records import distinct_names
 from otoscope.report.comparison.page import variant_names
 from otoscope.workflows.explain.config import ExplainConfig
 from otoscope.workflows.explain.excerpts import Excerpts, ExplainResult
@@ -75,7 +76,8 @@ class CompareResult:
         """Names of the explanations, by what differs between them."""
         models = [explanation.settings.model for explanation in self.explanations]
         if len(set(models)) < len({config.model for config in self.configs}):  # no names of theirs
-            models = [Path(config.model).name for config in self.configs]
+            names = distinct_names(config.model for config in self.configs)
+            models = [names[config.model] for config in self.configs]
         return variant_names(self.explanations, models)
 
     @property

@@ -28,6 +28,7 @@ from otoscope.metrics.singing import (
 from otoscope.models.timelines import timeline
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import ListeningModel, choose_targets, model_name
+from otoscope.records import distinct_names
 from otoscope.signal.audio.files import samples
 from otoscope.workflows.recording import load_identified_listener, sound_files
 
@@ -228,7 +229,8 @@ def evaluate_detector(config: EvaluateConfig, *, progress: Progress = silent) ->
     songs = load_annotated(config.songs) if config.songs else ()
     validation = _validation(config)
     files = sound_files((config.instrumental,)) if config.instrumental else []
-    recordings = [AnnotatedSong(path.name, path, ()) for path in files]
+    names = distinct_names(files)
+    recordings = [AnnotatedSong(names[str(path)], path, ()) for path in files]
     model, identity = load_identified_listener(config.model, device=config.device)
     column = _column(model, config.output)
     evaluated: list[tuple[NDArray[np.float64], NDArray[np.bool_], float]] = [
