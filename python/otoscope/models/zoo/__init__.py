@@ -184,11 +184,23 @@ def _musicnn(name: str, data: Literal["MTT", "MSD"], described: str) -> ZooEntry
     )
 
 
-def _ours(name: str, about: str, size_mb: float) -> ZooEntry:
+def _singing(name: str, about: str, size_mb: float) -> ZooEntry:
+    described = f"probability that the middle of 1.64 s is sung; {about}"
+    return _ours(name, "singing detection", described, size_mb)
+
+
+def _genre(network: str, partition: str, size_mb: float) -> ZooEntry:
+    listens = "a frame at a time" if network == "frames" else "at once"
+    divided = "at random" if partition == "random" else "by artists"
+    described = f"genre of 2.3 s, heard {listens}: a network of paper E, songs divided {divided}"
+    return _ours(f"genre-{network}-{partition}", "genre", described, size_mb)
+
+
+def _ours(name: str, task: str, described: str, size_mb: float) -> ZooEntry:
     return ZooEntry(
         name=name,
-        task="singing detection",
-        description=f"probability that the middle of 1.64 s is sung; {about}",
+        task=task,
+        description=described,
         package="otoscope",
         version="comes with it",
         licence="Apache-2.0",
@@ -297,8 +309,12 @@ CATALOGUE: dict[str, ZooEntry] = {
             "dnsmos", "quality of the speech, of the background and overall", dnsmos.load_dnsmos
         ),
         _dnsmos("dnsmos-p808", "overall quality", dnsmos.load_p808),
-        _ours("synth-singing", "small, for demonstrations", 0.4),
-        _ours("svdnet-synth", "the network of paper A at full size, trained on songs we made", 2.9),
+        _singing("synth-singing", "small, for demonstrations", 0.4),
+        _singing(
+            "svdnet-synth", "the network of paper A at full size, trained on songs we made", 2.9
+        ),
+        *(_genre("frames", partition, 0.2) for partition in ("random", "grouped")),
+        *(_genre("windows", partition, 1.8) for partition in ("random", "grouped")),
     )
 }
 """Models by name, in the order to list them."""
