@@ -1,4 +1,4 @@
-"""Explanations of models by others and an interrogation, against commit 4e86fda of this project.
+"""Explanations of models by others, interrogations and tunes, against commit 4e86fda.
 
 The rival is this project as it was on 21 November 2026, built beside and run in turn (against.py);
 a ratio says how many times as long it took. At one thread times are CPU seconds, else by the clock.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from against import REVISION, alternate, built
 from command import run
@@ -47,6 +48,7 @@ JOBS = (
     Job("svdnet", "explain SVDNet, 1,024 coalitions", 2, 1.25, None, SVDNET),
     Job("interrogate", "interrogate 8 clips of 10 s at 6 tempi, 1 worker", 1, 1.2),
     Job("interrogate by default", "interrogate 8 clips of 10 s at 6 tempi, as run", 2, 1.5),
+    *([Job("read tunes", "read 4,433 printed folk tunes", 1, 3)] if find_spec("music21") else []),
 )
 
 

@@ -1,10 +1,11 @@
 """Books of up to 100,000 tunes: CPU time per 1,000 tunes, and the most memory of a process.
 
 Each job is a process of its own, on random tunes of 16 bars. "read" reads a book tune by tune, as
-the commands do; "nearest" looks for 100 tunes in the book (`otoscope folk nearest`), "analyse"
-compares 100 tunes with halves of it (`otoscope folk analyse`, 50 draws). If time grows with the
-number of tunes and no faster, the tunes of the smaller book take as long each: the bar. Times are
-CPU seconds of one run each. Analysis takes books of a third of the tunes, to end in minutes.
+the commands do; "check" checks all and holds their checks (`otoscope folk check`), "nearest" looks
+for 100 tunes in the book (`otoscope folk nearest`), "analyse" compares 100 tunes with halves of it
+(`otoscope folk analyse`, 50 draws). If time grows with the number of tunes and no faster, the tunes
+of the smaller book take as long each: the bar. Times are CPU seconds of one run each. Checks, which
+are all held, and analysis, to end in minutes, take books of a third of the tunes.
 
     python benchmarks/bench_tune_books.py [--quick]
 """
@@ -24,11 +25,13 @@ import numpy as np
 from command import run
 from otoscope.folk.workflows.analyse import AnalyseFolkConfig, analyse_folk
 from otoscope.folk.workflows.book_tunes import stream_book_tunes
+from otoscope.folk.workflows.check import CheckFolkConfig, check_folk
 from otoscope.folk.workflows.nearest import NearestFolkConfig, nearest_folk
 from timing import Bar, Case, Timing
 
 SIZES = {"cpu": (10_000, 100_000), "cuda": (10_000, 100_000), "quick": (20, 60)}
-JOBS = {"read": 1, "nearest": 1, "analyse": 3}  # by what the numbers of tunes are divided
+# By what the numbers of tunes are divided.
+JOBS = {"read": 1, "check": 3, "nearest": 1, "analyse": 3}
 _NOTES = np.array([*"DEFGABcdefg", "f2", "e2", "A2", "^c", "G>A", "(3def"])
 
 
@@ -51,6 +54,8 @@ def do(job: str, path: Path, queries: Path) -> dict[str, float]:
     if job == "read":
         for _ in stream_book_tunes(path):
             pass
+    elif job == "check":
+        check_folk(CheckFolkConfig(str(path)))
     elif job == "nearest":
         nearest_folk(NearestFolkConfig(str(queries), (str(path),)))
     else:

@@ -6,11 +6,11 @@ them. Lines and columns count from 1 and do not take part in comparisons.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from functools import lru_cache
-from typing import Self
+from functools import cache, lru_cache
+from typing import Self, TypeAlias
 
 from otoscope.folk.abc.key import LETTERS, NATURAL, Key
 from otoscope.folk.abc.meter import Meter
@@ -41,7 +41,7 @@ def natural_pitch(step: int) -> int:
     return 60 + 12 * (step // 7) + _NATURALS[step % 7]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Element:
     """Base class of the elements; `line` and `column` are the place in the text, 0 if none."""
 
@@ -56,13 +56,33 @@ class Element:
     def at(self, line: int, column: int) -> Self:
         """Copy the element to another place; faster than `dataclasses.replace`."""
         other = _new(self.__class__)
-        values = other.__dict__
-        values.update(self.__dict__)
-        values["line"], values["column"] = line, column
+        _put_line(other, line)
+        _put_column(other, column)
+        for name, put in _values_of(self.__class__):  # type: ignore[arg-type] # classes have a hash
+            put(other, getattr(self, name))
         return other
 
 
-@dataclass(frozen=True)
+_Put: TypeAlias = Callable[[Element, object], None]
+
+
+def _setter(kind: type[Element], name: str) -> _Put:
+    """Return the function that sets a field of a new element, which is frozen."""
+    put: _Put = getattr(kind, name).__set__
+    return put
+
+
+@cache
+def _values_of(kind: type[Element]) -> list[tuple[str, _Put]]:
+    """Return name and setter of each field but the place."""
+    names = [x.name for x in fields(kind) if x.name not in ("line", "column")]
+    return [(name, _setter(kind, name)) for name in names]
+
+
+_put_line, _put_column = _setter(Element, "line"), _setter(Element, "column")
+
+
+@dataclass(frozen=True, slots=True)
 class Note(Element):
     """A note.
 
@@ -91,6 +111,18 @@ class Note(Element):
     tie: bool = False
     written: bool = False
 
+    def at(self, line: int, column: int) -> Note:
+        """Copy the note to another place, in half the time of other elements: most are notes."""
+        other = _new(Note)
+        _put_line(other, line)
+        _put_column(other, column)
+        _put_step(other, self.step)
+        _put_alter(other, self.alter)
+        _put_length(other, self.length)
+        _put_tie(other, self.tie)
+        _put_written(other, self.written)
+        return other
+
     @property
     def pitch(self) -> int:
         """The MIDI number."""
@@ -102,7 +134,12 @@ class Note(Element):
         return LETTERS[self.step % 7]
 
 
-@dataclass(frozen=True)
+_put_step, _put_alter, _put_length, _put_tie, _put_written = (
+    _setter(Note, name) for name in ("step", "alter", "length", "tie", "written")
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Chord(Element):
     """Simultaneous notes; each note's length is its ratio to the chord's ``length``, mostly 1."""
 
@@ -115,7 +152,7 @@ class Chord(Element):
         return any(note.tie for note in self.notes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rest(Element):
     """A rest of ``length`` whole notes: z, or x if it is not ``visible``."""
 
@@ -123,14 +160,14 @@ class Rest(Element):
     visible: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MeasureRest(Element):
     """A rest of ``count`` full measures: Z."""
 
     count: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GraceNotes(Element):
     """Grace notes, without duration here; ``slash`` for the crossed-out ones."""
 
@@ -138,7 +175,7 @@ class GraceNotes(Element):
     slash: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BrokenRhythm(Element):
     """A broken rhythm between two notes.
 
@@ -151,7 +188,7 @@ class BrokenRhythm(Element):
     sign: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tuplet(Element):
     """A tuplet ``(p:q:r``: the next r = ``count`` notes, p = ``notes`` in the time of q.
 
@@ -163,7 +200,7 @@ class Tuplet(Element):
     count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BarLine(Element):
     """A bar line, repeat mark or ending.
 
@@ -215,7 +252,7 @@ class BarLine(Element):
         return _numbers(self.ending) if self.ending else ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InlineField(Element):
     """A change of a field within the music.
 
@@ -238,7 +275,7 @@ class InlineField(Element):
         return self.value.abc if isinstance(self.value, Key) else self.value.text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mark(Element):
     """A slur, decoration, annotation or chord symbol, as written."""
 

@@ -227,8 +227,14 @@ def unfold(elements: Sequence[Element], key: Key, meter: Meter) -> tuple[Element
 def check_size(elements: Sequence[Element], key: Key, meter: Meter) -> None:
     """Refuse a tune that few characters make too large: by repeats, rests or odd note lengths."""
     of_kind: defaultdict[type[Element], list[Any]] = defaultdict(list)
+    lengths: dict[int, Fraction] = {}  # by identity: notes share theirs with those written alike
     for element in elements:
-        of_kind[type(element)].append(element)
+        kind = type(element)
+        if kind is Note:
+            length = element.length  # type: ignore[attr-defined]
+            lengths[id(length)] = length
+        else:
+            of_kind[kind].append(element)
     bar_lines = {(x.text, x.ending): x for x in of_kind[BarLine]}.values()
     counts = [max(*x.repeats, *x.endings, 1) for x in bar_lines]
     rests = sum(x.count for x in of_kind[MeasureRest])
@@ -241,8 +247,9 @@ def check_size(elements: Sequence[Element], key: Key, meter: Meter) -> None:
             raise NotationError(message, reason="size", line=elements[0].line)
     meters = [meter, *(x.value for x in of_kind[InlineField] if isinstance(x.value, Meter))]
     chords = of_kind[Chord]
-    lasting = [*of_kind[Note], *of_kind[Rest], *chords, *(x for y in chords for x in y.notes)]
+    lasting = [*of_kind[Rest], *chords, *(x for y in chords for x in y.notes)]
     divisors = {x.length.denominator for x in lasting}
+    divisors |= {length.denominator for length in lengths.values()}
     divisors |= {x.length.denominator for x in meters if x.length}
     divisors |= {x.notes for x in of_kind[Tuplet]}
     if math.lcm(*divisors) > _LARGEST_DIVISOR:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from otoscope.errors import ParameterError
 from otoscope.folk.abc import NotationError, Tune
+from otoscope.folk.abc.text.book import listed
 from otoscope.folk.data import COLLECTIONS, SPLITS, files_of, is_prepared, load_prepared
 from otoscope.folk.data.collections import not_there
 from otoscope.folk.interchange import SUFFIXES, stream_file
@@ -75,7 +76,7 @@ def read_book_tunes(
 
     ``strict`` refuses tunes with several voices or overlays.
     """
-    return list(stream_book_tunes(source, splits=splits, strict=strict))
+    return listed(stream_book_tunes(source, splits=splits, strict=strict))
 
 
 def stream_book_tunes(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from otoscope.folk.abc import NotationError, Tune, parse_book, parse_tune, read_book
+from otoscope.folk.abc.text.book import listed
+from otoscope.folk.abc.text.signs import signs_in
 
 
 @pytest.mark.parametrize(
@@ -63,3 +68,57 @@ def test_files_in_two_encodings(tmp_path: Path, encoding: str) -> None:
     (read,) = read_book(path)
     assert isinstance(read, Tune)
     assert read.title == "Fáinne"
+
+
+def states() -> Iterator[bool]:
+    yield gc.isenabled()
+
+
+def failing() -> Iterator[int]:
+    yield 1
+    raise NotationError("the end", reason="no tune")
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_the_garbage_collector_rests_while_tunes_are_listed(is_on: bool) -> None:
+    usual = gc.isenabled()
+    try:
+        (gc.enable if is_on else gc.disable)()
+        assert listed(states()) == [False]
+        assert gc.isenabled() is is_on
+        with pytest.raises(NotationError, match="the end"):
+            listed(failing())
+        assert gc.isenabled() is is_on
+    finally:
+        (gc.enable if usual else gc.disable)()
+
+
+def test_reading_leaves_no_cycles() -> None:
+    good, bad = "X:1\nK:G\n|:G2 ^F>D-D|[CE]{g}z (3abc:|\n\n", "X:2\nK:C\nC;DE|\n\n"
+    parse_book((good + bad) * 3)
+    gc.collect()
+    parse_book((good + bad) * 50)
+    assert gc.collect() < 50
+
+
+def test_every_element_is_copied_to_another_place_and_pickled() -> None:
+    text = "X:1\nM:6/8\nK:G\n|:G2>^F-F|[CE]{g}z (3abc|1 Z [K:D] !trill!d:|"
+    elements = parse_tune(text).elements
+    assert len({type(element) for element in elements}) == 10
+    for element in elements:
+        for copy in (element.at(7, 9), pickle.loads(pickle.dumps(element))):
+            assert copy == element
+            assert type(copy) is type(element)
+        assert element.at(7, 9).place == (7, 9)
+
+
+def test_signs_are_read_once_and_a_thousand_are_kept() -> None:
+    key = parse_tune("K:D\nd|").key
+    signs = signs_in(key, Fraction(1, 8))
+    assert signs is signs_in(key, Fraction(1, 8))
+    assert signs["f2"] is signs["f2"]
+    assert [signs[f"f{n}"].note for n in range(1, 3000)][-1] is not None
+    assert len(signs) <= 1024
+    note = signs["f2"].note
+    assert note is not None
+    assert (note.pitch, note.length) == (78, Fraction(1, 4))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from otoscope.folk.abc.clef import concerns_pitches
 from otoscope.folk.abc.durations import default_unit, parse_unit
@@ -21,7 +22,7 @@ from otoscope.folk.abc.text.reading import MusicReader
 from otoscope.folk.abc.text.spelling import pieces
 from otoscope.folk.abc.tune import Tune
 
-__all__ = ["book_to_abc", "parse_book", "parse_tune", "read_book", "to_abc"]
+__all__ = ["book_to_abc", "listed", "parse_book", "parse_tune", "read_book", "to_abc"]
 
 _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _BODY_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")  # not "d:|", which is music
@@ -29,6 +30,7 @@ _DIRECTIVE = re.compile(r"(?:%%|I:)\s*([^%]*)")
 _COMMENT = re.compile(r'("[^"]*")|(\\%)|%.*')
 _NOT_KEPT = "XMLKVwW+"  # not among a tune's headers
 _BARS_PER_LINE = 4
+Item = TypeVar("Item")
 
 
 class _Line(NamedTuple):
@@ -66,7 +68,7 @@ def read_book(path: str | Path, *, strict: bool = False) -> list[Tune | Notation
     >>> [tune.title for tune in read_book(path) if isinstance(tune, Tune)]
     ['The Scale']
     """
-    return list(stream_book(path, strict=strict))
+    return listed(stream_book(path, strict=strict))
 
 
 def stream_book(path: str | Path, *, strict: bool = False) -> Iterator[Tune | NotationError]:
@@ -144,7 +146,21 @@ def parse_book(text: str, *, strict: bool = False) -> list[Tune | NotationError]
     >>> [str(tune) for tune in tunes if isinstance(tune, NotationError)]
     ["line 7, column 2: ';DE|' came, needs music"]
     """
-    return list(_tunes(text, strict))
+    return listed(_tunes(text, strict))
+
+
+def listed(tunes: Iterable[Item]) -> list[Item]:
+    """List what is read, the garbage collector at rest, which would look at all of it many times.
+
+    Reading leaves no cycles. The collector is left as it was.
+    """
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        return list(tunes)
+    finally:
+        if is_on:
+            gc.enable()
 
 
 def _tunes(text: str, strict: bool) -> Iterator[Tune | NotationError]:

@@ -33,7 +33,7 @@ from otoscope.folk.abc.errors import NotationError
 from otoscope.folk.abc.key import Key, read_key_field
 from otoscope.folk.abc.meter import Meter
 from otoscope.folk.abc.text.patterns import INSIDE, NO_NOTES, OLD_CHORD, SPLIT, VOICE
-from otoscope.folk.abc.text.signs import Sign, sign_reader
+from otoscope.folk.abc.text.signs import Sign, signs_in
 from otoscope.folk.abc.text.spelling import Accidentals
 from otoscope.folk.abc.transposition import (
     Shift,
@@ -85,7 +85,7 @@ class MusicReader:
         self._pending: BrokenRhythm | None = None
         self._line = self._column = self._first_column = 0
         self._text = ""  # of the line of which the first character is at that column
-        self._read_sign = sign_reader(key, unit)
+        self._signs = signs_in(key, unit)
 
     def read_specifiers(self, specifiers: Specifiers, line: int, column: int) -> None:
         """Change the octave or the transposition, the key as written being the same."""
@@ -117,9 +117,14 @@ class MusicReader:
                 return
             for written in SPLIT.findall(text, at):
                 start, at = at, at + len(written)
-                sign = self._read_sign(written)
-                handler = _HANDLERS.get(sign.kind)
-                if handler is None or (self._overlay and sign.kind not in _ENDING_OVERLAYS):
+                kind, _, _, _, plain = sign = self._signs[written]
+                is_changed = self._moves or self._overlay or not self._accidentals.are_of_key
+                if plain is not None and not is_changed:  # as most notes are
+                    self._latest = (plain.at(line, column + start),)
+                    self._add_timed(*self._latest)
+                    continue
+                handler = _HANDLERS.get(kind)
+                if handler is None or (self._overlay and kind not in _ENDING_OVERLAYS):
                     continue
                 self._column = column + start
                 handler(self, sign)
@@ -145,7 +150,7 @@ class MusicReader:
             self._add(InlineField(letter, self._meter, line=line, column=column))
         elif letter == "L":
             self._unit = parse_unit(value, line=line, column=column)
-            self._read_sign = sign_reader(self._written_key, self._unit)
+            self._signs = signs_in(self._written_key, self._unit)
         elif letter in "PQ":
             text = value.strip().replace("]", "")  # it is written within brackets
             if text.count('"') % 2:  # would hide a comment, or make one of what follows
@@ -207,7 +212,7 @@ class MusicReader:
         if key is not None:
             self._written_key = key
             self._accidentals.change_key(key)
-            self._read_sign = sign_reader(key, self._unit)
+            self._signs = signs_in(key, self._unit)
         self._accidentals.scope = self._specifiers.scope or "pitch"
         octaves, semitones = self._specifiers.octaves, self._specifiers.semitones or 0
         steps = nearest_shift(self._written_key, semitones).steps if semitones else 0
@@ -232,7 +237,6 @@ class MusicReader:
         return replace(shift_note(note, self._shift), written=note.written)
 
     def _add_timed(self, element: Element) -> None:
-        """Add an element that has a duration."""
         self._last, self._pending = len(self.elements), None
         self._tuplet = self._tuplet and self._tuplet - 1
         self._add(element)
@@ -262,10 +266,10 @@ class MusicReader:
             self._accidentals.hold_ties(notes)
 
     def _make_chord(self, inside: str, length: Fraction) -> Chord:
-        notes, read_sign = list[Note](), sign_reader(self._written_key, _ONE)
+        notes, signs = list[Note](), signs_in(self._written_key, _ONE)
         for match in INSIDE.finditer(re.sub(r'"[^"]*"|![^!]*!', "", inside)):
             if match.lastgroup == "note":
-                notes.append(self._make_note(read_sign(match[0])))
+                notes.append(self._make_note(signs[match[0]]))
             elif match.lastgroup == "tie" and notes:
                 notes[-1] = replace(notes[-1], tie=True)
         if not notes:
@@ -321,7 +325,7 @@ class MusicReader:
         notes: list[Note | Chord] = []
         for part in INSIDE.finditer(sign.match["grace_inside"]):
             if part.lastgroup == "note":
-                notes.append(self._make_note(self._read_sign(part[0])))
+                notes.append(self._make_note(self._signs[part[0]]))
             elif part.lastgroup == "chord":
                 notes.append(self._make_chord(part[0][1:-1], Fraction(1)))
         slash = sign.match["grace_slash"] != ""
@@ -359,13 +363,9 @@ class MusicReader:
         self._add(self._pending)
 
     def _on_note(self, sign: Sign) -> None:
-        if sign.is_plain and sign.note and self._accidentals.are_of_key and not self._moves:
-            note = sign.note.at(self._line, self._column)
-        else:
-            note = self._make_note(sign)
-            self._accidentals.hold_ties(())  # ties to this note end; one from it comes later
-        self._add_timed(note)
-        self._latest = (note,)
+        self._latest = (self._make_note(sign),)
+        self._accidentals.hold_ties(())  # ties to this note end; one from it comes later
+        self._add_timed(*self._latest)
 
     def _on_rest(self, sign: Sign) -> None:
         if sign.other is None:

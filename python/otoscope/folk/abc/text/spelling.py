@@ -90,7 +90,8 @@ class Accidentals:
 
     def end_measure(self) -> None:
         """Forget the signs of the measure."""
-        self._signs, self._in_octave = {}, {}
+        if self._signs:
+            self._signs, self._in_octave = {}, {}
         self.are_of_key = not self._tied
 
     def change_key(self, key: Key) -> None:
