@@ -26,6 +26,12 @@ import torch  # noqa: E402
 import otoscope as oto  # noqa: E402
 
 Job = Callable[[], list[float]]
+COLLECTIONS = {
+    "aird": "airdsAirs",
+    "oneill": "oneills1850",
+    "ryan": "ryansMammoth",
+    "misc": "miscFolk",
+}  # by the name of the package, the folder of music21
 
 
 def explaining(name: str) -> Job:
@@ -82,16 +88,17 @@ def interrogating(workers: int | None) -> Job:
 def reading() -> Job:
     """Read the four printed collections that come with music21, and hold their tunes."""
     try:
-        from otoscope.folk.abc import read_book
+        from otoscope.folk.workflows.book_tunes import read_book_tunes
+
+        return lambda: [float(len(read_book_tunes(name))) for name in COLLECTIONS]
     except ImportError:  # before the package had a folder for folk
-        from otoscope.notation import read_book  # type: ignore[import-not-found, no-redef]
+        from otoscope.notation import read_book  # type: ignore[import-not-found]
     (music21,) = find_spec("music21").submodule_search_locations  # type: ignore[union-attr, misc]
-    folders = ("airdsAirs", "oneills1850", "ryansMammoth", "miscFolk")
-    files = [path for name in folders for path in Path(music21, "corpus", name).glob("*.abc")]
+    folders = [Path(music21, "corpus", name) for name in COLLECTIONS.values()]
 
     def read() -> list[float]:
-        books = [read_book(path) for path in files]
-        return [float(sum(map(len, books)))]
+        books = [[read_book(path) for path in folder.glob("*.abc")] for folder in folders]
+        return [float(sum(map(len, book))) for book in books]
 
     return read
 
