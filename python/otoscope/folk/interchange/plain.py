@@ -33,7 +33,7 @@ def unambiguous(tune: Tune) -> Tune:
     An accidental is written at each note that it alters, since not all programs carry it through
     the measure; a tie stays only where the same pitch follows (others are slurs, which some
     programs join to one note); consecutive bar lines become one; each repeat has its opening mark,
-    and "::" after a last ending becomes "|:";
+    and ``::`` after a last ending becomes ``|:``;
     rests are visible and at most a measure long; broken rhythms in tuplets and between notes of
     different lengths become numbers.
 
