@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from otoscope.attack import WaveformPGD
 from otoscope.attack.evaluation import written
 from otoscope.attack.strong import APGD, FABT, Ensemble, LeastNorm, Square
 from otoscope.errors import ParameterError
@@ -238,13 +239,18 @@ def _measured(
     }
     if not right:
         return columns
-    attack = APGD(system.model, steps=config.steps, seed=config.seed)
-    search = LeastNorm(
-        attack, lowest_db=_LOWEST_DB, highest_db=75.0, tolerance_db=1.0, in_16_bits=True
-    )
-    nearest = search.run(x[right], y[right]).sound
-    for i, ratio in zip(right, _ratios(system, x[right], nearest, y[right]), strict=True):
-        columns["found_db"][i], columns["by"][i] = ratio, "" if ratio is None else "least norm"
+    attacks: dict[str, APGD | WaveformPGD] = {  # where one is stuck, the other often is not
+        "apgd": APGD(system.model, steps=config.steps, seed=config.seed),
+        "pgd": WaveformPGD(system.model, steps=config.steps, seed=config.seed),
+    }
+    for name, attack in attacks.items():
+        search = LeastNorm(
+            attack, lowest_db=_LOWEST_DB, highest_db=75.0, tolerance_db=1.0, in_16_bits=True
+        )
+        nearest = search.run(x[right], y[right]).sound
+        for i, ratio in zip(right, _ratios(system, x[right], nearest, y[right]), strict=True):
+            if ratio is not None and ratio > (columns["found_db"][i] or 0.0):
+                columns["found_db"][i], columns["by"][i] = ratio, name
     some = right[: config.n_strong]
     survivors = [i for i in some if (columns["found_db"][i] or 0.0) < config.bound_db]
     if survivors:
@@ -273,7 +279,7 @@ def _try_all(
     n_targets = min(_TARGETS, len(system.labels) - 1)
     ensemble = Ensemble(
         {
-            "apgd": APGD(system.model, loss="ce", **shared),
+            "ce": APGD(system.model, loss="ce", **shared),
             "targets": APGD(system.model, n_targets=n_targets, **shared),
             "fab": FABT(system.model, n_targets=n_targets, **shared),
             "square": _square(system, config),

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from otoscope.attack import Goal
+from otoscope.attack import Goal, WaveformPGD
 from otoscope.attack.evaluation import written
-from otoscope.attack.strong import APGD, LeastNorm
+from otoscope.attack.strong import LeastNorm
 from otoscope.errors import ParameterError
 from otoscope.papers.e_adversary._genre_sounds import GenreTest, OwnCorpus, genre_tests
 from otoscope.papers.e_adversary._genre_systems import (
@@ -77,7 +77,7 @@ class TenSongsConfig:
     seconds: float = 5.0
     lowest_db: float = 5.0
     highest_db: float = 75.0
-    steps: int = 20
+    steps: int = 30
     seed: int = 0
     own: OwnCorpus = field(default_factory=OwnCorpus)
 
@@ -157,7 +157,7 @@ def _every_label(
     """Push a song to each label, in one batch."""
     x = test.waveforms(system.sample_rate)[number].expand(len(system.labels), -1)
     goal = Goal("all_same", label=torch.arange(len(system.labels)))
-    attack = APGD(system.model, steps=config.steps, loss="ce", seed=config.seed).targeted(goal)
+    attack = WaveformPGD(system.model, steps=config.steps, seed=config.seed).targeted(goal)
     search = LeastNorm(
         attack,
         lowest_db=config.lowest_db,
