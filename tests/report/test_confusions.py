@@ -36,7 +36,7 @@ def test_a_cell_is_the_fraction_of_a_label_that_gets_an_answer(
     )
     assert len(drawn) == 5
     # of jazz, pop (which is no label, but an answer), rock
-    np.testing.assert_allclose(drawn[0], [[1, 0, 0], [0, 0, 0], [0, 0, 1]])
-    np.testing.assert_allclose(drawn[1], [[1 / 3, 1 / 3, 1 / 3], [0, 0, 0], [1, 0, 0]])
+    np.testing.assert_allclose(drawn[0], [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    np.testing.assert_allclose(drawn[1], [[1 / 3, 1 / 3, 1 / 3], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     text = "".join(ET.parse(path).getroot().itertext())
     assert all(name in text for name in ("clean", "wrong", "jazz", "pop", "more 2"))
