@@ -98,9 +98,26 @@ def apgd_slowly(
     return points, losses, lengths
 
 
+class Bowl(nn.Module):
+    """A model whose first label is least probable inside the ball of every sound."""
+
+    def __init__(self, x: Tensor) -> None:
+        super().__init__()
+        n = x.shape[1]
+        self.lowest = x + 0.1 * sounds(len(x), n, seed=9)
+        self.slopes = torch.linspace(1, 8, n, dtype=torch.float64)
+
+    def forward(self, sound: Tensor) -> Tensor:
+        first = (self.slopes * (sound - self.lowest[: len(sound)])).square().sum(1)
+        others = torch.full_like(first, -2.0)
+        return torch.stack([first, others, others], 1)
+
+
+@pytest.mark.parametrize("is_bowl", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_points_are_those_of_the_algorithm_written_out(seed: int) -> None:
-    x, model, steps = sounds(3, 40, seed), curved(40, 3, seed), 60
+def test_the_points_are_those_of_the_algorithm_written_out(seed: int, is_bowl: bool) -> None:
+    x, steps = sounds(3, 40, seed), 60
+    model = Bowl(x) if is_bowl else curved(40, 3, seed)
     seen: list[Tensor] = []
 
     class Spy(nn.Module):
@@ -123,19 +140,24 @@ def test_the_points_are_those_of_the_algorithm_written_out(seed: int) -> None:
         confidence=1.0,
         amplitude=None,
     )
-    y = model(x).argmax(1)
+    y = torch.zeros(3).long() if is_bowl else model(x).argmax(1)
     attack.run(x, y)
     assert len(seen) == steps + 1
     for i in range(3):
         points, _, lengths = apgd_slowly(
-            lambda at, i=i: model(at[None]).log_softmax(1)[0, y[i]],
+            lambda at, i=i: model(x.index_copy(0, torch.tensor([i]), at[None])).log_softmax(1)[
+                i, y[i]
+            ],
             x[i],
             float(radius(x[i], 6.0)),
             steps,
         )
         for ours, theirs in zip(seen, points, strict=True):
             torch.testing.assert_close(ours[i], theirs, rtol=1e-6, atol=1e-8)
-        assert len(set(lengths)) > 2  # it was halved, so the test sees halving
+        assert len(set(lengths)) > 2
+        halved = next(k for k, length in enumerate(lengths) if length < lengths[0])
+        moved = float((points[-1] - points[halved]).norm())
+        assert moved > 0.01 * float(radius(x[i], 6.0)) or not is_bowl  # so that halving matters
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
