@@ -5,7 +5,8 @@ the commands do; "check" checks all and holds their checks (`otoscope folk check
 for 100 tunes in the book (`otoscope folk nearest`), "analyse" compares 100 tunes with halves of it
 (`otoscope folk analyse`, 50 draws). If time grows with the number of tunes and no faster, the tunes
 of the smaller book take as long each: the bar. Times are CPU seconds of one run each. Checks, which
-are all held, and analysis, to end in minutes, take books of a third of the tunes.
+are all held, and analysis, to end in minutes, take books of a third of the tunes. The most memory
+is an upper limit: a process begins as large as this one, about 1 GB after it has written the books.
 
     python benchmarks/bench_tune_books.py [--quick]
 """
