@@ -137,9 +137,8 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     """
     if at_max and (start is not None or every is not None):
         raise ParameterError("--at-max beside --start or --every: choose one")
-    for sound in sounds:
-        if not sound.exists():
-            raise ParameterError(f"{sound} is not there")
+    if missing := [sound for sound in sounds if not sound.exists()]:
+        raise ParameterError(f"{missing[0]} is not there")
     printed = is_printed(json_path, csv_path)
     from otoscope.explain.registry import entries_of
     from otoscope.workflows.explain.config import ExplainConfig, refuse_unused
