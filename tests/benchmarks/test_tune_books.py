@@ -19,7 +19,7 @@ def test_large_books_are_measured_and_written(tmp_path: Path) -> None:
     done = run_quick(tmp_path, "bench_tune_books.py")
     assert done.returncode == 0, done.stderr
     written = result(tmp_path / "tune_books.cpu.json")
-    most = {"read": "60", "nearest": "60", "analyse": "20"}
+    most = {"read": "60", "check": "20", "nearest": "60", "analyse": "20"}
     assert [case["name"].split(",")[0] for case in written["cases"]] == list(most)
     for case, n_tunes in zip(written["cases"], most.values(), strict=True):
         assert case["parameters"]["peak_mb"][n_tunes] > 1

@@ -69,7 +69,7 @@ def test_sounds_are_explained_at_the_model_s_rate_and_length() -> None:
         ({"seconds": float("nan")}, "seconds is nan"),
         ({"sample_rate": 0}, "sample_rate is 0"),
         ({"sample_rate": 8000.5}, r"sample_rate is 8000\.5"),
-        ({"output_names": []}, "there are 0 output names"),
+        ({"output_names": []}, "output_names is empty"),
     ],
 )
 def test_wrong_settings_are_refused(changed: dict[str, object], message: str) -> None:

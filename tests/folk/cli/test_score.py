@@ -113,7 +113,7 @@ def test_files_without_a_tune_to_score(tmp_path: Path, content: str, message: st
 def test_bad_input_is_one_line(tmp_path: Path) -> None:
     tiny = tmp_path / "tiny"
     assert "no.abc is not there" in refused("no.abc", "--model", tiny)
-    assert "no.safetensors is not there" in refused(book(tmp_path), "--model", "no")
+    assert "there is no model 'no'" in refused(book(tmp_path), "--model", "no")
     assert "there is no folder no" in refused(
         book(tmp_path), "--model", tiny, "--html", "no/a.html"
     )
