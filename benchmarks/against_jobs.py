@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def reading() -> Job:
 
         return lambda: [float(len(read_book_tunes(name))) for name in COLLECTIONS]
     except ImportError:  # before the package had a folder for folk
-        from otoscope.notation import read_book  # type: ignore[import-not-found]
+        read_book = import_module("otoscope.notation").read_book
     (music21,) = find_spec("music21").submodule_search_locations  # type: ignore[union-attr, misc]
     folders = [Path(music21, "corpus", name) for name in COLLECTIONS.values()]
 
