@@ -233,6 +233,24 @@ def test_numbers_of_paper_e_are_those_of_its_record() -> None:
 @pytest.mark.parametrize(
     ("record", "title", "columns"),
     [
+        ("adversary_genre", "Mean recall", range(10)),
+        ("adversary_genre", "Sounds that fool", (0, 3, 4, 5)),
+        ("adversary_genre", "Baselines", range(3)),
+        ("transfer", "What fools", range(5)),
+        ("adversarial_training", "Trained against", range(6)),
+        ("adversarial_training", "Are gradients", range(5)),
+        ("adversarial_training", "Robustness curves", range(15)),
+    ],
+)
+def test_tables_of_genres_are_those_of_their_records(
+    record: str, title: str, columns: Sequence[int]
+) -> None:
+    _check_table("E.md", record, title, columns)
+
+
+@pytest.mark.parametrize(
+    ("record", "title", "columns"),
+    [
         ("horse_ballroom_features", "published: 210", range(9)),
         ("horse_ballroom_features", "by album", (0, 1, 5, 6, 8)),
         ("horse_planted", "Systems", range(10)),
@@ -244,7 +262,11 @@ def test_numbers_of_paper_e_are_those_of_its_record() -> None:
 def test_tables_of_paper_c_are_those_of_its_records(
     record: str, title: str, columns: Sequence[int]
 ) -> None:
-    page = (PAPERS / "C.md").read_text()
+    _check_table("C.md", record, title, columns)
+
+
+def _check_table(name: str, record: str, title: str, columns: Sequence[int]) -> None:
+    page = (PAPERS / name).read_text()
     tables = json.loads((PAPERS / "results" / f"{record}.json").read_text())["tables"]
     (table,) = [table for table in tables if table["title"].startswith(title)]
     for row in table["rows"]:
