@@ -38,7 +38,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--seed": ("--seed", "5"),
 }
 NEEDED = {"--draws": ("--transforms", "noise:20")}
-# Of the method itself, of folders, and what says again what the method is: least-norm is nearest.
+# Options of the method alone, of folders, and --nearest, which is what the method least-norm does.
 ELSEWHERE = {"--method", "--domain", "--curve", "--workers"}
 SAID_AGAIN = {("least-norm", "--nearest")}
 # Each option must matter where the attack fails at once, or where it succeeds easily.
