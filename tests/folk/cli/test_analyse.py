@@ -51,6 +51,22 @@ def test_names_what_differs(prepared: Path, tmp_path: Path) -> None:
     assert document["distances"][0]["floor"]["value"] < document["distances"][0]["value"]["value"]
 
 
+def test_tunes_that_cannot_be_read_are_told_and_compared(prepared: Path, tmp_path: Path) -> None:
+    """Of thirty tunes like real ones and fifteen broken ones 2/3 can be read, of real ones all."""
+    alike, page, out = book(tmp_path / "a.abc", 30), tmp_path / "a.html", tmp_path / "a.json"
+    broken = "".join(f"\nX:{100 + i}\nM:4/4\nL:1/8\nK:C\nC[[\n" for i in range(15))
+    alike.write_text(alike.read_text() + broken)
+    output = run("analyse", prepared, alike, "--draws", 1000, "--html", page, "--json", out)
+    told = "Of these 30 and 40 can be read, and are compared."
+    assert f"45 generated tunes differ from 40 real ones in can be read. {told}" in output
+    assert told in page.read_text()
+    document = json.loads(out.read_text())
+    assert document["unreadable"] == {"generated": 15, "held_out": 0}
+    (found,) = (row for row in document["distances"] if row["aspect"] == "can be read")
+    assert found["value"]["value"] == pytest.approx(1 / 3)
+    assert found["floor"]["value"] == 0
+
+
 def test_same_kind_cannot_be_told(prepared: Path, tmp_path: Path) -> None:
     alike = book(tmp_path / "alike.abc", 30)
     assert "cannot be told from 40 real ones" in run("analyse", prepared, alike, "--draws", 600)

@@ -63,7 +63,7 @@ def test_json_has_one_object_a_tune_and_rates(book: Path, tmp_path: Path) -> Non
     assert "6 of 8 tunes can be read and have bars that add up (75.0 %); of 428 real" in output
     assert "held out from folkrnn-small" in output
     document = json.loads(out.read_text())
-    assert document["format"] == "otoscope.CheckFolk/3"
+    assert document["format"] == "otoscope.CheckFolk/4"
     assert [tune["number"] for tune in document["tunes"]] == list(range(1, 9))
     assert [tune["valid"] for tune in document["tunes"]] == [True] * 6 + [False] * 2
     assert all(set(tune["rules"]) == set(RULES) for tune in document["tunes"])

@@ -114,7 +114,10 @@ def test_the_best_are_those_of_the_judge_and_no_population(
     book.write_text("\n".join(tune["abc"] for tune in document["tunes"]))
     assert book.read_text().count("N:picked: rank 1 of 10 by the judge") == 1
     checked = json.loads(run("check", book, "--json"))
-    assert checked["real"] is None
+    assert checked["real"] is checked["summary"] is None
+    shown = run("check", book)
+    assert "of 3 tunes can be read and have bars that add up." in shown
+    assert "%" not in shown  # no rate of picked tunes
     assert "3 tunes were picked by --best" in checked["notes"][0]
     assert "all tunes of" in refused("analyse", tradition, book)
     mixed = tmp_path / "mixed.abc"

@@ -20,7 +20,8 @@ from otoscope.folk.interchange import read_score, to_musicxml
 from otoscope.folk.interchange.chords import chord_symbol, harmony
 from tests.folk.interchange.schema import musicxml_schema
 
-HEAD = "X:1\nT:A & <b>\nC:me\nM:6/8\nL:1/8\nQ:3/8=100\nK:Ador\n"
+FACTS = "R:slip jig\nN:picked: rank 1 of 9 by the judge\n"
+HEAD = f"X:1\nT:A & <b>\nC:me\n{FACTS}M:6/8\nL:1/8\nQ:3/8=100\nK:Ador\n"
 BODY = (
     '|:A|"Am7/G"c>d{/e}f (3gab c-|c5/2d/2 [ce]3|1 z3 (AB)c:|2 Z2||[M:2/4][K:D exp _b ^f][P:B]'
     "A2/3B2/3c2/3 ef|(5:4:5A/B/c/d/e/ (3A>Bc|^^F__G3|]"
@@ -57,6 +58,8 @@ def test_a_tune_comes_back(tmp_path: Path, tune: Tune) -> None:
     assert tune.key.tonic is None or tune.key.is_explicit or again.key == tune.key
     assert sound(parse_tune(to_abc(again))) == sound(tune)
     assert again.notices == ()
+    facts = [[x for x in each.headers if x[0] in "RN"] for each in (again, tune)]
+    assert facts[0] == facts[1]
 
 
 def test_grace_notes_chord_symbols_and_parts_come_back(tmp_path: Path) -> None:

@@ -47,6 +47,18 @@ def test_floor_has_the_bias_of_few_tunes() -> None:
     assert "12 generated and 25 held-out embeddings of 30 columns: too few" in result.notes[0]
 
 
+def test_floor_of_halves_has_the_bias_of_the_sizes_compared() -> None:
+    """Against distances between new sets of the compared sizes, of the same distribution."""
+    floor = compare_embeddings(rows(0, 100, 8), rows(1, 120, 8), n_draws=1).distance.floor
+    assert floor is not None
+    alike = [
+        compare_embeddings(rows(2 * i, 100, 8), rows(2 * i + 1, 120, 8), n_draws=1).distance
+        for i in range(1, 9)
+    ]
+    expected = np.mean([distance.value.value for distance in alike])
+    assert floor.value == pytest.approx(expected, rel=0.25)  # it was twice as large
+
+
 @pytest.mark.parametrize(
     ("generated", "message"),
     [

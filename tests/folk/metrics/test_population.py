@@ -114,6 +114,17 @@ def test_lengths_in_other_units_scale_only_wasserstein() -> None:
         assert twice["notes", kind].value.value == pytest.approx(expected)
 
 
+def test_what_cannot_be_read_is_an_aspect_only_if_some_cannot() -> None:
+    unreadable = check_tune(NotationError("x", reason="x"))
+    ours, theirs = [*book(0, 6), unreadable, unreadable], [*book(1, 9), unreadable]
+    assert "can be read" not in {d.aspect for d in compare_tunes(ours[:6], theirs[:9], n_draws=9)}
+    found = compare_tunes(ours, theirs, theirs, n_draws=9)[-1]
+    assert found.aspect == "can be read"
+    assert found.value.value == pytest.approx(9 / 10 - 6 / 8)
+    figure = tune_figures(ours, theirs)[-1]
+    assert dict(zip(figure.labels, figure.generated, strict=True))["True"] == pytest.approx(6 / 8)
+
+
 def test_too_few_tunes_are_refused() -> None:
     unreadable = check_tune(NotationError("x", reason="x"))
     with pytest.raises(ParameterError, match="1 generated and 5 held-out tunes can be read"):

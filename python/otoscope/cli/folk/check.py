@@ -85,7 +85,8 @@ def check(
 def _show_check(result: CheckFolkResult) -> None:
     lines = console()
     lines.print(result.sentence)
-    lines.print(_rates_table(result.summary, result.real))
+    if not result.all_picked:
+        lines.print(_rates_table(result.summary, result.real))
     violations = [
         f"{tune.number} {check.name}: {violation}"
         for tune, check in result.tunes

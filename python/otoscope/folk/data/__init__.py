@@ -28,7 +28,7 @@ from otoscope.folk.data.sources import (
     files_of,
     read_tunes,
 )
-from otoscope.folk.data.split import SPLITS, group_tunes, split_groups
+from otoscope.folk.data.split import SPLITS, group_tunes, halve_groups, split_groups
 
 __all__ = [
     "COLLECTIONS",
@@ -49,6 +49,7 @@ __all__ = [
     "files_of",
     "generate_tune",
     "group_tunes",
+    "halve_groups",
     "is_prepared",
     "load_prepared",
     "read_tunes",

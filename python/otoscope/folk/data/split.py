@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -11,7 +11,7 @@ from otoscope.folk.abc import NgramIndex, Tune
 from otoscope.folk.abc.ngrams import Melody
 from otoscope.seeds import numpy_generator
 
-__all__ = ["SPLITS", "group_tunes", "split_groups"]
+__all__ = ["SPLITS", "group_tunes", "halve_groups", "split_groups"]
 
 SPLITS: Final = ("train", "valid", "test")
 
@@ -54,6 +54,37 @@ def group_tunes(tunes: Iterable[Tune | Melody], *, shared: float = 0.5) -> list[
         for number in numbers:
             group_of[number] = group
     return group_of
+
+
+def halve_groups(groups: Sequence[int], seed: int = 0) -> tuple[list[int], list[int]]:
+    """Deal whole groups into two halves at random.
+
+    Parameters
+    ----------
+    groups : sequence of int
+        Number of the group of each tune.
+    seed : int
+        Random seed of the order in which groups are dealt, at least 0.
+
+    Returns
+    -------
+    two lists of int
+        Places of the tunes of each half; the first is at least half, and has no group more than
+        that takes.
+
+    Examples
+    --------
+    >>> sorted(map(len, halve_groups([0, 0, 1, 1])))
+    [2, 2]
+    """
+    members = defaultdict[int, list[int]](list)
+    for place, group in enumerate(groups):
+        members[group].append(place)
+    order = numpy_generator(seed).permutation(len(groups)).tolist()
+    halves: tuple[list[int], list[int]] = ([], [])
+    for group in dict.fromkeys(groups[place] for place in order):
+        halves[len(halves[0]) >= len(groups) // 2].extend(members[group])
+    return halves
 
 
 def split_groups(

@@ -31,6 +31,7 @@ from otoscope.folk.abc.meter import FREE
 from otoscope.folk.interchange.chords import chord_symbol
 from otoscope.folk.interchange.keys import key_of, most_fitting_key
 from otoscope.folk.interchange.melody import MelodyNote, elements_of
+from otoscope.folk.interchange.writing import FACTS
 
 __all__ = ["tune_of_musicxml"]
 
@@ -95,7 +96,10 @@ def _headers(root: ET.Element) -> list[tuple[str, str]]:
         "T": root.findtext("work/work-title") or root.findtext("movement-title") or "",
         "C": root.findtext("identification/creator[@type='composer']") or "",
     }
-    return [(letter, line) for letter, text in texts.items() if (line := _line(text))]
+    fields = root.iterfind("identification/miscellaneous/miscellaneous-field")
+    facts = [(x.get("name", "").removeprefix("abc:"), x.text or "") for x in fields]
+    found = [*texts.items(), *(fact for fact in facts if fact[0] in FACTS)]
+    return [(letter, line) for letter, text in found if (line := _line(text))]
 
 
 def _line(text: str) -> str:

@@ -29,7 +29,10 @@ from otoscope.folk.interchange.chords import harmony
 from otoscope.folk.interchange.plain import measure_by_measure
 from otoscope.folk.interchange.values import note_values, tuplet_of
 
-__all__ = ["to_musicxml"]
+__all__ = ["FACTS", "to_musicxml"]
+
+FACTS = tuple("BDFGHNORSZ")
+"""Fields of information (R: rhythm, ...) that MusicXML has no place for but a miscellaneous one."""
 
 _MODES = {"maj": "major", "min": "minor", "dor": "dorian", "mix": "mixolydian"}
 _MODES |= {"phr": "phrygian", "lyd": "lydian", "loc": "locrian"}
@@ -79,6 +82,12 @@ def to_musicxml(tune: Tune) -> bytes:
         if name == "C" and text:
             ET.SubElement(identification, "creator", type="composer").text = _printable(text)
     ET.SubElement(ET.SubElement(identification, "encoding"), "software").text = "otoscope"
+    facts = [(name, text) for name, text in tune.headers if name in FACTS and text]
+    if facts:
+        fields = ET.SubElement(identification, "miscellaneous")
+        for name, text in facts:
+            field = ET.SubElement(fields, "miscellaneous-field", name=f"abc:{name}")
+            field.text = _printable(text)
     score_part = ET.SubElement(ET.SubElement(root, "part-list"), "score-part", id="P1")
     ET.SubElement(score_part, "part-name").text = ""
     root.append(_part(replace(tune, elements=tuple(measure_by_measure(tune)))))

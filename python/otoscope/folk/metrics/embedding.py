@@ -2,7 +2,7 @@
 
 Normal distributions are fitted to the embeddings [tune, column] of both sets. The distance is
 biased upwards by few tunes, so it means something only beside that of real tunes (the noise floor),
-which has the same bias.
+which has the same bias: to first order it is proportional to 1/n + 1/m, for n and m tunes.
 """
 
 from __future__ import annotations
@@ -67,17 +67,23 @@ class EmbeddingDistance:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Limit of infinitely many generated tunes, or that there are too few."""
+        """What its bounds are of, and its limit for infinitely many tunes if there are enough."""
         n, m, columns = self.sizes
+        bounds = (
+            "The bounds of the Frechet music distance are for infinitely many tunes, without the "
+            "bias of few, so they may lie below it.",
+        )
         if self.infinity is not None:
             return (
                 f"With infinitely many generated tunes the Frechet music distance would be "
                 f"{self.infinity.value:.3g} (extrapolated from {n:,}).",
+                *bounds,
             )
         return (
             f"There are {n:,} generated and {m:,} held-out embeddings of {columns} columns: too "
             "few to extrapolate the Frechet music distance, which is too large unless there are "
             "many more tunes than columns. Compare it with its floor alone.",
+            *bounds,
         )
 
 
@@ -99,7 +105,9 @@ def compare_embeddings(
     train : array [tune, column], optional
         Embeddings of more real tunes, for the noise floor: as many as there are generated ones are
         compared with the held-out tunes. Without them, as many held-out tunes as there are
-        generated ones (at most half) are compared with the other held-out ones.
+        generated ones (at most half) are compared with the other held-out ones, and the distance is
+        multiplied by (1/n + 1/m) / (1/n' + 1/m'), n and m being the numbers of generated and
+        held-out tunes, n' and m' those of these parts.
     n_draws : int
         Number of draws of the permutation test, at least 1; the bootstrap and the floor have 200.
     seed : int
@@ -176,8 +184,10 @@ def _floor(
 ) -> float:
     if train is not None and len(train) > n:
         return _distance(rng.permutation(train)[:n], held_out)
-    dealt, size = rng.permutation(held_out), min(n, len(held_out) // 2)
-    return _distance(dealt[:size], dealt[size:])
+    m = len(held_out)
+    dealt, size = rng.permutation(held_out), min(n, m // 2)
+    bias, bias_of_parts = 1 / n + 1 / m, 1 / size + 1 / (m - size)
+    return _distance(dealt[:size], dealt[size:]) * bias / bias_of_parts
 
 
 def _distance(generated: NDArray[np.float64], real: NDArray[np.float64]) -> float:

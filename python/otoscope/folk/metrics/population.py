@@ -66,7 +66,9 @@ _NUMBERS: Final[dict[str, Callable[[TuneFeatures], float]]] = {
 }
 
 
+_READABLE: Final = "can be read"
 _DEFINITIONS: Final = {
+    _READABLE: "whether the notation can be read; all other aspects are of the tunes that can",
     "meter": "meter of the header",
     "mode": "mode of the key",
     "form": "parts as letters, repeated ones twice",
@@ -151,7 +153,8 @@ def compare_tunes(
     Parameters
     ----------
     generated, held_out : sequence of TuneCheck or TuneRow
-        At least two tunes each; tunes that cannot be read, or None, are left out.
+        At least two tunes each; of those that cannot be read, or are None, only their number is
+        compared.
     train : sequence of TuneCheck or TuneRow
         Real tunes for the noise floor.
     tokens : sequence of sequences of (sequence of str, optional)
@@ -166,7 +169,7 @@ def compare_tunes(
     -------
     tuple of PopulationDistance
         Total variation of categories and scale degrees; Kolmogorov-Smirnov and Wasserstein
-        distances of numbers.
+        distances of numbers; last, if some tune cannot be read, total variation of "can be read".
 
     Raises
     ------
@@ -192,7 +195,11 @@ def compare_tunes(
             f"{n_draws}; need at least 2 tunes of each, and 1 draw"
         )
     rng = numpy_generator(seed)
-    return correct_together([distance_of(aspect, sizes, n_draws, rng) for aspect in aspects])
+    distances = [distance_of(aspect, sizes, n_draws, rng) for aspect in aspects]
+    if readable := _readable((generated, held_out, train)):
+        totals = [len(generated), len(held_out), len(train)]
+        distances.append(distance_of(readable, totals, n_draws, rng))
+    return correct_together(distances)
 
 
 def tune_figures(
@@ -229,11 +236,16 @@ def tune_figures(
     sizes, aspects = _prepared((generated, held_out), tokens)
     if min(sizes) < 1:
         raise ParameterError(f"{sizes[0]} and {sizes[1]} tunes can be read; need one of each")
-    return tuple(
-        figure_of(aspect, sizes[0], _DEFINITIONS[aspect.name])
-        for aspect in aspects
-        if aspect.kind != "Wasserstein"
-    )
+    drawn = [(aspect, sizes[0]) for aspect in aspects if aspect.kind != "Wasserstein"]
+    if readable := _readable((generated, held_out)):
+        drawn.append((readable, len(generated)))
+    return tuple(figure_of(aspect, n, _DEFINITIONS[aspect.name]) for aspect, n in drawn)
+
+
+def _readable(populations: Sequence[_Tunes]) -> Aspect | None:
+    """Make the aspect of all tunes, whether they can be read; None if all can."""
+    can = [str(bool(list(_rows([tune], ())))) for tunes in populations for tune in tunes]
+    return of_categories(_READABLE, can) if "False" in can else None
 
 
 def _prepared(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
 from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from otoscope.documents import document
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.folk.abc import NotationError
 from otoscope.folk.abc.ngrams import Melody
-from otoscope.folk.data import group_tunes, is_prepared
+from otoscope.folk.data import group_tunes, halve_groups, is_prepared
 from otoscope.folk.metrics import (
     AspectFigure,
     DensityFigure,
@@ -114,6 +113,8 @@ class AnalyseFolkResult:
         Settings of the comparison.
     n_generated, n_held_out, n_train : int
         Numbers of tunes, unreadable ones included.
+    unreadable : (int, int)
+        Numbers of generated and of held-out tunes that cannot be read.
     distances : tuple of PopulationDistance
         Distances by aspect.
     halves : bool
@@ -136,6 +137,7 @@ class AnalyseFolkResult:
     n_generated: int
     n_held_out: int
     n_train: int
+    unreadable: tuple[int, int]
     distances: tuple[PopulationDistance, ...]
     halves: bool
     left_out: tuple[str, ...] = ()
@@ -156,7 +158,11 @@ class AnalyseFolkResult:
         aspects = list(dict.fromkeys(distance.aspect for distance in self.significant))
         differ = f"differ from {self.n_held_out:,} real ones in {', '.join(aspects)}"
         same = f"cannot be told from {self.n_held_out:,} real ones by these distances"
-        return f"{self.n_generated:,} generated tunes {differ if aspects else same}."
+        n, m, (bad, bad_real) = self.n_generated, self.n_held_out, self.unreadable
+        text = f"{n:,} generated tunes {differ if aspects else same}."
+        if not bad and not bad_real:
+            return text
+        return f"{text} Of these {n - bad:,} and {m - bad_real:,} can be read, and are compared."
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -194,6 +200,7 @@ class AnalyseFolkResult:
                 "generated": self.n_generated,
                 "held_out": self.n_held_out,
                 "train": self.n_train,
+                "unreadable": dict(zip(("generated", "held_out"), self.unreadable, strict=True)),
                 "distances": self.distances,
                 "figures": self.figures,
                 "densities": self.densities,
@@ -320,6 +327,7 @@ def _analyse(
         n,
         m,
         n_train,
+        (aspects[0].count(None), aspects[1].count(None)),
         correct_together(distances),
         halves,
         (*note_of_picked(n_picked, are_counted=False), *left_out),
@@ -343,7 +351,7 @@ def save_analysis(result: AnalyseFolkResult, path: Path) -> None:
         ),
         path,
         title=f"{Path(result.settings.generated).name} beside {Path(result.settings.real).name}",
-        about=f"{result.n_generated:,} generated tunes, {result.n_held_out:,} held-out real ones",
+        about=result.sentence,
         record=result.to_dict(),
     )
 
@@ -387,13 +395,5 @@ def _halves(tunes: list[_Row], seed: int) -> tuple[list[_Row], list[_Row]]:
     if len(tunes) < 4:
         raise ParameterError(f"{len(tunes)} real tunes are too few to compare with; need 4")
     groups = group_tunes(tune.named[1] if tune.named else _NO_MELODY for tune in tunes)
-    members = defaultdict[int, list[_Row]](list)
-    for group, tune in zip(groups, tunes, strict=True):
-        members[group].append(tune)
-    first: dict[int, None] = dict.fromkeys(
-        groups[i] for i in numpy_generator(seed).permutation(len(tunes)).tolist()
-    )
-    halves: tuple[list[_Row], list[_Row]] = ([], [])
-    for group in first:
-        halves[len(halves[0]) >= len(tunes) // 2].extend(members[group])
-    return halves
+    first, second = halve_groups(groups, seed)
+    return [tunes[i] for i in first], [tunes[i] for i in second]

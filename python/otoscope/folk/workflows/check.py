@@ -64,7 +64,8 @@ class CheckFolkResult:
     tunes : tuple of (BookTune, TuneCheck)
         Tunes in the order of the file.
     summary : Summary
-        Rates of the tunes; without those picked by a judge, unless all are.
+        Rates of the tunes without those picked by a judge. If all are picked ones, it counts them,
+        and its rates are not shown: they would say nothing of the model.
     real : Summary, optional
         Rates of the real tunes; None if those of the model card were measured with other bounds, or
         all tunes are picked ones.
@@ -79,10 +80,9 @@ class CheckFolkResult:
     def sentence(self) -> str:
         """Number of valid tunes, beside real ones."""
         rate = self.summary.rates["valid"]
-        text = (
-            f"{rate.count:,} of {rate.of:,} tunes can be read and have bars that add up "
-            f"({100 * rate.interval.value:.1f} %)"
-        )
+        text = f"{rate.count:,} of {rate.of:,} tunes can be read and have bars that add up"
+        if not self.all_picked:
+            text += f" ({100 * rate.interval.value:.1f} %)"
         if rate.of == 1:
             text = f"The tune {'is' if rate.count else 'is not'} valid"
         if self.real is None:
@@ -94,8 +94,8 @@ class CheckFolkResult:
     def notes(self) -> tuple[str, ...]:
         """Origin of the real tunes, and voices that were left out."""
         tunes = [tune for tune, _ in self.tunes]
-        left_out = (*picked_notes(tunes, are_counted=self._all_picked), *left_out_notes(tunes))
-        if self.settings.against is not None or self._all_picked:
+        left_out = (*picked_notes(tunes, are_counted=self.all_picked), *left_out_notes(tunes))
+        if self.settings.against is not None or self.all_picked:
             return left_out
         if self.real is None:
             return (
@@ -116,11 +116,11 @@ class CheckFolkResult:
         ]
         return document(
             "otoscope.CheckFolk",
-            3,  # 1 had one definition of valid tunes, and "findings"; 2 had "schema"
+            4,  # 1 had other valid tunes, and "findings"; 2 "schema"; 3 rates of picked tunes
             {
                 "settings": self.settings,
                 "tunes": tunes,
-                "summary": self.summary.to_dict(),
+                "summary": None if self.all_picked else self.summary.to_dict(),
                 "real": self.real and self.real.to_dict(),
                 "differences": self._differences,
                 "rates": RATES,
@@ -130,7 +130,8 @@ class CheckFolkResult:
         )
 
     @property
-    def _all_picked(self) -> bool:
+    def all_picked(self) -> bool:
+        """Whether a judge picked all tunes: they are no sample of a model."""
         return all(tune.is_picked for tune, _ in self.tunes)
 
     @property

@@ -184,7 +184,8 @@ class SampleFolkResult:
             notes.append(
                 f"Written: the {len(self.picked):,} of {len(self.tunes):,} tunes that the judge "
                 "ranks first, marked so (N:picked). All figures are of the tunes drawn: picked "
-                "ones say nothing of the model, and folk check and folk analyse leave them out."
+                "ones say nothing of the model, so folk check gives no rates of them, and folk "
+                "analyse refuses them."
             )
         return tuple(notes)
 

@@ -54,6 +54,7 @@ ORDERED: Final = {
     "last degree",
     "cadence",
     "valid",
+    "can be read",
     "first pitch",
     "last pitch",
     "pitch transitions",
