@@ -67,7 +67,7 @@ class EmbeddingDistance:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What its bounds are of, and its limit for infinitely many tunes if there are enough."""
+        """Say what the bounds are of, and the limit for infinitely many tunes, if it is known."""
         n, m, columns = self.sizes
         bounds = (
             "The bounds of the Frechet music distance are for infinitely many tunes, without the "
