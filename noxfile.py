@@ -56,7 +56,7 @@ def test(session: nox.Session) -> None:
 @nox.session(name="test-all")
 def test_all(session: nox.Session) -> None:
     """Run all tests; hypothesis draws new examples and more of them."""
-    install(session, *TESTED)
+    install(session, *TESTED, "build")  # gpu.sh builds in the same environment
     long = ("--hypothesis-profile", "long")
     run(session, "pytest", *long, *PER_CORE, *session.posargs, env=one_thread())
 

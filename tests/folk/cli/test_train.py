@@ -95,6 +95,7 @@ def test_a_network_may_read_positions(tunes: Path, tmp_path: Path) -> None:
     document = json.loads(run("train", tunes, "--out", out, *options, "--json"))
     settings = document["settings"]
     assert (settings["mode"], settings["inputs"]) == ("small", ["bar", "earlier"])
+    assert settings["precision"] == "bfloat16"
     assert load_folkrnn(out / "model").network.inputs == ("bar", "earlier")
     run("sample", "--model", out, "--n", 2, "--max-tokens", 40, "--bars-add-up", "--out", written)
     assert "nats per token" in run("score", tunes / "test.txt", "--model", out)
