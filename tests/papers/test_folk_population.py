@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,6 +90,17 @@ def test_the_comparison_finds_what_is_planted(folder: Path) -> None:
     assert "nearness" in rows["model"]["ordered"]["differ"]  # it copies
     assert len(distances.rows) == len(rows["real"]["distances"])
     assert (folder / "folk_population.svg").is_file()
+
+
+def test_a_population_of_which_too_few_can_be_read_has_no_column() -> None:
+    one = {"aspect": "meter", "kind": "total variation", "p_holm": 0.01, "floor": None}
+    rows: list[dict[str, Any]] = [
+        {"song": "real", "distances": [{**one, "value": {"value": 0.25}}]},
+        {"song": "noise", "distances": []},
+    ]
+    table = population._distances(rows)
+    assert table.columns == ("aspect", "distance", "real", "floor, at most")
+    assert table.rows == (("meter", "total variation", "0.25*", ""),)
 
 
 @pytest.mark.usefixtures("_copying")

@@ -40,7 +40,7 @@ from otoscope.folk.metrics.check import TuneCheck
 from otoscope.folk.metrics.features import DEGREES, TuneFeatures
 from otoscope.seeds import numpy_generator
 
-__all__ = ["TuneRow", "compare_tunes", "tune_figures"]
+__all__ = ["READABLE", "TuneRow", "compare_tunes", "tune_figures"]
 
 Tokens: TypeAlias = "Sequence[Sequence[str] | None]"
 
@@ -66,9 +66,11 @@ _NUMBERS: Final[dict[str, Callable[[TuneFeatures], float]]] = {
 }
 
 
-_READABLE: Final = "can be read"
+READABLE: Final = "can be read"
+"""Name of the aspect of all tunes."""
+
 _DEFINITIONS: Final = {
-    _READABLE: "whether the notation can be read; all other aspects are of the tunes that can",
+    READABLE: "whether the notation can be read; all other aspects are of the tunes that can",
     "meter": "meter of the header",
     "mode": "mode of the key",
     "form": "parts as letters, repeated ones twice",
@@ -245,7 +247,7 @@ def tune_figures(
 def _readable(populations: Sequence[_Tunes]) -> Aspect | None:
     """Make the aspect of all tunes, whether they can be read; None if all can."""
     can = [str(bool(list(_rows([tune], ())))) for tunes in populations for tune in tunes]
-    return of_categories(_READABLE, can) if "False" in can else None
+    return of_categories(READABLE, can) if "False" in can else None
 
 
 def _prepared(
