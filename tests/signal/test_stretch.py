@@ -142,7 +142,7 @@ def test_phases_follow_their_definition(isa: str, bins: int, reach: int, rate: f
     rng = np.random.default_rng(bins)
     X, P = (rng.standard_normal((2, 5, bins, 2)).astype(np.float32) for _ in range(2))
     X[:, 2] = 0
-    Y = torch.empty(2, 7, bins, 2)
+    Y = torch.full((2, 7, bins, 2), 3.0)
     usual, kernel = native.isa(), native.host_kernel("propagate_phases")
     try:
         native.use_isa(isa)
@@ -152,6 +152,7 @@ def test_phases_follow_their_definition(isa: str, bins: int, reach: int, rate: f
         native.use_isa(usual)
     x, p, found = (part[..., 0] + 1j * part[..., 1] for part in (X, P, Y.numpy()))
     np.testing.assert_allclose(found[:, 0], x[:, 0], rtol=1e-6)
+    assert bool((Y[:, 5:] == 3).all()), "frames beyond those of X are left alone"
     for k in range(1, 5):
         expected = x[:, k] * rotations(x[:, k], p[:, k], found[:, k - 1], rate, reach)
         np.testing.assert_allclose(found[:, k], expected, rtol=0, atol=2e-4)
