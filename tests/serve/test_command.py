@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,6 +39,22 @@ def test_what_cannot_be_served_is_said(arguments: list[str], words: str) -> None
     assert words in " ".join(result.output.split())
 
 
+def _page(url: str) -> bytes:
+    """Read a page of a server that may not listen yet."""
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(url, timeout=60) as page:
+                content: bytes = page.read()
+                return content
+        except ConnectionError:
+            time.sleep(0.1)
+        except urllib.error.URLError as err:
+            if not isinstance(err.reason, ConnectionError):
+                raise
+            time.sleep(0.1)
+    raise AssertionError(f"{url} did not answer")
+
+
 @needs_server
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -46,15 +64,12 @@ def test_the_server_answers_at_its_port_and_ends(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     command = [sys.executable, "-u", "-m", "otoscope.cli", "serve", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline().decode()
-        assert f"http://127.0.0.1:{port}/folk" in line
-        for _ in range(600):
-            try:
-                page = urllib.request.urlopen(f"http://127.0.0.1:{port}/folk/about", timeout=60)
-                break
-            except OSError:
-                process.poll()
-        assert b"folkrnn-small" in page.read()
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=120)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline().decode()
+            assert f"http://127.0.0.1:{port}/folk" in line
+            assert b"folkrnn-small" in _page(f"http://127.0.0.1:{port}/folk/about")
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=120)
+        finally:
+            process.kill()

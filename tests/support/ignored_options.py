@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+_LONGEST_S = 600
 
 
 @contextmanager
@@ -31,10 +34,16 @@ def ignored(option: str, command: str, parameter: Any) -> Iterator[None]:
 
 
 def fails_without(test: str, option: str, command: str, parameter: Any, log: Path) -> bool:
-    """Run a test in a fork of this process, with an option ignored: whether it fails."""
+    """Run a test in a fork of this process, with an option ignored: whether it fails.
+
+    A test that does not end, such as one of a server that should have refused to start, is ended
+    and has failed.
+    """
     child = os.fork()
     if child == 0:
         code = -1
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(1))
+        signal.alarm(_LONGEST_S)
         try:
             with log.open("w") as file:
                 os.dup2(file.fileno(), 1)
