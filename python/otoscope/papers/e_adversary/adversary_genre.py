@@ -1,9 +1,9 @@
 """Paper E's tables: adversaries of its networks of genres, counted on written audio.
 
-Each network is attacked on sounds that it was not trained on, so that all answers are wrong, that
-all are right (accuracy inflated), or that all are random: on the waveform, and on magnitudes with
-the paper's presets. The random forest, which has no gradient, hears the sounds that fool its
-network of frames, and is attacked by a black box.
+Each network is attacked on sounds that it was not trained on, so that all answers are wrong (any
+other label, or a drawn one), that all are right (accuracy inflated), or that all are random: on the
+waveform, and on magnitudes with the paper's presets. The random forest, which has no gradient,
+hears the sounds that fool its network of frames, and is attacked by a black box.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ from otoscope.train.genre import Spectra, read_spectra
 __all__ = ["AdversaryGenreConfig", "adversary_genre"]
 
 _NAME = "adversary_genre"
-_AIMS = ("all_wrong", "truth", "random")
+_AIMS = ("all_wrong", "truth", "random")  # labels to reach
+_ANY = "any_wrong"  # only the label to leave
 
 
 @dataclass(frozen=True)
@@ -228,14 +229,14 @@ def _cells(system: GenreSystem, config: AdversaryGenreConfig) -> list[_Cell]:
         square = partial(
             Square, model, snr_db=config.snr_db, steps=config.queries, seed=config.seed
         )
-        return [_Cell(system, "black box", "soft", "any_wrong", square)]
+        return [_Cell(system, "black box", "soft", _ANY, square)]
     # a window in two is no majority
     votes: Sequence[Vote] = VOTES[:1] if system.decides_by_windows else VOTES
     for vote in votes:
         pgd = partial(
             WaveformPGD, model, snr_db=config.snr_db, steps=config.steps, aggregation=vote
         )
-        cells += [_Cell(system, "waveform", vote, aim, pgd) for aim in _AIMS]
+        cells += [_Cell(system, "waveform", vote, aim, pgd) for aim in (_ANY, *_AIMS)]
     magnitude = partial(_on_magnitudes, system, config.magnitude_snr_db)
     cells += [_Cell(system, "magnitude", "soft", aim, magnitude) for aim in _AIMS]
     published = partial(magnitude, faithful=True)
@@ -252,7 +253,7 @@ def _on_magnitudes(system: GenreSystem, snr_db: float, *, faithful: bool = False
 
 
 def _run(attack: Attack, x: Tensor, y: Tensor, first: int, *, aim: str, seed: int) -> AttackResult:
-    if aim != "any_wrong":
+    if aim != _ANY:
         attack = attack.targeted(Goal(cast(Any, aim), seed=seed))
     return attack.run(x, y, first_example=first)
 
