@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ import torch
 from torch import nn
 
 from otoscope import attack, intervene, metrics, models, seeds, signal
-from otoscope.errors import Advice, Argument, ParameterError, shortened
+from otoscope.errors import (
+    Advice,
+    Argument,
+    Ignored,
+    ParameterError,
+    refuse_ignored,
+    shortened,
+)
 from otoscope.explain import SoundLIME
 from otoscope.folk.abc import NotationError, parse_tune
 from otoscope.folk.abc.errors import ConversionError
@@ -129,3 +137,30 @@ WRONG: list[tuple[Callable[[], object], str]] = [
 def test_arguments_of_other_types_are_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("where", "given", "is_refused"),
+    [("", (), False), ("there", (), True), ("", ("where",), True), ("", ("name",), False)],
+)
+def test_an_ignored_setting_is_refused_if_it_was_given(
+    where: str, given: tuple[str, ...], is_refused: bool
+) -> None:
+    """Another value than the default counts as given."""
+    ignored = [Ignored("where", "and n is 1", (Argument("n", 2), Argument("m")))]
+    settings = [Argument("n", where=where), ParameterSettings()]
+    if not is_refused:
+        refuse_ignored(settings, ignored, given)
+        return
+    with pytest.raises(ParameterError) as caught:
+        refuse_ignored(settings, ignored, given)
+    assert str(caught.value) == (
+        f"where is {where!r}, and n is 1; leave out where=, or choose n=2 or m="
+    )
+
+
+@dataclass(frozen=True)
+class ParameterSettings:
+    """Settings beside the others."""
+
+    m: int = 3

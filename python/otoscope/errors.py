@@ -6,8 +6,8 @@ Every message names the argument or file, states what came, and states what is n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from importlib import import_module
 from numbers import Integral
 from types import ModuleType
@@ -18,11 +18,13 @@ __all__ = [
     "Advice",
     "Argument",
     "CudaUnavailable",
+    "Ignored",
     "MissingExtra",
     "ParameterError",
     "StaleBuild",
     "Terminated",
     "WorkerEnded",
+    "refuse_ignored",
     "require_extra",
     "require_integer",
     "require_number",
@@ -190,6 +192,73 @@ class StaleBuild(MissingExtra):
 
 class Terminated(SystemExit):
     """Exit at a signal of termination; `SystemExit` itself may come from a user's model."""
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Setting that changes nothing beside the others.
+
+    Parameters
+    ----------
+    name : str
+        Name of the setting.
+    reason : str
+        End of the sentence "NAME is VALUE, ...": "which prior fourier does not use".
+    instead : tuple of Argument
+        Arguments beside which the setting matters.
+
+    Examples
+    --------
+    >>> Ignored("skip", "and there are no stems", (Argument("stems"),)).name
+    'skip'
+    """
+
+    name: str
+    reason: str
+    instead: tuple[Argument, ...] = ()
+
+    def error(self, value: object) -> ParameterError:
+        """Return the error for a value of the setting."""
+        parts: list[str | Argument] = ["leave out ", Argument(self.name)]
+        for i, argument in enumerate(self.instead):
+            verb = "give" if argument.value is ... else "choose"
+            parts += [" or " if i else f", or {verb} ", argument]
+        return ParameterError(f"{self.name} is {value!r}, {self.reason}", advice=Advice(*parts))
+
+
+def refuse_ignored(
+    settings: Sequence[Any], ignored: Iterable[Ignored], given: Collection[str] = ()
+) -> None:
+    """Refuse settings that were given and change nothing.
+
+    Those that leave the result as it is by design (the number of workers, the device, the seed of
+    what is not random) are not listed as ignored.
+
+    Parameters
+    ----------
+    settings : sequence of dataclass
+        Settings.
+    ignored : iterable of Ignored
+        Settings that change nothing beside the others.
+    given : collection of str
+        Names of the settings that a user gave, even if the value is the default; those of another
+        value count as given.
+
+    Raises
+    ------
+    ParameterError
+        If one of them was given.
+
+    Examples
+    --------
+    >>> refuse_ignored([Argument("n")], [Ignored("where", "and n is no argument")])
+    """
+    owners = {field.name: (owner, field) for owner in settings for field in fields(owner)}
+    for setting in ignored:
+        owner, field = owners[setting.name]
+        value = getattr(owner, setting.name)
+        if setting.name in given or value != field.default:
+            raise setting.error(value)
 
 
 def require_integer(name: str, value: object, *, least: int) -> None:

@@ -43,6 +43,14 @@ def test_an_option_of_one_meaning_has_one_wording() -> None:
     }
 
 
+def test_workers_that_share_files_say_what_a_single_file_takes() -> None:
+    every = {" ".join(names): options(command) for names, command in COMMANDS.items()}
+    workers = {name: o["--workers"].help for name, o in every.items() if "--workers" in o}
+    shared = {name for name, text in workers.items() if "share the files" in text}
+    assert shared == {"explain", "attack", "distance", "stats"}
+    assert all("a single file takes one" in workers[name] for name in shared)
+
+
 def test_every_command_and_option_is_in_a_panel() -> None:
     """None is left in a panel "Commands" or "Options", which say nothing, but ``--help``."""
     for group in (PROGRAM, PROGRAM.load("folk")):

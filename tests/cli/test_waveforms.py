@@ -60,6 +60,32 @@ def printed(*arguments: object) -> str:
     return result.output
 
 
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        (["explain", "--components", "time:13"], 13),
+        (["explain", "--segments", "temporal:13"], 13),
+        (["contents", "--segments", "temporal:14", "--contents", "silence,noise,mean_band"], 14),
+    ],
+)
+def test_an_exact_design_of_too_many_parts_says_how_many_passes(
+    words: list[str], most: int, folder: Path
+) -> None:
+    """The default is drawn there; what is asked for by name is not replaced in silence."""
+    sound, model = folder / "data" / "speech" / "0.wav", f"{folder / 'ear.py'}:make"
+    arguments = [*words, sound, "--model", model, "--target", "speech", "--design", "exact"]
+    shown = " ".join(run(*arguments, code=2).split())
+    assert f"design 'exact' with {most} segments costs 2^{most} = {2**most:,} passes; use" in shown
+    assert "draw coalitions with --design kernelshap and --n-samples 2000" in shown
+
+
+def test_coalitions_of_a_number_need_a_design_that_draws(folder: Path) -> None:
+    sound, model = folder / "data" / "speech" / "0.wav", f"{folder / 'ear.py'}:make"
+    words = ["explain", sound, "--model", model, "--components", "time:13", "--n-samples", "99"]
+    shown = " ".join(run(*words, code=2).split())
+    assert "n_samples is 99, and no design is chosen; choose a design that draws, such" in shown
+
+
 def test_files_are_explained_by_components(folder: Path) -> None:
     sound, model = folder / "data" / "speech" / "0.wav", f"{folder / 'ear.py'}:make"
     config = ExplainConfig((sound,), model, components="hpss * time:2", target="speech")
@@ -71,6 +97,10 @@ def test_files_are_explained_by_components(folder: Path) -> None:
     (row,) = explain_files(plain)
     assert row.explanation is not None
     assert row.explanation.settings.segments == "time(3)"
+    drawn = ExplainConfig((sound,), model, components="time:13", start=0.25)
+    (row,) = explain_files(drawn)
+    assert row.explanation is not None
+    assert row.explanation.design == "kernelshap"
     spectrograms = ExplainConfig((sound,), "synth-singing", components="time:3", padded=True)
     (row,) = explain_files(spectrograms)  # it hears the components through its front end
     assert row.explanation is not None

@@ -35,7 +35,7 @@ from otoscope.cli.output import (
     with_options,
     write_json,
 )
-from otoscope.errors import Advice, ParameterError
+from otoscope.errors import Advice, ParameterError, require_integer
 from otoscope.records import distinct_names, printable, stream
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
     check_options(config, given_names(ctx))
     if sound.is_dir():
         _attack_folder(config, html, json_path, workers, curve=curve)
+    require_integer("workers", 1 if workers is None else workers, least=1)
     if json_path:
         files.require_ours(json_path, files.JSON)
     with truncation_listed(), bars() as progress:

@@ -90,7 +90,7 @@ def explain(  # noqa: PLR0913 - a command has the options it has
     content: Annotated[
         str, _CONFIG.option("content", extra="Several are compared: mean_inp,blur:8,4,noise.")
     ] = _CONFIG["content"],
-    design: Annotated[str, _CONFIG.option("design")] = _CONFIG["design"],
+    design: Annotated[str | None, _CONFIG.option("design")] = _CONFIG["design"],
     n_samples: Annotated[int | None, _CONFIG.option("n_samples")] = _CONFIG["n_samples"],
     min_r2: Annotated[float, _CONFIG.option("min_r2")] = _CONFIG["min_r2"],
     min_change: Annotated[float, _CONFIG.option("min_change")] = _CONFIG["min_change"],

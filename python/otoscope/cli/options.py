@@ -268,8 +268,8 @@ Quick: TypeAlias = Annotated[
 Workers: TypeAlias = Annotated[
     int | None,
     typer.Option(
-        help="Number of processes that share the files, each on one core; by default as many as "
-        "there are cores, if the files repay their start.",
+        help="Number of processes that share the files, each on one core; a single file takes "
+        "one. By default as many as there are cores, if the files repay their start.",
         rich_help_panel=METHOD,
     ),
 ]

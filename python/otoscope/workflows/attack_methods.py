@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -30,7 +30,7 @@ from otoscope.attack.strong import (
 )
 from otoscope.attack.strong.least_norm import Solver
 from otoscope.attack.transforms import Transform
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import Argument, Ignored, ParameterError, refuse_ignored
 from otoscope.progress import Progress
 from otoscope.workflows.attack_result import AttackFileConfig
 
@@ -146,35 +146,21 @@ def check_options(config: AttackFileConfig, given: Collection[str] = ()) -> None
         If a setting that was given would change nothing, or the method is unknown.
     """
     method = method_of(config)
-    default = AttackFileConfig(config.sound, config.model, config.out)
-
-    def is_given(name: str) -> bool:
-        return name in given or getattr(config, name) != getattr(default, name)
-
     if method == "magnitude" and "domain" in given and config.domain == "waveform":
         raise ParameterError("domain is 'waveform' beside method 'magnitude': choose one")
+    refuse_ignored([config], _ignored(config, method), given)
+
+
+def _ignored(config: AttackFileConfig, method: str) -> Iterator[Ignored]:
     for name, methods in USED_BY.items():
-        if not is_given(name):
-            continue
-        value = getattr(config, name)
         if method not in methods:
-            raise _unused(f"{name} is {value!r}, which method {method} does not use", name, methods)
-        if config.nearest and methods is _BOUNDED:
-            raise _unused(f"{name} is {value!r}, which nearest does not use", name)
-    if is_given("draws") and not config.transforms:
-        raise ParameterError(
-            f"draws is {config.draws}, and there are no transforms to draw",
-            advice=Advice("give ", Argument("transforms")),
-        )
-
-
-def _unused(message: str, name: str, methods: tuple[str, ...] = ()) -> ParameterError:
-    """Name the methods that use a setting, if they are few."""
-    parts: list[str | Argument] = ["leave out ", Argument(name)]
-    if len(methods) <= _MOST_ADVISED:
-        for method in methods:
-            parts += [", or choose " if len(parts) == 2 else " or ", Argument("method", method)]
-    return ParameterError(message, advice=Advice(*parts))
+            few = methods if len(methods) <= _MOST_ADVISED else ()
+            arguments = tuple(Argument("method", name) for name in few)
+            yield Ignored(name, f"which method {method} does not use", arguments)
+        elif config.nearest and methods is _BOUNDED:
+            yield Ignored(name, "which nearest does not use")
+    if not config.transforms:
+        yield Ignored("draws", "and there are no transforms to draw", (Argument("transforms"),))
 
 
 def transforms_of(specs: tuple[str, ...], sr: float | None) -> tuple[Transform, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 import torch
 
 from otoscope.data import sample
-from otoscope.explain import content, segments
-from otoscope.explain.design import DEFAULT_DESIGN, DESIGNS
+from otoscope.explain import SoundLIME, content, segments
+from otoscope.explain.design import DESIGNS
 from otoscope.models import Timeline, load
 from otoscope.report.sentences import cautions
 from otoscope.signal import write_audio
@@ -89,8 +90,9 @@ def test_the_description_of_a_setting_names_all_that_is_registered() -> None:
 
 def test_the_defaults_are_those_of_the_library() -> None:
     settings = ExplainConfig((), "synth-singing")
-    chosen = (settings.segments, settings.content, settings.design)
-    assert chosen == (segments.DEFAULT_SEGMENTS, content.DEFAULT_CONTENT, DEFAULT_DESIGN)
+    chosen = (settings.segments, settings.content)
+    assert chosen == (segments.DEFAULT_SEGMENTS, content.DEFAULT_CONTENT)
+    assert settings.design is inspect.signature(SoundLIME).parameters["design"].default
 
 
 def test_one_excerpt_is_of_one_file(tmp_path: Path) -> None:

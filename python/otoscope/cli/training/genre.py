@@ -18,7 +18,6 @@ from otoscope.cli.output import (
     training_kept,
     write_json,
 )
-from otoscope.errors import ParameterError
 
 __all__ = ["genre"]
 
@@ -108,11 +107,9 @@ def genre(  # noqa: PLR0913 - a command has the options it has
         "patience": patience,
     }
     given = {name: value for name, value in changes.items() if value is not None}
-    if system == "frames" and (unused := {"channels", "window_hop"} & given.keys()):
-        option = f"--{min(unused).replace('_', '-')}"
-        raise ParameterError(f"{option} is of the network of windows: give --system windows")
     settings = TrainGenreConfig.paper(system, hidden=hidden, dropout=dropout, seed=seed)
     settings = replace(settings, **given)
+    settings.refuse_ignored(given)
     parts = DividedFolder(sounds, partition, lists, seed)
     with bars(training_kept(out, resume=resume)) as progress:
         result = train_genre(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import Advice, Argument, Ignored, ParameterError, refuse_ignored
 from otoscope.models.bundle import save_bundle
 from otoscope.models.genre import ConvDNN, FrameDNN
 from otoscope.models.listener import Listener
@@ -27,6 +27,7 @@ Adversary: TypeAlias = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 _AT_ONCE = 4096  # frames per forward pass of the validation
 _FLOOR = 0.01  # of the learning rate, at the end of its fall
+_USED_BY = {"dropout": "frames", "channels": "windows", "window_hop": "windows"}  # one system each
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class TrainGenreConfig:
     Raises
     ------
     ParameterError
-        If a setting is out of range.
+        If a setting is out of range, or the system does not use it.
 
     Examples
     --------
@@ -87,8 +88,7 @@ class TrainGenreConfig:
     def __post_init__(self) -> None:
         if self.system not in ("frames", "windows"):
             raise ParameterError(f"system is {self.system!r}, must be 'frames' or 'windows'")
-        if self.dropout and self.system == "windows":
-            raise ParameterError("dropout is a setting of the system 'frames'")
+        self.refuse_ignored()
         for name in ("hidden", "channels", "window_hop", "batch", "epochs", "ramp", "patience"):
             if getattr(self, name) < 1:
                 raise ParameterError(f"{name} is {getattr(self, name)}, must be >= 1")
@@ -97,6 +97,19 @@ class TrainGenreConfig:
                 f"learning_rate is {self.learning_rate} and momentum {self.momentum}; the rate "
                 "must be > 0 and momentum in [0, 1)"
             )
+
+    def refuse_ignored(self, given: Collection[str] = ()) -> None:
+        """Refuse settings of the other system; those ``given`` even if they are the default's."""
+        ignored = [
+            Ignored(
+                name,
+                f"which the system {self.system!r} does not use",
+                (Argument("system", system),),
+            )
+            for name, system in _USED_BY.items()
+            if system != self.system
+        ]
+        refuse_ignored([self], ignored, given)
 
     @classmethod
     def paper(

@@ -43,9 +43,10 @@ class ExplainConfig:
     content : str
         Content that replaces a segment: a number, or zero, silence, min_inp, mean_inp, min_band,
         mean_band, noise, fresh_noise, blur or inpaint; with numbers as in blur:8,4.
-    design : str
+    design : str, optional
         Coalitions to evaluate: exact, bernoulli, uniform_size, leave_one_out, kernelshap, paired,
-        permutation, or windows (runs of neighbours removed; windows:3,0.4).
+        permutation, or windows (runs of neighbours removed; windows:3,0.4). Default: exact;
+        kernelshap for more than 12 components of a sound.
     n_samples : int, optional
         Number of coalitions to draw, for designs that draw (neither exact nor leave_one_out).
     passes : int, optional
@@ -87,7 +88,7 @@ class ExplainConfig:
     stems: tuple[Path, ...] | None = None
     rest: bool = False
     content: str = "mean_inp"
-    design: str = "exact"
+    design: str | None = None
     n_samples: int | None = None
     passes: int | None = None
     seed: int = 0
@@ -119,7 +120,7 @@ def refuse_unused(config: ExplainConfig, given: Collection[str] = ()) -> None:
     Raises
     ------
     ParameterError
-        If segments are given beside components or stems, or a design beside passes.
+        If segments are given beside components or stems.
     """
     default = ExplainConfig((), config.model)
     if "segments" in given or config.segments != default.segments:
@@ -130,8 +131,6 @@ def refuse_unused(config: ExplainConfig, given: Collection[str] = ()) -> None:
                     "their place",
                     advice=Advice("leave out ", Argument("segments"), " or ", Argument(name)),
                 )
-    if config.passes is not None and "design" in given and config.design != "paired":
-        raise _of_passes(config)
 
 
 def checked(config: ExplainConfig) -> ExplainConfig:
@@ -157,7 +156,7 @@ def _with_passes(config: ExplainConfig) -> ExplainConfig:
     """Return the design that a number of passes stands for."""
     if config.passes is None:
         return config
-    if config.n_samples is not None or config.design not in ("exact", "paired"):
+    if config.n_samples is not None or config.design not in (None, "paired"):
         raise _of_passes(config)
     return replace(config, design="paired", n_samples=config.passes, passes=None)
 
@@ -171,12 +170,19 @@ def _of_passes(config: ExplainConfig) -> ParameterError:
 
 def _check_samples(config: ExplainConfig) -> None:
     """Refuse ``n_samples`` with an exact design: without a penalty it would change nothing."""
-    if config.design == "exact" and config.n_samples is not None:
-        segmenter = segments.resolve(config.segments)
-        number = "coalitions"
-        if isinstance(segmenter, segments.grid):
-            number = f"{2 ** (segmenter.n_time * segmenter.n_mel):,}"
+    if config.design in (None, "exact") and config.n_samples is not None:
+        reason = ", and no design is chosen"
+        if config.design or not config.components:
+            reason = f" and the design exact, which evaluates all {_number(config.segments)}"
         raise ParameterError(
-            f"n_samples is {config.n_samples} and the design exact, which evaluates all {number}",
+            f"n_samples is {config.n_samples}{reason}",
             advice=Advice("choose a design that draws, such as ", Argument("design", "kernelshap")),
         )
+
+
+def _number(text: str) -> str:
+    """Count the coalitions of segments, where their number is known without a sound."""
+    segmenter = segments.resolve(text)
+    if isinstance(segmenter, segments.grid):
+        return f"{2 ** (segmenter.n_time * segmenter.n_mel):,}"
+    return "coalitions"

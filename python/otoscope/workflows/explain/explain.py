@@ -19,7 +19,6 @@ from otoscope.errors import ParameterError, WorkerEnded
 from otoscope.explain import (
     SoundLIME,
 )
-from otoscope.explain.design import DEFAULT_DESIGN
 from otoscope.explain.settings import read_decision
 from otoscope.pool import check_same, mapped
 from otoscope.progress import Progress, silent, tracked
@@ -245,7 +244,6 @@ def _stamp(path: Path) -> dict[str, Any] | None:
 def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
     choose_targets(target, len(model.output_names), model.output_names)
     components = components_of(config)
-    of_sounds = components is not None or getattr(model, "hears_sounds", False) is True
     decision = None if config.decision is None else read_decision(config.decision)
     is_highest = decision == "highest" and len(model.output_names) > 1
     return SoundLIME(
@@ -253,8 +251,7 @@ def _explainer(model: Any, config: ExplainConfig, target: str) -> SoundLIME:
         segments=config.segments if components is None else None,
         components=components,
         content=config.content,
-        # more than 12 components of a sound are drawn
-        design=None if of_sounds and config.design == DEFAULT_DESIGN else config.design,
+        design=config.design,
         target=list(model.output_names) if is_highest else target,
         n_samples=config.n_samples,
         seed=config.seed,

@@ -9,6 +9,7 @@ from typing import Any
 
 from otoscope import records
 from otoscope.errors import ParameterError
+from otoscope.explain.design import DEFAULT_DESIGN
 from otoscope.workflows.explain.config import ExplainConfig
 from otoscope.workflows.explain.rows import check_comparison, check_record
 
@@ -44,13 +45,19 @@ def settings_of(config: ExplainConfig) -> dict[str, Any]:
     """Return the settings that all records of a file must share, as read from JSON."""
     shared = {name: value for name, value in asdict(config).items() if name != "sounds"}
     plain: dict[str, Any] = records.to_plain(shared)
-    return plain
+    return _with_default(plain)
+
+
+def _with_default(settings: dict[str, Any]) -> dict[str, Any]:
+    """Write the default design by its name, as older records do."""
+    return settings | {"design": settings.get("design") or DEFAULT_DESIGN}
 
 
 def _differences(stored: Any, settings: dict[str, Any]) -> str:
     if not isinstance(stored, dict):
         return "none are recorded"
     # Records of an older version lack a setting: there it had the value that is its default now.
-    stored = {**{f.name: f.default for f in fields(ExplainConfig) if f.name in settings}, **stored}
+    defaults = {f.name: f.default for f in fields(ExplainConfig) if f.name in settings}
+    stored = _with_default(defaults | stored)
     names = [name for name in {**settings, **stored} if stored.get(name) != settings.get(name)]
     return ", ".join(f"{name} {stored.get(name)}, not {settings.get(name)}" for name in names)
