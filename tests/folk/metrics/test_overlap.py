@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -63,6 +64,28 @@ def test_distances_are_those_of_all_pairs_spelled_out() -> None:
             result[name, kind].value.value for kind in ("Kullback-Leibler", "1 - overlapped area")
         ]
         assert measured == pytest.approx([divergence, 1 - area], abs=0.01, rel=0.02)
+
+
+def of_notes(n: int) -> Tune:
+    return parse_tune(f"L:1/8\nK:C\n{'CDEF' * (n // 4)}|")
+
+
+def test_the_floor_is_that_of_all_subsets_of_training_tunes_spelled_out() -> None:
+    """Training tunes differ more from each other than any of them from the other tunes."""
+    held_out, train = (92, 100, 120, 140), (8, 60, 300, 420)
+    sets = [[of_notes(n) for n in counts] for counts in ((88, 104, 132), held_out, train)]
+    floor = by_name(compare_pairs(*sets, n_draws=400)[0])
+    slow = []
+    for subset in combinations(train, 3):
+        inside = [float(abs(a - b)) for a, b in combinations(subset, 2)]
+        slow.append(slow_overlap(inside, [float(abs(a - b)) for a in subset for b in held_out]))
+    for kind, values in (
+        ("Kullback-Leibler", [divergence for divergence, _ in slow]),
+        ("1 - overlapped area", [1 - area for _, area in slow]),
+    ):
+        ours = floor["note count", kind].floor
+        assert ours is not None
+        assert (ours.low, ours.high) == pytest.approx((min(values), max(values)), rel=0.02)
 
 
 def test_features_are_counted_by_hand() -> None:

@@ -207,8 +207,9 @@ def compare_pairs(
     features = [pair_features(tune) for tunes in sets for tune in tunes]
     distances, figures = list[PopulationDistance](), list[DensityFigure]()
     for place, name in enumerate(_DEFINITIONS):
-        pairs = _Pairs(np.array([row[place] for row in features]), sum(sizes[:2]))
-        distances += _distances(name, pairs, sizes, n_draws, rng)
+        vectors = np.array([row[place] for row in features])
+        pairs, real = _Pairs(vectors[: sum(sizes[:2])]), vectors[sizes[0] :]
+        distances += _distances(name, pairs, real, sizes, n_draws, rng)
         if place in _ORDERS:
             rows = np.array([_excess(row[place], row[_ORDERS[place]]) for row in features])
             aspect = Aspect(name, "order beyond chance", rows)
@@ -273,8 +274,8 @@ def density_overlap(first: Array, second: Array) -> tuple[float, float]:
     (0.0, 1.0)
     """
     width = _bin_width(max(first.max(), second.max()))
-    counts = [np.bincount(_bins(sample, width), minlength=_BINS) for sample in (first, second)]
-    p, q = (_densities(row[None, :_BINS], 1) for row in counts)
+    bins = [_bins(sample, width) for sample in (first, second)]
+    p, q = (_densities(np.bincount(row, minlength=_BINS)[None], 1) for row in bins)
     divergence, missing = _compared(p, q)
     return float(divergence[0]), float(1 - missing[0])
 
@@ -282,14 +283,13 @@ def density_overlap(first: Array, second: Array) -> tuple[float, float]:
 class _Pairs:
     """Distances between all tunes in one feature, as numbers of bins.
 
-    The bin of a tune with itself is the one after the last: it is not counted. Only the rows of the
-    first ``n`` tunes are compared with all.
+    The bins reach to the longest. That of a tune with itself, after the last, is not counted.
     """
 
-    def __init__(self, vectors: Array, n: int) -> None:
+    def __init__(self, vectors: Array) -> None:
         distances = cdist(vectors, vectors)
-        self.width = _bin_width(distances[:n].max())
-        self.bins = np.minimum(_bins(distances, self.width), _BINS - 1)
+        self.width = _bin_width(distances.max())
+        self.bins = _bins(distances, self.width)
         np.fill_diagonal(self.bins, _BINS)
 
     def densities(self, first: _Indices, second: _Indices) -> Array:
@@ -300,8 +300,7 @@ class _Pairs:
                 for a, b in zip(first, second, strict=True)
             ]
         )
-        is_intra = first is second
-        return _densities(counts, 2 if is_intra else 1)
+        return _densities(counts, 2 if first is second else 1)
 
     def compare(self, first: _Indices, second: _Indices) -> tuple[Array, Array]:
         """Return both distances [draw] of tunes [draw, i] from tunes [draw, j]."""
@@ -315,20 +314,23 @@ def _drawn(tunes: list[PairMelody], most: int, rng: np.random.Generator) -> list
 
 
 def _distances(
-    name: str, pairs: _Pairs, sizes: Sequence[int], n_draws: int, rng: np.random.Generator
+    name: str,
+    pairs: _Pairs,
+    real: Array,
+    sizes: Sequence[int],
+    n_draws: int,
+    rng: np.random.Generator,
 ) -> Iterator[PopulationDistance]:
     n, m, n_train = sizes
     few = min(n_draws, _MOST_DRAWS)
-    generated, held_out = np.arange(n), np.arange(n, n + m)
-    values = pairs.compare(generated[None], held_out[None])
+    values = pairs.compare(np.arange(n)[None], np.arange(n, n + m)[None])
     resampled = pairs.compare(rng.integers(n, size=(few, n)), n + rng.integers(m, size=(few, m)))
     dealt = rng.permuted(np.tile(np.arange(n + m), (n_draws, 1)), axis=1)
     permuted = pairs.compare(dealt[:, :n], dealt[:, n:])
     floors: tuple[Array | None, Array | None] = (None, None)
     if n_train > n:  # else each draw would be all of them
-        train = np.tile(np.arange(n + m, n + m + n_train), (few, 1))
-        subset = rng.permuted(train, axis=1)[:, : min(n, n_train)]
-        floors = pairs.compare(subset, np.tile(held_out, (few, 1)))
+        train = m + rng.permuted(np.tile(np.arange(n_train), (few, 1)), axis=1)[:, :n]
+        floors = _Pairs(real).compare(train, np.tile(np.arange(m), (few, 1)))
     for place, kind in enumerate(_KINDS):
         interval, p, floor = summarise_draws(
             float(values[place][0]), resampled[place], permuted[place], floors[place]
