@@ -117,6 +117,12 @@ def test_tunes_are_written_and_repeat(client: TestClient) -> None:
         assert not [v for v in written["view"]["violations"] if v["rule"] == "bars"]
 
 
+def test_text_fields_left_empty_are_no_settings(client: TestClient) -> None:
+    item = {"kind": "compose", "seed": 5}
+    blank = item | dict.fromkeys(["meter", "mode", "form", "prime"], " ")
+    assert answered(client, blank) == answered(client, item)
+
+
 @pytest.mark.parametrize(
     ("item", "words"),
     [
@@ -125,6 +131,8 @@ def test_tunes_are_written_and_repeat(client: TestClient) -> None:
         ({"kind": "compose", "n": "2"}, "n is '2', must be a whole number"),
         ({"kind": "compose", "temperature": "hot"}, "temperature is 'hot'"),
         ({"kind": "compose", "temperature": 0}, "temperature is 0"),
+        ({"kind": "compose", "temperature": None}, "temperature is empty, must be a number"),
+        ({"kind": "compose", "seed": None}, "seed is empty, must be a whole number"),
         ({"kind": "compose", "meter": "7/8"}, "7/8"),
         ({"kind": "compose", "prime": "G ; A"}, "prime"),
         ({"kind": "compose", "model": 1}, "model is 1; there are 1"),

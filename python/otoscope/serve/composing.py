@@ -94,24 +94,24 @@ class _Work:
 
 
 def _config(item: Mapping[str, Any]) -> ComposeConfig:
-    """Read settings that came from a browser."""
+    """Read settings that came from a browser; a field left empty is no setting."""
     keep = item.get("keep")
     if keep is not None and not (isinstance(keep, list) and all(type(k) is int for k in keep)):
         raise ParameterError("keep must be a list of numbers of bars")
     sampling = SamplingConfig(
         temperature=_real(item, "temperature", 1.0),
         top_p=_real(item, "top_p", 1.0),
-        meter=_text(item, "meter", "*") or "*",
-        mode=_text(item, "mode", "*") or "*",
+        meter=_text(item, "meter", "*").strip() or "*",
+        mode=_text(item, "mode", "*").strip() or "*",
         bars_add_up=bool(item.get("bars_add_up", True)),
-        form=_text(item, "form", ""),
+        form=_text(item, "form", "").strip() or None,
     )
     from_bar = item.get("from_bar")
     return ComposeConfig(
         n=_number(item, "n", 1),
         seed=_number(item, "seed", 0),
         sampling=sampling,
-        prime=_text(item, "prime", ""),
+        prime=_text(item, "prime", "").strip() or None,
         abc=_text(item, "abc", ""),
         from_bar=None if from_bar is None else _number(item, "from_bar", 1),
         keep=None if keep is None else tuple(keep),
@@ -129,15 +129,19 @@ def _text(item: Mapping[str, Any], name: str, default: str | None = None) -> str
 def _number(item: Mapping[str, Any], name: str, default: int) -> int:
     value = item.get(name, default)
     if type(value) is not int:
-        raise ParameterError(f"{name} is {value!r}, must be a whole number")
+        raise ParameterError(f"{name} is {_shown(value)}, must be a whole number")
     return value
 
 
 def _real(item: Mapping[str, Any], name: str, default: float) -> float:
     value = item.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ParameterError(f"{name} is {value!r}, must be a number")
+        raise ParameterError(f"{name} is {_shown(value)}, must be a number")
     return float(value)
+
+
+def _shown(value: object) -> str:
+    return "empty" if value is None else repr(value)
 
 
 def _file(abc: str, form: str) -> dict[str, Any]:

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from otoscope.errors import ParameterError
 from otoscope.folk.abc import Tune, book_to_abc, parse_book, parse_tune, read_book
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import Judge
+from otoscope.folk.model import SamplingConfig
 from otoscope.folk.tokens import get_tokeniser
+from otoscope.folk.workflows.compose import ComposeConfig
+from otoscope.folk.workflows.sample import SampleFolkConfig
 from tests.folk.cli.test_sample import refused, run, sampled
 from tests.support.folk_models import memoryless
 
@@ -37,14 +41,19 @@ def test_a_dance_has_its_meter_its_note_length_and_its_name(path: Path) -> None:
     assert "rhythm is 'tango', must be jig, reel, hornpipe" in refused("sample", *wrong, "tango")
 
 
-@pytest.mark.parametrize(("key", "semitones"), [("D", 2), ("Bb", -2), ("G", -5), ("Edor", 4)])
-def test_tunes_are_written_in_a_key_and_sound_as_in_c(path: Path, key: str, semitones: int) -> None:
+@pytest.mark.parametrize(
+    ("key", "mode", "semitones"),
+    [("D", "maj", 2), ("Bb", "maj", -2), ("Gmajor", "maj", -5), ("E Dorian", "dor", 4)],
+)
+def test_tunes_are_written_in_a_key_and_sound_as_in_c(
+    path: Path, key: str, mode: str, semitones: int
+) -> None:
     """In the octave in which a fiddle plays them."""
     for tune in sampled(path, "--key", key, "--bars-add-up", n=6)["tunes"]:
         (read,) = parse_book(tune["abc"])
         assert isinstance(read, Tune)
-        assert read.key.tonic == key.removesuffix("dor")
-        assert key[1:] != "dor" or read.key.mode == "dor"
+        assert read.key.tonic == key[: 1 + key.startswith("Bb")]
+        assert (read.key.mode, tune["tokens"][1]) == (mode, f"K:C{mode}")
         on_c = get_tokeniser("v2").tune(tune["tokens"])
         assert read.intervals == on_c.intervals
         shift = read.notes[0].pitch - on_c.notes[0].pitch
@@ -57,8 +66,71 @@ def test_tunes_are_written_in_a_key_and_sound_as_in_c(path: Path, key: str, semi
         assert outside[shift] == min(outside.values())
 
 
+def test_a_mode_beside_the_tonic_is_kept_and_a_star_leaves_it_to_the_model(path: Path) -> None:
+    def modes(*options: object) -> tuple[list[str], list[str]]:
+        document = sampled(path, *options, "--bars-add-up", n=20)
+        keys = [tune["abc"].partition("K:")[2].splitlines()[0] for tune in document["tunes"]]
+        assert {key[:2] for key in keys} == {"Bb"}
+        return [key[2:] for key in keys], document["notes"]
+
+    assert modes("--key", "Bb", "--mode", "dor")[0] == ["dor"] * 20
+    assert modes("--key", "Bb*", "--mode", "dor")[0] == ["dor"] * 20
+    free, notes = modes("--key", "Bb*")
+    assert len(set(free)) > 1
+    (note,) = (note for note in notes if note.startswith("Modes that the model chose: "))
+    told = dict(pair.split(" ") for pair in note[:-1].partition(": ")[2].split(", "))
+    assert {mode: int(n) for mode, n in told.items()} == {m: free.count(m) for m in free}
+
+
+def test_a_model_of_characters_chooses_the_mode_of_a_key(tmp_path: Path) -> None:
+    memoryless(tmp_path / "v1", form="v1")
+    message = refused("sample", "--model", tmp_path / "v1", "--key", "D")
+    assert "key is 'D', but a model of characters chooses the mode: give D*" in message
+    document = sampled(tmp_path / "v1", "--key", "D*", n=2)
+    assert any(note.startswith("Modes that the model chose: ") for note in document["notes"])
+
+
+def test_empty_values_are_refused(path: Path) -> None:
+    for option, message in (
+        ("form", "form is '', must be letters and numbers of bars such as AABB:8"),
+        ("key", "key is '', must be a tonic such as D"),
+        ("rhythm", "rhythm is '', must be jig"),
+        ("meter", "meter '' is unknown to the model; it knows 12/8"),
+        ("mode", "mode '' is unknown to the model; it knows dor"),
+        ("prime", "prime is '', must be ABC on root C or tokens; leave it out for none"),
+    ):
+        assert message in refused("sample", "--model", path, f"--{option}", "")
+        if option not in ("key", "rhythm"):
+            begun = () if option == "prime" else ("--prime", "G")
+            assert message in refused("continue", "--model", path, *begun, f"--{option}", "")
+
+
+def test_an_empty_source_or_model_is_not_the_folder_that_one_is_in(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here.abc").write_text("X:1\nK:C\nCDEF|\n")
+    monkeypatch.chdir(tmp_path)
+    missing = "'' is not there; need a file, a folder"
+    assert missing in refused("sample", "--model", path, "--n", 1, "--best", 1, "--in", "")
+    assert missing in refused("prepare", "", "--out", "tunes")
+    assert missing in refused("check", "here.abc", "--against", "")
+    for nameless in ("", "."):
+        assert "there is no model" in refused("sample", "--model", nameless)
+
+
+def test_empty_settings_are_refused() -> None:
+    for blank in ("", "  "):
+        for name in ("key", "rhythm", "prime"):
+            with pytest.raises(ParameterError, match=f"{name} is '{blank}', must be"):
+                SampleFolkConfig(**{name: blank})  # type: ignore[arg-type]
+        with pytest.raises(ParameterError, match=f"form is '{blank}', must be"):
+            SamplingConfig(form=blank)
+        with pytest.raises(ParameterError, match=f"prime is '{blank}', must be"):
+            ComposeConfig(prime=blank)
+
+
 def test_keys_that_are_none_are_refused(path: Path) -> None:
-    for key in ("H", "D lyd", "none", "<b>"):
+    for key in ("H", "D lyd", "none", "<b>", "Dm*", "D*dor", "*", "D ^g"):
         assert f"key is '{key}', must be a tonic such as D" in refused(
             "sample", "--model", path, "--key", key
         )

@@ -37,10 +37,10 @@ _TopK: TypeAlias = Annotated[int | None, _SAMPLING.option("top_k")]
 _TopP: TypeAlias = Annotated[float | None, _SAMPLING.option("top_p")]
 _Meter: TypeAlias = Annotated[str, _SAMPLING.option("meter")]
 _Mode: TypeAlias = Annotated[str, _SAMPLING.option("mode")]
-_Prime: TypeAlias = Annotated[str, _SAMPLE.option("prime")]
+_Prime: TypeAlias = Annotated[str | None, _SAMPLE.option("prime")]
 _MaxTokens: TypeAlias = Annotated[int, _SAMPLING.option("max_tokens")]
 _BarsAddUp: TypeAlias = Annotated[bool, _SAMPLING.option("bars_add_up")]
-_Form: TypeAlias = Annotated[str, _SAMPLING.option("form")]
+_Form: TypeAlias = Annotated[str | None, _SAMPLING.option("form")]
 _Batch: TypeAlias = Annotated[int, _SAMPLE.option("batch")]
 _Seed: TypeAlias = Annotated[int, options.seed("Tune i of a seed is always the same.")]
 
@@ -58,8 +58,8 @@ def sample(  # noqa: PLR0913 - a command has the options it has
     max_tokens: _MaxTokens = _SAMPLING["max_tokens"],
     bars_add_up: _BarsAddUp = _SAMPLING["bars_add_up"],
     form: _Form = _SAMPLING["form"],
-    key: Annotated[str, _SAMPLE.option("key")] = _SAMPLE["key"],
-    rhythm: Annotated[str, _SAMPLE.option("rhythm")] = _SAMPLE["rhythm"],
+    key: Annotated[str | None, _SAMPLE.option("key")] = _SAMPLE["key"],
+    rhythm: Annotated[str | None, _SAMPLE.option("rhythm")] = _SAMPLE["rhythm"],
     best: Annotated[int | None, _SAMPLE.option("best")] = None,
     of: Annotated[
         int | None,
@@ -149,7 +149,7 @@ def continue_(  # noqa: PLR0913 - a command has the options it has
 
     Example: otoscope folk continue reel.abc --bars 4 --n 5 --out more.abc
     """
-    if (file is None) == (prime == ""):
+    if (file is None) == (prime is None):
         raise ParameterError("needs a tune to continue: give either FILE.abc or --prime")
     from otoscope.folk.model import SamplingConfig
     from otoscope.folk.workflows.continue_ import ContinueFolkConfig, continue_folk

@@ -84,8 +84,8 @@ class Form:
         Raises
         ------
         ParameterError
-            If something else is in the text, a letter has different numbers of bars, or there are
-            too many.
+            If the text is empty or has something else, a letter has different numbers of bars, or
+            there are too many.
 
         Examples
         --------
@@ -102,6 +102,11 @@ class Form:
                 )
             groups.append((match[1].upper(), int(match[2]) if match[2] else None))
             at = match.end()
+        if not groups:
+            raise ParameterError(
+                f"form is {text!r}, must be letters and numbers of bars such as AABB:8, ABAC or "
+                "'AA:8 BB:16'; leave it out for the model's choice"
+            )
         sections, bars = list[tuple[str, int]](), _BARS
         for letters, number in reversed(groups):
             bars = bars if number is None else number

@@ -197,7 +197,7 @@ def files_of(source: str) -> list[Path]:
     if source in COLLECTIONS:
         return collection_files(source)
     path = Path(source)
-    if not path.exists():
+    if not source or not path.exists():
         raise not_there(source, f"a file, a folder of ABC files, {_GENERATED}N")
     if not path.is_dir():
         return [path]

@@ -187,7 +187,7 @@ def load_folkrnn(path: str | PathLike[str] = "folkrnn-small") -> FolkModel:
     shipped = SHIPPED / f"{path}.json"
     is_name = Path(path).name == str(path) and Path(path).suffix not in (".json", ".safetensors")
     here = shipped if is_name and shipped.is_file() else path
-    if (
+    if not Path(path).name or (
         here is path
         and is_name
         and not any(file.exists() for file in (*bundle_files(path), Path(path)))

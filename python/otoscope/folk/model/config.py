@@ -37,10 +37,10 @@ class SamplingConfig:
         of the authors' tunes has 1,954.
     bars_add_up : bool, default False
         Allow only tokens that keep each measure at its meter's length.
-    form : str, default ""
+    form : str, optional
         Form of every tune: letters of its sections and their numbers of bars, such as "AABB:8",
-        "ABAC" or "AA:8 BB:16"; "" for the model's choice. Copies differ at most in the last quarter
-        of their bars.
+        "ABAC" or "AA:8 BB:16"; the model's choice if not given. Sections of one letter differ at
+        most in the last quarter of their bars, those of different letters before it.
     precision : {"float32", "float64"}, optional
         Precision of the network's arithmetic. float32, the default on the CPU, is computed in one
         order whatever the batch and the processor. On a GPU the order is torch's, and float64 is
@@ -66,7 +66,7 @@ class SamplingConfig:
     prime: tuple[str, ...] = ()
     max_tokens: int = 2000
     bars_add_up: bool = False
-    form: str = ""
+    form: str | None = None
     precision: str | None = None
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class SamplingConfig:
             raise ParameterError(f"max_tokens is {self.max_tokens}, must be in [1, {_MOST_TOKENS}]")
         if self.precision not in (None, "float64", "float32"):
             raise ParameterError(f"precision is {self.precision!r}, must be float64 or float32")
-        if self.form.strip():
+        if self.form is not None:
             Form.parse(self.form)
         if isinstance(self.prime, str):
             raise ParameterError(f"prime is {self.prime!r}; needs a sequence of tokens")

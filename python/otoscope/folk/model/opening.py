@@ -133,14 +133,13 @@ class Opening:
 
 def _grammar(model: FolkModel, settings: SamplingConfig) -> Grammar | None:
     """Return the grammar of the rules that the settings ask for."""
-    has_form = bool(settings.form.strip())
-    if not (settings.bars_add_up or has_form):
+    if not (settings.bars_add_up or settings.form):
         return None
     if model.tokeniser == "v1":
         rule = "bars of characters cannot be made to add up"
         rule = rule if settings.bars_add_up else "characters cannot be made to have a form"
         raise ParameterError(f"{rule}; needs v2 or v3")
-    if not has_form:
+    if not settings.form:
         return MeasureGrammar(model.vocabulary)
     form, add_up = Form.parse(settings.form), settings.bars_add_up
     return FormGrammar(model.vocabulary, form, model.tokeniser, bars_add_up=add_up)

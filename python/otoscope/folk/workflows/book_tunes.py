@@ -104,9 +104,9 @@ def tune_of_tokens(tokens: Sequence[str], version: str) -> Tune | NotationError:
 def find_tunes(source: str | Path) -> list[Path]:
     """Find the files of a source, or say that there are none; of a prepared folder, itself."""
     path = Path(source)
-    if is_prepared(path):
+    if source and is_prepared(path):
         return [path]
-    if str(source) not in COLLECTIONS and not path.exists():
+    if not source or (str(source) not in COLLECTIONS and not path.exists()):
         kinds = "a file, a folder of ABC files or one that otoscope folk prepare has made"
         raise not_there(str(source), kinds)
     return list(files_of(str(source)))

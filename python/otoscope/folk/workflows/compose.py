@@ -21,6 +21,7 @@ from otoscope.folk.model import SampledTune, SamplingConfig, note_nats, surprise
 from otoscope.folk.tokens import get_tokeniser
 from otoscope.folk.workflows.sample import (
     SampleFolkConfig,
+    check_prime,
     draw_tunes,
     load_model,
     prime_tokens,
@@ -51,7 +52,7 @@ class ComposeConfig:
     sampling : SamplingConfig
         Temperature, top_p, meter, mode and so on; its own ``prime`` stays empty. Meter and mode of
         a changed tune are its own.
-    prime : str
+    prime : str, optional
         Beginning of new tunes: ABC on root C, or tokens.
     abc : str
         Tune to change; "" for new tunes.
@@ -66,7 +67,7 @@ class ComposeConfig:
     n: int = 1
     seed: int = 0
     sampling: SamplingConfig = field(default_factory=lambda: SamplingConfig(bars_add_up=True))
-    prime: str = ""
+    prime: str | None = None
     abc: str = ""
     from_bar: int | None = None
     keep: tuple[int, ...] | None = None
@@ -77,6 +78,8 @@ class ComposeConfig:
             raise ParameterError(f"n is {self.n}, must be in [1, {_MOST}]")
         if self.seed < 0:
             raise ParameterError(f"seed is {self.seed}, must be at least 0")
+        if self.prime is not None:
+            check_prime(self.prime)
         if abs(self.semitones) > _MOST_SEMITONES:
             raise ParameterError(f"semitones is {self.semitones}, must be in [-24, 24]")
         if self.from_bar is not None and self.keep is not None:
@@ -202,7 +205,7 @@ class Composer:
 
     def prime(self, config: ComposeConfig) -> tuple[str, ...]:
         """Read the beginning of new tunes, or say what of it the network does not know."""
-        tokens = prime_tokens(config.prime, self.model, mode=config.sampling.mode)
+        tokens = prime_tokens(config.prime or "", self.model, mode=config.sampling.mode)
         if strange := [token for token in tokens if token not in self.model.vocabulary]:
             raise ParameterError(f"prime has {strange[0]!r}, which the network does not know")
         return tokens
@@ -257,7 +260,7 @@ class Composer:
     ) -> list[str]:
         """Draw one bar without its bar line; of several draws, that which fits what follows."""
         limit = len(begun) + _LONGEST_BAR
-        after = replace(self._after(begun, sampling), max_tokens=limit, form="")
+        after = replace(self._after(begun, sampling), max_tokens=limit, form=None)
         n_tries = _TRIES if following else 1
         try:
             drawn = self._draw(n_tries, seed, after)

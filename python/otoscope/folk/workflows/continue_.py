@@ -55,7 +55,7 @@ class ContinueFolkConfig:
             if value < 1:
                 raise ParameterError(f"{name} is {value}, must be at least 1")
         sampling = self.drawing.sampling
-        if (sampling.meter, sampling.mode, self.drawing.prime) != ("*", "*", ""):
+        if (sampling.meter, sampling.mode, self.drawing.prime) != ("*", "*", None):
             raise ParameterError("meter, mode and prime are the tune's: give none of them")
 
 

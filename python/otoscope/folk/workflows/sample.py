@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "SampleFolkConfig",
     "SampleFolkResult",
     "WrittenTune",
+    "check_prime",
     "draw_tunes",
     "load_model",
     "model_title",
@@ -50,7 +52,7 @@ class SampleFolkConfig:
         Number of tunes, at least 1.
     model : str
         "folkrnn-small", the file of a network, or the folder of a training.
-    prime : str
+    prime : str, optional
         Beginning of every tune: ABC on root C ('|:G2 BAB'), or tokens ('|: G 2 B').
     sampling : SamplingConfig
         Temperature, meter, mode and so on; its own ``prime`` stays empty.
@@ -58,10 +60,10 @@ class SampleFolkConfig:
         Random seed; tune i of a seed is always the same.
     batch : int
         Batch size; it changes the speed, not the tunes.
-    key : str
-        Key that the tunes are written in: a tonic ("D", the mode is the model's choice) or tonic
-        and mode ("Em", "Ador"); "" for root C, as the model writes.
-    rhythm : str
+    key : str, optional
+        Key of the tunes, as in ABC: "D" is D major unless ``mode`` is given, then "Em", "Ador";
+        "D*" leaves the mode to the model. Without it they are on root C, as the model writes.
+    rhythm : str, optional
         Dance: jig, reel, hornpipe, polka, slip jig, slide, waltz, mazurka, march, strathspey,
         barndance or three-two. It sets the meter, the note length and the field R:.
     best : int, optional
@@ -72,12 +74,12 @@ class SampleFolkConfig:
 
     n: int = 64
     model: str = SHIPPED
-    prime: str = ""
+    prime: str | None = None
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     seed: int = 0
     batch: int = 64
-    key: str = ""
-    rhythm: str = ""
+    key: str | None = None
+    rhythm: str | None = None
     best: int | None = None
     reference: tuple[str, ...] = ("aird", "oneill", "ryan", "misc")
 
@@ -91,20 +93,26 @@ class SampleFolkConfig:
                 raise ParameterError(f"{name} is {value}, must be at least {least}")
         if self.best is not None and not 1 <= self.best <= self.n:
             raise ParameterError(f"best is {self.best} of {self.n} tunes, must be in [1, {self.n}]")
+        if self.prime is not None:
+            check_prime(self.prime)
         _ = self.asked  # refuses a key, dance, meter and mode that exclude each other
 
     @property
     def asked(self) -> SamplingConfig:
         """Sampling with the meter of the dance and the mode of the key."""
         sampling = self.sampling
-        if self.rhythm:
+        if self.rhythm is not None:
             sampling = replace(sampling, meter=meter_of(self.rhythm, sampling.meter))
-        mode = read_key(self.key)[1] if self.key else ""
-        if mode and sampling.mode not in ("*", mode):
+        if self.key is None:
+            return sampling
+        mode = read_key(self.key)[1]
+        if sampling.mode == "*":
+            return replace(sampling, mode=mode or "maj")
+        if mode not in ("", "*", sampling.mode):
             raise ParameterError(
                 f"key is {self.key!r} and mode {sampling.mode!r}; give one of both"
             )
-        return replace(sampling, mode=mode or sampling.mode)
+        return sampling
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +188,10 @@ class SampleFolkResult:
                 f"{self._n_with_form:,} of {len(self.tunes):,} tunes have the form "
                 f"{self._form.text}."
             )
+        if self.settings.key and self.settings.asked.mode == "*":
+            modes = Counter(tune.tune.key.mode for tune in self.tunes if tune.tune)
+            drawn = ", ".join(f"{mode} {n:,}" for mode, n in modes.most_common())
+            notes.append(f"Modes that the model chose: {drawn or 'none'}.")
         if self.picked is not None:
             notes.append(
                 f"Written: the {len(self.picked):,} of {len(self.tunes):,} tunes that the judge "
@@ -212,7 +224,7 @@ class SampleFolkResult:
     @property
     def _form(self) -> Form | None:
         text = self.settings.sampling.form
-        return Form.parse(text) if text.strip() else None
+        return Form.parse(text) if text else None
 
     @property
     def _rules(self) -> list[str]:
@@ -249,7 +261,12 @@ def sample_folk(settings: SampleFolkConfig, *, progress: Progress = silent) -> S
     """Draw tunes and write them as ABC."""
     model = load_model(settings.model)
     asked = settings.asked
-    prime = prime_tokens(settings.prime, model, mode=asked.mode)
+    if model.tokeniser == "v1" and settings.key and asked.mode != "*":
+        raise ParameterError(
+            f"key is {settings.key!r}, but a model of characters chooses the mode: give "
+            f"{read_key(settings.key)[0]}*"
+        )
+    prime = prime_tokens(settings.prime or "", model, mode=asked.mode)
     sampled = draw_tunes(settings, model, replace(asked, prime=prime), progress)
     tunes = tuple(_written(tune, settings, model.tokeniser) for tune in sampled)
     if settings.best is None:
@@ -277,7 +294,7 @@ def _written(
         version,
         title=f"{name}, tune {sampled.index + 1}",
         notes=notes,
-        tonic=read_key(settings.key)[0] if settings.key else "",
+        tonic=read_key(settings.key)[0] if settings.key else None,
         rhythm=settings.rhythm,
     )
 
@@ -316,6 +333,14 @@ def draw_tunes(
     shown = tracked(progress, range(settings.n), "tunes")
     tunes = [tune for _, tune in zip(shown, stream, strict=False)]
     return sorted(tunes, key=lambda tune: tune.index)
+
+
+def check_prime(text: str) -> None:
+    """Refuse an empty prime."""
+    if not text.strip():
+        raise ParameterError(
+            f"prime is {text!r}, must be ABC on root C or tokens; leave it out for none"
+        )
 
 
 def prime_tokens(text: str, model: FolkModel, *, mode: str) -> tuple[str, ...]:

@@ -90,8 +90,8 @@ def write_tune(
     title: str,
     notes: Sequence[str] = (),
     semitones: int = 0,
-    tonic: str = "",
-    rhythm: str = "",
+    tonic: str | None = None,
+    rhythm: str | None = None,
 ) -> WrittenTune:
     """Write a sampled tune as ABC, transposed if it is a tune; N: fields tell its faults.
 
@@ -121,17 +121,20 @@ def write_tune(
 
 
 def read_key(text: str) -> tuple[str, str]:
-    """Return tonic and mode of a key; the mode is "" if only the tonic is given."""
+    """Return tonic and mode of a key; the mode is "" if only the tonic is given, "*" of "D*"."""
+    name, star, rest = text.strip().partition("*")
     try:
-        key = Key.parse(text.strip())
+        key = Key.parse(name)
     except NotationError:
         key = Key(None, "none")
-    if key.tonic is None or key.changes or key.mode not in TOKEN_MODES:
+    is_known = key.mode in TOKEN_MODES and not key.changes
+    is_tonic = name == key.tonic
+    if key.tonic is None or not is_known or rest or (star and not is_tonic):
         raise ParameterError(
-            f"key is {text!r}, must be a tonic such as D or Bb, with or without one of the modes "
-            f"{', '.join(TOKEN_MODES)}: D, Em, Ador"
+            f"key is {text!r}, must be a tonic such as D or Bb, for major, or with one of the "
+            f"modes {', '.join(TOKEN_MODES)}: Em, Ador; with * the model chooses the mode: D*"
         )
-    return key.tonic, "" if text.strip() == key.tonic else key.mode
+    return key.tonic, star if is_tonic else key.mode
 
 
 def meter_of(rhythm: str, meter: str) -> str:

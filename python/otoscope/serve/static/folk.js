@@ -42,8 +42,7 @@ async function work(item, heard = () => {}) {
 function request(more = {}) {
   const asked = { kind: "compose", bars_add_up: $("bars_add_up").checked };
   for (const name of SETTINGS) asked[name] = $(name).value;
-  for (const name of NUMBERS) asked[name] = Number($(name).value);
-  for (const name of WHOLE) asked[name] = Math.round(Number($(name).value));
+  for (const name of [...NUMBERS, ...WHOLE]) asked[name] = $(name).value === "" ? null : Number($(name).value);
   return { ...asked, ...more };
 }
 
