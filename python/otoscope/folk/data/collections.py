@@ -75,6 +75,6 @@ def collection_files(name: str) -> list[Path]:
 def not_there(source: str, others: str) -> ParameterError:
     """Make the error of a source that is neither there nor a collection, nor one of ``others``."""
     return ParameterError(
-        f"{source or repr(source)} is not there; need {others}, or a printed collection: {', '.join(COLLECTIONS)} "
-        "(pip install --no-deps music21 brings them)"
+        f"{source or repr(source)} is not there; need {others}, or a printed collection: "
+        f"{', '.join(COLLECTIONS)} (pip install --no-deps music21 brings them)"
     )

@@ -76,7 +76,8 @@ def _bars(tune: Tune) -> list[_Bar]:
             element, onset = struck[at].element, struck[at].onset
             notes = element.notes if isinstance(element, Chord) else (element,)
             if onset >= begin:
-                inside += [(onset - begin, n.pitch) for n in notes if isinstance(n, Note)]
+                pitches = sorted(n.pitch for n in notes if isinstance(n, Note))
+                inside += [(onset - begin, pitch) for pitch in pitches]
             at += 1
         bars.append(tuple(inside))
     return bars

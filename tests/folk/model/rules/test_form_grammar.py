@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from otoscope.folk.abc import Form
 from otoscope.folk.metrics import has_form
 from otoscope.folk.model import FolkModel, SampledTune, SamplingConfig, sample
 from otoscope.folk.model.draw import draw
+from otoscope.folk.model.rules.form_grammar import FormGrammar
 from otoscope.folk.tokens import Vocabulary, get_tokeniser
 from tests.support.tunes import folk_model, network
 
@@ -71,8 +73,20 @@ def bars_of(tune: SampledTune, full: int = 4) -> list[str]:
     return bars
 
 
+def notes_of(bars: list[str]) -> list[list[tuple[Fraction, str]]]:
+    """Onset and pitch of the notes of each bar."""
+    out = []
+    for bar in bars:
+        at, notes = Fraction(0), list[tuple[Fraction, str]]()
+        for note in re.finditer(r"[A-Gz](?: /?\d)?", bar):
+            notes += [(at, note[0][0])] * (note[0][0] != "z")
+            at += length(note[0])
+        out.append(notes)
+    return out
+
+
 def detected(tune: SampledTune, lengths: list[int], letters: str) -> bool:
-    """Whether sections of one letter are alike before their last quarter."""
+    """Whether sections of one letter, and of no others, are alike before their last quarter."""
     bars, heads = bars_of(tune), dict[str, list[str]]()
     if len(bars) != sum(lengths):
         return False
@@ -80,7 +94,8 @@ def detected(tune: SampledTune, lengths: list[int], letters: str) -> bool:
         section, bars = bars[:n], bars[n:]
         if heads.setdefault(letter, section[: n - max(1, n // 4)]) != section[: n - max(1, n // 4)]:
             return False
-    return True
+    played_heads = [notes_of(head) for head in heads.values()]
+    return all(a != b for a, b in combinations(played_heads, 2))
 
 
 @pytest.mark.parametrize("text", FORMS)
@@ -116,6 +131,48 @@ def test_a_tune_has_the_form_whatever_its_bars_hold(text: str) -> None:
         assert detected(tune, list(lengths), "".join(letters)), " ".join(tune.tokens)
         lasting |= {length(bar) == 4 for bar in bars_of(tune)}
     assert lasting == {False, True}
+
+
+@pytest.mark.parametrize("bars_add_up", [True, False])
+@pytest.mark.parametrize("text", ["ABAC:4", "AABB:8", "AB:2", "AABBCC:4 D:8"])
+@pytest.mark.parametrize("note", ["C", "z"])
+def test_a_model_that_repeats_itself_writes_other_sections(
+    text: str, note: str, bars_add_up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the rule, its sections are mostly the same."""
+    lengths_of = ["4"] if bars_add_up else []
+    tokens = Vocabulary.of([["M:2/4", "K:Cmaj", "|", "|:", ":|", *"CDEz", *lengths_of]])
+    model = FolkModel(network(len(tokens), seed=1), tokens)
+    with torch.no_grad():
+        model.network.output.bias[tokens.encode([note])] += 8
+        model.network.output.bias[tokens.encode(lengths_of or ["|"])] += 12
+        model.network.output.bias[tokens.encode(["M:2/4", "K:Cmaj"])] -= 100
+    settings = SamplingConfig(form=text, bars_add_up=bars_add_up, max_tokens=4000)
+    letters, lengths = zip(*Form.parse(text).sections, strict=True)
+    for tune in sample(model, 12, settings=settings):
+        assert tune.is_finished
+        assert detected(tune, list(lengths), "".join(letters)), " ".join(tune.tokens)
+        assert has_form(get_tokeniser("v2").tune(tune.tokens), Form.parse(text))
+    monkeypatch.setattr(FormGrammar, "_likeness", lambda *_: ())
+    tunes = sample(model, 12, settings=settings)
+    assert sum(detected(tune, list(lengths), "".join(letters)) for tune in tunes) < 6
+
+
+def test_pitches_that_are_one_in_some_key_are_no_difference() -> None:
+    tokens = Vocabulary.of([["M:2/4", "K:Cmaj", "K:Cmin", "|", ":|", "C", "E", "_E", "D", "4"]])
+    grammar = FormGrammar(tokens, Form.parse("AB:2"), "v2", bars_add_up=True)
+    state = grammar.begin("M:2/4")
+    for token in ("E", "4", "|", "C", "4", "|"):
+        state = grammar.after(state, tokens.encode([token])[0])
+    allowed = {tokens.tokens[i] for i in np.flatnonzero(grammar.allowed(state))}
+    assert allowed == {"C", "D"}
+    other = Vocabulary.of([[*tokens.tokens[2:], "[", "]", "F"]])  # a chord is all its pitches
+    grammar = FormGrammar(other, Form.parse("AB:2"), "v2")
+    chord = grammar.begin("M:2/4")
+    for token in ("[", "C", "E", "]", "4", "|", "C", "4", "|", "["):
+        chord = grammar.after(chord, other.encode([token])[0])
+    allowed = {other.tokens[i] for i in np.flatnonzero(grammar.allowed(chord))}
+    assert allowed & {"C", "E", "_E", "D", "F"} == {"D", "F"}
 
 
 def test_the_model_says_where_a_bar_ends_and_the_form_by_which_line() -> None:

@@ -2,8 +2,9 @@
 
 The form decides the kind of each bar line: a section ends after its number of bars, a pickup not
 counted; a repeated one is closed by ``:|`` and may have two endings. A copy of an earlier section
-has the same tokens, but for the last quarter of its bars, which the model writes anew. Two short
-measures that make up one bar count as one, as do the end of a section and the pickup of the next.
+has the same tokens, but for the last quarter of its bars, which the model writes anew; sections of
+different letters differ before it. Two short measures that make up one bar count as one, as do the
+end of a section and the pickup of the next.
 
 Bars are counted as when the repeats are played, whatever their lengths. Without the grammar of
 measures it is still asked twice, as otherwise the count would depend on the pass: the first measure
@@ -13,27 +14,24 @@ by as much. In 4/4, ``G2|C8|...|C8:|`` would have a stray bar of G2 in its secon
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError
-from otoscope.folk.abc import NotationError
 from otoscope.folk.abc.form import Form, Section
+from otoscope.folk.model.rules.bar_content import Bar, BarReader
 from otoscope.folk.model.rules.measure_grammar import MeasureGrammar, MeasureState
-from otoscope.folk.tokens import Vocabulary, get_tokeniser
+from otoscope.folk.tokens import Vocabulary
 
 __all__ = ["FormGrammar", "FormState"]
 
-_Measures = tuple[tuple[int, ...], ...]
+_Bars = tuple[Bar, ...]
 _BAR_SIGNS = frozenset("|:")
-_PITCH = re.compile(r"[\^_=]?[A-Ga-g][,']*")
-_LONGEST = 100  # tokens of a measure whose length is computed
 
 
 class FormState(NamedTuple):
@@ -59,8 +57,9 @@ class FormState(NamedTuple):
         Tokens since the latest bar line.
     bar_line : str
         Latest bar line, "" before the first.
-    pickups, heads : tuple
-        Tokens of each section's pickup, and of its measures that copies repeat.
+    pickups, heads, openings : tuple
+        Tokens of each section's pickup, of its measures that copies repeat, and of those of them
+        that a bar begins with.
     n_measures : int
         Number of measures of the section, with the pickup.
 
@@ -78,10 +77,11 @@ class FormState(NamedTuple):
     before_ending: tuple[int, Fraction] = (0, Fraction(0))
     carried: Fraction = Fraction(0)
     is_begun: bool = False
-    content: tuple[int, ...] = ()
+    content: Bar = ()
     bar_line: str = ""
-    pickups: _Measures = ((),)
-    heads: tuple[_Measures, ...] = ((),)
+    pickups: _Bars = ((),)
+    heads: tuple[_Bars, ...] = ((),)
+    openings: tuple[_Bars, ...] = ((),)
     n_measures: int = 0
 
 
@@ -128,6 +128,11 @@ class FormGrammar:
         self._sections = form.written
         letters = [section.letter for section in self._sections]
         self._source = [letters.index(letter) for letter in letters]
+        first = [i for i, source in enumerate(self._source) if i == source]
+        self._rivals = [
+            [i for i in first if i < n and self._sections[i].bars == section.bars and n in first]
+            for n, section in enumerate(self._sections)
+        ]
         needed = {"|", *([":|"] if any(s.is_repeated for s in self._sections) else [])}
         if missing := [token for token in sorted(needed) if token not in vocabulary]:
             raise ParameterError(f"form {form.text} needs {missing[0]}, which the model has not")
@@ -138,11 +143,8 @@ class FormGrammar:
         )
         self._bar_line = vocabulary.encode(["|"])[0]
         self._is_start = np.arange(len(vocabulary)) == vocabulary.start
-        self._tokeniser = get_tokeniser(version)
-        self._pitch = next(t for t in vocabulary.tokens if _PITCH.fullmatch(t))
-        self._key = next(token for token in vocabulary.tokens if token.startswith("K:"))
+        self._reader = BarReader(vocabulary, version)
         self._mask = cache(self._mask_of)
-        self._length = lru_cache(maxsize=4096)(self._length_of)
 
     def begin(self, meter: str) -> FormState:
         """Return the state before the first token of the body; ``meter`` is a token: "M:6/8"."""
@@ -150,6 +152,13 @@ class FormGrammar:
 
     def allowed(self, state: FormState) -> NDArray[np.bool_]:
         """Return the mask [token] of the tokens that may follow: at least one; read-only."""
+        mask = self._by_rules(state)
+        for same in self._likeness(state):
+            other = mask & ~same
+            mask = other if other.any() else mask
+        return mask
+
+    def _by_rules(self, state: FormState) -> NDArray[np.bool_]:
         tokens = frozenset(self._bar_lines(state))
         copied = self._copied(state)
         if copied is None:
@@ -192,6 +201,22 @@ class FormGrammar:
     def _needs_second_ending(self, state: FormState) -> bool:
         return state.ending == 1 and state.bar_line == ":|"
 
+    def _likeness(self, state: FormState) -> Iterable[NDArray[np.bool_]]:
+        """Return the masks of what would make a section the same as one of another letter.
+
+        Sections differ before their last quarter. If the bars before the last of these begin as
+        the other section's do, that one has another first note.
+        """
+        section = self._section(state)
+        if section is None or state.ending or state.bars + 1 != section.bars - section.ending:
+            return
+        if any(self._reader.is_pitch[token] for token in state.content):
+            return
+        for rival in self._rivals[state.section]:
+            pairs = zip(state.openings[rival], state.openings[-1], strict=False)
+            if all(self._reader.begin_alike(state.meter, *pair) for pair in pairs):
+                yield self._reader.same_opening(state.meter, state.openings[rival][state.bars])
+
     def _bar_lines(self, state: FormState) -> Iterable[str]:
         """Return the bar lines, or the tune's end, that the form allows here."""
         section = self._section(state)
@@ -228,7 +253,7 @@ class FormGrammar:
         """
         section, following = self._section(state), self._section(state, 1)
         is_marked = following is None or following.is_repeated
-        is_whole = self._bars_add_up or (self._length(state.meter, state.content) or 1) >= 1
+        is_whole = self._bars_add_up or (self._reader.length(state.meter, state.content) or 1) >= 1
         is_repeated = section is not None and section.is_repeated
         return is_repeated and is_marked and is_whole and self._has_endings
 
@@ -238,7 +263,7 @@ class FormGrammar:
             return False
         if self._pickup(state):
             return True
-        length = self._length(state.meter, state.content)
+        length = self._reader.length(state.meter, state.content)
         return length is not None and (
             length < 1 if not state.is_begun else length + state.carried == 1
         )
@@ -249,7 +274,7 @@ class FormGrammar:
         if source == state.section or state.n_measures or not state.carried:
             return ()
         pickup = state.pickups[source]
-        fits = pickup and self._length(state.meter, pickup) == 1 - state.carried
+        fits = pickup and self._reader.length(state.meter, pickup) == 1 - state.carried
         return pickup if fits else ()
 
     def _copied(self, state: FormState) -> tuple[int, ...] | None:
@@ -273,21 +298,24 @@ class FormGrammar:
         if not content or section is None:
             return state
         is_piece = self._is_piece(state._replace(content=content))
-        length = self._length(state.meter, content) or Fraction(1)
+        length = self._reader.length(state.meter, content) or Fraction(1)
         at_start = not state.n_measures
         copied = section.bars - section.ending
-        pickups, heads = state.pickups, state.heads
+        pickups, heads, openings = state.pickups, state.heads, state.openings
         opens = is_piece and text == "|:"  # what is before the mark is not of the section
         if is_piece and at_start:
             pickups = (*pickups[:-1], () if opens else content)
         elif not state.ending and state.bars + (not is_piece) <= copied:
             heads = (*heads[:-1], (*heads[-1], content))
+            if not is_piece:
+                openings = (*openings[:-1], (*openings[-1], content))
         state = state._replace(
             is_begun=True,
             bars=state.bars + (not is_piece),
             carried=Fraction(0) if is_piece or length >= 1 else length,
             pickups=pickups,
             heads=heads,
+            openings=openings,
             n_measures=0 if opens else state.n_measures + 1,
         )
         if text == "|1":
@@ -301,11 +329,12 @@ class FormGrammar:
             n_measures=0,
             pickups=(*pickups, ()),
             heads=(*heads, ()),
+            openings=(*openings, ()),
         )
 
     def _joins_what_follows(self, state: FormState) -> bool:
         """Whether a section's last measure would make up a bar with a first one that is copied."""
-        length = None if self._bars_add_up else self._length(state.meter, state.content)
+        length = None if self._bars_add_up else self._reader.length(state.meter, state.content)
         if not length or length >= 1:
             return False
         first = list[int]()  # sections whose first measure may be played next, as it was before
@@ -314,10 +343,10 @@ class FormGrammar:
         for source in self._source[state.section + 1 : state.section + 2]:
             if state.ending != 1 and source <= state.section:
                 pickup = state.pickups[source]
-                fits = pickup and self._length(state.meter, pickup) == 1 - length
+                fits = pickup and self._reader.length(state.meter, pickup) == 1 - length
                 first += [] if fits else [source]
         measures = [state.heads[section][0] for section in first if state.heads[section]]
-        return any(self._length(state.meter, measure) == 1 - length for measure in measures)
+        return any(self._reader.length(state.meter, measure) == 1 - length for measure in measures)
 
     def _extends_copy(self, state: FormState) -> bool:
         """Whether a measure that the model writes would complete the last one that was copied."""
@@ -334,7 +363,7 @@ class FormGrammar:
         if not (pickup and is_first_pass and is_last):
             return None
         begun = self._measures.begin(state.meter)
-        ticks = (self._length(state.meter, pickup) or 0) * begun.full
+        ticks = (self._reader.length(state.meter, pickup) or 0) * begun.full
         measure = begun._replace(
             expected=begun.full - int(ticks), pickup=int(ticks), bar_line="|", ends_part=True
         )
@@ -364,17 +393,3 @@ class FormGrammar:
         mask &= ~self._is_start
         mask.flags.writeable = False
         return mask
-
-    def _length_of(self, meter: str, content: tuple[int, ...]) -> Fraction | None:
-        """Return the length of a measure in full bars; None if it cannot be read."""
-        if len(content) > _LONGEST:
-            return None
-        music = [*self.vocabulary.decode(content), "|", self._pitch]  # a tune needs a note
-        try:
-            tune = self._tokeniser.tune([meter, self._key, *music])
-        except NotationError:
-            return None
-        full = tune.meter.length
-        if not full or len(tune.measures) < 2:
-            return None
-        return sum((measure.duration for measure in tune.measures[:-1]), Fraction(0)) / full
