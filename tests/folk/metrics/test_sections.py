@@ -1,4 +1,4 @@
-"""Forms of tunes written by hand: equal letters are equal parts, and different ones are different."""
+"""Forms of tunes written by hand: parts of one letter are alike, those of others are not."""
 
 from __future__ import annotations
 

@@ -158,20 +158,23 @@ def test_a_model_that_repeats_itself_writes_other_sections(
     assert sum(detected(tune, list(lengths), "".join(letters)) for tune in tunes) < 6
 
 
+def allowed_after(grammar: FormGrammar, tokens: str) -> set[str]:
+    """Tokens that may follow some of a body in 2/4."""
+    state = grammar.begin("M:2/4")
+    for token in grammar.vocabulary.encode(tokens.split(" ")):
+        after = grammar.after(state, token)
+        assert after is not None
+        state = after
+    return {grammar.vocabulary.tokens[i] for i in np.flatnonzero(grammar.allowed(state))}
+
+
 def test_pitches_that_are_one_in_some_key_are_no_difference() -> None:
     tokens = Vocabulary.of([["M:2/4", "K:Cmaj", "K:Cmin", "|", ":|", "C", "E", "_E", "D", "4"]])
     grammar = FormGrammar(tokens, Form.parse("AB:2"), "v2", bars_add_up=True)
-    state = grammar.begin("M:2/4")
-    for token in ("E", "4", "|", "C", "4", "|"):
-        state = grammar.after(state, tokens.encode([token])[0])
-    allowed = {tokens.tokens[i] for i in np.flatnonzero(grammar.allowed(state))}
-    assert allowed == {"C", "D"}
+    assert allowed_after(grammar, "E 4 | C 4 |") == {"C", "D"}
     other = Vocabulary.of([[*tokens.tokens[2:], "[", "]", "F"]])  # a chord is all its pitches
     grammar = FormGrammar(other, Form.parse("AB:2"), "v2")
-    chord = grammar.begin("M:2/4")
-    for token in ("[", "C", "E", "]", "4", "|", "C", "4", "|", "["):
-        chord = grammar.after(chord, other.encode([token])[0])
-    allowed = {other.tokens[i] for i in np.flatnonzero(grammar.allowed(chord))}
+    allowed = allowed_after(grammar, "[ C E ] 4 | C 4 | [")
     assert allowed & {"C", "E", "_E", "D", "F"} == {"D", "F"}
 
 
