@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
 from numbers import Integral
+from pathlib import PurePath
 from types import ModuleType
 from typing import Any
 
@@ -223,7 +224,8 @@ class Ignored:
         for i, argument in enumerate(self.instead):
             verb = "give" if argument.value is ... else "choose"
             parts += [" or " if i else f", or {verb} ", argument]
-        return ParameterError(f"{self.name} is {value!r}, {self.reason}", advice=Advice(*parts))
+        shown = value if isinstance(value, PurePath) else repr(value)
+        return ParameterError(f"{self.name} is {shown}, {self.reason}", advice=Advice(*parts))
 
 
 def refuse_ignored(

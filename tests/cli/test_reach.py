@@ -24,7 +24,10 @@ WORK: dict[str, tuple[str, str]] = {
         "workflows:explain_files explain_to_records compare_explanations",
         "{sound} --model m",
     ),
-    "contents": ("workflows.contents:choose_contents", "{sound} --model m"),
+    "contents": (
+        "workflows.contents:choose_contents",
+        "--stems {folder} --model m --design bernoulli",
+    ),
     "maximise": ("workflows:maximise_unit", "--model m --layer fc8 --prior raw"),
     "attack": (
         "workflows:attack_file",
@@ -117,6 +120,8 @@ SEEN_BY: dict[str, dict[str, str]] = {
     "maximise": {
         "--out": "cli/test_maximise.py::test_writes_a_report_and_sounds_at_one_level",
         "--html": "cli/test_maximise.py::test_regularisers_and_the_layer_to_rank_by_are_passed_on",
+        "--blur-every": "cli/test_maximise.py::"
+        "test_regularisers_and_the_layer_to_rank_by_are_passed_on",
         "--json": "cli/test_maximise.py::test_json_tells_what_python_finds",
     },
     "attack": {

@@ -16,7 +16,7 @@ from otoscope.signal.audio.files import write_audio
 from otoscope.workflows import ContentsConfig, choose_contents
 from tests.support.tones import SR, stems, write_detector, write_songs
 
-FAST: dict[str, Any] = {"contents": "min_inp,zero,mean_inp", "changes": 0, "n": 2, "skip": 10}
+FAST: dict[str, Any] = {"contents": "min_inp,zero,mean_inp", "changes": 0, "n": 2}
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +75,17 @@ def test_stems_that_are_never_heard_are_refused(tmp_path: Path) -> None:
     deaf = write_detector(tmp_path, "bias=13.0")
     songs = write_songs(tmp_path / "songs", 1)
     with pytest.raises(ParameterError, match=r"none of 8 mixes with 0.5 or more: the highest"):
-        choose_contents(ContentsConfig((), deaf, stems=songs, **FAST))
+        choose_contents(ContentsConfig((), deaf, stems=songs, skip=10, **FAST))
 
 
 def test_stems_of_other_lengths_are_refused(model: str, tmp_path: Path) -> None:
     songs = write_songs(tmp_path / "songs", 1)
     write_audio(songs / "song-0" / "voice.wav", stems(1.5)[0], sr=SR)
     with pytest.raises(ParameterError, match=r"differ in samples: voice.wav 12000, backing.wav"):
-        choose_contents(ContentsConfig((), model, stems=songs, **FAST))
+        choose_contents(ContentsConfig((), model, stems=songs, skip=10, **FAST))
     write_audio(songs / "song-0" / "voice.wav", stems()[0], sr=2 * SR)
     with pytest.raises(ParameterError, match=r"differ in Hz: voice.wav 16000"):
-        choose_contents(ContentsConfig((), model, stems=songs, **FAST))
+        choose_contents(ContentsConfig((), model, stems=songs, skip=10, **FAST))
 
 
 @pytest.mark.parametrize("sounds", [(), (Path("a.wav"),)])

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from otoscope.cli.options import INPUT, METHOD, MODEL, Config, Device, Json, Model, Seed
+from otoscope.cli.options import (
+    INPUT,
+    METHOD,
+    MODEL,
+    Config,
+    Device,
+    Json,
+    Model,
+    Seed,
+    given_names,
+)
 from otoscope.cli.output import bars, console, is_printed, write_json
 
 if TYPE_CHECKING:
@@ -20,6 +30,7 @@ _CONFIG = Config("workflows.contents.choose", "ContentsConfig")
 
 
 def contents(  # noqa: PLR0913 - a command has the options it has
+    ctx: typer.Context,
     model: Model,
     sounds: Annotated[
         list[Path] | None, typer.Argument(metavar="[SOUNDS]...", help=_CONFIG.help("sounds"))
@@ -65,6 +76,7 @@ def contents(  # noqa: PLR0913 - a command has the options it has
         seed,
         device,
     )
+    config.refuse_ignored(given_names(ctx))
     with bars() as progress:
         result = choose_contents(config, progress=progress)
     write_json(result.to_dict(), json_path)

@@ -23,6 +23,7 @@ from otoscope.cli.options import (
     annotated,
     command_with,
     declared_values,
+    given_names,
 )
 from otoscope.cli.output import (
     NOTHING_KEPT,
@@ -33,13 +34,14 @@ from otoscope.cli.output import (
     truncation_listed,
     write_json,
 )
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import Advice, Argument, Ignored, ParameterError
 
 if TYPE_CHECKING:
     from otoscope.intervene import InterrogationResult, SoundIntervention
     from otoscope.intervene.registry import Modifier
     from otoscope.intervene.statistics.bootstrap import MetricName
     from otoscope.workflows import InterrogateConfig
+    from otoscope.workflows.interrogate.config import Way
 
 __all__ = ["InterrogateCommand", "interrogate"]
 
@@ -175,6 +177,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     """
     from otoscope import workflows
     from otoscope.intervene import InterrogationSettings
+    from otoscope.workflows.interrogate.config import check_options
 
     data = _data(data, model, export, predictions)
     if (export or predictions) and records:
@@ -208,6 +211,8 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         ),
         device=device,
     )
+    way: Way = "export" if export else "import" if predictions else "model"
+    check_options(config, way, given_names(ctx))
     if export:
         _export(config, export, json_file)
         return
@@ -275,6 +280,7 @@ def _interventions(values: dict[str, Any]) -> list[SoundIntervention]:
     """Make the interventions that were chosen, in the order of the registry."""
     from otoscope.intervene import registered
 
+    _check_modifiers(values)
     return [
         intervention
         for entry in registered()
@@ -283,6 +289,20 @@ def _interventions(values: dict[str, Any]) -> list[SoundIntervention]:
             {modifier.field: values[_name(modifier.option)] for modifier in entry.modifiers},
         )
     ]
+
+
+def _check_modifiers(values: dict[str, Any]) -> None:
+    """Refuse a modifier without an intervention that it modifies."""
+    from otoscope.intervene import registered
+
+    modified: dict[str, list[str]] = {}
+    for entry in registered():
+        for modifier in entry.modifiers:
+            modified.setdefault(_name(modifier.option), []).append(_name(entry.option))
+    for name, interventions in modified.items():
+        if values[name] and not any(values[other] not in (None, False) for other in interventions):
+            arguments = tuple(Argument(other) for other in interventions)
+            raise Ignored(name, "and no change is named that has it", arguments).error(values[name])
 
 
 def _name(option: str) -> str:

@@ -19,6 +19,7 @@ from otoscope.cli.options import (
     Html,
     Json,
     Model,
+    given_names,
 )
 from otoscope.cli.output import (
     bars,
@@ -29,7 +30,7 @@ from otoscope.cli.output import (
     write_json,
 )
 from otoscope.documents import document
-from otoscope.errors import ParameterError
+from otoscope.errors import Advice, Argument, ParameterError
 
 if TYPE_CHECKING:
     from otoscope.workflows import MaximiseResult
@@ -41,6 +42,7 @@ _AGAIN = "Repeat the option for another setting."
 
 
 def maximise(  # noqa: PLR0913 - a command has the options it has
+    ctx: typer.Context,
     model: Model,
     layer: Annotated[str, _CONFIG.option("layer", rich_help_panel=MODEL)],
     unit: Annotated[str, _CONFIG.option("unit", rich_help_panel=MODEL)] = _CONFIG["unit"],
@@ -94,6 +96,21 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
     from otoscope import workflows  # torch takes seconds to load
     from otoscope.workflows.maximise import PAPER_GRID
 
+    if grid and rate and penalty and iterations:
+        settings = (Argument("rate"), Argument("penalty"), Argument("iterations"))
+        raise ParameterError(
+            "grid is True, and all that it stands for is given",
+            advice=Advice(
+                "leave out ",
+                Argument("grid"),
+                " or one of ",
+                settings[0],
+                ", ",
+                settings[1],
+                ", ",
+                settings[2],
+            ),
+        )
     defaults = PAPER_GRID if grid else _CONFIG
     config = workflows.MaximiseConfig(
         model=model,
@@ -117,6 +134,7 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
         seed=seed,
         device=device,
     )
+    config.refuse_ignored(given_names(ctx))
     with truncation_listed(), bars() as progress:
         result = workflows.maximise_unit(config, progress=progress)
         if out:

@@ -6,14 +6,14 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import Advice, Argument, Ignored, ParameterError, refuse_ignored
 from otoscope.metrics import (
     FeatureSet,
     FewRows,
@@ -80,6 +80,8 @@ def measure_distance(
     """
     measures = measures or DistanceConfig()
     loaded = [_loaded(path, config) for path in (real, generated)]
+    if None not in loaded:
+        _check_options(loaded, config, keep)
     for side, is_generated in zip(loaded, (False, True), strict=True):
         if side and (measures.metric == "kernel" or (is_generated and measures.needs_rows)):
             side.rows()  # before any work
@@ -181,6 +183,20 @@ def _loaded(path: Path, config: FeatureConfig) -> StatsResult | None:
                 f"{path} holds features of {name} {side.features[name]}, not {value}"
             )
     return side
+
+
+def _check_options(
+    sides: Sequence[StatsResult | None], config: FeatureConfig, keep: Path | None
+) -> None:
+    """Refuse settings of sounds where both sides are statistics."""
+    reason = "and both sides are statistics, which are not measured again"
+    ignored = [Ignored(name, reason) for name in ("hop", "channel_axis", "padded")]
+    if not any(side and side.features for side in sides):
+        unknown = "and neither side says what its features are of"
+        ignored += [Ignored(name, unknown) for name in ("model", "layer")]
+    refuse_ignored([config], ignored)
+    if keep is not None:
+        raise Ignored("keep", reason).error(keep)
 
 
 def _statistics_file(keep: Path, path: Path, features: SoundFeatures) -> Path:

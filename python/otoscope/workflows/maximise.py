@@ -7,7 +7,7 @@ Real excerpts are read from sound files, each file once.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 
 from otoscope import records
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import Advice, Argument, ParameterError, refuse_ignored
 from otoscope.explain.maximise import (
     ActivationMaximiser,
     Extremes,
@@ -27,6 +27,7 @@ from otoscope.explain.maximise import (
     ScaledPrior,
 )
 from otoscope.explain.maximise.maximiser import check_search
+from otoscope.explain.maximise.priors import ignored_regularisers
 from otoscope.explain.maximise.unit import Index, Pool
 from otoscope.progress import Progress, silent
 from otoscope.protocols import model_name
@@ -41,6 +42,7 @@ from otoscope.workflows.maximise_specimens import (
     made_specimens,
     rank_settings,
     real_specimens,
+    require_positions,
 )
 from otoscope.workflows.recording import FolderNotes, load_listening_model
 
@@ -144,19 +146,23 @@ class MaximiseConfig:
     def __post_init__(self) -> None:
         check_search(self.rates, self.penalties, self.iterations, seeds=self.seeds, seed=self.seed)
         self.prior_of((1, 2, 2))
+        self.refuse_ignored()
         n_settings = len(self.rates) * len(self.penalties) * len(self.iterations)
         if self.seeds == 1 and (n_settings > 1 or self.rank_layer):
             raise ParameterError("seeds is 1: there is no distance from one search; take 2 or more")
+
+    def refuse_ignored(self, given: Collection[str] = ()) -> None:
+        """Refuse settings that change nothing; those ``given`` even if they are the defaults."""
+        blurs: dict[str, Any] = {"blur": self.blur, "blur_every": self.blur_every}
+        ignored = ignored_regularisers(self.prior, **blurs, iterations=max(self.iterations))
+        refuse_ignored([self], ignored, given)
 
     @property
     def regularisers(self) -> str:
         """Name of the prior and the regularisers that differ from the defaults."""
         parts = [self.prior]
-        parts += [
-            f"{name} {value:g}"
-            for name, value, usual in (("l2", self.l2, 1), ("variation", self.variation, 0))
-            if value != usual
-        ]
+        both = (("l2", self.l2, 1), ("variation", self.variation, 0))
+        parts += [f"{name} {value:g}" for name, value, usual in both if value != usual]
         if self.blur:
             parts.append(f"blur {self.blur:g} every {self.blur_every} steps")
         if any(self.jitter):
@@ -169,12 +175,6 @@ class MaximiseConfig:
             return RawPrior(shape, self.l2, self.variation, self.blur, self.blur_every)
         if self.prior != "fourier":
             raise ParameterError(f"prior is {self.prior!r}, must be raw or fourier")
-        for name, usual in (("l2", 1), ("variation", 0), ("blur", 0)):
-            if (value := getattr(self, name)) != usual:
-                raise ParameterError(
-                    f"{name} is {value:g}, which is of prior raw, not fourier",
-                    advice=Advice("leave it out, or choose ", Argument("prior", "raw")),
-                )
         return FourierPrior(shape)
 
     @property
@@ -305,7 +305,10 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
     model = load_listening_model(config.model, device=config.device)
     feature = layer_features(model, config.rank_layer) if config.rank_layer else None
     excerpts = RealExcerpts(model, config.real, every=config.every, progress=progress)
-    extremes = _maximiser(model, config).extremes(excerpts, max(config.seeds, N_SPECIMENS))
+    first = _maximiser(model, config)
+    if config.pool != "mean":
+        require_positions(model, first.unit)
+    extremes = first.extremes(excerpts, max(config.seeds, N_SPECIMENS))
     if len(extremes.excerpts) < 2:
         raise ParameterError(f"there is {extremes.n_seen} real excerpt: a distance needs two")
     maximiser = _maximiser(model, config, extremes)

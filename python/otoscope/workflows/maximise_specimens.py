@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from otoscope.data import sample, sample_names
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import Advice, Argument, Ignored, ParameterError
 from otoscope.explain.maximise import Extremes, GridResult, RankedResult, Ranking, Unit
 from otoscope.explain.maximise.inversion import Inversion
 from otoscope.metrics import FewRows
@@ -34,6 +34,7 @@ __all__ = [
     "made_specimens",
     "rank_settings",
     "real_specimens",
+    "require_positions",
 ]
 
 _BLOCK = 1 << 20  # samples of a file that are transformed at once
@@ -158,6 +159,16 @@ def layer_features(model: Any, layer: str) -> Callable[[Tensor], Tensor]:
             return axes.arrange(tap(batch)).mean(2)
 
     return feature
+
+
+def require_positions(model: Any, unit: Unit) -> None:
+    """Refuse to pool a unit that has one position: mean and maximum are the same."""
+    empty = torch.zeros(2, 1, model.patch_frames, model.n_mels)
+    with torch.no_grad(), evaluating(model):
+        n = unit.positions(empty.to(device_of(model), dtype_of(model))).shape[1]
+    if n == 1:
+        reason = f"and unit {unit.name} of {unit.layer} has one position: there is nothing to pool"
+        raise Ignored("pool", reason).error(unit.pool)
 
 
 def floor_of(model: Any, real: Extremes) -> Tensor | None:

@@ -296,13 +296,13 @@ def test_an_adversary_takes_the_place_of_each_batch(sounds: Partition, tmp_path:
         (lambda: TrainGenreConfig("songs"), "system is 'songs'"),  # type: ignore[arg-type]
         (
             lambda: TrainGenreConfig("windows", dropout=True),
-            "dropout is True, which the system 'windows' does not use; leave out dropout=, or choo"
-            "se system='frames'",
+            "dropout is True, which the system 'windows' does not use; leave out dropout=, or "
+            "choose system='frames'",
         ),
         (
             lambda: TrainGenreConfig(channels=16),
-            "channels is 16, which the system 'frames' does not use; leave out channels=, or choos"
-            "e system='windows'",
+            "channels is 16, which the system 'frames' does not use; leave out channels=, or "
+            "choose system='windows'",
         ),
         (lambda: TrainGenreConfig(window_hop=25), "window_hop is 25, which the system 'frames'"),
         (lambda: TrainGenreConfig(batch=0), "batch is 0, must be >= 1"),
@@ -381,8 +381,8 @@ def test_the_command_lists_what_it_skips_and_names_its_options(
     [
         (
             "--channels 32",  # even the default
-            "channels is 32, which the system 'frames' does not use; leave out --channels, or choo"
-            "se --system windows",
+            "channels is 32, which the system 'frames' does not use; leave out --channels, or "
+            "choose --system windows",
         ),
         ("--window-hop 25", "leave out --window-hop, or choose --system windows"),
         ("--system windows --dropout", "leave out --dropout, or choose --system frames"),

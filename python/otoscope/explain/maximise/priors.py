@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Argument, Ignored, ParameterError
 
-__all__ = ["Prior", "RawPrior", "normal_rows"]
+__all__ = ["Prior", "RawPrior", "ignored_regularisers", "normal_rows"]
 
 
 class Prior(Protocol):
@@ -304,3 +304,41 @@ def _blurred(x: Tensor, deviation: float) -> Tensor:
     kernel = torch.exp(-0.5 * (at / deviation) ** 2)
     rows = F.pad(x.reshape(-1, 1, x.shape[-1]), (reach, reach), mode="replicate")
     return F.conv1d(rows, (kernel / kernel.sum())[None, None]).reshape(x.shape)
+
+
+def ignored_regularisers(
+    prior: str, *, blur: float, blur_every: int, iterations: int
+) -> list[Ignored]:
+    """List the settings of `RawPrior` that change nothing: with another prior, or without a blur.
+
+    Parameters
+    ----------
+    prior : {"fourier", "raw"}
+        Name of the prior.
+    blur : float
+        Standard deviation of the blur; 0 is none.
+    blur_every : int
+        Number of steps between blurs.
+    iterations : int
+        Largest number of iterations.
+
+    Returns
+    -------
+    list of Ignored
+        Settings with reasons.
+
+    Examples
+    --------
+    >>> ignored = ignored_regularisers("raw", blur=0, blur_every=10, iterations=100)
+    >>> [setting.name for setting in ignored]
+    ['blur_every']
+    """
+    if prior != "raw":
+        reason, raw = f"which is of prior raw, not {prior}", (Argument("prior", "raw"),)
+        return [Ignored(name, reason, raw) for name in ("l2", "variation", "blur", "blur_every")]
+    if not blur:
+        return [Ignored("blur_every", "and there is no blur", (Argument("blur"),))]
+    if blur_every > iterations:
+        reason = f"and of {iterations} iterations, every {blur_every}th is blurred: none"
+        return [Ignored("blur", reason, (Argument("blur_every", iterations),))]
+    return []

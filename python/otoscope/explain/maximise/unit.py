@@ -79,6 +79,11 @@ class Unit:
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Return the unit's activations [batch] for inputs [batch, ...]."""
+        positions = self.positions(batch)
+        return positions.mean(1) if self.pool == "mean" else positions.amax(1)
+
+    def positions(self, batch: Tensor) -> Tensor:
+        """Return the unit at each position that is pooled: Tensor [batch, position]."""
         output: Tensor = call_guarded(self.tap, batch)
         shape = list(output.shape[1:])
         if output.ndim > 2:
@@ -86,8 +91,7 @@ class Unit:
             shape = list(output.movedim(axes.rows, 0).shape[1:])
             output = self._arranged(output, axes)
         self._check(output, shape)
-        positions: Tensor = output[(slice(None), *self._index)].reshape(len(output), -1)
-        return positions.mean(1) if self.pool == "mean" else positions.amax(1)
+        return output[(slice(None), *self._index)].reshape(len(output), -1)
 
     @cached_property
     def tap(self) -> Tap:

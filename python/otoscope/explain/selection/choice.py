@@ -42,7 +42,7 @@ __all__ = ["CRITERIA", "DEFAULT_CONTENTS", "ContentChoice", "choose_content"]
 DEFAULT_CONTENTS = ("mean_inp", "zero", "min_inp", "mean_band", "noise")
 """Contents to choose from, by default."""
 
-_FEW_SONGS = 4
+FEW_SONGS = 4
 """Fewest songs for a distance: its pairs are of different songs."""
 
 _DISTANCES = 200
@@ -237,7 +237,7 @@ def choose_content(  # noqa: PLR0913 - the criteria's inputs, all keyword-only
     }
     if len(limes) > 2:
         scores["faithfulness"] = other_contents(by_song)
-    if feature is not None and n_songs >= _FEW_SONGS and not is_sound:
+    if feature is not None and n_songs >= FEW_SONGS and not is_sound:
         features = occluded_features(feature, limes, explained, place, seed=seed)
         scores["closeness"], scores["frechet"] = closeness(features), frechet(features)
     rankings = tuple(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from otoscope.errors import ParameterError
+from otoscope.errors import Argument, Ignored, ParameterError, refuse_ignored
 from otoscope.explain import SoundLIME
 from otoscope.explain.registry import entries_of
 from otoscope.explain.selection import ContentChoice, choose_content
+from otoscope.explain.selection.choice import FEW_SONGS
 from otoscope.explain.selection.criteria import Feature
+from otoscope.explain.waveform import hears_sounds
 from otoscope.progress import Progress, silent
 from otoscope.protocols import model_name
 from otoscope.workflows.contents.excerpts import cut_excerpts
@@ -18,6 +21,8 @@ from otoscope.workflows.features import layer_feature
 from otoscope.workflows.recording import load_identified_listener
 
 __all__ = ["ContentsConfig", "ContentsResult", "choose_contents"]
+
+_OF_STEMS = ("n_mixes", "skip")
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,18 @@ class ContentsConfig:
             raise ParameterError("give either sounds or stems; both, or neither, were given")
         if self.n < 1:
             raise ParameterError(f"n is {self.n}, must be >= 1")
+        self.refuse_ignored()
+
+    def refuse_ignored(self, given: Collection[str] = ()) -> None:
+        """Refuse settings that change nothing; those ``given`` even if they are the defaults."""
+        ignored = []
+        if self.stems is None:
+            stems = (Argument("stems"),)
+            ignored = [Ignored(name, "and no stems are mixed", stems) for name in _OF_STEMS]
+        if self.design in (None, "exact"):
+            draws = (Argument("design", "kernelshap"),)
+            ignored.append(Ignored("n_samples", "and no design is chosen that draws", draws))
+        refuse_ignored([self], ignored, given)
 
 
 @dataclass(frozen=True)
@@ -159,6 +176,8 @@ def choose_contents(config: ContentsConfig, *, progress: Progress = silent) -> C
     >>> print(choose_contents(config).choice)  # doctest: +SKIP
     """
     model, identity = load_identified_listener(config.model, device=config.device)
+    if hears_sounds(model):
+        refuse_ignored([config], [Ignored("layer", "and a model of sounds is not compared in one")])
     lime = SoundLIME(
         model,
         segments=config.segments,
@@ -180,6 +199,9 @@ def choose_contents(config: ContentsConfig, *, progress: Progress = silent) -> C
         seed=config.seed,
         progress=progress,
     )
+    if feature is not None and "closeness" not in {r.criterion for r in choice.rankings}:
+        few = "of sounds" if hears_sounds(model) else f"on fewer than {FEW_SONGS} songs"
+        notes.append(f"closeness to real inputs is not measured {few}")
     remarks = (*excerpts.notes, *notes)
     return ContentsResult(config, choice, identity, layer, remarks, model_name(model))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import Advice, Argument, Ignored, ParameterError, refuse_ignored
 from otoscope.intervene import (
     FeatureDilation,
     Interrogation,
@@ -19,28 +20,34 @@ from otoscope.signal.audio.truncation import truncation
 from otoscope.workflows.labelled_items import Columns, LabelledItems, read_items
 
 __all__ = [
-    "DECIDED",
     "InterrogateConfig",
+    "Way",
     "check_bound",
+    "check_options",
     "doses_of",
     "prepared",
     "readable",
     "truncated_files",
 ]
 
-DECIDED = (
-    "interventions",
-    "labels",
-    "strict",
-    "unlabelled",
-    "groups",
-    "confound",
-    "doses",
-    "budget",
-    "dilation",
-    "threshold",
-)
-"""Settings that an export has decided."""
+Way = Literal["model", "export", "import"]
+
+_DECIDED = "which the export has decided"
+_UNASKED = "and an export asks no model"
+_UNUSED: Mapping[Way, Mapping[str, str]] = {
+    "model": {},
+    "export": {
+        **dict.fromkeys(("classes", "threshold", "padded", "metric"), _UNASKED),
+        **dict.fromkeys(("max_drop", "min_score"), "and an export has no score"),
+    },
+    "import": {
+        **dict.fromkeys(("labels", "strict", "unlabelled", "groups", "confound"), _DECIDED),
+        **dict.fromkeys(("doses", "budget", "dilation", "sr", "duration", "seed"), _DECIDED),
+        **dict.fromkeys(("threshold", "padded"), "and the answers are there"),
+        "cache": "and nothing is rendered",
+    },
+}
+"""Settings that a way does not use, each with the reason."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,30 @@ class InterrogateConfig:
     device: str = "cpu"
 
 
+def check_options(config: InterrogateConfig, way: Way, given: Collection[str] = ()) -> None:
+    """Refuse settings that a way does not use: a model, an export, an import.
+
+    Parameters
+    ----------
+    config : InterrogateConfig
+        Settings.
+    way : {"model", "export", "import"}
+        What is done.
+    given : collection of str
+        Names of the settings that a user gave, see `otoscope.errors.refuse_ignored`.
+
+    Raises
+    ------
+    ParameterError
+        If a setting that was given would change nothing.
+    """
+    if way == "import" and config.interventions:
+        change = config.interventions[0]
+        raise ParameterError(f"the change {change} is named, {_DECIDED}; leave it out")
+    ignored = [Ignored(name, reason) for name, reason in _UNUSED[way].items()]
+    refuse_ignored([config, config.settings], ignored, given)
+
+
 def check_bound(config: InterrogateConfig) -> None:
     """Refuse a largest drop that no score can have."""
     if not 0 <= config.max_drop < 100:
@@ -133,7 +164,15 @@ def prepared(config: InterrogateConfig) -> tuple[LabelledItems, Sequence[Interve
         unlabelled=config.unlabelled,
         columns=Columns(config.groups, config.confound),
     )
-    return items, _interventions(config, items)
+    interventions = _interventions(config, items)
+    ignored = []
+    if items.dilations:
+        of_sounds = ("sr", "duration", "cache")
+        ignored = [Ignored(name, f"and {config.data} holds features") for name in of_sounds]
+    if not any(intervention.is_proportional for intervention in interventions):
+        ignored.append(Ignored("doses", "which none of these changes uses"))
+    refuse_ignored([config, config.settings], ignored)
+    return items, interventions
 
 
 def readable(

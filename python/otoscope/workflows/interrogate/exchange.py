@@ -22,9 +22,9 @@ from otoscope.intervene.interrogation.items import Features
 from otoscope.progress import Progress, silent
 from otoscope.signal.audio.truncation import truncated_note
 from otoscope.workflows.interrogate.config import (
-    DECIDED,
     InterrogateConfig,
     check_bound,
+    check_options,
     doses_of,
     prepared,
     readable,
@@ -114,6 +114,7 @@ def export_interrogation(
     """
     if config.model is not None:
         raise ParameterError(f"model is {config.model}; an export asks no model, leave it out")
+    check_options(config, "export")
     items, interventions = prepared(config)
     if isinstance(items.audio, Features):
         raise ParameterError(f"{config.data} holds features; only sounds can be exported")
@@ -160,12 +161,7 @@ def import_interrogation(config: InterrogateConfig, predictions: Path) -> Interr
     >>> import_interrogation(config, Path("predictions.csv"))  # doctest: +SKIP
     """
     check_bound(config)
-    decided = InterrogateConfig(config.model, config.data)
-    for name in DECIDED:
-        if getattr(config, name) != getattr(decided, name):
-            raise ParameterError(
-                f"{name} cannot be given with predictions: the export has decided it"
-            )
+    check_options(config, "import")
     result, interrogation = import_predictions(
         predictions,
         config.data,
