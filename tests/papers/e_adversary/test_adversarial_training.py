@@ -28,15 +28,19 @@ from otoscope.train.genre import TrainGenreConfig, one_step
 from tests.support.planted_genres import write_tones
 
 
+RECIPES = ("plain", "one step", "pgd")
+
+
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> AdversarialTrainingConfig:
-    training = TrainGenreConfig(hidden=8, ramp=4, learning_rate=0.05)
+    training = TrainGenreConfig(hidden=8, ramp=4)
     return AdversarialTrainingConfig(
         corpus=write_tones(tmp_path_factory.mktemp("tones") / "corpus"),
         trainings=2,
         every=1,
         batch=50,
         epochs=4,
+        learning_rate=0.05,
         pgd_steps=2,
         n=4,
         n_strong=2,
@@ -62,11 +66,7 @@ def test_every_network_is_trained_by_its_recipe_and_measured(
         plain: Any = models.load(tmp_path / "models" / f"plain-{number}" / "model.json")
         for own, other in zip(network.parameters(), plain.network.parameters(), strict=True):
             assert torch.equal(own, other)
-    assert [row[:2] for row in resilience.rows] == [
-        ("plain", "2"),
-        ("one step", "2"),
-        ("pgd", "2"),
-    ]
+    assert [row[:2] for row in resilience.rows] == [(name, "2") for name in RECIPES]
     assert all(row[2].startswith("1.00") for row in resilience.rows)  # tones are told apart
     assert resilience.rows[0][-1] == "0.00 [0.00, 0.00]"
     for row in checks.rows:
@@ -81,6 +81,24 @@ def test_every_network_is_trained_by_its_recipe_and_measured(
     }
     assert len(rows) == len(set(weights.values())) == 6
     assert "pgd" in (tmp_path / "adversarial_training.svg").read_text()
+
+
+def test_networks_of_windows_are_trained_likewise(
+    config: AdversarialTrainingConfig, tmp_path: Path
+) -> None:
+    config = replace(
+        config, system="windows", channels=2, every=40, batch=4, epochs=1, n=2, n_strong=1, steps=2,
+        seconds=2.4,
+    )  # fmt: skip
+    resilience, *_ = adversarial_training(config, tmp_path)
+    assert [row[:2] for row in resilience.rows] == [(name, "2") for name in RECIPES]
+    for folder in (tmp_path / "models").iterdir():
+        network: Any = models.load(folder / "model.json")
+        assert (network.network.channels, network.network.hidden) == (2, 8)
+    with pytest.raises(ParameterError, match="channels is 2; networks of frames have none"):
+        replace(config, system="frames")
+    with pytest.raises(ParameterError, match="system is 'window', must be 'frames' or 'windows'"):
+        replace(config, system="window")  # type: ignore[arg-type]
 
 
 def test_an_interrupted_run_goes_on(

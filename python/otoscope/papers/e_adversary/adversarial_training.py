@@ -1,6 +1,6 @@
 """Does training against adversaries help? The paper's single step, and projected descent.
 
-Networks of frames are trained plainly, on single-step perturbations of a fixed network (the paper's
+Networks of frames, or of windows, are trained plainly, on single-step perturbations of a fixed network (the paper's
 recipe), and on adversaries of themselves, several times each. Their resilience is measured on
 written audio by the search for the largest ratio that still fools them, and by an ensemble of
 strong attacks at one ratio. Masked gradients would show: as sounds that nothing fools without a
@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -39,6 +39,7 @@ _NAME = "adversarial_training"
 _RECIPES = ("plain", "one step", "pgd")
 _LOWEST_DB = 1.0  # almost without a bound
 _TARGETS = 3
+_CHANNELS = 8
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,18 @@ class AdversarialTrainingConfig:
         How sounds are divided, as in ``otoscope train genre``.
     partition_seed : int
         Random seed of the partition.
+    system : {"frames", "windows"}
+        Networks that are trained: of frames, or of windows of 100 frames.
+    channels : int, optional
+        Filters of each convolution, of windows only; the paper's network has 32. Default: 8.
     trainings : int
         Number of trainings of each recipe, with other weights and another order, >= 2.
     every : int
-        Train on each frame of this number, >= 1.
+        Train on each frame of this number, or on the windows that begin at these, >= 1.
     batch, epochs : int
-        Frames in a batch, and largest number of passes over them.
+        Frames or windows in a batch, and largest number of passes over them.
+    learning_rate : float
+        Rate of the training, > 0; the paper's is 0.01 for frames and 0.001 for windows.
     epsilon : float
         Length of the single step in each bin, in standard deviations of the bin.
     radius : float
@@ -89,10 +96,13 @@ class AdversarialTrainingConfig:
     lists: Path | None = None
     partition: str = "grouped"
     partition_seed: int = 0
+    system: Literal["frames", "windows"] = "frames"
+    channels: int | None = None
     trainings: int = 5
     every: int = 8
     batch: int = 400
     epochs: int = 60
+    learning_rate: float = 0.01
     epsilon: float = 0.1
     radius: float = 2.0
     pgd_steps: int = 5
@@ -105,6 +115,10 @@ class AdversarialTrainingConfig:
     own: OwnCorpus = field(default_factory=OwnCorpus)
 
     def __post_init__(self) -> None:
+        if self.system not in ("frames", "windows"):
+            raise ParameterError(f"system is {self.system!r}, must be 'frames' or 'windows'")
+        if self.channels is not None and self.system == "frames":
+            raise ParameterError(f"channels is {self.channels}; networks of frames have none")
         least = {"trainings": 2, "every": 1, "batch": 1, "epochs": 1, "n": 2, "n_strong": 1}
         for name, low in {**least, "steps": 1, "pgd_steps": 1}.items():
             if getattr(self, name) < low:
@@ -118,6 +132,7 @@ class AdversarialTrainingConfig:
             every=4,
             batch=200,
             epochs=10,
+            learning_rate=0.05,
             pgd_steps=2,
             n=8,
             n_strong=2,
@@ -164,11 +179,11 @@ def adversarial_training(
     kind = config.partition
     test = genre_tests(config, [kind], out, progress=progress)[kind]
     train, valid = (
-        read_spectra(part, magnitude_spectrum(), test.parts.labels, progress=progress).thinned(
-            config.every
-        )
+        read_spectra(part, magnitude_spectrum(), test.parts.labels, progress=progress)
         for part in (test.parts.train, test.parts.valid)
     )
+    if config.system == "frames":
+        train, valid = train.thinned(config.every), valid.thinned(config.every)
     entries = [(recipe, number) for recipe in _RECIPES for number in range(config.trainings)]
 
     def compute(index: int) -> dict[str, Any]:
@@ -199,8 +214,11 @@ def _trained(
     folder = out / "models"
     settings = replace(
         config.own.training,
+        system=config.system,
+        **_of_windows(config),
         batch=config.batch,
         epochs=config.epochs,
+        learning_rate=config.learning_rate,
         seed=1000 * config.seed + number,
     )
     adversary = None
@@ -222,6 +240,12 @@ def _trained(
         resume=True,
     )
     return system_of(result.model, path.name, test.kind), result.epochs
+
+
+def _of_windows(config: AdversarialTrainingConfig) -> dict[str, Any]:
+    if config.system == "frames":
+        return {}
+    return {"window_hop": config.every, "channels": config.channels or _CHANNELS}
 
 
 def _measured(
