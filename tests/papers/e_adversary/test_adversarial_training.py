@@ -27,7 +27,6 @@ from otoscope.papers.e_adversary.adversarial_training import (
 from otoscope.train.genre import TrainGenreConfig, one_step
 from tests.support.planted_genres import write_tones
 
-
 RECIPES = ("plain", "one step", "pgd")
 
 

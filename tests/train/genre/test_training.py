@@ -218,14 +218,6 @@ def test_the_momentum_reaches_the_optimiser(sounds: Partition) -> None:
     assert made.optimiser.param_groups[0]["momentum"] == pytest.approx(0.7)
 
 
-@pytest.mark.parametrize(("channels", "is_last"), [(4, False), (32, True)])
-def test_few_filters_keep_the_usual_memory_layout(
-    sounds: Partition, channels: int, is_last: bool
-) -> None:
-    weight = learner(sounds, replace(WINDOWS, channels=channels)).network.conv2[0].weight
-    assert weight.is_contiguous(memory_format=torch.channels_last) == is_last
-
-
 def test_an_epoch_has_every_frame_once(sounds: Partition) -> None:
     made = learner(sounds, replace(FAST, batch=1))
     n = len(made.train)

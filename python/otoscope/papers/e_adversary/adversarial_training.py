@@ -1,10 +1,10 @@
 """Does training against adversaries help? The paper's single step, and projected descent.
 
-Networks of frames, or of windows, are trained plainly, on single-step perturbations of a fixed network (the paper's
-recipe), and on adversaries of themselves, several times each. Their resilience is measured on
-written audio by the search for the largest ratio that still fools them, and by an ensemble of
-strong attacks at one ratio. Masked gradients would show: as sounds that nothing fools without a
-bound, or that a black box alone fools.
+Networks of frames, or of windows, are trained plainly, on single-step perturbations of a fixed
+network (the paper's recipe), and on adversaries of themselves, several times each. Their resilience
+is measured on written audio by the search for the largest ratio that still fools them, and by an
+ensemble of strong attacks at one ratio. Masked gradients would show: as sounds that nothing fools
+without a bound, or that a black box alone fools.
 """
 
 from __future__ import annotations
