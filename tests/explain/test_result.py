@@ -14,7 +14,7 @@ from torch import Tensor
 
 from otoscope import records
 from otoscope.errors import ParameterError
-from otoscope.explain import Explanation, SoundLIME, segments
+from otoscope.explain import Explanation, SoundLIME, document, segments
 from otoscope.protocols import Patch
 from otoscope.signal.mel.domain import Compression, Domain
 
@@ -192,6 +192,29 @@ def test_json_that_lacks_names_is_refused_with_the_names(
     del owner[name]
     with pytest.raises(ParameterError, match=message):
         Explanation.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"segment_ids": torch.zeros(14, 3)}, "segment_ids are torch.float32, must be integers"),
+        (
+            {"segment_ids": torch.full((14, 3), 7)},
+            "segment_ids are in 7..7, must be in 0..6: keep has 7 segments",
+        ),
+        ({"segment_ids": torch.full((14, 3), -1)}, "segment_ids are in -1..-1, must be in 0..6"),
+        ({"keep": torch.zeros(128, 7)}, "keep is torch.float32, must be torch.bool"),
+        ({"extents": ()}, "extents are 0, must be 7, as keep has segments"),
+        ({"selected": True}, "selected is True, must be an integer"),
+        ({"selected": 99}, r"selected is 99, must be in 0..\d+, of the fits"),
+        ({"counts": torch.ones(3)}, r"counts has shape \(3,\), needs \(128,\)"),
+    ],
+)
+def test_each_array_that_does_not_fit_is_told_by_its_value(
+    change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        document.check(replace(explain(), **change))
 
 
 def test_json_of_a_newer_version_is_refused() -> None:

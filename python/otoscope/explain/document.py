@@ -221,14 +221,23 @@ def check(explanation: Any) -> None:
         if array is not None and tuple(array.shape) != tuple(shape):
             raise ParameterError(f"{name} has shape {tuple(array.shape)}, needs {tuple(shape)}")
     ids = explanation.segment_ids
-    if ids.is_floating_point() or int(ids.min()) < 0 or int(ids.max()) >= n_segments:
-        raise ParameterError(f"segment_ids are not ids of {n_segments} segments")
-    if len(explanation.extents) != n_segments or explanation.keep.dtype != torch.bool:
-        raise ParameterError(f"extents are {len(explanation.extents)}, keep has {n_segments}")
-    if type(explanation.selected) is not int or not 0 <= explanation.selected < len(
-        explanation.fits
-    ):
-        raise ParameterError(f"selected is {explanation.selected} of {len(explanation.fits)}")
+    if ids.is_floating_point():
+        raise ParameterError(f"segment_ids are {ids.dtype}, must be integers")
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= n_segments:
+        raise ParameterError(
+            f"segment_ids are in {low}..{high}, must be in 0..{n_segments - 1}: keep has "
+            f"{n_segments} segments"
+        )
+    if explanation.keep.dtype != torch.bool:
+        raise ParameterError(f"keep is {explanation.keep.dtype}, must be torch.bool")
+    if (n_extents := len(explanation.extents)) != n_segments:
+        raise ParameterError(f"extents are {n_extents}, must be {n_segments}, as keep has segments")
+    selected, n_fits = explanation.selected, len(explanation.fits)
+    if type(selected) is not int:
+        raise ParameterError(f"selected is {selected!r}, must be an integer")
+    if not 0 <= selected < n_fits:
+        raise ParameterError(f"selected is {selected}, must be in 0..{n_fits - 1}, of the fits")
 
 
 def with_tensors(content: Mapping[str, Any]) -> dict[str, Any]:

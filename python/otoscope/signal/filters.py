@@ -5,6 +5,7 @@ Waveforms are [..., sample]; the equaliser and the reverberation add no delay.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -47,11 +48,14 @@ def smooth_gain_db(hz: Tensor, knots_db: Tensor) -> Tensor:
     Gains are constant beyond the outer knots. The cubics are those of Fritsch and Carlson,
     "Monotone piecewise cubic interpolation", 1980.
     """
-    if knots_db.shape != (len(KNOTS_HZ),) or not bool(knots_db.isfinite().all()):
+    if knots_db.shape != (len(KNOTS_HZ),):
         raise ParameterError(
-            f"knots_db is {tuple(knots_db.shape)}, must be [{len(KNOTS_HZ)}], finite: "
-            "one gain per octave from 20 Hz"
+            f"knots_db is {tuple(knots_db.shape)}, must be [{len(KNOTS_HZ)}]: one gain per octave "
+            "from 20 Hz"
         )
+    for hertz, gain_db in zip(KNOTS_HZ, knots_db.tolist(), strict=True):
+        if not math.isfinite(gain_db):
+            raise ParameterError(f"knots_db is {gain_db} dB at {hertz:g} Hz, must be finite")
     from scipy.interpolate import PchipInterpolator
 
     octave = (hz.double().clamp(KNOTS_HZ[0], KNOTS_HZ[-1]) / KNOTS_HZ[0]).log2()
@@ -97,14 +101,21 @@ def sections(
     sr: float, stop_hz: float, pass_hz: float, stop_db: float, pass_db: float
 ) -> NDArray[np.float64]:
     """Design a Chebyshev type II filter as second-order sections [section, 6]."""
-    if stop_hz == pass_hz or not all(0 < edge < sr / 2 for edge in (stop_hz, pass_hz)):
+    for name, edge in (("stop_hz", stop_hz), ("pass_hz", pass_hz)):
+        if not 0 < edge < sr / 2:
+            raise ParameterError(
+                f"{name} is {edge:g} Hz, must be in (0, {sr / 2:g}) at a sampling rate of {sr:g} Hz"
+            )
+    if stop_hz == pass_hz:
         raise ParameterError(
-            f"stop_hz is {stop_hz:g}, pass_hz {pass_hz:g}; they must differ and lie in "
-            f"(0, {sr / 2:g}) at a sampling rate of {sr:g} Hz"
+            f"stop_hz and pass_hz are both {stop_hz:g} Hz; stop_hz must be below for a high-pass, "
+            "above for a low-pass"
         )
-    if not 0 < pass_db < stop_db < float("inf"):
+    if not pass_db > 0:
+        raise ParameterError(f"pass_db is {pass_db:g} dB, must be above 0")
+    if not pass_db < stop_db < math.inf:
         raise ParameterError(
-            f"stop_db is {stop_db}, pass_db {pass_db}; must be stop_db > pass_db > 0"
+            f"stop_db is {stop_db:g} dB, must be finite and above pass_db, {pass_db:g} dB"
         )
     from scipy.signal import iirdesign
 
@@ -120,11 +131,15 @@ def decaying_noise(
     ``direct_db`` is the energy of the impulse over that of the noise; a longer response extends the
     noise of a shorter one. Model: Moorer, "About this reverberation business", 1979.
     """
-    if not 2 <= rt60 * sr < float("inf") or not abs(direct_db) < float("inf"):
+    if not 0 < sr < math.inf:
+        raise ParameterError(f"sr is {sr:g} Hz, must be finite and above 0")
+    if not 2 <= rt60 * sr < math.inf:
         raise ParameterError(
-            f"rt60 is {rt60} s, direct_db {direct_db}, sr {sr}; "
-            "all must be finite, and rt60 at least two samples"
+            f"rt60 is {rt60:g} s, must be finite and two samples or more: {2 / sr:.3g} s at "
+            f"{sr:g} Hz"
         )
+    if not math.isfinite(direct_db):
+        raise ParameterError(f"direct_db is {direct_db:g} dB, must be finite")
     seconds = torch.arange(round(rt60 * sr), dtype=torch.float64) / sr
     noise = torch.randn(len(seconds), generator=generator, dtype=torch.float64)
     room: Tensor = noise * 10 ** (-3 * seconds / rt60)
