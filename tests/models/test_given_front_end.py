@@ -301,3 +301,34 @@ def test_a_front_end_that_takes_numpy_has_its_remedy() -> None:
 
     with pytest.raises(ParameterError, match=r"librosa or NumPy take y\.numpy\(\)"):
         Listener(nn.Flatten(), librosas, sample_rate=8000, hop_length=80)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(1.0, "excerpts of 1.00571 s: 44"), (None, "0.2")])
+def test_repr_says_how_long_excerpts_are(seconds: float | None, told: str) -> None:
+    """44 frames of 0.02286 s are nearest to a second."""
+    front_end = librosa_mel(sr=7000, n_fft=256, hop_length=160, n_mels=8)
+    frames = None if seconds else 10
+    model = Listener(nn.Flatten(), front_end, seconds=seconds, patch_frames=frames)
+    assert told in repr(model)
+    assert "frames of 160 samples at 7000 Hz" in repr(model)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "message"),
+    [
+        (0.005, "seconds is 0.005, which is no whole frame of 0.02 s"),
+        (float("nan"), "seconds is nan, must be finite and above 0"),
+        (-1.0, "seconds is -1, must be finite and above 0"),
+        ("1 s", "seconds is '1 s', must be a number"),
+    ],
+)
+def test_a_length_of_no_frame_is_refused(seconds: Any, message: str) -> None:
+    front_end = librosa_mel(sr=8000, n_fft=256, hop_length=160, n_mels=8)
+    with pytest.raises(ParameterError, match=message):
+        Listener(nn.Flatten(), front_end, seconds=seconds)
+    with pytest.raises(ParameterError, match=message):
+        Listener(
+            nn.Flatten(), log_mel_by_librosa, sample_rate=8000, hop_length=160, seconds=seconds
+        )
+    with pytest.raises(ParameterError, match="sample_rate is None"):
+        Listener(nn.Flatten(), log_mel_by_librosa, seconds=seconds)

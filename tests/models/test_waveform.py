@@ -88,3 +88,9 @@ def test_maximisation_and_bundles_are_refused_with_the_reason(tmp_path: Path) ->
         ActivationMaximiser(model, RawPrior((1, 50, 80)), layer="0", unit=0)
     with pytest.raises(ParameterError, match=r"network is Sequential; a bundle holds"):
         models.save_bundle(tmp_path / "ear", model, card={})
+
+
+def test_repr_says_how_long_excerpts_are() -> None:
+    net = nn.Linear(333, 2)
+    model = WaveformListener(net, sample_rate=1000, seconds=0.33333, output_names=["a", "b"])
+    assert "excerpts of 0.333 s: 333 samples at 1000 Hz" in repr(model)

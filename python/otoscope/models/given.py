@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from otoscope.errors import Advice, Argument, ParameterError
+from otoscope.errors import Advice, Argument, ParameterError, require_number
 from otoscope.protocols import as_outputs, call_guarded, evaluating
 from otoscope.protocols.patch import as_tensor
 from otoscope.signal import PCEN, Compression, FrontEnd
@@ -173,9 +174,9 @@ def complete_front_end(
             f"front_end is {type(front_end).__name__}, must be a FrontEnd or a function of a sound"
         )
     else:
-        rate, hop = sample_rate or 1, hop_length or 1
-    if seconds is not None:
-        patch_frames = round(seconds * rate / hop)
+        rate, hop = sample_rate or 0, hop_length or 0
+    if seconds is not None and rate >= 1 and hop >= 1:
+        patch_frames = _frames_of(seconds, hop / rate)
     if not is_front_end:
         front_end = GivenFrontEnd(
             front_end,
@@ -198,3 +199,15 @@ def complete_front_end(
             advice=Advice("give ", Argument("patch_frames"), " or ", Argument("seconds")),
         )
     return front_end, patch_frames
+
+
+def _frames_of(seconds: float, frame_seconds: float) -> int:
+    """Round a length to whole frames; refuse one that is no length, or of no frame."""
+    require_number("seconds", seconds)
+    if not 0 < seconds < math.inf:
+        raise ParameterError(f"seconds is {seconds:g}, must be finite and above 0")
+    if (n := round(seconds / frame_seconds)) < 1:
+        raise ParameterError(
+            f"seconds is {seconds:g}, which is no whole frame of {frame_seconds:.3g} s"
+        )
+    return n

@@ -53,7 +53,7 @@ class Listener(nn.Module):
         Length of the excerpts in frames, >= 1. May be changed later if the network takes any
         length.
     seconds : float, optional
-        Length of the excerpts in seconds, instead of ``patch_frames``; rounded to whole frames.
+        Length in seconds instead of ``patch_frames``; rounded to whole frames, see ``repr``.
     output_names : sequence of str, optional
         Names of the outputs, one per column. Default: "output 0" and so on; the network is called
         once to count them.
@@ -82,10 +82,7 @@ class Listener(nn.Module):
     --------
     >>> from otoscope.models import SVDNet
     >>> from otoscope.signal import svd2015
-    >>> model = Listener(
-    ...     SVDNet(), svd2015(), mean=torch.zeros(80), std=torch.ones(80),
-    ...     patch_frames=115, output_names=["singing"],
-    ... ).eval()
+    >>> model = Listener(SVDNet(), svd2015(), patch_frames=115, output_names=["singing"]).eval()
     >>> patch = model.patch((torch.zeros(44100), 22050))
     >>> model(patch.values[None, None]).shape
     torch.Size([1, 1])
@@ -182,6 +179,11 @@ class Listener(nn.Module):
         """Number of samples from which the values of an excerpt are computed."""
         length = self.patch_frames
         return max(length * self.hop_length, self.front_end.n_samples(length))
+
+    def extra_repr(self) -> str:
+        """Say how long the excerpts are, which ``seconds`` is rounded to."""
+        n, hop, rate = self.patch_frames, self.hop_length, self.sample_rate
+        return f"excerpts of {n * hop / rate:.6g} s: {n} frames of {hop} samples at {rate} Hz"
 
     def forward(self, batch: Tensor) -> Tensor:
         """Compute the outputs [batch, output] of standardised excerpts [batch, 1, frame, mel]."""
@@ -294,8 +296,7 @@ class Listener(nn.Module):
             raise ParameterError(
                 f"sound is {type(sound).__name__}, must be a file's name or (y, sr)"
             )
-        y, sr = sound
-        return mono(y, sr, sr=self.sample_rate)[0]
+        return mono(*sound, sr=self.sample_rate)[0]
 
     def _around(self, y: Tensor | SamplesOnDisk, start: float, *, padded: bool) -> Patch:
         """Cut an excerpt of a long sound, of which only the part around it is transformed."""

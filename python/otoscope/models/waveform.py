@@ -67,7 +67,7 @@ class WaveformListener(Listener):
     sample_rate : int
         Sampling rate of the waveforms, in Hz.
     seconds : float
-        Length of the excerpts that the network hears, in seconds.
+        Length of the excerpts that the network hears, in seconds; rounded to whole samples.
     output_names : sequence of str
         Names of the outputs, one per column.
     name : str
@@ -140,6 +140,11 @@ class WaveformListener(Listener):
     def n_samples(self) -> int:
         """Samples that the network hears at once."""
         return self.patch_frames * self.hop_length
+
+    def extra_repr(self) -> str:
+        """Say how long the excerpts are, which ``seconds`` is rounded to."""
+        n, rate = self.n_samples, self.sample_rate
+        return f"excerpts of {n / rate:.6g} s: {n} samples at {rate} Hz"
 
     def forward(self, batch: Tensor) -> Tensor:
         """Compute the outputs [batch, output] of waveforms [batch, sample], or of their frames."""
