@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench_folkrnn import SIZES, folk_model, lengths, ours, plain
+from bench_folkrnn import SIZES, cause, folk_model, lengths, ours, plain
 from folkrnn_graph import onnx_step
 from otoscope.folk.model import FolkRNN
+from otoscope.timing import Timing
 from tests.support.benchmark_runs import result, run_quick
 
 
@@ -55,6 +56,21 @@ def test_sampling_is_measured_and_written(tmp_path: Path) -> None:
     names = " ".join(case["name"] for case in written["cases"])
     for part in ("1 tune", "whole tunes, batch 64", "64 tunes in step"):
         assert part in names
-    for case in written["cases"]:
+    beside = [case for case in written["cases"] if case["name"].startswith("beside ONNX Runtime: ")]
+    others = [case for case in written["cases"] if case not in beside]
+    assert len(others) == 8
+    for case in others:
         assert {"ours", "ours, float64", "nn.LSTM"} <= set(case["rivals"])
         assert case["parameters"]["threads"] == 1
+        assert (case["bar"]["text"], case["bar"]["at_least"]) == ("nn.LSTM / ours", 4)
+        assert ("multiplications" in case["rivals"]) == ("in step" in case["name"])
+    for case in beside:
+        assert set(case["rivals"]) == {"ours", "ONNX Runtime"}
+        assert (case["bar"]["text"], case["bar"]["at_least"]) == ("ONNX Runtime / ours", 1)
+
+
+def test_the_cause_of_a_missed_bar_is_measured() -> None:
+    times = {"nn.LSTM": 8.0, "ours": 3.0, "multiplications": 1.5, "positions": 0.5}
+    timings = {name: Timing((seconds,)) for name, seconds in times.items()}
+    words = "the multiplications 75% and the positions 25%"
+    assert words in cause(timings)
