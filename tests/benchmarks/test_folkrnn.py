@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench_folkrnn import SIZES, cause, folk_model, lengths, ours, plain
+from bench_folkrnn import SIZES, cause, folk_model, lengths, operations, ours, plain
 from folkrnn_graph import onnx_step
 from otoscope.folk.model import FolkRNN
 from otoscope.timing import Timing
@@ -72,5 +72,12 @@ def test_sampling_is_measured_and_written(tmp_path: Path) -> None:
 def test_the_cause_of_a_missed_bar_is_measured() -> None:
     times = {"nn.LSTM": 8.0, "ours": 3.0, "multiplications": 1.5, "positions": 0.5}
     timings = {name: Timing((seconds,)) for name, seconds in times.items()}
-    words = "the multiplications 75% and the positions 25%"
-    assert words in cause(timings)
+    words = (
+        "takes the multiplications 75% and the positions 25%; the multiplications run at 4 GFLOP/s"
+    )
+    assert words in cause(timings, 6_000_000_000)
+
+
+def test_operations_are_two_for_each_weight_and_token() -> None:
+    model = folk_model(SIZES["quick"], "cpu")  # 2 layers of 8 units, in panels of 16
+    assert operations(model, 3) == 2 * 3 * (64 * 16 + 64 * 32 + 144 * 16)
