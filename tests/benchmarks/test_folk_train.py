@@ -5,6 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.benchmark_runs import result, run_quick
+from tests.support.paths import ROOT
+
+
+def test_the_page_has_the_rates_that_were_measured() -> None:
+    page = (ROOT / "docs/papers/D.md").read_text()
+    for case in result(ROOT / "benchmarks/results/folk_train.cpu.json")["cases"]:
+        for rate in case["parameters"]["tokens_per_cpu_s"].values():
+            assert f"{rate:,.0f}" in page
 
 
 def test_training_is_measured_and_written(tmp_path: Path) -> None:

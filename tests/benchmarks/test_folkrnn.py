@@ -72,10 +72,9 @@ def test_sampling_is_measured_and_written(tmp_path: Path) -> None:
 def test_the_cause_of_a_missed_bar_is_measured() -> None:
     times = {"nn.LSTM": 8.0, "ours": 3.0, "multiplications": 1.5, "positions": 0.5}
     timings = {name: Timing((seconds,)) for name, seconds in times.items()}
-    words = (
-        "takes the multiplications 75% and the positions 25%; the multiplications run at 4 GFLOP/s"
-    )
-    assert words in cause(timings, 6_000_000_000)
+    told = cause(timings, 6_000_000_000)
+    assert "the multiplications 75% and the positions 25%;" in told
+    assert "run at 4 GFLOP/s" in told
 
 
 def test_operations_are_two_for_each_weight_and_token() -> None:
