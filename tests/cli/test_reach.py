@@ -219,7 +219,7 @@ SEEN_BY: dict[str, dict[str, str]] = {
         "--model": "serve/test_command.py::test_what_cannot_be_served_is_said",
         "--in": "serve/test_command.py::test_what_cannot_be_served_is_said",
         "--host": "serve/test_command.py::test_what_cannot_be_served_is_said",
-        "--port": "serve/test_command.py::test_the_server_answers_at_its_port_and_ends",
+        "--port": "serve/test_command.py::test_what_cannot_be_served_is_said",
     },
     "evaluate": {
         "--json": "workflows/singing/test_evaluate.py::test_command_prints_scores_and_writes_json"

@@ -33,7 +33,10 @@ needs_server = pytest.mark.skipif(
         (["--in", "none.abc"], "none.abc"),
     ],
 )
-def test_what_cannot_be_served_is_said(arguments: list[str], words: str) -> None:
+def test_what_cannot_be_served_is_said(
+    arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it is served"))
     result = CliRunner().invoke(app, ["serve", *arguments])
     assert result.exit_code == 2, result.output
     assert words in " ".join(result.output.split())
