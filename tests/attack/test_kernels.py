@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,15 @@ from torch import Tensor
 
 from otoscope import native
 from otoscope.attack import kernels
-from otoscope.attack.kernels import descend_, on_kernel, scale_magnitudes_, shift_into_ball_
+from otoscope.attack.kernels import (
+    are_finite,
+    descend_,
+    keep_best_,
+    on_kernel,
+    scale_magnitudes_,
+    shift_into_ball_,
+)
+from otoscope.attack.objective import Objective
 from otoscope.errors import ParameterError
 
 TYPES = [torch.float32, torch.float64]
@@ -165,13 +174,119 @@ def test_kernels_refuse_tensors_of_other_sizes() -> None:
     x, ones = drawn(2, 5), torch.ones(2, dtype=torch.float64)
     shift = native.host_kernel("shift_into_ball")
     with pytest.raises(ParameterError, match=r"x: wrong shape: is \[2, 4\], must be \[2, 5\]"):
-        shift(x, drawn(2, 4), ones, 0.0, 1)
+        shift(x, drawn(2, 4), ones, 0.0, None, 0.0, 1)
     with pytest.raises(ParameterError, match=r"radius: wrong shape: is \[1\], must be \[2\]"):
-        shift(x, None, ones[:1], 0.0, 1)
+        shift(x, None, ones[:1], 0.0, None, 0.0, 1)
     with pytest.raises(ParameterError, match="difference: must be float32 or float64"):
-        shift(x.half(), None, ones, 0.0, 1)
+        shift(x.half(), None, ones, 0.0, None, 0.0, 1)
     with pytest.raises(ParameterError, match="memory: wrong dtype"):
         native.host_kernel("descend")(x, x, x.float(), x, ones, 0.9, 1)
     D, weights = drawn(2, 3, 4, 2), drawn(5)
     with pytest.raises(ParameterError, match=r"weights: wrong shape: is \[5\], must be \[4\]"):
         native.host_kernel("scale_magnitudes")(D, D.clone(), weights, ones, True, 1)
+
+
+@pytest.mark.parametrize("isa", ["baseline", "best"])
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(("batch", "n"), [(1, 1), (2, 17), (2, 40_001), (2, 0)])
+def test_accelerated_steps_look_ahead_of_their_projection(
+    isa: str, dtype: torch.dtype, batch: int, n: int
+) -> None:
+    native.use_isa(isa)
+    difference, x, memory = (drawn(batch, n, dtype=dtype, seed=seed) for seed in range(3))
+    radius = torch.tensor([0.5, 1e9][:batch], dtype=torch.float64)
+
+    def inside(d: np.ndarray) -> np.ndarray:
+        norm = np.linalg.norm(d, axis=1, keepdims=True)
+        shrunk: np.ndarray = d * np.minimum(1, radius.numpy()[:, None] / np.where(norm, norm, 1))
+        return shrunk
+
+    z = inside(difference.double().numpy())
+    ahead = inside(z + 0.7 * (z - memory.double().numpy()))
+    moved = shift_into_ball_(difference, x, radius, memory=memory, momentum=0.7)
+    assert moved is difference
+    assert_near(memory, z)
+    assert_near(moved, x.double().numpy() + ahead)
+    native.use_isa("best")
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_the_best_candidates_are_kept(path: str, dtype: torch.dtype) -> None:
+    del path
+    nan = float("nan")
+    best = [torch.zeros(4, 70_000, dtype=dtype), torch.tensor([0.5, 0.5, 0.5, 0.5], dtype=dtype)]
+    best += [torch.full((4,), 0.1, dtype=dtype), torch.zeros(4, dtype=torch.bool)]
+    log = torch.full((4, 3), nan, dtype=dtype), torch.zeros(4, dtype=torch.int64)
+    rows = torch.tensor([0, 2, 3])
+    score = torch.tensor([0.4, 2.0, nan], dtype=dtype)
+    confidence, success = torch.tensor([0.4, 0.9, 0.2], dtype=dtype), torch.tensor([0, 1, 1]).bool()
+    sounds = drawn(3, 70_000, dtype=dtype)
+    keep_best_(best, log, rows, (sounds, score, confidence, success), 1)
+    assert best[1].tolist() == [0.5, 0.5, 2.0, 0.5]
+    torch.testing.assert_close(best[2], torch.tensor([0.1, 0.1, 0.9, 0.1], dtype=dtype))
+    assert best[3].tolist() == [False, False, True, False]
+    assert torch.equal(best[0][2], sounds[1])
+    assert not best[0][[0, 1, 3]].any()
+    assert torch.equal(log[0][rows, 1], confidence)
+    assert int(log[0].isnan().sum()) == 9
+    assert log[1].tolist() == [1, 0, 1, 1]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("at", [0, 64, 40_000])
+def test_one_number_makes_a_gradient_not_finite(
+    path: str, dtype: torch.dtype, bad: float, at: int
+) -> None:
+    del path
+    values = drawn(2, 40_001, dtype=dtype) * torch.finfo(dtype).max ** 0.9  # squares overflow
+    assert are_finite(values)
+    values[1, at] = bad
+    assert not are_finite(values)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("kind", ["logits", "probabilities"])
+@pytest.mark.parametrize("shape", [(3, 1), (3, 2), (3, 5), (3, 7, 1), (3, 7, 4)])
+@pytest.mark.parametrize("of_frames", [False, True])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_outputs_are_assessed_as_by_torch(
+    dtype: torch.dtype, kind: Any, shape: tuple[int, ...], of_frames: bool, targeted: bool
+) -> None:
+    """The operators of `Objective.assess`, which its own tests check, and their gradient."""
+    logits = 3 * drawn(*shape, dtype=dtype)
+    pair = logits.sigmoid() if shape[-1] == 1 else logits.softmax(-1)
+    values = pair if kind == "probabilities" else logits
+    generator = torch.Generator().manual_seed(1)
+    of_labels = shape[:-1] if of_frames else shape[:1]
+    labels = torch.randint(max(2, shape[-1]), of_labels, generator=generator)
+    for aggregation, loss, least in (
+        ("soft", "strongest_other", None),
+        ("hard", "cross_entropy", 0.3),
+    ):
+        aim = Objective(labels, targeted, kind, aggregation, least, loss)  # type: ignore[arg-type]
+        leaf = values.clone().requires_grad_()
+        expected = aim.assess(leaf)
+        (slope,) = torch.autograd.grad(expected.loss.sum(), leaf)
+        found, found_slope = aim.assess_with_slope(values)
+        torch.testing.assert_close(found.loss, expected.loss.detach())
+        torch.testing.assert_close(found.confidence, expected.confidence)
+        assert torch.equal(found.success, expected.success)
+        torch.testing.assert_close(found_slope, slope)
+
+
+def test_assessment_refuses_labels_that_no_output_has() -> None:
+    values, ones = drawn(2, 3), torch.ones(2, dtype=torch.float64)
+    rest = (ones, ones.clone(), ones.bool(), values.clone(), (False,) * 4, 0.0, 1)
+    assess = native.host_kernel("assess")
+    with pytest.raises(ParameterError, match="labels: out of range"):
+        assess(values, torch.tensor([0, 3]), *rest)
+    with pytest.raises(ParameterError, match=r"labels: wrong shape: is \[1\], must be \[2\]"):
+        assess(values, torch.tensor([0]), *rest)
+    keep = native.host_kernel("keep_best")
+    best = (drawn(2, 5), ones, ones.clone(), ones.bool())
+    log = drawn(2, 4), torch.zeros(2, dtype=torch.int64)
+    with pytest.raises(ParameterError, match="rows: out of range"):
+        keep(torch.tensor([0, 2]), best, best, *log, 0, 1)
+    with pytest.raises(ParameterError, match="iteration: out of range"):
+        keep(torch.tensor([0, 1]), best, best, *log, 4, 1)

@@ -129,7 +129,9 @@ class Region:
 
     def __init__(self, bound: Bound, x: Tensor) -> None:
         self.bound, self.x = bound, x
-        self._radius = radius(x, bound.snr_db)[:, None]
+        self.radius = radius(x, bound.snr_db)
+        """Radius of the ball around each sound: Tensor [batch], float64."""
+        self._radius = self.radius[:, None]
         self._edge = self._radius / x.shape[1] ** 0.5  # half the edge of the cube
         self.reach = (self._radius if bound.norm == "l2" else self._edge).to(x)
         """Reach of the bound for each sound, [batch, 1]: its radius, or half its edge."""
@@ -139,11 +141,6 @@ class Region:
         self._is_clear = limit is None or bool((peak < limit).all())
         """Whether no difference within the ball or cube reaches the amplitude."""
         self._is_ball = self._is_clear and bound.norm == "l2" and bound.segmental_snr_db is None
-
-    @property
-    def radius(self) -> Tensor:
-        """Radius of the ball around each sound: Tensor [batch], float64."""
-        return self._radius[:, 0]
 
     def place_(self, sound: Tensor) -> Tensor:
         """Project sounds [batch, sample] of the type of ``x``, in place."""
@@ -169,6 +166,25 @@ class Region:
         if limit is not None and not self._is_clear:
             placed.clamp_(-limit, limit)  # the cap is rounded
         return difference.copy_(placed)
+
+    def shift_ahead_(self, difference: Tensor, memory: Tensor, momentum: float) -> Tensor:
+        """Project differences to z, and replace them by the sounds at z + momentum (z - memory).
+
+        All [batch, sample]; the memory becomes z. See `shift_`.
+        """
+        if self._is_ball and on_kernel(difference, memory, self.x):
+            return shift_into_ball_(
+                difference,
+                self.x,
+                self.radius,
+                slack=2 * torch.finfo(difference.dtype).eps,
+                memory=memory,
+                momentum=momentum,
+            )
+        z = self.project_(difference)
+        ahead = torch.add((1 + momentum) * z, memory, alpha=-momentum)
+        memory.copy_(z)
+        return self.shift_(ahead)
 
     def _holds(self, sound: Tensor) -> bool:
         """Check the ball, or the cube, in double precision."""
@@ -207,7 +223,7 @@ class Region:
         if bound.segmental_snr_db is not None:
             cap = self._segments(size, cap, bound.segmental_snr_db)
         if bound.norm == "l2":
-            cap = shrink(size, cap, self._radius[:, 0])
+            cap = shrink(size, cap, self.radius)
         return torch.minimum(size, cap).mul_(difference.sign())
 
     def _segments(self, size: Tensor, cap: Tensor, segmental_snr_db: float) -> Tensor:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from otoscope.attack.kernels import divisor_of
+from otoscope.attack.kernels import are_finite, divisor_of
 from otoscope.attack.objective import Outputs
 from otoscope.errors import Advice, Argument, ParameterError
 from otoscope.protocols import (
@@ -25,6 +25,7 @@ from otoscope.signal.stft import hann, stft
 
 __all__ = [
     "SpectrumClassifier",
+    "backpropagate",
     "check_differentiable",
     "classifier_of",
     "gradient_of",
@@ -195,17 +196,29 @@ def classifier_of(
 
 def gradient_of(loss: Tensor, at: Tensor) -> Tensor:
     """Differentiate a loss [batch] whose rows depend on their own row of ``at`` only."""
+    return backpropagate([loss.sum()], [None], at)
+
+
+def backpropagate(outputs: Sequence[Tensor], slopes: Sequence[Tensor | None], at: Tensor) -> Tensor:
+    """Differentiate with respect to ``at``, through outputs whose slopes are known.
+
+    A slope of None is 1, of an output that is one number. Refuses gradients that are not finite,
+    and outputs without any.
+    """
+    pairs = zip(outputs, slopes, strict=True)
+    known = [(output, slope) for output, slope in pairs if output.requires_grad]
     gradient = None
-    if loss.requires_grad:
-        (gradient,) = torch.autograd.grad(loss.sum(), at, allow_unused=True)
+    if known:
+        (gradient,) = torch.autograd.grad(
+            [output for output, _ in known], at, [slope for _, slope in known], allow_unused=True
+        )
     if gradient is None:
         raise ParameterError(
             "the model gives no gradient: its outputs do not depend on the sound through torch; "
             "leave out torch.no_grad, .detach() and numpy, use a copy of the network in torch, or "
             "use Square, which needs none (--method square)"
         )
-    # A sum of squares is finite only if all its terms are; it may overflow by itself.
-    if not math.isfinite(gradient.norm()) and not bool(gradient.isfinite().all()):
+    if not are_finite(gradient):
         raise ParameterError(
             "the model's gradient is NaN or infinite (a square root or a logarithm of 0?); "
             "add a small constant there"

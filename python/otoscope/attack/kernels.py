@@ -6,12 +6,79 @@ float32 or float64, contiguous, as a search has them; other tensors go through t
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from otoscope.native import host_kernel, kernels
 
-__all__ = ["descend_", "divisor_of", "on_kernel", "scale_magnitudes_", "shift_into_ball_"]
+__all__ = [
+    "are_finite",
+    "assess_outputs",
+    "descend_",
+    "divisor_of",
+    "keep_best_",
+    "on_kernel",
+    "scale_magnitudes_",
+    "shift_into_ball_",
+]
+
+
+def assess_outputs(
+    outputs: Tensor, labels: Tensor, *, flags: Sequence[bool], least: float | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return loss, confidence and success, each [batch], and the gradient of the sum of losses.
+
+    ``outputs`` [batch, output] or [batch, frame, output], for which `on_kernel` holds; ``flags``:
+    whether outputs are probabilities, pooled posteriors votes, labels to be reached, and the
+    cross-entropy of a label to leave climbed; ``least`` is the confidence of a success.
+    """
+    outputs = outputs.detach()
+    loss, confidence = outputs.new_empty((2, len(outputs))).unbind()
+    success = outputs.new_empty(len(outputs), dtype=torch.bool)
+    results = (loss, confidence, success, torch.empty_like(outputs))
+    least = -math.inf if least is None else least
+    run, threads = host_kernel("assess"), kernels(outputs.device)[1]
+    run(outputs, labels.contiguous(), *results, flags, least, threads)
+    return results
+
+
+def keep_best_(
+    best: Sequence[Tensor],
+    log: Sequence[Tensor],
+    rows: Tensor,
+    candidates: Sequence[Tensor],
+    iteration: int,
+) -> None:
+    """Keep those candidates of some sounds that score higher than the best so far.
+
+    ``candidates``: sound [row, sample], score, confidence and success [row]; ``best``: the same of
+    all sounds; ``rows`` [row], int64, are the sounds of the candidates. ``log``: history [batch,
+    step], which receives the confidences, and iterations [batch], which receive ``iteration``.
+    """
+    if on_kernel(*candidates[:3], *best[:3], log[0]):
+        run, threads = host_kernel("keep_best"), kernels(rows.device)[1]
+        run(rows, candidates, best, *log, iteration, threads)
+        return
+    # These calls take a third of the time of indexing by masks: `best[1][at] = ...`.
+    log[0][:, iteration].index_copy_(0, rows, candidates[2])
+    log[1].index_fill_(0, rows, iteration)
+    better = (candidates[1] > best[1].index_select(0, rows)).nonzero()[:, 0]
+    at = rows.index_select(0, better)
+    for row, candidate in zip(at.tolist(), better.tolist(), strict=True):
+        best[0][row].copy_(candidates[0][candidate])
+    for kept, values in zip(best[1:], candidates[1:], strict=True):
+        kept.index_copy_(0, at, values.index_select(0, better))
+
+
+def are_finite(values: Tensor) -> bool:
+    """Whether no number of a tensor [batch, ...] is NaN or infinite."""
+    if on_kernel(values) and values.dtype.is_floating_point:
+        return all(host_kernel("are_finite")(values.flatten(1), kernels(values.device)[1]))
+    # A sum of squares is finite only if all its terms are; it may overflow by itself.
+    return math.isfinite(values.norm()) or bool(values.isfinite().all())
 
 
 def scale_magnitudes_(
@@ -52,16 +119,24 @@ def descend_(
 
 
 def shift_into_ball_(
-    difference: Tensor, x: Tensor | None, radius: Tensor, *, slack: float = 0.0
+    difference: Tensor,
+    x: Tensor | None,
+    radius: Tensor,
+    *,
+    slack: float = 0.0,
+    memory: Tensor | None = None,
+    momentum: float = 0.0,
 ) -> Tensor:
     """Project differences onto balls, and place them at ``x``; tensors for which `on_kernel` holds.
 
-    difference, x [batch, sample]; radius [batch], float64; ``slack`` is the fraction by which balls
-    are made smaller, for rounding. Where the rounded sum leaves its ball all the same, each sample
-    of the row that was rounded outwards comes nearer to ``x`` by a step of its type.
+    difference, x, memory [batch, sample]; radius [batch], float64; ``slack`` is the fraction by
+    which balls are made smaller, for rounding. Where the rounded sum leaves its ball all the same,
+    each sample of the row that was rounded outwards comes nearer to ``x`` by a step of its type.
+    With ``memory``, what is placed is z + momentum (z - memory), z being the projection onto the
+    whole balls, and the memory becomes z.
     """
     run = host_kernel("shift_into_ball")
-    run(difference, x, radius, slack, kernels(difference.device)[1])
+    run(difference, x, radius, slack, memory, momentum, kernels(difference.device)[1])
     return difference
 
 

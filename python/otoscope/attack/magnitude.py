@@ -284,10 +284,8 @@ class MagnitudeStep:
         length = step_length(self._length, iteration, shortens=self._shortens)
         region = self._region
         moved = self.move(sound, gradient, length)
-        z = region.project_(torch.sub(moved, region.x, out=sound))
-        momentum = momentum_of(iteration)
-        ahead = memory.mul_(-momentum).add_(z, alpha=1 + momentum)
-        return region.shift_(ahead), z
+        difference = torch.sub(moved, region.x, out=sound)
+        return region.shift_ahead_(difference, memory, momentum_of(iteration)), memory
 
     def move(self, sound: Tensor, gradient: Tensor, length: float) -> Tensor:
         """Step against the gradient with respect to the magnitudes, and return to sound.

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from otoscope.attack.kernels import assess_outputs, on_kernel
 from otoscope.errors import ParameterError
 from otoscope.protocols import Outputs
 from otoscope.seeds import torch_generator
@@ -144,12 +145,11 @@ class Objective:
         confidence = posterior.gather(-1, aim[..., None])[..., 0]
         highest = posterior.argmax(-1)
         success = highest == self.labels if self.targeted else highest != self.labels
-        climbs = not self.targeted and self.untargeted_loss == "cross_entropy"
-        expected = self.labels if climbs else aim
+        expected = self.labels if self._climbs else aim
         if pools:
             expected = expected[:, None].expand(log_p.shape[:-1])
         loss = F.nll_loss(log_p.flatten(0, -2), expected.flatten(), reduction="none")
-        loss = (-loss if climbs else loss).view(expected.shape)
+        loss = (-loss if self._climbs else loss).view(expected.shape)
         if expected.ndim == 2:
             loss = loss.mean(1)
         if aim.ndim == 2:
@@ -157,6 +157,24 @@ class Objective:
         if self.confidence is not None:
             success = success & (confidence >= self.confidence)
         return Assessment(loss, confidence, success)
+
+    def assess_with_slope(self, values: Tensor) -> tuple[Assessment, Tensor]:
+        """Assess outputs, and differentiate the sum of the losses with respect to them."""
+        if type(self).assess is Objective.assess and on_kernel(values):
+            is_hard = self.aggregation == "hard"
+            flags = (self.outputs == "probabilities", is_hard, self.targeted, self._climbs)
+            *parts, slope = assess_outputs(values, self.labels, flags=flags, least=self.confidence)
+            return Assessment(*parts), slope
+        leaf = values.detach().requires_grad_()
+        with torch.enable_grad():
+            assessment = self.assess(leaf)
+            (slope,) = torch.autograd.grad(assessment.loss.sum(), leaf)
+        return replace(assessment, loss=assessment.loss.detach()), slope
+
+    @property
+    def _climbs(self) -> bool:
+        """True if the loss leaves a label by climbing its cross-entropy."""
+        return not self.targeted and self.untargeted_loss == "cross_entropy"
 
 
 def _strongest_other(posterior: Tensor, labels: Tensor) -> Tensor:
