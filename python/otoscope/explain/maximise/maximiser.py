@@ -295,8 +295,6 @@ class ActivationMaximiser:
         rows = range(len(rate))
         batches = [rows[i : i + self._max_batch] for i in rows[:: self._max_batch]]
         with differentiating(self.model):
-            if self._max_batch > 1:
-                self._warn_if_rows_meet(first[:3])
             problem = self._problem(first[:1], max(iterations) * len(batches))
             for batch in tracked(progress, batches, "rows"):
                 first_row = [row % seeds for row in batch]
@@ -312,6 +310,7 @@ class ActivationMaximiser:
                         progress=progress,
                     )
                 )
+                problem = replace(problem, check=_accept)
         return [BestInputs.concatenate(same) for same in zip(*parts, strict=True)]
 
     def _problem(self, latent: Tensor, n_passes: int) -> SearchProblem:
@@ -335,6 +334,7 @@ class ActivationMaximiser:
             maximise=self.maximise,
             keep=self._keep,
             jitter=self._jitter,
+            check=self._warn_if_rows_meet,
         )
 
     @torch.no_grad()
@@ -343,18 +343,18 @@ class ActivationMaximiser:
         return self._prepare(self.prior.decode(latents))
 
     @torch.no_grad()
-    def _warn_if_rows_meet(self, latents: Tensor) -> None:
-        inputs = self._inputs(latents)
+    def _warn_if_rows_meet(self, inputs: Tensor, activations: Tensor) -> None:
+        """Evaluate two of the first rows again, apart from the others."""
 
-        def activation(first: int, last: int) -> Tensor:
+        def evaluate(first: int, last: int) -> Tensor:
             return self.unit(inputs[first:last])[:, None]
 
         n = len(inputs)
-        if n > 2 and batch_dependence(activation, activation(0, n), n):
+        if n > 1 and batch_dependence(evaluate, activations[:, None], n):
             warnings.warn(
                 "the activation of a row depends on the others of its batch, so the result depends "
                 "on max_batch; max_batch=1 searches each row alone",
-                stacklevel=5,
+                stacklevel=8,
             )
 
     def _activation(self, inputs: Tensor) -> Tensor:
@@ -363,6 +363,10 @@ class ActivationMaximiser:
 
 def _unchanged(inputs: Tensor) -> Tensor:
     return inputs
+
+
+def _accept(inputs: Tensor, activations: Tensor) -> None:
+    """Check nothing: the first rows of a search stand for all."""
 
 
 def check_search(
