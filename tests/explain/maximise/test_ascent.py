@@ -1,6 +1,8 @@
-"""Rows that stand still for a while, settings that are shown, and models left as they were."""
+"""Rows that wait or depend on others, settings that are shown, and models left as they were."""
 
 from __future__ import annotations
+
+import warnings
 
 import pytest
 import torch
@@ -94,3 +96,32 @@ def test_landmarks_are_different_settings(n: int, names: list[str]) -> None:
     shown = grid.rank(torch.tensor([0.0, 1.0])).landmarks
     assert [name for name, _ in shown] == names
     assert [row.setting.rate for _, row in shown] == [1.0 + i for i in range(n)]
+
+
+def test_rows_are_evaluated_again_once_to_see_that_they_are_independent() -> None:
+    net, sizes = linear().float(), list[int]()
+    search = ActivationMaximiser(net, RawPrior((4,)), layer="0", unit=0, max_batch=3)
+    net.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    search.run(iterations=2, seeds=5)
+    assert sizes == [3, 2, 3, 2, 2]  # two of the first batch again, after its first iteration
+
+
+class Centred(nn.Module):
+    """Subtracts the mean over the batch."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Centre rows."""
+        return batch - batch.mean(0)
+
+
+def test_rows_that_depend_on_their_batch_give_a_warning() -> None:
+    net = nn.Sequential(nn.Flatten(), Centred(), linear().float())
+    for max_batch, n_warnings in ((2, 1), (1, 0)):
+        with warnings.catch_warnings(record=True) as shown:
+            warnings.simplefilter("always")
+            ActivationMaximiser(net, RawPrior((4,)), layer="2", unit=0, max_batch=max_batch).run(
+                iterations=2, seeds=5
+            )
+        texts = [str(warning.message) for warning in shown]
+        assert sum("depends on the others of its batch" in text for text in texts) == n_warnings
+        assert all(warning.filename == __file__ for warning in shown)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import pytest
@@ -110,34 +109,6 @@ def test_max_batch_changes_nothing(jitter: tuple[int, int]) -> None:
             torch.testing.assert_close(
                 rows(grids[0], name), rows(other, name), rtol=1e-9, atol=1e-12
             )
-
-
-def test_rows_are_evaluated_again_once_to_see_that_they_are_independent() -> None:
-    search, sizes = maximiser(max_batch=3), list[int]()
-    search.model.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
-    search.run(iterations=2, seeds=5)
-    assert sizes == [3, 2, 3, 2, 2]  # two of the first batch again, after its first iteration
-
-
-class Centred(nn.Module):
-    """Subtracts the mean over the batch."""
-
-    def forward(self, batch: Tensor) -> Tensor:
-        """Centre rows."""
-        return batch - batch.mean(0)
-
-
-def test_rows_that_depend_on_their_batch_give_a_warning() -> None:
-    net = nn.Sequential(nn.Flatten(), Centred(), linear().float())
-    for max_batch, n_warnings in ((2, 1), (1, 0)):
-        with warnings.catch_warnings(record=True) as shown:
-            warnings.simplefilter("always")
-            ActivationMaximiser(net, RawPrior((4,)), layer="2", unit=0, max_batch=max_batch).run(
-                iterations=2, seeds=5
-            )
-        texts = [str(warning.message) for warning in shown]
-        assert sum("depends on the others of its batch" in text for text in texts) == n_warnings
-        assert all(warning.filename == __file__ for warning in shown)
 
 
 def test_shorter_runs_are_beginnings_of_the_longest() -> None:
