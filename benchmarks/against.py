@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from otoscope import native
 from timing import ROOT, Timing, ratio
 
 __all__ = ["REVISION", "Side", "alternate", "built"]
@@ -92,7 +93,7 @@ def alternate(
     job: str, threads: int, *, revision: str = REVISION, rounds: int = 5
 ) -> tuple[dict[str, Timing], dict[str, float]]:
     """Time a job of both trees in turn; return the times, and what is known of both runs."""
-    trees = {"ours": ROOT / "python", revision: built(revision)}
+    trees = {"ours": Path(native.__file__).parents[1], revision: built(revision)}
     with Side(trees["ours"], job, threads) as ours, Side(trees[revision], job, threads) as theirs:
         sides = {"ours": ours, revision: theirs}
         seconds: dict[str, list[float]] = {name: [] for name in sides}

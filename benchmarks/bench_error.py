@@ -21,15 +21,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import shap
-import shapiq
 import torch
-from captum._utils.models.linear_model import SkLearnLinearRegression
-from captum.attr import KernelShap, Lime, ShapleyValueSampling
 from torch import Tensor, nn
 
 from command import run
 from explain_rivals import MaskedOutputs
+from otoscope.errors import require_extra
 from otoscope.explain import Explanation
 from otoscope.models import SVDNet
 from otoscope.workflows.bench.plain import Question, fastest
@@ -91,6 +88,9 @@ class Estimator:
 
 def estimators(question: Question, explanation: Explanation) -> Iterator[Estimator]:
     """Yield the estimators for a question, and what each estimates."""
+    attr: Any = require_extra("captum.attr", "captum")
+    regression: Any = require_extra("captum._utils.models.linear_model", "captum")
+    shap, shapiq = (require_extra(name, "bench") for name in ("shap", "shapiq"))
     patch, content = question.values[:1, None], question.content(0)[None, None]
     mask = question.ids[:, None].expand(patch.shape[2:])[None, None].contiguous()
     n_segments = question.n_segments
@@ -126,11 +126,11 @@ def estimators(question: Question, explanation: Explanation) -> Iterator[Estimat
         return torch.tensor([values[(s,)] for s in range(n_segments)])
 
     def lime(model: nn.Module) -> Any:
-        return Lime(model, SkLearnLinearRegression(), kernel)
+        return attr.Lime(model, regression.SkLearnLinearRegression(), kernel)
 
     yield Estimator("captum Lime", least_squares(explanation), partial(captum, lime, 1))
-    yield Estimator("captum KernelShap", shapley, partial(captum, KernelShap, 1))
-    orders = partial(captum, ShapleyValueSampling, n_segments)
+    yield Estimator("captum KernelShap", shapley, partial(captum, attr.KernelShap, 1))
+    orders = partial(captum, attr.ShapleyValueSampling, n_segments)
     yield Estimator("captum ShapleyValueSampling", shapley, orders)
     yield Estimator("shap KernelExplainer", shapley, kernel_explainer)
     for name in _SHAPIQ:

@@ -16,7 +16,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from command import run
+from otoscope.errors import require_extra
 from otoscope.explain import Explanation, SoundLIME
 from otoscope.explain.evaluation import Faithfulness, faithfulness
 from otoscope.models import SVDNet
@@ -138,7 +138,7 @@ class Quantus:
     """Both measures by Quantus, for all excerpts."""
 
     def __init__(self, model: Features, attributions: Tensor, sizes: Sizes) -> None:
-        quantus: Any = import_module("quantus")
+        quantus: Any = require_extra("quantus", "bench")
         quiet = {"disable_warnings": True, "normalise": False, "abs": False}
         self.flipping = quantus.PixelFlipping(features_in_step=1, perturb_baseline=0.0, **quiet)
         self.correlation = quantus.FaithfulnessCorrelation(

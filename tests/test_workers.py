@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -69,6 +71,18 @@ def test_on_windows_a_worker_waits_for_the_handle_of_its_parent(
     monkeypatch.setattr(ctypes, "WinDLL", lambda _: kernel, raising=False)
     workers._wait(99)
     assert (opened, waited) == ([(0x00100000, False, 99)], waits)
+
+
+@pytest.mark.parametrize("n_messages", [0, 1, 2])
+@pytest.mark.parametrize("n_lost", [0, 1])
+def test_a_worker_whose_parent_ends_first_says_nothing(n_messages: int, n_lost: int) -> None:
+    hello: tuple[Any, ...] = sys.path, (os.getpid(), [], pickle.dumps(list)), "an item"
+    sent = b"".join(pickle.dumps(message) for message in hello[:n_messages])
+    sent = sent[: len(sent) - n_lost]
+    done = subprocess.run(
+        [sys.executable, "-c", workers._CODE], input=sent, capture_output=True, check=False
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
 
 
 MODEL = """

@@ -28,10 +28,15 @@ Message: TypeAlias = "tuple[str, Any, Sequence[warnings.WarningMessage]]"
 _POLL = 0.5  # seconds
 _GRACE = 5.0  # seconds that a worker has to remove its temporary files
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-_CODE = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "from otoscope.workers import serve; serve()"
-)
+_CODE = """
+import pickle, sys
+try:
+    sys.path[:] = pickle.load(sys.stdin.buffer)
+except (EOFError, pickle.UnpicklingError):
+    sys.exit(1)  # the parent has ended
+from otoscope.workers import serve
+serve()
+"""
 _SYNCHRONIZE = 0x00100000  # right to wait for a process, on Windows
 _INFINITE = 0xFFFFFFFF
 
@@ -176,7 +181,8 @@ def serve() -> None:
     """Work as the process of a worker: read items from stdin, write messages to stdout."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a model prints must not come between the messages
-    with answers, suppress(Terminated, BrokenPipeError):
+    # Of a parent that has ended there is nothing, or half of a message, to read.
+    with answers, suppress(Terminated, BrokenPipeError, EOFError, pickle.UnpicklingError):
         _serve(sys.stdin.buffer, answers)
 
 

@@ -97,7 +97,14 @@ def as_cell(text: str) -> str:
 
 def copied(folder: Path) -> Path:
     """Copy the package into a folder, with its compiled files: return it."""
-    return Path(shutil.copytree(PACKAGE, folder / "otoscope"))
+    package = Path(shutil.copytree(PACKAGE, folder / "otoscope"))
+    for (
+        place
+    ) in sys.path:  # an editable install compiles beside the sources, or into an environment
+        for module in (Path(place) / "otoscope").glob("_*.so"):
+            if not (package / module.name).exists():
+                shutil.copy(module, package)
+    return package
 
 
 def preload() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +22,7 @@ from otoscope.intervene import (
     WhiteNoise,
     export_sounds,
 )
-from otoscope.intervene.interrogation.rendering import RenderPool
+from otoscope.intervene.interrogation.rendering import RenderPool, _pickled
 from otoscope.models import Listener
 from otoscope.signal import svd2015
 from tests.support.loudness import AMPLITUDES, LABELS, SR, by_peak, steady, without_settings
@@ -107,6 +108,15 @@ class Deadly(Gain):
         return super().render(y, *args, **options)
 
 
+def test_functions_are_sent_with_their_code() -> None:
+    offset = 1.0
+    program = "import pickle, sys; print(pickle.load(sys.stdin.buffer)(2.0))"
+    command = [sys.executable, "-c", program]
+    sent = _pickled(lambda dose: dose + offset)
+    done = subprocess.run(command, input=sent, capture_output=True, check=True)
+    assert done.stdout.split() == [b"3.0"]
+
+
 def listener() -> Listener:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(115 * 80, 1), nn.Sigmoid())
@@ -128,7 +138,7 @@ def test_a_model_answers_the_same_in_any_number_of_workers(
         settings = InterrogationSettings(n_draws=50, workers=workers)
         interrogation = Interrogation(listener(), sounds, settings=settings)
         if workers == 3:  # no answer is asked of the model here
-            monkeypatch.setattr(interrogation._labeller, "label_item", None)
+            monkeypatch.setattr(type(interrogation._labeller), "label_item", None)
         results.append(without_settings(interrogation.run([WhiteNoise(5), Tempo(4)], budget=3)))
     assert results[0] == results[1] == results[2]
 

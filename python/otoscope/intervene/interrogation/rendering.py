@@ -124,7 +124,7 @@ def _rendering(labeller: bytes | None) -> Callable[[bytes], Iterator[Any]]:
 
 def _pickled(thing: Any) -> bytes:
     """Pickle a thing with the code of classes and functions that other processes cannot import."""
-    from joblib.externals import cloudpickle
+    import cloudpickle
 
     pickled: bytes = cloudpickle.dumps(thing)
     return pickled
