@@ -58,19 +58,21 @@ SIZES = {
 
 CAUSES = {
     WaveformPGD: (
-        "a step adds about 1 ms on one core for 10 s of sound: 0.35 ms of momentum, projection and "
-        "the best candidate's copy, in memory that the network has driven out of the cache, and "
-        "0.6 ms of objective, state and checks, some 50 operators on a few numbers each"
+        "a step adds about 0.7 ms on one core for 10 s of sound: 0.35 ms of momentum, projection "
+        "and the best candidate's copy, in memory that the network has driven out of the cache, "
+        "and some 20 operators and kernels on a few numbers each, of 10 to 25 us in code that it "
+        "has driven out too"
     ),
     MagnitudeAdversary: (
         "beside what a step on the waveform adds, the slope and the scaling of 222,000 bins take "
-        "0.25 ms on one core for 10 s of sound; of few steps, the size of the ball of magnitudes "
-        "is a part too"
+        "0.25 ms on one core for 10 s of sound, and copies into padded memory 0.1 ms; of few "
+        "steps, the size of the ball of magnitudes is a part too"
     ),
     ActivationMaximiser: (
-        "a search first evaluates three rows together and two of them again, to see whether rows "
-        "depend on each other: about a third of a pass and its warm-up, which few steps do not "
-        "repay"
+        "an iteration adds 0.9 ms on one core for 4 rows: Adam and the test whether rows stand "
+        "still 0.25 ms, the penalty and the layer's tap 0.3 ms, the rest bookkeeping on a few "
+        "numbers; a search evaluates two rows again, to see whether rows depend on each other: a "
+        "quarter of a pass, which few steps do not repay"
     ),
 }
 

@@ -7,6 +7,7 @@ step is never evaluated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -136,7 +137,7 @@ class _Rows:
             self._gradient, slope = torch.autograd.grad(loss.sum(), (latent, climbing))
         self._latent, x, activation, loss = (t.detach() for t in (latent, x, activation, loss))
         score = problem.sign * activation if problem.keep == "activation" else -loss
-        self._finite = score.isfinite() & self._gradient.flatten(1).isfinite().all(1)
+        self._check_finite(score)
         if step == 1:
             problem.check(x, activation)
             self._best_input = x.clone()
@@ -148,11 +149,21 @@ class _Rows:
         inputs = ((self._best_latent, self._latent), (self._best_input, x))
         # These calls take a third of the time of indexing by masks: `best[at] = ...`.
         for best, values in (*pairs, *inputs):
-            best.index_copy_(0, at, values.index_select(0, better))
+            if len(at) == len(best):  # in their order
+                best.copy_(values)
+            else:
+                best.index_copy_(0, at, values.index_select(0, better))
         self._steps.index_fill_(0, active, step)
-        self._failed.index_copy_(0, active, ~self._finite)
         if bool(self._flat.any()):  # a row with a slope is never flat again
             self._flat[active] &= ~slope.flatten(1).any(1)
+
+    def _check_finite(self, score: Tensor) -> None:
+        """Find the active rows whose score and gradient are finite, and mark the others."""
+        # A sum is finite only if all its terms are; it may overflow by itself.
+        if math.isfinite(self._gradient.sum()) and math.isfinite(score.sum()):
+            return
+        self._finite = score.isfinite() & self._gradient.flatten(1).isfinite().all(1)
+        self._failed[self._active] = ~self._finite
 
     def step(self, step: int) -> None:
         """Move one step; stop the rows that failed and those that do not move any more."""
@@ -160,13 +171,13 @@ class _Rows:
             return
         moved = self._adam.step(self._gradient).add_(self._latent)
         moved = self._problem.prior.after_step(moved, step)
-        size = self._latent.abs().flatten(1).amax(1).clamp(min=1)
-        rounding = min(torch.finfo(moved.dtype).eps, _STILL)
-        still = (moved - self._latent).abs().flatten(1).amax(1) <= rounding * size
-        continues = self._finite if self._problem.moves_without_gradient else self._finite & ~still
+        continues = self._finite
+        if not self._problem.moves_without_gradient:
+            continues = continues & ~_are_still(self._latent, moved)
         self._latent = moved
         if not bool(continues.all()):
             self._active, self._latent = self._active[continues], moved[continues]
+            self._finite = self._finite[continues]
             self._penalty = self._penalty[continues]
             self._adam.keep(continues)
             pairs = zip(self._generators, continues.tolist(), strict=True)
@@ -183,6 +194,14 @@ class _Rows:
             self._failed.clone(),
             self._flat.clone(),
         )
+
+
+def _are_still(before: Tensor, after: Tensor) -> Tensor:
+    """Return whether no cell of a row moved by more than rounding: Tensor [row], bool."""
+    before, moves = before.flatten(1), (after - before).flatten(1)
+    rounding = min(torch.finfo(after.dtype).eps, _STILL)
+    still: Tensor = moves.abs().amax(1) <= rounding * before.abs().amax(1).clamp(min=1)
+    return still
 
 
 class RowAdam:
