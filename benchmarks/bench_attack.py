@@ -69,10 +69,10 @@ CAUSES = {
         "steps, the size of the ball of magnitudes is a part too"
     ),
     ActivationMaximiser: (
-        "an iteration adds 1.3 ms on one core for 4 rows: Adam and the test whether rows stand "
-        "still 0.3 ms, the rest not measured apart (penalty, the layer's tap, bookkeeping on a few "
-        "numbers); a search evaluates two rows again, to see whether rows depend on each other: "
-        "9 ms, a quarter of a pass, which few steps do not repay"
+        "an iteration adds 0.9 to 1.4 ms on one core for 4 rows: Adam and the test whether rows "
+        "stand still 0.3 ms, the rest not measured apart (penalty, the layer's tap, bookkeeping "
+        "on a few numbers); a search evaluates two rows again, to see whether rows depend on each "
+        "other: 9 ms, a quarter of a pass, which few steps do not repay"
     ),
 }
 
