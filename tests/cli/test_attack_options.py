@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,9 +39,10 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--seed": ("--seed", "5"),
 }
 NEEDED = {"--draws": ("--transforms", "noise:20")}
-# Options of the method alone, of folders, and --nearest, which is what the method least-norm does.
+# Options of the method alone, of folders, and --nearest, which is what the method least-norm does;
+# universal draws nothing, but for transforms.
 ELSEWHERE = {"--method", "--domain", "--curve", "--workers"}
-SAID_AGAIN = {("least-norm", "--nearest")}
+SAID_AGAIN = {("least-norm", "--nearest"), ("universal", "--seed")}
 # Each option must matter where the attack fails at once, or where it succeeds easily.
 HARD, EASY = ("--snr-db", "70", "--steps", "3"), ("--snr-db", "1", "--steps", "20")
 PLACES: tuple[tuple[str, ...], ...] = (HARD, EASY, ("--steps", "3"))
@@ -85,13 +87,18 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def attacked(sound: Path, out: Path, asked: list[float], *words: str) -> Any:
     """Return what the model was asked and what was measured; the refusal, if it was one."""
     asked.clear()
+    if "universal" in words:  # one change for a folder
+        sound, out = sound.parent, out.with_suffix("")
     command = ["attack", str(sound), "--model", "m", "--out", str(out), "--json", *words]
     result = CliRunner().invoke(app, command)
     if result.exit_code == 2:
         assert not out.exists()
         return SimpleNamespace(refusal=result.stderr)
     document = json.loads(result.stdout)
-    out.unlink()
+    if out.is_dir():
+        shutil.rmtree(out)
+    else:
+        out.unlink()
     return SimpleNamespace(refusal="", seen=(list(asked), document["pieces"]))
 
 
@@ -111,7 +118,8 @@ def test_an_option_changes_what_is_asked_or_is_refused(
     method: str, option: str, sound: Path, tmp_path: Path, asked: list[float]
 ) -> None:
     out = tmp_path / "adv.wav"
-    base = ("--method", method, "--restarts", "2", "--duration", "0.05")
+    restarts = ("--restarts", "2") if method in USED_BY["restarts"] else ()
+    base = ("--method", method, *restarts, "--duration", "0.05")
     used = method in USED_BY.get(option[2:].replace("-", "_"), METHODS)
     differs = []
     for place in PLACES[-1:] if option == "--nearest" else PLACES:
@@ -146,7 +154,8 @@ def without(words: tuple[str, ...], option: str) -> tuple[str, ...]:
         (
             "fab --norm linf",
             "norm is 'linf', which method fab does not use; leave out --norm, or choose --method "
-            "pgd or --method apgd or --method square or --method strong or --method least-norm",
+            "pgd or --method apgd or --method square or --method strong or --method least-norm or "
+            "--method universal",
         ),
         (
             "apgd --masking 0.5",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,11 +36,11 @@ from otoscope.protocols.listening import are_unnamed, named_outputs
 from otoscope.signal import read_audio, truncation, write_audio
 from otoscope.signal.audio.files import samples
 from otoscope.signal.snr import check_snr
-from otoscope.workflows.attack_methods import Search, make_search, needs_gradient
+from otoscope.workflows.attack_methods import Search, make_search, method_of, needs_gradient
 from otoscope.workflows.attack_result import AttackedPiece, AttackFileConfig, AttackFileResult
 from otoscope.workflows.recording import load_identified_listener
 
-__all__ = ["Attacker", "attack_file", "save_attack_page"]
+__all__ = ["Attacker", "Change", "attack_file", "save_attack_page"]
 
 _NAMED = 8  # labels in an error
 _READ = 1 << 22  # samples of a long sound that are read at once
@@ -75,7 +75,19 @@ def attack_file(config: AttackFileConfig, *, progress: Progress = silent) -> Att
     True
     """
     _check_out(config.out)
+    if method_of(config) == "universal":
+        raise ParameterError(
+            f"method is universal, one change for many sounds; {config.sound} is one sound: name "
+            "a folder"
+        )
     return Attacker(config).of(config.sound, config.out, progress=progress)
+
+
+class Change(NamedTuple):
+    """One change [sample] for many sounds, and the digest of what it was made from."""
+
+    direction: Tensor
+    origin: str
 
 
 class Attacker:
@@ -85,6 +97,8 @@ class Attacker:
     ----------
     config : AttackFileConfig
         Settings; sound and out are those of each call.
+    change : Change, optional
+        Change of the method universal, which `workflows.attack_universal` finds.
 
     Raises
     ------
@@ -99,8 +113,8 @@ class Attacker:
     True
     """
 
-    def __init__(self, config: AttackFileConfig) -> None:
-        self.config = config
+    def __init__(self, config: AttackFileConfig, change: Change | None = None) -> None:
+        self.config, self.change = config, change
         _check(config)
         self._rate = speech_rating() if config.speech else None
         model, self.identity = load_identified_listener(config.model, device=config.device)
@@ -120,13 +134,10 @@ class Attacker:
     def of(self, sound: Path, out: Path, *, progress: Progress = silent) -> AttackFileResult:
         """Attack a file, write the adversary, and measure it; see `attack_file`."""
         config, sr = replace(self.config, sound=sound, out=out), self.model.sample_rate
-        y = samples(sound, sr=sr)
-        peak = max(float(y[i : i + _READ].abs().max()) for i in range(0, len(y), _READ))
-        gain = 1 / max(1.0, peak)  # resampling may go beyond full scale
         try:
-            spans = _spans(len(y), sr, config)
-            sounds = [(first, (y[first:end] * gain).to(config.device)) for first, end in spans]
-            search = _search(self.model, _first_sounding([x for _, x in sounds]), config)
+            sounds, gain = self.pieces(sound)
+            x = _first_sounding([x for _, x in sounds])
+            search = self.search_around(x)
             attacked = _attacked(sounds, sr, search, progress)
             pieces = tuple(_in_file(_rated(piece, sr, self._rate), out) for piece in attacked)
             if all(piece.left for piece in pieces):
@@ -137,6 +148,24 @@ class Attacker:
         write_audio(out, adversary, sr=sr, subtype="PCM_16", comment="otoscope attack")
         about = truncation(sound), model_name(self.model)
         return AttackFileResult(config, sr, 20 * math.log10(gain), pieces, *about)
+
+    def pieces(self, sound: Path) -> tuple[list[tuple[int, Tensor]], float]:
+        """Read the first sample and the samples of each piece that is attacked, and their gain."""
+        sr, config = self.model.sample_rate, self.config
+        y = samples(sound, sr=sr)
+        peak = max(float(y[i : i + _READ].abs().max()) for i in range(0, len(y), _READ))
+        gain = 1 / max(1.0, peak)  # resampling may go beyond full scale
+        spans = _spans(len(y), sr, config)
+        return [(first, (y[first:end] * gain).to(config.device)) for first, end in spans], gain
+
+    def search_around(self, x: Tensor) -> Search:
+        """Compose the classifier of sounds as long as one [sample], and its attack."""
+        config = self.config
+        classifier = classifier_of(self.model, x, config.target, padded=config.padded)
+        target = config.target
+        label = None if target is None else classifier.label_names.index(target)
+        direction = None if self.change is None else self.change.direction
+        return make_search(classifier, config, label, direction=direction)
 
 
 def save_attack_page(result: AttackFileResult, path: Path) -> None:
@@ -204,14 +233,6 @@ def _first_sounding(sounds: list[Tensor]) -> Tensor:
         f"all {sum(map(len, sounds))} samples are silent: silence has no signal-to-noise ratio",
         advice=Advice("choose another excerpt with ", Argument("start")),
     )
-
-
-def _search(model: Any, x: Tensor, config: AttackFileConfig) -> Search:
-    """Compose the classifier and its attack."""
-    classifier = classifier_of(model, x, config.target, padded=config.padded)
-    target = config.target
-    label = None if target is None else classifier.label_names.index(target)
-    return make_search(classifier, config, label)
 
 
 def _attacked(

@@ -18,8 +18,10 @@ from otoscope.documents import require_types
 from otoscope.errors import ParameterError, WorkerEnded
 from otoscope.pool import check_same, mapped
 from otoscope.progress import Progress, silent, tracked
-from otoscope.workflows.attack import Attacker, save_attack_page
+from otoscope.workflows.attack import Attacker, Change, save_attack_page
+from otoscope.workflows.attack_methods import method_of
 from otoscope.workflows.attack_result import FORMAT, AttackFileConfig
+from otoscope.workflows.attack_universal import UNIVERSAL, find_universal
 from otoscope.workflows.explain.records import page_of, pages_of
 from otoscope.workflows.recording import sound_files
 
@@ -80,6 +82,8 @@ def attack_to_records(
     if path.exists():
         _check_settings(path, config)
     attacker = Attacker(config)
+    if method_of(config) == "universal":
+        attacker.change = find_universal(attacker, places, config.out, progress=progress)
     folders = {place.parent for place in places.values()} | ({pages_of(html)} if html else set())
     for folder in folders | {path.parent}:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +97,7 @@ def attack_to_records(
         stored.remove(outdated)
         remaining = [(file, place) for file, place in places.items() if str(file) not in done]
         attacked = mapped(
-            partial(_worker, config, attacker.identity, html),
+            partial(_worker, config, attacker.identity, html, attacker.change),
             remaining,
             here=partial(_recorded, attacker, html, progress),
             workers=workers,
@@ -150,6 +154,8 @@ def adversaries(config: AttackFileConfig) -> dict[Path, Path]:
     for file in sound_files((sound,)):
         name = file.name if file.suffix.lower() == ".wav" else f"{file.name}.wav"
         places[file] = out / file.relative_to(sound).with_name(name)
+    if method_of(config) == "universal" and out / UNIVERSAL in places.values():
+        raise ParameterError(f"the adversary of a file would be {out / UNIVERSAL}; rename the file")
     sources = {file.resolve() for file in places}
     of_place: dict[Path, Path] = {}
     for file, place in places.items():
@@ -220,9 +226,14 @@ def adversary_row(record: Mapping[str, Any], html: Path | None = None) -> report
     )
 
 
-def _worker(config: AttackFileConfig, identity: Mapping[str, str], html: Path | None) -> Any:
+def _worker(
+    config: AttackFileConfig,
+    identity: Mapping[str, str],
+    html: Path | None,
+    change: Change | None,
+) -> Any:
     """Load the model in a worker."""
-    attacker = Attacker(config)
+    attacker = Attacker(config, change)
     check_same(attacker.identity, identity)
     return partial(_recorded, attacker, html, silent)
 
@@ -233,6 +244,8 @@ def _recorded(
     """Attack a file, write its adversary and its page, and convert the result to a record."""
     file, place = item
     sources: dict[str, Any] = {"sound": _stamp(file), "model": attacker.identity}
+    if attacker.change is not None:
+        sources["change"] = attacker.change.origin
     try:
         result = attacker.of(file, place, progress=progress)
     except ParameterError as err:
@@ -311,6 +324,8 @@ def _is_current(
     """Return whether a record's model is this, its files as they were, and its page there."""
     file, sources = Path(record["file"]), record["sources"]
     if sources.get("model") != attacker.identity or not isinstance(sources.get("sound"), dict):
+        return False
+    if attacker.change is not None and sources.get("change") != attacker.change.origin:
         return False
     if not file.exists():
         return True

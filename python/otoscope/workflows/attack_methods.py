@@ -26,6 +26,7 @@ from otoscope.attack.strong import (
     IterativeClipping,
     LeastNorm,
     Square,
+    Universal,
     strong,
 )
 from otoscope.attack.strong.least_norm import Solver
@@ -36,11 +37,14 @@ from otoscope.workflows.attack_result import AttackFileConfig
 
 __all__ = ["METHODS", "USED_BY", "Search", "check_options", "make_search", "needs_gradient"]
 
-METHODS = ("pgd", "magnitude", "apgd", "fab", "cw", "clipping", "square", "strong", "least-norm")
+METHODS = (
+    *("pgd", "magnitude", "apgd", "fab", "cw", "clipping", "square", "strong", "least-norm"),
+    "universal",
+)
 """Names of the attacks."""
 
 _BOUNDED = tuple(method for method in METHODS if method != "least-norm")  # not with ``nearest``
-_PROJECTED = ("pgd", "magnitude", "apgd", "square", "strong", "least-norm")
+_PROJECTED = ("pgd", "magnitude", "apgd", "square", "strong", "least-norm", "universal")
 
 USED_BY: Mapping[str, tuple[str, ...]] = {
     "snr_db": _BOUNDED,
@@ -48,13 +52,14 @@ USED_BY: Mapping[str, tuple[str, ...]] = {
     "segmental_snr_db": _PROJECTED,
     "transforms": _PROJECTED,
     "draws": _PROJECTED,
-    "norm": ("pgd", "apgd", "square", "strong", "least-norm"),
+    "norm": ("pgd", "apgd", "square", "strong", "least-norm", "universal"),
+    "restarts": tuple(method for method in METHODS if method != "universal"),
     "masking": ("pgd", "magnitude"),
     "nearest": ("pgd", "magnitude", "apgd", "square", "least-norm"),
 }
 """Settings that not every method uses, each with the methods that do."""
 
-_MOST_ADVISED = 5  # methods that an error names
+_MOST_ADVISED = 6  # methods that an error names
 _KINDS: dict[str, type[Attack]] = {
     "pgd": WaveformPGD,
     "magnitude": MagnitudeAdversary,
@@ -65,6 +70,7 @@ _KINDS: dict[str, type[Attack]] = {
     "square": Square,
     "strong": APGD,
     "least-norm": APGD,
+    "universal": Universal,
 }
 _QUERIES = 10  # of Square, for each step
 
@@ -77,8 +83,18 @@ class Search:
     run: Callable[[Tensor, Progress], AttackResult]
 
 
-def make_search(model: Any, config: AttackFileConfig, label: int | None = None) -> Search:
-    """Make the attack that the settings name; ``label`` is the target, if there is one."""
+def make_search(
+    model: Any,
+    config: AttackFileConfig,
+    label: int | None = None,
+    *,
+    direction: Tensor | None = None,
+) -> Search:
+    """Make the attack that the settings name.
+
+    ``label`` is the target, if there is one; ``direction`` [sample] the difference that the method
+    universal has found.
+    """
     check_options(config)
     method = method_of(config)
     kind = _KINDS[method]
@@ -100,6 +116,8 @@ def make_search(model: Any, config: AttackFileConfig, label: int | None = None) 
         attack = attack.targeted(label)
     if config.nearest or method == "least-norm":
         return _nearest(attack)
+    if isinstance(attack, Universal) and direction is not None:
+        return Search(attack, lambda x, _: attack.transferred(direction, x))
     if method == "strong":
         ensemble = strong(cast(APGD, attack))
         return Search(attack, lambda x, progress: ensemble.run(x, progress=progress))

@@ -46,11 +46,12 @@ class AttackFileConfig:
         What is changed: the waveform, or the magnitude of the spectrum.
     method : str, optional
         Attack: pgd, magnitude, apgd, fab, cw, clipping, square (ten queries for each step; needs no
-        gradient), strong (the worst case of four) or least-norm (apgd, at the largest SNR that
-        fools the model). By default pgd, or magnitude in that domain; with ``nearest`` least-norm.
+        gradient), strong (the worst case of four), least-norm (apgd, at the largest SNR that fools
+        the model) or universal (one change for all files of a folder). By default pgd, or magnitude
+        in that domain; with ``nearest`` least-norm.
     norm : {"l2", "linf"}
-        Norm of the bound: of all samples, or of each sample; for pgd, apgd, square, strong and
-        least-norm.
+        Norm of the bound: of all samples, or of each sample; for pgd, apgd, square, strong,
+        least-norm and universal.
     start : float
         Start of the excerpt in seconds.
     duration : float
@@ -63,7 +64,8 @@ class AttackFileConfig:
     steps : int
         Maximum number of steps per piece.
     restarts : int
-        Maximum number of searches per piece: those after the first begin at random points.
+        Maximum number of searches per piece: those after the first begin at random points; not for
+        universal.
     masking : float
         Weight, >= 0, of a change that is masked against success, for pgd and magnitude; 0.5 is a
         good start.

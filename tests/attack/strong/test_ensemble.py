@@ -20,6 +20,7 @@ from otoscope.attack.strong import (
     Universal,
     robustness_curve,
     strong,
+    universal,
 )
 from otoscope.errors import ParameterError
 from otoscope.report.figures import curve_sentence, curve_table
@@ -159,6 +160,35 @@ def test_one_difference_fools_the_sounds_near_enough_to_the_hyperplane() -> None
     assert 0 < int((model(x)[:, 0] > 0).sum()) < int(is_near.sum())
     assert torch.equal(result.success, is_near)
     assert bool((result.snr_db >= 4.0 - 1e-9).all())
+
+
+def test_a_difference_on_other_sounds_is_judged_by_their_outputs() -> None:
+    model, attack = (
+        linear(60, 1),
+        Universal(linear(60, 1), snr_db=4.0, outputs="logits").targeted(1),
+    )
+    direction = attack.run(sounds(19, 60)).direction  # more than are evaluated at once
+    x = sounds(11, 60, seed=3)
+    result = attack.transferred(direction, x)
+    is_up = model(x)[:, 0] > 0
+    expected = torch.where(is_up[:, None], x, attack.apply(direction, x))
+    torch.testing.assert_close(result.sound, expected)
+    assert torch.equal(result.success, model(expected)[:, 0] > 0)
+    assert torch.equal(result.iterations, (~is_up).long())
+    torch.testing.assert_close(result.confidence_before, model(x)[:, 0].sigmoid())
+    with pytest.raises(ParameterError, match="the sound has 59 samples, the difference 60"):
+        Universal(linear(59, 1), outputs="logits").transferred(direction, x[:, :59])
+
+
+def test_one_difference_is_the_same_for_any_number_of_sounds_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attack = Universal(linear(60, 2), snr_db=4.0, outputs="logits", steps=10)
+    whole = attack.run(sounds(7, 60))
+    monkeypatch.setattr(universal, "_AT_ONCE", 3)
+    parts = attack.run(sounds(7, 60))
+    torch.testing.assert_close(parts.direction, whole.direction)
+    assert torch.equal(parts.success, whole.success)
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ from otoscope.attack.strong.base import StrongAttack
 from otoscope.attack.strong.losses import Loss, LossObjective
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress, silent, tracked
-from otoscope.protocols import Sound, differentiating
+from otoscope.protocols import Sound, differentiating, evaluating
 
 __all__ = ["Universal", "UniversalResult"]
+
+_AT_ONCE = 8  # sounds of one pass: memory does not grow with the number of sounds
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -100,6 +102,52 @@ class Universal(StrongAttack):
         measures = {field.name: getattr(result, field.name) for field in fields(AttackResult)}
         return UniversalResult(**measures, direction=direction)
 
+    def transferred(
+        self,
+        direction: Tensor,
+        x: Tensor | Sound,
+        y: int | Tensor | None = None,
+        *,
+        first_example: int = 0,
+    ) -> UniversalResult:
+        """Try a difference on sounds, such as those that it was not made from.
+
+        Parameters
+        ----------
+        direction : Tensor [sample]
+            Direction of a result.
+        x, y, first_example
+            See `otoscope.attack.base.Attack.run`; sounds as long as the direction.
+
+        Returns
+        -------
+        UniversalResult
+            The sounds with the difference, after one step; those that have the aim already are
+            left as they are.
+
+        Raises
+        ------
+        ParameterError
+            If the sounds have another length than the direction.
+        """
+        with evaluating(self.model), torch.no_grad():
+            problem = pose(self, x, y, first_example)
+            problem.first.clear()
+            if problem.x.shape[1] != len(direction):
+                raise ParameterError(
+                    f"the sound has {problem.x.shape[1]} samples, the difference {len(direction)}"
+                )
+            before = self._respond(problem, problem.x, differentiates=False)
+            sound = self.apply(direction.to(problem.x), problem.x)
+            response = self._respond(problem, sound, differentiates=False)
+            state = SearchState.at(problem.x, steps=1)
+            state.history[:, 0], state.history[:, 1] = before.confidence, response.confidence
+            _store(state, sound, response, 1)
+            _leave(state, problem.x, before)
+            result = summarise(self, problem, state)
+        measures = {field.name: getattr(result, field.name) for field in fields(AttackResult)}
+        return UniversalResult(**measures, direction=direction)
+
     def apply(self, direction: Tensor, x: Tensor) -> Tensor:
         """Add a difference to sounds, such as those that it was not made from.
 
@@ -124,14 +172,14 @@ class Universal(StrongAttack):
 
     def _descended(self, problem: Problem, progress: Progress) -> tuple[SearchState, Tensor]:
         x, region = problem.x, Region(self.bound, problem.x)
-        reach, rows = self._reach(region), torch.arange(len(x), device=x.device)
+        reach = self._reach(region)
         direction, memory = torch.zeros_like(x[0]), torch.zeros_like(x[0])
         states = SearchState.at(x, steps=self.steps)
         best, best_score = direction, (-1, -torch.inf)
         before: Response | None = None
         for iteration in tracked(progress, range(self.steps + 1), "steps"):
             sound = region.place_(x + reach * direction)
-            response = respond(self.model, problem, sound)
+            response = self._respond(problem, sound)
             before = before or response
             states.history[:, iteration] = response.confidence
             score = (int(response.success.sum()), float(response.confidence.sum()))
@@ -142,13 +190,22 @@ class Universal(StrongAttack):
                 break
             slope = (response.gradient * reach * ~response.success[:, None]).sum(0)
             direction, memory = self._stepped(direction, slope, memory)
-        states.confidence_before = states.history[rows, 0]
-        is_fooled_before = before.success if before else torch.zeros_like(rows, dtype=torch.bool)
-        states.iterations[is_fooled_before] = 0
-        states.sound[is_fooled_before] = x[is_fooled_before]
-        states.success[is_fooled_before] = True
-        states.confidence[is_fooled_before] = states.confidence_before[is_fooled_before]
+        if before:
+            _leave(states, x, before)
         return states, best
+
+    def _respond(self, problem: Problem, sound: Tensor, *, differentiates: bool = True) -> Response:
+        parts = torch.arange(len(sound), device=sound.device).split(_AT_ONCE)
+        responses = [
+            respond(self.model, problem[rows], sound[rows], differentiates=differentiates)
+            for rows in parts
+        ]
+        joined = {
+            name: torch.cat([getattr(response, name) for response in responses])
+            for name in ("confidence", "success", "gradient", "loss")
+        }
+        excess = [response.excess for response in responses if isinstance(response.excess, Tensor)]
+        return Response(**joined, excess=torch.cat(excess) if excess else 0.0)
 
     def _stepped(self, direction: Tensor, slope: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         is_l2 = self.norm == "l2"
@@ -170,3 +227,13 @@ def _store(state: SearchState, sound: Tensor, response: Response, iteration: int
     state.score, state.success = response.score, response.success.clone()
     state.confidence = response.confidence.clone()
     state.iterations.fill_(iteration)
+
+
+def _leave(state: SearchState, x: Tensor, before: Response) -> None:
+    """Leave the sounds that have the aim without a difference as they are."""
+    state.confidence_before = before.confidence.clone()
+    has_aim = before.success
+    state.iterations[has_aim] = 0
+    state.sound[has_aim] = x[has_aim]
+    state.success[has_aim] = True
+    state.confidence[has_aim] = before.confidence[has_aim]
