@@ -44,6 +44,19 @@ def test_only_sounds_first_classified_rightly_count_and_each_once() -> None:
     assert bool((result.success | ~single).all())
 
 
+def test_sounds_first_classified_wrongly_do_not_count_at_any_confidence() -> None:
+    x, model = sounds(20, 60), linear(60, 2)
+    p = model(x).softmax(1)
+    y = p.argmin(1)
+    unsure = p.amax(1) < 0.9  # wrong, yet with less confidence than is asked for
+    assert 0 < int(unsure.sum()) < 20
+    attack = APGD(model, snr_db=3.0, steps=10, outputs="logits", confidence=0.9)
+    result = strong(attack).run(x, y)
+    assert bool(result.success.all())
+    assert not bool(result.is_counted.any())
+    assert set(result.fooled_by) == {""}
+
+
 def test_survivors_alone_are_attacked_again() -> None:
     x, inner, sizes = sounds(12, 60), linear(60, 2), []
 

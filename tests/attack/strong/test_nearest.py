@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -51,6 +52,44 @@ def test_the_distance_to_the_nearest_hyperplane_is_found(
     ratio = result.difference.norm(dim=1) / best
     assert bool((ratio >= 1 - 1e-9).all())
     assert bool((ratio <= 1 + tolerance).all()), ratio
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "tolerance"),
+    [
+        (FABT, {"steps": 20}, 2e-3),
+        (CarliniWagner, {"steps": 200, "step": 0.02}, 0.05),
+        (IterativeClipping, {"steps": 300, "step": 0.02}, 0.6),
+    ],
+)
+@pytest.mark.parametrize("targeted", [False, True])
+def test_the_nearest_sound_of_the_confidence_is_found(
+    kind: Any, settings: dict[str, Any], tolerance: float, targeted: bool
+) -> None:
+    # Of two labels, 0.9 is where the logits differ by log 9: a hyperplane.
+    x, model = sounds(6, 80), linear(80, 2)
+    w, logits = model(torch.eye(80, dtype=torch.float64)), model(x)
+    best = (logits.diff(dim=1)[:, 0].abs() + math.log(9)) / w.diff(dim=1).norm()
+    attack = kind(model, snr_db=1.0, outputs="logits", amplitude=None, confidence=0.9, **settings)
+    attack = attack.targeted(1 - logits.argmax(1)) if targeted else attack
+    result = attack.run(x)
+    assert bool(result.success.all())
+    assert bool((result.confidence_after >= 0.9).all())
+    ratio = result.difference.norm(dim=1) / best
+    assert bool((ratio >= 1 - 1e-9).all())
+    assert bool((ratio <= 1 + tolerance).all()), ratio
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_many_labels_the_confidence_is_reached(kind: Any) -> None:
+    x, model = sounds(6, 80), linear(80, 4)
+    attack = kind(model, snr_db=1.0, outputs="logits", steps=100, confidence=0.95)
+    for each in (attack, attack.targeted(2)):
+        result = each.run(x)
+        p = model(result.sound).softmax(1)
+        aim = p[:, 2] if each is not attack else p.amax(1)
+        assert bool(result.success.all())
+        assert bool((aim >= 0.95).all())
 
 
 @pytest.mark.parametrize("kind", KINDS)

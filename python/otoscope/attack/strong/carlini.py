@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from otoscope.attack.bounds import Region
-from otoscope.attack.classifier import gradient_of, predict
+from otoscope.attack.classifier import gradient_of
 from otoscope.attack.problem import Problem
 from otoscope.attack.search import SearchState, respond
 from otoscope.attack.strong.fab import NearestAttack
@@ -45,8 +45,9 @@ class CarliniWagner(NearestAttack):
     -----
     c is divided by 2 after success, and multiplied by 10 after failure until both are known; then
     it is their geometric mean. The amplitude is kept by clamping, not by the paper's tanh, whose
-    gradient vanishes at full scale. The result is the nearest adversary seen, moved to the
-    boundary; one that is beyond the bound is no success.
+    gradient vanishes at full scale. With a confidence, the margin is that to the confidence where
+    more lacks to it. The result is the nearest adversary seen, moved to the boundary; one that is
+    beyond the bound is no success.
 
     Examples
     --------
@@ -97,7 +98,7 @@ class CarliniWagner(NearestAttack):
             any_success |= response.success
             if iteration == self.steps or bool((response.success & (sound == x).all(1)).all()):
                 break
-            margin = problem.objective.assess(predict(self.model, at)).loss
+            margin = self.shortfall(problem, at)
             size = ((at - x) / reach).square().sum(1)
             gradient = gradient_of(size + c * margin.clamp(min=-self.kappa), at)
             sound = adam.step(sound, gradient)
@@ -109,7 +110,7 @@ class CarliniWagner(NearestAttack):
 class IterativeClipping(NearestAttack):
     """Clip the difference at a level that falls, for each sound, whenever the model is fooled.
 
-    The attack of Carlini and Wagner on speech, as Prinz, Flexer and Widmer use it on music.
+    The attack of Carlini and Wagner on speech, which Prinz, Flexer and Widmer adapt to music.
     Settings that are not listed are those of every attack: see `otoscope.attack.base.Attack`.
 
     Parameters
@@ -131,8 +132,10 @@ class IterativeClipping(NearestAttack):
 
     Notes
     -----
-    The loss is the margin, where the papers have the cross-entropy with the target. The paper's
-    variant with a multi-scale norm is not here. An adversary beyond the bound is no success.
+    The loss is the margin, where the papers have the cross-entropy with the target. The level falls
+    as in the attack on speech. The authors of the attack on music keep it, give Adam the signs of
+    the gradient, and stop at the first adversary; their variant with a multi-scale norm is not
+    here. An adversary beyond the bound is no success.
 
     Examples
     --------
@@ -172,7 +175,7 @@ class IterativeClipping(NearestAttack):
             peak = (sound - x).abs().amax(1, keepdim=True)
             lowered = self.factor * torch.minimum(clip, peak)
             clip = torch.where(response.success[:, None] & (peak > 0), lowered, clip)
-            margin = problem.objective.assess(predict(self.model, at)).loss
+            margin = self.shortfall(problem, at)
             size = ((at - x) / region.reach).square().sum(1)
             gradient = gradient_of(size + self.weight * margin.clamp(min=0), at)
             moved = adam.step(sound, gradient) - x

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from otoscope.attack.base import Attack
+from otoscope.attack.classifier import predict
 from otoscope.attack.problem import Problem, pose
 from otoscope.attack.result import AttackResult
 from otoscope.attack.search import SearchState, summarise
@@ -22,7 +23,7 @@ from otoscope.attack.strong.square import Square
 from otoscope.errors import ParameterError
 from otoscope.metrics import Interval
 from otoscope.progress import Progress, silent
-from otoscope.protocols import Sound, differentiating, evaluating
+from otoscope.protocols import Model, Sound, differentiating, evaluating
 
 __all__ = ["Ensemble", "EnsembleResult", "strong"]
 
@@ -126,7 +127,7 @@ class Ensemble:
         mode = differentiating if any(a.needs_gradient for a in attacks.values()) else evaluating
         with mode(first.model):
             problem, state = _solved(first, x, y, first_example, n_steps, progress)
-            is_counted = ~(state.success & (state.iterations == 0))
+            is_counted = ~_has_aim(first.model, problem)
             fooled_by = _named(
                 [""] * len(problem.x), state.success & is_counted, next(iter(attacks))
             )
@@ -199,6 +200,13 @@ def _solved(
         state = attack.solve(problem, progress)
     state.history = F.pad(state.history, (0, n_steps + 1 - state.history.shape[1]), value=torch.nan)
     return problem, state
+
+
+def _has_aim(model: Model, problem: Problem) -> Tensor:
+    """Whether the model predicts the aim for the sounds themselves, at any confidence: [batch]."""
+    objective = replace(problem.objective, confidence=None)
+    with torch.no_grad():
+        return objective.assess(predict(model, problem.x)).success
 
 
 def _named(names: list[str], is_fooled: Tensor, name: str) -> list[str]:

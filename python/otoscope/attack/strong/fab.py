@@ -12,7 +12,7 @@ from otoscope.attack.classifier import gradient_of, predict
 from otoscope.attack.problem import Problem
 from otoscope.attack.search import Response, SearchState, respond
 from otoscope.attack.strong.base import StrongAttack, each_target, nearer
-from otoscope.attack.strong.losses import Loss
+from otoscope.attack.strong.losses import Loss, LossObjective
 from otoscope.errors import ParameterError, require_integer
 from otoscope.progress import Progress, tracked
 from otoscope.signal.snr import radius
@@ -57,6 +57,11 @@ class NearestAttack(StrongAttack):
                 f"{type(self).__name__} looks for the nearest adversary, and has no {names}: "
                 "use APGD"
             )
+
+    def shortfall(self, problem: Problem, sound: Tensor) -> Tensor:
+        """Return what each candidate lacks to success, [batch]; see `LossObjective.shortfall`."""
+        objective = LossObjective.of(problem.objective, self.loss)
+        return objective.shortfall(predict(self.model, sound))
 
     def kept(self, problem: Problem, sound: Tensor, response: Response) -> NearestResponse:
         """Rank candidates by their distance; those beyond the bound are no success."""
@@ -114,7 +119,8 @@ class FABT(NearestAttack):
     A step projects both the point and the sound onto the linearised boundary within the amplitude,
     goes beyond it by 5 %, and weighs both; a point that succeeds is drawn back towards the sound.
     The result is the nearest adversary seen, moved to the boundary; one that is beyond the bound
-    is no success. With a goal, the boundary is that with the strongest other label.
+    is no success. With a goal, the boundary is that with the strongest other label; with a
+    confidence, it is where the label has that confidence.
 
     Examples
     --------
@@ -157,7 +163,7 @@ class FABT(NearestAttack):
     def _stepped(self, problem: Problem, sound: Tensor) -> Tensor:
         x, limit = problem.x, self.amplitude or math.inf
         at = sound.detach().requires_grad_()
-        margin = problem.objective.assess(predict(self.model, at)).loss
+        margin = self.shortfall(problem, at)
         normal = gradient_of(margin, at)
         # the boundary: margin + normal (p - sound) = 0
         level = (normal * sound).sum(1) - margin.detach()

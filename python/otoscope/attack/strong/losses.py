@@ -78,6 +78,25 @@ class LossObjective(Objective):
         loss = self._loss(z, labels)
         return replace(super().assess(values), loss=loss.mean(1) if loss.ndim == 2 else loss)
 
+    def shortfall(self, values: Tensor) -> Tensor:
+        """Return what each sound lacks to success, [batch], in nats; negative where it succeeds.
+
+        It is the margin, or what the aim lacks to the confidence required, whichever is more.
+        """
+        margin = replace(self, loss="margin").assess(values).loss
+        if self.confidence is None:
+            return margin
+        z, labels = self.scores(values), self.labels
+        if z.ndim == 3 and labels.ndim == 1:
+            z = pooled_log_posterior(z)
+        if self.towards is not None or self.targeted:
+            aim = labels if self.towards is None else self.towards
+            goal = z.gather(-1, aim[..., None])[..., 0]
+        else:
+            goal = z.scatter(-1, labels[..., None], -math.inf).amax(-1)
+        goal = goal.mean(1) if goal.ndim == 2 else goal
+        return torch.maximum(margin, math.log(self.confidence) - goal)
+
     def scores(self, values: Tensor) -> Tensor:
         """Return z: [batch, label], or [batch, frame, label] for labels or votes per frame."""
         z = log_posterior(values, self.outputs)
