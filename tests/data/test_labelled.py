@@ -84,6 +84,9 @@ def test_artists_of_lmd_are_read_from_the_names(tmp_path: Path) -> None:
     files(tmp_path, "tango/Carlos Gardel - A.mp3", "tango/carlos gardel - B.mp3", "axe/X - Y.mp3")
     groups = [sound.group for sound in load_lmd(tmp_path)]
     assert groups == ["x", "carlos gardel", "carlos gardel"]
+    assert load_genres(tmp_path) == load_lmd(tmp_path)
+    files(tmp_path, "axe/track 1.mp3")
+    assert load_genres(tmp_path) == load_genre_folders(tmp_path)
 
 
 def test_names_without_artists_are_refused(tmp_path: Path) -> None:

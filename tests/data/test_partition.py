@@ -114,6 +114,13 @@ def test_unknown_kinds_and_few_sounds_are_refused() -> None:
         partition(FIVE[:2])
 
 
+def test_artists_that_are_not_known_cannot_be_kept_apart() -> None:
+    unknown = [LabelledSound(f"a/{i}", Path(), "a", f"a/{i}") for i in range(8)]
+    with pytest.raises(ParameterError, match="'grouped', but no artist of the sounds is known"):
+        partition(unknown, "grouped")
+    assert len(partition(unknown, "random").train) == 4
+
+
 def test_a_folder_is_loaded_and_divided(tmp_path: Path) -> None:
     for label in "ab":
         (tmp_path / label).mkdir()

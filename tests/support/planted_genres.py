@@ -29,11 +29,12 @@ def tone(label: str, number: int, seconds: float = SECONDS) -> Tensor:
 
 
 def write_tones(folder: Path, n: int = 8) -> Path:
-    """Write a folder of labelled folders."""
+    """Write a folder of labelled folders, each sound by an artist of its own."""
     for label in BINS:
         (folder / label).mkdir(parents=True, exist_ok=True)
         for number in range(n):
-            write_audio(folder / label / f"{label}.{number:05d}.wav", tone(label, number), sr=SR)
+            name = f"{label} {number} - {number:05d}.wav"
+            write_audio(folder / label / name, tone(label, number), sr=SR)
     return folder
 
 

@@ -63,7 +63,8 @@ def load_genres(folder: str | Path) -> tuple[LabelledSound, ...]:
     Returns
     -------
     tuple of LabelledSound
-        Sounds in the order of the manifest, or by label and name.
+        Sounds in the order of the manifest, or by label and name. Artists are those of the manifest
+        or, if all files are named "ARTIST - TITLE", of the names.
 
     Raises
     ------
@@ -80,7 +81,8 @@ def load_genres(folder: str | Path) -> tuple[LabelledSound, ...]:
         return _of_manifest(folder)
     if (folder / "genres").is_dir() or {*_GTZAN} <= {path.name for path in folder.glob("*")}:
         return load_gtzan(folder)
-    return load_genre_folders(folder)
+    sounds = load_genre_folders(folder)
+    return load_lmd(folder) if all(map(_names_artist, sounds)) else sounds
 
 
 def load_gtzan(folder: str | Path) -> tuple[LabelledSound, ...]:
@@ -141,7 +143,7 @@ def load_lmd(folder: str | Path) -> tuple[LabelledSound, ...]:
     'carlos gardel'
     """
     sounds = load_genre_folders(folder)
-    if not any(" - " in Path(sound.name).name for sound in sounds):
+    if not any(map(_names_artist, sounds)):
         raise ParameterError(
             f'{folder}: no file is named "ARTIST - TITLE", so that artists cannot be kept apart; '
             "see load_genre_folders for sounds without artists"
@@ -215,6 +217,10 @@ def _labelled(root: Path, labels: Sequence[str]) -> tuple[LabelledSound, ...]:
         for path in sorted((root / label).iterdir())
         if path.suffix.lower() in _SUFFIXES
     )
+
+
+def _names_artist(sound: LabelledSound) -> bool:
+    return " - " in Path(sound.name).name
 
 
 def _artist(name: str) -> str:

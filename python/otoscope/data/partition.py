@@ -126,7 +126,7 @@ def partition(
     Raises
     ------
     ParameterError
-        If a label has fewer than three sounds or, if grouped, artists.
+        If a label has fewer than three sounds or, if grouped, artists; or no artist is known.
 
     References
     ----------
@@ -140,6 +140,12 @@ def partition(
     """
     if kind not in ("random", "grouped"):
         raise ParameterError(f"kind is {kind!r}, must be 'random' or 'grouped'")
+    if kind == "grouped" and all(sound.group == sound.name for sound in sounds):
+        raise ParameterError(
+            "the partition is 'grouped', but no artist of the sounds is known: otoscope corpus "
+            'genres tells them, or the names of files that all are "ARTIST - TITLE"; divide at '
+            "random, or by lists of files"
+        )
     parts: tuple[list[LabelledSound], ...] = ([], [], [])
     for number, label in enumerate(sorted({sound.label for sound in sounds})):
         own = [sound for sound in sounds if sound.label == label]

@@ -172,8 +172,8 @@ def test_a_model_of_another_partition_is_refused(
 def test_lists_that_name_missing_sounds_say_which_and_how_many(
     config: AdversaryGenreConfig, tmp_path: Path
 ) -> None:
-    for part, names in (("train", "high/gone.wav\nlow/low.00001.wav"), ("valid", "low/gone.wav"),
-                        ("test", "low/low.00002.wav")):  # fmt: skip
+    lists = {"train": "high/gone.wav\nlow/low 1 - 00001.wav", "valid": "low/gone.wav"}
+    for part, names in {**lists, "test": "low/low 2 - 00002.wav"}.items():
         (tmp_path / f"{part}_random.txt").write_text(names)
     with pytest.raises(ParameterError, match=r"name high/gone, .*\(2 of 4 are missing\)"):
         adversary_genre(replace(config, lists=tmp_path, models=""), tmp_path)

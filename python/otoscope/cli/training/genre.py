@@ -40,7 +40,8 @@ def genre(  # noqa: PLR0913 - a command has the options it has
     partition: Annotated[
         str,
         typer.Option(
-            help="How sounds are divided: random, or grouped, with no artist in two parts; with "
+            help="How sounds are divided: random, or grouped, with no artist in two parts (those "
+            'of otoscope corpus genres, or of files that all are named "ARTIST - TITLE"); with '
             "--lists, which lists: random or fault of GTZAN.",
             rich_help_panel=INPUT,
         ),
