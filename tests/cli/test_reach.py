@@ -81,6 +81,10 @@ WORK: dict[str, tuple[str, str]] = {
 }
 
 # What is tried as the value of an option until the command takes it.
+WORK["experiment adversarial-training"] = (  # of windows alone are the channels
+    WORK["experiment adversarial-training"][0],
+    WORK["experiment adversarial-training"][1] + " --system windows",
+)
 VALUES: tuple[str, ...] = (
     "7",
     "0.3",
@@ -93,7 +97,7 @@ VALUES: tuple[str, ...] = (
     *("fourier", "mp3:64", "librosa", "mma", "kernel"),
 )
 VALUES += ("paper", "v1", "cuda", "fluidsynth", "challenge2020", "challenge2022", "midi")
-VALUES += ("Dmaj", "jig", "apgd", "linf", "gain:3", "windows", "synth", "magnitude")
+VALUES += ("Dmaj", "jig", "apgd", "linf", "gain:3", "windows", "frames", "synth", "magnitude")
 
 # Options that do not reach the work, since the command line itself reads them or writes what came
 # out: each with the test that fails if it is ignored. The others are tried here.

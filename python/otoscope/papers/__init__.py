@@ -234,7 +234,7 @@ EXPERIMENTS = {
             "e_adversary.adversarial_training",
             "AdversarialTrainingConfig",
             "adversarial_training",
-            "Train networks of frames against adversaries, and attack them strongly (paper E).",
+            "Train networks of genres against adversaries, and attack them strongly (paper E).",
             resumes=True,
         ),
     )
