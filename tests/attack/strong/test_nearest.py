@@ -92,6 +92,21 @@ def test_of_many_labels_the_confidence_is_reached(kind: Any) -> None:
         assert bool((aim >= 0.95).all())
 
 
+@pytest.mark.parametrize("kind", [CarliniWagner, IterativeClipping])
+@pytest.mark.parametrize("confidence", [None, 0.8])
+def test_labels_per_frame_are_all_reached(kind: Any, confidence: float | None) -> None:
+    x, of_frame = sounds(4, 80), linear(20, 3)
+
+    def model(sound: Tensor) -> Tensor:
+        return of_frame(sound.unflatten(1, (4, 20)))  # type: ignore[no-any-return]
+
+    attack = kind(model, snr_db=1.0, outputs="logits", steps=60, confidence=confidence)
+    labels = torch.tensor([[0, 1, 2, 1]]).expand(4, -1)
+    result = attack.targeted(labels).run(x)
+    assert bool(result.success.all())
+    assert torch.equal(model(result.sound).argmax(-1), labels)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_lies_beyond_the_bound_is_no_success(kind: Any) -> None:
     x, model = sounds(8, 80), linear(80, 4)

@@ -120,7 +120,8 @@ class FABT(NearestAttack):
     goes beyond it by 5 %, and weighs both; a point that succeeds is drawn back towards the sound.
     The result is the nearest adversary seen, moved to the boundary; one that is beyond the bound
     is no success. With a goal, the boundary is that with the strongest other label; with a
-    confidence, it is where the label has that confidence.
+    confidence, it is where the label has that confidence. Labels per frame have a boundary each,
+    and their steps seldom cross all: `CarliniWagner` finds more.
 
     Examples
     --------

@@ -81,14 +81,18 @@ class LossObjective(Objective):
     def shortfall(self, values: Tensor) -> Tensor:
         """Return what each sound lacks to success, [batch], in nats; negative where it succeeds.
 
-        It is the margin, or what the aim lacks to the confidence required, whichever is more.
+        It is the margin, or what the aim lacks to the confidence required, whichever is more; with
+        labels per frame the largest margin of a frame, with votes per frame the mean.
         """
-        margin = replace(self, loss="margin").assess(values).loss
+        z, labels = self.scores(values), self.labels
+        is_pooled = z.ndim == 3 and labels.ndim == 1
+        each = labels[:, None].expand(z.shape[:-1]) if is_pooled else labels
+        margin = replace(self, loss="margin")._loss(z, each)
+        if margin.ndim == 2:  # labels per frame: all of them decide
+            margin = margin.mean(1) if is_pooled else margin.amax(1)
         if self.confidence is None:
             return margin
-        z, labels = self.scores(values), self.labels
-        if z.ndim == 3 and labels.ndim == 1:
-            z = pooled_log_posterior(z)
+        z = pooled_log_posterior(z) if is_pooled else z
         if self.towards is not None or self.targeted:
             aim = labels if self.towards is None else self.towards
             goal = z.gather(-1, aim[..., None])[..., 0]
