@@ -135,6 +135,9 @@ def test_a_short_sound_is_filled_with_silence(built_in: Any) -> None:
     torch.testing.assert_close(known.domain.floor, torch.full((20,), float(np.log(1e-10))))
     lime = SoundLIME(known, segments="temporal:4", content="silence", target=0)
     assert lime.explain(known.patch((Y, SR))).passes == 16
+    unknown = SoundLIME(model, segments="temporal:4", content="silence", target=0)
+    with pytest.raises(ParameterError, match=r"take .*'mean_inp'.* or say .* compression= of a L"):
+        unknown.explain(model.patch((Y, SR)))
     with pytest.raises(ParameterError, match="too short for an excerpt"):
         model.patch((Y[:2000], SR))
 

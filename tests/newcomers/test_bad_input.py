@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import UserDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,15 @@ class Random(nn.Module):
 def conv(n_channels: int) -> nn.Sequential:
     end = [nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 2)]
     return nn.Sequential(nn.Conv1d(n_channels, 4, 9), *end)
+
+
+UNBATCHED = nn.Sequential(nn.Conv1d(1, 1, 9), nn.Flatten(), nn.Linear(len(Y) - 8, 2))
+"""Takes [1, sample] for one sound without a batch."""
+
+EITHER = nn.Sequential(
+    nn.Unflatten(1, (1, -1)), nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+)
+"""Takes [batch, mel, frame] and [batch, frame, mel], as transformers of patches do."""
 
 
 def by_time(model: Any, sound: object = (Y, SR), cut: Any = "time:2", **options: Any) -> Any:
@@ -91,6 +101,8 @@ def stems(first: Tensor, second: Tensor) -> Any:
         ),
         (lambda: by_time(conv(1)), r"takes \[2, 1, 4000\] .*layout='b 1 sample'"),
         (lambda: by_time(conv(2)), r"takes \[2, 2, 4000\] .*layout='b 2 sample'"),
+        (lambda: by_time(UNBATCHED), r"takes \[2, 1, 4000\] .*layout='b 1 sample'"),
+        (lambda: interrogated(conv(1)), r"takes \[2, 1, 4000\] .*layout='b 1 sample'"),
         (lambda: by_time(of_waveforms(conv(1))), r"layout='b 1 sample'"),
         (lambda: WaveformPGD(conv(1)).run(Y), r"WaveformListener layout='b 1 sample'"),
         (lambda: WaveformPGD(of_waveforms(conv(1))).run(Y), r"layout='b 1 sample'"),
@@ -116,6 +128,20 @@ def stems(first: Tensor, second: Tensor) -> Any:
             r"lasts 1\.00 s, the model hears 0\.50 s at once; cut an excerpt: model\.patch",
         ),
         (lambda: picture(of_pictures(), (Y[:99], SR)), r"too short for an excerpt of 0\.50 s"),
+        (
+            lambda: picture(EITHER, torch.rand(100, 40)),
+            r"takes \[2, 40, 100\] = \[batch, mel, frame\] and also \[2, 100, 40\] = .*: give the "
+            "one of its training, layout='b mel frame' or layout='b frame mel'",
+        ),
+        (
+            lambda: picture(EITHER, (Y, SR), layout="b mel frame"),
+            r"of pictures, and a sound is explained; join the network to its front end with .*L",
+        ),
+        (
+            lambda: picture(EITHER, UserDict(input_values=[1], mask=[1]), layout="b mel frame"),
+            r"patch is a UserDict of 'input_values', 'mask'; .*, as with \['input_values'\]",
+        ),
+        (lambda: picture(EITHER, [["a.wav"]]), r"patch is 'a\.wav', must be a Patch"),
         (lambda: picture(of_pictures(), "lost.wav"), r"lost\.wav is not there"),
         (
             lambda: picture(of_pictures(), None),
@@ -127,6 +153,20 @@ def stems(first: Tensor, second: Tensor) -> Any:
 def test_error_names_what_came_and_the_remedy(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         call()
+
+
+def test_model_of_single_sounds_is_explained_one_by_one() -> None:
+    class Single(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape == (1, len(Y))
+            outputs: Tensor = LINEAR(x)
+            return outputs
+
+    lime = oto.SoundLIME(
+        Single(), components="time:2", content="silence", target=1, max_batch=1, shared=False
+    )
+    expected = by_time(LINEAR).coefficients
+    torch.testing.assert_close(lime.explain((Y, SR)).coefficients, expected)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -110,10 +110,16 @@ def as_patches(value: object, layout: InputLayout | None) -> tuple[list[Patch], 
         return [Patch(picture, layout=named) for picture in pictures], not is_batch
     if isinstance(value, Patch):
         return [value], True
-    if not isinstance(value, Iterable):
+    if isinstance(value, str) or not isinstance(value, Iterable):
         raise ParameterError(
             f"patch is {value!r}, must be a Patch, a Tensor [frame, mel], or a sound: a file's "
             "name or (y, sr)"
+        )
+    if isinstance(value, Mapping):  # as a feature extractor returns
+        keys = [*map(repr, value)]
+        raise ParameterError(
+            f"patch is a {type(value).__name__} of {', '.join(keys) or 'nothing'}; give one of its "
+            f"arrays, as with [{keys[0] if keys else '...'}]"
         )
     items = [as_patches(item, layout) for item in value]
     return [patch for patches, _ in items for patch in patches], False

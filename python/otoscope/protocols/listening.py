@@ -319,8 +319,11 @@ def _column(target: object, names: list[str], naming: str, called: str) -> int:
         return target
     if target not in names:
         near = _nearest_numbers(target, names) or get_close_matches(target, names, n=3, cutoff=0.4)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f": {_some(names)}"
-        raise ParameterError(f"{called} is {target!r}, the model has no such output{hint}{naming}")
+        hint = f"it has {_some(names)}"
+        if near:
+            hint = f"did you mean {' or '.join(map(repr, near))}?"
+        unknown = f"{called} is {target!r}, the model has no such output"
+        raise ParameterError(f"{unknown}; {hint}{naming}")
     return names.index(target)
 
 

@@ -222,11 +222,27 @@ def with_remedy(
     for name in _SOUNDS if form.layout.is_sound else _OTHERS:
         other = replace(form, layout=parse_layout(name))
         if other.layout != form.layout and _takes(other, inner, batch):
+            swapped = InputLayout(_swapped(other.layout))
+            if swapped not in (form.layout, other.layout) and _takes(
+                replace(form, layout=swapped), inner, batch
+            ):
+                return ParameterError(err.message, advice=_either(batch, other.layout, swapped))
             advice = _advice(
                 batch, form.layout, other.layout, is_listener=hasattr(model, "prepare")
             )
             return ParameterError(err.message, advice=advice)
     return err
+
+
+def _either(batch: Tensor, one: InputLayout, other: InputLayout) -> Advice:
+    """Say that a model takes pictures and transposed ones, so that its training decides."""
+    shapes = [f"{list(it.arrange(batch).shape)} = {it.named}" for it in (one, other)]
+    return Advice(
+        f"the model takes {shapes[0]} and also {shapes[1]}: give the one of its training, ",
+        Argument("layout", str(one), IN_MODEL_FILE),
+        " or ",
+        Argument("layout", str(other), IN_MODEL_FILE),
+    )
 
 
 def _takes(form: Signature, model: Callable[..., Any], batch: Tensor) -> bool:

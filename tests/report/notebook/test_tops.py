@@ -137,7 +137,11 @@ def test_a_result_without_pictures_is_a_sentence() -> None:
     assert nothing._repr_html_() == (
         "<p>None of 2 searches met a finite activation of the unit.</p>"
     )
-    assert "The best of 2 searches drives the unit up to 3." in maximised([1, 3.0], 1)._repr_html_()
+    climbed = maximised([1, 3.0], 1)
+    assert "The best of 2 searches drives the unit up to 3." in climbed._repr_html_()
+    assert str(replace(climbed, flat=torch.tensor([False, True]))) == str(climbed)
+    still = replace(climbed, flat=torch.tensor([True, True]))
+    assert "up to 3. The gradient was 0 from start to end" in str(still)
 
 
 def test_a_maximised_waveform_is_drawn_as_wave_and_spectrogram() -> None:

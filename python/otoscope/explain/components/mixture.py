@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,8 +93,9 @@ class Mixed(nn.Module):
         self.model, self.n_channels, self.layout = model, n_channels, layout
         if layout is not None and not layout.is_sound:
             raise ParameterError(
-                f"layout is {str(layout)!r}, which is of pictures, and a sound is explained; name "
-                "the axis sample in it"
+                f"layout is {str(layout)!r}, which is of pictures, and a sound is explained; join "
+                "the network to its front end with otoscope.models.Listener, or, for a network of "
+                "waveforms, name the axis sample"
             )
         if layout is not None and n_channels:
             raise ParameterError(
@@ -135,12 +137,21 @@ def mix(components: Components, excerpt: Excerpt) -> tuple[Mixture, list[Part]]:
 
 
 def require_answer(model: Mixed, mixture: Mixture) -> None:
-    """Refuse a sound that the model does not take, with the layout or channels that it takes."""
+    """Refuse a sound that the model does not take, with the layout or channels that it takes.
+
+    A convolution takes [1, sample] for a sound of one channel without a batch, so it gets two.
+    """
     batch = mixture.kept[None, None]
+    is_ambiguous = model.layout is None and not model.n_channels
     try:
-        call_model(model, batch)
+        call_model(model, batch.expand(1 + is_ambiguous, *batch.shape[1:]))
     except ParameterError as err:
-        raise _with_channels(err, model, batch) from err.__cause__
+        advised = _with_channels(err, model, batch)
+        if is_ambiguous and advised.advice is None:  # the model may be one for single sounds
+            with suppress(ParameterError):
+                call_model(model, batch)
+                return
+        raise advised from err.__cause__
 
 
 def _with_channels(err: ParameterError, model: Mixed, batch: Tensor) -> ParameterError:

@@ -130,7 +130,9 @@ class Content:
         if patch.domain is None:
             raise ParameterError(
                 f"content {self.name!r} is drawn as {self.space}, and the patch has no domain to "
-                "standardise it; give Patch(domain=...), or a content in the domain of the values"
+                "standardise it; take a content of its values ('mean_inp', 'min_inp', a number), "
+                "or say what the values are: with compression= of a Listener whose front end is a "
+                "function, else Patch(domain=...)"
             )
         if not isinstance(drawn, ops.Noise):
             to_values = patch.domain.values if self.space == "log_mel" else patch.domain.from_mel

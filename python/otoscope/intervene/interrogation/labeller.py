@@ -24,7 +24,9 @@ from otoscope.protocols import (
     model_name,
     weights_digest,
 )
+from otoscope.protocols.layout import SOUND
 from otoscope.protocols.listening import require_distinct
+from otoscope.protocols.signature import with_remedy
 
 __all__ = ["Labeller", "Predict"]
 
@@ -95,7 +97,12 @@ class Labeller:
         model = self._predict
         predict = model.label_scores if isinstance(model, SoundClassifier) else model
         with torch.no_grad(), evaluating(model):
-            response = call_guarded(predict, batch.to(device_of(model)), name="predict")
+            batch = batch.to(device_of(model))
+            try:
+                response = call_guarded(predict, batch, name="predict")
+            except ParameterError as err:
+                sounds = batch[:, None, :, None]
+                raise with_remedy(err, model, sounds, layout=SOUND) from err.__cause__
         if _holds_scores(response):
             response = as_outputs(response)
         if isinstance(response, str) or not hasattr(response, "__iter__"):

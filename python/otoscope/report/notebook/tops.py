@@ -258,6 +258,8 @@ def _maximisation_sentence(result: MaximisationResult) -> str:
     best = significant(float(result.activation[result.best]))
     searches = "The search drives" if n == 1 else f"The best of {n} searches drives"
     failed = f" {result.n_failed} met a NaN or an infinity and stopped." if result.n_failed else ""
+    if bool(result.flat.all()):
+        failed += " The gradient was 0 from start to end: the searches stayed where they began."
     return f"{searches} {result.unit} {direction} to {best}.{failed}"
 
 
