@@ -92,6 +92,22 @@ def test_of_many_labels_the_confidence_is_reached(kind: Any) -> None:
         assert bool((aim >= 0.95).all())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_aim_is_reached_where_its_confidence_is_beyond_the_bound(kind: Any) -> None:
+    x, model = sounds(2, 80), linear(80, 2)
+    w, logits = model(torch.eye(80, dtype=torch.float64)), model(x)
+    margin, norm = logits.diff(dim=1)[:, 0].abs(), w.diff(dim=1).norm()
+    best = (margin + math.log(3)) / norm  # where the aim has 0.75
+    for row, distance in zip(x, best, strict=True):
+        bound_db = float(20 * torch.log10(row.norm() / distance))
+        attack = kind(model, snr_db=bound_db, outputs="logits", steps=60, confidence=0.9)
+        result = attack.run(row)
+        assert not bool(result.success)
+        assert bool(model(result.sound).argmax(1) != model(row[None]).argmax(1))
+        assert float(result.confidence_after) <= 0.75 + 1e-9
+        assert float(result.snr_db) >= bound_db - 1e-9
+
+
 @pytest.mark.parametrize("kind", [CarliniWagner, IterativeClipping])
 @pytest.mark.parametrize("confidence", [None, 0.8])
 def test_labels_per_frame_are_all_reached(kind: Any, confidence: float | None) -> None:

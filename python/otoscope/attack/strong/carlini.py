@@ -103,6 +103,7 @@ class CarliniWagner(NearestAttack):
             gradient = gradient_of(size + c * margin.clamp(min=-self.kappa), at)
             sound = adam.step(sound, gradient)
             sound = sound if limit is None else sound.clamp(-limit, limit)
+        self.draw_back(problem, state, sound)
         return state, any_success
 
 

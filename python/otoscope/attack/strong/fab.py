@@ -74,6 +74,19 @@ class NearestAttack(StrongAttack):
             response.loss,
         )
 
+    def draw_back(self, problem: Problem, state: SearchState, sound: Tensor) -> None:
+        """Try the last points on the bound: the aim may be there, if not the confidence."""
+        if bool(state.success.all()):
+            return
+        difference = sound - problem.x
+        distance = difference.double().norm(dim=1) / radius(problem.x, self.snr_db)
+        scale = (distance * (1 + 1e-5)).clamp(min=1).to(sound)
+        candidate = problem.x + difference / scale[:, None]
+        with torch.no_grad():
+            response = respond(self.model, problem, candidate, differentiates=False)
+        rows = torch.arange(len(sound), device=sound.device)
+        state.update(rows, self.steps, candidate, self.kept(problem, candidate, response))
+
     def finish(self, problem: Problem, state: SearchState) -> SearchState:
         """Move the adversaries to the boundary, by bisection of their way."""
         is_changed = (state.sound != problem.x).any(1)
@@ -159,6 +172,7 @@ class FABT(NearestAttack):
             back = x + _BETA * (sound - x)
             sound = torch.where(response.success[:, None], back, sound)
             sound = self._stepped(problem, sound)
+        self.draw_back(problem, state, sound)
         return state
 
     def _stepped(self, problem: Problem, sound: Tensor) -> Tensor:
