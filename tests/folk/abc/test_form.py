@@ -34,7 +34,7 @@ def test_letters_and_numbers_are_read(text: str, sections: str, short: str) -> N
         ("AABB:1", "gives section A 1 bars, must be in [2, 32]"),
         ("AABB:33", "33 bars"),
         ("A:8 B:8 A:4", "gives section A 8 bars and 4; sections of one letter are alike"),
-        ("", "form has 0 sections, must be in [1, 32]"),
+        ("", "form is '', must be letters and numbers of bars"),
         ("A" * 33, "form has 33 sections"),
         ("<script>", "neither letters"),
     ],
