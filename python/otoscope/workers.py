@@ -181,7 +181,7 @@ def serve() -> None:
     """Work as the process of a worker: read items from stdin, write messages to stdout."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a model prints must not come between the messages
-    # Of a parent that has ended there is nothing, or half of a message, to read.
+    # The input ends, perhaps in the middle of a message, when the parent does.
     with answers, suppress(Terminated, BrokenPipeError, EOFError, pickle.UnpicklingError):
         _serve(sys.stdin.buffer, answers)
 

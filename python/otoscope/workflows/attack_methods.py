@@ -155,8 +155,7 @@ def check_options(config: AttackFileConfig, given: Collection[str] = ()) -> None
     config : AttackFileConfig
         Settings.
     given : collection of str
-        Names of the settings that a user gave, even if the value is the default; those of another
-        value count as given.
+        Settings that a user gave, see `otoscope.errors.refuse_ignored`.
 
     Raises
     ------

@@ -20,7 +20,7 @@ from otoscope.protocols import Sound, differentiating, evaluating
 
 __all__ = ["Universal", "UniversalResult"]
 
-_AT_ONCE = 8  # sounds of one pass: memory does not grow with the number of sounds
+_AT_ONCE = 8  # sounds of one forward and backward pass
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)

@@ -114,8 +114,7 @@ def refuse_unused(config: ExplainConfig, given: Collection[str] = ()) -> None:
     config : ExplainConfig
         Settings.
     given : collection of str
-        Names of the settings that a user gave, even if the value is the default; those of another
-        value count as given.
+        Settings that a user gave, see `otoscope.errors.refuse_ignored`.
 
     Raises
     ------
