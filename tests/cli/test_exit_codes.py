@@ -82,6 +82,7 @@ ARGUMENTS = {
     "corpus singing": "--n 1 --out {folder}/corpus",
     "corpus dance": "--n 1 --out {folder}/corpus",
     "corpus genres": "--n 1 --out {folder}/corpus",
+    "train prior": "{sounds} --out {folder}/model --steps 1",
     "train genre": "{sounds} --out {folder}/model",
     "benchmark-explainers": "--quick --out {folder}/x",
     "experiment ns-stability": "--quick --out {folder}/x --songs {sounds}",

@@ -73,6 +73,7 @@ WORK: dict[str, tuple[str, str]] = {
     "corpus singing": ("data:write_singing", "--out {folder}/new"),
     "corpus dance": ("data:write_dance", "--out {folder}/new"),
     "corpus genres": ("data:write_genres", "--band mma --out {folder}/new"),
+    "train prior": ("workflows.prior:train_generator", "{folder} --out {folder}/new"),
     "train genre": ("train.genre:train_genre", "{folder} --out {folder}/new"),
     **{
         f"experiment {e.name}": (f"papers.{e.module}:{e.function}", f"{e.example} --out {{folder}}")
@@ -233,6 +234,9 @@ SEEN_BY: dict[str, dict[str, str]] = {
     },
     "corpus singing": {"--json": "cli/test_cli.py::test_corpus_prints_json_for_machines"},
     "corpus dance": {"--json": "data/test_dance.py::test_command_writes_a_corpus"},
+    "train prior": {
+        "--json": "train/prior/test_training.py::test_the_command_trains_and_prints_json"
+    },
     "train genre": {
         **dict.fromkeys(
             ("--channels", "--window-hop"),

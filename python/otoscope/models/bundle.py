@@ -26,6 +26,7 @@ __all__ = [
     "NETWORKS",
     "load_bundle",
     "read_card",
+    "read_front_end",
     "save_bundle",
 ]
 
@@ -159,7 +160,7 @@ def load_bundle(path: str | PathLike[str]) -> Listener:
             raise ParameterError("the output_names must be texts")
         model = Listener(
             NETWORKS[network["class"]](**network["settings"], seed=None),
-            _front_end(description["front_end"], description["patch_frames"]),
+            read_front_end(description["front_end"], description["patch_frames"]),
             mean=tensors["mean"],
             std=tensors["std"],
             patch_frames=description["patch_frames"],
@@ -169,7 +170,7 @@ def load_bundle(path: str | PathLike[str]) -> Listener:
     return model.eval()
 
 
-def _front_end(settings: object, patch_frames: int) -> FrontEnd:
+def read_front_end(settings: object, patch_frames: int) -> FrontEnd:
     """Build a front end from settings whose types and sizes are checked."""
     if isinstance(settings, dict):
         settings = {**_SINCE, **settings}

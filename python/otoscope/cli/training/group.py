@@ -1,4 +1,4 @@
-"""otoscope train: detectors of singing, and classifiers of genres."""
+"""otoscope train: detectors of singing, classifiers of genres, priors of maximisation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import typer
 
 from otoscope.cli.groups import Group
 from otoscope.cli.training.genre import genre
+from otoscope.cli.training.prior import prior
 from otoscope.cli.training.singing import singing
 
 __all__ = ["train"]
 
 train = typer.Typer(
-    cls=Group, help="Train detectors of singing and classifiers of genres.", no_args_is_help=True
+    cls=Group,
+    help="Train detectors of singing, classifiers of genres and priors of maximisation.",
+    no_args_is_help=True,
 )
 train.command("singing")(singing)
 train.command("genre")(genre)
+train.command("prior")(prior)

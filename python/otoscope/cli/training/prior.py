@@ -1,0 +1,121 @@
+"""otoscope train prior: generators of log-mel excerpts, priors of otoscope maximise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from otoscope.cli import files, options
+from otoscope.cli.options import INPUT, METHOD, Config, Device, Json
+from otoscope.cli.output import bars, is_printed, show_skipped, training_kept, write_json
+
+__all__ = ["prior"]
+
+_CONFIG = Config("workflows.prior", "PriorConfig")
+_TRAINING = Config("train.prior.learner", "TrainPriorConfig")
+
+
+def prior(  # noqa: PLR0913 - a command has the options it has
+    out: Annotated[
+        Path, options.out("Folder for the generator.", files.output("folder"), metavar="MODEL")
+    ],
+    sounds: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="DIR...",
+            help="Folders of sounds; of otoscope corpus singing the mixes are used.",
+        ),
+    ] = None,
+    recipe: Annotated[str | None, _CONFIG.option("recipe", rich_help_panel=INPUT)] = _CONFIG[
+        "recipe"
+    ],
+    songs: Annotated[int, _CONFIG.option("songs", rich_help_panel=INPUT)] = _CONFIG["songs"],
+    validation: Annotated[
+        list[Path] | None, _CONFIG.option("validation", rich_help_panel=INPUT)
+    ] = None,
+    model: Annotated[str, _CONFIG.option("model", rich_help_panel=INPUT)] = _CONFIG["model"],
+    hours: Annotated[float | None, _CONFIG.option("hours")] = _CONFIG["hours"],
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue from MODEL's checkpoint, if it has one.",
+            rich_help_panel=METHOD,
+        ),
+    ] = False,
+    steps: Annotated[int, _TRAINING.option("steps")] = _TRAINING["steps"],
+    batch: Annotated[int, _TRAINING.option("batch")] = _TRAINING["batch"],
+    critic_steps: Annotated[int, _TRAINING.option("critic_steps")] = _TRAINING["critic_steps"],
+    learning_rate: Annotated[float, _TRAINING.option("learning_rate")] = _TRAINING["learning_rate"],
+    penalty: Annotated[float, _TRAINING.option("penalty")] = _TRAINING["penalty"],
+    average: Annotated[float, _TRAINING.option("average")] = _TRAINING["average"],
+    shrink: Annotated[int, _TRAINING.option("shrink")] = _TRAINING["shrink"],
+    seconds: Annotated[float, _TRAINING.option("seconds")] = _TRAINING["seconds"],
+    n_validation: Annotated[int, _TRAINING.option("n_validation")] = _TRAINING["n_validation"],
+    validate_every: Annotated[int, _TRAINING.option("validate_every")] = _TRAINING[
+        "validate_every"
+    ],
+    seed: options.Seed = _TRAINING["seed"],
+    device: Device = _CONFIG["device"],
+    json_path: Json = None,
+) -> None:
+    """Train a generator of log-mel excerpts against a critic (WGAN-GP), for otoscope maximise.
+
+    With --resume, a training that was interrupted continues from its last checkpoint. MODEL/samples
+    has pictures and sounds of samples, one of each per validation.
+
+    Example: otoscope train prior music --out prior --shrink 4 --hours 2
+    """
+    from otoscope.train.prior import TrainPriorConfig
+    from otoscope.workflows.prior import PriorConfig, train_generator
+
+    training = TrainPriorConfig(
+        steps=steps,
+        batch=batch,
+        critic_steps=critic_steps,
+        learning_rate=learning_rate,
+        penalty=penalty,
+        average=average,
+        shrink=shrink,
+        seconds=seconds,
+        n_validation=n_validation,
+        validate_every=validate_every,
+        seed=seed,
+    )
+    config = PriorConfig(
+        out,
+        tuple(sounds or ()),
+        recipe,
+        songs,
+        tuple(validation or ()),
+        model,
+        training,
+        device,
+        hours,
+        resume,
+    )
+    with bars(training_kept(out, resume=resume)) as progress:
+        result = train_generator(config, progress=progress, on_step=_Best())
+    write_json(result.to_dict(), json_path)
+    show_skipped(out, result.skipped)
+    if not is_printed(json_path):
+        quality = {name: row["frechet"] for name, row in result.quality.items()}
+        typer.echo(
+            f"{result.steps} steps; Fréchet distance to held-out excerpts "
+            f"{quality['samples']:.3g} (other real excerpts {quality['real']:.3g}, shuffled frames "
+            f"{quality['shuffled']:.3g}, noise {quality['noise']:.3g}): {result.path}.json"
+        )
+
+
+class _Best:
+    """Prints each distance that is smaller than all before."""
+
+    best: float | None = None
+
+    def __call__(self, result: Any) -> None:
+        if result.best is not None and result.best != self.best:
+            self.best = result.best
+            text = f"step {result.step} of {result.steps}: Fréchet distance {result.best:.4g}"
+            typer.echo(text, err=True)
