@@ -27,9 +27,7 @@ Range: TypeAlias = tuple[int, int, int]
 
 Result = TypeVar("Result")
 
-_CACHED = 1 << 19  # elements of the largest tensor of a block on a CPU
-_WORTH = 1 << 17  # elements of a block that repay its overhead
-_PARTS = 4  # least number of blocks of a layer, where they are worth it
+_CACHED = 1 << 19  # elements of the largest tensor of a block on a CPU; fewer repay no thread
 _AT_ONCE = 1 << 26  # on a GPU, where few large calls are faster
 _LARGE = 1 << 23  # bytes of a matrix from which it has pages of its own
 _PAGE = 1 << 21  # bytes of a huge page
@@ -65,8 +63,7 @@ class Blocks:
             width * len(group.tile_of_variant)
             for width, group in zip(widths, layout.groups, strict=True)
         )
-        some = max(_WORTH, all_widths // _PARTS)
-        self._most = min(_CACHED, some) if device.type == "cpu" else _AT_ONCE
+        self._most = _CACHED if device.type == "cpu" else _AT_ONCE
         self._matrix: Tensor | None = None
         # tells type and features; of a large layout little is computed before threads share it
         self._first = next(self.ranges()) if all_widths <= self._most else (0, 0, 1)
