@@ -67,11 +67,13 @@ WAYS: dict[str, dict[str, str]] = {
         "import": "--import {answers}",
     },
     "maximise": {
-        "fourier": "--model {m}:conv --layer 2 --unit 1",
+        "fourier": "--model {m}:conv --layer 2 --unit 1 --prior fourier",
+        "magnitudes": "--model {m}:conv --layer 2 --unit 1 --prior maco",
         "raw": "--model {m}:conv --layer 2 --unit 1 --prior raw",
         "blurred": "--model {m}:conv --layer 2 --unit 1 --prior raw --blur 1 --blur-every 2",
-        "one position": "--model {m}:conv --layer 5 --unit 1",
-        "all of a grid": "--model {m}:conv --layer 5 --unit 1 --rate 0.1 --penalty 0.1",
+        "one position": "--model {m}:conv --layer 5 --unit 1 --prior fourier",
+        "all of a grid": "--model {m}:conv --layer 5 --unit 1 --prior fourier --rate 0.1 "
+        "--penalty 0.1",
     },
     "distance": {
         "sounds": "{data}/loud {data}/soft --model {m}:conv --layer 0 --hop 0.02",
@@ -342,6 +344,8 @@ def without(words: str, option: str) -> str:
             "blur is 1.0, and of 12 iterations, every 13th is blurred: none; leave out --blur, or "
             "choose --blur-every 12",
         ),
+        ("maximise", "magnitudes", "--penalty 0.1", "all phases of prior maco are equally likely"),
+        ("maximise", "fourier", "--generator x", "which is of prior gan, not fourier; leave out"),
         ("maximise", "fourier", "--l2 1", "not fourier; leave out --l2, or choose --prior raw"),
         ("maximise", "one position", "--pool max", "has one position: there is nothing to pool"),
         ("maximise", "all of a grid", "--grid", "leave out --grid or one of --rate, --penalty"),

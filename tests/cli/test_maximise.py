@@ -164,12 +164,13 @@ def test_bad_settings_are_told_before_a_sound_is_read(
     def read(*_: object, **__: object) -> None:
         raise AssertionError("a sound was read")
 
-    monkeypatch.setattr("otoscope.workflows.maximise_specimens.samples", read)
+    monkeypatch.setattr("otoscope.workflows.maximise.specimens.samples", read)
     refused("synth-singing", "--layer", "fc9", *options)
 
 
 def test_minimise_goes_down_and_a_probability_is_warned_of() -> None:
     command = ["synth-singing", "--seeds", 2, "--iterations", 20, "--every", 3, "--json"]
+    command += ["--prior", "fourier"]
     down, up = (
         json.loads(run(*command, "--layer", "probability", *way)) for way in (["--minimise"], [])
     )
@@ -196,7 +197,7 @@ def test_sound_and_picture_agree_where_the_picture_is_that_of_a_sound() -> None:
         (["synth-singing", "--layer", "fc99"], "has no layer 'fc99'; nearest: fc9"),
         (["synth-singing", *QUICK, "--unit", "7"], "unit is 7, layer 'fc9' gives [1]"),
         (["synth-singing", *QUICK, "--unit", "x"], "unit is 'x', must be indices"),
-        (["synth-singing", *QUICK, "--prior", "gan"], "prior is 'gan', must be raw or fourier"),
+        (["synth-singing", *QUICK, "--prior", "gans"], "prior is 'gans', must be one of auto, gan"),
         (["synth-singing", *QUICK, "--pool", "sum"], "pool is 'sum'"),
         (["synth-singing", *QUICK[:-2], "--every", "0"], "every is 0.0, must be seconds above 0"),
         (["synth-singing", *QUICK, "--rate", "0"], "must be finite and > 0"),

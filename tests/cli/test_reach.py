@@ -73,7 +73,7 @@ WORK: dict[str, tuple[str, str]] = {
     "corpus singing": ("data:write_singing", "--out {folder}/new"),
     "corpus dance": ("data:write_dance", "--out {folder}/new"),
     "corpus genres": ("data:write_genres", "--band mma --out {folder}/new"),
-    "train prior": ("workflows.prior:train_generator", "{folder} --out {folder}/new"),
+    "train prior": ("workflows.maximise.generator:train_generator", "{folder} --out {folder}/new"),
     "train genre": ("train.genre:train_genre", "{folder} --out {folder}/new"),
     **{
         f"experiment {e.name}": (f"papers.{e.module}:{e.function}", f"{e.example} --out {{folder}}")
@@ -124,6 +124,7 @@ SEEN_BY: dict[str, dict[str, str]] = {
     },
     "maximise": {
         "--out": "cli/test_maximise.py::test_writes_a_report_and_sounds_at_one_level",
+        "--generator": "workflows/test_maximise_priors.py::test_the_command_takes_a_generator",
         "--html": "cli/test_maximise.py::test_regularisers_and_the_layer_to_rank_by_are_passed_on",
         "--blur-every": "cli/test_maximise.py::"
         "test_regularisers_and_the_layer_to_rank_by_are_passed_on",

@@ -18,7 +18,7 @@ from otoscope.signal import Compression, librosa_mel, write_audio
 from otoscope.signal.audio import files
 from otoscope.workflows import AttackFileConfig, attack_file, features
 from otoscope.workflows.features import FeatureConfig, SoundFeatures
-from otoscope.workflows.maximise_specimens import RealExcerpts
+from otoscope.workflows.maximise.specimens import RealExcerpts
 from otoscope.workflows.recording import Recording
 from otoscope.workflows.singing.evaluate import EvaluateConfig, evaluate_detector
 

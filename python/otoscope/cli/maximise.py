@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["maximise"]
 
-_CONFIG = Config("workflows.maximise", "MaximiseConfig")
+_CONFIG = Config("workflows.maximise.maximise", "MaximiseConfig")
 _AGAIN = "Repeat the option for another setting."
 
 
@@ -48,6 +48,7 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
     unit: Annotated[str, _CONFIG.option("unit", rich_help_panel=MODEL)] = _CONFIG["unit"],
     minimise: Annotated[bool, _CONFIG.option("minimise")] = _CONFIG["minimise"],
     prior: Annotated[str, _CONFIG.option("prior")] = _CONFIG["prior"],
+    generator: Annotated[Path | None, _CONFIG.option("generator")] = _CONFIG["generator"],
     l2: Annotated[float, _CONFIG.option("l2")] = _CONFIG["l2"],
     variation: Annotated[float, _CONFIG.option("variation")] = _CONFIG["variation"],
     blur: Annotated[float, _CONFIG.option("blur")] = _CONFIG["blur"],
@@ -94,7 +95,7 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope maximise --model synth-singing --layer fc9 --html unit.html
     """
     from otoscope import workflows  # torch takes seconds to load
-    from otoscope.workflows.maximise import PAPER_GRID
+    from otoscope.workflows.maximise.maximise import PAPER_GRID
 
     if grid and rate and penalty and iterations:
         settings = (Argument("rate"), Argument("penalty"), Argument("iterations"))
@@ -118,6 +119,7 @@ def maximise(  # noqa: PLR0913 - a command has the options it has
         unit=unit,
         minimise=minimise,
         prior=prior,
+        generator=generator,
         l2=l2,
         variation=variation,
         blur=blur,

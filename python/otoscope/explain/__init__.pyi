@@ -4,7 +4,15 @@ from .fit.decisive import DecisiveSet, DecisiveSets, SharedSet, decisive_sets, s
 from .evaluator import Evaluator, PlainPasses
 from .fit.evidence import Evidence
 from .fit.contributions import Fit
-from .maximise import ActivationMaximiser, FourierPrior, Prior, RawPrior, ScaledPrior
+from .maximise import (
+    ActivationMaximiser,
+    FourierPrior,
+    GeneratorPrior,
+    MacoPrior,
+    Prior,
+    RawPrior,
+    ScaledPrior,
+)
 from .components.mixture import Mixture
 from .query import FewEffectiveSamples
 from .result import Explanation
@@ -28,8 +36,10 @@ __all__ = [
     "Fit",
     "ForwardSelection",
     "FourierPrior",
+    "GeneratorPrior",
     "Mixture",
     "PlainPasses",
+    "MacoPrior",
     "Prior",
     "RawPrior",
     "ScaledPrior",

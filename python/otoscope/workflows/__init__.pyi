@@ -49,7 +49,7 @@ from .interrogate.exchange import (
     export_interrogation,
     import_interrogation,
 )
-from .maximise import (
+from .maximise.maximise import (
     MaximiseConfig,
     MaximiseResult,
     maximise_unit,

@@ -24,7 +24,7 @@ from otoscope.train.prior import TrainPriorConfig, read_excerpts, sounds_of, tra
 from otoscope.train.prior.excerpts import MelExcerpts
 from otoscope.train.prior.learner import PriorLearner, critic_loss, gradient_penalty, summaries
 from otoscope.train.prior.training import baselines
-from otoscope.workflows.prior import PriorConfig, train_generator
+from otoscope.workflows.maximise.generator import PriorConfig, train_generator
 
 SR = 22050
 TINY = TrainPriorConfig(
@@ -228,7 +228,7 @@ def test_the_command_renders_a_recipe_first(
         for path in folder.glob("[012].wav"):
             (out / path.name).write_bytes(path.read_bytes())
 
-    monkeypatch.setattr("otoscope.workflows.prior.write_singing", render)
+    monkeypatch.setattr("otoscope.workflows.maximise.generator.write_singing", render)
     config = PriorConfig(tmp_path / "prior", recipe="plain", songs=3, training=TINY)
     assert train_generator(config).steps == 4
     assert calls == [(3, 0)]

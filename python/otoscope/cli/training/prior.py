@@ -13,7 +13,7 @@ from otoscope.cli.output import bars, is_printed, show_skipped, training_kept, w
 
 __all__ = ["prior"]
 
-_CONFIG = Config("workflows.prior", "PriorConfig")
+_CONFIG = Config("workflows.maximise.generator", "PriorConfig")
 _TRAINING = Config("train.prior.learner", "TrainPriorConfig")
 
 
@@ -69,7 +69,7 @@ def prior(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope train prior music --out prior --shrink 4 --hours 2
     """
     from otoscope.train.prior import TrainPriorConfig
-    from otoscope.workflows.prior import PriorConfig, train_generator
+    from otoscope.workflows.maximise.generator import PriorConfig, train_generator
 
     training = TrainPriorConfig(
         steps=steps,

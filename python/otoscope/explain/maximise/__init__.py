@@ -2,6 +2,8 @@
 
 from otoscope.explain.maximise.extremes import ExtremeExcerpt, Extremes, find_extremes
 from otoscope.explain.maximise.fourier import FourierPrior
+from otoscope.explain.maximise.generated import GeneratorPrior
+from otoscope.explain.maximise.maco import MacoPrior
 from otoscope.explain.maximise.maximiser import ActivationMaximiser
 from otoscope.explain.maximise.priors import Prior, RawPrior
 from otoscope.explain.maximise.ranking import (
@@ -19,7 +21,9 @@ __all__ = [
     "ExtremeExcerpt",
     "Extremes",
     "FourierPrior",
+    "GeneratorPrior",
     "GridResult",
+    "MacoPrior",
     "MaximisationResult",
     "Prior",
     "RankedResult",

@@ -13,31 +13,32 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-
 from otoscope import records
 from otoscope.errors import Advice, Argument, ParameterError, refuse_ignored
 from otoscope.explain.maximise import (
     ActivationMaximiser,
-    Extremes,
-    FourierPrior,
-    Prior,
     Ranking,
     RawPrior,
-    ScaledPrior,
 )
 from otoscope.explain.maximise.maximiser import check_search
-from otoscope.explain.maximise.priors import ignored_regularisers
 from otoscope.explain.maximise.unit import Index, Pool
 from otoscope.progress import Progress, silent
 from otoscope.protocols import model_name
 from otoscope.report import maximisation
 from otoscope.signal import write_audio
 from otoscope.signal.audio.truncation import truncated_note
-from otoscope.workflows.maximise_specimens import (
+from otoscope.workflows.maximise.priors import (
+    PRIORS,
+    FittedPrior,
+    Reservoir,
+    choose_prior,
+    ignored_settings,
+    refuse_penalties,
+    regularisers,
+)
+from otoscope.workflows.maximise.specimens import (
     N_SPECIMENS,
     RealExcerpts,
-    floor_of,
     layer_features,
     made_specimens,
     rank_settings,
@@ -60,6 +61,8 @@ PAPER_GRID: Mapping[str, Any] = {
 }
 """Grid of settings in the paper."""
 
+_UNCHOSEN = ((0.001,), PAPER_GRID["penalties"])  # penalties by default and of the grid
+
 _LISTED = ("label", "activation", "origin", "of_sound")
 
 
@@ -78,8 +81,12 @@ class MaximiseConfig:
         output, such as 3,10,5 (one position of a map) or ...,3 (entry 3 of the last axis).
     minimise : bool
         Minimise the activation instead of maximising it.
-    prior : {"fourier", "raw"}
-        Parameterisation of the inputs: fourier or raw.
+    prior : {"auto", "gan", "maco", "fourier", "raw"}
+        Parameterisation of the inputs: gan (a generator), maco (phases, with the magnitudes of the
+        real excerpts), fourier or raw; auto is gan if the generator fits the model, else maco.
+    generator : Path, optional
+        Generator of otoscope train prior: its folder or a file of it (prior gan). By default the
+        generator that comes with the package.
     l2 : float
         Weight of the sum of squares in the penalty (raw prior).
     variation : float
@@ -126,7 +133,8 @@ class MaximiseConfig:
     layer: str
     unit: str = "0"
     minimise: bool = False
-    prior: str = "fourier"
+    prior: str = "auto"
+    generator: Path | None = None
     l2: float = 1.0
     variation: float = 0.0
     blur: float = 0.0
@@ -145,7 +153,9 @@ class MaximiseConfig:
 
     def __post_init__(self) -> None:
         check_search(self.rates, self.penalties, self.iterations, seeds=self.seeds, seed=self.seed)
-        self.prior_of((1, 2, 2))
+        if self.prior not in PRIORS:
+            raise ParameterError(f"prior is {self.prior!r}, must be one of {', '.join(PRIORS)}")
+        RawPrior((1, 2, 2), self.l2, self.variation, self.blur, self.blur_every)  # its checks
         self.refuse_ignored()
         n_settings = len(self.rates) * len(self.penalties) * len(self.iterations)
         if self.seeds == 1 and (n_settings > 1 or self.rank_layer):
@@ -153,29 +163,8 @@ class MaximiseConfig:
 
     def refuse_ignored(self, given: Collection[str] = ()) -> None:
         """Refuse settings that change nothing; those ``given`` even if they are the defaults."""
-        blurs: dict[str, Any] = {"blur": self.blur, "blur_every": self.blur_every}
-        ignored = ignored_regularisers(self.prior, **blurs, iterations=max(self.iterations))
-        refuse_ignored([self], ignored, given)
-
-    @property
-    def regularisers(self) -> str:
-        """Name of the prior and the regularisers that differ from the defaults."""
-        parts = [self.prior]
-        both = (("l2", self.l2, 1), ("variation", self.variation, 0))
-        parts += [f"{name} {value:g}" for name, value, usual in both if value != usual]
-        if self.blur:
-            parts.append(f"blur {self.blur:g} every {self.blur_every} steps")
-        if any(self.jitter):
-            parts.append("jitter {} frames, {} bands".format(*self.jitter))
-        return ", ".join(parts)
-
-    def prior_of(self, shape: tuple[int, int, int]) -> Prior:
-        """Make the prior of inputs of one shape, (1, frame, mel)."""
-        if self.prior == "raw":
-            return RawPrior(shape, self.l2, self.variation, self.blur, self.blur_every)
-        if self.prior != "fourier":
-            raise ParameterError(f"prior is {self.prior!r}, must be raw or fourier")
-        return FourierPrior(shape)
+        refuse_ignored([self], ignored_settings(self), given)
+        refuse_penalties(self.prior, self.penalties, () if "penalty" in given else _UNCHOSEN)
 
     @property
     def index(self) -> Index:
@@ -208,6 +197,8 @@ class MaximiseResult:
         Real sound files that were skipped or cut off.
     model : str
         Name of the model.
+    prior : str
+        Name of the prior, which ``auto`` does not tell.
 
     Examples
     --------
@@ -223,6 +214,7 @@ class MaximiseResult:
     notes: tuple[str, ...]
     files: FolderNotes
     model: str = ""
+    prior: str = ""
 
     @property
     def summary(self) -> maximisation.MaximisationSummary:
@@ -231,7 +223,7 @@ class MaximiseResult:
         return maximisation.MaximisationSummary(
             unit=f"unit {config.unit} of {config.layer}",
             model=self.model,
-            prior=config.regularisers,
+            prior=regularisers(config, self.prior),
             n_real=self.n_real,
             maximise=not config.minimise,
             compared=f"features in {layer}" if (layer := config.rank_layer) else "activations",
@@ -263,6 +255,7 @@ class MaximiseResult:
         plain: dict[str, Any] = records.to_plain(
             {
                 "model": self.model,
+                "prior": self.prior,
                 "settings": self.config,
                 "ranking": ranking,
                 **specimens,
@@ -305,16 +298,20 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
     model = load_listening_model(config.model, device=config.device)
     feature = layer_features(model, config.rank_layer) if config.rank_layer else None
     excerpts = RealExcerpts(model, config.real, every=config.every, progress=progress)
-    first = _maximiser(model, config)
+    chosen = choose_prior(model, config)
+    refuse_penalties(chosen.name, config.penalties, _UNCHOSEN)
+    first = _maximiser(model, config, None)
     if config.pool != "mean":
         require_positions(model, first.unit)
-    extremes = first.extremes(excerpts, max(config.seeds, N_SPECIMENS))
+    kept = Reservoir(excerpts, seed=config.seed)
+    extremes = first.extremes(kept, max(config.seeds, N_SPECIMENS))
     if len(extremes.excerpts) < 2:
         raise ParameterError(f"there is {extremes.n_seen} real excerpt: a distance needs two")
-    maximiser = _maximiser(model, config, extremes)
+    prior = chosen.like(extremes, kept.excerpts)
+    maximiser = _maximiser(model, config, prior)
     grid = maximiser.grid(
         rates=config.rates,
-        penalties=config.penalties,
+        penalties=(0.0,) if chosen.name == "maco" else config.penalties,
         iterations=config.iterations,
         seeds=config.seeds,
         seed=config.seed,
@@ -331,7 +328,7 @@ def maximise_unit(config: MaximiseConfig, *, progress: Progress = silent) -> Max
     notes = maximisation.search_cautions(ranking, made[0], real[0].activation, squashed=squashed)
     unheard = ("The made-up inputs have no sound: the front end has no inverse.",) * no_sound
     all_notes = (*notes, *unheard, *truncated_note(excerpts.files.truncated.values()), *warned)
-    about = extremes.n_seen, all_notes, excerpts.files, model_name(model)
+    about = extremes.n_seen, all_notes, excerpts.files, model_name(model), chosen.name
     return MaximiseResult(config, ranking, made, real, *about)
 
 
@@ -381,18 +378,14 @@ def save_maximise_folder(result: MaximiseResult, folder: Path) -> None:
             write_audio(folder / f"{name}.wav", specimen.patch.y, sr=round(specimen.patch.sr))
 
 
-def _maximiser(
-    model: Any, config: MaximiseConfig, real: Extremes | None = None
-) -> ActivationMaximiser:
-    """Compose the search; it starts like real excerpts where these are known."""
-    prior = config.prior_of((1, model.patch_frames, model.n_mels))
-    floor = None if real is None else floor_of(model, real)
+def _maximiser(model: Any, config: MaximiseConfig, prior: FittedPrior | None) -> Any:
+    """Compose the search; without a prior, for the real excerpts alone."""
     return ActivationMaximiser(
         model,
-        prior if real is None else ScaledPrior.like(prior, real),
+        RawPrior((1, model.patch_frames, model.n_mels)) if prior is None else prior.prior,
         layer=config.layer,
         unit=config.index,
-        prepare=None if floor is None else lambda x: torch.maximum(x, floor.to(x)),
+        prepare=None if prior is None else prior.prepare,
         maximise=not config.minimise,
         pool=cast(Pool, config.pool),  # checked there
         jitter=config.jitter,

@@ -1,0 +1,1 @@
+"""Workflow of maximise: priors and their training, specimens, and the search."""
