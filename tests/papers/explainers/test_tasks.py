@@ -44,9 +44,20 @@ def test_the_horse_hears_the_tone_and_nothing_else(items: list[Item]) -> None:
         background, event = item.stems.parts
         alone, without = (float(item.network(y[None, None])) for y in (event, background))
         assert without < 0 < alone
-        assert alone == pytest.approx(
-            item.about["output"], abs=0.3
-        )  # little but not nothing of drums is below 35 Hz
+        assert alone == pytest.approx(item.about["output"], abs=0.05)
+
+
+@pytest.mark.parametrize("hertz", [35.0, 86.0, 114.0, 214.0, 1986.0])
+def test_the_horse_is_deaf_to_other_tones(hertz: float) -> None:
+    """Those among them that sampling at 100 Hz would turn into 14 Hz."""
+    time = torch.arange(round(SECONDS * SR)) / SR
+    heard, other = (0.02 * torch.cos(2 * torch.pi * f * time) for f in (14.0, hertz))
+    answers = Horse()(torch.stack([heard, other])[:, None, :, None])[:, 0].tolist()
+    assert answers[1] < -6 < 3 < answers[0]
+
+
+def test_every_song_makes_an_item_of_a_horse() -> None:
+    assert all(list(Planted(Horse(), horse_scene, 0).items(song, 1)) for song in (11, 26, 31, 33))
 
 
 def test_edges_of_events_lie_off_those_of_windows(items: list[Item]) -> None:
