@@ -248,7 +248,7 @@ def judged(
 ) -> dict[str, Any]:
     """Explain an item, and compare with its truth; or say why that cannot be."""
     problem = item.problem(budget, seed)
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of hooks and gradients that captum sets
@@ -261,7 +261,7 @@ def judged(
         return {"reason": f"{explainer.needs}: {err}".splitlines()[0]}
     except ParameterError as err:
         raise err.within(f"explainer {explainer.name}") from err
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     return {
         **{name: round(value, 5) for name, value in judge(scores, item).items()},
         "seconds": round(seconds, 4),

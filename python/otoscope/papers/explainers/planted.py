@@ -92,7 +92,7 @@ class Horse(nn.Module):
         super().__init__()
         self.lowest = nn.Conv1d(1, 1, 480, stride=SR // 100, padding=240, bias=False)
         self.quadrature = nn.Conv1d(1, 2, 40, padding=20, bias=False)  # 0.4 s at 100 Hz
-        smooth, window = (_blackman(layer.kernel_size[0]) for layer in self.children())
+        smooth, window = _blackman(480), _blackman(40)
         wave = 2 * torch.pi * 14.0 / 100 * torch.arange(len(window), dtype=torch.float64)
         bands = torch.stack([wave.cos(), wave.sin()]) * window
         for layer, kernel in ((self.lowest, smooth[None]), (self.quadrature, bands)):

@@ -43,7 +43,10 @@ class _Output(nn.Module):
 def output_of(model: Any, target: str | None = None) -> nn.Module:
     """Return one output of a model as a network [batch, 1, frame, mel] -> [batch, 1]."""
     (column,) = choose_targets(target, len(model.output_names), model.output_names).values()
-    return _Output(model, column).eval().requires_grad_(False)
+    network = _Output(model, column).eval().requires_grad_(False)
+    # SVDNet is 1.5 times as fast so.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 @dataclass(frozen=True, eq=False)

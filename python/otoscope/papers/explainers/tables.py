@@ -178,7 +178,7 @@ def _tier(
         ]
         limit = decimals(float(np.mean(best)))
         cells.append((entry.name, "best possible", UNKNOWN, limit, UNKNOWN, UNKNOWN, UNKNOWN))
-    columns = ("task", "explainer", "setting", "ROC area", "points", "time", "evaluations")
+    columns = ("task", "explainer", "setting", "ROC area", "points", "CPU time", "evaluations")
     truths = "; ".join(
         f"{entry.name}: {entry.truth}, {_count(rows, entry.name)}" for entry in entries
     )
