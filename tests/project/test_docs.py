@@ -213,6 +213,19 @@ def test_results_are_read_from_the_folder_where_benchmarks_write_them(tmp_path: 
     assert (results, benchmarks) == ([result("cpu")], ["moments"])
 
 
+def test_speed_of_measures_is_that_of_the_record() -> None:
+    record = json.loads((ROOT / "benchmarks" / "results" / "evaluation.cpu.json").read_text())
+    svdnet, small, dense = (
+        (case["ratios"]["Quantus"], case["ratios"]["ours, explaining too"])
+        for case in record["cases"]
+    )
+    text = " ".join((ROOT / "docs" / "howto" / "measure.md").read_text("utf-8").split())
+    assert f"are {svdnet[0]:.0f} times as fast for SVDNet with ten segments" in text
+    assert f"and {svdnet[0] / svdnet[1]:.0f} times where the excerpts" in text
+    gains = [ratio / first for ratio, first in (small, dense)]
+    assert f"{gains[0]:.1f} and {gains[1]:.1f} times as fast" in text
+
+
 def test_numbers_of_paper_e_are_those_of_its_record() -> None:
     page = (PAPERS / "E.md").read_text()
     record = json.loads((PAPERS / "results" / "adversary_zoo.json").read_text())
