@@ -17,6 +17,7 @@ concept Backend = requires {
     typename B::Launch;                                      // the last argument of the kernels
     { B::kLaunchName } -> std::convertible_to<const char*>;  // its name in Python
     { B::kDevice } -> std::convertible_to<DeviceType>;       // of the tensors
+    { B::kReadsPairs } -> std::convertible_to<bool>;         // a complex number is one access
     requires std::constructible_from<typename B::DeviceGuard, int>;  // makes a device current
 };
 

@@ -12,6 +12,7 @@ using namespace otoscope;
 struct Cpu {
     static constexpr bind::DeviceType kDevice = bind::DeviceType::cpu;
     static constexpr const char* kLaunchName = "threads";
+    static constexpr bool kReadsPairs = false;
     using Launch = cpu::Launch;
     using DeviceGuard = bind::NoDeviceGuard;
 };

@@ -11,6 +11,7 @@ using namespace otoscope;
 struct Cuda {
     static constexpr bind::DeviceType kDevice = bind::DeviceType::cuda;
     static constexpr const char* kLaunchName = "stream";
+    static constexpr bool kReadsPairs = true;
     using Launch = cuda::Launch;
     using DeviceGuard = cuda::DeviceGuard;
 };
@@ -26,4 +27,5 @@ NB_MODULE(_cuda, m) {
         return std::pair<int, std::string>(devices, why);
     });
     m.def("runtime_version", &cuda::runtime_version);
+    m.def("architectures", &cuda::architectures);
 }

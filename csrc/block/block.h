@@ -9,6 +9,7 @@
 //   for_each_thread(phase)     calls phase(thread) for every thread, then waits for all of them
 //   shared<T>()                a T for the whole block; at most one call in a body
 //   workspace()                shared memory whose size the launch decides
+//   tally(n)                   counts n steps of work, in emulation only
 //   per_thread<T>()            values[thread]: a T for each thread that lasts over phases
 //
 // Example: 5 items, 2 blocks of 2 threads. Block 0 handles items 0, 1 and then 4; block 1 handles
@@ -33,6 +34,7 @@ concept Block = requires(B& block, void (*phase)(int thread)) {
     { block.index() } -> std::same_as<std::int64_t>;
     { block.count() } -> std::same_as<std::int64_t>;
     block.for_each_thread(phase);
+    block.tally(1);
     { block.template shared<double>() } -> std::same_as<double&>;
     { block.workspace() } -> std::same_as<void*>;
     { block.template per_thread<double>()[0] } -> std::same_as<double&>;

@@ -5,6 +5,7 @@ namespace otoscope::cuda {
 
 int device_count(const char** why);  // never throws; *why names the CUDA error, "" when fine
 int runtime_version();
+const char* architectures();  // that the kernels were compiled for, as CMake lists them
 
 // Makes the tensors' device current for the launches in its scope, then restores the thread's own.
 class DeviceGuard {

@@ -14,11 +14,16 @@ struct GpuBlock {
     __device__ std::int64_t index() const { return blockIdx.x; }
     __device__ std::int64_t count() const { return gridDim.x; }
 
+    // What a phase computes of its thread's number is not kept for the next time the phase runs:
+    // index arithmetic is cheap, and registers for all phases of a loop are not.
     template <class Phase>
     __device__ void for_each_thread(const Phase& phase) const {
-        phase(int(threadIdx.x));
+        int thread = int(threadIdx.x);
+        asm volatile("" : "+r"(thread));
+        phase(thread);
         __syncthreads();
     }
+    __device__ void tally(std::int64_t) const {}
     template <class T>
     __device__ T& shared() const {
         __shared__ T storage;

@@ -1,4 +1,5 @@
-// What every launch of a CUDA kernel needs: errors as exceptions, the grid, the stream.
+// What every launch of a CUDA kernel needs: errors as exceptions, the grid, the stream, and what
+// the current device can hold.
 #pragma once
 #include <cuda_runtime.h>
 
@@ -26,11 +27,31 @@ inline cudaStream_t stream_of(Launch launch) {
     return reinterpret_cast<cudaStream_t>(launch.stream);
 }
 
-inline int device_attribute(cudaDeviceAttr attribute) {
-    int device = 0, value = 0;
-    check(cudaGetDevice(&device), "cudaGetDevice");
-    check(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
-    return value;
+struct DeviceLimits {
+    int major, minor, multiprocessors;
+    int shared_of_block;           // bytes, where a kernel asks for more than 48 kB
+    int shared_of_multiprocessor;  // bytes for all its blocks
+    int reserved_shared;           // bytes of a block that are not its own
+    std::string name;
+};
+
+// The limits of the current device, asked once per device.
+const DeviceLimits& device_limits();
+
+// Blocks of a kernel that a multiprocessor of the current device runs at once, as far as registers
+// and threads allow. The first call for a kernel and a device also lets the kernel use all the
+// shared memory there is. That is an attribute of the function and not of a launch: whatever other
+// threads or a captured graph launch, it stays as it is.
+int blocks_of_multiprocessor(const void* kernel, int threads);
+
+// Blocks that the current device runs at once.
+inline std::int64_t places(const void* kernel, int threads) {
+    return std::int64_t(blocks_of_multiprocessor(kernel, threads)) *
+           device_limits().multiprocessors;
 }
+
+// Refuses a launch that needs more shared memory than a block of the current device can have;
+// `what` names the size that the caller chose.
+void require_shared(std::int64_t bytes, const std::string& what);
 
 }  // namespace otoscope::cuda

@@ -50,6 +50,7 @@ class HostBlock {
         std::memset(shared_.get(), kRubbish, sizeof(T));
         return *reinterpret_cast<T*>(shared_.get());
     }
+    void tally(std::int64_t n) { tallied += n; }
     void* workspace() { return workspace_.get(); }
     template <class T>
     std::vector<T> per_thread() {
@@ -57,6 +58,8 @@ class HostBlock {
         std::memset(static_cast<void*>(values.data()), kRubbish, values.size() * sizeof(T));
         return values;
     }
+
+    static inline std::int64_t tallied = 0;  // by all blocks so far
 
   private:
     static constexpr int kRubbish = 0xa5;

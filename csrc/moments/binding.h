@@ -19,19 +19,20 @@ Moments moments(const TensorArg& count, const TensorArg& mean, const TensorArg& 
 
 template <Backend B>
 std::int64_t update_moments(const TensorArg& count, const TensorArg& mean, const TensorArg& scatter,
-                            const TensorArg& features, const OptionalTensor& parts,
+                            const TensorArg& features, const OptionalTensor& workspace,
                             typename B::Launch launch) {
     MomentsUpdateArgs a{};
     a.in = features.scalar("features");
     a.features = features.floats("features", B::kDevice, 3, a.in);
     a.sets = features.size(0), a.rows = features.size(1), a.columns = features.size(2);
     a.to = moments<B>(count, mean, scatter, a.sets, a.columns);
-    if (parts) {
-        a.parts = parts->data<double>("parts", B::kDevice, 3);
-        parts->expect("parts", {a.sets, kParts, a.columns});
-    } else if (needs_parts(launch)) {
-        TensorArg::refuse("parts", "must be [set, 64, column]");
-    }
+    if (workspace) a.workspace = workspace->data<double>("workspace", B::kDevice, 1);
+    if ((workspace ? workspace->size(0) : 0) < workspace_of(a, launch))
+        TensorArg::refuse("workspace", "is too short: see moments_workspace");
+    a.row_parts = row_parts_of(a, launch);
+    const std::int64_t widest = size_of(a.in) == 2 ? 8 : 16;  // bytes of an access
+    a.has_wide_rows = a.columns % 4 == 0 &&
+                      reinterpret_cast<std::uintptr_t>(a.features) % std::uintptr_t(widest) == 0;
     const KernelScope<B> scope(features);
     return moments_update(a, launch);
 }
@@ -51,9 +52,16 @@ void merge_moments(const TensorArg& count, const TensorArg& mean, const TensorAr
 template <Backend B>
 void define_moments(nb::module_& m) {
     using nb::arg;
-    m.def("needs_parts", [] { return needs_parts(typename B::Launch{}); });
+    m.def(
+        "moments_workspace",
+        [](std::int64_t sets, std::int64_t rows, std::int64_t columns) {
+            MomentsUpdateArgs a{};
+            a.sets = sets, a.rows = rows, a.columns = columns;
+            return workspace_of(a, typename B::Launch{});
+        },
+        arg("sets"), arg("rows"), arg("columns"));
     m.def("moments_update", &update_moments<B>, arg("count"), arg("mean"), arg("scatter"),
-          arg("features"), arg("parts").none(), arg(B::kLaunchName));
+          arg("features"), arg("workspace").none(), arg(B::kLaunchName));
     m.def("moments_merge", &merge_moments<B>, arg("count"), arg("mean"), arg("scatter"),
           arg("more_count"), arg("more_mean"), arg("more_scatter"), arg(B::kLaunchName));
 }

@@ -19,7 +19,7 @@
 
 namespace otoscope {
 
-constexpr int kParts = 64;  // of a batch's rows, where a kernel sums in parts
+constexpr int kParts = 256;  // of a batch's rows, where a kernel sums in parts
 
 struct Moments {
     double *count, *mean, *scatter;
@@ -28,9 +28,23 @@ struct Moments {
 struct MomentsUpdateArgs {
     Moments to;
     const void* features;  // [set, row, column], type `in`
-    double* parts;         // [set, kParts, column]; null unless needs_parts
+    double* workspace;     // parts() and partial(); null if workspace_of is 0
     Scalar in;
     std::int64_t sets, rows, columns;
+    std::int64_t row_parts;  // of the scatter; they are added in order
+    bool has_wide_rows;      // rows begin at multiples of four elements, and of 16 bytes at most
+
+    // [set, kParts, column]: sums of columns; then part 0 has the means, part 1 the extra row.
+    OTO_BOTH double* parts() const { return workspace; }
+    OTO_BOTH const double* extra_row(std::int64_t set) const {
+        return workspace + (set * kParts + 1) * columns;
+    }
+    // [set, row part, pair of tiles, element]: sums of the scatter, where there are several parts.
+    OTO_BOTH double* partial() const { return workspace + sets * kParts * columns; }
+    // Rows of a part: a multiple of those of a tile.
+    OTO_BOTH std::int64_t rows_of_part() const {
+        return ceil_div(ceil_div(rows, row_parts), 16) * 16;
+    }
 };
 
 struct MomentsMergeArgs {  // `from` joins `to`
@@ -47,14 +61,16 @@ namespace cpu {
 // Returns the first row, over all sets, that holds NaN or infinity, or -1; then nothing is changed.
 std::int64_t moments_update(const MomentsUpdateArgs& args, Launch launch);
 void moments_merge(const MomentsMergeArgs& args, Launch launch);
-constexpr bool needs_parts(Launch) { return false; }
+constexpr std::int64_t workspace_of(const MomentsUpdateArgs&, Launch) { return 0; }
+constexpr std::int64_t row_parts_of(const MomentsUpdateArgs&, Launch) { return 1; }
 }  // namespace cpu
 
 // On a GPU, NaN and infinity spread to the state: a kernel cannot throw. Returns -1.
 namespace cuda {
 std::int64_t moments_update(const MomentsUpdateArgs& args, Launch launch);
 void moments_merge(const MomentsMergeArgs& args, Launch launch);
-constexpr bool needs_parts(Launch) { return true; }
+std::int64_t workspace_of(const MomentsUpdateArgs& args, Launch launch);  // doubles
+std::int64_t row_parts_of(const MomentsUpdateArgs& args, Launch launch);
 }  // namespace cuda
 
 }  // namespace otoscope

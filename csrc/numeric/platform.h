@@ -6,12 +6,16 @@
 #define OTO_DEVICE __device__ inline
 #define OTO_BOTH __host__ __device__ inline
 #define OTO_INLINE __device__ __forceinline__
-#define OTO_UNROLL _Pragma("unroll")  // keeps small arrays in registers
+#define OTO_UNROLL _Pragma("unroll")       // keeps small arrays in registers
+#define OTO_NO_UNROLL _Pragma("unroll 1")  // fewer registers
+#define OTO_UNROLL_4 _Pragma("unroll 4")   // more loads in flight
 #else
 #define OTO_DEVICE inline
 #define OTO_BOTH inline
 #define OTO_INLINE [[gnu::always_inline]] inline  // vectors stay in registers
 #define OTO_UNROLL
+#define OTO_NO_UNROLL
+#define OTO_UNROLL_4
 #endif
 
 namespace otoscope {

@@ -4,6 +4,7 @@
 // alike, with or without F16C and on a GPU.
 #pragma once
 #include <cstdint>
+#include <type_traits>
 
 #include "numeric/platform.h"
 
@@ -65,6 +66,40 @@ OTO_DEVICE Real load(const void* values, std::int64_t index, Scalar type) {
             return Real(static_cast<const float*>(values)[index]);
         default:
             return Real(static_cast<const double*>(values)[index]);
+    }
+}
+
+// The bits of an element of a type, and its value as a double.
+template <Scalar type>
+struct Element {
+    using Bits = std::uint16_t;  // float16 and bfloat16
+    OTO_DEVICE static double value(Bits bits) {
+        return double(type == Scalar::float16 ? half_to_float(bits) : bfloat_to_float(bits));
+    }
+};
+template <>
+struct Element<Scalar::float32> {
+    using Bits = float;
+    OTO_DEVICE static double value(float x) { return double(x); }
+};
+template <>
+struct Element<Scalar::float64> {
+    using Bits = double;
+    OTO_DEVICE static double value(double x) { return x; }
+};
+
+// Calls body(std::integral_constant<Scalar, type>()): a kernel for each type.
+template <class Body>
+auto with_scalar(Scalar type, const Body& body) {
+    switch (type) {
+        case Scalar::float16:
+            return body(std::integral_constant<Scalar, Scalar::float16>());
+        case Scalar::bfloat16:
+            return body(std::integral_constant<Scalar, Scalar::bfloat16>());
+        case Scalar::float32:
+            return body(std::integral_constant<Scalar, Scalar::float32>());
+        default:
+            return body(std::integral_constant<Scalar, Scalar::float64>());
     }
 }
 

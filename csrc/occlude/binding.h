@@ -68,7 +68,7 @@ template <Backend B>
 void occlude_gradients(const TensorArg& grad, const TensorArg& segment, const TensorArg& keep,
                        std::int64_t segments, const OptionalTensor& scale,
                        const TensorArg& grad_patch, const TensorArg& grad_content,
-                       typename B::Launch launch) {
+                       const OptionalTensor& scratch, typename B::Launch launch) {
     constexpr DeviceType device = B::kDevice;
     OccludeBackwardArgs a{};
     a.in = grad_patch.scalar("grad_patch");
@@ -87,6 +87,9 @@ void occlude_gradients(const TensorArg& grad, const TensorArg& segment, const Te
     a.grad_content = grad_content.floats("grad_content", device, 3, a.in);
     for (const TensorArg* t : {&grad_patch, &grad_content})
         t->expect("gradients", {a.excerpts, a.frames, a.mels});
+    if (scratch) a.scratch = scratch->data<double>("scratch", B::kDevice, 1);
+    if ((scratch ? scratch->size(0) : 0) < scratch_of(a, launch))
+        TensorArg::refuse("scratch", "is too short: see backward_scratch");
     const KernelScope<B> scope(grad);
     occlude_backward(a, launch);
 }
@@ -99,7 +102,15 @@ void define_occlude(nb::module_& m) {
           arg("scale").none(), arg("out"), arg(B::kLaunchName));
     m.def("occlude_backward", &occlude_gradients<B>, arg("grad"), arg("segment"), arg("keep"),
           arg("segments"), arg("scale").none(), arg("grad_patch"), arg("grad_content"),
-          arg(B::kLaunchName));
+          arg("scratch").none(), arg(B::kLaunchName));
+    m.def(
+        "backward_scratch",
+        [](std::int64_t excerpts, std::int64_t samples, std::int64_t frames, std::int64_t mels) {
+            OccludeBackwardArgs a{};
+            a.excerpts = excerpts, a.samples = samples, a.frames = frames, a.mels = mels;
+            return scratch_of(a, typename B::Launch{});
+        },
+        arg("excerpts"), arg("samples"), arg("frames"), arg("mels"));
 }
 
 }  // namespace otoscope::bind

@@ -1,46 +1,34 @@
 // The CUDA kernels of occlude, run on the host.
 #pragma once
 #include "emulated/host_block.h"
-#include "occlude/block.h"
+#include "occlude/variants.h"
 
 namespace otoscope::emulated {
 
-template <class Cell>
-void occlude_as(const OccludeArgs& a, Launch launch) {
-    const OccludeGrid grid = occlude_grid(a, 8);
-    run_blocks(kOccludeThreads, launch, [&](HostBlock& block) {
-        a.spread.values == nullptr ? occlude_block<Cell, false>(block, a, grid)
-                                   : occlude_block<Cell, true>(block, a, grid);
+inline void occlude(const OccludeArgs& a, Launch launch) {
+    if (a.excerpts * a.samples * a.cells() == 0) return;
+    const OccludeGrid grid = occlude_grid(a, 2);  // few places: several batches
+    with_occlude_variant(a, grid.is_packed, [&]<class V>(V) {
+        run_blocks(kOccludeThreads, launch, [&](HostBlock& block) {
+            occlude_block<typename V::Cell, typename V::Noise, V::kPacked, V::kOneWord>(block, a,
+                                                                                        grid);
+        });
     });
 }
 
-inline void occlude(const OccludeArgs& a, Launch launch) {
-    if (a.excerpts * a.samples * a.cells() == 0) return;
-    switch (size_of(a.to)) {
-        case 2:
-            return occlude_as<std::uint16_t>(a, launch);
-        case 4:
-            return occlude_as<std::uint32_t>(a, launch);
-        default:
-            return occlude_as<std::uint64_t>(a, launch);
-    }
-}
-
-template <class Cell>
-void occlude_backward_as(const OccludeBackwardArgs& a, Launch launch) {
-    run_blocks(kSumThreads, launch,
-               [&](HostBlock& block) { occlude_backward_block<Cell>(block, a); });
-}
+inline std::int64_t scratch_of(const OccludeBackwardArgs& a, Launch) { return backward_scratch(a); }
 
 inline void occlude_backward(const OccludeBackwardArgs& a, Launch launch) {
-    switch (size_of(a.in)) {
-        case 2:
-            return occlude_backward_as<std::uint16_t>(a, launch);
-        case 4:
-            return occlude_backward_as<std::uint32_t>(a, launch);
-        default:
-            return occlude_backward_as<std::uint64_t>(a, launch);
-    }
+    if (a.excerpts * a.cells() == 0) return;
+    const OccludeSumGrid grid = occlude_sum_grid(a);
+    with_sums_variant(a, [&]<Scalar kType, bool kPacked>() {
+        run_blocks(kSumThreads, launch,
+                   [&](HostBlock& block) { occlude_sums_block<kType, kPacked>(block, a, grid); });
+    });
+    with_cell(size_of(a.in), [&]<class Cell>(Cell) {
+        run_blocks(kSumThreads, launch,
+                   [&](HostBlock& block) { occlude_gradients_block<Cell>(block, a, grid.splits); });
+    });
 }
 
 }  // namespace otoscope::emulated

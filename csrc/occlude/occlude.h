@@ -45,6 +45,7 @@ struct OccludeBackwardArgs {
     const void* scale;            // [mel] or null
     void* grad_patch;             // [excerpt, frame, mel], type `in`: sum over samples that keep
     void* grad_content;           // [excerpt, frame, mel], type `in`: sum over samples that occlude
+    double* scratch;              // as many as backward_scratch says; null if none
     Scalar in, to;
     std::int64_t excerpts, samples, frames, mels, segments;
 
@@ -61,12 +62,14 @@ namespace cpu {
 // Throws std::invalid_argument on a segment outside 0 .. segments - 1.
 void occlude(const OccludeArgs& args, Launch launch);
 void occlude_backward(const OccludeBackwardArgs& args, Launch launch);
+constexpr std::int64_t scratch_of(const OccludeBackwardArgs&, Launch) { return 0; }
 }  // namespace cpu
 
 // On a GPU a segment outside 0 .. segments - 1 is never kept: a kernel cannot throw.
 namespace cuda {
 void occlude(const OccludeArgs& args, Launch launch);
 void occlude_backward(const OccludeBackwardArgs& args, Launch launch);
+std::int64_t scratch_of(const OccludeBackwardArgs& args, Launch launch);
 }  // namespace cuda
 
 }  // namespace otoscope

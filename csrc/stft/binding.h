@@ -16,6 +16,15 @@ struct WindowArgs {  // the arguments on the window, which are the same for ever
     std::int64_t hop;
 };
 
+// CUDA bodies read both halves of a complex number at once.
+template <Backend B>
+void require_pairs(const char* name, const void* values, Scalar real) {
+    if (B::kReadsPairs &&
+        reinterpret_cast<std::uintptr_t>(values) % std::uintptr_t(2 * size_of(real)) != 0)
+        TensorArg::refuse(name,
+                          "its memory must begin at a multiple of the size of a complex number");
+}
+
 template <Backend B>
 FrameLayout frame_layout(const WindowArgs& args, Scalar real, std::int64_t batch,
                          std::int64_t frames) {
@@ -35,6 +44,7 @@ FrameLayout frame_layout(const WindowArgs& args, Scalar real, std::int64_t batch
         TensorArg::refuse("window", "must be float32 or float64");
     layout.twiddles = args.twiddles.floats("twiddles", B::kDevice, 2, real);
     args.twiddles.expect("twiddles", {n, 2});
+    require_pairs<B>("twiddles", layout.twiddles, real);
     if (args.overlap) {
         layout.overlap = args.overlap->data<const double>("overlap", B::kDevice, 1);
         args.overlap->expect("overlap", {layout.hop + 1});
@@ -46,6 +56,7 @@ template <Backend B>
 void* spectrum(const TensorArg& t, const char* name, const FrameLayout& layout) {
     void* values = t.floats(name, B::kDevice, 4, layout.real);
     t.expect(name, {layout.batch, layout.frames, layout.bins(), 2});
+    require_pairs<B>(name, values, layout.real);
     return values;
 }
 

@@ -4,29 +4,50 @@
 
 namespace otoscope {
 
-// C at a bin (stft.h): D, or another magnitude with the phase of D.
+// C at the bins of a row (stft.h): D, or another magnitude with the phase of D.
 template <class Real>
 struct BinSource {
     const Complex<Real>*D, *previous;
     const Real *magnitude, *gradient;
     Real momentum, step;
 
-    OTO_DEVICE Complex<Real> operator()(std::int64_t i) const {
-        Complex<Real> C = D[i];
+    // The row that begins at element `offset`.
+    OTO_DEVICE BinSource at(std::int64_t offset) const {
+        return {D + offset,
+                previous == nullptr ? nullptr : previous + offset,
+                magnitude == nullptr ? nullptr : magnitude + offset,
+                gradient == nullptr ? nullptr : gradient + offset,
+                momentum,
+                step};
+    }
+
+    OTO_DEVICE Complex<Real> operator()(int k) const {
+        Complex<Real> C = D[k];
         if (magnitude == nullptr) return C;
         if (previous != nullptr) {
-            const Complex<Real> old = previous[i];
+            const Complex<Real> old = previous[k];
             C = {C.r + momentum * (C.r - old.r), C.i + momentum * (C.i - old.i)};
         }
-        Real size = magnitude[i];
+        Real size = magnitude[k];
         if (gradient != nullptr) {
-            size -= step * gradient[i];
+            size -= step * gradient[k];
             size = size < 0 ? Real(0) : size;
         }
         const Real square = C.r * C.r + C.i * C.i;
         if (square < smallest_normal()) return {size, Real(0)};
-        const Real scale = size / std::sqrt(square);
+        const Real scale = size * reciprocal_sqrt(square);
         return {C.r * scale, C.i * scale};
+    }
+
+    // Asks for `count` elements, each thread for some of their lines of 128 bytes.
+    OTO_DEVICE void prefetch(int count, int thread, int threads) const {
+        constexpr int kLine = 128 / int(sizeof(Complex<Real>));
+        for (int i = thread * kLine; i < count; i += threads * kLine) {
+            otoscope::prefetch(D + i);
+            if (previous != nullptr) otoscope::prefetch(previous + i);
+            if (magnitude != nullptr) otoscope::prefetch(magnitude + i);
+            if (gradient != nullptr) otoscope::prefetch(gradient + i);
+        }
     }
 
     OTO_DEVICE static Real smallest_normal() {
@@ -42,18 +63,24 @@ struct BinSink {
     double* squared_error;
     bool weighted;
 
+    // The row that begins at element `offset`.
+    OTO_DEVICE BinSink at(std::int64_t offset) const {
+        return {D + offset, magnitude == nullptr ? nullptr : magnitude + offset,
+                target == nullptr ? nullptr : target + offset, squared_error, weighted};
+    }
+
     OTO_DEVICE bool has_target() const { return target != nullptr; }
     OTO_DEVICE void store_error(std::int64_t frame, double sum) const {
         squared_error[frame] = sum;
     }
 
-    // Returns the weighted squared error of bin i; is_edge: the bin is DC or Nyquist.
-    OTO_DEVICE double store(std::int64_t i, const Complex<Real>& C, bool is_edge) const {
-        D[i] = C;
+    // Returns the weighted squared error of bin k; is_edge: the bin is DC or Nyquist.
+    OTO_DEVICE double store(int k, const Complex<Real>& C, bool is_edge) const {
+        D[k] = C;
         if (!has_target()) return 0;
         const Real size = std::sqrt(C.r * C.r + C.i * C.i);
-        if (magnitude != nullptr) magnitude[i] = size;
-        const double difference = double(size) - double(target[i]);
+        if (magnitude != nullptr) magnitude[k] = size;
+        const double difference = double(size) - double(target[k]);
         return difference * difference * (weighted && !is_edge ? 2 : 1);
     }
 };
@@ -84,21 +111,75 @@ OTO_BOTH bool is_fused(std::int64_t n_fft, std::int64_t hop) {
     return n_fft <= 2048 && 4 * hop >= n_fft;
 }
 
-// Frames of a fused tile: as many as fit, fewer if the blocks would not fill a large GPU.
-template <class Real>
-OTO_BOTH std::int64_t tile_frames(const FrameLayout& layout) {
-    constexpr std::int64_t kLeast = 8, kMost = 32, kLeastBlocks = 512;
-    std::int64_t tile = layout.batch * layout.frames / kLeastBlocks;
-    tile = tile < kLeast ? kLeast : tile > kMost ? kMost : tile;
-    const std::int64_t fitting = (most_samples<Real>() - layout.n_fft) / layout.hop + 1;
-    return tile < fitting ? tile : fitting;
+// As with_n_fft, for the sizes of fused tiles.
+template <class Body>
+void with_fused_n_fft(std::int64_t n_fft, const Body& body) {
+    with_n_fft(n_fft, [&]<class Size>(Size size) {
+        if constexpr (Size::value <= 2048) body(size);
+    });
 }
 
-template <class Real, Block B>
+// What a device holds, as far as the sizes of tiles depend on it; no result does.
+struct Capacity {
+    std::int64_t multiprocessors;
+    std::int64_t blocks;           // of a multiprocessor, as far as registers allow
+    std::int64_t shared;           // bytes of a multiprocessor's shared memory
+    std::int64_t shared_of_block;  // bytes that a block can have
+    std::int64_t reserved;         // bytes that each block costs beside its own
+};
+
+// The most samples of signal that a block keeps: so shared memory stays within 64 kB up to n_fft
+// 4096, where the device has that much.
+template <class Real, int kFft>
+std::int64_t most_samples(const Capacity& capacity) {
+    constexpr std::int64_t kSize = sizeof(Real), kMost = kSize == 4 ? 44 << 10 : 26 << 10;
+    const std::int64_t left = capacity.shared_of_block - workspace_bytes<Real, kFft>(0);
+    return (left < kMost ? left : kMost) / kSize;
+}
+
+// Frames of a fused tile: the number with which the device ends first. A tile of t frames
+// transforms them and the halo on both sides, in groups; blocks run in waves of as many as fit, and
+// the last wave keeps some multiprocessors busier than others. With 1024/256, 2584 frames and 132
+// multiprocessors of 3 blocks, 10 frames make 259 blocks, two on a multiprocessor, of 4 + 3 groups;
+// 8 frames would make 323 blocks, three of 4 + 2.
+template <class Real, int kFft>
+std::int64_t tile_frames(const FrameLayout& layout, const Capacity& capacity) {
+    constexpr std::int64_t kMost = 32, kAtOnce = FrameShape<kFft>::at_once;
+    const std::int64_t fitting = (most_samples<Real, kFft>(capacity) - kFft) / layout.hop + 1;
+    std::int64_t tile = 1, shortest = 0;
+    for (std::int64_t t = 1; t <= kMost && t <= fitting; ++t) {
+        const std::int64_t bytes = workspace_bytes<Real, kFft>(layout.samples(t));
+        const std::int64_t fit = capacity.shared / (bytes + capacity.reserved);
+        const std::int64_t side_by_side = fit < capacity.blocks ? fit : capacity.blocks;
+        const std::int64_t resident = side_by_side > 0 ? side_by_side : 1;
+        const std::int64_t blocks = layout.batch * ceil_div(layout.frames, t);
+        const std::int64_t busiest = ceil_div(blocks, capacity.multiprocessors);
+        const std::int64_t groups = ceil_div(t + 2 * layout.halo(), kAtOnce) + ceil_div(t, kAtOnce);
+        const std::int64_t rest = busiest % resident;  // a block alone does not go twice as fast
+        const std::int64_t time =
+            (busiest - rest + (rest == 1 && resident > 1 ? 2 : rest)) * groups;
+        if (shortest == 0 || time < shortest) tile = t, shortest = time;
+    }
+    return tile;
+}
+
+// Samples of signal per block of istft: enough that the frames at its ends, which two blocks
+// transform, cost little. Long frames take up to half of a block's shared memory.
+template <class Real, int kFft>
+std::int64_t istft_samples(const Capacity& capacity) {
+    const std::int64_t half = (capacity.shared_of_block / 2 - workspace_bytes<Real, kFft>(0)) /
+                              std::int64_t(sizeof(Real));
+    const std::int64_t usual = most_samples<Real, kFft>(capacity);
+    const std::int64_t most = half > usual ? half : usual;
+    return most < 1 ? 1 : 4 * kFft < most ? 4 * kFft : most;
+}
+
+template <class Real, int kFft, Block B>
 OTO_DEVICE void stft_block(B& block, const FrameLayout& layout, const Real* y, std::int64_t samples,
                            const BinSink<Real>& sink) {
-    FrameBlock<Real, B> work(block, layout);
-    const std::int64_t step = work.shape().frames_at_once, units = ceil_div(layout.frames, step);
+    FrameBlock<Real, kFft, B> work(block, layout);
+    constexpr std::int64_t step = FrameShape<kFft>::at_once;
+    const std::int64_t units = ceil_div(layout.frames, step);
     for (std::int64_t unit = block.index(); unit < layout.batch * units; unit += block.count()) {
         const std::int64_t example = unit / units, m = unit % units * step;
         work.analyse(y + example * samples + m * layout.hop, example * layout.frames + m,
@@ -106,74 +187,66 @@ OTO_DEVICE void stft_block(B& block, const FrameLayout& layout, const Real* y, s
     }
 }
 
-// Samples of signal per block: enough that the frames at its ends, which two blocks transform,
-// cost little.
-template <class Real>
-OTO_BOTH std::int64_t istft_samples(const FrameLayout& layout) {
-    const std::int64_t most = most_samples<Real>();
-    return 4 * layout.n_fft < most ? 4 * layout.n_fft : most;
-}
-
-template <class Real, Block B>
+// A block computes `step` samples.
+template <class Real, int kFft, Block B>
 OTO_DEVICE void istft_block(B& block, const FrameLayout& layout, const BinSource<Real>& source,
-                            Real* y) {
-    FrameBlock<Real, B> work(block, layout);
-    const std::int64_t step = istft_samples<Real>(layout), units = ceil_div(layout.samples(), step);
+                            Real* y, std::int64_t step) {
+    FrameBlock<Real, kFft, B> work(block, layout);
+    const std::int64_t units = ceil_div(layout.samples(), step);
     for (std::int64_t unit = block.index(); unit < layout.batch * units; unit += block.count()) {
         const std::int64_t example = unit / units, first = unit % units * step;
-        const std::int64_t rest = layout.samples() - first, count = rest < step ? rest : step;
+        const std::int64_t rest = layout.samples() - first;
+        const int count = int(rest < step ? rest : step);
         work.overlap_add(example, first, count, source);
-        work.divide_by_overlap(first, count);
+        work.normalise(first, count);
         Real* to = y + example * layout.samples() + first;
-        work.for_each_index(count, [&](std::int64_t i) { to[i] = work.signal()[i]; });
+        work.for_each_index(count, [&](int i) { to[i] = work.signal()[i]; });
     }
 }
 
-// Both transforms of a tile of frames; the signal between them stays in shared memory.
-template <class Real, Block B>
+// Both transforms of a tile of `step` frames; the signal between them stays in shared memory.
+template <class Real, int kFft, Block B>
 OTO_DEVICE void project_block(B& block, const FrameLayout& layout, const BinSource<Real>& source,
-                              const BinSink<Real>& sink) {
-    FrameBlock<Real, B> work(block, layout);
-    const std::int64_t step = tile_frames<Real>(layout), units = ceil_div(layout.frames, step);
+                              const BinSink<Real>& sink, std::int64_t step) {
+    FrameBlock<Real, kFft, B> work(block, layout);
+    const std::int64_t units = ceil_div(layout.frames, step);
     for (std::int64_t unit = block.index(); unit < layout.batch * units; unit += block.count()) {
         const std::int64_t example = unit / units, m = unit % units * step;
         const std::int64_t n_frames = layout.frames - m < step ? layout.frames - m : step;
-        const std::int64_t count = layout.samples(n_frames);
+        const int count = int(layout.samples(n_frames));
         work.overlap_add(example, m * layout.hop, count, source);
-        work.divide_by_overlap(m * layout.hop, count);
+        work.normalise(m * layout.hop, count);
         work.analyse(work.signal(), example * layout.frames + m, n_frames, sink);
     }
 }
 
 constexpr int kNormThreads = 256;
 
-// sqrt of the sum of values; every thread may read it after the call.
-template <Block B>
-OTO_DEVICE double norm_of(B& block, const double* values, std::int64_t n, double* sums) {
-    block.for_each_thread([&](int thread) {
-        double sum = 0;
-        for (std::int64_t i = thread; i < n; i += kNormThreads) sum += values[i];
-        sums[thread] = sum;
-    });
-    for (int reach = kNormThreads / 2; reach > 0; reach /= 2)
-        block.for_each_thread([&](int thread) {
-            if (thread < reach) sums[thread] += sums[thread + reach];
-        });
-    return std::sqrt(sums[0]);
-}
-
 struct NormSums {
     double of_thread[kNormThreads];
 };
+
+// Leaves the sum of values in sums.of_thread[0], to be read in the next phase.
+template <Block B>
+OTO_DEVICE void add_up(B& block, const double* values, std::int64_t n, NormSums& sums) {
+    block.for_each_thread([&](int thread) {
+        double sum = 0;
+        for (std::int64_t i = thread; i < n; i += kNormThreads) sum += values[i];
+        sums.of_thread[thread] = sum;
+    });
+    for (int reach = kNormThreads / 2; reach > 0; reach /= 2)
+        block.for_each_thread([&](int thread) {
+            if (thread < reach) sums.of_thread[thread] += sums.of_thread[thread + reach];
+        });
+}
 
 template <Block B>
 OTO_DEVICE void norm_block(B& block, const NormArgs& a) {
     NormSums& sums = block.template shared<NormSums>();
     for (std::int64_t b = block.index(); b < a.batch; b += block.count()) {
-        const double norm =
-            norm_of(block, a.squared_error + b * a.frames, a.frames, sums.of_thread);
+        add_up(block, a.squared_error + b * a.frames, a.frames, sums);
         block.for_each_thread([&](int thread) {
-            if (thread == 0) a.norm[b] = norm;
+            if (thread == 0) a.norm[b] = std::sqrt(sums.of_thread[0]);
         });
     }
 }
@@ -186,12 +259,13 @@ OTO_DEVICE void ball_block(B& block, const BallArgs& a) {
     const std::int64_t units = ceil_div(a.cells, kBallCells);
     for (std::int64_t unit = block.index(); unit < a.batch * units; unit += block.count()) {
         const std::int64_t b = unit / units, first = unit % units * kBallCells;
-        const double norm =
-            norm_of(block, a.squared_error + b * a.frames, a.frames, sums.of_thread);
-        const double excess = norm / a.radius[b] - 1, nu = excess > 0 ? excess : 0;
-        const Real weight_Y = Real(1 / (1 + nu)), weight_X = Real(1 - 1 / (1 + nu));
         const std::int64_t end = first + kBallCells < a.cells ? first + kBallCells : a.cells;
+        add_up(block, a.squared_error + b * a.frames, a.frames, sums);
         block.for_each_thread([&](int thread) {
+            const double excess = std::sqrt(sums.of_thread[0]) / a.radius[b] - 1;
+            if (excess <= 0) return;  // within the ball: Y stays; NaN goes on
+            const double nu = excess > 0 ? excess : 0;
+            const Real weight_Y = Real(1 / (1 + nu)), weight_X = Real(1 - 1 / (1 + nu));
             Real* Y = static_cast<Real*>(a.magnitude) + b * a.cells;
             const Real* X = static_cast<const Real*>(a.original) + b * a.cells;
             for (std::int64_t i = first + thread; i < end; i += kNormThreads)

@@ -4,25 +4,33 @@
 namespace otoscope::cuda {
 namespace {
 
-template <class Real>
-__global__ void __launch_bounds__(kFrameThreads)
+// Blocks of a multiprocessor that registers must allow: of 256 threads, three; frames of 8192
+// samples have 512 threads, and double numbers twice the registers.
+template <class Real, int kFft>
+constexpr int kBlocks = kFft > 4096         ? 1
+                        : sizeof(Real) == 4 ? 3
+                                            : 2;
+
+template <class Real, int kFft>
+__global__ void __launch_bounds__(FrameShape<kFft>::threads, kBlocks<Real, kFft>)
     stft_kernel(FrameLayout layout, const Real* y, std::int64_t samples, BinSink<Real> sink) {
     GpuBlock block;
-    stft_block(block, layout, y, samples, sink);
+    stft_block<Real, kFft>(block, layout, y, samples, sink);
 }
 
-template <class Real>
-__global__ void __launch_bounds__(kFrameThreads)
-    istft_kernel(FrameLayout layout, BinSource<Real> source, Real* y) {
+template <class Real, int kFft>
+__global__ void __launch_bounds__(FrameShape<kFft>::threads, kBlocks<Real, kFft>)
+    istft_kernel(FrameLayout layout, BinSource<Real> source, Real* y, std::int64_t step) {
     GpuBlock block;
-    istft_block(block, layout, source, y);
+    istft_block<Real, kFft>(block, layout, source, y, step);
 }
 
-template <class Real>
-__global__ void __launch_bounds__(kFrameThreads)
-    project_kernel(FrameLayout layout, BinSource<Real> source, BinSink<Real> sink) {
+template <class Real, int kFft>
+__global__ void __launch_bounds__(FrameShape<kFft>::threads, kBlocks<Real, kFft>)
+    project_kernel(FrameLayout layout, BinSource<Real> source, BinSink<Real> sink,
+                   std::int64_t step) {
     GpuBlock block;
-    project_block(block, layout, source, sink);
+    project_block<Real, kFft>(block, layout, source, sink, step);
 }
 
 __global__ void __launch_bounds__(kNormThreads) norm_kernel(NormArgs a) {
@@ -36,40 +44,52 @@ __global__ void __launch_bounds__(kNormThreads) ball_kernel(BallArgs a) {
     ball_block<Real>(block, a);
 }
 
-struct FrameGrid {
-    const char* name;             // of the kernel, in errors
-    std::int64_t units, samples;  // units of work; samples of signal in shared memory
-};
+template <class Kernel>
+Capacity capacity_of(Kernel* kernel, int threads) {
+    const DeviceLimits& device = device_limits();
+    const int blocks = blocks_of_multiprocessor(reinterpret_cast<const void*>(kernel), threads);
+    return {device.multiprocessors, blocks, device.shared_of_multiprocessor, device.shared_of_block,
+            device.reserved_shared};
+}
 
-// More than 48 kB of shared memory must be requested, per function and not per launch: so this
-// always requests the maximum, whatever other threads or a captured graph request.
-template <class Real, class... Parameters, class... Arguments>
-void launch_frames(void (*kernel)(Parameters...), const FrameGrid& grid, Launch launch,
-                   const FrameLayout& layout, const Arguments&... arguments) {
-    const auto bytes = std::size_t(workspace_bytes<Real>(layout.n_fft, grid.samples));
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin)),
-          grid.name);
-    const auto threads = unsigned(FrameShape(layout.n_fft).threads);
-    kernel<<<blocks_for(grid.units), threads, bytes, stream_of(launch)>>>(layout, arguments...);
-    check(cudaGetLastError(), grid.name);
+// Launches a kernel whose blocks keep `samples` of signal, for `units` of work.
+template <class Real, int kFft, class... Parameters, class... Arguments>
+void launch_frames(void (*kernel)(FrameLayout, Parameters...), std::int64_t units,
+                   std::int64_t samples, Launch launch, const FrameLayout& layout,
+                   const Arguments&... arguments) {
+    const std::int64_t bytes = workspace_bytes<Real, kFft>(samples);
+    require_shared(bytes, "n_fft " + std::to_string(kFft) + " in " +
+                              (sizeof(Real) == 4 ? "float32" : "float64"));
+    kernel<<<blocks_for(units), FrameShape<kFft>::threads, std::size_t(bytes), stream_of(launch)>>>(
+        layout, arguments...);
+    check(cudaGetLastError(), "a kernel of the STFT");
 }
 
 template <class Real>
 void stft_as(const FrameLayout& layout, const void* y, std::int64_t samples,
              const BinSink<Real>& sink, Launch launch) {
-    const std::int64_t at_once = FrameShape(layout.n_fft).frames_at_once;
-    const std::int64_t units = layout.batch * ceil_div(layout.frames, at_once);
-    launch_frames<Real>(stft_kernel<Real>, {"stft_kernel", units, 0}, launch, layout,
-                        static_cast<const Real*>(y), samples, sink);
+    with_n_fft(layout.n_fft, [&]<class Size>(Size) {
+        constexpr int kFft = Size::value;
+        const auto kernel = stft_kernel<Real, kFft>;
+        (void)capacity_of(kernel, FrameShape<kFft>::threads);  // lets it use shared memory
+        const std::int64_t units =
+            layout.batch * ceil_div(layout.frames, FrameShape<kFft>::at_once);
+        launch_frames<Real, kFft>(kernel, units, 0, launch, layout, static_cast<const Real*>(y),
+                                  samples, sink);
+    });
 }
 
 template <class Real>
 void istft_as(const FrameLayout& layout, const BinSource<Real>& source, void* y, Launch launch) {
-    const std::int64_t samples = istft_samples<Real>(layout);
-    const std::int64_t units = layout.batch * ceil_div(layout.samples(), samples);
-    launch_frames<Real>(istft_kernel<Real>, {"istft_kernel", units, samples}, launch, layout,
-                        source, static_cast<Real*>(y));
+    with_n_fft(layout.n_fft, [&]<class Size>(Size) {
+        constexpr int kFft = Size::value;
+        const auto kernel = istft_kernel<Real, kFft>;
+        const std::int64_t step =
+            istft_samples<Real, kFft>(capacity_of(kernel, FrameShape<kFft>::threads));
+        const std::int64_t units = layout.batch * ceil_div(layout.samples(), step);
+        launch_frames<Real, kFft>(kernel, units, step, launch, layout, source,
+                                  static_cast<Real*>(y), step);
+    });
 }
 
 template <class Real>
@@ -77,13 +97,16 @@ void project_as(const ProjectArgs& a, Launch launch) {
     const FrameLayout& layout = a.layout;
     const BinSource<Real> source = source_of<Real>(a.D, a.replacement);
     const BinSink<Real> sink = sink_of<Real>(a);
-    if (is_fused(layout.n_fft, layout.hop)) {
-        const std::int64_t tile = tile_frames<Real>(layout);
-        const std::int64_t units = layout.batch * ceil_div(layout.frames, tile);
-        return launch_frames<Real>(project_kernel<Real>,
-                                   {"project_kernel", units, layout.samples(tile)}, launch, layout,
-                                   source, sink);
-    }
+    if (is_fused(layout.n_fft, layout.hop))
+        return with_fused_n_fft(layout.n_fft, [&]<class Size>(Size) {
+            constexpr int kFft = Size::value;
+            const auto kernel = project_kernel<Real, kFft>;
+            const std::int64_t step =
+                tile_frames<Real, kFft>(layout, capacity_of(kernel, FrameShape<kFft>::threads));
+            const std::int64_t units = layout.batch * ceil_div(layout.frames, step);
+            launch_frames<Real, kFft>(kernel, units, layout.samples(step), launch, layout, source,
+                                      sink, step);
+        });
     istft_as<Real>(layout, source, a.scratch, launch);
     stft_as<Real>(layout, a.scratch, layout.samples(), sink, launch);
 }

@@ -5,24 +5,32 @@
 
 namespace otoscope::emulated {
 
-template <class Real, class Body>
-void run_frames(const FrameLayout& layout, std::int64_t samples, Launch launch, const Body& body) {
-    run_blocks(FrameShape(layout.n_fft).threads, launch, body,
-               workspace_bytes<Real>(layout.n_fft, samples));
+// Of a small device, so that tests have several tiles.
+constexpr Capacity kCapacity{4, 3, 100 << 10, 99 << 10, 1 << 10};
+
+template <class Real, int kFft, class Body>
+void run_frames(std::int64_t samples, Launch launch, const Body& body) {
+    run_blocks(FrameShape<kFft>::threads, launch, body, workspace_bytes<Real, kFft>(samples));
 }
 
 template <class Real>
 void stft_as(const FrameLayout& layout, const void* y, std::int64_t samples,
              const BinSink<Real>& sink, Launch launch) {
-    run_frames<Real>(layout, 0, launch, [&](HostBlock& block) {
-        stft_block(block, layout, static_cast<const Real*>(y), samples, sink);
+    with_n_fft(layout.n_fft, [&]<class Size>(Size) {
+        run_frames<Real, Size::value>(0, launch, [&](HostBlock& block) {
+            stft_block<Real, Size::value>(block, layout, static_cast<const Real*>(y), samples,
+                                          sink);
+        });
     });
 }
 
 template <class Real>
 void istft_as(const FrameLayout& layout, const BinSource<Real>& source, void* y, Launch launch) {
-    run_frames<Real>(layout, istft_samples<Real>(layout), launch, [&](HostBlock& block) {
-        istft_block(block, layout, source, static_cast<Real*>(y));
+    with_n_fft(layout.n_fft, [&]<class Size>(Size) {
+        const std::int64_t step = istft_samples<Real, Size::value>(kCapacity);
+        run_frames<Real, Size::value>(step, launch, [&](HostBlock& block) {
+            istft_block<Real, Size::value>(block, layout, source, static_cast<Real*>(y), step);
+        });
     });
 }
 
@@ -32,9 +40,12 @@ void project_as(const ProjectArgs& a, Launch launch) {
     const BinSource<Real> source = source_of<Real>(a.D, a.replacement);
     const BinSink<Real> sink = sink_of<Real>(a);
     if (is_fused(layout.n_fft, layout.hop))
-        return run_frames<Real>(
-            layout, layout.samples(tile_frames<Real>(layout)), launch,
-            [&](HostBlock& block) { project_block(block, layout, source, sink); });
+        return with_fused_n_fft(layout.n_fft, [&]<class Size>(Size) {
+            const std::int64_t step = tile_frames<Real, Size::value>(layout, kCapacity);
+            run_frames<Real, Size::value>(layout.samples(step), launch, [&](HostBlock& block) {
+                project_block<Real, Size::value>(block, layout, source, sink, step);
+            });
+        });
     istft_as<Real>(layout, source, a.scratch, launch);
     stft_as<Real>(layout, a.scratch, layout.samples(), sink, launch);
 }

@@ -3,13 +3,15 @@
 // CPU and for a GPU.
 #pragma once
 #include <cstdint>
+#include <type_traits>
 
 #include "numeric/platform.h"
 
 namespace otoscope {
 
+// Of two numbers in memory, aligned so that a GPU reads and writes both at once.
 template <class V>
-struct Complex {
+struct alignas(std::is_arithmetic_v<V> ? 2 * sizeof(V) : alignof(V)) Complex {
     V r, i;
 };
 

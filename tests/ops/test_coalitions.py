@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -147,3 +148,27 @@ def opcheck_cases() -> dict[str, list[tuple[Any, ...]]]:
             (bits.clone(), 4, 3, 0, 2**31, size_cdf),
         ],
     }
+
+
+def test_the_table_of_sizes_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    module = import_module("otoscope.ops.coalitions")  # the package has a function of this name
+    table = module._size_cdf
+
+    def counted(n_segments: int, weights: torch.Tensor | None) -> torch.Tensor:
+        made.append(n_segments)
+        result: torch.Tensor = table(n_segments, weights)
+        return result
+
+    monkeypatch.setattr(module, "_size_cdf", counted)
+    module._default_size_table.cache_clear()
+    weights = torch.arange(8.0)
+    for seed in range(3):
+        coalitions(7, "by_size", 4, seed=seed)
+        coalitions(7, "by_size", 4, seed=seed, size_weights=weights)
+    assert made == [7, 7]
+    before = coalitions(7, "by_size", 9, size_weights=weights).bits
+    weights[:] = torch.tensor([1.0] + [0.0] * 7)  # other numbers: another table
+    assert before.any()
+    assert not coalitions(7, "by_size", 9, size_weights=weights).bits.any()
+    assert made == [7, 7, 7]

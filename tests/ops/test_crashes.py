@@ -87,9 +87,9 @@ def test_an_error_on_a_worker_thread_reaches_the_caller() -> None:
     keep, sums = torch.ones(1, 1, dtype=torch.int64), torch.empty(2, 40, 20, 100)
     for _ in range(5):
         with pytest.raises(ParameterError, match="segment holds 7"):
-            _cpu.occlude_backward(grad, ids, keep, 2, None, sums[0], sums[1], 4)
+            _cpu.occlude_backward(grad, ids, keep, 2, None, sums[0], sums[1], None, 4)
     ids[-1, -1] = 1
-    _cpu.occlude_backward(grad, ids, keep, 2, None, sums[0], sums[1], 4)
+    _cpu.occlude_backward(grad, ids, keep, 2, None, sums[0], sums[1], None, 4)
     assert sums[0].sum() == 40 * (2000 - 1)
 
 

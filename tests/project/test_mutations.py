@@ -27,7 +27,7 @@ FAULTS: dict[str, tuple[tuple[str, str], list[tuple[str, str, str]]]] = {
         OCCLUDE,
         [
             ("occlude/cpu_lanes.inc", "== bit ? kept : occluded", "== bit ? occluded : kept"),
-            ("occlude/block.h", "keep_cell ? tile.kept", "!keep_cell ? tile.kept"),
+            ("occlude/block.h", "is_kept ? tile.kept", "!is_kept ? tile.kept"),
         ],
     ),
     "last segment dropped": (
@@ -40,8 +40,8 @@ FAULTS: dict[str, tuple[tuple[str, str], list[tuple[str, str, str]]]] = {
             ("occlude/cpu_lanes.inc", "row) * r.keep_stride", "row - (row > 0)) * r.keep_stride"),
             (
                 "occlude/block.h",
-                "a.keep + s * words;\n                Cell",
-                "a.keep + (s - (s > 0)) * words;\n                Cell",
+                "keep(a.keep, words, sample, end);",
+                "keep(a.keep, words, sample - (sample > 0), end);",
             ),
         ],
     ),
@@ -51,8 +51,8 @@ FAULTS: dict[str, tuple[tuple[str, str], list[tuple[str, str, str]]]] = {
             ("stft/cpu.cpp", "end + layout.halo());", "end + layout.halo() - 1);"),
             (
                 "stft/frame_block.h",
-                "layout_.n_fft + 1;  //",
-                "layout_.n_fft + 1 + layout_.hop;  //",
+                "first - kFft + 1;  //",
+                "first - kFft + 1 + layout_.hop;  //",
             ),
         ],
     ),
@@ -64,14 +64,14 @@ FAULTS: dict[str, tuple[tuple[str, str], list[tuple[str, str, str]]]] = {
                 "n < rise; ++n) y[n - first] *= edge(n);",
                 "n < rise; ++n) y[n - first] *= 1;",
             ),
-            ("stft/frame_block.h", "W = edge_overlap(n);", "W = 1;"),
+            ("stft/frame_block.h", "reciprocal(edge_overlap(n)) : gain", "gain : gain"),
         ],
     ),
     "means that moved not counted": (
         MOMENTS,
         [
             ("moments/cpu.cpp", "= root_weight * delta;", "= 0 * root_weight * delta;"),
-            ("moments/block.h", "return part[a.columns];", "return 0;"),
+            ("moments/block.h", "if (unit.begin == 0) sum +=", "if (unit.begin < 0) sum +="),
         ],
     ),
     "lower half forgotten": (
@@ -80,8 +80,8 @@ FAULTS: dict[str, tuple[tuple[str, str], list[tuple[str, str, str]]]] = {
             ("moments/cpu.cpp", "    mirror(columns, threads, to.scatter);\n", ""),
             (
                 "moments/block.h",
-                "a.columns + i0 + i] = *upper;",
-                "a.columns + i0 + i] += 0;",
+                "a.columns + row] = upper;",
+                "a.columns + row] += 0;",
             ),
         ],
     ),

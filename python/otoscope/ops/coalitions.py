@@ -7,11 +7,13 @@ True, or a bit of 1, means that the segment is kept. Bits are packed, 64 segment
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from numbers import Integral
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from otoscope.errors import ParameterError
 from otoscope.native import kernels
@@ -188,7 +190,7 @@ def coalitions(  # noqa: PLR0913 - each belongs to a design; a type for each wou
     )
     if design in ("bernoulli", "by_size"):
         threshold = _threshold(probability)
-        size_cdf = _size_cdf(n_segments, size_weights).to(target) if design == "by_size" else None
+        size_cdf = _size_table(n_segments, size_weights, target) if design == "by_size" else None
         if n_samples is None:
             raise ParameterError(f'n_samples is None; design "{design}" needs a number >= 0')
         n_samples = _integer("n_samples", n_samples, least=0)
@@ -243,6 +245,31 @@ def _threshold(probability: float) -> int:
     if not 0 <= probability <= 1:
         raise ParameterError(f"probability is {probability}; it must be in [0, 1]")
     return round(probability * 2**32)
+
+
+# Weights of sizes: their version, and their tables by number of segments and device. An entry goes
+# when its weights do.
+_tables = WeakIdKeyDictionary()
+
+
+def _size_table(n_segments: int, weights: Tensor | None, device: torch.device) -> Tensor:
+    """Return `_size_cdf` on the device: made and copied once, for a copy waits for the GPU."""
+    if weights is None:
+        return _default_size_table(n_segments, device)
+    if type(weights) is not Tensor or weights.is_inference():  # has no version to compare
+        return _size_cdf(n_segments, weights).to(device)
+    if weights not in _tables or _tables[weights][0] != weights._version:
+        _tables[weights] = (weights._version, {})
+    tables: dict[tuple[int, torch.device], Tensor] = _tables[weights][1]
+    key = (n_segments, device)
+    if key not in tables:
+        tables[key] = _size_cdf(n_segments, weights).to(device)
+    return tables[key]
+
+
+@lru_cache(maxsize=64)
+def _default_size_table(n_segments: int, device: torch.device) -> Tensor:
+    return _size_cdf(n_segments, None).to(device)
 
 
 def _size_cdf(n_segments: int, weights: Tensor | None) -> Tensor:

@@ -18,8 +18,6 @@ from otoscope.ops.library import SCALARS, call_constant, register, require_devic
 
 __all__ = ["Moments", "moments", "moments_merge", "moments_update"]
 
-_PARTS = 64  # groups of rows that a GPU sums separately
-
 
 class Moments(NamedTuple):
     """Count, mean and scatter of the rows of a set.
@@ -253,10 +251,9 @@ def _update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tensor) -> N
     if columns == 0:  # no sums, but as many rows
         count += rows
         return
-    parts = None
-    if module.needs_parts():
-        parts = mean.new_empty((sets, _PARTS, columns))
-    row = module.moments_update(count, mean, scatter, features, parts, launch)
+    n_doubles = module.moments_workspace(sets, rows, columns)
+    workspace = mean.new_empty(n_doubles) if n_doubles else None
+    row = module.moments_update(count, mean, scatter, features, workspace, launch)
     if row >= 0:
         of_set = f" of set {row // rows}" if sets > 1 else ""
         raise ParameterError(

@@ -272,8 +272,7 @@ def _occlude_fake(patch: Tensor, *args: Any) -> Tensor:
     return patch.new_empty((patch.shape[0], keep.shape[0], *patch.shape[1:]), dtype=dtype)
 
 
-def _occlude_out_fake(*args: Any) -> None:
-    return None
+def _occlude_out_fake(*args: Any) -> None: ...
 
 
 def _backward(
@@ -286,6 +285,7 @@ def _backward(
 ) -> tuple[Tensor, Tensor]:
     grad_patch, grad_content = _backward_fake(grad, segment, keep, segments, scale, dtype)
     module, launch = kernels(grad.device)
+    n = module.backward_scratch(*grad.shape)
     module.occlude_backward(
         grad.contiguous(),
         segment.contiguous(),
@@ -294,6 +294,7 @@ def _backward(
         _contiguous(scale),
         grad_patch,
         grad_content,
+        grad.new_empty(n, dtype=torch.float64) if n else None,
         launch,
     )
     return grad_patch, grad_content
