@@ -80,14 +80,15 @@ def compare(
     device: str = "cpu",
     repeats: int = 30,
     warmup: int = 3,
-    calls: int = 1,
+    calls: int | Mapping[str, int] = 1,
 ) -> dict[str, Timing]:
     """Time rivals in turn: each round runs all of them once, another one first each time.
 
     The others follow in a random order: a run changes the caches, and no rival shall always follow
-    the same other rival.
+    the same other rival. A repeat is the mean of `calls` calls, of some rivals if they are named.
     """
-    if min(repeats, calls) < 1 or warmup < 0:
+    n_calls = {name: calls if isinstance(calls, int) else calls.get(name, 1) for name in functions}
+    if min(repeats, *n_calls.values()) < 1 or warmup < 0:
         raise ParameterError(f"repeats {repeats}, calls {calls}, warmup {warmup}: need 1, 1, 0")
     once = _once_on_cuda if _is_cuda(device) else _once_on_cpu
     names = list(functions)
@@ -97,7 +98,7 @@ def compare(
         first = names[number % len(names)]
         others = [name for name in names if name != first]
         for name in [first, *order.sample(others, len(others))]:
-            elapsed = once(functions[name], calls)
+            elapsed = once(functions[name], n_calls[name])
             if number >= 0:
                 seconds[name].append(elapsed)
     return {name: Timing(tuple(seconds[name])) for name in names}

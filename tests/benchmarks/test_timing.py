@@ -80,6 +80,15 @@ def test_time_is_that_of_one_call_of_many(monkeypatch: pytest.MonkeyPatch) -> No
     assert clock == [2.0 * 5 * (3 + 1)]
 
 
+def test_some_rivals_may_be_called_several_times_in_a_row() -> None:
+    calls: list[str] = []
+    rivals = {"short": lambda: calls.append("short"), "long": lambda: calls.append("long")}
+    compare(rivals, repeats=2, warmup=0, calls={"short": 3})
+    assert calls == ["short"] * 3 + ["long"] * 2 + ["short"] * 3
+    with pytest.raises(ParameterError, match="calls"):
+        compare(rivals, calls={"short": 0})
+
+
 @pytest.mark.parametrize("wrong", [{"repeats": 0}, {"calls": 0}, {"warmup": -1}])
 def test_senseless_numbers_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ParameterError, match="repeats"):
