@@ -34,7 +34,7 @@ KEPT = {
     **{
         f"experiment {name}": "holds the answers until now: the same command resumes"
         for name, experiment in EXPERIMENTS.items()
-        if experiment.module.startswith("a_soundlime.")
+        if experiment.module.startswith(("a_soundlime.", "b_maximisation."))
         or (experiment.module.startswith("e_adversary.") and name != "adversary-zoo")
         or name == "horse-zoo"
         or (name.startswith("folk-") and name != "folkrnn-samples")

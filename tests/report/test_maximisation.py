@@ -41,6 +41,7 @@ def result_of(activation: list[float], iterations: int) -> MaximisationResult:
         steps=torch.full((len(values),), iterations),
         failed=~values.isfinite(),
         flat=torch.zeros(len(values), dtype=torch.bool),
+        exploded=torch.zeros(len(values), dtype=torch.bool),
         setting=Setting(0.01, 0.001, iterations),
         seeds=range(len(values)),
         maximise=True,

@@ -29,6 +29,7 @@ def maximised(activation: list[float], rate: float) -> MaximisationResult:
         steps=torch.ones(n, dtype=torch.int64),
         failed=~values.isfinite(),
         flat=torch.zeros(n, dtype=torch.bool),
+        exploded=torch.zeros(n, dtype=torch.bool),
         setting=Setting(rate, 0.1, 100),
         seeds=range(n),
         maximise=True,

@@ -1,5 +1,7 @@
 """Activation maximisation: inputs that drive one unit of a network furthest, and their ranking."""
 
+from otoscope.explain.maximise.ascent import Stopping
+from otoscope.explain.maximise.doubt import SettingIntervals, setting_intervals
 from otoscope.explain.maximise.extremes import ExtremeExcerpt, Extremes, find_extremes
 from otoscope.explain.maximise.fourier import FourierPrior
 from otoscope.explain.maximise.generated import GeneratorPrior
@@ -31,7 +33,10 @@ __all__ = [
     "RawPrior",
     "ScaledPrior",
     "Setting",
+    "SettingIntervals",
+    "Stopping",
     "Unit",
     "find_extremes",
     "scalar_frechet",
+    "setting_intervals",
 ]

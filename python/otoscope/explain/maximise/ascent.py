@@ -21,11 +21,48 @@ from otoscope.explain.maximise.result import BestInputs
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import FormatTrial
 
-__all__ = ["Keep", "RowAdam", "SearchProblem", "ascend"]
+__all__ = ["Keep", "RowAdam", "SearchProblem", "Stopping", "ascend"]
 
 Keep: TypeAlias = 'Literal["activation", "objective"]'
 
 _STILL = torch.finfo(torch.float32).eps  # in coarser types, small cells move by less than eps
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Conditions under which a row stops before its last iteration.
+
+    Parameters
+    ----------
+    bound : float
+        Largest absolute activation; a row beyond it has exploded, and what it would have reached is
+        not known. By default there is no bound.
+    patience : int
+        Number of steps without a better input after which a row stops; 0 is never.
+    tolerance : float
+        Smallest gain that counts as better, relative to activations above 1.
+
+    Raises
+    ------
+    ParameterError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> Stopping(bound=300.0, patience=100).tolerance
+    1e-05
+    """
+
+    bound: float = math.inf
+    patience: int = 0
+    tolerance: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if not (self.bound > 0 and self.patience >= 0 and 0 <= self.tolerance < math.inf):
+            raise ParameterError(
+                f"bound is {self.bound}, patience {self.patience} and tolerance {self.tolerance}; "
+                "must be > 0, >= 0 and finite >= 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -39,6 +76,7 @@ class SearchProblem:
     keep: Keep  # the value whose best is kept: the activation, or less its penalty
     jitter: tuple[int, int]  # largest shift of the inputs at each step, in frames and bands
     check: Callable[[Tensor, Tensor], None]  # of the first inputs [row, ...] and activations [row]
+    stopping: Stopping = Stopping()
 
     @property
     def sign(self) -> int:
@@ -117,6 +155,8 @@ class _Rows:
         self._best_latent, self._best_input = latent.clone(), latent.new_empty(0)
         self._steps = torch.zeros(n_rows, dtype=torch.int64, device=latent.device)
         self._failed, self._flat = ~self._finite, self._finite.clone()
+        self._exploded, self._waited = self._failed.clone(), torch.zeros_like(self._steps)
+        self._reference = self._score.clone()  # score at the last gain, of the active rows
 
     def evaluate(self, step: int) -> None:
         """Compute activations and gradients of the rows, and keep the best inputs so far."""
@@ -154,6 +194,7 @@ class _Rows:
             else:
                 best.index_copy_(0, at, values.index_select(0, better))
         self._steps.index_fill_(0, active, step)
+        self._wait(activation)
         if bool(self._flat.any()):  # a row with a slope is never flat again
             self._flat[active] &= ~slope.flatten(1).any(1)
 
@@ -165,6 +206,15 @@ class _Rows:
         self._finite = score.isfinite() & self._gradient.flatten(1).isfinite().all(1)
         self._failed[self._active] = ~self._finite
 
+    def _wait(self, activation: Tensor) -> None:
+        """Count the steps since the last gain of the active rows; find those that exploded."""
+        stopping, best = self._problem.stopping, self._score.index_select(0, self._active)
+        gained = best > self._reference + stopping.tolerance * best.abs().clamp(min=1)
+        self._reference = torch.where(gained, best, self._reference)
+        self._waited = torch.where(gained, 0, self._waited + 1)
+        if math.isfinite(stopping.bound):
+            self._exploded.index_copy_(0, self._active, activation.abs() > stopping.bound)
+
     def step(self, step: int) -> None:
         """Move one step; stop the rows that failed and those that do not move any more."""
         if len(self._active) == 0:
@@ -174,11 +224,15 @@ class _Rows:
         continues = self._finite
         if not self._problem.moves_without_gradient:
             continues = continues & ~_are_still(self._latent, moved)
+        continues = continues & ~self._exploded.index_select(0, self._active)
+        if patience := self._problem.stopping.patience:
+            continues = continues & (self._waited < patience)
         self._latent = moved
         if not bool(continues.all()):
             self._active, self._latent = self._active[continues], moved[continues]
             self._finite = self._finite[continues]
             self._penalty = self._penalty[continues]
+            self._waited, self._reference = self._waited[continues], self._reference[continues]
             self._adam.keep(continues)
             pairs = zip(self._generators, continues.tolist(), strict=True)
             self._generators = [generator for generator, stays in pairs if stays]
@@ -193,6 +247,7 @@ class _Rows:
             self._steps.clone(),
             self._failed.clone(),
             self._flat.clone(),
+            self._exploded.clone(),
         )
 
 

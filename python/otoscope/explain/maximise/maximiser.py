@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.explain.evaluator import batch_size
-from otoscope.explain.maximise.ascent import Keep, SearchProblem, ascend
+from otoscope.explain.maximise.ascent import Keep, SearchProblem, Stopping, ascend
 from otoscope.explain.maximise.extremes import Extremes, find_extremes
 from otoscope.explain.maximise.inversion import Inversion
 from otoscope.explain.maximise.priors import Prior
@@ -74,6 +74,8 @@ class ActivationMaximiser:
         the first iterations of a search of 100 or more and goes on with the faster one: results are
         then equal up to rounding, which depends on the machine and its load. With a fixed format
         the same seed gives the same result.
+    stopping : Stopping, optional
+        Conditions under which rows stop early; by default none beside those of the notes.
 
     Raises
     ------
@@ -115,6 +117,7 @@ class ActivationMaximiser:
         jitter: tuple[int, int] = (0, 0),
         max_batch: int | None = None,
         memory_format: MemoryFormat = "contiguous",
+        stopping: Stopping | None = None,
     ) -> None:
         if keep not in ("activation", "objective"):
             raise ParameterError(f"keep is {keep!r}, must be 'activation' or 'objective'")
@@ -129,7 +132,11 @@ class ActivationMaximiser:
         self.model, self.prior, self.maximise = model, prior, maximise
         self.unit = Unit(model, layer, unit, pool)
         self._memory_format, self._prepare = memory_format, prepare or _unchanged
-        self._keep, self._jitter = keep, (jitter[0], jitter[1])
+        self._keep, self._jitter, self._stopping = (
+            keep,
+            (jitter[0], jitter[1]),
+            stopping or Stopping(),
+        )
         self._device, self._dtype = device_of(model), dtype_of(model)
         self._max_batch = batch_size(self._device, max_batch)
         rate = getattr(model, "sample_rate", None)
@@ -335,6 +342,7 @@ class ActivationMaximiser:
             keep=self._keep,
             jitter=self._jitter,
             check=self._warn_if_rows_meet,
+            stopping=self._stopping,
         )
 
     @torch.no_grad()

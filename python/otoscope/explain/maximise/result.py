@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BestInputs", "MaximisationResult", "Setting"]
 
-_MEASURES = ("activation", "steps", "failed", "flat")
+_MEASURES = ("activation", "steps", "failed", "flat", "exploded")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class BestInputs:
     steps: Tensor  # [row], int64, evaluated inputs; fewer than the iterations if the row stopped
     failed: Tensor  # [row], bool, stopped because activation or gradient was not finite
     flat: Tensor  # [row], bool, the activation's gradient was 0 for all evaluated inputs
+    exploded: Tensor  # [row], bool, stopped because the activation was beyond the bound
 
     @property
     def n_failed(self) -> int:
@@ -98,6 +99,8 @@ class MaximisationResult(Shown, BestInputs):
     flat : Tensor [row], bool
         True if the activation's gradient was 0 for all evaluated inputs: there was nothing to
         climb.
+    exploded : Tensor [row], bool
+        True if the row stopped because its activation was beyond the bound of `Stopping`.
     setting : Setting
         Rate, penalty and iterations.
     seeds : range
@@ -144,7 +147,8 @@ class MaximisationResult(Shown, BestInputs):
         -------
         pandas.DataFrame
             Columns ``seed``, ``activation`` (NaN if none was finite), ``steps``, ``failed``,
-            ``flat``, ``rate``, ``penalty`` and ``iterations``.
+            ``flat``,
+            ``exploded``, ``rate``, ``penalty`` and ``iterations``.
 
         Raises
         ------

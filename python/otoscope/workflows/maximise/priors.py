@@ -166,7 +166,7 @@ def ignored_settings(settings: PriorSettings) -> list[Ignored]:
 def refuse_penalties(
     prior: str, penalties: tuple[float, ...], usual: tuple[tuple[float, ...], ...]
 ) -> None:
-    """Refuse penalties with prior maco, other than the ``usual`` ones, which nobody chose."""
+    """Refuse penalties with prior maco, other than the ``usual`` ones: defaults and a grid."""
     if prior == "maco" and penalties not in usual:
         raise ParameterError(
             f"penalty is {', '.join(map(str, penalties))}, and all phases of prior maco are "
