@@ -268,6 +268,15 @@ def test_strong_attacks_are_measured_beside_torchattacks(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_a_grid_is_measured_beside_runs_one_by_one(tmp_path: Path) -> None:
+    done = run_quick(tmp_path, "bench_maximise.py", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    (case,) = result(tmp_path / "maximise.cpu.json")["cases"]
+    assert set(case["rivals"]) == {"ours", "sequential"}
+    assert case["parameters"]["difference"] < 1e-3
+
+
+@pytest.mark.slow
 def test_searches_are_measured_beside_the_passes_of_their_model(tmp_path: Path) -> None:
     done = run_quick(tmp_path, "bench_attack.py", "--device", "cpu")
     assert done.returncode == 0, done.stderr

@@ -4,6 +4,12 @@ from .feature_set import FeatureSet, FewRows
 from .gaussian import frechet_distance
 from .interval import Interval
 from .kernel import kernel_distance, kernel_interval
+from .kernel_audio import (
+    jackknife_interval,
+    kernel_audio_distance,
+    median_distance,
+)
+from .neighbours import NeighbourScores, neighbour_scores
 from .resampling import (
     Extrapolation,
     frechet_infinity,
@@ -19,12 +25,17 @@ __all__ = [
     "FrechetDistance",
     "Interval",
     "KernelDistance",
+    "NeighbourScores",
     "Statistics",
     "frechet_distance",
     "frechet_infinity",
     "frechet_interval",
     "frechet_of",
+    "jackknife_interval",
+    "kernel_audio_distance",
     "kernel_distance",
     "kernel_interval",
+    "median_distance",
+    "neighbour_scores",
     "statistics",
 ]

@@ -166,7 +166,8 @@ def am_grid(config: AmGridConfig, out: Path, *, progress: Progress = silent) -> 
         for rate, penalty in product(config.rates, penalties)
         for first in range(0, config.seeds, config.at_once)
     ]
-    maximisers = {m: search.maximiser(config.prior, maximise=m) for m in {t[0] for t in tasks}}
+    directions = directions_of(config.direction)
+    maximisers = {m: search.maximiser(config.prior, maximise=m) for m in directions}
 
     def compute(index: int) -> dict[str, Any]:
         maximise, rate, penalty, seeds = tasks[index]
