@@ -1,6 +1,7 @@
 """Make the bundle of a generator that `otoscope train prior` trained, with a card of its quality.
 
-    python examples/bundle_prior.py prior varied held-out --out prior-synth --trained-on TEXT
+    python examples/bundle_prior.py prior varied held-out --out prior-synth \\
+        --steps N --trained-on TEXT --limits TEXT
 
 Distances are those of 1,000 samples to 1,000 excerpts of the held-out sounds, by means and
 deviations in cells (which need no model) and by the layer fc8 of `svdnet-synth`.
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("held_out", type=Path)
     parser.add_argument("--steps", type=int, required=True, help="steps until the best generator")
     parser.add_argument("--trained-on", required=True)
+    parser.add_argument("--limits", required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -71,8 +73,7 @@ def main() -> None:
         "authors made 1.17 million with a network of full width",
         "quality": f"Frechet (kernel) distance to held-out songs: by cells, {shown['cells']}; by "
         f"fc8 of svdnet-synth, {shown['fc8']}",
-        "limits": "Trained for hours on one shared core, on synthetic songs: samples have coarse "
-        "spectra and rhythm, and no clear harmonics; a longer training goes on from a checkpoint",
+        "limits": arguments.limits,
     }
     models.save_generator(arguments.out, replace(generator, card=card), half=True)
     print(records.to_json(quality, indent=2))
