@@ -84,6 +84,7 @@ ARGUMENTS = {
     "corpus genres": "--n 1 --out {folder}/corpus",
     "train prior": "{sounds} --out {folder}/model --steps 1",
     "train genre": "{sounds} --out {folder}/model",
+    "train rhythm": "{sounds} --out {folder}/model",
     "benchmark-explainers": "--quick --out {folder}/x",
     "experiment ns-stability": "--quick --out {folder}/x --songs {sounds}",
     "experiment content-sensitivity": "--quick --out {folder}/x --songs {sounds}",

@@ -25,6 +25,7 @@ KEPT = {
     "train singing": "with --resume goes on from the last checkpoint in",
     "corpus singing": "holds the sounds until now: the same command resumes",
     "train prior": "with --resume goes on from the last checkpoint in",
+    "train rhythm": "with --resume goes on from the last checkpoint in",
     "train genre": "with --resume goes on from the last checkpoint in",
     "corpus genres": "holds the sounds until now: the same command resumes",
     "corpus dance": "holds the sounds until now: the same command resumes",

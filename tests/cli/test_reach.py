@@ -75,6 +75,7 @@ WORK: dict[str, tuple[str, str]] = {
     "corpus genres": ("data:write_genres", "--band mma --out {folder}/new"),
     "train prior": ("workflows.maximise.generator:train_generator", "{folder} --out {folder}/new"),
     "train genre": ("train.genre:train_genre", "{folder} --out {folder}/new"),
+    "train rhythm": ("train.rhythm:train_rhythm", "{folder} --out {folder}/new"),
     **{
         f"experiment {e.name}": (f"papers.{e.module}:{e.function}", f"{e.example} --out {{folder}}")
         for e in EXPERIMENTS.values()
@@ -244,6 +245,9 @@ SEEN_BY: dict[str, dict[str, str]] = {
             "train/genre/test_training.py::test_the_command_trains_windows_by_its_options",
         ),
         "--json": "train/genre/test_training.py::test_the_command_trains_and_prints_json",
+    },
+    "train rhythm": {
+        "--json": "train/rhythm/test_training.py::test_the_command_trains_and_prints_json"
     },
     "corpus genres": {"--json": "data/test_genres.py::test_the_command_writes_a_corpus"},
     **{

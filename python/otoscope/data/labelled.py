@@ -5,12 +5,14 @@ Nothing is downloaded; the loaders take the folder of a dataset.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from otoscope import records
 from otoscope.errors import ParameterError
+from otoscope.progress import Progress, silent, tracked
 
 __all__ = [
     "LabelledSound",
@@ -18,7 +20,12 @@ __all__ = [
     "load_genres",
     "load_gtzan",
     "load_lmd",
+    "usable_sounds",
 ]
+
+Result = TypeVar("Result")
+
+_MOST_SKIPPED = 0.5  # of the sounds
 
 _SUFFIXES = (".wav", ".au", ".flac", ".ogg", ".mp3")
 _GTZAN = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae",
@@ -187,6 +194,69 @@ def load_genre_folders(folder: str | Path) -> tuple[LabelledSound, ...]:
             f"({', '.join(_SUFFIXES)}); need one per label, two at least"
         )
     return sounds
+
+
+def usable_sounds(
+    sounds: Sequence[LabelledSound],
+    labels: Sequence[str],
+    read: Callable[[LabelledSound], Result],
+    *,
+    progress: Progress = silent,
+) -> tuple[list[LabelledSound], list[Result], dict[str, ParameterError]]:
+    """Read labelled sounds; leave out those that are refused.
+
+    Parameters
+    ----------
+    sounds : sequence of LabelledSound
+        Sounds.
+    labels : sequence of str
+        Labels that they may have.
+    read : callable
+        Function of a sound; one that raises a `ParameterError` is left out.
+    progress : bool or callable
+        True shows a bar.
+
+    Returns
+    -------
+    kept : list of LabelledSound
+        Sounds that could be read.
+    results : list
+        What ``read`` returned for each of them.
+    skipped : dict of str to ParameterError
+        Reasons of the others, by name.
+
+    Raises
+    ------
+    ParameterError
+        If a sound has a label that is not named, none of a label can be used, or more than half of
+        all sounds cannot.
+
+    Examples
+    --------
+    >>> sounds = [LabelledSound(name, Path(name), name, name) for name in ("jazz", "rock")]
+    >>> usable_sounds(sounds, ("jazz", "rock"), lambda sound: sound.label.upper())[1]
+    ['JAZZ', 'ROCK']
+    """
+    kept, results, skipped = list[LabelledSound](), list[Result](), dict[str, ParameterError]()
+    for sound in tracked(progress, sounds, "sounds"):
+        if sound.label not in labels:
+            raise ParameterError(f"{sound.path} has label {sound.label!r}, not one of {labels}")
+        try:
+            results.append(read(sound))
+        except ParameterError as err:
+            skipped[sound.name] = err.without(sound.path)
+            continue
+        kept.append(sound)
+    lost = {sound.label for sound in sounds} - {sound.label for sound in kept}
+    n_skipped = len(sounds) - len(kept)
+    if lost or n_skipped > _MOST_SKIPPED * len(sounds):
+        what = f"no sound of {min(lost)} can" if lost else "more than half of the sounds cannot"
+        own = [sound.name for sound in sounds if sound.label in lost or not lost]
+        name = next(name for name in own if name in skipped)
+        raise ParameterError(
+            f"{what} be used ({n_skipped} of {len(sounds)} skipped): {name}: {skipped[name]}"
+        )
+    return kept, results, skipped
 
 
 def _of_manifest(folder: Path) -> tuple[LabelledSound, ...]:

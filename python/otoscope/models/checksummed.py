@@ -16,7 +16,7 @@ from otoscope.errors import ParameterError
 from otoscope.foreign import read_json, refusing
 from otoscope.records import replacing, write_text
 
-__all__ = ["bundle_files", "load_with_checksum", "save_with_checksum"]
+__all__ = ["bundle_files", "has_format", "load_with_checksum", "save_with_checksum"]
 
 
 def save_with_checksum(
@@ -74,6 +74,15 @@ def load_with_checksum(
         )
     with refusing(weights_path, "is not a file of tensors"):
         return load(weights), description
+
+
+def has_format(path: str | PathLike[str], expected_format: str) -> bool:
+    """Whether the description says that it has a format; False if it cannot be read."""
+    try:
+        description = read_json(bundle_files(path)[1])
+    except (OSError, ParameterError):
+        return False
+    return isinstance(description, dict) and description.get("format") == expected_format
 
 
 def bundle_files(path: str | PathLike[str]) -> tuple[Path, Path]:

@@ -19,7 +19,8 @@ from torch import nn
 from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError, Terminated
 from otoscope.models import zoo
 from otoscope.models.bundle import load_bundle
-from otoscope.models.checksummed import bundle_files
+from otoscope.models.checksummed import bundle_files, has_format
+from otoscope.models.desperf_bundle import DESPERF_FORMAT, load_rhythm
 from otoscope.models.listener import Listener
 from otoscope.models.sources import environment_of, files_read, own_sources
 from otoscope.protocols import ListeningModel, weights_digest
@@ -125,7 +126,8 @@ def _load(name: str) -> tuple[Any, set[Path]]:
 def _bundle(path: Path, name: str) -> tuple[Any, set[Path]]:
     """Load a bundle; that of a training is called like its folder."""
     called = path.resolve().parent.name if name == _TRAINED else name
-    return _named(load_bundle(path), called or name), set(bundle_files(path))
+    model = load_rhythm(path) if has_format(path, DESPERF_FORMAT) else load_bundle(path)
+    return _named(model, called or name), set(bundle_files(path))
 
 
 def _named(model: Any, name: str) -> Any:

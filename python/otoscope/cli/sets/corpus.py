@@ -88,7 +88,7 @@ def singing(  # noqa: PLR0913 - a command has the options it has
 
 
 @corpus.command()
-def dance(
+def dance(  # noqa: PLR0913 - a command has the options it has
     out: Out,
     n: Annotated[int, options.number("Number of clips; the eight styles take turns.")] = 160,
     seconds: Annotated[
@@ -100,6 +100,9 @@ def dance(
             help="Probability that the tempo reveals the style, in [0, 1].", rich_help_panel=METHOD
         ),
     ] = _CLIP["confounding"],
+    n_groups: Annotated[
+        int, typer.Option(help="Number of artists per style.", rich_help_panel=METHOD)
+    ] = _CLIP["n_groups"],
     band: Annotated[
         str,
         typer.Option(
@@ -115,7 +118,7 @@ def dance(
     """
     from otoscope.data import DanceRecipe, write_dance
 
-    recipe = DanceRecipe(confounding=confounding, band=band, seconds=seconds)
+    recipe = DanceRecipe(confounding=confounding, n_groups=n_groups, band=band, seconds=seconds)
     with bars(f"{out} holds the sounds until now: the same command resumes") as progress:
         manifest = write_dance(out, n, seed, recipe=recipe, progress=progress)
     content = {"clips": n, "seed": seed, "recipe": recipe, "manifest": manifest}

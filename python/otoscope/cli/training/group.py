@@ -1,4 +1,4 @@
-"""otoscope train: detectors of singing, classifiers of genres, priors of maximisation."""
+"""otoscope train: detectors of singing, classifiers of genres and rhythms, priors."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import typer
 from otoscope.cli.groups import Group
 from otoscope.cli.training.genre import genre
 from otoscope.cli.training.prior import prior
+from otoscope.cli.training.rhythm import rhythm
 from otoscope.cli.training.singing import singing
 
 __all__ = ["train"]
 
 train = typer.Typer(
     cls=Group,
-    help="Train detectors of singing, classifiers of genres and priors of maximisation.",
+    help="Train detectors of singing, classifiers of genres and rhythms, and priors of "
+    "maximisation.",
     no_args_is_help=True,
 )
 train.command("singing")(singing)
 train.command("genre")(genre)
+train.command("rhythm")(rhythm)
 train.command("prior")(prior)

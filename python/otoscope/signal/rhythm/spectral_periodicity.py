@@ -100,11 +100,15 @@ class SpectralPeriodicity:
                 f"y has {y.shape[-1]} samples; a lag of {self.max_lag} s needs {self.min_samples}"
             )
         sounds = y.reshape(-1, y.shape[-1])
-        features = y.new_empty(len(sounds), self.n_lags - 1, dtype=torch.float64)
-        for sound, feature in zip(sounds, features, strict=True):
-            distances = lag_distances(self.mfcc(sound), self.n_lags, metric=self.distance)
-            feature.copy_(distances[1:].diff())
-        return _normalised(features, self.norm).reshape(*y.shape[:-1], -1)
+        features = y.new_zeros(0, self.n_lags - 1, dtype=torch.float64)
+        if len(sounds):
+            features = torch.stack(
+                [
+                    lag_distances(self.mfcc(sound), self.n_lags, metric=self.distance)[1:].diff()
+                    for sound in sounds
+                ]
+            )
+        return _normalised(features, self.norm).reshape(*y.shape[:-1], self.n_lags - 1)
 
 
 def lag_distances(
@@ -132,7 +136,7 @@ def lag_distances(
         if metric == "cosine":
             by_lag = by_lag.square() / 2
         time = torch.arange(start, start + len(block), device=frames.device)[:, None]
-        total += by_lag.where(time + lag < n_frames, 0.0).sum(0)
+        total = total + by_lag.where(time + lag < n_frames, 0.0).sum(0)
     return total / (n_frames - lag)
 
 
@@ -143,4 +147,5 @@ def _normalised(features: Tensor, norm: str) -> Tensor:
         scale = features.square().mean(-1, keepdim=True).sqrt()
     else:
         scale = features.abs().amax(-1, keepdim=True)
-    return torch.where(scale > _ROUNDING, features / scale, 0.0)
+    varies = scale > _ROUNDING
+    return torch.where(varies, features / scale.where(varies, 1.0), 0.0)

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from otoscope.data.labelled import LabelledSound
+from otoscope.data.labelled import LabelledSound, usable_sounds
 from otoscope.errors import ParameterError
-from otoscope.progress import Progress, silent, tracked
+from otoscope.progress import Progress, silent
 from otoscope.signal import FrontEnd
 from otoscope.signal.audio.files import read_audio
 from otoscope.signal.audio.truncation import TruncatedSound, truncation
@@ -21,7 +21,6 @@ from otoscope.signal.audio.truncation import TruncatedSound, truncation
 __all__ = ["Spectra", "Standardisation", "read_spectra", "standardisation"]
 
 _SECONDS = 30.0
-_MOST_SKIPPED = 0.5  # of the sounds
 _LEAST_DEVIATION = 0.05  # bins of a smaller one are dropped: the inverse exceeds 20
 
 
@@ -140,28 +139,15 @@ def read_spectra(
     --------
     >>> read_spectra(sounds, magnitude_spectrum(), ["jazz", "rock"])  # doctest: +SKIP
     """
-    parts, kept = list[Tensor](), list[LabelledSound]()
-    skipped, truncated = dict[str, ParameterError](), dict[str, str]()
-    for sound in tracked(progress, sounds, "sounds"):
-        if sound.label not in labels:
-            raise ParameterError(f"{sound.path} has label {sound.label!r}, not one of {labels}")
-        try:
-            parts.append(_magnitudes(sound, front_end))
-        except ParameterError as err:
-            skipped[sound.name] = err.without(sound.path)
-            continue
-        kept.append(sound)
+    truncated = dict[str, str]()
+
+    def magnitudes_of(sound: LabelledSound) -> Tensor:
+        magnitudes = _magnitudes(sound, front_end)
         if text := truncation(sound.path):
             truncated[sound.name] = text
-    lost = {sound.label for sound in sounds} - {sound.label for sound in kept}
-    n_skipped = len(sounds) - len(kept)
-    if lost or n_skipped > _MOST_SKIPPED * len(sounds):
-        what = f"no sound of {min(lost)} can" if lost else "more than half of the sounds cannot"
-        own = [sound.name for sound in sounds if sound.label in lost or not lost]
-        name = next(name for name in own if name in skipped)
-        raise ParameterError(
-            f"{what} be used ({n_skipped} of {len(sounds)} skipped): {name}: {skipped[name]}"
-        )
+        return magnitudes
+
+    kept, parts, skipped = usable_sounds(sounds, labels, magnitudes_of, progress=progress)
     first = torch.tensor([0, *(len(part) for part in parts)]).cumsum(0)
     numbers = torch.tensor([list(labels).index(sound.label) for sound in kept])
     return Spectra(torch.cat(parts), first, numbers, tuple(kept), skipped, truncated)
