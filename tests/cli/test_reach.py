@@ -99,7 +99,19 @@ VALUES: tuple[str, ...] = (
     *("fourier", "mp3:64", "librosa", "mma", "kernel"),
 )
 VALUES += ("paper", "v1", "cuda", "fluidsynth", "challenge2020", "challenge2022", "midi")
-VALUES += ("Dmaj", "jig", "apgd", "linf", "gain:3", "windows", "frames", "synth", "magnitude")
+VALUES += (
+    "majority",
+    "sigmoid",
+    "Dmaj",
+    "jig",
+    "apgd",
+    "linf",
+    "gain:3",
+    "windows",
+    "frames",
+    "synth",
+    "magnitude",
+)
 
 # Options that do not reach the work, since the command line itself reads them or writes what came
 # out: each with the test that fails if it is ignored. The others are tried here.
