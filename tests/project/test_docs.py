@@ -251,6 +251,7 @@ def test_numbers_of_paper_e_are_those_of_its_record() -> None:
         ("adversary_genre", "Baselines", range(3)),
         ("ten_songs", "Every label", range(5)),
         ("transfer", "What fools", range(5)),
+        ("defence_filter", "Mean recall behind", range(9)),
         ("adversarial_training", "Trained against", range(6)),
         ("adversarial_training", "Are gradients", range(5)),
         ("adversarial_training", "Robustness curves", range(15)),
