@@ -1,5 +1,5 @@
-"""The tables of the page are those of the record; ``python -m tests.papers.explainers.test_page``
-writes them from it."""
+"""The tables of the page are those of the records; ``python -m tests.papers.explainers.test_page``
+writes them from them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "papers" / "explainers.md"
-RECORD = ROOT / "docs" / "papers" / "results" / "benchmark_explainers.json"
-BEGIN, END = "<!-- results -->\n", "<!-- end -->\n"
+RECORDS = {
+    "results": "benchmark_explainers",
+    "adversary": "benchmark_explainers_adversary",
+    "soundfont": "benchmark_explainers_soundfont",
+}
 
 
 def lines(tables: list[dict[str, Any]]) -> Iterator[str]:
@@ -26,14 +29,18 @@ def lines(tables: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def made() -> str:
-    """Return the page with the tables of the record."""
+    """Return the page with the tables of the records."""
     text = PAGE.read_text("utf-8")
-    tables = "\n".join(lines(json.loads(RECORD.read_text("utf-8"))["tables"]))
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    return f"{before}{BEGIN}{tables}\n\n{END}{after}"
+    for name, record in RECORDS.items():
+        path = PAGE.parent / "results" / f"{record}.json"
+        tables = "\n".join(lines(json.loads(path.read_text("utf-8"))["tables"]))
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+        before, after = text.split(begin)[0], text.split(end)[1]
+        text = f"{before}{begin}{tables}\n\n{end}{after}"
+    return text
 
 
-def test_the_page_has_the_tables_of_the_record() -> None:
+def test_the_page_has_the_tables_of_the_records() -> None:
     assert PAGE.read_text("utf-8") == made()
 
 
