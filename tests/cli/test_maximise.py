@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from otoscope import models
 from otoscope.cli.app import app
 from otoscope.data import sample
-from otoscope.explain.maximise import scalar_frechet
+from otoscope.explain.maximise import scalar_frechet, setting_intervals
 from otoscope.metrics import FewRows, frechet_of
 from otoscope.workflows import MaximiseConfig, maximise_unit
 
@@ -94,6 +94,11 @@ def test_grid_is_ranked_and_shows_each_setting_once() -> None:
     record = json.loads(printed)
     assert [specimen["label"] for specimen in record["made"]] == ["Best setting", "Worst setting"]
     assert [row["seen"] for row in record["ranking"]] == [2, 2]
+    made = torch.tensor([row["activation"] for row in record["ranking"]])
+    real = torch.tensor([specimen["activation"] for specimen in record["real"]])
+    n_tied = int(setting_intervals(real, made).is_tied.sum()) - 1
+    said = f"{n_tied} of 1 other settings cannot be told apart from the best (95 %, over 2 seeds)."
+    assert said in record["notes"]
     distances = [row["distance"] for row in record["ranking"]]
     assert distances == sorted(distances)
     assert len(distances) == 2

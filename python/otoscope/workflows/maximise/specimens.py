@@ -16,7 +16,14 @@ from torch.nn import functional as F
 
 from otoscope.data import sample, sample_names
 from otoscope.errors import Advice, Argument, Ignored, ParameterError
-from otoscope.explain.maximise import Extremes, GridResult, RankedResult, Ranking, Unit
+from otoscope.explain.maximise import (
+    Extremes,
+    GridResult,
+    RankedResult,
+    Ranking,
+    Unit,
+    setting_intervals,
+)
 from otoscope.explain.maximise.inversion import Inversion
 from otoscope.metrics import FewRows
 from otoscope.models.pieces import excerpt_batches
@@ -137,14 +144,27 @@ def real_specimens(extremes: Extremes, excerpts: RealExcerpts, model: Any) -> It
 def rank_settings(
     grid: GridResult, extremes: Extremes, feature: Callable[[Tensor], Tensor] | None
 ) -> tuple[Ranking, list[str]]:
-    """Rank by activations, or by features in a layer; return the warnings too."""
+    """Rank by activations, or by features in a layer; return what a reader must know too."""
     if feature is None:
-        return grid.rank(extremes.activations), []
+        return grid.rank(extremes.activations), [*_ties(grid, extremes.activations)]
     real = [cast(Tensor, excerpt.patch) for excerpt in extremes.excerpts]
     with torch.no_grad(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FewRows)
         ranking = grid.rank(torch.cat([feature(x[None]) for x in real]), feature=feature)
     return ranking, list(dict.fromkeys(str(warning.message) for warning in caught))
+
+
+def _ties(grid: GridResult, real: Tensor) -> Iterator[str]:
+    """Say how many settings cannot be told apart from the best one, by their seeds."""
+    made = torch.stack([result.activation for result in grid.results])
+    n_others, n_seeds = len(made) - 1, made.shape[1]
+    if n_others == 0 or n_seeds < 2 or not bool(made.isfinite().all(1).any()):
+        return
+    n_tied = int(setting_intervals(real, made).is_tied.sum()) - 1
+    yield (
+        f"{n_tied} of {n_others} other settings cannot be told apart from the best (95 %, over "
+        f"{n_seeds} seeds)."
+    )
 
 
 def layer_features(model: Any, layer: str) -> Callable[[Tensor], Tensor]:
