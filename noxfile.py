@@ -102,6 +102,7 @@ def lint(session: nox.Session) -> None:
         "spelling": ("codespell", *prose, *sources),
         "pyproject": ("validate-pyproject", "pyproject.toml"),
         "stubs": (sys.executable, ".ci/stubs.py"),
+        "shellcheck": ("shellcheck", "benchmarks/gpu.sh", ".ci/cuda", ".ci/run", ".ci/sanitize"),
     }
     failed = [name for name, command in gates.items() if not passes(session, name, command)]
     if failed:
@@ -114,6 +115,36 @@ def gates(session: nox.Session) -> None:
     install(session, "lint", *TESTED)
     for script in (".ci/cuda", ".ci/sanitize"):
         session.run(script, external=True)
+
+
+@nox.session(name="cuda-report")
+def cuda_report(session: nox.Session) -> None:
+    """Compile the CUDA kernels, and record what the compiler made of them (Linux, nvcc)."""
+    install(session, "lint", *TESTED)
+    session.run(".ci/cuda", "--write", external=True)
+
+
+@nox.session(name="wheel-cuda")
+def wheel_cuda(session: nox.Session) -> None:
+    """Build the CUDA wheel into dist, and run doctor on it with torch for CPUs (nvcc)."""
+    install(session)
+    folder = ROOT / "build" / "wheel-cuda"
+    shutil.rmtree(folder, ignore_errors=True)
+    build = {"OTOSCOPE_CUDA": "ON", "CUDAARCHS": "all-major", "OTOSCOPE_EMULATED": "OFF"}
+    build |= {"OTOSCOPE_SPLIT": "1", "CMAKE_GENERATOR": "Ninja"}
+    wheel = ("pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
+    run(session, *wheel, "-C", f"build-dir={folder}/build", "-w", "dist", ".", env=build)
+    newest = max((ROOT / "dist").glob("otoscope-*.whl"), key=lambda path: path.stat().st_mtime)
+    session.log(f"{newest.name}: {newest.stat().st_size / 1e6:.1f} MB")
+    shutil.unpack_archive(newest, folder / "unpacked", "zip")
+    (module,) = (folder / "unpacked" / "otoscope").glob("_cuda*")
+    session.run(sys.executable, ".ci/cuda_sizes.py", str(module), external=True)
+    run(session, "venv", str(folder / "env"))
+    python = str(folder / "env" / "bin" / "python")
+    pip_install = (python, "-m", "pip", "install", "--quiet", "-c", "constraints-cpu.txt")
+    session.run(*pip_install, "torch", str(newest), external=True)
+    with session.chdir(folder):  # not the checkout's package
+        session.run(python, "-m", "otoscope.cli", "doctor", external=True)
 
 
 @nox.session

@@ -5,6 +5,10 @@ gives back what it gets. It turns features into float64, and adds their sum and 
 matrix with itself; ours centres them first and computes half of it. "dsyrk" is BLAS's product of
 half a matrix, through scipy, on features that are float64 already: the floor of an update.
 
+On a GPU, "products" is the same update by torch's own products of centred float64 rows, and the
+columns of VGGish (128) and of others (512) are measured too, as are 27 sets at once and a merge.
+"largest_error" is that of our scatter against a product in float64 on the same device.
+
     python benchmarks/bench_moments.py [--device cpu|cuda] [--quick]
 """
 
@@ -23,7 +27,8 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from command import run
 from otoscope import native
 from otoscope.metrics import FrechetDistance
-from otoscope.ops import Moments, moments_update
+from otoscope.ops import Moments, moments, moments_merge, moments_update
+from otoscope.ops.moments import update_by_products
 from timing import Bar, Case, compare, ratio
 
 _UPDATE_BARS = {"avx2": 1.5, "baseline": 1.5, "cuda": 1.4}
@@ -42,7 +47,7 @@ class Sizes:
 
 SIZES = {
     "cpu": Sizes((512, 1024, 2048), rows=1000, rounds=15, distance=(2048, 3000)),
-    "cuda": Sizes((512, 2048), rows=50_000, rounds=15, distance=(2048, 50_000)),
+    "cuda": Sizes((2048, 512, 128), rows=50_000, rounds=15, distance=(2048, 50_000)),
     "quick": Sizes((32,), rows=50, rounds=2, distance=(16, 40)),
 }
 
@@ -82,6 +87,8 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
         for columns in sizes.columns:
             yield update_case(columns, isa, threads, sizes)
     native.use_isa("best")
+    if device == "cuda":
+        yield from gpu_cases(sizes)
     for threads in (1,) if device == "cuda" else (1, 2):
         torch.set_num_threads(threads)
         yield distance_case(device, threads, sizes)
@@ -97,6 +104,9 @@ def update_case(columns: int, isa: str, threads: int, sizes: Sizes) -> Case:
         "ours": lambda: moments_update(*state, features),
         "torchmetrics": lambda: metric.update(features, real=True),
     }
+    if device == "cuda":
+        other = Moments.none(columns, device=device)
+        rivals["products"] = lambda: update_by_products(*other, features)
     if device == "cpu" and threads == 1:
         x = np.asfortranarray(features.numpy().T.astype(np.float64))
         total = np.zeros((columns, columns), order="F")
@@ -107,8 +117,47 @@ def update_case(columns: int, isa: str, threads: int, sizes: Sizes) -> Case:
         value = ratio(timings["torchmetrics"], timings["ours"])
         bar = Bar("torchmetrics / ours", value, _UPDATE_BARS[isa])
     where = isa if isa == "cuda" else f"{isa}, threads {threads}"
-    facts = {"columns": columns, "rows": sizes.rows, "isa": isa, "threads": threads}
+    facts: dict[str, object] = {
+        **{"columns": columns, "rows": sizes.rows, "isa": isa, "threads": threads},
+        "flop": sizes.rows * columns * (columns + 1),  # of half a matrix
+    }
+    if device == "cuda":
+        facts["largest_error"] = largest_error(features)
     return Case(f"update, {sizes.rows} x {columns}, {where}", facts, timings, bar)
+
+
+def largest_error(features: Tensor) -> float:
+    """Largest error of our scatter, as a fraction of its largest element."""
+    scatter = moments(features).scatter
+    centred = features.double() - features.double().mean(0)
+    expected = centred.mT @ centred
+    return float((scatter - expected).abs().max() / expected.abs().max())
+
+
+def gpu_cases(sizes: Sizes) -> Iterator[Case]:
+    """27 sets of few columns at once, and a merge of two states of many columns."""
+    random = torch.Generator("cuda").manual_seed(0)
+    rows, columns = max(1, sizes.rows // 27), min(sizes.columns)
+    features = torch.randn(27, rows, columns, device="cuda", generator=random)
+    states = Moments.none(columns, sets=27, device="cuda")
+    timings = compare(
+        {
+            "ours": lambda: moments_update(*states, features),
+            "one after the other": lambda: [moments(part) for part in features],
+        },
+        device="cuda",
+        repeats=sizes.rounds,
+    )
+    facts = {"columns": columns, "rows": rows, "sets": 27}
+    yield Case(f"update, 27 sets of {rows} x {columns}, cuda", facts, timings)
+    state = moments(torch.randn(sizes.rows, max(sizes.columns), device="cuda", generator=random))
+    timings = compare(
+        {"ours": lambda: moments_merge(state, state), "copy": lambda: state.scatter.clone()},
+        device="cuda",
+        repeats=sizes.rounds,
+    )
+    moved = {"columns": max(sizes.columns), "bytes": 5 * state.scatter.nbytes}
+    yield Case(f"merge, {max(sizes.columns)} columns, cuda", moved, timings)
 
 
 def distance_case(device: str, threads: int, sizes: Sizes) -> Case:
@@ -132,7 +181,7 @@ def distance_case(device: str, threads: int, sizes: Sizes) -> Case:
     timings = compare(
         {"ours": lambda: anew(ours), "torchmetrics": lambda: anew(rival)},
         device=device,
-        repeats=min(3, sizes.rounds),
+        repeats=1 if device == "cuda" else min(3, sizes.rounds),  # eigvals take seconds there
         warmup=1,
     )
     bar = Bar("torchmetrics / ours", ratio(timings["torchmetrics"], timings["ours"]), _COMPUTE_BAR)

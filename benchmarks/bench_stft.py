@@ -7,8 +7,7 @@ no overlap-add, no division. torch.istft and torch.stft centre their frames, as 
 windows that end in 0, and have as many as ours.
 
 An iteration is one `project(magnitude=)`; torch's is S Z / (|Z| + 1e-16), torch.istft, torch.stft.
-"angle" takes the phases by torch.angle and torch.polar instead. Every call starts from the same
-spectrum: of noise, so that no phase is easy.
+"angle" takes the phases by torch.angle and torch.polar instead. All calls start from one spectrum.
 
     python benchmarks/bench_stft.py [--device cpu|cuda] [--quick]
 """
@@ -16,7 +15,7 @@ spectrum: of noise, so that no phase is easy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -24,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench_occlude import per_call
+from bench_occlude import measure_host, per_call
 from command import run
 from otoscope import native
 from otoscope.ops import griffin_lim_step, istft_ls, magnitude_step, project, stft
@@ -114,6 +113,15 @@ class Noise:
             S.norm(dim=(1, 2)) / 100,
             torch.empty_like(D),
         )
+
+    def double(self) -> Noise:
+        """Return the same in float64."""
+        wide: dict[str, Any] = {
+            f.name: value.to(torch.complex128 if value.is_complex() else torch.float64)
+            for f in fields(self)
+            if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return replace(self, **wide)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -237,6 +245,7 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
             yield from transform_cases(gpu, 1024, hop)
             yield from bandwidth_cases(gpu, 1024, hop)
         yield launch_case(gpu)
+        yield from further_cases(gpu)
     else:
         sets = ["avx2", "baseline"] if "avx2" in native.features() else ["baseline"]
         for setting in (Setting(isa, threads, sizes) for isa in sets for threads in (1, 2)):
@@ -280,6 +289,19 @@ def transform_cases(setting: Setting, n_fft: int, hop: int) -> Iterator[Case]:
     yield _case(setting, ours, "magnitude_step", ours.attack, {"torch": theirs.attack})
 
 
+def further_cases(gpu: Setting) -> Iterator[Case]:
+    """One example, long frames, a small hop (two kernels), host time, float64."""
+    for batch, n_fft, hop in ((1, 1024, 256), (8, 8192, 2048), (8, 1024, 128)):
+        few = replace(gpu, sizes=replace(gpu.sizes, batch=batch))
+        yield from step_cases(few, n_fft, hop, bars=False)
+    ours = Noise.of(1024, 256, replace(gpu.sizes, batch=1, seconds=0.1), "cuda")
+    rivals = {"ours": ours.iterate, "torch": Torch(ours).iterate}
+    timings = {name: measure_host(call, repeats=gpu.sizes.rounds) for name, call in rivals.items()}
+    yield Case("iteration, host time", _facts(gpu, ours), timings)
+    double = Noise.of(1024, 256, replace(gpu.sizes, batch=8), "cuda").double()
+    yield _case(gpu, double, "iteration, float64", double.iterate, {"torch": Torch(double).iterate})
+
+
 def librosa_cases(setting: Setting) -> Iterator[Case]:
     """Compare a whole inversion; librosa's defaults except for the number of iterations."""
     if not find_spec("librosa"):
@@ -313,7 +335,8 @@ def bandwidth_cases(setting: Setting, n_fft: int, hop: int) -> Iterator[Case]:
     moved, copied = ours.D.nbytes + ours.S.nbytes + ours.out.nbytes, ours.D.nbytes * 2
     fraction = ratio(timings["copy_"], timings["ours"]) * moved / copied
     bar = Bar("copy_ of as many bytes / ours", fraction, _OF_THE_BANDWIDTH)
-    facts = {**_facts(setting, ours), "bytes": moved, "copied_bytes": copied}
+    floor = timings["copy_"].median_s * moved / copied
+    facts = {**_facts(setting, ours), "bytes": moved, "copied_bytes": copied, "floor_s": floor}
     yield Case(f"iteration, bandwidth, {_size(ours)}, {setting}", facts, timings, bar)
 
 

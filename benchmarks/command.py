@@ -41,9 +41,15 @@ def run(
         os.environ.setdefault("OUT", str(ROOT / "build" / "quick"))
     for device in [options.device] if options.device else usable:
         chosen = sizes["quick" if options.quick else device]
+        measured: list[Case] = []
+        path = None
         try:
-            measured = list(cases(device, chosen))
+            for case in cases(device, chosen):
+                measured.append(case)
+                path = write(benchmark, measured, device=device)  # a time-out leaves the rest
+                print(f"{case.name}: {case.told()}", flush=True)
         except MissingExtra as err:
             print(f"left out: {err}")
             raise SystemExit(_LEFT_OUT) from None
-        show(write(benchmark, measured, device=device))
+        if path is not None:
+            show(path)

@@ -20,6 +20,9 @@ def show(path: Path) -> None:
     for case in result["cases"]:
         rivals = [f"{name} {ratio:.3g}" for name, ratio in case["ratios"].items()]
         ours = in_units(case["rivals"]["ours"]["median_s"])
+        rates = case.get("rates", {})
+        for name, unit in (("gigabytes_per_s", "GB/s"), ("teraflop_per_s", "TFLOP/s")):
+            ours += f", {rates[name]:.3g} {unit}" if name in rates else ""
         table.add_row(case["name"], ours, ", ".join(rivals), _verdict(case["bar"]))
     bars = [case["bar"]["met"] for case in result["cases"] if case["bar"]]
     console = Console(width=None if Console().is_terminal else 140)

@@ -32,8 +32,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from otoscope.records import replacing, to_json
-from otoscope.timing import Timing, compare, machine, measure, ratio
+from otoscope.timing import Timing, compare, in_units, machine, measure, ratio
 
 __all__ = [
     "ROOT",
@@ -79,6 +81,31 @@ class Case:
         ours = self.rivals["ours"]
         return {name: ratio(rival, ours) for name, rival in self.rivals.items() if name != "ours"}
 
+    @property
+    def rates(self) -> dict[str, float]:
+        """What ours moved and computed a second, and its share of a floor that was measured.
+
+        From the parameters "bytes", "flop", and "floor_s": the seconds that as many bytes or
+        operations took where nothing else was done.
+        """
+        seconds = self.rivals["ours"].median_s
+        rates = {}
+        if "bytes" in self.parameters:
+            rates["gigabytes_per_s"] = float(str(self.parameters["bytes"])) / seconds / 1e9
+        if "flop" in self.parameters:
+            rates["teraflop_per_s"] = float(str(self.parameters["flop"])) / seconds / 1e12
+        if "floor_s" in self.parameters:
+            rates["share_of_floor"] = float(str(self.parameters["floor_s"])) / seconds
+        return rates
+
+    def told(self) -> str:
+        """Return ours and its rates in a line."""
+        units = {"gigabytes_per_s": "GB/s", "teraflop_per_s": "TFLOP/s"}
+        rates = [
+            f"{value:.3g} {units.get(name, 'of the floor')}" for name, value in self.rates.items()
+        ]
+        return ", ".join([in_units(self.rivals["ours"].median_s), *rates])
+
     def summary(self) -> dict[str, object]:
         """Return the entry of the JSON document."""
         bar = None if self.bar is None else {**asdict(self.bar), "met": self.bar.met}
@@ -87,6 +114,7 @@ class Case:
             "parameters": self.parameters,
             "rivals": {name: timing.summary() for name, timing in self.rivals.items()},
             "ratios": self.ratios,
+            **({"rates": self.rates} if self.rates else {}),
             "bar": bar,
         }
 
@@ -94,7 +122,21 @@ class Case:
 def environment(device: str = "cpu") -> dict[str, Any]:
     """Describe what the numbers depend on: machine, instruction set, threads, versions, commit."""
     malloc = {name: os.environ[name] for name in sorted(os.environ) if "MALLOC_" in name}
-    return {"commit": _commit(), "malloc": malloc, **machine(device)}
+    return {"commit": _commit(), "malloc": malloc, **machine(device), **_gpu_state(device)}
+
+
+def _gpu_state(device: str) -> dict[str, object]:
+    """Return driver, clocks and power of a GPU as nvidia-smi has them, and the size of its L2."""
+    if not device.startswith("cuda"):
+        return {}
+    asked = ("driver_version", "clocks.sm", "clocks.max.sm", "clocks.mem", "power.limit")
+    state: dict[str, object] = {"l2_bytes": torch.cuda.get_device_properties(device).L2_cache_size}
+    query = ["nvidia-smi", f"--query-gpu={','.join(asked)}", "--format=csv,noheader", "--id=0"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20).stdout
+    except (OSError, subprocess.SubprocessError):
+        return state
+    return state | dict(zip(asked, (part.strip() for part in told.split(",")), strict=False))
 
 
 def write(
@@ -145,6 +187,8 @@ def _command() -> str:
 
 def _commit() -> str:
     """Return the commit, with a + if the sources differ from it; "unknown" outside a checkout."""
+    if "COMMIT" in os.environ:  # of a copy without .git
+        return os.environ["COMMIT"]
     sources = [".", ":!benchmarks/results", ":!docs"]
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")

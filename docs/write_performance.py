@@ -255,7 +255,8 @@ def page(results: list[dict[str, Any]], benchmarks: list[str]) -> str:
 
 def measured(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Read the results in the folder of the benchmarks, and the names of all benchmarks there."""
-    results = [json.loads(path.read_text()) for path in sorted(folder.glob("results/*.json"))]
+    written = [json.loads(path.read_text()) for path in sorted(folder.glob("results/*.json"))]
+    results = [result for result in written if "benchmark" in result]  # cuda.static is none
     return results, [path.stem.removeprefix("bench_") for path in folder.glob("bench_*.py")]
 
 

@@ -53,6 +53,10 @@ def _built_module(name: str) -> ModuleType | None:
 _cuda = _built_module("otoscope._cuda")
 
 
+# The oldest driver on Linux for each major version of CUDA, by NVIDIA's notes on compatibility.
+_LEAST_DRIVER = {12: "525 or newer", 13: "580 or newer"}
+
+
 @dataclass(frozen=True)
 class CudaStatus:
     """Availability of the CUDA kernels.
@@ -65,11 +69,15 @@ class CudaStatus:
         Number of CUDA devices that the kernels can use.
     reason : str
         Reason why the kernels cannot be used; empty if they can.
+    build : str
+        CUDA version and architectures that the kernels were compiled for, and the driver that they
+        need; empty if they were not compiled.
     """
 
     built: bool
     devices: int
     reason: str
+    build: str = ""
 
     @property
     def available(self) -> bool:
@@ -84,12 +92,22 @@ def cuda_status() -> CudaStatus:
         reason = "otoscope was built without CUDA kernels (no working nvcc, or OTOSCOPE_CUDA=OFF)"
         return CudaStatus(False, 0, reason)
     devices, error = _cuda.device_status()
+    build = _build_of(_cuda)
     if devices == 0:
-        return CudaStatus(True, 0, error or "no CUDA device is visible")
+        return CudaStatus(True, 0, error or "no CUDA device is visible", build)
     if not torch.cuda.is_available():
-        build = torch.version.cuda or "CPU only"
-        return CudaStatus(True, 0, f"torch cannot use CUDA (torch {torch.__version__}, {build})")
-    return CudaStatus(True, devices, "")
+        theirs = torch.version.cuda or "CPU only"
+        reason = f"torch cannot use CUDA (torch {torch.__version__}, {theirs})"
+        return CudaStatus(True, 0, reason, build)
+    return CudaStatus(True, devices, "", build)
+
+
+def _build_of(module: ModuleType) -> str:
+    """Describe the build of the CUDA kernels."""
+    version = module.runtime_version()
+    chips = ", ".join(f"sm_{name.split('-')[0]}" for name in module.architectures().split())
+    driver = _LEAST_DRIVER.get(version // 1000, "of the same CUDA version")
+    return f"CUDA {version // 1000}.{version % 1000 // 10}, for {chips}; needs driver {driver}"
 
 
 def kernels(device: torch.device) -> tuple[ModuleType, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -188,12 +190,60 @@ def test_gpu_script_refuses_a_machine_without_one(tmp_path: Path) -> None:
     assert "unknown option --foo" in run(tmp_path, "benchmarks/gpu.sh", "--foo").stderr
 
 
+@pytest.fixture
+def stubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in for a GPU's tools: each writes what it was asked for to a log."""
+    folder = tmp_path / "stubs"
+    folder.mkdir()
+    for name, answer in (
+        ("nvidia-smi", "echo name, driver_version; echo A chip, 600.1"),
+        ("compute-sanitizer", 'case "$*" in *"-c "*) exit ${MATCHED:-9} ;; esac'),
+    ):
+        stub = folder / name
+        stub.write_text(f'#!/bin/sh\necho "{name} $*" >> {folder}/log\n{answer}\n')
+        stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("SANITIZER", str(folder / "compute-sanitizer"))
+    return folder
+
+
 @pytest.mark.slow
-def test_gpu_script_runs_dry_on_a_cpu(tmp_path: Path) -> None:
+def test_gpu_script_runs_dry_on_a_cpu(tmp_path: Path, stubs: Path) -> None:
     done = run(tmp_path, "benchmarks/gpu.sh", "--dry-run")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "== tests: ok" in done.stdout
+    steps = re.findall("^done: ([^,]+),", done.stdout, re.MULTILINE)
+    first = [
+        "doctor",
+        "tests",
+        *(f"benchmarks/bench_{n}.py" for n in ("occlude", "moments", "stft")),
+    ]
+    checks = ["memcheck", "racecheck", "initcheck", "synccheck"]
+    assert steps[:10] == [*first, "sanitizer's filter", *checks]
     assert result(tmp_path / "occlude.cpu.json")["benchmark"] == "occlude"
+    assert "A chip, 600.1" in done.stdout
+    asked = (stubs / "log").read_text()
+    for tool in checks:
+        assert f"--tool {tool} --error-exitcode 9 --kernel-name kns=otoscope" in asked
+
+
+@pytest.mark.slow
+def test_gpu_script_notices_a_filter_without_kernels(
+    tmp_path: Path, stubs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATCHED", "0")  # initcheck saw no error where there is one
+    done = run(tmp_path, "benchmarks/gpu.sh", "--dry-run", "--only", "filter")
+    assert done.returncode == 1
+    assert "the filter kns=otoscope matched no kernel" in done.stdout
+    assert "failed: sanitizer's filter (exit code 1)" in done.stderr
+    assert "bench_occlude" not in done.stdout
+
+
+@pytest.mark.slow
+def test_gpu_script_keeps_its_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMIT", "0")
+    done = run(tmp_path, "benchmarks/gpu.sh", "--dry-run")
+    assert done.returncode == 1
+    assert "otoscope does not build here" in done.stderr  # no second is left
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.ops import Moments, moments, moments_merge, moments_update
+from otoscope.ops.moments import update_by_products
 from tests.conftest import Backend
 from tests.oracles import moments as definitions
 from tests.support.examples import examples
@@ -54,6 +55,17 @@ def test_an_offset_costs_no_digits(backend: Backend, offset: float, tolerance: f
     for part in x.split(37):
         moments_update(*state, part)
     check(state, x, tolerance)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (13, 5), (40, 65), (9000, 9)])
+def test_products_give_the_same_moments(dtype: torch.dtype, rows: int, columns: int) -> None:
+    x = drawn(rows, columns, offset=3.0).to(dtype)
+    state = Moments.none(columns)
+    for part in x.tensor_split(2):
+        if len(part):
+            update_by_products(*state, part)
+    check(state, x)
 
 
 def test_raw_moments_would_lose_them() -> None:

@@ -7,6 +7,7 @@ scatter / (count - ddof). A leading axis [set, ...] holds the states of many set
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,9 @@ from otoscope.native import kernels
 from otoscope.ops.library import SCALARS, call_constant, register, require_device, require_tensor
 
 __all__ = ["Moments", "moments", "moments_merge", "moments_update"]
+
+
+_CHUNK_ROWS, _STRIPS = 4096, 8  # of update_by_products
 
 
 class Moments(NamedTuple):
@@ -251,6 +255,10 @@ def _update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tensor) -> N
     if columns == 0:  # no sums, but as many rows
         count += rows
         return
+    if _prefers_products(features):
+        for state in zip(count, mean, scatter, features, strict=True):
+            update_by_products(*state)
+        return
     n_doubles = module.moments_workspace(sets, rows, columns)
     workspace = mean.new_empty(n_doubles) if n_doubles else None
     row = module.moments_update(count, mean, scatter, features, workspace, launch)
@@ -260,6 +268,39 @@ def _update(count: Tensor, mean: Tensor, scatter: Tensor, features: Tensor) -> N
             f"row {row % rows}{of_set} of the features holds NaN or infinity, or the sum of rows "
             "is too large"
         )
+
+
+def _prefers_products(features: Tensor) -> bool:
+    """Whether torch's matrix products update a state faster than our kernel.
+
+    The one place of this choice. The benchmark of moments times both on a GPU; none has yet shown
+    that the products win.
+    """
+    return False
+
+
+def update_by_products(count: Tensor, mean: Tensor, scatter: Tensor, features: Tensor) -> None:
+    """Add a batch [row, column] to a state in place, by torch's matrix products in float64.
+
+    Chunks of centred rows are multiplied by strips of their columns, each with the columns up to
+    its end: 8 strips take 56 % of the whole product. The lower half is a copy of the upper one.
+    """
+    rows, columns = features.shape
+    chunks = features.split(_CHUNK_ROWS)
+    batch_mean = torch.stack([chunk.sum(0, dtype=torch.float64) for chunk in chunks]).sum(0) / rows
+    delta = batch_mean - mean
+    extra = (delta * (count * rows / (count + rows)).sqrt())[None]
+    bounds = [columns * i // _STRIPS for i in range(_STRIPS + 1)]
+    strips = [slice(*pair) for pair in itertools.pairwise(bounds) if pair[0] < pair[1]]
+    for centred in (*(chunk.double() - batch_mean for chunk in chunks), extra):
+        for strip in strips:
+            scatter[: strip.stop, strip].addmm_(centred[:, : strip.stop].mT, centred[:, strip])
+    for strip in strips:
+        corner = scatter[strip, strip]
+        corner.copy_(corner.triu() + corner.triu(1).mT)
+        scatter[strip, : strip.start].copy_(scatter[: strip.start, strip].mT)
+    mean += delta * (rows / (count + rows))
+    count += rows
 
 
 def _merge(*states: Tensor) -> None:

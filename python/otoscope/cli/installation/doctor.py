@@ -88,6 +88,7 @@ class Diagnosis:
     cuda_devices: int
     cuda_available: bool
     cuda_reason: str
+    cuda_build: str
     extras: tuple[Extra, ...]
     kernels: tuple[Check, ...]
 
@@ -279,6 +280,7 @@ def diagnose() -> Diagnosis:
         cuda_devices=cuda.devices,
         cuda_available=cuda.available,
         cuda_reason=cuda.reason,
+        cuda_build=cuda.build,
         extras=_extras(),
         kernels=tuple(ops.self_test()),
     )
@@ -336,6 +338,8 @@ def _show(diagnosis: Diagnosis) -> None:
         f"has {' '.join(diagnosis.cpu_features)}",
     )
     table.add_row("cuda", f"{cuda}: {diagnosis.cuda_reason}" if diagnosis.cuda_reason else cuda)
+    if diagnosis.cuda_build:
+        table.add_row("", f"kernels compiled with {diagnosis.cuda_build}")
     for kernel in diagnosis.kernels:
         verdict = "agrees" if kernel.ok else "DIFFERS"
         table.add_row("kernel", f"{kernel.name} on {kernel.device}: {verdict}; {kernel.detail}")
