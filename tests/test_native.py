@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -72,6 +73,57 @@ def test_tensors_that_a_kernel_would_misread_are_refused(
     args[place] = value
     with pytest.raises(ParameterError, match=message):
         _cpu.occlude(*args)
+
+
+class OnGpu:
+    """A tensor of another library that says it lies on a GPU."""
+
+    def __init__(self, array: np.ndarray[Any, Any], device: int = 2) -> None:
+        self.array, self.device = torch.from_numpy(array), device
+        self.streams: list[object] = []
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (self.device, 0)
+
+    def __dlpack__(self, **options: object) -> object:
+        self.streams.append(options.get("stream"))
+        return self.array.__dlpack__()
+
+
+def test_a_producer_on_a_gpu_is_asked_not_to_wait() -> None:
+    args = arguments()
+    args[0] = producer = OnGpu(args[0])
+    _cpu.occlude(*args)
+    assert producer.streams == [-1]
+
+
+def test_tensors_on_two_devices_are_refused() -> None:
+    class Device(ctypes.Structure):
+        _fields_ = (("type", ctypes.c_int32), ("index", ctypes.c_int32))
+
+    class Tensor(ctypes.Structure):
+        _fields_ = (("data", ctypes.c_void_p), ("device", Device))
+
+    args = arguments()
+    capsule = torch.from_numpy(args[1]).__dlpack__()
+    pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    ctypes.cast(pointer_of(capsule, b"dltensor"), ctypes.POINTER(Tensor))[0].device.index = 1
+    args[1] = capsule
+    with pytest.raises(ParameterError, match="tensors: are on devices 0 and 1, must be on one"):
+        _cpu.occlude(*args)
+
+
+@pytest.mark.cuda
+def test_another_gpu_becomes_current_for_a_call_only() -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("this machine has fewer than two GPUs")
+    from otoscope.ops import moments
+
+    x = torch.randn(9, 4, device="cuda:0")
+    with torch.cuda.device(1):
+        moments(x)
+        assert torch.cuda.current_device() == 1
 
 
 def test_half_precision_rounds_as_torch_does() -> None:

@@ -37,15 +37,28 @@ inline void translate_errors() {
     });
 }
 
-// Releases the GIL, and makes the tensor's device current, while a kernel is called.
+// Releases the GIL, and makes the tensors' device current, while a kernel is called. All tensors of
+// the call are named: a pointer of another GPU would be read on this one.
 template <Backend B>
 class KernelScope {
   public:
-    explicit KernelScope(const TensorArg& tensor) : guard_(tensor.dl.device.device_id) {}
+    template <class... Tensors>
+    explicit KernelScope(const TensorArg& first, const Tensors&... others)
+        : guard_(((require_device(first, others), ...), first.dl.device.device_id)) {}
 
   private:
-    nb::gil_scoped_release released_;
+    static void require_device(const TensorArg& first, const TensorArg& other) {
+        const std::int32_t here = first.dl.device.device_id, there = other.dl.device.device_id;
+        if (here != there)
+            TensorArg::refuse("tensors", "are on devices " + std::to_string(here) + " and " +
+                                             std::to_string(there) + ", must be on one");
+    }
+    static void require_device(const TensorArg& first, const OptionalTensor& other) {
+        if (other) require_device(first, *other);
+    }
+
     typename B::DeviceGuard guard_;
+    nb::gil_scoped_release released_;
 };
 
 }  // namespace otoscope::bind

@@ -121,6 +121,17 @@ struct TensorArg {
     }
 };
 
+// A tensor on a GPU, as its DLPack capsule: asked for with stream -1, which means that nothing is
+// to be waited for. By default, the producer would have the legacy stream wait for the current one,
+// which takes time and cannot be captured in a graph; kernels run on the current stream anyway.
+inline nb::object capsule_of(nb::handle tensor) {
+    const nb::object device = nb::getattr(tensor, "__dlpack_device__", nb::none());
+    if (device.is_none() || !nb::hasattr(tensor, "__dlpack__")) return nb::borrow(tensor);
+    const int type = nb::cast<int>(device()[0]);
+    if (type != static_cast<int>(DeviceType::cuda)) return nb::borrow(tensor);
+    return tensor.attr("__dlpack__")(nb::arg("stream") = -1);
+}
+
 using OptionalTensor = std::optional<TensorArg>;
 
 }  // namespace otoscope::bind
@@ -138,7 +149,14 @@ struct type_caster<otoscope::bind::TensorArg> {
             return false;
         }
         make_caster<ndarray<ro>> slow;
-        if (!slow.from_python(src, flags, cleanup)) return false;
+        object capsule;  // lives as long as what is made of it
+        try {
+            capsule = otoscope::bind::capsule_of(src);
+        } catch (python_error& error) {
+            error.discard_as_unraisable("otoscope: __dlpack__");
+            return false;
+        }
+        if (!slow.from_python(capsule, flags, cleanup)) return false;
         value.owner = slow.value;
         const auto& a = value.owner;
         value.dl.data = const_cast<void*>(a.data());

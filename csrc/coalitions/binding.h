@@ -23,7 +23,7 @@ void pack_coalitions(const TensorArg& keep, const TensorArg& bits, typename B::L
     a.bits = reinterpret_cast<std::uint64_t*>(bits.data<std::int64_t>("bits", B::kDevice, 2));
     a.samples = keep.size(0), a.segments = keep.size(1);
     bits.expect("bits", {a.samples, checked_words(a.segments)});
-    const KernelScope<B> scope(keep);
+    const KernelScope<B> scope(keep, bits);
     pack(a, launch);
 }
 
@@ -40,7 +40,7 @@ void draw_coalitions(const TensorArg& bits, std::int64_t segments, std::uint64_t
         a.size_cdf = size_cdf->data<const std::int64_t>("size_cdf", B::kDevice, 1);
         size_cdf->expect("size_cdf", {segments + 1});
     }
-    const KernelScope<B> scope(bits);
+    const KernelScope<B> scope(bits, size_cdf);
     draw(a, launch);
 }
 

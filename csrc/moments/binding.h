@@ -33,7 +33,7 @@ std::int64_t update_moments(const TensorArg& count, const TensorArg& mean, const
     const std::int64_t widest = size_of(a.in) == 2 ? 8 : 16;  // bytes of an access
     a.has_wide_rows = a.columns % 4 == 0 &&
                       reinterpret_cast<std::uintptr_t>(a.features) % std::uintptr_t(widest) == 0;
-    const KernelScope<B> scope(features);
+    const KernelScope<B> scope(features, count, mean, scatter, workspace);
     return moments_update(a, launch);
 }
 
@@ -45,7 +45,7 @@ void merge_moments(const TensorArg& count, const TensorArg& mean, const TensorAr
     a.sets = mean.size(0), a.columns = mean.size(1);
     a.to = moments<B>(count, mean, scatter, a.sets, a.columns);
     a.from = moments<B>(more_count, more_mean, more_scatter, a.sets, a.columns);
-    const KernelScope<B> scope(mean);
+    const KernelScope<B> scope(mean, count, scatter, more_count, more_mean, more_scatter);
     moments_merge(a, launch);
 }
 

@@ -60,7 +60,7 @@ void occlude_patches(const TensorArg& patch, const TensorArg& content, const Opt
     a.scale = per_mel(scale, "scale", device, a.in, a.mels);
     a.out = out.floats("out", device, 4, a.to);
     out.expect("out", {a.excerpts, a.samples, a.frames, a.mels});
-    const KernelScope<B> scope(patch);
+    const KernelScope<B> scope(patch, content, spread, segment, keep, shift, scale, out);
     occlude(a, launch);
 }
 
@@ -90,7 +90,7 @@ void occlude_gradients(const TensorArg& grad, const TensorArg& segment, const Te
     if (scratch) a.scratch = scratch->data<double>("scratch", B::kDevice, 1);
     if ((scratch ? scratch->size(0) : 0) < scratch_of(a, launch))
         TensorArg::refuse("scratch", "is too short: see backward_scratch");
-    const KernelScope<B> scope(grad);
+    const KernelScope<B> scope(grad, segment, keep, scale, grad_patch, grad_content, scratch);
     occlude_backward(a, launch);
 }
 

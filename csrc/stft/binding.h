@@ -94,7 +94,7 @@ void stft_of_signal(const TensorArg& y, const TensorArg& window, const TensorArg
     a.samples = y.size(1);
     a.D = spectrum<B>(D, "D", a.layout);
     if (a.samples < a.layout.samples()) TensorArg::refuse("y", "shorter than the frames of D");
-    const KernelScope<B> scope(y);
+    const KernelScope<B> scope(y, window, twiddles, D);
     if (a.layout.batch > 0) stft(a, launch);
 }
 
@@ -108,7 +108,7 @@ void istft_of_spectrum(const TensorArg& D, const TensorArg& window, const Tensor
     a.D = spectrum<B>(D, "D", a.layout);
     a.y = y.floats("y", B::kDevice, 2, a.layout.real);
     y.expect("y", {a.layout.batch, a.layout.samples()});
-    const KernelScope<B> scope(D);
+    const KernelScope<B> scope(D, window, twiddles, overlap, y);
     if (a.layout.batch > 0) istft(a, launch);
 }
 
@@ -138,7 +138,8 @@ void project_spectrum(const TensorArg& D, const OptionalTensor& magnitude,
              a.layout.frames};
         residual->expect("residual", {a.layout.batch});
     }
-    const KernelScope<B> scope(D);
+    const KernelScope<B> scope(D, magnitude, previous, window, twiddles, overlap, out, residual,
+                               squared_error, scratch);
     if (a.layout.batch == 0) return;
     project(a, launch);
     if (n.norm != nullptr) norm(n, launch);
@@ -169,7 +170,8 @@ void step_magnitude(const TensorArg& magnitude, const TensorArg& gradient, const
     radius.expect("radius", {a.layout.batch});
     b.batch = a.layout.batch, b.frames = a.layout.frames;
     b.cells = a.layout.frames * a.layout.bins(), b.real = a.layout.real;
-    const KernelScope<B> scope(D);
+    const KernelScope<B> scope(D, magnitude, gradient, original, radius, window, twiddles, overlap,
+                               Y, C, squared_error, scratch);
     if (a.layout.batch == 0) return;
     project(a, launch);
     ball(b, launch);
