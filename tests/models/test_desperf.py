@@ -14,8 +14,7 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.models import load
 from otoscope.models.checksummed import save_with_checksum
-from otoscope.models.desperf import DeSPerF
-from otoscope.models.desperf_bundle import DESPERF_FORMAT, load_desperf, save_desperf
+from otoscope.models.desperf import DESPERF_FORMAT, DeSPerF, load_desperf, save_desperf
 from otoscope.signal.rhythm.spectral_periodicity import SpectralPeriodicity
 
 SR = 2000

@@ -20,7 +20,7 @@ from otoscope.errors import CudaUnavailable, MissingExtra, ParameterError, Termi
 from otoscope.models import zoo
 from otoscope.models.bundle import load_bundle
 from otoscope.models.checksummed import bundle_files, has_format
-from otoscope.models.desperf_bundle import DESPERF_FORMAT, load_rhythm
+from otoscope.models.desperf import DESPERF_FORMAT, load_rhythm
 from otoscope.models.listener import Listener
 from otoscope.models.sources import environment_of, files_read, own_sources
 from otoscope.protocols import ListeningModel, weights_digest

@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
-from otoscope.models.desperf import DeSPerF
-from otoscope.models.desperf_bundle import save_desperf
+from otoscope.models.desperf import DeSPerF, save_desperf
 from otoscope.records import to_plain
 from otoscope.seeds import torch_generator
 from otoscope.train.rhythm.periodicities import Periodicities

@@ -12,8 +12,7 @@ import torch
 from otoscope.data.partition import DividedFolder, Partition
 from otoscope.documents import document
 from otoscope.errors import ParameterError
-from otoscope.models.desperf import DeSPerF
-from otoscope.models.desperf_bundle import load_desperf
+from otoscope.models.desperf import DeSPerF, load_desperf
 from otoscope.progress import Progress, silent
 from otoscope.records import claimed, to_json, versions, write_text
 from otoscope.signal.rhythm.spectral_periodicity import SpectralPeriodicity

@@ -13,7 +13,7 @@ from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.foreign import refusing
 from otoscope.models.checksummed import load_with_checksum, save_with_checksum
-from otoscope.models.desperf import DeSPerF
+from otoscope.models.desperf.system import DeSPerF
 from otoscope.models.waveform import WaveformListener
 from otoscope.records import to_plain
 
