@@ -255,6 +255,9 @@ def test_numbers_of_paper_e_are_those_of_its_record() -> None:
         ("adversarial_training", "Trained against", range(6)),
         ("adversarial_training", "Are gradients", range(5)),
         ("adversarial_training", "Robustness curves", range(15)),
+        ("adversarial_training_windows", "Trained against", range(6)),
+        ("adversarial_training_windows", "Are gradients", range(5)),
+        ("adversarial_training_windows", "Robustness curves", range(15)),
     ],
 )
 def test_tables_of_genres_are_those_of_their_records(
