@@ -27,6 +27,8 @@ __all__ = [
     "read_sound",
 ]
 
+_FEW = 12  # names that an error lists in full
+
 PADDED = Advice(Argument("padded", True), " fills up with silence")
 """Remedy of a sound that is shorter than an excerpt."""
 CONTEXT = 15.0
@@ -230,8 +232,8 @@ def choose_targets(
     Raises
     ------
     ParameterError
-        If a target is unknown (the message lists the nearest names) or given twice, None while
-        there are several outputs, or two outputs have one name.
+        If a target is unknown (the message lists the names, or the nearest of many) or given twice,
+        None while there are several outputs, or two outputs have one name.
 
     Examples
     --------
@@ -318,10 +320,11 @@ def _column(target: object, names: list[str], naming: str, called: str) -> int:
             raise ParameterError(f"{called} is {target}, must be in 0..{len(names) - 1}")
         return target
     if target not in names:
-        near = _nearest_numbers(target, names) or get_close_matches(target, names, n=3, cutoff=0.4)
-        hint = f"it has {_some(names)}"
-        if near:
-            hint = f"did you mean {' or '.join(map(repr, near))}?"
+        are_few = len(names) <= _FEW
+        cutoff = 0.6 if are_few else 0.4
+        near = _nearest_numbers(target, names) or get_close_matches(target, names, 3, cutoff)
+        hints = [f"did you mean {' or '.join(map(repr, near))}?"] if near else []
+        hint = " ".join([*hints, *([f"it has {_some(names)}"] if are_few or not near else [])])
         unknown = f"{called} is {target!r}, the model has no such output"
         raise ParameterError(f"{unknown}; {hint}{naming}")
     return names.index(target)
@@ -341,4 +344,6 @@ def _nearest_numbers(target: str, names: list[str]) -> list[str]:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    n_named = len(names) if len(names) <= _FEW else 8
+    rest = len(names) - n_named
+    return ", ".join(names[:n_named]) + (f" and {rest} more" if rest else "")
