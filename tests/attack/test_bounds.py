@@ -169,3 +169,19 @@ def test_a_drawn_point_is_uniform_in_the_ball() -> None:
     ranks = (fraction**6).sort().values
     expected = (torch.arange(200, dtype=torch.float64) + 0.5) / 200
     assert float((ranks - expected).abs().max()) < 1.63 / 200**0.5  # Kolmogorov-Smirnov, 1 %
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("amplitude", [None, 0.9])
+def test_where_a_sound_is_placed_does_not_depend_on_the_others(
+    norm: Any, amplitude: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By torch's operators; the kernel's rows are its own. Some sums leave the bound, some clip."""
+    monkeypatch.setattr("otoscope.attack.bounds.on_kernel", lambda *tensors: False)
+    bound = Bound(snr_db=80.0, norm=norm, amplitude=amplitude)
+    scale = torch.linspace(0.5, 0.9, 12)[:, None]
+    x = scale * uniform(0, 12, 300).float().clamp(-0.95, 0.95) / 0.95
+    sound = x + 0.1 * uniform(1, 12, 300).float()
+    together = bound.place(sound, x)
+    alone = [bound.place(sound[i : i + 1], x[i : i + 1]) for i in range(12)]
+    assert torch.equal(together, torch.cat(alone))

@@ -28,6 +28,7 @@ __all__ = [
     "backpropagate",
     "check_differentiable",
     "classifier_of",
+    "gradient_not_finite",
     "gradient_of",
     "kind_of_outputs",
     "predict",
@@ -103,9 +104,14 @@ _KIND = "as an attribute of the model, in its file"
 _AS_LOGITS = ("if they are logits, give ", Argument("outputs", "logits", _KIND))
 
 
-def predict(model: Model, sound: Tensor) -> Tensor:
-    """Call a model on sounds [batch, sample] (or on spectra) and check its outputs."""
-    return call_model(model, sound, axes="[batch, sample]", frames=True, gradient=True, finite=True)
+def predict(model: Model, sound: Tensor, *, finite: bool = True) -> Tensor:
+    """Call a model on sounds [batch, sample] (or on spectra) and check its outputs.
+
+    ``finite``: also that they are finite, for which a GPU must finish first.
+    """
+    return call_model(
+        model, sound, axes="[batch, sample]", frames=True, gradient=True, finite=finite
+    )
 
 
 def check_differentiable(model: object) -> None:
@@ -194,16 +200,22 @@ def classifier_of(
     return of(column) if are_tags else every
 
 
-def gradient_of(loss: Tensor, at: Tensor) -> Tensor:
+def gradient_of(loss: Tensor, at: Tensor, *, finite: bool = True) -> Tensor:
     """Differentiate a loss [batch] whose rows depend on their own row of ``at`` only."""
-    return backpropagate([loss.sum()], [None], at)
+    return backpropagate([loss.sum()], [None], at, finite=finite)
 
 
-def backpropagate(outputs: Sequence[Tensor], slopes: Sequence[Tensor | None], at: Tensor) -> Tensor:
+def backpropagate(
+    outputs: Sequence[Tensor],
+    slopes: Sequence[Tensor | None],
+    at: Tensor,
+    *,
+    finite: bool = True,
+) -> Tensor:
     """Differentiate with respect to ``at``, through outputs whose slopes are known.
 
-    A slope of None is 1, of an output that is one number. Refuses gradients that are not finite,
-    and outputs without any.
+    A slope of None is 1, of an output that is one number. Refuses outputs without gradients and,
+    with ``finite``, gradients that are not finite.
     """
     pairs = zip(outputs, slopes, strict=True)
     known = [(output, slope) for output, slope in pairs if output.requires_grad]
@@ -218,12 +230,17 @@ def backpropagate(outputs: Sequence[Tensor], slopes: Sequence[Tensor | None], at
             "leave out torch.no_grad, .detach() and numpy, use a copy of the network in torch, or "
             "use Square, which needs none (--method square)"
         )
-    if not are_finite(gradient):
-        raise ParameterError(
-            "the model's gradient is NaN or infinite (a square root or a logarithm of 0?); "
-            "add a small constant there"
-        )
+    if finite and not are_finite(gradient):
+        raise gradient_not_finite()
     return gradient
+
+
+def gradient_not_finite() -> ParameterError:
+    """Make the error of a gradient that is not finite."""
+    return ParameterError(
+        "the model's gradient is NaN or infinite (a square root or a logarithm of 0?); "
+        "add a small constant there"
+    )
 
 
 def unit(vector: Tensor) -> Tensor:

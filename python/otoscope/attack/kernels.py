@@ -51,26 +51,32 @@ def keep_best_(
     rows: Tensor,
     candidates: Sequence[Tensor],
     iteration: int,
+    *,
+    ignored: Tensor | None = None,
 ) -> None:
     """Keep those candidates of some sounds that score higher than the best so far.
 
     ``candidates``: sound [row, sample], score, confidence and success [row]; ``best``: the same of
     all sounds; ``rows`` [row], int64, are the sounds of the candidates. ``log``: history [batch,
     step], which receives the confidences, and iterations [batch], which receive ``iteration``.
+    Candidates of ``ignored`` [row], bool, change nothing.
     """
-    if on_kernel(*candidates[:3], *best[:3], log[0]):
+    if ignored is None and on_kernel(*candidates[:3], *best[:3], log[0]):
         run, threads = host_kernel("keep_best"), kernels(rows.device)[1]
         run(rows, candidates, best, *log, iteration, threads)
         return
-    # These calls take a third of the time of indexing by masks: `best[1][at] = ...`.
-    log[0][:, iteration].index_copy_(0, rows, candidates[2])
-    log[1].index_fill_(0, rows, iteration)
-    better = (candidates[1] > best[1].index_select(0, rows)).nonzero()[:, 0]
-    at = rows.index_select(0, better)
-    for row, candidate in zip(at.tolist(), better.tolist(), strict=True):
-        best[0][row].copy_(candidates[0][candidate])
-    for kept, values in zip(best[1:], candidates[1:], strict=True):
-        kept.index_copy_(0, at, values.index_select(0, better))
+    # No row is chosen by its numbers: a GPU would have to finish before the host could go on.
+    is_better = candidates[1] > best[1].index_select(0, rows)
+    confidence, steps = candidates[2], torch.full_like(rows, iteration)
+    if ignored is not None:
+        is_better &= ~ignored
+        confidence = confidence.masked_fill(ignored, torch.nan)
+        steps = torch.where(ignored, log[1].index_select(0, rows), steps)
+    log[0][:, iteration].index_copy_(0, rows, confidence)
+    log[1].index_copy_(0, rows, steps)
+    for kept, values in zip(best, candidates, strict=True):
+        mask = is_better.view(-1, *[1] * (kept.ndim - 1))
+        kept.index_copy_(0, rows, torch.where(mask, values, kept.index_select(0, rows)))
 
 
 def are_finite(values: Tensor) -> bool:

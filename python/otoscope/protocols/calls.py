@@ -34,6 +34,7 @@ __all__ = [
     "check_outputs",
     "device_of",
     "dtype_of",
+    "outputs_not_finite",
     "weights_digest",
 ]
 
@@ -212,11 +213,16 @@ def check_outputs(
     is_suspect = finite and not math.isfinite(outputs.detach().sum())
     n_bad = int((~outputs.isfinite()).sum()) if is_suspect else 0
     if n_bad:
-        raise ParameterError(
-            f"{n_bad} of {outputs.numel()} outputs of the model are NaN or infinite: "
-            "is it made for such sounds?"
-        )
+        raise outputs_not_finite(n_bad, outputs.numel())
     return outputs[:, None] if outputs.ndim == 1 else outputs
+
+
+def outputs_not_finite(n_bad: int, n_outputs: int) -> ParameterError:
+    """Make the error of a model with outputs that are NaN or infinite."""
+    return ParameterError(
+        f"{n_bad} of {n_outputs} outputs of the model are NaN or infinite: "
+        "is it made for such sounds?"
+    )
 
 
 def device_of(model: object, default: torch.device | str = "cpu") -> torch.device:

@@ -11,7 +11,7 @@ from torch import Tensor
 from otoscope.attack.bounds import Region
 from otoscope.attack.classifier import unit
 from otoscope.attack.problem import Problem
-from otoscope.attack.search import SearchState, respond
+from otoscope.attack.search import SearchState, Watch, respond
 from otoscope.attack.strong.base import StrongAttack, each_target
 from otoscope.attack.strong.losses import LossObjective
 from otoscope.errors import require_integer
@@ -102,20 +102,22 @@ class APGD(StrongAttack):
     def _search_once(self, problem: Problem, start: Tensor, progress: Progress) -> SearchState:
         state = SearchState.at(start, steps=self.steps)
         active = torch.arange(len(start), device=start.device)
-        region = Region(self.bound, problem.x)
+        region, watch = Region(self.bound, problem.x), Watch(problem, self.steps)
         path = _Path.at(start, self.step * region.reach)
         marks = checkpoints(self.steps)
         for iteration in tracked(progress, range(self.steps + 1), "steps"):
-            is_last = iteration == self.steps
-            response = respond(self.model, problem, path.sound, differentiates=not is_last)
-            state.update(active, iteration, path.sound, response)
+            is_last, finite = iteration == self.steps, not watch.defers
+            response = respond(
+                self.model, problem, path.sound, differentiates=not is_last, finite=finite
+            )
+            state.update(active, iteration, path.sound, response, watch.is_done)
             path.record(response.loss, response.gradient)
-            goes_on = ~response.is_done
-            if is_last or not bool(goes_on.any()):
+            rows = watch.rows(iteration, response)
+            if is_last or rows == []:
                 break
-            if not bool(goes_on.all()):
-                rows = goes_on.nonzero()[:, 0]
-                active, problem, path = active[rows], problem[rows], path[rows]
+            if rows is not None and len(rows) < len(active):
+                at = torch.tensor(rows, device=active.device)
+                active, problem, path = active[at], problem[at], path[at]
                 region = Region(self.bound, problem.x)
             if iteration in marks:
                 path.check(iteration - marks[iteration])
