@@ -69,7 +69,7 @@ JOBS = (
     ),
 )
 QUICK = (Job("attack", "attack {songs} --model synth-singing --steps 1 --out {out}", 2, 4),)
-SIZES = {"cpu": Sizes(JOBS, 5), "cuda": Sizes(JOBS, 5), "quick": Sizes(QUICK, 1)}
+SIZES = {"cpu": Sizes(JOBS, 2), "cuda": Sizes(JOBS, 2), "quick": Sizes(QUICK, 1)}
 
 
 def cases(device: str, sizes: Sizes) -> Iterator[Case]:
