@@ -195,7 +195,8 @@ def install(session: nox.Session, *extras: str) -> None:
     pip(session, "torch", ["torch"], after=[ROOT / "constraints-cpu.txt"])
     pip(session, "build", requirements("build"), after=pyproject)
     editable = ["--no-build-isolation", "--editable", "."]
-    pip(session, "installed", editable, after=[*pyproject, *native])
+    folders = {path.parent for path in (ROOT / "python").rglob("*.py")}  # it lists their modules
+    pip(session, "installed", editable, after=[*pyproject, *native, *folders])
     for extra in dict.fromkeys(extras):
         pip(session, extra, requirements(extra), after=pyproject)
         for package in WITHOUT_REQUIREMENTS.get(extra, []):

@@ -159,7 +159,7 @@ VALUES: dict[str, dict[str, str]] = {
 # What a way is about, or what it shows in a place that is not read here.
 ELSEWHERE = {
     "interrogate": {"--data", "--model", "--import"},
-    "maximise": {"--model", "--layer"},
+    "maximise": {"--model", "--layer", "--generator"},  # workflows/test_maximise_priors.py
     "distance": set[str](),
     "contents": {"--model", "--stems"},
 }

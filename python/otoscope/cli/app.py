@@ -79,7 +79,7 @@ COMMANDS = (
         "train",
         "training.group:train",
         DETECTORS,
-        "Train detectors of singing and classifiers of genres.",
+        "Train detectors of singing, classifiers of genres and rhythms, and generators.",
     ),
     Entry(
         "distance",

@@ -14,8 +14,7 @@ __all__ = ["train"]
 
 train = typer.Typer(
     cls=Group,
-    help="Train detectors of singing, classifiers of genres and rhythms, and priors of "
-    "maximisation.",
+    help="Train detectors of singing, classifiers of genres and rhythms, and generators.",
     no_args_is_help=True,
 )
 train.command("singing")(singing)
