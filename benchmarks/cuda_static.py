@@ -53,7 +53,7 @@ WIDE = {
 WITH_BARS = re.compile(
     r"occlude_kernel<uint32, void, |project_kernel<float, 1024>|scatter_kernel<\w+, float32, "
 )
-# Of a multiprocessor: threads, blocks, bytes of shared memory. Registers: 65536 on all.
+# Limits of a multiprocessor: threads, blocks, bytes of shared memory. All have 65536 registers.
 LIMITS = {
     "sm_75": (1024, 16, 64 << 10),
     "sm_80": (2048, 32, 164 << 10),

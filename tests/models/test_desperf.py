@@ -87,6 +87,7 @@ def test_the_gradient_of_silence_is_zero() -> None:
         ({"segment": float("nan")}, "segment is nan s"),
         ({"hop": 3.0}, "hop is 3.0 s"),
         ({"hop": -1.0}, "hop is -1.0 s"),
+        ({"hop": 0.0}, "hop is 0.0 s"),
         ({"hidden": ()}, "hidden is ()"),
         ({"hidden": (3, 0)}, "hidden is (3, 0)"),
         ({"unit": "tanh"}, "unit is 'tanh'"),

@@ -164,6 +164,16 @@ def test_a_bundle_holds_the_generator(
     assert (loaded.front_end, loaded.card) == (generator.front_end, {"licence": "none"})
 
 
+def test_weights_that_float16_does_not_hold_are_refused(
+    generator: TrainedGenerator, tmp_path: Path
+) -> None:
+    with torch.no_grad():
+        next(generator.network.parameters())[0, 0] = 1e6
+    with pytest.raises(ParameterError, match=r"has values that float16 does not hold"):
+        save_generator(tmp_path / "prior", generator, half=True)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_an_altered_bundle_is_refused(generator: TrainedGenerator, tmp_path: Path) -> None:
     save_generator(tmp_path / "prior", generator)
     text = (tmp_path / "prior.json").read_text()

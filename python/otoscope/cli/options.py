@@ -257,6 +257,18 @@ Html: TypeAlias = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Hours: TypeAlias = Annotated[
+    float | None,
+    typer.Option(help="Time limit; the best model until then is kept.", rich_help_panel=METHOD),
+]
+Resume: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Continue from MODEL's checkpoint, if it has one.",
+        rich_help_panel=METHOD,
+    ),
+]
 Quick: TypeAlias = Annotated[
     bool,
     typer.Option(

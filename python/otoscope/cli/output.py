@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import warnings
-from collections.abc import Container, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -188,6 +188,23 @@ def bars(kept: str = NOTHING_KEPT) -> Iterator[Display]:
             yield progress
     except KeyboardInterrupt as err:
         raise _Interrupted(kept) from err
+
+
+class ShowBest:
+    """Prints the score of a training each time that it is better than all before.
+
+    ``text`` formats a score.
+    """
+
+    def __init__(self, text: Callable[[float], str]) -> None:
+        self._text = text
+        self._best: float | None = None
+
+    def __call__(self, result: Any) -> None:
+        """Take a `otoscope.train.StepResult`."""
+        if result.best is not None and result.best != self._best:
+            self._best = result.best
+            typer.echo(f"step {result.step} of {result.steps}: {self._text(result.best)}", err=True)
 
 
 def training_kept(folder: Path, *, resume: bool) -> str:

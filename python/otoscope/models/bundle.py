@@ -15,7 +15,7 @@ from torch import nn
 from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.foreign import refusing
-from otoscope.models.checksummed import load_with_checksum, save_with_checksum
+from otoscope.models.checksummed import halved, load_with_checksum, save_with_checksum
 from otoscope.models.genre import ConvDNN, FrameDNN
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
@@ -117,14 +117,7 @@ def save_bundle(
     }
     tensors = model.state_dict()
     if half:
-        tensors = {
-            name: value.half() if name.startswith("network.") else value
-            for name, value in tensors.items()
-        }
-        if large := [name for name, value in tensors.items() if not value.isfinite().all()]:
-            raise ParameterError(
-                f"{large[0]} has values that float16 does not hold; use half=False"
-            )
+        tensors = halved(tensors, "network.")
     save_with_checksum(path, tensors, description)
 
 

@@ -16,7 +16,7 @@ from otoscope.errors import ParameterError
 from otoscope.foreign import read_json, refusing
 from otoscope.records import replacing, write_text
 
-__all__ = ["bundle_files", "has_format", "load_with_checksum", "save_with_checksum"]
+__all__ = ["bundle_files", "halved", "has_format", "load_with_checksum", "save_with_checksum"]
 
 
 def save_with_checksum(
@@ -35,6 +35,16 @@ def save_with_checksum(
     with replacing(weights_path) as draft:
         draft.write_bytes(weights)
     write_text(json_path, json.dumps(contents, indent=2) + "\n")
+
+
+def halved(tensors: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+    """Round the tensors whose names begin with a prefix to float16, if it holds all values."""
+    rounded = {
+        name: value.half() if name.startswith(prefix) else value for name, value in tensors.items()
+    }
+    if large := [name for name, value in rounded.items() if not value.isfinite().all()]:
+        raise ParameterError(f"{large[0]} has values that float16 does not hold; use half=False")
+    return rounded
 
 
 def load_with_checksum(

@@ -17,7 +17,7 @@ from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.foreign import refusing
 from otoscope.models.bundle import read_front_end
-from otoscope.models.checksummed import load_with_checksum, save_with_checksum
+from otoscope.models.checksummed import halved, load_with_checksum, save_with_checksum
 from otoscope.models.generator import MelGenerator
 from otoscope.signal import FrontEnd
 
@@ -110,6 +110,8 @@ def save_generator(
 
     Raises
     ------
+    ParameterError
+        If a weight is too large for float16.
     OSError
         If the folder cannot be written to.
 
@@ -125,7 +127,7 @@ def save_generator(
         "card": dict(generator.card),
     }
     if half:
-        tensors = {name: value.half() for name, value in tensors.items()}
+        tensors = halved(tensors)
     save_with_checksum(path, tensors, description)
 
 

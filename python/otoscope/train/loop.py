@@ -79,6 +79,32 @@ class LoopConfig:
     clip: float = math.inf
     seed: int = 0
 
+    @classmethod
+    def by_epochs(cls, epochs: int, steps: int, *, patience: int, seed: int) -> LoopConfig:
+        """Validate and save after each epoch.
+
+        Parameters
+        ----------
+        epochs : int
+            Number of epochs.
+        steps : int
+            Steps per epoch.
+        patience, seed
+            See the class; ``patience`` counts epochs.
+
+        Returns
+        -------
+        LoopConfig
+            Settings.
+        """
+        return cls(
+            epochs * steps,
+            validate_every=steps,
+            checkpoint_every=steps,
+            patience=patience,
+            seed=seed,
+        )
+
 
 @dataclass(frozen=True)
 class StepResult:

@@ -1,4 +1,4 @@
-"""Convolutions read no memory that nobody wrote, and write none that is not theirs."""
+"""Convolutions read no uninitialised memory, and write within their own."""
 
 from __future__ import annotations
 

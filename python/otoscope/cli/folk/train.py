@@ -73,20 +73,8 @@ def train(  # noqa: PLR0913 - a command has the options it has
             rich_help_panel=options.METHOD,
         ),
     ] = _QUICK["mode"],
-    hours: Annotated[
-        float | None,
-        typer.Option(
-            help="Time limit; the best model until then is kept.", rich_help_panel=options.METHOD
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Continue from MODEL's checkpoint, if it has one.",
-            rich_help_panel=options.METHOD,
-        ),
-    ] = False,
+    hours: options.Hours = None,
+    resume: options.Resume = False,
     epochs: Annotated[int | None, _setting("epochs")] = None,
     hidden: Annotated[int | None, _setting("hidden")] = None,
     layers: Annotated[int | None, _setting("layers")] = None,

@@ -73,18 +73,8 @@ def genre(  # noqa: PLR0913 - a command has the options it has
     learning_rate: Annotated[float | None, _CONFIG.option("learning_rate", extra=_PAPERS)] = None,
     ramp: Annotated[int | None, _CONFIG.option("ramp", extra=_PAPERS)] = None,
     patience: Annotated[int | None, _CONFIG.option("patience", extra=_PAPERS)] = None,
-    hours: Annotated[
-        float | None,
-        typer.Option(help="Time limit; the best model until then is kept.", rich_help_panel=METHOD),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Continue from MODEL's checkpoint, if it has one.",
-            rich_help_panel=METHOD,
-        ),
-    ] = False,
+    hours: options.Hours = None,
+    resume: options.Resume = False,
     seed: options.Seed = _CONFIG["seed"],
     json_path: Json = None,
 ) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from otoscope.cli import files, options
-from otoscope.cli.options import INPUT, METHOD, Config, Device, Json
-from otoscope.cli.output import bars, is_printed, show_skipped, training_kept, write_json
+from otoscope.cli.options import INPUT, Config, Device, Json
+from otoscope.cli.output import ShowBest, bars, is_printed, show_skipped, training_kept, write_json
 
 __all__ = ["prior"]
 
@@ -37,14 +37,7 @@ def prior(  # noqa: PLR0913 - a command has the options it has
     ] = None,
     model: Annotated[str, _CONFIG.option("model", rich_help_panel=INPUT)] = _CONFIG["model"],
     hours: Annotated[float | None, _CONFIG.option("hours")] = _CONFIG["hours"],
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Continue from MODEL's checkpoint, if it has one.",
-            rich_help_panel=METHOD,
-        ),
-    ] = False,
+    resume: options.Resume = False,
     steps: Annotated[int, _TRAINING.option("steps")] = _TRAINING["steps"],
     batch: Annotated[int, _TRAINING.option("batch")] = _TRAINING["batch"],
     critic_steps: Annotated[int, _TRAINING.option("critic_steps")] = _TRAINING["critic_steps"],
@@ -97,7 +90,9 @@ def prior(  # noqa: PLR0913 - a command has the options it has
         resume,
     )
     with bars(training_kept(out, resume=resume)) as progress:
-        result = train_generator(config, progress=progress, on_step=_Best())
+        result = train_generator(
+            config, progress=progress, on_step=ShowBest(lambda best: f"Fréchet distance {best:.4g}")
+        )
     write_json(result.to_dict(), json_path)
     show_skipped(out, result.skipped)
     if not is_printed(json_path):
@@ -107,15 +102,3 @@ def prior(  # noqa: PLR0913 - a command has the options it has
             f"{quality['samples']:.3g} (other real excerpts {quality['real']:.3g}, shuffled frames "
             f"{quality['shuffled']:.3g}, noise {quality['noise']:.3g}): {result.path}.json"
         )
-
-
-class _Best:
-    """Prints each distance that is smaller than all before."""
-
-    best: float | None = None
-
-    def __call__(self, result: Any) -> None:
-        if result.best is not None and result.best != self.best:
-            self.best = result.best
-            text = f"step {result.step} of {result.steps}: Fréchet distance {result.best:.4g}"
-            typer.echo(text, err=True)

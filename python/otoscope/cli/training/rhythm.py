@@ -66,18 +66,8 @@ def rhythm(  # noqa: PLR0913 - a command has the options it has
     epochs: Annotated[int, _CONFIG.option("epochs")] = _CONFIG["epochs"],
     learning_rate: Annotated[float, _CONFIG.option("learning_rate")] = _CONFIG["learning_rate"],
     patience: Annotated[int, _CONFIG.option("patience")] = _CONFIG["patience"],
-    hours: Annotated[
-        float | None,
-        typer.Option(help="Time limit; the best model until then is kept.", rich_help_panel=METHOD),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Continue from MODEL's checkpoint, if it has one.",
-            rich_help_panel=METHOD,
-        ),
-    ] = False,
+    hours: options.Hours = None,
+    resume: options.Resume = False,
     seed: options.Seed = _CONFIG["seed"],
     json_path: Json = None,
 ) -> None:

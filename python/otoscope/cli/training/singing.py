@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from otoscope.cli import files, options
-from otoscope.cli.options import INPUT, METHOD, Config, Json
-from otoscope.cli.output import bars, is_printed, training_kept, write_json
+from otoscope.cli.options import INPUT, Config, Json
+from otoscope.cli.output import ShowBest, bars, is_printed, training_kept, write_json
 
 __all__ = ["singing"]
 
@@ -37,18 +37,8 @@ def singing(  # noqa: PLR0913 - a command has the options it has
             help="Folder of recordings without voice; may be repeated.", rich_help_panel=INPUT
         ),
     ] = None,
-    hours: Annotated[
-        float | None,
-        typer.Option(help="Time limit; the best model until then is kept.", rich_help_panel=METHOD),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Continue from MODEL's checkpoint, if it has one.",
-            rich_help_panel=METHOD,
-        ),
-    ] = False,
+    hours: options.Hours = None,
+    resume: options.Resume = False,
     epochs: Annotated[int, _CONFIG.option("epochs")] = _CONFIG["epochs"],
     batches_per_epoch: Annotated[int, _CONFIG.option("batches_per_epoch")] = _CONFIG[
         "batches_per_epoch"
@@ -94,7 +84,7 @@ def singing(  # noqa: PLR0913 - a command has the options it has
             hours=hours,
             resume=resume,
             progress=progress,
-            on_step=_Best(),
+            on_step=ShowBest(lambda best: f"error {100 * best:.1f} %"),
         )
     write_json(result.to_dict(), json_path)
     if not is_printed(json_path):
@@ -103,15 +93,3 @@ def singing(  # noqa: PLR0913 - a command has the options it has
             f"{result.steps} steps; frame error on the validation songs {100 * error:.1f} % "
             f"(step {step}): {result.path}.json"
         )
-
-
-class _Best:
-    """Prints each validation error that is better than all before."""
-
-    best: float | None = None
-
-    def __call__(self, result: Any) -> None:
-        if result.best is not None and result.best != self.best:
-            self.best = result.best
-            text = f"step {result.step} of {result.steps}: error {100 * result.best:.1f} %"
-            typer.echo(text, err=True)

@@ -123,11 +123,12 @@ def convolution(a: Arguments, work: WorkCount) -> FactoredTensor:
 def _storage(
     weight: Tensor, groups: int, strides: tuple[int, int], dilations: tuple[int, int]
 ) -> tuple[torch.memory_format, tuple[int, ...]]:
-    """Choose the memory format, and zero channels to append: the faster that stays in its memory.
+    """Choose the memory format, and the number of zero channels to append.
 
-    With channels last, oneDNN (torch 2.13, AVX-512) reads and writes beyond it in some shapes: NaN
-    that was left there, or the end of the process. Of 28,000 random shapes none did where channels
-    fill vectors of 16 and windows move by 1, and of 33,000 none with contiguous windows.
+    With channels last, oneDNN (torch 2.13, AVX-512) reads uninitialised memory, or writes beyond
+    its own, for some shapes: the result is NaN, or the process ends. It was not seen in 28,000
+    random shapes whose channels fill vectors of 16 and whose windows move by 1, nor in 33,000 with
+    contiguous windows.
     """
     channels = weight.shape[1]
     missing = -channels % _VECTOR

@@ -100,7 +100,7 @@ class DeSPerF(nn.Module):
         if isinstance(feature, Mapping):
             feature = SpectralPeriodicity(**feature)
         self.feature = feature or SpectralPeriodicity()
-        self.segment, self.hop, self.unit = segment, hop or segment, unit
+        self.segment, self.hop, self.unit = segment, segment if hop is None else hop, unit
         self.dropout, self.vote = dropout, vote
         self._check()
         n_lags = self.feature.n_lags - 1

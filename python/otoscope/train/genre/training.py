@@ -218,12 +218,8 @@ def train_on_spectra(  # noqa: PLR0913 - what is trained, and arguments of run_t
             adversary=adversary,
         )
         per_epoch = learner.steps_per_epoch
-        loop = LoopConfig(
-            settings.epochs * per_epoch,
-            validate_every=per_epoch,
-            checkpoint_every=per_epoch,
-            patience=settings.patience,
-            seed=settings.seed,
+        loop = LoopConfig.by_epochs(
+            settings.epochs, per_epoch, patience=settings.patience, seed=settings.seed
         )
         history = run_training(
             learner,

@@ -24,7 +24,7 @@ from otoscope.train.prior.learner import PriorLearner, TrainPriorConfig, summari
 
 __all__ = ["TrainPriorResult", "baselines", "train_prior"]
 
-_HELD_OUT = 10  # one of so many sounds is held out where no others are named
+_HELD_OUT = 10  # without validation sounds, every tenth sound on average is held out
 
 
 @dataclass(frozen=True)
