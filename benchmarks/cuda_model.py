@@ -95,7 +95,7 @@ def occlusion(chip: Chip, kernel: dict[str, Any], samples: int) -> Estimate:
 
 
 def iteration(chip: Chip, hop: int, bar: str) -> Estimate:
-    """Project 64 spectra of 30 s, 1024 samples a frame: tiles of 32 frames, four at once."""
+    """Project 64 spectra of 30 s, 1024 samples per frame: tiles of 32 frames, four at once."""
     batch, frames, bins, tile = 64, 30 * 22050 // hop + 1, 513, 32
     if hop == 512:
         tile = 20

@@ -20,7 +20,7 @@ AdversaryLanes<T> lanes_of() {
 }
 
 constexpr std::int64_t kPart = 1 << 14;  // samples of a row at a time
-constexpr std::int64_t kGrain = 2;       // parts, or so many numbers, that repay a thread
+constexpr std::int64_t kGrain = 2;       // parts, or as many numbers, that repay a thread
 
 // Rows [batch, sample] in parts, each of which one thread takes whole.
 struct Parts {
@@ -51,7 +51,7 @@ struct Parts {
         return norms_of(sums, of_row);
     }
 
-    // Roots of the sums of so many numbers after each other.
+    // Roots of the sums over runs of numbers, each of the given length.
     static std::vector<double> norms_of(const std::vector<double>& sums, std::int64_t of_row) {
         std::vector<double> norms;
         for (auto from = sums.begin(); from != sums.end(); from += of_row)

@@ -9,7 +9,7 @@
 
 namespace otoscope::bind {
 
-// The words of a row of so many segments, whose numbers are int32.
+// The number of words of a row of n segments, whose numbers are int32.
 inline std::int64_t checked_words(std::int64_t segments) {
     if (segments < 0 || segments > std::numeric_limits<std::int32_t>::max())
         TensorArg::refuse("segments", "is " + std::to_string(segments) + ", must be 0 to 2^31 - 1");

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,24 @@ def test_docstrings_and_texts_of_modules() -> None:
                 texts += [(node.lineno, fault) for fault in faults_anywhere(node.value)]
         faults += [f"{path.relative_to(ROOT)}:{line}: {fault}" for line, fault in texts]
     assert not faults, "\n".join(dict.fromkeys(faults))
+
+
+def test_comments_and_docstrings_of_all_sources() -> None:
+    faults = []
+    for folder in ("python", "tests", "benchmarks", "csrc"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix not in (".py", ".h", ".cpp", ".cu") or path == Path(__file__):
+                continue
+            source = path.read_text(encoding="utf-8")
+            texts = re.findall(r"(?:#|//) (.*)", source)
+            if path.suffix == ".py":
+                texts += [text for _, text in docstrings(ast.parse(source))]
+            faults += [
+                f"{path.relative_to(ROOT)}: {fault}"
+                for text in texts
+                for fault in faults_anywhere(text)
+            ]
+    assert not faults, "\n".join(faults)
 
 
 def test_pages() -> None:

@@ -89,7 +89,7 @@ class Example:
 
 
 def near(got: Tensor, wanted: Array, n_fft: int, size: Array | float | None = None) -> None:
-    """A transform rounds log2(N) times: so many eps of the largest value, or of ``size``."""
+    """A transform rounds log2(N) times: that times eps of the largest value, or of ``size``."""
     assert got.shape == wanted.shape
     if wanted.size == 0:
         return

@@ -204,7 +204,7 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path) -> None:
             "again and again",
         ),
         (pickle.dumps({"param_values": [wide] * 6_003, "token2idx": TOKEN2IDX}, 2), "more numb"),
-        # one-hot or not: an identity of so many tokens would have 13 GB
+        # one-hot or not: an identity matrix of that size would have 13 GB
         (
             pickle.dumps(
                 {"param_values": [wide.T[:9], *layer, wide, wide[0]], "token2idx": many}, 2

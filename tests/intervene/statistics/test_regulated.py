@@ -57,7 +57,7 @@ def test_training_draws_as_many_as_it_can_draw_from() -> None:
 
 
 def test_factors_that_are_never_drawn_need_no_setting_aside() -> None:
-    """A factor value an item: a third is never drawn, and is both tests."""
+    """A factor value per item: a third is never drawn, and is both tests."""
     labels = ["a", "b"] * 50
     bootstrap = RegulatedBootstrap(labels, [str(i) for i in range(100)], n_regulated=5)
     split = bootstrap.split(np.random.default_rng(0))

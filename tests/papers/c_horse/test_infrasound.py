@@ -1,4 +1,4 @@
-"""A planted tone that nobody hears: filters find who goes by it, and clear who does not."""
+"""A planted inaudible tone: filters find the systems that use it, and clear the others."""
 
 from __future__ import annotations
 
