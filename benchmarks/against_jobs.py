@@ -27,6 +27,7 @@ import torch  # noqa: E402
 import otoscope as oto  # noqa: E402
 
 Job = Callable[[], list[float]]
+IN_A_ROW = {"svdnet": 10}  # one is over before the caches are the job's
 COLLECTIONS = {
     "aird": "airdsAirs",
     "oneill": "oneills1850",
@@ -116,7 +117,7 @@ def _peak_mb() -> float:
 
 
 def main(job: str, threads: str, tree: str) -> None:
-    """Prepare the job, and run it once for each line that comes."""
+    """Prepare the job, and time it for each line that comes: the mean of `IN_A_ROW`."""
     if not (oto.__file__ or "").startswith(tree):
         raise SystemExit(f"otoscope is imported from {oto.__file__}, not from {tree}")
     torch.set_num_threads(int(threads))
@@ -127,10 +128,12 @@ def main(job: str, threads: str, tree: str) -> None:
     else:
         run = explaining(job)
     print(json.dumps({"answers": run()}), flush=True)
+    n = IN_A_ROW.get(job, 1)
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), _cpu_s()
-        run()
-        spent = {"wall_s": time.perf_counter() - wall, "cpu_s": _cpu_s() - cpu}
+        for _ in range(n):
+            run()
+        spent = {"wall_s": (time.perf_counter() - wall) / n, "cpu_s": (_cpu_s() - cpu) / n}
         print(json.dumps({**spent, "peak_mb": _peak_mb()}), flush=True)
 
 
