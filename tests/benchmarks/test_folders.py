@@ -20,7 +20,7 @@ def test_a_further_file_is_told_apart_from_the_start(
     job = bench_folders.Job("attack", "", 2, 6, at_most=1.2)
     shared, alone = bench_folders.cases("cpu", bench_folders.Sizes((job,), 3))
     seconds = {name: timing.median_s for name, timing in shared.rivals.items()}
-    expected = {"ours": 1.0, "one worker": 2.0, "CPU, one worker": 1.5, "start": 4.0}
+    expected = {"ours": 1.0, "one core": 2.0, "CPU, one core": 1.5, "start": 4.0}
     assert seconds == pytest.approx(expected)
     assert shared.bar is not None
     assert shared.bar.met
