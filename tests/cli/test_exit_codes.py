@@ -94,6 +94,8 @@ ARGUMENTS = {
     "experiment am-prior-ablation": "--quick --out {folder}/x --songs {sounds}",
     "experiment am-concept": "--quick --out {folder}/x --songs {sounds}",
     "experiment horse-ballroom-features": "--quick --out {folder}/x --data {sound}",
+    "experiment horse-trained": "--quick --out {folder}/x",
+    "experiment horse-power": "--quick --out {folder}/x",
     "experiment horse-planted": "--quick --out {folder}/x",
     "experiment horse-infrasound": "--quick --out {folder}/x",
     "experiment horse-zoo": "--quick --out {folder}/x --corpus {sounds}",

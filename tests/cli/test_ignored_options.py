@@ -65,6 +65,7 @@ WAYS: dict[str, dict[str, str]] = {
         "features": "--model {m}:labels --data {features} --dilation 4",
         "export": "--export {out} --data {data} --gain 6 --highpass 20",
         "import": "--import {answers}",
+        "plan": "--plan --data {data} --gain 6 --highpass 20",
     },
     "maximise": {
         "fourier": "--model {m}:conv --layer 2 --unit 1 --prior fourier",
@@ -168,6 +169,7 @@ NO_CHANGE = {
     # All sounds are long enough, and each file can be read.
     *(("interrogate", way, name) for way in WAYS["interrogate"] for name in ("--padded",)),
     *(("interrogate", way, "--strict") for way in WAYS["interrogate"]),
+    ("interrogate", "plan", "--steep"),  # as many doses
     ("distance", "sounds", "--padded"),
     ("distance", "statistics", "--model"),  # refused: it is another one
 }

@@ -160,6 +160,7 @@ SEEN_BY: dict[str, dict[str, str]] = {
             "cli/test_interrogate_exchange.py::"
             "test_the_verdict_equals_the_one_of_the_model_in_python",
         ),
+        "--plan": "cli/test_interrogate_plan.py::test_a_plan_says_how_many_items_are_needed",
     },
     "distance": {"--json": "cli/test_distance.py::test_distance_is_that_of_the_features"},
     "stats": {"--json": "cli/test_distance.py::test_statistics_are_taken_up_and_added_to"},

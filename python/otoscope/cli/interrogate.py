@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.table import Table
 
 from otoscope.cli import files
+from otoscope.cli.interrogate_output import show_interrogation, show_size
 from otoscope.cli.options import (
     INPUT,
     METHOD,
@@ -37,7 +37,7 @@ from otoscope.cli.output import (
 from otoscope.errors import Advice, Argument, Ignored, ParameterError
 
 if TYPE_CHECKING:
-    from otoscope.intervene import InterrogationResult, SoundIntervention
+    from otoscope.intervene import SoundIntervention
     from otoscope.intervene.registry import Modifier
     from otoscope.intervene.statistics.bootstrap import MetricName
     from otoscope.workflows import InterrogateConfig
@@ -129,9 +129,13 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     ] = _SETTINGS["min_score"],
     sr: Annotated[float | None, _SETTINGS.option("sr")] = _SETTINGS["sr"],
     metric: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--metric", "--figure", help="Metric: mean_recall or accuracy.", rich_help_panel=METHOD
+            "--metric",
+            "--figure",
+            help="Metric: mean_recall or accuracy; default: mean_recall with labels, without the "
+            "fraction of all answers that stay (accuracy).",
+            rich_help_panel=METHOD,
         ),
     ] = _SETTINGS["metric"],
     duration: Annotated[float | None, _SETTINGS.option("duration")] = None,
@@ -156,6 +160,13 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            help="Ask no model: say how many items clear a system, for which bound.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     html: Html = None,
     json_file: Json = None,
 ) -> None:
@@ -179,10 +190,10 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     from otoscope.intervene import InterrogationSettings
     from otoscope.workflows.interrogate.config import check_options
 
-    data = _data(data, model, export, predictions)
-    if (export or predictions) and records:
+    data = _data(data, model, export, predictions, plan=plan)
+    if (export or predictions or plan) and records:
         raise ParameterError("records cannot be written: no model is asked")
-    if export and html:
+    if (export or plan) and html:
         raise ParameterError("html cannot be written before there are predictions")
     config = workflows.InterrogateConfig(
         model=model,
@@ -204,15 +215,21 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
             sr=sr,
             duration=duration,
             min_score=min_score,
-            metric=cast("MetricName", metric),
+            metric=cast("MetricName | None", metric),
             seed=seed,
             workers=workers,
             cache=cache,
         ),
         device=device,
     )
-    way: Way = "export" if export else "import" if predictions else "model"
+    way: Way = "plan" if plan else "export" if export else "import" if predictions else "model"
     check_options(config, way, given_names(ctx))
+    if plan:
+        size = workflows.plan_size(config)
+        write_json(size.to_dict(), json_file)
+        if not is_printed(json_file):
+            show_size(size)
+        return
     if export:
         _export(config, export, json_file)
         return
@@ -231,7 +248,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     if json_file:
         write_json(interrogated.to_dict(), json_file)
     if not is_printed(json_file):
-        _show(interrogated.result)
+        show_interrogation(interrogated.result)
         for note in interrogated.notes:
             console().print(note)
         if html:
@@ -242,10 +259,16 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
 
 
 def _data(
-    data: Path | None, model: str | None, export: Path | None, predictions: Path | None
+    data: Path | None,
+    model: str | None,
+    export: Path | None,
+    predictions: Path | None,
+    *,
+    plan: bool,
 ) -> Path:
-    """Return the data; there is one of a model, an export and an import."""
-    ways = {"--model": model, "--export": export, "--import": predictions}
+    """Return the data; there is one of a model, an export, an import and a plan."""
+    ways: dict[str, Any] = {"--model": model, "--export": export, "--import": predictions}
+    ways["--plan"] = plan or None
     chosen = [name for name, value in ways.items() if value is not None]
     if len(chosen) != 1:
         problem = f"{' and '.join(chosen)} exclude each other" if chosen else "no model is named"
@@ -307,32 +330,3 @@ def _check_modifiers(values: dict[str, Any]) -> None:
 
 def _name(option: str) -> str:
     return option.removeprefix("--").replace("-", "_")
-
-
-def _show(result: InterrogationResult) -> None:
-    from otoscope.report import verdict_text
-    from otoscope.report.interrogation import text
-    from otoscope.report.interrogation.verdict import gloss
-
-    out, verdict = console(), verdict_text(result)
-    out.print(text.typeset(verdict.sentence, is_sentence=True))
-    if meaning := gloss(verdict):
-        out.print(meaning)
-    out.print(text.bound_text(result))
-    if least := text.min_score_text(result):
-        out.print(least)
-    headings, *rows = text.change_table(result)
-    table = Table(*headings, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    out.print(table, soft_wrap=False)
-    parts = {
-        "Evidence": verdict.evidence,
-        "Not supported": verdict.not_supported,
-        "Cautions": verdict.cautions,
-    }
-    for heading, lines in parts.items():
-        if lines:
-            out.print(f"{heading}:")
-        for line in lines:
-            out.print(f"  {text.typeset(line, is_sentence=True)}")

@@ -138,6 +138,22 @@ EXPERIMENTS = {
             "Test whether planted tempo horses are found and honest models cleared (paper C).",
         ),
         Experiment(
+            "horse-trained",
+            "c_horse.trained_systems",
+            "HorseTrainedConfig",
+            "horse_trained",
+            "Train honest systems and horses, each on its own artists, and judge them (paper C).",
+            resumes=True,
+        ),
+        Experiment(
+            "horse-power",
+            "c_horse.power",
+            "HorsePowerConfig",
+            "horse_power",
+            "Simulate honest systems and horses: how often is each verdict right (paper C)?",
+            resumes=True,
+        ),
+        Experiment(
             "horse-infrasound",
             "c_horse.infrasound",
             "HorseInfrasoundConfig",

@@ -44,6 +44,7 @@ from .interrogate.interrogate import (
     save_interrogate_page,
 )
 from .interrogate.config import InterrogateConfig
+from .interrogate.size import SizeResult, plan_size
 from .interrogate.exchange import (
     ExportResult,
     export_interrogation,
@@ -82,6 +83,7 @@ __all__ = [
     "InterrogateResult",
     "MaximiseConfig",
     "MaximiseResult",
+    "SizeResult",
     "SongScores",
     "StatsResult",
     "adversaries",
@@ -101,6 +103,7 @@ __all__ = [
     "maximise_unit",
     "measure_distance",
     "measure_statistics",
+    "plan_size",
     "read_rows",
     "run_bench",
     "save_attack_page",

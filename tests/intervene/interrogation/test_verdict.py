@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from otoscope.intervene import ChanceLevel, SearchResult
+from otoscope.intervene import ChanceLevel, DosePoint, SearchResult
 from otoscope.intervene.interrogation.verdict import Evidence, decide
 from tests.support.verdicts import HORSE, STILL, about, curve, evidence, point, search
 
@@ -64,6 +64,53 @@ def test_the_first_rule_that_matches_decides(measured: Evidence, kind: str, rule
 )
 def test_answers_that_turn_both_ways_are_a_horse(result: SearchResult, kind: str) -> None:
     assert decide(evidence(STILL, searches=(result,))).kind == kind
+
+
+def beside(change: float, difference: float, spread: float = 0.02, p: float = 1e-6) -> DosePoint:
+    """Make a point that its placebo is compared with; the bound is narrower than the interval."""
+    return replace(
+        point(2, change),
+        against_placebo=about(difference, spread),
+        p_placebo=p,
+        p_placebo_holm=p,
+        bound=about(difference, 0.8 * spread),
+    )
+
+
+@pytest.mark.parametrize(
+    ("of_dose", "placebo", "kind", "rule"),
+    [
+        # the score falls as under the placebo, which falls within the bound: an honest system
+        (beside(-0.06, 0.0), point(2, -0.045), "cleared", "within_bound"),
+        (beside(-0.3, -0.3), point(2, 0.0), "horse", "moved"),
+        (beside(-0.3, -0.3, p=0.2), point(2, 0.0), "undecided", "intervals_too_wide"),
+        # the artefacts take the score along: nothing can be said of the change
+        (beside(-0.3, 0.0), point(2, -0.3), "undecided", "placebo_moves"),
+        (beside(-0.5, -0.2), point(2, -0.3), "horse", "moved"),
+        # at 95 % it reaches the bound, at 90 % it does not
+        (beside(-0.02, -0.015, 0.04), point(2, 0.0), "cleared", "within_bound"),
+        (beside(-0.02, -0.015, 0.05), point(2, 0.0), "undecided", "intervals_too_wide"),
+    ],
+)
+def test_a_dose_is_compared_with_its_placebo(
+    of_dose: DosePoint, placebo: DosePoint, kind: str, rule: str
+) -> None:
+    measured = replace(STILL, points=(of_dose,), placebo=(placebo,))
+    verdict = decide(evidence(measured))
+    assert (verdict.kind, verdict.rule) == (kind, rule)
+
+
+def test_items_needed_grow_with_the_width_of_the_bounds() -> None:
+    def needed(width: float) -> int:
+        of_dose = replace(STILL, points=(beside(0.0, 0.0, width / 0.8),))
+        found = decide(evidence(of_dose, n_items=400, n_groups=200)).n_items_needed
+        assert found is not None
+        return found
+
+    # half a width of 1.645 standard errors, of which 1.645 + 1.645 fit into the bound
+    assert needed(0.05) == pytest.approx(400 * (2 * 0.05 / 0.05) ** 2, abs=2)
+    assert needed(0.1) == pytest.approx(4 * needed(0.05), abs=4)
+    assert needed(0.001) == 118  # two items in each of 59 groups
 
 
 def test_without_labels_only_the_interval_counts() -> None:

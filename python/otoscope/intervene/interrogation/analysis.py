@@ -1,68 +1,31 @@
-"""From answers to results: dose curves, searches, flips, pairs to listen to, the verdict."""
+"""From answers to results: searches, flips, pairs to listen to, the verdict."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from otoscope.intervene.interrogation.conditions import ConditionGrid
+from otoscope.intervene.interrogation.curves import Answers, dose_curves
 from otoscope.intervene.interrogation.result import ClassFlips, Flip, InterrogationResult, Item
 from otoscope.intervene.interrogation.session import Tries, curve_seed
 from otoscope.intervene.interrogation.verdict import (
     LEVEL,
-    DoseCurve,
-    DosePoint,
     Evidence,
     SearchResult,
     decide,
 )
-from otoscope.intervene.statistics.bootstrap import GroupBootstrap
 from otoscope.intervene.statistics.chance import chance_level
-from otoscope.intervene.statistics.significance import cochran_q, fisher_falls, holm, mcnemar
+from otoscope.intervene.statistics.significance import mcnemar
 from otoscope.metrics import Interval
 
-__all__ = ["Answers", "analyse", "best_renaming"]
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """Answers of a system on a grid.
-
-    ``answers`` is an array of str [item, condition], whose column 0 belongs to the unchanged items;
-    ``labels`` are the right answers [item], which are column 0 if ``has_labels`` is False;
-    ``scores`` computes scores of these items; ``indices`` are the items' own, from which the seeds
-    of their renderings come.
-    """
-
-    grid: ConditionGrid
-    answers: NDArray[np.str_]
-    labels: NDArray[np.str_]
-    has_labels: bool
-    scores: GroupBootstrap
-    indices: Sequence[int]
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        """Whether each answer is right: [item, condition]."""
-        right: NDArray[np.bool_] = self.answers == self.labels[:, None]
-        return right
-
-    @property
-    def label_preserving_columns(self) -> list[int]:
-        """Columns of the doses, without placebos, of label-preserving interventions."""
-        return [
-            column
-            for curve, intervention in enumerate(self.grid.interventions)
-            if intervention.label_preserving
-            for column in self.grid.columns(curve)
-        ]
+__all__ = ["analyse", "best_renaming"]
 
 
 def analyse(
@@ -99,10 +62,11 @@ def analyse(
         baseline=scores.estimate(answers.right[:, 0]),
         chance=chance,
         confound=confound,
-        curves=_dose_curves(answers),
+        curves=dose_curves(answers),
         searches=searches,
         n_groups=len(set(groups or range(len(names)))),
         max_change=settings["max_change"],
+        n_items=len(names),
     )
     duration = settings["duration"]
     return InterrogationResult(
@@ -125,26 +89,6 @@ def analyse(
         columns=None if columns is None else tuple(columns),
         renaming=best_renaming(labels, before) if answers.has_labels else None,
     )
-
-
-def _dose_curves(answers: Answers) -> tuple[DoseCurve, ...]:
-    """Compare each dose with the unchanged items, and correct p-values for their number."""
-    curves, lost = [], _lost_classes(answers)
-    for index, intervention in enumerate(answers.grid.interventions):
-        columns = answers.grid.columns(index)
-        placebos = answers.grid.columns(index, placebo=True)
-        q = cochran_q(answers.right[:, [0, *columns]]) if answers.has_labels else None
-        curves.append(
-            DoseCurve(
-                name=intervention.name,
-                unit=intervention.unit,
-                label_preserving=intervention.label_preserving,
-                points=tuple(_point(answers, column, lost) for column in columns),
-                placebo=tuple(_point(answers, column, lost) for column in placebos),
-                q=q,
-            )
-        )
-    return _corrected(curves) if answers.has_labels else tuple(curves)
 
 
 def _grid_searches(answers: Answers, goals: frozenset[str]) -> tuple[SearchResult, ...]:
@@ -280,30 +224,6 @@ def _pairs(
     return tuple(pairs.values())
 
 
-def _lost_classes(answers: Answers) -> dict[int, tuple[str, ...]]:
-    """Find the classes that lose beyond doubt, by column of label-preserving changes (rule 2)."""
-    names, codes = np.unique(answers.labels, return_inverse=True)
-    columns = [
-        column
-        for curve, intervention in enumerate(answers.grid.interventions)
-        if intervention.label_preserving
-        for placebo in (False, True)
-        for column in answers.grid.columns(curve, placebo=placebo)
-    ]
-    n_items, right = np.bincount(codes), answers.right
-    n_right = np.stack([np.bincount(codes, right[:, column]) for column in [0, *columns]])
-    p = fisher_falls(n_right[:1], n_right[1:], n_items)
-    is_significant = np.reshape(holm(p.ravel().tolist()), p.shape) < LEVEL
-    lost: dict[int, tuple[str, ...]] = {}
-    for column, of_classes in zip(columns, is_significant, strict=True):
-        if of_classes.any():
-            changes = answers.scores.recall_differences(right[:, 0], right[:, column])
-            lost[column] = tuple(
-                name for name in names[of_classes].tolist() if changes[name].high < 0
-            )
-    return lost
-
-
 def best_renaming(labels: Sequence[str], answers: Sequence[str]) -> dict[str, str] | None:
     """Rename a system's answers so that most of them are right; None if that shows no confusion.
 
@@ -323,39 +243,6 @@ def best_renaming(labels: Sequence[str], answers: Sequence[str]) -> dict[str, st
     if not is_better or math.log(max(p, 1e-300)) + math.lgamma(len(names) + 1) > math.log(LEVEL):
         return None
     return {str(names[i]): str(names[j]) for i, j in enumerate(new.tolist()) if i != j}
-
-
-def _point(answers: Answers, column: int, lost: Mapping[int, tuple[str, ...]]) -> DosePoint:
-    right, scores = answers.right, answers.scores
-    before, after = right[:, 0], right[:, column]
-    condition = answers.grid.conditions[column]
-    return DosePoint(
-        intervention=str(condition.intervention),
-        dose=condition.dose,
-        score=scores.estimate(after),
-        change=scores.difference(before, after),
-        gained=int((after & ~before).sum()),
-        lost=int((before & ~after).sum()),
-        moved=scores.mean(answers.answers[:, column] != answers.answers[:, 0], bounds=(0, 1)),
-        p=mcnemar(before, after) if answers.has_labels else None,
-        p_holm=None,
-        lost_classes=lost.get(column, ()),
-    )
-
-
-def _corrected(curves: Sequence[DoseCurve]) -> tuple[DoseCurve, ...]:
-    """Apply Holm's correction over all label-preserving doses and placebos, and over the others."""
-    corrected = list(curves)
-    for claim in (True, False):
-        of_claim = [c for c in curves if c.label_preserving == claim]
-        points = [p for c in of_claim for p in (*c.points, *c.placebo)]
-        p_holm = iter(holm([point.p for point in points if point.p is not None]))
-        for index, curve in enumerate(curves):
-            if curve.label_preserving == claim:
-                doses = tuple(replace(point, p_holm=next(p_holm)) for point in curve.points)
-                placebos = tuple(replace(point, p_holm=next(p_holm)) for point in curve.placebo)
-                corrected[index] = replace(curve, points=doses, placebo=placebos)
-    return tuple(corrected)
 
 
 def _any_right(answers: NDArray[np.str_], labels: NDArray[np.str_]) -> NDArray[np.bool_]:

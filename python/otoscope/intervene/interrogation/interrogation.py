@@ -19,7 +19,7 @@ from torch import Tensor
 from otoscope.errors import ParameterError
 from otoscope.intervene.base import Intervention
 from otoscope.intervene.cache import RenderCache
-from otoscope.intervene.interrogation.analysis import Answers, analyse
+from otoscope.intervene.interrogation.analysis import analyse
 from otoscope.intervene.interrogation.conditions import (
     GOALS,
     analysed_duration,
@@ -27,6 +27,7 @@ from otoscope.intervene.interrogation.conditions import (
     check_kind,
     make_grid,
 )
+from otoscope.intervene.interrogation.curves import Answers
 from otoscope.intervene.interrogation.items import Features, Sounds, as_items
 from otoscope.intervene.interrogation.labeller import Labeller
 from otoscope.intervene.interrogation.plan import Plan, make_plan
@@ -50,9 +51,9 @@ class Interrogation:
     ----------
     predict : callable or ListeningModel
         System: Tensor [item, sample] (or [item, feature]) to labels, or to scores [item, class].
-    audio : sequence of str, PathLike or (y, sr); or Tensor
-        Files or sounds; Tensor [item, sample] with ``settings.sr``; for `FeatureDilation` a Tensor
-        of features [item, dose, feature].
+    audio : sequence of str, PathLike or (y, sr); mapping of str to (y, sr); or Tensor
+        Files, sounds, or sounds by name; Tensor [item, sample] with ``settings.sr``; for
+        `FeatureDilation` a Tensor of features [item, dose, feature].
     labels : sequence of str, optional
         Right answers; default: the system's answers to the unchanged items.
     groups : sequence of str, optional
@@ -196,6 +197,7 @@ class Interrogation:
             settings={
                 **asdict(self.settings),
                 **plan.depends_on,
+                "metric": self.settings.metric_with(self.labels),
                 "budget": budget,
                 "search": sorted(plan.goals),
             },
@@ -333,7 +335,7 @@ class Interrogation:
         interventions : sequence of Intervention
             Further conditions beside the unchanged items: how much less is the factor worth under
             each?
-        progress : bool or callable (items, description) -> iterable
+        progress : Progress
             True shows a bar over the iterations.
 
         Returns
@@ -364,7 +366,8 @@ class Interrogation:
             [change for _, change in conditions.values()],
             asked=self.settings.duration,
         )
-        bootstrap = RegulatedBootstrap(self.labels, self.factor, n_regulated, self.settings.metric)
+        metric = self.settings.metric_with(self.labels)
+        bootstrap = RegulatedBootstrap(self.labels, self.factor, n_regulated, metric)
         with RenderPool(self.items, duration, self.settings.workers) as pool:
             return bootstrap.run(
                 retraining(train, self.items, self.labels, conditions, self.settings, pool),
@@ -381,20 +384,16 @@ class Interrogation:
         self._scores(self.labels or ["any"] * len(self.items.names))
 
     def _scores(self, labels: Sequence[str]) -> GroupBootstrap:
-        settings = self.settings
+        settings, metric = self.settings, self.settings.metric_with(self.labels)
         return GroupBootstrap(
-            labels, self.groups, settings.metric, n_draws=settings.n_draws, seed=settings.seed
+            labels, self.groups, metric, n_draws=settings.n_draws, seed=settings.seed
         )
 
     def _confound(self) -> Interval | None:
         if self.confound is None or self.labels is None:
             return None
-        settings = self.settings
+        n_neighbours, seed = self.settings.n_neighbours, self.settings.seed
         right = confound_only(
-            self.confound,
-            self.labels,
-            self.groups,
-            n_neighbours=settings.n_neighbours,
-            seed=settings.seed,
+            self.confound, self.labels, self.groups, n_neighbours=n_neighbours, seed=seed
         )
         return self._scores(self.labels).estimate(right)

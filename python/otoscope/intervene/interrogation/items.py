@@ -46,13 +46,21 @@ class Sounds:
     kind = SoundIntervention
 
     def __init__(
-        self, sounds: Sequence[Sound], *, sr: float, cache: RenderCache | None = None
+        self,
+        sounds: Sequence[Sound],
+        *,
+        sr: float,
+        cache: RenderCache | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         self._sounds, self.sr, self._cache = list(sounds), sr, cache
         self._survey: _Survey | None = None
         self.names = tuple(
-            fspath(sound) if isinstance(sound, str | PathLike) else f"item {i}"
-            for i, sound in enumerate(self._sounds)
+            names
+            or (
+                fspath(sound) if isinstance(sound, str | PathLike) else f"item {i}"
+                for i, sound in enumerate(self._sounds)
+            )
         )
 
     def sound(self, index: int) -> Tensor:
@@ -121,9 +129,7 @@ class Sounds:
         sound = self._sounds[index]
         if isinstance(sound, tuple) and isinstance(sound[0], Tensor):
             sound = (sound[0].clone(), sound[1])  # a view would take along its whole storage
-        single = Sounds([sound], sr=self.sr, cache=self._cache)
-        single.names = (self.names[index],)
-        return single
+        return Sounds([sound], sr=self.sr, cache=self._cache, names=[self.names[index]])
 
     def rendered(
         self, index: int, interventions: Sequence[Seeded], duration: float | None
@@ -193,6 +199,9 @@ def as_items(audio: Any, *, sr: float | None, cache: RenderCache | None) -> Soun
         raise ParameterError(f"audio is {audio!r}, must be a list of files or of (y, sr)")
     if len(audio) == 0:
         raise ParameterError("audio is empty, there must be sounds of two classes or more")
+    names = None
+    if isinstance(audio, Mapping):
+        names, audio = [*map(str, audio)], [*audio.values()]
     if isinstance(audio, Tensor):
         if audio.ndim != 2 or sr is None:
             raise ParameterError(
@@ -202,7 +211,7 @@ def as_items(audio: Any, *, sr: float | None, cache: RenderCache | None) -> Soun
         audio = [(y, sr) for y in audio]
     if sr is None:
         sr = _first_rate(audio)
-    return Sounds(audio, sr=sr, cache=cache)
+    return Sounds(audio, sr=sr, cache=cache, names=names)
 
 
 def _first_rate(audio: Sequence[Any]) -> Any:

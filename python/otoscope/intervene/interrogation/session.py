@@ -63,8 +63,9 @@ class InterrogationSettings:
     duration : float, optional
         Analysed duration in seconds; default: the longest that all changes can render of the
         shortest sound.
-    metric : {"mean_recall", "accuracy"}
-        Metric of the score.
+    metric : {"mean_recall", "accuracy"}, optional
+        Metric of the score; default: mean recall with labels, without the fraction of all answers
+        that stay ("accuracy"; "mean_recall" is the mean over the classes answered).
     max_change : float
         Tolerated change of the score, in [0, 1).
     min_score : float
@@ -93,12 +94,14 @@ class InterrogationSettings:
     --------
     >>> InterrogationSettings(metric="accuracy").max_change
     0.05
+    >>> InterrogationSettings().metric_with(None)
+    'accuracy'
     """
 
     classes: tuple[str, ...] | None = None
     sr: float | None = None
     duration: float | None = None
-    metric: MetricName = "mean_recall"
+    metric: MetricName | None = None
     max_change: float = 0.05
     min_score: float = 0.0
     n_draws: int = 2000
@@ -109,6 +112,10 @@ class InterrogationSettings:
     max_batch: int = 64
     system: str | None = None
     system_code: str = ""
+
+    def metric_with(self, labels: object | None) -> MetricName:
+        """Return the metric, by default the one that suits items with or without ``labels``."""
+        return self.metric or ("accuracy" if labels is None else "mean_recall")
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_change < 1:

@@ -4,19 +4,23 @@
    "worse_than_chance" if p < 0.05 for a score as low.
 2. *horse*: for a label-preserving change,
 
-   * at some dose |change| > max_change, p < 0.05 after Holm's correction, and the interval of the
-     change excludes 0 (without labels: the whole interval lies beyond max_change); or
-   * at some dose |change| > max_change and a class loses: p < 0.05 by Fisher's exact test after
-     Holm's correction over all doses, placebos and classes, and the interval of the change of its
-     recall excludes 0; or
+   * at some dose the score moves: |change| > max_change, p < 0.05 after Holm's correction, and the
+     interval of the change excludes 0 (without labels: the whole interval lies beyond max_change);
+     where there is a placebo, the same holds of the difference from the placebo; or
+   * at some dose |change| > max_change and a class loses that its placebo spares: p < 0.05 by
+     Fisher's exact test after Holm's correction over all doses, placebos and classes, and the
+     interval of the change of its recall excludes 0; or
    * with the dose chosen per item, the intervals of the best and of the worst score both lie
      further out than those of as many placebos (without placebos: than the baseline's), by more
      than max_change: answers turn both ways, though the score may stay.
 3. *undecided*: no change is label-preserving.
-4. *undecided*: there are too few groups: if a fraction m = max_change of all groups moves, n
+4. *undecided*: a placebo moves the score; the artefacts of a rendering hide its change.
+5. *undecided*: there are too few groups: if a fraction m = max_change of all groups moves, n
    groups show none of them with probability (1 - m)^n, which must be <= 0.05.
-5. *undecided*: some interval of a label-preserving change exceeds +-max_change.
-6. *cleared*: the rest.
+6. *undecided*: at some dose of a label-preserving change the difference from the placebo (where
+   there is none: from the unchanged items) is not shown to lie within +-max_change, by two
+   one-sided tests at the level 0.05, which is to say by its interval of 90 %.
+7. *cleared*: the rest. Every dose has to pass, so there is no correction for their number.
 
 The verdict holds facts; `otoscope.report.verdict_text` writes the sentences.
 """
@@ -26,15 +30,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 from otoscope.intervene.statistics.chance import ChanceLevel
+from otoscope.intervene.statistics.power import LEVEL, groups_needed, items_needed
 from otoscope.intervene.statistics.significance import CochranQ
 from otoscope.metrics import Interval
 
 __all__ = ["LEVEL", "DoseCurve", "DosePoint", "SearchResult", "Verdict", "decide", "has_moved"]
-
-LEVEL = 0.05  # significance level of the corrected tests
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,21 @@ class DosePoint:
     moved : Interval
         Fraction of items whose answer differs from the answer to the unchanged item.
     p : float or None
-        Exact McNemar test against the unchanged items; None without labels.
+        Test against the unchanged items: McNemar's exact test, or with groups by exchanges within
+        groups; None without labels.
     p_holm : float or None
         The same p-value, corrected for all doses and placebos of all label-preserving
         interventions.
     lost_classes : tuple of str
-        Classes that lose beyond doubt (rule 2).
+        Classes that lose beyond doubt (rule 2), and do not at the placebo.
+    against_placebo : Interval or None
+        Score minus the score at the placebo of this dose, paired; None without a placebo.
+    p_placebo, p_placebo_holm : float or None
+        Test of that difference by exchanges within groups; the same, corrected for all doses with
+        placebos.
+    bound : Interval or None
+        Interval of 90 % of `effect`: inside +-max_change it shows, at the level 0.05, that the
+        score stays (rule 6). None: the 95 % interval of `effect` serves.
 
     Examples
     --------
@@ -79,6 +92,15 @@ class DosePoint:
     p: float | None
     p_holm: float | None
     lost_classes: tuple[str, ...] = ()
+    against_placebo: Interval | None = None
+    p_placebo: float | None = None
+    p_placebo_holm: float | None = None
+    bound: Interval | None = None
+
+    @property
+    def effect(self) -> Interval:
+        """Difference from the placebo; where there is none, from the unchanged items."""
+        return self.change if self.against_placebo is None else self.against_placebo
 
 
 @dataclass(frozen=True)
@@ -163,6 +185,7 @@ Rule = Literal[
     "worse_than_chance",
     "moved",
     "nothing_claimed",
+    "placebo_moves",
     "intervals_too_wide",
     "too_few_groups",
     "within_bound",
@@ -180,13 +203,17 @@ class Verdict:
         items to tell; the score is no better than answers in random order.
     rule : str
         Rule of the decision list that matched: "chance", "worse_than_chance", "moved",
-        "nothing_claimed", "too_few_groups", "intervals_too_wide" or "within_bound".
+        "nothing_claimed", "placebo_moves", "too_few_groups", "intervals_too_wide" or
+        "within_bound".
     curves : tuple of str
         Names of the dose curves that the rule is about.
     n_groups : int
         Number of groups of items, over which intervals are taken.
     n_groups_needed : int or None
         Smallest number of groups that can clear a system; None if no number can.
+    n_items_needed : int or None
+        Number of items, in groups of the same size, that would clear a system whose score does not
+        move, with probability 0.9, if answers vary as much as here; None if no number can.
     confound_explains_score : bool
         Whether the confound alone may score as well as the system.
     moving_placebos : tuple of str
@@ -208,6 +235,7 @@ class Verdict:
     confound_explains_score: bool = False
     moving_placebos: tuple[str, ...] = ()
     ineffective_controls: tuple[str, ...] = ()
+    n_items_needed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -221,17 +249,14 @@ class Evidence:
     searches: tuple[SearchResult, ...]
     n_groups: int
     max_change: float
+    n_items: int = 0
 
 
 def decide(evidence: Evidence) -> Verdict:
     """Apply the decision list of this module."""
     claimed = [curve for curve in evidence.curves if curve.label_preserving]
     kind, rule, about = _first_match(evidence, claimed)
-    placebo_moves = [
-        curve.name
-        for curve in claimed
-        if any(has_moved(point, evidence.max_change) for point in curve.placebo)
-    ]
+    placebo_moves = [curve.name for curve in claimed if _placebo_moves(curve, evidence.max_change)]
     ineffective = [
         curve.name
         for curve in evidence.curves
@@ -247,6 +272,7 @@ def decide(evidence: Evidence) -> Verdict:
         confound_explains_score=confound is not None and confound.high >= evidence.baseline.low,
         moving_placebos=tuple(placebo_moves),
         ineffective_controls=tuple(ineffective),
+        n_items_needed=_items_needed(evidence, claimed),
     )
 
 
@@ -261,6 +287,8 @@ def _first_match(
         return "horse", "moved", moving
     if not claimed:
         return "undecided", "nothing_claimed", ()
+    if hidden := [curve for curve in claimed if _placebo_moves(curve, evidence.max_change)]:
+        return "undecided", "placebo_moves", hidden
     if (1 - evidence.max_change) ** evidence.n_groups > LEVEL:
         return "undecided", "too_few_groups", claimed
     if wide := [curve for curve in claimed if not _is_bounded(curve, evidence.max_change)]:
@@ -269,21 +297,52 @@ def _first_match(
 
 
 def has_moved(point: DosePoint, max_change: float) -> bool:
-    """Whether a score changed by more than ``max_change``, or a class lost, not by chance."""
-    change = point.change
-    if point.lost_classes:
-        return abs(change.value) > max_change
-    if point.p_holm is None:
+    """Whether a score changed by more than ``max_change``, or a class lost, not by chance.
+
+    Where there is a placebo, the score must differ as much from the score at the placebo.
+    """
+    if point.lost_classes and abs(point.change.value) > max_change:
+        return True
+    moves = _is_beyond(point.change, point.p_holm, max_change)
+    against = point.against_placebo
+    return moves and (against is None or _is_beyond(against, point.p_placebo_holm, max_change))
+
+
+def _is_beyond(change: Interval, p: float | None, max_change: float) -> bool:
+    if p is None:
         return max(-change.high, change.low) > max_change
-    is_significant = point.p_holm < LEVEL and (change.low > 0 or change.high < 0)
-    return is_significant and abs(change.value) > max_change
+    return p < LEVEL and (change.low > 0 or change.high < 0) and abs(change.value) > max_change
+
+
+def _placebo_moves(curve: DoseCurve, max_change: float) -> bool:
+    return any(has_moved(point, max_change) for point in curve.placebo)
+
+
+def _items_needed(evidence: Evidence, claimed: Sequence[DoseCurve]) -> int | None:
+    """Extrapolate from the widths of the bounds, which fall with the root of the number of items.
+
+    The probability 0.9 is shared by all doses, as if they were independent.
+    """
+    widths = [
+        _bound(point).high - _bound(point).low
+        for curve in claimed
+        for point in curve.points
+        if point.bound is not None
+    ]
+    if not widths or not evidence.max_change or not evidence.n_items:
+        return None
+    needed = items_needed(
+        evidence.max_change,
+        error=max(widths) / 2 / NormalDist().inv_cdf(1 - LEVEL) * evidence.n_items**0.5,
+        n_doses=len(widths),
+    )
+    per_group = evidence.n_items / evidence.n_groups
+    return max(needed, math.ceil((_groups_needed(evidence.max_change) or 0) * per_group))
 
 
 def _groups_needed(max_change: float) -> int | None:
     """Return the least n with (1 - max_change)^n <= LEVEL; None if there is none."""
-    if not max_change:
-        return None
-    return math.ceil(math.log(LEVEL) / math.log(1 - max_change))
+    return groups_needed(max_change) if max_change else None
 
 
 def _curve_moves(curve: DoseCurve, evidence: Evidence) -> bool:
@@ -304,7 +363,9 @@ def _turns_both_ways(search: SearchResult, evidence: Evidence) -> bool:
 
 
 def _is_bounded(curve: DoseCurve, max_change: float) -> bool:
-    return all(
-        -max_change <= point.change.low and point.change.high <= max_change
-        for point in curve.points
-    )
+    bounds = [_bound(point) for point in curve.points]
+    return all(-max_change <= bound.low and bound.high <= max_change for bound in bounds)
+
+
+def _bound(point: DosePoint) -> Interval:
+    return point.effect if point.bound is None else point.bound

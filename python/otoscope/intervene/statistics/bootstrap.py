@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from otoscope.errors import ParameterError
+from otoscope.intervene.statistics.significance import sign_flips
 from otoscope.metrics import Interval
 
 __all__ = ["GroupBootstrap", "MetricName", "check_classes"]
@@ -140,7 +141,9 @@ class GroupBootstrap:
         """
         return self._interval(self._checked(right), self.columns, (0, 1))
 
-    def difference(self, right: ArrayLike, other: ArrayLike) -> Interval:
+    def difference(
+        self, right: ArrayLike, other: ArrayLike, *, level: float | None = None
+    ) -> Interval:
         """Compute the difference of two scores of the same items, on the same draws.
 
         Parameters
@@ -149,6 +152,8 @@ class GroupBootstrap:
             Whether each answer is right before a change.
         other : array_like [item]
             Whether each answer is right after it.
+        level : float, optional
+            Confidence level in place of that of the object.
 
         Returns
         -------
@@ -161,7 +166,30 @@ class GroupBootstrap:
         0.5
         """
         change = self._checked(other) - self._checked(right)
-        return self._interval(change, self.columns, (-1, 1))
+        draws = self._draws_of(change, self.columns, (-1, 1)).mean(1)
+        return self._around(self._value(change, self.columns), draws, level)
+
+    def sign_flips(self, right: ArrayLike, other: ArrayLike) -> float:
+        """Test whether two scores of the same items differ, by exchanges within whole groups.
+
+        Parameters
+        ----------
+        right, other : array_like [item]
+            Whether each answer is right, in two conditions.
+
+        Returns
+        -------
+        float
+            Two-sided p-value, see `sign_flips` of `otoscope.intervene.statistics.significance`.
+
+        Examples
+        --------
+        >>> GroupBootstrap(["a", "b"] * 8).sign_flips([1] * 16, [0, 1] * 8)
+        0.0078125
+        """
+        change = self._checked(other) - self._checked(right)
+        weights = 1 / np.bincount(self.columns)[self.columns]
+        return sign_flips(np.bincount(self.group_codes, weights * change), seed=self.seed)
 
     def recall_differences(self, right: ArrayLike, other: ArrayLike) -> dict[str, Interval]:
         """Compute the difference of the recalls of each class, on the same draws.
@@ -253,10 +281,11 @@ class GroupBootstrap:
         value = self._value(values, columns)
         return self._around(value, self._draws_of(values, columns, bounds).mean(1))
 
-    def _around(self, value: float, draws: Floats) -> Interval:
+    def _around(self, value: float, draws: Floats, level: float | None = None) -> Interval:
         """Return the percentiles of draws, extended to the value itself."""
-        low, high = np.quantile(draws, [(1 - self.level) / 2, (1 + self.level) / 2])
-        return Interval(value, min(float(low), value), max(float(high), value), self.level)
+        level = level or self.level
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+        return Interval(value, min(float(low), value), max(float(high), value), level)
 
     def _value(self, values: Floats, columns: NDArray[np.intp]) -> float:
         """Average the means of the columns."""

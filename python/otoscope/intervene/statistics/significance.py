@@ -1,7 +1,7 @@
 """Tests whether answers depend on the dose, on the same items.
 
-The tests assume independent items. Where items share an artist, prefer the intervals of
-`GroupBootstrap.difference`.
+All but `sign_flips` assume independent items. Where items share an artist, `sign_flips` takes the
+totals of groups.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from otoscope.errors import ParameterError
 
-__all__ = ["CochranQ", "cochran_q", "fisher_falls", "holm", "mcnemar"]
+__all__ = ["CochranQ", "cochran_q", "fisher_falls", "holm", "mcnemar", "sign_flips"]
+
+_MOST_ENUMERATED = 14  # groups whose 2^n sign patterns are all counted
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,60 @@ def mcnemar(right: ArrayLike, other: ArrayLike) -> float:
         raise ParameterError(f"answers have shapes {before.shape} and {after.shape}; need [item]")
     lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
     return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+
+
+def sign_flips(totals: ArrayLike, *, n_draws: int = 20_000, seed: int = 0) -> float:
+    """Test whether two conditions score alike, where all items of a group may move together.
+
+    If they do, exchanging the two conditions within any group changes nothing: the sign of each
+    group's total is random. With one item per group, and equal weights, this is `mcnemar`.
+
+    Parameters
+    ----------
+    totals : array_like [group]
+        Sum over the items of each group of the (weighted) difference of their scores.
+    n_draws : int
+        Number of random sign patterns if there are too many to count them all.
+    seed : int
+        Random seed of the patterns.
+
+    Returns
+    -------
+    float
+        Two-sided p-value; 1 if no group differs. Exact for up to 14 groups that differ, and for
+        totals of one size; else at least 1 / (n_draws + 1).
+
+    References
+    ----------
+    Good (2005) :cite:`good2005`, section 3.2.
+
+    Examples
+    --------
+    >>> sign_flips([-1] * 5 + [0] * 9)
+    0.0625
+    >>> round(sign_flips([-3, -2, -2, -1, 1]), 4)
+    0.1875
+    """
+    from scipy.stats import binomtest
+
+    values = np.asarray(totals, dtype=np.float64)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ParameterError(f"totals have shape {values.shape}, must be [group] and finite")
+    values = values[np.abs(values) > 1e-12]
+    if not len(values):
+        return 1.0
+    if np.ptp(np.abs(values)) < 1e-9 * np.abs(values).max():
+        return float(binomtest(int((values > 0).sum()), len(values)).pvalue)
+    observed = abs(values.sum()) * (1 - 1e-9)
+    if len(values) <= _MOST_ENUMERATED:
+        patterns = np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1
+        return float((np.abs((2 * patterns - 1) @ values) >= observed).mean())
+    rng, n_extreme = np.random.default_rng(seed), 0
+    for start in range(0, n_draws, 4096):
+        n = min(4096, n_draws - start)
+        signs = rng.integers(0, 2, (n, len(values)), dtype=np.int8).astype(np.float32) * 2 - 1
+        n_extreme += int((np.abs(signs @ values.astype(np.float32)) >= observed * 0.999999).sum())
+    return (1 + n_extreme) / (1 + n_draws)
 
 
 def fisher_falls(before: ArrayLike, after: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:

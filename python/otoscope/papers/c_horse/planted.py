@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from torch import Tensor
 
 from otoscope import records
 from otoscope.data import DanceRecipe
 from otoscope.data.synthesis.styles import STYLES
 from otoscope.errors import ParameterError
-from otoscope.intervene import Interrogation, InterrogationResult, InterrogationSettings
+from otoscope.intervene import InterrogationResult
 from otoscope.papers.c_horse.planted_systems import (
     FEATURES,
     HONEST,
@@ -31,13 +29,12 @@ from otoscope.papers.c_horse.planted_systems import (
     SYSTEMS,
     PlantedSystem,
     erring,
+    interrogate_dances,
     trained,
 )
 from otoscope.papers.c_horse.planted_tables import draw_horses, horse_tables, is_score_moved
 from otoscope.papers.c_horse.stretched_dances import (
     Dances,
-    HeardDances,
-    StretchedTempo,
     hear_dances,
 )
 from otoscope.papers.output import write_record
@@ -122,8 +119,8 @@ class HorsePlantedConfig:
             styles=("Samba", "ChaChaCha", "Tango"),
             train_artists=8,
             train_clips=3,
-            test_artists=4,
-            test_clips=3,
+            test_artists=8,
+            test_clips=2,
             seconds=5.0,
             doses=(-6.0, 6.0),
             levels=(0.0, 1.0),
@@ -223,25 +220,8 @@ def _interrogated(
     known = train.confounded(system.confounding, rng)
     tested = test.confounded(system.confounding, rng)
     predict = trained(system, known, seed=int(rng.integers(2**31)))
-    return _asked(predict, tested.features[system.hears], tested, config)
-
-
-def _asked(
-    predict: Callable[[Tensor], Sequence[str]],
-    features: Tensor,
-    tested: HeardDances,
-    config: HorsePlantedConfig,
-) -> InterrogationResult:
-    tempo = StretchedTempo(max(config.doses, key=abs), available=(0, *config.doses))
-    interrogation = Interrogation(
-        predict,
-        features,
-        tested.style.tolist(),
-        groups=tested.artist.tolist(),
-        confound=tested.tempo_bpm,
-        settings=InterrogationSettings(seed=config.seed),
-    )
-    return interrogation.run([tempo], doses={StretchedTempo.name: config.doses})
+    features = tested.features[system.hears]
+    return interrogate_dances(predict, features, tested, config.doses, seed=config.seed)
 
 
 def _power(
@@ -278,7 +258,8 @@ def _erring(test: Dances, config: HorsePlantedConfig, progress: Progress) -> lis
         predict, inputs = erring(tested, rng)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "the model is random")  # as it is meant to be
-            rows.append(_row(_asked(predict, inputs, tested, config)))
+            result = interrogate_dances(predict, inputs, tested, config.doses, seed=config.seed)
+            rows.append(_row(result))
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,11 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from otoscope.papers.c_horse.stretched_dances import HeardDances
+from otoscope.intervene import Interrogation, InterrogationResult, InterrogationSettings
+from otoscope.papers.c_horse.stretched_dances import HeardDances, StretchedTempo
 from otoscope.signal.rhythm.scale_transform import ScaleTransform
 from otoscope.signal.rhythm.spectral_periodicity import SpectralPeriodicity
 
-__all__ = ["FEATURES", "HONEST", "HORSE", "SR", "SYSTEMS", "PlantedSystem", "erring", "trained"]
+__all__ = [
+    "FEATURES",
+    "HONEST",
+    "HORSE",
+    "SR",
+    "SYSTEMS",
+    "PlantedSystem",
+    "erring",
+    "interrogate_dances",
+    "trained",
+]
 
 SR = 8000
 """Samples a second of all dances: their rhythm needs no more."""
@@ -99,3 +110,24 @@ def erring(
 
     n_renderings = tested.features["scale"].shape[1]
     return predict, torch.from_numpy(style_codes).float()[:, None, None].expand(-1, n_renderings, 1)
+
+
+def interrogate_dances(
+    predict: Callable[[Tensor], Sequence[str]],
+    features: Tensor,
+    tested: HeardDances,
+    doses: Sequence[float],
+    *,
+    seed: int,
+) -> InterrogationResult:
+    """Interrogate a system on dances at several tempi, and their placebos."""
+    tempo = StretchedTempo(max(doses, key=abs), available=(0, *doses))
+    interrogation = Interrogation(
+        predict,
+        features,
+        tested.style.tolist(),
+        groups=tested.artist.tolist(),
+        confound=tested.tempo_bpm,
+        settings=InterrogationSettings(seed=seed),
+    )
+    return interrogation.run([tempo], doses={StretchedTempo.name: doses})

@@ -77,7 +77,8 @@ class HeardDances:
 class Dances:
     """All clips, each at a tempo that any style may have, and at one of its style.
 
-    ``features`` maps names to Tensor [2, clip, rendering, feature]; ``tempo_bpm`` is [2, clip].
+    ``features`` maps names to Tensor [2, clip, rendering, feature]; ``tempo_bpm`` is [2, clip]. If
+    they were performed at one degree of confounding, the first axis has that one.
     """
 
     features: Mapping[str, Tensor]
@@ -91,6 +92,11 @@ class Dances:
         clips = np.arange(len(own))
         features = {name: rows[own, clips] for name, rows in self.features.items()}
         return HeardDances(features, self.style, self.artist, self.tempo_bpm[own, clips])
+
+    def version(self, index: int) -> HeardDances:
+        """Take one performance of each clip."""
+        features = {name: rows[index] for name, rows in self.features.items()}
+        return HeardDances(features, self.style, self.artist, self.tempo_bpm[index])
 
     def some_artists(self, fraction: float, rng: np.random.Generator) -> Dances:
         """Draw a fraction of each style's artists, one at least, and take all their clips."""
@@ -112,14 +118,16 @@ def hear_dances(
     described: Mapping[str, Callable[[Tensor], Tensor]],
     *,
     doses: Sequence[float] = (),
+    confoundings: Sequence[float] = (0.0, 1.0),
     progress: Progress,
 ) -> Dances:
     """Perform clips, stretch them, and compute features.
 
     ``described`` maps names of features to functions of Tensor [rendering, sample]. ``doses`` are
     tempo changes in percent without 0; each is rendered, and its placebo. The ``seconds`` of the
-    recipe are those that are analysed; its ``confounding`` is not used. Renderings are: unchanged,
-    each dose; and, if there are doses, unchanged and each placebo.
+    recipe are those that are analysed; each clip is performed once for each of ``confoundings``, in
+    place of that of the recipe. Renderings are: unchanged, each dose; and, if there are doses,
+    unchanged and each placebo.
     """
     if 0 in doses:
         raise ParameterError(f"doses are {tuple(doses)}; 0 is always there, leave it out")
@@ -131,7 +139,7 @@ def hear_dances(
     needed = max(tempo.input_length(n_samples, recipe.sr) for tempo in tempi)
     longer = replace(recipe, seconds=(needed + 1) / recipe.sr)
     versions = [
-        plan_dance(n_clips, seed, recipe=replace(longer, confounding=c)) for c in (0.0, 1.0)
+        plan_dance(n_clips, seed, recipe=replace(longer, confounding=c)) for c in confoundings
     ]
 
     def described_clip(clip: DanceClip) -> dict[str, Tensor]:
@@ -144,7 +152,7 @@ def hear_dances(
         described_clip(clip) for clip in tracked(progress, clips, f"{len(tempi)} renderings each")
     ]
     features = {
-        name: torch.stack([one[name] for one in heard]).unflatten(0, (2, n_clips))
+        name: torch.stack([one[name] for one in heard]).unflatten(0, (len(versions), n_clips))
         for name in described
     }
     return Dances(

@@ -6,6 +6,7 @@ command line, the page and the text fields of the JSON take the sentences from h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ _HORSE = (
     "watched the faces around him."
 )
 _MOST = 3  # curves that sentences describe
+_FEW = 10  # items of a class, below which a caution names it
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,13 @@ def _unmoved_sentence(score: str, curves: Sequence[DoseCurve], result: Interroga
         n_claimed = sum(curve.label_preserving for curve in result.curves)
         return (
             f"undecided: {len(curves)} of {n_claimed} changes may move the score by more than "
-            f"{tolerated} ({_and([curve.name for curve in curves])}); test more items"
+            f"{tolerated} ({_and([curve.name for curve in curves])}); {_more_items(result)}"
+        )
+    if verdict.rule == "placebo_moves":
+        return (
+            f"undecided: the placebo of {_and([curve.name for curve in curves])} moves the answers "
+            f"by more than {tolerated}, so the artefacts of the rendering do, and a change of "
+            f"{_and([curve.name for curve in curves])} cannot be told from them"
         )
     if verdict.rule == "too_few_groups":
         claim = f"that the score moves by no more than {tolerated}"
@@ -171,6 +179,17 @@ def _unmoved_sentence(score: str, curves: Sequence[DoseCurve], result: Interroga
         )
     changes = _and([_extent(curve) for curve in curves])
     return f"no horse found: {score} moves by no more than {tolerated} under {changes}"
+
+
+def _more_items(result: InterrogationResult) -> str:
+    """Advise how many items to test, if more than these are needed."""
+    needed, n_items = result.verdict.n_items_needed, len(result.items)
+    if needed is None or needed <= n_items:
+        return "test more items"
+    return (
+        f"test more items: about {needed:,}, not {n_items:,}, clear a system whose score does not "
+        "move, 9 times in 10"
+    )
 
 
 def _horses_evidence(curves: Sequence[DoseCurve], result: InterrogationResult) -> tuple[str, ...]:
@@ -267,11 +286,28 @@ def _cautions(result: InterrogationResult) -> tuple[str, ...]:
         "or there are too few items to show it"
         for name in verdict.ineffective_controls
     ]
+    if small := _small_classes(result):
+        lines.append(small)
     if result.renaming:
         lines.append(_renaming_caution(result, result.renaming))
     if not result.has_labels:
         lines.append("no labels: the score says whether answers stay, not whether they are right")
     return tuple(lines)
+
+
+def _small_classes(result: InterrogationResult) -> str:
+    """Warn of classes in which one answer counts much; "" if there are none."""
+    counts = Counter(item.label for item in result.items)
+    small = sorted((n, name) for name, n in counts.items() if n < _FEW)
+    if not small:
+        return ""
+    n_items, name = small[0]
+    share = 1 / n_items / len(counts) if result.metric == "mean_recall" else 1 / len(result.items)
+    others = f" (and {len(small) - 1} more have fewer than {_FEW})" * (len(small) > 1)
+    return (
+        f"class {name!r} has {n_items} item{'s' * (n_items > 1)}{others}: one answer of it is "
+        f"{points_text(share)} of the score and {points_text(1 / n_items)} of its recall"
+    )
 
 
 def _renaming_caution(result: InterrogationResult, renaming: Mapping[str, str]) -> str:

@@ -30,16 +30,24 @@ __all__ = [
     "truncated_files",
 ]
 
-Way = Literal["model", "export", "import"]
+Way = Literal["model", "export", "import", "plan"]
 
 _DECIDED = "which the export has decided"
 _UNASKED = "and an export asks no model"
+_PLANNED = "and a plan asks no model"
 _UNUSED: Mapping[Way, Mapping[str, str]] = {
     "model": {},
     "export": {
         **dict.fromkeys(("classes", "threshold", "padded", "metric"), _UNASKED),
         **dict.fromkeys(("max_drop", "min_score"), "and an export has no score"),
     },
+    "plan": dict.fromkeys(
+        (
+            *("classes", "threshold", "padded", "min_score", "strict", "confound", "budget"),
+            *("sr", "duration", "seed", "cache"),
+        ),
+        _PLANNED,
+    ),
     "import": {
         **dict.fromkeys(("labels", "strict", "unlabelled", "groups", "confound"), _DECIDED),
         **dict.fromkeys(("doses", "budget", "dilation", "sr", "duration", "seed"), _DECIDED),
@@ -126,13 +134,13 @@ class InterrogateConfig:
 
 
 def check_options(config: InterrogateConfig, way: Way, given: Collection[str] = ()) -> None:
-    """Refuse settings that a way does not use: a model, an export, an import.
+    """Refuse settings that a way does not use: a model, an export, an import, a plan.
 
     Parameters
     ----------
     config : InterrogateConfig
         Settings.
-    way : {"model", "export", "import"}
+    way : {"model", "export", "import", "plan"}
         What is done.
     given : collection of str
         Names of the settings that a user gave, see `otoscope.errors.refuse_ignored`.

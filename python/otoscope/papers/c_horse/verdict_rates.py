@@ -1,0 +1,32 @@
+"""Rates of verdicts with exact intervals, for experiments that repeat interrogations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from otoscope.metrics import Interval
+
+__all__ = ["VERDICTS", "rate", "rate_row"]
+
+VERDICTS = ("cleared", "undecided", "horse")
+"""Verdicts in the order of the tables' columns; "chance" counts as undecided."""
+
+
+def rate(n_hits: int, n: int) -> Interval:
+    """Return a fraction with its exact (Clopper-Pearson) interval of 95 %."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(n_hits, n).proportion_ci(0.95)
+    return Interval(n_hits / n, float(interval.low), float(interval.high), 0.95)
+
+
+def rate_row(name: str, verdicts: Sequence[str]) -> tuple[str, ...]:
+    """Return the number of runs and the rate of each verdict, for a table."""
+    kinds = ["undecided" if kind == "chance" else kind for kind in verdicts]
+    cells = (_cell(kinds.count(kind), len(kinds)) for kind in VERDICTS)
+    return (name, *cells)
+
+
+def _cell(n_hits: int, n: int) -> str:
+    measured = rate(n_hits, n)
+    return f"{n_hits} of {n} [{measured.low:.1%}, {measured.high:.1%}]"
