@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -27,12 +28,16 @@ from otoscope.metrics import statistics
 from otoscope.models import load
 from otoscope.models.bundle import load_bundle, save_bundle
 from otoscope.models.checksummed import save_with_checksum
+from otoscope.models.desperf import DeSPerF, load_rhythm, save_desperf
+from otoscope.models.generator import MelGenerator
+from otoscope.models.generator_bundle import TrainedGenerator, load_generator, save_generator
 from otoscope.models.zoo.tf1_checkpoint import read_variables
 from otoscope.models.zoo.weights import read_onnx
 from otoscope.protocols import Patch
 from otoscope.records import Records, read
-from otoscope.signal import read_audio
+from otoscope.signal import read_audio, svd2015
 from otoscope.signal.audio.files import Blocks, write_audio
+from otoscope.signal.rhythm.spectral_periodicity import SpectralPeriodicity
 from otoscope.train.loop import _read as read_checkpoint
 from otoscope.workflows.labelled_items import read_items
 from otoscope.workflows.stats import load_statistics
@@ -105,6 +110,20 @@ def make_onnx(path: Path) -> None:
     path.write_bytes(onnx_of(RAW, PACKED, INTEGERS))
 
 
+def make_desperf(path: Path) -> None:
+    save_desperf(path, desperf(), card={"licence": "x"})
+
+
+def desperf() -> DeSPerF:
+    feature = SpectralPeriodicity(2000, n_fft=256, hop_length=50, n_mels=10, n_mfcc=5, max_lag=1.0)
+    return DeSPerF(["a", "b"], feature=feature, segment=2.0, hidden=(3,))
+
+
+def make_generator(path: Path) -> None:
+    front_end = replace(svd2015(), n_mels=20)
+    save_generator(path, TrainedGenerator(MelGenerator(16, 20, shrink=8), front_end, {"a": "x"}))
+
+
 def make_folk(path: Path) -> None:
     vocabulary = Vocabulary.of([["M:4/4", "K:Cmaj", "C"]])
     save_folkrnn(path, FolkModel(FolkRNN(len(vocabulary), hidden=4, layers=1), vocabulary))
@@ -129,6 +148,8 @@ READERS: dict[str, tuple[str, Callable[[Path], Any], Reader]] = {
     "description": ("b.json", make_bundle, load_bundle),
     "tensors": ("b.safetensors", make_bundle, load_bundle),
     "folk description": ("f.json", make_folk, load_folkrnn),
+    "system description": ("d.json", make_desperf, load_rhythm),
+    "generator description": ("g.json", make_generator, load_generator),
     "pickle": ("m.pkl", lambda path: written(path, arrays(3)), import_folkrnn),
     "index": ("c.index", make_index, variables),
     "onnx": ("a.onnx", make_onnx, lambda path: read_onnx(path, command="")),
@@ -211,7 +232,7 @@ def test_a_document_of_other_types_is_read_or_refused(name: str, data: st.DataOb
     is_read_or_refused(name, "".join(f"{line}\n" for line in lines).encode())
 
 
-@pytest.mark.parametrize("name", ["description", "folk description"])
+@pytest.mark.parametrize("name", [name for name in READERS if name.endswith("description")])
 @given(data=st.data())
 @settings(max_examples=40)
 def test_a_bundle_whose_checksum_is_right_is_read_or_refused(
@@ -233,4 +254,6 @@ def test_a_bundle_whose_checksum_is_right_is_read_or_refused(
 TENSORS: dict[str, Callable[[Path], Any]] = {
     "description": lambda path: load("synth-singing").state_dict(),
     "folk description": lambda path: FolkRNN(5, hidden=4, layers=1).state_dict(),
+    "system description": lambda path: desperf().state_dict(),
+    "generator description": lambda path: MelGenerator(16, 20, shrink=8).state_dict(),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -145,3 +146,25 @@ def test_a_bundle_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ParameterError, match="newer than 'otoscope bundle 1'; update otoscope"):
         load_bundle(tmp_path / "newer")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (lambda weights: weights * float("nan"), "holds NaN or infinity"),
+        (lambda weights: weights / 0, "holds NaN or infinity"),
+        (lambda weights: weights.to(torch.complex64), "holds complex numbers"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_refused_by_name(
+    changed: Callable[[torch.Tensor], torch.Tensor], message: str, tmp_path: Path
+) -> None:
+    """NaN would pass unseen where outputs are votes or ranks."""
+    save_bundle(tmp_path / "m", model(), card=CARD)
+    description = json.loads((tmp_path / "m.json").read_text())
+    del description["sha256"]
+    tensors = model().state_dict()
+    name = list(tensors)[-1]
+    save_with_checksum(tmp_path / "m", {**tensors, name: changed(tensors[name])}, description)
+    with pytest.raises(ParameterError, match=f"m.safetensors is not .*: {name} {message}"):
+        load_bundle(tmp_path / "m")

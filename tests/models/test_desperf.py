@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,9 @@ def test_the_gradient_of_silence_is_zero() -> None:
         ({"hop": 3.0}, "hop is 3.0 s"),
         ({"hop": -1.0}, "hop is -1.0 s"),
         ({"hop": 0.0}, "hop is 0.0 s"),
+        ({"hop": 1e-5}, "hop is 1e-05 s, less than a sample"),
+        ({"std": torch.zeros(N_LAGS)}, "std has values that are not > 0"),
+        ({"std": torch.full((N_LAGS,), float("nan"))}, "std has values that are not > 0"),
         ({"hidden": ()}, "hidden is ()"),
         ({"hidden": (3, 0)}, "hidden is (3, 0)"),
         ({"unit": "tanh"}, "unit is 'tanh'"),
@@ -126,6 +130,8 @@ def test_a_bundle_gives_the_same_system(tmp_path: Path) -> None:
         ("hidden", ["a"]),
         ("output_names", [1, 2]),
         ("segment", "long"),
+        ("segment", 1e300),
+        ("feature", {**asdict(FEATURE), "n_fft": 1 << 20, "n_mels": 1 << 20}),
         ("feature", {"sample_rate": 8000}),
     ],
 )

@@ -173,10 +173,17 @@ def read_front_end(settings: object, patch_frames: int) -> FrontEnd:
     sizes = {name: checked[name] for name in ("n_fft", "hop_length", "n_mels")}
     if large := [name for name, size in sizes.items() if size > _LARGEST]:
         raise ParameterError(f"{large[0]} is {sizes[large[0]]}, at most {_LARGEST} is read")
+    require_small_filterbank(sizes["n_fft"], sizes["n_mels"])
     if patch_frames * max(sizes["hop_length"], sizes["n_mels"]) > 1 << 30:
         raise ParameterError(f"patch_frames is {patch_frames}: an excerpt has too many samples")
     compression = read_compression(checked["compression"])
     return FrontEnd(**{**checked, "compression": compression, "window": window})
+
+
+def require_small_filterbank(n_fft: int, n_mels: int) -> None:
+    """Refuse a description whose filterbank would take more than half a gigabyte."""
+    if n_mels * (n_fft // 2 + 1) > 1 << 26:
+        raise ParameterError(f"{n_mels} mels of n_fft {n_fft} make too large a filterbank")
 
 
 def read_card(path: str | PathLike[str]) -> dict[str, str]:

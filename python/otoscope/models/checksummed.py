@@ -83,7 +83,12 @@ def load_with_checksum(
             "its SHA-256 does not match; get it again"
         )
     with refusing(weights_path, "is not a file of tensors"):
-        return load(weights), description
+        tensors = load(weights)
+        for name, value in tensors.items():
+            if value.is_complex() or not bool(value.isfinite().all()):
+                what = "complex numbers" if value.is_complex() else "NaN or infinity"
+                raise ParameterError(f"{name} holds {what}")
+    return tensors, description
 
 
 def has_format(path: str | PathLike[str], expected_format: str) -> bool:

@@ -77,8 +77,8 @@ class MelGenerator(nn.Module):
     ) -> None:
         super().__init__()
         _check(n_frames, n_mels, shrink)
-        if not math.isfinite(floor):
-            raise ParameterError(f"floor is {floor}, must be finite")
+        if not abs(floor) <= torch.finfo(torch.float32).max:
+            raise ParameterError(f"floor is {floor}, must be finite in float32")
         self.n_frames, self.n_mels, self.shrink, self.floor = n_frames, n_mels, shrink, floor
         widths = [width // shrink for width in _WIDTHS]
         self._smallest = (widths[0], *_smallest(n_frames, n_mels))

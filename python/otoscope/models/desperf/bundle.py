@@ -12,6 +12,7 @@ from os import PathLike
 from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.foreign import refusing
+from otoscope.models.bundle import require_small_filterbank
 from otoscope.models.checksummed import load_with_checksum, save_with_checksum
 from otoscope.models.desperf.system import DeSPerF
 from otoscope.models.waveform import WaveformListener
@@ -105,7 +106,10 @@ def load_desperf(path: str | PathLike[str]) -> DeSPerF:
             raise ParameterError(f"a number of {numbers} is not in (0, {_LARGEST}]")
         if not all(isinstance(name, str) for name in settings["output_names"]):
             raise ParameterError("the output_names must be texts")
-        system = DeSPerF(**settings, seed=None)
+        require_small_filterbank(feature["n_fft"], feature["n_mels"])
+        if settings["segment"] * feature["sample_rate"] > 1 << 30:
+            raise ParameterError(f"segment is {settings['segment']} s: it has too many samples")
+        system = DeSPerF(**settings, mean=tensors["mean"], std=tensors["std"], seed=None)
         system.load_state_dict(tensors)
     return system.eval()
 

@@ -109,6 +109,8 @@ class DeSPerF(nn.Module):
             if values.shape != (n_lags,):
                 raise ParameterError(f"{name} has shape {tuple(values.shape)}, must be [{n_lags}]")
             self.register_buffer(name, values.float())
+        if not bool((self.std > 0).all()):
+            raise ParameterError("std has values that are not > 0")
         layers, width = OrderedDict[str, nn.Module](), n_lags
         for number, units in enumerate(self.hidden, 1):
             drop = [nn.Dropout(dropout)] if dropout and number > 1 else []
@@ -131,6 +133,8 @@ class DeSPerF(nn.Module):
             )
         if not 0 < self.hop <= self.segment:
             raise ParameterError(f"hop is {self.hop} s, must be in (0, {self.segment:g}]")
+        if self.hop * self.sample_rate < 1:
+            raise ParameterError(f"hop is {self.hop} s, less than a sample")
         if not self.hidden or min(self.hidden) < 1:
             raise ParameterError(f"hidden is {self.hidden}, must be one or more numbers >= 1")
         if self.unit not in _UNITS or self.vote not in ("sum", "majority"):
