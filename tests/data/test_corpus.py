@@ -53,3 +53,21 @@ def test_a_manifest_of_something_else_is_refused_and_kept(tmp_path: Path) -> Non
     with pytest.raises(ParameterError, match=r"manifest\.jsonl is of seed None"):
         write_dance(tmp_path, 1, recipe=SHORT)
     assert manifest.read_text() == json.dumps({"key": "mine"}) + "\n"
+
+
+def test_a_sound_of_somebody_else_is_kept(tmp_path: Path) -> None:
+    name = records.read(write_dance(tmp_path / "whole", 1, recipe=SHORT))[0]["file"]
+    path = tmp_path / "other" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"mine")
+    with pytest.raises(ParameterError, match="exists, and is not of this corpus; name another"):
+        write_dance(tmp_path / "other", 1, recipe=SHORT)
+    assert path.read_bytes() == b"mine"
+
+
+def test_a_sound_without_a_record_is_that_of_a_killed_run(tmp_path: Path) -> None:
+    manifest = write_dance(tmp_path, 2, recipe=SHORT)
+    whole, (first, *_) = content(tmp_path), manifest.read_text().splitlines()
+    manifest.write_text(f"{first}\n")
+    write_dance(tmp_path, 2, recipe=SHORT)
+    assert content(tmp_path) == whole

@@ -187,13 +187,15 @@ def _attack_folder(
     """Attack each file of a folder; print the table, and exit as a gate."""
     from otoscope import workflows
     from otoscope.workflows.attack_curve import CURVE_DATA, CURVE_FIGURE
+    from otoscope.workflows.attack_universal import UNIVERSAL
 
     printed = is_printed(json_path)
     if curve:
         files.require_ours(config.out / CURVE_DATA, files.JSON)
         files.require_ours(config.out / CURVE_FIGURE, files.FIGURE)
     rows = json_path if json_path and not printed else config.out / "attack.jsonl"
-    for place in workflows.adversaries(config).values():
+    universal = [config.out / UNIVERSAL] if config.method == "universal" else []
+    for place in (*workflows.adversaries(config).values(), *universal):
         files.require_ours(place, files.ADVERSARY)
     with (
         truncation_listed(),

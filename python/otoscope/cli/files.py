@@ -111,6 +111,10 @@ def guarded(ctx: Any) -> Iterator[None]:
     for path, declared in outputs:
         for place, mark in _replaced(path, declared).items():
             require_ours(place, mark)
+        if declared.kind == "bundle":
+            description, weights = _places(path, declared)
+            if weights.exists() and not description.exists():  # weights have no mark of their own
+                raise _not_ours(weights)
     owned = [place for path, declared in outputs for place in _places(path, declared, owned=True)]
     with claimed(*owned):
         for folder in {place.resolve().parent for place in owned} | {*filter(Path.is_dir, written)}:
@@ -205,9 +209,13 @@ def require_ours(path: Path, mark: re.Pattern[bytes]) -> None:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if head and not mark.search(head):
-        raise ParameterError(
-            f"{path} exists, and this option has not written it; name another file, or remove it"
-        )
+        raise _not_ours(path)
+
+
+def _not_ours(path: Path) -> ParameterError:
+    return ParameterError(
+        f"{path} exists, and this option has not written it; name another file, or remove it"
+    )
 
 
 def _is_same(path: Path, other: Path) -> bool:

@@ -42,6 +42,7 @@ __all__ = [
     "echo",
     "echo_lines",
     "is_printed",
+    "show_left_out",
     "show_skipped",
     "show_tables",
     "training_kept",
@@ -143,6 +144,15 @@ def show_skipped(
         err.print(f"  {name}: {with_options(str(reason), reason.advice, names)}")
     if len(skipped) > _LISTED:
         err.print(f"  and {len(skipped) - _LISTED} more; --json lists all")
+
+
+def show_left_out(place: Path, result: Any) -> None:
+    """List on stderr the sounds that a training skipped, and those that were cut off."""
+    from otoscope.signal.audio.truncation import truncated_note
+
+    show_skipped(place, result.skipped)
+    for note in truncated_note(result.truncated.values()):
+        console(stderr=True).print(note)
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from otoscope import records
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress, tracked
 from otoscope.records.files import file_digest
-from otoscope.signal.audio.files import write_audio
+from otoscope.signal.audio.files import encode_audio
 
-__all__ = ["digests", "resume", "write_clips"]
+__all__ = ["digests", "resume", "write_clips", "write_sound"]
 
 
 class Clip(Protocol):
@@ -48,14 +48,28 @@ def write_clips(
         folder.mkdir(parents=True, exist_ok=True)
     manifest = out_dir / "manifest.jsonl"
     with records.Records(manifest) as written:
-        resume(written, manifest, seed=seed, **made)
+        outdated = resume(written, manifest, seed=seed, **made)
         for clip in tracked(progress, clips, "clips"):
             if clip.name not in written:
                 file = f"{clip.name}.wav"
-                write_audio(out_dir / file, torch.from_numpy(render(clip)), sr=sr)
+                write_sound(out_dir / file, render(clip), sr=sr, replaces=clip.name in outdated)
                 truth = {"file": file, "clip": clip, **made, "sha256": digests(out_dir, [file])}
                 written.append(clip.name, truth, seed=seed)
     return manifest
+
+
+def write_sound(path: Path, y: NDArray[np.float32], *, sr: int, replaces: bool) -> None:
+    """Write a sound of a corpus as .wav; without ``replaces``, refuse to replace any other file.
+
+    A file of the same content may be there: that of a run which was killed before its record.
+    """
+    content = encode_audio(torch.from_numpy(y), sr=sr)
+    if not replaces and path.exists() and path.read_bytes() != content:
+        raise ParameterError(
+            f"{path} exists, and is not of this corpus; name another folder, or remove it"
+        )
+    with records.replacing(path) as draft:
+        draft.write_bytes(content)
 
 
 def digests(folder: Path, files: Iterable[str]) -> dict[str, str]:
@@ -65,10 +79,11 @@ def digests(folder: Path, files: Iterable[str]) -> dict[str, str]:
 
 def resume(
     written: records.Records, manifest: Path, *, seed: int, recipe: object, tools: object
-) -> None:
+) -> set[str]:
     """Refuse a corpus of other settings; remove the records of sounds that are gone or changed.
 
-    The records hold ``recipe``, ``tools`` and the `digests` of their files as ``sha256``.
+    Return the keys of these. The records hold ``recipe``, ``tools`` and the `digests` of their
+    files as ``sha256``.
     """
     settings = records.to_json({"seed": seed, "recipe": recipe})
     outdated = []
@@ -88,6 +103,7 @@ def resume(
         if not _is_there(manifest.parent, record.get("sha256")):
             outdated.append(record["key"])
     written.remove(outdated)
+    return {key for key in outdated if isinstance(key, str)}
 
 
 def _is_there(folder: Path, digests_before: object) -> bool:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from otoscope import records
@@ -25,7 +24,6 @@ from otoscope.data.synthesis.voice import sing
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress, silent, tracked
 from otoscope.seeds import numpy_generator
-from otoscope.signal.audio.files import write_audio
 
 __all__ = [
     "SINGING_RECIPES",
@@ -266,24 +264,25 @@ def write_singing(
     out_dir.mkdir(parents=True, exist_ok=True)
     manifest = out_dir / "manifest.jsonl"
     with records.Records(manifest) as written:
-        corpus.resume(written, manifest, seed=seed, recipe=recipe, tools=tools)
+        outdated = corpus.resume(written, manifest, seed=seed, recipe=recipe, tools=tools)
         for index in tracked(progress, range(n), "songs"):
             name = f"song-{index:04d}"
             if name not in written:
                 sung_song = render((seed, index), recipe)
-                files = _write_stems(out_dir / name, sung_song.song)
+                replaces = name in outdated
+                files = _write_stems(out_dir / name, sung_song.song, replaces=replaces)
                 described = {**_describe(sung_song), "recipe": recipe, "tools": tools}
                 digests = corpus.digests(out_dir, files.values())
                 written.append(name, {"files": files, **described, "sha256": digests}, seed=seed)
     return manifest
 
 
-def _write_stems(folder: Path, song: Song) -> dict[str, str]:
+def _write_stems(folder: Path, song: Song, *, replaces: bool) -> dict[str, str]:
     """Write the three waveforms; return their paths relative to the folder of the corpus."""
     folder.mkdir(exist_ok=True)
     stems = {"mix": song.mix, "voice": song.voice, "backing": song.backing}
     for stem, y in stems.items():
-        write_audio(folder / f"{stem}.wav", torch.from_numpy(y), sr=song.sr)
+        corpus.write_sound(folder / f"{stem}.wav", y, sr=song.sr, replaces=replaces)
     return {stem: f"{folder.name}/{stem}.wav" for stem in stems}
 
 

@@ -25,6 +25,7 @@ from otoscope.errors import ParameterError
 from otoscope.foreign import refusing, require_small_pickle
 from otoscope.progress import Progress, silent, tracked
 from otoscope.records import claimed, replacing
+from otoscope.train.folder import require_resumed
 
 __all__ = ["LoopConfig", "StepResult", "Trainee", "TrainingHistory", "run_training"]
 
@@ -309,8 +310,7 @@ def _resumed(trainee: Trainee, path: Path, *, resume: bool) -> TrainingHistory:
     """Restore the checkpoint if there is one; return the history so far."""
     if not path.is_file():
         return TrainingHistory()
-    if not resume:
-        raise ParameterError(f"{path.parent} holds a training already; resume it or name another")
+    require_resumed(path, resume=resume)
     content = _read(path)
     identity = content["identity"]
     if content["schema"] != _SCHEMA:

@@ -182,3 +182,17 @@ def test_what_is_no_sound_is_refused(tmp_path: Path) -> None:
     soundfile.write(path, samples, 8000, subtype="FLOAT")
     with pytest.raises(ParameterError, match="1 samples are NaN or infinite"):
         list(Blocks(path, sr=8000))
+
+
+@pytest.mark.parametrize("limit", [600.0, 1.0])
+def test_the_beginning_of_a_file_is_that_of_the_whole(
+    limit: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LONG", limit)
+    y = torch.from_numpy(0.1 * np.random.default_rng(0).standard_normal(3 * 8000)).float()
+    write_audio(tmp_path / "a.wav", y, sr=8000)
+    whole = read_audio(tmp_path / "a.wav", sr=12000)[0]
+    for seconds in (0.5, 2.9999, 3.0, 9.0):
+        part = files.read_beginning(tmp_path / "a.wav", sr=12000, seconds=seconds)
+        assert len(part) == min(len(whole), round(12000 * seconds))
+        torch.testing.assert_close(part, whole[: len(part)], rtol=0, atol=1e-6)

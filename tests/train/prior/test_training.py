@@ -236,3 +236,33 @@ def test_the_command_renders_a_recipe_first(
         PriorConfig(tmp_path, recipe="plane")
     with pytest.raises(ParameterError, match="neither sounds nor a recipe"):
         PriorConfig(tmp_path)
+
+
+def test_other_held_out_sounds_are_another_training(folder: Path, tmp_path: Path) -> None:
+    """Distances to other sounds would be compared with those before."""
+    train_prior(
+        [folder / "0.wav"], tmp_path, validation=[folder / "1.wav"], settings=TINY, hours=1e-9
+    )
+    with pytest.raises(ParameterError, match="another sounds"):
+        train_prior(
+            [folder / "0.wav"], tmp_path, validation=[folder / "2.wav"], settings=TINY, resume=True
+        )
+
+
+def test_sounds_that_were_cut_off_are_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "sounds").mkdir()
+    for name in ("0.wav", "1.wav", "2.wav"):
+        content = (folder / name).read_bytes()
+        (tmp_path / "sounds" / name).write_bytes(content[:-4000] if name == "2.wav" else content)
+    result = train_prior([tmp_path / "sounds"], tmp_path / "out", settings=TINY, hours=1e-9)
+    (cut,) = result.to_dict()["truncated"].items()
+    assert cut[0].endswith("2.wav")
+    assert "2.wav is cut off: its header tells 3.00 s" in cut[1]
+
+
+def test_a_manifest_of_other_types_names_no_sounds(folder: Path, tmp_path: Path) -> None:
+    for name in ("0.wav", "1.wav"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    for files in ({"mix": 5}, {"mix": None}, ["mix"], {"mix": {"a": 1}}):
+        (tmp_path / "manifest.jsonl").write_text(json.dumps({"key": "a", "files": files}) + "\n")
+        assert [path.name for path in sounds_of([tmp_path])] == ["0.wav", "1.wav"]

@@ -186,7 +186,7 @@ def test_folders_that_hold_nothing_are_named(tmp_path: Path, corpus: Path) -> No
     with pytest.raises(ParameterError, match=r"no manifest\.jsonl.*corpus singing"):
         train_singing([tmp_path], tmp_path / "out", validation=corpus)
     with pytest.raises(ParameterError, match="holds no sound file"):
-        [*read_music(tmp_path, sr=SR, seconds=1.0)]
+        read_music([tmp_path], sr=SR, seconds=1.0)
     with pytest.raises(ParameterError, match="no songs to train on"):
         ExcerptSource((), (), svd2015(), Mixing())
     with pytest.raises(ParameterError, match="song 0 is at 8000 Hz, the front end at 22050"):
@@ -208,3 +208,32 @@ def test_folders_that_hold_nothing_are_named(tmp_path: Path, corpus: Path) -> No
 def test_impossible_settings_are_refused(changes: dict[str, float], match: str) -> None:
     with pytest.raises(ParameterError, match=match):
         replace(TINY, **changes)  # type: ignore[arg-type]
+
+
+def test_recordings_that_cannot_be_read_are_skipped_and_listed(tmp_path: Path) -> None:
+    y = torch.from_numpy(tone(440.0, seconds=2.0))
+    for name in ("a.wav", "cut.wav"):
+        write_audio(tmp_path / name, y, sr=SR)
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:-9000])
+    (tmp_path / "b.wav").write_bytes(b"RIFF, but no sound")
+    (tmp_path / "gone.wav").symlink_to("nowhere.wav")
+    (tmp_path / "._a.wav").write_bytes(b"of a Mac")
+    music = read_music([tmp_path], sr=SR, seconds=1.0)
+    assert [len(stem.samples) for stem in music.stems] == [SR, SR]
+    assert [Path(name).name for name in music.skipped] == ["b.wav", "gone.wav"]
+    assert [Path(name).name for name in music.truncated] == ["cut.wav"]
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "b.wav").write_bytes(b"RIFF, but no sound")
+    with pytest.raises(ParameterError, match=r"none of 1 sounds can be used: .*b\.wav"):
+        read_music([tmp_path, tmp_path / "bad"], sr=SR, seconds=1.0)
+
+
+def test_other_annotations_are_another_training(tmp_path: Path) -> None:
+    early = replace(song(), sung=((0.0, 2.0),))
+    assert source(song()).digest != source(early).digest
+    first, second = (
+        Learner(source(), [held_out], TINY, tmp_path / "m", {}).identity
+        for held_out in (song(), early)
+    )
+    assert first["stems"] == second["stems"]
+    assert first["validation"] != second["validation"]

@@ -12,9 +12,8 @@ from otoscope.cli import files, options
 from otoscope.cli.options import INPUT, METHOD, Config, Json
 from otoscope.cli.output import (
     bars,
-    console,
     is_printed,
-    show_skipped,
+    show_left_out,
     training_kept,
     write_json,
 )
@@ -85,7 +84,6 @@ def genre(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope train genre music --partition grouped --out classifier --hours 1
     """
     from otoscope.data.partition import DividedFolder
-    from otoscope.signal.audio.truncation import truncated_note
     from otoscope.train.genre import TrainGenreConfig, train_genre
 
     changes: dict[str, Any] = {
@@ -107,9 +105,7 @@ def genre(  # noqa: PLR0913 - a command has the options it has
             parts, out, settings=settings, hours=hours, resume=resume, progress=progress
         )
     write_json(result.to_dict(), json_path)
-    show_skipped(sounds, result.skipped)
-    for note in truncated_note(result.truncated.values()):
-        console(stderr=True).print(note)
+    show_left_out(sounds, result)
     if not is_printed(json_path):
         step, error = min(result.history, key=lambda score: score[1])
         typer.echo(

@@ -9,7 +9,7 @@ import typer
 
 from otoscope.cli import files, options
 from otoscope.cli.options import INPUT, Config, Device, Json
-from otoscope.cli.output import ShowBest, bars, is_printed, show_skipped, training_kept, write_json
+from otoscope.cli.output import ShowBest, bars, is_printed, show_left_out, training_kept, write_json
 
 __all__ = ["prior"]
 
@@ -94,7 +94,7 @@ def prior(  # noqa: PLR0913 - a command has the options it has
             config, progress=progress, on_step=ShowBest(lambda best: f"Fréchet distance {best:.4g}")
         )
     write_json(result.to_dict(), json_path)
-    show_skipped(out, result.skipped)
+    show_left_out(out, result)
     if not is_printed(json_path):
         quality = {name: row["frechet"] for name, row in result.quality.items()}
         typer.echo(

@@ -11,9 +11,8 @@ from otoscope.cli import files, options
 from otoscope.cli.options import INPUT, METHOD, Config, Json
 from otoscope.cli.output import (
     bars,
-    console,
     is_printed,
-    show_skipped,
+    show_left_out,
     training_kept,
     write_json,
 )
@@ -78,7 +77,6 @@ def rhythm(  # noqa: PLR0913 - a command has the options it has
     Example: otoscope train rhythm dances --out desperf
     """
     from otoscope.data.partition import DividedFolder
-    from otoscope.signal.audio.truncation import truncated_note
     from otoscope.train.rhythm import TrainRhythmConfig, train_rhythm
 
     settings = TrainRhythmConfig(
@@ -100,9 +98,7 @@ def rhythm(  # noqa: PLR0913 - a command has the options it has
             parts, out, settings=settings, hours=hours, resume=resume, progress=progress
         )
     write_json(result.to_dict(), json_path)
-    show_skipped(sounds, result.skipped)
-    for note in truncated_note(result.truncated.values()):
-        console(stderr=True).print(note)
+    show_left_out(sounds, result)
     if not is_printed(json_path):
         step, _ = min(result.history, key=lambda pair: pair[1])
         typer.echo(

@@ -10,7 +10,7 @@ import typer
 
 from otoscope.cli import files, options
 from otoscope.cli.options import INPUT, Config, Json
-from otoscope.cli.output import ShowBest, bars, is_printed, training_kept, write_json
+from otoscope.cli.output import ShowBest, bars, is_printed, show_left_out, training_kept, write_json
 
 __all__ = ["singing"]
 
@@ -87,6 +87,7 @@ def singing(  # noqa: PLR0913 - a command has the options it has
             on_step=ShowBest(lambda best: f"error {100 * best:.1f} %"),
         )
     write_json(result.to_dict(), json_path)
+    show_left_out(out, result)
     if not is_printed(json_path):
         step, error = min(result.history, key=lambda score: score[1])
         typer.echo(

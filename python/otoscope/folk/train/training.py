@@ -26,8 +26,8 @@ from otoscope.folk.model import (
 )
 from otoscope.folk.train.recipe import Learner, TrainFolkConfig
 from otoscope.progress import Progress, silent
-from otoscope.records import claimed, to_json, versions, write_text
-from otoscope.train import LoopConfig, StepResult, run_training
+from otoscope.records import to_json, versions, write_text
+from otoscope.train import LoopConfig, StepResult, run_training, training_folder
 
 __all__ = ["TrainFolkResult", "held_out_nats", "train_folk"]
 
@@ -147,11 +147,7 @@ def train_folk(
             raise ParameterError(f"{prepared} has no {split} tunes; prepare more")
     model = _initial_model(tunes, settings)
     folder = Path(out)
-    with claimed(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        checkpoint = folder / "checkpoint.ckpt"
-        if not resume and not checkpoint.exists() and (folder / "model.json").exists():
-            raise ParameterError(f"{folder} holds a model already; name another folder")
+    with training_folder(folder, resume=resume) as checkpoint:
         learner = Learner(model, tunes, settings, folder / "model")
         config = LoopConfig(
             learner.steps,

@@ -31,6 +31,7 @@ __all__ = [
     "encode_audio",
     "mono",
     "read_audio",
+    "read_beginning",
     "read_channels",
     "resampled",
     "samples",
@@ -101,6 +102,17 @@ def decode(path: str | PathLike[str], *, sr: float | None = None) -> tuple[Tenso
         raise ParameterError(f"{path}: {err}") from err
 
 
+def read_beginning(path: str | PathLike[str], *, sr: float, seconds: float) -> Tensor:
+    """Read the first ``seconds`` of a file in mono, [sample], without a warning."""
+    n_samples, parts = round(seconds * sr), list[Tensor]()
+    blocks = Blocks(path, sr=sr, warns=False)
+    for block in blocks if blocks.seconds > LONG else [decode(path, sr=sr)[0]]:
+        parts.append(block)
+        if sum(map(len, parts)) >= n_samples:
+            break
+    return torch.cat(parts)[:n_samples]
+
+
 def read_channels(path: str | PathLike[str]) -> tuple[Tensor, float]:
     """Read an audio file with its channels, [channel, sample], at its own rate; mono: [sample]."""
     with SoundReader(Path(path)) as reader:
@@ -117,7 +129,7 @@ class Blocks:
     that was cut off gives the warning of `read_audio`.
     """
 
-    def __init__(self, path: str | Path, *, sr: float) -> None:
+    def __init__(self, path: str | PathLike[str], *, sr: float, warns: bool = True) -> None:
         self.path, self.sr = Path(path), sr
         with SoundReader(self.path) as reader:
             self.file_sr: int = reader.sr
@@ -128,7 +140,8 @@ class Blocks:
             _check_rates(self.file_sr, sr)
         except ParameterError as err:
             raise err.within(self.path) from err
-        warn_if_truncated(self.path)
+        if warns:
+            warn_if_truncated(self.path)
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield the blocks in order; none is empty."""

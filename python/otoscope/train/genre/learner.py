@@ -184,6 +184,7 @@ class GenreLearner:
         self.identity: Mapping[str, object] = {
             "settings": to_plain(asdict(settings)),
             "sounds": [train.digest, valid.digest],
+            "labels": list(labels),
             "adversary": getattr(adversary, "__name__", None) or str(adversary),
         }
 

@@ -13,8 +13,9 @@ from otoscope.errors import ParameterError
 from otoscope.models.bundle import load_bundle
 from otoscope.models.listener import Listener
 from otoscope.progress import Progress, silent
-from otoscope.records import claimed, to_json, versions, write_text
+from otoscope.records import to_json, versions, write_text
 from otoscope.signal import FrontEnd, magnitude_spectrum
+from otoscope.train.folder import training_folder
 from otoscope.train.genre.learner import Adversary, GenreLearner, TrainGenreConfig
 from otoscope.train.genre.spectra import Spectra, read_spectra, standardisation
 from otoscope.train.loop import LoopConfig, StepResult, run_training
@@ -133,25 +134,26 @@ def train_genre(  # noqa: PLR0913 - what is trained, and arguments of run_traini
     settings, front_end = settings or TrainGenreConfig(), front_end or magnitude_spectrum()
     if hours is not None and not hours > 0:
         raise ParameterError(f"hours is {hours}, must be above 0")
-    parts = sounds.parts() if isinstance(sounds, DividedFolder) else sounds
-    train, valid = (
-        read_spectra(part, front_end, parts.labels, progress=progress)
-        for part in (parts.train, parts.valid)
-    )
-    return train_on_spectra(
-        train,
-        valid,
-        out,
-        labels=parts.labels,
-        settings=settings,
-        front_end=front_end,
-        card=_card(settings, parts),
-        adversary=adversary,
-        hours=hours,
-        resume=resume,
-        progress=progress,
-        on_step=on_step,
-    )
+    with training_folder(out, resume=resume):
+        parts = sounds.parts() if isinstance(sounds, DividedFolder) else sounds
+        train, valid = (
+            read_spectra(part, front_end, parts.labels, progress=progress)
+            for part in (parts.train, parts.valid)
+        )
+        return train_on_spectra(
+            train,
+            valid,
+            out,
+            labels=parts.labels,
+            settings=settings,
+            front_end=front_end,
+            card=_card(settings, parts),
+            adversary=adversary,
+            hours=hours,
+            resume=resume,
+            progress=progress,
+            on_step=on_step,
+        )
 
 
 def train_on_spectra(  # noqa: PLR0913 - what is trained, and arguments of run_training
@@ -204,8 +206,7 @@ def train_on_spectra(  # noqa: PLR0913 - what is trained, and arguments of run_t
     """
     settings, front_end = settings or TrainGenreConfig(), front_end or magnitude_spectrum()
     folder = Path(out)
-    with claimed(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with training_folder(folder, resume=resume) as checkpoint:
         learner = GenreLearner(
             train,
             valid,
@@ -224,7 +225,7 @@ def train_on_spectra(  # noqa: PLR0913 - what is trained, and arguments of run_t
         history = run_training(
             learner,
             loop,
-            folder / "checkpoint.ckpt",
+            checkpoint,
             hours=hours,
             resume=resume,
             progress=progress,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,8 +18,8 @@ from otoscope.foreign import files_below
 from otoscope.progress import Progress, silent, tracked
 from otoscope.seeds import numpy_generator
 from otoscope.signal import FrontEnd
-from otoscope.signal.audio.files import read_audio
-from otoscope.signal.audio.truncation import TruncatedSound
+from otoscope.signal.audio.files import read_beginning
+from otoscope.signal.audio.truncation import truncation
 
 __all__ = ["MelExcerpts", "read_excerpts", "sounds_of"]
 
@@ -39,6 +38,8 @@ class MelExcerpts:
         Number of frames of an excerpt.
     skipped : mapping of str to ParameterError
         Sounds that are left out, by name: silent, too short, or not readable.
+    truncated : mapping of str to str
+        What lacks in sounds that were cut off, by name.
 
     Examples
     --------
@@ -49,6 +50,7 @@ class MelExcerpts:
     log_mels: tuple[Tensor, ...]
     n_frames: int
     skipped: Mapping[str, ParameterError] = field(default_factory=dict)
+    truncated: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def _ends(self) -> np.ndarray:
@@ -75,7 +77,7 @@ class MelExcerpts:
         return torch.stack(excerpts)[:, None]
 
     def divided(self, every: int, seed: int) -> tuple[MelExcerpts, MelExcerpts]:
-        """Hold out one of ``every`` sounds at random, at least one; ``skipped`` is the first's."""
+        """Hold out one of ``every`` sounds at random, at least one; the first has all notes."""
         order = numpy_generator(seed).permutation(len(self.log_mels))
         chosen = set(order[: max(1, len(order) // every)].tolist())
         rest, held_out = (
@@ -116,7 +118,8 @@ def sounds_of(places: Sequence[Path]) -> list[Path]:
         inside = [place] if place.is_file() else []
         if manifest.is_file():
             stems = [record.get("files") for record in records.stream(manifest)]
-            inside = [place / it["mix"] for it in stems if isinstance(it, dict) and "mix" in it]
+            mixes = [it.get("mix") for it in stems if isinstance(it, dict)]
+            inside = [place / mix for mix in mixes if isinstance(mix, str)]
         if not inside:
             inside = files_below(place, _SUFFIXES)
         if not inside:
@@ -151,7 +154,8 @@ def read_excerpts(
     Returns
     -------
     MelExcerpts
-        Spectrograms; ``skipped`` lists the sounds that are left out.
+        Spectrograms; ``skipped`` lists the sounds that are left out, ``truncated`` those that were
+        cut off.
 
     Raises
     ------
@@ -162,23 +166,23 @@ def read_excerpts(
     --------
     >>> read_excerpts(sounds_of([Path("corpus")]), svd2015(), 115, seconds=60)  # doctest: +SKIP
     """
-    log_mels, skipped = list[Tensor](), dict[str, ParameterError]()
+    log_mels, skipped, truncated = list[Tensor](), dict[str, ParameterError](), dict[str, str]()
     for path in tracked(progress, paths, "sounds"):
         try:
             log_mels.append(_log_mel(path, front_end, n_frames, seconds))
         except ParameterError as err:
             skipped[str(path)] = err.without(path)
+            continue
+        if text := truncation(path):
+            truncated[str(path)] = text
     if not log_mels:
         name, reason = next(iter(skipped.items()), ("", "there is none"))
         raise ParameterError(f"none of {len(paths)} sounds can be used: {name}: {reason}")
-    return MelExcerpts(tuple(log_mels), n_frames, skipped)
+    return MelExcerpts(tuple(log_mels), n_frames, skipped, truncated)
 
 
 def _log_mel(path: Path, front_end: FrontEnd, n_frames: int, seconds: float) -> Tensor:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TruncatedSound)
-        y = read_audio(path, sr=front_end.sample_rate)[0]
-    y = y[: round(seconds * front_end.sample_rate)]
+    y = read_beginning(path, sr=front_end.sample_rate, seconds=seconds)
     if not bool(y.any()):
         raise ParameterError(f"all {len(y)} samples are silent")
     least = front_end.n_samples(n_frames)

@@ -141,7 +141,7 @@ class PriorLearner:
         """Step, mean loss and mean penalty of the critic since the row before."""
         self.identity: Mapping[str, object] = {
             "settings": to_plain(asdict(settings)),
-            "sounds": train.digest,
+            "sounds": [train.digest, valid.digest],
         }
 
     def learning_rate(self, step: int) -> float:

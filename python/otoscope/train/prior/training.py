@@ -15,9 +15,10 @@ from otoscope.errors import ParameterError
 from otoscope.metrics import frechet_of, kernel_distance
 from otoscope.models.generator_bundle import TrainedGenerator, load_generator
 from otoscope.progress import Progress, silent
-from otoscope.records import claimed, to_json, versions, write_text
+from otoscope.records import to_json, versions, write_text
 from otoscope.seeds import numpy_generator
 from otoscope.signal import FrontEnd, svd2015
+from otoscope.train.folder import training_folder
 from otoscope.train.loop import LoopConfig, StepResult, run_training
 from otoscope.train.prior.excerpts import MelExcerpts, read_excerpts, sounds_of
 from otoscope.train.prior.learner import PriorLearner, TrainPriorConfig, summaries
@@ -50,6 +51,8 @@ class TrainPriorResult:
         these with their frames shuffled, and of noise with each band's mean and deviation.
     skipped : mapping of str to ParameterError
         Sounds that are left out, by path.
+    truncated : mapping of str to str
+        What lacks in sounds that were cut off, by path.
 
     Examples
     --------
@@ -65,6 +68,7 @@ class TrainPriorResult:
     critic: list[tuple[int, float, float]]
     quality: Mapping[str, Mapping[str, float]]
     skipped: Mapping[str, ParameterError] = field(default_factory=dict)
+    truncated: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return settings, distances, losses and what was skipped in JSON's types."""
@@ -79,6 +83,7 @@ class TrainPriorResult:
                 "quality": self.quality,
                 "model": self.path,
                 "skipped": {name: str(reason) for name, reason in self.skipped.items()},
+                "truncated": dict(self.truncated),
                 "versions": versions(),
             },
         )
@@ -154,15 +159,14 @@ def train_prior(  # noqa: PLR0913 - what is trained on, and arguments of run_tra
     settings, front_end = settings or TrainPriorConfig(), front_end or svd2015()
     if hours is not None and not hours > 0:
         raise ParameterError(f"hours is {hours}, must be above 0")
-    train, valid = _parts(sounds, validation, front_end, n_frames, settings, progress)
     folder = Path(out)
-    card = {
-        "what": f"Log-mel excerpts of {n_frames} frames, made of 128 numbers of N(0, 1)",
-        "network": f"MelGenerator (Mishra et al., 2019), widths divided by {settings.shrink}",
-        "trained on": f"{len(train.log_mels)} sounds",
-    }
-    with claimed(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with training_folder(folder, resume=resume) as checkpoint:
+        train, valid = _parts(sounds, validation, front_end, n_frames, settings, progress)
+        card = {
+            "what": f"Log-mel excerpts of {n_frames} frames, made of 128 numbers of N(0, 1)",
+            "network": f"MelGenerator (Mishra et al., 2019), widths divided by {settings.shrink}",
+            "trained on": f"{len(train.log_mels)} sounds",
+        }
         learner = PriorLearner(
             train,
             valid,
@@ -183,7 +187,7 @@ def train_prior(  # noqa: PLR0913 - what is trained on, and arguments of run_tra
         history = run_training(
             learner,
             config,
-            folder / "checkpoint.ckpt",
+            checkpoint,
             hours=hours,
             resume=resume,
             progress=progress,
@@ -199,6 +203,7 @@ def train_prior(  # noqa: PLR0913 - what is trained on, and arguments of run_tra
             learner.log,
             quality_of(generator, train, valid, settings),
             {**train.skipped, **valid.skipped},
+            {**train.truncated, **valid.truncated},
         )
         write_text(folder / "result.json", to_json(result.to_dict(), indent=2) + "\n")
     return result

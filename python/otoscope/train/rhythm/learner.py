@@ -110,6 +110,7 @@ class RhythmLearner:
         self.identity: Mapping[str, object] = {
             "settings": to_plain(asdict(settings)),
             "sounds": [train.digest, valid.digest],
+            "labels": list(system.output_names),
         }
 
     @property

@@ -14,8 +14,9 @@ from otoscope.documents import document
 from otoscope.errors import ParameterError
 from otoscope.models.desperf import DeSPerF, load_desperf
 from otoscope.progress import Progress, silent
-from otoscope.records import claimed, to_json, versions, write_text
+from otoscope.records import to_json, versions, write_text
 from otoscope.signal.rhythm.spectral_periodicity import SpectralPeriodicity
+from otoscope.train.folder import training_folder
 from otoscope.train.loop import LoopConfig, StepResult, run_training
 from otoscope.train.rhythm.learner import RhythmLearner, TrainRhythmConfig, voted
 from otoscope.train.rhythm.periodicities import Periodicities, read_periodicities
@@ -134,24 +135,26 @@ def train_rhythm(  # noqa: PLR0913 - what is trained, and arguments of run_train
     settings = settings or TrainRhythmConfig()
     if hours is not None and not hours > 0:
         raise ParameterError(f"hours is {hours}, must be above 0")
-    parts = sounds.parts() if isinstance(sounds, DividedFolder) else sounds
-    system = _system(settings, parts.labels, feature)
-    train, valid = (
-        read_periodicities(part, system, progress=progress) for part in (parts.train, parts.valid)
-    )
-    return train_on_periodicities(
-        train,
-        valid,
-        out,
-        labels=parts.labels,
-        settings=settings,
-        feature=feature,
-        card=_card(parts),
-        hours=hours,
-        resume=resume,
-        progress=progress,
-        on_step=on_step,
-    )
+    with training_folder(out, resume=resume):
+        parts = sounds.parts() if isinstance(sounds, DividedFolder) else sounds
+        system = _system(settings, parts.labels, feature)
+        train, valid = (
+            read_periodicities(part, system, progress=progress)
+            for part in (parts.train, parts.valid)
+        )
+        return train_on_periodicities(
+            train,
+            valid,
+            out,
+            labels=parts.labels,
+            settings=settings,
+            feature=feature,
+            card=_card(parts),
+            hours=hours,
+            resume=resume,
+            progress=progress,
+            on_step=on_step,
+        )
 
 
 def train_on_periodicities(  # noqa: PLR0913 - what is trained, and arguments of run_training
@@ -200,8 +203,7 @@ def train_on_periodicities(  # noqa: PLR0913 - what is trained, and arguments of
     >>> train_on_periodicities(train, valid, "out", labels=("Rumba", "Waltz"))  # doctest: +SKIP
     """
     settings, folder = settings or TrainRhythmConfig(), Path(out)
-    with claimed(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with training_folder(folder, resume=resume) as checkpoint:
         learner = RhythmLearner(
             _system(settings, labels, feature),
             train,
@@ -217,7 +219,7 @@ def train_on_periodicities(  # noqa: PLR0913 - what is trained, and arguments of
         history = run_training(
             learner,
             loop,
-            folder / "checkpoint.ckpt",
+            checkpoint,
             hours=hours,
             resume=resume,
             progress=progress,

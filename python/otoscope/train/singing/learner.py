@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -140,6 +141,7 @@ class Learner:
         self.identity: Mapping[str, object] = {
             "settings": to_plain(asdict(settings)),
             "stems": source.digest,
+            "validation": _digest(validation),
         }
 
     def learning_rate(self, step: int) -> float:
@@ -218,6 +220,15 @@ def averaged(average: dict[str, Tensor], network: nn.Module, decay: float) -> No
     with torch.no_grad():
         for name, value in network.state_dict().items():
             average[name].lerp_(value, 1 - decay)
+
+
+def _digest(songs: Sequence[Song]) -> str:
+    """SHA-256 of mixes and of when they are sung."""
+    content = hashlib.sha256()
+    for song in songs:
+        content.update(np.ascontiguousarray(song.mix).tobytes())
+        content.update(repr([(float(start), float(end)) for start, end in song.sung]).encode())
+    return content.hexdigest()
 
 
 def _statistics(source: ExcerptSource) -> tuple[Tensor, Tensor]:

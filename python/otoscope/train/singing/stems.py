@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,12 @@ from otoscope import records
 from otoscope.data.singing import synthesise
 from otoscope.data.synthesis.song import Song, SungInterval, frame_truth
 from otoscope.errors import ParameterError
+from otoscope.foreign import files_below
 from otoscope.signal import FrontEnd
-from otoscope.signal.audio.files import read_audio
+from otoscope.signal.audio.files import read_audio, read_beginning
+from otoscope.signal.audio.truncation import truncation
 
-__all__ = ["ExcerptSource", "Mixing", "Stem", "frame_times", "read_corpus", "read_music"]
+__all__ = ["ExcerptSource", "Mixing", "Music", "Stem", "frame_times", "read_corpus", "read_music"]
 
 _LEVEL = 0.14  # root mean square of a mix
 _SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
@@ -108,6 +110,8 @@ class ExcerptSource:
         digest = hashlib.sha256()
         for stem in (*self.voices, *self.backings, *self.music):
             digest.update(stem.samples.tobytes())
+        for truth in self.truth:
+            digest.update(truth.tobytes())
         return digest.hexdigest()
 
     def log_mels(self) -> Iterator[Tensor]:
@@ -179,14 +183,38 @@ def synthetic_songs(seeds: range, *, seconds: float, sr: int) -> Iterator[Song]:
         yield synthesise(seed, seconds=seconds, sr=sr)
 
 
-def read_music(folder: Path, *, sr: int, seconds: float) -> Iterator[Stem]:
-    """Yield the first ``seconds`` of each sound file without voice in a folder and below."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    if not paths:
-        raise ParameterError(f"{folder} holds no sound file ({', '.join(_SUFFIXES)})")
-    for path in paths:
-        y, _ = read_audio(path, sr=sr)
-        yield _stem(y[: round(seconds * sr)].numpy())
+@dataclass(frozen=True)
+class Music:
+    """Recordings without voice, and what is to be known of their files, by path."""
+
+    stems: list[Stem] = field(default_factory=list)
+    skipped: dict[str, ParameterError] = field(default_factory=dict)
+    truncated: dict[str, str] = field(default_factory=dict)
+
+
+def read_music(folders: Sequence[Path], *, sr: int, seconds: float) -> Music:
+    """Read the first ``seconds`` of each sound file in folders and below; skip what is unreadable.
+
+    A folder without a file that can be read is refused.
+    """
+    music = Music()
+    for folder in folders:
+        paths, n_before = files_below(folder, _SUFFIXES), len(music.stems)
+        if not paths:
+            raise ParameterError(f"{folder} holds no sound file ({', '.join(_SUFFIXES)})")
+        for path in paths:
+            try:
+                y = read_beginning(path, sr=sr, seconds=seconds)
+            except ParameterError as err:
+                music.skipped[str(path)] = err.without(path)
+                continue
+            music.stems.append(_stem(y.numpy()))
+            if text := truncation(path):
+                music.truncated[str(path)] = text
+        if len(music.stems) == n_before:
+            reason = music.skipped[str(paths[0])]
+            raise reason.within(f"none of {len(paths)} sounds can be used: {paths[0]}")
+    return music
 
 
 def _stem(y: NDArray[np.float32], where: NDArray[np.bool_] | None = None) -> Stem:

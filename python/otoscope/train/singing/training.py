@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from otoscope.errors import ParameterError
 from otoscope.models.bundle import load_bundle
 from otoscope.models.listener import Listener
 from otoscope.progress import Progress, silent
-from otoscope.records import claimed, to_json, versions, write_text
+from otoscope.records import to_json, versions, write_text
 from otoscope.signal import svd2015
+from otoscope.train.folder import training_folder
 from otoscope.train.loop import LoopConfig, StepResult, run_training
 from otoscope.train.singing.learner import Learner, TrainSingingConfig
 from otoscope.train.singing.stems import (
@@ -44,6 +45,10 @@ class TrainSingingResult:
         Number of batches trained on, those before an interruption included.
     history : list of (step, error)
         Frame errors on the validation songs.
+    skipped : mapping of str to ParameterError
+        Recordings of ``music`` that are left out, by path: they cannot be read.
+    truncated : mapping of str to str
+        What lacks in recordings that were cut off, by path.
 
     Examples
     --------
@@ -56,6 +61,8 @@ class TrainSingingResult:
     path: Path
     steps: int
     history: list[tuple[int, float]]
+    skipped: Mapping[str, ParameterError] = field(default_factory=dict)
+    truncated: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return settings, steps and errors in JSON's types."""
@@ -67,6 +74,8 @@ class TrainSingingResult:
                 "steps": self.steps,
                 "history": self.history,
                 "model": self.path,
+                "skipped": {name: str(reason) for name, reason in self.skipped.items()},
+                "truncated": dict(self.truncated),
                 "versions": versions(),
             },
         )
@@ -132,26 +141,22 @@ def train_singing(  # noqa: PLR0913 - the folders of a training, and those of ru
     if hours is not None and not hours > 0:
         raise ParameterError(f"hours is {hours}, must be above 0")
     front_end, folder = svd2015(), Path(out)
-    songs = [song for corpus in corpora for song in read_corpus(Path(corpus))]
-    sr = front_end.sample_rate
-    synthetic = synthetic_songs(range(settings.synthetic), seconds=_SYNTHETIC_SECONDS, sr=sr)
-    songs += synthetic
-    recordings = [
-        stem
-        for place in music
-        for stem in read_music(Path(place), sr=sr, seconds=settings.music_seconds)
-    ]
-    source = ExcerptSource(songs, recordings, front_end, settings.mixing)
-    held_out = [*read_corpus(Path(validation))]
-    if not held_out:
-        raise ParameterError(f"{validation} has no songs to validate with")
-    card = {
-        "what": "Probability that the middle of 1.64 s of sound is sung",
-        "network": "SVDNet (Schlueter and Grill, 2015)",
-        "trained on": f"{len(songs)} songs and {len(recordings)} recordings without voice",
-    }
-    with claimed(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with training_folder(folder, resume=resume) as checkpoint:
+        songs = [song for corpus in corpora for song in read_corpus(Path(corpus))]
+        sr = front_end.sample_rate
+        synthetic = synthetic_songs(range(settings.synthetic), seconds=_SYNTHETIC_SECONDS, sr=sr)
+        songs += synthetic
+        recordings = read_music([*map(Path, music)], sr=sr, seconds=settings.music_seconds)
+        source = ExcerptSource(songs, recordings.stems, front_end, settings.mixing)
+        held_out = [*read_corpus(Path(validation))]
+        if not held_out:
+            raise ParameterError(f"{validation} has no songs to validate with")
+        card = {
+            "what": "Probability that the middle of 1.64 s of sound is sung",
+            "network": "SVDNet (Schlueter and Grill, 2015)",
+            "trained on": f"{len(songs)} songs and {len(recordings.stems)} recordings "
+            "without voice",
+        }
         learner = Learner(source, held_out, settings, folder / "model", card)
         config = LoopConfig(
             settings.steps,
@@ -163,13 +168,21 @@ def train_singing(  # noqa: PLR0913 - the folders of a training, and those of ru
         history = run_training(
             learner,
             config,
-            folder / "checkpoint.ckpt",
+            checkpoint,
             hours=hours,
             resume=resume,
             progress=progress,
             on_step=on_step,
         )
         model = load_bundle(folder / "model")
-        result = TrainSingingResult(settings, model, folder / "model", history.step, history.scores)
+        result = TrainSingingResult(
+            settings,
+            model,
+            folder / "model",
+            history.step,
+            history.scores,
+            recordings.skipped,
+            recordings.truncated,
+        )
         write_text(folder / "result.json", to_json(result.to_dict(), indent=2) + "\n")
     return result

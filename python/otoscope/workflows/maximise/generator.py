@@ -18,7 +18,7 @@ from otoscope.progress import Progress, silent
 from otoscope.records import replacing
 from otoscope.report.geometry import mask_png
 from otoscope.signal import FrontEnd, write_audio
-from otoscope.train import StepResult
+from otoscope.train import StepResult, training_folder
 from otoscope.train.prior import TrainPriorConfig, TrainPriorResult, train_prior
 from otoscope.workflows.recording import load_listening_model
 
@@ -125,26 +125,29 @@ def train_generator(
             f"model is {config.model}, whose front end is {type(model.front_end).__name__}; a "
             "generator makes log-mel values of a plain FrontEnd"
         )
-    sounds = list(config.sounds)
-    if config.recipe is not None:
-        songs = config.out / "songs"
-        recipe = SINGING_RECIPES[config.recipe]
-        write_singing(songs, config.songs, config.training.seed, recipe=recipe, progress=progress)
-        sounds.append(songs)
-    return train_prior(
-        sounds,
-        config.out,
-        validation=config.validation,
-        front_end=model.front_end,
-        n_frames=model.patch_frames,
-        settings=config.training,
-        device=config.device,
-        hours=config.hours,
-        resume=config.resume,
-        progress=progress,
-        on_step=on_step,
-        on_samples=_Samples(config.out / "samples", model.front_end),
-    )
+    with training_folder(config.out, resume=config.resume):
+        sounds = list(config.sounds)
+        if config.recipe is not None:
+            songs = config.out / "songs"
+            recipe = SINGING_RECIPES[config.recipe]
+            write_singing(
+                songs, config.songs, config.training.seed, recipe=recipe, progress=progress
+            )
+            sounds.append(songs)
+        return train_prior(
+            sounds,
+            config.out,
+            validation=config.validation,
+            front_end=model.front_end,
+            n_frames=model.patch_frames,
+            settings=config.training,
+            device=config.device,
+            hours=config.hours,
+            resume=config.resume,
+            progress=progress,
+            on_step=on_step,
+            on_samples=_Samples(config.out / "samples", model.front_end),
+        )
 
 
 @dataclass(frozen=True)
