@@ -70,6 +70,14 @@ WORK: dict[str, tuple[str, str]] = {
         "train.singing:train_singing",
         "{folder} --validation {folder} --out {folder}/new",
     ),
+    "listening-test export": (
+        "workflows.listening.export:export_listening_test",
+        "{folder} --out {folder}/new",
+    ),
+    "listening-test analyse": (
+        "workflows.listening.analyse:analyse_ratings",
+        "{folder} {folder}",
+    ),
     "corpus singing": ("data:write_singing", "--out {folder}/new"),
     "corpus dance": ("data:write_dance", "--out {folder}/new"),
     "corpus genres": ("data:write_genres", "--band mma --out {folder}/new"),
@@ -111,6 +119,7 @@ VALUES += (
     "frames",
     "synth",
     "magnitude",
+    "abx",
 )
 
 # Options that do not reach the work, since the command line itself reads them or writes what came
@@ -246,6 +255,13 @@ SEEN_BY: dict[str, dict[str, str]] = {
     },
     "train singing": {
         "--json": "train/singing/test_training.py::test_command_trains_and_prints_json"
+    },
+    "listening-test export": {
+        "--out": "workflows/listening/test_analyse.py::test_the_commands_export_and_analyse",
+        "--json": "workflows/listening/test_analyse.py::test_the_commands_export_and_analyse",
+    },
+    "listening-test analyse": {
+        "--json": "workflows/listening/test_analyse.py::test_the_commands_export_and_analyse"
     },
     "corpus singing": {"--json": "cli/test_cli.py::test_corpus_prints_json_for_machines"},
     "corpus dance": {"--json": "data/test_dance.py::test_command_writes_a_corpus"},

@@ -93,6 +93,12 @@ COMMANDS = (
         SETS,
         "Measure mean and covariance of the features of a folder, for `otoscope distance`.",
     ),
+    Entry(
+        "listening-test",
+        "sets.listening:listening_test",
+        SETS,
+        "Ask people, blind, which sounds are good or alike, and analyse what they answer.",
+    ),
     Entry("corpus", "sets.corpus:corpus", SETS, "Render sounds with known ground truth."),
     Entry(
         "folk",

@@ -38,7 +38,16 @@ models = typer.Typer(
     invoke_without_command=True,
 )
 
-_IN_USE = ("base", "models", "notebook", "captum", "horse", "folk", "serve")  # by features
+_IN_USE = (
+    "base",
+    "models",
+    "notebook",
+    "captum",
+    "horse",
+    "listening",
+    "folk",
+    "serve",
+)  # by features
 _FOR_DEVELOPMENT = ("bench", "build", "docs", "lint", "test")
 _MODEL_KEYS = (
     "name",

@@ -1,0 +1,1 @@
+"""Listening tests: a blinded page of sounds, and the analysis of what listeners answered."""
