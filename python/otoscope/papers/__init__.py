@@ -123,6 +123,14 @@ EXPERIMENTS = {
             resumes=True,
         ),
         Experiment(
+            "unit-atlas",
+            "b_maximisation.unit_atlas",
+            "UnitAtlasConfig",
+            "unit_atlas",
+            "Show what drives every unit of a layer, and name units by concepts (paper B).",
+            resumes=True,
+        ),
+        Experiment(
             "horse-ballroom-features",
             "c_horse.ballroom_features",
             "HorseBallroomFeaturesConfig",

@@ -30,6 +30,7 @@ __all__ = [
     "MaximisationSummary",
     "Side",
     "Specimen",
+    "loudness",
     "loudness_scale",
     "save_maximisation",
     "search_cautions",
@@ -291,7 +292,7 @@ def side(key: str, title: str, specimens: Sequence[Specimen], scale: tuple[float
                 specimen.label,
                 f"Loudness over time and frequency: {title}, {specimen.label}",
                 f"picture-{name}",
-                mask_png(_loudness(patch, scale)),
+                mask_png(loudness(patch, scale)),
                 tuple(patch.values.shape),
                 specimen.wave,
             )
@@ -318,7 +319,8 @@ def loudness_scale(patches: Sequence[Patch]) -> tuple[float, float]:
     return float(low), max(float(high), float(low) + 1e-9)
 
 
-def _loudness(patch: Patch, scale: tuple[float, float]) -> Tensor:
+def loudness(patch: Patch, scale: tuple[float, float]) -> Tensor:
+    """Draw loudness [frame, mel] in [0, 1] on a scale."""
     low, high = scale
     return ((_log_mel(patch) - low) / (high - low)).clamp(0, 1) ** 1.5  # quiet cells recede
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,10 +106,8 @@ class UnitSearch:
         self.settings = settings
         self.model, self.identity = load_identified_listener(settings.model, device=settings.device)
         self.names = song_names(settings.songs, settings.n_songs)
-        plain = RawPrior((1, self.model.patch_frames, self.model.n_mels))
-        self._unit = ActivationMaximiser(
-            self.model, plain, layer=settings.layer, unit=index_of(settings.unit)
-        )
+        self._index = index_of(settings.unit)
+        self._unit = self._unsearched()
         self.real = self._read()
         self._moments = Extremes(
             (),
@@ -129,6 +128,12 @@ class UnitSearch:
             "generator": [file_digest(file)[:16] for file in bundle_files(place)],
         }
 
+    @property
+    def hop(self) -> int:
+        """Frames between real excerpts."""
+        rate: float = self.model.sample_rate / self.model.hop_length
+        return max(1, round(self.settings.every * rate))
+
     def prior(self, name: str) -> FittedPrior:
         """Fit a prior to the real excerpts."""
         config = MaximiseConfig(
@@ -143,6 +148,14 @@ class UnitSearch:
         )
         return choose_prior(self.model, config).name
 
+    def of_unit(self, unit: int, activations: Tensor) -> UnitSearch:
+        """Search another unit of the layer, with its activations by the real excerpts."""
+        other = copy(self)
+        other._index = unit
+        other._unit = other._unsearched()
+        other.real = replace(self.real, activations=activations)
+        return other
+
     def maximiser(self, prior: str, *, maximise: bool, stops: bool = True) -> ActivationMaximiser:
         """Compose a search that stops exploded and stationary rows, unless told otherwise."""
         fitted = self.prior(prior)
@@ -151,7 +164,7 @@ class UnitSearch:
             self.model,
             fitted.prior,
             layer=self.settings.layer,
-            unit=index_of(self.settings.unit),
+            unit=self._index,
             prepare=fitted.prepare,
             maximise=maximise,
             stopping=Stopping(bound, _PATIENCE) if stops else None,
@@ -172,6 +185,10 @@ class UnitSearch:
             [feature(part).detach().double().cpu() for part in values.split(16)]
         )
 
+    def _unsearched(self) -> ActivationMaximiser:
+        plain = RawPrior((1, self.model.patch_frames, self.model.n_mels))
+        return ActivationMaximiser(self.model, plain, layer=self.settings.layer, unit=self._index)
+
     def _generator(self, prior: str) -> Path | None:
         return self.settings.generator if prior in ("auto", "gan") else None
 
@@ -179,10 +196,9 @@ class UnitSearch:
         model, settings = self.model, self.settings
         if not settings.every > 0:
             raise ParameterError(f"every is {settings.every}, must be seconds above 0")
-        hop = max(1, round(settings.every * model.sample_rate / model.hop_length))
         values, songs = list[Tensor](), list[str]()
         for name, stems in zip(self.names, mixes(settings, model, len(self.names)), strict=True):
-            for batch in excerpt_batches(model, [stems.voice + stems.backing], hop=hop):
+            for batch in excerpt_batches(model, [stems.voice + stems.backing], hop=self.hop):
                 values.append(batch)
                 songs += [name] * len(batch)
         if len(songs) < 2:

@@ -140,6 +140,16 @@ document.getElementById("download")?.addEventListener("click", () => {
   link.click();
 });
 
+// A list is filtered by the text of a field.
+document.addEventListener("input", event => {
+  const { filter } = event.target.dataset;
+  if (filter === undefined) return;
+  const text = event.target.value.trim().toLowerCase();
+  const parts = all(`[data-${filter}]`);
+  parts.forEach(part => { part.hidden = !part.getAttribute(`data-${filter}`).includes(text); });
+  document.getElementById(`${filter}-count`).textContent = parts.filter(part => part.matches("section:not([hidden])")).length;
+});
+
 // A sound is played at another tempo, and saved as a WAV file of 16 bits.
 document.addEventListener("input", event => {
   const { tempo } = event.target.dataset;
