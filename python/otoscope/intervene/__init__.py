@@ -12,6 +12,7 @@ from otoscope.intervene.interrogation.exchange import (
     read_export,
 )
 from otoscope.intervene.interrogation.interrogation import Interrogation
+from otoscope.intervene.interrogation.outputs import interrogate_outputs
 from otoscope.intervene.interrogation.result import Flip, InterrogationResult
 from otoscope.intervene.interrogation.session import InterrogationSettings
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult, Verdict
@@ -21,6 +22,7 @@ from otoscope.intervene.statistics.bootstrap import GroupBootstrap
 from otoscope.intervene.statistics.chance import ChanceLevel, chance_level
 from otoscope.intervene.statistics.regulated import RegulatedBootstrap, RegulatedResult
 from otoscope.intervene.statistics.significance import cochran_q, holm, mcnemar
+from otoscope.intervene.transforms.controls import NoAudio, NoiseInstead, OtherItem
 from otoscope.intervene.transforms.features import FeatureDilation
 from otoscope.intervene.transforms.filters import Equaliser, Gain, HighPass, LowPass
 from otoscope.intervene.transforms.playback import Crop, LeadingSilence, Polarity, Reverb
@@ -48,6 +50,9 @@ __all__ = [
     "Intervention",
     "LeadingSilence",
     "LowPass",
+    "NoAudio",
+    "NoiseInstead",
+    "OtherItem",
     "Pitch",
     "Polarity",
     "RegulatedBootstrap",
@@ -67,6 +72,7 @@ __all__ = [
     "export_sounds",
     "holm",
     "import_predictions",
+    "interrogate_outputs",
     "longest_duration",
     "mcnemar",
     "read_export",

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from otoscope.errors import ParameterError, require_number
+from otoscope.intervene.answers import MOVES, Moves
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,6 +32,10 @@ class Intervention(ABC):
         True claims that the right answer stays the same (an irrelevant transformation, in Sturm's
         words). False makes the intervention a positive control: a system that attends to the task
         should change its answer.
+    moves : {"same", "transposed", "scaled"} or callable
+        How a right output moves, for `interrogate_outputs`: it stays, pitches and keys are
+        transposed, tempi and times are scaled, or a function of the output and the intervention
+        returns the moved one.
 
     Examples
     --------
@@ -40,8 +45,13 @@ class Intervention(ABC):
     """
 
     label_preserving: bool = field(default=True, kw_only=True)
+    moves: Moves = field(default="same", kw_only=True)
 
     def __post_init__(self) -> None:
+        if self.moves not in MOVES and not callable(self.moves):
+            raise ParameterError(
+                f"{self.name}: moves is {self.moves!r}, must be {', '.join(MOVES)} or a function"
+            )
         require_number(f"{self.name}: {self._dose_name()}", getattr(self, self._dose_name()))
         low, high = self.bounds
         if not (self.dose == 0 or low <= self.dose <= high):
@@ -79,6 +89,16 @@ class Intervention(ABC):
         return False
 
     @property
+    def pitch_ratio(self) -> float | None:
+        """Factor of all frequencies; None if the pitch stays."""
+        return None
+
+    @property
+    def time_ratio(self) -> float | None:
+        """Factor of the tempo; None if the tempo stays."""
+        return None
+
+    @property
     def dose(self) -> float:
         """The dose: the first field."""
         return float(getattr(self, self._dose_name()))
@@ -97,7 +117,8 @@ class Intervention(ABC):
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that a rendering depends on besides sound and seed, for records."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "label_preserving"}
+        claims = ("label_preserving", "moves")
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in claims}
         return {"intervention": type(self).__name__, **own, self._dose_name(): self.dose}
 
     def with_dose(self, dose: float) -> Self:

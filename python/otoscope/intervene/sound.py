@@ -181,6 +181,18 @@ class Chain(SoundIntervention):
         return float(any(link.dose for link in self.links))
 
     @property
+    def pitch_ratio(self) -> float | None:
+        """Product of the links' factors of frequencies; None if no link changes the pitch."""
+        ratios = [link.pitch_ratio for link in self.links if link.pitch_ratio is not None]
+        return math.prod(ratios) if ratios else None
+
+    @property
+    def time_ratio(self) -> float | None:
+        """Product of the links' factors of the tempo; None if no link changes it."""
+        ratios = [link.time_ratio for link in self.links if link.time_ratio is not None]
+        return math.prod(ratios) if ratios else None
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Settings of the links."""
         return {"intervention": "Chain", "links": [link.settings for link in self.links]}

@@ -16,6 +16,7 @@ from otoscope.errors import ParameterError
 from otoscope.intervene.base import Intervention
 from otoscope.intervene.cache import RenderCache
 from otoscope.intervene.sound import SoundIntervention
+from otoscope.intervene.transforms.controls import OtherItem
 from otoscope.intervene.transforms.features import FeatureDilation
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import Sound
@@ -55,6 +56,7 @@ class Sounds:
     ) -> None:
         self._sounds, self.sr, self._cache = list(sounds), sr, cache
         self._survey: _Survey | None = None
+        self._partner: Tensor | None = None
         self.names = tuple(
             names
             or (
@@ -124,12 +126,17 @@ class Sounds:
             warn_if_truncated(sound)
         return y
 
-    def only(self, index: int) -> Sounds:
-        """Return one sound as items of their own, to hand to another process."""
+    def only(self, index: int, *, with_partner: bool = False) -> Sounds:
+        """Return one sound as items of their own, to hand to another process.
+
+        ``with_partner`` keeps the sound that `OtherItem` puts in its place.
+        """
         sound = self._sounds[index]
         if isinstance(sound, tuple) and isinstance(sound[0], Tensor):
             sound = (sound[0].clone(), sound[1])  # a view would take along its whole storage
-        return Sounds([sound], sr=self.sr, cache=self._cache, names=[self.names[index]])
+        single = Sounds([sound], sr=self.sr, cache=self._cache, names=[self.names[index]])
+        single._partner = self.sound(self._other(index)) if with_partner else None
+        return single
 
     def rendered(
         self, index: int, interventions: Sequence[Seeded], duration: float | None
@@ -138,7 +145,9 @@ class Sounds:
         y = self.sound(index)
         try:
             renderings = [
-                self._cache.render(i, y, self.sr, duration=duration, seed=seed)
+                self._of_partner(index, i, duration)
+                if isinstance(i, OtherItem) and i.dose
+                else self._cache.render(i, y, self.sr, duration=duration, seed=seed)
                 if self._cache
                 else i.render(y, self.sr, duration=duration, seed=seed)
                 for i, seed in interventions
@@ -146,6 +155,14 @@ class Sounds:
         except ParameterError as err:
             raise err.within(self.names[index]) from err
         return torch.stack(renderings)
+
+    def _other(self, index: int) -> int:
+        """Return the item half of all items further on."""
+        return (index + max(1, len(self._sounds) // 2)) % len(self._sounds)
+
+    def _of_partner(self, index: int, change: OtherItem, duration: float | None) -> Tensor:
+        y = self.sound(self._other(index)) if self._partner is None else self._partner
+        return change.with_dose(0).render(y, self.sr, duration=duration)
 
 
 class Features:
@@ -177,7 +194,7 @@ class Features:
         """Select some of the items."""
         return Features(self._features[list(indices)], [self.names[index] for index in indices])
 
-    def only(self, index: int) -> Features:
+    def only(self, index: int, *, with_partner: bool = False) -> Features:
         """Return one item as items of their own, to hand to another process."""
         return Features(self._features[index, None].clone(), [self.names[index]])
 

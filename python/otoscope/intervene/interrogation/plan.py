@@ -93,6 +93,11 @@ def make_plan(
     """Survey the items and lay out what is asked; ``about`` is the system, with the labels."""
     if budget < 0:
         raise ParameterError(f"budget is {budget} tries, must be >= 0")
+    if moving := [i for i in grid.interventions if i.moves != "same"]:
+        raise ParameterError(
+            f"{moving[0]} moves the right answer, and labels stay; compare outputs by "
+            "otoscope.intervene.interrogate_outputs"
+        )
     composed = families(grid) if budget else []
     if budget and not composed:
         raise ParameterError(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError, WorkerEnded
 from otoscope.intervene.interrogation.items import Features, Seeded, Sounds
+from otoscope.intervene.transforms.controls import OtherItem
 from otoscope.pool import Pool, n_cores
 
 __all__ = ["Answering", "RenderPool"]
@@ -91,7 +92,10 @@ class RenderPool(Pool):
             yield answered(index, renderings) if self._answers else renderings
 
         def sent(index: int) -> bytes:
-            return _pickled((items.only(index), interventions(index), duration, index, asked))
+            changes = interventions(index)
+            with_partner = any(isinstance(change, OtherItem) for change, _ in changes)
+            item = items.only(index, with_partner=with_partner)
+            return _pickled((item, changes, duration, index, asked))
 
         workers = self._workers
         if workers is None:

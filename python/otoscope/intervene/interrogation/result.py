@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from torch import Tensor
 
@@ -107,8 +107,8 @@ class InterrogationResult(Shown):
 
     Parameters
     ----------
-    metric : {"mean_recall", "accuracy"}
-        Name of the metric.
+    metric : {"mean_recall", "accuracy", "mean_score"}
+        Name of the metric; "mean_score" of `interrogate_outputs`.
     classes : tuple of str
         Right answers that occur.
     has_labels : bool
@@ -157,7 +157,7 @@ class InterrogationResult(Shown):
     'cleared'
     """
 
-    metric: MetricName
+    metric: MetricName | Literal["mean_score"]
     classes: tuple[str, ...]
     has_labels: bool
     items: tuple[Item, ...]

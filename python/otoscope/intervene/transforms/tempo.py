@@ -83,6 +83,11 @@ class Tempo(SoundIntervention):
         return math.ceil(n_samples * self._rate)
 
     @property
+    def time_ratio(self) -> float:
+        """Factor of the tempo."""
+        return self._rate
+
+    @property
     def _rate(self) -> float:
         return 1 + self.percent / 100
 
@@ -131,6 +136,11 @@ class Pitch(SoundIntervention):
     def name(self) -> str:
         """Name, with the stretcher if it is not the default."""
         return f"pitch{_by(self.stretcher)}"
+
+    @property
+    def pitch_ratio(self) -> float:
+        """Factor of all frequencies."""
+        return float(2 ** (self.cents / 1200))
 
     def placebo(self) -> Chain:
         """Return the pitch change followed by its inverse, with the same stretcher."""

@@ -32,10 +32,11 @@ __all__ = [
     "typeset",
 ]
 
-METRIC_NAMES = {"mean_recall": "mean recall", "accuracy": "accuracy"}
+METRIC_NAMES = {"mean_recall": "mean recall", "accuracy": "accuracy", "mean_score": "mean score"}
 _METRIC_NOTES = {
     "mean_recall": "mean over classes of the fraction of right answers",
     "accuracy": "fraction of right answers over all items",
+    "mean_score": "mean over items of the score of the output",
 }
 _SETTINGS = {
     "sr": ("Sampling rate", "Hz"),
@@ -137,7 +138,10 @@ def facts(result: InterrogationResult, *, model: str = "") -> list[Fact]:
     rows = [
         *([Fact("Model", model)] if model else []),
         Fact("Metric", metric_name(result), _METRIC_NOTES[result.metric] * result.has_labels),
-        Fact("Items", f"{len(result.items):,} of {len(result.classes)} classes"),
+        Fact(
+            "Items",
+            f"{len(result.items):,}" + f" of {len(result.classes)} classes" * bool(result.classes),
+        ),
         Fact(
             "Groups",
             f"{n_groups:,}",
@@ -173,6 +177,8 @@ def metric_name(result: InterrogationResult) -> str:
     """Name the metric; without labels an answer is not right or wrong, it stays or it does not."""
     if result.has_labels:
         return METRIC_NAMES[result.metric]
+    if result.metric == "mean_score":
+        return "mean score beside the unchanged output"
     by_class = ", mean of classes" * (result.metric == "mean_recall")
     return f"fraction of answers that stay{by_class}"
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.intervene.interrogation.verdict import LEVEL, DoseCurve, SearchResult, has_moved
+from otoscope.intervene.transforms.controls import CONTROLS
 from otoscope.records import to_plain
 from otoscope.report.interrogation.text import METRIC_NAMES
 from otoscope.report.numbers import equals_p, points_text, with_bounds
@@ -23,6 +24,7 @@ _HORSE = (
     "A horse answers by something other than its task, as Clever Hans, who could not count, "
     "watched the faces around him."
 )
+_SOUND_CONTROLS = {control().name for control in CONTROLS.values()}
 _MOST = 3  # curves that sentences describe
 _FEW = 10  # items of a class, below which a caution names it
 
@@ -282,8 +284,11 @@ def _cautions(result: InterrogationResult) -> tuple[str, ...]:
         for name in verdict.moving_placebos
     ]
     lines += [
-        f"{name} should change the answers and does not: either the system does not attend to it, "
-        "or there are too few items to show it"
+        f"the answers are not shown to depend on the sound: {name} leaves them as they are, or "
+        "there are too few items to show it"
+        if name in _SOUND_CONTROLS
+        else f"{name} should change the answers and does not: either the system does not attend to "
+        "it, or there are too few items to show it"
         for name in verdict.ineffective_controls
     ]
     if small := _small_classes(result):
@@ -321,7 +326,9 @@ def _renaming_caution(result: InterrogationResult, renaming: Mapping[str, str]) 
 
 
 def _short_metric(result: InterrogationResult) -> str:
-    return METRIC_NAMES[result.metric] if result.has_labels else "fraction of answers that stay"
+    if result.has_labels or result.metric == "mean_score":
+        return METRIC_NAMES[result.metric]
+    return "fraction of answers that stay"
 
 
 def _extent(curve: DoseCurve) -> str:
