@@ -230,6 +230,7 @@ def test_a_judge_with_the_concept_parts_maximised_from_minimised(
     assert set(conditions) == {
         *("maximised", "minimised", "first latents", "random, same norm"),
         *("maximised, largest activation", "maximised, nearest mean", "maximised, random setting"),
+        *("minimised, largest activation", "minimised, nearest mean", "minimised, random setting"),
         *("real, sung", "real, instrumental"),
     }
     assert [row[0] for row in scores.rows] == [*conditions]
@@ -243,7 +244,53 @@ def test_a_judge_with_the_concept_parts_maximised_from_minimised(
     expected = model.tap("fc9")(values[None, None]).item()
     assert sung["activation"][0] == pytest.approx(expected, abs=0.3)
     assert sung["nearest"][0][1] < 1.0
+    assert all(song != own for (song, _), own in zip(sung["nearest"], sung["groups"], strict=True))
+    assert scores.columns[-1] == "nearest real, another song"
+    assert {
+        "maximised over maximised, random setting",
+        "minimised over minimised, nearest mean",
+    } < {*pairs}
     assert "maximised" in "".join(ET.parse(tmp_path / "am_concept.svg").getroot().itertext())
+
+
+def test_the_nearest_training_excerpt_is_told(places: dict[str, Any], tmp_path: Path) -> None:
+    training = write_songs(tmp_path / "training", 2)
+    config = AmConceptConfig(
+        model=places["model"],
+        judges=places["judge"],
+        songs=places["songs"],
+        training=training,
+        prior="maco",
+        n_songs=3,
+        every=0.5,
+        rates=(0.1,),
+        iterations=(3,),
+        seeds=2,
+    )
+    scores, _ = am_concept(config, tmp_path / "out")
+    assert scores.columns[-1] == "nearest training"
+    record = json.loads((tmp_path / "out" / "am_concept.json").read_text())
+    conditions = {k: v for row in record["rows"] for k, v in row["conditions"].items()}
+    sung, made = conditions["real, sung"], conditions["maximised"]
+    assert [song for song, _ in sung["nearest"][:2]] == ["song-0", "song-1"]  # the same songs
+    assert all(distance < 1 for _, distance in sung["nearest"])
+    assert {song for song, _ in made["nearest"]} <= {"song-0", "song-1"}
+
+
+def test_a_judge_with_the_weights_of_the_model_is_refused_whatever_its_name(
+    places: dict[str, Any], tmp_path: Path
+) -> None:
+    source = Path(places["model"].rpartition(":")[0]).read_text()
+    (tmp_path / "copied.py").write_text(source)
+    config = AmConceptConfig(
+        model=places["model"],
+        judges=f"{tmp_path / 'copied.py'}:make",
+        songs=places["songs"],
+        n_songs=2,
+        every=0.5,
+    )
+    with pytest.raises(ParameterError, match=r"copied.py:make has the weights of .*model.py:make"):
+        am_concept(config, tmp_path / "out")
 
 
 def test_no_model_judges_examples_optimised_on_itself() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from otoscope.workflows import MaximiseConfig
 from otoscope.workflows.maximise.priors import FittedPrior, choose_prior
 from otoscope.workflows.recording import load_identified_listener
 
-__all__ = ["RealExcerpts", "SearchSettings", "UnitSearch", "directions_of", "mixes"]
+__all__ = ["RealExcerpts", "SearchSettings", "UnitSearch", "directions_of", "excerpts_of", "mixes"]
 
 _BOUND = 30  # times the largest real activation: beyond it a row has exploded
 _PATIENCE = 100  # steps without a gain after which a row stops
@@ -196,15 +196,22 @@ class UnitSearch:
         model, settings = self.model, self.settings
         if not settings.every > 0:
             raise ParameterError(f"every is {settings.every}, must be seconds above 0")
-        values, songs = list[Tensor](), list[str]()
-        for name, stems in zip(self.names, mixes(settings, model, len(self.names)), strict=True):
-            for batch in excerpt_batches(model, [stems.voice + stems.backing], hop=self.hop):
-                values.append(batch)
-                songs += [name] * len(batch)
+        excerpts, songs = excerpts_of(settings, model, self.names, hop=self.hop)
         if len(songs) < 2:
             raise ParameterError(f"there is {len(songs)} real excerpt: a distance needs two")
-        excerpts = torch.cat(values)
-        return RealExcerpts(excerpts, tuple(songs), self.activations(excerpts))
+        return RealExcerpts(excerpts, songs, self.activations(excerpts))
+
+
+def excerpts_of(
+    settings: SearchSettings, model: Any, names: Sequence[str], *, hop: int
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Read the excerpts [excerpt, 1, frame, mel] of songs, and the song of each."""
+    values, songs = list[Tensor](), list[str]()
+    for name, stems in zip(names, mixes(settings, model, len(names)), strict=True):
+        for batch in excerpt_batches(model, [stems.voice + stems.backing], hop=hop):
+            values.append(batch)
+            songs += [name] * len(batch)
+    return torch.cat(values), tuple(songs)
 
 
 def mixes(settings: SearchSettings, model: Any, n: int) -> Iterator[SongStems]:

@@ -7,7 +7,7 @@ them. All sounds go through the same inversion, real ones too.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from otoscope.data import load_stems
 from otoscope.errors import ParameterError
 from otoscope.explain.maximise import GridResult, MaximisationResult
 from otoscope.explain.maximise.doubt import setting_intervals
 from otoscope.explain.maximise.inversion import Inversion
 from otoscope.explain.maximise.maximiser import check_search
 from otoscope.metrics.grouped import grouped_mean
-from otoscope.papers.a_soundlime._excerpts import origin
+from otoscope.papers.a_soundlime._excerpts import digest_of_songs, origin, song_names
 from otoscope.papers.b_maximisation._figures import draw_scores
 from otoscope.papers.b_maximisation._judges import Judge, auc_interval
-from otoscope.papers.b_maximisation._search import UnitSearch, mixes
+from otoscope.papers.b_maximisation._search import UnitSearch, excerpts_of, mixes
 from otoscope.papers.b_maximisation.am_prior_ablation import nearest
 from otoscope.papers.runs import rows_of_songs, write_run
 from otoscope.progress import Progress, silent
@@ -35,6 +36,7 @@ from otoscope.seeds import numpy_generator
 __all__ = ["AmConceptConfig", "am_concept"]
 
 _LEVEL = 0.1  # root mean square of a judged sound
+_SELECTORS = ("largest activation", "nearest mean", "random setting")  # beside the distance
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ class AmConceptConfig:
     songs : Path, optional
         Folder of stems: of otoscope corpus singing, ccMixter or MUSDB. Default: songs of our
         synthesiser, which need no further package.
+    training : Path, optional
+        Folder of stems of the songs that the generator was trained on: the nearest of their
+        excerpts is told of each example. By default the nearest excerpt of the other songs is.
     n_songs : int
         Number of songs, >= 2; each gives a sung and an instrumental control.
     every : float
@@ -87,6 +92,7 @@ class AmConceptConfig:
     prior: str = "auto"
     generator: Path | None = None
     songs: Path | None = None
+    training: Path | None = None
     n_songs: int = 40
     every: float = 0.5
     rates: tuple[float, ...] = (0.1, 0.01)
@@ -151,14 +157,16 @@ def am_concept(
     ------
     ParameterError
         If a setting is wrong, the folder holds an unfinished run of other settings, a judge has no
-        output for singing, or the front end of the model has no inverse.
+        output for singing or the weights of the model that is optimised, or the front end of the
+        model has no inverse.
 
     Notes
     -----
     Controls: sung and instrumental excerpts of the songs; the inputs of the first latents; random
     latents of the norm of the maximised ones. The setting is chosen by the distance of the paper;
-    beside it are the settings with the largest activation, with the mean nearest to the real one,
-    and a random one. Sounds shorter than a judge's excerpt are repeated; all have one level.
+    beside it, in both directions, are the settings with the largest activation, with the mean
+    nearest to the real one, and a random one. Sounds shorter than a judge's excerpt are repeated;
+    all have one level.
 
     References
     ----------
@@ -170,6 +178,12 @@ def am_concept(
     """
     search = UnitSearch(config)
     judges = {name: Judge(name, config.device) for name in config.names_of_judges}
+    for name, judge in judges.items():
+        if (weights := judge.identity["weights"]) and weights == search.identity["weights"]:
+            raise ParameterError(
+                f"judge {name} has the weights of {config.model}, which is optimised"
+            )
+    known = _known_excerpts(search, config)
     inversion = Inversion.of(search.model)
     if inversion is None:
         raise ParameterError(f"model is {config.model}, which takes no spectrograms: no sounds")
@@ -177,12 +191,12 @@ def am_concept(
     def judged(inputs: Tensor, groups: Sequence[str]) -> dict[str, Any]:
         sounds = [_sound(inversion, values[0], i) for i, values in enumerate(inputs)]
         rate = search.model.sample_rate
-        near = [nearest(values, search.real.values) for values in inputs]
+        near = [known.nearest(x, own) for x, own in zip(inputs, groups, strict=True)]
         return {
             "groups": list(groups),
             "activation": search.activations(inputs),
             "scores": {name: [judge(y, rate) for y in sounds] for name, judge in judges.items()},
-            "nearest": [[search.real.songs[place], distance] for place, distance in near],
+            "nearest": near,
         }
 
     parts: dict[str, Callable[[], dict[str, Any]]] = {
@@ -195,7 +209,7 @@ def am_concept(
     rows = rows_of_songs(
         out,
         "am_concept",
-        {"config": config, "judges": identities, **search.about},
+        {"config": config, "judges": identities, "known": known.digest, **search.about},
         names,
         lambda index: parts[names[index]](),
         progress=progress,
@@ -216,6 +230,33 @@ def am_concept(
     return tables
 
 
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Excerpts that an example may be a copy of: those of the training, or of other songs."""
+
+    values: Tensor
+    songs: tuple[str, ...]
+    digest: str
+    are_training: bool
+
+    def nearest(self, values: Tensor, own: str) -> tuple[str, float]:
+        """Return the song of the nearest excerpt, not of the song ``own``, and its distance."""
+        keep = [self.are_training or song != own for song in self.songs]
+        songs = [song for song, is_kept in zip(self.songs, keep, strict=True) if is_kept]
+        place, distance = nearest(values, self.values if all(keep) else self.values[keep])
+        return songs[place], distance
+
+
+def _known_excerpts(search: UnitSearch, config: AmConceptConfig) -> _Known:
+    if config.training is None:
+        return _Known(search.real.values, search.real.songs, "", False)
+    n = len(load_stems(config.training))
+    settings = replace(config, songs=config.training, n_songs=n)
+    names = song_names(config.training, n)
+    values, songs = excerpts_of(settings, search.model, names, hop=search.hop)
+    return _Known(values, songs, digest_of_songs(config.training, n), True)
+
+
 def _sound(inversion: Inversion, values: Tensor, seed: int) -> Tensor:
     """Invert an input, at the level of all judged sounds."""
     y = inversion.sound(values, seed=seed)
@@ -227,7 +268,7 @@ def _sound(inversion: Inversion, values: Tensor, seed: int) -> Tensor:
 def _direction(
     search: UnitSearch, config: AmConceptConfig, judged: Any, *, maximise: bool
 ) -> dict[str, Any]:
-    """Search a direction; judge the chosen setting, and of a maximisation all controls of it."""
+    """Search a direction; judge the setting of each selector, and controls of a maximisation."""
     word = "maximised" if maximise else "minimised"
     maximiser = search.maximiser(config.prior, maximise=maximise)
     grid = maximiser.grid(
@@ -242,12 +283,9 @@ def _direction(
     seeds = [f"seed {config.seed + i}" for i in range(config.seeds)]
     result = chosen.pop("chosen")
     conditions = {word: {"setting": result.setting, **judged(result.input, seeds)}}
+    for name, other in chosen.items():
+        conditions[f"{word}, {name}"] = {"setting": other.setting, **judged(other.input, seeds)}
     if maximise:
-        for name, other in chosen.items():
-            conditions[f"{word}, {name}"] = {
-                "setting": other.setting,
-                **judged(other.input, seeds),
-            }
         fitted, first = search.prior(config.prior), result.latent
         prepare = fitted.prepare or (lambda x: x)
         start = fitted.prior.sample(config.seeds, config.seed).to(first)
@@ -269,13 +307,11 @@ def _selections(
     means = ((1 if maximise else -1) * made.nanmean(1)).nan_to_num(-torch.inf)
     gaps = (made.nanmean(1) - real.mean()).abs().nan_to_num(torch.inf)
     random = int(numpy_generator(seed).integers(len(made)))
-    places = {
-        "chosen": int(distance.argmin()),
-        "largest activation": int(means.argmax()),
-        "nearest mean": int(gaps.argmin()),
-        "random setting": random,
+    places = [int(distance.argmin()), int(means.argmax()), int(gaps.argmin()), random]
+    return {
+        name: grid.results[place]
+        for name, place in zip(("chosen", *_SELECTORS), places, strict=True)
     }
-    return {name: grid.results[place] for name, place in places.items()}
 
 
 def _controls(search: UnitSearch, config: AmConceptConfig, judged: Any) -> dict[str, Any]:
@@ -318,6 +354,7 @@ def _scores(
         activation = float(np.nanmean(np.array(each["activation"], dtype=np.float64)))
         distance = float(np.mean([d for _, d in each["nearest"]]))
         rows.append((name, f"{activation:.2f}", *cells, f"{distance:.2f}"))
+    near = "training" if config.training else "real, another song"
     columns = ["condition", "activation"]
     for judge in judges:
         columns += [judge, f"{judge} >= 0.5"]
@@ -325,7 +362,7 @@ def _scores(
         f"Singing as other models hear it, mean with 95 % interval ({where}); measured by models, "
         "not by people"
     )
-    return ResultTable(title, (*columns, "nearest real"), tuple(rows))
+    return ResultTable(title, (*columns, f"nearest {near}"), tuple(rows))
 
 
 def _parted(
@@ -336,6 +373,8 @@ def _parted(
         ("maximised", "minimised"),
         ("maximised", "first latents"),
         ("maximised", "random, same norm"),
+        *(("maximised", f"maximised, {name}") for name in _SELECTORS),
+        *(("minimised", f"minimised, {name}") for name in _SELECTORS),
         ("real, sung", "real, instrumental"),
     )
     rows = []
