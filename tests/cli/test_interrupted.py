@@ -29,6 +29,10 @@ KEPT = {
     "train genre": "with --resume goes on from the last checkpoint in",
     "corpus genres": "holds the sounds until now: the same command resumes",
     "corpus dance": "holds the sounds until now: the same command resumes",
+    **{
+        f"batch {name}": "holds the files until now: the same command resumes"
+        for name in ("explain", "attack", "interrogate", "stats")
+    },
     "distance": "with --keep FOLDER it resumes",
     "interrogate": "with --records FILE.jsonl it resumes",
     "benchmark-explainers": "holds the answers until now: the same command resumes",

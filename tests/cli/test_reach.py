@@ -39,6 +39,22 @@ WORK: dict[str, tuple[str, str]] = {
     ),
     "distance": ("workflows.distance:measure_distance", "{folder} {folder}"),
     "stats": ("workflows.stats:measure_statistics", "{folder} --model m --out {folder}/a.npz"),
+    "batch explain": (
+        "workflows.batch.batch:run_batch estimate_batch",
+        "{file} --model m --out {folder}/parts",
+    ),
+    "batch attack": (
+        "workflows.batch.batch:run_batch estimate_batch",
+        "{file} --model m --out {folder}/parts --transforms noise:30",
+    ),
+    "batch interrogate": (
+        "workflows.batch.batch:run_batch estimate_batch",
+        "{file} --model m --out {folder}/parts --tempo 6 --highpass 20",
+    ),
+    "batch stats": (
+        "workflows.batch.batch:run_batch estimate_batch",
+        "{file} --model m --out {folder}/parts",
+    ),
     "models import-svdnet": (
         "models:import_svdnet",
         "{file} --mean {file} --std {file} --out {folder}/new",
@@ -173,6 +189,13 @@ SEEN_BY: dict[str, dict[str, str]] = {
     },
     "distance": {"--json": "cli/test_distance.py::test_distance_is_that_of_the_features"},
     "stats": {"--json": "cli/test_distance.py::test_statistics_are_taken_up_and_added_to"},
+    **{
+        f"batch {name}": {
+            "--dry-run": "cli/test_batch.py::test_a_dry_run_tells_core_hours_and_writes_nothing",
+            "--json": "cli/test_batch.py::test_json_tells_counts_and_settings",
+        }
+        for name in ("explain", "attack", "interrogate", "stats")
+    },
     "models import-svdnet": {
         name: "models/test_import_svdnet.py::test_the_command_passes_every_option_on"
         for name in ("--mean", "--std", "--config", "--filters", "--out", "--json")

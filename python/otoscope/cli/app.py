@@ -70,6 +70,12 @@ COMMANDS = (
         kind="InterrogateCommand",
     ),
     Entry(
+        "batch",
+        "batch.group:batch",
+        MODEL,
+        "Explain, attack, interrogate or measure many files, on one machine or a cluster.",
+    ),
+    Entry(
         "evaluate",
         "singing.evaluate:evaluate",
         DETECTORS,

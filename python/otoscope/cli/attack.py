@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from otoscope.workflows import AttackFileConfig, AttackFileResult
 
-__all__ = ["attack"]
+__all__ = ["attack", "listed"]
 
 _CONFIG = Config("workflows.attack_result", "AttackFileConfig")
 _TABLE = 100  # rows of one table; more follow in another, so that no number of files is too large
@@ -138,7 +138,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         sound=sound,
         model=model,
         out=out,
-        outputs=_listed(outputs) or None,
+        outputs=listed(outputs) or None,
         target=target,
         snr_db=snr_db,
         segmental_snr_db=segmental_snr_db,
@@ -152,7 +152,7 @@ def attack(  # noqa: PLR0913 - a command has the options it has
         steps=steps,
         restarts=restarts,
         masking=masking,
-        transforms=_listed(transforms),
+        transforms=listed(transforms),
         draws=draws,
         confidence=confidence,
         nearest=nearest or curve,
@@ -245,7 +245,7 @@ def _draw_curve(rows: Path, folder: Path, *, is_quiet: bool) -> tuple[Path | Non
     return folder / CURVE_FIGURE, sentence
 
 
-def _listed(text: str | None) -> tuple[str, ...]:
+def listed(text: str | None) -> tuple[str, ...]:
     """Split a list at its commas."""
     return () if text is None else tuple(part.strip() for part in text.split(","))
 

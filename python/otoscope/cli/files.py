@@ -127,7 +127,7 @@ def _outputs(ctx: Any) -> list[tuple[Path, _Output]]:
         (Path(value), declared)
         for parameter in ctx.command.params
         if (declared := _declared(parameter)) and (value := ctx.params.get(parameter.name))
-        if Path(value) != STDOUT
+        if Path(value) != STDOUT and "://" not in str(value)  # of an object store
     ]
 
 

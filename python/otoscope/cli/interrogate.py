@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from otoscope.workflows import InterrogateConfig
     from otoscope.workflows.interrogate.config import Way
 
-__all__ = ["InterrogateCommand", "interrogate"]
+__all__ = ["InterrogateCommand", "interrogate", "interventions_of"]
 
 _INTERVENTIONS = "Interventions"
 _CACHE = files.output("shared folder")
@@ -198,7 +198,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     config = workflows.InterrogateConfig(
         model=model,
         data=data,
-        interventions=tuple(_interventions(declared_values(ctx))),
+        interventions=tuple(interventions_of(declared_values(ctx))),
         dilation=dilation,
         labels=labels,
         strict=strict,
@@ -299,7 +299,7 @@ def _export(config: InterrogateConfig, folder: Path, json_file: Path | None) -> 
     show_skipped(config.data, exported.skipped)
 
 
-def _interventions(values: dict[str, Any]) -> list[SoundIntervention]:
+def interventions_of(values: dict[str, Any]) -> list[SoundIntervention]:
     """Make the interventions that were chosen, in the order of the registry."""
     from otoscope.intervene import registered
 

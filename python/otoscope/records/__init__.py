@@ -1,7 +1,7 @@
 """Records and files of runs, which stay readable if the process is killed at any byte.
 
 Records are lines of JSON, each written at once. Other files are complete or absent. Locks keep two
-processes from writing to the same place.
+processes from writing to the same place. Parts of a batch are read as one table.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from otoscope.records.files import (
 )
 from otoscope.records.lines import Records, read, stream
 from otoscope.records.locks import claimed
+from otoscope.records.parts import read_parts
 from otoscope.records.plain import cell, distinct_names, printable, to_json, to_plain, versions
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "new_folder",
     "printable",
     "read",
+    "read_parts",
     "remove_dead_drafts",
     "replacing",
     "stamp",

@@ -33,6 +33,8 @@ __all__ = [
     "InterrogateResult",
     "interrogate_files",
     "save_interrogate_page",
+    "settings_of",
+    "system_of",
 ]
 
 
@@ -141,7 +143,7 @@ def interrogate_files(
         )
     items, interventions = prepared(config)
     model, identity = load_identified_model(config.model, device=config.device)
-    predict, code = _predict(model, config, items.labels), identity["code"]
+    predict, code = system_of(model, config, items.labels), identity["code"]
     if not isinstance(model, ListeningModel | FunctionType):  # objects of one class may differ
         code += config.model.rpartition(":")[2]
     interrogation = Interrogation(
@@ -150,7 +152,7 @@ def interrogate_files(
         items.labels,
         groups=items.groups,
         confound=items.confound,
-        settings=replace(_settings(config, predict, items.labels), system_code=code),
+        settings=replace(settings_of(config, predict, items.labels), system_code=code),
     )
     interrogation, skipped = readable(interrogation, config, progress)
     result = interrogation.run(
@@ -206,7 +208,7 @@ def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
     )
 
 
-def _predict(model: Any, config: InterrogateConfig, labels: Sequence[str] | None) -> Any:
+def system_of(model: Any, config: InterrogateConfig, labels: Sequence[str] | None) -> Any:
     """Restrict a listening model to the outputs asked for, or to those that are labels."""
     if not isinstance(model, ListeningModel):
         if config.padded:
@@ -241,9 +243,10 @@ def _predict(model: Any, config: InterrogateConfig, labels: Sequence[str] | None
     return classifier
 
 
-def _settings(
+def settings_of(
     config: InterrogateConfig, predict: Any, labels: Sequence[str] | None
 ) -> InterrogationSettings:
+    """Return the settings of the interrogation of a system, as `system_of` made it."""
     classes = config.classes
     if isinstance(predict, SoundClassifier):
         classes = None

@@ -1,0 +1,1 @@
+"""Commands of `otoscope batch`: one workflow over a manifest of many files."""
