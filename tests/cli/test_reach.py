@@ -33,6 +33,7 @@ WORK: dict[str, tuple[str, str]] = {
         "workflows:attack_file",
         "{sound} --model m --out {folder}/a.wav --transforms noise:30",
     ),
+    "concepts": ("workflows.concepts:find_concepts", "--model m"),
     "interrogate": (
         "workflows:interrogate_files",
         "--model m --data {folder} --tempo 6 --highpass 20",
@@ -174,6 +175,9 @@ SEEN_BY: dict[str, dict[str, str]] = {
         "--html": "cli/test_attack.py::test_report_is_one_page_with_the_sounds",
         "--json": "cli/test_attack.py::test_whole_file_is_attacked_in_pieces_and_silence_is_left",
         "--workers": "cli/test_attack_folder.py::test_a_pool_is_asked_for_the_workers",
+    },
+    "concepts": {
+        "--json": "workflows/test_concepts.py::test_a_network_of_level_holds_level_and_uses_it"
     },
     "interrogate": {
         "--records": "cli/test_interrogate.py::test_answers_on_the_disk_are_not_asked_again",

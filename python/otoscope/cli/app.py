@@ -63,6 +63,12 @@ COMMANDS = (
         "Find inputs that drive a unit of a network furthest, beside the real excerpts that do.",
     ),
     Entry(
+        "concepts",
+        "concepts:concepts",
+        MODEL,
+        "Test which concepts a layer holds, and whether the outputs depend on them.",
+    ),
+    Entry(
         "interrogate",
         "interrogate:interrogate",
         MODEL,

@@ -17,6 +17,12 @@ from otoscope.data.ballroom import (
     load_ballroom,
     load_ballroom_rhythm,
 )
+from otoscope.data.concepts import (
+    ConceptPair,
+    ConceptSounds,
+    load_concept_caps,
+    render_concept,
+)
 from otoscope.data.dance import DanceClip, DanceRecipe, plan_dance, render_dance, write_dance
 from otoscope.data.genres import (
     GenreClip,
@@ -51,6 +57,8 @@ __all__ = [
     "AnnotatedSong",
     "BallroomRecording",
     "BallroomRhythm",
+    "ConceptPair",
+    "ConceptSounds",
     "DanceClip",
     "DanceRecipe",
     "DividedFolder",
@@ -68,6 +76,7 @@ __all__ = [
     "load_annotated",
     "load_ballroom",
     "load_ballroom_rhythm",
+    "load_concept_caps",
     "load_genre_folders",
     "load_genres",
     "load_gtzan",
@@ -81,6 +90,7 @@ __all__ = [
     "plan_genres",
     "read_partition",
     "render",
+    "render_concept",
     "render_dance",
     "render_genre",
     "sample",

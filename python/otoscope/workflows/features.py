@@ -23,7 +23,14 @@ from otoscope.signal.audio.files import Blocks
 from otoscope.taps import OutputAxes, Tap
 from otoscope.workflows.recording import load_identified_listener
 
-__all__ = ["FeatureConfig", "SoundFeatures", "comparable", "differences", "layer_feature"]
+__all__ = [
+    "FeatureConfig",
+    "SoundFeatures",
+    "comparable",
+    "differences",
+    "layer_feature",
+    "layer_tap",
+]
 
 # The last layer before the outputs.
 _DEFAULT_LAYERS = {
@@ -143,14 +150,19 @@ def layer_feature(
     model: Any, name: str, layer: str | None = None
 ) -> tuple[Callable[[Tensor], Tensor], str]:
     """Return the features [batch, column] of a layer as a function of a batch, and its name."""
-    advice = Advice("take a layer whose type does with ", Argument("layer"))
-    tap, axes = _tapped(model, FeatureConfig(name, layer), advice)
+    tap, axes = layer_tap(model, name, layer)
 
     def feature(batch: Tensor) -> Tensor:
         with torch.no_grad(), evaluating(model):
             return _columns(tap, axes, batch)
 
     return feature, tap.layer
+
+
+def layer_tap(model: Any, name: str, layer: str | None = None) -> tuple[Tap, OutputAxes]:
+    """Return the tap of a layer of a listening model, by default the last, and its axes."""
+    advice = Advice("take a layer whose type does with ", Argument("layer"))
+    return _tapped(model, FeatureConfig(name, layer), advice)
 
 
 def comparable(about: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""Generated concepts differ in what they are named by; a network that holds one is told so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from otoscope.cli.app import app
+from otoscope.data.concepts import CONCEPTS, load_concept_caps, render_concept
+from otoscope.errors import ParameterError
+from otoscope.signal import write_audio
+from otoscope.workflows.concepts import ConceptsConfig, find_concepts
+
+SR = 8000
+MODEL = """
+import torch
+from torch import nn
+from otoscope.models import WaveformListener
+
+class Level(nn.Module):
+    # units: level, its opposite, and four that hear the first samples
+    def __init__(self):
+        super().__init__()
+        self.units = nn.Identity()
+        self.end = nn.Linear(6, 1)
+        with torch.no_grad():
+            self.end.weight.copy_(torch.tensor([[1.0, 0, 0, 0, 0, 0]]))
+    def forward(self, x):
+        y = x.reshape(len(x), -1)
+        level = y.square().mean(1, keepdim=True).clamp(min=1e-9).log10()
+        units = self.units(torch.cat([level, -level, y[:, 1000:1004]], 1))
+        return self.end(units).sigmoid()
+
+def make():
+    return WaveformListener(Level(), sample_rate=8000, seconds=2.0, output_names=["loud"])
+"""
+
+
+@pytest.mark.parametrize("name", list(CONCEPTS))
+def test_pairs_differ_in_the_concept_and_not_in_level(name: str) -> None:
+    pairs = render_concept(name, 3, sr=SR, seconds=4.0, seed=1)
+    for pair in pairs:
+        assert pair.positive.dtype == np.float32
+        assert len(pair.positive) == len(pair.negative) >= 4 * SR - 1
+        levels = [20 * np.log10(np.sqrt(np.mean(y**2.0))) for y in (pair.positive, pair.negative)]
+        assert levels[0] - levels[1] == pytest.approx(12 if name == "level" else 0, abs=0.05)
+        centroids = [
+            float(
+                (np.abs(np.fft.rfft(y)) ** 2 * np.fft.rfftfreq(len(y))).sum()
+                / (np.abs(np.fft.rfft(y)) ** 2).sum()
+            )
+            for y in (pair.positive, pair.negative)
+        ]
+        assert name != "brightness" or centroids[0] > 1.5 * centroids[1]
+        assert not np.array_equal(pair.positive, pair.negative)
+    again = render_concept(name, 3, sr=SR, seconds=4.0, seed=1)
+    assert np.array_equal(again[2].positive, pairs[2].positive)
+    assert len({pair.group for pair in pairs}) == 3
+
+
+def test_a_network_of_level_holds_level_and_uses_it(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(MODEL)
+    words = f"concepts --model {tmp_path / 'm.py'}:make --layer units --n 8 --n-splits 3"
+    words += " --n-placebos 99 --concept level --concept brightness --json"
+    run = CliRunner().invoke(app, words.split())
+    assert run.exit_code == 0, run.output
+    (layer,) = json.loads(run.stdout)["layers"]
+    level, bright = layer["held"]
+    assert level["accuracy"]["value"] == 1
+    assert level["p_holm"] < 0.05 < bright["p_holm"]
+    (of_level, of_bright) = layer["outputs"]
+    assert of_level["score"]["value"] == 1
+    assert of_level["sensitivity"]["value"] > 0.6  # of two units of one size, one is used
+    assert of_level["p"] < 0.03 < of_bright["p"]
+    assert layer["cosines"][0][0] == pytest.approx(1)
+
+
+def test_folders_are_concepts_and_bad_ones_are_named(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(MODEL)
+    model = f"{tmp_path / 'm.py'}:make"
+    for side, level in (("positive", 0.5), ("negative", 0.05)):
+        (tmp_path / "loud" / side).mkdir(parents=True)
+        for i in range(6):
+            y = level * torch.rand(3 * SR, generator=torch.Generator().manual_seed(i))
+            write_audio(tmp_path / "loud" / side / f"{i}.wav", y, sr=SR)
+    config = ConceptsConfig(
+        model, ("units",), (str(tmp_path / "loud"),), n=8, n_splits=2, n_placebos=19
+    )
+    (held,) = find_concepts(config).layers[0].held
+    assert held.concept == "loud"
+    assert held.accuracy.value > 0.9
+    with pytest.raises(ParameterError, match="concept 'hum' is none of tempo, voice"):
+        find_concepts(ConceptsConfig(model, ("units",), ("hum",), n=8))
+    with pytest.raises(ParameterError, match="no layer 'fc'"):
+        find_concepts(ConceptsConfig(model, ("fc",), ("level",), n=8))
+    with pytest.raises(ParameterError, match="n is 3, must be >= 8"):
+        ConceptsConfig(model, n=3)
+    with pytest.raises(ParameterError, match="concepts names 'level' twice"):
+        ConceptsConfig(model, concepts=("level", "level"))
+
+
+def test_concept_caps_are_the_files_with_and_without_a_tag(tmp_path: Path) -> None:
+    rows = ['a.wav,"rock",happy,"piano, drums",fast', 'b.wav,jazz,sad,"guitar",slow']
+    rows += ['c.wav,jazz,sad,"piano",slow', "d.wav,jazz,sad,,slow"]
+    for name in "abcd":
+        write_audio(tmp_path / f"{name}.wav", torch.zeros(8), sr=SR)
+    table = tmp_path / "metadata.csv"
+    table.write_text("file,genre,mood,instruments,tempo\n" + "\n".join(rows) + "\n")
+    sounds = load_concept_caps(tmp_path, "piano")
+    assert [file.name for file in sounds.positive] == ["a.wav", "c.wav"]
+    assert [file.name for file in sounds.negative] == ["b.wav"]  # d has no instruments at all
+    with pytest.raises(ParameterError, match="no sound with the tag 'tuba'"):
+        load_concept_caps(tmp_path, "tuba")
+    with pytest.raises(ParameterError, match="has no column 'style'"):
+        load_concept_caps(tmp_path, "piano", tag_columns=("style",))
+    (tmp_path / "b.wav").unlink()
+    with pytest.raises(ParameterError, match=r"b.wav, which is not there \(1 of 4\)"):
+        load_concept_caps(tmp_path, "piano")
