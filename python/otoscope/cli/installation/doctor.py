@@ -47,6 +47,7 @@ _IN_USE = (
     "listening",
     "folk",
     "serve",
+    "search",
 )  # by features
 _FOR_DEVELOPMENT = ("bench", "build", "docs", "lint", "test")
 _MODEL_KEYS = (

@@ -167,6 +167,7 @@ class UnitSearch:
             unit=self._index,
             prepare=fitted.prepare,
             maximise=maximise,
+            memory_format="auto",
             stopping=Stopping(bound, _PATIENCE) if stops else None,
         )
 

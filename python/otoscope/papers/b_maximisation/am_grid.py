@@ -20,6 +20,7 @@ from otoscope.explain.maximise.maximiser import check_search
 from otoscope.papers.a_soundlime._excerpts import origin
 from otoscope.papers.b_maximisation._figures import Example, draw_examples
 from otoscope.papers.b_maximisation._search import UnitSearch, directions_of
+from otoscope.papers.b_maximisation._trials import OptunaSearch, require_optuna, search_table
 from otoscope.papers.runs import rows_of_songs, write_run
 from otoscope.progress import Progress, silent
 from otoscope.report.figures import ResultTable
@@ -36,6 +37,7 @@ PUBLISHED = {
 """The paper's distances of the best, median and worst setting."""
 
 _LANDMARKS = ("best", "median", "worst")
+_TRIALS = "am_grid_optuna"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class AmGridConfig:
         Numbers of iterations.
     seeds : int
         Number of searches per setting, >= 2.
+    search : str
+        Search of settings: grid, or optuna for a search with as many steps beside the grid (extra
+        search). It draws from the ranges between the least and the largest of the grid's numbers.
     at_once : int
         Number of searches whose result is kept together, if the run is interrupted.
     resamples : int
@@ -97,6 +102,7 @@ class AmGridConfig:
     penalties: tuple[float, ...] = (0.1, 0.01, 0.001)
     iterations: tuple[int, ...] = (100, 500, 1000)
     seeds: int = 50
+    search: str = "grid"
     at_once: int = 10
     resamples: int = 2000
     seed: int = 0
@@ -105,6 +111,8 @@ class AmGridConfig:
     def __post_init__(self) -> None:
         check_search(self.rates, self.penalties, self.iterations, seeds=self.seeds, seed=self.seed)
         directions_of(self.direction)
+        if self.search not in ("grid", "optuna"):
+            raise ParameterError(f"search is {self.search!r}, must be grid or optuna")
         if self.seeds < 2 or self.at_once < 1:
             raise ParameterError(
                 f"seeds is {self.seeds} and at_once {self.at_once}; must be >= 2 and >= 1"
@@ -134,7 +142,8 @@ def am_grid(config: AmGridConfig, out: Path, *, progress: Progress = silent) -> 
     out : Path
         Folder, made if it does not exist, for ``am_grid.json`` (settings, tables, all activations),
         ``am_grid.svg``, and a sound per example. During the run ``am_grid.jsonl`` holds the
-        searches done; the same command continues an interrupted run.
+        searches done, ``am_grid_optuna.jsonl`` the trials of optuna; the same command continues an
+        interrupted run.
     progress : bool or callable
         True shows a bar over the "runs".
 
@@ -157,6 +166,8 @@ def am_grid(config: AmGridConfig, out: Path, *, progress: Progress = silent) -> 
     --------
     >>> am_grid(AmGridConfig.quick(), Path("results"))  # doctest: +SKIP
     """
+    if config.search == "optuna":
+        require_optuna()  # before any work
     search = UnitSearch(config)
     prior = search.prior_name(config.prior)
     penalties = (0.0,) if prior == "maco" else config.penalties
@@ -207,10 +218,47 @@ def am_grid(config: AmGridConfig, out: Path, *, progress: Progress = silent) -> 
         tables.append(each.table(f"All settings, {direction} ({where})"))
         examples += each.examples(search, config, direction)
     tables.insert(0, _landmarks(ranked, where))
-    draw_examples(out / "am_grid.svg", examples, search.model, title=where, sounds=out)
+    about: dict[str, Any]
     about = {"model": search.identity, "prior": prior, "published": PUBLISHED}
+    if config.search == "optuna":
+        table, about["optuna"] = _beside_optuna(
+            ranked, maximisers, config, out / f"{_TRIALS}.jsonl", where, progress
+        )
+        tables.insert(1, table)
+    draw_examples(out / "am_grid.svg", examples, search.model, title=where, sounds=out)
     write_run(out, "am_grid", config, tables, rows, about)
+    (out / f"{_TRIALS}.jsonl").unlink(missing_ok=True)
     return tables
+
+
+def _beside_optuna(
+    ranked: dict[str, _Ranked],
+    maximisers: dict[bool, Any],
+    config: AmGridConfig,
+    trials: Path,
+    where: str,
+    progress: Progress,
+) -> tuple[ResultTable, list[dict[str, Any]]]:
+    """Search by optuna with the steps of the grid, and set what both chose beside each other."""
+    searches, grids, real = [], [], []
+    for direction, each in ranked.items():
+        setting = each.settings[each.order[0]]
+        search = OptunaSearch(
+            direction=direction,
+            maximiser=maximisers[each.maximise],
+            real=each.real,
+            rates=config.rates,
+            penalties=sorted({it.penalty for it in each.settings}),
+            iterations=config.iterations,
+            seeds=config.seeds,
+            seed=config.seed,
+        )
+        searches.append(search.run(trials, setting, each.budget, progress))
+        distance = float(each.intervals.distance[each.order[0]])
+        grids.append((setting, distance, len(each.settings)))
+        real.append(each.real)
+    about = {"resamples": config.resamples, "seed": config.seed}
+    return search_table(searches, grids, real, where, **about), searches
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,6 +310,14 @@ class _Ranked:
     def order(self) -> list[int]:
         """Numbers of the settings, the nearest first; those without a distance last."""
         return self.intervals.distance.nan_to_num(torch.inf).argsort(stable=True).tolist()
+
+    @property
+    def budget(self) -> int:
+        """Number of steps that were taken: those of the longest runs, which serve the others."""
+        longest = max(setting.iterations for setting in self.settings)
+        taken = zip(self.settings, self.n_steps, strict=True)
+        fractions = [part for setting, part in taken if setting.iterations == longest]
+        return round(sum(fractions) * longest * self.activations.shape[1])
 
     @property
     def landmarks(self) -> dict[str, int]:
