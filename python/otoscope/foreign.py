@@ -26,6 +26,7 @@ __all__ = [
     "files_below",
     "is_listed",
     "parse_json",
+    "read_array",
     "read_arrays",
     "read_json",
     "read_text",
@@ -157,6 +158,14 @@ def read_arrays(path: Path, names: Collection[str]) -> tuple[dict[str, NDArray[A
             with archive.open(info) as member:
                 arrays[name] = _array(name, member, info.file_size)
     return arrays, list(members)
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Read an .npy file of numbers or texts, whose header agrees with the size of the file."""
+    if not path.is_file():
+        raise ParameterError(f"{path} is {'a folder' if path.is_dir() else 'not there'}")
+    with refusing(path, "cannot be read as .npy without pickles"), path.open("rb") as file:
+        return _array("the array", file, path.stat().st_size)
 
 
 def require_small_pickle(raw: bytes, *, names: Collection[str] | None = None) -> None:

@@ -13,6 +13,7 @@ from otoscope.metrics import (
     frechet_infinity,
     frechet_interval,
     frechet_of,
+    kernel_audio_distance,
     kernel_distance,
     kernel_interval,
 )
@@ -94,6 +95,26 @@ def test_kernel_with_all_measures(
     assert distances == pytest.approx(expected, rel=1e-3)
 
 
+def test_all_measures_come_of_one_extraction_and_are_marked(
+    sides: tuple[Path, Path], rows: tuple[torch.Tensor, torch.Tensor], tmp_path: Path
+) -> None:
+    printed, result = measured(tmp_path, *sides, "--metric", "all", "--interval", "--per-file")
+    values = {it["name"]: it for it in result["measures"]}
+    assert values["FAD"]["value"] == pytest.approx(float(frechet_of(*rows)), rel=1e-3)
+    assert values["KAD"]["value"] == pytest.approx(float(kernel_audio_distance(*rows)), rel=1e-3)
+    assert values["KID"]["low"] < values["KID"]["value"] < values["KID"]["high"]
+    assert "the generated side has 3 files; an interval takes 4" in values["MAD"]["reason"]
+    assert result["comparable_with_published"] is False
+    assert "values in synth-singing are not comparable with published figures" in printed
+    assert len(result["per_file"]) == 3
+
+
+def test_sounds_give_all_measures_too(sounds: Path, tmp_path: Path) -> None:
+    command = (sounds / "real", sounds / "made", *MODEL, *HOP, "--metric", "all")
+    result = measured(tmp_path, *command)[1]["measures"]
+    assert all(it["value"] is not None for it in result)
+
+
 def test_kept_features_are_found_again(
     sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +152,7 @@ def test_what_cannot_be_measured_gets_one_line(sounds: Path, tmp_path: Path) -> 
     assert "leave out --infinity" in refused(
         "distance", real, made, "--metric", "kernel", "--infinity"
     )
-    assert "metric is 'kid', must be frechet or kernel" in refused(
+    assert "metric is 'kid', must be frechet, kernel or all" in refused(
         "distance", real, made, "--metric", "kid"
     )
     few = ["distance", sounds / "real", made, *MODEL]

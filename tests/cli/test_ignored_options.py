@@ -161,7 +161,7 @@ VALUES: dict[str, dict[str, str]] = {
 ELSEWHERE = {
     "interrogate": {"--data", "--model", "--import"},
     "maximise": {"--model", "--layer", "--generator"},  # workflows/test_maximise_priors.py
-    "distance": set[str](),
+    "distance": {"--embedding"},  # cli/test_embeddings.py
     "contents": {"--model", "--stems"},
 }
 # Options that change nothing here for another reason than the way: said, checked elsewhere.

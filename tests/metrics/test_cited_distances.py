@@ -1,4 +1,4 @@
-"""Distances that papers cite, against slow definitions; the jackknife's coverage."""
+"""Distances that papers cite, against slow definitions; intervals that leave songs out."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.metrics import (
+    frechet_of,
+    half_sample_intervals,
     jackknife_interval,
     kernel_audio_distance,
+    mauve_score,
     median_distance,
     neighbour_scores,
 )
+from otoscope.metrics.jackknife import block_numbers
+from otoscope.metrics.kernel import Gaussian, KernelSums, Polynomial
 
 
 def rows(n: int, columns: int, seed: int, shift: float = 0.0) -> Tensor:
     return torch.randn(n, columns, generator=torch.Generator().manual_seed(seed)) + shift
+
+
+def frechet(x: Tensor, y: Tensor) -> list[float]:
+    return [float(frechet_of(x, y))]
 
 
 def slow_kernel_distance(x: np.ndarray, y: np.ndarray, sigma: float) -> float:
@@ -95,6 +104,114 @@ def test_jackknife_of_a_difference_of_means_is_the_t_interval() -> None:
     assert found.high - found.value == pytest.approx(2.200985 * error, rel=1e-4)  # t, 11 degrees
 
 
+def test_bounds_of_a_biased_distance_are_moved_by_its_bias() -> None:
+    """The jackknife removes a bias of b / n: of the plain variance it is that of n - 1."""
+    x, y = rows(15, 1, 11), rows(400, 1, 12)
+
+    def plain(a: Tensor, b: Tensor) -> float:
+        return float(a.var(correction=0))
+
+    found = jackknife_interval(plain, x, y, is_biased=True)
+    assert (found.low + found.high) / 2 == pytest.approx(float(x.var()), rel=1e-5)
+    assert found.value == pytest.approx(float(x.var(correction=0)), rel=1e-6)
+
+
+@pytest.mark.parametrize("kernel", [Polynomial(), Gaussian(1.3)])
+def test_sums_over_groups_leave_each_of_them_out(kernel: Polynomial | Gaussian) -> None:
+    x, y = rows(13, 3, 13), rows(9, 3, 14, 0.4)
+    groups = torch.arange(13) % 4, torch.arange(9) % 3
+    left_out = KernelSums.of(x, y, kernel, groups=groups).without_each()
+    for group in range(4):
+        expected = KernelSums.of(x[groups[0] != group], y, kernel).whole()
+        assert float(left_out[0][group]) == pytest.approx(float(expected), rel=1e-9)
+    for group in range(3):
+        expected = KernelSums.of(x, y[groups[1] != group], kernel).whole()
+        assert float(left_out[1][group]) == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_blocks_hold_whole_songs_of_about_equal_number() -> None:
+    songs = torch.arange(50).repeat_interleave(3)
+    blocks = block_numbers(songs, 20)
+    assert int(blocks.max()) == 19
+    for song in range(50):
+        assert len(blocks[songs == song].unique()) == 1
+    assert {int(n) for n in torch.bincount(blocks[::3])} == {2, 3}
+    assert block_numbers(torch.tensor([0, 1, 0]), 20).unique().tolist() == [0, 1]
+
+
+def test_the_deviation_of_halves_is_the_standard_error() -> None:
+    """Of a mean of n numbers it is s / sqrt(n); of Student's t with 39 degrees 2.0227 of them."""
+    x, y = rows(40, 1, 15), rows(40, 1, 16)
+    (found,) = half_sample_intervals(lambda a, b: [float(a.mean())], x, y, samples=4000)
+    error = float(x.std()) / math.sqrt(40)
+    assert (found.high - found.low) / 2 == pytest.approx(2.0227 * error, rel=0.05)
+    assert found.value == pytest.approx(float(x.mean()))
+
+
+def test_halves_are_of_songs_not_of_rows() -> None:
+    songs = torch.arange(9).repeat_interleave(4)
+    x, sizes = rows(36, 1, 17), set()
+
+    def score(a: Tensor, b: Tensor) -> list[float]:
+        sizes.add((len(a), len(b)))
+        return [0.0]
+
+    half_sample_intervals(score, x, x, groups=(songs, None), samples=20)
+    assert sizes == {(16, 18), (20, 18), (36, 36)}
+
+
+def slow_mauve(p: list[float], q: list[float]) -> float:
+    """Pillutla et al. (2021): area under the curve of exp(-5 KL) from 25 mixtures, both ways."""
+
+    def likeness(a: list[float], b: list[float]) -> float:
+        terms = [x * math.log(x / y) for x, y in zip(a, b, strict=True) if x > 0]
+        return math.exp(-5 * sum(terms))
+
+    points = [(1.0, 0.0)]
+    for i in range(25):
+        w = 1e-6 + i * (1 - 2e-6) / 24
+        mixture = [w * x + (1 - w) * y for x, y in zip(p, q, strict=True)]
+        points.append((likeness(q, mixture), likeness(p, mixture)))
+    points.append((0.0, 1.0))
+
+    def area(curve: list[tuple[float, float]]) -> float:
+        curve = sorted(curve, key=lambda point: (point[0], -point[1]))
+        pairs = itertools.pairwise(curve)
+        return sum((c - a) * (b + d) / 2 for (a, b), (c, d) in pairs)
+
+    return (area(points) + area([(y, x) for x, y in points])) / 2
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.2, 0.6), (1.0, 0.0), (0.9, 0.1)])
+def test_mauve_of_two_far_clusters_is_that_of_their_fractions(
+    fractions: tuple[float, float],
+) -> None:
+    """Clusters that nothing can mistake: a row is one of two opposite directions."""
+    towards = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    sides = []
+    for seed, fraction in enumerate(fractions):
+        n = round(40 * fraction)
+        which = torch.tensor([0] * n + [1] * (40 - n))
+        length = 1 + rows(40, 1, seed).abs()  # is divided out
+        sides.append(length * (towards[which] + 0.01 * rows(40, 2, 9 + seed)))
+    found = mauve_score(*sides, n_clusters=2)
+    p, q = ([fraction, 1 - fraction] for fraction in fractions)
+    assert found.similarity == pytest.approx(slow_mauve(p, q), rel=1e-9)
+    assert found.divergence == pytest.approx(-math.log(slow_mauve(p, q)), abs=1e-9)
+
+
+def test_mauve_falls_with_the_shift_and_takes_wide_rows() -> None:
+    for n, columns in ((200, 5), (30, 80)):
+        near, far = (
+            mauve_score(rows(n, columns, 20) + 1, rows(n, columns, 21) + 1 + shift).similarity
+            for shift in (0.0, 3.0)
+        )
+        assert 0 < far < near <= 1
+    assert mauve_score(torch.ones(30, 2), torch.ones(30, 2)).divergence == pytest.approx(
+        0, abs=1e-5
+    )
+
+
 def test_intervals_over_songs_hold_the_truth_as_often_as_they_say() -> None:
     """Rows of a song share its level: leaving out rows would be far too sure."""
     generator, n_held, n_by_row = torch.Generator().manual_seed(8), 0, 0
@@ -130,6 +247,11 @@ def test_intervals_over_songs_hold_the_truth_as_often_as_they_say() -> None:
         (lambda: kernel_audio_distance(rows(1, 2, 0), rows(9, 2, 0)), "real set has 1 rows"),
         (lambda: kernel_audio_distance(torch.zeros(4, 2), rows(9, 2, 0)), r"bandwidth is 0\.0"),
         (lambda: median_distance(rows(1, 2, 0)), "there are 1 rows"),
+        (lambda: mauve_score(rows(1, 2, 0), rows(9, 2, 0)), "real set has 1 rows"),
+        (lambda: mauve_score(rows(9, 2, 0), rows(9, 2, 0) / 0), "generated set has 9 rows"),
+        (lambda: mauve_score(rows(9, 2, 0), rows(9, 2, 0), n_clusters=1), "n_clusters is 1"),
+        (lambda: half_sample_intervals(frechet, rows(3, 1, 0), rows(9, 1, 0)), "has 3 groups"),
+        (lambda: half_sample_intervals(frechet, rows(9, 1, 0), rows(9, 1, 0), samples=3), "is 3"),
         (
             lambda: jackknife_interval(
                 kernel_audio_distance, rows(9, 2, 0), rows(9, 2, 1), groups=(torch.zeros(9), None)

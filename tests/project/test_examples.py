@@ -42,6 +42,17 @@ def test_distance_pairs_are_in_the_order_that_everyone_expects(tmp_path: Path) -
     assert f"{tones['frechet']:.3g}" in printed
 
 
+@pytest.mark.slow
+def test_intervals_hold_the_truth_about_as_often_as_they_say(tmp_path: Path) -> None:
+    """Of 100 draws at 95 %, fewer than 88 hold it once in 500 runs."""
+    path = tmp_path / "coverage.json"
+    run("interval_coverage.py", "--songs", "24", "--draws", "100", "--json", str(path))
+    rows = json.loads(path.read_text())["rows"]
+    names = ["FAD", "KID", "KAD", "MAD", "precision", "recall", "density", "coverage"]
+    assert [row["measure"] for row in rows] == names
+    assert all(row["coverage"] >= 0.88 for row in rows), rows
+
+
 def test_occlude_writes_a_picture(tmp_path: Path) -> None:
     run("occlude.py", str(tmp_path / "picture.png"))
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")

@@ -3,12 +3,10 @@ from .distances import FrechetDistance, KernelDistance
 from .feature_set import FeatureSet, FewRows
 from .gaussian import frechet_distance
 from .interval import Interval
+from .jackknife import half_sample_intervals, jackknife_interval
 from .kernel import kernel_distance, kernel_interval
-from .kernel_audio import (
-    jackknife_interval,
-    kernel_audio_distance,
-    median_distance,
-)
+from .kernel_audio import kernel_audio_distance, median_distance
+from .mauve import MauveScore, mauve_score
 from .neighbours import NeighbourScores, neighbour_scores
 from .resampling import (
     Extrapolation,
@@ -25,16 +23,19 @@ __all__ = [
     "FrechetDistance",
     "Interval",
     "KernelDistance",
+    "MauveScore",
     "NeighbourScores",
     "Statistics",
     "frechet_distance",
     "frechet_infinity",
     "frechet_interval",
     "frechet_of",
+    "half_sample_intervals",
     "jackknife_interval",
     "kernel_audio_distance",
     "kernel_distance",
     "kernel_interval",
+    "mauve_score",
     "median_distance",
     "neighbour_scores",
     "statistics",

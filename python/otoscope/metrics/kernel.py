@@ -1,4 +1,6 @@
-"""Kernel distance (KID): unbiased squared maximum mean discrepancy with a polynomial kernel.
+"""Kernel distances: unbiased squared maximum mean discrepancy, by sums over groups of rows.
+
+The kernel distance (KID) has a polynomial kernel, the kernel audio distance a Gaussian one.
 
 The estimate needs no covariance: its expectation is exact for any number of rows >= 2, and it
 scatters around 0, with both signs, for sets from one distribution.
@@ -17,7 +19,7 @@ from otoscope.metrics.feature_set import check_features
 from otoscope.metrics.interval import Interval
 from otoscope.metrics.resampling import check_level, group_numbers
 
-__all__ = ["KernelSums", "kernel_distance", "kernel_interval"]
+__all__ = ["Gaussian", "KernelSums", "Polynomial", "kernel_distance", "kernel_interval"]
 
 _BLOCK = 2048  # rows per block: a block of the kernel matrix has 32 MB
 
@@ -64,8 +66,7 @@ def kernel_distance(
     >>> kernel_distance(torch.tensor([[0.0], [0.0]]), torch.tensor([[1.0], [1.0]]))
     tensor(7., dtype=torch.float64)
     """
-    sums = KernelSums.of(real, generated, degree=degree, gamma=gamma, coef=coef)
-    return sums.distances(*(torch.ones(1, 1, dtype=torch.float64, device=real.device),) * 2)[0]
+    return KernelSums.of(real, generated, Polynomial(degree, gamma, coef)).whole()
 
 
 def kernel_interval(  # noqa: PLR0913  # settings are keyword-only
@@ -127,9 +128,8 @@ def kernel_interval(  # noqa: PLR0913  # settings are keyword-only
     True
     """
     check_level(level, resamples)
-    sums = KernelSums.of(
-        real, generated, groups=groups, degree=degree, gamma=gamma, coef=coef, by_row=True
-    )
+    kernel = Polynomial(degree, gamma, coef)
+    sums = KernelSums.of(real, generated, kernel, groups=groups, by_row=True)
     generator = torch.Generator().manual_seed(seed)
 
     def copies(side: str, n_groups: int) -> Tensor:
@@ -142,12 +142,62 @@ def kernel_interval(  # noqa: PLR0913  # settings are keyword-only
     drawn = sums.distances(
         copies("real", len(sums.real.counts)), copies("generated", len(sums.generated.counts))
     )
-    whole = [torch.ones_like(side.counts)[None] for side in (sums.real, sums.generated)]
-    value = float(sums.distances(*whole)[0])
+    value = float(sums.whole())
     drawn = drawn[drawn.isfinite()]  # not of single rows, all copies of one another
     tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
     low, high = drawn.cpu().quantile(tails).tolist()
     return Interval(value, low, high, level)
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """Kernel (gamma x.y + coef)^degree; without ``gamma`` it is 1 / columns."""
+
+    degree: int = 3
+    gamma: float | None = None
+    coef: float = 1.0
+
+    def __post_init__(self) -> None:
+        degree, gamma, coef = self.degree, self.gamma, self.coef
+        is_scale = gamma is None or 0 < gamma < inf
+        if not isinstance(degree, int) or degree < 1 or not is_scale or not 0 <= coef < inf:
+            raise ParameterError(
+                f"degree is {degree}, gamma {gamma} and coef {coef}; must be a whole number >= 1, "
+                "and finite, > 0 and >= 0"
+            )
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """Compute the kernel of all pairs [row of x, row of y]."""
+        return (self._scale(x) * x @ y.mT + self.coef).pow(self.degree)
+
+    def own(self, x: Tensor) -> Tensor:
+        """Compute the kernel of each row with itself [row]."""
+        return (self._scale(x) * x.square().sum(-1) + self.coef).pow(self.degree)
+
+    def _scale(self, x: Tensor) -> float:
+        return 1 / x.shape[-1] if self.gamma is None else self.gamma
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Kernel exp(-d^2 / (2 bandwidth^2)) of the Euclidean distance d."""
+
+    bandwidth: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.bandwidth < inf:
+            raise ParameterError(
+                f"bandwidth is {self.bandwidth}, must be finite and > 0: rows must differ"
+            )
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """Compute the kernel of all pairs [row of x, row of y]."""
+        distances = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+        return (distances.square() / (-2 * self.bandwidth**2)).exp()
+
+    def own(self, x: Tensor) -> Tensor:
+        """Compute the kernel of each row with itself [row]."""
+        return x.new_ones(len(x))
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,25 +231,17 @@ class KernelSums:
         cls,
         real: Tensor,
         generated: Tensor,
+        kernel: Polynomial | Gaussian,
         *,
         groups: tuple[Tensor | None, Tensor | None] = (None, None),
         by_row: bool = False,
-        degree: int = 3,
-        gamma: float | None = None,
-        coef: float = 1.0,
     ) -> KernelSums:
-        """Sum the kernel of `kernel_distance`.
+        """Sum a kernel; ``groups`` are numbers [row].
 
-        ``groups`` are numbers [row]; without them a set is one group, or each row is (``by_row``).
+        Without groups a set is one group, or each row is (``by_row``).
         """
         check_features(real)
         check_features(generated, columns=real.shape[-1])
-        scale = 1 / real.shape[-1] if gamma is None else gamma
-        if not isinstance(degree, int) or degree < 1 or not 0 < scale < inf or not 0 <= coef < inf:
-            raise ParameterError(
-                f"degree is {degree}, gamma {gamma} and coef {coef}; must be a whole number >= 1, "
-                "and finite, > 0 and >= 0"
-            )
         x, y = real.detach().double(), generated.detach().double()
         for side, rows in (("real", x), ("generated", y)):
             if len(rows) < 2:
@@ -216,17 +258,30 @@ class KernelSums:
             n_a, n_b = int(of_a.max()) + 1, int(of_b.max()) + 1
             total = a.new_zeros(n_a, n_b)
             for part, of_part in zip(a.split(_BLOCK), of_a.split(_BLOCK), strict=True):
-                values = (scale * part @ b.mT + coef).pow(degree)
-                total.index_add_(0, of_part, _by_group(values, of_b, n_b))
+                total.index_add_(0, of_part, _by_group(kernel(part, b), of_b, n_b))
             return total
 
         def within(a: Tensor, of_a: Tensor) -> _Within:
-            own = (scale * a.square().sum(-1) + coef).pow(degree)[None]
+            own = kernel.own(a)[None]
             n = int(of_a.max()) + 1
             counts = torch.bincount(of_a, minlength=n).double()
             return _Within(counts, totals(a, a, of_a, of_a), _by_group(own, of_a, n)[0])
 
         return cls(within(x, numbers[0]), within(y, numbers[1]), totals(x, y, *numbers))
+
+    def whole(self) -> Tensor:
+        """Compute the distance [] of the two sets."""
+        sides = (self.real.counts, self.generated.counts)
+        return self.distances(*(torch.ones_like(counts)[None] for counts in sides))[0]
+
+    def without_each(self) -> tuple[Tensor, Tensor]:
+        """Compute distances without each group of the real side, and of the generated one."""
+        one = [torch.ones_like(side.counts) for side in (self.real, self.generated)]
+        all_but = [each - torch.diag(each) for each in one]  # [group left out, group]
+        return (
+            self.distances(all_but[0], one[1].expand(len(one[0]), -1)),
+            self.distances(one[0].expand(len(one[1]), -1), all_but[1]),
+        )
 
     def distances(self, real: Tensor, generated: Tensor) -> Tensor:
         """Compute distances [sample] of samples, given the copies of each group.

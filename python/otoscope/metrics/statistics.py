@@ -181,13 +181,16 @@ def save(path: str | Path, statistics: Statistics) -> None:
         np.savez(file, **arrays)
 
 
-def load(path: str | Path) -> Statistics:
+def load(path: str | Path, *, embedding: str | None = None) -> Statistics:
     """Read statistics that otoscope or another tool wrote.
 
     Parameters
     ----------
     path : str or Path
         File (.npz) with ``mu`` and ``cov`` (or ``sigma``); pickled objects are not read.
+    embedding : str, optional
+        Name of an embedding, for a file of the toolkit fadtk, which holds ``NAME.mu`` and
+        ``NAME.cov`` of several.
 
     Returns
     -------
@@ -204,11 +207,14 @@ def load(path: str | Path) -> Statistics:
     >>> load("real.npz")  # doctest: +SKIP
     """
     path = Path(path)
-    arrays, contents = read_arrays(path, ("mu", *_COVARIANCE, *_OPTIONAL))
+    prefix = "" if embedding is None else f"{embedding}."
+    wanted = [prefix + name for name in ("mu", *_COVARIANCE)]
+    read, contents = read_arrays(path, (*wanted, *_OPTIONAL))
+    arrays = {name.removeprefix(prefix): array for name, array in read.items()}
     name = next((name for name in _COVARIANCE if name in arrays), None)
     if "mu" not in arrays or name is None:
         listed = ", ".join(sorted(contents)[:_LISTED]) or "nothing"
-        raise ParameterError(f"{path} holds {listed}; statistics hold mu and cov")
+        raise ParameterError(f"{path} holds {listed}; statistics hold {prefix}mu and {prefix}cov")
     if "format" in arrays:  # other tools write no format
         read_document({"format": str(arrays["format"])}, _KIND, _VERSION, name=f"file {path}")
     with refusing(path, "holds no statistics"):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from otoscope.errors import Advice, Argument, Ignored, ParameterError, refuse_ignored
 from otoscope.metrics import (
@@ -21,13 +22,22 @@ from otoscope.metrics import (
     frechet_interval,
     kernel_distance,
     kernel_interval,
+    median_distance,
 )
 from otoscope.metrics.gaussian import distance
-from otoscope.metrics.kernel import KernelSums
+from otoscope.metrics.kernel import Gaussian, KernelSums, Polynomial
+from otoscope.metrics.kernel_audio import KAD_SCALE
 from otoscope.models import zoo
 from otoscope.progress import Progress, silent
-from otoscope.workflows.distance_result import DistanceConfig, DistanceResult, FileDistance
+from otoscope.workflows.distance_result import (
+    DistanceConfig,
+    DistanceResult,
+    FileDistance,
+    Measure,
+)
+from otoscope.workflows.embeddings import has_embeddings, load_embedded, read_embeddings
 from otoscope.workflows.features import FeatureConfig, SoundFeatures, comparable, differences
+from otoscope.workflows.measures import cited_measures
 from otoscope.workflows.stats import StatsResult, load_statistics, measure
 
 __all__ = ["measure_distance"]
@@ -48,7 +58,7 @@ def measure_distance(
     Parameters
     ----------
     real, generated : Path
-        Folders, sound files, or statistics (.npz).
+        Folders, sound files, statistics (.npz), or folders of embeddings (.npy).
     config : FeatureConfig
         Model, layer and excerpts. A missing model, if it is one of the zoo, and a missing layer or
         hop of the same model, are taken from the statistics.
@@ -79,14 +89,16 @@ def measure_distance(
     >>> measure_distance(Path("real"), Path("made"), config)  # doctest: +SKIP
     """
     measures = measures or DistanceConfig()
-    loaded = [_loaded(path, config) for path in (real, generated)]
+    named = (("real", real), ("generated", generated))
+    loaded = [_loaded(path, config, measures, name, progress) for name, path in named]
     if None not in loaded:
         _check_options(loaded, config, keep)
     for side, is_generated in zip(loaded, (False, True), strict=True):
-        if side and (measures.metric == "kernel" or (is_generated and measures.needs_rows)):
+        if side and measures.requires_rows(is_generated=is_generated):
             side.rows()  # before any work
     sides = [side for side in loaded if side]
     if None in loaded:
+        _refuse_mixed(loaded)
         about = next((side.features for side in sides if side.features), {})
         features = SoundFeatures(_completed(config, about), keep_rows=measures.needs_rows)
         if about and (changes := differences(about, features.about)):
@@ -116,7 +128,13 @@ def _measured(
     """Measure what the config asks for; the features that it needs are there."""
     songs = real.song_of_row(), generated.song_of_row()
     interval, infinity = None, None
-    if config.metric == "kernel":
+    cited: tuple[Measure, ...] = ()
+    if config.metric == "all":
+        cited = cited_measures(
+            real, generated, interval=config.interval, seed=config.seed, progress=progress
+        )
+        value = cited[0].value or 0.0
+    elif config.metric == "kernel":
         x, y = real.rows(), generated.rows()
         value = float(kernel_distance(x, y))
         if config.interval:
@@ -140,7 +158,7 @@ def _measured(
                     reference, generated.rows(), seed=config.seed, progress=progress
                 )
     files = _of_files(real, generated, config) if config.per_file else ()
-    return DistanceResult(value, real, generated, config, interval, infinity, files)
+    return DistanceResult(value, real, generated, config, interval, infinity, files, cited)
 
 
 def _of_files(
@@ -152,10 +170,17 @@ def _of_files(
         raise ParameterError(f"{generated.path} does not say which excerpts are of which file")
     names = [name for name, n in counts.items() if n]
     rows = generated.rows()
-    if config.metric == "kernel":
-        sums = KernelSums.of(real.rows(), rows, groups=(None, songs))
+
+    def by_kernel(kernel: Polynomial | Gaussian) -> Tensor:
+        sums = KernelSums.of(real.rows(), rows, kernel, groups=(None, songs))
         alone = torch.eye(len(names), dtype=torch.float64)
-        distances = sums.distances(torch.ones(len(names), 1, dtype=torch.float64), alone).tolist()
+        return sums.distances(torch.ones(len(names), 1, dtype=torch.float64), alone)
+
+    audio = torch.full((len(names),), math.nan)
+    if config.metric == "all" and real.statistics.rows is not None:
+        audio = KAD_SCALE * by_kernel(Gaussian(median_distance(real.rows())))
+    if config.metric == "kernel":
+        distances = by_kernel(Polynomial()).tolist()
     else:
         normal = real.statistics.normal()
         distances = [
@@ -163,18 +188,24 @@ def _of_files(
             for part in rows.split([counts[name] for name in names])
         ]
     files = [
-        FileDistance(name, counts[name], None if math.isnan(value) else value)
-        for name, value in zip(names, distances, strict=True)
+        FileDistance(name, counts[name], *(None if math.isnan(x) else x for x in values))
+        for name, *values in zip(names, distances, audio.tolist(), strict=True)
     ]
     return tuple(sorted(files, key=lambda it: -math.inf if it.distance is None else it.distance))[
         ::-1
     ]
 
 
-def _loaded(path: Path, config: FeatureConfig) -> StatsResult | None:
-    """Load statistics and check their model and layer; return None for sounds."""
+def _loaded(
+    path: Path, config: FeatureConfig, measures: DistanceConfig, side_name: str, progress: Progress
+) -> StatsResult | None:
+    """Load embeddings, or statistics and check their model and layer; return None for sounds."""
+    how: dict[str, Any] = {"keep_rows": measures.needs_rows, "name": f"{side_name} files"}
+    if measures.embedding is not None:
+        return load_embedded(path, measures.embedding, **how, progress=progress)
     if path.suffix != ".npz":
-        return None
+        is_embedded = has_embeddings(path)
+        return read_embeddings(path, **how, progress=progress) if is_embedded else None
     side = StatsResult(path, load_statistics(path))
     for name in ("model", "layer"):
         value = getattr(config, name)
@@ -185,14 +216,29 @@ def _loaded(path: Path, config: FeatureConfig) -> StatsResult | None:
     return side
 
 
+def _refuse_mixed(sides: Sequence[StatsResult | None]) -> None:
+    """Refuse sounds beside embeddings of another tool, whose model is not run here."""
+    for side in sides:
+        if side and "embedding" in side.statistics.settings:
+            raise ParameterError(
+                f"{side.path} holds embeddings of another tool, and the other side is sounds",
+                advice=Advice(
+                    "compute embeddings of both, and name them with ",
+                    Argument("embedding", "clap-laion-music"),
+                ),
+            )
+
+
 def _check_options(
     sides: Sequence[StatsResult | None], config: FeatureConfig, keep: Path | None
 ) -> None:
     """Refuse settings of sounds where both sides are statistics."""
-    reason = "and both sides are statistics, which are not measured again"
+    is_embedded = any(side and "embedding" in side.statistics.settings for side in sides)
+    kind = "embeddings" if is_embedded else "statistics"
+    reason = f"and both sides are {kind}, which are not measured again"
     ignored = [Ignored(name, reason) for name in ("hop", "channel_axis", "padded")]
     if not any(side and side.features for side in sides):
-        unknown = "and neither side says what its features are of"
+        unknown = reason if is_embedded else "and neither side says what its features are of"
         ignored += [Ignored(name, unknown) for name in ("model", "layer")]
     refuse_ignored([config], ignored)
     if keep is not None:
@@ -251,6 +297,11 @@ def _require_alike(first: StatsResult, second: StatsResult) -> None:
         raise ParameterError(
             f"{first.path} and {second.path} are of different features ({changes}); "
             "measure one of them again"
+        )
+    names = {side.embedding for side in (first, second) if side.embedding}
+    if len(names) > 1:
+        raise ParameterError(
+            f"{first.path} and {second.path} are of different embeddings: {', '.join(names)}"
         )
     columns = [len(side.statistics.mean) for side in (first, second)]
     if columns[0] != columns[1]:

@@ -11,7 +11,10 @@ from otoscope.metrics import Extrapolation, Interval
 from otoscope.workflows.features import differences
 from otoscope.workflows.stats import StatsResult
 
-__all__ = ["DistanceConfig", "DistanceResult", "FileDistance"]
+__all__ = ["METRICS", "DistanceConfig", "DistanceResult", "FileDistance", "Measure"]
+
+METRICS = ("frechet", "kernel", "all")
+"""Names of the metrics; all is a table of everything that papers cite."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +23,22 @@ class DistanceConfig:
 
     Parameters
     ----------
-    metric : {"frechet", "kernel"}
-        Fréchet distance of normal distributions, or kernel distance (KID): it has no bias for few
-        excerpts, and another scale.
+    metric : {"frechet", "kernel", "all"}
+        Fréchet distance of normal distributions; kernel distance (KID), which has no bias for few
+        excerpts, and another scale; or all measures that papers cite, in one table: these two, the
+        extrapolated Fréchet distance, KAD, MAD, precision, recall, density and coverage.
     infinity : bool
         Extrapolate the Fréchet distance to infinitely many generated excerpts.
     interval : bool
-        Bootstrap a 95 % confidence interval, drawing whole files.
+        Compute 95 % confidence intervals over files: a bootstrap that draws whole files; of all
+        measures, by leaving files out.
     per_file : bool
         Measure each generated file by itself, and rank the files.
+    embedding : str, optional
+        Embedding that fadtk or kadtk computed, to read instead of sounds: the name of a folder of
+        .npy files in REAL/embeddings and GENERATED/embeddings, such as clap-laion-music.
     seed : int
-        Random seed of the bootstrap and of the extrapolation.
+        Random seed of bootstrap, halves, clusters and extrapolation.
 
     Examples
     --------
@@ -42,11 +50,17 @@ class DistanceConfig:
     infinity: bool = False
     interval: bool = False
     per_file: bool = False
+    embedding: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.metric not in ("frechet", "kernel"):
-            raise ParameterError(f"metric is {self.metric!r}, must be frechet or kernel")
+        if self.metric not in METRICS:
+            raise ParameterError(f"metric is {self.metric!r}, must be frechet, kernel or all")
+        if self.metric == "all" and self.infinity:
+            raise ParameterError(
+                "all measures hold the extrapolated distance",
+                advice=Advice("leave out ", Argument("infinity", True)),
+            )
         if self.metric == "kernel" and self.infinity:
             raise ParameterError(
                 "the kernel distance is not biased: there is nothing to extrapolate",
@@ -56,7 +70,13 @@ class DistanceConfig:
     @property
     def needs_rows(self) -> bool:
         """Whether mean and covariance are not enough: the features of excerpts are needed."""
-        return self.metric == "kernel" or self.infinity or self.interval or self.per_file
+        return self.metric != "frechet" or self.infinity or self.interval or self.per_file
+
+    def requires_rows(self, *, is_generated: bool) -> bool:
+        """Whether a side without the features of excerpts is refused, not listed with a reason."""
+        if self.metric == "all":
+            return is_generated and self.per_file
+        return self.metric == "kernel" or (is_generated and self.needs_rows)
 
 
 @dataclass(frozen=True)
@@ -71,11 +91,40 @@ class FileDistance:
         Number of excerpts.
     distance : float, optional
         Distance; None of a single excerpt, which has no covariance and no pairs.
+    kernel_audio : float, optional
+        Kernel audio distance, where all measures are computed.
     """
 
     file: str
     n: int
     distance: float | None
+    kernel_audio: float | None = None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One of the measures that papers cite.
+
+    Parameters
+    ----------
+    name : str
+        Short name, such as "KAD".
+    meaning : str
+        What it is, in words.
+    value : float, optional
+        Value; None if it cannot be computed.
+    low, high : float, optional
+        Bounds of the 95 % interval over files, if there are any.
+    reason : str
+        Reason why value or interval is missing.
+    """
+
+    name: str
+    meaning: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +145,8 @@ class DistanceResult:
         Distances of growing numbers of generated excerpts; its value is the extrapolated distance.
     files : tuple of FileDistance
         Generated files, the furthest first.
+    measures : tuple of Measure
+        All measures, if these are what was asked for; ``distance`` is the first of them.
 
     Examples
     --------
@@ -110,12 +161,14 @@ class DistanceResult:
     interval: Interval | None = None
     infinity: Extrapolation | None = None
     files: tuple[FileDistance, ...] = ()
+    measures: tuple[Measure, ...] = ()
 
     @property
     def is_of_few(self) -> bool:
         """Whether a Fréchet distance is far too large, since there are few excerpts."""
-        is_frechet = self.config.metric == "frechet"
-        return is_frechet and bool(self.real.few_rows or self.generated.few_rows)
+        return self.config.metric != "kernel" and bool(
+            self.real.few_rows or self.generated.few_rows
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -126,7 +179,7 @@ class DistanceResult:
             notes += [side.few_rows for side in sides if side.few_rows]
         notes += self._files_of_one
         measured = [file.n for file in self.files if file.distance is not None]
-        if self.config.metric == "frechet" and measured:
+        if self.config.metric != "kernel" and measured:
             fewest, columns = min(measured), len(self.real.statistics.mean)
             if fewest <= columns:
                 notes.append(
@@ -136,7 +189,7 @@ class DistanceResult:
         if self.interval and self.real.statistics.rows is None:
             notes.append(f"{self.real.path} is taken as exact in the interval: it has no features")
         for side in sides:
-            if not side.features:
+            if not side.features and not side.embedding:
                 notes.append(
                     f"{side.path} does not say which model and layer it is of; the distance means "
                     "something only if they are the same"
@@ -150,7 +203,29 @@ class DistanceResult:
                 "the sides were measured by models of the same weights and different code; the "
                 "distance means something only if both codes compute the same"
             )
+        notes += [self.comparison] if self.comparison else []
         return tuple(notes)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether papers give figures in this embedding, so that values may be compared."""
+        return bool(self.real.embedding or self.generated.embedding)
+
+    @property
+    def comparison(self) -> str:
+        """Say which other values these may be compared with; empty if the features are unknown."""
+        if about := self.real.features or self.generated.features:
+            name = about.get("name") or about["model"]
+            return (
+                f"values in {name} are not comparable with published figures, which are in VGGish, "
+                "CLAP, MERT and the like: those need embeddings of fadtk or kadtk (--embedding)"
+            )
+        if embedding := self.real.embedding or self.generated.embedding:
+            return (
+                f"values in {embedding} may be compared with published figures of the same "
+                "embedding, real set and number of rows"
+            )
+        return ""
 
     @property
     def _files_of_one(self) -> list[str]:
@@ -158,7 +233,7 @@ class DistanceResult:
         n_alone = sum(file.distance is None for file in self.files)
         if not n_alone:
             return []
-        lacks = "no covariance" if self.config.metric == "frechet" else "no pairs"
+        lacks = "no pairs" if self.config.metric == "kernel" else "no covariance"
         about = self.generated.features
         of = "an excerpt"
         if about:
@@ -187,9 +262,12 @@ class DistanceResult:
             "interval": self.interval,
             "infinity": self.infinity,
             "per_file": self.files if self.config.per_file else None,
+            "measures": self.measures if self.config.metric == "all" else None,
             "seed": self.config.seed,
             "columns": len(self.real.statistics.mean),
             "features": self.real.features or self.generated.features,
+            "embedding": self.real.embedding or self.generated.embedding or None,
+            "comparable_with_published": self.is_published,
             **sides,
             "notes": self.notes,
             "versions": records.versions(),

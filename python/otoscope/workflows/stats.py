@@ -77,6 +77,11 @@ class StatsResult:
         return features
 
     @property
+    def embedding(self) -> str:
+        """Name of the embedding that another tool computed; empty if there is none."""
+        return str(self.statistics.settings.get("embedding", ""))
+
+    @property
     def truncated(self) -> dict[str, str]:
         """Say what each file that was cut off lacks, see `signal.truncation`."""
         truncated: dict[str, str] = self.statistics.settings.get("truncated", {})
@@ -142,9 +147,9 @@ class StatsResult:
         return torch.arange(len(counts)).repeat_interleave(counts)
 
 
-def load_statistics(path: Path) -> Statistics:
+def load_statistics(path: Path, *, embedding: str | None = None) -> Statistics:
     """Read a file of statistics; settings that are not of otoscope's types are refused."""
-    loaded = statistics.load(path)
+    loaded = statistics.load(path, embedding=embedding)
     settings = loaded.settings
     present = {
         name: dict

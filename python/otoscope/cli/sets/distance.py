@@ -35,10 +35,11 @@ from otoscope.documents import document
 
 if TYPE_CHECKING:
     from otoscope.workflows import DistanceResult
+    from otoscope.workflows.distance_result import Measure
 
 __all__ = ["distance", "stats"]
 
-_NAMES = {"frechet": "Fréchet distance", "kernel": "kernel distance"}
+_NAMES = {"frechet": "Fréchet distance", "kernel": "kernel distance", "all": "Fréchet distance"}
 _OPTIONS = ("padded",)  # what reasons for skipping a file may advise
 
 _CONFIG = Config("workflows.features", "FeatureConfig")
@@ -51,10 +52,17 @@ _Padded = Annotated[bool, _CONFIG.option("padded", rich_help_panel=INPUT)]
 
 def distance(  # noqa: PLR0913 - a command has the options it has
     real: Annotated[
-        Path, typer.Argument(metavar="REAL", help="Folder of sounds, or statistics (.npz).")
+        Path,
+        typer.Argument(
+            metavar="REAL", help="Folder of sounds or of embeddings (.npy), or statistics (.npz)."
+        ),
     ],
     generated: Annotated[
-        Path, typer.Argument(metavar="GENERATED", help="Folder of sounds, or statistics (.npz).")
+        Path,
+        typer.Argument(
+            metavar="GENERATED",
+            help="Folder of sounds or of embeddings (.npy), or statistics (.npz).",
+        ),
     ],
     model: Annotated[
         str | None,
@@ -72,6 +80,9 @@ def distance(  # noqa: PLR0913 - a command has the options it has
     infinity: Annotated[bool, _DISTANCE.option("infinity")] = _DISTANCE["infinity"],
     interval: Annotated[bool, _DISTANCE.option("interval")] = _DISTANCE["interval"],
     per_file: Annotated[bool, _DISTANCE.option("per_file")] = _DISTANCE["per_file"],
+    embedding: Annotated[
+        str | None, _DISTANCE.option("embedding", rich_help_panel=INPUT)
+    ] = _DISTANCE["embedding"],
     keep: Annotated[
         Path | None,
         typer.Option(
@@ -90,13 +101,15 @@ def distance(  # noqa: PLR0913 - a command has the options it has
     Files that cannot be read are skipped and listed. With --keep the same command resumes where it
     stopped, and a folder is measured once.
 
-    Example: otoscope distance songs/ generated/ --model musicnn-mtt --json distance.json
+    Example: otoscope distance songs/ generated/ --model musicnn-mtt --metric all --interval
+
+    Example: otoscope distance songs/ generated/ --embedding clap-laion-music --metric all
     """
     from otoscope.workflows import DistanceConfig, FeatureConfig
     from otoscope.workflows.distance import measure_distance
 
     config = FeatureConfig(model, layer, hop, channel_axis, padded, device)
-    measures = DistanceConfig(metric, infinity, interval, per_file, seed)
+    measures = DistanceConfig(metric, infinity, interval, per_file, embedding, seed)
     kept = (
         f"{keep} holds the files until now: the same command resumes"
         if keep
@@ -173,15 +186,20 @@ def stats(  # noqa: PLR0913 - a command has the options it has
 
 
 def _show(result: DistanceResult) -> None:
-    from otoscope.report.numbers import significant
+    from otoscope.report.numbers import UNKNOWN, significant
 
     out, name = console(), _NAMES[result.config.metric]
-    out.print(f"{name} {result.distance:.6g}")
+    if result.measures:
+        _show_measures(result.measures)
+    else:
+        out.print(f"{name} {result.distance:.6g}")
     if it := result.interval:
         out.print(f"{it.level:.0%} of bootstrap samples of files: {it.low:.4g} to {it.high:.4g}")
     if result.infinity:
         out.print(f"extrapolated to infinitely many excerpts: {result.infinity.value:.6g}")
-    out.print(_features(result.real.features or result.generated.features))
+    embedding = result.real.embedding or result.generated.embedding
+    about = result.real.features or result.generated.features
+    out.print(f"embedding {embedding}" if embedding else _features(about))
     table = Table(box=None, pad_edge=False)
     for heading in ("", "from", "files", "excerpts"):
         table.add_column(heading)
@@ -190,15 +208,37 @@ def _show(result: DistanceResult) -> None:
         table.add_row(name, str(side.path), _number(side.n_files), _number(count))
     out.print(table, soft_wrap=False)
     if result.files:
-        ranked = Table("", "file", "excerpts", "distance", box=None, pad_edge=False)
+        columns = ("FAD", "KAD") if result.measures else ("distance",)
+        ranked = Table("", "file", "excerpts", *columns, box=None, pad_edge=False)
         for rank, file in enumerate(result.files, 1):
-            value = "–" if file.distance is None else significant(file.distance)
-            ranked.add_row(str(rank), file.file, _number(file.n), value)
+            values = (file.distance, file.kernel_audio)[: len(columns)]
+            texts = (UNKNOWN if value is None else significant(value) for value in values)
+            ranked.add_row(str(rank), file.file, _number(file.n), *texts)
         out.print(ranked, soft_wrap=False)
     for note in result.notes:
         out.print(note)
     if result.is_of_few and not result.infinity:
         out.print("--metric kernel measures few excerpts without bias")
+
+
+def _show_measures(measures: tuple[Measure, ...]) -> None:
+    """Print all measures beside each other, and why some have no value or interval."""
+    from otoscope.report.numbers import UNKNOWN, significant
+
+    table = Table("measure", "value", "95 %", "meaning", box=None, pad_edge=False)
+    reasons: dict[str, list[str]] = {}
+    for it in measures:
+        value = UNKNOWN if it.value is None else significant(it.value)
+        bounds = ""
+        if it.low is not None and it.high is not None:
+            bounds = f"{significant(it.low)} to {significant(it.high)}"
+        table.add_row(it.name, value, bounds, it.meaning)
+        if it.reason:
+            reasons.setdefault(it.reason, []).append(it.name)
+    out = console()
+    out.print(table, soft_wrap=False)
+    for reason, names in reasons.items():
+        out.print(f"{', '.join(names)}: {reason}")
 
 
 def _features(about: Mapping[str, Any]) -> str:

@@ -1,0 +1,241 @@
+"""All measures that papers cite, between two sets of features, with intervals over files.
+
+An interval leaves files out: distances by a jackknife over at most 20 blocks of files, counts of
+neighbours and clusters by random halves. A bootstrap would repeat rows, and so bias them.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TypedDict, TypeVar
+
+import torch
+from torch import Tensor
+
+from otoscope.errors import ParameterError
+from otoscope.metrics import (
+    FeatureSet,
+    FewRows,
+    Interval,
+    frechet_infinity,
+    half_sample_intervals,
+    mauve_score,
+    median_distance,
+    neighbour_scores,
+)
+from otoscope.metrics.gaussian import distance
+from otoscope.metrics.jackknife import block_numbers, interval_of_left_out
+from otoscope.metrics.kernel import Gaussian, KernelSums, Polynomial
+from otoscope.metrics.kernel_audio import KAD_SCALE
+from otoscope.metrics.resampling import group_numbers
+from otoscope.progress import Progress, silent, tracked
+from otoscope.workflows.distance_result import Measure
+from otoscope.workflows.stats import StatsResult
+
+__all__ = ["cited_measures"]
+
+_BLOCKS = 20  # of files, which a jackknife leaves out one by one
+_K = 5  # neighbours
+_SCORES = (
+    ("precision", f"generated rows within {_K} neighbours of real ones"),
+    ("recall", f"real rows within {_K} neighbours of generated ones"),
+    ("density", "mean number of real neighbourhoods around a generated row, over its limit"),
+    ("coverage", "real rows that have a generated one in their neighbourhood"),
+)
+
+T = TypeVar("T")
+
+
+def cited_measures(
+    real: StatsResult,
+    generated: StatsResult,
+    *,
+    interval: bool = False,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[Measure, ...]:
+    """Compute all measures from features that were extracted once.
+
+    Parameters
+    ----------
+    real, generated : StatsResult
+        Statistics, with the features of the excerpts where measures beside FAD are wanted.
+    interval : bool
+        Compute 95 % intervals over files too.
+    seed : int
+        Random seed of halves, clusters and subsets.
+    progress : bool or callable
+        True shows bars over "songs left out", "half samples" and "sizes".
+
+    Returns
+    -------
+    tuple of Measure
+        FAD, FAD without end, KID, KAD, MAD, precision, recall, density, coverage. Those that cannot
+        be computed say why.
+    """
+    value = float(distance(real.statistics.normal(), generated.statistics.normal()))
+    frechet = Measure("FAD", "Fréchet distance", value)
+    sets, reason = _attempt(lambda: _Sets.of(real, generated))
+    unknown = _unknown(reason)
+    if sets is None:
+        return (replace(frechet, reason=reason * interval), *unknown)
+    about: _Wishes = {"interval": interval, "progress": progress}
+    parts: list[tuple[list[Measure] | None, str]] = [
+        _attempt(lambda: [_with_frechet(frechet, sets, **about)]),
+        _attempt(lambda: [_infinity(unknown[0], sets, seed, progress)]),
+        _attempt(lambda: _kernels(unknown[1:3], sets, interval=interval)),
+        _attempt(lambda: [_mauve(unknown[3], sets, seed, **about)]),
+        _attempt(lambda: _neighbours(unknown[4:], sets, seed, **about)),
+    ]
+    places = ((frechet,), unknown[:1], unknown[1:3], unknown[3:4], unknown[4:])
+    return tuple(
+        measure
+        for (computed, why), place in zip(parts, places, strict=True)
+        for measure in (computed or [replace(it, reason=why) for it in place])
+    )
+
+
+class _Wishes(TypedDict):
+    interval: bool
+    progress: Progress
+
+
+@dataclass(frozen=True, eq=False)
+class _Sets:
+    """Features of both sides [row, column], and the file of each row."""
+
+    rows: tuple[Tensor, Tensor]
+    songs: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, real: StatsResult, generated: StatsResult) -> _Sets:
+        rows = real.rows(), generated.rows()
+        named = (("real", rows[0], real), ("generated", rows[1], generated))
+        songs = [group_numbers(name, x, side.song_of_row()) for name, x, side in named]
+        return cls(rows, (songs[0], songs[1]))
+
+    @property
+    def blocks(self) -> tuple[Tensor, Tensor]:
+        """Block of files of each row."""
+        return block_numbers(self.songs[0], _BLOCKS), block_numbers(self.songs[1], _BLOCKS)
+
+    def require(self, least: int) -> str:
+        """Say why there is no interval; empty if both sides have ``least`` files."""
+        for name, songs in zip(("real", "generated"), self.songs, strict=True):
+            n = int(songs.max()) + 1
+            if n < least:
+                return f"the {name} side has {n} files; an interval takes {least} or more"
+        return ""
+
+
+def _unknown(reason: str) -> tuple[Measure, ...]:
+    names = (
+        ("FAD infinity", "FAD extrapolated to infinitely many generated rows"),
+        ("KID", "kernel distance, polynomial kernel"),
+        ("KAD", "kernel audio distance, Gaussian kernel, 100 times"),
+        ("MAD", "MAUVE audio divergence"),
+        *_SCORES,
+    )
+    return tuple(Measure(name, meaning, None, reason=reason) for name, meaning in names)
+
+
+def _with_frechet(measure: Measure, sets: _Sets, *, interval: bool, progress: Progress) -> Measure:
+    """Add the jackknife's interval, corrected for the bias of few files."""
+    if not interval or (reason := sets.require(2)):
+        return replace(measure, reason=reason if interval else "")
+    whole, blocks = [FeatureSet.of(x).normal() for x in sets.rows], sets.blocks
+    tasks = [(side, n) for side, of in enumerate(blocks) for n in range(int(of.max()) + 1)]
+    left_out: tuple[list[float], list[float]] = ([], [])
+    for side, block in tracked(progress, tasks, "songs left out"):
+        normals = list(whole)
+        normals[side] = FeatureSet.of(sets.rows[side][blocks[side] != block]).normal()
+        left_out[side].append(float(distance(*normals)))
+    values = [torch.tensor(part, dtype=torch.float64) for part in left_out]
+    bounds = interval_of_left_out(float(distance(*whole)), values, is_biased=True)
+    return _bounded(measure, bounds, 0.0)
+
+
+def _infinity(measure: Measure, sets: _Sets, seed: int, progress: Progress) -> Measure:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewRows)
+        found = frechet_infinity(sets.rows[0], sets.rows[1], seed=seed, progress=progress)
+    return replace(measure, value=found.value)
+
+
+def _kernels(measures: tuple[Measure, ...], sets: _Sets, *, interval: bool) -> list[Measure]:
+    """Compute both kernel distances, and their jackknife from sums over blocks of files."""
+    bandwidth = median_distance(sets.rows[0])
+    kernels: list[tuple[Polynomial | Gaussian, float]]
+    kernels = [(Polynomial(), 1.0), (Gaussian(bandwidth), float(KAD_SCALE))]
+    computed = []
+    for measure, (kernel, scale) in zip(measures, kernels, strict=True):
+        sums = KernelSums.of(*sets.rows, kernel, groups=sets.blocks)
+        value = scale * float(sums.whole())
+        made = replace(measure, value=value)
+        if interval:
+            made = replace(made, reason=sets.require(2))
+        if interval and not made.reason:
+            left_out = [scale * part for part in sums.without_each()]
+            made = _bounded(made, interval_of_left_out(value, left_out), -math.inf)
+        computed.append(made)
+    kad = f"kernel audio distance, Gaussian kernel of bandwidth {bandwidth:.3g}, 100 times"
+    return [computed[0], replace(computed[1], meaning=kad)]
+
+
+def _mauve(
+    measure: Measure, sets: _Sets, seed: int, *, interval: bool, progress: Progress
+) -> Measure:
+    whole = mauve_score(*sets.rows, seed=seed)
+    meaning = f"MAUVE audio divergence, {whole.n_clusters} clusters"
+    made = replace(measure, meaning=meaning, value=whole.divergence)
+    if not interval or (reason := sets.require(4)):
+        return replace(made, reason=reason if interval else "")
+    seeds = count(seed)  # the clusters' own chance is part of the doubt
+
+    def score(real: Tensor, generated: Tensor) -> list[float]:
+        return [mauve_score(real, generated, restarts=1, seed=next(seeds)).divergence]
+
+    (bounds,) = _halves(score, sets, seed, progress)
+    reach = (bounds.high - bounds.low) / 2
+    around = Interval(whole.divergence, whole.divergence - reach, whole.divergence + reach, 0.95)
+    return _bounded(made, around, 0.0)
+
+
+def _neighbours(
+    measures: tuple[Measure, ...], sets: _Sets, seed: int, *, interval: bool, progress: Progress
+) -> list[Measure]:
+    def score(real: Tensor, generated: Tensor) -> list[float]:
+        return list(vars(neighbour_scores(real, generated, k=_K)).values())
+
+    values = score(*sets.rows)
+    made = [replace(it, value=value) for it, value in zip(measures, values, strict=True)]
+    reason = sets.require(4)
+    if not interval or reason:
+        return [replace(it, reason=reason * interval) for it in made]
+    bounds = _halves(score, sets, seed, progress)
+    tops = (1.0, 1.0, math.inf, 1.0)
+    each = zip(made, bounds, tops, strict=True)
+    return [_bounded(it, bound, 0.0, top) for it, bound, top in each]
+
+
+def _halves(
+    score: Callable[[Tensor, Tensor], list[float]], sets: _Sets, seed: int, progress: Progress
+) -> tuple[Interval, ...]:
+    return half_sample_intervals(score, *sets.rows, groups=sets.songs, seed=seed, progress=progress)
+
+
+def _bounded(measure: Measure, interval: Interval, low: float, high: float = math.inf) -> Measure:
+    """Add bounds, within the range of the measure."""
+    return replace(measure, low=max(low, interval.low), high=min(high, interval.high))
+
+
+def _attempt(compute: Callable[[], T]) -> tuple[T | None, str]:
+    """Compute, or say why it cannot be computed."""
+    try:
+        return compute(), ""
+    except ParameterError as err:
+        return None, str(err)
