@@ -137,6 +137,7 @@ VALUES += (
     "synth",
     "magnitude",
     "abx",
+    "optuna",
 )
 
 # Options that do not reach the work, since the command line itself reads them or writes what came
