@@ -76,6 +76,10 @@ def cited_measures(
     tuple of Measure
         FAD, FAD without end, KID, KAD, MAD, precision, recall, density, coverage. Those that cannot
         be computed say why.
+
+    References
+    ----------
+    Gui et al. (2024) :cite:`gui2024`: FAD of music, and of single songs.
     """
     value = float(distance(real.statistics.normal(), generated.statistics.normal()))
     frechet = Measure("FAD", "Fréchet distance", value)
