@@ -176,6 +176,8 @@ FOREIGN: list[tuple[str, bytes, list[object]]] = [
     ("net.json", b'{"mine": 1}', ["folk", "import-folkrnn", "t.abc", "--out"]),
     ("net.safetensors", b"mine", ["folk", "import-folkrnn", "t.abc", "--out"]),
     ("report.html", b"mine", ["demo", "--out"]),
+    ("key.json", b'{"mine": 1}', ["listening-test", "export", "songs", "--out"]),
+    ("test.html", b"<html>mine</html>", ["listening-test", "export", "songs", "--out"]),
     ("report.html", b"mine", ["maximise", "--model", "synth-singing", "--layer", "fc9", "--out"]),
     (
         "universal.wav",

@@ -133,6 +133,13 @@ def test_one_listener_and_missing_answers_are_noted(tmp_path: Path) -> None:
     assert "Listener only has 19 of 21 answers." in result.notes
 
 
+def test_ratings_that_are_all_equal_are_analysed(tmp_path: Path) -> None:
+    same = dict.fromkeys(CONDITIONS, 90.0)
+    result = screened(tmp_path, {"a": same, "b": same, "c": same})
+    assert [each.mean.value for each in result.conditions] == pytest.approx([90, 90, 90])
+    assert (result.tau, result.slope) == (None, None)
+
+
 def test_pairs_that_are_told_apart_are_those_of_the_binomial_test(tmp_path: Path) -> None:
     test, _ = exported(tmp_path, kind="abx", repeats=5)
     right = {trial["trial"]: trial for trial in test.trials}

@@ -118,6 +118,18 @@ def test_a_list_has_items_and_scores(tmp_path: Path) -> None:
     assert [each["score"] for each in test.conditions.values()] == [0.5, 1.5, 2.5]
 
 
+def test_sounds_of_one_folder_are_conditions_as_maximise_writes_them(tmp_path: Path) -> None:
+    for i, name in enumerate(("best-setting", "median-setting", "worst-setting")):
+        write_audio(tmp_path / f"{name}.wav", sound(i), sr=SR)
+    (tmp_path / "report.html").write_text("")
+    stimuli = read_stimuli(tmp_path)
+    assert [(s.condition, s.item) for s in stimuli] == [
+        ("best-setting", "1"),
+        ("median-setting", "1"),
+        ("worst-setting", "1"),
+    ]
+
+
 def test_results_of_am_grid_are_settings_by_their_rank(tmp_path: Path) -> None:
     for direction in ("maximise", "minimise"):
         for i, name in enumerate(("best", "median", "worst", "real")):
