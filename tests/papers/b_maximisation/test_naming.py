@@ -15,7 +15,7 @@ from otoscope.papers.b_maximisation._naming import (
     NamingRule,
     SongTable,
     name_units,
-    shuffled_counts,
+    name_with_placebo,
 )
 
 RULE = NamingRule(permutations=2000)
@@ -85,17 +85,10 @@ def test_p_values_of_noise_are_uniform_also_where_excerpts_of_a_song_are_alike()
 
 def test_shuffled_songs_name_no_unit() -> None:
     truth = table()
-    counts = shuffled_counts(units(truth), truth, RULE, shuffles=5)
-    assert len(counts) == 5
-    assert sum(counts) <= 1
-
-
-def test_shuffled_truths_are_those_of_another_song_at_its_length() -> None:
-    songs = np.array([0, 0, 0, 0, 1, 1])
-    truths = np.array([[1], [1], [0], [0], [0], [1]], dtype=bool)
-    shuffled = SongTable(("a",), truths, songs).shuffled(np.array([1, 0]))
-    assert shuffled.truths[:, 0].astype(int).tolist() == [0, 0, 1, 1, 1, 0]
-    assert shuffled.songs is songs
+    named, counts = name_with_placebo(units(truth), truth, RULE, shuffles=20)
+    assert named.n_named == 4
+    assert len(counts) == 20
+    assert sum(counts) <= 2
 
 
 def test_songs_of_different_lengths_are_permuted_too() -> None:

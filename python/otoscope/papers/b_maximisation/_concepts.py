@@ -65,7 +65,7 @@ def read_concepts(
         starts = np.arange(n) * hop * model.hop_length / model.sample_rate
         columns = _measured(stems, starts, model)
         if tagger is not None:
-            columns |= _tags(stems, starts, model, tagger)
+            columns |= _tags(stems, starts, model, tagger, every=hop * model.hop_length)
         measured.append(columns)
     joined = {name: np.concatenate([song[name] for song in measured]) for name in measured[0]}
     truths: dict[str, NDArray[np.bool_]] = {"voice": joined.pop("voice") >= 0.5}
@@ -144,10 +144,13 @@ def _frames(y: Tensor, length: int) -> Tensor:
     )
 
 
-def _tags(stems: SongStems, starts: NDArray[np.float64], model: Any, tagger: Any) -> Columns:
+def _tags(
+    stems: SongStems, starts: NDArray[np.float64], model: Any, tagger: Any, *, every: int
+) -> Columns:
     """Return the outputs of a tagger for its excerpt whose centre is nearest to each excerpt's."""
     y = resampled(stems.voice + stems.backing, model.sample_rate, tagger.sample_rate)
-    hop = max(1, round(0.5 * tagger.sample_rate / tagger.hop_length))
+    seconds = every / model.sample_rate
+    hop = max(1, round(seconds * tagger.sample_rate / tagger.hop_length))
     heard = models.timeline(tagger, y, hop=hop, padded=True)
     centres = starts + model.patch_frames * model.hop_length / model.sample_rate / 2
     nearest = np.abs(heard.centres.numpy()[:, None] - centres).argmin(0)

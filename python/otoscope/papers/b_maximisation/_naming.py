@@ -7,8 +7,8 @@ where the concept is. Excerpts of a song depend on each other, so the test permu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from scipy.stats import false_discovery_control, rankdata
 from otoscope.errors import ParameterError
 from otoscope.seeds import numpy_generator
 
-__all__ = ["NamedUnits", "NamingRule", "SongTable", "name_units", "shuffled_counts"]
+__all__ = ["NamedUnits", "NamingRule", "SongTable", "name_units", "name_with_placebo"]
 
 Floats = NDArray[np.float64]
 
@@ -111,16 +111,6 @@ class SongTable:
             known &= (with_it >= least) & (without >= least)
         return known
 
-    def shuffled(self, order: NDArray[np.intp]) -> SongTable:
-        """Give each song the truths of another one, stretched to its length."""
-        songs = np.unique(self.songs)
-        rows = [np.flatnonzero(self.songs == song) for song in songs]
-        taken = [
-            rows[other][_places(len(own), len(rows[other]))]
-            for own, other in zip(rows, order, strict=True)
-        ]
-        return replace(self, truths=self.truths[np.concatenate(taken)])
-
 
 @dataclass(frozen=True, eq=False)
 class NamedUnits:
@@ -205,51 +195,60 @@ def name_units(activations: Floats, table: SongTable, rule: NamingRule) -> Named
     ----------
     Benjamini and Hochberg (1995), by `scipy.stats.false_discovery_control`.
     """
-    return _named(activations, [table], rule)[0]
+    return name_with_placebo(activations, table, rule, shuffles=0)[0]
 
 
-def shuffled_counts(
+def name_with_placebo(
     activations: Floats, table: SongTable, rule: NamingRule, *, shuffles: int
-) -> list[int]:
-    """Count the units that get a name in each shuffle of the songs' truths."""
-    rng, n_songs = numpy_generator(rule.seed, 1), len(np.unique(table.songs))
-    tables = [table.shuffled(rng.permutation(n_songs)) for _ in range(shuffles)]
-    return [named.n_named for named in _named(activations, tables, rule)]
+) -> tuple[NamedUnits, list[int]]:
+    """Name units; count also those that get a name in each shuffle of the songs' truths.
 
-
-def _named(activations: Floats, tables: Sequence[SongTable], rule: NamingRule) -> list[NamedUnits]:
-    """Name the same units by several tables of truths."""
-    if len(activations) != len(tables[0].songs) or not np.isfinite(activations).all():
+    A shuffle gives each song the truths of another song of its half, stretched to its length.
+    """
+    if len(activations) != len(table.songs) or not np.isfinite(activations).all():
         raise ParameterError(
-            f"activations has shape {activations.shape} for {len(tables[0].songs)} excerpts; must "
-            "have a row for each, all finite"
+            f"activations has shape {activations.shape} for {len(table.songs)} excerpts; must have "
+            "a row for each, all finite"
         )
-    named = []
-    for table in tables:
-        halves = table.halves(rule.seed)
-        known = table.common(halves, rule.least_songs)
-        if not known.any():
-            raise ParameterError(
-                f"none of {len(known)} concepts is in {rule.least_songs} songs of each half, and "
-                "lacks in as many: there is nothing to name units by; take more songs"
-            )
-        first, second = (_Half.of(activations, table, half, known) for half in halves)
-        choosing, testing = first.agreement, second.agreement
-        p = second.p_values(rule)
-        q = false_discovery_control(p.ravel()).reshape(p.shape)
-        chosen = np.abs(choosing - 0.5).argmax(1)
-        units = np.arange(len(chosen))
-        is_high = choosing[units, chosen] >= 0.5
-        held = np.where(is_high, testing[units, chosen], 1 - testing[units, chosen])
-        is_named = (q[units, chosen] <= rule.level) & (held >= rule.least_auc)
-        concepts, others = (
-            tuple(name for name, is_one in zip(table.names, ones, strict=True) if is_one)
-            for ones in (known, ~known)
+    halves = table.halves(rule.seed)
+    known = table.common(halves, rule.least_songs)
+    if not known.any():
+        raise ParameterError(
+            f"none of {len(known)} concepts is in {rule.least_songs} songs of each half, and lacks "
+            "in as many: there is nothing to name units by; take more songs"
         )
-        named.append(
-            NamedUnits(concepts, others, chosen, is_high, choosing, testing, p, q, is_named)
-        )
-    return named
+    first, second = (_Half.of(activations, table, half, known) for half in halves)
+    rng = numpy_generator(rule.seed, 1)
+    choosing, testing = (half.areas(half.orders(shuffles, rng)) for half in (first, second))
+    p = second.p_values(testing, rule)
+    concepts, others = (
+        tuple(name for name, is_one in zip(table.names, ones, strict=True) if is_one)
+        for ones in (known, ~known)
+    )
+    named = [
+        _decided(concepts, others, rule, choosing=a, testing=b, p=c)
+        for a, b, c in zip(choosing, testing, p, strict=True)
+    ]
+    return named[0], [each.n_named for each in named[1:]]
+
+
+def _decided(
+    concepts: tuple[str, ...],
+    left_out: tuple[str, ...],
+    rule: NamingRule,
+    *,
+    choosing: Floats,
+    testing: Floats,
+    p: Floats,
+) -> NamedUnits:
+    """Choose a concept for each unit on one half, and decide on the other whether it holds."""
+    q = false_discovery_control(p.ravel()).reshape(p.shape)
+    chosen = np.abs(choosing - 0.5).argmax(1)
+    units = np.arange(len(chosen))
+    is_high = choosing[units, chosen] >= 0.5
+    held = np.where(is_high, testing[units, chosen], 1 - testing[units, chosen])
+    is_named = (q[units, chosen] <= rule.level) & (held >= rule.least_auc)
+    return NamedUnits(concepts, left_out, chosen, is_high, choosing, testing, p, q, is_named)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,43 +273,59 @@ class _Half:
             np.split(ranks, ends), [table.truths[row][:, known].astype(float) for row in rows]
         )
 
-    @property
-    def agreement(self) -> Floats:
-        """AUC [unit, concept]."""
-        sums = sum(r.T @ t for r, t in zip(self.ranks, self.truths, strict=True))
-        return self._areas(np.asarray(sums), np.sum([t.sum(0) for t in self.truths], axis=0))
+    def orders(self, shuffles: int, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Draw orders [1 + shuffle, song] of the songs' truths; the first is their own."""
+        own = np.arange(len(self.ranks))
+        return np.concatenate([own[None], rng.permuted(np.tile(own, (shuffles, 1)), axis=1)])
 
-    def p_values(self, rule: NamingRule) -> Floats:
-        """Return p-values [unit, concept], both sides: how often permuted songs agree as much.
+    def areas(self, orders: NDArray[np.intp]) -> Floats:
+        """Return the AUC [order, unit, concept] if song a has the truths of song orders[a]."""
+        return np.concatenate([self._ordered(orders, *each) for each in self._tables()], axis=1)
 
-        Song a gets the truths of song b. The sums of ranks that this gives are tabled for all
-        pairs (a, b), so that a permutation adds as many entries as there are songs.
+    def p_values(self, observed: Floats, rule: NamingRule) -> Floats:
+        """Return p-values [order, unit, concept], both sides, of observed AUCs.
+
+        They are the fractions of permutations of the songs that agree as much.
         """
-        n_songs, agreement = len(self.ranks), self.agreement
-        n_units, n_concepts = agreement.shape
-        counts = np.array(
-            [[t[_places(len(r), len(t))].sum(0) for t in self.truths] for r in self.ranks]
-        ).reshape(n_songs**2, -1)
-        exceeded = np.zeros(agreement.shape)
-        width = max(1, _AT_ONCE // (n_songs**2 * n_concepts))
-        for first in range(0, n_units, width):
-            part = slice(first, min(first + width, n_units))
-            sums = np.array(
-                [
-                    [r[:, part].T @ t[_places(len(r), len(t))] for t in self.truths]
-                    for r in self.ranks
-                ]
-            ).reshape(n_songs**2, -1)
+        exceeded, first = np.zeros(observed.shape), 0
+        for sums, counts in self._tables():
+            part = slice(first, first := first + sums.shape[1] // counts.shape[1])
+            least = np.abs(observed[:, part] - 0.5) - _EQUAL
             rng = numpy_generator(rule.seed, 2)  # the same permutations for all units
             for n in _parts(rule.permutations, _DRAWS_AT_ONCE):
-                drawn = _permutations(n, n_songs, rng)
-                areas = self._areas(
-                    (drawn @ sums).reshape(n, -1, n_concepts), (drawn @ counts)[:, None]
-                )
-                least = np.abs(agreement[part] - 0.5) - _EQUAL
-                exceeded[part] += (np.abs(areas - 0.5) >= least).sum(0)
+                orders = rng.permuted(np.tile(np.arange(len(self.ranks)), (n, 1)), axis=1)
+                drawn = np.abs(self._ordered(orders, sums, counts) - 0.5)
+                for i, bound in enumerate(least):
+                    exceeded[i, part] += (drawn >= bound).sum(0)
         p: Floats = (1 + exceeded) / (1 + rule.permutations)
         return p
+
+    def _tables(self) -> Iterator[tuple[Floats, Floats]]:
+        """Yield sums of ranks [pair of songs, unit x concept] and counts [pair, concept], by units.
+
+        The pair (a, b) stands for song a with the truths of song b, so that an order of the songs
+        adds as many rows as there are songs.
+        """
+        n_songs, n_units = len(self.ranks), self.ranks[0].shape[1]
+        given = [[t[_places(len(r), len(t))] for t in self.truths] for r in self.ranks]
+        counts = np.array([[t.sum(0) for t in row] for row in given]).reshape(n_songs**2, -1)
+        width = max(1, _AT_ONCE // counts.size)
+        for first in range(0, n_units, width):
+            part = slice(first, first + width)
+            sums = [
+                [r[:, part].T @ t for t in row] for r, row in zip(self.ranks, given, strict=True)
+            ]
+            yield np.array(sums).reshape(n_songs**2, -1), counts
+
+    def _ordered(self, orders: NDArray[np.intp], sums: Floats, counts: Floats) -> Floats:
+        """Return the AUC [order, unit, concept] of the units of a table."""
+        n, n_songs = orders.shape
+        columns = (orders + n_songs * np.arange(n_songs)).ravel()
+        rows = np.repeat(np.arange(n), n_songs)
+        chosen = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n, n_songs**2))
+        return self._areas(
+            (chosen @ sums).reshape(n, -1, counts.shape[1]), (chosen @ counts)[:, None]
+        )
 
     def _areas(self, sums: Floats, n_true: Floats) -> Floats:
         """Turn sums of ranks [..., unit, concept] into areas; 0.5 where all or none are true."""
@@ -318,14 +333,6 @@ class _Half:
         pairs = n_true * n_false
         areas = (sums - n_true * (n_true + 1) / 2) / np.where(pairs == 0, 1, pairs)
         return np.where(pairs == 0, 0.5, areas)
-
-
-def _permutations(n: int, n_songs: int, rng: np.random.Generator) -> csr_matrix:
-    """Draw permutations as rows [permutation, pair of songs] of ones; pair (a, b) is a n + b."""
-    orders = rng.permuted(np.tile(np.arange(n_songs), (n, 1)), axis=1)
-    columns = (orders + n_songs * np.arange(n_songs)).ravel()
-    rows = np.repeat(np.arange(n), n_songs)
-    return csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n, n_songs**2))
 
 
 def _places(n: int, of: int) -> NDArray[np.intp]:

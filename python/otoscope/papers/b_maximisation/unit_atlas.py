@@ -34,7 +34,7 @@ from otoscope.papers.b_maximisation._naming import (
     NamingRule,
     SongTable,
     name_units,
-    shuffled_counts,
+    name_with_placebo,
 )
 from otoscope.papers.b_maximisation._search import UnitSearch, mixes
 from otoscope.papers.runs import rows_of_songs, write_run
@@ -356,10 +356,10 @@ def _names(
 ) -> tuple[NamedUnits, dict[str, Any]]:
     """Name the units; count those of the placebos too."""
     activations: NDArray[np.float64] = features.numpy()
-    named = name_units(activations, table, config.rule)
-    shuffled: list[int] = []
-    for _ in tracked(progress, range(1), "placebos"):
-        shuffled = shuffled_counts(activations, table, config.rule, shuffles=config.shuffles)
+    for _ in tracked(progress, range(1), "permutations"):
+        named, shuffled = name_with_placebo(
+            activations, table, config.rule, shuffles=config.shuffles
+        )
     other = search.of_unit(0, search.real.activations)
     other.model = untrained(search.model, config.seed)
     random = name_units(
