@@ -57,8 +57,8 @@ def _browser() -> str | None:
 
 
 @contextmanager
-def served(folder: str) -> Iterator[str]:
-    """Start the server; yield the address of the page, and end the server."""
+def served(folder: str, path: str) -> Iterator[str]:
+    """Start the server; yield the address of the page at ``path``, and end the server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -66,7 +66,7 @@ def served(folder: str) -> Iterator[str]:
     with (Path(folder) / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     try:
-        yield f"http://127.0.0.1:{port}/folk"
+        yield f"http://127.0.0.1:{port}{path}"
     finally:
         process.terminate()
         process.wait(timeout=_SECONDS)
@@ -88,21 +88,27 @@ def ready(page: Any, url: str) -> None:
         sleep(0.01)
 
 
-def measured(rounds: int, more: int) -> dict[str, list[float]]:
-    """Return the seconds of each kind."""
+def measured(
+    rounds: int, more: int, *, path: str, act: str, names: tuple[str, str, str]
+) -> dict[str, list[float]]:
+    """Return the seconds of each kind: until the page is ready, of the first act, of next ones.
+
+    An act is a function in JavaScript that returns its seconds.
+    """
     from playwright.sync_api import sync_playwright
 
-    seconds: dict[str, list[float]] = {"start to page": [], "first tune": [], "next tune": []}
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    until_page, first, later = seconds.values()
     with sync_playwright() as playwright, TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=_browser(), args=["--no-sandbox"])
         for _ in range(rounds):
             page = browser.new_context(viewport={"width": 1100, "height": 900}).new_page()
             start = perf_counter()
-            with served(folder) as url:
+            with served(folder, path) as url:
                 ready(page, url)
-                seconds["start to page"].append(perf_counter() - start)
-                seconds["first tune"].append(page.evaluate(_WRITE))
-                seconds["next tune"] += [page.evaluate(_WRITE) for _ in range(more)]
+                until_page.append(perf_counter() - start)
+                first.append(page.evaluate(act))
+                later += [page.evaluate(act) for _ in range(more)]
                 page.context.close()
         browser.close()
     return seconds
@@ -111,7 +117,8 @@ def measured(rounds: int, more: int) -> dict[str, list[float]]:
 def cases(device: str, sizes: tuple[int, int]) -> Iterator[Case]:
     """Measure start, first and next tunes."""
     del device  # the page's network runs on the CPU
-    for name, seconds in measured(*sizes).items():
+    names = ("start to page", "first tune", "next tune")
+    for name, seconds in measured(*sizes, path="/folk", act=_WRITE, names=names).items():
         timing = Timing(tuple(seconds))
         bar = None if name == "start to page" else AT_MOST / timing.median_s
         yield Case(

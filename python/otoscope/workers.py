@@ -14,16 +14,16 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import IO, Any, NoReturn, TypeAlias
 
 from otoscope.errors import ParameterError, Terminated
 
-__all__ = ["Message", "Worker", "end", "end_with"]
+__all__ = ["Message", "Worker", "end", "end_with", "say"]
 
 Message: TypeAlias = "tuple[str, Any, Sequence[warnings.WarningMessage]]"
-"""What a worker sends: "result", "done" or "failed"; a result; warnings."""
+"""What a worker sends: "said", "result", "done" or "failed"; a value; warnings."""
 
 _POLL = 0.5  # seconds
 _GRACE = 5.0  # seconds that a worker has to remove its temporary files
@@ -37,6 +37,7 @@ except (EOFError, pickle.UnpicklingError):
 from otoscope.workers import serve
 serve()
 """
+_LISTENERS: list[Callable[[Any], None]] = []  # the parent, in a worker
 _SYNCHRONIZE = 0x00100000  # right to wait for a process, on Windows
 _INFINITE = 0xFFFFFFFF
 
@@ -80,7 +81,8 @@ class Worker:
         Yields
         ------
         tuple of (str, object, sequence)
-            Kind ("result", and at the end "done" or "failed"), result, and warnings.
+            Kind ("said" by `say`, "result", and at the end "done" or "failed"), value, and
+            warnings.
 
         Raises
         ------
@@ -99,7 +101,7 @@ class Worker:
         while True:
             message: Message = pickle.load(source)  # type: ignore[arg-type]
             yield message
-            if message[0] != "result":
+            if message[0] in ("done", "failed"):
                 return
 
     def is_alive(self) -> bool:
@@ -177,6 +179,22 @@ def end_with(parent: int) -> None:
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
+def say(value: Any) -> None:
+    """Send a value at once, from within the work of a worker; elsewhere, do nothing.
+
+    Parameters
+    ----------
+    value : object
+        Anything that can be pickled, such as how much of an item is done.
+
+    Examples
+    --------
+    >>> say("half of it")
+    """
+    for listener in _LISTENERS:
+        listener(value)
+
+
 def serve() -> None:
     """Work as the process of a worker: read items from stdin, write messages to stdout."""
     answers = os.fdopen(os.dup(1), "wb")
@@ -197,6 +215,7 @@ def _serve(source: IO[bytes], answers: IO[bytes]) -> None:
         _send(answers, (kind, value, tuple(caught)))
         caught.clear()
 
+    _LISTENERS.append(lambda value: _send(answers, ("said", value, ())))
     while True:
         try:
             item = pickle.load(source)

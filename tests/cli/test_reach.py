@@ -277,6 +277,8 @@ SEEN_BY: dict[str, dict[str, str]] = {
         "--in": "serve/test_command.py::test_what_cannot_be_served_is_said",
         "--host": "serve/test_command.py::test_what_cannot_be_served_is_said",
         "--port": "serve/test_command.py::test_what_cannot_be_served_is_said",
+        "--token": "serve/test_command.py::test_token_and_time_reach_the_application",
+        "--keep-minutes": "serve/test_command.py::test_token_and_time_reach_the_application",
     },
     "evaluate": {
         "--json": "workflows/singing/test_evaluate.py::test_command_prints_scores_and_writes_json"

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -27,7 +28,9 @@ needs_server = pytest.mark.skipif(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--host", "0.0.0.0"], "--host is 0.0.0.0"),
+        (["--host", "0.0.0.0"], "--host is 0.0.0.0, which other machines may reach"),
+        (["--host", "0.0.0.0", "--token", "short"], "token has 5 characters"),
+        (["--keep-minutes", "0"], "--keep-minutes is 0"),
         (["--port", "0"], "--port is 0"),
         (["--model", "none.json"], "none.safetensors is not there"),
         (["--in", "none.abc"], "none.abc"),
@@ -40,6 +43,25 @@ def test_what_cannot_be_served_is_said(
     result = CliRunner().invoke(app, ["serve", *arguments])
     assert result.exit_code == 2, result.output
     assert words in " ".join(result.output.split())
+
+
+def test_token_and_time_reach_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[tuple[Any, str]] = []
+    made: list[Any] = []
+    monkeypatch.setattr("uvicorn.run", lambda app, host, **_: served.append((app, host)))
+    monkeypatch.setattr("otoscope.serve.application.make_app", lambda *given: made.append(given))
+    token = ["--token", "0123456789abcdef"]
+    for arguments in ([], [*token, "--host", "0.0.0.0"], [*token, "--keep-minutes", "5"]):
+        assert CliRunner().invoke(app, ["serve", *arguments]).exit_code == 0
+    (_, first, local), (_, _, open_), (_, short, guarded) = made
+    assert first.models[0] == "synth-singing"
+    assert "synth-singing" in first.models
+    assert not [name for name in first.models if ":" in name]
+    assert (local.token, local.is_local) == (None, True)
+    assert (open_.token, open_.is_local) == ("0123456789abcdef", False)
+    assert guarded.is_local
+    assert (first.limits.kept_seconds, short.limits.kept_seconds) == (3600, 300)
+    assert [host for _, host in served] == ["127.0.0.1", "0.0.0.0", "127.0.0.1"]
 
 
 def _page(url: str) -> bytes:
@@ -70,7 +92,7 @@ def test_the_server_answers_at_its_port_and_ends(tmp_path: Path) -> None:
         try:
             assert process.stdout is not None
             line = process.stdout.readline().decode()
-            assert f"http://127.0.0.1:{port}/folk" in line
+            assert f"http://127.0.0.1:{port}/ (composing: /folk" in line
             assert b"folkrnn-small" in _page(f"http://127.0.0.1:{port}/folk/about")
             process.send_signal(signal.SIGINT)
             process.wait(timeout=120)

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import signal
-import socket
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,47 +15,15 @@ from otoscope.folk.abc import Form, book_to_abc, parse_tune, to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import has_form
 from tests.support.browser import launched, wait_until
+from tests.support.servers import SERVER_MARKS, Server
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (find_spec("starlette") and find_spec("uvicorn")),
-        reason='the extra serve is not installed: pip install "otoscope[serve]"',
-    ),
-    pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
-]
+pytestmark = SERVER_MARKS
 HOSTILE = "X:1\nT:<img src=x onerror=alert(1)>\nM:4/4\nL:1/8\nK:D\n|:DEFG ABcd|d4 D4:|\n"
-
-
-class Server:
-    """otoscope serve in a process of its own."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.arguments = arguments
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/folk"
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "otoscope.cli", "serve", "--port", str(self.port)]
-        self.process = subprocess.Popen([*command, *self.arguments], stdout=subprocess.DEVNULL)
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.url}/about", timeout=60).read()
-                return
-            except OSError:
-                assert self.process.poll() is None
-
-    def end(self, how: signal.Signals = signal.SIGINT) -> None:
-        self.process.send_signal(how)
-        self.process.wait(timeout=120)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    here = Server()
+    here = Server(path="/folk")
     yield here
     here.end()
 
@@ -315,7 +278,7 @@ def judging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
     tunes = [generate_tune(1, i, meter="6/8") for i in range(40)]
     known = tmp_path_factory.mktemp("judging") / "known.abc"
     known.write_text(book_to_abc(tunes))
-    here = Server("--in", str(known))
+    here = Server("--in", str(known), path="/folk")
     yield here, to_abc(tunes[7], 1)
     here.end()
 

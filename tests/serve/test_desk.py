@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from otoscope.errors import ParameterError
-from otoscope.serve import desk as desk_module
 from otoscope.serve.desk import Desk, Job
 from tests.support.paths import ROOT
 from tests.support.tasks import make_tasks
@@ -86,7 +85,7 @@ def test_a_long_line_is_refused_and_old_results_are_forgotten(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = ended(desk.submit({"echo": 0}))
-    monkeypatch.setattr(desk_module, "_KEPT_SECONDS", -1.0)
+    monkeypatch.setattr(desk, "_kept_seconds", -1.0)
     held = desk.submit({"hold": str(tmp_path / "held")})
     assert desk.job(first.key) is None
     until((tmp_path / "held").exists)
@@ -95,3 +94,22 @@ def test_a_long_line_is_refused_and_old_results_are_forgotten(
     with pytest.raises(ParameterError, match="32 jobs are waiting"):
         desk.submit({"echo": 33})
     desk.cancel(held)
+
+
+def test_what_the_work_says_is_told_before_its_result(desk: Desk) -> None:
+    job = ended(desk.submit({"say": ["a", "b"]}))
+    assert (job.said, job.result["say"]) == ("b", ["a", "b"])
+
+
+def test_a_job_that_takes_too_long_is_ended_and_the_next_one_is_done(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    desk = Desk(make_tasks, most_seconds=1.0)
+    try:
+        ended(desk.submit({"echo": 0}))
+        held = ended(desk.submit({"hold": str(tmp_path / "held")}))
+        assert (held.state, "longer than 1 s" in held.result) == ("failed", True)
+        assert ended(desk.submit({"echo": 1})).state == "done"
+    finally:
+        desk.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from otoscope.errors import ParameterError
+from otoscope.workers import say
 
 
 def make_tasks() -> Callable[[Any], Iterator[Any]]:
@@ -24,4 +25,6 @@ def _work(item: Any) -> Iterator[Any]:
         Path(item["hold"]).write_text(str(os.getpid()))
         time.sleep(3600)
     else:
+        for one in item.get("say", ()):
+            say(one)
         yield {**item, "pid": os.getpid()}

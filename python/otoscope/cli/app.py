@@ -122,7 +122,7 @@ COMMANDS = (
         "serve",
         "serve:serve",
         TUNES,
-        "Open a page to compose folk tunes with a network, in the browser on this machine.",
+        "Open pages to look into models and to compose folk tunes, in the browser on this machine.",
     ),
     Entry(
         "experiment",

@@ -13,11 +13,11 @@ from otoscope.folk.interchange import to_musicxml
 from otoscope.folk.model import SamplingConfig
 from otoscope.folk.workflows.compose import ComposeConfig, Composer
 from otoscope.records import to_plain
+from otoscope.serve.fields import number, real, text
 
 __all__ = ["ComposingSettings", "make_work"]
 
 _SR = 22050
-_MOST_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class _Work:
         return self._composers[key]
 
     def _answer(self, item: Mapping[str, Any]) -> Any:
-        kind, model = item.get("kind"), _number(item, "model", 0)
+        kind, model = item.get("kind"), number(item, "model", 0)
         if kind == "compose":
             composer = self.composer(model)
             written = composer.compose(_config(item))
@@ -78,9 +78,9 @@ class _Work:
             return "can be read"
         if kind == "view":
             composer = self.composer(model, with_judge=bool(item.get("judge")))
-            return composer.view(_text(item, "abc")).to_dict()
+            return composer.view(text(item, "abc")).to_dict()
         if kind == "file":
-            return _file(_text(item, "abc"), _text(item, "format"))
+            return _file(text(item, "abc"), text(item, "format"))
         raise ParameterError(f"kind is {kind!r}; it can be compose, prime, view or file")
 
     def _tunes(self) -> Sequence[tuple[str, Tune]]:
@@ -99,49 +99,24 @@ def _config(item: Mapping[str, Any]) -> ComposeConfig:
     if keep is not None and not (isinstance(keep, list) and all(type(k) is int for k in keep)):
         raise ParameterError("keep must be a list of numbers of bars")
     sampling = SamplingConfig(
-        temperature=_real(item, "temperature", 1.0),
-        top_p=_real(item, "top_p", 1.0),
-        meter=_text(item, "meter", "*").strip() or "*",
-        mode=_text(item, "mode", "*").strip() or "*",
+        temperature=real(item, "temperature", 1.0),
+        top_p=real(item, "top_p", 1.0),
+        meter=text(item, "meter", "*").strip() or "*",
+        mode=text(item, "mode", "*").strip() or "*",
         bars_add_up=bool(item.get("bars_add_up", True)),
-        form=_text(item, "form", "").strip() or None,
+        form=text(item, "form", "").strip() or None,
     )
     from_bar = item.get("from_bar")
     return ComposeConfig(
-        n=_number(item, "n", 1),
-        seed=_number(item, "seed", 0),
+        n=number(item, "n", 1),
+        seed=number(item, "seed", 0),
         sampling=sampling,
-        prime=_text(item, "prime", "").strip() or None,
-        abc=_text(item, "abc", ""),
-        from_bar=None if from_bar is None else _number(item, "from_bar", 1),
+        prime=text(item, "prime", "").strip() or None,
+        abc=text(item, "abc", ""),
+        from_bar=None if from_bar is None else number(item, "from_bar", 1),
         keep=None if keep is None else tuple(keep),
-        semitones=_number(item, "semitones", 0),
+        semitones=number(item, "semitones", 0),
     )
-
-
-def _text(item: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    value = item.get(name, default)
-    if not isinstance(value, str) or len(value) > _MOST_CHARACTERS:
-        raise ParameterError(f"{name} must be a text of at most {_MOST_CHARACTERS:,} characters")
-    return value
-
-
-def _number(item: Mapping[str, Any], name: str, default: int) -> int:
-    value = item.get(name, default)
-    if type(value) is not int:
-        raise ParameterError(f"{name} is {_shown(value)}, must be a whole number")
-    return value
-
-
-def _real(item: Mapping[str, Any], name: str, default: float) -> float:
-    value = item.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ParameterError(f"{name} is {_shown(value)}, must be a number")
-    return float(value)
-
-
-def _shown(value: object) -> str:
-    return "empty" if value is None else repr(value)
 
 
 def _file(abc: str, form: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from otoscope.errors import ParameterError
@@ -42,12 +43,15 @@ class Job:
         Where it stands.
     result : object
         What the process answered, if done; the reason, if failed.
+    said : object
+        What the process has said last, see `workers.say`.
     """
 
     item: Any
     key: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     state: JobState = "waiting"
     result: Any = None
+    said: Any = None
     ended: float = 0.0
 
     @property
@@ -64,16 +68,28 @@ class Desk:
     make : callable
         Makes the work in the process: a function of an item that yields one result. None as an
         item only loads what it needs.
+    kept_seconds : float
+        Time after its end for which a job is known.
+    most_seconds : float, optional
+        Longest time for a job; one that takes longer is ended.
     """
 
-    def __init__(self, make: Callable[[], Callable[[Any], Iterable[Any]]]) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Callable[[Any], Iterable[Any]]],
+        *,
+        kept_seconds: float = _KEPT_SECONDS,
+        most_seconds: float | None = None,
+    ) -> None:
         self._make = pickle.dumps(make)
         self._lock = threading.Condition()
         self._line: deque[Job] = deque()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._current: Job | None = None
-        self._is_closed = False
-        self._at_work, self._spare = _Warm(self._make), _Warm(self._make)
+        self._kept_seconds, self._most_seconds = kept_seconds, most_seconds
+        self._is_closed = self._is_worn = False  # worn: its process was told to end
+        self._at_work = _Warm(self._make)
+        self._spare = _Warm(self._make, after=self._at_work)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -109,7 +125,7 @@ class Desk:
             if job in self._line:
                 self._line.remove(job)
             elif job is self._current:
-                self._at_work.worker.terminate()
+                self._end_process()
 
     def close(self) -> None:
         """End both processes."""
@@ -122,6 +138,11 @@ class Desk:
         for warm in (self._at_work, self._spare):
             warm.worker.stop()
 
+    def unfinished(self) -> list[Job]:
+        """List the jobs that wait or are worked on."""
+        with self._lock:
+            return [*self._line, *([self._current] if self._current else [])]
+
     def _serve(self) -> None:
         while True:
             with self._lock:
@@ -130,46 +151,72 @@ class Desk:
                     return
                 job = self._current = self._line.popleft()
                 job.state = "working"
-            try:
-                result = self._at_work.result(job.item)
-                self._end(job, "done", result)
-            except ParameterError as err:
-                self._end(job, "failed", str(err))
-            except Exception:  # the pipe is closed: the process was ended
-                how = self._at_work.worker.stop()
-                self._end(job, "failed", f"the process that worked on it was ended ({how})")
-                with self._lock:
-                    if self._is_closed:
-                        return
-                    self._at_work, self._spare = self._spare, _Warm(self._make)
+            clock = threading.Timer(self._most_seconds or 0, self._expire, (job,))
+            clock.daemon = True
+            if self._most_seconds is not None:
+                clock.start()
+            state, result = self._outcome(job)
+            clock.cancel()
+            with self._lock:
+                self._current = None
+                if not job.is_over:
+                    job.result, job.ended, job.state = result, time.monotonic(), state
+                if self._is_closed:
+                    return
+                if self._is_worn:
+                    worn, self._at_work, self._is_worn = self._at_work, self._spare, False
+                    self._spare = _Warm(self._make)
+                    threading.Thread(target=worn.worker.stop, daemon=True).start()
 
-    def _end(self, job: Job, state: JobState, result: Any) -> None:
+    def _outcome(self, job: Job) -> tuple[JobState, Any]:
+        """Let the process work on a job; what has become of it."""
+        try:
+            return "done", self._at_work.result(job.item, partial(setattr, job, "said"))
+        except ParameterError as err:
+            return "failed", str(err)
+        except Exception:  # the pipe is closed: the process was ended
+            how = "" if job.is_over else self._at_work.worker.stop()
+            self._is_worn = True
+            return "failed", f"the process that worked on it was ended ({how})"
+
+    def _expire(self, job: Job) -> None:
+        """End a job that takes too long."""
         with self._lock:
-            self._current = None
-            if job.state != "cancelled":
-                job.result, job.ended, job.state = result, time.monotonic(), state
+            if job is self._current and not job.is_over:
+                job.result = f"it took longer than {self._most_seconds:g} s, and was ended"
+                job.ended, job.state = time.monotonic(), "failed"
+                self._end_process()
+
+    def _end_process(self) -> None:
+        self._is_worn = True
+        self._at_work.worker.terminate()
 
     def _forget(self) -> None:
         """Drop what ended long ago, and the oldest of too many."""
         now = time.monotonic()
         for key, job in list(self._jobs.items()):
             too_many = len(self._jobs) > _KEPT + len(self._line)
-            if job.is_over and (too_many or now - job.ended > _KEPT_SECONDS):
+            if job.is_over and (too_many or now - job.ended > self._kept_seconds):
                 del self._jobs[key]
 
 
 class _Warm:
     """A process that loads its models at once."""
 
-    def __init__(self, make: bytes) -> None:
-        self.worker = Worker(make)
+    def __init__(self, make: bytes, after: _Warm | None = None) -> None:
+        self.worker, self._before = Worker(make), after
         self._loading = threading.Thread(target=self._load, daemon=True)
         self._loading.start()
 
-    def result(self, item: Any) -> Any:
+    def result(self, item: Any, said: Callable[[Any], None]) -> Any:
         """Return the result of an item; `ParameterError` if the work says so."""
         self._loading.join()
-        kind, value, _ = next(iter(list(self.worker.work(item))))
+        kind, value = "", None
+        for message in self.worker.work(item):
+            if message[0] == "said":
+                said(message[1])
+            elif not kind:
+                kind, value = message[:2]
         if kind != "result":
             raise RuntimeError("the work failed in a way that it does not name")
         if isinstance(value, ParameterError):
@@ -177,5 +224,8 @@ class _Warm:
         return value
 
     def _load(self) -> None:
+        if self._before is not None:  # one that waits must not slow down the one that works
+            self._before._loading.join()
+            self._before = None
         with suppress(Exception):  # the first job meets it again
             list(self.worker.work(None))

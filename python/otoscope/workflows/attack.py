@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -99,6 +99,8 @@ class Attacker:
         Settings; sound and out are those of each call.
     change : Change, optional
         Change of the method universal, which `workflows.attack_universal` finds.
+    loaded : tuple, optional
+        Model and identity, see `recording.load_identified_listener`; by default loaded by name.
 
     Raises
     ------
@@ -113,11 +115,18 @@ class Attacker:
     True
     """
 
-    def __init__(self, config: AttackFileConfig, change: Change | None = None) -> None:
+    def __init__(
+        self,
+        config: AttackFileConfig,
+        change: Change | None = None,
+        *,
+        loaded: tuple[Any, dict[str, str]] | None = None,
+    ) -> None:
         self.config, self.change = config, change
         _check(config)
         self._rate = speech_rating() if config.speech else None
-        model, self.identity = load_identified_listener(config.model, device=config.device)
+        loaded = loaded or load_identified_listener(config.model, device=config.device)
+        model, self.identity = loaded
         self.model = named_outputs(model, config.outputs)
         if needs_gradient(config):
             check_differentiable(SoundClassifier(self.model))

@@ -1,7 +1,6 @@
 "use strict";
 // The composing page. What it knows is in `tune` and in the browser's storage; the server forgets.
 
-const $ = (id) => document.getElementById(id);
 const KEYS = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const HISTORY = "otoscope.folk.history", KEPT = 50;
 const SETTINGS = ["meter", "mode", "form", "prime"], NUMBERS = ["temperature", "top_p"], WHOLE = ["seed", "n", "semitones", "model"];
@@ -10,31 +9,11 @@ let job = null, visual = null, control = null, viewed = 0;
 
 // --- the server ---------------------------------------------------------------------------------
 
-const post = (path, body) => fetch(path, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
-
 async function work(item, heard = () => {}) {
-  const answer = await post("/folk/jobs", item).catch(() => null);
-  if (!answer) throw new Error("The server does not answer. Start it again: otoscope serve. Your tunes are kept in this browser.");
-  if (!answer.ok) throw new Error(await answer.text());
-  const { job: key } = await answer.json();
+  const kept = "Your tunes are kept in this browser.";
+  const key = await submitted("/folk", item, kept);
   heard({ key, state: "waiting", place: 0 });
-  return new Promise((resolve, reject) => {
-    const events = new EventSource("/folk/jobs/" + key);
-    let failures = 0;
-    events.onmessage = (event) => {
-      const now = JSON.parse(event.data);
-      heard({ key, ...now });
-      if (now.state === "done") { events.close(); resolve(now.result); }
-      if (now.state === "failed") { events.close(); reject(new Error(now.result)); }
-      if (now.state === "cancelled") { events.close(); reject(new Error("cancelled")); }
-    };
-    events.onerror = () => {
-      if (events.readyState === EventSource.CLOSED || ++failures > 3) {
-        events.close();
-        reject(new Error("The server was ended before it answered. Your tunes are kept in this browser."));
-      }
-    };
-  });
+  return ended("/folk", key, heard, kept);
 }
 
 // --- settings -----------------------------------------------------------------------------------
@@ -254,11 +233,6 @@ async function download(form) {
   const answer = await post(`/folk/files/tune.${form}`, { abc: tune.abc }).catch(() => null);
   if (!answer || !answer.ok) return say("said", answer ? await answer.text() : "The server does not answer.", true);
   save(await answer.blob(), `tune.${form}`);
-}
-
-function say(id, text, wrong = false) {
-  $(id).textContent = text;
-  $(id).classList.toggle("wrong", wrong);
 }
 
 // --- begin --------------------------------------------------------------------------------------
