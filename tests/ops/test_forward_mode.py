@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.autograd.functional import jacobian
-from torch.func import jacfwd, jvp
+from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
 from otoscope import ops
 from otoscope.errors import ParameterError
@@ -166,6 +166,37 @@ def test_constants_pass_inside_a_derivative() -> None:
 
     value, derivative, *_ = jvp(function, (torch.ones(()),), (torch.ones(()),))
     torch.testing.assert_close(value, derivative)
+
+
+@pytest.mark.parametrize("transform", [grad, jacrev, hessian, lambda f: lambda x: vjp(f, x)])
+@pytest.mark.parametrize("name", ["stft", "occlude", "moments", "griffin_lim_step"])
+def test_function_transforms_in_reverse_are_refused(name: str, transform: Any) -> None:
+    C = spectrum(1, 3, 9)
+    functions: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
+        "stft": (lambda y: ops.stft(y, **frames()).abs().sum(), double(40)),
+        "occlude": (lambda p: ops.occlude(p, 0.0, SEGMENT, KEEP).sum(), double(6, 3)),
+        "moments": (lambda x: ops.moments(x).mean.sum(), double(4, 3)),
+        "griffin_lim_step": (
+            lambda S: ops.griffin_lim_step(C, magnitude=S, **frames())[1].sum(),
+            C.abs(),
+        ),
+    }
+    function, at = functions[name]
+    with pytest.raises(ParameterError, match=r"does not run under torch\.func\.grad, vjp, jacrev"):
+        transform(function)(at)
+
+
+def test_constants_pass_inside_function_transforms() -> None:
+    y, x, rows = double(40), double(3), double(4, 3)
+
+    def energy(x: Tensor) -> Tensor:
+        moments = ops.moments(rows).mean
+        return (x * moments).sum() * ops.stft(y, **frames()).abs().sum()
+
+    expected = ops.moments(rows).mean * ops.stft(y, **frames()).abs().sum()
+    torch.testing.assert_close(grad(energy)(x), expected)
+    both = vmap(grad(energy))(torch.stack([x, 2 * x]))
+    torch.testing.assert_close(both, expected.expand(2, 3))
 
 
 def test_a_spread_that_requires_a_gradient_is_refused() -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_functorch_wrapped_tensor
+from torch._C._functorch import TransformType, is_functorch_wrapped_tensor
 from torch.autograd import forward_ad
 
 from otoscope.errors import ParameterError
@@ -144,6 +144,13 @@ def _with_tangents(
     """Return an autograd kernel that maps or refuses tangents around one of reverse mode."""
 
     def kernel(keyset: Any, *args: Any) -> Any:
+        if _is_in_function_transform():
+            if any(isinstance(arg, Tensor) and arg.requires_grad for arg in args):
+                raise ParameterError(
+                    f"otoscope::{name} does not run under torch.func.grad, vjp, jacrev or hessian: "
+                    "use torch.autograd.grad or torch.autograd.functional.jacobian"
+                )
+            return _below_autograd(name)(keyset, *args)
         if not in_forward_mode():
             return reverse(keyset, *args)
         primals, tangents = list(args), Tangents()
@@ -168,6 +175,13 @@ def _with_tangents(
         return forward_ad.make_dual(outputs, direction)
 
     return kernel
+
+
+def _is_in_function_transform() -> bool:
+    """Return True inside `torch.func.grad` and what is made of it, which no operator supports."""
+    if not torch._C._are_functorch_transforms_active():
+        return False
+    return bool(torch._C._functorch.peek_interpreter_stack().key() == TransformType.Grad)
 
 
 def fold_vmap(name: str, places: Sequence[int]) -> Callable[..., Any]:
