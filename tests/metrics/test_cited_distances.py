@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from otoscope.metrics import (
     half_sample_intervals,
     jackknife_interval,
     kernel_audio_distance,
+    kernel_distance,
+    kernel_interval,
     mauve_score,
     median_distance,
     neighbour_scores,
@@ -263,3 +266,22 @@ def test_intervals_over_songs_hold_the_truth_as_often_as_they_say() -> None:
 def test_impossible_sets_are_refused(call: object, match: str) -> None:
     with pytest.raises(ParameterError, match=match):
         call()  # type: ignore[operator]
+
+
+def test_scores_of_a_feature_that_never_changes_are_refused() -> None:
+    """All balls would be empty: a set would have nothing of its own copy."""
+    dead = torch.zeros(30, 3)
+    for pair in ((dead, dead), (torch.randn(30, 3), dead), (dead, torch.randn(30, 3))):
+        with pytest.raises(ParameterError, match="has 5 equal ones or more"):
+            neighbour_scores(*pair)
+    some = torch.cat([torch.zeros(20, 3), torch.randn(10, 3)])
+    assert neighbour_scores(some, some).recall < 1
+
+
+@pytest.mark.parametrize("measure", [kernel_distance, kernel_interval, neighbour_scores])
+def test_features_that_overflow_are_refused(measure: Any) -> None:
+    rows = torch.randn(30, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ParameterError, match=r"overflows? float64"):
+        measure(rows * 1e200, rows)
+    with pytest.raises(ParameterError, match=r"overflows? float64"):
+        measure(rows, rows * 1e200)

@@ -267,7 +267,11 @@ class KernelSums:
             counts = torch.bincount(of_a, minlength=n).double()
             return _Within(counts, totals(a, a, of_a, of_a), _by_group(own, of_a, n)[0])
 
-        return cls(within(x, numbers[0]), within(y, numbers[1]), totals(x, y, *numbers))
+        sums = cls(within(x, numbers[0]), within(y, numbers[1]), totals(x, y, *numbers))
+        of_pairs = sums.real.pairs.sum() + sums.generated.pairs.sum() + sums.between.sum()
+        if not bool(of_pairs.isfinite()):
+            raise ParameterError("the kernel of the features overflows float64; scale them")
+        return sums
 
     def whole(self) -> Tensor:
         """Compute the distance [] of the two sets."""

@@ -65,7 +65,8 @@ def neighbour_scores(real: Tensor, generated: Tensor, *, k: int = 5) -> Neighbou
     Raises
     ------
     ParameterError
-        If the shapes do not fit, a row is not finite, or a set has no more than ``k`` rows.
+        If the shapes do not fit, a row is not finite, a set has no more than ``k`` rows, or each of
+        its rows has ``k`` equal ones.
 
     Notes
     -----
@@ -93,7 +94,7 @@ def neighbour_scores(real: Tensor, generated: Tensor, *, k: int = 5) -> Neighbou
             raise ParameterError(f"the {side} set has {len(rows)} rows, k is {k}; take more rows")
         if not bool(rows.isfinite().all()):
             raise ParameterError(f"the {side} set holds NaN or infinity")
-    of_real, of_generated = _radii(x, k), _radii(y, k)
+    of_real, of_generated = _radii("real", x, k), _radii("generated", y, k)
     held = x.new_zeros(len(y))  # number of real balls that hold a generated row
     recalled, covered = 0, 0
     for part, radii in zip(x.split(_BLOCK), of_real.split(_BLOCK), strict=True):
@@ -110,12 +111,20 @@ def neighbour_scores(real: Tensor, generated: Tensor, *, k: int = 5) -> Neighbou
     )
 
 
-def _radii(rows: Tensor, k: int) -> Tensor:
-    """Return the distance of each row to its k-th neighbour."""
+def _radii(side: str, rows: Tensor, k: int) -> Tensor:
+    """Return the distance of each row to its k-th neighbour; not all may be 0."""
     parts = [
         torch.cdist(part, rows, compute_mode="donot_use_mm_for_euclid_dist")
         .kthvalue(k + 1, dim=1)
         .values
         for part in rows.split(_BLOCK)
     ]
-    return torch.cat(parts)
+    radii = torch.cat(parts)
+    if not bool(radii.isfinite().all()):
+        raise ParameterError(f"distances in the {side} set overflow float64; scale the features")
+    if not bool(radii.any()):
+        raise ParameterError(
+            f"each row of the {side} set has {k} equal ones or more, so that its balls are empty; "
+            "take features that differ"
+        )
+    return radii

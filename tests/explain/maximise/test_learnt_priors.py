@@ -87,7 +87,7 @@ def test_without_excerpts_there_are_no_magnitudes() -> None:
         MacoPrior.of(excerpts()).sample(0, 0)
 
 
-@dataclass
+@dataclass(eq=False)
 class Doubling(nn.Module):
     def __post_init__(self) -> None:
         super().__init__()
@@ -117,3 +117,54 @@ def test_a_search_through_a_generator_climbs_and_leaves_its_weights_alone() -> N
     torch.testing.assert_close(result.input, prior.decode(result.latent))
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+class Odd(nn.Module):
+    """A generator with dropout and batch statistics; it may write into its latents."""
+
+    def __init__(self, *, writes: bool = False) -> None:
+        super().__init__()
+        self.norm, self.layer = nn.BatchNorm1d(8), nn.Linear(8, 20 * 16)
+        self.dropout, self.writes = nn.Dropout(), writes
+
+    def forward(self, z: Tensor) -> Tensor:
+        z = z.mul_(1.0) if self.writes else z
+        made: Tensor = self.dropout(self.layer(self.norm(z))).view(-1, 1, 20, 16)
+        return made
+
+
+def climbed(generator: nn.Module, latent_size: int = 8) -> Tensor:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.LazyLinear(2))
+    net(torch.zeros(1, 1, 20, 16))
+    prior = GeneratorPrior(generator, latent_size)
+    result = ActivationMaximiser(net, prior, layer="0", unit=0).run(rate=0.1, iterations=3, seeds=2)
+    return result.activation
+
+
+def test_a_generator_in_train_mode_is_run_in_eval_mode_and_kept() -> None:
+    torch.manual_seed(0)
+    generator = Odd().train()
+    generator.norm.running_mean.add_(0.5)  # type: ignore[union-attr]
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    first, second = climbed(generator), climbed(generator)
+    assert torch.equal(first, second)
+    assert generator.training
+    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
+    assert torch.equal(first, climbed(generator.eval()))
+
+
+def test_a_generator_may_write_into_its_latents_and_be_of_another_type() -> None:
+    torch.manual_seed(0)
+    generator = Odd().eval()
+    expected = climbed(generator)
+    generator.writes = True
+    assert torch.equal(climbed(generator), expected)
+    torch.testing.assert_close(climbed(generator.double()), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_what_a_generator_cannot_make_is_said() -> None:
+    with pytest.raises(ParameterError, match=r"the generator was given \[2, 9\] and raised"):
+        climbed(Odd().eval(), latent_size=9)
+    with pytest.raises(ParameterError, match=r"made \[16\] of 2 latents, must be a Tensor"):
+        GeneratorPrior(nn.Flatten(0), 8).decode(torch.zeros(2, 8))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from otoscope.errors import ParameterError
 from otoscope.explain.maximise.priors import Prior, normal_rows
+from otoscope.protocols import as_outputs, call_guarded, dtype_of, evaluating
 
 __all__ = ["GeneratorPrior"]
 
@@ -19,8 +20,8 @@ class GeneratorPrior(Prior):
     Parameters
     ----------
     generator : nn.Module
-        Network from latents [row, latent] to inputs [row, 1, frame, mel], in eval mode and on the
-        device of the model; its weights are not changed.
+        Network from latents [row, latent] to inputs [row, 1, frame, mel], on the device of the
+        model; run in eval mode, and not changed.
     latent_size : int
         Numbers of a latent, >= 1.
 
@@ -87,7 +88,12 @@ class GeneratorPrior(Prior):
         Returns
         -------
         Tensor [row, ...]
-            What the generator makes.
+            What the generator makes, in eval mode.
+
+        Raises
+        ------
+        ParameterError
+            If the generator raises an error, or makes no Tensor with a row per latent.
 
         Examples
         --------
@@ -95,5 +101,13 @@ class GeneratorPrior(Prior):
         >>> GeneratorPrior(nn.Identity(), 2).decode(torch.ones(1, 2))
         tensor([[1., 1.]])
         """
-        made: Tensor = self.generator(latent)
-        return made
+        own = latent.to(dtype_of(self.generator, latent.dtype), copy=True)  # it may be written into
+        with evaluating(self.generator):
+            made = as_outputs(call_guarded(self.generator, own, name="the generator"))
+        if not isinstance(made, Tensor) or len(made) != len(latent):
+            kind = list(made.shape) if isinstance(made, Tensor) else type(made).__name__
+            raise ParameterError(
+                f"the generator made {kind} of {len(latent)} latents, must be a Tensor "
+                "[latent, ...]"
+            )
+        return made.to(latent.dtype)
