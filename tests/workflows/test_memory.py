@@ -48,6 +48,8 @@ COMMANDS = {
     "explain components": "{sound} --model ear.py:make --components time:3 --start 50",
     "attack": "{sound} --model ear.py:make --start 40 --duration 3 --steps 3 --out out/a.wav",
     "stats": "{folder} --model ear.py:make --layer 0.2 --channel-axis 1 --out out/a.npz",
+    "interrogate": "--data {folder}-twice --unlabelled --model ear.py:make --gain 6 --tempo 6 "
+    "--doses 1 --duration 20",
     "distance": "{folder} minute --model ear.py:make --layer 0.2 --channel-axis 1",
 }
 
@@ -63,6 +65,9 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         with soundfile.SoundFile(folder / name / "a.wav", "w", 16000, 1, "PCM_16") as file:
             for i in range(seconds // 60):
                 file.write(minute * (1 - i / 200))
+        (folder / f"{name}-twice").mkdir()
+        for link in ("a.wav", "b.wav"):
+            (folder / f"{name}-twice" / link).symlink_to(folder / name / "a.wav")
     yield folder
     (folder / "hours" / "a.wav").unlink()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -20,8 +21,8 @@ from otoscope.intervene.transforms.controls import OtherItem
 from otoscope.intervene.transforms.features import FeatureDilation
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import Sound
-from otoscope.signal.audio.files import decode, mono
-from otoscope.signal.audio.truncation import warn_if_truncated
+from otoscope.signal.audio.files import LONG, Blocks, decode, mono, read_beginning
+from otoscope.signal.audio.reader import SoundReader
 
 __all__ = ["Features", "Seeded", "Sounds", "as_items"]
 
@@ -36,9 +37,15 @@ class _Survey:
     lengths: list[int] = field(default_factory=list)
     digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
-    def add(self, y: Tensor) -> None:
-        self.digest.update(y.contiguous().numpy().data)
-        self.lengths.append(len(y))
+    def add(self, blocks: Iterable[Tensor]) -> None:
+        digest, n_samples = self.digest.copy(), 0  # a block that cannot be read leaves no trace
+        for y in blocks:
+            digest.update(y.contiguous().numpy().data)
+            n_samples += len(y)
+        if n_samples == 0:
+            raise ParameterError("there are no samples in it")
+        self.digest = digest
+        self.lengths.append(n_samples)
 
 
 class Sounds:
@@ -65,11 +72,13 @@ class Sounds:
             )
         )
 
-    def sound(self, index: int) -> Tensor:
-        """Read one sound: Tensor [sample] at ``sr``."""
+    def sound(self, index: int, *, n_samples: int | None = None) -> Tensor:
+        """Read one sound: Tensor [sample] at ``sr``; ``n_samples`` are enough of a long file."""
         sound = self._sounds[index]
-        if isinstance(sound, str | PathLike):
-            return decode(sound, sr=self.sr)[0]  # `survey` warns
+        if isinstance(sound, str | PathLike):  # `survey` warns of those that were cut off
+            if n_samples is None:
+                return decode(sound, sr=self.sr)[0]
+            return read_beginning(sound, sr=self.sr, seconds=n_samples / self.sr)
         try:
             y, sr = sound
             return mono(y, sr, sr=self.sr)[0]
@@ -120,11 +129,13 @@ class Sounds:
         others._survey = None
         return others
 
-    def _read(self, index: int) -> Tensor:
-        y, sound = self.sound(index), self._sounds[index]
-        if isinstance(sound, str | PathLike):
-            warn_if_truncated(sound)
-        return y
+    def _read(self, index: int) -> Iterable[Tensor]:
+        """Read one sound, block by block if it is a long file."""
+        sound = self._sounds[index]
+        if not isinstance(sound, str | PathLike):
+            return [self.sound(index)]
+        blocks = Blocks(sound, sr=self.sr)  # it warns of a file that was cut off
+        return blocks if blocks.seconds > LONG else [self.sound(index)]
 
     def only(self, index: int, *, with_partner: bool = False) -> Sounds:
         """Return one sound as items of their own, to hand to another process.
@@ -142,7 +153,13 @@ class Sounds:
         self, index: int, interventions: Sequence[Seeded], duration: float | None
     ) -> Tensor:
         """Render one sound under several interventions: Tensor [rendering, sample]."""
-        y = self.sound(index)
+        n_samples = None
+        if duration is not None:
+            n = round(duration * self.sr)
+            n_samples = max(
+                cast(SoundIntervention, i).input_length(n, self.sr) for i, _ in interventions
+            )
+        y = self.sound(index, n_samples=n_samples)
         try:
             renderings = [
                 self._of_partner(index, i, duration)
@@ -241,7 +258,8 @@ def _first_rate(audio: Sequence[Any]) -> Any:
             kind = type(sound).__name__
             raise ParameterError(f"item {index} is {kind}; give a file's name or (y, sr)")
         try:
-            return decode(sound)[1]
+            with SoundReader(Path(sound)) as reader:
+                return reader.sr
         except ParameterError as err:
             errors[fspath(sound)] = err.without(sound)
     raise _none_readable(errors)
