@@ -41,6 +41,7 @@ KEPT = {
         for name, experiment in EXPERIMENTS.items()
         if experiment.module.startswith(("a_soundlime.", "b_maximisation."))
         or (experiment.module.startswith("e_adversary.") and name != "adversary-zoo")
+        or experiment.module.startswith("c_horse.desperf.")
         or name in ("horse-zoo", "horse-trained", "horse-power", "horse-concepts")
         or (name.startswith("folk-") and name != "folkrnn-samples")
     },

@@ -15,7 +15,12 @@ from torch import nn
 from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.foreign import refusing
-from otoscope.models.checksummed import halved, load_with_checksum, save_with_checksum
+from otoscope.models.checksummed import (
+    halved,
+    has_format,
+    load_with_checksum,
+    save_with_checksum,
+)
 from otoscope.models.genre import ConvDNN, FrameDNN
 from otoscope.models.listener import Listener
 from otoscope.models.svdnet import SVDNet
@@ -23,6 +28,7 @@ from otoscope.signal import FrontEnd
 from otoscope.signal.mel.domain import read_compression
 
 __all__ = [
+    "DESPERF_FORMAT",
     "NETWORKS",
     "load_bundle",
     "read_card",
@@ -34,6 +40,9 @@ NETWORKS: dict[str, type[nn.Module]] = {
     network.__name__: network for network in (SVDNet, FrameDNN, ConvDNN)
 }
 """Networks that a bundle can name; each has ``settings`` that build it again."""
+
+DESPERF_FORMAT = "otoscope desperf 1"
+"""Format of the bundles of `otoscope.models.desperf`."""
 
 _FORMAT = "otoscope bundle 1"
 _NOT_A_MODEL = "does not describe a model of this version"
@@ -197,13 +206,14 @@ def read_card(path: str | PathLike[str]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Card that was passed to `save_bundle`.
+        Card that was passed to `save_bundle` or `save_desperf`.
 
     Examples
     --------
     >>> read_card("detector")["licence"]  # doctest: +SKIP
     'Apache-2.0'
     """
-    description = load_with_checksum(path, _FORMAT)[1]
+    is_desperf = has_format(path, DESPERF_FORMAT)
+    description = load_with_checksum(path, DESPERF_FORMAT if is_desperf else _FORMAT)[1]
     card: dict[str, str] = require_types(description, {"card": dict}, f"{path}")["card"]
     return card

