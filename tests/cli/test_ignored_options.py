@@ -113,6 +113,8 @@ VALUES: dict[str, dict[str, str]] = {
         "--unlabelled": "",
         "--strict": "",
         "--padded": "",
+        "--transfer-to": "{data}",
+        "--same-names": "",
     },
     "maximise": {
         "--unit": "0",

@@ -121,6 +121,12 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     budget: Annotated[int, _CONFIG.option("budget", rich_help_panel=_INTERVENTIONS)] = _CONFIG[
         "budget"
     ],
+    transfer_to: Annotated[
+        Path | None, _CONFIG.option("transfer_to", metavar="DATA", rich_help_panel=INPUT)
+    ] = None,
+    same_names: Annotated[bool, _CONFIG.option("same_names", rich_help_panel=INPUT)] = _CONFIG[
+        "same_names"
+    ],
     max_drop: Annotated[
         float, _CONFIG.option("max_drop", extra="Exit code 1 beyond it.")
     ] = _CONFIG["max_drop"],
@@ -210,6 +216,8 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         padded=padded,
         doses=doses,
         budget=budget,
+        transfer_to=transfer_to,
+        same_names=same_names,
         max_drop=max_drop,
         settings=InterrogationSettings(
             sr=sr,

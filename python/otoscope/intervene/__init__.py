@@ -22,6 +22,7 @@ from otoscope.intervene.statistics.bootstrap import GroupBootstrap
 from otoscope.intervene.statistics.chance import ChanceLevel, chance_level
 from otoscope.intervene.statistics.regulated import RegulatedBootstrap, RegulatedResult
 from otoscope.intervene.statistics.significance import cochran_q, holm, mcnemar
+from otoscope.intervene.transfer import Overlap, TransferResult
 from otoscope.intervene.transforms.controls import NoAudio, NoiseInstead, OtherItem
 from otoscope.intervene.transforms.features import FeatureDilation
 from otoscope.intervene.transforms.filters import Equaliser, Gain, HighPass, LowPass
@@ -53,6 +54,7 @@ __all__ = [
     "NoAudio",
     "NoiseInstead",
     "OtherItem",
+    "Overlap",
     "Pitch",
     "Polarity",
     "RegulatedBootstrap",
@@ -63,6 +65,7 @@ __all__ = [
     "SearchResult",
     "SoundIntervention",
     "Tempo",
+    "TransferResult",
     "Unasked",
     "Verdict",
     "WhiteNoise",

@@ -186,7 +186,7 @@ EXPERIMENTS = {
         ),
         Experiment(
             "horse-desperf",
-            "c_horse.desperf",
+            "c_horse.desperf.collapse",
             "HorseDesperfConfig",
             "horse_desperf",
             "Interrogate DeSPerF on tempo, trained on confounded and separated dances (paper C).",
@@ -194,7 +194,7 @@ EXPERIMENTS = {
         ),
         Experiment(
             "horse-dissect",
-            "c_horse.dissect",
+            "c_horse.desperf.dissect",
             "HorseDissectConfig",
             "horse_dissect",
             "Take DeSPerF apart: maximised outputs, bands, layers, other classifiers (paper C).",
@@ -202,7 +202,7 @@ EXPERIMENTS = {
         ),
         Experiment(
             "horse-predict",
-            "c_horse.predict",
+            "c_horse.desperf.predict",
             "HorsePredictConfig",
             "horse_predict",
             "Test predictions of what DeSPerF's feature can and cannot carry (paper C).",
@@ -210,7 +210,7 @@ EXPERIMENTS = {
         ),
         Experiment(
             "horse-repair",
-            "c_horse.repair",
+            "c_horse.desperf.repair",
             "HorseRepairConfig",
             "horse_repair",
             "Train DeSPerF again with other tempi, and interrogate it on new artists (paper C).",

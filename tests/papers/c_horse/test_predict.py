@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from otoscope.cli.app import app
 from otoscope.errors import ParameterError
-from otoscope.papers.c_horse.predict import PREDICTIONS, HorsePredictConfig
-from otoscope.papers.c_horse.predict_sounds import CHANGES, PAIRS, READINGS, dances
+from otoscope.papers.c_horse.desperf.predict import PREDICTIONS, HorsePredictConfig
+from otoscope.papers.c_horse.desperf.predict_sounds import CHANGES, PAIRS, READINGS, dances
 from otoscope.signal.rhythm.spectral_periodicity import SpectralPeriodicity
 
 KINDS = {"tempo", "meter", "rhythm", "timbre", "harmony", "order", "metamers", "answers"}

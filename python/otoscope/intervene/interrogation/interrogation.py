@@ -38,6 +38,7 @@ from otoscope.intervene.interrogation.session import AnswerLog, InterrogationSet
 from otoscope.intervene.statistics.bootstrap import GroupBootstrap, check_classes
 from otoscope.intervene.statistics.confound import confound_only
 from otoscope.intervene.statistics.regulated import Indices, RegulatedBootstrap, RegulatedResult
+from otoscope.intervene.transfer import transfer
 from otoscope.metrics import Interval
 from otoscope.progress import Progress, silent
 
@@ -105,8 +106,7 @@ class Interrogation:
         rate, of_system = settings.sr, self._labeller.sample_rate
         if rate and of_system and rate != of_system:
             raise ParameterError(f"sr is {rate:g} Hz, and the system hears {of_system:g} Hz")
-        rate = rate or of_system
-        self.items: Sounds | Features = as_items(audio, sr=rate, cache=cache)
+        self.items: Sounds | Features = as_items(audio, sr=rate or of_system, cache=cache)
         n_items = len(self.items.names)
         columns = {"labels": labels, "groups": groups, "factor": factor, "confound": confound}
         for name, column in columns.items():
@@ -170,8 +170,7 @@ class Interrogation:
         """
         confound = self._confound()
         plan = self.plan(interventions, doses, search=search, budget=budget, progress=progress)
-        seed = self.settings.seed
-        with AnswerLog(records, plan.depends_on, seed=seed, known=answers) as log:
+        with AnswerLog(records, plan.depends_on, seed=self.settings.seed, known=answers) as log:
             asked = plan.asked(
                 self.items, self._labeller, log, self.labels, self.settings, progress
             )
@@ -376,6 +375,8 @@ class Interrogation:
                 conditions=tuple(conditions),
                 progress=progress,
             )
+
+    transfer = transfer
 
     def _check(self) -> None:
         """Raise ParameterError for too few classes, items or groups, or a setting out of range."""

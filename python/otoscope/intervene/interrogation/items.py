@@ -211,6 +211,10 @@ class Features:
         """Select some of the items."""
         return Features(self._features[list(indices)], [self.names[index] for index in indices])
 
+    def at(self, dose: int) -> Features:
+        """Select one dose of all items."""
+        return Features(self._features[:, dose, None], self.names)
+
     def only(self, index: int, *, with_partner: bool = False) -> Features:
         """Return one item as items of their own, to hand to another process."""
         return Features(self._features[index, None].clone(), [self.names[index]])

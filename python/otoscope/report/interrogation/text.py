@@ -6,10 +6,12 @@ The sentences of the verdict are in `otoscope.report.interrogation.verdict`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from otoscope.intervene.interrogation.result import InterrogationResult
 from otoscope.intervene.interrogation.verdict import DoseCurve, DosePoint, SearchResult
+from otoscope.intervene.transfer import TransferResult
 from otoscope.metrics import Interval
 from otoscope.report.numbers import (
     decimals,
@@ -18,6 +20,8 @@ from otoscope.report.numbers import (
     format_p,
     format_score,
     points_text,
+    signed,
+    with_bounds,
 )
 from otoscope.report.pages import Fact
 
@@ -29,6 +33,7 @@ __all__ = [
     "facts",
     "metric_name",
     "min_score_text",
+    "transfer_text",
     "typeset",
 ]
 
@@ -71,6 +76,29 @@ def min_score_text(result: InterrogationResult) -> str:
     score, least = decimals(result.baseline.value, 3), decimals(result.min_score, 3)
     state = f"is missed: it is {score}" if result.is_below else f"is reached: it is {score}"
     return f"The least {metric_name(result)} of {least} {state}."
+
+
+def transfer_text(transfer: TransferResult, title: str) -> list[str]:
+    """Say what a system scores on a second data set, and what was left out; without full stops."""
+    sentences = [
+        f"on {title}, the score is {with_bounds(transfer.away)} for {transfer.n_away} items of the "
+        f"{len(transfer.labels)} labels that both data sets have; for the {transfer.n_home} of the "
+        f"first it is {with_bounds(transfer.home)}, a change of {signed(transfer.change.value)} "
+        f"[{signed(transfer.change.low)}, {signed(transfer.change.high)}]"
+    ]
+    if transfer.overlap:
+        first, by = transfer.overlap[0], Counter(one.by for one in transfer.overlap)
+        counts = " and ".join(f"{count} by {what}" for what, count in sorted(by.items()))
+        sentences.append(
+            f"{len(transfer.overlap)} items of {title} are left out, since the first data set "
+            f"holds them ({counts}); {first.name} is {first.of}"
+        )
+    if transfer.missing:
+        sentences.append(f"{title} has no items of {', '.join(transfer.missing)}")
+    if transfer.unknown:
+        counts = ", ".join(f"{label} ({count})" for label, count in transfer.unknown.items())
+        sentences.append(f"labels that only {title} has are left out: {counts}")
+    return sentences
 
 
 def change_table(result: InterrogationResult) -> list[tuple[str, ...]]:

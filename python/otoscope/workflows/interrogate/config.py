@@ -40,11 +40,12 @@ _UNUSED: Mapping[Way, Mapping[str, str]] = {
     "export": {
         **dict.fromkeys(("classes", "threshold", "padded", "metric"), _UNASKED),
         **dict.fromkeys(("max_drop", "min_score"), "and an export has no score"),
+        **dict.fromkeys(("transfer_to", "same_names"), _UNASKED),
     },
     "plan": dict.fromkeys(
         (
             *("classes", "threshold", "padded", "min_score", "strict", "confound", "budget"),
-            *("sr", "duration", "seed", "cache"),
+            *("sr", "duration", "seed", "cache", "transfer_to", "same_names"),
         ),
         _PLANNED,
     ),
@@ -52,6 +53,7 @@ _UNUSED: Mapping[Way, Mapping[str, str]] = {
         **dict.fromkeys(("labels", "strict", "unlabelled", "groups", "confound"), _DECIDED),
         **dict.fromkeys(("doses", "budget", "dilation", "sr", "duration", "seed"), _DECIDED),
         **dict.fromkeys(("threshold", "padded"), "and the answers are there"),
+        **dict.fromkeys(("transfer_to", "same_names"), "and no model is asked"),
         "cache": "and nothing is rendered",
     },
 }
@@ -99,6 +101,10 @@ class InterrogateConfig:
         Number of doses to each side of 0 for proportional interventions; default: three.
     budget : int
         Number of random combinations of changes to try per item.
+    transfer_to : Path, optional
+        Second data set with the same labels: the score on it, without what both hold.
+    same_names : bool
+        Files of one name in both data sets are different sounds.
     max_drop : float
         Largest tolerated fall of the score in points, in [0, 100).
     settings : InterrogationSettings
@@ -128,6 +134,8 @@ class InterrogateConfig:
     padded: bool = False
     doses: int | None = None
     budget: int = 0
+    transfer_to: Path | None = None
+    same_names: bool = False
     max_drop: float = 5.0
     settings: InterrogationSettings = field(default_factory=InterrogationSettings)
     device: str = "cpu"
@@ -177,6 +185,8 @@ def prepared(config: InterrogateConfig) -> tuple[LabelledItems, Sequence[Interve
     if items.dilations:
         of_sounds = ("sr", "duration", "cache")
         ignored = [Ignored(name, f"and {config.data} holds features") for name in of_sounds]
+    if config.transfer_to is None:
+        ignored.append(Ignored("same_names", "and no second data set is named"))
     if not any(intervention.is_proportional for intervention in interventions):
         ignored.append(Ignored("doses", "which none of these changes uses"))
     refuse_ignored([config, config.settings], ignored)

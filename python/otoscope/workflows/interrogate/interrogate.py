@@ -14,11 +14,15 @@ from otoscope.intervene import (
     Interrogation,
     InterrogationResult,
     InterrogationSettings,
+    Intervention,
+    TransferResult,
 )
 from otoscope.intervene.interrogation.exchange import Exported
+from otoscope.intervene.interrogation.items import Features
 from otoscope.progress import Progress, silent
 from otoscope.protocols import ListeningModel, SoundClassifier
 from otoscope.protocols.listening import are_unnamed, named_outputs
+from otoscope.report.interrogation.text import transfer_text
 from otoscope.signal.audio.truncation import truncated_note
 from otoscope.workflows.interrogate.config import (
     InterrogateConfig,
@@ -27,6 +31,7 @@ from otoscope.workflows.interrogate.config import (
     readable,
     truncated_files,
 )
+from otoscope.workflows.labelled_items import read_items
 from otoscope.workflows.recording import load_identified_model
 
 __all__ = [
@@ -57,6 +62,8 @@ class InterrogateResult:
     assumed_columns : tuple of str or None
         Names that were taken for the columns of the scores of a function that names none: the
         classes in alphabetical order.
+    transfer : TransferResult or None
+        Scores on the data and on a second data set, if one is named.
 
     Examples
     --------
@@ -70,6 +77,7 @@ class InterrogateResult:
     truncated: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, ParameterError] = field(default_factory=dict)
     assumed_columns: tuple[str, ...] | None = None
+    transfer: TransferResult | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -84,6 +92,8 @@ class InterrogateResult:
                 f"alphabetical order ({', '.join(columns)}); name others as classes (--classes) "
                 "or as output_names of the model"
             )
+        if self.transfer is not None:
+            notes += transfer_text(self.transfer, str(self.config.transfer_to))
         return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,6 +107,7 @@ class InterrogateResult:
             **record,
             "skipped": {name: str(reason) for name, reason in self.skipped.items()},
             "truncated": dict(self.truncated),
+            "transfer": None if self.transfer is None else self.transfer.to_dict(),
             "config": records.to_plain(config),
             "versions": records.versions(),
         }
@@ -175,6 +186,7 @@ def interrogate_files(
         truncated_files(items, interrogation),
         {**skipped, **result.skipped},
         assumed_columns=result.columns if is_assumed else None,
+        transfer=_transferred(interrogation, config, interventions, progress),
     )
 
 
@@ -205,6 +217,29 @@ def save_interrogate_page(interrogated: InterrogateResult, page: Path) -> None:
         title=title,
         notes=[f"{note}." for note in interrogated.notes],
         skipped=interrogated.skipped,
+    )
+
+
+def _transferred(
+    interrogation: Interrogation,
+    config: InterrogateConfig,
+    interventions: Sequence[Intervention],
+    progress: Progress,
+) -> TransferResult | None:
+    """Score the model on the second data set, if one is named."""
+    if config.transfer_to is None:
+        return None
+    others = read_items(config.transfer_to)
+    audio: Any = others.audio
+    if isinstance(audio, Features):
+        audio = audio.at(others.dilations.index(0))
+    return interrogation.transfer(
+        audio,
+        others.labels or (),
+        groups=others.groups,
+        by_name=not config.same_names,
+        unchanged=interventions[0] if config.dilation is not None else None,
+        progress=progress,
     )
 
 

@@ -1,8 +1,8 @@
 """Repair DeSPerF: train it again with other tempi, and interrogate it on artists never met before.
 
-The fault was found on artists of `otoscope.papers.c_horse.desperf`; neither these nor those of its
-training occur here. Trainings on confounded dances differ in one thing: the clips alone, the clips
-with tempo changes, or the clips with as many placebos of these.
+The fault was found on artists of `otoscope.papers.c_horse.desperf.collapse`; neither these nor
+those of its training occur here. Trainings on confounded dances differ in one thing: the clips
+alone, the clips with tempo changes, or the clips with as many placebos of these.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from otoscope.errors import ParameterError
 from otoscope.intervene.statistics.bootstrap import GroupBootstrap
-from otoscope.papers.c_horse.desperf_dances import (
+from otoscope.papers.c_horse.desperf.dances import (
     DanceSizes,
     answering,
     check_seeds,

@@ -14,7 +14,7 @@ from otoscope.data.synthesis.styles import STYLES
 from otoscope.explain.maximise import ActivationMaximiser, RawPrior
 from otoscope.intervene.statistics.bootstrap import GroupBootstrap
 from otoscope.models.desperf import DeSPerF
-from otoscope.papers.c_horse.desperf_dances import FEATURE, Answers, DanceSizes, answering
+from otoscope.papers.c_horse.desperf.dances import FEATURE, Answers, DanceSizes, answering
 from otoscope.papers.c_horse.stretched_dances import HeardDances
 from otoscope.taps import recording
 
@@ -38,7 +38,6 @@ _N_COMPONENTS = 40  # of QDA, which has a covariance per style
 _FASTEST = 12.0  # repetitions per second, of a maximised feature
 _NEAREST = 10
 _PAIRS = 2000
-_SEARCH = {"rate": 0.05, "penalty": 1e-4, "iterations": 300, "seeds": 1}
 
 
 def standardised(features: Tensor) -> Tensor:
@@ -65,7 +64,9 @@ def maximised(system: DeSPerF, probe: HeardDances) -> list[dict[str, Any]]:
             unit=unit,
             prepare=lambda x: (_slow(x.flatten(1)) - system.mean) / system.std,
         )
-        best = _slow(maximiser.run(**_SEARCH).input.flatten()[None])
+        best = _slow(
+            maximiser.run(rate=0.05, penalty=1e-4, iterations=300, seeds=1).input.flatten()[None]
+        )
         nearest = (clips @ best[0]).topk(min(_NEAREST, len(clips))).indices.numpy()
         low, high = STYLES[style].tempo_bpm
         tempi = probe.tempo_bpm[nearest]

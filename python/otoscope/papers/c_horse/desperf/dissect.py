@@ -1,20 +1,22 @@
 """Take DeSPerF apart: what maximises its outputs, which periodicities carry its answers, and where.
 
 Trained on dances whose tempo reveals the style, and on dances whose tempo does not, as
-`otoscope.papers.c_horse.desperf` does it. Other classifiers take the net's place on its feature.
+`otoscope.papers.c_horse.desperf.collapse` does it. Other classifiers take the net's place on its
+feature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from otoscope.papers.c_horse.desperf_dances import (
+from otoscope.papers.c_horse.desperf.dances import (
     CORPORA,
     FEATURE,
     DanceSizes,
@@ -28,7 +30,7 @@ from otoscope.papers.c_horse.desperf_dances import (
     summary,
     trained,
 )
-from otoscope.papers.c_horse.dissect_parts import (
+from otoscope.papers.c_horse.desperf.dissect_parts import (
     BANDS,
     CLASSIFIERS,
     bands,
@@ -169,35 +171,32 @@ def _rows(rows: Sequence[Row], kind: str, name: str) -> list[Row]:
     return [row for row in rows if row["kind"] == kind and row["corpus"] == name]
 
 
-def _over(rows: Sequence[Row], number: Callable[[Row], Any], *, least: float = 0.0) -> str:
-    return seeds_text([number(row) for row in rows], least=least)
+def _over(rows: Sequence[Row], *path: str | int, least: float = 0.0) -> str:
+    """Write the mean over trainings of the number that keys and places lead to."""
+    values = [reduce(getitem, path, cast(Any, row)) for row in rows]
+    return seeds_text(values, least=least)
 
 
 def _tables(nets: Mapping[str, Sequence[Row]]) -> list[ResultTable]:
     found, by_band, by_layer, by_tempo = [], [], [], []
     for name, rows in nets.items():
         one = rows[0]
-        numbers = [
-            _over(rows, lambda row, key=key: np.mean([own[key] for own in row["maximised"]]))
+        shares = [
+            seeds_text([np.mean([own[key] for own in row["maximised"]]) for row in rows])
             for key in ("of its tempo", "by chance, tempo", "of its style", "by chance, style")
         ]
-        found.append((name, *numbers))
+        found.append((name, *shares))
         for place, (low, high) in enumerate(BANDS):
-            parts = [
-                _over(rows, lambda row, place=place, part=part: row["bands"][place][part]["value"])
-                for part in ("alone", "without")
-            ]
+            parts = [_over(rows, "bands", place, part, "value") for part in ("alone", "without")]
             by_band.append((name, f"{low:g}–{high:g} Hz", *parts))
         for place, layer in enumerate(one["layers"]):
             numbers = [
-                _over(
-                    rows, lambda row, place=place, part=part: row["layers"][place][part], least=-9
-                )
+                _over(rows, "layers", place, part, least=-9)
                 for part in ("moved", "placebo", "tempo_r2", "style")
             ]
             by_layer.append((name, layer["layer"], *numbers))
-        agreed = _over(rows, lambda row: row["explained"]["agreement"]["value"])
-        chance = _over(rows, lambda row: row["explained"]["by chance"])
+        agreed = _over(rows, "explained", "agreement", "value")
+        chance = _over(rows, "explained", "by chance")
         changed = sum(row["explained"]["changed"] for row in rows)
         predicted = sum(row["explained"]["changed, predicted"] for row in rows)
         share = percent(predicted / changed) if changed else "–"
@@ -235,7 +234,7 @@ def _swapped(rows: Sequence[Row], nets: Mapping[str, Sequence[Row]]) -> ResultTa
         systems = {"net": nets[name]}
         systems |= {row["system"]: [row] for row in _rows(rows, "classifier", name)}
         for system, own in systems.items():
-            numbers = [_over(own, lambda row, key=key: row[key]["value"]) for key in keys]
+            numbers = [_over(own, key, "value") for key in keys]
             cells.append((name, system, *numbers))
     columns = ("unchanged", "at the worst dose", "at the worst placebo", "deflated", "inflated")
     return ResultTable(

@@ -18,7 +18,7 @@ import numpy as np
 from otoscope.errors import ParameterError
 from otoscope.intervene.statistics.regulated import Indices, Predict, RegulatedBootstrap
 from otoscope.metrics import Interval
-from otoscope.papers.c_horse.desperf_dances import (
+from otoscope.papers.c_horse.desperf.dances import (
     CORPORA,
     DanceSizes,
     answering,

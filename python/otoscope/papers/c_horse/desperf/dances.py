@@ -62,7 +62,7 @@ FEATURE = SpectralPeriodicity(sample_rate=11025, n_fft=1024, hop_length=110)
 CORPORA: Mapping[str, float] = {"confounded": 1.0, "separated": 0.0}
 """Probability that a clip's tempo is its style's own."""
 
-_VALIDATED = 5  # one of so many artists of the training is for its validation
+_VALIDATED = 5  # every fifth artist of the training is for its validation
 _EPOCHS = 100
 
 Answers = Callable[[Tensor], list[str]]

@@ -23,7 +23,13 @@ from otoscope.errors import ParameterError
 from otoscope.intervene.statistics.bootstrap import GroupBootstrap
 from otoscope.metrics import Interval
 from otoscope.models import load
-from otoscope.papers.c_horse.predict_sounds import CHANGES, PAIRS, READINGS, Labelled, dances
+from otoscope.papers.c_horse.desperf.predict_sounds import (
+    CHANGES,
+    PAIRS,
+    READINGS,
+    Labelled,
+    dances,
+)
 from otoscope.papers.runs import rows_of_songs, write_run
 from otoscope.progress import Progress, silent
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure

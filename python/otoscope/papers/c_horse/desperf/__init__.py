@@ -1,0 +1,1 @@
+"""Experiments with DeSPerF: interrogation, dissection, predictions, repair."""
