@@ -51,6 +51,10 @@ def make():
 """
 ABC = "X:1\nT:a\nM:4/4\nL:1/8\nK:C\nCDEF GABc|c8|]\n"
 
+_HORSES = (
+    *("concepts", "trained", "power", "planted", "infrasound"),
+    *("desperf", "dissect", "predict", "repair"),
+)
 ARGUMENTS = {
     "demo": "",
     "explain": "{sound} --model {model} --segments temporal:2",
@@ -102,16 +106,8 @@ ARGUMENTS = {
     "experiment am-concept": "--quick --out {folder}/x --songs {sounds}",
     "experiment unit-atlas": "--quick --out {folder}/x --songs {sounds}",
     "experiment horse-ballroom-features": "--quick --out {folder}/x --data {sound}",
-    "experiment horse-concepts": "--quick --out {folder}/x",
-    "experiment horse-trained": "--quick --out {folder}/x",
-    "experiment horse-power": "--quick --out {folder}/x",
-    "experiment horse-planted": "--quick --out {folder}/x",
-    "experiment horse-infrasound": "--quick --out {folder}/x",
     "experiment horse-zoo": "--quick --out {folder}/x --corpus {sounds}",
-    "experiment horse-desperf": "--quick --out {folder}/x",
-    "experiment horse-dissect": "--quick --out {folder}/x",
-    "experiment horse-predict": "--quick --out {folder}/x",
-    "experiment horse-repair": "--quick --out {folder}/x",
+    **{f"experiment horse-{name}": "--quick --out {folder}/x" for name in _HORSES},
     "experiment regulated-bootstrap": "--quick --out {folder}/x",
     "experiment folkrnn-samples": "--quick --out {folder}/x",
     "experiment folk-options": "--quick --out {folder}/x",
