@@ -30,7 +30,24 @@ from otoscope.workflows import MaximiseConfig
 from otoscope.workflows.maximise.priors import FittedPrior, choose_prior
 from otoscope.workflows.recording import load_identified_listener
 
-__all__ = ["RealExcerpts", "SearchSettings", "UnitSearch", "directions_of", "excerpts_of", "mixes"]
+__all__ = [
+    "PUBLISHED",
+    "RealExcerpts",
+    "SearchSettings",
+    "UnitSearch",
+    "direction_name",
+    "directions_of",
+    "excerpts_of",
+    "mixes",
+]
+
+PUBLISHED = {
+    "maximise": (1.654, 33.087, 1557.7),
+    "minimise": (0.541, 16.086, 60533.0),
+    "two outputs, non-vocal": (3.894, 28.6, 88626.0),
+    "two outputs, vocal": (8.459, 233.0, 26752.0),
+}
+"""The paper's distances of the best, median and worst setting."""
 
 _BOUND = 30  # times the largest real activation: beyond it a row has exploded
 _PATIENCE = 100  # steps without a gain after which a row stops
@@ -226,6 +243,11 @@ def mixes(settings: SearchSettings, model: Any, n: int) -> Iterator[SongStems]:
 def index_of(unit: str) -> Index:
     """Read an index, "3" or "3,10,5" or "...,3"."""
     return MaximiseConfig("m", "l", unit=unit).index
+
+
+def direction_name(maximise: bool) -> str:
+    """Return "maximise" or "minimise"."""
+    return "maximise" if maximise else "minimise"
 
 
 def directions_of(text: str) -> tuple[bool, ...]:

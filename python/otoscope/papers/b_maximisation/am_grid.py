@@ -19,7 +19,13 @@ from otoscope.explain.maximise.doubt import SettingIntervals, setting_intervals
 from otoscope.explain.maximise.maximiser import check_search
 from otoscope.papers.a_soundlime._excerpts import origin
 from otoscope.papers.b_maximisation._figures import Example, draw_examples
-from otoscope.papers.b_maximisation._search import UnitSearch, directions_of
+from otoscope.papers.b_maximisation._listening import write_listening_list
+from otoscope.papers.b_maximisation._search import (
+    PUBLISHED,
+    UnitSearch,
+    direction_name,
+    directions_of,
+)
 from otoscope.papers.b_maximisation._trials import OptunaSearch, require_optuna, search_table
 from otoscope.papers.runs import rows_of_songs, write_run
 from otoscope.progress import Progress, silent
@@ -27,14 +33,6 @@ from otoscope.report.figures import ResultTable
 from otoscope.report.numbers import significant
 
 __all__ = ["PUBLISHED", "AmGridConfig", "am_grid"]
-
-PUBLISHED = {
-    "maximise": (1.654, 33.087, 1557.7),
-    "minimise": (0.541, 16.086, 60533.0),
-    "two outputs, non-vocal": (3.894, 28.6, 88626.0),
-    "two outputs, vocal": (8.459, 233.0, 26752.0),
-}
-"""The paper's distances of the best, median and worst setting."""
 
 _LANDMARKS = ("best", "median", "worst")
 _TRIALS = "am_grid_optuna"
@@ -78,6 +76,8 @@ class AmGridConfig:
         Number of searches whose result is kept together, if the run is interrupted.
     resamples : int
         Bootstrap samples of the intervals.
+    sounds : int
+        Sounds per setting, of nine settings, to write with a list for otoscope listening-test.
     seed : int
         Random seed.
     device : str
@@ -105,6 +105,7 @@ class AmGridConfig:
     search: str = "grid"
     at_once: int = 10
     resamples: int = 2000
+    sounds: int = 0
     seed: int = 0
     device: str = "cpu"
 
@@ -113,9 +114,10 @@ class AmGridConfig:
         directions_of(self.direction)
         if self.search not in ("grid", "optuna"):
             raise ParameterError(f"search is {self.search!r}, must be grid or optuna")
-        if self.seeds < 2 or self.at_once < 1:
+        if self.seeds < 2 or self.at_once < 1 or self.sounds < 0:
             raise ParameterError(
-                f"seeds is {self.seeds} and at_once {self.at_once}; must be >= 2 and >= 1"
+                f"seeds is {self.seeds}, at_once {self.at_once}, sounds {self.sounds}; must be "
+                ">= 2, >= 1 and >= 0"
             )
 
     @classmethod
@@ -141,9 +143,9 @@ def am_grid(config: AmGridConfig, out: Path, *, progress: Progress = silent) -> 
         Settings.
     out : Path
         Folder, made if it does not exist, for ``am_grid.json`` (settings, tables, all activations),
-        ``am_grid.svg``, and a sound per example. During the run ``am_grid.jsonl`` holds the
-        searches done, ``am_grid_optuna.jsonl`` the trials of optuna; the same command continues an
-        interrupted run.
+        ``am_grid.svg``, a sound per example, and ``listening-maximise.csv`` with ``sounds``. During
+        the run ``am_grid.jsonl`` holds the searches done, ``am_grid_optuna.jsonl`` the trials of
+        optuna; the same command continues an interrupted run.
     progress : bool or callable
         True shows a bar over the "runs".
 
@@ -177,8 +179,8 @@ def am_grid(config: AmGridConfig, out: Path, *, progress: Progress = silent) -> 
         for rate, penalty in product(config.rates, penalties)
         for first in range(0, config.seeds, config.at_once)
     ]
-    directions = directions_of(config.direction)
-    maximisers = {m: search.maximiser(config.prior, maximise=m) for m in directions}
+    by = {m: direction_name(m) for m in directions_of(config.direction)}
+    maximisers = {m: search.maximiser(config.prior, maximise=m) for m in by}
 
     def compute(index: int) -> dict[str, Any]:
         maximise, rate, penalty, seeds = tasks[index]
@@ -206,17 +208,23 @@ def am_grid(config: AmGridConfig, out: Path, *, progress: Progress = silent) -> 
         }
 
     names = [
-        f"{_word(m)}, rate {rate:g}, penalty {penalty:g}, seeds {seeds.start} to {seeds.stop - 1}"
+        f"{by[m]}, rate {rate:g}, penalty {penalty:g}, seeds {seeds.start} to {seeds.stop - 1}"
         for m, rate, penalty, seeds in tasks
     ]
     settings = {"config": config, "prior": prior, **search.about}
     rows = rows_of_songs(out, "am_grid", settings, names, compute, progress=progress, shown="runs")
     tables, examples = [], list[Example]()
     where = f"{config.model}, prior {prior}; {origin(config.songs)}"
-    ranked = {_word(m): _Ranked.of(rows, search, config, penalties, maximise=m) for m in maximisers}
+    ranked = {
+        direction_name(m): _Ranked.of(rows, search, config, penalties, maximise=m)
+        for m in maximisers
+    }
     for direction, each in ranked.items():
         tables.append(each.table(f"All settings, {direction} ({where})"))
         examples += each.examples(search, config, direction)
+        if config.sounds:
+            found = each.settings, each.intervals.distance
+            write_listening_list(*found, search, maximisers[each.maximise], out, n=config.sounds)
     tables.insert(0, _landmarks(ranked, where))
     about: dict[str, Any]
     about = {"model": search.identity, "prior": prior, "published": PUBLISHED}
@@ -373,10 +381,6 @@ class _Ranked:
         place = int(search.real.furthest(1, maximise=self.maximise)[0])
         value = significant(float(search.real.activations[place]))
         return [*made, Example(f"{direction}, real: {value}", search.real.values[place, 0])]
-
-
-def _word(maximise: bool) -> str:
-    return "maximise" if maximise else "minimise"
 
 
 def _landmarks(ranked: dict[str, _Ranked], where: str) -> ResultTable:
