@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -107,4 +108,17 @@ def test_a_folder_of_one_label_is_refused(tmp_path: Path) -> None:
 def test_a_manifest_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.jsonl").write_text('{"key": "a", "file": "a.wav"}\n')
     with pytest.raises(ParameterError, match=r"names no genres; otoscope corpus genres"):
+        load_genres(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [("key", 5), ("key", [1]), ("file", None), ("file", 5), ("clip", {"style": 5, "group": "a"}),
+     ("clip", {"style": "Waltz"}), ("clip", {"genre": "jazz", "group": [1]})],
+)  # fmt: skip
+def test_a_manifest_of_other_types_is_one_error(place: str, value: object, tmp_path: Path) -> None:
+    record = {"key": "a", "file": "a.wav", "clip": {"style": "Waltz", "group": "1"}, place: value}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(record) + "\n")
+    (tmp_path / "a.wav").touch()
+    with pytest.raises(ParameterError, match="a record"):
         load_genres(tmp_path)

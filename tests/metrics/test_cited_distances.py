@@ -278,6 +278,13 @@ def test_scores_of_a_feature_that_never_changes_are_refused() -> None:
     assert neighbour_scores(some, some).recall < 1
 
 
+def test_mauve_does_not_depend_on_the_scale_of_a_row() -> None:
+    x, y = rows(200, 4, 0).double(), rows(200, 4, 1, shift=1.0).double()
+    expected = mauve_score(x, y).similarity
+    for scale in (1e200, 1e-200):
+        assert mauve_score(x * scale, y).similarity == pytest.approx(expected, abs=1e-3)
+
+
 @pytest.mark.parametrize("measure", [kernel_distance, kernel_interval, neighbour_scores])
 def test_features_that_overflow_are_refused(measure: Any) -> None:
     rows = torch.randn(30, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

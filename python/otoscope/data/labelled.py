@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from otoscope import records
+from otoscope.documents import require_types
 from otoscope.errors import ParameterError
 from otoscope.progress import Progress, silent, tracked
 
@@ -267,11 +268,14 @@ def _of_manifest(folder: Path) -> tuple[LabelledSound, ...]:
             raise ParameterError(
                 f"{folder / 'manifest.jsonl'} names no genres; otoscope corpus genres writes them"
             )
-        path = folder / str(record["file"])
+        name = f"{folder / 'manifest.jsonl'}: a record"
+        known = require_types(record, {"key": str, "file": str}, name)
+        clip = {"label": clip.get("genre", clip.get("style")), **clip}
+        clip = require_types(clip, {"label": str, "group": str | int}, f"{name}'s clip")
+        path = folder / known["file"]
         if not path.is_file():
             missing.append(path)
-        label = str(clip.get("genre", clip.get("style")))
-        sounds.append(LabelledSound(record["key"], path, label, str(clip["group"])))
+        sounds.append(LabelledSound(known["key"], path, clip["label"], str(clip["group"])))
     if missing:
         raise ParameterError(
             f"{folder / 'manifest.jsonl'} names {missing[0]}, which is not there ({len(missing)} "

@@ -125,6 +125,9 @@ def _clusters(rows: Floats, k: int, restarts: int, seed: int) -> NDArray[np.intp
     """Return the cluster of each row."""
     from sklearn.cluster import KMeans
 
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    overflows = (largest > 1e150) | ((largest > 0) & (largest < 1e-150))  # its square
+    rows = rows / np.where(overflows, largest, 1)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     rows = rows / np.where(norms > 0, norms, 1)
     rows = rows - rows.mean(0)
