@@ -21,7 +21,9 @@ pytest.importorskip("httpx2", reason='httpx2 is not installed: "otoscope[test]"'
 from starlette.testclient import TestClient
 
 from otoscope.data import sample
+from otoscope.errors import ParameterError
 from otoscope.explain import Explanation
+from otoscope.serve import workbench
 from otoscope.serve.application import Access, make_app
 from otoscope.serve.uploads import Store
 from tests.support.workbench import (
@@ -63,6 +65,7 @@ def test_a_sample_is_explained_as_the_command_explains_it(client: TestClient) ->
     assert same.explanation is not None
     np.testing.assert_allclose(here.coefficients, same.explanation.coefficients, atol=1e-5)
     assert result["sentence"] == str(same.explanation)
+    assert record["file"] == "piano-ballad.ogg"  # and not where it is on the server
     report = file_of(client, result, "report.html")
     assert "sandbox allow-scripts" in report.headers["content-security-policy"]
     assert "allow-same-origin" not in report.headers["content-security-policy"]
@@ -161,6 +164,15 @@ def test_sounds_that_cannot_be_explained_are_refused_in_one_line(
     assert words in answer["result"]
     assert "\n" not in answer["result"]
     assert str(store_of(client).folder) not in answer["result"]
+
+
+def test_many_channels_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = tmp_path / "wide.flac"
+    soundfile.write(wide, np.zeros((1000, 8)), 8000)
+    workbench._require_short(wide, LIMITS)
+    monkeypatch.setattr(workbench, "_MOST_SAMPLES", 7999)
+    with pytest.raises(ParameterError, match="8,000 samples in 8 channels"):
+        workbench._require_short(wide, LIMITS)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ FILES = {REPORT: "text/html", RECORD: "application/json", ADVERSARY: "audio/wav"
 _DISTANCES = {"frechet": "Fréchet distance", "kernel": "Kernel distance"}
 _SIDES = ("real", "generated")
 _KEPT_MODELS = 3
+_MOST_SAMPLES = 1 << 28  # of all channels of a sound: 1 GB in memory
 _SAID_EVERY = 0.1  # seconds
 _UNLABELLED = Argument("unlabelled", True)
 _WORDS = {
@@ -353,7 +354,7 @@ def _side(uploads: Sequence[str], side: str, out: Path, limits: Limits, names: _
 
 
 def _require_short(sound: Path, limits: Limits) -> None:
-    """Refuse a sound that lasts too long, by its header or else its samples."""
+    """Refuse a sound that lasts too long, by its header or else its samples, or is too large."""
     from otoscope.signal.audio.reader import SoundReader
 
     with SoundReader(sound) as reader:
@@ -362,8 +363,14 @@ def _require_short(sound: Path, limits: Limits) -> None:
             while n_read <= limits.seconds * reader.sr and len(block := reader.read()):
                 n_read += len(block)
             seconds = n_read / reader.sr
+        n_samples = seconds * reader.sr * reader.n_channels
     if seconds > limits.seconds:
         raise ParameterError(
             f"{sound} lasts {seconds / 60:.0f} minutes or more; at most "
             f"{limits.seconds / 60:.0f} are taken: cut it first"
+        )
+    if n_samples > _MOST_SAMPLES:  # 30 kB of FLAC may be hours of silence in eight channels
+        raise ParameterError(
+            f"{sound} has {n_samples:,.0f} samples in {reader.n_channels} channels; at most "
+            f"{_MOST_SAMPLES:,} are taken: convert it to one channel"
         )

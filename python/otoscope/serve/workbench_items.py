@@ -159,7 +159,9 @@ def _excerpt(item: Mapping[str, Any], store: Store, names: dict[str, str]) -> di
 
 def _sound(item: Mapping[str, Any], store: Store, names: dict[str, str]) -> str:
     if "sample" in item:
-        return str(sample(choice(item, "sample", sample_names())).path)
+        song = sample(choice(item, "sample", sample_names())).path
+        names[str(song)] = song.name
+        return str(song)
     upload = store.upload(text(item, "upload"))
     if upload.is_archive:
         raise ParameterError(f"{upload.name} is an archive; choose one sound")
