@@ -54,7 +54,7 @@ def conv():
 """
 
 # These keep the result as it is, by design: they say how fast it is made, or repeat what is random.
-SPEED = {"--workers", "--device", "--keep", "--cache", "--seed"}
+SPEED = {"--workers", "--device", "--keep", "--cache", "--cache-gb", "--seed"}
 
 # Ways to use each command: words to begin with.
 WAYS: dict[str, dict[str, str]] = {
@@ -100,6 +100,7 @@ VALUES: dict[str, dict[str, str]] = {
         "--confound": "number --labels {table}",
         "--classes": "loud,other",
         "--threshold": "0.4",
+        "--control": "no-audio",
         "--dilation": "8",
         "--doses": "1",
         "--budget": "2",
@@ -172,6 +173,7 @@ NO_CHANGE = {
     *(("interrogate", way, name) for way in WAYS["interrogate"] for name in ("--padded",)),
     *(("interrogate", way, "--strict") for way in WAYS["interrogate"]),
     ("interrogate", "plan", "--steep"),  # as many doses
+    ("interrogate", "plan", "--control"),
     ("distance", "sounds", "--padded"),
     ("distance", "statistics", "--model"),  # refused: it is another one
 }

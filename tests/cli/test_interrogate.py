@@ -390,3 +390,30 @@ def test_every_option_of_an_intervention_is_in_the_table_of_the_howto() -> None:
         assert all(f"{modifier.option}" in table for modifier in entry.modifiers)
     for theme in {entry.theme for entry in registered()}:
         assert f"| {THEMES[theme]} |" in table
+
+
+def test_positive_controls_are_named_and_bit_rates_are_doses(
+    systems: Path, data: Path, tmp_path: Path
+) -> None:
+    words = ["--model", f"{systems}:horse", "--data", data, "--gain", 6, "--polarity"]
+    controls = ["--control", "gain", "--control", "no-audio", "--control", "other-item"]
+    document = json.loads(run(0, *words, *controls, "--json", "-"))
+    claims = {curve["name"]: curve["label_preserving"] for curve in document["curves"]}
+    assert claims == {
+        "gain": False,
+        "polarity": True,
+        "no audio": False,
+        "another item's sound": False,
+    }
+    assert document["verdict"]["ineffective_controls"] == []
+    codecs = ["--codec", "vorbis:20", "--codec", "vorbis:60", "--codec", "vorbis:90"]
+    document = json.loads(run(0, *words[:4], *codecs, "--max-drop", 99, "--json", "-"))
+    (curve,) = document["curves"]
+    assert [point["dose"] for point in curve["points"]] == [20, 60, 90]
+    output = run(2, *words, "--control", "lowpass")
+    assert "control is 'lowpass', must be one of no-audio, noise-instead, other-item" in output
+    assert "gain, polarity" in output
+    cached = ["--cache", tmp_path / "cache", "--cache-gb", 0.001]
+    run(0, *words[:4], "--polarity", *cached)
+    assert "cache_gb is 0, must be > 0" in run(2, *words, *cached[:2], "--cache-gb", 0)
+    assert "cache_gb is 1.0, and there is no cache" in run(2, *words, "--cache-gb", 1)

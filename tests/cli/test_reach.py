@@ -138,6 +138,7 @@ VALUES += (
     "magnitude",
     "abx",
     "optuna",
+    "no-audio",
 )
 
 # Options that do not reach the work, since the command line itself reads them or writes what came

@@ -13,7 +13,7 @@ import soundfile
 import torch
 from torch import nn
 
-from otoscope import records
+from otoscope import models, records
 from otoscope.errors import ParameterError
 from otoscope.intervene import Gain, Interrogation, InterrogationSettings
 from otoscope.models import Listener, save_bundle
@@ -289,3 +289,13 @@ def test_answers_of_another_threshold_are_not_taken(tmp_path: Path) -> None:
             continue
         with pytest.raises(ParameterError, match="holds an interrogation with other system_iden"):
             interrogation.run([Gain(1)], records=kept)
+
+
+def test_answers_of_a_model_are_taken_whatever_its_name(tmp_path: Path) -> None:
+    """Its weights decide; a model of one name and other weights was refused above."""
+    sounds = [(0.1 * torch.rand(3 * 22050), 22050) for _ in range(2)]
+    classifier, kept = SoundClassifier(models.load("synth-singing")), tmp_path / "answers.jsonl"
+    for name in ("synth-singing", "the same, elsewhere"):
+        settings = InterrogationSettings(system=name)
+        Interrogation(classifier, sounds, settings=settings).run([Gain(1)], records=kept)
+    assert len(kept.read_text().splitlines()) == 1 + len(sounds)

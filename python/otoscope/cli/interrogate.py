@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -117,6 +119,15 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     dilation: Annotated[
         float | None, _CONFIG.option("dilation", rich_help_panel=_INTERVENTIONS)
     ] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Positive control, which should change the answers: no-audio, noise-instead, "
+            "other-item, or the name of an option above, such as lowpass. Repeatable.",
+            rich_help_panel=_INTERVENTIONS,
+        ),
+    ] = None,
     doses: Annotated[int | None, _CONFIG.option("doses", rich_help_panel=_INTERVENTIONS)] = None,
     budget: Annotated[int, _CONFIG.option("budget", rich_help_panel=_INTERVENTIONS)] = _CONFIG[
         "budget"
@@ -148,6 +159,9 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     seed: Seed = 0,
     workers: Annotated[int | None, _SETTINGS.option("workers")] = _SETTINGS["workers"],
     cache: Annotated[Path | None, _SETTINGS.option("cache", callback=_CACHE)] = None,
+    cache_gb: Annotated[
+        float, _SETTINGS.option("cache_gb", "--cache-gb", rich_help_panel=METHOD)
+    ] = _SETTINGS["cache_gb"],
     device: Device = "cpu",
     records: Annotated[
         Path | None,
@@ -204,7 +218,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
     config = workflows.InterrogateConfig(
         model=model,
         data=data,
-        interventions=tuple(interventions_of(declared_values(ctx))),
+        interventions=tuple(interventions_of(declared_values(ctx), control or ())),
         dilation=dilation,
         labels=labels,
         strict=strict,
@@ -227,6 +241,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
             seed=seed,
             workers=workers,
             cache=cache,
+            cache_gb=cache_gb,
         ),
         device=device,
     )
@@ -307,19 +322,31 @@ def _export(config: InterrogateConfig, folder: Path, json_file: Path | None) -> 
     show_skipped(config.data, exported.skipped)
 
 
-def interventions_of(values: dict[str, Any]) -> list[SoundIntervention]:
-    """Make the interventions that were chosen, in the order of the registry."""
+def interventions_of(
+    values: dict[str, Any], controls: Sequence[str] = ()
+) -> list[SoundIntervention]:
+    """Make the interventions that were chosen, in the order of the registry; controls last."""
     from otoscope.intervene import registered
+    from otoscope.intervene.transforms.controls import CONTROLS
 
     _check_modifiers(values)
-    return [
-        intervention
-        for entry in registered()
-        for intervention in entry.from_option(
+    made: dict[str, list[SoundIntervention]] = {
+        entry.option.removeprefix("--"): entry.from_option(
             values[_name(entry.option)],
             {modifier.field: values[_name(modifier.option)] for modifier in entry.modifiers},
         )
-    ]
+        for entry in registered()
+    }
+    for name in controls:
+        if name not in CONTROLS and not made.get(name):
+            chosen = [option for option, interventions in made.items() if interventions]
+            raise ParameterError(
+                f"control is {name!r}, must be one of {', '.join([*CONTROLS, *chosen])}"
+            )
+        if name not in CONTROLS:
+            made[name] = [replace(change, label_preserving=False) for change in made[name]]
+    replaced = [CONTROLS[name]() for name in dict.fromkeys(controls) if name in CONTROLS]
+    return [change for changes in made.values() for change in changes] + replaced
 
 
 def _check_modifiers(values: dict[str, Any]) -> None:

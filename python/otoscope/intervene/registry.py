@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from otoscope.errors import ParameterError
 from otoscope.intervene.sound import Chain, SoundIntervention
+from otoscope.intervene.transforms.controls import CONTROLS
 
 __all__ = [
     "THEMES",
@@ -164,10 +165,12 @@ def from_settings(settings: Mapping[str, Any]) -> SoundIntervention:
     if name == "Chain":
         links = tuple(map(from_settings, values.pop("links")))
         return Chain(links, **values)
-    kinds = {entry.kind.__name__: entry.kind for entry in registered()}
+    kinds: dict[str, Any] = {entry.kind.__name__: entry.kind for entry in registered()}
+    kinds |= {control.__name__: control for control in CONTROLS.values()}
     if name not in kinds:
         raise ParameterError(f"intervention is {name!r}, must be one of {', '.join(sorted(kinds))}")
     known = {f.name for f in fields(kinds[name])}
     if unknown := sorted(set(values) - known):
         raise ParameterError(f"{name} has no setting {unknown[0]!r}")
-    return kinds[name](**values)
+    made: SoundIntervention = kinds[name](**values)
+    return made

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, replace
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from torch import Tensor
 
 from otoscope.errors import ParameterError
 from otoscope.intervene.base import Intervention
-from otoscope.intervene.cache import RenderCache
 from otoscope.intervene.interrogation.analysis import analyse
 from otoscope.intervene.interrogation.conditions import (
     GOALS,
@@ -102,7 +100,7 @@ class Interrogation:
         self.settings = settings = settings or InterrogationSettings()
         self.labels = None if labels is None else list(map(str, labels))
         self._labeller = Labeller(predict, classes=settings.classes, labels=self.labels)
-        cache = None if settings.cache is None else RenderCache(Path(settings.cache))
+        cache = settings.render_cache()
         rate, of_system = settings.sr, self._labeller.sample_rate
         if rate and of_system and rate != of_system:
             raise ParameterError(f"sr is {rate:g} Hz, and the system hears {of_system:g} Hz")

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import ParameterError, WorkerEnded, require_integer
+from otoscope.intervene.cache import RenderCache
 from otoscope.intervene.interrogation.conditions import (
     ConditionGrid,
     batches_of_tries,
@@ -81,7 +82,9 @@ class InterrogationSettings:
         >= 1. By default all cores, or this process alone if there is too little to render to repay
         a start. Answers are the same for any number; an item whose process was killed is left out.
     cache : str or Path, optional
-        Folder of the render cache, up to 2 GB.
+        Folder of the render cache.
+    cache_gb : float
+        Maximum size of the render cache, in GB (2^30 bytes), > 0.
     max_batch : int
         Maximum number of renderings in a batch of the system, >= 1.
     system : str, optional
@@ -109,6 +112,7 @@ class InterrogationSettings:
     seed: int = 0
     workers: int | None = None
     cache: str | PathLike[str] | None = None
+    cache_gb: float = 2.0
     max_batch: int = 64
     system: str | None = None
     system_code: str = ""
@@ -117,7 +121,15 @@ class InterrogationSettings:
         """Return the metric, by default the one that suits items with or without ``labels``."""
         return self.metric or ("accuracy" if labels is None else "mean_recall")
 
+    def render_cache(self) -> RenderCache | None:
+        """Open the render cache, if there is one."""
+        if self.cache is None:
+            return None
+        return RenderCache(Path(self.cache), max_bytes=round(self.cache_gb * 2**30))
+
     def __post_init__(self) -> None:
+        if not 0 < self.cache_gb < float("inf"):
+            raise ParameterError(f"cache_gb is {self.cache_gb:g}, must be > 0")
         if not 0 <= self.max_change < 1:
             raise ParameterError(f"max_change is {self.max_change}, must be in [0, 1)")
         if not 0 <= self.min_score <= 1:
@@ -325,7 +337,10 @@ class AnswerLog:
         before = header.get("depends_on") if header["key"] == _HEADER else None
         if not isinstance(before, dict):
             raise ParameterError(f"{path} holds no interrogation; name another file")
-        if differing := [name for name in depends_on if depends_on[name] != before.get(name)]:
+        identity = depends_on.get("system_identity") or {}
+        is_known = "front_end" in identity and identity.get("weights")  # whatever its name
+        names = [name for name in depends_on if name != "system" or not is_known]
+        if differing := [name for name in names if depends_on[name] != before.get(name)]:
             raise ParameterError(
                 f"{path} holds an interrogation with other {', '.join(differing)}; "
                 "name another file, or remove it to begin anew"

@@ -14,7 +14,8 @@
      further out than those of as many placebos (without placebos: than the baseline's), by more
      than max_change: answers turn both ways, though the score may stay.
 3. *undecided*: no change is label-preserving.
-4. *undecided*: a placebo moves the score; the artefacts of a rendering hide its change.
+4. *undecided*: the interval of a placebo's change lies beyond max_change: the artefacts of a
+   rendering hide its change.
 5. *undecided*: there are too few groups: if a fraction m = max_change of all groups moves, n
    groups show none of them with probability (1 - m)^n, which must be <= 0.05.
 6. *undecided*: at some dose of a label-preserving change the difference from the placebo (where
@@ -38,7 +39,15 @@ from otoscope.intervene.statistics.power import LEVEL, groups_needed, items_need
 from otoscope.intervene.statistics.significance import CochranQ
 from otoscope.metrics import Interval
 
-__all__ = ["LEVEL", "DoseCurve", "DosePoint", "SearchResult", "Verdict", "decide", "has_moved"]
+__all__ = [
+    "LEVEL",
+    "DoseCurve",
+    "DosePoint",
+    "SearchResult",
+    "Verdict",
+    "decide",
+    "has_moved",
+]
 
 
 @dataclass(frozen=True)
@@ -256,7 +265,7 @@ def decide(evidence: Evidence) -> Verdict:
     """Apply the decision list of this module."""
     claimed = [curve for curve in evidence.curves if curve.label_preserving]
     kind, rule, about = _first_match(evidence, claimed)
-    placebo_moves = [curve.name for curve in claimed if _placebo_moves(curve, evidence.max_change)]
+    placebo_moves = [curve.name for curve in claimed if _is_hidden(curve, evidence.max_change)]
     ineffective = [
         curve.name
         for curve in evidence.curves
@@ -287,7 +296,7 @@ def _first_match(
         return "horse", "moved", moving
     if not claimed:
         return "undecided", "nothing_claimed", ()
-    if hidden := [curve for curve in claimed if _placebo_moves(curve, evidence.max_change)]:
+    if hidden := [curve for curve in claimed if _is_hidden(curve, evidence.max_change)]:
         return "undecided", "placebo_moves", hidden
     if (1 - evidence.max_change) ** evidence.n_groups > LEVEL:
         return "undecided", "too_few_groups", claimed
@@ -314,8 +323,14 @@ def _is_beyond(change: Interval, p: float | None, max_change: float) -> bool:
     return p < LEVEL and (change.low > 0 or change.high < 0) and abs(change.value) > max_change
 
 
-def _placebo_moves(curve: DoseCurve, max_change: float) -> bool:
-    return any(has_moved(point, max_change) for point in curve.placebo)
+def _is_hidden(curve: DoseCurve, max_change: float) -> bool:
+    """Whether a placebo is shown to move the score by more than ``max_change``.
+
+    Its whole interval must lie beyond: an honest system is not blocked by an artefact within the
+    bound that was measured to be a little larger.
+    """
+    changes = [point.change for point in curve.placebo]
+    return any(max(-change.high, change.low) > max_change for change in changes)
 
 
 def _items_needed(evidence: Evidence, claimed: Sequence[DoseCurve]) -> int | None:

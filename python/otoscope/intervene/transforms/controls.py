@@ -112,7 +112,7 @@ class OtherItem(_Replacement):
 
 CONTROLS: dict[str, type[NoAudio] | type[NoiseInstead] | type[OtherItem]] = {
     "no-audio": NoAudio,
-    "noise": NoiseInstead,
-    "other": OtherItem,
+    "noise-instead": NoiseInstead,
+    "other-item": OtherItem,
 }
 """Controls by their names at the command line."""

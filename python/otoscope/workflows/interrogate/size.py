@@ -134,7 +134,9 @@ def plan_size(config: InterrogateConfig) -> SizeResult:
     check_options(config, "plan")
     items, interventions = prepared(config)
     kind: Any = (Features if isinstance(items.audio, Features) else Sounds).kind
-    grid = make_grid(interventions, doses_of(interventions, config.doses), kind=kind)
+    grid = make_grid(
+        interventions, doses_of(interventions, config.doses, config.interventions), kind=kind
+    )
     n_doses = sum(
         len(grid.columns(curve)) for curve, i in enumerate(grid.interventions) if i.label_preserving
     )
