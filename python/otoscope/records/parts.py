@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["PREFIX", "SUFFIX", "done_files", "part_names", "read_parts"]
 
 PREFIX, SUFFIX = "part-", ".parquet"
+_AT_ONCE = 512  # parts that are open at a time
 _NEEDED = ("file", "error", "written")  # by these, one of several parts is chosen
 
 
@@ -54,12 +55,11 @@ def read_parts(uri: str, *, columns: Sequence[str] | None = None) -> pyarrow.Tab
     names = part_names(place)
     if not names:
         raise ParameterError(f"{uri} holds no parts; name the --out of an otoscope batch")
-    dataset = _opened(place, names)
-    available = dataset.schema.names
+    available = _opened(place, names[:1]).schema.names
     wanted = list(available if columns is None else columns)
     if unknown := [name for name in wanted if name not in available]:
         raise ParameterError(f"columns has {unknown[0]!r}; {uri} has {', '.join(available)}")
-    table = _table(place, dataset, [*wanted, *_NEEDED])
+    table = _table(place, names, [*wanted, *_NEEDED])
     if dropped := _superseded(table):
         pairs = zip(table["file"].to_pylist(), table["part"].to_pylist(), strict=True)
         table = table.filter([pair not in dropped for pair in pairs])
@@ -78,7 +78,7 @@ def done_files(place: Place, names: Sequence[str], *, without_errors: bool = Fal
     """
     if not names:
         return set()
-    table = _table(place, _opened(place, names), ["file", "error"])
+    table = _table(place, names, ["file", "error"])
     if without_errors:
         pairs = _with_failures(table).aggregate([("failed", "max")])
         pc = require_extra("pyarrow.compute", "scale")
@@ -96,14 +96,20 @@ def _opened(place: Place, names: Sequence[str]) -> Any:
         raise _unreadable(place, err) from err
 
 
-def _table(place: Place, dataset: Any, columns: Iterable[str]) -> Any:
-    """Read columns, and the name of each row's part."""
-    names = [*dict.fromkeys(columns)]
-    try:
-        table = dataset.to_table(columns=[*names, "__filename"])
-        return table.rename_columns([*names, "part"])
-    except (OSError, ValueError) as err:
-        raise _unreadable(place, err) from err
+def _table(place: Place, names: Sequence[str], columns: Iterable[str]) -> Any:
+    """Read columns, and the name of each row's part, some parts at a time.
+
+    An open data set keeps the schema and the statistics of each of its parts, 75 KB each.
+    """
+    read, tables = [*dict.fromkeys(columns)], []
+    for first in range(0, len(names), _AT_ONCE):
+        dataset = _opened(place, names[first : first + _AT_ONCE])
+        try:
+            tables.append(dataset.to_table(columns=[*read, "__filename"]))
+        except (OSError, ValueError) as err:
+            raise _unreadable(place, err) from err
+    table = require_extra("pyarrow", "scale").concat_tables(tables)
+    return table.rename_columns([*read, "part"])
 
 
 def _unreadable(place: Place, err: Exception) -> ParameterError:

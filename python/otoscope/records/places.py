@@ -186,6 +186,11 @@ class Place:
     def _opened(self, uri: str) -> tuple[Any, str]:
         invalid = require_extra("pyarrow", "scale").ArrowInvalid
         try:
+            if uri.startswith("s3://"):
+                with suppress(invalid):  # one request per file; an older pyarrow makes three
+                    whole = f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true"
+                    filesystem, root = self._fs.FileSystem.from_uri(whole)
+                    return filesystem, root
             filesystem, root = self._fs.FileSystem.from_uri(uri)
             return filesystem, root
         except (OSError, ValueError) as err:
@@ -272,6 +277,8 @@ def _are_shards(name: str, other: str) -> bool:
 def _has_ended(owner: dict[str, Any]) -> bool:
     """Return whether the owner of a claim was a process of this machine that is gone."""
     if owner.get("host") != socket.gethostname() or not isinstance(owner.get("pid"), int):
+        return False
+    if locks.IS_WINDOWS:  # where signal 0 is that of Ctrl-C
         return False
     try:
         os.kill(owner["pid"], 0)

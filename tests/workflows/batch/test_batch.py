@@ -173,6 +173,16 @@ def test_other_columns_come_along(tmp_path: Path) -> None:
     assert [json.loads(text) for text in others] == [{"artist": "x"}, {"artist": None}]
 
 
+def test_places_of_other_libraries_are_opened_by_fsspec(tmp_path: Path) -> None:
+    manifest, out = texts(tmp_path / "in", TEXTS), f"memory://{tmp_path.name}"
+    assert run_tiny(manifest, out, workers=1, chunk=2).counts.files == 7
+    assert len(files_in(out)) == 7
+    assert run_tiny(manifest, out, workers=1, chunk=2).counts.files == 0
+    for uri in ("nothing://a", "s3://a/b?colour=red"):
+        with pytest.raises(ParameterError, match="cannot be opened"):
+            run_tiny(manifest, uri, workers=1)
+
+
 def test_columns_are_chosen_by_name(tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     run_tiny(texts(tmp_path / "in", ["a"]), out, workers=1)

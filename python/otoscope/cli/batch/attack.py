@@ -17,6 +17,7 @@ from otoscope.cli.batch.common import (
     Ray,
     RetryErrors,
     Shard,
+    Workers,
     finish,
 )
 from otoscope.cli.options import (
@@ -27,7 +28,6 @@ from otoscope.cli.options import (
     Json,
     Model,
     Seed,
-    Workers,
     given_names,
 )
 

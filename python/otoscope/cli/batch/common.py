@@ -30,6 +30,7 @@ __all__ = [
     "Ray",
     "RetryErrors",
     "Shard",
+    "Workers",
     "finish",
 ]
 
@@ -41,6 +42,7 @@ Manifest: TypeAlias = Annotated[
 OutUri: TypeAlias = Annotated[
     str, options.out(CONFIG.help("out"), files.output("shared folder"), metavar="URI")
 ]
+Workers: TypeAlias = Annotated[int | None, CONFIG.option("workers")]
 Ray: TypeAlias = Annotated[str | None, CONFIG.option("ray", metavar="ADDRESS")]
 Shard: TypeAlias = Annotated[
     str | None, CONFIG.option("shard", metavar="I/N", rich_help_panel=INPUT)

@@ -15,6 +15,7 @@ from otoscope.cli.batch.common import (
     Ray,
     RetryErrors,
     Shard,
+    Workers,
     finish,
 )
 from otoscope.cli.options import (
@@ -25,7 +26,6 @@ from otoscope.cli.options import (
     Json,
     Model,
     Seed,
-    Workers,
     given_names,
 )
 

@@ -17,6 +17,7 @@ from otoscope.cli.batch.common import (
     Ray,
     RetryErrors,
     Shard,
+    Workers,
     finish,
 )
 from otoscope.cli.interrogate import interventions_of
@@ -28,7 +29,6 @@ from otoscope.cli.options import (
     Json,
     Model,
     Seed,
-    Workers,
     declared_values,
 )
 

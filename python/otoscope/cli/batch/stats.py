@@ -13,9 +13,10 @@ from otoscope.cli.batch.common import (
     Ray,
     RetryErrors,
     Shard,
+    Workers,
     finish,
 )
-from otoscope.cli.options import INPUT, MODEL, Config, Device, Json, Model, Workers
+from otoscope.cli.options import INPUT, MODEL, Config, Device, Json, Model
 
 __all__ = ["stats"]
 

@@ -25,7 +25,7 @@ from otoscope.workflows.batch.engines import Engine, call, make_engine, run
 from otoscope.workflows.batch.manifest import Chunk, Manifest, Shard, read_manifest
 from otoscope.workflows.batch.work import Counts, Job, describe, time_files, work, write_failure
 
-__all__ = ["BatchConfig", "BatchResult", "Estimate", "estimate_batch", "run_batch"]
+__all__ = ["BatchConfig", "BatchResult", "Estimate", "Todo", "estimate_batch", "run_batch"]
 
 _SETTINGS, _KIND, _VERSION = "_settings.json", "otoscope.BatchSettings", 1
 _CLAIM = "_driver"
@@ -186,14 +186,14 @@ def run_batch(config: BatchConfig, *, progress: Progress = silent) -> BatchResul
     """
     began = time.monotonic()
     require_integer("chunk", config.chunk, least=1)
-    shard = Shard.read(config.shard) if config.shard else Shard(1, 1)
+    shard = Shard.read(config.shard) if config.shard else None
     place, manifest = Place(config.out), read_manifest(config.manifest)
-    name = _CLAIM if config.shard is None else f"{_CLAIM}-{shard.number}-of-{shard.of}"
+    name = _CLAIM if shard is None else f"{_CLAIM}-{shard.number}-of-{shard.of}"
     engine = make_engine(config.workers, config.ray, device=getattr(config.task, "device", "cpu"))
     try:
         with place.claimed(f"{name}.json", _CLAIM) as claim:
             job = _described(config, manifest, place, engine)
-            todo = _Todo(manifest, config, shard, place)
+            todo = Todo(manifest, config, place)
             counts = _counted(job, todo, engine, claim, progress)
             n_before = todo.n_all - todo.n_files
             if job.about and config.workflow == "stats":
@@ -229,9 +229,8 @@ def estimate_batch(config: BatchConfig) -> Estimate:
     3.2
     """
     require_integer("chunk", config.chunk, least=1)
-    shard = Shard.read(config.shard) if config.shard else Shard(1, 1)
     place, manifest = Place(config.out), read_manifest(config.manifest)
-    todo = _Todo(manifest, config, shard, place)
+    todo = Todo(manifest, config, place)
     files = [file for chunk in todo.chunks() for file in chunk.files]
     step = max(1, len(files) // _TIMED)
     timed = files[step // 2 :: step][:_TIMED]
@@ -242,14 +241,15 @@ def estimate_batch(config: BatchConfig) -> Estimate:
     return Estimate(len(files), len(timed), mean, mean * len(files) / 3600, tuple(errors))
 
 
-class _Todo:
+class Todo:
     """Chunks of the manifest that are not done.
 
     A part that has the name of a chunk holds its files; only other parts are opened, those of
     halves, of another size of chunks, or, to find errors, all.
     """
 
-    def __init__(self, manifest: Manifest, config: BatchConfig, shard: Shard, place: Place) -> None:
+    def __init__(self, manifest: Manifest, config: BatchConfig, place: Place) -> None:
+        shard = Shard.read(config.shard) if config.shard else None
         self._manifest, self._size, self._shard = manifest, config.chunk, shard
         names = part_names(place)
         chunks = manifest.chunks(config.chunk) if names else ()
@@ -270,7 +270,7 @@ class _Todo:
                 yield rest
 
 
-def _counted(job: Job, todo: _Todo, engine: Engine, claim: Claim, progress: Progress) -> Counts:
+def _counted(job: Job, todo: Todo, engine: Engine, claim: Claim, progress: Progress) -> Counts:
     """Do all chunks, and add their counts."""
     total, shown = Counts(0, 0, 0), iter(tracked(progress, range(todo.n_files), "files"))
     try:

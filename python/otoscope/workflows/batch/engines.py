@@ -29,6 +29,8 @@ __all__ = ["Engine", "Joblib", "Lost", "Ray", "Serial", "call", "make_engine", "
 _POLL = 0.5  # seconds
 _NO_CLUSTER = 10.0  # seconds that an address has to answer
 _COUNTED = 10.0  # seconds between counts of a cluster's cores
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""First bytes of a client of HTTP/2, with empty settings: RFC 9113, sections 3.4 and 6.5."""
 _TRIES = 2  # workers that a single file may kill
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -315,9 +317,20 @@ def _checked_address(address: str) -> str:
     end, reason = time.monotonic() + _NO_CLUSTER, ""
     while time.monotonic() < end:
         try:
-            with socket.create_connection((host, int(port)), timeout=_NO_CLUSTER):
+            with socket.create_connection((host, int(port)), timeout=_NO_CLUSTER) as connection:
+                _require_http_2(connection)
                 return address
         except OSError as err:
             reason = err.strerror or str(err)
             time.sleep(_POLL)
     raise ParameterError(f"ray is {address!r}, where no cluster answers: {reason}")
+
+
+def _require_http_2(connection: socket.socket) -> None:
+    """Raise OSError unless a gRPC server, such as Ray's, greets; Ray itself waits for minutes."""
+    if os.environ.get("RAY_USE_TLS") == "1":
+        return
+    connection.sendall(_GREETING)
+    frame = connection.recv(9)
+    if len(frame) < 4 or frame[3] != 4:  # type of a frame of settings
+        raise OSError("it is no server of Ray")
