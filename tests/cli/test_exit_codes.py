@@ -50,7 +50,6 @@ def make():
     )
 """
 ABC = "X:1\nT:a\nM:4/4\nL:1/8\nK:C\nCDEF GABc|c8|]\n"
-
 _HORSES = (
     *("concepts", "trained", "power", "planted", "infrasound"),
     *("desperf", "dissect", "predict", "repair"),
@@ -106,6 +105,7 @@ ARGUMENTS = {
     "experiment am-concept": "--quick --out {folder}/x --songs {sounds}",
     "experiment unit-atlas": "--quick --out {folder}/x --songs {sounds}",
     "experiment horse-ballroom-features": "--quick --out {folder}/x --data {sound}",
+    "experiment horse-transfer": "--out {folder}/x --features {sound} --extended {sound}",
     "experiment horse-zoo": "--quick --out {folder}/x --corpus {sounds}",
     **{f"experiment horse-{name}": "--quick --out {folder}/x" for name in _HORSES},
     "experiment regulated-bootstrap": "--quick --out {folder}/x",

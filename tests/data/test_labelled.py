@@ -122,3 +122,41 @@ def test_a_manifest_of_other_types_is_one_error(place: str, value: object, tmp_p
     (tmp_path / "a.wav").touch()
     with pytest.raises(ParameterError, match="a record"):
         load_genres(tmp_path)
+
+
+def test_ballroom_is_grouped_by_album_and_its_rumbas_are_one(tmp_path: Path) -> None:
+    for name in ("Rumba-American/Albums-Fire-01", "Rumba-Misc/Media-1", "Jive/Albums-Fire-02"):
+        path = tmp_path / "BallroomData" / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    sounds = load_genres(tmp_path)
+    assert [(sound.label, sound.group) for sound in sounds] == [
+        ("Jive", "Albums-Fire"),
+        ("Rumba", "Albums-Fire"),
+        ("Rumba", "Rumba/Media-1"),
+    ]
+
+
+def test_extended_ballroom_has_ballrooms_names_and_its_artists(tmp_path: Path) -> None:
+    listing = tmp_path / "extendedballroom_v1.1.xml"
+    listing.write_text(
+        "<Root><Chacha><song id='7' artist='Ann'/><song id='9'/></Chacha>"
+        "<Foxtrot><song id='7' artist='ann '/></Foxtrot></Root>"
+    )
+    with pytest.raises(ParameterError, match="3 are missing: looked for Chacha/7, Chacha/9"):
+        load_genres(tmp_path)
+    for name in ("Chacha/7.mp3", "Chacha/9.mp3", "Foxtrot/7.mp3"):
+        path = tmp_path / "sounds" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert [(s.name, s.label, s.group) for s in load_genres(tmp_path)] == [
+        ("ChaChaCha/7", "ChaChaCha", "ann"),
+        ("ChaChaCha/9", "ChaChaCha", "ChaChaCha/9"),
+        ("Foxtrot/7", "Foxtrot", "ann"),
+    ]
+    listing.write_text("<Root")
+    with pytest.raises(ParameterError, match="is not a listing"):
+        load_genres(tmp_path)
+    listing.write_text("<!DOCTYPE a [<!ENTITY b 'c'>]><Root/>")
+    with pytest.raises(ParameterError, match="declares entities"):
+        load_genres(tmp_path)

@@ -274,6 +274,9 @@ def test_tables_of_genres_are_those_of_their_records(
         ("horse_planted", "Systems", range(10)),
         ("horse_planted", "How weak", range(7)),
         ("horse_planted", "False alarms", range(5)),
+        ("horse_desperf", "Corpora", range(5)),
+        ("horse_desperf", "DeSPerF under", range(10)),
+        ("horse_desperf", "Regulated", range(4)),
         ("regulated_bootstrap", "Effect of knowing", range(6)),
     ],
 )

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from otoscope import records
+from otoscope.data.ballroom import load_ballroom
 from otoscope.documents import require_types
 from otoscope.errors import ParameterError
+from otoscope.foreign import read_text, refusing
 from otoscope.progress import Progress, silent, tracked
 
 __all__ = [
     "LabelledSound",
+    "load_extended_ballroom",
     "load_genre_folders",
     "load_genres",
     "load_gtzan",
@@ -29,6 +32,7 @@ Result = TypeVar("Result")
 _MOST_SKIPPED = 0.5  # of the sounds
 
 _SUFFIXES = (".wav", ".au", ".flac", ".ogg", ".mp3")
+_EXTENDED = {"Chacha": "ChaChaCha", "Viennesewaltz": "VienneseWaltz"}
 _GTZAN = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae",
           "rock")  # fmt: skip
 
@@ -61,7 +65,7 @@ class LabelledSound:
 
 
 def load_genres(folder: str | Path) -> tuple[LabelledSound, ...]:
-    """Load a corpus of ``otoscope corpus genres``, GTZAN, LMD, or any folder of labelled folders.
+    """Load a corpus of ours, GTZAN, LMD, BALLROOM, Extended BALLROOM, or any labelled folders.
 
     Parameters
     ----------
@@ -72,7 +76,8 @@ def load_genres(folder: str | Path) -> tuple[LabelledSound, ...]:
     -------
     tuple of LabelledSound
         Sounds in the order of the manifest, or by label and name. Artists are those of the manifest
-        or, if all files are named "ARTIST - TITLE", of the names.
+        or, if all files are named "ARTIST - TITLE", of the names. BALLROOM's groups are albums, or
+        recordings without an album.
 
     Raises
     ------
@@ -87,6 +92,14 @@ def load_genres(folder: str | Path) -> tuple[LabelledSound, ...]:
     folder = Path(folder)
     if (folder / "manifest.jsonl").is_file():
         return _of_manifest(folder)
+    if listings := sorted(folder.glob("extendedballroom*.xml")):
+        return load_extended_ballroom(listings[0])
+    if (folder / "BallroomData").is_dir() or (folder / "allBallroomFiles").is_file():
+        recordings = load_ballroom(folder)
+        return tuple(
+            LabelledSound(one.name, one.path, one.style, one.album or one.group)
+            for one in recordings
+        )
     if (folder / "genres").is_dir() or {*_GTZAN} <= {path.name for path in folder.glob("*")}:
         return load_gtzan(folder)
     sounds = load_genre_folders(folder)
@@ -125,6 +138,65 @@ def load_gtzan(folder: str | Path) -> tuple[LabelledSound, ...]:
             "files such as jazz/jazz.00000.wav"
         )
     return _labelled(root, _GTZAN)
+
+
+def load_extended_ballroom(listing: str | Path) -> tuple[LabelledSound, ...]:
+    """Load Extended BALLROOM: a listing in XML beside folders of sounds by dance.
+
+    Parameters
+    ----------
+    listing : str or Path
+        File such as ``extendedballroom_v1.1.xml``: elements with the attribute ``id`` below one
+        named by the dance. The sounds are at any depth beside it, as ``DANCE/ID.mp3``.
+
+    Returns
+    -------
+    tuple of LabelledSound
+        Sounds by dance and number, with BALLROOM's names of the dances; groups are the artists of
+        the listing, if it names them.
+
+    Raises
+    ------
+    ParameterError
+        If the listing cannot be read, or sounds are missing (which, how many).
+
+    Notes
+    -----
+    The layout is that of version 1.1, from memory.
+
+    Examples
+    --------
+    >>> load_extended_ballroom("extendedballroom_v1.1.xml")[0].label  # doctest: +SKIP
+    'ChaChaCha'
+    """
+    from xml.etree import ElementTree as ET
+
+    listing = Path(listing)
+    text = read_text(listing)
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ParameterError(f"{listing} declares entities, which are not read")
+    with refusing(listing, "is not a listing of Extended BALLROOM"):
+        dances = [(dance.tag, song) for dance in ET.fromstring(text) for song in dance]
+    files = {
+        (path.parent.name.casefold(), path.stem): path
+        for path in sorted(listing.parent.rglob("*"))
+        if path.suffix.lower() in _SUFFIXES
+    }
+    sounds, missing = [], []
+    for dance, song in dances:
+        number, label = song.get("id", ""), _EXTENDED.get(dance, dance)
+        path = files.get((dance.casefold(), number))
+        if path is None:
+            missing.append(f"{dance}/{number}")
+            continue
+        name, artist = f"{label}/{number}", song.get("artist", "").strip().casefold()
+        sounds.append(LabelledSound(name, path, label, artist or name))
+    if missing or not sounds:
+        raise ParameterError(
+            f"{listing} lists {len(dances)} sounds, {len(missing)} are missing: looked for "
+            f"{', '.join(missing[:10]) or 'DANCE/ID'} with {', '.join(_SUFFIXES)} beside it"
+        )
+    return tuple(sorted(sounds, key=lambda sound: sound.name))
 
 
 def load_lmd(folder: str | Path) -> tuple[LabelledSound, ...]:

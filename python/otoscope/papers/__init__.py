@@ -217,6 +217,14 @@ EXPERIMENTS = {
             resumes=True,
         ),
         Experiment(
+            "horse-transfer",
+            "c_horse.transfer",
+            "HorseTransferConfig",
+            "horse_transfer",
+            "Train on BALLROOM's features, test on those of Extended BALLROOM (paper C).",
+            example="--features ballroom_rhythm.npz --extended extended_rhythm.npz --out results",
+        ),
+        Experiment(
             "regulated-bootstrap",
             "c_horse.regulated_bootstrap",
             "RegulatedBootstrapConfig",

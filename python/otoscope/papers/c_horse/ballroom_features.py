@@ -40,7 +40,10 @@ from otoscope.report.figures import COLOURS, ResultTable, svg_figure
 from otoscope.report.interrogation.dose_charts import draw_dose_curve
 from otoscope.report.numbers import with_bounds
 
-__all__ = ["HorseBallroomFeaturesConfig", "horse_ballroom_features"]
+__all__ = ["CLASSIFIERS", "HorseBallroomFeaturesConfig", "fitted", "horse_ballroom_features"]
+
+CLASSIFIERS = ("LDA", "QDA", "1NN", "9NN")
+"""Linear and quadratic discriminant analysis, and nearest neighbours."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,8 @@ def horse_ballroom_features(
     for protocol in _protocols(config, rhythm, albums):
         groups = albums if protocol.name == "by album" else list(rhythm.group)
         of_protocol = results[protocol.name] = {}
-        for name in tracked(progress, list(_classifiers()), protocol.name):
-            model = _trained(name, rhythm, protocol.train)
+        for name in tracked(progress, CLASSIFIERS, protocol.name):
+            model = fitted(name, rhythm, protocol.train)
             of_protocol[name] = _interrogated(model, config, rhythm, groups, protocol.test)
         if config.ballroom is not None:
             tempo[protocol.name] = _tempo_alone(
@@ -212,7 +215,7 @@ def _classifiers() -> dict[str, Callable[[], Any]]:
     }
 
 
-def _trained(
+def fitted(
     name: str, rhythm: BallroomRhythm, train: NDArray[np.intp]
 ) -> Callable[[Tensor], list[str]]:
     """Fit a classifier on the unchanged recordings."""
