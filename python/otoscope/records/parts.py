@@ -28,7 +28,7 @@ def read_parts(uri: str, *, columns: Sequence[str] | None = None) -> pyarrow.Tab
     Parameters
     ----------
     uri : str
-        Folder or URI that `otoscope batch` wrote to.
+        Folder or URI that ``otoscope batch`` wrote to.
     columns : sequence of str, optional
         Columns to read; by default all.
 
