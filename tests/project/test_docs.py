@@ -277,6 +277,11 @@ def test_tables_of_genres_are_those_of_their_records(
         ("horse_desperf", "Corpora", range(5)),
         ("horse_desperf", "DeSPerF under", range(10)),
         ("horse_desperf", "Regulated", range(4)),
+        ("horse_dissect", "Features that", range(5)),
+        ("horse_dissect", "Mean recall", range(4)),
+        ("horse_dissect", "Layers", range(6)),
+        ("horse_dissect", "Classifiers", range(7)),
+        ("horse_dissect", "Answers that", range(5)),
         ("regulated_bootstrap", "Effect of knowing", range(6)),
     ],
 )

@@ -314,6 +314,6 @@ def over_seeds(
     return Interval(mean, max(mean - half, bounds[0]), min(mean + half, bounds[1]), level)
 
 
-def seeds_text(values: Sequence[float], *, least: float = 0.0) -> str:
-    """Write the mean over trainings of a number up to 1 with its interval."""
-    return with_bounds(over_seeds(values, bounds=(least, 1.0)))
+def seeds_text(values: Sequence[float], *, bounds: tuple[float, float] = (0.0, 1.0)) -> str:
+    """Write the mean over trainings of a number with its interval, within its possible values."""
+    return with_bounds(over_seeds(values, bounds=bounds))

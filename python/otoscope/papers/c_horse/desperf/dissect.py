@@ -7,6 +7,7 @@ feature.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
@@ -171,10 +172,10 @@ def _rows(rows: Sequence[Row], kind: str, name: str) -> list[Row]:
     return [row for row in rows if row["kind"] == kind and row["corpus"] == name]
 
 
-def _over(rows: Sequence[Row], *path: str | int, least: float = 0.0) -> str:
+def _over(rows: Sequence[Row], *path: str | int, is_fraction: bool = True) -> str:
     """Write the mean over trainings of the number that keys and places lead to."""
     values = [reduce(getitem, path, cast(Any, row)) for row in rows]
-    return seeds_text(values, least=least)
+    return seeds_text(values, bounds=(0.0, 1.0) if is_fraction else (-math.inf, math.inf))
 
 
 def _tables(nets: Mapping[str, Sequence[Row]]) -> list[ResultTable]:
@@ -191,7 +192,7 @@ def _tables(nets: Mapping[str, Sequence[Row]]) -> list[ResultTable]:
             by_band.append((name, f"{low:g}–{high:g} Hz", *parts))
         for place, layer in enumerate(one["layers"]):
             numbers = [
-                _over(rows, "layers", place, part, least=-9)
+                _over(rows, "layers", place, part, is_fraction=False)
                 for part in ("moved", "placebo", "tempo_r2", "style")
             ]
             by_layer.append((name, layer["layer"], *numbers))
