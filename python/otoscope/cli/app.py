@@ -27,7 +27,7 @@ MODEL, DETECTORS, SETS, TUNES, PAPERS, INSTALLATION = (
 COMMANDS = (
     Entry(
         "demo",
-        "demo:demo",
+        "installation.demo:demo",
         MODEL,
         'Explain why a singing detector outputs "singing" for a short song, and write the report.',
     ),

@@ -1,1 +1,1 @@
-"""otoscope doctor, models and bench: what works on this machine, and how fast."""
+"""otoscope doctor, models, bench and demo: what works on this machine, and how fast."""
