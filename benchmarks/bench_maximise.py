@@ -10,8 +10,9 @@ All settings of one rate are searched by ours, then by the rival; then those of 
 rival runs the settings with the fewest iterations in full; the time of its longer ones is
 extrapolated by the number of steps, since a step of Adam costs the same whatever it finds. Both
 must have the same best activations in the first 3 steps; later, rounding of another batch size and
-memory layout grows at the network's maxima and corners, and how far the two are apart is told. Times are of one thread: CPU seconds on
-a CPU, seconds by the clock on a GPU; the bar is 2 on a CPU and 10 on a GPU.
+memory layout grows at the network's maxima and corners, and how far the two are apart is told.
+Times are of one thread: CPU seconds on a CPU, seconds by the clock on a GPU; the bar is 2 on a CPU
+and 10 on a GPU.
 
     python benchmarks/bench_maximise.py [--device cpu|cuda] [--quick]
 """
@@ -87,11 +88,12 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
     if difference > _SAME:
         raise SystemExit(f"activations differ from torch.optim.Adam's by {difference:.1e}")
     n_rows = len(RATES) * len(PENALTIES) * sizes.seeds
+    n_sampled = len(RATES) * len(PENALTIES) * sizes.sampled * shortest
     facts = {
         "model": sizes.model,
         "seeds": sizes.seeds,
         "iterations": list(sizes.iterations),
-        "steps by sequential": len(RATES) * len(PENALTIES) * sizes.sampled * shortest,
+        "steps by sequential": n_sampled,
         "steps extrapolated to": n_rows * sum(sizes.iterations),
         "steps by ours": n_steps,
         "rows": n_rows,
@@ -101,7 +103,8 @@ def cases(device: str, sizes: Sizes) -> Iterator[Case]:
     }
     timings = {"ours": Timing((ours,)), "sequential": Timing((rival,))}
     bar = Bar("sequential / ours", rival / ours, sizes.bar)
-    yield Case(f"27 settings, {sizes.seeds} seeds", facts, timings, bar)
+    name = f"27 settings, seeds: {sizes.seeds}, sequential extrapolated from {n_sampled:,} steps"
+    yield Case(name, facts, timings, bar)
 
 
 def grid(net: Any, generator: Any, sizes: Sizes, rate: float) -> GridResult:

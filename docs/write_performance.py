@@ -96,6 +96,7 @@ _JOBS = (
         "torchmetrics",
         "dsyrk",
     ),
+    Job("maximise", "27 settings", "paper B's 27 settings", "sequential"),
     Job("rhythm", "spectral periodicity", "spectral periodicities", "librosa"),
     Job("rhythm", "rhythm", "rhythm features", "librosa"),
     Job("folkrnn", "256 whole tunes", "256 folk tunes", "ONNX Runtime"),
