@@ -101,7 +101,7 @@ class GeneratorPrior(Prior):
         >>> GeneratorPrior(nn.Identity(), 2).decode(torch.ones(1, 2))
         tensor([[1., 1.]])
         """
-        own = latent.to(dtype_of(self.generator, latent.dtype), copy=True)  # it may be written into
+        own = latent.to(dtype_of(self.generator, latent.dtype))
         with evaluating(self.generator):
             made = as_outputs(call_guarded(self.generator, own, name="the generator"))
         if not isinstance(made, Tensor) or len(made) != len(latent):
