@@ -27,7 +27,8 @@ def rhythm(  # noqa: PLR0913 - a command has the options it has
         Path,
         typer.Argument(
             metavar="DIR",
-            help="Folder of otoscope corpus dance, or any with a folder of sounds per label.",
+            help="Folder of otoscope corpus dance, BALLROOM or Extended BALLROOM, or any with a "
+            "folder of sounds per label.",
         ),
     ],
     out: Annotated[
