@@ -282,6 +282,7 @@ def test_tables_of_genres_are_those_of_their_records(
         ("horse_dissect", "Layers", range(6)),
         ("horse_dissect", "Classifiers", range(7)),
         ("horse_dissect", "Answers that", range(5)),
+        ("horse_predict", "Predictions", range(6)),
         ("regulated_bootstrap", "Effect of knowing", range(6)),
     ],
 )
