@@ -78,6 +78,18 @@ def test_distances_of_paper_b_are_those_of_the_record() -> None:
         assert f"| {' | '.join(cells)} |" in text
 
 
+def test_units_of_paper_b_are_those_of_the_record() -> None:
+    text, content = page("papers/B.md"), record("unit_atlas")
+    headline, names, every = content["tables"]
+    for row in [*headline["rows"], *names["rows"]]:
+        assert f"| {' | '.join(row)} |" in text
+    named = content["named"]
+    assert sum(row[1] != "—" for row in every["rows"]) == named["trained"]
+    left = named["units"] - named["trained"]
+    assert f"{left} of {named['units']} units are left without a name" in text
+    assert f"of {len(content['concepts'])} concepts that are in enough songs" in text
+
+
 def percent(rate: dict[str, float]) -> str:
     return f"{100 * rate['value']:.1f} %"
 
