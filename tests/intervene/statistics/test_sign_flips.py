@@ -41,7 +41,17 @@ def test_many_groups_are_drawn_and_p_is_uniform_if_nothing_moves() -> None:
     p = [sign_flips(rng.normal(size=30), n_draws=999, seed=i) for i in range(400)]
     assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.035)
     assert np.mean(p) == pytest.approx(0.5, abs=0.05)
-    assert sign_flips(np.arange(1.0, 31), n_draws=999) == 1 / 1000
+    assert sign_flips(np.arange(1.0, 31) ** 0.5, n_draws=999) == 1 / 1000
+
+
+@pytest.mark.parametrize("unit", [1.0, 1 / 698, -0.3])
+def test_whole_totals_of_many_groups_are_counted_exactly(unit: float) -> None:
+    assert sign_flips(np.arange(1, 31) * unit) == pytest.approx(2 / 2**30)
+    totals = np.array([3, -1, 2, 2, -1, 1, 4, 1, -2, 1, 1, 3, -1, 1, 2, 2, 1])
+    signs = np.arange(2 ** len(totals))[:, None] >> np.arange(len(totals)) & 1
+    sums = (2 * signs - 1) @ totals
+    expected = np.mean(np.abs(sums) >= abs(totals.sum()))
+    assert sign_flips(totals * unit) == pytest.approx(expected)
 
 
 def test_nothing_and_nonsense() -> None:

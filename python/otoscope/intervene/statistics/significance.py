@@ -16,6 +16,7 @@ from otoscope.errors import ParameterError
 
 __all__ = ["CochranQ", "cochran_q", "fisher_falls", "holm", "mcnemar", "sign_flips"]
 
+_MOST_WORK = 1e8  # additions
 _MOST_ENUMERATED = 14  # groups whose 2^n sign patterns are all counted
 
 
@@ -93,7 +94,7 @@ def sign_flips(totals: ArrayLike, *, n_draws: int = 20_000, seed: int = 0) -> fl
     -------
     float
         Two-sided p-value; 1 if no group differs. Exact for up to 14 groups that differ, and for
-        totals of one size; else at least 1 / (n_draws + 1).
+        totals that are multiples of the smallest; else at least 1 / (n_draws + 1).
 
     References
     ----------
@@ -106,16 +107,17 @@ def sign_flips(totals: ArrayLike, *, n_draws: int = 20_000, seed: int = 0) -> fl
     >>> round(sign_flips([-3, -2, -2, -1, 1]), 4)
     0.1875
     """
-    from scipy.stats import binomtest
-
     values = np.asarray(totals, dtype=np.float64)
     if values.ndim != 1 or not np.isfinite(values).all():
         raise ParameterError(f"totals have shape {values.shape}, must be [group] and finite")
     values = values[np.abs(values) > 1e-12]
     if not len(values):
         return 1.0
-    if np.ptp(np.abs(values)) < 1e-9 * np.abs(values).max():
-        return float(binomtest(int((values > 0).sum()), len(values)).pvalue)
+    least = np.abs(values).min()
+    multiples = np.rint(values / least)
+    work = len(values) * float(np.abs(multiples).sum())
+    if work < _MOST_WORK and np.allclose(values, multiples * least, rtol=1e-6, atol=0):
+        return _of_whole_totals(multiples.astype(np.int64))
     observed = abs(values.sum()) * (1 - 1e-9)
     if len(values) <= _MOST_ENUMERATED:
         patterns = np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1
@@ -126,6 +128,19 @@ def sign_flips(totals: ArrayLike, *, n_draws: int = 20_000, seed: int = 0) -> fl
         signs = rng.integers(0, 2, (n, len(values)), dtype=np.int8).astype(np.float32) * 2 - 1
         n_extreme += int((np.abs(signs @ values.astype(np.float32)) >= observed * 0.999999).sum())
     return (1 + n_extreme) / (1 + n_draws)
+
+
+def _of_whole_totals(totals: NDArray[np.int64]) -> float:
+    """Add up the totals one after another, each with either sign, and count the sums as far out."""
+    chance = np.ones(1)  # of the sums -n, -n + 2, ..., n
+    for total in np.abs(totals):
+        longer = np.zeros(len(chance) + total)
+        longer[: len(chance)] += chance / 2
+        longer[total:] += chance / 2
+        chance = longer
+    n = len(chance) - 1
+    sums = np.arange(-n, n + 1, 2)
+    return float(min(1.0, chance[np.abs(sums) >= abs(totals.sum())].sum()))
 
 
 def fisher_falls(before: ArrayLike, after: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:

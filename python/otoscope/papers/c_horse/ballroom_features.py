@@ -299,7 +299,7 @@ def _albums(rhythm: BallroomRhythm) -> list[str]:
 
 
 def _figures(results: dict[str, dict[str, InterrogationResult]]) -> dict[str, float]:
-    """Numbers by name: "lda/accuracy/-4", "lda/inflated/6", "lda/mcnemar_p/-4"."""
+    """Numbers by name: "lda/accuracy/-4", "lda/inflated/6", "lda/p/-4"."""
     figures = {}
     for name, of_name in results.items():
         key = name.lower()
@@ -309,7 +309,7 @@ def _figures(results: dict[str, dict[str, InterrogationResult]]) -> dict[str, fl
         for point in of_name["all"].curves[0].points:
             figures[f"{key}/accuracy/{point.dose:+g}"] = point.score.value
             if point.p is not None:
-                figures[f"{key}/mcnemar_p/{point.dose:+g}"] = point.p
+                figures[f"{key}/p/{point.dose:+g}"] = point.p
         for within, one in of_name.items():
             (search,) = one.searches
             for what in ("inflated", "deflated", "reachable"):
