@@ -38,7 +38,7 @@ WITHOUT_REQUIREMENTS = {
 }
 # One process per core. Each begins with its share in order: a module's fixtures are made once.
 PER_CORE = ("-n", "auto", "--dist", "worksteal")
-TESTED = ("horse", "listening", "folk", "serve", "scale", "search", "test", "models")
+TESTED = ("horse", "listening", "mir", "folk", "serve", "scale", "search", "test", "models")
 
 
 @nox.session

@@ -184,7 +184,7 @@ def interrogate(  # noqa: PLR0913 - one parameter per option
         bool,
         typer.Option(
             help="Ask no model: say how many items clear a system, for which bound.",
-            rich_help_panel=OUTPUT,
+            rich_help_panel=METHOD,
         ),
     ] = False,
     html: Html = None,

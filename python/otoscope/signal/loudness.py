@@ -60,6 +60,7 @@ def loudness(y: Tensor, sr: float) -> float:
 
     Examples
     --------
+    >>> import torch
     >>> tone = torch.sin(2 * math.pi * 997 * torch.arange(48000) / 48000)
     >>> round(loudness(tone, 48000), 1)
     -3.0
@@ -110,6 +111,7 @@ def match_loudness(
 
     Examples
     --------
+    >>> import torch
     >>> quiet = 0.01 * torch.sin(torch.arange(8000) / 3)
     >>> (a, b), level = match_loudness([quiet, 50 * quiet], 8000)
     >>> bool((a - b).abs().max() < 1e-5), level

@@ -45,8 +45,10 @@ _IN_USE = (
     "captum",
     "horse",
     "listening",
+    "mir",
     "folk",
     "serve",
+    "scale",
     "search",
 )  # by features
 _FOR_DEVELOPMENT = ("bench", "build", "docs", "lint", "test")

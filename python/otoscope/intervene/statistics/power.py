@@ -150,7 +150,7 @@ def items_needed(max_change: float, error: float, *, n_doses: int = 1, power: fl
     Examples
     --------
     >>> items_needed(0.05, AnswerNoise(flips=0.04).error, n_doses=6)
-    286
+    261
     """
     if not 0 < max_change < 1 or error < 0 or n_doses < 1 or not 0 < power < 1:
         raise ParameterError(
@@ -182,7 +182,7 @@ def probability_to_clear(
 
     Examples
     --------
-    >>> round(probability_to_clear(286, 0.05, AnswerNoise(flips=0.04).error, n_doses=6), 2)
+    >>> round(probability_to_clear(261, 0.05, AnswerNoise(flips=0.04).error, n_doses=6), 2)
     0.9
     """
     normal = NormalDist()

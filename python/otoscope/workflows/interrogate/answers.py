@@ -79,7 +79,7 @@ class Interrogator:
     >>> config = InterrogateConfig("synth-singing", Path(), (Gain(6),), doses=1)
     >>> answers = Interrogator(config).of(sample().path, "song.ogg")
     >>> [answer.intervention for answer in answers]
-    ['gain off', 'gain -6 dB', 'gain +6 dB']
+    ['gain 0 dB', 'gain -6 dB', 'gain +6 dB']
     """
 
     def __init__(self, config: InterrogateConfig) -> None:
