@@ -162,7 +162,7 @@ VALUES: dict[str, dict[str, str]] = {
 }
 # What a way is about, or what it shows in a place that is not read here.
 ELSEWHERE = {
-    "interrogate": {"--data", "--model", "--import"},
+    "interrogate": {"--data", "--model", "--import", "--plan"},
     "maximise": {"--model", "--layer", "--generator"},  # workflows/test_maximise_priors.py
     "distance": {"--embedding"},  # cli/test_embeddings.py
     "contents": {"--model", "--stems"},

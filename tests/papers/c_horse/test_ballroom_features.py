@@ -119,7 +119,7 @@ def test_a_planted_tempo_horse_is_found(tmp_path: Path) -> None:
     n_jive = record["protocols"]["published"]["LDA"]["6"]["flips"][0]["n"]
     n_test = sum(flips["n"] for flips in record["protocols"]["published"]["LDA"]["6"]["flips"])
     assert figures["lda/accuracy/-6"] == n_jive / n_test
-    assert figures["lda/mcnemar_p/-6"] == pytest.approx(2.0 ** (1 - (n_test - n_jive)))
+    assert figures["lda/p/-6"] == pytest.approx(2.0 ** (1 - (n_test - n_jive)))
     assert record["protocols"]["by album"]["9NN"]["6"]["verdict"]["kind"] == "horse"
 
 
