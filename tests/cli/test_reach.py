@@ -107,11 +107,15 @@ WORK: dict[str, tuple[str, str]] = {
     },
 }
 
-# What is tried as the value of an option until the command takes it.
 WORK["experiment adversarial-training"] = (  # of windows alone are the channels
     WORK["experiment adversarial-training"][0],
     WORK["experiment adversarial-training"][1] + " --system windows",
 )
+WORK["experiment horse-concepts"] = (  # a second bundle comes after a first
+    WORK["experiment horse-concepts"][0],
+    WORK["experiment horse-concepts"][1] + " --rhythm {file}",
+)
+# What is tried as the value of an option until the command takes it.
 VALUES: tuple[str, ...] = (
     "7",
     "0.3",
@@ -139,6 +143,8 @@ VALUES += (
     "abx",
     "optuna",
     "no-audio",
+    *("maximise", "minimise"),
+    "0.6",
 )
 
 # Options that do not reach the work, since the command line itself reads them or writes what came
