@@ -143,7 +143,7 @@ def test_blocks_hold_whole_songs_of_about_equal_number() -> None:
 
 
 def test_the_deviation_of_halves_is_the_standard_error() -> None:
-    """Of a mean of n numbers it is s / sqrt(n); of Student's t with 39 degrees 2.0227 of them."""
+    """A mean of n numbers has the error s / sqrt(n); Student's t with 39 degrees gives 2.0227."""
     x, y = rows(40, 1, 15), rows(40, 1, 16)
     (found,) = half_sample_intervals(lambda a, b: [float(a.mean())], x, y, samples=4000)
     error = float(x.std()) / math.sqrt(40)

@@ -1,6 +1,6 @@
 """Sounds with a concept beside sounds without it: generated pairs, folders, ConceptCaps.
 
-Of a generated pair only the concept differs: the same drummer plays fast and slow, the same song
+The sounds of a generated pair differ in the concept alone: the same drummer plays fast and slow, the same song
 has its voice or not. Except for the concept "level", both have the same level.
 """
 

@@ -35,7 +35,7 @@ def read_parts(uri: str, *, columns: Sequence[str] | None = None) -> pyarrow.Tab
     Returns
     -------
     pyarrow.Table
-        Rows in the order of the parts' names. Of a file in several parts only the rows of one:
+        Rows in the order of the parts' names. If several parts hold a file, its rows come from one:
         that with the fewest errors, then the newest.
 
     Raises

@@ -1,8 +1,8 @@
 """Compute the power of the test that a score stays within a bound: items that a verdict takes.
 
 A system is cleared if, at every dose, two one-sided tests at the level 0.05 show that the score
-differs from the score at the placebo by less than the bound. Of a system whose score does not
-differ at all, the measured difference varies with the standard error s / sqrt(n), s^2 = flips *
+differs from the score at the placebo by less than the bound. If the score of a system does
+not differ at all, the measured difference varies with the standard error s / sqrt(n), s^2 = flips *
 (1 + (m - 1) * correlation), where *flips* is the fraction of items that are right at one of dose
 and placebo only, *m* the number of items per group, and *correlation* that of these differences
 within a group.
