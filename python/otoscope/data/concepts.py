@@ -1,7 +1,7 @@
 """Sounds with a concept beside sounds without it: generated pairs, folders, ConceptCaps.
 
-The sounds of a generated pair differ in the concept alone: the same drummer plays fast and slow, the same song
-has its voice or not. Except for the concept "level", both have the same level.
+The sounds of a generated pair differ in the concept alone: the same drummer plays fast and slow,
+the same song has its voice or not. Except for the concept "level", both have the same level.
 """
 
 from __future__ import annotations
