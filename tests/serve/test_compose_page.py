@@ -14,8 +14,8 @@ import soundfile
 from otoscope.folk.abc import Form, book_to_abc, parse_tune, to_abc
 from otoscope.folk.data import generate_tune
 from otoscope.folk.metrics import has_form
-from tests.support.browser import launched, wait_until
-from tests.support.servers import SERVER_MARKS, Server
+from tests.support.browser import launched, opened, wait_until
+from tests.support.servers import READY, SERVER_ENDED, SERVER_MARKS, Server
 
 pytestmark = SERVER_MARKS
 HOSTILE = "X:1\nT:<img src=x onerror=alert(1)>\nM:4/4\nL:1/8\nK:D\n|:DEFG ABcd|d4 D4:|\n"
@@ -35,29 +35,17 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, server: Server, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Open the page; nothing may complain, and nothing be asked of another host."""
     size = getattr(request, "param", {"width": 1100, "height": 900})
-    context = browser.new_context(viewport=size, accept_downloads=True)
-    here = context.new_page()
-    complaints: list[str] = []
-    asked: list[str] = []
-    here.on("pageerror", lambda error: complaints.append(str(error)))
-    here.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-    here.on("console", lambda message: complaints.append(message.text))
-    here.on("request", lambda sent: asked.append(sent.url))
-    opened(here, server.url)
-    yield here
-    context.close()
-    expected = ("ERR_", "Failed to load resource")  # the server that a test ends
-    assert [text for text in complaints if not any(e in text for e in expected)] == []
-    assert [
-        url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
-    ] == []
+    for here in opened(
+        browser, server.url, forgiven=SERVER_ENDED, viewport=size, accept_downloads=True
+    ):
+        wait_until(here, READY)
+        yield here
 
 
-def opened(page: Any, url: str) -> None:
+def visit(page: Any, url: str) -> None:
     page.goto(url)
-    wait_until(page, "document.body.dataset.ready == 'yes'")
+    wait_until(page, READY)
 
 
 def told(page: Any) -> int:
@@ -177,7 +165,7 @@ def test_files_and_link(page: Any, server: Server, tmp_path: Path) -> None:
     abc, link = page.input_value("#abc"), page.get_attribute("#link", "href")
     page.evaluate("localStorage.clear()")
     page.goto("about:blank")
-    opened(page, server.url + link)
+    visit(page, server.url + link)
     assert page.input_value("#abc") == abc
 
 
@@ -287,7 +275,7 @@ def test_candidates_are_ranked_and_a_known_tune_is_told(
     page: Any, judging: tuple[Server, str]
 ) -> None:
     server, known = judging
-    opened(page, server.url)
+    visit(page, server.url)
     page.select_option("#meter", "6/8")
     write(page)
     wait_until(page, "document.body.dataset.ranked === 'yes'")

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.support.browser import launched, wait_until
-from tests.support.servers import SERVER_MARKS, Server
+from tests.support.browser import launched, opened, wait_until
+from tests.support.servers import READY, SERVER_ENDED, SERVER_MARKS, Server
 
 pytestmark = SERVER_MARKS
 HOSTILE = "<img src=x onerror=alert(1)>.wav"
@@ -40,24 +40,12 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, server: Server, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Open the page; nothing may complain, and nothing be asked of another host."""
     size = getattr(request, "param", {"width": 1100, "height": 900})
-    context = browser.new_context(viewport=size, accept_downloads=True)
-    here = context.new_page()
-    complaints: list[str] = []
-    asked: list[str] = []
-    here.on("pageerror", lambda error: complaints.append(str(error)))
-    here.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-    here.on("console", lambda message: complaints.append(message.text))
-    here.on("request", lambda sent: asked.append(sent.url))
-    here.goto(server.url)
-    wait_until(here, "document.body.dataset.ready == 'yes'")
-    yield here
-    context.close()
-    expected = ("ERR_", "Failed to load resource")  # the server that a test ends
-    assert [text for text in complaints if not any(e in text for e in expected)] == []
-    own = (server.url, f"blob:{server.url}", "data:")
-    assert [url for url in asked if not url.startswith(own)] == []
+    for here in opened(
+        browser, server.url, forgiven=SERVER_ENDED, viewport=size, accept_downloads=True
+    ):
+        wait_until(here, READY)
+        yield here
 
 
 def sound(seed: int = 0, seconds: float = 3.0) -> bytes:

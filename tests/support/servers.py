@@ -21,6 +21,12 @@ SERVER_MARKS = [
 ]
 """Marks of a module of tests that start a server."""
 
+READY = "document.body.dataset.ready == 'yes'"
+"""Condition in the browser: the page has started."""
+
+SERVER_ENDED = ("ERR_", "Failed to load resource")
+"""What Chromium says of a server that a test ends."""
+
 
 class Server:
     """A server at a free port; ``url`` is the address of the page at ``path``."""
