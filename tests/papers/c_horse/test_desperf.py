@@ -184,15 +184,15 @@ def test_an_interrupted_run_goes_on(
     dances: Path, tmp_path: Path, desperf: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = HorseDesperfConfig(sizes=SIZES, seeds=1, iterations=3, dances=dances)
-    row, calls = collapse._Run.row, list[str]()
+    row, calls = collapse._row, list[str]()
 
-    def stopping(self: Any, kind: str, name: str, seed: int) -> dict[str, Any]:
+    def stopping(parts: Any, config: Any, kind: str, name: str, seed: int) -> dict[str, Any]:
         calls.append(f"{kind} {name}")
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return row(self, kind, name, seed)
+        return row(parts, config, kind, name, seed)
 
-    monkeypatch.setattr(collapse._Run, "row", stopping)
+    monkeypatch.setattr(collapse, "_row", stopping)
     with pytest.raises(KeyboardInterrupt):
         horse_desperf(config, tmp_path)
     horse_desperf(config, tmp_path)

@@ -70,7 +70,7 @@ class HorseTrainedConfig:
     train_artists: int = 40
     train_clips: int = 4
     test_artists: int = 20
-    test_clips: int = 2
+    test_clips: int = 3
     seconds: float = 10.0
     doses: tuple[float, ...] = (-6.0, 6.0)
     seed: int = 1000

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,18 @@ from otoscope.intervene.statistics.regulated import Indices, Predict, RegulatedB
 from otoscope.metrics import Interval
 from otoscope.papers.c_horse.desperf.dances import (
     CORPORA,
+    DanceParts,
     DanceSizes,
     answering,
     baselines,
     check_seeds,
-    corpus,
-    hear_part,
     interrogated,
     seeds_text,
     settings_of,
     summary,
     trained,
 )
-from otoscope.papers.c_horse.stretched_dances import Dances
+from otoscope.papers.c_horse.stretched_dances import HeardDances
 from otoscope.papers.runs import rows_of_songs, write_run
 from otoscope.progress import Progress, silent
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure
@@ -106,7 +104,7 @@ def horse_desperf(
     ----------
     Sturm (2016) :cite:`sturm2016horse`; Rodríguez-Algarra et al. (2019) :cite:`rodriguez2019`.
     """
-    run = _Run(config, config.dances or out / "dances", progress)
+    parts = DanceParts(config, out, progress)
     tasks = [(kind, name, 0) for kind in ("corpus", "artists") for name in CORPORA]
     tasks += [("training", name, seed) for name in CORPORA for seed in range(config.seeds)]
     rows = rows_of_songs(
@@ -114,7 +112,7 @@ def horse_desperf(
         "horse_desperf",
         settings_of(config),
         [" ".join(map(str, task)) for task in tasks],
-        lambda index: run.row(*tasks[index]),
+        lambda index: _row(parts, config, *tasks[index]),
         progress=progress,
         shown="trainings",
     )
@@ -125,66 +123,38 @@ def horse_desperf(
     return tables
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Corpora, heard when the first row needs them."""
+def _row(
+    parts: DanceParts, config: HorseDesperfConfig, kind: str, name: str, seed: int
+) -> dict[str, Any]:
+    """Compute one row: the baselines of a corpus, the artists' effect, or a training."""
+    about = {"kind": kind, "corpus": name}
+    if kind == "artists":
+        return about | _regulated(parts.known(name), config, parts.progress)
+    tested = parts.tested(name)
+    if kind == "corpus":
+        n_artists = len(np.unique(tested.artist))
+        counts = {"clips": len(tested.style), "artists": n_artists}
+        return about | counts | baselines(tested, seed=config.seed)
+    system = trained(parts.known(name), config.sizes, seed=config.seed + seed)
+    result = interrogated(answering(system), tested, config.sizes, seed=config.seed)
+    return about | {"training": seed} | summary(result)
 
-    config: HorseDesperfConfig
-    folder: Path
-    progress: Progress
 
-    @cached_property
-    def train(self) -> Dances:
-        """Clips to train on, unchanged."""
-        config = self.config
-        return hear_part(
-            "train", config.sizes, self.folder, seed=config.seed, progress=self.progress
-        )
+def _regulated(
+    known: HeardDances, config: HorseDesperfConfig, progress: Progress
+) -> dict[str, Any]:
+    """Train on draws of the clips; test on artists that are known, and that are new."""
+    features = known.features["periodicity"][:, 0]
 
-    @cached_property
-    def test(self) -> Dances:
-        """Clips of other artists, at all doses."""
-        config = self.config
-        return hear_part(
-            "test",
-            config.sizes,
-            self.folder,
-            seed=config.seed,
-            doses=config.sizes.doses,
-            progress=self.progress,
-        )
+    def train(items: Indices) -> Predict:
+        answers = answering(trained(known, config.sizes, seed=config.seed, clips=items))
+        return lambda tested, condition: answers(features[tested])
 
-    def row(self, kind: str, name: str, seed: int) -> dict[str, Any]:
-        """Compute one row: the baselines of a corpus, the artists' effect, or a training."""
-        config = self.config
-        about = {"kind": kind, "corpus": name}
-        if kind == "artists":
-            return about | self._regulated(name)
-        tested = corpus(self.test, name)
-        if kind == "corpus":
-            n_artists = len(np.unique(tested.artist))
-            counts = {"clips": len(tested.style), "artists": n_artists}
-            return about | counts | baselines(tested, seed=config.seed)
-        system = trained(corpus(self.train, name), config.sizes, seed=config.seed + seed)
-        result = interrogated(answering(system), tested, config.sizes, seed=config.seed)
-        return about | {"training": seed} | summary(result)
-
-    def _regulated(self, name: str) -> dict[str, Any]:
-        """Train on draws of the clips; test on artists that are known, and that are new."""
-        config, known = self.config, corpus(self.train, name)
-        features = known.features["periodicity"][:, 0]
-
-        def train(items: Indices) -> Predict:
-            answers = answering(trained(known, config.sizes, seed=config.seed, clips=items))
-            return lambda tested, condition: answers(features[tested])
-
-        n_new = max(1, config.sizes.artists // 5) * config.sizes.clips
-        bootstrap = RegulatedBootstrap(known.style.tolist(), known.artist.tolist(), n_new)
-        result = bootstrap.run(
-            train, iterations=config.iterations, seed=config.seed, progress=self.progress
-        )
-        scores = dict(zip(("known", "new"), result.scores(), strict=True))
-        return {**scores, "effect": result.effect()}
+    n_new = max(1, config.sizes.artists // 5) * config.sizes.clips
+    bootstrap = RegulatedBootstrap(known.style.tolist(), known.artist.tolist(), n_new)
+    result = bootstrap.run(train, iterations=config.iterations, seed=config.seed, progress=progress)
+    scores = dict(zip(("known", "new"), result.scores(), strict=True))
+    return {**scores, "effect": result.effect()}
 
 
 def _rows(rows: Sequence[Row], kind: str, name: str) -> list[Row]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -42,7 +43,9 @@ __all__ = [
     "CORPORA",
     "FEATURE",
     "Answers",
+    "DanceParts",
     "DanceSizes",
+    "PartName",
     "answering",
     "baselines",
     "check_seeds",
@@ -67,6 +70,9 @@ _EPOCHS = 100
 
 Answers = Callable[[Tensor], list[str]]
 """Function of features [item, lag] to labels."""
+
+PartName = Literal["train", "test", "repair train", "repair test"]
+"""Part of the dances; no two parts have an artist in common."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,7 @@ def settings_of(config: Any) -> dict[str, Any]:
 
 
 def hear_part(
-    part: Literal["train", "test", "repair train", "repair test"],
+    part: PartName,
     sizes: DanceSizes,
     folder: Path,
     *,
@@ -163,7 +169,7 @@ def hear_part(
     is_test = part.endswith("test")
     n_artists = sizes.test_artists if is_test else sizes.artists
     n_clips = sizes.test_clips if is_test else sizes.clips
-    place = ("train", "test", "repair train", "repair test").index(part)
+    place = get_args(PartName).index(part)
     recipe = DanceRecipe(
         styles=sizes.styles,
         n_groups=n_artists,
@@ -190,6 +196,65 @@ def hear_part(
 def corpus(dances: Dances, name: str) -> HeardDances:
     """Take the clips of one version, "confounded" or "separated", of those that were rendered."""
     return dances.version(list(CORPORA).index(name))
+
+
+class _Config(Protocol):
+    """What the configurations of these experiments share."""
+
+    @property
+    def sizes(self) -> DanceSizes: ...
+
+    @property
+    def dances(self) -> Path | None: ...
+
+    @property
+    def seed(self) -> int: ...
+
+
+@dataclass(frozen=True, eq=False)
+class DanceParts:
+    """Clips to train on, and clips of other artists, heard when they are first needed.
+
+    ``out`` is the folder of the results, where features are kept unless the configuration names
+    another. The clips of ``train_part`` are changed by ``train_doses`` and rendered in
+    ``train_versions``, those of ``test_part`` at all doses of the sizes, in both versions.
+    """
+
+    config: _Config
+    out: Path
+    progress: Progress
+    train_part: PartName = "train"
+    test_part: PartName = "test"
+    train_doses: tuple[float, ...] = ()
+    train_versions: tuple[str, ...] = tuple(CORPORA)
+
+    def known(self, version: str) -> HeardDances:
+        """Take one version of the clips to train on."""
+        return corpus(self._train, version)
+
+    def tested(self, version: str) -> HeardDances:
+        """Take one version of the clips of the other artists."""
+        return corpus(self._test, version)
+
+    @cached_property
+    def _train(self) -> Dances:
+        return self._heard(self.train_part, self.train_doses, self.train_versions)
+
+    @cached_property
+    def _test(self) -> Dances:
+        return self._heard(self.test_part, self.config.sizes.doses, tuple(CORPORA))
+
+    def _heard(self, part: PartName, doses: tuple[float, ...], versions: tuple[str, ...]) -> Dances:
+        config = self.config
+        return hear_part(
+            part,
+            config.sizes,
+            config.dances or self.out / "dances",
+            seed=config.seed,
+            doses=doses,
+            versions=versions,
+            progress=self.progress,
+        )
 
 
 def trained(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import reduce
 from operator import getitem
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +20,10 @@ import numpy as np
 from otoscope.papers.c_horse.desperf.dances import (
     CORPORA,
     FEATURE,
+    DanceParts,
     DanceSizes,
     answering,
     check_seeds,
-    corpus,
-    hear_part,
     interrogated,
     seeds_text,
     settings_of,
@@ -40,7 +39,6 @@ from otoscope.papers.c_horse.desperf.dissect_parts import (
     layers,
     maximised,
 )
-from otoscope.papers.c_horse.stretched_dances import Dances
 from otoscope.papers.runs import rows_of_songs, write_run
 from otoscope.progress import Progress, silent
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure
@@ -100,7 +98,7 @@ def horse_dissect(
     ----------
     Sturm (2016) :cite:`sturm2016horse`.
     """
-    run = _Run(config, config.dances or out / "dances", progress)
+    parts = DanceParts(config, out, progress)
     tasks = [("net", name, str(seed)) for name in CORPORA for seed in range(config.seeds)]
     tasks += [("classifier", name, other) for name in CORPORA for other in CLASSIFIERS]
     rows = rows_of_songs(
@@ -108,7 +106,7 @@ def horse_dissect(
         "horse_dissect",
         settings_of(config),
         [" ".join(task) for task in tasks],
-        lambda index: run.row(*tasks[index]),
+        lambda index: _row(parts, config, *tasks[index]),
         progress=progress,
         shown="systems",
     )
@@ -119,53 +117,25 @@ def horse_dissect(
     return tables
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Corpora, heard when the first row needs them."""
-
-    config: HorseDissectConfig
-    folder: Path
-    progress: Progress
-
-    @cached_property
-    def train(self) -> Dances:
-        """Clips to train on, unchanged."""
-        config = self.config
-        return hear_part(
-            "train", config.sizes, self.folder, seed=config.seed, progress=self.progress
-        )
-
-    @cached_property
-    def test(self) -> Dances:
-        """Clips of other artists, at all doses."""
-        config = self.config
-        return hear_part(
-            "test",
-            config.sizes,
-            self.folder,
-            seed=config.seed,
-            doses=config.sizes.doses,
-            progress=self.progress,
-        )
-
-    def row(self, kind: str, name: str, which: str) -> dict[str, Any]:
-        """Dissect a net, or interrogate another classifier of its feature."""
-        config, sizes = self.config, self.config.sizes
-        known, tested = corpus(self.train, name), corpus(self.test, name)
-        row: dict[str, Any] = {"kind": kind, "corpus": name, "system": which}
-        if kind == "classifier":
-            features = known.features["periodicity"][:, 0]
-            answers = classifier(which, features, known.style, seed=config.seed)
-        else:
-            system = trained(known, sizes, seed=config.seed + int(which))
-            answers = answering(system)
-            row |= {
-                "maximised": maximised(system, corpus(self.test, "separated")),
-                "bands": bands(answers, tested),
-                "layers": layers(system, known, tested),
-                "explained": explained(answers, known, tested, sizes),
-            }
-        return row | summary(interrogated(answers, tested, sizes, seed=config.seed))
+def _row(
+    parts: DanceParts, config: HorseDissectConfig, kind: str, name: str, which: str
+) -> dict[str, Any]:
+    """Dissect a net, or interrogate another classifier of its feature."""
+    sizes, known, tested = config.sizes, parts.known(name), parts.tested(name)
+    row: dict[str, Any] = {"kind": kind, "corpus": name, "system": which}
+    if kind == "classifier":
+        features = known.features["periodicity"][:, 0]
+        answers = classifier(which, features, known.style, seed=config.seed)
+    else:
+        system = trained(known, sizes, seed=config.seed + int(which))
+        answers = answering(system)
+        row |= {
+            "maximised": maximised(system, parts.tested("separated")),
+            "bands": bands(answers, tested),
+            "layers": layers(system, known, tested),
+            "explained": explained(answers, known, tested, sizes),
+        }
+    return row | summary(interrogated(answers, tested, sizes, seed=config.seed))
 
 
 def _rows(rows: Sequence[Row], kind: str, name: str) -> list[Row]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,10 @@ import numpy as np
 from otoscope.errors import ParameterError
 from otoscope.intervene.statistics.bootstrap import GroupBootstrap
 from otoscope.papers.c_horse.desperf.dances import (
+    DanceParts,
     DanceSizes,
     answering,
     check_seeds,
-    corpus,
-    hear_part,
     interrogated,
     over_seeds,
     seeds_text,
@@ -30,7 +28,6 @@ from otoscope.papers.c_horse.desperf.dances import (
     summary,
     trained,
 )
-from otoscope.papers.c_horse.stretched_dances import Dances
 from otoscope.papers.runs import rows_of_songs, write_run
 from otoscope.progress import Progress, silent
 from otoscope.report.figures import COLOURS, ResultTable, svg_figure
@@ -106,14 +103,22 @@ def horse_repair(
     ----------
     Sturm (2016) :cite:`sturm2016horse`.
     """
-    run = _Run(config, config.dances or out / "dances", progress)
+    parts = DanceParts(
+        config,
+        out,
+        progress,
+        train_part="repair train",
+        test_part="repair test",
+        train_doses=config.augmentation,
+        train_versions=("confounded",),
+    )
     tasks = [(arm, seed) for seed in range(config.seeds) for arm in _ARMS]
     rows = rows_of_songs(
         out,
         "horse_repair",
         settings_of(config),
         [f"{arm} {seed}" for arm, seed in tasks],
-        lambda index: run.row(*tasks[index]),
+        lambda index: _row(parts, config, *tasks[index]),
         progress=progress,
         shown="trainings",
     )
@@ -124,60 +129,24 @@ def horse_repair(
     return tables
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Corpora, heard when the first row needs them."""
-
-    config: HorseRepairConfig
-    folder: Path
-    progress: Progress
-
-    @cached_property
-    def train(self) -> Dances:
-        """Clips to train on, unchanged, changed, unchanged, and their placebos."""
-        config = self.config
-        return hear_part(
-            "repair train",
-            config.sizes,
-            self.folder,
-            seed=config.seed,
-            doses=config.augmentation,
-            versions=("confounded",),
-            progress=self.progress,
-        )
-
-    @cached_property
-    def test(self) -> Dances:
-        """Clips of artists that neither training nor search for the fault has met."""
-        config = self.config
-        return hear_part(
-            "repair test",
-            config.sizes,
-            self.folder,
-            seed=config.seed,
-            doses=config.sizes.doses,
-            progress=self.progress,
-        )
-
-    def row(self, arm: str, seed: int) -> dict[str, Any]:
-        """Train a system in one of the ways, and interrogate it."""
-        config, known = self.config, corpus(self.train, "confounded")
-        n_changes = len(config.augmentation)
-        renderings = {
-            "plain": range(1),
-            "tempo": range(n_changes + 1),
-            "placebo": range(n_changes + 1, 2 * n_changes + 2),
-        }[arm]
-        answers = answering(
-            trained(known, config.sizes, seed=config.seed + seed, renderings=renderings)
-        )
-        tested = corpus(self.test, "confounded")
-        result = interrogated(answers, tested, config.sizes, seed=config.seed)
-        others = corpus(self.test, "separated")
-        scores = GroupBootstrap(others.style.tolist(), others.artist.tolist(), seed=config.seed)
-        right = np.array(answers(others.features["periodicity"][:, 0])) == others.style
-        about = {"arm": arm, "training": seed, "tempo alone": result.confound}
-        return about | summary(result) | {"separated": scores.estimate(right)}
+def _row(parts: DanceParts, config: HorseRepairConfig, arm: str, seed: int) -> dict[str, Any]:
+    """Train a system in one of the ways, and interrogate it."""
+    n_changes = len(config.augmentation)
+    renderings = {
+        "plain": range(1),
+        "tempo": range(n_changes + 1),
+        "placebo": range(n_changes + 1, 2 * n_changes + 2),
+    }[arm]
+    known = parts.known("confounded")
+    answers = answering(
+        trained(known, config.sizes, seed=config.seed + seed, renderings=renderings)
+    )
+    tested, others = parts.tested("confounded"), parts.tested("separated")
+    result = interrogated(answers, tested, config.sizes, seed=config.seed)
+    scores = GroupBootstrap(others.style.tolist(), others.artist.tolist(), seed=config.seed)
+    right = np.array(answers(others.features["periodicity"][:, 0])) == others.style
+    about = {"arm": arm, "training": seed, "tempo alone": result.confound}
+    return about | summary(result) | {"separated": scores.estimate(right)}
 
 
 def _values(rows: Sequence[Row], key: str) -> list[float]:
