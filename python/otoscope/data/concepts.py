@@ -6,12 +6,15 @@ the same song has its voice or not. Except for the concept "level", both have th
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 from otoscope.data.dance import DanceRecipe, plan_dance, render_dance
 from otoscope.data.singing import synthesise
 from otoscope.errors import ParameterError
-from otoscope.foreign import read_text
+from otoscope.foreign import read_text, refusing
 
 __all__ = ["CONCEPTS", "ConceptPair", "ConceptSounds", "load_concept_caps", "render_concept"]
 
@@ -123,8 +126,13 @@ def load_concept_caps(
     tag: str,
     *,
     table: str = "metadata.csv",
-    file_column: str = "file",
-    tag_columns: Sequence[str] = ("genre", "mood", "instruments", "tempo"),
+    file_column: str = "file_name",
+    tag_columns: Sequence[str] = (
+        "genre_aspects",
+        "mood_aspects",
+        "instrument_aspects",
+        "tempo_aspects",
+    ),
 ) -> ConceptSounds:
     """Read the sounds of ConceptCaps that have a tag, and those that lack it.
 
@@ -135,11 +143,12 @@ def load_concept_caps(
     tag : str
         Tag of the taxonomy, such as "piano".
     table : str
-        CSV table in the folder, one row per sound.
+        Table in the folder, one row per sound: CSV, or JSON Lines if it ends in .jsonl.
     file_column : str
         Column of files, relative to the folder.
     tag_columns : sequence of str
-        Columns of tags, separated by commas. Those without the tag must have tags in its column.
+        Columns of tags: lists, in CSV as ``['pop', 'slow rock']`` or separated by commas. Sounds
+        without the tag must have another tag in its column.
 
     Returns
     -------
@@ -149,13 +158,13 @@ def load_concept_caps(
     Raises
     ------
     ParameterError
-        If the table lacks a column, names files that are not there, or has the tag nowhere or
-        everywhere.
+        If the table cannot be read, lacks a column, names files that are not there, or has the tag
+        nowhere or everywhere.
 
     Notes
     -----
-    The names of table and columns are settings, because releases may differ; they were not checked
-    against the published files.
+    The columns are those of the dataset card, where ``file_name`` is the sound itself: write the
+    sounds to files, and their names to the table. The code was not run on the published files.
 
     References
     ----------
@@ -169,21 +178,15 @@ def load_concept_caps(
     path = top / table
     if not path.is_file():
         raise ParameterError(f"{path} is not there; name the table of the sounds")
-    rows = list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+    rows = _rows(path)
     columns = set(rows[0]) if rows else set()
     if missing := [name for name in (file_column, *tag_columns) if name not in columns]:
         raise ParameterError(f"{path} has no column {missing[0]!r}; it has {sorted(columns)}")
-    tags = [
-        {
-            name: {part.strip() for part in (row[name] or "").split(",")} - {""}
-            for name in tag_columns
-        }
-        for row in rows
-    ]
+    tags = [{name: _tags(row.get(name), path) for name in tag_columns} for row in rows]
     of_column = [name for name in tag_columns if any(tag in one[name] for one in tags)]
     if not of_column:
         raise ParameterError(f"{path} has no sound with the tag {tag!r}")
-    files = [top / row[file_column] for row in rows]
+    files = [top / str(row.get(file_column)) for row in rows]
     if gone := [file for file in files if not file.is_file()]:
         raise ParameterError(
             f"{path} names {gone[0]}, which is not there ({len(gone)} of {len(files)})"
@@ -195,6 +198,24 @@ def load_concept_caps(
     if not negative:
         raise ParameterError(f"{path}: every sound with a {column} has the tag {tag!r}")
     return ConceptSounds(tag, positive, negative)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    text = read_text(path)
+    if path.suffix != ".jsonl":
+        return list(csv.DictReader(io.StringIO(text, newline="")))
+    with refusing(path, "is not a table of JSON Lines"):
+        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [dict(row) for row in rows]
+
+
+def _tags(cell: Any, path: Path) -> set[str]:
+    """Return the tags of a cell: a list, a list as Python writes it, or text with commas."""
+    with refusing(path, f"has the tags {str(cell)[:60]!r}, which are no list"):
+        if isinstance(cell, str) and cell.startswith("["):
+            cell = ast.literal_eval(cell)
+        parts = (cell or "").split(",") if isinstance(cell, str | None) else list(cell)
+        return {str(part).strip() for part in parts} - {""}
 
 
 def _tempo(seed: int, index: int, sr: int, seconds: float) -> ConceptPair:

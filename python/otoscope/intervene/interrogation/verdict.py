@@ -31,11 +31,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+from statistics import fmean
 from typing import Literal
 
 from otoscope.intervene.statistics.chance import ChanceLevel
-from otoscope.intervene.statistics.power import LEVEL, groups_needed, items_needed
+from otoscope.intervene.statistics.power import LEVEL, error_of, groups_needed, items_needed
 from otoscope.intervene.statistics.significance import CochranQ
 from otoscope.metrics import Interval
 
@@ -336,22 +336,23 @@ def _is_hidden(curve: DoseCurve, max_change: float) -> bool:
 def _items_needed(evidence: Evidence, claimed: Sequence[DoseCurve]) -> int | None:
     """Extrapolate from the widths of the bounds, which fall with the root of the number of items.
 
-    The probability 0.9 is shared by all doses, as if they were independent.
+    Widths are averaged over the doses of a curve, as they depend on few flips; the widest curve
+    counts. The probability 0.9 is shared by all doses, as if they were independent.
     """
-    widths = [
-        _bound(point).high - _bound(point).low
-        for curve in claimed
-        for point in curve.points
-        if point.bound is not None
+    bounds = [
+        [point.bound for point in curve.points if point.bound is not None] for curve in claimed
     ]
-    if not widths or not evidence.max_change or not evidence.n_items:
+    bounds = [of_curve for of_curve in bounds if of_curve]
+    if not bounds or not evidence.max_change or not evidence.n_items:
         return None
+    half = max(fmean(((b.high - b.low) / 2) ** 2 for b in of_curve) for of_curve in bounds) ** 0.5
+    per_group = evidence.n_items / evidence.n_groups
     needed = items_needed(
         evidence.max_change,
-        error=max(widths) / 2 / NormalDist().inv_cdf(1 - LEVEL) * evidence.n_items**0.5,
-        n_doses=len(widths),
+        error=error_of(half, evidence.n_items, per_group=per_group),
+        n_doses=sum(map(len, bounds)),
+        per_group=per_group,
     )
-    per_group = evidence.n_items / evidence.n_groups
     return max(needed, math.ceil((_groups_needed(evidence.max_change) or 0) * per_group))
 
 

@@ -1,11 +1,17 @@
 """Compute the power of the test that a score stays within a bound: items that a verdict takes.
 
 A system is cleared if, at every dose, two one-sided tests at the level 0.05 show that the score
-differs from the score at the placebo by less than the bound. If the score of a system does
-not differ at all, the measured difference varies with the standard error s / sqrt(n), s^2 = flips *
-(1 + (m - 1) * correlation), where *flips* is the fraction of items that are right at one of dose
-and placebo only, *m* the number of items per group, and *correlation* that of these differences
-within a group.
+differs from the score at the placebo by less than the bound. If the score of a system does not
+differ at all, the measured difference of n items in g groups varies with the standard error s =
+sqrt(k * design) / n. Here k is the number of items that are right at one of dose and placebo only,
+on average flips * n, and *design* = 1 + (m - 1) * correlation is the variance of the differences
+beside that of independent items: *m* is the number of items per group, *correlation* that of these
+differences within a group. The test passes if |difference| + 1.645 * sqrt(s^2 + 0.5 / g^2) is less
+than the bound; the second term is that of the prior of `GroupBootstrap`.
+
+k is small where few items flip, and where it happens to be large the difference varies more, and
+its interval is wider, at once. That is why k is drawn: its square root is nearly normal, with the
+variance design / 4 (Anscombe 1948).
 """
 
 from __future__ import annotations
@@ -23,6 +29,7 @@ __all__ = [
     "LEVEL",
     "POWER",
     "AnswerNoise",
+    "error_of",
     "groups_needed",
     "items_needed",
     "measure_noise",
@@ -34,6 +41,11 @@ LEVEL = 0.05
 
 POWER = 0.9
 """Probability with which a plan clears a system whose score does not move."""
+
+
+_Z = NormalDist().inv_cdf(1 - LEVEL)
+_PRIOR = 0.5**0.5  # standard error of the prior of GroupBootstrap, times the number of groups
+_DEVIATES = [NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)]
 
 
 @dataclass(frozen=True)
@@ -72,9 +84,14 @@ class AnswerNoise:
             )
 
     @property
+    def design(self) -> float:
+        """Variance of the mean difference beside that of as many independent items."""
+        return 1 + (self.per_group - 1) * self.correlation
+
+    @property
     def error(self) -> float:
         """Standard error of the mean difference, times the square root of the number of items."""
-        return math.sqrt(self.flips * (1 + (self.per_group - 1) * self.correlation))
+        return math.sqrt(self.flips * self.design)
 
 
 def measure_noise(differences: ArrayLike, groups: ArrayLike) -> AnswerNoise:
@@ -123,7 +140,15 @@ def measure_noise(differences: ArrayLike, groups: ArrayLike) -> AnswerNoise:
     )
 
 
-def items_needed(max_change: float, error: float, *, n_doses: int = 1, power: float = POWER) -> int:
+def items_needed(
+    max_change: float,
+    error: float,
+    *,
+    n_doses: int = 1,
+    design: float = 1.0,
+    per_group: float = 1.0,
+    power: float = POWER,
+) -> int:
     """Compute how many items clear a system whose score does not move.
 
     Parameters
@@ -135,6 +160,10 @@ def items_needed(max_change: float, error: float, *, n_doses: int = 1, power: fl
         `AnswerNoise`.
     n_doses : int
         Number of doses, all of which have to pass.
+    design : float
+        Part of the squared error that is not the fraction of flips, >= 1, as of `AnswerNoise`.
+    per_group : float
+        Number of items per group, >= 1.
     power : float
         Probability that they do, in (0, 1).
 
@@ -150,21 +179,38 @@ def items_needed(max_change: float, error: float, *, n_doses: int = 1, power: fl
     Examples
     --------
     >>> items_needed(0.05, AnswerNoise(flips=0.04).error, n_doses=6)
-    261
+    298
     """
     if not 0 < max_change < 1 or error < 0 or n_doses < 1 or not 0 < power < 1:
         raise ParameterError(
             f"max_change is {max_change:g}, error {error:g}, n_doses {n_doses}, power {power:g}; "
             "must be in (0, 1), >= 0, >= 1 and in (0, 1)"
         )
-    missed = (1 - power) / n_doses  # by each dose, at either side
-    normal = NormalDist()
-    z = normal.inv_cdf(1 - LEVEL) + normal.inv_cdf(1 - missed / 2)
-    return max(2, math.ceil((z * error / max_change) ** 2))
+
+    def suffices(n_items: int) -> bool:
+        probability = probability_to_clear(
+            n_items, max_change, error, n_doses=n_doses, design=design, per_group=per_group
+        )
+        return probability >= power
+
+    most = 2
+    while not suffices(most):
+        most *= 2
+    least = most // 2
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (least, middle) if suffices(middle) else (middle, most)
+    return most
 
 
 def probability_to_clear(
-    n_items: int, max_change: float, error: float, *, n_doses: int = 1
+    n_items: int,
+    max_change: float,
+    error: float,
+    *,
+    n_doses: int = 1,
+    design: float = 1.0,
+    per_group: float = 1.0,
 ) -> float:
     """Compute the least probability that a system is cleared whose score does not move.
 
@@ -172,7 +218,7 @@ def probability_to_clear(
     ----------
     n_items : int
         Number of items.
-    max_change, error, n_doses
+    max_change, error, n_doses, design, per_group
         As for `items_needed`.
 
     Returns
@@ -180,16 +226,51 @@ def probability_to_clear(
     float
         Probability in [0, 1]; a lower bound, whatever the correlation between doses.
 
+    References
+    ----------
+    Anscombe (1948) :cite:`anscombe1948`: the square root of a count.
+
     Examples
     --------
-    >>> round(probability_to_clear(261, 0.05, AnswerNoise(flips=0.04).error, n_doses=6), 2)
+    >>> round(probability_to_clear(298, 0.05, AnswerNoise(flips=0.04).error, n_doses=6), 2)
     0.9
     """
-    normal = NormalDist()
-    if not error:
-        return 1.0
-    reserve = max_change / (error / math.sqrt(n_items)) - normal.inv_cdf(1 - LEVEL)
-    return max(0.0, 1 - n_doses * 2 * (1 - normal.cdf(reserve)))
+    missed = 0.0
+    root = math.sqrt(max(n_items * error**2 / design - design / 4, 0.0))  # of the flips, on average
+    for deviate in _DEVIATES:
+        spread = math.sqrt(design) / n_items * max(root + deviate * math.sqrt(design) / 2, 0.0)
+        half = _Z * math.hypot(spread, _PRIOR * per_group / n_items)
+        if half >= max_change:
+            missed += 1
+        elif spread:
+            missed += math.erfc((max_change - half) / spread / math.sqrt(2))
+    return max(0.0, 1 - n_doses * missed / len(_DEVIATES))
+
+
+def error_of(half: float, n_items: int, *, per_group: float = 1.0) -> float:
+    """Compute the error of a change from the interval that was measured on some items.
+
+    Parameters
+    ----------
+    half : float
+        Half the width of the interval of 90 % of `GroupBootstrap`.
+    n_items : int
+        Number of items, >= 1.
+    per_group : float
+        Number of items per group, >= 1.
+
+    Returns
+    -------
+    float
+        Standard error of the change times the square root of the number of items; 0 if the prior
+        alone is as wide.
+
+    Examples
+    --------
+    >>> round(error_of(0.02, 300), 2)
+    0.21
+    """
+    return math.sqrt(n_items * max((half / _Z) ** 2 - (_PRIOR * per_group / n_items) ** 2, 0.0))
 
 
 def groups_needed(max_change: float) -> int:

